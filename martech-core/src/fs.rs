@@ -1,0 +1,200 @@
+//! The file access that journal and lake share, small enough that a test can put a failing disk in its place.
+
+use std::{
+    fmt, fs,
+    io::{self, IoSlice, Read, Write},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// A file system. Paths are used as given; directories must exist before files are made in them.
+pub trait FileSystem: fmt::Debug + Send + Sync + 'static {
+    /// Makes a new, empty file for appending and reading. Fails with `AlreadyExists` when there is one.
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn File>>;
+    /// Opens an existing file for appending and reading.
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn File>>;
+    /// Gives a file another name, replacing what had it, atomically.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Makes a directory and its parents; each new entry is durable when this returns.
+    fn create_dir_all(&self, path: &Path) -> io::Result<()>;
+    /// Removes an empty directory.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
+    /// What lies in a directory, full paths, sorted.
+    fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>>;
+    /// Makes the entries of a directory (creations, renames, removals) durable.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+}
+
+/// An entry of a directory.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DirEntry {
+    /// Full path.
+    pub path: PathBuf,
+    /// Whether it is a directory.
+    pub is_dir: bool,
+}
+
+/// An open file: reads anywhere, writes at the end.
+pub trait File: fmt::Debug + Send + Sync + 'static {
+    /// Reads at a position; may read less than asked, and 0 at the end.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Writes at the end; may write less than given.
+    fn append(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize>;
+    /// Makes content and length durable.
+    fn sync(&self) -> io::Result<()>;
+    /// Cuts the file to a length.
+    fn truncate(&self, len: u64) -> io::Result<()>;
+    /// Length in bytes.
+    fn len(&self) -> io::Result<u64>;
+    /// Whether nothing is in it.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+}
+
+impl dyn File {
+    /// Fills the whole buffer, or fails with `UnexpectedEof`.
+    pub fn read_exact_at(&self, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
+        while !buffer.is_empty() {
+            match self.read_at(buffer, offset) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(read) => {
+                    buffer = &mut buffer[read..];
+                    offset += read as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes at the end of a file through [`io::Write`].
+#[derive(Debug)]
+pub struct Appender(pub Arc<dyn File>);
+
+impl Write for Appender {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.0.append(&[IoSlice::new(buffer)])
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads a file from a position on through [`io::Read`].
+#[derive(Debug)]
+pub struct Cursor {
+    file: Arc<dyn File>,
+    offset: u64,
+}
+
+impl Cursor {
+    /// Starts at `offset`.
+    pub fn new(file: Arc<dyn File>, offset: u64) -> Self {
+        Self { file, offset }
+    }
+}
+
+impl Read for Cursor {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.offset)?;
+        self.offset += read as u64;
+        Ok(read)
+    }
+}
+
+/// Replaces a file as a whole: after a crash either the old or the new content is there, never a mixture.
+pub fn replace(fs: &dyn FileSystem, path: &Path, content: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("tmp");
+    match fs.remove(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let file = fs.create(&temporary)?;
+    Appender(file.clone()).write_all(content)?;
+    file.sync()?;
+    fs.rename(&temporary, path)?;
+    fs.sync_dir(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// The real file system.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Disk;
+
+impl FileSystem for Disk {
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        Ok(Arc::new(fs::OpenOptions::new().read(true).append(true).create_new(true).open(path)?))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        Ok(Arc::new(fs::OpenOptions::new().read(true).append(true).open(path)?))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        if path.is_dir() {
+            return Ok(());
+        }
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        self.create_dir_all(parent)?;
+        match fs::create_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => other?,
+        }
+        self.sync_dir(parent)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir(path)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
+        let mut entries = fs::read_dir(dir)?
+            .map(|entry| {
+                entry.and_then(|entry| Ok(DirEntry { is_dir: entry.file_type()?.is_dir(), path: entry.path() }))
+            })
+            .collect::<io::Result<Vec<_>>>()?;
+        entries.sort();
+        Ok(entries)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        fs::File::open(dir)?.sync_all()
+    }
+}
+
+impl File for fs::File {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        FileExt::read_at(self, buffer, offset)
+    }
+
+    fn append(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut file = self;
+        file.write_vectored(buffers)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.sync_data()
+    }
+
+    fn truncate(&self, len: u64) -> io::Result<()> {
+        self.set_len(len)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+}

@@ -1,0 +1,115 @@
+//! The one trait that joins everything: a batch goes in, what happened to each event comes out.
+
+use std::{error::Error, future::Future, sync::Arc, time::Duration};
+
+/// Where events end up: a database, a lake of files, another server.
+///
+/// # Contract
+/// - `Ok` speaks of every event of the batch: it is durable, it was there already, or it is refused.
+///   [`Appended::stored`], the duplicates and the rejections add up to the length of the batch.
+/// - `Err` speaks of the whole batch, and [`StoreError::advice`] says what to do with it.
+///   After an error some events may be stored all the same; a store that knows its events by an id
+///   answers a repeated append with duplicates, so a retry is harmless.
+/// - The future may be dropped at any await point without harm: the batch is then stored or not, never half known.
+pub trait Store<E>: Send + Sync + 'static {
+    /// Stores a batch. The batch is borrowed, so a retry copies nothing.
+    fn append(&self, batch: &[E]) -> impl Future<Output = Result<Appended, StoreError>> + Send;
+}
+
+impl<E: Sync, S: Store<E>> Store<E> for Arc<S> {
+    fn append(&self, batch: &[E]) -> impl Future<Output = Result<Appended, StoreError>> + Send {
+        S::append(self, batch)
+    }
+}
+
+/// What became of a batch, event by event.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Appended {
+    /// How many events are durable because of this append.
+    pub stored: usize,
+    /// Indices, ascending, of the events that were there already (or earlier in the same batch).
+    pub duplicates: Vec<usize>,
+    /// The events that the store refuses for good, ascending by index.
+    pub rejected: Vec<Rejection>,
+}
+
+impl Appended {
+    /// Every one of `count` events is stored.
+    pub fn all(count: usize) -> Self {
+        Self { stored: count, ..Self::default() }
+    }
+
+    /// How many events this answer speaks of: the length of the batch, if the store kept the contract.
+    pub fn total(&self) -> usize {
+        self.stored + self.duplicates.len() + self.rejected.len()
+    }
+}
+
+/// An event that the store refuses, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// Position in the batch.
+    pub index: usize,
+    /// Why, in words for the person who sent it.
+    pub reason: String,
+}
+
+/// An append failed as a whole. [`advice`](Self::advice) tells the caller what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct StoreError {
+    advice: Advice,
+    message: String,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// What to do after a [`StoreError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Advice {
+    /// The trouble may pass: append the same batch again, with backoff.
+    Retry,
+    /// The store is overloaded or away: append the same batch again, not before this time has passed.
+    RetryAfter(Duration),
+    /// The store refuses this batch: the same bytes will be refused again, but smaller parts of it may be taken.
+    Refused,
+    /// The store takes nothing any more in the life of this process (its disk failed an fsync, say).
+    Fatal,
+}
+
+impl StoreError {
+    /// An error with [`Advice::Retry`].
+    pub fn retry(message: impl Into<String>) -> Self {
+        Self::new(Advice::Retry, message)
+    }
+
+    /// An error with [`Advice::RetryAfter`].
+    pub fn retry_after(delay: Duration, message: impl Into<String>) -> Self {
+        Self::new(Advice::RetryAfter(delay), message)
+    }
+
+    /// An error with [`Advice::Refused`].
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self::new(Advice::Refused, message)
+    }
+
+    /// An error with [`Advice::Fatal`].
+    pub fn fatal(message: impl Into<String>) -> Self {
+        Self::new(Advice::Fatal, message)
+    }
+
+    fn new(advice: Advice, message: impl Into<String>) -> Self {
+        Self { advice, message: message.into(), source: None }
+    }
+
+    /// The same error with the error that caused it.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// What to do now.
+    pub fn advice(&self) -> Advice {
+        self.advice
+    }
+}

@@ -1,0 +1,3 @@
+//! Event ingestion and analytics for online shops, in one binary.
+
+fn main() {}
