@@ -1,10 +1,77 @@
+use std::{borrow::Cow, collections::BTreeSet, fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// The name of what was done: `page_view`, `purchase`, ...
+///
+/// A name has 1 to 64 characters: an ASCII letter, then ASCII letters, digits and `_`, `.`, `:`, `-`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct EventType(std::borrow::Cow<'static, str>);
+pub struct EventType(Cow<'static, str>);
+
+/// A text that is no name of an event type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} cannot name an event type: 1 to 64 characters, a letter and then letters, digits and _ . : - can")]
+pub struct InvalidEventType(String);
 
 impl EventType {
-    /// A purchase: an order was placed.
-    pub const PURCHASE: Self = Self(std::borrow::Cow::Borrowed("purchase"));
+    /// A visit began.
+    pub const SESSION_START: Self = Self(Cow::Borrowed("session_start"));
+    /// A page was looked at.
+    pub const PAGE_VIEW: Self = Self(Cow::Borrowed("page_view"));
+    /// Something was searched for.
+    pub const SEARCH: Self = Self(Cow::Borrowed("search"));
+    /// An order was placed.
+    pub const PURCHASE: Self = Self(Cow::Borrowed("purchase"));
+    /// A product was put into the cart.
+    pub const ADD_TO_CART: Self = Self(Cow::Borrowed("add_to_cart"));
+    /// A product was taken out of the cart.
+    pub const REMOVE_FROM_CART: Self = Self(Cow::Borrowed("remove_from_cart"));
+    /// A button was clicked.
+    pub const BUTTON_CLICK: Self = Self(Cow::Borrowed("button_click"));
+    /// A form was sent.
+    pub const FORM_SUBMIT: Self = Self(Cow::Borrowed("form_submit"));
+    /// A video began or went on.
+    pub const VIDEO_PLAY: Self = Self(Cow::Borrowed("video_play"));
+    /// A video was paused.
+    pub const VIDEO_PAUSE: Self = Self(Cow::Borrowed("video_pause"));
+
+    /// The types that are always taken.
+    pub const KNOWN: [Self; 10] = [
+        Self::SESSION_START,
+        Self::PAGE_VIEW,
+        Self::SEARCH,
+        Self::PURCHASE,
+        Self::ADD_TO_CART,
+        Self::REMOVE_FROM_CART,
+        Self::BUTTON_CLICK,
+        Self::FORM_SUBMIT,
+        Self::VIDEO_PLAY,
+        Self::VIDEO_PAUSE,
+    ];
+
+    /// The longest name.
+    pub const MAX_CHARS: usize = 64;
+
+    /// Any name that is well formed, taken by some [`EventTypes`] or not. Copies nothing when the type is known.
+    pub fn parse(name: &str) -> Result<Self, InvalidEventType> {
+        if let Some(known) = Self::known(name) {
+            return Ok(known);
+        }
+        let mut bytes = name.bytes();
+        let well_formed = name.len() <= Self::MAX_CHARS
+            && bytes.next().is_some_and(|first| first.is_ascii_alphabetic())
+            && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte));
+        if well_formed {
+            Ok(Self(Cow::Owned(name.to_owned())))
+        } else {
+            Err(InvalidEventType(super::error::excerpt(name)))
+        }
+    }
+
+    /// One of the known types.
+    fn known(name: &str) -> Option<Self> {
+        Self::KNOWN.into_iter().find(|known| known.as_str() == name)
+    }
 
     /// The name.
     pub fn as_str(&self) -> &str {
@@ -12,6 +79,95 @@ impl EventType {
     }
 }
 
-/// Which event types are taken.
-#[derive(Debug, Clone)]
-pub struct EventTypes {}
+impl fmt::Display for EventType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// By [`EventType::parse`].
+impl FromStr for EventType {
+    type Err = InvalidEventType;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::parse(name)
+    }
+}
+
+impl Serialize for EventType {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for EventType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = Cow::<str>::deserialize(deserializer)?;
+        Self::parse(&name).map_err(serde::de::Error::custom)
+    }
+}
+
+/// Which event types are taken: the [known](EventType::KNOWN) ones, and more by configuration.
+///
+/// ```
+/// use martech_core::event::EventTypes;
+///
+/// let types: EventTypes = "wishlist_add, review_posted".parse()?;
+/// assert!(types.get("page_view").is_some());
+/// assert!(types.get("review_posted").is_some());
+/// assert!(types.get("review_deleted").is_none());
+/// # Ok::<(), martech_core::event::InvalidEventType>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventTypes {
+    more: BTreeSet<EventType>,
+    any: bool,
+}
+
+impl EventTypes {
+    /// The known types only.
+    pub fn known() -> Self {
+        Self::default()
+    }
+
+    /// Whatever [can name](EventType::parse) an event type.
+    pub fn any() -> Self {
+        Self { any: true, ..Self::default() }
+    }
+
+    /// One more.
+    #[must_use]
+    pub fn with(mut self, event_type: EventType) -> Self {
+        self.more.insert(event_type);
+        self
+    }
+
+    /// The type of this name, if it is taken.
+    pub fn get(&self, name: &str) -> Option<EventType> {
+        let event_type = EventType::parse(name).ok()?;
+        self.takes(&event_type).then_some(event_type)
+    }
+
+    /// Whether events of this type are taken.
+    pub fn takes(&self, event_type: &EventType) -> bool {
+        // The known types are the borrowed ones: `parse` gives out nothing else for their names.
+        self.any || matches!(event_type.0, Cow::Borrowed(_)) || self.more.contains(event_type)
+    }
+}
+
+/// The setting `MARTECH_EVENT_TYPES`: names separated by commas or blanks, or `*` for any name.
+impl FromStr for EventTypes {
+    type Err = InvalidEventType;
+
+    fn from_str(list: &str) -> Result<Self, Self::Err> {
+        let mut types = Self::known();
+        for name in list.split([',', ' ', '\t', '\n']).filter(|name| !name.is_empty()) {
+            if name == "*" {
+                types.any = true;
+            } else {
+                types.more.insert(EventType::parse(name)?);
+            }
+        }
+        Ok(types)
+    }
+}

@@ -1,7 +1,12 @@
-use super::{Currency, Event, EventTypes, Timestamp};
+use super::{Batch, Currency, Event, EventError, EventTypes, Timestamp};
 
-/// How events are read: which types, which currency, which limits.
-#[derive(Debug, Clone)]
+/// The longest JSON text of one event, in bytes.
+pub const MAX_EVENT_BYTES: usize = 32 * 1024;
+/// How deep objects and arrays may be nested in one event; the event itself is the first level, `properties` the second.
+pub const MAX_DEPTH: usize = 32;
+
+/// How events are read: which types, which currency.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventRules {
     /// Types that are taken.
     pub types: EventTypes,
@@ -9,21 +14,21 @@ pub struct EventRules {
     pub currency: Currency,
 }
 
-/// An event that is not taken: what was wrong, where, and what would be right.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct EventError {
-    /// For programs: `missing_field`, `unknown_type`, ...
-    pub code: &'static str,
-    /// Dotted path of the field, where one is to blame.
-    pub field: Option<String>,
-    /// For people.
-    pub message: String,
+/// The known types, US dollars.
+impl Default for EventRules {
+    fn default() -> Self {
+        Self { types: EventTypes::known(), currency: Currency::USD }
+    }
 }
 
 impl EventRules {
     /// Reads one event from the text of a JSON object.
     pub fn parse(&self, _json: &str, _received_at: Timestamp) -> Result<Event, EventError> {
+        unimplemented!()
+    }
+
+    /// Reads the events of a batch, each for itself, in their order; corrects their clock by `sentAt`.
+    pub fn parse_batch(&self, _batch: &Batch<'_>, _received_at: Timestamp) -> Vec<Result<Event, EventError>> {
         unimplemented!()
     }
 }

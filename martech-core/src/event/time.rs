@@ -1,6 +1,17 @@
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// A moment: milliseconds since 1970-01-01T00:00:00Z.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// As text, RFC 3339 with milliseconds and `Z`: `2026-11-22T10:15:00.250Z`. In binary formats, the milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
+
+/// A text that is no time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an RFC 3339 time with an offset, such as 2026-11-22T10:15:00.250Z")]
+pub struct InvalidTimestamp;
 
 impl Timestamp {
     /// From milliseconds since the epoch.
@@ -11,5 +22,65 @@ impl Timestamp {
     /// Milliseconds since the epoch.
     pub const fn millis(self) -> i64 {
         self.0
+    }
+
+    /// What the system clock shows. The only place in this crate that asks it for the time of day,
+    /// besides [`EventId::new_v7`](super::EventId::new_v7): everything else is told the time.
+    pub fn now() -> Self {
+        jiff::Timestamp::now().into()
+    }
+
+    /// The UTC day that it lies in, counted from 1970-01-01.
+    pub const fn day(self) -> i32 {
+        self.0.div_euclid(86_400_000) as i32
+    }
+}
+
+/// To the millisecond; a finer part is cut off.
+impl From<jiff::Timestamp> for Timestamp {
+    fn from(time: jiff::Timestamp) -> Self {
+        // Floor, so that cutting off means the same before 1970.
+        Self(time.as_millisecond() - i64::from(time.subsec_nanosecond() % 1_000_000 < 0))
+    }
+}
+
+/// Years beyond -9999 and 9999, which have no calendar date here, become the last moment that has one.
+impl From<Timestamp> for jiff::Timestamp {
+    fn from(time: Timestamp) -> Self {
+        let edge = if time.0 < 0 { Self::MIN } else { Self::MAX };
+        Self::from_millisecond(time.0).unwrap_or(edge)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.3}", jiff::Timestamp::from(*self))
+    }
+}
+
+/// From RFC 3339; the offset is required, and a part below the millisecond is cut off.
+impl FromStr for Timestamp {
+    type Err = InvalidTimestamp;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let time: jiff::Timestamp = text.parse().map_err(|_| InvalidTimestamp)?;
+        Ok(time.into())
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() { serializer.collect_str(self) } else { serializer.serialize_i64(self.0) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+            text.parse().map_err(serde::de::Error::custom)
+        } else {
+            i64::deserialize(deserializer).map(Self)
+        }
     }
 }
