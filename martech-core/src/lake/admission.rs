@@ -1,9 +1,6 @@
 //! How a batch gets in: duplicates out, journal, hot table, answer.
 
-use std::{
-    sync::{Arc, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
 
@@ -48,7 +45,7 @@ enum Admitted {
 }
 
 fn admit(inner: &Arc<Inner>, encoded: Encoded) -> Result<Admitted, StoreError> {
-    let dedupe = inner.dedupe.lock().unwrap_or_else(PoisonError::into_inner);
+    let dedupe = inner.dedupe();
     let (known, version) = {
         let mut state = inner.state();
         loop {
@@ -81,7 +78,7 @@ fn admit(inner: &Arc<Inner>, encoded: Encoded) -> Result<Admitted, StoreError> {
         let mut state = landing.state();
         let answer = match result {
             Ok(sequence) => {
-                state.arrive(ticket, chunk, sequence);
+                landing.arrive(&mut state, ticket, chunk, sequence);
                 Ok(appended)
             }
             Err(error) => {

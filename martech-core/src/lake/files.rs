@@ -18,7 +18,6 @@ use super::{
     error::{Context, Result},
     layout::Layout,
     parquet_file::Input,
-    schema::column,
 };
 
 /// Footers of files that were read before, within a bound of memory.
@@ -148,13 +147,13 @@ pub(super) struct UserPage<'a> {
     pub(super) last_user: &'a [u8],
 }
 
-/// The pages of a file of events, by user.
-pub(super) fn user_pages(footer: &ParquetMetaData) -> Vec<UserPage<'_>> {
+/// The pages of a file that is sorted by user, by the column that holds them.
+pub(super) fn user_pages(footer: &ParquetMetaData, user_id: usize) -> Vec<UserPage<'_>> {
     let rows = footer.file_metadata().num_rows() as usize;
     let whole = || vec![UserPage { first_row: 0, rows, first_user: &[], last_user: &[0xff; 4] }];
     let Some(index) = footer.page_index() else { return whole() };
     let (Some(ColumnIndexMetaData::BYTE_ARRAY(users)), Some(offsets)) =
-        (index.column_index(0, column::USER_ID), index.offset_index(0, column::USER_ID))
+        (index.column_index(0, user_id), index.offset_index(0, user_id))
     else {
         return whole();
     };

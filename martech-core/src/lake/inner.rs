@@ -3,6 +3,7 @@
 use std::{
 
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use super::{
@@ -10,9 +11,10 @@ use super::{
     dedupe::Dedupe,
     error::{LakeError, Result},
     files::{Shared, Version},
-    hot::Hot,
+    hot::{Chunk, Hot},
     publish::Files,
-    state::State,
+    state::{State, Ticket},
+    worker::Message,
 };
 use crate::{fs::Lock, journal::Journal};
 
@@ -22,7 +24,7 @@ pub(super) struct Inner {
     pub(super) shared: Arc<Shared>,
     pub(super) journal: Journal,
     /// Held through an admission, so that batches go to the journal in the order in which they were looked up.
-    pub(super) dedupe: Mutex<Dedupe>,
+    dedupe: Mutex<Dedupe>,
     state: Mutex<State>,
     /// Something changed in the state: a batch landed, a roll ended.
     pub(super) progress: Condvar,
@@ -67,6 +69,32 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn dedupe(&self) -> MutexGuard<'_, Dedupe> {
+        self.dedupe.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a durable batch visible, and wakes the worker that rolls when there is something for it to do.
+    pub(super) fn arrive(&self, state: &mut State, ticket: Ticket, chunk: Arc<Chunk>, sequence: u64) {
+        let before = state.active.bytes;
+        state.arrive(ticket, chunk, sequence);
+        let is_full = |bytes: usize| bytes >= self.options.roll_bytes;
+        if before == 0 || (is_full(state.active.bytes) && !is_full(before)) {
+            if let Some(roller) = &state.roller {
+                // A worker that is gone has been told to stop.
+                let _ = roller.send(Message::Look);
+            }
+        }
+    }
+
+    /// When the hot table is to be rolled; `None` when it is empty.
+    pub(super) fn roll_due_in(&self) -> Option<Duration> {
+        let state = self.state();
+        if state.active.bytes >= self.options.roll_bytes {
+            return Some(Duration::ZERO);
+        }
+        state.active_since.map(|since| self.options.roll_age.saturating_sub(since.elapsed()))
+    }
+
     /// Waits for a change of the state.
     pub(super) fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         self.progress.wait(state).unwrap_or_else(PoisonError::into_inner)
@@ -83,7 +111,7 @@ impl Inner {
 
     pub(super) fn status(&self) -> LakeStatus {
         let journal = self.journal.stats();
-        let dedupe_bytes = self.dedupe.lock().unwrap_or_else(PoisonError::into_inner).memory();
+        let dedupe_bytes = self.dedupe().memory();
         let state = self.state();
         let hot_events = (state.active.rows + state.frozen.as_ref().map_or(0, |hot| hot.rows)) as u64;
         let files = state.version.events();

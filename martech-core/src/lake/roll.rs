@@ -53,6 +53,6 @@ fn write(inner: &Inner, hot: &Hot, change: &mut Change) -> Result<()> {
             change.add_events.push(writer.finish(&mut change.folders)?);
         }
     }
-    change.add_users.push(users::write_summaries(inner, &sorted, &mut change.folders)?);
+    change.add_users.push(users::write_hot(inner, &sorted, &mut change.folders)?);
     Ok(())
 }

@@ -55,8 +55,8 @@ impl<'a> Sorted<'a> {
     }
 
     /// The first position whose user is not before this one.
-    pub(super) fn lower_bound(&self, user_id: &str) -> usize {
-        self.keys.partition_point(|key| key.user_id < user_id)
+    pub(super) fn lower_bound(&self, user_id: &[u8]) -> usize {
+        self.keys.partition_point(|key| key.user_id.as_bytes() < user_id)
     }
 
     /// The positions of one user after another.

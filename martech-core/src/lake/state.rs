@@ -1,6 +1,10 @@
 //! What changes in memory: the hot table, the ids that are in no file yet, the live files.
 
-use std::{collections::VecDeque, sync::Arc, time::Instant};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, mpsc},
+    time::Instant,
+};
 
 use hashbrown::{HashMap, HashSet};
 
@@ -9,6 +13,7 @@ use super::{
     files::Version,
     hot::{Chunk, EncodedKey, Hot},
     row::EventKey,
+    worker::Message,
 };
 
 /// Guarded by one lock that is held for short whiles only: no file is read or written under it.
@@ -31,6 +36,8 @@ pub(super) struct State {
     /// The last roll failed, and why.
     pub(super) roll_error: Option<String>,
     pub(super) closed: bool,
+    /// The worker that rolls, once it runs.
+    pub(super) roller: Option<mpsc::Sender<Message>>,
 }
 
 /// Numbers the batches in the order in which they go to the journal.
