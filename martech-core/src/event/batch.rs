@@ -4,7 +4,7 @@ use super::{
     ErrorCode, EventError, MAX_DEPTH, Timestamp,
     error::excerpt,
     json::{Scanned, Scanner, Value},
-    parse::timestamp,
+    parse::{timestamp, wrong_type},
 };
 
 /// A body of events, taken apart but not yet read: see [`EventRules::parse_batch`](super::EventRules::parse_batch).
@@ -71,22 +71,20 @@ struct Splitter<'a> {
 
 impl<'a> Splitter<'a> {
     fn body(&mut self) -> Scanned<Batch<'a>> {
-        let batch = match self.scanner.peek() {
-            None => return Err(Box::new(empty("the body is empty"))),
-            Some((b'[', _)) => {
-                self.events()?;
-                Batch { sent_at: None, items: std::mem::take(&mut self.items), single: false }
-            }
-            Some((b'{', start)) => self.object(start)?,
-            Some(_) => {
-                let value = self.scanner.value()?;
-                self.scanner.end()?;
-                let message = format!(
-                    "the body must be an event, an array of events or {{\"events\": [...]}}, not {}",
-                    value.kind()
-                );
-                return Err(Box::new(EventError::new(ErrorCode::WrongType, message)));
-            }
+        if self.scanner.peek().is_none() {
+            return Err(Box::new(empty("the body is empty")));
+        }
+        let batch = if let Some(start) = self.scanner.enter(b'{')? {
+            self.object(start)?
+        } else if self.scanner.enter(b'[')?.is_some() {
+            self.events()?;
+            Batch { sent_at: None, items: std::mem::take(&mut self.items), single: false }
+        } else {
+            let value = self.scanner.value()?;
+            self.scanner.end()?;
+            let kind = value.kind();
+            let message = format!("the body must be an event, an array of events or {{\"events\": [...]}}, not {kind}");
+            return Err(Box::new(EventError::new(ErrorCode::WrongType, message)));
         };
         if let Some((b'{', _)) = self.scanner.peek() {
             let message = "the body goes on after its first event; one event per line is sent as application/x-ndjson";
@@ -96,15 +94,19 @@ impl<'a> Splitter<'a> {
         Ok(batch)
     }
 
-    /// A single event, or, when it has the key `events`, an envelope.
+    /// A single event that begins at an offset, or, when it has the key `events`, an envelope.
     fn object(&mut self, start: usize) -> Scanned<Batch<'a>> {
         let (mut envelope, mut sent_at, mut repeated, mut unknown) = (false, None, None, None);
-        self.scanner.open()?;
         while let Some(name) = self.scanner.next_key()? {
             match &*name.bytes() {
                 b"events" if !envelope => {
                     envelope = true;
-                    self.events()?;
+                    if self.scanner.enter(b'[')?.is_some() {
+                        self.events()?;
+                    } else {
+                        let value = self.scanner.value()?;
+                        return Err(Box::new(wrong_type("events", "an array", value)));
+                    }
                 }
                 b"sentAt" if sent_at.is_none() => sent_at = Some(self.scanner.value()?),
                 b"events" => {
@@ -137,14 +139,8 @@ impl<'a> Splitter<'a> {
         Ok(Batch { sent_at, items: std::mem::take(&mut self.items), single: false })
     }
 
-    /// An array of events.
+    /// The elements of an array of events.
     fn events(&mut self) -> Scanned<()> {
-        if self.scanner.peek().is_some_and(|(byte, _)| byte != b'[') {
-            let value = self.scanner.value()?;
-            let message = format!("events must be an array, not {}", value.kind());
-            return Err(Box::new(EventError::new(ErrorCode::WrongType, message).at("events")));
-        }
-        self.scanner.open()?;
         while let Some(start) = self.scanner.next_element()? {
             admit(self.items.len(), self.max_events)?;
             self.scanner.value().map_err(|mut error| {

@@ -144,7 +144,7 @@ impl<'a> Scanner<'a> {
     pub(super) fn value(&mut self) -> Scanned<Value<'a>> {
         match self.peek() {
             Some((byte @ (b'{' | b'['), start)) => {
-                self.container()?;
+                self.container(byte)?;
                 Ok(if byte == b'{' { Value::Object(self.since(start)) } else { Value::Array(self.since(start)) })
             }
             Some((byte, _)) => self.scalar(byte),
@@ -152,15 +152,15 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Goes into the object or array that [`peek`](Self::peek) has found.
-    pub(super) fn open(&mut self) -> Scanned<()> {
-        if self.frames.len() == self.max_depth {
-            return if self.strict { Err(self.too_deep()) } else { self.skip_brackets() };
+    /// Goes into an object or array, if its opening bracket comes next: the offset of the bracket.
+    pub(super) fn enter(&mut self, bracket: u8) -> Scanned<Option<usize>> {
+        match self.peek() {
+            Some((byte, start)) if byte == bracket => {
+                self.open(byte)?;
+                Ok(Some(start))
+            }
+            _ => Ok(None),
         }
-        let object = self.text.as_bytes()[self.at] == b'{';
-        self.frames.push(Frame { object, items: 0, keys: self.keys.len() });
-        self.at += 1;
-        Ok(())
     }
 
     /// Steps to the next member of the object that is open: its key, or nothing where the object ends.
@@ -178,9 +178,9 @@ impl<'a> Scanner<'a> {
         if self.peek().is_some() { Err(self.syntax("the end of the text")) } else { Ok(()) }
     }
 
-    fn container(&mut self) -> Scanned<()> {
+    fn container(&mut self, bracket: u8) -> Scanned<()> {
         let outside = self.frames.len();
-        self.open()?;
+        self.open(bracket)?;
         while self.frames.len() > outside {
             if !self.next_item()? {
                 continue;
@@ -189,11 +189,21 @@ impl<'a> Scanner<'a> {
                 self.key()?;
             }
             match self.peek() {
-                Some((b'{' | b'[', _)) => self.open()?,
+                Some((byte @ (b'{' | b'['), _)) => self.open(byte)?,
                 Some((byte, _)) => _ = self.scalar(byte)?,
                 None => return Err(self.syntax("a value")),
             }
         }
+        Ok(())
+    }
+
+    /// Steps over an opening bracket; in a lenient scan, over everything up to the closing one where it is too deep.
+    fn open(&mut self, bracket: u8) -> Scanned<()> {
+        if self.frames.len() == self.max_depth {
+            return if self.strict { Err(self.too_deep()) } else { self.skip_brackets() };
+        }
+        self.frames.push(Frame { object: bracket == b'{', items: 0, keys: self.keys.len() });
+        self.at += 1;
         Ok(())
     }
 

@@ -165,13 +165,12 @@ impl<'a> Draft<'a> {
     /// Walks over the event once. After an error, the fields up to it are there.
     fn scan(&mut self, json: &'a str) -> Scanned<()> {
         let mut scanner = Scanner::strict(json, MAX_DEPTH);
-        if scanner.peek().is_none_or(|(byte, _)| byte != b'{') {
+        if scanner.enter(b'{')?.is_none() {
             let value = scanner.value()?;
             scanner.end()?;
             let message = format!("an event is a JSON object, not {}", value.kind());
             return Err(Box::new(EventError::new(ErrorCode::WrongType, message)));
         }
-        scanner.open()?;
         while let Some(name) = scanner.next_key()? {
             let field = match &*name.bytes() {
                 b"eventId" => &mut self.event_id,
@@ -198,17 +197,15 @@ impl<'a> Draft<'a> {
     }
 
     fn scan_properties(&mut self, scanner: &mut Scanner<'a>) -> Scanned<()> {
-        match scanner.peek() {
-            Some((b'{', start)) => {
-                scanner.open()?;
-                while let Some(name) = scanner.next_key()? {
-                    let value = scanner.value()?;
-                    self.candidates.note(&name.bytes(), value);
-                }
-                self.properties = Value::Object(scanner.since(start));
-            }
-            _ => self.properties = scanner.value()?,
+        let Some(start) = scanner.enter(b'{')? else {
+            self.properties = scanner.value()?;
+            return Ok(());
+        };
+        while let Some(name) = scanner.next_key()? {
+            let value = scanner.value()?;
+            self.candidates.note(&name.bytes(), value);
         }
+        self.properties = Value::Object(scanner.since(start));
         Ok(())
     }
 }
@@ -251,7 +248,7 @@ fn string<'a>(field: &str, value: Value<'a>) -> Result<Option<Cow<'a, str>>, Eve
     }
 }
 
-fn wrong_type(field: &str, right: &str, value: Value<'_>) -> EventError {
+pub(super) fn wrong_type(field: &str, right: &str, value: Value<'_>) -> EventError {
     EventError::new(ErrorCode::WrongType, format!("{field} must be {right}, not {}", value.kind())).at(field)
 }
 
