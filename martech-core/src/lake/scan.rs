@@ -98,15 +98,14 @@ impl<'a> Scan<'a> {
         slices
     }
 
-    /// Reads a slice and calls `each` with every user in it, and the user's rows in time order.
-    pub(super) fn read(&self, slice: &Slice, symbols: &mut Symbols, mut each: impl FnMut(&str, &[Row])) -> Result<()> {
+    /// Reads a slice.
+    pub(super) fn load(&self, slice: &Slice, symbols: &mut Symbols) -> Result<Loaded> {
         let mut loaded = Loaded::default();
         for opened in &self.files {
             self.load_file(opened, slice, symbols, &mut loaded)?;
         }
         self.load_hot(slice, symbols, &mut loaded);
-        loaded.for_each_user(&mut each);
-        Ok(())
+        Ok(loaded)
     }
 
     fn load_file(&self, opened: &Opened<'_>, slice: &Slice, symbols: &mut Symbols, loaded: &mut Loaded) -> Result<()> {
@@ -169,7 +168,7 @@ fn currency(code: Option<&str>, symbols: &mut Symbols) -> Symbol {
 
 /// The rows of a slice, file by file, and where each user's lie.
 #[derive(Default)]
-struct Loaded {
+pub(super) struct Loaded {
     rows: Vec<Row>,
     runs: Vec<Run>,
     users: String,
@@ -201,7 +200,8 @@ impl Loaded {
         });
     }
 
-    fn for_each_user(&mut self, each: &mut impl FnMut(&str, &[Row])) {
+    /// Calls `each` with the rows of every user, in time order.
+    pub(super) fn for_each_user(mut self, mut each: impl FnMut(&[Row])) {
         let users = &self.users;
         let user = |run: &Run| &users[run.user.start as usize..run.user.end as usize];
         // Stable, so that the runs of a user stay in the order of the files, which is that of the days.
@@ -215,7 +215,7 @@ impl Loaded {
             if !rows.is_sorted_by_key(|row: &Row| row.occurred_at) {
                 rows.sort_by_key(|row| row.occurred_at);
             }
-            each(user(&runs[0]), &rows);
+            each(&rows);
         }
     }
 }

@@ -2,9 +2,8 @@
 
 use std::{
     num::NonZero,
-    ops::Range,
     sync::{
-        Mutex, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -14,12 +13,12 @@ use super::{
     error::{LakeError, Result},
     inner::Snapshot,
     row::day_of,
-    scan::{Scan, Slice},
+    scan::Scan,
     sorted::Sorted,
     users,
 };
 use crate::{
-    analytics::{StatsAccumulator, StatsPart, Symbols},
+    analytics::{StatsAccumulator, StatsPlan},
     query::{Stats, StatsQuery},
 };
 
@@ -28,47 +27,39 @@ const MAX_THREADS: usize = 8;
 
 /// The figures that a query asks for.
 pub(super) fn stats(snapshot: &Snapshot, query: &StatsQuery) -> Result<Stats> {
-    let accumulator = StatsAccumulator::new(query)?;
-    let times: Range<i64> = accumulator.times();
+    let plan = Arc::new(StatsPlan::new(query)?);
+    let times = plan.span().from.millis()..plan.span().to.millis();
     let hots = || snapshot.hot.iter().map(|hot| &**hot);
     let every_user = Sorted::by_user(hots(), |_| true);
     let in_time = Sorted::by_user(hots(), |row| times.contains(&row.occurred_at));
-    let days = day_of(times.start)..day_of(times.end.max(times.start + 1) - 1) + 1;
+    let days = day_of(times.start)..=day_of(times.end - 1);
     let files = snapshot.version.events.range(days).flat_map(|(_, files)| files).map(|file| &**file);
-    let scan = Scan::open(files, &in_time, times.clone())?;
+    let scan = Scan::open(files, &in_time, times)?;
     let slices = scan.slices();
 
     // The pass over the users is one more piece of work beside the slices.
     let next = AtomicUsize::new(0);
-    let parts = Mutex::new(Vec::new());
-    let work = || -> Result<()> {
+    let work = || -> Result<StatsAccumulator> {
+        let mut accumulator = StatsAccumulator::new(plan.clone());
         loop {
-            let mut accumulator = accumulator.clone();
             let piece = next.fetch_add(1, Ordering::Relaxed);
-            let part = match piece.checked_sub(1).map(|piece| slices.get(piece)) {
-                None => {
-                    users::for_each_first_seen(snapshot, &every_user, |first_seen| accumulator.new_user(first_seen))?;
-                    accumulator.into_part(&Symbols::new())
-                }
-                Some(Some(slice)) => read_slice(&scan, slice, accumulator)?,
-                Some(None) => return Ok(()),
+            let Some(piece) = piece.checked_sub(1) else {
+                users::for_each_first_seen(snapshot, &every_user, |first_seen| accumulator.new_user(first_seen))?;
+                continue;
             };
-            parts.lock().unwrap_or_else(PoisonError::into_inner).push(part);
+            let Some(slice) = slices.get(piece) else { return Ok(accumulator) };
+            scan.load(slice, accumulator.symbols())?.for_each_user(|rows| accumulator.user(rows));
         }
     };
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS).min(slices.len() + 1);
-    thread::scope(|scope| {
+    let parts = thread::scope(|scope| {
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().try_for_each(|thread| {
+        let join = |thread: thread::ScopedJoinHandle<'_, Result<StatsAccumulator>>| {
             thread.join().unwrap_or_else(|_| Err(LakeError::Task("a thread that reads panicked".to_owned())))
-        })
+        };
+        threads.into_iter().map(join).collect::<Result<Vec<_>>>()
     })?;
-    let parts = parts.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(parts.into_iter().fold(StatsPart::default(), StatsPart::merge).into_stats(query))
-}
-
-fn read_slice(scan: &Scan<'_>, slice: &Slice, mut accumulator: StatsAccumulator) -> Result<StatsPart> {
-    let mut symbols = Symbols::new();
-    scan.read(slice, &mut symbols, |user, rows| accumulator.user(user, rows))?;
-    Ok(accumulator.into_part(&symbols))
+    let mut whole = StatsAccumulator::new(plan);
+    parts.into_iter().for_each(|part| whole.merge(part));
+    Ok(whole.finish())
 }
