@@ -11,6 +11,7 @@ use crate::{
     analytics::{
         calendar::tests::{any_interval, any_zone},
         row::session_key,
+        symbols::Interner,
     },
     event::Currency,
     query::{Interval, StatsQuery},
@@ -197,6 +198,28 @@ fn very_many_types_and_sessions_are_all_counted() {
     assert!(stats.by_type.iter().all(|row| row.events == 60 && row.users == 6), "{:?}", stats.by_type);
     assert_eq!(stats.series.iter().map(|bucket| bucket.by_type.values().sum::<u64>()).sum::<u64>(), 12_000);
     assert_eq!(count(4), stats);
+}
+
+#[test]
+fn more_names_than_memory_may_hold_are_told_of() {
+    let query = query("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "UTC", Interval::Day);
+    let plan = Arc::new(StatsPlan::new(&query).unwrap());
+    let (mut first, mut second) = (StatsAccumulator::new(plan.clone()), StatsAccumulator::new(plan));
+    first.symbols().pages = Interner::with_limit(1);
+    for (accumulator, pages) in [(&mut first, ["/", "/tea"]), (&mut second, ["/", "/cups"])] {
+        let page = |page| accumulator.symbols().pages.intern(page);
+        let rows = pages.map(page).map(|page| Row { page, ..Row::new(query.range.from.millis(), Symbols::PAGE_VIEW) });
+        accumulator.user(&rows);
+    }
+    assert!(!StatsAccumulator::new(first.plan.clone()).finish().top.incomplete);
+    second.merge(first);
+    let stats = second.finish();
+    assert_eq!(stats.totals.events, 4);
+    assert!(stats.top.incomplete);
+    assert_eq!(
+        stats.top.pages.iter().map(|row| (row.page.as_str(), row.views)).collect::<Vec<_>>(),
+        [("/", 2), ("/cups", 1)]
+    );
 }
 
 fn any_click(from: i64, length: i64) -> impl Strategy<Value = Click> {

@@ -89,6 +89,7 @@ pub(super) fn answer(query: &StatsQuery, clicks: &[Click], first_seen: &[i64]) -
                 .take(10)
                 .map(|row| SearchRow { term: row.name, searches: row.events, users: row.users })
                 .collect(),
+            incomplete: false,
         },
     }
 }
