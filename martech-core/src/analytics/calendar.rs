@@ -124,8 +124,12 @@ impl Starts {
             Interval::Day | Interval::Hour => 1.day(),
         };
         loop {
-            // At the edge of the calendar the last bucket stays open.
-            let Some(start) = start_of_day(date, tz) else { return Ok(()) };
+            let start = match start_of_day(date, tz) {
+                Some(start) => start,
+                // At the edges of the calendar the first bucket begins with the range, and the last stays open.
+                None if self.starts.is_empty() => self.range.from,
+                None => return Ok(()),
+            };
             if !self.push(start.millis())? {
                 return Ok(());
             }
@@ -154,4 +158,4 @@ fn floor_hour(millis: i64, offset: Offset) -> i64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::analytics) mod tests;

@@ -23,5 +23,5 @@ pub use calendar::{Calendar, MAX_BUCKETS};
 pub use row::{Row, session_key};
 pub use session::{SESSION_GAP_MILLIS, Sessions, SessionsDecodeError};
 pub use stats::{StatsAccumulator, StatsPlan, TOP_ROWS};
-pub use symbols::{Interner, Symbol, Symbols};
+pub use symbols::{Interner, MAX_NAMES, Symbol, Symbols};
 pub use user_summary::UserSummary;
