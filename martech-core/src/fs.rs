@@ -24,6 +24,11 @@ pub trait FileSystem: fmt::Debug + Send + Sync + 'static {
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
     /// What lies in a directory, full paths, sorted.
     fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>>;
+    /// Takes the lock that a file stands for, making the file when it is missing; fails with `WouldBlock` while another
+    /// process holds it. A file system that no other process can see need not do anything.
+    fn lock(&self, _path: &Path) -> io::Result<Lock> {
+        Ok(Lock { _file: None })
+    }
     /// Makes the entries of a directory (creations, renames, removals) durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 }
@@ -35,6 +40,12 @@ pub struct DirEntry {
     pub path: PathBuf,
     /// Whether it is a directory.
     pub is_dir: bool,
+}
+
+/// A lock that is held until this is dropped or the process ends, however it ends.
+#[derive(Debug)]
+pub struct Lock {
+    _file: Option<fs::File>,
 }
 
 /// An open file: reads anywhere, writes at the end.
@@ -206,6 +217,12 @@ impl FileSystem for Disk {
             .collect::<io::Result<Vec<_>>>()?;
         entries.sort();
         Ok(entries)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Lock> {
+        let file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+        file.try_lock()?;
+        Ok(Lock { _file: Some(file) })
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {

@@ -70,6 +70,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+use bytes::Bytes;
 use crossbeam_channel::{Sender, TrySendError};
 
 pub use self::{
@@ -123,7 +124,7 @@ pub struct Frame {
     /// Counts up by one from 1, over the whole life of the journal.
     pub sequence: u64,
     /// What was appended.
-    pub payload: bytes::Bytes,
+    pub payload: Bytes,
 }
 
 impl Journal {
@@ -169,10 +170,10 @@ impl Journal {
     /// called.
     pub fn submit(
         &self,
-        payload: Vec<u8>,
+        payload: impl Into<Bytes>,
         done: impl FnOnce(Result<u64, JournalError>) + Send + 'static,
     ) -> Result<(), JournalError> {
-        let shared = &self.handle.shared;
+        let (shared, payload) = (&self.handle.shared, payload.into());
         let bytes = shared.admit(payload.len())?;
         let writer = self.handle.writer.as_ref().expect("the writer is taken only by the drop of the handle");
         writer.sender.try_send(Pending { payload, bytes, done: Box::new(done) }).map_err(|refused| {
@@ -186,7 +187,7 @@ impl Journal {
     }
 
     /// Appends a payload and waits until it is durable. When the future is dropped the frame may be there or not.
-    pub async fn append(&self, payload: Vec<u8>) -> Result<u64, JournalError> {
+    pub async fn append(&self, payload: impl Into<Bytes>) -> Result<u64, JournalError> {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         // Nobody may be listening any more, which is no concern of the journal.
         self.submit(payload, |result| drop(sender.send(result)))?;

@@ -7,6 +7,7 @@ use std::{
     thread,
 };
 
+use bytes::Bytes;
 use crossbeam_channel::Receiver;
 
 use super::{
@@ -22,7 +23,7 @@ const GROUP_BYTES: u64 = 8 << 20;
 
 /// A frame that waits to become durable.
 pub(super) struct Pending {
-    pub(super) payload: Vec<u8>,
+    pub(super) payload: Bytes,
     /// Length of the whole frame.
     pub(super) bytes: u64,
     pub(super) done: Done,

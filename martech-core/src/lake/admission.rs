@@ -123,7 +123,7 @@ fn sort_out(known: Known, in_files: &[usize]) -> (Vec<usize>, Vec<usize>) {
 fn refusal(error: JournalError) -> StoreError {
     match &error {
         JournalError::Full | JournalError::Busy => StoreError::retry_after(FULL, "the journal is full"),
-        JournalError::Write { .. } => StoreError::retry_after(WRITE_FAILED, "the journal could not be written"),
+        JournalError::Write { .. } | JournalError::NoSpace { .. } => StoreError::retry_after(WRITE_FAILED, "the journal could not be written"),
         JournalError::TooLarge { .. } => StoreError::refused("the batch is larger than a frame of the journal"),
         _ => StoreError::fatal("the journal takes nothing any more"),
     }

@@ -129,10 +129,6 @@ impl Hot {
         self.chunks.push(chunk);
     }
 
-    pub(super) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
-        self.chunks.iter().flat_map(|chunk| chunk.rows())
-    }
-
     /// The rows of one user, in the order in which they came.
     pub(super) fn rows_of<'a>(&'a self, user_id: &'a str) -> impl Iterator<Item = Row<'a>> {
         let user = user_hash(user_id);

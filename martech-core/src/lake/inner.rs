@@ -1,6 +1,7 @@
 //! What all handles and workers of a lake share.
 
 use std::{
+    fmt,
 
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -18,7 +19,6 @@ use super::{
 };
 use crate::{fs::Lock, journal::Journal};
 
-#[derive(Debug)]
 pub(super) struct Inner {
     pub(super) options: LakeOptions,
     pub(super) shared: Arc<Shared>,
@@ -32,6 +32,12 @@ pub(super) struct Inner {
     pub(super) files: Mutex<Files>,
     pub(super) lock: Mutex<Option<Lock>>,
     pub(super) journal_damage: u64,
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Lake").field("options", &self.options).finish_non_exhaustive()
+    }
 }
 
 /// What a reader sees: one state of the hot table and of the files.

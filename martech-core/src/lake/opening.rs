@@ -37,9 +37,9 @@ impl Inner {
         let journal_options = JournalOptions {
             segment_bytes: SEGMENT_BYTES.min(options.journal_capacity / 4).max(1),
             capacity_bytes: options.journal_capacity,
-            first_sequence_at_least: catalog.sequence + 1,
         };
         let (journal, recovery) = Journal::open(options.fs.clone(), &shared.layout.journal(), journal_options)?;
+        journal.start_at_least(catalog.sequence + 1)?;
         for damage in &recovery.damaged {
             tracing::error!(?damage, "a part of the journal is damaged; it was set aside, its events are missing");
         }

@@ -209,7 +209,9 @@ pub(super) fn summary_at(batch: &RecordBatch, row: usize, path: &std::path::Path
 
 fn encode_revenue(revenue: &[(Currency, MoneySum)], bytes: &mut Vec<u8>) {
     for (currency, sum) in revenue {
-        bytes.extend_from_slice(&currency.to_bytes());
+        let code = currency.as_str().as_bytes();
+        bytes.extend_from_slice(code);
+        bytes.resize(bytes.len() + 8 - code.len(), 0);
         bytes.extend_from_slice(&sum.micros().to_le_bytes());
     }
 }
@@ -217,7 +219,7 @@ fn encode_revenue(revenue: &[(Currency, MoneySum)], bytes: &mut Vec<u8>) {
 /// What was spent, by currency.
 pub(super) fn decode_revenue(bytes: &[u8]) -> impl Iterator<Item = (Currency, MoneySum)> {
     bytes.chunks_exact(24).filter_map(|entry| {
-        let currency = Currency::from_bytes(entry[..8].try_into().ok()?)?;
+        let currency = str::from_utf8(&entry[..8]).ok()?.trim_end_matches('\0').parse().ok()?;
         Some((currency, MoneySum(i128::from_le_bytes(entry[8..].try_into().ok()?))))
     })
 }
