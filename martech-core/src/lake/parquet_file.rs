@@ -60,7 +60,7 @@ impl Output {
     /// Completes the file and makes it durable; gives what is in it and its length.
     pub(super) fn finish(mut self) -> ParquetResult<(ParquetMetaData, u64)> {
         let metadata = self.writer.finish()?;
-        self.writer.into_inner()?.flush()?;
+        self.writer.inner_mut().flush()?;
         self.file.sync()?;
         Ok((metadata, self.file.len()?))
     }

@@ -1,6 +1,9 @@
 //! Writing a file of events: temporary name, content, fsync, id index, final name.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use arrow_array::{Array, RecordBatch, cast::AsArray};
 use parquet::file::metadata::ParquetMetaData;
@@ -14,12 +17,43 @@ use super::{
     schema::{EVENTS, column, writing},
 };
 
-/// A file of events that is being written. Dropped unfinished, it leaves a temporary file to be removed.
+/// A file under a temporary name, which is removed unless it gets its final one.
+pub(super) struct Temporary<'a> {
+    layout: &'a Layout,
+    path: PathBuf,
+}
+
+impl<'a> Temporary<'a> {
+    /// A name beside the final one.
+    pub(super) fn beside(layout: &'a Layout, path: &Path) -> Result<Self> {
+        let path = path.with_extension("tmp");
+        layout.remove(&path)?;
+        Ok(Self { layout, path })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Gives the file its final name.
+    pub(super) fn rename(self, path: &Path) -> Result<()> {
+        self.layout.fs.rename(&self.path, path).context("cannot rename", &self.path)
+    }
+}
+
+impl Drop for Temporary<'_> {
+    fn drop(&mut self) {
+        // Once it has its final name there is nothing to remove; and what cannot be removed goes at the next start.
+        let _ = self.layout.remove(&self.path);
+    }
+}
+
+/// A file of events that is being written.
 pub(super) struct EventsWriter<'a> {
     layout: &'a Layout,
     id: u64,
     day: i32,
-    temporary: PathBuf,
+    temporary: Temporary<'a>,
     output: Output,
     ids: Vec<[u8; 16]>,
 }
@@ -29,9 +63,8 @@ impl<'a> EventsWriter<'a> {
     pub(super) fn create(layout: &'a Layout, id: u64, day: i32, rows: usize) -> Result<Self> {
         let dir = layout.events_day(day);
         layout.fs.create_dir_all(&dir).context("cannot make the folder", dir)?;
-        let temporary = layout.events_file(day, id).with_extension("tmp");
-        layout.remove(&temporary)?;
-        let output = Output::create(&*layout.fs, &temporary, &EVENTS, writing(rows))?;
+        let temporary = Temporary::beside(layout, &layout.events_file(day, id))?;
+        let output = Output::create(&*layout.fs, temporary.path(), &EVENTS, writing(rows))?;
         Ok(Self { layout, id, day, temporary, output, ids: Vec::with_capacity(rows) })
     }
 
@@ -39,19 +72,19 @@ impl<'a> EventsWriter<'a> {
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let ids = batch.column(column::EVENT_ID).as_fixed_size_binary();
         self.ids.extend((0..ids.len()).map(|row| <[u8; 16]>::try_from(ids.value(row)).expect("an id has 16 bytes")));
-        self.output.write(batch).context("cannot write", &self.temporary)
+        self.output.write(batch).context("cannot write", self.temporary.path())
     }
 
     /// Makes the content durable under its final name. The name itself is durable after [`Folders::sync`].
     pub(super) fn finish(self, folders: &mut Folders) -> Result<EventsEntry> {
         let Self { layout, id, day, temporary, output, ids } = self;
-        let (footer, bytes) = output.finish().context("cannot write", &temporary)?;
+        let (footer, bytes) = output.finish().context("cannot write", temporary.path())?;
         let pages = id_pages(&footer)
-            .ok_or_else(|| LakeError::Damaged { path: temporary.clone(), message: "ids do not lie plain".to_owned() })?;
+            .ok_or_else(|| LakeError::Damaged { path: temporary.path().into(), message: "ids do not lie plain".to_owned() })?;
         let index = layout.ids_file(id);
         layout.remove(&index)?;
         let index_bytes = ids::write(&*layout.fs, &index, &ids, &pages)?;
-        layout.fs.rename(&temporary, &layout.events_file(day, id)).context("cannot rename", &temporary)?;
+        temporary.rename(&layout.events_file(day, id))?;
         folders.0.extend([layout.events_day(day), layout.ids()]);
         Ok(EventsEntry { id, day, rows: ids.len() as u64, bytes: bytes + index_bytes })
     }

@@ -63,7 +63,7 @@ async fn a_journey_is_complete_ordered_and_as_it_was_sent() {
 async fn pages_of_a_journey_follow_each_other_while_events_arrive() {
     let dir = tempfile::tempdir().unwrap();
     let (lake, all) = filled(dir.path()).await;
-    for (order, limit) in [(Order::Ascending, 7), (Order::Descending, 7), (Order::Ascending, 1), (Order::Descending, 64)] {
+    for (round, (order, limit)) in [(Order::Ascending, 7), (Order::Descending, 7), (Order::Ascending, 1), (Order::Descending, 64)].into_iter().enumerate() {
         let mut expected: Vec<_> = of_user(&all, "user-3").into_iter().map(|event| event.id).collect();
         if order == Order::Descending {
             expected.reverse();
@@ -71,7 +71,7 @@ async fn pages_of_a_journey_follow_each_other_while_events_arrive() {
         let mut query = journey("user-3");
         (query.order, query.limit) = (order, limit);
         let mut found = Vec::new();
-        let mut late = 1_000_000 + limit as u64 * 1000;
+        let mut late = (round as u64 + 1) * 1_000_000;
         loop {
             let page = lake.journey(query.clone()).await.unwrap();
             assert!(page.events.len() <= limit);

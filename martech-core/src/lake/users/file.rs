@@ -1,5 +1,5 @@
 use std::{
-    path::PathBuf,
+    path::Path,
     sync::{Arc, LazyLock},
 };
 
@@ -23,7 +23,7 @@ use super::super::{
     parquet_file::Output,
     scan::to_row,
     sorted::Sorted,
-    writing::Folders,
+    writing::{Folders, Temporary},
 };
 use crate::{
     analytics::{Sessions, Symbols, UserSummary},
@@ -97,7 +97,7 @@ pub(in super::super) fn write_hot(inner: &Inner, sorted: &Sorted<'_>, folders: &
 pub(super) struct UsersWriter<'a> {
     inner: &'a Inner,
     id: u64,
-    temporary: PathBuf,
+    temporary: Temporary<'a>,
     output: Output,
     columns: Columns,
     rows: u64,
@@ -107,9 +107,8 @@ impl<'a> UsersWriter<'a> {
     pub(super) fn create(inner: &'a Inner) -> Result<Self> {
         let layout = &inner.shared.layout;
         let id = inner.take_file_id();
-        let temporary = layout.users_file(id).with_extension("tmp");
-        layout.remove(&temporary)?;
-        let output = Output::create(&*layout.fs, &temporary, &USERS, writing())?;
+        let temporary = Temporary::beside(layout, &layout.users_file(id))?;
+        let output = Output::create(&*layout.fs, temporary.path(), &USERS, writing())?;
         Ok(Self { inner, id, temporary, output, columns: Columns::new(), rows: 0 })
     }
 
@@ -120,16 +119,16 @@ impl<'a> UsersWriter<'a> {
     }
 
     fn write(&mut self) -> Result<()> {
-        let batch = RecordBatch::try_new(USERS.clone(), self.columns.finish()).context("cannot write", &self.temporary)?;
-        self.output.write(&batch).context("cannot write", &self.temporary)
+        let batch = RecordBatch::try_new(USERS.clone(), self.columns.finish()).context("cannot write", self.temporary.path())?;
+        self.output.write(&batch).context("cannot write", self.temporary.path())
     }
 
     pub(super) fn finish(mut self, folders: &mut Folders) -> Result<UsersEntry> {
         self.write()?;
         let Self { inner, id, temporary, output, rows, .. } = self;
         let layout = &inner.shared.layout;
-        let (_, bytes) = output.finish().context("cannot write", &temporary)?;
-        layout.fs.rename(&temporary, &layout.users_file(id)).context("cannot rename", &temporary)?;
+        let (_, bytes) = output.finish().context("cannot write", temporary.path())?;
+        temporary.rename(&layout.users_file(id))?;
         folders.0.insert(layout.users());
         Ok(UsersEntry { id, rows, bytes })
     }
@@ -189,7 +188,7 @@ impl Columns {
 }
 
 /// The summary in a row of a batch with all columns.
-pub(super) fn summary_at(batch: &RecordBatch, row: usize, path: &std::path::Path) -> Result<UserSummary> {
+pub(super) fn summary_at(batch: &RecordBatch, row: usize, path: &Path) -> Result<UserSummary> {
     let time = |column: usize| {
         Timestamp::from_millis(batch.column(column).as_primitive::<TimestampMillisecondType>().value(row))
     };
