@@ -20,7 +20,8 @@
 //! - A journal is a folder of segments, each named after its first sequence: `00000000000000000001.log`. A segment is a
 //!   header and then frames. Only the newest, the active one, is written.
 //! - One thread writes. It takes all that waits, up to 8 MiB, writes it in one call, syncs once, and answers everyone.
-//!   While it waits for the disk the next group gathers, so the more callers there are the fewer syncs each costs.
+//!   While it waits for the disk the next group gathers, so the more callers there are the fewer syncs each costs. When
+//!   there are several it waits a moment for those it has just answered; see `group.rs`.
 //! - Nothing waits in line without bound: 4,096 frames or 64 MiB, then [`JournalError::Busy`]. Nothing lies on disk
 //!   without bound: `capacity_bytes`, then [`JournalError::Full`]. An empty journal takes one frame of any size allowed.
 //! - Frames begin with a marker that is drawn at random when the journal is made and then kept, so that a reader can find
@@ -54,6 +55,7 @@
 
 mod error;
 mod frame;
+mod group;
 mod quarantine;
 mod reader;
 mod recovery;
@@ -77,7 +79,7 @@ pub use self::{
     error::JournalError,
     recovery::{Damage, Recovery},
 };
-use self::{reader::Reader, shared::Shared, writer::Pending};
+use self::{group::Pending, reader::Reader, shared::Shared};
 use crate::fs::FileSystem;
 
 /// Sizes of a journal.

@@ -236,8 +236,8 @@ impl Pass<'_> {
             self.fs.remove(&blank.path).map_err(JournalError::at(&blank.path))?;
             return Ok(active);
         }
-        self.follow(blank.first, blank.first - 1);
-        let header = Header { marker: self.marker(), first: blank.first, previous: blank.first - 1 };
+        // What came before was durable before it was begun, so nothing is missing between.
+        let header = Header { marker: self.marker(), first: blank.first, previous: self.next - 1 };
         let restore = || -> io::Result<_> {
             let file = self.fs.open(&blank.path)?;
             file.truncate(0)?;

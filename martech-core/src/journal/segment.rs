@@ -99,11 +99,16 @@ pub(super) enum CreateError {
 pub(super) fn create(fs: &dyn FileSystem, dir: &Path, header: &Header) -> Result<Arc<dyn File>, CreateError> {
     let path = path(dir, header.first);
     let file = fs.create(&path).map_err(CreateError::Undone)?;
+    // A file left behind would pass for a segment when the journal is opened again.
+    let undo = || fs.remove(&path);
     if let Err(error) = file.append_all(&mut [IoSlice::new(&header.encode())]) {
-        // A file left behind would pass for a segment when the journal is opened again.
-        return Err(if fs.remove(&path).is_ok() { CreateError::Undone(error) } else { CreateError::Unknown(error) });
+        return Err(if undo().is_ok() { CreateError::Undone(error) } else { CreateError::Unknown(error) });
     }
-    file.sync().and_then(|()| fs.sync_dir(dir)).map_err(CreateError::Unknown)?;
+    if let Err(error) = file.sync().and_then(|()| fs.sync_dir(dir)) {
+        // The header can still be read, but may never reach the disk.
+        let _ = undo();
+        return Err(CreateError::Unknown(error));
+    }
     Ok(file)
 }
 

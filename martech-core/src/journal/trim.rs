@@ -22,10 +22,9 @@ pub(super) fn trim(shared: &Shared, through: u64) -> Result<(), JournalError> {
     let _trimming = lock(&shared.trimming);
     loop {
         let mut segments = shared.segments();
-        let removable = segments.len() > 1;
-        let Some(oldest) = segments.first_entry().filter(|oldest| removable && oldest.get().last() <= through) else {
-            return Ok(());
-        };
+        let sealed = segments.len() > 1;
+        let removable = |segment: &Segment| sealed && (segment.load() == 0 || segment.last() <= through);
+        let Some(oldest) = segments.first_entry().filter(|oldest| removable(oldest.get())) else { return Ok(()) };
         // Out of the map first: a reader that finds the file gone then knows why.
         let (first, segment) = oldest.remove_entry();
         drop(segments);

@@ -5,51 +5,30 @@ use std::{
     panic::{self, AssertUnwindSafe},
     sync::{Arc, atomic::Ordering},
     thread,
+    time::Instant,
 };
 
-use bytes::Bytes;
 use crossbeam_channel::Receiver;
 
 use super::{
     JournalError, frame,
+    group::{Gatherer, Pending},
     segment::HEADER_LEN,
     shared::{Active, Shared},
 };
 
 /// How many frames may wait for the writer thread.
 pub(super) const QUEUE_FRAMES: usize = 4096;
-/// A group ends before it grows beyond this, or beyond a segment; one frame may be longer.
-const GROUP_BYTES: u64 = 8 << 20;
-
-/// A frame that waits to become durable.
-pub(super) struct Pending {
-    pub(super) payload: Bytes,
-    /// Length of the whole frame.
-    pub(super) bytes: u64,
-    pub(super) done: Done,
-}
-
-/// Answers the one who submitted a frame.
-pub(super) type Done = Box<dyn FnOnce(Result<u64, JournalError>) + Send>;
 
 /// Runs until every sender is gone and what they sent is answered.
 pub(super) fn run(shared: &Arc<Shared>, frames: &Receiver<Pending>) {
     let _stop = PoisonOnPanic(shared);
-    let limit = GROUP_BYTES.min(shared.options.segment_bytes);
+    let mut gatherer = Gatherer::new(frames, shared.options.segment_bytes);
     let mut group = Vec::new();
-    let mut held = None;
-    while let Some(first) = held.take().or_else(|| frames.recv().ok()) {
-        let mut bytes = first.bytes;
-        group.push(first);
-        while let Ok(pending) = frames.try_recv() {
-            if bytes + pending.bytes > limit {
-                held = Some(pending);
-                break;
-            }
-            bytes += pending.bytes;
-            group.push(pending);
-        }
+    while let Some(bytes) = gatherer.next(&mut group) {
+        let start = Instant::now();
         let outcome = commit(shared, &group, bytes);
+        gatherer.committed(group.len(), start.elapsed());
         if outcome.is_err() {
             shared.release(bytes);
         }

@@ -26,6 +26,8 @@ struct Data {
     cut: Vec<u8>,
     /// Bytes that a failed sync left clean but not on disk: no later sync writes them.
     never: Vec<Range<usize>>,
+    /// Whether the file was removed: then it takes no space.
+    removed: bool,
 }
 
 impl Inode {
@@ -61,13 +63,25 @@ impl Inode {
         length
     }
 
-    /// Appends the first `limit` bytes of the buffers, for which the space is taken already.
-    pub(super) fn append(&self, buffers: &[IoSlice<'_>], mut limit: usize) {
+    /// Appends at most `limit` bytes of the buffers, as far as there is space; gives how many.
+    pub(super) fn append(&self, buffers: &[IoSlice<'_>], limit: usize) -> usize {
         let mut data = self.write();
+        let wanted = buffers.iter().map(|buffer| buffer.len()).sum::<usize>().min(limit);
+        let taken = if data.removed { wanted } else { self.space.take(wanted as u64) as usize };
+        let mut limit = taken;
         for buffer in buffers {
             let part = &buffer[..buffer.len().min(limit)];
             data.content.extend_from_slice(part);
             limit -= part.len();
+        }
+        taken
+    }
+
+    /// The last name of the file is gone.
+    pub(super) fn remove(&self) {
+        let mut data = self.write();
+        if !std::mem::replace(&mut data.removed, true) {
+            self.space.give_back(data.content.len() as u64);
         }
     }
 
@@ -75,7 +89,9 @@ impl Inode {
         let mut data = self.write();
         let len = usize::try_from(len).ok().filter(|len| *len <= data.content.len());
         let len = len.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-        self.space.give_back((data.content.len() - len) as u64);
+        if !data.removed {
+            self.space.give_back((data.content.len() - len) as u64);
+        }
         if len < data.stable {
             let mut cut = data.content[len..data.stable].to_vec();
             cut.append(&mut data.cut);
@@ -137,6 +153,6 @@ impl Inode {
 
 impl Drop for Inode {
     fn drop(&mut self) {
-        self.space.give_back(self.len());
+        self.remove();
     }
 }

@@ -156,7 +156,7 @@ impl SimFs {
         self.state.space.capacity.store(bytes, Ordering::Release);
     }
 
-    /// How many bytes the files have. A removed file counts until it is closed and its directory synced.
+    /// How many bytes the files have. A removed file counts no more, even if it is still open.
     pub fn used(&self) -> u64 {
         self.state.space.used.load(Ordering::Acquire)
     }
@@ -253,13 +253,10 @@ impl File for SimFile {
 
     fn append(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         let limit = self.fs.enter(Operation::Write, &self.path)?.unwrap_or(usize::MAX);
-        let wanted = buffers.iter().map(|buffer| buffer.len()).sum::<usize>().min(limit);
-        let room = self.fs.state.space.take(wanted as u64) as usize;
-        if room == 0 && wanted > 0 {
-            return Err(no_space());
+        match self.inode.append(buffers, limit) {
+            0 if limit > 0 && buffers.iter().any(|buffer| !buffer.is_empty()) => Err(no_space()),
+            written => Ok(written),
         }
-        self.inode.append(buffers, room);
-        Ok(room)
     }
 
     fn sync(&self) -> io::Result<()> {

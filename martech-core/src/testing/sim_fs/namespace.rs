@@ -188,6 +188,10 @@ impl Namespace {
     }
 
     fn change(&mut self, change: Change) {
+        let (Change::Link(gone, _) | Change::Unlink(gone) | Change::Move(_, gone, _)) = &change;
+        if let Some(Entry::File(inode)) = self.seen.get(gone) {
+            inode.remove();
+        }
         change.clone().apply(&mut self.seen);
         self.pending.push(change);
     }
