@@ -18,7 +18,6 @@ const HOUR_MILLIS: i64 = 3_600_000;
 /// clocks change, months of 28 to 31 days.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Calendar {
-    range: TimeRange,
     /// Start of each bucket in milliseconds, ascending; the first is not after the begin of the range.
     starts: Vec<i64>,
 }
@@ -42,7 +41,7 @@ impl Calendar {
             Interval::Hour => starts.hours(tz)?,
             _ => starts.dates(first_date(range.from, interval, tz), interval, tz)?,
         }
-        Ok(Self { range, starts: starts.starts })
+        Ok(Self { starts: starts.starts })
     }
 
     /// Where each bucket begins in the calendar, in milliseconds; the first may begin before the range.

@@ -225,8 +225,9 @@ fn more_names_than_memory_may_hold_are_told_of() {
 fn any_click(from: i64, length: i64) -> impl Strategy<Value = Click> {
     let word = |words: &'static [&'static str]| prop::sample::select(words);
     (
-        // Bunched together, so that sessions span more than one event and more than one bucket.
-        (0..40i64, 0..100 * MINUTE, 0..5u8),
+        // Bunched together, so that sessions span more than one event and more than one bucket, and gaps of just
+        // 30 minutes occur.
+        (0..40i64, (0..20i64, 0..2i64).prop_map(|(steps, more)| steps * 5 * MINUTE + more), 0..3u8),
         word(&["page_view", "purchase", "search", "add_to_cart", "login"]),
         prop::option::of(word(&["s1", "s2", "s3"])),
         prop::option::of((word(&["USD", "EUR", "JPY"]), -1_000_000..99_000_000i64)),
