@@ -1,0 +1,124 @@
+use std::{collections::HashMap, hash::Hash, sync::Arc};
+
+use crate::event::{Currency, EventType};
+
+/// Stands for a string in one [`Interner`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Symbol(u32);
+
+impl Symbol {
+    /// Stands for nothing.
+    pub const NONE: Self = Self(0);
+
+    /// A position in arrays that have a place for [`NONE`](Self::NONE).
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Gives equal values the same [`Symbol`], counting up from 1.
+#[derive(Debug, Clone)]
+pub struct Interner<T> {
+    symbols: HashMap<T, Symbol, foldhash::fast::RandomState>,
+    values: Vec<T>,
+}
+
+impl<T> Default for Interner<T> {
+    fn default() -> Self {
+        Self { symbols: HashMap::default(), values: Vec::new() }
+    }
+}
+
+impl<T: Clone + Eq + Hash> Interner<T> {
+    fn add(&mut self, value: T) -> Symbol {
+        let number = u32::try_from(self.values.len() + 1).expect("four billion distinct values do not fit in memory");
+        self.values.push(value.clone());
+        self.symbols.insert(value, Symbol(number));
+        Symbol(number)
+    }
+
+    /// What a symbol of this interner stands for.
+    pub fn get(&self, symbol: Symbol) -> Option<&T> {
+        self.values.get(symbol.index().checked_sub(1)?)
+    }
+
+    /// How many symbols there are.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// All symbols and what they stand for, in the order in which they came.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Symbol, &T)> {
+        (1..).map(Symbol).zip(&self.values)
+    }
+}
+
+impl Interner<Arc<str>> {
+    /// The symbol of a text.
+    pub fn intern(&mut self, text: &str) -> Symbol {
+        match self.symbols.get(text) {
+            Some(symbol) => *symbol,
+            None => self.add(text.into()),
+        }
+    }
+}
+
+impl Interner<Currency> {
+    /// The symbol of a currency.
+    pub fn intern(&mut self, currency: Currency) -> Symbol {
+        match self.symbols.get(&currency) {
+            Some(symbol) => *symbol,
+            None => self.add(currency),
+        }
+    }
+}
+
+/// The symbols that [`Row`](super::Row)s speak in, one interner for each kind.
+#[derive(Debug, Clone)]
+pub struct Symbols {
+    /// Event types.
+    pub types: Interner<Arc<str>>,
+    /// Currencies of orders.
+    pub currencies: Interner<Currency>,
+    /// Pages.
+    pub pages: Interner<Arc<str>>,
+    /// Products.
+    pub products: Interner<Arc<str>>,
+    /// Search terms.
+    pub searches: Interner<Arc<str>>,
+}
+
+impl Symbols {
+    /// [`EventType::PURCHASE`] in every [`Symbols::types`].
+    pub const PURCHASE: Symbol = Symbol(1);
+    /// [`EventType::PAGE_VIEW`] in every [`Symbols::types`].
+    pub const PAGE_VIEW: Symbol = Symbol(2);
+    /// [`EventType::SEARCH`] in every [`Symbols::types`].
+    pub const SEARCH: Symbol = Symbol(3);
+
+    /// Only the types that have a constant here.
+    pub fn new() -> Self {
+        let mut types = Interner::<Arc<str>>::default();
+        for event_type in [EventType::PURCHASE, EventType::PAGE_VIEW, EventType::SEARCH] {
+            types.intern(event_type.as_str());
+        }
+        Self {
+            types,
+            currencies: Interner::default(),
+            pages: Interner::default(),
+            products: Interner::default(),
+            searches: Interner::default(),
+        }
+    }
+}
+
+impl Default for Symbols {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,144 @@
+use std::{fmt, str::FromStr};
+
+use jiff::{
+    civil::Date,
+    tz::{Offset, TimeZone},
+};
+use serde::{Serialize, Serializer};
+
+use super::QueryError;
+use crate::event::Timestamp;
+
+/// A span of time: `from` inclusive, `to` exclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeRange {
+    /// First moment.
+    pub from: Timestamp,
+    /// First moment that is not in it.
+    pub to: Timestamp,
+}
+
+impl TimeRange {
+    /// Whether a moment lies in it.
+    pub fn contains(&self, time: Timestamp) -> bool {
+        self.from <= time && time < self.to
+    }
+}
+
+/// Ascending or descending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// Smallest or oldest first.
+    #[default]
+    Ascending,
+    /// Largest or newest first.
+    Descending,
+}
+
+impl Order {
+    /// The name in a query string.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ascending => "asc",
+            Self::Descending => "desc",
+        }
+    }
+}
+
+impl FromStr for Order {
+    type Err = QueryError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "asc" => Ok(Self::Ascending),
+            "desc" => Ok(Self::Descending),
+            _ => Err(QueryError::new("order", "must be asc or desc")),
+        }
+    }
+}
+
+/// A bucket of a time series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Interval {
+    /// Clock hours.
+    Hour,
+    /// Calendar days.
+    Day,
+    /// Weeks that begin on Monday.
+    Week,
+    /// Calendar months.
+    Month,
+}
+
+impl FromStr for Interval {
+    type Err = QueryError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "hour" => Ok(Self::Hour),
+            "day" => Ok(Self::Day),
+            "week" => Ok(Self::Week),
+            "month" => Ok(Self::Month),
+            _ => Err(QueryError::new("interval", "must be hour, day, week or month")),
+        }
+    }
+}
+
+/// A moment as a clock in some place shows it: RFC 3339 with that place's offset, or `Z` where the offset is zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LocalTime {
+    /// The moment.
+    pub at: Timestamp,
+    offset: Offset,
+}
+
+impl LocalTime {
+    /// A moment in a time zone.
+    pub fn new(at: Timestamp, tz: &TimeZone) -> Self {
+        Self { at, offset: tz.to_offset(at.into()) }
+    }
+}
+
+impl fmt::Display for LocalTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = jiff::Timestamp::from(self.at);
+        // RFC 3339 has no seconds in its offsets; local mean times before 1900 do.
+        if self.offset.seconds() % 60 == 0 && self.offset != Offset::UTC {
+            at.display_with_offset(self.offset).fmt(f)
+        } else {
+            at.fmt(f)
+        }
+    }
+}
+
+impl Serialize for LocalTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Reads the value of a query's time field: a date, which means the first moment of that day in `tz`,
+/// or an RFC 3339 time.
+pub fn parse_instant(field: &'static str, text: &str, tz: &TimeZone) -> Result<Timestamp, QueryError> {
+    let wrong =
+        || QueryError::new(field, "must be a date such as 2026-11-22 or an RFC 3339 time such as 2026-11-22T10:15:00Z");
+    // Ten characters are a date and nothing else: no time with an offset is so short.
+    if text.len() == 10 {
+        let date: Date = text.parse().map_err(|_| wrong())?;
+        return start_of_day(date, tz).ok_or_else(wrong);
+    }
+    text.parse().map_err(|_| wrong())
+}
+
+/// Reads the name of an IANA time zone, such as `Europe/Berlin` or `UTC`.
+pub fn parse_time_zone(text: &str) -> Result<TimeZone, QueryError> {
+    TimeZone::get(text)
+        .map_err(|_| QueryError::new("tz", "must be the name of an IANA time zone such as Europe/Berlin or UTC"))
+}
+
+/// The first moment of a local day: midnight, or where clocks skip midnight, the moment they jump to.
+/// `None` at the edges of the calendar, the years -9999 and 9999.
+pub fn start_of_day(date: Date, tz: &TimeZone) -> Option<Timestamp> {
+    tz.to_timestamp(date.at(0, 0, 0, 0)).ok().map(Into::into)
+}

@@ -1,0 +1,136 @@
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use super::{Order, QueryError, cursor};
+use crate::event::{Currency, MoneySum, Timestamp};
+
+/// Which users, in which order.
+#[derive(Debug, Clone)]
+pub struct UsersQuery {
+    /// Only ids that begin so.
+    pub prefix: String,
+    /// By what.
+    pub sort: UserSort,
+    /// Ties go by user id, ascending.
+    pub order: Order,
+    /// Currency by which `UserSort::Revenue` compares.
+    pub currency: Currency,
+    /// How many at most.
+    pub limit: usize,
+    /// `next` of the page before.
+    pub cursor: Option<UsersCursor>,
+}
+
+/// What users can be sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserSort {
+    /// Their id.
+    UserId,
+    /// Their first event.
+    FirstSeen,
+    /// Their last event.
+    LastSeen,
+    /// How many events.
+    Events,
+    /// How many orders.
+    Orders,
+    /// How much they spent in one currency.
+    Revenue,
+}
+
+impl UserSort {
+    /// The name in a query string.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UserId => "userId",
+            Self::FirstSeen => "firstSeen",
+            Self::LastSeen => "lastSeen",
+            Self::Events => "events",
+            Self::Orders => "orders",
+            Self::Revenue => "revenue",
+        }
+    }
+}
+
+impl FromStr for UserSort {
+    type Err = QueryError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::UserId, Self::FirstSeen, Self::LastSeen, Self::Events, Self::Orders, Self::Revenue]
+            .into_iter()
+            .find(|sort| sort.as_str() == text)
+            .ok_or_else(|| QueryError::new("sort", "must be userId, firstSeen, lastSeen, events, orders or revenue"))
+    }
+}
+
+/// The last user of a page; the next page begins behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsersCursor {
+    /// The value that it was sorted by (milliseconds, a count, or millionths; 0 for `UserSort::UserId`).
+    pub value: i128,
+    /// Its id.
+    pub user_id: String,
+}
+
+const KIND: &str = "users";
+
+impl UsersCursor {
+    /// As opaque text, bound to the sort and order of the query that it comes from,
+    /// and to the currency where users are sorted by revenue.
+    pub fn encode(&self, sort: UserSort, order: Order, currency: Currency) -> String {
+        cursor::encode(KIND, &binding(sort, order, &currency), &[&self.value, &self.user_id])
+    }
+
+    /// Reads what [`encode`](Self::encode) made; refuses a cursor that is bound to anything else.
+    pub fn decode(text: &str, sort: UserSort, order: Order, currency: Currency) -> Result<Self, QueryError> {
+        let [value, user_id] = cursor::decode(text, KIND, &binding(sort, order, &currency))?;
+        Ok(Self { value: cursor::field(&value)?, user_id })
+    }
+}
+
+fn binding(sort: UserSort, order: Order, currency: &Currency) -> [&str; 3] {
+    let currency = if sort == UserSort::Revenue { currency.as_str() } else { "" };
+    [sort.as_str(), order.as_str(), currency]
+}
+
+/// A page of users.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UsersPage {
+    /// In the order asked for.
+    pub users: Vec<UserRow>,
+    /// How many users the prefix selects, over all pages.
+    pub total: u64,
+    /// Where the next page begins, if there is more.
+    pub next: Option<UsersCursor>,
+}
+
+/// What is known of one user, over all events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UserRow {
+    /// Who.
+    pub user_id: String,
+    /// Time of the first event.
+    pub first_seen: Timestamp,
+    /// Time of the last event.
+    pub last_seen: Timestamp,
+    /// How many events.
+    pub events: u64,
+    /// How many sessions.
+    pub sessions: u64,
+    /// How many purchases.
+    pub orders: u64,
+    /// What they spent, by currency, ordered by its code.
+    pub revenue: Vec<CurrencyAmount>,
+}
+
+/// An exact sum of money in one currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CurrencyAmount {
+    /// Which.
+    pub currency: Currency,
+    /// How much, as a decimal string.
+    pub amount: MoneySum,
+}
