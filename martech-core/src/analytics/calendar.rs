@@ -1,11 +1,21 @@
-use jiff::tz::TimeZone;
+use jiff::{
+    ToSpan,
+    civil::{Date, Weekday},
+    tz::{Offset, TimeZone},
+};
 
-use crate::query::{Interval, QueryError, TimeRange};
+use crate::{
+    event::Timestamp,
+    query::{Interval, QueryError, TimeRange, start_of_day},
+};
 
 /// The most buckets that a series may have.
 pub const MAX_BUCKETS: usize = 10_000;
 
-/// The buckets of a range in a time zone.
+const HOUR_MILLIS: i64 = 3_600_000;
+
+/// The buckets of a range in a time zone, as its clocks and calendars have them: days of 23 and 25 hours where
+/// clocks change, months of 28 to 31 days.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Calendar {
     range: TimeRange,
@@ -15,8 +25,24 @@ pub struct Calendar {
 
 impl Calendar {
     /// Cuts a range into buckets.
-    pub fn new(_range: TimeRange, _interval: Interval, _tz: &TimeZone) -> Result<Self, QueryError> {
-        unimplemented!()
+    ///
+    /// - An hour ends at the next full hour of the local clock, or when the clock is changed. Where clocks go back an
+    ///   hour, that hour is there twice; where the offset from UTC is no full hour, hours begin between those of UTC.
+    /// - Days, weeks and months begin at the [start of their first day](start_of_day). A day that a place never had
+    ///   has no bucket.
+    pub fn new(range: TimeRange, interval: Interval, tz: &TimeZone) -> Result<Self, QueryError> {
+        if range.from >= range.to {
+            return Err(QueryError::new("to", "must be later than from"));
+        }
+        if [range.from, range.to].iter().any(|edge| jiff::Timestamp::from_millisecond(edge.millis()).is_err()) {
+            return Err(QueryError::new("from", "from and to must lie in the years -9999 to 9999"));
+        }
+        let mut starts = Starts { range, starts: Vec::new() };
+        match interval {
+            Interval::Hour => starts.hours(tz)?,
+            _ => starts.dates(first_date(range.from, interval, tz), interval, tz)?,
+        }
+        Ok(Self { range, starts: starts.starts })
     }
 
     /// Where each bucket begins in the calendar, in milliseconds; the first may begin before the range.
@@ -24,8 +50,108 @@ impl Calendar {
         &self.starts
     }
 
-    /// The bucket that a moment of the range lies in.
-    pub fn bucket_of(&self, _millis: i64) -> usize {
-        unimplemented!()
+    /// The bucket that a moment of the range lies in: the last one that begins no later.
+    pub fn bucket_of(&self, millis: i64) -> usize {
+        self.starts.partition_point(|start| *start <= millis).saturating_sub(1)
+    }
+
+    /// [`bucket_of`](Self::bucket_of), quick when that is `hint` or the next one.
+    #[inline]
+    pub(super) fn bucket_near(&self, millis: i64, hint: usize) -> usize {
+        let start = |index: usize| self.starts.get(index).copied().unwrap_or(i64::MAX);
+        if millis < start(hint) {
+            self.bucket_of(millis)
+        } else if millis < start(hint + 1) {
+            hint
+        } else if millis < start(hint + 2) {
+            hint + 1
+        } else {
+            self.bucket_of(millis)
+        }
     }
 }
+
+/// The starts so far.
+struct Starts {
+    range: TimeRange,
+    starts: Vec<i64>,
+}
+
+impl Starts {
+    /// Takes the next start; `Ok(false)` when the range has ended before it.
+    fn push(&mut self, start: i64) -> Result<bool, QueryError> {
+        if start >= self.range.to.millis() {
+            return Ok(false);
+        }
+        // The bucket before has no length, or ends before the range.
+        let replaces = self.starts.last().is_some_and(|last| start <= *last || start <= self.range.from.millis());
+        let last = if replaces { self.starts.pop() } else { None };
+        if self.starts.len() == MAX_BUCKETS {
+            let message = format!("too fine for this range: it would give more than {MAX_BUCKETS} buckets");
+            return Err(QueryError::new("interval", message));
+        }
+        self.starts.push(last.map_or(start, |last| last.max(start)));
+        Ok(true)
+    }
+
+    fn hours(&mut self, tz: &TimeZone) -> Result<(), QueryError> {
+        let from = jiff::Timestamp::from(self.range.from);
+        let mut offset = tz.to_offset(from);
+        // `preceding` tells what lies before a moment, and a change at `from` itself counts too.
+        let changed = tz.preceding(from + 1.nanosecond()).next().map(|change| change.timestamp().as_millisecond());
+        let mut start = floor_hour(from.as_millisecond(), offset).max(changed.unwrap_or(i64::MIN));
+        let mut changes = tz.following(from).map(|change| (change.timestamp().as_millisecond(), change.offset()));
+        let mut change = changes.next();
+        while self.push(start)? {
+            let full_hour = floor_hour(start, offset) + HOUR_MILLIS;
+            match change {
+                Some((at, new_offset)) if at <= full_hour => {
+                    // Some changes are of the zone's name alone.
+                    start = if new_offset == offset { full_hour } else { at };
+                    offset = new_offset;
+                    change = changes.next();
+                }
+                _ => start = full_hour,
+            }
+        }
+        Ok(())
+    }
+
+    fn dates(&mut self, mut date: Date, interval: Interval, tz: &TimeZone) -> Result<(), QueryError> {
+        let step = match interval {
+            Interval::Month => 1.month(),
+            Interval::Week => 1.week(),
+            Interval::Day | Interval::Hour => 1.day(),
+        };
+        loop {
+            // At the edge of the calendar the last bucket stays open.
+            let Some(start) = start_of_day(date, tz) else { return Ok(()) };
+            if !self.push(start.millis())? {
+                return Ok(());
+            }
+            match date.checked_add(step) {
+                Ok(next) => date = next,
+                Err(_) => return Ok(()),
+            }
+        }
+    }
+}
+
+/// First day of the bucket that a moment lies in.
+fn first_date(from: Timestamp, interval: Interval, tz: &TimeZone) -> Date {
+    let date = tz.to_datetime(from.into()).date();
+    match interval {
+        Interval::Month => date.first_of_month(),
+        Interval::Week => date.checked_sub(date.weekday().since(Weekday::Monday).days()).unwrap_or(date),
+        Interval::Day | Interval::Hour => date,
+    }
+}
+
+/// The last full hour of a clock that is `offset` ahead of UTC.
+fn floor_hour(millis: i64, offset: Offset) -> i64 {
+    let local = millis + i64::from(offset.seconds()) * 1000;
+    millis - local.rem_euclid(HOUR_MILLIS)
+}
+
+#[cfg(test)]
+mod tests;

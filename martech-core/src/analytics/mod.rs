@@ -17,6 +17,7 @@ mod session;
 mod stats;
 mod symbols;
 mod user_summary;
+mod varint;
 
 pub use calendar::{Calendar, MAX_BUCKETS};
 pub use row::{Row, session_key};

@@ -10,6 +10,11 @@ impl Symbol {
     /// Stands for nothing.
     pub const NONE: Self = Self(0);
 
+    /// All symbols that there can be, by index.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        (0..=u32::MAX).map(Self)
+    }
+
     /// A position in arrays that have a place for [`NONE`](Self::NONE).
     pub(crate) const fn index(self) -> usize {
         self.0 as usize
@@ -52,9 +57,18 @@ impl<T: Clone + Eq + Hash> Interner<T> {
         self.values.is_empty()
     }
 
+    /// Takes in the values of another interner; tells which symbol here each symbol there becomes, by its index.
+    pub(crate) fn absorb(&mut self, other: &Self) -> Vec<Symbol> {
+        let symbols = other.values.iter().map(|value| match self.symbols.get(value) {
+            Some(symbol) => *symbol,
+            None => self.add(value.clone()),
+        });
+        std::iter::once(Symbol::NONE).chain(symbols).collect()
+    }
+
     /// All symbols and what they stand for, in the order in which they came.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Symbol, &T)> {
-        (1..).map(Symbol).zip(&self.values)
+        Symbol::all().skip(1).zip(&self.values)
     }
 }
 

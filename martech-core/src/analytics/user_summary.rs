@@ -1,7 +1,7 @@
 use super::{row::Row, session::Sessions, symbols::Symbols};
 use crate::{
-    event::{Currency, MoneySum, Timestamp},
-    query::{UserRow, UserSort},
+    event::{Currency, Money, MoneySum, Timestamp},
+    query::{CurrencyAmount, UserRow, UserSort},
 };
 
 /// What is known of one user, in a form that can be joined with that of other events of that user.
@@ -23,13 +23,46 @@ pub struct UserSummary {
 
 impl UserSummary {
     /// Of one user's events, which are in time order; `None` when there are none.
-    pub fn from_rows(_rows: &[Row], _symbols: &Symbols) -> Option<Self> {
-        unimplemented!()
+    ///
+    /// # Panics
+    /// When an order's currency is no symbol of `symbols`.
+    pub fn from_rows(rows: &[Row], symbols: &Symbols) -> Option<Self> {
+        let (first, last) = (rows.first()?, rows.last()?);
+        let mut summary = Self {
+            first_seen: Timestamp::from_millis(first.occurred_at),
+            last_seen: Timestamp::from_millis(last.occurred_at),
+            events: rows.len() as u64,
+            orders: 0,
+            revenue: Vec::new(),
+            sessions: Sessions::from_rows(rows),
+        };
+        for row in rows.iter().filter(|row| row.is_order()) {
+            summary.orders += 1;
+            if let Some((currency, micros)) = row.value() {
+                let currency = symbols.currencies.get(currency).expect("rows come with the symbols they speak in");
+                summary.add_revenue(*currency, Money::from_micros(micros).into());
+            }
+        }
+        Some(summary)
     }
 
     /// Adds other events of the same user: the result is what all events together would have given.
-    pub fn merge(&mut self, _other: &Self) {
-        unimplemented!()
+    pub fn merge(&mut self, other: &Self) {
+        self.first_seen = self.first_seen.min(other.first_seen);
+        self.last_seen = self.last_seen.max(other.last_seen);
+        self.events += other.events;
+        self.orders += other.orders;
+        for (currency, amount) in &other.revenue {
+            self.add_revenue(*currency, *amount);
+        }
+        self.sessions.merge(&other.sessions);
+    }
+
+    fn add_revenue(&mut self, currency: Currency, amount: MoneySum) {
+        match self.revenue.binary_search_by_key(&currency, |(currency, _)| *currency) {
+            Ok(index) => self.revenue[index].1 += amount,
+            Err(index) => self.revenue.insert(index, (currency, amount)),
+        }
     }
 
     /// What was spent in one currency.
@@ -51,7 +84,22 @@ impl UserSummary {
     }
 
     /// As an answer shows it.
-    pub fn to_row(&self, _user_id: String) -> UserRow {
-        unimplemented!()
+    pub fn to_row(&self, user_id: String) -> UserRow {
+        UserRow {
+            user_id,
+            first_seen: self.first_seen,
+            last_seen: self.last_seen,
+            events: self.events,
+            sessions: self.sessions.count(),
+            orders: self.orders,
+            revenue: self
+                .revenue
+                .iter()
+                .map(|(currency, amount)| CurrencyAmount { currency: *currency, amount: *amount })
+                .collect(),
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

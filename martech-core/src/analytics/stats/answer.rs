@@ -1,0 +1,144 @@
+//! From counters by symbol to the answer by name.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    Period, StatsAccumulator,
+    counters::{BySymbol, Revenue, Tally},
+};
+use crate::{
+    analytics::symbols::Interner,
+    event::{Currency, MoneySum, Timestamp},
+    query::{
+        CurrencyAmount, LocalTime, PageRow, PreviousTotals, ProductRow, SearchRow, SeriesBucket, Stats, TopLists,
+        Totals, TypeRow,
+    },
+};
+
+/// How many pages, products and searches are listed.
+pub const TOP_ROWS: usize = 10;
+
+pub(super) fn of(counted: &StatsAccumulator) -> Stats {
+    let query = &counted.plan.query;
+    let local = |time: Timestamp| LocalTime::new(time, &query.tz);
+    let (symbols, previous) = (&counted.symbols, counted.plan.previous);
+    let types = ranked(&symbols.types, &counted.types, usize::MAX);
+    Stats {
+        from: local(query.range.from),
+        to: local(query.range.to),
+        tz: match query.tz.iana_name() {
+            Some(name) => name.to_owned(),
+            None => query.tz.to_offset(query.range.from.into()).to_string(),
+        },
+        interval: query.interval,
+        totals: totals(&counted.current, &symbols.currencies),
+        previous: PreviousTotals {
+            from: local(previous.from),
+            to: local(previous.to),
+            totals: totals(&counted.previous, &symbols.currencies),
+        },
+        by_type: types
+            .map(|(event_type, tally)| TypeRow { event_type, events: tally.events, users: tally.users })
+            .collect(),
+        series: series(counted),
+        top: top(counted),
+    }
+}
+
+fn totals(period: &Period, currencies: &Interner<Currency>) -> Totals {
+    let by_currency: BTreeMap<Currency, Revenue> = currencies
+        .iter()
+        .map(|(symbol, currency)| (*currency, period.revenue.get(symbol)))
+        .filter(|(_, revenue)| revenue.orders > 0)
+        .collect();
+    let amounts = |of: fn(Revenue) -> i128| {
+        by_currency.iter().map(|(currency, revenue)| amount(*currency, of(*revenue))).collect()
+    };
+    Totals {
+        events: period.tally.events,
+        users: period.tally.users,
+        new_users: period.new_users,
+        sessions: period.sessions,
+        orders: period.tally.orders,
+        revenue: amounts(|revenue| revenue.micros),
+        average_order_value: amounts(Revenue::average),
+        conversion: (period.sessions > 0).then(|| share(period.converted, period.sessions)),
+    }
+}
+
+fn amount(currency: Currency, micros: i128) -> CurrencyAmount {
+    CurrencyAmount { currency, amount: MoneySum(micros) }
+}
+
+/// Rounded to six decimals.
+fn share(part: u64, whole: u64) -> f64 {
+    (part as f64 / whole as f64 * 1e6).round() / 1e6
+}
+
+fn series(counted: &StatsAccumulator) -> Vec<SeriesBucket> {
+    let starts = counted.plan.calendar.starts().iter();
+    let mut series: Vec<_> = starts
+        .zip(&counted.buckets)
+        .map(|(start, bucket)| SeriesBucket {
+            start: LocalTime::new(Timestamp::from_millis(*start), &counted.plan.query.tz),
+            events: bucket.tally.events,
+            users: bucket.tally.users,
+            new_users: bucket.new_users,
+            sessions: bucket.sessions,
+            orders: bucket.tally.orders,
+            revenue: Vec::new(),
+            by_type: BTreeMap::new(),
+        })
+        .collect();
+    let symbols = &counted.symbols;
+    counted.events_by_type.for_each(|symbol, bucket, events| {
+        if let Some(name) = symbols.types.get(symbol) {
+            series[bucket].by_type.insert(name.as_ref().to_owned(), events);
+        }
+    });
+    counted.revenue.for_each(|symbol, bucket, revenue| {
+        if let Some(currency) = symbols.currencies.get(symbol) {
+            series[bucket].revenue.push(amount(*currency, revenue.micros));
+        }
+    });
+    series.iter_mut().for_each(|bucket| bucket.revenue.sort_unstable_by_key(|amount| amount.currency));
+    series
+}
+
+fn top(counted: &StatsAccumulator) -> TopLists {
+    let symbols = &counted.symbols;
+    TopLists {
+        pages: ranked(&symbols.pages, &counted.pages, TOP_ROWS)
+            .map(|(page, tally)| PageRow { page, views: tally.events, users: tally.users })
+            .collect(),
+        products: ranked(&symbols.products, &counted.products, TOP_ROWS)
+            .map(|(product, tally)| ProductRow {
+                product,
+                events: tally.events,
+                orders: tally.orders,
+                users: tally.users,
+            })
+            .collect(),
+        searches: ranked(&symbols.searches, &counted.searches, TOP_ROWS)
+            .map(|(term, tally)| SearchRow { term, searches: tally.events, users: tally.users })
+            .collect(),
+    }
+}
+
+/// The names with the most events, most first, ties by name; none without events.
+fn ranked(
+    names: &Interner<Arc<str>>,
+    tallies: &BySymbol<Tally>,
+    most: usize,
+) -> impl Iterator<Item = (String, Tally)> + use<> {
+    let tallied = names.iter().map(|(symbol, name)| (name, tallies.get(symbol)));
+    let mut rows: Vec<(&Arc<str>, Tally)> = tallied.filter(|(_, tally)| tally.events > 0).collect();
+    let by_rank =
+        |a: &(&Arc<str>, Tally), b: &(&Arc<str>, Tally)| b.1.events.cmp(&a.1.events).then_with(|| a.0.cmp(b.0));
+    if rows.len() > most {
+        rows.select_nth_unstable_by(most, by_rank);
+        rows.truncate(most);
+    }
+    rows.sort_unstable_by(by_rank);
+    rows.into_iter().map(|(name, tally)| (name.as_ref().to_owned(), tally)).collect::<Vec<_>>().into_iter()
+}
