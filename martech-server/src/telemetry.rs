@@ -4,7 +4,6 @@ use std::{
     fmt,
     io::{self, IsTerminal},
     panic::AssertUnwindSafe,
-    sync::Arc,
     time::Instant,
 };
 
@@ -60,7 +59,7 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), InvalidLogFilter> {
 
 /// Names a request in the log, in the `X-Request-Id` header of its answer, and in its error.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct RequestId(Arc<str>);
+pub(crate) struct RequestId(Box<str>);
 
 impl RequestId {
     const HEADER: HeaderName = HeaderName::from_static("x-request-id");
