@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use martech_core::lake::LakeError;
+use martech_core::{lake::LakeError, query::QueryError};
 use serde::Serialize;
 
 use crate::telemetry::RequestId;
@@ -153,6 +153,12 @@ pub(crate) fn render(mut response: Response, request_id: &RequestId) -> Response
 fn whole_seconds(delay: Duration) -> u64 {
     let started = u64::from(delay.subsec_nanos() > 0);
     delay.as_secs().saturating_add(started).max(1)
+}
+
+impl From<QueryError> for ApiError {
+    fn from(error: QueryError) -> Self {
+        Self::bad_parameter(error.field, error.to_string())
+    }
 }
 
 /// A lake that cannot answer a query: the client's query is fine, so this is the server's fault.

@@ -8,7 +8,7 @@ use axum::{
 };
 use martech_core::{
     event::Timestamp,
-    query::{QueryError, TimeRange, parse_instant},
+    query::{QueryError, parse_instant},
 };
 
 use crate::error::ApiError;
@@ -68,11 +68,6 @@ impl Params {
         let message = format!("there is no such parameter here; these can be given: {known}");
         Err(ApiError::bad_parameter(&name, message))
     }
-}
-
-/// Refuses spans that end before they begin.
-pub(crate) fn range(from: Timestamp, to: Timestamp) -> Result<TimeRange, ApiError> {
-    if from < to { Ok(TimeRange { from, to }) } else { Err(ApiError::bad_parameter("to", "to must lie after from")) }
 }
 
 /// The value of `Result<T, QueryError>` without its field, which [`Params::one`] names.

@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::{
     App,
     error::ApiError,
-    params::{self, Params, message},
+    params::{Params, message},
 };
 
 /// The longest id of a user, in characters.
@@ -42,8 +42,10 @@ pub(super) async fn journey(
     }
     let tz = params.one("tz", |text| message(parse_time_zone(text)))?.unwrap_or_else(|| app.time_zone().clone());
     let (from, to) = (params.instant("from", &tz)?, params.instant("to", &tz)?);
-    if let (Some(from), Some(to)) = (from, to) {
-        params::range(from, to)?;
+    if let (Some(from), Some(to)) = (from, to)
+        && from >= to
+    {
+        return Err(ApiError::bad_parameter("to", "to must lie after from"));
     }
     let types = types(&mut params)?;
     let order = params.one("order", |text| message(text.parse()))?.unwrap_or(Order::Ascending);
