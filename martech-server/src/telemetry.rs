@@ -126,6 +126,11 @@ fn log(status: StatusCode, started: Instant) {
 
 #[cfg(test)]
 mod tests {
+    use axum::{Router, body::Body, middleware, routing::get};
+    use http_body_util::BodyExt;
+    use hyper::service::Service;
+    use hyper_util::service::TowerToHyperService;
+
     use super::*;
 
     fn id_for(given: &str) -> String {
@@ -142,5 +147,26 @@ mod tests {
             assert_ne!(made, bad);
             assert!(RequestId::is_sane(&made));
         }
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer() {
+        let router = Router::new()
+            .route(
+                "/",
+                get(|| async {
+                    if true {
+                        panic!("boom")
+                    }
+                }),
+            )
+            .layer(middleware::from_fn(observe));
+        let request = Request::builder().uri("/").header(RequestId::HEADER, "r-1").body(Body::empty()).unwrap();
+        let response = TowerToHyperService::new(router).call(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((&body["code"], &body["requestId"]), (&"internal".into(), &"r-1".into()));
+        assert!(!body.to_string().contains("boom"), "what broke is for the log");
     }
 }

@@ -11,7 +11,7 @@ use axum::{
     body::Body,
     http::{HeaderMap, HeaderValue, StatusCode, header},
 };
-use bytes::Buf;
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -50,6 +50,7 @@ const FIRST_ROOM: usize = 64 * 1024;
 #[derive(Debug)]
 pub(crate) struct Bodies {
     limits: BodyLimits,
+    capacity: usize,
     budget: Arc<Semaphore>,
     workers: Arc<Semaphore>,
 }
@@ -72,32 +73,53 @@ pub(crate) struct Charge {
 
 impl Bodies {
     pub(crate) fn new(limits: BodyLimits) -> Self {
-        let in_flight = limits.in_flight.clamp(limits.batch, Semaphore::MAX_PERMITS);
+        let capacity = limits.in_flight.clamp(limits.batch, Semaphore::MAX_PERMITS);
         let cores = thread::available_parallelism().map_or(2, usize::from).max(2);
-        Self { limits, budget: Arc::new(Semaphore::new(in_flight)), workers: Arc::new(Semaphore::new(cores)) }
+        Self { limits, capacity, budget: Arc::new(Semaphore::new(capacity)), workers: Arc::new(Semaphore::new(cores)) }
     }
 
     pub(crate) fn limits(&self) -> &BodyLimits {
         &self.limits
     }
 
+    /// What all bodies hold now, in bytes.
+    pub(crate) fn held(&self) -> usize {
+        self.capacity.saturating_sub(self.budget.available_permits())
+    }
+
+    /// What all bodies may hold, in bytes.
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     /// Receives a body whole.
     pub(crate) async fn read(&self, headers: &HeaderMap, mut body: Body) -> Result<Received, ApiError> {
+        let deadline = Instant::now() + self.limits.total;
+        let received = self.receive(headers, &mut body, deadline).await;
+        if let Err(error) = &received
+            && error.status != StatusCode::REQUEST_TIMEOUT
+        {
+            self.linger(headers, body, deadline).await;
+        }
+        received
+    }
+
+    async fn receive(&self, headers: &HeaderMap, body: &mut Body, deadline: Instant) -> Result<Received, ApiError> {
         let format = format(headers)?;
         let encoding = encoding(headers)?;
         let promised = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        let deadline = Instant::now() + self.limits.total;
-        if promised.is_some_and(|promised: usize| promised > self.limits.batch) {
-            return Err(self.refuse_too_large(headers, body, deadline).await);
+        let limit = self.limits.batch;
+        if promised.is_some_and(|promised: usize| promised > limit) {
+            return Err(too_large("the body", limit));
         }
         let mut charge = Charge { budget: self.budget.clone(), held: None };
         let mut bytes = Vec::with_capacity(promised.unwrap_or(0).min(FIRST_ROOM));
-        while let Some(chunk) = self.next_chunk(&mut body, deadline).await? {
-            if bytes.len() + chunk.len() > self.limits.batch {
-                return Err(self.refuse_too_large(headers, body, deadline).await);
+        while let Some(chunk) = self.next_chunk(body, deadline).await? {
+            if bytes.len() + chunk.len() > limit {
+                return Err(too_large("the body", limit));
             }
             charge.add(chunk.len())?;
-            bytes.extend_from_slice(chunk.chunk());
+            bytes.extend_from_slice(&chunk);
         }
         Ok(Received { format, encoding, bytes, charge })
     }
@@ -122,7 +144,7 @@ impl Bodies {
         tokio::task::spawn_blocking(work).await.map_err(|panic| ApiError::internal(&panic))?
     }
 
-    async fn next_chunk(&self, body: &mut Body, deadline: Instant) -> Result<Option<bytes::Bytes>, ApiError> {
+    async fn next_chunk(&self, body: &mut Body, deadline: Instant) -> Result<Option<Bytes>, ApiError> {
         loop {
             let patience = self.limits.idle.min(deadline.saturating_duration_since(Instant::now()));
             let frame = match timeout(patience, body.frame()).await {
@@ -140,7 +162,7 @@ impl Bodies {
 
     /// Reads on for a while and throws it away: a client that is still sending when the connection closes
     /// sees a reset and never reads why. One that waits for `100 Continue` reads the answer at once.
-    async fn refuse_too_large(&self, headers: &HeaderMap, mut body: Body, deadline: Instant) -> ApiError {
+    async fn linger(&self, headers: &HeaderMap, mut body: Body, deadline: Instant) {
         let waits = headers.get(header::EXPECT).is_some_and(|value| *value == HeaderValue::from_static("100-continue"));
         let mut patience = if waits { 0 } else { self.limits.batch };
         while patience > 0 {
@@ -149,7 +171,6 @@ impl Bodies {
                 Ok(None) | Err(_) => break,
             }
         }
-        too_large("the body", self.limits.batch)
     }
 }
 

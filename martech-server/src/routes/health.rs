@@ -45,6 +45,7 @@ pub(super) async fn health(State(app): State<App>) -> Response {
                 capacity_bytes: app.journal_capacity(),
             },
             lake: Lake { status: if lake.error.is_none() { "ok" } else { "failing" }, figures: lake },
+            bodies: Bodies { bytes: app.bodies().held(), capacity_bytes: app.bodies().capacity() },
         },
         sink: Sink::new(&sink),
     };
@@ -104,6 +105,7 @@ struct Health {
 struct Checks {
     lake: Lake,
     journal: Journal,
+    bodies: Bodies,
 }
 
 #[derive(Serialize)]
@@ -119,6 +121,14 @@ struct Journal {
     status: &'static str,
     bytes: u64,
     capacity_bytes: u64,
+}
+
+/// Memory of the bodies that are being received and parsed.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Bodies {
+    bytes: usize,
+    capacity_bytes: usize,
 }
 
 #[derive(Serialize)]

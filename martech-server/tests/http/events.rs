@@ -47,7 +47,11 @@ async fn each_ack_has_its_status() {
     for (ack, status) in [("buffered", 202), ("durable", 202), ("stored", 200)] {
         server.post(&format!("?ack={ack}"), event("u1", ack).to_string()).await.assert_counts(status, [1, 0, 0]);
     }
-    server.post("?ack=soon", event("u1", "x").to_string()).await.assert_error(400, "invalid_parameter").assert_field("ack");
+    server
+        .post("?ack=soon", event("u1", "x").to_string())
+        .await
+        .assert_error(400, "invalid_parameter")
+        .assert_field("ack");
     server.post("?results=some", "{}").await.assert_error(400, "invalid_parameter").assert_field("results");
     server.post("?acks=stored", "{}").await.assert_error(400, "invalid_parameter").assert_field("acks");
 }
@@ -141,4 +145,21 @@ async fn a_body_larger_than_the_queue_goes_through_in_parts() {
     assert_eq!(server.get("/users").await.json["users"][0]["events"], 1_050);
     // Read again, it is known to the last event.
     server.post("", batch(&events)).await.assert_counts(202, [0, 1_050, 0]);
+}
+
+#[tokio::test]
+async fn a_full_queue_says_when_to_come_back() {
+    let server = Server::start_with(&["--queue-events", "1"]).await;
+    let mut n = 0;
+    let refused = loop {
+        n += 1;
+        // Both are on their way before either can be stored.
+        let [first, second] = [event("u1", &format!("a{n}")), event("u1", &format!("b{n}"))].map(|e| e.to_string());
+        let (first, second) = tokio::join!(server.post("", first), server.post("", second));
+        if let Some(refused) = [first, second].into_iter().find(|answer| answer.status != 202) {
+            break refused;
+        }
+    };
+    refused.assert_error(429, "queue_full");
+    assert!(refused.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1);
 }

@@ -69,7 +69,10 @@ async fn a_chunked_body_is_put_together() {
     let server = Server::start().await;
     let body = event("u1", "a").to_string();
     let mut raw = server.connect().await;
-    raw.write("POST /events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+    raw.write(
+        "POST /events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
+    )
+    .await;
     for piece in body.as_bytes().chunks(7) {
         raw.write(format!("{:x}\r\n", piece.len())).await;
         raw.write(piece).await;

@@ -144,7 +144,7 @@ async fn stats_default_to_the_last_thirty_days_of_the_configured_zone() {
     let stats = server.get("/stats").await;
     assert_eq!(stats.json["totals"]["events"], 1, "{}", stats.text);
     assert_eq!((&stats.json["tz"], &stats.json["interval"]), (&json!("Asia/Tokyo"), &json!("day")));
-    assert_eq!(stats.json["series"].as_array().unwrap().len(), 31);
+    assert_eq!(stats.json["series"].as_array().unwrap().len(), 30);
 }
 
 #[tokio::test]
