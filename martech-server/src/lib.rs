@@ -1,1 +1,39 @@
-//! The server around martech-core.
+//! The HTTP server around [`martech_core`]: events in, journeys, users and figures out.
+//!
+//! [`serve`] takes a listener, an [`App`] and a future that says when to stop, so a test or another program can run
+//! the real server in-process:
+//!
+//! ```no_run
+//! use clap::Parser;
+//! use martech_server::{App, Cli, Command, serve};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let Command::Serve(args) = Cli::parse_from(["martech-server", "--data-dir", "/tmp/shop"]).into_command() else {
+//!     unreachable!("no other command was given")
+//! };
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! let app = App::open(&args).await?;
+//! serve(listener, app, std::future::pending()).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod app;
+mod auth;
+mod body;
+mod config;
+mod dead_letters;
+mod error;
+pub mod import;
+mod params;
+mod routes;
+mod serve;
+pub mod signals;
+mod telemetry;
+
+pub use app::{App, CloseError, StartError};
+pub use auth::{AdminToken, TokenError};
+pub use config::{BoundArgs, Cli, Command, ServeArgs, StorageArgs};
+pub use serve::serve;
+pub use telemetry::{InvalidLogFilter, LogFormat, init as init_logs};

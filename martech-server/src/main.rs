@@ -1,3 +1,35 @@
 //! Event ingestion and analytics for online shops, in one binary.
 
-fn main() {}
+use std::{error::Error, process::ExitCode};
+
+use clap::Parser;
+use martech_server::{App, Cli, Command, ServeArgs, import, init_logs, serve, signals};
+use tokio::net::TcpListener;
+
+// Many threads make and drop many small things here: parsed events above all.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match Cli::parse().into_command() {
+        Command::Serve(args) => run(&args).map_or_else(|error| fail(&*error), |()| ExitCode::SUCCESS),
+        Command::Import(args) => import::run(*args),
+    }
+}
+
+#[tokio::main]
+async fn run(args: &ServeArgs) -> Result<(), Box<dyn Error>> {
+    init_logs(args.log_format, &args.log)?;
+    let shutdown = signals::shutdown()?;
+    // Before the data folder is opened: a port that is taken should cost nothing.
+    let listener = TcpListener::bind(args.addr).await.map_err(|error| format!("{}: {error}", args.addr))?;
+    let app = App::open(args).await?;
+    tracing::info!(addr = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "listening");
+    serve(listener, app, shutdown).await?;
+    Ok(())
+}
+
+fn fail(error: &dyn Error) -> ExitCode {
+    eprintln!("martech-server: {error}");
+    ExitCode::FAILURE
+}

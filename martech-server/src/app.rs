@@ -1,0 +1,210 @@
+//! The parts of a running server, and how they are opened and closed.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use jiff::tz::TimeZone;
+use martech_core::{
+    event::{Event, EventRules},
+    lake::{Lake, LakeError},
+    sink::{ConfigError, EventSink},
+};
+
+use crate::{
+    AdminToken,
+    auth::{TokenError, TokenOrigin},
+    body::Bodies,
+    config::{self, ServeArgs},
+    dead_letters::DeadLetterFile,
+};
+
+/// Everything that a request may need. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct App {
+    parts: Arc<Parts>,
+}
+
+#[derive(Debug)]
+struct Parts {
+    lake: Lake,
+    sink: EventSink<Event>,
+    dead_letters: Arc<DeadLetterFile>,
+    rules: Arc<EventRules>,
+    bodies: Bodies,
+    admin_token: AdminToken,
+    time_zone: TimeZone,
+    queue: QueueBounds,
+    connections: ConnectionLimits,
+    journal_capacity: u64,
+    drain_timeout: Duration,
+    draining: AtomicBool,
+    started: Instant,
+}
+
+/// What may wait in the sink.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct QueueBounds {
+    pub(crate) events: usize,
+    pub(crate) bytes: usize,
+}
+
+/// What connections may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ConnectionLimits {
+    pub(crate) count: usize,
+    pub(crate) idle: Duration,
+}
+
+/// Why a server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder cannot be used.
+    #[error("the data folder cannot be opened: {0}")]
+    Lake(#[from] LakeError),
+    /// There is no admin token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The queue cannot be built.
+    #[error("the queue cannot be built: {0}")]
+    Sink(#[from] ConfigError),
+}
+
+/// What could not be brought to an end when a server stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum CloseError {
+    /// Time was over before all events were stored. They are in the dead-letter file, unless it says otherwise.
+    #[error("{0} accepted events were not stored in time; see dead-letters.ndjson in the data folder")]
+    Unstored(usize),
+    /// The store did not close cleanly.
+    #[error("the store did not close cleanly: {0}")]
+    Lake(#[from] LakeError),
+    /// The listener failed.
+    #[error("connections cannot be accepted: {0}")]
+    Listener(#[from] io::Error),
+}
+
+/// The front sink gathers what waits for a flush slot; more than this at once gains nothing and delays the first.
+const MAX_BATCH: usize = 2_000;
+const CONCURRENT_FLUSHES: usize = 3;
+
+impl App {
+    /// Opens the data folder and puts the parts together. Must be called inside a tokio runtime.
+    pub async fn open(args: &ServeArgs) -> Result<Self, StartError> {
+        let lake = Lake::open(args.lake()).await?;
+        // After the lake: its lock makes sure that no other process makes a token at the same time.
+        let (admin_token, origin) = AdminToken::load(args.admin_token.clone(), &args.data_dir)?;
+        match origin {
+            TokenOrigin::Given => tracing::info!("the admin token is the one that was given"),
+            TokenOrigin::Read(path) => tracing::info!(path = %path.display(), "the admin token is in this file"),
+            TokenOrigin::Made(path) => tracing::info!(path = %path.display(), "a new admin token was made: this file"),
+        }
+        let dead_letters = Arc::new(DeadLetterFile::new(&args.data_dir));
+        let queue = QueueBounds {
+            events: usize::try_from(args.bounds.queue_events).unwrap_or(usize::MAX),
+            bytes: config::bytes(args.bounds.queue_bytes),
+        };
+        let sink = EventSink::builder()
+            .flush_interval(Duration::ZERO)
+            .max_batch(MAX_BATCH)
+            .max_concurrent_flushes(CONCURRENT_FLUSHES)
+            .capacity(queue.events)
+            .capacity_bytes(queue.bytes)
+            .size_of(Event::size)
+            .dead_letters({
+                let file = dead_letters.clone();
+                move |letter| file.write(&letter.event, &letter.reason)
+            })
+            .build(lake.clone())?;
+        let parts = Parts {
+            lake,
+            sink,
+            dead_letters,
+            rules: Arc::new(args.rules()),
+            bodies: Bodies::new(args.bodies()),
+            admin_token,
+            time_zone: args.time_zone.clone(),
+            queue,
+            connections: ConnectionLimits {
+                count: usize::try_from(args.bounds.max_connections).unwrap_or(usize::MAX),
+                idle: args.bounds.idle_timeout,
+            },
+            journal_capacity: args.storage.journal_size.as_u64(),
+            drain_timeout: args.bounds.drain_timeout,
+            draining: AtomicBool::new(false),
+            started: Instant::now(),
+        };
+        Ok(Self { parts: Arc::new(parts) })
+    }
+
+    /// From now on `/readyz` says no.
+    pub(crate) fn begin_drain(&self) {
+        self.parts.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.parts.draining.load(Ordering::Relaxed)
+    }
+
+    /// Stores what waits, for as long as `patience` lasts, and closes the store.
+    pub(crate) async fn close(&self, patience: Duration) -> Result<(), CloseError> {
+        let report = self.parts.sink.close(patience).await;
+        for event in &report.unstored {
+            self.parts.dead_letters.write(event, &"the server stopped before it was stored");
+        }
+        self.parts.lake.close().await?;
+        match report.unstored.len() {
+            0 => Ok(()),
+            unstored => Err(CloseError::Unstored(unstored)),
+        }
+    }
+
+    pub(crate) fn lake(&self) -> &Lake {
+        &self.parts.lake
+    }
+
+    pub(crate) fn sink(&self) -> &EventSink<Event> {
+        &self.parts.sink
+    }
+
+    pub(crate) fn rules(&self) -> &Arc<EventRules> {
+        &self.parts.rules
+    }
+
+    pub(crate) fn bodies(&self) -> &Bodies {
+        &self.parts.bodies
+    }
+
+    pub(crate) fn admin_token(&self) -> &AdminToken {
+        &self.parts.admin_token
+    }
+
+    pub(crate) fn time_zone(&self) -> &TimeZone {
+        &self.parts.time_zone
+    }
+
+    pub(crate) fn queue(&self) -> QueueBounds {
+        self.parts.queue
+    }
+
+    pub(crate) fn connections(&self) -> ConnectionLimits {
+        self.parts.connections
+    }
+
+    pub(crate) fn journal_capacity(&self) -> u64 {
+        self.parts.journal_capacity
+    }
+
+    pub(crate) fn drain_timeout(&self) -> Duration {
+        self.parts.drain_timeout
+    }
+
+    pub(crate) fn uptime(&self) -> Duration {
+        self.parts.started.elapsed()
+    }
+}

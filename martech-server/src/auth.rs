@@ -1,0 +1,198 @@
+//! Who may read: a bearer of the admin token.
+
+use std::{
+    fmt,
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use subtle::ConstantTimeEq;
+
+use crate::{app::App, error::ApiError};
+
+/// The name of the token's file in the data folder.
+const FILE: &str = "admin-token";
+
+/// The secret that opens everything that reads. `Debug` does not show it.
+#[derive(Clone)]
+pub struct AdminToken(String);
+
+/// Why there is no usable token.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// A token that can be guessed.
+    #[error("an admin token has at least {} characters, all of them visible ASCII", AdminToken::MIN_CHARS)]
+    Weak,
+    /// The file holds something else than a token.
+    #[error("{path} does not hold a usable admin token: {source} (remove the file to have a new one made)")]
+    BadFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with its content.
+        source: Box<TokenError>,
+    },
+    /// The file could not be read or made.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system gave no random bytes.
+    #[error("the system gave no random bytes: {0}")]
+    NoRandomness(getrandom::Error),
+}
+
+/// Where a token came from, for the line that is logged at start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenOrigin {
+    /// `MARTECH_ADMIN_TOKEN` or `--admin-token`.
+    Given,
+    /// The file was there.
+    Read(PathBuf),
+    /// The file was made now.
+    Made(PathBuf),
+}
+
+impl AdminToken {
+    /// The shortest token that is taken.
+    pub const MIN_CHARS: usize = 16;
+
+    /// A token chosen by the operator.
+    pub fn new(text: &str) -> Result<Self, TokenError> {
+        let strong = text.len() >= Self::MIN_CHARS && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if strong { Ok(Self(text.to_owned())) } else { Err(TokenError::Weak) }
+    }
+
+    /// The given token; without one the token of the data folder, which is made when it is missing.
+    pub fn load(given: Option<AdminToken>, data_dir: &Path) -> Result<(Self, TokenOrigin), TokenError> {
+        if let Some(token) = given {
+            return Ok((token, TokenOrigin::Given));
+        }
+        let path = data_dir.join(FILE);
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                warn_if_exposed(&path);
+                let token = Self::new(text.trim_end())
+                    .map_err(|source| TokenError::BadFile { path: path.clone(), source: source.into() })?;
+                Ok((token, TokenOrigin::Read(path)))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let token = Self::random()?;
+                token.write(&path).map_err(|source| TokenError::Io { path: path.clone(), source })?;
+                Ok((token, TokenOrigin::Made(path)))
+            }
+            Err(source) => Err(TokenError::Io { path, source }),
+        }
+    }
+
+    fn random() -> Result<Self, TokenError> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).map_err(TokenError::NoRandomness)?;
+        Ok(Self(URL_SAFE_NO_PAD.encode(bytes)))
+    }
+
+    /// Readable by its owner alone from its first moment on, and complete under its name or not there at all.
+    fn write(&self, path: &Path) -> io::Result<()> {
+        let temporary = path.with_extension("tmp");
+        match fs::remove_file(&temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+        writeln!(file, "{}", self.0)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    }
+
+    /// Takes the same time wherever the first difference lies.
+    fn matches(&self, candidate: &str) -> bool {
+        self.0.as_bytes().ct_eq(candidate.as_bytes()).into()
+    }
+}
+
+impl fmt::Debug for AdminToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AdminToken(..)")
+    }
+}
+
+fn warn_if_exposed(path: &Path) {
+    if let Ok(metadata) = fs::metadata(path)
+        && metadata.mode() & 0o077 != 0
+    {
+        tracing::warn!(path = %path.display(), "others than its owner can read the admin token: chmod 600 it");
+    }
+}
+
+/// Lets a request through that bears the admin token.
+pub(crate) async fn require_admin(State(app): State<App>, request: Request, next: Next) -> Response {
+    match bearer(request.headers()) {
+        Some(token) if app.admin_token().matches(token) => next.run(request).await,
+        Some(_) => unauthorized("this token is not the admin token").into_response(),
+        None => unauthorized("reading needs the header Authorization: Bearer <admin token>").into_response(),
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn unauthorized(message: &'static str) -> ApiError {
+    ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_made_once_and_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let (made, origin) = AdminToken::load(None, dir.path()).unwrap();
+        let path = dir.path().join("admin-token");
+        assert_eq!(origin, TokenOrigin::Made(path.clone()));
+        assert_eq!(made.0.len(), 43, "32 bytes in base64url");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        let (read, origin) = AdminToken::load(None, dir.path()).unwrap();
+        assert_eq!(origin, TokenOrigin::Read(path));
+        assert!(read.matches(&made.0));
+    }
+
+    #[test]
+    fn a_given_token_wins_and_writes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let given = AdminToken::new("sixteen-chars-ok").unwrap();
+        let (token, origin) = AdminToken::load(Some(given), dir.path()).unwrap();
+        assert_eq!(origin, TokenOrigin::Given);
+        assert!(token.matches("sixteen-chars-ok"));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn weak_tokens_are_refused() {
+        assert!(matches!(AdminToken::new("fifteen-chars-x"), Err(TokenError::Weak)));
+        assert!(matches!(AdminToken::new("with a blank inside"), Err(TokenError::Weak)));
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("admin-token"), "short\n").unwrap();
+        assert!(matches!(AdminToken::load(None, dir.path()), Err(TokenError::BadFile { .. })));
+    }
+
+    #[test]
+    fn debug_hides_the_secret() {
+        let token = AdminToken::new("sixteen-chars-ok").unwrap();
+        assert!(!format!("{token:?}").contains("sixteen"));
+    }
+}

@@ -1,0 +1,105 @@
+//! What a body says that it is: `Content-Type` and `Content-Encoding`.
+
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+
+use crate::error::ApiError;
+
+/// How events are written in a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// One JSON value.
+    Json,
+    /// A JSON object per line.
+    Ndjson,
+}
+
+/// How a body is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Identity,
+    Gzip,
+    Zstd,
+}
+
+pub(super) fn format(headers: &HeaderMap) -> Result<Format, ApiError> {
+    let unsupported = |what: String| {
+        let message = format!("{what}; send application/json or application/x-ndjson, in UTF-8");
+        ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message).at("Content-Type")
+    };
+    let Some(value) = only(headers, header::CONTENT_TYPE) else {
+        return Err(unsupported("there is no single Content-Type".to_owned()));
+    };
+    let mut parts = value.split(';').map(str::trim);
+    let format = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
+        "application/json" => Format::Json,
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Format::Ndjson,
+        _ => return Err(unsupported("this Content-Type is not taken".to_owned())),
+    };
+    let charset = parts.find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
+    });
+    match charset {
+        Some(charset) if !charset.eq_ignore_ascii_case("utf-8") && !charset.eq_ignore_ascii_case("us-ascii") => {
+            Err(unsupported("this charset is not taken".to_owned()))
+        }
+        _ => Ok(format),
+    }
+}
+
+pub(super) fn encoding(headers: &HeaderMap) -> Result<Encoding, ApiError> {
+    if !headers.contains_key(header::CONTENT_ENCODING) {
+        return Ok(Encoding::Identity);
+    }
+    let value = only(headers, header::CONTENT_ENCODING).unwrap_or_default().trim().to_ascii_lowercase();
+    match value.as_str() {
+        "identity" => Ok(Encoding::Identity),
+        "gzip" | "x-gzip" => Ok(Encoding::Gzip),
+        "zstd" => Ok(Encoding::Zstd),
+        _ => Err(ApiError::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_encoding",
+            "this Content-Encoding is not taken; send gzip, zstd or identity, one of them",
+        )
+        .at("Content-Encoding")),
+    }
+}
+
+/// The value of a header that is there exactly once, as text.
+fn only(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?.to_str().ok()?;
+    values.next().is_none().then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn with(name: HeaderName, value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn content_types() {
+        let format = |value| format(&with(header::CONTENT_TYPE, value)).ok();
+        assert_eq!(format("application/json"), Some(Format::Json));
+        assert_eq!(format("Application/JSON; charset=\"UTF-8\""), Some(Format::Json));
+        assert_eq!(format("application/x-ndjson"), Some(Format::Ndjson));
+        assert_eq!(format("application/json; charset=latin1"), None);
+        assert_eq!(format("application/x-www-form-urlencoded"), None);
+    }
+
+    #[test]
+    fn encodings() {
+        let encoding = |value| encoding(&with(header::CONTENT_ENCODING, value)).ok();
+        assert_eq!(encoding("GZIP"), Some(Encoding::Gzip));
+        assert_eq!(encoding("zstd"), Some(Encoding::Zstd));
+        assert_eq!(encoding("identity"), Some(Encoding::Identity));
+        assert_eq!(encoding("br"), None);
+        assert_eq!(encoding("gzip, zstd"), None);
+        assert_eq!(super::encoding(&HeaderMap::new()).ok(), Some(Encoding::Identity));
+    }
+}

@@ -1,0 +1,208 @@
+//! Request bodies, from socket to plain bytes, within bounds.
+//!
+//! Nothing a client sends makes this server hold more than it may: each body has a limit before and after
+//! decompression, all bodies together share a budget of bytes that is charged as bytes arrive (not as they are
+//! promised), only as many bodies are unpacked and parsed at once as there are cores, and a body that
+//! stalls or trickles is given up.
+
+use std::{sync::Arc, thread, time::Duration};
+
+use axum::{
+    body::Body,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+};
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout},
+};
+
+use crate::error::ApiError;
+
+mod decode;
+mod media;
+
+pub(crate) use media::Format;
+use media::{Encoding, encoding, format};
+
+/// How large bodies may be and how long they may take.
+#[derive(Debug, Clone)]
+pub(crate) struct BodyLimits {
+    /// Bytes of one event that comes alone.
+    pub(crate) single: usize,
+    /// Bytes of a batch, before and after decompression.
+    pub(crate) batch: usize,
+    /// Bytes of all bodies that are being received and worked on.
+    pub(crate) in_flight: usize,
+    /// How long nothing may arrive.
+    pub(crate) idle: Duration,
+    /// How long a whole body may take.
+    pub(crate) total: Duration,
+}
+
+/// Above this a body is parsed away from the threads that serve connections: a millisecond there delays them all.
+const INLINE_BYTES: usize = 64 * 1024;
+/// Room that is made before anything has arrived, whatever `Content-Length` promises.
+const FIRST_ROOM: usize = 64 * 1024;
+
+/// Receives bodies, all within one budget.
+#[derive(Debug)]
+pub(crate) struct Bodies {
+    limits: BodyLimits,
+    capacity: usize,
+    budget: Arc<Semaphore>,
+    workers: Arc<Semaphore>,
+}
+
+/// A body as it came, perhaps compressed.
+#[derive(Debug)]
+pub(crate) struct Received {
+    format: Format,
+    encoding: Encoding,
+    bytes: Vec<u8>,
+    charge: Charge,
+}
+
+/// The part of the budget that a body holds; dropping it gives that back.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    budget: Arc<Semaphore>,
+    held: Option<OwnedSemaphorePermit>,
+}
+
+impl Bodies {
+    pub(crate) fn new(limits: BodyLimits) -> Self {
+        let capacity = limits.in_flight.clamp(limits.batch, Semaphore::MAX_PERMITS);
+        let cores = thread::available_parallelism().map_or(2, usize::from).max(2);
+        Self { limits, capacity, budget: Arc::new(Semaphore::new(capacity)), workers: Arc::new(Semaphore::new(cores)) }
+    }
+
+    pub(crate) fn limits(&self) -> &BodyLimits {
+        &self.limits
+    }
+
+    /// What all bodies hold now, in bytes.
+    pub(crate) fn held(&self) -> usize {
+        self.capacity.saturating_sub(self.budget.available_permits())
+    }
+
+    /// What all bodies may hold, in bytes.
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Receives a body whole.
+    pub(crate) async fn read(&self, headers: &HeaderMap, mut body: Body) -> Result<Received, ApiError> {
+        let deadline = Instant::now() + self.limits.total;
+        let received = self.receive(headers, &mut body, deadline).await;
+        if let Err(error) = &received
+            && error.status != StatusCode::REQUEST_TIMEOUT
+        {
+            self.linger(headers, body, deadline).await;
+        }
+        received
+    }
+
+    async fn receive(&self, headers: &HeaderMap, body: &mut Body, deadline: Instant) -> Result<Received, ApiError> {
+        let format = format(headers)?;
+        let encoding = encoding(headers)?;
+        let promised = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        let limit = self.limits.batch;
+        if promised.is_some_and(|promised: usize| promised > limit) {
+            return Err(too_large("the body", limit));
+        }
+        let mut charge = Charge { budget: self.budget.clone(), held: None };
+        let mut bytes = Vec::with_capacity(promised.unwrap_or(0).min(FIRST_ROOM));
+        while let Some(chunk) = self.next_chunk(body, deadline).await? {
+            if bytes.len() + chunk.len() > limit {
+                return Err(too_large("the body", limit));
+            }
+            charge.add(chunk.len())?;
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(Received { format, encoding, bytes, charge })
+    }
+
+    /// Unpacks a body and hands it to `parse`, on a thread where the work delays nobody.
+    pub(crate) async fn parse<T: Send + 'static>(
+        &self,
+        received: Received,
+        parse: impl FnOnce(Format, &[u8]) -> T + Send + 'static,
+    ) -> Result<(T, Charge), ApiError> {
+        let Received { format, encoding, bytes, mut charge } = received;
+        if encoding == Encoding::Identity && bytes.len() <= INLINE_BYTES {
+            return Ok((parse(format, &bytes), charge));
+        }
+        let worker = self.workers.clone().acquire_owned().await.map_err(|closed| ApiError::internal(&closed))?;
+        let limit = self.limits.batch;
+        let work = move || {
+            let _worker = worker;
+            let plain = decode::decode(encoding, bytes, limit, &mut charge)?;
+            Ok((parse(format, &plain), charge))
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|panic| ApiError::internal(&panic))?
+    }
+
+    async fn next_chunk(&self, body: &mut Body, deadline: Instant) -> Result<Option<Bytes>, ApiError> {
+        loop {
+            let patience = self.limits.idle.min(deadline.saturating_duration_since(Instant::now()));
+            let frame = match timeout(patience, body.frame()).await {
+                Err(_) => return Err(timed_out()),
+                Ok(None) => return Ok(None),
+                Ok(Some(Err(error))) => return Err(cut_short(&error)),
+                Ok(Some(Ok(frame))) => frame,
+            };
+            // Anything else is a trailer, which says nothing here.
+            if let Ok(data) = frame.into_data() {
+                return Ok(Some(data));
+            }
+        }
+    }
+
+    /// Reads on for a while and throws it away: a client that is still sending when the connection closes
+    /// sees a reset and never reads why. One that waits for `100 Continue` reads the answer at once.
+    async fn linger(&self, headers: &HeaderMap, mut body: Body, deadline: Instant) {
+        let waits = headers.get(header::EXPECT).is_some_and(|value| *value == HeaderValue::from_static("100-continue"));
+        let mut patience = if waits { 0 } else { self.limits.batch };
+        while patience > 0 {
+            match self.next_chunk(&mut body, deadline).await {
+                Ok(Some(chunk)) => patience = patience.saturating_sub(chunk.len()),
+                Ok(None) | Err(_) => break,
+            }
+        }
+    }
+}
+
+impl Charge {
+    /// Takes more of the budget, or refuses when all bodies together hold as much as they may.
+    fn add(&mut self, bytes: usize) -> Result<(), ApiError> {
+        let wanted = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let more = self.budget.clone().try_acquire_many_owned(wanted).map_err(|_| overloaded())?;
+        match &mut self.held {
+            Some(held) => held.merge(more),
+            None => self.held = Some(more),
+        }
+        Ok(())
+    }
+}
+
+/// 413, naming the limit.
+pub(crate) fn too_large(what: &str, limit: usize) -> ApiError {
+    let message = format!("{what} is larger than {limit} bytes; send less at once");
+    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message).limit(limit)
+}
+
+fn overloaded() -> ApiError {
+    let message = "the bodies that are being received take all the memory that they may; send it again in a while";
+    ApiError::new(StatusCode::TOO_MANY_REQUESTS, "overloaded", message).retry_after(Duration::from_secs(1))
+}
+
+fn timed_out() -> ApiError {
+    ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the body did not arrive in time; send it again")
+}
+
+fn cut_short(error: &dyn std::error::Error) -> ApiError {
+    tracing::debug!(%error, "a body could not be received");
+    ApiError::new(StatusCode::BAD_REQUEST, "incomplete_body", "the body ended early or was framed wrongly")
+}

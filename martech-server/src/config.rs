@@ -1,0 +1,264 @@
+//! Settings: flags, and a `MARTECH_*` variable for each.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use bytesize::ByteSize;
+use clap::{Args, Parser, Subcommand};
+use jiff::{SignedDuration, tz::TimeZone};
+use martech_core::event::{Currency, EventRules, EventTypes};
+use martech_core::lake::LakeOptions;
+
+use crate::{AdminToken, LogFormat, body::BodyLimits, import::ImportArgs};
+
+/// Event ingestion and analytics for online shops, in one binary.
+///
+/// Without a command it serves. POST events to /events (no token needed); read them from /users, /users/{userId}/journey
+/// and /stats with `Authorization: Bearer <admin token>`.
+#[derive(Debug, Parser)]
+#[command(name = "martech-server", version, args_conflicts_with_subcommands = true, after_help = AFTER_HELP)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+/// What this program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Takes events over HTTP and answers questions about them (the default)
+    Serve(Box<ServeArgs>),
+    /// Imports events from files or standard input
+    Import(Box<ImportArgs>),
+}
+
+impl Cli {
+    /// The command that was given, or the default one.
+    pub fn into_command(self) -> Command {
+        self.command.unwrap_or_else(|| Command::Serve(Box::new(self.serve)))
+    }
+}
+
+const AFTER_HELP: &str = "\
+Sizes are written 512KiB, 64MiB, 2GiB; times 500ms, 30s, 5m, 1h.
+
+Try it:
+  martech-server &
+  curl localhost:3000/events -H 'Content-Type: application/json' -d '{\"userId\":\"u1\",\"type\":\"page_view\"}'
+  curl localhost:3000/users/u1/journey -H \"Authorization: Bearer $(cat data/admin-token)\"";
+
+/// Settings of the server.
+#[derive(Debug, Clone, Args)]
+pub struct ServeArgs {
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, env = "MARTECH_ADDR", default_value = "127.0.0.1:3000", value_name = "IP:PORT")]
+    pub addr: SocketAddr,
+
+    /// Data folder; made when missing, used by one process at a time
+    #[arg(long, env = "MARTECH_DATA_DIR", default_value = "./data", value_name = "DIR")]
+    pub data_dir: PathBuf,
+
+    /// Token for everything but POST /events and the health routes, at least 16 characters;
+    /// without it one is made and kept in DIR/admin-token
+    #[arg(long, env = "MARTECH_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = AdminToken::new)]
+    pub admin_token: Option<AdminToken>,
+
+    /// Event types to take besides the known ten: names separated by commas, or `*` for any
+    #[arg(long, env = "MARTECH_EVENT_TYPES", default_value = "", hide_default_value = true, value_name = "LIST")]
+    pub event_types: EventTypes,
+
+    /// Currency of an order that names none
+    #[arg(long, env = "MARTECH_CURRENCY", default_value = "USD", value_name = "CODE")]
+    pub currency: Currency,
+
+    /// IANA time zone of questions that name none, such as Europe/Berlin
+    #[arg(long, env = "MARTECH_TIME_ZONE", default_value = "UTC", value_name = "ZONE", value_parser = parse_zone)]
+    pub time_zone: TimeZone,
+
+    /// How log lines look
+    #[arg(long, env = "MARTECH_LOG_FORMAT", default_value = "auto", value_enum, help_heading = "Logs")]
+    pub log_format: LogFormat,
+
+    /// What is logged: error, warn, info, debug, trace, or a filter such as `info,martech_core=debug`
+    #[arg(long, env = "MARTECH_LOG", default_value = "info", value_name = "FILTER", help_heading = "Logs")]
+    pub log: String,
+
+    /// Storage.
+    #[command(flatten)]
+    pub storage: StorageArgs,
+
+    /// Bounds.
+    #[command(flatten)]
+    pub bounds: BoundArgs,
+}
+
+/// Settings of the embedded store.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Storage")]
+pub struct StorageArgs {
+    /// New events are written to Parquet when they take this much memory
+    #[arg(long, env = "MARTECH_ROLL_BYTES", default_value = "32MiB", value_name = "SIZE")]
+    pub roll_bytes: ByteSize,
+
+    /// ... or when the oldest of them is this old
+    #[arg(long, env = "MARTECH_ROLL_AGE", default_value = "5m", value_name = "TIME", value_parser = parse_duration)]
+    pub roll_age: Duration,
+
+    /// Memory for telling events that came before from new ones; exact at any size, faster with more
+    #[arg(long, env = "MARTECH_DEDUPE_MEMORY", default_value = "64MiB", value_name = "SIZE")]
+    pub dedupe_memory: ByteSize,
+
+    /// Most that the journal may take of the disk; when it is full, senders are asked to wait
+    #[arg(long, env = "MARTECH_JOURNAL_SIZE", default_value = "512MiB", value_name = "SIZE")]
+    pub journal_size: ByteSize,
+}
+
+/// How much is taken at once, and how long anything may take.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Bounds")]
+pub struct BoundArgs {
+    /// Most events that wait to be stored; beyond it senders are answered 429
+    #[arg(long, env = "MARTECH_QUEUE_EVENTS", default_value = "50000", value_name = "COUNT", value_parser = positive())]
+    pub queue_events: u64,
+
+    /// Most memory for the events that wait to be stored
+    #[arg(long, env = "MARTECH_QUEUE_BYTES", default_value = "64MiB", value_name = "SIZE", value_parser = queue_bytes)]
+    pub queue_bytes: ByteSize,
+
+    /// Largest body of a single event
+    #[arg(long, env = "MARTECH_MAX_BODY", default_value = "1MiB", value_name = "SIZE")]
+    pub max_body: ByteSize,
+
+    /// Largest body of a batch, before and after decompression
+    #[arg(long, env = "MARTECH_MAX_BATCH_BODY", default_value = "16MiB", value_name = "SIZE")]
+    pub max_batch_body: ByteSize,
+
+    /// Most memory for bodies that are being received and parsed; beyond it senders are answered 429
+    #[arg(long, env = "MARTECH_MAX_BODIES", default_value = "64MiB", value_name = "SIZE")]
+    pub max_bodies: ByteSize,
+
+    /// How long a body may send nothing
+    #[arg(long, env = "MARTECH_BODY_IDLE_TIMEOUT", default_value = "15s", value_name = "TIME", value_parser = parse_duration)]
+    pub body_idle_timeout: Duration,
+
+    /// How long a whole body may take
+    #[arg(long, env = "MARTECH_BODY_TIMEOUT", default_value = "2m", value_name = "TIME", value_parser = parse_duration)]
+    pub body_timeout: Duration,
+
+    /// How long a connection may be idle, or take to send the head of a request
+    #[arg(long, env = "MARTECH_IDLE_TIMEOUT", default_value = "60s", value_name = "TIME", value_parser = parse_duration)]
+    pub idle_timeout: Duration,
+
+    /// Most connections at once; further ones wait to be accepted
+    #[arg(long, env = "MARTECH_MAX_CONNECTIONS", default_value = "4096", value_name = "COUNT", value_parser = positive())]
+    pub max_connections: u64,
+
+    /// After SIGTERM or SIGINT: how long to answer what is in flight and to store what waits
+    #[arg(long, env = "MARTECH_DRAIN_TIMEOUT", default_value = "25s", value_name = "TIME", value_parser = parse_duration)]
+    pub drain_timeout: Duration,
+}
+
+impl ServeArgs {
+    pub(crate) fn lake(&self) -> LakeOptions {
+        let storage = &self.storage;
+        LakeOptions {
+            roll_bytes: bytes(storage.roll_bytes),
+            roll_age: storage.roll_age,
+            dedupe_memory: bytes(storage.dedupe_memory),
+            journal_capacity: storage.journal_size.as_u64(),
+            ..LakeOptions::new(&self.data_dir)
+        }
+    }
+
+    pub(crate) fn rules(&self) -> EventRules {
+        EventRules { types: self.event_types.clone(), currency: self.currency }
+    }
+
+    pub(crate) fn bodies(&self) -> BodyLimits {
+        let bounds = &self.bounds;
+        BodyLimits {
+            single: bytes(bounds.max_body),
+            batch: bytes(bounds.max_batch_body.max(bounds.max_body)),
+            in_flight: bytes(bounds.max_bodies),
+            idle: bounds.body_idle_timeout,
+            total: bounds.body_timeout,
+        }
+    }
+}
+
+/// As a size in memory.
+pub(crate) fn bytes(size: ByteSize) -> usize {
+    usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
+}
+
+fn positive() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(1..=u64::from(u32::MAX))
+}
+
+/// The largest event must fit.
+fn queue_bytes(text: &str) -> Result<ByteSize, String> {
+    let size: ByteSize = text.parse()?;
+    if size < ByteSize::kib(256) { Err("at least 256KiB, so that every event fits".to_owned()) } else { Ok(size) }
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let duration: SignedDuration = text.parse().map_err(|_| "a time such as 500ms, 30s or 5m".to_owned())?;
+    let duration = Duration::try_from(duration).map_err(|_| "a time cannot be negative".to_owned())?;
+    // Past a year it is a slip, and far past it, sums of times would overflow.
+    if duration > Duration::from_secs(366 * 86_400) { Err("at most a year".to_owned()) } else { Ok(duration) }
+}
+
+fn parse_zone(name: &str) -> Result<TimeZone, String> {
+    martech_core::query::parse_time_zone(name).map_err(|error| error.message)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn serve(args: &[&str]) -> Result<Box<ServeArgs>, clap::Error> {
+        let cli = Cli::try_parse_from(["martech-server"].iter().chain(args))?;
+        match cli.into_command() {
+            Command::Serve(args) => Ok(args),
+            Command::Import(_) => panic!("these arguments ask for the server"),
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn serving_is_the_default_command() {
+        let bare = serve(&["--addr", "127.0.0.1:0", "--roll-bytes", "1MiB"]).unwrap();
+        let named = serve(&["serve", "--addr", "127.0.0.1:0", "--roll-bytes", "1MiB"]).unwrap();
+        assert_eq!(bare.addr.port(), 0);
+        assert_eq!(bare.lake().roll_bytes, 1 << 20);
+        assert_eq!(named.lake().roll_bytes, 1 << 20);
+    }
+
+    #[test]
+    fn bad_values_are_refused() {
+        for args in [
+            ["--admin-token", "short"],
+            ["--currency", "$"],
+            ["--time-zone", "Mars/Olympus"],
+            ["--roll-age", "soon"],
+            ["--roll-age", "1000000h"],
+            ["--queue-events", "0"],
+            ["--queue-bytes", "1KiB"],
+            ["--event-types", "9lives"],
+        ] {
+            assert!(serve(&args).is_err(), "{args:?}");
+        }
+    }
+
+    #[test]
+    fn help_shows_no_secret() {
+        let help = Cli::command().render_long_help().to_string();
+        assert!(help.contains("MARTECH_ADMIN_TOKEN]"), "the variable is named without its value:\n{help}");
+    }
+}

@@ -1,0 +1,194 @@
+//! Errors as clients see them: a status and `{"code", "message", "requestId"}`, with what else is known.
+
+use std::{borrow::Cow, time::Duration};
+
+use axum::{
+    http::{HeaderValue, Method, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use martech_core::{lake::LakeError, query::QueryError};
+use serde::Serialize;
+
+use crate::telemetry::RequestId;
+
+/// An answer that says what went wrong and what would be right.
+///
+/// A handler returns it; the outermost layer writes it out, because only that layer knows the request's id.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ApiError {
+    #[serde(skip)]
+    pub(crate) status: StatusCode,
+    pub(crate) code: Cow<'static, str>,
+    pub(crate) message: Cow<'static, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<RequestId>,
+    /// The field or parameter at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    /// The event at fault, counted from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<usize>,
+    /// The limit that was passed, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<usize>,
+    #[serde(skip)]
+    retry_after: Option<Duration>,
+}
+
+impl ApiError {
+    pub(crate) fn new(
+        status: StatusCode,
+        code: impl Into<Cow<'static, str>>,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            status,
+            code: code.into(),
+            message: message.into(),
+            request_id: None,
+            field: None,
+            index: None,
+            limit: None,
+            retry_after: None,
+        }
+    }
+
+    /// A query or path parameter that cannot be used.
+    pub(crate) fn bad_parameter(name: &str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_parameter", message).at(name)
+    }
+
+    /// Something broke that the client can do nothing about. The cause goes to the log, not to the client.
+    pub(crate) fn internal(cause: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%cause, "a request failed");
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "something broke inside the server; its log says what, under this requestId",
+        )
+    }
+
+    #[must_use]
+    pub(crate) fn at(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn index(mut self, index: usize) -> Self {
+        self.index = Some(index);
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn limit(mut self, bytes: usize) -> Self {
+        self.limit = Some(bytes);
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn retry_after(mut self, delay: Duration) -> Self {
+        self.retry_after = Some(delay);
+        self
+    }
+
+    /// Joins it with further members of the answer, such as the counts of a batch.
+    pub(crate) fn with<T: Serialize>(self, more: T) -> Response {
+        let mut error = self;
+        let more = serde_json::to_value(more).ok();
+        let mut response = StatusCode::OK.into_response();
+        *response.status_mut() = error.status;
+        error.request_id = None;
+        response.extensions_mut().insert(Pending { error, more });
+        response
+    }
+}
+
+/// An error on its way to the layer that writes it out.
+#[derive(Debug, Clone)]
+struct Pending {
+    error: ApiError,
+    more: Option<serde_json::Value>,
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        self.with(())
+    }
+}
+
+/// Writes out the error that a response carries, if it does; gives other responses back as they are.
+pub(crate) fn render(mut response: Response, request_id: &RequestId) -> Response {
+    #[derive(Serialize)]
+    struct Body {
+        #[serde(flatten)]
+        error: ApiError,
+        #[serde(flatten)]
+        more: Option<serde_json::Value>,
+    }
+
+    let Some(Pending { mut error, more }) = response.extensions_mut().remove::<Pending>() else { return response };
+    error.request_id = Some(request_id.clone());
+    let (status, retry_after) = (error.status, error.retry_after);
+    let more = more.filter(serde_json::Value::is_object);
+    let mut rendered = (status, axum::Json(Body { error, more })).into_response();
+    let headers = rendered.headers_mut();
+    // What the router said stays: `Allow`, above all.
+    for (name, value) in response.headers() {
+        if name != header::CONTENT_LENGTH && name != header::CONTENT_TYPE {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+    if let Some(delay) = retry_after {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(delay)));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    rendered
+}
+
+/// `Retry-After` counts whole seconds: rounded up, so that nobody comes back too early, and at least one.
+fn whole_seconds(delay: Duration) -> u64 {
+    let started = u64::from(delay.subsec_nanos() > 0);
+    delay.as_secs().saturating_add(started).max(1)
+}
+
+impl From<QueryError> for ApiError {
+    fn from(error: QueryError) -> Self {
+        Self::bad_parameter(error.field, error.to_string())
+    }
+}
+
+/// A lake that cannot answer a query: the client's query is fine, so this is the server's fault.
+impl From<LakeError> for ApiError {
+    fn from(error: LakeError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+pub(crate) async fn not_found(uri: Uri) -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "not_found", format!("there is nothing at {}", uri.path()))
+}
+
+pub(crate) async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
+    ApiError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        format!("{} does not take {method}; the Allow header says what it takes", uri.path()),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_rounds_up_and_is_never_zero() {
+        assert_eq!(whole_seconds(Duration::ZERO), 1);
+        assert_eq!(whole_seconds(Duration::from_millis(300)), 1);
+        assert_eq!(whole_seconds(Duration::from_secs(2)), 2);
+        assert_eq!(whole_seconds(Duration::from_millis(2_001)), 3);
+    }
+}

@@ -1,0 +1,86 @@
+//! Query strings, read strictly: a parameter that is not understood is an error, not something to pass over.
+
+use std::fmt::Display;
+
+use axum::{
+    extract::{FromRequestParts, Query},
+    http::request::Parts,
+};
+use martech_core::{
+    event::Timestamp,
+    query::{QueryError, parse_instant},
+};
+
+use crate::error::ApiError;
+
+/// The parameters of a request that have not been asked for yet.
+#[derive(Debug)]
+pub(crate) struct Params {
+    left: Vec<(String, String)>,
+    known: Vec<&'static str>,
+}
+
+impl Params {
+    /// A parameter that may be given once.
+    pub(crate) fn one<T, E: Display>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, ApiError> {
+        let mut values = self.many(name);
+        let Some(value) = values.pop() else { return Ok(None) };
+        if !values.is_empty() {
+            return Err(ApiError::bad_parameter(name, format!("{name} is given more than once")));
+        }
+        parse(&value).map(Some).map_err(|error| ApiError::bad_parameter(name, format!("{name}: {error}")))
+    }
+
+    /// The values of a parameter that may be repeated.
+    pub(crate) fn many(&mut self, name: &'static str) -> Vec<String> {
+        self.known.push(name);
+        self.left.extract_if(.., |(key, _)| key == name).map(|(_, value)| value).collect()
+    }
+
+    /// How many rows: 1 to 1,000, or 100 when nothing is said.
+    pub(crate) fn limit(&mut self) -> Result<usize, ApiError> {
+        const MAX: usize = 1_000;
+        let parse = |text: &str| match text.parse() {
+            Ok(limit @ 1..=MAX) => Ok(limit),
+            _ => Err("must be a whole number from 1 to 1000"),
+        };
+        Ok(self.one("limit", parse)?.unwrap_or(100))
+    }
+
+    /// A date in a time zone, or an RFC 3339 time.
+    pub(crate) fn instant(
+        &mut self,
+        name: &'static str,
+        tz: &jiff::tz::TimeZone,
+    ) -> Result<Option<Timestamp>, ApiError> {
+        self.one(name, |text| parse_instant(name, text, tz).map_err(|error| error.message))
+    }
+
+    /// To be called when all parameters were asked for.
+    pub(crate) fn finish(self) -> Result<(), ApiError> {
+        let Some((name, _)) = self.left.first() else { return Ok(()) };
+        let known = if self.known.is_empty() { "none".to_owned() } else { self.known.join(", ") };
+        let name: String = name.chars().take(64).collect();
+        let message = format!("there is no such parameter here; these can be given: {known}");
+        Err(ApiError::bad_parameter(&name, message))
+    }
+}
+
+/// The value of `Result<T, QueryError>` without its field, which [`Params::one`] names.
+pub(crate) fn message<T>(result: Result<T, QueryError>) -> Result<T, String> {
+    result.map_err(|error| error.message)
+}
+
+impl<S: Sync> FromRequestParts<S> for Params {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        let Query(left) = Query::try_from_uri(&parts.uri)
+            .map_err(|_| ApiError::bad_parameter("query", "the query string is not form-urlencoded"))?;
+        Ok(Self { left, known: Vec::new() })
+    }
+}

@@ -1,0 +1,92 @@
+//! From the bytes of a body to events, and to what is wrong with the others.
+
+use axum::http::StatusCode;
+use martech_core::event::{Batch, ErrorCode, Event, EventError, EventId, EventRules, MAX_EVENT_BYTES, Timestamp};
+
+use super::answer::EventResult;
+use crate::{
+    body::{Format, too_large},
+    error::ApiError,
+};
+
+/// A body that was read.
+#[derive(Debug)]
+pub(super) struct Intake {
+    /// Whether it was one event, not a list.
+    pub(super) single: bool,
+    /// The events that can be taken.
+    pub(super) events: Vec<Event>,
+    /// For each of them, where it stood and its id.
+    pub(super) origins: Vec<Origin>,
+    /// The others, by index.
+    pub(super) refused: Vec<EventResult>,
+}
+
+/// What is still known of an event when it has gone to the sink.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origin {
+    pub(super) index: usize,
+    pub(super) id: EventId,
+}
+
+/// Reads a body; an error speaks of the body as a whole.
+pub(super) fn read(
+    rules: &EventRules,
+    format: Format,
+    bytes: &[u8],
+    single_limit: usize,
+    received_at: Timestamp,
+) -> Result<Intake, ApiError> {
+    let batch = match format {
+        Format::Json => Batch::from_json(bytes),
+        Format::Ndjson => Batch::from_ndjson(bytes),
+    };
+    let batch = batch.map_err(refuse_body)?;
+    if batch.single && bytes.len() > single_limit {
+        return Err(too_large("the body of a single event", single_limit));
+    }
+    let parsed = rules.parse_batch(&batch, received_at);
+    let mut intake = Intake {
+        single: batch.single,
+        events: Vec::with_capacity(parsed.len()),
+        origins: Vec::with_capacity(parsed.len()),
+        refused: Vec::new(),
+    };
+    for (index, parsed) in parsed.into_iter().enumerate() {
+        match parsed {
+            Ok(event) => {
+                intake.origins.push(Origin { index, id: event.id });
+                intake.events.push(event);
+            }
+            Err(error) if intake.single => return Err(refuse_single(error)),
+            Err(error) => intake.refused.push(EventResult::refused(index, error)),
+        }
+    }
+    Ok(intake)
+}
+
+fn refuse_body(error: EventError) -> ApiError {
+    let status = match error.code {
+        ErrorCode::TooManyEvents => StatusCode::PAYLOAD_TOO_LARGE,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    located(ApiError::new(status, error.code.as_str(), error.message), error.field)
+}
+
+/// A single event is the whole body: what is wrong with it is what the answer is about.
+fn refuse_single(error: EventError) -> ApiError {
+    let api_error = match error.code {
+        ErrorCode::EventTooLarge => {
+            ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, error.code.as_str(), error.message).limit(MAX_EVENT_BYTES)
+        }
+        _ => ApiError::new(StatusCode::BAD_REQUEST, error.code.as_str(), error.message),
+    };
+    located(api_error, error.field).index(0)
+}
+
+fn located(error: ApiError, field: Option<String>) -> ApiError {
+    match field {
+        Some(field) => error.at(field),
+        None => error,
+    }
+}

@@ -1,0 +1,79 @@
+//! `POST /events`: a body in, what became of each event out.
+
+mod answer;
+mod intake;
+mod submit;
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Request, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use martech_core::event::Timestamp;
+
+use self::{answer::Answer, intake::Intake};
+use crate::{App, error::ApiError, params::Params};
+
+/// What a sender waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ack {
+    /// The events are in the queue. What is a duplicate is not known yet and counts as accepted.
+    Buffered,
+    /// The events are on disk.
+    Durable,
+    /// The events are in the store, where queries see them. The embedded store does both in one step.
+    Stored,
+}
+
+impl Ack {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        match text {
+            "buffered" => Ok(Self::Buffered),
+            "durable" => Ok(Self::Durable),
+            "stored" => Ok(Self::Stored),
+            _ => Err("must be buffered, durable or stored"),
+        }
+    }
+
+    fn status(self) -> StatusCode {
+        match self {
+            Self::Buffered | Self::Durable => StatusCode::ACCEPTED,
+            Self::Stored => StatusCode::OK,
+        }
+    }
+}
+
+/// Which events an answer lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Listing {
+    /// Those that were not accepted.
+    Exceptions,
+    /// All of them, so that a sender learns the ids that were made.
+    All,
+}
+
+/// `POST /events?ack=buffered|durable|stored&results=all`
+pub(super) async fn ingest(State(app): State<App>, mut params: Params, request: Request) -> Result<Response, ApiError> {
+    let ack = params.one("ack", Ack::parse)?.unwrap_or(Ack::Durable);
+    let all = |text: &str| if text == "all" { Ok(Listing::All) } else { Err("must be all, or be left out") };
+    let listing = params.one("results", all)?.unwrap_or(Listing::Exceptions);
+    params.finish()?;
+
+    let (head, body) = request.into_parts();
+    let received = app.bodies().read(&head.headers, body).await?;
+    let (rules, single_limit) = (Arc::clone(app.rules()), app.bodies().limits().single);
+    let read = move |format, bytes: &[u8]| intake::read(&rules, format, bytes, single_limit, Timestamp::now());
+    // Held to the end: what was parsed takes as much memory as the body did.
+    let (intake, _charge) = app.bodies().parse(received, read).await?;
+    let Intake { single, events, origins, refused } = intake?;
+
+    let fates = submit::submit(app.sink(), app.queue(), events, ack).await?;
+    let answer = Answer::new(origins, refused, fates, listing);
+    Ok(match answer.verdict(single) {
+        Ok(()) => (ack.status(), Json(answer)).into_response(),
+        Err(error) => error.with(answer),
+    })
+}

@@ -1,0 +1,135 @@
+//! Handing events to the sink, and learning what became of them.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use martech_core::{
+    event::Event,
+    sink::{EventOutcome, EventSink, Refusal},
+};
+
+use super::Ack;
+use crate::{app::QueueBounds, error::ApiError};
+
+/// More than this is handed over in parts, so that one large body neither needs the whole queue nor keeps it.
+const CHUNK_EVENTS: usize = 10_000;
+const CHUNK_BYTES: usize = 8 << 20;
+
+/// What became of the events of a body. Positions are those in the list that was submitted.
+#[derive(Debug, Default)]
+pub(super) struct Fates {
+    /// The first so many were taken by the sink; the rest was not.
+    pub(super) taken: usize,
+    /// Those of the taken that are not simply stored, ascending. Unknown, and so empty, for [`Ack::Buffered`].
+    pub(super) exceptions: Vec<(usize, EventOutcome)>,
+}
+
+/// Hands all events over, waiting for room where the first part has found some, and for what `ack` asks for.
+///
+/// An error means that nothing was taken.
+pub(super) async fn submit(
+    sink: &EventSink<Event>,
+    bounds: QueueBounds,
+    events: Vec<Event>,
+    ack: Ack,
+) -> Result<Fates, ApiError> {
+    let mut fates = Fates::default();
+    let mut receipts = Vec::new();
+    for chunk in chunks(events, bounds) {
+        let len = chunk.len();
+        let pushed = match fates.taken {
+            0 => sink.try_push_batch(chunk).map_err(|refused| refuse(refused.refusal()))?,
+            _ => match sink.push_batch(chunk).await {
+                Ok(receipt) => receipt,
+                // Part of the body is taken, so the answer is about events, not about the body.
+                Err(_) => break,
+            },
+        };
+        receipts.push((fates.taken, pushed));
+        fates.taken += len;
+    }
+    if ack != Ack::Buffered {
+        for (first, receipt) in receipts {
+            let exceptions = receipt.await.into_exceptions();
+            fates.exceptions.extend(exceptions.into_iter().map(|(at, outcome)| (first + at, outcome)));
+        }
+    }
+    Ok(fates)
+}
+
+/// Splits a list into parts that an empty sink takes.
+fn chunks(events: Vec<Event>, bounds: QueueBounds) -> Vec<Vec<Event>> {
+    let (max_events, max_bytes) = (bounds.events.min(CHUNK_EVENTS), bounds.bytes.min(CHUNK_BYTES));
+    let fits_whole = events.len() <= max_events && events.iter().map(Event::size).sum::<usize>() <= max_bytes;
+    if fits_whole {
+        return if events.is_empty() { Vec::new() } else { vec![events] };
+    }
+    let mut chunks: Vec<Vec<Event>> = Vec::new();
+    let mut bytes = 0;
+    for event in events {
+        let size = event.size();
+        match chunks.last_mut() {
+            Some(chunk) if chunk.len() < max_events && bytes + size <= max_bytes => {
+                bytes += size;
+                chunk.push(event);
+            }
+            _ => {
+                bytes = size;
+                chunks.push(vec![event]);
+            }
+        }
+    }
+    chunks
+}
+
+fn refuse(refusal: &Refusal) -> ApiError {
+    match refusal {
+        Refusal::Full { retry_after } => {
+            let message = "more events are waiting to be stored than may wait; send them again after Retry-After";
+            ApiError::new(StatusCode::TOO_MANY_REQUESTS, "queue_full", message).retry_after(*retry_after)
+        }
+        Refusal::Closed => {
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "draining", "the server is stopping; send it again")
+                .retry_after(Duration::from_secs(5))
+        }
+        Refusal::TooLarge { .. } => ApiError::internal(&refusal),
+        _ => {
+            tracing::error!(%refusal, "the sink takes nothing");
+            let message = "the store takes nothing any more; someone must look after the server";
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", message)
+                .retry_after(Duration::from_secs(30))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use martech_core::event::{EventRules, EventType};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn event(payload: usize) -> Event {
+        Event::builder("u1", EventType::PAGE_VIEW)
+            .property("text", "x".repeat(payload))
+            .build(&EventRules::default())
+            .unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_keep_order_and_bounds(
+            payloads in prop::collection::vec(0..4_000usize, 0..40),
+            max_events in 1..10usize,
+        ) {
+            let bounds = QueueBounds { events: max_events, bytes: 8_000 };
+            let events: Vec<Event> = payloads.iter().map(|payload| event(*payload)).collect();
+            let chunks = chunks(events.clone(), bounds);
+            for chunk in &chunks {
+                prop_assert!((1..=max_events).contains(&chunk.len()));
+                prop_assert!(chunk.len() == 1 || chunk.iter().map(Event::size).sum::<usize>() <= bounds.bytes);
+            }
+            prop_assert_eq!(chunks.concat(), events);
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The figures of a shop.
+
+use axum::{Json, extract::State};
+use jiff::{ToSpan, tz::TimeZone};
+use martech_core::{
+    analytics::StatsPlan,
+    event::Timestamp,
+    query::{Interval, Stats, StatsQuery, TimeRange, parse_time_zone, start_of_day},
+};
+
+use crate::{
+    App,
+    error::ApiError,
+    params::{Params, message},
+};
+
+/// Days that are shown when the question names no beginning.
+const DEFAULT_DAYS: i64 = 30;
+
+/// `GET /stats`: the last 30 days to the end of today, day by day, unless something else is asked for.
+pub(super) async fn stats(State(app): State<App>, mut params: Params) -> Result<Json<Stats>, ApiError> {
+    let tz = params.one("tz", |text| message(parse_time_zone(text)))?.unwrap_or_else(|| app.time_zone().clone());
+    let (from, to) = (params.instant("from", &tz)?, params.instant("to", &tz)?);
+    let interval = params.one("interval", |text| message(text.parse()))?.unwrap_or(Interval::Day);
+    params.finish()?;
+
+    let to = match to {
+        Some(to) => to,
+        None => shifted_day(Timestamp::now(), 1, &tz).ok_or_else(|| outside("to"))?,
+    };
+    let from = match from {
+        Some(from) => from,
+        None => shifted_day(to, -DEFAULT_DAYS, &tz).ok_or_else(|| outside("from"))?,
+    };
+    let query = StatsQuery { range: TimeRange { from, to }, tz, interval };
+    // A plan is made to find out whether the question can be answered; the lake makes its own.
+    StatsPlan::new(&query)?;
+    Ok(Json(app.lake().stats(query).await?))
+}
+
+/// The first moment of the local day that is some days after the one of `time`.
+fn shifted_day(time: Timestamp, days: i64, tz: &TimeZone) -> Option<Timestamp> {
+    let date = tz.to_datetime(jiff::Timestamp::from(time)).date();
+    start_of_day(date.checked_add(days.days()).ok()?, tz)
+}
+
+fn outside(field: &str) -> ApiError {
+    ApiError::bad_parameter(field, "the edge of the calendar is too near; give both from and to")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_shifted_in_local_time() {
+        let tz = TimeZone::get("Europe/Berlin").unwrap();
+        // 23:30 UTC is already the next day in Berlin; clocks change between it and the day before yesterday.
+        let time: Timestamp = "2026-03-29T23:30:00Z".parse().unwrap();
+        assert_eq!(shifted_day(time, 1, &tz).unwrap().to_string(), "2026-03-30T22:00:00.000Z");
+        assert_eq!(shifted_day(time, -2, &tz).unwrap().to_string(), "2026-03-27T23:00:00.000Z");
+    }
+}

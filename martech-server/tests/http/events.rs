@@ -1,0 +1,165 @@
+//! `POST /events`: statuses, counts, results.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Server, event};
+
+fn batch(events: &[Value]) -> String {
+    Value::from(events).to_string()
+}
+
+#[tokio::test]
+async fn one_event_is_taken_and_shown() {
+    let server = Server::start().await;
+    let sent = json!({
+        "eventId": "018f0000-0000-7000-8000-000000000001", "userId": "u1", "type": "purchase",
+        "occurredAt": "2026-01-05T10:00:00.250Z", "sessionId": "s1", "anonymousId": "a1",
+        "properties": { "total": 12.50, "big": 123456789012345678901234567890u128 as f64, "nested": { "list": [null, "é\u{1F600}"] } },
+    });
+    let answer = server.post("", sent.to_string()).await;
+    answer.assert_counts(202, [1, 0, 0]);
+    assert_eq!(answer.json["results"], json!([]));
+
+    let journey = server.get("/users/u1/journey").await;
+    let shown = &journey.json["events"][0];
+    for field in ["eventId", "type", "occurredAt", "sessionId", "anonymousId", "properties"] {
+        assert_eq!(shown[field], sent[field], "{field}");
+    }
+    assert!(shown["receivedAt"].is_string());
+    assert!(journey.json.get("nextCursor").is_none());
+}
+
+#[tokio::test]
+async fn what_json_holds_comes_back_as_it_went_in() {
+    let server = Server::start().await;
+    let properties = r#"{"a":1.50,"b":1e400,"c":123456789012345678901234567890,"d":"\u00e9\n","e":[],"f":{},"g":null}"#;
+    let sent = format!(
+        r#"{{"eventId":"exact","userId":"u1","type":"search","occurredAt":1767607200000,"properties":{properties}}}"#
+    );
+    server.post("", sent).await.assert_counts(202, [1, 0, 0]);
+    let journey = server.get("/users/u1/journey").await;
+    assert!(journey.text.contains(properties), "{}", journey.text);
+}
+
+#[tokio::test]
+async fn each_ack_has_its_status() {
+    let server = Server::start().await;
+    for (ack, status) in [("buffered", 202), ("durable", 202), ("stored", 200)] {
+        server.post(&format!("?ack={ack}"), event("u1", ack).to_string()).await.assert_counts(status, [1, 0, 0]);
+    }
+    server
+        .post("?ack=soon", event("u1", "x").to_string())
+        .await
+        .assert_error(400, "invalid_parameter")
+        .assert_field("ack");
+    server.post("?results=some", "{}").await.assert_error(400, "invalid_parameter").assert_field("results");
+    server.post("?acks=stored", "{}").await.assert_error(400, "invalid_parameter").assert_field("acks");
+}
+
+#[tokio::test]
+async fn a_retry_is_no_error_and_adds_nothing() {
+    let server = Server::start().await;
+    let body = batch(&[event("u1", "a"), event("u1", "b")]);
+    server.post("", body.clone()).await.assert_counts(202, [2, 0, 0]);
+    let retry = server.post("?ack=stored", body).await;
+    retry.assert_counts(200, [0, 2, 0]);
+    assert_eq!(retry.json["results"][1]["index"], 1);
+    assert_eq!(retry.json["results"][1]["status"], "duplicate");
+    assert_eq!(server.get("/users/u1/journey").await.json["events"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn an_id_used_twice_in_one_batch_is_stored_once() {
+    let server = Server::start().await;
+    let answer = server.post("", batch(&[event("u1", "same"), event("u1", "other"), event("u1", "same")])).await;
+    answer.assert_counts(202, [2, 1, 0]);
+    assert_eq!(answer.json["results"].as_array().unwrap().len(), 1);
+    assert_eq!(answer.json["results"][0]["index"], 2);
+}
+
+#[tokio::test]
+async fn the_rest_of_a_batch_is_taken_and_every_fault_is_located() {
+    let server = Server::start().await;
+    let mut unknown_type = event("u1", "b");
+    unknown_type["type"] = json!("page_veiw");
+    let mut no_user = event("u1", "d");
+    no_user.as_object_mut().unwrap().remove("userId");
+    let answer = server.post("", batch(&[event("u1", "a"), unknown_type, event("u1", "c"), no_user, json!(7)])).await;
+    answer.assert_counts(202, [2, 0, 3]);
+    let results = answer.json["results"].as_array().unwrap();
+    let told: Vec<_> = results.iter().map(|result| (result["index"].as_u64(), result["status"].as_str())).collect();
+    assert_eq!(told, [(Some(1), Some("rejected")), (Some(3), Some("rejected")), (Some(4), Some("rejected"))]);
+    assert_eq!((&results[0]["code"], &results[0]["field"]), (&json!("unknown_type"), &json!("type")));
+    assert!(results[0]["message"].as_str().unwrap().contains("MARTECH_EVENT_TYPES"), "{}", answer.text);
+    assert_eq!(results[1]["code"], "missing_field");
+    assert_eq!(results[2]["code"], "wrong_type");
+}
+
+#[tokio::test]
+async fn results_all_lists_every_event_with_its_id() {
+    let server = Server::start().await;
+    let made = json!({ "userId": "u1", "type": "page_view" });
+    let answer = server.post("?results=all", batch(&[made, json!({}), event("u1", "a")])).await;
+    answer.assert_counts(202, [2, 0, 1]);
+    let results = answer.json["results"].as_array().unwrap();
+    let told: Vec<_> = results.iter().map(|result| result["status"].as_str().unwrap()).collect();
+    assert_eq!(told, ["accepted", "rejected", "accepted"]);
+    let id = results[0]["eventId"].as_str().unwrap();
+    assert!(server.get("/users/u1/journey").await.text.contains(id));
+}
+
+#[tokio::test]
+async fn nothing_valid_is_an_error_that_still_lists_everything() {
+    let server = Server::start().await;
+    let answer = server.post("", r#"[{"userId":"u1"},{"type":"page_view"}]"#).await;
+    answer.assert_error(400, "no_valid_events").assert_counts(400, [0, 0, 2]);
+    assert_eq!(answer.json["results"].as_array().unwrap().len(), 2);
+    let single = server.post("", r#"{"userId":"","type":"page_view"}"#).await;
+    single.assert_error(400, "empty_value").assert_field("userId");
+    assert_eq!(single.json["index"], 0);
+}
+
+#[tokio::test]
+async fn every_form_of_a_body_is_taken() {
+    let server = Server::start().await;
+    let wrapped = json!({ "events": [event("u1", "a")], "sentAt": "2026-01-05T10:00:00Z" });
+    server.post("", wrapped.to_string()).await.assert_counts(202, [1, 0, 0]);
+    let lines = format!("{}\n\n{}\r\n{{broken\n", event("u1", "b"), event("u1", "c"));
+    let answer = server.post_as("", &[("content-type", "application/x-ndjson")], lines).await;
+    answer.assert_counts(202, [2, 0, 1]);
+    assert_eq!(answer.json["results"][0]["code"], "malformed_json");
+}
+
+#[tokio::test]
+async fn configured_types_are_taken() {
+    let server = Server::start_with(&["--event-types", "wishlist_add"]).await;
+    let body = json!({ "userId": "u1", "type": "wishlist_add" });
+    server.post("", body.to_string()).await.assert_counts(202, [1, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_body_larger_than_the_queue_goes_through_in_parts() {
+    let server = Server::start_with(&["--queue-events", "100"]).await;
+    let events: Vec<Value> = (0..1_050).map(|n| event("u1", &format!("e{n}"))).collect();
+    server.post("", batch(&events)).await.assert_counts(202, [1_050, 0, 0]);
+    assert_eq!(server.get("/users").await.json["users"][0]["events"], 1_050);
+    // Read again, it is known to the last event.
+    server.post("", batch(&events)).await.assert_counts(202, [0, 1_050, 0]);
+}
+
+#[tokio::test]
+async fn a_full_queue_says_when_to_come_back() {
+    let server = Server::start_with(&["--queue-events", "1"]).await;
+    let mut n = 0;
+    let refused = loop {
+        n += 1;
+        // Both are on their way before either can be stored.
+        let [first, second] = [event("u1", &format!("a{n}")), event("u1", &format!("b{n}"))].map(|e| e.to_string());
+        let (first, second) = tokio::join!(server.post("", first), server.post("", second));
+        if let Some(refused) = [first, second].into_iter().find(|answer| answer.status != 202) {
+            break refused;
+        }
+    };
+    refused.assert_error(429, "queue_full");
+    assert!(refused.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1);
+}

@@ -1,0 +1,228 @@
+//! A server with a data folder of its own, and clients for it.
+
+use std::{ffi::OsString, fs, net::SocketAddr, path::Path, time::Duration};
+
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use bytes::Bytes;
+use clap::Parser;
+use http_body_util::{BodyExt, Full};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use martech_server::{App, Cli, CloseError, Command, serve};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+    task::JoinHandle,
+    time::timeout,
+};
+
+/// Longer than anything here takes; a test that gets here hangs.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Server {
+    pub(crate) addr: SocketAddr,
+    pub(crate) token: String,
+    pub(crate) dir: TempDir,
+    client: Client<HttpConnector, Full<Bytes>>,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<Result<(), CloseError>>,
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+    pub(crate) json: Value,
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    pub(crate) async fn start_with(flags: &[&str]) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), flags).await
+    }
+
+    pub(crate) async fn start_in(dir: TempDir, flags: &[&str]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let app = App::open(&serve_args(dir.path(), flags)).await.unwrap();
+        let token = fs::read_to_string(dir.path().join("admin-token")).unwrap_or_default().trim().to_owned();
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(serve(listener, app, async {
+            let _ = stopped.await;
+        }));
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        Self { addr, token, dir, client, stop: Some(stop), task }
+    }
+
+    /// Asks the server to stop, without waiting.
+    pub(crate) fn begin_stop(&mut self) {
+        let _ = self.stop.take().expect("a server is stopped once").send(());
+    }
+
+    /// Stops it, if that has not begun, and waits until it has closed everything.
+    pub(crate) async fn stopped(mut self) -> TempDir {
+        if self.stop.is_some() {
+            self.begin_stop();
+        }
+        timeout(PATIENCE, self.task).await.expect("the server stops").unwrap().unwrap();
+        self.dir
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> axum::http::request::Builder {
+        Request::builder().method(method).uri(format!("http://{}{path}", self.addr))
+    }
+
+    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
+        let answer = timeout(PATIENCE, self.client.request(request)).await.expect("the server answers").unwrap();
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Answer::new(head.status, head.headers, &body)
+    }
+
+    /// A GET with the admin token.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        let request = self.request(Method::GET, path).header(header::AUTHORIZATION, format!("Bearer {}", self.token));
+        self.send(request.body(Full::default()).unwrap()).await
+    }
+
+    /// A POST with the admin token and without a body.
+    pub(crate) async fn command(&self, path: &str) -> Answer {
+        let request = self.request(Method::POST, path).header(header::AUTHORIZATION, format!("Bearer {}", self.token));
+        self.send(request.body(Full::default()).unwrap()).await
+    }
+
+    /// `POST /events` of JSON.
+    pub(crate) async fn post(&self, query: &str, body: impl Into<Bytes>) -> Answer {
+        self.post_as(query, &[("content-type", "application/json")], body).await
+    }
+
+    pub(crate) async fn post_as(&self, query: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
+        let mut request = self.request(Method::POST, &format!("/events{query}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(Full::new(body.into())).unwrap()).await
+    }
+
+    pub(crate) async fn connect(&self) -> Raw {
+        Raw { stream: TcpStream::connect(self.addr).await.unwrap(), unread: Vec::new() }
+    }
+}
+
+pub(crate) fn serve_args(dir: &Path, flags: &[&str]) -> martech_server::ServeArgs {
+    let mut line: Vec<OsString> = vec!["martech-server".into(), "--data-dir".into(), dir.into()];
+    line.extend(flags.iter().map(OsString::from));
+    match Cli::parse_from(line).into_command() {
+        Command::Serve(args) => *args,
+        Command::Import(_) => unreachable!("the flags ask for the server"),
+    }
+}
+
+impl Answer {
+    fn new(status: StatusCode, headers: HeaderMap, body: &[u8]) -> Self {
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Self { status, headers, text, json }
+    }
+
+    /// Fails unless this is an error of that status and code, in the shape that all errors have.
+    #[track_caller]
+    pub(crate) fn assert_error(&self, status: u16, code: &str) -> &Self {
+        assert_eq!((self.status.as_u16(), self.json["code"].as_str()), (status, Some(code)), "{}", self.text);
+        assert!(!self.json["message"].as_str().unwrap().is_empty());
+        assert_eq!(self.json["requestId"].as_str(), self.header("x-request-id"), "{}", self.text);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_field(&self, field: &str) -> &Self {
+        assert_eq!(self.json["field"], field, "{}", self.text);
+        self
+    }
+
+    /// `[accepted, duplicates, rejected]`
+    #[track_caller]
+    pub(crate) fn assert_counts(&self, status: u16, counts: [u64; 3]) -> &Self {
+        let found = ["accepted", "duplicates", "rejected"].map(|name| self.json[name].as_u64().unwrap_or(u64::MAX));
+        assert_eq!((self.status.as_u16(), found), (status, counts), "{}", self.text);
+        self
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+}
+
+/// A connection on which a test says exactly what it wants to say.
+pub(crate) struct Raw {
+    stream: TcpStream,
+    unread: Vec<u8>,
+}
+
+impl Raw {
+    pub(crate) async fn write(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).await.unwrap();
+    }
+
+    /// Says that nothing more will come.
+    pub(crate) async fn finish(&mut self) {
+        self.stream.shutdown().await.unwrap();
+    }
+
+    /// Reads one answer; an answer to HEAD must not be read with this.
+    pub(crate) async fn answer(&mut self) -> Answer {
+        let head_end = loop {
+            if let Some(at) = self.unread.windows(4).position(|window| window == b"\r\n\r\n") {
+                break at + 4;
+            }
+            assert!(self.fill().await > 0, "the connection ended before an answer: {:?}", self.unread);
+        };
+        let head = String::from_utf8(self.unread.drain(..head_end).collect()).unwrap();
+        let mut lines = head.split("\r\n");
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers: HeaderMap = lines
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.parse::<header::HeaderName>().unwrap(), value.parse().unwrap()))
+            .collect();
+        let len: usize = headers[header::CONTENT_LENGTH].to_str().unwrap().parse().unwrap();
+        while self.unread.len() < len {
+            assert!(self.fill().await > 0, "the connection ended inside an answer");
+        }
+        let body: Vec<u8> = self.unread.drain(..len).collect();
+        Answer::new(status, headers, &body)
+    }
+
+    /// Waits for bytes that are known beforehand.
+    pub(crate) async fn interim(&mut self, expected: &str) {
+        while self.unread.len() < expected.len() {
+            assert!(self.fill().await > 0, "the connection ended early: {:?}", self.unread);
+        }
+        let found: Vec<u8> = self.unread.drain(..expected.len()).collect();
+        assert_eq!(String::from_utf8_lossy(&found), expected);
+    }
+
+    /// Whether the server closes the connection without another word.
+    pub(crate) async fn is_closed(&mut self) -> bool {
+        self.fill().await == 0
+    }
+
+    async fn fill(&mut self) -> usize {
+        // A reset is an end as well.
+        timeout(PATIENCE, self.stream.read_buf(&mut self.unread)).await.expect("the server says something").unwrap_or(0)
+    }
+}
+
+/// An event of a user, with an id of its own.
+pub(crate) fn event(user: &str, id: &str) -> Value {
+    serde_json::json!({ "eventId": id, "userId": user, "type": "page_view", "occurredAt": "2026-01-05T10:00:00Z" })
+}

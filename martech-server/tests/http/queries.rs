@@ -1,0 +1,171 @@
+//! The routes that answer questions: their parameters and shapes. What the figures mean is tested in core.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Server, event};
+
+async fn with_events(count: u32) -> Server {
+    let server = Server::start().await;
+    let events: Vec<Value> = (0..count)
+        .map(|n| {
+            let mut event = event("u1", &format!("e{n}"));
+            event["occurredAt"] = json!(format!("2026-01-05T10:{:02}:00Z", n % 60));
+            event
+        })
+        .collect();
+    server.post("", Value::from(events).to_string()).await.assert_counts(202, [count.into(), 0, 0]);
+    server
+}
+
+#[tokio::test]
+async fn parameters_are_read_strictly() {
+    let server = Server::start().await;
+    let cases = [
+        ("/users?limt=5", "limt"),
+        ("/users?limit=0", "limit"),
+        ("/users?limit=1001", "limit"),
+        ("/users?limit=-1", "limit"),
+        ("/users?limit=5&limit=6", "limit"),
+        ("/users?sort=name", "sort"),
+        ("/users?order=up", "order"),
+        ("/users?currency=%24", "currency"),
+        ("/users?cursor=nonsense", "cursor"),
+        ("/users/u1/journey?from=yesterday", "from"),
+        ("/users/u1/journey?from=2026-01-02&to=2026-01-01", "to"),
+        ("/users/u1/journey?type=9lives", "type"),
+        ("/users/u1/journey?order=up", "order"),
+        ("/users/u1/journey?cursor=nonsense", "cursor"),
+        ("/stats?tz=Mars/Olympus", "tz"),
+        ("/stats?interval=minute", "interval"),
+        ("/stats?from=2026-02-30", "from"),
+        ("/stats?from=2026-01-02&to=2026-01-02", "to"),
+        ("/stats?from=1970-01-01&to=2026-01-01&interval=hour", "interval"),
+        ("/stats?q=u", "q"),
+    ];
+    for (path, field) in cases {
+        server.get(path).await.assert_error(400, "invalid_parameter").assert_field(field);
+    }
+    let long = format!("/users/{}/journey", "x".repeat(129));
+    server.get(&long).await.assert_error(400, "invalid_parameter").assert_field("userId");
+    server.command("/admin/roll?now=1").await.assert_error(400, "invalid_parameter").assert_field("now");
+}
+
+#[tokio::test]
+async fn a_journey_is_read_page_by_page() {
+    let server = with_events(5).await;
+    let mut path = "/users/u1/journey?limit=2&order=desc".to_owned();
+    let mut minutes = Vec::new();
+    loop {
+        let page = server.get(&path).await;
+        assert_eq!(page.status, 200, "{}", page.text);
+        assert_eq!(page.json["userId"], "u1");
+        minutes.extend(page.json["events"].as_array().unwrap().iter().map(|event| event["occurredAt"].clone()));
+        let Some(cursor) = page.json["nextCursor"].as_str() else { break };
+        path = format!("/users/u1/journey?limit=2&order=desc&cursor={cursor}");
+    }
+    let expected: Vec<_> = (0..5).rev().map(|minute| json!(format!("2026-01-05T10:{minute:02}:00.000Z"))).collect();
+    assert_eq!(minutes, expected);
+    // A cursor means nothing to another question.
+    let page = server.get("/users/u1/journey?limit=2").await;
+    let cursor = page.json["nextCursor"].as_str().unwrap();
+    let answer = server.get(&format!("/users/u1/journey?order=desc&cursor={cursor}")).await;
+    answer.assert_error(400, "invalid_parameter").assert_field("cursor");
+}
+
+#[tokio::test]
+async fn a_journey_is_cut_by_time_and_type() {
+    let server = with_events(5).await;
+    let count = async |query: &str| {
+        let answer = server.get(&format!("/users/u1/journey?{query}")).await;
+        answer.json["events"].as_array().unwrap_or_else(|| panic!("{}", answer.text)).len()
+    };
+    assert_eq!(count("from=2026-01-05T10:01:00Z&to=2026-01-05T10:03:00Z").await, 2);
+    assert_eq!(count("from=2026-01-05&to=2026-01-06").await, 5);
+    // It is still the fourth in California when it is ten in London.
+    assert_eq!(count("to=2026-01-05&tz=America/Los_Angeles").await, 0);
+    assert_eq!(count("from=2026-01-05T10:00:00%2B01:00&to=2026-01-05T11:00:00%2B01:00").await, 0);
+    assert_eq!(count("type=page_view,search").await, 5);
+    assert_eq!(count("type=search&type=purchase").await, 0);
+}
+
+#[tokio::test]
+async fn an_unknown_user_has_an_empty_journey() {
+    let server = Server::start().await;
+    let journey = server.get("/users/nobody/journey").await;
+    assert_eq!((journey.status.as_u16(), journey.json), (200, json!({ "userId": "nobody", "events": [] })));
+}
+
+#[tokio::test]
+async fn a_user_id_may_hold_anything() {
+    let server = Server::start().await;
+    let id = "ann/b c?ü%";
+    server.post("", event(id, "a").to_string()).await.assert_counts(202, [1, 0, 0]);
+    let journey = server.get("/users/ann%2Fb%20c%3F%C3%BC%25/journey").await;
+    assert_eq!(journey.json["userId"], id);
+    assert_eq!(journey.json["events"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn users_and_stats_have_their_shapes() {
+    let server = Server::start().await;
+    let mut order = event("u1", "a");
+    order["type"] = json!("purchase");
+    order["properties"] = json!({ "total": "12.50" });
+    server.post("", json!([order, event("u2", "b")]).to_string()).await.assert_counts(202, [2, 0, 0]);
+
+    let users = server.get("/users?sort=revenue&limit=1").await;
+    let time = "2026-01-05T10:00:00.000Z";
+    assert_eq!(
+        users.json["users"],
+        json!([{
+            "userId": "u1", "firstSeen": time, "lastSeen": time, "events": 1, "sessions": 1, "orders": 1,
+            "revenue": [{ "currency": "USD", "amount": "12.50" }],
+        }])
+    );
+    assert_eq!(users.json["total"], 2);
+    let cursor = users.json["nextCursor"].as_str().unwrap();
+    let rest = server.get(&format!("/users?sort=revenue&limit=1&cursor={cursor}")).await;
+    assert_eq!(rest.json["users"][0]["userId"], "u2");
+    assert!(rest.json.get("nextCursor").is_none());
+
+    let stats = server.get("/stats?from=2026-01-05&to=2026-01-06&tz=Europe/Berlin").await;
+    assert_eq!(stats.json["totals"]["orders"], 1, "{}", stats.text);
+    assert_eq!(stats.json["totals"]["averageOrderValue"], json!([{ "currency": "USD", "amount": "12.50" }]));
+    assert_eq!(stats.json["tz"], "Europe/Berlin");
+    assert_eq!(stats.json["series"].as_array().unwrap().len(), 1);
+    assert_eq!(stats.json["previous"]["events"], 0);
+}
+
+#[tokio::test]
+async fn stats_default_to_the_last_thirty_days_of_the_configured_zone() {
+    let server = Server::start_with(&["--time-zone", "Asia/Tokyo"]).await;
+    let body = json!({ "userId": "u1", "type": "page_view" });
+    server.post("", body.to_string()).await.assert_counts(202, [1, 0, 0]);
+    let stats = server.get("/stats").await;
+    assert_eq!(stats.json["totals"]["events"], 1, "{}", stats.text);
+    assert_eq!((&stats.json["tz"], &stats.json["interval"]), (&json!("Asia/Tokyo"), &json!("day")));
+    assert_eq!(stats.json["series"].as_array().unwrap().len(), 30);
+}
+
+#[tokio::test]
+async fn a_roll_changes_no_answer() {
+    let server = with_events(5).await;
+    let before = server.get("/users/u1/journey").await.json;
+    let rolled = server.command("/admin/roll").await;
+    assert_eq!((rolled.status.as_u16(), &rolled.json["hotEvents"]), (200, &json!(0)), "{}", rolled.text);
+    assert_eq!(server.command("/admin/compact").await.status, 200);
+    assert_eq!(server.get("/users/u1/journey").await.json, before);
+}
+
+#[tokio::test]
+async fn health_explains() {
+    let server = with_events(3).await;
+    let health = server.get("/health").await;
+    assert_eq!((health.status.as_u16(), &health.json["status"]), (200, &json!("ok")), "{}", health.text);
+    assert_eq!(health.json["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(health.json["checks"]["lake"]["status"], "ok");
+    assert_eq!(health.json["checks"]["lake"]["events"], 3);
+    assert_eq!(health.json["checks"]["journal"]["status"], "ok");
+    assert_eq!((&health.json["sink"]["stored"], &health.json["sink"]["pending"]), (&json!(3), &json!(0)));
+    assert!(health.json["uptimeSeconds"].is_u64());
+}
