@@ -1,1 +1,3 @@
 //! The server around martech-core.
+
+pub mod import;
