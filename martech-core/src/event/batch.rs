@@ -1,4 +1,11 @@
-use super::{EventError, Timestamp};
+use std::str;
+
+use super::{
+    ErrorCode, EventError, MAX_DEPTH, Timestamp,
+    error::excerpt,
+    json::{Scanned, Scanner, Value},
+    parse::{timestamp, wrong_type},
+};
 
 /// A body of events, taken apart but not yet read: see [`EventRules::parse_batch`](super::EventRules::parse_batch).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,17 +28,152 @@ impl<'a> Batch<'a> {
     }
 
     /// The same with another limit than [`MAX_EVENTS`](Self::MAX_EVENTS).
-    pub fn from_json_limited(_body: &'a [u8], _max_events: usize) -> Result<Self, EventError> {
-        unimplemented!()
+    pub fn from_json_limited(body: &'a [u8], max_events: usize) -> Result<Self, EventError> {
+        let text = str::from_utf8(without_mark(body)).map_err(|error| invalid_utf8(error, "the body"))?;
+        let mut splitter = Splitter { scanner: Scanner::lenient(text, LEVELS), items: Vec::new(), max_events };
+        let batch = splitter.body().map_err(|error| *error)?;
+        if batch.items.is_empty() { Err(empty("the list of events is empty")) } else { Ok(batch) }
     }
 
-    /// A body of lines, each an event object (NDJSON).
+    /// A body of lines, each an event object (NDJSON). Blank lines count for nothing; a line that cannot be read is an
+    /// item of its own and harms no other.
     pub fn from_ndjson(body: &'a [u8]) -> Result<Self, EventError> {
         Self::from_ndjson_limited(body, Self::MAX_EVENTS)
     }
 
     /// The same with another limit than [`MAX_EVENTS`](Self::MAX_EVENTS).
-    pub fn from_ndjson_limited(_body: &'a [u8], _max_events: usize) -> Result<Self, EventError> {
-        unimplemented!()
+    pub fn from_ndjson_limited(body: &'a [u8], max_events: usize) -> Result<Self, EventError> {
+        let mut items = Vec::new();
+        for (index, line) in without_mark(body).split(|byte| *byte == b'\n').enumerate() {
+            let line = line.trim_ascii();
+            if line.is_empty() {
+                continue;
+            }
+            admit(items.len(), max_events)?;
+            items.push(str::from_utf8(line).map_err(|error| invalid_utf8(error, &format!("line {}", index + 1))));
+        }
+        if items.is_empty() {
+            return Err(empty("the body has no line with an event"));
+        }
+        Ok(Self { sent_at: None, items, single: false })
     }
 }
+
+/// The levels of an event, inside an array, inside an envelope.
+const LEVELS: usize = MAX_DEPTH + 2;
+
+/// Takes a body apart.
+struct Splitter<'a> {
+    scanner: Scanner<'a>,
+    items: Vec<Result<&'a str, EventError>>,
+    max_events: usize,
+}
+
+impl<'a> Splitter<'a> {
+    fn body(&mut self) -> Scanned<Batch<'a>> {
+        if self.scanner.peek().is_none() {
+            return Err(Box::new(empty("the body is empty")));
+        }
+        let batch = if let Some(start) = self.scanner.enter(b'{')? {
+            self.object(start)?
+        } else if self.scanner.enter(b'[')?.is_some() {
+            self.events()?;
+            Batch { sent_at: None, items: std::mem::take(&mut self.items), single: false }
+        } else {
+            let value = self.scanner.value()?;
+            self.scanner.end()?;
+            let kind = value.kind();
+            let message = format!("the body must be an event, an array of events or {{\"events\": [...]}}, not {kind}");
+            return Err(Box::new(EventError::new(ErrorCode::WrongType, message)));
+        };
+        if let Some((b'{', _)) = self.scanner.peek() {
+            let message = "the body goes on after its first event; one event per line is sent as application/x-ndjson";
+            return Err(Box::new(EventError::new(ErrorCode::MalformedJson, message)));
+        }
+        self.scanner.end()?;
+        Ok(batch)
+    }
+
+    /// A single event that begins at an offset, or, when it has the key `events`, an envelope.
+    fn object(&mut self, start: usize) -> Scanned<Batch<'a>> {
+        let (mut envelope, mut sent_at, mut repeated, mut unknown) = (false, None, None, None);
+        while let Some(name) = self.scanner.next_key()? {
+            match &*name.bytes() {
+                b"events" if !envelope => {
+                    envelope = true;
+                    if self.scanner.enter(b'[')?.is_some() {
+                        self.events()?;
+                    } else {
+                        let value = self.scanner.value()?;
+                        return Err(Box::new(wrong_type("events", "an array", value)));
+                    }
+                }
+                b"sentAt" if sent_at.is_none() => sent_at = Some(self.scanner.value()?),
+                b"events" => {
+                    repeated = Some("events");
+                    self.scanner.value()?;
+                }
+                b"sentAt" => {
+                    repeated = Some("sentAt");
+                    self.scanner.value()?;
+                }
+                _ => {
+                    unknown.get_or_insert(name);
+                    self.scanner.value()?;
+                }
+            }
+        }
+        if !envelope {
+            return Ok(Batch { sent_at: None, items: vec![Ok(self.scanner.since(start))], single: true });
+        }
+        if let Some(name) = repeated {
+            let message = format!("the key {name} is there more than once; which one counts cannot be told");
+            return Err(Box::new(EventError::new(ErrorCode::DuplicateKey, message).at(name)));
+        }
+        if let Some(name) = unknown {
+            let name = excerpt(&name.lossy());
+            let message = format!("{name:?} cannot stand beside events; the fields there are events, sentAt");
+            return Err(Box::new(EventError::new(ErrorCode::UnknownField, message).at(name)));
+        }
+        let sent_at = timestamp("sentAt", sent_at.unwrap_or(Value::Null))?;
+        Ok(Batch { sent_at, items: std::mem::take(&mut self.items), single: false })
+    }
+
+    /// The elements of an array of events.
+    fn events(&mut self) -> Scanned<()> {
+        while let Some(start) = self.scanner.next_element()? {
+            admit(self.items.len(), self.max_events)?;
+            self.scanner.value().map_err(|mut error| {
+                error.message += &format!(" (in the event with index {})", self.items.len());
+                error
+            })?;
+            self.items.push(Ok(self.scanner.since(start)));
+        }
+        Ok(())
+    }
+}
+
+/// The body without the byte order mark that some editors put before UTF-8.
+fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
+}
+
+fn admit(count: usize, max_events: usize) -> Result<(), EventError> {
+    if count < max_events {
+        return Ok(());
+    }
+    let message = format!("a body has at most {max_events} events; send the rest in another one");
+    Err(EventError::new(ErrorCode::TooManyEvents, message))
+}
+
+fn empty(what: &str) -> EventError {
+    EventError::new(ErrorCode::EmptyBatch, format!("{what}; send at least one event"))
+}
+
+fn invalid_utf8(error: str::Utf8Error, place: &str) -> EventError {
+    let message = format!("{place} is not UTF-8: byte {} does not belong to a character", error.valid_up_to());
+    EventError::new(ErrorCode::InvalidUtf8, message)
+}
+
+#[cfg(test)]
+mod tests;

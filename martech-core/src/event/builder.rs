@@ -1,56 +1,93 @@
-use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::{Event, EventError, EventId, EventRules, EventType, Timestamp};
 
-/// Makes an event in Rust; [`build`](Self::build) holds it to the same rules as one that came as JSON.
-#[derive(Debug, Clone, Default)]
+/// Makes an event in Rust. It becomes JSON and goes the way of every other, so the same rules hold.
+///
+/// ```
+/// use martech_core::event::{Event, EventRules, EventType};
+///
+/// let event = Event::builder("u1", EventType::PURCHASE)
+///     .session_id("visit-7")
+///     .property("total", "12.50")
+///     .property("items", 3)
+///     .build(&EventRules::default())?;
+/// assert_eq!(event.facts.order_value.unwrap().to_string(), "12.50");
+/// # Ok::<(), martech_core::event::EventError>(())
+/// ```
+#[derive(Debug, Clone)]
 pub struct EventBuilder {
-    fields: serde_json::Map<String, serde_json::Value>,
+    fields: Map<String, Value>,
+    properties: Map<String, Value>,
+    received_at: Option<Timestamp>,
 }
 
 impl EventBuilder {
     /// Something that a known user did.
-    pub fn new(_user_id: impl Into<String>, _event_type: EventType) -> Self {
-        unimplemented!()
+    pub fn new(user_id: impl Into<String>, event_type: EventType) -> Self {
+        Self::of_type(event_type).field("userId", user_id)
     }
 
     /// Something that was done on a device whose user is not known.
-    pub fn anonymous(_anonymous_id: impl Into<String>, _event_type: EventType) -> Self {
-        unimplemented!()
+    pub fn anonymous(anonymous_id: impl Into<String>, event_type: EventType) -> Self {
+        Self::of_type(event_type).anonymous_id(anonymous_id)
     }
 
     /// Its id; one is made when this is not called.
     #[must_use]
-    pub fn id(self, _id: EventId) -> Self {
-        self
+    pub fn id(self, id: EventId) -> Self {
+        self.field("eventId", id.to_string())
     }
 
-    /// When it was done; now, when this is not called.
+    /// When it was done; when it was received, if this is not called.
     #[must_use]
-    pub fn occurred_at(self, _time: Timestamp) -> Self {
+    pub fn occurred_at(self, time: Timestamp) -> Self {
+        self.field("occurredAt", time.to_string())
+    }
+
+    /// When it came here; now, if this is not called.
+    #[must_use]
+    pub fn received_at(mut self, time: Timestamp) -> Self {
+        self.received_at = Some(time);
         self
     }
 
     /// The device or browser.
     #[must_use]
-    pub fn anonymous_id(self, _id: impl Into<String>) -> Self {
-        self
+    pub fn anonymous_id(self, id: impl Into<String>) -> Self {
+        self.field("anonymousId", id)
     }
 
     /// The visit.
     #[must_use]
-    pub fn session_id(self, _id: impl Into<String>) -> Self {
-        self
+    pub fn session_id(self, id: impl Into<String>) -> Self {
+        self.field("sessionId", id)
     }
 
-    /// One property more.
+    /// One property more; the last value of a name counts.
+    /// Money is best given as a decimal string: a float that is not a number (`NaN`) becomes `null`.
     #[must_use]
-    pub fn property(self, _name: impl Into<String>, _value: impl Serialize) -> Self {
+    pub fn property(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.properties.insert(name.into(), value.into());
         self
     }
 
     /// Checks it and takes out the facts.
-    pub fn build(self, _rules: &EventRules) -> Result<Event, EventError> {
-        unimplemented!()
+    pub fn build(mut self, rules: &EventRules) -> Result<Event, EventError> {
+        if !self.properties.is_empty() {
+            self.fields.insert("properties".to_owned(), Value::Object(self.properties));
+        }
+        let json = Value::Object(self.fields).to_string();
+        rules.parse(&json, self.received_at.unwrap_or_else(Timestamp::now))
+    }
+
+    fn of_type(event_type: EventType) -> Self {
+        let new = Self { fields: Map::new(), properties: Map::new(), received_at: None };
+        new.field("type", event_type.as_str())
+    }
+
+    fn field(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.fields.insert(name.to_owned(), Value::String(value.into()));
+        self
     }
 }

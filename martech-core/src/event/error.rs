@@ -29,6 +29,12 @@ impl EventError {
     }
 }
 
+impl From<Box<EventError>> for EventError {
+    fn from(error: Box<EventError>) -> Self {
+        *error
+    }
+}
+
 /// What kind of fault an [`EventError`] is; on the wire the [name](Self::as_str).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]

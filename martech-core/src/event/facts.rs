@@ -1,4 +1,25 @@
-use super::{Currency, Money};
+//! What the figures need of an event's properties, and where it is found.
+//!
+//! Only the top level of `properties` is looked at. Names are taken in the order in which they stand here, and the
+//! first one that is present and not null counts.
+//!
+//! | fact | of events | names | value |
+//! |---|---|---|---|
+//! | order value | `purchase` | `revenue`, `total`, `value` | a number, or a string with a decimal number |
+//! | currency | `purchase` with an order value | `currency` | a code like `USD`; without one, the configured currency |
+//! | page | all | `page`, `path`, `url` | a string |
+//! | product | all | `productId`, `product_id`, `sku`, `product` | a string, or a number as its text |
+//! | search term | `search` | `query`, `q`, `search`, `term` | a string |
+//!
+//! - An order value or a currency that is malformed rejects the event, since a figure would be wrong without a word.
+//!   An order value has six decimals (what is finer is rounded half to even), may be negative, and is
+//!   below a trillion.
+//! - A page, product or search term that is empty or of another kind counts as absent, and the next name is tried.
+//!   It is cut after 512 characters; the properties themselves keep all of it.
+
+use std::str::FromStr;
+
+use super::{Currency, ErrorCode, EventError, EventType, Money, error::excerpt, json::Value};
 
 /// What the figures need of an event's properties, taken out once when it comes in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,4 +34,117 @@ pub struct Facts {
     pub product: Option<String>,
     /// What was searched for.
     pub search: Option<String>,
+}
+
+impl Facts {
+    /// A page, product or search term is cut after this many characters.
+    pub const MAX_CHARS: usize = 512;
+}
+
+/// A fact and the properties that can hold it, first choice first.
+type Names = std::ops::Range<usize>;
+
+const NAMES: [&str; 15] = [
+    "revenue",
+    "total",
+    "value",    // ORDER_VALUE
+    "currency", // CURRENCY
+    "page",
+    "path",
+    "url", // PAGE
+    "productId",
+    "product_id",
+    "sku",
+    "product", // PRODUCT
+    "query",
+    "q",
+    "search",
+    "term", // SEARCH
+];
+const ORDER_VALUE: Names = 0..3;
+const CURRENCY: usize = 3;
+const PAGE: Names = 4..7;
+const PRODUCT: Names = 7..11;
+const SEARCH: Names = 11..15;
+
+/// The properties that facts can be in, noted while the event is read.
+#[derive(Debug, Default)]
+pub(super) struct Candidates<'a>([Value<'a>; NAMES.len()]);
+
+impl<'a> Candidates<'a> {
+    /// Keeps a property if it is of use.
+    pub(super) fn note(&mut self, name: &[u8], value: Value<'a>) {
+        if let Some(index) = NAMES.iter().position(|candidate| candidate.as_bytes() == name) {
+            self.0[index] = value;
+        }
+    }
+
+    /// Takes the facts out.
+    pub(super) fn facts(&self, event_type: &EventType, configured: Currency) -> Result<Facts, EventError> {
+        let order_value = if *event_type == EventType::PURCHASE { self.order_value()? } else { None };
+        let currency = order_value.map(|_| self.currency(configured)).transpose()?;
+        let search = if *event_type == EventType::SEARCH { self.text(SEARCH, text) } else { None };
+        Ok(Facts {
+            order_value,
+            currency,
+            page: self.text(PAGE, text),
+            product: self.text(PRODUCT, text_or_number),
+            search,
+        })
+    }
+
+    fn order_value(&self) -> Result<Option<Money>, EventError> {
+        let Some(index) = ORDER_VALUE.into_iter().find(|index| self.0[*index] != Value::Null) else { return Ok(None) };
+        parse(self.0[index], true).map(Some).map_err(|why| why.into_error(ErrorCode::InvalidAmount, NAMES[index]))
+    }
+
+    fn currency(&self, configured: Currency) -> Result<Currency, EventError> {
+        match self.0[CURRENCY] {
+            Value::Null => Ok(configured),
+            value => parse(value, false).map_err(|why| why.into_error(ErrorCode::InvalidCurrency, NAMES[CURRENCY])),
+        }
+    }
+
+    fn text(&self, mut names: Names, read: impl Fn(Value<'a>) -> Option<String>) -> Option<String> {
+        names.find_map(|index| read(self.0[index]).filter(|text| !text.is_empty()))
+    }
+}
+
+fn text(value: Value<'_>) -> Option<String> {
+    if let Value::String(text) = value { Some(cut(&text.lossy())) } else { None }
+}
+
+fn text_or_number(value: Value<'_>) -> Option<String> {
+    if let Value::Number(number) = value { Some(cut(number)) } else { text(value) }
+}
+
+fn cut(text: &str) -> String {
+    let end = text.char_indices().nth(Facts::MAX_CHARS).map_or(text.len(), |(end, _)| end);
+    text[..end].to_owned()
+}
+
+/// Why a property cannot be read, and what it says.
+struct Malformed {
+    why: String,
+    input: String,
+}
+
+impl Malformed {
+    fn into_error(self, code: ErrorCode, name: &str) -> EventError {
+        let field = format!("properties.{name}");
+        EventError::new(code, format!("{field} is {}: {}", self.input, self.why)).at(field)
+    }
+}
+
+/// Reads a property of a string, or also of a number.
+fn parse<T: FromStr<Err: ToString>>(value: Value<'_>, number: bool) -> Result<T, Malformed> {
+    let text = match value {
+        Value::String(text) => text.lossy(),
+        Value::Number(text) if number => text.into(),
+        other => {
+            let why = if number { "it must be a number or a string with one" } else { "it must be a string" };
+            return Err(Malformed { why: why.to_owned(), input: other.kind().to_owned() });
+        }
+    };
+    text.parse().map_err(|error: T::Err| Malformed { why: error.to_string(), input: format!("{:?}", excerpt(&text)) })
 }

@@ -1,11 +1,35 @@
 //! The event: what it holds, how it is parsed, what limits it has.
+//!
+//! # As JSON
+//! | field | type | |
+//! |---|---|---|
+//! | `eventId` | string | A UUID, or any other text of 1 to 128 characters, which [becomes a UUID](EventId::from_text). One is made when absent. |
+//! | `userId` | string | 1 to 128 characters, no control characters. |
+//! | `anonymousId` | string | The same; stands in for `userId` where that is absent. One of the two is required. |
+//! | `sessionId` | string | The same; optional. |
+//! | `type` | string | One of the [known types](EventType::KNOWN), or one that is [configured](EventTypes). Required. |
+//! | `occurredAt` | string or number | RFC 3339 with an offset, or milliseconds since 1970 as a number or digits in a string. When it arrived, where absent. |
+//! | `properties` | object | Anything; kept as the text that came in. Some names [count in figures](facts). |
+//!
+//! `null` means absent. No other field is taken, so that a misspelt one does not get lost; only `receivedAt` is let
+//! through and ignored, so that the events of a journey can be sent again.
+//!
+//! - An event has at most 32 KiB of JSON, nested at most 32 levels deep: itself is the first, `properties` the second.
+//! - No object in it may have a key twice.
+//! - `occurredAt` lies between 1970 and 24 hours after the arrival. It is exact to the millisecond; what is finer is cut
+//!   off. A number below 100,000,000,000 is refused: it is most likely meant as seconds.
+//! - When a batch says with `sentAt` when it was sent, and that is off by a minute or more, the sender's clock is
+//!   taken to be wrong, and `occurredAt` is corrected by the difference.
+//!
+//! Whatever is wrong gets an [`EventError`] that names the field.
 
 mod batch;
 mod builder;
 mod currency;
 mod error;
-mod facts;
+pub mod facts;
 mod id;
+mod json;
 mod kind;
 mod money;
 mod parse;
@@ -20,7 +44,7 @@ pub use facts::Facts;
 pub use id::{EventId, EventIdError};
 pub use kind::{EventType, EventTypes, InvalidEventType};
 pub use money::{Money, MoneyError, MoneySum};
-pub use parse::{EventRules, MAX_DEPTH, MAX_EVENT_BYTES};
+pub use parse::{EventRules, MAX_DEPTH, MAX_EVENT_BYTES, MAX_ID_CHARS};
 pub use time::{InvalidTimestamp, Timestamp};
 
 /// Something that a user did.
@@ -42,7 +66,7 @@ pub struct Event {
     pub anonymous_id: Option<String>,
     /// The visit that it belongs to, as the sender counts visits.
     pub session_id: Option<String>,
-    /// A JSON object, kept as the text that came in.
+    /// A JSON object, kept as the text that came in, blanks and line breaks between its values included.
     pub properties: Option<String>,
     /// What the figures need of the properties.
     pub facts: Facts,

@@ -1,5 +1,6 @@
 use std::{
     borrow::Cow,
+    cmp::Ordering,
     fmt,
     iter::Sum,
     ops::{Add, AddAssign},
@@ -46,12 +47,91 @@ impl Money {
     }
 }
 
+/// From a decimal number as people or JSON write it: `12.5`, `-.50`, `+7`, `1.5E-2`. It is read exactly;
+/// what is finer than a millionth is rounded half to even.
 impl FromStr for Money {
     type Err = MoneyError;
 
-    fn from_str(_text: &str) -> Result<Self, Self::Err> {
-        Err(MoneyError::Malformed)
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+        let micros = Decimal::read(unsigned).ok_or(MoneyError::Malformed)?.micros();
+        let micros = micros.filter(|micros| *micros <= Self::MAX.0).ok_or(MoneyError::OutOfRange)?;
+        Ok(Self(if text.starts_with('-') { -micros } else { micros }))
     }
+}
+
+/// `digits * 10^exponent`, and whether some part of it was too small to keep.
+#[derive(Default)]
+struct Decimal {
+    digits: u128,
+    exponent: i64,
+    more: bool,
+}
+
+impl Decimal {
+    /// More digits than this cannot change an amount, other than by being there.
+    const ENOUGH: u128 = 10_u128.pow(30);
+
+    fn read(text: &str) -> Option<Self> {
+        let (number, exponent) = match text.split_once(['e', 'E']) {
+            Some((number, exponent)) => (number, read_exponent(exponent)?),
+            None => (text, 0),
+        };
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        if whole.is_empty() && fraction.is_empty() {
+            return None;
+        }
+        let mut decimal = Self { exponent, ..Self::default() };
+        whole.bytes().try_for_each(|byte| decimal.push(byte, 0))?;
+        fraction.bytes().try_for_each(|byte| decimal.push(byte, -1))?;
+        Some(decimal)
+    }
+
+    /// One digit more; `step` is what it adds to the exponent when it is kept.
+    fn push(&mut self, byte: u8, step: i64) -> Option<()> {
+        let digit = char::from(byte).to_digit(10)?;
+        if self.digits < Self::ENOUGH {
+            self.digits = self.digits * 10 + u128::from(digit);
+            self.exponent = self.exponent.saturating_add(step);
+        } else {
+            self.more |= digit != 0;
+            self.exponent = self.exponent.saturating_add(step + 1);
+        }
+        Some(())
+    }
+
+    /// In millionths, if an `i64` holds it.
+    fn micros(&self) -> Option<i64> {
+        let scale = self.exponent.saturating_add(6);
+        let power = u32::try_from(scale.unsigned_abs()).ok().and_then(|scale| 10_u128.checked_pow(scale));
+        let micros = match power {
+            _ if self.digits == 0 => 0,
+            Some(power) if scale >= 0 => self.digits.checked_mul(power)?,
+            None if scale >= 0 => return None,
+            Some(power) => {
+                let (quotient, rest) = (self.digits / power, self.digits % power);
+                let up = match rest.cmp(&(power / 2)) {
+                    Ordering::Less => false,
+                    Ordering::Equal => self.more || quotient % 2 == 1,
+                    Ordering::Greater => true,
+                };
+                quotient + u128::from(up)
+            }
+            // The digits, fewer than 32, are all behind the millionths.
+            None => 0,
+        };
+        i64::try_from(micros).ok()
+    }
+}
+
+/// The number behind an `e`. One that no `i64` holds is as good as the greatest.
+fn read_exponent(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let size = digits.parse().unwrap_or(i64::MAX / 2);
+    Some(if text.starts_with('-') { -size } else { size })
 }
 
 impl fmt::Display for Money {
@@ -146,3 +226,6 @@ impl Serialize for MoneySum {
         serializer.collect_str(self)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,43 @@
-use super::{Batch, Currency, Event, EventError, EventTypes, Timestamp};
+use std::borrow::Cow;
+
+use super::{
+    Batch, Currency, ErrorCode, Event, EventError, EventId, EventIdError, EventType, EventTypes, InvalidTimestamp,
+    Timestamp,
+    error::excerpt,
+    facts::Candidates,
+    json::{Scanned, Scanner, Text, Value},
+};
 
 /// The longest JSON text of one event, in bytes.
 pub const MAX_EVENT_BYTES: usize = 32 * 1024;
 /// How deep objects and arrays may be nested in one event; the event itself is the first level, `properties` the second.
 pub const MAX_DEPTH: usize = 32;
+/// The longest user, anonymous and session id, in characters.
+pub const MAX_ID_CHARS: usize = 128;
+
+/// How far in the future an event may lie, for clocks and time zones that are off.
+const MAX_AHEAD_MILLIS: i64 = 24 * 60 * 60 * 1000;
+/// From this difference on, a sender's clock counts as wrong rather than its request as slow.
+const SKEW_MILLIS: i64 = 60 * 1000;
+
+/// Numbers below this (March 1973 as milliseconds, the year 5138 as seconds) are seconds that were meant otherwise.
+const SMALLEST_MILLIS: u64 = 100_000_000_000;
+
+/// Not taken from the sender, yet let through, so that the events of a journey can be sent again.
+const IGNORED: &str = "receivedAt";
+const FIELDS: &str = "eventId, userId, type, occurredAt, anonymousId, sessionId, properties";
 
 /// How events are read: which types, which currency.
+///
+/// ```
+/// use martech_core::event::{EventRules, Timestamp};
+///
+/// let json = r#"{"userId": "u1", "type": "purchase", "occurredAt": "2026-11-22T10:15:00Z", "properties": {"total": 12.5}}"#;
+/// let event = EventRules::default().parse(json, Timestamp::from_millis(1_795_400_000_000))?;
+/// assert_eq!(event.facts.order_value.unwrap().to_string(), "12.50");
+/// assert_eq!(event.facts.currency.unwrap().as_str(), "USD");
+/// # Ok::<(), martech_core::event::EventError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventRules {
     /// Types that are taken.
@@ -23,12 +55,250 @@ impl Default for EventRules {
 
 impl EventRules {
     /// Reads one event from the text of a JSON object.
-    pub fn parse(&self, _json: &str, _received_at: Timestamp) -> Result<Event, EventError> {
-        unimplemented!()
+    pub fn parse(&self, json: &str, received_at: Timestamp) -> Result<Event, EventError> {
+        self.parse_shifted(json, received_at, 0)
     }
 
-    /// Reads the events of a batch, each for itself, in their order; corrects their clock by `sentAt`.
-    pub fn parse_batch(&self, _batch: &Batch<'_>, _received_at: Timestamp) -> Vec<Result<Event, EventError>> {
-        unimplemented!()
+    /// Reads the events of a batch, each for itself, in their order.
+    ///
+    /// When `sentAt` differs from `received_at` by a minute or more, the sender's clock is taken to be wrong by
+    /// that much: every `occurredAt` is moved by the difference, and marked as estimated.
+    pub fn parse_batch(&self, batch: &Batch<'_>, received_at: Timestamp) -> Vec<Result<Event, EventError>> {
+        let ahead = batch.sent_at.map_or(0, |sent_at| received_at.millis().saturating_sub(sent_at.millis()));
+        let shift = if ahead.unsigned_abs() >= SKEW_MILLIS.unsigned_abs() { ahead } else { 0 };
+        let items = batch.items.iter();
+        items.map(|item| item.clone().and_then(|json| self.parse_shifted(json, received_at, shift))).collect()
+    }
+
+    fn parse_shifted(&self, json: &str, received_at: Timestamp, shift: i64) -> Result<Event, EventError> {
+        let json = json.trim_ascii();
+        if json.len() > MAX_EVENT_BYTES {
+            let message = format!("an event has at most {MAX_EVENT_BYTES} bytes of JSON, this one has {}", json.len());
+            return Err(EventError::new(ErrorCode::EventTooLarge, message));
+        }
+        let mut draft = Draft::default();
+        let scanned = draft.scan(json);
+        let id = event_id(draft.event_id);
+        let known_id = id.as_ref().ok().copied().flatten();
+        let event = match scanned {
+            Ok(()) => id.and_then(|id| self.finish(&draft, id, received_at, shift)),
+            Err(error) => Err(*error),
+        };
+        event.map_err(|error| EventError { event_id: known_id, ..error })
+    }
+
+    fn finish(
+        &self,
+        draft: &Draft<'_>,
+        id: Option<EventId>,
+        received_at: Timestamp,
+        shift: i64,
+    ) -> Result<Event, EventError> {
+        if let Some(name) = draft.unknown {
+            let name = excerpt(&name.lossy());
+            let message = format!("{name:?} is no field of an event; the fields are {FIELDS}");
+            return Err(EventError::new(ErrorCode::UnknownField, message).at(name));
+        }
+        let user_id = identifier("userId", draft.user_id)?;
+        let anonymous_id = identifier("anonymousId", draft.anonymous_id)?;
+        let session_id = identifier("sessionId", draft.session_id)?;
+        let user_id = user_id.or_else(|| anonymous_id.clone()).ok_or_else(|| {
+            EventError::new(ErrorCode::MissingField, "an event needs a userId, or at least an anonymousId").at("userId")
+        })?;
+        let event_type = self.event_type(draft.event_type)?;
+        let explicit = occurred_at(draft.occurred_at, received_at, shift)?;
+        let properties = match draft.properties {
+            Value::Null => None,
+            Value::Object(text) => Some(text.to_owned()),
+            other => return Err(wrong_type("properties", "a JSON object", other)),
+        };
+        let facts = draft.candidates.facts(&event_type, self.currency)?;
+        Ok(Event {
+            id: id.unwrap_or_else(EventId::new_v7),
+            user_id,
+            event_type,
+            occurred_at: explicit.unwrap_or(received_at),
+            estimated_time: explicit.is_none() || shift != 0,
+            received_at,
+            anonymous_id,
+            session_id,
+            properties,
+            facts,
+        })
+    }
+
+    fn event_type(&self, value: Value<'_>) -> Result<EventType, EventError> {
+        const FIELD: &str = "type";
+        let Some(name) = string(FIELD, value)? else {
+            return Err(EventError::new(ErrorCode::MissingField, "an event needs a type, such as page_view").at(FIELD));
+        };
+        self.types.get(&name).ok_or_else(|| {
+            let message = match EventType::parse(&name) {
+                Err(error) => error.to_string(),
+                Ok(name) => format!(
+                    "events of type {name} are not taken; known are {}; to allow more, list them in MARTECH_EVENT_TYPES \
+                     (or * for any)",
+                    EventType::KNOWN.each_ref().map(EventType::as_str).join(", ")
+                ),
+            };
+            EventError::new(ErrorCode::UnknownType, message).at(FIELD)
+        })
     }
 }
+
+/// The fields of an event as they stand in the text.
+#[derive(Debug, Default)]
+struct Draft<'a> {
+    event_id: Value<'a>,
+    user_id: Value<'a>,
+    event_type: Value<'a>,
+    occurred_at: Value<'a>,
+    anonymous_id: Value<'a>,
+    session_id: Value<'a>,
+    properties: Value<'a>,
+    candidates: Candidates<'a>,
+    /// The first field that no event has.
+    unknown: Option<Text<'a>>,
+}
+
+impl<'a> Draft<'a> {
+    /// Walks over the event once. After an error, the fields up to it are there.
+    fn scan(&mut self, json: &'a str) -> Scanned<()> {
+        let mut scanner = Scanner::strict(json, MAX_DEPTH);
+        if scanner.enter(b'{')?.is_none() {
+            let value = scanner.value()?;
+            scanner.end()?;
+            let message = format!("an event is a JSON object, not {}", value.kind());
+            return Err(Box::new(EventError::new(ErrorCode::WrongType, message)));
+        }
+        while let Some(name) = scanner.next_key()? {
+            let field = match &*name.bytes() {
+                b"eventId" => &mut self.event_id,
+                b"userId" => &mut self.user_id,
+                b"type" => &mut self.event_type,
+                b"occurredAt" => &mut self.occurred_at,
+                b"anonymousId" => &mut self.anonymous_id,
+                b"sessionId" => &mut self.session_id,
+                b"properties" => {
+                    self.scan_properties(&mut scanner)?;
+                    continue;
+                }
+                other => {
+                    if other != IGNORED.as_bytes() {
+                        self.unknown.get_or_insert(name);
+                    }
+                    scanner.value()?;
+                    continue;
+                }
+            };
+            *field = scanner.value()?;
+        }
+        scanner.end()
+    }
+
+    fn scan_properties(&mut self, scanner: &mut Scanner<'a>) -> Scanned<()> {
+        let Some(start) = scanner.enter(b'{')? else {
+            self.properties = scanner.value()?;
+            return Ok(());
+        };
+        while let Some(name) = scanner.next_key()? {
+            let value = scanner.value()?;
+            self.candidates.note(&name.bytes(), value);
+        }
+        self.properties = Value::Object(scanner.since(start));
+        Ok(())
+    }
+}
+
+fn event_id(value: Value<'_>) -> Result<Option<EventId>, EventError> {
+    const FIELD: &str = "eventId";
+    let Some(text) = string(FIELD, value)? else { return Ok(None) };
+    EventId::from_text(&text).map(Some).map_err(|error| {
+        let code = match error {
+            EventIdError::TooLong => ErrorCode::TooLong,
+            EventIdError::Empty | EventIdError::Nil => ErrorCode::EmptyValue,
+        };
+        EventError::new(code, error.to_string()).at(FIELD)
+    })
+}
+
+/// Reads a `userId`, `anonymousId` or `sessionId`.
+fn identifier(field: &str, value: Value<'_>) -> Result<Option<String>, EventError> {
+    let Some(text) = string(field, value)? else { return Ok(None) };
+    let refuse = |code, why: &str| Err(EventError::new(code, format!("{field} {why}")).at(field));
+    if text.is_empty() {
+        return refuse(ErrorCode::EmptyValue, "must not be empty; leave it out if it is not known");
+    }
+    if text.len() > MAX_ID_CHARS && text.chars().nth(MAX_ID_CHARS).is_some() {
+        return refuse(ErrorCode::TooLong, &format!("has at most {MAX_ID_CHARS} characters"));
+    }
+    if text.chars().any(char::is_control) {
+        return refuse(ErrorCode::InvalidCharacter, "must not hold control characters");
+    }
+    Ok(Some(text.into_owned()))
+}
+
+fn string<'a>(field: &str, value: Value<'a>) -> Result<Option<Cow<'a, str>>, EventError> {
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) => text.text().map(Some).ok_or_else(|| {
+            EventError::new(ErrorCode::InvalidCharacter, format!("{field} holds half of a surrogate pair")).at(field)
+        }),
+        other => Err(wrong_type(field, "a string", other)),
+    }
+}
+
+pub(super) fn wrong_type(field: &str, right: &str, value: Value<'_>) -> EventError {
+    EventError::new(ErrorCode::WrongType, format!("{field} must be {right}, not {}", value.kind())).at(field)
+}
+
+fn occurred_at(value: Value<'_>, received_at: Timestamp, shift: i64) -> Result<Option<Timestamp>, EventError> {
+    const FIELD: &str = "occurredAt";
+    let Some(sent) = timestamp(FIELD, value)? else { return Ok(None) };
+    let time = Timestamp::from_millis(sent.millis().saturating_add(shift));
+    let corrected = if shift == 0 { "" } else { ", after the correction by sentAt," };
+    if time.millis() < 0 {
+        let message = format!("{FIELD} is {time}{corrected} and must not be before 1970-01-01T00:00:00.000Z");
+        return Err(EventError::new(ErrorCode::OccurredAtTooEarly, message).at(FIELD));
+    }
+    if time.millis() > received_at.millis().saturating_add(MAX_AHEAD_MILLIS) {
+        let message = format!(
+            "{FIELD} is {time}{corrected} and must be at most 24 hours after {received_at}, when the event was received"
+        );
+        return Err(EventError::new(ErrorCode::OccurredAtInFuture, message).at(FIELD));
+    }
+    Ok(Some(time))
+}
+
+/// Reads a time: RFC 3339, or milliseconds since 1970 as a number or a string of digits.
+pub(super) fn timestamp(field: &str, value: Value<'_>) -> Result<Option<Timestamp>, EventError> {
+    let refuse = |input: &str, why: &str| {
+        Err(EventError::new(ErrorCode::InvalidTime, format!("{field} is {:?}: {why}", excerpt(input))).at(field))
+    };
+    let text = match value {
+        Value::Number(number) => Cow::Borrowed(number),
+        other => match string(field, other)? {
+            Some(text) => text,
+            None => return Ok(None),
+        },
+    };
+    if let Some(millis) = millis(&text) {
+        if millis.unsigned_abs() < SMALLEST_MILLIS {
+            return refuse(&text, "too small for milliseconds since 1970; seconds must be multiplied by 1000");
+        }
+        return Ok(Some(Timestamp::from_millis(millis)));
+    }
+    text.parse()
+        .map(Some)
+        .or_else(|error: InvalidTimestamp| refuse(&text, &format!("{error}, nor milliseconds since 1970")))
+}
+
+/// A whole number; a fraction, which the clocks of some languages give, is cut off.
+fn millis(text: &str) -> Option<i64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let number = !fraction.is_empty() && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    whole.parse().ok().filter(|_| number)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,407 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::event::{Facts, Money};
+
+/// 2026-11-22T10:15:00.250Z
+const NOW: Timestamp = Timestamp::from_millis(1_795_342_500_250);
+
+fn parse(json: &str) -> Result<Event, EventError> {
+    EventRules::default().parse(json, NOW)
+}
+
+/// Reads a page view of `u1` with more fields.
+fn with(fields: &str) -> Result<Event, EventError> {
+    parse(&format!(r#"{{"userId":"u1","type":"page_view",{fields}}}"#))
+}
+
+fn purchase(properties: &str) -> Result<Facts, EventError> {
+    parse(&format!(r#"{{"userId":"u1","type":"purchase","properties":{properties}}}"#)).map(|event| event.facts)
+}
+
+#[track_caller]
+fn refused<T: std::fmt::Debug>(result: Result<T, EventError>, code: ErrorCode, field: &str, part: &str) -> EventError {
+    let error = result.unwrap_err();
+    assert_eq!((error.code, error.field.as_deref().unwrap_or("")), (code, field), "{}", error.message);
+    assert!(error.message.contains(part), "{part:?} is not in {:?}", error.message);
+    assert!(error.message.len() < 400, "{}", error.message);
+    error
+}
+
+#[test]
+fn reads_every_field() {
+    let event = parse(
+        r#" { "eventId" : "018F3B2A-0000-7000-8000-0000000000AA", "userId" : "u\u00e91", "type" : "add_to_cart",
+            "occurredAt" : "2026-11-22T09:00:00.1239+01:00", "anonymousId" : "a1", "sessionId" : "s1",
+            "properties" : { "productId" : 42, "page":"/cart" } } "#,
+    )
+    .unwrap();
+    assert_eq!(event.id.to_string(), "018f3b2a-0000-7000-8000-0000000000aa");
+    assert_eq!(event.user_id, "ué1");
+    assert_eq!(event.event_type, EventType::ADD_TO_CART);
+    assert_eq!(event.occurred_at.to_string(), "2026-11-22T08:00:00.123Z");
+    assert!(!event.estimated_time);
+    assert_eq!(event.received_at, NOW);
+    assert_eq!((event.anonymous_id.as_deref(), event.session_id.as_deref()), (Some("a1"), Some("s1")));
+    assert_eq!(event.properties.as_deref(), Some(r#"{ "productId" : 42, "page":"/cart" }"#));
+    assert_eq!(event.facts.product.as_deref(), Some("42"));
+    assert_eq!(event.facts.page.as_deref(), Some("/cart"));
+    assert_eq!(event.facts.order_value, None);
+}
+
+#[test]
+fn makes_what_is_absent() {
+    let all_null = r#"{"userId":null,"anonymousId":"a1","type":"search","eventId":null,"occurredAt":null,"sessionId":null,"properties":null}"#;
+    for json in [all_null, r#"{"anonymousId":"a1","type":"search"}"#] {
+        let event = parse(json).unwrap();
+        assert_eq!(event.user_id, "a1");
+        assert_eq!(event.anonymous_id.as_deref(), Some("a1"));
+        assert_eq!((event.occurred_at, event.estimated_time), (NOW, true));
+        assert_eq!((event.session_id, event.properties, event.facts), (None, None, Facts::default()));
+        assert_eq!(event.id.0.get_version_num(), 7);
+    }
+}
+
+#[test]
+fn event_ids() {
+    let id = |text: &str| with(&format!(r#""eventId":{text}"#)).map(|event| event.id);
+    assert_eq!(id(r#""order-1""#).unwrap(), EventId::from_text("order-1").unwrap());
+    assert_eq!(id(r#""order-1""#).unwrap().0.get_version_num(), 5);
+    assert!(id(&format!(r#""{}""#, "é".repeat(128))).is_ok());
+    refused(id(&format!(r#""{}""#, "é".repeat(129))), ErrorCode::TooLong, "eventId", "128");
+    refused(id(r#""""#), ErrorCode::EmptyValue, "eventId", "leave it out");
+    refused(id(r#""00000000-0000-0000-0000-000000000000""#), ErrorCode::EmptyValue, "eventId", "nil");
+    refused(id("7"), ErrorCode::WrongType, "eventId", "must be a string, not a number");
+}
+
+#[test]
+fn identifiers() {
+    for field in ["userId", "anonymousId", "sessionId"] {
+        let read = |value: &str| {
+            parse(&format!(
+                r#"{{"type":"search",{}"{field}":{value}}}"#,
+                if field == "userId" { "" } else { r#""userId":"u","# }
+            ))
+        };
+        assert!(read(&format!(r#""{}""#, "é".repeat(128))).is_ok());
+        refused(read(&format!(r#""{}""#, "é".repeat(129))), ErrorCode::TooLong, field, "at most 128 characters");
+        refused(read(r#""""#), ErrorCode::EmptyValue, field, "must not be empty");
+        refused(read(r#""a\u0000b""#), ErrorCode::InvalidCharacter, field, "control characters");
+        refused(read(r#""a\nb""#), ErrorCode::InvalidCharacter, field, "control characters");
+        refused(read("\"a\u{85}b\""), ErrorCode::InvalidCharacter, field, "control characters");
+        refused(read(r#""\ud800""#), ErrorCode::InvalidCharacter, field, "surrogate");
+        refused(read("7"), ErrorCode::WrongType, field, "must be a string, not a number");
+        refused(read("[]"), ErrorCode::WrongType, field, "must be a string, not an array");
+    }
+    refused(parse(r#"{"type":"search"}"#), ErrorCode::MissingField, "userId", "anonymousId");
+    refused(parse("{}"), ErrorCode::MissingField, "userId", "anonymousId");
+}
+
+#[test]
+fn types() {
+    let read = |rules: &str, name: &str| {
+        let rules = EventRules { types: rules.parse().unwrap(), ..EventRules::default() };
+        rules.parse(&json!({"userId": "u", "type": name}).to_string(), NOW).map(|event| event.event_type)
+    };
+    for known in EventType::KNOWN {
+        assert_eq!(read("", known.as_str()).unwrap(), known);
+    }
+    refused(read("", "wishlist_add"), ErrorCode::UnknownType, "type", "MARTECH_EVENT_TYPES");
+    assert_eq!(read("a,wishlist_add", "wishlist_add").unwrap().as_str(), "wishlist_add");
+    assert_eq!(read("*", "Order:Completed.v2").unwrap().as_str(), "Order:Completed.v2");
+    refused(read("*", "order completed"), ErrorCode::UnknownType, "type", "1 to 64 characters");
+    refused(read("*", ""), ErrorCode::UnknownType, "type", "1 to 64 characters");
+    refused(read("*", &"x".repeat(65)), ErrorCode::UnknownType, "type", "1 to 64 characters");
+    refused(parse(r#"{"userId":"u"}"#), ErrorCode::MissingField, "type", "page_view");
+    refused(parse(r#"{"userId":"u","type":1}"#), ErrorCode::WrongType, "type", "a string");
+}
+
+#[test]
+fn times() {
+    let time = |text: &str| with(&format!(r#""occurredAt":{text}"#)).map(|event| event.occurred_at.to_string());
+    for (text, shown) in [
+        (r#""2026-11-22T10:15:00Z""#, "2026-11-22T10:15:00.000Z"),
+        (r#""2026-11-22t10:15:00.9999z""#, "2026-11-22T10:15:00.999Z"),
+        (r#""2026-11-22T10:15:00+05:30""#, "2026-11-22T04:45:00.000Z"),
+        (r#""2026-11-22T10:15:00-00:00""#, "2026-11-22T10:15:00.000Z"),
+        (r#""1970-01-01T00:00:00Z""#, "1970-01-01T00:00:00.000Z"),
+        (r#""2016-12-31T23:59:60Z""#, "2016-12-31T23:59:59.000Z"),
+        ("1795342500250", "2026-11-22T10:15:00.250Z"),
+        ("1795342500250.75", "2026-11-22T10:15:00.250Z"),
+        (r#""1795342500250""#, "2026-11-22T10:15:00.250Z"),
+        (r#""2026-11-23T10:15:00.250Z""#, "2026-11-23T10:15:00.250Z"),
+    ] {
+        assert_eq!(time(text).as_deref(), Ok(shown), "{text}");
+    }
+    for text in [
+        r#""2026-11-22""#,
+        r#""2026-11-22T10:15:00""#,
+        r#""22.11.2026""#,
+        r#""2026-13-01T00:00:00Z""#,
+        r#""2026-02-30T00:00:00Z""#,
+        r#""2026-11-22T25:00:00Z""#,
+        r#""now""#,
+        r#""""#,
+        "1e12",
+        "1795342500250e0",
+        "99999999999999999999",
+        r#""\ud800""#,
+    ] {
+        let error = time(text).unwrap_err();
+        assert!(error.field.as_deref() == Some("occurredAt"), "{text}: {error:?}");
+        assert!(matches!(error.code, ErrorCode::InvalidTime | ErrorCode::InvalidCharacter), "{text}: {error:?}");
+    }
+    refused(time("1795342500"), ErrorCode::InvalidTime, "occurredAt", "multiplied by 1000");
+    refused(time(r#""1795342500.5""#), ErrorCode::InvalidTime, "occurredAt", "multiplied by 1000");
+    refused(time("0"), ErrorCode::InvalidTime, "occurredAt", "multiplied by 1000");
+    refused(time(r#""1969-12-31T23:59:59.999Z""#), ErrorCode::OccurredAtTooEarly, "occurredAt", "1970-01-01");
+    refused(time(r#""0001-01-01T00:00:00Z""#), ErrorCode::OccurredAtTooEarly, "occurredAt", "1970-01-01");
+    refused(time("-9223372036854775808"), ErrorCode::OccurredAtTooEarly, "occurredAt", "1970-01-01");
+    refused(time(r#""2026-11-23T10:15:00.251Z""#), ErrorCode::OccurredAtInFuture, "occurredAt", "24 hours");
+    refused(time(r#""9999-12-30T00:00:00Z""#), ErrorCode::OccurredAtInFuture, "occurredAt", "24 hours");
+    refused(time("9223372036854775807"), ErrorCode::OccurredAtInFuture, "occurredAt", "24 hours");
+    refused(time("true"), ErrorCode::WrongType, "occurredAt", "not a boolean");
+}
+
+#[test]
+fn unknown_fields() {
+    let error = refused(with(r#""ocurredAt":1"#), ErrorCode::UnknownField, "ocurredAt", "occurredAt, anonymousId");
+    assert!(error.message.contains(r#""ocurredAt" is no field"#));
+    refused(
+        with(&format!(r#""{}":1"#, "x".repeat(1000))),
+        ErrorCode::UnknownField,
+        &format!("{}…", "x".repeat(64)),
+        "x…",
+    );
+    assert!(with(r#""receivedAt":"2026-11-22T10:15:00.250Z""#).is_ok());
+}
+
+#[test]
+fn limits() {
+    let sized = |bytes: usize| with(&format!(r#""properties":{{"a":"{}"}}"#, "x".repeat(bytes)));
+    let overhead = r#"{"userId":"u1","type":"page_view","properties":{"a":""}}"#.len();
+    assert!(sized(MAX_EVENT_BYTES - overhead).is_ok());
+    refused(sized(MAX_EVENT_BYTES - overhead + 1), ErrorCode::EventTooLarge, "", "32768");
+
+    // The event and its properties are two levels.
+    let nested =
+        |levels: usize| with(&format!(r#""properties":{{"a":{}{}}}"#, "[".repeat(levels - 2), "]".repeat(levels - 2)));
+    assert!(nested(MAX_DEPTH).is_ok());
+    let path = format!("properties.a{}", ".0".repeat(30));
+    refused(nested(MAX_DEPTH + 1), ErrorCode::TooDeep, &path, "32 levels");
+    refused(parse(&"[".repeat(30_000)), ErrorCode::TooDeep, &format!("0{}", ".0".repeat(31)), "32 levels");
+    assert_eq!(parse(&"[".repeat(100_000)).unwrap_err().code, ErrorCode::EventTooLarge);
+}
+
+#[test]
+fn repeated_keys() {
+    refused(with(r#""userId":"u2""#), ErrorCode::DuplicateKey, "userId", "more than once");
+    refused(with(r#""us\u0065rId":"u2""#), ErrorCode::DuplicateKey, "userId", "more than once");
+    refused(
+        with(r#""properties":{"a":[{"b":1,"b":1}]}"#),
+        ErrorCode::DuplicateKey,
+        "properties.a.0.b",
+        "more than once",
+    );
+    let huge = format!(r#""properties":{{"{0}":{{"{0}":1,"{0}":2}}}}"#, "k".repeat(5000));
+    let error = with(&huge).unwrap_err();
+    assert!(error.message.len() < 300 && error.field.unwrap().len() < 200);
+}
+
+#[test]
+fn malformed() {
+    for json in [
+        "",
+        "nul",
+        "{",
+        r#"{"userId":"u1""#,
+        r#"{"userId":"u1"} x"#,
+        r#"{"properties":{"a":NaN}}"#,
+        r#"{"properties":{"a":-Infinity}}"#,
+    ] {
+        refused(parse(json), ErrorCode::MalformedJson, "", "line 1, column");
+    }
+    for (json, kind) in [("null", "null"), ("[]", "an array"), ("1", "a number"), (r#""x""#, "a string")] {
+        refused(parse(json), ErrorCode::WrongType, "", kind);
+    }
+    for value in ["[]", "1", r#""{}""#, "true"] {
+        refused(with(&format!(r#""properties":{value}"#)), ErrorCode::WrongType, "properties", "must be a JSON object");
+    }
+}
+
+#[test]
+fn errors_name_the_event_when_they_can() {
+    let id = EventId::from_text("e1").unwrap();
+    for json in [
+        r#"{"eventId":"e1"}"#,
+        r#"{"properties":[],"eventId":"e1","userId":"u"}"#,
+        r#"{"oops":1,"eventId":"e1"}"#,
+        r#"{"eventId":"e1","a":{"b":1,"b":2}}"#,
+        r#"{"eventId":"e1","a":NaN}"#,
+    ] {
+        assert_eq!(parse(json).unwrap_err().event_id, Some(id), "{json}");
+    }
+    assert_eq!(parse(r#"{"eventId":""}"#).unwrap_err().event_id, None);
+    assert_eq!(parse("{}").unwrap_err().event_id, None);
+}
+
+#[test]
+fn order_values() {
+    for (properties, value) in [
+        (r#"{"revenue":1,"total":2,"value":3}"#, Some("1.00")),
+        (r#"{"value":3,"total":2}"#, Some("2.00")),
+        (r#"{"revenue":null,"value":"3.5"}"#, Some("3.50")),
+        (r#"{"total":29.990000000000002}"#, Some("29.99")),
+        (r#"{"total":-5}"#, Some("-5.00")),
+        (r#"{"t\u006ftal":5}"#, Some("5.00")),
+        (r#"{"order":{"total":5}}"#, None),
+        ("{}", None),
+    ] {
+        let facts = purchase(properties).unwrap();
+        assert_eq!(facts.order_value.map(|money| money.to_string()).as_deref(), value, "{properties}");
+        assert_eq!(facts.currency, value.map(|_| Currency::USD));
+    }
+    refused(
+        purchase(r#"{"total":"12,50"}"#),
+        ErrorCode::InvalidAmount,
+        "properties.total",
+        r#""12,50": not a decimal number"#,
+    );
+    refused(purchase(r#"{"revenue":"","total":5}"#), ErrorCode::InvalidAmount, "properties.revenue", "decimal number");
+    refused(purchase(r#"{"value":1e999}"#), ErrorCode::InvalidAmount, "properties.value", "1,000,000,000,000");
+    refused(
+        purchase(r#"{"total":[5]}"#),
+        ErrorCode::InvalidAmount,
+        "properties.total",
+        "an array: it must be a number",
+    );
+    refused(purchase(r#"{"total":"NaN"}"#), ErrorCode::InvalidAmount, "properties.total", "NaN");
+    assert!(with(r#""properties":{"total":"12,50"}"#).unwrap().facts.order_value.is_none());
+}
+
+#[test]
+fn currencies() {
+    let currency = |text: &str| {
+        purchase(&format!(r#"{{"total":"1","currency":{text}}}"#)).map(|facts| facts.currency.unwrap().to_string())
+    };
+    assert_eq!(currency(r#""eur""#).as_deref(), Ok("EUR"));
+    assert_eq!(currency(r#""USDT2024""#).as_deref(), Ok("USDT2024"));
+    assert_eq!(currency("null").as_deref(), Ok("USD"));
+    for text in [r#""""#, r#""€""#, r#""eu""#, r#""123456789""#, "840"] {
+        refused(currency(text), ErrorCode::InvalidCurrency, "properties.currency", "");
+    }
+    assert_eq!(purchase(r#"{"currency":"?"}"#).unwrap().currency, None);
+}
+
+#[test]
+fn pages_products_and_searches() {
+    let facts = |kind: &str, properties: &str| {
+        parse(&format!(r#"{{"userId":"u","type":"{kind}","properties":{properties}}}"#)).unwrap().facts
+    };
+    let read =
+        facts("search", r#"{"url":"u","path":"/p","sku":"s","product_id":12.50,"term":"t","q":"Q \ud83d\ude00"}"#);
+    assert_eq!(
+        (read.page.as_deref(), read.product.as_deref(), read.search.as_deref()),
+        (Some("/p"), Some("12.50"), Some("Q 😀"))
+    );
+    let read = facts("page_view", r#"{"page":{"path":"/no"},"path":"","url":"u","product":true,"q":"x"}"#);
+    assert_eq!((read.page.as_deref(), read.product, read.search), (Some("u"), None, None));
+    let read = facts("page_view", &json!({"page": "é".repeat(600), "sku": "\u{fffd}"}).to_string());
+    assert_eq!(read.page, Some("é".repeat(Facts::MAX_CHARS)));
+    assert_eq!(facts("page_view", r#"{"page":"a\ud800b"}"#).page.unwrap().replace('\u{fffd}', ""), "ab");
+}
+
+#[test]
+fn keeps_what_rust_cannot_hold() {
+    let properties =
+        format!(r#"{{"big":{},"float":1e999,"half":"\ud800","text":"a\u0000\/é" }}"#, "1234567890".repeat(6));
+    let event = with(&format!(r#""properties":{properties}"#)).unwrap();
+    assert_eq!(event.properties.as_deref(), Some(&*properties));
+    let shown = serde_json::to_string(&event).unwrap();
+    assert!(shown.ends_with(&format!(r#""properties":{properties}}}"#)), "{shown}");
+}
+
+#[test]
+fn shows_what_a_journey_shows() {
+    let event = parse(r#"{"eventId":"e1","userId":"u1","type":"purchase","occurredAt":1795342500000,"sessionId":"s","anonymousId":"a","properties":{"total":1}}"#).unwrap();
+    let right = json!({
+        "eventId": EventId::from_text("e1").unwrap().to_string(), "type": "purchase", "occurredAt": "2026-11-22T10:15:00.000Z",
+        "receivedAt": "2026-11-22T10:15:00.250Z", "sessionId": "s", "anonymousId": "a", "properties": {"total": 1},
+    });
+    assert_eq!(serde_json::to_value(&event).unwrap(), right);
+    let bare = serde_json::to_value(parse(r#"{"userId":"u1","type":"purchase"}"#).unwrap()).unwrap();
+    assert_eq!(bare.as_object().unwrap().keys().collect::<Vec<_>>(), ["eventId", "occurredAt", "receivedAt", "type"]);
+}
+
+#[test]
+fn builder_holds_to_the_same_rules() {
+    let rules = EventRules::default();
+    let id = EventId::new_v7();
+    let event = Event::builder("u1", EventType::PURCHASE)
+        .id(id)
+        .occurred_at(Timestamp::from_millis(5))
+        .received_at(NOW)
+        .anonymous_id("a")
+        .session_id("s")
+        .property("total", 12.5)
+        .build(&rules)
+        .unwrap();
+    let occurred_at = Timestamp::from_millis(5);
+    assert_eq!((event.id, event.occurred_at, event.estimated_time, event.received_at), (id, occurred_at, false, NOW));
+    assert_eq!(event.facts.order_value, Some(Money::from_micros(12_500_000)));
+    assert!(event.size() > size_of::<Event>() + "u1asa".len());
+    let event = super::super::EventBuilder::anonymous("a", EventType::SEARCH).build(&rules).unwrap();
+    assert_eq!((event.user_id.as_str(), event.properties), ("a", None));
+
+    refused(Event::builder("", EventType::SEARCH).build(&rules), ErrorCode::EmptyValue, "userId", "empty");
+    let big = Event::builder("u", EventType::SEARCH).property("x", "y".repeat(40_000)).build(&rules);
+    refused(big, ErrorCode::EventTooLarge, "", "32768");
+    let own = EventType::parse("own").unwrap();
+    refused(Event::builder("u", own).build(&rules), ErrorCode::UnknownType, "type", "MARTECH_EVENT_TYPES");
+}
+
+fn any_json() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(Into::into),
+        any::<i64>().prop_map(Into::into),
+        any::<u64>().prop_map(Into::into),
+        any::<f64>().prop_map(Into::into),
+        any::<String>().prop_map(Into::into),
+    ];
+    leaf.prop_recursive(8, 64, 8, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..8).prop_map(Into::into),
+            prop::collection::hash_map(any::<String>(), inner, 0..8)
+                .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn every_property_comes_back(value in any_json(), pretty in any::<bool>()) {
+        let sent = json!({"userId": "u", "type": "page_view", "properties": {"x": value}});
+        let text = if pretty { serde_json::to_string_pretty(&sent) } else { serde_json::to_string(&sent) }.unwrap();
+        prop_assume!(text.len() <= MAX_EVENT_BYTES);
+        let event = parse(&text).unwrap();
+        let shown: serde_json::Value = serde_json::from_str(&serde_json::to_string(&event).unwrap()).unwrap();
+        prop_assert_eq!(&shown["properties"], &serde_json::from_str::<serde_json::Value>(&text).unwrap()["properties"]);
+    }
+
+    #[test]
+    fn never_panics(text in any::<String>()) {
+        let _ = parse(&text);
+    }
+
+    /// Text that is nearly JSON goes deeper into the scanner than noise; `serde_json` knows whether it is.
+    #[test]
+    fn agrees_with_serde_json(text in r#"[\[\]{},: "\\u0-9a-d.eE+\-tfn\n]{0,40}"#) {
+        let malformed = parse(&text).is_err_and(|error| error.code == ErrorCode::MalformedJson);
+        let right = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_err();
+        // A repeated key is found before the text has ended.
+        let repeated = parse(&text).is_err_and(|error| error.code == ErrorCode::DuplicateKey);
+        prop_assert!(repeated || malformed == right, "{}", text);
+    }
+}
