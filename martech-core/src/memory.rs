@@ -1,1 +1,115 @@
-//! .
+//! A store that keeps events in memory, for tests and first steps.
+
+use std::{
+    collections::HashSet,
+    fmt,
+    hash::Hash,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::store::{Appended, Store, StoreError};
+
+/// Keeps a clone of every event. Cheap to clone itself; all clones are one store. It grows without bound.
+pub struct MemoryStore<E> {
+    content: Arc<Mutex<Content<E>>>,
+}
+
+struct Content<E> {
+    events: Vec<E>,
+    /// Whether an event is new, noting its key; without it every event is.
+    is_new: Option<Box<dyn FnMut(&E) -> bool + Send>>,
+}
+
+impl<E> MemoryStore<E> {
+    /// A store that keeps every event.
+    pub fn new() -> Self {
+        Self::with(None)
+    }
+
+    /// A store that knows events by a key, and answers those that it has already with a duplicate.
+    pub fn keyed<K: Eq + Hash + Send + 'static>(key: impl Fn(&E) -> K + Send + 'static) -> Self {
+        let mut keys = HashSet::new();
+        Self::with(Some(Box::new(move |event| keys.insert(key(event)))))
+    }
+
+    fn with(is_new: Option<Box<dyn FnMut(&E) -> bool + Send>>) -> Self {
+        Self { content: Arc::new(Mutex::new(Content { events: Vec::new(), is_new })) }
+    }
+
+    /// How many events it holds.
+    pub fn len(&self) -> usize {
+        self.content().events.len()
+    }
+
+    /// Whether it holds no event.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn content(&self) -> MutexGuard<'_, Content<E>> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<E: Clone> MemoryStore<E> {
+    /// The events that it holds now, in the order in which they were stored.
+    pub fn events(&self) -> Vec<E> {
+        self.content().events.clone()
+    }
+}
+
+impl<E: Clone + Send + Sync + 'static> Store<E> for MemoryStore<E> {
+    async fn append(&self, batch: &[E]) -> Result<Appended, StoreError> {
+        let Content { events, is_new } = &mut *self.content();
+        let mut appended = Appended::default();
+        for (index, event) in batch.iter().enumerate() {
+            if is_new.as_mut().is_none_or(|is_new| is_new(event)) {
+                events.push(event.clone());
+                appended.stored += 1;
+            } else {
+                appended.duplicates.push(index);
+            }
+        }
+        Ok(appended)
+    }
+}
+
+impl<E> Default for MemoryStore<E> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<E> Clone for MemoryStore<E> {
+    fn clone(&self) -> Self {
+        Self { content: self.content.clone() }
+    }
+}
+
+impl<E> fmt::Debug for MemoryStore<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn keeps_everything_without_a_key() {
+        let store = MemoryStore::new();
+        assert_eq!(store.append(&[1, 1]).await.unwrap(), Appended::all(2));
+        assert_eq!(store.events(), [1, 1]);
+    }
+
+    #[tokio::test]
+    async fn drops_duplicates_within_and_across_batches() {
+        let store = MemoryStore::keyed(|(key, _): &(u8, char)| *key);
+        let first = store.append(&[(1, 'a'), (1, 'b'), (2, 'c')]).await.unwrap();
+        assert_eq!(first, Appended { stored: 2, duplicates: vec![1], rejected: vec![] });
+        let second = store.append(&[(2, 'd'), (3, 'e')]).await.unwrap();
+        assert_eq!(second, Appended { stored: 1, duplicates: vec![0], rejected: vec![] });
+        assert_eq!(store.events(), [(1, 'a'), (2, 'c'), (3, 'e')]);
+    }
+}

@@ -1,0 +1,168 @@
+//! The handle that producers hold.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use tokio::{task::coop, time::timeout};
+
+use super::{
+    BatchReceipt, Poison, PushError, Receipt, SinkBuilder, SinkStats,
+    queue::{Load, Place},
+    receipt::Settled,
+    shared::{Handles, Shared},
+};
+
+/// Takes events and brings them into a [`Store`](crate::Store), a batch at a time.
+///
+/// Cheap to clone; all clones are one sink. When the last clone is dropped the sink takes no more events, stores those
+/// that it has, and ends. The [module](super) says how it works.
+///
+/// ```
+/// use martech_core::{memory::MemoryStore, sink::{EventSink, Outcome}};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = MemoryStore::new();
+/// let sink = EventSink::builder().max_batch(500).build(store.clone())?;
+///
+/// let receipt = sink.push("a page view").await?;
+/// sink.flush().await;
+/// assert_eq!(receipt.await?, Outcome::Stored);
+///
+/// let report = sink.close(std::time::Duration::from_secs(5)).await;
+/// assert!(report.unstored.is_empty());
+/// assert_eq!(store.events(), ["a page view"]);
+/// # Ok(())
+/// # }
+/// ```
+pub struct EventSink<E> {
+    handles: Arc<Handles<E>>,
+}
+
+/// What was left when a sink was closed.
+#[derive(Debug, Clone)]
+#[must_use = "it holds the events that were not stored"]
+pub struct CloseReport<E> {
+    /// Figures of the sink's whole life.
+    pub stats: SinkStats,
+    /// The events that were accepted and not stored in time, in the order in which they were accepted. Those that were
+    /// being appended when the time was over may be stored all the same.
+    pub unstored: Vec<E>,
+    /// Why the sink stopped, if it did before it was closed. Its events went to the dead-letter handler then.
+    pub poison: Option<Poison>,
+}
+
+impl<E: Send + Sync + 'static> EventSink<E> {
+    /// Begins to build a sink.
+    pub fn builder() -> SinkBuilder<E> {
+        SinkBuilder::new()
+    }
+
+    pub(super) fn new(shared: Arc<Shared<E>>) -> Self {
+        Self { handles: Arc::new(Handles(shared)) }
+    }
+
+    /// Takes an event if there is room now. Never waits, and needs no runtime.
+    ///
+    /// # Errors
+    /// [`Refusal`](super::Refusal) says why not; the error hands the event back. It is refused as full also while a
+    /// [`push`](Self::push) waits for room.
+    pub fn try_push(&self, event: E) -> Result<Receipt, PushError<E>> {
+        let load = self.weigh(&event);
+        self.shared().admit(event, load, Place::Passing, |queue, event| queue.add(event, load.bytes))
+    }
+
+    /// Takes an event, waiting for room if need be, first come, first served.
+    ///
+    /// Cancel-safe: as long as this has not returned, the event is not accepted.
+    ///
+    /// # Errors
+    /// When the event is larger than the sink, or the sink is closed or poisoned, also while waiting.
+    /// Hands the event back.
+    pub async fn push(&self, event: E) -> Result<Receipt, PushError<E>> {
+        coop::consume_budget().await;
+        let load = self.weigh(&event);
+        self.shared().enter(event, load, |queue, event| queue.add(event, load.bytes)).await
+    }
+
+    /// Takes all events or none, if there is room now. Never waits, and needs no runtime.
+    ///
+    /// # Errors
+    /// As [`try_push`](Self::try_push); the error hands all events back.
+    pub fn try_push_batch(&self, events: Vec<E>) -> Result<BatchReceipt, PushError<Vec<E>>> {
+        let (sizes, load) = self.weigh_all(&events);
+        self.shared().admit(events, load, Place::Passing, |queue, events| queue.add_batch(events, &sizes))
+    }
+
+    /// Takes all events or none, waiting until there is room for all, first come, first served.
+    ///
+    /// Cancel-safe: as long as this has not returned, none of the events is accepted.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push); the error hands all events back.
+    pub async fn push_batch(&self, events: Vec<E>) -> Result<BatchReceipt, PushError<Vec<E>>> {
+        coop::consume_budget().await;
+        let (sizes, load) = self.weigh_all(&events);
+        self.shared().enter(events, load, |queue, events| queue.add_batch(events, &sizes)).await
+    }
+
+    /// Flushes without waiting for the interval, and returns when every event that was accepted before the call is
+    /// stored, refused, or given up. Receipts, dead letters and [`stats`](Self::stats) tell which.
+    pub async fn flush(&self) {
+        for cell in self.shared().barrier() {
+            Settled::new(cell).await;
+        }
+    }
+
+    /// Takes no more events, stores what it has, and ends. What is not stored at the deadline is given back:
+    /// appends in flight are cancelled then. Returns when the store is no longer in use.
+    ///
+    /// A store that blocks its thread, against the rules of async code, delays this beyond the deadline.
+    /// If several callers close at once, one of them gets the events. If this is cancelled, the sink stays closed,
+    /// and another call goes on; events that nobody gets back so go to the dead-letter handler.
+    pub async fn close(&self, deadline: Duration) -> CloseReport<E> {
+        let shared = self.shared();
+        shared.close();
+        if timeout(deadline, shared.halt.closed()).await.is_err() {
+            shared.abandon();
+            shared.halt.closed().await;
+        }
+        let mut queue = shared.lock();
+        CloseReport { stats: queue.stats(), unstored: queue.take_returned(), poison: queue.poisoned().cloned() }
+    }
+
+    /// Figures, all of one moment.
+    pub fn stats(&self) -> SinkStats {
+        self.shared().lock().stats()
+    }
+
+    /// Why the sink stopped for good, if it did.
+    pub fn poison(&self) -> Option<Poison> {
+        self.shared().lock().poisoned().cloned()
+    }
+
+    fn shared(&self) -> &Shared<E> {
+        &self.handles.0
+    }
+
+    fn weigh(&self, event: &E) -> Load {
+        Load { events: 1, bytes: self.shared().size_of(event) }
+    }
+
+    fn weigh_all(&self, events: &[E]) -> (Vec<usize>, Load) {
+        let sizes: Vec<usize> = events.iter().map(|event| self.shared().size_of(event)).collect();
+        let bytes = sizes.iter().fold(0, |sum: usize, size| sum.saturating_add(*size));
+        (sizes, Load { events: events.len(), bytes })
+    }
+}
+
+impl<E> Clone for EventSink<E> {
+    fn clone(&self) -> Self {
+        Self { handles: self.handles.clone() }
+    }
+}
+
+impl<E> fmt::Debug for EventSink<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventSink").field("stats", &self.handles.0.lock().stats()).finish()
+    }
+}

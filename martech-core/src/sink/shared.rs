@@ -1,0 +1,228 @@
+//! What the handles and the flush slots share: the locked queue, and the signals between them.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::{Notify, watch};
+
+use super::{
+    DeadLetter, DeadLetterReason, EventOutcome, NotStored, Poison, PushError,
+    dead_letter::DeadLetters,
+    queue::{Batch, Load, Place, Queue},
+    receipt::BatchCell,
+};
+
+type SizeOf<E> = dyn Fn(&E) -> usize + Send + Sync;
+
+pub(super) struct Shared<E> {
+    queue: Mutex<Queue<E>>,
+    /// The flush slots watch this for batches and for the end.
+    pub(super) work: Notify,
+    /// The head of the line watches this for room.
+    room: Notify,
+    /// The line: fair, so that who came first is served first.
+    turnstile: tokio::sync::Mutex<()>,
+    /// Why what is not stored by now will not be. Each flush slot holds a receiver, so the channel is closed when all
+    /// slots have ended.
+    pub(super) halt: watch::Sender<Option<NotStored>>,
+    size_of: Option<Box<SizeOf<E>>>,
+    dead_letters: DeadLetters<E>,
+}
+
+impl<E> Shared<E> {
+    pub(super) fn new(queue: Queue<E>, size_of: Option<Box<SizeOf<E>>>, dead_letters: DeadLetters<E>) -> Self {
+        Self {
+            queue: Mutex::new(queue),
+            work: Notify::new(),
+            room: Notify::new(),
+            turnstile: tokio::sync::Mutex::new(()),
+            halt: watch::Sender::new(None),
+            size_of,
+            dead_letters,
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Queue<E>> {
+        // No foreign code runs under the lock, so what a panic would leave behind is whole.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn size_of(&self, event: &E) -> usize {
+        match &self.size_of {
+            Some(size_of) => size_of(event),
+            None => size_of::<E>(),
+        }
+    }
+
+    // The way in.
+
+    /// Adds an item if there is room for it now.
+    pub(super) fn admit<T, R>(
+        &self,
+        item: T,
+        load: Load,
+        place: Place,
+        add: impl FnOnce(&mut Queue<E>, T) -> R,
+    ) -> Result<R, PushError<T>> {
+        self.change(|queue| match queue.check(load, place) {
+            Ok(()) => Ok(add(queue, item)),
+            Err(refusal) => Err(PushError::new(item, refusal)),
+        })
+    }
+
+    /// Adds an item as soon as there is room for it and nobody is before it.
+    pub(super) async fn enter<T, R>(
+        &self,
+        item: T,
+        load: Load,
+        add: impl Fn(&mut Queue<E>, T) -> R,
+    ) -> Result<R, PushError<T>> {
+        let mut item = match self.admit(item, load, Place::Newcomer, &add) {
+            Err(error) if error.is_full() => error.into_inner(),
+            answer => return answer,
+        };
+        let _in_line = InLine::new(self);
+        let _turn = self.turnstile.lock().await;
+        loop {
+            // Watching begins before looking, so that room made in between is noticed.
+            let room = self.room.notified();
+            item = match self.admit(item, load, Place::Head, &add) {
+                Err(error) if error.is_full() => error.into_inner(),
+                answer => return answer,
+            };
+            room.await;
+        }
+    }
+
+    /// Names the batches with events that are accepted and not settled, and hurries them on.
+    pub(super) fn barrier(&self) -> Vec<Arc<BatchCell>> {
+        self.change(Queue::barrier)
+    }
+
+    /// Changes the queue, then wakes the flush slots that the change concerns.
+    fn change<R>(&self, change: impl FnOnce(&mut Queue<E>) -> R) -> R {
+        let mut queue = self.lock();
+        let result = change(&mut queue);
+        let wakes = queue.take_wakes();
+        drop(queue);
+        for _ in 0..wakes {
+            self.work.notify_one();
+        }
+        result
+    }
+
+    // The way out.
+
+    /// Ends a batch: everything in it is stored but the events listed, ascending by position.
+    pub(super) fn settle(&self, mut batch: Batch<E>, exceptions: Vec<(usize, EventOutcome)>) {
+        let load = Load { events: batch.events.len(), bytes: batch.bytes };
+
+        // From the back, so that the positions before stay true.
+        let mut letters = Vec::new();
+        let mut returned = Vec::new();
+        for (index, outcome) in exceptions.iter().rev() {
+            if let Some(reason) = DeadLetterReason::of(outcome) {
+                letters.push(DeadLetter { event: batch.events.swap_remove(*index), reason });
+            } else if matches!(outcome, Err(NotStored::Returned)) {
+                returned.push(batch.events.swap_remove(*index));
+            }
+        }
+        returned.reverse();
+        // Before the receipts say so.
+        letters.into_iter().rev().for_each(|letter| self.dead_letters.hand_over(letter));
+
+        let mut queue = self.lock();
+        queue.give_back(batch.sequence, returned);
+        queue.settle(&batch, load, exceptions);
+        let has_line = queue.has_line();
+        drop(queue);
+        batch.cell.wake();
+        if has_line {
+            self.room.notify_one();
+        }
+
+        // Dropping events takes time that nobody needs to wait for.
+        batch.events.clear();
+        self.lock().recycle(batch.events);
+    }
+
+    /// Ends a batch of which nothing is stored.
+    fn fail(&self, batch: Batch<E>, reason: &NotStored) {
+        let exceptions = (0..batch.events.len()).map(|index| (index, Err(reason.clone()))).collect();
+        self.settle(batch, exceptions);
+    }
+
+    // The end.
+
+    /// Takes no more events; those in line are refused, those accepted are flushed.
+    pub(super) fn close(&self) {
+        self.lock().close();
+        self.work.notify_waiters();
+        self.room.notify_one();
+    }
+
+    /// Stops for good: publishes why, takes no more events, then fails what is held.
+    pub(super) fn poison(&self, poison: Poison) {
+        if !self.lock().poison(poison.clone()) {
+            return;
+        }
+        tracing::error!(error = &poison as &dyn std::error::Error, "the event sink is poisoned");
+        self.room.notify_one();
+        self.stop(NotStored::Poisoned(poison));
+    }
+
+    /// Gives up what is not stored by now, to be given back.
+    pub(super) fn abandon(&self) {
+        self.stop(NotStored::Returned);
+    }
+
+    fn stop(&self, reason: NotStored) {
+        self.halt.send_modify(|halt| *halt = Some(reason.clone()));
+        self.work.notify_waiters();
+        let waiting = self.lock().take_waiting();
+        waiting.into_iter().for_each(|batch| self.fail(batch, &reason));
+    }
+}
+
+impl<E> Drop for Shared<E> {
+    fn drop(&mut self) {
+        let unclaimed = self.lock().take_returned();
+        for event in unclaimed {
+            self.dead_letters.hand_over(DeadLetter { event, reason: DeadLetterReason::Unclaimed });
+        }
+    }
+}
+
+impl<E> fmt::Debug for Shared<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("stats", &self.lock().stats()).finish_non_exhaustive()
+    }
+}
+
+/// A place in the line, given up on drop.
+struct InLine<'a, E>(&'a Shared<E>);
+
+impl<'a, E> InLine<'a, E> {
+    fn new(shared: &'a Shared<E>) -> Self {
+        shared.lock().join_line();
+        Self(shared)
+    }
+}
+
+impl<E> Drop for InLine<'_, E> {
+    fn drop(&mut self) {
+        self.0.lock().leave_line();
+    }
+}
+
+/// Held by all handles together: the last one to go closes the sink.
+#[derive(Debug)]
+pub(super) struct Handles<E>(pub(super) Arc<Shared<E>>);
+
+impl<E> Drop for Handles<E> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}

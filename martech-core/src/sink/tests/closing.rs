@@ -1,0 +1,122 @@
+//! Closing, and dropping without closing.
+
+use tokio::time::Instant;
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn closing_drains_without_waiting_for_the_interval() {
+    let store = Puppet::default();
+    let sink = small().flush_interval(Duration::from_secs(60)).build(store.clone()).unwrap();
+    let receipt = sink.try_push(1).unwrap();
+    let start = Instant::now();
+    let report = sink.close(SOON).await;
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert!(report.unstored.is_empty() && report.poison.is_none());
+    assert_eq!(report.stats.stored, 1);
+    assert_eq!(receipt.await.unwrap(), Outcome::Stored);
+    assert_eq!(Arc::strong_count(&store.0), 1, "the store is no longer in use");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_sink_hands_everything_back() {
+    let sink = small().build(Puppet::acting(vec![Act::TakeAfter(Duration::from_secs(1)); 4])).unwrap();
+    drop(sink.try_push_batch((0..10).collect()).unwrap());
+    let waiting = [10, 11].map(|event| {
+        let sink = sink.clone();
+        tokio::spawn(async move { sink.push(event).await.map(drop) })
+    });
+    settle_down().await;
+    let report = sink.close(SOON).await;
+    assert_eq!(report.stats.stored, 10);
+    for push in waiting {
+        assert!(matches!(push.await.unwrap().unwrap_err().refusal(), Refusal::Closed));
+    }
+    assert!(matches!(sink.try_push(12).unwrap_err().into_parts(), (12, Refusal::Closed)));
+    assert!(matches!(sink.push_batch(vec![13]).await.unwrap_err().refusal(), Refusal::Closed));
+    sink.flush().await;
+    assert_eq!(sink.close(SOON).await.stats, sink.stats(), "closing again is harmless");
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_the_deadline_what_is_not_stored_is_given_back_in_order() {
+    let letters = Letters::default();
+    let store = Puppet::acting([Act::Stall, Act::Reject(vec![2]), Act::Retry, Act::Retry, Act::Stall]);
+    let sink = small().capacity(20).dead_letters(letters.handler()).build(store.clone()).unwrap();
+    let stalled = sink.try_push_batch((0..4).collect()).unwrap();
+    settle_down().await;
+    drop(sink.try_push_batch((4..14).collect()).unwrap());
+
+    let start = Instant::now();
+    let report = sink.close(SOON).await;
+    assert!(start.elapsed().abs_diff(SOON) <= Duration::from_millis(1));
+    assert_eq!(report.unstored, [0, 1, 2, 3, 8, 9, 10, 11, 12, 13]);
+    assert_eq!((report.stats.stored, report.stats.rejected, report.stats.returned), (3, 1, 10));
+    assert_conserved(&report.stats);
+    assert_eq!(report.stats.pending, 0);
+    assert!(matches!(stalled.await.get(3), Some(Err(NotStored::Returned))));
+    assert_eq!(letters.events(), [6]);
+    assert_eq!(store.stored(), [4, 5, 7]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_batch_that_was_stored_is_not_given_back() {
+    let store = Puppet::acting([Act::Take, Act::Stall]);
+    store.stage(|stage| stage.unbearable = vec![3]);
+    let sink = small().build(store.clone()).unwrap();
+    drop(sink.try_push_batch((0..4).collect()).unwrap());
+    let report = sink.close(SOON).await;
+    assert_eq!(store.stored(), [0, 1]);
+    assert_eq!(report.unstored, [2, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_zero_deadline_gives_everything_back_at_once() {
+    let store = Puppet::default();
+    let sink = small().build(store.clone()).unwrap();
+    drop(sink.try_push_batch((0..6).collect()).unwrap());
+    let report = sink.close(Duration::ZERO).await;
+    assert_eq!(store.stored().len() + report.unstored.len(), 6);
+    assert_conserved(&report.stats);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_cancelled_close_would_have_given_back_is_dead_lettered() {
+    let letters = Letters::default();
+    let sink = small().dead_letters(letters.handler()).build(Puppet::acting([Act::Stall])).unwrap();
+    drop(sink.try_push_batch((0..4).collect()).unwrap());
+    settle_down().await;
+    let mut close = Box::pin(sink.close(Duration::from_secs(1)));
+    assert!(tokio::time::timeout(Duration::from_millis(1), &mut close).await.is_err());
+    tokio::time::advance(Duration::from_secs(2)).await;
+    // The deadline is noticed in this poll, and the call dropped before it can answer.
+    assert!(futures_poll(close.as_mut()).is_none());
+    drop(close);
+    settle_down().await;
+    assert_eq!(sink.stats().returned, 4);
+    drop(sink);
+    settle_down().await;
+    assert_eq!(letters.events(), [0, 1, 2, 3]);
+    assert!(matches!(letters.reasons()[0], DeadLetterReason::Unclaimed));
+}
+
+/// Polls once.
+fn futures_poll<F: Future>(future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match future.poll(&mut context) {
+        std::task::Poll::Ready(output) => Some(output),
+        std::task::Poll::Pending => None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_all_handles_still_stores_what_was_accepted() {
+    let store = Puppet::acting([Act::Retry, Act::TakeAfter(Duration::from_secs(1))]);
+    let sink = small().flush_interval(Duration::MAX).build(store.clone()).unwrap();
+    let receipt = sink.clone().try_push(1).unwrap();
+    drop(sink);
+    assert_eq!(receipt.await.unwrap(), Outcome::Stored);
+    settle_down().await;
+    assert_eq!(store.stored(), [1]);
+    assert_eq!(Arc::strong_count(&store.0), 1, "the flush slots have ended");
+}

@@ -1,0 +1,154 @@
+//! Stores that fail, refuse, lie and panic.
+
+use std::error::Error;
+
+use tokio::time::Instant;
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_retried_until_it_is_taken() {
+    let store = Puppet::acting([Act::Retry, Act::RetryAfter(Duration::from_secs(3)), Act::Retry]);
+    let sink = small().build(store.clone()).unwrap();
+    let start = Instant::now();
+    let outcome = sink.try_push_batch((0..4).collect()).unwrap().await;
+    assert_eq!(outcome.stored(), 4);
+    assert!(start.elapsed() >= Duration::from_secs(3));
+    assert_eq!(store.batches(), vec![vec![0, 1, 2, 3]; 4]);
+    assert_eq!(sink.stats().retries, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_the_deadline_a_batch_is_dead_lettered() {
+    let letters = Letters::default();
+    let retry = RetryPolicy { deadline: Duration::from_secs(10), ..RetryPolicy::default() };
+    let sink = small()
+        .max_concurrent_flushes(1)
+        .retry(retry)
+        .dead_letters(letters.handler())
+        .build(Puppet::acting(vec![Act::RetryAfter(Duration::from_secs(4)); 3]))
+        .unwrap();
+    let start = Instant::now();
+    let given_up = sink.try_push_batch((0..4).collect()).unwrap();
+    let taken = sink.try_push(4).unwrap();
+    let outcome = given_up.await;
+    assert!(start.elapsed().abs_diff(Duration::from_secs(8)) < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert_eq!(outcome.exceptions().len(), 4);
+    let error = outcome.get(2).unwrap().unwrap_err();
+    assert!(matches!(error, NotStored::RetriesExhausted(_)));
+    assert_eq!(error.source().unwrap().to_string(), "later");
+    assert_eq!(letters.events(), [0, 1, 2, 3]);
+
+    assert_eq!(taken.await.unwrap(), Outcome::Stored, "the sink goes on");
+    assert_eq!((sink.stats().dead_lettered, sink.stats().stored), (4, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_batch_is_bisected_until_the_poison_event_stands_alone() {
+    let letters = Letters::default();
+    let store = Puppet::default();
+    store.stage(|stage| stage.unbearable = vec![3, 700, 701]);
+    let sink = EventSink::builder().max_batch(1000).dead_letters(letters.handler()).build(store.clone()).unwrap();
+    let outcome = sink.try_push_batch((0..1000).collect()).unwrap().await;
+
+    let refused: Vec<_> = outcome.exceptions().iter().map(|(index, _)| *index).collect();
+    assert_eq!(refused, [3, 700, 701]);
+    assert!(matches!(outcome.get(700), Some(Ok(Outcome::Rejected { reason })) if &*reason == "unbearable"));
+    assert_eq!(letters.events(), [3, 700, 701]);
+    assert_eq!(store.stored(), (0..1000).filter(|event| !refused.contains(&(*event as usize))).collect::<Vec<_>>());
+    assert!(store.batches().len() < 60, "{}", store.batches().len());
+    assert_eq!((sink.stats().stored, sink.stats().rejected), (997, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn bisecting_and_retrying_go_together() {
+    let letters = Letters::default();
+    let store = Puppet::acting([Act::Retry, Act::Reject(vec![0]), Act::Retry, Act::Duplicates(vec![0])]);
+    store.stage(|stage| stage.unbearable = vec![1]);
+    let sink = small().dead_letters(letters.handler()).build(store.clone()).unwrap();
+    let outcome = sink.try_push_batch((0..4).collect()).unwrap().await;
+    assert_eq!(letters.events(), [0, 1]);
+    assert_eq!(outcome.get(2).unwrap().unwrap(), Outcome::Duplicate);
+    assert_eq!(store.stored(), [3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_breaks_the_store_poisons_the_sink() {
+    for (act, reason) in [
+        (Act::Panic, "the store panicked: the puppet panics"),
+        (Act::Fatal, "the store takes nothing any more"),
+        (Act::Lie(Appended::all(5)), "the store's answer does not fit the batch: 5 stored, 0 duplicates and 0 rejected of 4 events"),
+        (
+            Act::Lie(Appended { stored: 3, duplicates: vec![4], rejected: vec![] }),
+            "the store's answer does not fit the batch: event 4 is named in a batch of 4",
+        ),
+    ] {
+        let letters = Letters::default();
+        let store = Puppet::acting([Act::Stall, Act::TakeAfter(Duration::from_secs(1)), act]);
+        let sink = small().capacity(14).max_concurrent_flushes(3).dead_letters(letters.handler()).build(store).unwrap();
+        let stalled = sink.try_push_batch((0..4).collect()).unwrap();
+        let slow = sink.try_push_batch((4..8).collect()).unwrap();
+        settle_down().await;
+        let broken = sink.try_push_batch((8..12).collect()).unwrap();
+        let waiting = sink.try_push_batch(vec![12, 13]).unwrap();
+        let pushes = [14, 15].map(|event| {
+            let sink = sink.clone();
+            tokio::spawn(async move { sink.push(event).await.map(drop) })
+        });
+
+        for receipt in [stalled, slow, broken, waiting] {
+            let outcome = receipt.await;
+            assert_eq!(outcome.stored(), 0);
+            assert_eq!(outcome.get(0).unwrap().unwrap_err().source().unwrap().to_string(), reason);
+        }
+        for (event, push) in [14, 15].into_iter().zip(pushes) {
+            let error = push.await.unwrap().unwrap_err();
+            assert!(matches!(error.refusal(), Refusal::Poisoned(_)));
+            assert_eq!(error.into_inner(), event);
+        }
+        assert!(matches!(sink.try_push(16).unwrap_err().refusal(), Refusal::Poisoned(_)));
+        sink.flush().await;
+
+        let report = sink.close(SOON).await;
+        assert_eq!(report.poison.unwrap().to_string(), reason);
+        assert!(report.unstored.is_empty());
+        assert_eq!((report.stats.accepted, report.stats.dead_lettered), (14, 14));
+        let mut dead = letters.events();
+        dead.sort_unstable();
+        assert_eq!(dead, (0..14).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_handler_that_panics_breaks_nothing() {
+    let sink = small().dead_letters(|_| panic!("the handler panics")).build(Puppet::acting([Act::Reject(vec![1])])).unwrap();
+    let outcome = sink.try_push_batch((0..4).collect()).unwrap().await;
+    assert_eq!(outcome.stored(), 3);
+    assert_eq!(sink.push(4).await.unwrap().await.unwrap(), Outcome::Stored);
+    assert_eq!(sink.stats().rejected, 1);
+}
+
+#[test]
+fn the_end_of_the_runtime_fails_what_is_held() {
+    let letters = Letters::default();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let (sink, flying, waiting) = runtime.block_on(async {
+        let sink = small().dead_letters(letters.handler()).build(Puppet::acting([Act::Stall])).unwrap();
+        let flying = sink.try_push_batch((0..4).collect()).unwrap();
+        settle_down().await;
+        let waiting = sink.try_push(4).unwrap();
+        (sink, flying, waiting)
+    });
+    drop(runtime);
+
+    let other = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    other.block_on(async {
+        assert_eq!(flying.await.stored(), 0);
+        assert!(matches!(waiting.await, Err(NotStored::Poisoned(Poison::Stopped))));
+        let report = sink.close(SOON).await;
+        assert_eq!((report.stats.accepted, report.stats.dead_lettered), (5, 5));
+    });
+    let mut dead = letters.events();
+    dead.sort_unstable();
+    assert_eq!(dead, [0, 1, 2, 3, 4]);
+}

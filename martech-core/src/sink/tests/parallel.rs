@@ -1,0 +1,72 @@
+//! Many producers on real threads.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::*;
+use crate::memory::MemoryStore;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn producers_on_many_threads_lose_and_double_nothing() {
+    const PRODUCERS: u32 = 8;
+    const EACH: u32 = 3_000;
+    let store = MemoryStore::new();
+    let sink = EventSink::builder()
+        .max_batch(64)
+        .capacity(256)
+        .flush_interval(Duration::ZERO)
+        .build(store.clone())
+        .unwrap();
+
+    let done = Arc::new(AtomicBool::new(false));
+    let watcher = tokio::task::spawn_blocking({
+        let (sink, done) = (sink.clone(), done.clone());
+        move || {
+            while !done.load(Ordering::Relaxed) {
+                let stats = sink.stats();
+                assert_conserved(&stats);
+                assert!(stats.pending <= 256);
+                std::thread::yield_now();
+            }
+        }
+    });
+
+    let producers = (0..PRODUCERS).map(|producer| {
+        let sink = sink.clone();
+        tokio::spawn(async move {
+            let mut accepted = Vec::new();
+            for event in producer * EACH..(producer + 1) * EACH {
+                match event % 5 {
+                    0 => drop(sink.push_batch(vec![event]).await.unwrap().await),
+                    1 => {
+                        // Often cancelled while it waits.
+                        tokio::select! {
+                            biased;
+                            receipt = sink.push(event) => drop(receipt.unwrap()),
+                            () = tokio::task::yield_now() => continue,
+                        }
+                    }
+                    2 => {
+                        if sink.try_push(event).map(drop).is_err() {
+                            continue;
+                        }
+                    }
+                    _ => drop(sink.push(event).await.unwrap()),
+                }
+                accepted.push(event);
+            }
+            accepted
+        })
+    });
+    let mut accepted = Vec::new();
+    for producer in producers.collect::<Vec<_>>() {
+        accepted.extend(producer.await.unwrap());
+    }
+    let report = sink.close(SOON).await;
+    done.store(true, Ordering::Relaxed);
+    watcher.await.unwrap();
+
+    let mut stored = store.events();
+    stored.sort_unstable();
+    assert_eq!(stored, accepted);
+    assert_eq!((report.stats.accepted, report.stats.pending), (accepted.len() as u64, 0));
+}
