@@ -20,10 +20,7 @@ impl Cells {
         let parser = match delimiter {
             Delimiter::Whitespace => None,
             Delimiter::Byte(byte) => Some(
-                csv_core::ReaderBuilder::new()
-                    .delimiter(byte)
-                    .terminator(csv_core::Terminator::Any(b'\n'))
-                    .build(),
+                csv_core::ReaderBuilder::new().delimiter(byte).terminator(csv_core::Terminator::Any(b'\n')).build(),
             ),
         };
         Self { delimiter, parser, unquoted: Vec::new(), ends: Vec::new(), ranges: Vec::new(), quoted: false }

@@ -211,7 +211,7 @@ fn write_object<'a>(
     out: &mut Vec<u8>,
     node: &Node,
     view: View<'_>,
-    base: Option<&Members<'_>>,
+    base: Option<&'a Members<'a>>,
     rest: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> bool {
     let mut any = false;

@@ -36,7 +36,7 @@ mod tests {
     fn stays_the_same_forever() {
         let id = IdMaker::default().id("00001 19970101 1 11.77", 1, "purchase");
         assert_eq!(id.0.get_version_num(), 8);
-        assert_eq!(id.to_string(), "PIN");
+        assert_eq!(id.to_string(), "f394e1b1-c9e4-8302-8b25-6b5c16640471");
     }
 
     #[test]

@@ -92,10 +92,9 @@ impl Layout {
         }
         let mut mapped = HashSet::new();
         for (target, column) in &args.maps {
-            let place = *places.get(column.as_str()).ok_or_else(|| LayoutError::NoColumn {
-                column: column.clone(),
-                columns: columns.join(", "),
-            })?;
+            let place = *places
+                .get(column.as_str())
+                .ok_or_else(|| LayoutError::NoColumn { column: column.clone(), columns: columns.join(", ") })?;
             layout.insert(target, Source::Column(place))?;
             mapped.insert(place);
         }

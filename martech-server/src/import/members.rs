@@ -27,7 +27,8 @@ impl<'a> Members<'a> {
         if let Some(value) = self.get(path) {
             return Some(value);
         }
-        path.match_indices('.').find_map(|(dot, _)| Members::parse(self.get(&path[..dot])?).ok()?.find(&path[dot + 1..]))
+        path.match_indices('.')
+            .find_map(|(dot, _)| Members::parse(self.get(&path[..dot])?).ok()?.find(&path[dot + 1..]))
     }
 
     /// A name that is there twice.

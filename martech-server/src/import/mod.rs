@@ -109,6 +109,9 @@ fn plan(args: &ImportArgs) -> Result<Vec<Job>, ImportError> {
     for path in files {
         let source = Source::new(path);
         records::delimiter_of(&source, args)?;
+        if let Source::Path(path) = &source {
+            std::fs::metadata(path).map_err(ImportError::read(path.display().to_string()))?;
+        }
         if jobs.iter().any(|job: &Job| job.source == source) {
             return Err(ImportError::Options(format!("{} is given twice", source.name())));
         }
@@ -170,15 +173,18 @@ async fn import_into(
                 imports.push(import);
             }
             Err(error) => {
-                let kept = import.checkpoint();
-                result = Err(error).or_else(|error| kept.and(Err(error)));
+                if let Err(error) = import.checkpoint() {
+                    tracing::warn!(error = error.chain(), "an interrupted import will start over");
+                }
+                result = Err(error);
                 break;
             }
         }
     }
-    // When all is well, nothing is left to store.
-    sink.close(Duration::from_secs(10)).await;
+    // When all is well, nothing is left to store; otherwise what is left is met again by the next import.
+    let closed = sink.close(Duration::from_secs(1)).await;
     result?;
+    debug_assert!(closed.unstored.is_empty());
     imports.iter().try_for_each(FileImport::forget)?;
     Ok(report)
 }
@@ -196,3 +202,6 @@ async fn interrupted() {
         _ = terminate.recv() => {}
     }
 }
+
+#[cfg(test)]
+mod tests;

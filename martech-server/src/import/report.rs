@@ -109,10 +109,6 @@ impl Progress {
         self.bar.set_position(self.consumed.load(Ordering::Relaxed));
         self.bar.set_message(format!("{} events, {}/s", HumanCount(counts.read), HumanCount(rate as u64)));
     }
-
-    pub(crate) fn elapsed(&self) -> Duration {
-        self.started.elapsed()
-    }
 }
 
 impl Drop for Progress {

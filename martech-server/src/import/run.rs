@@ -132,7 +132,9 @@ impl FileImport {
             match outcome? {
                 Outcome::Stored => {}
                 Outcome::Duplicate => duplicates += 1,
-                Outcome::Rejected { reason } => rejects.push((origins[index], Reason::new("refused", &*reason))),
+                Outcome::Rejected { reason } => {
+                    rejects.push((origins[index], Reason::new("rejected_by_store", &*reason)))
+                }
             }
         }
         // The store's rejections came behind the parser's.

@@ -190,10 +190,8 @@ impl<R: Read> Splitter<R> {
 
     /// The record that begins with a line in which there are quotes.
     fn find_quoted(&mut self, delimiter: u8, first_line: usize) -> io::Result<Found> {
-        let mut parser = csv_core::ReaderBuilder::new()
-            .delimiter(delimiter)
-            .terminator(csv_core::Terminator::Any(b'\n'))
-            .build();
+        let mut parser =
+            csv_core::ReaderBuilder::new().delimiter(delimiter).terminator(csv_core::Terminator::Any(b'\n')).build();
         let (mut fields, mut ends) = (vec![0; 4096], vec![0; 256]);
         let mut read = 0;
         loop {
@@ -206,10 +204,8 @@ impl<R: Read> Splitter<R> {
                     continue;
                 }
                 // The last line may lack its end: give it one, and see whether that ends the record.
-                let closed = matches!(
-                    parser.read_record(b"\n", &mut fields, &mut ends).0,
-                    csv_core::ReadRecordResult::Record
-                );
+                let closed =
+                    matches!(parser.read_record(b"\n", &mut fields, &mut ends).0, csv_core::ReadRecordResult::Record);
                 return Ok(if closed {
                     Found { length: read, fault: None }
                 } else {

@@ -71,14 +71,17 @@ impl TimeReader {
             return Ok(time);
         }
         // Eight digits are more likely a date than the first hours of 1970.
-        if text.len() > 8 && let Ok(millis) = text.parse() {
+        if text.len() > 8
+            && let Ok(millis) = text.parse()
+        {
             return Ok(Timestamp::from_millis(millis));
         }
         let has_offset_or_zone = text.contains(['+', '[']);
         let civil: Option<civil::DateTime> = if has_offset_or_zone { None } else { text.parse().ok() };
         let time = civil.and_then(|civil| self.zone.to_timestamp(civil).ok());
         time.map(Timestamp::from).ok_or_else(|| {
-            "not an RFC 3339 time, a date such as 2026-11-22 or epoch milliseconds; --time-format reads others".to_owned()
+            "not an RFC 3339 time, a date such as 2026-11-22 or epoch milliseconds; --time-format reads others"
+                .to_owned()
         })
     }
 
@@ -136,8 +139,14 @@ mod tests {
     #[test]
     fn reads_by_a_pattern_in_a_zone() {
         assert_eq!(read(Some("%Y%m%d"), "UTC", "19970101").as_deref(), Ok("1997-01-01T00:00:00.000Z"));
-        assert_eq!(read(Some("%d.%m.%Y %H:%M"), "Europe/Berlin", "01.07.2026 12:00").as_deref(), Ok("2026-07-01T10:00:00.000Z"));
-        assert_eq!(read(Some("%Y-%m-%d %H:%M %z"), "Europe/Berlin", "2026-07-01 12:00 +0000").as_deref(), Ok("2026-07-01T12:00:00.000Z"));
+        assert_eq!(
+            read(Some("%d.%m.%Y %H:%M"), "Europe/Berlin", "01.07.2026 12:00").as_deref(),
+            Ok("2026-07-01T10:00:00.000Z")
+        );
+        assert_eq!(
+            read(Some("%Y-%m-%d %H:%M %z"), "Europe/Berlin", "2026-07-01 12:00 +0000").as_deref(),
+            Ok("2026-07-01T12:00:00.000Z")
+        );
         assert_eq!(read(Some("%s"), "Europe/Berlin", "60").as_deref(), Ok("1970-01-01T00:01:00.000Z"));
         assert!(read(Some("%Y%m%d"), "UTC", "19970230").unwrap_err().contains("time-format"));
     }
