@@ -1,6 +1,6 @@
 //! A file on its way from bytes to events: one thread reads and cuts, one thread parses.
 
-use std::{sync::mpsc, thread};
+use std::{collections::BTreeSet, sync::mpsc, thread};
 
 use martech_core::event::{Event, EventRules, Timestamp};
 
@@ -149,12 +149,15 @@ fn columns_of(
         return Ok(args.columns.clone());
     }
     let first = if args.no_header { splitter.peek() } else { splitter.header() };
-    let Some(first) = first.map_err(ImportError::read(name))? else {
-        return Ok(args.columns.clone());
-    };
+    let first = first.map_err(ImportError::read(name))?;
     if !args.columns.is_empty() {
         return Ok(args.columns.clone());
     }
+    let Some(first) = first else {
+        // Of an empty file nothing is wanted: it has whatever columns are asked for.
+        let mapped: BTreeSet<String> = args.maps.iter().map(|(_, column)| column.clone()).collect();
+        return Ok(mapped.into_iter().collect());
+    };
     let record = &first.records[0];
     let text = std::str::from_utf8(&first.bytes[record.range.clone()]).ok().filter(|_| record.fault.is_none());
     let text = text.ok_or_else(|| ImportError::Options(format!("the first line of {name} is no header")))?;

@@ -78,6 +78,9 @@ impl fmt::Display for Words<'_> {
     }
 }
 
+const WITH_SIZE: &str = "{prefix} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {msg} eta {eta}";
+const WITHOUT_SIZE: &str = "{prefix} {spinner} {bytes} {bytes_per_sec} {msg} {elapsed}";
+
 /// The bar on standard error; it hides itself where that is no terminal.
 pub(crate) struct Progress {
     bar: ProgressBar,
@@ -89,10 +92,8 @@ pub(crate) struct Progress {
 impl Progress {
     pub(crate) fn new(name: &str, input: &Input, before: Counts) -> Self {
         let (bar, template) = match input.size {
-            Some(size) => {
-                (ProgressBar::new(size), "{prefix} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {msg} eta {eta}")
-            }
-            None => (ProgressBar::no_length(), "{prefix} {spinner} {bytes} {bytes_per_sec} {msg} {elapsed}"),
+            Some(size) => (ProgressBar::new(size), WITH_SIZE),
+            None => (ProgressBar::no_length(), WITHOUT_SIZE),
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
@@ -114,5 +115,17 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_templates_are_well_formed() {
+        for template in [WITH_SIZE, WITHOUT_SIZE] {
+            assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
+        }
     }
 }

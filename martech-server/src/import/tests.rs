@@ -185,6 +185,19 @@ fn columns_can_be_named_and_headers_left_out() {
 }
 
 #[test]
+fn an_empty_file_holds_nothing() {
+    let shop = Shop::new();
+    for name in ["a.csv", "a.ndjson"] {
+        assert_eq!(counts(&shop.import(&shop.file(name, ""), &["--map", "userId=x"])), [0; 4]);
+    }
+}
+
+#[test]
+fn the_command_line_is_sound() {
+    <Command as clap::CommandFactory>::command().debug_assert();
+}
+
+#[test]
 fn mistakes_in_the_command_come_first() {
     let shop = Shop::new();
     let file = shop.file("a.csv", "x,y\n1,2\n");
