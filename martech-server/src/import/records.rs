@@ -51,13 +51,12 @@ impl Records {
         let framing = Framing::of(delimiter);
         let input = Input::open(source).map_err(ImportError::read(name.clone()))?;
         let mut splitter = Splitter::new(input, framing).map_err(ImportError::read(name.clone()))?;
-        let kind = match delimiter {
-            None => Kind::Objects(Composer::new(Layout::for_objects(args)?)),
+        let (layout, columns) = match delimiter {
+            None => (Layout::for_objects(args)?, None),
             Some(delimiter) => {
                 let mut cells = Cells::new(delimiter);
-                let columns = columns_of(&mut splitter, &mut cells, args, &name)?;
-                let composer = Composer::new(Layout::for_columns(args, &columns)?);
-                Kind::Columns { composer, cells, count: columns.len() }
+                let names = columns_of(&mut splitter, &mut cells, args, &name)?;
+                (Layout::for_columns(args, &names)?, Some(Columns { cells, count: names.len() }))
             }
         };
         let mut rules = EventRules { types: args.event_types.clone(), currency: args.currency };
@@ -65,7 +64,7 @@ impl Records {
             // Which types are taken is for the server to say.
             rules.types = martech_core::event::EventTypes::any();
         }
-        let parser = Parser { kind, rules, received_at: Timestamp::now() };
+        let parser = Parser { composer: Composer::new(layout), columns, rules, received_at: Timestamp::now() };
         Ok(Self { name, splitter, framing, parser })
     }
 
@@ -170,14 +169,16 @@ fn columns_of(
 }
 
 struct Parser {
-    kind: Kind,
+    composer: Composer,
+    /// Of delimited text; without them a record is a JSON object.
+    columns: Option<Columns>,
     rules: EventRules,
     received_at: Timestamp,
 }
 
-enum Kind {
-    Objects(Composer),
-    Columns { composer: Composer, cells: Cells, count: usize },
+struct Columns {
+    cells: Cells,
+    count: usize,
 }
 
 impl Parser {
@@ -210,17 +211,17 @@ impl Parser {
         let text = std::str::from_utf8(record).map_err(|error| {
             Reason::new("invalid_utf8", format!("not UTF-8 at byte {} of the record", error.valid_up_to() + 1))
         })?;
-        let json = match &mut self.kind {
-            Kind::Objects(composer) => {
+        let json = match &mut self.columns {
+            None => {
                 let members = Members::parse(text).map_err(|error| not_an_object(text, &error))?;
-                composer.compose(View::Object(&members), text, number)?
+                self.composer.compose(View::Object(&members), text, number)?
             }
-            Kind::Columns { composer, cells, count } => {
+            Some(Columns { cells, count }) => {
                 let found = cells.split(text);
                 if found != *count {
                     return Err(Reason::new("column_count", format!("{found} columns where there should be {count}")));
                 }
-                composer.compose(View::Columns { cells, record: text }, text, number)?
+                self.composer.compose(View::Columns { cells, record: text }, text, number)?
             }
         };
         Ok(self.rules.parse(json, self.received_at)?)

@@ -106,6 +106,7 @@ impl<R: Read> Splitter<R> {
         Self { reader, framing, buffer: Vec::new(), start: 0, ended: false, position }
     }
 
+    #[cfg(test)]
     pub(crate) fn position(&self) -> Position {
         self.position
     }
