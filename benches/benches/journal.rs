@@ -1,20 +1,22 @@
 //! Group commit against a bare loop of write and fdatasync, for 1, 64 and 512 callers who each wait for their frame.
 //!
 //! An iteration is one frame of each caller. The bare loop writes them together: one write and one fdatasync, which is
-//! the best that any log can do. How many frames the journal got into one fsync is printed behind each of its figures.
+//! the best that any log can do. `callback` is the journal alone: each answer submits the caller's next frame. `await` is
+//! the same with a task for each caller, whose switching it pays for as well. How many frames the journal got into one
+//! fsync is printed behind its figures.
 
 use std::{
     fs::File,
     io::Write,
     path::Path,
-    sync::Arc,
+    sync::{Arc, mpsc},
     time::{Duration, Instant},
 };
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use martech_core::{
     fs::Disk,
-    journal::{Journal, JournalOptions},
+    journal::{Journal, JournalError, JournalOptions},
 };
 use tokio::{runtime::Runtime, task::JoinSet};
 
@@ -36,7 +38,30 @@ fn bare(dir: &Path, callers: u64, iterations: u64) -> Duration {
     elapsed
 }
 
-fn grouped(runtime: &Runtime, journal: &Journal, callers: u64, iterations: u64) -> Duration {
+fn callback(journal: &Journal, callers: u64, iterations: u64) -> Duration {
+    fn call(journal: Journal, left: u64, ended: mpsc::Sender<()>) {
+        let next = journal.clone();
+        let done = move |result: Result<u64, JournalError>| {
+            result.expect("the disk takes frames");
+            if left > 1 {
+                call(next, left - 1, ended);
+            }
+        };
+        journal.submit(vec![7; PAYLOAD], done).expect("the queue holds a frame of each caller");
+    }
+    let start = Instant::now();
+    let (ended, all_ended) = mpsc::channel();
+    for _ in 0..callers {
+        call(journal.clone(), iterations, ended.clone());
+    }
+    drop(ended);
+    all_ended.recv().expect_err("nothing is sent");
+    let elapsed = start.elapsed();
+    journal.trim(u64::MAX).expect("segments can be removed");
+    elapsed
+}
+
+fn awaited(runtime: &Runtime, journal: &Journal, callers: u64, iterations: u64) -> Duration {
     let start = Instant::now();
     runtime.block_on(async {
         let mut tasks = JoinSet::new();
@@ -67,8 +92,11 @@ fn journal(criterion: &mut Criterion) {
         });
         let options = JournalOptions { segment_bytes: 16 << 20, capacity_bytes: 16 << 30 };
         let (journal, _) = Journal::open(Arc::new(Disk), &dir.path().join("journal"), options).expect("it opens");
-        group.bench_function(BenchmarkId::new("grouped", callers), |bencher| {
-            bencher.iter_custom(|iterations| grouped(&runtime, &journal, callers, iterations));
+        group.bench_function(BenchmarkId::new("callback", callers), |bencher| {
+            bencher.iter_custom(|iterations| callback(&journal, callers, iterations));
+        });
+        group.bench_function(BenchmarkId::new("await", callers), |bencher| {
+            bencher.iter_custom(|iterations| awaited(&runtime, &journal, callers, iterations));
         });
         let stats = journal.stats();
         let frames = stats.last_sequence as f64;

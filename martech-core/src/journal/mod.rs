@@ -48,7 +48,7 @@
 //! | the power fails in a write | the torn tail is cut when the journal is opened, and counted |
 //! | a bit flips | only the frame that it hits is lost. Its bytes are copied to `quarantine/`, counted and reported, its sequence is reported missing, what follows is read |
 //! | a bit flips in the newest frame | it cannot be told from a torn write and is cut as one; its sequence is given again. Who keeps a watermark calls [`Journal::start_at_least`] |
-//! | a segment's header | the frames are found by the marker of the other segments, or of its own first frame |
+//! | a segment's header | the frames are found by the marker of the other segments, or of its own first frame; when the only segment has lost both, all of it is set aside, and the journal goes on behind it |
 //!
 //! A poisoned journal answers all who wait and all who come with [`JournalError::Poisoned`]; what was durable before can
 //! still be read.
