@@ -18,7 +18,7 @@ pub const MAX_ID_CHARS: usize = 128;
 /// How far in the future an event may lie, for clocks and time zones that are off.
 const MAX_AHEAD_MILLIS: i64 = 24 * 60 * 60 * 1000;
 /// From this difference on, a sender's clock counts as wrong rather than its request as slow.
-const SKEW_MILLIS: i64 = 60 * 1000;
+const SKEW_MILLIS: u64 = 60 * 1000;
 
 /// Numbers below this (March 1973 as milliseconds, the year 5138 as seconds) are seconds that were meant otherwise.
 const SMALLEST_MILLIS: u64 = 100_000_000_000;
@@ -64,8 +64,8 @@ impl EventRules {
     /// When `sentAt` differs from `received_at` by a minute or more, the sender's clock is taken to be wrong by
     /// that much: every `occurredAt` is moved by the difference, and marked as estimated.
     pub fn parse_batch(&self, batch: &Batch<'_>, received_at: Timestamp) -> Vec<Result<Event, EventError>> {
-        let ahead = batch.sent_at.map_or(0, |sent_at| received_at.millis().saturating_sub(sent_at.millis()));
-        let shift = if ahead.unsigned_abs() >= SKEW_MILLIS.unsigned_abs() { ahead } else { 0 };
+        let off = batch.sent_at.map_or(0, |sent_at| received_at.millis().saturating_sub(sent_at.millis()));
+        let shift = if off.unsigned_abs() >= SKEW_MILLIS { off } else { 0 };
         let items = batch.items.iter();
         items.map(|item| item.clone().and_then(|json| self.parse_shifted(json, received_at, shift))).collect()
     }

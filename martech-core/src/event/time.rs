@@ -58,7 +58,8 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// From RFC 3339; the offset is required, and a part below the millisecond is cut off.
+/// From RFC 3339; the offset is required, and a part below the millisecond is cut off. Some other notations of ISO 8601
+/// that leave no doubt pass too: a blank for the `T`, an offset without its colon. A leap second is the second before it.
 impl FromStr for Timestamp {
     type Err = InvalidTimestamp;
 

@@ -1,12 +1,207 @@
-//! Importing files.
+//! `martech-server import`: events out of files, into the data folder or to a running server.
+//!
+//! ```text
+//! file ─ decompress ─ split ──▶ parse ──▶ EventSink ──▶ Lake
+//!           one thread        one thread             └▶ POST /events
+//! ```
+//! Chunks of up to `--batch-size` records (and about 1 MiB) go from left to right through bounded channels, so memory
+//! stays flat whatever a file's size. They are settled in their order: when the store has made a chunk durable, its
+//! rejects are written, its records counted, and the position behind it may go into the state file. So whenever an
+//! import ends, what the state file says is done is done, and what came behind it is only met again: ids are made from
+//! content and position (see the `id` module), and the store counts such an event as a duplicate.
 
-use std::process::ExitCode;
+mod args;
+mod cells;
+mod compose;
+mod error;
+mod http;
+mod id;
+mod input;
+mod layout;
+mod members;
+mod records;
+mod rejects;
+mod report;
+mod run;
+mod split;
+mod state;
+mod target;
+mod time;
 
-/// Settings of an import.
-#[derive(Debug, Clone, clap::Args)]
-pub struct ImportArgs {}
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
-/// Imports files.
-pub fn run(_args: ImportArgs) -> ExitCode {
-    ExitCode::FAILURE
+use martech_core::{
+    Store,
+    event::Event,
+    lake::{Lake, LakeOptions},
+    sink::{EventSink, RetryPolicy},
+};
+
+pub use args::ImportArgs;
+pub use error::ImportError;
+pub use report::{FileReport, Report};
+pub use state::Counts;
+
+use self::{http::HttpStore, input::Source, run::FileImport};
+
+/// Imports, and prints what came of it: a line for each file on standard output, what went wrong on standard error.
+/// Succeeds when every file was read to its end, rejected records or not.
+pub fn run(args: ImportArgs) -> ExitCode {
+    match import(&args, |file| println!("{file}")) {
+        Ok(report) => {
+            if report.files.len() > 1 {
+                println!("{report}");
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("martech-server: {}", error.chain());
+            // As a shell shows a program that SIGINT ended.
+            if matches!(error, ImportError::Interrupted) { ExitCode::from(130) } else { ExitCode::FAILURE }
+        }
+    }
 }
+
+/// Imports all files, in a runtime of its own: not to be called inside one. `done` hears of each file.
+pub fn import(args: &ImportArgs, done: impl FnMut(&FileReport)) -> Result<Report, ImportError> {
+    let jobs = plan(args)?;
+    let runtime = tokio::runtime::Runtime::new().map_err(ImportError::Runtime)?;
+    let result = runtime.block_on(async {
+        match &args.url {
+            Some(url) => import_into(HttpStore::new(url, args.token.as_deref())?, args, &jobs, done).await,
+            None => {
+                let lake = Lake::open(LakeOptions::new(&args.data_dir)).await?;
+                let result = import_into(lake.clone(), args, &jobs, done).await;
+                let rolled = if result.is_ok() { lake.roll().await } else { Ok(()) };
+                let closed = lake.close().await;
+                let report = result?;
+                rolled?;
+                closed?;
+                Ok(report)
+            }
+        }
+    });
+    // A thread may still wait for standard input.
+    runtime.shutdown_background();
+    result
+}
+
+/// What to import, and where its rejects go.
+struct Job {
+    source: Source,
+    rejects: PathBuf,
+}
+
+/// Finds mistakes in the command before anything is done.
+fn plan(args: &ImportArgs) -> Result<Vec<Job>, ImportError> {
+    let stdin = [PathBuf::from("-")];
+    let files = if args.files.is_empty() { &stdin[..] } else { &args.files };
+    if args.rejects.is_some() && files.len() > 1 {
+        let message = "--rejects is for one FILE; several have a rejects file each, FILE.rejects.ndjson";
+        return Err(ImportError::Options(message.to_owned()));
+    }
+    let (mut jobs, mut taken) = (Vec::with_capacity(files.len()), HashSet::new());
+    for path in files {
+        let source = Source::new(path);
+        records::delimiter_of(&source, args)?;
+        if let Source::Path(path) = &source {
+            std::fs::metadata(path).map_err(ImportError::read(path.display().to_string()))?;
+        }
+        if jobs.iter().any(|job: &Job| job.source == source) {
+            return Err(ImportError::Options(format!("{} is given twice", source.name())));
+        }
+        let rejects = args.rejects.clone().unwrap_or_else(|| free_name(&source.name(), &mut taken));
+        if same_file(&rejects, path) {
+            return Err(ImportError::Options("--rejects would overwrite the file that is imported".to_owned()));
+        }
+        jobs.push(Job { source, rejects });
+    }
+    Ok(jobs)
+}
+
+/// `NAME.rejects.ndjson`, with a number when files of the same name lie in several folders.
+fn free_name(name: &str, taken: &mut HashSet<PathBuf>) -> PathBuf {
+    let mut path = PathBuf::from(format!("{name}.rejects.ndjson"));
+    let mut number = 2;
+    while !taken.insert(path.clone()) {
+        path = PathBuf::from(format!("{name}.{number}.rejects.ndjson"));
+        number += 1;
+    }
+    path
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+async fn import_into(
+    store: impl Store<Event>,
+    args: &ImportArgs,
+    jobs: &[Job],
+    mut done: impl FnMut(&FileReport),
+) -> Result<Report, ImportError> {
+    let batch = usize::from(args.batch_size);
+    let sink = EventSink::builder()
+        .max_batch(batch)
+        .flush_interval(Duration::ZERO)
+        .capacity(batch.saturating_mul(5))
+        .size_of(Event::size)
+        // A server may be restarted meanwhile; and the state file makes giving up harmless.
+        .retry(RetryPolicy { deadline: Duration::from_secs(300), ..RetryPolicy::default() })
+        // The receipts tell of each event, and its record goes to the rejects file.
+        .dead_letters(drop)
+        .build(store)?;
+    let mut interrupted = std::pin::pin!(interrupted());
+    let mut report = Report::default();
+    let mut imports = Vec::with_capacity(jobs.len());
+    let mut result = Ok(());
+    for Job { source, rejects } in jobs {
+        let mut import = FileImport::prepare(source, rejects, args)?;
+        let outcome = tokio::select! {
+            outcome = import.run(source, args, &sink) => outcome,
+            () = &mut interrupted => Err(ImportError::Interrupted),
+        };
+        match outcome {
+            Ok(file) => {
+                done(&file);
+                report.files.push(file);
+                imports.push(import);
+            }
+            Err(error) => {
+                if let Err(error) = import.checkpoint() {
+                    tracing::warn!(error = error.chain(), "an interrupted import will start over");
+                }
+                result = Err(error);
+                break;
+            }
+        }
+    }
+    // When all is well, nothing is left to store; otherwise what is left is met again by the next import.
+    let closed = sink.close(Duration::from_secs(1)).await;
+    result?;
+    debug_assert!(closed.unstored.is_empty());
+    imports.iter().try_for_each(FileImport::forget)?;
+    Ok(report)
+}
+
+/// Ends at the first SIGINT or SIGTERM; where they cannot be heard, never.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

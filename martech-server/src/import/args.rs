@@ -1,0 +1,158 @@
+//! The command line of `martech-server import`.
+
+use std::{path::PathBuf, str::FromStr};
+
+use clap::{Args, ValueEnum};
+use martech_core::event::{Currency, EventTypes};
+
+use super::{target::Target, time::TimeFormat};
+
+/// Reads events from NDJSON and delimited text files (CSV, TSV, ...), plain or compressed with gzip or zstd.
+///
+/// A record becomes an event: its columns (of NDJSON: the members of the object) that are named as fields of an event
+/// (userId, type, occurredAt, eventId, anonymousId, sessionId, properties, properties.NAME) go there by themselves,
+/// --map sends others there, --set gives constants, and what is left becomes a property of its own name.
+///
+/// A record without an eventId gets one that is made from its text, its position and its type. So the same file can be
+/// imported again, whole or after an interruption, and adds nothing that is there already. Every record must say when
+/// it occurred: an import does not make up times.
+///
+/// Records that cannot be events are written to a rejects file with their line number and the reason; the rest is
+/// imported. After an interruption the same command goes on where it was, unless it reads standard input.
+#[derive(Debug, Clone, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct ImportArgs {
+    /// Files to import, in this order; `-` is standard input, and so is giving none
+    #[arg(value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+
+    /// What the files hold; found from the name when absent (.ndjson .jsonl .json .csv .tsv, then .gz or .zst), `-` is NDJSON
+    #[arg(long, value_enum)]
+    pub(super) format: Option<Format>,
+
+    /// What separates the columns: one character, `tab`, or `whitespace` (any run of blanks and tabs, no quoting); says that the file is no NDJSON
+    #[arg(long, value_name = "CHAR")]
+    pub(super) delimiter: Option<Delimiter>,
+
+    /// The first line holds no column names: they are 1, 2, 3, ... or what --columns says
+    #[arg(long)]
+    pub(super) no_header: bool,
+
+    /// Names of the columns, separated by commas; in place of those in the first line, which is skipped unless --no-header is given
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    pub(super) columns: Vec<String>,
+
+    /// Takes a field from another column: `userId=customer_id`, `properties.total=amount`; NDJSON also `userId=customer.id`
+    #[arg(long = "map", value_name = "FIELD=COLUMN", value_parser = parse_mapping)]
+    pub(super) maps: Vec<(Target, String)>,
+
+    /// Gives a field the same value in every event, whatever the record says: `type=purchase`, `properties.currency=USD`
+    #[arg(long = "set", value_name = "FIELD=VALUE", value_parser = parse_mapping)]
+    pub(super) constants: Vec<(Target, String)>,
+
+    /// Gives events of one type another: `product_view=page_view`
+    #[arg(long = "rename", value_name = "OLD=NEW", value_parser = parse_pair)]
+    pub(super) renames: Vec<(String, String)>,
+
+    /// Drops what is neither a field of an event nor named by --map, in place of making it a property
+    #[arg(long)]
+    pub(super) only_mapped: bool,
+
+    /// How occurredAt is written: a strftime format such as `%Y%m%d` or `%d.%m.%Y %H:%M`, or `unix` (seconds), or `unix_ms`;
+    /// without it RFC 3339, `2026-11-22`, `2026-11-22 10:15:00` or epoch milliseconds
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) time_format: Option<TimeFormat>,
+
+    /// The IANA time zone of times that carry no offset, such as `Europe/Berlin`
+    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = parse_zone)]
+    pub(super) time_zone: jiff::tz::TimeZone,
+
+    /// Currency of an order that names none
+    #[arg(long, env = "MARTECH_CURRENCY", default_value = "USD", value_name = "CODE")]
+    pub(super) currency: Currency,
+
+    /// Event types to take besides the known ten: names separated by commas, or `*` for any
+    #[arg(long, env = "MARTECH_EVENT_TYPES", default_value = "", hide_default_value = true, value_name = "LIST")]
+    pub(super) event_types: EventTypes,
+
+    /// How many events are stored at once
+    #[arg(long, default_value = "2000", value_name = "EVENTS", value_parser = clap::value_parser!(u16).range(1..=50_000))]
+    pub(super) batch_size: u16,
+
+    /// Where rejected records go, as NDJSON (line, record, code, field, message, raw); made only when there are any, written anew by each
+    /// import; without it FILE.rejects.ndjson in the current folder
+    #[arg(long, value_name = "FILE")]
+    pub(super) rejects: Option<PathBuf>,
+
+    /// The data folder to write into; no server may be running on it
+    #[arg(long, env = "MARTECH_DATA_DIR", default_value = "./data", value_name = "DIR")]
+    pub(super) data_dir: PathBuf,
+
+    /// Sends the events to a running server in place of writing into the data folder: `http://127.0.0.1:3000`
+    #[arg(long, value_name = "URL")]
+    pub(super) url: Option<String>,
+
+    /// Bearer token for --url, where the server wants one
+    #[arg(long, env = "MARTECH_TOKEN", hide_env_values = true, requires = "url", value_name = "TOKEN")]
+    pub(super) token: Option<String>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  martech-server import events.ndjson.gz
+  zcat shop-*.gz | martech-server import --event-types '*'
+  martech-server import orders.csv --delimiter ';' --time-zone Europe/Berlin --time-format '%d.%m.%Y %H:%M' \\
+      --map userId=customer --map occurredAt=ordered_at --map properties.total=amount --set type=purchase
+  martech-server import events.jsonl --rename product_view=page_view --url http://127.0.0.1:3000";
+
+/// What the records of a file look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A JSON object on each line
+    Ndjson,
+    /// Columns separated by commas, RFC 4180 quoting
+    Csv,
+    /// Columns separated by tabs
+    Tsv,
+}
+
+/// What separates columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Delimiter {
+    /// Any run of blanks and tabs.
+    Whitespace,
+    /// One ASCII character; fields may be quoted.
+    Byte(u8),
+}
+
+impl FromStr for Delimiter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match (text, text.as_bytes()) {
+            ("whitespace", _) => Ok(Self::Whitespace),
+            ("tab" | "\\t", _) => Ok(Self::Byte(b'\t')),
+            ("comma", _) => Ok(Self::Byte(b',')),
+            ("semicolon", _) => Ok(Self::Byte(b';')),
+            (_, b"\n" | b"\r" | b"\"") => Err("a line end or a quote cannot separate columns".to_owned()),
+            (_, &[byte]) if byte.is_ascii() => Ok(Self::Byte(byte)),
+            _ => Err("one ASCII character, `tab` or `whitespace`".to_owned()),
+        }
+    }
+}
+
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((left, right)) if !left.is_empty() && !right.is_empty() => Ok((left.to_owned(), right.to_owned())),
+        _ => Err("two names with = between them".to_owned()),
+    }
+}
+
+fn parse_mapping(text: &str) -> Result<(Target, String), String> {
+    let (target, value) = parse_pair(text)?;
+    Ok((target.parse().map_err(|error: super::target::UnknownTarget| error.to_string())?, value))
+}
+
+fn parse_zone(name: &str) -> Result<jiff::tz::TimeZone, String> {
+    jiff::tz::TimeZone::get(name).map_err(|error| error.to_string())
+}

@@ -1,0 +1,92 @@
+//! Why an import ends before its time.
+
+use std::{
+    error::Error,
+    io,
+    path::{Path, PathBuf},
+};
+
+use martech_core::{
+    lake::LakeError,
+    sink::{ConfigError, NotStored, Refusal},
+};
+
+use super::layout::LayoutError;
+
+/// An import that could not be finished. What it stored until then stays stored.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// Options that do not go together, or not with the file.
+    #[error("{0}")]
+    Options(String),
+    /// A file could not be opened or read to its end.
+    #[error("cannot read {name}")]
+    Read {
+        /// What was read.
+        name: String,
+        /// What went wrong.
+        #[source]
+        source: io::Error,
+    },
+    /// A file that belongs to the import could not be written.
+    #[error("cannot write {path}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        #[source]
+        source: io::Error,
+    },
+    /// The data folder could not be opened or closed.
+    #[error("cannot use the data folder")]
+    Lake(#[from] LakeError),
+    /// The store, or the server, did not take an event and did not refuse it either.
+    #[error("the events could not be stored")]
+    NotStored(#[from] NotStored),
+    /// The sink takes nothing any more.
+    #[error("the events could not be stored")]
+    Refused(#[from] Refusal),
+    /// The sink could not be made.
+    #[error("the events cannot be stored")]
+    Sink(#[from] ConfigError),
+    /// There is no runtime to run in.
+    #[error("cannot start")]
+    Runtime(#[source] io::Error),
+    /// A thread of the import ended before its time.
+    #[error("a thread of the import stopped; this is a bug")]
+    Stopped,
+    /// SIGINT or SIGTERM came.
+    #[error("interrupted; the same command goes on from here")]
+    Interrupted,
+}
+
+impl ImportError {
+    pub(super) fn read(name: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let name = name.into();
+        move |source| Self::Read { name, source }
+    }
+
+    pub(super) fn write(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Write { path, source }
+    }
+
+    /// The error and all that caused it, on one line.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+}
+
+impl From<LayoutError> for ImportError {
+    fn from(error: LayoutError) -> Self {
+        Self::Options(error.to_string())
+    }
+}

@@ -1,0 +1,167 @@
+//! Which part of a record goes where in an event: the mapping options, brought together with a file's columns.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::{
+    args::ImportArgs,
+    target::{Field, Target},
+    time::TimeReader,
+};
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A column, counted from 0.
+    Column(usize),
+    /// A member of a JSON object: its name, or names joined by dots.
+    Member(String),
+    /// The same text every time.
+    Constant(String),
+}
+
+/// The object `properties`, or an object in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Node {
+    pub(crate) children: BTreeMap<String, Child>,
+}
+
+/// A property.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Child {
+    Value(Source),
+    Object(Node),
+}
+
+/// Where everything in an event comes from.
+#[derive(Debug, Clone)]
+pub(crate) struct Layout {
+    /// In the order of [`Field::ALL`].
+    pub(crate) fields: [Option<Source>; Field::ALL.len()],
+    /// The whole `properties`; the tree is laid over it.
+    pub(crate) base: Option<Source>,
+    pub(crate) properties: Node,
+    /// Names of members that are no properties of their own name, because they went elsewhere.
+    pub(crate) taken: HashSet<String>,
+    /// Whether what is left becomes a property.
+    pub(crate) keep_rest: bool,
+    pub(crate) renames: HashMap<String, String>,
+    pub(crate) times: TimeReader,
+}
+
+/// Options that do not go together, or not with the file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum LayoutError {
+    #[error("{0} is given twice")]
+    Twice(Target),
+    #[error("{0} cannot be a value and hold others at once")]
+    Overlap(Target),
+    #[error("there is no column {column:?}; the columns are {columns}")]
+    NoColumn { column: String, columns: String },
+    #[error("two columns are named {0:?}; give them other names with --columns")]
+    SameName(String),
+    #[error("the column {0:?} has the place of another property; --map it elsewhere or drop it with --only-mapped")]
+    ColumnOverlap(String),
+}
+
+impl Layout {
+    /// For records that are JSON objects.
+    pub(crate) fn for_objects(args: &ImportArgs) -> Result<Self, LayoutError> {
+        let mut layout = Self::with_constants(args)?;
+        for (target, member) in &args.maps {
+            layout.insert(target, Source::Member(member.clone()))?;
+            layout.taken.insert(member.clone());
+        }
+        for field in Field::ALL {
+            layout.fields[field as usize].get_or_insert_with(|| Source::Member(field.name().to_owned()));
+            layout.taken.insert(field.name().to_owned());
+        }
+        layout.base.get_or_insert_with(|| Source::Member("properties".to_owned()));
+        // What a journey shows of an event besides what was sent: the time of this import takes its place.
+        layout.taken.extend(["properties".to_owned(), "receivedAt".to_owned()]);
+        Ok(layout)
+    }
+
+    /// For records of these columns.
+    pub(crate) fn for_columns(args: &ImportArgs, columns: &[String]) -> Result<Self, LayoutError> {
+        let mut layout = Self::with_constants(args)?;
+        let mut places = HashMap::new();
+        for (place, name) in columns.iter().enumerate() {
+            if places.insert(name.as_str(), place).is_some() {
+                return Err(LayoutError::SameName(name.clone()));
+            }
+        }
+        let mut mapped = HashSet::new();
+        for (target, column) in &args.maps {
+            let place = *places
+                .get(column.as_str())
+                .ok_or_else(|| LayoutError::NoColumn { column: column.clone(), columns: columns.join(", ") })?;
+            layout.insert(target, Source::Column(place))?;
+            mapped.insert(place);
+        }
+        for (place, name) in columns.iter().enumerate().filter(|(place, _)| !mapped.contains(place)) {
+            let target = match name.parse() {
+                Ok(target) => target,
+                Err(_) if args.only_mapped || name == "receivedAt" => continue,
+                Err(_) => Target::Property(vec![name.clone()]),
+            };
+            match layout.insert(&target, Source::Column(place)) {
+                // --map and --set go before a column's own name.
+                Ok(()) | Err(LayoutError::Twice(_)) => {}
+                Err(_) => return Err(LayoutError::ColumnOverlap(name.clone())),
+            }
+        }
+        Ok(layout)
+    }
+
+    fn with_constants(args: &ImportArgs) -> Result<Self, LayoutError> {
+        let mut layout = Self {
+            fields: Default::default(),
+            base: None,
+            properties: Node::default(),
+            taken: HashSet::new(),
+            keep_rest: !args.only_mapped,
+            renames: args.renames.iter().cloned().collect(),
+            times: TimeReader::new(args.time_format.clone(), args.time_zone.clone()),
+        };
+        for (target, value) in &args.constants {
+            layout.insert(target, Source::Constant(value.clone()))?;
+        }
+        Ok(layout)
+    }
+
+    fn insert(&mut self, target: &Target, source: Source) -> Result<(), LayoutError> {
+        let twice = || LayoutError::Twice(target.clone());
+        let slot = match target {
+            Target::Field(field) => &mut self.fields[*field as usize],
+            Target::Property(path) => match path.as_slice() {
+                [] => &mut self.base,
+                [parents @ .., name] => return self.properties.insert(target, parents, name, source),
+            },
+        };
+        if slot.is_some() {
+            return Err(twice());
+        }
+        *slot = Some(source);
+        Ok(())
+    }
+}
+
+impl Node {
+    fn insert(&mut self, target: &Target, parents: &[String], name: &str, source: Source) -> Result<(), LayoutError> {
+        let mut node = self;
+        for parent in parents {
+            match node.children.entry(parent.clone()).or_insert_with(|| Child::Object(Self::default())) {
+                Child::Object(object) => node = object,
+                Child::Value(_) => return Err(LayoutError::Overlap(target.clone())),
+            }
+        }
+        match node.children.get(name) {
+            None => {
+                node.children.insert(name.to_owned(), Child::Value(source));
+                Ok(())
+            }
+            Some(Child::Value(_)) => Err(LayoutError::Twice(target.clone())),
+            Some(Child::Object(_)) => Err(LayoutError::Overlap(target.clone())),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The import of one file into a sink.
+
+use std::{
+    collections::VecDeque,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use martech_core::{
+    event::Event,
+    sink::{BatchReceipt, EventSink, Outcome},
+};
+
+use super::{
+    args::ImportArgs,
+    error::ImportError,
+    input::Source,
+    records::{Message, Parsed, Records},
+    rejects::{Reason, Rejects},
+    report::{FileReport, Progress},
+    state::{State, StateFile},
+};
+
+/// Chunks that are on their way to the store.
+const IN_FLIGHT: usize = 5;
+/// How often the state is written.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The import of one file.
+pub(crate) struct FileImport {
+    name: String,
+    state: State,
+    state_file: Option<StateFile>,
+    saved: Instant,
+    rejects: Rejects,
+    rejects_path: PathBuf,
+    resumed_at: Option<u64>,
+}
+
+impl FileImport {
+    /// Finds out whether there is an interrupted import of this file to go on with.
+    pub(crate) fn prepare(source: &Source, rejects_path: &Path, args: &ImportArgs) -> Result<Self, ImportError> {
+        let name = source.name();
+        let state_file = match source {
+            Source::Path(path) if path.is_file() => {
+                Some(StateFile::new(path, rejects_path, args).map_err(ImportError::read(name.clone()))?)
+            }
+            _ => None,
+        };
+        let left = state_file.as_ref().and_then(StateFile::load);
+        let rejects_path = rejects_path.to_owned();
+        let resumed = match left {
+            Some(state) => Rejects::resume(rejects_path.clone(), state.rejects)
+                .map_err(ImportError::write(&rejects_path))?
+                .map(|rejects| (rejects, state)),
+            None => None,
+        };
+        let (rejects, state, resumed_at) = match resumed {
+            Some((rejects, state)) => {
+                let record = state.position.records;
+                (rejects, state, Some(record))
+            }
+            None => {
+                let rejects = Rejects::begin(rejects_path.clone()).map_err(ImportError::write(&rejects_path))?;
+                (rejects, State::default(), None)
+            }
+        };
+        Ok(Self { name, state, state_file, saved: Instant::now(), rejects, rejects_path, resumed_at })
+    }
+
+    /// Reads the file to its end. When this fails or is cancelled, [`checkpoint`](Self::checkpoint) keeps what is done.
+    pub(crate) async fn run(
+        &mut self,
+        source: &Source,
+        args: &ImportArgs,
+        sink: &EventSink<Event>,
+    ) -> Result<FileReport, ImportError> {
+        let started = Instant::now();
+        if !self.state.finished {
+            self.read(source, args, sink).await?;
+            self.state.finished = true;
+            self.checkpoint()?;
+        }
+        Ok(FileReport {
+            name: self.name.clone(),
+            counts: self.state.counts,
+            elapsed: started.elapsed(),
+            rejects: self.rejects.path().map(Path::to_owned),
+            resumed_at: self.resumed_at,
+        })
+    }
+
+    async fn read(&mut self, source: &Source, args: &ImportArgs, sink: &EventSink<Event>) -> Result<(), ImportError> {
+        let mut records = Records::open(source, args)?;
+        if let Some(record) = self.resumed_at {
+            eprintln!("{}: going on behind record {record}", self.name);
+            records = records.skip_to(self.state.position, source)?;
+        }
+        let progress = Progress::new(&self.name, records.input(), self.state.counts);
+        let mut messages = records.start(args.batch_size.into());
+        let mut in_flight = VecDeque::with_capacity(IN_FLIGHT);
+        loop {
+            match messages.recv().await.ok_or(ImportError::Stopped)?? {
+                Message::End => break,
+                Message::Parsed(mut parsed) => {
+                    let events = std::mem::take(&mut parsed.events);
+                    let receipt = sink.push_batch(events).await.map_err(|error| error.into_parts().1)?;
+                    in_flight.push_back((parsed, receipt));
+                }
+            }
+            if in_flight.len() == IN_FLIGHT {
+                self.settle_oldest(&mut in_flight).await?;
+                progress.show(self.state.counts);
+                if self.saved.elapsed() >= CHECKPOINT_INTERVAL {
+                    self.checkpoint()?;
+                }
+            }
+        }
+        while !in_flight.is_empty() {
+            self.settle_oldest(&mut in_flight).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the oldest chunk's events are durable, and counts them. Cancelled, it has done nothing.
+    async fn settle_oldest(&mut self, in_flight: &mut VecDeque<(Parsed, BatchReceipt)>) -> Result<(), ImportError> {
+        let Some((parsed, receipt)) = in_flight.pop_front() else { return Ok(()) };
+        let Parsed { chunk, origins, mut rejects, .. } = parsed;
+        let outcome = receipt.await;
+        let (stored, mut duplicates) = (outcome.stored() as u64, 0);
+        for (index, outcome) in outcome.into_exceptions() {
+            match outcome? {
+                Outcome::Stored => {}
+                Outcome::Duplicate => duplicates += 1,
+                Outcome::Rejected { reason } => {
+                    rejects.push((origins[index], Reason::new("rejected_by_store", &*reason)))
+                }
+            }
+        }
+        // The store's rejections came behind the parser's.
+        rejects.sort_by_key(|(index, _)| *index);
+        for (index, reason) in &rejects {
+            let record = &chunk.records[*index];
+            let raw = &chunk.bytes[record.range.clone()];
+            let written = self.rejects.write(record.line, record.number, reason, raw);
+            written.map_err(ImportError::write(&self.rejects_path))?;
+        }
+        let counts = &mut self.state.counts;
+        counts.read += chunk.records.len() as u64;
+        counts.stored += stored;
+        counts.duplicates += duplicates;
+        counts.rejected += rejects.len() as u64;
+        self.state.position = chunk.end;
+        Ok(())
+    }
+
+    /// Makes durable how far it came.
+    pub(crate) fn checkpoint(&mut self) -> Result<(), ImportError> {
+        self.state.rejects = self.rejects.sync().map_err(ImportError::write(&self.rejects_path))?;
+        if let Some(file) = &self.state_file {
+            file.save(&self.state).map_err(ImportError::write(file.path()))?;
+        }
+        self.saved = Instant::now();
+        Ok(())
+    }
+
+    /// Forgets how far it came, once all files of the command are imported.
+    pub(crate) fn forget(&self) -> Result<(), ImportError> {
+        match &self.state_file {
+            Some(file) => file.remove().map_err(ImportError::write(file.path())),
+            None => Ok(()),
+        }
+    }
+}

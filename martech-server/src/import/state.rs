@@ -1,0 +1,110 @@
+//! How far an import came, kept on disk so that the same command can go on after an interruption.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+};
+
+use martech_core::fs::{Disk, replace};
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::{args::ImportArgs, split::Position};
+
+/// What became of the records so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Records read, the header and blank lines not counted.
+    pub read: u64,
+    /// Events that are durable because of this import.
+    pub stored: u64,
+    /// Events that were there already.
+    pub duplicates: u64,
+    /// Records that cannot be events, or that the store refused.
+    pub rejected: u64,
+}
+
+/// A moment of an import: everything before `position` is settled and durable.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct State {
+    /// Of the file and the options that this is about.
+    key: String,
+    pub(crate) position: Position,
+    pub(crate) counts: Counts,
+    /// Length of the rejects file.
+    pub(crate) rejects: u64,
+    /// Whether the file was read to its end: it is passed over while other files of the command are not finished.
+    pub(crate) finished: bool,
+}
+
+/// The state file of one import.
+#[derive(Debug)]
+pub(crate) struct StateFile {
+    path: PathBuf,
+    key: String,
+}
+
+impl StateFile {
+    /// For a file and options: in the data folder, or beside the rejects file when a server takes the events.
+    pub(crate) fn new(path: &Path, rejects: &Path, args: &ImportArgs) -> io::Result<Self> {
+        let key = key(path, rejects, args)?;
+        let path = if args.url.is_some() {
+            let mut name = path.file_name().unwrap_or_default().to_owned();
+            name.push(".import-state.json");
+            rejects.with_file_name(name)
+        } else {
+            args.data_dir.join("imports").join(format!("{key}.json"))
+        };
+        Ok(Self { path, key })
+    }
+
+    /// What an interrupted import of just this file with just these options left; anything else counts as nothing.
+    pub(crate) fn load(&self) -> Option<State> {
+        let state: State = serde_json::from_slice(&fs::read(&self.path).ok()?).ok()?;
+        (state.key == self.key).then_some(state)
+    }
+
+    pub(crate) fn save(&self, state: &State) -> io::Result<()> {
+        let state = State { key: self.key.clone(), ..state.clone() };
+        if let Some(dir) = self.path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+            fs::create_dir_all(dir)?;
+        }
+        replace(&Disk, &absolute(&self.path)?, &serde_json::to_vec(&state)?)
+    }
+
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn absolute(path: &Path) -> io::Result<PathBuf> {
+    std::path::absolute(path)
+}
+
+/// Names the file (place, size, beginning and end) and the options that decide what its records become.
+fn key(path: &Path, rejects: &Path, args: &ImportArgs) -> io::Result<String> {
+    const PIECE: u64 = 64 * 1024;
+    let mut file = File::open(path)?;
+    let size = file.metadata()?.len();
+    let mut hash = Xxh3::new();
+    let options = (
+        (&args.format, &args.delimiter, args.no_header, &args.columns, &args.maps, &args.constants, &args.renames),
+        (args.only_mapped, &args.time_format, &args.time_zone, &args.currency, &args.event_types, &args.url),
+    );
+    hash.update(format!("{size} {:?} {:?} {options:?}", path.canonicalize()?, absolute(rejects)?).as_bytes());
+    for start in [0, size.saturating_sub(PIECE)] {
+        file.seek(SeekFrom::Start(start))?;
+        let mut piece = Vec::new();
+        file.by_ref().take(PIECE).read_to_end(&mut piece)?;
+        hash.update(&piece);
+    }
+    Ok(format!("{:032x}", hash.digest128()))
+}
