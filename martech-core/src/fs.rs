@@ -18,12 +18,17 @@ pub trait FileSystem: fmt::Debug + Send + Sync + 'static {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
-    /// Makes a directory and its parents; each new entry is durable when this returns.
+    /// Makes a directory and its parents where they are missing; its entry is durable when this returns.
     fn create_dir_all(&self, path: &Path) -> io::Result<()>;
     /// Removes an empty directory.
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
     /// What lies in a directory, full paths, sorted.
     fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>>;
+    /// Takes the lock that a file stands for, making the file when it is missing; fails with `WouldBlock` while another
+    /// process holds it. A file system that no other process can see need not do anything.
+    fn lock(&self, _path: &Path) -> io::Result<Lock> {
+        Ok(Lock { _file: None })
+    }
     /// Makes the entries of a directory (creations, renames, removals) durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 }
@@ -37,11 +42,17 @@ pub struct DirEntry {
     pub is_dir: bool,
 }
 
+/// A lock that is held until this is dropped or the process ends, however it ends.
+#[derive(Debug)]
+pub struct Lock {
+    _file: Option<fs::File>,
+}
+
 /// An open file: reads anywhere, writes at the end.
 pub trait File: fmt::Debug + Send + Sync + 'static {
     /// Reads at a position; may read less than asked, and 0 at the end.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
-    /// Writes at the end; may write less than given.
+    /// Writes at the end; may write less than given, and 0 only when given nothing.
     fn append(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize>;
     /// Makes content and length durable.
     fn sync(&self) -> io::Result<()>;
@@ -65,6 +76,20 @@ impl dyn File {
                     buffer = &mut buffer[read..];
                     offset += read as u64;
                 }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes all of the buffers at the end. On an error a part of them may have been written.
+    pub fn append_all(&self, mut buffers: &mut [IoSlice<'_>]) -> io::Result<()> {
+        IoSlice::advance_slices(&mut buffers, 0); // drops empty ones at the front
+        while !buffers.is_empty() {
+            match self.append(buffers) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => IoSlice::advance_slices(&mut buffers, written),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -111,16 +136,35 @@ impl Read for Cursor {
 
 /// Replaces a file as a whole: after a crash either the old or the new content is there, never a mixture.
 pub fn replace(fs: &dyn FileSystem, path: &Path, content: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension("tmp");
+    replace_with(fs, path, |file| file.append_all(&mut [IoSlice::new(content)]))
+}
+
+/// Like [`replace`], with content that `write` puts into a new, empty file.
+pub fn replace_with(
+    fs: &dyn FileSystem,
+    path: &Path,
+    write: impl FnOnce(&Arc<dyn File>) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".tmp");
+    let temporary = PathBuf::from(temporary);
     match fs.remove(&temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let file = fs.create(&temporary)?;
-    Appender(file.clone()).write_all(content)?;
-    file.sync()?;
-    fs.rename(&temporary, path)?;
-    fs.sync_dir(path.parent().unwrap_or(Path::new(".")))
+    let written = write(&file).and_then(|()| file.sync()).and_then(|()| fs.rename(&temporary, path));
+    if let Err(error) = written {
+        // Gives the space back; when that fails too, the next attempt begins with it.
+        let _ = fs.remove(&temporary);
+        return Err(error);
+    }
+    fs.sync_dir(parent(path))
+}
+
+/// The directory that holds a path.
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The real file system.
@@ -146,15 +190,19 @@ impl FileSystem for Disk {
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         if path.is_dir() {
-            return Ok(());
+            // Whoever made it may have been killed before its entry was durable. A parent that we may not even read
+            // was not made by us.
+            return match self.sync_dir(parent(path)) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+                other => other,
+            };
         }
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        self.create_dir_all(parent)?;
+        self.create_dir_all(parent(path))?;
         match fs::create_dir(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             other => other?,
         }
-        self.sync_dir(parent)
+        self.sync_dir(parent(path))
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
@@ -169,6 +217,12 @@ impl FileSystem for Disk {
             .collect::<io::Result<Vec<_>>>()?;
         entries.sort();
         Ok(entries)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Lock> {
+        let file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+        file.try_lock()?;
+        Ok(Lock { _file: Some(file) })
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {

@@ -18,7 +18,6 @@ const HOUR_MILLIS: i64 = 3_600_000;
 /// clocks change, months of 28 to 31 days.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Calendar {
-    range: TimeRange,
     /// Start of each bucket in milliseconds, ascending; the first is not after the begin of the range.
     starts: Vec<i64>,
 }
@@ -42,7 +41,7 @@ impl Calendar {
             Interval::Hour => starts.hours(tz)?,
             _ => starts.dates(first_date(range.from, interval, tz), interval, tz)?,
         }
-        Ok(Self { range, starts: starts.starts })
+        Ok(Self { starts: starts.starts })
     }
 
     /// Where each bucket begins in the calendar, in milliseconds; the first may begin before the range.
@@ -124,8 +123,12 @@ impl Starts {
             Interval::Day | Interval::Hour => 1.day(),
         };
         loop {
-            // At the edge of the calendar the last bucket stays open.
-            let Some(start) = start_of_day(date, tz) else { return Ok(()) };
+            let start = match start_of_day(date, tz) {
+                Some(start) => start,
+                // At the edges of the calendar the first bucket begins with the range, and the last stays open.
+                None if self.starts.is_empty() => self.range.from,
+                None => return Ok(()),
+            };
             if !self.push(start.millis())? {
                 return Ok(());
             }
@@ -154,4 +157,4 @@ fn floor_hour(millis: i64, offset: Offset) -> i64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::analytics) mod tests;

@@ -9,6 +9,37 @@
 //! 4. workers, which have disjoint users, are [merged](StatsAccumulator::merge) and
 //!    [finished](StatsAccumulator::finish).
 //!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use martech_core::{
+//!     analytics::{Row, StatsAccumulator, StatsPlan, Symbols, session_key},
+//!     query::{Interval, StatsQuery, TimeRange, parse_instant, parse_time_zone},
+//! };
+//!
+//! let tz = parse_time_zone("America/New_York")?;
+//! let range = TimeRange {
+//!     from: parse_instant("from", "2026-11-22", &tz)?,
+//!     to: parse_instant("to", "2026-11-23", &tz)?,
+//! };
+//! let plan = Arc::new(StatsPlan::new(&StatsQuery { range, tz, interval: Interval::Hour })?);
+//!
+//! let mut counted = StatsAccumulator::new(plan);
+//! let page = counted.symbols().pages.intern("/cups");
+//! let morning = range.from.millis() + 9 * 3_600_000;
+//! let session = session_key("s1");
+//! counted.user(&[
+//!     Row { page, session, ..Row::new(morning, Symbols::PAGE_VIEW) },
+//!     Row { session, ..Row::new(morning + 60_000, Symbols::PURCHASE) },
+//! ]);
+//!
+//! let stats = counted.finish();
+//! assert_eq!(stats.totals.orders, 1);
+//! assert_eq!(stats.totals.conversion, Some(1.0));
+//! assert_eq!(stats.series[9].start.to_string(), "2026-11-22T09:00:00-05:00");
+//! # Ok::<(), martech_core::query::QueryError>(())
+//! ```
+//!
 //! [`UserSummary`] is what a store keeps of each user, so that a list of users reads no events.
 
 mod calendar;
@@ -23,5 +54,5 @@ pub use calendar::{Calendar, MAX_BUCKETS};
 pub use row::{Row, session_key};
 pub use session::{SESSION_GAP_MILLIS, Sessions, SessionsDecodeError};
 pub use stats::{StatsAccumulator, StatsPlan, TOP_ROWS};
-pub use symbols::{Interner, Symbol, Symbols};
+pub use symbols::{Interner, MAX_NAMES, Symbol, Symbols};
 pub use user_summary::UserSummary;

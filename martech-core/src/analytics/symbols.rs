@@ -21,22 +21,44 @@ impl Symbol {
     }
 }
 
+/// How many pages, how many products and how many search terms a [`Symbols`] tells apart.
+pub const MAX_NAMES: usize = 1 << 19;
+
 /// Gives equal values the same [`Symbol`], counting up from 1.
 #[derive(Debug, Clone)]
 pub struct Interner<T> {
     symbols: HashMap<T, Symbol, foldhash::fast::RandomState>,
     values: Vec<T>,
+    limit: usize,
+    overflowed: bool,
+}
+
+impl<T> Interner<T> {
+    /// One that gives at most `limit` symbols. Values that come later have [`Symbol::NONE`], and
+    /// [`overflowed`](Self::overflowed) tells that there were some.
+    pub fn with_limit(limit: usize) -> Self {
+        Self { symbols: HashMap::default(), values: Vec::new(), limit, overflowed: false }
+    }
+
+    /// Whether a value had no symbol because there were too many.
+    pub fn overflowed(&self) -> bool {
+        self.overflowed
+    }
 }
 
 impl<T> Default for Interner<T> {
     fn default() -> Self {
-        Self { symbols: HashMap::default(), values: Vec::new() }
+        Self::with_limit(u32::MAX as usize)
     }
 }
 
 impl<T: Clone + Eq + Hash> Interner<T> {
     fn add(&mut self, value: T) -> Symbol {
-        let number = u32::try_from(self.values.len() + 1).expect("four billion distinct values do not fit in memory");
+        let number = self.values.len() + 1;
+        let (true, Ok(number)) = (number <= self.limit, u32::try_from(number)) else {
+            self.overflowed = true;
+            return Symbol::NONE;
+        };
         self.values.push(value.clone());
         self.symbols.insert(value, Symbol(number));
         Symbol(number)
@@ -59,6 +81,7 @@ impl<T: Clone + Eq + Hash> Interner<T> {
 
     /// Takes in the values of another interner; tells which symbol here each symbol there becomes, by its index.
     pub(crate) fn absorb(&mut self, other: &Self) -> Vec<Symbol> {
+        self.overflowed |= other.overflowed;
         let symbols = other.values.iter().map(|value| match self.symbols.get(value) {
             Some(symbol) => *symbol,
             None => self.add(value.clone()),
@@ -99,11 +122,11 @@ pub struct Symbols {
     pub types: Interner<Arc<str>>,
     /// Currencies of orders.
     pub currencies: Interner<Currency>,
-    /// Pages.
+    /// Pages, at most [`MAX_NAMES`].
     pub pages: Interner<Arc<str>>,
-    /// Products.
+    /// Products, at most [`MAX_NAMES`].
     pub products: Interner<Arc<str>>,
-    /// Search terms.
+    /// Search terms, at most [`MAX_NAMES`].
     pub searches: Interner<Arc<str>>,
 }
 
@@ -124,9 +147,9 @@ impl Symbols {
         Self {
             types,
             currencies: Interner::default(),
-            pages: Interner::default(),
-            products: Interner::default(),
-            searches: Interner::default(),
+            pages: Interner::with_limit(MAX_NAMES),
+            products: Interner::with_limit(MAX_NAMES),
+            searches: Interner::with_limit(MAX_NAMES),
         }
     }
 }

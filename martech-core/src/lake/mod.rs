@@ -1,19 +1,82 @@
 //! The embedded store: a journal, a hot table and sorted Parquet files.
+//!
+//! ```text
+//! data/
+//!   LOCK                                  one process at a time
+//!   catalog                               which files are live, up to which journal frame they hold everything
+//!   journal/*.log                         what is in no file yet
+//!   events/date=2026-11-22/*.parquet      the events of a UTC day, sorted by user, time and id
+//!   ids/*.ids                             for each file of events, which event ids are in it
+//!   users/*.parquet                       for each user: first and last seen, events, sessions, orders, revenue
+//! ```
+//!
+//! # The way of an event
+//! 1. [`append`](Store::append) drops what is there already ([`dedupe`]), hands the rest to the journal, and answers
+//!    when it is durable. The same bytes are then rows of the hot table, which every query reads.
+//! 2. A roll ([`roll`]) sets the hot table aside, sorts it, writes a file for each day and one for the users,
+//!    replaces the catalog and trims the journal.
+//! 3. Compaction ([`compaction`]) merges the files of a day, and the files of users, so that they stay few.
+//!
+//! # What holds
+//! - An event is durable when it is acknowledged: it is in a synced journal frame, or in a file that the catalog names.
+//! - It is there once: the catalog says up to which frame the files hold everything, and opening replays the frames
+//!   behind that one only. Files that no catalog names are removed when the lake is opened.
+//! - A file never changes. Readers hold a snapshot of the hot table and of the list of files; a file that is live no
+//!   longer is removed when its last reader is done.
+//! - Events are the same when id and UTC day are the same.
+//!
+//! # When things fail
+//! - A write to the journal fails (disk full): the batch is refused with [`Advice::RetryAfter`](crate::store::Advice),
+//!   nothing of it is stored. An fsync fails: the journal takes nothing any more, appends fail for good.
+//! - A roll fails: its events stay in the journal and in the hot table, and it is tried again; meanwhile the journal
+//!   grows up to its bound, then appends are refused until there is room.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
     event::Event,
+    fs::{Disk, FileSystem},
     query::{JourneyPage, JourneyQuery, Stats, StatsQuery, UsersPage, UsersQuery},
     store::{Appended, Store, StoreError},
 };
+
+mod admission;
+mod catalog;
+mod compaction;
+mod dedupe;
+mod error;
+mod files;
+mod hot;
+mod ids;
+mod inner;
+mod journey;
+mod layout;
+mod merge;
+mod opening;
+mod parquet_file;
+mod publish;
+mod roll;
+mod row;
+mod scan;
+mod schema;
+mod sorted;
+mod state;
+mod stats;
+mod users;
+mod worker;
+mod writing;
+
+pub use error::LakeError;
+use inner::Inner;
 
 /// Where a lake lies and how large its parts may grow.
 #[derive(Debug, Clone)]
 pub struct LakeOptions {
     /// The data folder; made when missing.
     pub dir: PathBuf,
-    /// The hot table is written to Parquet when it holds this many bytes,
+    /// The file system that it lies on.
+    pub fs: Arc<dyn FileSystem>,
+    /// The hot table is written to files when it holds this many bytes,
     pub roll_bytes: usize,
     /// or when its oldest event has been in it this long.
     pub roll_age: Duration,
@@ -21,6 +84,8 @@ pub struct LakeOptions {
     pub dedupe_memory: usize,
     /// What the journal may take of the disk.
     pub journal_capacity: u64,
+    /// Whether files are merged in the background.
+    pub auto_compaction: bool,
 }
 
 impl LakeOptions {
@@ -28,10 +93,12 @@ impl LakeOptions {
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
+            fs: Arc::new(Disk),
             roll_bytes: 32 << 20,
             roll_age: Duration::from_secs(300),
             dedupe_memory: 64 << 20,
-            journal_capacity: 512 << 20,
+            journal_capacity: 256 << 20,
+            auto_compaction: true,
         }
     }
 }
@@ -44,68 +111,88 @@ pub struct LakeStatus {
     pub events: u64,
     /// Those that are in no file yet.
     pub hot_events: u64,
-    /// Live Parquet files of events.
+    /// Live files of events.
     pub files: u64,
-    /// Bytes of the live files, ids and users included.
+    /// Bytes of all live files.
     pub file_bytes: u64,
     /// Bytes of the journal.
     pub journal_bytes: u64,
-    /// Why the store takes or rolls nothing, when that is so.
+    /// Bytes of memory that the id indexes take.
+    pub dedupe_bytes: u64,
+    /// Damaged parts of the journal that were set aside when the lake was opened.
+    pub journal_damage: u64,
+    /// Why nothing is taken or rolled, when that is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
-/// Why a lake cannot be opened, rolled or read.
-#[derive(Debug, thiserror::Error)]
-pub enum LakeError {
-    /// Another process has it open.
-    #[error("{0} is in use by another process")]
-    Locked(PathBuf),
-    /// A file could not be read or written.
-    #[error("{0}")]
-    Io(#[from] std::io::Error),
+/// The embedded store. Cheap to clone. Needs a tokio runtime.
+#[derive(Debug, Clone)]
+pub struct Lake {
+    workers: Arc<worker::Workers>,
 }
 
-/// The embedded store. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Lake {}
-
 impl Store<Event> for Lake {
-    async fn append(&self, _batch: &[Event]) -> Result<Appended, StoreError> {
-        unimplemented!()
+    async fn append(&self, batch: &[Event]) -> Result<Appended, StoreError> {
+        admission::append(self.inner(), batch).await
     }
 }
 
 impl Lake {
-    /// Opens or makes a lake.
-    pub async fn open(_options: LakeOptions) -> Result<Self, LakeError> {
-        unimplemented!()
+    /// Opens or makes a lake, and replays what is in its journal.
+    pub async fn open(options: LakeOptions) -> Result<Self, LakeError> {
+        let workers = blocking(move || Inner::open(options).map(worker::Workers::start)).await?;
+        Ok(Self { workers: Arc::new(workers) })
     }
-    /// Writes the hot table to Parquet now; returns when what was stored before the call is in the files.
+
+    /// Writes the hot table to files now; returns when all that was stored before the call is in them.
     pub async fn roll(&self) -> Result<(), LakeError> {
-        unimplemented!()
+        self.workers.roll().await
     }
-    /// Merges small files until each day has as few as may be.
+
+    /// Merges files until each day, and the users, have as few as may be.
     pub async fn compact(&self) -> Result<(), LakeError> {
-        unimplemented!()
+        self.workers.compact().await
     }
+
     /// A user's events in time order.
-    pub async fn journey(&self, _query: JourneyQuery) -> Result<JourneyPage, LakeError> {
-        unimplemented!()
+    pub async fn journey(&self, query: JourneyQuery) -> Result<JourneyPage, LakeError> {
+        let inner = self.inner().clone();
+        blocking(move || journey::journey(&inner.snapshot()?, &query)).await
     }
+
     /// Users with their figures.
-    pub async fn users(&self, _query: UsersQuery) -> Result<UsersPage, LakeError> {
-        unimplemented!()
+    pub async fn users(&self, query: UsersQuery) -> Result<UsersPage, LakeError> {
+        let inner = self.inner().clone();
+        blocking(move || users::page(&inner.snapshot()?, &query)).await
     }
+
     /// The figures of a shop.
-    pub async fn stats(&self, _query: StatsQuery) -> Result<Stats, LakeError> {
-        unimplemented!()
+    pub async fn stats(&self, query: StatsQuery) -> Result<Stats, LakeError> {
+        let inner = self.inner().clone();
+        blocking(move || stats::stats(&inner.snapshot()?, &query)).await
     }
+
     /// What it holds.
     pub fn status(&self) -> LakeStatus {
-        unimplemented!()
+        self.inner().status()
     }
-    /// Stops taking events, finishes background work, releases the lock.
+
+    /// Takes nothing any more, ends the background work and releases the folder. What is in the journal stays there.
     pub async fn close(&self) -> Result<(), LakeError> {
-        unimplemented!()
+        let workers = self.workers.clone();
+        blocking(move || workers.close()).await
+    }
+
+    fn inner(&self) -> &Arc<Inner> {
+        self.workers.inner()
+    }
+}
+
+/// Runs what reads files or computes for long beside the async threads.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> error::Result<T> + Send + 'static) -> error::Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(panic) => Err(LakeError::Task(panic.to_string())),
     }
 }

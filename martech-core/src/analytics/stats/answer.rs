@@ -122,6 +122,7 @@ fn top(counted: &StatsAccumulator) -> TopLists {
         searches: ranked(&symbols.searches, &counted.searches, TOP_ROWS)
             .map(|(term, tally)| SearchRow { term, searches: tally.events, users: tally.users })
             .collect(),
+        incomplete: [&symbols.pages, &symbols.products, &symbols.searches].into_iter().any(Interner::overflowed),
     }
 }
 

@@ -1,1 +1,277 @@
+mod model;
 
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use proptest::prelude::*;
+
+use self::model::Click;
+use super::*;
+use crate::{
+    analytics::{
+        calendar::tests::{any_interval, any_zone},
+        row::session_key,
+        symbols::Interner,
+    },
+    event::Currency,
+    query::{Interval, StatsQuery},
+};
+
+const MINUTE: i64 = 60_000;
+const DAY: i64 = 24 * 60 * MINUTE;
+
+fn time(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn query(from: &str, to: &str, zone: &str, interval: Interval) -> StatsQuery {
+    StatsQuery { range: TimeRange { from: time(from), to: time(to) }, tz: TimeZone::get(zone).unwrap(), interval }
+}
+
+/// What the accumulators say, with the users spread over some of them.
+fn count(query: &StatsQuery, clicks: &[Click], first_seen: &[i64], workers: usize) -> Stats {
+    let plan = Arc::new(StatsPlan::new(query).unwrap());
+    let mut accumulators: Vec<_> = (0..workers).map(|_| StatsAccumulator::new(plan.clone())).collect();
+    let users: std::collections::BTreeSet<_> = clicks.iter().map(|click| click.user).collect();
+    for user in users {
+        let accumulator = &mut accumulators[usize::from(user) % workers];
+        let of_user = clicks.iter().filter(|click| click.user == user);
+        let mut rows: Vec<_> = of_user.map(|click| click.to_row(accumulator.symbols())).collect();
+        rows.sort_by_key(|row| row.occurred_at);
+        accumulator.user(&rows);
+    }
+    for (index, time) in first_seen.iter().enumerate() {
+        accumulators[index % workers].new_user(*time);
+    }
+    let merged = accumulators.into_iter().reduce(|mut a, b| {
+        a.merge(b);
+        a
+    });
+    merged.unwrap().finish()
+}
+
+fn click(user: u8, text: &str, event_type: &'static str) -> Click {
+    Click { user, millis: time(text).millis(), event_type, ..Click::default() }
+}
+
+#[test]
+fn a_small_shop_by_hand() {
+    let query = query("2026-03-08T05:00:00Z", "2026-03-10T04:00:00Z", "America/New_York", Interval::Day);
+    let clicks = [
+        // Friday evening, the period before.
+        click(1, "2026-03-07T04:50:00Z", "page_view"),
+        // Sunday, the day of 23 hours: a visit from before midnight on, with an order.
+        Click { page: Some("/"), ..click(1, "2026-03-08T04:55:00Z", "page_view") },
+        Click { page: Some("/"), ..click(1, "2026-03-08T05:05:00Z", "page_view") },
+        Click {
+            value: Some(("USD", 10_000_000)),
+            product: Some("cup"),
+            ..click(1, "2026-03-08T05:10:00Z", "purchase")
+        },
+        Click { value: Some(("USD", 5_000_001)), ..click(1, "2026-03-08T05:11:00Z", "purchase") },
+        Click { session: Some("s"), search: Some("tea"), ..click(2, "2026-03-09T03:59:59.999Z", "search") },
+        // Monday, the same session.
+        Click { session: Some("s"), page: Some("/tea"), ..click(2, "2026-03-09T04:00:00Z", "page_view") },
+        // A page that is named by no page view, and an order without value.
+        Click { session: Some("t"), page: Some("/tea"), ..click(2, "2026-03-09T15:00:00Z", "purchase") },
+        // Tuesday, behind the range.
+        click(3, "2026-03-10T04:00:00Z", "page_view"),
+    ];
+    let first_seen =
+        ["2026-03-07T04:50:00Z", "2026-03-09T03:59:59.999Z", "2026-03-10T04:00:00Z"].map(|at| time(at).millis());
+    let stats = serde_json::to_value(count(&query, &clicks, &first_seen, 1)).unwrap();
+    let expected = serde_json::json!({
+        "from": "2026-03-08T00:00:00-05:00",
+        "to": "2026-03-10T00:00:00-04:00",
+        "tz": "America/New_York",
+        "interval": "day",
+        "totals": {
+            "events": 6, "users": 2, "newUsers": 1, "sessions": 3, "orders": 3,
+            "revenue": [{"currency": "USD", "amount": "15.000001"}],
+            // 7.5000005, half to even.
+            "averageOrderValue": [{"currency": "USD", "amount": "7.50"}],
+            "conversion": 0.666667,
+        },
+        "previous": {
+            "from": "2026-03-06T00:00:00-05:00",
+            "to": "2026-03-08T00:00:00-05:00",
+            "events": 2, "users": 1, "newUsers": 1, "sessions": 2, "orders": 0,
+            "revenue": [], "averageOrderValue": [], "conversion": 0.0,
+        },
+        "byType": [
+            {"type": "purchase", "events": 3, "users": 2},
+            {"type": "page_view", "events": 2, "users": 2},
+            {"type": "search", "events": 1, "users": 1},
+        ],
+        "series": [
+            {
+                "start": "2026-03-08T00:00:00-05:00",
+                "events": 4, "users": 2, "newUsers": 1, "sessions": 2, "orders": 2,
+                "revenue": [{"currency": "USD", "amount": "15.000001"}],
+                "byType": {"page_view": 1, "purchase": 2, "search": 1},
+            },
+            {
+                "start": "2026-03-09T00:00:00-04:00",
+                "events": 2, "users": 1, "newUsers": 0, "sessions": 1, "orders": 1,
+                "revenue": [],
+                "byType": {"page_view": 1, "purchase": 1},
+            },
+        ],
+        "top": {
+            "pages": [{"page": "/", "views": 1, "users": 1}, {"page": "/tea", "views": 1, "users": 1}],
+            "products": [{"product": "cup", "events": 1, "orders": 1, "users": 1}],
+            "searches": [{"term": "tea", "searches": 1, "users": 1}],
+        },
+    });
+    assert_eq!(stats, expected);
+}
+
+fn previous(from: &str, to: &str, zone: &str) -> (String, String) {
+    let previous = StatsPlan::new(&query(from, to, zone, Interval::Day)).unwrap().previous();
+    (previous.from.to_string(), previous.to.to_string())
+}
+
+#[test]
+fn the_period_before_has_as_many_local_days() {
+    // Clocks change on the 29th of March: 7 days before is 168 hours before, but starts an hour later in UTC.
+    let (from, to) = previous("2026-03-29T22:00:00Z", "2026-04-05T22:00:00Z", "Europe/Berlin");
+    assert_eq!((from.as_str(), to.as_str()), ("2026-03-22T23:00:00.000Z", "2026-03-29T22:00:00.000Z"));
+}
+
+#[test]
+fn the_period_before_is_as_long_where_days_are_cut() {
+    let (from, to) = previous("2026-03-29T22:30:00Z", "2026-04-05T22:00:00Z", "Europe/Berlin");
+    assert_eq!((from.as_str(), to.as_str()), ("2026-03-22T23:00:00.000Z", "2026-03-29T22:30:00.000Z"));
+}
+
+#[test]
+fn the_period_before_is_never_empty() {
+    // The day before the 31st of December 2011 never was in Samoa.
+    let (from, to) = previous("2011-12-30T10:00:00Z", "2011-12-31T10:00:00Z", "Pacific/Apia");
+    assert_eq!((from.as_str(), to.as_str()), ("2011-12-29T10:00:00.000Z", "2011-12-30T10:00:00.000Z"));
+}
+
+#[test]
+fn averages_round_half_to_even() {
+    let average = |micros, orders| Revenue { micros, orders }.average();
+    assert_eq!([average(5, 2), average(7, 2), average(-5, 2), average(-7, 2)], [2, 4, -2, -4]);
+    assert_eq!([average(1, 3), average(2, 3), average(-1, 3), average(-2, 3), average(0, 0)], [0, 1, 0, -1, 0]);
+}
+
+#[test]
+fn lists_end_after_ten_with_ties_by_name() {
+    let query = query("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "UTC", Interval::Month);
+    let pages = ["m", "l", "k", "j", "i", "h", "g", "f", "e", "d", "c", "b", "b"];
+    let clicks = pages.map(|page| Click { page: Some(page), ..click(1, "2026-01-01T00:00:00Z", "page_view") });
+    let stats = count(&query, &clicks, &[], 1);
+    let listed: String = stats.top.pages.iter().map(|row| row.page.as_str()).collect();
+    assert_eq!(listed, "bcdefghijk");
+}
+
+#[test]
+fn very_many_types_and_sessions_are_all_counted() {
+    let query = query("2026-01-01T00:00:00Z", "2026-01-03T00:00:00Z", "UTC", Interval::Hour);
+    let count = |workers: u64| {
+        let plan = Arc::new(StatsPlan::new(&query).unwrap());
+        let mut accumulators: Vec<_> = (0..workers).map(|_| StatsAccumulator::new(plan.clone())).collect();
+        for user in 0..6 {
+            let accumulator = &mut accumulators[(user % workers) as usize];
+            let row = |number: u64| {
+                // Other workers meet the types in another order.
+                let name = format!("type{}", (number + user * 77) % 200);
+                let event_type = accumulator.symbols().types.intern(&name);
+                let session = session_key(&format!("session{}", number % 1_000));
+                Row { session, ..Row::new(query.range.from.millis() + number as i64 * MINUTE / 2, event_type) }
+            };
+            let rows: Vec<_> = (0..2_000).map(row).collect();
+            accumulator.user(&rows);
+        }
+        let merged = accumulators.into_iter().reduce(|mut a, b| {
+            a.merge(b);
+            a
+        });
+        merged.unwrap().finish()
+    };
+    let stats = count(1);
+    assert_eq!((stats.totals.events, stats.totals.users, stats.totals.sessions), (12_000, 6, 6_000));
+    assert_eq!(stats.by_type.len(), 200);
+    assert!(stats.by_type.iter().all(|row| row.events == 60 && row.users == 6), "{:?}", stats.by_type);
+    assert_eq!(stats.series.iter().map(|bucket| bucket.by_type.values().sum::<u64>()).sum::<u64>(), 12_000);
+    assert_eq!(count(4), stats);
+}
+
+#[test]
+fn more_names_than_memory_may_hold_are_told_of() {
+    let query = query("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "UTC", Interval::Day);
+    let plan = Arc::new(StatsPlan::new(&query).unwrap());
+    let (mut first, mut second) = (StatsAccumulator::new(plan.clone()), StatsAccumulator::new(plan));
+    first.symbols().pages = Interner::with_limit(1);
+    for (accumulator, pages) in [(&mut first, ["/", "/tea"]), (&mut second, ["/", "/cups"])] {
+        let page = |page| accumulator.symbols().pages.intern(page);
+        let rows = pages.map(page).map(|page| Row { page, ..Row::new(query.range.from.millis(), Symbols::PAGE_VIEW) });
+        accumulator.user(&rows);
+    }
+    assert!(!StatsAccumulator::new(first.plan.clone()).finish().top.incomplete);
+    second.merge(first);
+    let stats = second.finish();
+    assert_eq!(stats.totals.events, 4);
+    assert!(stats.top.incomplete);
+    assert_eq!(
+        stats.top.pages.iter().map(|row| (row.page.as_str(), row.views)).collect::<Vec<_>>(),
+        [("/", 2), ("/cups", 1)]
+    );
+}
+
+fn any_click(from: i64, length: i64) -> impl Strategy<Value = Click> {
+    let word = |words: &'static [&'static str]| prop::sample::select(words);
+    (
+        // Bunched together, so that sessions span more than one event and more than one bucket, and gaps of just
+        // 30 minutes occur.
+        (0..40i64, (0..20i64, 0..2i64).prop_map(|(steps, more)| steps * 5 * MINUTE + more), 0..3u8),
+        word(&["page_view", "purchase", "search", "add_to_cart", "login"]),
+        prop::option::of(word(&["s1", "s2", "s3"])),
+        prop::option::of((word(&["USD", "EUR", "JPY"]), -1_000_000..99_000_000i64)),
+        prop::option::of(word(&["/", "/cups", "/tea"])),
+        prop::option::of(word(&["cup", "pot"])),
+        prop::option::of(word(&["tea", "cup"])),
+    )
+        .prop_map(move |((part, within, user), event_type, session, value, page, product, search)| {
+            let millis = from - length - DAY + part * (2 * length + 2 * DAY) / 40 + within;
+            Click { user, millis, event_type, session, value, page, product, search }
+        })
+}
+
+/// Ranges that begin before changes of clocks, with clicks around them.
+fn any_question() -> impl Strategy<Value = (StatsQuery, Vec<Click>)> {
+    let bases = ["2026-03-05T10:00:00Z", "2026-10-20T00:00:00Z", "2011-12-20T10:00:00Z", "2026-03-28T23:00:00Z"];
+    (any_zone(), any_interval(), prop::sample::select(bases.map(time).to_vec()), 0..20 * 24i64, 1..30 * 48i64)
+        .prop_flat_map(|(tz, interval, base, later, half_hours)| {
+            let (from, length) = (base.millis() + later * 60 * MINUTE, half_hours * 30 * MINUTE);
+            let range = TimeRange { from: Timestamp::from_millis(from), to: Timestamp::from_millis(from + length) };
+            let query = StatsQuery { range, tz, interval };
+            (Just(query), prop::collection::vec(any_click(from, length), 0..120))
+        })
+}
+
+proptest! {
+    #[test]
+    fn the_accumulators_say_what_the_model_says((query, clicks) in any_question(), workers in 1..4usize) {
+        let first_seen = model::first_seen(&clicks);
+        let counted = count(&query, &clicks, &first_seen, workers);
+        prop_assert_eq!(&counted, &model::answer(&query, &clicks, &first_seen));
+        let sum = |of: fn(&crate::query::SeriesBucket) -> u64| counted.series.iter().map(of).sum::<u64>();
+        prop_assert_eq!(sum(|bucket| bucket.events), counted.totals.events);
+        prop_assert_eq!(sum(|bucket| bucket.sessions), counted.totals.sessions);
+        prop_assert_eq!(sum(|bucket| bucket.new_users), counted.totals.new_users);
+        prop_assert_eq!(sum(|bucket| bucket.orders), counted.totals.orders);
+    }
+}
+
+#[test]
+fn a_money_sum_is_wider_than_its_parts() {
+    let query = query("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "UTC", Interval::Day);
+    let order = Click { value: Some(("USD", i64::MAX)), ..click(1, "2026-01-01T00:00:00Z", "purchase") };
+    let stats = count(&query, &[order.clone(), order], &[], 1);
+    assert_eq!(stats.totals.revenue[0].currency, Currency::USD);
+    assert_eq!(stats.totals.revenue[0].amount.micros(), 2 * i128::from(i64::MAX));
+}

@@ -29,7 +29,7 @@ async fn a_full_sink_hands_the_event_back_and_says_when_to_come_again() {
     let wait = retry_after(&sink.try_push(14).unwrap_err());
     assert!(wait.abs_diff(Duration::from_millis(100)) < Duration::from_millis(5), "{wait:?}");
     assert_eq!(sink.stats().refused, 2);
-    assert_eq!(sink.stats().drain_per_second, 9);
+    assert!((9..=10).contains(&sink.stats().drain_per_second));
 }
 
 #[tokio::test(start_paused = true)]

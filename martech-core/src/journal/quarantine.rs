@@ -1,0 +1,38 @@
+//! Copies of damaged bytes, for a person to look at.
+
+use std::{
+    io::{self, Read},
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::fs::{self, Appender, Cursor, File, FileSystem};
+
+/// The folder below the journal's own.
+const FOLDER: &str = "quarantine";
+
+/// Copies a range of a segment; gives the copy's path and whether it was there already.
+/// The bytes stay in the segment as well, so opening it again finds the same damage and the same copy.
+pub(super) fn set_aside(
+    fs: &dyn FileSystem,
+    dir: &Path,
+    segment: &Path,
+    file: &Arc<dyn File>,
+    range: &Range<u64>,
+) -> io::Result<(PathBuf, bool)> {
+    let folder = dir.join(FOLDER);
+    fs.create_dir_all(&folder)?;
+    let segment = segment.file_stem().unwrap_or_default().to_string_lossy();
+    let copy = folder.join(format!("{segment}-{}-{}.damaged", range.start, range.end));
+    match fs.open(&copy) {
+        Ok(_) => return Ok((copy, true)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    fs::replace_with(fs, &copy, |target| {
+        let mut damaged = Cursor::new(file.clone(), range.start).take(range.end - range.start);
+        io::copy(&mut damaged, &mut Appender(target.clone())).map(drop)
+    })?;
+    Ok((copy, false))
+}

@@ -1,0 +1,118 @@
+//! Reads durable frames back, one segment at a time.
+
+use std::{io, sync::Arc};
+
+use bytes::Bytes;
+
+use super::{
+    Frame, JournalError,
+    scan::{Scanned, Scanner},
+    segment::Segment,
+    shared::Shared,
+};
+
+/// Holds one file open, so a segment that is trimmed meanwhile is still read to its end.
+#[derive(Debug)]
+pub(super) struct Reader {
+    shared: Arc<Shared>,
+    after: u64,
+    place: Option<Place>,
+    failed: bool,
+}
+
+#[derive(Debug)]
+struct Place {
+    segment: Arc<Segment>,
+    scanner: Scanner,
+    /// Whether a newer segment has been seen: from then on this one's end stands still.
+    sealed: bool,
+}
+
+impl Reader {
+    pub(super) fn new(shared: Arc<Shared>, after: u64) -> Self {
+        Self { shared, after, place: None, failed: false }
+    }
+
+    fn step(&mut self) -> Result<Option<Frame>, JournalError> {
+        loop {
+            let mut place = match self.place.take() {
+                Some(place) => place,
+                None => self.open(self.first_segment())?,
+            };
+            let step = place.next(self.after);
+            let (first, sealed) = (place.segment.first, place.sealed);
+            let place = self.place.insert(place);
+            if let Some(frame) = step? {
+                self.after = frame.sequence;
+                return Ok(Some(frame));
+            }
+            match self.shared.segment_behind(first) {
+                None => return Ok(None),
+                Some(next) if sealed => self.place = Some(self.open(next)?),
+                Some(_) => place.sealed = true,
+            }
+        }
+    }
+
+    /// Opens a segment, or the oldest one behind it if it was trimmed in this moment.
+    fn open(&self, mut segment: Arc<Segment>) -> Result<Place, JournalError> {
+        loop {
+            match self.shared.fs.open(&segment.path) {
+                Ok(file) => {
+                    let scanner = Scanner::new(file, segment.marker, segment.first);
+                    return Ok(Place { segment, scanner, sealed: false });
+                }
+                Err(error) => {
+                    let trimmed = !self.shared.segments().contains_key(&segment.first);
+                    segment = match self.shared.segment_behind(segment.first) {
+                        Some(next) if trimmed && error.kind() == io::ErrorKind::NotFound => next,
+                        _ => return Err(JournalError::at(&segment.path)(error)),
+                    };
+                }
+            }
+        }
+    }
+
+    /// The segment that holds the first frame wanted, or the oldest if that frame was trimmed.
+    fn first_segment(&self) -> Arc<Segment> {
+        let segments = self.shared.segments();
+        let wanted = segments.range(..=self.after.saturating_add(1)).next_back();
+        let (_, segment) = wanted.or_else(|| segments.first_key_value()).expect("there is always an active segment");
+        segment.clone()
+    }
+}
+
+impl Place {
+    /// The next frame of this segment that is newer than `after`.
+    fn next(&mut self, after: u64) -> Result<Option<Frame>, JournalError> {
+        let segment = &self.segment;
+        loop {
+            match self.scanner.next(segment.end()).map_err(JournalError::at(&segment.path))? {
+                Some(Scanned::Frame { sequence }) if sequence > after => {
+                    return Ok(Some(Frame { sequence, payload: Bytes::copy_from_slice(self.scanner.payload()) }));
+                }
+                Some(Scanned::Frame { .. }) => {}
+                Some(Scanned::Damage(range)) if segment.knows_damage_at(range.start) => {}
+                Some(Scanned::Damage(range)) => {
+                    let (offset, len) = (range.start, range.end - range.start);
+                    return Err(JournalError::Damaged { path: segment.path.clone(), offset, len });
+                }
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
+impl Iterator for Reader {
+    type Item = Result<Frame, JournalError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let step = self.step();
+        // The scanner has passed the damage; after any other error the same one would come for ever.
+        self.failed = matches!(&step, Err(error) if !matches!(error, JournalError::Damaged { .. }));
+        step.transpose()
+    }
+}

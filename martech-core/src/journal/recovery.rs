@@ -1,0 +1,293 @@
+//! Opening: finds out what is durable, cuts a torn tail, sets damage aside.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    ops::{Range, RangeInclusive},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    JournalError, frame, quarantine,
+    scan::{Scanned, Scanner},
+    segment::{self, BadHeader, CreateError, HEADER_LEN, Header, Segment},
+    shared::Active,
+};
+use crate::fs::{File, FileSystem};
+
+/// What was found when a journal was opened.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Sound frames.
+    pub frames: u64,
+    /// Bytes cut from the end of the newest segment, where a write was interrupted.
+    pub truncated_bytes: u64,
+    /// Bytes that are no frames although frames or segments follow, in the order of the journal.
+    pub damaged: Vec<Damage>,
+    /// Sequences that were given and are no longer there, ascending.
+    pub missing: Vec<RangeInclusive<u64>>,
+}
+
+impl Recovery {
+    /// Whether everything was as it should be. A torn tail is no flaw: it was never acknowledged.
+    pub fn is_sound(&self) -> bool {
+        self.damaged.is_empty() && self.missing.is_empty()
+    }
+}
+
+/// Damaged bytes. They stay where they are until their segment is trimmed, and are passed over by readers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The segment.
+    pub segment: PathBuf,
+    /// Where the damage begins, in bytes.
+    pub offset: u64,
+    /// How long it is, in bytes.
+    pub len: u64,
+    /// The copy below `quarantine/`; `None` when it could not be made.
+    pub quarantined: Option<PathBuf>,
+    /// Whether the copy was there already, made when the journal was opened before.
+    pub known: bool,
+}
+
+/// A journal ready to be written.
+#[derive(Debug)]
+pub(super) struct Recovered {
+    pub(super) active: Active,
+    pub(super) segments: BTreeMap<u64, Arc<Segment>>,
+    pub(super) recovery: Recovery,
+}
+
+/// A segment as the directory shows it.
+#[derive(Debug)]
+struct Candidate {
+    path: PathBuf,
+    first: u64,
+    len: u64,
+    header: Option<Header>,
+}
+
+impl Candidate {
+    /// Whether making it was interrupted. Nothing is written behind a header that is not durable.
+    fn is_blank(&self) -> bool {
+        self.header.is_none() && self.len <= HEADER_LEN
+    }
+}
+
+pub(super) fn recover(fs: &dyn FileSystem, dir: &Path) -> Result<Recovered, JournalError> {
+    fs.create_dir_all(dir).map_err(JournalError::at(dir))?;
+    let mut candidates = survey(fs, dir)?;
+    let blank = candidates.pop_if(|newest| newest.is_blank());
+    let marker = candidates.iter().rev().find_map(|candidate| Some(candidate.header?.marker));
+    let mut pass = Pass { fs, dir, marker, next: 1, segments: BTreeMap::new(), recovery: Recovery::default() };
+    let mut active = None;
+    let count = candidates.len();
+    for (index, candidate) in candidates.iter().enumerate() {
+        active = pass.take(candidate, index + 1 == count)?;
+    }
+    let active = match blank {
+        Some(blank) => pass.finish_blank(blank, active)?,
+        None => match active {
+            Some(active) => active,
+            None => pass.begin()?,
+        },
+    };
+    fs.sync_dir(dir).map_err(JournalError::at(dir))?;
+    pass.segments.insert(active.segment.first, active.segment.clone());
+    Ok(Recovered { active, segments: pass.segments, recovery: pass.recovery })
+}
+
+/// Lists the segments, in the order of their names, which is the order of their sequences.
+fn survey(fs: &dyn FileSystem, dir: &Path) -> Result<Vec<Candidate>, JournalError> {
+    let entries = fs.list(dir).map_err(JournalError::at(dir))?;
+    let files = entries.into_iter().filter(|entry| !entry.is_dir);
+    let named = files.filter_map(|entry| Some((segment::first_of(&entry.path)?, entry.path)));
+    let mut candidates = named.map(|(first, path)| candidate(fs, path, first)).collect::<Result<Vec<_>, _>>()?;
+    candidates.sort_by_key(|candidate| candidate.first);
+    Ok(candidates)
+}
+
+fn candidate(fs: &dyn FileSystem, path: PathBuf, first: u64) -> Result<Candidate, JournalError> {
+    let read = || -> io::Result<_> {
+        let file = fs.open(&path)?;
+        let len = file.len()?;
+        let mut bytes = [0; HEADER_LEN as usize];
+        if len < HEADER_LEN {
+            return Ok((len, Err(BadHeader::Damaged)));
+        }
+        file.read_exact_at(&mut bytes, 0)?;
+        Ok((len, Header::decode(&bytes)))
+    };
+    match read().map_err(JournalError::at(&path))? {
+        (_, Err(BadHeader::Version(version))) => Err(JournalError::UnsupportedVersion { path, version }),
+        (len, header) => {
+            let header = header.ok().filter(|header| header.first == first);
+            Ok(Candidate { path, first, len, header })
+        }
+    }
+}
+
+/// One pass over the segments, oldest first.
+#[derive(Debug)]
+struct Pass<'a> {
+    fs: &'a dyn FileSystem,
+    dir: &'a Path,
+    /// Of the journal: what a segment with a damaged header most likely has.
+    marker: Option<u32>,
+    /// The next sequence that may come.
+    next: u64,
+    segments: BTreeMap<u64, Arc<Segment>>,
+    recovery: Recovery,
+}
+
+impl Pass<'_> {
+    /// Takes a segment in. Gives it back for writing when it is the newest and can be written.
+    fn take(&mut self, candidate: &Candidate, newest: bool) -> Result<Option<Active>, JournalError> {
+        let Candidate { path, first, len, header } = candidate;
+        self.follow(*first, header.map_or(first - 1, |header| header.previous));
+        let failed = || JournalError::at(path);
+        let file = self.fs.open(path).map_err(failed())?;
+        let marker = match header.map(|header| header.marker).or(self.marker) {
+            Some(marker) => Some(marker),
+            None => marker_of_first_frame(&file, *len).map_err(failed())?,
+        };
+        self.marker = self.marker.or(marker);
+
+        let mut damaged = Vec::new();
+        if header.is_none() {
+            push(&mut damaged, 0..HEADER_LEN.min(*len));
+        }
+        let frames_before = self.recovery.frames;
+        if let Some(marker) = marker {
+            let mut scanner = Scanner::new(file.clone(), marker, self.next);
+            while let Some(step) = scanner.next(*len).map_err(failed())? {
+                match step {
+                    Scanned::Frame { sequence } => {
+                        self.miss_until(sequence);
+                        self.next = sequence + 1;
+                        self.recovery.frames += 1;
+                    }
+                    Scanned::Damage(range) => push(&mut damaged, range),
+                }
+            }
+        } else if *len > HEADER_LEN {
+            push(&mut damaged, HEADER_LEN..*len);
+        }
+
+        // A segment of which nothing is sound was more than a torn write: it stays as it is.
+        let writable = newest && (header.is_some() || self.recovery.frames > frames_before);
+        let mut end = *len;
+        if let Some(torn) = damaged.pop_if(|range| writable && range.end == *len) {
+            end = torn.start;
+            self.recovery.truncated_bytes += torn.end - torn.start;
+            file.truncate(end).map_err(failed())?;
+        }
+        if writable {
+            // A process that was killed may have left written what was never synced. From here on it is durable.
+            file.sync().map_err(failed())?;
+        }
+        for range in &damaged {
+            self.set_aside(path, &file, range);
+        }
+        let mut segment = Segment::new(path.clone(), *first, marker.unwrap_or_default());
+        segment.damaged = damaged;
+        segment.advance(end, self.next - 1);
+        let segment = Arc::new(segment);
+        self.segments.insert(*first, segment.clone());
+        Ok(writable.then(|| Active { file, segment, len: end, next: self.next }))
+    }
+
+    /// A segment begins at `first`, and `previous` was the newest sequence then.
+    fn follow(&mut self, first: u64, previous: u64) {
+        if let Some((_, before)) = self.segments.last_key_value() {
+            before.advance(before.end(), before.last().max(previous));
+            self.miss_until(previous + 1);
+        }
+        self.next = self.next.max(first);
+    }
+
+    /// Everything from the next sequence to the one before `sequence` is missing.
+    fn miss_until(&mut self, sequence: u64) {
+        if self.next < sequence {
+            self.recovery.missing.push(self.next..=sequence - 1);
+            self.next = sequence;
+        }
+    }
+
+    fn set_aside(&mut self, path: &Path, file: &Arc<dyn File>, range: &Range<u64>) {
+        let (quarantined, known) = match quarantine::set_aside(self.fs, self.dir, path, file, range) {
+            Ok((copy, known)) => (Some(copy), known),
+            Err(error) => {
+                // The bytes are still in the segment: a full disk must not keep the journal from opening.
+                tracing::warn!(%error, segment = %path.display(), "damaged bytes could not be copied");
+                (None, false)
+            }
+        };
+        let (offset, len) = (range.start, range.end - range.start);
+        self.recovery.damaged.push(Damage { segment: path.to_owned(), offset, len, quarantined, known });
+    }
+
+    /// Finishes, or takes back, a segment whose making was interrupted.
+    fn finish_blank(&mut self, blank: Candidate, active: Option<Active>) -> Result<Active, JournalError> {
+        self.recovery.truncated_bytes += blank.len;
+        if let Some(active) = active.filter(|_| blank.first < self.next) {
+            // It could not be made, and its sequences were given to frames of the segment before.
+            self.fs.remove(&blank.path).map_err(JournalError::at(&blank.path))?;
+            return Ok(active);
+        }
+        // What came before was durable before it was begun, so nothing is missing between.
+        let header = Header { marker: self.marker(), first: blank.first, previous: self.next - 1 };
+        let restore = || -> io::Result<_> {
+            let file = self.fs.open(&blank.path)?;
+            file.truncate(0)?;
+            file.append_all(&mut [io::IoSlice::new(&header.encode())])?;
+            file.sync()?;
+            Ok(file)
+        };
+        let file = restore().map_err(JournalError::at(&blank.path))?;
+        Ok(empty(file, blank.path, &header))
+    }
+
+    /// Begins a segment behind those that are there, none of which can be written.
+    fn begin(&mut self) -> Result<Active, JournalError> {
+        let newest = self.segments.last_key_value().map_or(0, |(first, _)| *first);
+        self.follow(newest + 1, newest);
+        let header = Header { marker: self.marker(), first: self.next, previous: self.next - 1 };
+        let path = segment::path(self.dir, header.first);
+        let file = segment::create(self.fs, self.dir, &header).map_err(|error| match error {
+            CreateError::Undone(error) | CreateError::Unknown(error) => JournalError::at(&path)(error),
+        })?;
+        Ok(empty(file, path, &header))
+    }
+
+    /// The journal's marker. Random, so that no payload can be made to look like a frame.
+    fn marker(&mut self) -> u32 {
+        *self.marker.get_or_insert_with(|| fastrand::u32(1..))
+    }
+}
+
+fn empty(file: Arc<dyn File>, path: PathBuf, header: &Header) -> Active {
+    let segment = Arc::new(Segment::new(path, header.first, header.marker));
+    Active { file, segment, len: HEADER_LEN, next: header.first }
+}
+
+/// The marker that a segment's first frame bears, if that frame is sound.
+fn marker_of_first_frame(file: &Arc<dyn File>, len: u64) -> io::Result<Option<u32>> {
+    let mut bytes = [0; 4];
+    if len < HEADER_LEN + frame::HEADER_LEN as u64 {
+        return Ok(None);
+    }
+    file.read_exact_at(&mut bytes, HEADER_LEN)?;
+    let marker = u32::from_le_bytes(bytes);
+    let first = Scanner::new(file.clone(), marker, 1).next(len)?;
+    Ok(matches!(first, Some(Scanned::Frame { .. })).then_some(marker))
+}
+
+/// Adds a range, as one with the last when they touch.
+fn push(ranges: &mut Vec<Range<u64>>, range: Range<u64>) {
+    match ranges.last_mut() {
+        Some(last) if last.end == range.start => last.end = range.end,
+        _ => ranges.push(range),
+    }
+}

@@ -1,0 +1,178 @@
+//! What the handles, the writer thread and the readers of one journal have in common.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    ops::Bound,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use super::{
+    JournalError, JournalOptions, JournalStats, frame,
+    segment::{self, CreateError, Segment},
+};
+use crate::fs::{File, FileSystem};
+
+/// What may wait for the writer thread, in bytes.
+const QUEUE_BYTES: u64 = 64 << 20;
+
+/// The segment that is written to.
+#[derive(Debug)]
+pub(super) struct Active {
+    pub(super) file: Arc<dyn File>,
+    pub(super) segment: Arc<Segment>,
+    /// The durable length of the file, which is all of it between two groups.
+    pub(super) len: u64,
+    /// The sequence of the next frame.
+    pub(super) next: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) fs: Arc<dyn FileSystem>,
+    pub(super) dir: PathBuf,
+    pub(super) options: JournalOptions,
+    pub(super) counters: Counters,
+    /// Held while a group is written and while the active segment changes.
+    active: Mutex<Active>,
+    /// Held while segments are removed, which the writer need not wait for.
+    pub(super) trimming: Mutex<()>,
+    /// By first sequence; the last is the active one. Never held during file access.
+    segments: Mutex<BTreeMap<u64, Arc<Segment>>>,
+    poison: OnceLock<Arc<io::Error>>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    /// Bytes of frames, on disk and waiting: what capacity bounds.
+    load: AtomicU64,
+    queued_bytes: AtomicU64,
+    queued_frames: AtomicU64,
+    pub(super) groups: AtomicU64,
+    pub(super) fsyncs: AtomicU64,
+}
+
+impl Shared {
+    pub(super) fn new(
+        fs: Arc<dyn FileSystem>,
+        dir: PathBuf,
+        options: JournalOptions,
+        active: Active,
+        segments: BTreeMap<u64, Arc<Segment>>,
+    ) -> Self {
+        let counters = Counters::default();
+        counters.load.store(segments.values().map(|segment| segment.load()).sum(), Ordering::Release);
+        Self {
+            fs,
+            dir,
+            options,
+            counters,
+            active: Mutex::new(active),
+            trimming: Mutex::new(()),
+            segments: Mutex::new(segments),
+            poison: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn active(&self) -> MutexGuard<'_, Active> {
+        lock(&self.active)
+    }
+
+    pub(super) fn segments(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Segment>>> {
+        lock(&self.segments)
+    }
+
+    /// The oldest segment that begins behind a sequence.
+    pub(super) fn segment_behind(&self, first: u64) -> Option<Arc<Segment>> {
+        let segments = self.segments();
+        segments.range((Bound::Excluded(first), Bound::Unbounded)).next().map(|(_, segment)| segment.clone())
+    }
+
+    /// Fails when the journal has stopped.
+    pub(super) fn check(&self) -> Result<(), JournalError> {
+        match self.poison.get() {
+            Some(cause) => Err(JournalError::Poisoned { cause: cause.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Stops the journal for good; the first cause stands.
+    pub(super) fn poison(&self, cause: io::Error) -> JournalError {
+        tracing::error!(error = %cause, dir = %self.dir.display(), "the journal stops after a failure of its disk");
+        JournalError::Poisoned { cause: self.poison.get_or_init(|| Arc::new(cause)).clone() }
+    }
+
+    /// Reserves room for a frame, on disk and in the queue; gives its length.
+    pub(super) fn admit(&self, payload_len: usize) -> Result<u64, JournalError> {
+        self.check()?;
+        if payload_len > frame::MAX_PAYLOAD {
+            return Err(JournalError::TooLarge { len: payload_len, max: frame::MAX_PAYLOAD });
+        }
+        let bytes = (frame::HEADER_LEN + payload_len) as u64;
+        if !reserve(&self.counters.load, bytes, self.options.capacity_bytes) {
+            return Err(JournalError::Full);
+        }
+        if !reserve(&self.counters.queued_bytes, bytes, QUEUE_BYTES) {
+            self.release(bytes);
+            return Err(JournalError::Busy);
+        }
+        self.counters.queued_frames.fetch_add(1, Ordering::AcqRel);
+        Ok(bytes)
+    }
+
+    /// Frames have left the queue.
+    pub(super) fn dequeued(&self, frames: u64, bytes: u64) {
+        self.counters.queued_frames.fetch_sub(frames, Ordering::AcqRel);
+        self.counters.queued_bytes.fetch_sub(bytes, Ordering::AcqRel);
+    }
+
+    /// Bytes of frames are not, or no longer, on disk.
+    pub(super) fn release(&self, bytes: u64) {
+        self.counters.load.fetch_sub(bytes, Ordering::AcqRel);
+    }
+
+    /// Begins a new segment whose first frame will have the sequence `first`. On an error the old one stays active.
+    pub(super) fn rotate(&self, active: &mut Active, first: u64) -> Result<(), JournalError> {
+        let header = segment::Header { marker: active.segment.marker, first, previous: active.next - 1 };
+        let file = segment::create(&*self.fs, &self.dir, &header).map_err(|error| match error {
+            CreateError::Undone(error) => JournalError::write(error),
+            CreateError::Unknown(error) => self.poison(error),
+        })?;
+        self.counters.fsyncs.fetch_add(2, Ordering::Relaxed);
+        let segment = Arc::new(Segment::new(segment::path(&self.dir, first), first, header.marker));
+        self.segments().insert(first, segment.clone());
+        *active = Active { file, segment, len: segment::HEADER_LEN, next: first };
+        Ok(())
+    }
+
+    pub(super) fn stats(&self) -> JournalStats {
+        let segments = self.segments();
+        let count = |counter: &AtomicU64| counter.load(Ordering::Acquire);
+        JournalStats {
+            bytes: segments.values().map(|segment| segment.end()).sum(),
+            segments: segments.len(),
+            first_sequence: segments.first_key_value().map_or(0, |(first, _)| *first),
+            last_sequence: segments.last_key_value().map_or(0, |(_, segment)| segment.last()),
+            queued_frames: count(&self.counters.queued_frames),
+            queued_bytes: count(&self.counters.queued_bytes),
+            groups: count(&self.counters.groups),
+            fsyncs: count(&self.counters.fsyncs),
+            poisoned: self.poison.get().is_some(),
+        }
+    }
+}
+
+/// Adds to a counter unless that would pass the limit; to an empty one anything may be added.
+fn reserve(counter: &AtomicU64, bytes: u64, limit: u64) -> bool {
+    let add = |held: u64| (held == 0 || held.saturating_add(bytes) <= limit).then(|| held + bytes);
+    counter.fetch_update(Ordering::AcqRel, Ordering::Acquire, add).is_ok()
+}
+
+/// A panic of another thread leaves what these locks guard whole: each change is one assignment.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

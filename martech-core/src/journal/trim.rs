@@ -1,0 +1,46 @@
+//! Gives back the space of frames that are no longer needed.
+
+use std::{io, sync::atomic::Ordering};
+
+use super::{
+    JournalError,
+    segment::{HEADER_LEN, Segment},
+    shared::{Shared, lock},
+};
+
+/// Removes the segments in which no frame is newer than `through`, oldest first, so that a crash leaves no hole.
+pub(super) fn trim(shared: &Shared, through: u64) -> Result<(), JournalError> {
+    {
+        let mut active = shared.active();
+        shared.check()?;
+        // The active segment stays, because it carries the sequence: when all of it may go, another takes its place.
+        if active.len > HEADER_LEN && active.next - 1 <= through {
+            let next = active.next;
+            shared.rotate(&mut active, next)?;
+        }
+    }
+    let _trimming = lock(&shared.trimming);
+    loop {
+        let mut segments = shared.segments();
+        let sealed = segments.len() > 1;
+        let removable = |segment: &Segment| sealed && (segment.load() == 0 || segment.last() <= through);
+        let Some(oldest) = segments.first_entry().filter(|oldest| removable(oldest.get())) else { return Ok(()) };
+        // Out of the map first: a reader that finds the file gone then knows why.
+        let (first, segment) = oldest.remove_entry();
+        drop(segments);
+        match shared.fs.remove(&segment.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                let failed = JournalError::at(&segment.path)(error);
+                shared.segments().insert(first, segment);
+                return Err(failed);
+            }
+            _ => removed(shared, &segment)?,
+        }
+    }
+}
+
+fn removed(shared: &Shared, segment: &Segment) -> Result<(), JournalError> {
+    shared.release(segment.load());
+    shared.counters.fsyncs.fetch_add(1, Ordering::Relaxed);
+    shared.fs.sync_dir(&shared.dir).map_err(|error| shared.poison(error))
+}

@@ -1,0 +1,113 @@
+//! The writer thread: takes all that waits, writes it at once, syncs once, answers everyone.
+
+use std::{
+    io::{self, IoSlice},
+    panic::{self, AssertUnwindSafe},
+    sync::{Arc, atomic::Ordering},
+    thread,
+    time::Instant,
+};
+
+use crossbeam_channel::Receiver;
+
+use super::{
+    JournalError, frame,
+    group::{Gatherer, Pending},
+    segment::HEADER_LEN,
+    shared::{Active, Shared},
+};
+
+/// How many frames may wait for the writer thread.
+pub(super) const QUEUE_FRAMES: usize = 4096;
+
+/// Runs until every sender is gone and what they sent is answered.
+pub(super) fn run(shared: &Arc<Shared>, frames: &Receiver<Pending>) {
+    let _stop = PoisonOnPanic(shared);
+    let mut gatherer = Gatherer::new(frames, shared.options.segment_bytes);
+    let mut group = Vec::new();
+    while let Some(bytes) = gatherer.next(&mut group) {
+        let start = Instant::now();
+        let outcome = commit(shared, &group, bytes);
+        gatherer.committed(group.len(), start.elapsed());
+        if outcome.is_err() {
+            shared.release(bytes);
+        }
+        shared.dequeued(group.len() as u64, bytes);
+        answer(&mut group, &outcome);
+    }
+}
+
+/// Makes a group durable; gives the sequence of its first frame.
+fn commit(shared: &Shared, group: &[Pending], bytes: u64) -> Result<u64, JournalError> {
+    let mut active = shared.active();
+    shared.check()?;
+    if active.len > HEADER_LEN && active.len + bytes > shared.options.segment_bytes {
+        let next = active.next;
+        shared.rotate(&mut active, next)?;
+    }
+    let first = active.next;
+    if let Err(error) = write(&active, group) {
+        return Err(take_back(shared, &active, error));
+    }
+    if let Err(error) = active.file.sync() {
+        // The pages may now pass for clean without being on disk: a second sync would prove nothing. Cutting them off
+        // keeps them from being read when the journal is opened again before the machine restarts.
+        let _ = active.file.truncate(active.len);
+        return Err(shared.poison(error));
+    }
+    active.len += bytes;
+    active.next += group.len() as u64;
+    active.segment.advance(active.len, active.next - 1);
+    shared.counters.groups.fetch_add(1, Ordering::Relaxed);
+    shared.counters.fsyncs.fetch_add(1, Ordering::Relaxed);
+    Ok(first)
+}
+
+fn write(active: &Active, group: &[Pending]) -> io::Result<()> {
+    let headers: Vec<_> = (active.next..)
+        .zip(group)
+        .map(|(sequence, pending)| frame::header(active.segment.marker, sequence, &pending.payload))
+        .collect();
+    let mut slices: Vec<_> = headers
+        .iter()
+        .zip(group)
+        .flat_map(|(header, pending)| [IoSlice::new(header), IoSlice::new(&pending.payload)])
+        .collect();
+    active.file.append_all(&mut slices)
+}
+
+/// Cuts off what a failed write left, durably, so that no later power loss brings it back.
+fn take_back(shared: &Shared, active: &Active, cause: io::Error) -> JournalError {
+    tracing::warn!(error = %cause, segment = %active.segment.path.display(), "a group of frames could not be written");
+    let file = &active.file;
+    let cut = match file.len() {
+        Ok(len) if len == active.len => Ok(()),
+        _ => file.truncate(active.len).and_then(|()| file.sync()),
+    };
+    match cut {
+        Ok(()) => JournalError::write(cause),
+        Err(error) => shared.poison(error),
+    }
+}
+
+/// Answers in the order of sequences. A panic in an answer is its owner's trouble: the frame is what it is.
+fn answer(group: &mut Vec<Pending>, outcome: &Result<u64, JournalError>) {
+    for (index, Pending { payload, done, .. }) in group.drain(..).enumerate() {
+        drop(payload);
+        let result = outcome.clone().map(|first| first + index as u64);
+        if panic::catch_unwind(AssertUnwindSafe(|| done(result))).is_err() {
+            tracing::error!("a callback of the journal panicked");
+        }
+    }
+}
+
+/// A defect in this thread must not look like a slow disk.
+struct PoisonOnPanic<'a>(&'a Shared);
+
+impl Drop for PoisonOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.poison(io::Error::other("the writer thread panicked"));
+        }
+    }
+}

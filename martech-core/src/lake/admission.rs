@@ -1,0 +1,135 @@
+//! How a batch gets in: duplicates out, journal, hot table, answer.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::oneshot;
+
+use super::{
+    error::LakeError,
+    hot::Encoded,
+    inner::Inner,
+    state::{Known, State},
+};
+use crate::{
+    event::Event,
+    journal::JournalError,
+    store::{Appended, StoreError},
+};
+
+/// What to wait before a batch is offered again to a lake that has no room just now.
+const FULL: Duration = Duration::from_millis(100);
+/// What to wait after the disk refused a write.
+const WRITE_FAILED: Duration = Duration::from_secs(1);
+
+type Answer = Result<Appended, StoreError>;
+
+pub(super) async fn append(inner: &Arc<Inner>, batch: &[Event]) -> Answer {
+    if batch.is_empty() {
+        return Ok(Appended::default());
+    }
+    let encoded = Encoded::new(batch);
+    let inner = inner.clone();
+    // Looking ids up may read files. Dropping the future leaves the task, and so the batch, to its end.
+    let admitted = tokio::task::spawn_blocking(move || admit(&inner, encoded)).await;
+    match admitted.map_err(|panic| StoreError::fatal("an append failed half-way").with_source(panic))?? {
+        Admitted::Known(appended) => Ok(appended),
+        Admitted::Pending(answer) => answer.await.map_err(|_| StoreError::fatal("the journal stopped"))?,
+    }
+}
+
+enum Admitted {
+    /// All of it is durable already.
+    Known(Appended),
+    /// On its way to the journal.
+    Pending(oneshot::Receiver<Answer>),
+}
+
+fn admit(inner: &Arc<Inner>, encoded: Encoded) -> Result<Admitted, StoreError> {
+    let dedupe = inner.dedupe();
+    let (known, version) = {
+        let mut state = inner.state();
+        loop {
+            check(&state)?;
+            if has_room(inner, &state) {
+                if let Some(known) = state.know(&encoded.keys) {
+                    break (known, state.version.clone());
+                }
+            }
+            state = inner.wait(state);
+        }
+    };
+    let in_files = dedupe.find(&version, &encoded.keys, &known.unknown).map_err(unreadable)?;
+    let (duplicates, new) = sort_out(known, &in_files);
+    if new.is_empty() {
+        return Ok(Admitted::Known(Appended { duplicates, ..Appended::default() }));
+    }
+    let keys = new.iter().map(|&position| encoded.keys[position].key).collect();
+    let chunk = Arc::new(encoded.into_chunk_without(&duplicates));
+    let appended = Appended { stored: chunk.len(), duplicates, rejected: Vec::new() };
+
+    // From here on no other batch comes between, since `dedupe` is still held.
+    let (reply, answer) = oneshot::channel();
+    let mut state = inner.state();
+    check(&state)?;
+    let ticket = state.depart(keys);
+    let payload = chunk.bytes().clone();
+    let landing = inner.clone();
+    let submitted = inner.journal.submit(payload, move |result| {
+        let mut state = landing.state();
+        let answer = match result {
+            Ok(sequence) => {
+                landing.arrive(&mut state, ticket, chunk, sequence);
+                Ok(appended)
+            }
+            Err(error) => {
+                state.fail(ticket);
+                Err(refusal(error))
+            }
+        };
+        drop(state);
+        landing.progress.notify_all();
+        // Nobody waits any more when the append was dropped.
+        let _ = reply.send(answer);
+    });
+    match submitted {
+        Ok(()) => Ok(Admitted::Pending(answer)),
+        Err(error) => {
+            state.fail(ticket);
+            Err(refusal(error))
+        }
+    }
+}
+
+fn check(state: &State) -> Result<(), StoreError> {
+    if state.closed { Err(StoreError::fatal("the lake is closed")) } else { Ok(()) }
+}
+
+/// Whether the hot table can take more. While a roll runs, another half of its size may gather; when rolls fail, the
+/// journal's bound decides.
+fn has_room(inner: &Inner, state: &State) -> bool {
+    let most = inner.options.roll_bytes.saturating_mul(2);
+    state.active.bytes < most || state.frozen.is_none() || state.roll_error.is_some()
+}
+
+/// The duplicates and the new ones, ascending.
+fn sort_out(known: Known, in_files: &[usize]) -> (Vec<usize>, Vec<usize>) {
+    let (mut duplicates, unknown) = (known.duplicates, known.unknown);
+    let new = unknown.into_iter().filter(|position| in_files.binary_search(position).is_err()).collect();
+    duplicates.extend_from_slice(in_files);
+    duplicates.sort_unstable();
+    (duplicates, new)
+}
+
+fn refusal(error: JournalError) -> StoreError {
+    match &error {
+        JournalError::Full | JournalError::Busy => StoreError::retry_after(FULL, "the journal is full"),
+        JournalError::Write { .. } | JournalError::NoSpace { .. } => StoreError::retry_after(WRITE_FAILED, "the journal could not be written"),
+        JournalError::TooLarge { .. } => StoreError::refused("the batch is larger than a frame of the journal"),
+        _ => StoreError::fatal("the journal takes nothing any more"),
+    }
+    .with_source(error)
+}
+
+fn unreadable(error: LakeError) -> StoreError {
+    StoreError::retry_after(WRITE_FAILED, "cannot look up whether events are there already").with_source(error)
+}

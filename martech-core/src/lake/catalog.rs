@@ -1,0 +1,121 @@
+//! The catalog: which files are live, and up to which journal frame they hold everything.
+//!
+//! It is replaced as a whole, so that after a crash either the old or the new state is there. Its first line is the
+//! state as JSON, its second the CRC32C of the first.
+
+use std::{io, io::Read};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    error::{Context, LakeError, Result},
+    layout::Layout,
+};
+use crate::fs::{self, Cursor};
+
+/// The state of a lake.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Catalog {
+    /// Of this format.
+    format: u32,
+    /// Everything up to this journal frame is in the files.
+    pub(super) sequence: u64,
+    /// The number of the next file.
+    pub(super) next_file: u64,
+    /// Files of events.
+    pub(super) events: Vec<EventsEntry>,
+    /// Files of users.
+    pub(super) users: Vec<UsersEntry>,
+}
+
+/// A file of events of one day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct EventsEntry {
+    pub(super) id: u64,
+    /// Counted from 1970-01-01.
+    pub(super) day: i32,
+    pub(super) rows: u64,
+    /// With the id index.
+    pub(super) bytes: u64,
+}
+
+/// A file of what users did in some of the rolls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct UsersEntry {
+    pub(super) id: u64,
+    pub(super) rows: u64,
+    pub(super) bytes: u64,
+}
+
+const FORMAT: u32 = 1;
+
+impl Default for Catalog {
+    fn default() -> Self {
+        Self { format: FORMAT, sequence: 0, next_file: 1, events: Vec::new(), users: Vec::new() }
+    }
+}
+
+impl Catalog {
+    /// Reads the catalog of a folder; an empty one where there is none yet.
+    pub(super) fn load(layout: &Layout) -> Result<Self> {
+        let path = layout.catalog();
+        let mut text = String::new();
+        match layout.fs.open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            opened => Cursor::new(opened.context("cannot open", &path)?, 0).read_to_string(&mut text),
+        }
+        .context("cannot read", &path)?;
+        Self::decode(&text).map_err(|message| LakeError::Damaged { path, message })
+    }
+
+    fn decode(text: &str) -> Result<Self, String> {
+        let (state, checksum) = text.trim_end().split_once('\n').ok_or("it has no checksum")?;
+        if format!("{:08x}", crc32c::crc32c(state.as_bytes())) != checksum {
+            return Err("its checksum does not fit".to_owned());
+        }
+        let catalog: Self = serde_json::from_str(state).map_err(|error| error.to_string())?;
+        if catalog.format != FORMAT {
+            return Err(format!("it has format {}, this program reads format {FORMAT}", catalog.format));
+        }
+        Ok(catalog)
+    }
+
+    /// Makes this the state of the folder.
+    pub(super) fn store(&self, layout: &Layout) -> Result<()> {
+        let state = serde_json::to_string(self).expect("numbers serialize without errors");
+        let text = format!("{state}\n{:08x}\n", crc32c::crc32c(state.as_bytes()));
+        let path = layout.catalog();
+        fs::replace(&*layout.fs, &path, text.as_bytes()).context("cannot write", path)
+    }
+
+    /// The number of a new file.
+    pub(super) fn take_file_id(&mut self) -> u64 {
+        self.next_file += 1;
+        self.next_file - 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::fs::Disk;
+
+    #[test]
+    fn comes_back_as_it_was_and_damage_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout { fs: Arc::new(Disk), root: dir.path().to_owned() };
+        assert_eq!(Catalog::load(&layout).unwrap(), Catalog::default());
+        let mut catalog = Catalog { sequence: 7, ..Catalog::default() };
+        let id = catalog.take_file_id();
+        catalog.events.push(EventsEntry { id, day: 20_000, rows: 3, bytes: 400 });
+        catalog.store(&layout).unwrap();
+        assert_eq!(Catalog::load(&layout).unwrap(), catalog);
+        let mut bytes = std::fs::read(layout.catalog()).unwrap();
+        bytes[10] ^= 1;
+        std::fs::write(layout.catalog(), bytes).unwrap();
+        assert!(matches!(Catalog::load(&layout), Err(LakeError::Damaged { .. })));
+    }
+}

@@ -1,0 +1,150 @@
+//! Whether an event is in a file already: exact, within a bound of memory, however long the history.
+
+use std::sync::Arc;
+
+use quick_cache::{Weighter, sync::Cache};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{
+    error::{Context, Result},
+    files::{EventsFile, Version},
+    hot::EncodedKey,
+    ids::{IdFile, IdIndex},
+    layout::Layout,
+    row::EventKey,
+};
+use crate::fs::File;
+
+/// Looks event ids up in the files' id indexes. Those in use stay in memory, up to a bound; the others are read by bucket.
+pub(super) struct Dedupe {
+    layout: Layout,
+    indexes: Cache<u64, Arc<Loaded>, LoadedWeight>,
+    memory: u64,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    index: IdIndex,
+    events: Arc<dyn File>,
+}
+
+#[derive(Clone)]
+struct LoadedWeight;
+
+impl Weighter<u64, Arc<Loaded>> for LoadedWeight {
+    fn weight(&self, _file: &u64, loaded: &Arc<Loaded>) -> u64 {
+        loaded.index.size()
+    }
+}
+
+/// An index is loaded as a whole when a batch asks it more than one question for this many of its rows.
+const ROWS_PER_QUESTION: u64 = 1000;
+
+/// The most indexes in memory, each of which keeps its event file open.
+const MAX_LOADED: usize = 256;
+
+impl Dedupe {
+    pub(super) fn new(layout: Layout, memory: usize) -> Self {
+        let memory = memory as u64;
+        Self { layout, indexes: Cache::with_weighter(MAX_LOADED, memory, LoadedWeight), memory }
+    }
+
+    /// Of the events at `positions`, those that are in a file.
+    pub(super) fn find(&self, version: &Version, keys: &[EncodedKey], positions: &[usize]) -> Result<Vec<usize>> {
+        let mut by_day: Vec<(EventKey, usize)> =
+            positions.iter().flat_map(|&position| candidates(&keys[position]).map(move |key| (key, position))).collect();
+        by_day.sort_unstable_by_key(|(key, position)| (key.day, *position));
+        let mut found = Vec::new();
+        for questions in by_day.chunk_by(|left, right| left.0.day == right.0.day) {
+            for file in version.day(questions[0].0.day) {
+                self.ask(file, questions, &mut found)?;
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    fn ask(&self, file: &EventsFile, questions: &[(EventKey, usize)], found: &mut Vec<usize>) -> Result<()> {
+        let worthwhile = questions.len() as u64 * ROWS_PER_QUESTION >= file.entry.rows && self.fits(file);
+        let loaded = match self.indexes.get(&file.entry.id) {
+            Some(loaded) => Some(loaded),
+            None if worthwhile => Some(self.load(file)?),
+            None => None,
+        };
+        match loaded {
+            Some(loaded) => {
+                for (key, position) in questions {
+                    for row in loaded.index.candidates(xxh3_64(&key.id)) {
+                        if id_at(&*loaded.events, loaded.index.position(row)).context("cannot read", file.path())? == key.id {
+                            found.push(*position);
+                        }
+                    }
+                }
+            }
+            None => self.ask_on_disk(file, questions, found)?,
+        }
+        Ok(())
+    }
+
+    fn ask_on_disk(&self, file: &EventsFile, questions: &[(EventKey, usize)], found: &mut Vec<usize>) -> Result<()> {
+        let path = self.layout.ids_file(file.entry.id);
+        let index = IdFile::open(&*self.layout.fs, &path)?;
+        let mut events = None;
+        for (key, position) in questions {
+            for row in index.candidates(xxh3_64(&key.id)).context("cannot read", &path)? {
+                let events = match &mut events {
+                    Some(events) => events,
+                    None => events.insert(self.open_events(file)?),
+                };
+                let place = index.position(row).context("cannot read", &path)?;
+                if id_at(&**events, place).context("cannot read", file.path())? == key.id {
+                    found.push(*position);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn fits(&self, file: &EventsFile) -> bool {
+        // Four bytes a row, a quarter more for buckets and pages; no single file may push out all others.
+        file.entry.rows * 5 <= self.memory / 2
+    }
+
+    fn load(&self, file: &EventsFile) -> Result<Arc<Loaded>> {
+        let index = IdIndex::read(&*self.layout.fs, &self.layout.ids_file(file.entry.id))?;
+        let loaded = Arc::new(Loaded { index, events: self.open_events(file)? });
+        self.indexes.insert(file.entry.id, loaded.clone());
+        Ok(loaded)
+    }
+
+    fn open_events(&self, file: &EventsFile) -> Result<Arc<dyn File>> {
+        self.layout.fs.open(file.path()).context("cannot open", file.path())
+    }
+
+    /// Forgets files that are no longer live.
+    pub(super) fn forget(&self, files: impl IntoIterator<Item = u64>) {
+        for file in files {
+            self.indexes.remove(&file);
+        }
+    }
+
+    /// Bytes in use.
+    pub(super) fn memory(&self) -> u64 {
+        self.indexes.weight()
+    }
+}
+
+/// The keys under which an event may be known: its own, and those of the days beside it when its time is our estimate,
+/// since the same event sent again is then estimated anew.
+pub(super) fn candidates(key: &EncodedKey) -> impl Iterator<Item = EventKey> {
+    let reach = i32::from(key.estimated);
+    let EventKey { id, day } = key.key;
+    (day - reach..=day + reach).map(move |day| EventKey { id, day })
+}
+
+fn id_at(events: &dyn File, position: u64) -> std::io::Result<[u8; 16]> {
+    let mut id = [0; 16];
+    events.read_exact_at(&mut id, position)?;
+    Ok(id)
+}

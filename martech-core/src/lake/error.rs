@@ -1,0 +1,74 @@
+use std::{io, path::PathBuf};
+
+use crate::{journal::JournalError, query::QueryError};
+
+/// Why a lake cannot be opened, rolled or read.
+#[derive(Debug, thiserror::Error)]
+pub enum LakeError {
+    /// Another process has it open.
+    #[error("the data folder {0} is in use by another process; stop that one, or choose another folder")]
+    Locked(PathBuf),
+    /// A file could not be read or written.
+    #[error("{action} {path}: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file does not hold what it should.
+    #[error("{path} is damaged: {message}")]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// Parquet or Arrow failed.
+    #[error("{path}: {source}")]
+    Parquet {
+        /// Which file.
+        path: PathBuf,
+        /// What the library said.
+        source: parquet::errors::ParquetError,
+    },
+    /// The journal failed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The question cannot be answered as it was put.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// A thread of the lake ended in a panic; what it was doing did not happen.
+    #[error("a task of the lake failed: {0}")]
+    Task(String),
+    /// The lake was closed.
+    #[error("the lake is closed")]
+    Closed,
+}
+
+pub(super) type Result<T, E = LakeError> = std::result::Result<T, E>;
+
+/// Says of a result what was tried, and with which file.
+pub(super) trait Context<T> {
+    fn context(self, action: &'static str, path: impl Into<PathBuf>) -> Result<T>;
+}
+
+impl<T> Context<T> for io::Result<T> {
+    fn context(self, action: &'static str, path: impl Into<PathBuf>) -> Result<T> {
+        self.map_err(|source| LakeError::Io { action, path: path.into(), source })
+    }
+}
+
+impl<T> Context<T> for parquet::errors::Result<T> {
+    fn context(self, _action: &'static str, path: impl Into<PathBuf>) -> Result<T> {
+        self.map_err(|source| LakeError::Parquet { path: path.into(), source })
+    }
+}
+
+impl<T> Context<T> for std::result::Result<T, arrow_schema::ArrowError> {
+    fn context(self, _action: &'static str, path: impl Into<PathBuf>) -> Result<T> {
+        self.map_err(|source| LakeError::Parquet { path: path.into(), source: source.into() })
+    }
+}

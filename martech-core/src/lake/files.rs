@@ -1,0 +1,173 @@
+//! The live files: what a reader sees of them, and when they are removed.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use parquet::file::{metadata::ParquetMetaData, page_index::column_index::ColumnIndexMetaData};
+use quick_cache::{Weighter, sync::Cache};
+
+use super::{
+    catalog::{EventsEntry, UsersEntry},
+    error::{Context, Result},
+    layout::Layout,
+    parquet_file::Input,
+};
+
+/// Footers of files that were read before, within a bound of memory.
+pub(super) type Footers = Cache<u64, Arc<ParquetMetaData>, FooterWeight>;
+
+#[derive(Debug, Clone)]
+pub(super) struct FooterWeight;
+
+impl Weighter<u64, Arc<ParquetMetaData>> for FooterWeight {
+    fn weight(&self, _id: &u64, footer: &Arc<ParquetMetaData>) -> u64 {
+        footer.memory_size() as u64
+    }
+}
+
+/// What the files of a lake share.
+pub(super) struct Shared {
+    pub(super) layout: Layout,
+    pub(super) footers: Footers,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Shared").field("layout", &self.layout).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(super) fn new(layout: Layout, footer_memory: u64) -> Self {
+        Self { layout, footers: Cache::with_weighter(1000, footer_memory, FooterWeight) }
+    }
+}
+
+/// A live file. When it is no longer live it goes with its last reader.
+#[derive(Debug)]
+pub(super) struct LiveFile<Entry> {
+    pub(super) entry: Entry,
+    id: u64,
+    paths: Vec<PathBuf>,
+    shared: Arc<Shared>,
+    obsolete: AtomicBool,
+}
+
+pub(super) type EventsFile = LiveFile<EventsEntry>;
+pub(super) type UsersFile = LiveFile<UsersEntry>;
+
+impl EventsFile {
+    pub(super) fn events(entry: EventsEntry, shared: &Arc<Shared>) -> Arc<Self> {
+        let layout = &shared.layout;
+        Self::new(entry, entry.id, vec![layout.events_file(entry.day, entry.id), layout.ids_file(entry.id)], shared)
+    }
+}
+
+impl UsersFile {
+    pub(super) fn users(entry: UsersEntry, shared: &Arc<Shared>) -> Arc<Self> {
+        Self::new(entry, entry.id, vec![shared.layout.users_file(entry.id)], shared)
+    }
+}
+
+impl<Entry> LiveFile<Entry> {
+    fn new(entry: Entry, id: u64, paths: Vec<PathBuf>, shared: &Arc<Shared>) -> Arc<Self> {
+        Arc::new(Self { entry, id, paths, shared: shared.clone(), obsolete: AtomicBool::new(false) })
+    }
+
+    /// The Parquet file.
+    pub(super) fn path(&self) -> &PathBuf {
+        &self.paths[0]
+    }
+
+    /// All files that belong to it.
+    pub(super) fn paths(&self) -> &[PathBuf] {
+        &self.paths
+    }
+
+    /// The file and its footer.
+    pub(super) fn open(&self) -> Result<(Input, Arc<ParquetMetaData>)> {
+        let input = Input::open(&*self.shared.layout.fs, self.path())?;
+        let footer = self.shared.footers.get_or_insert_with(&self.id, || {
+            input.metadata().map(Arc::new).context("cannot read", self.path())
+        })?;
+        Ok((input, footer))
+    }
+
+    /// No catalog names it any more.
+    pub(super) fn retire(&self) {
+        self.obsolete.store(true, Ordering::Release);
+    }
+}
+
+impl<Entry> Drop for LiveFile<Entry> {
+    fn drop(&mut self) {
+        if !self.obsolete.load(Ordering::Acquire) {
+            return;
+        }
+        self.shared.footers.remove(&self.id);
+        for path in &self.paths {
+            if let Err(error) = self.shared.layout.remove(path) {
+                // The next start removes what no catalog names.
+                tracing::warn!(%error, "an old file stays until the next start");
+            }
+        }
+    }
+}
+
+/// The files of one state of the catalog.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Version {
+    pub(super) events: BTreeMap<i32, Vec<Arc<EventsFile>>>,
+    pub(super) users: Vec<Arc<UsersFile>>,
+}
+
+impl Version {
+    pub(super) fn events(&self) -> impl Iterator<Item = &Arc<EventsFile>> {
+        self.events.values().flatten()
+    }
+
+    pub(super) fn day(&self, day: i32) -> &[Arc<EventsFile>] {
+        self.events.get(&day).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Some rows of a file that lie together, and between which users they lie.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct UserPage<'a> {
+    pub(super) first_row: usize,
+    pub(super) rows: usize,
+    pub(super) first_user: &'a [u8],
+    pub(super) last_user: &'a [u8],
+}
+
+/// The pages of a file that is sorted by user, by the column that holds them.
+pub(super) fn user_pages(footer: &ParquetMetaData, user_id: usize) -> Vec<UserPage<'_>> {
+    let rows = footer.file_metadata().num_rows() as usize;
+    let whole = || vec![UserPage { first_row: 0, rows, first_user: &[], last_user: &[0xff; 4] }];
+    let Some(index) = footer.page_index() else { return whole() };
+    let (Some(ColumnIndexMetaData::BYTE_ARRAY(users)), Some(offsets)) =
+        (index.column_index(0, user_id), index.offset_index(0, user_id))
+    else {
+        return whole();
+    };
+    let locations = offsets.page_locations();
+    (0..locations.len())
+        .map(|page| {
+            let first_row = locations[page].first_row_index as usize;
+            let end = locations.get(page + 1).map_or(rows, |next| next.first_row_index as usize);
+            UserPage {
+                first_row,
+                rows: end - first_row,
+                first_user: users.min_value(page).unwrap_or_default(),
+                last_user: users.max_value(page).unwrap_or(&[0xff; 4]),
+            }
+        })
+        .collect()
+}

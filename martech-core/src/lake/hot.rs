@@ -1,0 +1,137 @@
+//! The hot table: events that are durable in the journal and not yet in a file.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::row::{EventKey, Row, user_hash};
+use crate::event::Event;
+
+/// A batch of encoded rows. What the journal keeps and what the hot table reads are the same bytes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Chunk {
+    bytes: Bytes,
+    slots: Vec<Slot>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    start: u32,
+    user: u64,
+}
+
+impl Chunk {
+    /// The rows of a journal frame.
+    pub(super) fn decode(bytes: Bytes) -> Result<Self, postcard::Error> {
+        let mut slots = Vec::new();
+        let mut rest: &[u8] = &bytes;
+        while !rest.is_empty() {
+            let start = (bytes.len() - rest.len()) as u32;
+            let (row, behind) = Row::decode(rest)?;
+            slots.push(Slot { start, user: user_hash(row.user_id) });
+            rest = behind;
+        }
+        Ok(Self { bytes, slots })
+    }
+
+    pub(super) fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// What it takes of memory.
+    pub(super) fn size(&self) -> usize {
+        self.bytes.len() + self.slots.len() * size_of::<Slot>()
+    }
+
+    pub(super) fn row(&self, index: usize) -> Row<'_> {
+        let start = self.slots[index].start as usize;
+        let (row, _) = Row::decode(&self.bytes[start..]).expect("rows of a chunk were decoded or encoded before");
+        row
+    }
+
+    pub(super) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        (0..self.len()).map(|index| self.row(index))
+    }
+
+    /// The rows of one user, in the order in which they came.
+    fn rows_of(&self, user: u64) -> impl Iterator<Item = Row<'_>> {
+        (0..self.len()).filter(move |&index| self.slots[index].user == user).map(|index| self.row(index))
+    }
+}
+
+/// Events on their way into the store: encoded, with what admission needs to know of each.
+#[derive(Debug, Default)]
+pub(super) struct Encoded {
+    bytes: Vec<u8>,
+    slots: Vec<Slot>,
+    pub(super) keys: Vec<EncodedKey>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EncodedKey {
+    pub(super) key: EventKey,
+    /// The day is not the sender's: the same event may have come on a day beside it.
+    pub(super) estimated: bool,
+}
+
+impl Encoded {
+    /// Fails with the index of the first event that would take the batch beyond what one journal frame may hold.
+    pub(super) fn new(batch: &[Event]) -> Self {
+        let mut encoded = Self::default();
+        for event in batch {
+            let row = Row::of(event);
+            encoded.slots.push(Slot { start: encoded.bytes.len() as u32, user: user_hash(row.user_id) });
+            encoded.keys.push(EncodedKey { key: row.key(), estimated: event.estimated_time });
+            encoded.bytes = row.encode(encoded.bytes);
+        }
+        encoded
+    }
+
+    /// The chunk of all rows but those at `dropped` (ascending).
+    pub(super) fn into_chunk_without(self, dropped: &[usize]) -> Chunk {
+        if dropped.is_empty() {
+            return Chunk { bytes: self.bytes.into(), slots: self.slots };
+        }
+        let mut dropped = dropped.iter().copied().peekable();
+        let mut bytes = Vec::with_capacity(self.bytes.len());
+        let mut slots = Vec::with_capacity(self.slots.len());
+        for (index, slot) in self.slots.iter().enumerate() {
+            if dropped.next_if_eq(&index).is_some() {
+                continue;
+            }
+            let end = self.slots.get(index + 1).map_or(self.bytes.len(), |next| next.start as usize);
+            slots.push(Slot { start: bytes.len() as u32, user: slot.user });
+            bytes.extend_from_slice(&self.bytes[slot.start as usize..end]);
+        }
+        Chunk { bytes: bytes.into(), slots }
+    }
+}
+
+/// Chunks in the order of the journal.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Hot {
+    pub(super) chunks: Vec<Arc<Chunk>>,
+    pub(super) rows: usize,
+    pub(super) bytes: usize,
+    /// The newest journal frame in it.
+    pub(super) sequence: u64,
+}
+
+impl Hot {
+    pub(super) fn push(&mut self, chunk: Arc<Chunk>, sequence: u64) {
+        self.rows += chunk.len();
+        self.bytes += chunk.size();
+        self.sequence = sequence;
+        self.chunks.push(chunk);
+    }
+
+    /// The rows of one user, in the order in which they came.
+    pub(super) fn rows_of<'a>(&'a self, user_id: &'a str) -> impl Iterator<Item = Row<'a>> {
+        let user = user_hash(user_id);
+        self.chunks.iter().flat_map(move |chunk| chunk.rows_of(user)).filter(move |row| row.user_id == user_id)
+    }
+}

@@ -1,0 +1,136 @@
+//! What all handles and workers of a lake share.
+
+use std::{
+    fmt,
+
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use super::{
+    LakeOptions, LakeStatus,
+    dedupe::Dedupe,
+    error::{LakeError, Result},
+    files::{Shared, Version},
+    hot::{Chunk, Hot},
+    publish::Files,
+    state::{State, Ticket},
+    worker::Message,
+};
+use crate::{fs::Lock, journal::Journal};
+
+pub(super) struct Inner {
+    pub(super) options: LakeOptions,
+    pub(super) shared: Arc<Shared>,
+    pub(super) journal: Journal,
+    /// Held through an admission, so that batches go to the journal in the order in which they were looked up.
+    dedupe: Mutex<Dedupe>,
+    state: Mutex<State>,
+    /// Something changed in the state: a batch landed, a roll ended.
+    pub(super) progress: Condvar,
+    /// Held while files are added or retired. Taken before the state.
+    pub(super) files: Mutex<Files>,
+    pub(super) lock: Mutex<Option<Lock>>,
+    pub(super) journal_damage: u64,
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Lake").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// What a reader sees: one state of the hot table and of the files.
+#[derive(Debug, Clone)]
+pub(super) struct Snapshot {
+    pub(super) hot: Vec<Arc<Hot>>,
+    pub(super) version: Arc<Version>,
+}
+
+impl Inner {
+    pub(super) fn new(
+        options: LakeOptions,
+        shared: Arc<Shared>,
+        journal: Journal,
+        state: State,
+        files: Files,
+        lock: Lock,
+        journal_damage: u64,
+    ) -> Self {
+        Self {
+            dedupe: Mutex::new(Dedupe::new(shared.layout.clone(), options.dedupe_memory)),
+            options,
+            shared,
+            journal,
+            state: Mutex::new(state),
+            progress: Condvar::new(),
+            files: Mutex::new(files),
+            lock: Mutex::new(Some(lock)),
+            journal_damage,
+        }
+    }
+
+    /// No code that holds this lock can leave the state half changed, so a panic elsewhere does not spoil it.
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn dedupe(&self) -> MutexGuard<'_, Dedupe> {
+        self.dedupe.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a durable batch visible, and wakes the worker that rolls when there is something for it to do.
+    pub(super) fn arrive(&self, state: &mut State, ticket: Ticket, chunk: Arc<Chunk>, sequence: u64) {
+        let before = state.active.bytes;
+        state.arrive(ticket, chunk, sequence);
+        let is_full = |bytes: usize| bytes >= self.options.roll_bytes;
+        if before == 0 || (is_full(state.active.bytes) && !is_full(before)) {
+            if let Some(roller) = &state.roller {
+                // A worker that is gone has been told to stop.
+                let _ = roller.send(Message::Look);
+            }
+        }
+    }
+
+    /// When the hot table is to be rolled; `None` when it is empty.
+    pub(super) fn roll_due_in(&self) -> Option<Duration> {
+        let state = self.state();
+        if state.active.bytes >= self.options.roll_bytes {
+            return Some(Duration::ZERO);
+        }
+        state.active_since.map(|since| self.options.roll_age.saturating_sub(since.elapsed()))
+    }
+
+    /// Waits for a change of the state.
+    pub(super) fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.progress.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn snapshot(&self) -> Result<Snapshot> {
+        let state = self.state();
+        if state.closed {
+            return Err(LakeError::Closed);
+        }
+        let hot = state.frozen.iter().cloned().chain([Arc::new(state.active.clone())]).collect();
+        Ok(Snapshot { hot, version: state.version.clone() })
+    }
+
+    pub(super) fn status(&self) -> LakeStatus {
+        let journal = self.journal.stats();
+        let dedupe_bytes = self.dedupe().memory();
+        let state = self.state();
+        let hot_events = (state.active.rows + state.frozen.as_ref().map_or(0, |hot| hot.rows)) as u64;
+        let files = state.version.events();
+        let (rows, bytes) = files.fold((0, 0), |(rows, bytes), file| (rows + file.entry.rows, bytes + file.entry.bytes));
+        LakeStatus {
+            events: hot_events + rows,
+            hot_events,
+            files: state.version.events().count() as u64,
+            file_bytes: bytes + state.version.users.iter().map(|file| file.entry.bytes).sum::<u64>(),
+            journal_bytes: journal.bytes,
+            dedupe_bytes,
+            journal_damage: self.journal_damage,
+            error: state.roll_error.clone(),
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! One user's events in time order, read from the pages that hold them.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use arrow_array::{
+    Array, RecordBatch,
+    cast::AsArray,
+    types::TimestampMillisecondType,
+};
+use parquet::{
+    arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection},
+    bloom_filter::Sbbf,
+    file::metadata::ParquetMetaData,
+};
+
+use super::{
+    error::{Context, Result},
+    files::{EventsFile, user_pages},
+    inner::Snapshot,
+    parquet_file::Input,
+    row::{Row, day_of},
+    schema::{EVENTS, column},
+};
+use crate::{
+    event::{Event, EventId, EventType, Facts, Timestamp},
+    query::{JourneyCursor, JourneyPage, JourneyQuery, Order},
+};
+
+/// What decides whether a row is on the page, and in which order.
+const KEY_COLUMNS: [usize; 4] = [column::EVENT_ID, column::USER_ID, column::EVENT_TYPE, column::OCCURRED_AT];
+/// What an answer shows.
+const EVENT_COLUMNS: [usize; 8] = [
+    column::EVENT_ID,
+    column::USER_ID,
+    column::EVENT_TYPE,
+    column::OCCURRED_AT,
+    column::RECEIVED_AT,
+    column::ANONYMOUS_ID,
+    column::SESSION_ID,
+    column::PROPERTIES,
+];
+const BATCH_ROWS: usize = 4 * 1024;
+
+/// A page of a journey.
+pub(super) fn journey(snapshot: &Snapshot, query: &JourneyQuery) -> Result<JourneyPage> {
+    let wanted = Wanted::new(query);
+    let hot: Vec<Row<'_>> = snapshot
+        .hot
+        .iter()
+        .flat_map(|hot| hot.rows_of(&query.user_id))
+        .filter(|row| wanted.takes(row.occurred_at, row.id, row.event_type))
+        .collect();
+    let days: BTreeSet<i32> = (snapshot.version.events.range(wanted.days()).map(|(day, _)| *day))
+        .chain(hot.iter().map(|row| day_of(row.occurred_at)))
+        .collect();
+    let mut days: Vec<i32> = days.into_iter().collect();
+    if query.order == Order::Descending {
+        days.reverse();
+    }
+    let mut events = Vec::new();
+    for day in days {
+        let mut of_day: Vec<Event> = hot.iter().filter(|row| day_of(row.occurred_at) == day).map(event_of).collect();
+        for file in snapshot.version.day(day) {
+            of_day.extend(read(file, query, &wanted)?);
+        }
+        of_day.sort_unstable_by_key(|event| (event.occurred_at, event.id));
+        if query.order == Order::Descending {
+            of_day.reverse();
+        }
+        events.extend(of_day);
+        if events.len() > query.limit {
+            break;
+        }
+    }
+    let more = events.len() > query.limit;
+    events.truncate(query.limit);
+    let last = events.last().filter(|_| more);
+    let next = last.map(|last| JourneyCursor { occurred_at: last.occurred_at, event_id: last.id });
+    Ok(JourneyPage { events, next })
+}
+
+/// The rows that a query asks for, of one user.
+struct Wanted<'a> {
+    from: i64,
+    to: i64,
+    types: &'a [EventType],
+    order: Order,
+    cursor: Option<(i64, [u8; 16])>,
+}
+
+impl<'a> Wanted<'a> {
+    fn new(query: &'a JourneyQuery) -> Self {
+        let mut from = query.from.map_or(i64::MIN, Timestamp::millis);
+        let mut to = query.to.map_or(i64::MAX, Timestamp::millis);
+        let cursor = query.cursor.map(|cursor| (cursor.occurred_at.millis(), *cursor.event_id.as_bytes()));
+        match (cursor, query.order) {
+            (Some((time, _)), Order::Ascending) => from = from.max(time),
+            (Some((time, _)), Order::Descending) => to = to.min(time.saturating_add(1)),
+            (None, _) => {}
+        }
+        Self { from, to, types: &query.types, order: query.order, cursor }
+    }
+
+    fn days(&self) -> std::ops::Range<i32> {
+        // Saturated, since an open side is the farthest time there is.
+        let day = |millis: i64| millis.div_euclid(super::row::MILLIS_PER_DAY).clamp(i32::MIN.into(), (i32::MAX - 1).into()) as i32;
+        let first = day(self.from);
+        first..(day(self.to.saturating_sub(1)) + 1).max(first)
+    }
+
+    fn takes(&self, occurred_at: i64, id: [u8; 16], event_type: &str) -> bool {
+        let key = (occurred_at, id);
+        (self.from..self.to).contains(&occurred_at)
+            && (self.types.is_empty() || self.types.iter().any(|wanted| wanted.as_str() == event_type))
+            && self.cursor.is_none_or(|cursor| match self.order {
+                Order::Ascending => key > cursor,
+                Order::Descending => key < cursor,
+            })
+    }
+}
+
+/// The user's events in a file, at most one more than the page holds.
+fn read(file: &EventsFile, query: &JourneyQuery, wanted: &Wanted<'_>) -> Result<Vec<Event>> {
+    let (input, footer) = file.open()?;
+    let user = query.user_id.as_bytes();
+    let pages = user_pages(&footer, column::USER_ID);
+    let pages: Vec<_> = pages
+        .iter()
+        .filter(|page| page.first_user <= user && page.last_user >= user)
+        .map(|page| page.first_row..page.first_row + page.rows)
+        .collect();
+    if pages.is_empty() || !may_hold(file, &input, &footer, &query.user_id)? {
+        return Ok(Vec::new());
+    }
+    let rows = find(file, &input, &footer, &pages, query, wanted)?;
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ranges = rows.iter().map(|&row| row..row + 1);
+    let selection = RowSelection::from_consecutive_ranges(ranges, file.entry.rows as usize);
+    let reader = input.read(&footer, &EVENTS, &EVENT_COLUMNS, Some(selection), rows.len());
+    let mut events = Vec::with_capacity(rows.len());
+    for batch in reader.context("cannot read", file.path())? {
+        let batch = batch.context("cannot read", file.path())?;
+        events.extend((0..batch.num_rows()).map(|row| event_at(&batch, row)));
+    }
+    Ok(events)
+}
+
+/// What the Bloom filter says; most files do not hold a given user, and need not be read further.
+fn may_hold(file: &EventsFile, input: &Input, footer: &ParquetMetaData, user_id: &str) -> Result<bool> {
+    let filter = Sbbf::read_from_column_chunk(footer.row_group(0).column(column::USER_ID), input);
+    Ok(filter.context("cannot read", file.path())?.is_none_or(|filter| filter.check(user_id)))
+}
+
+/// The rows that are wanted, ascending; at most one more than the page holds.
+fn find(
+    file: &EventsFile,
+    input: &Input,
+    footer: &std::sync::Arc<ParquetMetaData>,
+    pages: &[std::ops::Range<usize>],
+    query: &JourneyQuery,
+    wanted: &Wanted<'_>,
+) -> Result<VecDeque<usize>> {
+    let selection = RowSelection::from_consecutive_ranges(pages.iter().cloned(), file.entry.rows as usize);
+    let reader: ParquetRecordBatchReader =
+        input.read(footer, &EVENTS, &KEY_COLUMNS, Some(selection), BATCH_ROWS).context("cannot read", file.path())?;
+    let mut numbers = pages.iter().cloned().flatten();
+    let mut found = VecDeque::new();
+    for batch in reader {
+        let batch = batch.context("cannot read", file.path())?;
+        let [ids, users, types, times] = [0, 1, 2, 3].map(|column| batch.column(column));
+        let (ids, users, types) = (ids.as_fixed_size_binary(), users.as_string::<i32>(), types.as_string::<i32>());
+        let times = times.as_primitive::<TimestampMillisecondType>();
+        for (row, number) in (0..batch.num_rows()).zip(&mut numbers) {
+            if users.value(row) == query.user_id && wanted.takes(times.value(row), id_at(ids.value(row)), types.value(row)) {
+                found.push_back(number);
+                match query.order {
+                    Order::Ascending if found.len() > query.limit => return Ok(found),
+                    Order::Descending if found.len() > query.limit + 1 => drop(found.pop_front()),
+                    _ => {}
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn stored_type(name: &str) -> EventType {
+    EventType::parse(name).expect("what was stored as a type is the name of one")
+}
+
+fn id_at(bytes: &[u8]) -> [u8; 16] {
+    bytes.try_into().expect("an id has 16 bytes")
+}
+
+fn event_of(row: &Row<'_>) -> Event {
+    Event {
+        id: EventId::from_bytes(row.id),
+        user_id: row.user_id.to_owned(),
+        event_type: stored_type(row.event_type),
+        occurred_at: Timestamp::from_millis(row.occurred_at),
+        estimated_time: false,
+        received_at: Timestamp::from_millis(row.received_at),
+        anonymous_id: row.anonymous_id.map(str::to_owned),
+        session_id: row.session_id.map(str::to_owned),
+        properties: row.properties.map(str::to_owned),
+        facts: Facts::default(),
+    }
+}
+
+/// The event in a row of a batch of [`EVENT_COLUMNS`].
+fn event_at(batch: &RecordBatch, row: usize) -> Event {
+    let text = |column: usize| {
+        let column = batch.column(column).as_string::<i32>();
+        column.is_valid(row).then(|| column.value(row))
+    };
+    let time = |column: usize| batch.column(column).as_primitive::<TimestampMillisecondType>().value(row);
+    event_of(&Row {
+        id: id_at(batch.column(0).as_fixed_size_binary().value(row)),
+        user_id: text(1).unwrap_or_default(),
+        event_type: text(2).unwrap_or_default(),
+        occurred_at: time(3),
+        received_at: time(4),
+        anonymous_id: text(5),
+        session_id: text(6),
+        properties: text(7),
+        order_value: None,
+        currency: None,
+        page: None,
+        product: None,
+        search: None,
+    })
+}

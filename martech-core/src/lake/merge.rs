@@ -1,0 +1,165 @@
+//! Files of one day become one file, in a stream: memory holds a batch of each.
+
+use std::{
+    cmp::Reverse,
+    collections::BinaryHeap,
+    path::PathBuf,
+    sync::Arc,
+};
+
+use arrow_array::{
+    Array, FixedSizeBinaryArray, RecordBatch, StringArray, TimestampMillisecondArray, cast::AsArray,
+    types::TimestampMillisecondType,
+};
+use arrow_select::interleave::interleave_record_batch;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
+
+use super::{
+    catalog::EventsEntry,
+    error::{Context, LakeError, Result},
+    files::EventsFile,
+    inner::Inner,
+    schema::{EVENTS, column},
+    writing::{EventsWriter, Folders},
+};
+
+/// Rows of a file that are read at once.
+const READ_ROWS: usize = 2 * 1024;
+/// Rows that are written at once.
+const WRITE_ROWS: usize = 4 * 1024;
+
+/// Writes one file that holds the rows of several files of the same day.
+pub(super) fn merge_files(inner: &Inner, files: &[Arc<EventsFile>], folders: &mut Folders) -> Result<EventsEntry> {
+    let rows = files.iter().map(|file| file.entry.rows as usize).sum();
+    let mut writer = EventsWriter::create(&inner.shared.layout, inner.take_file_id(), files[0].entry.day, rows)?;
+    let mut sources = files.iter().map(|file| Source::open(file)).collect::<Result<Vec<_>>>()?;
+    let mut heap: BinaryHeap<_> =
+        sources.iter().enumerate().filter_map(|(number, source)| Some(Reverse((source.head()?, number)))).collect();
+    // Batches from which rows are taken, and the rows, in order.
+    let mut batches: Vec<RecordBatch> = sources.iter().filter_map(|source| source.batch.clone()).collect();
+    let mut at: Vec<usize> = (0..sources.len()).collect();
+    let mut rows = Vec::with_capacity(WRITE_ROWS);
+    while let Some(Reverse((_, number))) = heap.pop() {
+        let source = &mut sources[number];
+        rows.push((at[number], source.index));
+        if source.advance()? {
+            if let Some(batch) = &source.batch {
+                at[number] = batches.len();
+                batches.push(batch.clone());
+            }
+        }
+        if let Some(head) = source.head() {
+            heap.push(Reverse((head, number)));
+        }
+        if rows.len() == WRITE_ROWS {
+            if inner.state().closed {
+                return Err(LakeError::Closed);
+            }
+            write(&mut writer, &batches, &rows, &files[0])?;
+            rows.clear();
+            batches.clear();
+            for (number, source) in sources.iter().enumerate() {
+                at[number] = batches.len();
+                batches.extend(source.batch.clone());
+            }
+        }
+    }
+    if !rows.is_empty() {
+        write(&mut writer, &batches, &rows, &files[0])?;
+    }
+    writer.finish(folders)
+}
+
+fn write(writer: &mut EventsWriter<'_>, batches: &[RecordBatch], rows: &[(usize, usize)], file: &EventsFile) -> Result<()> {
+    let batches: Vec<_> = batches.iter().collect();
+    writer.write(&interleave_record_batch(&batches, rows).context("cannot merge", file.path())?)
+}
+
+/// The order of the rows in a file: the user, the time, the id. The text lies in a batch that the head keeps alive.
+#[derive(Debug, Clone)]
+struct Head {
+    users: StringArray,
+    ids: FixedSizeBinaryArray,
+    row: usize,
+    occurred_at: i64,
+}
+
+impl Head {
+    fn key(&self) -> (&str, i64, &[u8]) {
+        (self.users.value(self.row), self.occurred_at, self.ids.value(self.row))
+    }
+}
+
+impl PartialEq for Head {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Head {}
+
+impl PartialOrd for Head {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Head {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+struct Source {
+    reader: ParquetRecordBatchReader,
+    path: PathBuf,
+    batch: Option<RecordBatch>,
+    users: StringArray,
+    times: TimestampMillisecondArray,
+    ids: FixedSizeBinaryArray,
+    index: usize,
+}
+
+impl Source {
+    fn open(file: &EventsFile) -> Result<Self> {
+        let (input, footer) = file.open()?;
+        let columns: Vec<usize> = (0..EVENTS.fields().len()).collect();
+        let mut reader =
+            input.read(&footer, &EVENTS, &columns, None, READ_ROWS).context("cannot read", file.path())?;
+        let batch = reader.next().transpose().context("cannot read", file.path())?;
+        let first = batch.clone().unwrap_or_else(|| RecordBatch::new_empty(EVENTS.clone()));
+        let (users, times, ids) = keys(&first);
+        Ok(Self { reader, path: file.path().clone(), batch, users, times, ids, index: 0 })
+    }
+
+    fn head(&self) -> Option<Head> {
+        self.batch.as_ref().map(|_| Head {
+            users: self.users.clone(),
+            ids: self.ids.clone(),
+            row: self.index,
+            occurred_at: self.times.value(self.index),
+        })
+    }
+
+    /// Whether a new batch began, or the file ended.
+    fn advance(&mut self) -> Result<bool> {
+        self.index += 1;
+        if self.index < self.users.len() {
+            return Ok(false);
+        }
+        self.index = 0;
+        self.batch = self.reader.next().transpose().context("cannot read", &self.path)?;
+        if let Some(batch) = &self.batch {
+            (self.users, self.times, self.ids) = keys(batch);
+        }
+        Ok(true)
+    }
+}
+
+fn keys(batch: &RecordBatch) -> (StringArray, TimestampMillisecondArray, FixedSizeBinaryArray) {
+    (
+        batch.column(column::USER_ID).as_string::<i32>().clone(),
+        batch.column(column::OCCURRED_AT).as_primitive::<TimestampMillisecondType>().clone(),
+        batch.column(column::EVENT_ID).as_fixed_size_binary().clone(),
+    )
+}

@@ -1,0 +1,86 @@
+//! Opening a lake: lock, catalog, files, journal.
+
+use std::{collections::HashSet, io, sync::Arc};
+
+use super::{
+    LakeOptions,
+    catalog::Catalog,
+    error::{Context, LakeError, Result},
+    files::{EventsFile, Shared, UsersFile, Version},
+    hot::Chunk,
+    inner::Inner,
+    layout::Layout,
+    publish::Files,
+    state::State,
+};
+use crate::journal::{Journal, JournalOptions};
+
+/// What the footers of files may take of memory.
+const FOOTER_MEMORY: u64 = 32 << 20;
+const SEGMENT_BYTES: u64 = 16 << 20;
+
+impl Inner {
+    /// Opens or makes the lake in `options.dir`.
+    pub(super) fn open(options: LakeOptions) -> Result<Self> {
+        let layout = Layout { fs: options.fs.clone(), root: options.dir.clone() };
+        layout.fs.create_dir_all(&layout.root).context("cannot make the folder", &layout.root)?;
+        let lock = match layout.fs.lock(&layout.lock()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(LakeError::Locked(layout.root)),
+            lock => lock.context("cannot lock", layout.lock())?,
+        };
+        layout.create()?;
+        let shared = Arc::new(Shared::new(layout, FOOTER_MEMORY));
+        let catalog = Catalog::load(&shared.layout)?;
+        let version = version_of(&catalog, &shared);
+        check_files(&version, &shared.layout)?;
+
+        let journal_options = JournalOptions {
+            segment_bytes: SEGMENT_BYTES.min(options.journal_capacity / 4).max(1),
+            capacity_bytes: options.journal_capacity,
+        };
+        let (journal, recovery) = Journal::open(options.fs.clone(), &shared.layout.journal(), journal_options)?;
+        journal.start_at_least(catalog.sequence + 1)?;
+        for damage in &recovery.damaged {
+            tracing::error!(?damage, "a part of the journal is damaged; it was set aside, its events are missing");
+        }
+        let mut state = State::new(version.clone());
+        replay(&journal, catalog.sequence, &shared.layout, &mut state)?;
+        journal.trim(catalog.sequence)?;
+        let damage = recovery.damaged.len() as u64;
+        Ok(Self::new(options, shared, journal, state, Files { catalog, version }, lock, damage))
+    }
+}
+
+/// The files that a catalog names.
+fn version_of(catalog: &Catalog, shared: &Arc<Shared>) -> Version {
+    let mut version = Version::default();
+    for entry in &catalog.events {
+        version.events.entry(entry.day).or_default().push(EventsFile::events(*entry, shared));
+    }
+    version.users = catalog.users.iter().map(|entry| UsersFile::users(*entry, shared)).collect();
+    version
+}
+
+/// Every file that the catalog names is there; what else is there is left over from a crash and goes.
+fn check_files(version: &Version, layout: &Layout) -> Result<()> {
+    let there: HashSet<_> = layout.data_files()?.into_iter().collect();
+    let events = version.events().flat_map(|file| file.paths());
+    let named: HashSet<_> = events.chain(version.users.iter().flat_map(|file| file.paths())).cloned().collect();
+    if let Some(path) = named.iter().find(|path| !there.contains(*path)) {
+        return Err(LakeError::Damaged { path: path.clone(), message: "the catalog names it, and it is gone".to_owned() });
+    }
+    there.difference(&named).try_for_each(|path| layout.remove(path))
+}
+
+fn replay(journal: &Journal, after: u64, layout: &Layout, state: &mut State) -> Result<()> {
+    for frame in journal.read(after) {
+        let frame = frame?;
+        let chunk = Chunk::decode(frame.payload).map_err(|error| LakeError::Damaged {
+            path: layout.journal(),
+            message: format!("frame {} holds no events: {error}", frame.sequence),
+        })?;
+        let ticket = state.depart(chunk.rows().map(|row| row.key()).collect());
+        state.arrive(ticket, Arc::new(chunk), frame.sequence);
+    }
+    Ok(())
+}

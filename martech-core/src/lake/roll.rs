@@ -1,0 +1,58 @@
+//! A roll: the hot table becomes files.
+
+use super::{
+    error::{Context, Result},
+    hot::Hot,
+    ids::MAX_ROWS,
+    inner::Inner,
+    publish::Change,
+    schema::BatchBuilder,
+    sorted::Sorted,
+    users,
+    writing::EventsWriter,
+};
+
+/// Rows that are turned into columns at once.
+const BATCH_ROWS: usize = 8 * 1024;
+
+/// Writes everything that was in the hot table when the call began.
+pub(super) fn roll_everything(inner: &Inner) -> Result<()> {
+    let left_by_a_failed_roll = inner.state().frozen.is_some();
+    roll(inner)?;
+    if left_by_a_failed_roll { roll(inner) } else { Ok(()) }
+}
+
+/// Writes the frozen table, or freezes the active one and writes that.
+pub(super) fn roll(inner: &Inner) -> Result<()> {
+    let Some(hot) = inner.state().freeze() else { return Ok(()) };
+    let mut change = Change { sequence: Some(hot.sequence), ..Change::default() };
+    let rolled = match write(inner, &hot, &mut change) {
+        Ok(()) => inner.publish(change, |version| inner.state().thaw(version)),
+        Err(error) => {
+            inner.discard(&change.add_events, &change.add_users);
+            Err(error)
+        }
+    };
+    inner.state().roll_error = rolled.as_ref().err().map(ToString::to_string);
+    inner.progress.notify_all();
+    rolled?;
+    Ok(inner.journal.trim(hot.sequence)?)
+}
+
+fn write(inner: &Inner, hot: &Hot, change: &mut Change) -> Result<()> {
+    let sorted = Sorted::by_user([hot], |_| true);
+    let mut builder = BatchBuilder::new();
+    for (day, positions) in sorted.days() {
+        for positions in positions.chunks(MAX_ROWS) {
+            let mut writer = EventsWriter::create(&inner.shared.layout, inner.take_file_id(), day, positions.len())?;
+            for positions in positions.chunks(BATCH_ROWS) {
+                positions.iter().for_each(|&position| builder.push(&sorted.row(position as usize)));
+                let batch = builder.finish().context("cannot write", inner.shared.layout.events_day(day))?;
+                writer.write(&batch)?;
+            }
+            change.add_events.push(writer.finish(&mut change.folders)?);
+        }
+    }
+    change.add_users.push(users::write_hot(inner, &sorted, &mut change.folders)?);
+    Ok(())
+}

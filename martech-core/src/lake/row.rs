@@ -1,0 +1,88 @@
+//! The bytes of an event in the journal and in the hot table.
+//!
+//! A batch is its rows, one behind the other, in postcard's format (variable-length integers, length-prefixed text).
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Currency, Event, Money};
+
+/// An event as the lake holds it, its text borrowed from wherever it lies.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Row<'a> {
+    pub(super) id: [u8; 16],
+    pub(super) user_id: &'a str,
+    pub(super) event_type: &'a str,
+    pub(super) occurred_at: i64,
+    pub(super) received_at: i64,
+    #[serde(borrow)]
+    pub(super) anonymous_id: Option<&'a str>,
+    #[serde(borrow)]
+    pub(super) session_id: Option<&'a str>,
+    #[serde(borrow)]
+    pub(super) properties: Option<&'a str>,
+    /// In millionths.
+    pub(super) order_value: Option<i64>,
+    #[serde(borrow)]
+    pub(super) currency: Option<&'a str>,
+    #[serde(borrow)]
+    pub(super) page: Option<&'a str>,
+    #[serde(borrow)]
+    pub(super) product: Option<&'a str>,
+    #[serde(borrow)]
+    pub(super) search: Option<&'a str>,
+}
+
+impl<'a> Row<'a> {
+    /// The row of an event.
+    pub(super) fn of(event: &'a Event) -> Self {
+        Self {
+            id: *event.id.0.as_bytes(),
+            user_id: &event.user_id,
+            event_type: event.event_type.as_str(),
+            occurred_at: event.occurred_at.millis(),
+            received_at: event.received_at.millis(),
+            anonymous_id: event.anonymous_id.as_deref(),
+            session_id: event.session_id.as_deref(),
+            properties: event.properties.as_deref(),
+            order_value: event.facts.order_value.map(Money::micros),
+            currency: event.facts.currency.as_ref().map(Currency::as_str),
+            page: event.facts.page.as_deref(),
+            product: event.facts.product.as_deref(),
+            search: event.facts.search.as_deref(),
+        }
+    }
+
+    /// Writes the row behind `bytes`.
+    pub(super) fn encode(&self, bytes: Vec<u8>) -> Vec<u8> {
+        postcard::to_extend(self, bytes).expect("a vector takes every byte and a row serializes without errors")
+    }
+
+    /// Reads the row at the head of `bytes`; gives the row and what follows it.
+    pub(super) fn decode(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), postcard::Error> {
+        postcard::take_from_bytes(bytes)
+    }
+
+    /// What tells the event from others.
+    pub(super) fn key(&self) -> EventKey {
+        EventKey { id: self.id, day: day_of(self.occurred_at) }
+    }
+}
+
+/// What tells an event from others: its id, and the UTC day on which it occurred.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct EventKey {
+    pub(super) id: [u8; 16],
+    pub(super) day: i32,
+}
+
+/// The UTC day of a time in milliseconds, counted from 1970-01-01.
+pub(super) fn day_of(millis: i64) -> i32 {
+    millis.div_euclid(MILLIS_PER_DAY) as i32
+}
+
+pub(super) const MILLIS_PER_DAY: i64 = 86_400_000;
+
+/// The hash by which users are found in the hot table.
+pub(super) fn user_hash(user_id: &str) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(user_id.as_bytes())
+}

@@ -1,0 +1,316 @@
+//! Reading events user by user, each user's in time order, with bounded memory however many there are.
+//!
+//! Files are sorted by user within a day, so the events of one user lie in many files. The users are cut into slices
+//! of about [`SLICE_ROWS`] events; a slice is read from one file after another, and its runs (the rows of one user in
+//! one file) are then put in order. Only the pages that hold users of the slice are read.
+
+use std::{ops::Range, sync::Arc};
+
+use arrow_array::{
+    Array, DictionaryArray, RecordBatch, StringArray,
+    cast::AsArray,
+    types::{Decimal128Type, Int32Type, TimestampMillisecondType},
+};
+use parquet::{arrow::arrow_reader::RowSelection, file::metadata::ParquetMetaData};
+
+use super::{
+    error::{Context, Result},
+    files::{EventsFile, user_pages},
+    parquet_file::Input,
+    row,
+    schema::{EVENTS_BY_DICTIONARY, column},
+    sorted::Sorted,
+};
+use crate::{
+    analytics::{Interner, Row, Symbol, Symbols, session_key},
+    event::Currency,
+};
+
+/// Events of a slice, about.
+pub(super) const SLICE_ROWS: usize = 512 * 1024;
+const BATCH_ROWS: usize = 8 * 1024;
+
+/// What figures are made of.
+const COLUMNS: [usize; 9] = [
+    column::USER_ID,
+    column::EVENT_TYPE,
+    column::OCCURRED_AT,
+    column::SESSION_ID,
+    column::ORDER_VALUE,
+    column::CURRENCY,
+    column::PAGE,
+    column::PRODUCT,
+    column::SEARCH,
+];
+
+/// The files and the part of the hot table that hold a span of time.
+pub(super) struct Scan<'a> {
+    files: Vec<Opened<'a>>,
+    hot: &'a Sorted<'a>,
+    times: Range<i64>,
+}
+
+struct Opened<'a> {
+    file: &'a EventsFile,
+    input: Input,
+    footer: Arc<ParquetMetaData>,
+}
+
+/// Users from one (inclusive) to another (exclusive).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Slice {
+    from: Vec<u8>,
+    to: Option<Vec<u8>>,
+}
+
+impl<'a> Scan<'a> {
+    /// Opens `files`, which hold the days of `times`. The hot table is to hold only rows in `times`.
+    pub(super) fn open(
+        files: impl Iterator<Item = &'a EventsFile>,
+        hot: &'a Sorted<'a>,
+        times: Range<i64>,
+    ) -> Result<Self> {
+        let open = |file: &'a EventsFile| file.open().map(|(input, footer)| Opened { file, input, footer });
+        Ok(Self { files: files.map(open).collect::<Result<_>>()?, hot, times })
+    }
+
+    /// Cuts the users into slices with about as many events each.
+    pub(super) fn slices(&self) -> Vec<Slice> {
+        let mut pages: Vec<(Vec<u8>, usize)> = Vec::new();
+        for opened in &self.files {
+            let of_file = user_pages(&opened.footer, column::USER_ID);
+            pages.extend(of_file.iter().map(|page| (page.first_user.to_vec(), page.rows)));
+        }
+        pages.extend((0..self.hot.len()).step_by(1024).map(|row| (self.hot.user_id(row).as_bytes().to_vec(), 1024)));
+        pages.sort_unstable();
+        let mut slices = vec![Slice { from: Vec::new(), to: None }];
+        let mut rows = 0;
+        for (user, rows_of_page) in pages {
+            if rows + rows_of_page > SLICE_ROWS && slices.last().is_some_and(|slice| slice.from < user) {
+                rows = 0;
+                if let Some(last) = slices.last_mut() {
+                    last.to = Some(user.clone());
+                }
+                slices.push(Slice { from: user, to: None });
+            }
+            rows += rows_of_page;
+        }
+        slices
+    }
+
+    /// Reads a slice.
+    pub(super) fn load(&self, slice: &Slice, symbols: &mut Symbols) -> Result<Loaded> {
+        let mut loaded = Loaded::default();
+        for opened in &self.files {
+            self.load_file(opened, slice, symbols, &mut loaded)?;
+        }
+        self.load_hot(slice, symbols, &mut loaded);
+        Ok(loaded)
+    }
+
+    fn load_file(&self, opened: &Opened<'_>, slice: &Slice, symbols: &mut Symbols, loaded: &mut Loaded) -> Result<()> {
+        let path = opened.file.path();
+        let pages = user_pages(&opened.footer, column::USER_ID);
+        let pages = pages.iter().filter(|page| {
+            page.last_user >= slice.from.as_slice() && slice.to.as_ref().is_none_or(|to| page.first_user < to.as_slice())
+        });
+        let ranges: Vec<_> = pages.map(|page| page.first_row..page.first_row + page.rows).collect();
+        if ranges.is_empty() {
+            return Ok(());
+        }
+        let selection = RowSelection::from_consecutive_ranges(ranges.into_iter(), opened.file.entry.rows as usize);
+        let reader = opened.input.read(&opened.footer, &EVENTS_BY_DICTIONARY, &COLUMNS, Some(selection), BATCH_ROWS);
+        let mut columns = Columns::default();
+        for batch in reader.context("cannot read", path)? {
+            columns.load(&batch.context("cannot read", path)?, slice, &self.times, symbols, loaded);
+        }
+        Ok(())
+    }
+
+    fn load_hot(&self, slice: &Slice, symbols: &mut Symbols, loaded: &mut Loaded) {
+        let bound = |user: &[u8]| self.hot.lower_bound(user);
+        let rows = bound(&slice.from)..slice.to.as_ref().map_or(self.hot.len(), |to| bound(to));
+        let mut position = rows.start;
+        while position < rows.end {
+            let user_id = self.hot.user_id(position);
+            let begin = loaded.rows.len();
+            while position < rows.end && self.hot.user_id(position) == user_id {
+                loaded.rows.push(to_row(&self.hot.row(position), symbols));
+                position += 1;
+            }
+            loaded.end_run(user_id, begin);
+        }
+    }
+}
+
+/// An event as the figures see it.
+pub(super) fn to_row(row: &row::Row<'_>, symbols: &mut Symbols) -> Row {
+    let text = |interner: &mut Interner<Arc<str>>, text: Option<&str>| match text {
+        Some(text) => interner.intern(text),
+        None => Symbol::NONE,
+    };
+    Row {
+        occurred_at: row.occurred_at,
+        session: row.session_id.map_or(0, session_key),
+        order_value: row.order_value.unwrap_or(0),
+        event_type: symbols.types.intern(row.event_type),
+        currency: currency(row.currency, symbols),
+        page: text(&mut symbols.pages, row.page),
+        product: text(&mut symbols.products, row.product),
+        search: text(&mut symbols.searches, row.search),
+    }
+}
+
+fn currency(code: Option<&str>, symbols: &mut Symbols) -> Symbol {
+    let currency = code.and_then(|code| code.parse::<Currency>().ok());
+    currency.map_or(Symbol::NONE, |currency| symbols.currencies.intern(currency))
+}
+
+/// The rows of a slice, file by file, and where each user's lie.
+#[derive(Default)]
+pub(super) struct Loaded {
+    rows: Vec<Row>,
+    runs: Vec<Run>,
+    users: String,
+}
+
+/// The rows of one user in one file.
+struct Run {
+    /// The first sixteen bytes of the user id: most comparisons end with them.
+    head: u128,
+    user: Range<u32>,
+    rows: Range<u32>,
+}
+
+impl Loaded {
+    /// The rows from `begin` on are those of one user, if there are any.
+    fn end_run(&mut self, user_id: &str, begin: usize) {
+        if begin == self.rows.len() {
+            return;
+        }
+        let start = self.users.len() as u32;
+        self.users.push_str(user_id);
+        let mut head = [0; 16];
+        let shown = user_id.len().min(16);
+        head[..shown].copy_from_slice(&user_id.as_bytes()[..shown]);
+        self.runs.push(Run {
+            head: u128::from_be_bytes(head),
+            user: start..self.users.len() as u32,
+            rows: begin as u32..self.rows.len() as u32,
+        });
+    }
+
+    /// Calls `each` with the rows of every user, in time order.
+    pub(super) fn for_each_user(mut self, mut each: impl FnMut(&[Row])) {
+        let users = &self.users;
+        let user = |run: &Run| &users[run.user.start as usize..run.user.end as usize];
+        // Stable, so that the runs of a user stay in the order of the files, which is that of the days.
+        self.runs.sort_by(|left, right| left.head.cmp(&right.head).then_with(|| user(left).cmp(user(right))));
+        let mut rows = Vec::new();
+        for runs in self.runs.chunk_by(|left, right| left.head == right.head && user(left) == user(right)) {
+            rows.clear();
+            for run in runs {
+                rows.extend_from_slice(&self.rows[run.rows.start as usize..run.rows.end as usize]);
+            }
+            if !rows.is_sorted_by_key(|row: &Row| row.occurred_at) {
+                rows.sort_by_key(|row| row.occurred_at);
+            }
+            each(&rows);
+        }
+    }
+}
+
+/// What each dictionary of a file stands for; it stays the same from batch to batch.
+#[derive(Default)]
+struct Columns {
+    types: Dictionary,
+    currencies: Dictionary,
+    pages: Dictionary,
+    products: Dictionary,
+    searches: Dictionary,
+}
+
+impl Columns {
+    fn load(&mut self, batch: &RecordBatch, slice: &Slice, times: &Range<i64>, symbols: &mut Symbols, loaded: &mut Loaded) {
+        let dictionary = |column: usize| batch.column(column).as_dictionary::<Int32Type>();
+        let users = batch.column(0).as_string::<i32>();
+        let types = self.types.symbols(dictionary(1), |text| symbols.types.intern(text));
+        let occurred_at = batch.column(2).as_primitive::<TimestampMillisecondType>();
+        let sessions = batch.column(3).as_string::<i32>();
+        let values = batch.column(4).as_primitive::<Decimal128Type>();
+        let currencies = self.currencies.symbols(dictionary(5), |text| currency_of(text, &mut symbols.currencies));
+        let pages = self.pages.symbols(dictionary(6), |text| symbols.pages.intern(text));
+        let products = self.products.symbols(dictionary(7), |text| symbols.products.intern(text));
+        let searches = self.searches.symbols(dictionary(8), |text| symbols.searches.intern(text));
+
+        let mut row = 0;
+        while row < users.len() {
+            let user_id = users.value(row);
+            let mut end = row + 1;
+            while end < users.len() && users.value(end) == user_id {
+                end += 1;
+            }
+            let user = user_id.as_bytes();
+            if user >= slice.from.as_slice() && slice.to.as_ref().is_none_or(|to| user < to.as_slice()) {
+                let begin = loaded.rows.len();
+                for row in (row..end).filter(|row| times.contains(&occurred_at.value(*row))) {
+                    loaded.rows.push(Row {
+                        occurred_at: occurred_at.value(row),
+                        session: session_at(sessions, row),
+                        order_value: if values.is_null(row) { 0 } else { values.value(row) as i64 },
+                        event_type: types.at(row),
+                        currency: currencies.at(row),
+                        page: pages.at(row),
+                        product: products.at(row),
+                        search: searches.at(row),
+                    });
+                }
+                loaded.end_run(user_id, begin);
+            }
+            row = end;
+        }
+    }
+}
+
+fn session_at(sessions: &StringArray, row: usize) -> u64 {
+    if sessions.is_null(row) { 0 } else { session_key(sessions.value(row)) }
+}
+
+fn currency_of(code: &str, currencies: &mut Interner<Currency>) -> Symbol {
+    code.parse().map_or(Symbol::NONE, |currency| currencies.intern(currency))
+}
+
+/// The symbols of the values of a dictionary.
+#[derive(Default)]
+struct Dictionary {
+    values: Option<Arc<dyn Array>>,
+    symbols: Vec<Symbol>,
+}
+
+impl Dictionary {
+    fn symbols<'a>(
+        &'a mut self,
+        column: &'a DictionaryArray<Int32Type>,
+        mut intern: impl FnMut(&str) -> Symbol,
+    ) -> SymbolColumn<'a> {
+        let same = self.values.as_ref().is_some_and(|values| Arc::ptr_eq(values, column.values()));
+        if !same {
+            self.symbols.clear();
+            let values = column.values().as_string::<i32>();
+            self.symbols.extend(values.iter().map(|value| value.map_or(Symbol::NONE, &mut intern)));
+            self.values = Some(column.values().clone());
+        }
+        SymbolColumn { keys: column, symbols: &self.symbols }
+    }
+}
+
+struct SymbolColumn<'a> {
+    keys: &'a DictionaryArray<Int32Type>,
+    symbols: &'a [Symbol],
+}
+
+impl SymbolColumn<'_> {
+    fn at(&self, row: usize) -> Symbol {
+        if self.keys.is_null(row) { Symbol::NONE } else { self.symbols[self.keys.keys().value(row) as usize] }
+    }
+}

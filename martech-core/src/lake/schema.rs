@@ -1,0 +1,176 @@
+//! The columns of the event files, and how they are written.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow_array::{
+    ArrayRef, RecordBatch,
+    builder::{Decimal128Builder, FixedSizeBinaryBuilder, StringBuilder, TimestampMillisecondBuilder},
+};
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit, extension::Uuid};
+use parquet::{
+    basic::{Compression, Encoding, ZstdLevel},
+    file::{
+        metadata::SortingColumn,
+        properties::{EnabledStatistics, WriterProperties},
+    },
+    schema::types::ColumnPath,
+};
+
+use super::row::Row;
+
+/// The columns, by position in the schema.
+pub(super) mod column {
+    pub(in super::super) const EVENT_ID: usize = 0;
+    pub(in super::super) const USER_ID: usize = 1;
+    pub(in super::super) const EVENT_TYPE: usize = 2;
+    pub(in super::super) const OCCURRED_AT: usize = 3;
+    pub(in super::super) const RECEIVED_AT: usize = 4;
+    pub(in super::super) const ANONYMOUS_ID: usize = 5;
+    pub(in super::super) const SESSION_ID: usize = 6;
+    pub(in super::super) const ORDER_VALUE: usize = 7;
+    pub(in super::super) const CURRENCY: usize = 8;
+    pub(in super::super) const PAGE: usize = 9;
+    pub(in super::super) const PRODUCT: usize = 10;
+    pub(in super::super) const SEARCH: usize = 11;
+    pub(in super::super) const PROPERTIES: usize = 12;
+}
+
+/// Rows of a page: what a journey has to decode at the least.
+pub(super) const PAGE_ROWS: usize = 1024;
+
+/// The schema of an event file. A file holds one row group, sorted by user, time and id.
+pub(super) static EVENTS: LazyLock<SchemaRef> = LazyLock::new(|| schema(DataType::Utf8));
+
+/// The same columns with those of few values as dictionaries, for readers that count by them.
+pub(super) static EVENTS_BY_DICTIONARY: LazyLock<SchemaRef> =
+    LazyLock::new(|| schema(DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))));
+
+fn schema(few_values: DataType) -> SchemaRef {
+    let time = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
+    Arc::new(Schema::new(vec![
+        Field::new("event_id", DataType::FixedSizeBinary(16), false).with_extension_type(Uuid),
+        Field::new("user_id", DataType::Utf8, false),
+        Field::new("event_type", few_values.clone(), false),
+        Field::new("occurred_at", time.clone(), false),
+        Field::new("received_at", time, false),
+        Field::new("anonymous_id", DataType::Utf8, true),
+        Field::new("session_id", DataType::Utf8, true),
+        Field::new("order_value", DataType::Decimal128(18, 6), true),
+        Field::new("currency", few_values.clone(), true),
+        Field::new("page", few_values.clone(), true),
+        Field::new("product", few_values.clone(), true),
+        Field::new("search_term", few_values, true),
+        Field::new("properties", DataType::Utf8, true),
+    ]))
+}
+
+/// How event files are written: small pages with an index over users, so that a journey reads pages and not files;
+/// ids plain, so that the id index can read one of them without decoding a page.
+pub(super) fn writing(rows: usize) -> WriterProperties {
+    let path = |column: usize| ColumnPath::from(EVENTS.field(column).name().as_str());
+    let mut properties = WriterProperties::builder()
+        .set_created_by(concat!("martech ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).expect("3 is a level of zstd")))
+        .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_write_batch_size(PAGE_ROWS)
+        .set_max_row_group_row_count(None)
+        .set_column_index_truncate_length(None)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_sorting_columns(Some(
+            [column::USER_ID, column::OCCURRED_AT, column::EVENT_ID]
+                .map(|column| SortingColumn { column_idx: column as i32, descending: false, nulls_first: false })
+                .to_vec(),
+        ))
+        .set_column_encoding(path(column::EVENT_ID), Encoding::PLAIN)
+        .set_column_compression(path(column::EVENT_ID), Compression::UNCOMPRESSED)
+        .set_column_statistics_enabled(path(column::USER_ID), EnabledStatistics::Page)
+        .set_column_bloom_filter_enabled(path(column::USER_ID), true)
+        .set_column_bloom_filter_fpp(path(column::USER_ID), 0.02)
+        .set_column_bloom_filter_max_ndv(path(column::USER_ID), rows.max(1) as u64);
+    for column in [column::EVENT_ID, column::OCCURRED_AT, column::RECEIVED_AT, column::PROPERTIES] {
+        properties = properties.set_column_dictionary_enabled(path(column), false);
+    }
+    for column in [column::OCCURRED_AT, column::RECEIVED_AT] {
+        properties = properties.set_column_encoding(path(column), Encoding::DELTA_BINARY_PACKED);
+    }
+    for column in [column::USER_ID, column::ANONYMOUS_ID, column::SESSION_ID] {
+        properties = properties
+            .set_column_dictionary_enabled(path(column), false)
+            .set_column_encoding(path(column), Encoding::DELTA_BYTE_ARRAY);
+    }
+    properties.build()
+}
+
+/// Collects rows into a record batch.
+pub(super) struct BatchBuilder {
+    event_id: FixedSizeBinaryBuilder,
+    user_id: StringBuilder,
+    event_type: StringBuilder,
+    occurred_at: TimestampMillisecondBuilder,
+    received_at: TimestampMillisecondBuilder,
+    anonymous_id: StringBuilder,
+    session_id: StringBuilder,
+    order_value: Decimal128Builder,
+    currency: StringBuilder,
+    page: StringBuilder,
+    product: StringBuilder,
+    search: StringBuilder,
+    properties: StringBuilder,
+}
+
+impl BatchBuilder {
+    pub(super) fn new() -> Self {
+        let times = || TimestampMillisecondBuilder::new().with_timezone("UTC");
+        Self {
+            event_id: FixedSizeBinaryBuilder::new(16),
+            user_id: StringBuilder::new(),
+            event_type: StringBuilder::new(),
+            occurred_at: times(),
+            received_at: times(),
+            anonymous_id: StringBuilder::new(),
+            session_id: StringBuilder::new(),
+            order_value: Decimal128Builder::new().with_data_type(DataType::Decimal128(18, 6)),
+            currency: StringBuilder::new(),
+            page: StringBuilder::new(),
+            product: StringBuilder::new(),
+            search: StringBuilder::new(),
+            properties: StringBuilder::new(),
+        }
+    }
+
+    pub(super) fn push(&mut self, row: &Row<'_>) {
+        self.event_id.append_value(row.id).expect("an id has 16 bytes");
+        self.user_id.append_value(row.user_id);
+        self.event_type.append_value(row.event_type);
+        self.occurred_at.append_value(row.occurred_at);
+        self.received_at.append_value(row.received_at);
+        self.anonymous_id.append_option(row.anonymous_id);
+        self.session_id.append_option(row.session_id);
+        self.order_value.append_option(row.order_value.map(i128::from));
+        self.currency.append_option(row.currency);
+        self.page.append_option(row.page);
+        self.product.append_option(row.product);
+        self.search.append_option(row.search);
+        self.properties.append_option(row.properties);
+    }
+
+    /// The rows since the last call.
+    pub(super) fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(self.event_id.finish()),
+            Arc::new(self.user_id.finish()),
+            Arc::new(self.event_type.finish()),
+            Arc::new(self.occurred_at.finish()),
+            Arc::new(self.received_at.finish()),
+            Arc::new(self.anonymous_id.finish()),
+            Arc::new(self.session_id.finish()),
+            Arc::new(self.order_value.finish()),
+            Arc::new(self.currency.finish()),
+            Arc::new(self.page.finish()),
+            Arc::new(self.product.finish()),
+            Arc::new(self.search.finish()),
+            Arc::new(self.properties.finish()),
+        ];
+        RecordBatch::try_new(EVENTS.clone(), columns)
+    }
+}

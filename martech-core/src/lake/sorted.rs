@@ -1,0 +1,80 @@
+//! The hot table in the order of the files: by user, time and id.
+
+use super::{
+    hot::{Chunk, Hot},
+    row::{Row, day_of},
+};
+
+/// Where a row of the hot table lies, and what it is sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Key<'a> {
+    user_id: &'a str,
+    occurred_at: i64,
+    id: [u8; 16],
+    chunk: u32,
+    index: u32,
+}
+
+/// Rows of the hot table, sorted.
+pub(super) struct Sorted<'a> {
+    chunks: Vec<&'a Chunk>,
+    keys: Vec<Key<'a>>,
+}
+
+impl<'a> Sorted<'a> {
+    /// By user, time and id: the rows that `keep` takes.
+    pub(super) fn by_user(hots: impl IntoIterator<Item = &'a Hot>, keep: impl Fn(&Row<'a>) -> bool) -> Self {
+        let chunks: Vec<&Chunk> = hots.into_iter().flat_map(|hot| &hot.chunks).map(|chunk| &**chunk).collect();
+        let mut keys = Vec::new();
+        for (number, chunk) in chunks.iter().enumerate() {
+            for (index, row) in chunk.rows().enumerate().filter(|(_, row)| keep(row)) {
+                keys.push(Key {
+                    user_id: row.user_id,
+                    occurred_at: row.occurred_at,
+                    id: row.id,
+                    chunk: number as u32,
+                    index: index as u32,
+                });
+            }
+        }
+        keys.sort_unstable();
+        Self { chunks, keys }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    pub(super) fn row(&self, position: usize) -> Row<'a> {
+        let key = &self.keys[position];
+        self.chunks[key.chunk as usize].row(key.index as usize)
+    }
+
+    pub(super) fn user_id(&self, position: usize) -> &'a str {
+        self.keys[position].user_id
+    }
+
+    /// The first position whose user is not before this one.
+    pub(super) fn lower_bound(&self, user_id: &[u8]) -> usize {
+        self.keys.partition_point(|key| key.user_id.as_bytes() < user_id)
+    }
+
+    /// The positions of one user after another.
+    pub(super) fn users(&self) -> impl Iterator<Item = std::ops::Range<usize>> {
+        let mut end = 0;
+        self.keys.chunk_by(|left, right| left.user_id == right.user_id).map(move |rows| {
+            let begin = end;
+            end += rows.len();
+            begin..end
+        })
+    }
+
+    /// The positions of one UTC day after another, each by user, time and id.
+    pub(super) fn days(&self) -> Vec<(i32, Vec<u32>)> {
+        let mut days = std::collections::BTreeMap::<i32, Vec<u32>>::new();
+        for (position, key) in self.keys.iter().enumerate() {
+            days.entry(day_of(key.occurred_at)).or_default().push(position as u32);
+        }
+        days.into_iter().collect()
+    }
+}

@@ -1,0 +1,133 @@
+//! What changes in memory: the hot table, the ids that are in no file yet, the live files.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, mpsc},
+    time::Instant,
+};
+
+use hashbrown::{HashMap, HashSet};
+
+use super::{
+    dedupe::candidates,
+    files::Version,
+    hot::{Chunk, EncodedKey, Hot},
+    row::EventKey,
+    worker::Message,
+};
+
+/// Guarded by one lock that is held for short whiles only: no file is read or written under it.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// Takes what becomes durable.
+    pub(super) active: Hot,
+    /// Is being written to files.
+    pub(super) frozen: Option<Arc<Hot>>,
+    pub(super) version: Arc<Version>,
+    /// Ids of the active table and of what is on its way to the journal.
+    ids: HashMap<EventKey, Ticket>,
+    /// Ids of the frozen table.
+    frozen_ids: HashMap<EventKey, Ticket>,
+    /// Batches on their way to the journal, oldest first.
+    in_flight: VecDeque<(Ticket, Vec<EventKey>)>,
+    next_ticket: Ticket,
+    /// When the oldest event of the active table came.
+    pub(super) active_since: Option<Instant>,
+    /// The last roll failed, and why.
+    pub(super) roll_error: Option<String>,
+    pub(super) closed: bool,
+    /// The worker that rolls, once it runs.
+    pub(super) roller: Option<mpsc::Sender<Message>>,
+}
+
+/// Numbers the batches in the order in which they go to the journal.
+pub(super) type Ticket = u64;
+
+/// What is known of a batch without looking into files.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// Events that are durable and in no file yet, or stand earlier in the batch; ascending.
+    pub(super) duplicates: Vec<usize>,
+    /// The others; ascending.
+    pub(super) unknown: Vec<usize>,
+}
+
+impl State {
+    pub(super) fn new(version: Version) -> Self {
+        Self { version: Arc::new(version), next_ticket: 1, ..Self::default() }
+    }
+
+    /// Sorts out what is known of a batch; `None` while one of its events is on its way to the journal in another
+    /// batch, of which it is not known yet whether it will be durable.
+    pub(super) fn know(&self, keys: &[EncodedKey]) -> Option<Known> {
+        let mut known = Known::default();
+        let mut own: HashSet<EventKey> = HashSet::with_capacity(keys.len());
+        let durable_before = self.in_flight.front().map_or(self.next_ticket, |(ticket, _)| *ticket);
+        for (position, key) in keys.iter().enumerate() {
+            match candidates(key).find_map(|key| self.ids.get(&key).or_else(|| self.frozen_ids.get(&key))) {
+                Some(ticket) if *ticket >= durable_before => return None,
+                Some(_) => known.duplicates.push(position),
+                None if candidates(key).any(|key| own.contains(&key)) => known.duplicates.push(position),
+                None => {
+                    own.insert(key.key);
+                    known.unknown.push(position);
+                }
+            }
+        }
+        Some(known)
+    }
+
+    /// Takes note of events that now go to the journal.
+    pub(super) fn depart(&mut self, keys: Vec<EventKey>) -> Ticket {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.ids.extend(keys.iter().map(|key| (*key, ticket)));
+        self.in_flight.push_back((ticket, keys));
+        ticket
+    }
+
+    /// A batch is durable: makes it visible.
+    pub(super) fn arrive(&mut self, ticket: Ticket, chunk: Arc<Chunk>, sequence: u64) {
+        self.land(ticket);
+        self.active_since.get_or_insert_with(Instant::now);
+        self.active.push(chunk, sequence);
+    }
+
+    /// A batch did not become durable: forgets it.
+    pub(super) fn fail(&mut self, ticket: Ticket) {
+        for key in self.land(ticket) {
+            self.ids.remove(&key);
+            self.frozen_ids.remove(&key);
+        }
+    }
+
+    fn land(&mut self, ticket: Ticket) -> Vec<EventKey> {
+        let position = self.in_flight.iter().position(|(departed, _)| *departed == ticket);
+        position.and_then(|position| self.in_flight.remove(position)).map_or_else(Vec::new, |(_, keys)| keys)
+    }
+
+    pub(super) fn is_anything_in_flight(&self) -> bool {
+        !self.in_flight.is_empty()
+    }
+
+    /// Sets the active table aside for a roll, unless it is empty; gives what is to be rolled.
+    pub(super) fn freeze(&mut self) -> Option<Arc<Hot>> {
+        if self.frozen.is_none() && self.active.rows > 0 {
+            self.frozen = Some(Arc::new(std::mem::take(&mut self.active)));
+            self.active_since = None;
+            self.frozen_ids = std::mem::take(&mut self.ids);
+            // What is on its way lands in the new active table.
+            for (ticket, keys) in &self.in_flight {
+                self.ids.extend(keys.iter().map(|key| (*key, *ticket)));
+            }
+        }
+        self.frozen.clone()
+    }
+
+    /// The frozen table is in the files of `version`.
+    pub(super) fn thaw(&mut self, version: Version) {
+        self.version = Arc::new(version);
+        self.frozen = None;
+        self.frozen_ids = HashMap::new();
+    }
+}

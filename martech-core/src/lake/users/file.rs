@@ -1,0 +1,224 @@
+use std::{
+    path::Path,
+    sync::{Arc, LazyLock},
+};
+
+use arrow_array::{
+    Array, ArrayRef, RecordBatch,
+    builder::{BinaryBuilder, Int64Builder, StringBuilder, TimestampMillisecondBuilder},
+    cast::AsArray,
+    types::{Int64Type, TimestampMillisecondType},
+};
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use parquet::{
+    basic::{Compression, Encoding, ZstdLevel},
+    file::properties::{EnabledStatistics, WriterProperties},
+    schema::types::ColumnPath,
+};
+
+use super::super::{
+    catalog::UsersEntry,
+    error::{Context, LakeError, Result},
+    inner::Inner,
+    parquet_file::Output,
+    scan::to_row,
+    sorted::Sorted,
+    writing::{Folders, Temporary},
+};
+use crate::{
+    analytics::{Sessions, Symbols, UserSummary},
+    event::{Currency, MoneySum, Timestamp},
+};
+
+/// The columns, by position.
+pub(super) mod column {
+    pub(in super::super) const USER_ID: usize = 0;
+    pub(in super::super) const FIRST_SEEN: usize = 1;
+    pub(in super::super) const LAST_SEEN: usize = 2;
+    pub(in super::super) const EVENTS: usize = 3;
+    pub(in super::super) const ORDERS: usize = 4;
+    pub(in super::super) const REVENUE: usize = 5;
+    pub(in super::super) const SESSIONS: usize = 6;
+    pub(in super::super) const ALL: [usize; 7] = [USER_ID, FIRST_SEEN, LAST_SEEN, EVENTS, ORDERS, REVENUE, SESSIONS];
+}
+
+/// Summaries of a batch.
+const BATCH_ROWS: usize = 8 * 1024;
+const PAGE_ROWS: usize = 4 * 1024;
+
+pub(super) static USERS: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let time = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
+    Arc::new(Schema::new(vec![
+        Field::new("user_id", DataType::Utf8, false),
+        Field::new("first_seen", time.clone(), false),
+        Field::new("last_seen", time, false),
+        Field::new("events", DataType::Int64, false),
+        Field::new("orders", DataType::Int64, false),
+        // Sums by currency: eight bytes of code, sixteen of millionths (little-endian), for each.
+        Field::new("revenue", DataType::Binary, true),
+        // `Sessions::encode`, so that sessions that reach over several files count once.
+        Field::new("sessions", DataType::Binary, false),
+    ]))
+});
+
+fn writing() -> WriterProperties {
+    let path = |column: usize| ColumnPath::from(USERS.field(column).name().as_str());
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("1 is a level of zstd")))
+        .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_write_batch_size(PAGE_ROWS)
+        .set_max_row_group_row_count(None)
+        .set_column_index_truncate_length(None)
+        .set_dictionary_enabled(false)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_column_statistics_enabled(path(column::USER_ID), EnabledStatistics::Page);
+    for column in [column::FIRST_SEEN, column::LAST_SEEN, column::EVENTS, column::ORDERS] {
+        properties = properties.set_column_encoding(path(column), Encoding::DELTA_BINARY_PACKED);
+    }
+    properties.build()
+}
+
+/// Writes the summaries of the users of a hot table.
+pub(in super::super) fn write_hot(inner: &Inner, sorted: &Sorted<'_>, folders: &mut Folders) -> Result<UsersEntry> {
+    let mut writer = UsersWriter::create(inner)?;
+    let mut symbols = Symbols::new();
+    let mut rows = Vec::new();
+    for user in sorted.users() {
+        rows.clear();
+        rows.extend(user.clone().map(|position| to_row(&sorted.row(position), &mut symbols)));
+        if let Some(summary) = UserSummary::from_rows(&rows, &symbols) {
+            writer.push(sorted.user_id(user.start), &summary)?;
+        }
+    }
+    writer.finish(folders)
+}
+
+/// A file of summaries that is being written, ascending by user.
+pub(super) struct UsersWriter<'a> {
+    inner: &'a Inner,
+    id: u64,
+    temporary: Temporary<'a>,
+    output: Output,
+    columns: Columns,
+    rows: u64,
+}
+
+impl<'a> UsersWriter<'a> {
+    pub(super) fn create(inner: &'a Inner) -> Result<Self> {
+        let layout = &inner.shared.layout;
+        let id = inner.take_file_id();
+        let temporary = Temporary::beside(layout, &layout.users_file(id))?;
+        let output = Output::create(&*layout.fs, temporary.path(), &USERS, writing())?;
+        Ok(Self { inner, id, temporary, output, columns: Columns::new(), rows: 0 })
+    }
+
+    pub(super) fn push(&mut self, user_id: &str, summary: &UserSummary) -> Result<()> {
+        self.columns.push(user_id, summary);
+        self.rows += 1;
+        if self.rows.is_multiple_of(BATCH_ROWS as u64) { self.write() } else { Ok(()) }
+    }
+
+    fn write(&mut self) -> Result<()> {
+        let batch = RecordBatch::try_new(USERS.clone(), self.columns.finish()).context("cannot write", self.temporary.path())?;
+        self.output.write(&batch).context("cannot write", self.temporary.path())
+    }
+
+    pub(super) fn finish(mut self, folders: &mut Folders) -> Result<UsersEntry> {
+        self.write()?;
+        let Self { inner, id, temporary, output, rows, .. } = self;
+        let layout = &inner.shared.layout;
+        let (_, bytes) = output.finish().context("cannot write", temporary.path())?;
+        temporary.rename(&layout.users_file(id))?;
+        folders.0.insert(layout.users());
+        Ok(UsersEntry { id, rows, bytes })
+    }
+}
+
+struct Columns {
+    user_id: StringBuilder,
+    first_seen: TimestampMillisecondBuilder,
+    last_seen: TimestampMillisecondBuilder,
+    events: Int64Builder,
+    orders: Int64Builder,
+    revenue: BinaryBuilder,
+    sessions: BinaryBuilder,
+    scratch: Vec<u8>,
+}
+
+impl Columns {
+    fn new() -> Self {
+        let times = || TimestampMillisecondBuilder::new().with_timezone("UTC");
+        Self {
+            user_id: StringBuilder::new(),
+            first_seen: times(),
+            last_seen: times(),
+            events: Int64Builder::new(),
+            orders: Int64Builder::new(),
+            revenue: BinaryBuilder::new(),
+            sessions: BinaryBuilder::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, user_id: &str, summary: &UserSummary) {
+        self.user_id.append_value(user_id);
+        self.first_seen.append_value(summary.first_seen.millis());
+        self.last_seen.append_value(summary.last_seen.millis());
+        self.events.append_value(summary.events as i64);
+        self.orders.append_value(summary.orders as i64);
+        self.scratch.clear();
+        encode_revenue(&summary.revenue, &mut self.scratch);
+        self.revenue.append_option((!summary.revenue.is_empty()).then_some(&self.scratch));
+        self.scratch.clear();
+        summary.sessions.encode(&mut self.scratch);
+        self.sessions.append_value(&self.scratch);
+    }
+
+    fn finish(&mut self) -> Vec<ArrayRef> {
+        vec![
+            Arc::new(self.user_id.finish()),
+            Arc::new(self.first_seen.finish()),
+            Arc::new(self.last_seen.finish()),
+            Arc::new(self.events.finish()),
+            Arc::new(self.orders.finish()),
+            Arc::new(self.revenue.finish()),
+            Arc::new(self.sessions.finish()),
+        ]
+    }
+}
+
+/// The summary in a row of a batch with all columns.
+pub(super) fn summary_at(batch: &RecordBatch, row: usize, path: &Path) -> Result<UserSummary> {
+    let time = |column: usize| {
+        Timestamp::from_millis(batch.column(column).as_primitive::<TimestampMillisecondType>().value(row))
+    };
+    let count = |column: usize| batch.column(column).as_primitive::<Int64Type>().value(row) as u64;
+    let damaged = |message: String| LakeError::Damaged { path: path.to_owned(), message };
+    let sessions = Sessions::decode(batch.column(column::SESSIONS).as_binary::<i32>().value(row));
+    let revenue = batch.column(column::REVENUE).as_binary::<i32>();
+    Ok(UserSummary {
+        first_seen: time(column::FIRST_SEEN),
+        last_seen: time(column::LAST_SEEN),
+        events: count(column::EVENTS),
+        orders: count(column::ORDERS),
+        revenue: if revenue.is_null(row) { Vec::new() } else { decode_revenue(revenue.value(row)).collect() },
+        sessions: sessions.map_err(|error| damaged(error.to_string()))?,
+    })
+}
+
+fn encode_revenue(revenue: &[(Currency, MoneySum)], bytes: &mut Vec<u8>) {
+    for (currency, sum) in revenue {
+        let code = currency.as_str().as_bytes();
+        bytes.extend_from_slice(code);
+        bytes.resize(bytes.len() + 8 - code.len(), 0);
+        bytes.extend_from_slice(&sum.micros().to_le_bytes());
+    }
+}
+
+/// What was spent, by currency.
+pub(super) fn decode_revenue(bytes: &[u8]) -> impl Iterator<Item = (Currency, MoneySum)> {
+    bytes.chunks_exact(24).filter_map(|entry| {
+        let currency = str::from_utf8(&entry[..8]).ok()?.trim_end_matches('\0').parse().ok()?;
+        Some((currency, MoneySum(i128::from_le_bytes(entry[8..].try_into().ok()?))))
+    })
+}

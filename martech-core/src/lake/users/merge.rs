@@ -1,0 +1,79 @@
+use super::{
+    super::{
+        catalog::UsersEntry,
+        error::{LakeError, Result},
+        files::UsersFile,
+        inner::Inner,
+        writing::Folders,
+    },
+    file::{UsersWriter, summary_at},
+    source::{Measure, Source},
+};
+use crate::analytics::UserSummary;
+use std::sync::Arc;
+
+/// Calls `each` once for every user, ascending, with the sources that stand on them.
+pub(super) fn for_each_user<'a>(
+    sources: &mut [Source<'a>],
+    mut each: impl FnMut(&str, &[usize], &[Source<'a>]) -> Result<()>,
+) -> Result<()> {
+    let mut bound = String::new();
+    let mut holders = Vec::new();
+    while let Some(first) = (0..sources.len())
+        .filter_map(|index| Some((sources[index].user()?, index)))
+        .min()
+        .map(|(_, index)| index)
+    {
+        // Up to the first user of the others, this one source is all there is.
+        let others = (0..sources.len()).filter(|index| *index != first);
+        let bounded = others.filter_map(|index| sources[index].user()).min().map(|user| {
+            bound.clear();
+            bound.push_str(user);
+        });
+        while sources[first].user().is_some_and(|user| bounded.is_none() || user < bound.as_str()) {
+            let user = sources[first].user().unwrap_or_default();
+            each(user, &[first], sources)?;
+            sources[first].advance()?;
+        }
+        if bounded.is_none() {
+            continue;
+        }
+        holders.clear();
+        holders.extend((0..sources.len()).filter(|index| sources[*index].user() == Some(bound.as_str())));
+        each(&bound, &holders, sources)?;
+        for &holder in &holders {
+            sources[holder].advance()?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes one file that says what several say together.
+pub(in super::super) fn merge_files(
+    inner: &Inner,
+    files: &[Arc<UsersFile>],
+    folders: &mut Folders,
+) -> Result<UsersEntry> {
+    let mut writer = UsersWriter::create(inner)?;
+    let mut sources =
+        files.iter().map(|file| Source::file(file, Measure::Everything, "")).collect::<Result<Vec<_>>>()?;
+    let mut users = 0_u64;
+    for_each_user(&mut sources, |user_id, holders, sources| {
+        users += 1;
+        if users.is_multiple_of(4096) && inner.state().closed {
+            return Err(LakeError::Closed);
+        }
+        let mut whole: Option<UserSummary> = None;
+        for &holder in holders {
+            let Source::File(file) = &sources[holder] else { continue };
+            let Some(batch) = &file.batch else { continue };
+            let part = summary_at(batch, file.index, &file.path)?;
+            match &mut whole {
+                Some(whole) => whole.merge(&part),
+                None => whole = Some(part),
+            }
+        }
+        whole.map_or(Ok(()), |whole| writer.push(user_id, &whole))
+    })?;
+    writer.finish(folders)
+}

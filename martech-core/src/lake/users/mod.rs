@@ -1,0 +1,27 @@
+//! What is known of each user: files of summaries, one for each roll, merged so that they stay few.
+//!
+//! A user may stand in several files, and in the hot table; the summaries of all of them together are the truth.
+//! Every file is sorted by user, so a question over all users merges them as it reads.
+
+mod file;
+mod merge;
+mod page;
+mod source;
+
+pub(super) use file::write_hot;
+pub(super) use merge::merge_files;
+pub(super) use page::page;
+
+use super::{error::Result, inner::Snapshot, sorted::Sorted};
+use merge::for_each_user;
+use source::{Measure, Source};
+
+/// Calls `each` with the time of the first event of every user there is.
+pub(super) fn for_each_first_seen(snapshot: &Snapshot, hot: &Sorted<'_>, mut each: impl FnMut(i64)) -> Result<()> {
+    let mut sources = Source::all(snapshot, hot, Measure::FirstSeen, "")?;
+    for_each_user(&mut sources, |_, holders, sources| {
+        let first_seen = Measure::FirstSeen.of_holders(holders, sources)?;
+        each(first_seen as i64);
+        Ok(())
+    })
+}

@@ -1,0 +1,142 @@
+use std::{cmp::Ordering, collections::BTreeMap};
+
+use parquet::arrow::arrow_reader::RowSelection;
+
+use super::{
+    super::{
+        error::{Context, LakeError, Result},
+        files::UsersFile,
+        inner::Snapshot,
+        scan::to_row,
+        sorted::Sorted,
+    },
+    file::{USERS, column, summary_at},
+    merge::for_each_user,
+    source::{Measure, Source},
+};
+use crate::{
+    analytics::{Symbols, UserSummary},
+    query::{Order, UserSort, UsersCursor, UsersPage, UsersQuery},
+};
+
+/// A user who may be on the page, and where to find the parts of the summary.
+struct Candidate {
+    value: i128,
+    user_id: String,
+    /// Source, and position in it.
+    places: Vec<(usize, usize)>,
+}
+
+/// A page of users.
+pub(in super::super) fn page(snapshot: &Snapshot, query: &UsersQuery) -> Result<UsersPage> {
+    let hot = Sorted::by_user(snapshot.hot.iter().map(|hot| &**hot), |row| row.user_id.starts_with(&query.prefix));
+    let mut sources = Source::all(snapshot, &hot, Measure::of(query), &query.prefix)?;
+    let (total, mut candidates) = choose(query, &mut sources)?;
+    let more = candidates.len() > query.limit;
+    candidates.truncate(query.limit);
+    let last = candidates.last().filter(|_| more);
+    let next = last.map(|last| UsersCursor { value: last.value, user_id: last.user_id.clone() });
+    let summaries = summaries(snapshot, &sources, &candidates)?;
+    let users = candidates.into_iter().zip(summaries).map(|(candidate, summary)| summary.to_row(candidate.user_id));
+    Ok(UsersPage { users: users.collect(), total, next })
+}
+
+/// How many users there are, and the first `limit` and one behind the cursor.
+fn choose(query: &UsersQuery, sources: &mut [Source<'_>]) -> Result<(u64, Vec<Candidate>)> {
+    let measure = Measure::of(query);
+    let most = query.limit + 1;
+    let mut total = 0;
+    let mut candidates: Vec<Candidate> = Vec::new();
+    // Nothing behind this one can be on the page.
+    let mut worst: Option<(i128, String)> = None;
+    for_each_user(sources, |user_id, holders, sources| {
+        if !user_id.starts_with(&query.prefix) {
+            return Ok(());
+        }
+        total += 1;
+        let value = measure.of_holders(holders, sources)?;
+        let here = (value, user_id);
+        let is_behind_cursor = query.cursor.as_ref().is_none_or(|cursor| {
+            rank(query, here, (cursor.value, &cursor.user_id)) == Ordering::Greater
+        });
+        let may_be_on_page =
+            worst.as_ref().is_none_or(|(value, user_id)| rank(query, here, (*value, user_id)) == Ordering::Less);
+        if is_behind_cursor && may_be_on_page {
+            let places = holders.iter().map(|&holder| (holder, sources[holder].position())).collect();
+            candidates.push(Candidate { value, user_id: user_id.to_owned(), places });
+            if candidates.len() >= 2 * most {
+                keep_first(query, &mut candidates, most);
+                worst = candidates.last().map(|last| (last.value, last.user_id.clone()));
+            }
+        }
+        Ok(())
+    })?;
+    keep_first(query, &mut candidates, most);
+    Ok((total, candidates))
+}
+
+fn keep_first(query: &UsersQuery, candidates: &mut Vec<Candidate>, most: usize) {
+    candidates
+        .sort_unstable_by(|left, right| rank(query, (left.value, &left.user_id), (right.value, &right.user_id)));
+    candidates.truncate(most);
+}
+
+/// Who comes first on the page.
+fn rank(query: &UsersQuery, left: (i128, &str), right: (i128, &str)) -> Ordering {
+    let ordered = |ordering: Ordering| match query.order {
+        Order::Ascending => ordering,
+        Order::Descending => ordering.reverse(),
+    };
+    match query.sort {
+        UserSort::UserId => ordered(left.1.cmp(right.1)),
+        _ => ordered(left.0.cmp(&right.0)).then_with(|| left.1.cmp(right.1)),
+    }
+}
+
+/// The whole summaries of the users on the page.
+fn summaries(snapshot: &Snapshot, sources: &[Source<'_>], page: &[Candidate]) -> Result<Vec<UserSummary>> {
+    let mut whole: Vec<Option<UserSummary>> = page.iter().map(|_| None).collect();
+    let mut add = |index: usize, part: UserSummary| match &mut whole[index] {
+        Some(whole) => whole.merge(&part),
+        none => *none = Some(part),
+    };
+    for (number, source) in sources.iter().enumerate() {
+        let wanted = page.iter().enumerate().flat_map(|(index, candidate)| {
+            candidate.places.iter().filter(move |place| place.0 == number).map(move |place| (place.1, index))
+        });
+        let wanted: BTreeMap<usize, usize> = wanted.collect();
+        match source {
+            Source::File(_) => read_rows(&snapshot.version.users[number], &wanted, &mut add)?,
+            Source::Hot(hot) => {
+                let mut symbols = Symbols::new();
+                for (position, index) in wanted {
+                    let rows = hot.users[position].clone().map(|row| to_row(&hot.sorted.row(row), &mut symbols));
+                    let rows: Vec<_> = rows.collect();
+                    if let Some(part) = UserSummary::from_rows(&rows, &symbols) {
+                        add(index, part);
+                    }
+                }
+            }
+        }
+    }
+    let found: Option<Vec<_>> = whole.into_iter().collect();
+    found.ok_or_else(|| LakeError::Task("a user on the page was not found again".to_owned()))
+}
+
+fn read_rows(file: &UsersFile, wanted: &BTreeMap<usize, usize>, add: &mut impl FnMut(usize, UserSummary)) -> Result<()> {
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let (input, footer) = file.open()?;
+    let ranges = wanted.keys().map(|&row| row..row + 1);
+    let rows = RowSelection::from_consecutive_ranges(ranges, file.entry.rows as usize);
+    let reader = input.read(&footer, &USERS, &column::ALL, Some(rows), wanted.len()).context("cannot read", file.path())?;
+    let mut indices = wanted.values();
+    for batch in reader {
+        let batch = batch.context("cannot read", file.path())?;
+        for (row, index) in (0..batch.num_rows()).zip(&mut indices) {
+            add(*index, summary_at(&batch, row, file.path())?);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,227 @@
+use std::path::PathBuf;
+
+use arrow_array::{
+    Array, ArrayRef, RecordBatch, StringArray,
+    cast::AsArray,
+    types::{Int64Type, TimestampMillisecondType},
+};
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection};
+
+use super::{
+    super::{
+        error::{Context, Result},
+        files::{UsersFile, user_pages},
+        inner::Snapshot,
+        row::Row,
+        sorted::Sorted,
+    },
+    file::{USERS, column, decode_revenue},
+};
+use crate::{
+    event::{Currency, EventType},
+    query::{UserSort, UsersQuery},
+};
+
+/// Rows of a file that are read at once.
+const BATCH_ROWS: usize = 8 * 1024;
+
+/// What is read of each user, and how the parts of it in several sources go together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Measure {
+    /// Only that there is one.
+    Existence,
+    FirstSeen,
+    LastSeen,
+    Events,
+    Orders,
+    Revenue(Currency),
+    /// The whole summary.
+    Everything,
+}
+
+impl Measure {
+    pub(super) fn of(query: &UsersQuery) -> Self {
+        match query.sort {
+            UserSort::UserId => Self::Existence,
+            UserSort::FirstSeen => Self::FirstSeen,
+            UserSort::LastSeen => Self::LastSeen,
+            UserSort::Events => Self::Events,
+            UserSort::Orders => Self::Orders,
+            UserSort::Revenue => Self::Revenue(query.currency),
+        }
+    }
+
+    fn columns(self) -> Vec<usize> {
+        match self {
+            Self::Existence => vec![column::USER_ID],
+            Self::FirstSeen => vec![column::USER_ID, column::FIRST_SEEN],
+            Self::LastSeen => vec![column::USER_ID, column::LAST_SEEN],
+            Self::Events => vec![column::USER_ID, column::EVENTS],
+            Self::Orders => vec![column::USER_ID, column::ORDERS],
+            Self::Revenue(_) => vec![column::USER_ID, column::REVENUE],
+            Self::Everything => column::ALL.to_vec(),
+        }
+    }
+
+    /// The measure of the user on whom all `holders` stand.
+    pub(super) fn of_holders(self, holders: &[usize], sources: &[Source<'_>]) -> Result<i128> {
+        let mut whole: Option<i128> = None;
+        for &holder in holders {
+            let part = sources[holder].measure(self);
+            whole = Some(match (self, whole) {
+                (_, None) => part,
+                (Self::FirstSeen, Some(whole)) => whole.min(part),
+                (Self::LastSeen, Some(whole)) => whole.max(part),
+                (_, Some(whole)) => whole + part,
+            });
+        }
+        Ok(whole.unwrap_or_default())
+    }
+
+    fn of_rows<'a>(self, mut rows: impl ExactSizeIterator<Item = Row<'a>> + DoubleEndedIterator) -> i128 {
+        match self {
+            Self::Existence | Self::Everything => 0,
+            Self::FirstSeen => rows.next().map_or(0, |row| row.occurred_at.into()),
+            Self::LastSeen => rows.next_back().map_or(0, |row| row.occurred_at.into()),
+            Self::Events => rows.len() as i128,
+            Self::Orders => rows.filter(|row| row.event_type == EventType::PURCHASE.as_str()).count() as i128,
+            Self::Revenue(wanted) => rows
+                .filter(|row| row.currency == Some(wanted.as_str()))
+                .filter_map(|row| row.order_value)
+                .map(i128::from)
+                .sum(),
+        }
+    }
+}
+
+/// Users in ascending order, from one file or from the hot table; it stands on one of them.
+pub(super) enum Source<'a> {
+    File(Box<FileSource>),
+    Hot(HotSource<'a>),
+}
+
+impl<'a> Source<'a> {
+    /// All that a snapshot has, begun at the users whose id begins with `prefix`. Some before and behind may be there too.
+    pub(super) fn all(snapshot: &Snapshot, hot: &'a Sorted<'a>, measure: Measure, prefix: &str) -> Result<Vec<Self>> {
+        let files = snapshot.version.users.iter().map(|file| Self::file(file, measure, prefix));
+        files.chain([Ok(Self::Hot(HotSource::new(hot)))]).collect()
+    }
+
+    pub(super) fn file(file: &UsersFile, measure: Measure, prefix: &str) -> Result<Self> {
+        Ok(Self::File(Box::new(FileSource::open(file, measure, prefix)?)))
+    }
+
+    /// On whom it stands; `None` at the end.
+    pub(super) fn user(&self) -> Option<&str> {
+        match self {
+            Self::File(file) => file.users.as_ref().map(|users| users.value(file.index)),
+            Self::Hot(hot) => hot.users.get(hot.index).map(|rows| hot.sorted.user_id(rows.start)),
+        }
+    }
+
+    pub(super) fn advance(&mut self) -> Result<()> {
+        match self {
+            Self::File(file) => file.advance(),
+            Self::Hot(hot) => {
+                hot.index += 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// What [`FileSource::read`] and [`HotSource`] find the user by again.
+    pub(super) fn position(&self) -> usize {
+        match self {
+            Self::File(file) => file.rows_before + file.index,
+            Self::Hot(hot) => hot.index,
+        }
+    }
+
+    fn measure(&self, measure: Measure) -> i128 {
+        match self {
+            Self::Hot(hot) => {
+                let rows = hot.users[hot.index].clone();
+                measure.of_rows(rows.map(|position| hot.sorted.row(position)))
+            }
+            Self::File(file) => file.measure(measure),
+        }
+    }
+}
+
+pub(super) struct HotSource<'a> {
+    pub(super) sorted: &'a Sorted<'a>,
+    pub(super) users: Vec<std::ops::Range<usize>>,
+    index: usize,
+}
+
+impl<'a> HotSource<'a> {
+    fn new(sorted: &'a Sorted<'a>) -> Self {
+        Self { sorted, users: sorted.users().collect(), index: 0 }
+    }
+}
+
+pub(super) struct FileSource {
+    pub(super) path: PathBuf,
+    reader: ParquetRecordBatchReader,
+    pub(super) batch: Option<RecordBatch>,
+    users: Option<StringArray>,
+    values: Option<ArrayRef>,
+    pub(super) index: usize,
+    /// Of the file, before the batch.
+    rows_before: usize,
+}
+
+impl FileSource {
+    fn open(file: &UsersFile, measure: Measure, prefix: &str) -> Result<Self> {
+        let (input, footer) = file.open()?;
+        let pages = user_pages(&footer, column::USER_ID);
+        let within = pages.iter().filter(|page| {
+            let begins = &page.first_user[..page.first_user.len().min(prefix.len())];
+            page.last_user >= prefix.as_bytes() && begins <= prefix.as_bytes()
+        });
+        let ranges: Vec<_> = within.map(|page| page.first_row..page.first_row + page.rows).collect();
+        let rows_before = ranges.first().map_or(0, |range| range.start);
+        let rows = RowSelection::from_consecutive_ranges(ranges.into_iter(), file.entry.rows as usize);
+        let reader = input.read(&footer, &USERS, &measure.columns(), Some(rows), BATCH_ROWS);
+        let reader = reader.context("cannot read", file.path())?;
+        let path = file.path().clone();
+        let mut source = Self { path, reader, batch: None, users: None, values: None, index: 0, rows_before };
+        source.next_batch()?;
+        Ok(source)
+    }
+
+    fn advance(&mut self) -> Result<()> {
+        self.index += 1;
+        match &self.batch {
+            Some(batch) if self.index == batch.num_rows() => {
+                self.rows_before += batch.num_rows();
+                self.next_batch()
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn next_batch(&mut self) -> Result<()> {
+        self.index = 0;
+        self.batch = self.reader.next().transpose().context("cannot read", &self.path)?;
+        self.users = self.batch.as_ref().map(|batch| batch.column(0).as_string::<i32>().clone());
+        self.values = self.batch.as_ref().and_then(|batch| batch.columns().get(1).cloned());
+        Ok(())
+    }
+
+    fn measure(&self, measure: Measure) -> i128 {
+        let Some(values) = &self.values else { return 0 };
+        match measure {
+            Measure::Existence | Measure::Everything => 0,
+            Measure::FirstSeen | Measure::LastSeen => {
+                values.as_primitive::<TimestampMillisecondType>().value(self.index).into()
+            }
+            Measure::Events | Measure::Orders => values.as_primitive::<Int64Type>().value(self.index).into(),
+            Measure::Revenue(wanted) => {
+                let values = values.as_binary::<i32>();
+                let sums = if values.is_null(self.index) { &[] } else { values.value(self.index) };
+                decode_revenue(sums).filter(|(currency, _)| *currency == wanted).map(|(_, sum)| sum.micros()).sum()
+            }
+        }
+    }
+}

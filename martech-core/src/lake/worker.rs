@@ -1,0 +1,165 @@
+//! The two threads of a lake: one rolls, one compacts.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use tokio::sync::oneshot;
+
+use super::{
+    compaction,
+    error::{LakeError, Result},
+    inner::Inner,
+    roll,
+};
+
+/// What a worker is told.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// There may be something to do.
+    Look,
+    /// Do all there is, and say how it went.
+    Now(oneshot::Sender<Result<()>>),
+    /// End.
+    Stop,
+}
+
+/// What to wait after a failure before it is tried again.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// The running threads. When the last handle of a lake goes, they are stopped.
+#[derive(Debug)]
+pub(super) struct Workers {
+    inner: Arc<Inner>,
+    roller: Sender<Message>,
+    compactor: Sender<Message>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Workers {
+    pub(super) fn start(inner: Inner) -> Self {
+        let inner = Arc::new(inner);
+        let (roller, rolls) = mpsc::channel();
+        let (compactor, compactions) = mpsc::channel();
+        inner.state().roller = Some(roller.clone());
+        let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
+            thread::Builder::new().name(name.to_owned()).spawn(work).expect("the system gives two threads")
+        };
+        let (rolling, compacting, look) = (inner.clone(), inner.clone(), compactor.clone());
+        let threads = vec![
+            spawn("lake-roll", Box::new(move || run_rolls(&rolling, &rolls, &look))),
+            spawn("lake-compact", Box::new(move || run_compactions(&compacting, &compactions))),
+        ];
+        let workers = Self { inner, roller, compactor, threads: Mutex::new(threads) };
+        // What an earlier run left.
+        let _ = (workers.roller.send(Message::Look), workers.compactor.send(Message::Look));
+        workers
+    }
+
+    pub(super) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+
+    pub(super) async fn roll(&self) -> Result<()> {
+        ask(&self.roller).await
+    }
+
+    pub(super) async fn compact(&self) -> Result<()> {
+        ask(&self.compactor).await
+    }
+
+    /// Stops the threads, waits for what is on its way to the journal, releases the folder.
+    pub(super) fn close(&self) -> Result<()> {
+        self.inner.state().closed = true;
+        self.inner.progress.notify_all();
+        let _ = (self.roller.send(Message::Stop), self.compactor.send(Message::Stop));
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let panicked = threads.into_iter().map(JoinHandle::join).filter(Result::is_err).count();
+        let mut state = self.inner.state();
+        while state.is_anything_in_flight() {
+            state = self.inner.wait(state);
+        }
+        drop(state);
+        self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if panicked == 0 { Ok(()) } else { Err(LakeError::Task("a background thread panicked".to_owned())) }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            tracing::error!(%error, "closing the lake");
+        }
+    }
+}
+
+async fn ask(worker: &Sender<Message>) -> Result<()> {
+    let (reply, answer) = oneshot::channel();
+    worker.send(Message::Now(reply)).map_err(|_| LakeError::Closed)?;
+    answer.await.map_err(|_| LakeError::Closed)?
+}
+
+fn run_rolls(inner: &Inner, messages: &Receiver<Message>, compactor: &Sender<Message>) {
+    let mut failed = false;
+    loop {
+        let message = match (failed, inner.roll_due_in()) {
+            (true, _) => receive(messages, Some(RETRY)),
+            (false, due) => receive(messages, due),
+        };
+        let rolled = match message {
+            Message::Stop => return,
+            Message::Now(reply) => {
+                let rolled = roll::roll_everything(inner);
+                failed = rolled.is_err();
+                // Nobody waits any more when the call was dropped.
+                let _ = reply.send(rolled);
+                Ok(())
+            }
+            Message::Look if failed || inner.roll_due_in() == Some(Duration::ZERO) => {
+                let rolled = roll::roll(inner);
+                failed = rolled.is_err();
+                rolled
+            }
+            Message::Look => continue,
+        };
+        if let Err(error) = rolled {
+            tracing::error!(%error, "a roll failed; the events stay in the journal, it is tried again");
+        }
+        let _ = compactor.send(Message::Look);
+    }
+}
+
+fn run_compactions(inner: &Inner, messages: &Receiver<Message>) {
+    loop {
+        match receive(messages, None) {
+            Message::Stop => return,
+            Message::Now(reply) => {
+                let _ = reply.send(compaction::compact_everything(inner));
+            }
+            Message::Look if inner.options.auto_compaction => {
+                if let Err(error) = compaction::compact_what_is_due(inner) {
+                    tracing::error!(%error, "a compaction failed; the files stay as they were");
+                }
+            }
+            Message::Look => {}
+        }
+    }
+}
+
+/// The next message; `Look` when none came in time.
+fn receive(messages: &Receiver<Message>, patience: Option<Duration>) -> Message {
+    let received = match patience {
+        Some(patience) => messages.recv_timeout(patience),
+        None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
+    };
+    match received {
+        Ok(message) => message,
+        Err(RecvTimeoutError::Timeout) => Message::Look,
+        Err(RecvTimeoutError::Disconnected) => Message::Stop,
+    }
+}

@@ -1,0 +1,120 @@
+//! Writing a file of events: temporary name, content, fsync, id index, final name.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use arrow_array::{Array, RecordBatch, cast::AsArray};
+use parquet::file::metadata::ParquetMetaData;
+
+use super::{
+    catalog::EventsEntry,
+    error::{Context, LakeError, Result},
+    ids::{self, IdPage},
+    layout::Layout,
+    parquet_file::Output,
+    schema::{EVENTS, column, writing},
+};
+
+/// A file under a temporary name, which is removed unless it gets its final one.
+pub(super) struct Temporary<'a> {
+    layout: &'a Layout,
+    path: PathBuf,
+}
+
+impl<'a> Temporary<'a> {
+    /// A name beside the final one.
+    pub(super) fn beside(layout: &'a Layout, path: &Path) -> Result<Self> {
+        let path = path.with_extension("tmp");
+        layout.remove(&path)?;
+        Ok(Self { layout, path })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Gives the file its final name.
+    pub(super) fn rename(self, path: &Path) -> Result<()> {
+        self.layout.fs.rename(&self.path, path).context("cannot rename", &self.path)
+    }
+}
+
+impl Drop for Temporary<'_> {
+    fn drop(&mut self) {
+        // Once it has its final name there is nothing to remove; and what cannot be removed goes at the next start.
+        let _ = self.layout.remove(&self.path);
+    }
+}
+
+/// A file of events that is being written.
+pub(super) struct EventsWriter<'a> {
+    layout: &'a Layout,
+    id: u64,
+    day: i32,
+    temporary: Temporary<'a>,
+    output: Output,
+    ids: Vec<[u8; 16]>,
+}
+
+impl<'a> EventsWriter<'a> {
+    /// Begins file `id` for events of `day`, about `rows` of them.
+    pub(super) fn create(layout: &'a Layout, id: u64, day: i32, rows: usize) -> Result<Self> {
+        let dir = layout.events_day(day);
+        layout.fs.create_dir_all(&dir).context("cannot make the folder", dir)?;
+        let temporary = Temporary::beside(layout, &layout.events_file(day, id))?;
+        let output = Output::create(&*layout.fs, temporary.path(), &EVENTS, writing(rows))?;
+        Ok(Self { layout, id, day, temporary, output, ids: Vec::with_capacity(rows) })
+    }
+
+    /// Rows sorted by user, time and id, behind those written before.
+    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let ids = batch.column(column::EVENT_ID).as_fixed_size_binary();
+        self.ids.extend((0..ids.len()).map(|row| <[u8; 16]>::try_from(ids.value(row)).expect("an id has 16 bytes")));
+        self.output.write(batch).context("cannot write", self.temporary.path())
+    }
+
+    /// Makes the content durable under its final name. The name itself is durable after [`Folders::sync`].
+    pub(super) fn finish(self, folders: &mut Folders) -> Result<EventsEntry> {
+        let Self { layout, id, day, temporary, output, ids } = self;
+        let (footer, bytes) = output.finish().context("cannot write", temporary.path())?;
+        let pages = id_pages(&footer)
+            .ok_or_else(|| LakeError::Damaged { path: temporary.path().into(), message: "ids do not lie plain".to_owned() })?;
+        let index = layout.ids_file(id);
+        layout.remove(&index)?;
+        let index_bytes = ids::write(&*layout.fs, &index, &ids, &pages)?;
+        temporary.rename(&layout.events_file(day, id))?;
+        folders.0.extend([layout.events_day(day), layout.ids()]);
+        Ok(EventsEntry { id, day, rows: ids.len() as u64, bytes: bytes + index_bytes })
+    }
+}
+
+/// Folders with new names in them.
+#[derive(Debug, Default)]
+pub(super) struct Folders(pub(super) BTreeSet<PathBuf>);
+
+impl Folders {
+    /// Makes the new names durable.
+    pub(super) fn sync(self, layout: &Layout) -> Result<()> {
+        for dir in self.0 {
+            layout.fs.sync_dir(&dir).context("cannot sync the folder", dir)?;
+        }
+        Ok(())
+    }
+}
+
+/// Where the ids lie: the values of a plain, uncompressed page without nulls are its last bytes.
+fn id_pages(footer: &ParquetMetaData) -> Option<Vec<IdPage>> {
+    let rows = footer.file_metadata().num_rows();
+    let locations = footer.page_index()?.offset_index(0, column::EVENT_ID)?.page_locations();
+    let ends = locations.iter().skip(1).map(|next| next.first_row_index).chain([rows]);
+    let pages = locations.iter().zip(ends).map(|(page, end)| {
+        let end_of_page = page.offset as u64 + page.compressed_page_size as u64;
+        IdPage {
+            first_row: page.first_row_index as u32,
+            position: end_of_page - (end - page.first_row_index) as u64 * 16,
+        }
+    });
+    Some(pages.collect())
+}

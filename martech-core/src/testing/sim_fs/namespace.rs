@@ -1,0 +1,224 @@
+//! Names of files and directories: as they are seen, and as a power loss leaves them.
+
+use std::{
+    io,
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{Tree, inode::Inode};
+use crate::fs::DirEntry;
+
+const ENOSPC: i32 = 28;
+
+#[derive(Debug, Clone)]
+pub(super) enum Entry {
+    File(Arc<Inode>),
+    Dir,
+}
+
+/// A change that its directory was not synced after.
+#[derive(Debug, Clone)]
+enum Change {
+    Link(PathBuf, Arc<Inode>),
+    Unlink(PathBuf),
+    /// Belongs to the directory of the new name.
+    Move(PathBuf, PathBuf, Arc<Inode>),
+}
+
+impl Change {
+    fn dir(&self) -> &Path {
+        let (Self::Link(path, _) | Self::Unlink(path) | Self::Move(_, path, _)) = self;
+        parent(path)
+    }
+
+    fn apply(self, tree: &mut Tree) {
+        match self {
+            Self::Link(path, inode) => drop(tree.insert(path, Entry::File(inode))),
+            Self::Unlink(path) => drop(tree.remove(&path)),
+            Self::Move(from, to, inode) => {
+                tree.remove(&from);
+                tree.insert(to, Entry::File(inode));
+            }
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Namespace {
+    seen: Tree,
+    durable: Tree,
+    /// Oldest first.
+    pending: Vec<Change>,
+}
+
+impl Namespace {
+    pub(super) fn file(&self, path: &Path) -> io::Result<Arc<Inode>> {
+        match self.seen.get(&clean(path)) {
+            Some(Entry::File(inode)) => Ok(inode.clone()),
+            Some(Entry::Dir) => Err(io::ErrorKind::IsADirectory.into()),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    pub(super) fn create(&mut self, path: &Path, inode: Arc<Inode>) -> io::Result<()> {
+        let path = clean(path);
+        self.need_dir(parent(&path))?;
+        if self.seen.contains_key(&path) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        self.change(Change::Link(path, inode));
+        Ok(())
+    }
+
+    /// Puts a file in place, durably.
+    pub(super) fn put(&mut self, path: &Path, inode: Arc<Inode>) -> io::Result<()> {
+        let path = clean(path);
+        self.need_dir(parent(&path))?;
+        let entry = Entry::File(inode);
+        self.durable.insert(path.clone(), entry.clone());
+        self.seen.insert(path, entry);
+        Ok(())
+    }
+
+    pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        let (from, to) = (clean(from), clean(to));
+        let inode = self.file(&from)?;
+        self.need_dir(parent(&to))?;
+        if matches!(self.seen.get(&to), Some(Entry::Dir)) {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        if from != to {
+            self.change(Change::Move(from, to, inode));
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove(&mut self, path: &Path) -> io::Result<()> {
+        let path = clean(path);
+        self.file(&path)?;
+        self.change(Change::Unlink(path));
+        Ok(())
+    }
+
+    pub(super) fn create_dir_all(&mut self, path: &Path) -> io::Result<()> {
+        let path = clean(path);
+        for dir in path.ancestors().filter(|dir| !is_root(dir)) {
+            match self.seen.get(dir) {
+                Some(Entry::File(_)) => return Err(io::ErrorKind::NotADirectory.into()),
+                Some(Entry::Dir) => {}
+                None => {
+                    self.seen.insert(dir.to_owned(), Entry::Dir);
+                }
+            }
+            self.durable.insert(dir.to_owned(), Entry::Dir);
+            self.pending.retain(|change| !matches!(change, Change::Unlink(path) if path == dir));
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove_dir(&mut self, path: &Path) -> io::Result<()> {
+        let path = clean(path);
+        self.need_dir(&path)?;
+        if !self.list(&path)?.is_empty() {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        self.change(Change::Unlink(path));
+        Ok(())
+    }
+
+    pub(super) fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
+        let dir = clean(dir);
+        self.need_dir(&dir)?;
+        let inside = self.seen.iter().filter(|(path, _)| !is_root(path) && parent(path) == dir);
+        Ok(inside.map(|(path, entry)| DirEntry { path: path.clone(), is_dir: matches!(entry, Entry::Dir) }).collect())
+    }
+
+    pub(super) fn sync_dir(&mut self, dir: &Path) -> io::Result<()> {
+        let dir = clean(dir);
+        self.need_dir(&dir)?;
+        let (now, mut later): (Vec<_>, Vec<_>) = self.pending.drain(..).partition(|change| change.dir() == dir);
+        for change in now {
+            if let Change::Move(from, _, inode) = &change {
+                // The old name is gone with the new one: its creation must not come back later.
+                later.retain(
+                    |other| !matches!(other, Change::Link(path, old) if path == from && Arc::ptr_eq(old, inode)),
+                );
+            }
+            change.apply(&mut self.durable);
+        }
+        self.pending = later;
+        Ok(())
+    }
+
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        let files = self.seen.iter().filter(|(_, entry)| matches!(entry, Entry::File(_)));
+        files.map(|(path, _)| path.clone()).collect()
+    }
+
+    /// The names after a power loss, each file made anew.
+    pub(super) fn after_crash(
+        &self,
+        mut random: Option<&mut fastrand::Rng>,
+        remake: &mut dyn FnMut(&Inode, Option<&mut fastrand::Rng>) -> Arc<Inode>,
+    ) -> Self {
+        let mut tree = self.durable.clone();
+        if let Some(random) = random.as_deref_mut() {
+            let kept = random.usize(..=self.pending.len());
+            self.pending[..kept].iter().cloned().for_each(|change| change.apply(&mut tree));
+        }
+        Self::durable(&tree, &mut |inode| remake(inode, random.as_deref_mut()))
+    }
+
+    /// The names as they are seen, each file made anew.
+    pub(super) fn copy(&self, remake: &mut dyn FnMut(&Inode) -> Arc<Inode>) -> Self {
+        Self::durable(&self.seen, remake)
+    }
+
+    fn durable(tree: &Tree, remake: &mut dyn FnMut(&Inode) -> Arc<Inode>) -> Self {
+        let entries = tree.iter().map(|(path, entry)| {
+            let entry = match entry {
+                Entry::File(inode) => Entry::File(remake(inode)),
+                Entry::Dir => Entry::Dir,
+            };
+            (path.clone(), entry)
+        });
+        let seen: Tree = entries.collect();
+        Self { durable: seen.clone(), seen, pending: Vec::new() }
+    }
+
+    fn change(&mut self, change: Change) {
+        let (Change::Link(gone, _) | Change::Unlink(gone) | Change::Move(_, gone, _)) = &change;
+        if let Some(Entry::File(inode)) = self.seen.get(gone) {
+            inode.remove();
+        }
+        change.clone().apply(&mut self.seen);
+        self.pending.push(change);
+    }
+
+    fn need_dir(&self, dir: &Path) -> io::Result<()> {
+        match self.seen.get(dir) {
+            Some(Entry::File(_)) => Err(io::ErrorKind::NotADirectory.into()),
+            None if !is_root(dir) => Err(io::ErrorKind::NotFound.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+pub(super) fn no_space() -> io::Error {
+    io::Error::from_raw_os_error(ENOSPC)
+}
+
+/// `./a//b` and `a/b` are one name.
+fn clean(path: &Path) -> PathBuf {
+    path.components().filter(|component| *component != Component::CurDir).collect()
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
+}
+
+/// The working directory and `/` are always there.
+fn is_root(path: &Path) -> bool {
+    path.as_os_str().is_empty() || path == Path::new("/")
+}

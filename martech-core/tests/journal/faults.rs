@@ -1,0 +1,286 @@
+//! A disk that fails: short writes, EIO, ENOSPC, a failed fsync, loss of everything not synced.
+
+use std::{error::Error, io};
+
+use martech_core::{
+    journal::{JournalError, Recovery},
+    testing::{Crash, Effect, Fault, Operation, SimFs},
+};
+
+use crate::*;
+
+#[test]
+fn short_and_interrupted_writes_are_finished() {
+    let disk = SimFs::new();
+    let (journal, _) = open(&disk, small());
+    for bytes in 1..60 {
+        disk.inject(Fault::short_write(bytes));
+        disk.inject(Fault::new(Operation::Write, Effect::Fail(io::ErrorKind::Interrupted)).skip(1));
+        disk.inject(Fault::short_write(1));
+        fill(&journal, 1);
+    }
+    drop(journal);
+    let (journal, recovery) = open(&disk.crash(Crash::LoseUnsynced), small());
+    assert_eq!(recovery, Recovery { frames: 59, ..Recovery::default() });
+    assert_eq!(frames(&journal), expected(1..=59));
+}
+
+#[test]
+fn a_failed_write_takes_back_its_group_and_no_more() {
+    for written in 0..24 + 32 {
+        let disk = SimFs::new();
+        let (journal, _) = open(&disk, large());
+        fill(&journal, 3);
+        let hold = Hold::new(&journal);
+        if written > 0 {
+            disk.inject(Fault::short_write(written));
+        }
+        disk.inject(Fault::eio(Operation::Write).skip(u64::from(written > 0)));
+        let answers = [submit(&journal, b"lost"), submit(&journal, b"lost as well")];
+        drop(hold);
+        for answer in answers {
+            let error = answer.recv().unwrap().unwrap_err();
+            assert!(matches!(error, JournalError::Write { .. }), "{error:?}");
+            assert_eq!(error.source().unwrap().to_string(), io::Error::from_raw_os_error(5).to_string());
+        }
+        // Not after a power loss either is there any of it.
+        for disk in [disk.crash(Crash::LoseUnsynced), disk.crash(Crash::KeepSome { seed: written as u64 })] {
+            let (_, recovery) = open(&disk, large());
+            assert_eq!(recovery, Recovery { frames: 4, ..Recovery::default() });
+        }
+        assert_eq!(append(&journal, b"five").unwrap(), 5);
+        assert_eq!(frames(&journal).len(), 5);
+        drop(journal);
+        let (journal, recovery) = open(&disk.crash(Crash::LoseUnsynced), large());
+        assert_eq!(recovery, Recovery { frames: 5, ..Recovery::default() });
+        assert_eq!(frames(&journal)[4], (5, b"five".to_vec()));
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_and_goes_on_when_there_is_space() {
+    let disk = SimFs::new();
+    let (journal, _) = open(&disk, small());
+    fill(&journal, 20);
+    for room in 0..300 {
+        disk.set_capacity(disk.used() + room);
+        let before = journal.stats();
+        let (accepted, failed): (Vec<_>, Vec<_>) =
+            (0..10).map(|_| append(&journal, b"does it fit?")).partition(|result| result.is_ok());
+        assert!(failed.iter().all(|result| matches!(result, Err(JournalError::NoSpace { .. }))), "{failed:?}");
+        assert!(!failed.is_empty());
+        assert_eq!(journal.stats().last_sequence, before.last_sequence + accepted.len() as u64);
+        let (after, recovery) = open(&disk.crash(Crash::LoseUnsynced), small());
+        assert!(recovery.is_sound(), "{recovery:?}");
+        assert_eq!(frames(&after), frames(&journal));
+        disk.set_capacity(u64::MAX);
+    }
+    let next = journal.stats().last_sequence + 1;
+    assert_eq!(append(&journal, b"space again").unwrap(), next);
+    let sequences: Vec<_> = frames(&journal).iter().map(|frame| frame.0).collect();
+    assert_eq!(sequences, (1..=next).collect::<Vec<_>>());
+}
+
+#[test]
+fn trimming_frees_a_full_disk() {
+    let disk = SimFs::new();
+    let (journal, _) = open(&disk, small());
+    fill(&journal, 20);
+    disk.set_capacity(disk.used() + 40);
+    let error = (0..10).find_map(|_| append(&journal, &[0; 100]).err()).unwrap();
+    assert!(matches!(error, JournalError::NoSpace { .. }));
+    journal.trim(15).unwrap();
+    assert_eq!(append(&journal, &[0; 100]).unwrap(), 21);
+}
+
+#[test]
+fn a_failed_fsync_stops_the_journal_for_good() {
+    let disk = SimFs::new();
+    let (journal, _) = open(&disk, large());
+    fill(&journal, 3);
+    let hold = Hold::new(&journal);
+    disk.inject(Fault::eio(Operation::Sync));
+    let waiting = [submit(&journal, b"a"), submit(&journal, b"b")];
+    drop(hold);
+    for answer in waiting {
+        assert!(matches!(answer.recv().unwrap(), Err(JournalError::Poisoned { .. })));
+    }
+    let syncs = disk.count(Operation::Sync);
+    for _ in 0..3 {
+        let error = journal.submit(b"later".to_vec(), |_| panic!("not taken")).unwrap_err();
+        assert!(matches!(error, JournalError::Poisoned { .. }));
+        assert_eq!(error.source().unwrap().to_string(), io::Error::from_raw_os_error(5).to_string());
+    }
+    assert!(matches!(journal.trim(4), Err(JournalError::Poisoned { .. })));
+    assert!(matches!(journal.start_at_least(40), Err(JournalError::Poisoned { .. })));
+    assert!(journal.stats().poisoned);
+    assert_eq!(frames(&journal).len(), 4, "what was durable is still read");
+    drop(journal);
+    assert_eq!(disk.count(Operation::Sync), syncs, "an fsync was tried again");
+
+    // Neither in the same boot nor after a power loss does anything unsynced pass for durable.
+    for disk in [disk.copy(), disk.crash(Crash::LoseUnsynced), disk.crash(Crash::KeepSome { seed: 3 })] {
+        let (journal, recovery) = open(&disk, large());
+        assert!(recovery.is_sound());
+        assert_eq!(frames(&journal).len(), 4);
+        assert_eq!(append(&journal, b"five").unwrap(), 5);
+        drop(journal);
+        assert_eq!(open(&disk.crash(Crash::LoseUnsynced), large()).1.frames, 5);
+    }
+}
+
+#[test]
+fn those_who_wait_behind_a_failed_fsync_are_answered_too() {
+    let disk = SimFs::new();
+    let (journal, _) = open(&disk, small());
+    let hold = Hold::new(&journal);
+    disk.inject(Fault::eio(Operation::Sync));
+    let answers: Vec<_> = (0..100).map(|_| submit(&journal, &[0; 90])).collect();
+    drop(hold);
+    for answer in answers {
+        assert!(matches!(answer.recv().unwrap(), Err(JournalError::Poisoned { .. })));
+    }
+    assert_eq!(journal.stats().queued_frames, 0);
+}
+
+#[test]
+fn a_write_that_cannot_be_taken_back_stops_the_journal() {
+    for fault in [Fault::eio(Operation::Truncate), Fault::eio(Operation::Sync)] {
+        let disk = SimFs::new();
+        let (journal, _) = open(&disk, large());
+        fill(&journal, 3);
+        disk.inject(Fault::short_write(10));
+        disk.inject(Fault::eio(Operation::Write).skip(1));
+        disk.inject(fault);
+        assert!(matches!(append(&journal, b"lost"), Err(JournalError::Poisoned { .. })));
+        assert!(matches!(journal.submit(vec![], |_| ()), Err(JournalError::Poisoned { .. })));
+        drop(journal);
+        let (journal, recovery) = open(&disk, large());
+        assert!(recovery.is_sound());
+        assert_eq!(frames(&journal), expected(1..=3));
+    }
+}
+
+/// Each step of making a segment fails once: either the journal goes on, or it says that it has stopped.
+#[test]
+fn a_segment_that_cannot_be_made_loses_nothing() {
+    let cases = [
+        (Operation::Create, 0, true),
+        (Operation::Write, 0, true),
+        (Operation::Sync, 0, false),
+        (Operation::SyncDir, 0, false),
+    ];
+    for (operation, skip, goes_on) in cases {
+        let disk = SimFs::new();
+        let (journal, _) = open(&disk, small());
+        fill(&journal, 5);
+        let files = segments(&disk).len();
+        disk.inject(Fault::eio(operation).skip(skip));
+        let error = append(&journal, &[0; 150]).unwrap_err();
+        assert_eq!(matches!(error, JournalError::Write { .. }), goes_on, "{operation:?}: {error:?}");
+        assert_eq!(append(&journal, &payload(6)).is_ok(), goes_on);
+        let kept = if goes_on { 6 } else { 5 };
+        assert!(!goes_on || segments(&disk).len() == files + 1);
+        drop(journal);
+        for disk in [disk.copy(), disk.crash(Crash::LoseUnsynced), disk.crash(Crash::KeepSome { seed: 1 })] {
+            let (journal, recovery) = open(&disk, small());
+            assert!(recovery.is_sound(), "{operation:?}: {recovery:?}");
+            assert_eq!(frames(&journal), expected(1..=kept));
+            fill(&journal, 20);
+            drop(journal);
+            assert_eq!(frames(&open(&disk, small()).0), expected(1..=kept + 20));
+        }
+    }
+}
+
+#[test]
+fn a_segment_left_half_made_is_removed_or_stops_the_journal() {
+    let disk = SimFs::new();
+    let (journal, _) = open(&disk, small());
+    fill(&journal, 5);
+    disk.inject(Fault::short_write(7));
+    disk.inject(Fault::eio(Operation::Write).skip(1));
+    disk.inject(Fault::eio(Operation::Remove));
+    assert!(matches!(append(&journal, &[0; 150]), Err(JournalError::Poisoned { .. })));
+    drop(journal);
+    let (journal, recovery) = open(&disk, small());
+    assert_eq!(recovery, Recovery { frames: 5, truncated_bytes: 7, ..Recovery::default() });
+    fill(&journal, 10);
+    drop(journal);
+    assert_eq!(frames(&open(&disk, small()).0), expected(1..=15));
+}
+
+/// The removal of a half-made segment was not durable, the segment before went on, and then the power failed.
+#[test]
+fn a_segment_that_comes_back_half_made_is_removed() {
+    let disk = SimFs::new();
+    let (journal, _) = open(&disk, large());
+    fill(&journal, 5);
+    drop(journal);
+    disk.write("journal/00000000000000000003.log", *b"MTJO").unwrap();
+    let (journal, recovery) = open(&disk, large());
+    assert_eq!(recovery, Recovery { frames: 5, truncated_bytes: 4, ..Recovery::default() });
+    assert_eq!(segments(&disk).len(), 1);
+    fill(&journal, 1);
+    drop(journal);
+    assert_eq!(frames(&open(&disk, large()).0), expected(1..=6));
+}
+
+#[test]
+fn a_failed_removal_is_tried_again_by_the_next_trim() {
+    let disk = SimFs::new();
+    let (journal, _) = open(&disk, small());
+    fill(&journal, 50);
+    let before = journal.stats();
+    disk.inject(Fault::eio(Operation::Remove));
+    let error = journal.trim(30).unwrap_err();
+    assert!(matches!(&error, JournalError::Io { path, .. } if *path == segments(&disk)[0]), "{error:?}");
+    assert_eq!((journal.stats().segments, journal.stats().bytes), (before.segments, before.bytes));
+    journal.trim(30).unwrap();
+    fill(&journal, 1);
+    assert!(frames(&journal)[0].0 > 20);
+}
+
+#[test]
+fn a_failed_sync_of_the_directory_stops_the_journal() {
+    let disk = SimFs::new();
+    let (journal, _) = open(&disk, small());
+    fill(&journal, 50);
+    disk.inject(Fault::eio(Operation::SyncDir));
+    assert!(matches!(journal.trim(30), Err(JournalError::Poisoned { .. })));
+    drop(journal);
+    for disk in [disk.copy(), disk.crash(Crash::LoseUnsynced)] {
+        let (journal, recovery) = open(&disk, small());
+        assert!(recovery.is_sound(), "{recovery:?}");
+        assert_eq!(frames(&journal).last().unwrap(), &(50, payload(50)));
+    }
+}
+
+#[test]
+fn a_journal_that_cannot_be_opened_says_where_and_changes_nothing() {
+    let disk = SimFs::new();
+    let (journal, _) = open(&disk, small());
+    fill(&journal, 30);
+    drop(journal);
+    let cases = [Operation::CreateDir, Operation::List, Operation::Open, Operation::Read, Operation::Sync];
+    for operation in cases.into_iter().chain([Operation::SyncDir]) {
+        disk.inject(Fault::eio(operation));
+        let error = try_open(&disk, small()).map(|_| ()).unwrap_err();
+        assert!(matches!(&error, JournalError::Io { path, .. } if path.starts_with(DIR)), "{operation:?}: {error:?}");
+        let (journal, recovery) = open(&disk.copy(), small());
+        assert!(recovery.is_sound());
+        assert_eq!(frames(&journal), expected(1..=30));
+    }
+}
+
+#[test]
+fn a_reader_ends_with_the_error_of_its_disk() {
+    let disk = SimFs::new();
+    let (journal, _) = open(&disk, small());
+    fill(&journal, 30);
+    disk.inject(Fault::eio(Operation::Read).skip(2));
+    let read: Vec<_> = journal.read(0).collect();
+    assert!(matches!(read.last(), Some(Err(JournalError::Io { .. }))));
+    assert_eq!(read.iter().filter(|frame| frame.is_err()).count(), 1);
+    assert_eq!(frames(&journal), expected(1..=30), "the journal itself is well");
+}

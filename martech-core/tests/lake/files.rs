@@ -1,0 +1,70 @@
+use std::{collections::BTreeSet, path::PathBuf};
+
+use crate::common::*;
+
+fn data_files(dir: &std::path::Path) -> BTreeSet<PathBuf> {
+    let mut files = BTreeSet::new();
+    let mut dirs = vec![dir.join("events"), dir.join("ids"), dir.join("users")];
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { dirs.push(path) } else { let _ = files.insert(path); }
+        }
+    }
+    files
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_roll_writes_a_file_for_each_day_and_compaction_leaves_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path()).await;
+    for round in 0..6 {
+        store(&lake, &events(round * 300..(round + 1) * 300, 40, 3)).await;
+        lake.roll().await.unwrap();
+    }
+    let days = std::fs::read_dir(dir.path().join("events")).unwrap().count();
+    assert_eq!(lake.status().files, 6 * days as u64);
+    let before = all_ids(&lake).await;
+    lake.compact().await.unwrap();
+    let status = lake.status();
+    assert_eq!((status.files, status.events, status.hot_events), (days as u64, 1800, 0));
+    assert_eq!(all_ids(&lake).await, before);
+    // The files of a day, their ids, and one of users: the merged ones are gone, since nobody reads them.
+    assert_eq!(data_files(dir.path()).len(), 2 * days + 1);
+    let journal: u64 = std::fs::read_dir(dir.path().join("journal"))
+        .unwrap()
+        .filter_map(|entry| entry.unwrap().metadata().ok().filter(|entry| entry.is_file()))
+        .map(|entry| entry.len())
+        .sum();
+    assert!(journal < 1000, "the journal was trimmed, {journal} bytes are left");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_crash_left_behind_is_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path()).await;
+    store(&lake, &events(0..100, 10, 1)).await;
+    lake.roll().await.unwrap();
+    lake.close().await.unwrap();
+    let sound = data_files(dir.path());
+    let day = sound.iter().find(|path| path.to_string_lossy().contains("date=")).unwrap().parent().unwrap();
+    for orphan in [day.join("0000000777.parquet"), day.join("0000000778.tmp"), dir.path().join("ids/0000000777.ids")] {
+        std::fs::write(orphan, "half a file").unwrap();
+    }
+    let lake = open(dir.path()).await;
+    assert_eq!(data_files(dir.path()), sound);
+    assert_eq!(lake.status().events, 100);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_file_is_reported() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path()).await;
+    store(&lake, &events(0..100, 10, 1)).await;
+    lake.roll().await.unwrap();
+    lake.close().await.unwrap();
+    let gone = data_files(dir.path()).into_iter().find(|path| path.to_string_lossy().contains("date=")).unwrap();
+    std::fs::remove_file(&gone).unwrap();
+    let error = martech_core::lake::Lake::open(options(dir.path())).await.unwrap_err().to_string();
+    assert!(error.contains(&*gone.to_string_lossy()) && error.contains("gone"), "{error}");
+}

@@ -1,0 +1,235 @@
+//! The simulated disk keeps the promises of a real one, and no more; `fs::replace` on top of it.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::{
+    io::{ErrorKind, IoSlice, Write},
+    path::Path,
+    sync::Arc,
+};
+
+use martech_core::{
+    fs::{Appender, Disk, File, FileSystem, replace},
+    testing::{Crash, Effect, Fault, Operation, SimFs},
+};
+
+fn with_dir() -> SimFs {
+    let disk = SimFs::new();
+    disk.create_dir_all(Path::new("d/e")).unwrap();
+    disk
+}
+
+fn create(disk: &SimFs, path: &str) -> Arc<dyn File> {
+    disk.create(Path::new(path)).unwrap()
+}
+
+fn put(file: &Arc<dyn File>, content: &[u8]) {
+    Appender(file.clone()).write_all(content).unwrap();
+}
+
+fn lost(disk: &SimFs, path: &str) -> Option<Vec<u8>> {
+    disk.crash(Crash::LoseUnsynced).read(path)
+}
+
+#[test]
+fn content_is_durable_once_the_file_is_synced_and_the_name_once_the_directory_is() {
+    let disk = with_dir();
+    let file = create(&disk, "d/a");
+    put(&file, b"one");
+    file.sync().unwrap();
+    assert_eq!(lost(&disk, "d/a"), None);
+    disk.sync_dir(Path::new("d")).unwrap();
+    put(&file, b"two");
+    assert_eq!(lost(&disk, "d/a").unwrap(), b"one");
+    assert_eq!(disk.read("d/a").unwrap(), b"onetwo");
+    assert_eq!(disk.copy().read("d/a").unwrap(), b"onetwo");
+    file.sync().unwrap();
+    assert_eq!(lost(&disk, "./d//a").unwrap(), b"onetwo");
+}
+
+#[test]
+fn a_truncation_is_durable_once_the_file_is_synced() {
+    let disk = with_dir();
+    disk.write("d/a", *b"durable").unwrap();
+    let file = disk.open(Path::new("d/a")).unwrap();
+    file.truncate(3).unwrap();
+    put(&file, b"X");
+    file.truncate(2).unwrap();
+    put(&file, b"YZ");
+    assert_eq!(disk.read("d/a").unwrap(), b"duYZ");
+    assert_eq!(lost(&disk, "d/a").unwrap(), b"durable");
+    file.sync().unwrap();
+    assert_eq!(lost(&disk, "d/a").unwrap(), b"duYZ");
+}
+
+#[test]
+fn renames_and_removals_are_durable_once_the_directory_is_synced() {
+    let disk = with_dir();
+    disk.write("d/old", *b"old").unwrap();
+    disk.write("d/gone", *b"gone").unwrap();
+    let file = create(&disk, "d/new");
+    put(&file, b"new");
+    file.sync().unwrap();
+    disk.rename(Path::new("d/new"), Path::new("d/old")).unwrap();
+    disk.remove(Path::new("d/gone")).unwrap();
+    assert_eq!((lost(&disk, "d/old").unwrap(), lost(&disk, "d/gone").unwrap()), (b"old".to_vec(), b"gone".to_vec()));
+    disk.sync_dir(Path::new("d")).unwrap();
+    assert_eq!(disk.crash(Crash::LoseUnsynced).files(), [Path::new("d/old")]);
+    assert_eq!(lost(&disk, "d/old").unwrap(), b"new");
+
+    // Into another directory: the new one counts, and the old name does not come back.
+    create(&disk, "d/b");
+    disk.rename(Path::new("d/b"), Path::new("d/e/b")).unwrap();
+    disk.sync_dir(Path::new("d/e")).unwrap();
+    disk.sync_dir(Path::new("d")).unwrap();
+    assert_eq!(disk.crash(Crash::LoseUnsynced).files(), [Path::new("d/e/b"), Path::new("d/old")]);
+}
+
+#[test]
+fn a_failed_sync_loses_the_pages_even_if_a_later_one_succeeds() {
+    let disk = with_dir();
+    disk.write("d/a", *b"safe").unwrap();
+    let file = disk.open(Path::new("d/a")).unwrap();
+    put(&file, b"lost");
+    disk.inject(Fault::eio(Operation::Sync));
+    file.sync().unwrap_err();
+    put(&file, b"kept");
+    file.sync().unwrap();
+    assert_eq!(disk.read("d/a").unwrap(), b"safelostkept");
+    assert_eq!(lost(&disk, "d/a").unwrap(), b"safe\0\0\0\0kept");
+}
+
+#[test]
+fn a_torn_crash_keeps_what_is_durable_and_is_the_same_for_the_same_seed() {
+    let disk = with_dir();
+    disk.write("d/a", vec![1; 1_000]).unwrap();
+    let file = disk.open(Path::new("d/a")).unwrap();
+    put(&file, &vec![2; 10_000]);
+    create(&disk, "d/b");
+    let outcomes: Vec<_> = (0..50).map(|seed| disk.crash(Crash::KeepSome { seed })).collect();
+    for (seed, outcome) in (0..).zip(&outcomes) {
+        let content = outcome.read("d/a").unwrap();
+        assert!(content[..1_000].iter().all(|byte| *byte == 1));
+        assert!(content[1_000..].iter().all(|byte| *byte == 2 || *byte == 0));
+        assert_eq!(disk.crash(Crash::KeepSome { seed }).read("d/a").unwrap(), content);
+    }
+    let any = |check: &dyn Fn(&SimFs) -> bool| outcomes.iter().any(check);
+    assert!(any(&|disk| disk.read("d/a").unwrap().contains(&0)), "no sector was lost");
+    assert!(
+        any(&|disk| disk.read("d/a").unwrap().len() > 5_000) && any(&|disk| disk.read("d/a").unwrap().len() < 5_000)
+    );
+    assert!(any(&|disk| disk.read("d/b").is_some()) && any(&|disk| disk.read("d/b").is_none()));
+}
+
+#[test]
+fn space_runs_out_and_is_given_back() {
+    let disk = with_dir();
+    disk.set_capacity(10);
+    let (a, b) = (create(&disk, "d/a"), create(&disk, "d/b"));
+    put(&a, b"123456");
+    assert_eq!(b.append(&[IoSlice::new(b"12"), IoSlice::new(b""), IoSlice::new(b"345")]).unwrap(), 4);
+    assert_eq!(b.append(&[IoSlice::new(b"5")]).unwrap_err().kind(), ErrorKind::StorageFull);
+    assert_eq!(b.append(&[IoSlice::new(b"")]).unwrap(), 0);
+    a.truncate(5).unwrap();
+    put(&b, b"5");
+    disk.remove(Path::new("d/a")).unwrap();
+    assert_eq!(disk.used(), 5);
+    put(&b, b"67890");
+    drop((a, b));
+    assert_eq!(disk.used(), 10);
+    disk.rename(Path::new("d/b"), Path::new("d/c")).unwrap();
+    create(&disk, "d/b");
+    disk.rename(Path::new("d/b"), Path::new("d/c")).unwrap();
+    assert_eq!(disk.used(), 0);
+}
+
+#[test]
+fn faults_apply_to_the_operation_the_turn_and_the_path_they_name() {
+    let disk = with_dir();
+    let (a, b) = (create(&disk, "d/a"), create(&disk, "d/e/b"));
+    disk.inject(Fault::new(Operation::Write, Effect::Fail(ErrorKind::TimedOut)).skip(1).times(2).below("d/e"));
+    let write = |file: &Arc<dyn File>| file.append(&[IoSlice::new(b"x")]).map_err(|error| error.kind());
+    assert_eq!([write(&b), write(&a), write(&b)], [Ok(1), Ok(1), Err(ErrorKind::TimedOut)]);
+    assert_eq!([write(&a), write(&b), write(&b)], [Ok(1), Err(ErrorKind::TimedOut), Ok(1)]);
+    assert_eq!(disk.count(Operation::Write), 6);
+    disk.inject(Fault::eio(Operation::List).forever());
+    assert_eq!(disk.list(Path::new("d")).unwrap_err().raw_os_error(), Some(5));
+    disk.list(Path::new("d")).unwrap_err();
+    disk.heal();
+    disk.list(Path::new("d")).unwrap();
+    disk.flip("d/a", 1, 0b11).unwrap();
+    assert_eq!(disk.read("d/a").unwrap(), [b'x', b'x' ^ 3]);
+    disk.flip("d/a", 2, 1).unwrap_err();
+}
+
+/// The same calls on both give the same answers.
+#[test]
+fn it_answers_as_the_real_disk_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let sim = SimFs::new();
+    sim.create_dir_all(dir.path()).unwrap();
+    let answers = |fs: &dyn FileSystem| {
+        let path = |name: &str| dir.path().join(name);
+        let kind = |result: std::io::Result<()>| result.map_err(|error| error.kind());
+        let mut answers = vec![
+            kind(fs.create_dir_all(&path("a/b"))),
+            kind(fs.create_dir_all(&path("a/b"))),
+            kind(fs.create(&path("a/f")).map(drop)),
+            kind(fs.create(&path("a/f")).map(drop)),
+            kind(fs.create(&path("no/f")).map(drop)),
+            kind(fs.open(&path("a/g")).map(drop)),
+            kind(fs.remove(&path("a/g"))),
+            kind(fs.rename(&path("a/g"), &path("a/h"))),
+            kind(fs.rename(&path("a/f"), &path("no/f"))),
+            kind(fs.remove_dir(&path("a"))),
+            kind(fs.remove_dir(&path("no"))),
+            kind(fs.list(&path("no")).map(drop)),
+            kind(fs.sync_dir(&path("a"))),
+            kind(fs.sync_dir(&path("no"))),
+        ];
+        let file = fs.open(&path("a/f")).unwrap();
+        file.append_all(&mut [IoSlice::new(b""), IoSlice::new(b"hello "), IoSlice::new(b""), IoSlice::new(b"world")])
+            .unwrap();
+        let mut buffer = [0; 5];
+        file.read_exact_at(&mut buffer, 6).unwrap();
+        assert_eq!(&buffer, b"world");
+        assert_eq!((file.read_at(&mut buffer, 9).unwrap(), file.read_at(&mut buffer, 11).unwrap()), (2, 0));
+        assert_eq!(file.read_at(&mut buffer, 99).unwrap(), 0);
+        answers.push(kind(file.read_exact_at(&mut buffer, 8)));
+        file.truncate(5).unwrap();
+        file.append(&[IoSlice::new(b"!")]).unwrap();
+        assert_eq!(file.len().unwrap(), 6);
+        fs.rename(&path("a/f"), &path("a/g")).unwrap();
+        let listed = fs.list(&path("a")).unwrap();
+        fs.remove(&path("a/g")).unwrap();
+        assert_eq!(file.len().unwrap(), 6, "an open file outlives its name");
+        fs.remove_dir(&path("a/b")).unwrap();
+        (answers, listed)
+    };
+    assert_eq!(answers(&sim), answers(&Disk));
+}
+
+#[test]
+fn a_replaced_file_is_the_old_one_or_the_new_one_whatever_fails() {
+    let path = Path::new("d/catalog");
+    for operation in [Operation::Create, Operation::Write, Operation::Sync, Operation::Rename, Operation::SyncDir] {
+        let disk = with_dir();
+        replace(&disk, path, b"old").unwrap();
+        disk.inject(Fault::eio(operation));
+        replace(&disk, path, b"new").unwrap_err();
+        assert_eq!(disk.files(), [path], "{operation:?} leaves a file behind");
+        for seed in 0..20 {
+            let after = disk.crash(Crash::KeepSome { seed }).read(path).unwrap();
+            assert!(after == b"old" || after == b"new", "{operation:?}: {after:?}");
+        }
+        replace(&disk, path, b"newer").unwrap();
+        assert_eq!(lost(&disk, "d/catalog").unwrap(), b"newer");
+    }
+}
+
+#[test]
+fn a_file_is_replaced_in_the_working_directory_too() {
+    let disk = SimFs::new();
+    replace(&disk, Path::new("catalog"), b"x").unwrap();
+    assert_eq!(lost(&disk, "catalog").unwrap(), b"x");
+}
