@@ -160,7 +160,14 @@ impl From<QueryError> for ApiError {
 /// A lake that cannot answer a query: the client's query is fine, so this is the server's fault.
 impl From<LakeError> for ApiError {
     fn from(error: LakeError) -> Self {
-        Self::internal(&error)
+        match error {
+            LakeError::Query(error) => error.into(),
+            LakeError::Closed => {
+                let message = "the server is shutting down; try again in a moment";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", message).retry_after(Duration::from_secs(1))
+            }
+            error => Self::internal(&error),
+        }
     }
 }
 
