@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use arrow_array::{
     Array, RecordBatch,
     cast::AsArray,
-    types::TimestampMillisecondType,
+    types::{Int64Type, TimestampMillisecondType},
 };
 use parquet::{
     arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection},
@@ -34,7 +34,7 @@ const EVENT_COLUMNS: [usize; 8] = [
     column::USER_ID,
     column::EVENT_TYPE,
     column::OCCURRED_AT,
-    column::RECEIVED_AT,
+    column::DELAY,
     column::ANONYMOUS_ID,
     column::SESSION_ID,
     column::PROPERTIES,
@@ -215,13 +215,13 @@ fn event_at(batch: &RecordBatch, row: usize) -> Event {
         let column = batch.column(column).as_string::<i32>();
         column.is_valid(row).then(|| column.value(row))
     };
-    let time = |column: usize| batch.column(column).as_primitive::<TimestampMillisecondType>().value(row);
+    let occurred_at = batch.column(3).as_primitive::<TimestampMillisecondType>().value(row);
     event_of(&Row {
         id: id_at(batch.column(0).as_fixed_size_binary().value(row)),
         user_id: text(1).unwrap_or_default(),
         event_type: text(2).unwrap_or_default(),
-        occurred_at: time(3),
-        received_at: time(4),
+        occurred_at,
+        received_at: occurred_at + batch.column(4).as_primitive::<Int64Type>().value(row),
         anonymous_id: text(5),
         session_id: text(6),
         properties: text(7),
