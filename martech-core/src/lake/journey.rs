@@ -10,14 +10,13 @@ use arrow_array::{
 use parquet::{
     arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection},
     bloom_filter::Sbbf,
-    file::metadata::ParquetMetaData,
 };
 
 use super::{
     error::{Context, Result},
     files::{EventsFile, user_pages},
     inner::Snapshot,
-    parquet_file::Input,
+    parquet_file::{Footer, Input},
     row::{Row, day_of},
     schema::{EVENTS, column},
 };
@@ -148,8 +147,8 @@ fn read(file: &EventsFile, query: &JourneyQuery, wanted: &Wanted<'_>) -> Result<
 }
 
 /// What the Bloom filter says; most files do not hold a given user, and need not be read further.
-fn may_hold(file: &EventsFile, input: &Input, footer: &ParquetMetaData, user_id: &str) -> Result<bool> {
-    let filter = Sbbf::read_from_column_chunk(footer.row_group(0).column(column::USER_ID), input);
+fn may_hold(file: &EventsFile, input: &Input, footer: &Footer, user_id: &str) -> Result<bool> {
+    let filter = Sbbf::read_from_column_chunk(footer.metadata.row_group(0).column(column::USER_ID), input);
     Ok(filter.context("cannot read", file.path())?.is_none_or(|filter| filter.check(user_id)))
 }
 
@@ -157,7 +156,7 @@ fn may_hold(file: &EventsFile, input: &Input, footer: &ParquetMetaData, user_id:
 fn find(
     file: &EventsFile,
     input: &Input,
-    footer: &std::sync::Arc<ParquetMetaData>,
+    footer: &Footer,
     pages: &[std::ops::Range<usize>],
     query: &JourneyQuery,
     wanted: &Wanted<'_>,
