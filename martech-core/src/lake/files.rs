@@ -94,9 +94,10 @@ impl<Entry> LiveFile<Entry> {
     /// The file and its footer.
     pub(super) fn open(&self) -> Result<(Input, Arc<Footer>)> {
         let input = Input::open(&*self.shared.layout.fs, self.path())?;
-        let footer = self.shared.footers.get_or_insert_with(&self.id, || {
-            input.footer().map(Arc::new).context("cannot read", self.path())
-        })?;
+        let footer = self
+            .shared
+            .footers
+            .get_or_insert_with(&self.id, || input.footer().map(Arc::new).context("cannot read", self.path()))?;
         Ok((input, footer))
     }
 

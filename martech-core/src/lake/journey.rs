@@ -102,7 +102,9 @@ impl<'a> Wanted<'a> {
 
     fn days(&self) -> std::ops::Range<i32> {
         // Saturated, since an open side is the farthest time there is.
-        let day = |millis: i64| millis.div_euclid(super::row::MILLIS_PER_DAY).clamp(i32::MIN.into(), (i32::MAX - 1).into()) as i32;
+        let day = |millis: i64| {
+            millis.div_euclid(super::row::MILLIS_PER_DAY).clamp(i32::MIN.into(), (i32::MAX - 1).into()) as i32
+        };
         let first = day(self.from);
         first..(day(self.to.saturating_sub(1)) + 1).max(first)
     }
@@ -172,7 +174,9 @@ fn find(
         let (ids, users, types) = (ids.as_fixed_size_binary(), users.as_string::<i32>(), types.as_string::<i32>());
         let times = times.as_primitive::<TimestampMillisecondType>();
         for (row, number) in (0..batch.num_rows()).zip(&mut numbers) {
-            if users.value(row) == query.user_id && wanted.takes(times.value(row), id_at(ids.value(row)), types.value(row)) {
+            if users.value(row) == query.user_id
+                && wanted.takes(times.value(row), id_at(ids.value(row)), types.value(row))
+            {
                 found.push_back(number);
                 match query.order {
                     Order::Ascending if found.len() > query.limit => return Ok(found),

@@ -1,11 +1,6 @@
 //! Files of one day become one file, in a stream: memory holds a batch of each.
 
-use std::{
-    cmp::Reverse,
-    collections::BinaryHeap,
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{cmp::Reverse, collections::BinaryHeap, path::PathBuf, sync::Arc};
 
 use arrow_array::{
     Array, FixedSizeBinaryArray, RecordBatch, StringArray, TimestampMillisecondArray, cast::AsArray,
@@ -46,11 +41,11 @@ pub(super) fn merge_files(inner: &Inner, files: &[Arc<EventsFile>], folders: &mu
     while let Some(Reverse((_, number))) = heap.pop() {
         let source = &mut sources[number];
         rows.push((at[number], source.index));
-        if source.advance()? {
-            if let Some(batch) = &source.batch {
-                at[number] = batches.len();
-                batches.push(batch.clone());
-            }
+        if source.advance()?
+            && let Some(batch) = &source.batch
+        {
+            at[number] = batches.len();
+            batches.push(batch.clone());
         }
         if let Some(head) = source.head() {
             heap.push(Reverse((head, number)));
@@ -74,7 +69,12 @@ pub(super) fn merge_files(inner: &Inner, files: &[Arc<EventsFile>], folders: &mu
     writer.finish(folders)
 }
 
-fn write(writer: &mut EventsWriter<'_>, batches: &[RecordBatch], rows: &[(usize, usize)], file: &EventsFile) -> Result<()> {
+fn write(
+    writer: &mut EventsWriter<'_>,
+    batches: &[RecordBatch],
+    rows: &[(usize, usize)],
+    file: &EventsFile,
+) -> Result<()> {
     let batches: Vec<_> = batches.iter().collect();
     writer.write(&interleave_record_batch(&batches, rows).context("cannot merge", file.path())?)
 }
@@ -128,8 +128,7 @@ impl Source {
     fn open(file: &EventsFile) -> Result<Self> {
         let (input, footer) = file.open()?;
         let columns: Vec<usize> = (0..EVENTS.fields().len()).collect();
-        let mut reader =
-            input.read(&footer, &EVENTS, &columns, None, READ_ROWS).context("cannot read", file.path())?;
+        let mut reader = input.read(&footer, &EVENTS, &columns, None, READ_ROWS).context("cannot read", file.path())?;
         let batch = reader.next().transpose().context("cannot read", file.path())?;
         let first = batch.clone().unwrap_or_else(|| RecordBatch::new_empty(EVENTS.clone()));
         let (users, times, ids) = keys(&first);

@@ -67,7 +67,10 @@ fn check_files(version: &Version, layout: &Layout) -> Result<()> {
     let events = version.events().flat_map(|file| file.paths());
     let named: HashSet<_> = events.chain(version.users.iter().flat_map(|file| file.paths())).cloned().collect();
     if let Some(path) = named.iter().find(|path| !there.contains(*path)) {
-        return Err(LakeError::Damaged { path: path.clone(), message: "the catalog names it, and it is gone".to_owned() });
+        return Err(LakeError::Damaged {
+            path: path.clone(),
+            message: "the catalog names it, and it is gone".to_owned(),
+        });
     }
     there.difference(&named).try_for_each(|path| layout.remove(path))
 }

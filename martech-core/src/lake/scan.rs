@@ -112,7 +112,8 @@ impl<'a> Scan<'a> {
         let path = opened.file.path();
         let pages = user_pages(&opened.footer, column::USER_ID);
         let pages = pages.iter().filter(|page| {
-            page.last_user >= slice.from.as_slice() && slice.to.as_ref().is_none_or(|to| page.first_user < to.as_slice())
+            page.last_user >= slice.from.as_slice()
+                && slice.to.as_ref().is_none_or(|to| page.first_user < to.as_slice())
         });
         let ranges: Vec<_> = pages.map(|page| page.first_row..page.first_row + page.rows).collect();
         if ranges.is_empty() {
@@ -237,7 +238,14 @@ struct Columns {
 }
 
 impl Columns {
-    fn load(&mut self, batch: &RecordBatch, slice: &Slice, times: &Range<i64>, symbols: &mut Symbols, loaded: &mut Loaded) {
+    fn load(
+        &mut self,
+        batch: &RecordBatch,
+        slice: &Slice,
+        times: &Range<i64>,
+        symbols: &mut Symbols,
+        loaded: &mut Loaded,
+    ) {
         let dictionary = |column: usize| batch.column(column).as_dictionary::<Int32Type>();
         let users = batch.column(0).as_string::<i32>();
         let types = self.types.symbols(dictionary(1), |text| symbols.types.intern(text));

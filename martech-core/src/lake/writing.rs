@@ -79,8 +79,10 @@ impl<'a> EventsWriter<'a> {
     pub(super) fn finish(self, folders: &mut Folders) -> Result<EventsEntry> {
         let Self { layout, id, day, temporary, output, ids } = self;
         let (footer, bytes) = output.finish().context("cannot write", temporary.path())?;
-        let pages = id_pages(&footer)
-            .ok_or_else(|| LakeError::Damaged { path: temporary.path().into(), message: "ids do not lie plain".to_owned() })?;
+        let pages = id_pages(&footer).ok_or_else(|| LakeError::Damaged {
+            path: temporary.path().into(),
+            message: "ids do not lie plain".to_owned(),
+        })?;
         let index = layout.ids_file(id);
         layout.remove(&index)?;
         let index_bytes = ids::write(&*layout.fs, &index, &ids, &pages)?;
