@@ -109,7 +109,7 @@ pub struct StorageArgs {
     pub dedupe_memory: ByteSize,
 
     /// Most that the journal may take of the disk; when it is full, senders are asked to wait
-    #[arg(long, env = "MARTECH_JOURNAL_SIZE", default_value = "512MiB", value_name = "SIZE")]
+    #[arg(long, env = "MARTECH_JOURNAL_SIZE", default_value = "256MiB", value_name = "SIZE")]
     pub journal_size: ByteSize,
 }
 
