@@ -1,1 +1,103 @@
-//! Shared parts of the benches.
+//! What the benches share: events as a shop has them.
+
+use martech_core::{
+    Event,
+    event::{EventId, EventRules, EventType, Timestamp},
+};
+
+/// Makes events in the order of time: visits of random users, some events long, of about 200 bytes of JSON each.
+pub struct Shop {
+    random: fastrand::Rng,
+    visits: Vec<Visit>,
+    users: u64,
+    now: i64,
+    step: i64,
+    /// Parsed once, then copied: making events should cost little beside storing them.
+    templates: Vec<Event>,
+}
+
+struct Visit {
+    user: u64,
+    id: u64,
+}
+
+/// Visits at a time.
+const VISITS: usize = 5_000;
+/// Every so many events one is of the regular customer.
+const REGULAR_EVERY: u64 = 25_000;
+/// Who comes again and again: 200 of five million events.
+pub const REGULAR: &str = "user-regular";
+
+impl Shop {
+    /// `count` events of up to `users` users, spread over `days` that end at `end`.
+    pub fn new(count: u64, users: u64, days: u32, end: Timestamp) -> Self {
+        let span = i64::from(days) * 86_400_000;
+        let mut random = fastrand::Rng::with_seed(7);
+        let visits = (0..VISITS).map(|_| Visit { user: random.u64(..users), id: random.u64(..) }).collect();
+        let templates = (0..20_000).map(|_| template(&mut random)).collect();
+        Self { random, visits, users, now: end.millis() - span, step: span / count as i64, templates }
+    }
+
+    /// The next event.
+    pub fn event(&mut self) -> Event {
+        let place = self.random.usize(..VISITS);
+        // Visits have about five events.
+        if self.random.u8(..5) == 0 {
+            self.visits[place] = Visit { user: self.random.u64(..self.users), id: self.random.u64(..) };
+        }
+        self.now += self.step;
+        let mut event = self.templates[self.random.usize(..self.templates.len())].clone();
+        event.id = EventId(uuid::Builder::from_random_bytes(self.random.u128(..).to_le_bytes()).into_uuid());
+        event.user_id = if self.random.u64(..REGULAR_EVERY) == 0 {
+            REGULAR.to_owned()
+        } else {
+            format!("user-{:07}", self.visits[place].user)
+        };
+        event.session_id = Some(format!("{:016x}", self.visits[place].id));
+        event.occurred_at = Timestamp::from_millis(self.now);
+        event.received_at = Timestamp::from_millis(self.now + self.random.i64(20..300));
+        event
+    }
+
+    /// The next events.
+    pub fn events(&mut self, count: usize) -> Vec<Event> {
+        (0..count).map(|_| self.event()).collect()
+    }
+}
+
+fn template(random: &mut fastrand::Rng) -> Event {
+    let product = random.u32(..5_000);
+    let builder = match random.u8(..100) {
+        0..60 => Event::builder("user", EventType::PAGE_VIEW)
+            .property("page", format!("/products/{product}"))
+            .property("referrer", if random.bool() { "https://www.google.com/" } else { "/" })
+            .property("width", random.u16(320..2560)),
+        60..75 => Event::builder("user", EventType::SEARCH)
+            .property("query", format!("term {}", random.u32(..2_000)))
+            .property("results", random.u16(..200)),
+        75..90 => Event::builder("user", EventType::ADD_TO_CART)
+            .property("productId", format!("sku-{product}"))
+            .property("quantity", random.u8(1..5)),
+        _ => Event::builder("user", EventType::PURCHASE)
+            .property("orderId", format!("{:08x}", random.u32(..)))
+            .property("total", format!("{}.{:02}", random.u32(5..300), random.u32(..100)))
+            .property("currency", "USD"),
+    };
+    builder.build(&EventRules::default()).expect("the events of the bench are valid")
+}
+
+/// Peak and present resident memory of this process, in MiB, as Linux tells them.
+pub fn memory() -> (u64, u64) {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let read = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) / 1024
+    };
+    (read("VmHWM:"), read("VmRSS:"))
+}
+
+/// The middle of some durations, in milliseconds.
+pub fn median_millis(mut times: Vec<std::time::Duration>) -> f64 {
+    times.sort_unstable();
+    times[times.len() / 2].as_secs_f64() * 1000.0
+}

@@ -1,4 +1,57 @@
 //! Durable event ingestion and analytics for online shops, as a library.
+//!
+//! Events go in one by one or in batches; an [`EventSink`](sink::EventSink) gathers them, bounds memory, retries, and
+//! tells for each what became of it. Behind the sink stands a [`Store`]: the embedded `lake` of this crate, a
+//! [`MemoryStore`](memory::MemoryStore) in tests, or one that you write.
+//!
+//! This crate is:
+//! - a sink for any event type in front of any store: this alone compiles without Arrow, Parquet or HTTP;
+//! - an [event model](event) for shops, with limits and errors that name the field;
+//! - an embedded store (feature `lake`): a journal, sorted Parquet files, exact dedupe, journeys, users and figures.
+//!
+//! It is not a server (that is `martech-server`), not a message broker (nobody subscribes), and not a general database
+//! (events are added, never changed). It runs on a tokio runtime and on Unix.
+//!
+//! # An event type and a store of your own
+//! ```
+//! use std::{sync::{Arc, Mutex}, time::Duration};
+//!
+//! use martech_core::{Appended, Store, StoreError, sink::{EventSink, Outcome}};
+//!
+//! struct PageView { page: &'static str }
+//!
+//! #[derive(Default)]
+//! struct Pages(Mutex<Vec<&'static str>>);
+//!
+//! impl Store<PageView> for Pages {
+//!     async fn append(&self, batch: &[PageView]) -> Result<Appended, StoreError> {
+//!         let mut pages = self.0.lock().map_err(|_| StoreError::fatal("a writer panicked"))?;
+//!         pages.extend(batch.iter().map(|view| view.page));
+//!         Ok(Appended::all(batch.len()))
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = Arc::new(Pages::default());
+//! let sink = EventSink::builder().flush_interval(Duration::from_millis(10)).build(store.clone())?;
+//!
+//! let receipt = sink.push(PageView { page: "/shoes" }).await?; // waits when the sink is full
+//! assert_eq!(receipt.await?, Outcome::Stored);                 // or drop it
+//!
+//! let report = sink.close(Duration::from_secs(5)).await;
+//! assert!(report.unstored.is_empty());
+//! assert_eq!(*store.0.lock().unwrap(), ["/shoes"]);
+//! # Ok(())
+//! # }
+//! ```
+//! `examples/examples/embed.rs` is a whole program of this kind.
+//!
+//! # Features
+//! | feature | adds |
+//! |---|---|
+//! | `lake` | the embedded store `lake::Lake`, which keeps [`Event`]s; Arrow and Parquet are compiled |
+//! | `testing` | `testing::SimFs`, a disk in memory that fails on command |
 
 pub mod analytics;
 pub mod event;
@@ -13,5 +66,16 @@ pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use event::Event;
+// The way in.
+pub use sink::{EventSink, SinkBuilder};
+
+// Where events end up.
+pub use memory::MemoryStore;
 pub use store::{Appended, Rejection, Store, StoreError};
+
+// What an event is.
+pub use event::{Event, EventRules, EventType};
+
+// The embedded store.
+#[cfg(feature = "lake")]
+pub use lake::{Lake, LakeOptions};

@@ -10,6 +10,20 @@ use std::{
 use crate::store::{Appended, Store, StoreError};
 
 /// Keeps a clone of every event. Cheap to clone itself; all clones are one store. It grows without bound.
+///
+/// ```
+/// use martech_core::{MemoryStore, Store};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), martech_core::StoreError> {
+/// let store = MemoryStore::keyed(|event: &(u32, &str)| event.0);
+/// let appended = store.append(&[(1, "page view"), (2, "search"), (1, "page view")]).await?;
+/// assert_eq!(appended.stored, 2);
+/// assert_eq!(appended.duplicates, [2]);
+/// assert_eq!(store.events(), [(1, "page view"), (2, "search")]);
+/// # Ok(())
+/// # }
+/// ```
 pub struct MemoryStore<E> {
     content: Arc<Mutex<Content<E>>>,
 }

@@ -97,7 +97,7 @@ pub struct ServeArgs {
 #[command(next_help_heading = "Storage")]
 pub struct StorageArgs {
     /// New events are written to Parquet when they take this much memory
-    #[arg(long, env = "MARTECH_ROLL_BYTES", default_value = "32MiB", value_name = "SIZE")]
+    #[arg(long, env = "MARTECH_ROLL_BYTES", default_value = "24MiB", value_name = "SIZE")]
     pub roll_bytes: ByteSize,
 
     /// ... or when the oldest of them is this old
@@ -109,7 +109,7 @@ pub struct StorageArgs {
     pub dedupe_memory: ByteSize,
 
     /// Most that the journal may take of the disk; when it is full, senders are asked to wait
-    #[arg(long, env = "MARTECH_JOURNAL_SIZE", default_value = "512MiB", value_name = "SIZE")]
+    #[arg(long, env = "MARTECH_JOURNAL_SIZE", default_value = "256MiB", value_name = "SIZE")]
     pub journal_size: ByteSize,
 }
 

@@ -14,13 +14,18 @@ use crate::telemetry::RequestId;
 /// An answer that says what went wrong and what would be right.
 ///
 /// A handler returns it; the outermost layer writes it out, because only that layer knows the request's id.
+#[derive(Debug, Clone)]
+pub(crate) struct ApiError {
+    pub(crate) status: StatusCode,
+    // Boxed, so that a `Result` is not as large as its rare case.
+    told: Box<Told>,
+}
+
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct ApiError {
-    #[serde(skip)]
-    pub(crate) status: StatusCode,
-    pub(crate) code: Cow<'static, str>,
-    pub(crate) message: Cow<'static, str>,
+struct Told {
+    code: Cow<'static, str>,
+    message: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<RequestId>,
     /// The field or parameter at fault.
@@ -42,16 +47,9 @@ impl ApiError {
         code: impl Into<Cow<'static, str>>,
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self {
-            status,
-            code: code.into(),
-            message: message.into(),
-            request_id: None,
-            field: None,
-            index: None,
-            limit: None,
-            retry_after: None,
-        }
+        let (code, message) = (code.into(), message.into());
+        let told = Told { code, message, request_id: None, field: None, index: None, limit: None, retry_after: None };
+        Self { status, told: Box::new(told) }
     }
 
     /// A query or path parameter that cannot be used.
@@ -71,36 +69,33 @@ impl ApiError {
 
     #[must_use]
     pub(crate) fn at(mut self, field: impl Into<String>) -> Self {
-        self.field = Some(field.into());
+        self.told.field = Some(field.into());
         self
     }
 
     #[must_use]
     pub(crate) fn index(mut self, index: usize) -> Self {
-        self.index = Some(index);
+        self.told.index = Some(index);
         self
     }
 
     #[must_use]
     pub(crate) fn limit(mut self, bytes: usize) -> Self {
-        self.limit = Some(bytes);
+        self.told.limit = Some(bytes);
         self
     }
 
     #[must_use]
     pub(crate) fn retry_after(mut self, delay: Duration) -> Self {
-        self.retry_after = Some(delay);
+        self.told.retry_after = Some(delay);
         self
     }
 
     /// Joins it with further members of the answer, such as the counts of a batch.
     pub(crate) fn with<T: Serialize>(self, more: T) -> Response {
-        let mut error = self;
         let more = serde_json::to_value(more).ok();
-        let mut response = StatusCode::OK.into_response();
-        *response.status_mut() = error.status;
-        error.request_id = None;
-        response.extensions_mut().insert(Pending { error, more });
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(Pending { error: self, more });
         response
     }
 }
@@ -123,16 +118,17 @@ pub(crate) fn render(mut response: Response, request_id: &RequestId) -> Response
     #[derive(Serialize)]
     struct Body {
         #[serde(flatten)]
-        error: ApiError,
+        told: Told,
         #[serde(flatten)]
         more: Option<serde_json::Value>,
     }
 
-    let Some(Pending { mut error, more }) = response.extensions_mut().remove::<Pending>() else { return response };
-    error.request_id = Some(request_id.clone());
-    let (status, retry_after) = (error.status, error.retry_after);
+    let Some(Pending { error, more }) = response.extensions_mut().remove::<Pending>() else { return response };
+    let (status, mut told) = (error.status, *error.told);
+    told.request_id = Some(request_id.clone());
+    let retry_after = told.retry_after;
     let more = more.filter(serde_json::Value::is_object);
-    let mut rendered = (status, axum::Json(Body { error, more })).into_response();
+    let mut rendered = (status, axum::Json(Body { told, more })).into_response();
     let headers = rendered.headers_mut();
     // What the router said stays: `Allow`, above all.
     for (name, value) in response.headers() {
@@ -164,7 +160,14 @@ impl From<QueryError> for ApiError {
 /// A lake that cannot answer a query: the client's query is fine, so this is the server's fault.
 impl From<LakeError> for ApiError {
     fn from(error: LakeError) -> Self {
-        Self::internal(&error)
+        match error {
+            LakeError::Query(error) => error.into(),
+            LakeError::Closed => {
+                let message = "the server is shutting down; try again in a moment";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", message).retry_after(Duration::from_secs(1))
+            }
+            error => Self::internal(&error),
+        }
     }
 }
 

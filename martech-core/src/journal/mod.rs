@@ -92,6 +92,18 @@ pub struct JournalOptions {
 }
 
 /// A write-ahead log. Cheap to clone. Dropping the last clone waits until everything submitted is answered.
+///
+/// ```
+/// # use std::sync::{Arc, mpsc};
+/// # use martech_core::{fs::Disk, journal::{Journal, JournalOptions}};
+/// # let dir = tempfile::tempdir()?; let dir = dir.path();
+/// # let options = JournalOptions { segment_bytes: 16 << 20, capacity_bytes: 512 << 20 };
+/// let (journal, _) = Journal::open(Arc::new(Disk), dir, options)?;
+/// let (done, answers) = mpsc::channel();
+/// journal.submit("an event", move |result| drop(done.send(result)))?; // needs no async runtime
+/// assert_eq!(answers.recv()??, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Journal {
     handle: Arc<Handle>,

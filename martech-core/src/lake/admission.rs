@@ -107,7 +107,7 @@ fn check(state: &State) -> Result<(), StoreError> {
 /// Whether the hot table can take more. While a roll runs, another half of its size may gather; when rolls fail, the
 /// journal's bound decides.
 fn has_room(inner: &Inner, state: &State) -> bool {
-    let most = inner.options.roll_bytes.saturating_mul(2);
+    let most = inner.options.roll_bytes.saturating_add(inner.options.roll_bytes / 2);
     state.active.bytes < most || state.frozen.is_none() || state.roll_error.is_some()
 }
 

@@ -23,10 +23,14 @@ const READ_ROWS: usize = 2 * 1024;
 /// Rows that are written at once.
 const WRITE_ROWS: usize = 4 * 1024;
 
+/// What is merged stays for long: size counts.
+const ZSTD_LEVEL: i32 = 6;
+
 /// Writes one file that holds the rows of several files of the same day.
 pub(super) fn merge_files(inner: &Inner, files: &[Arc<EventsFile>], folders: &mut Folders) -> Result<EventsEntry> {
     let rows = files.iter().map(|file| file.entry.rows as usize).sum();
-    let mut writer = EventsWriter::create(&inner.shared.layout, inner.take_file_id(), files[0].entry.day, rows)?;
+    let (id, day) = (inner.take_file_id(), files[0].entry.day);
+    let mut writer = EventsWriter::create(&inner.shared.layout, id, day, rows, ZSTD_LEVEL)?;
     let mut sources = files.iter().map(|file| Source::open(file)).collect::<Result<Vec<_>>>()?;
     let mut heap: BinaryHeap<_> =
         sources.iter().enumerate().filter_map(|(number, source)| Some(Reverse((source.head()?, number)))).collect();

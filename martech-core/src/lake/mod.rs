@@ -94,7 +94,7 @@ impl LakeOptions {
         Self {
             dir: dir.into(),
             fs: Arc::new(Disk),
-            roll_bytes: 32 << 20,
+            roll_bytes: 24 << 20,
             roll_age: Duration::from_secs(300),
             dedupe_memory: 64 << 20,
             journal_capacity: 256 << 20,
@@ -127,6 +127,35 @@ pub struct LakeStatus {
 }
 
 /// The embedded store. Cheap to clone. Needs a tokio runtime.
+///
+/// ```
+/// use martech_core::{
+///     Event, EventRules, EventType, Lake, LakeOptions, Store,
+///     query::{JourneyQuery, Order},
+/// };
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?; let dir = dir.path();
+/// let lake = Lake::open(LakeOptions::new(dir)).await?;
+/// let event = Event::builder("u1", EventType::PURCHASE).property("total", "12.50").build(&EventRules::default())?;
+/// assert_eq!(lake.append(&[event.clone()]).await?.stored, 1); // durable and visible from here on
+/// assert_eq!(lake.append(&[event]).await?.duplicates, [0]);
+///
+/// let journey = JourneyQuery {
+///     user_id: "u1".to_owned(),
+///     from: None,
+///     to: None,
+///     types: vec![],
+///     order: Order::Ascending,
+///     limit: 100,
+///     cursor: None,
+/// };
+/// assert_eq!(lake.journey(journey).await?.events.len(), 1);
+/// lake.close().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Lake {
     workers: Arc<worker::Workers>,

@@ -16,7 +16,7 @@ use super::{
 use crate::journal::{Journal, JournalOptions};
 
 /// What the footers of files may take of memory.
-const FOOTER_MEMORY: u64 = 32 << 20;
+const FOOTER_MEMORY: u64 = 24 << 20;
 const SEGMENT_BYTES: u64 = 16 << 20;
 
 impl Inner {

@@ -11,12 +11,12 @@ use arrow_array::{
     cast::AsArray,
     types::{Decimal128Type, Int32Type, TimestampMillisecondType},
 };
-use parquet::{arrow::arrow_reader::RowSelection, file::metadata::ParquetMetaData};
+use parquet::arrow::arrow_reader::RowSelection;
 
 use super::{
     error::{Context, Result},
     files::{EventsFile, user_pages},
-    parquet_file::Input,
+    parquet_file::{Footer, Input},
     row,
     schema::{EVENTS_BY_DICTIONARY, column},
     sorted::Sorted,
@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Events of a slice, about.
-pub(super) const SLICE_ROWS: usize = 512 * 1024;
+const SLICE_ROWS: usize = 1024 * 1024;
 const BATCH_ROWS: usize = 8 * 1024;
 
 /// What figures are made of.
@@ -53,7 +53,7 @@ pub(super) struct Scan<'a> {
 struct Opened<'a> {
     file: &'a EventsFile,
     input: Input,
-    footer: Arc<ParquetMetaData>,
+    footer: Arc<Footer>,
 }
 
 /// Users from one (inclusive) to another (exclusive).
@@ -205,10 +205,16 @@ impl Loaded {
     pub(super) fn for_each_user(mut self, mut each: impl FnMut(&[Row])) {
         let users = &self.users;
         let user = |run: &Run| &users[run.user.start as usize..run.user.end as usize];
+        let compare = |left: &Run, right: &Run| {
+            left.head.cmp(&right.head).then_with(|| match left.user.len().max(right.user.len()) {
+                ..=16 => left.user.len().cmp(&right.user.len()),
+                _ => user(left).cmp(user(right)),
+            })
+        };
         // Stable, so that the runs of a user stay in the order of the files, which is that of the days.
-        self.runs.sort_by(|left, right| left.head.cmp(&right.head).then_with(|| user(left).cmp(user(right))));
+        self.runs.sort_by(compare);
         let mut rows = Vec::new();
-        for runs in self.runs.chunk_by(|left, right| left.head == right.head && user(left) == user(right)) {
+        for runs in self.runs.chunk_by(|left, right| compare(left, right).is_eq()) {
             rows.clear();
             for run in runs {
                 rows.extend_from_slice(&self.rows[run.rows.start as usize..run.rows.end as usize]);
