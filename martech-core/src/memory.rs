@@ -17,8 +17,10 @@ pub struct MemoryStore<E> {
 struct Content<E> {
     events: Vec<E>,
     /// Whether an event is new, noting its key; without it every event is.
-    is_new: Option<Box<dyn FnMut(&E) -> bool + Send>>,
+    is_new: Option<IsNew<E>>,
 }
+
+type IsNew<E> = Box<dyn FnMut(&E) -> bool + Send>;
 
 impl<E> MemoryStore<E> {
     /// A store that keeps every event.
@@ -32,7 +34,7 @@ impl<E> MemoryStore<E> {
         Self::with(Some(Box::new(move |event| keys.insert(key(event)))))
     }
 
-    fn with(is_new: Option<Box<dyn FnMut(&E) -> bool + Send>>) -> Self {
+    fn with(is_new: Option<IsNew<E>>) -> Self {
         Self { content: Arc::new(Mutex::new(Content { events: Vec::new(), is_new })) }
     }
 
