@@ -28,9 +28,6 @@ pub struct MemoryStore<E> {
     content: Arc<Mutex<Content<E>>>,
 }
 
-/// Whether an event is new, noting its key.
-type IsNew<E> = dyn FnMut(&E) -> bool + Send;
-
 struct Content<E> {
     events: Vec<E>,
     /// Whether an event is new, noting its key; without it every event is.
