@@ -1,9 +1,11 @@
 //! The embedded store at full size: five million events of up to a million users over thirty days.
 //!
 //! `cargo bench -p martech-benches --bench lake -- [events]`
+//!
+//! With `MARTECH_BENCH_DIR` the data is kept in that folder, and a second run only asks.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -24,10 +26,14 @@ const END: Timestamp = Timestamp::from_millis(1_793_491_200_000);
 #[tokio::main]
 async fn main() {
     let count = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(5_000_000_u64);
-    let dir = tempfile::tempdir_in(option_env!("CARGO_TARGET_TMPDIR").unwrap_or(".")).expect("a folder for the data");
+    let temporary = tempfile::tempdir_in(option_env!("CARGO_TARGET_TMPDIR").unwrap_or(".")).expect("a folder");
+    let kept = std::env::var_os("MARTECH_BENCH_DIR").map(PathBuf::from);
+    let dir = kept.as_deref().unwrap_or(temporary.path());
     println!("{count} events, up to {USERS} users, {DAYS} days");
-    append(dir.path(), count).await;
-    let lake = open(dir.path(), "open, as after a kill").await;
+    if !dir.join("catalog").exists() {
+        append(dir, count).await;
+    }
+    let lake = open(dir, "open").await;
     query(&lake, "before compaction").await;
     compact(&lake, count).await;
     query(&lake, "after compaction").await;

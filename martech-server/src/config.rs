@@ -97,7 +97,7 @@ pub struct ServeArgs {
 #[command(next_help_heading = "Storage")]
 pub struct StorageArgs {
     /// New events are written to Parquet when they take this much memory
-    #[arg(long, env = "MARTECH_ROLL_BYTES", default_value = "32MiB", value_name = "SIZE")]
+    #[arg(long, env = "MARTECH_ROLL_BYTES", default_value = "24MiB", value_name = "SIZE")]
     pub roll_bytes: ByteSize,
 
     /// ... or when the oldest of them is this old

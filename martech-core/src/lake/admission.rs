@@ -50,10 +50,10 @@ fn admit(inner: &Arc<Inner>, encoded: Encoded) -> Result<Admitted, StoreError> {
         let mut state = inner.state();
         loop {
             check(&state)?;
-            if has_room(inner, &state) {
-                if let Some(known) = state.know(&encoded.keys) {
-                    break (known, state.version.clone());
-                }
+            if has_room(inner, &state)
+                && let Some(known) = state.know(&encoded.keys)
+            {
+                break (known, state.version.clone());
             }
             state = inner.wait(state);
         }
@@ -107,7 +107,7 @@ fn check(state: &State) -> Result<(), StoreError> {
 /// Whether the hot table can take more. While a roll runs, another half of its size may gather; when rolls fail, the
 /// journal's bound decides.
 fn has_room(inner: &Inner, state: &State) -> bool {
-    let most = inner.options.roll_bytes.saturating_mul(2);
+    let most = inner.options.roll_bytes.saturating_add(inner.options.roll_bytes / 2);
     state.active.bytes < most || state.frozen.is_none() || state.roll_error.is_some()
 }
 
@@ -123,7 +123,9 @@ fn sort_out(known: Known, in_files: &[usize]) -> (Vec<usize>, Vec<usize>) {
 fn refusal(error: JournalError) -> StoreError {
     match &error {
         JournalError::Full | JournalError::Busy => StoreError::retry_after(FULL, "the journal is full"),
-        JournalError::Write { .. } | JournalError::NoSpace { .. } => StoreError::retry_after(WRITE_FAILED, "the journal could not be written"),
+        JournalError::Write { .. } | JournalError::NoSpace { .. } => {
+            StoreError::retry_after(WRITE_FAILED, "the journal could not be written")
+        }
         JournalError::TooLarge { .. } => StoreError::refused("the batch is larger than a frame of the journal"),
         _ => StoreError::fatal("the journal takes nothing any more"),
     }

@@ -135,7 +135,12 @@ mod tests {
             files.push(100);
             while let Some(chosen) = due(&files, u64::MAX) {
                 let sum = chosen.iter().map(|file| files[*file]).sum();
-                files = files.iter().enumerate().filter(|(file, _)| !chosen.contains(file)).map(|(_, rows)| *rows).collect();
+                files = files
+                    .iter()
+                    .enumerate()
+                    .filter(|(file, _)| !chosen.contains(file))
+                    .map(|(_, rows)| *rows)
+                    .collect();
                 files.push(sum);
             }
             assert!(files.len() <= 24, "{files:?}");

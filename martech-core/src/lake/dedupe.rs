@@ -51,8 +51,10 @@ impl Dedupe {
 
     /// Of the events at `positions`, those that are in a file.
     pub(super) fn find(&self, version: &Version, keys: &[EncodedKey], positions: &[usize]) -> Result<Vec<usize>> {
-        let mut by_day: Vec<(EventKey, usize)> =
-            positions.iter().flat_map(|&position| candidates(&keys[position]).map(move |key| (key, position))).collect();
+        let mut by_day: Vec<(EventKey, usize)> = positions
+            .iter()
+            .flat_map(|&position| candidates(&keys[position]).map(move |key| (key, position)))
+            .collect();
         by_day.sort_unstable_by_key(|(key, position)| (key.day, *position));
         let mut found = Vec::new();
         for questions in by_day.chunk_by(|left, right| left.0.day == right.0.day) {
@@ -76,7 +78,9 @@ impl Dedupe {
             Some(loaded) => {
                 for (key, position) in questions {
                     for row in loaded.index.candidates(xxh3_64(&key.id)) {
-                        if id_at(&*loaded.events, loaded.index.position(row)).context("cannot read", file.path())? == key.id {
+                        if id_at(&*loaded.events, loaded.index.position(row)).context("cannot read", file.path())?
+                            == key.id
+                        {
                             found.push(*position);
                         }
                     }

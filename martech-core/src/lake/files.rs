@@ -10,25 +10,25 @@ use std::{
     },
 };
 
-use parquet::file::{metadata::ParquetMetaData, page_index::column_index::ColumnIndexMetaData};
+use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use quick_cache::{Weighter, sync::Cache};
 
 use super::{
     catalog::{EventsEntry, UsersEntry},
     error::{Context, Result},
     layout::Layout,
-    parquet_file::Input,
+    parquet_file::{Footer, Input},
 };
 
 /// Footers of files that were read before, within a bound of memory.
-pub(super) type Footers = Cache<u64, Arc<ParquetMetaData>, FooterWeight>;
+pub(super) type Footers = Cache<u64, Arc<Footer>, FooterWeight>;
 
 #[derive(Debug, Clone)]
 pub(super) struct FooterWeight;
 
-impl Weighter<u64, Arc<ParquetMetaData>> for FooterWeight {
-    fn weight(&self, _id: &u64, footer: &Arc<ParquetMetaData>) -> u64 {
-        footer.memory_size() as u64
+impl Weighter<u64, Arc<Footer>> for FooterWeight {
+    fn weight(&self, _id: &u64, footer: &Arc<Footer>) -> u64 {
+        footer.metadata.memory_size() as u64
     }
 }
 
@@ -92,11 +92,12 @@ impl<Entry> LiveFile<Entry> {
     }
 
     /// The file and its footer.
-    pub(super) fn open(&self) -> Result<(Input, Arc<ParquetMetaData>)> {
+    pub(super) fn open(&self) -> Result<(Input, Arc<Footer>)> {
         let input = Input::open(&*self.shared.layout.fs, self.path())?;
-        let footer = self.shared.footers.get_or_insert_with(&self.id, || {
-            input.metadata().map(Arc::new).context("cannot read", self.path())
-        })?;
+        let footer = self
+            .shared
+            .footers
+            .get_or_insert_with(&self.id, || input.footer().map(Arc::new).context("cannot read", self.path()))?;
         Ok((input, footer))
     }
 
@@ -148,7 +149,8 @@ pub(super) struct UserPage<'a> {
 }
 
 /// The pages of a file that is sorted by user, by the column that holds them.
-pub(super) fn user_pages(footer: &ParquetMetaData, user_id: usize) -> Vec<UserPage<'_>> {
+pub(super) fn user_pages(footer: &Footer, user_id: usize) -> Vec<UserPage<'_>> {
+    let footer = &footer.metadata;
     let rows = footer.file_metadata().num_rows() as usize;
     let whole = || vec![UserPage { first_row: 0, rows, first_user: &[], last_user: &[0xff; 4] }];
     let Some(index) = footer.page_index() else { return whole() };

@@ -117,7 +117,11 @@ impl IdIndex {
         }
         let (pages, rest) = body.split_at(header.pages * PAGE);
         let (begins, entries) = rest.split_at((header.buckets + 1) * 4);
-        Some(Self { pages: pages.chunks_exact(PAGE).map(page).collect(), begins: numbers(begins), entries: numbers(entries) })
+        Some(Self {
+            pages: pages.chunks_exact(PAGE).map(page).collect(),
+            begins: numbers(begins),
+            entries: numbers(entries),
+        })
     }
 
     /// What it takes of memory.

@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -84,11 +83,11 @@ impl Inner {
         let before = state.active.bytes;
         state.arrive(ticket, chunk, sequence);
         let is_full = |bytes: usize| bytes >= self.options.roll_bytes;
-        if before == 0 || (is_full(state.active.bytes) && !is_full(before)) {
-            if let Some(roller) = &state.roller {
-                // A worker that is gone has been told to stop.
-                let _ = roller.send(Message::Look);
-            }
+        if (before == 0 || (is_full(state.active.bytes) && !is_full(before)))
+            && let Some(roller) = &state.roller
+        {
+            // A worker that is gone has been told to stop.
+            let _ = roller.send(Message::Look);
         }
     }
 
@@ -121,7 +120,8 @@ impl Inner {
         let state = self.state();
         let hot_events = (state.active.rows + state.frozen.as_ref().map_or(0, |hot| hot.rows)) as u64;
         let files = state.version.events();
-        let (rows, bytes) = files.fold((0, 0), |(rows, bytes), file| (rows + file.entry.rows, bytes + file.entry.bytes));
+        let (rows, bytes) =
+            files.fold((0, 0), |(rows, bytes), file| (rows + file.entry.rows, bytes + file.entry.bytes));
         LakeStatus {
             events: hot_events + rows,
             hot_events,

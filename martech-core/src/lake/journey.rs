@@ -5,19 +5,18 @@ use std::collections::{BTreeSet, VecDeque};
 use arrow_array::{
     Array, RecordBatch,
     cast::AsArray,
-    types::TimestampMillisecondType,
+    types::{Int64Type, TimestampMillisecondType},
 };
 use parquet::{
     arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection},
     bloom_filter::Sbbf,
-    file::metadata::ParquetMetaData,
 };
 
 use super::{
     error::{Context, Result},
     files::{EventsFile, user_pages},
     inner::Snapshot,
-    parquet_file::Input,
+    parquet_file::{Footer, Input},
     row::{Row, day_of},
     schema::{EVENTS, column},
 };
@@ -34,7 +33,7 @@ const EVENT_COLUMNS: [usize; 8] = [
     column::USER_ID,
     column::EVENT_TYPE,
     column::OCCURRED_AT,
-    column::RECEIVED_AT,
+    column::DELAY,
     column::ANONYMOUS_ID,
     column::SESSION_ID,
     column::PROPERTIES,
@@ -103,7 +102,9 @@ impl<'a> Wanted<'a> {
 
     fn days(&self) -> std::ops::Range<i32> {
         // Saturated, since an open side is the farthest time there is.
-        let day = |millis: i64| millis.div_euclid(super::row::MILLIS_PER_DAY).clamp(i32::MIN.into(), (i32::MAX - 1).into()) as i32;
+        let day = |millis: i64| {
+            millis.div_euclid(super::row::MILLIS_PER_DAY).clamp(i32::MIN.into(), (i32::MAX - 1).into()) as i32
+        };
         let first = day(self.from);
         first..(day(self.to.saturating_sub(1)) + 1).max(first)
     }
@@ -148,8 +149,8 @@ fn read(file: &EventsFile, query: &JourneyQuery, wanted: &Wanted<'_>) -> Result<
 }
 
 /// What the Bloom filter says; most files do not hold a given user, and need not be read further.
-fn may_hold(file: &EventsFile, input: &Input, footer: &ParquetMetaData, user_id: &str) -> Result<bool> {
-    let filter = Sbbf::read_from_column_chunk(footer.row_group(0).column(column::USER_ID), input);
+fn may_hold(file: &EventsFile, input: &Input, footer: &Footer, user_id: &str) -> Result<bool> {
+    let filter = Sbbf::read_from_column_chunk(footer.metadata.row_group(0).column(column::USER_ID), input);
     Ok(filter.context("cannot read", file.path())?.is_none_or(|filter| filter.check(user_id)))
 }
 
@@ -157,7 +158,7 @@ fn may_hold(file: &EventsFile, input: &Input, footer: &ParquetMetaData, user_id:
 fn find(
     file: &EventsFile,
     input: &Input,
-    footer: &std::sync::Arc<ParquetMetaData>,
+    footer: &Footer,
     pages: &[std::ops::Range<usize>],
     query: &JourneyQuery,
     wanted: &Wanted<'_>,
@@ -173,7 +174,9 @@ fn find(
         let (ids, users, types) = (ids.as_fixed_size_binary(), users.as_string::<i32>(), types.as_string::<i32>());
         let times = times.as_primitive::<TimestampMillisecondType>();
         for (row, number) in (0..batch.num_rows()).zip(&mut numbers) {
-            if users.value(row) == query.user_id && wanted.takes(times.value(row), id_at(ids.value(row)), types.value(row)) {
+            if users.value(row) == query.user_id
+                && wanted.takes(times.value(row), id_at(ids.value(row)), types.value(row))
+            {
                 found.push_back(number);
                 match query.order {
                     Order::Ascending if found.len() > query.limit => return Ok(found),
@@ -215,13 +218,13 @@ fn event_at(batch: &RecordBatch, row: usize) -> Event {
         let column = batch.column(column).as_string::<i32>();
         column.is_valid(row).then(|| column.value(row))
     };
-    let time = |column: usize| batch.column(column).as_primitive::<TimestampMillisecondType>().value(row);
+    let occurred_at = batch.column(3).as_primitive::<TimestampMillisecondType>().value(row);
     event_of(&Row {
         id: id_at(batch.column(0).as_fixed_size_binary().value(row)),
         user_id: text(1).unwrap_or_default(),
         event_type: text(2).unwrap_or_default(),
-        occurred_at: time(3),
-        received_at: time(4),
+        occurred_at,
+        received_at: occurred_at + batch.column(4).as_primitive::<Int64Type>().value(row),
         anonymous_id: text(5),
         session_id: text(6),
         properties: text(7),

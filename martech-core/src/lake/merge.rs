@@ -1,11 +1,6 @@
 //! Files of one day become one file, in a stream: memory holds a batch of each.
 
-use std::{
-    cmp::Reverse,
-    collections::BinaryHeap,
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{cmp::Reverse, collections::BinaryHeap, path::PathBuf, sync::Arc};
 
 use arrow_array::{
     Array, FixedSizeBinaryArray, RecordBatch, StringArray, TimestampMillisecondArray, cast::AsArray,
@@ -28,10 +23,14 @@ const READ_ROWS: usize = 2 * 1024;
 /// Rows that are written at once.
 const WRITE_ROWS: usize = 4 * 1024;
 
+/// What is merged stays for long: size counts.
+const ZSTD_LEVEL: i32 = 6;
+
 /// Writes one file that holds the rows of several files of the same day.
 pub(super) fn merge_files(inner: &Inner, files: &[Arc<EventsFile>], folders: &mut Folders) -> Result<EventsEntry> {
     let rows = files.iter().map(|file| file.entry.rows as usize).sum();
-    let mut writer = EventsWriter::create(&inner.shared.layout, inner.take_file_id(), files[0].entry.day, rows)?;
+    let (id, day) = (inner.take_file_id(), files[0].entry.day);
+    let mut writer = EventsWriter::create(&inner.shared.layout, id, day, rows, ZSTD_LEVEL)?;
     let mut sources = files.iter().map(|file| Source::open(file)).collect::<Result<Vec<_>>>()?;
     let mut heap: BinaryHeap<_> =
         sources.iter().enumerate().filter_map(|(number, source)| Some(Reverse((source.head()?, number)))).collect();
@@ -42,11 +41,11 @@ pub(super) fn merge_files(inner: &Inner, files: &[Arc<EventsFile>], folders: &mu
     while let Some(Reverse((_, number))) = heap.pop() {
         let source = &mut sources[number];
         rows.push((at[number], source.index));
-        if source.advance()? {
-            if let Some(batch) = &source.batch {
-                at[number] = batches.len();
-                batches.push(batch.clone());
-            }
+        if source.advance()?
+            && let Some(batch) = &source.batch
+        {
+            at[number] = batches.len();
+            batches.push(batch.clone());
         }
         if let Some(head) = source.head() {
             heap.push(Reverse((head, number)));
@@ -70,7 +69,12 @@ pub(super) fn merge_files(inner: &Inner, files: &[Arc<EventsFile>], folders: &mu
     writer.finish(folders)
 }
 
-fn write(writer: &mut EventsWriter<'_>, batches: &[RecordBatch], rows: &[(usize, usize)], file: &EventsFile) -> Result<()> {
+fn write(
+    writer: &mut EventsWriter<'_>,
+    batches: &[RecordBatch],
+    rows: &[(usize, usize)],
+    file: &EventsFile,
+) -> Result<()> {
     let batches: Vec<_> = batches.iter().collect();
     writer.write(&interleave_record_batch(&batches, rows).context("cannot merge", file.path())?)
 }
@@ -124,8 +128,7 @@ impl Source {
     fn open(file: &EventsFile) -> Result<Self> {
         let (input, footer) = file.open()?;
         let columns: Vec<usize> = (0..EVENTS.fields().len()).collect();
-        let mut reader =
-            input.read(&footer, &EVENTS, &columns, None, READ_ROWS).context("cannot read", file.path())?;
+        let mut reader = input.read(&footer, &EVENTS, &columns, None, READ_ROWS).context("cannot read", file.path())?;
         let batch = reader.next().transpose().context("cannot read", file.path())?;
         let first = batch.clone().unwrap_or_else(|| RecordBatch::new_empty(EVENTS.clone()));
         let (users, times, ids) = keys(&first);

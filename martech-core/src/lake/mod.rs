@@ -94,7 +94,7 @@ impl LakeOptions {
         Self {
             dir: dir.into(),
             fs: Arc::new(Disk),
-            roll_bytes: 32 << 20,
+            roll_bytes: 24 << 20,
             roll_age: Duration::from_secs(300),
             dedupe_memory: 64 << 20,
             journal_capacity: 256 << 20,

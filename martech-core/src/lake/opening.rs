@@ -16,7 +16,7 @@ use super::{
 use crate::journal::{Journal, JournalOptions};
 
 /// What the footers of files may take of memory.
-const FOOTER_MEMORY: u64 = 32 << 20;
+const FOOTER_MEMORY: u64 = 24 << 20;
 const SEGMENT_BYTES: u64 = 16 << 20;
 
 impl Inner {
@@ -67,7 +67,10 @@ fn check_files(version: &Version, layout: &Layout) -> Result<()> {
     let events = version.events().flat_map(|file| file.paths());
     let named: HashSet<_> = events.chain(version.users.iter().flat_map(|file| file.paths())).cloned().collect();
     if let Some(path) = named.iter().find(|path| !there.contains(*path)) {
-        return Err(LakeError::Damaged { path: path.clone(), message: "the catalog names it, and it is gone".to_owned() });
+        return Err(LakeError::Damaged {
+            path: path.clone(),
+            message: "the catalog names it, and it is gone".to_owned(),
+        });
     }
     there.difference(&named).try_for_each(|path| layout.remove(path))
 }

@@ -3,7 +3,7 @@
 use std::{
     io::{BufReader, BufWriter, Write},
     path::Path,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use arrow_array::RecordBatch;
@@ -13,7 +13,8 @@ use parquet::{
     arrow::{
         ArrowWriter, ProjectionMask,
         arrow_reader::{
-            ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
+            ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+            RowSelection,
         },
         arrow_writer::ArrowWriterOptions,
     },
@@ -81,35 +82,48 @@ impl Input {
     }
 
     /// The footer with the page index.
-    pub(super) fn metadata(&self) -> ParquetResult<ParquetMetaData> {
-        ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional).parse_and_finish(self)
-    }
-
-    pub(super) fn builder(
-        &self,
-        metadata: &Arc<ParquetMetaData>,
-        schema: &SchemaRef,
-    ) -> ParquetResult<ParquetRecordBatchReaderBuilder<Self>> {
-        let options = ArrowReaderOptions::new().with_schema(schema.clone());
-        let metadata = ArrowReaderMetadata::try_new(metadata.clone(), options)?;
-        Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(self.clone(), metadata))
+    pub(super) fn footer(&self) -> ParquetResult<Footer> {
+        let reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional);
+        Ok(Footer { metadata: Arc::new(reader.parse_and_finish(self)?), views: Mutex::new(Vec::new()) })
     }
 
     /// Reads some columns of the selected rows, in batches.
     pub(super) fn read(
         &self,
-        metadata: &Arc<ParquetMetaData>,
+        footer: &Footer,
         schema: &SchemaRef,
         columns: &[usize],
         rows: Option<RowSelection>,
         batch_rows: usize,
     ) -> ParquetResult<ParquetRecordBatchReader> {
-        let mut builder = self.builder(metadata, schema)?.with_batch_size(batch_rows);
-        let mask = ProjectionMask::leaves(builder.parquet_schema(), columns.iter().copied());
+        let view = footer.view(schema)?;
+        let mask = ProjectionMask::leaves(view.parquet_schema(), columns.iter().copied());
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.clone(), view);
         if let Some(rows) = rows {
             builder = builder.with_row_selection(rows);
         }
-        builder.with_projection(mask).build()
+        builder.with_batch_size(batch_rows).with_projection(mask).build()
+    }
+}
+
+/// What is in a file, and where.
+#[derive(Debug)]
+pub(super) struct Footer {
+    pub(super) metadata: Arc<ParquetMetaData>,
+    /// How it is read, by schema: there are one or two for a file.
+    views: Mutex<Vec<(SchemaRef, ArrowReaderMetadata)>>,
+}
+
+impl Footer {
+    fn view(&self, schema: &SchemaRef) -> ParquetResult<ArrowReaderMetadata> {
+        let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, view)) = views.iter().find(|(known, _)| Arc::ptr_eq(known, schema)) {
+            return Ok(view.clone());
+        }
+        let options = ArrowReaderOptions::new().with_schema(schema.clone());
+        let view = ArrowReaderMetadata::try_new(self.metadata.clone(), options)?;
+        views.push((schema.clone(), view.clone()));
+        Ok(view)
     }
 }
 

@@ -44,7 +44,9 @@ impl Inner {
         let synced = change.folders.sync(&self.shared.layout);
         if let Err(error) = synced.and_then(|()| catalog.store(&self.shared.layout)) {
             // The new catalog may be in place although making that durable failed.
-            if !Catalog::load(&self.shared.layout).is_ok_and(|on_disk| on_disk.sequence == catalog.sequence && on_disk.events == catalog.events) {
+            if !Catalog::load(&self.shared.layout)
+                .is_ok_and(|on_disk| on_disk.sequence == catalog.sequence && on_disk.events == catalog.events)
+            {
                 self.discard(&change.add_events, &change.add_users);
             }
             return Err(error);

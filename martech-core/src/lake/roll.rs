@@ -15,6 +15,9 @@ use super::{
 /// Rows that are turned into columns at once.
 const BATCH_ROWS: usize = 8 * 1024;
 
+/// What is rolled is merged soon: speed counts more than size.
+const ZSTD_LEVEL: i32 = 1;
+
 /// Writes everything that was in the hot table when the call began.
 pub(super) fn roll_everything(inner: &Inner) -> Result<()> {
     let left_by_a_failed_roll = inner.state().frozen.is_some();
@@ -44,7 +47,8 @@ fn write(inner: &Inner, hot: &Hot, change: &mut Change) -> Result<()> {
     let mut builder = BatchBuilder::new();
     for (day, positions) in sorted.days() {
         for positions in positions.chunks(MAX_ROWS) {
-            let mut writer = EventsWriter::create(&inner.shared.layout, inner.take_file_id(), day, positions.len())?;
+            let (id, rows) = (inner.take_file_id(), positions.len());
+            let mut writer = EventsWriter::create(&inner.shared.layout, id, day, rows, ZSTD_LEVEL)?;
             for positions in positions.chunks(BATCH_ROWS) {
                 positions.iter().for_each(|&position| builder.push(&sorted.row(position as usize)));
                 let batch = builder.finish().context("cannot write", inner.shared.layout.events_day(day))?;

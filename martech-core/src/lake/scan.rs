@@ -11,12 +11,12 @@ use arrow_array::{
     cast::AsArray,
     types::{Decimal128Type, Int32Type, TimestampMillisecondType},
 };
-use parquet::{arrow::arrow_reader::RowSelection, file::metadata::ParquetMetaData};
+use parquet::arrow::arrow_reader::RowSelection;
 
 use super::{
     error::{Context, Result},
     files::{EventsFile, user_pages},
-    parquet_file::Input,
+    parquet_file::{Footer, Input},
     row,
     schema::{EVENTS_BY_DICTIONARY, column},
     sorted::Sorted,
@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Events of a slice, about.
-pub(super) const SLICE_ROWS: usize = 512 * 1024;
+const SLICE_ROWS: usize = 1024 * 1024;
 const BATCH_ROWS: usize = 8 * 1024;
 
 /// What figures are made of.
@@ -53,7 +53,7 @@ pub(super) struct Scan<'a> {
 struct Opened<'a> {
     file: &'a EventsFile,
     input: Input,
-    footer: Arc<ParquetMetaData>,
+    footer: Arc<Footer>,
 }
 
 /// Users from one (inclusive) to another (exclusive).
@@ -112,7 +112,8 @@ impl<'a> Scan<'a> {
         let path = opened.file.path();
         let pages = user_pages(&opened.footer, column::USER_ID);
         let pages = pages.iter().filter(|page| {
-            page.last_user >= slice.from.as_slice() && slice.to.as_ref().is_none_or(|to| page.first_user < to.as_slice())
+            page.last_user >= slice.from.as_slice()
+                && slice.to.as_ref().is_none_or(|to| page.first_user < to.as_slice())
         });
         let ranges: Vec<_> = pages.map(|page| page.first_row..page.first_row + page.rows).collect();
         if ranges.is_empty() {
@@ -204,10 +205,16 @@ impl Loaded {
     pub(super) fn for_each_user(mut self, mut each: impl FnMut(&[Row])) {
         let users = &self.users;
         let user = |run: &Run| &users[run.user.start as usize..run.user.end as usize];
+        let compare = |left: &Run, right: &Run| {
+            left.head.cmp(&right.head).then_with(|| match left.user.len().max(right.user.len()) {
+                ..=16 => left.user.len().cmp(&right.user.len()),
+                _ => user(left).cmp(user(right)),
+            })
+        };
         // Stable, so that the runs of a user stay in the order of the files, which is that of the days.
-        self.runs.sort_by(|left, right| left.head.cmp(&right.head).then_with(|| user(left).cmp(user(right))));
+        self.runs.sort_by(compare);
         let mut rows = Vec::new();
-        for runs in self.runs.chunk_by(|left, right| left.head == right.head && user(left) == user(right)) {
+        for runs in self.runs.chunk_by(|left, right| compare(left, right).is_eq()) {
             rows.clear();
             for run in runs {
                 rows.extend_from_slice(&self.rows[run.rows.start as usize..run.rows.end as usize]);
@@ -231,7 +238,14 @@ struct Columns {
 }
 
 impl Columns {
-    fn load(&mut self, batch: &RecordBatch, slice: &Slice, times: &Range<i64>, symbols: &mut Symbols, loaded: &mut Loaded) {
+    fn load(
+        &mut self,
+        batch: &RecordBatch,
+        slice: &Slice,
+        times: &Range<i64>,
+        symbols: &mut Symbols,
+        loaded: &mut Loaded,
+    ) {
         let dictionary = |column: usize| batch.column(column).as_dictionary::<Int32Type>();
         let users = batch.column(0).as_string::<i32>();
         let types = self.types.symbols(dictionary(1), |text| symbols.types.intern(text));

@@ -59,12 +59,12 @@ pub(super) struct EventsWriter<'a> {
 }
 
 impl<'a> EventsWriter<'a> {
-    /// Begins file `id` for events of `day`, about `rows` of them.
-    pub(super) fn create(layout: &'a Layout, id: u64, day: i32, rows: usize) -> Result<Self> {
+    /// Begins file `id` for events of `day`, about `rows` of them, compressed with a level of zstd.
+    pub(super) fn create(layout: &'a Layout, id: u64, day: i32, rows: usize, level: i32) -> Result<Self> {
         let dir = layout.events_day(day);
         layout.fs.create_dir_all(&dir).context("cannot make the folder", dir)?;
         let temporary = Temporary::beside(layout, &layout.events_file(day, id))?;
-        let output = Output::create(&*layout.fs, temporary.path(), &EVENTS, writing(rows))?;
+        let output = Output::create(&*layout.fs, temporary.path(), &EVENTS, writing(rows, level))?;
         Ok(Self { layout, id, day, temporary, output, ids: Vec::with_capacity(rows) })
     }
 
@@ -79,8 +79,10 @@ impl<'a> EventsWriter<'a> {
     pub(super) fn finish(self, folders: &mut Folders) -> Result<EventsEntry> {
         let Self { layout, id, day, temporary, output, ids } = self;
         let (footer, bytes) = output.finish().context("cannot write", temporary.path())?;
-        let pages = id_pages(&footer)
-            .ok_or_else(|| LakeError::Damaged { path: temporary.path().into(), message: "ids do not lie plain".to_owned() })?;
+        let pages = id_pages(&footer).ok_or_else(|| LakeError::Damaged {
+            path: temporary.path().into(),
+            message: "ids do not lie plain".to_owned(),
+        })?;
         let index = layout.ids_file(id);
         layout.remove(&index)?;
         let index_bytes = ids::write(&*layout.fs, &index, &ids, &pages)?;

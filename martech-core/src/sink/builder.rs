@@ -5,15 +5,18 @@ use std::{fmt, sync::Arc, time::Duration};
 use tokio::{runtime, time::Instant};
 
 use super::{
-    ConfigError, DeadLetter, EventSink, RetryPolicy, SinkConfig, dead_letter::DeadLetters, queue::Queue,
-    shared::Shared, worker::Worker,
+    ConfigError, DeadLetter, EventSink, RetryPolicy, SinkConfig,
+    dead_letter::DeadLetters,
+    queue::Queue,
+    shared::{Shared, SizeOf},
+    worker::Worker,
 };
 use crate::store::Store;
 
 /// Builds an [`EventSink`]; see [`SinkConfig`] for the settings and their defaults.
 pub struct SinkBuilder<E> {
     config: SinkConfig,
-    size_of: Option<Box<dyn Fn(&E) -> usize + Send + Sync>>,
+    size_of: Option<Box<SizeOf<E>>>,
     dead_letters: DeadLetters<E>,
     seed: Option<u64>,
 }

@@ -86,9 +86,8 @@ impl<E> Drop for Flight<E> {
 /// What the store's answer says of a part of `len` events that is not "stored", ascending by position.
 /// Fails if the answer cannot be true.
 fn exceptions(appended: Appended, len: usize) -> Result<Vec<(usize, EventOutcome)>, String> {
-    let total = [appended.duplicates.len(), appended.rejected.len()]
-        .into_iter()
-        .try_fold(appended.stored, usize::checked_add);
+    let total =
+        [appended.duplicates.len(), appended.rejected.len()].into_iter().try_fold(appended.stored, usize::checked_add);
     if total != Some(len) {
         return Err(format!(
             "{} stored, {} duplicates and {} rejected of {len} events",

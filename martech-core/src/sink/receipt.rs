@@ -195,9 +195,9 @@ impl Future for BatchReceipt {
             let from = exceptions.partition_point(|(at, _)| *at < first);
             let to = exceptions.partition_point(|(at, _)| *at < first + len);
             let pushed_before = outcome.len;
-            outcome.exceptions.extend(
-                exceptions[from..to].iter().map(|(at, outcome)| (pushed_before + at - first, outcome.clone())),
-            );
+            outcome
+                .exceptions
+                .extend(exceptions[from..to].iter().map(|(at, outcome)| (pushed_before + at - first, outcome.clone())));
             outcome.len += len;
             parts.pop();
         }

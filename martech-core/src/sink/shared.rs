@@ -14,7 +14,7 @@ use super::{
     receipt::BatchCell,
 };
 
-type SizeOf<E> = dyn Fn(&E) -> usize + Send + Sync;
+pub(super) type SizeOf<E> = dyn Fn(&E) -> usize + Send + Sync;
 
 pub(super) struct Shared<E> {
     queue: Mutex<Queue<E>>,

@@ -31,8 +31,7 @@ async fn an_event_is_taken_once_wherever_it_lies() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_memory_for_indexes_the_answer_is_the_same() {
     let dir = tempfile::tempdir().unwrap();
-    let lake =
-        martech_core::lake::Lake::open(LakeOptions { dedupe_memory: 0, ..options(dir.path()) }).await.unwrap();
+    let lake = martech_core::lake::Lake::open(LakeOptions { dedupe_memory: 0, ..options(dir.path()) }).await.unwrap();
     let first = events(0..3000, 20, 2);
     store(&lake, &first).await;
     lake.roll().await.unwrap();

@@ -110,7 +110,8 @@ async fn failing_operations_lose_and_double_nothing() {
                 disk.inject(Fault::eio(operation).skip(skip).times(times));
                 let acknowledged = work(&disk, &all).await;
                 let what = format!("{operation:?} {skip} fails {times} times");
-                for after in [disk.copy(), disk.crash(Crash::LoseUnsynced), disk.crash(Crash::KeepSome { seed: skip })] {
+                for after in [disk.copy(), disk.crash(Crash::LoseUnsynced), disk.crash(Crash::KeepSome { seed: skip })]
+                {
                     check(&after, &all, &acknowledged, &what).await;
                 }
             }
@@ -184,6 +185,7 @@ async fn a_full_disk_refuses_and_loses_nothing() {
     assert_eq!(lake.status().error, None);
     assert_eq!(lake.append(&all).await.unwrap().stored + acknowledged.len(), all.len());
     assert_eq!(all_ids(&lake).await, sorted_ids(&all), "when there is space again");
-    let leftovers = disk.files().into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "tmp"));
+    let leftovers =
+        disk.files().into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "tmp"));
     assert_eq!(leftovers.count(), 0);
 }

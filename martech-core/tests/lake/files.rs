@@ -8,7 +8,11 @@ fn data_files(dir: &std::path::Path) -> BTreeSet<PathBuf> {
     while let Some(dir) = dirs.pop() {
         for entry in std::fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() { dirs.push(path) } else { let _ = files.insert(path); }
+            if path.is_dir() {
+                dirs.push(path)
+            } else {
+                let _ = files.insert(path);
+            }
         }
     }
     files

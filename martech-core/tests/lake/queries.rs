@@ -63,7 +63,11 @@ async fn a_journey_is_complete_ordered_and_as_it_was_sent() {
 async fn pages_of_a_journey_follow_each_other_while_events_arrive() {
     let dir = tempfile::tempdir().unwrap();
     let (lake, all) = filled(dir.path()).await;
-    for (round, (order, limit)) in [(Order::Ascending, 7), (Order::Descending, 7), (Order::Ascending, 1), (Order::Descending, 64)].into_iter().enumerate() {
+    for (round, (order, limit)) in
+        [(Order::Ascending, 7), (Order::Descending, 7), (Order::Ascending, 1), (Order::Descending, 64)]
+            .into_iter()
+            .enumerate()
+    {
         let mut expected: Vec<_> = of_user(&all, "user-3").into_iter().map(|event| event.id).collect();
         if order == Order::Descending {
             expected.reverse();
@@ -196,10 +200,8 @@ async fn figures_agree_with_counting_by_hand() {
     let dir = tempfile::tempdir().unwrap();
     let (lake, all) = filled(dir.path()).await;
     let tz = jiff::tz::TimeZone::get("America/New_York").unwrap();
-    let range = TimeRange {
-        from: Timestamp::from_millis(START + 40 * HOUR),
-        to: Timestamp::from_millis(START + 100 * HOUR),
-    };
+    let range =
+        TimeRange { from: Timestamp::from_millis(START + 40 * HOUR), to: Timestamp::from_millis(START + 100 * HOUR) };
     let stats = lake.stats(StatsQuery { range, tz, interval: Interval::Day }).await.unwrap();
     let within: Vec<&Event> = all.iter().filter(|event| range.contains(event.occurred_at)).collect();
     let users = within.iter().map(|event| &event.user_id).collect::<std::collections::BTreeSet<_>>().len() as u64;
@@ -208,8 +210,9 @@ async fn figures_agree_with_counting_by_hand() {
     assert_eq!(stats.series.iter().map(|bucket| bucket.events).sum::<u64>(), within.len() as u64);
     let revenue: Vec<_> = stats.totals.revenue.iter().map(|sum| sum.amount.to_string()).collect();
     assert_eq!(revenue, [format!("{:.2}", orders as f64 * 12.5)]);
-    let new_users = (0..60)
-        .filter(|user| of_user(&all, &format!("user-{user}")).first().is_some_and(|first| range.contains(first.occurred_at)));
+    let new_users = (0..60).filter(|user| {
+        of_user(&all, &format!("user-{user}")).first().is_some_and(|first| range.contains(first.occurred_at))
+    });
     assert_eq!(stats.totals.new_users, new_users.count() as u64);
     let views = within.iter().filter(|event| event.facts.page.is_some() && event.event_type == EventType::PAGE_VIEW);
     assert_eq!(stats.top.pages.iter().map(|page| page.views).sum::<u64>(), views.count() as u64);

@@ -119,7 +119,8 @@ impl<'a> UsersWriter<'a> {
     }
 
     fn write(&mut self) -> Result<()> {
-        let batch = RecordBatch::try_new(USERS.clone(), self.columns.finish()).context("cannot write", self.temporary.path())?;
+        let batch = RecordBatch::try_new(USERS.clone(), self.columns.finish())
+            .context("cannot write", self.temporary.path())?;
         self.output.write(&batch).context("cannot write", self.temporary.path())
     }
 

@@ -19,10 +19,8 @@ pub(super) fn for_each_user<'a>(
 ) -> Result<()> {
     let mut bound = String::new();
     let mut holders = Vec::new();
-    while let Some(first) = (0..sources.len())
-        .filter_map(|index| Some((sources[index].user()?, index)))
-        .min()
-        .map(|(_, index)| index)
+    while let Some(first) =
+        (0..sources.len()).filter_map(|index| Some((sources[index].user()?, index))).min().map(|(_, index)| index)
     {
         // Up to the first user of the others, this one source is all there is.
         let others = (0..sources.len()).filter(|index| *index != first);

@@ -56,9 +56,10 @@ fn choose(query: &UsersQuery, sources: &mut [Source<'_>]) -> Result<(u64, Vec<Ca
         total += 1;
         let value = measure.of_holders(holders, sources)?;
         let here = (value, user_id);
-        let is_behind_cursor = query.cursor.as_ref().is_none_or(|cursor| {
-            rank(query, here, (cursor.value, &cursor.user_id)) == Ordering::Greater
-        });
+        let is_behind_cursor = query
+            .cursor
+            .as_ref()
+            .is_none_or(|cursor| rank(query, here, (cursor.value, &cursor.user_id)) == Ordering::Greater);
         let may_be_on_page =
             worst.as_ref().is_none_or(|(value, user_id)| rank(query, here, (*value, user_id)) == Ordering::Less);
         if is_behind_cursor && may_be_on_page {
@@ -76,8 +77,7 @@ fn choose(query: &UsersQuery, sources: &mut [Source<'_>]) -> Result<(u64, Vec<Ca
 }
 
 fn keep_first(query: &UsersQuery, candidates: &mut Vec<Candidate>, most: usize) {
-    candidates
-        .sort_unstable_by(|left, right| rank(query, (left.value, &left.user_id), (right.value, &right.user_id)));
+    candidates.sort_unstable_by(|left, right| rank(query, (left.value, &left.user_id), (right.value, &right.user_id)));
     candidates.truncate(most);
 }
 
@@ -123,14 +123,19 @@ fn summaries(snapshot: &Snapshot, sources: &[Source<'_>], page: &[Candidate]) ->
     found.ok_or_else(|| LakeError::Task("a user on the page was not found again".to_owned()))
 }
 
-fn read_rows(file: &UsersFile, wanted: &BTreeMap<usize, usize>, add: &mut impl FnMut(usize, UserSummary)) -> Result<()> {
+fn read_rows(
+    file: &UsersFile,
+    wanted: &BTreeMap<usize, usize>,
+    add: &mut impl FnMut(usize, UserSummary),
+) -> Result<()> {
     if wanted.is_empty() {
         return Ok(());
     }
     let (input, footer) = file.open()?;
     let ranges = wanted.keys().map(|&row| row..row + 1);
     let rows = RowSelection::from_consecutive_ranges(ranges, file.entry.rows as usize);
-    let reader = input.read(&footer, &USERS, &column::ALL, Some(rows), wanted.len()).context("cannot read", file.path())?;
+    let reader =
+        input.read(&footer, &USERS, &column::ALL, Some(rows), wanted.len()).context("cannot read", file.path())?;
     let mut indices = wanted.values();
     for batch in reader {
         let batch = batch.context("cannot read", file.path())?;

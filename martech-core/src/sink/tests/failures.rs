@@ -77,7 +77,10 @@ async fn whatever_breaks_the_store_poisons_the_sink() {
     for (act, reason) in [
         (Act::Panic, "the store panicked: the puppet panics"),
         (Act::Fatal, "the store takes nothing any more"),
-        (Act::Lie(Appended::all(5)), "the store's answer does not fit the batch: 5 stored, 0 duplicates and 0 rejected of 4 events"),
+        (
+            Act::Lie(Appended::all(5)),
+            "the store's answer does not fit the batch: 5 stored, 0 duplicates and 0 rejected of 4 events",
+        ),
         (
             Act::Lie(Appended { stored: 3, duplicates: vec![4], rejected: vec![] }),
             "the store's answer does not fit the batch: event 4 is named in a batch of 4",
@@ -121,7 +124,8 @@ async fn whatever_breaks_the_store_poisons_the_sink() {
 
 #[tokio::test(start_paused = true)]
 async fn a_dead_letter_handler_that_panics_breaks_nothing() {
-    let sink = small().dead_letters(|_| panic!("the handler panics")).build(Puppet::acting([Act::Reject(vec![1])])).unwrap();
+    let sink =
+        small().dead_letters(|_| panic!("the handler panics")).build(Puppet::acting([Act::Reject(vec![1])])).unwrap();
     let outcome = sink.try_push_batch((0..4).collect()).unwrap().await;
     assert_eq!(outcome.stored(), 3);
     assert_eq!(sink.push(4).await.unwrap().await.unwrap(), Outcome::Stored);

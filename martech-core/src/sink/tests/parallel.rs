@@ -10,12 +10,8 @@ async fn producers_on_many_threads_lose_and_double_nothing() {
     const PRODUCERS: u32 = 8;
     const EACH: u32 = 3_000;
     let store = MemoryStore::new();
-    let sink = EventSink::builder()
-        .max_batch(64)
-        .capacity(256)
-        .flush_interval(Duration::ZERO)
-        .build(store.clone())
-        .unwrap();
+    let sink =
+        EventSink::builder().max_batch(64).capacity(256).flush_interval(Duration::ZERO).build(store.clone()).unwrap();
 
     let done = Arc::new(AtomicBool::new(false));
     let watcher = tokio::task::spawn_blocking({

@@ -34,7 +34,8 @@ async fn a_full_sink_hands_the_event_back_and_says_when_to_come_again() {
 
 #[tokio::test(start_paused = true)]
 async fn bytes_bound_the_sink_as_well() {
-    let sink = small().capacity_bytes(100).size_of(|event| *event as usize).build(Puppet::acting([Act::Stall])).unwrap();
+    let sink =
+        small().capacity_bytes(100).size_of(|event| *event as usize).build(Puppet::acting([Act::Stall])).unwrap();
     drop(sink.try_push(60).unwrap());
     assert!(sink.try_push(41).unwrap_err().is_full());
     drop(sink.try_push(40).unwrap());
