@@ -1,8 +1,8 @@
 //! Durable event ingestion and analytics for online shops, as a library.
 //!
-//! Events go in one by one or in batches; an [`EventSink`](sink::EventSink) gathers them, bounds memory, retries, and
+//! Events go in one by one or in batches; an [`EventSink`] gathers them, bounds memory, retries, and
 //! tells for each what became of it. Behind the sink stands a [`Store`]: the embedded `lake` of this crate, a
-//! [`MemoryStore`](memory::MemoryStore) in tests, or one that you write.
+//! [`MemoryStore`] in tests, or one that you write.
 //!
 //! This crate is:
 //! - a sink for any event type in front of any store: this alone compiles without Arrow, Parquet or HTTP;

@@ -11,11 +11,11 @@
 //! ```
 //!
 //! # The way of an event
-//! 1. [`append`](Store::append) drops what is there already ([`dedupe`]), hands the rest to the journal, and answers
+//! 1. [`append`](Store::append) drops what is there already (`dedupe`), hands the rest to the journal, and answers
 //!    when it is durable. The same bytes are then rows of the hot table, which every query reads.
-//! 2. A roll ([`roll`]) sets the hot table aside, sorts it, writes a file for each day and one for the users,
+//! 2. A roll (`roll`) sets the hot table aside, sorts it, writes a file for each day and one for the users,
 //!    replaces the catalog and trims the journal.
-//! 3. Compaction ([`compaction`]) merges the files of a day, and the files of users, so that they stay few.
+//! 3. Compaction (`compaction`) merges the files of a day, and the files of users, so that they stay few.
 //!
 //! # What holds
 //! - An event is durable when it is acknowledged: it is in a synced journal frame, or in a file that the catalog names.
