@@ -79,7 +79,7 @@ pub(super) struct EncodedKey {
 }
 
 impl Encoded {
-    /// Fails with the index of the first event that would take the batch beyond what one journal frame may hold.
+    /// The rows of a batch, one behind the other.
     pub(super) fn new(batch: &[Event]) -> Self {
         let mut encoded = Self::default();
         for event in batch {
