@@ -1,6 +1,9 @@
 //! How a batch gets in: duplicates out, journal, hot table, answer.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use tokio::sync::oneshot;
 
@@ -45,7 +48,7 @@ enum Admitted {
 }
 
 fn admit(inner: &Arc<Inner>, encoded: Encoded) -> Result<Admitted, StoreError> {
-    let dedupe = inner.dedupe();
+    let _admission = inner.admission.lock().unwrap_or_else(PoisonError::into_inner);
     let (known, version) = {
         let mut state = inner.state();
         loop {
@@ -58,7 +61,7 @@ fn admit(inner: &Arc<Inner>, encoded: Encoded) -> Result<Admitted, StoreError> {
             state = inner.wait(state);
         }
     };
-    let in_files = dedupe.find(&version, &encoded.keys, &known.unknown).map_err(unreadable)?;
+    let in_files = inner.dedupe.find(&version, &encoded.keys, &known.unknown).map_err(unreadable)?;
     let (duplicates, new) = sort_out(known, &in_files);
     if new.is_empty() {
         return Ok(Admitted::Known(Appended { duplicates, ..Appended::default() }));
@@ -67,7 +70,7 @@ fn admit(inner: &Arc<Inner>, encoded: Encoded) -> Result<Admitted, StoreError> {
     let chunk = Arc::new(encoded.into_chunk_without(&duplicates));
     let appended = Appended { stored: chunk.len(), duplicates, rejected: Vec::new() };
 
-    // From here on no other batch comes between, since `dedupe` is still held.
+    // From here on no other batch comes between, since the admission is still held.
     let (reply, answer) = oneshot::channel();
     let mut state = inner.state();
     check(&state)?;

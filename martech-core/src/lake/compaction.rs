@@ -110,7 +110,7 @@ fn compact_users(inner: &Inner, files: &[Arc<UsersFile>]) -> Result<()> {
 fn publish(inner: &Inner, change: Change) -> Result<()> {
     let retired = change.retire.clone();
     inner.publish(change, |version| inner.state().version = Arc::new(version))?;
-    inner.dedupe().forget(retired);
+    inner.dedupe.forget(retired);
     Ok(())
 }
 

@@ -1,4 +1,8 @@
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    panic::{self, AssertUnwindSafe},
+    path::PathBuf,
+};
 
 use crate::{journal::JournalError, query::QueryError};
 
@@ -49,6 +53,12 @@ pub enum LakeError {
 }
 
 pub(super) type Result<T, E = LakeError> = std::result::Result<T, E>;
+
+/// A panic is a failure like others: a worker lives on, and those who wait for it hear of it.
+pub(super) fn guarded(work: impl FnOnce() -> Result<()>) -> Result<()> {
+    panic::catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(LakeError::Task("it panicked; the log says where".to_owned())))
+}
 
 /// Says of a result what was tried, and with which file.
 pub(super) trait Context<T> {

@@ -22,8 +22,9 @@ pub(super) struct Inner {
     pub(super) options: LakeOptions,
     pub(super) shared: Arc<Shared>,
     pub(super) journal: Journal,
+    pub(super) dedupe: Dedupe,
     /// Held through an admission, so that batches go to the journal in the order in which they were looked up.
-    dedupe: Mutex<Dedupe>,
+    pub(super) admission: Mutex<()>,
     state: Mutex<State>,
     /// Something changed in the state: a batch landed, a roll ended.
     pub(super) progress: Condvar,
@@ -57,7 +58,8 @@ impl Inner {
         journal_damage: u64,
     ) -> Self {
         Self {
-            dedupe: Mutex::new(Dedupe::new(shared.layout.clone(), options.dedupe_memory)),
+            dedupe: Dedupe::new(shared.layout.clone(), options.dedupe_memory),
+            admission: Mutex::new(()),
             options,
             shared,
             journal,
@@ -72,10 +74,6 @@ impl Inner {
     /// No code that holds this lock can leave the state half changed, so a panic elsewhere does not spoil it.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn dedupe(&self) -> MutexGuard<'_, Dedupe> {
-        self.dedupe.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes a durable batch visible, and wakes the worker that rolls when there is something for it to do.
@@ -116,7 +114,7 @@ impl Inner {
 
     pub(super) fn status(&self) -> LakeStatus {
         let journal = self.journal.stats();
-        let dedupe_bytes = self.dedupe().memory();
+        let dedupe_bytes = self.dedupe.memory();
         let state = self.state();
         let hot_events = (state.active.rows + state.frozen.as_ref().map_or(0, |hot| hot.rows)) as u64;
         let files = state.version.events();
@@ -130,7 +128,10 @@ impl Inner {
             journal_bytes: journal.bytes,
             dedupe_bytes,
             journal_damage: self.journal_damage,
-            error: state.roll_error.clone(),
+            error: match journal.poisoned {
+                true => Some("the journal failed and takes nothing any more; restart to go on".to_owned()),
+                false => state.roll_error.clone(),
+            },
         }
     }
 }

@@ -21,7 +21,10 @@ const SEGMENT_BYTES: u64 = 16 << 20;
 
 impl Inner {
     /// Opens or makes the lake in `options.dir`.
-    pub(super) fn open(options: LakeOptions) -> Result<Self> {
+    pub(super) fn open(mut options: LakeOptions) -> Result<Self> {
+        // What rolls too late finds the journal full.
+        options.roll_bytes =
+            options.roll_bytes.min(usize::try_from(options.journal_capacity / 4).unwrap_or(usize::MAX));
         let layout = Layout { fs: options.fs.clone(), root: options.dir.clone() };
         layout.fs.create_dir_all(&layout.root).context("cannot make the folder", &layout.root)?;
         let lock = match layout.fs.lock(&layout.lock()) {

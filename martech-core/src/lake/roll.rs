@@ -1,7 +1,7 @@
 //! A roll: the hot table becomes files.
 
 use super::{
-    error::{Context, Result},
+    error::{Context, Result, guarded},
     hot::Hot,
     ids::MAX_ROWS,
     inner::Inner,
@@ -29,7 +29,7 @@ pub(super) fn roll_everything(inner: &Inner) -> Result<()> {
 pub(super) fn roll(inner: &Inner) -> Result<()> {
     let Some(hot) = inner.state().freeze() else { return Ok(()) };
     let mut change = Change { sequence: Some(hot.sequence), ..Change::default() };
-    let rolled = match write(inner, &hot, &mut change) {
+    let rolled = match guarded(|| write(inner, &hot, &mut change)) {
         Ok(()) => inner.publish(change, |version| inner.state().thaw(version)),
         Err(error) => {
             inner.discard(&change.add_events, &change.add_users);

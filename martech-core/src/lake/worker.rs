@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::{
     compaction,
-    error::{LakeError, Result},
+    error::{LakeError, Result, guarded},
     inner::Inner,
     roll,
 };
@@ -139,10 +139,10 @@ fn run_compactions(inner: &Inner, messages: &Receiver<Message>) {
         match receive(messages, None) {
             Message::Stop => return,
             Message::Now(reply) => {
-                let _ = reply.send(compaction::compact_everything(inner));
+                let _ = reply.send(guarded(|| compaction::compact_everything(inner)));
             }
             Message::Look if inner.options.auto_compaction => {
-                if let Err(error) = compaction::compact_what_is_due(inner) {
+                if let Err(error) = guarded(|| compaction::compact_what_is_due(inner)) {
                     tracing::error!(%error, "a compaction failed; the files stay as they were");
                 }
             }

@@ -83,9 +83,9 @@ impl<'a> EventsWriter<'a> {
             path: temporary.path().into(),
             message: "ids do not lie plain".to_owned(),
         })?;
-        let index = layout.ids_file(id);
-        layout.remove(&index)?;
-        let index_bytes = ids::write(&*layout.fs, &index, &ids, &pages)?;
+        let index = Temporary::beside(layout, &layout.ids_file(id))?;
+        let index_bytes = ids::write(&*layout.fs, index.path(), &ids, &pages)?;
+        index.rename(&layout.ids_file(id))?;
         temporary.rename(&layout.events_file(day, id))?;
         folders.0.extend([layout.events_day(day), layout.ids()]);
         Ok(EventsEntry { id, day, rows: ids.len() as u64, bytes: bytes + index_bytes })
