@@ -45,6 +45,8 @@ fn callback(journal: &Journal, callers: u64, iterations: u64) -> Duration {
             result.expect("the disk takes frames");
             if left > 1 {
                 call(next, left - 1, ended);
+            } else {
+                drop(ended);
             }
         };
         journal.submit(vec![7; PAYLOAD], done).expect("the queue holds a frame of each caller");

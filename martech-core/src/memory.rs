@@ -28,14 +28,13 @@ pub struct MemoryStore<E> {
     content: Arc<Mutex<Content<E>>>,
 }
 
-/// Whether an event is new, noting its key.
-type IsNew<E> = dyn FnMut(&E) -> bool + Send;
-
 struct Content<E> {
     events: Vec<E>,
-    /// Without it every event is new.
-    is_new: Option<Box<IsNew<E>>>,
+    /// Whether an event is new, noting its key; without it every event is.
+    is_new: Option<IsNew<E>>,
 }
+
+type IsNew<E> = Box<dyn FnMut(&E) -> bool + Send>;
 
 impl<E> MemoryStore<E> {
     /// A store that keeps every event.
@@ -49,7 +48,7 @@ impl<E> MemoryStore<E> {
         Self::with(Some(Box::new(move |event| keys.insert(key(event)))))
     }
 
-    fn with(is_new: Option<Box<IsNew<E>>>) -> Self {
+    fn with(is_new: Option<IsNew<E>>) -> Self {
         Self { content: Arc::new(Mutex::new(Content { events: Vec::new(), is_new })) }
     }
 

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Events of a slice, about.
-const SLICE_ROWS: usize = 1024 * 1024;
+const SLICE_ROWS: usize = 640 * 1024;
 const BATCH_ROWS: usize = 8 * 1024;
 
 /// What figures are made of.
@@ -61,6 +61,8 @@ struct Opened<'a> {
 pub(super) struct Slice {
     from: Vec<u8>,
     to: Option<Vec<u8>>,
+    /// About how many events.
+    rows: usize,
 }
 
 impl<'a> Scan<'a> {
@@ -83,24 +85,23 @@ impl<'a> Scan<'a> {
         }
         pages.extend((0..self.hot.len()).step_by(1024).map(|row| (self.hot.user_id(row).as_bytes().to_vec(), 1024)));
         pages.sort_unstable();
-        let mut slices = vec![Slice { from: Vec::new(), to: None }];
-        let mut rows = 0;
-        for (user, rows_of_page) in pages {
-            if rows + rows_of_page > SLICE_ROWS && slices.last().is_some_and(|slice| slice.from < user) {
-                rows = 0;
-                if let Some(last) = slices.last_mut() {
-                    last.to = Some(user.clone());
-                }
-                slices.push(Slice { from: user, to: None });
+        let mut slices = Vec::new();
+        let mut slice = Slice { from: Vec::new(), to: None, rows: 0 };
+        for (user, rows) in pages {
+            if slice.rows + rows > SLICE_ROWS && slice.from < user {
+                slices.push(Slice { to: Some(user.clone()), ..slice });
+                slice = Slice { from: user, to: None, rows: 0 };
             }
-            rows += rows_of_page;
+            slice.rows += rows;
         }
+        slices.push(slice);
         slices
     }
 
     /// Reads a slice.
     pub(super) fn load(&self, slice: &Slice, symbols: &mut Symbols) -> Result<Loaded> {
-        let mut loaded = Loaded::default();
+        // Grown step by step, it would take twice the room at times.
+        let mut loaded = Loaded { rows: Vec::with_capacity(slice.rows), ..Loaded::default() };
         for opened in &self.files {
             self.load_file(opened, slice, symbols, &mut loaded)?;
         }

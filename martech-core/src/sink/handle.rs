@@ -6,7 +6,7 @@ use tokio::{task::coop, time::timeout};
 
 use super::{
     BatchReceipt, Poison, PushError, Receipt, SinkBuilder, SinkStats,
-    queue::{Load, Place},
+    queue::{Load, Place, Queue},
     receipt::Settled,
     shared::{Handles, Shared},
 };
@@ -81,7 +81,11 @@ impl<E: Send + Sync + 'static> EventSink<E> {
     pub async fn push(&self, event: E) -> Result<Receipt, PushError<E>> {
         coop::consume_budget().await;
         let load = self.weigh(&event);
-        self.shared().enter(event, load, |queue, event| queue.add(event, load.bytes)).await
+        let add = |queue: &mut Queue<E>, event| queue.add(event, load.bytes);
+        match self.shared().admit(event, load, Place::Newcomer, add) {
+            Err(error) if error.is_full() => self.shared().wait(error.into_inner(), load, add).await,
+            answer => answer,
+        }
     }
 
     /// Takes all events or none, if there is room now. Never waits, and needs no runtime.
@@ -102,7 +106,11 @@ impl<E: Send + Sync + 'static> EventSink<E> {
     pub async fn push_batch(&self, events: Vec<E>) -> Result<BatchReceipt, PushError<Vec<E>>> {
         coop::consume_budget().await;
         let (sizes, load) = self.weigh_all(&events);
-        self.shared().enter(events, load, |queue, events| queue.add_batch(events, &sizes)).await
+        let add = |queue: &mut Queue<E>, events| queue.add_batch(events, &sizes);
+        match self.shared().admit(events, load, Place::Newcomer, add) {
+            Err(error) if error.is_full() => self.shared().wait(error.into_inner(), load, add).await,
+            answer => answer,
+        }
     }
 
     /// Flushes without waiting for the interval, and returns when every event that was accepted before the call is

@@ -120,6 +120,7 @@ impl<E> Queue<E> {
     // Admission.
 
     /// Whether there is room. On `Ok` the caller adds the events under the same lock.
+    #[inline]
     pub(super) fn check(&mut self, load: Load, place: Place) -> Result<(), Refusal> {
         match &self.phase {
             Phase::Open => {}
@@ -161,6 +162,7 @@ impl<E> Queue<E> {
     }
 
     /// Adds an event; [`check`](Self::check) said that it fits.
+    #[inline]
     pub(super) fn add(&mut self, event: E, bytes: usize) -> Receipt {
         self.accept(Load { events: 1, bytes });
         let open = match &mut self.open {

@@ -59,6 +59,7 @@ impl<E> Shared<E> {
     // The way in.
 
     /// Adds an item if there is room for it now.
+    #[inline]
     pub(super) fn admit<T, R>(
         &self,
         item: T,
@@ -72,17 +73,13 @@ impl<E> Shared<E> {
         })
     }
 
-    /// Adds an item as soon as there is room for it and nobody is before it.
-    pub(super) async fn enter<T, R>(
+    /// Stands in line, and adds an item as soon as there is room for it.
+    pub(super) async fn wait<T, R>(
         &self,
-        item: T,
+        mut item: T,
         load: Load,
         add: impl Fn(&mut Queue<E>, T) -> R,
     ) -> Result<R, PushError<T>> {
-        let mut item = match self.admit(item, load, Place::Newcomer, &add) {
-            Err(error) if error.is_full() => error.into_inner(),
-            answer => return answer,
-        };
         let _in_line = InLine::new(self);
         let _turn = self.turnstile.lock().await;
         loop {
@@ -102,6 +99,7 @@ impl<E> Shared<E> {
     }
 
     /// Changes the queue, then wakes the flush slots that the change concerns.
+    #[inline]
     fn change<R>(&self, change: impl FnOnce(&mut Queue<E>) -> R) -> R {
         let mut queue = self.lock();
         let result = change(&mut queue);

@@ -50,7 +50,7 @@ pub(crate) fn events(numbers: std::ops::Range<u64>, users: u64, days: i64) -> Ve
             let random = xorshift(number);
             let time = START + (random % (days as u64 * 86_400_000)) as i64;
             let user = format!("user-{}", (random >> 20) % users);
-            if random % 10 == 0 { purchase(number, &user, time, "12.50") } else { event(number, &user, time) }
+            if random.is_multiple_of(10) { purchase(number, &user, time, "12.50") } else { event(number, &user, time) }
         })
         .collect()
 }

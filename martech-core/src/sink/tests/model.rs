@@ -202,10 +202,12 @@ async fn play(ops: Vec<Op>, script: Vec<Act>, disaster: Option<Act>, unbearable:
     }
 
     let mut told: BTreeMap<u32, Fate> = BTreeMap::new();
-    for (event, receipt) in std::mem::take(&mut *single.lock().unwrap()) {
+    let singles = std::mem::take(&mut *single.lock().unwrap());
+    for (event, receipt) in singles {
         assert!(told.insert(event, Fate::of(&receipt.await)).is_none());
     }
-    for (events, receipt) in std::mem::take(&mut *accepted.lock().unwrap()) {
+    let batches = std::mem::take(&mut *accepted.lock().unwrap());
+    for (events, receipt) in batches {
         let outcome = receipt.await;
         assert_eq!(outcome.len(), events.len());
         for (index, event) in events.into_iter().enumerate() {
