@@ -12,9 +12,9 @@ use std::{
 use martech_benches::{REGULAR, Shop, median_millis, memory};
 use martech_core::{
     Store,
-    event::{Currency, Timestamp},
+    event::Timestamp,
     lake::{Lake, LakeOptions},
-    query::{Interval, JourneyQuery, Order, StatsQuery, TimeRange, UserSort, UsersQuery},
+    query::{Interval, JourneyQuery, StatsQuery, TimeRange, UserSort, UsersQuery},
 };
 
 const BATCH: usize = 2_000;
@@ -125,28 +125,13 @@ async fn query(lake: &Lake, when: &str) {
         .await;
     time("  stats over 30 days, again", 3, || async { lake.stats(month.clone()).await.expect("stats").totals.users })
         .await;
-    let journey = JourneyQuery {
-        user_id: REGULAR.to_owned(),
-        from: None,
-        to: None,
-        types: Vec::new(),
-        order: Order::Ascending,
-        limit: 1000,
-        cursor: None,
-    };
+    let journey = JourneyQuery { limit: 1000, ..JourneyQuery::new(REGULAR) };
     time("  journey of about 200 events", 9, || async {
         lake.journey(journey.clone()).await.expect("journey").events.len() as u64
     })
     .await;
     for sort in [UserSort::LastSeen, UserSort::Revenue, UserSort::Events, UserSort::UserId] {
-        let query = UsersQuery {
-            prefix: String::new(),
-            sort,
-            order: Order::Descending,
-            currency: Currency::USD,
-            limit: 100,
-            cursor: None,
-        };
+        let query = UsersQuery { sort, ..UsersQuery::default() };
         time(&format!("  page of users by {}", sort.as_str()), 5, || async {
             lake.users(query.clone()).await.expect("users").total
         })

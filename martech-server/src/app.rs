@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 use martech_core::{
     event::{Event, EventRules},
     lake::{Lake, LakeError},
-    sink::{ConfigError, EventSink},
+    sink::{ConfigError, EventSink, RetryPolicy},
 };
 
 use crate::{
@@ -92,6 +92,8 @@ pub enum CloseError {
 /// The front sink gathers what waits for a flush slot; more than this at once gains nothing and delays the first.
 const MAX_BATCH: usize = 2_000;
 const CONCURRENT_FLUSHES: usize = 3;
+/// How long a store that fails is tried again before senders hear of it: they wait for the answer.
+const STORE_PATIENCE: Duration = Duration::from_secs(10);
 
 impl App {
     /// Opens the data folder and puts the parts together. Must be called inside a tokio runtime.
@@ -116,6 +118,7 @@ impl App {
             .capacity(queue.events)
             .capacity_bytes(queue.bytes)
             .size_of(Event::size)
+            .retry(RetryPolicy { deadline: STORE_PATIENCE, ..RetryPolicy::default() })
             .dead_letters({
                 let file = dead_letters.clone();
                 move |letter| file.write(&letter.event, &letter.reason)

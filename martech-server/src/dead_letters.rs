@@ -9,9 +9,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use martech_core::event::{Event, EventId, EventType, Timestamp};
-use serde::Serialize;
-use serde_json::value::RawValue;
+use martech_core::event::Event;
 
 const FILE: &str = "dead-letters.ndjson";
 /// A store that refuses everything must not fill the disk with what it refused.
@@ -50,8 +48,8 @@ impl DeadLetterFile {
     }
 
     fn append(&self, event: &Event) -> io::Result<()> {
-        let mut line = serde_json::to_vec(&Line::new(event)?)?;
-        line.push(b'\n');
+        let mut line = Vec::new();
+        event.write_ndjson(&mut line)?;
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.is_none() {
             let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&self.path)?;
@@ -65,34 +63,5 @@ impl DeadLetterFile {
         open.file.write_all(&line)?;
         open.len += line.len() as u64;
         Ok(())
-    }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Line<'a> {
-    event_id: EventId,
-    user_id: &'a str,
-    r#type: &'a EventType,
-    occurred_at: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    anonymous_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    session_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    properties: Option<&'a RawValue>,
-}
-
-impl<'a> Line<'a> {
-    fn new(event: &'a Event) -> serde_json::Result<Self> {
-        Ok(Self {
-            event_id: event.id,
-            user_id: &event.user_id,
-            r#type: &event.event_type,
-            occurred_at: event.occurred_at,
-            anonymous_id: event.anonymous_id.as_deref(),
-            session_id: event.session_id.as_deref(),
-            properties: event.properties.as_deref().map(serde_json::from_str).transpose()?,
-        })
     }
 }

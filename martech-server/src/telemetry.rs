@@ -112,7 +112,12 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
 fn log(status: StatusCode, started: Instant) {
     macro_rules! line {
         ($level:expr) => {
-            tracing::event!($level, status = status.as_u16(), elapsed_us = started.elapsed().as_micros(), "answered")
+            tracing::event!(
+                $level,
+                status = status.as_u16(),
+                elapsed_us = started.elapsed().as_micros() as u64,
+                "answered"
+            )
         };
     }
     if status.is_server_error() {

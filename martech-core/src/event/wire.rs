@@ -1,7 +1,9 @@
+use std::{borrow::Cow, io};
+
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::RawValue;
 
-use super::Event;
+use super::{Event, EventId, EventType, Timestamp};
 
 /// An event as a journey shows it, meant for JSON:
 /// `{"eventId", "type", "occurredAt", "receivedAt", "sessionId"?, "anonymousId"?, "properties"?}`.
@@ -24,5 +26,69 @@ impl Serialize for Event {
             map.serialize_entry("properties", raw)?;
         }
         map.end()
+    }
+}
+
+impl Event {
+    /// Writes the event as one line of NDJSON, as `POST /events` takes it, the line break included.
+    ///
+    /// # Errors
+    /// Those of `out`, and `InvalidData` when the properties of an event that was not parsed are no JSON.
+    pub fn write_ndjson(&self, mut out: impl io::Write) -> io::Result<()> {
+        // A line break in JSON text can only stand between tokens, so a blank does as well.
+        let properties = self.properties.as_deref().map(|text| match text.contains(['\n', '\r']) {
+            true => Cow::Owned(text.replace(['\n', '\r'], " ")),
+            false => Cow::Borrowed(text),
+        });
+        let line = Line {
+            event_id: self.id,
+            user_id: &self.user_id,
+            r#type: &self.event_type,
+            occurred_at: self.occurred_at,
+            anonymous_id: self.anonymous_id.as_deref(),
+            session_id: self.session_id.as_deref(),
+            properties: properties.as_deref().map(serde_json::from_str).transpose()?,
+        };
+        serde_json::to_writer(&mut out, &line)?;
+        out.write_all(b"\n")
+    }
+}
+
+/// An event as it is sent.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'a> {
+    event_id: EventId,
+    user_id: &'a str,
+    r#type: &'a EventType,
+    occurred_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    anonymous_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    properties: Option<&'a RawValue>,
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::event::{EventRules, Timestamp};
+
+    #[test]
+    fn a_line_is_read_back_as_the_same_event() {
+        let rules = EventRules::default();
+        let received_at = Timestamp::from_millis(1_760_000_100_000);
+        let json = r#"{"userId":"u","anonymousId":"a","sessionId":"s","type":"purchase","occurredAt":1760000000000,
+            "properties":{"total": 12.50,
+                "note":"two\nlines", "huge":1e999}}"#;
+        let event = rules.parse(json, received_at).unwrap();
+        let mut line = Vec::new();
+        event.write_ndjson(&mut line).unwrap();
+        let line = String::from_utf8(line).unwrap();
+        assert_eq!(line.matches('\n').count(), 1);
+        let mut again = rules.parse(line.trim_end(), received_at).unwrap();
+        again.properties = event.properties.clone();
+        assert_eq!(again, event);
+        assert!(line.contains(r#""huge":1e999"#) && line.contains(r#""total": 12.50"#));
     }
 }

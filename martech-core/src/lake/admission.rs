@@ -85,7 +85,7 @@ fn admit(inner: &Arc<Inner>, encoded: Encoded) -> Result<Admitted, StoreError> {
                 Ok(appended)
             }
             Err(error) => {
-                state.fail(ticket);
+                state.fail(ticket, &error);
                 Err(refusal(error))
             }
         };
@@ -97,7 +97,7 @@ fn admit(inner: &Arc<Inner>, encoded: Encoded) -> Result<Admitted, StoreError> {
     match submitted {
         Ok(()) => Ok(Admitted::Pending(answer)),
         Err(error) => {
-            state.fail(ticket);
+            state.fail(ticket, &error);
             Err(refusal(error))
         }
     }

@@ -128,10 +128,7 @@ impl Inner {
             journal_bytes: journal.bytes,
             dedupe_bytes,
             journal_damage: self.journal_damage,
-            error: match journal.poisoned {
-                true => Some("the journal failed and takes nothing any more; restart to go on".to_owned()),
-                false => state.roll_error.clone(),
-            },
+            error: state.trouble(journal.poisoned),
         }
     }
 }

@@ -16,7 +16,6 @@ use parquet::arrow::arrow_reader::RowSelection;
 use super::{
     error::{Context, Result},
     files::{EventsFile, user_pages},
-    parquet_file::{Footer, Input},
     row,
     schema::{EVENTS_BY_DICTIONARY, column},
     sorted::Sorted,
@@ -27,7 +26,7 @@ use crate::{
 };
 
 /// Events of a slice, about.
-const SLICE_ROWS: usize = 1024 * 1024;
+const SLICE_ROWS: usize = 640 * 1024;
 const BATCH_ROWS: usize = 8 * 1024;
 
 /// What figures are made of.
@@ -45,15 +44,10 @@ const COLUMNS: [usize; 9] = [
 
 /// The files and the part of the hot table that hold a span of time.
 pub(super) struct Scan<'a> {
-    files: Vec<Opened<'a>>,
+    /// Opened when they are read and not before: there may be more than a process may have open.
+    files: Vec<&'a EventsFile>,
     hot: &'a Sorted<'a>,
     times: Range<i64>,
-}
-
-struct Opened<'a> {
-    file: &'a EventsFile,
-    input: Input,
-    footer: Arc<Footer>,
 }
 
 /// Users from one (inclusive) to another (exclusive).
@@ -61,56 +55,54 @@ struct Opened<'a> {
 pub(super) struct Slice {
     from: Vec<u8>,
     to: Option<Vec<u8>>,
+    /// About how many events.
+    rows: usize,
 }
 
 impl<'a> Scan<'a> {
-    /// Opens `files`, which hold the days of `times`. The hot table is to hold only rows in `times`.
-    pub(super) fn open(
-        files: impl Iterator<Item = &'a EventsFile>,
-        hot: &'a Sorted<'a>,
-        times: Range<i64>,
-    ) -> Result<Self> {
-        let open = |file: &'a EventsFile| file.open().map(|(input, footer)| Opened { file, input, footer });
-        Ok(Self { files: files.map(open).collect::<Result<_>>()?, hot, times })
+    /// Of `files`, which hold the days of `times`.
+    pub(super) fn new(files: impl Iterator<Item = &'a EventsFile>, hot: &'a Sorted<'a>, times: Range<i64>) -> Self {
+        Self { files: files.collect(), hot, times }
     }
 
     /// Cuts the users into slices with about as many events each.
-    pub(super) fn slices(&self) -> Vec<Slice> {
+    pub(super) fn slices(&self) -> Result<Vec<Slice>> {
         let mut pages: Vec<(Vec<u8>, usize)> = Vec::new();
-        for opened in &self.files {
-            let of_file = user_pages(&opened.footer, column::USER_ID);
+        for file in &self.files {
+            let (_, footer) = file.open()?;
+            let of_file = user_pages(&footer, column::USER_ID);
             pages.extend(of_file.iter().map(|page| (page.first_user.to_vec(), page.rows)));
         }
         pages.extend((0..self.hot.len()).step_by(1024).map(|row| (self.hot.user_id(row).as_bytes().to_vec(), 1024)));
         pages.sort_unstable();
-        let mut slices = vec![Slice { from: Vec::new(), to: None }];
-        let mut rows = 0;
-        for (user, rows_of_page) in pages {
-            if rows + rows_of_page > SLICE_ROWS && slices.last().is_some_and(|slice| slice.from < user) {
-                rows = 0;
-                if let Some(last) = slices.last_mut() {
-                    last.to = Some(user.clone());
-                }
-                slices.push(Slice { from: user, to: None });
+        let mut slices = Vec::new();
+        let mut slice = Slice { from: Vec::new(), to: None, rows: 0 };
+        for (user, rows) in pages {
+            if slice.rows + rows > SLICE_ROWS && slice.from < user {
+                slices.push(Slice { to: Some(user.clone()), ..slice });
+                slice = Slice { from: user, to: None, rows: 0 };
             }
-            rows += rows_of_page;
+            slice.rows += rows;
         }
-        slices
+        slices.push(slice);
+        Ok(slices)
     }
 
     /// Reads a slice.
     pub(super) fn load(&self, slice: &Slice, symbols: &mut Symbols) -> Result<Loaded> {
-        let mut loaded = Loaded::default();
-        for opened in &self.files {
-            self.load_file(opened, slice, symbols, &mut loaded)?;
+        // Grown step by step, it would take twice the room at times.
+        let mut loaded = Loaded { rows: Vec::with_capacity(slice.rows), ..Loaded::default() };
+        for file in &self.files {
+            self.load_file(file, slice, symbols, &mut loaded)?;
         }
         self.load_hot(slice, symbols, &mut loaded);
         Ok(loaded)
     }
 
-    fn load_file(&self, opened: &Opened<'_>, slice: &Slice, symbols: &mut Symbols, loaded: &mut Loaded) -> Result<()> {
-        let path = opened.file.path();
-        let pages = user_pages(&opened.footer, column::USER_ID);
+    fn load_file(&self, file: &EventsFile, slice: &Slice, symbols: &mut Symbols, loaded: &mut Loaded) -> Result<()> {
+        let path = file.path();
+        let (input, footer) = file.open()?;
+        let pages = user_pages(&footer, column::USER_ID);
         let pages = pages.iter().filter(|page| {
             page.last_user >= slice.from.as_slice()
                 && slice.to.as_ref().is_none_or(|to| page.first_user < to.as_slice())
@@ -119,8 +111,8 @@ impl<'a> Scan<'a> {
         if ranges.is_empty() {
             return Ok(());
         }
-        let selection = RowSelection::from_consecutive_ranges(ranges.into_iter(), opened.file.entry.rows as usize);
-        let reader = opened.input.read(&opened.footer, &EVENTS_BY_DICTIONARY, &COLUMNS, Some(selection), BATCH_ROWS);
+        let selection = RowSelection::from_consecutive_ranges(ranges.into_iter(), file.entry.rows as usize);
+        let reader = input.read(&footer, &EVENTS_BY_DICTIONARY, &COLUMNS, Some(selection), BATCH_ROWS);
         let mut columns = Columns::default();
         for batch in reader.context("cannot read", path)? {
             columns.load(&batch.context("cannot read", path)?, slice, &self.times, symbols, loaded);
@@ -136,7 +128,10 @@ impl<'a> Scan<'a> {
             let user_id = self.hot.user_id(position);
             let begin = loaded.rows.len();
             while position < rows.end && self.hot.user_id(position) == user_id {
-                loaded.rows.push(to_row(&self.hot.row(position), symbols));
+                let row = self.hot.row(position);
+                if self.times.contains(&row.occurred_at) {
+                    loaded.rows.push(to_row(&row, symbols));
+                }
                 position += 1;
             }
             loaded.end_run(user_id, begin);

@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, mpsc},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use hashbrown::{HashMap, HashSet};
@@ -35,10 +35,15 @@ pub(super) struct State {
     pub(super) active_since: Option<Instant>,
     /// The last roll failed, and why.
     pub(super) roll_error: Option<String>,
+    /// The last write to the journal failed: when, and why.
+    pub(super) write_error: Option<(Instant, String)>,
     pub(super) closed: bool,
     /// The worker that rolls, once it runs.
     pub(super) roller: Option<mpsc::Sender<Message>>,
 }
+
+/// How long a failed write counts as trouble, unless one succeeds.
+const WRITE_ERROR_STANDS: Duration = Duration::from_secs(10);
 
 /// Numbers the batches in the order in which they go to the journal.
 pub(super) type Ticket = u64;
@@ -89,12 +94,14 @@ impl State {
     /// A batch is durable: makes it visible.
     pub(super) fn arrive(&mut self, ticket: Ticket, chunk: Arc<Chunk>, sequence: u64) {
         self.land(ticket);
+        self.write_error = None;
         self.active_since.get_or_insert_with(Instant::now);
         self.active.push(chunk, sequence);
     }
 
     /// A batch did not become durable: forgets it.
-    pub(super) fn fail(&mut self, ticket: Ticket) {
+    pub(super) fn fail(&mut self, ticket: Ticket, error: &dyn std::error::Error) {
+        self.write_error = Some((Instant::now(), error.to_string()));
         for key in self.land(ticket) {
             self.ids.remove(&key);
             self.frozen_ids.remove(&key);
@@ -104,6 +111,16 @@ impl State {
     fn land(&mut self, ticket: Ticket) -> Vec<EventKey> {
         let position = self.in_flight.iter().position(|(departed, _)| *departed == ticket);
         position.and_then(|position| self.in_flight.remove(position)).map_or_else(Vec::new, |(_, keys)| keys)
+    }
+
+    /// Why nothing is taken or rolled, when that is so.
+    pub(super) fn trouble(&self, journal_stopped: bool) -> Option<String> {
+        if journal_stopped {
+            return Some("the journal failed and takes nothing any more; restart to go on".to_owned());
+        }
+        // An old failure says nothing of now: whoever waits for this to pass may have stopped sending.
+        let recent = self.write_error.as_ref().filter(|(when, _)| when.elapsed() < WRITE_ERROR_STANDS);
+        recent.map(|(_, error)| error.clone()).or_else(|| self.roll_error.clone())
     }
 
     pub(super) fn is_anything_in_flight(&self) -> bool {

@@ -29,13 +29,11 @@ const MAX_THREADS: usize = 8;
 pub(super) fn stats(snapshot: &Snapshot, query: &StatsQuery) -> Result<Stats> {
     let plan = Arc::new(StatsPlan::new(query)?);
     let times = plan.span().from.millis()..plan.span().to.millis();
-    let hots = || snapshot.hot.iter().map(|hot| &**hot);
-    let every_user = Sorted::by_user(hots(), |_| true);
-    let in_time = Sorted::by_user(hots(), |row| times.contains(&row.occurred_at));
+    let hot = Sorted::by_user(snapshot.hot.iter().map(|hot| &**hot), |_| true);
     let days = day_of(times.start)..=day_of(times.end - 1);
     let files = snapshot.version.events.range(days).flat_map(|(_, files)| files).map(|file| &**file);
-    let scan = Scan::open(files, &in_time, times)?;
-    let slices = scan.slices();
+    let scan = Scan::new(files, &hot, times);
+    let slices = scan.slices()?;
 
     // The pass over the users is one more piece of work beside the slices.
     let next = AtomicUsize::new(0);
@@ -44,7 +42,7 @@ pub(super) fn stats(snapshot: &Snapshot, query: &StatsQuery) -> Result<Stats> {
         loop {
             let piece = next.fetch_add(1, Ordering::Relaxed);
             let Some(piece) = piece.checked_sub(1) else {
-                users::for_each_first_seen(snapshot, &every_user, |first_seen| accumulator.new_user(first_seen))?;
+                users::for_each_first_seen(snapshot, &hot, |first_seen| accumulator.new_user(first_seen))?;
                 continue;
             };
             let Some(slice) = slices.get(piece) else { return Ok(accumulator) };

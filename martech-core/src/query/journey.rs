@@ -20,6 +20,21 @@ pub struct JourneyQuery {
     pub cursor: Option<JourneyCursor>,
 }
 
+impl JourneyQuery {
+    /// The first hundred events of a user.
+    pub fn new(user_id: impl Into<String>) -> Self {
+        Self {
+            user_id: user_id.into(),
+            from: None,
+            to: None,
+            types: Vec::new(),
+            order: Order::Ascending,
+            limit: 100,
+            cursor: None,
+        }
+    }
+}
+
 /// A page of a journey.
 #[derive(Debug, Clone, Default)]
 pub struct JourneyPage {

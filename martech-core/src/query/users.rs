@@ -22,6 +22,20 @@ pub struct UsersQuery {
     pub cursor: Option<UsersCursor>,
 }
 
+/// The hundred users who came last.
+impl Default for UsersQuery {
+    fn default() -> Self {
+        Self {
+            prefix: String::new(),
+            sort: UserSort::LastSeen,
+            order: Order::Descending,
+            currency: Currency::USD,
+            limit: 100,
+            cursor: None,
+        }
+    }
+}
+
 /// What users can be sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UserSort {

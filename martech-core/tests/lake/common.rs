@@ -2,9 +2,9 @@ use std::{path::Path, time::Duration};
 
 use martech_core::{
     Event, Store,
-    event::{Currency, EventId, EventRules, EventType, Timestamp},
+    event::{EventId, EventRules, EventType, Timestamp},
     lake::{Lake, LakeOptions},
-    query::{JourneyQuery, Order, UserSort, UsersQuery},
+    query::{JourneyQuery, UserSort, UsersQuery},
 };
 use uuid::Uuid;
 
@@ -69,26 +69,11 @@ pub(crate) async fn store(lake: &Lake, events: &[Event]) {
 }
 
 pub(crate) fn journey(user: &str) -> JourneyQuery {
-    JourneyQuery {
-        user_id: user.to_owned(),
-        from: None,
-        to: None,
-        types: Vec::new(),
-        order: Order::Ascending,
-        limit: 1000,
-        cursor: None,
-    }
+    JourneyQuery { limit: 1000, ..JourneyQuery::new(user) }
 }
 
 pub(crate) fn users(sort: UserSort) -> UsersQuery {
-    UsersQuery {
-        prefix: String::new(),
-        sort,
-        order: Order::Descending,
-        currency: Currency::USD,
-        limit: 100,
-        cursor: None,
-    }
+    UsersQuery { sort, ..UsersQuery::default() }
 }
 
 /// The ids of all events there are, by way of users and journeys, sorted; every page is walked.

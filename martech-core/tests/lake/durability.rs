@@ -170,6 +170,7 @@ async fn a_full_disk_refuses_and_loses_nothing() {
             Ok(_) => acknowledged.extend_from_slice(batch),
             Err(error) => {
                 assert!(matches!(error.advice(), Advice::RetryAfter(_)), "{error}");
+                assert!(lake.status().error.is_some_and(|error| error.contains("space")));
                 refused += 1;
             }
         }

@@ -2,12 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use martech_core::{
-    Appended, Rejection, Store, StoreError,
-    event::{Event, EventId},
-};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use martech_core::{Appended, Rejection, Store, StoreError, event::Event};
+use serde::Deserialize;
 
 use super::error::ImportError;
 
@@ -77,36 +73,11 @@ impl Store<Event> for HttpStore {
     }
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Line<'a> {
-    event_id: &'a EventId,
-    user_id: &'a str,
-    r#type: &'a str,
-    occurred_at: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    anonymous_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    session_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    properties: Option<&'a RawValue>,
-}
-
 fn encode(batch: &[Event]) -> std::io::Result<Vec<u8>> {
     let mut body = zstd::stream::write::Encoder::new(Vec::new(), 1)?;
     let mut lines = std::io::BufWriter::new(&mut body);
     for event in batch {
-        let line = Line {
-            event_id: &event.id,
-            user_id: &event.user_id,
-            r#type: event.event_type.as_str(),
-            occurred_at: event.occurred_at.millis(),
-            anonymous_id: event.anonymous_id.as_deref(),
-            session_id: event.session_id.as_deref(),
-            properties: event.properties.as_deref().map(serde_json::from_str).transpose()?,
-        };
-        serde_json::to_writer(&mut lines, &line)?;
-        std::io::Write::write_all(&mut lines, b"\n")?;
+        event.write_ndjson(&mut lines)?;
     }
     lines.into_inner().map_err(std::io::IntoInnerError::into_error)?;
     body.finish()
