@@ -6,10 +6,6 @@ use clap::Parser;
 use martech_server::{App, Cli, Command, ServeArgs, import, init_logs, serve, signals};
 use tokio::net::TcpListener;
 
-// Many threads make and drop many small things here: parsed events above all.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     match Cli::parse().into_command() {
         Command::Serve(args) => run(&args).map_or_else(|error| fail(&*error), |()| ExitCode::SUCCESS),

@@ -18,6 +18,9 @@ const FAN_IN: usize = 4;
 /// The most files that are merged at once: a bound of memory.
 const MAX_FAN_IN: usize = 16;
 
+/// What a merged file of events may hold: its writer keeps the compressed columns and the ids in memory.
+const MAX_MERGED_ROWS: u64 = MAX_ROWS as u64 / 2;
+
 /// Merges while there are files that should be merged.
 pub(super) fn compact_what_is_due(inner: &Inner) -> Result<()> {
     compact(inner, due)
@@ -53,7 +56,7 @@ fn next(version: &Version, choice: Choice) -> Option<Work> {
     }
     version.events.values().find_map(|files| {
         let rows: Vec<u64> = files.iter().map(|file| file.entry.rows).collect();
-        let chosen = choice(&rows, MAX_ROWS as u64)?;
+        let chosen = choice(&rows, MAX_MERGED_ROWS)?;
         Some(Work::Events(chosen.into_iter().map(|index| files[index].clone()).collect()))
     })
 }
