@@ -28,7 +28,7 @@ pub(super) struct FooterWeight;
 
 impl Weighter<u64, Arc<Footer>> for FooterWeight {
     fn weight(&self, _id: &u64, footer: &Arc<Footer>) -> u64 {
-        footer.metadata.memory_size() as u64
+        footer.size()
     }
 }
 

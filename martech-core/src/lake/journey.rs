@@ -7,10 +7,7 @@ use arrow_array::{
     cast::AsArray,
     types::{Int64Type, TimestampMillisecondType},
 };
-use parquet::{
-    arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection},
-    bloom_filter::Sbbf,
-};
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection};
 
 use super::{
     error::{Context, Result},
@@ -130,7 +127,10 @@ fn read(file: &EventsFile, query: &JourneyQuery, wanted: &Wanted<'_>) -> Result<
         .filter(|page| page.first_user <= user && page.last_user >= user)
         .map(|page| page.first_row..page.first_row + page.rows)
         .collect();
-    if pages.is_empty() || !may_hold(file, &input, &footer, &query.user_id)? {
+    // Most files do not hold a given user, and need not be read further.
+    if pages.is_empty()
+        || !footer.may_hold(&input, column::USER_ID, &query.user_id).context("cannot read", file.path())?
+    {
         return Ok(Vec::new());
     }
     let rows = find(file, &input, &footer, &pages, query, wanted)?;
@@ -146,12 +146,6 @@ fn read(file: &EventsFile, query: &JourneyQuery, wanted: &Wanted<'_>) -> Result<
         events.extend((0..batch.num_rows()).map(|row| event_at(&batch, row)));
     }
     Ok(events)
-}
-
-/// What the Bloom filter says; most files do not hold a given user, and need not be read further.
-fn may_hold(file: &EventsFile, input: &Input, footer: &Footer, user_id: &str) -> Result<bool> {
-    let filter = Sbbf::read_from_column_chunk(footer.metadata.row_group(0).column(column::USER_ID), input);
-    Ok(filter.context("cannot read", file.path())?.is_none_or(|filter| filter.check(user_id)))
 }
 
 /// The rows that are wanted, ascending; at most one more than the page holds.

@@ -3,7 +3,7 @@
 use std::{
     io::{BufReader, BufWriter, Write},
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use arrow_array::RecordBatch;
@@ -18,6 +18,7 @@ use parquet::{
         },
         arrow_writer::ArrowWriterOptions,
     },
+    bloom_filter::Sbbf,
     errors::Result as ParquetResult,
     file::{
         metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader},
@@ -84,7 +85,8 @@ impl Input {
     /// The footer with the page index.
     pub(super) fn footer(&self) -> ParquetResult<Footer> {
         let reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional);
-        Ok(Footer { metadata: Arc::new(reader.parse_and_finish(self)?), views: Mutex::new(Vec::new()) })
+        let metadata = Arc::new(reader.parse_and_finish(self)?);
+        Ok(Footer { metadata, views: Mutex::new(Vec::new()), filter: OnceLock::new() })
     }
 
     /// Reads some columns of the selected rows, in batches.
@@ -112,9 +114,28 @@ pub(super) struct Footer {
     pub(super) metadata: Arc<ParquetMetaData>,
     /// How it is read, by schema: there are one or two for a file.
     views: Mutex<Vec<(SchemaRef, ArrowReaderMetadata)>>,
+    /// The Bloom filter of a column, once it was asked for.
+    filter: OnceLock<Option<Sbbf>>,
 }
 
 impl Footer {
+    /// Whether a column may hold a value, by its Bloom filter. It is one and the same column for all calls.
+    pub(super) fn may_hold(&self, input: &Input, column: usize, value: &str) -> ParquetResult<bool> {
+        if self.filter.get().is_none() {
+            let filter = Sbbf::read_from_column_chunk(self.metadata.row_group(0).column(column), input)?;
+            // Two may read it at once, and find the same.
+            let _ = self.filter.set(filter);
+        }
+        Ok(self.filter.get().and_then(Option::as_ref).is_none_or(|filter| filter.check(value)))
+    }
+
+    /// What it takes of memory, the filter included.
+    pub(super) fn size(&self) -> u64 {
+        let columns = self.metadata.row_groups().iter().flat_map(|group| group.columns());
+        let filters = columns.filter_map(|column| column.bloom_filter_length()).sum::<i32>();
+        self.metadata.memory_size() as u64 + filters as u64
+    }
+
     fn view(&self, schema: &SchemaRef) -> ParquetResult<ArrowReaderMetadata> {
         let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, view)) = views.iter().find(|(known, _)| Arc::ptr_eq(known, schema)) {

@@ -86,3 +86,11 @@ pub(super) const MILLIS_PER_DAY: i64 = 86_400_000;
 pub(super) fn user_hash(user_id: &str) -> u64 {
     xxhash_rust::xxh3::xxh3_64(user_id.as_bytes())
 }
+
+/// The first sixteen bytes of a user id as a number: it orders most users, faster than their text does.
+pub(super) fn user_head(user_id: &str) -> u128 {
+    let mut head = [0; 16];
+    let shown = user_id.len().min(16);
+    head[..shown].copy_from_slice(&user_id.as_bytes()[..shown]);
+    u128::from_be_bytes(head)
+}

@@ -172,7 +172,7 @@ pub(super) struct Loaded {
 
 /// The rows of one user in one file.
 struct Run {
-    /// The first sixteen bytes of the user id: most comparisons end with them.
+    /// Most comparisons end with it.
     head: u128,
     user: Range<u32>,
     rows: Range<u32>,
@@ -186,11 +186,8 @@ impl Loaded {
         }
         let start = self.users.len() as u32;
         self.users.push_str(user_id);
-        let mut head = [0; 16];
-        let shown = user_id.len().min(16);
-        head[..shown].copy_from_slice(&user_id.as_bytes()[..shown]);
         self.runs.push(Run {
-            head: u128::from_be_bytes(head),
+            head: row::user_head(user_id),
             user: start..self.users.len() as u32,
             rows: begin as u32..self.rows.len() as u32,
         });
@@ -252,6 +249,10 @@ impl Columns {
         let products = self.products.symbols(dictionary(7), |text| symbols.products.intern(text));
         let searches = self.searches.symbols(dictionary(8), |text| symbols.searches.intern(text));
 
+        let within =
+            |user: &[u8]| user >= slice.from.as_slice() && slice.to.as_ref().is_none_or(|to| user < to.as_slice());
+        // Users ascend, so when the first and the last are of the slice, all are.
+        let all_within = within(users.value(0).as_bytes()) && within(users.value(users.len() - 1).as_bytes());
         let mut row = 0;
         while row < users.len() {
             let user_id = users.value(row);
@@ -259,8 +260,7 @@ impl Columns {
             while end < users.len() && users.value(end) == user_id {
                 end += 1;
             }
-            let user = user_id.as_bytes();
-            if user >= slice.from.as_slice() && slice.to.as_ref().is_none_or(|to| user < to.as_slice()) {
+            if all_within || within(user_id.as_bytes()) {
                 let begin = loaded.rows.len();
                 for row in (row..end).filter(|row| times.contains(&occurred_at.value(*row))) {
                     loaded.rows.push(Row {

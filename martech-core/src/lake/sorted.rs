@@ -2,12 +2,14 @@
 
 use super::{
     hot::{Chunk, Hot},
-    row::{Row, day_of},
+    row::{Row, day_of, user_head},
 };
 
 /// Where a row of the hot table lies, and what it is sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Key<'a> {
+    /// Most comparisons end with it.
+    head: u128,
     user_id: &'a str,
     occurred_at: i64,
     id: [u8; 16],
@@ -29,6 +31,7 @@ impl<'a> Sorted<'a> {
         for (number, chunk) in chunks.iter().enumerate() {
             for (index, row) in chunk.rows().enumerate().filter(|(_, row)| keep(row)) {
                 keys.push(Key {
+                    head: user_head(row.user_id),
                     user_id: row.user_id,
                     occurred_at: row.occurred_at,
                     id: row.id,

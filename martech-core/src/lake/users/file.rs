@@ -209,15 +209,25 @@ pub(super) fn summary_at(batch: &RecordBatch, row: usize, path: &Path) -> Result
 
 fn encode_revenue(revenue: &[(Currency, MoneySum)], bytes: &mut Vec<u8>) {
     for (currency, sum) in revenue {
-        let code = currency.as_str().as_bytes();
-        bytes.extend_from_slice(code);
-        bytes.resize(bytes.len() + 8 - code.len(), 0);
+        bytes.extend_from_slice(&padded(*currency));
         bytes.extend_from_slice(&sum.micros().to_le_bytes());
     }
 }
 
+/// What was spent in one currency, in millionths.
+pub(super) fn revenue_in(currency: Currency, bytes: &[u8]) -> i128 {
+    let code = padded(currency);
+    let sums = bytes.chunks_exact(24).filter(|entry| entry[..8] == code);
+    sums.filter_map(|entry| Some(i128::from_le_bytes(entry[8..].try_into().ok()?))).sum()
+}
+
+fn padded(currency: Currency) -> [u8; 8] {
+    let code = currency.as_str().as_bytes();
+    std::array::from_fn(|place| code.get(place).copied().unwrap_or(0))
+}
+
 /// What was spent, by currency.
-pub(super) fn decode_revenue(bytes: &[u8]) -> impl Iterator<Item = (Currency, MoneySum)> {
+fn decode_revenue(bytes: &[u8]) -> impl Iterator<Item = (Currency, MoneySum)> {
     bytes.chunks_exact(24).filter_map(|entry| {
         let currency = str::from_utf8(&entry[..8]).ok()?.trim_end_matches('\0').parse().ok()?;
         Some((currency, MoneySum(i128::from_le_bytes(entry[8..].try_into().ok()?))))

@@ -15,7 +15,7 @@ use super::{
         row::Row,
         sorted::Sorted,
     },
-    file::{USERS, column, decode_revenue},
+    file::{USERS, column, revenue_in},
 };
 use crate::{
     event::{Currency, EventType},
@@ -219,8 +219,7 @@ impl FileSource {
             Measure::Events | Measure::Orders => values.as_primitive::<Int64Type>().value(self.index).into(),
             Measure::Revenue(wanted) => {
                 let values = values.as_binary::<i32>();
-                let sums = if values.is_null(self.index) { &[] } else { values.value(self.index) };
-                decode_revenue(sums).filter(|(currency, _)| *currency == wanted).map(|(_, sum)| sum.micros()).sum()
+                if values.is_null(self.index) { 0 } else { revenue_in(wanted, values.value(self.index)) }
             }
         }
     }
