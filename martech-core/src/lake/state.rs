@@ -145,6 +145,8 @@ impl State {
     pub(super) fn thaw(&mut self, version: Version) {
         self.version = Arc::new(version);
         self.frozen = None;
+        // What was in the way of the journal is so no longer.
+        self.write_error = None;
         self.frozen_ids = HashMap::new();
     }
 }
