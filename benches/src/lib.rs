@@ -51,7 +51,7 @@ impl Shop {
         event.user_id = if self.random.u64(..REGULAR_EVERY) == 0 {
             REGULAR.to_owned()
         } else {
-            format!("user-{:07}", self.visits[place].user)
+            format!("user-{:08}", self.visits[place].user)
         };
         event.session_id = Some(format!("{:016x}", self.visits[place].id));
         event.occurred_at = Timestamp::from_millis(self.now);
