@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::Semaphore;
+
 use super::{
     LakeOptions, LakeStatus,
     dedupe::Dedupe,
@@ -32,7 +34,14 @@ pub(super) struct Inner {
     pub(super) files: Mutex<Files>,
     pub(super) lock: Mutex<Option<Lock>>,
     pub(super) journal_damage: u64,
+    /// Turns of questions that read all events of a time: one has a thread for each core, and much memory.
+    pub(super) scans: Arc<Semaphore>,
+    /// Turns of the others.
+    pub(super) lookups: Arc<Semaphore>,
 }
+
+const SCANS: usize = 1;
+const LOOKUPS: usize = 8;
 
 impl fmt::Debug for Inner {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -68,6 +77,8 @@ impl Inner {
             files: Mutex::new(files),
             lock: Mutex::new(Some(lock)),
             journal_damage,
+            scans: Arc::new(Semaphore::new(SCANS)),
+            lookups: Arc::new(Semaphore::new(LOOKUPS)),
         }
     }
 

@@ -33,6 +33,8 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use tokio::sync::Semaphore;
+
 use crate::{
     event::Event,
     fs::{Disk, FileSystem},
@@ -67,7 +69,7 @@ mod worker;
 mod writing;
 
 pub use error::LakeError;
-use inner::Inner;
+use inner::{Inner, Snapshot};
 
 /// Where a lake lies and how large its parts may grow.
 #[derive(Debug, Clone)]
@@ -186,20 +188,33 @@ impl Lake {
 
     /// A user's events in time order.
     pub async fn journey(&self, query: JourneyQuery) -> Result<JourneyPage, LakeError> {
-        let inner = self.inner().clone();
-        blocking(move || journey::journey(&inner.snapshot()?, &query)).await
+        self.read(&self.inner().lookups, move |snapshot| journey::journey(snapshot, &query)).await
     }
 
     /// Users with their figures.
     pub async fn users(&self, query: UsersQuery) -> Result<UsersPage, LakeError> {
-        let inner = self.inner().clone();
-        blocking(move || users::page(&inner.snapshot()?, &query)).await
+        self.read(&self.inner().lookups, move |snapshot| users::page(snapshot, &query)).await
     }
 
     /// The figures of a shop.
     pub async fn stats(&self, query: StatsQuery) -> Result<Stats, LakeError> {
+        self.read(&self.inner().scans, move |snapshot| stats::stats(snapshot, &query)).await
+    }
+
+    /// Asks a snapshot, when it is its turn.
+    async fn read<T: Send + 'static>(
+        &self,
+        turns: &Arc<Semaphore>,
+        ask: impl FnOnce(&Snapshot) -> error::Result<T> + Send + 'static,
+    ) -> Result<T, LakeError> {
+        let turn = turns.clone().acquire_owned().await.map_err(|_| LakeError::Closed)?;
         let inner = self.inner().clone();
-        blocking(move || stats::stats(&inner.snapshot()?, &query)).await
+        blocking(move || {
+            // Goes with the work, which ends even when nobody waits for the answer any more.
+            let _turn = turn;
+            ask(&inner.snapshot()?)
+        })
+        .await
     }
 
     /// What it holds.

@@ -222,3 +222,28 @@ async fn figures_agree_with_counting_by_hand() {
     let tz = jiff::tz::TimeZone::get("America/New_York").unwrap();
     assert_eq!(lake.stats(StatsQuery { range, tz, interval: Interval::Day }).await.unwrap(), stats);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_questions_at_once_wait_for_their_turn_and_are_all_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let (lake, all) = filled(dir.path()).await;
+    let range = TimeRange { from: Timestamp::from_millis(START), to: Timestamp::from_millis(START + 200 * HOUR) };
+    let query = StatsQuery { range, tz: jiff::tz::TimeZone::UTC, interval: Interval::Day };
+    let alone = lake.stats(query.clone()).await.unwrap();
+    let asking: Vec<_> = (0..24)
+        .map(|number| {
+            let (lake, query) = (lake.clone(), query.clone());
+            tokio::spawn(async move {
+                let user = format!("user-{number}");
+                (lake.stats(query).await.unwrap(), lake.journey(journey(&user)).await.unwrap().events.len(), user)
+            })
+        })
+        .collect();
+    // Someone who does not wait for the answer leaves the turn to others.
+    drop(lake.stats(query.clone()));
+    for question in asking {
+        let (stats, events, user) = question.await.unwrap();
+        assert_eq!(stats, alone);
+        assert_eq!(events, of_user(&all, &user).len());
+    }
+}
