@@ -55,6 +55,7 @@ mod journey;
 mod layout;
 mod merge;
 mod opening;
+mod parallel;
 mod parquet_file;
 mod publish;
 mod roll;

@@ -247,3 +247,47 @@ async fn many_questions_at_once_wait_for_their_turn_and_are_all_answered() {
         assert_eq!(events, of_user(&all, &user).len());
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_users_are_counted_once_whoever_reads_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path()).await;
+    let all = events(0..40_000, 15_000, 3);
+    for (round, batch) in all.chunks(10_000).enumerate() {
+        store(&lake, batch).await;
+        if round < 3 {
+            lake.roll().await.unwrap();
+        }
+        if round == 1 {
+            lake.compact().await.unwrap();
+        }
+    }
+    let mut last_seen = BTreeMap::<&str, i64>::new();
+    for event in &all {
+        let time = last_seen.entry(&event.user_id).or_insert(i64::MIN);
+        *time = (*time).max(event.occurred_at.millis());
+    }
+    for (prefix, sort) in [("", UserSort::LastSeen), ("", UserSort::UserId), ("user-1", UserSort::LastSeen)] {
+        let mut expected: Vec<_> = last_seen.iter().filter(|(user, _)| user.starts_with(prefix)).collect();
+        match sort {
+            UserSort::LastSeen => expected.sort_by_key(|(user, time)| (-**time, **user)),
+            _ => expected.reverse(),
+        }
+        let mut query = users(sort);
+        (query.prefix, query.limit) = (prefix.to_owned(), 1000);
+        let mut found = Vec::new();
+        loop {
+            let page = lake.users(query.clone()).await.unwrap();
+            assert_eq!(page.total, expected.len() as u64, "{prefix:?} {sort:?}");
+            found.extend(page.users.iter().map(|user| (user.user_id.clone(), user.last_seen.millis())));
+            query.cursor = page.next;
+            if query.cursor.is_none() {
+                break;
+            }
+        }
+        assert!(found.iter().map(|(user, time)| (user.as_str(), *time)).eq(expected.iter().map(|(u, t)| (**u, **t))));
+    }
+    let range = TimeRange { from: Timestamp::from_millis(START), to: Timestamp::from_millis(START + 80 * HOUR) };
+    let stats = lake.stats(StatsQuery { range, tz: jiff::tz::TimeZone::UTC, interval: Interval::Day }).await.unwrap();
+    assert_eq!((stats.totals.users, stats.totals.new_users), (last_seen.len() as u64, last_seen.len() as u64));
+}

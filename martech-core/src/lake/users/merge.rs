@@ -7,14 +7,15 @@ use super::{
         writing::Folders,
     },
     file::{UsersWriter, summary_at},
-    source::{Measure, Source},
+    source::{Measure, Source, Span},
 };
 use crate::analytics::UserSummary;
 use std::sync::Arc;
 
-/// Calls `each` once for every user, ascending, with the sources that stand on them.
+/// Calls `each` once for every user before `end`, ascending, with the sources that stand on them.
 pub(super) fn for_each_user<'a>(
     sources: &mut [Source<'a>],
+    end: Option<&str>,
     mut each: impl FnMut(&str, &[usize], &[Source<'a>]) -> Result<()>,
 ) -> Result<()> {
     let mut bound = String::new();
@@ -22,9 +23,12 @@ pub(super) fn for_each_user<'a>(
     while let Some(first) =
         (0..sources.len()).filter_map(|index| Some((sources[index].user()?, index))).min().map(|(_, index)| index)
     {
+        if end.is_some_and(|end| sources[first].user().is_some_and(|user| user >= end)) {
+            break;
+        }
         // Up to the first user of the others, this one source is all there is.
         let others = (0..sources.len()).filter(|index| *index != first);
-        let bounded = others.filter_map(|index| sources[index].user()).min().map(|user| {
+        let bounded = others.filter_map(|index| sources[index].user()).chain(end).min().map(|user| {
             bound.clear();
             bound.push_str(user);
         });
@@ -38,6 +42,9 @@ pub(super) fn for_each_user<'a>(
         }
         holders.clear();
         holders.extend((0..sources.len()).filter(|index| sources[*index].user() == Some(bound.as_str())));
+        if holders.is_empty() || end == Some(bound.as_str()) {
+            continue;
+        }
         each(&bound, &holders, sources)?;
         for &holder in &holders {
             sources[holder].advance()?;
@@ -53,10 +60,12 @@ pub(in super::super) fn merge_files(
     folders: &mut Folders,
 ) -> Result<UsersEntry> {
     let mut writer = UsersWriter::create(inner)?;
-    let mut sources =
-        files.iter().map(|file| Source::file(file, Measure::Everything, "")).collect::<Result<Vec<_>>>()?;
+    let mut sources = files
+        .iter()
+        .map(|file| Source::file(file, Measure::Everything, &Span::default()))
+        .collect::<Result<Vec<_>>>()?;
     let mut users = 0_u64;
-    for_each_user(&mut sources, |user_id, holders, sources| {
+    for_each_user(&mut sources, None, |user_id, holders, sources| {
         users += 1;
         if users.is_multiple_of(4096) && inner.state().closed {
             return Err(LakeError::Closed);

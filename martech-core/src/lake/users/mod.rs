@@ -14,12 +14,12 @@ pub(super) use page::page;
 
 use super::{error::Result, inner::Snapshot, sorted::Sorted};
 use merge::for_each_user;
-use source::{Measure, Source};
+use source::{Measure, Source, Span};
 
 /// Calls `each` with the time of the first event of every user there is.
 pub(super) fn for_each_first_seen(snapshot: &Snapshot, hot: &Sorted<'_>, mut each: impl FnMut(i64)) -> Result<()> {
-    let mut sources = Source::all(snapshot, hot, Measure::FirstSeen, "")?;
-    for_each_user(&mut sources, |_, holders, sources| {
+    let mut sources = Source::all(snapshot, hot, Measure::FirstSeen, &Span::default())?;
+    for_each_user(&mut sources, None, |_, holders, sources| {
         let first_seen = Measure::FirstSeen.of_holders(holders, sources)?;
         each(first_seen as i64);
         Ok(())

@@ -7,12 +7,13 @@ use super::{
         error::{Context, LakeError, Result},
         files::UsersFile,
         inner::Snapshot,
+        parallel,
         scan::to_row,
         sorted::Sorted,
     },
     file::{USERS, column, summary_at},
     merge::for_each_user,
-    source::{Measure, Source},
+    source::{Measure, Source, Span},
 };
 use crate::{
     analytics::{Symbols, UserSummary},
@@ -30,29 +31,30 @@ struct Candidate {
 /// A page of users.
 pub(in super::super) fn page(snapshot: &Snapshot, query: &UsersQuery) -> Result<UsersPage> {
     let hot = Sorted::by_user(snapshot.hot.iter().map(|hot| &**hot), |row| row.user_id.starts_with(&query.prefix));
-    let mut sources = Source::all(snapshot, &hot, Measure::of(query), &query.prefix)?;
-    let (total, mut candidates) = choose(query, &mut sources)?;
+    let spans = Span::cut(snapshot, &query.prefix, parallel::threads())?;
+    let chosen = parallel::map(&spans, |span| choose(snapshot, &hot, query, span))?;
+    let total = chosen.iter().map(|(total, _)| total).sum();
+    let mut candidates = chosen.into_iter().flat_map(|(_, candidates)| candidates).collect();
+    keep_first(query, &mut candidates, query.limit + 1);
     let more = candidates.len() > query.limit;
     candidates.truncate(query.limit);
     let last = candidates.last().filter(|_| more);
     let next = last.map(|last| UsersCursor { value: last.value, user_id: last.user_id.clone() });
-    let summaries = summaries(snapshot, &sources, &candidates)?;
+    let summaries = summaries(snapshot, &hot, &candidates)?;
     let users = candidates.into_iter().zip(summaries).map(|(candidate, summary)| summary.to_row(candidate.user_id));
     Ok(UsersPage { users: users.collect(), total, next })
 }
 
-/// How many users there are, and the first `limit` and one behind the cursor.
-fn choose(query: &UsersQuery, sources: &mut [Source<'_>]) -> Result<(u64, Vec<Candidate>)> {
+/// How many users there are in a span, and the first `limit` and one of them behind the cursor.
+fn choose(snapshot: &Snapshot, hot: &Sorted<'_>, query: &UsersQuery, span: &Span) -> Result<(u64, Vec<Candidate>)> {
     let measure = Measure::of(query);
+    let mut sources = Source::all(snapshot, hot, measure, span)?;
     let most = query.limit + 1;
     let mut total = 0;
     let mut candidates: Vec<Candidate> = Vec::new();
     // Nothing behind this one can be on the page.
     let mut worst: Option<(i128, String)> = None;
-    for_each_user(sources, |user_id, holders, sources| {
-        if !user_id.starts_with(&query.prefix) {
-            return Ok(());
-        }
+    for_each_user(&mut sources, span.to.as_deref(), |user_id, holders, sources| {
         total += 1;
         let value = measure.of_holders(holders, sources)?;
         let here = (value, user_id);
@@ -93,30 +95,26 @@ fn rank(query: &UsersQuery, left: (i128, &str), right: (i128, &str)) -> Ordering
     }
 }
 
-/// The whole summaries of the users on the page.
-fn summaries(snapshot: &Snapshot, sources: &[Source<'_>], page: &[Candidate]) -> Result<Vec<UserSummary>> {
+/// The whole summaries of the users on the page. Their places count the files first, then the hot table.
+fn summaries(snapshot: &Snapshot, hot: &Sorted<'_>, page: &[Candidate]) -> Result<Vec<UserSummary>> {
     let mut whole: Vec<Option<UserSummary>> = page.iter().map(|_| None).collect();
     let mut add = |index: usize, part: UserSummary| match &mut whole[index] {
         Some(whole) => whole.merge(&part),
         none => *none = Some(part),
     };
-    for (number, source) in sources.iter().enumerate() {
-        let wanted = page.iter().enumerate().flat_map(|(index, candidate)| {
-            candidate.places.iter().filter(move |place| place.0 == number).map(move |place| (place.1, index))
-        });
-        let wanted: BTreeMap<usize, usize> = wanted.collect();
-        match source {
-            Source::File(_) => read_rows(&snapshot.version.users[number], &wanted, &mut add)?,
-            Source::Hot(hot) => {
-                let mut symbols = Symbols::new();
-                for (position, index) in wanted {
-                    let rows = hot.users[position].clone().map(|row| to_row(&hot.sorted.row(row), &mut symbols));
-                    let rows: Vec<_> = rows.collect();
-                    if let Some(part) = UserSummary::from_rows(&rows, &symbols) {
-                        add(index, part);
-                    }
-                }
-            }
+    let wanted = |source: usize| -> BTreeMap<usize, usize> {
+        let places =
+            page.iter().enumerate().flat_map(|(index, user)| user.places.iter().map(move |place| (place, index)));
+        places.filter(|(place, _)| place.0 == source).map(|(place, index)| (place.1, index)).collect()
+    };
+    for (number, file) in snapshot.version.users.iter().enumerate() {
+        read_rows(file, &wanted(number), &mut add)?;
+    }
+    let (users, mut symbols): (Vec<_>, _) = (hot.users().collect(), Symbols::new());
+    for (position, index) in wanted(snapshot.version.users.len()) {
+        let rows: Vec<_> = users[position].clone().map(|row| to_row(&hot.row(row), &mut symbols)).collect();
+        if let Some(part) = UserSummary::from_rows(&rows, &symbols) {
+            add(index, part);
         }
     }
     let found: Option<Vec<_>> = whole.into_iter().collect();

@@ -10,7 +10,7 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection};
 use super::{
     super::{
         error::{Context, Result},
-        files::{UsersFile, user_pages},
+        files::{UserPage, UsersFile, user_pages},
         inner::Snapshot,
         row::Row,
         sorted::Sorted,
@@ -94,6 +94,50 @@ impl Measure {
     }
 }
 
+/// Users from one (inclusive) to another (exclusive).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) from: String,
+    pub(super) to: Option<String>,
+}
+
+impl Span {
+    /// Cuts the users whose id begins with `prefix` into about so many spans of about the same size.
+    pub(super) fn cut(snapshot: &Snapshot, prefix: &str, parts: usize) -> Result<Vec<Self>> {
+        let mut spans = vec![Self { from: prefix.to_owned(), to: successor(prefix) }];
+        let Some(largest) = snapshot.version.users.iter().max_by_key(|file| file.entry.rows) else { return Ok(spans) };
+        let (_, footer) = largest.open()?;
+        let firsts = user_pages(&footer, column::USER_ID).into_iter().map(|page| page.first_user);
+        let firsts: Vec<_> = firsts.filter(|user| user.starts_with(prefix.as_bytes())).collect();
+        for part in 1..parts {
+            let Some(cut) = firsts.get(firsts.len() * part / parts).and_then(|user| str::from_utf8(user).ok()) else {
+                continue;
+            };
+            if let Some(last) = spans.last_mut().filter(|last| last.from.as_str() < cut) {
+                let to = last.to.replace(cut.to_owned());
+                spans.push(Self { from: cut.to_owned(), to });
+            }
+        }
+        Ok(spans)
+    }
+
+    fn touches(&self, page: &UserPage<'_>) -> bool {
+        page.last_user >= self.from.as_bytes() && self.to.as_ref().is_none_or(|to| page.first_user < to.as_bytes())
+    }
+}
+
+/// The first text behind all that begin with `prefix`; `None` where nothing is.
+fn successor(prefix: &str) -> Option<String> {
+    let mut chars: Vec<char> = prefix.chars().collect();
+    while let Some(last) = chars.pop() {
+        if let Some(next) = (u32::from(last) + 1..=u32::from(char::MAX)).find_map(char::from_u32) {
+            chars.push(next);
+            return Some(chars.into_iter().collect());
+        }
+    }
+    None
+}
+
 /// Users in ascending order, from one file or from the hot table; it stands on one of them.
 pub(super) enum Source<'a> {
     File(Box<FileSource>),
@@ -101,14 +145,18 @@ pub(super) enum Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// All that a snapshot has, begun at the users whose id begins with `prefix`. Some before and behind may be there too.
-    pub(super) fn all(snapshot: &Snapshot, hot: &'a Sorted<'a>, measure: Measure, prefix: &str) -> Result<Vec<Self>> {
-        let files = snapshot.version.users.iter().map(|file| Self::file(file, measure, prefix));
-        files.chain([Ok(Self::Hot(HotSource::new(hot)))]).collect()
+    /// All that a snapshot has, standing on the first user of a span. Users behind the span may follow.
+    pub(super) fn all(snapshot: &Snapshot, hot: &'a Sorted<'a>, measure: Measure, span: &Span) -> Result<Vec<Self>> {
+        let files = snapshot.version.users.iter().map(|file| Self::file(file, measure, span));
+        files.chain([Ok(Self::Hot(HotSource::new(hot, span)))]).collect()
     }
 
-    pub(super) fn file(file: &UsersFile, measure: Measure, prefix: &str) -> Result<Self> {
-        Ok(Self::File(Box::new(FileSource::open(file, measure, prefix)?)))
+    pub(super) fn file(file: &UsersFile, measure: Measure, span: &Span) -> Result<Self> {
+        let mut source = Self::File(Box::new(FileSource::open(file, measure, span)?));
+        while source.user().is_some_and(|user| user < span.from.as_str()) {
+            source.advance()?;
+        }
+        Ok(source)
     }
 
     /// On whom it stands; `None` at the end.
@@ -155,8 +203,10 @@ pub(super) struct HotSource<'a> {
 }
 
 impl<'a> HotSource<'a> {
-    fn new(sorted: &'a Sorted<'a>) -> Self {
-        Self { sorted, users: sorted.users().collect(), index: 0 }
+    fn new(sorted: &'a Sorted<'a>, span: &Span) -> Self {
+        let users: Vec<_> = sorted.users().collect();
+        let index = users.partition_point(|rows| sorted.user_id(rows.start) < span.from.as_str());
+        Self { sorted, users, index }
     }
 }
 
@@ -172,13 +222,10 @@ pub(super) struct FileSource {
 }
 
 impl FileSource {
-    fn open(file: &UsersFile, measure: Measure, prefix: &str) -> Result<Self> {
+    fn open(file: &UsersFile, measure: Measure, span: &Span) -> Result<Self> {
         let (input, footer) = file.open()?;
         let pages = user_pages(&footer, column::USER_ID);
-        let within = pages.iter().filter(|page| {
-            let begins = &page.first_user[..page.first_user.len().min(prefix.len())];
-            page.last_user >= prefix.as_bytes() && begins <= prefix.as_bytes()
-        });
+        let within = pages.iter().filter(|page| span.touches(page));
         let ranges: Vec<_> = within.map(|page| page.first_row..page.first_row + page.rows).collect();
         let rows_before = ranges.first().map_or(0, |range| range.start);
         let rows = RowSelection::from_consecutive_ranges(ranges.into_iter(), file.entry.rows as usize);
@@ -222,5 +269,19 @@ impl FileSource {
                 if values.is_null(self.index) { 0 } else { revenue_in(wanted, values.value(self.index)) }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::successor;
+
+    #[test]
+    fn what_follows_a_prefix_is_behind_all_that_begin_with_it() {
+        assert_eq!(successor(""), None);
+        assert_eq!(successor("user-1").as_deref(), Some("user-2"));
+        assert_eq!(successor("\u{d7ff}").as_deref(), Some("\u{e000}"), "there are no characters in between");
+        assert_eq!(successor("a\u{10ffff}").as_deref(), Some("b"));
+        assert_eq!(successor("\u{10ffff}"), None);
     }
 }

@@ -1,0 +1,45 @@
+//! Work on all cores.
+
+use std::{
+    num::NonZero,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
+
+use super::error::{LakeError, Result};
+
+/// Threads at once, at most.
+const MAX_THREADS: usize = 8;
+
+/// As many threads as there are cores, within a bound.
+pub(super) fn threads() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS)
+}
+
+/// Runs `work` on every thread; each run draws numbers below `pieces`, and each number is drawn once.
+pub(super) fn run<T: Send>(
+    pieces: usize,
+    work: impl Fn(&dyn Fn() -> Option<usize>) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    let next = AtomicUsize::new(0);
+    let draw = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|piece| *piece < pieces);
+    thread::scope(|scope| {
+        let running: Vec<_> = (0..threads().min(pieces)).map(|_| scope.spawn(|| work(&draw))).collect();
+        let join = |thread: thread::ScopedJoinHandle<'_, Result<T>>| {
+            thread.join().unwrap_or_else(|_| Err(LakeError::Task("a thread that reads panicked".to_owned())))
+        };
+        running.into_iter().map(join).collect()
+    })
+}
+
+/// What `work` makes of each item, in no order.
+pub(super) fn map<I: Sync, T: Send>(items: &[I], work: impl Fn(&I) -> Result<T> + Sync) -> Result<Vec<T>> {
+    let parts = run(items.len(), |draw| {
+        let mut done = Vec::new();
+        while let Some(piece) = draw() {
+            done.push(work(&items[piece])?);
+        }
+        Ok(done)
+    })?;
+    Ok(parts.into_iter().flatten().collect())
+}
