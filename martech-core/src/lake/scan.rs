@@ -150,16 +150,11 @@ pub(super) fn to_row(row: &row::Row<'_>, symbols: &mut Symbols) -> Row {
         session: row.session_id.map_or(0, session_key),
         order_value: row.order_value.unwrap_or(0),
         event_type: symbols.types.intern(row.event_type),
-        currency: currency(row.currency, symbols),
+        currency: row.currency.map_or(Symbol::NONE, |code| currency_of(code, &mut symbols.currencies)),
         page: text(&mut symbols.pages, row.page),
         product: text(&mut symbols.products, row.product),
         search: text(&mut symbols.searches, row.search),
     }
-}
-
-fn currency(code: Option<&str>, symbols: &mut Symbols) -> Symbol {
-    let currency = code.and_then(|code| code.parse::<Currency>().ok());
-    currency.map_or(Symbol::NONE, |currency| symbols.currencies.intern(currency))
 }
 
 /// The rows of a slice, file by file, and where each user's lie.
