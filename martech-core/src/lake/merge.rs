@@ -3,7 +3,7 @@
 use std::{cmp::Reverse, collections::BinaryHeap, path::PathBuf, sync::Arc};
 
 use arrow_array::{
-    Array, FixedSizeBinaryArray, RecordBatch, StringArray, TimestampMillisecondArray, cast::AsArray,
+    FixedSizeBinaryArray, RecordBatch, StringArray, TimestampMillisecondArray, cast::AsArray,
     types::TimestampMillisecondType,
 };
 use arrow_select::interleave::interleave_record_batch;
@@ -79,18 +79,34 @@ fn write(
     writer.write(&interleave_record_batch(&batches, rows).context("cannot merge", file.path())?)
 }
 
-/// The order of the rows in a file: the user, the time, the id. The text lies in a batch that the head keeps alive.
+/// What the rows of a batch are sorted by.
+#[derive(Debug)]
+struct Keys {
+    users: StringArray,
+    times: TimestampMillisecondArray,
+    ids: FixedSizeBinaryArray,
+}
+
+impl Keys {
+    fn of(batch: &RecordBatch) -> Self {
+        Self {
+            users: batch.column(column::USER_ID).as_string::<i32>().clone(),
+            times: batch.column(column::OCCURRED_AT).as_primitive::<TimestampMillisecondType>().clone(),
+            ids: batch.column(column::EVENT_ID).as_fixed_size_binary().clone(),
+        }
+    }
+}
+
+/// The next row of a file, in the order of the rows: the user, the time, the id.
 #[derive(Debug, Clone)]
 struct Head {
-    users: StringArray,
-    ids: FixedSizeBinaryArray,
+    keys: Arc<Keys>,
     row: usize,
-    occurred_at: i64,
 }
 
 impl Head {
     fn key(&self) -> (&str, i64, &[u8]) {
-        (self.users.value(self.row), self.occurred_at, self.ids.value(self.row))
+        (self.keys.users.value(self.row), self.keys.times.value(self.row), self.keys.ids.value(self.row))
     }
 }
 
@@ -117,10 +133,9 @@ impl Ord for Head {
 struct Source {
     reader: ParquetRecordBatchReader,
     path: PathBuf,
+    /// `None` at the end of the file.
     batch: Option<RecordBatch>,
-    users: StringArray,
-    times: TimestampMillisecondArray,
-    ids: FixedSizeBinaryArray,
+    keys: Option<Arc<Keys>>,
     index: usize,
 }
 
@@ -128,41 +143,30 @@ impl Source {
     fn open(file: &EventsFile) -> Result<Self> {
         let (input, footer) = file.open()?;
         let columns: Vec<usize> = (0..EVENTS.fields().len()).collect();
-        let mut reader = input.read(&footer, &EVENTS, &columns, None, READ_ROWS).context("cannot read", file.path())?;
-        let batch = reader.next().transpose().context("cannot read", file.path())?;
-        let first = batch.clone().unwrap_or_else(|| RecordBatch::new_empty(EVENTS.clone()));
-        let (users, times, ids) = keys(&first);
-        Ok(Self { reader, path: file.path().clone(), batch, users, times, ids, index: 0 })
+        let reader = input.read(&footer, &EVENTS, &columns, None, READ_ROWS).context("cannot read", file.path())?;
+        let mut source = Self { reader, path: file.path().clone(), batch: None, keys: None, index: 0 };
+        source.next_batch()?;
+        Ok(source)
     }
 
     fn head(&self) -> Option<Head> {
-        self.batch.as_ref().map(|_| Head {
-            users: self.users.clone(),
-            ids: self.ids.clone(),
-            row: self.index,
-            occurred_at: self.times.value(self.index),
-        })
+        self.keys.as_ref().map(|keys| Head { keys: keys.clone(), row: self.index })
     }
 
     /// Whether a new batch began, or the file ended.
     fn advance(&mut self) -> Result<bool> {
         self.index += 1;
-        if self.index < self.users.len() {
+        if self.batch.as_ref().is_some_and(|batch| self.index < batch.num_rows()) {
             return Ok(false);
         }
-        self.index = 0;
-        self.batch = self.reader.next().transpose().context("cannot read", &self.path)?;
-        if let Some(batch) = &self.batch {
-            (self.users, self.times, self.ids) = keys(batch);
-        }
+        self.next_batch()?;
         Ok(true)
     }
-}
 
-fn keys(batch: &RecordBatch) -> (StringArray, TimestampMillisecondArray, FixedSizeBinaryArray) {
-    (
-        batch.column(column::USER_ID).as_string::<i32>().clone(),
-        batch.column(column::OCCURRED_AT).as_primitive::<TimestampMillisecondType>().clone(),
-        batch.column(column::EVENT_ID).as_fixed_size_binary().clone(),
-    )
+    fn next_batch(&mut self) -> Result<()> {
+        self.index = 0;
+        self.batch = self.reader.next().transpose().context("cannot read", &self.path)?;
+        self.keys = self.batch.as_ref().map(|batch| Arc::new(Keys::of(batch)));
+        Ok(())
+    }
 }
