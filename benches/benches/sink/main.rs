@@ -1,0 +1,143 @@
+//! Handing events over: producers push single events, a worker hands batches to a store that only counts, and the clock
+//! stops when the store has all. The sink beside what one would otherwise take.
+//!
+//! `cargo bench -p martech-benches --features rivals --bench sink -- [events] [rounds]`
+//!
+//! - An event is 128 bytes of plain data, moved, not copied; nothing on the heap, which would cost all the same.
+//! - Everyone holds up to 10,000 events and makes batches of up to 2,000. Only the sink gives receipts, counts bytes,
+//!   and could retry.
+//! - Those who push by `await` are tasks of a tokio runtime with two threads. Blocking channels are fed by threads.
+//! - Contestants take turns, round by round, so that a noisy neighbour hits all alike; the figure is the median.
+
+mod channels;
+mod opentelemetry;
+mod ours;
+
+use std::{
+    env,
+    hint::black_box,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::runtime::{self, Runtime};
+
+const CAPACITY: usize = 10_000;
+const MAX_BATCH: usize = 2_000;
+
+/// A page view or a purchase, without the strings.
+struct Event {
+    _id: u128,
+    _user: u128,
+    _session: u128,
+    _occurred_at: i64,
+    _amount: i64,
+    _page: [u8; 64],
+}
+
+const _: () = assert!(size_of::<Event>() == 128);
+
+impl Event {
+    fn new(number: usize) -> Self {
+        Self {
+            _id: number as u128,
+            _user: number as u128 / 10,
+            _session: number as u128 / 3,
+            _occurred_at: number as i64,
+            _amount: 1999,
+            _page: [number as u8; 64],
+        }
+    }
+}
+
+/// The store that only counts.
+#[derive(Debug, Clone, Default)]
+struct Counter(Arc<AtomicUsize>);
+
+impl Counter {
+    fn count<T>(&self, batch: &[T]) {
+        self.0.fetch_add(black_box(batch).len(), Ordering::Relaxed);
+    }
+}
+
+/// So many events from so many producers.
+#[derive(Debug, Clone, Copy)]
+struct Job {
+    producers: usize,
+    events: usize,
+}
+
+impl Job {
+    fn each(self) -> usize {
+        self.events / self.producers
+    }
+}
+
+type Contestant = fn(&Runtime, Job, Counter);
+
+const OURS: [(&str, Contestant); 2] = [("sink, push", ours::push), ("sink, try_push", ours::try_push)];
+
+const RIVALS: [(&str, Contestant); 5] = [
+    ("tokio mpsc, recv_many", channels::tokio),
+    ("crossbeam-channel", channels::crossbeam),
+    ("flume", channels::flume),
+    ("flume, async", channels::flume_async),
+    ("OpenTelemetry batch processor", opentelemetry::batch_processor),
+];
+
+/// Batches at the door: another job, shown for comparison.
+const BESIDE: [(&str, Contestant); 1] = [("sink, push_batch of 100", ours::push_batch)];
+
+fn main() {
+    let mut arguments = env::args().filter_map(|argument| argument.parse::<usize>().ok());
+    let events = arguments.next().unwrap_or(5_000_000);
+    let rounds = arguments.next().unwrap_or(7);
+    let runtime =
+        runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().expect("a runtime can be made");
+    println!("{events} events, median of {rounds} rounds\n");
+    for producers in [1, 2, 8] {
+        compare(&runtime, Job { producers, events }, rounds);
+    }
+}
+
+fn compare(runtime: &Runtime, job: Job, rounds: usize) {
+    let contestants: Vec<(&str, Contestant)> = [&OURS[..], &RIVALS, &BESIDE].concat();
+    let mut times = vec![Vec::new(); contestants.len()];
+    // The first round warms up.
+    for round in 0..=rounds {
+        for ((name, contestant), times) in contestants.iter().zip(&mut times) {
+            let time = measure(runtime, job, name, *contestant);
+            if round > 0 {
+                times.push(time);
+            }
+        }
+    }
+    let medians: Vec<Duration> = times.iter_mut().map(|times| median(times)).collect();
+    let best = RIVALS.iter().zip(&medians[OURS.len()..]).min_by_key(|(_, median)| **median);
+    let (best, record) = best.expect("there are rivals");
+
+    println!("{} producers", job.producers);
+    for ((name, _), median) in contestants.iter().zip(&medians) {
+        let nanos = median.as_secs_f64() * 1e9 / job.events as f64;
+        let ratio = record.as_secs_f64() / median.as_secs_f64();
+        println!("  {name:<32} {nanos:>7.1} ns an event   {ratio:>5.2} times as fast as {}", best.0);
+    }
+    println!();
+}
+
+fn measure(runtime: &Runtime, job: Job, name: &str, contestant: Contestant) -> Duration {
+    let counter = Counter::default();
+    let start = Instant::now();
+    contestant(runtime, job, counter.clone());
+    let time = start.elapsed();
+    assert_eq!(counter.0.load(Ordering::Relaxed), job.each() * job.producers, "{name} loses nothing");
+    time
+}
+
+fn median(times: &mut [Duration]) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
