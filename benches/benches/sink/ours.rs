@@ -48,7 +48,7 @@ pub(super) fn push(runtime: &Runtime, job: Job, counter: Counter) {
 /// From threads; when the sink is full, they let others run and try again.
 pub(super) fn try_push(runtime: &Runtime, job: Job, counter: Counter) {
     let sink = runtime.block_on(async { open(counter) });
-    let producer = |sink: &EventSink<Event>| {
+    let producer = |sink: EventSink<Event>| {
         for number in 0..job.each() {
             let mut event = Event::new(number);
             while let Err(error) = sink.try_push(event) {
@@ -59,7 +59,8 @@ pub(super) fn try_push(runtime: &Runtime, job: Job, counter: Counter) {
     };
     thread::scope(|scope| {
         for _ in 0..job.producers {
-            scope.spawn(|| producer(&sink));
+            let sink = sink.clone();
+            scope.spawn(|| producer(sink));
         }
     });
     runtime.block_on(close(sink, job));

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use super::{EventOutcome, NotStored, Outcome, Poison, queue::Batch, shared::Shared};
+use super::{EventOutcome, NotStored, Outcome, Poison, batch::Batch, shared::Shared};
 use crate::store::Appended;
 
 /// A taken batch. It is settled once: by [`land`](Self::land), or when it is dropped before, as at the end of the runtime.

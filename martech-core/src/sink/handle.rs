@@ -6,7 +6,9 @@ use tokio::{task::coop, time::timeout};
 
 use super::{
     BatchReceipt, Poison, PushError, Receipt, SinkBuilder, SinkStats,
-    queue::{Load, Place, Queue},
+    batch::Load,
+    lane::Lane,
+    queue::{Place, Queue},
     receipt::Settled,
     shared::{Handles, Shared},
 };
@@ -36,6 +38,7 @@ use super::{
 /// ```
 pub struct EventSink<E> {
     handles: Arc<Handles<E>>,
+    lane: Arc<Lane<E>>,
 }
 
 /// What was left when a sink was closed.
@@ -58,7 +61,7 @@ impl<E: Send + Sync + 'static> EventSink<E> {
     }
 
     pub(super) fn new(shared: Arc<Shared<E>>) -> Self {
-        Self { handles: Arc::new(Handles(shared)) }
+        Self { handles: Arc::new(Handles(shared)), lane: Arc::new(Lane::new()) }
     }
 
     /// Takes an event if there is room now. Never waits, and needs no runtime.
@@ -68,7 +71,7 @@ impl<E: Send + Sync + 'static> EventSink<E> {
     /// [`push`](Self::push) waits for room.
     pub fn try_push(&self, event: E) -> Result<Receipt, PushError<E>> {
         let load = self.weigh(&event);
-        self.shared().admit(event, load, Place::Passing, |queue, event| queue.add(event, load.bytes))
+        self.shared().push(&self.lane, event, load, Place::Passing)
     }
 
     /// Takes an event, waiting for room if need be, first come, first served.
@@ -81,9 +84,11 @@ impl<E: Send + Sync + 'static> EventSink<E> {
     pub async fn push(&self, event: E) -> Result<Receipt, PushError<E>> {
         coop::consume_budget().await;
         let load = self.weigh(&event);
-        let add = |queue: &mut Queue<E>, event| queue.add(event, load.bytes);
-        match self.shared().admit(event, load, Place::Newcomer, add) {
-            Err(error) if error.is_full() => self.shared().wait(error.into_inner(), load, add).await,
+        match self.shared().push(&self.lane, event, load, Place::Newcomer) {
+            Err(error) if error.is_full() => {
+                let add = |queue: &mut Queue<E>, event| queue.add(event, load.bytes, &self.lane);
+                self.shared().wait(error.into_inner(), load, add).await
+            }
             answer => answer,
         }
     }
@@ -94,7 +99,7 @@ impl<E: Send + Sync + 'static> EventSink<E> {
     /// As [`try_push`](Self::try_push); the error hands all events back.
     pub fn try_push_batch(&self, events: Vec<E>) -> Result<BatchReceipt, PushError<Vec<E>>> {
         let (sizes, load) = self.weigh_all(&events);
-        self.shared().admit(events, load, Place::Passing, |queue, events| queue.add_batch(events, &sizes))
+        self.shared().admit(events, load, Place::Passing, |queue, events| queue.add_batch(events, &sizes, &self.lane))
     }
 
     /// Takes all events or none, waiting until there is room for all, first come, first served.
@@ -106,7 +111,7 @@ impl<E: Send + Sync + 'static> EventSink<E> {
     pub async fn push_batch(&self, events: Vec<E>) -> Result<BatchReceipt, PushError<Vec<E>>> {
         coop::consume_budget().await;
         let (sizes, load) = self.weigh_all(&events);
-        let add = |queue: &mut Queue<E>, events| queue.add_batch(events, &sizes);
+        let add = |queue: &mut Queue<E>, events| queue.add_batch(events, &sizes, &self.lane);
         match self.shared().admit(events, load, Place::Newcomer, add) {
             Err(error) if error.is_full() => self.shared().wait(error.into_inner(), load, add).await,
             answer => answer,
@@ -134,13 +139,16 @@ impl<E: Send + Sync + 'static> EventSink<E> {
             shared.abandon();
             shared.halt.closed().await;
         }
-        let mut queue = shared.lock();
-        CloseReport { stats: queue.stats(), unstored: queue.take_returned(), poison: queue.poisoned().cloned() }
+        shared.change(|queue| CloseReport {
+            stats: queue.stats(),
+            unstored: queue.take_returned(),
+            poison: queue.poisoned().cloned(),
+        })
     }
 
     /// Figures, all of one moment.
     pub fn stats(&self) -> SinkStats {
-        self.shared().lock().stats()
+        self.shared().change(Queue::stats)
     }
 
     /// Why the sink stopped for good, if it did.
@@ -165,12 +173,12 @@ impl<E: Send + Sync + 'static> EventSink<E> {
 
 impl<E> Clone for EventSink<E> {
     fn clone(&self) -> Self {
-        Self { handles: self.handles.clone() }
+        Self { handles: self.handles.clone(), lane: Arc::new(Lane::new()) }
     }
 }
 
 impl<E> fmt::Debug for EventSink<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventSink").field("stats", &self.handles.0.lock().stats()).finish()
+        f.debug_struct("EventSink").field("stats", &self.handles.0.change(Queue::stats)).finish()
     }
 }

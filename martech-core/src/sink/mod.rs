@@ -36,6 +36,7 @@
 //! line watches for room. While anyone waits, newcomers stand behind and [`EventSink::try_push`] is refused, so that
 //! nobody starves. Until the moment of acceptance a push has changed nothing, so it may be dropped at any time.
 
+mod batch;
 mod builder;
 mod config;
 mod dead_letter;
@@ -43,6 +44,7 @@ mod drain;
 mod error;
 mod flight;
 mod handle;
+mod lane;
 mod queue;
 mod receipt;
 mod retry;

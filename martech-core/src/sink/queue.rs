@@ -12,27 +12,12 @@ use tokio::time::Instant;
 
 use super::{
     EventOutcome, Poison, Refusal, SinkConfig, SinkStats,
+    batch::{Batch, Load},
     drain::DrainRate,
-    receipt::{BatchCell, BatchReceipt, Part, Receipt},
+    lane::{Lane, Open},
+    receipt::{BatchCell, BatchReceipt, Receipt},
     stats::Tally,
 };
-
-/// Events and bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Load {
-    pub(super) events: usize,
-    pub(super) bytes: usize,
-}
-
-/// A run of events that go to the store together.
-#[derive(Debug)]
-pub(super) struct Batch<E> {
-    pub(super) sequence: u64,
-    pub(super) events: Vec<E>,
-    pub(super) bytes: usize,
-    pub(super) cell: Arc<BatchCell>,
-    opened_at: Instant,
-}
 
 /// Who asks for room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +56,7 @@ pub(super) struct Queue<E> {
 
     phase: Phase,
     /// Never empty.
-    open: Option<Batch<E>>,
+    open: Option<Open<E>>,
     /// The open batch goes as soon as a slot is free, without waiting for its interval.
     hurry: bool,
     sealed: VecDeque<Batch<E>>,
@@ -83,10 +68,12 @@ pub(super) struct Queue<E> {
     /// Events that closing gives back, by batch.
     returned: BTreeMap<u64, Vec<E>>,
 
-    /// All that is accepted and not settled.
+    /// All that is accepted and not settled, but for what lanes hold.
     held: Load,
-    /// Pushes in line.
+    /// Pushes in line,
     waiting: usize,
+    /// and what they want to bring.
+    line: Load,
     /// Flush slots to wake up once the lock is released.
     wakes: usize,
     /// Totals; the fields that describe the present are filled in by [`Queue::stats`].
@@ -111,6 +98,7 @@ impl<E> Queue<E> {
             returned: BTreeMap::new(),
             held: Load::default(),
             waiting: 0,
+            line: Load::default(),
             wakes: 0,
             totals: SinkStats::default(),
             drain: DrainRate::new(now),
@@ -127,18 +115,26 @@ impl<E> Queue<E> {
             Phase::Closing => return Err(Refusal::Closed),
             Phase::Poisoned(poison) => return Err(Refusal::Poisoned(poison.clone())),
         }
-        let Load { events, bytes } = self.capacity;
-        if load.events > events || load.bytes > bytes {
+        if !load.fits(self.capacity) {
             return Err(Refusal::TooLarge {
                 events: load.events,
                 bytes: load.bytes,
-                capacity: events,
-                capacity_bytes: bytes,
+                capacity: self.capacity.events,
+                capacity_bytes: self.capacity.bytes,
             });
         }
-        let fits = load.events <= events - self.held.events && load.bytes <= bytes - self.held.bytes;
-        let in_turn = place == Place::Head || self.waiting == 0;
-        if fits && in_turn { Ok(()) } else { Err(self.full(load, place)) }
+        if load.fits(self.room(place)) {
+            return Ok(());
+        }
+        self.call_in();
+        if load.fits(self.room(place)) { Ok(()) } else { Err(self.full(load, place)) }
+    }
+
+    /// What is neither held nor granted. The room of those in line is theirs: nobody else may take it.
+    fn room(&self, place: Place) -> Load {
+        let granted = self.open.as_ref().map_or(Load::default(), Open::granted);
+        let room = self.capacity.minus(self.held).minus(granted);
+        if place == Place::Head { room } else { room.minus(self.line) }
     }
 
     fn full(&mut self, load: Load, place: Place) -> Refusal {
@@ -155,67 +151,46 @@ impl<E> Queue<E> {
 
     /// When a load should find room, with those who wait served before it.
     fn retry_after(&self, load: Load) -> Duration {
-        let events = (self.held.events + self.waiting + load.events).saturating_sub(self.capacity.events) as f64;
-        let bytes = self.held.bytes.saturating_add(load.bytes).saturating_sub(self.capacity.bytes) as f64;
+        let missing = self.held.plus(self.line).plus(load).minus(self.capacity);
         let bytes_per_event = self.held.bytes as f64 / self.held.events.max(1) as f64;
-        self.drain.time_for(events.max(bytes / bytes_per_event.max(1.0)), Instant::now())
+        let events = (missing.events as f64).max(missing.bytes as f64 / bytes_per_event.max(1.0));
+        self.drain.time_for(events, Instant::now())
     }
 
-    /// Adds an event; [`check`](Self::check) said that it fits.
+    /// Adds an event of the handle with this lane; [`check`](Self::check) said that it fits.
     #[inline]
-    pub(super) fn add(&mut self, event: E, bytes: usize) -> Receipt {
+    pub(super) fn add(&mut self, event: E, bytes: usize, lane: &Arc<Lane<E>>) -> Receipt {
+        // What the handle brought before comes first.
+        self.hand_over(lane);
         self.accept(Load { events: 1, bytes });
-        let open = match &mut self.open {
-            Some(open) => open,
-            None => {
-                let events = self.spares.pop().unwrap_or_default();
-                self.open(events)
-            }
-        };
-        let index = open.events.len();
-        open.events.push(event);
-        open.bytes += bytes;
-        let receipt = Receipt::new(open.cell.clone(), index);
-        if index + 1 == self.max_batch {
-            self.seal();
-        }
+        let receipt = self.open().batch().add(event, bytes);
+        self.seal_if_full();
+        self.grant(lane, bytes);
         receipt
     }
 
     /// Adds events, with the size of each; [`check`](Self::check) said that they fit.
-    pub(super) fn add_batch(&mut self, events: Vec<E>, sizes: &[usize]) -> BatchReceipt {
+    pub(super) fn add_batch(&mut self, events: Vec<E>, sizes: &[usize], lane: &Arc<Lane<E>>) -> BatchReceipt {
+        self.hand_over(lane);
         debug_assert_eq!(events.len(), sizes.len());
-        self.accept(Load { events: events.len(), bytes: sizes.iter().sum() });
+        let whole = Load { events: events.len(), bytes: sizes.iter().sum() };
         let mut parts = Vec::new();
-        if self.open.is_none() && !events.is_empty() && events.len() <= self.max_batch {
-            let len = events.len();
-            let open = self.open(events);
-            open.bytes = sizes.iter().sum();
-            parts.push(Part::new(open.cell.clone(), 0, len));
-            if len == self.max_batch {
-                self.seal();
-            }
+        if whole.events > 0 && whole.events <= self.max_batch && self.open.is_none() {
+            self.accept(whole);
+            parts.push(self.open_with(Vec::new()).batch().adopt(events, whole));
+            self.seal_if_full();
             return BatchReceipt::new(parts);
         }
         let (mut events, mut sizes) = (events.into_iter(), sizes);
         while !sizes.is_empty() {
             let max_batch = self.max_batch;
-            let open = match &mut self.open {
-                Some(open) => open,
-                None => {
-                    let events = self.spares.pop().unwrap_or_default();
-                    self.open(events)
-                }
-            };
-            let first = open.events.len();
-            let len = sizes.len().min(max_batch - first);
-            open.events.extend(events.by_ref().take(len));
-            open.bytes += sizes[..len].iter().sum::<usize>();
-            parts.push(Part::new(open.cell.clone(), first, len));
+            let open = self.open();
+            let len = sizes.len().min(max_batch - open.len());
+            let load = Load { events: len, bytes: sizes[..len].iter().sum() };
+            parts.push(open.batch().add_all(events.by_ref().take(len), load));
             sizes = &sizes[len..];
-            if first + len == max_batch {
-                self.seal();
-            }
+            self.accept(load);
+            self.seal_if_full();
         }
         BatchReceipt::new(parts)
     }
@@ -229,30 +204,96 @@ impl<E> Queue<E> {
         self.totals.accepted += load.events as u64;
     }
 
-    fn open(&mut self, events: Vec<E>) -> &mut Batch<E> {
-        let sequence = self.next_sequence;
+    /// The open batch, with at least one place that is free.
+    fn open(&mut self) -> &mut Open<E> {
+        if self.open.as_ref().is_some_and(|open| open.len() == self.max_batch) {
+            self.call_in();
+        }
+        match self.open {
+            Some(ref mut open) => open,
+            None => {
+                let events = self.spares.pop().unwrap_or_default();
+                self.open_with(events)
+            }
+        }
+    }
+
+    fn open_with(&mut self, events: Vec<E>) -> &mut Open<E> {
+        let batch = Batch::new(self.next_sequence, events, Instant::now());
         self.next_sequence += 1;
-        let cell = Arc::new(BatchCell::default());
-        self.unsettled.insert(sequence, cell.clone());
+        self.unsettled.insert(batch.sequence, batch.cell().clone());
         // One slot either takes it or sets its alarm for it.
         self.wakes += 1;
         self.hurry = false;
-        self.open.insert(Batch { sequence, events, bytes: 0, cell, opened_at: Instant::now() })
+        self.open.insert(Open::new(batch))
+    }
+
+    fn seal_if_full(&mut self) {
+        if self.open.as_mut().is_some_and(|open| open.batch().events.len() == self.max_batch) {
+            self.seal();
+        }
     }
 
     fn seal(&mut self) {
-        if let Some(batch) = self.open.take() {
-            self.sealed.push_back(batch);
+        self.call_in_open();
+        if let Some(open) = self.open.take() {
+            self.sealed.push_back(open.into_batch());
             self.wakes += 1;
         }
     }
 
-    pub(super) fn join_line(&mut self) {
-        self.waiting += 1;
+    // Lanes.
+
+    /// Takes over the events of a lane that is full, and grants it room again.
+    pub(super) fn renew(&mut self, lane: &Arc<Lane<E>>, bytes: usize) {
+        self.hand_over(lane);
+        self.grant(lane, bytes);
     }
 
-    pub(super) fn leave_line(&mut self) {
+    /// Grants room to the lane of a handle that has just brought an event of so many bytes.
+    fn grant(&mut self, lane: &Arc<Lane<E>>, bytes: usize) {
+        if !matches!(self.phase, Phase::Open) {
+            return;
+        }
+        let mut room = self.room(Place::Newcomer);
+        if let Some(open) = &mut self.open {
+            room.events = room.events.min(self.max_batch - open.len());
+            open.grant(lane, bytes, room);
+        }
+    }
+
+    /// Takes over the events of one lane, and ends its grant.
+    fn hand_over(&mut self, lane: &Arc<Lane<E>>) {
+        if let Some(open) = &mut self.open {
+            let brought = open.hand_over(lane);
+            self.accept(brought);
+            self.seal_if_full();
+        }
+    }
+
+    /// Takes over the events of all lanes, so that what is held is all there is, and what is left is free for anyone.
+    fn call_in(&mut self) {
+        self.call_in_open();
+        self.seal_if_full();
+    }
+
+    fn call_in_open(&mut self) {
+        if let Some(open) = &mut self.open {
+            let brought = open.call_in();
+            self.accept(brought);
+        }
+    }
+
+    // The line.
+
+    pub(super) fn join_line(&mut self, load: Load) {
+        self.waiting += 1;
+        self.line = self.line.plus(load);
+    }
+
+    pub(super) fn leave_line(&mut self, load: Load) {
         self.waiting -= 1;
+        self.line = self.line.minus(load);
     }
 
     /// Whether the head of a line watches for room.
@@ -274,11 +315,14 @@ impl<E> Queue<E> {
         let Some(open) = &self.open else {
             return if matches!(self.phase, Phase::Open) { Next::Wait(None) } else { Next::End };
         };
-        let due = open.opened_at.checked_add(self.flush_interval);
-        let now_or_never = self.hurry || !matches!(self.phase, Phase::Open);
-        match self.open.take_if(|_| now_or_never || due.is_some_and(|due| due <= now)) {
-            Some(batch) => Next::Flush(batch),
-            None => Next::Wait(due),
+        let due = open.due(self.flush_interval);
+        if !self.hurry && matches!(self.phase, Phase::Open) && due.is_none_or(|due| due > now) {
+            return Next::Wait(due);
+        }
+        self.call_in_open();
+        match self.open.take() {
+            Some(open) => Next::Flush(open.into_batch()),
+            None => Next::Wait(None),
         }
     }
 
@@ -295,7 +339,7 @@ impl<E> Queue<E> {
         self.held.bytes -= load.bytes;
         self.drain.settled(load.events, Instant::now());
         self.unsettled.remove(&batch.sequence);
-        batch.cell.publish(exceptions);
+        batch.publish(exceptions);
     }
 
     /// Keeps events for the one who closes.
@@ -322,6 +366,7 @@ impl<E> Queue<E> {
 
     /// Takes no more events. What is held is still flushed.
     pub(super) fn close(&mut self) {
+        self.call_in();
         if matches!(self.phase, Phase::Open) {
             self.phase = Phase::Closing;
         }
@@ -329,6 +374,7 @@ impl<E> Queue<E> {
 
     /// Takes no more events, for this reason. `false` when another reason came first.
     pub(super) fn poison(&mut self, poison: Poison) -> bool {
+        self.call_in();
         let first = self.poisoned().is_none();
         if first {
             self.phase = Phase::Poisoned(poison);
@@ -355,7 +401,8 @@ impl<E> Queue<E> {
         self.totals.retries += 1;
     }
 
-    pub(super) fn stats(&self) -> SinkStats {
+    pub(super) fn stats(&mut self) -> SinkStats {
+        self.call_in();
         SinkStats {
             pending: self.held.events as u64,
             pending_bytes: self.held.bytes as u64,

@@ -9,9 +9,11 @@ use tokio::sync::{Notify, watch};
 
 use super::{
     DeadLetter, DeadLetterReason, EventOutcome, NotStored, Poison, PushError,
+    batch::{Batch, Load},
     dead_letter::DeadLetters,
-    queue::{Batch, Load, Place, Queue},
-    receipt::BatchCell,
+    lane::{Added, Lane},
+    queue::{Place, Queue},
+    receipt::{BatchCell, Receipt},
 };
 
 pub(super) type SizeOf<E> = dyn Fn(&E) -> usize + Send + Sync;
@@ -58,6 +60,25 @@ impl<E> Shared<E> {
 
     // The way in.
 
+    /// Adds an event where its handle was granted room, without meeting anyone; else where there is room for all.
+    #[inline]
+    pub(super) fn push(
+        &self,
+        lane: &Arc<Lane<E>>,
+        event: E,
+        load: Load,
+        place: Place,
+    ) -> Result<Receipt, PushError<E>> {
+        match lane.add(event, load.bytes) {
+            Added::Within(receipt) => Ok(receipt),
+            Added::Last(receipt) => {
+                self.change(|queue| queue.renew(lane, load.bytes));
+                Ok(receipt)
+            }
+            Added::NoRoom(event) => self.admit(event, load, place, |queue, event| queue.add(event, load.bytes, lane)),
+        }
+    }
+
     /// Adds an item if there is room for it now.
     #[inline]
     pub(super) fn admit<T, R>(
@@ -80,7 +101,7 @@ impl<E> Shared<E> {
         load: Load,
         add: impl Fn(&mut Queue<E>, T) -> R,
     ) -> Result<R, PushError<T>> {
-        let _in_line = InLine::new(self);
+        let _in_line = InLine::new(self, load);
         let _turn = self.turnstile.lock().await;
         loop {
             // Watching begins before looking, so that room made in between is noticed.
@@ -100,7 +121,7 @@ impl<E> Shared<E> {
 
     /// Changes the queue, then wakes the flush slots that the change concerns.
     #[inline]
-    fn change<R>(&self, change: impl FnOnce(&mut Queue<E>) -> R) -> R {
+    pub(super) fn change<R>(&self, change: impl FnOnce(&mut Queue<E>) -> R) -> R {
         let mut queue = self.lock();
         let result = change(&mut queue);
         let wakes = queue.take_wakes();
@@ -115,7 +136,7 @@ impl<E> Shared<E> {
 
     /// Ends a batch: everything in it is stored but the events listed, ascending by position.
     pub(super) fn settle(&self, mut batch: Batch<E>, exceptions: Vec<(usize, EventOutcome)>) {
-        let load = Load { events: batch.events.len(), bytes: batch.bytes };
+        let load = batch.load();
 
         // From the back, so that the positions before stay true.
         let mut letters = Vec::new();
@@ -136,7 +157,7 @@ impl<E> Shared<E> {
         queue.settle(&batch, load, exceptions);
         let has_line = queue.has_line();
         drop(queue);
-        batch.cell.wake();
+        batch.wake();
         if has_line {
             self.room.notify_one();
         }
@@ -156,14 +177,14 @@ impl<E> Shared<E> {
 
     /// Takes no more events; those in line are refused, those accepted are flushed.
     pub(super) fn close(&self) {
-        self.lock().close();
+        self.change(Queue::close);
         self.work.notify_waiters();
         self.room.notify_one();
     }
 
     /// Stops for good: publishes why, takes no more events, then fails what is held.
     pub(super) fn poison(&self, poison: Poison) {
-        if !self.lock().poison(poison.clone()) {
+        if !self.change(|queue| queue.poison(poison.clone())) {
             return;
         }
         tracing::error!(error = &poison as &dyn std::error::Error, "the event sink is poisoned");
@@ -179,7 +200,7 @@ impl<E> Shared<E> {
     fn stop(&self, reason: NotStored) {
         self.halt.send_modify(|halt| *halt = Some(reason.clone()));
         self.work.notify_waiters();
-        let waiting = self.lock().take_waiting();
+        let waiting = self.change(Queue::take_waiting);
         waiting.into_iter().for_each(|batch| self.fail(batch, &reason));
     }
 }
@@ -195,23 +216,23 @@ impl<E> Drop for Shared<E> {
 
 impl<E> fmt::Debug for Shared<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("stats", &self.lock().stats()).finish_non_exhaustive()
+        f.debug_struct("Shared").field("stats", &self.change(Queue::stats)).finish_non_exhaustive()
     }
 }
 
 /// A place in the line, given up on drop.
-struct InLine<'a, E>(&'a Shared<E>);
+struct InLine<'a, E>(&'a Shared<E>, Load);
 
 impl<'a, E> InLine<'a, E> {
-    fn new(shared: &'a Shared<E>) -> Self {
-        shared.lock().join_line();
-        Self(shared)
+    fn new(shared: &'a Shared<E>, load: Load) -> Self {
+        shared.lock().join_line(load);
+        Self(shared, load)
     }
 }
 
 impl<E> Drop for InLine<'_, E> {
     fn drop(&mut self) {
-        self.0.lock().leave_line();
+        self.0.lock().leave_line(self.1);
     }
 }
 

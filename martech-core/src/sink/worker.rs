@@ -18,11 +18,7 @@ use tokio::{
 };
 
 use super::{
-    NotStored, Poison, RetryPolicy,
-    flight::Flight,
-    queue::{Batch, Next},
-    retry::Backoff,
-    shared::Shared,
+    NotStored, Poison, RetryPolicy, batch::Batch, flight::Flight, queue::Next, retry::Backoff, shared::Shared,
 };
 use crate::store::{Advice, Appended, Store, StoreError};
 
@@ -68,7 +64,7 @@ where
         loop {
             // Watching begins before looking, so that nothing is missed in between.
             let work = self.shared.work.notified();
-            let next = self.shared.lock().next(Instant::now());
+            let next = self.shared.change(|queue| queue.next(Instant::now()));
             match next {
                 Next::Flush(batch) => return Some(batch),
                 Next::End => return None,
