@@ -1,7 +1,7 @@
 //! Handing events over: producers push single events, a worker hands batches to a store that only counts, and the clock
 //! stops when the store has all. The sink beside what one would otherwise take.
 //!
-//! `cargo bench -p martech-benches --features rivals --bench sink -- [events] [rounds]`
+//! `cargo bench -p martech-benches --features rivals --bench sink -- [events] [rounds] [one contestant]`
 //!
 //! - An event is 128 bytes of plain data, moved, not copied; nothing on the heap, which would cost all the same.
 //! - Everyone holds up to 10,000 events and makes batches of up to 2,000. Only the sink gives receipts, counts bytes,
@@ -99,14 +99,16 @@ fn main() {
     let rounds = arguments.next().unwrap_or(7);
     let runtime =
         runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().expect("a runtime can be made");
+    let only = env::args().skip(1).find(|argument| argument.starts_with(char::is_alphabetic));
     println!("{events} events, median of {rounds} rounds\n");
     for producers in [1, 2, 8] {
-        compare(&runtime, Job { producers, events }, rounds);
+        compare(&runtime, Job { producers, events }, rounds, only.as_deref());
     }
 }
 
-fn compare(runtime: &Runtime, job: Job, rounds: usize) {
-    let contestants: Vec<(&str, Contestant)> = [&OURS[..], &RIVALS, &BESIDE].concat();
+fn compare(runtime: &Runtime, job: Job, rounds: usize, only: Option<&str>) {
+    let mut contestants: Vec<(&str, Contestant)> = [&OURS[..], &RIVALS, &BESIDE].concat();
+    contestants.retain(|(name, _)| only.is_none_or(|only| *name == only));
     let mut costs = vec![(Vec::new(), Vec::new()); contestants.len()];
     // The first round warms up.
     for round in 0..=rounds {
@@ -119,19 +121,18 @@ fn compare(runtime: &Runtime, job: Job, rounds: usize) {
         }
     }
     let medians: Vec<_> = costs.iter_mut().map(|(times, spent)| (median(times), median(spent))).collect();
-    let best = RIVALS.iter().zip(&medians[OURS.len()..]).min_by_key(|(_, (time, _))| *time);
-    let (best, (record, _)) = best.expect("there are rivals");
+    let named = || contestants.iter().map(|(name, _)| *name).zip(medians.iter().copied());
+    let rivals = named().filter(|(name, _)| RIVALS.iter().any(|(rival, _)| rival == name));
+    let best = rivals.min_by_key(|(_, (time, _))| *time);
 
     println!("{} producers", job.producers);
-    for ((name, _), (time, spent)) in contestants.iter().zip(&medians) {
-        let nanos = |time: &Duration| time.as_secs_f64() * 1e9 / job.events as f64;
-        let ratio = record.as_secs_f64() / time.as_secs_f64();
-        println!(
-            "  {name:<32} {:>7.1} ns an event ({:>7.1} ns of processors)   {ratio:>5.2} times as fast as {}",
-            nanos(time),
-            nanos(spent),
-            best.0
-        );
+    for (name, (time, spent)) in named() {
+        let nanos = |time: Duration| time.as_secs_f64() * 1e9 / job.events as f64;
+        print!("  {name:<32} {:>7.1} ns an event ({:>7.1} ns of processors)", nanos(time), nanos(spent));
+        match best {
+            Some((best, (record, _))) => println!("   {:>5.2} x {best}", record.as_secs_f64() / time.as_secs_f64()),
+            None => println!(),
+        }
     }
     println!();
 }

@@ -87,7 +87,8 @@ impl<E> Queue<E> {
             max_batch: config.max_batch.min(config.capacity),
             flush_interval: config.flush_interval,
             capacity: Load { events: config.capacity, bytes: config.capacity_bytes },
-            max_spares: config.max_concurrent_flushes.saturating_add(1),
+            // As many as a full sink needs.
+            max_spares: config.capacity / config.max_batch.min(config.capacity) + 1,
             phase: Phase::Open,
             open: None,
             hurry: false,

@@ -11,7 +11,7 @@ use super::{
     DeadLetter, DeadLetterReason, EventOutcome, NotStored, Poison, PushError,
     batch::{Batch, Load},
     dead_letter::DeadLetters,
-    lane::{Added, Lane},
+    lane::Lane,
     queue::{Place, Queue},
     receipt::{BatchCell, Receipt},
 };
@@ -60,7 +60,7 @@ impl<E> Shared<E> {
 
     // The way in.
 
-    /// Adds an event where its handle was granted room, without meeting anyone; else where there is room for all.
+    /// Adds an event of the handle with this lane if there is room for it now.
     #[inline]
     pub(super) fn push(
         &self,
@@ -69,14 +69,15 @@ impl<E> Shared<E> {
         load: Load,
         place: Place,
     ) -> Result<Receipt, PushError<E>> {
-        match lane.add(event, load.bytes) {
-            Added::Within(receipt) => Ok(receipt),
-            Added::Last(receipt) => {
-                self.change(|queue| queue.renew(lane, load.bytes));
-                Ok(receipt)
-            }
-            Added::NoRoom(event) => self.admit(event, load, place, |queue, event| queue.add(event, load.bytes, lane)),
+        let Some(vacancy) = lane.vacancy(load.bytes) else {
+            return self.admit(event, load, place, |queue, event| queue.add(event, load.bytes, lane));
+        };
+        let last = vacancy.is_last();
+        let receipt = vacancy.fill(event);
+        if last {
+            self.change(|queue| queue.renew(lane, load.bytes));
         }
+        Ok(receipt)
     }
 
     /// Adds an item if there is room for it now.

@@ -1,9 +1,11 @@
 //! The sink against stores that do as they are told, under a paused clock.
 
+mod book;
 mod closing;
 mod failures;
 mod model;
 mod parallel;
+mod properties;
 mod room;
 mod taking;
 
@@ -13,6 +15,8 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
+
+use tokio::time::Instant;
 
 use super::{DeadLetter, SinkBuilder, SinkStats, *};
 use crate::store::{Appended, Rejection, Store, StoreError};
@@ -32,10 +36,38 @@ enum Act {
     Panic,
     /// Answers this, whatever the batch.
     Lie(Appended),
+    /// Answers what cannot be true of the batch.
+    LieOf(Lie),
     /// Has the events at these positions already.
     Duplicates(Vec<usize>),
     /// Rejects the events at these positions.
     Reject(Vec<usize>),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Lie {
+    TooMany,
+    TooFew,
+    OutOfRange,
+    NamedTwice,
+    DuplicateAndRejected,
+}
+
+impl Lie {
+    fn about(self, len: usize) -> Appended {
+        let no = |index| Rejection { index, reason: "no".into() };
+        match self {
+            Self::TooMany => Appended::all(len + 1),
+            Self::TooFew => Appended::all(len - 1),
+            Self::OutOfRange => Appended { stored: len - 1, duplicates: vec![len], rejected: vec![] },
+            Self::NamedTwice if len == 1 => Appended { stored: 0, duplicates: vec![0, 0], rejected: vec![] },
+            Self::NamedTwice => Appended { stored: len - 2, duplicates: vec![0, 0], rejected: vec![] },
+            Self::DuplicateAndRejected if len == 1 => {
+                Appended { stored: 0, duplicates: vec![0], rejected: vec![no(0)] }
+            }
+            Self::DuplicateAndRejected => Appended { stored: len - 2, duplicates: vec![1], rejected: vec![no(1)] },
+        }
+    }
 }
 
 /// A store that follows a script, then takes everything. Events that are `unbearable` make it refuse the whole batch.
@@ -46,8 +78,13 @@ struct Puppet(Arc<Mutex<Stage>>);
 struct Stage {
     script: VecDeque<Act>,
     unbearable: Vec<u32>,
-    /// Every append that was begun.
+    /// Every append that was begun,
     batches: Vec<Vec<u32>>,
+    /// and when.
+    times: Vec<Instant>,
+    /// Appends under way.
+    running: usize,
+    most_running: usize,
     stored: Vec<u32>,
     duplicates: Vec<u32>,
 }
@@ -86,6 +123,9 @@ impl Puppet {
                 }
             }
         });
+        // A store need not sort.
+        appended.duplicates.reverse();
+        appended.rejected.reverse();
         appended
     }
 }
@@ -93,8 +133,10 @@ impl Puppet {
 impl Store<u32> for Puppet {
     async fn append(&self, batch: &[u32]) -> Result<Appended, StoreError> {
         assert!(!batch.is_empty(), "the sink appends no empty batch");
+        let _running = Running::new(self);
         let (act, refused) = self.stage(|stage| {
             stage.batches.push(batch.to_vec());
+            stage.times.push(Instant::now());
             let refused = batch.iter().any(|event| stage.unbearable.contains(event));
             (if refused { None } else { stage.script.pop_front() }, refused)
         });
@@ -113,9 +155,29 @@ impl Store<u32> for Puppet {
             Act::Fatal => Err(StoreError::fatal("broken")),
             Act::Panic => panic!("the puppet panics"),
             Act::Lie(lie) => Ok(lie),
+            Act::LieOf(lie) => Ok(lie.about(batch.len())),
             Act::Duplicates(positions) => Ok(self.take(batch, &positions, &[])),
             Act::Reject(positions) => Ok(self.take(batch, &[], &positions)),
         }
+    }
+}
+
+/// An append under way, also when it is cancelled or panics.
+struct Running<'a>(&'a Puppet);
+
+impl<'a> Running<'a> {
+    fn new(puppet: &'a Puppet) -> Self {
+        puppet.stage(|stage| {
+            stage.running += 1;
+            stage.most_running = stage.most_running.max(stage.running);
+        });
+        Self(puppet)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.stage(|stage| stage.running -= 1);
     }
 }
 

@@ -1,0 +1,121 @@
+//! Events that go to the store together, and where the fate of each is written.
+
+use std::{iter, sync::Arc};
+
+use tokio::time::Instant;
+
+use super::{
+    EventOutcome,
+    receipt::{BatchCell, Part, Receipt},
+};
+
+/// Events and bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Load {
+    pub(super) events: usize,
+    pub(super) bytes: usize,
+}
+
+impl Load {
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self { events: self.events.saturating_add(other.events), bytes: self.bytes.saturating_add(other.bytes) }
+    }
+
+    /// What is left; nothing if it is more that is taken away.
+    pub(super) fn minus(self, other: Self) -> Self {
+        Self { events: self.events.saturating_sub(other.events), bytes: self.bytes.saturating_sub(other.bytes) }
+    }
+
+    pub(super) fn fits(self, room: Self) -> bool {
+        self.events <= room.events && self.bytes <= room.bytes
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Batch<E> {
+    pub(super) sequence: u64,
+    pub(super) events: Vec<E>,
+    pub(super) bytes: usize,
+    pub(super) opened_at: Instant,
+    /// Never empty. Together they are as long as `events`.
+    runs: Vec<Run>,
+}
+
+/// Neighbours whose receipts watch the same cell.
+#[derive(Debug)]
+struct Run {
+    cell: Arc<BatchCell>,
+    len: usize,
+}
+
+impl<E> Batch<E> {
+    /// A batch of no event yet. It takes over a vector for them, which should be empty.
+    pub(super) fn new(sequence: u64, events: Vec<E>, opened_at: Instant) -> Self {
+        debug_assert!(events.is_empty());
+        let runs = vec![Run { cell: Arc::default(), len: 0 }];
+        Self { sequence, events, bytes: 0, opened_at, runs }
+    }
+
+    pub(super) fn load(&self) -> Load {
+        Load { events: self.events.len(), bytes: self.bytes }
+    }
+
+    /// Resolved when all of the batch is.
+    pub(super) fn cell(&self) -> &Arc<BatchCell> {
+        &self.runs[0].cell
+    }
+
+    #[inline]
+    pub(super) fn add(&mut self, event: E, bytes: usize) -> Receipt {
+        self.events.push(event);
+        let (cell, first) = self.extend_run(1, bytes);
+        Receipt::new(cell, first)
+    }
+
+    pub(super) fn add_all(&mut self, events: impl Iterator<Item = E>, load: Load) -> Part {
+        self.events.extend(events);
+        let (cell, first) = self.extend_run(load.events, load.bytes);
+        Part::new(cell, first, load.events)
+    }
+
+    /// The same for the first events, whose vector becomes the batch's.
+    pub(super) fn adopt(&mut self, events: Vec<E>, load: Load) -> Part {
+        debug_assert!(self.events.is_empty());
+        self.events = events;
+        let (cell, first) = self.extend_run(load.events, load.bytes);
+        Part::new(cell, first, load.events)
+    }
+
+    /// Takes events over whose receipts watch a cell of their own.
+    pub(super) fn append(&mut self, events: &mut Vec<E>, bytes: usize, cell: Arc<BatchCell>) {
+        self.runs.push(Run { cell, len: events.len() });
+        self.bytes += bytes;
+        self.events.append(events);
+    }
+
+    fn extend_run(&mut self, len: usize, bytes: usize) -> (Arc<BatchCell>, usize) {
+        self.bytes += bytes;
+        let last = self.runs.len() - 1;
+        let run = &mut self.runs[last];
+        let first = run.len;
+        run.len += len;
+        (run.cell.clone(), first)
+    }
+
+    /// Makes every fate known, without waking anyone: everything is stored but the events listed, ascending by position.
+    pub(super) fn publish(&self, exceptions: Vec<(usize, EventOutcome)>) {
+        let mut rest = exceptions.into_iter().peekable();
+        let mut start = 0;
+        for Run { cell, len } in &self.runs {
+            let end = start + len;
+            let own = iter::from_fn(|| rest.next_if(|(index, _)| *index < end));
+            cell.publish(own.map(|(index, outcome)| (index - start, outcome)).collect());
+            start = end;
+        }
+    }
+
+    /// Wakes those who wait; to be called after [`publish`](Self::publish).
+    pub(super) fn wake(&self) {
+        self.runs.iter().for_each(|run| run.cell.wake());
+    }
+}
