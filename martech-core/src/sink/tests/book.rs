@@ -79,6 +79,8 @@ pub(super) struct Book {
     /// What those want to bring who stand in line.
     pub(super) line: Load,
     pub(super) in_line: usize,
+    /// Someone has called for the end.
+    pub(super) closed: bool,
     /// What closing gave back, by call.
     pub(super) unstored: Vec<Vec<u32>>,
 }
@@ -86,6 +88,7 @@ pub(super) struct Book {
 impl Book {
     pub(super) fn accept(&mut self, handle: usize, events: Vec<u32>, slip: Slip) {
         for event in &events {
+            assert!(!self.closed, "a closed sink takes event {event}");
             let entry = Entry { handle, at: Instant::now(), fate: None };
             assert!(self.entries.insert(*event, entry).is_none(), "event {event} is accepted twice");
             self.order.push(*event);

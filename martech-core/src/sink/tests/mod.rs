@@ -4,6 +4,7 @@ mod book;
 mod closing;
 mod failures;
 mod model;
+mod ops;
 mod parallel;
 mod properties;
 mod room;

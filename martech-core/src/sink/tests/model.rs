@@ -16,117 +16,9 @@ use tokio::{task::JoinHandle, time::timeout};
 use super::{
     super::batch::Load,
     book::{Book, Fate, batch_slip, load_of, poll_once, size_of, slip},
+    ops::{Care, Op, Shape, act, disaster, ops, shape},
     *,
 };
-
-#[derive(Debug, Clone)]
-enum Op {
-    TryPush(usize),
-    TryPushBatch(usize, usize),
-    /// One after the other, as a busy producer does.
-    Burst(usize, usize),
-    Push(usize, Care),
-    PushBatch(usize, usize, Care),
-    Flush(usize, Care),
-    /// Polls what was left alone.
-    Poll(usize),
-    /// Drops a call of `push`, `push_batch`, `flush` or `close` under way.
-    Cancel(usize),
-    CloneHandle(usize),
-    DropHandle(usize),
-    DropReceipt(usize),
-    /// Lets a task of its own wait for a receipt.
-    AwaitReceipt(usize),
-    /// Lets every task run a few times.
-    Run(usize),
-    Wait(u64),
-    Close(usize, u64),
-}
-
-/// Who polls a call.
-#[derive(Debug, Clone, Copy)]
-enum Care {
-    Task,
-    /// Nobody, but for [`Op::Poll`].
-    Model,
-}
-
-#[derive(Debug, Clone)]
-struct Shape {
-    max_batch: usize,
-    capacity: Load,
-    slots: usize,
-    interval: Duration,
-}
-
-fn op() -> impl Strategy<Value = Op> {
-    let care = || prop_oneof![Just(Care::Task), Just(Care::Model)];
-    let any = || 0usize..16;
-    prop_oneof![
-        4 => any().prop_map(Op::TryPush),
-        4 => (any(), care()).prop_map(|(handle, care)| Op::Push(handle, care)),
-        5 => (any(), 1usize..40).prop_map(|(handle, count)| Op::Burst(handle, count)),
-        1 => (any(), 0usize..15).prop_map(|(handle, count)| Op::TryPushBatch(handle, count)),
-        2 => (any(), 0usize..15, care()).prop_map(|(handle, count, care)| Op::PushBatch(handle, count, care)),
-        1 => (any(), care()).prop_map(|(handle, care)| Op::Flush(handle, care)),
-        3 => any().prop_map(Op::Poll),
-        2 => any().prop_map(Op::Cancel),
-        1 => any().prop_map(Op::CloneHandle),
-        1 => any().prop_map(Op::DropHandle),
-        1 => any().prop_map(Op::DropReceipt),
-        1 => any().prop_map(Op::AwaitReceipt),
-        4 => (1usize..12).prop_map(Op::Run),
-        3 => (0u64..300).prop_map(Op::Wait),
-    ]
-}
-
-/// Operations, whether to look at the figures after each, and perhaps one to close the sink in their midst. Looking ends
-/// what was granted to busy handles, so it must not be done always.
-fn ops() -> impl Strategy<Value = Vec<(Op, bool)>> {
-    let close = (0usize..60, 0usize..16, 0u64..3_000);
-    (vec((op(), any::<bool>()), 0..60), proptest::option::weighted(0.3, close)).prop_map(|(mut ops, close)| {
-        if let Some((at, handle, millis)) = close {
-            ops.insert(at.min(ops.len()), (Op::Close(handle, millis), true));
-        }
-        ops
-    })
-}
-
-fn shape() -> impl Strategy<Value = Shape> {
-    let max_batch = prop_oneof![Just(1usize), Just(5), Just(40), Just(1_000)];
-    let capacity = prop_oneof![Just((12, 40)), Just((100, 250)), Just((100, 1_000))];
-    let interval = prop_oneof![Just(Duration::ZERO), (1u64..200).prop_map(Duration::from_millis)];
-    (max_batch, capacity, 1usize..4, interval).prop_map(|(max_batch, (events, bytes), slots, interval)| Shape {
-        max_batch,
-        capacity: Load { events, bytes },
-        slots,
-        interval,
-    })
-}
-
-fn act() -> impl Strategy<Value = Act> {
-    let millis = |range| (0u64..range).prop_map(Duration::from_millis);
-    prop_oneof![
-        8 => Just(Act::Take),
-        4 => millis(200).prop_map(Act::TakeAfter),
-        1 => millis(900_000).prop_map(Act::TakeAfter),
-        3 => Just(Act::Retry),
-        1 => millis(20_000).prop_map(Act::RetryAfter),
-        2 => vec(0usize..5, 0..3).prop_map(Act::Duplicates),
-        2 => vec(0usize..5, 0..3).prop_map(Act::Reject),
-    ]
-}
-
-/// Mostly none.
-fn disaster() -> impl Strategy<Value = Option<Act>> {
-    let lies = [Lie::TooMany, Lie::TooFew, Lie::OutOfRange, Lie::NamedTwice, Lie::DuplicateAndRejected];
-    prop_oneof![
-        4 => Just(None),
-        1 => Just(Some(Act::Fatal)),
-        1 => Just(Some(Act::Panic)),
-        2 => proptest::sample::select(lies.to_vec()).prop_map(|lie| Some(Act::LieOf(lie))),
-    ]
-}
 
 type Shared = Arc<Mutex<Book>>;
 /// Also while the test fails.
@@ -182,7 +74,7 @@ async fn watched<T>(book: Shared, load: Load, push: impl Future<Output = T>) -> 
 
 impl World {
     fn new(shape: Shape, store: Puppet) -> Self {
-        let letters = Letters::default();
+        let (book, letters) = <(Shared, Letters)>::default();
         let sink = EventSink::builder()
             .max_batch(shape.max_batch)
             .capacity(shape.capacity.events)
@@ -192,12 +84,26 @@ impl World {
             .max_concurrent_flushes(shape.slots)
             .retry(RetryPolicy { deadline: Duration::from_secs(2), ..RetryPolicy::default() })
             .seed(1)
-            .dead_letters(letters.handler())
+            .dead_letters({
+                let (book, hand_over) = (book.clone(), letters.handler());
+                move |letter| {
+                    let event = letter.event;
+                    hand_over(letter);
+                    // Letters come before the receipts say so.
+                    let mut book = lock(&book);
+                    book.read_slips();
+                    let told = book.entries.get(&event).and_then(|entry| entry.fate);
+                    assert!(
+                        told.is_none_or(|fate| fate == Fate::Returned),
+                        "the receipt of {event} said {told:?} first"
+                    );
+                }
+            })
             .build(store.clone())
             .unwrap();
         Self {
             shape,
-            book: Shared::default(),
+            book,
             letters,
             store,
             handles: vec![(0, Arc::new(sink))],
@@ -242,7 +148,9 @@ impl World {
         let (number, sink) = self.handle(handle);
         // Asking for figures calls in the lanes: they would never be seen at work.
         let stats = (event % 5 == 0).then(|| sink.stats());
+        let poisoned = sink.poison().is_some();
         let answer = sink.try_push(event);
+        assert!(!(poisoned && answer.is_ok()), "a poisoned sink takes an event");
         stats.inspect(|stats| self.judge(load_of(&[event]), stats, &answer));
         match answer {
             Ok(receipt) => lock(&self.book).accept(number, vec![event], slip(receipt)),
@@ -356,7 +264,13 @@ impl World {
             Op::Close(handle, millis) => {
                 let ((_, sink), book) = (self.handle(handle), self.book.clone());
                 self.call(Care::Task, async move {
-                    let report = sink.close(Duration::from_millis(millis)).await;
+                    let mut close = Box::pin(sink.close(Duration::from_millis(millis)));
+                    let report = poll_fn(|context| {
+                        let poll = close.as_mut().poll(context);
+                        lock(&book).closed = true;
+                        poll
+                    });
+                    let report = report.await;
                     assert_eq!(report.stats.pending, 0);
                     assert_conserved(&report.stats);
                     lock(&book).unstored.push(report.unstored);

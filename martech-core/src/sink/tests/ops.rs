@@ -1,0 +1,114 @@
+//! What a run of the [model](super::model) is made of.
+
+use proptest::{collection::vec, prelude::*};
+
+use super::{super::batch::Load, *};
+
+#[derive(Debug, Clone)]
+pub(super) enum Op {
+    TryPush(usize),
+    TryPushBatch(usize, usize),
+    /// One after the other, as a busy producer does.
+    Burst(usize, usize),
+    Push(usize, Care),
+    PushBatch(usize, usize, Care),
+    Flush(usize, Care),
+    /// Polls what was left alone.
+    Poll(usize),
+    /// Drops a call of `push`, `push_batch`, `flush` or `close` under way.
+    Cancel(usize),
+    CloneHandle(usize),
+    DropHandle(usize),
+    DropReceipt(usize),
+    /// Lets a task of its own wait for a receipt.
+    AwaitReceipt(usize),
+    /// Lets every task run a few times.
+    Run(usize),
+    Wait(u64),
+    Close(usize, u64),
+}
+
+/// Who polls a call.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Care {
+    Task,
+    /// Nobody, but for [`Op::Poll`].
+    Model,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Shape {
+    pub(super) max_batch: usize,
+    pub(super) capacity: Load,
+    pub(super) slots: usize,
+    pub(super) interval: Duration,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let care = || prop_oneof![Just(Care::Task), Just(Care::Model)];
+    let any = || 0usize..16;
+    prop_oneof![
+        4 => any().prop_map(Op::TryPush),
+        4 => (any(), care()).prop_map(|(handle, care)| Op::Push(handle, care)),
+        5 => (any(), 1usize..40).prop_map(|(handle, count)| Op::Burst(handle, count)),
+        1 => (any(), 0usize..15).prop_map(|(handle, count)| Op::TryPushBatch(handle, count)),
+        2 => (any(), 0usize..15, care()).prop_map(|(handle, count, care)| Op::PushBatch(handle, count, care)),
+        1 => (any(), care()).prop_map(|(handle, care)| Op::Flush(handle, care)),
+        3 => any().prop_map(Op::Poll),
+        2 => any().prop_map(Op::Cancel),
+        1 => any().prop_map(Op::CloneHandle),
+        1 => any().prop_map(Op::DropHandle),
+        1 => any().prop_map(Op::DropReceipt),
+        1 => any().prop_map(Op::AwaitReceipt),
+        4 => (1usize..12).prop_map(Op::Run),
+        3 => (0u64..300).prop_map(Op::Wait),
+    ]
+}
+
+/// Operations, whether to look at the figures after each, and perhaps one to close the sink in their midst. Looking ends
+/// what was granted to busy handles, so it must not be done always.
+pub(super) fn ops() -> impl Strategy<Value = Vec<(Op, bool)>> {
+    let close = (0usize..60, 0usize..16, 0u64..3_000);
+    (vec((op(), any::<bool>()), 0..60), proptest::option::weighted(0.3, close)).prop_map(|(mut ops, close)| {
+        if let Some((at, handle, millis)) = close {
+            ops.insert(at.min(ops.len()), (Op::Close(handle, millis), true));
+        }
+        ops
+    })
+}
+
+pub(super) fn shape() -> impl Strategy<Value = Shape> {
+    let max_batch = prop_oneof![Just(1usize), Just(5), Just(40), Just(1_000)];
+    let capacity = prop_oneof![Just((12, 40)), Just((100, 250)), Just((100, 1_000))];
+    let interval = prop_oneof![Just(Duration::ZERO), (1u64..200).prop_map(Duration::from_millis)];
+    (max_batch, capacity, 1usize..4, interval).prop_map(|(max_batch, (events, bytes), slots, interval)| Shape {
+        max_batch,
+        capacity: Load { events, bytes },
+        slots,
+        interval,
+    })
+}
+
+pub(super) fn act() -> impl Strategy<Value = Act> {
+    let millis = |range| (0u64..range).prop_map(Duration::from_millis);
+    prop_oneof![
+        8 => Just(Act::Take),
+        4 => millis(200).prop_map(Act::TakeAfter),
+        1 => millis(900_000).prop_map(Act::TakeAfter),
+        3 => Just(Act::Retry),
+        1 => millis(20_000).prop_map(Act::RetryAfter),
+        2 => vec(0usize..5, 0..3).prop_map(Act::Duplicates),
+        2 => vec(0usize..5, 0..3).prop_map(Act::Reject),
+    ]
+}
+
+/// Mostly none.
+pub(super) fn disaster() -> impl Strategy<Value = Option<Act>> {
+    let lies = [Lie::TooMany, Lie::TooFew, Lie::OutOfRange, Lie::NamedTwice, Lie::DuplicateAndRejected];
+    prop_oneof![
+        4 => Just(None),
+        1 => Just(Some(Act::Fatal)),
+        1 => Just(Some(Act::Panic)),
+        2 => proptest::sample::select(lies.to_vec()).prop_map(|lie| Some(Act::LieOf(lie))),
+    ]
+}
