@@ -63,6 +63,7 @@ pub mod memory;
 pub mod query;
 pub mod sink;
 pub mod store;
+mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 

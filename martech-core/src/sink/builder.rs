@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use tokio::{runtime, time::Instant};
+use tokio::time::Instant;
 
 use super::{
     ConfigError, DeadLetter, EventSink, RetryPolicy, SinkConfig,
@@ -11,7 +11,7 @@ use super::{
     shared::{Shared, SizeOf},
     worker::Worker,
 };
-use crate::store::Store;
+use crate::{store::Store, sync};
 
 /// Builds an [`EventSink`]; see [`SinkConfig`] for the settings and their defaults.
 pub struct SinkBuilder<E> {
@@ -109,7 +109,7 @@ impl<E: Send + Sync + 'static> SinkBuilder<E> {
     /// When a setting makes no sense, or when there is no runtime.
     pub fn build<S: Store<E>>(self, store: S) -> Result<EventSink<E>, ConfigError> {
         self.config.validate()?;
-        let runtime = runtime::Handle::try_current().map_err(|_| ConfigError::NoRuntime)?;
+        let runtime = sync::Handle::try_current().map_err(|_| ConfigError::NoRuntime)?;
         let mut random = self.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
 
         let queue = Queue::new(&self.config, Instant::now());

@@ -143,6 +143,8 @@ impl<E: Send + Sync + 'static> EventSink<E> {
             shared.abandon();
             shared.halt.closed().await;
         }
+        // Another caller may be about to give up what no slot had taken.
+        self.flush().await;
         shared.change(|queue| CloseReport {
             stats: queue.stats(),
             unstored: queue.take_returned(),

@@ -8,12 +8,13 @@
 //!
 //! Locks are taken in this order: queue, lane.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use super::{
     batch::{Batch, Load},
     receipt::{BatchCell, Receipt},
 };
+use crate::sync::{Mutex, MutexGuard};
 
 /// No grant is larger; a larger one would save little.
 const MAX_PLACES: usize = 64;

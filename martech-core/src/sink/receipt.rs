@@ -3,11 +3,12 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, PoisonError},
     task::{Context, Poll, Waker},
 };
 
 use super::NotStored;
+use crate::sync::{Mutex, MutexGuard, OnceLock};
 
 /// What the store did with an event.
 #[derive(Debug, Clone, PartialEq, Eq)]

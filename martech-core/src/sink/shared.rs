@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
 };
 
 use tokio::sync::{Notify, watch};
@@ -15,6 +15,7 @@ use super::{
     queue::{Place, Queue},
     receipt::{BatchCell, Receipt},
 };
+use crate::sync::{Mutex, MutexGuard};
 
 pub(super) type SizeOf<E> = dyn Fn(&E) -> usize + Send + Sync;
 

@@ -1,0 +1,375 @@
+//! Whatever the order in which producers, flush slots and waiters take turns: nobody waits for ever, which shuttle finds as
+//! a deadlock, and what is accepted is stored once. `MARTECH_EXPLORE=100000` tries so many orders of each test.
+
+use std::{
+    env,
+    future::{Future, pending},
+    pin::pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use martech_explore::{
+    sink::{EventSink, NotStored, Outcome, PushError, Refusal, SinkBuilder, SinkStats},
+    store::{Appended, Store, StoreError},
+};
+use shuttle::{
+    future::{block_on, spawn, yield_now},
+    scheduler::{PctScheduler, RandomScheduler},
+    thread,
+};
+
+/// Tries a test in many orders: half of them random, half by priorities that change a few times (PCT), which finds what
+/// takes a certain few steps in a certain order.
+fn explore(test: impl Fn() + Send + Sync + 'static) {
+    let schedules = env::var("MARTECH_EXPLORE").map_or(2_000, |count| count.parse().expect("a number of schedules"));
+    // For the clock alone; it never moves, and its tasks are shuttle's.
+    let clock = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let _clock = clock.enter();
+    let test = Arc::new(test);
+    let again = test.clone();
+    shuttle::Runner::new(RandomScheduler::new(schedules / 2), shuttle::Config::new()).run(move || again());
+    shuttle::Runner::new(PctScheduler::new(3, schedules / 2), shuttle::Config::new()).run(move || test());
+}
+
+/// Keeps everything. What an append does first is told by its number.
+#[derive(Clone, Default)]
+struct Keeper {
+    kept: Arc<Mutex<Vec<u32>>>,
+    begun: Arc<Mutex<usize>>,
+    trouble: Option<(usize, Trouble)>,
+}
+
+#[derive(Clone, Copy)]
+enum Trouble {
+    Fatal,
+    Panic,
+    Stall,
+}
+
+impl Keeper {
+    fn with(nth: usize, trouble: Trouble) -> Self {
+        Self { trouble: Some((nth, trouble)), ..Self::default() }
+    }
+
+    fn kept(&self) -> Vec<u32> {
+        self.kept.lock().unwrap().clone()
+    }
+}
+
+impl Store<u32> for Keeper {
+    async fn append(&self, batch: &[u32]) -> Result<Appended, StoreError> {
+        yield_now().await;
+        let nth = {
+            let mut begun = self.begun.lock().unwrap();
+            *begun += 1;
+            *begun
+        };
+        match self.trouble {
+            Some((at, Trouble::Fatal)) if at == nth => return Err(StoreError::fatal("broken")),
+            Some((at, Trouble::Panic)) if at == nth => std::panic::panic_any("broken"),
+            Some((at, Trouble::Stall)) if at == nth => pending().await,
+            _ => {}
+        }
+        self.kept.lock().unwrap().extend(batch);
+        Ok(Appended::all(batch.len()))
+    }
+}
+
+/// Without an interval to wait for, since the clock stands still.
+fn sink(max_batch: usize, capacity: usize) -> SinkBuilder<u32> {
+    EventSink::builder()
+        .max_batch(max_batch)
+        .capacity(capacity)
+        .size_of(|_| 1)
+        .capacity_bytes(capacity)
+        .flush_interval(Duration::MAX)
+        .seed(1)
+}
+
+fn assert_conserved(stats: &SinkStats, capacity: usize) {
+    let known = stats.stored + stats.duplicates + stats.rejected + stats.dead_lettered + stats.returned;
+    assert_eq!(stats.accepted, known + stats.pending, "{stats:?}");
+    assert!(stats.pending <= capacity as u64 && stats.pending_bytes == stats.pending, "{stats:?}");
+}
+
+/// Closes without an end to its patience.
+fn close(sink: EventSink<u32>) -> Vec<u32> {
+    let report = block_on(sink.close(Duration::MAX));
+    assert_conserved(&report.stats, 0);
+    report.unstored
+}
+
+#[test]
+fn busy_handles_lose_nothing_and_keep_their_order() {
+    explore(|| {
+        const EACH: u32 = 14;
+        let keeper = Keeper::default();
+        let sink = sink(24, 40).max_concurrent_flushes(1).build(keeper.clone()).unwrap();
+        let producers: Vec<_> = (0..2)
+            .map(|producer| {
+                let sink = sink.clone();
+                thread::spawn(move || {
+                    let events = producer * EACH..(producer + 1) * EACH;
+                    let receipts: Vec<_> = events.map(|event| sink.try_push(event).unwrap()).collect();
+                    block_on(sink.flush());
+                    for mut receipt in receipts {
+                        // The barrier promises it.
+                        let poll = std::pin::Pin::new(&mut receipt).poll(&mut Context::from_waker(Waker::noop()));
+                        assert!(matches!(poll, Poll::Ready(Ok(Outcome::Stored))), "{poll:?}");
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..3 {
+            assert_conserved(&sink.stats(), 40);
+            thread::yield_now();
+        }
+        for producer in producers {
+            producer.join().unwrap();
+        }
+        assert!(close(sink).is_empty());
+        let kept = keeper.kept();
+        for producer in 0..2 {
+            let own = kept.iter().copied().filter(|event| event / EACH == producer);
+            assert!(own.eq(producer * EACH..(producer + 1) * EACH), "{kept:?}");
+        }
+        assert_eq!(kept.len(), 2 * EACH as usize);
+    });
+}
+
+#[test]
+fn those_who_wait_for_room_all_get_it() {
+    explore(|| {
+        let keeper = Keeper::default();
+        let sink = sink(1, 2).max_concurrent_flushes(2).build(keeper.clone()).unwrap();
+        let producers: Vec<_> = (0..3)
+            .map(|producer| {
+                let sink = sink.clone();
+                spawn(async move {
+                    drop(sink.push(producer).await.unwrap());
+                    drop(sink.push_batch(vec![producer + 10, producer + 20]).await.unwrap());
+                    assert_conserved(&sink.stats(), 2);
+                })
+            })
+            .collect();
+        for producer in producers {
+            block_on(producer).unwrap();
+        }
+        assert!(close(sink).is_empty());
+        let mut kept = keeper.kept();
+        kept.sort_unstable();
+        assert_eq!(kept, [0, 1, 2, 10, 11, 12, 20, 21, 22]);
+    });
+}
+
+#[test]
+fn a_push_that_is_dropped_while_it_waits_holds_nobody_up() {
+    explore(|| {
+        let keeper = Keeper::default();
+        let sink = sink(1, 1).max_concurrent_flushes(1).build(keeper.clone()).unwrap();
+        drop(sink.try_push(0).unwrap());
+        let fickle = spawn({
+            let sink = sink.clone();
+            async move {
+                let mut push = Box::pin(sink.push(1));
+                let mut polls = 0;
+                let accepted = std::future::poll_fn(|context| {
+                    polls += 1;
+                    match push.as_mut().poll(context) {
+                        Poll::Ready(answer) => Poll::Ready(answer.is_ok()),
+                        Poll::Pending if polls == 2 => Poll::Ready(false),
+                        Poll::Pending => {
+                            context.waker().wake_by_ref();
+                            Poll::Pending
+                        }
+                    }
+                });
+                let accepted = accepted.await;
+                drop(push);
+                accepted
+            }
+        });
+        let steady = spawn({
+            let sink = sink.clone();
+            async move { sink.push(2).await.unwrap().await.unwrap() }
+        });
+        let accepted = block_on(fickle).unwrap();
+        assert_eq!(block_on(steady).unwrap(), Outcome::Stored);
+        assert!(close(sink).is_empty());
+        let mut kept = keeper.kept();
+        kept.sort_unstable();
+        assert_eq!(kept, if accepted { vec![0, 1, 2] } else { vec![0, 2] });
+    });
+}
+
+#[test]
+fn every_waiter_of_a_batch_is_woken() {
+    explore(|| {
+        let sink = sink(3, 3).max_concurrent_flushes(1).build(Keeper::default()).unwrap();
+        let waiters: Vec<_> = (0..3)
+            .map(|event| {
+                let receipt = sink.try_push(event).unwrap();
+                spawn(async move {
+                    let mut receipt = pin!(receipt);
+                    if event == 0 {
+                        // Comes, goes, and comes back with another waker.
+                        let _ = receipt.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                    }
+                    assert_eq!(receipt.await.unwrap(), Outcome::Stored);
+                })
+            })
+            .collect();
+        for waiter in waiters {
+            block_on(waiter).unwrap();
+        }
+        drop(sink);
+    });
+}
+
+#[test]
+fn closing_answers_everyone_and_takes_nothing_after() {
+    explore(|| {
+        let keeper = Keeper::default();
+        let sink = sink(20, 24).max_concurrent_flushes(2).build(keeper.clone()).unwrap();
+        let producers: Vec<_> = (0..2)
+            .map(|producer: u32| {
+                let sink = sink.clone();
+                spawn(async move {
+                    let mut accepted = Vec::new();
+                    for event in producer * 100..producer * 100 + 14 {
+                        match sink.push(event).await {
+                            Ok(receipt) => accepted.push((event, receipt)),
+                            Err(error) => assert!(matches!(error.refusal(), Refusal::Closed)),
+                        }
+                    }
+                    let mut stored = Vec::new();
+                    for (event, receipt) in accepted {
+                        assert_eq!(receipt.await.unwrap(), Outcome::Stored);
+                        stored.push(event);
+                    }
+                    stored
+                })
+            })
+            .collect();
+        yield_for_a_while();
+        let unstored = close(sink.clone());
+        assert!(unstored.is_empty());
+        assert!(matches!(sink.try_push(7).map_err(PushError::into_parts), Err((7, Refusal::Closed))));
+        let mut stored: Vec<u32> = producers.into_iter().flat_map(|producer| block_on(producer).unwrap()).collect();
+        let mut kept = keeper.kept();
+        stored.sort_unstable();
+        kept.sort_unstable();
+        assert_eq!(kept, stored);
+    });
+}
+
+fn yield_for_a_while() {
+    (0..4).for_each(|_| thread::yield_now());
+}
+
+#[test]
+fn the_last_handle_to_go_lets_the_slots_end() {
+    explore(|| {
+        let keeper = Keeper::default();
+        let sink = sink(20, 24).max_concurrent_flushes(2).build(keeper.clone()).unwrap();
+        let producer = thread::spawn({
+            let sink = sink.clone();
+            move || (0..9).for_each(|event| drop(sink.try_push(event).unwrap()))
+        });
+        let receipt = sink.try_push(9).unwrap();
+        drop(sink);
+        producer.join().unwrap();
+        assert_eq!(block_on(receipt).unwrap(), Outcome::Stored);
+        // Shuttle ends a run when all of its tasks have.
+    });
+}
+
+#[test]
+fn a_broken_store_leaves_nobody_waiting() {
+    for trouble in [Trouble::Fatal, Trouble::Panic] {
+        explore(move || {
+            let keeper = Keeper::with(2, trouble);
+            let letters = Arc::new(Mutex::new(Vec::new()));
+            let handler = {
+                let letters = letters.clone();
+                move |letter: martech_explore::sink::DeadLetter<u32>| letters.lock().unwrap().push(letter.event)
+            };
+            let sink = sink(2, 3).max_concurrent_flushes(2).dead_letters(handler).build(keeper.clone()).unwrap();
+            let producers: Vec<_> = (0..3)
+                .map(|producer| {
+                    let sink = sink.clone();
+                    spawn(async move {
+                        let mut fates = Vec::new();
+                        for event in [producer, producer + 10] {
+                            match sink.push(event).await {
+                                Ok(receipt) => fates.push((event, Some(receipt.await))),
+                                Err(error) => {
+                                    assert!(matches!(error.refusal(), Refusal::Poisoned(_)));
+                                    fates.push((event, None));
+                                }
+                            }
+                            sink.flush().await;
+                        }
+                        fates
+                    })
+                })
+                .collect();
+            // Events that wait for company are flushed by nobody else.
+            block_on(sink.flush());
+            let flusher = spawn({
+                let sink = sink.clone();
+                async move {
+                    while sink.poison().is_none() && sink.stats().accepted < 6 {
+                        sink.flush().await;
+                        yield_now().await;
+                    }
+                    sink.flush().await;
+                }
+            });
+            let fates: Vec<_> = producers.into_iter().flat_map(|producer| block_on(producer).unwrap()).collect();
+            block_on(flusher).unwrap();
+            let (kept, dead) = (keeper.kept(), letters.lock().unwrap().clone());
+            for (event, fate) in fates {
+                let (stored, lettered) = (kept.contains(&event), dead.contains(&event));
+                match fate {
+                    Some(Ok(Outcome::Stored)) => assert!(stored && !lettered),
+                    // It may have been stored as it was cancelled, and nobody heard of it.
+                    Some(Err(NotStored::Poisoned(_))) => assert!(lettered),
+                    None => assert!(!stored && !lettered),
+                    other => unreachable!("{other:?}"),
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn what_is_not_stored_at_the_deadline_comes_back_once() {
+    explore(|| {
+        let keeper = Keeper::with(1, Trouble::Stall);
+        let sink = sink(2, 8).max_concurrent_flushes(2).build(keeper.clone()).unwrap();
+        let receipts: Vec<_> = (0..5).map(|event| sink.try_push(event).unwrap()).collect();
+        let other = spawn({
+            let sink = sink.clone();
+            async move { sink.close(Duration::ZERO).await.unstored }
+        });
+        let report = block_on(sink.close(Duration::ZERO));
+        assert_conserved(&report.stats, 0);
+        // One of the callers gets all of them.
+        let unstored = [report.unstored, block_on(other).unwrap()];
+        assert!(unstored.iter().any(Vec::is_empty), "{unstored:?}");
+        let unstored = unstored.concat();
+        let mut returned = Vec::new();
+        for (event, receipt) in (0..).zip(receipts) {
+            match block_on(receipt) {
+                Ok(outcome) => assert!(outcome == Outcome::Stored && keeper.kept().contains(&event)),
+                Err(NotStored::Returned) => returned.push(event),
+                Err(other) => unreachable!("{other:?}"),
+            }
+        }
+        assert_eq!(unstored, returned, "in the order in which they came");
+        assert_conserved(&sink.stats(), 0);
+    });
+}
