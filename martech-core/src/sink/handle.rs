@@ -15,7 +15,7 @@ use super::{
 
 /// Takes events and brings them into a [`Store`](crate::Store), a batch at a time.
 ///
-/// Cheap to clone; all clones are one sink. When the last clone is dropped the sink takes no more events, stores those
+/// Cheap to clone; all clones are one sink. A producer is fastest with a clone of its own, which keeps its order. When the last clone is dropped the sink takes no more events, stores those
 /// that it has, and ends. The [module](super) says how it works.
 ///
 /// ```
@@ -67,8 +67,8 @@ impl<E: Send + Sync + 'static> EventSink<E> {
     /// Takes an event if there is room now. Never waits, and needs no runtime.
     ///
     /// # Errors
-    /// [`Refusal`](super::Refusal) says why not; the error hands the event back. It is refused as full also while a
-    /// [`push`](Self::push) waits for room.
+    /// [`Refusal`](super::Refusal) says why not; the error hands the event back. It is refused as full also where
+    /// the room is needed by those who wait in [`push`](Self::push).
     pub fn try_push(&self, event: E) -> Result<Receipt, PushError<E>> {
         let load = self.weigh(&event);
         self.shared().push(&self.lane, event, load, Place::Passing)

@@ -5,12 +5,14 @@
 //!
 //! # How it works
 //! - **Handle.** Producers share one short lock around a queue. A push adds the event to the *open batch*, a `Vec`, and
-//!   gets a [`Receipt`]: the batch's shared cell and a position in it. There is no channel and no allocation per event.
+//!   gets a [`Receipt`]: a cell that it shares with its neighbours, and a position. There is no channel and no allocation
+//!   per event. Give each producer a clone of its own: a handle that is busy is granted room in the open batch, in its
+//!   own *lane*, and fills it without meeting the others. What lanes hold counts like everything else: whoever looks,
+//!   flushes, closes, or finds no room calls them in first.
 //! - **Batches.** The open batch is *sealed* when it holds `max_batch` events, and is taken earlier when a flush slot is
 //!   free and its oldest event has waited `flush_interval`, when the sink is full, or when someone flushes or closes.
 //!   Its `Vec` is handed over whole and recycled.
-//! - **Flush slots.** `max_concurrent_flushes` tasks each take a batch, append it, and settle it. So batches may
-//!   reach the store out of order; inside a batch events keep the order in which they were accepted.
+//! - **Flush slots.** `max_concurrent_flushes` tasks each take a batch, append it, and settle it.
 //! - **Settling.** When the fate of every event of a batch is known, the counters, the room that they took and the
 //!   batch's cell change under one lock, once. The cell is sparse: everything is stored but the events that it lists.
 //!
@@ -31,10 +33,21 @@
 //! `accepted = stored + duplicates + rejected + dead_lettered + returned + pending`.
 //! `returned` are the events that [`EventSink::close`] gave back.
 //!
+//! # Order
+//! The events of one handle, pushed one after the other, keep their order inside a batch, and in what
+//! [`EventSink::close`] gives back. With `max_concurrent_flushes` of 1 they keep it on the whole way into the store; with
+//! more, batches overtake each other. Between handles no order is promised.
+//!
 //! # Waiting for room
 //! [`EventSink::push`] waits first come, first served: those who wait queue up on a fair lock, and only the head of the
-//! line watches for room. While anyone waits, newcomers stand behind and [`EventSink::try_push`] is refused, so that
-//! nobody starves. Until the moment of acceptance a push has changed nothing, so it may be dropped at any time.
+//! line watches for room. The room that those in line need is theirs: newcomers are let in, and handles are granted
+//! places, only where there is enough for all, so that nobody starves and no line outlives the shortage. Until the moment
+//! of acceptance a push has changed nothing, so it may be dropped at any time.
+//!
+//! # How this is held to
+//! `tests/model.rs` runs random operations against a book of its own, under a paused clock. `explore/` compiles these
+//! sources with the locks and tasks of a scheduler that tries out how they may interleave. `tests/parallel.rs` has real
+//! threads.
 
 mod batch;
 mod builder;

@@ -66,3 +66,54 @@ async fn producers_on_many_threads_lose_and_double_nothing() {
     assert_eq!(stored, accepted);
     assert_eq!((report.stats.accepted, report.stats.pending), (accepted.len() as u64, 0));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn busy_handles_keep_their_order_while_others_look_and_flush() {
+    const PRODUCERS: u32 = 3;
+    const EACH: u32 = 20_000;
+    let store = MemoryStore::new();
+    let sink = EventSink::builder().max_batch(256).capacity(1_024).max_concurrent_flushes(1).build(store.clone());
+    let sink = sink.unwrap();
+
+    let producers: Vec<_> = (0..PRODUCERS)
+        .map(|producer| {
+            let sink = sink.clone();
+            tokio::task::spawn_blocking(move || {
+                for event in producer * EACH..(producer + 1) * EACH {
+                    while let Err(error) = sink.try_push(event) {
+                        assert!(error.is_full());
+                        std::thread::yield_now();
+                    }
+                }
+            })
+        })
+        .collect();
+    let pusher = tokio::spawn({
+        let sink = sink.clone();
+        async move {
+            for event in PRODUCERS * EACH..(PRODUCERS + 1) * EACH {
+                drop(sink.push(event).await.unwrap());
+            }
+        }
+    });
+    while !pusher.is_finished() || !producers.iter().all(tokio::task::JoinHandle::is_finished) {
+        let stats = sink.stats();
+        assert_conserved(&stats);
+        assert!(stats.pending <= 1_024);
+        sink.clone().flush().await;
+        assert!(sink.stats().stored >= stats.accepted, "a barrier came too early");
+        tokio::task::yield_now().await;
+    }
+    for producer in producers {
+        producer.await.unwrap();
+    }
+    pusher.await.unwrap();
+    assert!(sink.close(SOON).await.unstored.is_empty());
+
+    let stored = store.events();
+    for producer in 0..=PRODUCERS {
+        let own = stored.iter().copied().filter(|event| event / EACH == producer);
+        assert!(own.eq(producer * EACH..(producer + 1) * EACH), "producer {producer}");
+    }
+    assert_eq!(stored.len() as u32, (PRODUCERS + 1) * EACH);
+}
