@@ -65,6 +65,7 @@ pub mod sink;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod varint;
 
 // The way in.
 pub use sink::{EventSink, SinkBuilder};

@@ -53,5 +53,10 @@ impl Row {
 ///
 /// Two ids of one user share a key with a chance of 2^-64.
 pub fn session_key(session_id: &str) -> u64 {
-    xxh3_64(session_id.as_bytes()).max(1)
+    session_key_of(session_id.as_bytes())
+}
+
+/// [`session_key`] of a text that need not be looked at as one.
+pub(crate) fn session_key_of(session_id: &[u8]) -> u64 {
+    xxh3_64(session_id).max(1)
 }

@@ -55,6 +55,7 @@ mod journey;
 mod layout;
 mod merge;
 mod opening;
+mod pages;
 mod parallel;
 mod parquet_file;
 mod publish;

@@ -35,7 +35,7 @@ impl<'a> Sorted<'a> {
         for (number, chunk) in chunks.iter().enumerate() {
             for (index, row) in chunk.rows().enumerate().filter(|(_, row)| keep(row)) {
                 keys.push(Key {
-                    head: user_head(row.user_id),
+                    head: user_head(row.user_id.as_bytes()),
                     user_id: row.user_id,
                     occurred_at: row.occurred_at,
                     id: row.id,

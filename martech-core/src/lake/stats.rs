@@ -2,7 +2,15 @@
 
 use std::sync::Arc;
 
-use super::{error::Result, inner::Snapshot, parallel, row::day_of, scan::Scan, sorted::Sorted, users};
+use super::{
+    error::Result,
+    inner::Snapshot,
+    parallel,
+    row::day_of,
+    scan::{Scan, SliceReader},
+    sorted::Sorted,
+    users,
+};
 use crate::{
     analytics::{StatsAccumulator, StatsPlan},
     query::{Stats, StatsQuery},
@@ -22,11 +30,12 @@ pub(super) fn stats(snapshot: &Snapshot, query: &StatsQuery) -> Result<Stats> {
     // Spans of all users there are, then slices of events.
     let parts = parallel::run(spans.len() + slices.len(), |draw| {
         let mut accumulator = StatsAccumulator::new(plan.clone());
+        let mut reader = SliceReader::new(&scan);
         while let Some(piece) = draw() {
             if let Some(span) = spans.get(piece) {
                 users::for_each_first_seen(snapshot, &hot, span, |first_seen| accumulator.new_user(first_seen))?;
             } else {
-                let loaded = scan.load(&slices[piece - spans.len()], accumulator.symbols())?;
+                let loaded = reader.load(&slices[piece - spans.len()], accumulator.symbols())?;
                 loaded.for_each_user(|rows| accumulator.user(rows));
             }
         }
