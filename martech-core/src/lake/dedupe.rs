@@ -11,9 +11,8 @@ use super::{
     hot::EncodedKey,
     ids::{IdFile, IdIndex},
     layout::Layout,
-    row::EventKey,
 };
-use crate::fs::File;
+use crate::{event::EventKey, fs::File};
 
 /// Looks event ids up in the files' id indexes. Those in use stay in memory, up to a bound; the others are read by bucket.
 pub(super) struct Dedupe {
@@ -53,7 +52,7 @@ impl Dedupe {
     pub(super) fn find(&self, version: &Version, keys: &[EncodedKey], positions: &[usize]) -> Result<Vec<usize>> {
         let mut by_day: Vec<(EventKey, usize)> = positions
             .iter()
-            .flat_map(|&position| candidates(&keys[position]).map(move |key| (key, position)))
+            .flat_map(|&position| keys[position].candidates().map(move |key| (key, position)))
             .collect();
         by_day.sort_unstable_by_key(|(key, position)| (key.day, *position));
         let mut found = Vec::new();
@@ -77,9 +76,9 @@ impl Dedupe {
         match loaded {
             Some(loaded) => {
                 for (key, position) in questions {
-                    for row in loaded.index.candidates(xxh3_64(&key.id)) {
+                    for row in loaded.index.candidates(xxh3_64(key.id.as_bytes())) {
                         if id_at(&*loaded.events, loaded.index.position(row)).context("cannot read", file.path())?
-                            == key.id
+                            == *key.id.as_bytes()
                         {
                             found.push(*position);
                         }
@@ -96,13 +95,13 @@ impl Dedupe {
         let index = IdFile::open(&*self.layout.fs, &path)?;
         let mut events = None;
         for (key, position) in questions {
-            for row in index.candidates(xxh3_64(&key.id)).context("cannot read", &path)? {
+            for row in index.candidates(xxh3_64(key.id.as_bytes())).context("cannot read", &path)? {
                 let events = match &mut events {
                     Some(events) => events,
                     None => events.insert(self.open_events(file)?),
                 };
                 let place = index.position(row).context("cannot read", &path)?;
-                if id_at(&**events, place).context("cannot read", file.path())? == key.id {
+                if id_at(&**events, place).context("cannot read", file.path())? == *key.id.as_bytes() {
                     found.push(*position);
                 }
             }
@@ -137,14 +136,6 @@ impl Dedupe {
     pub(super) fn memory(&self) -> u64 {
         self.indexes.weight()
     }
-}
-
-/// The keys under which an event may be known: its own, and those of the days beside it when its time is our estimate,
-/// since the same event sent again is then estimated anew.
-pub(super) fn candidates(key: &EncodedKey) -> impl Iterator<Item = EventKey> {
-    let reach = i32::from(key.estimated);
-    let EventKey { id, day } = key.key;
-    (day - reach..=day + reach).map(move |day| EventKey { id, day })
 }
 
 fn id_at(events: &dyn File, position: u64) -> std::io::Result<[u8; 16]> {
