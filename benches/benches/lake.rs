@@ -14,7 +14,7 @@ use martech_core::{
     Store,
     event::Timestamp,
     lake::{Lake, LakeOptions},
-    query::{Interval, JourneyQuery, StatsQuery, TimeRange, UserSort, UsersQuery},
+    query::{Interval, JourneyQuery, Reader, StatsQuery, TimeRange, UserSort, UsersQuery},
 };
 
 const BATCH: usize = 2_000;
