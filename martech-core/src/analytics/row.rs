@@ -1,6 +1,9 @@
+use std::sync::Arc;
+
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::symbols::{Symbol, Symbols};
+use super::symbols::{Interner, Symbol, Symbols};
+use crate::event::{Event, Money};
 
 /// What the figures need of one event, small and without strings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +38,24 @@ impl Row {
             page: Symbol::NONE,
             product: Symbol::NONE,
             search: Symbol::NONE,
+        }
+    }
+
+    /// What the figures need of an event, in the given symbols.
+    pub fn of(event: &Event, symbols: &mut Symbols) -> Self {
+        let facts = &event.facts;
+        let symbol = |text: &Option<String>, interner: &mut Interner<Arc<str>>| {
+            text.as_ref().map_or(Symbol::NONE, |text| interner.intern(text))
+        };
+        Self {
+            occurred_at: event.occurred_at.millis(),
+            session: event.session_id.as_deref().map_or(0, session_key),
+            order_value: facts.order_value.map_or(0, Money::micros),
+            event_type: symbols.types.intern(event.event_type.as_str()),
+            currency: facts.currency.map_or(Symbol::NONE, |currency| symbols.currencies.intern(currency)),
+            page: symbol(&facts.page, &mut symbols.pages),
+            product: symbol(&facts.product, &mut symbols.products),
+            search: symbol(&facts.search, &mut symbols.searches),
         }
     }
 
