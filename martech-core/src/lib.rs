@@ -63,7 +63,7 @@ pub mod memory;
 pub mod query;
 pub mod sink;
 pub mod store;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod varint;
 
