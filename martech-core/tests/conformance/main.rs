@@ -3,6 +3,7 @@
 // Clippy knows only functions marked as tests, not what they share.
 #![allow(clippy::unwrap_used)]
 
+mod mutants;
 mod on_disk;
 
 use martech_core::{
