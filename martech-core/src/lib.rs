@@ -51,7 +51,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `lake` | the embedded store `lake::Lake`, which keeps [`Event`]s; Arrow and Parquet are compiled |
-//! | `testing` | `testing::SimFs`, a disk in memory that fails on command |
+//! | `testing` | `testing::conformance`, checks for every store; `testing::SimFs`, a disk in memory that fails on command |
 
 pub mod analytics;
 pub mod event;

@@ -255,6 +255,7 @@ fn faults_of_answers_are_caught() {
     Fault::RepeatsAnEvent.is_caught_by(journeys::pages_while_events_arrive, "twice");
     Fault::PagesByTimeAlone.is_caught_by(journeys::pages, "JourneyQuery");
     Fault::AnswersBeforeItStores.is_caught_by(journeys::stored_events_are_seen_at_once, "after an append");
+    Fault::DropsLaterPages.is_caught_by(concurrency::questions_meanwhile, "while others write");
     Fault::ReversesTies.is_caught_by(users::whole_lists, "UsersQuery");
     Fault::CountsThePage.is_caught_by(users::pages, "the total");
     Fault::KnowsOneZone.is_caught_by(stats::figures, "tz");

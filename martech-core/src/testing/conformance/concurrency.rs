@@ -1,9 +1,21 @@
-//! Many writers at once.
+//! Many writers at once, and questions meanwhile.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use jiff::tz::TimeZone;
 
 use super::{
-    Numbered, Verdict,
+    Numbered, Subject, Verdict,
     append::NO_DUPLICATES,
-    trial::{Trial, append},
+    events,
+    trial::{Trial, append, assert_same, walk_journey},
+};
+use crate::{
+    event::{Event, Timestamp},
+    query::{Interval, JourneyQuery, Reader, StatsQuery, TimeRange},
 };
 
 const WRITERS: u64 = 8;
@@ -74,5 +86,50 @@ pub async fn writers_of_the_same_events<S: Numbered>(subject: &S) -> Verdict {
     trial.assert_holds(0..EVENTS).await;
     trial.disturb().await;
     trial.assert_holds(0..EVENTS).await;
+    Verdict::Passed
+}
+
+/// While others write, and whatever happens to the store, an answer holds each event that was stored before it was asked
+/// for, once, and none that was not even sent.
+pub async fn questions_meanwhile<S>(subject: &S) -> Verdict
+where
+    S: Subject<Event = Event>,
+    S::Store: Reader,
+{
+    const BATCH: u64 = 40;
+    let mut trial = Trial::open(subject, 42).await;
+    let (sent, stored) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (store, noted) = (trial.store().clone(), (sent.clone(), stored.clone()));
+    let writer = tokio::spawn(async move {
+        for batch in 0..40 {
+            let events: Vec<Event> = (batch * BATCH..(batch + 1) * BATCH).map(events::numbered).collect();
+            noted.0.fetch_add(BATCH, Ordering::SeqCst);
+            append(&store, &events).await;
+            noted.1.fetch_add(BATCH, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+        }
+    });
+    let range = TimeRange { from: Timestamp::from_millis(0), to: Timestamp::from_millis(events::DAY * 30_000) };
+    let stats = StatsQuery { range, tz: TimeZone::UTC, interval: Interval::Month };
+    let user = events::numbered(3).user_id;
+    loop {
+        let is_last = writer.is_finished();
+        let least = stored.load(Ordering::SeqCst);
+        let figures = trial.store().stats(stats.clone()).await.expect("figures are answered");
+        let journey = walk_journey(trial.store(), JourneyQuery { limit: 50, ..JourneyQuery::new(&user) }).await;
+        let most = sent.load(Ordering::SeqCst);
+        let events = figures.totals.events;
+        assert!((least..=most).contains(&events), "{events} events are counted where {least} to {most} are stored");
+        let found: Vec<u64> = journey.iter().map(events::number).collect();
+        let end = found.last().map_or(0, |last| last + 1).clamp(least, most);
+        let expected: Vec<u64> = (0..end).filter(|number| events::numbered(*number).user_id == user).collect();
+        assert_same(&found, &expected, "the numbers of a journey's events while others write");
+        if is_last {
+            break;
+        }
+        trial.disturb_in_use().await;
+        tokio::task::yield_now().await;
+    }
+    writer.await.expect("the writer ends well");
     Verdict::Passed
 }

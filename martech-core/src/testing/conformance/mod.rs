@@ -74,7 +74,7 @@
 //! |---|---|
 //! | [`append`] | what is answered for each event: stored, duplicates inside and across batches, refused ones; opening again; a sink in front |
 //! | [`retries`] | appends that are dropped half-way, answers that get lost, batches that are sent again |
-//! | [`concurrency`] | many writers of the same events |
+//! | [`concurrency`] | many writers of the same events, and questions meanwhile |
 //! | [`identity`] | which [`Event`]s are the same |
 //! | [`journeys`] | what a journey holds, its order, its pages |
 //! | [`users`] | the list of users, its orders, its pages |
@@ -201,6 +201,7 @@ where
 {
     let mut report = run(subject).await;
     check!(report, subject:
+        concurrency::questions_meanwhile,
         identity::one_id_on_two_days,
         identity::estimated_times,
         journeys::whole_journeys,
