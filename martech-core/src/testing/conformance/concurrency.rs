@@ -8,7 +8,7 @@ use std::sync::{
 use jiff::tz::TimeZone;
 
 use super::{
-    Numbered, Subject, Verdict,
+    EventSubject, Numbered, Verdict,
     append::NO_DUPLICATES,
     events,
     trial::{Trial, append, assert_same, walk_journey},
@@ -91,11 +91,7 @@ pub async fn writers_of_the_same_events<S: Numbered>(subject: &S) -> Verdict {
 
 /// While others write, and whatever happens to the store, an answer holds each event that was stored before it was asked
 /// for, once, and none that was not even sent.
-pub async fn questions_meanwhile<S>(subject: &S) -> Verdict
-where
-    S: Subject<Event = Event>,
-    S::Store: Reader,
-{
+pub async fn questions_meanwhile<S: EventSubject>(subject: &S) -> Verdict {
     const BATCH: u64 = 40;
     let mut trial = Trial::open(subject, 42).await;
     let (sent, stored) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));

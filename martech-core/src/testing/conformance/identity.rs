@@ -1,22 +1,15 @@
 //! Which events are the same: see [`EventKey`](crate::event::EventKey).
 
 use super::{
-    Subject, Verdict, events,
+    EventSubject, Verdict, events,
     trial::{Trial, all_events, assert_appended, assert_same},
 };
-use crate::{
-    event::{Event, EventType, Timestamp},
-    query::Reader,
-};
+use crate::event::{Event, EventType, Timestamp};
 
 const MIDNIGHT: i64 = events::DAY * 20_000;
 
 /// An id on two UTC days is two events; on one day it is one, whatever else differs.
-pub async fn one_id_on_two_days<S>(subject: &S) -> Verdict
-where
-    S: Subject<Event = Event>,
-    S::Store: Reader,
-{
+pub async fn one_id_on_two_days<S: EventSubject>(subject: &S) -> Verdict {
     if !S::KNOWS_DUPLICATES {
         return super::append::NO_DUPLICATES;
     }
@@ -52,11 +45,7 @@ where
 }
 
 /// Where the time was made or corrected on arrival, an event sent again may come out on a day beside, and is known.
-pub async fn estimated_times<S>(subject: &S) -> Verdict
-where
-    S: Subject<Event = Event>,
-    S::Store: Reader,
-{
+pub async fn estimated_times<S: EventSubject>(subject: &S) -> Verdict {
     if !S::KNOWS_DUPLICATES {
         return super::append::NO_DUPLICATES;
     }

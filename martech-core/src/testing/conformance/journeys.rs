@@ -1,7 +1,7 @@
 //! What a journey holds, in which order, on which page.
 
 use super::{
-    Subject, Verdict, events,
+    EventSubject, Verdict, events,
     model::Model,
     trial::{Trial, assert_appended, assert_same, through_text, walk_journey},
 };
@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A store with the events of a shop, that things have happened to, and the model of what it holds.
-pub(super) async fn with_shop<S: Subject<Event = Event>>(subject: &S, seed: u64) -> (Trial<'_, S>, Model) {
+pub(super) async fn with_shop<S: EventSubject>(subject: &S, seed: u64) -> (Trial<'_, S>, Model) {
     let mut trial = Trial::open(subject, seed).await;
     let events = events::shop(seed, 1500);
     for batch in events.chunks(170) {
@@ -34,11 +34,7 @@ async fn assert_journey<R: Reader>(store: &R, model: &Model, query: JourneyQuery
 }
 
 /// A journey holds the events of its user as they were sent, by time and then by id.
-pub async fn whole_journeys<S>(subject: &S) -> Verdict
-where
-    S: Subject<Event = Event>,
-    S::Store: Reader,
-{
+pub async fn whole_journeys<S: EventSubject>(subject: &S) -> Verdict {
     let (trial, model) = with_shop(subject, 80).await;
     let strangers = ["nobody", "shopper-", "x", "", "0123456789abcd", "a\u{302}"].map(str::to_owned);
     for user_id in events::user_ids().into_iter().chain(strangers) {
@@ -51,11 +47,7 @@ where
 }
 
 /// A span includes its first moment and not its last one; types are any of those named.
-pub async fn spans_and_types<S>(subject: &S) -> Verdict
-where
-    S: Subject<Event = Event>,
-    S::Store: Reader,
-{
+pub async fn spans_and_types<S: EventSubject>(subject: &S) -> Verdict {
     let (mut trial, model) = with_shop(subject, 81).await;
     let mut edges = events::turning_points();
     edges.extend(model.events.iter().take(40).map(|event| event.occurred_at.millis()));
@@ -84,11 +76,7 @@ where
 }
 
 /// Pages of every size follow each other without a gap and without repeating anything; the last one says so.
-pub async fn pages<S>(subject: &S) -> Verdict
-where
-    S: Subject<Event = Event>,
-    S::Store: Reader,
-{
+pub async fn pages<S: EventSubject>(subject: &S) -> Verdict {
     let (trial, model) = with_shop(subject, 82).await;
     for user_id in events::user_ids().into_iter().take(6) {
         let count = model.journey(&JourneyQuery::new(&user_id)).len();
@@ -103,11 +91,7 @@ where
 }
 
 /// What is there from the first page to the last is shown once, whatever arrives in between.
-pub async fn pages_while_events_arrive<S>(subject: &S) -> Verdict
-where
-    S: Subject<Event = Event>,
-    S::Store: Reader,
-{
+pub async fn pages_while_events_arrive<S: EventSubject>(subject: &S) -> Verdict {
     let (mut trial, model) = with_shop(subject, 83).await;
     let user_id = events::user_ids()[0].clone();
     let mut arrived = 0;
@@ -147,11 +131,7 @@ where
 }
 
 /// When an append is answered, every question sees its events.
-pub async fn stored_events_are_seen_at_once<S>(subject: &S) -> Verdict
-where
-    S: Subject<Event = Event>,
-    S::Store: Reader,
-{
+pub async fn stored_events_are_seen_at_once<S: EventSubject>(subject: &S) -> Verdict {
     let mut trial = Trial::open(subject, 84).await;
     let range = TimeRange { from: Timestamp::from_millis(0), to: Timestamp::from_millis(events::DAY * 30_000) };
     let stats = StatsQuery { range, tz: jiff::tz::TimeZone::UTC, interval: crate::query::Interval::Month };

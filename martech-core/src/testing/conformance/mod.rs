@@ -149,12 +149,13 @@ pub trait Numbered: Subject {
     fn contents(&self, store: &Self::Store) -> impl Future<Output = Option<Vec<u64>>> + Send;
 }
 
+/// A [`Subject`] whose store holds [`Event`]s and answers questions; every such one is.
+pub trait EventSubject: Subject<Event = Event, Store: Reader> {}
+
+impl<S: Subject<Event = Event, Store: Reader>> EventSubject for S {}
+
 /// Stores that answer questions are asked for their contents.
-impl<S> Numbered for S
-where
-    S: Subject<Event = Event>,
-    S::Store: Reader,
-{
+impl<S: EventSubject> Numbered for S {
     fn event(&self, number: u64) -> Event {
         events::numbered(number)
     }
@@ -194,11 +195,7 @@ pub async fn run<S: Numbered>(subject: &S) -> Report {
 }
 
 /// Checks what every store must do, and what a store of [`Event`]s must answer.
-pub async fn run_events<S>(subject: &S) -> Report
-where
-    S: Subject<Event = Event>,
-    S::Store: Reader,
-{
+pub async fn run_events<S: EventSubject>(subject: &S) -> Report {
     let mut report = run(subject).await;
     check!(report, subject:
         concurrency::questions_meanwhile,

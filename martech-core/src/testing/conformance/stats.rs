@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 
-use super::{Subject, Verdict, events, events::millis, journeys::with_shop, model::Model, trial::Trial};
+use super::{EventSubject, Verdict, events, events::millis, journeys::with_shop, model::Model, trial::Trial};
 use crate::{
     event::{Event, Timestamp},
     query::{Interval, Reader, StatsQuery, TimeRange, parse_instant},
@@ -47,11 +47,7 @@ async fn assert_figures<R: Reader>(store: &R, model: &Model, query: StatsQuery) 
 }
 
 /// Figures in several time zones, over days on which clocks change and times that cut days, in all intervals.
-pub async fn figures<S>(subject: &S) -> Verdict
-where
-    S: Subject<Event = Event>,
-    S::Store: Reader,
-{
+pub async fn figures<S: EventSubject>(subject: &S) -> Verdict {
     let (mut trial, model) = with_shop(subject, 120).await;
     for name in ZONES {
         let tz = zone(name);
@@ -81,11 +77,7 @@ where
 }
 
 /// A store without events has figures too.
-pub async fn an_empty_store<S>(subject: &S) -> Verdict
-where
-    S: Subject<Event = Event>,
-    S::Store: Reader,
-{
+pub async fn an_empty_store<S: EventSubject>(subject: &S) -> Verdict {
     let trial = Trial::open(subject, 121).await;
     let range = range(millis("2026-03-01T00:00:00Z"), millis("2026-03-31T22:00:00Z"));
     for interval in INTERVALS {
@@ -96,11 +88,7 @@ where
 }
 
 /// A question that cannot be answered is refused, and the refusal names the field.
-pub async fn impossible_questions<S>(subject: &S) -> Verdict
-where
-    S: Subject<Event = Event>,
-    S::Store: Reader,
-{
+pub async fn impossible_questions<S: EventSubject>(subject: &S) -> Verdict {
     let trial = Trial::open(subject, 123).await;
     let cases = [
         (range(5, 5), Interval::Day, "to"),

@@ -1,7 +1,7 @@
 //! The list of users: its figures, its orders, its pages.
 
 use super::{
-    Subject, Verdict, events,
+    EventSubject, Verdict, events,
     journeys::with_shop,
     trial::{assert_appended, assert_same, users_through_text},
 };
@@ -30,11 +30,7 @@ async fn walk<R: Reader>(store: &R, mut query: UsersQuery, total: usize) -> Vec<
 }
 
 /// Every sort in both orders, for some prefixes and currencies; ties go by user id.
-pub async fn whole_lists<S>(subject: &S) -> Verdict
-where
-    S: Subject<Event = Event>,
-    S::Store: Reader,
-{
+pub async fn whole_lists<S: EventSubject>(subject: &S) -> Verdict {
     let (trial, model) = with_shop(subject, 100).await;
     let currencies = ["USD", "EUR", "JPY", "GBP"].map(|code| code.parse::<Currency>().expect("a code"));
     let prefixes = ["", "a", "A", "shopper-1", "user-1", "0123456789abcdef", "日", "😀", "\u{d7ff}", "x", "no such"];
@@ -53,11 +49,7 @@ where
 }
 
 /// Pages of every size follow each other without a gap and without repeating anybody; the last one says so.
-pub async fn pages<S>(subject: &S) -> Verdict
-where
-    S: Subject<Event = Event>,
-    S::Store: Reader,
-{
+pub async fn pages<S: EventSubject>(subject: &S) -> Verdict {
     let (trial, model) = with_shop(subject, 101).await;
     for sort in SORTS {
         for order in ORDERS {
@@ -78,11 +70,7 @@ where
 }
 
 /// Users who are there from the first page to the last are shown once, whoever comes in between.
-pub async fn pages_while_events_arrive<S>(subject: &S) -> Verdict
-where
-    S: Subject<Event = Event>,
-    S::Store: Reader,
-{
+pub async fn pages_while_events_arrive<S: EventSubject>(subject: &S) -> Verdict {
     let (mut trial, model) = with_shop(subject, 102).await;
     let mut arrived = 0;
     for order in ORDERS {
