@@ -1,6 +1,6 @@
 //! Everything there is, compared with what was sent.
 
-use std::{collections::HashMap, fs, path::Path, time::SystemTime};
+use std::{collections::HashMap, fs, path::Path};
 
 use serde_json::Value;
 
@@ -77,9 +77,4 @@ pub(crate) fn look_into(dir: &Path) -> (u64, bool) {
         }
     }
     (bytes, unfinished)
-}
-
-/// A seed for who names none.
-pub(crate) fn seed_of_now() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64)
 }

@@ -17,6 +17,7 @@ pub(crate) fn keep_tidy(board: &Board, seed: u64) {
             if random.bool() { (Activity::Roll, "/admin/roll") } else { (Activity::Compaction, "/admin/compact") };
         // A server that is killed meanwhile cannot answer.
         let _ = board.during(activity, || client.command(path));
+        board.await_more(1);
     }
 }
 
@@ -26,6 +27,7 @@ pub(crate) fn keep_asking(board: &Board) {
     while let Some(server) = board.server() {
         let client = Client::new(board, server);
         let _ = board.during(Activity::Query, || seen.ask(board, &client));
+        board.await_more(100);
     }
 }
 

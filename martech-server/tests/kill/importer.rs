@@ -113,7 +113,7 @@ impl Importer {
     fn write_a_file(&mut self) -> (PathBuf, usize) {
         let first = self.ledger.events.len();
         let (as_csv, with_ids) = (self.random.bool(), self.random.bool());
-        let events = self.random.usize(1..6_000);
+        let events = (self.random.usize(1..2_500) >> self.random.u32(..4)).max(1);
         let mut text = if as_csv { Ledger::CSV_HEADER.to_owned() } else { String::new() };
         for _ in 0..events {
             let number = self.ledger.add(&mut self.random, with_ids);

@@ -37,7 +37,7 @@ enum Moment {
 impl Moment {
     fn choose(random: &mut fastrand::Rng) -> Self {
         match random.u8(..100) {
-            0..20 => Self::Events(random.u64(1..2_000)),
+            0..20 => Self::Events(random.u64(1..1_500)),
             20..65 => {
                 let activities = [Activity::Roll, Activity::Roll, Activity::Compaction, Activity::Compaction];
                 let others = [Activity::Import, Activity::Single, Activity::Batch, Activity::Query];

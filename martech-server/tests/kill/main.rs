@@ -6,7 +6,7 @@
 //! | variable | default | |
 //! |---|---|---|
 //! | `MARTECH_TEST_KILLS` | 15 | how many kills |
-//! | `MARTECH_TEST_SEED` | 1997 | chooses moments, events and settings; `now` makes one up |
+//! | `MARTECH_TEST_SEED` | 1997 | chooses moments, events and settings |
 //! | `MARTECH_SERVER` | what cargo built | the program |
 //!
 //! `MARTECH_TEST_KILLS=1000 cargo test --release -p martech-server --test kill -- --nocapture` takes some minutes and
@@ -29,7 +29,7 @@ mod sender;
 use std::{env, thread};
 
 use crate::{
-    audit::{audit, look_into, seed_of_now},
+    audit::{audit, look_into},
     board::Board,
     importer::{Importer, Target},
     killer::Killer,
@@ -46,11 +46,7 @@ const KILLS_OF_A_FOLDER: u64 = 50;
 #[test]
 fn what_was_acknowledged_is_there_once_whatever_is_killed() {
     let kills: u64 = env::var("MARTECH_TEST_KILLS").map_or(15, |text| text.parse().unwrap());
-    let seed: u64 = match env::var("MARTECH_TEST_SEED").as_deref() {
-        Ok("now") => seed_of_now(),
-        Ok(text) => text.parse().unwrap(),
-        Err(_) => 1997,
-    };
+    let seed: u64 = env::var("MARTECH_TEST_SEED").map_or(1997, |text| text.parse().unwrap());
     println!("MARTECH_TEST_SEED={seed} MARTECH_TEST_KILLS={kills} of {}", program::path().display());
     let report = Report::default();
     let mut seeds = fastrand::Rng::with_seed(seed);
