@@ -4,7 +4,7 @@ use martech_core::{
     Event,
     event::{EventType, Timestamp},
     lake::Lake,
-    query::{Interval, Order, StatsQuery, TimeRange, UserSort},
+    query::{Interval, JourneyQuery, Order, StatsQuery, TimeRange, UserSort},
 };
 
 use crate::common::*;
