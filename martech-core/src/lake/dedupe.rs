@@ -18,7 +18,6 @@ use crate::{event::EventKey, fs::File};
 pub(super) struct Dedupe {
     layout: Layout,
     indexes: Cache<u64, Arc<Loaded>, LoadedWeight>,
-    memory: u64,
 }
 
 #[derive(Debug)]
@@ -27,12 +26,15 @@ struct Loaded {
     events: Arc<dyn File>,
 }
 
+/// The least that an index counts for, so that there are never more than [`MAX_LOADED`].
 #[derive(Clone)]
-struct LoadedWeight;
+struct LoadedWeight {
+    least: u64,
+}
 
 impl Weighter<u64, Arc<Loaded>> for LoadedWeight {
     fn weight(&self, _file: &u64, loaded: &Arc<Loaded>) -> u64 {
-        loaded.index.size()
+        loaded.index.size().max(self.least)
     }
 }
 
@@ -45,7 +47,8 @@ const MAX_LOADED: usize = 256;
 impl Dedupe {
     pub(super) fn new(layout: Layout, memory: usize) -> Self {
         let memory = memory as u64;
-        Self { layout, indexes: Cache::with_weighter(MAX_LOADED, memory, LoadedWeight), memory }
+        let weight = LoadedWeight { least: memory.div_ceil(MAX_LOADED as u64) };
+        Self { layout, indexes: Cache::with_weighter(MAX_LOADED, memory, weight) }
     }
 
     /// Of the events at `positions`, those that are in a file.
@@ -110,8 +113,9 @@ impl Dedupe {
     }
 
     fn fits(&self, file: &EventsFile) -> bool {
-        // Four bytes a row, a quarter more for buckets and pages; no single file may push out all others.
-        file.entry.rows * 5 <= self.memory / 2
+        // Four bytes a row, a quarter more for buckets and pages. What a part of the cache cannot hold would be loaded
+        // for nothing.
+        file.entry.rows * 5 <= self.indexes.shard_capacity()
     }
 
     fn load(&self, file: &EventsFile) -> Result<Arc<Loaded>> {
@@ -142,4 +146,31 @@ fn id_at(events: &dyn File, position: u64) -> std::io::Result<[u8; 16]> {
     let mut id = [0; 16];
     events.read_exact_at(&mut id, position)?;
     Ok(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        lake::{catalog::EventsEntry, files::Shared, ids},
+        testing::SimFs,
+    };
+
+    #[test]
+    fn few_files_are_open_however_many_small_ones_there_are() {
+        let layout = Layout { fs: Arc::new(SimFs::new()), root: "/".into() };
+        layout.create().unwrap();
+        let shared = Arc::new(Shared::new(layout.clone(), 0));
+        let dedupe = Dedupe::new(layout.clone(), 64 << 20);
+        layout.fs.create_dir_all(&layout.events_day(0)).unwrap();
+        for id in 0..2_000 {
+            let page = ids::IdPage { first_row: 0, position: 4 };
+            let bytes = ids::write(&*layout.fs, &layout.ids_file(id), &[[1; 16]], &[page]).unwrap();
+            layout.fs.create(&layout.events_file(0, id)).unwrap();
+            let file = EventsFile::events(EventsEntry { id, day: 0, rows: 1, bytes }, &shared);
+            assert!(dedupe.fits(&file));
+            dedupe.load(&file).unwrap();
+        }
+        assert!((1..=MAX_LOADED).contains(&dedupe.indexes.len()), "{} are open", dedupe.indexes.len());
+    }
 }

@@ -81,6 +81,8 @@ pub(super) fn writing(rows: usize, level: i32) -> WriterProperties {
         ))
         .set_column_encoding(path(column::EVENT_ID), Encoding::PLAIN)
         .set_column_statistics_enabled(path(column::USER_ID), EnabledStatistics::Page)
+        // So that a page of a long journey begins where the one before ended.
+        .set_column_statistics_enabled(path(column::OCCURRED_AT), EnabledStatistics::Page)
         .set_column_bloom_filter_enabled(path(column::USER_ID), true)
         .set_column_bloom_filter_fpp(path(column::USER_ID), 0.02)
         .set_column_bloom_filter_max_ndv(path(column::USER_ID), rows.max(1) as u64);

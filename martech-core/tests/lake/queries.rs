@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use martech_core::{
     Event,
-    event::Timestamp,
+    event::{EventType, Timestamp},
     lake::Lake,
     query::{Interval, JourneyQuery, Order, Reader, StatsQuery, TimeRange, UserSort},
 };
@@ -33,6 +33,51 @@ fn of_user<'a>(all: &'a [Event], user: &str) -> Vec<&'a Event> {
     let mut events: Vec<&Event> = all.iter().filter(|event| event.user_id == user).collect();
     events.sort_by_key(|event| (event.occurred_at, event.id));
     events
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journey_of_many_events_in_a_day_is_read_both_ways() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path()).await;
+    // Three at a time; few of them are purchases; others come before and behind in the files.
+    let all: Vec<_> = (0..30_000)
+        .map(|number| {
+            let user = ["aaa", "busy", "zzz"][usize::from(number % 10 > 0) + usize::from(number % 10 > 8)];
+            let time = START + number as i64 / 3 * 1000;
+            if number % 401 == 0 { purchase(number, user, time, "1.00") } else { event(number, user, time) }
+        })
+        .collect();
+    for part in all.chunks(20_000) {
+        store(&lake, part).await;
+        lake.roll().await.unwrap();
+    }
+    for round in ["as it came", "compacted"] {
+        for (order, limit, types) in [
+            (Order::Ascending, 1000, vec![]),
+            (Order::Descending, 1000, vec![]),
+            (Order::Ascending, 7, vec![EventType::PURCHASE]),
+            (Order::Descending, 7, vec![EventType::PURCHASE]),
+        ] {
+            let mut expected = of_user(&all, "busy");
+            expected.retain(|event| types.is_empty() || types.contains(&event.event_type));
+            if order == Order::Descending {
+                expected.reverse();
+            }
+            let mut query = JourneyQuery { order, limit, types, ..journey("busy") };
+            let mut found = Vec::new();
+            loop {
+                let page = lake.journey(query.clone()).await.unwrap();
+                found.extend(page.events.into_iter().map(|event| event.id));
+                query.cursor = page.next;
+                if query.cursor.is_none() {
+                    break;
+                }
+                assert_eq!(found.len() % limit, 0, "every page but the last is full");
+            }
+            assert_eq!(found, expected.iter().map(|event| event.id).collect::<Vec<_>>(), "{order:?}, {round}");
+        }
+        lake.compact().await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
