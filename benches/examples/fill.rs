@@ -11,8 +11,8 @@ use martech_core::{Lake, LakeOptions, Store, event::Timestamp};
 
 const BATCH: usize = 2_000;
 const DAYS: u32 = 30;
-/// 2026-11-01T00:00:00Z.
-const END: Timestamp = Timestamp::from_millis(1_793_491_200_000);
+/// The last millisecond before 2026-11-01, UTC: the last event falls on it.
+const END: Timestamp = Timestamp::from_millis(1_793_491_199_999);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {

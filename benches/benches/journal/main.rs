@@ -9,7 +9,8 @@
 //! | `await` | the journal; a task for each caller, whose switching it pays for as well |
 //! | `threads` | the journal; a thread for each caller, as the two crates need it |
 //! | `bare` | a loop of write and fdatasync on one thread: as many syncs as the journal made groups, as many bytes each |
-//! | `bare, written before` | the same over a file that was filled with zeros and synced before: no sync has to store a new length |
+//! | `bare, length set` | the same over a file that had its length set before: no sync has to store a new one |
+//! | `bare, written before` | the same over a file that was filled with zeros and synced before: no block is new either |
 //! | `okaywal` | one entry of one chunk for each frame; segments of 16 MiB, made beforehand and used again |
 //! | `raft-engine` | one `LogBatch` of one value for each frame, `sync`; no compression; log files filled beforehand and used again |
 //!
@@ -25,7 +26,7 @@ mod rivals;
 
 use std::{
     fs::File,
-    io::{Seek, Write},
+    io::{Read, Seek, Write},
     path::Path,
     sync::{
         Arc,
@@ -47,6 +48,17 @@ const CALLERS: [usize; 3] = [1, 64, 512];
 const PAYLOAD: [u8; 200] = [7; 200];
 /// What the journal writes for a payload.
 const FRAME: usize = PAYLOAD.len() + 20;
+
+/// What is done to the file of the bare loop before the clock starts.
+#[derive(Clone, Copy, PartialEq)]
+enum Prepared {
+    Nothing,
+    Length,
+    Bytes,
+}
+
+const PREPARED: [(&str, Prepared); 3] =
+    [("bare", Prepared::Nothing), ("bare, length set", Prepared::Length), ("bare, written before", Prepared::Bytes)];
 
 /// What a contestant did in a run.
 #[derive(Clone, Copy)]
@@ -97,7 +109,7 @@ fn main() {
                 journal.trim(u64::MAX).expect("segments can be removed");
                 let run = Run { syncs: Some(syncs), ..run };
                 table.add(name, run, None);
-                for (suffix, prepared) in [("bare", false), ("bare, written before", true)] {
+                for (suffix, prepared) in PREPARED {
                     table.add(&format!("{name}: {suffix}"), bare(dir.path(), run.frames, syncs, prepared), Some(run));
                 }
             }
@@ -155,18 +167,19 @@ impl Table {
 }
 
 /// As many frames in as many syncs as the journal needed for them.
-fn bare(dir: &Path, frames: u64, syncs: u64, prepared: bool) -> Run {
+fn bare(dir: &Path, frames: u64, syncs: u64, prepared: Prepared) -> Run {
     let path = dir.join("bare");
     let mut file = File::options().write(true).create_new(true).open(&path).expect("a file can be made");
     let groups = (0..syncs).map(|group| frames * (group + 1) / syncs - frames * group / syncs);
     let largest = vec![7; FRAME * frames.div_ceil(syncs) as usize];
-    if prepared {
-        let zeros = vec![0; 1 << 20];
-        for _ in 0..(frames as usize * FRAME).div_ceil(zeros.len()) {
-            file.write_all(&zeros).expect("the disk takes writes");
-        }
-        file.sync_all().expect("the disk syncs");
+    let length = frames * FRAME as u64;
+    if prepared == Prepared::Bytes {
+        std::io::copy(&mut std::io::repeat(0).take(length), &mut file).expect("the disk takes writes");
         file.rewind().expect("a file can be written from its beginning");
+    }
+    if prepared != Prepared::Nothing {
+        file.set_len(length).expect("a length can be set");
+        file.sync_all().expect("the disk syncs");
     }
     let start = Instant::now();
     for group in groups {
