@@ -57,16 +57,30 @@ impl Default for Catalog {
 }
 
 impl Catalog {
-    /// Reads the catalog of a folder; an empty one where there is none yet.
+    /// Reads the catalog of a folder, and makes an empty one where nothing is yet. From then on there always is one: files
+    /// without a catalog are those of a lake that has lost it, and not leftovers that may go.
+    pub(super) fn load_or_begin(layout: &Layout) -> Result<Self> {
+        match Self::load(layout) {
+            Err(LakeError::Io { source, path, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                if !layout.data_files()?.is_empty() {
+                    return Err(LakeError::Damaged { path, message: "it is gone, and there are files".to_owned() });
+                }
+                let empty = Self::default();
+                empty.store(layout)?;
+                Ok(empty)
+            }
+            loaded => loaded,
+        }
+    }
+
+    /// Reads the catalog of a folder.
     pub(super) fn load(layout: &Layout) -> Result<Self> {
         let path = layout.catalog();
-        let mut text = String::new();
-        match layout.fs.open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            opened => Cursor::new(opened.context("cannot open", &path)?, 0).read_to_string(&mut text),
-        }
-        .context("cannot read", &path)?;
-        Self::decode(&text).map_err(|message| LakeError::Damaged { path, message })
+        let mut bytes = Vec::new();
+        let file = layout.fs.open(&path).context("cannot open", &path)?;
+        Cursor::new(file, 0).read_to_end(&mut bytes).context("cannot read", &path)?;
+        let catalog = str::from_utf8(&bytes).map_err(|_| "it is no text".to_owned()).and_then(Self::decode);
+        catalog.map_err(|message| LakeError::Damaged { path, message })
     }
 
     fn decode(text: &str) -> Result<Self, String> {
@@ -107,6 +121,8 @@ mod tests {
     fn comes_back_as_it_was_and_damage_is_noticed() {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout { fs: Arc::new(Disk), root: dir.path().to_owned() };
+        layout.create().unwrap();
+        assert_eq!(Catalog::load_or_begin(&layout).unwrap(), Catalog::default());
         assert_eq!(Catalog::load(&layout).unwrap(), Catalog::default());
         let mut catalog = Catalog { sequence: 7, ..Catalog::default() };
         let id = catalog.take_file_id();

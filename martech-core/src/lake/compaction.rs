@@ -1,11 +1,10 @@
 //! Keeping files few: small ones are merged into larger ones, of about the same size at a time.
 
-use std::sync::Arc;
+use std::{collections::HashSet, mem, sync::Arc};
 
 use super::{
-    catalog::{EventsEntry, UsersEntry},
     error::Result,
-    files::{EventsFile, UsersFile, Version},
+    files::{EventsFile, LiveFile, UsersFile, Version},
     ids::MAX_ROWS,
     inner::Inner,
     merge,
@@ -21,6 +20,9 @@ const MAX_FAN_IN: usize = 16;
 /// What a merged file of events may hold: its writer keeps the compressed columns and the ids in memory.
 const MAX_MERGED_ROWS: u64 = MAX_ROWS as u64 / 2;
 
+/// Merges that become visible together: one of a large day, or those of many small ones.
+const MAX_MERGES: usize = 256;
+
 /// Merges while there are files that should be merged.
 pub(super) fn compact_what_is_due(inner: &Inner) -> Result<()> {
     compact(inner, due)
@@ -35,30 +37,91 @@ pub(super) fn compact_everything(inner: &Inner) -> Result<()> {
 type Choice = fn(&[u64], max_rows: u64) -> Option<Vec<usize>>;
 
 fn compact(inner: &Inner, choice: Choice) -> Result<()> {
-    while let Some(work) = next(&inner.snapshot()?.version, choice) {
-        match work {
-            Work::Events(files) => compact_events(inner, &files)?,
-            Work::Users(files) => compact_users(inner, &files)?,
+    let mut scope = Scope::begin(inner.next_file_id());
+    loop {
+        let work = next(&inner.snapshot()?.version, choice, &scope);
+        if work.is_empty() {
+            return Ok(());
         }
+        let mut change = Change::default();
+        if let Err(error) = work.iter().try_for_each(|work| work.merge(inner, &mut change)) {
+            inner.discard(&change.add_events, &change.add_users);
+            return Err(error);
+        }
+        scope.made.extend(change.add_events.iter().map(|entry| entry.id));
+        scope.made.extend(change.add_users.iter().map(|entry| entry.id));
+        publish(inner, change)?;
     }
-    Ok(())
 }
 
+/// What a compaction may merge: the files that were there when it began, and those that it made. What is rolled
+/// meanwhile is left to the next one, so that it comes to an end however fast events come in.
+#[derive(Debug)]
+struct Scope {
+    before: u64,
+    made: HashSet<u64>,
+}
+
+impl Scope {
+    fn begin(next_file: u64) -> Self {
+        Self { before: next_file, made: HashSet::new() }
+    }
+
+    fn holds(&self, file: u64) -> bool {
+        file < self.before || self.made.contains(&file)
+    }
+
+    /// The files among these that are to be merged next, if any are.
+    fn choose<E>(
+        &self,
+        files: &[Arc<LiveFile<E>>],
+        rows: impl Fn(&E) -> u64,
+        choice: Choice,
+        max_rows: u64,
+    ) -> Option<Vec<Arc<LiveFile<E>>>> {
+        let files: Vec<_> = files.iter().filter(|file| self.holds(file.id())).collect();
+        let rows: Vec<u64> = files.iter().map(|file| rows(&file.entry)).collect();
+        let chosen = choice(&rows, max_rows)?;
+        Some(chosen.into_iter().map(|index| files[index].clone()).collect())
+    }
+}
+
+/// Files to merge into one.
 enum Work {
     Events(Vec<Arc<EventsFile>>),
     Users(Vec<Arc<UsersFile>>),
 }
 
-fn next(version: &Version, choice: Choice) -> Option<Work> {
-    let rows: Vec<u64> = version.users.iter().map(|file| file.entry.rows).collect();
-    if let Some(chosen) = choice(&rows, u64::MAX) {
-        return Some(Work::Users(chosen.into_iter().map(|index| version.users[index].clone()).collect()));
+/// The users' files, or those of one day, or of so many days that each of them is little work.
+fn next(version: &Version, choice: Choice, scope: &Scope) -> Vec<Work> {
+    if let Some(files) = scope.choose(&version.users, |entry| entry.rows, choice, u64::MAX) {
+        return vec![Work::Users(files)];
     }
-    version.events.values().find_map(|files| {
-        let rows: Vec<u64> = files.iter().map(|file| file.entry.rows).collect();
-        let chosen = choice(&rows, MAX_MERGED_ROWS)?;
-        Some(Work::Events(chosen.into_iter().map(|index| files[index].clone()).collect()))
-    })
+    let mut sum = 0;
+    let days = version.events.values();
+    let merges = days.filter_map(|files| scope.choose(files, |entry| entry.rows, choice, MAX_MERGED_ROWS));
+    let few = merges.take(MAX_MERGES).take_while(|files| {
+        let before = sum;
+        sum += files.iter().map(|file| file.entry.rows).sum::<u64>();
+        before == 0 || sum <= MAX_MERGED_ROWS
+    });
+    few.map(Work::Events).collect()
+}
+
+impl Work {
+    fn merge(&self, inner: &Inner, change: &mut Change) -> Result<()> {
+        match self {
+            Self::Events(files) => {
+                change.add_events.push(merge::merge_files(inner, files, &mut change.folders)?);
+                change.retire.extend(files.iter().map(|file| file.entry.id));
+            }
+            Self::Users(files) => {
+                change.add_users.push(users::merge_files(inner, files, &mut change.folders)?);
+                change.retire.extend(files.iter().map(|file| file.entry.id));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The smallest files, when there are enough of about the same size.
@@ -96,30 +159,42 @@ fn fitting(rows: &[u64], files: &[usize], max_rows: u64) -> Vec<usize> {
     fits.take(MAX_FAN_IN).copied().collect()
 }
 
-fn compact_events(inner: &Inner, files: &[Arc<EventsFile>]) -> Result<()> {
-    let mut change = Change { retire: files.iter().map(|file| file.entry.id).collect(), ..Change::default() };
-    let merged: EventsEntry = merge::merge_files(inner, files, &mut change.folders)?;
-    change.add_events.push(merged);
-    publish(inner, change)
-}
-
-fn compact_users(inner: &Inner, files: &[Arc<UsersFile>]) -> Result<()> {
-    let mut change = Change { retire: files.iter().map(|file| file.entry.id).collect(), ..Change::default() };
-    let merged: UsersEntry = users::merge_files(inner, files, &mut change.folders)?;
-    change.add_users.push(merged);
-    publish(inner, change)
-}
-
 fn publish(inner: &Inner, change: Change) -> Result<()> {
     let retired = change.retire.clone();
-    inner.publish(change, |version| inner.state().version = Arc::new(version))?;
+    // Not under the lock of the state: with the last reader of a version its files go.
+    let mut before = None;
+    inner.publish(change, |version| before = Some(mem::replace(&mut inner.state().version, Arc::new(version))))?;
+    drop(before);
     inner.dedupe.forget(retired);
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
+    use crate::{
+        fs::Disk,
+        lake::{catalog::EventsEntry, files::Shared, layout::Layout},
+    };
+
+    #[test]
+    fn a_compaction_ends_although_files_keep_coming() {
+        let layout = Layout { fs: Arc::new(Disk), root: PathBuf::new() };
+        let shared = Arc::new(Shared::new(layout, 0));
+        let file = |id| EventsFile::events(EventsEntry { id, day: 0, rows: 10, bytes: 100 }, &shared);
+        let mut files: Vec<_> = (1..=20).map(file).collect();
+        let (mut scope, mut numbers) = (Scope::begin(21), 21..100);
+        while let Some(merged) = scope.choose(&files, |entry| entry.rows, everything, 1_000) {
+            files.retain(|file| merged.iter().all(|merged| merged.id() != file.id()));
+            // What it made, and what was rolled meanwhile.
+            let made = numbers.next().expect("it goes on for ever");
+            scope.made.insert(made);
+            files.extend([file(made), file(numbers.next().expect("it goes on for ever"))]);
+        }
+        assert_eq!(files.iter().filter(|file| scope.holds(file.id())).count(), 1);
+    }
 
     #[test]
     fn merges_files_of_a_size_and_leaves_the_others() {

@@ -11,15 +11,13 @@ use super::{
     hot::EncodedKey,
     ids::{IdFile, IdIndex},
     layout::Layout,
-    row::EventKey,
 };
-use crate::fs::File;
+use crate::{event::EventKey, fs::File};
 
 /// Looks event ids up in the files' id indexes. Those in use stay in memory, up to a bound; the others are read by bucket.
 pub(super) struct Dedupe {
     layout: Layout,
     indexes: Cache<u64, Arc<Loaded>, LoadedWeight>,
-    memory: u64,
 }
 
 #[derive(Debug)]
@@ -28,12 +26,15 @@ struct Loaded {
     events: Arc<dyn File>,
 }
 
+/// The least that an index counts for, so that there are never more than [`MAX_LOADED`].
 #[derive(Clone)]
-struct LoadedWeight;
+struct LoadedWeight {
+    least: u64,
+}
 
 impl Weighter<u64, Arc<Loaded>> for LoadedWeight {
     fn weight(&self, _file: &u64, loaded: &Arc<Loaded>) -> u64 {
-        loaded.index.size()
+        loaded.index.size().max(self.least)
     }
 }
 
@@ -46,14 +47,15 @@ const MAX_LOADED: usize = 256;
 impl Dedupe {
     pub(super) fn new(layout: Layout, memory: usize) -> Self {
         let memory = memory as u64;
-        Self { layout, indexes: Cache::with_weighter(MAX_LOADED, memory, LoadedWeight), memory }
+        let weight = LoadedWeight { least: memory.div_ceil(MAX_LOADED as u64) };
+        Self { layout, indexes: Cache::with_weighter(MAX_LOADED, memory, weight) }
     }
 
     /// Of the events at `positions`, those that are in a file.
     pub(super) fn find(&self, version: &Version, keys: &[EncodedKey], positions: &[usize]) -> Result<Vec<usize>> {
         let mut by_day: Vec<(EventKey, usize)> = positions
             .iter()
-            .flat_map(|&position| candidates(&keys[position]).map(move |key| (key, position)))
+            .flat_map(|&position| keys[position].candidates().map(move |key| (key, position)))
             .collect();
         by_day.sort_unstable_by_key(|(key, position)| (key.day, *position));
         let mut found = Vec::new();
@@ -77,9 +79,9 @@ impl Dedupe {
         match loaded {
             Some(loaded) => {
                 for (key, position) in questions {
-                    for row in loaded.index.candidates(xxh3_64(&key.id)) {
+                    for row in loaded.index.candidates(xxh3_64(key.id.as_bytes())) {
                         if id_at(&*loaded.events, loaded.index.position(row)).context("cannot read", file.path())?
-                            == key.id
+                            == *key.id.as_bytes()
                         {
                             found.push(*position);
                         }
@@ -96,13 +98,13 @@ impl Dedupe {
         let index = IdFile::open(&*self.layout.fs, &path)?;
         let mut events = None;
         for (key, position) in questions {
-            for row in index.candidates(xxh3_64(&key.id)).context("cannot read", &path)? {
+            for row in index.candidates(xxh3_64(key.id.as_bytes())).context("cannot read", &path)? {
                 let events = match &mut events {
                     Some(events) => events,
                     None => events.insert(self.open_events(file)?),
                 };
                 let place = index.position(row).context("cannot read", &path)?;
-                if id_at(&**events, place).context("cannot read", file.path())? == key.id {
+                if id_at(&**events, place).context("cannot read", file.path())? == *key.id.as_bytes() {
                     found.push(*position);
                 }
             }
@@ -111,8 +113,9 @@ impl Dedupe {
     }
 
     fn fits(&self, file: &EventsFile) -> bool {
-        // Four bytes a row, a quarter more for buckets and pages; no single file may push out all others.
-        file.entry.rows * 5 <= self.memory / 2
+        // Four bytes a row, a quarter more for buckets and pages. What a part of the cache cannot hold would be loaded
+        // for nothing.
+        file.entry.rows * 5 <= self.indexes.shard_capacity()
     }
 
     fn load(&self, file: &EventsFile) -> Result<Arc<Loaded>> {
@@ -139,16 +142,35 @@ impl Dedupe {
     }
 }
 
-/// The keys under which an event may be known: its own, and those of the days beside it when its time is our estimate,
-/// since the same event sent again is then estimated anew.
-pub(super) fn candidates(key: &EncodedKey) -> impl Iterator<Item = EventKey> {
-    let reach = i32::from(key.estimated);
-    let EventKey { id, day } = key.key;
-    (day - reach..=day + reach).map(move |day| EventKey { id, day })
-}
-
 fn id_at(events: &dyn File, position: u64) -> std::io::Result<[u8; 16]> {
     let mut id = [0; 16];
     events.read_exact_at(&mut id, position)?;
     Ok(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        lake::{catalog::EventsEntry, files::Shared, ids},
+        testing::SimFs,
+    };
+
+    #[test]
+    fn few_files_are_open_however_many_small_ones_there_are() {
+        let layout = Layout { fs: Arc::new(SimFs::new()), root: "/".into() };
+        layout.create().unwrap();
+        let shared = Arc::new(Shared::new(layout.clone(), 0));
+        let dedupe = Dedupe::new(layout.clone(), 64 << 20);
+        layout.fs.create_dir_all(&layout.events_day(0)).unwrap();
+        for id in 0..2_000 {
+            let page = ids::IdPage { first_row: 0, position: 4 };
+            let bytes = ids::write(&*layout.fs, &layout.ids_file(id), &[[1; 16]], &[page]).unwrap();
+            layout.fs.create(&layout.events_file(0, id)).unwrap();
+            let file = EventsFile::events(EventsEntry { id, day: 0, rows: 1, bytes }, &shared);
+            assert!(dedupe.fits(&file));
+            dedupe.load(&file).unwrap();
+        }
+        assert!((1..=MAX_LOADED).contains(&dedupe.indexes.len()), "{} are open", dedupe.indexes.len());
+    }
 }

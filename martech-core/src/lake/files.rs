@@ -81,6 +81,11 @@ impl<Entry> LiveFile<Entry> {
         Arc::new(Self { entry, id, paths, shared: shared.clone(), obsolete: AtomicBool::new(false) })
     }
 
+    /// Its number.
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
     /// The Parquet file.
     pub(super) fn path(&self) -> &PathBuf {
         &self.paths[0]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::row::{EventKey, Row, user_hash};
-use crate::event::Event;
+use super::row::{Row, user_hash};
+use crate::event::{Event, EventKey};
 
 /// A batch of encoded rows. What the journal keeps and what the hot table reads are the same bytes.
 #[derive(Debug, Clone, Default)]
@@ -76,6 +76,13 @@ pub(super) struct EncodedKey {
     pub(super) key: EventKey,
     /// The day is not the sender's: the same event may have come on a day beside it.
     pub(super) estimated: bool,
+}
+
+impl EncodedKey {
+    /// The keys under which the event may be stored already.
+    pub(super) fn candidates(&self) -> impl Iterator<Item = EventKey> {
+        self.key.candidates(self.estimated)
+    }
 }
 
 impl Encoded {

@@ -1,13 +1,22 @@
 //! One user's events in time order, read from the pages that hold them.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    ops::Range,
+};
 
 use arrow_array::{
     Array, RecordBatch,
     cast::AsArray,
     types::{Int64Type, TimestampMillisecondType},
 };
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection};
+use parquet::{
+    arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection},
+    file::page_index::{
+        column_index::{ColumnIndexMetaData, PrimitiveColumnIndex},
+        offset_index::PageLocation,
+    },
+};
 
 use super::{
     error::{Context, Result},
@@ -97,7 +106,7 @@ impl<'a> Wanted<'a> {
         Self { from, to, types: &query.types, order: query.order, cursor }
     }
 
-    fn days(&self) -> std::ops::Range<i32> {
+    fn days(&self) -> Range<i32> {
         // Saturated, since an open side is the farthest time there is.
         let day = |millis: i64| {
             millis.div_euclid(super::row::MILLIS_PER_DAY).clamp(i32::MIN.into(), (i32::MAX - 1).into()) as i32
@@ -121,11 +130,12 @@ impl<'a> Wanted<'a> {
 fn read(file: &EventsFile, query: &JourneyQuery, wanted: &Wanted<'_>) -> Result<Vec<Event>> {
     let (input, footer) = file.open()?;
     let user = query.user_id.as_bytes();
-    let pages = user_pages(&footer, column::USER_ID);
-    let pages: Vec<_> = pages
+    let times = TimePages::new(&footer);
+    let pages: Vec<_> = user_pages(&footer, column::USER_ID)
         .iter()
         .filter(|page| page.first_user <= user && page.last_user >= user)
         .map(|page| page.first_row..page.first_row + page.rows)
+        .filter(|rows| times.may_hold(rows, wanted.from..wanted.to))
         .collect();
     // Most files do not hold a given user, and need not be read further.
     if pages.is_empty()
@@ -149,38 +159,97 @@ fn read(file: &EventsFile, query: &JourneyQuery, wanted: &Wanted<'_>) -> Result<
 }
 
 /// The rows that are wanted, ascending; at most one more than the page holds.
+///
+/// A user's rows lie in time order, so the search begins at the end that is asked for, and is over when it has found
+/// enough. It takes ever larger parts: what is wanted may be rare.
 fn find(
     file: &EventsFile,
     input: &Input,
     footer: &Footer,
-    pages: &[std::ops::Range<usize>],
+    mut pages: &[Range<usize>],
     query: &JourneyQuery,
     wanted: &Wanted<'_>,
 ) -> Result<VecDeque<usize>> {
+    let (mut found, mut part_rows) = (VecDeque::new(), BATCH_ROWS);
+    while !pages.is_empty() && found.len() <= query.limit {
+        let mut rows = 0;
+        let mut is_enough = |page: &Range<usize>| {
+            rows += page.len();
+            rows >= part_rows
+        };
+        let part;
+        match query.order {
+            Order::Ascending => {
+                let last = pages.iter().position(&mut is_enough).unwrap_or(pages.len() - 1);
+                (part, pages) = pages.split_at(last + 1);
+                found.extend(find_in(file, input, footer, part, query, wanted)?);
+                found.truncate(query.limit + 1);
+            }
+            Order::Descending => {
+                let first = pages.iter().rposition(&mut is_enough).unwrap_or(0);
+                (pages, part) = pages.split_at(first);
+                let rows = find_in(file, input, footer, part, query, wanted)?;
+                rows.into_iter().rev().take(query.limit + 1 - found.len()).for_each(|row| found.push_front(row));
+            }
+        }
+        part_rows *= 2;
+    }
+    Ok(found)
+}
+
+/// All rows of some pages that are wanted, ascending.
+fn find_in(
+    file: &EventsFile,
+    input: &Input,
+    footer: &Footer,
+    pages: &[Range<usize>],
+    query: &JourneyQuery,
+    wanted: &Wanted<'_>,
+) -> Result<Vec<usize>> {
     let selection = RowSelection::from_consecutive_ranges(pages.iter().cloned(), file.entry.rows as usize);
     let reader: ParquetRecordBatchReader =
         input.read(footer, &EVENTS, &KEY_COLUMNS, Some(selection), BATCH_ROWS).context("cannot read", file.path())?;
     let mut numbers = pages.iter().cloned().flatten();
-    let mut found = VecDeque::new();
+    let mut found = Vec::new();
     for batch in reader {
         let batch = batch.context("cannot read", file.path())?;
         let [ids, users, types, times] = [0, 1, 2, 3].map(|column| batch.column(column));
         let (ids, users, types) = (ids.as_fixed_size_binary(), users.as_string::<i32>(), types.as_string::<i32>());
         let times = times.as_primitive::<TimestampMillisecondType>();
-        for (row, number) in (0..batch.num_rows()).zip(&mut numbers) {
-            if users.value(row) == query.user_id
-                && wanted.takes(times.value(row), id_at(ids.value(row)), types.value(row))
-            {
-                found.push_back(number);
-                match query.order {
-                    Order::Ascending if found.len() > query.limit => return Ok(found),
-                    Order::Descending if found.len() > query.limit + 1 => drop(found.pop_front()),
-                    _ => {}
-                }
-            }
-        }
+        let rows = (0..batch.num_rows()).zip(&mut numbers).filter(|(row, _)| {
+            users.value(*row) == query.user_id
+                && wanted.takes(times.value(*row), id_at(ids.value(*row)), types.value(*row))
+        });
+        found.extend(rows.map(|(_, number)| number));
     }
     Ok(found)
+}
+
+/// The times between which the rows of each page of `occurred_at` lie, where the file says so.
+struct TimePages<'a>(Option<(&'a [PageLocation], &'a PrimitiveColumnIndex<i64>)>);
+
+impl<'a> TimePages<'a> {
+    fn new(footer: &'a Footer) -> Self {
+        let of_column = footer.metadata.page_index().and_then(|index| {
+            let offsets = index.offset_index(0, column::OCCURRED_AT)?;
+            match index.column_index(0, column::OCCURRED_AT)? {
+                ColumnIndexMetaData::INT64(times) => Some((offsets.page_locations().as_slice(), times)),
+                _ => None,
+            }
+        });
+        Self(of_column)
+    }
+
+    /// Whether one of some rows, which lie together, may be of these times.
+    fn may_hold(&self, rows: &Range<usize>, times: Range<i64>) -> bool {
+        let Some((pages, index)) = self.0 else { return true };
+        let behind = |row: usize| pages.partition_point(|page| (page.first_row_index as usize) < row);
+        let first = behind(rows.start + 1).saturating_sub(1);
+        (first..behind(rows.end)).any(|page| {
+            index.min_value(page).is_none_or(|least| *least < times.end)
+                && index.max_value(page).is_none_or(|most| *most >= times.start)
+        })
+    }
 }
 
 fn stored_type(name: &str) -> EventType {

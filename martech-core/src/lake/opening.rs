@@ -33,7 +33,7 @@ impl Inner {
         };
         layout.create()?;
         let shared = Arc::new(Shared::new(layout, FOOTER_MEMORY));
-        let catalog = Catalog::load(&shared.layout)?;
+        let catalog = Catalog::load_or_begin(&shared.layout)?;
         let version = version_of(&catalog, &shared);
         check_files(&version, &shared.layout)?;
 

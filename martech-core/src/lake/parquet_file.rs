@@ -3,7 +3,7 @@
 use std::{
     io::{BufReader, BufWriter, Write},
     path::Path,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
 };
 
 use arrow_array::RecordBatch;
@@ -86,7 +86,7 @@ impl Input {
     pub(super) fn footer(&self) -> ParquetResult<Footer> {
         let reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional);
         let metadata = Arc::new(reader.parse_and_finish(self)?);
-        Ok(Footer { metadata, views: Mutex::new(Vec::new()), filter: OnceLock::new() })
+        Ok(Footer { metadata, view: OnceLock::new(), filter: OnceLock::new() })
     }
 
     /// Reads some columns of the selected rows, in batches.
@@ -112,8 +112,8 @@ impl Input {
 #[derive(Debug)]
 pub(super) struct Footer {
     pub(super) metadata: Arc<ParquetMetaData>,
-    /// How it is read, by schema: there are one or two for a file.
-    views: Mutex<Vec<(SchemaRef, ArrowReaderMetadata)>>,
+    /// How Arrow reads it.
+    view: OnceLock<ArrowReaderMetadata>,
     /// The Bloom filter of a column, once it was asked for.
     filter: OnceLock<Option<Sbbf>>,
 }
@@ -136,15 +136,15 @@ impl Footer {
         self.metadata.memory_size() as u64 + filters as u64
     }
 
+    /// It is one and the same schema for all calls.
     fn view(&self, schema: &SchemaRef) -> ParquetResult<ArrowReaderMetadata> {
-        let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, view)) = views.iter().find(|(known, _)| Arc::ptr_eq(known, schema)) {
+        if let Some(view) = self.view.get() {
             return Ok(view.clone());
         }
         let options = ArrowReaderOptions::new().with_schema(schema.clone());
         let view = ArrowReaderMetadata::try_new(self.metadata.clone(), options)?;
-        views.push((schema.clone(), view.clone()));
-        Ok(view)
+        // Two may make it at once, and make the same.
+        Ok(self.view.get_or_init(|| view).clone())
     }
 }
 

@@ -36,6 +36,11 @@ impl Inner {
         self.files.lock().unwrap_or_else(PoisonError::into_inner).catalog.take_file_id()
     }
 
+    /// All files have a smaller number.
+    pub(super) fn next_file_id(&self) -> u64 {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).catalog.next_file
+    }
+
     /// Makes a change durable and then visible; when that fails, the new files are removed and nothing has changed.
     /// `show` gets the new version before another change can come.
     pub(super) fn publish(&self, change: Change, show: impl FnOnce(Version)) -> Result<()> {

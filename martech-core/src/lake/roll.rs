@@ -45,7 +45,13 @@ pub(super) fn roll(inner: &Inner) -> Result<()> {
 fn write(inner: &Inner, hot: &Hot, change: &mut Change) -> Result<()> {
     let sorted = Sorted::by_user([hot], |_| true);
     let mut builder = BatchBuilder::new();
+    let version = inner.state().version.clone();
     for (day, positions) in sorted.days() {
+        // The folder of a day that has files is durable already; a roll may write to thousands.
+        if version.day(day).is_empty() {
+            let dir = inner.shared.layout.events_day(day);
+            inner.shared.layout.fs.create_dir_all(&dir).context("cannot make the folder", dir)?;
+        }
         for positions in positions.chunks(MAX_ROWS) {
             let (id, rows) = (inner.take_file_id(), positions.len());
             let mut writer = EventsWriter::create(&inner.shared.layout, id, day, rows, ZSTD_LEVEL)?;

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Currency, Event, Money};
+use crate::event::{Currency, Event, EventId, EventKey, Money};
 
 /// An event as the lake holds it, its text borrowed from wherever it lies.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -64,15 +64,8 @@ impl<'a> Row<'a> {
 
     /// What tells the event from others.
     pub(super) fn key(&self) -> EventKey {
-        EventKey { id: self.id, day: day_of(self.occurred_at) }
+        EventKey { id: EventId::from_bytes(self.id), day: day_of(self.occurred_at) }
     }
-}
-
-/// What tells an event from others: its id, and the UTC day on which it occurred.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct EventKey {
-    pub(super) id: [u8; 16],
-    pub(super) day: i32,
 }
 
 /// The UTC day of a time in milliseconds, counted from 1970-01-01.
@@ -88,9 +81,9 @@ pub(super) fn user_hash(user_id: &str) -> u64 {
 }
 
 /// The first sixteen bytes of a user id as a number: it orders most users, faster than their text does.
-pub(super) fn user_head(user_id: &str) -> u128 {
+pub(super) fn user_head(user_id: &[u8]) -> u128 {
     let mut head = [0; 16];
     let shown = user_id.len().min(16);
-    head[..shown].copy_from_slice(&user_id.as_bytes()[..shown]);
+    head[..shown].copy_from_slice(&user_id[..shown]);
     u128::from_be_bytes(head)
 }

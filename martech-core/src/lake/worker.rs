@@ -142,8 +142,10 @@ fn run_compactions(inner: &Inner, messages: &Receiver<Message>) {
                 let _ = reply.send(guarded(|| compaction::compact_everything(inner)));
             }
             Message::Look if inner.options.auto_compaction => {
-                if let Err(error) = guarded(|| compaction::compact_what_is_due(inner)) {
-                    tracing::error!(%error, "a compaction failed; the files stay as they were");
+                match guarded(|| compaction::compact_what_is_due(inner)) {
+                    // One that is stopped half-way is no failure: the next start begins it anew.
+                    Ok(()) | Err(LakeError::Closed) => {}
+                    Err(error) => tracing::error!(%error, "a compaction failed; the files stay as they were"),
                 }
             }
             Message::Look => {}

@@ -59,10 +59,8 @@ pub(super) struct EventsWriter<'a> {
 }
 
 impl<'a> EventsWriter<'a> {
-    /// Begins file `id` for events of `day`, about `rows` of them, compressed with a level of zstd.
+    /// Begins file `id` for about `rows` events of `day`, whose folder is there, compressed with a level of zstd.
     pub(super) fn create(layout: &'a Layout, id: u64, day: i32, rows: usize, level: i32) -> Result<Self> {
-        let dir = layout.events_day(day);
-        layout.fs.create_dir_all(&dir).context("cannot make the folder", dir)?;
         let temporary = Temporary::beside(layout, &layout.events_file(day, id))?;
         let output = Output::create(&*layout.fs, temporary.path(), &EVENTS, writing(rows, level))?;
         Ok(Self { layout, id, day, temporary, output, ids: Vec::with_capacity(rows) })

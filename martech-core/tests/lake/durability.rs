@@ -6,6 +6,7 @@ use std::{
 use martech_core::{
     Event, Store,
     lake::{Lake, LakeError, LakeOptions},
+    query::Reader,
     store::Advice,
     testing::{Crash, Fault, Operation, SimFs},
 };

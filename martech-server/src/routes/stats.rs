@@ -5,7 +5,7 @@ use jiff::{ToSpan, tz::TimeZone};
 use martech_core::{
     analytics::StatsPlan,
     event::Timestamp,
-    query::{Interval, Stats, StatsQuery, TimeRange, parse_time_zone, start_of_day},
+    query::{Interval, Reader, Stats, StatsQuery, TimeRange, parse_time_zone, start_of_day},
 };
 
 use crate::{

@@ -7,7 +7,7 @@ use axum::{
 use martech_core::{
     event::{Event, EventType},
     query::{
-        JourneyCursor, JourneyPage, JourneyQuery, Order, UserRow, UserSort, UsersCursor, UsersPage, UsersQuery,
+        JourneyCursor, JourneyPage, JourneyQuery, Order, Reader, UserRow, UserSort, UsersCursor, UsersPage, UsersQuery,
         parse_time_zone,
     },
 };

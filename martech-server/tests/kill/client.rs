@@ -1,34 +1,73 @@
 //! Requests to a server that may die at any moment.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    io::{Read as _, Write as _},
+    time::Duration,
+};
 
 use serde_json::Value;
 use ureq::{Agent, Body, http::Response};
 
-use crate::program::TOKEN;
+use crate::{
+    board::{Board, Server},
+    program::TOKEN,
+};
 
-/// The server was killed before it had answered.
+/// The server was killed, or ended, before it had answered.
 #[derive(Debug)]
 pub(crate) struct Gone;
 
-pub(crate) struct Client {
+pub(crate) struct Client<'a> {
     agent: Agent,
-    addr: SocketAddr,
+    board: &'a Board,
+    pub(crate) server: Server,
 }
 
-impl Client {
-    pub(crate) fn new(addr: SocketAddr) -> Self {
-        let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(30)));
-        Self { agent: config.build().into(), addr }
+/// The kinds of bodies that a batch may come in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Format {
+    Array,
+    Object,
+    Lines,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Encoding {
+    Plain,
+    Gzip,
+    Zstd,
+}
+
+impl<'a> Client<'a> {
+    pub(crate) fn new(board: &'a Board, server: Server) -> Self {
+        let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(60)));
+        Self { agent: config.build().into(), board, server }
     }
 
-    pub(crate) fn addr(&self) -> SocketAddr {
-        self.addr
-    }
-
-    pub(crate) fn post(&self, body: &Value) -> Result<Value, Gone> {
-        let request = self.agent.post(self.url("/events")).content_type("application/json");
-        self.read("/events", 202, request.send(body.to_string()))
+    /// Sends one event as it is, or several in some shape.
+    pub(crate) fn post(&self, ack: &str, events: &[Value], format: Format, encoding: Encoding) -> Result<Value, Gone> {
+        let (body, content_type) = match (events, format) {
+            ([event], Format::Array | Format::Object) => (event.to_string(), "application/json"),
+            (_, Format::Array) => (Value::from(events).to_string(), "application/json"),
+            (_, Format::Object) => (serde_json::json!({ "events": events }).to_string(), "application/json"),
+            (_, Format::Lines) => {
+                (events.iter().map(|event| format!("{event}\n")).collect::<String>(), "application/x-ndjson")
+            }
+        };
+        let mut request = self.agent.post(self.url(&format!("/events?ack={ack}"))).content_type(content_type);
+        let body = match encoding {
+            Encoding::Plain => body.into_bytes(),
+            Encoding::Gzip => {
+                request = request.header("content-encoding", "gzip");
+                gzip(body.as_bytes())
+            }
+            Encoding::Zstd => {
+                request = request.header("content-encoding", "zstd");
+                zstd::encode_all(body.as_bytes(), 1).unwrap()
+            }
+        };
+        let expected = if ack == "stored" { 200 } else { 202 };
+        self.read("/events", expected, request.send(body))
     }
 
     pub(crate) fn command(&self, path: &str) -> Result<Value, Gone> {
@@ -60,15 +99,26 @@ impl Client {
     }
 
     fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.addr)
+        format!("http://{}{path}", self.server.addr)
     }
 
     fn read(&self, path: &str, expected: u16, answer: Result<Response<Body>, ureq::Error>) -> Result<Value, Gone> {
         let mut answer = answer.map_err(gone)?;
-        let text = answer.body_mut().read_to_string().map_err(gone)?;
+        let mut text = String::new();
+        answer.body_mut().as_reader().read_to_string(&mut text).map_err(|_| Gone)?;
+        // A server that stops says so to those who still come. Part of a batch may be stored all the same.
+        if answer.status() == 503 && !self.board.is_serving(self.server) {
+            return Err(Gone);
+        }
         assert_eq!(answer.status(), expected, "{path}: {text}");
         Ok(serde_json::from_str(&text).unwrap())
     }
+}
+
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
 }
 
 fn gone(error: ureq::Error) -> Gone {

@@ -1,38 +1,49 @@
 //! The program as a process.
 
 use std::{
+    env,
+    ffi::OsString,
     io::{BufRead, BufReader},
     net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
-    sync::mpsc::{self, Receiver},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
 
-use crate::client::Client;
-
 pub(crate) const TOKEN: &str = "token-of-the-kill-test";
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The one that `MARTECH_SERVER` names, else the one that cargo built.
+pub(crate) fn path() -> OsString {
+    env::var_os("MARTECH_SERVER").unwrap_or_else(|| env!("CARGO_BIN_EXE_martech-server").into())
+}
 
 /// Killed at the latest when it is dropped.
 pub(crate) struct Program {
     child: Child,
     logs: Option<JoinHandle<Vec<String>>>,
     listening: Receiver<SocketAddr>,
-    addr: Option<SocketAddr>,
+    addr: SocketAddr,
+    started: Instant,
 }
 
 impl Program {
     /// Starts it; it has not begun to listen yet.
-    pub(crate) fn start(dir: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_martech-server"))
-            .args(["--addr", "127.0.0.1:0", "--log-format", "json", "--admin-token", TOKEN])
+    pub(crate) fn start(dir: &Path, addr: SocketAddr, random: &mut fastrand::Rng) -> Self {
+        let mut child = Command::new(path())
+            .args(["--addr", &addr.to_string(), "--log-format", "json", "--admin-token", TOKEN])
             // So that it rolls and compacts often, and ids of older events are looked for on disk.
-            .args(["--roll-bytes", "128KiB", "--roll-age", "500ms", "--dedupe-memory", "64KiB", "--data-dir"])
+            .args(["--roll-bytes", random.choice(["32KiB", "128KiB", "512KiB"]).unwrap()])
+            .args(["--roll-age", random.choice(["50ms", "500ms", "5m"]).unwrap()])
+            .args(["--dedupe-memory", random.choice(["0B", "64KiB", "1MiB"]).unwrap()])
+            .args(["--journal-size", random.choice(["8MiB", "256MiB"]).unwrap()])
+            .arg("--data-dir")
             .arg(dir.join("data"))
+            .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -47,50 +58,59 @@ impl Program {
             });
             lines.collect()
         });
-        Self { child, logs: Some(logs), listening, addr: None }
+        Self { child, logs: Some(logs), listening, addr, started: Instant::now() }
     }
 
-    /// Waits until it takes events.
-    pub(crate) fn ready(mut self) -> Self {
-        let Ok(addr) = self.listening.recv_timeout(PATIENCE) else {
+    /// Waits until it listens, which is when it has read what the last one left; tells how long that took.
+    pub(crate) fn ready(mut self) -> (Self, Duration) {
+        if self.listening.recv_timeout(PATIENCE).is_err() {
             panic!("it does not start: {:#?}", self.end());
-        };
-        self.addr = Some(addr);
-        let deadline = Instant::now() + PATIENCE;
-        while ureq::get(format!("http://{addr}/readyz")).call().is_err() {
-            assert!(Instant::now() < deadline, "it does not get ready: {:#?}", self.end());
-            thread::yield_now();
         }
-        self
+        let took = self.started.elapsed();
+        (self, took)
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
-        self.addr.expect("it is ready")
-    }
-
-    pub(crate) fn client(&self) -> Client {
-        Client::new(self.addr())
+        self.addr
     }
 
     /// SIGKILL
     pub(crate) fn kill(mut self) {
-        let logs = self.end();
-        let errors: Vec<_> = logs.iter().filter(|line| line.contains("\"ERROR\"")).collect();
-        assert!(errors.is_empty(), "{errors:#?}");
+        self.end_without_errors();
     }
 
-    /// SIGKILL after so long a time, or when it is listening, whatever comes first.
-    pub(crate) fn kill_within(self, time: Duration) {
-        let _ = self.listening.recv_timeout(time);
+    /// SIGKILL after so long a time, or when it is listening, whatever comes first. Tells whether it was still opening.
+    pub(crate) fn kill_within(self, time: Duration) -> bool {
+        let listening = self.listening.recv_timeout(time);
+        self.kill();
+        assert_ne!(listening, Err(RecvTimeoutError::Disconnected), "it does not start");
+        listening.is_err()
+    }
+
+    /// SIGTERM, and SIGKILL so long after.
+    pub(crate) fn terminate_and_kill(self, after: Duration) {
+        self.sigterm();
+        thread::sleep(after);
         self.kill();
     }
 
     /// SIGTERM; it must end well.
     pub(crate) fn terminate(mut self) {
-        let kill = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(kill.success());
+        self.sigterm();
         let status = self.child.wait().unwrap();
         assert_eq!(status.code(), Some(0), "{status}: {:#?}", self.end());
+        self.end_without_errors();
+    }
+
+    fn sigterm(&self) {
+        let kill = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(kill.success());
+    }
+
+    fn end_without_errors(&mut self) {
+        let logs = self.end();
+        let errors: Vec<_> = logs.iter().filter(|line| line.contains("\"ERROR\"")).collect();
+        assert!(errors.is_empty(), "{errors:#?}");
     }
 
     /// Kills it, if it lives, and returns what it logged.

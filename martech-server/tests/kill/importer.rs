@@ -1,0 +1,140 @@
+//! Files that `martech-server import` brings in, killed and taken up again.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    board::{Activity, Board},
+    client::gzip,
+    ledger::Ledger,
+    program,
+    report::Report,
+};
+
+/// Longer than an import takes when nothing is killed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where an import goes.
+#[derive(Debug, Clone)]
+pub(crate) enum Target {
+    /// A running server.
+    Server(String),
+    /// A data folder on which no server runs.
+    Folder(PathBuf),
+}
+
+pub(crate) struct Importer {
+    dir: PathBuf,
+    random: fastrand::Rng,
+    pub(crate) ledger: Ledger,
+    /// The file that is not imported yet, and how many events the ledger had before it.
+    unfinished: Option<(PathBuf, usize)>,
+    files: usize,
+}
+
+impl Importer {
+    /// Works in a folder of its own.
+    pub(crate) fn new(dir: &Path, source: u32, seed: u64) -> Self {
+        let dir = dir.join(format!("import{source}"));
+        fs::create_dir(&dir).unwrap();
+        let random = fastrand::Rng::with_seed(seed);
+        Self { dir, random, ledger: Ledger::new(source), unfinished: None, files: 0 }
+    }
+
+    /// Imports one file after another into the server until the test ends; returns the ledger.
+    pub(crate) fn run(mut self, board: &Board, report: &Report) -> Ledger {
+        let mut target = None;
+        while let Some(server) = board.server() {
+            // All servers of a folder have the same address.
+            let target = target.get_or_insert(Target::Server(format!("http://{}", server.addr)));
+            let patience =
+                if self.random.bool() { Duration::from_micros(self.random.u64(..300_000)) } else { PATIENCE };
+            let done = board.during(Activity::Import, || self.import(target, Some(patience)));
+            match done {
+                Some(events) => board.acknowledge(events),
+                None => report.import_killed(),
+            }
+        }
+        if let Some(target) = target.filter(|_| self.unfinished.is_some()) {
+            let done = self.import(&target, Some(PATIENCE));
+            assert!(done.is_some(), "the last import does not come to an end");
+        }
+        self.ledger
+    }
+
+    /// Imports a file, or goes on with the one that is not finished. It is killed after some time, if one is given.
+    /// Gives how many events are now known to be stored; nothing when it was killed.
+    pub(crate) fn import(&mut self, target: &Target, patience: Option<Duration>) -> Option<usize> {
+        let (file, first) = self.unfinished.take().unwrap_or_else(|| self.write_a_file());
+        let mut child = self.start(&file, target);
+        let begin = Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            if patience.is_some_and(|patience| begin.elapsed() >= patience) {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                self.unfinished = Some((file, first));
+                return None;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        let output = child.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{}: {text} {}", output.status, String::from_utf8_lossy(&output.stderr));
+        let events = self.ledger.events.len() - first;
+        let [read, stored, duplicates, rejected] = counts(&text).unwrap_or_else(|| panic!("no counts in {text:?}"));
+        assert_eq!((read, stored + duplicates, rejected), (events, events, 0), "{text}");
+        (first..self.ledger.events.len()).for_each(|number| self.ledger.acknowledge(number));
+        if self.random.u8(..4) == 0 {
+            // The whole file once more, as if it had never been imported.
+            let again = self.start(&file, target).wait_with_output().unwrap();
+            let again = String::from_utf8_lossy(&again.stdout).into_owned();
+            let [_, stored, duplicates, _] = counts(&again).unwrap_or_else(|| panic!("no counts in {again:?}"));
+            assert_eq!((stored, duplicates), (0, events), "{again}");
+        }
+        fs::remove_file(&file).unwrap();
+        Some(events)
+    }
+
+    fn start(&self, file: &Path, target: &Target) -> Child {
+        let mut command = Command::new(program::path());
+        command.arg("import").arg(file.file_name().unwrap()).current_dir(&self.dir);
+        match target {
+            Target::Server(url) => command.args(["--url", url]),
+            Target::Folder(dir) => command.arg("--data-dir").arg(dir),
+        };
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    fn write_a_file(&mut self) -> (PathBuf, usize) {
+        let first = self.ledger.events.len();
+        let (as_csv, with_ids) = (self.random.bool(), self.random.bool());
+        let events = (self.random.usize(1..2_500) >> self.random.u32(..4)).max(1);
+        let mut text = if as_csv { Ledger::CSV_HEADER.to_owned() } else { String::new() };
+        for _ in 0..events {
+            let number = self.ledger.add(&mut self.random, with_ids);
+            self.ledger.events[number].tried = true;
+            text += &if as_csv { self.ledger.csv(number) } else { format!("{}\n", self.ledger.json(number)) };
+        }
+        self.files += 1;
+        let name = format!("{}.{}", self.files, if as_csv { "csv" } else { "ndjson" });
+        let (name, bytes) = match self.random.u8(..3) {
+            0 => (name, text.into_bytes()),
+            1 => (name + ".gz", gzip(text.as_bytes())),
+            _ => (name + ".zst", zstd::encode_all(text.as_bytes(), 1).unwrap()),
+        };
+        let path = self.dir.join(name);
+        fs::write(&path, bytes).unwrap();
+        (path, first)
+    }
+}
+
+/// Read, stored, duplicates, rejected.
+fn counts(text: &str) -> Option<[usize; 4]> {
+    let count = |word: &str| text.split(word).next()?.rsplit([' ', '\n']).next()?.parse().ok();
+    Some([count(" read,")?, count(" stored,")?, count(" duplicates,")?, count(" rejected")?])
+}
