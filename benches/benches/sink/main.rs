@@ -24,7 +24,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::time::{ClockId, clock_gettime};
+use cpu_time::ProcessTime;
 use tokio::runtime::{self, Runtime};
 
 const CAPACITY: usize = 10_000;
@@ -140,16 +140,11 @@ fn compare(runtime: &Runtime, job: Job, rounds: usize, only: Option<&str>) {
 /// Time, and time of processors.
 fn measure(runtime: &Runtime, job: Job, name: &str, contestant: Contestant) -> (Duration, Duration) {
     let counter = Counter::default();
-    let (start, spent) = (Instant::now(), processor_time());
+    let (start, spent) = (Instant::now(), ProcessTime::now());
     contestant(runtime, job, counter.clone());
-    let (time, spent) = (start.elapsed(), processor_time() - spent);
+    let (time, spent) = (start.elapsed(), spent.elapsed());
     assert_eq!(counter.0.load(Ordering::Relaxed), job.each() * job.producers, "{name} loses nothing");
     (time, spent)
-}
-
-fn processor_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::try_from(time).expect("it is not negative")
 }
 
 fn median(times: &mut [Duration]) -> Duration {

@@ -52,6 +52,7 @@ pub(super) struct Vacancy<'a, E> {
 
 impl<E> Vacancy<'_, E> {
     /// Whether the lane should be handed over when this is filled.
+    #[inline]
     pub(super) fn is_last(&self) -> bool {
         self.state.grant.as_ref().is_some_and(|grant| grant.left.events == 1)
     }

@@ -116,6 +116,7 @@ impl Future for Settled {
 }
 
 impl Drop for Settled {
+    #[inline]
     fn drop(&mut self) {
         let Some(place) = self.place else { return };
         if self.cell.exceptions.get().is_some() {

@@ -79,6 +79,8 @@ pub(super) struct Book {
     /// What those want to bring who stand in line.
     pub(super) line: Load,
     pub(super) in_line: usize,
+    /// Events whose receipts knew before the dead-letter handler.
+    pub(super) told_too_early: Vec<u32>,
     /// Someone has called for the end.
     pub(super) closed: bool,
     /// What closing gave back, by call.
@@ -126,6 +128,7 @@ impl Book {
     /// The sink's figures, the receipts and the dead letters tell the same, at this moment.
     pub(super) fn check(&mut self, stats: &SinkStats, letters: &Letters) {
         self.read_slips();
+        assert!(self.told_too_early.is_empty(), "{:?}", self.told_too_early);
         assert_conserved(stats);
         assert_eq!(stats.accepted, self.order.len() as u64, "{stats:?}");
         assert_eq!(stats.waiting, self.in_line as u64, "{stats:?}");

@@ -50,7 +50,7 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         4 => any().prop_map(Op::TryPush),
         4 => (any(), care()).prop_map(|(handle, care)| Op::Push(handle, care)),
-        5 => (any(), 1usize..40).prop_map(|(handle, count)| Op::Burst(handle, count)),
+        8 => (any(), 1usize..60).prop_map(|(handle, count)| Op::Burst(handle, count)),
         1 => (any(), 0usize..15).prop_map(|(handle, count)| Op::TryPushBatch(handle, count)),
         2 => (any(), 0usize..15, care()).prop_map(|(handle, count, care)| Op::PushBatch(handle, count, care)),
         1 => (any(), care()).prop_map(|(handle, care)| Op::Flush(handle, care)),
@@ -79,7 +79,7 @@ pub(super) fn ops() -> impl Strategy<Value = Vec<(Op, bool)>> {
 
 pub(super) fn shape() -> impl Strategy<Value = Shape> {
     let max_batch = prop_oneof![Just(1usize), Just(5), Just(40), Just(1_000)];
-    let capacity = prop_oneof![Just((12, 40)), Just((100, 250)), Just((100, 1_000))];
+    let capacity = prop_oneof![Just((12, 40)), Just((70, 200)), Just((70, 1_000))];
     let interval = prop_oneof![Just(Duration::ZERO), (1u64..200).prop_map(Duration::from_millis)];
     (max_batch, capacity, 1usize..4, interval).prop_map(|(max_batch, (events, bytes), slots, interval)| Shape {
         max_batch,
