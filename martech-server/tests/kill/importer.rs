@@ -4,7 +4,6 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -80,7 +79,7 @@ impl Importer {
                 self.unfinished = Some((file, first));
                 return None;
             }
-            thread::sleep(Duration::from_millis(1));
+            program::pass(Duration::from_millis(1));
         }
         let output = child.wait_with_output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);

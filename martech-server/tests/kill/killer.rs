@@ -3,7 +3,6 @@
 use std::{
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
-    thread,
     time::Duration,
 };
 
@@ -13,7 +12,7 @@ use crate::{
     client::Client,
     importer::{Importer, Target},
     ledger::STATS,
-    program::Program,
+    program::{self, Program},
     report::Report,
 };
 
@@ -126,7 +125,7 @@ impl<'a> Killer<'a> {
         match moment {
             Moment::Into(activity, delay) => {
                 self.board.await_begin(activity);
-                thread::sleep(delay);
+                program::pass(delay);
             }
             Moment::Events(events) => self.board.await_more(events),
             _ => self.board.await_more(self.random.u64(1..500)),
