@@ -79,7 +79,7 @@ pub(super) fn recover(fs: &dyn FileSystem, dir: &Path) -> Result<Recovered, Jour
     fs.create_dir_all(dir).map_err(JournalError::at(dir))?;
     let mut candidates = survey(fs, dir)?;
     let blank = candidates.pop_if(|newest| newest.is_blank());
-    let marker = candidates.iter().rev().find_map(|candidate| Some(candidate.header?.marker));
+    let marker = marker_of(fs, &candidates)?;
     let mut pass = Pass { fs, dir, marker, next: 1, segments: BTreeMap::new(), recovery: Recovery::default() };
     let mut active = None;
     let count = candidates.len();
@@ -122,10 +122,37 @@ fn candidate(fs: &dyn FileSystem, path: PathBuf, first: u64) -> Result<Candidate
     match read().map_err(JournalError::at(&path))? {
         (_, Err(BadHeader::Version(version))) => Err(JournalError::UnsupportedVersion { path, version }),
         (len, header) => {
-            let header = header.ok().filter(|header| header.first == first);
+            // What no journal writes is no header, whatever its checksum says: its `previous` must not hide frames.
+            let header = header.ok().filter(|header| header.first == first && header.previous < first);
             Ok(Candidate { path, first, len, header })
         }
     }
+}
+
+/// What the frames of segments with a damaged header most likely begin with: the marker of a header, or else that of a
+/// first frame.
+fn marker_of(fs: &dyn FileSystem, candidates: &[Candidate]) -> Result<Option<u32>, JournalError> {
+    let headers = candidates.iter().rev().filter_map(|candidate| candidate.header);
+    let mut marker = headers.map(|header| header.marker).next();
+    for Candidate { path, len, .. } in candidates {
+        if marker.is_none() {
+            marker =
+                fs.open(path).and_then(|file| marker_of_first_frame(&file, *len)).map_err(JournalError::at(path))?;
+        }
+    }
+    Ok(marker)
+}
+
+/// The marker that a segment's first frame bears, if that frame is sound.
+fn marker_of_first_frame(file: &Arc<dyn File>, len: u64) -> io::Result<Option<u32>> {
+    let mut bytes = [0; 4];
+    if len < HEADER_LEN + frame::HEADER_LEN as u64 {
+        return Ok(None);
+    }
+    file.read_exact_at(&mut bytes, HEADER_LEN)?;
+    let marker = u32::from_le_bytes(bytes);
+    let first = Scanner::new(file.clone(), marker, 1).next(len)?;
+    Ok(matches!(first, Some(Scanned::Frame { .. })).then_some(marker))
 }
 
 /// One pass over the segments, oldest first.
@@ -133,7 +160,7 @@ fn candidate(fs: &dyn FileSystem, path: PathBuf, first: u64) -> Result<Candidate
 struct Pass<'a> {
     fs: &'a dyn FileSystem,
     dir: &'a Path,
-    /// Of the journal: what a segment with a damaged header most likely has.
+    /// Of the journal.
     marker: Option<u32>,
     /// The next sequence that may come.
     next: u64,
@@ -148,11 +175,7 @@ impl Pass<'_> {
         self.follow(*first, header.map_or(first - 1, |header| header.previous));
         let failed = || JournalError::at(path);
         let file = self.fs.open(path).map_err(failed())?;
-        let marker = match header.map(|header| header.marker).or(self.marker) {
-            Some(marker) => Some(marker),
-            None => marker_of_first_frame(&file, *len).map_err(failed())?,
-        };
-        self.marker = self.marker.or(marker);
+        let marker = header.map(|header| header.marker).or(self.marker);
 
         let mut damaged = Vec::new();
         if header.is_none() {
@@ -270,18 +293,6 @@ impl Pass<'_> {
 fn empty(file: Arc<dyn File>, path: PathBuf, header: &Header) -> Active {
     let segment = Arc::new(Segment::new(path, header.first, header.marker));
     Active { file, segment, len: HEADER_LEN, next: header.first }
-}
-
-/// The marker that a segment's first frame bears, if that frame is sound.
-fn marker_of_first_frame(file: &Arc<dyn File>, len: u64) -> io::Result<Option<u32>> {
-    let mut bytes = [0; 4];
-    if len < HEADER_LEN + frame::HEADER_LEN as u64 {
-        return Ok(None);
-    }
-    file.read_exact_at(&mut bytes, HEADER_LEN)?;
-    let marker = u32::from_le_bytes(bytes);
-    let first = Scanner::new(file.clone(), marker, 1).next(len)?;
-    Ok(matches!(first, Some(Scanned::Frame { .. })).then_some(marker))
 }
 
 /// Adds a range, as one with the last when they touch.

@@ -80,9 +80,9 @@ impl Dedupe {
             Some(loaded) => {
                 for (key, position) in questions {
                     for row in loaded.index.candidates(xxh3_64(key.id.as_bytes())) {
-                        if id_at(&*loaded.events, loaded.index.position(row)).context("cannot read", file.path())?
-                            == *key.id.as_bytes()
-                        {
+                        let place =
+                            loaded.index.position(row).context("cannot read", self.layout.ids_file(file.entry.id))?;
+                        if id_at(&*loaded.events, place).context("cannot read", file.path())? == *key.id.as_bytes() {
                             found.push(*position);
                         }
                     }

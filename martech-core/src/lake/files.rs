@@ -55,6 +55,7 @@ impl Shared {
 pub(super) struct LiveFile<Entry> {
     pub(super) entry: Entry,
     id: u64,
+    rows: u64,
     paths: Vec<PathBuf>,
     shared: Arc<Shared>,
     obsolete: AtomicBool,
@@ -66,19 +67,25 @@ pub(super) type UsersFile = LiveFile<UsersEntry>;
 impl EventsFile {
     pub(super) fn events(entry: EventsEntry, shared: &Arc<Shared>) -> Arc<Self> {
         let layout = &shared.layout;
-        Self::new(entry, entry.id, vec![layout.events_file(entry.day, entry.id), layout.ids_file(entry.id)], shared)
+        Self::new(
+            entry,
+            entry.id,
+            entry.rows,
+            vec![layout.events_file(entry.day, entry.id), layout.ids_file(entry.id)],
+            shared,
+        )
     }
 }
 
 impl UsersFile {
     pub(super) fn users(entry: UsersEntry, shared: &Arc<Shared>) -> Arc<Self> {
-        Self::new(entry, entry.id, vec![shared.layout.users_file(entry.id)], shared)
+        Self::new(entry, entry.id, entry.rows, vec![shared.layout.users_file(entry.id)], shared)
     }
 }
 
 impl<Entry> LiveFile<Entry> {
-    fn new(entry: Entry, id: u64, paths: Vec<PathBuf>, shared: &Arc<Shared>) -> Arc<Self> {
-        Arc::new(Self { entry, id, paths, shared: shared.clone(), obsolete: AtomicBool::new(false) })
+    fn new(entry: Entry, id: u64, rows: u64, paths: Vec<PathBuf>, shared: &Arc<Shared>) -> Arc<Self> {
+        Arc::new(Self { entry, id, rows, paths, shared: shared.clone(), obsolete: AtomicBool::new(false) })
     }
 
     /// Its number.
@@ -99,10 +106,9 @@ impl<Entry> LiveFile<Entry> {
     /// The file and its footer.
     pub(super) fn open(&self) -> Result<(Input, Arc<Footer>)> {
         let input = Input::open(&*self.shared.layout.fs, self.path())?;
-        let footer = self
-            .shared
-            .footers
-            .get_or_insert_with(&self.id, || input.footer().map(Arc::new).context("cannot read", self.path()))?;
+        let footer = self.shared.footers.get_or_insert_with(&self.id, || {
+            input.footer(self.rows).map(Arc::new).context("cannot read", self.path())
+        })?;
         Ok((input, footer))
     }
 

@@ -7,13 +7,13 @@ use arrow_array::{
     types::TimestampMillisecondType,
 };
 use arrow_select::interleave::interleave_record_batch;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
 use super::{
     catalog::EventsEntry,
     error::{Context, LakeError, Result},
     files::EventsFile,
     inner::Inner,
+    parquet_file::Batches,
     schema::{EVENTS, column},
     writing::{EventsWriter, Folders},
 };
@@ -131,7 +131,7 @@ impl Ord for Head {
 }
 
 struct Source {
-    reader: ParquetRecordBatchReader,
+    reader: Batches,
     path: PathBuf,
     /// `None` at the end of the file.
     batch: Option<RecordBatch>,

@@ -1,13 +1,17 @@
 //! Parquet through the lake's own file access: written whole and durable, read by pages.
+//!
+//! The library takes some damage of a file for a mistake of its own, and panics. All reading is [`guarded`], so that
+//! such a panic becomes an error like others.
 
 use std::{
     io::{BufReader, BufWriter, Write},
+    panic::{self, AssertUnwindSafe},
     path::Path,
     sync::{Arc, OnceLock},
 };
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_schema::{ArrowError, SchemaRef};
 use bytes::Bytes;
 use parquet::{
     arrow::{
@@ -19,7 +23,7 @@ use parquet::{
         arrow_writer::ArrowWriterOptions,
     },
     bloom_filter::Sbbf,
-    errors::Result as ParquetResult,
+    errors::{ParquetError, Result as ParquetResult},
     file::{
         metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader},
         properties::WriterProperties,
@@ -82,10 +86,11 @@ impl Input {
         Ok(Self { file, len })
     }
 
-    /// The footer with the page index.
-    pub(super) fn footer(&self) -> ParquetResult<Footer> {
+    /// The footer with the page index, of a file that has so many rows.
+    pub(super) fn footer(&self, rows: u64) -> ParquetResult<Footer> {
         let reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional);
-        let metadata = Arc::new(reader.parse_and_finish(self)?);
+        let metadata = Arc::new(guarded(|| reader.parse_and_finish(self))?);
+        check(&metadata, rows)?;
         Ok(Footer { metadata, view: OnceLock::new(), filter: OnceLock::new() })
     }
 
@@ -97,15 +102,58 @@ impl Input {
         columns: &[usize],
         rows: Option<RowSelection>,
         batch_rows: usize,
-    ) -> ParquetResult<ParquetRecordBatchReader> {
-        let view = footer.view(schema)?;
-        let mask = ProjectionMask::leaves(view.parquet_schema(), columns.iter().copied());
-        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.clone(), view);
-        if let Some(rows) = rows {
-            builder = builder.with_row_selection(rows);
-        }
-        builder.with_batch_size(batch_rows).with_projection(mask).build()
+    ) -> ParquetResult<Batches> {
+        guarded(|| {
+            let view = footer.view(schema)?;
+            let mask = ProjectionMask::leaves(view.parquet_schema(), columns.iter().copied());
+            let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.clone(), view);
+            if let Some(rows) = rows {
+                builder = builder.with_row_selection(rows);
+            }
+            builder.with_batch_size(batch_rows).with_projection(mask).build().map(|reader| Batches(Some(reader)))
+        })
     }
+}
+
+/// Rows of a file, some at a time; none behind an error.
+pub(super) struct Batches(Option<ParquetRecordBatchReader>);
+
+impl Iterator for Batches {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let reader = self.0.as_mut()?;
+        let batch = guarded(|| Ok(reader.next().transpose()?)).map_err(ArrowError::from).transpose();
+        if !matches!(batch, Some(Ok(_))) {
+            self.0 = None;
+        }
+        batch
+    }
+}
+
+/// Runs what reads a file.
+pub(super) fn guarded<T>(read: impl FnOnce() -> ParquetResult<T>) -> ParquetResult<T> {
+    panic::catch_unwind(AssertUnwindSafe(read))
+        .unwrap_or_else(|_| Err(ParquetError::General("the file is damaged, and reading it panicked".to_owned())))
+}
+
+/// What the lake's own files are like, and the code that finds its way by their footers relies on.
+fn check(metadata: &ParquetMetaData, rows: u64) -> ParquetResult<()> {
+    let wrong = |what: &str| Err(ParquetError::General(format!("the footer is damaged: {what}")));
+    let [group] = metadata.row_groups() else { return wrong("there is not one row group") };
+    if [metadata.file_metadata().num_rows(), group.num_rows()].iter().any(|found| u64::try_from(*found) != Ok(rows)) {
+        return wrong("it does not have as many rows as the catalog says");
+    }
+    for column in 0..group.num_columns() {
+        let Some(offsets) = metadata.page_index().and_then(|index| index.offset_index(0, column)) else { continue };
+        let firsts: Vec<i64> = offsets.page_locations().iter().map(|page| page.first_row_index).collect();
+        let ends = [firsts.first(), firsts.last()];
+        let [Some(0), Some(last)] = ends else { return wrong("the pages of a column do not begin with the first row") };
+        if *last >= rows as i64 || !firsts.is_sorted_by(|left, right| left < right) {
+            return wrong("the pages of a column do not follow one another");
+        }
+    }
+    Ok(())
 }
 
 /// What is in a file, and where.
@@ -122,7 +170,8 @@ impl Footer {
     /// Whether a column may hold a value, by its Bloom filter. It is one and the same column for all calls.
     pub(super) fn may_hold(&self, input: &Input, column: usize, value: &str) -> ParquetResult<bool> {
         if self.filter.get().is_none() {
-            let filter = Sbbf::read_from_column_chunk(self.metadata.row_group(0).column(column), input)?;
+            let chunk = self.metadata.row_group(0).column(column);
+            let filter = guarded(|| Sbbf::read_from_column_chunk(chunk, input))?;
             // Two may read it at once, and find the same.
             let _ = self.filter.set(filter);
         }
@@ -132,8 +181,8 @@ impl Footer {
     /// What it takes of memory, the filter included.
     pub(super) fn size(&self) -> u64 {
         let columns = self.metadata.row_groups().iter().flat_map(|group| group.columns());
-        let filters = columns.filter_map(|column| column.bloom_filter_length()).sum::<i32>();
-        self.metadata.memory_size() as u64 + filters as u64
+        let filters = columns.filter_map(|column| u64::try_from(column.bloom_filter_length()?).ok());
+        self.metadata.memory_size() as u64 + filters.sum::<u64>()
     }
 
     /// It is one and the same schema for all calls.
@@ -162,6 +211,10 @@ impl ChunkReader for Input {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
+        // A damaged footer may ask for more than there is memory.
+        if start.checked_add(length as u64).is_none_or(|end| end > self.len) {
+            return Err(ParquetError::EOF(format!("{length} bytes at {start} lie behind the end of the file")));
+        }
         let mut bytes = vec![0; length];
         self.file.read_exact_at(&mut bytes, start)?;
         Ok(bytes.into())

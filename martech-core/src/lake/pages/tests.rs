@@ -76,7 +76,7 @@ fn reads_what_arrow_reads() {
     let count = 40_000;
     file(&layout, count, &mut random);
     let input = Arc::new(Input::open(&Disk, &layout.events_file(0, 1)).unwrap());
-    let footer = input.footer().unwrap();
+    let footer = input.footer(count as u64).unwrap();
     let pages = |column| Pages::new(&input, &footer, column);
     let columns = [column::USER_ID, column::SESSION_ID, column::EVENT_TYPE, column::PAGE, column::PRODUCT];
     let [users, sessions, types, names, products] = columns.map(|column| texts(&input, &footer, column));
@@ -129,7 +129,7 @@ fn a_dictionary_that_is_known_is_not_read_again() {
     let layout = Layout { fs: Arc::new(Disk), root: dir.path().to_owned() };
     file(&layout, 3_000, &mut fastrand::Rng::with_seed(6));
     let input = Arc::new(Input::open(&Disk, &layout.events_file(0, 1)).unwrap());
-    let footer = input.footer().unwrap();
+    let footer = input.footer(3_000).unwrap();
     let pages = Pages::new(&input, &footer, column::PAGE);
     let (mut decoder, mut dictionary, mut made) = (Decoder::default(), None, Vec::new());
     let mut calls = 0;
