@@ -130,6 +130,11 @@ impl Input {
 
     /// Reads a part of it.
     pub(super) fn bytes(&self, start: u64, length: usize) -> io::Result<Bytes> {
+        // Damaged metadata may ask for more than there is memory.
+        if start.checked_add(length as u64).is_none_or(|end| end > self.len) {
+            let message = format!("{length} bytes at {start} lie behind the end of the file");
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
+        }
         self.sums.read(&*self.file, start, length)
     }
 
@@ -259,10 +264,6 @@ impl ChunkReader for Input {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
-        // A damaged footer may ask for more than there is memory.
-        if start.checked_add(length as u64).is_none_or(|end| end > self.len) {
-            return Err(ParquetError::EOF(format!("{length} bytes at {start} lie behind the end of the file")));
-        }
         Ok(self.bytes(start, length)?)
     }
 }

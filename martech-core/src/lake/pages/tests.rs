@@ -16,6 +16,7 @@ use crate::{
 /// not, dictionaries, and one that grew too large for its column.
 fn file(layout: &Layout, count: usize, random: &mut fastrand::Rng) -> Tail {
     layout.create().unwrap();
+    layout.fs.create_dir_all(&layout.events_day(0)).unwrap();
     let mut writer = EventsWriter::create(layout, 1, 0, count, 1).unwrap();
     let mut builder = BatchBuilder::new();
     let mut user = "user-0".to_owned();
