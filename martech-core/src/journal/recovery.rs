@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    io,
+    io::{self, Read},
     ops::{Range, RangeInclusive},
     path::{Path, PathBuf},
     sync::Arc,
@@ -14,7 +14,7 @@ use super::{
     segment::{self, BadHeader, CreateError, HEADER_LEN, Header, Segment},
     shared::Active,
 };
-use crate::fs::{File, FileSystem};
+use crate::fs::{self, Appender, Cursor, File, FileSystem};
 
 /// What was found when a journal was opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -101,11 +101,21 @@ pub(super) fn recover(fs: &dyn FileSystem, dir: &Path) -> Result<Recovered, Jour
 /// Lists the segments, in the order of their names, which is the order of their sequences.
 fn survey(fs: &dyn FileSystem, dir: &Path) -> Result<Vec<Candidate>, JournalError> {
     let entries = fs.list(dir).map_err(JournalError::at(dir))?;
+    for entry in entries.iter().filter(|entry| !entry.is_dir && is_unfinished(&entry.path)) {
+        // It takes room and does no harm.
+        let _ = fs.remove(&entry.path);
+    }
     let files = entries.into_iter().filter(|entry| !entry.is_dir);
     let named = files.filter_map(|entry| Some((segment::first_of(&entry.path)?, entry.path)));
     let mut candidates = named.map(|(first, path)| candidate(fs, path, first)).collect::<Result<Vec<_>, _>>()?;
     candidates.sort_by_key(|candidate| candidate.first);
     Ok(candidates)
+}
+
+/// Whether it is a copy of a segment that was interrupted.
+fn is_unfinished(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "tmp")
+        && segment::first_of(&path.with_extension("")).is_some()
 }
 
 fn candidate(fs: &dyn FileSystem, path: PathBuf, first: u64) -> Result<Candidate, JournalError> {
@@ -204,21 +214,37 @@ impl Pass<'_> {
         if let Some(torn) = damaged.pop_if(|range| writable && range.end == *len) {
             end = torn.start;
             self.recovery.truncated_bytes += torn.end - torn.start;
-            file.truncate(end).map_err(failed())?;
-        }
-        if writable {
-            // A process that was killed may have left written what was never synced. From here on it is durable.
-            file.sync().map_err(failed())?;
         }
         for range in &damaged {
             self.set_aside(path, &file, range);
         }
+        let file = if writable { self.renew(path, file, end).map_err(failed())? } else { file };
         let mut segment = Segment::new(path.clone(), *first, marker.unwrap_or_default());
         segment.damaged = damaged;
         segment.advance(end, self.next - 1);
         let segment = Arc::new(segment);
         self.segments.insert(*first, segment.clone());
         Ok(writable.then(|| Active { file, segment, len: end, next: self.next }))
+    }
+
+    /// Makes durable what is in a segment up to `end`, and cuts the rest off.
+    ///
+    /// What a killed process wrote may not be on disk yet, and if its sync failed, or that of an attempt to open the
+    /// journal, the next one may succeed without writing anything. The sync of a copy proves what it says.
+    fn renew(&self, path: &Path, file: Arc<dyn File>, end: u64) -> io::Result<Arc<dyn File>> {
+        let copied = fs::replace_with(self.fs, path, |copy| {
+            io::copy(&mut Cursor::new(file.clone(), 0).take(end), &mut Appender(copy.clone())).map(drop)
+        });
+        match copied {
+            Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+                // A full disk must not keep the journal from opening: trimming is what makes room.
+                tracing::warn!(%error, segment = %path.display(), "no room to write the newest segment anew");
+                file.truncate(end)?;
+                file.sync()?;
+                Ok(file)
+            }
+            copied => copied.and_then(|()| self.fs.open(path)),
+        }
     }
 
     /// A segment begins at `first`, and `previous` was the newest sequence then.

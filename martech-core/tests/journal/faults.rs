@@ -129,6 +129,27 @@ fn a_failed_fsync_stops_the_journal_for_good() {
     }
 }
 
+/// A killed process leaves frames that are written and not synced. When the sync of the next start fails, that of the
+/// one after it proves nothing.
+#[test]
+fn what_is_found_when_opening_is_durable_even_after_an_fsync_that_lies() {
+    let disk = SimFs::new();
+    let (journal, _) = open(&disk, large());
+    fill(&journal, 3);
+    disk.lose_power_after(1, Crash::Killed);
+    assert!(matches!(append(&journal, b"written"), Err(JournalError::Poisoned { .. })));
+    let disk = disk.after_power_loss().unwrap();
+    disk.inject(Fault::eio(Operation::Sync).times(2));
+    for _ in 0..2 {
+        try_open(&disk, large()).map(drop).unwrap_err();
+    }
+    let (journal, recovery) = open(&disk, large());
+    assert_eq!(recovery, Recovery { frames: 4, ..Recovery::default() });
+    for disk in [disk.crash(Crash::LoseUnsynced), disk.crash(Crash::KeepSome { seed: 1 })] {
+        assert_eq!(frames(&open(&disk, large()).0), frames(&journal));
+    }
+}
+
 #[test]
 fn those_who_wait_behind_a_failed_fsync_are_answered_too() {
     let disk = SimFs::new();
