@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     error::{Context, LakeError, Result},
     layout::Layout,
+    parquet_file::Tail,
     row,
 };
 use crate::fs::{self, Cursor};
@@ -39,6 +40,9 @@ pub(super) struct EventsEntry {
     pub(super) rows: u64,
     /// With the id index.
     pub(super) bytes: u64,
+    /// Files that were written before there were checksums have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) tail: Option<Tail>,
 }
 
 /// A file of what users did in some of the rolls.
@@ -47,6 +51,8 @@ pub(super) struct UsersEntry {
     pub(super) id: u64,
     pub(super) rows: u64,
     pub(super) bytes: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) tail: Option<Tail>,
 }
 
 const FORMAT: u32 = 1;
@@ -153,7 +159,7 @@ mod tests {
         assert_eq!(Catalog::load(&layout).unwrap(), Catalog::default());
         let mut catalog = Catalog { sequence: 7, ..Catalog::default() };
         let id = catalog.take_file_id();
-        catalog.events.push(EventsEntry { id, day: 20_000, rows: 3, bytes: 400 });
+        catalog.events.push(EventsEntry { id, day: 20_000, rows: 3, bytes: 400, tail: None });
         catalog.store(&layout).unwrap();
         assert_eq!(Catalog::load(&layout).unwrap(), catalog);
         let mut bytes = std::fs::read(layout.catalog()).unwrap();

@@ -17,7 +17,7 @@ use super::{
     catalog::{EventsEntry, UsersEntry},
     error::{Context, Result},
     layout::Layout,
-    parquet_file::{Footer, Input},
+    parquet_file::{Footer, Input, Tail},
 };
 
 /// Footers of files that were read before, within a bound of memory.
@@ -56,6 +56,7 @@ pub(super) struct LiveFile<Entry> {
     pub(super) entry: Entry,
     id: u64,
     rows: u64,
+    tail: Option<Tail>,
     paths: Vec<PathBuf>,
     shared: Arc<Shared>,
     obsolete: AtomicBool,
@@ -71,6 +72,7 @@ impl EventsFile {
             entry,
             entry.id,
             entry.rows,
+            entry.tail,
             vec![layout.events_file(entry.day, entry.id), layout.ids_file(entry.id)],
             shared,
         )
@@ -79,13 +81,20 @@ impl EventsFile {
 
 impl UsersFile {
     pub(super) fn users(entry: UsersEntry, shared: &Arc<Shared>) -> Arc<Self> {
-        Self::new(entry, entry.id, entry.rows, vec![shared.layout.users_file(entry.id)], shared)
+        Self::new(entry, entry.id, entry.rows, entry.tail, vec![shared.layout.users_file(entry.id)], shared)
     }
 }
 
 impl<Entry> LiveFile<Entry> {
-    fn new(entry: Entry, id: u64, rows: u64, paths: Vec<PathBuf>, shared: &Arc<Shared>) -> Arc<Self> {
-        Arc::new(Self { entry, id, rows, paths, shared: shared.clone(), obsolete: AtomicBool::new(false) })
+    fn new(
+        entry: Entry,
+        id: u64,
+        rows: u64,
+        tail: Option<Tail>,
+        paths: Vec<PathBuf>,
+        shared: &Arc<Shared>,
+    ) -> Arc<Self> {
+        Arc::new(Self { entry, id, rows, tail, paths, shared: shared.clone(), obsolete: AtomicBool::new(false) })
     }
 
     /// Its number.
@@ -107,9 +116,9 @@ impl<Entry> LiveFile<Entry> {
     pub(super) fn open(&self) -> Result<(Input, Arc<Footer>)> {
         let input = Input::open(&*self.shared.layout.fs, self.path())?;
         let footer = self.shared.footers.get_or_insert_with(&self.id, || {
-            input.footer(self.rows).map(Arc::new).context("cannot read", self.path())
+            input.footer(self.rows, self.tail).map(Arc::new).context("cannot read", self.path())
         })?;
-        Ok((input, footer))
+        Ok((input.checked(&footer), footer))
     }
 
     /// No catalog names it any more.

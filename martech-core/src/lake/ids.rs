@@ -5,12 +5,16 @@
 //! uncompressed, so the answer is exact and an id that is not there costs a read in one case of 256.
 //!
 //! ```text
-//! "MTI1" | rows u32 | buckets u32 | pages u32 | checksum of the header u32
+//! "MTI2" | rows u32 | buckets u32 | pages u32 | checksum of the header u32
 //! pages × (first row u32, position of its id in the event file u64)
 //! (buckets + 1) × where the bucket begins u32
 //! rows × (hash bits u12, row u20)
-//! checksum of all since the header u32                                   (all little-endian)
+//! CRC32C of each block of 8 KiB of the above u32
+//! CRC32C of those u32                                                     (all little-endian)
 //! ```
+//!
+//! "MTI1" files have, in place of the last two, the CRC32C of all since the header; what is read of them by bucket is
+//! not checked.
 
 use std::{
     io::{self, Write},
@@ -20,13 +24,17 @@ use std::{
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::error::{Context, LakeError, Result};
+use super::{
+    error::{Context, LakeError, Result},
+    sums::Sums,
+};
 use crate::fs::{Appender, File, FileSystem};
 
 /// What a file of events may hold at most, so that a row number fits its twenty bits.
 pub(super) const MAX_ROWS: usize = 1 << 20;
 
-const MAGIC: &[u8; 4] = b"MTI1";
+const MAGIC: &[u8; 4] = b"MTI2";
+const MAGIC_WITHOUT_SUMS: &[u8; 4] = b"MTI1";
 const HEADER: usize = 20;
 const PAGE: usize = 12;
 const IDS_PER_BUCKET: usize = 16;
@@ -78,8 +86,9 @@ fn encode(ids: &[[u8; 16]], pages: &[IdPage]) -> Vec<u8> {
     for (_, entry) in entries {
         bytes.extend_from_slice(&entry.to_le_bytes());
     }
-    let checksum = crc32c::crc32c(&bytes[HEADER..]);
-    bytes.extend_from_slice(&checksum.to_le_bytes());
+    let sums = Sums::of(&bytes).encode();
+    bytes.extend_from_slice(&sums);
+    bytes.extend_from_slice(&crc32c::crc32c(&sums).to_le_bytes());
     bytes
 }
 
@@ -118,11 +127,12 @@ impl IdIndex {
 
     fn decode(bytes: &[u8]) -> Option<Self> {
         let header = Header::decode(bytes)?;
-        let body = bytes.get(HEADER..bytes.len().checked_sub(4)?)?;
-        let checksum = bytes.last_chunk().map(|chunk| u32::from_le_bytes(*chunk))?;
-        if body.len() as u64 + 4 != header.len() - HEADER as u64 || crc32c::crc32c(body) != checksum {
-            return None;
-        }
+        let (content, sums) = bytes.split_at_checked(header.content())?;
+        let sound = match header.sums(sums)? {
+            Some(sums) => sums == Sums::of(content),
+            None => *sums == crc32c::crc32c(&content[HEADER..]).to_le_bytes(),
+        };
+        let body = content.get(HEADER..).filter(|_| sound)?;
         let (pages, rest) = body.split_at(header.pages * PAGE);
         let (begins, entries) = rest.split_at((header.buckets + 1) * 4);
         let index = Self {
@@ -161,6 +171,7 @@ impl IdIndex {
 pub(super) struct IdFile {
     file: Arc<dyn File>,
     header: Header,
+    sums: Sums,
 }
 
 impl IdFile {
@@ -169,7 +180,10 @@ impl IdFile {
         let mut bytes = [0; HEADER];
         file.read_exact_at(&mut bytes, 0).context("cannot read", path)?;
         let header = Header::decode(&bytes).ok_or_else(|| damaged(path))?;
-        Ok(Self { file, header })
+        let mut sums = vec![0; header.trailer()];
+        file.read_exact_at(&mut sums, header.content() as u64).context("cannot read", path)?;
+        let sums = header.sums(&sums).ok_or_else(|| damaged(path))?.unwrap_or_default();
+        Ok(Self { file, header, sums })
     }
 
     /// The rows that may hold this id.
@@ -177,22 +191,18 @@ impl IdFile {
         let begins = (HEADER + self.header.pages * PAGE) as u64;
         let entries = begins + (self.header.buckets as u64 + 1) * 4;
         let bucket = bucket_of(hash, self.header.buckets) as u64;
-        let mut range = [0; 8];
-        self.file.read_exact_at(&mut range, begins + bucket * 4)?;
-        let range = numbers(&range);
+        let range = numbers(&self.sums.read(&*self.file, begins + bucket * 4, 8)?);
         let (begin, end) = (range[0] as usize, range[1] as usize);
         if begin > end || end > self.header.rows {
             return Err(nowhere());
         }
-        let mut bytes = vec![0; (end - begin) * 4];
-        self.file.read_exact_at(&mut bytes, entries + begin as u64 * 4)?;
+        let bytes = self.sums.read(&*self.file, entries + begin as u64 * 4, (end - begin) * 4)?;
         Ok(numbers(&bytes).iter().filter(|entry| *entry >> 20 == tag(hash)).map(|entry| entry & 0xf_ffff).collect())
     }
 
     /// Where the id of a row lies in the event file.
     pub(super) fn position(&self, row: u32) -> io::Result<u64> {
-        let mut bytes = vec![0; self.header.pages * PAGE];
-        self.file.read_exact_at(&mut bytes, HEADER as u64)?;
+        let bytes = self.sums.read(&*self.file, HEADER as u64, self.header.pages * PAGE)?;
         position(&bytes.chunks_exact(PAGE).map(page).collect::<Vec<_>>(), row)
     }
 }
@@ -202,20 +212,39 @@ struct Header {
     rows: usize,
     buckets: usize,
     pages: usize,
+    has_sums: bool,
 }
 
 impl Header {
     fn decode(bytes: &[u8]) -> Option<Self> {
         let bytes = bytes.get(..HEADER)?;
         let words = numbers(&bytes[4..]);
-        let sound = &bytes[..4] == MAGIC && crc32c::crc32c(&bytes[..16]) == words[3];
-        let header = Self { rows: words[0] as usize, buckets: words[1] as usize, pages: words[2] as usize };
+        let has_sums = &bytes[..4] == MAGIC;
+        let sound = (has_sums || &bytes[..4] == MAGIC_WITHOUT_SUMS) && crc32c::crc32c(&bytes[..16]) == words[3];
+        let header = Self { rows: words[0] as usize, buckets: words[1] as usize, pages: words[2] as usize, has_sums };
         let plausible = header.rows <= MAX_ROWS && header.buckets == buckets(header.rows) && header.pages <= MAX_ROWS;
         (sound && plausible).then_some(header)
     }
 
-    fn len(&self) -> u64 {
-        (HEADER + self.pages * PAGE + (self.buckets + 1 + self.rows + 1) * 4) as u64
+    /// Length of all that the checksums behind it are of.
+    fn content(&self) -> usize {
+        HEADER + self.pages * PAGE + (self.buckets + 1 + self.rows) * 4
+    }
+
+    /// Length of the checksums.
+    fn trailer(&self) -> usize {
+        let sums = if self.has_sums { Sums::count(self.content() as u64) } else { 0 };
+        (sums + 1) * 4
+    }
+
+    /// The checksums of the blocks, in a file that has them; `None` when they are damaged.
+    fn sums(&self, trailer: &[u8]) -> Option<Option<Sums>> {
+        let (sums, checksum) = trailer.split_last_chunk::<4>().filter(|_| trailer.len() == self.trailer())?;
+        if !self.has_sums {
+            return Some(None);
+        }
+        let sound = crc32c::crc32c(sums).to_le_bytes() == *checksum;
+        Sums::decode(sums, self.content() as u64).filter(|_| sound).map(Some)
     }
 }
 
@@ -276,6 +305,51 @@ mod tests {
                 assert_eq!(index.position(row as u32).unwrap(), file.position(row as u32).unwrap());
             }
             assert_eq!(index.position(0).unwrap(), 0);
+        }
+    }
+
+    #[test]
+    fn an_index_from_before_there_were_checksums_of_blocks_is_read() {
+        let ids = ids(5000);
+        let mut old = encode(&ids, &[IdPage { first_row: 0, position: 4 }]);
+        old.truncate(Header::decode(&old).unwrap().content());
+        old[..4].copy_from_slice(MAGIC_WITHOUT_SUMS);
+        for (covered, at) in [(0..16, 16), (HEADER..old.len(), old.len())] {
+            let checksum = crc32c::crc32c(&old[covered]).to_le_bytes();
+            old.truncate(old.len().max(at));
+            if at < old.len() { old[at..at + 4].copy_from_slice(&checksum) } else { old.extend_from_slice(&checksum) }
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("old.ids");
+        std::fs::write(&path, &old).unwrap();
+        let (index, file) = (IdIndex::read(&Disk, &path).unwrap(), IdFile::open(&Disk, &path).unwrap());
+        for (row, id) in ids.iter().enumerate() {
+            let found: Vec<_> = index.candidates(xxh3_64(id)).collect();
+            assert!(found.contains(&(row as u32)));
+            assert_eq!(found, file.candidates(xxh3_64(id)).unwrap());
+        }
+        old[100] ^= 1;
+        assert!(IdIndex::decode(&old).is_none());
+    }
+
+    #[test]
+    fn damage_is_noticed_in_the_bucket_that_is_read() {
+        let ids = ids(5000);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("index.ids");
+        let bytes = encode(&ids, &[IdPage { first_row: 0, position: 4 }]);
+        let content = Header::decode(&bytes).unwrap().content();
+        for flipped in (0..bytes.len()).step_by(501) {
+            let mut damaged = bytes.clone();
+            damaged[flipped] ^= 1;
+            std::fs::write(&path, &damaged).unwrap();
+            let find = |row: usize| -> Result<bool> {
+                let file = IdFile::open(&Disk, &path)?;
+                Ok(file.candidates(xxh3_64(&ids[row])).context("cannot read", &path)?.contains(&(row as u32)))
+            };
+            let found: Vec<_> = (0..5000).step_by(50).map(find).collect();
+            assert!(found.iter().all(|found| !matches!(found, Ok(false))), "an id is hidden by byte {flipped}");
+            assert!(flipped < content || found.iter().all(|found| found.is_err()), "byte {flipped}");
         }
     }
 

@@ -70,6 +70,7 @@ mod schema;
 mod sorted;
 mod state;
 mod stats;
+mod sums;
 mod users;
 mod worker;
 mod writing;
