@@ -52,12 +52,17 @@ impl Inner {
         for damage in &recovery.damaged {
             tracing::error!(?damage, "a part of the journal is damaged; it was set aside, its events are missing");
         }
+        for missing in &recovery.missing {
+            tracing::error!(?missing, "these frames of the journal are missing");
+        }
         if found.cut_bytes > 0 {
             tracing::warn!(bytes = found.cut_bytes, "the end of the journal was cut, where a write was interrupted");
         }
         let mut state = State::new(version.clone());
         replay(&journal, catalog.sequence, &shared.layout, &mut state)?;
-        journal.trim(catalog.sequence)?;
+        if let Err(error) = journal.trim(catalog.sequence) {
+            tracing::warn!(%error, "what is in files stays in the journal until the next roll");
+        }
         Ok(Self::new(options, shared, journal, state, Files { catalog, version }, lock, found))
     }
 }
@@ -92,7 +97,12 @@ fn check_files(version: &Version, layout: &Layout) -> Result<()> {
             message: "the catalog names it, and it is gone".to_owned(),
         });
     }
-    there.difference(&named).try_for_each(|path| layout.remove(path))
+    for path in there.difference(&named) {
+        if let Err(error) = layout.remove(path) {
+            tracing::warn!(%error, "a file that is not in use stays until the next start");
+        }
+    }
+    Ok(())
 }
 
 fn replay(journal: &Journal, after: u64, layout: &Layout, state: &mut State) -> Result<()> {

@@ -93,6 +93,21 @@ fn trimming_frees_a_full_disk() {
     assert_eq!(append(&journal, &[0; 100]).unwrap(), 21);
 }
 
+/// There is no room for the segment that takes the place of the others.
+#[test]
+fn trimming_everything_frees_a_full_disk() {
+    let disk = SimFs::new();
+    let (journal, _) = open(&disk, small());
+    fill(&journal, 20);
+    disk.set_capacity(disk.used());
+    let error = journal.trim(20).unwrap_err();
+    assert!(matches!(error, JournalError::NoSpace { .. }), "{error:?}");
+    assert_eq!(journal.stats().segments, 1);
+    journal.trim(20).unwrap();
+    assert_eq!(frames(&journal), []);
+    assert_eq!(append(&journal, b"21").unwrap(), 21);
+}
+
 #[test]
 fn a_failed_fsync_stops_the_journal_for_good() {
     let disk = SimFs::new();

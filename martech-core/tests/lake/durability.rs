@@ -213,17 +213,25 @@ async fn files_of_a_catalog_of_unknown_fate_stay() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_catalog_is_noticed_and_nothing_is_removed() {
+async fn a_full_or_failing_disk_does_not_keep_a_lake_from_opening() {
+    let all = events(0..50, 5, 1);
     let disk = SimFs::new();
     let lake = Lake::open(simulated(&disk)).await.unwrap();
-    store(&lake, &events(0..50, 5, 1)).await;
-    lake.roll().await.unwrap();
+    store(&lake, &all).await;
+    // The files are there, and their events are still in the journal.
+    disk.inject(Fault::eio(Operation::Create).below("/data/journal"));
+    assert!(lake.roll().await.is_err());
     lake.close().await.unwrap();
-    disk.remove(Path::new("/data/catalog")).unwrap();
-    let files = disk.files();
-    let error = Lake::open(simulated(&disk)).await.unwrap_err();
-    assert!(matches!(&error, LakeError::Damaged { path, .. } if path.ends_with("catalog")), "{error}");
-    assert_eq!(disk.files(), files);
+    disk.write("/data/ids/0000000999.ids", *b"left over").unwrap();
+    for fails in [Operation::Write, Operation::Remove] {
+        let disk = disk.copy();
+        match fails {
+            Operation::Write => disk.set_capacity(0),
+            _ => disk.inject(Fault::eio(fails).below("/data/ids").forever()),
+        }
+        let lake = Lake::open(simulated(&disk)).await.unwrap();
+        assert_eq!(all_ids(&lake).await, sorted_ids(&all), "{fails:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

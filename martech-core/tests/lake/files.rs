@@ -127,7 +127,7 @@ async fn a_flipped_bit_in_a_file_is_reported_by_whoever_reads_it() {
     lake.close().await.unwrap();
     for path in data_files(dir.path()) {
         let sound = std::fs::read(&path).unwrap();
-        for flipped in (0..sound.len()).step_by(sound.len() / 40) {
+        for flipped in (0..sound.len()).step_by(sound.len() / 12) {
             let mut damaged = sound.clone();
             damaged[flipped] ^= 0x10;
             std::fs::write(&path, &damaged).unwrap();
