@@ -82,7 +82,7 @@ pub fn run(data: &[u8]) {
 
 fn read(args: &ImportArgs, content: &[u8], step: usize, batch: usize, interrupted: bool) -> Result<Vec<Seen>, String> {
     let mut seen = Vec::new();
-    let open = || Trickle { content: content.to_vec(), at: 0, step };
+    let open = || Trickle { content: content.to_vec(), at: 0, step, reads: 0 };
     read_records(args, open, batch, interrupted, |text, line, number, outcome| {
         // When it came is another moment each time.
         let outcome = outcome.map(|event| Event { received_at: Timestamp::from_millis(0), ..event });
@@ -92,19 +92,22 @@ fn read(args: &ImportArgs, content: &[u8], step: usize, batch: usize, interrupte
     Ok(seen)
 }
 
-/// Gives out a few bytes at a time.
+/// Gives out a few bytes at a time, and then, since each read costs the splitter much, the rest.
 struct Trickle {
     content: Vec<u8>,
     at: usize,
     step: usize,
+    reads: usize,
 }
 
 impl Read for Trickle {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let rest = &self.content[self.at..];
-        let length = rest.len().min(self.step).min(buffer.len());
+        let most = if self.reads < 12 { self.step } else { usize::MAX };
+        let length = rest.len().min(most).min(buffer.len());
         buffer[..length].copy_from_slice(&rest[..length]);
         self.at += length;
+        self.reads += 1;
         Ok(length)
     }
 }

@@ -191,9 +191,9 @@ impl Pass<'_> {
         if header.is_none() {
             push(&mut damaged, 0..HEADER_LEN.min(*len));
         }
-        let frames_before = self.recovery.frames;
+        let (oldest, frames_before) = (self.next, self.recovery.frames);
         if let Some(marker) = marker {
-            let mut scanner = Scanner::new(file.clone(), marker, self.next);
+            let mut scanner = Scanner::new(file.clone(), marker, oldest);
             while let Some(step) = scanner.next(*len).map_err(failed())? {
                 match step {
                     Scanned::Frame { sequence } => {
@@ -220,6 +220,7 @@ impl Pass<'_> {
         }
         let file = if writable { self.renew(path, file, end).map_err(failed())? } else { file };
         let mut segment = Segment::new(path.clone(), *first, marker.unwrap_or_default());
+        segment.oldest = oldest;
         segment.damaged = damaged;
         segment.advance(end, self.next - 1);
         let segment = Arc::new(segment);

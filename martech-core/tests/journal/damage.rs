@@ -202,6 +202,21 @@ fn without_any_header_frames_are_found_by_the_first_sound_one_wherever_it_lies()
 }
 
 #[test]
+fn a_frame_that_is_there_already_stays_damage_when_the_other_goes() {
+    let disk = made(12, small());
+    let [first, second, ..] = &segments(&disk)[..] else { panic!("two segments are expected") };
+    let (mut bytes, behind) = (disk.read(first).unwrap(), disk.read(second).unwrap());
+    let last: u64 = second.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+    bytes.extend_from_slice(&behind[HEADER as usize..HEADER as usize + 20 + payload(last).len()]);
+    disk.write(first, bytes).unwrap();
+    let (journal, recovery) = open(&disk, small());
+    assert_eq!(frames(&journal), expected(1..=12));
+    assert_eq!(recovery.damaged.len(), 1);
+    journal.trim(last).unwrap();
+    assert_eq!(frames(&journal), expected(last + 1..=12));
+}
+
+#[test]
 fn a_header_that_no_journal_writes_hides_no_frames() {
     for previous in [100, u64::MAX] {
         let disk = made(12, small());
