@@ -38,10 +38,9 @@ pub(crate) struct Importer {
 
 impl Importer {
     /// Works in a folder of its own.
-    pub(crate) fn new(dir: &Path, source: u32, seed: u64) -> Self {
+    pub(crate) fn new(dir: &Path, source: u32, random: fastrand::Rng) -> Self {
         let dir = dir.join(format!("import{source}"));
         fs::create_dir(&dir).unwrap();
-        let random = fastrand::Rng::with_seed(seed);
         Self { dir, random, ledger: Ledger::new(source), unfinished: None, files: 0 }
     }
 

@@ -68,8 +68,7 @@ pub(crate) struct Killer<'a> {
 }
 
 impl<'a> Killer<'a> {
-    pub(crate) fn new(board: &'a Board, report: &'a Report, dir: &Path, seed: u64) -> Self {
-        let mut random = fastrand::Rng::with_seed(seed);
+    pub(crate) fn new(board: &'a Board, report: &'a Report, dir: &Path, mut random: fastrand::Rng) -> Self {
         Self { board, report, dir: dir.to_owned(), addr: free_address(&mut random), random, seen: 0 }
     }
 
