@@ -6,6 +6,10 @@ use clap::Parser;
 use martech_server::{App, Cli, Command, ServeArgs, import, init_logs, serve, signals};
 use tokio::net::TcpListener;
 
+/// Gives back what is free: glibc keeps much of what many threads took, each in an arena of its own.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     match Cli::parse().into_command() {
         Command::Serve(args) => run(&args).map_or_else(|error| fail(&*error), |()| ExitCode::SUCCESS),

@@ -183,7 +183,12 @@ mod tests {
     fn a_compaction_ends_although_files_keep_coming() {
         let layout = Layout { fs: Arc::new(Disk), root: PathBuf::new() };
         let shared = Arc::new(Shared::new(layout, 0));
-        let file = |id| EventsFile::events(EventsEntry { id, day: 0, rows: 10, bytes: 100 }, &shared);
+        let file = |id| {
+            EventsFile::events(
+                EventsEntry { id, day: 0, rows: 10, bytes: 100, tail: crate::lake::parquet_file::Tail::default() },
+                &shared,
+            )
+        };
         let mut files: Vec<_> = (1..=20).map(file).collect();
         let (mut scope, mut numbers) = (Scope::begin(21), 21..100);
         while let Some(merged) = scope.choose(&files, |entry| entry.rows, everything, 1_000) {

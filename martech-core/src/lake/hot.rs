@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::row::{Row, user_hash};
+use super::row::{BadRow, Row, user_hash};
 use crate::event::{Event, EventKey};
 
 /// A batch of encoded rows. What the journal keeps and what the hot table reads are the same bytes.
@@ -22,12 +22,13 @@ struct Slot {
 
 impl Chunk {
     /// The rows of a journal frame.
-    pub(super) fn decode(bytes: Bytes) -> Result<Self, postcard::Error> {
+    pub(super) fn decode(bytes: Bytes) -> Result<Self, BadRow> {
         let mut slots = Vec::new();
         let mut rest: &[u8] = &bytes;
         while !rest.is_empty() {
             let start = (bytes.len() - rest.len()) as u32;
             let (row, behind) = Row::decode(rest)?;
+            row.check()?;
             slots.push(Slot { start, user: user_hash(row.user_id) });
             rest = behind;
         }

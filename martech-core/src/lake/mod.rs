@@ -70,6 +70,7 @@ mod schema;
 mod sorted;
 mod state;
 mod stats;
+mod sums;
 mod users;
 mod worker;
 mod writing;
@@ -129,6 +130,9 @@ pub struct LakeStatus {
     pub dedupe_bytes: u64,
     /// Damaged parts of the journal that were set aside when the lake was opened.
     pub journal_damage: u64,
+    /// Bytes that were cut from the end of the journal when the lake was opened: a write that a power loss interrupted, or
+    /// damage to the newest events.
+    pub journal_cut_bytes: u64,
     /// Why nothing is taken or rolled, when that is so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

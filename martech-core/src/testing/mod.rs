@@ -3,4 +3,4 @@
 pub mod conformance;
 mod sim_fs;
 
-pub use sim_fs::{Crash, Effect, Fault, Operation, SimFs};
+pub use sim_fs::{Crash, Effect, Fault, Held, Operation, SimFs};

@@ -9,8 +9,7 @@ use crate::{
 };
 
 /// Asks for rolls and compactions as long as there is a server.
-pub(crate) fn keep_tidy(board: &Board, seed: u64) {
-    let mut random = fastrand::Rng::with_seed(seed);
+pub(crate) fn keep_tidy(board: &Board, mut random: fastrand::Rng) {
     while let Some(server) = board.server() {
         let client = Client::new(board, server);
         let (activity, path) =

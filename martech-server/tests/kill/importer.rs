@@ -4,7 +4,6 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -39,10 +38,9 @@ pub(crate) struct Importer {
 
 impl Importer {
     /// Works in a folder of its own.
-    pub(crate) fn new(dir: &Path, source: u32, seed: u64) -> Self {
+    pub(crate) fn new(dir: &Path, source: u32, random: fastrand::Rng) -> Self {
         let dir = dir.join(format!("import{source}"));
         fs::create_dir(&dir).unwrap();
-        let random = fastrand::Rng::with_seed(seed);
         Self { dir, random, ledger: Ledger::new(source), unfinished: None, files: 0 }
     }
 
@@ -80,7 +78,7 @@ impl Importer {
                 self.unfinished = Some((file, first));
                 return None;
             }
-            thread::sleep(Duration::from_millis(1));
+            program::pass(Duration::from_millis(1));
         }
         let output = child.wait_with_output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);

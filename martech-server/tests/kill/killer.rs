@@ -3,7 +3,6 @@
 use std::{
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
-    thread,
     time::Duration,
 };
 
@@ -13,7 +12,7 @@ use crate::{
     client::Client,
     importer::{Importer, Target},
     ledger::STATS,
-    program::Program,
+    program::{self, Program},
     report::Report,
 };
 
@@ -69,8 +68,7 @@ pub(crate) struct Killer<'a> {
 }
 
 impl<'a> Killer<'a> {
-    pub(crate) fn new(board: &'a Board, report: &'a Report, dir: &Path, seed: u64) -> Self {
-        let mut random = fastrand::Rng::with_seed(seed);
+    pub(crate) fn new(board: &'a Board, report: &'a Report, dir: &Path, mut random: fastrand::Rng) -> Self {
         Self { board, report, dir: dir.to_owned(), addr: free_address(&mut random), random, seen: 0 }
     }
 
@@ -126,7 +124,7 @@ impl<'a> Killer<'a> {
         match moment {
             Moment::Into(activity, delay) => {
                 self.board.await_begin(activity);
-                thread::sleep(delay);
+                program::pass(delay);
             }
             Moment::Events(events) => self.board.await_more(events),
             _ => self.board.await_more(self.random.u64(1..500)),

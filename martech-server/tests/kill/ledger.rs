@@ -58,7 +58,9 @@ impl Ledger {
 
     /// Makes a new event; gives its number.
     pub(crate) fn add(&mut self, random: &mut fastrand::Rng, with_id: bool) -> usize {
-        let id = with_id.then(|| Builder::from_random_bytes(random.u128(..).to_be_bytes()).into_uuid());
+        // The source is in it, so that no two sources ever mean the same event.
+        let random_id = random.u128(..) << 32 | u128::from(self.source);
+        let id = with_id.then(|| Builder::from_random_bytes(random_id.to_be_bytes()).into_uuid());
         let occurred_at = format!(
             "2026-01-{:02}T{:02}:{:02}:{:02}.{:03}Z",
             random.u8(1..6),

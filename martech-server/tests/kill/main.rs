@@ -64,21 +64,23 @@ fn kill_in_a_folder(kills: u64, report: &Report, seed: u64) {
     dir.disable_cleanup(true);
     println!("{} (seed {seed})", dir.path().display());
     let (path, board) = (dir.path(), Board::default());
-    let mut killer = Killer::new(&board, report, path, seed);
-    let mut offline = Importer::new(path, SENDERS + 1, seed ^ 1);
-    let online = Importer::new(path, SENDERS, seed ^ 2);
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut killer = Killer::new(&board, report, path, random.fork());
+    let mut offline = Importer::new(path, SENDERS + 1, random.fork());
+    let online = Importer::new(path, SENDERS, random.fork());
     let (program, ledgers) = thread::scope(|scope| {
         let _end = board.stop_on_drop();
         let board = &board;
         let senders: Vec<_> = (0..SENDERS)
             .map(|source| {
-                let sender = Sender::new(board, source, seed.wrapping_add(source.into()));
+                let sender = Sender::new(board, source, random.fork());
                 scope.spawn(move || stop_others(board, || sender.run()))
             })
             .collect();
         let importer = scope.spawn(move || stop_others(board, || online.run(board, report)));
+        let tidying = random.fork();
         let clerks = [
-            scope.spawn(move || stop_others(board, || clerk::keep_tidy(board, seed))),
+            scope.spawn(move || stop_others(board, || clerk::keep_tidy(board, tidying))),
             scope.spawn(move || stop_others(board, || clerk::keep_asking(board))),
         ];
         let program = killer.run(kills, &mut offline);

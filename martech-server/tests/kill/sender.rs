@@ -17,8 +17,8 @@ pub(crate) struct Sender<'a> {
 }
 
 impl<'a> Sender<'a> {
-    pub(crate) fn new(board: &'a Board, source: u32, seed: u64) -> Self {
-        Self { board, random: fastrand::Rng::with_seed(seed), ledger: Ledger::new(source) }
+    pub(crate) fn new(board: &'a Board, source: u32, random: fastrand::Rng) -> Self {
+        Self { board, random, ledger: Ledger::new(source) }
     }
 
     /// Sends and reads until the test ends; returns the ledger.

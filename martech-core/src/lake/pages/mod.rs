@@ -28,7 +28,7 @@ use parquet::{
 pub(super) use self::column::{Decoder, Dictionary, plain_number, plain_text};
 use super::{
     ids::MAX_ROWS,
-    parquet_file::{Footer, Input},
+    parquet_file::{Footer, Input, guarded},
 };
 
 /// The pages of one column.
@@ -76,7 +76,7 @@ impl<'a> Pages<'a> {
     /// The bytes of the dictionary, and how many values they are; `None` where there is none.
     fn dictionary(&self) -> Result<Option<(Bytes, usize)>> {
         let first = self.locations()?.get(..1).unwrap_or_default();
-        match self.reader(first)?.get_next_page()? {
+        match guarded(|| self.reader(first)?.get_next_page())? {
             Some(Page::DictionaryPage { buf, num_values, .. }) => Ok(Some((buf, num_values as usize))),
             _ => Ok(None),
         }
@@ -89,15 +89,18 @@ impl<'a> Pages<'a> {
         let begin = locations.partition_point(|page| first_row(page) <= rows.start).saturating_sub(1);
         let end = locations.partition_point(|page| first_row(page) < rows.end);
         let Some(wanted) = locations.get(begin..end).filter(|wanted| !wanted.is_empty()) else { return Ok(()) };
-        let mut reader = self.reader(wanted)?;
-        if reader.peek_next_page()?.is_some_and(|page| page.is_dict) {
-            // Or what passes for one: all that lies in front of the first page that is wanted.
-            reader.skip_next_page()?;
-        }
+        let mut reader = guarded(|| {
+            let mut reader = self.reader(wanted)?;
+            if reader.peek_next_page()?.is_some_and(|page| page.is_dict) {
+                // Or what passes for one: all that lies in front of the first page that is wanted.
+                reader.skip_next_page()?;
+            }
+            Ok(reader)
+        })?;
         for (page, location) in (begin..end).zip(wanted) {
             let behind = locations.get(page + 1).map_or(self.rows(), first_row);
             let rows = first_row(location)..behind;
-            let Some(Page::DataPage { mut buf, num_values, encoding, .. }) = reader.get_next_page()? else {
+            let Some(Page::DataPage { mut buf, num_values, encoding, .. }) = guarded(|| reader.get_next_page())? else {
                 return Err(malformed("it has a page of an unknown kind"));
             };
             if num_values as usize != rows.len() || !(1..=MAX_ROWS).contains(&rows.len()) {

@@ -5,6 +5,7 @@ use crate::{
     fs::Disk,
     lake::{
         layout::Layout,
+        parquet_file::Tail,
         row::Row,
         schema::{BatchBuilder, EVENTS, column},
         writing::{EventsWriter, Folders},
@@ -13,8 +14,9 @@ use crate::{
 
 /// A file of `count` rows, in which every kind of page comes: nulls in runs and alone, texts that repeat and that do
 /// not, dictionaries, and one that grew too large for its column.
-fn file(layout: &Layout, count: usize, random: &mut fastrand::Rng) {
+fn file(layout: &Layout, count: usize, random: &mut fastrand::Rng) -> Tail {
     layout.create().unwrap();
+    layout.fs.create_dir_all(&layout.events_day(0)).unwrap();
     let mut writer = EventsWriter::create(layout, 1, 0, count, 1).unwrap();
     let mut builder = BatchBuilder::new();
     let mut user = "user-0".to_owned();
@@ -52,7 +54,7 @@ fn file(layout: &Layout, count: usize, random: &mut fastrand::Rng) {
     }
     assert!(values > 0);
     writer.write(&builder.finish().unwrap()).unwrap();
-    writer.finish(&mut Folders::default()).unwrap();
+    writer.finish(&mut Folders::default()).unwrap().tail
 }
 
 /// What Arrow reads of a column of text.
@@ -74,9 +76,10 @@ fn reads_what_arrow_reads() {
     let layout = Layout { fs: Arc::new(Disk), root: dir.path().to_owned() };
     let mut random = fastrand::Rng::with_seed(5);
     let count = 40_000;
-    file(&layout, count, &mut random);
-    let input = Arc::new(Input::open(&Disk, &layout.events_file(0, 1)).unwrap());
-    let footer = input.footer().unwrap();
+    let tail = file(&layout, count, &mut random);
+    let input = Input::open(&Disk, &layout.events_file(0, 1)).unwrap();
+    let footer = input.footer(count as u64, tail).unwrap();
+    let input = Arc::new(input.checked(&footer));
     let pages = |column| Pages::new(&input, &footer, column);
     let columns = [column::USER_ID, column::SESSION_ID, column::EVENT_TYPE, column::PAGE, column::PRODUCT];
     let [users, sessions, types, names, products] = columns.map(|column| texts(&input, &footer, column));
@@ -127,9 +130,10 @@ fn reads_what_arrow_reads() {
 fn a_dictionary_that_is_known_is_not_read_again() {
     let dir = tempfile::tempdir().unwrap();
     let layout = Layout { fs: Arc::new(Disk), root: dir.path().to_owned() };
-    file(&layout, 3_000, &mut fastrand::Rng::with_seed(6));
-    let input = Arc::new(Input::open(&Disk, &layout.events_file(0, 1)).unwrap());
-    let footer = input.footer().unwrap();
+    let tail = file(&layout, 3_000, &mut fastrand::Rng::with_seed(6));
+    let input = Input::open(&Disk, &layout.events_file(0, 1)).unwrap();
+    let footer = input.footer(3_000, tail).unwrap();
+    let input = Arc::new(input.checked(&footer));
     let pages = Pages::new(&input, &footer, column::PAGE);
     let (mut decoder, mut dictionary, mut made) = (Decoder::default(), None, Vec::new());
     let mut calls = 0;

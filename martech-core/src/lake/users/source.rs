@@ -5,13 +5,14 @@ use arrow_array::{
     cast::AsArray,
     types::{Int64Type, TimestampMillisecondType},
 };
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection};
+use parquet::arrow::arrow_reader::RowSelection;
 
 use super::{
     super::{
         error::{Context, Result},
         files::{UserPage, UsersFile, user_pages},
         inner::Snapshot,
+        parquet_file::Batches,
         row::Row,
         sorted::Sorted,
     },
@@ -206,7 +207,7 @@ pub(super) struct HotSource<'a> {
 
 pub(super) struct FileSource {
     path: PathBuf,
-    reader: ParquetRecordBatchReader,
+    reader: Batches,
     batch: Option<RecordBatch>,
     users: Option<StringArray>,
     values: Option<ArrayRef>,
