@@ -90,7 +90,8 @@ impl Program {
     /// SIGTERM, and SIGKILL so long after.
     pub(crate) fn terminate_and_kill(self, after: Duration) {
         self.sigterm();
-        thread::sleep(after);
+        // Ends early when the program does.
+        let _ = self.listening.recv_timeout(after);
         self.kill();
     }
 
