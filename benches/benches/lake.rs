@@ -9,12 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use martech_benches::{REGULAR, Shop, median_millis, memory};
+use martech_benches::{REGULAR, Shop, argument, median_millis, memory};
 use martech_core::{
     Store,
     event::Timestamp,
     lake::{Lake, LakeOptions},
-    query::{Interval, JourneyQuery, StatsQuery, TimeRange, UserSort, UsersQuery},
+    query::{Interval, JourneyQuery, Reader, StatsQuery, TimeRange, UserSort, UsersQuery},
 };
 
 const BATCH: usize = 2_000;
@@ -26,7 +26,7 @@ const END: Timestamp = Timestamp::from_millis(1_793_491_200_000);
 
 #[tokio::main]
 async fn main() {
-    let count = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(5_000_000_u64);
+    let count = argument(0).unwrap_or(5_000_000);
     let temporary = tempfile::tempdir_in(option_env!("CARGO_TARGET_TMPDIR").unwrap_or(".")).expect("a folder");
     let kept = std::env::var_os("MARTECH_BENCH_DIR").map(PathBuf::from);
     let dir = kept.as_deref().unwrap_or(temporary.path());

@@ -1,4 +1,6 @@
-//! What the benches share: events as a shop has them.
+//! What the benches share: events as a shop has them, and small tools.
+
+use std::{fs::DirEntry, os::unix::fs::MetadataExt, path::Path, time::Duration};
 
 use martech_core::{
     Event,
@@ -96,8 +98,30 @@ pub fn memory() -> (u64, u64) {
     (read("VmHWM:"), read("VmRSS:"))
 }
 
+/// The middle of some figures.
+pub fn median(figures: impl IntoIterator<Item = f64>) -> f64 {
+    let mut figures: Vec<_> = figures.into_iter().collect();
+    figures.sort_unstable_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
 /// The middle of some durations, in milliseconds.
-pub fn median_millis(mut times: Vec<std::time::Duration>) -> f64 {
-    times.sort_unstable();
-    times[times.len() / 2].as_secs_f64() * 1000.0
+pub fn median_millis(times: Vec<Duration>) -> f64 {
+    median(times.iter().map(Duration::as_secs_f64)) * 1000.0
+}
+
+/// A number that was given on the command line. What cargo adds for itself is no number.
+pub fn argument(at: usize) -> Option<u64> {
+    std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).nth(at)
+}
+
+/// Bytes of all files in a folder and those below it.
+pub fn bytes_in(dir: &Path) -> u64 {
+    let bytes = |entry: DirEntry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => bytes_in(&entry.path()),
+        Ok(metadata) => metadata.blocks() * 512,
+        // Removed meanwhile.
+        Err(_) => 0,
+    };
+    std::fs::read_dir(dir).map_or(0, |entries| entries.filter_map(Result::ok).map(bytes).sum())
 }

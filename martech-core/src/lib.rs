@@ -51,7 +51,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `lake` | the embedded store `lake::Lake`, which keeps [`Event`]s; Arrow and Parquet are compiled |
-//! | `testing` | `testing::SimFs`, a disk in memory that fails on command |
+//! | `testing` | `testing::conformance`, checks for every store; `testing::SimFs`, a disk in memory that fails on command |
 
 pub mod analytics;
 pub mod event;
@@ -63,8 +63,9 @@ pub mod memory;
 pub mod query;
 pub mod sink;
 pub mod store;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod varint;
 
 // The way in.
 pub use sink::{EventSink, SinkBuilder};

@@ -1,5 +1,7 @@
 //! A store that keeps events in memory, for tests and first steps.
 
+mod reader;
+
 use std::{
     collections::HashSet,
     fmt,
@@ -7,7 +9,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::store::{Appended, Store, StoreError};
+use crate::{
+    event::Event,
+    store::{Appended, Store, StoreError},
+};
 
 /// Keeps a clone of every event. Cheap to clone itself; all clones are one store. It grows without bound.
 ///
@@ -64,6 +69,33 @@ impl<E> MemoryStore<E> {
 
     fn content(&self) -> MutexGuard<'_, Content<E>> {
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl MemoryStore<Event> {
+    /// A store that keeps one event of each [key](crate::event::EventKey), as the contract of
+    /// [`Reader`](crate::query::Reader) has it.
+    ///
+    /// ```
+    /// use martech_core::{
+    ///     Event, EventRules, EventType, MemoryStore, Store,
+    ///     query::{JourneyQuery, Reader},
+    /// };
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = MemoryStore::of_events();
+    /// let event = Event::builder("u1", EventType::PAGE_VIEW).build(&EventRules::default())?;
+    /// assert_eq!(store.append(&[event.clone(), event]).await?.duplicates, [1]);
+    /// assert_eq!(store.journey(JourneyQuery::new("u1")).await?.events.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn of_events() -> Self {
+        let mut keys = HashSet::new();
+        Self::with(Some(Box::new(move |event: &Event| {
+            !event.candidates().any(|key| keys.contains(&key)) && keys.insert(event.key())
+        })))
     }
 }
 

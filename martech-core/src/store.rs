@@ -11,6 +11,8 @@ use std::{error::Error, future::Future, sync::Arc, time::Duration};
 ///   After an error some events may be stored all the same; a store that knows its events by an id
 ///   answers a repeated append with duplicates, so a retry is harmless.
 /// - The future may be dropped at any await point without harm: the batch is then stored or not, never half known.
+///
+/// `testing::conformance` (feature `testing`) checks all of this for any store.
 pub trait Store<E>: Send + Sync + 'static {
     /// Stores a batch. The batch is borrowed, so a retry copies nothing.
     fn append(&self, batch: &[E]) -> impl Future<Output = Result<Appended, StoreError>> + Send;

@@ -122,6 +122,102 @@ fn a_torn_crash_keeps_what_is_durable_and_is_the_same_for_the_same_seed() {
 }
 
 #[test]
+fn what_was_not_synced_can_still_be_lost_after_a_kill() {
+    let disk = with_dir();
+    disk.write("d/old", *b"old").unwrap();
+    let file = create(&disk, "d/new");
+    put(&file, b"new");
+    file.sync().unwrap();
+    disk.rename(Path::new("d/new"), Path::new("d/old")).unwrap();
+    put(&file, b"er");
+    let killed = disk.crash(Crash::Killed);
+    assert_eq!(killed.read("d/old").unwrap(), b"newer");
+    assert_eq!(killed.used(), 5);
+    assert_eq!(lost(&killed, "d/old").unwrap(), b"old");
+    killed.sync_dir(Path::new("d")).unwrap();
+    assert_eq!(lost(&killed, "d/old").unwrap(), b"new");
+    killed.open(Path::new("d/old")).unwrap().sync().unwrap();
+    assert_eq!(lost(&killed, "d/old").unwrap(), b"newer");
+    assert_eq!(lost(&disk, "d/old").unwrap(), b"old", "the other disk knows nothing of it");
+}
+
+#[test]
+fn directories_lose_their_newest_changes_each_on_its_own() {
+    let disk = with_dir();
+    disk.create_dir_all(Path::new("f")).unwrap();
+    for name in ["d/1", "f/1", "d/2", "f/2"] {
+        create(&disk, name);
+    }
+    let outcomes: Vec<_> = (0..200).map(|seed| disk.crash(Crash::KeepSome { seed })).collect();
+    let there = |disk: &SimFs, name: &str| disk.read(name).is_some();
+    assert!(outcomes.iter().all(|disk| there(disk, "d/1") || !there(disk, "d/2")));
+    assert!(outcomes.iter().any(|disk| there(disk, "d/2") && !there(disk, "f/1")));
+    assert!(outcomes.iter().any(|disk| there(disk, "f/2") && !there(disk, "d/1")));
+}
+
+#[test]
+fn what_lies_in_a_directory_that_is_lost_is_lost() {
+    let disk = with_dir();
+    disk.inject(Fault::eio(Operation::SyncDir).below("d"));
+    disk.create_dir_all(Path::new("d/new")).unwrap_err();
+    create(&disk, "d/new/a").sync().unwrap();
+    disk.sync_dir(Path::new("d/new")).unwrap();
+    assert_eq!(lost(&disk, "d/new/a"), None);
+    // Asked for again, it is made durable although it is there.
+    disk.create_dir_all(Path::new("d/new")).unwrap();
+    assert_eq!(lost(&disk, "d/new/a").unwrap(), b"");
+}
+
+#[test]
+fn what_was_written_over_a_truncation_may_be_mixed_with_what_was_cut() {
+    let disk = with_dir();
+    disk.write("d/a", vec![1; 4096]).unwrap();
+    let file = disk.open(Path::new("d/a")).unwrap();
+    file.truncate(1024).unwrap();
+    put(&file, &vec![2; 1024]);
+    let outcomes: Vec<_> = (0..200).map(|seed| disk.crash(Crash::KeepSome { seed }).read("d/a").unwrap()).collect();
+    assert!(outcomes.iter().all(|content| content[..1024] == [1; 1024]));
+    let has = |content: &[u8], byte: u8| content[1024..].contains(&byte);
+    assert!(outcomes.iter().any(|content| content.len() == 4096 && has(content, 1) && has(content, 2)));
+    assert!(outcomes.iter().any(|content| content.len() == 2048 && has(content, 2)));
+    assert!(outcomes.iter().any(|content| content.len() == 1024));
+}
+
+#[test]
+fn the_power_goes_with_the_change_that_was_said() {
+    let disk = with_dir();
+    let file = create(&disk, "d/a");
+    disk.lose_power_after(2, Crash::Killed);
+    put(&file, b"one");
+    put(&file, b"two");
+    assert!(disk.after_power_loss().is_none());
+    assert_eq!(file.read_at(&mut [0; 3], 0).unwrap(), 3, "reading changes nothing");
+    assert_eq!(file.append(&[IoSlice::new(b"three")]).unwrap_err().raw_os_error(), Some(5));
+    assert_eq!(disk.after_power_loss().unwrap().read("d/a").unwrap(), b"onetwo");
+    file.sync().unwrap_err();
+    file.read_at(&mut [0; 3], 0).unwrap_err();
+    let again = with_dir();
+    create(&again, "d/a");
+    assert_ne!(again.fingerprint(), disk.fingerprint());
+}
+
+#[test]
+fn changes_are_held_up_until_they_are_let_go() {
+    let disk = with_dir();
+    let file = create(&disk, "d/a");
+    let held = disk.hold();
+    let writer = std::thread::spawn({
+        let file = file.clone();
+        move || put(&file, b"held")
+    });
+    held.wait();
+    assert_eq!(file.len().unwrap(), 0);
+    drop(held);
+    writer.join().unwrap();
+    assert_eq!(file.len().unwrap(), 4);
+}
+
+#[test]
 fn space_runs_out_and_is_given_back() {
     let disk = with_dir();
     disk.set_capacity(10);

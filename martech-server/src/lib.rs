@@ -31,6 +31,9 @@ mod routes;
 mod serve;
 pub mod signals;
 mod telemetry;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod testing;
 
 pub use app::{App, CloseError, StartError};
 pub use auth::{AdminToken, TokenError};

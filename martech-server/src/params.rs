@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use axum::{
     extract::{FromRequestParts, Query},
-    http::request::Parts,
+    http::{Uri, request::Parts},
 };
 use martech_core::{
     event::Timestamp,
@@ -21,6 +21,13 @@ pub(crate) struct Params {
 }
 
 impl Params {
+    /// Those of a request for `uri`.
+    pub(crate) fn of(uri: &Uri) -> Result<Self, ApiError> {
+        let Query(left) = Query::try_from_uri(uri)
+            .map_err(|_| ApiError::bad_parameter("query", "the query string is not form-urlencoded"))?;
+        Ok(Self { left, known: Vec::new() })
+    }
+
     /// A parameter that may be given once.
     pub(crate) fn one<T, E: Display>(
         &mut self,
@@ -79,8 +86,6 @@ impl<S: Sync> FromRequestParts<S> for Params {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
-        let Query(left) = Query::try_from_uri(&parts.uri)
-            .map_err(|_| ApiError::bad_parameter("query", "the query string is not form-urlencoded"))?;
-        Ok(Self { left, known: Vec::new() })
+        Self::of(&parts.uri)
     }
 }

@@ -4,7 +4,8 @@
 //! A store computes [`Stats`](crate::query::Stats) so:
 //! 1. [`StatsPlan::new`] checks the question and says which [span of time](StatsPlan::span) is to be read;
 //! 2. each worker makes a [`StatsAccumulator`], turns strings into symbols with
-//!    [`symbols`](StatsAccumulator::symbols), and gives it each user's rows of that span, one user after another;
+//!    [`symbols`](StatsAccumulator::symbols) (or whole events by [`Row::of`]), and gives it each user's rows of that
+//!    span, one user after another;
 //! 3. [`new_user`](StatsAccumulator::new_user) tells when each user was first seen;
 //! 4. workers, which have disjoint users, are [merged](StatsAccumulator::merge) and
 //!    [finished](StatsAccumulator::finish).
@@ -48,9 +49,10 @@ mod session;
 mod stats;
 mod symbols;
 mod user_summary;
-mod varint;
 
 pub use calendar::{Calendar, MAX_BUCKETS};
+#[cfg(feature = "lake")]
+pub(crate) use row::session_key_of;
 pub use row::{Row, session_key};
 pub use session::{SESSION_GAP_MILLIS, Sessions, SessionsDecodeError};
 pub use stats::{StatsAccumulator, StatsPlan, TOP_ROWS};

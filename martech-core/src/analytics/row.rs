@@ -1,6 +1,9 @@
+use std::sync::Arc;
+
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::symbols::{Symbol, Symbols};
+use super::symbols::{Interner, Symbol, Symbols};
+use crate::event::{Event, Money};
 
 /// What the figures need of one event, small and without strings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +41,24 @@ impl Row {
         }
     }
 
+    /// What the figures need of an event, in the given symbols.
+    pub fn of(event: &Event, symbols: &mut Symbols) -> Self {
+        let facts = &event.facts;
+        let symbol = |text: &Option<String>, interner: &mut Interner<Arc<str>>| {
+            text.as_ref().map_or(Symbol::NONE, |text| interner.intern(text))
+        };
+        Self {
+            occurred_at: event.occurred_at.millis(),
+            session: event.session_id.as_deref().map_or(0, session_key),
+            order_value: facts.order_value.map_or(0, Money::micros),
+            event_type: symbols.types.intern(event.event_type.as_str()),
+            currency: facts.currency.map_or(Symbol::NONE, |currency| symbols.currencies.intern(currency)),
+            page: symbol(&facts.page, &mut symbols.pages),
+            product: symbol(&facts.product, &mut symbols.products),
+            search: symbol(&facts.search, &mut symbols.searches),
+        }
+    }
+
     /// Whether it is an order.
     pub fn is_order(&self) -> bool {
         self.event_type == Symbols::PURCHASE
@@ -53,5 +74,10 @@ impl Row {
 ///
 /// Two ids of one user share a key with a chance of 2^-64.
 pub fn session_key(session_id: &str) -> u64 {
-    xxh3_64(session_id.as_bytes()).max(1)
+    session_key_of(session_id.as_bytes())
+}
+
+/// [`session_key`] of a text that need not be looked at as one.
+pub(crate) fn session_key_of(session_id: &[u8]) -> u64 {
+    xxh3_64(session_id).max(1)
 }

@@ -1,4 +1,5 @@
-use super::{row::Row, varint};
+use super::row::Row;
+use crate::varint;
 
 /// Events without a session id that lie further apart than this belong to different sessions.
 pub const SESSION_GAP_MILLIS: i64 = 30 * 60 * 1000;

@@ -3,7 +3,7 @@ use std::str;
 use super::{
     ErrorCode, EventError, MAX_DEPTH, Timestamp,
     error::excerpt,
-    json::{Scanned, Scanner, Value},
+    json::{BLANKS, Scanned, Scanner, Value},
     parse::{timestamp, wrong_type},
 };
 
@@ -45,12 +45,12 @@ impl<'a> Batch<'a> {
     pub fn from_ndjson_limited(body: &'a [u8], max_events: usize) -> Result<Self, EventError> {
         let mut items = Vec::new();
         for (index, line) in without_mark(body).split(|byte| *byte == b'\n').enumerate() {
-            let line = line.trim_ascii();
-            if line.is_empty() {
+            if line.iter().all(|byte| BLANKS.contains(&char::from(*byte))) {
                 continue;
             }
             admit(items.len(), max_events)?;
-            items.push(str::from_utf8(line).map_err(|error| invalid_utf8(error, &format!("line {}", index + 1))));
+            let item = str::from_utf8(line).map(|line| line.trim_matches(BLANKS));
+            items.push(item.map_err(|error| invalid_utf8(error, &format!("line {}", index + 1))));
         }
         if items.is_empty() {
             return Err(empty("the body has no line with an event"));

@@ -12,6 +12,9 @@ use serde::{Deserializer, de};
 
 use super::{ErrorCode, EventError, error::excerpt};
 
+/// What may stand between the parts of JSON text. A form feed, which Rust counts among the blanks too, may not.
+pub(super) const BLANKS: [char; 4] = [' ', '\n', '\r', '\t'];
+
 /// A value, as a piece of the scanned text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Value<'a> {

@@ -5,7 +5,7 @@ use super::{
     Timestamp,
     error::excerpt,
     facts::Candidates,
-    json::{Scanned, Scanner, Text, Value},
+    json::{BLANKS, Scanned, Scanner, Text, Value},
 };
 
 /// The longest JSON text of one event, in bytes.
@@ -71,7 +71,7 @@ impl EventRules {
     }
 
     fn parse_shifted(&self, json: &str, received_at: Timestamp, shift: i64) -> Result<Event, EventError> {
-        let json = json.trim_ascii();
+        let json = json.trim_matches(BLANKS);
         if json.len() > MAX_EVENT_BYTES {
             let message = format!("an event has at most {MAX_EVENT_BYTES} bytes of JSON, this one has {}", json.len());
             return Err(EventError::new(ErrorCode::EventTooLarge, message));

@@ -59,7 +59,7 @@ impl Reader {
         loop {
             match self.shared.fs.open(&segment.path) {
                 Ok(file) => {
-                    let scanner = Scanner::new(file, segment.marker, segment.first);
+                    let scanner = Scanner::new(file, segment.marker, segment.oldest);
                     return Ok(Place { segment, scanner, sealed: false });
                 }
                 Err(error) => {

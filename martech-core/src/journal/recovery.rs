@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    io,
+    io::{self, Read},
     ops::{Range, RangeInclusive},
     path::{Path, PathBuf},
     sync::Arc,
@@ -14,7 +14,7 @@ use super::{
     segment::{self, BadHeader, CreateError, HEADER_LEN, Header, Segment},
     shared::Active,
 };
-use crate::fs::{File, FileSystem};
+use crate::fs::{self, Appender, Cursor, File, FileSystem};
 
 /// What was found when a journal was opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -79,7 +79,7 @@ pub(super) fn recover(fs: &dyn FileSystem, dir: &Path) -> Result<Recovered, Jour
     fs.create_dir_all(dir).map_err(JournalError::at(dir))?;
     let mut candidates = survey(fs, dir)?;
     let blank = candidates.pop_if(|newest| newest.is_blank());
-    let marker = candidates.iter().rev().find_map(|candidate| Some(candidate.header?.marker));
+    let marker = marker_of(fs, &candidates)?;
     let mut pass = Pass { fs, dir, marker, next: 1, segments: BTreeMap::new(), recovery: Recovery::default() };
     let mut active = None;
     let count = candidates.len();
@@ -101,11 +101,21 @@ pub(super) fn recover(fs: &dyn FileSystem, dir: &Path) -> Result<Recovered, Jour
 /// Lists the segments, in the order of their names, which is the order of their sequences.
 fn survey(fs: &dyn FileSystem, dir: &Path) -> Result<Vec<Candidate>, JournalError> {
     let entries = fs.list(dir).map_err(JournalError::at(dir))?;
+    for entry in entries.iter().filter(|entry| !entry.is_dir && is_unfinished(&entry.path)) {
+        // It takes room and does no harm.
+        let _ = fs.remove(&entry.path);
+    }
     let files = entries.into_iter().filter(|entry| !entry.is_dir);
     let named = files.filter_map(|entry| Some((segment::first_of(&entry.path)?, entry.path)));
     let mut candidates = named.map(|(first, path)| candidate(fs, path, first)).collect::<Result<Vec<_>, _>>()?;
     candidates.sort_by_key(|candidate| candidate.first);
     Ok(candidates)
+}
+
+/// Whether it is a copy of a segment that was interrupted.
+fn is_unfinished(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "tmp")
+        && segment::first_of(&path.with_extension("")).is_some()
 }
 
 fn candidate(fs: &dyn FileSystem, path: PathBuf, first: u64) -> Result<Candidate, JournalError> {
@@ -122,10 +132,37 @@ fn candidate(fs: &dyn FileSystem, path: PathBuf, first: u64) -> Result<Candidate
     match read().map_err(JournalError::at(&path))? {
         (_, Err(BadHeader::Version(version))) => Err(JournalError::UnsupportedVersion { path, version }),
         (len, header) => {
-            let header = header.ok().filter(|header| header.first == first);
+            // What no journal writes is no header, whatever its checksum says: its `previous` must not hide frames.
+            let header = header.ok().filter(|header| header.first == first && header.previous < first);
             Ok(Candidate { path, first, len, header })
         }
     }
+}
+
+/// What the frames of segments with a damaged header most likely begin with: the marker of a header, or else that of a
+/// first frame.
+fn marker_of(fs: &dyn FileSystem, candidates: &[Candidate]) -> Result<Option<u32>, JournalError> {
+    let headers = candidates.iter().rev().filter_map(|candidate| candidate.header);
+    let mut marker = headers.map(|header| header.marker).next();
+    for Candidate { path, len, .. } in candidates {
+        if marker.is_none() {
+            marker =
+                fs.open(path).and_then(|file| marker_of_first_frame(&file, *len)).map_err(JournalError::at(path))?;
+        }
+    }
+    Ok(marker)
+}
+
+/// The marker that a segment's first frame bears, if that frame is sound.
+fn marker_of_first_frame(file: &Arc<dyn File>, len: u64) -> io::Result<Option<u32>> {
+    let mut bytes = [0; 4];
+    if len < HEADER_LEN + frame::HEADER_LEN as u64 {
+        return Ok(None);
+    }
+    file.read_exact_at(&mut bytes, HEADER_LEN)?;
+    let marker = u32::from_le_bytes(bytes);
+    let first = Scanner::new(file.clone(), marker, 1).next(len)?;
+    Ok(matches!(first, Some(Scanned::Frame { .. })).then_some(marker))
 }
 
 /// One pass over the segments, oldest first.
@@ -133,7 +170,7 @@ fn candidate(fs: &dyn FileSystem, path: PathBuf, first: u64) -> Result<Candidate
 struct Pass<'a> {
     fs: &'a dyn FileSystem,
     dir: &'a Path,
-    /// Of the journal: what a segment with a damaged header most likely has.
+    /// Of the journal.
     marker: Option<u32>,
     /// The next sequence that may come.
     next: u64,
@@ -148,19 +185,15 @@ impl Pass<'_> {
         self.follow(*first, header.map_or(first - 1, |header| header.previous));
         let failed = || JournalError::at(path);
         let file = self.fs.open(path).map_err(failed())?;
-        let marker = match header.map(|header| header.marker).or(self.marker) {
-            Some(marker) => Some(marker),
-            None => marker_of_first_frame(&file, *len).map_err(failed())?,
-        };
-        self.marker = self.marker.or(marker);
+        let marker = header.map(|header| header.marker).or(self.marker);
 
         let mut damaged = Vec::new();
         if header.is_none() {
             push(&mut damaged, 0..HEADER_LEN.min(*len));
         }
-        let frames_before = self.recovery.frames;
+        let (oldest, frames_before) = (self.next, self.recovery.frames);
         if let Some(marker) = marker {
-            let mut scanner = Scanner::new(file.clone(), marker, self.next);
+            let mut scanner = Scanner::new(file.clone(), marker, oldest);
             while let Some(step) = scanner.next(*len).map_err(failed())? {
                 match step {
                     Scanned::Frame { sequence } => {
@@ -181,21 +214,38 @@ impl Pass<'_> {
         if let Some(torn) = damaged.pop_if(|range| writable && range.end == *len) {
             end = torn.start;
             self.recovery.truncated_bytes += torn.end - torn.start;
-            file.truncate(end).map_err(failed())?;
-        }
-        if writable {
-            // A process that was killed may have left written what was never synced. From here on it is durable.
-            file.sync().map_err(failed())?;
         }
         for range in &damaged {
             self.set_aside(path, &file, range);
         }
+        let file = if writable { self.renew(path, file, end).map_err(failed())? } else { file };
         let mut segment = Segment::new(path.clone(), *first, marker.unwrap_or_default());
+        segment.oldest = oldest;
         segment.damaged = damaged;
         segment.advance(end, self.next - 1);
         let segment = Arc::new(segment);
         self.segments.insert(*first, segment.clone());
         Ok(writable.then(|| Active { file, segment, len: end, next: self.next }))
+    }
+
+    /// Makes durable what is in a segment up to `end`, and cuts the rest off.
+    ///
+    /// What a killed process wrote may not be on disk yet, and if its sync failed, or that of an attempt to open the
+    /// journal, the next one may succeed without writing anything. The sync of a copy proves what it says.
+    fn renew(&self, path: &Path, file: Arc<dyn File>, end: u64) -> io::Result<Arc<dyn File>> {
+        let copied = fs::replace_with(self.fs, path, |copy| {
+            io::copy(&mut Cursor::new(file.clone(), 0).take(end), &mut Appender(copy.clone())).map(drop)
+        });
+        match copied {
+            Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+                // A full disk must not keep the journal from opening: trimming is what makes room.
+                tracing::warn!(%error, segment = %path.display(), "no room to write the newest segment anew");
+                file.truncate(end)?;
+                file.sync()?;
+                Ok(file)
+            }
+            copied => copied.and_then(|()| self.fs.open(path)),
+        }
     }
 
     /// A segment begins at `first`, and `previous` was the newest sequence then.
@@ -270,18 +320,6 @@ impl Pass<'_> {
 fn empty(file: Arc<dyn File>, path: PathBuf, header: &Header) -> Active {
     let segment = Arc::new(Segment::new(path, header.first, header.marker));
     Active { file, segment, len: HEADER_LEN, next: header.first }
-}
-
-/// The marker that a segment's first frame bears, if that frame is sound.
-fn marker_of_first_frame(file: &Arc<dyn File>, len: u64) -> io::Result<Option<u32>> {
-    let mut bytes = [0; 4];
-    if len < HEADER_LEN + frame::HEADER_LEN as u64 {
-        return Ok(None);
-    }
-    file.read_exact_at(&mut bytes, HEADER_LEN)?;
-    let marker = u32::from_le_bytes(bytes);
-    let first = Scanner::new(file.clone(), marker, 1).next(len)?;
-    Ok(matches!(first, Some(Scanned::Frame { .. })).then_some(marker))
 }
 
 /// Adds a range, as one with the last when they touch.

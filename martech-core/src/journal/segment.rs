@@ -116,8 +116,10 @@ pub(super) fn create(fs: &dyn FileSystem, dir: &Path, header: &Header) -> Result
 #[derive(Debug)]
 pub(super) struct Segment {
     pub(super) path: PathBuf,
-    /// The sequence in its name; no frame in it is older.
+    /// The sequence in its name.
     pub(super) first: u64,
+    /// What in it is older is no frame: `first`, or more when frames of an older segment reach further.
+    pub(super) oldest: u64,
     pub(super) marker: u32,
     /// What was found damaged, and reported, when the journal was opened; ascending.
     pub(super) damaged: Vec<Range<u64>>,
@@ -130,6 +132,7 @@ impl Segment {
         Self {
             path,
             first,
+            oldest: first,
             marker,
             damaged: Vec::new(),
             end: AtomicU64::new(HEADER_LEN),

@@ -11,12 +11,13 @@ use super::{
     error::LakeError,
     hot::Encoded,
     inner::Inner,
+    row::is_on_calendar,
     state::{Known, State},
 };
 use crate::{
-    event::Event,
+    event::{Event, Timestamp},
     journal::JournalError,
-    store::{Appended, StoreError},
+    store::{Appended, Rejection, StoreError},
 };
 
 /// What to wait before a batch is offered again to a lake that has no room just now.
@@ -30,6 +31,10 @@ pub(super) async fn append(inner: &Arc<Inner>, batch: &[Event]) -> Answer {
     if batch.is_empty() {
         return Ok(Appended::default());
     }
+    let rejected = rejections(batch);
+    if !rejected.is_empty() {
+        return append_others(inner, batch, rejected).await;
+    }
     let encoded = Encoded::new(batch);
     let inner = inner.clone();
     // Looking ids up may read files. Dropping the future leaves the task, and so the batch, to its end.
@@ -38,6 +43,24 @@ pub(super) async fn append(inner: &Arc<Inner>, batch: &[Event]) -> Answer {
         Admitted::Known(appended) => Ok(appended),
         Admitted::Pending(answer) => answer.await.map_err(|_| StoreError::fatal("the journal stopped"))?,
     }
+}
+
+/// What no file could be written for. Only events that were put together by hand are so: all that are parsed or built
+/// have times of this age.
+fn rejections(batch: &[Event]) -> Vec<Rejection> {
+    let times = |event: &Event| [event.occurred_at, event.received_at].map(Timestamp::millis);
+    let bad = batch.iter().enumerate().filter(|(_, event)| !times(event).into_iter().all(is_on_calendar));
+    bad.map(|(index, _)| Rejection { index, reason: "its times must lie in the years -9999 to 9999".to_owned() })
+        .collect()
+}
+
+/// Appends what is not rejected, as a batch of its own.
+async fn append_others(inner: &Arc<Inner>, batch: &[Event], rejected: Vec<Rejection>) -> Answer {
+    let is_rejected = |index: &usize| rejected.binary_search_by_key(index, |rejection| rejection.index).is_ok();
+    let positions: Vec<usize> = (0..batch.len()).filter(|index| !is_rejected(index)).collect();
+    let others: Vec<Event> = positions.iter().map(|&index| batch[index].clone()).collect();
+    let Appended { stored, duplicates, .. } = Box::pin(append(inner, &others)).await?;
+    Ok(Appended { stored, duplicates: duplicates.into_iter().map(|index| positions[index]).collect(), rejected })
 }
 
 enum Admitted {

@@ -1,6 +1,6 @@
 //! Keeping files few: small ones are merged into larger ones, of about the same size at a time.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, mem, sync::Arc};
 
 use super::{
     error::Result,
@@ -161,7 +161,10 @@ fn fitting(rows: &[u64], files: &[usize], max_rows: u64) -> Vec<usize> {
 
 fn publish(inner: &Inner, change: Change) -> Result<()> {
     let retired = change.retire.clone();
-    inner.publish(change, |version| inner.state().version = Arc::new(version))?;
+    // Not under the lock of the state: with the last reader of a version its files go.
+    let mut before = None;
+    inner.publish(change, |version| before = Some(mem::replace(&mut inner.state().version, Arc::new(version))))?;
+    drop(before);
     inner.dedupe.forget(retired);
     Ok(())
 }
@@ -180,7 +183,12 @@ mod tests {
     fn a_compaction_ends_although_files_keep_coming() {
         let layout = Layout { fs: Arc::new(Disk), root: PathBuf::new() };
         let shared = Arc::new(Shared::new(layout, 0));
-        let file = |id| EventsFile::events(EventsEntry { id, day: 0, rows: 10, bytes: 100 }, &shared);
+        let file = |id| {
+            EventsFile::events(
+                EventsEntry { id, day: 0, rows: 10, bytes: 100, tail: crate::lake::parquet_file::Tail::default() },
+                &shared,
+            )
+        };
         let mut files: Vec<_> = (1..=20).map(file).collect();
         let (mut scope, mut numbers) = (Scope::begin(21), 21..100);
         while let Some(merged) = scope.choose(&files, |entry| entry.rows, everything, 1_000) {

@@ -1,7 +1,8 @@
 //! Whether an event is in a file already: exact, within a bound of memory, however long the history.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use quick_cache::{Weighter, sync::Cache};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -11,9 +12,9 @@ use super::{
     hot::EncodedKey,
     ids::{IdFile, IdIndex},
     layout::Layout,
-    row::EventKey,
+    parquet_file::Input,
 };
-use crate::fs::File;
+use crate::event::EventKey;
 
 /// Looks event ids up in the files' id indexes. Those in use stay in memory, up to a bound; the others are read by bucket.
 pub(super) struct Dedupe {
@@ -24,7 +25,18 @@ pub(super) struct Dedupe {
 #[derive(Debug)]
 struct Loaded {
     index: IdIndex,
-    events: Arc<dyn File>,
+    /// Opened once an id may be in it.
+    events: OnceLock<Input>,
+}
+
+impl Loaded {
+    fn events(&self, file: &EventsFile) -> Result<&Input> {
+        if let Some(events) = self.events.get() {
+            return Ok(events);
+        }
+        let (events, _) = file.open()?;
+        Ok(self.events.get_or_init(|| events))
+    }
 }
 
 /// The least that an index counts for, so that there are never more than [`MAX_LOADED`].
@@ -56,7 +68,7 @@ impl Dedupe {
     pub(super) fn find(&self, version: &Version, keys: &[EncodedKey], positions: &[usize]) -> Result<Vec<usize>> {
         let mut by_day: Vec<(EventKey, usize)> = positions
             .iter()
-            .flat_map(|&position| candidates(&keys[position]).map(move |key| (key, position)))
+            .flat_map(|&position| keys[position].candidates().map(move |key| (key, position)))
             .collect();
         by_day.sort_unstable_by_key(|(key, position)| (key.day, *position));
         let mut found = Vec::new();
@@ -80,10 +92,11 @@ impl Dedupe {
         match loaded {
             Some(loaded) => {
                 for (key, position) in questions {
-                    for row in loaded.index.candidates(xxh3_64(&key.id)) {
-                        if id_at(&*loaded.events, loaded.index.position(row)).context("cannot read", file.path())?
-                            == key.id
-                        {
+                    for row in loaded.index.candidates(xxh3_64(key.id.as_bytes())) {
+                        let place =
+                            loaded.index.position(row).context("cannot read", self.layout.ids_file(file.entry.id))?;
+                        let id = id_at(loaded.events(file)?, place).context("cannot read", file.path())?;
+                        if *id == *key.id.as_bytes() {
                             found.push(*position);
                         }
                     }
@@ -99,13 +112,13 @@ impl Dedupe {
         let index = IdFile::open(&*self.layout.fs, &path)?;
         let mut events = None;
         for (key, position) in questions {
-            for row in index.candidates(xxh3_64(&key.id)).context("cannot read", &path)? {
+            for row in index.candidates(xxh3_64(key.id.as_bytes())).context("cannot read", &path)? {
                 let events = match &mut events {
                     Some(events) => events,
-                    None => events.insert(self.open_events(file)?),
+                    None => events.insert(file.open()?.0),
                 };
                 let place = index.position(row).context("cannot read", &path)?;
-                if id_at(&**events, place).context("cannot read", file.path())? == key.id {
+                if *id_at(events, place).context("cannot read", file.path())? == *key.id.as_bytes() {
                     found.push(*position);
                 }
             }
@@ -121,13 +134,9 @@ impl Dedupe {
 
     fn load(&self, file: &EventsFile) -> Result<Arc<Loaded>> {
         let index = IdIndex::read(&*self.layout.fs, &self.layout.ids_file(file.entry.id))?;
-        let loaded = Arc::new(Loaded { index, events: self.open_events(file)? });
+        let loaded = Arc::new(Loaded { index, events: OnceLock::new() });
         self.indexes.insert(file.entry.id, loaded.clone());
         Ok(loaded)
-    }
-
-    fn open_events(&self, file: &EventsFile) -> Result<Arc<dyn File>> {
-        self.layout.fs.open(file.path()).context("cannot open", file.path())
     }
 
     /// Forgets files that are no longer live.
@@ -143,18 +152,9 @@ impl Dedupe {
     }
 }
 
-/// The keys under which an event may be known: its own, and those of the days beside it when its time is our estimate,
-/// since the same event sent again is then estimated anew.
-pub(super) fn candidates(key: &EncodedKey) -> impl Iterator<Item = EventKey> {
-    let reach = i32::from(key.estimated);
-    let EventKey { id, day } = key.key;
-    (day - reach..=day + reach).map(move |day| EventKey { id, day })
-}
-
-fn id_at(events: &dyn File, position: u64) -> std::io::Result<[u8; 16]> {
-    let mut id = [0; 16];
-    events.read_exact_at(&mut id, position)?;
-    Ok(id)
+/// The sixteen bytes of the id that lies there.
+fn id_at(events: &Input, position: u64) -> std::io::Result<Bytes> {
+    events.bytes(position, 16)
 }
 
 #[cfg(test)]
@@ -176,7 +176,10 @@ mod tests {
             let page = ids::IdPage { first_row: 0, position: 4 };
             let bytes = ids::write(&*layout.fs, &layout.ids_file(id), &[[1; 16]], &[page]).unwrap();
             layout.fs.create(&layout.events_file(0, id)).unwrap();
-            let file = EventsFile::events(EventsEntry { id, day: 0, rows: 1, bytes }, &shared);
+            let file = EventsFile::events(
+                EventsEntry { id, day: 0, rows: 1, bytes, tail: crate::lake::parquet_file::Tail::default() },
+                &shared,
+            );
             assert!(dedupe.fits(&file));
             dedupe.load(&file).unwrap();
         }

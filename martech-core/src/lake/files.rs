@@ -17,7 +17,7 @@ use super::{
     catalog::{EventsEntry, UsersEntry},
     error::{Context, Result},
     layout::Layout,
-    parquet_file::{Footer, Input},
+    parquet_file::{Footer, Input, Tail},
 };
 
 /// Footers of files that were read before, within a bound of memory.
@@ -55,6 +55,8 @@ impl Shared {
 pub(super) struct LiveFile<Entry> {
     pub(super) entry: Entry,
     id: u64,
+    rows: u64,
+    tail: Tail,
     paths: Vec<PathBuf>,
     shared: Arc<Shared>,
     obsolete: AtomicBool,
@@ -66,19 +68,26 @@ pub(super) type UsersFile = LiveFile<UsersEntry>;
 impl EventsFile {
     pub(super) fn events(entry: EventsEntry, shared: &Arc<Shared>) -> Arc<Self> {
         let layout = &shared.layout;
-        Self::new(entry, entry.id, vec![layout.events_file(entry.day, entry.id), layout.ids_file(entry.id)], shared)
+        Self::new(
+            entry,
+            entry.id,
+            entry.rows,
+            entry.tail,
+            vec![layout.events_file(entry.day, entry.id), layout.ids_file(entry.id)],
+            shared,
+        )
     }
 }
 
 impl UsersFile {
     pub(super) fn users(entry: UsersEntry, shared: &Arc<Shared>) -> Arc<Self> {
-        Self::new(entry, entry.id, vec![shared.layout.users_file(entry.id)], shared)
+        Self::new(entry, entry.id, entry.rows, entry.tail, vec![shared.layout.users_file(entry.id)], shared)
     }
 }
 
 impl<Entry> LiveFile<Entry> {
-    fn new(entry: Entry, id: u64, paths: Vec<PathBuf>, shared: &Arc<Shared>) -> Arc<Self> {
-        Arc::new(Self { entry, id, paths, shared: shared.clone(), obsolete: AtomicBool::new(false) })
+    fn new(entry: Entry, id: u64, rows: u64, tail: Tail, paths: Vec<PathBuf>, shared: &Arc<Shared>) -> Arc<Self> {
+        Arc::new(Self { entry, id, rows, tail, paths, shared: shared.clone(), obsolete: AtomicBool::new(false) })
     }
 
     /// Its number.
@@ -99,11 +108,10 @@ impl<Entry> LiveFile<Entry> {
     /// The file and its footer.
     pub(super) fn open(&self) -> Result<(Input, Arc<Footer>)> {
         let input = Input::open(&*self.shared.layout.fs, self.path())?;
-        let footer = self
-            .shared
-            .footers
-            .get_or_insert_with(&self.id, || input.footer().map(Arc::new).context("cannot read", self.path()))?;
-        Ok((input, footer))
+        let footer = self.shared.footers.get_or_insert_with(&self.id, || {
+            input.footer(self.rows, self.tail).map(Arc::new).context("cannot read", self.path())
+        })?;
+        Ok((input.checked(&footer), footer))
     }
 
     /// No catalog names it any more.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::row::{EventKey, Row, user_hash};
-use crate::event::Event;
+use super::row::{BadRow, Row, user_hash};
+use crate::event::{Event, EventKey};
 
 /// A batch of encoded rows. What the journal keeps and what the hot table reads are the same bytes.
 #[derive(Debug, Clone, Default)]
@@ -22,12 +22,13 @@ struct Slot {
 
 impl Chunk {
     /// The rows of a journal frame.
-    pub(super) fn decode(bytes: Bytes) -> Result<Self, postcard::Error> {
+    pub(super) fn decode(bytes: Bytes) -> Result<Self, BadRow> {
         let mut slots = Vec::new();
         let mut rest: &[u8] = &bytes;
         while !rest.is_empty() {
             let start = (bytes.len() - rest.len()) as u32;
             let (row, behind) = Row::decode(rest)?;
+            row.check()?;
             slots.push(Slot { start, user: user_hash(row.user_id) });
             rest = behind;
         }
@@ -76,6 +77,13 @@ pub(super) struct EncodedKey {
     pub(super) key: EventKey,
     /// The day is not the sender's: the same event may have come on a day beside it.
     pub(super) estimated: bool,
+}
+
+impl EncodedKey {
+    /// The keys under which the event may be stored already.
+    pub(super) fn candidates(&self) -> impl Iterator<Item = EventKey> {
+        self.key.candidates(self.estimated)
+    }
 }
 
 impl Encoded {

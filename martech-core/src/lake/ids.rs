@@ -9,14 +9,22 @@
 //! pages × (first row u32, position of its id in the event file u64)
 //! (buckets + 1) × where the bucket begins u32
 //! rows × (hash bits u12, row u20)
-//! checksum of all since the header u32                                   (all little-endian)
+//! CRC32C of each block of 8 KiB of the above u32
+//! CRC32C of those u32                                                     (all little-endian)
 //! ```
 
-use std::{io::Write, path::Path, sync::Arc};
+use std::{
+    io::{self, Write},
+    path::Path,
+    sync::Arc,
+};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::error::{Context, LakeError, Result};
+use super::{
+    error::{Context, LakeError, Result},
+    sums::Sums,
+};
 use crate::fs::{Appender, File, FileSystem};
 
 /// What a file of events may hold at most, so that a row number fits its twenty bits.
@@ -44,7 +52,7 @@ pub(super) fn write(fs: &dyn FileSystem, path: &Path, ids: &[[u8; 16]], pages: &
 
 fn encode(ids: &[[u8; 16]], pages: &[IdPage]) -> Vec<u8> {
     assert!(ids.len() <= MAX_ROWS, "an event file has at most {MAX_ROWS} rows");
-    let buckets = ids.len().div_ceil(IDS_PER_BUCKET).max(1);
+    let buckets = buckets(ids.len());
     let mut entries: Vec<(u32, u32)> = ids
         .iter()
         .enumerate()
@@ -74,9 +82,14 @@ fn encode(ids: &[[u8; 16]], pages: &[IdPage]) -> Vec<u8> {
     for (_, entry) in entries {
         bytes.extend_from_slice(&entry.to_le_bytes());
     }
-    let checksum = crc32c::crc32c(&bytes[HEADER..]);
-    bytes.extend_from_slice(&checksum.to_le_bytes());
+    let sums = Sums::of(&bytes).encode();
+    bytes.extend_from_slice(&sums);
+    bytes.extend_from_slice(&crc32c::crc32c(&sums).to_le_bytes());
     bytes
+}
+
+fn buckets(rows: usize) -> usize {
+    rows.div_ceil(IDS_PER_BUCKET).max(1)
 }
 
 fn bucket_of(hash: u64, buckets: usize) -> usize {
@@ -110,18 +123,22 @@ impl IdIndex {
 
     fn decode(bytes: &[u8]) -> Option<Self> {
         let header = Header::decode(bytes)?;
-        let body = bytes.get(HEADER..bytes.len().checked_sub(4)?)?;
-        let checksum = bytes.last_chunk().map(|chunk| u32::from_le_bytes(*chunk))?;
-        if body.len() as u64 + 4 != header.len() - HEADER as u64 || crc32c::crc32c(body) != checksum {
-            return None;
-        }
+        let (content, sums) = bytes.split_at_checked(header.content())?;
+        let sound = header.sums(sums)? == Sums::of(content);
+        let body = content.get(HEADER..).filter(|_| sound)?;
         let (pages, rest) = body.split_at(header.pages * PAGE);
         let (begins, entries) = rest.split_at((header.buckets + 1) * 4);
-        Some(Self {
+        let index = Self {
             pages: pages.chunks_exact(PAGE).map(page).collect(),
             begins: numbers(begins),
             entries: numbers(entries),
-        })
+        };
+        index.is_consistent().then_some(index)
+    }
+
+    /// Whether each bucket, and each row's place, is found where a lookup looks.
+    fn is_consistent(&self) -> bool {
+        self.begins.is_sorted() && self.begins.last().is_some_and(|end| *end as usize == self.entries.len())
     }
 
     /// What it takes of memory.
@@ -137,10 +154,8 @@ impl IdIndex {
     }
 
     /// Where the id of a row lies in the event file.
-    pub(super) fn position(&self, row: u32) -> u64 {
-        let page = self.pages.partition_point(|page| page.first_row <= row) - 1;
-        let page = self.pages[page];
-        page.position + u64::from(row - page.first_row) * 16
+    pub(super) fn position(&self, row: u32) -> io::Result<u64> {
+        position(&self.pages, row)
     }
 }
 
@@ -149,6 +164,7 @@ impl IdIndex {
 pub(super) struct IdFile {
     file: Arc<dyn File>,
     header: Header,
+    sums: Sums,
 }
 
 impl IdFile {
@@ -157,30 +173,30 @@ impl IdFile {
         let mut bytes = [0; HEADER];
         file.read_exact_at(&mut bytes, 0).context("cannot read", path)?;
         let header = Header::decode(&bytes).ok_or_else(|| damaged(path))?;
-        Ok(Self { file, header })
+        let mut sums = vec![0; header.trailer()];
+        file.read_exact_at(&mut sums, header.content() as u64).context("cannot read", path)?;
+        let sums = header.sums(&sums).ok_or_else(|| damaged(path))?;
+        Ok(Self { file, header, sums })
     }
 
     /// The rows that may hold this id.
-    pub(super) fn candidates(&self, hash: u64) -> std::io::Result<Vec<u32>> {
+    pub(super) fn candidates(&self, hash: u64) -> io::Result<Vec<u32>> {
         let begins = (HEADER + self.header.pages * PAGE) as u64;
         let entries = begins + (self.header.buckets as u64 + 1) * 4;
         let bucket = bucket_of(hash, self.header.buckets) as u64;
-        let mut range = [0; 8];
-        self.file.read_exact_at(&mut range, begins + bucket * 4)?;
-        let range = numbers(&range);
-        let (begin, end) = (range[0] as usize, (range[1] as usize).min(self.header.rows));
-        let mut bytes = vec![0; end.saturating_sub(begin) * 4];
-        self.file.read_exact_at(&mut bytes, entries + begin as u64 * 4)?;
+        let range = numbers(&self.sums.read(&*self.file, begins + bucket * 4, 8)?);
+        let (begin, end) = (range[0] as usize, range[1] as usize);
+        if begin > end || end > self.header.rows {
+            return Err(nowhere());
+        }
+        let bytes = self.sums.read(&*self.file, entries + begin as u64 * 4, (end - begin) * 4)?;
         Ok(numbers(&bytes).iter().filter(|entry| *entry >> 20 == tag(hash)).map(|entry| entry & 0xf_ffff).collect())
     }
 
     /// Where the id of a row lies in the event file.
-    pub(super) fn position(&self, row: u32) -> std::io::Result<u64> {
-        let mut bytes = vec![0; self.header.pages * PAGE];
-        self.file.read_exact_at(&mut bytes, HEADER as u64)?;
-        let pages: Vec<_> = bytes.chunks_exact(PAGE).map(page).collect();
-        let page = pages[pages.partition_point(|page| page.first_row <= row).saturating_sub(1)];
-        Ok(page.position + u64::from(row - page.first_row) * 16)
+    pub(super) fn position(&self, row: u32) -> io::Result<u64> {
+        let bytes = self.sums.read(&*self.file, HEADER as u64, self.header.pages * PAGE)?;
+        position(&bytes.chunks_exact(PAGE).map(page).collect::<Vec<_>>(), row)
     }
 }
 
@@ -196,12 +212,40 @@ impl Header {
         let bytes = bytes.get(..HEADER)?;
         let words = numbers(&bytes[4..]);
         let sound = &bytes[..4] == MAGIC && crc32c::crc32c(&bytes[..16]) == words[3];
-        sound.then(|| Self { rows: words[0] as usize, buckets: words[1] as usize, pages: words[2] as usize })
+        let header = Self { rows: words[0] as usize, buckets: words[1] as usize, pages: words[2] as usize };
+        let plausible = header.rows <= MAX_ROWS && header.buckets == buckets(header.rows) && header.pages <= MAX_ROWS;
+        (sound && plausible).then_some(header)
     }
 
-    fn len(&self) -> u64 {
-        (HEADER + self.pages * PAGE + (self.buckets + 1 + self.rows + 1) * 4) as u64
+    /// Length of all that the checksums behind it are of.
+    fn content(&self) -> usize {
+        HEADER + self.pages * PAGE + (self.buckets + 1 + self.rows) * 4
     }
+
+    /// Length of the checksums.
+    fn trailer(&self) -> usize {
+        (Sums::count(self.content() as u64) + 1) * 4
+    }
+
+    /// The checksums of the blocks; `None` when they are damaged.
+    fn sums(&self, trailer: &[u8]) -> Option<Sums> {
+        let (sums, checksum) = trailer.split_last_chunk::<4>().filter(|_| trailer.len() == self.trailer())?;
+        let sound = crc32c::crc32c(sums).to_le_bytes() == *checksum;
+        Sums::decode(sums, self.content() as u64).filter(|_| sound)
+    }
+}
+
+/// Where the id of a row lies, in a file with these pages.
+fn position(pages: &[IdPage], row: u32) -> io::Result<u64> {
+    let page = pages.partition_point(|page| page.first_row <= row).checked_sub(1).ok_or_else(nowhere)?;
+    let IdPage { first_row, position } = pages[page];
+    let distance = u64::from(row.checked_sub(first_row).ok_or_else(nowhere)?) * 16;
+    position.checked_add(distance).ok_or_else(nowhere)
+}
+
+/// A part of an index that is read by itself has no checksum.
+fn nowhere() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the index is damaged: it leads nowhere")
 }
 
 fn page(bytes: &[u8]) -> IdPage {
@@ -245,9 +289,30 @@ mod tests {
                 let found: Vec<_> = index.candidates(hash).collect();
                 assert!(found.contains(&(row as u32)));
                 assert_eq!(found, file.candidates(hash).unwrap());
-                assert_eq!(index.position(row as u32), file.position(row as u32).unwrap());
+                assert_eq!(index.position(row as u32).unwrap(), file.position(row as u32).unwrap());
             }
-            assert_eq!(index.position(0), 0);
+            assert_eq!(index.position(0).unwrap(), 0);
+        }
+    }
+
+    #[test]
+    fn damage_is_noticed_in_the_bucket_that_is_read() {
+        let ids = ids(5000);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("index.ids");
+        let bytes = encode(&ids, &[IdPage { first_row: 0, position: 4 }]);
+        let content = Header::decode(&bytes).unwrap().content();
+        for flipped in (0..bytes.len()).step_by(501) {
+            let mut damaged = bytes.clone();
+            damaged[flipped] ^= 1;
+            std::fs::write(&path, &damaged).unwrap();
+            let find = |row: usize| -> Result<bool> {
+                let file = IdFile::open(&Disk, &path)?;
+                Ok(file.candidates(xxh3_64(&ids[row])).context("cannot read", &path)?.contains(&(row as u32)))
+            };
+            let found: Vec<_> = (0..5000).step_by(50).map(find).collect();
+            assert!(found.iter().all(|found| !matches!(found, Ok(false))), "an id is hidden by byte {flipped}");
+            assert!(flipped < content || found.iter().all(|found| found.is_err()), "byte {flipped}");
         }
     }
 

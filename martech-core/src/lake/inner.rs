@@ -33,11 +33,18 @@ pub(super) struct Inner {
     /// Held while files are added or retired. Taken before the state.
     pub(super) files: Mutex<Files>,
     pub(super) lock: Mutex<Option<Lock>>,
-    pub(super) journal_damage: u64,
+    pub(super) found: Found,
     /// Turns of questions that read all events of a time: one has a thread for each core, and much memory.
     pub(super) scans: Arc<Semaphore>,
     /// Turns of the others.
     pub(super) lookups: Arc<Semaphore>,
+}
+
+/// What was wrong with the journal when it was opened.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found {
+    pub(super) damage: u64,
+    pub(super) cut_bytes: u64,
 }
 
 const SCANS: usize = 1;
@@ -64,7 +71,7 @@ impl Inner {
         state: State,
         files: Files,
         lock: Lock,
-        journal_damage: u64,
+        found: Found,
     ) -> Self {
         Self {
             dedupe: Dedupe::new(shared.layout.clone(), options.dedupe_memory),
@@ -76,7 +83,7 @@ impl Inner {
             progress: Condvar::new(),
             files: Mutex::new(files),
             lock: Mutex::new(Some(lock)),
-            journal_damage,
+            found,
             scans: Arc::new(Semaphore::new(SCANS)),
             lookups: Arc::new(Semaphore::new(LOOKUPS)),
         }
@@ -138,7 +145,8 @@ impl Inner {
             file_bytes: bytes + state.version.users.iter().map(|file| file.entry.bytes).sum::<u64>(),
             journal_bytes: journal.bytes,
             dedupe_bytes,
-            journal_damage: self.journal_damage,
+            journal_damage: self.found.damage,
+            journal_cut_bytes: self.found.cut_bytes,
             error: state.trouble(journal.poisoned),
         }
     }

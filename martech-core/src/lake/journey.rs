@@ -11,7 +11,7 @@ use arrow_array::{
     types::{Int64Type, TimestampMillisecondType},
 };
 use parquet::{
-    arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection},
+    arrow::arrow_reader::RowSelection,
     file::page_index::{
         column_index::{ColumnIndexMetaData, PrimitiveColumnIndex},
         offset_index::PageLocation,
@@ -19,11 +19,11 @@ use parquet::{
 };
 
 use super::{
-    error::{Context, Result},
+    error::{Context, LakeError, Result},
     files::{EventsFile, user_pages},
     inner::Snapshot,
-    parquet_file::{Footer, Input},
-    row::{Row, day_of},
+    parquet_file::{Batches, Footer, Input},
+    row::{BadRow, Row, day_of},
     schema::{EVENTS, column},
 };
 use crate::{
@@ -153,7 +153,10 @@ fn read(file: &EventsFile, query: &JourneyQuery, wanted: &Wanted<'_>) -> Result<
     let mut events = Vec::with_capacity(rows.len());
     for batch in reader.context("cannot read", file.path())? {
         let batch = batch.context("cannot read", file.path())?;
-        events.extend((0..batch.num_rows()).map(|row| event_at(&batch, row)));
+        for row in 0..batch.num_rows() {
+            let damaged = |bad: BadRow| LakeError::Damaged { path: file.path().clone(), message: bad.to_string() };
+            events.push(event_at(&batch, row).map_err(damaged)?);
+        }
     }
     Ok(events)
 }
@@ -207,7 +210,7 @@ fn find_in(
     wanted: &Wanted<'_>,
 ) -> Result<Vec<usize>> {
     let selection = RowSelection::from_consecutive_ranges(pages.iter().cloned(), file.entry.rows as usize);
-    let reader: ParquetRecordBatchReader =
+    let reader: Batches =
         input.read(footer, &EVENTS, &KEY_COLUMNS, Some(selection), BATCH_ROWS).context("cannot read", file.path())?;
     let mut numbers = pages.iter().cloned().flatten();
     let mut found = Vec::new();
@@ -253,7 +256,7 @@ impl<'a> TimePages<'a> {
 }
 
 fn stored_type(name: &str) -> EventType {
-    EventType::parse(name).expect("what was stored as a type is the name of one")
+    EventType::parse(name).expect("rows are checked before they are shown")
 }
 
 fn id_at(bytes: &[u8]) -> [u8; 16] {
@@ -276,18 +279,18 @@ fn event_of(row: &Row<'_>) -> Event {
 }
 
 /// The event in a row of a batch of [`EVENT_COLUMNS`].
-fn event_at(batch: &RecordBatch, row: usize) -> Event {
+fn event_at(batch: &RecordBatch, row: usize) -> Result<Event, BadRow> {
     let text = |column: usize| {
         let column = batch.column(column).as_string::<i32>();
         column.is_valid(row).then(|| column.value(row))
     };
     let occurred_at = batch.column(3).as_primitive::<TimestampMillisecondType>().value(row);
-    event_of(&Row {
+    let row = Row {
         id: id_at(batch.column(0).as_fixed_size_binary().value(row)),
         user_id: text(1).unwrap_or_default(),
         event_type: text(2).unwrap_or_default(),
         occurred_at,
-        received_at: occurred_at + batch.column(4).as_primitive::<Int64Type>().value(row),
+        received_at: occurred_at.saturating_add(batch.column(4).as_primitive::<Int64Type>().value(row)),
         anonymous_id: text(5),
         session_id: text(6),
         properties: text(7),
@@ -296,5 +299,7 @@ fn event_at(batch: &RecordBatch, row: usize) -> Event {
         page: None,
         product: None,
         search: None,
-    })
+    };
+    row.check()?;
+    Ok(event_of(&row))
 }

@@ -7,13 +7,13 @@ use arrow_array::{
     types::TimestampMillisecondType,
 };
 use arrow_select::interleave::interleave_record_batch;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
 use super::{
     catalog::EventsEntry,
     error::{Context, LakeError, Result},
     files::EventsFile,
     inner::Inner,
+    parquet_file::Batches,
     schema::{EVENTS, column},
     writing::{EventsWriter, Folders},
 };
@@ -66,7 +66,15 @@ pub(super) fn merge_files(inner: &Inner, files: &[Arc<EventsFile>], folders: &mu
     if !rows.is_empty() {
         write(&mut writer, &batches, &rows, &files[0])?;
     }
-    writer.finish(folders)
+    let merged = writer.finish(folders)?;
+    if merged.rows != files.iter().map(|file| file.entry.rows).sum::<u64>() {
+        inner.discard(&[merged], &[]);
+        return Err(LakeError::Damaged {
+            path: files[0].path().clone(),
+            message: "it, or one that it was merged with, has not as many rows as the catalog says".to_owned(),
+        });
+    }
+    Ok(merged)
 }
 
 fn write(
@@ -131,7 +139,7 @@ impl Ord for Head {
 }
 
 struct Source {
-    reader: ParquetRecordBatchReader,
+    reader: Batches,
     path: PathBuf,
     /// `None` at the end of the file.
     batch: Option<RecordBatch>,

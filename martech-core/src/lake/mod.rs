@@ -31,14 +31,18 @@
 //! - A roll fails: its events stay in the journal and in the hot table, and it is tried again; meanwhile the journal
 //!   grows up to its bound, then appends are refused until there is room.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::sync::Semaphore;
 
 use crate::{
     event::Event,
     fs::{Disk, FileSystem},
-    query::{JourneyPage, JourneyQuery, Stats, StatsQuery, UsersPage, UsersQuery},
+    query::{JourneyPage, JourneyQuery, Reader, Stats, StatsQuery, UsersPage, UsersQuery},
     store::{Appended, Store, StoreError},
 };
 
@@ -55,6 +59,7 @@ mod journey;
 mod layout;
 mod merge;
 mod opening;
+mod pages;
 mod parallel;
 mod parquet_file;
 mod publish;
@@ -65,6 +70,7 @@ mod schema;
 mod sorted;
 mod state;
 mod stats;
+mod sums;
 mod users;
 mod worker;
 mod writing;
@@ -124,6 +130,9 @@ pub struct LakeStatus {
     pub dedupe_bytes: u64,
     /// Damaged parts of the journal that were set aside when the lake was opened.
     pub journal_damage: u64,
+    /// Bytes that were cut from the end of the journal when the lake was opened: a write that a power loss interrupted, or
+    /// damage to the newest events.
+    pub journal_cut_bytes: u64,
     /// Why nothing is taken or rolled, when that is so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -134,7 +143,7 @@ pub struct LakeStatus {
 /// ```
 /// use martech_core::{
 ///     Event, EventRules, EventType, Lake, LakeOptions, Store,
-///     query::{JourneyQuery, Order},
+///     query::{JourneyQuery, Reader},
 /// };
 ///
 /// # #[tokio::main]
@@ -145,16 +154,7 @@ pub struct LakeStatus {
 /// assert_eq!(lake.append(&[event.clone()]).await?.stored, 1); // durable and visible from here on
 /// assert_eq!(lake.append(&[event]).await?.duplicates, [0]);
 ///
-/// let journey = JourneyQuery {
-///     user_id: "u1".to_owned(),
-///     from: None,
-///     to: None,
-///     types: vec![],
-///     order: Order::Ascending,
-///     limit: 100,
-///     cursor: None,
-/// };
-/// assert_eq!(lake.journey(journey).await?.events.len(), 1);
+/// assert_eq!(lake.journey(JourneyQuery::new("u1")).await?.events.len(), 1);
 /// lake.close().await?;
 /// # Ok(())
 /// # }
@@ -167,6 +167,22 @@ pub struct Lake {
 impl Store<Event> for Lake {
     async fn append(&self, batch: &[Event]) -> Result<Appended, StoreError> {
         admission::append(self.inner(), batch).await
+    }
+}
+
+impl Reader for Lake {
+    type Error = LakeError;
+
+    async fn journey(&self, query: JourneyQuery) -> Result<JourneyPage, LakeError> {
+        self.read(&self.inner().lookups, move |snapshot| journey::journey(snapshot, &query)).await
+    }
+
+    async fn users(&self, query: UsersQuery) -> Result<UsersPage, LakeError> {
+        self.read(&self.inner().lookups, move |snapshot| users::page(snapshot, &query)).await
+    }
+
+    async fn stats(&self, query: StatsQuery) -> Result<Stats, LakeError> {
+        self.read(&self.inner().scans, move |snapshot| stats::stats(snapshot, &query)).await
     }
 }
 
@@ -187,21 +203,6 @@ impl Lake {
         self.workers.compact().await
     }
 
-    /// A user's events in time order.
-    pub async fn journey(&self, query: JourneyQuery) -> Result<JourneyPage, LakeError> {
-        self.read(&self.inner().lookups, move |snapshot| journey::journey(snapshot, &query)).await
-    }
-
-    /// Users with their figures.
-    pub async fn users(&self, query: UsersQuery) -> Result<UsersPage, LakeError> {
-        self.read(&self.inner().lookups, move |snapshot| users::page(snapshot, &query)).await
-    }
-
-    /// The figures of a shop.
-    pub async fn stats(&self, query: StatsQuery) -> Result<Stats, LakeError> {
-        self.read(&self.inner().scans, move |snapshot| stats::stats(snapshot, &query)).await
-    }
-
     /// Asks a snapshot, when it is its turn.
     async fn read<T: Send + 'static>(
         &self,
@@ -216,6 +217,11 @@ impl Lake {
             ask(&inner.snapshot()?)
         })
         .await
+    }
+
+    /// The data folder.
+    pub fn dir(&self) -> &Path {
+        &self.inner().options.dir
     }
 
     /// What it holds.

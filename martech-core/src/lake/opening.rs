@@ -1,6 +1,6 @@
 //! Opening a lake: lock, catalog, files, journal.
 
-use std::{collections::HashSet, io, sync::Arc};
+use std::{collections::BTreeSet, io, sync::Arc};
 
 use super::{
     LakeOptions,
@@ -8,12 +8,12 @@ use super::{
     error::{Context, LakeError, Result},
     files::{EventsFile, Shared, UsersFile, Version},
     hot::Chunk,
-    inner::Inner,
+    inner::{Found, Inner},
     layout::Layout,
     publish::Files,
     state::State,
 };
-use crate::journal::{Journal, JournalOptions};
+use crate::journal::{Journal, JournalOptions, Recovery};
 
 /// What the footers of files may take of memory.
 const FOOTER_MEMORY: u64 = 24 << 20;
@@ -33,24 +33,46 @@ impl Inner {
         };
         layout.create()?;
         let shared = Arc::new(Shared::new(layout, FOOTER_MEMORY));
-        let catalog = Catalog::load(&shared.layout)?;
+        let layout = &shared.layout;
+        layout.remove(&layout.catalog().with_extension("tmp"))?;
+        // A catalog that was put in place by a process that then died may not be durable yet. What it does not name, and
+        // what the journal need not hold any more, is removed below.
+        layout.fs.sync_dir(&layout.root).context("cannot sync the folder", &layout.root)?;
+        let catalog = Catalog::load_or_begin(layout)?;
         let version = version_of(&catalog, &shared);
-        check_files(&version, &shared.layout)?;
+        check_files(&version, layout)?;
 
         let journal_options = JournalOptions {
             segment_bytes: SEGMENT_BYTES.min(options.journal_capacity / 4).max(1),
             capacity_bytes: options.journal_capacity,
         };
         let (journal, recovery) = Journal::open(options.fs.clone(), &shared.layout.journal(), journal_options)?;
+        let found = Found::new(&recovery, &journal, catalog.sequence);
         journal.start_at_least(catalog.sequence + 1)?;
         for damage in &recovery.damaged {
             tracing::error!(?damage, "a part of the journal is damaged; it was set aside, its events are missing");
         }
+        for missing in &recovery.missing {
+            tracing::error!(?missing, "these frames of the journal are missing");
+        }
+        if found.cut_bytes > 0 {
+            tracing::warn!(bytes = found.cut_bytes, "the end of the journal was cut, where a write was interrupted");
+        }
         let mut state = State::new(version.clone());
         replay(&journal, catalog.sequence, &shared.layout, &mut state)?;
-        journal.trim(catalog.sequence)?;
-        let damage = recovery.damaged.len() as u64;
-        Ok(Self::new(options, shared, journal, state, Files { catalog, version }, lock, damage))
+        if let Err(error) = journal.trim(catalog.sequence) {
+            tracing::warn!(%error, "what is in files stays in the journal until the next roll");
+        }
+        Ok(Self::new(options, shared, journal, state, Files { catalog, version }, lock, found))
+    }
+}
+
+impl Found {
+    fn new(recovery: &Recovery, journal: &Journal, rolled: u64) -> Self {
+        let missing = recovery.missing.iter().filter(|range| *range.end() > rolled).count();
+        // The frames that were rolled were durable, and with them the end of the journal was.
+        let cut_short = usize::from(journal.stats().last_sequence < rolled);
+        Self { damage: recovery.damaged.len().max(missing).max(cut_short) as u64, cut_bytes: recovery.truncated_bytes }
     }
 }
 
@@ -66,16 +88,21 @@ fn version_of(catalog: &Catalog, shared: &Arc<Shared>) -> Version {
 
 /// Every file that the catalog names is there; what else is there is left over from a crash and goes.
 fn check_files(version: &Version, layout: &Layout) -> Result<()> {
-    let there: HashSet<_> = layout.data_files()?.into_iter().collect();
+    let there: BTreeSet<_> = layout.data_files()?.into_iter().collect();
     let events = version.events().flat_map(|file| file.paths());
-    let named: HashSet<_> = events.chain(version.users.iter().flat_map(|file| file.paths())).cloned().collect();
+    let named: BTreeSet<_> = events.chain(version.users.iter().flat_map(|file| file.paths())).cloned().collect();
     if let Some(path) = named.iter().find(|path| !there.contains(*path)) {
         return Err(LakeError::Damaged {
             path: path.clone(),
             message: "the catalog names it, and it is gone".to_owned(),
         });
     }
-    there.difference(&named).try_for_each(|path| layout.remove(path))
+    for path in there.difference(&named) {
+        if let Err(error) = layout.remove(path) {
+            tracing::warn!(%error, "a file that is not in use stays until the next start");
+        }
+    }
+    Ok(())
 }
 
 fn replay(journal: &Journal, after: u64, layout: &Layout, state: &mut State) -> Result<()> {

@@ -1,14 +1,22 @@
-//! Parquet through the lake's own file access: written whole and durable, read by pages.
+//! Parquet through the lake's own file access: written whole and durable, read by pages, and checked.
+//!
+//! The checksums of the blocks of a file's data stand in its own metadata, under [`SUMS`]; length and checksum of what
+//! follows the data, which is that metadata, stand in the catalog. So whatever is read is as it was written.
+//!
+//! The library takes some damage of a file for a mistake of its own, and panics. All reading is [`guarded`], so that
+//! such a panic becomes an error like others.
 
 use std::{
-    io::{BufReader, BufWriter, Write},
+    io::{self, BufReader, BufWriter, Read, Write},
+    panic::{self, AssertUnwindSafe},
     path::Path,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
 };
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
-use bytes::Bytes;
+use arrow_schema::{ArrowError, SchemaRef};
+use base64::prelude::{BASE64_STANDARD, Engine};
+use bytes::{Buf, Bytes};
 use parquet::{
     arrow::{
         ArrowWriter, ProjectionMask,
@@ -19,23 +27,30 @@ use parquet::{
         arrow_writer::ArrowWriterOptions,
     },
     bloom_filter::Sbbf,
-    errors::Result as ParquetResult,
+    errors::{ParquetError, Result as ParquetResult},
     file::{
-        metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader},
+        metadata::{KeyValue, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader},
         properties::WriterProperties,
         reader::{ChunkReader, Length},
     },
 };
 
-use super::error::{Context, Result};
-use crate::fs::{Appender, Cursor, File, FileSystem};
+use serde::{Deserialize, Serialize};
 
+use super::{
+    error::{Context, Result},
+    sums::{Summing, Sums},
+};
+use crate::fs::{Appender, File, FileSystem};
+
+/// The key in a file's metadata under which its checksums stand, in base64.
+const SUMS: &str = "martech:crc32c:8192";
 const WRITE_BUFFER: usize = 256 << 10;
 const READ_BUFFER: usize = 32 << 10;
 
 /// A Parquet file that is being written.
 pub(super) struct Output {
-    writer: ArrowWriter<BufWriter<Appender>>,
+    writer: ArrowWriter<Summing<BufWriter<Appender>>>,
     file: Arc<dyn File>,
 }
 
@@ -47,7 +62,7 @@ impl Output {
         properties: WriterProperties,
     ) -> Result<Self> {
         let file = fs.create(path).context("cannot make", path)?;
-        let buffer = BufWriter::with_capacity(WRITE_BUFFER, Appender(file.clone()));
+        let buffer = Summing::new(BufWriter::with_capacity(WRITE_BUFFER, Appender(file.clone())));
         // Without Arrow's own copy of the schema a reader may choose between text and dictionaries.
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         let writer =
@@ -59,13 +74,26 @@ impl Output {
         self.writer.write(batch)
     }
 
-    /// Completes the file and makes it durable; gives what is in it and its length.
-    pub(super) fn finish(mut self) -> ParquetResult<(ParquetMetaData, u64)> {
+    /// Completes the file and makes it durable; gives what is in it, where that stands, and its length.
+    pub(super) fn finish(mut self) -> ParquetResult<(ParquetMetaData, Tail, u64)> {
+        self.writer.flush()?;
+        self.writer.sync()?;
+        let sums = BASE64_STANDARD.encode(self.writer.inner_mut().finish().encode());
+        self.writer.append_key_value_metadata(KeyValue::new(SUMS.to_owned(), sums));
         let metadata = self.writer.finish()?;
         self.writer.inner_mut().flush()?;
+        let (bytes, checksum) = self.writer.inner().since();
         self.file.sync()?;
-        Ok((metadata, self.file.len()?))
+        Ok((metadata, Tail { bytes, checksum }, self.file.len()?))
     }
+}
+
+/// The end of a Parquet file, where its metadata is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Tail {
+    bytes: u64,
+    /// CRC32C.
+    checksum: u32,
 }
 
 /// An open Parquet file.
@@ -73,20 +101,48 @@ impl Output {
 pub(super) struct Input {
     file: Arc<dyn File>,
     len: u64,
+    sums: Arc<Sums>,
 }
 
 impl Input {
     pub(super) fn open(fs: &dyn FileSystem, path: &Path) -> Result<Self> {
         let file = fs.open(path).context("cannot open", path)?;
         let len = file.len().context("cannot read", path)?;
-        Ok(Self { file, len })
+        Ok(Self { file, len, sums: Arc::default() })
     }
 
-    /// The footer with the page index.
-    pub(super) fn footer(&self) -> ParquetResult<Footer> {
+    /// The footer with the page index, of a file that has so many rows and this tail.
+    pub(super) fn footer(&self, rows: u64, tail: Tail) -> ParquetResult<Footer> {
         let reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional);
-        let metadata = Arc::new(reader.parse_and_finish(self)?);
-        Ok(Footer { metadata, views: Mutex::new(Vec::new()), filter: OnceLock::new() })
+        let tail_bytes = self.tail(tail)?;
+        let metadata = guarded(|| reader.parse_and_finish(&tail_bytes))?;
+        check(&metadata, rows)?;
+        let sums = sums_in(&metadata, self.len - tail.bytes);
+        let sums = sums.ok_or_else(|| ParquetError::General("it has no checksums".to_owned()))?;
+        let (metadata, sums) = (Arc::new(metadata), Arc::new(sums));
+        Ok(Footer { metadata, sums, view: OnceLock::new(), filter: OnceLock::new() })
+    }
+
+    /// The same file, with everything checked that is read of it.
+    pub(super) fn checked(self, footer: &Footer) -> Self {
+        Self { sums: footer.sums.clone(), ..self }
+    }
+
+    /// Reads a part of it.
+    pub(super) fn bytes(&self, start: u64, length: usize) -> io::Result<Bytes> {
+        // Damaged metadata may ask for more than there is memory.
+        if start.checked_add(length as u64).is_none_or(|end| end > self.len) {
+            let message = format!("{length} bytes at {start} lie behind the end of the file");
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
+        }
+        self.sums.read(&*self.file, start, length)
+    }
+
+    fn tail(&self, tail: Tail) -> ParquetResult<TailBytes> {
+        let damaged = || ParquetError::General("the checksum of its metadata does not fit".to_owned());
+        let start = self.len.checked_sub(tail.bytes).ok_or_else(damaged)?;
+        let bytes = self.bytes(start, tail.bytes as usize)?;
+        if crc32c::crc32c(&bytes) == tail.checksum { Ok(TailBytes { start, bytes }) } else { Err(damaged()) }
     }
 
     /// Reads some columns of the selected rows, in batches.
@@ -97,23 +153,68 @@ impl Input {
         columns: &[usize],
         rows: Option<RowSelection>,
         batch_rows: usize,
-    ) -> ParquetResult<ParquetRecordBatchReader> {
-        let view = footer.view(schema)?;
-        let mask = ProjectionMask::leaves(view.parquet_schema(), columns.iter().copied());
-        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.clone(), view);
-        if let Some(rows) = rows {
-            builder = builder.with_row_selection(rows);
-        }
-        builder.with_batch_size(batch_rows).with_projection(mask).build()
+    ) -> ParquetResult<Batches> {
+        guarded(|| {
+            let view = footer.view(schema)?;
+            let mask = ProjectionMask::leaves(view.parquet_schema(), columns.iter().copied());
+            let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.clone(), view);
+            if let Some(rows) = rows {
+                builder = builder.with_row_selection(rows);
+            }
+            builder.with_batch_size(batch_rows).with_projection(mask).build().map(|reader| Batches(Some(reader)))
+        })
     }
+}
+
+/// Rows of a file, some at a time; none behind an error.
+pub(super) struct Batches(Option<ParquetRecordBatchReader>);
+
+impl Iterator for Batches {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let reader = self.0.as_mut()?;
+        let batch = guarded(|| Ok(reader.next().transpose()?)).map_err(ArrowError::from).transpose();
+        if !matches!(batch, Some(Ok(_))) {
+            self.0 = None;
+        }
+        batch
+    }
+}
+
+/// Runs what reads a file.
+pub(super) fn guarded<T>(read: impl FnOnce() -> ParquetResult<T>) -> ParquetResult<T> {
+    panic::catch_unwind(AssertUnwindSafe(read))
+        .unwrap_or_else(|_| Err(ParquetError::General("the file is damaged, and reading it panicked".to_owned())))
+}
+
+/// What the lake's own files are like, and the code that finds its way by their footers relies on.
+fn check(metadata: &ParquetMetaData, rows: u64) -> ParquetResult<()> {
+    let wrong = |what: &str| Err(ParquetError::General(format!("the footer is damaged: {what}")));
+    let [group] = metadata.row_groups() else { return wrong("there is not one row group") };
+    if [metadata.file_metadata().num_rows(), group.num_rows()].iter().any(|found| u64::try_from(*found) != Ok(rows)) {
+        return wrong("it does not have as many rows as the catalog says");
+    }
+    for column in 0..group.num_columns() {
+        let Some(offsets) = metadata.page_index().and_then(|index| index.offset_index(0, column)) else { continue };
+        let firsts: Vec<i64> = offsets.page_locations().iter().map(|page| page.first_row_index).collect();
+        let ends = [firsts.first(), firsts.last()];
+        let [Some(0), Some(last)] = ends else { return wrong("the pages of a column do not begin with the first row") };
+        if *last >= rows as i64 || !firsts.is_sorted_by(|left, right| left < right) {
+            return wrong("the pages of a column do not follow one another");
+        }
+    }
+    Ok(())
 }
 
 /// What is in a file, and where.
 #[derive(Debug)]
 pub(super) struct Footer {
     pub(super) metadata: Arc<ParquetMetaData>,
-    /// How it is read, by schema: there are one or two for a file.
-    views: Mutex<Vec<(SchemaRef, ArrowReaderMetadata)>>,
+    /// Of all that stands before it.
+    sums: Arc<Sums>,
+    /// How Arrow reads it.
+    view: OnceLock<ArrowReaderMetadata>,
     /// The Bloom filter of a column, once it was asked for.
     filter: OnceLock<Option<Sbbf>>,
 }
@@ -122,7 +223,8 @@ impl Footer {
     /// Whether a column may hold a value, by its Bloom filter. It is one and the same column for all calls.
     pub(super) fn may_hold(&self, input: &Input, column: usize, value: &str) -> ParquetResult<bool> {
         if self.filter.get().is_none() {
-            let filter = Sbbf::read_from_column_chunk(self.metadata.row_group(0).column(column), input)?;
+            let chunk = self.metadata.row_group(0).column(column);
+            let filter = guarded(|| Sbbf::read_from_column_chunk(chunk, input))?;
             // Two may read it at once, and find the same.
             let _ = self.filter.set(filter);
         }
@@ -132,19 +234,19 @@ impl Footer {
     /// What it takes of memory, the filter included.
     pub(super) fn size(&self) -> u64 {
         let columns = self.metadata.row_groups().iter().flat_map(|group| group.columns());
-        let filters = columns.filter_map(|column| column.bloom_filter_length()).sum::<i32>();
-        self.metadata.memory_size() as u64 + filters as u64
+        let filters = columns.filter_map(|column| u64::try_from(column.bloom_filter_length()?).ok());
+        (self.metadata.memory_size() + self.sums.size()) as u64 + filters.sum::<u64>()
     }
 
+    /// It is one and the same schema for all calls.
     fn view(&self, schema: &SchemaRef) -> ParquetResult<ArrowReaderMetadata> {
-        let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, view)) = views.iter().find(|(known, _)| Arc::ptr_eq(known, schema)) {
+        if let Some(view) = self.view.get() {
             return Ok(view.clone());
         }
         let options = ArrowReaderOptions::new().with_schema(schema.clone());
         let view = ArrowReaderMetadata::try_new(self.metadata.clone(), options)?;
-        views.push((schema.clone(), view.clone()));
-        Ok(view)
+        // Two may make it at once, and make the same.
+        Ok(self.view.get_or_init(|| view).clone())
     }
 }
 
@@ -155,15 +257,75 @@ impl Length for Input {
 }
 
 impl ChunkReader for Input {
-    type T = BufReader<Cursor>;
+    type T = BufReader<Reading>;
 
     fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
-        Ok(BufReader::with_capacity(READ_BUFFER, Cursor::new(self.file.clone(), start)))
+        Ok(BufReader::with_capacity(READ_BUFFER, Reading { input: self.clone(), offset: start }))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
-        let mut bytes = vec![0; length];
-        self.file.read_exact_at(&mut bytes, start)?;
-        Ok(bytes.into())
+        Ok(self.bytes(start, length)?)
     }
+}
+
+/// Reads a file from a position on.
+#[derive(Debug)]
+pub(super) struct Reading {
+    input: Input,
+    offset: u64,
+}
+
+impl Read for Reading {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.input.len.saturating_sub(self.offset)).unwrap_or(usize::MAX);
+        let bytes = self.input.bytes(self.offset, buffer.len().min(left))?;
+        buffer[..bytes.len()].copy_from_slice(&bytes);
+        self.offset += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+}
+
+/// The checked end of a file, read as if it were all of it.
+#[derive(Debug)]
+struct TailBytes {
+    start: u64,
+    bytes: Bytes,
+}
+
+impl TailBytes {
+    fn from(&self, start: u64) -> ParquetResult<Bytes> {
+        let offset = start.checked_sub(self.start).and_then(|offset| usize::try_from(offset).ok());
+        let offset = offset.filter(|offset| *offset <= self.bytes.len());
+        Ok(self.bytes.slice(offset.ok_or(io::Error::from(io::ErrorKind::UnexpectedEof))?..))
+    }
+}
+
+impl Length for TailBytes {
+    fn len(&self) -> u64 {
+        self.start + self.bytes.len() as u64
+    }
+}
+
+impl ChunkReader for TailBytes {
+    type T = bytes::buf::Reader<Bytes>;
+
+    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
+        Ok(self.from(start)?.reader())
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
+        let bytes = self.from(start)?;
+        if length > bytes.len() {
+            Err(io::Error::from(io::ErrorKind::UnexpectedEof))?
+        } else {
+            Ok(bytes.slice(..length))
+        }
+    }
+}
+
+/// The checksums in a file's metadata, of so many bytes.
+fn sums_in(metadata: &ParquetMetaData, len: u64) -> Option<Sums> {
+    let values = metadata.file_metadata().key_value_metadata()?;
+    let encoded = values.iter().find(|value| value.key == SUMS)?.value.as_ref()?;
+    Sums::decode(&BASE64_STANDARD.decode(encoded).ok()?, len)
 }

@@ -48,10 +48,8 @@ impl Inner {
         let catalog = files.catalog.with(&change);
         let synced = change.folders.sync(&self.shared.layout);
         if let Err(error) = synced.and_then(|()| catalog.store(&self.shared.layout)) {
-            // The new catalog may be in place although making that durable failed.
-            if !Catalog::load(&self.shared.layout)
-                .is_ok_and(|on_disk| on_disk.sequence == catalog.sequence && on_disk.events == catalog.events)
-            {
+            // The new catalog may be in place although making that durable failed; and then its files must be, too.
+            if Catalog::load(&self.shared.layout).is_ok_and(|on_disk| on_disk != catalog) {
                 self.discard(&change.add_events, &change.add_users);
             }
             return Err(error);

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Currency, Event, Money};
+use crate::event::{Currency, Event, EventId, EventKey, EventType, Money};
 
 /// An event as the lake holds it, its text borrowed from wherever it lies.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -57,6 +57,17 @@ impl<'a> Row<'a> {
         postcard::to_extend(self, bytes).expect("a vector takes every byte and a row serializes without errors")
     }
 
+    /// What in it no lake takes in.
+    pub(super) fn check(&self) -> Result<(), BadRow> {
+        if EventType::parse(self.event_type).is_err() {
+            return Err(BadRow::Type(self.event_type.to_owned()));
+        }
+        match [self.occurred_at, self.received_at].into_iter().find(|time| !is_on_calendar(*time)) {
+            Some(time) => Err(BadRow::Time(time)),
+            None => Ok(()),
+        }
+    }
+
     /// Reads the row at the head of `bytes`; gives the row and what follows it.
     pub(super) fn decode(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), postcard::Error> {
         postcard::take_from_bytes(bytes)
@@ -64,15 +75,19 @@ impl<'a> Row<'a> {
 
     /// What tells the event from others.
     pub(super) fn key(&self) -> EventKey {
-        EventKey { id: self.id, day: day_of(self.occurred_at) }
+        EventKey { id: EventId::from_bytes(self.id), day: day_of(self.occurred_at) }
     }
 }
 
-/// What tells an event from others: its id, and the UTC day on which it occurred.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct EventKey {
-    pub(super) id: [u8; 16],
-    pub(super) day: i32,
+/// Bytes that no lake has written as a row.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BadRow {
+    #[error(transparent)]
+    Encoding(#[from] postcard::Error),
+    #[error("{0:?} is no type of event")]
+    Type(String),
+    #[error("{0} ms is no time of the years -9999 to 9999")]
+    Time(i64),
 }
 
 /// The UTC day of a time in milliseconds, counted from 1970-01-01.
@@ -82,15 +97,41 @@ pub(super) fn day_of(millis: i64) -> i32 {
 
 pub(super) const MILLIS_PER_DAY: i64 = 86_400_000;
 
+/// Whether a time in milliseconds has a date, so that its event can be written to the file of a day.
+pub(super) fn is_on_calendar(millis: i64) -> bool {
+    jiff::Timestamp::from_millisecond(millis).is_ok()
+}
+
+/// Whether a day, counted from 1970-01-01, has a date.
+pub(super) fn is_day(day: i32) -> bool {
+    is_on_calendar(i64::from(day) * MILLIS_PER_DAY + MILLIS_PER_DAY / 2)
+}
+
 /// The hash by which users are found in the hot table.
 pub(super) fn user_hash(user_id: &str) -> u64 {
     xxhash_rust::xxh3::xxh3_64(user_id.as_bytes())
 }
 
 /// The first sixteen bytes of a user id as a number: it orders most users, faster than their text does.
-pub(super) fn user_head(user_id: &str) -> u128 {
+pub(super) fn user_head(user_id: &[u8]) -> u128 {
     let mut head = [0; 16];
     let shown = user_id.len().min(16);
-    head[..shown].copy_from_slice(&user_id.as_bytes()[..shown]);
+    head[..shown].copy_from_slice(&user_id[..shown]);
     u128::from_be_bytes(head)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::EventRules;
+
+    #[test]
+    fn what_no_lake_takes_in_is_no_row() {
+        let event = Event::builder("u", EventType::PURCHASE).build(&EventRules::default()).unwrap();
+        let row = Row::of(&event);
+        assert!(row.check().is_ok());
+        assert!(matches!(Row { event_type: "no type", ..row }.check(), Err(BadRow::Type(_))));
+        assert!(matches!(Row { occurred_at: i64::MIN, ..row }.check(), Err(BadRow::Time(_))));
+        assert!(matches!(Row { received_at: i64::MAX, ..row }.check(), Err(BadRow::Time(_))));
+    }
 }

@@ -11,7 +11,7 @@ use parquet::{
     basic::{Compression, Encoding, ZstdLevel},
     file::{
         metadata::SortingColumn,
-        properties::{EnabledStatistics, WriterProperties},
+        properties::{EnabledStatistics, WriterProperties, WriterVersion},
     },
     schema::types::ColumnPath,
 };
@@ -39,18 +39,12 @@ pub(super) mod column {
 const PAGE_ROWS: usize = 1024;
 
 /// The schema of an event file. A file holds one row group, sorted by user, time and id.
-pub(super) static EVENTS: LazyLock<SchemaRef> = LazyLock::new(|| schema(DataType::Utf8));
-
-/// The same columns with those of few values as dictionaries, for readers that count by them.
-pub(super) static EVENTS_BY_DICTIONARY: LazyLock<SchemaRef> =
-    LazyLock::new(|| schema(DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))));
-
-fn schema(few_values: DataType) -> SchemaRef {
+pub(super) static EVENTS: LazyLock<SchemaRef> = LazyLock::new(|| {
     let time = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
     Arc::new(Schema::new(vec![
         Field::new("event_id", DataType::FixedSizeBinary(16), false).with_extension_type(Uuid),
         Field::new("user_id", DataType::Utf8, false),
-        Field::new("event_type", few_values.clone(), false),
+        Field::new("event_type", DataType::Utf8, false),
         Field::new("occurred_at", time, false),
         // From `occurred_at` to the time of receipt, in milliseconds: a few bits, where a second time takes as many
         // bytes as the first.
@@ -58,19 +52,21 @@ fn schema(few_values: DataType) -> SchemaRef {
         Field::new("anonymous_id", DataType::Utf8, true),
         Field::new("session_id", DataType::Utf8, true),
         Field::new("order_value", DataType::Decimal128(18, 6), true),
-        Field::new("currency", few_values.clone(), true),
-        Field::new("page", few_values.clone(), true),
-        Field::new("product", few_values.clone(), true),
-        Field::new("search_term", few_values, true),
+        Field::new("currency", DataType::Utf8, true),
+        Field::new("page", DataType::Utf8, true),
+        Field::new("product", DataType::Utf8, true),
+        Field::new("search_term", DataType::Utf8, true),
         Field::new("properties", DataType::Utf8, true),
     ]))
-}
+});
 
 /// How event files are written: small pages with an index over users, so that a journey reads pages and not files;
 /// ids plain, so that the id index can read one of them without decoding a page.
 pub(super) fn writing(rows: usize, level: i32) -> WriterProperties {
     let path = |column: usize| ColumnPath::from(EVENTS.field(column).name().as_str());
     let mut properties = WriterProperties::builder()
+        // The kind of pages that `pages` reads.
+        .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_created_by(concat!("martech ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(level).expect("a level of zstd")))
         .set_data_page_row_count_limit(PAGE_ROWS)
@@ -94,18 +90,30 @@ pub(super) fn writing(rows: usize, level: i32) -> WriterProperties {
         properties = properties.set_column_dictionary_enabled(path(column), false);
     }
     // Ids are looked up one by one; the others are as small as they get, and faster so.
-    for column in [column::EVENT_ID, column::EVENT_TYPE, column::OCCURRED_AT, column::CURRENCY] {
+    for column in [
+        column::EVENT_ID,
+        column::EVENT_TYPE,
+        column::OCCURRED_AT,
+        column::DELAY,
+        column::ORDER_VALUE,
+        column::CURRENCY,
+    ] {
         properties = properties.set_column_compression(path(column), Compression::UNCOMPRESSED);
     }
     for column in [column::SESSION_ID, column::ANONYMOUS_ID] {
         properties = properties.set_column_data_page_row_count_limit(path(column), 2 * PAGE_ROWS);
     }
-    for column in [column::EVENT_TYPE, column::OCCURRED_AT, column::DELAY] {
+    for column in [
+        column::EVENT_TYPE,
+        column::OCCURRED_AT,
+        column::DELAY,
+        column::ORDER_VALUE,
+        column::CURRENCY,
+        column::PAGE,
+        column::PRODUCT,
+        column::SEARCH,
+    ] {
         properties = properties.set_column_data_page_row_count_limit(path(column), 4 * PAGE_ROWS);
-    }
-    // No journey reads these.
-    for column in [column::ORDER_VALUE, column::CURRENCY, column::PAGE, column::PRODUCT, column::SEARCH] {
-        properties = properties.set_column_data_page_row_count_limit(path(column), 16 * PAGE_ROWS);
     }
     for column in [column::OCCURRED_AT, column::DELAY] {
         properties = properties.set_column_encoding(path(column), Encoding::DELTA_BINARY_PACKED);

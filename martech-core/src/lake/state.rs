@@ -9,12 +9,11 @@ use std::{
 use hashbrown::{HashMap, HashSet};
 
 use super::{
-    dedupe::candidates,
     files::Version,
     hot::{Chunk, EncodedKey, Hot},
-    row::EventKey,
     worker::Message,
 };
+use crate::event::EventKey;
 
 /// Guarded by one lock that is held for short whiles only: no file is read or written under it.
 #[derive(Debug, Default)]
@@ -69,10 +68,10 @@ impl State {
         let mut own: HashSet<EventKey> = HashSet::with_capacity(keys.len());
         let durable_before = self.in_flight.front().map_or(self.next_ticket, |(ticket, _)| *ticket);
         for (position, key) in keys.iter().enumerate() {
-            match candidates(key).find_map(|key| self.ids.get(&key).or_else(|| self.frozen_ids.get(&key))) {
+            match key.candidates().find_map(|key| self.ids.get(&key).or_else(|| self.frozen_ids.get(&key))) {
                 Some(ticket) if *ticket >= durable_before => return None,
                 Some(_) => known.duplicates.push(position),
-                None if candidates(key).any(|key| own.contains(&key)) => known.duplicates.push(position),
+                None if key.candidates().any(|key| own.contains(&key)) => known.duplicates.push(position),
                 None => {
                     own.insert(key.key);
                     known.unknown.push(position);

@@ -76,7 +76,7 @@ impl<'a> EventsWriter<'a> {
     /// Makes the content durable under its final name. The name itself is durable after [`Folders::sync`].
     pub(super) fn finish(self, folders: &mut Folders) -> Result<EventsEntry> {
         let Self { layout, id, day, temporary, output, ids } = self;
-        let (footer, bytes) = output.finish().context("cannot write", temporary.path())?;
+        let (footer, tail, bytes) = output.finish().context("cannot write", temporary.path())?;
         let pages = id_pages(&footer).ok_or_else(|| LakeError::Damaged {
             path: temporary.path().into(),
             message: "ids do not lie plain".to_owned(),
@@ -86,7 +86,7 @@ impl<'a> EventsWriter<'a> {
         index.rename(&layout.ids_file(id))?;
         temporary.rename(&layout.events_file(day, id))?;
         folders.0.extend([layout.events_day(day), layout.ids()]);
-        Ok(EventsEntry { id, day, rows: ids.len() as u64, bytes: bytes + index_bytes })
+        Ok(EventsEntry { id, day, rows: ids.len() as u64, bytes: bytes + index_bytes, tail })
     }
 }
 

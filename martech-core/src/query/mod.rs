@@ -6,6 +6,7 @@
 mod cursor;
 mod error;
 mod journey;
+mod reader;
 mod stats;
 mod time;
 mod users;
@@ -15,6 +16,7 @@ mod tests;
 
 pub use error::QueryError;
 pub use journey::{JourneyCursor, JourneyPage, JourneyQuery};
+pub use reader::Reader;
 pub use stats::{
     PageRow, PreviousTotals, ProductRow, SearchRow, SeriesBucket, Stats, StatsQuery, TopLists, Totals, TypeRow,
 };

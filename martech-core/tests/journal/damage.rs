@@ -188,6 +188,53 @@ fn a_segment_without_its_first_sector_is_read_by_the_marker_of_the_others() {
 }
 
 #[test]
+fn without_any_header_frames_are_found_by_the_first_sound_one_wherever_it_lies() {
+    let disk = made(12, small());
+    for segment in segments(&disk) {
+        disk.flip(&segment, 0, 1).unwrap();
+    }
+    disk.flip(&segments(&disk)[0], HEADER, 1).unwrap();
+    let (journal, recovery) = open(&disk, small());
+    assert_eq!(frames(&journal), expected(2..=12));
+    assert_eq!(recovery.missing, [1..=1]);
+    drop(journal);
+    assert_stable(&disk, small(), &recovery, &expected(2..=12));
+}
+
+#[test]
+fn a_frame_that_is_there_already_stays_damage_when_the_other_goes() {
+    let disk = made(12, small());
+    let [first, second, ..] = &segments(&disk)[..] else { panic!("two segments are expected") };
+    let (mut bytes, behind) = (disk.read(first).unwrap(), disk.read(second).unwrap());
+    let last: u64 = second.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+    bytes.extend_from_slice(&behind[HEADER as usize..HEADER as usize + 20 + payload(last).len()]);
+    disk.write(first, bytes).unwrap();
+    let (journal, recovery) = open(&disk, small());
+    assert_eq!(frames(&journal), expected(1..=12));
+    assert_eq!(recovery.damaged.len(), 1);
+    journal.trim(last).unwrap();
+    assert_eq!(frames(&journal), expected(last + 1..=12));
+}
+
+#[test]
+fn a_header_that_no_journal_writes_hides_no_frames() {
+    for previous in [100, u64::MAX] {
+        let disk = made(12, small());
+        let segment = segments(&disk)[1].clone();
+        let mut bytes = disk.read(&segment).unwrap();
+        bytes[24..32].copy_from_slice(&previous.to_le_bytes());
+        let checksum = crc32c::crc32c(&bytes[..32]);
+        bytes[32..36].copy_from_slice(&checksum.to_le_bytes());
+        disk.write(&segment, bytes).unwrap();
+        let (journal, recovery) = open(&disk, small());
+        assert_eq!(frames(&journal), expected(1..=12));
+        assert!(recovery.missing.is_empty() && recovery.damaged.len() == 1, "{recovery:?}");
+        drop(journal);
+        assert_stable(&disk, small(), &recovery, &expected(1..=12));
+    }
+}
+
+#[test]
 fn a_lost_segment_is_reported() {
     let disk = made(50, small());
     let lost = segments(&disk)[3].clone();

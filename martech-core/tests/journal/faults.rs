@@ -93,6 +93,21 @@ fn trimming_frees_a_full_disk() {
     assert_eq!(append(&journal, &[0; 100]).unwrap(), 21);
 }
 
+/// There is no room for the segment that takes the place of the others.
+#[test]
+fn trimming_everything_frees_a_full_disk() {
+    let disk = SimFs::new();
+    let (journal, _) = open(&disk, small());
+    fill(&journal, 20);
+    disk.set_capacity(disk.used());
+    let error = journal.trim(20).unwrap_err();
+    assert!(matches!(error, JournalError::NoSpace { .. }), "{error:?}");
+    assert_eq!(journal.stats().segments, 1);
+    journal.trim(20).unwrap();
+    assert_eq!(frames(&journal), []);
+    assert_eq!(append(&journal, b"21").unwrap(), 21);
+}
+
 #[test]
 fn a_failed_fsync_stops_the_journal_for_good() {
     let disk = SimFs::new();
@@ -126,6 +141,27 @@ fn a_failed_fsync_stops_the_journal_for_good() {
         assert_eq!(append(&journal, b"five").unwrap(), 5);
         drop(journal);
         assert_eq!(open(&disk.crash(Crash::LoseUnsynced), large()).1.frames, 5);
+    }
+}
+
+/// A killed process leaves frames that are written and not synced. When the sync of the next start fails, that of the
+/// one after it proves nothing.
+#[test]
+fn what_is_found_when_opening_is_durable_even_after_an_fsync_that_lies() {
+    let disk = SimFs::new();
+    let (journal, _) = open(&disk, large());
+    fill(&journal, 3);
+    disk.lose_power_after(1, Crash::Killed);
+    assert!(matches!(append(&journal, b"written"), Err(JournalError::Poisoned { .. })));
+    let disk = disk.after_power_loss().unwrap();
+    disk.inject(Fault::eio(Operation::Sync).times(2));
+    for _ in 0..2 {
+        try_open(&disk, large()).map(drop).unwrap_err();
+    }
+    let (journal, recovery) = open(&disk, large());
+    assert_eq!(recovery, Recovery { frames: 4, ..Recovery::default() });
+    for disk in [disk.crash(Crash::LoseUnsynced), disk.crash(Crash::KeepSome { seed: 1 })] {
+        assert_eq!(frames(&open(&disk, large()).0), frames(&journal));
     }
 }
 

@@ -4,7 +4,7 @@ use martech_core::{
     Event, Store,
     event::{EventId, EventRules, EventType, Timestamp},
     lake::{Lake, LakeOptions},
-    query::{JourneyQuery, UserSort, UsersQuery},
+    query::{JourneyQuery, Reader, UserSort, UsersQuery},
 };
 use uuid::Uuid;
 

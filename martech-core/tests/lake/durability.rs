@@ -5,7 +5,9 @@ use std::{
 
 use martech_core::{
     Event, Store,
+    fs::FileSystem,
     lake::{Lake, LakeError, LakeOptions},
+    query::Reader,
     store::Advice,
     testing::{Crash, Fault, Operation, SimFs},
 };
@@ -189,4 +191,73 @@ async fn a_full_disk_refuses_and_loses_nothing() {
     let leftovers =
         disk.files().into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "tmp"));
     assert_eq!(leftovers.count(), 0);
+}
+
+/// Putting the catalog in place fails half-way, and what became of it cannot be read: its files must stay.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_a_catalog_of_unknown_fate_stay() {
+    let all = events(0..50, 5, 1);
+    for reads in [Operation::Open, Operation::Read] {
+        let disk = SimFs::new();
+        let lake = Lake::open(simulated(&disk)).await.unwrap();
+        store(&lake, &all).await;
+        // After the two above the folder of each of two days, and those of the events, of ids and of users.
+        disk.inject(Fault::eio(Operation::SyncDir).skip(8));
+        disk.inject(Fault::eio(reads).below("/data/catalog").forever());
+        assert!(lake.roll().await.is_err());
+        assert!(disk.read("/data/catalog").is_some(), "the catalog is in place");
+        for after in [disk.copy(), disk.crash(Crash::LoseUnsynced)] {
+            check(&after, &all, &all, &format!("{reads:?}")).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_or_failing_disk_does_not_keep_a_lake_from_opening() {
+    let all = events(0..50, 5, 1);
+    let disk = SimFs::new();
+    let lake = Lake::open(simulated(&disk)).await.unwrap();
+    store(&lake, &all).await;
+    // The files are there, and their events are still in the journal.
+    disk.inject(Fault::eio(Operation::Create).below("/data/journal"));
+    assert!(lake.roll().await.is_err());
+    lake.close().await.unwrap();
+    disk.write("/data/ids/0000000999.ids", *b"left over").unwrap();
+    for fails in [Operation::Write, Operation::Remove] {
+        let disk = disk.copy();
+        match fails {
+            Operation::Write => disk.set_capacity(0),
+            _ => disk.inject(Fault::eio(fails).below("/data/ids").forever()),
+        }
+        let lake = Lake::open(simulated(&disk)).await.unwrap();
+        assert_eq!(all_ids(&lake).await, sorted_ids(&all), "{fails:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_segment_of_the_journal_is_reported() {
+    let all = events(0..600, 5, 1);
+    let segments = |disk: &SimFs| -> Vec<_> {
+        disk.files().into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "log")).collect()
+    };
+    let disk = SimFs::new();
+    let options = LakeOptions { journal_capacity: 60_000, ..simulated(&disk) };
+    let lake = Lake::open(options.clone()).await.unwrap();
+    // Nothing is rolled, so that several segments come together.
+    disk.inject(Fault::eio(Operation::CreateDir).forever());
+    for batch in all.chunks(20) {
+        store(&lake, batch).await;
+    }
+    lake.close().await.unwrap();
+    disk.heal();
+    let [_, middle, _, ..] = &segments(&disk)[..] else { panic!("too few segments") };
+    disk.remove(middle).unwrap();
+    let lake = Lake::open(options.clone()).await.unwrap();
+    assert_eq!(lake.status().journal_damage, 1);
+    lake.roll().await.unwrap();
+    lake.close().await.unwrap();
+
+    // All of it: what came behind the last roll would be gone without a trace.
+    segments(&disk).iter().for_each(|path| disk.remove(path).unwrap());
+    assert_eq!(Lake::open(options).await.unwrap().status().journal_damage, 1);
 }

@@ -1,5 +1,7 @@
 use std::{collections::BTreeSet, path::PathBuf};
 
+use martech_core::query::Reader;
+
 use crate::common::*;
 
 fn data_files(dir: &std::path::Path) -> BTreeSet<PathBuf> {
@@ -71,4 +73,52 @@ async fn a_missing_file_is_reported() {
     std::fs::remove_file(&gone).unwrap();
     let error = martech_core::lake::Lake::open(options(dir.path())).await.unwrap_err().to_string();
     assert!(error.contains(&*gone.to_string_lossy()) && error.contains("gone"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_catalog_is_reported_and_costs_no_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path()).await;
+    store(&lake, &events(0..100, 10, 1)).await;
+    lake.roll().await.unwrap();
+    lake.close().await.unwrap();
+    let files = data_files(dir.path());
+    std::fs::remove_file(dir.path().join("catalog")).unwrap();
+    let error = martech_core::lake::Lake::open(options(dir.path())).await.unwrap_err().to_string();
+    assert!(error.contains("catalog is damaged: it is gone"), "{error}");
+    assert_eq!(data_files(dir.path()), files);
+}
+
+/// Not one byte of a file can change without an error or the right answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flipped_bit_in_a_file_is_reported_by_whoever_reads_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = events(0..300, 5, 1);
+    let lake = open(dir.path()).await;
+    store(&lake, &all).await;
+    lake.roll().await.unwrap();
+    lake.close().await.unwrap();
+    for path in data_files(dir.path()) {
+        let sound = std::fs::read(&path).unwrap();
+        for flipped in (0..sound.len()).step_by(sound.len() / 12) {
+            let mut damaged = sound.clone();
+            damaged[flipped] ^= 0x10;
+            std::fs::write(&path, &damaged).unwrap();
+            let lake = open(dir.path()).await;
+            let answers = [
+                lake.journey(journey("user-0")).await.err().map(|error| error.to_string()),
+                lake.users(users(martech_core::query::UserSort::Events)).await.err().map(|error| error.to_string()),
+                martech_core::Store::append(&lake, &all)
+                    .await
+                    .err()
+                    .and_then(|error| std::error::Error::source(&error).map(ToString::to_string)),
+            ];
+            let reports: Vec<_> = answers.into_iter().flatten().collect();
+            assert!(!reports.is_empty(), "nobody noticed byte {flipped} of {}", path.display());
+            assert!(reports.iter().all(|report| report.contains(&*path.to_string_lossy())), "{reports:?}");
+            assert_eq!(lake.status().events, 300, "something was stored twice");
+            lake.close().await.unwrap();
+        }
+        std::fs::write(&path, &sound).unwrap();
+    }
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+mod damage;
 mod duplicates;
 mod durability;
 mod files;

@@ -74,6 +74,14 @@ impl Input {
         Ok(Self { stream, consumed, size })
     }
 
+    /// Content that does not come from a file.
+    #[cfg(feature = "testing")]
+    pub(crate) fn of(reader: impl Read + Send + 'static) -> io::Result<Self> {
+        let consumed = Arc::new(AtomicU64::new(0));
+        let stream = other(Counted { inner: reader, consumed: consumed.clone() })?;
+        Ok(Self { stream, consumed, size: None })
+    }
+
     /// Moves on by a number of decompressed bytes; fails when the content ends before.
     pub(crate) fn skip(&mut self, bytes: u64) -> io::Result<()> {
         match &mut self.stream {

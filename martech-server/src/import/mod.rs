@@ -44,6 +44,9 @@ use martech_core::{
 
 pub use args::ImportArgs;
 pub use error::ImportError;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub use records::read_records;
 pub use report::{FileReport, Report};
 pub use state::Counts;
 

@@ -46,10 +46,13 @@ pub(crate) struct Records {
 impl Records {
     /// Opens a file, reads its header, and brings the options together with it.
     pub(crate) fn open(source: &Source, args: &ImportArgs) -> Result<Self, ImportError> {
-        let name = source.name();
         let delimiter = delimiter_of(source, args)?;
+        let input = Input::open(source).map_err(ImportError::read(source.name()))?;
+        Self::of(input, source.name(), delimiter, args)
+    }
+
+    fn of(input: Input, name: String, delimiter: Option<Delimiter>, args: &ImportArgs) -> Result<Self, ImportError> {
         let framing = Framing::of(delimiter);
-        let input = Input::open(source).map_err(ImportError::read(name.clone()))?;
         let mut splitter = Splitter::new(input, framing).map_err(ImportError::read(name.clone()))?;
         let (layout, columns) = match delimiter {
             None => (Layout::for_objects(args)?, None),
@@ -71,7 +74,11 @@ impl Records {
     /// Moves on to a position that an earlier import of the same file reached.
     pub(crate) fn skip_to(self, position: Position, source: &Source) -> Result<Self, ImportError> {
         // Opened again: the splitter has read ahead.
-        let mut input = Input::open(source).map_err(ImportError::read(self.name.clone()))?;
+        let input = Input::open(source).map_err(ImportError::read(self.name.clone()))?;
+        self.go_on(position, input)
+    }
+
+    fn go_on(self, position: Position, mut input: Input) -> Result<Self, ImportError> {
         input.skip(position.offset).map_err(ImportError::read(self.name.clone()))?;
         Ok(Self { splitter: Splitter::at(input, self.framing, position), ..self })
     }
@@ -108,6 +115,39 @@ impl Records {
         });
         receiver
     }
+}
+
+/// Reads records as an import does, for fuzz targets: `open` gives the content from its beginning, `each` gets a record's
+/// text, line and number, and the event that it is. With `interrupted` every batch is read by an import of its own,
+/// which goes on where the one before was.
+#[cfg(feature = "testing")]
+pub fn read_records<R: std::io::Read + Send + 'static>(
+    args: &ImportArgs,
+    open: impl Fn() -> R,
+    batch: usize,
+    interrupted: bool,
+    mut each: impl FnMut(&[u8], u64, u64, Result<Event, String>),
+) -> Result<(), ImportError> {
+    let input = || Input::of(open()).map_err(ImportError::read("content"));
+    let delimiter = delimiter_of(&Source::Stdin, args)?;
+    let mut records = Records::of(input()?, "content".to_owned(), delimiter, args)?;
+    let mut chunk = Chunk::default();
+    while records.splitter.next_chunk(batch, &mut chunk).map_err(ImportError::read("content"))? {
+        let end = chunk.end;
+        let Parsed { chunk: done, events, rejects, .. } = records.parser.parse(std::mem::take(&mut chunk));
+        let (mut events, mut rejects) = (events.into_iter(), rejects.into_iter().peekable());
+        for (index, record) in done.records.iter().enumerate() {
+            let outcome = match rejects.next_if(|(rejected, _)| *rejected == index) {
+                Some((_, reason)) => Err(reason.code().to_owned()),
+                None => Ok(events.next().expect("what is not rejected is an event")),
+            };
+            each(&done.bytes[record.range.clone()], record.line, record.number, outcome);
+        }
+        if interrupted {
+            records = records.go_on(end, input()?)?;
+        }
+    }
+    Ok(())
 }
 
 /// `None` for NDJSON.

@@ -31,7 +31,7 @@ impl Reason {
         self
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn code(&self) -> &str {
         &self.code
     }

@@ -10,8 +10,8 @@ use crate::{App, auth, error, telemetry};
 mod admin;
 mod events;
 mod health;
-mod stats;
-mod users;
+pub(crate) mod stats;
+pub(crate) mod users;
 
 /// All routes of a server.
 pub(crate) fn router(app: App) -> Router {

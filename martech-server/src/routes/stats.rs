@@ -5,7 +5,7 @@ use jiff::{ToSpan, tz::TimeZone};
 use martech_core::{
     analytics::StatsPlan,
     event::Timestamp,
-    query::{Interval, Stats, StatsQuery, TimeRange, parse_time_zone, start_of_day},
+    query::{Interval, Reader, Stats, StatsQuery, TimeRange, parse_time_zone, start_of_day},
 };
 
 use crate::{
@@ -18,15 +18,20 @@ use crate::{
 const DEFAULT_DAYS: i64 = 30;
 
 /// `GET /stats`: the last 30 days to the end of today, day by day, unless something else is asked for.
-pub(super) async fn stats(State(app): State<App>, mut params: Params) -> Result<Json<Stats>, ApiError> {
-    let tz = params.one("tz", |text| message(parse_time_zone(text)))?.unwrap_or_else(|| app.time_zone().clone());
+pub(super) async fn stats(State(app): State<App>, params: Params) -> Result<Json<Stats>, ApiError> {
+    let query = question(params, app.time_zone(), Timestamp::now())?;
+    Ok(Json(app.lake().stats(query).await?))
+}
+
+pub(crate) fn question(mut params: Params, tz: &TimeZone, now: Timestamp) -> Result<StatsQuery, ApiError> {
+    let tz = params.one("tz", |text| message(parse_time_zone(text)))?.unwrap_or_else(|| tz.clone());
     let (from, to) = (params.instant("from", &tz)?, params.instant("to", &tz)?);
     let interval = params.one("interval", |text| message(text.parse()))?.unwrap_or(Interval::Day);
     params.finish()?;
 
     let to = match to {
         Some(to) => to,
-        None => shifted_day(Timestamp::now(), 1, &tz).ok_or_else(|| outside("to"))?,
+        None => shifted_day(now, 1, &tz).ok_or_else(|| outside("to"))?,
     };
     let from = match from {
         Some(from) => from,
@@ -35,7 +40,7 @@ pub(super) async fn stats(State(app): State<App>, mut params: Params) -> Result<
     let query = StatsQuery { range: TimeRange { from, to }, tz, interval };
     // A plan is made to find out whether the question can be answered; the lake makes its own.
     StatsPlan::new(&query)?;
-    Ok(Json(app.lake().stats(query).await?))
+    Ok(query)
 }
 
 /// The first moment of the local day that is some days after the one of `time`.

@@ -4,10 +4,11 @@ use axum::{
     Json,
     extract::{Path, State},
 };
+use jiff::tz::TimeZone;
 use martech_core::{
-    event::{Event, EventType},
+    event::{Currency, Event, EventType},
     query::{
-        JourneyCursor, JourneyPage, JourneyQuery, Order, UserRow, UserSort, UsersCursor, UsersPage, UsersQuery,
+        JourneyCursor, JourneyPage, JourneyQuery, Order, Reader, UserRow, UserSort, UsersCursor, UsersPage, UsersQuery,
         parse_time_zone,
     },
 };
@@ -35,12 +36,19 @@ pub(super) struct Journey {
 pub(super) async fn journey(
     State(app): State<App>,
     Path(user_id): Path<String>,
-    mut params: Params,
+    params: Params,
 ) -> Result<Json<Journey>, ApiError> {
+    let query = journey_question(user_id.clone(), params, app.time_zone())?;
+    let order = query.order;
+    let JourneyPage { events, next } = app.lake().journey(query).await?;
+    Ok(Json(Journey { user_id, events, next_cursor: next.map(|next| next.encode(order)) }))
+}
+
+pub(crate) fn journey_question(user_id: String, mut params: Params, tz: &TimeZone) -> Result<JourneyQuery, ApiError> {
     if !(1..=MAX_USER_ID).contains(&user_id.chars().count()) {
         return Err(ApiError::bad_parameter("userId", "a userId has 1 to 128 characters"));
     }
-    let tz = params.one("tz", |text| message(parse_time_zone(text)))?.unwrap_or_else(|| app.time_zone().clone());
+    let tz = params.one("tz", |text| message(parse_time_zone(text)))?.unwrap_or_else(|| tz.clone());
     let (from, to) = (params.instant("from", &tz)?, params.instant("to", &tz)?);
     if let (Some(from), Some(to)) = (from, to)
         && from >= to
@@ -52,10 +60,7 @@ pub(super) async fn journey(
     let limit = params.limit()?;
     let cursor = params.one("cursor", |text| message(JourneyCursor::decode(text, order)))?;
     params.finish()?;
-
-    let query = JourneyQuery { user_id: user_id.clone(), from, to, types, order, limit, cursor };
-    let JourneyPage { events, next } = app.lake().journey(query).await?;
-    Ok(Json(Journey { user_id, events, next_cursor: next.map(|next| next.encode(order)) }))
+    Ok(JourneyQuery { user_id, from, to, types, order, limit, cursor })
 }
 
 /// `type` may be repeated, and each may be a list with commas.
@@ -77,7 +82,14 @@ pub(super) struct Users {
 }
 
 /// `GET /users`
-pub(super) async fn list(State(app): State<App>, mut params: Params) -> Result<Json<Users>, ApiError> {
+pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Json<Users>, ApiError> {
+    let query = users_question(params, app.rules().currency)?;
+    let (sort, order, currency) = (query.sort, query.order, query.currency);
+    let UsersPage { users, total, next } = app.lake().users(query).await?;
+    Ok(Json(Users { users, total, next_cursor: next.map(|next| next.encode(sort, order, currency)) }))
+}
+
+pub(crate) fn users_question(mut params: Params, currency: Currency) -> Result<UsersQuery, ApiError> {
     let prefix = params.one("q", |text| match text.chars().nth(MAX_USER_ID) {
         None => Ok(text.to_owned()),
         Some(_) => Err("a userId has at most 128 characters, so must its beginning"),
@@ -85,12 +97,9 @@ pub(super) async fn list(State(app): State<App>, mut params: Params) -> Result<J
     let sort = params.one("sort", |text| message(text.parse()))?.unwrap_or(UserSort::LastSeen);
     let natural = if sort == UserSort::UserId { Order::Ascending } else { Order::Descending };
     let order = params.one("order", |text| message(text.parse()))?.unwrap_or(natural);
-    let currency = params.one("currency", str::parse)?.unwrap_or(app.rules().currency);
+    let currency = params.one("currency", str::parse)?.unwrap_or(currency);
     let limit = params.limit()?;
     let cursor = params.one("cursor", |text| message(UsersCursor::decode(text, sort, order, currency)))?;
     params.finish()?;
-
-    let query = UsersQuery { prefix: prefix.unwrap_or_default(), sort, order, currency, limit, cursor };
-    let UsersPage { users, total, next } = app.lake().users(query).await?;
-    Ok(Json(Users { users, total, next_cursor: next.map(|next| next.encode(sort, order, currency)) }))
+    Ok(UsersQuery { prefix: prefix.unwrap_or_default(), sort, order, currency, limit, cursor })
 }

@@ -1,7 +1,8 @@
-use jiff::{Timestamp as Instant, civil::DateTime};
+use jiff::Timestamp as Instant;
 use proptest::prelude::*;
 
 use super::*;
+use crate::testing::conformance::model::label;
 
 fn tz(name: &str) -> TimeZone {
     TimeZone::get(name).unwrap()
@@ -116,22 +117,6 @@ fn what_is_no_range_is_refused() {
     assert_eq!(at(2, 1).unwrap_err().field, "to");
     assert_eq!(at(i64::MIN, i64::MAX).unwrap_err().field, "from");
     assert_eq!(at(0, 1), Ok(1));
-}
-
-/// The same bucket, the same label: found by the local clock at that moment, not by any boundaries.
-pub(in crate::analytics) fn label(millis: i64, interval: Interval, zone: &TimeZone) -> (DateTime, Offset) {
-    let instant = Instant::from_millisecond(millis).unwrap();
-    let local = zone.to_datetime(instant);
-    let date = local.date();
-    match interval {
-        Interval::Hour => (date.at(local.hour(), 0, 0, 0), zone.to_offset(instant)),
-        Interval::Day => (date.at(0, 0, 0, 0), Offset::UTC),
-        Interval::Week => {
-            let monday = date.weekday().to_monday_zero_offset();
-            (date.checked_sub(i64::from(monday).days()).unwrap().at(0, 0, 0, 0), Offset::UTC)
-        }
-        Interval::Month => (date.first_of_month().at(0, 0, 0, 0), Offset::UTC),
-    }
 }
 
 pub(in crate::analytics) fn any_zone() -> impl Strategy<Value = TimeZone> {

@@ -1,11 +1,11 @@
-mod model;
-
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
-use self::model::Click;
 use super::*;
 use crate::{
     analytics::{
@@ -13,8 +13,9 @@ use crate::{
         row::session_key,
         symbols::Interner,
     },
-    event::Currency,
+    event::{Currency, Event, EventId, EventType, Facts, Money},
     query::{Interval, StatsQuery},
+    testing::conformance::model::Model,
 };
 
 const MINUTE: i64 = 60_000;
@@ -29,14 +30,14 @@ fn query(from: &str, to: &str, zone: &str, interval: Interval) -> StatsQuery {
 }
 
 /// What the accumulators say, with the users spread over some of them.
-fn count(query: &StatsQuery, clicks: &[Click], first_seen: &[i64], workers: usize) -> Stats {
+fn count(query: &StatsQuery, events: &[Event], first_seen: &[i64], workers: usize) -> Stats {
     let plan = Arc::new(StatsPlan::new(query).unwrap());
     let mut accumulators: Vec<_> = (0..workers).map(|_| StatsAccumulator::new(plan.clone())).collect();
-    let users: std::collections::BTreeSet<_> = clicks.iter().map(|click| click.user).collect();
-    for user in users {
-        let accumulator = &mut accumulators[usize::from(user) % workers];
-        let of_user = clicks.iter().filter(|click| click.user == user);
-        let mut rows: Vec<_> = of_user.map(|click| click.to_row(accumulator.symbols())).collect();
+    let users: BTreeSet<_> = events.iter().map(|event| &event.user_id).collect();
+    for (number, user) in users.into_iter().enumerate() {
+        let accumulator = &mut accumulators[number % workers];
+        let of_user = events.iter().filter(|event| event.user_id == *user);
+        let mut rows: Vec<_> = of_user.map(|event| Row::of(event, accumulator.symbols())).collect();
         rows.sort_by_key(|row| row.occurred_at);
         accumulator.user(&rows);
     }
@@ -50,32 +51,62 @@ fn count(query: &StatsQuery, clicks: &[Click], first_seen: &[i64], workers: usiz
     merged.unwrap().finish()
 }
 
-fn click(user: u8, text: &str, event_type: &'static str) -> Click {
-    Click { user, millis: time(text).millis(), event_type, ..Click::default() }
+/// When each user was first seen.
+fn first_seen(events: &[Event]) -> Vec<i64> {
+    let mut first: BTreeMap<&str, i64> = BTreeMap::new();
+    for event in events {
+        let seen = first.entry(&event.user_id).or_insert(i64::MAX);
+        *seen = event.occurred_at.millis().min(*seen);
+    }
+    first.into_values().collect()
+}
+
+fn click(user: u8, at: Timestamp, event_type: &str, facts: Facts) -> Event {
+    Event {
+        id: EventId::new_v7(),
+        user_id: user.to_string(),
+        event_type: EventType::parse(event_type).unwrap(),
+        occurred_at: at,
+        estimated_time: false,
+        received_at: at,
+        anonymous_id: None,
+        session_id: None,
+        properties: None,
+        facts,
+    }
+}
+
+fn value(code: &str, micros: i64) -> Facts {
+    Facts { order_value: Some(Money::from_micros(micros)), currency: Some(code.parse().unwrap()), ..Facts::default() }
+}
+
+fn page(page: &str) -> Facts {
+    Facts { page: Some(page.to_owned()), ..Facts::default() }
 }
 
 #[test]
 fn a_small_shop_by_hand() {
     let query = query("2026-03-08T05:00:00Z", "2026-03-10T04:00:00Z", "America/New_York", Interval::Day);
+    let click = |user, text, event_type, facts| click(user, time(text), event_type, facts);
+    let visit = |session: &str, event| Event { session_id: Some(session.to_owned()), ..event };
+    let none = Facts::default;
+    let order = Facts { product: Some("cup".to_owned()), ..value("USD", 10_000_000) };
+    let search = Facts { search: Some("tea".to_owned()), ..none() };
     let clicks = [
         // Friday evening, the period before.
-        click(1, "2026-03-07T04:50:00Z", "page_view"),
+        click(1, "2026-03-07T04:50:00Z", "page_view", none()),
         // Sunday, the day of 23 hours: a visit from before midnight on, with an order.
-        Click { page: Some("/"), ..click(1, "2026-03-08T04:55:00Z", "page_view") },
-        Click { page: Some("/"), ..click(1, "2026-03-08T05:05:00Z", "page_view") },
-        Click {
-            value: Some(("USD", 10_000_000)),
-            product: Some("cup"),
-            ..click(1, "2026-03-08T05:10:00Z", "purchase")
-        },
-        Click { value: Some(("USD", 5_000_001)), ..click(1, "2026-03-08T05:11:00Z", "purchase") },
-        Click { session: Some("s"), search: Some("tea"), ..click(2, "2026-03-09T03:59:59.999Z", "search") },
+        click(1, "2026-03-08T04:55:00Z", "page_view", page("/")),
+        click(1, "2026-03-08T05:05:00Z", "page_view", page("/")),
+        click(1, "2026-03-08T05:10:00Z", "purchase", order),
+        click(1, "2026-03-08T05:11:00Z", "purchase", value("USD", 5_000_001)),
+        visit("s", click(2, "2026-03-09T03:59:59.999Z", "search", search)),
         // Monday, the same session.
-        Click { session: Some("s"), page: Some("/tea"), ..click(2, "2026-03-09T04:00:00Z", "page_view") },
+        visit("s", click(2, "2026-03-09T04:00:00Z", "page_view", page("/tea"))),
         // A page that is named by no page view, and an order without value.
-        Click { session: Some("t"), page: Some("/tea"), ..click(2, "2026-03-09T15:00:00Z", "purchase") },
+        visit("t", click(2, "2026-03-09T15:00:00Z", "purchase", page("/tea"))),
         // Tuesday, behind the range.
-        click(3, "2026-03-10T04:00:00Z", "page_view"),
+        click(3, "2026-03-10T04:00:00Z", "page_view", none()),
     ];
     let first_seen =
         ["2026-03-07T04:50:00Z", "2026-03-09T03:59:59.999Z", "2026-03-10T04:00:00Z"].map(|at| time(at).millis());
@@ -162,7 +193,7 @@ fn averages_round_half_to_even() {
 fn lists_end_after_ten_with_ties_by_name() {
     let query = query("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "UTC", Interval::Month);
     let pages = ["m", "l", "k", "j", "i", "h", "g", "f", "e", "d", "c", "b", "b"];
-    let clicks = pages.map(|page| Click { page: Some(page), ..click(1, "2026-01-01T00:00:00Z", "page_view") });
+    let clicks = pages.map(|name| click(1, query.range.from, "page_view", page(name)));
     let stats = count(&query, &clicks, &[], 1);
     let listed: String = stats.top.pages.iter().map(|row| row.page.as_str()).collect();
     assert_eq!(listed, "bcdefghijk");
@@ -222,27 +253,30 @@ fn more_names_than_memory_may_hold_are_told_of() {
     );
 }
 
-fn any_click(from: i64, length: i64) -> impl Strategy<Value = Click> {
+fn any_click(from: i64, length: i64) -> impl Strategy<Value = Event> {
     let word = |words: &'static [&'static str]| prop::sample::select(words);
+    let maybe = move |words| prop::option::of(word(words).prop_map(str::to_owned));
     (
         // Bunched together, so that sessions span more than one event and more than one bucket, and gaps of just
         // 30 minutes occur.
         (0..40i64, (0..20i64, 0..2i64).prop_map(|(steps, more)| steps * 5 * MINUTE + more), 0..3u8),
         word(&["page_view", "purchase", "search", "add_to_cart", "login"]),
-        prop::option::of(word(&["s1", "s2", "s3"])),
+        maybe(&["s1", "s2", "s3"]),
         prop::option::of((word(&["USD", "EUR", "JPY"]), -1_000_000..99_000_000i64)),
-        prop::option::of(word(&["/", "/cups", "/tea"])),
-        prop::option::of(word(&["cup", "pot"])),
-        prop::option::of(word(&["tea", "cup"])),
+        maybe(&["/", "/cups", "/tea"]),
+        maybe(&["cup", "pot"]),
+        maybe(&["tea", "cup"]),
     )
-        .prop_map(move |((part, within, user), event_type, session, value, page, product, search)| {
+        .prop_map(move |((part, within, user), event_type, session_id, money, page, product, search)| {
             let millis = from - length - DAY + part * (2 * length + 2 * DAY) / 40 + within;
-            Click { user, millis, event_type, session, value, page, product, search }
+            let facts = money.map_or_else(Facts::default, |(code, micros)| value(code, micros));
+            let facts = Facts { page, product, search, ..facts };
+            Event { session_id, ..click(user, Timestamp::from_millis(millis), event_type, facts) }
         })
 }
 
 /// Ranges that begin before changes of clocks, with clicks around them.
-fn any_question() -> impl Strategy<Value = (StatsQuery, Vec<Click>)> {
+fn any_question() -> impl Strategy<Value = (StatsQuery, Vec<Event>)> {
     let bases = ["2026-03-05T10:00:00Z", "2026-10-20T00:00:00Z", "2011-12-20T10:00:00Z", "2026-03-28T23:00:00Z"];
     (any_zone(), any_interval(), prop::sample::select(bases.map(time).to_vec()), 0..20 * 24i64, 1..30 * 48i64)
         .prop_flat_map(|(tz, interval, base, later, half_hours)| {
@@ -256,9 +290,8 @@ fn any_question() -> impl Strategy<Value = (StatsQuery, Vec<Click>)> {
 proptest! {
     #[test]
     fn the_accumulators_say_what_the_model_says((query, clicks) in any_question(), workers in 1..4usize) {
-        let first_seen = model::first_seen(&clicks);
-        let counted = count(&query, &clicks, &first_seen, workers);
-        prop_assert_eq!(&counted, &model::answer(&query, &clicks, &first_seen));
+        let counted = count(&query, &clicks, &first_seen(&clicks), workers);
+        prop_assert_eq!(&counted, &Model { events: clicks }.stats(&query));
         let sum = |of: fn(&crate::query::SeriesBucket) -> u64| counted.series.iter().map(of).sum::<u64>();
         prop_assert_eq!(sum(|bucket| bucket.events), counted.totals.events);
         prop_assert_eq!(sum(|bucket| bucket.sessions), counted.totals.sessions);
@@ -270,7 +303,7 @@ proptest! {
 #[test]
 fn a_money_sum_is_wider_than_its_parts() {
     let query = query("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "UTC", Interval::Day);
-    let order = Click { value: Some(("USD", i64::MAX)), ..click(1, "2026-01-01T00:00:00Z", "purchase") };
+    let order = click(1, query.range.from, "purchase", value("USD", i64::MAX));
     let stats = count(&query, &[order.clone(), order], &[], 1);
     assert_eq!(stats.totals.revenue[0].currency, Currency::USD);
     assert_eq!(stats.totals.revenue[0].amount.micros(), 2 * i128::from(i64::MAX));

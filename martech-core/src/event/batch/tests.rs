@@ -171,3 +171,9 @@ fn refuses_a_cut_body_wherever_it_is_cut() {
         assert!(Batch::from_json(&body[..end]).is_err(), "cut at {end}");
     }
 }
+
+#[test]
+fn a_form_feed_is_no_blank_of_json() {
+    let batch = Batch::from_ndjson(b" \r\n\x0c\n").unwrap();
+    assert_eq!(batch.items, [Ok("\u{c}")]);
+}

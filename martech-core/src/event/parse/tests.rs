@@ -219,6 +219,8 @@ fn malformed() {
         r#"{"userId":"u1"} x"#,
         r#"{"properties":{"a":NaN}}"#,
         r#"{"properties":{"a":-Infinity}}"#,
+        "\u{c}{}",
+        "{}\u{c}",
     ] {
         refused(parse(json), ErrorCode::MalformedJson, "", "line 1, column");
     }

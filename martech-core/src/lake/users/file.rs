@@ -128,10 +128,10 @@ impl<'a> UsersWriter<'a> {
         self.write()?;
         let Self { inner, id, temporary, output, rows, .. } = self;
         let layout = &inner.shared.layout;
-        let (_, bytes) = output.finish().context("cannot write", temporary.path())?;
+        let (_, tail, bytes) = output.finish().context("cannot write", temporary.path())?;
         temporary.rename(&layout.users_file(id))?;
         folders.0.insert(layout.users());
-        Ok(UsersEntry { id, rows, bytes })
+        Ok(UsersEntry { id, rows, bytes, tail })
     }
 }
 

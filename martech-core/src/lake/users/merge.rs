@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::{
     super::{
         catalog::UsersEntry,
@@ -6,17 +8,16 @@ use super::{
         inner::Inner,
         writing::Folders,
     },
-    file::{UsersWriter, summary_at},
-    source::{Measure, Source, Span},
+    file::UsersWriter,
+    source::{Ascending, FileSource, Measure, Span},
 };
 use crate::analytics::UserSummary;
-use std::sync::Arc;
 
 /// Calls `each` once for every user before `end`, ascending, with the sources that stand on them.
-pub(super) fn for_each_user<'a>(
-    sources: &mut [Source<'a>],
+pub(super) fn for_each_user<S: Ascending>(
+    sources: &mut [S],
     end: Option<&str>,
-    mut each: impl FnMut(&str, &[usize], &[Source<'a>]) -> Result<()>,
+    mut each: impl FnMut(&str, &[usize], &[S]) -> Result<()>,
 ) -> Result<()> {
     let mut bound = String::new();
     let mut holders = Vec::new();
@@ -60,10 +61,8 @@ pub(in super::super) fn merge_files(
     folders: &mut Folders,
 ) -> Result<UsersEntry> {
     let mut writer = UsersWriter::create(inner)?;
-    let mut sources = files
-        .iter()
-        .map(|file| Source::file(file, Measure::Everything, &Span::default()))
-        .collect::<Result<Vec<_>>>()?;
+    let whole = |file: &Arc<UsersFile>| FileSource::open(file, Measure::Everything, &Span::default());
+    let mut sources = files.iter().map(whole).collect::<Result<Vec<_>>>()?;
     let mut users = 0_u64;
     for_each_user(&mut sources, None, |user_id, holders, sources| {
         users += 1;
@@ -72,12 +71,9 @@ pub(in super::super) fn merge_files(
         }
         let mut whole: Option<UserSummary> = None;
         for &holder in holders {
-            let Source::File(file) = &sources[holder] else { continue };
-            let Some(batch) = &file.batch else { continue };
-            let part = summary_at(batch, file.index, &file.path)?;
-            match &mut whole {
-                Some(whole) => whole.merge(&part),
-                None => whole = Some(part),
+            match (&mut whole, sources[holder].summary()?) {
+                (Some(whole), Some(part)) => whole.merge(&part),
+                (whole, part) => *whole = part,
             }
         }
         whole.map_or(Ok(()), |whole| writer.push(user_id, &whole))

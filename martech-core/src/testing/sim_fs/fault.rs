@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const EIO: i32 = 5;
+pub(super) const EIO: i32 = 5;
 
 /// What a file system is asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,11 +106,31 @@ impl Fault {
     }
 }
 
-/// The faults still to come, and how often each operation was called.
+impl Operation {
+    /// Whether it changes what is on the disk, or what of it is durable.
+    pub(super) fn changes(self) -> bool {
+        !matches!(self, Self::Open | Self::Read | Self::List)
+    }
+}
+
+/// The faults still to come, and what was called so far.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     faults: Vec<Fault>,
     counts: BTreeMap<Operation, u64>,
+    /// So many changes are still made; the next one finds the power gone.
+    changes_left: Option<u64>,
+    /// Of all changes and their order.
+    fingerprint: u64,
+}
+
+/// Whether an operation takes place at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Power {
+    On,
+    /// It goes with this operation, before that has changed anything.
+    Goes,
+    Gone,
 }
 
 impl Plan {
@@ -126,9 +146,38 @@ impl Plan {
         self.counts.get(&operation).copied().unwrap_or_default()
     }
 
+    pub(super) fn lose_power_after(&mut self, changes: u64) {
+        self.changes_left = Some(changes);
+    }
+
+    pub(super) fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
+    /// Counts the changes that are left before the power goes.
+    pub(super) fn power(&mut self, operation: Operation, gone: bool) -> Power {
+        if gone {
+            return Power::Gone;
+        }
+        let Some(left) = self.changes_left.as_mut().filter(|_| operation.changes()) else { return Power::On };
+        match left.checked_sub(1) {
+            Some(less) => {
+                *left = less;
+                Power::On
+            }
+            None => Power::Goes,
+        }
+    }
+
     /// Counts an operation. The first fault whose turn it is applies; all that match count it.
     pub(super) fn enter(&mut self, operation: Operation, path: &Path) -> io::Result<Option<usize>> {
         *self.counts.entry(operation).or_default() += 1;
+        if operation.changes() {
+            let mut hasher = xxhash_rust::xxh3::Xxh3::with_seed(self.fingerprint);
+            hasher.update(&[operation as u8]);
+            hasher.update(path.as_os_str().as_encoded_bytes());
+            self.fingerprint = hasher.digest();
+        }
         let mut effect = None;
         for fault in self.faults.iter_mut().filter(|fault| fault.matches(operation, path)) {
             if fault.skip > 0 {

@@ -17,7 +17,7 @@ pub(super) struct Inode {
 }
 
 /// The durable content is `content[..stable]` and then `cut`.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Data {
     content: Vec<u8>,
     /// Up to here the durable content is the content.
@@ -124,31 +124,73 @@ impl Inode {
         Ok(())
     }
 
-    /// What a power loss leaves: what is durable, or with randomness some of the rest as well.
-    pub(super) fn after_crash(&self, mut random: Option<&mut fastrand::Rng>) -> Vec<u8> {
-        let data = self.read();
-        let mut content = data.content[..data.stable].to_vec();
-        // A truncation that was not synced reached the disk or did not; what came behind it needs it to be there.
-        let applied = random.as_deref_mut().is_some_and(|random| data.cut.is_empty() || random.bool());
-        match random.filter(|_| applied) {
-            None => content.extend_from_slice(&data.cut),
-            Some(random) => {
-                let unsynced = &data.content[data.stable..];
-                let kept = random.usize(..=unsynced.len());
-                content.extend_from_slice(&unsynced[..kept]);
-                for sector in content[data.stable..].chunks_mut(SECTOR) {
-                    if random.u8(..8) == 0 {
-                        sector.fill(0);
-                    }
-                }
-            }
+    /// The same file in another file system: what was not synced is there and still is not.
+    pub(super) fn copy(&self, space: Arc<Space>) -> Self {
+        let data = self.read().clone();
+        if !data.removed {
+            space.add(data.content.len() as u64);
         }
-        for range in &data.never {
+        Self { data: RwLock::new(data), space }
+    }
+
+    /// What a power loss leaves: what is durable, or with randomness any part of the rest as well.
+    pub(super) fn after_crash(&self, random: Option<&mut fastrand::Rng>) -> Vec<u8> {
+        let data = self.read();
+        match random {
+            None => data.durable(),
+            Some(random) => data.torn(random),
+        }
+    }
+}
+
+impl Data {
+    fn durable(&self) -> Vec<u8> {
+        let mut content = [&self.content[..self.stable], &self.cut].concat();
+        for range in &self.never {
             let end = range.end.min(content.len());
             content[range.start.min(end)..end].fill(0);
         }
         content
     }
+
+    /// Length and sectors reach the disk each on their own.
+    fn torn(&self, random: &mut fastrand::Rng) -> Vec<u8> {
+        let before = [&self.content[..self.stable], &self.cut].concat();
+        // A truncation that was not synced reached the disk or did not.
+        let len = match random.u8(..4) {
+            _ if !self.cut.is_empty() && random.bool() => before.len(),
+            0 => self.stable,
+            1 => self.content.len(),
+            _ => random.usize(self.stable..=self.content.len()),
+        };
+        let mut after = self.content[..self.stable].to_vec();
+        after.resize(len, 0);
+        for sector in sectors(self.stable..len) {
+            // Mostly all of a write is there, or nothing.
+            let written = sector.start < self.content.len() && random.u8(..8) > 0;
+            let source = if written { &self.content } else { &before };
+            let there = sector.start.min(source.len())..sector.end.min(source.len());
+            after[sector.start..sector.start + there.len()].copy_from_slice(&source[there]);
+        }
+        for range in &self.never {
+            for sector in sectors(range.start.min(len)..range.end.min(len)) {
+                // Whether it was written before the sync failed nobody knows.
+                if random.bool() {
+                    after[sector].fill(0);
+                }
+            }
+        }
+        after
+    }
+}
+
+/// The parts of the sectors of a file that lie in a range.
+fn sectors(range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let first = range.start / SECTOR;
+    let last = range.end.div_ceil(SECTOR);
+    let parts =
+        (first..last).map(move |sector| (sector * SECTOR).max(range.start)..((sector + 1) * SECTOR).min(range.end));
+    parts.filter(|part| !part.is_empty())
 }
 
 impl Drop for Inode {

@@ -1,6 +1,7 @@
 //! A disk in memory that knows what is durable, and fails on command.
 
 mod fault;
+mod gate;
 mod inode;
 mod namespace;
 
@@ -14,11 +15,15 @@ use std::{
     },
 };
 
-pub use self::fault::{Effect, Fault, Operation};
 use self::{
-    fault::Plan,
+    fault::{EIO, Plan, Power},
+    gate::Gate,
     inode::Inode,
-    namespace::{Namespace, no_space},
+    namespace::{Namespace, no_space, parent},
+};
+pub use self::{
+    fault::{Effect, Fault, Operation},
+    gate::Held,
 };
 use crate::fs::{DirEntry, File, FileSystem};
 
@@ -27,6 +32,22 @@ use crate::fs::{DirEntry, File, FileSystem};
 /// Content is durable once its file is synced; creations, renames and removals once their directory is synced. A failed
 /// sync leaves the pages clean but not on disk, as Linux does: they can be read, a later sync succeeds, and a power loss
 /// turns them to zeros all the same.
+///
+/// # What a power loss may do
+/// It is as bad as a file system with a journal (ext4, XFS, btrfs in their usual modes) may be to a program, by the
+/// loosest of them:
+/// - Of what was written and not synced, any sectors (512 bytes) are there and any length; the others are zeros.
+/// - A truncation that was not synced is there or not, and what was written over the cut part since is there in any
+///   sectors, with the old length or the new one.
+/// - Each directory has lost its newest changes from some point on, independently of every other directory. A file
+///   may have its name and no content, or content and no name. A directory whose own entry is lost is gone with all
+///   that was synced in it.
+/// - Pages that a failed sync gave up are on disk or zeros, whatever a later sync said.
+///
+/// It does not do what such file systems rule out: change a sector that was not being written, mix the old and the new
+/// content of one sector (disks write a sector whole or not at all), show blocks of other files, tear a rename, or
+/// reorder changes within one directory. An error of a directory's sync leaves its changes as undecided as they were: the
+/// real ones go read-only then, and do not report success afterwards.
 ///
 /// ```
 /// use std::{io::Write, path::Path};
@@ -54,6 +75,15 @@ struct State {
     names: Mutex<Namespace>,
     plan: Mutex<Plan>,
     space: Arc<Space>,
+    gate: Gate,
+    /// What the power will leave when it goes, and has left when it went.
+    outage: Mutex<Outage>,
+}
+
+#[derive(Debug, Default)]
+struct Outage {
+    crash: Option<Crash>,
+    left: Option<SimFs>,
 }
 
 /// How much is used, and how much there is.
@@ -91,13 +121,15 @@ impl Space {
     }
 }
 
-/// What a power loss leaves.
+/// What a sudden end leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Crash {
+    /// Only the process was killed: what was written can be read, and what was not synced can still be lost.
+    Killed,
     /// Nothing that was not synced.
     LoseUnsynced,
-    /// Of each file a random part of what was not synced, torn at any byte, with sectors lost within it; of the
-    /// directories a random number of the oldest changes. The same seed gives the same disk.
+    /// Of each file any sectors of what was not synced, and any length; of each directory a random number of its oldest
+    /// changes. The same seed gives the same disk.
     KeepSome {
         /// Of the random choices.
         seed: u64,
@@ -110,11 +142,12 @@ impl SimFs {
         Self::default()
     }
 
-    /// The disk after a power loss, without faults and limits. This one stays as it is, so a writer that still runs on
+    /// The disk after a sudden end, without faults and limits. This one stays as it is, so a writer that still runs on
     /// it does no harm to the other.
     #[must_use]
     pub fn crash(&self, crash: Crash) -> Self {
         let mut random = match crash {
+            Crash::Killed => return self.copy(),
             Crash::LoseUnsynced => None,
             Crash::KeepSome { seed } => Some(fastrand::Rng::with_seed(seed)),
         };
@@ -126,14 +159,37 @@ impl SimFs {
         disk
     }
 
-    /// The disk after the process was killed: everything written is there, and durable. This one stays as it is.
+    /// The disk as it is, without faults and limits: what was not synced can still be lost. This one stays as it is.
     #[must_use]
     pub fn copy(&self) -> Self {
         let disk = Self::new();
-        let names =
-            lock(&self.state.names).copy(&mut |inode| Arc::new(Inode::new(inode.content(), disk.state.space.clone())));
+        let names = lock(&self.state.names).copy(&mut |inode| Arc::new(inode.copy(disk.state.space.clone())));
         *lock(&disk.state.names) = names;
         disk
+    }
+
+    /// Lets the power fail after so many more changes (every operation but opening, reading and listing): with the
+    /// next one [`after_power_loss`](Self::after_power_loss) is taken, and from then on every operation fails.
+    pub fn lose_power_after(&self, changes: u64, crash: Crash) {
+        lock(&self.state.plan).lose_power_after(changes);
+        *lock(&self.state.outage) = Outage { crash: Some(crash), left: None };
+    }
+
+    /// What the power loss left that was [asked for](Self::lose_power_after); `None` while the power is still there.
+    pub fn after_power_loss(&self) -> Option<Self> {
+        lock(&self.state.outage).left.clone()
+    }
+
+    /// Holds all changes up until the answer is dropped, so that what is asked for meanwhile comes together.
+    #[must_use]
+    pub fn hold(&self) -> Held {
+        self.state.gate.close();
+        Held { disk: self.clone() }
+    }
+
+    /// A number that is the same for the same changes in the same order, failed ones included.
+    pub fn fingerprint(&self) -> u64 {
+        lock(&self.state.plan).fingerprint()
     }
 
     /// Lets operations fail from now on, besides the faults that are there.
@@ -184,7 +240,27 @@ impl SimFs {
 
     /// Counts an operation and applies the plan: an error, or a limit of bytes for a write.
     fn enter(&self, operation: Operation, path: &Path) -> io::Result<Option<usize>> {
-        lock(&self.state.plan).enter(operation, path)
+        if operation.changes() {
+            self.state.gate.pass();
+        }
+        let mut outage = lock(&self.state.outage);
+        let mut plan = lock(&self.state.plan);
+        match (plan.power(operation, outage.left.is_some()), outage.crash) {
+            (Power::Goes, Some(crash)) => outage.left = Some(self.crash(crash)),
+            (Power::On, _) => return plan.enter(operation, path),
+            _ => {}
+        }
+        Err(io::Error::from_raw_os_error(EIO))
+    }
+
+    /// Step by step, as the real disk does: what an earlier call left undecided is made durable as well.
+    fn make_dirs(&self, path: &Path) -> io::Result<()> {
+        let there = lock(&self.state.names).is_dir(path)?;
+        if !there {
+            self.make_dirs(parent(path))?;
+            lock(&self.state.names).make_dir(path);
+        }
+        self.sync_dir(parent(path))
     }
 
     fn handle(&self, path: &Path, inode: Arc<Inode>) -> Arc<dyn File> {
@@ -218,7 +294,7 @@ impl FileSystem for SimFs {
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         self.enter(Operation::CreateDir, path)?;
-        lock(&self.state.names).create_dir_all(path)
+        self.make_dirs(path)
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {

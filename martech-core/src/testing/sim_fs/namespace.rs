@@ -1,6 +1,7 @@
 //! Names of files and directories: as they are seen, and as a power loss leaves them.
 
 use std::{
+    collections::BTreeMap,
     io,
     path::{Component, Path, PathBuf},
     sync::Arc,
@@ -21,6 +22,7 @@ pub(super) enum Entry {
 #[derive(Debug, Clone)]
 enum Change {
     Link(PathBuf, Arc<Inode>),
+    MakeDir(PathBuf),
     Unlink(PathBuf),
     /// Belongs to the directory of the new name.
     Move(PathBuf, PathBuf, Arc<Inode>),
@@ -28,18 +30,30 @@ enum Change {
 
 impl Change {
     fn dir(&self) -> &Path {
-        let (Self::Link(path, _) | Self::Unlink(path) | Self::Move(_, path, _)) = self;
+        let (Self::Link(path, _) | Self::MakeDir(path) | Self::Unlink(path) | Self::Move(_, path, _)) = self;
         parent(path)
     }
 
     fn apply(self, tree: &mut Tree) {
         match self {
             Self::Link(path, inode) => drop(tree.insert(path, Entry::File(inode))),
+            Self::MakeDir(path) => drop(tree.insert(path, Entry::Dir)),
             Self::Unlink(path) => drop(tree.remove(&path)),
             Self::Move(from, to, inode) => {
-                tree.remove(&from);
+                // Another file may have the old name by now.
+                if matches!(tree.get(&from), Some(Entry::File(old)) if Arc::ptr_eq(old, &inode)) {
+                    tree.remove(&from);
+                }
                 tree.insert(to, Entry::File(inode));
             }
+        }
+    }
+
+    fn with(&self, remake: &mut dyn FnMut(&Arc<Inode>) -> Arc<Inode>) -> Self {
+        match self {
+            Self::Link(path, inode) => Self::Link(path.clone(), remake(inode)),
+            Self::Move(from, to, inode) => Self::Move(from.clone(), to.clone(), remake(inode)),
+            other => other.clone(),
         }
     }
 }
@@ -101,20 +115,16 @@ impl Namespace {
         Ok(())
     }
 
-    pub(super) fn create_dir_all(&mut self, path: &Path) -> io::Result<()> {
-        let path = clean(path);
-        for dir in path.ancestors().filter(|dir| !is_root(dir)) {
-            match self.seen.get(dir) {
-                Some(Entry::File(_)) => return Err(io::ErrorKind::NotADirectory.into()),
-                Some(Entry::Dir) => {}
-                None => {
-                    self.seen.insert(dir.to_owned(), Entry::Dir);
-                }
-            }
-            self.durable.insert(dir.to_owned(), Entry::Dir);
-            self.pending.retain(|change| !matches!(change, Change::Unlink(path) if path == dir));
+    /// Fails when it is a file.
+    pub(super) fn is_dir(&self, path: &Path) -> io::Result<bool> {
+        match self.need_dir(&clean(path)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            other => other.map(|()| true),
         }
-        Ok(())
+    }
+
+    pub(super) fn make_dir(&mut self, path: &Path) {
+        self.change(Change::MakeDir(clean(path)));
     }
 
     pub(super) fn remove_dir(&mut self, path: &Path) -> io::Result<()> {
@@ -156,7 +166,8 @@ impl Namespace {
         files.map(|(path, _)| path.clone()).collect()
     }
 
-    /// The names after a power loss, each file made anew.
+    /// The names after a power loss, each file made anew: those that are durable, or with randomness some of the changes
+    /// of each directory as well, the oldest of each. What lies in a directory that is not there is lost with it.
     pub(super) fn after_crash(
         &self,
         mut random: Option<&mut fastrand::Rng>,
@@ -164,21 +175,24 @@ impl Namespace {
     ) -> Self {
         let mut tree = self.durable.clone();
         if let Some(random) = random.as_deref_mut() {
-            let kept = random.usize(..=self.pending.len());
-            self.pending[..kept].iter().cloned().for_each(|change| change.apply(&mut tree));
+            let mut reached = BTreeMap::<&Path, usize>::new();
+            for change in &self.pending {
+                *reached.entry(change.dir()).or_default() += 1;
+            }
+            for changes in reached.values_mut() {
+                *changes = random.usize(..=*changes);
+            }
+            for change in &self.pending {
+                if let Some(left) = reached.get_mut(change.dir()).filter(|left| **left > 0) {
+                    *left -= 1;
+                    change.clone().apply(&mut tree);
+                }
+            }
         }
-        Self::durable(&tree, &mut |inode| remake(inode, random.as_deref_mut()))
-    }
-
-    /// The names as they are seen, each file made anew.
-    pub(super) fn copy(&self, remake: &mut dyn FnMut(&Inode) -> Arc<Inode>) -> Self {
-        Self::durable(&self.seen, remake)
-    }
-
-    fn durable(tree: &Tree, remake: &mut dyn FnMut(&Inode) -> Arc<Inode>) -> Self {
-        let entries = tree.iter().map(|(path, entry)| {
+        let there = |path: &Path| path.ancestors().skip(1).all(|dir| is_root(dir) || tree.contains_key(dir));
+        let entries = tree.iter().filter(|(path, _)| there(path)).map(|(path, entry)| {
             let entry = match entry {
-                Entry::File(inode) => Entry::File(remake(inode)),
+                Entry::File(inode) => Entry::File(remake(inode, random.as_deref_mut())),
                 Entry::Dir => Entry::Dir,
             };
             (path.clone(), entry)
@@ -187,8 +201,24 @@ impl Namespace {
         Self { durable: seen.clone(), seen, pending: Vec::new() }
     }
 
+    /// The same names, each file made anew.
+    pub(super) fn copy(&self, remake: &mut dyn FnMut(&Inode) -> Arc<Inode>) -> Self {
+        // A file may be in several places: before and after a change that is not durable.
+        let mut made = BTreeMap::<*const Inode, Arc<Inode>>::new();
+        let mut remake = |inode: &Arc<Inode>| made.entry(Arc::as_ptr(inode)).or_insert_with(|| remake(inode)).clone();
+        let mut tree = |tree: &Tree| -> Tree {
+            let entries = tree.iter().map(|(path, entry)| match entry {
+                Entry::File(inode) => (path.clone(), Entry::File(remake(inode))),
+                Entry::Dir => (path.clone(), Entry::Dir),
+            });
+            entries.collect()
+        };
+        let (seen, durable) = (tree(&self.seen), tree(&self.durable));
+        Self { seen, durable, pending: self.pending.iter().map(|change| change.with(&mut remake)).collect() }
+    }
+
     fn change(&mut self, change: Change) {
-        let (Change::Link(gone, _) | Change::Unlink(gone) | Change::Move(_, gone, _)) = &change;
+        let (Change::Link(gone, _) | Change::MakeDir(gone) | Change::Unlink(gone) | Change::Move(_, gone, _)) = &change;
         if let Some(Entry::File(inode)) = self.seen.get(gone) {
             inode.remove();
         }
@@ -214,7 +244,7 @@ fn clean(path: &Path) -> PathBuf {
     path.components().filter(|component| *component != Component::CurDir).collect()
 }
 
-fn parent(path: &Path) -> &Path {
+pub(super) fn parent(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new(""))
 }
 

@@ -1,0 +1,73 @@
+//! The formats of journal and catalog, written down a second time after ARCHITECTURE.md, so that targets can make files
+//! that pass for sound and can say what such files hold.
+
+pub const SEGMENT_HEADER: usize = 36;
+const FRAME_HEADER: usize = 20;
+const MAX_SEQUENCE: u64 = 1 << 62;
+
+/// The header of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    pub version: u32,
+    pub marker: u32,
+    pub first: u64,
+    pub previous: u64,
+}
+
+impl Header {
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = b"MTJOURN\n".to_vec();
+        bytes.extend_from_slice(&self.version.to_le_bytes());
+        bytes.extend_from_slice(&self.marker.to_le_bytes());
+        bytes.extend_from_slice(&self.first.to_le_bytes());
+        bytes.extend_from_slice(&self.previous.to_le_bytes());
+        let checksum = crc32c::crc32c(&bytes);
+        bytes.extend_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+
+    /// Whether it can be that of the segment that begins with a sequence.
+    pub fn fits(&self, first: u64) -> bool {
+        self.first == first && self.previous < first
+    }
+
+    /// The header that `bytes` begin with, if its checksum fits.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let header = Self {
+            version: u32_at(bytes, 8)?,
+            marker: u32_at(bytes, 12)?,
+            first: u64_at(bytes, 16)?,
+            previous: u64_at(bytes, 24)?,
+        };
+        (header.encode() == bytes.get(..SEGMENT_HEADER)?).then_some(header)
+    }
+}
+
+pub fn frame(marker: u32, sequence: u64, payload: &[u8]) -> Vec<u8> {
+    let (marker, length, sequence) =
+        (marker.to_le_bytes(), (payload.len() as u32).to_le_bytes(), sequence.to_le_bytes());
+    let checksum = crc32c::crc32c(&[&marker[..], &length, &sequence, payload].concat());
+    [&marker[..], &length, &checksum.to_le_bytes(), &sequence, payload].concat()
+}
+
+/// The sound frame at the beginning of `bytes`: its sequence and its payload.
+pub fn frame_at(bytes: &[u8], marker: u32) -> Option<(u64, &[u8])> {
+    let (length, sequence) = (u32_at(bytes, 4)? as usize, u64_at(bytes, 12)?);
+    let whole = bytes.get(..FRAME_HEADER.checked_add(length)?)?;
+    let payload = &whole[FRAME_HEADER..];
+    let sound = (1..=MAX_SEQUENCE).contains(&sequence) && frame(marker, sequence, payload) == whole;
+    sound.then_some((sequence, payload))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    bytes.get(at..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+}
+
+/// The name of the segment that begins with a sequence.
+pub fn segment_name(first: u64) -> String {
+    format!("{first:020}.log")
+}

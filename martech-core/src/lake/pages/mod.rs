@@ -1,0 +1,126 @@
+//! The columns that figures are made of, read from the pages of an event file straight into numbers.
+//!
+//! Arrow would make a text of every user and every session, row by row. But rows that follow each other mostly are of
+//! one user and one visit, and the encoding says so in two small numbers: so many bytes as before, none of its own.
+//! What is read here knows the encodings in which the lake [writes](super::schema::writing) these columns, and no
+//! others; a file that has others is damaged.
+//!
+//! Formats: <https://parquet.apache.org/docs/file-format/data-pages/encodings/>
+
+mod bits;
+mod column;
+mod delta;
+mod texts;
+
+#[cfg(test)]
+mod tests;
+
+use std::{ops::Range, sync::Arc};
+
+use bytes::Bytes;
+use parquet::{
+    basic::Encoding,
+    column::page::{Page, PageReader},
+    errors::{ParquetError, Result},
+    file::{page_index::offset_index::PageLocation, serialized_reader::SerializedPageReader},
+};
+
+pub(super) use self::column::{Decoder, Dictionary, plain_number, plain_text};
+use super::{
+    ids::MAX_ROWS,
+    parquet_file::{Footer, Input, guarded},
+};
+
+/// The pages of one column.
+#[derive(Clone, Copy)]
+pub(super) struct Pages<'a> {
+    input: &'a Arc<Input>,
+    footer: &'a Footer,
+    column: usize,
+}
+
+/// A page of values.
+struct ValuePage {
+    /// Of the file.
+    rows: Range<usize>,
+    encoding: Encoding,
+    /// For columns that may be null: for each row whether there is a value, as a hybrid of one bit.
+    levels: Bytes,
+    /// The values that there are.
+    values: Bytes,
+}
+
+impl<'a> Pages<'a> {
+    pub(super) fn new(input: &'a Arc<Input>, footer: &'a Footer, column: usize) -> Self {
+        Self { input, footer, column }
+    }
+
+    fn locations(&self) -> Result<&'a [PageLocation]> {
+        let index = self.footer.metadata.page_index().and_then(|index| index.offset_index(0, self.column));
+        index.map(|index| index.page_locations().as_slice()).ok_or_else(|| malformed("it has no index of pages"))
+    }
+
+    fn reader(&self, locations: &[PageLocation]) -> Result<SerializedPageReader<Input>> {
+        let chunk = self.footer.metadata.row_group(0).column(self.column);
+        SerializedPageReader::new(self.input.clone(), chunk, self.rows(), Some(locations.to_vec()))
+    }
+
+    fn rows(&self) -> usize {
+        self.footer.metadata.file_metadata().num_rows() as usize
+    }
+
+    fn may_be_null(&self) -> bool {
+        self.footer.metadata.row_group(0).column(self.column).column_descr().max_def_level() > 0
+    }
+
+    /// The bytes of the dictionary, and how many values they are; `None` where there is none.
+    fn dictionary(&self) -> Result<Option<(Bytes, usize)>> {
+        let first = self.locations()?.get(..1).unwrap_or_default();
+        match guarded(|| self.reader(first)?.get_next_page())? {
+            Some(Page::DictionaryPage { buf, num_values, .. }) => Ok(Some((buf, num_values as usize))),
+            _ => Ok(None),
+        }
+    }
+
+    /// Calls `each` with the pages that hold some of `rows`, in order.
+    fn read(&self, rows: &Range<usize>, mut each: impl FnMut(ValuePage) -> Result<()>) -> Result<()> {
+        let locations = self.locations()?;
+        let first_row = |page: &PageLocation| page.first_row_index as usize;
+        let begin = locations.partition_point(|page| first_row(page) <= rows.start).saturating_sub(1);
+        let end = locations.partition_point(|page| first_row(page) < rows.end);
+        let Some(wanted) = locations.get(begin..end).filter(|wanted| !wanted.is_empty()) else { return Ok(()) };
+        let mut reader = guarded(|| {
+            let mut reader = self.reader(wanted)?;
+            if reader.peek_next_page()?.is_some_and(|page| page.is_dict) {
+                // Or what passes for one: all that lies in front of the first page that is wanted.
+                reader.skip_next_page()?;
+            }
+            Ok(reader)
+        })?;
+        for (page, location) in (begin..end).zip(wanted) {
+            let behind = locations.get(page + 1).map_or(self.rows(), first_row);
+            let rows = first_row(location)..behind;
+            let Some(Page::DataPage { mut buf, num_values, encoding, .. }) = guarded(|| reader.get_next_page())? else {
+                return Err(malformed("it has a page of an unknown kind"));
+            };
+            if num_values as usize != rows.len() || !(1..=MAX_ROWS).contains(&rows.len()) {
+                return Err(malformed("a page has more or fewer values than its index says"));
+            }
+            let levels = if self.may_be_null() { take_levels(&mut buf)? } else { Bytes::new() };
+            each(ValuePage { rows, encoding, levels, values: buf })?;
+        }
+        Ok(())
+    }
+}
+
+/// Levels stand in front of the values, behind their length in four bytes.
+fn take_levels(page: &mut Bytes) -> Result<Bytes> {
+    let length = page.first_chunk().map(|length| u32::from_le_bytes(*length) as usize);
+    let length = length.filter(|length| *length <= page.len() - 4).ok_or_else(|| malformed("a page is too short"))?;
+    let mut levels = page.split_to(4 + length);
+    Ok(levels.split_off(4))
+}
+
+fn malformed(what: &str) -> ParquetError {
+    ParquetError::General(what.to_owned())
+}

@@ -1,0 +1,174 @@
+//! Checksums of the blocks of a file, so that damage is noticed where it is read, and only what is read is checked.
+
+use std::io::{self, Write};
+
+use bytes::Bytes;
+
+use crate::fs::File;
+
+/// Small, so that a single id can be checked; large, so that the checksums of a file take a two-thousandth of it.
+const BLOCK: u64 = 8 << 10;
+
+/// The CRC32C of each block of 8 KiB from the beginning of a file on; the last block may be shorter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Sums {
+    blocks: Box<[u32]>,
+    /// How many bytes they cover; none while they are not known yet.
+    len: u64,
+}
+
+impl Sums {
+    /// Of all bytes.
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let mut sums = Summing::new(io::sink());
+        sums.update(bytes);
+        sums.finish()
+    }
+
+    /// How many there are for so many bytes.
+    pub(super) fn count(len: u64) -> usize {
+        len.div_ceil(BLOCK) as usize
+    }
+
+    /// Reads what [`encode`](Self::encode) gave for so many bytes.
+    pub(super) fn decode(bytes: &[u8], len: u64) -> Option<Self> {
+        let (blocks, []) = bytes.as_chunks() else { return None };
+        let blocks: Box<[u32]> = blocks.iter().map(|chunk| u32::from_le_bytes(*chunk)).collect();
+        (blocks.len() == Self::count(len)).then_some(Self { blocks, len })
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        self.blocks.iter().flat_map(|sum| sum.to_le_bytes()).collect()
+    }
+
+    /// What it takes of memory.
+    pub(super) fn size(&self) -> usize {
+        size_of_val(&*self.blocks)
+    }
+
+    /// Reads a part of the file and checks it, as far as it is covered. Fails with `InvalidData` when it is not as it was
+    /// written.
+    pub(super) fn read(&self, file: &dyn File, start: u64, length: usize) -> io::Result<Bytes> {
+        let end = start + length as u64;
+        let (from, to) = if start < self.len {
+            (start - start % BLOCK, end.next_multiple_of(BLOCK).min(self.len).max(end))
+        } else {
+            (start, end)
+        };
+        let mut bytes = vec![0; (to - from) as usize];
+        file.read_exact_at(&mut bytes, from)?;
+        let covered = self.len.saturating_sub(from).min(bytes.len() as u64) as usize;
+        for (block, at) in bytes[..covered].chunks(BLOCK as usize).zip((from / BLOCK) as usize..) {
+            if crc32c::crc32c(block) != self.blocks[at] {
+                let message = format!("the checksum of the block at {} does not fit", at as u64 * BLOCK);
+                return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+            }
+        }
+        let offset = (start - from) as usize;
+        Ok(Bytes::from(bytes).slice(offset..offset + length))
+    }
+}
+
+/// Writes on, and sums up what goes by.
+#[derive(Debug)]
+pub(super) struct Summing<W> {
+    inner: W,
+    blocks: Vec<u32>,
+    block: u32,
+    len: u64,
+    /// How long a block is: what follows the last [`finish`](Self::finish) is one.
+    limit: u64,
+}
+
+impl<W: Write> Summing<W> {
+    pub(super) fn new(inner: W) -> Self {
+        Self { inner, blocks: Vec::new(), block: 0, len: 0, limit: BLOCK }
+    }
+
+    fn update(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let room = self.limit - self.len % self.limit;
+            let (part, rest) = bytes.split_at(bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
+            self.block = crc32c::crc32c_append(self.block, part);
+            self.len += part.len() as u64;
+            if self.len.is_multiple_of(self.limit) {
+                self.blocks.push(std::mem::take(&mut self.block));
+            }
+            bytes = rest;
+        }
+    }
+
+    /// The checksums of what was written so far; what follows is one block, however long.
+    pub(super) fn finish(&mut self) -> Sums {
+        if !self.len.is_multiple_of(self.limit) {
+            self.blocks.push(self.block);
+        }
+        let sums = Sums { blocks: std::mem::take(&mut self.blocks).into(), len: self.len };
+        (self.block, self.len, self.limit) = (0, 0, u64::MAX);
+        sums
+    }
+
+    /// Length and CRC32C of what was written since the last [`finish`](Self::finish).
+    pub(super) fn since(&self) -> (u64, u32) {
+        (self.len, self.block)
+    }
+}
+
+impl<W: Write> Write for Summing<W> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(buffer)?;
+        self.update(&buffer[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::{fs::FileSystem, testing::SimFs};
+
+    #[test]
+    fn every_flipped_bit_is_noticed_where_it_is_read_and_only_there() {
+        let content: Vec<u8> = (0..20_000_u32).map(|number| number as u8 ^ (number >> 8) as u8).collect();
+        let sums = Sums::of(&content);
+        assert_eq!(Sums::decode(&sums.encode(), 20_000).as_ref(), Some(&sums));
+        assert_eq!(Sums::decode(&sums.encode(), 30_000), None);
+        let disk = SimFs::new();
+        disk.write("file", [&content[..], b"not covered"].concat()).unwrap();
+        let file = disk.open(Path::new("file")).unwrap();
+        for (start, length) in
+            [(0, 1), (8191, 2), (5000, 15_000), (16_384, 3616), (19_990, 15), (20_000, 11), (0, 20_011)]
+        {
+            let whole = disk.read("file").unwrap();
+            assert_eq!(sums.read(&*file, start, length).unwrap(), whole[start as usize..start as usize + length]);
+            for flipped in (0..20_000).step_by(997).chain([8191, 8192, 19_999]) {
+                disk.flip("file", flipped, 4).unwrap();
+                let touched =
+                    start / BLOCK <= flipped / BLOCK && flipped / BLOCK <= (start + length as u64 - 1) / BLOCK;
+                let read = sums.read(&*file, start, length);
+                assert_eq!(read.is_err(), touched && start < 20_000, "{flipped} flipped, {length} read at {start}");
+                disk.flip("file", flipped, 4).unwrap();
+            }
+        }
+        assert_eq!(Sums::default().read(&*file, 0, 5).unwrap(), content[..5], "an old file is not checked");
+    }
+
+    #[test]
+    fn sums_do_not_depend_on_how_it_was_written() {
+        let content = vec![7; 20_000];
+        let mut summing = Summing::new(Vec::new());
+        for part in content.chunks(333) {
+            summing.write_all(part).unwrap();
+        }
+        assert_eq!(summing.finish(), Sums::of(&content));
+        summing.write_all(b"ta").unwrap();
+        summing.write_all(b"il").unwrap();
+        assert_eq!(summing.since(), (4, crc32c::crc32c(b"tail")));
+    }
+}

@@ -1,0 +1,106 @@
+//! Questions to events in memory: each looks at all of them.
+
+use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
+
+use super::MemoryStore;
+use crate::{
+    analytics::{Row, StatsAccumulator, StatsPlan, Symbols, UserSummary},
+    event::Event,
+    query::{
+        JourneyCursor, JourneyPage, JourneyQuery, Order, QueryError, Reader, Stats, StatsQuery, UserSort, UsersCursor,
+        UsersPage, UsersQuery,
+    },
+};
+
+impl Reader for MemoryStore<Event> {
+    type Error = QueryError;
+
+    async fn journey(&self, query: JourneyQuery) -> Result<JourneyPage, QueryError> {
+        Ok(journey(&self.content().events, &query))
+    }
+
+    async fn users(&self, query: UsersQuery) -> Result<UsersPage, QueryError> {
+        Ok(users(&self.content().events, &query))
+    }
+
+    async fn stats(&self, query: StatsQuery) -> Result<Stats, QueryError> {
+        stats(&self.content().events, &query)
+    }
+}
+
+fn journey(events: &[Event], query: &JourneyQuery) -> JourneyPage {
+    let place = |event: &Event| JourneyCursor { occurred_at: event.occurred_at, event_id: event.id };
+    let mut found: Vec<&Event> = events
+        .iter()
+        .filter(|event| event.user_id == query.user_id)
+        .filter(|event| query.from.is_none_or(|from| from <= event.occurred_at))
+        .filter(|event| query.to.is_none_or(|to| event.occurred_at < to))
+        .filter(|event| query.types.is_empty() || query.types.contains(&event.event_type))
+        .filter(|event| query.cursor.is_none_or(|cursor| ordered(query.order, place(event).cmp(&cursor)).is_gt()))
+        .collect();
+    found.sort_unstable_by(|left, right| ordered(query.order, place(left).cmp(&place(right))));
+    let more = found.len() > query.limit;
+    found.truncate(query.limit);
+    let next = found.last().filter(|_| more).map(|last| place(last));
+    JourneyPage { events: found.into_iter().cloned().collect(), next }
+}
+
+fn users(events: &[Event], query: &UsersQuery) -> UsersPage {
+    let mut symbols = Symbols::new();
+    let rows = rows_by_user(events, &mut symbols, |event| event.user_id.starts_with(&query.prefix));
+    let mut users: Vec<(UsersCursor, UserSummary)> = rows
+        .into_iter()
+        .filter_map(|(user_id, rows)| {
+            let summary = UserSummary::from_rows(&rows, &symbols)?;
+            let value = summary.sort_value(query.sort, query.currency);
+            Some((UsersCursor { value, user_id: user_id.to_owned() }, summary))
+        })
+        .collect();
+    let total = users.len() as u64;
+    users.retain(|(place, _)| query.cursor.as_ref().is_none_or(|cursor| by_rank(query, place, cursor).is_gt()));
+    users.sort_unstable_by(|left, right| by_rank(query, &left.0, &right.0));
+    let more = users.len() > query.limit;
+    users.truncate(query.limit);
+    let next = users.last().filter(|_| more).map(|(place, _)| place.clone());
+    let users = users.into_iter().map(|(place, summary)| summary.to_row(place.user_id)).collect();
+    UsersPage { users, total, next }
+}
+
+fn by_rank(query: &UsersQuery, left: &UsersCursor, right: &UsersCursor) -> Ordering {
+    let by_id = left.user_id.cmp(&right.user_id);
+    match query.sort {
+        UserSort::UserId => ordered(query.order, by_id),
+        _ => ordered(query.order, left.value.cmp(&right.value)).then(by_id),
+    }
+}
+
+fn ordered(order: Order, ascending: Ordering) -> Ordering {
+    match order {
+        Order::Ascending => ascending,
+        Order::Descending => ascending.reverse(),
+    }
+}
+
+fn stats(events: &[Event], query: &StatsQuery) -> Result<Stats, QueryError> {
+    let mut counted = StatsAccumulator::new(Arc::new(StatsPlan::new(query)?));
+    let users = rows_by_user(events, counted.symbols(), |_| true);
+    for rows in users.into_values() {
+        counted.user(&rows);
+        counted.new_user(rows[0].occurred_at);
+    }
+    Ok(counted.finish())
+}
+
+/// The rows of each user who has some, in time order.
+fn rows_by_user<'a>(
+    events: &'a [Event],
+    symbols: &mut Symbols,
+    keep: impl Fn(&Event) -> bool,
+) -> BTreeMap<&'a str, Vec<Row>> {
+    let mut users = BTreeMap::<&str, Vec<Row>>::new();
+    for event in events.iter().filter(|event| keep(event)) {
+        users.entry(&event.user_id).or_default().push(Row::of(event, symbols));
+    }
+    users.values_mut().for_each(|rows| rows.sort_by_key(|row| row.occurred_at));
+    users
+}

@@ -1,0 +1,107 @@
+//! Every figure, against a plain model of all of them.
+
+use jiff::tz::TimeZone;
+
+use super::{EventSubject, Verdict, events, events::millis, journeys::with_shop, model::Model, trial::Trial};
+use crate::{
+    event::{Event, Timestamp},
+    query::{Interval, Reader, StatsQuery, TimeRange, parse_instant},
+};
+
+const ZONES: [&str; 5] = ["UTC", "America/New_York", "Europe/Berlin", "Asia/Kolkata", "Australia/Lord_Howe"];
+const INTERVALS: [Interval; 4] = [Interval::Hour, Interval::Day, Interval::Week, Interval::Month];
+
+fn zone(name: &str) -> TimeZone {
+    TimeZone::get(name).expect("a zone that the time zone database has")
+}
+
+fn range(from: i64, to: i64) -> TimeRange {
+    TimeRange { from: Timestamp::from_millis(from), to: Timestamp::from_millis(to) }
+}
+
+/// Local days across changes of clocks, and times that have nothing to do with days.
+fn ranges(tz: &TimeZone, events: &[Event]) -> Vec<TimeRange> {
+    let midnight = |date| parse_instant("from", date, tz).expect("a date");
+    let days = [("2026-03-07", "2026-03-10"), ("2026-03-29", "2026-03-30"), ("2026-04-04", "2026-04-07")];
+    let mut ranges: Vec<_> =
+        days.map(|(from, to)| TimeRange { from: midnight(from), to: midnight(to) }).into_iter().collect();
+    let (first, last) =
+        (events[0].occurred_at.min(events[1].occurred_at), events[0].occurred_at.max(events[1].occurred_at));
+    ranges.push(TimeRange { from: first, to: last });
+    ranges.push(range(first.millis() + 1, last.millis() + 1));
+    ranges
+}
+
+async fn assert_figures<R: Reader>(store: &R, model: &Model, query: StatsQuery) {
+    let found = store.stats(query.clone()).await.expect("figures are answered");
+    let expected = model.stats(&query);
+    // Part by part, so that the message is short.
+    let what = |part| format!("{part} of {query:?}");
+    assert_eq!((found.from, found.to), (expected.from, expected.to), "{}", what("from and to"));
+    assert_eq!((&found.tz, found.interval), (&expected.tz, expected.interval), "{}", what("tz and interval"));
+    assert_eq!(found.totals, expected.totals, "{}", what("totals"));
+    assert_eq!(found.previous, expected.previous, "{}", what("previous"));
+    assert_eq!(found.by_type, expected.by_type, "{}", what("byType"));
+    super::trial::assert_same(&found.series, &expected.series, &what("series"));
+    assert_eq!(found.top, expected.top, "{}", what("top"));
+}
+
+/// Figures in several time zones, over days on which clocks change and times that cut days, in all intervals.
+pub async fn figures<S: EventSubject>(subject: &S) -> Verdict {
+    let (mut trial, model) = with_shop(subject, 120).await;
+    for name in ZONES {
+        let tz = zone(name);
+        for (place, range) in ranges(&tz, &model.events).into_iter().enumerate() {
+            for interval in INTERVALS {
+                // The long ones by the hour say nothing more.
+                if interval != Interval::Hour || place < 3 {
+                    let query = StatsQuery { range, tz: tz.clone(), interval };
+                    assert_figures(trial.store(), &model, query).await;
+                }
+            }
+        }
+        trial.disturb().await;
+    }
+    // All there is, nothing at all, and moments.
+    for (from, to) in
+        [("2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"), ("2027-01-01T00:00:00Z", "2027-02-01T00:00:00Z")]
+    {
+        let query = StatsQuery { range: range(millis(from), millis(to)), tz: TimeZone::UTC, interval: Interval::Week };
+        assert_figures(trial.store(), &model, query).await;
+    }
+    for point in events::turning_points() {
+        let query = StatsQuery { range: range(point, point + 1), tz: zone("Asia/Kolkata"), interval: Interval::Day };
+        assert_figures(trial.store(), &model, query).await;
+    }
+    Verdict::Passed
+}
+
+/// A store without events has figures too.
+pub async fn an_empty_store<S: EventSubject>(subject: &S) -> Verdict {
+    let trial = Trial::open(subject, 121).await;
+    let range = range(millis("2026-03-01T00:00:00Z"), millis("2026-03-31T22:00:00Z"));
+    for interval in INTERVALS {
+        let query = StatsQuery { range, tz: zone("Europe/Berlin"), interval };
+        assert_figures(trial.store(), &Model::default(), query).await;
+    }
+    Verdict::Passed
+}
+
+/// A question that cannot be answered is refused, and the refusal names the field.
+pub async fn impossible_questions<S: EventSubject>(subject: &S) -> Verdict {
+    let trial = Trial::open(subject, 123).await;
+    let cases = [
+        (range(5, 5), Interval::Day, "to"),
+        (range(5, 4), Interval::Day, "to"),
+        (range(0, 400 * 366 * events::DAY / 10), Interval::Hour, "interval"),
+        (range(i64::MIN, i64::MAX), Interval::Month, "from"),
+    ];
+    for (range, interval, field) in cases {
+        let query = StatsQuery { range, tz: TimeZone::UTC, interval };
+        let what = format!("{query:?}");
+        let Err(refusal) = trial.store().stats(query).await else { panic!("{what} has no answer") };
+        let refusal = refusal.to_string();
+        assert!(refusal.starts_with(&format!("{field}: ")), "{what} is refused because of {field}: {refusal}");
+    }
+    Verdict::Passed
+}

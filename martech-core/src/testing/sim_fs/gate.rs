@@ -1,0 +1,57 @@
+//! Holding changes up, so that a test decides what comes together.
+
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use super::{SimFs, lock};
+
+/// Lets changes pass, or holds them up.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    closed: bool,
+    waiting: usize,
+}
+
+impl Gate {
+    pub(super) fn close(&self) {
+        lock(&self.state).closed = true;
+    }
+
+    pub(super) fn pass(&self) {
+        let mut state = lock(&self.state);
+        if state.closed {
+            state.waiting += 1;
+            self.changed.notify_all();
+            let waited = self.changed.wait_while(state, |state| state.closed);
+            waited.unwrap_or_else(PoisonError::into_inner).waiting -= 1;
+        }
+    }
+}
+
+/// Changes that are held up. They go on when this is dropped.
+#[derive(Debug)]
+pub struct Held {
+    pub(super) disk: SimFs,
+}
+
+impl Held {
+    /// Waits until there is one.
+    pub fn wait(&self) {
+        let gate = &self.disk.state.gate;
+        let waited = gate.changed.wait_while(lock(&gate.state), |state| state.waiting == 0);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let gate = &self.disk.state.gate;
+        lock(&gate.state).closed = false;
+        gate.changed.notify_all();
+    }
+}

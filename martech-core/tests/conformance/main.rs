@@ -1,0 +1,105 @@
+//! The stores of this crate against the suite that every store must pass, and the suite against stores that are wrong.
+
+// Clippy knows only functions marked as tests, not what they share.
+#![allow(clippy::unwrap_used)]
+
+mod mutants;
+mod on_disk;
+
+use martech_core::{
+    Event, MemoryStore,
+    testing::conformance::{self, Numbered, Report, Subject},
+};
+
+use on_disk::OnDisk;
+
+struct InMemory;
+
+impl Subject for InMemory {
+    type Event = Event;
+    type Store = MemoryStore<Event>;
+    const PERSISTENT: bool = false;
+
+    async fn open(&self) -> MemoryStore<Event> {
+        MemoryStore::of_events()
+    }
+
+    async fn reopen(&self, store: MemoryStore<Event>) -> MemoryStore<Event> {
+        store
+    }
+}
+
+/// Events of an own type, known by a number or not at all.
+struct Pairs<const KNOWN: bool>;
+
+impl<const KNOWN: bool> Subject for Pairs<KNOWN> {
+    type Event = (u64, &'static str);
+    type Store = MemoryStore<Self::Event>;
+    const PERSISTENT: bool = false;
+    const KNOWS_DUPLICATES: bool = KNOWN;
+
+    async fn open(&self) -> Self::Store {
+        if KNOWN { MemoryStore::keyed(|event: &Self::Event| event.0) } else { MemoryStore::new() }
+    }
+
+    async fn reopen(&self, store: Self::Store) -> Self::Store {
+        store
+    }
+}
+
+impl<const KNOWN: bool> Numbered for Pairs<KNOWN> {
+    fn event(&self, number: u64) -> Self::Event {
+        (number, "an event")
+    }
+
+    async fn contents(&self, store: &Self::Store) -> Option<Vec<u64>> {
+        Some(store.events().into_iter().map(|event| event.0).collect())
+    }
+}
+
+fn not_applicable(report: &Report) -> Vec<&str> {
+    report.not_applicable().map(|(name, _)| name).collect()
+}
+
+const UNREFUSED: &str = "append::refused_events";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_in_memory() {
+    let report = conformance::run_events(&InMemory).await;
+    report.assert_passed();
+    let reopening = ["append::opening_again", UNREFUSED, "retries::an_append_dropped_before_closing"];
+    assert_eq!(not_applicable(&report), reopening);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_an_own_type() {
+    conformance::run(&Pairs::<true>).await.assert_passed();
+}
+
+#[tokio::test]
+async fn events_that_are_not_told_apart() {
+    let report = conformance::run(&Pairs::<false>).await;
+    report.assert_passed();
+    let known = ["append::duplicates_inside_a_batch", "concurrency::writers_of_the_same_events"];
+    assert!(known.iter().all(|name| not_applicable(&report).contains(name)), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lake_as_it_comes() {
+    let report = conformance::run_events(&OnDisk::new(|_| {})).await;
+    report.assert_passed();
+    assert_eq!(not_applicable(&report), [UNREFUSED]);
+}
+
+/// Hot tables of some dozen events, merges in the background, and no memory for the ids of what is in files.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lake_of_small_parts() {
+    let small = OnDisk::new(|options| {
+        options.roll_bytes = 40 << 10;
+        options.dedupe_memory = 0;
+        options.journal_capacity = 1 << 20;
+    });
+    let report = conformance::run_events(&small).await;
+    report.assert_passed();
+    assert_eq!(not_applicable(&report), [UNREFUSED]);
+}

@@ -1,0 +1,265 @@
+//! The suite finds what is wrong with a store: each fault here is caught by the check that is there for it.
+
+use std::{
+    collections::HashSet,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex},
+};
+
+use martech_core::{
+    Appended, Event, MemoryStore, Rejection, Store, StoreError,
+    event::{EventId, EventKey, Timestamp},
+    query::{
+        JourneyPage, JourneyQuery, LocalTime, Order, QueryError, Reader, Stats, StatsQuery, UsersPage, UsersQuery,
+    },
+    testing::conformance::{self, Subject, Verdict, append, concurrency, identity, journeys, retries, stats, users},
+};
+
+/// What a store does wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    None,
+    // When events come in.
+    RefusesBatchesAsAWhole,
+    ForgetsAnEvent,
+    StoresAnEventTwice,
+    CountsDuplicatesFromOne,
+    DoublesAcrossBatches,
+    RejectsTheWholeBatch,
+    NotesBeforeItStores,
+    LooksUpBeforeItsTurn,
+    AnswersBeforeItStores,
+    IgnoresTheDay,
+    IgnoresEstimates,
+    ForgetsWhenClosed,
+    // When questions are asked.
+    OrdersById,
+    DropsLaterPages,
+    RepeatsAnEvent,
+    PagesByTimeAlone,
+    IncludesTheEnd,
+    ReversesTies,
+    CountsThePage,
+    KnowsOneZone,
+    CountsAMillisecondMore,
+    TakesUsersForNew,
+    AnswersAnything,
+}
+
+#[derive(Clone)]
+struct Faulty {
+    fault: Fault,
+    keys: Arc<Mutex<HashSet<EventKey>>>,
+    /// Takes whatever it is given.
+    events: MemoryStore<Event>,
+}
+
+/// What no store takes.
+const POISON: &str = "poison";
+
+impl Faulty {
+    fn new(fault: Fault) -> Self {
+        Self { fault, keys: Arc::default(), events: MemoryStore::new() }
+    }
+
+    fn is(&self, fault: Fault) -> bool {
+        self.fault == fault
+    }
+
+    fn key(&self, event: &Event) -> EventKey {
+        EventKey { day: if self.is(Fault::IgnoresTheDay) { 0 } else { event.key().day }, ..event.key() }
+    }
+
+    fn is_known(&self, event: &Event) -> bool {
+        let estimated = event.estimated_time && !self.is(Fault::IgnoresEstimates);
+        let keys = self.keys.lock().unwrap();
+        self.key(event).candidates(estimated).any(|key| keys.contains(&key))
+    }
+
+    fn refuses(&self, batch: &[Event]) -> Result<Vec<usize>, StoreError> {
+        let refused: Vec<usize> = (0..batch.len()).filter(|index| batch[*index].user_id == POISON).collect();
+        match self.fault {
+            Fault::RefusesBatchesAsAWhole if !refused.is_empty() => Err(StoreError::refused("there is poison in it")),
+            Fault::RejectsTheWholeBatch if !refused.is_empty() => Ok((0..batch.len()).collect()),
+            _ => Ok(refused),
+        }
+    }
+}
+
+impl Store<Event> for Faulty {
+    async fn append(&self, batch: &[Event]) -> Result<Appended, StoreError> {
+        let refused = self.refuses(batch)?;
+        let known_before: Vec<bool> = batch.iter().map(|event| self.is_known(event)).collect();
+        if self.is(Fault::LooksUpBeforeItsTurn) {
+            tokio::task::yield_now().await;
+        }
+        let (mut appended, mut new) = (Appended::default(), Vec::new());
+        for (index, event) in batch.iter().enumerate() {
+            let is_known = match self.fault {
+                Fault::LooksUpBeforeItsTurn => known_before[index],
+                Fault::DoublesAcrossBatches => self.is_known(event) && !known_before[index],
+                _ => self.is_known(event),
+            };
+            if refused.contains(&index) {
+                appended.rejected.push(Rejection { index, reason: "it is poison".to_owned() });
+            } else if is_known {
+                appended.duplicates.push(index);
+            } else {
+                self.keys.lock().unwrap().insert(self.key(event));
+                new.push(event.clone());
+            }
+        }
+        appended.stored = new.len();
+        match self.fault {
+            Fault::ForgetsAnEvent if new.len() > 1000 => drop(new.pop()),
+            Fault::StoresAnEventTwice if new.len() > 1000 => new.push(new[0].clone()),
+            Fault::CountsDuplicatesFromOne => appended.duplicates.iter_mut().for_each(|index| *index += 1),
+            Fault::NotesBeforeItStores => tokio::task::yield_now().await,
+            Fault::AnswersBeforeItStores => {
+                let events = self.events.clone();
+                tokio::spawn(async move { events.append(&new).await });
+                return Ok(appended);
+            }
+            _ => {}
+        }
+        self.events.append(&new).await?;
+        Ok(appended)
+    }
+}
+
+impl Reader for Faulty {
+    type Error = QueryError;
+
+    async fn journey(&self, mut query: JourneyQuery) -> Result<JourneyPage, QueryError> {
+        let is_later_page = query.cursor.is_some();
+        if let (Fault::PagesByTimeAlone, Order::Ascending, Some(cursor)) = (self.fault, query.order, query.cursor) {
+            query.from = Some(Timestamp::from_millis(cursor.occurred_at.millis() + 1));
+            query.cursor = None;
+        }
+        if self.is(Fault::IncludesTheEnd) {
+            query.to = query.to.map(|to| Timestamp::from_millis(to.millis() + 1));
+        }
+        let mut page = self.events.journey(query).await?;
+        match self.fault {
+            Fault::OrdersById => page.events.sort_by_key(|event| event.id),
+            Fault::DropsLaterPages if is_later_page => page.next = None,
+            Fault::RepeatsAnEvent if is_later_page => page.events[0] = page.events[page.events.len() - 1].clone(),
+            _ => {}
+        }
+        Ok(page)
+    }
+
+    async fn users(&self, query: UsersQuery) -> Result<UsersPage, QueryError> {
+        let is_later_page = query.cursor.is_some();
+        let reversed = self.is(Fault::ReversesTies) && query.order == Order::Descending && query.cursor.is_none();
+        let order = if reversed { Order::Ascending } else { query.order };
+        let mut page = self.events.users(UsersQuery { order, ..query }).await?;
+        if reversed {
+            page.users.reverse();
+        }
+        match self.fault {
+            Fault::DropsLaterPages if is_later_page => page.next = None,
+            Fault::CountsThePage => page.total = page.users.len() as u64,
+            _ => {}
+        }
+        Ok(page)
+    }
+
+    async fn stats(&self, query: StatsQuery) -> Result<Stats, QueryError> {
+        let mut asked = query.clone();
+        match self.fault {
+            Fault::KnowsOneZone => asked.tz = jiff::tz::TimeZone::UTC,
+            Fault::CountsAMillisecondMore => asked.range.to = Timestamp::from_millis(asked.range.to.millis() + 1),
+            Fault::AnswersAnything if asked.range.from >= asked.range.to => {
+                asked.range.to = Timestamp::from_millis(asked.range.from.millis() + 1);
+            }
+            _ => {}
+        }
+        let mut stats = self.events.stats(asked).await?;
+        stats.to = LocalTime::new(query.range.to, &query.tz);
+        if self.is(Fault::TakesUsersForNew) {
+            stats.totals.new_users = stats.totals.users;
+        }
+        Ok(stats)
+    }
+}
+
+impl Subject for Fault {
+    type Event = Event;
+    type Store = Faulty;
+    const PERSISTENT: bool = true;
+
+    async fn open(&self) -> Faulty {
+        Faulty::new(*self)
+    }
+
+    async fn reopen(&self, store: Faulty) -> Faulty {
+        if *self == Self::ForgetsWhenClosed { Faulty::new(*self) } else { store }
+    }
+
+    fn poison(&self, number: u64) -> Option<Event> {
+        let builder = Event::builder(POISON, martech_core::EventType::SEARCH);
+        let id = EventId::from_text(&format!("poison-{number}")).unwrap();
+        Some(builder.id(id).build(&martech_core::EventRules::default()).unwrap())
+    }
+}
+
+impl Fault {
+    /// The check panics, with these words in its message.
+    fn is_caught_by(self, check: impl AsyncFn(&Self) -> Verdict, words: &str) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(check(&self))));
+        let panic = ended.expect_err(&format!("{self:?} is caught"));
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let message = text.or_else(|| panic.downcast_ref().cloned()).unwrap();
+        assert!(message.contains(words), "{self:?} is caught because of {words:?}, not: {message}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_without_fault_passes() {
+    for sound in [Fault::None, Fault::RefusesBatchesAsAWhole] {
+        let report = conformance::run_events(&sound).await;
+        report.assert_passed();
+        assert_eq!(report.not_applicable().count(), 0, "{report}");
+    }
+}
+
+#[test]
+fn faults_of_appends_are_caught() {
+    let (contents, duplicates) = ("the numbers of the events in the store", "the indices of duplicates");
+    Fault::ForgetsAnEvent.is_caught_by(append::batches_of_many_sizes, contents);
+    Fault::StoresAnEventTwice.is_caught_by(append::batches_of_many_sizes, contents);
+    Fault::CountsDuplicatesFromOne.is_caught_by(append::duplicates_inside_a_batch, duplicates);
+    Fault::DoublesAcrossBatches.is_caught_by(append::duplicates_across_batches, duplicates);
+    Fault::DoublesAcrossBatches.is_caught_by(retries::a_batch_sent_again, duplicates);
+    Fault::DoublesAcrossBatches.is_caught_by(retries::answers_that_get_lost, contents);
+    Fault::DoublesAcrossBatches.is_caught_by(concurrency::writers_of_the_same_events, "how many are stored");
+    Fault::ForgetsWhenClosed.is_caught_by(append::opening_again, contents);
+    Fault::RejectsTheWholeBatch.is_caught_by(append::refused_events, "the indices of refused events");
+    Fault::RejectsTheWholeBatch.is_caught_by(append::through_a_sink, "what the receipt of event");
+    Fault::NotesBeforeItStores.is_caught_by(retries::an_append_dropped_half_way, contents);
+    Fault::NotesBeforeItStores.is_caught_by(retries::an_append_dropped_before_closing, contents);
+    Fault::LooksUpBeforeItsTurn.is_caught_by(retries::a_batch_sent_twice_at_once, "two appends at once");
+    Fault::LooksUpBeforeItsTurn.is_caught_by(concurrency::writers_of_the_same_events, "how many are stored");
+    Fault::IgnoresTheDay.is_caught_by(identity::one_id_on_two_days, duplicates);
+    Fault::IgnoresEstimates.is_caught_by(identity::estimated_times, duplicates);
+}
+
+#[test]
+fn faults_of_answers_are_caught() {
+    Fault::OrdersById.is_caught_by(journeys::whole_journeys, "JourneyQuery");
+    Fault::IncludesTheEnd.is_caught_by(journeys::spans_and_types, "JourneyQuery");
+    Fault::DropsLaterPages.is_caught_by(journeys::pages, "nothing more");
+    Fault::DropsLaterPages.is_caught_by(users::pages, "nothing more");
+    Fault::RepeatsAnEvent.is_caught_by(journeys::pages_while_events_arrive, "twice");
+    Fault::PagesByTimeAlone.is_caught_by(journeys::pages, "JourneyQuery");
+    Fault::AnswersBeforeItStores.is_caught_by(journeys::stored_events_are_seen_at_once, "after an append");
+    Fault::DropsLaterPages.is_caught_by(concurrency::questions_meanwhile, "while others write");
+    Fault::ReversesTies.is_caught_by(users::whole_lists, "UsersQuery");
+    Fault::CountsThePage.is_caught_by(users::pages, "the total");
+    Fault::KnowsOneZone.is_caught_by(stats::figures, "tz");
+    Fault::CountsAMillisecondMore.is_caught_by(stats::figures, "totals");
+    Fault::TakesUsersForNew.is_caught_by(stats::figures, "totals");
+    Fault::AnswersAnything.is_caught_by(stats::impossible_questions, "has no answer");
+}

@@ -1,0 +1,198 @@
+//! What was sent, what must be there, and whether what is there agrees with both.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use martech_core::{
+    Event,
+    event::{Currency, EventId, EventRules, EventType, Money, Timestamp},
+    lake::{Lake, LakeError},
+    query::{Interval, JourneyQuery, Order, Reader, StatsQuery, TimeRange, UserRow, UserSort, UsersQuery},
+};
+use uuid::Uuid;
+
+const START: i64 = 1_760_000_000_000;
+const DAY: i64 = 86_400_000;
+
+/// A shop that sends events by number.
+#[derive(Debug)]
+pub(crate) struct Shop {
+    seed: u64,
+    users: u64,
+    days: i64,
+    numbers: HashMap<EventId, u64>,
+    /// Every event that was sent, by number.
+    sent: BTreeMap<u64, Event>,
+    /// Those that were acknowledged, or seen.
+    must: BTreeSet<u64>,
+}
+
+impl Shop {
+    pub(crate) fn new(random: &mut fastrand::Rng) -> Self {
+        let (seed, users, days) = (random.u64(..), random.u64(1..7), random.i64(1..4));
+        Self { seed, users, days, numbers: HashMap::new(), sent: BTreeMap::new(), must: BTreeSet::new() }
+    }
+
+    /// The event of a number: the same each time.
+    pub(crate) fn event(&mut self, number: u64) -> Event {
+        let (seed, users, days) = (self.seed, self.users, self.days);
+        let event = self.sent.entry(number).or_insert_with(|| event(seed, number, users, days));
+        self.numbers.insert(event.id, number);
+        event.clone()
+    }
+
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent.len() as u64
+    }
+
+    /// What nobody knows the fate of.
+    pub(crate) fn unknown(&self) -> Vec<u64> {
+        self.sent.keys().copied().filter(|number| !self.must.contains(number)).collect()
+    }
+
+    pub(crate) fn holds(&self, number: u64) -> bool {
+        self.must.contains(&number)
+    }
+
+    pub(crate) fn acknowledged(&mut self, number: u64) {
+        self.must.insert(number);
+    }
+
+    /// All that is there: each event was sent, is there once and unchanged.
+    pub(crate) async fn look(&self, lake: &Lake) -> Result<Seen, LakeError> {
+        let mut query =
+            UsersQuery { sort: UserSort::UserId, limit: 3, order: Order::Ascending, ..UsersQuery::default() };
+        let mut seen = Seen::default();
+        loop {
+            let page = lake.users(query.clone()).await?;
+            for user in page.users {
+                self.journey(lake, &user.user_id, &mut seen).await?;
+                seen.users.push(user);
+            }
+            query.cursor = page.next;
+            if query.cursor.is_none() {
+                return Ok(seen);
+            }
+        }
+    }
+
+    async fn journey(&self, lake: &Lake, user: &str, seen: &mut Seen) -> Result<(), LakeError> {
+        let mut query = JourneyQuery { limit: 7, ..JourneyQuery::new(user) };
+        loop {
+            let page = lake.journey(query.clone()).await?;
+            for event in page.events {
+                let number = self.numbers.get(&event.id).unwrap_or_else(|| panic!("invented: {event:?}"));
+                let sent = &self.sent[number];
+                // Facts are for figures; a journey shows the properties that they came from.
+                assert_eq!(Event { facts: sent.facts.clone(), ..event }, *sent, "event {number} is not as it was sent");
+                assert!(seen.events.insert(*number), "event {number} is there twice");
+            }
+            query.cursor = page.next;
+            if query.cursor.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Nothing that must be there is missing; what was seen must be there from now on.
+    pub(crate) fn settle(&mut self, seen: &Seen) {
+        let lost: Vec<_> = self.must.difference(&seen.events).collect();
+        assert!(lost.is_empty(), "acknowledged or seen before, and not there: {lost:?}");
+        self.must.extend(&seen.events);
+    }
+
+    /// The figures of users and of the shop, and the count, are those of the events that are there.
+    pub(crate) async fn figures(&self, lake: &Lake, seen: &Seen) -> Result<(), LakeError> {
+        let events: Vec<_> = seen.events.iter().map(|number| &self.sent[number]).collect();
+        let mut users = BTreeMap::<&str, Vec<&Event>>::new();
+        for event in &events {
+            users.entry(&event.user_id).or_default().push(event);
+        }
+        for (row, (user_id, events)) in seen.users.iter().zip(&users) {
+            let times = || events.iter().map(|event| event.occurred_at);
+            let expected = UserRow {
+                user_id: (*user_id).to_owned(),
+                first_seen: times().min().unwrap(),
+                last_seen: times().max().unwrap(),
+                events: events.len() as u64,
+                sessions: row.sessions,
+                orders: orders(events),
+                revenue: row.revenue.clone(),
+            };
+            assert_eq!((row, revenue_of(&row.revenue)), (&expected, revenue(events)));
+        }
+        assert_eq!(seen.users.len(), users.len(), "users without events");
+        assert_eq!(lake.status().events, events.len() as u64, "the count of events");
+
+        let (from, to) = (START - DAY, START + (self.days + 1) * DAY);
+        let stats = lake.stats(StatsQuery {
+            range: TimeRange { from: Timestamp::from_millis(from), to: Timestamp::from_millis(to) },
+            tz: jiff::tz::TimeZone::UTC,
+            interval: Interval::Day,
+        });
+        let totals = stats.await?.totals;
+        assert_eq!(
+            (totals.events, totals.users, totals.orders, revenue_of(&totals.revenue)),
+            (events.len() as u64, users.len() as u64, orders(&events), revenue(&events)),
+            "the figures of the shop"
+        );
+        Ok(())
+    }
+
+    /// Exactly what was sent, each event once.
+    pub(crate) fn assert_all(&self, numbers: impl IntoIterator<Item = (EventId, String, Option<String>)>, what: &str) {
+        let mut there = BTreeSet::new();
+        for (id, user, properties) in numbers {
+            let number = self.numbers.get(&id).unwrap_or_else(|| panic!("{what}: invented"));
+            let sent = &self.sent[number];
+            assert_eq!((&sent.user_id, &sent.properties), (&user, &properties), "{what}: event {number}");
+            assert!(there.insert(*number), "{what}: event {number} is there twice");
+        }
+        assert!(there.iter().eq(self.sent.keys()), "{what}: {} of {} are there", there.len(), self.sent.len());
+    }
+}
+
+/// What a lake showed.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) events: BTreeSet<u64>,
+    users: Vec<UserRow>,
+}
+
+fn event(seed: u64, number: u64, users: u64, days: i64) -> Event {
+    let mut random = fastrand::Rng::with_seed(seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let kind = [EventType::PAGE_VIEW, EventType::PURCHASE, EventType::SEARCH][random.usize(..3)].clone();
+    let time = START + random.i64(0..days * DAY);
+    let mut event = Event::builder(format!("user-{}", random.u64(..users)), kind)
+        .id(EventId(Uuid::new_v5(&Uuid::NAMESPACE_OID, &[seed, number].map(u64::to_le_bytes).concat())))
+        .occurred_at(Timestamp::from_millis(time))
+        .received_at(Timestamp::from_millis(START + days * DAY + number as i64))
+        .property("page", format!("/page/{}", random.u8(..5)))
+        .property("total", format!("{}.{:02}", random.u16(..500), random.u8(..100)))
+        .property("currency", ["EUR", "USD"][random.usize(..2)]);
+    if random.bool() {
+        event = event.session_id(format!("visit-{}", random.u8(..20)));
+    }
+    if random.u8(..4) == 0 {
+        let text: String = (0..random.usize(..900)).map(|_| random.alphanumeric()).collect();
+        event = event.property("note", text);
+    }
+    event.build(&EventRules::default()).unwrap()
+}
+
+fn orders(events: &[&Event]) -> u64 {
+    events.iter().filter(|event| event.event_type == EventType::PURCHASE).count() as u64
+}
+
+fn revenue(events: &[&Event]) -> BTreeMap<String, i128> {
+    let mut sums = BTreeMap::new();
+    for facts in events.iter().map(|event| &event.facts) {
+        if let (Some(value), Some(currency)) = (facts.order_value, facts.currency) {
+            *sums.entry(currency.to_string()).or_default() += i128::from(Money::micros(value));
+        }
+    }
+    sums
+}
+
+fn revenue_of(amounts: &[martech_core::query::CurrencyAmount]) -> BTreeMap<String, i128> {
+    amounts.iter().map(|amount| (Currency::to_string(&amount.currency), amount.amount.micros())).collect()
+}
