@@ -155,10 +155,11 @@ impl Board {
         drop(self.wait_while(|state| state.acknowledged < goal && !state.stopped));
     }
 
-    /// Waits until an activity begins.
-    pub(crate) fn await_begin(&self, activity: Activity) {
+    /// Waits until so long after an activity begins: the moment of a kill, chosen by chance.
+    pub(crate) fn await_into(&self, activity: Activity, delay: Duration) {
         let before = self.state().begun[activity as usize];
-        drop(self.wait_while(|state| state.begun[activity as usize] == before && !state.stopped));
+        let state = self.wait_while(|state| state.begun[activity as usize] == before && !state.stopped);
+        drop(self.changed.wait_timeout_while(state, delay, |state| !state.stopped));
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {

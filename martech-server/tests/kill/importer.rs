@@ -2,9 +2,12 @@
 
 use std::{
     fs,
+    io::Read as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
 
 use crate::{
@@ -16,7 +19,7 @@ use crate::{
 };
 
 /// Longer than an import takes when nothing is killed.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where an import goes.
 #[derive(Debug, Clone)]
@@ -52,36 +55,41 @@ impl Importer {
             let target = target.get_or_insert(Target::Server(format!("http://{}", server.addr)));
             let patience =
                 if self.random.bool() { Duration::from_micros(self.random.u64(..300_000)) } else { PATIENCE };
-            let done = board.during(Activity::Import, || self.import(target, Some(patience)));
+            let done = board.during(Activity::Import, || self.import(target, patience));
             match done {
                 Some(events) => board.acknowledge(events),
                 None => report.import_killed(),
             }
         }
         if let Some(target) = target.filter(|_| self.unfinished.is_some()) {
-            let done = self.import(&target, Some(PATIENCE));
+            let done = self.import(&target, PATIENCE);
             assert!(done.is_some(), "the last import does not come to an end");
         }
         self.ledger
     }
 
-    /// Imports a file, or goes on with the one that is not finished. It is killed after some time, if one is given.
+    /// Imports a file, or goes on with the one that is not finished. It is killed after some time.
     /// Gives how many events are now known to be stored; nothing when it was killed.
-    pub(crate) fn import(&mut self, target: &Target, patience: Option<Duration>) -> Option<usize> {
+    pub(crate) fn import(&mut self, target: &Target, patience: Duration) -> Option<usize> {
         let (file, first) = self.unfinished.take().unwrap_or_else(|| self.write_a_file());
         let mut child = self.start(&file, target);
-        let begin = Instant::now();
-        while child.try_wait().unwrap().is_none() {
-            if patience.is_some_and(|patience| begin.elapsed() >= patience) {
-                child.kill().unwrap();
-                child.wait().unwrap();
-                self.unfinished = Some((file, first));
-                return None;
-            }
-            program::pass(Duration::from_millis(1));
+        let mut stdout = child.stdout.take().unwrap();
+        let (tell, summary) = mpsc::channel();
+        let reader = thread::spawn(move || {
+            let mut text = String::new();
+            stdout.read_to_string(&mut text).unwrap();
+            let _ = tell.send(text);
+        });
+        let text = summary.recv_timeout(patience);
+        if text.is_err() {
+            child.kill().unwrap();
         }
         let output = child.wait_with_output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout);
+        reader.join().unwrap();
+        let Ok(text) = text else {
+            self.unfinished = Some((file, first));
+            return None;
+        };
         assert!(output.status.success(), "{}: {text} {}", output.status, String::from_utf8_lossy(&output.stderr));
         let events = self.ledger.events.len() - first;
         let [read, stored, duplicates, rejected] = counts(&text).unwrap_or_else(|| panic!("no counts in {text:?}"));
@@ -111,7 +119,7 @@ impl Importer {
     fn write_a_file(&mut self) -> (PathBuf, usize) {
         let first = self.ledger.events.len();
         let (as_csv, with_ids) = (self.random.bool(), self.random.bool());
-        let events = (self.random.usize(1..2_500) >> self.random.u32(..4)).max(1);
+        let events = (self.random.usize(1..2_000) >> self.random.u32(..5)).max(1);
         let mut text = if as_csv { Ledger::CSV_HEADER.to_owned() } else { String::new() };
         for _ in 0..events {
             let number = self.ledger.add(&mut self.random, with_ids);

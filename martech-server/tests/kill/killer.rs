@@ -12,7 +12,7 @@ use crate::{
     client::Client,
     importer::{Importer, Target},
     ledger::STATS,
-    program::{self, Program},
+    program::Program,
     report::Report,
 };
 
@@ -36,7 +36,7 @@ enum Moment {
 impl Moment {
     fn choose(random: &mut fastrand::Rng) -> Self {
         match random.u8(..100) {
-            0..20 => Self::Events(random.u64(1..1_500)),
+            0..20 => Self::Events(random.u64(1..700)),
             20..65 => {
                 let activities = [Activity::Roll, Activity::Roll, Activity::Compaction, Activity::Compaction];
                 let others = [Activity::Import, Activity::Single, Activity::Batch, Activity::Query];
@@ -83,7 +83,7 @@ impl<'a> Killer<'a> {
                     let mut figures = self.report.figures();
                     *(if opening { &mut figures.opening } else { &mut figures.serving }) += 1;
                 }
-                Moment::Offline(delay) => match offline.import(&Target::Folder(self.data_dir()), Some(delay)) {
+                Moment::Offline(delay) => match offline.import(&Target::Folder(self.data_dir()), delay) {
                     Some(events) => self.board.acknowledge(events),
                     None => self.report.figures().imports_offline += 1,
                 },
@@ -122,12 +122,9 @@ impl<'a> Killer<'a> {
     fn serve_until(&mut self, moment: Moment) {
         let (program, _) = self.serve();
         match moment {
-            Moment::Into(activity, delay) => {
-                self.board.await_begin(activity);
-                program::pass(delay);
-            }
+            Moment::Into(activity, delay) => self.board.await_into(activity, delay),
             Moment::Events(events) => self.board.await_more(events),
-            _ => self.board.await_more(self.random.u64(1..500)),
+            _ => self.board.await_more(self.random.u64(1..300)),
         }
         match moment {
             Moment::Terminate => {

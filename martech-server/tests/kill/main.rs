@@ -31,7 +31,7 @@ use std::{env, thread};
 use crate::{
     audit::{audit, look_into},
     board::Board,
-    importer::{Importer, Target},
+    importer::{Importer, PATIENCE, Target},
     killer::Killer,
     ledger::Ledger,
     program::Program,
@@ -120,7 +120,8 @@ fn finish(
         sent.acknowledged |= sent.buffered.is_some_and(|run| board.ended_well(run));
     }
     // The one that was killed is taken up until it is done.
-    offline.import(&Target::Folder(killer.data_dir()), None);
+    let done = offline.import(&Target::Folder(killer.data_dir()), PATIENCE);
+    assert!(done.is_some(), "the last import does not come to an end");
     ledgers.push(offline.ledger);
 
     let (program, client) = killer.serve();

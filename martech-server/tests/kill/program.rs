@@ -17,12 +17,6 @@ use serde_json::Value;
 pub(crate) const TOKEN: &str = "token-of-the-kill-test";
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Lets time pass before a kill: its moment is drawn, and nothing is waited for.
-#[expect(clippy::disallowed_methods, reason = "a kill comes at any time")]
-pub(crate) fn pass(time: Duration) {
-    thread::sleep(time);
-}
-
 /// The one that `MARTECH_SERVER` names, else the one that cargo built.
 pub(crate) fn path() -> OsString {
     env::var_os("MARTECH_SERVER").unwrap_or_else(|| env!("CARGO_BIN_EXE_martech-server").into())
@@ -96,7 +90,8 @@ impl Program {
     /// SIGTERM, and SIGKILL so long after.
     pub(crate) fn terminate_and_kill(self, after: Duration) {
         self.sigterm();
-        pass(after);
+        // Ends early when the program does.
+        let _ = self.listening.recv_timeout(after);
         self.kill();
     }
 

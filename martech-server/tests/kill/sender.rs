@@ -48,7 +48,7 @@ impl<'a> Sender<'a> {
 
     /// What to send at once; an event may be in it twice, and may have been sent before.
     fn batch(&mut self) -> Vec<usize> {
-        let len = if self.random.bool() { 1 } else { self.random.usize(2..200) };
+        let len = if self.random.bool() { 1 } else { self.random.usize(2..50) };
         (0..len)
             .map(|_| match self.ledger.events.len() {
                 known @ 1.. if self.random.u8(0..8) == 0 => self.random.usize(..known),
