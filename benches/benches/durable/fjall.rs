@@ -4,7 +4,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use super::{
     CACHE, Rival,
-    row::{self, Batch, StoredEvent},
+    row::{self, Batch, Told},
 };
 
 pub(super) struct Fjall {
@@ -43,12 +43,12 @@ impl Rival for Fjall {
         stored
     }
 
-    fn journey(&mut self, user: &str) -> Vec<StoredEvent> {
+    fn journey(&mut self, user: &str) -> Vec<Told> {
         let events = self.events.prefix(row::user_prefix(user));
         events
             .map(|event| {
                 let (key, row) = event.into_inner().expect("it answers");
-                row::stored(&key, &row)
+                Told::of_key(&key, &row)
             })
             .collect()
     }

@@ -6,10 +6,7 @@ use martech_core::{
 };
 use tokio::runtime::Runtime;
 
-use super::{
-    Contestant, Turns,
-    row::{StoredEvent, row},
-};
+use super::{Contestant, Turns, row::Told};
 
 pub(super) struct LakeStore {
     runtime: Runtime,
@@ -34,10 +31,10 @@ impl Contestant for LakeStore {
         })
     }
 
-    fn journey(&mut self, user: &str) -> Vec<StoredEvent> {
+    fn journey(&mut self, user: &str) -> Vec<Told> {
         let query = JourneyQuery { limit: 10_000, ..JourneyQuery::new(user) };
         let JourneyPage { events, .. } = self.runtime.block_on(self.lake.journey(query)).expect("it answers");
-        events.iter().map(|event| (event.occurred_at.millis(), *event.id.as_bytes(), row(event))).collect()
+        events.into_iter().map(Told::from).collect()
     }
 
     fn close(self: Box<Self>) {

@@ -11,7 +11,7 @@
 //! commit: one thread writes, and takes all batches that wait into one transaction.
 //!
 //! The clock stops when the last batch is durable. What a store does on closing is timed apart, and its size is that
-//! after closing. Then a hundred journeys are read, and must be the same in every store, byte for byte.
+//! after closing. Then a hundred journeys are read, and must be the same in every store.
 //! Rounds go through all contestants in turn; figures are medians of rounds.
 //!
 //! # What each rival was given
@@ -47,7 +47,7 @@ use std::{
 use martech_benches::{Shop, argument, bytes_in, median};
 use martech_core::{Event, event::Timestamp};
 
-use self::row::{Batch, StoredEvent};
+use self::row::{Batch, Told};
 
 const BATCH: usize = 2_000;
 /// How many batches are on their way at once.
@@ -63,7 +63,7 @@ trait Contestant {
     /// Appends all batches, so many at once; gives how many events were new.
     fn append(&mut self, batches: &[Vec<Event>], in_flight: usize) -> usize;
     /// The events of a user in the order of time.
-    fn journey(&mut self, user: &str) -> Vec<StoredEvent>;
+    fn journey(&mut self, user: &str) -> Vec<Told>;
     /// Ends what it does in the background.
     fn close(self: Box<Self>);
 }
@@ -72,7 +72,7 @@ trait Contestant {
 trait Rival {
     /// Makes batches durable in one transaction; gives how many events of each were new.
     fn commit(&mut self, group: &[Batch<'_>]) -> Vec<usize>;
-    fn journey(&mut self, user: &str) -> Vec<StoredEvent>;
+    fn journey(&mut self, user: &str) -> Vec<Told>;
 }
 
 type Open = fn(&Path) -> Box<dyn Contestant>;
@@ -119,7 +119,7 @@ fn combinations() -> impl Iterator<Item = (&'static str, Open, usize)> {
     CONTESTANTS.into_iter().flat_map(|(name, open)| IN_FLIGHT.map(|in_flight| (name, open, in_flight)))
 }
 
-fn run(open: Open, in_flight: usize, batches: &[Vec<Event>], users: &[&str]) -> (Figures, Vec<Vec<StoredEvent>>) {
+fn run(open: Open, in_flight: usize, batches: &[Vec<Event>], users: &[&str]) -> (Figures, Vec<Vec<Told>>) {
     // Not the system's folder for temporary files, which may lie in memory.
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder can be made");
     let mut store = open(dir.path());
@@ -181,7 +181,7 @@ impl<R: Rival> Contestant for R {
         })
     }
 
-    fn journey(&mut self, user: &str) -> Vec<StoredEvent> {
+    fn journey(&mut self, user: &str) -> Vec<Told> {
         Rival::journey(self, user)
     }
 

@@ -4,7 +4,7 @@ use redb::{Database, Durability, ReadableDatabase, TableDefinition};
 
 use super::{
     CACHE, Rival,
-    row::{self, Batch, StoredEvent},
+    row::{self, Batch, Told},
 };
 
 const IDS: TableDefinition<'_, [u8; 16], ()> = TableDefinition::new("ids");
@@ -42,7 +42,7 @@ impl Rival for Redb {
         stored
     }
 
-    fn journey(&mut self, user: &str) -> Vec<StoredEvent> {
+    fn journey(&mut self, user: &str) -> Vec<Told> {
         let read = self.0.begin_read().expect("it can be read");
         let events = read.open_table(EVENTS).expect("the table is there");
         let first = row::user_prefix(user);
@@ -54,7 +54,7 @@ impl Rival for Redb {
             .expect("it answers")
             .map(|event| {
                 let (key, row) = event.expect("it answers");
-                row::stored(key.value(), row.value())
+                Told::of_key(key.value(), row.value())
             })
             .collect()
     }

@@ -4,25 +4,79 @@ use martech_core::{
     Event,
     event::{Currency, Money},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What is not in the key, in postcard's format.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Row<'a> {
     event_type: &'a str,
     received_at: i64,
+    #[serde(borrow)]
     anonymous_id: Option<&'a str>,
+    #[serde(borrow)]
     session_id: Option<&'a str>,
+    #[serde(borrow)]
     properties: Option<&'a str>,
     order_value: Option<i64>,
+    #[serde(borrow)]
     currency: Option<&'a str>,
+    #[serde(borrow)]
     page: Option<&'a str>,
+    #[serde(borrow)]
     product: Option<&'a str>,
+    #[serde(borrow)]
     search: Option<&'a str>,
 }
 
-/// An event as it is read back: time, id, row.
-pub(super) type StoredEvent = (i64, [u8; 16], Vec<u8>);
+/// An event as a journey tells it. Facts are not told: they stand in the properties too.
+#[derive(Clone, PartialEq)]
+pub(super) struct Told {
+    time: i64,
+    id: [u8; 16],
+    event_type: String,
+    received_at: i64,
+    anonymous_id: Option<String>,
+    session_id: Option<String>,
+    properties: Option<String>,
+}
+
+impl Told {
+    pub(super) fn new(time: i64, id: [u8; 16], row: &[u8]) -> Self {
+        let row: Row<'_> = postcard::from_bytes(row).expect("rows come back as they were written");
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        Self {
+            time,
+            id,
+            event_type: row.event_type.to_owned(),
+            received_at: row.received_at,
+            anonymous_id: owned(row.anonymous_id),
+            session_id: owned(row.session_id),
+            properties: owned(row.properties),
+        }
+    }
+
+    /// From what [`Keyed::key`] and a row say.
+    pub(super) fn of_key(key: &[u8], row: &[u8]) -> Self {
+        let (_, key) = key.split_at(key.len() - 24);
+        let (time, id) = key.split_at(8);
+        let time = i64::from_be_bytes(time.try_into().expect("eight bytes"));
+        Self::new(time, id.try_into().expect("sixteen bytes"), row)
+    }
+}
+
+impl From<Event> for Told {
+    fn from(event: Event) -> Self {
+        Self {
+            time: event.occurred_at.millis(),
+            id: *event.id.as_bytes(),
+            event_type: event.event_type.as_str().to_owned(),
+            received_at: event.received_at.millis(),
+            anonymous_id: event.anonymous_id,
+            session_id: event.session_id,
+            properties: event.properties,
+        }
+    }
+}
 
 /// An event on its way in.
 pub(super) struct Keyed<'a> {
@@ -73,15 +127,7 @@ pub(super) fn user_prefix(user: &str) -> Vec<u8> {
     key
 }
 
-/// What [`Keyed::key`] and a row say.
-pub(super) fn stored(key: &[u8], row: &[u8]) -> StoredEvent {
-    let (_, key) = key.split_at(key.len() - 24);
-    let (time, id) = key.split_at(8);
-    let time = i64::from_be_bytes(time.try_into().expect("eight bytes"));
-    (time, id.try_into().expect("sixteen bytes"), row.to_vec())
-}
-
-pub(super) fn row(event: &Event) -> Vec<u8> {
+fn row(event: &Event) -> Vec<u8> {
     let row = Row {
         event_type: event.event_type.as_str(),
         received_at: event.received_at.millis(),

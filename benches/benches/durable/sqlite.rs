@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::{
     CACHE, Rival,
-    row::{self, Batch, StoredEvent},
+    row::{self, Batch, Told},
 };
 
 pub(super) struct Sqlite(Connection);
@@ -52,10 +52,11 @@ impl Rival for Sqlite {
         stored
     }
 
-    fn journey(&mut self, user: &str) -> Vec<StoredEvent> {
+    fn journey(&mut self, user: &str) -> Vec<Told> {
         let query = "SELECT time, id, row FROM events WHERE user = ? ORDER BY time, id";
         let mut events = self.0.prepare_cached(query).expect("it is SQL");
-        let events = events.query_map([user], |event| Ok((event.get(0)?, event.get(1)?, event.get(2)?)));
+        let events =
+            events.query_map([user], |event| Ok(Told::new(event.get(0)?, event.get(1)?, event.get_ref(2)?.as_blob()?)));
         events.expect("it answers").map(|event| event.expect("it answers")).collect()
     }
 }
