@@ -173,8 +173,8 @@ mod tests {
                 r#"{{"format":1,"sequence":{sequence},"nextFile":{next},"events":[{events}],"users":[{users}]}}"#
             ))
         };
-        let file = r#"{"id":1,"day":20000,"rows":3,"bytes":400}"#;
-        let users = r#"{"id":2,"rows":3,"bytes":400}"#;
+        let file = r#"{"id":1,"day":20000,"rows":3,"bytes":400,"tail":{"bytes":50,"checksum":50}}"#;
+        let users = r#"{"id":2,"rows":3,"bytes":400,"tail":{"bytes":50,"checksum":50}}"#;
         assert!(with(7, 3, file, users).is_ok());
         assert!(with(u64::MAX, 3, "", "").is_err());
         assert!(with(7, u64::MAX, "", "").is_err());
