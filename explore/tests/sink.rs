@@ -1,6 +1,8 @@
 //! Whatever the order in which producers, flush slots and waiters take turns: nobody waits for ever, which shuttle finds as
 //! a deadlock, and what is accepted is stored once. `MARTECH_EXPLORE=100000` tries so many orders of each test.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use std::{
     env,
     future::{Future, pending},

@@ -7,7 +7,6 @@ use std::{
     future::{Future, poll_fn},
     pin::Pin,
     sync::{MutexGuard, PoisonError},
-    task::Poll,
 };
 
 use proptest::{collection::vec, prelude::*};
