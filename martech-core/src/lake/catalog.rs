@@ -3,9 +3,12 @@
 //! It is replaced as a whole, so that after a crash either the old or the new state is there. Its first line is the
 //! state as JSON, its second the CRC32C of the first.
 
-use std::{io, io::Read};
+use std::{
+    io::{self, Read},
+    path::PathBuf,
+};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     error::{Context, LakeError, Result},
@@ -38,6 +41,8 @@ pub(super) struct EventsEntry {
     pub(super) rows: u64,
     /// With the id index.
     pub(super) bytes: u64,
+    /// CRC32C of the Parquet file. Parquet has none of its own that is written, and not every flipped bit shows.
+    pub(super) checksum: u32,
 }
 
 /// A file of what users did in some of the rolls.
@@ -46,9 +51,49 @@ pub(super) struct UsersEntry {
     pub(super) id: u64,
     pub(super) rows: u64,
     pub(super) bytes: u64,
+    /// CRC32C of the file.
+    pub(super) checksum: u32,
 }
 
 const FORMAT: u32 = 1;
+
+/// Reads a file of two lines: JSON with its `format`, and the CRC32C of the first in hexadecimal.
+pub(super) fn load_sealed<T: DeserializeOwned>(layout: &Layout, path: PathBuf) -> Result<Option<T>> {
+    let mut bytes = Vec::new();
+    match layout.fs.open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => Cursor::new(opened.context("cannot open", &path)?, 0).read_to_end(&mut bytes),
+    }
+    .context("cannot read", &path)?;
+    let damaged = |message: String| LakeError::Damaged { path: path.clone(), message };
+    let state = unseal(&bytes).map_err(|message| damaged(message.to_owned()))?;
+    // Its checksum fits, so a number that is not known was written by a newer program: no damage.
+    if let Ok(Format { format }) = serde_json::from_slice(state)
+        && format != FORMAT
+    {
+        return Err(LakeError::UnknownFormat { path, format });
+    }
+    serde_json::from_slice(state).map(Some).map_err(|error| damaged(error.to_string()))
+}
+
+/// Replaces such a file as a whole.
+pub(super) fn store_sealed(layout: &Layout, path: PathBuf, state: &impl Serialize) -> Result<()> {
+    let state = serde_json::to_string(state).expect("numbers and text serialize without errors");
+    let text = format!("{state}\n{:08x}\n", crc32c::crc32c(state.as_bytes()));
+    fs::replace(&*layout.fs, &path, text.as_bytes()).context("cannot write", path)
+}
+
+/// The first line, when the second is its checksum and nothing follows.
+fn unseal(bytes: &[u8]) -> Result<&[u8], &'static str> {
+    let (state, checksum) = bytes.split_last_chunk::<10>().ok_or("it is cut short")?;
+    let expected = format!("\n{:08x}\n", crc32c::crc32c(state));
+    if *checksum == *expected.as_bytes() { Ok(state) } else { Err("its checksum does not fit") }
+}
+
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
+}
 
 impl Default for Catalog {
     fn default() -> Self {
@@ -57,36 +102,14 @@ impl Default for Catalog {
 }
 
 impl Catalog {
-    /// Reads the catalog of a folder; an empty one where there is none yet.
-    pub(super) fn load(layout: &Layout) -> Result<Self> {
-        let path = layout.catalog();
-        let mut text = String::new();
-        match layout.fs.open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            opened => Cursor::new(opened.context("cannot open", &path)?, 0).read_to_string(&mut text),
-        }
-        .context("cannot read", &path)?;
-        Self::decode(&text).map_err(|message| LakeError::Damaged { path, message })
-    }
-
-    fn decode(text: &str) -> Result<Self, String> {
-        let (state, checksum) = text.trim_end().split_once('\n').ok_or("it has no checksum")?;
-        if format!("{:08x}", crc32c::crc32c(state.as_bytes())) != checksum {
-            return Err("its checksum does not fit".to_owned());
-        }
-        let catalog: Self = serde_json::from_str(state).map_err(|error| error.to_string())?;
-        if catalog.format != FORMAT {
-            return Err(format!("it has format {}, this program reads format {FORMAT}", catalog.format));
-        }
-        Ok(catalog)
+    /// Reads the catalog of a folder; `None` where there is none.
+    pub(super) fn load(layout: &Layout) -> Result<Option<Self>> {
+        load_sealed(layout, layout.catalog())
     }
 
     /// Makes this the state of the folder.
     pub(super) fn store(&self, layout: &Layout) -> Result<()> {
-        let state = serde_json::to_string(self).expect("numbers serialize without errors");
-        let text = format!("{state}\n{:08x}\n", crc32c::crc32c(state.as_bytes()));
-        let path = layout.catalog();
-        fs::replace(&*layout.fs, &path, text.as_bytes()).context("cannot write", path)
+        store_sealed(layout, layout.catalog(), self)
     }
 
     /// The number of a new file.
@@ -107,15 +130,23 @@ mod tests {
     fn comes_back_as_it_was_and_damage_is_noticed() {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout { fs: Arc::new(Disk), root: dir.path().to_owned() };
-        assert_eq!(Catalog::load(&layout).unwrap(), Catalog::default());
+        assert_eq!(Catalog::load(&layout).unwrap(), None);
         let mut catalog = Catalog { sequence: 7, ..Catalog::default() };
         let id = catalog.take_file_id();
-        catalog.events.push(EventsEntry { id, day: 20_000, rows: 3, bytes: 400 });
+        catalog.events.push(EventsEntry { id, day: 20_000, rows: 3, bytes: 400, checksum: 5 });
         catalog.store(&layout).unwrap();
-        assert_eq!(Catalog::load(&layout).unwrap(), catalog);
-        let mut bytes = std::fs::read(layout.catalog()).unwrap();
-        bytes[10] ^= 1;
-        std::fs::write(layout.catalog(), bytes).unwrap();
-        assert!(matches!(Catalog::load(&layout), Err(LakeError::Damaged { .. })));
+        assert_eq!(Catalog::load(&layout).unwrap(), Some(catalog));
+        let bytes = std::fs::read(layout.catalog()).unwrap();
+        for index in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[index] ^= 1;
+            for damaged in [&damaged, &bytes[..index]] {
+                std::fs::write(layout.catalog(), damaged).unwrap();
+                assert!(matches!(Catalog::load(&layout), Err(LakeError::Damaged { .. })), "byte {index}");
+            }
+        }
+        let newer = Catalog { format: 2, ..Catalog::default() };
+        newer.store(&layout).unwrap();
+        assert!(matches!(Catalog::load(&layout), Err(LakeError::UnknownFormat { format: 2, .. })));
     }
 }

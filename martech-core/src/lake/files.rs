@@ -10,14 +10,16 @@ use std::{
     },
 };
 
+use arrow_array::RecordBatch;
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use quick_cache::{Weighter, sync::Cache};
 
 use super::{
     catalog::{EventsEntry, UsersEntry},
-    error::{Context, Result},
+    error::{Context, LakeError, Result},
     layout::Layout,
     parquet_file::{Footer, Input},
+    schema::EVENTS,
 };
 
 /// Footers of files that were read before, within a bound of memory.
@@ -68,6 +70,17 @@ impl EventsFile {
         let layout = &shared.layout;
         Self::new(entry, entry.id, vec![layout.events_file(entry.day, entry.id), layout.ids_file(entry.id)], shared)
     }
+
+    /// Calls `each` with all of its rows and columns, batch by batch.
+    pub(super) fn for_each_batch(&self, rows: usize, mut each: impl FnMut(&RecordBatch) -> Result<()>) -> Result<()> {
+        let (input, footer) = self.open()?;
+        let columns: Vec<usize> = (0..EVENTS.fields().len()).collect();
+        let reader = input.read(&footer, &EVENTS, &columns, None, rows).context("cannot read", self.path())?;
+        for batch in reader {
+            each(&batch.context("cannot read", self.path())?)?;
+        }
+        Ok(())
+    }
 }
 
 impl UsersFile {
@@ -84,6 +97,18 @@ impl<Entry> LiveFile<Entry> {
     /// The Parquet file.
     pub(super) fn path(&self) -> &PathBuf {
         &self.paths[0]
+    }
+
+    /// Its length, and CRC32C of the whole.
+    pub(super) fn checksum(&self) -> Result<(u64, u32)> {
+        let input = Input::open(&*self.shared.layout.fs, self.path())?;
+        let checksum = input.checksum().context("cannot read", self.path())?;
+        Ok((input.len(), checksum))
+    }
+
+    /// It does not hold what it should.
+    pub(super) fn damaged(&self, message: impl Into<String>) -> LakeError {
+        LakeError::Damaged { path: self.path().clone(), message: message.into() }
     }
 
     /// All files that belong to it.

@@ -16,7 +16,7 @@ use super::{
 use crate::journal::{Journal, JournalOptions};
 
 /// What the footers of files may take of memory.
-const FOOTER_MEMORY: u64 = 24 << 20;
+pub(super) const FOOTER_MEMORY: u64 = 24 << 20;
 const SEGMENT_BYTES: u64 = 16 << 20;
 
 impl Inner {
@@ -33,7 +33,9 @@ impl Inner {
         };
         layout.create()?;
         let shared = Arc::new(Shared::new(layout, FOOTER_MEMORY));
-        let catalog = Catalog::load(&shared.layout)?;
+        let on_disk = load_catalog(&shared.layout)?;
+        let is_new = on_disk.is_none();
+        let catalog = on_disk.unwrap_or_default();
         let version = version_of(&catalog, &shared);
         check_files(&version, &shared.layout)?;
 
@@ -42,6 +44,10 @@ impl Inner {
             capacity_bytes: options.journal_capacity,
         };
         let (journal, recovery) = Journal::open(options.fs.clone(), &shared.layout.journal(), journal_options)?;
+        if is_new {
+            // From here on it is known that the folder has one, and that it has a journal.
+            catalog.store(&shared.layout)?;
+        }
         journal.start_at_least(catalog.sequence + 1)?;
         for damage in &recovery.damaged {
             tracing::error!(?damage, "a part of the journal is damaged; it was set aside, its events are missing");
@@ -54,8 +60,20 @@ impl Inner {
     }
 }
 
+/// The catalog; `None` in a new folder. Where it is gone, all files would pass for leftovers.
+fn load_catalog(layout: &Layout) -> Result<Option<Catalog>> {
+    if layout.fs.open(&layout.repairing()).is_ok() {
+        return Err(LakeError::Repairing(layout.root.clone()));
+    }
+    let catalog = Catalog::load(layout)?;
+    if catalog.is_none() && !layout.is_blank()? {
+        return Err(LakeError::Damaged { path: layout.catalog(), message: "it is gone, and there is data".to_owned() });
+    }
+    Ok(catalog)
+}
+
 /// The files that a catalog names.
-fn version_of(catalog: &Catalog, shared: &Arc<Shared>) -> Version {
+pub(super) fn version_of(catalog: &Catalog, shared: &Arc<Shared>) -> Version {
     let mut version = Version::default();
     for entry in &catalog.events {
         version.events.entry(entry.day).or_default().push(EventsFile::events(*entry, shared));

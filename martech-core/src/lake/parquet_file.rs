@@ -35,8 +35,34 @@ const READ_BUFFER: usize = 32 << 10;
 
 /// A Parquet file that is being written.
 pub(super) struct Output {
-    writer: ArrowWriter<BufWriter<Appender>>,
+    writer: ArrowWriter<BufWriter<Checksummed>>,
     file: Arc<dyn File>,
+}
+
+/// A Parquet file that was written and made durable.
+pub(super) struct Written {
+    pub(super) metadata: ParquetMetaData,
+    pub(super) bytes: u64,
+    /// CRC32C of the whole file.
+    pub(super) checksum: u32,
+}
+
+/// Appends, and keeps the checksum of all that was appended.
+struct Checksummed {
+    appender: Appender,
+    checksum: u32,
+}
+
+impl Write for Checksummed {
+    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
+        let written = self.appender.write(buffer)?;
+        self.checksum = crc32c::crc32c_append(self.checksum, &buffer[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.appender.flush()
+    }
 }
 
 impl Output {
@@ -47,7 +73,8 @@ impl Output {
         properties: WriterProperties,
     ) -> Result<Self> {
         let file = fs.create(path).context("cannot make", path)?;
-        let buffer = BufWriter::with_capacity(WRITE_BUFFER, Appender(file.clone()));
+        let buffer =
+            BufWriter::with_capacity(WRITE_BUFFER, Checksummed { appender: Appender(file.clone()), checksum: 0 });
         // Without Arrow's own copy of the schema a reader may choose between text and dictionaries.
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         let writer =
@@ -59,12 +86,13 @@ impl Output {
         self.writer.write(batch)
     }
 
-    /// Completes the file and makes it durable; gives what is in it and its length.
-    pub(super) fn finish(mut self) -> ParquetResult<(ParquetMetaData, u64)> {
+    /// Completes the file and makes it durable.
+    pub(super) fn finish(mut self) -> ParquetResult<Written> {
         let metadata = self.writer.finish()?;
         self.writer.inner_mut().flush()?;
         self.file.sync()?;
-        Ok((metadata, self.file.len()?))
+        let checksum = self.writer.inner().get_ref().checksum;
+        Ok(Written { metadata, bytes: self.file.len()?, checksum })
     }
 }
 
@@ -80,6 +108,31 @@ impl Input {
         let file = fs.open(path).context("cannot open", path)?;
         let len = file.len().context("cannot read", path)?;
         Ok(Self { file, len })
+    }
+
+    /// CRC32C of the whole file.
+    pub(super) fn checksum(&self) -> std::io::Result<u32> {
+        let mut buffer = vec![0; WRITE_BUFFER];
+        let (mut checksum, mut offset) = (0, 0);
+        while offset < self.len {
+            let length = (self.len - offset).min(WRITE_BUFFER as u64) as usize;
+            self.file.read_exact_at(&mut buffer[..length], offset)?;
+            checksum = crc32c::crc32c_append(checksum, &buffer[..length]);
+            offset += length as u64;
+        }
+        Ok(checksum)
+    }
+
+    /// Its length in bytes.
+    pub(super) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Some of its bytes.
+    pub(super) fn bytes(&self, start: u64, length: usize) -> std::io::Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        self.file.read_exact_at(&mut bytes, start)?;
+        Ok(bytes)
     }
 
     /// The footer with the page index.
@@ -162,8 +215,6 @@ impl ChunkReader for Input {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
-        let mut bytes = vec![0; length];
-        self.file.read_exact_at(&mut bytes, start)?;
-        Ok(bytes.into())
+        Ok(self.bytes(start, length)?.into())
     }
 }

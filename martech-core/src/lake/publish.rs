@@ -45,7 +45,7 @@ impl Inner {
         if let Err(error) = synced.and_then(|()| catalog.store(&self.shared.layout)) {
             // The new catalog may be in place although making that durable failed.
             if !Catalog::load(&self.shared.layout)
-                .is_ok_and(|on_disk| on_disk.sequence == catalog.sequence && on_disk.events == catalog.events)
+                .is_ok_and(|on_disk| on_disk.is_some_and(|on_disk| on_disk.is_state_of(&catalog)))
             {
                 self.discard(&change.add_events, &change.add_users);
             }
@@ -65,6 +65,10 @@ impl Inner {
 }
 
 impl Catalog {
+    fn is_state_of(&self, other: &Self) -> bool {
+        self.sequence == other.sequence && self.events == other.events
+    }
+
     fn with(&self, change: &Change) -> Self {
         let mut catalog = self.clone();
         catalog.events.retain(|entry| !change.retire.contains(&entry.id));

@@ -5,6 +5,7 @@ use super::{
     hot::Hot,
     ids::MAX_ROWS,
     inner::Inner,
+    layout::Layout,
     publish::Change,
     schema::BatchBuilder,
     sorted::Sorted,
@@ -43,20 +44,30 @@ pub(super) fn roll(inner: &Inner) -> Result<()> {
 }
 
 fn write(inner: &Inner, hot: &Hot, change: &mut Change) -> Result<()> {
-    let sorted = Sorted::by_user([hot], |_| true);
+    let (layout, sorted) = (&inner.shared.layout, Sorted::by_user([hot], |_| true));
+    write_events(layout, &sorted, || inner.take_file_id(), change)?;
+    change.add_users.push(users::write_hot(layout, inner.take_file_id(), &sorted, &mut change.folders)?);
+    Ok(())
+}
+
+/// Writes a file, or more where they are many, for the events of each day.
+pub(super) fn write_events(
+    layout: &Layout,
+    sorted: &Sorted<'_>,
+    mut take_id: impl FnMut() -> u64,
+    change: &mut Change,
+) -> Result<()> {
     let mut builder = BatchBuilder::new();
     for (day, positions) in sorted.days() {
         for positions in positions.chunks(MAX_ROWS) {
-            let (id, rows) = (inner.take_file_id(), positions.len());
-            let mut writer = EventsWriter::create(&inner.shared.layout, id, day, rows, ZSTD_LEVEL)?;
+            let mut writer = EventsWriter::create(layout, take_id(), day, positions.len(), ZSTD_LEVEL)?;
             for positions in positions.chunks(BATCH_ROWS) {
                 positions.iter().for_each(|&position| builder.push(&sorted.row(position as usize)));
-                let batch = builder.finish().context("cannot write", inner.shared.layout.events_day(day))?;
+                let batch = builder.finish().context("cannot write", layout.events_day(day))?;
                 writer.write(&batch)?;
             }
             change.add_events.push(writer.finish(&mut change.folders)?);
         }
     }
-    change.add_users.push(users::write_hot(inner, &sorted, &mut change.folders)?);
     Ok(())
 }

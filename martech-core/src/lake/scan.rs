@@ -188,8 +188,8 @@ impl Loaded {
         });
     }
 
-    /// Calls `each` with the rows of every user, in time order.
-    pub(super) fn for_each_user(mut self, mut each: impl FnMut(&[Row])) {
+    /// Calls `each` with every user, ascending, and the user's rows in time order.
+    pub(super) fn for_each_user(mut self, mut each: impl FnMut(&str, &[Row]) -> Result<()>) -> Result<()> {
         let users = &self.users;
         let user = |run: &Run| &users[run.user.start as usize..run.user.end as usize];
         let compare = |left: &Run, right: &Run| {
@@ -209,8 +209,9 @@ impl Loaded {
             if !rows.is_sorted_by_key(|row: &Row| row.occurred_at) {
                 rows.sort_by_key(|row| row.occurred_at);
             }
-            each(&rows);
+            each(user(&runs[0]), &rows)?;
         }
+        Ok(())
     }
 }
 

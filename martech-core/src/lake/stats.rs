@@ -26,7 +26,10 @@ pub(super) fn stats(snapshot: &Snapshot, query: &StatsQuery) -> Result<Stats> {
                 None => users::for_each_first_seen(snapshot, &hot, |first_seen| accumulator.new_user(first_seen))?,
                 Some(slice) => {
                     let loaded = scan.load(&slices[slice], accumulator.symbols())?;
-                    loaded.for_each_user(|rows| accumulator.user(rows));
+                    loaded.for_each_user(|_, rows| {
+                        accumulator.user(rows);
+                        Ok(())
+                    })?;
                 }
             }
         }

@@ -78,8 +78,8 @@ impl<'a> EventsWriter<'a> {
     /// Makes the content durable under its final name. The name itself is durable after [`Folders::sync`].
     pub(super) fn finish(self, folders: &mut Folders) -> Result<EventsEntry> {
         let Self { layout, id, day, temporary, output, ids } = self;
-        let (footer, bytes) = output.finish().context("cannot write", temporary.path())?;
-        let pages = id_pages(&footer).ok_or_else(|| LakeError::Damaged {
+        let written = output.finish().context("cannot write", temporary.path())?;
+        let pages = id_pages(&written.metadata).ok_or_else(|| LakeError::Damaged {
             path: temporary.path().into(),
             message: "ids do not lie plain".to_owned(),
         })?;
@@ -88,7 +88,8 @@ impl<'a> EventsWriter<'a> {
         index.rename(&layout.ids_file(id))?;
         temporary.rename(&layout.events_file(day, id))?;
         folders.0.extend([layout.events_day(day), layout.ids()]);
-        Ok(EventsEntry { id, day, rows: ids.len() as u64, bytes: bytes + index_bytes })
+        let (bytes, checksum) = (written.bytes + index_bytes, written.checksum);
+        Ok(EventsEntry { id, day, rows: ids.len() as u64, bytes, checksum })
     }
 }
 
@@ -107,7 +108,7 @@ impl Folders {
 }
 
 /// Where the ids lie: the values of a plain, uncompressed page without nulls are its last bytes.
-fn id_pages(footer: &ParquetMetaData) -> Option<Vec<IdPage>> {
+pub(super) fn id_pages(footer: &ParquetMetaData) -> Option<Vec<IdPage>> {
     let rows = footer.file_metadata().num_rows();
     let locations = footer.page_index()?.offset_index(0, column::EVENT_ID)?.page_locations();
     let ends = locations.iter().skip(1).map(|next| next.first_row_index).chain([rows]);
