@@ -58,6 +58,8 @@ mod opening;
 mod parallel;
 mod parquet_file;
 mod publish;
+pub mod repair;
+
 mod roll;
 mod row;
 mod scan;
@@ -66,6 +68,7 @@ mod sorted;
 mod state;
 mod stats;
 mod users;
+pub mod verify;
 mod worker;
 mod writing;
 

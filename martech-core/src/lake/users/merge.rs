@@ -6,8 +6,9 @@ use super::{
         inner::Inner,
         writing::Folders,
     },
-    file::{UsersWriter, summary_at},
+    file::UsersWriter,
     source::{Measure, Source, Span},
+    whole::summary_of,
 };
 use crate::analytics::UserSummary;
 use std::sync::Arc;
@@ -59,7 +60,7 @@ pub(in super::super) fn merge_files(
     files: &[Arc<UsersFile>],
     folders: &mut Folders,
 ) -> Result<UsersEntry> {
-    let mut writer = UsersWriter::create(inner)?;
+    let mut writer = UsersWriter::create(&inner.shared.layout, inner.take_file_id())?;
     let mut sources = files
         .iter()
         .map(|file| Source::file(file, Measure::Everything, &Span::default()))
@@ -72,12 +73,9 @@ pub(in super::super) fn merge_files(
         }
         let mut whole: Option<UserSummary> = None;
         for &holder in holders {
-            let Source::File(file) = &sources[holder] else { continue };
-            let Some(batch) = &file.batch else { continue };
-            let part = summary_at(batch, file.index, &file.path)?;
-            match &mut whole {
-                Some(whole) => whole.merge(&part),
-                None => whole = Some(part),
+            match (&mut whole, summary_of(&sources[holder])?) {
+                (Some(whole), Some(part)) => whole.merge(&part),
+                (whole, part) => *whole = part,
             }
         }
         whole.map_or(Ok(()), |whole| writer.push(user_id, &whole))
