@@ -8,8 +8,11 @@ use std::{
 
 use jiff::civil::Date;
 
-use super::error::{Context, Result};
-use crate::{fs::FileSystem, journal};
+use super::error::{Context, LakeError, Result};
+use crate::{
+    fs::{FileSystem, Lock},
+    journal,
+};
 
 /// The data folder and the file system that it lies on.
 #[derive(Debug, Clone)]
@@ -86,6 +89,14 @@ impl Layout {
     pub(super) fn is_blank(&self) -> Result<bool> {
         let journal = journal::inspect(&*self.fs, &self.journal(), |_, _| {})?;
         Ok(journal.is_blank() && self.data_files()?.is_empty())
+    }
+
+    /// Keeps other processes away.
+    pub(super) fn take_lock(&self) -> Result<Lock> {
+        match self.fs.lock(&self.lock()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(LakeError::Locked(self.root.clone())),
+            lock => lock.context("cannot lock", self.lock()),
+        }
     }
 
     /// Makes the folders that are always there.

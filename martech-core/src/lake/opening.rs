@@ -1,6 +1,6 @@
 //! Opening a lake: lock, catalog, files, journal.
 
-use std::{collections::HashSet, io, sync::Arc};
+use std::{collections::HashSet, sync::Arc};
 
 use super::{
     LakeOptions,
@@ -27,10 +27,7 @@ impl Inner {
             options.roll_bytes.min(usize::try_from(options.journal_capacity / 4).unwrap_or(usize::MAX));
         let layout = Layout { fs: options.fs.clone(), root: options.dir.clone() };
         layout.fs.create_dir_all(&layout.root).context("cannot make the folder", &layout.root)?;
-        let lock = match layout.fs.lock(&layout.lock()) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(LakeError::Locked(layout.root)),
-            lock => lock.context("cannot lock", layout.lock())?,
-        };
+        let lock = layout.take_lock()?;
         layout.create()?;
         let shared = Arc::new(Shared::new(layout, FOOTER_MEMORY));
         let on_disk = load_catalog(&shared.layout)?;

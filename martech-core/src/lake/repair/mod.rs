@@ -43,7 +43,7 @@ use super::{
     verify::{Kind, Phase, Progress, Report, Survey, VerifyOptions, ids_of},
     writing::{Folders, id_pages},
 };
-use crate::journal;
+use crate::journal::{self, JournalError};
 use record::Record;
 pub use record::{Conflict, Losses, LostFile};
 
@@ -65,7 +65,7 @@ pub struct Repair {
 /// again.
 pub fn repair(options: &VerifyOptions, label: &str, progress: &mut dyn FnMut(Progress)) -> Result<Repair> {
     let layout = options.layout();
-    let _lock = super::verify::lock(&layout)?;
+    let _lock = layout.take_lock()?;
     let resumed = Record::load(&layout)?;
     if let Some(record) = &resumed {
         record.carry_out(&layout)?;
@@ -168,6 +168,7 @@ impl<'a> Builder<'a> {
         let gone = missing.map(|missing| (missing.end() + 1).saturating_sub(*missing.start().max(&(sequence + 1))));
         losses.frames = gone.sum::<u64>() + survey.journal.strange.len() as u64;
         losses.recovered = survey.salvage.len() as u64;
+        losses.unreadable = survey.journal.unreadable.is_some();
         losses.unproven = survey.catalog.is_none();
     }
 
@@ -176,14 +177,19 @@ impl<'a> Builder<'a> {
         let survey = self.survey;
         let sequence = survey.catalog.as_ref().map_or(0, |catalog| catalog.sequence);
         let mut hot = Hot::default();
-        journal::inspect(&*self.layout.fs, &self.layout.journal(), |frame, payload| {
+        let inspected = journal::inspect(&*self.layout.fs, &self.layout.journal(), |frame, payload| {
             // Frames that hold no events were found before.
             let Ok(chunk) = Chunk::decode(Bytes::copy_from_slice(payload)) else { return };
             let wanted = chunk.rows().filter(|row| frame > sequence || survey.salvage.contains(&row.key()));
             let bytes = wanted.fold(Vec::new(), |bytes, row| row.encode(bytes));
             let chunk = Chunk::decode(bytes.into()).expect("what was encoded can be decoded");
             hot.push(Arc::new(chunk), frame);
-        })?;
+        });
+        match inspected {
+            // Found before, and counted.
+            Err(JournalError::Io { .. }) if survey.journal.unreadable.is_some() => {}
+            inspected => drop(inspected?),
+        }
         let mut change = Change::default();
         let sorted = Sorted::by_user([&hot], |_| true);
         roll::write_events(self.layout, &sorted, || self.take_id(), &mut change)?;

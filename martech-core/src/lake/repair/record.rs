@@ -30,6 +30,8 @@ pub struct Losses {
     pub recovered: u64,
     /// Frames of the journal that are gone, each with the events of one request or of several.
     pub frames: u64,
+    /// A part of the journal could not be read, so that nobody knows what was in it.
+    pub unreadable: bool,
     /// Events of which there were copies that differ, so that none was kept.
     pub conflicts: Vec<Conflict>,
     /// Copies of events that are still there once: no loss.
@@ -65,12 +67,12 @@ pub struct Conflict {
 }
 
 impl Losses {
-    /// How many events are lost with files, and in conflicts; `None` when that cannot be known: without a catalog, or
-    /// when frames of the journal are gone.
+    /// How many events are lost with files, and in conflicts; `None` when that cannot be known: where files are lost and
+    /// there is no catalog, or frames of the journal are gone.
     pub fn events(&self) -> Option<u64> {
         let files = self.files.iter().map(|file| file.events).sum::<Option<u64>>()?;
         let known = files + self.conflicts.len() as u64;
-        (self.frames == 0).then(|| known.saturating_sub(self.recovered))
+        (self.frames == 0 && !self.unreadable).then(|| known.saturating_sub(self.recovered))
     }
 }
 
@@ -82,6 +84,9 @@ impl fmt::Display for Losses {
         }
         if self.frames > 0 {
             writeln!(f, "lost: {} frames of the journal, with an unknown number of events", self.frames)?;
+        }
+        if self.unreadable {
+            writeln!(f, "lost: a part of the journal that cannot be read, with an unknown number of events")?;
         }
         for Conflict { id, day, copies } in &self.conflicts {
             writeln!(f, "lost: event {id} of {day}: {copies} copies that differ")?;

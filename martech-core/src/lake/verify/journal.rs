@@ -1,11 +1,16 @@
 //! What lies in the journal of a lake.
 
-use std::ops::Range;
+use std::{ops::Range, path::PathBuf};
 
 use bytes::Bytes;
 
-use super::super::{error::Result, hot::Chunk, layout::Layout, row::EventKey};
-use crate::journal::{self, Inspection};
+use super::super::{
+    error::{Context, Result},
+    hot::Chunk,
+    layout::Layout,
+    row::EventKey,
+};
+use crate::journal::{self, Inspection, JournalError};
 
 /// What was found in the journal.
 #[derive(Debug, Default)]
@@ -15,6 +20,8 @@ pub(in super::super) struct Found {
     pub(in super::super) events: Vec<JournalEvent>,
     /// Frames that hold something else.
     pub(in super::super) strange: Vec<u64>,
+    /// Which file the disk did not give, and why: nothing behind it was read.
+    pub(in super::super) unreadable: Option<(PathBuf, String)>,
 }
 
 /// What is kept of an event in the journal: a fraction of its bytes there.
@@ -29,7 +36,9 @@ impl Found {
     /// Reads the whole journal. Frames up to `sequence` are in files, as the catalog has it.
     pub(in super::super) fn read(layout: &Layout, sequence: u64) -> Result<Self> {
         let mut found = Self::default();
-        found.inspection = journal::inspect(&*layout.fs, &layout.journal(), |frame, payload| {
+        let mut newest = 0;
+        let inspected = journal::inspect(&*layout.fs, &layout.journal(), |frame, payload| {
+            newest = frame;
             match Chunk::decode(Bytes::copy_from_slice(payload)) {
                 Ok(chunk) => {
                     let event = |key| JournalEvent { key, hot: frame > sequence };
@@ -37,7 +46,18 @@ impl Found {
                 }
                 Err(_) => found.strange.push(frame),
             }
-        })?;
+        });
+        match inspected {
+            Ok(inspection) => found.inspection = inspection,
+            Err(JournalError::Io { path, cause }) => {
+                found.unreadable = Some((path, cause.to_string()));
+                let entries = layout.fs.list(&layout.journal()).context("cannot list", layout.journal())?;
+                found.inspection.segments =
+                    entries.into_iter().filter(|entry| !entry.is_dir).map(|entry| entry.path).collect();
+                found.inspection.newest = newest;
+            }
+            Err(other) => return Err(other.into()),
+        }
         found.events.sort_by_key(|event| event.key.day);
         Ok(found)
     }

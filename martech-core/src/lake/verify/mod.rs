@@ -35,7 +35,7 @@ mod journal;
 mod report;
 mod survey;
 
-use std::{fmt, io, path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 pub use report::{Checked, Finding, Kind, Report};
 pub(super) use {
@@ -43,11 +43,8 @@ pub(super) use {
     survey::Survey,
 };
 
-use super::{
-    error::{Context, LakeError, Result},
-    layout::Layout,
-};
-use crate::fs::{Disk, FileSystem, Lock, ReadOnly};
+use super::{error::Result, layout::Layout};
+use crate::fs::{Disk, FileSystem, ReadOnly};
 
 /// What to check.
 #[derive(Debug, Clone)]
@@ -106,18 +103,10 @@ impl fmt::Display for Phase {
 /// Checks a data folder. Changes nothing. `progress` hears of it from time to time.
 ///
 /// # Errors
-/// Where no verdict is possible: another process has the folder open ([`LakeError::Locked`]), there is no lake in it
-/// ([`LakeError::NoLake`]), it is of a newer format, or a folder cannot be listed. A file that cannot be read is a
+/// Where no verdict is possible: another process has the folder open ([`Locked`](super::LakeError::Locked)), there is no lake in it
+/// ([`NoLake`](super::LakeError::NoLake)), it is of a newer format, or a folder cannot be listed. A file that cannot be read is a
 /// finding.
 pub fn verify(options: &VerifyOptions, progress: &mut dyn FnMut(Progress)) -> Result<Report> {
-    let _lock = lock(&options.layout())?;
+    let _lock = Layout { fs: Arc::new(ReadOnly(options.fs.clone())), ..options.layout() }.take_lock()?;
     Survey::take(options, progress).map(|survey| survey.report)
-}
-
-/// Keeps servers away, and fails when one is there. Makes no file.
-pub(super) fn lock(layout: &Layout) -> Result<Lock> {
-    match ReadOnly(layout.fs.clone()).lock(&layout.lock()) {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(LakeError::Locked(layout.root.clone())),
-        lock => lock.context("cannot lock", layout.lock()),
-    }
 }

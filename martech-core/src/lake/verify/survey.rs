@@ -112,7 +112,7 @@ impl<'a> Surveyor<'a> {
         let layout = self.shared.layout.clone();
         match Catalog::load(&layout) {
             Ok(Some(catalog)) => self.survey.catalog = Some(catalog),
-            Ok(None) if layout.is_blank()? => return Err(LakeError::NoLake(layout.root)),
+            Ok(None) if layout.is_blank().is_ok_and(|blank| blank) => return Err(LakeError::NoLake(layout.root)),
             Ok(None) => self.find(Kind::CatalogDamaged, &layout.catalog(), None, "it is gone"),
             Err(error @ LakeError::UnknownFormat { .. }) => return Err(error),
             Err(error) => self.find(Kind::CatalogDamaged, &layout.catalog(), None, reason(&error)),
@@ -257,6 +257,10 @@ impl<'a> Surveyor<'a> {
         checked.journal_frames = inspection.frames;
         checked.bytes += inspection.bytes;
 
+        if let Some((path, cause)) = &found.unreadable {
+            let message = format!("it cannot be read: {cause}; what comes behind it is not looked at");
+            self.find(Kind::JournalDamaged, path, None, message);
+        }
         if inspection.segments.is_empty() {
             self.find(Kind::JournalDamaged, &layout.journal(), None, "all of it is gone");
         }

@@ -23,6 +23,7 @@ async fn ruined() -> (SimFs, Ids) {
 async fn a_repair_that_fails_anywhere_is_done_by_the_next_one() {
     let (ruined, left) = ruined().await;
     let sound_run = ruined.copy();
+    let mut resumed = 0;
     let before: Vec<u64> = OPERATIONS.map(|operation| sound_run.count(operation)).into();
     repair(&verify_options(&sound_run), LABEL, &mut |_| {}).unwrap();
     sound(&sound_run, "nothing fails", &left).await;
@@ -45,8 +46,10 @@ async fn a_repair_that_fails_anywhere_is_done_by_the_next_one() {
                 let done = repair(&verify_options(&after), "2026-11-23T11-00-00Z", &mut |_| {});
                 let done = done.unwrap_or_else(|error| panic!("{what}: {error}"));
                 assert_eq!(done.resumed.is_some(), half_done, "{what}");
+                resumed += u32::from(half_done);
                 sound(&after, &what, &left).await;
             }
         }
     }
+    assert!(resumed > 10, "{resumed} repairs were interrupted after they had decided");
 }

@@ -2,6 +2,7 @@ use super::*;
 use crate::{
     journal::{Journal, JournalOptions},
     lake::hot::Encoded,
+    testing::{Fault, Operation},
 };
 
 fn segment(disk: &SimFs) -> PathBuf {
@@ -92,4 +93,29 @@ async fn what_the_journal_still_holds_of_a_lost_file_comes_back() {
     remove(&disk, &layout(&disk).events_file(rolled.day, rolled.id));
     let losses = repaired(&disk, "lost and recovered", &[Kind::EventsMissing], &ids(0..460)).await;
     assert_eq!((losses.recovered, losses.events()), (lost, Some(0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_the_disk_does_not_give_are_damage() {
+    let made = made().await;
+    let entry = catalog(&made).events[0];
+    let file = layout(&made).events_file(entry.day, entry.id);
+    for (path, kind, left) in [
+        (segment(&made), Kind::JournalDamaged, ids(0..400)),
+        (file.clone(), Kind::EventsDamaged, &ids(0..460) - &ids_in(&made, entry)),
+        (layout(&made).ids_file(entry.id), Kind::IndexDamaged, ids(0..460)),
+        (files_in(&made, "users")[0].clone(), Kind::UsersDamaged, ids(0..460)),
+        (layout(&made).catalog(), Kind::CatalogDamaged, ids(0..460)),
+    ] {
+        let disk = made.copy();
+        disk.inject(Fault::eio(Operation::Read).below(&path).forever());
+        let what = path.display().to_string();
+        let report = look(&disk);
+        assert_eq!(kinds(&report), [kind].into(), "{what}: {report}");
+        let losses = repair(&verify_options(&disk), LABEL, &mut |_| {}).unwrap().losses.unwrap();
+        assert_eq!(losses.unreadable, kind == Kind::JournalDamaged, "{what}");
+        assert_eq!(losses.events().is_none(), kind == Kind::JournalDamaged, "{what}");
+        disk.heal();
+        sound(&disk, &what, &left).await;
+    }
 }
