@@ -1,6 +1,6 @@
 //! Keeping files few: small ones are merged into larger ones, of about the same size at a time.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use super::{
     catalog::{EventsEntry, UsersEntry},
@@ -112,7 +112,10 @@ fn compact_users(inner: &Inner, files: &[Arc<UsersFile>]) -> Result<()> {
 
 fn publish(inner: &Inner, change: Change) -> Result<()> {
     let retired = change.retire.clone();
-    inner.publish(change, |version| inner.state().version = Arc::new(version))?;
+    // Not under the lock of the state: with the last reader of a version its files go.
+    let mut before = None;
+    inner.publish(change, |version| before = Some(mem::replace(&mut inner.state().version, Arc::new(version))))?;
+    drop(before);
     inner.dedupe.forget(retired);
     Ok(())
 }

@@ -121,20 +121,14 @@ impl<'a> Scan<'a> {
     }
 
     fn load_hot(&self, slice: &Slice, symbols: &mut Symbols, loaded: &mut Loaded) {
-        let bound = |user: &[u8]| self.hot.lower_bound(user);
-        let rows = bound(&slice.from)..slice.to.as_ref().map_or(self.hot.len(), |to| bound(to));
-        let mut position = rows.start;
-        while position < rows.end {
-            let user_id = self.hot.user_id(position);
+        let users = self.hot.users();
+        let bound = |user: &[u8]| self.hot.users_before(user);
+        for positions in &users[bound(&slice.from)..slice.to.as_ref().map_or(users.len(), |to| bound(to))] {
             let begin = loaded.rows.len();
-            while position < rows.end && self.hot.user_id(position) == user_id {
-                let row = self.hot.row(position);
-                if self.times.contains(&row.occurred_at) {
-                    loaded.rows.push(to_row(&row, symbols));
-                }
-                position += 1;
-            }
-            loaded.end_run(user_id, begin);
+            let rows = positions.clone().map(|position| self.hot.row(position));
+            let within = rows.filter(|row| self.times.contains(&row.occurred_at));
+            loaded.rows.extend(within.map(|row| to_row(&row, symbols)));
+            loaded.end_run(self.hot.user_id(positions.start), begin);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The hot table in the order of the files: by user, time and id.
 
+use std::ops::Range;
+
 use super::{
     hot::{Chunk, Hot},
     row::{Row, day_of, user_head},
@@ -21,6 +23,8 @@ struct Key<'a> {
 pub(super) struct Sorted<'a> {
     chunks: Vec<&'a Chunk>,
     keys: Vec<Key<'a>>,
+    /// The positions of one user after another.
+    users: Vec<Range<usize>>,
 }
 
 impl<'a> Sorted<'a> {
@@ -41,7 +45,13 @@ impl<'a> Sorted<'a> {
             }
         }
         keys.sort_unstable();
-        Self { chunks, keys }
+        let mut end = 0;
+        let users = keys.chunk_by(|left, right| left.user_id == right.user_id).map(|rows| {
+            let begin = end;
+            end += rows.len();
+            begin..end
+        });
+        Self { users: users.collect(), chunks, keys }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -57,19 +67,14 @@ impl<'a> Sorted<'a> {
         self.keys[position].user_id
     }
 
-    /// The first position whose user is not before this one.
-    pub(super) fn lower_bound(&self, user_id: &[u8]) -> usize {
-        self.keys.partition_point(|key| key.user_id.as_bytes() < user_id)
+    /// The positions of one user after another.
+    pub(super) fn users(&self) -> &[Range<usize>] {
+        &self.users
     }
 
-    /// The positions of one user after another.
-    pub(super) fn users(&self) -> impl Iterator<Item = std::ops::Range<usize>> {
-        let mut end = 0;
-        self.keys.chunk_by(|left, right| left.user_id == right.user_id).map(move |rows| {
-            let begin = end;
-            end += rows.len();
-            begin..end
-        })
+    /// How many [users](Self::users) come before this one.
+    pub(super) fn users_before(&self, user_id: &[u8]) -> usize {
+        self.users.partition_point(|rows| self.user_id(rows.start).as_bytes() < user_id)
     }
 
     /// The positions of one UTC day after another, each by user, time and id.

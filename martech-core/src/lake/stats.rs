@@ -17,20 +17,20 @@ pub(super) fn stats(snapshot: &Snapshot, query: &StatsQuery) -> Result<Stats> {
     let files = snapshot.version.events.range(days).flat_map(|(_, files)| files).map(|file| &**file);
     let scan = Scan::new(files, &hot, times);
     let slices = scan.slices()?;
+    let spans = users::Span::cut(snapshot, "", parallel::threads())?;
 
-    // The pass over the users is one more piece of work before the slices.
-    let parts = parallel::run(1 + slices.len(), |draw| {
+    // Spans of all users there are, then slices of events.
+    let parts = parallel::run(spans.len() + slices.len(), |draw| {
         let mut accumulator = StatsAccumulator::new(plan.clone());
         while let Some(piece) = draw() {
-            match piece.checked_sub(1) {
-                None => users::for_each_first_seen(snapshot, &hot, |first_seen| accumulator.new_user(first_seen))?,
-                Some(slice) => {
-                    let loaded = scan.load(&slices[slice], accumulator.symbols())?;
-                    loaded.for_each_user(|_, rows| {
-                        accumulator.user(rows);
-                        Ok(())
-                    })?;
-                }
+            if let Some(span) = spans.get(piece) {
+                users::for_each_first_seen(snapshot, &hot, span, |first_seen| accumulator.new_user(first_seen))?;
+            } else {
+                let loaded = scan.load(&slices[piece - spans.len()], accumulator.symbols())?;
+                loaded.for_each_user(|_, rows| {
+                    accumulator.user(rows);
+                    Ok(())
+                })?;
             }
         }
         Ok(accumulator)

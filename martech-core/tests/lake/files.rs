@@ -72,3 +72,17 @@ async fn a_missing_file_is_reported() {
     let error = martech_core::lake::Lake::open(options(dir.path())).await.unwrap_err().to_string();
     assert!(error.contains(&*gone.to_string_lossy()) && error.contains("gone"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_catalog_is_reported_and_costs_no_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path()).await;
+    store(&lake, &events(0..100, 10, 1)).await;
+    lake.roll().await.unwrap();
+    lake.close().await.unwrap();
+    let files = data_files(dir.path());
+    std::fs::remove_file(dir.path().join("catalog")).unwrap();
+    let error = martech_core::lake::Lake::open(options(dir.path())).await.unwrap_err().to_string();
+    assert!(error.contains("catalog is damaged: it is gone"), "{error}");
+    assert_eq!(data_files(dir.path()), files);
+}

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::{
     super::{
         catalog::UsersEntry,
@@ -7,17 +9,15 @@ use super::{
         writing::Folders,
     },
     file::UsersWriter,
-    source::{Measure, Source, Span},
-    whole::summary_of,
+    source::{Ascending, FileSource, Measure, Span},
 };
 use crate::analytics::UserSummary;
-use std::sync::Arc;
 
 /// Calls `each` once for every user before `end`, ascending, with the sources that stand on them.
-pub(super) fn for_each_user<'a>(
-    sources: &mut [Source<'a>],
+pub(super) fn for_each_user<S: Ascending>(
+    sources: &mut [S],
     end: Option<&str>,
-    mut each: impl FnMut(&str, &[usize], &[Source<'a>]) -> Result<()>,
+    mut each: impl FnMut(&str, &[usize], &[S]) -> Result<()>,
 ) -> Result<()> {
     let mut bound = String::new();
     let mut holders = Vec::new();
@@ -61,10 +61,8 @@ pub(in super::super) fn merge_files(
     folders: &mut Folders,
 ) -> Result<UsersEntry> {
     let mut writer = UsersWriter::create(&inner.shared.layout, inner.take_file_id())?;
-    let mut sources = files
-        .iter()
-        .map(|file| Source::file(file, Measure::Everything, &Span::default()))
-        .collect::<Result<Vec<_>>>()?;
+    let whole = |file: &Arc<UsersFile>| FileSource::open(file, Measure::Everything, &Span::default());
+    let mut sources = files.iter().map(whole).collect::<Result<Vec<_>>>()?;
     let mut users = 0_u64;
     for_each_user(&mut sources, None, |user_id, holders, sources| {
         users += 1;
@@ -73,7 +71,7 @@ pub(in super::super) fn merge_files(
         }
         let mut whole: Option<UserSummary> = None;
         for &holder in holders {
-            match (&mut whole, summary_of(&sources[holder])?) {
+            match (&mut whole, sources[holder].summary()?) {
                 (Some(whole), Some(part)) => whole.merge(&part),
                 (whole, part) => *whole = part,
             }

@@ -12,18 +12,23 @@ mod whole;
 pub(super) use file::write_hot;
 pub(super) use merge::merge_files;
 pub(super) use page::page;
+pub(super) use source::Span;
 pub(super) use whole::{check, compare, write};
 
 use super::{error::Result, inner::Snapshot, sorted::Sorted};
 use merge::for_each_user;
-use source::{Measure, Source, Span};
+use source::{Measure, Source};
 
-/// Calls `each` with the time of the first event of every user there is.
-pub(super) fn for_each_first_seen(snapshot: &Snapshot, hot: &Sorted<'_>, mut each: impl FnMut(i64)) -> Result<()> {
-    let mut sources = Source::all(snapshot, hot, Measure::FirstSeen, &Span::default())?;
-    for_each_user(&mut sources, None, |_, holders, sources| {
-        let first_seen = Measure::FirstSeen.of_holders(holders, sources)?;
-        each(first_seen as i64);
+/// Calls `each` with the time of the first event of every user of a span.
+pub(super) fn for_each_first_seen(
+    snapshot: &Snapshot,
+    hot: &Sorted<'_>,
+    span: &Span,
+    mut each: impl FnMut(i64),
+) -> Result<()> {
+    let mut sources = Source::all(snapshot, hot, Measure::FirstSeen, span)?;
+    for_each_user(&mut sources, span.to.as_deref(), |_, holders, sources| {
+        each(Measure::FirstSeen.of_holders(holders, sources) as i64);
         Ok(())
     })
 }

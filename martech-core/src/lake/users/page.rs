@@ -56,7 +56,7 @@ fn choose(snapshot: &Snapshot, hot: &Sorted<'_>, query: &UsersQuery, span: &Span
     let mut worst: Option<(i128, String)> = None;
     for_each_user(&mut sources, span.to.as_deref(), |user_id, holders, sources| {
         total += 1;
-        let value = measure.of_holders(holders, sources)?;
+        let value = measure.of_holders(holders, sources);
         let here = (value, user_id);
         let is_behind_cursor = query
             .cursor
@@ -110,9 +110,9 @@ fn summaries(snapshot: &Snapshot, hot: &Sorted<'_>, page: &[Candidate]) -> Resul
     for (number, file) in snapshot.version.users.iter().enumerate() {
         read_rows(file, &wanted(number), &mut add)?;
     }
-    let (users, mut symbols): (Vec<_>, _) = (hot.users().collect(), Symbols::new());
+    let mut symbols = Symbols::new();
     for (position, index) in wanted(snapshot.version.users.len()) {
-        let rows: Vec<_> = users[position].clone().map(|row| to_row(&hot.row(row), &mut symbols)).collect();
+        let rows: Vec<_> = hot.users()[position].clone().map(|row| to_row(&hot.row(row), &mut symbols)).collect();
         if let Some(part) = UserSummary::from_rows(&rows, &symbols) {
             add(index, part);
         }

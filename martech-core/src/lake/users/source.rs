@@ -15,9 +15,10 @@ use super::{
         row::Row,
         sorted::Sorted,
     },
-    file::{USERS, column, revenue_in},
+    file::{USERS, column, revenue_in, summary_at},
 };
 use crate::{
+    analytics::UserSummary,
     event::{Currency, EventType},
     query::{UserSort, UsersQuery},
 };
@@ -64,7 +65,7 @@ impl Measure {
     }
 
     /// The measure of the user on whom all `holders` stand.
-    pub(super) fn of_holders(self, holders: &[usize], sources: &[Source<'_>]) -> Result<i128> {
+    pub(super) fn of_holders(self, holders: &[usize], sources: &[Source<'_>]) -> i128 {
         let mut whole: Option<i128> = None;
         for &holder in holders {
             let part = sources[holder].measure(self);
@@ -75,7 +76,7 @@ impl Measure {
                 (_, Some(whole)) => whole + part,
             });
         }
-        Ok(whole.unwrap_or_default())
+        whole.unwrap_or_default()
     }
 
     fn of_rows<'a>(self, mut rows: impl ExactSizeIterator<Item = Row<'a>> + DoubleEndedIterator) -> i128 {
@@ -96,14 +97,14 @@ impl Measure {
 
 /// Users from one (inclusive) to another (exclusive).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Span {
+pub(in super::super) struct Span {
     pub(super) from: String,
     pub(super) to: Option<String>,
 }
 
 impl Span {
     /// Cuts the users whose id begins with `prefix` into about so many spans of about the same size.
-    pub(super) fn cut(snapshot: &Snapshot, prefix: &str, parts: usize) -> Result<Vec<Self>> {
+    pub(in super::super) fn cut(snapshot: &Snapshot, prefix: &str, parts: usize) -> Result<Vec<Self>> {
         let mut spans = vec![Self { from: prefix.to_owned(), to: successor(prefix) }];
         let Some(largest) = snapshot.version.users.iter().max_by_key(|file| file.entry.rows) else { return Ok(spans) };
         let (_, footer) = largest.open()?;
@@ -138,36 +139,28 @@ fn successor(prefix: &str) -> Option<String> {
     None
 }
 
-/// Users in ascending order, from one file or from the hot table; it stands on one of them.
+/// Users in ascending order; it stands on one of them.
+pub(super) trait Ascending {
+    /// On whom it stands; `None` at the end.
+    fn user(&self) -> Option<&str>;
+    fn advance(&mut self) -> Result<()>;
+}
+
+/// The users of one file or of the hot table.
 pub(super) enum Source<'a> {
     File(Box<FileSource>),
     Hot(HotSource<'a>),
 }
 
-impl<'a> Source<'a> {
-    /// All that a snapshot has, standing on the first user of a span. Users behind the span may follow.
-    pub(super) fn all(snapshot: &Snapshot, hot: &'a Sorted<'a>, measure: Measure, span: &Span) -> Result<Vec<Self>> {
-        let files = snapshot.version.users.iter().map(|file| Self::file(file, measure, span));
-        files.chain([Ok(Self::Hot(HotSource::new(hot, span)))]).collect()
-    }
-
-    pub(super) fn file(file: &UsersFile, measure: Measure, span: &Span) -> Result<Self> {
-        let mut source = Self::File(Box::new(FileSource::open(file, measure, span)?));
-        while source.user().is_some_and(|user| user < span.from.as_str()) {
-            source.advance()?;
-        }
-        Ok(source)
-    }
-
-    /// On whom it stands; `None` at the end.
-    pub(super) fn user(&self) -> Option<&str> {
+impl Ascending for Source<'_> {
+    fn user(&self) -> Option<&str> {
         match self {
-            Self::File(file) => file.users.as_ref().map(|users| users.value(file.index)),
-            Self::Hot(hot) => hot.users.get(hot.index).map(|rows| hot.sorted.user_id(rows.start)),
+            Self::File(file) => file.user(),
+            Self::Hot(hot) => hot.sorted.users().get(hot.index).map(|rows| hot.sorted.user_id(rows.start)),
         }
     }
 
-    pub(super) fn advance(&mut self) -> Result<()> {
+    fn advance(&mut self) -> Result<()> {
         match self {
             Self::File(file) => file.advance(),
             Self::Hot(hot) => {
@@ -176,8 +169,18 @@ impl<'a> Source<'a> {
             }
         }
     }
+}
 
-    /// What [`FileSource::read`] and [`HotSource`] find the user by again.
+impl<'a> Source<'a> {
+    /// All that a snapshot has, standing on the first user of a span. Users behind the span may follow.
+    pub(super) fn all(snapshot: &Snapshot, hot: &'a Sorted<'a>, measure: Measure, span: &Span) -> Result<Vec<Self>> {
+        let open = |file| FileSource::open(file, measure, span).map(|file| Self::File(Box::new(file)));
+        let index = hot.users_before(span.from.as_bytes());
+        let hot = Self::Hot(HotSource { sorted: hot, index });
+        snapshot.version.users.iter().map(|file| open(file)).chain([Ok(hot)]).collect()
+    }
+
+    /// Where the user stands: a row of the file, or a number among the users of the hot table.
     pub(super) fn position(&self) -> usize {
         match self {
             Self::File(file) => file.rows_before + file.index,
@@ -188,7 +191,7 @@ impl<'a> Source<'a> {
     fn measure(&self, measure: Measure) -> i128 {
         match self {
             Self::Hot(hot) => {
-                let rows = hot.users[hot.index].clone();
+                let rows = hot.sorted.users()[hot.index].clone();
                 measure.of_rows(rows.map(|position| hot.sorted.row(position)))
             }
             Self::File(file) => file.measure(measure),
@@ -197,44 +200,24 @@ impl<'a> Source<'a> {
 }
 
 pub(super) struct HotSource<'a> {
-    pub(super) sorted: &'a Sorted<'a>,
-    pub(super) users: Vec<std::ops::Range<usize>>,
+    sorted: &'a Sorted<'a>,
     index: usize,
 }
 
-impl<'a> HotSource<'a> {
-    fn new(sorted: &'a Sorted<'a>, span: &Span) -> Self {
-        let users: Vec<_> = sorted.users().collect();
-        let index = users.partition_point(|rows| sorted.user_id(rows.start) < span.from.as_str());
-        Self { sorted, users, index }
-    }
-}
-
 pub(super) struct FileSource {
-    pub(super) path: PathBuf,
+    path: PathBuf,
     reader: ParquetRecordBatchReader,
-    pub(super) batch: Option<RecordBatch>,
+    batch: Option<RecordBatch>,
     users: Option<StringArray>,
     values: Option<ArrayRef>,
-    pub(super) index: usize,
+    index: usize,
     /// Of the file, before the batch.
     rows_before: usize,
 }
 
-impl FileSource {
-    fn open(file: &UsersFile, measure: Measure, span: &Span) -> Result<Self> {
-        let (input, footer) = file.open()?;
-        let pages = user_pages(&footer, column::USER_ID);
-        let within = pages.iter().filter(|page| span.touches(page));
-        let ranges: Vec<_> = within.map(|page| page.first_row..page.first_row + page.rows).collect();
-        let rows_before = ranges.first().map_or(0, |range| range.start);
-        let rows = RowSelection::from_consecutive_ranges(ranges.into_iter(), file.entry.rows as usize);
-        let reader = input.read(&footer, &USERS, &measure.columns(), Some(rows), BATCH_ROWS);
-        let reader = reader.context("cannot read", file.path())?;
-        let path = file.path().clone();
-        let mut source = Self { path, reader, batch: None, users: None, values: None, index: 0, rows_before };
-        source.next_batch()?;
-        Ok(source)
+impl Ascending for FileSource {
+    fn user(&self) -> Option<&str> {
+        self.users.as_ref().map(|users| users.value(self.index))
     }
 
     fn advance(&mut self) -> Result<()> {
@@ -247,6 +230,27 @@ impl FileSource {
             _ => Ok(()),
         }
     }
+}
+
+impl FileSource {
+    /// Stands on the first user of a span.
+    pub(super) fn open(file: &UsersFile, measure: Measure, span: &Span) -> Result<Self> {
+        let (input, footer) = file.open()?;
+        let pages = user_pages(&footer, column::USER_ID);
+        let within = pages.iter().filter(|page| span.touches(page));
+        let ranges: Vec<_> = within.map(|page| page.first_row..page.first_row + page.rows).collect();
+        let rows_before = ranges.first().map_or(0, |range| range.start);
+        let rows = RowSelection::from_consecutive_ranges(ranges.into_iter(), file.entry.rows as usize);
+        let reader = input.read(&footer, &USERS, &measure.columns(), Some(rows), BATCH_ROWS);
+        let reader = reader.context("cannot read", file.path())?;
+        let path = file.path().clone();
+        let mut source = Self { path, reader, batch: None, users: None, values: None, index: 0, rows_before };
+        source.next_batch()?;
+        while source.user().is_some_and(|user| user < span.from.as_str()) {
+            source.advance()?;
+        }
+        Ok(source)
+    }
 
     fn next_batch(&mut self) -> Result<()> {
         self.index = 0;
@@ -254,6 +258,11 @@ impl FileSource {
         self.users = self.batch.as_ref().map(|batch| batch.column(0).as_string::<i32>().clone());
         self.values = self.batch.as_ref().and_then(|batch| batch.columns().get(1).cloned());
         Ok(())
+    }
+
+    /// What the file knows of the user; it was opened for [`Measure::Everything`].
+    pub(super) fn summary(&self) -> Result<Option<UserSummary>> {
+        self.batch.as_ref().map(|batch| summary_at(batch, self.index, &self.path)).transpose()
     }
 
     fn measure(&self, measure: Measure) -> i128 {

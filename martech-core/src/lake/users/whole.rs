@@ -12,8 +12,8 @@ use super::{
         sorted::Sorted,
         writing::Folders,
     },
-    file::{UsersWriter, summary_at},
-    source::{Measure, Source, Span},
+    file::UsersWriter,
+    source::{Ascending, FileSource, Measure, Span},
 };
 use crate::analytics::{Symbols, UserSummary};
 
@@ -34,7 +34,7 @@ impl Differences {
 
 /// Reads a file of users to its end: users ascend, each once.
 pub(in super::super) fn check(file: &UsersFile) -> Result<()> {
-    let mut source = Source::file(file, Measure::Everything, &Span::default())?;
+    let mut source = FileSource::open(file, Measure::Everything, &Span::default())?;
     let mut last: Option<String> = None;
     let mut rows = 0;
     while let Some(user) = source.user() {
@@ -42,7 +42,7 @@ pub(in super::super) fn check(file: &UsersFile) -> Result<()> {
             return Err(file.damaged(format!("row {rows}: it does not come behind the one before")));
         }
         last = Some(user.to_owned());
-        summary_of(&source)?;
+        source.summary()?;
         source.advance()?;
         rows += 1;
     }
@@ -60,7 +60,7 @@ pub(in super::super) fn compare(
 ) -> Result<Differences> {
     let mut sources = users
         .iter()
-        .map(|file| Source::file(file, Measure::Everything, &Span::default()))
+        .map(|file| FileSource::open(file, Measure::Everything, &Span::default()))
         .collect::<Result<Vec<_>>>()?;
     let mut differences = Differences::default();
     for_each_summary(events, tick, |user_id, summary| {
@@ -82,16 +82,16 @@ pub(in super::super) fn compare(
 }
 
 /// The first user on whom a source stands, when it comes before `end`.
-fn first_before(sources: &[Source<'_>], end: Option<&str>) -> Option<String> {
-    let first = sources.iter().filter_map(Source::user).min()?;
+fn first_before(sources: &[FileSource], end: Option<&str>) -> Option<String> {
+    let first = sources.iter().filter_map(FileSource::user).min()?;
     end.is_none_or(|end| first < end).then(|| first.to_owned())
 }
 
 /// What all sources that stand on a user say together; they go on to the next.
-fn take(sources: &mut [Source<'_>], user_id: &str) -> Result<Option<UserSummary>> {
+fn take(sources: &mut [FileSource], user_id: &str) -> Result<Option<UserSummary>> {
     let mut whole: Option<UserSummary> = None;
     for source in sources.iter_mut().filter(|source| source.user() == Some(user_id)) {
-        let part = summary_of(source)?;
+        let part = source.summary()?;
         match (&mut whole, part) {
             (Some(whole), Some(part)) => whole.merge(&part),
             (whole, part) => *whole = part,
@@ -99,13 +99,6 @@ fn take(sources: &mut [Source<'_>], user_id: &str) -> Result<Option<UserSummary>
         source.advance()?;
     }
     Ok(whole)
-}
-
-/// The summary on which a source that reads everything stands.
-pub(super) fn summary_of(source: &Source<'_>) -> Result<Option<UserSummary>> {
-    let Source::File(file) = source else { return Ok(None) };
-    let Some(batch) = &file.batch else { return Ok(None) };
-    summary_at(batch, file.index, &file.path).map(Some)
 }
 
 /// Writes one file of users that says what files of events say.
