@@ -99,7 +99,7 @@ fn carry_out(args: &RepairArgs) -> ExitCode {
         Ok(done) => done,
         Err(error) => return fail(&error),
     };
-    // Trust is good, and the folder is small beside the harm of a repair that did not help.
+    // A repair is done when nothing is found any more.
     let after = match look(&args.data_dir) {
         Ok(after) => after,
         Err(error) => return fail(&error),
