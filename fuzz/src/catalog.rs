@@ -39,7 +39,7 @@ fn with(u: &mut Unstructured<'_>) -> Result<()> {
         }
         1 => {
             let state = u.bytes(u.len())?;
-            write("catalog", [state, format!("\n{:08x}\n", crc32c::crc32c(state)).as_bytes()].concat());
+            write("catalog", sealed(state));
         }
         _ => {
             let mut segment = Header { version: 1, marker: MARKER, first: 1, previous: 0 }.encode();
@@ -52,6 +52,8 @@ fn with(u: &mut Unstructured<'_>) -> Result<()> {
                 }
             }
             write(&format!("journal/{}", format::segment_name(1)), segment);
+            // Without one, the lake has lost it.
+            write("catalog", sealed(br#"{"format":1,"sequence":0,"nextFile":1,"events":[],"users":[]}"#));
         }
     }
     RUNTIME.block_on(async {
@@ -72,6 +74,11 @@ fn with(u: &mut Unstructured<'_>) -> Result<()> {
         }
     });
     Ok(())
+}
+
+/// A catalog of this state.
+fn sealed(state: &[u8]) -> Vec<u8> {
+    [state, format!("\n{:08x}\n", crc32c::crc32c(state)).as_bytes()].concat()
 }
 
 /// The lake has these rows and no others, whatever is done with it.

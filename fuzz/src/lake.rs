@@ -46,9 +46,10 @@ pub fn disk() -> SimFs {
 pub fn check(error: &LakeError) {
     let text = error.to_string();
     let names_it = match error {
-        LakeError::Io { path, .. } | LakeError::Damaged { path, .. } | LakeError::Parquet { path, .. } => {
-            path.starts_with(DIR)
-        }
+        LakeError::Io { path, .. }
+        | LakeError::Damaged { path, .. }
+        | LakeError::UnknownFormat { path, .. }
+        | LakeError::Parquet { path, .. } => path.starts_with(DIR),
         LakeError::Journal(_) => text.contains(DIR),
         _ => false,
     };

@@ -14,6 +14,10 @@ pub trait FileSystem: fmt::Debug + Send + Sync + 'static {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>>;
     /// Opens an existing file for appending and reading.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>>;
+    /// Opens an existing file for reading alone, which a disk that has become read-only still allows.
+    fn open_to_read(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        self.open(path)
+    }
     /// Gives a file another name, replacing what had it, atomically.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
@@ -167,6 +171,81 @@ fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// A file system of which nothing can be changed, whoever tries.
+#[derive(Debug, Clone)]
+pub struct ReadOnly(pub Arc<dyn FileSystem>);
+
+impl FileSystem for ReadOnly {
+    fn create(&self, _path: &Path) -> io::Result<Arc<dyn File>> {
+        Err(read_only())
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        Ok(Arc::new(ReadOnlyFile(self.0.open_to_read(path)?)))
+    }
+
+    fn rename(&self, _from: &Path, _to: &Path) -> io::Result<()> {
+        Err(read_only())
+    }
+
+    fn remove(&self, _path: &Path) -> io::Result<()> {
+        Err(read_only())
+    }
+
+    fn create_dir_all(&self, _path: &Path) -> io::Result<()> {
+        Err(read_only())
+    }
+
+    fn remove_dir(&self, _path: &Path) -> io::Result<()> {
+        Err(read_only())
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
+        self.0.list(dir)
+    }
+
+    /// Takes the lock where its file is there; where it is not, nobody holds it.
+    fn lock(&self, path: &Path) -> io::Result<Lock> {
+        match self.0.open_to_read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Lock { _file: None }),
+            _ => self.0.lock(path),
+        }
+    }
+
+    fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
+        Err(read_only())
+    }
+}
+
+#[derive(Debug)]
+struct ReadOnlyFile(Arc<dyn File>);
+
+impl File for ReadOnlyFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(buffer, offset)
+    }
+
+    fn append(&self, _buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        Err(read_only())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Err(read_only())
+    }
+
+    fn truncate(&self, _len: u64) -> io::Result<()> {
+        Err(read_only())
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+}
+
+fn read_only() -> io::Error {
+    io::ErrorKind::ReadOnlyFilesystem.into()
+}
+
 /// The real file system.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Disk;
@@ -178,6 +257,10 @@ impl FileSystem for Disk {
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
         Ok(Arc::new(fs::OpenOptions::new().read(true).append(true).open(path)?))
+    }
+
+    fn open_to_read(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        Ok(Arc::new(fs::File::open(path)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -220,7 +303,12 @@ impl FileSystem for Disk {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Lock> {
-        let file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+        let file = match fs::File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::OpenOptions::new().write(true).create(true).truncate(false).open(path)?
+            }
+            opened => opened?,
+        };
         file.try_lock()?;
         Ok(Lock { _file: Some(file) })
     }

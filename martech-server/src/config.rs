@@ -8,7 +8,12 @@ use jiff::{SignedDuration, tz::TimeZone};
 use martech_core::event::{Currency, EventRules, EventTypes};
 use martech_core::lake::LakeOptions;
 
-use crate::{AdminToken, LogFormat, body::BodyLimits, import::ImportArgs};
+use crate::{
+    AdminToken, LogFormat,
+    body::BodyLimits,
+    care::{RepairArgs, VerifyArgs},
+    import::ImportArgs,
+};
 
 /// Event ingestion and analytics for online shops, in one binary.
 ///
@@ -30,6 +35,10 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Imports events from files or standard input
     Import(Box<ImportArgs>),
+    /// Checks a data folder from end to end and changes nothing; no server may be running on it
+    Verify(VerifyArgs),
+    /// Sets damage in a data folder aside and says what was lost; no server may be running on it
+    Repair(RepairArgs),
 }
 
 impl Cli {
@@ -222,7 +231,7 @@ mod tests {
         let cli = Cli::try_parse_from(["martech-server"].iter().chain(args))?;
         match cli.into_command() {
             Command::Serve(args) => Ok(args),
-            Command::Import(_) => panic!("these arguments ask for the server"),
+            _ => panic!("these arguments ask for the server"),
         }
     }
 

@@ -22,6 +22,7 @@
 mod app;
 mod auth;
 mod body;
+pub mod care;
 mod config;
 mod dead_letters;
 mod error;

@@ -56,6 +56,7 @@
 mod error;
 mod frame;
 mod group;
+mod inspect;
 mod quarantine;
 mod reader;
 mod recovery;
@@ -77,6 +78,7 @@ use crossbeam_channel::{Sender, TrySendError};
 
 pub use self::{
     error::JournalError,
+    inspect::{DamagedBytes, Inspection, inspect},
     recovery::{Damage, Recovery},
 };
 use self::{group::Pending, reader::Reader, shared::Shared};

@@ -12,6 +12,14 @@ use crate::fs::{self, Appender, Cursor, File, FileSystem};
 /// The folder below the journal's own.
 const FOLDER: &str = "quarantine";
 
+/// The copies that are there.
+pub(super) fn copies(fs: &dyn FileSystem, dir: &Path) -> io::Result<Vec<PathBuf>> {
+    match fs.list(&dir.join(FOLDER)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        entries => Ok(entries?.into_iter().map(|entry| entry.path).collect()),
+    }
+}
+
 /// Copies a range of a segment; gives the copy's path and whether it was there already.
 /// The bytes stay in the segment as well, so opening it again finds the same damage and the same copy.
 pub(super) fn set_aside(

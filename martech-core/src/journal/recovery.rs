@@ -61,26 +61,26 @@ pub(super) struct Recovered {
 
 /// A segment as the directory shows it.
 #[derive(Debug)]
-struct Candidate {
-    path: PathBuf,
-    first: u64,
-    len: u64,
-    header: Option<Header>,
+pub(super) struct Candidate {
+    pub(super) path: PathBuf,
+    pub(super) first: u64,
+    pub(super) len: u64,
+    pub(super) header: Option<Header>,
 }
 
 impl Candidate {
     /// Whether making it was interrupted. Nothing is written behind a header that is not durable.
-    fn is_blank(&self) -> bool {
+    pub(super) fn is_blank(&self) -> bool {
         self.header.is_none() && self.len <= HEADER_LEN
     }
 }
 
 pub(super) fn recover(fs: &dyn FileSystem, dir: &Path) -> Result<Recovered, JournalError> {
     fs.create_dir_all(dir).map_err(JournalError::at(dir))?;
+    remove_unfinished(fs, dir)?;
     let mut candidates = survey(fs, dir)?;
     let blank = candidates.pop_if(|newest| newest.is_blank());
-    let marker = marker_of(fs, &candidates)?;
-    let mut pass = Pass { fs, dir, marker, next: 1, segments: BTreeMap::new(), recovery: Recovery::default() };
+    let mut pass = Pass::new(fs, dir, &candidates)?;
     let mut active = None;
     let count = candidates.len();
     for (index, candidate) in candidates.iter().enumerate() {
@@ -98,24 +98,30 @@ pub(super) fn recover(fs: &dyn FileSystem, dir: &Path) -> Result<Recovered, Jour
     Ok(Recovered { active, segments: pass.segments, recovery: pass.recovery })
 }
 
-/// Lists the segments, in the order of their names, which is the order of their sequences.
-fn survey(fs: &dyn FileSystem, dir: &Path) -> Result<Vec<Candidate>, JournalError> {
+/// Removes copies of segments that were interrupted.
+fn remove_unfinished(fs: &dyn FileSystem, dir: &Path) -> Result<(), JournalError> {
     let entries = fs.list(dir).map_err(JournalError::at(dir))?;
     for entry in entries.iter().filter(|entry| !entry.is_dir && is_unfinished(&entry.path)) {
         // It takes room and does no harm.
         let _ = fs.remove(&entry.path);
     }
-    let files = entries.into_iter().filter(|entry| !entry.is_dir);
-    let named = files.filter_map(|entry| Some((segment::first_of(&entry.path)?, entry.path)));
-    let mut candidates = named.map(|(first, path)| candidate(fs, path, first)).collect::<Result<Vec<_>, _>>()?;
-    candidates.sort_by_key(|candidate| candidate.first);
-    Ok(candidates)
+    Ok(())
 }
 
 /// Whether it is a copy of a segment that was interrupted.
 fn is_unfinished(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "tmp")
         && segment::first_of(&path.with_extension("")).is_some()
+}
+
+/// Lists the segments, in the order of their names, which is the order of their sequences.
+pub(super) fn survey(fs: &dyn FileSystem, dir: &Path) -> Result<Vec<Candidate>, JournalError> {
+    let entries = fs.list(dir).map_err(JournalError::at(dir))?;
+    let files = entries.into_iter().filter(|entry| !entry.is_dir);
+    let named = files.filter_map(|entry| Some((segment::first_of(&entry.path)?, entry.path)));
+    let mut candidates = named.map(|(first, path)| candidate(fs, path, first)).collect::<Result<Vec<_>, _>>()?;
+    candidates.sort_by_key(|candidate| candidate.first);
+    Ok(candidates)
 }
 
 fn candidate(fs: &dyn FileSystem, path: PathBuf, first: u64) -> Result<Candidate, JournalError> {
@@ -167,7 +173,7 @@ fn marker_of_first_frame(file: &Arc<dyn File>, len: u64) -> io::Result<Option<u3
 
 /// One pass over the segments, oldest first.
 #[derive(Debug)]
-struct Pass<'a> {
+pub(super) struct Pass<'a> {
     fs: &'a dyn FileSystem,
     dir: &'a Path,
     /// Of the journal.
@@ -178,9 +184,63 @@ struct Pass<'a> {
     recovery: Recovery,
 }
 
-impl Pass<'_> {
+/// What lies in a segment.
+#[derive(Debug)]
+pub(super) struct Content {
+    file: Arc<dyn File>,
+    marker: Option<u32>,
+    /// What in it is older is no frame.
+    oldest: u64,
+    /// Ascending.
+    pub(super) damaged: Vec<Range<u64>>,
+    /// Where a write was interrupted, up to the end.
+    pub(super) torn: Option<Range<u64>>,
+    /// Whether it is the newest and can be written.
+    writable: bool,
+}
+
+impl<'a> Pass<'a> {
+    pub(super) fn new(fs: &'a dyn FileSystem, dir: &'a Path, candidates: &[Candidate]) -> Result<Self, JournalError> {
+        let marker = marker_of(fs, candidates)?;
+        Ok(Self { fs, dir, marker, next: 1, segments: BTreeMap::new(), recovery: Recovery::default() })
+    }
+
+    /// The sequence behind the newest that was given, as far as is known.
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
+    pub(super) fn into_recovery(self) -> Recovery {
+        self.recovery
+    }
+
     /// Takes a segment in. Gives it back for writing when it is the newest and can be written.
     fn take(&mut self, candidate: &Candidate, newest: bool) -> Result<Option<Active>, JournalError> {
+        let Candidate { path, first, len, .. } = candidate;
+        let Content { file, marker, oldest, damaged, torn, writable } = self.scan(candidate, newest, &mut |_, _| {})?;
+        let mut end = *len;
+        if let Some(torn) = torn {
+            end = torn.start;
+            self.recovery.truncated_bytes += torn.end - torn.start;
+        }
+        for range in &damaged {
+            self.set_aside(path, &file, range);
+        }
+        let file = if writable { self.renew(path, file, end).map_err(JournalError::at(path))? } else { file };
+        let mut segment = Segment::new(path.clone(), *first, marker.unwrap_or_default());
+        segment.oldest = oldest;
+        segment.damaged = damaged;
+        let segment = self.keep(*first, end, segment);
+        Ok(writable.then(|| Active { file, segment, len: end, next: self.next }))
+    }
+
+    /// Reads a segment to its end, and changes nothing on the disk. `each` gets the sound frames.
+    pub(super) fn scan(
+        &mut self,
+        candidate: &Candidate,
+        newest: bool,
+        each: &mut dyn FnMut(u64, &[u8]),
+    ) -> Result<Content, JournalError> {
         let Candidate { path, first, len, header } = candidate;
         self.follow(*first, header.map_or(first - 1, |header| header.previous));
         let failed = || JournalError::at(path);
@@ -200,6 +260,7 @@ impl Pass<'_> {
                         self.miss_until(sequence);
                         self.next = sequence + 1;
                         self.recovery.frames += 1;
+                        each(sequence, scanner.payload());
                     }
                     Scanned::Damage(range) => push(&mut damaged, range),
                 }
@@ -210,22 +271,16 @@ impl Pass<'_> {
 
         // A segment of which nothing is sound was more than a torn write: it stays as it is.
         let writable = newest && (header.is_some() || self.recovery.frames > frames_before);
-        let mut end = *len;
-        if let Some(torn) = damaged.pop_if(|range| writable && range.end == *len) {
-            end = torn.start;
-            self.recovery.truncated_bytes += torn.end - torn.start;
-        }
-        for range in &damaged {
-            self.set_aside(path, &file, range);
-        }
-        let file = if writable { self.renew(path, file, end).map_err(failed())? } else { file };
-        let mut segment = Segment::new(path.clone(), *first, marker.unwrap_or_default());
-        segment.oldest = oldest;
-        segment.damaged = damaged;
+        let torn = damaged.pop_if(|range| writable && range.end == *len);
+        Ok(Content { file, marker, oldest, damaged, torn, writable })
+    }
+
+    /// The segment, which ends at `end`, is what the next one follows.
+    pub(super) fn keep(&mut self, first: u64, end: u64, segment: Segment) -> Arc<Segment> {
         segment.advance(end, self.next - 1);
         let segment = Arc::new(segment);
-        self.segments.insert(*first, segment.clone());
-        Ok(writable.then(|| Active { file, segment, len: end, next: self.next }))
+        self.segments.insert(first, segment.clone());
+        segment
     }
 
     /// Makes durable what is in a segment up to `end`, and cuts the rest off.

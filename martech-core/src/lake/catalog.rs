@@ -3,9 +3,13 @@
 //! It is replaced as a whole, so that after a crash either the old or the new state is there. Its first line is the
 //! state as JSON, its second the CRC32C of the first.
 
-use std::{collections::HashSet, io, io::Read};
+use std::{
+    collections::HashSet,
+    io::{self, Read},
+    path::Path,
+};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     error::{Context, LakeError, Result},
@@ -55,7 +59,46 @@ pub(super) struct UsersEntry {
 const FORMAT: u32 = 1;
 
 /// Nothing in a lake is counted further.
-const MAX_COUNT: u64 = 1 << 48;
+pub(super) const MAX_COUNT: u64 = 1 << 48;
+
+/// Reads a file of two lines: JSON with its `format`, and the CRC32C of the first in hexadecimal. `None` where it is not
+/// there.
+pub(super) fn load_sealed<T: DeserializeOwned>(layout: &Layout, path: &Path) -> Result<Option<T>> {
+    let file = match layout.fs.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.context("cannot open", path)?,
+    };
+    let mut bytes = Vec::new();
+    Cursor::new(file, 0).read_to_end(&mut bytes).context("cannot read", path)?;
+    let damaged = |message: String| LakeError::Damaged { path: path.to_owned(), message };
+    let state = unseal(&bytes).map_err(|message| damaged(message.to_owned()))?;
+    // Its checksum fits, so a number that is not known was written by a newer program: no damage.
+    if let Ok(Format { format }) = serde_json::from_slice(state)
+        && format != FORMAT
+    {
+        return Err(LakeError::UnknownFormat { path: path.to_owned(), format });
+    }
+    serde_json::from_slice(state).map(Some).map_err(|error| damaged(error.to_string()))
+}
+
+/// Replaces such a file as a whole.
+pub(super) fn store_sealed(layout: &Layout, path: &Path, state: &impl Serialize) -> Result<()> {
+    let state = serde_json::to_string(state).expect("numbers and text serialize without errors");
+    let text = format!("{state}\n{:08x}\n", crc32c::crc32c(state.as_bytes()));
+    fs::replace(&*layout.fs, path, text.as_bytes()).context("cannot write", path)
+}
+
+/// The first line, when the second is its checksum and nothing follows.
+fn unseal(bytes: &[u8]) -> Result<&[u8], &'static str> {
+    let (state, checksum) = bytes.split_last_chunk::<10>().ok_or("it is cut short")?;
+    let expected = format!("\n{:08x}\n", crc32c::crc32c(state));
+    if *checksum == *expected.as_bytes() { Ok(state) } else { Err("its checksum does not fit") }
+}
+
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
+}
 
 impl Default for Catalog {
     fn default() -> Self {
@@ -64,42 +107,11 @@ impl Default for Catalog {
 }
 
 impl Catalog {
-    /// Reads the catalog of a folder, and makes an empty one where nothing is yet. From then on there always is one: files
-    /// without a catalog are those of a lake that has lost it, and not leftovers that may go.
-    pub(super) fn load_or_begin(layout: &Layout) -> Result<Self> {
-        match Self::load(layout) {
-            Err(LakeError::Io { source, path, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                if !layout.data_files()?.is_empty() {
-                    return Err(LakeError::Damaged { path, message: "it is gone, and there are files".to_owned() });
-                }
-                let empty = Self::default();
-                empty.store(layout)?;
-                Ok(empty)
-            }
-            loaded => loaded,
-        }
-    }
-
-    /// Reads the catalog of a folder.
-    pub(super) fn load(layout: &Layout) -> Result<Self> {
+    /// Reads the catalog of a folder; `None` where there is none.
+    pub(super) fn load(layout: &Layout) -> Result<Option<Self>> {
         let path = layout.catalog();
-        let mut bytes = Vec::new();
-        let file = layout.fs.open(&path).context("cannot open", &path)?;
-        Cursor::new(file, 0).read_to_end(&mut bytes).context("cannot read", &path)?;
-        let catalog = str::from_utf8(&bytes).map_err(|_| "it is no text".to_owned()).and_then(Self::decode);
-        catalog.map_err(|message| LakeError::Damaged { path, message })
-    }
-
-    fn decode(text: &str) -> Result<Self, String> {
-        let (state, checksum) = text.trim_end().split_once('\n').ok_or("it has no checksum")?;
-        if format!("{:08x}", crc32c::crc32c(state.as_bytes())) != checksum {
-            return Err("its checksum does not fit".to_owned());
-        }
-        let catalog: Self = serde_json::from_str(state).map_err(|error| error.to_string())?;
-        if catalog.format != FORMAT {
-            return Err(format!("it has format {}, this program reads format {FORMAT}", catalog.format));
-        }
-        catalog.check()?;
+        let catalog: Option<Self> = load_sealed(layout, &path)?;
+        catalog.as_ref().map_or(Ok(()), Self::check).map_err(|message| LakeError::Damaged { path, message })?;
         Ok(catalog)
     }
 
@@ -127,10 +139,7 @@ impl Catalog {
 
     /// Makes this the state of the folder.
     pub(super) fn store(&self, layout: &Layout) -> Result<()> {
-        let state = serde_json::to_string(self).expect("numbers serialize without errors");
-        let text = format!("{state}\n{:08x}\n", crc32c::crc32c(state.as_bytes()));
-        let path = layout.catalog();
-        fs::replace(&*layout.fs, &path, text.as_bytes()).context("cannot write", path)
+        store_sealed(layout, &layout.catalog(), self)
     }
 
     /// The number of a new file.
@@ -151,27 +160,36 @@ mod tests {
     fn comes_back_as_it_was_and_damage_is_noticed() {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout { fs: Arc::new(Disk), root: dir.path().to_owned() };
-        layout.create().unwrap();
-        assert_eq!(Catalog::load_or_begin(&layout).unwrap(), Catalog::default());
-        assert_eq!(Catalog::load(&layout).unwrap(), Catalog::default());
+        assert_eq!(Catalog::load(&layout).unwrap(), None);
         let mut catalog = Catalog { sequence: 7, ..Catalog::default() };
         let id = catalog.take_file_id();
         catalog.events.push(EventsEntry { id, day: 20_000, rows: 3, bytes: 400, tail: Tail::default() });
         catalog.store(&layout).unwrap();
-        assert_eq!(Catalog::load(&layout).unwrap(), catalog);
-        let mut bytes = std::fs::read(layout.catalog()).unwrap();
-        bytes[10] ^= 1;
-        std::fs::write(layout.catalog(), bytes).unwrap();
-        assert!(matches!(Catalog::load(&layout), Err(LakeError::Damaged { .. })));
+        assert_eq!(Catalog::load(&layout).unwrap(), Some(catalog));
+        let bytes = std::fs::read(layout.catalog()).unwrap();
+        for index in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[index] ^= 1;
+            for damaged in [&damaged, &bytes[..index]] {
+                std::fs::write(layout.catalog(), damaged).unwrap();
+                assert!(matches!(Catalog::load(&layout), Err(LakeError::Damaged { .. })), "byte {index}");
+            }
+        }
+        let newer = Catalog { format: 2, ..Catalog::default() };
+        newer.store(&layout).unwrap();
+        assert!(matches!(Catalog::load(&layout), Err(LakeError::UnknownFormat { format: 2, .. })));
     }
 
     #[test]
     fn what_no_lake_writes_is_refused_though_its_checksum_fits() {
-        let decode = |state: &str| Catalog::decode(&format!("{state}\n{:08x}\n", crc32c::crc32c(state.as_bytes())));
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout { fs: Arc::new(Disk), root: dir.path().to_owned() };
         let with = |sequence: u64, next: u64, events: &str, users: &str| {
-            decode(&format!(
+            let state = format!(
                 r#"{{"format":1,"sequence":{sequence},"nextFile":{next},"events":[{events}],"users":[{users}]}}"#
-            ))
+            );
+            std::fs::write(layout.catalog(), format!("{state}\n{:08x}\n", crc32c::crc32c(state.as_bytes()))).unwrap();
+            Catalog::load(&layout)
         };
         let file = r#"{"id":1,"day":20000,"rows":3,"bytes":400,"tail":{"bytes":50,"checksum":50}}"#;
         let users = r#"{"id":2,"rows":3,"bytes":400,"tail":{"bytes":50,"checksum":50}}"#;

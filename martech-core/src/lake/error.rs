@@ -23,13 +23,27 @@ pub enum LakeError {
         source: io::Error,
     },
     /// A file does not hold what it should.
-    #[error("{path} is damaged: {message}")]
+    #[error("{path} is damaged: {message}; `martech-server verify` says what is wrong and what can be done")]
     Damaged {
         /// Which file.
         path: PathBuf,
         /// What is wrong with it.
         message: String,
     },
+    /// A file of a newer format. Nothing was changed.
+    #[error("{path} has format {format}, which this program does not know")]
+    UnknownFormat {
+        /// Which file.
+        path: PathBuf,
+        /// The format that it states.
+        format: u32,
+    },
+    /// There is no lake in the folder.
+    #[error("{0} holds no data of martech-server")]
+    NoLake(PathBuf),
+    /// A repair was begun there and not brought to its end.
+    #[error("a repair of {0} was interrupted; `martech-server repair` brings it to its end")]
+    Repairing(PathBuf),
     /// Parquet or Arrow failed.
     #[error("{path}: {source}")]
     Parquet {
@@ -55,7 +69,7 @@ pub enum LakeError {
 pub(super) type Result<T, E = LakeError> = std::result::Result<T, E>;
 
 /// A panic is a failure like others: a worker lives on, and those who wait for it hear of it.
-pub(super) fn guarded(work: impl FnOnce() -> Result<()>) -> Result<()> {
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     panic::catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(LakeError::Task("it panicked; the log says where".to_owned())))
 }

@@ -10,14 +10,16 @@ use std::{
     },
 };
 
+use arrow_array::RecordBatch;
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use quick_cache::{Weighter, sync::Cache};
 
 use super::{
     catalog::{EventsEntry, UsersEntry},
-    error::{Context, Result},
+    error::{Context, LakeError, Result},
     layout::Layout,
     parquet_file::{Footer, Input, Tail},
+    schema::EVENTS,
 };
 
 /// Footers of files that were read before, within a bound of memory.
@@ -77,6 +79,17 @@ impl EventsFile {
             shared,
         )
     }
+
+    /// Calls `each` with all of its rows and columns, batch by batch.
+    pub(super) fn for_each_batch(&self, rows: usize, mut each: impl FnMut(&RecordBatch) -> Result<()>) -> Result<()> {
+        let (input, footer) = self.open()?;
+        let columns: Vec<usize> = (0..EVENTS.fields().len()).collect();
+        let reader = input.read(&footer, &EVENTS, &columns, None, rows).context("cannot read", self.path())?;
+        for batch in reader {
+            each(&batch.context("cannot read", self.path())?)?;
+        }
+        Ok(())
+    }
 }
 
 impl UsersFile {
@@ -98,6 +111,11 @@ impl<Entry> LiveFile<Entry> {
     /// The Parquet file.
     pub(super) fn path(&self) -> &PathBuf {
         &self.paths[0]
+    }
+
+    /// It does not hold what it should.
+    pub(super) fn damaged(&self, message: impl Into<String>) -> LakeError {
+        LakeError::Damaged { path: self.path().clone(), message: message.into() }
     }
 
     /// All files that belong to it.

@@ -36,7 +36,7 @@ const PAGE: usize = 12;
 const IDS_PER_BUCKET: usize = 16;
 
 /// Where the ids of a page begin in the event file.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct IdPage {
     pub(super) first_row: u32,
     pub(super) position: u64,
@@ -151,6 +151,19 @@ impl IdIndex {
         let bucket = bucket_of(hash, self.begins.len() - 1);
         let range = self.begins[bucket] as usize..self.begins[bucket + 1] as usize;
         self.entries[range].iter().filter(move |entry| *entry >> 20 == tag(hash)).map(|entry| entry & 0xf_ffff)
+    }
+
+    /// Why this is not the index of `ids` (by row), which lie in `pages`, if it is not.
+    pub(super) fn find_fault(&self, ids: &[[u8; 16]], pages: &[IdPage]) -> Option<String> {
+        if self.entries.len() != ids.len() {
+            return Some(format!("it has {} entries, and its file of events {} rows", self.entries.len(), ids.len()));
+        }
+        if self.pages != pages {
+            return Some("it does not say where the ids lie".to_owned());
+        }
+        let is_found = |(row, id): (usize, &[u8; 16])| self.candidates(xxh3_64(id)).any(|found| found as usize == row);
+        let lost = ids.iter().enumerate().filter(|row| !is_found(*row)).count();
+        (lost > 0).then(|| format!("{lost} rows of its file of events cannot be found by it"))
     }
 
     /// Where the id of a row lies in the event file.

@@ -8,8 +8,14 @@ use std::{
 
 use jiff::civil::Date;
 
-use super::error::{Context, Result};
-use crate::fs::FileSystem;
+use super::{
+    catalog::MAX_COUNT,
+    error::{Context, LakeError, Result},
+};
+use crate::{
+    fs::{FileSystem, Lock},
+    journal,
+};
 
 /// The data folder and the file system that it lies on.
 #[derive(Debug, Clone)]
@@ -59,6 +65,43 @@ impl Layout {
         self.users().join(format!("{id:010}.parquet"))
     }
 
+    /// What a repair has decided and not done yet.
+    pub(super) fn repairing(&self) -> PathBuf {
+        self.root.join("repair.json")
+    }
+
+    /// Where repairs put what they set aside.
+    pub(super) fn damaged(&self) -> PathBuf {
+        self.root.join("damaged")
+    }
+
+    /// The day of a file of events, by its folder.
+    pub(super) fn day_of(&self, path: &Path) -> Option<i32> {
+        let folder = path.extension().filter(|extension| *extension == "parquet").and(path.parent())?;
+        let date: Date = folder.file_name()?.to_str()?.strip_prefix("date=")?.parse().ok()?;
+        let days = date.since((jiff::Unit::Day, EPOCH)).ok()?.get_days();
+        (folder.parent()? == self.events()).then_some(days)
+    }
+
+    /// A path as reports show it.
+    pub(super) fn relative(&self, path: &Path) -> PathBuf {
+        path.strip_prefix(&self.root).unwrap_or(path).to_owned()
+    }
+
+    /// Whether the lake was never written to.
+    pub(super) fn is_blank(&self) -> Result<bool> {
+        let journal = journal::inspect(&*self.fs, &self.journal(), |_, _| {})?;
+        Ok(journal.is_blank() && self.data_files()?.is_empty())
+    }
+
+    /// Keeps other processes away.
+    pub(super) fn take_lock(&self) -> Result<Lock> {
+        match self.fs.lock(&self.lock()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(LakeError::Locked(self.root.clone())),
+            lock => lock.context("cannot lock", self.lock()),
+        }
+    }
+
     /// Makes the folders that are always there.
     pub(super) fn create(&self) -> Result<()> {
         for dir in [self.root.clone(), self.events(), self.ids(), self.users(), self.journal()] {
@@ -80,7 +123,11 @@ impl Layout {
         let mut files = Vec::new();
         let mut dirs = vec![self.events(), self.ids(), self.users()];
         while let Some(dir) = dirs.pop() {
-            for entry in self.fs.list(&dir).context("cannot list", dir)? {
+            let entries = match self.fs.list(&dir) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                entries => entries.context("cannot list", dir)?,
+            };
+            for entry in entries {
                 if entry.is_dir { dirs.push(entry.path) } else { files.push(entry.path) }
             }
         }
@@ -88,8 +135,14 @@ impl Layout {
     }
 }
 
+const EPOCH: Date = Date::constant(1970, 1, 1);
+
+/// The number in the name of a data file, if a catalog can have given it.
+pub(super) fn number_of(path: &Path) -> Option<u64> {
+    path.file_stem()?.to_str()?.parse().ok().filter(|number| (1..MAX_COUNT).contains(number))
+}
+
 /// The calendar date of a day counted from 1970-01-01.
-fn date(day: i32) -> Date {
-    let epoch = Date::constant(1970, 1, 1);
-    epoch.saturating_add(jiff::Span::new().days(day))
+pub(super) fn date(day: i32) -> Date {
+    EPOCH.saturating_add(jiff::Span::new().days(day))
 }

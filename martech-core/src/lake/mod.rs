@@ -63,6 +63,7 @@ mod pages;
 mod parallel;
 mod parquet_file;
 mod publish;
+pub mod repair;
 mod roll;
 mod row;
 mod scan;
@@ -72,6 +73,7 @@ mod state;
 mod stats;
 mod sums;
 mod users;
+pub mod verify;
 mod worker;
 mod writing;
 

@@ -16,7 +16,7 @@ use super::{
 use crate::journal::{Journal, JournalOptions, Recovery};
 
 /// What the footers of files may take of memory.
-const FOOTER_MEMORY: u64 = 24 << 20;
+pub(super) const FOOTER_MEMORY: u64 = 24 << 20;
 const SEGMENT_BYTES: u64 = 16 << 20;
 
 impl Inner {
@@ -27,10 +27,7 @@ impl Inner {
             options.roll_bytes.min(usize::try_from(options.journal_capacity / 4).unwrap_or(usize::MAX));
         let layout = Layout { fs: options.fs.clone(), root: options.dir.clone() };
         layout.fs.create_dir_all(&layout.root).context("cannot make the folder", &layout.root)?;
-        let lock = match layout.fs.lock(&layout.lock()) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(LakeError::Locked(layout.root)),
-            lock => lock.context("cannot lock", layout.lock())?,
-        };
+        let lock = layout.take_lock()?;
         layout.create()?;
         let shared = Arc::new(Shared::new(layout, FOOTER_MEMORY));
         let layout = &shared.layout;
@@ -38,7 +35,9 @@ impl Inner {
         // A catalog that was put in place by a process that then died may not be durable yet. What it does not name, and
         // what the journal need not hold any more, is removed below.
         layout.fs.sync_dir(&layout.root).context("cannot sync the folder", &layout.root)?;
-        let catalog = Catalog::load_or_begin(layout)?;
+        let on_disk = load_catalog(layout)?;
+        let is_new = on_disk.is_none();
+        let catalog = on_disk.unwrap_or_default();
         let version = version_of(&catalog, &shared);
         check_files(&version, layout)?;
 
@@ -47,6 +46,10 @@ impl Inner {
             capacity_bytes: options.journal_capacity,
         };
         let (journal, recovery) = Journal::open(options.fs.clone(), &shared.layout.journal(), journal_options)?;
+        if is_new {
+            // From here on it is known that the folder has one, and that it has a journal.
+            catalog.store(&shared.layout)?;
+        }
         let found = Found::new(&recovery, &journal, catalog.sequence);
         journal.start_at_least(catalog.sequence + 1)?;
         for damage in &recovery.damaged {
@@ -74,6 +77,21 @@ impl Found {
         let cut_short = usize::from(journal.stats().last_sequence < rolled);
         Self { damage: recovery.damaged.len().max(missing).max(cut_short) as u64, cut_bytes: recovery.truncated_bytes }
     }
+}
+
+/// The catalog; `None` in a new folder. Where it is gone, all files would pass for leftovers.
+fn load_catalog(layout: &Layout) -> Result<Option<Catalog>> {
+    let repairing = layout.repairing();
+    match layout.fs.open_to_read(&repairing) {
+        Ok(_) => return Err(LakeError::Repairing(layout.root.clone())),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).context("cannot open", repairing),
+        Err(_) => {}
+    }
+    let catalog = Catalog::load(layout)?;
+    if catalog.is_none() && !layout.is_blank()? {
+        return Err(LakeError::Damaged { path: layout.catalog(), message: "it is gone, and there is data".to_owned() });
+    }
+    Ok(catalog)
 }
 
 /// The files that a catalog names.

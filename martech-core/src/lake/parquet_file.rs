@@ -47,6 +47,7 @@ use crate::fs::{Appender, File, FileSystem};
 const SUMS: &str = "martech:crc32c:8192";
 const WRITE_BUFFER: usize = 256 << 10;
 const READ_BUFFER: usize = 32 << 10;
+const CHECKED_AT_ONCE: usize = 1 << 20;
 
 /// A Parquet file that is being written.
 pub(super) struct Output {
@@ -109,6 +110,31 @@ impl Input {
         let file = fs.open(path).context("cannot open", path)?;
         let len = file.len().context("cannot read", path)?;
         Ok(Self { file, len, sums: Arc::default() })
+    }
+
+    /// How many rows the file itself states, and its tail as it is, which nothing here proves.
+    ///
+    /// The indexes of the pages are the first of what follows the data.
+    pub(super) fn stated(&self) -> ParquetResult<(u64, Tail)> {
+        let metadata = guarded(|| ParquetMetaDataReader::new().parse_and_finish(self))?;
+        let columns = metadata.row_groups().iter().flat_map(|group| group.columns());
+        let indexes = columns.flat_map(|column| [column.column_index_offset(), column.offset_index_offset()]);
+        let start = indexes.flatten().min().and_then(|start| u64::try_from(start).ok());
+        let wrong = |what: &str| ParquetError::General(format!("the footer is damaged: {what}"));
+        let bytes = start.and_then(|start| self.len.checked_sub(start)).ok_or_else(|| wrong("it has no page index"))?;
+        let rows = metadata.file_metadata().num_rows();
+        let rows = u64::try_from(rows).map_err(|_| wrong("it does not say how many rows there are"))?;
+        let checksum = crc32c::crc32c(&self.bytes(self.len - bytes, bytes as usize)?);
+        Ok((rows, Tail { bytes, checksum }))
+    }
+
+    /// Reads all that its checksums cover, and checks it.
+    pub(super) fn check_all(&self) -> io::Result<()> {
+        let end = self.sums.covered();
+        (0..end).step_by(CHECKED_AT_ONCE).try_for_each(|start| {
+            let length = (end - start).min(CHECKED_AT_ONCE as u64);
+            self.bytes(start, length as usize).map(drop)
+        })
     }
 
     /// The footer with the page index, of a file that has so many rows and this tail.

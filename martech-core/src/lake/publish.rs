@@ -49,7 +49,8 @@ impl Inner {
         let synced = change.folders.sync(&self.shared.layout);
         if let Err(error) = synced.and_then(|()| catalog.store(&self.shared.layout)) {
             // The new catalog may be in place although making that durable failed; and then its files must be, too.
-            if Catalog::load(&self.shared.layout).is_ok_and(|on_disk| on_disk != catalog) {
+            let on_disk = Catalog::load(&self.shared.layout);
+            if on_disk.is_ok_and(|on_disk| on_disk.is_some_and(|on_disk| on_disk != catalog)) {
                 self.discard(&change.add_events, &change.add_users);
             }
             return Err(error);

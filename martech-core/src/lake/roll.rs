@@ -2,9 +2,11 @@
 
 use super::{
     error::{Context, Result, guarded},
+    files::Version,
     hot::Hot,
     ids::MAX_ROWS,
     inner::Inner,
+    layout::Layout,
     publish::Change,
     schema::BatchBuilder,
     sorted::Sorted,
@@ -43,26 +45,37 @@ pub(super) fn roll(inner: &Inner) -> Result<()> {
 }
 
 fn write(inner: &Inner, hot: &Hot, change: &mut Change) -> Result<()> {
-    let sorted = Sorted::by_user([hot], |_| true);
-    let mut builder = BatchBuilder::new();
+    let (layout, sorted) = (&inner.shared.layout, Sorted::by_user([hot], |_| true));
     let version = inner.state().version.clone();
+    write_events(layout, &version, &sorted, || inner.take_file_id(), change)?;
+    change.add_users.push(users::write_hot(layout, inner.take_file_id(), &sorted, &mut change.folders)?);
+    Ok(())
+}
+
+/// Writes a file, or more where they are many, for the events of each day. `version` is what is live.
+pub(super) fn write_events(
+    layout: &Layout,
+    version: &Version,
+    sorted: &Sorted<'_>,
+    mut take_id: impl FnMut() -> u64,
+    change: &mut Change,
+) -> Result<()> {
+    let mut builder = BatchBuilder::new();
     for (day, positions) in sorted.days() {
         // The folder of a day that has files is durable already; a roll may write to thousands.
         if version.day(day).is_empty() {
-            let dir = inner.shared.layout.events_day(day);
-            inner.shared.layout.fs.create_dir_all(&dir).context("cannot make the folder", dir)?;
+            let dir = layout.events_day(day);
+            layout.fs.create_dir_all(&dir).context("cannot make the folder", dir)?;
         }
         for positions in positions.chunks(MAX_ROWS) {
-            let (id, rows) = (inner.take_file_id(), positions.len());
-            let mut writer = EventsWriter::create(&inner.shared.layout, id, day, rows, ZSTD_LEVEL)?;
+            let mut writer = EventsWriter::create(layout, take_id(), day, positions.len(), ZSTD_LEVEL)?;
             for positions in positions.chunks(BATCH_ROWS) {
                 positions.iter().for_each(|&position| builder.push(&sorted.row(position as usize)));
-                let batch = builder.finish().context("cannot write", inner.shared.layout.events_day(day))?;
+                let batch = builder.finish().context("cannot write", layout.events_day(day))?;
                 writer.write(&batch)?;
             }
             change.add_events.push(writer.finish(&mut change.folders)?);
         }
     }
-    change.add_users.push(users::write_hot(inner, &sorted, &mut change.folders)?);
     Ok(())
 }

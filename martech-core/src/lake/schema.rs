@@ -3,8 +3,10 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow_array::{
-    ArrayRef, RecordBatch,
+    Array, ArrayRef, RecordBatch,
     builder::{Decimal128Builder, FixedSizeBinaryBuilder, Int64Builder, StringBuilder, TimestampMillisecondBuilder},
+    cast::AsArray,
+    types::{Decimal128Type, Int64Type, TimestampMillisecondType},
 };
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit, extension::Uuid};
 use parquet::{
@@ -124,6 +126,31 @@ pub(super) fn writing(rows: usize, level: i32) -> WriterProperties {
             .set_column_encoding(path(column), Encoding::DELTA_BYTE_ARRAY);
     }
     properties.build()
+}
+
+/// A row of a batch with all columns.
+pub(super) fn row_at(batch: &RecordBatch, row: usize) -> Row<'_> {
+    let text = |column: usize| {
+        let column = batch.column(column).as_string::<i32>();
+        column.is_valid(row).then(|| column.value(row))
+    };
+    let occurred_at = batch.column(column::OCCURRED_AT).as_primitive::<TimestampMillisecondType>().value(row);
+    let value = batch.column(column::ORDER_VALUE).as_primitive::<Decimal128Type>();
+    Row {
+        id: batch.column(column::EVENT_ID).as_fixed_size_binary().value(row).try_into().expect("an id has 16 bytes"),
+        user_id: text(column::USER_ID).unwrap_or_default(),
+        event_type: text(column::EVENT_TYPE).unwrap_or_default(),
+        occurred_at,
+        received_at: occurred_at + batch.column(column::DELAY).as_primitive::<Int64Type>().value(row),
+        anonymous_id: text(column::ANONYMOUS_ID),
+        session_id: text(column::SESSION_ID),
+        properties: text(column::PROPERTIES),
+        order_value: value.is_valid(row).then(|| value.value(row) as i64),
+        currency: text(column::CURRENCY),
+        page: text(column::PAGE),
+        product: text(column::PRODUCT),
+        search: text(column::SEARCH),
+    }
 }
 
 /// Collects rows into a record batch.

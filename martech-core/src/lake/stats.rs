@@ -36,7 +36,10 @@ pub(super) fn stats(snapshot: &Snapshot, query: &StatsQuery) -> Result<Stats> {
                 users::for_each_first_seen(snapshot, &hot, span, |first_seen| accumulator.new_user(first_seen))?;
             } else {
                 let loaded = reader.load(&slices[piece - spans.len()], accumulator.symbols())?;
-                loaded.for_each_user(|rows| accumulator.user(rows));
+                loaded.for_each_user(|_, rows| {
+                    accumulator.user(rows);
+                    Ok(())
+                })?;
             }
         }
         Ok(accumulator)

@@ -41,6 +41,11 @@ impl Sums {
         self.blocks.iter().flat_map(|sum| sum.to_le_bytes()).collect()
     }
 
+    /// How many bytes from the beginning of the file on are checked.
+    pub(super) fn covered(&self) -> u64 {
+        self.len
+    }
+
     /// What it takes of memory.
     pub(super) fn size(&self) -> usize {
         size_of_val(&*self.blocks)

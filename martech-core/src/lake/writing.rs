@@ -105,7 +105,7 @@ impl Folders {
 }
 
 /// Where the ids lie: the values of a plain, uncompressed page without nulls are its last bytes.
-fn id_pages(footer: &ParquetMetaData) -> Option<Vec<IdPage>> {
+pub(super) fn id_pages(footer: &ParquetMetaData) -> Option<Vec<IdPage>> {
     let rows = footer.file_metadata().num_rows();
     let locations = footer.page_index()?.offset_index(0, column::EVENT_ID)?.page_locations();
     let ends = locations.iter().skip(1).map(|next| next.first_row_index).chain([rows]);

@@ -1,9 +1,15 @@
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use martech_core::{
     Event, Lake, LakeOptions, Store,
     event::Timestamp,
-    lake::LakeError,
+    lake::{
+        LakeError,
+        verify::{VerifyOptions, verify},
+    },
     query::{Interval, Reader, StatsQuery, TimeRange, UserSort},
     store::Rejection,
     testing::SimFs,
@@ -49,6 +55,10 @@ async fn damage_of_a_file_is_at_worst_an_error_that_names_a_file() {
         for (number, offset) in offsets.enumerate() {
             let disk = disk.copy();
             disk.flip(&path, offset, 1 << (number % 8)).unwrap();
+            let options = VerifyOptions { fs: Arc::new(disk.clone()), ..VerifyOptions::new("data") };
+            let report = verify(&options, &mut |_| {}).unwrap();
+            let found: Vec<_> = report.damage().map(|finding| Path::new("data").join(&finding.path)).collect();
+            assert_eq!(found, std::slice::from_ref(&path), "byte {offset}: {report}");
             let lake = Lake::open(simulated(&disk)).await.unwrap();
             for answer in ask(&lake).await {
                 asked += 1;

@@ -1,6 +1,9 @@
 use std::{collections::BTreeSet, path::PathBuf};
 
-use martech_core::query::Reader;
+use martech_core::{
+    lake::verify::{VerifyOptions, verify},
+    query::Reader,
+};
 
 use crate::common::*;
 
@@ -85,7 +88,7 @@ async fn a_lost_catalog_is_reported_and_costs_no_file() {
     let files = data_files(dir.path());
     std::fs::remove_file(dir.path().join("catalog")).unwrap();
     let error = martech_core::lake::Lake::open(options(dir.path())).await.unwrap_err().to_string();
-    assert!(error.contains("catalog is damaged: it is gone"), "{error}");
+    assert!(error.contains("catalog is damaged: it is gone") && error.contains("martech-server verify"), "{error}");
     assert_eq!(data_files(dir.path()), files);
 }
 
@@ -104,6 +107,9 @@ async fn a_flipped_bit_in_a_file_is_reported_by_whoever_reads_it() {
             let mut damaged = sound.clone();
             damaged[flipped] ^= 0x10;
             std::fs::write(&path, &damaged).unwrap();
+            let report = verify(&VerifyOptions::new(dir.path()), &mut |_| {}).unwrap();
+            let found: Vec<_> = report.damage().map(|finding| dir.path().join(&finding.path)).collect();
+            assert_eq!(found, std::slice::from_ref(&path), "byte {flipped}: {report}");
             let lake = open(dir.path()).await;
             let answers = [
                 lake.journey(journey("user-0")).await.err().map(|error| error.to_string()),

@@ -15,7 +15,7 @@
 //! | anything below | what is there was sent, is there once and as it was sent; users and stats agree with it |
 //! | EIO, ENOSPC, short reads and writes, a failed fsync that lies afterwards, a full disk | what was acknowledged, or seen in an answer, is there |
 //! | power loss, kill, close, and any of these while opening | the same; once the disk works, it opens, and reports no damage |
-//! | bits flip in a file at rest | the answer is right, or an error that names the file, or opening reported damage; what is there is as it was sent, and there once |
+//! | bits flip in a file at rest | the answer is right, or an error that names the file, or opening reported damage; what is there is as it was sent, and there once. A repair says how much is lost, and what it leaves is right |
 //!
 //! Runs are the same from seed to seed because only one thing is asked for at a time, and what goes on at once is held
 //! up on the disk until it is all there (`SimFs::hold`). Seeds that do not repeat fail `a_seed_replays_its_run`.
@@ -26,6 +26,7 @@
 // Clippy knows only functions marked as tests, not what they share.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod care;
 mod draw;
 mod files;
 mod journal;

@@ -100,6 +100,11 @@ impl Shop {
         self.must.extend(&seen.events);
     }
 
+    /// How many of those that must be there are missing.
+    pub(crate) fn missing(&self, seen: &Seen) -> u64 {
+        self.must.difference(&seen.events).count() as u64
+    }
+
     /// The figures of users and of the shop, and the count, are those of the events that are there.
     pub(crate) async fn figures(&self, lake: &Lake, seen: &Seen) -> Result<(), LakeError> {
         let events: Vec<_> = seen.events.iter().map(|number| &self.sent[number]).collect();

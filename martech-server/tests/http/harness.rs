@@ -124,7 +124,7 @@ pub(crate) fn serve_args(dir: &Path, flags: &[&str]) -> martech_server::ServeArg
     line.extend(flags.iter().map(OsString::from));
     match Cli::parse_from(line).into_command() {
         Command::Serve(args) => *args,
-        Command::Import(_) => unreachable!("the flags ask for the server"),
+        _ => unreachable!("the flags ask for the server"),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod auth;
 mod bodies;
+mod care;
 mod events;
 mod harness;
 mod lifecycle;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::super::row::user_head;
+use super::super::{error::Result, row::user_head};
 use crate::analytics::Row;
 
 /// The rows of a slice, file by file, and where each user's lie.
@@ -44,8 +44,8 @@ impl Loaded {
         });
     }
 
-    /// Calls `each` with the rows of every user, in time order.
-    pub(in super::super) fn for_each_user(&mut self, mut each: impl FnMut(&[Row])) {
+    /// Calls `each` with every user, ascending, and the user's rows in time order.
+    pub(in super::super) fn for_each_user(&mut self, mut each: impl FnMut(&[u8], &[Row]) -> Result<()>) -> Result<()> {
         let users = &self.users;
         let user = |run: &Run| &users[run.user.start as usize..run.user.end as usize];
         let compare = |left: &Run, right: &Run| {
@@ -60,7 +60,7 @@ impl Loaded {
         let mut joined = Vec::new();
         for runs in self.runs.chunk_by(|left, right| compare(left, right).is_eq()) {
             if let [run] = runs {
-                each(rows_of(run));
+                each(user(run), rows_of(run))?;
                 continue;
             }
             joined.clear();
@@ -68,7 +68,8 @@ impl Loaded {
             if !joined.is_sorted_by_key(|row: &Row| row.occurred_at) {
                 joined.sort_by_key(|row| row.occurred_at);
             }
-            each(&joined);
+            each(user(&runs[0]), &joined)?;
         }
+        Ok(())
     }
 }

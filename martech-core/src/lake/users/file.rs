@@ -19,7 +19,7 @@ use parquet::{
 use super::super::{
     catalog::UsersEntry,
     error::{Context, LakeError, Result},
-    inner::Inner,
+    layout::Layout,
     parquet_file::Output,
     scan::to_row,
     sorted::Sorted,
@@ -79,8 +79,13 @@ fn writing() -> WriterProperties {
 }
 
 /// Writes the summaries of the users of a hot table.
-pub(in super::super) fn write_hot(inner: &Inner, sorted: &Sorted<'_>, folders: &mut Folders) -> Result<UsersEntry> {
-    let mut writer = UsersWriter::create(inner)?;
+pub(in super::super) fn write_hot(
+    layout: &Layout,
+    id: u64,
+    sorted: &Sorted<'_>,
+    folders: &mut Folders,
+) -> Result<UsersEntry> {
+    let mut writer = UsersWriter::create(layout, id)?;
     let mut symbols = Symbols::new();
     let mut rows = Vec::new();
     for user in sorted.users() {
@@ -95,7 +100,7 @@ pub(in super::super) fn write_hot(inner: &Inner, sorted: &Sorted<'_>, folders: &
 
 /// A file of summaries that is being written, ascending by user.
 pub(super) struct UsersWriter<'a> {
-    inner: &'a Inner,
+    layout: &'a Layout,
     id: u64,
     temporary: Temporary<'a>,
     output: Output,
@@ -104,12 +109,10 @@ pub(super) struct UsersWriter<'a> {
 }
 
 impl<'a> UsersWriter<'a> {
-    pub(super) fn create(inner: &'a Inner) -> Result<Self> {
-        let layout = &inner.shared.layout;
-        let id = inner.take_file_id();
+    pub(super) fn create(layout: &'a Layout, id: u64) -> Result<Self> {
         let temporary = Temporary::beside(layout, &layout.users_file(id))?;
         let output = Output::create(&*layout.fs, temporary.path(), &USERS, writing())?;
-        Ok(Self { inner, id, temporary, output, columns: Columns::new(), rows: 0 })
+        Ok(Self { layout, id, temporary, output, columns: Columns::new(), rows: 0 })
     }
 
     pub(super) fn push(&mut self, user_id: &str, summary: &UserSummary) -> Result<()> {
@@ -126,8 +129,7 @@ impl<'a> UsersWriter<'a> {
 
     pub(super) fn finish(mut self, folders: &mut Folders) -> Result<UsersEntry> {
         self.write()?;
-        let Self { inner, id, temporary, output, rows, .. } = self;
-        let layout = &inner.shared.layout;
+        let Self { layout, id, temporary, output, rows, .. } = self;
         let (_, tail, bytes) = output.finish().context("cannot write", temporary.path())?;
         temporary.rename(&layout.users_file(id))?;
         folders.0.insert(layout.users());

@@ -60,7 +60,7 @@ pub(in super::super) fn merge_files(
     files: &[Arc<UsersFile>],
     folders: &mut Folders,
 ) -> Result<UsersEntry> {
-    let mut writer = UsersWriter::create(inner)?;
+    let mut writer = UsersWriter::create(&inner.shared.layout, inner.take_file_id())?;
     let whole = |file: &Arc<UsersFile>| FileSource::open(file, Measure::Everything, &Span::default());
     let mut sources = files.iter().map(whole).collect::<Result<Vec<_>>>()?;
     let mut users = 0_u64;

@@ -7,11 +7,13 @@ mod file;
 mod merge;
 mod page;
 mod source;
+mod whole;
 
 pub(super) use file::write_hot;
 pub(super) use merge::merge_files;
 pub(super) use page::page;
 pub(super) use source::Span;
+pub(super) use whole::{check, compare, write};
 
 use super::{error::Result, inner::Snapshot, sorted::Sorted};
 use merge::for_each_user;

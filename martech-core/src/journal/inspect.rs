@@ -1,0 +1,87 @@
+//! Looking at a journal without opening it: nothing on the disk is changed.
+
+use std::{
+    io,
+    ops::{Range, RangeInclusive},
+    path::{Path, PathBuf},
+};
+
+use super::{
+    JournalError, quarantine,
+    recovery::{Pass, survey},
+    segment::{HEADER_LEN, Segment},
+};
+use crate::fs::FileSystem;
+
+/// What lies in the folder of a journal.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inspection {
+    /// The segments, oldest first. There is always one after a journal was opened.
+    pub segments: Vec<PathBuf>,
+    /// Sound frames.
+    pub frames: u64,
+    /// Bytes of all segments.
+    pub bytes: u64,
+    /// Bytes at the end of the newest segment that opening will cut: a write that was interrupted.
+    pub torn: Option<DamagedBytes>,
+    /// Bytes that are no frames although frames or segments follow.
+    pub damaged: Vec<DamagedBytes>,
+    /// Sequences that were given and are no longer there, ascending; without those that were trimmed.
+    pub missing: Vec<RangeInclusive<u64>>,
+    /// The newest sequence given before the oldest segment was made.
+    pub trimmed: u64,
+    /// The newest sequence that was given, as far as is known.
+    pub newest: u64,
+    /// Copies of damaged bytes that opening has made before.
+    pub quarantined: Vec<PathBuf>,
+}
+
+impl Inspection {
+    /// Whether there is nothing but what opening a new journal makes.
+    pub fn is_blank(&self) -> bool {
+        let headers = self.segments.len() as u64 * HEADER_LEN;
+        self.frames == 0 && self.damaged.is_empty() && self.missing.is_empty() && self.bytes <= headers
+    }
+}
+
+/// A range of bytes of a segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DamagedBytes {
+    /// The segment.
+    pub segment: PathBuf,
+    /// Where they begin and end.
+    pub range: Range<u64>,
+}
+
+/// Reads all of the journal in `dir`, which no one may have open. `each` gets the sequence and the payload of every
+/// sound frame, in order.
+pub fn inspect(fs: &dyn FileSystem, dir: &Path, mut each: impl FnMut(u64, &[u8])) -> Result<Inspection, JournalError> {
+    match fs.list(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Inspection::default()),
+        listed => listed.map_err(JournalError::at(dir))?,
+    };
+    let mut candidates = survey(fs, dir)?;
+    let mut found = Inspection {
+        segments: candidates.iter().map(|candidate| candidate.path.clone()).collect(),
+        bytes: candidates.iter().map(|candidate| candidate.len).sum(),
+        quarantined: quarantine::copies(fs, dir).map_err(JournalError::at(dir))?,
+        ..Inspection::default()
+    };
+    found.trimmed =
+        candidates.first().map_or(0, |oldest| oldest.header.map_or(oldest.first - 1, |header| header.previous));
+    let blank = candidates.pop_if(|newest| newest.is_blank());
+    let mut pass = Pass::new(fs, dir, &candidates)?;
+    let count = candidates.len();
+    for (index, candidate) in candidates.iter().enumerate() {
+        let content = pass.scan(candidate, index + 1 == count, &mut each)?;
+        let bytes = |range: &Range<u64>| DamagedBytes { segment: candidate.path.clone(), range: range.clone() };
+        found.damaged.extend(content.damaged.iter().map(bytes));
+        found.torn = content.torn.as_ref().map(bytes);
+        pass.keep(candidate.first, candidate.len, Segment::new(candidate.path.clone(), candidate.first, 0));
+    }
+    found.torn = blank.map(|blank| DamagedBytes { range: 0..blank.len, segment: blank.path }).or(found.torn);
+    found.newest = pass.next() - 1;
+    let recovery = pass.into_recovery();
+    (found.frames, found.missing) = (recovery.frames, recovery.missing);
+    Ok(found)
+}

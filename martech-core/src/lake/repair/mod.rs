@@ -1,0 +1,259 @@
+//! Setting damage aside, so that a lake opens again and holds what is known to be right, and nothing else.
+//!
+//! Nothing is removed and nothing is guessed. What is damaged, and what is replaced, is moved to
+//! `damaged/<time>/` below the data folder, with its path kept and a `report.json` of what was lost.
+//!
+//! # What becomes of what
+//! | damaged | repair |
+//! |---|---|
+//! | a file of events | set aside as a whole: nothing proves its other pages. Its events are lost, but for those that frames in the journal still hold |
+//! | an id index, files of users | made anew: all that they say is in the files of events |
+//! | the catalog | made anew from the files that hold what they should, and from the whole journal |
+//! | events that are there twice | where all copies say the same, the one that was received first is kept, as dedupe would have; where they differ, none is: which of them is right cannot be known |
+//! | the journal | its sound frames become files; all of it is set aside, and a new one begun |
+//!
+//! # A crash at any moment
+//! First new files are written, under new numbers, so that nothing refers to them. Then everything that is to be done is
+//! written to `repair.json`, durable. From then on no lake opens there, and a repair that finds the file does what it
+//! says: each of its steps may be done again. At last the file is removed.
+
+mod doubles;
+mod record;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use bytes::Bytes;
+
+use super::{
+    catalog::{Catalog, EventsEntry, UsersEntry},
+    error::Result,
+    files::{EventsFile, Shared, UsersFile, Version},
+    hot::{Chunk, Hot},
+    ids,
+    layout::{Layout, date, number_of},
+    opening::FOOTER_MEMORY,
+    publish::Change,
+    roll,
+    sorted::Sorted,
+    users,
+    verify::{Kind, Phase, Progress, Report, Survey, VerifyOptions, ids_of},
+    writing::{Folders, id_pages},
+};
+use crate::journal::{self, JournalError};
+use record::Record;
+pub use record::{Conflict, Losses, LostFile};
+
+/// What a repair found and did.
+#[derive(Debug, Clone)]
+pub struct Repair {
+    /// What an interrupted repair had decided, which was done first.
+    pub resumed: Option<Losses>,
+    /// What was found then.
+    pub found: Report,
+    /// What was set aside and lost; `None` when there was no damage.
+    pub losses: Option<Losses>,
+}
+
+/// Repairs a data folder. `label` names the folder of what is set aside: the time, so that it sorts.
+///
+/// # Errors
+/// As of [`verify`](super::verify::verify()), and when something cannot be read, written or moved. It may then be called
+/// again.
+pub fn repair(options: &VerifyOptions, label: &str, progress: &mut dyn FnMut(Progress)) -> Result<Repair> {
+    let layout = options.layout();
+    let _lock = layout.take_lock()?;
+    let resumed = Record::load(&layout)?;
+    if let Some(record) = &resumed {
+        record.carry_out(&layout)?;
+    }
+    let survey = Survey::take(options, progress)?;
+    let mut losses = None;
+    if !survey.report.is_clean() {
+        let record = Builder::new(&layout, &survey, label).build(options.memory, progress)?;
+        record.store(&layout)?;
+        record.carry_out(&layout)?;
+        losses = Some(record.losses);
+    }
+    Ok(Repair { resumed: resumed.map(|record| record.losses), found: survey.report, losses })
+}
+
+/// Writes what is needed under new names, and decides what is to be done.
+struct Builder<'a> {
+    layout: &'a Layout,
+    survey: &'a Survey,
+    shared: Arc<Shared>,
+    next_file: u64,
+    folders: Folders,
+    losses: Losses,
+    /// From a temporary name to the final one.
+    put: Vec<(PathBuf, PathBuf)>,
+}
+
+impl<'a> Builder<'a> {
+    fn new(layout: &'a Layout, survey: &'a Survey, label: &str) -> Self {
+        // Whatever the catalog says: a number that a file has is not given again.
+        let named = survey.catalog.as_ref().map_or(1, |catalog| catalog.next_file);
+        let next_file = survey.there.iter().filter_map(|path| number_of(path)).map(|id| id + 1).max().unwrap_or(1);
+        let names = (1..).map(|number| match number {
+            1 => label.to_owned(),
+            number => format!("{label}-{number}"),
+        });
+        let mut folders = names.map(|name| layout.damaged().join(name));
+        let folder = folders.find(|folder| layout.fs.list(folder).is_err()).expect("numbers do not end");
+        Self {
+            layout,
+            survey,
+            shared: Arc::new(Shared::new(layout.clone(), FOOTER_MEMORY)),
+            next_file: next_file.max(named),
+            folders: Folders::default(),
+            losses: Losses { folder: layout.relative(&folder), ..Losses::default() },
+            put: Vec::new(),
+        }
+    }
+
+    fn build(mut self, memory: usize, progress: &mut dyn FnMut(Progress)) -> Result<Record> {
+        let (survey, layout) = (self.survey, self.layout);
+        let renew = survey.needs_new_catalog();
+        let mut catalog = survey.catalog.clone().unwrap_or_default();
+        catalog.events = survey.sound.clone();
+        if renew {
+            self.count_lost();
+            catalog.events.extend(self.journal_to_files()?);
+            catalog.events = self.without_doubles(catalog.events, memory, progress)?;
+            catalog.users = self.users(&catalog.events, progress)?;
+            catalog.sequence = catalog.sequence.max(survey.journal.inspection.newest);
+        }
+        for entry in catalog.events.iter_mut().filter(|entry| survey.to_index.contains(entry)) {
+            entry.bytes += self.index(entry)?;
+        }
+        catalog.next_file = self.next_file;
+        std::mem::take(&mut self.folders).sync(layout)?;
+
+        let mut aside = self.not_named_by(&catalog);
+        aside.extend(survey.to_index.iter().map(|entry| layout.ids_file(entry.id)));
+        if survey.report.damage().any(|finding| matches!(finding.kind, Kind::CatalogDamaged | Kind::CatalogWrong)) {
+            aside.insert(layout.catalog());
+        }
+        if renew {
+            aside.extend(survey.journal.inspection.segments.iter().cloned());
+        }
+        for (from, _) in &self.put {
+            aside.remove(from);
+        }
+        let relative = |path: &PathBuf| layout.relative(path);
+        let put = self.put.iter().map(|(from, to)| (relative(from), relative(to))).collect();
+        Ok(Record::new(aside.iter().map(relative).collect(), put, renew, catalog, self.losses))
+    }
+
+    fn take_id(&mut self) -> u64 {
+        self.next_file += 1;
+        self.next_file - 1
+    }
+
+    fn count_lost(&mut self) {
+        let (survey, losses) = (self.survey, &mut self.losses);
+        for entry in &survey.lost {
+            let path = self.layout.relative(&self.layout.events_file(entry.day, entry.id));
+            let events = survey.catalog.as_ref().map(|_| entry.rows);
+            losses.files.push(LostFile { path, day: date(entry.day).to_string(), events });
+        }
+        let sequence = survey.catalog.as_ref().map_or(0, |catalog| catalog.sequence);
+        let inspection = &survey.journal.inspection;
+        let trimmed = (sequence > 0 && inspection.trimmed > sequence).then_some(1..=inspection.trimmed);
+        let missing = inspection.missing.iter().chain(&trimmed);
+        let gone = missing.map(|missing| (missing.end() + 1).saturating_sub(*missing.start().max(&(sequence + 1))));
+        losses.frames = gone.sum::<u64>() + survey.journal.strange.len() as u64;
+        losses.recovered = survey.salvage.len() as u64;
+        losses.unreadable = survey.journal.unreadable.is_some();
+        losses.unproven = survey.catalog.is_none();
+    }
+
+    /// Writes what is only in the journal to files; all of it where there is no catalog to say what that is.
+    fn journal_to_files(&mut self) -> Result<Vec<EventsEntry>> {
+        let survey = self.survey;
+        let sequence = survey.catalog.as_ref().map_or(0, |catalog| catalog.sequence);
+        let mut hot = Hot::default();
+        let inspected = journal::inspect(&*self.layout.fs, &self.layout.journal(), |frame, payload| {
+            // Frames that hold no events were found before.
+            let Ok(chunk) = Chunk::decode(Bytes::copy_from_slice(payload)) else { return };
+            let wanted = chunk.rows().filter(|row| frame > sequence || survey.salvage.contains(&row.key()));
+            let bytes = wanted.fold(Vec::new(), |bytes, row| row.encode(bytes));
+            let chunk = Chunk::decode(bytes.into()).expect("what was encoded can be decoded");
+            hot.push(Arc::new(chunk), frame);
+        });
+        match inspected {
+            // Found before, and counted.
+            Err(JournalError::Io { .. }) if survey.journal.unreadable.is_some() => {}
+            inspected => drop(inspected?),
+        }
+        let mut change = Change::default();
+        let sorted = Sorted::by_user([&hot], |_| true);
+        roll::write_events(self.layout, &Version::default(), &sorted, || self.take_id(), &mut change)?;
+        self.folders.0.append(&mut change.folders.0);
+        Ok(change.add_events)
+    }
+
+    fn without_doubles(
+        &mut self,
+        entries: Vec<EventsEntry>,
+        memory: usize,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<EventsEntry>> {
+        let total = entries.iter().map(|entry| entry.rows).sum();
+        let mut days: BTreeMap<i32, Vec<EventsEntry>> = BTreeMap::new();
+        for entry in entries {
+            days.entry(entry.day).or_default().push(entry);
+        }
+        let (mut kept, mut done) = (Vec::new(), 0);
+        for (_, entries) in days {
+            progress(Progress { phase: Phase::Ids, done, total });
+            done += entries.iter().map(|entry| entry.rows).sum::<u64>();
+            kept.extend(self.day_without_doubles(entries, memory)?);
+        }
+        Ok(kept)
+    }
+
+    fn users(&mut self, events: &[EventsEntry], progress: &mut dyn FnMut(Progress)) -> Result<Vec<UsersEntry>> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let total = events.iter().map(|entry| entry.rows).sum();
+        let files: Vec<_> = events.iter().map(|entry| EventsFile::events(*entry, &self.shared)).collect();
+        let (id, mut done) = (self.take_id(), 0);
+        let entry = users::write(self.layout, id, &files, &mut self.folders, &mut |events| {
+            done += events;
+            progress(Progress { phase: Phase::Users, done, total });
+        })?;
+        Ok(vec![entry])
+    }
+
+    /// Makes an id index under a temporary name; gives its length.
+    fn index(&mut self, entry: &EventsEntry) -> Result<u64> {
+        let file = EventsFile::events(*entry, &self.shared);
+        let (_, footer) = file.open()?;
+        let pages = id_pages(&footer.metadata).ok_or_else(|| file.damaged("it has no page index"))?;
+        let path = self.layout.ids_file(entry.id);
+        let temporary = path.with_extension("tmp");
+        self.layout.remove(&temporary)?;
+        let bytes = ids::write(&*self.layout.fs, &temporary, &ids_of(&file)?, &pages)?;
+        self.folders.0.insert(self.layout.ids());
+        self.put.push((temporary, path));
+        Ok(bytes)
+    }
+
+    /// Files that were there before, and that a catalog does not name.
+    fn not_named_by(&self, catalog: &Catalog) -> BTreeSet<PathBuf> {
+        let events = catalog.events.iter().map(|entry| EventsFile::events(*entry, &self.shared));
+        let users = catalog.users.iter().map(|entry| UsersFile::users(*entry, &self.shared));
+        let named: BTreeSet<PathBuf> =
+            events.flat_map(|file| file.paths().to_vec()).chain(users.flat_map(|file| file.paths().to_vec())).collect();
+        self.survey.there.difference(&named).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,193 @@
+//! What a repair has decided, written down before it is done, so that it can be done again.
+
+use std::{
+    collections::BTreeSet,
+    fmt, io,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::super::{
+    catalog::{Catalog, load_sealed, store_sealed},
+    error::{Context, Result},
+    layout::Layout,
+};
+use crate::{
+    fs,
+    journal::{Journal, JournalOptions},
+};
+
+/// What a repair set aside and lost.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Losses {
+    /// Where everything lies that was set aside, below the data folder; `report.json` there says this.
+    pub folder: PathBuf,
+    /// Files of events that were damaged or gone.
+    pub files: Vec<LostFile>,
+    /// Events of such files, or of others, that the journal still held: these are not lost.
+    pub recovered: u64,
+    /// Frames of the journal that are gone, each with the events of one request or of several.
+    pub frames: u64,
+    /// A part of the journal could not be read, so that nobody knows what was in it.
+    pub unreadable: bool,
+    /// Events of which there were copies that differ, so that none was kept.
+    pub conflicts: Vec<Conflict>,
+    /// Copies of events that are still there once: no loss.
+    pub copies: u64,
+    /// There was no catalog to prove the metadata of the files that were kept. Their own checksums prove the rest.
+    pub unproven: bool,
+    /// Everything that was set aside, below the data folder.
+    pub set_aside: Vec<PathBuf>,
+}
+
+/// A file of events that is lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LostFile {
+    /// Where it was, below the data folder.
+    pub path: PathBuf,
+    /// The UTC day of its events.
+    pub day: String,
+    /// How many it had, as the catalog said; `None` without a catalog.
+    pub events: Option<u64>,
+}
+
+/// An event of which there are copies that differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Conflict {
+    /// Its id.
+    pub id: String,
+    /// The UTC day.
+    pub day: String,
+    /// How many copies there were.
+    pub copies: u64,
+}
+
+impl Losses {
+    /// How many events are lost with files, and in conflicts; `None` when that cannot be known: where files are lost and
+    /// there is no catalog, or frames of the journal are gone.
+    pub fn events(&self) -> Option<u64> {
+        let files = self.files.iter().map(|file| file.events).sum::<Option<u64>>()?;
+        let known = files + self.conflicts.len() as u64;
+        (self.frames == 0 && !self.unreadable).then(|| known.saturating_sub(self.recovered))
+    }
+}
+
+impl fmt::Display for Losses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for LostFile { path, day, events } in &self.files {
+            let count = events.map_or("an unknown number of".to_owned(), |events| events.to_string());
+            writeln!(f, "lost: {}, {count} events of {day}", path.display())?;
+        }
+        if self.frames > 0 {
+            writeln!(f, "lost: {} frames of the journal, with an unknown number of events", self.frames)?;
+        }
+        if self.unreadable {
+            writeln!(f, "lost: a part of the journal that cannot be read, with an unknown number of events")?;
+        }
+        for Conflict { id, day, copies } in &self.conflicts {
+            writeln!(f, "lost: event {id} of {day}: {copies} copies that differ")?;
+        }
+        if self.recovered > 0 {
+            writeln!(f, "recovered: {} events that were in no sound file and still in the journal", self.recovered)?;
+        }
+        if self.copies > 0 {
+            writeln!(f, "removed: {} copies of events that are still there once", self.copies)?;
+        }
+        if self.unproven {
+            writeln!(
+                f,
+                "without the catalog nothing proves the metadata of the files; their checksums prove what is in them"
+            )?;
+        }
+        match self.events() {
+            Some(0) => write!(f, "no event was lost")?,
+            Some(events) => write!(f, "{events} events were lost")?,
+            None => write!(f, "how many events were lost cannot be known")?,
+        }
+        write!(f, "; {} files were set aside in {}", self.set_aside.len(), self.folder.display())
+    }
+}
+
+/// What is to be done. Paths are below the data folder.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Record {
+    format: u32,
+    /// New files, from a temporary name to the final one.
+    put: Vec<(PathBuf, PathBuf)>,
+    /// Whether the journal is set aside, and a new one is begun.
+    new_journal: bool,
+    catalog: Catalog,
+    pub(super) losses: Losses,
+}
+
+impl Record {
+    pub(super) fn new(
+        aside: Vec<PathBuf>,
+        put: Vec<(PathBuf, PathBuf)>,
+        new_journal: bool,
+        catalog: Catalog,
+        losses: Losses,
+    ) -> Self {
+        Self { format: 1, put, new_journal, catalog, losses: Losses { set_aside: aside, ..losses } }
+    }
+
+    /// What an interrupted repair left.
+    pub(super) fn load(layout: &Layout) -> Result<Option<Self>> {
+        load_sealed(layout, &layout.repairing())
+    }
+
+    pub(super) fn store(&self, layout: &Layout) -> Result<()> {
+        store_sealed(layout, &layout.repairing(), self)
+    }
+
+    /// Does it; what was done before is passed over.
+    pub(super) fn carry_out(&self, layout: &Layout) -> Result<()> {
+        let folder = layout.root.join(&self.losses.folder);
+        let aside = self.losses.set_aside.iter().map(|path| (layout.root.join(path), folder.join(path)));
+        // Aside first, and durable, since what is put into place may have the same name.
+        rename_all(layout, aside)?;
+        let put = self.put.iter().map(|(from, to)| (layout.root.join(from), layout.root.join(to)));
+        rename_all(layout, put)?;
+        self.catalog.store(layout)?;
+        if self.new_journal {
+            // Its sizes are those of whoever opens it next.
+            let options = JournalOptions { segment_bytes: 1, capacity_bytes: 1 };
+            let (journal, _) = Journal::open(layout.fs.clone(), &layout.journal(), options)?;
+            journal.start_at_least(self.catalog.sequence + 1)?;
+        }
+        layout.fs.create_dir_all(&folder).context("cannot make the folder", &folder)?;
+        let report = folder.join("report.json");
+        let losses = serde_json::to_vec_pretty(&self.losses).expect("numbers and text serialize without errors");
+        fs::replace(&*layout.fs, &report, &losses).context("cannot write", report)?;
+        layout.remove(&layout.repairing())?;
+        layout.fs.sync_dir(&layout.root).context("cannot sync the folder", &layout.root)
+    }
+}
+
+/// Gives files other names, durable. One that has it already stays as it is.
+fn rename_all(layout: &Layout, renames: impl Iterator<Item = (PathBuf, PathBuf)>) -> Result<()> {
+    let mut folders = BTreeSet::new();
+    for (from, to) in renames {
+        if is_there(layout, &to)? || !is_there(layout, &from)? {
+            continue;
+        }
+        let folder = to.parent().unwrap_or(&layout.root);
+        layout.fs.create_dir_all(folder).context("cannot make the folder", folder)?;
+        layout.fs.rename(&from, &to).context("cannot rename", &from)?;
+        folders.extend([&from, &to].into_iter().filter_map(|path| path.parent()).map(Path::to_owned));
+    }
+    folders.iter().try_for_each(|dir| layout.fs.sync_dir(dir).context("cannot sync the folder", dir))
+}
+
+/// A file that cannot be read is there nevertheless.
+fn is_there(layout: &Layout, path: &Path) -> Result<bool> {
+    match layout.fs.open_to_read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        _ => Ok(true),
+    }
+}

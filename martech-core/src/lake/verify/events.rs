@@ -1,0 +1,171 @@
+//! Whether a file of events, and its id index, are what they should be.
+
+use arrow_array::{
+    Array, FixedSizeBinaryArray, RecordBatch, StringArray, TimestampMillisecondArray, cast::AsArray,
+    types::TimestampMillisecondType,
+};
+
+use parquet::file::reader::Length;
+
+use super::super::{
+    error::{Context, LakeError, Result},
+    files::{EventsFile, UserPage, user_pages},
+    ids::{IdIndex, IdPage, MAX_ROWS},
+    layout::Layout,
+    parquet_file::{Footer, Input},
+    row::day_of,
+    schema::{EVENTS, column},
+    writing::id_pages,
+};
+use crate::event::EventType;
+
+const BATCH_ROWS: usize = 8 * 1024;
+
+/// A file of events that holds what it should.
+#[derive(Debug)]
+pub(in super::super) struct Sound {
+    /// Without the id index.
+    pub(in super::super) bytes: u64,
+    /// The length of the id index, or what is wrong with it.
+    pub(in super::super) index: Result<u64>,
+}
+
+/// Reads a file to its end: first what its checksums say, then every row. What the file states of itself, which is the
+/// entry's, is proven by the catalog or not at all.
+pub(in super::super) fn check(layout: &Layout, file: &EventsFile) -> Result<Sound> {
+    let (input, footer) = file.open()?;
+    input.check_all().context("cannot read", file.path())?;
+    let ids = Content { file, input: &input, footer: &footer }.check()?;
+    let pages = id_pages(&footer.metadata).ok_or_else(|| file.damaged("it has no page index"))?;
+    check_plain_ids(file, &input, &pages, &ids)?;
+    Ok(Sound { bytes: input.len(), index: check_index(layout, file, &ids, &pages) })
+}
+
+struct Content<'a> {
+    file: &'a EventsFile,
+    input: &'a Input,
+    footer: &'a Footer,
+}
+
+impl Content<'_> {
+    /// Gives the ids, by row.
+    fn check(&self) -> Result<Vec<[u8; 16]>> {
+        let rows = self.file.entry.rows as usize;
+        if rows > MAX_ROWS {
+            return Err(self.file.damaged(format!("it has {rows} rows, and no lake writes so many")));
+        }
+        let columns: Vec<usize> = (0..EVENTS.fields().len()).collect();
+        let reader = self.input.read(self.footer, &EVENTS, &columns, None, BATCH_ROWS);
+        let mut ids = Vec::with_capacity(rows);
+        let mut pass = Pass { last: None, event_type: String::new(), pages: user_pages(self.footer, column::USER_ID) };
+        for batch in reader.context("cannot read", self.file.path())? {
+            let batch = batch.context("cannot read", self.file.path())?;
+            pass.take(self, &batch, ids.len())?;
+            let column = batch.column(column::EVENT_ID).as_fixed_size_binary();
+            ids.extend((0..column.len()).map(|row| id_at(column, row)));
+        }
+        if ids.len() != rows {
+            return Err(self.file.damaged(format!("its footer states {rows} rows, and it has {}", ids.len())));
+        }
+        Ok(ids)
+    }
+}
+
+/// What has to be remembered from row to row.
+struct Pass<'a> {
+    last: Option<(String, i64, [u8; 16])>,
+    /// The last name that was looked at.
+    event_type: String,
+    pages: Vec<UserPage<'a>>,
+}
+
+impl Pass<'_> {
+    fn take(&mut self, content: &Content<'_>, batch: &RecordBatch, first_row: usize) -> Result<()> {
+        let users = batch.column(column::USER_ID).as_string::<i32>();
+        let times = batch.column(column::OCCURRED_AT).as_primitive::<TimestampMillisecondType>();
+        let ids = batch.column(column::EVENT_ID).as_fixed_size_binary();
+        let types = batch.column(column::EVENT_TYPE).as_string::<i32>();
+        let day = content.file.entry.day;
+        for row in 0..batch.num_rows() {
+            let number = first_row + row;
+            let damaged = |message: &str| content.file.damaged(format!("row {number}: {message}"));
+            if day_of(times.value(row)) != day {
+                return Err(damaged("its time is of another day"));
+            }
+            let key = key_at(users, times, ids, row);
+            let new_user = match row.checked_sub(1) {
+                Some(before) => {
+                    if key_at(users, times, ids, before) >= key {
+                        return Err(damaged("it does not come behind the one before"));
+                    }
+                    users.value(before) != key.0
+                }
+                None => {
+                    let last = self.last.as_ref();
+                    if last.is_some_and(|(user, time, id)| (user.as_str(), *time, id.as_slice()) >= key) {
+                        return Err(damaged("it does not come behind the one before"));
+                    }
+                    last.is_none_or(|(user, ..)| user != key.0)
+                }
+            };
+            let page = self.pages.partition_point(|page| page.first_row <= number).checked_sub(1);
+            let within = page
+                .map(|page| &self.pages[page])
+                .is_some_and(|page| page.first_user <= key.0.as_bytes() && key.0.as_bytes() <= page.last_user);
+            if !within {
+                return Err(damaged("the page statistics exclude its user"));
+            }
+            if new_user
+                && !content
+                    .footer
+                    .may_hold(content.input, column::USER_ID, key.0)
+                    .context("cannot read", content.file.path())?
+            {
+                return Err(damaged("the Bloom filter excludes its user"));
+            }
+            if types.value(row) != self.event_type {
+                self.event_type = types.value(row).to_owned();
+                EventType::parse(&self.event_type).map_err(|_| damaged("its type is no name of one"))?;
+            }
+        }
+        if let Some(row) = batch.num_rows().checked_sub(1) {
+            self.last = Some((users.value(row).to_owned(), times.value(row), id_at(ids, row)));
+        }
+        Ok(())
+    }
+}
+
+fn key_at<'a>(
+    users: &'a StringArray,
+    times: &TimestampMillisecondArray,
+    ids: &'a FixedSizeBinaryArray,
+    row: usize,
+) -> (&'a str, i64, &'a [u8]) {
+    (users.value(row), times.value(row), ids.value(row))
+}
+
+fn id_at(ids: &FixedSizeBinaryArray, row: usize) -> [u8; 16] {
+    ids.value(row).try_into().expect("an id has 16 bytes")
+}
+
+/// The ids lie where the index is told that they lie.
+fn check_plain_ids(file: &EventsFile, input: &Input, pages: &[IdPage], ids: &[[u8; 16]]) -> Result<()> {
+    let ends = pages.iter().skip(1).map(|page| page.first_row as usize).chain([ids.len()]);
+    for (page, end) in pages.iter().zip(ends) {
+        let ids = ids.get(page.first_row as usize..end).unwrap_or_default().as_flattened();
+        let plain = input.bytes(page.position, ids.len()).context("cannot read", file.path())?;
+        if plain != *ids {
+            return Err(file.damaged("its ids do not lie plain"));
+        }
+    }
+    Ok(())
+}
+
+fn check_index(layout: &Layout, file: &EventsFile, ids: &[[u8; 16]], pages: &[IdPage]) -> Result<u64> {
+    let path = layout.ids_file(file.entry.id);
+    let index = IdIndex::read(&*layout.fs, &path)?;
+    match index.find_fault(ids, pages) {
+        Some(message) => Err(LakeError::Damaged { path, message }),
+        None => layout.fs.open(&path).and_then(|file| file.len()).context("cannot read", path),
+    }
+}

@@ -1,0 +1,82 @@
+//! What lies in the journal of a lake.
+
+use std::{ops::Range, path::PathBuf};
+
+use bytes::Bytes;
+
+use super::{
+    super::{
+        error::{Context, Result},
+        hot::Chunk,
+        layout::Layout,
+    },
+    ids::Id,
+};
+use crate::{
+    event::EventKey,
+    journal::{self, Inspection, JournalError},
+};
+
+/// What was found in the journal.
+#[derive(Debug, Default)]
+pub(in super::super) struct Found {
+    pub(in super::super) inspection: Inspection,
+    /// The events in it, ascending by day.
+    pub(in super::super) events: Vec<JournalEvent>,
+    /// Frames that hold something else.
+    pub(in super::super) strange: Vec<u64>,
+    /// Which file the disk did not give, and why: nothing behind it was read.
+    pub(in super::super) unreadable: Option<(PathBuf, String)>,
+}
+
+/// What is kept of an event in the journal: a fraction of its bytes there.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct JournalEvent {
+    pub(in super::super) key: EventKey,
+    /// It is in no file yet, as the catalog has it.
+    pub(in super::super) hot: bool,
+}
+
+impl JournalEvent {
+    pub(super) fn id(&self) -> &Id {
+        self.key.id.0.as_bytes()
+    }
+}
+
+impl Found {
+    /// Reads the whole journal. Frames up to `sequence` are in files, as the catalog has it.
+    pub(in super::super) fn read(layout: &Layout, sequence: u64) -> Result<Self> {
+        let mut found = Self::default();
+        let mut newest = 0;
+        let inspected = journal::inspect(&*layout.fs, &layout.journal(), |frame, payload| {
+            newest = frame;
+            match Chunk::decode(Bytes::copy_from_slice(payload)) {
+                Ok(chunk) => {
+                    let event = |key| JournalEvent { key, hot: frame > sequence };
+                    found.events.extend(chunk.rows().map(|row| event(row.key())));
+                }
+                Err(_) => found.strange.push(frame),
+            }
+        });
+        match inspected {
+            Ok(inspection) => found.inspection = inspection,
+            Err(JournalError::Io { path, cause }) => {
+                found.unreadable = Some((path, cause.to_string()));
+                let entries = layout.fs.list(&layout.journal()).context("cannot list", layout.journal())?;
+                found.inspection.segments =
+                    entries.into_iter().filter(|entry| !entry.is_dir).map(|entry| entry.path).collect();
+                found.inspection.newest = newest;
+            }
+            Err(other) => return Err(other.into()),
+        }
+        found.events.sort_by_key(|event| event.key.day);
+        Ok(found)
+    }
+
+    /// The events of a day.
+    pub(in super::super) fn day(&self, day: i32) -> &[JournalEvent] {
+        let bound = |day: i32| self.events.partition_point(|event| event.key.day < day);
+        let range: Range<usize> = bound(day)..bound(day + 1);
+        &self.events[range]
+    }
+}

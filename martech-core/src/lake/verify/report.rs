@@ -1,0 +1,159 @@
+use std::{fmt, path::PathBuf};
+
+use serde::Serialize;
+
+/// What a check of a data folder found.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// What was looked at.
+    pub checked: Checked,
+    /// What is not as it should be, and what is worth knowing.
+    pub findings: Vec<Finding>,
+}
+
+/// What was looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Checked {
+    /// Events in sound files.
+    pub events: u64,
+    /// Events that are in the journal and in no file yet.
+    pub hot_events: u64,
+    /// Files of events that are sound.
+    pub events_files: u64,
+    /// Files of users that are sound.
+    pub users_files: u64,
+    /// Sound frames of the journal.
+    pub journal_frames: u64,
+    /// Bytes of files and journal.
+    pub bytes: u64,
+}
+
+/// One thing that was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// Of which kind.
+    pub kind: Kind,
+    /// Whether anything is wrong; else it is only worth knowing.
+    pub damage: bool,
+    /// The file or folder, below the data folder.
+    pub path: PathBuf,
+    /// How many events it concerns; `None` where that cannot be known.
+    pub events: Option<u64>,
+    /// What is wrong with it.
+    pub message: String,
+    /// What `repair` does about it.
+    pub remedy: &'static str,
+}
+
+/// Kinds of findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Kind {
+    /// A repair was begun and not brought to its end.
+    UnfinishedRepair,
+    /// The catalog is gone or cannot be used.
+    CatalogDamaged,
+    /// The catalog contradicts files whose checksums prove them.
+    CatalogWrong,
+    /// A file of events that the catalog names is gone.
+    EventsMissing,
+    /// A file of events does not hold what it should.
+    EventsDamaged,
+    /// An id index is gone or does not say what is in its file of events.
+    IndexDamaged,
+    /// The files of users are damaged, or do not say what the files of events say.
+    UsersDamaged,
+    /// Events are there more than once.
+    Doubled,
+    /// The journal says that events are in files, and they are in none.
+    NotInFiles,
+    /// A part of the journal is damaged or gone.
+    JournalDamaged,
+    /// A write to the journal was interrupted.
+    TornTail,
+    /// A file that the catalog does not name.
+    Orphan,
+    /// Bytes of the journal that were damaged when the lake was opened before.
+    Quarantined,
+}
+
+impl Kind {
+    /// Whether it says that anything is wrong.
+    pub fn is_damage(self) -> bool {
+        !matches!(self, Self::TornTail | Self::Orphan | Self::Quarantined)
+    }
+
+    /// What `repair` does about it.
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::UnfinishedRepair => "brings it to its end",
+            Self::CatalogDamaged => "sets it aside and makes a new one from the files and the journal",
+            Self::CatalogWrong => "sets it aside and corrects it by the files",
+            Self::EventsMissing => {
+                "takes it out of the catalog; its events are lost, but for those still in the journal"
+            }
+            Self::EventsDamaged => "sets it aside; its events are lost, but for those still in the journal",
+            Self::IndexDamaged => "makes it anew from the file of events; nothing is lost",
+            Self::UsersDamaged => "makes the files of users anew from those of events; nothing is lost",
+            Self::Doubled => {
+                "keeps one, the first to be received, where they say the same; sets all aside where they do not"
+            }
+            Self::NotInFiles => "writes them to files from the journal",
+            Self::JournalDamaged => "writes what is sound to files and sets the journal aside",
+            Self::TornTail => "nothing: it was never acknowledged, and the next start cuts it",
+            Self::Orphan => "nothing: a crash left it, and the next start removes it",
+            Self::Quarantined => "nothing: it is a copy to look at, and may be removed",
+        }
+    }
+}
+
+impl Finding {
+    pub(super) fn new(kind: Kind, path: PathBuf, events: Option<u64>, message: impl Into<String>) -> Self {
+        Self { kind, damage: kind.is_damage(), path, events, message: message.into(), remedy: kind.remedy() }
+    }
+}
+
+impl Report {
+    /// Whether nothing is wrong.
+    pub fn is_clean(&self) -> bool {
+        self.damage().next().is_none()
+    }
+
+    /// What is wrong.
+    pub fn damage(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.damage)
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = if self.damage { "DAMAGE" } else { "note  " };
+        writeln!(f, "{severity} {}: {}", self.path.display(), self.message)?;
+        match self.events {
+            _ if !self.damage => {}
+            Some(events) => writeln!(f, "       events concerned: {events}")?,
+            None => writeln!(f, "       events concerned: cannot be known")?,
+        }
+        write!(f, "       repair: {}", self.remedy)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.findings.iter().try_for_each(|finding| writeln!(f, "{finding}"))?;
+        let Checked { events, hot_events, events_files, users_files, journal_frames, .. } = self.checked;
+        write!(
+            f,
+            "sound: {events} events in {events_files} files, {hot_events} events in {journal_frames} frames of the \
+             journal, {users_files} files of users; "
+        )?;
+        match self.damage().count() {
+            0 => write!(f, "no damage"),
+            1 => write!(f, "1 thing is damaged"),
+            count => write!(f, "{count} things are damaged"),
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Checking and repairing the disks of a run.
+
+use std::{path::Path, sync::Arc};
+
+use martech_core::{
+    lake::{
+        repair::{Repair, repair},
+        verify::{Kind, Report, VerifyOptions, verify},
+    },
+    testing::SimFs,
+};
+
+fn options(disk: &SimFs, dir: &Path) -> VerifyOptions {
+    // So little memory that the ids of a day take several passes.
+    VerifyOptions { fs: Arc::new(disk.clone()), memory: 512, ..VerifyOptions::new(dir) }
+}
+
+/// No damage is found, or only what a torn group of frames looks like.
+pub(crate) fn assert_sound(disk: &SimFs, dir: &Path, power_was_lost: bool) {
+    let report = look(disk, dir);
+    let excused = |kind: Kind| power_was_lost && kind == Kind::JournalDamaged;
+    assert!(report.damage().all(|finding| excused(finding.kind)), "{report}");
+}
+
+/// Repairs a folder, in which no damage is left then.
+pub(crate) fn repaired(disk: &SimFs, dir: &Path) -> Repair {
+    let done = repair(&options(disk, dir), "now", &mut |_| {}).unwrap_or_else(|error| panic!("no repair: {error}"));
+    let report = look(disk, dir);
+    assert!(report.is_clean(), "after the repair: {report}");
+    done
+}
+
+fn look(disk: &SimFs, dir: &Path) -> Report {
+    verify(&options(disk, dir), &mut |_| {}).unwrap_or_else(|error| panic!("no verdict: {error}"))
+}

@@ -1,0 +1,179 @@
+//! `martech-server verify` and `martech-server repair`: what to do when a disk goes bad.
+
+use std::{io, path::PathBuf, process::ExitCode};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+use martech_core::lake::{
+    LakeError,
+    repair::{self, Losses},
+    verify::{self, Progress, Report, VerifyOptions},
+};
+use serde_json::json;
+
+/// Settings of `verify`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Exit code: 0 no damage, 1 damage, 2 no verdict (a server is running on it, no such folder, ...)"
+)]
+pub struct VerifyArgs {
+    /// The data folder
+    #[arg(long, env = "MARTECH_DATA_DIR", default_value = "./data", value_name = "DIR")]
+    data_dir: PathBuf,
+
+    /// Prints the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Settings of `repair`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Without --yes it says what it would do, and does nothing. What is damaged or replaced is moved to DIR/damaged/TIME/, never
+removed, with a report.json of what was lost.
+
+Exit code: 0 no damage is left, 1 there is damage and --yes was not given, 2 it could not be done; run it again")]
+pub struct RepairArgs {
+    /// The data folder
+    #[arg(long, env = "MARTECH_DATA_DIR", default_value = "./data", value_name = "DIR")]
+    data_dir: PathBuf,
+
+    /// Does it
+    #[arg(long)]
+    yes: bool,
+
+    /// Prints what was found and done as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// No verdict.
+const FAILED: u8 = 2;
+
+/// Checks, and prints the report on standard output.
+pub fn verify(args: &VerifyArgs) -> ExitCode {
+    match look(&args.data_dir) {
+        Ok(report) => {
+            print(args.json, &report, || report.to_string());
+            ExitCode::from(u8::from(!report.is_clean()))
+        }
+        Err(error) => fail(&error),
+    }
+}
+
+/// Repairs, or says what it would do, and prints that on standard output.
+pub fn repair(args: &RepairArgs) -> ExitCode {
+    if args.yes { carry_out(args) } else { plan(args) }
+}
+
+fn look(dir: &PathBuf) -> Result<Report, LakeError> {
+    let bar = Bar::new();
+    verify::verify(&VerifyOptions::new(dir), &mut |progress| bar.show(progress))
+}
+
+fn plan(args: &RepairArgs) -> ExitCode {
+    match look(&args.data_dir) {
+        Ok(report) => {
+            print(args.json, &json!({ "found": report, "losses": null, "resumed": null }), || {
+                match report.is_clean() {
+                    true => format!("{report}\nthere is nothing to repair"),
+                    false => format!(
+                        "{report}\nnothing was changed; `martech-server repair --yes` does what stands behind `repair:`"
+                    ),
+                }
+            });
+            ExitCode::from(u8::from(!report.is_clean()))
+        }
+        Err(error) => fail(&error),
+    }
+}
+
+fn carry_out(args: &RepairArgs) -> ExitCode {
+    let done = {
+        let bar = Bar::new();
+        let label = Timestamp::now().strftime("%Y-%m-%dT%H-%M-%SZ").to_string();
+        repair::repair(&VerifyOptions::new(&args.data_dir), &label, &mut |progress| bar.show(progress))
+    };
+    let done = match done {
+        Ok(done) => done,
+        Err(error) => return fail(&error),
+    };
+    // A repair is done when nothing is found any more.
+    let after = match look(&args.data_dir) {
+        Ok(after) => after,
+        Err(error) => return fail(&error),
+    };
+    print(
+        args.json,
+        &json!({ "resumed": done.resumed, "found": done.found, "losses": done.losses, "after": after }),
+        || {
+            let resumed =
+                done.resumed.iter().map(|losses| format!("an interrupted repair was brought to its end:\n{losses}\n"));
+            let repaired = match &done.losses {
+                None => "there was nothing to repair".to_owned(),
+                Some(losses) => repaired(&done.found, losses, &after),
+            };
+            resumed.chain([repaired]).collect()
+        },
+    );
+    ExitCode::from(if after.is_clean() { 0 } else { FAILED })
+}
+
+fn repaired(found: &Report, losses: &Losses, after: &Report) -> String {
+    format!("{found}\n\nrepaired:\n{losses}\n\nchecked again:\n{after}")
+}
+
+fn print(json: bool, value: &impl serde::Serialize, text: impl FnOnce() -> String) {
+    use io::Write;
+    let text =
+        if json { serde_json::to_string_pretty(value).unwrap_or_else(|error| error.to_string()) } else { text() };
+    // Whoever reads may have seen enough.
+    let _ = writeln!(io::stdout(), "{text}");
+}
+
+fn fail(error: &LakeError) -> ExitCode {
+    eprintln!("martech-server: {error}");
+    ExitCode::from(FAILED)
+}
+
+const TEMPLATE: &str = "{prefix:6} {wide_bar} {percent:>3} % eta {eta}";
+
+/// The bar on standard error; it hides itself where that is no terminal.
+struct Bar(ProgressBar);
+
+impl Bar {
+    fn new() -> Self {
+        let bar = ProgressBar::new(1);
+        if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
+            bar.set_style(style);
+        }
+        Self(bar)
+    }
+
+    fn show(&self, progress: Progress) {
+        let prefix = progress.phase.to_string();
+        if self.0.prefix() != prefix {
+            self.0.set_prefix(prefix);
+            self.0.reset();
+        }
+        self.0.set_length(progress.total.max(1));
+        self.0.set_position(progress.done);
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_template_is_well_formed() {
+        assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
+    }
+}

@@ -1,0 +1,127 @@
+//! `verify` and `repair`, by the real program.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::{Value, json};
+
+use crate::harness::Server;
+
+/// What a run of the program printed, and its exit code.
+struct Run {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+fn run(dir: &Path, args: &[&str]) -> Run {
+    let output = Command::new(env!("CARGO_BIN_EXE_martech-server"))
+        .args(args)
+        .arg("--data-dir")
+        .arg(dir)
+        .env_remove("MARTECH_DATA_DIR")
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Run { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+fn json(run: &Run) -> Value {
+    serde_json::from_str(&run.out).unwrap_or_else(|error| panic!("{error}: {}{}", run.out, run.err))
+}
+
+fn tree(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut dirs = vec![dir.to_owned()];
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                dirs.push(path);
+            } else {
+                let content = fs::read(&path).unwrap();
+                files.insert(path, content);
+            }
+        }
+    }
+    files
+}
+
+fn event(id: &str, day: u8) -> Value {
+    json!({ "eventId": id, "userId": "u1", "type": "page_view", "occurredAt": format!("2026-01-{day:02}T10:00:00Z") })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_is_found_set_aside_and_reported() {
+    let server = Server::start().await;
+    server
+        .post("", json!([event("a", 1), event("b", 1), event("c", 2)]).to_string())
+        .await
+        .assert_counts(202, [3, 0, 0]);
+    assert_eq!(server.command("/admin/roll").await.status, 200);
+    server.post("", event("d", 2).to_string()).await.assert_counts(202, [1, 0, 0]);
+
+    let data = server.dir.path().to_owned();
+    for command in [&["verify"][..], &["repair", "--yes"]] {
+        let busy = run(&data, command);
+        assert_eq!((busy.code, busy.out.as_str()), (2, ""));
+        assert!(busy.err.contains("in use by another process"), "{}", busy.err);
+    }
+
+    let dir = server.stopped().await;
+    let before = tree(dir.path());
+    let sound = run(dir.path(), &["verify"]);
+    assert_eq!(sound.code, 0, "{}{}", sound.out, sound.err);
+    assert!(sound.out.contains("3 events in 2 files") && sound.out.contains("no damage"), "{}", sound.out);
+    assert_eq!(tree(dir.path()), before);
+
+    let victim = before.keys().find(|path| path.to_string_lossy().contains("date=2026-01-01")).unwrap();
+    let mut content = before[victim].clone();
+    let middle = content.len() / 2;
+    content[middle] ^= 1;
+    fs::write(victim, content).unwrap();
+    let before = tree(dir.path());
+    let damaged = run(dir.path(), &["verify", "--json"]);
+    let report = json(&damaged);
+    assert_eq!(damaged.code, 1);
+    assert_eq!(
+        (&report["findings"][0]["kind"], &report["findings"][0]["events"]),
+        (&json!("eventsDamaged"), &json!(2))
+    );
+    let plan = run(dir.path(), &["repair"]);
+    assert_eq!(plan.code, 1);
+    assert!(plan.out.contains("DAMAGE") && plan.out.contains("--yes"), "{}", plan.out);
+    assert_eq!(tree(dir.path()), before);
+
+    let repaired = run(dir.path(), &["repair", "--yes"]);
+    assert_eq!(repaired.code, 0, "{}{}", repaired.out, repaired.err);
+    assert!(repaired.out.contains("2 events were lost") && repaired.out.contains("no damage"), "{}", repaired.out);
+    assert_eq!(run(dir.path(), &["verify"]).code, 0);
+    let aside: Vec<_> = fs::read_dir(dir.path().join("damaged")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(aside.len(), 1);
+    assert!(aside[0].join("report.json").is_file());
+    assert!(aside[0].join(victim.strip_prefix(dir.path()).unwrap()).is_file());
+    let nothing = run(dir.path(), &["repair", "--yes", "--json"]);
+    assert_eq!((nothing.code, &json(&nothing)["losses"]), (0, &Value::Null));
+
+    let server = Server::start_in(dir, &[]).await;
+    let journey = server.get("/users/u1/journey").await;
+    assert_eq!(journey.json["events"].as_array().unwrap().len(), 2, "{}", journey.text);
+    assert_eq!(server.get("/users").await.json["users"][0]["events"], 2);
+}
+
+#[test]
+fn a_folder_that_holds_no_data_gives_no_verdict() {
+    let dir = tempfile::tempdir().unwrap();
+    for command in ["verify", "repair"] {
+        let empty = run(dir.path(), &[command]);
+        assert_eq!((empty.code, empty.out.as_str()), (2, ""));
+        assert!(empty.err.contains("holds no data"), "{}", empty.err);
+        assert_eq!(run(&dir.path().join("none"), &[command]).code, 2);
+    }
+    assert!(tree(dir.path()).is_empty());
+}
