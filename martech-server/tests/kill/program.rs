@@ -34,6 +34,7 @@ pub(crate) struct Program {
 impl Program {
     /// Starts it; it has not begun to listen yet.
     pub(crate) fn start(dir: &Path, addr: SocketAddr, random: &mut fastrand::Rng) -> Self {
+        let started = Instant::now();
         let mut child = Command::new(path())
             .args(["--addr", &addr.to_string(), "--log-format", "json", "--admin-token", TOKEN])
             // So that it rolls and compacts often, and ids of older events are looked for on disk.
@@ -58,7 +59,7 @@ impl Program {
             });
             lines.collect()
         });
-        Self { child, logs: Some(logs), listening, addr, started: Instant::now() }
+        Self { child, logs: Some(logs), listening, addr, started }
     }
 
     /// Waits until it listens, which is when it has read what the last one left; tells how long that took.
