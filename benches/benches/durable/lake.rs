@@ -2,7 +2,7 @@ use std::{path::Path, thread};
 
 use martech_core::{
     Event, Lake, LakeOptions, Store,
-    query::{JourneyPage, JourneyQuery},
+    query::{JourneyPage, JourneyQuery, Reader},
 };
 use tokio::runtime::Runtime;
 
