@@ -1,6 +1,6 @@
 //! Events that go to the store together, and where the fate of each is written.
 
-use std::{iter, sync::Arc};
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
@@ -37,7 +37,7 @@ pub(super) struct Batch<E> {
     pub(super) events: Vec<E>,
     pub(super) bytes: usize,
     pub(super) opened_at: Instant,
-    /// Never empty. Together they are as long as `events`.
+    /// Never empty. Together they are as long as the batch was when it was taken.
     runs: Vec<Run>,
 }
 
@@ -60,7 +60,7 @@ impl<E> Batch<E> {
         Load { events: self.events.len(), bytes: self.bytes }
     }
 
-    /// Resolved when all of the batch is.
+    /// The cell of the first run, which is resolved last.
     pub(super) fn cell(&self) -> &Arc<BatchCell> {
         &self.runs[0].cell
     }
@@ -103,14 +103,14 @@ impl<E> Batch<E> {
     }
 
     /// Makes every fate known, without waking anyone: everything is stored but the events listed, ascending by position.
-    pub(super) fn publish(&self, exceptions: Vec<(usize, EventOutcome)>) {
-        let mut rest = exceptions.into_iter().peekable();
-        let mut start = 0;
-        for Run { cell, len } in &self.runs {
-            let end = start + len;
-            let own = iter::from_fn(|| rest.next_if(|(index, _)| *index < end));
-            cell.publish(own.map(|(index, outcome)| (index - start, outcome)).collect());
-            start = end;
+    pub(super) fn publish(&self, mut exceptions: Vec<(usize, EventOutcome)>) {
+        // Not the events that are left: those not stored have been taken out by now.
+        let mut start: usize = self.runs.iter().map(|run| run.len).sum();
+        // From the back, since who sees the batch's own cell resolved relies on all of them.
+        for Run { cell, len } in self.runs.iter().rev() {
+            start -= len;
+            let own = exceptions.split_off(exceptions.partition_point(|(index, _)| *index < start));
+            cell.publish(own.into_iter().map(|(index, outcome)| (index - start, outcome)).collect());
         }
     }
 

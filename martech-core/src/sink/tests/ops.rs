@@ -71,7 +71,7 @@ pub(super) fn ops() -> impl Strategy<Value = Vec<(Op, bool)>> {
     let close = (0usize..60, 0usize..16, 0u64..3_000);
     (vec((op(), any::<bool>()), 0..60), proptest::option::weighted(0.3, close)).prop_map(|(mut ops, close)| {
         if let Some((at, handle, millis)) = close {
-            ops.insert(at.min(ops.len()), (Op::Close(handle, millis), true));
+            ops.insert(at.min(ops.len()), (Op::Close(handle, millis), false));
         }
         ops
     })
