@@ -1,13 +1,7 @@
 //! The files of a lake, with some bytes of them changed: id indexes, Parquet files of events and of users. Whatever is
-//! asked, the answer is right, or an error that names the file. In a Parquet file, whose values have no checksum, an
-//! answer may be wrong; but it comes, within the memory that there is.
+//! asked, the answer is right, or an error that names the file.
 
-use std::{
-    collections::BTreeSet,
-    panic,
-    path::{Path, PathBuf},
-    sync::LazyLock,
-};
+use std::{panic, path::PathBuf, sync::LazyLock};
 
 use arbitrary::{Result, Unstructured};
 use martech_core::{
@@ -57,8 +51,9 @@ static ORIGINAL: LazyLock<Original> = LazyLock::new(|| {
 const START: i64 = 1_760_000_000_000;
 const DAY: i64 = 86_400_000;
 
+/// Those whose journeys are read.
 fn users() -> Vec<String> {
-    (0..7).map(|user| format!("user-{user}")).collect()
+    (0..2).map(|user| format!("user-{user}")).collect()
 }
 
 fn times() -> TimeRange {
@@ -91,50 +86,49 @@ fn with(u: &mut Unstructured<'_>) -> Result<()> {
     let disk = original.disk.copy();
     // Without memory for indexes, single ids are looked up on the disk.
     let memory = if u.arbitrary()? { 1 << 20 } else { 0 };
-    let mut changed = BTreeSet::new();
     for _ in 0..u.int_in_range(1..=3)? {
         let path = u.choose(&original.files)?;
-        if change(u, &disk, path)? {
-            changed.insert(path);
-        }
+        let bytes = changed(u, disk.read(path).expect("the file is there"))?;
+        disk.write(path, bytes).expect("there is room");
     }
-    let in_parquet = changed.iter().any(|path| path.extension().is_some_and(|extension| extension == "parquet"));
+    // What is done besides asking costs more than that, and is not done each time.
+    let then = u.int_in_range(0..=5)?;
     RUNTIME.block_on(async {
         let lake = match Lake::open(lake::options(&disk, memory)).await {
             Ok(lake) => lake,
             Err(error) => return lake::check(&error),
         };
-        let answers = lake::ask(&lake, &users(), times()).await;
-        if !in_parquet {
-            assert_eq!(answers, original.answers);
-        }
-        match lake.append(&original.events).await {
-            Ok(appended) => {
-                let known = appended.duplicates.len() == original.events.len();
-                assert!(known || in_parquet || memory == 0, "{appended:?}");
+        right_or_failed(&lake).await;
+        if then == 0 {
+            match lake.append(&original.events).await {
+                Ok(appended) => assert_eq!(appended.duplicates.len(), original.events.len(), "{appended:?}"),
+                Err(error) => {
+                    let cause = std::error::Error::source(&error).map(ToString::to_string);
+                    assert!(cause.is_some_and(|cause| cause.contains(DIR)), "{error:?}");
+                }
             }
-            Err(error) => {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                assert!(cause.is_some_and(|cause| cause.contains(DIR)), "{error:?}");
+        } else if then == 1 {
+            for done in [lake.roll().await, lake.compact().await] {
+                done.unwrap_or_else(|error| lake::check(&error));
             }
-        }
-        for done in [lake.roll().await, lake.compact().await] {
-            done.unwrap_or_else(|error| lake::check(&error));
-        }
-        let answers = lake::ask(&lake, &users(), times()).await;
-        if changed.is_empty() {
-            assert_eq!(answers, original.answers);
+            right_or_failed(&lake).await;
         }
         lake.close().await.expect("it closes");
     });
     Ok(())
 }
 
-/// Changes some bytes; whether any is another now. The checksum of an id index is sometimes made to fit.
-fn change(u: &mut Unstructured<'_>, disk: &SimFs, path: &Path) -> Result<bool> {
-    let before = disk.read(path).expect("the file is there");
-    let mut bytes = before.clone();
-    let is_index = path.extension().is_some_and(|extension| extension == "ids");
+async fn right_or_failed(lake: &Lake) {
+    let (found, right) = (lake::ask(lake, &users(), times()).await, &ORIGINAL.answers);
+    assert!(found.users.is_err() || found.users == right.users, "{:?}", found.users);
+    assert!(found.stats.is_err() || found.stats == right.stats, "{:?}", found.stats);
+    for (user, journey) in &found.journeys {
+        assert!(journey.is_err() || *journey == right.journeys[user], "{user}: {journey:?}");
+    }
+}
+
+/// The bytes with a few changes.
+fn changed(u: &mut Unstructured<'_>, mut bytes: Vec<u8>) -> Result<Vec<u8>> {
     for _ in 0..u.int_in_range(1..=4)? {
         // Headers and footers are what leads a reader astray.
         let length = bytes.len();
@@ -160,14 +154,5 @@ fn change(u: &mut Unstructured<'_>, disk: &SimFs, path: &Path) -> Result<bool> {
             }
         }
     }
-    let same = bytes == before;
-    if is_index && bytes.len() > 24 && u.arbitrary()? {
-        let header = crc32c::crc32c(&bytes[..16]).to_le_bytes();
-        bytes[16..20].copy_from_slice(&header);
-        let body = bytes.len() - 4;
-        let checksum = crc32c::crc32c(&bytes[20..body]).to_le_bytes();
-        bytes[body..].copy_from_slice(&checksum);
-    }
-    disk.write(path, bytes).expect("there is room");
-    Ok(!same)
+    Ok(bytes)
 }

@@ -85,7 +85,7 @@ async fn all_users(lake: &Lake) -> Result<(Vec<(String, u64)>, u64), LakeError> 
     let mut users = Vec::new();
     for sort in [UserSort::Revenue, UserSort::FirstSeen, UserSort::UserId] {
         users.clear();
-        let mut query = UsersQuery { sort, limit: 3, ..UsersQuery::default() };
+        let mut query = UsersQuery { sort, limit: 5, ..UsersQuery::default() };
         loop {
             let page = lake.users(query.clone()).await?;
             users.extend(page.users.into_iter().map(|user| (user.user_id, user.events)));
@@ -105,7 +105,7 @@ async fn all_users(lake: &Lake) -> Result<(Vec<(String, u64)>, u64), LakeError> 
 
 async fn journey(lake: &Lake, user: &str) -> Result<Vec<Event>, LakeError> {
     let mut events = Vec::new();
-    let mut query = JourneyQuery { limit: 4, ..JourneyQuery::new(user) };
+    let mut query = JourneyQuery { limit: 15, ..JourneyQuery::new(user) };
     loop {
         let page = lake.journey(query.clone()).await?;
         events.extend(page.events);
