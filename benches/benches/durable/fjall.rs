@@ -29,7 +29,7 @@ impl Rival for Fjall {
     fn commit(&mut self, group: &[Batch<'_>]) -> Vec<usize> {
         let mut stored = vec![0; group.len()];
         let mut write = self.database.batch().durability(Some(PersistMode::SyncData));
-        let mut last = None;
+        let (mut last, mut new) = (None, Vec::new());
         for (at, event) in row::by_id(group) {
             let doubled = last.replace(event.id) == Some(event.id);
             if doubled || self.ids.contains_key(event.id).expect("it answers") {
@@ -37,7 +37,11 @@ impl Rival for Fjall {
             }
             stored[at] += 1;
             write.insert(&self.ids, event.id, []);
-            write.insert(&self.events, event.key(), &event.row[..]);
+            new.push((event.key(), &event.row));
+        }
+        new.sort_unstable();
+        for (key, row) in new {
+            write.insert(&self.events, key, &row[..]);
         }
         write.commit().expect("the disk takes events");
         stored
