@@ -143,7 +143,9 @@ fn record_end(bytes: &[u8], delimiter: u8) -> Option<usize> {
         QuotesEnd,
     }
     let mut state = In::FieldStart;
-    for (at, byte) in bytes.iter().enumerate() {
+    // In files that were joined, a byte order mark may stand before any record; in front of a quote it is passed over.
+    let begin = if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+    for (at, byte) in bytes.iter().enumerate().skip(begin) {
         state = match (state, *byte) {
             (In::FieldStart, b'"') => In::Quotes,
             (In::Quotes, b'"') => In::QuotesEnd,

@@ -336,10 +336,10 @@ impl<'a> Pass<'a> {
     /// Finishes, or takes back, a segment whose making was interrupted.
     fn finish_blank(&mut self, blank: Candidate, active: Option<Active>) -> Result<Active, JournalError> {
         self.recovery.truncated_bytes += blank.len;
-        if let Some(active) = active.filter(|_| blank.first < self.next) {
+        if blank.first < self.next {
             // It could not be made, and its sequences were given to frames of the segment before.
             self.fs.remove(&blank.path).map_err(JournalError::at(&blank.path))?;
-            return Ok(active);
+            return active.map_or_else(|| self.begin(), Ok);
         }
         // What came before was durable before it was begun, so nothing is missing between.
         let header = Header { marker: self.marker(), first: blank.first, previous: self.next - 1 };

@@ -217,6 +217,19 @@ fn a_frame_that_is_there_already_stays_damage_when_the_other_goes() {
 }
 
 #[test]
+fn a_blank_segment_gives_no_sequence_again_when_the_one_before_cannot_be_written() {
+    let disk = made(5, large());
+    for (name, bytes) in [("00000000000000000002.log", 0), ("00000000000000000003.log", 10)] {
+        disk.write(Path::new(DIR).join(name), vec![0; bytes]).unwrap();
+    }
+    let (journal, recovery) = open(&disk, large());
+    assert_eq!(frames(&journal), expected(1..=5));
+    assert_eq!(recovery.truncated_bytes, 10);
+    drop(journal);
+    assert_stable(&disk, large(), &recovery, &expected(1..=5));
+}
+
+#[test]
 fn a_header_that_no_journal_writes_hides_no_frames() {
     for previous in [100, u64::MAX] {
         let disk = made(12, small());
