@@ -2,7 +2,7 @@
 
 use std::{
     fmt, fs,
-    io::{self, IoSlice, Read, Write},
+    io::{self, Read, Write},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -10,9 +10,9 @@ use std::{
 
 /// A file system. Paths are used as given; directories must exist before files are made in them.
 pub trait FileSystem: fmt::Debug + Send + Sync + 'static {
-    /// Makes a new, empty file for appending and reading. Fails with `AlreadyExists` when there is one.
+    /// Makes a new, empty file for writing and reading. Fails with `AlreadyExists` when there is one.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>>;
-    /// Opens an existing file for appending and reading.
+    /// Opens an existing file for writing and reading.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>>;
     /// Opens an existing file for reading alone, which a disk that has become read-only still allows.
     fn open_to_read(&self, path: &Path) -> io::Result<Arc<dyn File>> {
@@ -52,12 +52,13 @@ pub struct Lock {
     _file: Option<fs::File>,
 }
 
-/// An open file: reads anywhere, writes at the end.
+/// An open file.
 pub trait File: fmt::Debug + Send + Sync + 'static {
     /// Reads at a position; may read less than asked, and 0 at the end.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
-    /// Writes at the end; may write less than given, and 0 only when given nothing.
-    fn append(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize>;
+    /// Writes at a position that is not behind the end, over what is there and on; may write less than given, and 0 only
+    /// when given nothing.
+    fn write_at(&self, buffer: &[u8], offset: u64) -> io::Result<usize>;
     /// Makes content and length durable.
     fn sync(&self) -> io::Result<()>;
     /// Cuts the file to a length.
@@ -87,13 +88,15 @@ impl dyn File {
         Ok(())
     }
 
-    /// Writes all of the buffers at the end. On an error a part of them may have been written.
-    pub fn append_all(&self, mut buffers: &mut [IoSlice<'_>]) -> io::Result<()> {
-        IoSlice::advance_slices(&mut buffers, 0); // drops empty ones at the front
-        while !buffers.is_empty() {
-            match self.append(buffers) {
+    /// Writes all of the buffer. On an error a part of it may have been written.
+    pub fn write_all_at(&self, mut buffer: &[u8], mut offset: u64) -> io::Result<()> {
+        while !buffer.is_empty() {
+            match self.write_at(buffer, offset) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => IoSlice::advance_slices(&mut buffers, written),
+                Ok(written) => {
+                    buffer = &buffer[written..];
+                    offset += written as u64;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -102,21 +105,7 @@ impl dyn File {
     }
 }
 
-/// Writes at the end of a file through [`io::Write`].
-#[derive(Debug)]
-pub struct Appender(pub Arc<dyn File>);
-
-impl Write for Appender {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.0.append(&[IoSlice::new(buffer)])
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Reads a file from a position on through [`io::Read`].
+/// Reads or writes a file from a position on, through [`io::Read`] and [`io::Write`].
 #[derive(Debug)]
 pub struct Cursor {
     file: Arc<dyn File>,
@@ -138,9 +127,21 @@ impl Read for Cursor {
     }
 }
 
+impl Write for Cursor {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let written = self.file.write_at(buffer, self.offset)?;
+        self.offset += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Replaces a file as a whole: after a crash either the old or the new content is there, never a mixture.
 pub fn replace(fs: &dyn FileSystem, path: &Path, content: &[u8]) -> io::Result<()> {
-    replace_with(fs, path, |file| file.append_all(&mut [IoSlice::new(content)]))
+    replace_with(fs, path, |file| file.write_all_at(content, 0))
 }
 
 /// Like [`replace`], with content that `write` puts into a new, empty file.
@@ -225,7 +226,7 @@ impl File for ReadOnlyFile {
         self.0.read_at(buffer, offset)
     }
 
-    fn append(&self, _buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn write_at(&self, _buffer: &[u8], _offset: u64) -> io::Result<usize> {
         Err(read_only())
     }
 
@@ -252,11 +253,11 @@ pub struct Disk;
 
 impl FileSystem for Disk {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        Ok(Arc::new(fs::OpenOptions::new().read(true).append(true).create_new(true).open(path)?))
+        Ok(Arc::new(fs::OpenOptions::new().read(true).write(true).create_new(true).open(path)?))
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        Ok(Arc::new(fs::OpenOptions::new().read(true).append(true).open(path)?))
+        Ok(Arc::new(fs::OpenOptions::new().read(true).write(true).open(path)?))
     }
 
     fn open_to_read(&self, path: &Path) -> io::Result<Arc<dyn File>> {
@@ -323,9 +324,8 @@ impl File for fs::File {
         FileExt::read_at(self, buffer, offset)
     }
 
-    fn append(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        let mut file = self;
-        file.write_vectored(buffers)
+    fn write_at(&self, buffer: &[u8], offset: u64) -> io::Result<usize> {
+        FileExt::write_at(self, buffer, offset)
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -2,14 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::{
-    io::{ErrorKind, IoSlice, Write},
-    path::Path,
-    sync::Arc,
-};
+use std::{io::ErrorKind, path::Path, sync::Arc};
 
 use martech_core::{
-    fs::{Appender, Disk, File, FileSystem, replace},
+    fs::{Disk, File, FileSystem, replace},
     testing::{Crash, Effect, Fault, Operation, SimFs},
 };
 
@@ -24,7 +20,11 @@ fn create(disk: &SimFs, path: &str) -> Arc<dyn File> {
 }
 
 fn put(file: &Arc<dyn File>, content: &[u8]) {
-    Appender(file.clone()).write_all(content).unwrap();
+    append(file, content).unwrap();
+}
+
+fn append(file: &Arc<dyn File>, content: &[u8]) -> std::io::Result<()> {
+    file.write_all_at(content, file.len()?)
 }
 
 fn lost(disk: &SimFs, path: &str) -> Option<Vec<u8>> {
@@ -184,6 +184,30 @@ fn what_was_written_over_a_truncation_may_be_mixed_with_what_was_cut() {
 }
 
 #[test]
+fn what_is_written_over_is_the_old_or_the_new_sector_by_sector() {
+    let disk = with_dir();
+    disk.write("d/a", vec![1; 4096]).unwrap();
+    let file = disk.open(Path::new("d/a")).unwrap();
+    file.write_all_at(&[2; 1024], 1024).unwrap();
+    assert_eq!(disk.used(), 4096);
+    assert_eq!(lost(&disk, "d/a").unwrap(), [1; 4096]);
+    let outcomes: Vec<_> = (0..100).map(|seed| disk.crash(Crash::KeepSome { seed }).read("d/a").unwrap()).collect();
+    for content in &outcomes {
+        assert_eq!(content.len(), 4096, "nothing was cut");
+        assert!(content[..1024] == [1; 1024] && content[2048..] == [1; 2048]);
+        assert!(content[1024..2048].chunks(512).all(|sector| sector == [1; 512] || sector == [2; 512]));
+    }
+    assert!(outcomes.iter().any(|content| content[1024..1536] != content[1536..2048]), "no write was torn");
+    disk.inject(Fault::eio(Operation::Sync));
+    file.sync().unwrap_err();
+    file.sync().unwrap();
+    assert_eq!(lost(&disk, "d/a").unwrap(), [1; 4096], "given up by the sync that failed");
+    file.write_all_at(&[3; 512], 1024).unwrap();
+    file.sync().unwrap();
+    assert_eq!(lost(&disk, "d/a").unwrap()[..2048], [[1; 1024].as_slice(), &[3; 512], &[1; 512]].concat());
+}
+
+#[test]
 fn the_power_goes_with_the_change_that_was_said() {
     let disk = with_dir();
     let file = create(&disk, "d/a");
@@ -192,7 +216,7 @@ fn the_power_goes_with_the_change_that_was_said() {
     put(&file, b"two");
     assert!(disk.after_power_loss().is_none());
     assert_eq!(file.read_at(&mut [0; 3], 0).unwrap(), 3, "reading changes nothing");
-    assert_eq!(file.append(&[IoSlice::new(b"three")]).unwrap_err().raw_os_error(), Some(5));
+    assert_eq!(append(&file, b"three").unwrap_err().raw_os_error(), Some(5));
     assert_eq!(disk.after_power_loss().unwrap().read("d/a").unwrap(), b"onetwo");
     file.sync().unwrap_err();
     file.read_at(&mut [0; 3], 0).unwrap_err();
@@ -223,9 +247,10 @@ fn space_runs_out_and_is_given_back() {
     disk.set_capacity(10);
     let (a, b) = (create(&disk, "d/a"), create(&disk, "d/b"));
     put(&a, b"123456");
-    assert_eq!(b.append(&[IoSlice::new(b"12"), IoSlice::new(b""), IoSlice::new(b"345")]).unwrap(), 4);
-    assert_eq!(b.append(&[IoSlice::new(b"5")]).unwrap_err().kind(), ErrorKind::StorageFull);
-    assert_eq!(b.append(&[IoSlice::new(b"")]).unwrap(), 0);
+    assert_eq!(b.write_at(b"12345", 0).unwrap(), 4);
+    assert_eq!(b.write_at(b"5", 4).unwrap_err().kind(), ErrorKind::StorageFull);
+    assert_eq!(b.write_at(b"", 4).unwrap(), 0);
+    assert_eq!(b.write_at(b"1234", 0).unwrap(), 4, "what is written over takes no more");
     a.truncate(5).unwrap();
     put(&b, b"5");
     disk.remove(Path::new("d/a")).unwrap();
@@ -244,7 +269,7 @@ fn faults_apply_to_the_operation_the_turn_and_the_path_they_name() {
     let disk = with_dir();
     let (a, b) = (create(&disk, "d/a"), create(&disk, "d/e/b"));
     disk.inject(Fault::new(Operation::Write, Effect::Fail(ErrorKind::TimedOut)).skip(1).times(2).below("d/e"));
-    let write = |file: &Arc<dyn File>| file.append(&[IoSlice::new(b"x")]).map_err(|error| error.kind());
+    let write = |file: &Arc<dyn File>| file.write_at(b"x", file.len().unwrap()).map_err(|error| error.kind());
     assert_eq!([write(&b), write(&a), write(&b)], [Ok(1), Ok(1), Err(ErrorKind::TimedOut)]);
     assert_eq!([write(&a), write(&b), write(&b)], [Ok(1), Err(ErrorKind::TimedOut), Ok(1)]);
     assert_eq!(disk.count(Operation::Write), 6);
@@ -284,8 +309,8 @@ fn it_answers_as_the_real_disk_does() {
             kind(fs.sync_dir(&path("no"))),
         ];
         let file = fs.open(&path("a/f")).unwrap();
-        file.append_all(&mut [IoSlice::new(b""), IoSlice::new(b"hello "), IoSlice::new(b""), IoSlice::new(b"world")])
-            .unwrap();
+        file.write_all_at(b"hello, you", 0).unwrap();
+        file.write_all_at(b" world", 5).unwrap();
         let mut buffer = [0; 5];
         file.read_exact_at(&mut buffer, 6).unwrap();
         assert_eq!(&buffer, b"world");
@@ -293,7 +318,7 @@ fn it_answers_as_the_real_disk_does() {
         assert_eq!(file.read_at(&mut buffer, 99).unwrap(), 0);
         answers.push(kind(file.read_exact_at(&mut buffer, 8)));
         file.truncate(5).unwrap();
-        file.append(&[IoSlice::new(b"!")]).unwrap();
+        file.write_all_at(b"!", 5).unwrap();
         assert_eq!(file.len().unwrap(), 6);
         fs.rename(&path("a/f"), &path("a/g")).unwrap();
         let listed = fs.list(&path("a")).unwrap();

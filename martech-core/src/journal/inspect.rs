@@ -20,7 +20,7 @@ pub struct Inspection {
     pub segments: Vec<PathBuf>,
     /// Sound frames.
     pub frames: u64,
-    /// Bytes of all segments.
+    /// Bytes of all segments, without the zeros at the end of one that was being written.
     pub bytes: u64,
     /// Bytes at the end of the newest segment that opening will cut: a write that was interrupted.
     pub torn: Option<DamagedBytes>,
@@ -63,7 +63,6 @@ pub fn inspect(fs: &dyn FileSystem, dir: &Path, mut each: impl FnMut(u64, &[u8])
     let mut candidates = survey(fs, dir)?;
     let mut found = Inspection {
         segments: candidates.iter().map(|candidate| candidate.path.clone()).collect(),
-        bytes: candidates.iter().map(|candidate| candidate.len).sum(),
         quarantined: quarantine::copies(fs, dir).map_err(JournalError::at(dir))?,
         ..Inspection::default()
     };
@@ -77,8 +76,10 @@ pub fn inspect(fs: &dyn FileSystem, dir: &Path, mut each: impl FnMut(u64, &[u8])
         let bytes = |range: &Range<u64>| DamagedBytes { segment: candidate.path.clone(), range: range.clone() };
         found.damaged.extend(content.damaged.iter().map(bytes));
         found.torn = content.torn.as_ref().map(bytes);
-        pass.keep(candidate.first, candidate.len, Segment::new(candidate.path.clone(), candidate.first, 0));
+        found.bytes += content.torn.map_or(content.end, |torn| torn.end);
+        pass.keep(candidate.first, content.end, Segment::new(candidate.path.clone(), candidate.first, 0));
     }
+    found.bytes += blank.as_ref().map_or(0, |blank| blank.len);
     found.torn = blank.map(|blank| DamagedBytes { range: 0..blank.len, segment: blank.path }).or(found.torn);
     found.newest = pass.next() - 1;
     let recovery = pass.into_recovery();

@@ -31,7 +31,9 @@
 //! - A frame that was acknowledged was synced, and so was the directory entry of its segment.
 //! - Sequences count up by one from 1 and are never given twice to acknowledged frames. The active segment is never
 //!   removed, so its name carries the sequence even when everything is trimmed. A frame that fails takes no sequence.
-//! - Between two groups the active file ends where its durable frames end.
+//! - Between two groups the active file ends where its durable frames end, or has zeros behind them, which small groups
+//!   write over: a sync that need not store a new length and new blocks is about half as long. A frame never begins with
+//!   zeros, so they are told from a torn write.
 //! - Readers see what is durable and nothing else.
 //! - Segments are removed oldest first, so what remains has no hole.
 //!
@@ -45,7 +47,7 @@
 //! | removing a segment | the trim fails; the next one tries again |
 //! | the callback of a frame panics | logged; the journal goes on |
 //! | the process is killed | opening finds whole frames that nobody was told of, and keeps them: an append that was not answered may be there |
-//! | the power fails in a write | the torn tail is cut when the journal is opened, and counted |
+//! | the power fails in a write | the torn tail is cut when the journal is opened, and counted; zeros behind it are not |
 //! | a bit flips | only the frame that it hits is lost. Its bytes are copied to `quarantine/`, counted and reported, its sequence is reported missing, what follows is read |
 //! | a bit flips in the newest frame | it cannot be told from a torn write and is cut as one; its sequence is given again. Who keeps a watermark calls [`Journal::start_at_least`] |
 //! | a segment's header | the frames are found by the marker of the other segments, or of its own first frame; when the only segment has lost both, all of it is set aside, and the journal goes on behind it |

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::fs::{self, Appender, Cursor, File, FileSystem};
+use crate::fs::{self, Cursor, File, FileSystem};
 
 /// The folder below the journal's own.
 const FOLDER: &str = "quarantine";
@@ -40,7 +40,7 @@ pub(super) fn set_aside(
     }
     fs::replace_with(fs, &copy, |target| {
         let mut damaged = Cursor::new(file.clone(), range.start).take(range.end - range.start);
-        io::copy(&mut damaged, &mut Appender(target.clone())).map(drop)
+        io::copy(&mut damaged, &mut Cursor::new(target.clone(), 0)).map(drop)
     })?;
     Ok((copy, false))
 }

@@ -14,7 +14,7 @@ use super::{
     segment::{self, BadHeader, CreateError, HEADER_LEN, Header, Segment},
     shared::Active,
 };
-use crate::fs::{self, Appender, Cursor, File, FileSystem};
+use crate::fs::{self, Cursor, File, FileSystem};
 
 /// What was found when a journal was opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -193,8 +193,10 @@ pub(super) struct Content {
     oldest: u64,
     /// Ascending.
     pub(super) damaged: Vec<Range<u64>>,
-    /// Where a write was interrupted, up to the end.
+    /// Where a write was interrupted, at the end.
     pub(super) torn: Option<Range<u64>>,
+    /// Where that begins, or else where everything ends but the zeros that the next frames would have written over.
+    pub(super) end: u64,
     /// Whether it is the newest and can be written.
     writable: bool,
 }
@@ -216,11 +218,10 @@ impl<'a> Pass<'a> {
 
     /// Takes a segment in. Gives it back for writing when it is the newest and can be written.
     fn take(&mut self, candidate: &Candidate, newest: bool) -> Result<Option<Active>, JournalError> {
-        let Candidate { path, first, len, .. } = candidate;
-        let Content { file, marker, oldest, damaged, torn, writable } = self.scan(candidate, newest, &mut |_, _| {})?;
-        let mut end = *len;
+        let Candidate { path, first, .. } = candidate;
+        let content = self.scan(candidate, newest, &mut |_, _| {})?;
+        let Content { file, marker, oldest, damaged, torn, end, writable } = content;
         if let Some(torn) = torn {
-            end = torn.start;
             self.recovery.truncated_bytes += torn.end - torn.start;
         }
         for range in &damaged {
@@ -231,7 +232,7 @@ impl<'a> Pass<'a> {
         segment.oldest = oldest;
         segment.damaged = damaged;
         let segment = self.keep(*first, end, segment);
-        Ok(writable.then(|| Active { file, segment, len: end, next: self.next }))
+        Ok(writable.then(|| Active::new(file, segment, end, self.next)))
     }
 
     /// Reads a segment to its end, and changes nothing on the disk. `each` gets the sound frames.
@@ -252,6 +253,7 @@ impl<'a> Pass<'a> {
             push(&mut damaged, 0..HEADER_LEN.min(*len));
         }
         let (oldest, frames_before) = (self.next, self.recovery.frames);
+        let mut end = HEADER_LEN.min(*len);
         if let Some(marker) = marker {
             let mut scanner = Scanner::new(file.clone(), marker, oldest);
             while let Some(step) = scanner.next(*len).map_err(failed())? {
@@ -261,18 +263,26 @@ impl<'a> Pass<'a> {
                         self.next = sequence + 1;
                         self.recovery.frames += 1;
                         each(sequence, scanner.payload());
+                        end = scanner.position();
                     }
-                    Scanned::Damage(range) => push(&mut damaged, range),
+                    Scanned::Damage(range) => {
+                        let is_last = range.end == *len;
+                        let range = if is_last { without_zeros(&file, range).map_err(failed())? } else { range };
+                        end = range.end;
+                        push(&mut damaged, range);
+                    }
                 }
             }
-        } else if *len > HEADER_LEN {
-            push(&mut damaged, HEADER_LEN..*len);
+        } else {
+            end = *len;
+            push(&mut damaged, HEADER_LEN.min(end)..end);
         }
 
         // A segment of which nothing is sound was more than a torn write: it stays as it is.
         let writable = newest && (header.is_some() || self.recovery.frames > frames_before);
-        let torn = damaged.pop_if(|range| writable && range.end == *len);
-        Ok(Content { file, marker, oldest, damaged, torn, writable })
+        let torn = damaged.pop_if(|range| writable && range.end == end);
+        let end = torn.as_ref().map_or(end, |torn| torn.start);
+        Ok(Content { file, marker, oldest, damaged, torn, end, writable })
     }
 
     /// The segment, which ends at `end`, is what the next one follows.
@@ -289,7 +299,7 @@ impl<'a> Pass<'a> {
     /// journal, the next one may succeed without writing anything. The sync of a copy proves what it says.
     fn renew(&self, path: &Path, file: Arc<dyn File>, end: u64) -> io::Result<Arc<dyn File>> {
         let copied = fs::replace_with(self.fs, path, |copy| {
-            io::copy(&mut Cursor::new(file.clone(), 0).take(end), &mut Appender(copy.clone())).map(drop)
+            io::copy(&mut Cursor::new(file.clone(), 0).take(end), &mut Cursor::new(copy.clone(), 0)).map(drop)
         });
         match copied {
             Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
@@ -346,7 +356,7 @@ impl<'a> Pass<'a> {
         let restore = || -> io::Result<_> {
             let file = self.fs.open(&blank.path)?;
             file.truncate(0)?;
-            file.append_all(&mut [io::IoSlice::new(&header.encode())])?;
+            file.write_all_at(&header.encode(), 0)?;
             file.sync()?;
             Ok(file)
         };
@@ -374,12 +384,28 @@ impl<'a> Pass<'a> {
 
 fn empty(file: Arc<dyn File>, path: PathBuf, header: &Header) -> Active {
     let segment = Arc::new(Segment::new(path, header.first, header.marker));
-    Active { file, segment, len: HEADER_LEN, next: header.first }
+    Active::new(file, segment, HEADER_LEN, header.first)
+}
+
+/// A range without the zeros at its end.
+fn without_zeros(file: &Arc<dyn File>, range: Range<u64>) -> io::Result<Range<u64>> {
+    let mut buffer = vec![0; 64 << 10];
+    let (mut at, mut end) = (range.start, range.start);
+    while at < range.end {
+        let wanted = buffer.len().min((range.end - at) as usize);
+        file.read_exact_at(&mut buffer[..wanted], at)?;
+        if let Some(last) = buffer[..wanted].iter().rposition(|byte| *byte != 0) {
+            end = at + last as u64 + 1;
+        }
+        at += wanted as u64;
+    }
+    Ok(range.start..end)
 }
 
 /// Adds a range, as one with the last when they touch.
 fn push(ranges: &mut Vec<Range<u64>>, range: Range<u64>) {
     match ranges.last_mut() {
+        _ if range.is_empty() => {}
         Some(last) if last.end == range.start => last.end = range.end,
         _ => ranges.push(range),
     }

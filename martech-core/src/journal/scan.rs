@@ -69,6 +69,11 @@ impl Scanner {
         Ok(Some(Scanned::Damage(start..end)))
     }
 
+    /// Where the next step begins.
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
     /// The payload of the frame that the last step found.
     pub(super) fn payload(&self) -> &[u8] {
         &self.buffer[self.payload.clone()]

@@ -10,7 +10,7 @@
 //! | 4 | CRC32C of the above |
 
 use std::{
-    io::{self, IoSlice},
+    io,
     ops::Range,
     path::{Path, PathBuf},
     sync::{
@@ -101,7 +101,7 @@ pub(super) fn create(fs: &dyn FileSystem, dir: &Path, header: &Header) -> Result
     let file = fs.create(&path).map_err(CreateError::Undone)?;
     // A file left behind would pass for a segment when the journal is opened again.
     let undo = || fs.remove(&path);
-    if let Err(error) = file.append_all(&mut [IoSlice::new(&header.encode())]) {
+    if let Err(error) = file.write_all_at(&header.encode(), 0) {
         return Err(if undo().is_ok() { CreateError::Undone(error) } else { CreateError::Unknown(error) });
     }
     if let Err(error) = file.sync().and_then(|()| fs.sync_dir(dir)) {

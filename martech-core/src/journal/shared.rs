@@ -25,10 +25,19 @@ const QUEUE_BYTES: u64 = 64 << 20;
 pub(super) struct Active {
     pub(super) file: Arc<dyn File>,
     pub(super) segment: Arc<Segment>,
-    /// The durable length of the file, which is all of it between two groups.
+    /// Where its durable frames end. Between two groups there are zeros behind that, if anything.
     pub(super) len: u64,
+    /// What of the file the next groups may write over; those that need no more do not make it longer.
+    pub(super) file_len: u64,
     /// The sequence of the next frame.
     pub(super) next: u64,
+}
+
+impl Active {
+    /// Of a file that ends where its frames do.
+    pub(super) fn new(file: Arc<dyn File>, segment: Arc<Segment>, len: u64, next: u64) -> Self {
+        Self { file, segment, len, file_len: len, next }
+    }
 }
 
 #[derive(Debug)]
@@ -145,7 +154,11 @@ impl Shared {
         self.counters.fsyncs.fetch_add(2, Ordering::Relaxed);
         let segment = Arc::new(Segment::new(segment::path(&self.dir, first), first, header.marker));
         self.segments().insert(first, segment.clone());
-        *active = Active { file, segment, len: segment::HEADER_LEN, next: first };
+        // What was made ahead and not used goes back. Nothing hangs on it: opening passes over the zeros as well.
+        if active.file_len > active.len {
+            let _ = active.file.truncate(active.len);
+        }
+        *active = Active::new(file, segment, segment::HEADER_LEN, first);
         Ok(())
     }
 

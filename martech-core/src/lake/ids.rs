@@ -13,11 +13,7 @@
 //! CRC32C of those u32                                                     (all little-endian)
 //! ```
 
-use std::{
-    io::{self, Write},
-    path::Path,
-    sync::Arc,
-};
+use std::{io, path::Path, sync::Arc};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -25,7 +21,7 @@ use super::{
     error::{Context, LakeError, Result},
     sums::Sums,
 };
-use crate::fs::{Appender, File, FileSystem};
+use crate::fs::{File, FileSystem};
 
 /// What a file of events may hold at most, so that a row number fits its twenty bits.
 pub(super) const MAX_ROWS: usize = 1 << 20;
@@ -46,7 +42,7 @@ pub(super) struct IdPage {
 pub(super) fn write(fs: &dyn FileSystem, path: &Path, ids: &[[u8; 16]], pages: &[IdPage]) -> Result<u64> {
     let bytes = encode(ids, pages);
     let file = fs.create(path).context("cannot make", path)?;
-    Appender(file.clone()).write_all(&bytes).and_then(|()| file.sync()).context("cannot write", path)?;
+    file.write_all_at(&bytes, 0).and_then(|()| file.sync()).context("cannot write", path)?;
     Ok(bytes.len() as u64)
 }
 

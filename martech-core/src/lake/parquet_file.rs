@@ -41,7 +41,7 @@ use super::{
     error::{Context, Result},
     sums::{Summing, Sums},
 };
-use crate::fs::{Appender, File, FileSystem};
+use crate::fs::{Cursor, File, FileSystem};
 
 /// The key in a file's metadata under which its checksums stand, in base64.
 const SUMS: &str = "martech:crc32c:8192";
@@ -51,7 +51,7 @@ const CHECKED_AT_ONCE: usize = 1 << 20;
 
 /// A Parquet file that is being written.
 pub(super) struct Output {
-    writer: ArrowWriter<Summing<BufWriter<Appender>>>,
+    writer: ArrowWriter<Summing<BufWriter<Cursor>>>,
     file: Arc<dyn File>,
 }
 
@@ -63,7 +63,7 @@ impl Output {
         properties: WriterProperties,
     ) -> Result<Self> {
         let file = fs.create(path).context("cannot make", path)?;
-        let buffer = Summing::new(BufWriter::with_capacity(WRITE_BUFFER, Appender(file.clone())));
+        let buffer = Summing::new(BufWriter::with_capacity(WRITE_BUFFER, Cursor::new(file.clone(), 0)));
         // Without Arrow's own copy of the schema a reader may choose between text and dictionaries.
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         let writer =

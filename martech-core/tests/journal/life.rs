@@ -1,13 +1,14 @@
 //! Appending, reading, trimming, closing, opening again.
 
 use std::{
+    path::Path,
     sync::{Arc, mpsc},
     thread,
 };
 
 use martech_core::{
     fs::Disk,
-    journal::{Journal, JournalError, JournalOptions, Recovery},
+    journal::{Journal, JournalError, JournalOptions, Recovery, inspect},
     testing::{Crash, Operation, SimFs},
 };
 
@@ -318,4 +319,46 @@ async fn append_waits_until_the_frame_is_durable() {
     let left = frames(&journal);
     assert_eq!(left, expected(left[0].0..=21));
     assert!(left[0].0 > 1);
+}
+
+#[test]
+fn small_groups_write_over_zeros_that_nobody_sees() {
+    let disk = SimFs::new();
+    let (journal, _) = open(&disk, large());
+    let length = |disk: &SimFs| disk.read(&segments(disk)[0]).unwrap().len();
+    fill(&journal, 1);
+    let ahead = length(&disk);
+    assert!(ahead > 200_000, "{ahead}");
+    fill(&journal, 9);
+    assert_eq!(length(&disk), ahead, "the file need not grow for each group");
+    assert!(journal.stats().bytes < 1000, "zeros count for nothing");
+
+    // A killed process leaves the zeros; opening takes them for what they are.
+    for killed in [disk.copy(), disk.crash(Crash::LoseUnsynced)] {
+        let found = inspect(&killed, Path::new(DIR), |_, _| {}).unwrap();
+        assert_eq!((found.frames, found.torn, found.bytes), (10, None, journal.stats().bytes));
+        let (journal, recovery) = open(&killed, large());
+        assert_eq!(recovery, Recovery { frames: 10, ..Recovery::default() });
+        assert_eq!(append(&journal, &payload(11)).unwrap(), 11);
+        assert_eq!(frames(&journal), expected(1..=11));
+    }
+    drop(journal);
+    let (journal, _) = open(&disk, large());
+    assert_eq!(length(&disk) as u64, journal.stats().bytes, "opening gives them back");
+}
+
+#[test]
+fn large_groups_are_not_written_twice() {
+    let disk = SimFs::new();
+    let (journal, _) = open(&disk, JournalOptions { segment_bytes: 1 << 20, ..large() });
+    append(&journal, &[7; 100_000]).unwrap();
+    assert_eq!(disk.used(), journal.stats().bytes);
+    append(&journal, b"small").unwrap();
+    assert!(disk.used() > journal.stats().bytes + 200_000);
+    // Behind the end of the zeros, and then to the end of the segment and no further.
+    for _ in 0..4 {
+        append(&journal, &[7; 200_000]).unwrap();
+    }
+    append(&journal, b"small").unwrap();
+    assert!(disk.used() <= 1 << 20, "{}", disk.used());
 }

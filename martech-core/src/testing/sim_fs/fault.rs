@@ -17,7 +17,7 @@ pub enum Operation {
     Open,
     /// Reading from a file.
     Read,
-    /// Appending to a file.
+    /// Writing to a file.
     Write,
     /// Syncing a file.
     Sync,

@@ -1,7 +1,7 @@
 //! The content of a file: what can be read, and what a power loss leaves of it.
 
 use std::{
-    io::{self, IoSlice},
+    io,
     ops::Range,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
@@ -22,10 +22,12 @@ struct Data {
     content: Vec<u8>,
     /// Up to here the durable content is the content.
     stable: usize,
-    /// Durable bytes that were truncated and not synced since.
+    /// Durable bytes that were truncated or written over, and what stood behind those.
     cut: Vec<u8>,
-    /// Bytes that a failed sync left clean but not on disk: no later sync writes them.
-    never: Vec<Range<usize>>,
+    /// The least length since the last sync.
+    shortest: usize,
+    /// What a failed sync left clean but not on disk, so that no later sync writes it: where, and what is there instead.
+    never: Vec<(usize, Vec<u8>)>,
     /// Whether the file was removed: then it takes no space.
     removed: bool,
 }
@@ -35,7 +37,7 @@ impl Inode {
     pub(super) fn new(content: Vec<u8>, space: Arc<Space>) -> Self {
         // Content that is put there counts, and need not fit.
         space.add(content.len() as u64);
-        let data = Data { stable: content.len(), content, ..Data::default() };
+        let data = Data { stable: content.len(), shortest: content.len(), content, ..Data::default() };
         Self { data: RwLock::new(data), space }
     }
 
@@ -63,18 +65,21 @@ impl Inode {
         length
     }
 
-    /// Appends at most `limit` bytes of the buffers, as far as there is space; gives how many.
-    pub(super) fn append(&self, buffers: &[IoSlice<'_>], limit: usize) -> usize {
+    /// Writes at most `limit` bytes at an offset, as far as there is space; gives how many.
+    pub(super) fn write_at(&self, buffer: &[u8], offset: u64, limit: usize) -> io::Result<usize> {
         let mut data = self.write();
-        let wanted = buffers.iter().map(|buffer| buffer.len()).sum::<usize>().min(limit);
-        let taken = if data.removed { wanted } else { self.space.take(wanted as u64) as usize };
-        let mut limit = taken;
-        for buffer in buffers {
-            let part = &buffer[..buffer.len().min(limit)];
-            data.content.extend_from_slice(part);
-            limit -= part.len();
-        }
-        taken
+        let start = usize::try_from(offset).ok().filter(|start| *start <= data.content.len());
+        let start = start.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        let wanted = buffer.len().min(limit);
+        let growth = (start + wanted).saturating_sub(data.content.len());
+        let lacking = if data.removed { 0 } else { growth - self.space.take(growth as u64) as usize };
+        let written = &buffer[..wanted - lacking];
+        data.cut_at(start);
+        let end = start + written.len();
+        data.forget(start..end);
+        let over = data.content.len().min(end);
+        data.content.splice(start..over, written.iter().copied());
+        Ok(written.len())
     }
 
     /// The last name of the file is gone.
@@ -92,28 +97,24 @@ impl Inode {
         if !data.removed {
             self.space.give_back((data.content.len() - len) as u64);
         }
-        if len < data.stable {
-            let mut cut = data.content[len..data.stable].to_vec();
-            cut.append(&mut data.cut);
-            data.cut = cut;
-            data.stable = len;
-        }
+        data.cut_at(len);
+        data.forget(len..usize::MAX);
         data.content.truncate(len);
-        data.never.retain_mut(|range| {
-            range.end = range.end.min(len);
-            range.start < range.end
-        });
+        data.shortest = data.shortest.min(len);
         Ok(())
     }
 
     pub(super) fn sync(&self, works: bool) {
         let mut data = self.write();
-        let unsynced = data.stable..data.content.len();
+        let (stable, len) = (data.stable, data.content.len());
         if works {
-            data.stable = data.content.len();
+            data.stable = len;
+            data.shortest = len;
             data.cut.clear();
-        } else if !unsynced.is_empty() {
-            data.never.push(unsynced);
+        } else if stable < len {
+            let mut on_disk = data.durable();
+            on_disk.resize(len, 0);
+            data.never.push((stable, on_disk.split_off(stable)));
         }
     }
 
@@ -144,24 +145,55 @@ impl Inode {
 }
 
 impl Data {
+    /// From here on the content is about to differ from what is durable.
+    fn cut_at(&mut self, start: usize) {
+        if start < self.stable {
+            let mut cut = self.content[start..self.stable].to_vec();
+            cut.append(&mut self.cut);
+            self.cut = cut;
+            self.stable = start;
+        }
+    }
+
+    /// These bytes are given to the disk anew.
+    fn forget(&mut self, range: Range<usize>) {
+        for (start, mut old) in std::mem::take(&mut self.never) {
+            let end = start + old.len();
+            if end > range.end {
+                let behind = range.end.max(start);
+                self.never.push((behind, old.split_off(behind - start)));
+            }
+            old.truncate(range.start.saturating_sub(start));
+            if !old.is_empty() {
+                self.never.push((start, old));
+            }
+        }
+    }
+
     fn durable(&self) -> Vec<u8> {
-        let mut content = [&self.content[..self.stable], &self.cut].concat();
-        for range in &self.never {
-            let end = range.end.min(content.len());
-            content[range.start.min(end)..end].fill(0);
+        let mut content = self.before();
+        for (start, old) in &self.never {
+            let end = (start + old.len()).min(content.len());
+            let range = *start.min(&end)..end;
+            content[range.clone()].copy_from_slice(&old[..range.len()]);
         }
         content
     }
 
+    /// As the last sync left it, if all syncs did what they said.
+    fn before(&self) -> Vec<u8> {
+        [&self.content[..self.stable], &self.cut].concat()
+    }
+
     /// Length and sectors reach the disk each on their own.
     fn torn(&self, random: &mut fastrand::Rng) -> Vec<u8> {
-        let before = [&self.content[..self.stable], &self.cut].concat();
-        // A truncation that was not synced reached the disk or did not.
+        let before = self.before();
         let len = match random.u8(..4) {
-            _ if !self.cut.is_empty() && random.bool() => before.len(),
-            0 => self.stable,
+            // A truncation that was not synced reached the disk or did not.
+            _ if self.shortest < before.len() && random.bool() => before.len(),
+            0 => self.shortest,
             1 => self.content.len(),
-            _ => random.usize(self.stable..=self.content.len()),
+            _ => random.usize(self.shortest..=self.content.len()),
         };
         let mut after = self.content[..self.stable].to_vec();
         after.resize(len, 0);
@@ -172,11 +204,11 @@ impl Data {
             let there = sector.start.min(source.len())..sector.end.min(source.len());
             after[sector.start..sector.start + there.len()].copy_from_slice(&source[there]);
         }
-        for range in &self.never {
-            for sector in sectors(range.start.min(len)..range.end.min(len)) {
+        for (start, old) in &self.never {
+            for sector in sectors(*start.min(&len)..(start + old.len()).min(len)) {
                 // Whether it was written before the sync failed nobody knows.
                 if random.bool() {
-                    after[sector].fill(0);
+                    after[sector.clone()].copy_from_slice(&old[sector.start - start..sector.end - start]);
                 }
             }
         }

@@ -7,7 +7,7 @@ mod namespace;
 
 use std::{
     collections::BTreeMap,
-    io::{self, IoSlice},
+    io,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -31,18 +31,19 @@ use crate::fs::{DirEntry, File, FileSystem};
 ///
 /// Content is durable once its file is synced; creations, renames and removals once their directory is synced. A failed
 /// sync leaves the pages clean but not on disk, as Linux does: they can be read, a later sync succeeds, and a power loss
-/// turns them to zeros all the same.
+/// brings back what was there before (zeros, where that was nothing) all the same.
 ///
 /// # What a power loss may do
 /// It is as bad as a file system with a journal (ext4, XFS, btrfs in their usual modes) may be to a program, by the
 /// loosest of them:
-/// - Of what was written and not synced, any sectors (512 bytes) are there and any length; the others are zeros.
-/// - A truncation that was not synced is there or not, and what was written over the cut part since is there in any
-///   sectors, with the old length or the new one.
+/// - Of what was written and not synced, any sectors (512 bytes) are there and any length; the others are what was there
+///   before, or zeros.
+/// - A truncation that was not synced is there or not, and what was written behind it since is there in any sectors,
+///   with the old length or the new one.
 /// - Each directory has lost its newest changes from some point on, independently of every other directory. A file
 ///   may have its name and no content, or content and no name. A directory whose own entry is lost is gone with all
 ///   that was synced in it.
-/// - Pages that a failed sync gave up are on disk or zeros, whatever a later sync said.
+/// - Pages that a failed sync gave up are on disk or are what was there before, whatever a later sync said.
 ///
 /// It does not do what such file systems rule out: change a sector that was not being written, mix the old and the new
 /// content of one sector (disks write a sector whole or not at all), show blocks of other files, tear a rename, or
@@ -51,14 +52,14 @@ use crate::fs::{DirEntry, File, FileSystem};
 ///
 /// ```
 /// use std::{io::Write, path::Path};
-/// use martech_core::{fs::{Appender, FileSystem}, testing::{Crash, Fault, Operation, SimFs}};
+/// use martech_core::{fs::{Cursor, FileSystem}, testing::{Crash, Fault, Operation, SimFs}};
 ///
 /// let disk = SimFs::new();
 /// disk.create_dir_all(Path::new("data"))?;
 /// let file = disk.create(Path::new("data/log"))?;
 /// file.sync()?;
 /// disk.sync_dir(Path::new("data"))?;
-/// Appender(file.clone()).write_all(b"unsynced")?;
+/// Cursor::new(file.clone(), 0).write_all(b"unsynced")?;
 /// assert_eq!(disk.crash(Crash::LoseUnsynced).read("data/log"), Some(vec![]));
 ///
 /// disk.inject(Fault::eio(Operation::Sync));
@@ -327,10 +328,10 @@ impl File for SimFile {
         Ok(self.inode.read_at(&mut buffer[..limit], offset))
     }
 
-    fn append(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn write_at(&self, buffer: &[u8], offset: u64) -> io::Result<usize> {
         let limit = self.fs.enter(Operation::Write, &self.path)?.unwrap_or(usize::MAX);
-        match self.inode.append(buffers, limit) {
-            0 if limit > 0 && buffers.iter().any(|buffer| !buffer.is_empty()) => Err(no_space()),
+        match self.inode.write_at(buffer, offset, limit)? {
+            0 if limit > 0 && !buffer.is_empty() => Err(no_space()),
             written => Ok(written),
         }
     }
