@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::row::{BadRow, Row, user_hash};
+use super::row::{BadRow, Row, RowHead, user_hash};
 use crate::event::{Event, EventKey};
 
 /// A batch of encoded rows. What the journal keeps and what the hot table reads are the same bytes.
@@ -56,6 +56,11 @@ impl Chunk {
 
     pub(super) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         (0..self.len()).map(|index| self.row(index))
+    }
+
+    pub(super) fn heads(&self) -> impl Iterator<Item = RowHead<'_>> {
+        let head = |slot: &Slot| RowHead::decode(&self.bytes[slot.start as usize..]);
+        self.slots.iter().map(move |slot| head(slot).expect("rows of a chunk were decoded or encoded before"))
     }
 
     /// The rows of one user, in the order in which they came.

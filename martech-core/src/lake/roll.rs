@@ -45,7 +45,7 @@ pub(super) fn roll(inner: &Inner) -> Result<()> {
 }
 
 fn write(inner: &Inner, hot: &Hot, change: &mut Change) -> Result<()> {
-    let (layout, sorted) = (&inner.shared.layout, Sorted::by_user([hot], |_| true));
+    let (layout, sorted) = (&inner.shared.layout, Sorted::by_user([hot], ""));
     let version = inner.state().version.clone();
     write_events(layout, &version, &sorted, || inner.take_file_id(), change)?;
     change.add_users.push(users::write_hot(layout, inner.take_file_id(), &sorted, &mut change.folders)?);

@@ -1,6 +1,9 @@
 //! The bytes of an event in the journal and in the hot table.
 //!
-//! A batch is its rows, one behind the other, in postcard's format (variable-length integers, length-prefixed text).
+//! A batch is its rows, one behind the other, each its id and then the rest in postcard's format (variable-length integers,
+//! length-prefixed text).
+
+use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +12,8 @@ use crate::event::{Currency, Event, EventId, EventKey, EventType, Money};
 /// An event as the lake holds it, its text borrowed from wherever it lies.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Row<'a> {
+    /// In front of the rest: serde would take it byte by byte.
+    #[serde(skip)]
     pub(super) id: [u8; 16],
     pub(super) user_id: &'a str,
     pub(super) event_type: &'a str,
@@ -53,7 +58,8 @@ impl<'a> Row<'a> {
     }
 
     /// Writes the row behind `bytes`.
-    pub(super) fn encode(&self, bytes: Vec<u8>) -> Vec<u8> {
+    pub(super) fn encode(&self, mut bytes: Vec<u8>) -> Vec<u8> {
+        bytes.extend_from_slice(&self.id);
         postcard::to_extend(self, bytes).expect("a vector takes every byte and a row serializes without errors")
     }
 
@@ -70,13 +76,40 @@ impl<'a> Row<'a> {
 
     /// Reads the row at the head of `bytes`; gives the row and what follows it.
     pub(super) fn decode(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), postcard::Error> {
-        postcard::take_from_bytes(bytes)
+        let (id, rest) = take_id(bytes)?;
+        let (row, rest) = postcard::take_from_bytes(rest)?;
+        Ok((Self { id, ..row }, rest))
     }
 
     /// What tells the event from others.
     pub(super) fn key(&self) -> EventKey {
         EventKey { id: EventId::from_bytes(self.id), day: day_of(self.occurred_at) }
     }
+}
+
+/// The beginning of a row, as far as it says whose the event is and when it was done.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(super) struct RowHead<'a> {
+    #[serde(skip)]
+    pub(super) id: [u8; 16],
+    pub(super) user_id: &'a str,
+    #[serde(rename = "event_type")]
+    _event_type: &'a str,
+    pub(super) occurred_at: i64,
+}
+
+impl<'a> RowHead<'a> {
+    /// Reads the head of the row at the head of `bytes`.
+    pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, postcard::Error> {
+        let (id, rest) = take_id(bytes)?;
+        let (head, _) = postcard::take_from_bytes(rest)?;
+        Ok(Self { id, ..head })
+    }
+}
+
+fn take_id(bytes: &[u8]) -> Result<([u8; 16], &[u8]), postcard::Error> {
+    let (id, rest) = bytes.split_first_chunk().ok_or(postcard::Error::DeserializeUnexpectedEnd)?;
+    Ok((*id, rest))
 }
 
 /// Bytes that no lake has written as a row.
@@ -120,10 +153,42 @@ pub(super) fn user_head(user_id: &[u8]) -> u128 {
     u128::from_be_bytes(head)
 }
 
+/// The order of user ids, each with its [head](user_head), which ends most comparisons.
+pub(super) fn compare_users(left: (u128, &[u8]), right: (u128, &[u8])) -> Ordering {
+    left.0.cmp(&right.0).then_with(|| match left.1.len().max(right.1.len()) {
+        // All of them is in their heads, but for zeros at their ends.
+        ..=16 => left.1.len().cmp(&right.1.len()),
+        _ => left.1.cmp(right.1),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::event::EventRules;
+
+    #[test]
+    fn user_ids_are_in_the_order_of_their_bytes() {
+        let ids =
+            ["", "a", "a\0", "a\0\0", "ab", "b", "0123456789abcdef", "0123456789abcdef\0", "0123456789abcdeg", "é"];
+        let with_head = |id: &'static str| (user_head(id.as_bytes()), id.as_bytes());
+        for (left, right) in ids.iter().flat_map(|left| ids.iter().map(move |right| (*left, *right))) {
+            assert_eq!(compare_users(with_head(left), with_head(right)), left.cmp(right), "{left:?} and {right:?}");
+        }
+    }
+
+    #[test]
+    fn a_head_is_that_of_its_row() {
+        let event = Event::builder("u", EventType::PURCHASE).property("total", "1.5").build(&EventRules::default());
+        let (row, bytes) = (event.unwrap(), b"before".to_vec());
+        let bytes = Row::of(&row).encode(bytes);
+        let (decoded, rest) = Row::decode(&bytes[6..]).unwrap();
+        assert!(rest.is_empty());
+        let head = RowHead::decode(&bytes[6..]).unwrap();
+        assert_eq!((head.id, head.user_id, head.occurred_at), (decoded.id, "u", row.occurred_at.millis()));
+        assert_eq!(&bytes[6..22], row.id.0.as_bytes());
+        assert!(Row::decode(&bytes[6..21]).is_err() && RowHead::decode(&bytes[6..25]).is_err());
+    }
 
     #[test]
     fn what_no_lake_takes_in_is_no_row() {

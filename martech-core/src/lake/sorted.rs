@@ -1,22 +1,33 @@
 //! The hot table in the order of the files: by user, time and id.
 
-use std::ops::Range;
+use std::{cmp::Ordering, ops::Range};
 
 use super::{
     hot::{Chunk, Hot},
-    row::{Row, day_of, user_head},
+    row::{Row, compare_users, day_of, user_head},
 };
 
 /// Where a row of the hot table lies, and what it is sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy)]
 struct Key<'a> {
-    /// Most comparisons end with it.
     head: u128,
     user_id: &'a str,
     occurred_at: i64,
     id: [u8; 16],
     chunk: u32,
     index: u32,
+}
+
+impl Key<'_> {
+    /// In the order of the files; rows that are the same there keep that in which they came.
+    fn compare(&self, other: &Self) -> Ordering {
+        let place = |key: &Self| (key.occurred_at, key.id, key.chunk, key.index);
+        self.compare_users(other).then_with(|| place(self).cmp(&place(other)))
+    }
+
+    fn compare_users(&self, other: &Self) -> Ordering {
+        compare_users((self.head, self.user_id.as_bytes()), (other.head, other.user_id.as_bytes()))
+    }
 }
 
 /// Rows of the hot table, sorted.
@@ -28,12 +39,12 @@ pub(super) struct Sorted<'a> {
 }
 
 impl<'a> Sorted<'a> {
-    /// By user, time and id: the rows that `keep` takes.
-    pub(super) fn by_user(hots: impl IntoIterator<Item = &'a Hot>, keep: impl Fn(&Row<'a>) -> bool) -> Self {
+    /// By user, time and id: the rows of users whose ids begin with `prefix`.
+    pub(super) fn by_user(hots: impl IntoIterator<Item = &'a Hot>, prefix: &str) -> Self {
         let chunks: Vec<&Chunk> = hots.into_iter().flat_map(|hot| &hot.chunks).map(|chunk| &**chunk).collect();
         let mut keys = Vec::new();
         for (number, chunk) in chunks.iter().enumerate() {
-            for (index, row) in chunk.rows().enumerate().filter(|(_, row)| keep(row)) {
+            for (index, row) in chunk.heads().enumerate().filter(|(_, row)| row.user_id.starts_with(prefix)) {
                 keys.push(Key {
                     head: user_head(row.user_id.as_bytes()),
                     user_id: row.user_id,
@@ -44,9 +55,9 @@ impl<'a> Sorted<'a> {
                 });
             }
         }
-        keys.sort_unstable();
+        keys.sort_unstable_by(Key::compare);
         let mut end = 0;
-        let users = keys.chunk_by(|left, right| left.user_id == right.user_id).map(|rows| {
+        let users = keys.chunk_by(|left, right| left.compare_users(right).is_eq()).map(|rows| {
             let begin = end;
             end += rows.len();
             begin..end

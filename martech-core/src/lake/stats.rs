@@ -20,7 +20,7 @@ use crate::{
 pub(super) fn stats(snapshot: &Snapshot, query: &StatsQuery) -> Result<Stats> {
     let plan = Arc::new(StatsPlan::new(query)?);
     let times = plan.span().from.millis()..plan.span().to.millis();
-    let hot = Sorted::by_user(snapshot.hot.iter().map(|hot| &**hot), |_| true);
+    let hot = Sorted::by_user(snapshot.hot.iter().map(|hot| &**hot), "");
     let days = day_of(times.start)..=day_of(times.end - 1);
     let files = snapshot.version.events.range(days).flat_map(|(_, files)| files).map(|file| &**file);
     let scan = Scan::new(files, &hot, times);

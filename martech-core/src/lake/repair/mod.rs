@@ -191,7 +191,7 @@ impl<'a> Builder<'a> {
             inspected => drop(inspected?),
         }
         let mut change = Change::default();
-        let sorted = Sorted::by_user([&hot], |_| true);
+        let sorted = Sorted::by_user([&hot], "");
         roll::write_events(self.layout, &Version::default(), &sorted, || self.take_id(), &mut change)?;
         self.folders.0.append(&mut change.folders.0);
         Ok(change.add_events)

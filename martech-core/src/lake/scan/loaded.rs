@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use super::super::{error::Result, row::user_head};
+use super::super::{
+    error::Result,
+    row::{compare_users, user_head},
+};
 use crate::analytics::Row;
 
 /// The rows of a slice, file by file, and where each user's lie.
@@ -48,12 +51,7 @@ impl Loaded {
     pub(in super::super) fn for_each_user(&mut self, mut each: impl FnMut(&[u8], &[Row]) -> Result<()>) -> Result<()> {
         let users = &self.users;
         let user = |run: &Run| &users[run.user.start as usize..run.user.end as usize];
-        let compare = |left: &Run, right: &Run| {
-            left.head.cmp(&right.head).then_with(|| match left.user.len().max(right.user.len()) {
-                ..=16 => left.user.len().cmp(&right.user.len()),
-                _ => user(left).cmp(user(right)),
-            })
-        };
+        let compare = |left: &Run, right: &Run| compare_users((left.head, user(left)), (right.head, user(right)));
         // Stable, so that the runs of a user stay in the order of the files, which is that of the days.
         self.runs.sort_by(compare);
         let rows_of = |run: &Run| &self.rows[run.rows.start as usize..run.rows.end as usize];

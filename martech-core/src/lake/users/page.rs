@@ -30,7 +30,7 @@ struct Candidate {
 
 /// A page of users.
 pub(in super::super) fn page(snapshot: &Snapshot, query: &UsersQuery) -> Result<UsersPage> {
-    let hot = Sorted::by_user(snapshot.hot.iter().map(|hot| &**hot), |row| row.user_id.starts_with(&query.prefix));
+    let hot = Sorted::by_user(snapshot.hot.iter().map(|hot| &**hot), &query.prefix);
     let spans = Span::cut(snapshot, &query.prefix, parallel::threads())?;
     let chosen = parallel::map(&spans, |span| choose(snapshot, &hot, query, span))?;
     let total = chosen.iter().map(|(total, _)| total).sum();

@@ -120,7 +120,7 @@ fn for_each_summary(
     tick: &mut dyn FnMut(u64),
     mut each: impl FnMut(&str, &UserSummary) -> Result<()>,
 ) -> Result<()> {
-    let hot = Sorted::by_user([], |_| true);
+    let hot = Sorted::by_user([], "");
     let scan = Scan::new(events.iter().map(|file| &**file), &hot, i64::MIN..i64::MAX);
     for slice in scan.slices()? {
         // Not for all slices together: of all there is, names take more than there may be room for.
