@@ -19,7 +19,7 @@
 //! # Design
 //! - A journal is a folder of segments, each named after its first sequence: `00000000000000000001.log`. A segment is a
 //!   header and then frames. Only the newest, the active one, is written.
-//! - One thread writes. It takes all that waits, up to 8 MiB, writes it in one call, syncs once, and answers everyone.
+//! - One thread writes. It takes all that waits, up to 8 MiB, writes it one behind the other, syncs once, and answers everyone.
 //!   While it waits for the disk the next group gathers, so the more callers there are the fewer syncs each costs. When
 //!   there are several it waits a moment for those it has just answered; see `group.rs`.
 //! - Nothing waits in line without bound: 4,096 frames or 64 MiB, then [`JournalError::Busy`]. Nothing lies on disk

@@ -27,7 +27,7 @@ pub(super) struct Active {
     pub(super) segment: Arc<Segment>,
     /// Where its durable frames end. Between two groups there are zeros behind that, if anything.
     pub(super) len: u64,
-    /// What of the file the next groups may write over; those that need no more do not make it longer.
+    /// How long the file is at least. A group that ends before this is written over zeros.
     pub(super) file_len: u64,
     /// The sequence of the next frame.
     pub(super) next: u64,

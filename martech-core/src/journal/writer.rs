@@ -65,7 +65,7 @@ fn commit(shared: &Shared, group: &[Pending], bytes: u64, staging: &mut Vec<u8>)
     Ok(first)
 }
 
-/// A payload up to this length is copied behind its header: a short copy costs the system less than one more buffer.
+/// A payload up to this length is copied behind its header, to be written together with what stands around it.
 const COPIED: usize = 4 << 10;
 
 fn write(active: &Active, group: &[Pending], staging: &mut Vec<u8>) -> io::Result<()> {

@@ -350,7 +350,7 @@ fn small_groups_write_over_zeros_that_nobody_sees() {
 #[test]
 fn large_groups_are_not_written_twice() {
     let disk = SimFs::new();
-    let (journal, _) = open(&disk, JournalOptions { segment_bytes: 1 << 20, ..large() });
+    let (journal, _) = open(&disk, large());
     append(&journal, &[7; 100_000]).unwrap();
     assert_eq!(disk.used(), journal.stats().bytes);
     append(&journal, b"small").unwrap();
