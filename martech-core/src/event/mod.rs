@@ -34,6 +34,7 @@ mod key;
 mod kind;
 mod money;
 mod parse;
+pub(crate) mod row;
 mod time;
 mod wire;
 

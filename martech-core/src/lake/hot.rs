@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::row::{BadRow, Row, RowHead, user_hash};
+use super::row::{BadRow, Row, RowHead, key_of, user_hash};
 use crate::event::{Event, EventKey};
 
 /// A batch of encoded rows. What the journal keeps and what the hot table reads are the same bytes.
@@ -98,7 +98,7 @@ impl Encoded {
         for event in batch {
             let row = Row::of(event);
             encoded.slots.push(Slot { start: encoded.bytes.len() as u32, user: user_hash(row.user_id) });
-            encoded.keys.push(EncodedKey { key: row.key(), estimated: event.estimated_time });
+            encoded.keys.push(EncodedKey { key: key_of(&row), estimated: event.estimated_time });
             encoded.bytes = row.encode(encoded.bytes);
         }
         encoded

@@ -27,7 +27,7 @@ use super::{
     schema::{EVENTS, column},
 };
 use crate::{
-    event::{Event, EventId, EventType, Facts, Timestamp},
+    event::{Event, EventType, Timestamp},
     query::{JourneyCursor, JourneyPage, JourneyQuery, Order},
 };
 
@@ -64,7 +64,8 @@ pub(super) fn journey(snapshot: &Snapshot, query: &JourneyQuery) -> Result<Journ
     }
     let mut events = Vec::new();
     for day in days {
-        let mut of_day: Vec<Event> = hot.iter().filter(|row| day_of(row.occurred_at) == day).map(event_of).collect();
+        let mut of_day: Vec<Event> =
+            hot.iter().filter(|row| day_of(row.occurred_at) == day).map(|row| event_of(*row)).collect();
         for file in snapshot.version.day(day) {
             of_day.extend(read(file, query, &wanted)?);
         }
@@ -255,27 +256,13 @@ impl<'a> TimePages<'a> {
     }
 }
 
-fn stored_type(name: &str) -> EventType {
-    EventType::parse(name).expect("rows are checked before they are shown")
-}
-
 fn id_at(bytes: &[u8]) -> [u8; 16] {
     bytes.try_into().expect("an id has 16 bytes")
 }
 
-fn event_of(row: &Row<'_>) -> Event {
-    Event {
-        id: EventId::from_bytes(row.id),
-        user_id: row.user_id.to_owned(),
-        event_type: stored_type(row.event_type),
-        occurred_at: Timestamp::from_millis(row.occurred_at),
-        estimated_time: false,
-        received_at: Timestamp::from_millis(row.received_at),
-        anonymous_id: row.anonymous_id.map(str::to_owned),
-        session_id: row.session_id.map(str::to_owned),
-        properties: row.properties.map(str::to_owned),
-        facts: Facts::default(),
-    }
+/// The event of a row that was checked when it came in.
+fn event_of(row: Row<'_>) -> Event {
+    row.to_event().expect("rows are checked before they are shown")
 }
 
 /// The event in a row of a batch of [`EVENT_COLUMNS`].
@@ -300,6 +287,5 @@ fn event_at(batch: &RecordBatch, row: usize) -> Result<Event, BadRow> {
         product: None,
         search: None,
     };
-    row.check()?;
-    Ok(event_of(&row))
+    row.to_event()
 }

@@ -9,6 +9,7 @@ use super::{
         error::{Context, Result},
         hot::Chunk,
         layout::Layout,
+        row::key_of,
     },
     ids::Id,
 };
@@ -53,7 +54,7 @@ impl Found {
             match Chunk::decode(Bytes::copy_from_slice(payload)) {
                 Ok(chunk) => {
                     let event = |key| JournalEvent { key, hot: frame > sequence };
-                    found.events.extend(chunk.rows().map(|row| event(row.key())));
+                    found.events.extend(chunk.rows().map(|row| event(key_of(&row))));
                 }
                 Err(_) => found.strange.push(frame),
             }
