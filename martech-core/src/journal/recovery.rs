@@ -274,8 +274,9 @@ impl<'a> Pass<'a> {
                 }
             }
         } else {
-            end = *len;
-            push(&mut damaged, HEADER_LEN.min(end)..end);
+            let range = without_zeros(&file, end..*len).map_err(failed())?;
+            end = range.end;
+            push(&mut damaged, range);
         }
 
         // A segment of which nothing is sound was more than a torn write: it stays as it is.

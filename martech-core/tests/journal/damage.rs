@@ -206,6 +206,24 @@ fn without_any_header_frames_are_found_by_the_first_sound_one_wherever_it_lies()
 }
 
 #[test]
+fn a_segment_that_is_lost_as_a_whole_is_set_aside_once_with_zeros_behind_it_or_without() {
+    for zeros in [0, 1, 300] {
+        let disk = made(1, large());
+        let segment = the_segment(&disk);
+        let mut content = disk.read(&segment).unwrap();
+        content[0] ^= 1;
+        content[HEADER as usize] ^= 1;
+        content.resize(content.len() + zeros, 0);
+        disk.write(&segment, content).unwrap();
+        let (journal, recovery) = open(&disk, large());
+        assert_eq!((frames(&journal).len(), recovery.damaged.len()), (0, 1), "{recovery:?}");
+        drop(journal);
+        // The segment that was begun behind it has a marker, by which it is read now.
+        assert_stable(&disk, large(), &recovery, &[]);
+    }
+}
+
+#[test]
 fn a_frame_that_is_there_already_stays_damage_when_the_other_goes() {
     let disk = made(12, small());
     let [first, second, ..] = &segments(&disk)[..] else { panic!("two segments are expected") };
