@@ -62,6 +62,7 @@ pub mod lake;
 pub mod memory;
 pub mod query;
 pub mod sink;
+pub mod spool;
 pub mod store;
 mod sync;
 #[cfg(any(test, feature = "testing"))]

@@ -2,7 +2,15 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
+
+use crate::store::StoreError;
+
+/// What to wait before a batch is offered again to a journal that has no room just now.
+const FULL: Duration = Duration::from_millis(100);
+/// What to wait after the disk refused a write.
+const WRITE_FAILED: Duration = Duration::from_secs(1);
 
 /// What went wrong. Cheap to clone, because one failure answers a whole group.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -83,5 +91,20 @@ impl JournalError {
     /// Turns an error of the file system at `path` into one of the journal.
     pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> Self + use<'_> {
         move |cause| Self::Io { path: path.to_owned(), cause: Arc::new(cause) }
+    }
+}
+
+/// As a store that keeps its batches in a journal answers.
+impl From<JournalError> for StoreError {
+    fn from(error: JournalError) -> Self {
+        match &error {
+            JournalError::Full | JournalError::Busy => Self::retry_after(FULL, "the journal is full"),
+            JournalError::Write { .. } | JournalError::NoSpace { .. } => {
+                Self::retry_after(WRITE_FAILED, "the journal could not be written")
+            }
+            JournalError::TooLarge { .. } => Self::refused("the batch is larger than a frame of the journal"),
+            _ => Self::fatal("the journal takes nothing any more"),
+        }
+        .with_source(error)
     }
 }

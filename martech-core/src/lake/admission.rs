@@ -16,14 +16,11 @@ use super::{
 };
 use crate::{
     event::{Event, Timestamp},
-    journal::JournalError,
     store::{Appended, Rejection, StoreError},
 };
 
-/// What to wait before a batch is offered again to a lake that has no room just now.
-const FULL: Duration = Duration::from_millis(100);
-/// What to wait after the disk refused a write.
-const WRITE_FAILED: Duration = Duration::from_secs(1);
+/// What to wait after files could not be read.
+const UNREADABLE: Duration = Duration::from_secs(1);
 
 type Answer = Result<Appended, StoreError>;
 
@@ -109,7 +106,7 @@ fn admit(inner: &Arc<Inner>, encoded: Encoded) -> Result<Admitted, StoreError> {
             }
             Err(error) => {
                 state.fail(ticket, &error);
-                Err(refusal(error))
+                Err(error.into())
             }
         };
         drop(state);
@@ -121,7 +118,7 @@ fn admit(inner: &Arc<Inner>, encoded: Encoded) -> Result<Admitted, StoreError> {
         Ok(()) => Ok(Admitted::Pending(answer)),
         Err(error) => {
             state.fail(ticket, &error);
-            Err(refusal(error))
+            Err(error.into())
         }
     }
 }
@@ -146,18 +143,6 @@ fn sort_out(known: Known, in_files: &[usize]) -> (Vec<usize>, Vec<usize>) {
     (duplicates, new)
 }
 
-fn refusal(error: JournalError) -> StoreError {
-    match &error {
-        JournalError::Full | JournalError::Busy => StoreError::retry_after(FULL, "the journal is full"),
-        JournalError::Write { .. } | JournalError::NoSpace { .. } => {
-            StoreError::retry_after(WRITE_FAILED, "the journal could not be written")
-        }
-        JournalError::TooLarge { .. } => StoreError::refused("the batch is larger than a frame of the journal"),
-        _ => StoreError::fatal("the journal takes nothing any more"),
-    }
-    .with_source(error)
-}
-
 fn unreadable(error: LakeError) -> StoreError {
-    StoreError::retry_after(WRITE_FAILED, "cannot look up whether events are there already").with_source(error)
+    StoreError::retry_after(UNREADABLE, "cannot look up whether events are there already").with_source(error)
 }

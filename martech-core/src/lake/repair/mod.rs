@@ -181,7 +181,7 @@ impl<'a> Builder<'a> {
         let inspected = journal::inspect(&*self.layout.fs, &self.layout.journal(), |frame, payload| {
             // Frames that hold no events were found before.
             let Ok(chunk) = Chunk::decode(Bytes::copy_from_slice(payload)) else { return };
-            let wanted = chunk.rows().filter(|row| frame > sequence || survey.salvage.contains(&key_of(&row)));
+            let wanted = chunk.rows().filter(|row| frame > sequence || survey.salvage.contains(&key_of(row)));
             let bytes = wanted.fold(Vec::new(), |bytes, row| row.encode(bytes));
             let chunk = Chunk::decode(bytes.into()).expect("what was encoded can be decoded");
             hot.push(Arc::new(chunk), frame);

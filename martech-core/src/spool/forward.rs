@@ -1,0 +1,370 @@
+//! From the journal to the store: one task reads frames and hands their events to the inner sink, another waits for
+//! what becomes of them, in the order of the journal, and moves the watermark.
+
+use std::{future::pending, pin::pin, sync::Arc, time::Duration};
+
+use tokio::{
+    select,
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
+    task::{JoinHandle, spawn_blocking},
+    time::{Instant, sleep, sleep_until},
+};
+
+use super::{
+    Record,
+    frame::{self, Head},
+    link::in_full,
+    shared::{Load, Shared},
+    watermark::WatermarkFile,
+};
+use crate::{
+    journal::{self, Journal, JournalError},
+    sink::{BatchReceipt, EventSink, Outcome},
+    store::{Appended, Rejection},
+};
+
+/// How many bytes of frames are read from the journal at once.
+const READ_BYTES: usize = 256 << 10;
+/// What is forwarded and not in the file of the watermark after a crash is sent to the store again.
+const SAVE_INTERVAL: Duration = Duration::from_secs(1);
+/// After the journal could not be read.
+const READ_PAUSE: Duration = Duration::from_secs(1);
+/// The unit in which room for frames in flight is counted.
+const ROOM_UNIT: usize = 1 << 10;
+
+/// How much of the backlog is in memory at once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Bytes of frames.
+    pub(super) in_flight: usize,
+    /// Events that are handed to the inner sink at once.
+    pub(super) chunk: usize,
+    /// Bytes of the journal after which it is worth trimming.
+    pub(super) trim: u64,
+}
+
+/// The two tasks, and the way to end them.
+#[derive(Debug)]
+pub(super) struct Tasks {
+    stop: watch::Sender<bool>,
+    forwarder: JoinHandle<()>,
+    settler: JoinHandle<()>,
+}
+
+impl Tasks {
+    pub(super) fn start<E: Record>(
+        shared: &Arc<Shared>,
+        sink: EventSink<E>,
+        watermark: WatermarkFile,
+        bounds: Bounds,
+    ) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        // Bounded by the room for frames in flight.
+        let (flights, landing) = mpsc::unbounded_channel();
+        let units = (bounds.in_flight / ROOM_UNIT).clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
+        let forwarder = Forwarder {
+            shared: shared.clone(),
+            sink,
+            stopped,
+            flights,
+            room: Arc::new(Semaphore::new(units)),
+            units,
+            chunk: bounds.chunk,
+        };
+        let settler = Settler {
+            shared: shared.clone(),
+            file: watermark,
+            saved: shared.progress().forwarded,
+            trim: bounds.trim,
+            untrimmed: 0,
+        };
+        Self { stop, forwarder: tokio::spawn(forwarder.run()), settler: tokio::spawn(settler.run(landing)) }
+    }
+
+    /// Cancels appends in flight, saves the watermark, and returns when the store is no longer in use.
+    pub(super) async fn end(self) {
+        self.stop.send_replace(true);
+        for task in [self.forwarder, self.settler] {
+            if let Err(panic) = task.await {
+                tracing::error!(%panic, "a task of the spool failed");
+            }
+        }
+    }
+}
+
+/// A frame on its way to the store.
+struct Flight {
+    sequence: u64,
+    load: Load,
+    /// None for frames that are missing.
+    receipts: Vec<BatchReceipt>,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+struct Forwarder<E> {
+    shared: Arc<Shared>,
+    sink: EventSink<E>,
+    /// Also ends when all handles of the spool are gone.
+    stopped: watch::Receiver<bool>,
+    flights: mpsc::UnboundedSender<Flight>,
+    room: Arc<Semaphore>,
+    units: usize,
+    chunk: usize,
+}
+
+impl<E: Record> Forwarder<E> {
+    async fn run(mut self) {
+        let mut stopped = self.stopped.clone();
+        select! {
+            reason = self.forward() => self.shared.halt(reason),
+            _ = stopped.wait_for(|stopped| *stopped) => {}
+        }
+        // What is not stored stays in the journal.
+        let _ = self.sink.close(Duration::ZERO).await;
+    }
+
+    /// Ends when nothing can be forwarded any more; says why.
+    async fn forward(&mut self) -> String {
+        let mut read = self.shared.progress().forwarded;
+        let mut backlog = Backlog::new(&self.shared.journal, read);
+        loop {
+            // Watching begins before looking, so that nothing is missed in between.
+            let arrived = self.shared.arrived.notified();
+            let durable = self.shared.progress().durable;
+            if read >= durable {
+                arrived.await;
+                continue;
+            }
+            let some = spawn_blocking(move || {
+                let some = backlog.take(durable);
+                (backlog, some)
+            });
+            let Ok((rest, some)) = some.await else { return "reading the journal failed; the log says how".to_owned() };
+            backlog = rest;
+            if some.damage > 0 {
+                self.shared.progress().damage += some.damage;
+            }
+            for frame in some.frames {
+                let sequence = frame.sequence;
+                if let Err(reason) = self.send(frame).await {
+                    return reason;
+                }
+                read = sequence;
+            }
+            match some.end {
+                End::More => {}
+                End::Through => {
+                    if read < durable {
+                        tracing::error!(from = read + 1, through = durable, "frames of the spool are missing");
+                        self.depart(Flight {
+                            sequence: durable,
+                            load: Load::default(),
+                            receipts: Vec::new(),
+                            _room: None,
+                        });
+                        read = durable;
+                    }
+                }
+                End::Failed(error) => {
+                    tracing::error!(error = in_full(&error), "the spool cannot be read; it is tried again");
+                    sleep(READ_PAUSE).await;
+                    backlog = Backlog::new(&self.shared.journal, read);
+                }
+            }
+        }
+    }
+
+    /// Hands the events of a frame to the inner sink when there is room for them.
+    async fn send(&self, frame: journal::Frame) -> Result<(), String> {
+        let journal::Frame { sequence, mut payload } = frame;
+        let bytes = payload.len();
+        let units = (bytes / ROOM_UNIT + 1).min(self.units);
+        let room = self.room.clone().acquire_many_owned(units as u32).await.map_err(|error| error.to_string())?;
+        let unreadable = |error| format!("frame {sequence} of the spool cannot be read: {error}");
+        let head = Head::take(&mut payload).map_err(unreadable)?;
+        let mut events = frame::decode::<E>(head, payload).map_err(unreadable)?.into_iter();
+        self.shared.departed(head.spooled_at);
+        let mut receipts = Vec::with_capacity(events.len().div_ceil(self.chunk));
+        while events.len() > 0 {
+            let chunk = events.by_ref().take(self.chunk).collect();
+            receipts.push(self.sink.push_batch(chunk).await.map_err(|error| in_full(error.refusal()))?);
+        }
+        let load = Load { events: head.events, bytes: bytes as u64 };
+        self.depart(Flight { sequence, load, receipts, _room: Some(room) });
+        Ok(())
+    }
+
+    fn depart(&self, flight: Flight) {
+        // Nobody is there to take it when the settler has halted: it stays in the journal.
+        let _ = self.flights.send(flight);
+    }
+}
+
+/// The frames of the journal, taken a few at a time.
+struct Backlog {
+    frames: Box<dyn Iterator<Item = Result<journal::Frame, JournalError>> + Send>,
+    /// Read too far.
+    next: Option<journal::Frame>,
+}
+
+/// A few frames.
+struct Taken {
+    frames: Vec<journal::Frame>,
+    /// Damaged parts that were passed over.
+    damage: u64,
+    end: End,
+}
+
+/// Why there are no more.
+enum End {
+    /// They are enough for once.
+    More,
+    /// There is none up to the sequence that was asked for.
+    Through,
+    Failed(JournalError),
+}
+
+impl Backlog {
+    fn new(journal: &Journal, after: u64) -> Self {
+        Self { frames: journal.read(after), next: None }
+    }
+
+    /// Frames up to a sequence. Blocks on the disk.
+    fn take(&mut self, through: u64) -> Taken {
+        let mut some = Taken { frames: Vec::new(), damage: 0, end: End::More };
+        let mut bytes = 0;
+        while bytes < READ_BYTES {
+            let frame = match self.next.take().map(Ok).or_else(|| self.frames.next()) {
+                Some(Ok(frame)) if frame.sequence <= through => frame,
+                Some(Ok(beyond)) => {
+                    self.next = Some(beyond);
+                    some.end = End::Through;
+                    break;
+                }
+                Some(Err(error @ JournalError::Damaged { .. })) => {
+                    tracing::error!(error = in_full(&error), "a part of the spool is damaged; its events are missing");
+                    some.damage += 1;
+                    continue;
+                }
+                Some(Err(error)) => {
+                    some.end = End::Failed(error);
+                    break;
+                }
+                None => {
+                    some.end = End::Through;
+                    break;
+                }
+            };
+            bytes += frame.payload.len();
+            some.frames.push(frame);
+        }
+        some
+    }
+}
+
+struct Settler {
+    shared: Arc<Shared>,
+    file: WatermarkFile,
+    /// What the file says.
+    saved: u64,
+    /// Bytes of the journal after which it is worth trimming.
+    trim: u64,
+    untrimmed: u64,
+}
+
+impl Settler {
+    async fn run(mut self, mut flights: mpsc::UnboundedReceiver<Flight>) {
+        let mut save_at: Option<Instant> = None;
+        loop {
+            let next = async {
+                let flight = flights.recv().await?;
+                Some((flight.sequence, flight.load, settled(flight.receipts).await))
+            };
+            let mut next = pin!(next);
+            let landed = loop {
+                select! {
+                    landed = &mut next => break landed,
+                    () = due(save_at) => {
+                        self.save().await;
+                        save_at = None;
+                    }
+                }
+            };
+            match landed {
+                Some((sequence, load, Ok(appended))) => {
+                    self.shared.forwarded(sequence, load, appended);
+                    self.untrimmed += load.bytes;
+                    if self.untrimmed >= self.trim {
+                        // Who finds the journal full waits for this.
+                        self.save().await;
+                        save_at = None;
+                    } else {
+                        save_at.get_or_insert_with(|| Instant::now() + SAVE_INTERVAL);
+                    }
+                }
+                Some((_, _, Err(reason))) => {
+                    // Closed, or poisoned, which the forwarder finds as well.
+                    tracing::debug!(reason, "the rest of the spool stays where it is");
+                    break;
+                }
+                None => break,
+            }
+        }
+        self.shared.dismiss();
+        self.save().await;
+    }
+
+    /// Puts the watermark into its file, and gives back what the journal need not hold any more.
+    async fn save(&mut self) {
+        let forwarded = self.shared.progress().forwarded;
+        if forwarded == self.saved {
+            return;
+        }
+        let trims = self.untrimmed >= self.trim;
+        let (file, journal) = (self.file.clone(), self.shared.journal.clone());
+        let done = spawn_blocking(move || {
+            file.save(forwarded).map_err(|error| format!("the watermark of the spool cannot be saved: {error}"))?;
+            if trims { journal.trim(forwarded).map_err(|error| in_full(&error)) } else { Ok(()) }
+        });
+        match done.await {
+            Ok(Ok(())) => {
+                self.saved = forwarded;
+                if trims {
+                    self.untrimmed = 0;
+                }
+            }
+            Ok(Err(error)) => tracing::warn!(error, "what is forwarded stays in the spool for now"),
+            Err(panic) => tracing::error!(%panic, "saving the watermark failed"),
+        }
+    }
+}
+
+async fn due(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => pending().await,
+    }
+}
+
+/// What became of the events of a frame, in the words of a store; `Err` when the inner sink gave some back.
+async fn settled(receipts: Vec<BatchReceipt>) -> Result<Appended, String> {
+    let mut appended = Appended::default();
+    let mut before = 0;
+    for receipt in receipts {
+        let outcome = receipt.await;
+        appended.stored += outcome.stored();
+        let len = outcome.len();
+        for (index, outcome) in outcome.into_exceptions() {
+            match outcome {
+                Ok(Outcome::Stored) => appended.stored += 1,
+                Ok(Outcome::Duplicate) => appended.duplicates.push(before + index),
+                Ok(Outcome::Rejected { reason }) => {
+                    appended.rejected.push(Rejection { index: before + index, reason: reason.to_string() });
+                }
+                Err(error) => return Err(in_full(&error)),
+            }
+        }
+        before += len;
+    }
+    Ok(appended)
+}

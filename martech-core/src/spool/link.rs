@@ -1,0 +1,73 @@
+//! The store behind a spool, watched: whether it answers, and what it said when it did not.
+
+use std::{
+    error::Error,
+    fmt::Write,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::shared::Shared;
+use crate::store::{Advice, Appended, Store, StoreError};
+
+/// What the last append said of the store.
+#[derive(Debug, Default)]
+pub(super) struct Link(Mutex<State>);
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct State {
+    /// `None` before the first answer.
+    pub(super) connected: Option<bool>,
+    /// Why it is not connected.
+    pub(super) error: Option<String>,
+}
+
+impl Link {
+    pub(super) fn state(&self) -> State {
+        self.lock().clone()
+    }
+
+    pub(super) fn is_down(&self) -> bool {
+        self.lock().connected == Some(false)
+    }
+
+    fn note(&self, answer: &Result<Appended, StoreError>) {
+        *self.lock() = match answer {
+            // A store that refuses a batch has looked at it.
+            Err(error) if error.advice() != Advice::Refused => {
+                State { connected: Some(false), error: Some(in_full(error)) }
+            }
+            _ => State { connected: Some(true), error: None },
+        };
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An error and what caused it, in one line.
+pub(super) fn in_full(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Writing to a string cannot fail.
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// The store as the inner sink sees it.
+pub(super) struct Linked<S> {
+    pub(super) store: Arc<S>,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl<E: Sync, S: Store<E>> Store<E> for Linked<S> {
+    async fn append(&self, batch: &[E]) -> Result<Appended, StoreError> {
+        let answer = self.store.append(batch).await;
+        self.shared.link.note(&answer);
+        self.shared.pulse();
+        answer
+    }
+}

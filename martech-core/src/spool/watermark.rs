@@ -1,0 +1,74 @@
+//! Up to which frame everything is in the store, kept in a file beside the journal.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::fs::{FileSystem, replace};
+
+/// A file of one line: the sequence, and the CRC32C of its digits in hexadecimal.
+#[derive(Debug, Clone)]
+pub(super) struct WatermarkFile {
+    fs: Arc<dyn FileSystem>,
+    path: PathBuf,
+}
+
+impl WatermarkFile {
+    pub(super) fn new(fs: Arc<dyn FileSystem>, dir: &Path) -> Self {
+        Self { fs, path: dir.join("forwarded") }
+    }
+
+    /// The sequence; 0 where there is no file, or none that can be believed: more is then forwarded again than need be,
+    /// and nothing less.
+    pub(super) fn load(&self) -> io::Result<u64> {
+        let file = match self.fs.open_to_read(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            opened => opened?,
+        };
+        let mut line = vec![0; file.len()?.min(64) as usize];
+        file.read_exact_at(&mut line, 0)?;
+        let sequence = parse(&line);
+        if sequence.is_none() {
+            tracing::warn!(path = %self.path.display(), "the file is damaged; events that were forwarded are sent again");
+        }
+        Ok(sequence.unwrap_or(0))
+    }
+
+    /// Replaces the file; durable when this returns.
+    pub(super) fn save(&self, sequence: u64) -> io::Result<()> {
+        let digits = sequence.to_string();
+        let line = format!("{digits} {:08x}\n", crc32c::crc32c(digits.as_bytes()));
+        replace(&*self.fs, &self.path, line.as_bytes())
+    }
+}
+
+fn parse(line: &[u8]) -> Option<u64> {
+    let (digits, checksum) = str::from_utf8(line).ok()?.strip_suffix('\n')?.split_once(' ')?;
+    let checksum = u32::from_str_radix(checksum, 16).ok()?;
+    if crc32c::crc32c(digits.as_bytes()) == checksum { digits.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::Disk;
+
+    #[test]
+    fn what_is_saved_is_loaded_and_damage_counts_as_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = WatermarkFile::new(Arc::new(Disk), dir.path());
+        assert_eq!(file.load().unwrap(), 0);
+        for sequence in [1, 41, u64::MAX] {
+            file.save(sequence).unwrap();
+            assert_eq!(file.load().unwrap(), sequence);
+        }
+        let path = dir.path().join("forwarded");
+        let line = std::fs::read_to_string(&path).unwrap();
+        for damaged in [line.replacen('1', "2", 1), line.trim_end().to_owned(), String::new()] {
+            std::fs::write(&path, damaged).unwrap();
+            assert_eq!(file.load().unwrap(), 0);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What is bounded: the journal, and the part of the backlog that is in memory.
+
+use std::time::Duration;
+
+use martech_core::{Store, store::Advice, testing::SimFs};
+
+use crate::{far::Mood, *};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_journal_throttles_and_drops_nothing() {
+    let (disk, far) = (SimFs::new(), Far::new());
+    far.be(Mood::Away);
+    let spool = try_open(SpoolOptions { capacity_bytes: 20_000, ..options(&disk) }, &far).await.unwrap();
+    let mut taken = 0;
+    let error = loop {
+        match spool.append(&[taken]).await {
+            Ok(_) => taken += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error.advice(), Advice::RetryAfter(_)), "{error}");
+    assert!(taken > 100, "{taken} events of some 40 bytes in 20,000");
+    assert!(spool.status().bytes <= 21_000, "{:?}", spool.status());
+
+    far.be(Mood::Well);
+    // There is room again without anything else being done.
+    let mut more = taken;
+    while more < 3 * taken {
+        match spool.append(&[more]).await {
+            Ok(_) => more += 1,
+            Err(error) => assert!(matches!(error.advice(), Advice::RetryAfter(_)), "{error}"),
+        }
+    }
+    spool.forwarded().await;
+    assert_eq!(far.sorted(), (0..more).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_long_backlog_only_a_little_is_in_memory() {
+    let (disk, far) = (SimFs::new(), Far::new());
+    far.be(Mood::Away);
+    let spool = open(&disk, &far).await;
+    for start in (0..20_000).step_by(500) {
+        append(&spool, start..start + 500).await;
+    }
+    spool.close(Duration::ZERO).await;
+
+    far.be(Mood::Stalled);
+    let bounded = SpoolOptions { in_flight_bytes: 8 << 10, ..options(&disk) };
+    let spool = try_open(bounded, &far).await.unwrap();
+    assert_eq!(spool.status().behind_events, 20_000, "what is left is counted when it is opened");
+    until("the slots are busy", || far.most_in_flight() >= 30).await;
+    far.be(Mood::Well);
+    spool.forwarded().await;
+    assert_eq!(far.distinct().len(), 20_000);
+    assert!(far.most_in_flight() <= 30, "three batches of ten at once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_journal_is_trimmed_behind_the_watermark() {
+    let (disk, far) = (SimFs::new(), Far::new());
+    let spool = try_open(SpoolOptions { capacity_bytes: 64_000, ..options(&disk) }, &far).await.unwrap();
+    // Many times what the journal holds.
+    for number in 0..20_000 {
+        loop {
+            match spool.append(&[number]).await {
+                Ok(_) => break,
+                Err(error) => assert!(matches!(error.advice(), Advice::RetryAfter(_)), "{error}"),
+            }
+        }
+    }
+    spool.forwarded().await;
+    assert_eq!(far.sorted(), (0..20_000).collect::<Vec<_>>());
+    assert!(disk.used() < 64_000 + (256 << 10) + 1000, "{} bytes", disk.used());
+}

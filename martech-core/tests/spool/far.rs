@@ -1,0 +1,163 @@
+//! A store behind the spool that can be told to be away, slow, choosy or mad.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use martech_core::{Appended, Rejection, Store, StoreError};
+use tokio::sync::watch;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Mood {
+    #[default]
+    Well,
+    /// Says that it cannot be reached.
+    Away,
+    /// Never answers.
+    Stalled,
+    /// Stores, and then says that it could not be reached.
+    Forgetful,
+    /// Takes nothing any more.
+    Finished,
+    Panics,
+}
+
+/// Keeps numbers. Refuses those that [`refuse`](Self::refuse) names. Outlives spools.
+#[derive(Clone)]
+pub(crate) struct Far {
+    state: Arc<Mutex<State>>,
+    mood: watch::Sender<Mood>,
+}
+
+#[derive(Default)]
+struct State {
+    /// In the order in which they came, each as often as it was stored.
+    stored: Vec<u64>,
+    refused: BTreeSet<u64>,
+    letters: Vec<u64>,
+    /// The batches in which these are wait until they are taken out.
+    held: BTreeSet<u64>,
+    in_flight: usize,
+    most_in_flight: usize,
+    appends: usize,
+}
+
+impl Far {
+    pub(crate) fn new() -> Self {
+        Self { state: Arc::default(), mood: watch::Sender::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    pub(crate) fn be(&self, mood: Mood) {
+        self.mood.send_replace(mood);
+    }
+
+    pub(crate) fn refuse(&self, number: u64) {
+        self.state().refused.insert(number);
+    }
+
+    /// Batches with this number wait.
+    pub(crate) fn hold(&self, number: u64) {
+        self.state().held.insert(number);
+    }
+
+    pub(crate) fn let_go(&self, number: u64) {
+        self.state().held.remove(&number);
+        // Wakes those who wait.
+        self.mood.send_modify(|_| {});
+    }
+
+    pub(crate) fn letter(&self, number: u64) {
+        self.state().letters.push(number);
+    }
+
+    /// What it stored, as it came.
+    pub(crate) fn stored(&self) -> Vec<u64> {
+        self.state().stored.clone()
+    }
+
+    pub(crate) fn sorted(&self) -> Vec<u64> {
+        let mut stored = self.stored();
+        stored.sort_unstable();
+        stored
+    }
+
+    /// Each once, sorted.
+    pub(crate) fn distinct(&self) -> Vec<u64> {
+        let mut sorted = self.sorted();
+        sorted.dedup();
+        sorted
+    }
+
+    pub(crate) fn letters(&self) -> Vec<u64> {
+        self.state().letters.clone()
+    }
+
+    pub(crate) fn appends(&self) -> usize {
+        self.state().appends
+    }
+
+    /// The most events that were being appended at once.
+    pub(crate) fn most_in_flight(&self) -> usize {
+        self.state().most_in_flight
+    }
+
+    fn take(&self, batch: &[u64]) -> Appended {
+        let mut state = self.state();
+        let mut appended = Appended::default();
+        for (index, number) in batch.iter().enumerate() {
+            if state.refused.contains(number) {
+                appended.rejected.push(Rejection { index, reason: format!("{number} is not wanted") });
+            } else {
+                state.stored.push(*number);
+                appended.stored += 1;
+            }
+        }
+        appended
+    }
+
+    async fn answer(&self, batch: &[u64]) -> Result<Appended, StoreError> {
+        let mut mood = self.mood.subscribe();
+        loop {
+            let now = *mood.borrow_and_update();
+            let held = batch.iter().any(|number| self.state().held.contains(number));
+            match now {
+                Mood::Stalled => {}
+                _ if held => {}
+                Mood::Well => return Ok(self.take(batch)),
+                Mood::Away => return Err(StoreError::retry_after(Duration::from_millis(1), "nobody is there")),
+                Mood::Forgetful => {
+                    self.take(batch);
+                    return Err(StoreError::retry("the answer got lost"));
+                }
+                Mood::Finished => return Err(StoreError::fatal("that was all")),
+                Mood::Panics => panic!("a store that panics"),
+            }
+            mood.changed().await.unwrap();
+        }
+    }
+}
+
+impl Store<u64> for Far {
+    async fn append(&self, batch: &[u64]) -> Result<Appended, StoreError> {
+        struct InFlight<'a>(&'a Far, usize);
+        impl Drop for InFlight<'_> {
+            fn drop(&mut self) {
+                self.0.state().in_flight -= self.1;
+            }
+        }
+        {
+            let mut state = self.state();
+            state.appends += 1;
+            state.in_flight += batch.len();
+            state.most_in_flight = state.most_in_flight.max(state.in_flight);
+        }
+        let _in_flight = InFlight(self, batch.len());
+        self.answer(batch).await
+    }
+}

@@ -1,0 +1,149 @@
+//! What fails: the disk, the store, the frames.
+
+use martech_core::{
+    Store,
+    store::Advice,
+    testing::{Fault, Operation, SimFs},
+};
+
+use crate::{far::Mood, *};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_throttles_until_there_is_room() {
+    let (disk, far) = (SimFs::new(), Far::new());
+    far.be(Mood::Away);
+    let spool = open(&disk, &far).await;
+    disk.set_capacity(disk.used() + 2_000);
+    let mut taken = 0;
+    while spool.append(&(taken..taken + 50).collect::<Vec<_>>()).await.is_ok() {
+        taken += 50;
+    }
+    let error = spool.append(&[u64::MAX; 500]).await.unwrap_err();
+    assert!(matches!(error.advice(), Advice::RetryAfter(_)), "{error}");
+    disk.set_capacity(u64::MAX);
+    append(&spool, taken..taken + 50).await;
+    far.be(Mood::Well);
+    spool.forwarded().await;
+    assert_eq!(far.sorted(), (0..taken + 50).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_failed_fsync_nothing_is_taken_and_the_rest_is_forwarded() {
+    let (disk, far) = (SimFs::new(), Far::new());
+    far.be(Mood::Away);
+    let spool = open(&disk, &far).await;
+    append(&spool, 0..20).await;
+    disk.inject(Fault::eio(Operation::Sync).below("/spool/journal"));
+    assert_eq!(spool.append(&[20]).await.unwrap_err().advice(), Advice::Fatal);
+    assert_eq!(spool.append(&[21]).await.unwrap_err().advice(), Advice::Fatal);
+    assert!(spool.status().poisoned);
+    far.be(Mood::Well);
+    spool.forwarded().await;
+    assert_eq!(far.sorted(), (0..20).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watermark_that_cannot_be_saved_costs_only_a_repetition() {
+    let (disk, far) = (SimFs::new(), Far::new());
+    let spool = open(&disk, &far).await;
+    disk.inject(Fault::eio(Operation::Create).below("/spool/forwarded.tmp").forever());
+    append(&spool, 0..50).await;
+    spool.forwarded().await;
+    spool.close(LONG).await;
+    disk.heal();
+    far.be(Mood::Away);
+    let spool = open(&disk, &far).await;
+    assert_eq!(spool.status().behind_events, 50);
+    far.be(Mood::Well);
+    spool.forwarded().await;
+    assert_eq!((far.distinct().len(), far.stored().len()), (50, 100));
+    spool.close(LONG).await;
+    assert_eq!(open(&disk, &far).await.status().behind_events, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_finished_or_mad_halts_and_loses_nothing() {
+    for mood in [Mood::Finished, Mood::Panics] {
+        let (disk, far) = (SimFs::new(), Far::new());
+        far.be(mood);
+        let spool = open(&disk, &far).await;
+        append(&spool, 0..100).await;
+        spool.forwarded().await;
+        let status = spool.status();
+        assert!(status.halted, "{status:?}");
+        assert!(status.error.is_some_and(|error| error.contains(if mood == Mood::Finished { "all" } else { "panic" })));
+        // Events are still durable here.
+        append(&spool, 100..120).await;
+        let error = spool.stored(LONG).append(&[120]).await.unwrap_err();
+        assert_eq!(error.advice(), Advice::Retry, "nobody waits for what will not happen: {error}");
+        assert_eq!(spool.close(LONG).await.behind_events, 121);
+        assert!(far.letters().is_empty());
+
+        far.be(Mood::Well);
+        let spool = open(&disk, &far).await;
+        spool.forwarded().await;
+        assert_eq!(far.sorted(), (0..121).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_frames_are_told_and_what_follows_is_forwarded() {
+    for at_rest in [true, false] {
+        let (disk, far) = (SimFs::new(), Far::new());
+        far.be(Mood::Away);
+        let spool = open(&disk, &far).await;
+        for number in 0..10 {
+            append(&spool, [number]).await;
+        }
+        let flip = || {
+            let journal = disk.files().into_iter().find(|path| path.extension().is_some_and(|end| end == "log"));
+            // In the payload of the third frame.
+            disk.flip(journal.unwrap(), 36 + 2 * (20 + 18) + 30, 1).unwrap();
+        };
+        let spool = if at_rest {
+            spool.close(LONG).await;
+            flip();
+            far.be(Mood::Well);
+            open(&disk, &far).await
+        } else {
+            // Stalled before anything of it was read: the room for one frame at a time is taken by the first.
+            spool.close(LONG).await;
+            far.be(Mood::Stalled);
+            let spool = try_open(SpoolOptions { in_flight_bytes: 1, ..options(&disk) }, &far).await.unwrap();
+            until("the first is on its way", || far.appends() > 1).await;
+            far.be(Mood::Well);
+            flip();
+            spool
+        };
+        tokio::time::timeout(LONG, spool.forwarded()).await.unwrap();
+        let found = far.distinct();
+        if at_rest {
+            assert_eq!(found, [0, 1, 3, 4, 5, 6, 7, 8, 9]);
+            assert_eq!(spool.status().damage, 1);
+        } else {
+            // The frame may have been read before the bit flipped.
+            assert!(found.len() >= 9, "{found:?}");
+        }
+        append(&spool, [10]).await;
+        spool.forwarded().await;
+        assert!(far.stored().contains(&10));
+        assert_eq!(spool.status().behind_events, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_newest_frame_takes_no_new_event_with_it() {
+    let (disk, far) = (SimFs::new(), Far::new());
+    let spool = open(&disk, &far).await;
+    append(&spool, [1]).await;
+    append(&spool, [2]).await;
+    spool.close(LONG).await;
+    // The watermark is 2, and the newest frame is damaged, which looks like a write that was interrupted.
+    let journal = disk.files().into_iter().find(|path| path.extension().is_some_and(|end| end == "log")).unwrap();
+    let len = disk.read(&journal).unwrap().iter().rposition(|byte| *byte != 0).unwrap();
+    disk.flip(&journal, len as u64, 0x40).unwrap();
+    let spool = open(&disk, &far).await;
+    append(&spool, [3]).await;
+    spool.forwarded().await;
+    assert_eq!(far.sorted(), [1, 2, 3], "its frame does not pass for one that was forwarded");
+}

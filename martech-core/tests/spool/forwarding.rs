@@ -1,0 +1,146 @@
+//! From the journal to the store, while all is well and while it is not.
+
+use std::time::Duration;
+
+use martech_core::{Appended, Store, store::Advice, testing::SimFs};
+
+use crate::{far::Mood, *};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_appended_reaches_the_store_once() {
+    let far = Far::new();
+    let spool = open(&SimFs::new(), &far).await;
+    for start in (0..2000).step_by(40) {
+        append(&spool, start..start + 40).await;
+    }
+    spool.forwarded().await;
+    assert_eq!(far.sorted(), (0..2000).collect::<Vec<_>>());
+    let status = spool.status();
+    assert_eq!((status.connected, status.stored, status.behind_events, status.behind_bytes), (Some(true), 2000, 0, 0));
+    assert_eq!((status.error, status.halted, status.poisoned), (None, false, false));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_at_a_time_they_keep_their_order() {
+    let far = Far::new();
+    let mut options = options(&SimFs::new());
+    options.sink.max_concurrent_flushes = 1;
+    let spool = try_open(options, &far).await.unwrap();
+    for number in 0..500 {
+        append(&spool, [number]).await;
+    }
+    spool.forwarded().await;
+    assert_eq!(far.stored(), (0..500).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_store_is_away_everything_is_taken_and_then_forwarded() {
+    let far = Far::new();
+    far.be(Mood::Away);
+    let spool = open(&SimFs::new(), &far).await;
+    assert_eq!(spool.status().connected, None);
+    for start in (0..1000).step_by(10) {
+        append(&spool, start..start + 10).await;
+    }
+    until("the store is found away", || spool.status().connected == Some(false)).await;
+    let status = spool.status();
+    assert_eq!((status.behind_events, status.stored), (1000, 0));
+    assert!(status.behind_bytes > 1000 && status.bytes >= status.behind_bytes, "{status:?}");
+    assert_eq!(status.error.as_deref(), Some("nobody is there"));
+    until("time passes", || spool.status().behind > Duration::ZERO).await;
+
+    far.be(Mood::Well);
+    spool.forwarded().await;
+    assert_eq!(far.sorted(), (0..1000).collect::<Vec<_>>());
+    let status = spool.status();
+    assert_eq!((status.connected, status.behind_events, status.behind), (Some(true), 0, Duration::ZERO));
+    assert!(status.retries > 0 && status.error.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_the_store_hears_what_it_said() {
+    let far = Far::new();
+    far.refuse(3);
+    let spool = open(&SimFs::new(), &far).await;
+    let stored = spool.stored(LONG);
+    let appended = stored.append(&[1, 2, 3, 4]).await.unwrap();
+    assert_eq!((appended.stored, &appended.duplicates[..]), (3, &[][..]));
+    assert_eq!(appended.rejected.len(), 1);
+    assert_eq!((appended.rejected[0].index, &*appended.rejected[0].reason), (2, "3 is not wanted"));
+    assert_eq!(far.sorted(), [1, 2, 4]);
+    assert_eq!(far.letters(), [3]);
+    // One who does not wait learns nothing of it; the event is kept all the same.
+    assert_eq!(spool.append(&[3]).await.unwrap(), Appended::all(1));
+    spool.forwarded().await;
+    assert_eq!(far.letters(), [3, 3]);
+    assert_eq!(spool.status().rejected, 2);
+    assert_eq!(stored.append(&[]).await.unwrap(), Appended::default());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_in_vain_is_told_and_the_events_arrive_later() {
+    let far = Far::new();
+    far.be(Mood::Away);
+    let spool = open(&SimFs::new(), &far).await;
+    let error = spool.stored(Duration::from_millis(20)).append(&[1]).await.unwrap_err();
+    assert!(matches!(error.advice(), Advice::RetryAfter(_)));
+    assert!(error.to_string().contains("durable"), "{error}");
+    far.be(Mood::Well);
+    spool.forwarded().await;
+    assert_eq!(far.stored(), [1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_watermark_does_not_pass_what_is_open() {
+    let (disk, far) = (SimFs::new(), Far::new());
+    far.hold(5);
+    let spool = open(&disk, &far).await;
+    for number in 0..200 {
+        append(&spool, [number]).await;
+    }
+    // One of three flush slots is held up; the others go on as far as the room for frames lets them.
+    until("others overtake", || far.stored().iter().any(|number| *number > 30)).await;
+    assert!(!far.stored().contains(&5));
+    let spool = {
+        // As a crash would leave it.
+        let left = disk.copy();
+        drop(spool);
+        far.let_go(5);
+        open(&left, &far).await
+    };
+    spool.forwarded().await;
+    assert_eq!(far.distinct(), (0..200).collect::<Vec<_>>(), "nothing is passed over");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_store_did_not_acknowledge_is_sent_again() {
+    let far = Far::new();
+    far.be(Mood::Forgetful);
+    let spool = open(&SimFs::new(), &far).await;
+    append(&spool, 0..100).await;
+    until("answers get lost", || far.appends() > 5).await;
+    assert_eq!(spool.status().behind_events, 100);
+    far.be(Mood::Well);
+    spool.forwarded().await;
+    assert_eq!(far.distinct(), (0..100).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_answers_double_nothing_that_has_an_id() {
+    use martech_core::{Event, EventRules, EventType, MemoryStore, spool::Spooled};
+    let dir = tempfile::tempdir().unwrap();
+    let memory = MemoryStore::of_events();
+    let spool = Spooled::open(SpoolOptions::new(dir.path()), memory.clone(), |_| {}).await.unwrap();
+    let event = |number: u64| {
+        let builder = Event::builder(format!("u{number}"), EventType::PURCHASE).property("total", "12.50");
+        builder.build(&EventRules::default()).unwrap()
+    };
+    let events: Vec<Event> = (0..100).map(event).collect();
+    for _ in 0..3 {
+        assert_eq!(spool.append(&events).await.unwrap().stored, 100);
+    }
+    let appended = spool.stored(LONG).append(&events).await.unwrap();
+    assert_eq!(appended.duplicates, (0..100).collect::<Vec<_>>());
+    assert_eq!(memory.events(), events, "every field went through the spool");
+    assert_eq!(spool.status().duplicates, 300);
+}

@@ -1,0 +1,62 @@
+//! The spool: what is acknowledged reaches the store behind it, whatever becomes of either.
+
+// Clippy knows only functions marked as tests, not what they share.
+#![allow(clippy::unwrap_used)]
+
+mod bounds;
+mod conformance;
+mod far;
+mod faults;
+mod forwarding;
+mod power;
+mod restart;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use martech_core::{
+    Store,
+    sink::SinkConfig,
+    spool::{SpoolError, SpoolOptions, Spooled},
+    testing::SimFs,
+};
+
+use far::Far;
+
+type Spool = Spooled<Far, u64>;
+
+/// Longer than anything here takes: whoever waits so long has failed.
+const LONG: Duration = Duration::from_secs(60);
+
+/// A spool that sends on at once, in small batches.
+fn options(disk: &SimFs) -> SpoolOptions {
+    SpoolOptions {
+        fs: Arc::new(disk.clone()),
+        sink: SinkConfig { max_batch: 10, flush_interval: Duration::ZERO, capacity: 50, ..SinkConfig::default() },
+        ..SpoolOptions::new(Path::new("/spool"))
+    }
+}
+
+async fn try_open(options: SpoolOptions, far: &Far) -> Result<Spool, SpoolError> {
+    let letters = far.clone();
+    Spooled::open(options, far.clone(), move |letter| letters.letter(letter.event)).await
+}
+
+async fn open(disk: &SimFs, far: &Far) -> Spool {
+    try_open(options(disk), far).await.unwrap()
+}
+
+/// Appends events of these numbers, each batch as one.
+async fn append(spool: &Spool, numbers: impl IntoIterator<Item = u64>) {
+    let batch: Vec<u64> = numbers.into_iter().collect();
+    assert_eq!(spool.append(&batch).await.unwrap().stored, batch.len());
+}
+
+/// Waits for a condition.
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(LONG, waiting).await.unwrap_or_else(|_| panic!("waited for ever: {what}"));
+}

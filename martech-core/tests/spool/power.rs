@@ -1,0 +1,59 @@
+//! The power goes at any change of the disk: what was acknowledged arrives, and nothing that nobody sent.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use fastrand::Rng;
+use martech_core::{
+    Store,
+    testing::{Crash, SimFs},
+};
+
+use crate::{far::Mood, *};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_arrives_after_power_losses() {
+    for seed in 0..60 {
+        run(seed).await;
+    }
+}
+
+async fn run(seed: u64) {
+    let mut random = Rng::with_seed(seed);
+    let (mut disk, far) = (SimFs::new(), Far::new());
+    let (mut sent, mut acknowledged) = (0, BTreeSet::new());
+    for _ in 0..random.usize(1..5) {
+        far.be(if random.bool() { Mood::Away } else { Mood::Well });
+        let crash = match random.u8(..3) {
+            0 => Crash::Killed,
+            1 => Crash::LoseUnsynced,
+            _ => Crash::KeepSome { seed: random.u64(..) },
+        };
+        disk.lose_power_after(random.u64(5..200), crash);
+        let small = SpoolOptions { capacity_bytes: 8_000, ..options(&disk) };
+        // The power may go while it is opened.
+        if let Ok(spool) = try_open(small, &far).await {
+            while disk.after_power_loss().is_none() {
+                let batch: Vec<u64> = (sent..sent + random.u64(1..6)).collect();
+                sent += batch.len() as u64;
+                match spool.append(&batch).await {
+                    Ok(_) => acknowledged.extend(batch),
+                    Err(_) => far.be(Mood::Well),
+                }
+                if random.u8(..10) == 0 {
+                    spool.close(Duration::from_millis(5)).await;
+                    break;
+                }
+            }
+            spool.close(Duration::ZERO).await;
+        }
+        disk = disk.after_power_loss().unwrap_or_else(|| disk.crash(Crash::LoseUnsynced));
+    }
+    far.be(Mood::Well);
+    let spool = open(&disk, &far).await;
+    spool.forwarded().await;
+    let arrived: BTreeSet<u64> = far.stored().into_iter().collect();
+    let lost: Vec<_> = acknowledged.difference(&arrived).collect();
+    assert!(lost.is_empty(), "seed {seed}: {lost:?} were acknowledged and are lost");
+    assert!(arrived.iter().all(|number| *number < sent), "seed {seed}: something was invented");
+    assert_eq!(spool.status().behind_events, 0);
+}

@@ -1,0 +1,124 @@
+//! From one run to the next.
+
+use std::time::Duration;
+
+use martech_core::{
+    Store,
+    spool::{SpoolError, Spooled},
+    store::Advice,
+    testing::SimFs,
+};
+
+use crate::{far::Mood, *};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_run_leaves_the_next_forwards() {
+    let (disk, far) = (SimFs::new(), Far::new());
+    let spool = open(&disk, &far).await;
+    append(&spool, 0..100).await;
+    spool.forwarded().await;
+    far.be(Mood::Away);
+    append(&spool, 100..200).await;
+    let status = spool.close(LONG).await;
+    assert_eq!(status.behind_events, 100, "who is away is not waited for");
+    assert_eq!(far.stored().len(), 100);
+
+    far.be(Mood::Well);
+    let spool = open(&disk, &far).await;
+    append(&spool, 200..300).await;
+    let status = spool.close(LONG).await;
+    assert_eq!(status.behind_events, 0);
+    assert_eq!(far.sorted(), (0..300).collect::<Vec<_>>(), "nothing is sent twice after a clean end");
+    assert!(far.letters().is_empty(), "what stays in the journal is no dead letter");
+
+    let spool = open(&disk, &far).await;
+    spool.forwarded().await;
+    assert_eq!((far.stored().len(), spool.status().behind_events), (300, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_spool_takes_nothing_and_closes_again() {
+    let far = Far::new();
+    let spool = open(&SimFs::new(), &far).await;
+    append(&spool, [1]).await;
+    spool.close(LONG).await;
+    assert_eq!(spool.append(&[2]).await.unwrap_err().advice(), Advice::Fatal);
+    spool.forwarded().await;
+    spool.close(LONG).await;
+    assert_eq!(far.stored(), [1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_does_not_wait_for_a_store_that_never_answers() {
+    let far = Far::new();
+    far.be(Mood::Stalled);
+    let (disk, patience) = (SimFs::new(), Duration::from_millis(50));
+    let spool = open(&disk, &far).await;
+    append(&spool, 0..30).await;
+    until("it is being appended", || far.appends() > 0).await;
+    let waiter = tokio::spawn({
+        let stored = spool.stored(LONG);
+        async move { stored.append(&[99]).await }
+    });
+    until("the waiter's event is durable", || spool.status().behind_events == 31).await;
+    let status = tokio::time::timeout(LONG, spool.close(patience)).await.unwrap();
+    assert_eq!(status.behind_events, 31);
+    assert_eq!(waiter.await.unwrap().unwrap_err().advice(), Advice::Retry, "who waits hears that it ends");
+    far.be(Mood::Well);
+    let spool = open(&disk, &far).await;
+    spool.forwarded().await;
+    assert_eq!(far.sorted(), (0..30).chain([99]).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_process_at_a_time() {
+    let (dir, far) = (tempfile::tempdir().unwrap(), Far::new());
+    let spool = try_open(SpoolOptions::new(dir.path()), &far).await.unwrap();
+    let refused = try_open(SpoolOptions::new(dir.path()), &far).await.unwrap_err();
+    assert!(matches!(&refused, SpoolError::Locked(locked) if locked == dir.path()), "{refused}");
+    spool.close(LONG).await;
+    let spool = try_open(SpoolOptions::new(dir.path()), &far).await.unwrap();
+    drop(spool);
+    // Without closing it ends by itself, a little later.
+    let opens = async {
+        while try_open(SpoolOptions::new(dir.path()), &far).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(LONG, opens).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_another_type_stay_where_they_are() {
+    let (disk, far) = (SimFs::new(), Far::new());
+    far.be(Mood::Away);
+    let spool = open(&disk, &far).await;
+    append(&spool, 0..3).await;
+    spool.close(LONG).await;
+
+    let words = martech_core::MemoryStore::<String>::new();
+    let spool = Spooled::open(options(&disk), words.clone(), |_| {}).await.unwrap();
+    spool.forwarded().await;
+    let status = spool.status();
+    assert!(status.halted && status.behind_events == 3, "{status:?}");
+    assert!(status.error.unwrap().contains("cannot be read"));
+    spool.close(LONG).await;
+    assert!(words.is_empty());
+
+    far.be(Mood::Well);
+    let spool = open(&disk, &far).await;
+    spool.forwarded().await;
+    assert_eq!(far.sorted(), [0, 1, 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_journal_of_something_else_is_refused() {
+    use martech_core::journal::{Journal, JournalOptions};
+    let disk = SimFs::new();
+    let options = JournalOptions { segment_bytes: 1 << 20, capacity_bytes: 1 << 20 };
+    let (journal, _) = Journal::open(Arc::new(disk.clone()), Path::new("/spool/journal"), options).unwrap();
+    journal.append(&b"no spool wrote this"[..]).await.unwrap();
+    drop(journal);
+    let error = try_open(crate::options(&disk), &Far::new()).await.unwrap_err();
+    assert!(matches!(error, SpoolError::Foreign { sequence: 1, .. }), "{error}");
+}
