@@ -28,7 +28,7 @@ impl Header {
 
     /// Whether it can be that of the segment that begins with a sequence.
     pub fn fits(&self, first: u64) -> bool {
-        self.first == first && self.previous < first
+        self.marker != 0 && self.first == first && self.previous < first
     }
 
     /// The header that `bytes` begin with, if its checksum fits.
@@ -55,7 +55,7 @@ pub fn frame_at(bytes: &[u8], marker: u32) -> Option<(u64, &[u8])> {
     let (length, sequence) = (u32_at(bytes, 4)? as usize, u64_at(bytes, 12)?);
     let whole = bytes.get(..FRAME_HEADER.checked_add(length)?)?;
     let payload = &whole[FRAME_HEADER..];
-    let sound = (1..=MAX_SEQUENCE).contains(&sequence) && frame(marker, sequence, payload) == whole;
+    let sound = marker != 0 && (1..=MAX_SEQUENCE).contains(&sequence) && frame(marker, sequence, payload) == whole;
     sound.then_some((sequence, payload))
 }
 

@@ -14,6 +14,10 @@ pub(super) const MAX_PAYLOAD: usize = 64 << 20;
 /// Sequences end here, far from where adding to them could overflow.
 pub(super) const MAX_SEQUENCE: u64 = 1 << 62;
 
+/// The marker of no journal. No frame begins with zeros: those that were written ahead of the frames, and a header that was
+/// lost, must not make one.
+pub(super) const NO_MARKER: u32 = 0;
+
 /// The header in front of `payload`, which is at most [`MAX_PAYLOAD`] long.
 pub(super) fn header(marker: u32, sequence: u64, payload: &[u8]) -> [u8; HEADER_LEN] {
     let length = u32::try_from(payload.len()).expect("a payload's length was checked when it was submitted");
@@ -45,6 +49,7 @@ impl Header {
             sequence: u64::from(u32_at(12)) | u64::from(u32_at(16)) << 32,
         };
         let plausible = header.marker == marker
+            && marker != NO_MARKER
             && header.payload_len() <= MAX_PAYLOAD
             && (1..=MAX_SEQUENCE).contains(&header.sequence);
         plausible.then_some(header)

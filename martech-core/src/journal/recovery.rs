@@ -228,7 +228,7 @@ impl<'a> Pass<'a> {
             self.set_aside(path, &file, range);
         }
         let file = if writable { self.renew(path, file, end).map_err(JournalError::at(path))? } else { file };
-        let mut segment = Segment::new(path.clone(), *first, marker.unwrap_or_default());
+        let mut segment = Segment::new(path.clone(), *first, marker.unwrap_or(frame::NO_MARKER));
         segment.oldest = oldest;
         segment.damaged = damaged;
         let segment = self.keep(*first, end, segment);

@@ -47,7 +47,7 @@ impl Scanner {
     /// The next step, looking at nothing behind `end`. `None` at the end; a later call may pass a greater one.
     pub(super) fn next(&mut self, end: u64) -> io::Result<Option<Scanned>> {
         let start = self.position;
-        let mut candidate = Some(start);
+        let mut candidate = (self.marker != frame::NO_MARKER).then_some(start);
         while let Some(at) = candidate.filter(|at| *at < end) {
             if let Some((sequence, payload)) = self.frame_at(at, end)? {
                 if at > start {

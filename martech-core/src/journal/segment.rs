@@ -19,7 +19,7 @@ use std::{
     },
 };
 
-use super::frame::MAX_SEQUENCE;
+use super::frame::{MAX_SEQUENCE, NO_MARKER};
 use crate::fs::{File, FileSystem};
 
 /// Length of a segment's header: where its first frame begins.
@@ -63,11 +63,12 @@ impl Header {
     pub(super) fn decode(bytes: &[u8; HEADER]) -> Result<Self, BadHeader> {
         let u32_at = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let u64_at = |at: usize| u64::from(u32_at(at)) | u64::from(u32_at(at + 4)) << 32;
-        if bytes[..8] != MAGIC || u32_at(32) != crc32c::crc32c(&bytes[..32]) {
+        let marker = u32_at(12);
+        if bytes[..8] != MAGIC || u32_at(32) != crc32c::crc32c(&bytes[..32]) || marker == NO_MARKER {
             return Err(BadHeader::Damaged);
         }
         match u32_at(8) {
-            VERSION => Ok(Self { marker: u32_at(12), first: u64_at(16), previous: u64_at(24) }),
+            VERSION => Ok(Self { marker, first: u64_at(16), previous: u64_at(24) }),
             version => Err(BadHeader::Version(version)),
         }
     }

@@ -224,6 +224,30 @@ fn a_segment_that_is_lost_as_a_whole_is_set_aside_once_with_zeros_behind_it_or_w
 }
 
 #[test]
+fn frames_that_begin_with_zeros_are_none() {
+    let frame = |sequence: u64| {
+        let (marker, len, payload) = (0u32.to_le_bytes(), 4u32.to_le_bytes(), *b"evil");
+        let checksum = crc32c::crc32c(&[&marker[..], &len, &sequence.to_le_bytes(), &payload].concat());
+        [&marker[..], &len, &checksum.to_le_bytes(), &sequence.to_le_bytes(), &payload].concat()
+    };
+    // In a segment of which nothing tells the marker, where the frames begin and further on.
+    for behind in [0, 7] {
+        let disk = SimFs::new();
+        let (journal, _) = open(&disk, large());
+        drop(journal);
+        let segment = the_segment(&disk);
+        let mut content = vec![0; HEADER as usize];
+        content.extend(vec![0xff; behind]);
+        content.extend((1..4).flat_map(frame));
+        disk.write(&segment, content).unwrap();
+        let (journal, recovery) = open(&disk, large());
+        assert_eq!((frames(&journal), recovery.frames, recovery.damaged.len()), (vec![], 0, 1), "{recovery:?}");
+        drop(journal);
+        assert_stable(&disk, large(), &recovery, &[]);
+    }
+}
+
+#[test]
 fn a_frame_that_is_there_already_stays_damage_when_the_other_goes() {
     let disk = made(12, small());
     let [first, second, ..] = &segments(&disk)[..] else { panic!("two segments are expected") };
