@@ -51,6 +51,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `lake` | the embedded store `lake::Lake`, which keeps [`Event`]s; Arrow and Parquet are compiled |
+//! | `mongodb` | the store `mongodb::MongoStore`, which keeps [`Event`]s on a MongoDB server; its driver is compiled |
 //! | `testing` | `testing::conformance`, checks for every store; `testing::SimFs`, a disk in memory that fails on command |
 
 pub mod analytics;
@@ -60,6 +61,8 @@ pub mod journal;
 #[cfg(feature = "lake")]
 pub mod lake;
 pub mod memory;
+#[cfg(feature = "mongodb")]
+pub mod mongodb;
 pub mod query;
 pub mod sink;
 pub mod spool;
@@ -82,3 +85,7 @@ pub use event::{Event, EventRules, EventType};
 // The embedded store.
 #[cfg(feature = "lake")]
 pub use lake::{Lake, LakeOptions};
+
+// The store on a server.
+#[cfg(feature = "mongodb")]
+pub use mongodb::{MongoOptions, MongoStore};

@@ -13,11 +13,11 @@ use serde::{Deserializer, de};
 use super::{ErrorCode, EventError, error::excerpt};
 
 /// What may stand between the parts of JSON text. A form feed, which Rust counts among the blanks too, may not.
-pub(super) const BLANKS: [char; 4] = [' ', '\n', '\r', '\t'];
+pub(crate) const BLANKS: [char; 4] = [' ', '\n', '\r', '\t'];
 
 /// A value, as a piece of the scanned text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Value<'a> {
+pub(crate) enum Value<'a> {
     /// `null`; also stands for a field that is absent, since the two mean the same here.
     #[default]
     Null,
@@ -30,7 +30,7 @@ pub(super) enum Value<'a> {
 
 impl Value<'_> {
     /// What it is, for an error message.
-    pub(super) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Bool => "a boolean",
@@ -44,14 +44,14 @@ impl Value<'_> {
 
 /// A string, still with its quotes and escapes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Text<'a> {
+pub(crate) struct Text<'a> {
     quoted: &'a str,
     escaped: bool,
 }
 
 impl<'a> Text<'a> {
     /// What it says; lone surrogates, which UTF-8 has no room for, in the manner of WTF-8.
-    pub(super) fn bytes(self) -> Cow<'a, [u8]> {
+    pub(crate) fn bytes(self) -> Cow<'a, [u8]> {
         if !self.escaped {
             return Cow::Borrowed(&self.quoted.as_bytes()[1..self.quoted.len() - 1]);
         }
@@ -60,7 +60,7 @@ impl<'a> Text<'a> {
     }
 
     /// What it says, or nothing when there is a lone surrogate in it.
-    pub(super) fn text(self) -> Option<Cow<'a, str>> {
+    pub(crate) fn text(self) -> Option<Cow<'a, str>> {
         if self.escaped {
             String::from_utf8(self.bytes().into_owned()).ok().map(Cow::Owned)
         } else {
@@ -69,7 +69,7 @@ impl<'a> Text<'a> {
     }
 
     /// What it says, with U+FFFD in the place of a lone surrogate.
-    pub(super) fn lossy(self) -> Cow<'a, str> {
+    pub(crate) fn lossy(self) -> Cow<'a, str> {
         self.text().unwrap_or_else(|| String::from_utf8_lossy(&self.bytes()).into_owned().into())
     }
 }
@@ -90,7 +90,7 @@ impl de::Visitor<'_> for Decoded {
 }
 
 /// Boxed, so that the many small results on the way weigh little.
-pub(super) type Scanned<T> = Result<T, Box<EventError>>;
+pub(crate) type Scanned<T> = Result<T, Box<EventError>>;
 
 /// An object or array whose end has not been reached.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ struct Frame {
 
 /// Walks over one JSON text.
 #[derive(Debug)]
-pub(super) struct Scanner<'a> {
+pub(crate) struct Scanner<'a> {
     text: &'a str,
     at: usize,
     max_depth: usize,
@@ -117,22 +117,22 @@ pub(super) struct Scanner<'a> {
 
 impl<'a> Scanner<'a> {
     /// Finds everything that is wrong.
-    pub(super) fn strict(text: &'a str, max_depth: usize) -> Self {
+    pub(crate) fn strict(text: &'a str, max_depth: usize) -> Self {
         Self { text, at: 0, max_depth, strict: true, frames: Vec::with_capacity(4), keys: Vec::with_capacity(16) }
     }
 
     /// Checks the grammar down to `max_depth`; what is deeper is only skipped, bracket by bracket.
-    pub(super) fn lenient(text: &'a str, max_depth: usize) -> Self {
+    pub(crate) fn lenient(text: &'a str, max_depth: usize) -> Self {
         Self { text, at: 0, max_depth, strict: false, frames: Vec::new(), keys: Vec::new() }
     }
 
     /// The text from an offset to here.
-    pub(super) fn since(&self, start: usize) -> &'a str {
+    pub(crate) fn since(&self, start: usize) -> &'a str {
         &self.text[start..self.at]
     }
 
     /// The next byte that is not blank, and its offset.
-    pub(super) fn peek(&mut self) -> Option<(u8, usize)> {
+    pub(crate) fn peek(&mut self) -> Option<(u8, usize)> {
         let bytes = self.text.as_bytes();
         while let Some(&byte) = bytes.get(self.at) {
             if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
@@ -144,7 +144,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Whatever comes next, with all that is in it.
-    pub(super) fn value(&mut self) -> Scanned<Value<'a>> {
+    pub(crate) fn value(&mut self) -> Scanned<Value<'a>> {
         match self.peek() {
             Some((byte @ (b'{' | b'['), start)) => {
                 self.container(byte)?;
@@ -156,7 +156,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Goes into an object or array, if its opening bracket comes next: the offset of the bracket.
-    pub(super) fn enter(&mut self, bracket: u8) -> Scanned<Option<usize>> {
+    pub(crate) fn enter(&mut self, bracket: u8) -> Scanned<Option<usize>> {
         match self.peek() {
             Some((byte, start)) if byte == bracket => {
                 self.open(byte)?;
@@ -167,17 +167,17 @@ impl<'a> Scanner<'a> {
     }
 
     /// Steps to the next member of the object that is open: its key, or nothing where the object ends.
-    pub(super) fn next_key(&mut self) -> Scanned<Option<Text<'a>>> {
+    pub(crate) fn next_key(&mut self) -> Scanned<Option<Text<'a>>> {
         if self.next_item()? { self.key().map(Some) } else { Ok(None) }
     }
 
     /// Steps to the next element of the array that is open: its offset, or nothing where the array ends.
-    pub(super) fn next_element(&mut self) -> Scanned<Option<usize>> {
+    pub(crate) fn next_element(&mut self) -> Scanned<Option<usize>> {
         Ok(if self.next_item()? { self.peek().map(|(_, at)| at) } else { None })
     }
 
     /// Nothing but blanks may follow.
-    pub(super) fn end(&mut self) -> Scanned<()> {
+    pub(crate) fn end(&mut self) -> Scanned<()> {
         if self.peek().is_some() { Err(self.syntax("the end of the text")) } else { Ok(()) }
     }
 
@@ -366,7 +366,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Where the scanner stands, as `properties.items.2.name`.
-    fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         let mut path = String::new();
         for (index, frame) in self.frames.iter().enumerate() {
             if frame.object {

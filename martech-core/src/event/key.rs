@@ -1,8 +1,10 @@
 use super::{Event, EventId};
 
-/// What tells an event from others: its id, and the UTC day on which it occurred. Stores keep one event of each key.
+/// What tells an event from others: its id, and the UTC day on which it occurred. Stores keep at most one event of each key.
 ///
-/// The day is part of it so that a store which is split by days need not look through all of them.
+/// The day is part of it so that a store which is split by days need not look through all of them. A store that looks
+/// through all of them anyway may tell events apart by their ids alone: it then refuses an event that has the id of
+/// another one on another day, and says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventKey {
     /// Its id.

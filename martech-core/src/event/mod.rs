@@ -26,10 +26,10 @@
 mod batch;
 mod builder;
 mod currency;
-mod error;
+pub(crate) mod error;
 pub mod facts;
 mod id;
-mod json;
+pub(crate) mod json;
 mod key;
 mod kind;
 mod money;

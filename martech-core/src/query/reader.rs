@@ -7,7 +7,8 @@ use super::{JourneyPage, JourneyQuery, Stats, StatsQuery, UsersPage, UsersQuery}
 /// # Contract
 /// - An answer holds every event whose append was answered before the question was asked. It may hold those that were
 ///   being appended meanwhile.
-/// - Each event counts once: see [`EventKey`](crate::event::EventKey) for when two are the same.
+/// - Each event counts once. Two of one [key](crate::event::EventKey) are the same; a store that tells events apart by
+///   their ids alone never holds two of one id.
 /// - A cursor names a place in an order, not in a list that the store keeps: walking from page to page shows everything
 ///   once that is there from the first page to the last, whatever is appended in between.
 /// - A question that cannot be answered as it was put is an error that shows as its

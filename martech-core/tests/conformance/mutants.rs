@@ -12,7 +12,9 @@ use martech_core::{
     query::{
         JourneyPage, JourneyQuery, LocalTime, Order, QueryError, Reader, Stats, StatsQuery, UsersPage, UsersQuery,
     },
-    testing::conformance::{self, Subject, Verdict, append, concurrency, identity, journeys, retries, stats, users},
+    testing::conformance::{
+        self, Identity, Subject, Verdict, append, concurrency, identity, journeys, retries, stats, users,
+    },
 };
 
 /// What a store does wrong.
@@ -242,8 +244,8 @@ fn faults_of_appends_are_caught() {
     Fault::NotesBeforeItStores.is_caught_by(retries::an_append_dropped_before_closing, contents);
     Fault::LooksUpBeforeItsTurn.is_caught_by(retries::a_batch_sent_twice_at_once, "two appends at once");
     Fault::LooksUpBeforeItsTurn.is_caught_by(concurrency::writers_of_the_same_events, "how many are stored");
-    Fault::IgnoresTheDay.is_caught_by(identity::one_id_on_two_days, duplicates);
-    Fault::IgnoresEstimates.is_caught_by(identity::estimated_times, duplicates);
+    Fault::IgnoresTheDay.is_caught_by(identity::one_id_on_two_days, "one id on three days");
+    Fault::IgnoresEstimates.is_caught_by(identity::estimated_times, "an event on a day beside");
 }
 
 #[test]
@@ -262,4 +264,87 @@ fn faults_of_answers_are_caught() {
     Fault::CountsAMillisecondMore.is_caught_by(stats::figures, "totals");
     Fault::TakesUsersForNew.is_caught_by(stats::figures, "totals");
     Fault::AnswersAnything.is_caught_by(stats::impossible_questions, "has no answer");
+}
+
+/// A store that tells events apart by their ids alone, and whether it owns up to those that it does not keep.
+#[derive(Clone)]
+struct OneOfEachId {
+    hides: bool,
+    known: Arc<Mutex<std::collections::HashMap<EventId, Event>>>,
+    events: MemoryStore<Event>,
+}
+
+impl Store<Event> for OneOfEachId {
+    async fn append(&self, batch: &[Event]) -> Result<Appended, StoreError> {
+        let (mut appended, mut new) = (Appended::default(), Vec::new());
+        for (index, event) in batch.iter().enumerate() {
+            let mut known = self.known.lock().unwrap();
+            let Some(stored) = known.get(&event.id) else {
+                known.insert(event.id, event.clone());
+                new.push(event.clone());
+                continue;
+            };
+            let mut same = Event { received_at: stored.received_at, facts: stored.facts.clone(), ..event.clone() };
+            if event.estimated_time {
+                same.occurred_at = stored.occurred_at;
+            }
+            same.estimated_time = stored.estimated_time;
+            if same == *stored || self.hides {
+                appended.duplicates.push(index);
+            } else {
+                appended.rejected.push(Rejection { index, reason: "its id names another event".to_owned() });
+            }
+        }
+        appended.stored = new.len();
+        self.events.append(&new).await?;
+        Ok(appended)
+    }
+}
+
+impl Reader for OneOfEachId {
+    type Error = QueryError;
+
+    async fn journey(&self, query: JourneyQuery) -> Result<JourneyPage, QueryError> {
+        self.events.journey(query).await
+    }
+
+    async fn users(&self, query: UsersQuery) -> Result<UsersPage, QueryError> {
+        self.events.users(query).await
+    }
+
+    async fn stats(&self, query: StatsQuery) -> Result<Stats, QueryError> {
+        self.events.stats(query).await
+    }
+}
+
+/// What a store is asked that tells events apart by their ids.
+struct ById {
+    hides: bool,
+}
+
+impl Subject for ById {
+    type Event = Event;
+    type Store = OneOfEachId;
+    const PERSISTENT: bool = false;
+    const IDENTITY: Identity = Identity::Id;
+
+    async fn open(&self) -> OneOfEachId {
+        OneOfEachId { hides: self.hides, known: Arc::default(), events: MemoryStore::new() }
+    }
+
+    async fn reopen(&self, store: OneOfEachId) -> OneOfEachId {
+        store
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_tells_events_apart_by_their_ids_passes() {
+    conformance::run_events(&ById { hides: false }).await.assert_passed();
+}
+
+#[tokio::test]
+async fn who_hides_that_an_id_names_another_event_is_caught() {
+    let report = conformance::run_events(&ById { hides: true }).await;
+    let failed: Vec<&str> = report.failed().map(|(name, _)| name).collect();
+    assert_eq!(failed, ["identity::one_id_on_two_days", "identity::estimated_times"]);
 }

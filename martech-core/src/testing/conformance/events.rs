@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use fastrand::Rng;
 use uuid::Uuid;
 
+use super::Identity;
 use crate::event::{Event, EventBuilder, EventId, EventKey, EventRules, EventType, EventTypes, Facts, Timestamp};
 
 pub(super) const MINUTE: i64 = 60_000;
@@ -74,14 +75,16 @@ pub(super) fn user_ids() -> Vec<String> {
 /// A type that is not among the known ones.
 pub(super) const CUSTOM: &str = "wish.list:add-2";
 
-/// What a shop might see: visits of a few events, a good deal of them at turning points.
-pub(super) fn shop(seed: u64, count: usize) -> Vec<Event> {
+/// What a shop might see: visits of a few events, a good deal of them at turning points. Each of them is another event for a
+/// store that tells events apart so.
+pub(super) fn shop(seed: u64, count: usize, identity: Identity) -> Vec<Event> {
     let mut shop = Shop {
         random: Rng::with_seed(seed),
         rules: EventRules { types: EventTypes::any(), ..EventRules::default() },
         users: user_ids(),
         turning_points: turning_points(),
         keys: HashSet::new(),
+        identity,
     };
     let mut events = Vec::new();
     while events.len() < count {
@@ -98,6 +101,7 @@ struct Shop {
     users: Vec<String>,
     turning_points: Vec<i64>,
     keys: HashSet<EventKey>,
+    identity: Identity,
 }
 
 impl Shop {
@@ -117,7 +121,8 @@ impl Shop {
             let event = self.event(user, time, session.as_deref());
             // The same id on another day is another event.
             let twin = Event { occurred_at: Timestamp::from_millis(time + DAY), ..event.clone() };
-            let twins = if self.random.u8(..40) == 0 { vec![event, twin] } else { vec![event] };
+            let has_twin = self.random.u8(..40) == 0 && self.identity == Identity::IdAndDay;
+            let twins = if has_twin { vec![event, twin] } else { vec![event] };
             events.extend(twins.into_iter().filter(|event| self.keys.insert(event.key())));
             time += match self.random.u8(..8) {
                 0 | 1 => 0,

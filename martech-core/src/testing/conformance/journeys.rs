@@ -13,7 +13,7 @@ use crate::{
 /// A store with the events of a shop, that things have happened to, and the model of what it holds.
 pub(super) async fn with_shop<S: EventSubject>(subject: &S, seed: u64) -> (Trial<'_, S>, Model) {
     let mut trial = Trial::open(subject, seed).await;
-    let events = events::shop(seed, 1500);
+    let events = events::shop(seed, 1500, S::IDENTITY);
     for batch in events.chunks(170) {
         assert_appended(&trial.append(batch).await, batch.len(), &[], "a batch of a shop's events");
         trial.disturb().await;

@@ -75,7 +75,7 @@
 //! | [`append`] | what is answered for each event: stored, duplicates inside and across batches, refused ones; opening again; a sink in front |
 //! | [`retries`] | appends that are dropped half-way, answers that get lost, batches that are sent again |
 //! | [`concurrency`] | many writers of the same events, and questions meanwhile |
-//! | [`identity`] | which [`Event`]s are the same |
+//! | [`identity`] | which [`Event`]s are the same, and what becomes of others with the same id |
 //! | [`journeys`] | what a journey holds, its order, its pages |
 //! | [`users`] | the list of users, its orders, its pages |
 //! | [`stats`] | every figure, against a plain model, in several time zones |
@@ -120,6 +120,9 @@ pub trait Subject: Sync {
     /// Whether it knows an event that it has. Without, the checks of duplicates are not applicable.
     const KNOWS_DUPLICATES: bool = true;
 
+    /// What tells an [`Event`] from others in it. Of no meaning for events of other types.
+    const IDENTITY: Identity = Identity::IdAndDay;
+
     /// Opens a store that is empty.
     fn open(&self) -> impl Future<Output = Self::Store> + Send;
 
@@ -137,6 +140,18 @@ pub trait Subject: Sync {
     fn disturb(&self, _store: &Self::Store, _random: u64) -> impl Future<Output = ()> + Send {
         async {}
     }
+}
+
+/// What tells an [`Event`] from others in a store, and with that what becomes of one whose id is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Identity {
+    /// Its [key](crate::event::EventKey): id and UTC day. On another day an id names another event; on the same day it is a
+    /// duplicate, whatever else differs.
+    IdAndDay,
+    /// Its id alone. It is a duplicate where all else that a sender says is the same, but for a time that is
+    /// [estimated](Event::estimated_time); where something differs it is rejected, since it is another event and
+    /// there is no place for it.
+    Id,
 }
 
 /// A [`Subject`] whose events can be made out of numbers, and read back as such.

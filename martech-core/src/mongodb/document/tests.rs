@@ -1,0 +1,148 @@
+use mongodb::bson::{Bson, Document};
+use proptest::prelude::*;
+
+use super::*;
+use crate::event::EventRules;
+
+fn bytes(event: &Event, form: Form) -> Vec<u8> {
+    let mut out = Vec::new();
+    write(event, form, &mut out).unwrap();
+    out
+}
+
+fn raw(bytes: &[u8]) -> &RawDocument {
+    RawDocument::from_bytes(bytes).unwrap()
+}
+
+fn purchase() -> Event {
+    let json = r#"{"eventId":"018f3f7e-0000-7000-8000-000000000001","userId":"u","anonymousId":"a","sessionId":"s",
+        "type":"purchase","occurredAt":1780000000000,
+        "properties":{"total":"12.50","currency":"eur","page":"/p","sku":"x","items":[1,2.5]}}"#;
+    EventRules::default().parse(json, Timestamp::from_millis(1_780_000_000_123)).unwrap()
+}
+
+#[test]
+fn a_document_has_the_fields_of_the_table_in_their_order() {
+    let bytes = bytes(&purchase(), Form::Document);
+    let document = Document::try_from(raw(&bytes)).unwrap();
+    let names: Vec<&str> = document.keys().map(String::as_str).collect();
+    let expected = [
+        "_id",
+        "userId",
+        "type",
+        "occurredAt",
+        "receivedAt",
+        "anonymousId",
+        "sessionId",
+        "orderValue",
+        "currency",
+        "page",
+        "product",
+        "properties",
+    ];
+    assert_eq!(names, expected);
+    assert!(matches!(document.get("orderValue"), Some(Bson::Decimal128(value)) if value.to_string() == "12.5"));
+    assert_eq!(document.get_str("currency").unwrap(), "EUR");
+    assert_eq!(document.get_datetime("occurredAt").unwrap().timestamp_millis(), 1_780_000_000_000);
+    assert_eq!(document.get_document("properties").unwrap().get_str("total").unwrap(), "12.50");
+}
+
+#[test]
+fn what_is_absent_is_not_in_the_document() {
+    let json = r#"{"userId":"u","type":"page_view"}"#;
+    let event = EventRules::default().parse(json, Timestamp::now()).unwrap();
+    let bytes = bytes(&event, Form::Document);
+    assert_eq!(raw(&bytes).iter().count(), 5);
+    assert_eq!(read(raw(&bytes)).unwrap(), Event { estimated_time: false, ..event });
+}
+
+#[test]
+fn both_forms_are_read() {
+    let event = purchase();
+    let compact = event.properties.clone().map(|text| text.replace("\n", ""));
+    for form in [Form::Document, Form::Text] {
+        let bytes = bytes(&event, form);
+        let back = read(raw(&bytes)).unwrap();
+        assert_eq!(
+            Event { properties: compact.clone(), ..back.clone() },
+            Event { properties: compact.clone(), ..event.clone() }
+        );
+        assert_eq!(back.properties, compact);
+        assert_eq!(differences(&event, raw(&bytes)), [""; 0]);
+        assert_eq!(place(raw(&bytes)).unwrap(), (event.occurred_at, event.id));
+    }
+}
+
+#[test]
+fn a_row_is_that_of_the_event() {
+    let event = purchase();
+    let bytes = bytes(&event, Form::Document);
+    let (mut symbols, mut others) = (Symbols::new(), Symbols::new());
+    let (user, found) = row(raw(&bytes), &mut symbols).unwrap();
+    assert_eq!((user, found), ("u", Row::of(&event, &mut others)));
+}
+
+#[test]
+fn what_differs_is_named() {
+    let event = purchase();
+    let bytes = bytes(&event, Form::Document);
+    let against = |change: fn(&mut Event)| {
+        let mut other = event.clone();
+        change(&mut other);
+        differences(&other, raw(&bytes))
+    };
+    assert_eq!(against(|event| event.received_at = Timestamp::from_millis(5)), [""; 0]);
+    assert_eq!(against(|event| event.user_id.push('x')), ["userId"]);
+    assert_eq!(against(|event| event.event_type = EventType::SEARCH), ["type"]);
+    assert_eq!(against(|event| event.occurred_at = Timestamp::from_millis(5)), ["occurredAt"]);
+    assert_eq!(against(|event| (event.occurred_at, event.estimated_time) = (Timestamp::from_millis(5), true)), [""; 0]);
+    assert_eq!(against(|event| (event.anonymous_id, event.session_id) = (None, None)), ["anonymousId", "sessionId"]);
+    assert_eq!(against(|event| event.properties = None), ["properties"]);
+    assert_eq!(against(|event| event.properties = Some("{}".to_owned())), ["properties"]);
+}
+
+#[test]
+fn properties_are_the_same_in_another_order_and_notation() {
+    let with = |json: &str| Event { properties: Some(json.to_owned()), ..purchase() };
+    let stored = bytes(&with(r#"{"a":1,"b":[1.50,{"x":0,"y":null}]}"#), Form::Document);
+    let same = |json: &str| differences(&with(json), raw(&stored)).is_empty();
+    assert!(same(r#"{ "b" : [15e-1, {"y":null,"x":-0.0}], "a": 1.0 }"#));
+    for other in [
+        r#"{"a":1,"b":[1.50,{"x":0}]}"#,
+        r#"{"a":1,"b":[{"x":0,"y":null},1.50]}"#,
+        r#"{"a":1,"b":[1.50,{"x":0,"y":null}],"c":1}"#,
+        r#"{"a":"1","b":[1.50,{"x":0,"y":null}]}"#,
+        r#"{"A":1,"b":[1.50,{"x":0,"y":null}]}"#,
+    ] {
+        assert!(!same(other), "{other}");
+    }
+}
+
+#[test]
+fn what_is_no_event_says_why() {
+    for (document, why) in [
+        (mongodb::bson::rawdoc! { "_id": 7 }, "_id is no UUID"),
+        (mongodb::bson::rawdoc! { "userId": "u" }, "_id is missing"),
+        (mongodb::bson::rawdoc! { "userId": 7 }, "userId is no string"),
+        (mongodb::bson::rawdoc! { "orderValue": "1" }, "orderValue is no amount of money"),
+        (mongodb::bson::rawdoc! { "properties": 1 }, "properties is no document"),
+    ] {
+        assert_eq!(read(&document).unwrap_err().why, why);
+        assert!(place(&document).is_err() && row(&document, &mut Symbols::new()).is_err());
+    }
+}
+
+proptest! {
+    #[test]
+    fn events_come_back(user in ".{0,40}", session in proptest::option::of(".{0,9}"), micros: i64, at: i64, id: [u8; 16]) {
+        let mut event = purchase();
+        event.id = EventId::from_bytes(id);
+        event.user_id = user;
+        event.session_id = session;
+        event.facts.order_value = Some(Money::from_micros(micros));
+        event.occurred_at = Timestamp::from_millis(at);
+        event.properties = Some(r#"{"a":1}"#.to_owned());
+        let bytes = bytes(&event, Form::Document);
+        prop_assert_eq!(read(raw(&bytes)).unwrap(), event);
+    }
+}

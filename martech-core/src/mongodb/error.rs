@@ -1,0 +1,231 @@
+//! What can go wrong, and what the caller can do about it.
+
+use std::time::Duration;
+
+use mongodb::error::{CommandError, ErrorKind, RETRYABLE_WRITE_ERROR, SYSTEM_OVERLOADED_ERROR, WriteFailure};
+
+use super::document::NotAnEvent;
+use crate::{query::QueryError, store::StoreError};
+
+/// Why a [`MongoStore`](super::MongoStore) did not do what it was asked to.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum MongoError {
+    /// The question cannot be answered as it was put.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// The connection string cannot be used.
+    #[error("the connection string: {0}")]
+    Options(String),
+    /// There is no server that can take it: none is reached, none is the primary, or one is going down. This passes.
+    #[error("MongoDB is not available: {0}")]
+    Unavailable(String),
+    /// The server took longer than it may.
+    #[error("MongoDB takes too long: {0}")]
+    TimedOut(String),
+    /// The server does not know the user, or does not let it do this.
+    #[error("MongoDB refuses access: {0}")]
+    Unauthorized(String),
+    /// What answers there is no MongoDB, or one that is too old or lacks what is needed.
+    #[error("not a MongoDB that can be used: {0}")]
+    WrongServer(String),
+    /// An index stands in the way.
+    #[error("an index of the collection: {0}")]
+    WrongIndex(String),
+    /// A message is larger than the server takes.
+    #[error("MongoDB refuses a message as too large: {0}")]
+    TooLarge(String),
+    /// A document in the collection is no event.
+    #[error("the document {id} is no event: {why}")]
+    Damaged {
+        /// Its `_id`.
+        id: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Any other error of the server or the driver.
+    #[error("MongoDB: {0}")]
+    Other(String),
+}
+
+/// How long to wait where somebody has to mend something.
+const MENDING: Duration = Duration::from_secs(30);
+
+impl MongoError {
+    /// Whether the same may go well at once, on another connection or another server.
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+
+    /// Whether the server answered that it will not do it: it lacks a command or an option.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Other(_) | Self::WrongServer(_))
+    }
+}
+
+impl From<NotAnEvent> for MongoError {
+    fn from(NotAnEvent { id, why }: NotAnEvent) -> Self {
+        Self::Damaged { id, why }
+    }
+}
+
+/// For appends. Nothing is fatal: whatever is wrong with a server can be mended while this process runs.
+impl From<MongoError> for StoreError {
+    fn from(error: MongoError) -> Self {
+        let text = error.to_string();
+        match error {
+            MongoError::Unavailable(_) | MongoError::TimedOut(_) => Self::retry(text),
+            MongoError::TooLarge(_) => Self::refused(text),
+            MongoError::Other(_) => Self::retry_after(Duration::from_secs(5), text),
+            _ => Self::retry_after(MENDING, text),
+        }
+    }
+}
+
+impl From<mongodb::error::Error> for MongoError {
+    fn from(error: mongodb::error::Error) -> Self {
+        let passes = error.contains_label(RETRYABLE_WRITE_ERROR) || error.contains_label(SYSTEM_OVERLOADED_ERROR);
+        let text = plain(&error.kind.to_string());
+        match *error.kind {
+            ErrorKind::Command(error) => of_command(&error, passes),
+            ErrorKind::Write(WriteFailure::WriteConcernError(error)) => of_code(error.code, error.message, passes),
+            ErrorKind::Authentication { .. } => Self::Unauthorized(text),
+            ErrorKind::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => Self::TimedOut(text),
+            ErrorKind::ServerSelection { .. } | ErrorKind::ConnectionPoolCleared { .. } => of_selection(text),
+            ErrorKind::Io(_) | ErrorKind::DnsResolve { .. } => Self::Unavailable(text),
+            ErrorKind::IncompatibleServer { .. } | ErrorKind::SessionsNotSupported => Self::WrongServer(text),
+            ErrorKind::InvalidResponse { .. } => Self::WrongServer(text),
+            ErrorKind::InvalidArgument { .. } | ErrorKind::InvalidTlsConfig { .. } => Self::Options(text),
+            _ if passes => Self::Unavailable(text),
+            _ => Self::Other(text),
+        }
+    }
+}
+
+/// The words of the driver without what it adds for its own developers: labels, and the bytes of answers.
+fn plain(text: &str) -> String {
+    const LIMIT: usize = 600;
+    let (mut plain, mut rest) = (String::new(), text);
+    while let Some((kept, dropped)) = rest.split_once(", labels: {") {
+        plain.push_str(kept);
+        rest = dropped.find(", { Address: ").map_or("", |next| &dropped[next..]);
+    }
+    plain.push_str(rest);
+    match plain.char_indices().nth(LIMIT) {
+        Some((end, _)) => format!("{}…", &plain[..end]),
+        None => plain,
+    }
+}
+
+/// The driver tells only in words why it has found no server.
+fn of_selection(text: String) -> MongoError {
+    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if says(&["SCRAM failure", "uthentication fail"]) {
+        MongoError::Unauthorized(text)
+    } else if says(&["wire version", "invalid reply", "Invalid reply", "opcode", "malformed", "Malformed"]) {
+        MongoError::WrongServer(text)
+    } else {
+        MongoError::Unavailable(text)
+    }
+}
+
+fn of_command(error: &CommandError, passes: bool) -> MongoError {
+    of_code(error.code, format!("{} (code {} {})", error.message, error.code, error.code_name), passes)
+}
+
+/// Where a code is not listed, the words of the server are all that is known.
+pub(super) fn of_code(code: i32, text: String, passes: bool) -> MongoError {
+    match code {
+        // MaxTimeMSExpired, ExceededTimeLimit.
+        50 | 262 => MongoError::TimedOut(text),
+        code if passes || is_passing(code) => MongoError::Unavailable(text),
+        // Unauthorized, AuthenticationFailed, UserNotFound, ReauthenticationRequired; AtlasError.
+        13 | 18 | 11 | 391 | 8000 => MongoError::Unauthorized(text),
+        // CommandNotFound, CommandNotSupported, CommandNotSupportedOnView.
+        59 | 115 | 166 => MongoError::WrongServer(text),
+        // BSONObjectTooLarge.
+        10334 => MongoError::TooLarge(text),
+        _ => MongoError::Other(text),
+    }
+}
+
+/// Codes of a server that is changing its role, going down, overloaded or in each other's way.
+pub(super) fn is_passing(code: i32) -> bool {
+    matches!(
+        code,
+        // Host unreachable, not found, timeouts of the network, sockets.
+        6 | 7 | 89 | 9001 | 202
+            // Not the primary, or not known yet.
+            | 10107 | 13435 | 13436 | 10058 | 133 | 134
+            // Going down, or interrupted by that.
+            | 91 | 189 | 11600 | 11601 | 11602
+            // Cursors that are gone.
+            | 43 | 237 | 175
+            // Locks, conflicts, write concerns that time out.
+            | 24 | 46 | 112 | 64
+            // Shards that are being moved.
+            | 63 | 150 | 13388 | 249
+            // Overload.
+            | 462 | 365
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Advice;
+
+    fn advice(error: MongoError) -> Advice {
+        StoreError::from(error).advice()
+    }
+
+    #[test]
+    fn codes_say_what_to_do() {
+        for code in [10107, 13435, 189, 91, 11600, 11602, 43, 112] {
+            assert!(matches!(of_code(code, String::new(), false), MongoError::Unavailable(_)), "{code}");
+            assert_eq!(advice(of_code(code, String::new(), false)), Advice::Retry, "{code}");
+        }
+        assert!(matches!(of_code(50, String::new(), false), MongoError::TimedOut(_)));
+        assert_eq!(advice(of_code(50, String::new(), false)), Advice::Retry);
+        for code in [13, 18] {
+            assert!(matches!(of_code(code, String::new(), false), MongoError::Unauthorized(_)));
+            assert_eq!(advice(of_code(code, String::new(), false)), Advice::RetryAfter(MENDING));
+        }
+        assert_eq!(advice(of_code(10334, String::new(), false)), Advice::Refused);
+        assert!(matches!(of_code(59, String::new(), false), MongoError::WrongServer(_)));
+        assert!(matches!(of_code(2, String::new(), false), MongoError::Other(_)));
+        assert!(matches!(of_code(2, String::new(), true), MongoError::Unavailable(_)));
+    }
+
+    #[test]
+    fn what_the_driver_says_is_cut_to_what_is_of_use() {
+        let text = "Server selection timeout: No available servers. Topology: { Servers: [ { Address: a:1, Type: Unknown, \
+                    Error: Kind: I/O error: refused, labels: {}, source: None, server response: None }, { Address: b:1, \
+                    Type: Unknown, Error: Kind: no, labels: {\"x\"}, source: None } ] }";
+        let expected = "Server selection timeout: No available servers. Topology: { Servers: [ { Address: a:1, Type: \
+                        Unknown, Error: Kind: I/O error: refused, { Address: b:1, Type: Unknown, Error: Kind: no";
+        assert_eq!(plain(text), expected);
+        assert_eq!(plain(&"é".repeat(700)).chars().count(), 601);
+    }
+
+    #[test]
+    fn nothing_is_fatal() {
+        let text = String::new;
+        for error in [
+            MongoError::Options(text()),
+            MongoError::Unauthorized(text()),
+            MongoError::WrongServer(text()),
+            MongoError::WrongIndex(text()),
+            MongoError::Damaged { id: text(), why: text() },
+            MongoError::Other(text()),
+        ] {
+            assert!(matches!(advice(error), Advice::RetryAfter(_)));
+        }
+    }
+
+    #[test]
+    fn a_question_that_cannot_be_answered_shows_as_it_is() {
+        let error = MongoError::from(QueryError::new("to", "must be later"));
+        assert_eq!(error.to_string(), "to: must be later");
+    }
+}

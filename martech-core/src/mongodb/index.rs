@@ -1,0 +1,174 @@
+//! The index `{userId: 1, occurredAt: 1}`: made where it is missing, looked at where it is there.
+
+use mongodb::bson::{DateTime, Document, doc};
+
+use super::{Inner, MongoError};
+
+const NAME: &str = "userId_1_occurredAt_1";
+/// Where an index of another kind has that name.
+const OTHER_NAME: &str = "martech_userId_1_occurredAt_1";
+
+/// The index's key; also the order in which it gives events.
+pub(super) fn key() -> Document {
+    doc! { "userId": 1, "occurredAt": 1 }
+}
+
+/// A moment, as documents have it.
+pub(super) fn date(millis: i64) -> DateTime {
+    DateTime::from_millis(millis)
+}
+
+/// Whether there is an index that questions can use. Where there is none and none can be made, that is a warning.
+///
+/// # Errors
+/// When the index is unique: it would refuse events of one user at one moment.
+pub(super) async fn ensure(inner: &Inner, warnings: &mut Vec<String>) -> Result<bool, MongoError> {
+    let found = match list(inner).await {
+        Ok(found) => found,
+        // Who may write may not always look.
+        Err(MongoError::Unauthorized(_) | MongoError::Other(_) | MongoError::WrongServer(_)) => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    warnings.extend(found.iter().filter(|index| is_other_unique(index)).map(|index| {
+        format!("the index {} is unique: it refuses events that have nothing else wrong with them", name(index))
+    }));
+    match judge(&found)? {
+        Verdict::Good => return Ok(true),
+        Verdict::Useless(why) => warnings.push(why),
+        Verdict::Missing(name) => match create(inner, name).await {
+            Ok(()) => return Ok(true),
+            Err(error @ (MongoError::Unavailable(_) | MongoError::TimedOut(_))) => return Err(error),
+            Err(error) => warnings.push(format!(
+                "the index {{userId: 1, occurredAt: 1}} is missing and cannot be made ({error}). Questions read the whole \
+                 collection"
+            )),
+        },
+    }
+    Ok(false)
+}
+
+/// What is to be done about the index.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Good,
+    /// Made, under this name.
+    Missing(&'static str),
+    /// It is there, and of no use: why.
+    Useless(String),
+}
+
+fn judge(found: &[Document]) -> Result<Verdict, MongoError> {
+    let Some(index) = found.iter().find(|index| is_ours(index)) else {
+        let is_taken = found.iter().any(|index| name(index) == NAME);
+        return Ok(Verdict::Missing(if is_taken { OTHER_NAME } else { NAME }));
+    };
+    if is_set(index, "unique") {
+        let name = name(index);
+        return Err(MongoError::WrongIndex(format!(
+            "{name} is unique, so a user could do only one thing at a time. Drop it (db.events.dropIndex(\"{name}\")); it is \
+             made anew"
+        )));
+    }
+    let hindrance = [
+        ("partialFilterExpression", "has only some of the events in it"),
+        ("collation", "compares texts in another way than questions do"),
+    ];
+    let flags = [("sparse", "may leave events out"), ("hidden", "is hidden")];
+    let why = hindrance
+        .into_iter()
+        .find(|(option, _)| index.contains_key(*option))
+        .or_else(|| flags.into_iter().find(|(option, _)| is_set(index, option)));
+    Ok(why.map_or(Verdict::Good, |(_, why)| {
+        let name = name(index);
+        Verdict::Useless(format!(
+            "the index {name} on {{userId: 1, occurredAt: 1}} {why}, so questions read the whole collection. Drop it, and it is \
+             made anew at the next start"
+        ))
+    }))
+}
+
+/// Whether its key is that of ours: the same fields in the same order, ascending in whatever type of number.
+fn is_ours(index: &Document) -> bool {
+    let Ok(keys) = index.get_document("key") else { return false };
+    let ascending = |value: &mongodb::bson::Bson| {
+        value.as_i32() == Some(1) || value.as_i64() == Some(1) || value.as_f64() == Some(1.0)
+    };
+    keys.keys().map(String::as_str).eq(["userId", "occurredAt"]) && keys.values().all(ascending)
+}
+
+fn is_other_unique(index: &Document) -> bool {
+    let is_id = index.get_document("key").is_ok_and(|keys| keys.keys().map(String::as_str).eq(["_id"]));
+    is_set(index, "unique") && !is_id && !is_ours(index)
+}
+
+fn is_set(index: &Document, flag: &str) -> bool {
+    index.get_bool(flag).is_ok_and(|set| set)
+}
+
+fn name(index: &Document) -> &str {
+    index.get_str("name").unwrap_or("without a name")
+}
+
+async fn list(inner: &Inner) -> Result<Vec<Document>, MongoError> {
+    let command = doc! { "listIndexes": &inner.options.collection, "cursor": { "batchSize": 1000 } };
+    let answer = inner.database.run_command(command);
+    let answer = match super::timed_raw(inner.options.answer_timeout, answer).await? {
+        Ok(answer) => answer,
+        // There is no collection yet.
+        Err(error) if is_no_collection(&error) => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let batch = answer.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
+    let batch = batch.map_err(|error| MongoError::WrongServer(format!("listIndexes: {error}")))?;
+    Ok(batch.iter().filter_map(|index| index.as_document().cloned()).collect())
+}
+
+fn is_no_collection(error: &mongodb::error::Error) -> bool {
+    matches!(&*error.kind, mongodb::error::ErrorKind::Command(error) if error.code == 26)
+}
+
+async fn create(inner: &Inner, name: &str) -> Result<(), MongoError> {
+    let command = doc! { "createIndexes": &inner.options.collection, "indexes": [{ "key": key(), "name": name }] };
+    // Building it over events that are there takes as long as it takes.
+    let answer = inner.database.run_command(command).await;
+    answer.map(drop).map_err(MongoError::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn index(options: Document) -> Document {
+        let mut index = doc! { "name": NAME, "key": { "userId": 1, "occurredAt": 1.0 } };
+        index.extend(options);
+        index
+    }
+
+    #[test]
+    fn an_index_is_good_missing_useless_or_in_the_way() {
+        let id = doc! { "name": "_id_", "key": { "_id": 1 } };
+        assert_eq!(judge(&[id.clone(), index(doc! {})]).unwrap(), Verdict::Good);
+        assert_eq!(judge(&[id.clone(), index(doc! { "sparse": false, "name": "mine" })]).unwrap(), Verdict::Good);
+        assert_eq!(judge(std::slice::from_ref(&id)).unwrap(), Verdict::Missing(NAME));
+        let reversed = doc! { "name": "x", "key": { "occurredAt": 1, "userId": 1 } };
+        assert_eq!(judge(&[id.clone(), reversed]).unwrap(), Verdict::Missing(NAME));
+        let taken = doc! { "name": NAME, "key": { "userId": 1 } };
+        assert_eq!(judge(&[id, taken]).unwrap(), Verdict::Missing(OTHER_NAME));
+        for options in [
+            doc! { "sparse": true },
+            doc! { "hidden": true },
+            doc! { "partialFilterExpression": { "type": "purchase" } },
+            doc! { "collation": { "locale": "de" } },
+        ] {
+            assert!(matches!(judge(&[index(options)]).unwrap(), Verdict::Useless(why) if why.contains(NAME)));
+        }
+        assert!(judge(&[index(doc! { "unique": true })]).unwrap_err().to_string().contains("is unique"));
+    }
+
+    #[test]
+    fn other_unique_indexes_are_noted() {
+        assert!(is_other_unique(&doc! { "key": { "sessionId": 1 }, "unique": true }));
+        assert!(!is_other_unique(&doc! { "key": { "_id": 1 }, "unique": true }));
+        assert!(!is_other_unique(&doc! { "key": { "sessionId": 1 } }));
+    }
+}

@@ -1,0 +1,395 @@
+//! Appending: what is sent, and what the answers mean for each event.
+//!
+//! 1. Each event becomes the bytes of its document, right behind the others in the bytes of the command. Of events with the
+//!    same id in one batch only the first is sent.
+//! 2. A command goes out when the next document would make it too large for the server.
+//! 3. What the server says is there already is looked up, in one question, and compared.
+
+use std::collections::HashMap;
+
+use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
+
+use super::{
+    Inner, Limits, MongoError, MongoStore, Prepared,
+    document::{self, ARRAY, DOCUMENT, Form, Names, begin, boolean, end, field, name, position, string},
+    error, questions, timed,
+};
+use crate::{
+    event::{Event, EventId},
+    store::{Appended, Rejection, Store, StoreError},
+};
+
+impl Store<Event> for MongoStore {
+    async fn append(&self, batch: &[Event]) -> Result<Appended, StoreError> {
+        if batch.is_empty() {
+            return Ok(Appended::default());
+        }
+        let prepared = self.prepare().await?;
+        Batch::new(&self.inner, &prepared, batch).run().await
+    }
+}
+
+/// What is to become of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Fate {
+    /// Not known yet.
+    Open,
+    Stored,
+    Duplicate,
+    Rejected(String),
+    /// The server has a document with its id.
+    Known,
+    /// It has the id of an event before it in the batch.
+    Follows(usize),
+    /// The server refused its document, and there are names in it that some servers refuse.
+    Awkward(String),
+}
+
+/// A batch on its way.
+struct Batch<'a> {
+    inner: &'a Inner,
+    limits: Limits,
+    events: &'a [Event],
+    fates: Vec<Fate>,
+}
+
+/// How many events are written as documents before others may run.
+const STRIDE: usize = 128;
+
+impl<'a> Batch<'a> {
+    fn new(inner: &'a Inner, prepared: &Prepared, events: &'a [Event]) -> Self {
+        Self { inner, limits: prepared.limits, events, fates: vec![Fate::Open; events.len()] }
+    }
+
+    async fn run(mut self) -> Result<Appended, StoreError> {
+        let mut firsts = HashMap::with_capacity_and_hasher(self.events.len(), foldhash::fast::RandomState::default());
+        for (index, event) in self.events.iter().enumerate() {
+            let first = *firsts.entry(event.id).or_insert(index);
+            if first != index {
+                self.fates[index] = Fate::Follows(first);
+            }
+        }
+        drop(firsts);
+        self.send_all(Form::Document, |fate| *fate == Fate::Open).await?;
+        if self.fates.iter().any(|fate| matches!(fate, Fate::Awkward(_))) {
+            self.send_all(Form::Text, |fate| matches!(fate, Fate::Awkward(_))).await?;
+        }
+        self.settle_followers();
+        self.look_up().await?;
+        Ok(self.finish())
+    }
+
+    /// Sends the events whose fate is such.
+    async fn send_all(&mut self, form: Form, is_due: fn(&Fate) -> bool) -> Result<(), StoreError> {
+        let mut command = Command::new(&self.inner.options.collection);
+        let events = self.events;
+        for (index, event) in events.iter().enumerate() {
+            if index % STRIDE == STRIDE - 1 {
+                tokio::task::yield_now().await;
+            }
+            if !is_due(&self.fates[index]) {
+                continue;
+            }
+            match command.push(index, event, form, self.limits) {
+                Pushed::Taken => {}
+                Pushed::Unfit(why) => self.fates[index] = Fate::Rejected(why),
+                Pushed::NoRoom(document) => {
+                    let full = std::mem::replace(&mut command, Command::new(&self.inner.options.collection));
+                    self.send(full).await?;
+                    command.push_document(index, document);
+                }
+            }
+        }
+        if command.indices.is_empty() { Ok(()) } else { self.send(command).await }
+    }
+
+    async fn send(&mut self, command: Command) -> Result<(), StoreError> {
+        let (bytes, indices, awkward) = command.finish(&self.inner.acknowledgement.bytes);
+        let command = RawDocumentBuf::from_bytes(bytes).map_err(|error| MongoError::Other(error.to_string()))?;
+        let insert = self.inner.database.run_raw_command(command);
+        let answer = timed(self.inner.options.answer_timeout, insert).await?;
+        let answer = Answer::read(&answer, indices.len())?;
+        for index in &indices {
+            self.fates[*index] = Fate::Stored;
+        }
+        for WriteError { position, is_known, reason } in answer.errors {
+            let index = indices[position];
+            self.fates[index] = match is_known {
+                true => Fate::Known,
+                false if awkward.contains(&index) => Fate::Awkward(reason),
+                false => Fate::Rejected(format!("MongoDB refuses the document: {reason}")),
+            };
+        }
+        Ok(())
+    }
+
+    /// Decides on events that have the id of one before them, by what has become of that one.
+    fn settle_followers(&mut self) {
+        for index in 0..self.events.len() {
+            let Fate::Follows(first) = self.fates[index] else { continue };
+            self.fates[index] = match &self.fates[first] {
+                Fate::Stored => {
+                    let mut stored = Vec::new();
+                    let event = &self.events[first];
+                    // It was written before, so it can be written again.
+                    let written = document::write(event, Form::Document, &mut stored);
+                    let differing = match (written, RawDocument::from_bytes(&stored)) {
+                        (Ok(_), Ok(stored)) => document::differences(&self.events[index], stored),
+                        _ => vec![field::PROPERTIES],
+                    };
+                    verdict(&differing, "an earlier event of the batch with this id")
+                }
+                Fate::Known => Fate::Known,
+                Fate::Rejected(why) => {
+                    Fate::Rejected(format!("an earlier event of the batch has the same id, and was refused: {why}"))
+                }
+                other => other.clone(),
+            };
+        }
+    }
+
+    /// Compares events with the documents that have their ids.
+    async fn look_up(&mut self) -> Result<(), StoreError> {
+        let mut known = HashMap::<EventId, Vec<usize>>::new();
+        for (index, fate) in self.fates.iter().enumerate() {
+            if *fate == Fate::Known {
+                known.entry(self.events[index].id).or_default().push(index);
+            }
+        }
+        if known.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<Bson> = known.keys().map(|id| questions::uuid(*id).into()).collect();
+        // More than a command holds are asked for in parts.
+        for ids in ids.chunks(ASKED) {
+            let mut found = self.inner.by_ids(ids).await?;
+            while let Some(document) = found.next().await? {
+                let id = document.get(field::ID).ok().flatten().and_then(document::id_of);
+                for index in id.and_then(|id| known.remove(&id)).unwrap_or_default() {
+                    let differing = document::differences(&self.events[index], document);
+                    self.fates[index] = verdict(&differing, "another event with this id is stored, which");
+                }
+            }
+        }
+        match known.keys().next() {
+            None => Ok(()),
+            // It was taken away in between, or the one who wrote it has lost it.
+            Some(id) => Err(StoreError::retry(format!("MongoDB said that it has the event {id}, and then had not"))),
+        }
+    }
+
+    fn finish(self) -> Appended {
+        let mut appended = Appended::default();
+        for (index, fate) in self.fates.into_iter().enumerate() {
+            match fate {
+                Fate::Stored => appended.stored += 1,
+                Fate::Duplicate => appended.duplicates.push(index),
+                Fate::Rejected(reason) => appended.rejected.push(Rejection { index, reason }),
+                Fate::Awkward(reason) => {
+                    let reason = format!("MongoDB refuses the document: {reason}");
+                    appended.rejected.push(Rejection { index, reason });
+                }
+                other => unreachable!("each event has been sent and answered, and is not {other:?}"),
+            }
+        }
+        appended
+    }
+}
+
+/// How many documents are asked for at once: ids of some 30 bytes each.
+const ASKED: usize = 50_000;
+
+fn verdict(differing: &[&str], other: &str) -> Fate {
+    if differing.is_empty() {
+        return Fate::Duplicate;
+    }
+    let fields = differing.join(", ");
+    Fate::Rejected(format!("{other} differs in {fields}; every event needs an id of its own"))
+}
+
+impl Inner {
+    /// Documents of these ids, as the primary has them.
+    async fn by_ids(&self, ids: &[Bson]) -> Result<questions::Documents, MongoError> {
+        let collection = self.primary();
+        let find = collection.find(doc! { field::ID: { "$in": ids } });
+        let patience = self.options.answer_timeout;
+        Ok(questions::Documents::new(timed(patience, find).await?, patience))
+    }
+}
+
+/// The bytes of an `insert` command.
+struct Command {
+    bytes: Vec<u8>,
+    /// Where its parts begin.
+    whole: usize,
+    documents: usize,
+    /// The places in the batch of the documents in it.
+    indices: Vec<usize>,
+    /// Those of them with names that some servers refuse.
+    awkward: Vec<usize>,
+    is_awkward: bool,
+}
+
+/// What became of an event that was to go into a command.
+enum Pushed {
+    Taken,
+    Unfit(String),
+    /// The command is full; its document.
+    NoRoom(Vec<u8>),
+}
+
+/// What a message holds besides the documents: the names of their places, the rest of the command, what the driver adds.
+const OVERHEAD: usize = 16 << 10;
+
+impl Command {
+    fn new(collection: &str) -> Self {
+        let mut bytes = Vec::new();
+        let whole = begin(&mut bytes);
+        string(&mut bytes, "insert", collection);
+        boolean(&mut bytes, "ordered", false);
+        name(&mut bytes, ARRAY, "documents");
+        let documents = begin(&mut bytes);
+        Self { bytes, whole, documents, indices: Vec::new(), awkward: Vec::new(), is_awkward: false }
+    }
+
+    fn push(&mut self, index: usize, event: &Event, form: Form, limits: Limits) -> Pushed {
+        let before = self.bytes.len();
+        position(&mut self.bytes, DOCUMENT, self.indices.len());
+        let start = self.bytes.len();
+        match document::write(event, form, &mut self.bytes) {
+            Ok(names) => self.is_awkward = names == Names::Awkward,
+            Err(document::Unfit(why)) => {
+                self.bytes.truncate(before);
+                return Pushed::Unfit(why);
+            }
+        }
+        let size = self.bytes.len() - start;
+        if size > limits.document_bytes {
+            self.bytes.truncate(before);
+            let most = limits.document_bytes;
+            return Pushed::Unfit(format!("its document has {size} bytes, and MongoDB takes {most} at most"));
+        }
+        // The command itself is a document, with some more room than others.
+        let most = limits.document_bytes.min(limits.message_bytes.saturating_sub(OVERHEAD));
+        let is_full = self.indices.len() == limits.documents || self.bytes.len() - self.documents > most;
+        if is_full && !self.indices.is_empty() {
+            let document = self.bytes.split_off(start);
+            self.bytes.truncate(before);
+            return Pushed::NoRoom(document);
+        }
+        self.note(index);
+        Pushed::Taken
+    }
+
+    /// Takes a document for which the command before had no room.
+    fn push_document(&mut self, index: usize, document: Vec<u8>) {
+        position(&mut self.bytes, DOCUMENT, self.indices.len());
+        self.bytes.extend_from_slice(&document);
+        self.note(index);
+    }
+
+    fn note(&mut self, index: usize) {
+        self.indices.push(index);
+        if self.is_awkward {
+            self.awkward.push(index);
+        }
+    }
+
+    fn finish(mut self, concern: &[u8]) -> (Vec<u8>, Vec<usize>, Vec<usize>) {
+        end(&mut self.bytes, self.documents);
+        name(&mut self.bytes, DOCUMENT, "writeConcern");
+        self.bytes.extend_from_slice(concern);
+        end(&mut self.bytes, self.whole);
+        (self.bytes, self.indices, self.awkward)
+    }
+}
+
+/// What the server says of an insert.
+#[derive(Debug, PartialEq, Eq)]
+struct Answer {
+    errors: Vec<WriteError>,
+}
+
+/// What it says of one document.
+#[derive(Debug, PartialEq, Eq)]
+struct WriteError {
+    position: usize,
+    /// Whether there is a document with this `_id`.
+    is_known: bool,
+    reason: String,
+}
+
+impl Answer {
+    /// Reads the answer to an insert of so many documents; an error where the whole of it is to be sent again.
+    fn read(answer: &Document, sent: usize) -> Result<Self, StoreError> {
+        if let Ok(error) = answer.get_document("writeConcernError") {
+            let (code, words) = (code(error), words(error));
+            // What is stored may be lost again; sent again, it waits for its majority again. A concern that cannot be met
+            // (UnsatisfiableWriteConcern, UnknownReplWriteConcern) has to be mended.
+            return Err(match code {
+                100 | 79 => MongoError::Options(format!("the write concern cannot be met: {words}")).into(),
+                _ => StoreError::retry(format!("MongoDB could not make the events durable: {words} (code {code})")),
+            });
+        }
+        let mut errors = Vec::new();
+        for error in answer.get_array("writeErrors").into_iter().flatten() {
+            let error = error.as_document().ok_or_else(|| strange("an error of a document is no document"))?;
+            errors.push(WriteError::read(error, sent)?);
+        }
+        // A server that stores fewer than it owns up to would lose events.
+        let stored = int(answer, "n").ok_or_else(|| strange("it does not say how many documents it has stored"))?;
+        if usize::try_from(stored).ok().and_then(|stored| stored.checked_add(errors.len())) != Some(sent) {
+            return Err(strange(&format!("of {sent} documents it has stored {stored}, and refused {}", errors.len())));
+        }
+        Ok(Self { errors })
+    }
+}
+
+impl WriteError {
+    fn read(error: &Document, sent: usize) -> Result<Self, StoreError> {
+        let position = int(error, "index").and_then(|index| usize::try_from(index).ok()).filter(|index| *index < sent);
+        let position = position.ok_or_else(|| strange("it speaks of a document that was not sent"))?;
+        let (code, words) = (code(error), words(error));
+        if error::is_passing(code) || code == 50 {
+            return Err(StoreError::retry(format!("MongoDB could not store all events: {words} (code {code})")));
+        }
+        Ok(Self {
+            position,
+            is_known: is_duplicate(code) && is_about_id(error, &words),
+            reason: format!("{words} (code {code})"),
+        })
+    }
+}
+
+fn is_duplicate(code: i32) -> bool {
+    matches!(code, 11000 | 11001 | 12582)
+}
+
+/// Whether a duplicate key is the `_id`, not one of another unique index.
+fn is_about_id(error: &Document, words: &str) -> bool {
+    match error.get_document("keyPattern") {
+        Ok(pattern) => pattern.keys().map(String::as_str).eq(["_id"]),
+        // Older servers tell it in words, by the name of the index.
+        Err(_) => !words.contains(" index: ") || words.contains(" index: _id_"),
+    }
+}
+
+fn code(error: &Document) -> i32 {
+    int(error, "code").and_then(|code| i32::try_from(code).ok()).unwrap_or_default()
+}
+
+fn words(error: &Document) -> String {
+    error.get_str("errmsg").unwrap_or("without a reason").to_owned()
+}
+
+fn int(document: &Document, name: &str) -> Option<i64> {
+    let value = document.get(name)?;
+    value.as_i64().or(value.as_i32().map(i64::from)).or(value.as_f64().map(|number| number as i64))
+}
+
+fn strange(what: &str) -> StoreError {
+    StoreError::from(MongoError::Other(format!("an answer that cannot be: {what}")))
+}
+
+#[cfg(test)]
+mod tests;

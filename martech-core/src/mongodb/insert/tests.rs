@@ -1,0 +1,97 @@
+use super::*;
+use crate::{
+    event::{EventRules, EventType},
+    store::Advice,
+};
+
+fn event(size: usize) -> Event {
+    let builder = Event::builder("u", EventType::PAGE_VIEW).property("text", "x".repeat(size));
+    builder.build(&EventRules::default()).unwrap()
+}
+
+const LIMITS: Limits = Limits { document_bytes: 2000, message_bytes: 48_000_000, documents: 3 };
+
+#[test]
+fn a_command_is_what_a_server_expects() {
+    let mut command = Command::new("events");
+    assert!(matches!(command.push(4, &event(5), Form::Document, LIMITS), Pushed::Taken));
+    assert!(matches!(command.push(7, &event(6), Form::Document, LIMITS), Pushed::Taken));
+    let mut concern = Vec::new();
+    let mark = begin(&mut concern);
+    string(&mut concern, "w", "majority");
+    end(&mut concern, mark);
+    let (bytes, indices, awkward) = command.finish(&concern);
+    let read = Document::try_from(RawDocument::from_bytes(&bytes).unwrap()).unwrap();
+    assert_eq!(read.keys().map(String::as_str).collect::<Vec<_>>(), ["insert", "ordered", "documents", "writeConcern"]);
+    assert_eq!((read.get_str("insert").unwrap(), read.get_bool("ordered").unwrap()), ("events", false));
+    assert_eq!(read.get_array("documents").unwrap().len(), 2);
+    assert_eq!(read.get_document("writeConcern").unwrap(), &doc! { "w": "majority" });
+    assert_eq!((indices, awkward), (vec![4, 7], vec![]));
+}
+
+#[test]
+fn a_command_is_full_by_number_and_by_bytes() {
+    let mut command = Command::new("events");
+    for index in 0..3 {
+        assert!(matches!(command.push(index, &event(1), Form::Document, LIMITS), Pushed::Taken));
+    }
+    let length = command.bytes.len();
+    let Pushed::NoRoom(document) = command.push(3, &event(1), Form::Document, LIMITS) else {
+        panic!("three are enough")
+    };
+    assert_eq!(command.bytes.len(), length);
+    let mut next = Command::new("events");
+    next.push_document(3, document);
+    // Two of these are more than one document may have.
+    assert!(matches!(next.push(4, &event(1500), Form::Document, LIMITS), Pushed::Taken));
+    assert!(matches!(next.push(5, &event(1500), Form::Document, LIMITS), Pushed::NoRoom(_)));
+    let Pushed::Unfit(why) = next.push(6, &event(2000), Form::Document, LIMITS) else {
+        panic!("it is too large alone")
+    };
+    assert!(why.contains("bytes, and MongoDB takes 2000 at most"), "{why}");
+    let (bytes, indices, _) = next.finish(&[5, 0, 0, 0, 0]);
+    assert_eq!((Document::try_from(RawDocument::from_bytes(&bytes).unwrap()).is_ok(), indices), (true, vec![3, 4]));
+}
+
+fn advice(answer: Document, sent: usize) -> Advice {
+    Answer::read(&answer, sent).unwrap_err().advice()
+}
+
+#[test]
+fn an_answer_speaks_of_each_document() {
+    let answer = doc! { "ok": 1, "n": 1, "writeErrors": [
+        { "index": 1, "code": 11000, "errmsg": "E11000", "keyPattern": { "_id": 1 } },
+        { "index": 2, "code": 11000, "errmsg": "E11000 collection: a.b index: other_1 dup key", },
+        { "index": 3_i64, "code": 121.0, "errmsg": "Document failed validation" },
+    ] };
+    let errors = Answer::read(&answer, 4).unwrap().errors;
+    assert_eq!(
+        errors.iter().map(|error| (error.position, error.is_known)).collect::<Vec<_>>(),
+        [(1, true), (2, false), (3, false)]
+    );
+    assert_eq!(errors[2].reason, "Document failed validation (code 121)");
+    assert_eq!(Answer::read(&doc! { "n": 4 }, 4).unwrap().errors, []);
+}
+
+#[test]
+fn an_answer_that_is_none_stores_nothing_for_certain() {
+    assert_eq!(advice(doc! { "n": 2, "writeConcernError": { "code": 64, "errmsg": "waited" } }, 2), Advice::Retry);
+    assert_eq!(advice(doc! { "n": 2, "writeConcernError": { "code": 91, "errmsg": "going down" } }, 2), Advice::Retry);
+    let unmet = doc! { "n": 2, "writeConcernError": { "code": 100, "errmsg": "Not enough data-bearing nodes" } };
+    assert!(matches!(advice(unmet, 2), Advice::RetryAfter(_)));
+    for code in [10107, 11600, 112, 50] {
+        assert_eq!(
+            advice(doc! { "n": 1, "writeErrors": [{ "index": 0, "code": code, "errmsg": "" }] }, 2),
+            Advice::Retry
+        );
+    }
+    for strange in [
+        doc! { "ok": 1 },
+        doc! { "n": 1 },
+        doc! { "n": 3 },
+        doc! { "n": 1, "writeErrors": [{ "index": 2, "code": 121, "errmsg": "" }] },
+        doc! { "n": 1, "writeErrors": ["?"] },
+    ] {
+        assert!(matches!(advice(strange, 2), Advice::RetryAfter(_)));
+    }
+}

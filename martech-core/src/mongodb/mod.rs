@@ -1,0 +1,307 @@
+//! Events on a MongoDB server, replica set or sharded cluster: the way past one machine.
+//!
+//! ```no_run
+//! use martech_core::{
+//!     Event, EventRules, EventType, MongoOptions, MongoStore, Store,
+//!     query::{JourneyQuery, Reader},
+//! };
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = MongoStore::new(MongoOptions::new("mongodb://localhost:27017/shop")).await?;
+//! let event = Event::builder("u1", EventType::PURCHASE).property("total", "12.50").build(&EventRules::default())?;
+//! assert_eq!(store.append(&[event]).await?.stored, 1);
+//! assert_eq!(store.journey(JourneyQuery::new("u1")).await?.events.len(), 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The document
+//! One for each event, in the collection `events`, with only those fields for which there is something:
+//!
+//! | field | BSON | |
+//! |---|---|---|
+//! | `_id` | UUID (binary of subtype 4) | the event's id |
+//! | `userId` | string | who; the anonymous id where no user is known |
+//! | `type` | string | what |
+//! | `occurredAt`, `receivedAt` | date | when it was done, and when it came |
+//! | `anonymousId`, `sessionId` | string | device or browser; visit |
+//! | `orderValue` | Decimal128 | of a purchase, exact, `12.5` |
+//! | `currency` | string | there exactly when `orderValue` is |
+//! | `page`, `product`, `searchTerm` | string | facts, cut after 512 characters |
+//! | `properties` | document | what was sent, in its order |
+//! | `propertiesText` | string | in the place of `properties`, its JSON text: where the server refused names in it |
+//!
+//! - Whole numbers in `properties` are int32 or int64, others doubles where the shortest decimal text of the double is the
+//!   number that was sent, else Decimal128. A number that this cannot hold (more than 34 digits) rejects its event; so do a
+//!   NUL in a name, half a surrogate pair, and a document larger than the server takes. The reason names the field.
+//! - Names with dots, names that begin with `$` and empty ones are stored as they are; MongoDB takes them since version 5.
+//!   Where a server does not, the event is stored with `propertiesText`, which is the JSON as it was sent.
+//! - Read back, properties are compact JSON with the same names and values in the same order.
+//!
+//! The one index besides `_id` is `{userId: 1, occurredAt: 1}`. It is made when the store first reaches the server, and
+//! checked: what stands in the way is a [warning](Prepared::warnings), or an error where it would refuse events. It is also
+//! a good shard key: an event that is sent again has the same user and time, so it meets its own shard.
+//!
+//! In `mongosh`:
+//! ```js
+//! // Revenue by currency since the first of November, exact to the last decimal.
+//! db.events.aggregate([
+//!   { $match: { type: "purchase", occurredAt: { $gte: ISODate("2026-11-01") } } },
+//!   { $group: { _id: "$currency", revenue: { $sum: "$orderValue" }, orders: { $sum: 1 } } },
+//! ])
+//! // What a user did last.
+//! db.events.find({ userId: "u1" }).sort({ occurredAt: -1 }).limit(20)
+//! db.events.find({ _id: UUID("018f3f7e-0000-7000-8000-00000000beef") })
+//! ```
+//!
+//! # Outcomes
+//! Inserts are unordered, and done when a majority has them in its journal (`w: "majority"`, `j: true`), unless the connection
+//! string says otherwise; then there is a warning. A batch goes out in as many commands as the server's limits ask for.
+//!
+//! | what the server says | what becomes of it |
+//! |---|---|
+//! | it has the `_id`, with the same content | a duplicate. Content is all but `receivedAt`, and but `occurredAt` where that is [estimated](Event::estimated_time) |
+//! | it has the `_id`, with other content | rejected; the reason says what differs |
+//! | it refuses the document | rejected alone, with the server's words |
+//! | no primary, going down, out of time, connection lost, write concern not met in time | the batch is to be sent again (`Retry`). What is stored already is then a duplicate |
+//! | access refused, a server of the wrong kind, an index in the way | to be sent again after 30 seconds: somebody may mend it |
+//!
+//! An event is told from others by its id alone, unlike in the lake. On a sharded cluster `_id` is unique on each shard only:
+//! an id that comes with another user or time may reach another shard, and is stored there as well.
+//!
+//! # Questions
+//! | question | is answered |
+//! |---|---|
+//! | journey | from the index, in its order; what happened at one moment is put in the order of ids here |
+//! | users | the server groups (on disk, if it must) to find who is on the page and how many there are; then the events of the page's users are read from the index |
+//! | stats | the span's events are read from the index, user by user; the server groups to find who is new |
+//!
+//! Each has `maxTimeMS`. Read preference and read concern are those of the connection string: who reads from a secondary
+//! may miss what was just stored. Memory holds one page of a journey, the users of a page, and for `stats` the events of one user.
+//!
+//! # Servers
+//! MongoDB 4.4 or later, or what speaks its protocol. When the store first reaches the server it tries what questions need;
+//! what is missing is a warning that says what is done without it.
+
+mod document;
+mod error;
+mod index;
+mod insert;
+mod journey;
+mod options;
+mod prepare;
+mod questions;
+mod stats;
+mod users;
+
+use std::{
+    fmt,
+    future::IntoFuture,
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
+
+use mongodb::{
+    Client, Collection, Database,
+    bson::{Document, RawDocumentBuf, doc},
+    options::{CollectionOptions, ReadConcern, ReadPreference, SelectionCriteria},
+};
+use tokio::sync::Mutex;
+
+use self::options::Acknowledgement;
+pub use self::{
+    error::MongoError,
+    options::{Limits, MongoOptions},
+    prepare::{Deployment, Prepared},
+};
+use crate::{
+    event::{Event, EventId},
+    query::{JourneyPage, JourneyQuery, Reader, Stats, StatsQuery, UsersPage, UsersQuery},
+};
+
+/// A store of events on a MongoDB server, replica set or sharded cluster. Cheap to clone; all clones share their connections.
+#[derive(Clone)]
+pub struct MongoStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    options: MongoOptions,
+    client: Client,
+    database: Database,
+    acknowledgement: Acknowledgement,
+    prepared: OnceLock<Arc<Prepared>>,
+    /// Held while the server is asked about itself: when that was begun the last time, and how it failed.
+    attempt: Mutex<Option<(Instant, MongoError)>>,
+}
+
+impl MongoStore {
+    /// Reads the connection string. The server need not be there yet: the store connects when it is first used.
+    ///
+    /// # Errors
+    /// When the string cannot be used, or (for `mongodb+srv`) the name server does not answer.
+    pub async fn new(options: MongoOptions) -> Result<Self, MongoError> {
+        let parsed = options::parse(&options).await?;
+        let client = Client::with_options(parsed.client)?;
+        let database = client.database(&parsed.database);
+        let inner = Inner {
+            options,
+            client,
+            database,
+            acknowledgement: parsed.acknowledgement,
+            prepared: OnceLock::new(),
+            attempt: Mutex::new(None),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Connects, asks the server for its limits, makes or checks the index, and tries what questions need. Once that has
+    /// gone well it costs nothing. Whatever needs the server calls this first.
+    ///
+    /// Each of the [warnings](Prepared::warnings) is also logged.
+    ///
+    /// # Errors
+    /// When the server is away or cannot be used. The next call tries again.
+    pub async fn prepare(&self) -> Result<Arc<Prepared>, MongoError> {
+        let inner = &*self.inner;
+        if let Some(prepared) = inner.prepared.get() {
+            return Ok(prepared.clone());
+        }
+        let came = Instant::now();
+        let mut attempt = inner.attempt.lock().await;
+        if let Some(prepared) = inner.prepared.get() {
+            return Ok(prepared.clone());
+        }
+        match &*attempt {
+            // Whoever waited meanwhile need not wait for the same failure again.
+            Some((begun, error)) if *begun >= came => return Err(error.clone()),
+            _ => {}
+        }
+        let begun = Instant::now();
+        match inner.find_out().await {
+            Ok(prepared) => Ok(inner.prepared.get_or_init(|| Arc::new(prepared)).clone()),
+            Err(error) => {
+                *attempt = Some((begun, error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether a server answers now.
+    ///
+    /// # Errors
+    /// When none does.
+    pub async fn ping(&self) -> Result<(), MongoError> {
+        let inner = &*self.inner;
+        let mut ping = inner.database.run_command(doc! { "ping": 1 });
+        if let Some(criteria) = inner.database.selection_criteria() {
+            ping = ping.selection_criteria(criteria.clone());
+        }
+        timed(inner.options.answer_timeout, ping).await.map(drop)
+    }
+
+    /// How many events there are, exactly. The server counts them one by one, which takes its time.
+    ///
+    /// # Errors
+    /// When the server is away or fails.
+    pub async fn count(&self) -> Result<u64, MongoError> {
+        self.prepare().await?;
+        match self.inner.collection().count_documents(doc! {}).await.map_err(MongoError::from) {
+            Err(error) if error.is_refusal() => self.count_without_aggregation().await,
+            other => other,
+        }
+    }
+
+    async fn count_without_aggregation(&self) -> Result<u64, MongoError> {
+        let (mut after, mut count) = (None, 0);
+        loop {
+            let ids = self.inner.ids(after, SCAN).await?;
+            count += ids.len() as u64;
+            after = match ids.last() {
+                Some(last) if ids.len() == SCAN => Some(*last),
+                _ => return Ok(count),
+            };
+        }
+    }
+
+    /// Up to `limit` events behind an id, in the order of ids: for copying and checking a whole store. It holds `limit`
+    /// events in memory.
+    ///
+    /// # Errors
+    /// When the server is away or fails, or a document is no event.
+    pub async fn scan(&self, after: Option<EventId>, limit: usize) -> Result<Vec<Event>, MongoError> {
+        self.prepare().await?;
+        self.inner.scan(after, limit).await
+    }
+}
+
+/// How many ids are counted at a time.
+const SCAN: usize = 10_000;
+
+impl Inner {
+    /// As the connection string says who is read from.
+    fn collection(&self) -> Collection<RawDocumentBuf> {
+        self.database.collection(&self.options.collection)
+    }
+
+    /// Read from the primary, which knows of every write that was acknowledged.
+    fn primary(&self) -> Collection<RawDocumentBuf> {
+        let mut options = CollectionOptions::default();
+        options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
+        options.read_concern = Some(ReadConcern::local());
+        self.database.collection_with_options(&self.options.collection, options)
+    }
+
+    async fn command(&self, database: &Database, command: Document) -> Result<Document, MongoError> {
+        timed(self.options.answer_timeout, database.run_command(command)).await
+    }
+}
+
+/// Asks once more where the first attempt failed for a reason that passes: a cursor that is gone, a new primary.
+macro_rules! answer {
+    ($store:ident.$question:ident($query:expr)) => {{
+        let prepared = $store.prepare().await?;
+        match $store.inner.$question(&prepared, &$query).await {
+            Err(error) if error.is_passing() => $store.inner.$question(&prepared, &$query).await,
+            answer => answer,
+        }
+    }};
+}
+
+impl Reader for MongoStore {
+    type Error = MongoError;
+
+    async fn journey(&self, query: JourneyQuery) -> Result<JourneyPage, MongoError> {
+        answer!(self.journey(query))
+    }
+
+    async fn users(&self, query: UsersQuery) -> Result<UsersPage, MongoError> {
+        answer!(self.users(query))
+    }
+
+    async fn stats(&self, query: StatsQuery) -> Result<Stats, MongoError> {
+        answer!(self.stats(query))
+    }
+}
+
+impl fmt::Debug for MongoStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MongoStore")
+            .field("database", &self.inner.database.name())
+            .field("collection", &self.inner.options.collection)
+            .finish_non_exhaustive()
+    }
+}
+
+type Answer<T> = Result<T, mongodb::error::Error>;
+
+/// An answer within some time. Dropping what waits for it closes its connection, so a late answer reaches nobody.
+async fn timed_raw<T>(limit: Duration, work: impl IntoFuture<Output = Answer<T>>) -> Result<Answer<T>, MongoError> {
+    let late = |_| MongoError::TimedOut(format!("no answer within {} s", limit.as_secs_f64()));
+    tokio::time::timeout(limit, work.into_future()).await.map_err(late)
+}
+
+async fn timed<T>(limit: Duration, work: impl IntoFuture<Output = Answer<T>>) -> Result<T, MongoError> {
+    timed_raw(limit, work).await?.map_err(MongoError::from)
+}

@@ -1,0 +1,235 @@
+//! Settings: those of the store, and what the connection string says to the driver.
+
+use std::{fmt, time::Duration};
+
+use mongodb::options::{Acknowledgment, ClientOptions, WriteConcern};
+
+use super::{
+    MongoError,
+    document::{begin, boolean, end, string},
+};
+
+/// Which collection of which server, and how long things may take.
+///
+/// ```
+/// use martech_core::mongodb::MongoOptions;
+///
+/// let options = MongoOptions::new("mongodb://db1,db2,db3/shop?replicaSet=rs0&readPreference=primaryPreferred");
+/// assert_eq!(options.collection, "events");
+/// ```
+#[derive(Clone)]
+pub struct MongoOptions {
+    /// A [connection string](https://www.mongodb.com/docs/manual/reference/connection-string/), with all that the driver
+    /// takes in it. Its path names the database, `martech` without one. Where it does not say otherwise, there are 10
+    /// connections at most to each server (`maxPoolSize`), a server is waited for up to 15 seconds
+    /// (`serverSelectionTimeoutMS`), and writes are acknowledged by a majority and journaled (`w`, `journal`).
+    pub uri: String,
+    /// Name of the collection.
+    pub collection: String,
+    /// How long the server may work on a question (`maxTimeMS`); `None` for as long as it takes.
+    pub query_timeout: Option<Duration>,
+    /// How long an answer to anything else is waited for before the connection is given up. An answer to a question is
+    /// waited for so much longer than the server may work on it.
+    pub answer_timeout: Duration,
+    /// Bounds of one insert, where they are less than what the server allows.
+    pub limits: Limits,
+}
+
+/// How much goes into one insert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one document (`maxBsonObjectSize`), and of the documents of one insert.
+    pub document_bytes: usize,
+    /// Bytes of one message (`maxMessageSizeBytes`).
+    pub message_bytes: usize,
+    /// Documents of one insert (`maxWriteBatchSize`).
+    pub documents: usize,
+}
+
+impl Limits {
+    /// None.
+    pub const NONE: Self = Self { document_bytes: usize::MAX, message_bytes: usize::MAX, documents: usize::MAX };
+
+    /// The lesser of each.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            document_bytes: self.document_bytes.min(other.document_bytes),
+            message_bytes: self.message_bytes.min(other.message_bytes),
+            documents: self.documents.min(other.documents),
+        }
+    }
+}
+
+impl MongoOptions {
+    /// The collection `events`; 30 seconds for a question and for an answer.
+    pub fn new(uri: impl Into<String>) -> Self {
+        Self {
+            uri: uri.into(),
+            collection: "events".to_owned(),
+            query_timeout: Some(Duration::from_secs(30)),
+            answer_timeout: Duration::from_secs(30),
+            limits: Limits::NONE,
+        }
+    }
+}
+
+/// Without the connection string: there may be a password in it.
+impl fmt::Debug for MongoOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MongoOptions")
+            .field("collection", &self.collection)
+            .field("query_timeout", &self.query_timeout)
+            .field("answer_timeout", &self.answer_timeout)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+const DATABASE: &str = "martech";
+const POOL: u32 = 10;
+/// The driver may look at a server that it has lost only every ten seconds.
+const SELECTION: Duration = Duration::from_secs(15);
+
+/// The connection string, read.
+pub(super) struct Parsed {
+    pub(super) client: ClientOptions,
+    pub(super) database: String,
+    pub(super) acknowledgement: Acknowledgement,
+}
+
+pub(super) async fn parse(options: &MongoOptions) -> Result<Parsed, MongoError> {
+    let mut client =
+        ClientOptions::parse(options.uri.as_str()).await.map_err(|error| match MongoError::from(error) {
+            passing @ MongoError::Unavailable(_) => passing,
+            MongoError::Options(text) => MongoError::Options(text),
+            other => MongoError::Options(other.to_string()),
+        })?;
+    client.max_pool_size.get_or_insert(POOL);
+    client.server_selection_timeout.get_or_insert(SELECTION);
+    client.app_name.get_or_insert_with(|| "martech".to_owned());
+    // Inserts say themselves what is asked for; in what only reads it has no place.
+    let acknowledgement = Acknowledgement::new(client.write_concern.take())?;
+    let database = client.default_database.clone().unwrap_or_else(|| DATABASE.to_owned());
+    Ok(Parsed { client, database, acknowledgement })
+}
+
+/// When a write counts as done.
+#[derive(Debug, Clone)]
+pub(super) struct Acknowledgement {
+    /// The document of a command's `writeConcern`.
+    pub(super) bytes: Vec<u8>,
+    /// What may be lost with it.
+    pub(super) warning: Option<String>,
+}
+
+impl Acknowledgement {
+    /// Majority and journaled, except for what is given.
+    fn new(given: Option<WriteConcern>) -> Result<Self, MongoError> {
+        let mut concern = given.unwrap_or_default();
+        let w = concern.w.take().unwrap_or(Acknowledgment::Majority);
+        let journal = concern.journal.unwrap_or(true);
+        if w == Acknowledgment::Nodes(0) {
+            let why = "w=0 asks for no answers, so nobody would know what is stored; leave it out, or say w=1";
+            return Err(MongoError::Options(why.to_owned()));
+        }
+        let mut weaker = Vec::new();
+        match &w {
+            Acknowledgment::Nodes(nodes) => {
+                weaker.push(format!("w={nodes} counts {nodes} servers, not a majority of them"));
+            }
+            Acknowledgment::Custom(name) => weaker.push(format!("w={name} means what the replica set says it does")),
+            _ => {}
+        }
+        if !journal {
+            weaker.push("journal=false does not wait for the disk".to_owned());
+        }
+        let warning = (!weaker.is_empty()).then(|| {
+            format!(
+                "the write concern of the connection string may be weaker than majority and journaled: {}. Events that \
+                 were acknowledged can be lost when a server fails",
+                weaker.join("; ")
+            )
+        });
+        Ok(Self { bytes: document(&w, journal, concern.w_timeout), warning })
+    }
+}
+
+fn document(w: &Acknowledgment, journal: bool, timeout: Option<Duration>) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mark = begin(&mut out);
+    match w {
+        Acknowledgment::Nodes(nodes) => int(&mut out, "w", i64::from(*nodes)),
+        Acknowledgment::Custom(name) => string(&mut out, "w", name),
+        _ => string(&mut out, "w", "majority"),
+    }
+    boolean(&mut out, "j", journal);
+    if let Some(timeout) = timeout {
+        int(&mut out, "wtimeout", i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX));
+    }
+    end(&mut out, mark);
+    out
+}
+
+fn int(out: &mut Vec<u8>, name: &str, value: i64) {
+    super::document::name(out, super::document::INT64, name);
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use mongodb::bson::{Document, RawDocument, doc};
+
+    use super::*;
+
+    async fn parsed(uri: &str) -> Result<Parsed, MongoError> {
+        parse(&MongoOptions::new(uri)).await
+    }
+
+    async fn concern(uri: &str) -> (Document, Option<String>) {
+        let acknowledgement = parsed(uri).await.map(|parsed| parsed.acknowledgement).unwrap();
+        let raw = RawDocument::from_bytes(&acknowledgement.bytes).unwrap();
+        (Document::try_from(raw).unwrap(), acknowledgement.warning)
+    }
+
+    #[tokio::test]
+    async fn defaults_hold_where_the_string_says_nothing() {
+        let plain = parsed("mongodb://localhost").await.map_err(|error| error.to_string());
+        let plain = plain.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((plain.database.as_str(), plain.client.max_pool_size), ("martech", Some(10)));
+        assert_eq!(plain.client.server_selection_timeout, Some(SELECTION));
+        let said = parsed("mongodb://localhost/shop?maxPoolSize=3&serverSelectionTimeoutMS=700").await;
+        let said = said.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((said.database.as_str(), said.client.max_pool_size), ("shop", Some(3)));
+        assert_eq!(said.client.server_selection_timeout, Some(Duration::from_millis(700)));
+    }
+
+    #[tokio::test]
+    async fn a_weaker_write_concern_is_warned_of() {
+        assert_eq!(concern("mongodb://localhost").await, (doc! { "w": "majority", "j": true }, None));
+        let (timed, warning) = concern("mongodb://localhost/?w=majority&wTimeoutMS=900").await;
+        assert_eq!((timed, warning), (doc! { "w": "majority", "j": true, "wtimeout": 900_i64 }, None));
+        let (one, warning) = concern("mongodb://localhost/?w=1").await;
+        assert_eq!(one, doc! { "w": 1_i64, "j": true });
+        assert!(warning.unwrap().contains("w=1"));
+        let (unjournaled, warning) = concern("mongodb://localhost/?journal=false").await;
+        assert_eq!(unjournaled, doc! { "w": "majority", "j": false });
+        assert!(warning.unwrap().contains("journal=false"));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_used_says_why() {
+        for (uri, why) in [("mongodb://localhost/?w=0", "w=0"), ("postgres://localhost", "scheme"), ("mongodb://", "")]
+        {
+            match parsed(uri).await {
+                Err(MongoError::Options(text)) => assert!(text.contains(why), "{uri}: {text}"),
+                Err(other) => panic!("{uri}: {other:?}"),
+                Ok(_) => panic!("{uri} is no connection string"),
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_shows_a_password() {
+        assert!(!format!("{:?}", MongoOptions::new("mongodb://u:secret@localhost")).contains("secret"));
+    }
+}

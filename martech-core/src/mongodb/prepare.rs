@@ -1,0 +1,195 @@
+//! What is found out when the store first reaches its server: limits, the index, and what the server can do.
+
+use mongodb::bson::{Document, doc};
+
+use super::{Inner, Limits, MongoError, index};
+
+/// What is known of the server.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Prepared {
+    /// As it tells it, `8.0.4` say; `unknown` where it does not.
+    pub server_version: String,
+    /// What kind of deployment it is part of.
+    pub deployment: Deployment,
+    /// What one insert may hold.
+    pub limits: Limits,
+    /// What is missing or weaker than it should be, and what is done without it, a sentence or two each.
+    pub warnings: Vec<String>,
+    /// What questions may use.
+    pub(super) abilities: Abilities,
+}
+
+/// How many servers there are behind the one that answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deployment {
+    /// One.
+    Standalone,
+    /// Several with the same data, or one that could be.
+    ReplicaSet,
+    /// Several with parts of the data, behind a router.
+    Sharded,
+}
+
+/// What the server can do for questions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Abilities {
+    /// There is an index on exactly `{userId: 1, occurredAt: 1}`.
+    pub(super) index: bool,
+    /// An index can be named in a question.
+    pub(super) hint: bool,
+    /// A question can be bounded in time.
+    pub(super) max_time: bool,
+    /// It groups.
+    pub(super) group: bool,
+    /// It can sort and group on disk what is too much for its memory.
+    pub(super) disk: bool,
+}
+
+impl Inner {
+    /// Asks the server about itself.
+    pub(super) async fn find_out(&self) -> Result<Prepared, MongoError> {
+        let hello = self.hello().await?;
+        let mut warnings: Vec<String> = self.acknowledgement.warning.iter().cloned().collect();
+        let index = index::ensure(self, &mut warnings).await?;
+        let abilities = self.try_out(index, &mut warnings).await?;
+        for warning in &warnings {
+            tracing::warn!(database = self.database.name(), collection = self.options.collection, "{warning}");
+        }
+        Ok(Prepared {
+            server_version: self.version().await,
+            deployment: deployment(&hello),
+            limits: limits(&hello)?.and(self.options.limits),
+            warnings,
+            abilities,
+        })
+    }
+
+    async fn hello(&self) -> Result<Document, MongoError> {
+        let admin = self.client.database("admin");
+        match self.command(&admin, doc! { "hello": 1 }).await {
+            // Its name until 2021.
+            Err(MongoError::WrongServer(_)) => self.command(&admin, doc! { "isMaster": 1 }).await,
+            other => other,
+        }
+    }
+
+    async fn version(&self) -> String {
+        let info = self.command(&self.client.database("admin"), doc! { "buildInfo": 1 }).await;
+        let version = info.ok().and_then(|info| info.get_str("version").ok().map(str::to_owned));
+        version.unwrap_or_else(|| "unknown".to_owned())
+    }
+
+    /// Asks the kinds of questions that are going to be asked, of nothing.
+    async fn try_out(&self, index: bool, warnings: &mut Vec<String>) -> Result<Abilities, MongoError> {
+        let mut abilities = Abilities { index, hint: index, max_time: true, group: true, disk: true };
+        if !self.can_find(abilities).await? {
+            abilities.hint = false;
+            if !self.can_find(abilities).await? {
+                abilities = Abilities { hint: index, max_time: false, ..abilities };
+                abilities.hint = index && self.can_find(abilities).await?;
+            }
+        }
+        if index && !abilities.hint {
+            warnings.push(
+                "the server does not let a question name its index (hint). Questions rely on it to choose the right one"
+                    .to_owned(),
+            );
+        }
+        if !abilities.max_time {
+            warnings.push(
+                "the server does not take maxTimeMS. It goes on with a question that nobody waits for any more"
+                    .to_owned(),
+            );
+        }
+        if !self.can_group(abilities).await? {
+            abilities.disk = false;
+            abilities.group = self.can_group(abilities).await?;
+            warnings.push(if abilities.group {
+                "the server does not take allowDiskUse. Lists of very many users may fail for want of memory".to_owned()
+            } else {
+                "the server does not aggregate ($sort, $group). Lists of users and new users read the whole index instead, \
+                 which takes long where there are many events"
+                    .to_owned()
+            });
+        }
+        Ok(abilities)
+    }
+
+    async fn can_find(&self, abilities: Abilities) -> Result<bool, MongoError> {
+        let filter = doc! { "userId": "", "occurredAt": { "$gte": index::date(0) } };
+        answered(self.find(abilities, filter).sort(index::key()).limit(1).documents().await)
+    }
+
+    async fn can_group(&self, abilities: Abilities) -> Result<bool, MongoError> {
+        let pipeline = [
+            doc! { "$match": { "userId": "" } },
+            doc! { "$sort": index::key() },
+            doc! { "$group": { "_id": "$userId", "first": { "$first": "$occurredAt" } } },
+            doc! { "$limit": 1 },
+        ];
+        answered(self.aggregate(abilities, pipeline).documents().await)
+    }
+}
+
+/// Whether a question was answered; what has nothing to do with the question remains an error.
+fn answered<T>(result: Result<T, MongoError>) -> Result<bool, MongoError> {
+    match result {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_refusal() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn deployment(hello: &Document) -> Deployment {
+    if hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid") {
+        Deployment::Sharded
+    } else if hello.contains_key("setName") {
+        Deployment::ReplicaSet
+    } else {
+        Deployment::Standalone
+    }
+}
+
+fn limits(hello: &Document) -> Result<Limits, MongoError> {
+    // What every MongoDB of the last decade says stands in for what is not said.
+    let limit = |name, usual: usize| match hello.get(name) {
+        None => Ok(usual),
+        Some(value) => {
+            let number =
+                value.as_i64().or(value.as_i32().map(i64::from)).or(value.as_f64().map(|number| number as i64));
+            number
+                .and_then(|number| usize::try_from(number).ok())
+                .filter(|number| *number > 0)
+                .ok_or_else(|| MongoError::WrongServer(format!("it says that {name} is {value}")))
+        }
+    };
+    Ok(Limits {
+        document_bytes: limit("maxBsonObjectSize", 16 << 20)?,
+        message_bytes: limit("maxMessageSizeBytes", 48_000_000)?,
+        documents: limit("maxWriteBatchSize", 100_000)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_what_the_server_says() {
+        let hello =
+            doc! { "maxBsonObjectSize": 16_777_216_i32, "maxWriteBatchSize": 1000_i64, "maxMessageSizeBytes": 5e6 };
+        let expected = Limits { document_bytes: 16_777_216, message_bytes: 5_000_000, documents: 1000 };
+        assert_eq!(limits(&hello).unwrap(), expected);
+        assert_eq!(limits(&doc! {}).unwrap().documents, 100_000);
+        assert!(matches!(limits(&doc! { "maxWriteBatchSize": "many" }), Err(MongoError::WrongServer(_))));
+        assert_eq!(expected.and(Limits { documents: 3, ..Limits::NONE }), Limits { documents: 3, ..expected });
+    }
+
+    #[test]
+    fn the_deployment_shows_in_the_greeting() {
+        assert_eq!(deployment(&doc! { "ok": 1 }), Deployment::Standalone);
+        assert_eq!(deployment(&doc! { "setName": "rs0" }), Deployment::ReplicaSet);
+        assert_eq!(deployment(&doc! { "msg": "isdbgrid" }), Deployment::Sharded);
+    }
+}

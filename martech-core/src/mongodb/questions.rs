@@ -1,0 +1,188 @@
+//! How documents are read: cursors that are bounded in time, and that give way to others.
+
+use std::time::Duration;
+
+use mongodb::{
+    Cursor,
+    action::{Aggregate, Find},
+    bson::{Document, RawDocument, RawDocumentBuf, doc},
+    options::Hint,
+};
+
+use super::{Inner, MongoError, document, index, prepare::Abilities, timed};
+use crate::event::{Event, EventId};
+
+/// How much longer than the server may work on a question its answer is waited for.
+fn patience(inner: &Inner) -> Duration {
+    // Without a bound of its own a question still ends when somebody drops it.
+    inner.options.query_timeout.map_or(Duration::MAX, |limit| limit.saturating_add(inner.options.answer_timeout))
+}
+
+/// The documents of an answer, one by one.
+pub(super) struct Documents {
+    cursor: Cursor<RawDocumentBuf>,
+    patience: Duration,
+}
+
+impl Documents {
+    pub(super) fn new(cursor: Cursor<RawDocumentBuf>, patience: Duration) -> Self {
+        Self { cursor, patience }
+    }
+
+    /// The next one. It lives until the one after it is asked for.
+    pub(super) async fn next(&mut self) -> Result<Option<&RawDocument>, MongoError> {
+        // Documents that came in one batch are there without waiting; others want to run too.
+        tokio::task::consume_budget().await;
+        let more = timed(self.patience, self.cursor.advance()).await?;
+        Ok(more.then(|| self.cursor.current()))
+    }
+}
+
+impl Inner {
+    /// A question for documents, by the index where that is possible.
+    pub(super) fn find(&self, abilities: Abilities, filter: Document) -> FindEvents<'_> {
+        FindEvents { inner: self, abilities, filter, sort: None, projection: None, limit: None, batch: None }
+    }
+
+    /// A question that the server answers by an aggregation.
+    pub(super) fn aggregate(
+        &self,
+        abilities: Abilities,
+        pipeline: impl IntoIterator<Item = Document>,
+    ) -> AggregateEvents<'_> {
+        AggregateEvents { inner: self, abilities, pipeline: pipeline.into_iter().collect() }
+    }
+
+    /// Up to `limit` events behind an id.
+    pub(super) async fn scan(&self, after: Option<EventId>, limit: usize) -> Result<Vec<Event>, MongoError> {
+        let mut found = self.by_id(after, limit, None).await?;
+        let mut events = Vec::new();
+        while let Some(document) = found.next().await? {
+            events.push(document::read(document)?);
+        }
+        Ok(events)
+    }
+
+    /// Up to `limit` ids behind one.
+    pub(super) async fn ids(&self, after: Option<EventId>, limit: usize) -> Result<Vec<EventId>, MongoError> {
+        let mut found = self.by_id(after, limit, Some(doc! { "_id": 1 })).await?;
+        let mut ids = Vec::new();
+        while let Some(document) = found.next().await? {
+            let id = document.get("_id").ok().flatten().and_then(document::id_of);
+            ids.push(id.ok_or_else(|| MongoError::Damaged {
+                id: format!("{:?}", document.get("_id").ok().flatten()),
+                why: "_id is no UUID".to_owned(),
+            })?);
+        }
+        Ok(ids)
+    }
+
+    async fn by_id(
+        &self,
+        after: Option<EventId>,
+        limit: usize,
+        projection: Option<Document>,
+    ) -> Result<Documents, MongoError> {
+        let filter = after.map_or_else(Document::new, |id| doc! { "_id": { "$gt": uuid(id) } });
+        let collection = self.collection();
+        let mut find = collection.find(filter).sort(doc! { "_id": 1 });
+        // A limit of zero means none to a server.
+        find = find.limit(i64::try_from(limit.max(1)).unwrap_or(i64::MAX));
+        if let Some(projection) = projection {
+            find = find.projection(projection);
+        }
+        let patience = self.options.answer_timeout;
+        Ok(Documents { cursor: timed(patience, find).await?, patience })
+    }
+}
+
+/// An event's id, as documents have it.
+pub(super) fn uuid(id: EventId) -> mongodb::bson::Binary {
+    mongodb::bson::Binary { subtype: mongodb::bson::spec::BinarySubtype::Uuid, bytes: id.as_bytes().to_vec() }
+}
+
+/// A `find` that is being put together.
+pub(super) struct FindEvents<'a> {
+    inner: &'a Inner,
+    abilities: Abilities,
+    filter: Document,
+    sort: Option<Document>,
+    projection: Option<Document>,
+    limit: Option<i64>,
+    batch: Option<u32>,
+}
+
+impl FindEvents<'_> {
+    pub(super) fn sort(mut self, sort: Document) -> Self {
+        self.sort = Some(sort);
+        self
+    }
+
+    pub(super) fn projection(mut self, projection: Document) -> Self {
+        self.projection = Some(projection);
+        self
+    }
+
+    pub(super) fn limit(mut self, limit: i64) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// How many documents the server sends at once.
+    pub(super) fn batch(mut self, batch: usize) -> Self {
+        self.batch = Some(u32::try_from(batch).unwrap_or(u32::MAX).clamp(1, 10_000));
+        self
+    }
+
+    pub(super) async fn documents(self) -> Result<Documents, MongoError> {
+        let (inner, abilities) = (self.inner, self.abilities);
+        let collection = inner.collection();
+        let mut find: Find<'_, RawDocumentBuf> = collection.find(self.filter);
+        if let Some(sort) = self.sort {
+            find = find.sort(sort);
+        }
+        if let Some(projection) = self.projection {
+            find = find.projection(projection);
+        }
+        if let Some(limit) = self.limit {
+            find = find.limit(limit);
+        }
+        if let Some(batch) = self.batch {
+            find = find.batch_size(batch);
+        }
+        if abilities.hint {
+            find = find.hint(Hint::Keys(index::key()));
+        }
+        if !abilities.index && abilities.disk {
+            find = find.allow_disk_use(true);
+        }
+        if let Some(limit) = inner.options.query_timeout.filter(|_| abilities.max_time) {
+            find = find.max_time(limit);
+        }
+        let patience = patience(inner);
+        Ok(Documents { cursor: timed(patience, find).await?, patience })
+    }
+}
+
+/// An `aggregate` that is being put together.
+pub(super) struct AggregateEvents<'a> {
+    inner: &'a Inner,
+    abilities: Abilities,
+    pipeline: Vec<Document>,
+}
+
+impl AggregateEvents<'_> {
+    pub(super) async fn documents(self) -> Result<Documents, MongoError> {
+        let (inner, abilities) = (self.inner, self.abilities);
+        let collection = inner.collection();
+        let mut aggregate: Aggregate<'_, _, RawDocumentBuf> = collection.aggregate(self.pipeline).with_type();
+        if abilities.disk {
+            aggregate = aggregate.allow_disk_use(true);
+        }
+        if let Some(limit) = inner.options.query_timeout.filter(|_| abilities.max_time) {
+            aggregate = aggregate.max_time(limit);
+        }
+        let patience = patience(inner);
+        Ok(Documents { cursor: timed(patience, aggregate).await?, patience })
+    }
+}

@@ -1,0 +1,106 @@
+//! The figures of a shop: the span's events, user by user from the index; and from a group of all users when each was
+//! first seen.
+
+use std::sync::Arc;
+
+use mongodb::bson::doc;
+
+use super::{
+    Inner, MongoError, Prepared,
+    document::{self, field},
+    index::{self, date},
+};
+use crate::{
+    analytics::{Row, StatsAccumulator, StatsPlan},
+    query::{Stats, StatsQuery},
+};
+
+impl Inner {
+    pub(super) async fn stats(&self, prepared: &Prepared, query: &StatsQuery) -> Result<Stats, MongoError> {
+        let plan = Arc::new(StatsPlan::new(query)?);
+        let mut counted = StatsAccumulator::new(plan.clone());
+        let seen = async {
+            match prepared.abilities.group {
+                true => self.first_seen(prepared, &plan).await,
+                false => self.first_seen_by_index(prepared, &plan).await,
+            }
+        };
+        let (seen, ()) = tokio::try_join!(seen, self.count_events(prepared, &plan, &mut counted))?;
+        counted.merge(seen);
+        Ok(counted.finish())
+    }
+
+    async fn count_events(
+        &self,
+        prepared: &Prepared,
+        plan: &StatsPlan,
+        counted: &mut StatsAccumulator,
+    ) -> Result<(), MongoError> {
+        let span = plan.span();
+        let filter = doc! { field::OCCURRED: { "$gte": date(span.from.millis()), "$lt": date(span.to.millis()) } };
+        let fields = doc! {
+            "_id": 0, field::USER: 1, field::TYPE: 1, field::OCCURRED: 1, field::SESSION: 1, field::VALUE: 1,
+            field::CURRENCY: 1, field::PAGE: 1, field::PRODUCT: 1, field::SEARCH: 1,
+        };
+        let find = self.find(prepared.abilities, filter).sort(index::key()).projection(fields);
+        let mut documents = find.batch(BATCH).documents().await?;
+        let (mut user, mut rows) = (String::new(), Vec::<Row>::new());
+        while let Some(document) = documents.next().await? {
+            let (of, row) = document::row(document, counted.symbols())?;
+            if of != user {
+                if !rows.is_empty() {
+                    counted.user(&rows);
+                    rows.clear();
+                }
+                of.clone_into(&mut user);
+            }
+            rows.push(row);
+        }
+        if !rows.is_empty() {
+            counted.user(&rows);
+        }
+        Ok(())
+    }
+
+    /// Users whose first event ever lies in the span, found by the server.
+    async fn first_seen(&self, prepared: &Prepared, plan: &Arc<StatsPlan>) -> Result<StatsAccumulator, MongoError> {
+        let span = plan.span();
+        // The first of each user in the index's order: a server that knows how skips from user to user.
+        let pipeline = [
+            doc! { "$sort": index::key() },
+            doc! { "$group": { "_id": "$userId", "first": { "$first": "$occurredAt" } } },
+            doc! { "$match": { "first": { "$gte": date(span.from.millis()), "$lt": date(span.to.millis()) } } },
+        ];
+        let mut counted = StatsAccumulator::new(plan.clone());
+        let mut documents = self.aggregate(prepared.abilities, pipeline).documents().await?;
+        while let Some(document) = documents.next().await? {
+            let first = document.get_datetime("first").map_err(|error| MongoError::Other(error.to_string()))?;
+            counted.new_user(first.timestamp_millis());
+        }
+        Ok(counted)
+    }
+
+    /// The same, by reading the index from its beginning to its end.
+    async fn first_seen_by_index(
+        &self,
+        prepared: &Prepared,
+        plan: &Arc<StatsPlan>,
+    ) -> Result<StatsAccumulator, MongoError> {
+        let mut counted = StatsAccumulator::new(plan.clone());
+        let fields = doc! { field::USER: 1, field::OCCURRED: 1 };
+        let find = self.find(prepared.abilities, doc! {}).sort(index::key()).projection(fields);
+        let mut documents = find.batch(BATCH).documents().await?;
+        let mut user = None::<String>;
+        while let Some(document) = documents.next().await? {
+            let of = document.get_str(field::USER).unwrap_or_default();
+            if user.as_deref() != Some(of) {
+                user = Some(of.to_owned());
+                counted.new_user(document::place(document)?.0.millis());
+            }
+        }
+        Ok(counted)
+    }
+}
+
+/// Documents that the server sends at once: of these fields, some hundred kilobytes.
+pub(super) const BATCH: usize = 4_000;

@@ -1,0 +1,335 @@
+//! The list of users: the server finds who is on the page, then the page's users are read from the index.
+
+use std::{cmp::Ordering, collections::HashMap};
+
+use mongodb::bson::{Bson, Decimal128, Document, RawBsonRef, RawDocument, doc};
+
+use super::{
+    Inner, MongoError, Prepared,
+    document::{self, Decimal, field},
+    index::{self, date},
+    questions::Documents,
+    stats::BATCH,
+};
+use crate::{
+    analytics::{Row, Symbols, UserSummary},
+    event::EventType,
+    query::{Order, UserSort, UsersCursor, UsersPage, UsersQuery},
+};
+
+impl Inner {
+    pub(super) async fn users(&self, prepared: &Prepared, query: &UsersQuery) -> Result<UsersPage, MongoError> {
+        if prepared.abilities.group {
+            let (total, mut places) = tokio::try_join!(self.total(prepared, query), self.places(prepared, query))?;
+            let more = places.len() > query.limit;
+            places.truncate(query.limit);
+            let next = places.last().filter(|_| more).cloned();
+            let mut summaries = self.summaries(prepared, &places).await?;
+            let row = |place: UsersCursor| {
+                // Events are never removed, so who was found a moment ago is there.
+                summaries.remove(&place.user_id).map(|summary| summary.to_row(place.user_id))
+            };
+            Ok(UsersPage { users: places.into_iter().filter_map(row).collect(), total, next })
+        } else {
+            self.users_by_index(prepared, query).await
+        }
+    }
+
+    /// How many users there are over all pages.
+    async fn total(&self, prepared: &Prepared, query: &UsersQuery) -> Result<u64, MongoError> {
+        let pipeline = [
+            doc! { "$match": begins_with(&query.prefix) },
+            doc! { "$group": { "_id": "$userId" } },
+            doc! { "$group": { "_id": null, "users": { "$sum": 1 } } },
+        ];
+        let mut documents = self.aggregate(prepared.abilities, pipeline).documents().await?;
+        let Some(document) = documents.next().await? else { return Ok(0) };
+        let users = number(document, "users").and_then(|users| u64::try_from(users.coefficient_at(0)?).ok());
+        users.ok_or_else(|| MongoError::Other("the server counted users in something that is no number".to_owned()))
+    }
+
+    /// The users of the page, and one more where there is one.
+    async fn places(&self, prepared: &Prepared, query: &UsersQuery) -> Result<Vec<UsersCursor>, MongoError> {
+        let documents = self.aggregate(prepared.abilities, pipeline(query)).documents();
+        let (mut documents, mut places) = (documents.await?, Vec::new());
+        while let Some(document) = documents.next().await? {
+            places.push(place(document, query.sort).ok_or_else(|| {
+                MongoError::Other("the server answered with a user whose value is of another type".to_owned())
+            })?);
+        }
+        Ok(places)
+    }
+
+    /// All that is known of these users.
+    async fn summaries(
+        &self,
+        prepared: &Prepared,
+        places: &[UsersCursor],
+    ) -> Result<HashMap<String, UserSummary>, MongoError> {
+        let mut summaries = HashMap::with_capacity(places.len());
+        if places.is_empty() {
+            return Ok(summaries);
+        }
+        let ids: Vec<&str> = places.iter().map(|place| place.user_id.as_str()).collect();
+        let documents = self.events_for_summaries(prepared, doc! { field::USER: { "$in": ids } }).await?;
+        summarize(documents, |user_id, summary| _ = summaries.insert(user_id, summary)).await?;
+        Ok(summaries)
+    }
+
+    async fn events_for_summaries(&self, prepared: &Prepared, filter: Document) -> Result<Documents, MongoError> {
+        let fields = doc! {
+            "_id": 0, field::USER: 1, field::TYPE: 1, field::OCCURRED: 1, field::SESSION: 1, field::VALUE: 1,
+            field::CURRENCY: 1,
+        };
+        let find = self.find(prepared.abilities, filter).sort(index::key()).projection(fields);
+        find.batch(BATCH).documents().await
+    }
+
+    /// The same page for a server that does not group: from all events of the users that the prefix selects.
+    async fn users_by_index(&self, prepared: &Prepared, query: &UsersQuery) -> Result<UsersPage, MongoError> {
+        let (mut total, mut best) = (0, Vec::<(UsersCursor, UserSummary)>::new());
+        let documents = self.events_for_summaries(prepared, begins_with(&query.prefix)).await?;
+        let room = query.limit.saturating_add(1);
+        summarize(documents, |user_id, summary| {
+            total += 1;
+            let place = UsersCursor { value: summary.sort_value(query.sort, query.currency), user_id };
+            if query.cursor.as_ref().is_none_or(|cursor| by_rank(query, &place, cursor).is_gt()) {
+                best.push((place, summary));
+            }
+            if best.len() >= room.saturating_mul(2) {
+                best.sort_unstable_by(|left, right| by_rank(query, &left.0, &right.0));
+                best.truncate(room);
+            }
+        })
+        .await?;
+        best.sort_unstable_by(|left, right| by_rank(query, &left.0, &right.0));
+        let more = best.len() > query.limit;
+        best.truncate(query.limit);
+        let next = best.last().filter(|_| more).map(|(place, _)| place.clone());
+        Ok(UsersPage {
+            users: best.into_iter().map(|(place, summary)| summary.to_row(place.user_id)).collect(),
+            total,
+            next,
+        })
+    }
+}
+
+/// Who begins so: a span of the index.
+fn begins_with(prefix: &str) -> Document {
+    let mut span = Document::new();
+    if !prefix.is_empty() {
+        span.insert("$gte", prefix);
+    }
+    if let Some(end) = behind(prefix) {
+        span.insert("$lt", end);
+    }
+    if span.is_empty() {
+        span
+    } else {
+        doc! { field::USER: span }
+    }
+}
+
+/// The least text that is greater than all that begin so, if there is one: the last character that has a successor is
+/// replaced by it.
+fn behind(prefix: &str) -> Option<String> {
+    let mut chars: Vec<char> = prefix.chars().collect();
+    while let Some(last) = chars.pop() {
+        let next = match last {
+            '\u{d7ff}' => Some('\u{e000}'),
+            char::MAX => None,
+            other => char::from_u32(u32::from(other) + 1),
+        };
+        if let Some(next) = next {
+            chars.push(next);
+            return Some(chars.into_iter().collect());
+        }
+    }
+    None
+}
+
+fn pipeline(query: &UsersQuery) -> Vec<Document> {
+    let is_order = doc! { "$eq": ["$type", EventType::PURCHASE.as_str()] };
+    let value = match query.sort {
+        UserSort::UserId => None,
+        UserSort::FirstSeen => Some(doc! { "$min": "$occurredAt" }),
+        UserSort::LastSeen => Some(doc! { "$max": "$occurredAt" }),
+        UserSort::Events => Some(doc! { "$sum": 1 }),
+        UserSort::Orders => Some(doc! { "$sum": { "$cond": [is_order, 1, 0] } }),
+        UserSort::Revenue => {
+            let in_currency = doc! { "$eq": ["$currency", query.currency.as_str()] };
+            Some(doc! { "$sum": { "$cond": [{ "$and": [is_order, in_currency] }, "$orderValue", 0] } })
+        }
+    };
+    let by_value = value.is_some();
+    let mut group = doc! { "_id": "$userId" };
+    value.into_iter().for_each(|value| _ = group.insert("value", value));
+    let mut pipeline = vec![doc! { "$match": begins_with(&query.prefix) }, doc! { "$group": group }];
+    pipeline.extend(query.cursor.as_ref().map(|cursor| doc! { "$match": is_behind(query, cursor) }));
+    let direction = match query.order {
+        Order::Ascending => 1,
+        Order::Descending => -1,
+    };
+    pipeline.push(
+        doc! { "$sort": if by_value { doc! { "value": direction, "_id": 1 } } else { doc! { "_id": direction } } },
+    );
+    // A limit of zero is an error to a server; the one that it gives is then one too many.
+    pipeline.push(doc! { "$limit": i64::try_from(query.limit.saturating_add(1)).unwrap_or(i64::MAX) });
+    pipeline
+}
+
+/// What comes behind a place.
+fn is_behind(query: &UsersQuery, cursor: &UsersCursor) -> Document {
+    let further = match query.order {
+        Order::Ascending => "$gt",
+        Order::Descending => "$lt",
+    };
+    if query.sort == UserSort::UserId {
+        return doc! { "_id": { further: &cursor.user_id } };
+    }
+    let value = value_of(query.sort, cursor.value);
+    doc! { "$or": [
+        { "value": { further: value.clone() } },
+        { "value": value, "_id": { "$gt": &cursor.user_id } },
+    ] }
+}
+
+/// A place's value, in the type that the server has computed it in or one that compares with it.
+fn value_of(sort: UserSort, value: i128) -> Bson {
+    let whole = || i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX });
+    match sort {
+        UserSort::FirstSeen | UserSort::LastSeen => date(whole()).into(),
+        UserSort::Revenue => {
+            // A cursor that nobody has made may hold more than there is room for; it then lies at the edge.
+            let largest = 10_i128.pow(33);
+            let bits = Decimal::of_micros(value.clamp(-largest, largest)).money_bits().unwrap_or_default();
+            Bson::Decimal128(Decimal128::from_bytes(bits.to_le_bytes()))
+        }
+        _ => whole().into(),
+    }
+}
+
+fn number(document: &RawDocument, name: &str) -> Option<Decimal> {
+    document.get(name).ok().flatten().and_then(document::decimal_of)
+}
+
+fn place(document: &RawDocument, sort: UserSort) -> Option<UsersCursor> {
+    let user_id = document.get("_id").ok()?.and_then(RawBsonRef::as_str)?.to_owned();
+    let value = match sort {
+        UserSort::UserId => 0,
+        UserSort::FirstSeen | UserSort::LastSeen => document.get_datetime("value").ok()?.timestamp_millis().into(),
+        UserSort::Events | UserSort::Orders => number(document, "value")?.coefficient_at(0)?,
+        UserSort::Revenue => number(document, "value")?.to_micros()?,
+    };
+    Some(UsersCursor { value, user_id })
+}
+
+fn by_rank(query: &UsersQuery, left: &UsersCursor, right: &UsersCursor) -> Ordering {
+    let directed = |ascending: Ordering| match query.order {
+        Order::Ascending => ascending,
+        Order::Descending => ascending.reverse(),
+    };
+    let by_id = left.user_id.cmp(&right.user_id);
+    match query.sort {
+        UserSort::UserId => directed(by_id),
+        _ => directed(left.value.cmp(&right.value)).then(by_id),
+    }
+}
+
+/// Events of one user that are added to the summary at once.
+const CHUNK: usize = 1 << 15;
+
+/// Makes the summary of each user out of their events, which come user by user and in time order.
+async fn summarize(mut documents: Documents, mut each: impl FnMut(String, UserSummary)) -> Result<(), MongoError> {
+    let mut current = Current::default();
+    while let Some(document) = documents.next().await? {
+        let (user, row) = document::row(document, &mut current.symbols)?;
+        if current.user_id.as_deref() != Some(user) {
+            let user = user.to_owned();
+            current.end(&mut each);
+            // Types and currencies of one user are few, those of all users need not be.
+            let row = document::row(document, &mut current.symbols)?.1;
+            current.user_id = Some(user);
+            current.rows.push(row);
+        } else {
+            current.rows.push(row);
+            if current.rows.len() == CHUNK {
+                current.add();
+            }
+        }
+    }
+    current.end(&mut each);
+    Ok(())
+}
+
+/// A user whose events are being read.
+#[derive(Default)]
+struct Current {
+    user_id: Option<String>,
+    symbols: Symbols,
+    rows: Vec<Row>,
+    summary: Option<UserSummary>,
+}
+
+impl Current {
+    fn add(&mut self) {
+        let Some(more) = UserSummary::from_rows(&self.rows, &self.symbols) else { return };
+        self.rows.clear();
+        match &mut self.summary {
+            Some(summary) => summary.merge(&more),
+            None => self.summary = Some(more),
+        }
+    }
+
+    fn end(&mut self, each: &mut impl FnMut(String, UserSummary)) {
+        self.add();
+        if let (Some(user_id), Some(summary)) = (self.user_id.take(), self.summary.take()) {
+            each(user_id, summary);
+        }
+        if self.symbols.currencies.len() + self.symbols.types.len() > MANY {
+            self.symbols = Symbols::new();
+        }
+    }
+}
+
+/// More types and currencies than a shop has.
+const MANY: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_a_span_that_ends_before_the_next_text() {
+        let end = |prefix: &str| behind(prefix);
+        assert_eq!(end("a").as_deref(), Some("b"));
+        assert_eq!(end("shopper-9").as_deref(), Some("shopper-:"));
+        assert_eq!(end("x\u{d7ff}").as_deref(), Some("x\u{e000}"));
+        assert_eq!(end("x\u{10ffff}\u{10ffff}").as_deref(), Some("y"));
+        assert_eq!((end("\u{10ffff}"), end("")), (None, None));
+        assert_eq!(begins_with(""), doc! {});
+        assert_eq!(begins_with("ab"), doc! { "userId": { "$gte": "ab", "$lt": "ac" } });
+    }
+
+    #[test]
+    fn values_come_back_from_the_types_of_a_server() {
+        let raw = |value: Bson| RawDocumentOf(doc! { "_id": "u", "value": value });
+        let value = |value: Bson, sort| place(&raw(value).raw(), sort).map(|place| place.value);
+        assert_eq!(value(Bson::Int32(7), UserSort::Events), Some(7));
+        assert_eq!(value(Bson::Double(7.0), UserSort::Orders), Some(7));
+        assert_eq!(value(Bson::Int64(0), UserSort::Revenue), Some(0));
+        for micros in [0, 1, -12_500_000, 10_i128.pow(30)] {
+            assert_eq!(value(value_of(UserSort::Revenue, micros), UserSort::Revenue), Some(micros));
+        }
+        assert_eq!(value(value_of(UserSort::LastSeen, -5), UserSort::LastSeen), Some(-5));
+        assert_eq!(value(Bson::String("7".to_owned()), UserSort::Events), None);
+    }
+
+    struct RawDocumentOf(Document);
+
+    impl RawDocumentOf {
+        fn raw(&self) -> mongodb::bson::RawDocumentBuf {
+            mongodb::bson::RawDocumentBuf::try_from(&self.0).unwrap()
+        }
+    }
+}

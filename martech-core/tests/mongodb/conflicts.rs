@@ -1,0 +1,77 @@
+//! Events whose id is there already.
+
+use martech_core::{
+    Event, Store,
+    event::Timestamp,
+    query::{JourneyQuery, Reader},
+};
+use mongodb::{IndexModel, bson::doc, options::IndexOptions};
+
+use crate::server::{Scratch, event, events};
+
+#[tokio::test]
+async fn another_event_with_a_stored_id_is_rejected_and_says_what_differs() {
+    let Some(scratch) = Scratch::new() else { return };
+    let store = scratch.store().await;
+    let first = event("u", r#"{"a":1,"b":{"c":[1.5]}}"#);
+    store.append(std::slice::from_ref(&first)).await.unwrap();
+    let batch = [
+        Event { received_at: Timestamp::from_millis(9), ..first.clone() },
+        Event { properties: Some(r#"{ "b":{"c":[15e-1]}, "a":1.0 }"#.to_owned()), ..first.clone() },
+        Event { user_id: "v".to_owned(), session_id: Some("s".to_owned()), ..first.clone() },
+        Event { properties: Some(r#"{"a":1}"#.to_owned()), ..first.clone() },
+        event("u", r#"{"new":1}"#),
+    ];
+    let appended = store.append(&batch).await.unwrap();
+    // Of one id in a batch the first decides for those behind it, here as a duplicate of what is stored.
+    assert_eq!((appended.stored, &appended.duplicates[..]), (1, &[0, 1][..]), "{appended:?}");
+    let reasons: Vec<&str> = appended.rejected.iter().map(|rejection| rejection.reason.as_str()).collect();
+    assert!(reasons[0].contains("another event with this id is stored") && reasons[0].contains("userId, sessionId"));
+    assert!(reasons[1].contains("differs in properties"), "{reasons:?}");
+    let stored = store.journey(JourneyQuery::new("u")).await.unwrap().events;
+    assert_eq!(stored.iter().find(|stored| stored.id == first.id).unwrap().properties, first.properties);
+}
+
+#[tokio::test]
+async fn of_equal_ids_in_a_batch_the_earlier_one_wins() {
+    let Some(scratch) = Scratch::new() else { return };
+    let store = scratch.store().await;
+    let first = event("u", r#"{"a":1}"#);
+    let other = Event { properties: Some(r#"{"a":2}"#.to_owned()), ..first.clone() };
+    let unfit = event("u", r#"{"n":1e9999}"#);
+    let batch = [first.clone(), other.clone(), first.clone(), unfit.clone(), unfit];
+    let appended = store.append(&batch).await.unwrap();
+    assert_eq!((appended.stored, &appended.duplicates[..]), (1, &[2][..]));
+    let rejected: Vec<usize> = appended.rejected.iter().map(|rejection| rejection.index).collect();
+    assert_eq!(rejected, [1, 3, 4]);
+    assert!(appended.rejected[0].reason.contains("an earlier event of the batch"), "{appended:?}");
+    assert_eq!(store.count().await.unwrap(), 1);
+}
+
+/// Another unique index refuses a document; that makes it no duplicate.
+#[tokio::test]
+async fn a_unique_index_of_somebody_else_rejects() {
+    let Some(scratch) = Scratch::new() else { return };
+    let documents = scratch.documents().await;
+    let options = IndexOptions::builder().unique(true).build();
+    let index = IndexModel::builder().keys(doc! { "properties.order": 1 }).options(options).build();
+    documents.create_index(index).await.unwrap();
+    let store = scratch.store().await;
+    let warnings = store.prepare().await.unwrap().warnings.clone();
+    assert!(warnings.iter().any(|warning| warning.contains("is unique")), "{warnings:?}");
+    let batch = [event("u", r#"{"order":1}"#), event("v", r#"{"order":1}"#), event("w", r#"{"order":2}"#)];
+    let appended = store.append(&batch).await.unwrap();
+    assert_eq!((appended.stored, appended.duplicates.len(), appended.rejected.len()), (2, 0, 1), "{appended:?}");
+    assert!(appended.rejected[0].reason.contains("E11000"), "{appended:?}");
+}
+
+#[tokio::test]
+async fn many_duplicates_are_looked_up_at_once() {
+    let Some(scratch) = Scratch::new() else { return };
+    let store = scratch.store().await;
+    let batch = events(0..1500);
+    store.append(&batch[500..]).await.unwrap();
+    let appended = store.append(&batch).await.unwrap();
+    assert_eq!((appended.stored, appended.duplicates), (500, (500..1500).collect()));
+    assert_eq!(store.count().await.unwrap(), 1500);
+}

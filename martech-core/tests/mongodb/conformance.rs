@@ -1,0 +1,75 @@
+use std::{env, sync::Mutex};
+
+use martech_core::{
+    Event,
+    mongodb::{Limits, MongoOptions, MongoStore},
+    testing::conformance::{self, Identity, Subject},
+};
+
+use crate::server::{Scratch, event};
+
+/// Databases on the server, which are dropped when all is done.
+struct OnMongo {
+    set: fn(&mut MongoOptions),
+    databases: Mutex<Vec<Scratch>>,
+}
+
+impl OnMongo {
+    fn new(set: fn(&mut MongoOptions)) -> Self {
+        Self { set, databases: Mutex::default() }
+    }
+
+    async fn at(&self, uri: String) -> MongoStore {
+        let mut options = MongoOptions::new(uri);
+        (self.set)(&mut options);
+        MongoStore::new(options).await.unwrap()
+    }
+}
+
+impl Subject for OnMongo {
+    type Event = Event;
+    type Store = MongoStore;
+    const PERSISTENT: bool = true;
+    const IDENTITY: Identity = Identity::Id;
+
+    async fn open(&self) -> MongoStore {
+        let scratch = Scratch::new().unwrap();
+        let uri = scratch.uri.clone();
+        self.databases.lock().unwrap().push(scratch);
+        self.at(uri).await
+    }
+
+    /// Connects anew: the checks of the suite run one after the other, so it is the last database.
+    async fn reopen(&self, store: MongoStore) -> MongoStore {
+        drop(store);
+        let uri = self.databases.lock().unwrap().last().unwrap().uri.clone();
+        self.at(uri).await
+    }
+
+    fn poison(&self, number: u64) -> Option<Event> {
+        Some(event("u", &format!(r#"{{"n":1{number:040}}}"#)))
+    }
+}
+
+async fn conforms(set: fn(&mut MongoOptions)) {
+    if Scratch::new().is_none() {
+        return;
+    }
+    let report = conformance::run_events(&OnMongo::new(set)).await;
+    if env::var_os("MARTECH_TEST_REPORT").is_some() {
+        println!("{report}");
+    }
+    report.assert_passed();
+    assert_eq!(report.not_applicable().count(), 0, "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_as_it_comes() {
+    conforms(|_| {}).await;
+}
+
+/// Many inserts for each batch, and cuts in places where there would be none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_of_small_inserts() {
+    conforms(|options| options.limits = Limits { documents: 7, document_bytes: 8 << 10, ..Limits::NONE }).await;
+}

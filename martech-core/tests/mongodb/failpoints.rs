@@ -1,0 +1,147 @@
+//! Errors that a server gives on command.
+
+use std::time::Duration;
+
+use martech_core::{
+    Store,
+    event::Timestamp,
+    mongodb::{MongoError, MongoStore},
+    query::{Interval, JourneyQuery, Reader, StatsQuery, TimeRange, UsersQuery},
+    store::Advice,
+};
+use mongodb::{Database, bson::doc};
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::server::{FAILING, Scratch, events, fail, fail_no_more, with_options};
+
+/// A failpoint is the server's, so one test has it at a time.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+
+struct Failing {
+    scratch: Scratch,
+    store: MongoStore,
+    database: Database,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Failing {
+    /// `None` where there is no server, or one without failpoints.
+    async fn new() -> Option<Self> {
+        let scratch = Scratch::new()?;
+        let alone = ONE_AT_A_TIME.lock().await;
+        let mut options = scratch.options();
+        options.uri = with_options(&options.uri, &format!("appName={FAILING}&heartbeatFrequencyMS=500"));
+        let store = MongoStore::new(options).await.unwrap();
+        store.prepare().await.unwrap();
+        let database = scratch.database().await;
+        if !fail(&database, 1, &["whatsmyuri"], doc! { "errorCode": 1 }).await {
+            return None;
+        }
+        fail_no_more(&database).await;
+        Some(Self { scratch, store, database, _alone: alone })
+    }
+
+    async fn fail(&self, times: i32, commands: &[&str], how: mongodb::bson::Document) {
+        assert!(fail(&self.database, times, commands, how).await);
+    }
+}
+
+#[tokio::test]
+async fn errors_of_inserts_that_pass_are_to_be_retried() {
+    let Some(failing) = Failing::new().await else { return };
+    // Not primary, interrupted by a shutdown, stepping down, out of time, conflicts.
+    for (place, code) in [10107, 11600, 13435, 189, 91, 50, 112].into_iter().enumerate() {
+        let batch = events(place as u64 * 10..place as u64 * 10 + 10);
+        failing.fail(1, &["insert"], doc! { "errorCode": code }).await;
+        let error = failing.store.append(&batch).await.unwrap_err();
+        assert_eq!(error.advice(), Advice::Retry, "{code}: {error}");
+        fail_no_more(&failing.database).await;
+        assert_eq!(failing.store.append(&batch).await.unwrap().stored, 10, "{code}");
+    }
+    assert_eq!(failing.store.count().await.unwrap(), 70);
+}
+
+#[tokio::test]
+async fn a_connection_that_the_server_closes_is_to_be_retried() {
+    let Some(failing) = Failing::new().await else { return };
+    failing.fail(1, &["insert"], doc! { "closeConnection": true }).await;
+    let error = failing.store.append(&events(0..10)).await.unwrap_err();
+    assert_eq!(error.advice(), Advice::Retry, "{error}");
+    assert_eq!(failing.store.append(&events(0..10)).await.unwrap().stored, 10);
+}
+
+#[tokio::test]
+async fn events_that_are_not_durable_yet_are_to_be_retried() {
+    let Some(failing) = Failing::new().await else { return };
+    let concern = doc! { "writeConcernError": { "code": 64, "errmsg": "waiting for replication timed out" } };
+    failing.fail(1, &["insert"], concern).await;
+    let error = failing.store.append(&events(0..10)).await.unwrap_err();
+    assert_eq!(error.advice(), Advice::Retry, "{error}");
+    // They are there all the same.
+    let appended = failing.store.append(&events(0..10)).await.unwrap();
+    assert_eq!((appended.stored, appended.duplicates.len()), (0, 10));
+}
+
+#[tokio::test]
+async fn access_that_is_refused_is_tried_again_later() {
+    let Some(failing) = Failing::new().await else { return };
+    for code in [13, 18] {
+        failing.fail(1, &["insert"], doc! { "errorCode": code }).await;
+        let error = failing.store.append(&events(0..10)).await.unwrap_err();
+        assert!(matches!(error.advice(), Advice::RetryAfter(delay) if delay >= Duration::from_secs(10)), "{error}");
+        fail_no_more(&failing.database).await;
+    }
+    failing.fail(1, &["find"], doc! { "errorCode": 13 }).await;
+    let error = failing.store.journey(JourneyQuery::new("u")).await.unwrap_err();
+    assert!(matches!(error, MongoError::Unauthorized(_)), "{error:?}");
+}
+
+/// The lookup of duplicates fails: the whole batch is to be sent again.
+#[tokio::test]
+async fn a_lookup_of_duplicates_that_fails_is_to_be_retried() {
+    let Some(failing) = Failing::new().await else { return };
+    failing.store.append(&events(0..10)).await.unwrap();
+    // The driver tries a read twice.
+    failing.fail(2, &["find"], doc! { "errorCode": 11600 }).await;
+    let error = failing.store.append(&events(5..15)).await.unwrap_err();
+    assert_eq!(error.advice(), Advice::Retry, "{error}");
+    fail_no_more(&failing.database).await;
+    assert_eq!(failing.store.append(&events(5..15)).await.unwrap().duplicates.len(), 10);
+    assert_eq!(failing.store.count().await.unwrap(), 15);
+}
+
+#[tokio::test]
+async fn questions_are_asked_again_where_that_may_help() {
+    let Some(failing) = Failing::new().await else { return };
+    failing.store.append(&events(0..50)).await.unwrap();
+    for code in [10107, 11600] {
+        failing.fail(3, &["find", "aggregate"], doc! { "errorCode": code }).await;
+        let journey = failing.store.journey(JourneyQuery::new("user-1")).await.unwrap();
+        assert_eq!(journey.events.len(), 10, "{code}");
+        failing.fail(1_000, &["find", "aggregate"], doc! { "errorCode": code }).await;
+        let error = failing.store.journey(JourneyQuery::new("user-1")).await.unwrap_err();
+        assert!(matches!(error, MongoError::Unavailable(_)), "{code}: {error:?}");
+        let error = failing.store.users(UsersQuery::default()).await.unwrap_err();
+        assert!(matches!(error, MongoError::Unavailable(_)), "{code}: {error:?}");
+        fail_no_more(&failing.database).await;
+    }
+    failing.fail(1, &["find"], doc! { "errorCode": 50 }).await;
+    let error = failing.store.journey(JourneyQuery::new("user-1")).await.unwrap_err();
+    assert!(matches!(error, MongoError::TimedOut(_)), "{error:?}");
+}
+
+/// A cursor is killed while the figures are read: they are read from the beginning.
+#[tokio::test]
+async fn figures_survive_a_cursor_that_is_gone() {
+    let Some(failing) = Failing::new().await else { return };
+    for numbers in 0..5 {
+        failing.store.append(&events(numbers * 1000..numbers * 1000 + 1000)).await.unwrap();
+    }
+    let (from, to) = (Timestamp::from_millis(1_779_000_000_000), Timestamp::from_millis(1_781_000_000_000));
+    let range = TimeRange { from, to };
+    let query = StatsQuery { range, tz: jiff::tz::TimeZone::UTC, interval: Interval::Day };
+    failing.fail(1, &["getMore"], doc! { "errorCode": 43 }).await;
+    let figures = failing.store.stats(query).await.unwrap();
+    assert_eq!((figures.totals.events, figures.totals.users, figures.totals.new_users), (5000, 5, 5));
+    assert_eq!(failing.scratch.documents().await.count_documents(doc! {}).await.unwrap(), 5000);
+}
