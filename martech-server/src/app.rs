@@ -12,13 +12,13 @@ use std::{
 use jiff::tz::TimeZone;
 use martech_core::{
     event::{Event, EventRules},
-    lake::{Lake, LakeError},
-    sink::{ConfigError, EventSink, RetryPolicy},
+    sink::{ConfigError, EventSink, RetryPolicy, SinkBuilder},
 };
 
 use crate::{
     AdminToken,
     auth::{TokenError, TokenOrigin},
+    backend::{Backend, BackendError},
     body::Bodies,
     config::{self, ServeArgs},
     dead_letters::DeadLetterFile,
@@ -32,8 +32,10 @@ pub struct App {
 
 #[derive(Debug)]
 struct Parts {
-    lake: Lake,
+    backend: Backend,
     sink: EventSink<Event>,
+    /// Answers when the store behind a spool has the events; there is one where there is a spool.
+    stored: Option<EventSink<Event>>,
     dead_letters: Arc<DeadLetterFile>,
     rules: Arc<EventRules>,
     bodies: Bodies,
@@ -64,9 +66,9 @@ pub(crate) struct ConnectionLimits {
 /// Why a server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The data folder cannot be used.
-    #[error("the data folder cannot be opened: {0}")]
-    Lake(#[from] LakeError),
+    /// The store, or the data folder, cannot be used.
+    #[error("the store cannot be opened: {0}")]
+    Store(#[from] BackendError),
     /// There is no admin token.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -83,7 +85,7 @@ pub enum CloseError {
     Unstored(usize),
     /// The store did not close cleanly.
     #[error("the store did not close cleanly: {0}")]
-    Lake(#[from] LakeError),
+    Store(#[from] BackendError),
     /// The listener failed.
     #[error("connections cannot be accepted: {0}")]
     Listener(#[from] io::Error),
@@ -98,35 +100,32 @@ const STORE_PATIENCE: Duration = Duration::from_secs(10);
 impl App {
     /// Opens the data folder and puts the parts together. Must be called inside a tokio runtime.
     pub async fn open(args: &ServeArgs) -> Result<Self, StartError> {
-        let lake = Lake::open(args.lake()).await?;
-        // After the lake: its lock makes sure that no other process makes a token at the same time.
+        let dead_letters = Arc::new(DeadLetterFile::new(&args.data_dir));
+        let backend = Backend::open(args, &dead_letters).await?;
+        // After the store: its lock makes sure that no other process makes a token at the same time.
         let (admin_token, origin) = AdminToken::load(args.admin_token.clone(), &args.data_dir)?;
         match origin {
             TokenOrigin::Given => tracing::info!("the admin token is the one that was given"),
             TokenOrigin::Read(path) => tracing::info!(path = %path.display(), "the admin token is in this file"),
             TokenOrigin::Made(path) => tracing::info!(path = %path.display(), "a new admin token was made: this file"),
         }
-        let dead_letters = Arc::new(DeadLetterFile::new(&args.data_dir));
         let queue = QueueBounds {
             events: usize::try_from(args.bounds.queue_events).unwrap_or(usize::MAX),
             bytes: config::bytes(args.bounds.queue_bytes),
         };
-        let sink = EventSink::builder()
-            .flush_interval(Duration::ZERO)
-            .max_batch(MAX_BATCH)
-            .max_concurrent_flushes(CONCURRENT_FLUSHES)
-            .capacity(queue.events)
-            .capacity_bytes(queue.bytes)
-            .size_of(Event::size)
-            .retry(RetryPolicy { deadline: STORE_PATIENCE, ..RetryPolicy::default() })
+        let front = sink(queue, STORE_PATIENCE)
             .dead_letters({
                 let file = dead_letters.clone();
                 move |letter| file.write(&letter.event, &letter.reason)
             })
-            .build(lake.clone())?;
+            .build(backend.clone())?;
+        // Who waits in vain is told so, and the events are durable all the same: another attempt would double them.
+        let stored = backend.stored(STORE_PATIENCE);
+        let stored = stored.map(|store| sink(queue, Duration::ZERO).dead_letters(drop).build(store)).transpose()?;
         let parts = Parts {
-            lake,
-            sink,
+            backend,
+            sink: front,
+            stored,
             dead_letters,
             rules: Arc::new(args.rules()),
             bodies: Bodies::new(args.bodies()),
@@ -156,23 +155,34 @@ impl App {
 
     /// Stores what waits, for as long as `patience` lasts, and closes the store.
     pub(crate) async fn close(&self, patience: Duration) -> Result<(), CloseError> {
+        let deadline = Instant::now() + patience;
+        let left = || deadline.saturating_duration_since(Instant::now());
         let report = self.parts.sink.close(patience).await;
         for event in &report.unstored {
             self.parts.dead_letters.write(event, &"the server stopped before it was stored");
         }
-        self.parts.lake.close().await?;
+        if let Some(stored) = &self.parts.stored {
+            // Those who waited were not promised anything.
+            let _ = stored.close(left()).await;
+        }
+        self.parts.backend.close(left()).await?;
         match report.unstored.len() {
             0 => Ok(()),
             unstored => Err(CloseError::Unstored(unstored)),
         }
     }
 
-    pub(crate) fn lake(&self) -> &Lake {
-        &self.parts.lake
+    pub(crate) fn backend(&self) -> &Backend {
+        &self.parts.backend
     }
 
     pub(crate) fn sink(&self) -> &EventSink<Event> {
         &self.parts.sink
+    }
+
+    /// The sink for events whose sender waits until queries see them.
+    pub(crate) fn stored_sink(&self) -> &EventSink<Event> {
+        self.parts.stored.as_ref().unwrap_or(&self.parts.sink)
     }
 
     pub(crate) fn rules(&self) -> &Arc<EventRules> {
@@ -210,4 +220,16 @@ impl App {
     pub(crate) fn uptime(&self) -> Duration {
         self.parts.started.elapsed()
     }
+}
+
+/// The way in, in front of any store: events wait for a flush slot, never for a timer.
+fn sink(queue: QueueBounds, patience: Duration) -> SinkBuilder<Event> {
+    EventSink::builder()
+        .flush_interval(Duration::ZERO)
+        .max_batch(MAX_BATCH)
+        .max_concurrent_flushes(CONCURRENT_FLUSHES)
+        .capacity(queue.events)
+        .capacity_bytes(queue.bytes)
+        .size_of(Event::size)
+        .retry(RetryPolicy { deadline: patience, ..RetryPolicy::default() })
 }

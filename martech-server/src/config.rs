@@ -10,6 +10,7 @@ use martech_core::lake::LakeOptions;
 
 use crate::{
     AdminToken, LogFormat,
+    backend::{SpoolArgs, StoreArgs},
     body::BodyLimits,
     care::{RepairArgs, VerifyArgs},
     import::ImportArgs,
@@ -91,6 +92,14 @@ pub struct ServeArgs {
     /// What is logged: error, warn, info, debug, trace, or a filter such as `info,martech_core=debug`
     #[arg(long, env = "MARTECH_LOG", default_value = "info", value_name = "FILTER", help_heading = "Logs")]
     pub log: String,
+
+    /// Which store.
+    #[command(flatten)]
+    pub store: StoreArgs,
+
+    /// What stands in front of a MongoDB.
+    #[command(flatten)]
+    pub spool: SpoolArgs,
 
     /// Storage.
     #[command(flatten)]
@@ -210,7 +219,7 @@ fn queue_bytes(text: &str) -> Result<ByteSize, String> {
     if size < ByteSize::kib(256) { Err("at least 256KiB, so that every event fits".to_owned()) } else { Ok(size) }
 }
 
-fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let duration: SignedDuration = text.parse().map_err(|_| "a time such as 500ms, 30s or 5m".to_owned())?;
     let duration = Duration::try_from(duration).map_err(|_| "a time cannot be negative".to_owned())?;
     // Past a year it is a slip, and far past it, sums of times would overflow.

@@ -6,10 +6,10 @@ use axum::{
     http::{HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use martech_core::{lake::LakeError, query::QueryError};
+use martech_core::{lake::LakeError, mongodb::MongoError, query::QueryError};
 use serde::Serialize;
 
-use crate::telemetry::RequestId;
+use crate::{backend::BackendError, telemetry::RequestId};
 
 /// An answer that says what went wrong and what would be right.
 ///
@@ -166,6 +166,32 @@ impl From<LakeError> for ApiError {
                 let message = "the server is shutting down; try again in a moment";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", message).retry_after(Duration::from_secs(1))
             }
+            error => Self::internal(&error),
+        }
+    }
+}
+
+/// What MongoDB does not answer now it may answer later; what is wrong with it the log says.
+impl From<MongoError> for ApiError {
+    fn from(error: MongoError) -> Self {
+        let (code, message, delay) = match error {
+            MongoError::Query(error) => return error.into(),
+            MongoError::TimedOut(_) => {
+                ("query_timeout", "MongoDB took too long; ask for a shorter time, or again later", 5)
+            }
+            MongoError::Damaged { .. } | MongoError::Other(_) => return Self::internal(&error),
+            _ => ("store_unavailable", "MongoDB cannot be asked now; /health says more", 5),
+        };
+        tracing::warn!(%error, "a question was not answered");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message).retry_after(Duration::from_secs(delay))
+    }
+}
+
+impl From<BackendError> for ApiError {
+    fn from(error: BackendError) -> Self {
+        match error {
+            BackendError::Lake(error) => error.into(),
+            BackendError::Mongo(error) => error.into(),
             error => Self::internal(&error),
         }
     }

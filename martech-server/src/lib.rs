@@ -21,6 +21,7 @@
 
 mod app;
 mod auth;
+mod backend;
 mod body;
 pub mod care;
 mod config;
@@ -38,6 +39,7 @@ pub mod testing;
 
 pub use app::{App, CloseError, StartError};
 pub use auth::{AdminToken, TokenError};
+pub use backend::{BackendError, SpoolArgs, StoreArgs, StoreChoice, Switch};
 pub use config::{BoundArgs, Cli, Command, ServeArgs, StorageArgs};
 pub use serve::serve;
 pub use telemetry::{InvalidLogFilter, LogFormat, init as init_logs};

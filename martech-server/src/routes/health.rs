@@ -8,19 +8,27 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use martech_core::{lake::LakeStatus, sink::SinkStats};
+use martech_core::{lake::LakeStatus, sink::SinkStats, spool::SpoolStatus};
 use serde::Serialize;
 
-use crate::{App, error::ApiError};
+use crate::{
+    App,
+    backend::{Backend, BackendStatus, MongoStatus},
+    error::ApiError,
+};
 
 /// Touches nothing: a process that answers is alive, whatever else is wrong.
 pub(super) async fn live() -> Json<Short> {
     Json(Short { status: "alive" })
 }
 
-/// Whether events that are sent now would be taken.
+/// Whether events that are sent now would be taken. Behind a spool they are, whatever becomes of MongoDB.
 pub(super) async fn ready(State(app): State<App>) -> Result<Json<Short>, ApiError> {
-    match obstacle(&app, &app.sink().stats(), &app.lake().status()) {
+    let obstacle = match app.backend() {
+        Backend::Spooled(_, spool) => of_sink(&app).or_else(|| of_spool(&spool.status())),
+        backend => obstacle(&app, &backend.status().await),
+    };
+    match obstacle {
         None => Ok(Json(Short { status: "ready" })),
         Some(obstacle) => {
             let (code, message) = obstacle.explain();
@@ -31,23 +39,17 @@ pub(super) async fn ready(State(app): State<App>) -> Result<Json<Short>, ApiErro
 
 /// The figures behind that. For everyone, so nothing secret is in it.
 pub(super) async fn health(State(app): State<App>) -> Response {
-    let (sink, lake) = (app.sink().stats(), app.lake().status());
-    let obstacle = obstacle(&app, &sink, &lake);
+    let store = app.backend().status().await;
+    let obstacle = obstacle(&app, &store);
     let status = if obstacle.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let bodies = Bodies { bytes: app.bodies().held(), capacity_bytes: app.bodies().capacity() };
     let health = Health {
         status: obstacle.map_or("ok", |obstacle| obstacle.explain().0),
         version: env!("CARGO_PKG_VERSION"),
         uptime_seconds: app.uptime().as_secs(),
-        checks: Checks {
-            journal: Journal {
-                status: if lake.journal_bytes < app.journal_capacity() { "ok" } else { "full" },
-                bytes: lake.journal_bytes,
-                capacity_bytes: app.journal_capacity(),
-            },
-            lake: Lake { status: if lake.error.is_none() { "ok" } else { "failing" }, figures: lake },
-            bodies: Bodies { bytes: app.bodies().held(), capacity_bytes: app.bodies().capacity() },
-        },
-        sink: Sink::new(&sink),
+        checks: Checks::new(store, bodies, app.journal_capacity()),
+        sink: Sink::new(&app.sink().stats()),
+        stored_sink: app.backend().is_spooled().then(|| Sink::new(&app.stored_sink().stats())),
     };
     (status, Json(health)).into_response()
 }
@@ -58,7 +60,9 @@ enum Obstacle {
     Draining,
     Poisoned,
     StoreFailing,
+    StoreAway,
     Full,
+    SpoolFull,
 }
 
 impl Obstacle {
@@ -67,22 +71,39 @@ impl Obstacle {
             Self::Draining => ("draining", "the server is stopping"),
             Self::Poisoned => ("stopped", "the store takes nothing any more; the server must be started anew"),
             Self::StoreFailing => ("store_failing", "the store reports an error; /health shows it"),
+            Self::StoreAway => ("store_unavailable", "MongoDB is away; /health says more"),
             Self::Full => ("full", "the queue is full"),
+            Self::SpoolFull => ("spool_full", "MongoDB is behind by as much as the spool holds"),
         }
     }
 }
 
-fn obstacle(app: &App, sink: &SinkStats, lake: &LakeStatus) -> Option<Obstacle> {
-    let queue = app.queue();
+fn obstacle(app: &App, store: &BackendStatus) -> Option<Obstacle> {
+    of_sink(app).or_else(|| match store {
+        BackendStatus::Lake(lake) => lake.error.is_some().then_some(Obstacle::StoreFailing),
+        BackendStatus::Mongo(mongo) => mongo.is_away().then_some(Obstacle::StoreAway),
+        BackendStatus::Spooled(_, spool) => of_spool(spool),
+    })
+}
+
+fn of_sink(app: &App) -> Option<Obstacle> {
+    let (queue, sink) = (app.queue(), app.sink().stats());
     let full = sink.pending >= queue.events as u64 || sink.pending_bytes >= queue.bytes as u64;
     if app.is_draining() {
         Some(Obstacle::Draining)
     } else if app.sink().poison().is_some() {
         Some(Obstacle::Poisoned)
-    } else if lake.error.is_some() {
-        Some(Obstacle::StoreFailing)
     } else {
         full.then_some(Obstacle::Full)
+    }
+}
+
+fn of_spool(spool: &SpoolStatus) -> Option<Obstacle> {
+    if spool.poisoned {
+        Some(Obstacle::Poisoned)
+    } else {
+        // Behind by less, it may be full of what is forwarded and not trimmed yet: that takes a moment.
+        (spool.behind_bytes >= spool.capacity_bytes / 10 * 9).then_some(Obstacle::SpoolFull)
     }
 }
 
@@ -99,13 +120,44 @@ struct Health {
     uptime_seconds: u64,
     checks: Checks,
     sink: Sink,
+    /// Of those who wait until MongoDB has their events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stored_sink: Option<Sink>,
 }
 
+/// Those that the store has.
 #[derive(Serialize)]
 struct Checks {
-    lake: Lake,
-    journal: Journal,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lake: Option<Lake>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    journal: Option<Journal>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mongodb: Option<MongoStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spool: Option<Spool>,
     bodies: Bodies,
+}
+
+impl Checks {
+    fn new(store: BackendStatus, bodies: Bodies, capacity_bytes: u64) -> Self {
+        let none = Self { lake: None, journal: None, mongodb: None, spool: None, bodies };
+        match store {
+            BackendStatus::Lake(lake) => Self {
+                journal: Some(Journal {
+                    status: if lake.journal_bytes < capacity_bytes { "ok" } else { "full" },
+                    bytes: lake.journal_bytes,
+                    capacity_bytes,
+                }),
+                lake: Some(Lake { status: if lake.error.is_none() { "ok" } else { "failing" }, figures: lake }),
+                ..none
+            },
+            BackendStatus::Mongo(mongo) => Self { mongodb: Some(mongo), ..none },
+            BackendStatus::Spooled(mongo, spool) => {
+                Self { mongodb: Some(mongo), spool: Some(Spool::new(spool)), ..none }
+            }
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -121,6 +173,26 @@ struct Journal {
     status: &'static str,
     bytes: u64,
     capacity_bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Spool {
+    status: &'static str,
+    #[serde(flatten)]
+    figures: SpoolStatus,
+}
+
+impl Spool {
+    fn new(figures: SpoolStatus) -> Self {
+        let status = match of_spool(&figures) {
+            Some(Obstacle::SpoolFull) => "full",
+            Some(_) => "stopped",
+            None if figures.halted => "halted",
+            None if figures.behind_events > 0 => "forwarding",
+            None => "ok",
+        };
+        Self { status, figures }
+    }
 }
 
 /// Memory of the bodies that are being received and parsed.

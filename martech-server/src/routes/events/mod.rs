@@ -24,7 +24,7 @@ enum Ack {
     Buffered,
     /// The events are on disk.
     Durable,
-    /// The events are in the store, where queries see them. The embedded store does both in one step.
+    /// The events are in the store, where queries see them. Without a spool that is the same step.
     Stored,
 }
 
@@ -70,7 +70,8 @@ pub(super) async fn ingest(State(app): State<App>, mut params: Params, request: 
     let (intake, _charge) = app.bodies().parse(received, read).await?;
     let Intake { single, events, origins, refused } = intake?;
 
-    let fates = submit::submit(app.sink(), app.queue(), events, ack).await?;
+    let sink = if ack == Ack::Stored { app.stored_sink() } else { app.sink() };
+    let fates = submit::submit(sink, app.queue(), events, ack).await?;
     let answer = Answer::new(origins, refused, fates, listing);
     Ok(match answer.verdict(single) {
         Ok(()) => (ack.status(), Json(answer)).into_response(),

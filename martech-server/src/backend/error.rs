@@ -1,0 +1,28 @@
+use std::{io, path::PathBuf};
+
+use martech_core::{lake::LakeError, mongodb::MongoError, spool::SpoolError};
+
+/// Why a store cannot be opened, asked or closed.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// The embedded store.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// MongoDB.
+    #[error(transparent)]
+    Mongo(#[from] MongoError),
+    /// What keeps events until MongoDB has them.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// Another process uses the data folder.
+    #[error("the data folder {0} is in use by another process; each server needs a folder of its own")]
+    Locked(PathBuf),
+    /// The data folder cannot be used.
+    #[error("cannot use {path}")]
+    Folder {
+        /// Which one.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}

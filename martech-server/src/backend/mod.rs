@@ -1,0 +1,147 @@
+//! Where events are kept, as the settings say: the embedded lake, a MongoDB, or a MongoDB behind a spool.
+
+mod args;
+mod error;
+mod mongo;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use martech_core::{
+    Appended, Store, StoreError,
+    event::Event,
+    lake::{Lake, LakeStatus},
+    mongodb::MongoStore,
+    query::{JourneyPage, JourneyQuery, Reader, Stats, StatsQuery, UsersPage, UsersQuery},
+    spool::{SpoolStatus, Spooled, Stored},
+};
+
+pub(crate) use self::mongo::{Mongo, MongoStatus};
+pub use self::{
+    args::{SpoolArgs, StoreArgs, StoreChoice, Switch},
+    error::BackendError,
+};
+use crate::{config::ServeArgs, dead_letters::DeadLetterFile};
+
+/// The folder of the spool in the data folder.
+pub(crate) const SPOOL: &str = "spool";
+
+/// The store of a server. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) enum Backend {
+    Lake(Lake),
+    Mongo(Mongo),
+    Spooled(Mongo, Spooled<MongoStore, Event>),
+}
+
+/// How a store is.
+pub(crate) enum BackendStatus {
+    Lake(LakeStatus),
+    Mongo(MongoStatus),
+    Spooled(MongoStatus, SpoolStatus),
+}
+
+impl Backend {
+    /// Opens what the settings ask for. `dead_letters` gets what MongoDB refuses behind the spool.
+    pub(crate) async fn open(args: &ServeArgs, dead_letters: &Arc<DeadLetterFile>) -> Result<Self, BackendError> {
+        let data_dir = &args.data_dir;
+        let StoreChoice::Mongo(uri) = &args.store.store else {
+            warn_of_spool(data_dir);
+            return Ok(Self::Lake(Lake::open(args.lake()).await?));
+        };
+        let mongo = Mongo::open(args.store.mongo(uri), data_dir).await?;
+        match args.spool.spool {
+            Switch::On => {
+                let spool = mongo.spooled(&args.spool, data_dir, dead_letters.clone()).await?;
+                Ok(Self::Spooled(mongo, spool))
+            }
+            Switch::Off => {
+                warn_of_spool(data_dir);
+                Ok(Self::Mongo(mongo))
+            }
+        }
+    }
+
+    /// The lake, where it is one.
+    pub(crate) fn lake(&self) -> Option<&Lake> {
+        if let Self::Lake(lake) = self { Some(lake) } else { None }
+    }
+
+    pub(crate) fn is_spooled(&self) -> bool {
+        matches!(self, Self::Spooled(..))
+    }
+
+    /// What answers when the store behind a spool has the events; `None` where there is no spool.
+    pub(crate) fn stored(&self, patience: Duration) -> Option<Stored<MongoStore, Event>> {
+        if let Self::Spooled(_, spool) = self { Some(spool.stored(patience)) } else { None }
+    }
+
+    /// How it is; asks MongoDB.
+    pub(crate) async fn status(&self) -> BackendStatus {
+        match self {
+            Self::Lake(lake) => BackendStatus::Lake(lake.status()),
+            Self::Mongo(mongo) => BackendStatus::Mongo(mongo.look().await),
+            Self::Spooled(mongo, spool) => BackendStatus::Spooled(mongo.look().await, spool.status()),
+        }
+    }
+
+    /// Ends it. What a spool has not forwarded in time stays in the data folder.
+    pub(crate) async fn close(&self, patience: Duration) -> Result<(), BackendError> {
+        match self {
+            Self::Lake(lake) => lake.close().await?,
+            Self::Mongo(_) => {}
+            Self::Spooled(_, spool) => {
+                let left = spool.close(patience).await.behind_events;
+                if left > 0 {
+                    tracing::warn!(events = left, "events stay in the spool, for the next start to forward");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Says so when a spool was left that nobody will forward.
+fn warn_of_spool(data_dir: &Path) {
+    if data_dir.join(SPOOL).exists() {
+        tracing::warn!(
+            data_dir = %data_dir.display(),
+            "there is a spool in the data folder; what it holds goes to MongoDB when the server runs with MARTECH_SPOOL=on again"
+        );
+    }
+}
+
+impl Store<Event> for Backend {
+    async fn append(&self, batch: &[Event]) -> Result<Appended, StoreError> {
+        match self {
+            Self::Lake(lake) => lake.append(batch).await,
+            Self::Mongo(mongo) => mongo.store.append(batch).await,
+            Self::Spooled(_, spool) => spool.append(batch).await,
+        }
+    }
+}
+
+/// What a spool has not forwarded yet is not seen.
+impl Reader for Backend {
+    type Error = BackendError;
+
+    async fn journey(&self, query: JourneyQuery) -> Result<JourneyPage, BackendError> {
+        Ok(match self {
+            Self::Lake(lake) => lake.journey(query).await?,
+            Self::Mongo(mongo) | Self::Spooled(mongo, _) => mongo.store.journey(query).await?,
+        })
+    }
+
+    async fn users(&self, query: UsersQuery) -> Result<UsersPage, BackendError> {
+        Ok(match self {
+            Self::Lake(lake) => lake.users(query).await?,
+            Self::Mongo(mongo) | Self::Spooled(mongo, _) => mongo.store.users(query).await?,
+        })
+    }
+
+    async fn stats(&self, query: StatsQuery) -> Result<Stats, BackendError> {
+        Ok(match self {
+            Self::Lake(lake) => lake.stats(query).await?,
+            Self::Mongo(mongo) | Self::Spooled(mongo, _) => mongo.store.stats(query).await?,
+        })
+    }
+}

@@ -1,0 +1,123 @@
+//! A MongoDB as the store: what is looked at when a server starts, and how it is.
+
+use std::{io, path::Path, sync::Arc, time::Duration};
+
+use martech_core::{
+    event::Event,
+    fs::{Disk, FileSystem, Lock},
+    mongodb::{MongoError, MongoOptions, MongoStore, Prepared},
+    sink::DeadLetter,
+    spool::{SpoolOptions, Spooled},
+};
+use serde::Serialize;
+use tokio::time::timeout;
+
+use super::{BackendError, SpoolArgs};
+use crate::dead_letters::DeadLetterFile;
+
+/// How long a server that starts waits for MongoDB before it goes on without.
+const START_PATIENCE: Duration = Duration::from_secs(5);
+/// How long who asks for the health waits for it.
+const LOOK_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A MongoDB and the data folder of the server before it.
+#[derive(Debug, Clone)]
+pub(crate) struct Mongo {
+    pub(crate) store: MongoStore,
+    /// Keeps other processes from the data folder.
+    _lock: Arc<Lock>,
+}
+
+impl Mongo {
+    /// Takes the folder, and looks whether the server is what it should be. One that is away may come later; one that
+    /// refuses access, or is no MongoDB, is an error now.
+    pub(super) async fn open(options: MongoOptions, data_dir: &Path) -> Result<Self, BackendError> {
+        let folder = |source| BackendError::Folder { path: data_dir.to_owned(), source };
+        Disk.create_dir_all(data_dir).map_err(folder)?;
+        let lock = Disk.lock(&data_dir.join("LOCK")).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => BackendError::Locked(data_dir.to_owned()),
+            _ => folder(error),
+        })?;
+        if data_dir.join("catalog").exists() {
+            tracing::warn!(
+                data_dir = %data_dir.display(),
+                "there are events of the embedded store in the data folder, which are not shown; \
+                 `martech-server migrate` copies them"
+            );
+        }
+        let store = MongoStore::new(options).await?;
+        match timeout(START_PATIENCE, store.prepare()).await {
+            Ok(Ok(prepared)) => {
+                let Prepared { server_version, deployment, .. } = &*prepared;
+                tracing::info!(server_version, ?deployment, "connected to MongoDB");
+            }
+            Ok(Err(error @ (MongoError::Unavailable(_) | MongoError::TimedOut(_)))) => {
+                tracing::warn!(%error, "MongoDB is away; the server starts without it");
+            }
+            Ok(Err(error)) => return Err(error.into()),
+            Err(_) => tracing::warn!("MongoDB does not answer; the server starts without it"),
+        }
+        Ok(Self { store, _lock: Arc::new(lock) })
+    }
+
+    /// Puts a spool before it, in the data folder.
+    pub(super) async fn spooled(
+        &self,
+        args: &SpoolArgs,
+        data_dir: &Path,
+        dead_letters: Arc<DeadLetterFile>,
+    ) -> Result<Spooled<MongoStore, Event>, BackendError> {
+        let capacity_bytes = args.spool_size.as_u64();
+        let options = SpoolOptions { capacity_bytes, ..SpoolOptions::new(data_dir.join(super::SPOOL)) };
+        let rejected = move |letter: DeadLetter<Event>| dead_letters.write(&letter.event, &letter.reason);
+        let spool = Spooled::open(options, self.store.clone(), rejected).await?;
+        let left = spool.status().behind_events;
+        if left > 0 {
+            tracing::info!(events = left, "an earlier run left events in the spool; they are forwarded now");
+        }
+        Ok(spool)
+    }
+
+    /// Whether it answers.
+    pub(crate) async fn look(&self) -> MongoStatus {
+        let looked = timeout(LOOK_PATIENCE, async {
+            let prepared = self.store.prepare().await?;
+            self.store.ping().await?;
+            Ok::<_, MongoError>(prepared)
+        });
+        match looked.await {
+            Ok(Ok(prepared)) => MongoStatus {
+                status: "ok",
+                server_version: Some(prepared.server_version.clone()),
+                warnings: prepared.warnings.clone(),
+                error: None,
+            },
+            Ok(Err(error)) => MongoStatus::away(error.to_string()),
+            Err(_) => MongoStatus::away(format!("no answer within {} s", LOOK_PATIENCE.as_secs())),
+        }
+    }
+}
+
+/// How a MongoDB is.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MongoStatus {
+    pub(crate) status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_version: Option<String>,
+    /// What it lacks, and what is done without it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl MongoStatus {
+    fn away(error: String) -> Self {
+        Self { status: "away", server_version: None, warnings: Vec::new(), error: Some(error) }
+    }
+
+    pub(crate) fn is_away(&self) -> bool {
+        self.error.is_some()
+    }
+}
