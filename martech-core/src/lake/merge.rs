@@ -1,4 +1,4 @@
-//! Files of one day become one file, in a stream: memory holds a batch of each.
+//! The rows of a day's files in one order, in a stream: memory holds a batch of each. So they become one file, or events.
 
 use std::{cmp::Reverse, collections::BinaryHeap, path::PathBuf, sync::Arc};
 
@@ -85,6 +85,31 @@ fn write(
 ) -> Result<()> {
     let batches: Vec<_> = batches.iter().collect();
     writer.write(&interleave_record_batch(&batches, rows).context("cannot merge", file.path())?)
+}
+
+/// The rows of several files of one day, in order.
+pub(super) struct Merged {
+    sources: Vec<Source>,
+    heap: BinaryHeap<Reverse<(Head, usize)>>,
+}
+
+impl Merged {
+    pub(super) fn open(files: &[Arc<EventsFile>]) -> Result<Self> {
+        let sources = files.iter().map(|file| Source::open(file)).collect::<Result<Vec<_>>>()?;
+        let heads = sources.iter().enumerate();
+        let heap = heads.filter_map(|(number, source)| Some(Reverse((source.head()?, number)))).collect();
+        Ok(Self { sources, heap })
+    }
+
+    /// What `read` makes of the next row; `None` behind the last one.
+    pub(super) fn next<T>(&mut self, read: impl FnOnce(&RecordBatch, usize) -> T) -> Result<Option<T>> {
+        let Some(Reverse((_, number))) = self.heap.pop() else { return Ok(None) };
+        let source = &mut self.sources[number];
+        let made = source.batch.as_ref().map(|batch| read(batch, source.index));
+        source.advance()?;
+        self.heap.extend(source.head().map(|head| Reverse((head, number))));
+        Ok(made)
+    }
 }
 
 /// What the rows of a batch are sorted by.

@@ -51,6 +51,7 @@ mod catalog;
 mod compaction;
 mod dedupe;
 mod error;
+mod export;
 mod files;
 mod hot;
 mod ids;
@@ -78,6 +79,7 @@ mod worker;
 mod writing;
 
 pub use error::LakeError;
+pub use export::Export;
 use inner::{Inner, Snapshot};
 
 /// Where a lake lies and how large its parts may grow.
@@ -203,6 +205,13 @@ impl Lake {
     /// Merges files until each day, and the users, have as few as may be.
     pub async fn compact(&self) -> Result<(), LakeError> {
         self.workers.compact().await
+    }
+
+    /// All events, facts included, behind one that an earlier export gave: for copying the whole lake. Rolls first; what is
+    /// appended later is not among them.
+    pub async fn export(&self, after: Option<Event>) -> Result<Export, LakeError> {
+        self.roll().await?;
+        Ok(Export::new(self.inner().snapshot()?, after))
     }
 
     /// Asks a snapshot, when it is its turn.

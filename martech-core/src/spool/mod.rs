@@ -52,6 +52,7 @@
 mod error;
 mod forward;
 mod frame;
+mod inspect;
 mod link;
 mod opening;
 mod record;
@@ -70,6 +71,7 @@ use tokio::{sync::oneshot, task::spawn_blocking, time::timeout};
 
 pub use self::{
     error::SpoolError,
+    inspect::{SpoolInspection, inspect},
     record::{Record, RecordError},
     status::SpoolStatus,
 };

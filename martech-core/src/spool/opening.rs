@@ -1,6 +1,9 @@
 //! Opening a spool: lock, journal, watermark, and what an earlier run left.
 
-use std::{io, path::Path};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use super::{
     SpoolError, SpoolOptions,
@@ -8,7 +11,10 @@ use super::{
     shared::{Load, Progress, Shared},
     watermark::WatermarkFile,
 };
-use crate::journal::{Journal, JournalError, JournalOptions};
+use crate::{
+    fs::{FileSystem, Lock},
+    journal::{Journal, JournalError, JournalOptions},
+};
 
 /// At most this much of the disk is given back at once.
 const SEGMENT_BYTES: u64 = 16 << 20;
@@ -22,13 +28,10 @@ pub(super) fn segment_bytes(capacity: u64) -> u64 {
 pub(super) fn open(options: &SpoolOptions) -> Result<(Shared, WatermarkFile), SpoolError> {
     let SpoolOptions { dir, fs, capacity_bytes, .. } = options;
     fs.create_dir_all(dir).map_err(at(dir))?;
-    let lock = fs.lock(&dir.join("LOCK")).map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock => SpoolError::Locked(dir.clone()),
-        _ => at(dir)(error),
-    })?;
+    let lock = lock(&**fs, dir)?;
     let journal_options =
         JournalOptions { segment_bytes: segment_bytes(*capacity_bytes), capacity_bytes: *capacity_bytes };
-    let (journal, recovery) = Journal::open(fs.clone(), &dir.join("journal"), journal_options)?;
+    let (journal, recovery) = Journal::open(fs.clone(), &journal_dir(dir), journal_options)?;
     for damage in &recovery.damaged {
         tracing::error!(?damage, "a part of the spool is damaged; it was set aside, its events are missing");
     }
@@ -44,6 +47,18 @@ pub(super) fn open(options: &SpoolOptions) -> Result<(Shared, WatermarkFile), Sp
     let damage = recovery.damaged.len().max(recovery.missing.len()) as u64;
     let progress = Progress::new(durable, forwarded, measure(&journal, forwarded, dir)?, damage);
     Ok((Shared::new(journal, progress, lock), watermark))
+}
+
+/// The spool is this process's own, or nobody else's.
+pub(super) fn lock(fs: &dyn FileSystem, dir: &Path) -> Result<Lock, SpoolError> {
+    fs.lock(&dir.join("LOCK")).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => SpoolError::Locked(dir.to_owned()),
+        _ => at(dir)(error),
+    })
+}
+
+pub(super) fn journal_dir(dir: &Path) -> PathBuf {
+    dir.join("journal")
 }
 
 /// What an earlier run left.

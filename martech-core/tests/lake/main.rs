@@ -7,5 +7,6 @@ mod common;
 mod damage;
 mod duplicates;
 mod durability;
+mod export;
 mod files;
 mod queries;

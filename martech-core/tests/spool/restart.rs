@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use martech_core::{
     Store,
-    spool::{SpoolError, Spooled},
+    fs::FileSystem,
+    spool::{SpoolError, Spooled, inspect},
     store::Advice,
     testing::SimFs,
 };
@@ -121,4 +122,27 @@ async fn the_journal_of_something_else_is_refused() {
     drop(journal);
     let error = try_open(crate::options(&disk), &Far::new()).await.unwrap_err();
     assert!(matches!(error, SpoolError::Foreign { sequence: 1, .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spool_can_be_looked_at_while_nobody_has_it_open() {
+    let (dir, far) = (tempfile::tempdir().unwrap(), Far::new());
+    let fs: Arc<dyn FileSystem> = Arc::new(martech_core::fs::Disk);
+    assert!(inspect::<u64>(&fs, &dir.path().join("none")).unwrap().is_none());
+
+    let spool = try_open(SpoolOptions::new(dir.path()), &far).await.unwrap();
+    assert!(matches!(inspect::<u64>(&fs, dir.path()), Err(SpoolError::Locked(_))));
+    append(&spool, 0..10).await;
+    spool.forwarded().await;
+    far.be(Mood::Away);
+    append(&spool, 10..30).await;
+    append(&spool, 30..35).await;
+    spool.close(LONG).await;
+
+    let found = inspect::<u64>(&fs, dir.path()).unwrap().unwrap();
+    assert!(found.is_sound(), "{found:?}");
+    assert_eq!((found.forwarded, found.behind_events, found.journal.frames), (1, 25, 3));
+    let found = inspect::<String>(&fs, dir.path()).unwrap().unwrap();
+    assert!(!found.is_sound());
+    assert_eq!(found.unreadable.iter().map(|(sequence, _)| *sequence).collect::<Vec<_>>(), [2, 3]);
 }

@@ -1,0 +1,101 @@
+//! All events of a lake, one after another, for whoever copies it.
+
+use std::{collections::VecDeque, fmt, sync::Arc};
+
+use super::{
+    blocking,
+    error::{LakeError, Result},
+    files::EventsFile,
+    inner::Snapshot,
+    merge::Merged,
+    schema,
+};
+use crate::event::Event;
+
+/// The events of a lake, by UTC day, user, time and id. Made by [`Lake::export`](super::Lake::export).
+///
+/// ```
+/// # use martech_core::{Event, EventRules, EventType, Lake, LakeOptions, Store};
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?; let dir = dir.path();
+/// # let lake = Lake::open(LakeOptions::new(dir)).await?;
+/// # let event = Event::builder("u1", EventType::PURCHASE).property("total", "12.50").build(&EventRules::default())?;
+/// # lake.append(&[event.clone()]).await?;
+/// let mut export = lake.export(None).await?;
+/// let events = export.next(1000).await?; // empty at the end
+/// # assert_eq!(events[0].id, event.id);
+/// let behind = lake.export(events.last().cloned()).await?.next(1000).await?;
+/// assert!(behind.is_empty());
+/// # Ok(())
+/// # }
+/// ```
+pub struct Export {
+    state: Option<State>,
+}
+
+struct State {
+    days: VecDeque<(i32, Vec<Arc<EventsFile>>)>,
+    /// The day that is being read.
+    rows: Option<Merged>,
+    /// Up to this event everything is passed over, until one comes that is behind it.
+    after: Option<Event>,
+}
+
+impl Export {
+    pub(super) fn new(snapshot: Snapshot, after: Option<Event>) -> Self {
+        let from = after.as_ref().map_or(i32::MIN, |event| event.occurred_at.day());
+        let days = snapshot.version.events.range(from..).map(|(day, files)| (*day, files.clone())).collect();
+        Self { state: Some(State { days, rows: None, after }) }
+    }
+
+    /// The next events, as many as `limit`, or fewer where there are no more; empty at the end.
+    ///
+    /// # Errors
+    /// When a file cannot be read. After that, and after this was cancelled, it gives [`LakeError::Closed`].
+    pub async fn next(&mut self, limit: usize) -> Result<Vec<Event>> {
+        let mut state = self.state.take().ok_or(LakeError::Closed)?;
+        let (state, events) = blocking(move || {
+            let events = state.take(limit)?;
+            Ok((state, events))
+        })
+        .await?;
+        self.state = Some(state);
+        Ok(events)
+    }
+}
+
+impl State {
+    fn take(&mut self, limit: usize) -> Result<Vec<Event>> {
+        let mut events = Vec::new();
+        while events.len() < limit {
+            let Some(rows) = &mut self.rows else {
+                let Some((_, files)) = self.days.pop_front() else { break };
+                self.rows = Some(Merged::open(&files)?);
+                continue;
+            };
+            match rows.next(|batch, row| schema::row_at(batch, row).to_event())? {
+                None => self.rows = None,
+                Some(event) => {
+                    let event = event.map_err(|error| LakeError::Task(format!("a row is no event: {error}")))?;
+                    if self.after.as_ref().is_none_or(|after| place(&event) > place(after)) {
+                        self.after = None;
+                        events.push(event);
+                    }
+                }
+            }
+        }
+        Ok(events)
+    }
+}
+
+/// By what events are ordered.
+fn place(event: &Event) -> (i32, &str, i64, [u8; 16]) {
+    (event.occurred_at.day(), &event.user_id, event.occurred_at.millis(), *event.id.as_bytes())
+}
+
+impl fmt::Debug for Export {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Export").finish_non_exhaustive()
+    }
+}
