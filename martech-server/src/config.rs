@@ -14,6 +14,7 @@ use crate::{
     body::BodyLimits,
     care::{RepairArgs, VerifyArgs},
     import::ImportArgs,
+    migrate::MigrateArgs,
 };
 
 /// Event ingestion and analytics for online shops, in one binary.
@@ -36,7 +37,9 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Imports events from files or standard input
     Import(Box<ImportArgs>),
-    /// Checks a data folder from end to end and changes nothing; no server may be running on it
+    /// Copies all events of one store into another
+    Migrate(MigrateArgs),
+    /// Checks a data folder, or the events of a MongoDB and the spool before it, from end to end and changes nothing
     Verify(VerifyArgs),
     /// Sets damage in a data folder aside and says what was lost; no server may be running on it
     Repair(RepairArgs),

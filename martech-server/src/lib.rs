@@ -28,6 +28,7 @@ mod config;
 mod dead_letters;
 mod error;
 pub mod import;
+pub mod migrate;
 mod params;
 mod routes;
 mod serve;

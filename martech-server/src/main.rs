@@ -3,7 +3,7 @@
 use std::{error::Error, process::ExitCode};
 
 use clap::Parser;
-use martech_server::{App, Cli, Command, ServeArgs, care, import, init_logs, serve, signals};
+use martech_server::{App, Cli, Command, ServeArgs, care, import, init_logs, migrate, serve, signals};
 use tokio::net::TcpListener;
 
 /// Gives back what is free: glibc keeps much of what many threads took, each in an arena of its own.
@@ -14,6 +14,7 @@ fn main() -> ExitCode {
     match Cli::parse().into_command() {
         Command::Serve(args) => run(&args).map_or_else(|error| fail(&*error), |()| ExitCode::SUCCESS),
         Command::Import(args) => import::run(*args),
+        Command::Migrate(args) => migrate::run(&args),
         Command::Verify(args) => care::verify(&args),
         Command::Repair(args) => care::repair(&args),
     }

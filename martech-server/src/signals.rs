@@ -7,6 +7,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// What a shell reports for a process that was ended by SIGINT.
 const INTERRUPTED: i32 = 130;
 
+/// Completes at the first signal, for commands that have nothing more to do then. Where signals cannot be caught, never.
+pub(crate) async fn interrupted() {
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    let (Ok(mut terminate), Ok(mut interrupt)) = signals else { return std::future::pending().await };
+    either(&mut terminate, &mut interrupt).await;
+}
+
 /// Completes at the first signal. A second one ends the process at once: whoever sends it does not want to wait.
 ///
 /// The signals are caught from the moment of the call on. Must be called inside a tokio runtime.

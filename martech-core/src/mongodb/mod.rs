@@ -93,6 +93,7 @@ mod options;
 mod prepare;
 mod questions;
 mod stats;
+mod survey;
 mod users;
 
 use std::{
@@ -114,6 +115,7 @@ pub use self::{
     error::MongoError,
     options::{Limits, MongoOptions},
     prepare::{Deployment, Prepared},
+    survey::Survey,
 };
 use crate::{
     event::{Event, EventId},
@@ -223,6 +225,25 @@ impl MongoStore {
                 _ => return Ok(count),
             };
         }
+    }
+
+    /// About how many events there are, at once.
+    ///
+    /// # Errors
+    /// When the server is away or fails.
+    pub async fn estimate(&self) -> Result<u64, MongoError> {
+        self.prepare().await?;
+        self.inner.estimate().await
+    }
+
+    /// Reads every document of the collection, and finds those that are no event, or whose facts are not those of their
+    /// properties. `each` hears how many were read so far. Memory is bounded, whatever is found.
+    ///
+    /// # Errors
+    /// When the server is away or fails.
+    pub async fn survey(&self, mut each: impl FnMut(u64) + Send) -> Result<Survey, MongoError> {
+        self.prepare().await?;
+        self.inner.survey(&mut each).await
     }
 
     /// Up to `limit` events behind an id, in the order of ids: for copying and checking a whole store. It holds `limit`

@@ -24,11 +24,16 @@ const LOOK_PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone)]
 pub(crate) struct Mongo {
     pub(crate) store: MongoStore,
-    /// Keeps other processes from the data folder.
-    _lock: Arc<Lock>,
+    /// Keeps other processes from the data folder; `None` where there is none.
+    _lock: Option<Arc<Lock>>,
 }
 
 impl Mongo {
+    /// Without a server before it.
+    pub(crate) fn without_folder(store: MongoStore) -> Self {
+        Self { store, _lock: None }
+    }
+
     /// Takes the folder, and looks whether the server is what it should be. One that is away may come later; one that
     /// refuses access, or is no MongoDB, is an error now.
     pub(super) async fn open(options: MongoOptions, data_dir: &Path) -> Result<Self, BackendError> {
@@ -57,7 +62,7 @@ impl Mongo {
             Ok(Err(error)) => return Err(error.into()),
             Err(_) => tracing::warn!("MongoDB does not answer; the server starts without it"),
         }
-        Ok(Self { store, _lock: Arc::new(lock) })
+        Ok(Self { store, _lock: Some(Arc::new(lock)) })
     }
 
     /// Puts a spool before it, in the data folder.

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use martech_core::event::{Currency, EventTypes};
 
 use super::{target::Target, time::TimeFormat};
+use crate::backend::{StoreArgs, StoreChoice};
 
 /// Reads events from NDJSON and delimited text files (CSV, TSV, ...), plain or compressed with gzip or zstd.
 ///
@@ -88,13 +89,23 @@ pub struct ImportArgs {
     #[arg(long, env = "MARTECH_DATA_DIR", default_value = "./data", value_name = "DIR")]
     pub(super) data_dir: PathBuf,
 
-    /// Sends the events to a running server in place of writing into the data folder: `http://127.0.0.1:3000`
+    #[command(flatten)]
+    pub(super) store: StoreArgs,
+
+    /// Sends the events to a running server in place of writing into a store: `http://127.0.0.1:3000`
     #[arg(long, value_name = "URL")]
     pub(super) url: Option<String>,
 
     /// Bearer token for --url, where the server wants one
     #[arg(long, env = "MARTECH_TOKEN", hide_env_values = true, requires = "url", value_name = "TOKEN")]
     pub(super) token: Option<String>,
+}
+
+impl ImportArgs {
+    /// Whether the events go into the data folder.
+    pub(super) fn is_local(&self) -> bool {
+        self.url.is_none() && self.store.store == StoreChoice::Lake
+    }
 }
 
 const EXAMPLES: &str = "\

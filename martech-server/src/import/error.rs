@@ -8,6 +8,7 @@ use std::{
 
 use martech_core::{
     lake::LakeError,
+    mongodb::MongoError,
     sink::{ConfigError, NotStored, Refusal},
 };
 
@@ -41,6 +42,9 @@ pub enum ImportError {
     /// The data folder could not be opened or closed.
     #[error("cannot use the data folder")]
     Lake(#[from] LakeError),
+    /// MongoDB cannot be used.
+    #[error("cannot use the database")]
+    Mongo(#[from] MongoError),
     /// The store, or the server, did not take an event and did not refuse it either.
     #[error("the events could not be stored")]
     NotStored(#[from] NotStored),

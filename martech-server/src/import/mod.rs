@@ -1,7 +1,7 @@
-//! `martech-server import`: events out of files, into the data folder or to a running server.
+//! `martech-server import`: events out of files, into the data folder, into a MongoDB or to a running server.
 //!
 //! ```text
-//! file ─ decompress ─ split ──▶ parse ──▶ EventSink ──▶ Lake
+//! file ─ decompress ─ split ──▶ parse ──▶ EventSink ──▶ Lake, MongoDB
 //!           one thread        one thread             └▶ POST /events
 //! ```
 //! Chunks of up to `--batch-size` records (and about 1 MiB) go from left to right through bounded channels, so memory
@@ -39,6 +39,7 @@ use martech_core::{
     Store,
     event::Event,
     lake::{Lake, LakeOptions},
+    mongodb::MongoStore,
     sink::{EventSink, RetryPolicy},
 };
 
@@ -51,6 +52,7 @@ pub use report::{FileReport, Report};
 pub use state::Counts;
 
 use self::{http::HttpStore, input::Source, run::FileImport};
+use crate::{backend::StoreChoice, signals::interrupted};
 
 /// Imports, and prints what came of it: a line for each file on standard output, what went wrong on standard error.
 /// Succeeds when every file was read to its end, rejected records or not.
@@ -75,9 +77,15 @@ pub fn import(args: &ImportArgs, done: impl FnMut(&FileReport)) -> Result<Report
     let jobs = plan(args)?;
     let runtime = tokio::runtime::Runtime::new().map_err(ImportError::Runtime)?;
     let result = runtime.block_on(async {
-        match &args.url {
-            Some(url) => import_into(HttpStore::new(url, args.token.as_deref())?, args, &jobs, done).await,
-            None => {
+        match (&args.url, &args.store.store) {
+            (Some(url), _) => import_into(HttpStore::new(url, args.token.as_deref())?, args, &jobs, done).await,
+            (None, StoreChoice::Mongo(uri)) => {
+                let store = MongoStore::new(args.store.mongo(uri)).await?;
+                // What is wrong is told before a file is read.
+                store.prepare().await?;
+                import_into(store, args, &jobs, done).await
+            }
+            (None, StoreChoice::Lake) => {
                 let lake = Lake::open(LakeOptions::new(&args.data_dir)).await?;
                 let result = import_into(lake.clone(), args, &jobs, done).await;
                 let rolled = if result.is_ok() { lake.roll().await } else { Ok(()) };
@@ -190,20 +198,6 @@ async fn import_into(
     debug_assert!(closed.unstored.is_empty());
     imports.iter().try_for_each(FileImport::forget)?;
     Ok(report)
-}
-
-/// Ends at the first SIGINT or SIGTERM; where they cannot be heard, never.
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
 }
 
 #[cfg(test)]

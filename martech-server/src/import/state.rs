@@ -46,10 +46,10 @@ pub(crate) struct StateFile {
 }
 
 impl StateFile {
-    /// For a file and options: in the data folder, or beside the rejects file when a server takes the events.
+    /// For a file and options: in the data folder, or beside the rejects file when the events go elsewhere.
     pub(crate) fn new(path: &Path, rejects: &Path, args: &ImportArgs) -> io::Result<Self> {
         let key = key(path, rejects, args)?;
-        let path = if args.url.is_some() {
+        let path = if !args.is_local() {
             let mut name = path.file_name().unwrap_or_default().to_owned();
             name.push(".import-state.json");
             rejects.with_file_name(name)
@@ -97,7 +97,8 @@ fn key(path: &Path, rejects: &Path, args: &ImportArgs) -> io::Result<String> {
     let mut hash = Xxh3::new();
     let options = (
         (&args.format, &args.delimiter, args.no_header, &args.columns, &args.maps, &args.constants, &args.renames),
-        (args.only_mapped, &args.time_format, &args.time_zone, &args.currency, &args.event_types, &args.url),
+        (args.only_mapped, &args.time_format, &args.time_zone, &args.currency, &args.event_types),
+        (&args.url, &args.store.store),
     );
     hash.update(format!("{size} {:?} {:?} {options:?}", path.canonicalize()?, absolute(rejects)?).as_bytes());
     for start in [0, size.saturating_sub(PIECE)] {

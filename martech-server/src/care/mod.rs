@@ -1,5 +1,7 @@
 //! `martech-server verify` and `martech-server repair`: what to do when a disk goes bad.
 
+mod mongo;
+
 use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::Args;
@@ -12,6 +14,8 @@ use martech_core::lake::{
 };
 use serde_json::json;
 
+use crate::backend::{StoreArgs, StoreChoice};
+
 /// Settings of `verify`.
 #[derive(Debug, Clone, Args)]
 #[command(
@@ -21,6 +25,9 @@ pub struct VerifyArgs {
     /// The data folder
     #[arg(long, env = "MARTECH_DATA_DIR", default_value = "./data", value_name = "DIR")]
     data_dir: PathBuf,
+
+    #[command(flatten)]
+    store: StoreArgs,
 
     /// Prints the report as JSON
     #[arg(long)]
@@ -53,6 +60,9 @@ const FAILED: u8 = 2;
 
 /// Checks, and prints the report on standard output.
 pub fn verify(args: &VerifyArgs) -> ExitCode {
+    if let StoreChoice::Mongo(uri) = &args.store.store {
+        return mongo::verify(args, uri);
+    }
     match look(&args.data_dir) {
         Ok(report) => {
             print(args.json, &report, || report.to_string());
@@ -132,23 +142,28 @@ fn print(json: bool, value: &impl serde::Serialize, text: impl FnOnce() -> Strin
     let _ = writeln!(io::stdout(), "{text}");
 }
 
-fn fail(error: &LakeError) -> ExitCode {
+fn fail(error: &dyn std::fmt::Display) -> ExitCode {
     eprintln!("martech-server: {error}");
     ExitCode::from(FAILED)
 }
 
 const TEMPLATE: &str = "{prefix:6} {wide_bar} {percent:>3} % eta {eta}";
 
-/// The bar on standard error; it hides itself where that is no terminal.
+/// A bar on standard error; it hides itself where that is no terminal.
+pub(crate) fn bar(prefix: impl Into<String>, total: u64) -> ProgressBar {
+    let bar = ProgressBar::new(total.max(1)).with_prefix(prefix.into());
+    if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// The bar of a check in phases.
 struct Bar(ProgressBar);
 
 impl Bar {
     fn new() -> Self {
-        let bar = ProgressBar::new(1);
-        if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
-            bar.set_style(style);
-        }
-        Self(bar)
+        Self(bar(String::new(), 1))
     }
 
     fn show(&self, progress: Progress) {

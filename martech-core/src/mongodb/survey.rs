@@ -1,0 +1,78 @@
+//! Looking at a whole collection: every document, whatever it is.
+
+use mongodb::bson::{Document, doc};
+
+use super::{Inner, MongoError, document, document::NotAnEvent, questions::Documents, timed};
+use crate::event::{Event, EventRules, EventTypes};
+
+/// What a check of a collection found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// Documents that are events.
+    pub events: u64,
+    /// Documents that are not, or whose facts are not those of their properties.
+    pub damaged: u64,
+    /// The first thousand of those: their `_id`, and what is wrong.
+    pub findings: Vec<(String, String)>,
+}
+
+const MAX_FINDINGS: usize = 1000;
+
+impl Survey {
+    fn note(&mut self, checked: Result<(), NotAnEvent>) {
+        match checked {
+            Ok(()) => self.events += 1,
+            Err(NotAnEvent { id, why }) => {
+                self.damaged += 1;
+                if self.findings.len() < MAX_FINDINGS {
+                    self.findings.push((id, why));
+                }
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Reads every document. `each` hears how many were read so far.
+    pub(super) async fn survey(&self, each: &mut (dyn FnMut(u64) + Send)) -> Result<Survey, MongoError> {
+        let patience = self.options.answer_timeout;
+        let cursor = timed(patience, self.collection().find(doc! {})).await?;
+        let mut documents = Documents::new(cursor, patience);
+        let mut survey = Survey::default();
+        while let Some(found) = documents.next().await? {
+            let checked = document::read(found).and_then(|event| check(&event));
+            survey.note(checked);
+            each(survey.events + survey.damaged);
+        }
+        Ok(survey)
+    }
+
+    /// About how many documents there are, at once.
+    pub(super) async fn estimate(&self) -> Result<u64, MongoError> {
+        let count = self.command(&self.database, doc! { "count": &self.options.collection });
+        let counted: Document = count.await?;
+        let count =
+            counted.get("n").and_then(|n| n.as_i64().or(n.as_i32().map(i64::from)).or(n.as_f64().map(|n| n as i64)));
+        Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
+    }
+}
+
+/// Whether an event keeps the rules, and has the facts that its properties say.
+fn check(event: &Event) -> Result<(), NotAnEvent> {
+    let wrong = |why: String| NotAnEvent { id: event.id.to_string(), why };
+    let mut json = Vec::new();
+    event.write_ndjson(&mut json).map_err(|error| wrong(error.to_string()))?;
+    let json = String::from_utf8_lossy(&json);
+    // A currency that the properties do not name was the configured one.
+    let currency = event.facts.currency.unwrap_or(EventRules::default().currency);
+    let rules = EventRules { types: EventTypes::any(), currency };
+    // An event that was stored may have come long after the clock says now, or before.
+    let again = rules
+        .parse(json.trim_end(), event.received_at.max(event.occurred_at))
+        .map_err(|error| wrong(error.to_string()))?;
+    if again.facts == event.facts {
+        Ok(())
+    } else {
+        Err(wrong("orderValue, currency, page, product or searchTerm is not what its properties say".to_owned()))
+    }
+}

@@ -1,0 +1,361 @@
+//! `martech-server migrate`: all events of one store into another.
+//!
+//! Events are read in one order (of a lake: day, user, time, id; of a MongoDB: id) and handed to a sink in front of the
+//! other store. Batches are settled in their order; when one is, the place behind it may go into the state file. So an
+//! interrupted migration goes on where it was, and what came behind that place is only met again, as duplicates. At the
+//! end both sides are counted.
+
+mod source;
+mod state;
+
+use std::{
+    collections::VecDeque,
+    fmt, io,
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use clap::Args;
+use martech_core::{
+    event::Event,
+    lake::{Lake, LakeOptions},
+    mongodb::MongoStore,
+    sink::{BatchReceipt, ConfigError, EventSink, NotStored, Outcome, Refusal, RetryPolicy},
+};
+
+use self::{
+    source::Source,
+    state::{State, StateFile},
+};
+use crate::{
+    backend::{Backend, BackendError, Mongo, StoreChoice},
+    care::bar,
+    signals::interrupted,
+};
+
+/// Copies all events of one store into another. Both stay as they are otherwise; no server may be running on a data
+/// folder that takes part.
+///
+/// After an interruption the same command goes on where it was. Events that are there already are not added again. At the
+/// end both sides are counted.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Exit code: 0 all events are in the other store, 1 some were refused or the counts differ, 2 it could not be finished"
+)]
+pub struct MigrateArgs {
+    /// Where the events are: a data folder, or a MongoDB connection string
+    #[arg(long, env = "MARTECH_MIGRATE_FROM", hide_env_values = true, value_name = "DIR|URI", value_parser = parse_end)]
+    from: End,
+
+    /// Where they go
+    #[arg(long, env = "MARTECH_MIGRATE_TO", hide_env_values = true, value_name = "DIR|URI", value_parser = parse_end)]
+    to: End,
+
+    /// Where it is kept how far the migration came
+    #[arg(long, default_value = "martech-migrate.json", value_name = "FILE")]
+    state: PathBuf,
+}
+
+/// One end of a migration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// A data folder.
+    Folder(PathBuf),
+    /// A MongoDB.
+    Mongo(StoreChoice),
+}
+
+fn parse_end(text: &str) -> Result<End, String> {
+    match text.parse() {
+        Ok(mongo @ StoreChoice::Mongo(_)) => Ok(End::Mongo(mongo)),
+        _ if text.is_empty() => Err("a data folder, or a connection string that begins with mongodb://".to_owned()),
+        _ if text.contains("://") => Err("a connection string begins with mongodb:// or mongodb+srv://".to_owned()),
+        _ => Ok(End::Folder(text.into())),
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(dir) => dir.display().fmt(f),
+            Self::Mongo(choice) => choice.fmt(f),
+        }
+    }
+}
+
+/// Why a migration was not finished. What was copied until then stays copied.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// Both ends are the same.
+    #[error("--from and --to are the same store")]
+    Same,
+    /// There is no store to read.
+    #[error("there is no data in {0}")]
+    NoData(PathBuf),
+    /// A store cannot be used.
+    #[error(transparent)]
+    Store(#[from] BackendError),
+    /// The state file cannot be written.
+    #[error("cannot write {path}: {source}")]
+    State {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The other store did not take an event and did not refuse it either.
+    #[error("the events could not be stored: {0}")]
+    NotStored(#[from] NotStored),
+    /// The sink takes nothing any more.
+    #[error("the events could not be stored: {0}")]
+    Refused(#[from] Refusal),
+    /// The sink could not be made.
+    #[error("the events cannot be stored: {0}")]
+    Sink(#[from] ConfigError),
+    /// There is no runtime to run in.
+    #[error("cannot start: {0}")]
+    Runtime(io::Error),
+    /// SIGINT or SIGTERM came.
+    #[error("interrupted; the same command goes on from here")]
+    Interrupted,
+}
+
+/// What became of a migration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Over all runs of this migration.
+    counts: state::Counts,
+    /// Events in each store now.
+    from: u64,
+    to: u64,
+    /// The first events that were refused, and why.
+    refused: Vec<String>,
+    elapsed: Duration,
+}
+
+impl Report {
+    /// Whether every event of the one store is in the other.
+    pub fn is_complete(&self) -> bool {
+        self.counts.refused == 0 && self.counts.read == self.from && self.to >= self.from
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state::Counts { read, copied, duplicates, refused } = self.counts;
+        writeln!(
+            f,
+            "{read} events read, {copied} copied, {duplicates} there already, {refused} refused in {:.1} s",
+            self.elapsed.as_secs_f64()
+        )?;
+        for refused in &self.refused {
+            writeln!(f, "refused: {refused}")?;
+        }
+        write!(f, "{} events where they were, {} where they went", self.from, self.to)
+    }
+}
+
+/// Migrates, and prints what came of it.
+pub fn run(args: &MigrateArgs) -> ExitCode {
+    match migrate(args) {
+        Ok(report) => {
+            println!("{report}");
+            ExitCode::from(u8::from(!report.is_complete()))
+        }
+        Err(error) => {
+            eprintln!("martech-server: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Migrates, in a runtime of its own: not to be called inside one.
+pub fn migrate(args: &MigrateArgs) -> Result<Report, MigrateError> {
+    if args.from == args.to {
+        return Err(MigrateError::Same);
+    }
+    let runtime = tokio::runtime::Runtime::new().map_err(MigrateError::Runtime)?;
+    runtime.block_on(async {
+        if let End::Folder(dir) = &args.from
+            && !dir.join("catalog").exists()
+        {
+            return Err(MigrateError::NoData(dir.clone()));
+        }
+        let from = open(&args.from).await?;
+        let to = open(&args.to).await?;
+        let report = Migration::new(args).run(&from, &to).await;
+        for store in [from, to] {
+            store.close(Duration::ZERO).await?;
+        }
+        report
+    })
+}
+
+async fn open(end: &End) -> Result<Backend, BackendError> {
+    match end {
+        End::Folder(dir) => Ok(Backend::Lake(Lake::open(LakeOptions::new(dir)).await?)),
+        End::Mongo(StoreChoice::Mongo(uri)) => {
+            let store = MongoStore::new(martech_core::mongodb::MongoOptions::new(uri)).await?;
+            store.prepare().await?;
+            Ok(Backend::Mongo(Mongo::without_folder(store)))
+        }
+        End::Mongo(StoreChoice::Lake) => unreachable!("an end is a folder or a connection string"),
+    }
+}
+
+/// Events that are read at once.
+const BATCH: usize = 2_000;
+/// Batches on their way.
+const IN_FLIGHT: usize = 4;
+/// How often the place is kept.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
+/// The other store may be restarted meanwhile.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// Refused events that the report names.
+const MAX_NAMED: usize = 100;
+
+struct Migration {
+    file: StateFile,
+    state: State,
+    refused: Vec<String>,
+    begun: Instant,
+    saved: Instant,
+}
+
+impl Migration {
+    fn new(args: &MigrateArgs) -> Self {
+        let file = StateFile::new(&args.state, &args.from, &args.to);
+        let state = file.load().unwrap_or_default();
+        if state.counts.read > 0 {
+            eprintln!("going on behind event {}", state.counts.read);
+        }
+        Self { file, state, refused: Vec::new(), begun: Instant::now(), saved: Instant::now() }
+    }
+
+    async fn run(mut self, from: &Backend, to: &Backend) -> Result<Report, MigrateError> {
+        let sink = EventSink::builder()
+            .flush_interval(Duration::ZERO)
+            .max_batch(BATCH)
+            .capacity(BATCH * (IN_FLIGHT + 1))
+            .size_of(Event::size)
+            .retry(RetryPolicy { deadline: PATIENCE, ..RetryPolicy::default() })
+            // The receipts tell of each event.
+            .dead_letters(drop)
+            .build(to.clone())?;
+        let copied = tokio::select! {
+            copied = self.copy(from, &sink) => copied,
+            () = interrupted() => Err(MigrateError::Interrupted),
+        };
+        // What is left is met again.
+        let _ = sink.close(Duration::from_secs(1)).await;
+        if copied.is_err() {
+            self.checkpoint()?;
+        }
+        copied?;
+        if let Backend::Lake(lake) = to {
+            lake.roll().await.map_err(BackendError::from)?;
+        }
+        let report = Report {
+            counts: self.state.counts,
+            from: count(from).await?,
+            to: count(to).await?,
+            refused: self.refused,
+            elapsed: self.begun.elapsed(),
+        };
+        self.file.remove().map_err(|source| MigrateError::State { path: self.file.path().to_owned(), source })?;
+        Ok(report)
+    }
+
+    async fn copy(&mut self, from: &Backend, sink: &EventSink<Event>) -> Result<(), MigrateError> {
+        let bar = bar("events", count(from).await?);
+        let mut source = Source::open(from, self.state.place.clone()).await?;
+        let mut in_flight = VecDeque::with_capacity(IN_FLIGHT);
+        loop {
+            let events = source.next(BATCH).await?;
+            let Some(last) = events.last() else { break };
+            let place = state::Place::of(last);
+            let ids: Vec<_> = events.iter().map(|event| event.id).collect();
+            let receipt = sink.push_batch(events).await.map_err(|error| error.into_parts().1)?;
+            in_flight.push_back(Flight { place, ids, receipt });
+            if in_flight.len() == IN_FLIGHT {
+                self.settle(&mut in_flight).await?;
+                bar.set_position(self.state.counts.read);
+                if self.saved.elapsed() >= CHECKPOINT_INTERVAL {
+                    self.checkpoint()?;
+                }
+            }
+        }
+        while !in_flight.is_empty() {
+            self.settle(&mut in_flight).await?;
+        }
+        bar.finish_and_clear();
+        Ok(())
+    }
+
+    /// Waits for the oldest batch. Cancelled, it has done nothing.
+    async fn settle(&mut self, in_flight: &mut VecDeque<Flight>) -> Result<(), MigrateError> {
+        let Some(Flight { place, ids, receipt }) = in_flight.pop_front() else { return Ok(()) };
+        let outcome = receipt.await;
+        let mut counts = self.state.counts;
+        counts.read += outcome.len() as u64;
+        counts.copied += outcome.stored() as u64;
+        for (index, outcome) in outcome.into_exceptions() {
+            match outcome? {
+                Outcome::Stored => counts.copied += 1,
+                Outcome::Duplicate => counts.duplicates += 1,
+                Outcome::Rejected { reason } => {
+                    counts.refused += 1;
+                    if self.refused.len() < MAX_NAMED {
+                        self.refused.push(format!("{}: {reason}", ids[index]));
+                    }
+                }
+            }
+        }
+        self.state = State { place: Some(place), counts };
+        Ok(())
+    }
+
+    fn checkpoint(&mut self) -> Result<(), MigrateError> {
+        let saved = self.file.save(&self.state);
+        saved.map_err(|source| MigrateError::State { path: self.file.path().to_owned(), source })?;
+        self.saved = Instant::now();
+        Ok(())
+    }
+}
+
+struct Flight {
+    place: state::Place,
+    ids: Vec<martech_core::event::EventId>,
+    receipt: BatchReceipt,
+}
+
+async fn count(store: &Backend) -> Result<u64, BackendError> {
+    match store {
+        Backend::Lake(lake) => Ok(lake.status().events),
+        Backend::Mongo(mongo) | Backend::Spooled(mongo, _) => Ok(mongo.store.count().await?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_a_folder_or_a_connection_string() {
+        assert_eq!(parse_end("./data"), Ok(End::Folder("./data".into())));
+        assert!(matches!(parse_end("mongodb://h/db"), Ok(End::Mongo(StoreChoice::Mongo(_)))));
+        assert!(parse_end("postgres://h/db").is_err() && parse_end("").is_err());
+        assert_eq!(parse_end("mongodb://u:secret@h/db").unwrap().to_string(), "mongodb://h/db");
+    }
+
+    #[test]
+    fn a_store_is_not_copied_into_itself() {
+        let end = || End::Folder("data".into());
+        let args = MigrateArgs { from: end(), to: end(), state: "state.json".into() };
+        assert!(matches!(migrate(&args), Err(MigrateError::Same)));
+        let args = MigrateArgs { to: End::Folder("other".into()), ..args };
+        assert!(matches!(migrate(&args), Err(MigrateError::NoData(_))));
+        assert!(!std::path::Path::new("other").exists());
+    }
+}
