@@ -134,7 +134,7 @@ fn of_command(error: &CommandError, passes: bool) -> MongoError {
 }
 
 /// Where a code is not listed, the words of the server are all that is known.
-pub(super) fn of_code(code: i32, text: String, passes: bool) -> MongoError {
+fn of_code(code: i32, text: String, passes: bool) -> MongoError {
     match code {
         // MaxTimeMSExpired, ExceededTimeLimit.
         50 | 262 => MongoError::TimedOut(text),
@@ -150,7 +150,7 @@ pub(super) fn of_code(code: i32, text: String, passes: bool) -> MongoError {
 }
 
 /// Codes of a server that is changing its role, going down, overloaded or in each other's way.
-pub(super) fn is_passing(code: i32) -> bool {
+fn is_passing(code: i32) -> bool {
     matches!(
         code,
         // Host unreachable, not found, timeouts of the network, sockets.
@@ -168,6 +168,16 @@ pub(super) fn is_passing(code: i32) -> bool {
             // Overload.
             | 462 | 365
     )
+}
+
+/// What a code of one document says of the whole server, so that the document is not to blame.
+pub(super) fn of_server(code: i32, words: &str) -> Option<MongoError> {
+    match of_code(code, words.to_owned(), false) {
+        // OutOfDiskSpace, ExceededMemoryLimit.
+        error @ MongoError::Other(_) if matches!(code, 14031 | 146) => Some(error),
+        error @ (MongoError::Unavailable(_) | MongoError::TimedOut(_) | MongoError::Unauthorized(_)) => Some(error),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

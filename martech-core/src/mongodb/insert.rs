@@ -350,8 +350,8 @@ impl WriteError {
         let position = int(error, "index").and_then(|index| usize::try_from(index).ok()).filter(|index| *index < sent);
         let position = position.ok_or_else(|| strange("it speaks of a document that was not sent"))?;
         let (code, words) = (code(error), words(error));
-        if error::is_passing(code) || code == 50 {
-            return Err(StoreError::retry(format!("MongoDB could not store all events: {words} (code {code})")));
+        if let Some(error) = error::of_server(code, &words) {
+            return Err(error.into());
         }
         Ok(Self {
             position,

@@ -99,7 +99,7 @@ mod users;
 use std::{
     fmt,
     future::IntoFuture,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex as StdMutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -133,7 +133,8 @@ struct Inner {
     client: Client,
     database: Database,
     acknowledgement: Acknowledgement,
-    prepared: OnceLock<Arc<Prepared>>,
+    /// Until a question is refused, which may mean that the index is gone.
+    prepared: StdMutex<Option<Arc<Prepared>>>,
     /// Held while the server is asked about itself: when that was begun the last time, and how it failed.
     attempt: Mutex<Option<(Instant, MongoError)>>,
 }
@@ -152,7 +153,7 @@ impl MongoStore {
             client,
             database,
             acknowledgement: parsed.acknowledgement,
-            prepared: OnceLock::new(),
+            prepared: StdMutex::default(),
             attempt: Mutex::new(None),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -167,13 +168,13 @@ impl MongoStore {
     /// When the server is away or cannot be used. The next call tries again.
     pub async fn prepare(&self) -> Result<Arc<Prepared>, MongoError> {
         let inner = &*self.inner;
-        if let Some(prepared) = inner.prepared.get() {
-            return Ok(prepared.clone());
+        if let Some(prepared) = inner.known() {
+            return Ok(prepared);
         }
         let came = Instant::now();
         let mut attempt = inner.attempt.lock().await;
-        if let Some(prepared) = inner.prepared.get() {
-            return Ok(prepared.clone());
+        if let Some(prepared) = inner.known() {
+            return Ok(prepared);
         }
         match &*attempt {
             // Whoever waited meanwhile need not wait for the same failure again.
@@ -182,7 +183,11 @@ impl MongoStore {
         }
         let begun = Instant::now();
         match inner.find_out().await {
-            Ok(prepared) => Ok(inner.prepared.get_or_init(|| Arc::new(prepared)).clone()),
+            Ok(prepared) => {
+                let prepared = Arc::new(prepared);
+                inner.note(Some(prepared.clone()));
+                Ok(prepared)
+            }
             Err(error) => {
                 *attempt = Some((begun, error.clone()));
                 Err(error)
@@ -209,7 +214,7 @@ impl MongoStore {
     /// When the server is away or fails.
     pub async fn count(&self) -> Result<u64, MongoError> {
         self.prepare().await?;
-        match self.inner.collection().count_documents(doc! {}).await.map_err(MongoError::from) {
+        match timed(COUNTING, self.inner.collection().count_documents(doc! {})).await {
             Err(error) if error.is_refusal() => self.count_without_aggregation().await,
             other => other,
         }
@@ -257,10 +262,20 @@ impl MongoStore {
     }
 }
 
+/// How long a server may count.
+const COUNTING: Duration = Duration::from_secs(1800);
 /// How many ids are counted at a time.
 const SCAN: usize = 10_000;
 
 impl Inner {
+    fn known(&self) -> Option<Arc<Prepared>> {
+        self.prepared.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, prepared: Option<Arc<Prepared>>) {
+        *self.prepared.lock().unwrap_or_else(PoisonError::into_inner) = prepared;
+    }
+
     /// As the connection string says who is read from.
     fn collection(&self) -> Collection<RawDocumentBuf> {
         self.database.collection(&self.options.collection)
@@ -279,12 +294,19 @@ impl Inner {
     }
 }
 
-/// Asks once more where the first attempt failed for a reason that passes: a cursor that is gone, a new primary.
+/// Asks once more where the first attempt failed for a reason that passes (a cursor that is gone, a new primary), or where
+/// the server does not take the question any more: somebody may have dropped the index, or the whole collection.
 macro_rules! answer {
     ($store:ident.$question:ident($query:expr)) => {{
         let prepared = $store.prepare().await?;
         match $store.inner.$question(&prepared, &$query).await {
             Err(error) if error.is_passing() => $store.inner.$question(&prepared, &$query).await,
+            Err(error) if error.is_refusal() => {
+                tracing::warn!(%error, "a question is refused, so the server is asked about itself again");
+                $store.inner.note(None);
+                let prepared = $store.prepare().await?;
+                $store.inner.$question(&prepared, &$query).await
+            }
             answer => answer,
         }
     }};

@@ -14,7 +14,7 @@ use crate::server::Scratch;
 const START: i64 = 1_774_600_000_000; // 2026-03-27, two days before clocks change in Europe.
 
 /// Purchases with money that floats would round, visits with and without sessions, around a change of clocks.
-fn shop() -> Vec<Event> {
+pub(crate) fn shop() -> Vec<Event> {
     let mut random = fastrand::Rng::with_seed(6);
     let rules = EventRules::default();
     let mut events = Vec::new();
@@ -39,7 +39,7 @@ fn shop() -> Vec<Event> {
     events
 }
 
-async fn answers<R: Reader>(store: &R) -> Vec<String> {
+pub(crate) async fn answers<R: Reader>(store: &R) -> Vec<String> {
     let mut answers = Vec::new();
     for zone in ["UTC", "Europe/Berlin", "Australia/Lord_Howe"] {
         let tz = parse_time_zone(zone).unwrap();

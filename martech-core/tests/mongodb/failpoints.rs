@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use martech_core::{
-    Store,
+    MemoryStore, Store,
     event::Timestamp,
     mongodb::{MongoError, MongoStore},
     query::{Interval, JourneyQuery, Reader, StatsQuery, TimeRange, UsersQuery},
@@ -12,6 +12,7 @@ use martech_core::{
 use mongodb::{Database, bson::doc};
 use tokio::sync::{Mutex, MutexGuard};
 
+use crate::answers::{answers, shop};
 use crate::server::{FAILING, Scratch, events, fail, fail_no_more, with_options};
 
 /// A failpoint is the server's, so one test has it at a time.
@@ -27,12 +28,17 @@ struct Failing {
 impl Failing {
     /// `None` where there is no server, or one without failpoints.
     async fn new() -> Option<Self> {
+        let failing = Self::unprepared().await?;
+        failing.store.prepare().await.unwrap();
+        Some(failing)
+    }
+
+    async fn unprepared() -> Option<Self> {
         let scratch = Scratch::new()?;
         let alone = ONE_AT_A_TIME.lock().await;
         let mut options = scratch.options();
         options.uri = with_options(&options.uri, &format!("appName={FAILING}&heartbeatFrequencyMS=500"));
         let store = MongoStore::new(options).await.unwrap();
-        store.prepare().await.unwrap();
         let database = scratch.database().await;
         if !fail(&database, 1, &["whatsmyuri"], doc! { "errorCode": 1 }).await {
             return None;
@@ -144,4 +150,51 @@ async fn figures_survive_a_cursor_that_is_gone() {
     let figures = failing.store.stats(query).await.unwrap();
     assert_eq!((figures.totals.events, figures.totals.users, figures.totals.new_users), (5000, 5, 5));
     assert_eq!(failing.scratch.documents().await.count_documents(doc! {}).await.unwrap(), 5000);
+}
+
+/// A server without aggregation gives the same answers, and a warning.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_does_not_group_gives_the_same_answers() {
+    let Some(failing) = Failing::unprepared().await else { return };
+    failing.fail(1_000_000, &["aggregate"], doc! { "errorCode": 59 }).await;
+    let warnings = failing.store.prepare().await.unwrap().warnings.clone();
+    assert!(warnings.len() == 1 && warnings[0].contains("does not aggregate"), "{warnings:?}");
+    let (events, memory) = (shop(), MemoryStore::of_events());
+    for batch in events.chunks(400) {
+        assert_eq!(failing.store.append(batch).await.unwrap().stored, batch.len());
+        memory.append(batch).await.unwrap();
+    }
+    assert_eq!(failing.store.count().await.unwrap(), events.len() as u64);
+    for (server, memory) in answers(&failing.store).await.iter().zip(answers(&memory).await) {
+        assert_eq!(*server, memory);
+    }
+    fail_no_more(&failing.database).await;
+}
+
+#[tokio::test]
+async fn options_that_a_server_does_not_take_are_left_out() {
+    for (command, refusals, words) in
+        [("find", 1, vec!["hint"]), ("find", 2, vec!["maxTimeMS"]), ("aggregate", 1, vec!["allowDiskUse"])]
+    {
+        let Some(failing) = Failing::unprepared().await else { return };
+        failing.fail(refusals, &[command], doc! { "errorCode": 9 }).await;
+        let warnings = failing.store.prepare().await.unwrap().warnings.clone();
+        assert_eq!(warnings.len(), words.len(), "{warnings:?}");
+        assert!(warnings.iter().zip(words).all(|(warning, word)| warning.contains(word)), "{warnings:?}");
+        failing.store.append(&events(0..20)).await.unwrap();
+        assert_eq!(failing.store.users(UsersQuery::default()).await.unwrap().total, 5);
+        assert_eq!(failing.store.journey(JourneyQuery::new("user-1")).await.unwrap().events.len(), 4);
+    }
+}
+
+/// A role that may read and write, and nothing more.
+#[tokio::test]
+async fn an_index_that_may_not_be_made_is_a_warning() {
+    let Some(failing) = Failing::unprepared().await else { return };
+    failing.fail(2, &["listIndexes", "createIndexes"], doc! { "errorCode": 13 }).await;
+    let warnings = failing.store.prepare().await.unwrap().warnings.clone();
+    assert!(warnings.len() == 1 && warnings[0].contains("cannot be made"), "{warnings:?}");
+    failing.store.append(&events(0..20)).await.unwrap();
+    assert_eq!(failing.store.users(UsersQuery::default()).await.unwrap().total, 5);
+    assert_eq!(failing.store.journey(JourneyQuery::new("user-1")).await.unwrap().events.len(), 4);
 }

@@ -85,6 +85,20 @@ async fn without_a_usable_index_there_is_a_warning_and_the_same_answers() {
 }
 
 #[tokio::test]
+async fn who_drops_index_or_collection_gets_answers_all_the_same() {
+    let Some(scratch) = Scratch::new() else { return };
+    let store = scratch.store().await;
+    store.append(&events(0..20)).await.unwrap();
+    scratch.documents().await.drop_index("userId_1_occurredAt_1").await.unwrap();
+    assert_eq!(store.journey(JourneyQuery::new("user-1")).await.unwrap().events.len(), 4);
+    scratch.documents().await.drop().await.unwrap();
+    assert_eq!(store.users(UsersQuery::default()).await.unwrap().total, 0);
+    assert_eq!(store.append(&events(0..20)).await.unwrap().stored, 20);
+    assert_eq!(store.users(UsersQuery::default()).await.unwrap().total, 5);
+    assert_eq!(names_of_indexes(&scratch).await.len(), 2);
+}
+
+#[tokio::test]
 async fn a_weaker_write_concern_is_a_warning() {
     let Some(scratch) = Scratch::new() else { return };
     let mut options = scratch.options();

@@ -85,6 +85,10 @@ fn an_answer_that_is_none_stores_nothing_for_certain() {
             Advice::Retry
         );
     }
+    for code in [14031, 13] {
+        let full = doc! { "n": 1, "writeErrors": [{ "index": 0, "code": code, "errmsg": "" }] };
+        assert!(matches!(advice(full, 2), Advice::RetryAfter(_)), "{code}");
+    }
     for strange in [
         doc! { "ok": 1 },
         doc! { "n": 1 },
