@@ -140,7 +140,8 @@ struct Inner {
 }
 
 impl MongoStore {
-    /// Reads the connection string. The server need not be there yet: the store connects when it is first used.
+    /// Reads the connection string. The server need not be there yet: the store connects when it is first used. To be
+    /// called in a tokio runtime.
     ///
     /// # Errors
     /// When the string cannot be used, or (for `mongodb+srv`) the name server does not answer.
@@ -285,7 +286,8 @@ impl Inner {
     fn primary(&self) -> Collection<RawDocumentBuf> {
         let mut options = CollectionOptions::default();
         options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
-        options.read_concern = Some(ReadConcern::local());
+        // It is what a server does where nothing is said, and some do not take it.
+        options.read_concern = self.database.read_concern().map(|_| ReadConcern::local());
         self.database.collection_with_options(&self.options.collection, options)
     }
 

@@ -122,11 +122,22 @@ impl Inner {
     }
 
     async fn can_group(&self, abilities: Abilities) -> Result<bool, MongoError> {
+        // All that questions are made of.
+        let is_order = doc! { "$and": [{ "$eq": ["$type", "purchase"] }, { "$eq": ["$currency", "EUR"] }] };
         let pipeline = [
             doc! { "$match": { "userId": "" } },
             doc! { "$sort": index::key() },
-            doc! { "$group": { "_id": "$userId", "first": { "$first": "$occurredAt" } } },
+            doc! { "$group": {
+                "_id": "$userId",
+                "first": { "$first": "$occurredAt" },
+                "min": { "$min": "$occurredAt" },
+                "max": { "$max": "$occurredAt" },
+                "sum": { "$sum": { "$cond": [is_order, "$orderValue", 0] } },
+            } },
+            doc! { "$match": { "$or": [{ "sum": { "$gt": 0 } }, { "sum": 0, "_id": { "$gt": "" } }] } },
+            doc! { "$sort": { "sum": -1, "_id": 1 } },
             doc! { "$limit": 1 },
+            doc! { "$group": { "_id": null, "users": { "$sum": 1 } } },
         ];
         answered(self.aggregate(abilities, pipeline).documents().await)
     }

@@ -20,9 +20,15 @@ impl Inner {
         let plan = Arc::new(StatsPlan::new(query)?);
         let mut counted = StatsAccumulator::new(plan.clone());
         let seen = async {
-            match prepared.abilities.group {
-                true => self.first_seen(prepared, &plan).await,
-                false => self.first_seen_by_index(prepared, &plan).await,
+            if !prepared.abilities.group {
+                return self.first_seen_by_index(prepared, &plan).await;
+            }
+            match self.first_seen(prepared, &plan).await {
+                Err(error) if error.is_refusal() => {
+                    tracing::warn!(%error, "MongoDB does not group users, so new ones are sought in the whole index");
+                    self.first_seen_by_index(prepared, &plan).await
+                }
+                seen => seen,
             }
         };
         let (seen, ()) = tokio::try_join!(seen, self.count_events(prepared, &plan, &mut counted))?;

@@ -19,20 +19,30 @@ use crate::{
 
 impl Inner {
     pub(super) async fn users(&self, prepared: &Prepared, query: &UsersQuery) -> Result<UsersPage, MongoError> {
-        if prepared.abilities.group {
-            let (total, mut places) = tokio::try_join!(self.total(prepared, query), self.places(prepared, query))?;
-            let more = places.len() > query.limit;
-            places.truncate(query.limit);
-            let next = places.last().filter(|_| more).cloned();
-            let mut summaries = self.summaries(prepared, &places).await?;
-            let row = |place: UsersCursor| {
-                // Events are never removed, so who was found a moment ago is there.
-                summaries.remove(&place.user_id).map(|summary| summary.to_row(place.user_id))
-            };
-            Ok(UsersPage { users: places.into_iter().filter_map(row).collect(), total, next })
-        } else {
-            self.users_by_index(prepared, query).await
+        if !prepared.abilities.group {
+            return self.users_by_index(prepared, query).await;
         }
+        match self.users_by_group(prepared, query).await {
+            Err(error) if error.is_refusal() => {
+                tracing::warn!(%error, "MongoDB does not group users, so their list is made from the whole index");
+                self.users_by_index(prepared, query).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// The page as the server finds it.
+    async fn users_by_group(&self, prepared: &Prepared, query: &UsersQuery) -> Result<UsersPage, MongoError> {
+        let (total, mut places) = tokio::try_join!(self.total(prepared, query), self.places(prepared, query))?;
+        let more = places.len() > query.limit;
+        places.truncate(query.limit);
+        let next = places.last().filter(|_| more).cloned();
+        let mut summaries = self.summaries(prepared, &places).await?;
+        let row = |place: UsersCursor| {
+            // Events are never removed, so who was found a moment ago is there.
+            summaries.remove(&place.user_id).map(|summary| summary.to_row(place.user_id))
+        };
+        Ok(UsersPage { users: places.into_iter().filter_map(row).collect(), total, next })
     }
 
     /// How many users there are over all pages.

@@ -198,3 +198,16 @@ async fn an_index_that_may_not_be_made_is_a_warning() {
     assert_eq!(failing.store.users(UsersQuery::default()).await.unwrap().total, 5);
     assert_eq!(failing.store.journey(JourneyQuery::new("user-1")).await.unwrap().events.len(), 4);
 }
+
+/// What worked at the start is refused later, memory being short, say: the index has the answer.
+#[tokio::test]
+async fn a_group_that_is_refused_is_made_here() {
+    let Some(failing) = Failing::new().await else { return };
+    failing.store.append(&events(0..50)).await.unwrap();
+    failing.fail(1_000_000, &["aggregate"], doc! { "errorCode": 292 }).await;
+    assert_eq!(failing.store.users(UsersQuery::default()).await.unwrap().total, 5);
+    let (from, to) = (Timestamp::from_millis(1_779_000_000_000), Timestamp::from_millis(1_781_000_000_000));
+    let query = StatsQuery { range: TimeRange { from, to }, tz: jiff::tz::TimeZone::UTC, interval: Interval::Day };
+    assert_eq!(failing.store.stats(query).await.unwrap().totals.new_users, 5);
+    fail_no_more(&failing.database).await;
+}
