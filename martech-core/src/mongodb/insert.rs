@@ -93,10 +93,10 @@ impl<'a> Batch<'a> {
             match command.push(index, event, form, self.limits) {
                 Pushed::Taken => {}
                 Pushed::Unfit(why) => self.fates[index] = Fate::Rejected(why),
-                Pushed::NoRoom(document) => {
+                Pushed::NoRoom(document, names) => {
                     let full = std::mem::replace(&mut command, Command::new(&self.inner.options.collection));
                     self.send(full).await?;
-                    command.push_document(index, document);
+                    command.push_document(index, document, names);
                 }
             }
         }
@@ -227,7 +227,6 @@ struct Command {
     indices: Vec<usize>,
     /// Those of them with names that some servers refuse.
     awkward: Vec<usize>,
-    is_awkward: bool,
 }
 
 /// What became of an event that was to go into a command.
@@ -235,7 +234,7 @@ enum Pushed {
     Taken,
     Unfit(String),
     /// The command is full; its document.
-    NoRoom(Vec<u8>),
+    NoRoom(Vec<u8>, Names),
 }
 
 /// What a message holds besides the documents: the names of their places, the rest of the command, what the driver adds.
@@ -249,20 +248,20 @@ impl Command {
         boolean(&mut bytes, "ordered", false);
         name(&mut bytes, ARRAY, "documents");
         let documents = begin(&mut bytes);
-        Self { bytes, whole, documents, indices: Vec::new(), awkward: Vec::new(), is_awkward: false }
+        Self { bytes, whole, documents, indices: Vec::new(), awkward: Vec::new() }
     }
 
     fn push(&mut self, index: usize, event: &Event, form: Form, limits: Limits) -> Pushed {
         let before = self.bytes.len();
         position(&mut self.bytes, DOCUMENT, self.indices.len());
         let start = self.bytes.len();
-        match document::write(event, form, &mut self.bytes) {
-            Ok(names) => self.is_awkward = names == Names::Awkward,
+        let names = match document::write(event, form, &mut self.bytes) {
+            Ok(names) => names,
             Err(document::Unfit(why)) => {
                 self.bytes.truncate(before);
                 return Pushed::Unfit(why);
             }
-        }
+        };
         let size = self.bytes.len() - start;
         if size > limits.document_bytes {
             self.bytes.truncate(before);
@@ -275,22 +274,22 @@ impl Command {
         if is_full && !self.indices.is_empty() {
             let document = self.bytes.split_off(start);
             self.bytes.truncate(before);
-            return Pushed::NoRoom(document);
+            return Pushed::NoRoom(document, names);
         }
-        self.note(index);
+        self.note(index, names);
         Pushed::Taken
     }
 
     /// Takes a document for which the command before had no room.
-    fn push_document(&mut self, index: usize, document: Vec<u8>) {
+    fn push_document(&mut self, index: usize, document: Vec<u8>, names: Names) {
         position(&mut self.bytes, DOCUMENT, self.indices.len());
         self.bytes.extend_from_slice(&document);
-        self.note(index);
+        self.note(index, names);
     }
 
-    fn note(&mut self, index: usize) {
+    fn note(&mut self, index: usize, names: Names) {
         self.indices.push(index);
-        if self.is_awkward {
+        if names == Names::Awkward {
             self.awkward.push(index);
         }
     }

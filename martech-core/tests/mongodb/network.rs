@@ -79,6 +79,37 @@ async fn a_sink_stores_each_event_once_whatever_answers_are_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_goes_and_comes_in_mid_load_loses_and_doubles_nothing() {
+    let Some(scratch) = Scratch::new() else { return };
+    let (proxy, store) = through(&scratch, |_| {}).await;
+    let delay = Duration::from_millis(10);
+    let retry = RetryPolicy { initial: delay, max: delay, ..RetryPolicy::default() };
+    let sink = EventSink::builder().max_batch(100).retry(retry).build(store.clone()).unwrap();
+    let mut receipts = Vec::new();
+    for (number, event) in events(0..2000).into_iter().enumerate() {
+        receipts.push(sink.push(event).await.unwrap());
+        if number % 600 == 300 {
+            let retries = sink.stats().retries;
+            proxy.set(Mode::Away);
+            let begun = Instant::now();
+            // What is in flight notices; until then there is something in flight.
+            while sink.stats().retries == retries && sink.stats().pending > 0 {
+                assert!(begun.elapsed() < LONG, "{:?}", sink.stats());
+                tokio::task::yield_now().await;
+            }
+            proxy.set(Mode::Pass);
+        }
+    }
+    for receipt in receipts {
+        receipt.await.unwrap();
+    }
+    let report = sink.close(LONG).await;
+    let stats = report.stats;
+    assert!(report.unstored.is_empty() && stats.dead_lettered == 0 && stats.retries > 0, "{stats:?}");
+    assert_eq!((stats.stored + stats.duplicates, store.count().await.unwrap()), (2000, 2000), "{stats:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_stalls_is_waited_for_within_bounds() {
     let Some(scratch) = Scratch::new() else { return };
     let bounded = |options: &mut MongoOptions| {

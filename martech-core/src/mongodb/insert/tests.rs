@@ -36,21 +36,35 @@ fn a_command_is_full_by_number_and_by_bytes() {
         assert!(matches!(command.push(index, &event(1), Form::Document, LIMITS), Pushed::Taken));
     }
     let length = command.bytes.len();
-    let Pushed::NoRoom(document) = command.push(3, &event(1), Form::Document, LIMITS) else {
+    let Pushed::NoRoom(document, names) = command.push(3, &event(1), Form::Document, LIMITS) else {
         panic!("three are enough")
     };
     assert_eq!(command.bytes.len(), length);
     let mut next = Command::new("events");
-    next.push_document(3, document);
+    next.push_document(3, document, names);
     // Two of these are more than one document may have.
     assert!(matches!(next.push(4, &event(1500), Form::Document, LIMITS), Pushed::Taken));
-    assert!(matches!(next.push(5, &event(1500), Form::Document, LIMITS), Pushed::NoRoom(_)));
+    assert!(matches!(next.push(5, &event(1500), Form::Document, LIMITS), Pushed::NoRoom(..)));
     let Pushed::Unfit(why) = next.push(6, &event(2000), Form::Document, LIMITS) else {
         panic!("it is too large alone")
     };
     assert!(why.contains("bytes, and MongoDB takes 2000 at most"), "{why}");
     let (bytes, indices, _) = next.finish(&[5, 0, 0, 0, 0]);
     assert_eq!((Document::try_from(RawDocument::from_bytes(&bytes).unwrap()).is_ok(), indices), (true, vec![3, 4]));
+}
+
+#[test]
+fn awkward_names_are_noted_wherever_their_document_goes() {
+    let awkward = Event { properties: Some(r#"{"$x":1}"#.to_owned()), ..event(1) };
+    let one = Limits { documents: 1, ..LIMITS };
+    let mut command = Command::new("events");
+    assert!(matches!(command.push(0, &event(1), Form::Document, one), Pushed::Taken));
+    let Pushed::NoRoom(document, names) = command.push(1, &awkward, Form::Document, one) else {
+        panic!("one is enough")
+    };
+    let mut next = Command::new("events");
+    next.push_document(1, document, names);
+    assert_eq!((command.awkward, next.awkward), (vec![], vec![1]));
 }
 
 fn advice(answer: Document, sent: usize) -> Advice {
