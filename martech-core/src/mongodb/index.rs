@@ -18,11 +18,20 @@ pub(super) fn date(millis: i64) -> DateTime {
     DateTime::from_millis(millis)
 }
 
+/// What questions can rely on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Index {
+    Good,
+    /// The server is still making it.
+    Coming,
+    None,
+}
+
 /// Whether there is an index that questions can use. Where there is none and none can be made, that is a warning.
 ///
 /// # Errors
 /// When the index is unique: it would refuse events of one user at one moment.
-pub(super) async fn ensure(inner: &Inner, warnings: &mut Vec<String>) -> Result<bool, MongoError> {
+pub(super) async fn ensure(inner: &Inner, warnings: &mut Vec<String>) -> Result<Index, MongoError> {
     let found = match list(inner).await {
         Ok(found) => found,
         // Who may write may not always look.
@@ -33,18 +42,27 @@ pub(super) async fn ensure(inner: &Inner, warnings: &mut Vec<String>) -> Result<
         format!("the index {} is unique: it refuses events that have nothing else wrong with them", name(index))
     }));
     match judge(&found)? {
-        Verdict::Good => return Ok(true),
+        Verdict::Good => return Ok(Index::Good),
         Verdict::Useless(why) => warnings.push(why),
         Verdict::Missing(name) => match create(inner, name).await {
-            Ok(()) => return Ok(true),
-            Err(error @ (MongoError::Unavailable(_) | MongoError::TimedOut(_))) => return Err(error),
+            Ok(()) => return Ok(Index::Good),
+            // Over many events that takes long, and the server goes on when nobody waits. Appends need not wait.
+            Err(MongoError::TimedOut(_)) => {
+                warnings.push(
+                    "the index {userId: 1, occurredAt: 1} is still being made. Until it is there, questions read the whole \
+                     collection"
+                        .to_owned(),
+                );
+                return Ok(Index::Coming);
+            }
+            Err(error @ MongoError::Unavailable(_)) => return Err(error),
             Err(error) => warnings.push(format!(
                 "the index {{userId: 1, occurredAt: 1}} is missing and cannot be made ({error}). Questions read the whole \
                  collection"
             )),
         },
     }
-    Ok(false)
+    Ok(Index::None)
 }
 
 /// What is to be done about the index.
@@ -129,9 +147,7 @@ fn is_no_collection(error: &mongodb::error::Error) -> bool {
 
 async fn create(inner: &Inner, name: &str) -> Result<(), MongoError> {
     let command = doc! { "createIndexes": &inner.options.collection, "indexes": [{ "key": key(), "name": name }] };
-    // Building it over events that are there takes as long as it takes.
-    let answer = inner.database.run_command(command).await;
-    answer.map(drop).map_err(MongoError::from)
+    inner.command(&inner.database, command).await.map(drop)
 }
 
 #[cfg(test)]

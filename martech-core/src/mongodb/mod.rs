@@ -270,7 +270,8 @@ const SCAN: usize = 10_000;
 
 impl Inner {
     fn known(&self) -> Option<Arc<Prepared>> {
-        self.prepared.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let known = self.prepared.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        known.filter(|prepared| prepared.until.is_none_or(|until| Instant::now() < until))
     }
 
     fn note(&self, prepared: Option<Arc<Prepared>>) {

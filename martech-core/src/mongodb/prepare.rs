@@ -1,8 +1,10 @@
 //! What is found out when the store first reaches its server: limits, the index, and what the server can do.
 
+use std::time::{Duration, Instant};
+
 use mongodb::bson::{Document, doc};
 
-use super::{Inner, Limits, MongoError, index};
+use super::{Inner, Limits, MongoError, index, index::Index};
 
 /// What is known of the server.
 #[derive(Debug, Clone)]
@@ -18,7 +20,12 @@ pub struct Prepared {
     pub warnings: Vec<String>,
     /// What questions may use.
     pub(super) abilities: Abilities,
+    /// When this is to be found out again, because the index is still being made.
+    pub(super) until: Option<Instant>,
 }
+
+/// How long is waited before the index is looked for again.
+const AGAIN: Duration = Duration::from_secs(60);
 
 /// How many servers there are behind the one that answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +59,7 @@ impl Inner {
         let hello = self.hello().await?;
         let mut warnings: Vec<String> = self.acknowledgement.warning.iter().cloned().collect();
         let index = index::ensure(self, &mut warnings).await?;
-        let abilities = self.try_out(index, &mut warnings).await?;
+        let abilities = self.try_out(index == Index::Good, &mut warnings).await?;
         for warning in &warnings {
             tracing::warn!(database = self.database.name(), collection = self.options.collection, "{warning}");
         }
@@ -62,6 +69,7 @@ impl Inner {
             limits: limits(&hello)?.and(self.options.limits),
             warnings,
             abilities,
+            until: (index == Index::Coming).then(|| Instant::now() + AGAIN),
         })
     }
 

@@ -211,3 +211,14 @@ async fn a_group_that_is_refused_is_made_here() {
     assert_eq!(failing.store.stats(query).await.unwrap().totals.new_users, 5);
     fail_no_more(&failing.database).await;
 }
+
+/// Making the index over many events takes longer than one waits; events are stored meanwhile.
+#[tokio::test]
+async fn an_index_that_is_being_made_holds_nothing_up() {
+    let Some(failing) = Failing::unprepared().await else { return };
+    failing.fail(1, &["createIndexes"], doc! { "errorCode": 50 }).await;
+    let warnings = failing.store.prepare().await.unwrap().warnings.clone();
+    assert!(warnings.len() == 1 && warnings[0].contains("still being made"), "{warnings:?}");
+    assert_eq!(failing.store.append(&events(0..20)).await.unwrap().stored, 20);
+    assert_eq!(failing.store.users(UsersQuery::default()).await.unwrap().total, 5);
+}
