@@ -11,7 +11,7 @@ use crate::backend::{Backend, BackendError};
 
 /// A store that is read.
 pub(super) enum Source {
-    Lake(Export),
+    Lake(Box<Export>),
     Mongo { store: MongoStore, after: Option<EventId> },
 }
 
@@ -19,7 +19,7 @@ impl Source {
     /// Begins behind a place.
     pub(super) async fn open(store: &Backend, after: Option<Place>) -> Result<Self, BackendError> {
         Ok(match store {
-            Backend::Lake(lake) => Self::Lake(lake.export(after.map(Place::into_event)).await?),
+            Backend::Lake(lake) => Self::Lake(Box::new(lake.export(after.map(Place::into_event)).await?)),
             Backend::Mongo(mongo) | Backend::Spooled(mongo, _) => {
                 Self::Mongo { store: mongo.store.clone(), after: after.map(|place| place.event_id) }
             }
