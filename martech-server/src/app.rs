@@ -161,6 +161,7 @@ impl App {
         for event in &report.unstored {
             self.parts.dead_letters.write(event, &"the server stopped before it was stored");
         }
+        self.parts.dead_letters.sync();
         if let Some(stored) = &self.parts.stored {
             // Those who waited were not promised anything.
             let _ = stored.close(left()).await;

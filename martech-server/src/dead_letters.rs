@@ -47,6 +47,16 @@ impl DeadLetterFile {
         }
     }
 
+    /// Makes durable what was written.
+    pub(crate) fn sync(&self) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Open { file, .. }) = &*open
+            && let Err(error) = file.sync_data()
+        {
+            tracing::error!(path = %self.path.display(), %error, "the file may lose what was written to it");
+        }
+    }
+
     fn append(&self, event: &Event) -> io::Result<()> {
         let mut line = Vec::new();
         event.write_ndjson(&mut line)?;

@@ -74,7 +74,11 @@ impl Mongo {
     ) -> Result<Spooled<MongoStore, Event>, BackendError> {
         let capacity_bytes = args.spool_size.as_u64();
         let options = SpoolOptions { capacity_bytes, ..SpoolOptions::new(data_dir.join(super::SPOOL)) };
-        let rejected = move |letter: DeadLetter<Event>| dead_letters.write(&letter.event, &letter.reason);
+        let rejected = move |letter: DeadLetter<Event>| {
+            dead_letters.write(&letter.event, &letter.reason);
+            // The spool forgets it now.
+            dead_letters.sync();
+        };
         let spool = Spooled::open(options, self.store.clone(), rejected).await?;
         let left = spool.status().behind_events;
         if left > 0 {

@@ -9,5 +9,6 @@ mod care;
 mod events;
 mod harness;
 mod lifecycle;
+mod mongodb;
 mod protocol;
 mod queries;

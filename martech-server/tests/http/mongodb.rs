@@ -1,0 +1,218 @@
+//! Events on a MongoDB, behind a spool and without. What needs a real one runs where `MARTECH_TEST_MONGODB_URI` names it.
+
+use std::{env, path::Path, process::Command, time::Duration};
+
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+use crate::harness::{Answer, Server, event, serve_args};
+
+/// Nobody listens there.
+const NOBODY: &str = "mongodb://127.0.0.1:1/shop?serverSelectionTimeoutMS=300";
+
+/// A database of its own on the MongoDB of the environment; tells when there is none.
+fn database() -> Option<String> {
+    let Ok(server) = env::var("MARTECH_TEST_MONGODB_URI") else {
+        eprintln!("skipped: MARTECH_TEST_MONGODB_URI is not set");
+        return None;
+    };
+    let (server, options) = server.split_once('?').unwrap_or((&server, ""));
+    let name = format!("martech_http_{}", uuid::Uuid::new_v4().simple());
+    Some(format!("{}/{name}?{options}", server.trim_end_matches('/')))
+}
+
+/// Removes the database of a test that went well.
+async fn clean_up(uri: &str) {
+    let client = mongodb::Client::with_uri_str(uri).await.unwrap();
+    client.default_database().unwrap().drop().await.unwrap();
+}
+
+async fn start(uri: &str, more: &[&str]) -> Server {
+    start_in(tempfile::tempdir().unwrap(), uri, more).await
+}
+
+async fn start_in(dir: TempDir, uri: &str, more: &[&str]) -> Server {
+    Server::start_in(dir, &[&["--store", uri], more].concat()).await
+}
+
+/// Asks until the answer is as it should be.
+async fn until(server: &Server, path: &str, is_so: impl Fn(&Answer) -> bool) -> Answer {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        let answer = server.get(path).await;
+        if is_so(&answer) {
+            return answer;
+        }
+        assert!(Instant::now() < end, "{path} answers {}", answer.text);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn without_a_mongodb_events_are_taken_and_kept() {
+    let server = start(NOBODY, &[]).await;
+    server.post("", json!([event("u1", "a"), event("u1", "b")]).to_string()).await.assert_counts(202, [2, 0, 0]);
+    assert_eq!(server.get("/readyz").await.status, 200, "events are taken");
+    let health = until(&server, "/health", |health| health.json["checks"]["spool"]["connected"] == false).await;
+    assert_eq!(health.status, 200, "{}", health.text);
+    assert_eq!(health.json["checks"]["mongodb"]["status"], "away");
+    assert_eq!(
+        (&health.json["checks"]["spool"]["status"], &health.json["checks"]["spool"]["behindEvents"]),
+        (&json!("forwarding"), &json!(2))
+    );
+    assert!(health.json["checks"]["spool"]["error"].as_str().unwrap().contains("not available"), "{}", health.text);
+    for path in ["/users/u1/journey", "/users", "/stats"] {
+        let answer = server.get(path).await;
+        answer.assert_error(503, "store_unavailable");
+        assert!(answer.header("retry-after").is_some());
+    }
+    server.command("/admin/roll").await.assert_error(409, "not_the_embedded_store");
+    // Another process on the same folder would forward the same spool.
+    let error = martech_server::App::open(&serve_args(server.dir.path(), &["--store", NOBODY])).await.unwrap_err();
+    assert!(error.to_string().contains("in use by another process"), "{error}");
+
+    let server = start_in(server.stopped().await, NOBODY, &[]).await;
+    let health = server.get("/health").await;
+    assert_eq!(health.json["checks"]["spool"]["behindEvents"], 2, "{}", health.text);
+    server.stopped().await;
+}
+
+#[tokio::test]
+async fn without_a_mongodb_nobody_is_told_that_it_has_the_events() {
+    let server = start(NOBODY, &[]).await;
+    let waiting = Instant::now();
+    let answer = server.post("?ack=stored", event("u1", "a").to_string()).await;
+    answer.assert_error(503, "store_unavailable");
+    assert!(waiting.elapsed() < Duration::from_secs(25), "after {:?}", waiting.elapsed());
+    assert_eq!(server.get("/health").await.json["checks"]["spool"]["behindEvents"], 1, "it is on its way all the same");
+    let server = start_in(server.stopped().await, NOBODY, &["--spool", "off"]).await;
+    server.get("/readyz").await.assert_error(503, "store_unavailable");
+    server.post("", event("u1", "b").to_string()).await.assert_error(503, "store_unavailable");
+    server.stopped().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_used_is_told_at_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let http = Server::start().await;
+    let http_uri = format!("mongodb://{}/shop?serverSelectionTimeoutMS=300&connectTimeoutMS=300", http.addr);
+    for (uri, said) in
+        [("mongodb://127.0.0.1/shop?w=0", "w"), ("mongodb://127.0.0.1:x/", "port"), (&*http_uri, "not a MongoDB")]
+    {
+        let error = martech_server::App::open(&serve_args(dir.path(), &["--store", uri])).await.unwrap_err();
+        assert!(error.to_string().contains(said), "{uri}: {error}");
+    }
+    http.stopped().await;
+}
+
+#[tokio::test]
+async fn events_go_through_the_spool_to_where_they_are_read() {
+    let Some(uri) = database() else { return };
+    let server = start(&uri, &[]).await;
+    let batch = json!([event("u1", "a"), event("u1", "b"), event("u2", "c")]);
+    server.post("", batch.to_string()).await.assert_counts(202, [3, 0, 0]);
+    until(&server, "/users/u1/journey", |journey| journey.json["events"].as_array().is_some_and(|it| it.len() == 2))
+        .await;
+    // What was there already only MongoDB can tell, and does to who waits for it.
+    server.post("", batch.to_string()).await.assert_counts(202, [3, 0, 0]);
+    server.post("?ack=stored", batch.to_string()).await.assert_counts(200, [0, 3, 0]);
+    let other = json!([event("u1", "d"), event("somebody else", "a")]);
+    let answer = server.post("?ack=stored", other.to_string()).await;
+    answer.assert_counts(200, [1, 0, 1]);
+    assert!(answer.json["results"][0]["message"].as_str().unwrap().contains("userId"), "{}", answer.text);
+    assert_eq!(server.get("/users").await.json["total"], 2);
+    let stats = server.get("/stats?from=2026-01-01&to=2026-02-01").await;
+    assert_eq!(stats.json["totals"]["events"], 4, "{}", stats.text);
+    let health = server.get("/health").await;
+    assert_eq!(
+        (&health.json["checks"]["mongodb"]["status"], &health.json["checks"]["spool"]["status"]),
+        (&json!("ok"), &json!("ok"))
+    );
+
+    let letters = std::fs::read_to_string(server.dir.path().join("dead-letters.ndjson")).unwrap();
+    assert_eq!(letters.matches("somebody else").count(), 1, "what MongoDB refuses is kept: {letters}");
+    server.stopped().await;
+    clean_up(&uri).await;
+}
+
+#[tokio::test]
+async fn without_a_spool_mongodb_answers_itself() {
+    let Some(uri) = database() else { return };
+    let server = start(&uri, &["--spool", "off"]).await;
+    server.post("", json!([event("u1", "a"), event("u1", "a")]).to_string()).await.assert_counts(202, [1, 1, 0]);
+    assert_eq!(server.get("/users/u1/journey").await.json["events"].as_array().unwrap().len(), 1);
+    assert!(server.get("/health").await.json["checks"]["spool"].is_null());
+    assert_eq!(server.get("/readyz").await.status, 200);
+    server.stopped().await;
+    clean_up(&uri).await;
+}
+
+#[tokio::test]
+async fn what_the_spool_holds_is_forwarded_when_mongodb_is_there() {
+    let Some(uri) = database() else { return };
+    let server = start(NOBODY, &[]).await;
+    for n in 0..20 {
+        server.post("", event("u1", &format!("s{n}")).to_string()).await.assert_counts(202, [1, 0, 0]);
+    }
+    let server = start_in(server.stopped().await, &uri, &[]).await;
+    let journey = |answer: &Answer| answer.json["events"].as_array().map_or(0, Vec::len);
+    until(&server, "/users/u1/journey", |answer| journey(answer) == 20).await;
+    server.stopped().await;
+    clean_up(&uri).await;
+}
+
+fn run(dir: &Path, args: &[&str]) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_martech-server"))
+        .args(args)
+        .current_dir(dir)
+        .env_remove("MARTECH_STORE")
+        .env_remove("MARTECH_DATA_DIR")
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
+}
+
+#[test]
+fn events_are_imported_verified_and_migrated_both_ways() {
+    let Some(uri) = database() else { return };
+    let Some(other) = database() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let lines: Vec<String> = (0..3000)
+        .map(|n| {
+            let (user, kind) = (n % 40, ["purchase", "page_view"][n % 2]);
+            let properties = json!({ "total": "12.50", "page": format!("/{}", n % 7), "a.b": { "$c": n } });
+            json!({ "eventId": format!("m{n}"), "userId": format!("u{user}"), "type": kind,
+                "occurredAt": 1_767_571_200_000_u64 + n as u64 * 120_000, "properties": properties })
+            .to_string()
+        })
+        .collect();
+    std::fs::write(dir.path().join("events.ndjson"), lines.join("\n")).unwrap();
+    let (code, said) = run(dir.path(), &["import", "events.ndjson", "--store", &uri]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("3000 stored"), "{said}");
+    let (code, said) = run(dir.path(), &["verify", "--store", &uri]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("3000 events in MongoDB") && said.contains("no damage"), "{said}");
+
+    let there = run(dir.path(), &["migrate", "--from", &uri, "--to", "lake"]);
+    assert_eq!(there.0, 0, "{}", there.1);
+    assert!(there.1.contains("3000 copied") && there.1.contains("3000 events where they were, 3000 where they went"));
+    let back = run(dir.path(), &["migrate", "--from", "lake", "--to", &other]);
+    assert_eq!(back.0, 0, "{}", back.1);
+    let again = run(dir.path(), &["migrate", "--from", "lake", "--to", &uri]);
+    assert!(again.1.contains("0 copied, 3000 there already"), "{}", again.1);
+    let (code, said) = run(dir.path(), &["verify", "--data-dir", "lake"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(!dir.path().join("martech-migrate.json").exists(), "nothing is left of a migration that is done");
+
+    let (code, said) = run(dir.path(), &["migrate", "--from", "nothing", "--to", "lake"]);
+    assert!(code == 2 && said.contains("no data in nothing"), "{said}");
+    let (code, said) = run(dir.path(), &["migrate", "--from", "lake", "--to", "lake"]);
+    assert!(code == 2 && said.contains("the same store"), "{said}");
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        clean_up(&uri).await;
+        clean_up(&other).await;
+    });
+}
