@@ -173,7 +173,13 @@ impl<'a> Scanner<'a> {
 
     /// Steps to the next element of the array that is open: its offset, or nothing where the array ends.
     pub(crate) fn next_element(&mut self) -> Scanned<Option<usize>> {
-        Ok(if self.next_item()? { self.peek().map(|(_, at)| at) } else { None })
+        if !self.next_item()? {
+            return Ok(None);
+        }
+        match self.peek() {
+            Some((_, at)) => Ok(Some(at)),
+            None => Err(self.syntax("a value")),
+        }
     }
 
     /// Nothing but blanks may follow.
