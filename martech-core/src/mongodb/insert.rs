@@ -11,7 +11,7 @@ use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 
 use super::{
     Inner, Limits, MongoError, MongoStore, Prepared,
-    document::{self, ARRAY, DOCUMENT, Form, Names, begin, boolean, end, field, name, position, string},
+    document::{self, ARRAY, Content, DOCUMENT, Form, begin, boolean, end, field, name, position, string},
     error, questions, timed,
 };
 use crate::{
@@ -41,7 +41,7 @@ enum Fate {
     Known,
     /// It has the id of an event before it in the batch.
     Follows(usize),
-    /// The server refused its document, and there are names in it that some servers refuse.
+    /// The server refused its document, and there is something in it that some servers refuse.
     Awkward(String),
 }
 
@@ -49,6 +49,8 @@ enum Fate {
 struct Batch<'a> {
     inner: &'a Inner,
     limits: Limits,
+    /// Whether the server has Decimal128.
+    decimals: bool,
     events: &'a [Event],
     fates: Vec<Fate>,
 }
@@ -58,7 +60,13 @@ const STRIDE: usize = 128;
 
 impl<'a> Batch<'a> {
     fn new(inner: &'a Inner, prepared: &Prepared, events: &'a [Event]) -> Self {
-        Self { inner, limits: prepared.limits, events, fates: vec![Fate::Open; events.len()] }
+        Self {
+            inner,
+            limits: prepared.limits,
+            decimals: prepared.abilities.decimals,
+            events,
+            fates: vec![Fate::Open; events.len()],
+        }
     }
 
     async fn run(mut self) -> Result<Appended, StoreError> {
@@ -90,13 +98,13 @@ impl<'a> Batch<'a> {
             if !is_due(&self.fates[index]) {
                 continue;
             }
-            match command.push(index, event, form, self.limits) {
+            match command.push(index, event, form, self.decimals, self.limits) {
                 Pushed::Taken => {}
                 Pushed::Unfit(why) => self.fates[index] = Fate::Rejected(why),
-                Pushed::NoRoom(document, names) => {
+                Pushed::NoRoom(document, content) => {
                     let full = std::mem::replace(&mut command, Command::new(&self.inner.options.collection));
                     self.send(full).await?;
-                    command.push_document(index, document, names);
+                    command.push_document(index, document, content);
                 }
             }
         }
@@ -132,7 +140,7 @@ impl<'a> Batch<'a> {
                     let mut stored = Vec::new();
                     let event = &self.events[first];
                     // It was written before, so it can be written again.
-                    let written = document::write(event, Form::Document, &mut stored);
+                    let written = document::write(event, Form::Document, true, &mut stored);
                     let differing = match (written, RawDocument::from_bytes(&stored)) {
                         (Ok(_), Ok(stored)) => document::differences(&self.events[index], stored),
                         _ => vec![field::PROPERTIES],
@@ -225,7 +233,7 @@ struct Command {
     documents: usize,
     /// The places in the batch of the documents in it.
     indices: Vec<usize>,
-    /// Those of them with names that some servers refuse.
+    /// Those of them with something in them that some servers refuse.
     awkward: Vec<usize>,
 }
 
@@ -234,7 +242,7 @@ enum Pushed {
     Taken,
     Unfit(String),
     /// The command is full; its document.
-    NoRoom(Vec<u8>, Names),
+    NoRoom(Vec<u8>, Content),
 }
 
 /// What a message holds besides the documents: the names of their places, the rest of the command, what the driver adds.
@@ -251,12 +259,12 @@ impl Command {
         Self { bytes, whole, documents, indices: Vec::new(), awkward: Vec::new() }
     }
 
-    fn push(&mut self, index: usize, event: &Event, form: Form, limits: Limits) -> Pushed {
+    fn push(&mut self, index: usize, event: &Event, form: Form, decimals: bool, limits: Limits) -> Pushed {
         let before = self.bytes.len();
         position(&mut self.bytes, DOCUMENT, self.indices.len());
         let start = self.bytes.len();
-        let names = match document::write(event, form, &mut self.bytes) {
-            Ok(names) => names,
+        let content = match document::write(event, form, decimals, &mut self.bytes) {
+            Ok(content) => content,
             Err(document::Unfit(why)) => {
                 self.bytes.truncate(before);
                 return Pushed::Unfit(why);
@@ -274,22 +282,22 @@ impl Command {
         if is_full && !self.indices.is_empty() {
             let document = self.bytes.split_off(start);
             self.bytes.truncate(before);
-            return Pushed::NoRoom(document, names);
+            return Pushed::NoRoom(document, content);
         }
-        self.note(index, names);
+        self.note(index, content);
         Pushed::Taken
     }
 
     /// Takes a document for which the command before had no room.
-    fn push_document(&mut self, index: usize, document: Vec<u8>, names: Names) {
+    fn push_document(&mut self, index: usize, document: Vec<u8>, content: Content) {
         position(&mut self.bytes, DOCUMENT, self.indices.len());
         self.bytes.extend_from_slice(&document);
-        self.note(index, names);
+        self.note(index, content);
     }
 
-    fn note(&mut self, index: usize, names: Names) {
+    fn note(&mut self, index: usize, content: Content) {
         self.indices.push(index);
-        if names == Names::Awkward {
+        if content != Content::Plain {
             self.awkward.push(index);
         }
     }

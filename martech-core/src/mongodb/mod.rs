@@ -30,13 +30,15 @@
 //! | `currency` | string | there exactly when `orderValue` is |
 //! | `page`, `product`, `searchTerm` | string | facts, cut after 512 characters |
 //! | `properties` | document | what was sent, in its order |
-//! | `propertiesText` | string | in the place of `properties`, its JSON text: where the server refused names in it |
+//! | `propertiesText` | string | in the place of `properties`, its JSON text: where the server refused something in it |
+//! | `orderValueMicros` | int64 | in the place of `orderValue`, in millionths: where the server has no Decimal128 |
 //!
 //! - Whole numbers in `properties` are int32 or int64, others doubles where the shortest decimal text of the double is the
 //!   number that was sent, else Decimal128. A number that this cannot hold (more than 34 digits) rejects its event; so do a
 //!   NUL in a name, half a surrogate pair, and a document larger than the server takes. The reason names the field.
 //! - Names with dots, names that begin with `$` and empty ones are stored as they are; MongoDB takes them since version 5.
-//!   Where a server does not, the event is stored with `propertiesText`, which is the JSON as it was sent.
+//!   Where a server does not, or takes no array in an array, the event is stored with `propertiesText`, which is the JSON as
+//!   it was sent.
 //! - Read back, properties are compact JSON with the same names and values in the same order.
 //!
 //! The one index besides `_id` is `{userId: 1, occurredAt: 1}`. It is made when the store first reaches the server, and

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Decimal128, Document, doc};
 
-use super::{Inner, Limits, MongoError, index, index::Index};
+use super::{Inner, Limits, MongoError, document::Decimal, index, index::Index, questions, timed};
+use crate::event::EventId;
 
 /// What is known of the server.
 #[derive(Debug, Clone)]
@@ -51,6 +52,8 @@ pub(super) struct Abilities {
     pub(super) group: bool,
     /// It can sort and group on disk what is too much for its memory.
     pub(super) disk: bool,
+    /// It has Decimal128.
+    pub(super) decimals: bool,
 }
 
 impl Inner {
@@ -90,7 +93,7 @@ impl Inner {
 
     /// Asks the kinds of questions that are going to be asked, of nothing.
     async fn try_out(&self, index: bool, warnings: &mut Vec<String>) -> Result<Abilities, MongoError> {
-        let mut abilities = Abilities { index, hint: index, max_time: true, group: true, disk: true };
+        let mut abilities = Abilities { index, hint: index, max_time: true, group: true, disk: true, decimals: true };
         if !self.can_find(abilities).await? {
             abilities.hint = false;
             if !self.can_find(abilities).await? {
@@ -121,7 +124,34 @@ impl Inner {
                     .to_owned()
             });
         }
+        if !self.can_compare_decimals().await? {
+            abilities.decimals = false;
+            warnings.push(
+                "the server has no Decimal128. Order values are stored as whole millionths, in orderValueMicros, and \
+                 properties with numbers that no double holds as text, in propertiesText"
+                    .to_owned(),
+            );
+        }
         Ok(abilities)
+    }
+
+    /// A server that does not know the type may hang up on who uses it, which must not be taken for one that goes away:
+    /// such a one does not answer twice in between.
+    async fn can_compare_decimals(&self) -> Result<bool, MongoError> {
+        let zero = Decimal128::from_bytes(Decimal::of_micros(0).money_bits().unwrap_or_default().to_le_bytes());
+        for _ in 0..2 {
+            let filter = doc! { "_id": questions::uuid(EventId::from_bytes([0; 16])), "orderValue": zero };
+            let collection = self.primary();
+            match timed(self.options.answer_timeout, collection.find(filter).limit(1)).await {
+                Ok(_) => return Ok(true),
+                Err(error @ MongoError::Unauthorized(_)) => return Err(error),
+                Err(error) => {
+                    self.command(&self.database, doc! { "ping": 1 }).await?;
+                    tracing::debug!(%error, "a question with a Decimal128 was not answered");
+                }
+            }
+        }
+        Ok(false)
     }
 
     async fn can_find(&self, abilities: Abilities) -> Result<bool, MongoError> {

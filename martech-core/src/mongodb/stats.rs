@@ -46,6 +46,7 @@ impl Inner {
         let filter = doc! { field::OCCURRED: { "$gte": date(span.from.millis()), "$lt": date(span.to.millis()) } };
         let fields = doc! {
             "_id": 0, field::USER: 1, field::TYPE: 1, field::OCCURRED: 1, field::SESSION: 1, field::VALUE: 1,
+            field::MICROS: 1,
             field::CURRENCY: 1, field::PAGE: 1, field::PRODUCT: 1, field::SEARCH: 1,
         };
         let find = self.find(prepared.abilities, filter).sort(index::key()).projection(fields);

@@ -89,6 +89,7 @@ impl Inner {
     async fn events_for_summaries(&self, prepared: &Prepared, filter: Document) -> Result<Documents, MongoError> {
         let fields = doc! {
             "_id": 0, field::USER: 1, field::TYPE: 1, field::OCCURRED: 1, field::SESSION: 1, field::VALUE: 1,
+            field::MICROS: 1,
             field::CURRENCY: 1,
         };
         let find = self.find(prepared.abilities, filter).sort(index::key()).projection(fields);

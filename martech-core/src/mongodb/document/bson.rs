@@ -71,6 +71,11 @@ pub(crate) fn date(out: &mut Vec<u8>, field: &str, millis: i64) {
     out.extend_from_slice(&millis.to_le_bytes());
 }
 
+pub(crate) fn int64(out: &mut Vec<u8>, field: &str, number: i64) {
+    name(out, INT64, field);
+    out.extend_from_slice(&number.to_le_bytes());
+}
+
 pub(crate) fn uuid(out: &mut Vec<u8>, field: &str, id: EventId) {
     name(out, BINARY, field);
     out.extend_from_slice(&16_u32.to_le_bytes());

@@ -9,7 +9,7 @@ use mongodb::bson::{RawBsonRef, RawDocument};
 
 pub(super) use self::{
     number::Decimal,
-    properties::{Names, Unfit},
+    properties::{Content, Unfit},
     same::differences,
 };
 use crate::{
@@ -29,6 +29,7 @@ pub(super) mod field {
     pub(crate) const ANONYMOUS: &str = "anonymousId";
     pub(crate) const SESSION: &str = "sessionId";
     pub(crate) const VALUE: &str = "orderValue";
+    pub(crate) const MICROS: &str = "orderValueMicros";
     pub(crate) const CURRENCY: &str = "currency";
     pub(crate) const PAGE: &str = "page";
     pub(crate) const PRODUCT: &str = "product";
@@ -42,12 +43,12 @@ pub(super) mod field {
 pub(super) enum Form {
     /// As a document.
     Document,
-    /// As their JSON text, for servers that refuse some of the names in them.
+    /// As their JSON text, for servers that refuse something in them.
     Text,
 }
 
-/// Writes an event's document. What an unfit event has written is to be cut off.
-pub(super) fn write(event: &Event, form: Form, out: &mut Vec<u8>) -> Result<Names, Unfit> {
+/// Writes an event's document, without any Decimal128 where there are none. What an unfit event has written is to be cut off.
+pub(super) fn write(event: &Event, form: Form, decimals: bool, out: &mut Vec<u8>) -> Result<Content, Unfit> {
     let mark = begin(out);
     bson::uuid(out, field::ID, event.id);
     string(out, field::USER, &event.user_id);
@@ -58,7 +59,9 @@ pub(super) fn write(event: &Event, form: Form, out: &mut Vec<u8>) -> Result<Name
     for (name, text) in [(field::ANONYMOUS, &event.anonymous_id), (field::SESSION, &event.session_id)] {
         text.iter().for_each(|text| string(out, name, text));
     }
-    if let Some(value) = facts.order_value {
+    if let Some(value) = facts.order_value.filter(|_| !decimals) {
+        bson::int64(out, field::MICROS, value.micros());
+    } else if let Some(value) = facts.order_value {
         let bits = Decimal::of_micros(value.micros().into()).money_bits();
         bson::decimal(out, field::VALUE, bits.expect("an i64 has fewer digits than a Decimal128"));
     }
@@ -66,19 +69,21 @@ pub(super) fn write(event: &Event, form: Form, out: &mut Vec<u8>) -> Result<Name
     for (name, text) in [(field::PAGE, &facts.page), (field::PRODUCT, &facts.product), (field::SEARCH, &facts.search)] {
         text.iter().for_each(|text| string(out, name, text));
     }
-    let names = match (&event.properties, form) {
-        (None, _) => Names::Plain,
-        (Some(json), Form::Document) => {
+    let mut content = Content::Plain;
+    if let Some(json) = &event.properties {
+        let start = out.len();
+        if form == Form::Document {
             name(out, DOCUMENT, field::PROPERTIES);
-            properties::write(json, out)?
+            content = properties::write(json, out)?;
         }
-        (Some(json), Form::Text) => {
+        if form == Form::Text || content == Content::Decimal && !decimals {
+            out.truncate(start);
             string(out, field::PROPERTIES_TEXT, json);
-            Names::Plain
+            content = Content::Plain;
         }
-    };
+    }
     end(out, mark);
-    Ok(names)
+    Ok(content)
 }
 
 /// A document that is no event.
@@ -120,6 +125,7 @@ fn event(document: &RawDocument) -> Result<Event, String> {
             field::ANONYMOUS => anonymous_id = Some(owned(name, value)?),
             field::SESSION => session_id = Some(owned(name, value)?),
             field::VALUE => facts.order_value = Some(money(value)?),
+            field::MICROS => facts.order_value = Some(micros(value)?),
             field::CURRENCY => facts.currency = Some(currency(value)?),
             field::PAGE => facts.page = Some(owned(name, value)?),
             field::PRODUCT => facts.product = Some(owned(name, value)?),
@@ -178,6 +184,7 @@ pub(super) fn row<'a>(document: &'a RawDocument, symbols: &mut Symbols) -> Resul
                 field::TYPE => event_type = Some(symbols.types.intern(text(name, value)?)),
                 field::SESSION => row.session = session_key(text(name, value)?),
                 field::VALUE => money_of = money(value)?.micros(),
+                field::MICROS => money_of = micros(value)?.micros(),
                 field::CURRENCY => currency_of = symbols.currencies.intern(currency(value)?),
                 field::PAGE => row.page = symbols.pages.intern(text(name, value)?),
                 field::PRODUCT => row.product = symbols.products.intern(text(name, value)?),
@@ -225,6 +232,12 @@ fn time(name: &str, value: RawBsonRef<'_>) -> Result<Timestamp, String> {
 fn money(value: RawBsonRef<'_>) -> Result<Money, String> {
     let micros = decimal_of(value).and_then(Decimal::to_micros).and_then(|micros| i64::try_from(micros).ok());
     Ok(Money::from_micros(micros.ok_or("orderValue is no amount of money")?))
+}
+
+fn micros(value: RawBsonRef<'_>) -> Result<Money, String> {
+    let micros =
+        decimal_of(value).and_then(|number| number.coefficient_at(0)).and_then(|micros| i64::try_from(micros).ok());
+    Ok(Money::from_micros(micros.ok_or("orderValueMicros is no whole number")?))
 }
 
 fn currency(value: RawBsonRef<'_>) -> Result<Currency, String> {

@@ -29,30 +29,32 @@ impl Unfit {
     }
 }
 
-/// Whether some servers may refuse the names in a document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Names {
+/// Whether there is something in a document that some servers refuse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Content {
     Plain,
-    /// One has a dot, begins with `$` or is empty.
+    /// A name that has a dot, begins with `$` or is empty; an array in an array.
     Awkward,
+    /// A number of the type Decimal128, which some servers cannot even read.
+    Decimal,
 }
 
 /// Writes the document of a JSON text, its length first.
-pub(crate) fn write(json: &str, out: &mut Vec<u8>) -> Result<Names, Unfit> {
-    let mut writer = Writer { scanner: Scanner::strict(json, MAX_DEPTH), out, names: Names::Plain };
+pub(crate) fn write(json: &str, out: &mut Vec<u8>) -> Result<Content, Unfit> {
+    let mut writer = Writer { scanner: Scanner::strict(json, MAX_DEPTH), out, content: Content::Plain };
     match writer.scanner.enter(b'{') {
         Ok(Some(_)) => writer.object()?,
         Ok(None) => return Err(Unfit("properties cannot be stored: not a JSON object".to_owned())),
         Err(error) => return Err(Unfit::syntax(error)),
     }
     writer.scanner.end().map_err(Unfit::syntax)?;
-    Ok(writer.names)
+    Ok(writer.content)
 }
 
 struct Writer<'a, 'out> {
     scanner: Scanner<'a>,
     out: &'out mut Vec<u8>,
-    names: Names,
+    content: Content,
 }
 
 impl Writer<'_, '_> {
@@ -65,7 +67,7 @@ impl Writer<'_, '_> {
                 return Err(self.unfit("has a NUL in its name, which MongoDB has no way to store"));
             }
             if name.is_empty() || name.starts_with('$') || name.contains('.') {
-                self.names = Names::Awkward;
+                self.note(Content::Awkward);
             }
             self.element(|out, kind| bson::name(out, kind, &name))?;
         }
@@ -78,6 +80,9 @@ impl Writer<'_, '_> {
         let mark = bson::begin(self.out);
         let mut position = 0;
         while self.scanner.next_element().map_err(Unfit::syntax)?.is_some() {
+            if let Some((b'[', _)) = self.scanner.peek() {
+                self.note(Content::Awkward);
+            }
             self.element(|out, kind| bson::position(out, kind, position))?;
             position += 1;
         }
@@ -141,6 +146,7 @@ impl Writer<'_, '_> {
             head(self.out, bson::DOUBLE);
             self.out.extend_from_slice(&double.to_le_bytes());
         } else if let Some(bits) = decimal.and_then(Decimal::to_bits) {
+            self.note(Content::Decimal);
             head(self.out, bson::DECIMAL);
             self.out.extend_from_slice(&bits.to_le_bytes());
         } else {
@@ -149,6 +155,10 @@ impl Writer<'_, '_> {
             return Err(self.unfit(&format!("is {}, {why}; send it as a string", excerpt(text))));
         }
         Ok(())
+    }
+
+    fn note(&mut self, content: Content) {
+        self.content = self.content.max(content);
     }
 
     fn text<'t>(&self, text: Text<'t>, what: &str) -> Result<std::borrow::Cow<'t, str>, Unfit> {

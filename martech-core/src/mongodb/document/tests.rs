@@ -6,7 +6,7 @@ use crate::event::EventRules;
 
 fn bytes(event: &Event, form: Form) -> Vec<u8> {
     let mut out = Vec::new();
-    write(event, form, &mut out).unwrap();
+    write(event, form, true, &mut out).unwrap();
     out
 }
 
@@ -45,6 +45,28 @@ fn a_document_has_the_fields_of_the_table_in_their_order() {
     assert_eq!(document.get_str("currency").unwrap(), "EUR");
     assert_eq!(document.get_datetime("occurredAt").unwrap().timestamp_millis(), 1_780_000_000_000);
     assert_eq!(document.get_document("properties").unwrap().get_str("total").unwrap(), "12.50");
+}
+
+#[test]
+fn without_decimals_there_are_none_and_nothing_is_lost() {
+    let parse = |properties: &str| {
+        let json =
+            format!(r#"{{"userId":"u","type":"purchase","occurredAt":1780000000000,"properties":{properties}}}"#);
+        EventRules::default().parse(&json, Timestamp::from_millis(1_780_000_000_123)).unwrap()
+    };
+    for (properties, as_text) in [(r#"{"total":"-12.000001"}"#, false), (r#"{"total":1,"n":[1e400,{"a":2}]}"#, true)] {
+        let event = parse(properties);
+        let mut out = Vec::new();
+        assert_eq!(write(&event, Form::Document, false, &mut out).unwrap(), Content::Plain);
+        let document = Document::try_from(raw(&out)).unwrap();
+        assert_eq!(document.contains_key("propertiesText"), as_text);
+        assert!(!format!("{document:?}").contains("Decimal128"), "{document:?}");
+        assert_eq!(document.get_i64("orderValueMicros").unwrap(), event.facts.order_value.unwrap().micros());
+        assert_eq!(read(raw(&out)).unwrap(), event);
+        let row = row(raw(&out), &mut Symbols::new()).unwrap().1;
+        assert_eq!(row.order_value, event.facts.order_value.unwrap().micros());
+        assert_eq!(differences(&event, raw(&out)), Vec::<&str>::new());
+    }
 }
 
 #[test]

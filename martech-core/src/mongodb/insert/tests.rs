@@ -14,8 +14,8 @@ const LIMITS: Limits = Limits { document_bytes: 2000, message_bytes: 48_000_000,
 #[test]
 fn a_command_is_what_a_server_expects() {
     let mut command = Command::new("events");
-    assert!(matches!(command.push(4, &event(5), Form::Document, LIMITS), Pushed::Taken));
-    assert!(matches!(command.push(7, &event(6), Form::Document, LIMITS), Pushed::Taken));
+    assert!(matches!(command.push(4, &event(5), Form::Document, true, LIMITS), Pushed::Taken));
+    assert!(matches!(command.push(7, &event(6), Form::Document, true, LIMITS), Pushed::Taken));
     let mut concern = Vec::new();
     let mark = begin(&mut concern);
     string(&mut concern, "w", "majority");
@@ -33,19 +33,19 @@ fn a_command_is_what_a_server_expects() {
 fn a_command_is_full_by_number_and_by_bytes() {
     let mut command = Command::new("events");
     for index in 0..3 {
-        assert!(matches!(command.push(index, &event(1), Form::Document, LIMITS), Pushed::Taken));
+        assert!(matches!(command.push(index, &event(1), Form::Document, true, LIMITS), Pushed::Taken));
     }
     let length = command.bytes.len();
-    let Pushed::NoRoom(document, names) = command.push(3, &event(1), Form::Document, LIMITS) else {
+    let Pushed::NoRoom(document, names) = command.push(3, &event(1), Form::Document, true, LIMITS) else {
         panic!("three are enough")
     };
     assert_eq!(command.bytes.len(), length);
     let mut next = Command::new("events");
     next.push_document(3, document, names);
     // Two of these are more than one document may have.
-    assert!(matches!(next.push(4, &event(1500), Form::Document, LIMITS), Pushed::Taken));
-    assert!(matches!(next.push(5, &event(1500), Form::Document, LIMITS), Pushed::NoRoom(..)));
-    let Pushed::Unfit(why) = next.push(6, &event(2000), Form::Document, LIMITS) else {
+    assert!(matches!(next.push(4, &event(1500), Form::Document, true, LIMITS), Pushed::Taken));
+    assert!(matches!(next.push(5, &event(1500), Form::Document, true, LIMITS), Pushed::NoRoom(..)));
+    let Pushed::Unfit(why) = next.push(6, &event(2000), Form::Document, true, LIMITS) else {
         panic!("it is too large alone")
     };
     assert!(why.contains("bytes, and MongoDB takes 2000 at most"), "{why}");
@@ -58,8 +58,8 @@ fn awkward_names_are_noted_wherever_their_document_goes() {
     let awkward = Event { properties: Some(r#"{"$x":1}"#.to_owned()), ..event(1) };
     let one = Limits { documents: 1, ..LIMITS };
     let mut command = Command::new("events");
-    assert!(matches!(command.push(0, &event(1), Form::Document, one), Pushed::Taken));
-    let Pushed::NoRoom(document, names) = command.push(1, &awkward, Form::Document, one) else {
+    assert!(matches!(command.push(0, &event(1), Form::Document, true, one), Pushed::Taken));
+    let Pushed::NoRoom(document, names) = command.push(1, &awkward, Form::Document, true, one) else {
         panic!("one is enough")
     };
     let mut next = Command::new("events");

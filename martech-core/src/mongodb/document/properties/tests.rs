@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn written(json: &str) -> (Vec<u8>, Names) {
+fn written(json: &str) -> (Vec<u8>, Content) {
     let mut out = Vec::new();
     let names = write(json, &mut out).unwrap();
     (out, names)
@@ -67,11 +67,13 @@ fn numbers_come_back_as_the_same_numbers() {
 }
 
 #[test]
-fn names_that_some_servers_refuse_are_noted() {
+fn what_some_servers_refuse_is_noted() {
     for name in ["", "$", "$ref", "a.b", "."] {
-        assert_eq!(written(&format!(r#"{{"x":[{{"{name}":1}}]}}"#)).1, Names::Awkward, "{name}");
+        assert_eq!(written(&format!(r#"{{"x":[{{"{name}":1}}]}}"#)).1, Content::Awkward, "{name}");
     }
-    assert_eq!(written(r#"{"a$":"$","b":["."]}"#).1, Names::Plain);
+    assert_eq!(written(r#"{"a$":"$","b":["."],"c":[{"d":[]}]}"#).1, Content::Plain);
+    assert_eq!(written(r#"{"a":[1,[]]}"#).1, Content::Awkward);
+    assert_eq!(written(r#"{"a":[1e400],"b.c":1}"#).1, Content::Decimal);
 }
 
 #[test]
