@@ -84,6 +84,10 @@ pub use self::{
     recovery::{Damage, Recovery},
 };
 use self::{group::Pending, reader::Reader, shared::Shared};
+
+/// What a frame takes of the disk besides its payload, in bytes.
+pub(crate) const FRAME_OVERHEAD: usize = frame::HEADER_LEN;
+
 use crate::fs::FileSystem;
 
 /// Sizes of a journal.

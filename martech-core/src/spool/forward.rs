@@ -189,7 +189,7 @@ impl<E: Record> Forwarder<E> {
             let chunk = events.by_ref().take(self.chunk).collect();
             receipts.push(self.sink.push_batch(chunk).await.map_err(|error| in_full(error.refusal()))?);
         }
-        let load = Load { events: head.events, bytes: bytes as u64 };
+        let load = Load::of_frame(head.events, bytes);
         self.depart(Flight { sequence, load, receipts, _room: Some(room) });
         Ok(())
     }

@@ -237,7 +237,7 @@ impl<S: Store<E>, E: Record> Spooled<S, E> {
         let mut answers = Vec::with_capacity(frames.len());
         for frame::Frame { payload, positions } in frames {
             let (waiter, answer) = oneshot::channel();
-            let load = Load { events: positions.len() as u64, bytes: payload.len() as u64 };
+            let load = Load::of_frame(positions.len() as u64, payload.len());
             let shared = self.handle.shared.clone();
             self.handle.shared.journal.submit(payload, move |result| match result {
                 Ok(sequence) if wait => shared.durable(sequence, load, Some(waiter)),

@@ -70,13 +70,14 @@ fn measure(journal: &Journal, after: u64, dir: &Path) -> Result<Load, SpoolError
             Err(JournalError::Damaged { .. }) => continue,
             frame => frame?,
         };
-        left.bytes += frame.payload.len() as u64;
+        let payload = frame.payload.len();
         let head = Head::take(&mut frame.payload).map_err(|error| SpoolError::Foreign {
             path: dir.to_owned(),
             sequence: frame.sequence,
             reason: error.to_string(),
         })?;
-        left.events += head.events;
+        let load = Load::of_frame(head.events, payload);
+        left = Load { events: left.events + load.events, bytes: left.bytes + load.bytes };
     }
     Ok(left)
 }

@@ -11,7 +11,7 @@ use super::link::Link;
 use crate::{
     event::Timestamp,
     fs::Lock,
-    journal::Journal,
+    journal::{FRAME_OVERHEAD, Journal},
     store::{Appended, StoreError},
 };
 
@@ -23,6 +23,13 @@ pub(super) type Waiter = oneshot::Sender<Result<Appended, StoreError>>;
 pub(super) struct Load {
     pub(super) events: u64,
     pub(super) bytes: u64,
+}
+
+impl Load {
+    /// Of a frame of so many events with such a payload.
+    pub(super) fn of_frame(events: u64, payload: usize) -> Self {
+        Self { events, bytes: (payload + FRAME_OVERHEAD) as u64 }
+    }
 }
 
 /// What a spool's handles and tasks have in common.
