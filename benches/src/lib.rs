@@ -1,5 +1,8 @@
 //! What the benches share: events as a shop has them, and small tools.
 
+#[cfg(feature = "mongodb")]
+pub mod stand_in;
+
 use std::{fs::DirEntry, os::unix::fs::MetadataExt, path::Path, time::Duration};
 
 use martech_core::{

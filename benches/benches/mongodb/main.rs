@@ -1,0 +1,223 @@
+//! What the process spends on bringing events to a MongoDB: `MongoStore` beside the driver's `insert_many` and beside a
+//! command made by hand.
+//!
+//! `cargo bench -p martech-benches --features mongodb --bench mongodb -- [events] [rounds] [one contestant]`
+//!
+//! # The job
+//! Batches of 2,000 events, one at a time, from `&[Event]` to the answer. The server is a stand-in that answers at once,
+//! in a process of its own (this program again), so what is counted is the time of processors of the client alone.
+//! Write concern, database and pool are the same for all, inserts are unordered, and before the clocks run it is made
+//! sure that all of them send the same documents, byte for byte.
+//!
+//! All have the allocator of the server, jemalloc. Events become new documents in each round, except where a name says `ready`. One thread runs the runtime and the driver.
+//! Contestants take turns, round by round; figures are medians of rounds. A first round that is not counted warms up.
+//!
+//! # The contestants
+//! | | |
+//! |---|---|
+//! | `store` | `MongoStore::append` |
+//! | `loop` | one `insert` command, written with the builders of the `bson` crate, by `run_raw_command`; properties go from JSON to raw BSON without a tree. It looks for no double ids, checks no names, and reads no outcomes but `n` |
+//! | `typed` | `insert_many` of a `Serialize` struct with the same fields, properties as a `Document` |
+//! | `documents` | `insert_many` of a `Document` made of each event |
+//! | `documents-ready` | the same, of documents that were made before the clocks ran |
+//! | `raw` | `insert_many` of raw documents, made as those of `loop` |
+
+mod rivals;
+
+use std::{
+    env,
+    error::Error,
+    io::{self, BufRead, BufReader, Read, Write},
+    net::TcpListener,
+    process::{Child, ChildStdin, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use cpu_time::ProcessTime;
+use martech_benches::{Shop, argument, median, stand_in};
+use martech_core::{Event, MongoOptions, MongoStore, Store, event::Timestamp};
+use mongodb::bson::{Document, doc};
+
+use self::rivals::Driver;
+
+/// As the server has it. glibc gives back the memory of each large message, and the next one costs page faults.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+const BATCH: usize = 2_000;
+const URI_END: &str = "/shop?w=majority&journal=true&maxPoolSize=10";
+/// 2026-11-01T00:00:00Z.
+const END: Timestamp = Timestamp::from_millis(1_793_491_200_000);
+/// What makes this program the stand-in.
+const STAND_IN: &str = "--stand-in";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Contestant {
+    Store,
+    Loop,
+    Typed,
+    Documents,
+    DocumentsReady,
+    Raw,
+}
+
+use Contestant::*;
+
+const CONTESTANTS: [(&str, Contestant); 6] = [
+    ("store", Store),
+    ("loop", Loop),
+    ("typed", Typed),
+    ("documents", Documents),
+    ("documents-ready", DocumentsReady),
+    ("raw", Raw),
+];
+
+/// What they insert by.
+struct Ways {
+    store: MongoStore,
+    driver: Driver,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    if env::args().any(|argument| argument == STAND_IN) {
+        return stand_in_process();
+    }
+    let count = argument(0).unwrap_or(100_000) as usize;
+    let rounds = argument(1).unwrap_or(7) as usize;
+    let only = env::args().skip(1).find(|argument| argument.starts_with(char::is_alphabetic));
+    let mut shop = Shop::new(count as u64, count as u64 / 10, 1, END);
+    let batches: Vec<_> = (0..count.div_ceil(BATCH)).map(|_| shop.events(BATCH)).collect();
+    let mut contestants = CONTESTANTS.to_vec();
+    contestants.retain(|(name, _)| only.as_ref().is_none_or(|only| name == only));
+
+    let server = Server::start()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let uri = format!("mongodb://{}{URI_END}", server.addr);
+        let ways =
+            Ways { store: MongoStore::new(MongoOptions::new(&uri)).await?, driver: Driver::connect(&uri).await? };
+        let size = same_documents(&ways, &contestants, &batches[0]).await?;
+        println!(
+            "{} batches of {BATCH} events, {size:.0} B of BSON an event, median of {rounds} rounds",
+            batches.len()
+        );
+        let mut costs = vec![Vec::new(); contestants.len()];
+        for round in 0..=rounds {
+            for ((_, contestant), costs) in contestants.iter().zip(&mut costs) {
+                let cost = measure(&ways, *contestant, &batches).await?;
+                if round > 0 {
+                    costs.push(cost);
+                }
+            }
+        }
+        print(&contestants, &costs, batches.len() * BATCH);
+        Ok(())
+    })
+}
+
+/// Inserts the batches; the time of processors, and that of the clock.
+async fn measure(
+    ways: &Ways,
+    contestant: Contestant,
+    batches: &[Vec<Event>],
+) -> Result<(Duration, Duration), Box<dyn Error>> {
+    let ready: Vec<Vec<Document>> = match contestant {
+        DocumentsReady => batches.iter().map(|batch| batch.iter().map(rivals::document).collect()).collect(),
+        _ => Vec::new(),
+    };
+    let (start, spent) = (Instant::now(), ProcessTime::now());
+    for (at, batch) in batches.iter().enumerate() {
+        insert(ways, contestant, batch, ready.get(at).map(Vec::as_slice)).await?;
+    }
+    Ok((spent.elapsed(), start.elapsed()))
+}
+
+async fn insert(
+    Ways { store, driver }: &Ways,
+    contestant: Contestant,
+    batch: &[Event],
+    ready: Option<&[Document]>,
+) -> Result<(), Box<dyn Error>> {
+    let stored = match contestant {
+        Store => store.append(batch).await?.stored,
+        Loop => driver.command(batch).await?,
+        Typed => driver.typed(batch).await?,
+        Documents | DocumentsReady => match ready {
+            Some(ready) => driver.documents(ready).await?,
+            None => driver.documents(&batch.iter().map(rivals::document).collect::<Vec<_>>()).await?,
+        },
+        Raw => driver.raw(batch).await?,
+    };
+    assert_eq!(stored, batch.len(), "every event is stored");
+    Ok(())
+}
+
+/// Makes sure that all send the same; the size of a document.
+async fn same_documents(
+    ways: &Ways,
+    contestants: &[(&str, Contestant)],
+    batch: &[Event],
+) -> Result<f64, Box<dyn Error>> {
+    let mut expected = None;
+    for (name, contestant) in contestants {
+        insert(ways, *contestant, batch, None).await?;
+        let sent = ways.driver.admin(doc! { "lastInsert": 1 }).await?;
+        assert_eq!(
+            *expected.get_or_insert_with(|| sent.clone()),
+            sent,
+            "{name} sends other documents than {}",
+            contestants[0].0
+        );
+    }
+    let expected = expected.ok_or("there is no such contestant")?;
+    Ok(expected.get_i64("bytes")? as f64 / expected.get_i64("documents")? as f64)
+}
+
+fn print(contestants: &[(&str, Contestant)], costs: &[Vec<(Duration, Duration)>], events: usize) {
+    let nanos = |time: Duration| time.as_secs_f64() * 1e9 / events as f64;
+    let medians: Vec<(f64, f64)> = costs
+        .iter()
+        .map(|costs| (median(costs.iter().map(|cost| nanos(cost.0))), median(costs.iter().map(|cost| nanos(cost.1)))))
+        .collect();
+    let ours = medians[0].0;
+    println!("{:<16} {:>18} {:>16} {:>14}", "", "ns CPU an event", "ns an event", "CPU / store's");
+    for ((name, _), (spent, time)) in contestants.iter().zip(&medians) {
+        println!("{name:<16} {spent:>18.0} {time:>16.0} {:>14.2}", spent / ours);
+    }
+}
+
+/// The stand-in, and what ends it.
+struct Server {
+    addr: String,
+    process: Child,
+    _lifeline: Option<ChildStdin>,
+}
+
+impl Server {
+    fn start() -> Result<Self, Box<dyn Error>> {
+        let mut process =
+            Command::new(env::current_exe()?).arg(STAND_IN).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut addr = String::new();
+        BufReader::new(process.stdout.take().ok_or("no output")?).read_line(&mut addr)?;
+        let lifeline = process.stdin.take();
+        Ok(Self { addr: addr.trim().to_owned(), process, _lifeline: lifeline })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Answers until whoever started it is gone.
+fn stand_in_process() -> Result<(), Box<dyn Error>> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    println!("{}", listener.local_addr()?);
+    io::stdout().flush()?;
+    std::thread::spawn(move || stand_in::serve(listener));
+    io::stdin().read_to_end(&mut Vec::new())?;
+    Ok(())
+}

@@ -1,0 +1,13 @@
+// How many documents a collection has, or `node count.js mongodb://... --drop` to have none.
+
+import { createRequire } from "node:module";
+
+const { MongoClient } = createRequire(createRequire(import.meta.url).resolve("mongoose"))("mongodb");
+const client = new MongoClient(process.argv[2]);
+try {
+  const events = client.db().collection("events");
+  if (process.argv[3] === "--drop") await client.db().dropDatabase();
+  console.log(await events.estimatedDocumentCount());
+} finally {
+  await client.close();
+}
