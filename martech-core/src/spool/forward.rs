@@ -27,6 +27,9 @@ use crate::{
 const READ_BYTES: usize = 256 << 10;
 /// What is forwarded and not in the file of the watermark after a crash is sent to the store again.
 const SAVE_INTERVAL: Duration = Duration::from_secs(1);
+/// Frames that come within this time of one another are read together: reading each by itself takes a good part of what
+/// writing it took. The store hears of them a little later.
+const LINGER: Duration = Duration::from_millis(5);
 /// After the journal could not be read.
 const READ_PAUSE: Duration = Duration::from_secs(1);
 /// The unit in which room for frames in flight is counted.
@@ -133,6 +136,7 @@ impl<E: Record> Forwarder<E> {
             let durable = self.shared.progress().durable;
             if read >= durable {
                 arrived.await;
+                sleep(LINGER).await;
                 continue;
             }
             let some = spawn_blocking(move || {
