@@ -35,7 +35,7 @@ pub struct Export {
 }
 
 struct State {
-    days: VecDeque<(i32, Vec<Arc<EventsFile>>)>,
+    days: VecDeque<Vec<Arc<EventsFile>>>,
     /// The day that is being read.
     rows: Option<Merged>,
     /// Up to this event everything is passed over, until one comes that is behind it.
@@ -45,7 +45,7 @@ struct State {
 impl Export {
     pub(super) fn new(snapshot: Snapshot, after: Option<Event>) -> Self {
         let from = after.as_ref().map_or(i32::MIN, |event| event.occurred_at.day());
-        let days = snapshot.version.events.range(from..).map(|(day, files)| (*day, files.clone())).collect();
+        let days = snapshot.version.events.range(from..).map(|(_, files)| files.clone()).collect();
         Self { state: Some(State { days, rows: None, after }) }
     }
 
@@ -70,7 +70,7 @@ impl State {
         let mut events = Vec::new();
         while events.len() < limit {
             let Some(rows) = &mut self.rows else {
-                let Some((_, files)) = self.days.pop_front() else { break };
+                let Some(files) = self.days.pop_front() else { break };
                 self.rows = Some(Merged::open(&files)?);
                 continue;
             };

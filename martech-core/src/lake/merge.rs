@@ -31,9 +31,7 @@ pub(super) fn merge_files(inner: &Inner, files: &[Arc<EventsFile>], folders: &mu
     let rows = files.iter().map(|file| file.entry.rows as usize).sum();
     let (id, day) = (inner.take_file_id(), files[0].entry.day);
     let mut writer = EventsWriter::create(&inner.shared.layout, id, day, rows, ZSTD_LEVEL)?;
-    let mut sources = files.iter().map(|file| Source::open(file)).collect::<Result<Vec<_>>>()?;
-    let mut heap: BinaryHeap<_> =
-        sources.iter().enumerate().filter_map(|(number, source)| Some(Reverse((source.head()?, number)))).collect();
+    let Merged { mut sources, mut heap } = Merged::open(files)?;
     // Batches from which rows are taken, and the rows, in order.
     let mut batches: Vec<RecordBatch> = sources.iter().filter_map(|source| source.batch.clone()).collect();
     let mut at: Vec<usize> = (0..sources.len()).collect();

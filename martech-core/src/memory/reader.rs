@@ -1,14 +1,14 @@
 //! Questions to events in memory: each looks at all of them.
 
-use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::MemoryStore;
 use crate::{
     analytics::{Row, StatsAccumulator, StatsPlan, Symbols, UserSummary},
     event::Event,
     query::{
-        JourneyCursor, JourneyPage, JourneyQuery, Order, QueryError, Reader, Stats, StatsQuery, UserSort, UsersCursor,
-        UsersPage, UsersQuery,
+        JourneyCursor, JourneyPage, JourneyQuery, QueryError, Reader, Stats, StatsQuery, UsersCursor, UsersPage,
+        UsersQuery,
     },
 };
 
@@ -36,9 +36,9 @@ fn journey(events: &[Event], query: &JourneyQuery) -> JourneyPage {
         .filter(|event| query.from.is_none_or(|from| from <= event.occurred_at))
         .filter(|event| query.to.is_none_or(|to| event.occurred_at < to))
         .filter(|event| query.types.is_empty() || query.types.contains(&event.event_type))
-        .filter(|event| query.cursor.is_none_or(|cursor| ordered(query.order, place(event).cmp(&cursor)).is_gt()))
+        .filter(|event| query.cursor.is_none_or(|cursor| query.order.apply(place(event).cmp(&cursor)).is_gt()))
         .collect();
-    found.sort_unstable_by(|left, right| ordered(query.order, place(left).cmp(&place(right))));
+    found.sort_unstable_by(|left, right| query.order.apply(place(left).cmp(&place(right))));
     let more = found.len() > query.limit;
     found.truncate(query.limit);
     let next = found.last().filter(|_| more).map(|last| place(last));
@@ -57,28 +57,13 @@ fn users(events: &[Event], query: &UsersQuery) -> UsersPage {
         })
         .collect();
     let total = users.len() as u64;
-    users.retain(|(place, _)| query.cursor.as_ref().is_none_or(|cursor| by_rank(query, place, cursor).is_gt()));
-    users.sort_unstable_by(|left, right| by_rank(query, &left.0, &right.0));
+    users.retain(|(place, _)| query.cursor.as_ref().is_none_or(|cursor| query.rank(place.key(), cursor.key()).is_gt()));
+    users.sort_unstable_by(|left, right| query.rank(left.0.key(), right.0.key()));
     let more = users.len() > query.limit;
     users.truncate(query.limit);
     let next = users.last().filter(|_| more).map(|(place, _)| place.clone());
     let users = users.into_iter().map(|(place, summary)| summary.to_row(place.user_id)).collect();
     UsersPage { users, total, next }
-}
-
-fn by_rank(query: &UsersQuery, left: &UsersCursor, right: &UsersCursor) -> Ordering {
-    let by_id = left.user_id.cmp(&right.user_id);
-    match query.sort {
-        UserSort::UserId => ordered(query.order, by_id),
-        _ => ordered(query.order, left.value.cmp(&right.value)).then(by_id),
-    }
-}
-
-fn ordered(order: Order, ascending: Ordering) -> Ordering {
-    match order {
-        Order::Ascending => ascending,
-        Order::Descending => ascending.reverse(),
-    }
 }
 
 fn stats(events: &[Event], query: &StatsQuery) -> Result<Stats, QueryError> {

@@ -344,7 +344,8 @@ impl Answer {
             errors.push(WriteError::read(error, sent)?);
         }
         // A server that stores fewer than it owns up to would lose events.
-        let stored = int(answer, "n").ok_or_else(|| strange("it does not say how many documents it has stored"))?;
+        let stored =
+            questions::whole(answer, "n").ok_or_else(|| strange("it does not say how many documents it has stored"))?;
         if usize::try_from(stored).ok().and_then(|stored| stored.checked_add(errors.len())) != Some(sent) {
             return Err(strange(&format!("of {sent} documents it has stored {stored}, and refused {}", errors.len())));
         }
@@ -354,7 +355,9 @@ impl Answer {
 
 impl WriteError {
     fn read(error: &Document, sent: usize) -> Result<Self, StoreError> {
-        let position = int(error, "index").and_then(|index| usize::try_from(index).ok()).filter(|index| *index < sent);
+        let position = questions::whole(error, "index")
+            .and_then(|index| usize::try_from(index).ok())
+            .filter(|index| *index < sent);
         let position = position.ok_or_else(|| strange("it speaks of a document that was not sent"))?;
         let (code, words) = (code(error), words(error));
         if let Some(error) = error::of_server(code, &words) {
@@ -382,16 +385,11 @@ fn is_about_id(error: &Document, words: &str) -> bool {
 }
 
 fn code(error: &Document) -> i32 {
-    int(error, "code").and_then(|code| i32::try_from(code).ok()).unwrap_or_default()
+    questions::whole(error, "code").and_then(|code| i32::try_from(code).ok()).unwrap_or_default()
 }
 
 fn words(error: &Document) -> String {
     error.get_str("errmsg").unwrap_or("without a reason").to_owned()
-}
-
-fn int(document: &Document, name: &str) -> Option<i64> {
-    let value = document.get(name)?;
-    value.as_i64().or(value.as_i32().map(i64::from)).or(value.as_f64().map(|number| number as i64))
 }
 
 fn strange(what: &str) -> StoreError {

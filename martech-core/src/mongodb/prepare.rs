@@ -204,14 +204,10 @@ fn limits(hello: &Document) -> Result<Limits, MongoError> {
     // What every MongoDB of the last decade says stands in for what is not said.
     let limit = |name, usual: usize| match hello.get(name) {
         None => Ok(usual),
-        Some(value) => {
-            let number =
-                value.as_i64().or(value.as_i32().map(i64::from)).or(value.as_f64().map(|number| number as i64));
-            number
-                .and_then(|number| usize::try_from(number).ok())
-                .filter(|number| *number > 0)
-                .ok_or_else(|| MongoError::WrongServer(format!("it says that {name} is {value}")))
-        }
+        Some(value) => questions::whole(hello, name)
+            .and_then(|number| usize::try_from(number).ok())
+            .filter(|number| *number > 0)
+            .ok_or_else(|| MongoError::WrongServer(format!("it says that {name} is {value}"))),
     };
     Ok(Limits {
         document_bytes: limit("maxBsonObjectSize", 16 << 20)?,

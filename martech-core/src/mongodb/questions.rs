@@ -96,6 +96,12 @@ impl Inner {
     }
 }
 
+/// A whole number in an answer, in whatever type of number the server tells it.
+pub(super) fn whole(answer: &Document, name: &str) -> Option<i64> {
+    let value = answer.get(name)?;
+    value.as_i64().or(value.as_i32().map(i64::from)).or(value.as_f64().map(|number| number as i64))
+}
+
 /// An event's id, as documents have it.
 pub(super) fn uuid(id: EventId) -> mongodb::bson::Binary {
     mongodb::bson::Binary { subtype: mongodb::bson::spec::BinarySubtype::Uuid, bytes: id.as_bytes().to_vec() }

@@ -1,8 +1,13 @@
 //! Looking at a whole collection: every document, whatever it is.
 
-use mongodb::bson::{Document, doc};
+use mongodb::bson::doc;
 
-use super::{Inner, MongoError, document, document::NotAnEvent, questions::Documents, timed};
+use super::{
+    Inner, MongoError, document,
+    document::NotAnEvent,
+    questions::{self, Documents},
+    timed,
+};
 use crate::event::{Event, EventRules, EventTypes};
 
 /// What a check of a collection found.
@@ -49,11 +54,8 @@ impl Inner {
 
     /// About how many documents there are, at once.
     pub(super) async fn estimate(&self) -> Result<u64, MongoError> {
-        let count = self.command(&self.database, doc! { "count": &self.options.collection });
-        let counted: Document = count.await?;
-        let count =
-            counted.get("n").and_then(|n| n.as_i64().or(n.as_i32().map(i64::from)).or(n.as_f64().map(|n| n as i64)));
-        Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
+        let counted = self.command(&self.database, doc! { "count": &self.options.collection }).await?;
+        Ok(questions::whole(&counted, "n").and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The list of users: the server finds who is on the page, then the page's users are read from the index.
 
-use std::{cmp::Ordering, collections::HashMap};
+use std::collections::HashMap;
 
 use mongodb::bson::{Bson, Decimal128, Document, RawBsonRef, RawDocument, doc};
 
@@ -104,16 +104,16 @@ impl Inner {
         summarize(documents, |user_id, summary| {
             total += 1;
             let place = UsersCursor { value: summary.sort_value(query.sort, query.currency), user_id };
-            if query.cursor.as_ref().is_none_or(|cursor| by_rank(query, &place, cursor).is_gt()) {
+            if query.cursor.as_ref().is_none_or(|cursor| query.rank(place.key(), cursor.key()).is_gt()) {
                 best.push((place, summary));
             }
             if best.len() >= room.saturating_mul(2) {
-                best.sort_unstable_by(|left, right| by_rank(query, &left.0, &right.0));
+                best.sort_unstable_by(|left, right| query.rank(left.0.key(), right.0.key()));
                 best.truncate(room);
             }
         })
         .await?;
-        best.sort_unstable_by(|left, right| by_rank(query, &left.0, &right.0));
+        best.sort_unstable_by(|left, right| query.rank(left.0.key(), right.0.key()));
         let more = best.len() > query.limit;
         best.truncate(query.limit);
         let next = best.last().filter(|_| more).map(|(place, _)| place.clone());
@@ -235,18 +235,6 @@ fn place(document: &RawDocument, sort: UserSort) -> Option<UsersCursor> {
     Some(UsersCursor { value, user_id })
 }
 
-fn by_rank(query: &UsersQuery, left: &UsersCursor, right: &UsersCursor) -> Ordering {
-    let directed = |ascending: Ordering| match query.order {
-        Order::Ascending => ascending,
-        Order::Descending => ascending.reverse(),
-    };
-    let by_id = left.user_id.cmp(&right.user_id);
-    match query.sort {
-        UserSort::UserId => directed(by_id),
-        _ => directed(left.value.cmp(&right.value)).then(by_id),
-    }
-}
-
 /// Events of one user that are added to the summary at once.
 const CHUNK: usize = 1 << 15;
 
@@ -258,9 +246,9 @@ async fn summarize(mut documents: Documents, mut each: impl FnMut(String, UserSu
         if current.user_id.as_deref() != Some(user) {
             let user = user.to_owned();
             current.end(&mut each);
-            // Types and currencies of one user are few, those of all users need not be.
-            let row = document::row(document, &mut current.symbols)?.1;
             current.user_id = Some(user);
+            // The row speaks in symbols, and those may have been forgotten.
+            let row = if current.forget_many() { document::row(document, &mut current.symbols)?.1 } else { row };
             current.rows.push(row);
         } else {
             current.rows.push(row);
@@ -297,9 +285,15 @@ impl Current {
         if let (Some(user_id), Some(summary)) = (self.user_id.take(), self.summary.take()) {
             each(user_id, summary);
         }
-        if self.symbols.currencies.len() + self.symbols.types.len() > MANY {
+    }
+
+    /// Types and currencies of one user are few, those of all users need not be. Whether they were forgotten.
+    fn forget_many(&mut self) -> bool {
+        let many = self.symbols.currencies.len() + self.symbols.types.len() > MANY;
+        if many {
             self.symbols = Symbols::new();
         }
+        many
     }
 }
 

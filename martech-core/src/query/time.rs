@@ -1,4 +1,4 @@
-use std::{fmt, str::FromStr};
+use std::{cmp::Ordering, fmt, str::FromStr};
 
 use jiff::{
     civil::Date,
@@ -36,6 +36,14 @@ pub enum Order {
 }
 
 impl Order {
+    /// A comparison of what ascends, in this order.
+    pub(crate) fn apply(self, ascending: Ordering) -> Ordering {
+        match self {
+            Self::Ascending => ascending,
+            Self::Descending => ascending.reverse(),
+        }
+    }
+
     /// The name in a query string.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-use std::str::FromStr;
+use std::{cmp::Ordering, str::FromStr};
 
 use serde::Serialize;
 
@@ -20,6 +20,16 @@ pub struct UsersQuery {
     pub limit: usize,
     /// `next` of the page before.
     pub cursor: Option<UsersCursor>,
+}
+
+impl UsersQuery {
+    /// Which of two users comes first, by the value that they are sorted by, and their ids.
+    pub(crate) fn rank(&self, left: (i128, &str), right: (i128, &str)) -> Ordering {
+        match self.sort {
+            UserSort::UserId => self.order.apply(left.1.cmp(right.1)),
+            _ => self.order.apply(left.0.cmp(&right.0)).then_with(|| left.1.cmp(right.1)),
+        }
+    }
 }
 
 /// The hundred users who came last.
@@ -90,6 +100,11 @@ pub struct UsersCursor {
 const KIND: &str = "users";
 
 impl UsersCursor {
+    /// What [`UsersQuery::rank`] compares.
+    pub(crate) fn key(&self) -> (i128, &str) {
+        (self.value, &self.user_id)
+    }
+
     /// As opaque text, bound to the sort and order of the query that it comes from,
     /// and to the currency where users are sorted by revenue.
     pub fn encode(&self, sort: UserSort, order: Order, currency: Currency) -> String {

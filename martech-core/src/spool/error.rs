@@ -9,7 +9,7 @@ pub enum SpoolError {
     #[error("the spool {0} is in use by another process; each needs a folder of its own")]
     Locked(PathBuf),
     /// The folder, or a file in it, could not be made or read.
-    #[error("the spool {path} cannot be opened")]
+    #[error("the spool {path} cannot be opened: {source}")]
     Io {
         /// Which one.
         path: PathBuf,
@@ -30,6 +30,6 @@ pub enum SpoolError {
         reason: String,
     },
     /// The settings of the inner sink make no sense.
-    #[error("the sink of the spool cannot be built")]
+    #[error("the sink of the spool cannot be built: {0}")]
     Sink(#[from] ConfigError),
 }

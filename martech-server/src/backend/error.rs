@@ -18,7 +18,7 @@ pub enum BackendError {
     #[error("the data folder {0} is in use by another process; each server needs a folder of its own")]
     Locked(PathBuf),
     /// The data folder cannot be used.
-    #[error("cannot use {path}")]
+    #[error("cannot use {path}: {source}")]
     Folder {
         /// Which one.
         path: PathBuf,

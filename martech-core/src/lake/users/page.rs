@@ -1,4 +1,4 @@
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use parquet::arrow::arrow_reader::RowSelection;
 
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     analytics::{Symbols, UserSummary},
-    query::{Order, UserSort, UsersCursor, UsersPage, UsersQuery},
+    query::{UsersCursor, UsersPage, UsersQuery},
 };
 
 /// A user who may be on the page, and where to find the parts of the summary.
@@ -58,12 +58,8 @@ fn choose(snapshot: &Snapshot, hot: &Sorted<'_>, query: &UsersQuery, span: &Span
         total += 1;
         let value = measure.of_holders(holders, sources);
         let here = (value, user_id);
-        let is_behind_cursor = query
-            .cursor
-            .as_ref()
-            .is_none_or(|cursor| rank(query, here, (cursor.value, &cursor.user_id)) == Ordering::Greater);
-        let may_be_on_page =
-            worst.as_ref().is_none_or(|(value, user_id)| rank(query, here, (*value, user_id)) == Ordering::Less);
+        let is_behind_cursor = query.cursor.as_ref().is_none_or(|cursor| query.rank(here, cursor.key()).is_gt());
+        let may_be_on_page = worst.as_ref().is_none_or(|(value, user_id)| query.rank(here, (*value, user_id)).is_lt());
         if is_behind_cursor && may_be_on_page {
             let places = holders.iter().map(|&holder| (holder, sources[holder].position())).collect();
             candidates.push(Candidate { value, user_id: user_id.to_owned(), places });
@@ -79,20 +75,8 @@ fn choose(snapshot: &Snapshot, hot: &Sorted<'_>, query: &UsersQuery, span: &Span
 }
 
 fn keep_first(query: &UsersQuery, candidates: &mut Vec<Candidate>, most: usize) {
-    candidates.sort_unstable_by(|left, right| rank(query, (left.value, &left.user_id), (right.value, &right.user_id)));
+    candidates.sort_unstable_by(|left, right| query.rank((left.value, &left.user_id), (right.value, &right.user_id)));
     candidates.truncate(most);
-}
-
-/// Who comes first on the page.
-fn rank(query: &UsersQuery, left: (i128, &str), right: (i128, &str)) -> Ordering {
-    let ordered = |ordering: Ordering| match query.order {
-        Order::Ascending => ordering,
-        Order::Descending => ordering.reverse(),
-    };
-    match query.sort {
-        UserSort::UserId => ordered(left.1.cmp(right.1)),
-        _ => ordered(left.0.cmp(&right.0)).then_with(|| left.1.cmp(right.1)),
-    }
 }
 
 /// The whole summaries of the users on the page. Their places count the files first, then the hot table.
