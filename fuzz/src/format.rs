@@ -59,7 +59,7 @@ pub fn frame_at(bytes: &[u8], marker: u32) -> Option<(u64, &[u8])> {
     sound.then_some((sequence, payload))
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+pub fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))
 }
 

@@ -19,8 +19,9 @@ use tokio::runtime::Runtime;
 pub const DIR: &str = "data";
 
 /// One for all runs: making one starts threads.
-pub static RUNTIME: LazyLock<Runtime> =
-    LazyLock::new(|| tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("a runtime"));
+pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().expect("a runtime")
+});
 
 /// Nothing happens by itself.
 pub fn options(disk: &SimFs, dedupe_memory: usize) -> LakeOptions {

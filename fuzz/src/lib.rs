@@ -13,6 +13,7 @@ pub mod journal;
 mod lake;
 pub mod money;
 pub mod query;
+pub mod spool;
 
 /// The program of a target.
 #[macro_export]

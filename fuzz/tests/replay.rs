@@ -54,4 +54,4 @@ macro_rules! targets {
     )*};
 }
 
-targets!(body catalog event files import journal money query);
+targets!(body catalog event files import journal money query spool);

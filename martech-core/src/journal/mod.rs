@@ -84,11 +84,12 @@ pub use self::{
     recovery::{Damage, Recovery},
 };
 use self::{group::Pending, reader::Reader, shared::Shared};
+use crate::fs::FileSystem;
 
 /// What a frame takes of the disk besides its payload, in bytes.
 pub(crate) const FRAME_OVERHEAD: usize = frame::HEADER_LEN;
-
-use crate::fs::FileSystem;
+/// The greatest that a frame can have.
+pub(crate) const MAX_SEQUENCE: u64 = frame::MAX_SEQUENCE;
 
 /// Sizes of a journal.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! From the journal to the store: one task reads frames and hands their events to the inner sink, another waits for
 //! what becomes of them, in the order of the journal, and moves the watermark.
 
-use std::{future::pending, pin::pin, sync::Arc, time::Duration};
+use std::{future::pending, pin::pin, sync::Arc, thread, time::Duration};
 
 use tokio::{
     select,
@@ -95,6 +95,17 @@ impl Tasks {
     }
 }
 
+/// Held by a task: when that panics, nothing is forwarded any more, and everybody is told.
+struct Alarm(Arc<Shared>);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.halt("a task of the spool panicked; the log says how".to_owned());
+        }
+    }
+}
+
 /// A frame on its way to the store.
 struct Flight {
     sequence: u64,
@@ -117,6 +128,7 @@ struct Forwarder<E> {
 
 impl<E: Record> Forwarder<E> {
     async fn run(mut self) {
+        let _alarm = Alarm(self.shared.clone());
         let mut stopped = self.stopped.clone();
         select! {
             reason = self.forward() => self.shared.halt(reason),
@@ -187,7 +199,9 @@ impl<E: Record> Forwarder<E> {
         let unreadable = |error| format!("frame {sequence} of the spool cannot be read: {error}");
         let head = Head::take(&mut payload).map_err(unreadable)?;
         let mut events = frame::decode::<E>(head, payload).map_err(unreadable)?.into_iter();
-        self.shared.departed(head.spooled_at);
+        if head.events > 0 {
+            self.shared.departed(head.spooled_at);
+        }
         let mut receipts = Vec::with_capacity(events.len().div_ceil(self.chunk));
         while events.len() > 0 {
             let chunk = events.by_ref().take(self.chunk).collect();
@@ -278,6 +292,7 @@ struct Settler {
 
 impl Settler {
     async fn run(mut self, mut flights: mpsc::UnboundedReceiver<Flight>) {
+        let _alarm = Alarm(self.shared.clone());
         let mut save_at: Option<Instant> = None;
         loop {
             let next = async {

@@ -128,7 +128,7 @@ impl Shared {
         self.arrived.notify_one();
     }
 
-    /// A frame is on its way to the store.
+    /// A frame that has events is on its way to the store.
     pub(super) fn departed(&self, spooled_at: Timestamp) {
         self.progress().in_flight.push_back(spooled_at);
     }

@@ -6,7 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use crate::fs::{FileSystem, replace};
+use crate::{
+    fs::{FileSystem, replace},
+    journal::MAX_SEQUENCE,
+};
 
 /// A file of one line: the sequence, and the CRC32C of its digits in hexadecimal.
 #[derive(Debug, Clone)]
@@ -38,16 +41,20 @@ impl WatermarkFile {
 
     /// Replaces the file; durable when this returns.
     pub(super) fn save(&self, sequence: u64) -> io::Result<()> {
-        let digits = sequence.to_string();
-        let line = format!("{digits} {:08x}\n", crc32c::crc32c(digits.as_bytes()));
-        replace(&*self.fs, &self.path, line.as_bytes())
+        replace(&*self.fs, &self.path, line(sequence).as_bytes())
     }
 }
 
-fn parse(line: &[u8]) -> Option<u64> {
-    let (digits, checksum) = str::from_utf8(line).ok()?.strip_suffix('\n')?.split_once(' ')?;
-    let checksum = u32::from_str_radix(checksum, 16).ok()?;
-    if crc32c::crc32c(digits.as_bytes()) == checksum { digits.parse().ok() } else { None }
+fn line(sequence: u64) -> String {
+    let digits = sequence.to_string();
+    format!("{digits} {:08x}\n", crc32c::crc32c(digits.as_bytes()))
+}
+
+fn parse(text: &[u8]) -> Option<u64> {
+    let text = str::from_utf8(text).ok()?;
+    let sequence = text.split(' ').next()?.parse().ok()?;
+    // There has to be room for a frame behind it.
+    (sequence < MAX_SEQUENCE && line(sequence) == text).then_some(sequence)
 }
 
 #[cfg(test)]
@@ -60,13 +67,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = WatermarkFile::new(Arc::new(Disk), dir.path());
         assert_eq!(file.load().unwrap(), 0);
-        for sequence in [1, 41, u64::MAX] {
+        for sequence in [1, 41, MAX_SEQUENCE - 1] {
             file.save(sequence).unwrap();
             assert_eq!(file.load().unwrap(), sequence);
         }
         let path = dir.path().join("forwarded");
         let line = std::fs::read_to_string(&path).unwrap();
-        for damaged in [line.replacen('1', "2", 1), line.trim_end().to_owned(), String::new()] {
+        let beyond = self::line(u64::MAX);
+        for damaged in
+            [line.replacen('4', "3", 1), line.trim_end().to_owned(), format!("+{line}"), beyond, String::new()]
+        {
             std::fs::write(&path, damaged).unwrap();
             assert_eq!(file.load().unwrap(), 0);
         }

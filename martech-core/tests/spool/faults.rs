@@ -1,10 +1,12 @@
 //! What fails: the disk, the store, the frames.
 
 use martech_core::{
-    Store,
+    Appended, Store, StoreError,
     store::Advice,
     testing::{Fault, Operation, SimFs},
 };
+
+use tokio::time::timeout;
 
 use crate::{far::Mood, *};
 
@@ -84,6 +86,34 @@ async fn a_store_that_is_finished_or_mad_halts_and_loses_nothing() {
         spool.forwarded().await;
         assert_eq!(far.sorted(), (0..121).collect::<Vec<_>>());
     }
+}
+
+/// Panics when it is read back.
+#[derive(Debug, Clone, serde::Serialize)]
+struct Cursed;
+
+impl<'de> serde::Deserialize<'de> for Cursed {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        panic!("as it must")
+    }
+}
+
+struct Nowhere;
+
+impl Store<Cursed> for Nowhere {
+    async fn append(&self, batch: &[Cursed]) -> Result<Appended, StoreError> {
+        panic!("{batch:?} cannot be read")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_panics_when_it_is_read_halts_and_is_told() {
+    let spool = Spooled::open(options(&SimFs::new()), Nowhere, |_| ()).await.unwrap();
+    spool.append(&[Cursed]).await.unwrap();
+    timeout(LONG, spool.forwarded()).await.unwrap();
+    let status = spool.close(LONG).await;
+    assert!(status.halted && status.error.is_some_and(|error| error.contains("panicked")));
+    assert_eq!(status.behind_events, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,11 @@ pub(crate) struct Decimal {
     pub(crate) exponent: i64,
 }
 
+/// Writes a finite double as JSON has it: the shortest text from which it is read.
+pub(super) fn write_double(value: f64, out: impl Write) -> serde_json::Result<()> {
+    serde_json::to_writer(out, &value)
+}
+
 /// Coefficients of Decimal128 are below this.
 const LIMIT: u128 = 10_u128.pow(34);
 const MIN_EXPONENT: i64 = -6176;
@@ -57,13 +62,15 @@ impl Decimal {
     }
 
     /// What the shortest decimal text says that a double is read from; `None` of what is no number.
+    ///
+    /// Where two texts are equally short and near, it is the one that [JSON](write_double) has for the double.
     pub(crate) fn of_double(value: f64) -> Option<Self> {
         // The longest is like -1.2345678901234567e-308.
         let mut text = [0_u8; 40];
         let mut rest = &mut text[..];
-        write!(rest, "{value:e}").ok()?;
+        write_double(value, &mut rest).ok().filter(|()| value.is_finite())?;
         let length = 40 - rest.len();
-        if value.is_finite() { Self::parse(std::str::from_utf8(&text[..length]).ok()?) } else { None }
+        Self::parse(std::str::from_utf8(&text[..length]).ok()?)
     }
 
     /// The double whose shortest decimal text is this number, if there is one.
@@ -227,7 +234,7 @@ mod tests {
         fn every_double_is_its_own_text(bits: u64) {
             let value = f64::from_bits(bits);
             prop_assume!(value.is_finite());
-            let text = format!("{value:e}");
+            let text = serde_json::to_string(&value).unwrap();
             let decimal = Decimal::parse(&text).unwrap();
             prop_assert_eq!(decimal.to_double(&text).map(f64::to_bits), Some(bits));
             prop_assert_eq!(Decimal::of_double(value), Some(decimal));

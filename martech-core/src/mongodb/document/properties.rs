@@ -12,7 +12,10 @@ use std::fmt;
 
 use mongodb::bson::{RawBsonRef, RawDocument};
 
-use super::{bson, number::Decimal};
+use super::{
+    bson,
+    number::{Decimal, write_double},
+};
 use crate::event::{
     MAX_DEPTH,
     error::excerpt,
@@ -214,7 +217,7 @@ fn json_value(value: RawBsonRef<'_>, out: &mut Vec<u8>) -> Result<(), Unreadable
         RawBsonRef::Int32(number) => out.extend_from_slice(number.to_string().as_bytes()),
         RawBsonRef::Int64(number) => out.extend_from_slice(number.to_string().as_bytes()),
         RawBsonRef::Double(number) if number.is_finite() => {
-            serde_json::to_writer(out, &number).expect("a vector takes every byte and JSON has every finite number");
+            write_double(number, out).expect("a vector takes every byte and JSON has every finite number");
         }
         RawBsonRef::Decimal128(number) => {
             let decimal = Decimal::of_bits(u128::from_le_bytes(number.bytes()));

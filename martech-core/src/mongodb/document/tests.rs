@@ -167,4 +167,25 @@ proptest! {
         let bytes = bytes(&event, Form::Document);
         prop_assert_eq!(read(raw(&bytes)).unwrap(), event);
     }
+
+    /// As a server of the wrong kind may send them, or a disk that is failing.
+    #[test]
+    fn changed_bytes_are_an_event_or_none(changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
+        let event = purchase();
+        for form in [Form::Document, Form::Text] {
+            let mut bytes = bytes(&event, form);
+            for (at, byte) in &changes {
+                let at = at.index(bytes.len());
+                bytes[at] = *byte;
+            }
+            let Ok(document) = RawDocument::from_bytes(&bytes) else { continue };
+            // None of them panics.
+            let _ = (place(document), row(document, &mut Symbols::new()).is_ok(), differences(&event, document));
+            let Ok(found) = read(document) else { continue };
+            let mut again = Vec::new();
+            if write(&found, form, true, &mut again).is_ok() {
+                prop_assert_eq!(read(raw(&again)).unwrap(), found);
+            }
+        }
+    }
 }
