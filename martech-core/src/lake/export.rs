@@ -2,6 +2,8 @@
 
 use std::{collections::VecDeque, fmt, sync::Arc};
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     blocking,
     error::{LakeError, Result},
@@ -10,12 +12,12 @@ use super::{
     merge::Merged,
     schema,
 };
-use crate::event::Event;
+use crate::event::{Event, EventId, Timestamp};
 
 /// The events of a lake, by UTC day, user, time and id. Made by [`Lake::export`](super::Lake::export).
 ///
 /// ```
-/// # use martech_core::{Event, EventRules, EventType, Lake, LakeOptions, Store};
+/// # use martech_core::{Event, EventRules, EventType, Lake, LakeOptions, Store, lake::ExportCursor};
 /// # #[tokio::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let dir = tempfile::tempdir()?; let dir = dir.path();
@@ -25,7 +27,7 @@ use crate::event::Event;
 /// let mut export = lake.export(None).await?;
 /// let events = export.next(1000).await?; // empty at the end
 /// # assert_eq!(events[0].id, event.id);
-/// let behind = lake.export(events.last().cloned()).await?.next(1000).await?;
+/// let behind = lake.export(events.last().map(ExportCursor::of)).await?.next(1000).await?;
 /// assert!(behind.is_empty());
 /// # Ok(())
 /// # }
@@ -39,12 +41,37 @@ struct State {
     /// The day that is being read.
     rows: Option<Merged>,
     /// Up to this event everything is passed over, until one comes that is behind it.
-    after: Option<Event>,
+    after: Option<ExportCursor>,
+}
+
+/// The place of an event in an export.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExportCursor {
+    /// Whose event it is.
+    pub user_id: String,
+    /// When it happened.
+    pub occurred_at: Timestamp,
+    /// Its id.
+    pub event_id: EventId,
+}
+
+impl ExportCursor {
+    /// Where an event stands.
+    pub fn of(event: &Event) -> Self {
+        Self { user_id: event.user_id.clone(), occurred_at: event.occurred_at, event_id: event.id }
+    }
+
+    fn is_before(&self, event: &Event) -> bool {
+        let order = |user_id, at: Timestamp, id| (at.day(), user_id, at, id);
+        let Self { user_id, occurred_at, event_id } = self;
+        order(user_id, *occurred_at, *event_id) < order(&event.user_id, event.occurred_at, event.id)
+    }
 }
 
 impl Export {
-    pub(super) fn new(snapshot: Snapshot, after: Option<Event>) -> Self {
-        let from = after.as_ref().map_or(i32::MIN, |event| event.occurred_at.day());
+    pub(super) fn new(snapshot: Snapshot, after: Option<ExportCursor>) -> Self {
+        let from = after.as_ref().map_or(i32::MIN, |cursor| cursor.occurred_at.day());
         let days = snapshot.version.events.range(from..).map(|(_, files)| files.clone()).collect();
         Self { state: Some(State { days, rows: None, after }) }
     }
@@ -78,7 +105,7 @@ impl State {
                 None => self.rows = None,
                 Some(event) => {
                     let event = event.map_err(|error| LakeError::Task(format!("a row is no event: {error}")))?;
-                    if self.after.as_ref().is_none_or(|after| place(&event) > place(after)) {
+                    if self.after.as_ref().is_none_or(|after| after.is_before(&event)) {
                         self.after = None;
                         events.push(event);
                     }
@@ -87,11 +114,6 @@ impl State {
         }
         Ok(events)
     }
-}
-
-/// By what events are ordered.
-fn place(event: &Event) -> (i32, &str, i64, [u8; 16]) {
-    (event.occurred_at.day(), &event.user_id, event.occurred_at.millis(), *event.id.as_bytes())
 }
 
 impl fmt::Debug for Export {

@@ -79,7 +79,7 @@ mod worker;
 mod writing;
 
 pub use error::LakeError;
-pub use export::Export;
+pub use export::{Export, ExportCursor};
 use inner::{Inner, Snapshot};
 
 /// Where a lake lies and how large its parts may grow.
@@ -207,9 +207,9 @@ impl Lake {
         self.workers.compact().await
     }
 
-    /// All events, facts included, behind one that an earlier export gave: for copying the whole lake. Rolls first; what is
-    /// appended later is not among them.
-    pub async fn export(&self, after: Option<Event>) -> Result<Export, LakeError> {
+    /// All events, facts included, behind a place where an earlier export stood: for copying the whole lake. Rolls first;
+    /// what is appended later is not among them.
+    pub async fn export(&self, after: Option<ExportCursor>) -> Result<Export, LakeError> {
         self.roll().await?;
         Ok(Export::new(self.inner().snapshot()?, after))
     }

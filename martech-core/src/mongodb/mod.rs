@@ -88,6 +88,7 @@
 
 mod document;
 mod error;
+mod export;
 mod index;
 mod insert;
 mod journey;
@@ -115,12 +116,13 @@ use tokio::sync::Mutex;
 use self::options::Acknowledgement;
 pub use self::{
     error::MongoError,
+    export::Export,
     options::{Limits, MongoOptions},
     prepare::{Deployment, Prepared},
     survey::Survey,
 };
 use crate::{
-    event::{Event, EventId},
+    event::EventId,
     query::{JourneyPage, JourneyQuery, Reader, Stats, StatsQuery, UsersPage, UsersQuery},
 };
 
@@ -217,21 +219,9 @@ impl MongoStore {
     /// When the server is away or fails.
     pub async fn count(&self) -> Result<u64, MongoError> {
         self.prepare().await?;
-        match timed(COUNTING, self.inner.collection().count_documents(doc! {})).await {
-            Err(error) if error.is_refusal() => self.count_without_aggregation().await,
+        match timed(WHOLE, self.inner.collection().count_documents(doc! {})).await {
+            Err(error) if error.is_refusal() => self.inner.count_one_by_one().await,
             other => other,
-        }
-    }
-
-    async fn count_without_aggregation(&self) -> Result<u64, MongoError> {
-        let (mut after, mut count) = (None, 0);
-        loop {
-            let ids = self.inner.ids(after, SCAN).await?;
-            count += ids.len() as u64;
-            after = match ids.last() {
-                Some(last) if ids.len() == SCAN => Some(*last),
-                _ => return Ok(count),
-            };
         }
     }
 
@@ -254,21 +244,15 @@ impl MongoStore {
         self.inner.survey(&mut each).await
     }
 
-    /// Up to `limit` events behind an id, in the order of ids: for copying and checking a whole store. It holds `limit`
-    /// events in memory.
-    ///
-    /// # Errors
-    /// When the server is away or fails, or a document is no event.
-    pub async fn scan(&self, after: Option<EventId>, limit: usize) -> Result<Vec<Event>, MongoError> {
-        self.prepare().await?;
-        self.inner.scan(after, limit).await
+    /// All events behind the id where an earlier export stood, in the order of ids: for copying a whole store. What is
+    /// stored meanwhile may be among them.
+    pub fn export(&self, after: Option<EventId>) -> Export {
+        Export::new(self.clone(), after)
     }
 }
 
-/// How long a server may count.
-const COUNTING: Duration = Duration::from_secs(1800);
-/// How many ids are counted at a time.
-const SCAN: usize = 10_000;
+/// How long a server may work on a question about all of the collection, before it answers with the first of it.
+const WHOLE: Duration = Duration::from_secs(1800);
 
 impl Inner {
     fn known(&self) -> Option<Arc<Prepared>> {

@@ -9,8 +9,8 @@ use mongodb::{
     options::Hint,
 };
 
-use super::{Inner, MongoError, document, index, prepare::Abilities, timed};
-use crate::event::{Event, EventId};
+use super::{Inner, MongoError, WHOLE, index, prepare::Abilities, timed};
+use crate::event::EventId;
 
 /// How much longer than the server may work on a question its answer is waited for.
 fn patience(inner: &Inner) -> Duration {
@@ -19,6 +19,7 @@ fn patience(inner: &Inner) -> Duration {
 }
 
 /// The documents of an answer, one by one.
+#[derive(Debug)]
 pub(super) struct Documents {
     cursor: Cursor<RawDocumentBuf>,
     patience: Duration,
@@ -53,46 +54,19 @@ impl Inner {
         AggregateEvents { inner: self, abilities, pipeline: pipeline.into_iter().collect() }
     }
 
-    /// Up to `limit` events behind an id.
-    pub(super) async fn scan(&self, after: Option<EventId>, limit: usize) -> Result<Vec<Event>, MongoError> {
-        let mut found = self.by_id(after, limit, None).await?;
-        let mut events = Vec::new();
-        while let Some(document) = found.next().await? {
-            events.push(document::read(document)?);
-        }
-        Ok(events)
-    }
-
-    /// Up to `limit` ids behind one.
-    pub(super) async fn ids(&self, after: Option<EventId>, limit: usize) -> Result<Vec<EventId>, MongoError> {
-        let mut found = self.by_id(after, limit, Some(doc! { "_id": 1 })).await?;
-        let mut ids = Vec::new();
-        while let Some(document) = found.next().await? {
-            let id = document.get("_id").ok().flatten().and_then(document::id_of);
-            ids.push(id.ok_or_else(|| MongoError::Damaged {
-                id: format!("{:?}", document.get("_id").ok().flatten()),
-                why: "_id is no UUID".to_owned(),
-            })?);
-        }
-        Ok(ids)
-    }
-
-    async fn by_id(
+    /// All documents, or those behind an id, in the order of ids; or whatever `projection` leaves of them.
+    pub(super) async fn by_id(
         &self,
         after: Option<EventId>,
-        limit: usize,
         projection: Option<Document>,
     ) -> Result<Documents, MongoError> {
         let filter = after.map_or_else(Document::new, |id| doc! { "_id": { "$gt": uuid(id) } });
         let collection = self.collection();
         let mut find = collection.find(filter).sort(doc! { "_id": 1 });
-        // A limit of zero means none to a server.
-        find = find.limit(i64::try_from(limit.max(1)).unwrap_or(i64::MAX));
         if let Some(projection) = projection {
             find = find.projection(projection);
         }
-        let patience = self.options.answer_timeout;
-        Ok(Documents { cursor: timed(patience, find).await?, patience })
+        Ok(Documents { cursor: timed(WHOLE, find).await?, patience: self.options.answer_timeout })
     }
 }
 

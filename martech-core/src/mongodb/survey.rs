@@ -3,7 +3,7 @@
 use mongodb::bson::doc;
 
 use super::{
-    Inner, MongoError, document,
+    Inner, MongoError, WHOLE, document,
     document::NotAnEvent,
     questions::{self, Documents},
     timed,
@@ -40,9 +40,8 @@ impl Survey {
 impl Inner {
     /// Reads every document. `each` hears how many were read so far.
     pub(super) async fn survey(&self, each: &mut (dyn FnMut(u64) + Send)) -> Result<Survey, MongoError> {
-        let patience = self.options.answer_timeout;
-        let cursor = timed(patience, self.collection().find(doc! {})).await?;
-        let mut documents = Documents::new(cursor, patience);
+        let cursor = timed(WHOLE, self.collection().find(doc! {})).await?;
+        let mut documents = Documents::new(cursor, self.options.answer_timeout);
         let mut survey = Survey::default();
         while let Some(found) = documents.next().await? {
             let checked = document::read(found).and_then(|event| check(&event));
@@ -50,6 +49,16 @@ impl Inner {
             each(survey.events + survey.damaged);
         }
         Ok(survey)
+    }
+
+    /// How many documents there are, for a server that does not count them.
+    pub(super) async fn count_one_by_one(&self) -> Result<u64, MongoError> {
+        let mut documents = self.by_id(None, Some(doc! { "_id": 1 })).await?;
+        let mut count = 0;
+        while documents.next().await?.is_some() {
+            count += 1;
+        }
+        Ok(count)
     }
 
     /// About how many documents there are, at once.

@@ -2,7 +2,7 @@
 
 use martech_core::{
     Event,
-    lake::{Export, LakeError},
+    lake::{Export, ExportCursor, LakeError},
 };
 
 use crate::common::*;
@@ -38,11 +38,12 @@ async fn every_event_is_exported_once_with_all_that_belongs_to_it_and_from_any_p
     let exported = rest(lake.export(None).await.unwrap(), 170).await;
     assert_eq!(exported, all);
     for place in [0, 1, 777, 1998, 1999] {
-        let export = lake.export(Some(all[place].clone())).await.unwrap();
+        let export = lake.export(Some(ExportCursor::of(&all[place]))).await.unwrap();
         assert_eq!(rest(export, 1000).await, all[place + 1..], "behind event {place}");
     }
     // A place that is no event's, and events that come meanwhile.
-    let mut export = lake.export(Some(Event { user_id: "user-".to_owned(), ..all[0].clone() })).await.unwrap();
+    let mut export =
+        lake.export(Some(ExportCursor { user_id: "user-".to_owned(), ..ExportCursor::of(&all[0]) })).await.unwrap();
     let first = export.next(10).await.unwrap();
     store(&lake, &events(3000..3100, 40, 4)).await;
     lake.roll().await.unwrap();

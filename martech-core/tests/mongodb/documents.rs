@@ -235,21 +235,25 @@ async fn a_document_of_somebody_else_is_named() {
 }
 
 #[tokio::test]
-async fn a_scan_gives_everything_in_the_order_of_ids() {
+async fn an_export_gives_everything_in_the_order_of_ids() {
     let Some(scratch) = Scratch::new() else { return };
     let store = scratch.store().await;
     let mut batch = events(0..250);
     store.append(&batch).await.unwrap();
     assert_eq!(store.count().await.unwrap(), 250);
-    let (mut found, mut after) = (Vec::new(), None);
-    loop {
-        let part = store.scan(after, 100).await.unwrap();
-        assert!(part.len() <= 100);
-        let Some(last) = part.last() else { break };
-        after = Some(last.id);
-        found.extend(part);
-    }
     batch.sort_by_key(|event| event.id);
-    assert_eq!(found, batch);
+    for from in [0_usize, 1, 125, 250] {
+        let (mut found, after) = (Vec::new(), from.checked_sub(1).map(|last| batch[last].id));
+        let mut export = store.export(after);
+        loop {
+            let part = export.next(100).await.unwrap();
+            assert!(part.len() <= 100);
+            if part.is_empty() {
+                break;
+            }
+            found.extend(part);
+        }
+        assert_eq!(found, batch[from..]);
+    }
     store.ping().await.unwrap();
 }

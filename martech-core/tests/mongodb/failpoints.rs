@@ -222,3 +222,24 @@ async fn an_index_that_is_being_made_holds_nothing_up() {
     assert_eq!(failing.store.append(&events(0..20)).await.unwrap().stored, 20);
     assert_eq!(failing.store.users(UsersQuery::default()).await.unwrap().total, 5);
 }
+
+#[tokio::test]
+async fn an_export_outlives_the_servers_memory_of_it() {
+    let Some(failing) = Failing::new().await else { return };
+    let mut batch = events(0..400);
+    failing.store.append(&batch).await.unwrap();
+    batch.sort_by_key(|event| event.id);
+    let (mut export, mut found) = (failing.store.export(None), Vec::new());
+    // The first answer of a server holds 101 documents, so the second part asks for more. Cursor not found, once; then again
+    // and again, until the caller is told.
+    for (times, goes_well) in [(0, true), (1, true), (4, false), (0, true), (0, true)] {
+        if times > 0 {
+            failing.fail(times, &["getMore", "find"], doc! { "errorCode": 43 }).await;
+        }
+        let part = export.next(100).await;
+        assert_eq!(part.is_ok(), goes_well, "{part:?}");
+        found.extend(part.unwrap_or_default());
+        fail_no_more(&failing.database).await;
+    }
+    assert_eq!(found, batch);
+}

@@ -18,8 +18,8 @@ use std::{
 
 use clap::Args;
 use martech_core::{
-    event::Event,
-    lake::{Lake, LakeOptions},
+    event::{Event, EventId},
+    lake::{ExportCursor, Lake, LakeOptions},
     mongodb::MongoStore,
     sink::{BatchReceipt, ConfigError, EventSink, NotStored, Outcome, Refusal, RetryPolicy},
 };
@@ -269,15 +269,15 @@ impl Migration {
 
     async fn copy(&mut self, from: &Backend, sink: &EventSink<Event>) -> Result<(), MigrateError> {
         let bar = bar("events", count(from).await?);
-        let mut source = Source::open(from, self.state.place.clone()).await?;
+        let mut source = Source::open(from, self.state.cursor.clone()).await?;
         let mut in_flight = VecDeque::with_capacity(IN_FLIGHT);
         loop {
             let events = source.next(BATCH).await?;
             let Some(last) = events.last() else { break };
-            let place = state::Place::of(last);
+            let cursor = ExportCursor::of(last);
             let ids: Vec<_> = events.iter().map(|event| event.id).collect();
             let receipt = sink.push_batch(events).await.map_err(|error| error.into_parts().1)?;
-            in_flight.push_back(Flight { place, ids, receipt });
+            in_flight.push_back(Flight { cursor, ids, receipt });
             if in_flight.len() == IN_FLIGHT {
                 self.settle(&mut in_flight).await?;
                 bar.set_position(self.state.counts.read);
@@ -295,7 +295,7 @@ impl Migration {
 
     /// Waits for the oldest batch. Cancelled, it has done nothing.
     async fn settle(&mut self, in_flight: &mut VecDeque<Flight>) -> Result<(), MigrateError> {
-        let Some(Flight { place, ids, receipt }) = in_flight.pop_front() else { return Ok(()) };
+        let Some(Flight { cursor, ids, receipt }) = in_flight.pop_front() else { return Ok(()) };
         let outcome = receipt.await;
         let mut counts = self.state.counts;
         counts.read += outcome.len() as u64;
@@ -312,7 +312,7 @@ impl Migration {
                 }
             }
         }
-        self.state = State { place: Some(place), counts };
+        self.state = State { cursor: Some(cursor), counts };
         Ok(())
     }
 
@@ -325,8 +325,8 @@ impl Migration {
 }
 
 struct Flight {
-    place: state::Place,
-    ids: Vec<martech_core::event::EventId>,
+    cursor: ExportCursor,
+    ids: Vec<EventId>,
     receipt: BatchReceipt,
 }
 

@@ -6,8 +6,8 @@ use std::{
 };
 
 use martech_core::{
-    event::{Event, EventId, EventRules, EventType, Timestamp},
     fs::{Disk, replace},
+    lake::ExportCursor,
 };
 use serde::{Deserialize, Serialize};
 
@@ -23,32 +23,10 @@ pub(super) struct Counts {
     pub(super) refused: u64,
 }
 
-/// The last event that is settled.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Place {
-    user_id: String,
-    occurred_at: Timestamp,
-    pub(super) event_id: EventId,
-}
-
-impl Place {
-    pub(super) fn of(event: &Event) -> Self {
-        Self { user_id: event.user_id.clone(), occurred_at: event.occurred_at, event_id: event.id }
-    }
-
-    /// An event that stands in this place.
-    pub(super) fn into_event(self) -> Event {
-        let rules = EventRules::default();
-        let event = Event::builder("u", EventType::PAGE_VIEW).build(&rules).expect("an event that the rules allow");
-        Event { id: self.event_id, user_id: self.user_id, occurred_at: self.occurred_at, ..event }
-    }
-}
-
-/// A moment of a migration: everything up to the place is settled.
+/// A moment of a migration: everything up to the cursor is settled.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct State {
-    pub(super) place: Option<Place>,
+    pub(super) cursor: Option<ExportCursor>,
     pub(super) counts: Counts,
 }
 
@@ -98,6 +76,8 @@ impl StateFile {
 
 #[cfg(test)]
 mod tests {
+    use martech_core::event::{Event, EventRules, EventType};
+
     use super::*;
 
     #[test]
@@ -108,13 +88,13 @@ mod tests {
         let file = StateFile::new(&path, &ends[0], &ends[1]);
         assert_eq!(file.load(), None);
         let event = Event::builder("u1", EventType::SEARCH).build(&EventRules::default()).unwrap();
-        let state =
-            State { place: Some(Place::of(&event)), counts: Counts { read: 3, copied: 2, ..Counts::default() } };
+        let state = State {
+            cursor: Some(ExportCursor::of(&event)),
+            counts: Counts { read: 3, copied: 2, ..Counts::default() },
+        };
         file.save(&state).unwrap();
         assert_eq!(file.load(), Some(state));
         assert_eq!(StateFile::new(&path, &ends[1], &ends[0]).load(), None, "the other way is another migration");
-        let back = Place::of(&event).into_event();
-        assert_eq!((back.id, back.user_id, back.occurred_at), (event.id, event.user_id, event.occurred_at));
         file.remove().unwrap();
         file.remove().unwrap();
         assert_eq!(file.load(), None);
