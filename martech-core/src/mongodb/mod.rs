@@ -200,6 +200,11 @@ impl MongoStore {
         }
     }
 
+    /// The database of the events, for what an application keeps beside them. Its settings are those of the connection string.
+    pub fn database(&self) -> &Database {
+        &self.inner.database
+    }
+
     /// Whether a server answers now.
     ///
     /// # Errors
