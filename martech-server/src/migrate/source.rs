@@ -11,7 +11,7 @@ use crate::backend::{Backend, BackendError};
 /// A store that is read.
 pub(super) enum Source {
     Lake(Box<lake::Export>),
-    Mongo(mongodb::Export),
+    Mongo(Box<mongodb::Export>),
 }
 
 impl Source {
@@ -20,7 +20,7 @@ impl Source {
         Ok(match store {
             Backend::Lake(lake) => Self::Lake(Box::new(lake.export(after).await?)),
             Backend::Mongo(mongo) | Backend::Spooled(mongo, _) => {
-                Self::Mongo(mongo.store.export(after.map(|cursor| cursor.event_id)))
+                Self::Mongo(Box::new(mongo.store.export(after.map(|cursor| cursor.event_id))))
             }
         })
     }
