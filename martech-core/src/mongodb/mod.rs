@@ -63,7 +63,7 @@
 //!
 //! | what the server says | what becomes of it |
 //! |---|---|
-//! | it has the `_id`, with the same content | a duplicate. Content is all but `receivedAt`, and but `occurredAt` where that is [estimated](Event::estimated_time) |
+//! | it has the `_id`, with the same content | a duplicate. Content is all but `receivedAt`, and but `occurredAt` where that is [estimated](crate::event::Event::estimated_time) |
 //! | it has the `_id`, with other content | rejected; the reason says what differs |
 //! | it refuses the document | rejected alone, with the server's words |
 //! | no primary, going down, out of time, connection lost, write concern not met in time | the batch is to be sent again (`Retry`). What is stored already is then a duplicate |
