@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,17 +12,19 @@ use std::{
 
 use jiff::tz::TimeZone;
 use martech_core::{
-    event::{Event, EventRules},
+    event::{Event, EventRules, Timestamp},
     sink::{ConfigError, EventSink, RetryPolicy, SinkBuilder},
 };
 
 use crate::{
-    AdminToken,
-    auth::{TokenError, TokenOrigin},
+    AdminToken, PublicUrl, TrustedProxies,
+    accounts::{Accounts, Hasher},
+    auth::{Site, TokenError, TokenOrigin},
     backend::{Backend, BackendError},
-    body::Bodies,
+    body::{Bodies, BodyLimits},
     config::{self, ServeArgs},
     dead_letters::DeadLetterFile,
+    records::{AnyRecords, RecordsError},
 };
 
 /// Everything that a request may need. Cheap to clone.
@@ -39,7 +42,7 @@ struct Parts {
     dead_letters: Arc<DeadLetterFile>,
     rules: Arc<EventRules>,
     bodies: Bodies,
-    admin_token: AdminToken,
+    access: Access,
     time_zone: TimeZone,
     queue: QueueBounds,
     connections: ConnectionLimits,
@@ -47,6 +50,17 @@ struct Parts {
     drain_timeout: Duration,
     draining: AtomicBool,
     started: Instant,
+}
+
+/// Who may come in.
+#[derive(Debug)]
+pub(crate) struct Access {
+    pub(crate) admin_token: AdminToken,
+    pub(crate) accounts: Accounts,
+    pub(crate) public_url: Option<PublicUrl>,
+    pub(crate) proxies: TrustedProxies,
+    /// Bodies about accounts, which are small.
+    pub(crate) bodies: Bodies,
 }
 
 /// What may wait in the sink.
@@ -72,6 +86,12 @@ pub enum StartError {
     /// There is no admin token.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// The accounts cannot be opened.
+    #[error("the accounts cannot be opened: {0}")]
+    Accounts(#[from] RecordsError),
+    /// Passwords cannot be hashed at this cost.
+    #[error("passwords cannot be hashed so: {0}")]
+    Passwords(String),
     /// The queue cannot be built.
     #[error("the queue cannot be built: {0}")]
     Sink(#[from] ConfigError),
@@ -123,13 +143,13 @@ impl App {
         let stored = backend.stored(STORE_PATIENCE);
         let stored = stored.map(|store| sink(queue, Duration::ZERO).dead_letters(drop).build(store)).transpose()?;
         let parts = Parts {
-            backend,
             sink: front,
             stored,
             dead_letters,
             rules: Arc::new(args.rules()),
             bodies: Bodies::new(args.bodies()),
-            admin_token,
+            access: Access::open(args, &backend, admin_token).await?,
+            backend,
             time_zone: args.time_zone.clone(),
             queue,
             connections: ConnectionLimits {
@@ -142,6 +162,21 @@ impl App {
             started: Instant::now(),
         };
         Ok(Self { parts: Arc::new(parts) })
+    }
+
+    /// Where there is no account yet, tells who runs the server where to make the first one.
+    pub(crate) async fn tell_set_up_link(self, listener: SocketAddr) {
+        match self.access().accounts.set_up_token(Timestamp::now()).await {
+            Ok(Some(token)) => {
+                let link = Site::at(listener, self.access().public_url.as_ref()).sign_up_link(&token);
+                tracing::warn!(
+                    link,
+                    "this server has no account yet; whoever opens this link within a day makes the owner's"
+                );
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "whether this server has an account cannot be told now"),
+        }
     }
 
     /// From now on `/readyz` says no.
@@ -166,6 +201,7 @@ impl App {
             // Those who waited were not promised anything.
             let _ = stored.close(left()).await;
         }
+        self.access().accounts.close().await;
         self.parts.backend.close(left()).await?;
         match report.unstored.len() {
             0 => Ok(()),
@@ -194,8 +230,8 @@ impl App {
         &self.parts.bodies
     }
 
-    pub(crate) fn admin_token(&self) -> &AdminToken {
-        &self.parts.admin_token
+    pub(crate) fn access(&self) -> &Access {
+        &self.parts.access
     }
 
     pub(crate) fn time_zone(&self) -> &TimeZone {
@@ -220,6 +256,32 @@ impl App {
 
     pub(crate) fn uptime(&self) -> Duration {
         self.parts.started.elapsed()
+    }
+}
+
+/// The largest body about accounts, and what all of them may hold.
+const ACCOUNT_BODY: usize = 64 << 10;
+const ACCOUNT_BODIES: usize = 8 << 20;
+
+impl Access {
+    async fn open(args: &ServeArgs, backend: &Backend, admin_token: AdminToken) -> Result<Self, StartError> {
+        let records = match backend {
+            Backend::Lake(_) => AnyRecords::open(&args.data_dir)?,
+            Backend::Mongo(mongo) | Backend::Spooled(mongo, _) => AnyRecords::beside(&mongo.store),
+        };
+        let settings = &args.accounts;
+        let hasher = Hasher::new(settings.cost()).map_err(|error| StartError::Passwords(error.to_string()))?;
+        let accounts = Accounts::new(records, hasher, settings.sign_up, settings.session_times());
+        accounts.keep_swept();
+        let limits =
+            BodyLimits { single: ACCOUNT_BODY, batch: ACCOUNT_BODY, in_flight: ACCOUNT_BODIES, ..args.bodies() };
+        Ok(Self {
+            admin_token,
+            accounts,
+            public_url: settings.public_url.clone(),
+            proxies: settings.trusted_proxies.clone(),
+            bodies: Bodies::new(limits),
+        })
     }
 }
 

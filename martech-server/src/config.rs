@@ -9,7 +9,8 @@ use martech_core::event::{Currency, EventRules, EventTypes};
 use martech_core::lake::LakeOptions;
 
 use crate::{
-    AdminToken, LogFormat,
+    AdminToken, LogFormat, PublicUrl, SignUpPolicy, TrustedProxies,
+    accounts::{Cost, SessionTimes},
     backend::{SpoolArgs, StoreArgs},
     body::BodyLimits,
     care::{RepairArgs, VerifyArgs},
@@ -104,6 +105,10 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub spool: SpoolArgs,
 
+    /// Who may come in.
+    #[command(flatten)]
+    pub accounts: AccountArgs,
+
     /// Storage.
     #[command(flatten)]
     pub storage: StorageArgs,
@@ -111,6 +116,54 @@ pub struct ServeArgs {
     /// Bounds.
     #[command(flatten)]
     pub bounds: BoundArgs,
+}
+
+/// Who may come in, and from where.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Accounts")]
+pub struct AccountArgs {
+    /// Where browsers reach this server, such as https://analytics.shop.example; without it, where requests say
+    #[arg(long, env = "MARTECH_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<PublicUrl>,
+
+    /// Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses and networks, separated by commas
+    #[arg(long, env = "MARTECH_TRUSTED_PROXIES", default_value = "", hide_default_value = true, value_name = "LIST")]
+    pub trusted_proxies: TrustedProxies,
+
+    /// Who may sign up when there is an owner
+    #[arg(long, env = "MARTECH_SIGN_UP", default_value = "invitation", value_enum)]
+    pub sign_up: SignUpPolicy,
+
+    /// Who does not come back for so long is signed out
+    #[arg(long, env = "MARTECH_SESSION_IDLE", default_value = "168h", value_name = "TIME", value_parser = session_time)]
+    pub session_idle: Duration,
+
+    /// Who signed in so long ago is signed out
+    #[arg(long, env = "MARTECH_SESSION_MAX", default_value = "2160h", value_name = "TIME", value_parser = session_time)]
+    pub session_max: Duration,
+
+    /// Memory that the hash of a password takes (Argon2id)
+    #[arg(long, env = "MARTECH_PASSWORD_MEMORY", default_value = "19MiB", value_name = "SIZE", value_parser = password_memory)]
+    pub password_memory: ByteSize,
+
+    /// Passes over that memory
+    #[arg(long, env = "MARTECH_PASSWORD_PASSES", default_value = "2", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub password_passes: u32,
+
+    /// Lanes of that memory
+    #[arg(long, env = "MARTECH_PASSWORD_LANES", default_value = "1", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub password_lanes: u32,
+}
+
+impl AccountArgs {
+    pub(crate) fn cost(&self) -> Cost {
+        let memory = u32::try_from(self.password_memory.as_u64() >> 10).unwrap_or(u32::MAX);
+        Cost { memory, passes: self.password_passes, lanes: self.password_lanes }
+    }
+
+    pub(crate) fn session_times(&self) -> SessionTimes {
+        SessionTimes { idle: self.session_idle, most: self.session_max }
+    }
 }
 
 /// Settings of the embedded store.
@@ -220,6 +273,19 @@ fn positive() -> clap::builder::RangedU64ValueParser {
 fn queue_bytes(text: &str) -> Result<ByteSize, String> {
     let size: ByteSize = text.parse()?;
     if size < ByteSize::kib(256) { Err("at least 256KiB, so that every event fits".to_owned()) } else { Ok(size) }
+}
+
+/// A minute is short enough for whoever wants to see it.
+fn session_time(text: &str) -> Result<Duration, String> {
+    let time = parse_duration(text)?;
+    if time < Duration::from_secs(60) { Err("at least 1m".to_owned()) } else { Ok(time) }
+}
+
+/// Each of the lanes needs 8 KiB; several passwords are hashed at once.
+fn password_memory(text: &str) -> Result<ByteSize, String> {
+    let size: ByteSize = text.parse()?;
+    let fits = (ByteSize::kib(512)..=ByteSize::gib(1)).contains(&size);
+    if fits { Ok(size) } else { Err("512KiB to 1GiB".to_owned()) }
 }
 
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {

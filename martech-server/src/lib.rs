@@ -19,6 +19,7 @@
 //! # }
 //! ```
 
+mod accounts;
 mod app;
 mod auth;
 mod backend;
@@ -30,6 +31,7 @@ mod error;
 pub mod import;
 pub mod migrate;
 mod params;
+mod records;
 mod routes;
 mod serve;
 pub mod signals;
@@ -38,9 +40,11 @@ mod telemetry;
 #[doc(hidden)]
 pub mod testing;
 
+pub use accounts::{Role, SignUpPolicy};
 pub use app::{App, CloseError, StartError};
-pub use auth::{AdminToken, TokenError};
+pub use auth::{AdminToken, PublicUrl, TokenError, TrustedProxies};
 pub use backend::{BackendError, SpoolArgs, StoreArgs, StoreChoice, Switch};
-pub use config::{BoundArgs, Cli, Command, ServeArgs, StorageArgs};
+pub use config::{AccountArgs, BoundArgs, Cli, Command, ServeArgs, StorageArgs};
+pub use records::RecordsError;
 pub use serve::serve;
 pub use telemetry::{InvalidLogFilter, LogFormat, init as init_logs};

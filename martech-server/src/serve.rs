@@ -1,8 +1,8 @@
 //! Connections: accepting them, bounding them, bringing them to an end.
 
-use std::{future::Future, io, sync::Arc, time::Duration};
+use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -15,7 +15,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::{App, CloseError, routes};
+use crate::{App, CloseError, auth::Peer, routes};
 
 /// Out of file descriptors, say: some will come free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -30,6 +30,9 @@ pub async fn serve(
     app: App,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), CloseError> {
+    if let Ok(address) = listener.local_addr() {
+        tokio::spawn(app.clone().tell_set_up_link(address));
+    }
     let connections = GracefulShutdown::new();
     let accepted = accept(&listener, &app, &connections, shutdown).await;
     app.begin_drain();
@@ -63,14 +66,17 @@ async fn accept(
     loop {
         let next = async {
             let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
-            Ok((place, listener.accept().await?.0))
+            Ok((place, listener.accept().await?))
         };
-        let accepted: io::Result<(OwnedSemaphorePermit, TcpStream)> = tokio::select! {
+        let accepted: io::Result<(OwnedSemaphorePermit, (TcpStream, SocketAddr))> = tokio::select! {
             () = &mut shutdown => return Ok(()),
             accepted = next => accepted,
         };
         match accepted {
-            Ok((place, stream)) => spawn(&http, stream, router.clone(), connections, place),
+            Ok((place, (stream, peer))) => {
+                let router = router.clone().layer(Extension(Peer(peer.ip())));
+                spawn(&http, stream, router, connections, place);
+            }
             // Of that connection only: the next one may be fine.
             Err(error) if is_of_connection(&error) => tracing::debug!(%error, "a connection was lost early"),
             Err(error) => {

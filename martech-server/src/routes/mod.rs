@@ -2,32 +2,46 @@
 
 use axum::{
     Router, middleware,
-    routing::{get, post},
+    routing::{delete, get, patch, post},
 };
 
-use crate::{App, auth, error, telemetry};
+use crate::{App, Role, error, telemetry};
 
 mod admin;
+mod auth;
 mod events;
 mod health;
+mod members;
+mod pages;
 pub(crate) mod stats;
 pub(crate) mod users;
 
 /// All routes of a server.
 pub(crate) fn router(app: App) -> Router {
-    let protected = Router::new()
+    let needs = |role| middleware::from_fn_with_state((app.clone(), role), crate::auth::require);
+    let reading = Router::new()
         .route("/users", get(users::list))
         .route("/users/{userId}/journey", get(users::journey))
         .route("/stats", get(stats::stats))
+        .route_layer(needs(Role::Analyst));
+    let administration = Router::new()
         .route("/admin/roll", post(admin::roll))
         .route("/admin/compact", post(admin::compact))
-        .route_layer(middleware::from_fn_with_state(app.clone(), auth::require_admin));
+        .route("/admin/members", get(members::list))
+        .route("/admin/members/{id}", patch(members::change).delete(members::remove))
+        .route("/admin/members/{id}/password", post(members::reset_password))
+        .route("/admin/invitations", get(members::invitations).post(members::invite))
+        .route("/admin/invitations/{id}", delete(members::withdraw))
+        .route_layer(needs(Role::Admin));
     Router::new()
         .route("/events", post(events::ingest))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/health", get(health::health))
-        .merge(protected)
+        .nest("/api/auth", auth::router())
+        .merge(pages::router())
+        .merge(reading)
+        .merge(administration)
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(middleware::from_fn(telemetry::observe))

@@ -3,6 +3,7 @@
 // Clippy knows only functions marked as tests, not what they share.
 #![allow(clippy::unwrap_used)]
 
+mod accounts;
 mod auth;
 mod bodies;
 mod care;

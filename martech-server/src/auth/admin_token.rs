@@ -1,4 +1,4 @@
-//! Who may read: a bearer of the admin token.
+//! The token of who runs the server.
 
 use std::{
     fmt,
@@ -8,16 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use axum::{
-    extract::{Request, State},
-    http::{HeaderMap, StatusCode, header},
-    middleware::Next,
-    response::{IntoResponse, Response},
-};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use subtle::ConstantTimeEq;
-
-use crate::{app::App, error::ApiError};
 
 /// The name of the token's file in the data folder.
 const FILE: &str = "admin-token";
@@ -117,7 +109,7 @@ impl AdminToken {
     }
 
     /// Takes the same time wherever the first difference lies.
-    fn matches(&self, candidate: &str) -> bool {
+    pub(super) fn matches(&self, candidate: &str) -> bool {
         self.0.as_bytes().ct_eq(candidate.as_bytes()).into()
     }
 }
@@ -134,24 +126,6 @@ fn warn_if_exposed(path: &Path) {
     {
         tracing::warn!(path = %path.display(), "others than its owner can read the admin token: chmod 600 it");
     }
-}
-
-/// Lets a request through that bears the admin token.
-pub(crate) async fn require_admin(State(app): State<App>, request: Request, next: Next) -> Response {
-    match bearer(request.headers()) {
-        Some(token) if app.admin_token().matches(token) => next.run(request).await,
-        Some(_) => unauthorized("this token is not the admin token").into_response(),
-        None => unauthorized("reading needs the header Authorization: Bearer <admin token>").into_response(),
-    }
-}
-
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
-fn unauthorized(message: &'static str) -> ApiError {
-    ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
 }
 
 #[cfg(test)]

@@ -1,0 +1,124 @@
+//! Why something about accounts is not done, in the codes and words of
+//! [Better Auth](https://www.better-auth.com/docs/reference/errors), where it has them.
+
+use std::{borrow::Cow, time::Duration};
+
+use axum::http::StatusCode;
+
+use super::{
+    Role,
+    password::{HashError, LENGTHS},
+};
+use crate::{error::ApiError, records::RecordsError};
+
+/// Why something about accounts is not done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AccountError {
+    #[error("Invalid email")]
+    InvalidEmail,
+    #[error("Password too short")]
+    PasswordTooShort,
+    #[error("Password too long")]
+    PasswordTooLong,
+    /// Of somebody who is signed in, and should know it.
+    #[error("Invalid password")]
+    InvalidPassword,
+    /// There is no such account, or it has another password.
+    #[error("Invalid email or password")]
+    InvalidEmailOrPassword,
+    #[error("User already exists. Use another email.")]
+    UserAlreadyExists,
+    /// Of a field of a user.
+    #[error("{0} {1}")]
+    InvalidField(&'static str, &'static str),
+    /// There is no account yet.
+    #[error(
+        "this server has no account yet: the first one needs the admin token, as Authorization: Bearer, or the set-up link \
+             that the server told when it started"
+    )]
+    SetUpRequired,
+    #[error("an account needs an invitation: ask an admin of this server for a link")]
+    InvitationRequired,
+    /// Used, expired, of somebody else, or made up.
+    #[error("this invitation cannot be used: it is over, or it was for somebody else")]
+    InvalidInvitation,
+    #[error("nobody can sign up here")]
+    SignUpClosed,
+    #[error("this is for those who may make somebody {0}: owners all, admins analysts")]
+    NotAllowed(Role),
+    #[error("there is no such member")]
+    NoSuchMember,
+    #[error("there has to be an owner: make somebody else one first")]
+    LastOwner,
+    #[error("Too many requests. Please try again later.")]
+    TooManyRequests(Duration),
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    #[error(transparent)]
+    Records(#[from] RecordsError),
+}
+
+impl From<AccountError> for ApiError {
+    fn from(error: AccountError) -> Self {
+        use AccountError as E;
+        let (status, code) = match &error {
+            E::InvalidEmail => (StatusCode::BAD_REQUEST, "INVALID_EMAIL"),
+            E::PasswordTooShort => (StatusCode::BAD_REQUEST, "PASSWORD_TOO_SHORT"),
+            E::PasswordTooLong => (StatusCode::BAD_REQUEST, "PASSWORD_TOO_LONG"),
+            E::InvalidPassword => (StatusCode::BAD_REQUEST, "INVALID_PASSWORD"),
+            E::InvalidEmailOrPassword => (StatusCode::UNAUTHORIZED, "INVALID_EMAIL_OR_PASSWORD"),
+            E::UserAlreadyExists => (StatusCode::UNPROCESSABLE_ENTITY, "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL"),
+            E::InvalidField(..) => (StatusCode::BAD_REQUEST, "VALIDATION_ERROR"),
+            E::SetUpRequired => (StatusCode::FORBIDDEN, "SET_UP_REQUIRED"),
+            E::InvitationRequired => (StatusCode::FORBIDDEN, "INVITATION_REQUIRED"),
+            E::InvalidInvitation => (StatusCode::FORBIDDEN, "INVALID_INVITATION"),
+            E::NotAllowed(_) => (StatusCode::FORBIDDEN, "forbidden"),
+            E::NoSuchMember => (StatusCode::NOT_FOUND, "not_found"),
+            E::LastOwner => (StatusCode::CONFLICT, "last_owner"),
+            E::SignUpClosed => (StatusCode::FORBIDDEN, "SIGN_UP_CLOSED"),
+            E::TooManyRequests(delay) => {
+                let delay = *delay;
+                return Self::new(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS", error.to_string())
+                    .retry_after(delay);
+            }
+            E::Hash(HashError::Busy) => {
+                let message = "too many people are signing in at once";
+                return Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message).retry_after(Duration::from_secs(1));
+            }
+            E::Hash(HashError::Failed(_)) => return Self::internal(&error),
+            E::Records(error) => return error.into(),
+        };
+        let message: Cow<'static, str> = match &error {
+            E::PasswordTooShort => format!("{error}: it needs at least {} characters", LENGTHS.start()).into(),
+            E::PasswordTooLong => format!("{error}: it has at most {} characters", LENGTHS.end()).into(),
+            error => error.to_string().into(),
+        };
+        let field = if let AccountError::InvalidField(field, _) = &error { Some(*field) } else { None };
+        let told = Self::new(status, code, message);
+        field.into_iter().fold(told, Self::at)
+    }
+}
+
+impl From<&RecordsError> for ApiError {
+    fn from(error: &RecordsError) -> Self {
+        match error {
+            RecordsError::Mongo(error) => {
+                tracing::warn!(%error, "the accounts cannot be asked");
+                let message = "MongoDB, where the accounts are, cannot be asked now; /health says more";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", message)
+                    .retry_after(Duration::from_secs(5))
+            }
+            RecordsError::Closed => {
+                let message = "the server is shutting down; try again in a moment";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", message).retry_after(Duration::from_secs(1))
+            }
+            error => Self::internal(error),
+        }
+    }
+}
+
+impl From<RecordsError> for ApiError {
+    fn from(error: RecordsError) -> Self {
+        (&error).into()
+    }
+}

@@ -1,0 +1,175 @@
+//! Passwords: Argon2id, away from the async threads, and never too many at once.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use argon2::{
+    Algorithm, Argon2, Params, Version,
+    password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
+};
+use tokio::{sync::Semaphore, task::spawn_blocking};
+
+/// The shortest and the longest password, in characters.
+pub(crate) const LENGTHS: std::ops::RangeInclusive<usize> = 8..=128;
+
+/// What a hash costs whoever guesses, and us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cost {
+    /// Memory, in KiB.
+    pub(crate) memory: u32,
+    /// Passes over it.
+    pub(crate) passes: u32,
+    /// Lanes.
+    pub(crate) lanes: u32,
+}
+
+/// The least that [OWASP](https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html) asks for.
+impl Default for Cost {
+    fn default() -> Self {
+        Self { memory: 19 << 10, passes: 2, lanes: 1 }
+    }
+}
+
+/// More than these wait already. Whoever comes now is told to come back.
+const MAX_WAITING: usize = 64;
+
+/// Hashes and verifies passwords. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Hasher {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    argon2: Argon2<'static>,
+    /// As many at once as there are cores: each takes its memory.
+    places: Semaphore,
+    waiting: Semaphore,
+    /// Of no password: verified where there is no account, so that this takes the same time. Made when it is first needed.
+    decoy: OnceLock<Result<String, HashError>>,
+}
+
+/// Why a password was not looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum HashError {
+    #[error("too many passwords are being verified")]
+    Busy,
+    #[error("the password cannot be hashed: {0}")]
+    Failed(&'static str),
+}
+
+impl Hasher {
+    pub(crate) fn new(cost: Cost) -> Result<Self, HashError> {
+        let params = Params::new(cost.memory, cost.passes, cost.lanes, None)
+            .map_err(|_| HashError::Failed("Argon2 takes at least 8 KiB of memory for each lane, and one pass"))?;
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let inner = Inner {
+            argon2,
+            places: Semaphore::new(cores),
+            waiting: Semaphore::new(cores + MAX_WAITING),
+            decoy: OnceLock::new(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// A new hash, with a salt of its own.
+    pub(crate) async fn hash(&self, password: &str) -> Result<String, HashError> {
+        let password = password.to_owned();
+        self.run(move |inner| hash(&inner.argon2, &password)).await?
+    }
+
+    /// Whether a password is the one of a hash. Without a hash it is not, which takes as long to find out.
+    pub(crate) async fn verify(&self, password: &str, hash: Option<&str>) -> Result<bool, HashError> {
+        let (password, hash) = (password.to_owned(), hash.map(str::to_owned));
+        self.run(move |inner| {
+            // Also where it is not needed, so that making it tells nothing.
+            let decoy = inner.decoy.get_or_init(|| self::hash(&inner.argon2, &super::secret::random())).clone()?;
+            let candidate = PasswordHash::new(hash.as_ref().unwrap_or(&decoy));
+            let matches =
+                candidate.is_ok_and(|candidate| inner.argon2.verify_password(password.as_bytes(), &candidate).is_ok());
+            Ok(matches && hash.is_some())
+        })
+        .await?
+    }
+
+    /// Whether a hash was made at another cost than new ones are.
+    pub(crate) fn is_outdated(&self, hash: &str) -> bool {
+        let params = PasswordHash::new(hash).ok().and_then(|hash| {
+            let is_ours = hash.algorithm == Algorithm::Argon2id.ident();
+            Params::try_from(&hash).ok().filter(|_| is_ours)
+        });
+        let own = self.inner.argon2.params();
+        params.is_none_or(|params| {
+            (params.m_cost(), params.t_cost(), params.p_cost()) != (own.m_cost(), own.t_cost(), own.p_cost())
+        })
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Inner) -> T + Send + 'static) -> Result<T, HashError> {
+        let _waiting = self.inner.waiting.try_acquire().map_err(|_| HashError::Busy)?;
+        let _place = self.inner.places.acquire().await.map_err(|_| HashError::Busy)?;
+        let inner = self.inner.clone();
+        spawn_blocking(move || work(&inner)).await.map_err(|_| HashError::Failed("the thread panicked"))
+    }
+}
+
+fn hash(argon2: &Argon2<'_>, password: &str) -> Result<String, HashError> {
+    let hash = argon2.hash_password(password.as_bytes());
+    hash.map(|hash| hash.to_string()).map_err(|_| HashError::Failed("Argon2 refuses it"))
+}
+
+impl fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hasher").field("params", self.inner.argon2.params()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHEAP: Cost = Cost { memory: 64, passes: 1, lanes: 1 };
+
+    #[tokio::test]
+    async fn a_password_is_known_again_and_no_other_is() {
+        let hasher = Hasher::new(CHEAP).unwrap();
+        let hash = hasher.hash("correct horse").await.unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{hash}");
+        assert!(hasher.verify("correct horse", Some(&hash)).await.unwrap());
+        assert!(!hasher.verify("correct horsE", Some(&hash)).await.unwrap());
+        assert!(!hasher.verify("correct horse", None).await.unwrap());
+        assert!(!hasher.verify("correct horse", Some("no hash")).await.unwrap());
+        assert_ne!(hasher.hash("correct horse").await.unwrap(), hash, "each has a salt of its own");
+    }
+
+    #[tokio::test]
+    async fn a_hash_of_another_cost_is_verified_and_outdated() {
+        let (old, new) = (Hasher::new(CHEAP).unwrap(), Hasher::new(Cost { passes: 2, ..CHEAP }).unwrap());
+        let hash = old.hash("correct horse").await.unwrap();
+        assert!(new.verify("correct horse", Some(&hash)).await.unwrap());
+        assert!(new.is_outdated(&hash) && !old.is_outdated(&hash) && new.is_outdated("no hash"));
+        assert!(Hasher::new(Cost { memory: 1, ..CHEAP }).is_err());
+    }
+
+    #[tokio::test]
+    async fn no_more_wait_than_there_is_room_for() {
+        let hasher = Hasher::new(CHEAP).unwrap();
+        let places = hasher.inner.places.available_permits();
+        let all = hasher.inner.places.acquire_many(places as u32).await.unwrap();
+        let waiting: Vec<_> = (0..places + MAX_WAITING)
+            .map(|_| {
+                let hasher = hasher.clone();
+                tokio::spawn(async move { hasher.hash("correct horse").await })
+            })
+            .collect();
+        while hasher.inner.waiting.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(hasher.hash("correct horse").await, Err(HashError::Busy));
+        drop(all);
+        for one in waiting {
+            assert!(one.await.unwrap().is_ok());
+        }
+    }
+}

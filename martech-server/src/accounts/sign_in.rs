@@ -1,0 +1,98 @@
+//! Passwords that are right, and those that are not; and what people change of themselves.
+
+use martech_core::event::Timestamp;
+
+use super::{
+    AccountError, Accounts, Origin, Session, User,
+    session::SignedIn,
+    sign_up::{check_password, check_profile, parse_email},
+};
+use crate::records::{Records, Stored};
+
+impl Accounts {
+    /// Signs somebody in by their password.
+    pub(crate) async fn sign_in(
+        &self,
+        email: &str,
+        password: &str,
+        remember: bool,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<SignedIn, AccountError> {
+        let email = parse_email(email)?;
+        self.inner.throttle.account(&email, origin.address).map_err(AccountError::TooManyRequests)?;
+        let user = self.user(&email).await?;
+        let hash = user.as_ref().map(|user| user.password_hash.as_str());
+        let is_right = self.inner.hasher.verify(password, hash).await?;
+        let Some(user) = user.filter(|_| is_right) else { return Err(AccountError::InvalidEmailOrPassword) };
+        let user = self.renew_hash(user, password).await;
+        Ok(self.start_session(user, remember, origin, now).await?)
+    }
+
+    /// A hash that was made at another cost is made anew while the password is known.
+    async fn renew_hash(&self, user: Stored<User>, password: &str) -> User {
+        if self.inner.hasher.is_outdated(&user.password_hash)
+            && let Ok(password_hash) = self.inner.hasher.hash(password).await
+        {
+            let renewed = User { password_hash, ..user.entity.clone() };
+            match self.records().replace(&user, &renewed).await {
+                Ok(true) => return renewed,
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "a password could not be hashed anew; it is tried at the next sign-in")
+                }
+            }
+        }
+        user.entity
+    }
+
+    /// Replaces the password of somebody who knows it. With `revoke` all sessions end, and a new one begins.
+    pub(crate) async fn change_password(
+        &self,
+        user: Stored<User>,
+        session: &Session,
+        current: &str,
+        new: &str,
+        revoke: bool,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<Option<SignedIn>, AccountError> {
+        check_password(new)?;
+        self.inner.throttle.account(&user.email, origin.address).map_err(AccountError::TooManyRequests)?;
+        if !self.inner.hasher.verify(current, Some(&user.password_hash)).await? {
+            return Err(AccountError::InvalidPassword);
+        }
+        let password_hash = self.inner.hasher.hash(new).await?;
+        let changed = User { password_hash, updated_at: now, ..user.entity.clone() };
+        if !self.records().replace(&user, &changed).await? {
+            // Somebody else has changed it since it was verified.
+            return Err(AccountError::InvalidPassword);
+        }
+        tracing::info!(user = %changed.id, "a password was changed");
+        if !revoke {
+            return Ok(None);
+        }
+        self.revoke_all(&changed.id, None).await?;
+        Ok(Some(self.start_session(changed, session.remembered, origin, now).await?))
+    }
+
+    /// Changes what somebody says of themselves: a new name, a new image or none.
+    pub(crate) async fn update_user(
+        &self,
+        mut user: Stored<User>,
+        name: Option<&str>,
+        image: Option<Option<&str>>,
+        now: Timestamp,
+    ) -> Result<User, AccountError> {
+        check_profile(name.unwrap_or_default(), image.flatten())?;
+        loop {
+            let mut changed = User { updated_at: now, ..user.entity.clone() };
+            name.into_iter().for_each(|name| name.clone_into(&mut changed.name));
+            image.into_iter().for_each(|image| changed.image = image.map(str::to_owned));
+            if self.records().replace(&user, &changed).await? {
+                return Ok(changed);
+            }
+            user = self.user(&changed.email).await?.ok_or(AccountError::InvalidPassword)?;
+        }
+    }
+}

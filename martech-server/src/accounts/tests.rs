@@ -1,0 +1,343 @@
+use super::*;
+use crate::accounts::invite::LIFETIME;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const PASSWORD: &str = "correct horse";
+
+struct Shop {
+    accounts: Accounts,
+    now: Timestamp,
+    _dir: tempfile::TempDir,
+}
+
+impl Shop {
+    fn new(policy: SignUpPolicy) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let hasher = Hasher::new(Cost { memory: 64, passes: 1, lanes: 1 }).unwrap();
+        let times = SessionTimes { idle: 7 * DAY, most: 30 * DAY };
+        let accounts = Accounts::new(AnyRecords::open(dir.path()).unwrap(), hasher, policy, times);
+        Self { accounts, now: Timestamp::from_millis(1_800_000_000_000), _dir: dir }
+    }
+
+    /// With an owner.
+    async fn open(policy: SignUpPolicy) -> (Self, SignedIn) {
+        let shop = Self::new(policy);
+        let owner = shop.sign_up("owner", Entitlement::AdminToken).await.unwrap();
+        (shop, owner)
+    }
+
+    fn after(&mut self, time: Duration) -> Timestamp {
+        self.now = later(self.now, time);
+        self.now
+    }
+
+    async fn sign_up(&self, name: &str, entitlement: Entitlement<'_>) -> Result<SignedIn, AccountError> {
+        let email = format!("{name}@shop.example");
+        let new = NewUser { name, email: &email, password: PASSWORD, image: None };
+        self.accounts.sign_up(new, entitlement, true, &Origin::default(), self.now).await
+    }
+
+    async fn sign_in(&self, name: &str, password: &str) -> Result<SignedIn, AccountError> {
+        let email = format!("{name}@shop.example");
+        self.accounts.sign_in(&email, password, true, &Origin::default(), self.now).await
+    }
+
+    async fn invite(&self, role: Role, email: Option<&str>) -> String {
+        let email = email.map(|name| format!("{name}@shop.example").parse().unwrap());
+        let invited = self.accounts.invite(DEFAULT_PROJECT, role, email, Some("owner".into()), LIFETIME, self.now);
+        invited.await.unwrap().0
+    }
+
+    async fn session(&self, token: &str) -> Option<SessionHandle> {
+        self.accounts.session(token, self.now).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn the_first_account_is_the_owners_and_nobody_elses() {
+    let shop = Shop::new(SignUpPolicy::Open);
+    assert!(matches!(shop.sign_up("stranger", Entitlement::Nothing).await, Err(AccountError::SetUpRequired)));
+    let invitation = shop.invite(Role::Owner, None).await;
+    let error = shop.sign_up("stranger", Entitlement::Invitation(&invitation)).await;
+    assert!(matches!(error, Err(AccountError::SetUpRequired)), "only the server's own invitation makes an owner");
+    let (link, other) =
+        (shop.accounts.set_up_token(shop.now).await.unwrap(), shop.accounts.set_up_token(shop.now).await);
+    let owner = shop.sign_up("owner", Entitlement::Invitation(&link.unwrap())).await.unwrap();
+    assert_eq!(owner.user.role(DEFAULT_PROJECT), Some(Role::Owner));
+    // The other link, and the token, make no second one.
+    let error = shop.sign_up("late", Entitlement::Invitation(&other.unwrap().unwrap())).await;
+    assert!(matches!(error, Err(AccountError::InvalidInvitation)));
+    assert_eq!(shop.accounts.set_up_token(shop.now).await.unwrap(), None);
+    let analyst = shop.sign_up("late", Entitlement::AdminToken).await.unwrap();
+    assert_eq!(analyst.user.role(DEFAULT_PROJECT), Some(Role::Analyst));
+}
+
+#[tokio::test]
+async fn of_two_who_want_to_be_first_one_is() {
+    let shop = Shop::new(SignUpPolicy::Closed);
+    let (one, other) =
+        tokio::join!(shop.sign_up("one", Entitlement::AdminToken), shop.sign_up("other", Entitlement::AdminToken));
+    assert!(one.is_ok() != other.is_ok(), "{one:?} {other:?}");
+    assert!(shop.accounts.has_owner().await.unwrap());
+}
+
+#[tokio::test]
+async fn who_was_interrupted_before_the_account_was_made_locks_nobody_out() {
+    let shop = Shop::new(SignUpPolicy::Invitation);
+    let gone = "gone@shop.example".parse().unwrap();
+    assert!(shop.accounts.become_first(&gone).await.unwrap());
+    assert!(!shop.accounts.has_owner().await.unwrap());
+    let owner = shop.sign_up("owner", Entitlement::AdminToken).await.unwrap();
+    assert_eq!(owner.user.role(DEFAULT_PROJECT), Some(Role::Owner));
+}
+
+#[tokio::test]
+async fn an_invitation_works_once_in_time_and_for_whom_it_is() {
+    let (mut shop, _) = Shop::open(SignUpPolicy::Invitation).await;
+    assert!(matches!(shop.sign_up("ann", Entitlement::Nothing).await, Err(AccountError::InvitationRequired)));
+    assert!(matches!(
+        shop.sign_up("ann", Entitlement::Invitation("made up")).await,
+        Err(AccountError::InvalidInvitation)
+    ));
+    let for_ann = shop.invite(Role::Admin, Some("ann")).await;
+    assert!(matches!(
+        shop.sign_up("ben", Entitlement::Invitation(&for_ann)).await,
+        Err(AccountError::InvalidInvitation)
+    ));
+    let ann = shop.sign_up("ann", Entitlement::Invitation(&for_ann)).await.unwrap();
+    assert_eq!(ann.user.role(DEFAULT_PROJECT), Some(Role::Admin));
+    assert!(matches!(
+        shop.sign_up("ben", Entitlement::Invitation(&for_ann)).await,
+        Err(AccountError::InvalidInvitation)
+    ));
+
+    let anybody = shop.invite(Role::Analyst, None).await;
+    // Who has an account already does not use it up.
+    assert!(matches!(
+        shop.sign_up("ann", Entitlement::Invitation(&anybody)).await,
+        Err(AccountError::UserAlreadyExists)
+    ));
+    let entitled = || Entitlement::Invitation(&anybody);
+    let (ben, eve) = tokio::join!(shop.sign_up("ben", entitled()), shop.sign_up("eve", entitled()));
+    assert!(ben.is_ok() != eve.is_ok(), "{ben:?} {eve:?}");
+
+    let stale = shop.invite(Role::Analyst, None).await;
+    shop.after(LIFETIME);
+    assert!(matches!(
+        shop.sign_up("late", Entitlement::Invitation(&stale)).await,
+        Err(AccountError::InvalidInvitation)
+    ));
+}
+
+#[tokio::test]
+async fn where_it_is_closed_nobody_signs_up_and_where_it_is_open_all_read() {
+    let (shop, _) = Shop::open(SignUpPolicy::Closed).await;
+    let invitation = shop.invite(Role::Analyst, None).await;
+    for entitlement in [Entitlement::Nothing, Entitlement::Invitation(&invitation), Entitlement::AdminToken] {
+        assert!(matches!(shop.sign_up("ann", entitlement).await, Err(AccountError::SignUpClosed)));
+    }
+    let (shop, _) = Shop::open(SignUpPolicy::Open).await;
+    let ann = shop.sign_up("ann", Entitlement::Nothing).await.unwrap();
+    assert_eq!(ann.user.role(DEFAULT_PROJECT), Some(Role::Analyst));
+}
+
+#[tokio::test]
+async fn what_people_say_of_themselves_is_checked() {
+    let (shop, _) = Shop::open(SignUpPolicy::Open).await;
+    let sign_up = async |name: &str, email: &str, password: &str, image| {
+        let new = NewUser { name, email, password, image };
+        shop.accounts.sign_up(new, Entitlement::Nothing, true, &Origin::default(), shop.now).await.unwrap_err()
+    };
+    let long = "x".repeat(129);
+    assert!(matches!(sign_up("Ann", "ann", PASSWORD, None).await, AccountError::InvalidEmail));
+    assert!(matches!(sign_up("Ann", "ann@shop.example", "seven77", None).await, AccountError::PasswordTooShort));
+    assert!(matches!(sign_up("Ann", "ann@shop.example", &long, None).await, AccountError::PasswordTooLong));
+    assert!(matches!(sign_up(&long, "ann@shop.example", PASSWORD, None).await, AccountError::InvalidField("name", _)));
+    assert!(matches!(
+        sign_up("A\nnn", "ann@shop.example", PASSWORD, None).await,
+        AccountError::InvalidField("name", _)
+    ));
+    for image in ["http://x.example/a.png", "javascript:alert(1)", "https://x.example/ä", " https://x.example"] {
+        let error = sign_up("Ann", "ann@shop.example", PASSWORD, Some(image)).await;
+        assert!(matches!(error, AccountError::InvalidField("image", _)), "{image}");
+    }
+    assert!(matches!(sign_up("Owner", "OWNER@Shop.example", PASSWORD, None).await, AccountError::UserAlreadyExists));
+}
+
+#[tokio::test]
+async fn only_the_password_signs_in_and_nobody_learns_who_has_an_account() {
+    let (shop, owner) = Shop::open(SignUpPolicy::Closed).await;
+    let wrong = shop.sign_in("owner", "wrong horse").await.unwrap_err();
+    let nobody = shop.sign_in("nobody", PASSWORD).await.unwrap_err();
+    assert!(matches!(wrong, AccountError::InvalidEmailOrPassword));
+    assert_eq!(wrong.to_string(), nobody.to_string());
+    let again =
+        shop.accounts.sign_in("Owner@shop.EXAMPLE", PASSWORD, true, &Origin::default(), shop.now).await.unwrap();
+    assert!(again.token != owner.token && again.user == owner.user);
+    for token in [&again.token, &owner.token] {
+        assert_eq!(shop.session(token).await.unwrap().user.entity, owner.user);
+    }
+    // What is kept of a session does not open it.
+    assert!(shop.session(&owner.session.token_hash).await.is_none());
+    assert!(shop.session("").await.is_none());
+}
+
+#[tokio::test]
+async fn who_guesses_is_slowed_down_and_says_nothing_of_others() {
+    let (shop, _) = Shop::open(SignUpPolicy::Closed).await;
+    let from = |last: u8| Origin { address: Some([192, 0, 2, last].into()), user_agent: None };
+    let attempt = async |email: &str, password: &str, origin: Origin| {
+        shop.accounts.sign_in(email, password, true, &origin, shop.now).await
+    };
+    for _ in 0..5 {
+        assert!(attempt("owner@shop.example", "a guess of it", from(1)).await.is_err());
+    }
+    let error = attempt("owner@shop.example", PASSWORD, from(1)).await.unwrap_err();
+    assert!(matches!(error, AccountError::TooManyRequests(wait) if wait > Duration::from_secs(20)), "{error:?}");
+    assert!(attempt("owner@shop.example", PASSWORD, from(2)).await.is_ok(), "the owner is somewhere else");
+}
+
+#[tokio::test]
+async fn a_session_slides_and_ends() {
+    let (mut shop, owner) = Shop::open(SignUpPolicy::Closed).await;
+    assert_eq!(owner.session.expires_at, later(shop.now, 7 * DAY));
+    shop.after(HOUR);
+    assert!(!shop.session(&owner.token).await.unwrap().slid, "not with every request");
+    shop.after(DAY);
+    let handle = shop.session(&owner.token).await.unwrap();
+    assert!(handle.slid);
+    assert_eq!(handle.session.expires_at, later(shop.now, 7 * DAY));
+    // Whoever comes every six days stays, until thirty are over.
+    let begun = owner.session.created_at;
+    for _ in 0..4 {
+        shop.after(6 * DAY);
+        assert!(shop.session(&owner.token).await.is_some());
+    }
+    let last = shop.session(&owner.token).await.unwrap();
+    assert_eq!(last.session.expires_at, later(begun, 30 * DAY));
+    shop.now = last.session.expires_at;
+    assert!(shop.session(&owner.token).await.is_none());
+
+    let ann = shop.sign_in("owner", PASSWORD).await.unwrap();
+    shop.after(7 * DAY);
+    assert!(shop.session(&ann.token).await.is_none(), "who does not come back is signed out");
+}
+
+#[tokio::test]
+async fn who_is_not_to_be_remembered_is_signed_out_within_a_day() {
+    let (mut shop, _) = Shop::open(SignUpPolicy::Closed).await;
+    let origin = Origin::default();
+    let signed = shop.accounts.sign_in("owner@shop.example", PASSWORD, false, &origin, shop.now).await.unwrap();
+    shop.after(23 * HOUR);
+    assert!(!shop.session(&signed.token).await.unwrap().slid);
+    shop.after(HOUR);
+    assert!(shop.session(&signed.token).await.is_none());
+}
+
+#[tokio::test]
+async fn sessions_are_listed_and_ended() {
+    let (mut shop, owner) = Shop::open(SignUpPolicy::Open).await;
+    let stranger = shop.sign_up("ann", Entitlement::Nothing).await.unwrap();
+    let mut signed = vec![owner.clone()];
+    for _ in 0..4 {
+        signed.push(shop.sign_in("owner", PASSWORD).await.unwrap());
+    }
+    let ids = |sessions: Vec<Session>| sessions.into_iter().map(|session| session.id).collect::<Vec<_>>();
+    let expected: Vec<String> = signed.iter().map(|signed| signed.session.id.clone()).collect();
+    assert_eq!(ids(shop.accounts.sessions(&owner.user, shop.now).await.unwrap()), expected);
+
+    assert!(shop.accounts.sign_out(&signed[1].token).await.unwrap());
+    assert!(!shop.accounts.sign_out(&signed[1].token).await.unwrap());
+    // By its token, by what a list says of it, and of somebody else not at all.
+    assert!(shop.accounts.revoke(&owner.user, &signed[2].token).await.unwrap());
+    assert!(shop.accounts.revoke(&owner.user, &signed[3].session.token_hash).await.unwrap());
+    for token in [&stranger.token, &stranger.session.token_hash, "nonsense"] {
+        assert!(!shop.accounts.revoke(&owner.user, token).await.unwrap());
+    }
+    for (signed, is_there) in signed.iter().zip([true, false, false, false, true]) {
+        assert_eq!(shop.session(&signed.token).await.is_some(), is_there);
+    }
+    shop.accounts.revoke_all(&owner.user.id, Some(&owner.session)).await.unwrap();
+    assert!(shop.session(&signed[4].token).await.is_none() && shop.session(&owner.token).await.is_some());
+    shop.accounts.revoke_all(&owner.user.id, None).await.unwrap();
+    assert!(shop.session(&owner.token).await.is_none() && shop.session(&stranger.token).await.is_some());
+
+    let now = shop.after(7 * DAY);
+    assert_eq!(shop.accounts.sweep(now).await.unwrap(), 1, "what is over goes");
+}
+
+#[tokio::test]
+async fn a_password_is_changed_by_who_knows_it() {
+    let (shop, owner) = Shop::open(SignUpPolicy::Closed).await;
+    let other = shop.sign_in("owner", PASSWORD).await.unwrap();
+    let change = async |current: &str, new: &str, revoke| {
+        let user = shop.accounts.user(&owner.user.email).await.unwrap().unwrap();
+        let origin = Origin::default();
+        shop.accounts.change_password(user, &owner.session, current, new, revoke, &origin, shop.now).await
+    };
+    assert!(matches!(change("wrong horse", "battery staple", false).await, Err(AccountError::InvalidPassword)));
+    assert!(matches!(change(PASSWORD, "short", false).await, Err(AccountError::PasswordTooShort)));
+    assert!(change(PASSWORD, "battery staple", false).await.unwrap().is_none());
+    assert!(shop.sign_in("owner", PASSWORD).await.is_err());
+    assert!(shop.session(&other.token).await.is_some());
+    let begun = change("battery staple", "staple battery", true).await.unwrap().unwrap();
+    assert!(shop.session(&other.token).await.is_none() && shop.session(&owner.token).await.is_none());
+    assert!(shop.session(&begun.token).await.is_some());
+    assert!(shop.sign_in("owner", "staple battery").await.is_ok());
+}
+
+#[tokio::test]
+async fn people_change_what_they_say_of_themselves() {
+    let (shop, owner) = Shop::open(SignUpPolicy::Closed).await;
+    let update = async |name, image| {
+        let user = shop.accounts.user(&owner.user.email).await.unwrap().unwrap();
+        shop.accounts.update_user(user, name, image, shop.now).await
+    };
+    let image = "https://shop.example/me.png";
+    let changed = update(Some("Olga"), Some(Some(image))).await.unwrap();
+    assert_eq!((changed.name.as_str(), changed.image.as_deref()), ("Olga", Some(image)));
+    let changed = update(None, Some(None)).await.unwrap();
+    assert_eq!((changed.name.as_str(), changed.image), ("Olga", None));
+    assert!(update(Some("\u{7}"), None).await.is_err());
+    // Of two at once neither is lost.
+    let (one, other) = tokio::join!(update(Some("Oda"), None), update(None, Some(Some(image))));
+    assert!(one.is_ok() && other.is_ok());
+    let user = shop.accounts.user(&owner.user.email).await.unwrap().unwrap();
+    assert_eq!((user.name.as_str(), user.image.as_deref()), ("Oda", Some(image)));
+}
+
+#[tokio::test]
+async fn a_cheap_hash_is_made_anew_when_its_password_comes() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = AnyRecords::open(dir.path()).unwrap();
+    let times = SessionTimes { idle: DAY, most: DAY };
+    let with = |passes| {
+        let hasher = Hasher::new(Cost { memory: 64, passes, lanes: 1 }).unwrap();
+        Accounts::new(records.clone(), hasher, SignUpPolicy::Closed, times)
+    };
+    let (old, new, now) = (with(1), with(2), Timestamp::now());
+    let owner = NewUser { name: "", email: "owner@shop.example", password: PASSWORD, image: None };
+    old.sign_up(owner, Entitlement::AdminToken, true, &Origin::default(), now).await.unwrap();
+    for _ in 0..2 {
+        let signed = new.sign_in("owner@shop.example", PASSWORD, true, &Origin::default(), now).await.unwrap();
+        assert!(signed.user.password_hash.contains("t=2"), "{}", signed.user.password_hash);
+    }
+    assert!(old.sign_in("owner@shop.example", PASSWORD, true, &Origin::default(), now).await.is_ok());
+}
+
+#[tokio::test]
+async fn all_servers_sign_cookies_with_the_same_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = AnyRecords::open(dir.path()).unwrap();
+    let server = || {
+        let hasher = Hasher::new(Cost { memory: 64, passes: 1, lanes: 1 }).unwrap();
+        Accounts::new(records.clone(), hasher, SignUpPolicy::Closed, SessionTimes { idle: DAY, most: DAY })
+    };
+    let servers = [server(), server(), server()];
+    let keys = futures_util::future::join_all(
+        servers.iter().map(|server| async { server.cookie_key().await.unwrap().sign("x") }),
+    );
+    let keys = keys.await;
+    assert!(keys.iter().all(|key| *key == keys[0]));
+}

@@ -1,0 +1,143 @@
+//! Who a request comes from, by what it carries.
+
+use axum::{
+    extract::{FromRequestParts, Request, State},
+    http::{HeaderMap, StatusCode, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use martech_core::event::Timestamp;
+
+use super::{Site, cookie};
+use crate::{
+    App,
+    accounts::{Actor, DEFAULT_PROJECT, Role, SessionHandle},
+    error::ApiError,
+};
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub(crate) enum Caller {
+    /// Has the admin token.
+    Operator,
+    /// Has signed in.
+    Member(Box<Member>),
+    /// Has shown nothing, or something that is not valid any more.
+    Stranger,
+}
+
+/// Somebody who has signed in, and how they show it.
+#[derive(Debug, Clone)]
+pub(crate) struct Member {
+    pub(crate) token: String,
+    pub(crate) handle: SessionHandle,
+    /// Whether a browser showed it.
+    pub(crate) by_cookie: bool,
+}
+
+impl Caller {
+    async fn of(parts: &Parts, app: &App, site: &Site) -> Result<Self, ApiError> {
+        let (token, by_cookie) = if let Some(token) = bearer(&parts.headers) {
+            if app.access().admin_token.matches(token) {
+                return Ok(Self::Operator);
+            }
+            (token.to_owned(), false)
+        } else if cookie::has_session(&parts.headers) {
+            site.check(&parts.method, &parts.headers)?;
+            let key = app.access().accounts.cookie_key().await?;
+            let Some(token) = cookie::session_token(&parts.headers, key) else { return Ok(Self::Stranger) };
+            (token, true)
+        } else {
+            return Ok(Self::Stranger);
+        };
+        let found = app.access().accounts.session(&token, Timestamp::now()).await?;
+        Ok(found.map_or(Self::Stranger, |handle| Self::Member(Box::new(Member { token, handle, by_cookie }))))
+    }
+
+    /// Who they are, when they change something about others.
+    pub(crate) fn actor(&self) -> Option<Actor> {
+        match self {
+            Self::Operator => Some(Actor { id: None, role: Role::Owner }),
+            Self::Member(member) => {
+                let user = &member.handle.user;
+                Some(Actor { id: Some(user.id.clone()), role: user.role(DEFAULT_PROJECT)? })
+            }
+            Self::Stranger => None,
+        }
+    }
+
+    /// Whether they may do with the project what somebody in that role may.
+    fn may(&self, role: Role) -> Result<(), ApiError> {
+        match self {
+            Self::Operator => Ok(()),
+            Self::Member(member) if member.handle.user.role(DEFAULT_PROJECT) >= Some(role) => Ok(()),
+            Self::Member(_) => {
+                let message = format!("this needs the role {role}; ask an admin of this server for it");
+                Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message))
+            }
+            Self::Stranger => {
+                let message = "this needs somebody who has signed in (POST /api/auth/sign-in/email), or the header \
+                               Authorization: Bearer with a session's token or the admin token";
+                Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message))
+            }
+        }
+    }
+}
+
+impl FromRequestParts<App> for Site {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
+        Ok(Self::of(parts, app.access().public_url.as_ref(), &app.access().proxies))
+    }
+}
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        if let Some(known) = parts.extensions.get::<Self>() {
+            return Ok(known.clone());
+        }
+        let Ok(site) = Site::from_request_parts(parts, app).await;
+        Self::of(parts, app, &site).await
+    }
+}
+
+/// Lets through who may do what somebody in that role may.
+pub(crate) async fn require(State((app, role)): State<(App, Role)>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let Ok(site) = Site::from_request_parts(&mut parts, &app).await;
+    let caller = match Caller::of(&parts, &app, &site).await {
+        Ok(caller) => caller,
+        Err(error) => return error.into_response(),
+    };
+    if let Err(error) = caller.may(role) {
+        return error.into_response();
+    }
+    parts.extensions.insert(caller.clone());
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    match renewed(&app, &caller, &site).await {
+        Ok(cookies) => {
+            cookies.into_iter().for_each(|cookie| _ = response.headers_mut().append(header::SET_COOKIE, cookie))
+        }
+        Err(error) => return error.into_response(),
+    }
+    response
+}
+
+/// The cookie of a session that was made to last longer just now.
+pub(crate) async fn renewed(app: &App, caller: &Caller, site: &Site) -> Result<Vec<axum::http::HeaderValue>, ApiError> {
+    match caller {
+        Caller::Member(member) if member.by_cookie && member.handle.slid => {
+            let key = app.access().accounts.cookie_key().await?;
+            Ok(super::session_cookies(&member.token, &member.handle.session, key, site.secure))
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

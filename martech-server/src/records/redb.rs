@@ -1,0 +1,299 @@
+//! Records in a [redb](https://www.redb.org) file: one table for each kind, and beside it one that says whose they are.
+
+use std::{
+    fs::OpenOptions,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use martech_core::event::Timestamp;
+use redb::{
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError, WriteTransaction,
+    backends::FileBackend,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Entity, Records, RecordsError, Result, Stored};
+
+/// The records of a data folder.
+#[derive(Debug, Clone)]
+pub(crate) struct RedbRecords {
+    file: Arc<File>,
+}
+
+#[derive(Debug)]
+struct File {
+    /// `None` when it is closed.
+    database: RwLock<Option<Database>>,
+    path: PathBuf,
+}
+
+/// Key to content, as JSON.
+type Content = TableDefinition<'static, &'static str, &'static [u8]>;
+
+fn content<E: Entity>() -> Content {
+    TableDefinition::new(E::TABLE)
+}
+
+/// Owner and key. Both tables of a kind change together.
+type Owners<'a> = TableDefinition<'a, (&'static str, &'static str), ()>;
+
+#[derive(Serialize, Deserialize)]
+struct Versioned<E> {
+    version: i64,
+    entity: E,
+}
+
+impl RedbRecords {
+    /// Opens the file, or makes one that only its owner can read.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let open = || -> std::result::Result<Database, redb::Error> {
+            let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+            Ok(Database::builder().create_with_backend(FileBackend::new(file.map_err(redb::Error::Io)?)?)?)
+        };
+        let database = open().map_err(at(path))?;
+        Ok(Self { file: Arc::new(File { database: RwLock::new(Some(database)), path: path.to_owned() }) })
+    }
+
+    /// Waits for what is going on, and releases the file.
+    pub(super) async fn close(&self) {
+        let file = self.file.clone();
+        let closing = tokio::task::spawn_blocking(move || {
+            file.database.write().unwrap_or_else(PoisonError::into_inner).take();
+        });
+        closing.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+    }
+
+    /// Runs off the async threads: a write waits for the disk.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Database) -> std::result::Result<T, Failure> + Send + 'static,
+    ) -> Result<T> {
+        let file = self.file.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let database = file.database.read().unwrap_or_else(PoisonError::into_inner);
+            work(database.as_ref().ok_or(RecordsError::Closed)?).map_err(|failure| match failure {
+                Failure::File(source) => at(&file.path)(source),
+                Failure::Record(error) => error,
+            })
+        });
+        done.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    }
+}
+
+/// What can go wrong within a transaction.
+enum Failure {
+    File(redb::Error),
+    Record(RecordsError),
+}
+
+macro_rules! failures_of_the_file {
+    ($($error:ident)*) => {$(
+        impl From<redb::$error> for Failure {
+            fn from(error: redb::$error) -> Self {
+                Self::File(error.into())
+            }
+        }
+    )*};
+}
+
+failures_of_the_file!(CommitError StorageError TableError TransactionError);
+
+fn at(path: &Path) -> impl FnOnce(redb::Error) -> RecordsError + use<'_> {
+    move |source| RecordsError::File { path: path.to_owned(), source: Box::new(source) }
+}
+
+fn read<E: Entity>(key: &str, bytes: &[u8]) -> std::result::Result<Stored<E>, Failure> {
+    let found: serde_json::Result<Versioned<E>> = serde_json::from_slice(bytes);
+    let Versioned { version, entity } = found.map_err(|error| {
+        Failure::Record(RecordsError::Damaged { table: E::TABLE, key: key.to_owned(), reason: error.to_string() })
+    })?;
+    Ok(Stored { entity, version })
+}
+
+fn look_up<E: Entity>(transaction: &ReadTransaction, key: &str) -> std::result::Result<Option<Stored<E>>, Failure> {
+    let table = match transaction.open_table(content::<E>()) {
+        Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+        opened => opened?,
+    };
+    let found = table.get(key)?;
+    found.map(|bytes| read(key, bytes.value())).transpose()
+}
+
+fn list_of<E: Entity>(
+    transaction: &ReadTransaction,
+    owner: &str,
+    after: &str,
+    limit: usize,
+) -> std::result::Result<Vec<Stored<E>>, Failure> {
+    let name = owners_of::<E>();
+    let owners = match transaction.open_table(Owners::new(&name)) {
+        Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+        opened => opened?,
+    };
+    let mut found = Vec::new();
+    for entry in owners.range((owner, after)..)? {
+        let (place, _) = entry?;
+        let (of, key) = place.value();
+        if of != owner || found.len() == limit {
+            break;
+        }
+        if key != after {
+            found.extend(look_up(transaction, key)?);
+        }
+    }
+    Ok(found)
+}
+
+fn list_all<E: Entity>(
+    transaction: &ReadTransaction,
+    after: &str,
+    limit: usize,
+) -> std::result::Result<Vec<Stored<E>>, Failure> {
+    let table = match transaction.open_table(content::<E>()) {
+        Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+        opened => opened?,
+    };
+    let mut found = Vec::new();
+    for entry in table.range(after..)? {
+        let (key, bytes) = entry?;
+        if found.len() == limit {
+            break;
+        }
+        if key.value() != after {
+            found.push(read(key.value(), bytes.value())?);
+        }
+    }
+    Ok(found)
+}
+
+fn owners_of<E: Entity>() -> String {
+    format!("{}.owners", E::TABLE)
+}
+
+/// The two tables of a kind, for writing.
+struct Tables<'t> {
+    content: redb::Table<'t, &'static str, &'static [u8]>,
+    owners: redb::Table<'t, (&'static str, &'static str), ()>,
+}
+
+impl<'t> Tables<'t> {
+    fn open<E: Entity>(transaction: &'t WriteTransaction) -> std::result::Result<Self, Failure> {
+        let owners = owners_of::<E>();
+        Ok(Self {
+            content: transaction.open_table(content::<E>())?,
+            owners: transaction.open_table(Owners::new(&owners))?,
+        })
+    }
+
+    fn get<E: Entity>(&self, key: &str) -> std::result::Result<Option<Stored<E>>, Failure> {
+        let found = self.content.get(key)?;
+        found.map(|bytes| read(key, bytes.value())).transpose()
+    }
+
+    fn put<E: Entity>(&mut self, entity: &E, version: i64) -> std::result::Result<(), Failure> {
+        let bytes = serde_json::to_vec(&Versioned { version, entity }).map_err(|error| {
+            let (table, key) = (E::TABLE, entity.key().to_owned());
+            Failure::Record(RecordsError::Damaged { table, key, reason: error.to_string() })
+        })?;
+        self.content.insert(entity.key(), bytes.as_slice())?;
+        self.owners.insert((entity.owner(), entity.key()), ())?;
+        Ok(())
+    }
+
+    fn drop<E: Entity>(&mut self, entity: &E) -> std::result::Result<(), Failure> {
+        self.content.remove(entity.key())?;
+        self.owners.remove((entity.owner(), entity.key()))?;
+        Ok(())
+    }
+}
+
+impl Records for RedbRecords {
+    async fn get<E: Entity>(&self, key: &str) -> Result<Option<Stored<E>>> {
+        let key = key.to_owned();
+        self.blocking(move |database| look_up(&database.begin_read()?, &key)).await
+    }
+
+    async fn insert<E: Entity>(&self, entity: &E) -> Result<bool> {
+        let entity = entity.clone();
+        self.blocking(move |database| {
+            let transaction = database.begin_write()?;
+            let mut tables = Tables::open::<E>(&transaction)?;
+            if tables.content.get(entity.key())?.is_some() {
+                return Ok(false);
+            }
+            tables.put(&entity, 1)?;
+            drop(tables);
+            transaction.commit()?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn replace<E: Entity>(&self, read: &Stored<E>, entity: &E) -> Result<bool> {
+        let (entity, version) = (entity.clone(), read.version);
+        self.blocking(move |database| {
+            let transaction = database.begin_write()?;
+            let mut tables = Tables::open::<E>(&transaction)?;
+            let Some(current) = tables.get::<E>(entity.key())?.filter(|current| current.version == version) else {
+                return Ok(false);
+            };
+            tables.drop(&current.entity)?;
+            tables.put(&entity, version + 1)?;
+            drop(tables);
+            transaction.commit()?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn remove<E: Entity>(&self, key: &str) -> Result<bool> {
+        let key = key.to_owned();
+        self.blocking(move |database| {
+            let transaction = database.begin_write()?;
+            let mut tables = Tables::open::<E>(&transaction)?;
+            let Some(current) = tables.get::<E>(&key)? else { return Ok(false) };
+            tables.drop(&current.entity)?;
+            drop(tables);
+            transaction.commit()?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn list<E: Entity>(&self, owner: Option<&str>, after: Option<&str>, limit: usize) -> Result<Vec<Stored<E>>> {
+        // No key is empty, so an empty one is behind none.
+        let (owner, after) = (owner.map(str::to_owned), after.unwrap_or_default().to_owned());
+        self.blocking(move |database| {
+            let transaction = database.begin_read()?;
+            match owner {
+                Some(owner) => list_of(&transaction, &owner, &after, limit),
+                None => list_all(&transaction, &after, limit),
+            }
+        })
+        .await
+    }
+
+    async fn sweep<E: Entity>(&self, now: Timestamp) -> Result<u64> {
+        self.blocking(move |database| {
+            let transaction = database.begin_write()?;
+            let mut tables = Tables::open::<E>(&transaction)?;
+            let mut expired = Vec::new();
+            for entry in tables.content.iter()? {
+                let (key, bytes) = entry?;
+                let stored: Stored<E> = read(key.value(), bytes.value())?;
+                if stored.expires_at().is_some_and(|at| at <= now) {
+                    expired.push(stored.entity);
+                }
+            }
+            for entity in &expired {
+                tables.drop(entity)?;
+            }
+            drop(tables);
+            transaction.commit()?;
+            Ok(expired.len() as u64)
+        })
+        .await
+    }
+}

@@ -1,0 +1,41 @@
+//! Accounts and sessions, in the routes and shapes of [Better Auth](https://www.better-auth.com/docs/concepts/api), so that
+//! its clients can be used as they are.
+
+mod session;
+mod sign;
+mod user;
+mod wire;
+
+use axum::{
+    Router,
+    extract::Request,
+    http::{HeaderValue, header},
+    middleware::{self, Next},
+    response::Response,
+    routing::{get, post},
+};
+
+pub(super) use self::wire::Body;
+use crate::App;
+
+pub(super) fn router() -> Router<App> {
+    Router::new()
+        .route("/sign-up/email", post(sign::up))
+        .route("/sign-in/email", post(sign::in_))
+        .route("/sign-out", post(sign::out))
+        .route("/get-session", get(session::get))
+        .route("/list-sessions", get(session::list))
+        .route("/revoke-session", post(session::revoke))
+        .route("/revoke-sessions", post(session::revoke_all))
+        .route("/revoke-other-sessions", post(session::revoke_others))
+        .route("/update-user", post(user::update))
+        .route("/change-password", post(user::change_password))
+        .route_layer(middleware::from_fn(keep_out_of_caches))
+}
+
+/// What is said to one is nobody else's.
+async fn keep_out_of_caches(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

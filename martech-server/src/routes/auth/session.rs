@@ -1,0 +1,84 @@
+//! Sessions: one's own, and one's others.
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use martech_core::event::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::wire::{Body, SessionShape, Signed, UserShape, with_cookies};
+use crate::{
+    App,
+    auth::{Caller, Member, Site, expired_cookies, renewed},
+    error::ApiError,
+};
+
+#[derive(Serialize)]
+struct Both<'a> {
+    session: SessionShape<'a>,
+    user: UserShape<'a>,
+}
+
+/// `GET /api/auth/get-session`: who asks, or `null`.
+pub(super) async fn get(State(app): State<App>, caller: Caller, site: Site) -> Result<Response, ApiError> {
+    let cookies = renewed(&app, &caller, &site).await?;
+    let Caller::Member(member) = &caller else { return Ok(Json(()).into_response()) };
+    let session = SessionShape::of(&member.handle.session, Some(&member.token));
+    Ok(with_cookies(Json(Both { session, user: UserShape::of(&member.handle.user) }), cookies))
+}
+
+/// `GET /api/auth/list-sessions`
+pub(super) async fn list(State(app): State<App>, Signed(member): Signed) -> Result<Response, ApiError> {
+    let Member { token, handle, .. } = &member;
+    let sessions = app.access().accounts.sessions(&handle.user, Timestamp::now()).await?;
+    let shapes = sessions.iter().map(|session| {
+        let is_own = session.id == handle.session.id;
+        SessionShape::of(session, is_own.then_some(token.as_str()))
+    });
+    Ok(Json(shapes.collect::<Vec<_>>()).into_response())
+}
+
+#[derive(Deserialize)]
+pub(super) struct Revoke {
+    token: String,
+}
+
+#[derive(Serialize)]
+pub(super) struct Done {
+    status: bool,
+}
+
+impl Done {
+    pub(super) const DONE: Json<Self> = Json(Self { status: true });
+}
+
+/// `POST /api/auth/revoke-session`: by what the list says of it.
+pub(super) async fn revoke(
+    State(app): State<App>,
+    Signed(member): Signed,
+    site: Site,
+    Body(Revoke { token }): Body<Revoke>,
+) -> Result<Response, ApiError> {
+    app.access().accounts.revoke(&member.handle.user, &token).await?;
+    let is_own = token == member.token;
+    Ok(with_cookies(Done::DONE, if is_own { expired_cookies(site.secure) } else { Vec::new() }))
+}
+
+/// `POST /api/auth/revoke-sessions`: one's own as well.
+pub(super) async fn revoke_all(
+    State(app): State<App>,
+    Signed(member): Signed,
+    site: Site,
+) -> Result<Response, ApiError> {
+    app.access().accounts.revoke_all(&member.handle.user.id, None).await?;
+    Ok(with_cookies(Done::DONE, expired_cookies(site.secure)))
+}
+
+/// `POST /api/auth/revoke-other-sessions`
+pub(super) async fn revoke_others(State(app): State<App>, Signed(member): Signed) -> Result<Json<Done>, ApiError> {
+    let Member { handle, .. } = &member;
+    app.access().accounts.revoke_all(&handle.user.id, Some(&handle.session)).await?;
+    Ok(Done::DONE)
+}

@@ -1,0 +1,140 @@
+//! Bodies, as Better Auth has them.
+
+use axum::{
+    Json,
+    extract::{FromRequest, FromRequestParts, Request},
+    http::{HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use martech_core::event::Timestamp;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    App,
+    accounts::{DEFAULT_PROJECT, Role, Session, SignedIn, User},
+    auth::{Caller, Member, Site, session_cookies},
+    body::Format,
+    error::ApiError,
+};
+
+/// A user, as they and others see them.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct UserShape<'a> {
+    name: &'a str,
+    email: &'a str,
+    /// Nobody is sent mail.
+    email_verified: bool,
+    image: Option<&'a str>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    id: &'a str,
+    /// Not one of Better Auth's.
+    role: Option<Role>,
+}
+
+impl<'a> UserShape<'a> {
+    pub(super) fn of(user: &'a User) -> Self {
+        Self {
+            name: &user.name,
+            email: user.email.as_str(),
+            email_verified: false,
+            image: user.image.as_deref(),
+            created_at: user.created_at,
+            updated_at: user.updated_at,
+            id: &user.id,
+            role: user.role(DEFAULT_PROJECT),
+        }
+    }
+}
+
+/// A session. Its token is known to who has it, and to nobody else: others are named by the hash of theirs.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SessionShape<'a> {
+    expires_at: Timestamp,
+    token: &'a str,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    ip_address: Option<&'a str>,
+    user_agent: Option<&'a str>,
+    user_id: &'a str,
+    id: &'a str,
+}
+
+impl<'a> SessionShape<'a> {
+    pub(super) fn of(session: &'a Session, own_token: Option<&'a str>) -> Self {
+        Self {
+            expires_at: session.expires_at,
+            token: own_token.unwrap_or(&session.token_hash),
+            created_at: session.created_at,
+            updated_at: session.updated_at,
+            ip_address: session.ip_address.as_deref(),
+            user_agent: session.user_agent.as_deref(),
+            user_id: &session.user_id,
+            id: &session.id,
+        }
+    }
+}
+
+/// An answer to somebody who has just signed in, with the cookie.
+pub(super) async fn signed_in(
+    app: &App,
+    site: &Site,
+    signed_in: &SignedIn,
+    answer: impl Serialize,
+) -> Result<Response, ApiError> {
+    let key = app.access().accounts.cookie_key().await?;
+    let SignedIn { token, session, .. } = signed_in;
+    let cookies = session_cookies(token, session, key, site.secure);
+    Ok(with_cookies(Json(answer), cookies))
+}
+
+pub(super) fn with_cookies(answer: impl IntoResponse, cookies: Vec<HeaderValue>) -> Response {
+    let mut response = answer.into_response();
+    for cookie in cookies {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// A body of JSON, which is small here.
+pub(in crate::routes) struct Body<T>(pub(in crate::routes) T);
+
+impl<T: DeserializeOwned + Send + 'static> FromRequest<App> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let bodies = &app.access().bodies;
+        let received = bodies.read(&parts.headers, body).await?;
+        let parse = |format, bytes: &[u8]| match format {
+            Format::Json => serde_json::from_slice(bytes).map_err(|error| invalid(&error)),
+            Format::Ndjson => {
+                let message = "this takes one JSON object, of Content-Type: application/json";
+                Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", message))
+            }
+        };
+        let (parsed, _charge) = bodies.parse(received, parse).await?;
+        parsed.map(Self)
+    }
+}
+
+fn invalid(error: &serde_json::Error) -> ApiError {
+    let code = if error.is_data() { "VALIDATION_ERROR" } else { "INVALID_JSON" };
+    ApiError::new(StatusCode::BAD_REQUEST, code, format!("the body cannot be used: {error}"))
+}
+
+/// Somebody who has signed in; the admin token is nobody.
+pub(super) struct Signed(pub(super) Member);
+
+impl FromRequestParts<App> for Signed {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        match Caller::from_request_parts(parts, app).await? {
+            Caller::Member(member) => Ok(Self(*member)),
+            _ => Err(ApiError::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "Unauthorized")),
+        }
+    }
+}

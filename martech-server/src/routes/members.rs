@@ -1,0 +1,176 @@
+//! Who belongs to the shop, and who is invited.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use martech_core::event::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::auth::Body;
+use crate::{
+    App, Role,
+    accounts::{AccountError, Actor, DEFAULT_PROJECT, Email, Invitation, User},
+    auth::{Caller, Site},
+    error::ApiError,
+};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Member {
+    id: String,
+    email: Email,
+    name: String,
+    role: Option<Role>,
+    created_at: Timestamp,
+}
+
+impl From<User> for Member {
+    fn from(user: User) -> Self {
+        let role = user.role(DEFAULT_PROJECT);
+        Self { id: user.id, email: user.email, name: user.name, role, created_at: user.created_at }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Members {
+    members: Vec<Member>,
+}
+
+/// `GET /admin/members`
+pub(super) async fn list(State(app): State<App>) -> Result<Json<Members>, ApiError> {
+    let members = app.access().accounts.members().await?;
+    Ok(Json(Members { members: members.into_iter().map(Member::from).collect() }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewRole {
+    role: Role,
+}
+
+/// `PATCH /admin/members/{id}`
+pub(super) async fn change(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    caller: Caller,
+    Body(NewRole { role }): Body<NewRole>,
+) -> Result<Json<Member>, ApiError> {
+    let changed = app.access().accounts.set_role(&actor(&caller)?, &id, role, Timestamp::now()).await?;
+    tracing::info!(user = %changed.id, %role, "a role was changed");
+    Ok(Json(changed.into()))
+}
+
+/// `DELETE /admin/members/{id}`
+pub(super) async fn remove(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    caller: Caller,
+) -> Result<StatusCode, ApiError> {
+    let removed = app.access().accounts.remove_member(&actor(&caller)?, &id).await?;
+    tracing::info!(user = %removed.id, "a member was removed");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct NewPassword {
+    new_password: String,
+}
+
+/// `POST /admin/members/{id}/password`: for who has forgotten theirs.
+pub(super) async fn reset_password(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    caller: Caller,
+    Body(NewPassword { new_password }): Body<NewPassword>,
+) -> Result<StatusCode, ApiError> {
+    let (actor, now) = (actor(&caller)?, Timestamp::now());
+    let changed = app.access().accounts.reset_password(&actor, &id, &new_password, now).await?;
+    tracing::info!(user = %changed.id, "a password was reset");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// An invitation as a list shows it: without what it takes to use it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Invited {
+    id: String,
+    role: Role,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<Email>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invited_by: Option<String>,
+    created_at: Timestamp,
+    expires_at: Timestamp,
+}
+
+impl From<Invitation> for Invited {
+    fn from(invitation: Invitation) -> Self {
+        let Invitation { token_hash, role, email, invited_by, created_at, expires_at, .. } = invitation;
+        Self { id: token_hash, role, email, invited_by, created_at, expires_at }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Invitations {
+    invitations: Vec<Invited>,
+}
+
+/// `GET /admin/invitations`
+pub(super) async fn invitations(State(app): State<App>) -> Result<Json<Invitations>, ApiError> {
+    let open = app.access().accounts.invitations(Timestamp::now()).await?;
+    Ok(Json(Invitations { invitations: open.into_iter().map(Invited::from).collect() }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Invite {
+    role: Role,
+    #[serde(default)]
+    email: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Made {
+    /// For whoever is invited; told here and nowhere else.
+    link: String,
+    token: String,
+    #[serde(flatten)]
+    invited: Invited,
+}
+
+/// `POST /admin/invitations`
+pub(super) async fn invite(
+    State(app): State<App>,
+    caller: Caller,
+    site: Site,
+    Body(Invite { role, email }): Body<Invite>,
+) -> Result<Response, ApiError> {
+    let email = email.map(|email| email.parse()).transpose().map_err(|_| AccountError::InvalidEmail)?;
+    let invited = app.access().accounts.invite_as(&actor(&caller)?, role, email, Timestamp::now()).await?;
+    let (token, invitation) = invited;
+    let made = Made { link: site.sign_up_link(&token), token, invited: invitation.into() };
+    Ok((StatusCode::CREATED, Json(made)).into_response())
+}
+
+/// `DELETE /admin/invitations/{id}`
+pub(super) async fn withdraw(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    caller: Caller,
+) -> Result<StatusCode, ApiError> {
+    if app.access().accounts.withdraw(&actor(&caller)?, &id).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(ApiError::new(StatusCode::NOT_FOUND, "not_found", "there is no such invitation any more"))
+    }
+}
+
+fn actor(caller: &Caller) -> Result<Actor, ApiError> {
+    caller
+        .actor()
+        .ok_or_else(|| ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "who changes others has signed in"))
+}

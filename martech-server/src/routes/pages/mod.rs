@@ -1,0 +1,36 @@
+//! Pages for people. They bring everything along, and run nothing that is not theirs.
+
+use axum::{
+    Router,
+    http::{HeaderName, HeaderValue, header},
+    response::IntoResponse,
+    routing::get,
+};
+
+use crate::App;
+
+/// Nothing from elsewhere, nothing inline, in nobody's frame.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'; \
+                      base-uri 'none'; frame-ancestors 'none'";
+
+const HEADERS: [(HeaderName, HeaderValue); 4] = [
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    // The address of the sign-up page is a secret.
+    (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+];
+
+pub(super) fn router() -> Router<App> {
+    Router::new()
+        .route("/sign-up", get(|| async { page("text/html; charset=utf-8", include_str!("sign-up.html")) }))
+        .route(
+            "/pages/sign-up.js",
+            get(|| async { page("text/javascript; charset=utf-8", include_str!("sign-up.js")) }),
+        )
+        .route("/pages/style.css", get(|| async { page("text/css; charset=utf-8", include_str!("style.css")) }))
+}
+
+fn page(content_type: &'static str, content: &'static str) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static(content_type))], HEADERS, content)
+}

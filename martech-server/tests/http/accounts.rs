@@ -1,0 +1,396 @@
+//! Accounts, sessions and roles, as clients see them.
+
+use axum::http::{Method, header};
+use bytes::Bytes;
+use http_body_util::Full;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Server};
+
+const PASSWORD: &str = "correct horse";
+
+/// A server whose passwords are cheap.
+async fn start(more: &[&str]) -> Server {
+    Server::start_with(&[&["--password-memory", "512KiB", "--password-passes", "1"], more].concat()).await
+}
+
+/// Somebody, and what they show of themselves.
+#[derive(Clone, Default)]
+struct Browser {
+    cookies: String,
+    authorization: Option<String>,
+    origin: Option<String>,
+}
+
+impl Browser {
+    fn at(server: &Server) -> Self {
+        Self { origin: Some(format!("http://{}", server.addr)), ..Self::default() }
+    }
+
+    fn bearer(token: &str) -> Self {
+        Self { authorization: Some(format!("Bearer {token}")), ..Self::default() }
+    }
+
+    async fn send(&self, server: &Server, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let mut request = server.request(method, path);
+        let headers = [
+            (header::COOKIE, Some(&self.cookies).filter(|cookies| !cookies.is_empty())),
+            (header::AUTHORIZATION, self.authorization.as_ref()),
+            (header::ORIGIN, self.origin.as_ref()),
+        ];
+        for (name, value) in headers {
+            request = value.into_iter().fold(request, |request, value| request.header(&name, value));
+        }
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let body = body.map_or_else(Bytes::new, |body| body.to_string().into());
+        server.send(request.body(Full::new(body)).unwrap()).await
+    }
+
+    async fn get(&self, server: &Server, path: &str) -> Answer {
+        self.send(server, Method::GET, path, None).await
+    }
+
+    async fn post(&self, server: &Server, path: &str, body: Value) -> Answer {
+        self.send(server, Method::POST, path, Some(body)).await
+    }
+
+    /// Keeps the cookies of an answer, as a browser does.
+    fn keep(&mut self, answer: &Answer) {
+        let set: Vec<&str> =
+            answer.headers.get_all(header::SET_COOKIE).iter().map(|line| line.to_str().unwrap()).collect();
+        self.cookies = set
+            .iter()
+            .filter(|line| !line.contains("Max-Age=0"))
+            .map(|line| line.split(';').next().unwrap())
+            .collect::<Vec<_>>()
+            .join("; ");
+    }
+}
+
+fn person(name: &str) -> Value {
+    json!({ "name": name, "email": format!("{name}@shop.example"), "password": PASSWORD })
+}
+
+/// The owner, in a browser.
+async fn owner(server: &Server) -> Browser {
+    let mut body = person("owner");
+    let answer = Browser::bearer(&server.token).post(server, "/api/auth/sign-up/email", body.take()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let mut browser = Browser::at(server);
+    browser.keep(&answer);
+    browser
+}
+
+/// Somebody whom the owner has invited.
+async fn invited(server: &Server, owner: &Browser, name: &str, role: &str) -> Browser {
+    let invitation = owner.post(server, "/admin/invitations", json!({ "role": role })).await;
+    assert_eq!(invitation.status, 201, "{}", invitation.text);
+    let mut body = person(name);
+    body["invitation"] = invitation.json["token"].clone();
+    let mut browser = Browser::at(server);
+    let answer = browser.post(server, "/api/auth/sign-up/email", body).await;
+    assert_eq!((answer.status.as_u16(), &answer.json["user"]["role"]), (200, &json!(role)), "{}", answer.text);
+    browser.keep(&answer);
+    browser
+}
+
+#[tokio::test]
+async fn a_stranger_cannot_take_a_fresh_server() {
+    let server = start(&["--sign-up", "open"]).await;
+    let answer = Browser::default().post(&server, "/api/auth/sign-up/email", person("eve")).await;
+    answer.assert_error(403, "SET_UP_REQUIRED");
+    owner(&server).await;
+    let answer = Browser::default().post(&server, "/api/auth/sign-up/email", person("ann")).await;
+    assert_eq!(answer.json["user"]["role"], "analyst", "{}", answer.text);
+}
+
+#[tokio::test]
+async fn who_has_signed_in_reads_and_who_has_signed_out_does_not() {
+    let server = start(&[]).await;
+    let mut browser = owner(&server).await;
+    assert_eq!(browser.get(&server, "/stats").await.status, 200);
+    let session = browser.get(&server, "/api/auth/get-session").await;
+    assert_eq!(session.json["user"]["email"], "owner@shop.example");
+    assert_eq!(session.header("cache-control"), Some("no-store"));
+    let token = session.json["session"]["token"].as_str().unwrap().to_owned();
+    assert_eq!(Browser::bearer(&token).get(&server, "/stats").await.status, 200, "the token is a bearer's as well");
+
+    let answer = browser.post(&server, "/api/auth/sign-out", json!({})).await;
+    assert_eq!(answer.json, json!({ "success": true }));
+    for old in [browser.clone(), Browser::bearer(&token)] {
+        old.get(&server, "/stats").await.assert_error(401, "unauthorized");
+        assert_eq!(old.get(&server, "/api/auth/get-session").await.text, "null");
+    }
+    browser.keep(&answer);
+    assert_eq!(browser.cookies, "");
+
+    let answer = Browser::default().post(&server, "/api/auth/sign-in/email", person("owner")).await;
+    let welcome = &answer.json;
+    assert_eq!((&welcome["redirect"], &welcome["user"]["name"]), (&json!(false), &json!("owner")));
+    assert_eq!(Browser::bearer(welcome["token"].as_str().unwrap()).get(&server, "/users").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_cookie_is_as_better_auth_makes_it() {
+    let server = start(&[]).await;
+    owner(&server).await;
+    let sign_in = async |server: &Server, remember: bool| {
+        let mut body = person("owner");
+        body["rememberMe"] = json!(remember);
+        let answer = Browser::default().post(server, "/api/auth/sign-in/email", body).await;
+        answer
+            .headers
+            .get_all(header::SET_COOKIE)
+            .iter()
+            .map(|line| line.to_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let cookies = sign_in(&server, true).await;
+    assert_eq!(cookies.len(), 1, "{cookies:?}");
+    let (value, attributes) = cookies[0].split_once(';').unwrap();
+    let value = value.strip_prefix("better-auth.session_token=").unwrap();
+    assert!(value.len() > 43 + 44 && value.ends_with("%3D"), "{value}");
+    for attribute in ["Path=/", "HttpOnly", "SameSite=Lax", "Max-Age=604800"] {
+        assert!(attributes.contains(attribute), "{attributes}");
+    }
+    assert!(!attributes.contains("Secure"), "{attributes}");
+
+    let cookies = sign_in(&server, false).await;
+    assert!(cookies.len() == 2 && cookies[1].starts_with("better-auth.dont_remember="), "{cookies:?}");
+    assert!(cookies.iter().all(|cookie| !cookie.contains("Max-Age")), "{cookies:?}");
+
+    // What nobody has signed is nobody's.
+    let forged = Browser {
+        cookies: cookies[0].split(';').next().unwrap().replacen("token=", "token=x", 1),
+        ..Browser::default()
+    };
+    forged.get(&server, "/stats").await.assert_error(401, "unauthorized");
+
+    let server = Server::start_in(
+        server.stopped().await,
+        &["--password-memory", "512KiB", "--password-passes", "1", "--public-url", "https://shop.example"],
+    );
+    let server = server.await;
+    let cookies = sign_in(&server, true).await;
+    assert!(
+        cookies[0].starts_with("__Secure-better-auth.session_token=") && cookies[0].contains("Secure;"),
+        "{cookies:?}"
+    );
+}
+
+#[tokio::test]
+async fn pages_of_others_change_nothing() {
+    let server = start(&[]).await;
+    let browser = owner(&server).await;
+    let from = |origin: Option<&str>| Browser { origin: origin.map(str::to_owned), ..browser.clone() };
+    for (path, body) in [
+        ("/api/auth/sign-out", json!({})),
+        ("/api/auth/update-user", json!({ "name": "x" })),
+        ("/admin/invitations", json!({ "role": "owner" })),
+        ("/admin/roll", json!({})),
+        ("/api/auth/sign-in/email", person("owner")),
+    ] {
+        from(Some("http://evil.example")).post(&server, path, body.clone()).await.assert_error(403, "INVALID_ORIGIN");
+        for silent in [None, Some("null")] {
+            from(silent).post(&server, path, body.clone()).await.assert_error(403, "MISSING_OR_NULL_ORIGIN");
+        }
+    }
+    // Without a cookie as well, where a page would sign somebody in as somebody else.
+    let stranger = Browser { origin: Some("http://evil.example".to_owned()), ..Browser::default() };
+    stranger.post(&server, "/api/auth/sign-in/email", person("owner")).await.assert_error(403, "INVALID_ORIGIN");
+    assert_eq!(from(Some("http://evil.example")).get(&server, "/stats").await.status, 200, "reading needs no origin");
+    assert_eq!(browser.get(&server, "/api/auth/get-session").await.json["user"]["name"], "owner");
+    // Events are taken from everywhere; the cookie gives them nothing.
+    let event = json!({ "userId": "u", "type": "page_view" });
+    assert_eq!(from(Some("http://evil.example")).post(&server, "/events", event).await.status, 202);
+}
+
+#[tokio::test]
+async fn nobody_learns_who_has_an_account_and_mistakes_are_told() {
+    let server = start(&["--sign-up", "open"]).await;
+    owner(&server).await;
+    let sign_in = async |email: &str, password: &str| {
+        Browser::default()
+            .post(&server, "/api/auth/sign-in/email", json!({ "email": email, "password": password }))
+            .await
+    };
+    let (wrong, nobody) =
+        (sign_in("owner@shop.example", "wrong horse").await, sign_in("nobody@shop.example", PASSWORD).await);
+    wrong.assert_error(401, "INVALID_EMAIL_OR_PASSWORD");
+    nobody.assert_error(401, "INVALID_EMAIL_OR_PASSWORD");
+    assert_eq!(wrong.json["message"], nobody.json["message"]);
+    sign_in("nobody", PASSWORD).await.assert_error(400, "INVALID_EMAIL");
+
+    let sign_up = async |changes: Value| {
+        let mut body = person("ann");
+        for (name, value) in changes.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        Browser::default().post(&server, "/api/auth/sign-up/email", body).await
+    };
+    sign_up(json!({ "password": "short" })).await.assert_error(400, "PASSWORD_TOO_SHORT");
+    sign_up(json!({ "password": "x".repeat(129) })).await.assert_error(400, "PASSWORD_TOO_LONG");
+    sign_up(json!({ "email": "ann@" })).await.assert_error(400, "INVALID_EMAIL");
+    sign_up(json!({ "email": "OWNER@shop.example" })).await.assert_error(422, "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL");
+    sign_up(json!({ "image": "http://x" })).await.assert_error(400, "VALIDATION_ERROR").assert_field("image");
+    sign_up(json!({ "name": 7 })).await.assert_error(400, "VALIDATION_ERROR");
+    sign_up(json!({ "invitation": "made up" })).await.assert_error(403, "INVALID_INVITATION");
+
+    let request = |content_type: &str, body: &str| {
+        let request =
+            server.request(Method::POST, "/api/auth/sign-in/email").header(header::CONTENT_TYPE, content_type);
+        server.send(request.body(Full::new(Bytes::from(body.to_owned()))).unwrap())
+    };
+    request("application/json", "{").await.assert_error(400, "INVALID_JSON");
+    request("application/json", "[]").await.assert_error(400, "VALIDATION_ERROR");
+    assert_eq!(request("text/html", "{}").await.status, 415);
+    assert_eq!(request("application/json", &" ".repeat(70_000)).await.status, 413);
+    Browser::default().get(&server, "/api/auth/nothing").await.assert_error(404, "not_found");
+    Browser::default().get(&server, "/api/auth/sign-out").await.assert_error(405, "method_not_allowed");
+    for path in ["list-sessions", "revoke-sessions", "revoke-other-sessions", "change-password", "update-user"] {
+        let method = if path.starts_with("list") { Method::GET } else { Method::POST };
+        let answer = Browser::default().send(&server, method, &format!("/api/auth/{path}"), Some(json!({}))).await;
+        answer.assert_error(401, "UNAUTHORIZED");
+    }
+}
+
+#[tokio::test]
+async fn guesses_are_slowed_down() {
+    let server = start(&["--trusted-proxies", "127.0.0.1"]).await;
+    owner(&server).await;
+    let guess = async |address: &str| {
+        let request =
+            server.request(Method::POST, "/api/auth/sign-in/email").header(header::CONTENT_TYPE, "application/json");
+        let mut body = person("owner");
+        body["password"] = json!("a guess of it");
+        let request =
+            request.header("x-forwarded-for", address).body(Full::new(Bytes::from(body.to_string()))).unwrap();
+        server.send(request).await
+    };
+    for _ in 0..5 {
+        guess("192.0.2.1").await.assert_error(401, "INVALID_EMAIL_OR_PASSWORD");
+    }
+    let refused = guess("192.0.2.1").await;
+    refused.assert_error(429, "TOO_MANY_REQUESTS");
+    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((20..=30).contains(&wait), "{wait}");
+    guess("192.0.2.2").await.assert_error(401, "INVALID_EMAIL_OR_PASSWORD");
+}
+
+#[tokio::test]
+async fn roles_say_who_may_do_what() {
+    let server = start(&[]).await;
+    let owner = owner(&server).await;
+    let admin = invited(&server, &owner, "admin", "admin").await;
+    let analyst = invited(&server, &owner, "analyst", "analyst").await;
+    assert_eq!(analyst.get(&server, "/users").await.status, 200);
+    analyst.get(&server, "/admin/members").await.assert_error(403, "forbidden");
+    analyst.post(&server, "/admin/roll", json!({})).await.assert_error(403, "forbidden");
+    assert_eq!(admin.post(&server, "/admin/roll", json!({})).await.status, 200);
+
+    let members = admin.get(&server, "/admin/members").await.json["members"].clone();
+    let id_of = |name: &str| {
+        let found = members.as_array().unwrap().iter().find(|member| member["name"] == name);
+        format!("/admin/members/{}", found.unwrap()["id"].as_str().unwrap())
+    };
+    let change = async |who: &Browser, name: &str, role: &str| {
+        who.send(&server, Method::PATCH, &id_of(name), Some(json!({ "role": role }))).await
+    };
+    // Admins look after analysts, owners after all.
+    change(&admin, "analyst", "admin").await.assert_error(403, "forbidden");
+    change(&admin, "owner", "analyst").await.assert_error(403, "forbidden");
+    admin.post(&server, "/admin/invitations", json!({ "role": "admin" })).await.assert_error(403, "forbidden");
+    assert_eq!(change(&owner, "analyst", "admin").await.json["role"], "admin");
+    assert_eq!(analyst.get(&server, "/admin/members").await.status, 200, "from the next request on");
+    assert_eq!(change(&owner, "analyst", "analyst").await.json["role"], "analyst");
+
+    // There is always an owner.
+    change(&owner, "owner", "admin").await.assert_error(409, "last_owner");
+    let remove = async |who: &Browser, name: &str| who.send(&server, Method::DELETE, &id_of(name), None).await;
+    remove(&owner, "owner").await.assert_error(409, "last_owner");
+    assert_eq!(change(&owner, "admin", "owner").await.status, 200);
+    assert_eq!(remove(&admin, "owner").await.status, 204);
+    owner.get(&server, "/stats").await.assert_error(401, "unauthorized");
+    remove(&admin, "owner").await.assert_error(404, "not_found");
+    // And the server stays set up: nobody becomes another first.
+    let mut eve = person("eve");
+    let answer = Browser::default().post(&server, "/api/auth/sign-up/email", eve.take()).await;
+    answer.assert_error(403, "INVITATION_REQUIRED");
+    let answer = Browser::bearer(&server.token).post(&server, "/api/auth/sign-up/email", person("eve")).await;
+    assert_eq!(answer.json["user"]["role"], "analyst", "{}", answer.text);
+
+    // Who has forgotten a password is given another.
+    let reset = format!("{}/password", id_of("analyst"));
+    assert_eq!(admin.post(&server, &reset, json!({ "newPassword": "battery staple" })).await.status, 204);
+    analyst.get(&server, "/stats").await.assert_error(401, "unauthorized");
+    let again = json!({ "email": "analyst@shop.example", "password": "battery staple" });
+    assert_eq!(Browser::default().post(&server, "/api/auth/sign-in/email", again).await.status, 200);
+}
+
+#[tokio::test]
+async fn invitations_are_listed_and_taken_back() {
+    let server = start(&["--public-url", "http://shop.example"]).await;
+    let owner = Browser { origin: Some("http://shop.example".to_owned()), ..owner(&server).await };
+    let made = owner.post(&server, "/admin/invitations", json!({ "role": "admin", "email": "Ann@shop.example" })).await;
+    let token = made.json["token"].as_str().unwrap();
+    assert_eq!(made.json["link"], format!("http://shop.example/sign-up#{token}"));
+    let listed = owner.get(&server, "/admin/invitations").await;
+    let listed = &listed.json["invitations"];
+    assert_eq!(listed.as_array().unwrap().len(), 1, "the server's own is not told: {listed}");
+    assert_eq!((&listed[0]["email"], &listed[0]["role"]), (&json!("ann@shop.example"), &json!("admin")));
+    assert!(!listed.to_string().contains(token));
+    let path = format!("/admin/invitations/{}", listed[0]["id"].as_str().unwrap());
+    assert_eq!(owner.send(&server, Method::DELETE, &path, None).await.status, 204);
+    owner.send(&server, Method::DELETE, &path, None).await.assert_error(404, "not_found");
+    let mut ann = person("ann");
+    ann["invitation"] = json!(token);
+    Browser::default().post(&server, "/api/auth/sign-up/email", ann).await.assert_error(403, "INVALID_INVITATION");
+    owner.post(&server, "/admin/invitations", json!({ "role": "boss" })).await.assert_error(400, "VALIDATION_ERROR");
+    owner
+        .post(&server, "/admin/invitations", json!({ "role": "admin", "email": "x" }))
+        .await
+        .assert_error(400, "INVALID_EMAIL");
+}
+
+#[tokio::test]
+async fn sessions_are_listed_without_what_opens_them() {
+    let server = start(&[]).await;
+    let browser = owner(&server).await;
+    let other = Browser::default().post(&server, "/api/auth/sign-in/email", person("owner")).await;
+    let other_token = other.json["token"].as_str().unwrap();
+    let list = browser.get(&server, "/api/auth/list-sessions").await;
+    let own = browser.get(&server, "/api/auth/get-session").await.json["session"].clone();
+    let sessions = list.json.as_array().unwrap();
+    assert!(sessions.len() == 2 && sessions.contains(&own) && !list.text.contains(other_token), "{}", list.text);
+    let handle = sessions.iter().find(|session| session["id"] != own["id"]).unwrap()["token"].clone();
+    Browser::bearer(handle.as_str().unwrap()).get(&server, "/stats").await.assert_error(401, "unauthorized");
+    let revoked = browser.post(&server, "/api/auth/revoke-session", json!({ "token": handle })).await;
+    assert_eq!(revoked.json, json!({ "status": true }));
+    Browser::bearer(other_token).get(&server, "/stats").await.assert_error(401, "unauthorized");
+    assert_eq!(browser.get(&server, "/stats").await.status, 200);
+}
+
+#[tokio::test]
+async fn accounts_and_sessions_survive_a_restart() {
+    let server = start(&[]).await;
+    let browser = owner(&server).await;
+    let server = Server::start_in(server.stopped().await, &[]).await;
+    let browser = Browser { origin: Some(format!("http://{}", server.addr)), ..browser };
+    assert_eq!(browser.get(&server, "/api/auth/get-session").await.json["user"]["role"], "owner");
+}
+
+#[tokio::test]
+async fn the_page_of_an_invitation_brings_all_along() {
+    let server = start(&[]).await;
+    let page = Browser::default().get(&server, "/sign-up").await;
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+    for path in ["/pages/sign-up.js", "/pages/style.css"] {
+        assert!(page.text.contains(path));
+        assert_eq!(Browser::default().get(&server, path).await.status, 200);
+    }
+    assert!(!page.text.contains("http"), "nothing from elsewhere");
+}
