@@ -270,8 +270,9 @@ impl Access {
             Backend::Mongo(mongo) | Backend::Spooled(mongo, _) => AnyRecords::beside(&mongo.store),
         };
         let settings = &args.accounts;
-        let hasher = Hasher::new(settings.cost()).map_err(|error| StartError::Passwords(error.to_string()))?;
-        let accounts = Accounts::new(records, hasher, settings.sign_up, settings.session_times());
+        let hasher =
+            Hasher::new(settings.passwords.cost()).map_err(|error| StartError::Passwords(error.to_string()))?;
+        let accounts = Accounts::new(records, hasher, settings.settings());
         accounts.keep_swept();
         let limits =
             BodyLimits { single: ACCOUNT_BODY, batch: ACCOUNT_BODY, in_flight: ACCOUNT_BODIES, ..args.bodies() };

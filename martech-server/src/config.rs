@@ -10,12 +10,13 @@ use martech_core::lake::LakeOptions;
 
 use crate::{
     AdminToken, LogFormat, PublicUrl, SignUpPolicy, TrustedProxies,
-    accounts::{Cost, SessionTimes},
+    accounts::{Cost, SessionTimes, Settings},
     backend::{SpoolArgs, StoreArgs},
     body::BodyLimits,
     care::{RepairArgs, VerifyArgs},
     import::ImportArgs,
     migrate::MigrateArgs,
+    users::UserArgs,
 };
 
 /// Event ingestion and analytics for online shops, in one binary.
@@ -42,6 +43,8 @@ pub enum Command {
     Migrate(MigrateArgs),
     /// Checks a data folder, or the events of a MongoDB and the spool before it, from end to end and changes nothing
     Verify(VerifyArgs),
+    /// Makes accounts, shows them, changes and removes them
+    User(Box<UserArgs>),
     /// Sets damage in a data folder aside and says what was lost; no server may be running on it
     Repair(RepairArgs),
 }
@@ -142,6 +145,19 @@ pub struct AccountArgs {
     #[arg(long, env = "MARTECH_SESSION_MAX", default_value = "2160h", value_name = "TIME", value_parser = session_time)]
     pub session_max: Duration,
 
+    /// How often one address may try to sign in at once; then it may every two seconds
+    #[arg(long, env = "MARTECH_SIGN_IN_ATTEMPTS", default_value = "30", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(6..))]
+    pub sign_in_attempts: u32,
+
+    /// What a password's hash costs.
+    #[command(flatten)]
+    pub passwords: PasswordArgs,
+}
+
+/// What a password's hash costs whoever guesses, and the server.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Accounts")]
+pub struct PasswordArgs {
     /// Memory that the hash of a password takes (Argon2id)
     #[arg(long, env = "MARTECH_PASSWORD_MEMORY", default_value = "19MiB", value_name = "SIZE", value_parser = password_memory)]
     pub password_memory: ByteSize,
@@ -155,14 +171,17 @@ pub struct AccountArgs {
     pub password_lanes: u32,
 }
 
-impl AccountArgs {
+impl PasswordArgs {
     pub(crate) fn cost(&self) -> Cost {
         let memory = u32::try_from(self.password_memory.as_u64() >> 10).unwrap_or(u32::MAX);
         Cost { memory, passes: self.password_passes, lanes: self.password_lanes }
     }
+}
 
-    pub(crate) fn session_times(&self) -> SessionTimes {
-        SessionTimes { idle: self.session_idle, most: self.session_max }
+impl AccountArgs {
+    pub(crate) fn settings(&self) -> Settings {
+        let times = SessionTimes { idle: self.session_idle, most: self.session_max };
+        Settings { policy: self.sign_up, times, attempts: self.sign_in_attempts }
     }
 }
 

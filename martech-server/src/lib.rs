@@ -39,12 +39,13 @@ mod telemetry;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod testing;
+pub mod users;
 
 pub use accounts::{Role, SignUpPolicy};
 pub use app::{App, CloseError, StartError};
 pub use auth::{AdminToken, PublicUrl, TokenError, TrustedProxies};
 pub use backend::{BackendError, SpoolArgs, StoreArgs, StoreChoice, Switch};
-pub use config::{AccountArgs, BoundArgs, Cli, Command, ServeArgs, StorageArgs};
+pub use config::{AccountArgs, BoundArgs, Cli, Command, PasswordArgs, ServeArgs, StorageArgs};
 pub use records::RecordsError;
 pub use serve::serve;
 pub use telemetry::{InvalidLogFilter, LogFormat, init as init_logs};

@@ -3,7 +3,7 @@
 use std::{error::Error, process::ExitCode};
 
 use clap::Parser;
-use martech_server::{App, Cli, Command, ServeArgs, care, import, init_logs, migrate, serve, signals};
+use martech_server::{App, Cli, Command, ServeArgs, care, import, init_logs, migrate, serve, signals, users};
 use tokio::net::TcpListener;
 
 /// Gives back what is free: glibc keeps much of what many threads took, each in an arena of its own.
@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         Command::Import(args) => import::run(*args),
         Command::Migrate(args) => migrate::run(&args),
         Command::Verify(args) => care::verify(&args),
+        Command::User(args) => users::run(&args),
         Command::Repair(args) => care::repair(&args),
     }
 }

@@ -1,7 +1,7 @@
 //! Why something about accounts is not done, in the codes and words of
 //! [Better Auth](https://www.better-auth.com/docs/reference/errors), where it has them.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 use axum::http::StatusCode;
 
@@ -16,9 +16,9 @@ use crate::{error::ApiError, records::RecordsError};
 pub(crate) enum AccountError {
     #[error("Invalid email")]
     InvalidEmail,
-    #[error("Password too short")]
+    #[error("Password too short: it needs at least {} characters", LENGTHS.start())]
     PasswordTooShort,
-    #[error("Password too long")]
+    #[error("Password too long: it has at most {} characters", LENGTHS.end())]
     PasswordTooLong,
     /// Of somebody who is signed in, and should know it.
     #[error("Invalid password")]
@@ -88,13 +88,8 @@ impl From<AccountError> for ApiError {
             E::Hash(HashError::Failed(_)) => return Self::internal(&error),
             E::Records(error) => return error.into(),
         };
-        let message: Cow<'static, str> = match &error {
-            E::PasswordTooShort => format!("{error}: it needs at least {} characters", LENGTHS.start()).into(),
-            E::PasswordTooLong => format!("{error}: it has at most {} characters", LENGTHS.end()).into(),
-            error => error.to_string().into(),
-        };
         let field = if let AccountError::InvalidField(field, _) = &error { Some(*field) } else { None };
-        let told = Self::new(status, code, message);
+        let told = Self::new(status, code, error.to_string());
         field.into_iter().fold(told, Self::at)
     }
 }

@@ -58,6 +58,23 @@ pub(crate) struct SessionTimes {
     pub(crate) most: Duration,
 }
 
+/// What is up to whoever runs the server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    pub(crate) policy: SignUpPolicy,
+    pub(crate) times: SessionTimes,
+    /// How often one address may try to sign in at once.
+    pub(crate) attempts: u32,
+}
+
+/// Those of `martech-server` without any; the shell needs no others.
+impl Default for Settings {
+    fn default() -> Self {
+        let day = Duration::from_secs(24 * 3600);
+        Self { policy: SignUpPolicy::default(), times: SessionTimes { idle: 7 * day, most: 90 * day }, attempts: 30 }
+    }
+}
+
 /// How often what has expired is removed.
 const SWEEPING: Duration = Duration::from_secs(600);
 /// Without "remember me".
@@ -87,8 +104,9 @@ struct Inner {
 }
 
 impl Accounts {
-    pub(crate) fn new(records: AnyRecords, hasher: Hasher, policy: SignUpPolicy, times: SessionTimes) -> Self {
-        let (throttle, cookie_key) = (Throttle::new(), tokio::sync::OnceCell::new());
+    pub(crate) fn new(records: AnyRecords, hasher: Hasher, settings: Settings) -> Self {
+        let Settings { policy, times, attempts } = settings;
+        let (throttle, cookie_key) = (Throttle::new(attempts), tokio::sync::OnceCell::new());
         Self { inner: Arc::new(Inner { records, hasher, throttle, policy, times, cookie_key }) }
     }
 

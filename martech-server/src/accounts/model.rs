@@ -166,8 +166,12 @@ pub(crate) struct Email(String);
 
 /// It cannot be an address of mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an address of mail looks like name@example.com, and has at most 254 characters")]
+#[error("it {}", InvalidEmail::EXPECTED)]
 pub(crate) struct InvalidEmail;
+
+impl InvalidEmail {
+    pub(super) const EXPECTED: &str = "is an address such as name@example.com, of at most 254 characters";
+}
 
 impl Email {
     pub(crate) fn as_str(&self) -> &str {

@@ -3,9 +3,9 @@
 use martech_core::event::Timestamp;
 
 use super::{
-    AccountError, Accounts, Origin, Session, User,
-    session::SignedIn,
-    sign_up::{check_password, check_profile, parse_email},
+    AccountError, Accounts, Origin, User,
+    session::{SessionHandle, SignedIn},
+    sign_up::{check_length, check_password, check_profile},
 };
 use crate::records::{Records, Stored};
 
@@ -19,7 +19,8 @@ impl Accounts {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<SignedIn, AccountError> {
-        let email = parse_email(email)?;
+        let email = email.parse().map_err(|_| AccountError::InvalidEmail)?;
+        check_length(password)?;
         self.inner.throttle.account(&email, origin.address).map_err(AccountError::TooManyRequests)?;
         let user = self.user(&email).await?;
         let hash = user.as_ref().map(|user| user.password_hash.as_str());
@@ -49,8 +50,7 @@ impl Accounts {
     /// Replaces the password of somebody who knows it. With `revoke` all sessions end, and a new one begins.
     pub(crate) async fn change_password(
         &self,
-        user: Stored<User>,
-        session: &Session,
+        SessionHandle { user, session, .. }: &SessionHandle,
         current: &str,
         new: &str,
         revoke: bool,
@@ -58,13 +58,14 @@ impl Accounts {
         now: Timestamp,
     ) -> Result<Option<SignedIn>, AccountError> {
         check_password(new)?;
+        check_length(current)?;
         self.inner.throttle.account(&user.email, origin.address).map_err(AccountError::TooManyRequests)?;
         if !self.inner.hasher.verify(current, Some(&user.password_hash)).await? {
             return Err(AccountError::InvalidPassword);
         }
         let password_hash = self.inner.hasher.hash(new).await?;
         let changed = User { password_hash, updated_at: now, ..user.entity.clone() };
-        if !self.records().replace(&user, &changed).await? {
+        if !self.records().replace(user, &changed).await? {
             // Somebody else has changed it since it was verified.
             return Err(AccountError::InvalidPassword);
         }

@@ -6,8 +6,11 @@ use martech_core::event::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    AccountError, Accounts, DEFAULT_PROJECT, Email, Invitation, Origin, Role, SignUpPolicy, User, model::Agreement,
-    password::LENGTHS, secret::digest, session::SignedIn,
+    AccountError, Accounts, DEFAULT_PROJECT, Email, Invitation, Origin, Role, SignUpPolicy, User,
+    model::{Agreement, InvalidEmail},
+    password::LENGTHS,
+    secret::digest,
+    session::SignedIn,
 };
 use crate::records::{Records, RecordsError, Stored};
 
@@ -30,6 +33,16 @@ pub(crate) struct NewUser<'a> {
     pub(crate) image: Option<&'a str>,
 }
 
+impl NewUser<'_> {
+    /// Whether somebody can have such an account; their address.
+    fn check(&self) -> Result<Email, AccountError> {
+        let email = self.email.parse().map_err(|_| AccountError::InvalidField("email", InvalidEmail::EXPECTED))?;
+        check_password(self.password)?;
+        check_profile(self.name, self.image)?;
+        Ok(email)
+    }
+}
+
 /// What becomes of an invitation, or of being first, when an account is made.
 enum Claim {
     First,
@@ -48,14 +61,37 @@ impl Accounts {
         now: Timestamp,
     ) -> Result<SignedIn, AccountError> {
         self.inner.throttle.address(origin.address).map_err(AccountError::TooManyRequests)?;
-        let email = parse_email(new.email)?;
-        check_password(new.password)?;
-        check_profile(new.name, new.image)?;
+        let email = new.check()?;
         let (claim, project, role) = self.admit(entitlement, &email, now).await?;
+        let user = self.make_account(new, email, claim, (project, role), now).await?;
+        Ok(self.start_session(user, remember, origin, now).await?)
+    }
+
+    /// Makes an account for somebody, by who runs the server. The first one is the owner's.
+    pub(crate) async fn add_member(
+        &self,
+        new: NewUser<'_>,
+        role: Option<Role>,
+        now: Timestamp,
+    ) -> Result<User, AccountError> {
+        let email = new.check()?;
+        let is_first = !self.has_owner().await?;
+        let claim = if is_first { Claim::First } else { Claim::Free };
+        let role = if is_first { Role::Owner } else { role.unwrap_or(Role::Analyst) };
+        self.make_account(new, email, claim, (DEFAULT_PROJECT.to_owned(), role), now).await
+    }
+
+    async fn make_account(
+        &self,
+        new: NewUser<'_>,
+        email: Email,
+        claim: Claim,
+        role: (String, Role),
+        now: Timestamp,
+    ) -> Result<User, AccountError> {
         if self.user(&email).await?.is_some() {
             return Err(AccountError::UserAlreadyExists);
         }
-        let password_hash = self.inner.hasher.hash(new.password).await?;
         let user = User {
             id: Uuid::now_v7().simple().to_string(),
             email,
@@ -63,8 +99,8 @@ impl Accounts {
             image: new.image.map(str::to_owned),
             created_at: now,
             updated_at: now,
-            password_hash,
-            roles: BTreeMap::from([(project, role)]),
+            password_hash: self.inner.hasher.hash(new.password).await?,
+            roles: BTreeMap::from([role]),
         };
         self.claim(&claim, &user.email).await?;
         if !self.records().insert(&user).await? {
@@ -73,8 +109,8 @@ impl Accounts {
             }
             return Err(AccountError::UserAlreadyExists);
         }
-        tracing::info!(user = %user.id, %role, "an account was made");
-        Ok(self.start_session(user, remember, origin, now).await?)
+        tracing::info!(user = %user.id, roles = ?user.roles, "an account was made");
+        Ok(user)
     }
 
     /// Whether somebody may sign up, and as what.
@@ -161,16 +197,18 @@ impl Accounts {
     }
 }
 
-pub(super) fn parse_email(text: &str) -> Result<Email, AccountError> {
-    text.parse().map_err(|_| AccountError::InvalidEmail)
+/// Whether somebody may choose a password.
+pub(super) fn check_password(password: &str) -> Result<(), AccountError> {
+    if password.chars().count() < *LENGTHS.start() {
+        Err(AccountError::PasswordTooShort)
+    } else {
+        check_length(password)
+    }
 }
 
-pub(super) fn check_password(password: &str) -> Result<(), AccountError> {
-    match password.chars().count() {
-        short if short < *LENGTHS.start() => Err(AccountError::PasswordTooShort),
-        long if long > *LENGTHS.end() => Err(AccountError::PasswordTooLong),
-        _ => Ok(()),
-    }
+/// No longer one is hashed.
+pub(super) fn check_length(password: &str) -> Result<(), AccountError> {
+    if password.chars().count() > *LENGTHS.end() { Err(AccountError::PasswordTooLong) } else { Ok(()) }
 }
 
 /// What people say of themselves is shown to others.

@@ -22,7 +22,9 @@ pub(crate) enum Caller {
     Operator,
     /// Has signed in.
     Member(Box<Member>),
-    /// Has shown nothing, or something that is not valid any more.
+    /// Was signed in: has a cookie that we made, of a session that is over.
+    Over,
+    /// Has shown nothing, or nothing that we know.
     Stranger,
 }
 
@@ -51,7 +53,11 @@ impl Caller {
             return Ok(Self::Stranger);
         };
         let found = app.access().accounts.session(&token, Timestamp::now()).await?;
-        Ok(found.map_or(Self::Stranger, |handle| Self::Member(Box::new(Member { token, handle, by_cookie }))))
+        Ok(match found {
+            Some(handle) => Self::Member(Box::new(Member { token, handle, by_cookie })),
+            None if by_cookie => Self::Over,
+            None => Self::Stranger,
+        })
     }
 
     /// Who they are, when they change something about others.
@@ -62,7 +68,7 @@ impl Caller {
                 let user = &member.handle.user;
                 Some(Actor { id: Some(user.id.clone()), role: user.role(DEFAULT_PROJECT)? })
             }
-            Self::Stranger => None,
+            Self::Over | Self::Stranger => None,
         }
     }
 
@@ -75,7 +81,7 @@ impl Caller {
                 let message = format!("this needs the role {role}; ask an admin of this server for it");
                 Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message))
             }
-            Self::Stranger => {
+            Self::Over | Self::Stranger => {
                 let message = "this needs somebody who has signed in (POST /api/auth/sign-in/email), or the header \
                                Authorization: Bearer with a session's token or the admin token";
                 Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message))

@@ -2,6 +2,7 @@
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use cookie::{Cookie, SameSite, time::Duration};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::accounts::{Session, secret::CookieKey};
 
@@ -11,22 +12,34 @@ const UNREMEMBERED: &str = "better-auth.dont_remember";
 /// Browsers take cookies of such names over TLS only.
 const SECURE_PREFIX: &str = "__Secure-";
 
+/// What JavaScript's `encodeURIComponent` encodes.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'!')
+    .remove(b'~')
+    .remove(b'*')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')');
+
 /// What tells a browser to keep a session.
 pub(crate) fn session_cookies(token: &str, session: &Session, key: &CookieKey, secure: bool) -> Vec<HeaderValue> {
-    let mut cookie = cookie(SESSION, key.sign(token), secure);
+    let mut cookie = cookie(SESSION, &key.sign(token), secure);
     if session.remembered {
         // It was made, or made to last longer, just now.
         cookie.set_max_age(Duration::milliseconds(session.expires_at.millis() - session.updated_at.millis()));
         return [written(cookie)].into_iter().flatten().collect();
     }
-    let unremembered = self::cookie(UNREMEMBERED, key.sign("true"), secure);
+    let unremembered = self::cookie(UNREMEMBERED, &key.sign("true"), secure);
     [written(cookie), written(unremembered)].into_iter().flatten().collect()
 }
 
 /// What tells a browser to forget it.
 pub(crate) fn expired_cookies(secure: bool) -> Vec<HeaderValue> {
     let expired = |name| {
-        let mut cookie = cookie(name, String::new(), secure);
+        let mut cookie = cookie(name, "", secure);
         cookie.set_max_age(Duration::ZERO);
         written(cookie)
     };
@@ -36,8 +49,8 @@ pub(crate) fn expired_cookies(secure: bool) -> Vec<HeaderValue> {
 /// The token in a cookie of the request that we have signed.
 pub(super) fn session_token(headers: &HeaderMap, key: &CookieKey) -> Option<String> {
     cookies(headers).find_map(|cookie| {
-        let signed = is_session(&cookie).then(|| cookie.value())?;
-        key.verify(signed).map(str::to_owned)
+        let signed = is_session(&cookie).then(|| percent_decode_str(cookie.value()).decode_utf8().ok())??;
+        key.verify(&signed).map(str::to_owned)
     })
 }
 
@@ -52,12 +65,12 @@ fn is_session(cookie: &Cookie<'_>) -> bool {
 
 fn cookies(headers: &HeaderMap) -> impl Iterator<Item = Cookie<'_>> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| Cookie::split_parse_encoded(line).filter_map(Result::ok))
+    lines.flat_map(|line| Cookie::split_parse(line).filter_map(Result::ok))
 }
 
-fn cookie(name: &str, value: String, secure: bool) -> Cookie<'static> {
+fn cookie(name: &str, value: &str, secure: bool) -> Cookie<'static> {
     let prefix = if secure { SECURE_PREFIX } else { "" };
-    Cookie::build((format!("{prefix}{name}"), value))
+    Cookie::build((format!("{prefix}{name}"), utf8_percent_encode(value, ENCODED).to_string()))
         .path("/")
         .http_only(true)
         .secure(secure)
@@ -66,5 +79,5 @@ fn cookie(name: &str, value: String, secure: bool) -> Cookie<'static> {
 }
 
 fn written(cookie: Cookie<'_>) -> Option<HeaderValue> {
-    HeaderValue::from_str(&cookie.encoded().to_string()).ok()
+    HeaderValue::from_str(&cookie.to_string()).ok()
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::auth::Body;
 use crate::{
     App, Role,
-    accounts::{AccountError, Actor, DEFAULT_PROJECT, Email, Invitation, User},
+    accounts::{AccountError, Actor, DEFAULT_PROJECT, Email, Invitation, NewUser, User},
     auth::{Caller, Site},
     error::ApiError,
 };
@@ -43,6 +43,32 @@ pub(super) struct Members {
 pub(super) async fn list(State(app): State<App>) -> Result<Json<Members>, ApiError> {
     let members = app.access().accounts.members().await?;
     Ok(Json(Members { members: members.into_iter().map(Member::from).collect() }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewMember {
+    email: String,
+    password: String,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    role: Option<Role>,
+}
+
+/// `POST /admin/members`: for who runs the server; others invite.
+pub(super) async fn add(
+    State(app): State<App>,
+    caller: Caller,
+    Body(NewMember { email, password, name, role }): Body<NewMember>,
+) -> Result<Response, ApiError> {
+    let Caller::Operator = caller else {
+        let message = "this is for the admin token; POST /admin/invitations invites somebody";
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message));
+    };
+    let new = NewUser { name: &name, email: &email, password: &password, image: None };
+    let made = app.access().accounts.add_member(new, role, Timestamp::now()).await?;
+    Ok((StatusCode::CREATED, Json(Member::from(made))).into_response())
 }
 
 #[derive(Deserialize)]

@@ -27,7 +27,7 @@ pub(crate) fn router(app: App) -> Router {
     let administration = Router::new()
         .route("/admin/roll", post(admin::roll))
         .route("/admin/compact", post(admin::compact))
-        .route("/admin/members", get(members::list))
+        .route("/admin/members", get(members::list).post(members::add))
         .route("/admin/members/{id}", patch(members::change).delete(members::remove))
         .route("/admin/members/{id}/password", post(members::reset_password))
         .route("/admin/invitations", get(members::invitations).post(members::invite))

@@ -114,6 +114,14 @@ impl Server {
         self.send(request.body(Full::new(body.into())).unwrap()).await
     }
 
+    pub(crate) async fn send_json(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+        let mut request = self.request(method.parse().unwrap(), path).header(header::CONTENT_TYPE, "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(Full::new(Bytes::from(body.to_string()))).unwrap()).await
+    }
+
     pub(crate) async fn connect(&self) -> Raw {
         Raw { stream: TcpStream::connect(self.addr).await.unwrap(), unread: Vec::new() }
     }

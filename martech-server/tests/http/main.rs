@@ -13,3 +13,4 @@ mod lifecycle;
 mod mongodb;
 mod protocol;
 mod queries;
+mod users;

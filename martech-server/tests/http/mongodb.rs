@@ -216,3 +216,40 @@ fn events_are_imported_verified_and_migrated_both_ways() {
         clean_up(&other).await;
     });
 }
+
+#[tokio::test]
+async fn servers_share_their_accounts() {
+    let Some(uri) = database() else { return };
+    let cheap = ["--password-memory", "512KiB", "--password-passes", "1"];
+    let (one, other) = (start(&uri, &cheap).await, start(&uri, &cheap).await);
+    let owner = json!({ "name": "Olga", "email": "olga@shop.example", "password": "correct horse" });
+    let made = one
+        .send_json("POST", "/api/auth/sign-up/email", &[("authorization", &format!("Bearer {}", one.token))], &owner)
+        .await;
+    assert_eq!((made.status.as_u16(), &made.json["user"]["role"]), (200, &json!("owner")), "{}", made.text);
+    let again = other.send_json("POST", "/api/auth/sign-up/email", &[], &owner).await;
+    again.assert_error(403, "INVITATION_REQUIRED");
+
+    // The cookie that one has signed is good for the other.
+    let cookie = made.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let origin = |server: &Server| format!("http://{}", server.addr);
+    let session = other.send_json("GET", "/api/auth/get-session", &[("cookie", &cookie)], &json!({})).await;
+    assert_eq!(session.json["user"]["email"], "olga@shop.example", "{}", session.text);
+    let headers = [("cookie", cookie.as_str()), ("origin", &origin(&other))];
+    assert_eq!(other.send_json("POST", "/api/auth/sign-out", &headers, &json!({})).await.status, 200);
+    let session = one.send_json("GET", "/api/auth/get-session", &[("cookie", &cookie)], &json!({})).await;
+    assert_eq!(session.text, "null");
+    one.stopped().await;
+    other.stopped().await;
+    clean_up(&uri).await;
+}
+
+#[tokio::test]
+async fn while_mongodb_is_away_nobody_signs_in_and_events_are_taken() {
+    let server = start(NOBODY, &[]).await;
+    let body = json!({ "email": "olga@shop.example", "password": "correct horse" });
+    let answer = server.send_json("POST", "/api/auth/sign-in/email", &[], &body).await;
+    answer.assert_error(503, "store_unavailable");
+    assert!(answer.header("retry-after").is_some());
+    server.post("", event("u1", "a").to_string()).await.assert_counts(202, [1, 0, 0]);
+}

@@ -24,7 +24,11 @@ struct Both<'a> {
 /// `GET /api/auth/get-session`: who asks, or `null`.
 pub(super) async fn get(State(app): State<App>, caller: Caller, site: Site) -> Result<Response, ApiError> {
     let cookies = renewed(&app, &caller, &site).await?;
-    let Caller::Member(member) = &caller else { return Ok(Json(()).into_response()) };
+    let member = match &caller {
+        Caller::Member(member) => member,
+        Caller::Over => return Ok(with_cookies(Json(()), expired_cookies(site.secure))),
+        _ => return Ok(Json(()).into_response()),
+    };
     let session = SessionShape::of(&member.handle.session, Some(&member.token));
     Ok(with_cookies(Json(Both { session, user: UserShape::of(&member.handle.user) }), cookies))
 }

@@ -70,10 +70,8 @@ pub(super) async fn change_password(
     origin: Origin,
     Body(ChangePassword { current_password, new_password, revoke_other_sessions }): Body<ChangePassword>,
 ) -> Result<Response, ApiError> {
-    let (user, session) = (member.handle.user.clone(), &member.handle.session);
     let begun = app.access().accounts.change_password(
-        user,
-        session,
+        &member.handle,
         &current_password,
         &new_password,
         revoke_other_sessions,

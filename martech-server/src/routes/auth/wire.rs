@@ -107,21 +107,26 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest<App> for Body<T> {
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
         let bodies = &app.access().bodies;
-        let received = bodies.read(&parts.headers, body).await?;
+        let received = bodies.read(&parts.headers, body).await.map_err(|error| match error.status {
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => no_json(),
+            _ => error,
+        })?;
         let parse = |format, bytes: &[u8]| match format {
             Format::Json => serde_json::from_slice(bytes).map_err(|error| invalid(&error)),
-            Format::Ndjson => {
-                let message = "this takes one JSON object, of Content-Type: application/json";
-                Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", message))
-            }
+            Format::Ndjson => Err(no_json()),
         };
         let (parsed, _charge) = bodies.parse(received, parse).await?;
         parsed.map(Self)
     }
 }
 
+fn no_json() -> ApiError {
+    let message = "this takes a JSON object, of Content-Type: application/json";
+    ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", message)
+}
+
 fn invalid(error: &serde_json::Error) -> ApiError {
-    let code = if error.is_data() { "VALIDATION_ERROR" } else { "INVALID_JSON" };
+    let code = if error.is_data() { "VALIDATION_ERROR" } else { "BAD_REQUEST" };
     ApiError::new(StatusCode::BAD_REQUEST, code, format!("the body cannot be used: {error}"))
 }
 

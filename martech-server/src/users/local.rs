@@ -1,0 +1,69 @@
+//! Accounts that nobody else has open, or that all share.
+
+use std::{fs, path::Path};
+
+use martech_core::{
+    event::Timestamp,
+    mongodb::{MongoOptions, MongoStore},
+};
+
+use super::{Member, UserError};
+use crate::{
+    Role,
+    accounts::{Accounts, Actor, DEFAULT_PROJECT, Hasher, NewUser, Settings, User},
+    backend::BackendError,
+    config::PasswordArgs,
+    records::AnyRecords,
+};
+
+pub(super) struct Local(Accounts);
+
+const OPERATOR: Actor = Actor { id: None, role: Role::Owner };
+
+impl Local {
+    pub(super) fn in_folder(dir: &Path, args: &PasswordArgs) -> Result<Self, UserError> {
+        fs::create_dir_all(dir).map_err(|error| UserError::Folder(dir.to_owned(), error))?;
+        Self::new(AnyRecords::open(dir)?, args)
+    }
+
+    pub(super) async fn beside(options: MongoOptions, args: &PasswordArgs) -> Result<Self, UserError> {
+        let store = MongoStore::new(options).await.map_err(BackendError::from)?;
+        Self::new(AnyRecords::beside(&store), args)
+    }
+
+    fn new(records: AnyRecords, args: &PasswordArgs) -> Result<Self, UserError> {
+        let hasher = Hasher::new(args.cost()).map_err(crate::accounts::AccountError::from)?;
+        Ok(Self(Accounts::new(records, hasher, Settings::default())))
+    }
+
+    pub(super) async fn add(&self, email: &str, name: &str, role: Role, password: &str) -> Result<Member, UserError> {
+        let new = NewUser { name, email, password, image: None };
+        Ok(self.0.add_member(new, Some(role), Timestamp::now()).await?.into())
+    }
+
+    pub(super) async fn list(&self) -> Result<Vec<Member>, UserError> {
+        Ok(self.0.members().await?.into_iter().map(Member::from).collect())
+    }
+
+    pub(super) async fn reset_password(&self, id: &str, password: &str) -> Result<(), UserError> {
+        self.0.reset_password(&OPERATOR, id, password, Timestamp::now()).await?;
+        Ok(())
+    }
+
+    pub(super) async fn set_role(&self, id: &str, role: Role) -> Result<(), UserError> {
+        self.0.set_role(&OPERATOR, id, role, Timestamp::now()).await?;
+        Ok(())
+    }
+
+    pub(super) async fn remove(&self, id: &str) -> Result<(), UserError> {
+        self.0.remove_member(&OPERATOR, id).await?;
+        Ok(())
+    }
+}
+
+impl From<User> for Member {
+    fn from(user: User) -> Self {
+        let role = user.role(DEFAULT_PROJECT);
+        Self { id: user.id, email: user.email.into(), name: user.name, role, created_at: user.created_at }
+    }
+}

@@ -1,0 +1,259 @@
+//! `martech-server user`: accounts from the shell.
+//!
+//! Where no server has the data folder, or the accounts are in MongoDB, they are changed right there. Where a server runs
+//! on the folder, it is asked to, with the folder's admin token.
+
+mod local;
+mod remote;
+
+use std::{io, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Subcommand};
+use martech_core::event::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use self::{local::Local, remote::Remote};
+use crate::{
+    Role,
+    accounts::{AccountError, secret},
+    backend::{BackendError, StoreArgs, StoreChoice},
+    config::PasswordArgs,
+    records::RecordsError,
+};
+
+/// Settings of `user`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+A new password is read from standard input with --password-stdin; otherwise one is made, and shown once.
+The first account is the owner's, whatever --role says.")]
+pub struct UserArgs {
+    #[command(subcommand)]
+    command: UserCommand,
+
+    /// The data folder
+    #[arg(long, global = true, env = "MARTECH_DATA_DIR", default_value = "./data", value_name = "DIR")]
+    data_dir: PathBuf,
+
+    /// The server that runs on the data folder, if one does
+    #[arg(long, global = true, env = "MARTECH_URL", default_value = "http://127.0.0.1:3000", value_name = "URL")]
+    url: String,
+
+    #[command(flatten)]
+    store: StoreArgs,
+
+    #[command(flatten)]
+    passwords: PasswordArgs,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum UserCommand {
+    /// Makes an account
+    Add {
+        /// Their address
+        email: String,
+        /// Their name
+        #[arg(long, default_value = "")]
+        name: String,
+        /// What they may do: read; invite and look after the store; everything
+        #[arg(long, default_value = "analyst", value_enum)]
+        role: Role,
+        /// Reads the password from standard input
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Shows all accounts
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Gives somebody another password, and signs them out everywhere
+    Passwd {
+        /// Their address
+        email: String,
+        /// Reads the password from standard input
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Says what somebody may do
+    Role {
+        /// Their address
+        email: String,
+        /// What they may do
+        #[arg(value_enum)]
+        role: Role,
+    },
+    /// Removes an account, and signs it out everywhere
+    Remove {
+        /// Their address
+        email: String,
+    },
+}
+
+/// An account, as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Member {
+    id: String,
+    email: String,
+    name: String,
+    role: Option<Role>,
+    created_at: Timestamp,
+}
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+enum UserError {
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    #[error(transparent)]
+    Records(#[from] RecordsError),
+    #[error("there is no account of {0}")]
+    Nobody(String),
+    #[error("{0}: {1}")]
+    Folder(PathBuf, io::Error),
+    #[error(transparent)]
+    Store(#[from] BackendError),
+    #[error("the password cannot be read: {0}")]
+    Input(io::Error),
+    #[error("a server runs on the data folder, and does not answer at {url}: {reason} (--url says where it listens)")]
+    Unreachable { url: String, reason: String },
+    #[error("the server refuses: {0}")]
+    Refused(String),
+}
+
+/// The accounts, wherever they are.
+enum Accounts {
+    Local(Local),
+    Remote(Remote),
+}
+
+/// Does it, and says so on standard output.
+pub fn run(args: &UserArgs) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let done = match runtime {
+        Ok(runtime) => runtime.block_on(carry_out(args)),
+        Err(error) => return fail(&error),
+    };
+    done.map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS)
+}
+
+fn fail(error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("martech-server: {error}");
+    ExitCode::FAILURE
+}
+
+async fn carry_out(args: &UserArgs) -> Result<(), UserError> {
+    let accounts = open(args).await?;
+    match &args.command {
+        UserCommand::Add { email, name, role, password_stdin } => {
+            let password = Password::get(*password_stdin)?;
+            let made = accounts.add(email, name, *role, &password.text).await?;
+            println!("{} is {}", made.email, made.role.map_or_else(|| "nothing".to_owned(), |role| role.to_string()));
+            password.tell();
+        }
+        UserCommand::List { json: true } => {
+            println!("{}", serde_json::json!({ "members": accounts.list().await? }));
+        }
+        UserCommand::List { json: false } => {
+            for Member { email, name, role, created_at, .. } in accounts.list().await? {
+                let role = role.map_or_else(|| "-".to_owned(), |role| role.to_string());
+                println!("{email:40} {role:8} since {} {name}", &created_at.to_string()[..10]);
+            }
+        }
+        UserCommand::Passwd { email, password_stdin } => {
+            let password = Password::get(*password_stdin)?;
+            accounts.reset_password(&accounts.find(email).await?, &password.text).await?;
+            println!("{email} has another password");
+            password.tell();
+        }
+        UserCommand::Role { email, role } => {
+            accounts.set_role(&accounts.find(email).await?, *role).await?;
+            println!("{email} is {role}");
+        }
+        UserCommand::Remove { email } => {
+            accounts.remove(&accounts.find(email).await?).await?;
+            println!("{email} has no account any more");
+        }
+    }
+    Ok(())
+}
+
+async fn open(args: &UserArgs) -> Result<Accounts, UserError> {
+    if let StoreChoice::Mongo(uri) = &args.store.store {
+        return Ok(Accounts::Local(Local::beside(args.store.mongo(uri), &args.passwords).await?));
+    }
+    match Local::in_folder(&args.data_dir, &args.passwords) {
+        Err(UserError::Records(error)) if error.is_in_use() => {
+            Ok(Accounts::Remote(Remote::new(&args.url, &args.data_dir)?))
+        }
+        opened => opened.map(Accounts::Local),
+    }
+}
+
+impl Accounts {
+    async fn find(&self, email: &str) -> Result<String, UserError> {
+        let mut all = self.list().await?.into_iter();
+        let found = all.find(|member| member.email.eq_ignore_ascii_case(email));
+        found.map(|member| member.id).ok_or_else(|| UserError::Nobody(email.to_owned()))
+    }
+
+    async fn add(&self, email: &str, name: &str, role: Role, password: &str) -> Result<Member, UserError> {
+        match self {
+            Self::Local(local) => local.add(email, name, role, password).await,
+            Self::Remote(remote) => remote.add(email, name, role, password),
+        }
+    }
+
+    async fn list(&self) -> Result<Vec<Member>, UserError> {
+        match self {
+            Self::Local(local) => local.list().await,
+            Self::Remote(remote) => remote.list(),
+        }
+    }
+
+    async fn reset_password(&self, id: &str, password: &str) -> Result<(), UserError> {
+        match self {
+            Self::Local(local) => local.reset_password(id, password).await,
+            Self::Remote(remote) => remote.reset_password(id, password),
+        }
+    }
+
+    async fn set_role(&self, id: &str, role: Role) -> Result<(), UserError> {
+        match self {
+            Self::Local(local) => local.set_role(id, role).await,
+            Self::Remote(remote) => remote.set_role(id, role),
+        }
+    }
+
+    async fn remove(&self, id: &str) -> Result<(), UserError> {
+        match self {
+            Self::Local(local) => local.remove(id).await,
+            Self::Remote(remote) => remote.remove(id),
+        }
+    }
+}
+
+/// A new password.
+struct Password {
+    text: String,
+    made: bool,
+}
+
+impl Password {
+    /// Made, or the first line of standard input.
+    fn get(from_input: bool) -> Result<Self, UserError> {
+        if !from_input {
+            return Ok(Self { text: secret::random(), made: true });
+        }
+        let mut text = String::new();
+        io::stdin().read_line(&mut text).map_err(UserError::Input)?;
+        Ok(Self { text: text.trim_end_matches(['\r', '\n']).to_owned(), made: false })
+    }
+
+    fn tell(&self) {
+        if self.made {
+            println!("password: {}", self.text);
+        }
+    }
+}

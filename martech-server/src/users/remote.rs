@@ -1,0 +1,91 @@
+//! Accounts of a server that is running.
+
+use std::{fs, path::Path, time::Duration};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Member, UserError};
+use crate::Role;
+
+pub(super) struct Remote {
+    agent: ureq::Agent,
+    url: String,
+    authorization: String,
+}
+
+#[derive(Deserialize)]
+struct Members {
+    members: Vec<Member>,
+}
+
+impl Remote {
+    pub(super) fn new(url: &str, dir: &Path) -> Result<Self, UserError> {
+        let path = dir.join("admin-token");
+        let token = match std::env::var("MARTECH_ADMIN_TOKEN") {
+            Ok(token) => token,
+            Err(_) => fs::read_to_string(&path).map_err(|error| UserError::Folder(path, error))?,
+        };
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(30)))
+            .build()
+            .into();
+        let url = url.trim_end_matches('/').to_owned();
+        Ok(Self { agent, url, authorization: format!("Bearer {}", token.trim()) })
+    }
+
+    pub(super) fn add(&self, email: &str, name: &str, role: Role, password: &str) -> Result<Member, UserError> {
+        let body = json!({ "email": email, "name": name, "role": role, "password": password });
+        self.read(&self.ask("POST", "/admin/members", Some(&body))?)
+    }
+
+    pub(super) fn list(&self) -> Result<Vec<Member>, UserError> {
+        let Members { members } = self.read(&self.ask("GET", "/admin/members", None)?)?;
+        Ok(members)
+    }
+
+    pub(super) fn reset_password(&self, id: &str, password: &str) -> Result<(), UserError> {
+        let body = json!({ "newPassword": password });
+        self.ask("POST", &format!("/admin/members/{id}/password"), Some(&body)).map(drop)
+    }
+
+    pub(super) fn set_role(&self, id: &str, role: Role) -> Result<(), UserError> {
+        self.ask("PATCH", &format!("/admin/members/{id}"), Some(&json!({ "role": role }))).map(drop)
+    }
+
+    pub(super) fn remove(&self, id: &str) -> Result<(), UserError> {
+        self.ask("DELETE", &format!("/admin/members/{id}"), None).map(drop)
+    }
+
+    /// The body of an answer that says that it was done.
+    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Vec<u8>, UserError> {
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url))
+            .header("authorization", &self.authorization)
+            .header("content-type", "application/json")
+            .body(body.map(Value::to_string).unwrap_or_default());
+        let unreachable = |reason: &dyn std::fmt::Display| UserError::Unreachable {
+            url: self.url.clone(),
+            reason: reason.to_string(),
+        };
+        let mut answer =
+            self.agent.run(request.map_err(|error| unreachable(&error))?).map_err(|error| unreachable(&error))?;
+        let content =
+            answer.body_mut().with_config().limit(16 << 20).read_to_vec().map_err(|error| unreachable(&error))?;
+        if answer.status().is_success() {
+            return Ok(content);
+        }
+        let told: Option<Value> = serde_json::from_slice(&content).ok();
+        let words = told.as_ref().and_then(|told| told["message"].as_str());
+        Err(UserError::Refused(words.map_or_else(|| answer.status().to_string(), str::to_owned)))
+    }
+
+    fn read<T: for<'de> Deserialize<'de>>(&self, content: &[u8]) -> Result<T, UserError> {
+        serde_json::from_slice(content).map_err(|error| UserError::Unreachable {
+            url: self.url.clone(),
+            reason: format!("a strange answer: {error}"),
+        })
+    }
+}

@@ -1,0 +1,83 @@
+//! `martech-server user`, with a running server and without.
+
+use std::{
+    io::Write,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use crate::harness::Server;
+
+const CHEAP: [&str; 4] = ["--password-memory", "512KiB", "--password-passes", "1"];
+
+fn user(dir: &Path, url: &str, arguments: &[&str], input: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_martech-server"));
+    command.arg("user").args(CHEAP).args(arguments).args(["--url", url]).arg("--data-dir").arg(dir);
+    let mut running = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .env_remove("MARTECH_ADMIN_TOKEN")
+        .spawn()
+        .unwrap();
+    running.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    running.wait_with_output().unwrap()
+}
+
+#[track_caller]
+fn said(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[track_caller]
+fn refused(output: &Output) -> String {
+    assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Everything that the command can do, wherever the accounts are.
+fn walk(dir: &Path, url: &str) {
+    let user = |arguments: &[&str], input: &str| user(dir, url, arguments, input);
+    let made = said(&user(&["add", "Olga@shop.example", "--name", "Olga"], ""));
+    assert!(made.contains("olga@shop.example is owner") && made.contains("password: "), "{made}");
+    let ann = said(&user(&["add", "ann@shop.example", "--role", "admin", "--password-stdin"], "correct horse\n"));
+    assert_eq!(ann, "ann@shop.example is admin\n");
+    assert!(refused(&user(&["add", "ann@shop.example"], "")).contains("already exists"));
+    assert!(refused(&user(&["add", "ben@shop.example", "--password-stdin"], "short\n")).contains("at least 8"));
+    assert!(refused(&user(&["add", "ben"], "")).contains("name@example.com"));
+
+    assert_eq!(said(&user(&["role", "ann@shop.example", "analyst"], "")), "ann@shop.example is analyst\n");
+    let list = said(&user(&["list"], ""));
+    let lines: Vec<&str> = list.lines().collect();
+    assert!(lines.len() == 2 && lines[0].starts_with("ann@shop.example") && lines[0].contains("analyst"), "{list}");
+    assert!(
+        lines[1].starts_with("olga@shop.example") && lines[1].contains("owner") && lines[1].ends_with("Olga"),
+        "{list}"
+    );
+    assert!(refused(&user(&["remove", "olga@shop.example"], "")).contains("has to be an owner"));
+    assert!(said(&user(&["passwd", "ANN@shop.example"], "")).contains("password: "));
+    said(&user(&["remove", "ann@shop.example"], ""));
+    assert!(refused(&user(&["passwd", "ann@shop.example"], "")).contains("no account of ann@shop.example"));
+    let list: serde_json::Value = serde_json::from_str(&said(&user(&["list", "--json"], ""))).unwrap();
+    assert_eq!(list["members"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_server_accounts_are_changed_in_the_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    walk(dir.path(), "http://127.0.0.1:1");
+    // The server that comes later knows them.
+    let server = Server::start_in(dir, &CHEAP).await;
+    assert_eq!(server.get("/admin/members").await.json["members"][0]["role"], "owner");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_server_it_is_asked_to() {
+    let server = Server::start_with(&CHEAP).await;
+    let (dir, url) = (server.dir.path().to_owned(), format!("http://{}/", server.addr));
+    let elsewhere = dir.clone();
+    tokio::task::spawn_blocking(move || walk(&dir, &url)).await.unwrap();
+    let told = tokio::task::spawn_blocking(move || refused(&user(&elsewhere, "http://127.0.0.1:1", &["list"], "")));
+    assert!(told.await.unwrap().contains("--url says where it listens"));
+}
