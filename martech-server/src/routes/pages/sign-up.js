@@ -1,5 +1,3 @@
-// The invitation stands behind the #, which browsers do not send: it is in no log, and in no header of the next page.
-const invitation = decodeURIComponent(location.hash.slice(1)) || undefined
 const form = document.getElementById('form')
 const message = document.getElementById('message')
 
@@ -8,6 +6,8 @@ form.addEventListener('submit', async event => {
   const button = form.querySelector('button')
   button.disabled = true
   say('')
+  // The invitation stands behind the #, which browsers do not send: it is in no log, and in no header of the next page.
+  const invitation = decodeURIComponent(location.hash.slice(1)) || undefined
   try {
     const answer = await fetch('/api/auth/sign-up/email', {
       method: 'POST',
