@@ -17,10 +17,10 @@ use martech_core::{
 };
 
 use crate::{
-    AdminToken, PublicUrl, TrustedProxies,
+    AdminToken, AllowedOrigins, TrustedProxies, WebOrigin,
     accounts::{Accounts, Hasher},
     auth::{Site, TokenError, TokenOrigin},
-    backend::{Backend, BackendError},
+    backend::{Backend, BackendError, Switch},
     body::{Bodies, BodyLimits},
     config::{self, ServeArgs},
     dead_letters::DeadLetterFile,
@@ -57,8 +57,11 @@ struct Parts {
 pub(crate) struct Access {
     pub(crate) admin_token: AdminToken,
     pub(crate) accounts: Accounts,
-    pub(crate) public_url: Option<PublicUrl>,
+    pub(crate) public_url: Option<WebOrigin>,
     pub(crate) proxies: TrustedProxies,
+    /// Whether events may be sent without a key.
+    pub(crate) public_ingest: bool,
+    pub(crate) allowed_origins: AllowedOrigins,
     /// Bodies about accounts, which are small.
     pub(crate) bodies: Bodies,
 }
@@ -281,6 +284,8 @@ impl Access {
             accounts,
             public_url: settings.public_url.clone(),
             proxies: settings.trusted_proxies.clone(),
+            public_ingest: settings.public_ingest == Switch::On,
+            allowed_origins: settings.allowed_origins.clone(),
             bodies: Bodies::new(limits),
         })
     }

@@ -9,9 +9,9 @@ use martech_core::event::{Currency, EventRules, EventTypes};
 use martech_core::lake::LakeOptions;
 
 use crate::{
-    AdminToken, LogFormat, PublicUrl, SignUpPolicy, TrustedProxies,
+    AdminToken, AllowedOrigins, LogFormat, SignUpPolicy, TrustedProxies, WebOrigin,
     accounts::{Cost, SessionTimes, Settings},
-    backend::{SpoolArgs, StoreArgs},
+    backend::{SpoolArgs, StoreArgs, Switch},
     body::BodyLimits,
     care::{RepairArgs, VerifyArgs},
     import::ImportArgs,
@@ -125,13 +125,21 @@ pub struct ServeArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Accounts")]
 pub struct AccountArgs {
-    /// Where browsers reach this server, such as https://analytics.shop.example; without it, where requests say
+    /// Where browsers reach this server, such as `https://analytics.shop.example`; without it, where requests say
     #[arg(long, env = "MARTECH_PUBLIC_URL", value_name = "URL")]
-    pub public_url: Option<PublicUrl>,
+    pub public_url: Option<WebOrigin>,
 
     /// Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses and networks, separated by commas
     #[arg(long, env = "MARTECH_TRUSTED_PROXIES", default_value = "", hide_default_value = true, value_name = "LIST")]
     pub trusted_proxies: TrustedProxies,
+
+    /// Whether events may be sent without a key
+    #[arg(long, env = "MARTECH_PUBLIC_INGEST", default_value = "on", value_enum)]
+    pub public_ingest: Switch,
+
+    /// Pages that may send events: origins such as `https://shop.example`, separated by commas, or `*` for all
+    #[arg(long, env = "MARTECH_ALLOWED_ORIGINS", default_value = "", hide_default_value = true, value_name = "LIST")]
+    pub allowed_origins: AllowedOrigins,
 
     /// Who may sign up when there is an owner
     #[arg(long, env = "MARTECH_SIGN_UP", default_value = "invitation", value_enum)]

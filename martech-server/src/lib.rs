@@ -43,7 +43,7 @@ pub mod users;
 
 pub use accounts::{Role, SignUpPolicy};
 pub use app::{App, CloseError, StartError};
-pub use auth::{AdminToken, PublicUrl, TokenError, TrustedProxies};
+pub use auth::{AdminToken, AllowedOrigins, TokenError, TrustedProxies, WebOrigin};
 pub use backend::{BackendError, SpoolArgs, StoreArgs, StoreChoice, Switch};
 pub use config::{AccountArgs, BoundArgs, Cli, Command, PasswordArgs, ServeArgs, StorageArgs};
 pub use records::RecordsError;

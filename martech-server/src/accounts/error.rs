@@ -48,6 +48,8 @@ pub(crate) enum AccountError {
     NotAllowed(Role),
     #[error("there is no such member")]
     NoSuchMember,
+    #[error("there is no such key, or not any more")]
+    NoSuchKey,
     #[error("there has to be an owner: make somebody else one first")]
     LastOwner,
     #[error("Too many requests. Please try again later.")]
@@ -73,7 +75,7 @@ impl From<AccountError> for ApiError {
             E::InvitationRequired => (StatusCode::FORBIDDEN, "INVITATION_REQUIRED"),
             E::InvalidInvitation => (StatusCode::FORBIDDEN, "INVALID_INVITATION"),
             E::NotAllowed(_) => (StatusCode::FORBIDDEN, "forbidden"),
-            E::NoSuchMember => (StatusCode::NOT_FOUND, "not_found"),
+            E::NoSuchMember | E::NoSuchKey => (StatusCode::NOT_FOUND, "not_found"),
             E::LastOwner => (StatusCode::CONFLICT, "last_owner"),
             E::SignUpClosed => (StatusCode::FORBIDDEN, "SIGN_UP_CLOSED"),
             E::TooManyRequests(delay) => {

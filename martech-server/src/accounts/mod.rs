@@ -10,6 +10,7 @@
 
 mod error;
 mod invite;
+mod keys;
 mod members;
 mod model;
 mod password;
@@ -28,13 +29,14 @@ use martech_core::event::Timestamp;
 pub use self::model::Role;
 pub(crate) use self::{
     error::AccountError,
+    keys::{NewKey, is_key},
     members::Actor,
-    model::{DEFAULT_PROJECT, Email, Invitation, Session, User},
+    model::{ApiKey, DEFAULT_PROJECT, Email, Invitation, KeyKind, Session, User},
     password::{Cost, Hasher},
     session::{SessionHandle, SignedIn},
     sign_up::{Entitlement, NewUser},
 };
-use self::{model::Agreement, secret::CookieKey, throttle::Throttle};
+use self::{keys::KnownKeys, model::Agreement, secret::CookieKey, throttle::Throttle};
 use crate::records::{AnyRecords, Records, RecordsError, Stored};
 
 /// Who may sign up once there is an owner.
@@ -101,13 +103,24 @@ struct Inner {
     times: SessionTimes,
     /// Known once the records could be asked.
     cookie_key: tokio::sync::OnceCell<CookieKey>,
+    known_keys: KnownKeys,
 }
 
 impl Accounts {
     pub(crate) fn new(records: AnyRecords, hasher: Hasher, settings: Settings) -> Self {
         let Settings { policy, times, attempts } = settings;
         let (throttle, cookie_key) = (Throttle::new(attempts), tokio::sync::OnceCell::new());
-        Self { inner: Arc::new(Inner { records, hasher, throttle, policy, times, cookie_key }) }
+        Self {
+            inner: Arc::new(Inner {
+                records,
+                hasher,
+                throttle,
+                policy,
+                times,
+                cookie_key,
+                known_keys: KnownKeys::default(),
+            }),
+        }
     }
 
     /// What cookies are signed with, on all servers of these records.
@@ -136,7 +149,10 @@ impl Accounts {
 
     /// Removes what has expired.
     pub(crate) async fn sweep(&self, now: Timestamp) -> Result<u64, RecordsError> {
-        Ok(self.records().sweep::<Session>(now).await? + self.records().sweep::<Invitation>(now).await?)
+        let records = self.records();
+        Ok(records.sweep::<Session>(now).await?
+            + records.sweep::<Invitation>(now).await?
+            + records.sweep::<ApiKey>(now).await?)
     }
 
     /// Removes what has expired now and then, for as long as there is somebody to whom it matters.

@@ -132,6 +132,60 @@ impl Entity for Invitation {
     }
 }
 
+/// What a program may do with a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum KeyKind {
+    /// Send events, and nothing else.
+    Write,
+    /// Read what an analyst reads.
+    Read,
+}
+
+/// A secret that is a program's. One key may have two for a while, when it is replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ApiKey {
+    pub(crate) id: String,
+    pub(crate) secret_hash: String,
+    /// Its end, so that people can tell their keys apart.
+    pub(crate) hint: String,
+    pub(crate) name: String,
+    pub(crate) kind: KeyKind,
+    /// The pages that may use it; all where none is named.
+    pub(crate) origins: Vec<String>,
+    pub(crate) project: String,
+    /// The id of a user; `None` of who has the admin token.
+    pub(crate) created_by: Option<String>,
+    pub(crate) created_at: Timestamp,
+    /// Within the hour.
+    pub(crate) last_used_at: Option<Timestamp>,
+    /// When it has been replaced.
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+impl ApiKey {
+    pub(super) fn is_valid(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|end| end > now)
+    }
+}
+
+impl Entity for ApiKey {
+    const TABLE: &'static str = "keys";
+
+    fn key(&self) -> &str {
+        &self.secret_hash
+    }
+
+    fn owner(&self) -> &str {
+        &self.project
+    }
+
+    fn expires_at(&self) -> Option<Timestamp> {
+        self.expires_at
+    }
+}
+
 /// A word that all servers on the same records agree on: whoever inserts it first has chosen it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -347,3 +347,44 @@ async fn all_servers_sign_cookies_with_the_same_key() {
     let keys = keys.await;
     assert!(keys.iter().all(|key| *key == keys[0]));
 }
+
+#[tokio::test]
+async fn a_key_is_known_by_its_secret_until_it_is_revoked() {
+    let (mut shop, _) = Shop::open(SignUpPolicy::Closed).await;
+    let actor = Actor { id: None, role: Role::Owner };
+    let new = |name: &str, kind| NewKey { name: name.to_owned(), kind, origins: Vec::new() };
+    let (secret, made) = shop.accounts.make_key(&actor, new("shop", KeyKind::Write), shop.now).await.unwrap();
+    assert!(secret.starts_with("mt_write_") && secret.ends_with(&made.hint) && is_key(&secret));
+    let (reading, _) = shop.accounts.make_key(&actor, new("report", KeyKind::Read), shop.now).await.unwrap();
+    assert!(reading.starts_with("mt_read_"));
+    for _ in 0..2 {
+        let found = shop.accounts.key(&secret, shop.now).await.unwrap().unwrap();
+        assert_eq!((found.id.as_str(), found.kind), (made.id.as_str(), KeyKind::Write));
+    }
+    assert!(shop.accounts.key(&made.secret_hash, shop.now).await.unwrap().is_none());
+    assert!(shop.accounts.key(&format!("{secret}x"), shop.now).await.unwrap().is_none());
+    let listed = shop.accounts.keys(shop.now).await.unwrap();
+    assert_eq!(listed.iter().map(|key| key.name.as_str()).collect::<Vec<_>>(), ["shop", "report"]);
+    assert_eq!(listed[0].last_used_at, Some(shop.now));
+    assert_eq!(listed[1].last_used_at, None);
+
+    // Another secret: the old one is good for a day, also where it was looked up a moment ago.
+    let (second, _) = shop.accounts.rotate_key(&actor, &made.id, shop.now).await.unwrap();
+    assert!(shop.accounts.key(&second, shop.now).await.unwrap().is_some());
+    assert!(shop.accounts.key(&secret, shop.now).await.unwrap().is_some());
+    assert_eq!(shop.accounts.keys(shop.now).await.unwrap().len(), 3);
+    shop.after(DAY);
+    assert!(shop.accounts.key(&secret, shop.now).await.unwrap().is_none());
+    assert!(shop.accounts.key(&second, shop.now).await.unwrap().is_some());
+    let (third, _) = shop.accounts.rotate_key(&actor, &made.id, shop.now).await.unwrap();
+
+    assert!(shop.accounts.revoke_key(&made.id, shop.now).await.unwrap());
+    assert!(!shop.accounts.revoke_key(&made.id, shop.now).await.unwrap());
+    for secret in [&secret, &second, &third] {
+        assert!(shop.accounts.key(secret, shop.now).await.unwrap().is_none());
+    }
+    assert!(matches!(shop.accounts.rotate_key(&actor, &made.id, shop.now).await, Err(AccountError::NoSuchKey)));
+    assert!(shop.accounts.key(&reading, shop.now).await.unwrap().is_some());
+    let error = shop.accounts.make_key(&actor, new("", KeyKind::Read), shop.now).await.unwrap_err();
+    assert!(matches!(error, AccountError::InvalidField("name", _)));
+}

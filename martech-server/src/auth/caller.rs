@@ -2,16 +2,19 @@
 
 use axum::{
     extract::{FromRequestParts, Request, State},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    http::{StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use martech_core::event::Timestamp;
 
-use super::{Site, cookie};
+use super::{
+    Site, cookie,
+    credentials::{bearer, key},
+};
 use crate::{
     App,
-    accounts::{Actor, DEFAULT_PROJECT, Role, SessionHandle},
+    accounts::{Actor, ApiKey, DEFAULT_PROJECT, KeyKind, Role, SessionHandle},
     error::ApiError,
 };
 
@@ -22,6 +25,8 @@ pub(crate) enum Caller {
     Operator,
     /// Has signed in.
     Member(Box<Member>),
+    /// A program with a key.
+    Key(Box<ApiKey>),
     /// Was signed in: has a cookie that we made, of a session that is over.
     Over,
     /// Has shown nothing, or nothing that we know.
@@ -39,6 +44,10 @@ pub(crate) struct Member {
 
 impl Caller {
     async fn of(parts: &Parts, app: &App, site: &Site) -> Result<Self, ApiError> {
+        if let Some(secret) = key(&parts.headers) {
+            let found = app.access().accounts.key(&secret, Timestamp::now()).await?;
+            return Ok(found.map_or(Self::Stranger, |key| Self::Key(Box::new(key))));
+        }
         let (token, by_cookie) = if let Some(token) = bearer(&parts.headers) {
             if app.access().admin_token.matches(token) {
                 return Ok(Self::Operator);
@@ -68,7 +77,7 @@ impl Caller {
                 let user = &member.handle.user;
                 Some(Actor { id: Some(user.id.clone()), role: user.role(DEFAULT_PROJECT)? })
             }
-            Self::Over | Self::Stranger => None,
+            Self::Key(_) | Self::Over | Self::Stranger => None,
         }
     }
 
@@ -77,13 +86,18 @@ impl Caller {
         match self {
             Self::Operator => Ok(()),
             Self::Member(member) if member.handle.user.role(DEFAULT_PROJECT) >= Some(role) => Ok(()),
+            Self::Key(key) if key.kind == KeyKind::Read && role == Role::Analyst => Ok(()),
+            Self::Key(_) => {
+                let message = "this key is not for that: read keys read, write keys send events";
+                Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message))
+            }
             Self::Member(_) => {
                 let message = format!("this needs the role {role}; ask an admin of this server for it");
                 Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message))
             }
             Self::Over | Self::Stranger => {
                 let message = "this needs somebody who has signed in (POST /api/auth/sign-in/email), or the header \
-                               Authorization: Bearer with a session's token or the admin token";
+                               Authorization: Bearer with a session's token, a read key or the admin token";
                 Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message))
             }
         }
@@ -141,9 +155,4 @@ pub(crate) async fn renewed(app: &App, caller: &Caller, site: &Site) -> Result<V
         }
         _ => Ok(Vec::new()),
     }
-}
-
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

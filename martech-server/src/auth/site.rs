@@ -1,51 +1,11 @@
 //! The site of a request, as browsers see it: its pages may use its cookies, those of others may not.
 
-use std::{net::SocketAddr, str::FromStr};
+use std::net::SocketAddr;
 
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header, request::Parts};
 
-use super::{TrustedProxies, peer::peer};
+use super::{TrustedProxies, WebOrigin, peer::peer, web_origin::normal};
 use crate::error::ApiError;
-
-/// Where browsers reach the server: `https://analytics.shop.example`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PublicUrl {
-    secure: bool,
-    /// Host, and port where it is not the scheme's own.
-    authority: String,
-}
-
-impl FromStr for PublicUrl {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const SHAPE: &str = "an origin, such as https://analytics.shop.example, without a path";
-        let uri: Uri = text.parse().map_err(|_| SHAPE)?;
-        let secure = match uri.scheme_str() {
-            Some("https") => true,
-            Some("http") => false,
-            _ => return Err(SHAPE),
-        };
-        let authority = uri.authority().filter(|authority| !authority.as_str().contains('@')).ok_or(SHAPE)?;
-        let bare = uri.path().trim_end_matches('/').is_empty() && uri.query().is_none();
-        if bare { Ok(Self { secure, authority: normal(authority.as_str(), secure) }) } else { Err(SHAPE) }
-    }
-}
-
-impl std::fmt::Display for PublicUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "http{}://{}", if self.secure { "s" } else { "" }, self.authority)
-    }
-}
-
-/// In lower case, and without the port that the scheme has anyway.
-fn normal(authority: &str, secure: bool) -> String {
-    let authority = authority.to_ascii_lowercase();
-    match authority.strip_suffix(if secure { ":443" } else { ":80" }) {
-        Some(host) => host.to_owned(),
-        None => authority,
-    }
-}
 
 /// The site that a request was sent to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,16 +17,16 @@ pub(crate) struct Site {
 
 impl Site {
     /// What the settings say; otherwise where the server listens.
-    pub(crate) fn at(listener: SocketAddr, public: Option<&PublicUrl>) -> Self {
+    pub(crate) fn at(listener: SocketAddr, public: Option<&WebOrigin>) -> Self {
         match public {
-            Some(PublicUrl { secure, authority }) => Self { secure: *secure, authority: Some(authority.clone()) },
+            Some(WebOrigin { secure, authority }) => Self { secure: *secure, authority: Some(authority.clone()) },
             None => Self { secure: false, authority: Some(listener.to_string()) },
         }
     }
 
     /// What the settings say; otherwise what the request does.
-    pub(super) fn of(parts: &Parts, public: Option<&PublicUrl>, proxies: &TrustedProxies) -> Self {
-        if let Some(PublicUrl { secure, authority }) = public {
+    pub(super) fn of(parts: &Parts, public: Option<&WebOrigin>, proxies: &TrustedProxies) -> Self {
+        if let Some(WebOrigin { secure, authority }) = public {
             return Self { secure: *secure, authority: Some(authority.clone()) };
         }
         let secure = proxies.is_secure(peer(parts), &parts.headers);
@@ -166,27 +126,5 @@ mod tests {
         assert_eq!(check(public, &[host, ("origin", "https://shop.example:443")]), Ok(()));
         assert!(check(public, &[host, ("origin", "http://shop.example")]).is_err(), "not without TLS");
         assert!(check(public, &[host, ("origin", "http://127.0.0.1:3000")]).is_err());
-    }
-
-    #[test]
-    fn a_public_url_is_an_origin() {
-        for (text, shown) in [
-            ("https://Shop.example/", "https://shop.example"),
-            ("http://shop.example:80", "http://shop.example"),
-            ("https://shop.example:8443", "https://shop.example:8443"),
-            ("http://[::1]:3000", "http://[::1]:3000"),
-        ] {
-            assert_eq!(text.parse::<PublicUrl>().unwrap().to_string(), shown);
-        }
-        for text in [
-            "shop.example",
-            "ftp://shop.example",
-            "https://",
-            "https://shop.example/path",
-            "https://u:p@shop.example",
-            "/",
-        ] {
-            assert!(text.parse::<PublicUrl>().is_err(), "{text}");
-        }
     }
 }

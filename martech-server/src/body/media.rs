@@ -31,7 +31,8 @@ pub(super) fn format(headers: &HeaderMap) -> Result<Format, ApiError> {
     };
     let mut parts = value.split(';').map(str::trim);
     let format = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
-        "application/json" => Format::Json,
+        // Browsers send beacons as text: that needs nobody's leave.
+        "application/json" | "text/plain" => Format::Json,
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Format::Ndjson,
         _ => return Err(unsupported("this Content-Type is not taken".to_owned())),
     };

@@ -195,7 +195,7 @@ pub(super) async fn withdraw(
     }
 }
 
-fn actor(caller: &Caller) -> Result<Actor, ApiError> {
+pub(super) fn actor(caller: &Caller) -> Result<Actor, ApiError> {
     caller
         .actor()
         .ok_or_else(|| ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "who changes others has signed in"))

@@ -11,6 +11,7 @@ mod admin;
 mod auth;
 mod events;
 mod health;
+mod keys;
 mod members;
 mod pages;
 pub(crate) mod stats;
@@ -32,9 +33,12 @@ pub(crate) fn router(app: App) -> Router {
         .route("/admin/members/{id}/password", post(members::reset_password))
         .route("/admin/invitations", get(members::invitations).post(members::invite))
         .route("/admin/invitations/{id}", delete(members::withdraw))
+        .route("/admin/keys", get(keys::list).post(keys::make))
+        .route("/admin/keys/{id}", delete(keys::revoke))
+        .route("/admin/keys/{id}/rotate", post(keys::rotate))
         .route_layer(needs(Role::Admin));
     Router::new()
-        .route("/events", post(events::ingest))
+        .merge(events::router(&app))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/health", get(health::health))

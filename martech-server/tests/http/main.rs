@@ -9,6 +9,7 @@ mod bodies;
 mod care;
 mod events;
 mod harness;
+mod keys;
 mod lifecycle;
 mod mongodb;
 mod protocol;

@@ -115,6 +115,14 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest<App> for Body<T> {
             Format::Json => serde_json::from_slice(bytes).map_err(|error| invalid(&error)),
             Format::Ndjson => Err(no_json()),
         };
+        // Text may be a beacon, which pages of others send without asking.
+        let is_json = |value: &HeaderValue| {
+            let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+            essence.eq_ignore_ascii_case("application/json")
+        };
+        if !parts.headers.get(header::CONTENT_TYPE).is_some_and(is_json) {
+            return Err(no_json());
+        }
         let (parsed, _charge) = bodies.parse(received, parse).await?;
         parsed.map(Self)
     }

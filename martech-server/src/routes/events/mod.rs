@@ -7,15 +7,45 @@ mod submit;
 use std::sync::Arc;
 
 use axum::{
-    Json,
+    Json, Router,
     extract::{Request, State},
-    http::StatusCode,
+    http::{StatusCode, header},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
+    routing::post,
 };
 use martech_core::event::Timestamp;
 
 use self::{answer::Answer, intake::Intake};
-use crate::{App, error::ApiError, params::Params};
+use crate::{App, auth::admit, error::ApiError, params::Params};
+
+/// `POST /events`; also from pages of other origins, where those are allowed.
+pub(super) fn router(app: &App) -> Router<App> {
+    let route = post(ingest);
+    // Where there are none, no request pays for asking.
+    if app.access().allowed_origins.is_empty() {
+        return Router::new().route("/events", route);
+    }
+    let route = route.options(preflight).layer(middleware::from_fn_with_state(app.clone(), share));
+    Router::new().route("/events", route)
+}
+
+/// What a browser asks before it lets a page of another origin send events.
+async fn preflight() -> impl IntoResponse {
+    let headers = [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "POST"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-encoding, content-type, x-request-id"),
+        (header::ACCESS_CONTROL_MAX_AGE, "86400"),
+    ];
+    (StatusCode::NO_CONTENT, headers)
+}
+
+async fn share(State(app): State<App>, request: Request, next: Next) -> Response {
+    let headers = app.access().allowed_origins.headers(request.headers());
+    let mut response = next.run(request).await;
+    response.headers_mut().extend(headers);
+    response
+}
 
 /// What a sender waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,14 +85,16 @@ enum Listing {
     All,
 }
 
-/// `POST /events?ack=buffered|durable|stored&results=all`
+/// `POST /events?ack=buffered|durable|stored&results=all&key=...`
 pub(super) async fn ingest(State(app): State<App>, mut params: Params, request: Request) -> Result<Response, ApiError> {
     let ack = params.one("ack", Ack::parse)?.unwrap_or(Ack::Durable);
     let all = |text: &str| if text == "all" { Ok(Listing::All) } else { Err("must be all, or be left out") };
     let listing = params.one("results", all)?.unwrap_or(Listing::Exceptions);
+    let key = params.one("key", |text| Ok::<_, &str>(text.to_owned()))?;
     params.finish()?;
 
     let (head, body) = request.into_parts();
+    admit(&app, &head.headers, key.as_deref()).await?;
     let received = app.bodies().read(&head.headers, body).await?;
     let (rules, single_limit) = (Arc::clone(app.rules()), app.bodies().limits().single);
     let read = move |format, bytes: &[u8]| intake::read(&rules, format, bytes, single_limit, Timestamp::now());

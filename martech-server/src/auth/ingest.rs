@@ -1,0 +1,97 @@
+//! Who may send events: everybody, or only those with a key; and from which pages.
+//!
+//! A key is checked where it is given, also where none is needed, so that a sender learns of a wrong one. Cookies are not
+//! looked at: an event is worth the same whoever is signed in.
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use martech_core::event::Timestamp;
+
+use super::{
+    WebOrigin,
+    credentials::{bearer, key},
+};
+use crate::{App, accounts::KeyKind, error::ApiError};
+
+/// Which pages may send events, besides those of the site itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AllowedOrigins {
+    all: bool,
+    named: Vec<WebOrigin>,
+}
+
+impl std::str::FromStr for AllowedOrigins {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut allowed = Self::default();
+        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            if part == "*" {
+                allowed.all = true;
+            } else {
+                allowed.named.push(part.parse().map_err(|expected| format!("`{part}` is neither `*` nor {expected}"))?);
+            }
+        }
+        Ok(allowed)
+    }
+}
+
+impl AllowedOrigins {
+    fn allows(&self, origin: &str) -> bool {
+        self.all || origin.parse().is_ok_and(|origin| self.named.contains(&origin))
+    }
+
+    /// Whether there are any.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.all && self.named.is_empty()
+    }
+
+    /// What tells a browser that a page of the request's origin may send events. Beacons come with credentials, so it says
+    /// that those may come; nobody looks at them.
+    pub(crate) fn headers(&self, request: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+        let vary = (header::VARY, HeaderValue::from_static("Origin"));
+        match request.get(header::ORIGIN) {
+            Some(origin) if origin.to_str().is_ok_and(|text| self.allows(text)) => vec![
+                vary,
+                (header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()),
+                (header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true")),
+                (header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after, x-request-id")),
+            ],
+            _ => vec![vary],
+        }
+    }
+}
+
+/// Whether a request may send events; `given` is the key of its query.
+pub(crate) async fn admit(app: &App, headers: &HeaderMap, given: Option<&str>) -> Result<(), ApiError> {
+    let access = app.access();
+    let from_headers = key(headers);
+    let Some(secret) = from_headers.as_deref().or(given) else {
+        return match bearer(headers) {
+            Some(token) if access.admin_token.matches(token) => Ok(()),
+            _ if access.public_ingest => Ok(()),
+            _ => {
+                let message = "sending events needs a write key here, as Authorization: Bearer KEY, or as ?key=KEY";
+                Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message))
+            }
+        };
+    };
+    let key = access.accounts.key(secret, Timestamp::now()).await?;
+    let Some(key) = key else {
+        return Err(ApiError::new(StatusCode::UNAUTHORIZED, "invalid_key", "there is no such key, or not any more"));
+    };
+    if key.kind != KeyKind::Write {
+        let message = "this key reads; sending events needs a write key";
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message));
+    }
+    let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+    let is_allowed = |origin: &str| {
+        origin.parse::<WebOrigin>().is_ok_and(|origin| key.origins.iter().any(|allowed| *allowed == origin.to_string()))
+    };
+    match origin {
+        Some(origin) if !key.origins.is_empty() && !is_allowed(origin) => {
+            let message = format!("this key is not for pages of {origin}");
+            Err(ApiError::new(StatusCode::FORBIDDEN, "origin_not_allowed", message))
+        }
+        _ => Ok(()),
+    }
+}
