@@ -2,8 +2,12 @@
 
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Extension, Router};
-use hyper::server::conn::http1;
+use axum::{Router, http::Request};
+use hyper::{
+    body::Incoming,
+    server::conn::http1,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
@@ -73,10 +77,7 @@ async fn accept(
             accepted = next => accepted,
         };
         match accepted {
-            Ok((place, (stream, peer))) => {
-                let router = router.clone().layer(Extension(Peer(peer.ip())));
-                spawn(&http, stream, router, connections, place);
-            }
+            Ok((place, (stream, peer))) => spawn(&http, stream, Peer(peer.ip()), router.clone(), connections, place),
             // Of that connection only: the next one may be fine.
             Err(error) if is_of_connection(&error) => tracing::debug!(%error, "a connection was lost early"),
             Err(error) => {
@@ -93,6 +94,7 @@ async fn accept(
 fn spawn(
     http: &http1::Builder,
     stream: TcpStream,
+    peer: Peer,
     router: Router,
     connections: &GracefulShutdown,
     place: OwnedSemaphorePermit,
@@ -101,7 +103,12 @@ fn spawn(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY cannot be set");
     }
-    let connection = connections.watch(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        router.call(request)
+    });
+    let connection = connections.watch(http.serve_connection(TokioIo::new(stream), service));
     tokio::spawn(async move {
         let _place = place;
         if let Err(error) = connection.await {

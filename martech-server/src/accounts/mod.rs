@@ -8,6 +8,7 @@
 //!
 //! All of it is told the time, and so can be tested without waiting.
 
+mod audit;
 mod error;
 mod invite;
 mod keys;
@@ -28,6 +29,7 @@ use martech_core::event::Timestamp;
 
 pub use self::model::Role;
 pub(crate) use self::{
+    audit::{Action, Entry},
     error::AccountError,
     keys::{NewKey, is_key},
     members::Actor,
@@ -152,7 +154,8 @@ impl Accounts {
         let records = self.records();
         Ok(records.sweep::<Session>(now).await?
             + records.sweep::<Invitation>(now).await?
-            + records.sweep::<ApiKey>(now).await?)
+            + records.sweep::<ApiKey>(now).await?
+            + records.sweep::<Entry>(now).await?)
     }
 
     /// Removes what has expired now and then, for as long as there is somebody to whom it matters.

@@ -69,6 +69,16 @@ impl Caller {
         })
     }
 
+    /// As what they are written down.
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Operator => Some("adminToken"),
+            Self::Member(member) => Some(&member.handle.user.id),
+            Self::Key(key) => Some(&key.id),
+            Self::Over | Self::Stranger => None,
+        }
+    }
+
     /// Who they are, when they change something about others.
     pub(crate) fn actor(&self) -> Option<Actor> {
         match self {
@@ -82,7 +92,7 @@ impl Caller {
     }
 
     /// Whether they may do with the project what somebody in that role may.
-    fn may(&self, role: Role) -> Result<(), ApiError> {
+    pub(crate) fn may(&self, role: Role) -> Result<(), ApiError> {
         match self {
             Self::Operator => Ok(()),
             Self::Member(member) if member.handle.user.role(DEFAULT_PROJECT) >= Some(role) => Ok(()),

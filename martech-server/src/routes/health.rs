@@ -12,7 +12,8 @@ use martech_core::{lake::LakeStatus, sink::SinkStats, spool::SpoolStatus};
 use serde::Serialize;
 
 use crate::{
-    App,
+    App, Role,
+    auth::Caller,
     backend::{Backend, BackendStatus, MongoStatus},
     error::ApiError,
 };
@@ -37,9 +38,12 @@ pub(super) async fn ready(State(app): State<App>) -> Result<Json<Short>, ApiErro
     }
 }
 
-/// The figures behind that. For everyone, so nothing secret is in it.
-pub(super) async fn health(State(app): State<App>) -> Response {
-    let store = app.backend().status().await;
+/// The figures behind that. For everyone; what exactly is wrong, with names of machines and files, for those who may read.
+pub(super) async fn health(State(app): State<App>, caller: Result<Caller, ApiError>) -> Response {
+    let mut store = app.backend().status().await;
+    if !caller.is_ok_and(|caller| caller.may(Role::Analyst).is_ok()) {
+        store.hide_details();
+    }
     let obstacle = obstacle(&app, &store);
     let status = if obstacle.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     let bodies = Bodies { bytes: app.bodies().held(), capacity_bytes: app.bodies().capacity() };

@@ -9,10 +9,10 @@ use axum::{
 use martech_core::event::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{auth::Body, members::actor};
+use super::{audit::note, auth::Body, members::actor};
 use crate::{
     App,
-    accounts::{ApiKey, KeyKind, NewKey},
+    accounts::{AccountError, Action, ApiKey, KeyKind, NewKey, Origin},
     auth::{Caller, WebOrigin},
     error::ApiError,
 };
@@ -77,6 +77,7 @@ struct Made {
 pub(super) async fn make(
     State(app): State<App>,
     caller: Caller,
+    origin: Origin,
     Body(Wanted { name, kind, origins }): Body<Wanted>,
 ) -> Result<Response, ApiError> {
     let parse = |(index, origin): (usize, String)| match origin.parse::<WebOrigin>() {
@@ -89,6 +90,7 @@ pub(super) async fn make(
     let origins = origins.into_iter().enumerate().map(parse).collect::<Result<_, _>>()?;
     let new = NewKey { name, kind, origins };
     let (key, made) = app.access().accounts.make_key(&actor(&caller)?, new, Timestamp::now()).await?;
+    note(&app, Action::KeyMade, &caller, Some(&made.id), &origin).await;
     Ok((StatusCode::CREATED, Json(Made { key, shown: made.into() })).into_response())
 }
 
@@ -97,16 +99,23 @@ pub(super) async fn rotate(
     State(app): State<App>,
     Path(id): Path<String>,
     caller: Caller,
+    origin: Origin,
 ) -> Result<Response, ApiError> {
     let (key, made) = app.access().accounts.rotate_key(&actor(&caller)?, &id, Timestamp::now()).await?;
+    note(&app, Action::KeyRotated, &caller, Some(&id), &origin).await;
     Ok((StatusCode::CREATED, Json(Made { key, shown: made.into() })).into_response())
 }
 
 /// `DELETE /admin/keys/{id}`
-pub(super) async fn revoke(State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
-    if app.access().accounts.revoke_key(&id, Timestamp::now()).await? {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(crate::accounts::AccountError::NoSuchKey.into())
+pub(super) async fn revoke(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    caller: Caller,
+    origin: Origin,
+) -> Result<StatusCode, ApiError> {
+    if !app.access().accounts.revoke_key(&id, Timestamp::now()).await? {
+        return Err(AccountError::NoSuchKey.into());
     }
+    note(&app, Action::KeyRevoked, &caller, Some(&id), &origin).await;
+    Ok(StatusCode::NO_CONTENT)
 }

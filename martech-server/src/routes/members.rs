@@ -9,10 +9,10 @@ use axum::{
 use martech_core::event::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::auth::Body;
+use super::{audit::note, auth::Body};
 use crate::{
     App, Role,
-    accounts::{AccountError, Actor, DEFAULT_PROJECT, Email, Invitation, NewUser, User},
+    accounts::{AccountError, Action, Actor, DEFAULT_PROJECT, Email, Invitation, NewUser, Origin, User},
     auth::{Caller, Site},
     error::ApiError,
 };
@@ -60,6 +60,7 @@ pub(super) struct NewMember {
 pub(super) async fn add(
     State(app): State<App>,
     caller: Caller,
+    origin: Origin,
     Body(NewMember { email, password, name, role }): Body<NewMember>,
 ) -> Result<Response, ApiError> {
     let Caller::Operator = caller else {
@@ -68,6 +69,7 @@ pub(super) async fn add(
     };
     let new = NewUser { name: &name, email: &email, password: &password, image: None };
     let made = app.access().accounts.add_member(new, role, Timestamp::now()).await?;
+    note(&app, Action::MemberAdded, &caller, Some(&made.id), &origin).await;
     Ok((StatusCode::CREATED, Json(Member::from(made))).into_response())
 }
 
@@ -82,10 +84,12 @@ pub(super) async fn change(
     State(app): State<App>,
     Path(id): Path<String>,
     caller: Caller,
+    origin: Origin,
     Body(NewRole { role }): Body<NewRole>,
 ) -> Result<Json<Member>, ApiError> {
     let changed = app.access().accounts.set_role(&actor(&caller)?, &id, role, Timestamp::now()).await?;
     tracing::info!(user = %changed.id, %role, "a role was changed");
+    note(&app, Action::RoleChanged, &caller, Some(&id), &origin).await;
     Ok(Json(changed.into()))
 }
 
@@ -94,9 +98,11 @@ pub(super) async fn remove(
     State(app): State<App>,
     Path(id): Path<String>,
     caller: Caller,
+    origin: Origin,
 ) -> Result<StatusCode, ApiError> {
     let removed = app.access().accounts.remove_member(&actor(&caller)?, &id).await?;
     tracing::info!(user = %removed.id, "a member was removed");
+    note(&app, Action::MemberRemoved, &caller, Some(&id), &origin).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -111,11 +117,13 @@ pub(super) async fn reset_password(
     State(app): State<App>,
     Path(id): Path<String>,
     caller: Caller,
+    origin: Origin,
     Body(NewPassword { new_password }): Body<NewPassword>,
 ) -> Result<StatusCode, ApiError> {
     let (actor, now) = (actor(&caller)?, Timestamp::now());
     let changed = app.access().accounts.reset_password(&actor, &id, &new_password, now).await?;
     tracing::info!(user = %changed.id, "a password was reset");
+    note(&app, Action::PasswordReset, &caller, Some(&id), &origin).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -173,11 +181,13 @@ pub(super) async fn invite(
     State(app): State<App>,
     caller: Caller,
     site: Site,
+    origin: Origin,
     Body(Invite { role, email }): Body<Invite>,
 ) -> Result<Response, ApiError> {
     let email = email.map(|email| email.parse()).transpose().map_err(|_| AccountError::InvalidEmail)?;
     let invited = app.access().accounts.invite_as(&actor(&caller)?, role, email, Timestamp::now()).await?;
     let (token, invitation) = invited;
+    note(&app, Action::Invited, &caller, Some(&invitation.token_hash), &origin).await;
     let made = Made { link: site.sign_up_link(&token), token, invited: invitation.into() };
     Ok((StatusCode::CREATED, Json(made)).into_response())
 }
@@ -187,12 +197,13 @@ pub(super) async fn withdraw(
     State(app): State<App>,
     Path(id): Path<String>,
     caller: Caller,
+    origin: Origin,
 ) -> Result<StatusCode, ApiError> {
-    if app.access().accounts.withdraw(&actor(&caller)?, &id).await? {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(ApiError::new(StatusCode::NOT_FOUND, "not_found", "there is no such invitation any more"))
+    if !app.access().accounts.withdraw(&actor(&caller)?, &id).await? {
+        return Err(ApiError::new(StatusCode::NOT_FOUND, "not_found", "there is no such invitation any more"));
     }
+    note(&app, Action::InvitationWithdrawn, &caller, Some(&id), &origin).await;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) fn actor(caller: &Caller) -> Result<Actor, ApiError> {

@@ -8,6 +8,7 @@ use axum::{
 use crate::{App, Role, error, telemetry};
 
 mod admin;
+mod audit;
 mod auth;
 mod events;
 mod health;
@@ -33,6 +34,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/admin/members/{id}/password", post(members::reset_password))
         .route("/admin/invitations", get(members::invitations).post(members::invite))
         .route("/admin/invitations/{id}", delete(members::withdraw))
+        .route("/admin/audit", get(audit::list))
         .route("/admin/keys", get(keys::list).post(keys::make))
         .route("/admin/keys/{id}", delete(keys::revoke))
         .route("/admin/keys/{id}/rotate", post(keys::rotate))

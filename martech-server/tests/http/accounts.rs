@@ -394,3 +394,47 @@ async fn the_page_of_an_invitation_brings_all_along() {
     }
     assert!(!page.text.contains("http"), "nothing from elsewhere");
 }
+
+#[tokio::test]
+async fn what_was_done_is_written_down_for_admins() {
+    let server = start(&["--trusted-proxies", "127.0.0.1"]).await;
+    let owner = owner(&server).await;
+    let analyst = invited(&server, &owner, "ann", "analyst").await;
+    analyst.get(&server, "/admin/audit").await.assert_error(403, "forbidden");
+    let wrong = json!({ "email": "owner@shop.example", "password": "a guess of it" });
+    let headers = [("x-forwarded-for", "192.0.2.7")];
+    server
+        .send_json("POST", "/api/auth/sign-in/email", &headers, &wrong)
+        .await
+        .assert_error(401, "INVALID_EMAIL_OR_PASSWORD");
+    let key = owner.post(&server, "/admin/keys", json!({ "name": "shop", "kind": "write" })).await;
+    let path = format!("/admin/keys/{}", key.json["id"].as_str().unwrap());
+    owner.send(&server, Method::DELETE, &path, None).await;
+    analyst.post(&server, "/api/auth/sign-out", json!({})).await;
+
+    let all = owner.get(&server, "/admin/audit").await;
+    let entries = all.json["entries"].as_array().unwrap();
+    let actions: Vec<&str> = entries.iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["signedOut", "keyRevoked", "keyMade", "signInFailed", "signedUp", "invited", "signedUp"]);
+    let failed = &entries[3];
+    assert_eq!(
+        (&failed["target"], &failed["ipAddress"], &failed["actor"]),
+        (&json!("owner@shop.example"), &json!("192.0.2.7"), &Value::Null)
+    );
+    let session = owner.get(&server, "/api/auth/get-session").await;
+    assert_eq!((&entries[2]["actor"], &entries[2]["target"]), (&session.json["user"]["id"], &key.json["id"]));
+    assert_eq!(entries[6]["actor"], "adminToken");
+    for secret in [PASSWORD, key.json["key"].as_str().unwrap()] {
+        assert!(!all.text.contains(secret));
+    }
+
+    let (mut paged, mut path) = (Vec::new(), "/admin/audit?limit=3".to_owned());
+    loop {
+        let page = owner.get(&server, &path).await;
+        paged.extend(page.json["entries"].as_array().unwrap().clone());
+        let Some(cursor) = page.json["nextCursor"].as_str() else { break };
+        path = format!("/admin/audit?limit=3&cursor={cursor}");
+    }
+    assert_eq!(&paged, entries);
+    owner.get(&server, "/admin/audit?cursor=x").await.assert_error(400, "invalid_parameter").assert_field("cursor");
+}

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::wire::{Body, SessionShape, Signed, UserShape, with_cookies};
 use crate::{
     App,
+    accounts::{Action, Origin},
     auth::{Caller, Member, Site, expired_cookies, renewed},
     error::ApiError,
 };
@@ -63,9 +64,13 @@ pub(super) async fn revoke(
     State(app): State<App>,
     Signed(member): Signed,
     site: Site,
+    origin: Origin,
     Body(Revoke { token }): Body<Revoke>,
 ) -> Result<Response, ApiError> {
-    app.access().accounts.revoke(&member.handle.user, &token).await?;
+    let user = &member.handle.user;
+    if app.access().accounts.revoke(user, &token).await? {
+        revoked(&app, &user.id, &origin).await;
+    }
     let is_own = token == member.token;
     Ok(with_cookies(Done::DONE, if is_own { expired_cookies(site.secure) } else { Vec::new() }))
 }
@@ -75,14 +80,26 @@ pub(super) async fn revoke_all(
     State(app): State<App>,
     Signed(member): Signed,
     site: Site,
+    origin: Origin,
 ) -> Result<Response, ApiError> {
     app.access().accounts.revoke_all(&member.handle.user.id, None).await?;
+    revoked(&app, &member.handle.user.id, &origin).await;
     Ok(with_cookies(Done::DONE, expired_cookies(site.secure)))
 }
 
 /// `POST /api/auth/revoke-other-sessions`
-pub(super) async fn revoke_others(State(app): State<App>, Signed(member): Signed) -> Result<Json<Done>, ApiError> {
+pub(super) async fn revoke_others(
+    State(app): State<App>,
+    Signed(member): Signed,
+    origin: Origin,
+) -> Result<Json<Done>, ApiError> {
     let Member { handle, .. } = &member;
     app.access().accounts.revoke_all(&handle.user.id, Some(&handle.session)).await?;
+    revoked(&app, &handle.user.id, &origin).await;
     Ok(Done::DONE)
+}
+
+async fn revoked(app: &App, user_id: &str, origin: &Origin) {
+    let user_id = Some(user_id);
+    app.access().accounts.note(Action::SessionRevoked, user_id, user_id, origin, Timestamp::now()).await;
 }

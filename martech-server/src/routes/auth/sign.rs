@@ -9,10 +9,13 @@ use axum::{
 use martech_core::event::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::wire::{Body, UserShape, signed_in, with_cookies};
+use super::{
+    super::audit::note,
+    wire::{Body, UserShape, signed_in, with_cookies},
+};
 use crate::{
     App,
-    accounts::{Entitlement, NewUser, Origin, SignedIn},
+    accounts::{AccountError, Action, Entitlement, NewUser, Origin},
     auth::{Caller, Site, expired_cookies},
     error::ApiError,
 };
@@ -57,6 +60,7 @@ pub(super) async fn up(
     let new = NewUser { name, email, password, image: image.as_deref() };
     let remember = remember_me.unwrap_or(true);
     let done = app.access().accounts.sign_up(new, entitlement, remember, &origin, Timestamp::now()).await?;
+    note(&app, Action::SignedUp, &caller, Some(&done.user.id), &origin).await;
     signed_in(&app, &site, &done, SignedUp { token: &done.token, user: UserShape::of(&done.user) }).await
 }
 
@@ -79,7 +83,7 @@ pub(super) struct Welcome<'a> {
 /// `POST /api/auth/sign-in/email`
 pub(super) async fn in_(
     State(app): State<App>,
-    _caller: Caller,
+    caller: Caller,
     site: Site,
     origin: Origin,
     headers: HeaderMap,
@@ -87,7 +91,17 @@ pub(super) async fn in_(
 ) -> Result<Response, ApiError> {
     check_origin(&site, &headers)?;
     let remember = remember_me.unwrap_or(true);
-    let done: SignedIn = app.access().accounts.sign_in(&email, &password, remember, &origin, Timestamp::now()).await?;
+    let accounts = &app.access().accounts;
+    let done = match accounts.sign_in(&email, &password, remember, &origin, Timestamp::now()).await {
+        Ok(done) => done,
+        Err(error) => {
+            if let AccountError::InvalidEmailOrPassword = error {
+                note(&app, Action::SignInFailed, &caller, Some(&email), &origin).await;
+            }
+            return Err(error.into());
+        }
+    };
+    note(&app, Action::SignedIn, &caller, Some(&done.user.id), &origin).await;
     let welcome = Welcome { redirect: false, token: &done.token, user: UserShape::of(&done.user) };
     signed_in(&app, &site, &done, welcome).await
 }
@@ -103,9 +117,15 @@ pub(super) struct SignedOut {
 }
 
 /// `POST /api/auth/sign-out`. Who is not signed in is signed out.
-pub(super) async fn out(State(app): State<App>, caller: Caller, site: Site) -> Result<Response, ApiError> {
-    if let Caller::Member(member) = caller {
+pub(super) async fn out(
+    State(app): State<App>,
+    caller: Caller,
+    site: Site,
+    origin: Origin,
+) -> Result<Response, ApiError> {
+    if let Caller::Member(member) = &caller {
         app.access().accounts.sign_out(&member.token).await?;
+        note(&app, Action::SignedOut, &caller, caller.name(), &origin).await;
     }
     Ok(with_cookies(Json(SignedOut { success: true }), expired_cookies(site.secure)))
 }

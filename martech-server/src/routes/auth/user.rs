@@ -13,7 +13,12 @@ use super::{
     session::Done,
     wire::{Body, Signed, UserShape, signed_in},
 };
-use crate::{App, accounts::Origin, auth::Site, error::ApiError};
+use crate::{
+    App,
+    accounts::{Action, Origin},
+    auth::Site,
+    error::ApiError,
+};
 
 #[derive(Deserialize)]
 pub(super) struct Update {
@@ -78,7 +83,10 @@ pub(super) async fn change_password(
         &origin,
         Timestamp::now(),
     );
-    match begun.await? {
+    let begun = begun.await?;
+    let user_id = Some(member.handle.user.id.as_str());
+    app.access().accounts.note(Action::PasswordChanged, user_id, user_id, &origin, Timestamp::now()).await;
+    match begun {
         Some(begun) => {
             let changed = Changed { token: Some(&begun.token), user: UserShape::of(&begun.user) };
             signed_in(&app, &site, &begun, changed).await

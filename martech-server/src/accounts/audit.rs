@@ -1,0 +1,109 @@
+//! What was done about accounts and keys, by whom, and from where.
+
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use martech_core::event::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Accounts, DEFAULT_PROJECT, Origin, later};
+use crate::records::{Entity, Records, RecordsError, Stored};
+
+/// How long it is remembered.
+const KEPT: Duration = Duration::from_secs(400 * 24 * 3600);
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Action {
+    SignedUp,
+    SignedIn,
+    SignInFailed,
+    SignedOut,
+    PasswordChanged,
+    SessionRevoked,
+    Invited,
+    InvitationWithdrawn,
+    MemberAdded,
+    RoleChanged,
+    PasswordReset,
+    MemberRemoved,
+    KeyMade,
+    KeyRotated,
+    KeyRevoked,
+}
+
+/// One thing that was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Entry {
+    /// Later ones come first.
+    pub(crate) id: String,
+    pub(crate) at: Timestamp,
+    pub(crate) action: Action,
+    /// The id of a user, `adminToken`, or nobody who is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) actor: Option<String>,
+    /// To whom or to what: the id of a user, a key or an invitation, or an address that was tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) target: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ip_address: Option<String>,
+}
+
+impl Entity for Entry {
+    const TABLE: &'static str = "audit";
+
+    fn key(&self) -> &str {
+        &self.id
+    }
+
+    fn owner(&self) -> &str {
+        DEFAULT_PROJECT
+    }
+
+    fn expires_at(&self) -> Option<Timestamp> {
+        Some(later(self.at, KEPT))
+    }
+}
+
+/// Smaller than all that were made before: by the time, then by a count of this server, then by chance.
+fn id(now: Timestamp) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = u32::MAX - COUNT.fetch_add(1, Ordering::Relaxed);
+    let chance = &Uuid::new_v4().simple().to_string()[..24];
+    format!("{:016x}{count:08x}{chance}", i64::MAX.abs_diff(now.millis()))
+}
+
+impl Accounts {
+    /// Writes down what was done. Where that fails it is done all the same, and the log has it.
+    pub(crate) async fn note(
+        &self,
+        action: Action,
+        actor: Option<&str>,
+        target: Option<&str>,
+        origin: &Origin,
+        now: Timestamp,
+    ) {
+        let entry = Entry {
+            id: id(now),
+            at: now,
+            action,
+            actor: actor.map(str::to_owned),
+            target: target.map(|target| target.chars().take(254).collect()),
+            ip_address: origin.address.map(|address| address.to_canonical().to_string()),
+        };
+        if let Err(error) = self.records().insert(&entry).await {
+            tracing::warn!(%error, ?entry, "what was done could not be written down");
+        }
+    }
+
+    /// What was done, newest first, behind an entry.
+    pub(crate) async fn audit(&self, after: Option<&str>, limit: usize) -> Result<Vec<Entry>, RecordsError> {
+        let found: Vec<Stored<Entry>> = self.records().list(Some(DEFAULT_PROJECT), after, limit).await?;
+        Ok(found.into_iter().map(|stored| stored.entity).collect())
+    }
+}
