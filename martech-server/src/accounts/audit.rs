@@ -79,6 +79,13 @@ fn id(now: Timestamp) -> String {
 }
 
 impl Accounts {
+    /// Writes down that somebody could not sign in.
+    pub(crate) async fn note_failure(&self, email: &str, origin: &Origin, now: Timestamp) {
+        if self.inner.throttle.is_noted() {
+            self.note(Action::SignInFailed, None, Some(email), origin, now).await;
+        }
+    }
+
     /// Writes down what was done. Where that fails it is done all the same, and the log has it.
     pub(crate) async fn note(
         &self,

@@ -23,6 +23,8 @@ pub(crate) struct SessionHandle {
     pub(crate) slid: bool,
 }
 
+/// Of one user.
+const MAX_SESSIONS: usize = 100;
 /// What is kept of a browser's name.
 const USER_AGENT_CHARS: usize = 256;
 
@@ -54,7 +56,18 @@ impl Accounts {
         };
         // A token of 256 random bits is nobody else's.
         self.records().insert(&session).await?;
+        self.end_oldest(&user).await?;
         Ok(SignedIn { token, session, user })
+    }
+
+    /// Nobody is signed in in so many places; a program that signs in again and again is.
+    async fn end_oldest(&self, user: &User) -> Result<(), RecordsError> {
+        let mut sessions = self.all_sessions(&user.id).await?;
+        sessions.sort_by(|left, right| right.id.cmp(&left.id));
+        for session in sessions.iter().skip(MAX_SESSIONS) {
+            self.records().remove::<Session>(&session.token_hash).await?;
+        }
+        Ok(())
     }
 
     /// Whose token it is; `None` where the session is over, or never was.

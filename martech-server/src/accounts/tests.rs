@@ -269,6 +269,26 @@ async fn sessions_are_listed_and_ended() {
 }
 
 #[tokio::test]
+async fn who_signs_in_again_and_again_has_a_hundred_sessions() {
+    let (shop, owner) = Shop::open(SignUpPolicy::Closed).await;
+    for _ in 0..100 {
+        shop.accounts.start_session(owner.user.clone(), true, &Origin::default(), shop.now).await.unwrap();
+    }
+    assert_eq!(shop.accounts.sessions(&owner.user, shop.now).await.unwrap().len(), 100);
+    assert!(shop.session(&owner.token).await.is_none(), "the oldest has ended");
+}
+
+#[tokio::test]
+async fn failures_are_written_down_and_fill_no_disk() {
+    let (shop, _) = Shop::open(SignUpPolicy::Closed).await;
+    for _ in 0..300 {
+        shop.accounts.note_failure("owner@shop.example", &Origin::default(), shop.now).await;
+    }
+    let noted = shop.accounts.audit(None, 1000).await.unwrap().len();
+    assert!((100..200).contains(&noted), "{noted}");
+}
+
+#[tokio::test]
 async fn a_password_is_changed_by_who_knows_it() {
     let (shop, owner) = Shop::open(SignUpPolicy::Closed).await;
     let other = shop.sign_in("owner", PASSWORD).await.unwrap();

@@ -24,11 +24,13 @@ use governor::{
     Quota, RateLimiter,
     clock::{Clock, MonotonicClock},
     middleware::NoOpMiddleware,
-    state::keyed::HashMapStateStore,
+    state::{InMemoryState, NotKeyed, keyed::HashMapStateStore},
 };
 
 use super::Email;
 
+/// Failed attempts that are written down at once, and then one a second.
+const NOTED: NonZeroU32 = NonZeroU32::new(100).expect("it is not zero");
 /// What is remembered of each kind; some 10 MiB in all.
 const MOST: usize = 50_000;
 
@@ -37,6 +39,7 @@ pub(crate) struct Throttle<C: Clock = MonotonicClock> {
     of_account_here: Limit<(Email, IpAddr), C>,
     of_address: Limit<IpAddr, C>,
     of_account: Limit<Email, C>,
+    noted: RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<C::Instant>>,
 }
 
 impl Throttle {
@@ -51,8 +54,14 @@ impl<C: Clock + Clone> Throttle<C> {
         Self {
             of_account_here: Limit::new(attempts / 6, Duration::from_secs(30), clock.clone()),
             of_address: Limit::new(attempts, Duration::from_secs(2), clock.clone()),
-            of_account: Limit::new(attempts.saturating_mul(3), Duration::from_secs(30), clock),
+            of_account: Limit::new(attempts.saturating_mul(3), Duration::from_secs(30), clock.clone()),
+            noted: RateLimiter::direct_with_clock(Quota::per_second(NonZeroU32::MIN).allow_burst(NOTED), clock),
         }
+    }
+
+    /// Whether a failed attempt is written down, so that many who guess do not fill the disk.
+    pub(crate) fn is_noted(&self) -> bool {
+        self.noted.check().is_ok()
     }
 
     /// Counts an attempt of an address; how long it must wait instead.

@@ -287,6 +287,9 @@ impl Records for RedbRecords {
                     expired.push(stored.entity);
                 }
             }
+            if expired.is_empty() {
+                return Ok(0);
+            }
             for entity in &expired {
                 tables.drop(entity)?;
             }

@@ -96,7 +96,7 @@ pub(super) async fn in_(
         Ok(done) => done,
         Err(error) => {
             if let AccountError::InvalidEmailOrPassword = error {
-                note(&app, Action::SignInFailed, &caller, Some(&email), &origin).await;
+                accounts.note_failure(&email, &origin, Timestamp::now()).await;
             }
             return Err(error.into());
         }
