@@ -1,9 +1,28 @@
 //! Who belongs to the shop: their roles, and how they come and go.
 
 use martech_core::event::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::{AccountError, Accounts, DEFAULT_PROJECT, Email, Invitation, Role, User, model::Agreement};
 use crate::records::{Records, RecordsError, Stored};
+
+/// Somebody who belongs to the shop, as others see them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Member {
+    pub(crate) id: String,
+    pub(crate) email: Email,
+    pub(crate) name: String,
+    pub(crate) role: Option<Role>,
+    pub(crate) created_at: Timestamp,
+}
+
+impl From<User> for Member {
+    fn from(user: User) -> Self {
+        let role = user.role(DEFAULT_PROJECT);
+        Self { id: user.id, email: user.email, name: user.name, role, created_at: user.created_at }
+    }
+}
 
 /// Who changes something about others.
 #[derive(Debug, Clone)]

@@ -12,27 +12,10 @@ use serde::{Deserialize, Serialize};
 use super::{audit::note, auth::Body};
 use crate::{
     App, Role,
-    accounts::{AccountError, Action, Actor, DEFAULT_PROJECT, Email, Invitation, NewUser, Origin, User},
+    accounts::{AccountError, Action, Actor, Email, Invitation, Member, NewUser, Origin},
     auth::{Caller, Site},
     error::ApiError,
 };
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Member {
-    id: String,
-    email: Email,
-    name: String,
-    role: Option<Role>,
-    created_at: Timestamp,
-}
-
-impl From<User> for Member {
-    fn from(user: User) -> Self {
-        let role = user.role(DEFAULT_PROJECT);
-        Self { id: user.id, email: user.email, name: user.name, role, created_at: user.created_at }
-    }
-}
 
 #[derive(Serialize)]
 pub(super) struct Members {

@@ -7,10 +7,10 @@ use martech_core::{
     mongodb::{MongoOptions, MongoStore},
 };
 
-use super::{Member, UserError};
+use super::UserError;
 use crate::{
     Role,
-    accounts::{Accounts, Actor, DEFAULT_PROJECT, Hasher, NewUser, Settings, User},
+    accounts::{Accounts, Actor, Hasher, Member, NewUser, Settings},
     backend::BackendError,
     config::PasswordArgs,
     records::AnyRecords,
@@ -58,12 +58,5 @@ impl Local {
     pub(super) async fn remove(&self, id: &str) -> Result<(), UserError> {
         self.0.remove_member(&OPERATOR, id).await?;
         Ok(())
-    }
-}
-
-impl From<User> for Member {
-    fn from(user: User) -> Self {
-        let role = user.role(DEFAULT_PROJECT);
-        Self { id: user.id, email: user.email.into(), name: user.name, role, created_at: user.created_at }
     }
 }

@@ -8,18 +8,15 @@ mod remote;
 
 use std::{io, path::PathBuf, process::ExitCode};
 
-use clap::{Args, Subcommand};
-use martech_core::event::Timestamp;
-use serde::{Deserialize, Serialize};
-
 use self::{local::Local, remote::Remote};
 use crate::{
     Role,
-    accounts::{AccountError, secret},
+    accounts::{AccountError, Member, secret},
     backend::{BackendError, StoreArgs, StoreChoice},
     config::PasswordArgs,
     records::RecordsError,
 };
+use clap::{Args, Subcommand};
 
 /// Settings of `user`.
 #[derive(Debug, Clone, Args)]
@@ -88,17 +85,6 @@ enum UserCommand {
         /// Their address
         email: String,
     },
-}
-
-/// An account, as it is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Member {
-    id: String,
-    email: String,
-    name: String,
-    role: Option<Role>,
-    created_at: Timestamp,
 }
 
 /// Why something was not done.
@@ -194,7 +180,7 @@ async fn open(args: &UserArgs) -> Result<Accounts, UserError> {
 impl Accounts {
     async fn find(&self, email: &str) -> Result<String, UserError> {
         let mut all = self.list().await?.into_iter();
-        let found = all.find(|member| member.email.eq_ignore_ascii_case(email));
+        let found = all.find(|member| member.email.as_str().eq_ignore_ascii_case(email));
         found.map(|member| member.id).ok_or_else(|| UserError::Nobody(email.to_owned()))
     }
 

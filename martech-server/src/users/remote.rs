@@ -5,8 +5,8 @@ use std::{fs, path::Path, time::Duration};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Member, UserError};
-use crate::Role;
+use super::UserError;
+use crate::{Role, accounts::Member};
 
 pub(super) struct Remote {
     agent: ureq::Agent,
