@@ -39,6 +39,9 @@ impl Actor {
     }
 }
 
+/// As what who has the admin token is written down.
+pub(crate) const ADMIN_TOKEN: &str = "adminToken";
+
 const PAGE: usize = 1000;
 
 impl Accounts {
@@ -51,7 +54,7 @@ impl Accounts {
         now: Timestamp,
     ) -> Result<(String, Invitation), AccountError> {
         actor.check(role)?;
-        let by = actor.id.clone().unwrap_or_else(|| "the admin token".to_owned());
+        let by = actor.id.clone().unwrap_or_else(|| ADMIN_TOKEN.to_owned());
         Ok(self.invite(DEFAULT_PROJECT, role, email, Some(by), super::invite::LIFETIME, now).await?)
     }
 

@@ -32,7 +32,7 @@ pub(crate) use self::{
     audit::{Action, Entry},
     error::AccountError,
     keys::{NewKey, is_key},
-    members::{Actor, Member},
+    members::{ADMIN_TOKEN, Actor, Member},
     model::{ApiKey, DEFAULT_PROJECT, Email, Invitation, KeyKind, Session, User},
     password::{Cost, Hasher},
     session::{SessionHandle, SignedIn},

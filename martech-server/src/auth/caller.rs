@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     App,
-    accounts::{Actor, ApiKey, DEFAULT_PROJECT, KeyKind, Role, SessionHandle},
+    accounts::{ADMIN_TOKEN, Actor, ApiKey, DEFAULT_PROJECT, KeyKind, Role, SessionHandle},
     error::ApiError,
 };
 
@@ -72,7 +72,7 @@ impl Caller {
     /// As what they are written down.
     pub(crate) fn name(&self) -> Option<&str> {
         match self {
-            Self::Operator => Some("adminToken"),
+            Self::Operator => Some(ADMIN_TOKEN),
             Self::Member(member) => Some(&member.handle.user.id),
             Self::Key(key) => Some(&key.id),
             Self::Over | Self::Stranger => None,

@@ -50,7 +50,10 @@ fn walk(dir: &Path, url: &str) {
     assert_eq!(said(&user(&["role", "ann@shop.example", "analyst"], "")), "ann@shop.example is analyst\n");
     let list = said(&user(&["list"], ""));
     let lines: Vec<&str> = list.lines().collect();
-    assert!(lines.len() == 2 && lines[0].starts_with("ann@shop.example") && lines[0].contains("analyst"), "{list}");
+    assert!(
+        lines.len() == 2 && lines[0].starts_with("ann@shop.example     ") && lines[0].contains("analyst"),
+        "{list}"
+    );
     assert!(
         lines[1].starts_with("olga@shop.example") && lines[1].contains("owner") && lines[1].ends_with("Olga"),
         "{list}"
