@@ -33,7 +33,12 @@ async fn everything_that_reads_needs_the_token() {
         }
         let right = format!("bearer {}", server.token);
         let request = server.request(method.parse().unwrap(), path).header(header::AUTHORIZATION, right);
-        assert_eq!(server.send(request.body(Full::default()).unwrap()).await.status, 200, "{method} {path}");
+        let answer = server.send(request.body(Full::default()).unwrap()).await;
+        assert_eq!(answer.status, 200, "{method} {path}");
+        assert_eq!(
+            (answer.header("cache-control"), answer.header("x-content-type-options")),
+            (Some("no-store"), Some("nosniff"))
+        );
     }
 }
 
