@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use bytesize::ByteSize;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use jiff::{SignedDuration, tz::TimeZone};
 use martech_core::event::{Currency, EventRules, EventTypes};
 use martech_core::lake::LakeOptions;
@@ -16,6 +16,7 @@ use crate::{
     care::{RepairArgs, VerifyArgs},
     import::ImportArgs,
     migrate::MigrateArgs,
+    secret_files::{self, SecretFileError},
     users::UserArgs,
 };
 
@@ -50,6 +51,13 @@ pub enum Command {
 }
 
 impl Cli {
+    /// What the command line and the environment of this process say, with secrets from files. Ends the process with a word
+    /// where they say nothing that can be understood.
+    pub fn from_process() -> Result<Self, SecretFileError> {
+        let command = secret_files::read(Self::command(), |name| std::env::var_os(name))?;
+        Ok(Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit()))
+    }
+
     /// The command that was given, or the default one.
     pub fn into_command(self) -> Command {
         self.command.unwrap_or_else(|| Command::Serve(Box::new(self.serve)))
@@ -328,8 +336,6 @@ fn parse_zone(name: &str) -> Result<TimeZone, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn serve(args: &[&str]) -> Result<Box<ServeArgs>, clap::Error> {
@@ -368,6 +374,33 @@ mod tests {
         ] {
             assert!(serve(&args).is_err(), "{args:?}");
         }
+    }
+
+    #[test]
+    fn secrets_may_lie_in_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let (token, store) = (dir.path().join("token"), dir.path().join("store"));
+        std::fs::write(&token, "sixteen-chars-ok\n").unwrap();
+        std::fs::write(&store, "mongodb://u:p@h/shop\r\n").unwrap();
+        let parse = |variables: &[(&str, &std::path::Path)], args: &[&str]| {
+            let find = |name: &str| variables.iter().find(|(of, _)| *of == name).map(|(_, value)| value.into());
+            let command = secret_files::read(Cli::command(), find).map_err(|error| error.to_string())?;
+            let matches = command.try_get_matches_from(["martech-server"].iter().chain(args)).unwrap();
+            match Cli::from_arg_matches(&matches).unwrap().into_command() {
+                Command::Serve(args) => Ok((args.admin_token.is_some(), args.store.store.to_string())),
+                _ => panic!("these arguments ask for the server"),
+            }
+        };
+        let files = [("MARTECH_ADMIN_TOKEN_FILE", token.as_path()), ("MARTECH_STORE_FILE", &store)];
+        let found = Ok::<_, String>((true, "mongodb://h/shop".to_owned()));
+        assert_eq!(parse(&files, &[]), found);
+        assert_eq!(parse(&files, &["serve"]), found);
+        assert_eq!(parse(&files, &["--store", "lake"]), Ok((true, "lake".to_owned())));
+        let both = [("MARTECH_STORE", store.as_path()), ("MARTECH_STORE_FILE", &store)];
+        assert!(parse(&both, &[]).unwrap_err().contains("MARTECH_STORE and MARTECH_STORE_FILE are both set"));
+        let nowhere = dir.path().join("nowhere");
+        let error = parse(&[("MARTECH_STORE_FILE", &nowhere)], &[]).unwrap_err();
+        assert!(error.contains("MARTECH_STORE_FILE") && error.contains("nowhere"), "{error}");
     }
 
     #[test]

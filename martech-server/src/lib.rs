@@ -33,6 +33,7 @@ pub mod migrate;
 mod params;
 mod records;
 mod routes;
+mod secret_files;
 mod serve;
 pub mod signals;
 mod telemetry;
@@ -47,5 +48,6 @@ pub use auth::{AdminToken, AllowedOrigins, TokenError, TrustedProxies, WebOrigin
 pub use backend::{BackendError, SpoolArgs, StoreArgs, StoreChoice, Switch};
 pub use config::{AccountArgs, BoundArgs, Cli, Command, PasswordArgs, ServeArgs, StorageArgs};
 pub use records::RecordsError;
+pub use secret_files::SecretFileError;
 pub use serve::serve;
 pub use telemetry::{InvalidLogFilter, LogFormat, init as init_logs};

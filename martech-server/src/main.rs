@@ -2,7 +2,6 @@
 
 use std::{error::Error, process::ExitCode};
 
-use clap::Parser;
 use martech_server::{App, Cli, Command, ServeArgs, care, import, init_logs, migrate, serve, signals, users};
 use tokio::net::TcpListener;
 
@@ -11,7 +10,11 @@ use tokio::net::TcpListener;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    match Cli::parse().into_command() {
+    let cli = match Cli::from_process() {
+        Ok(cli) => cli,
+        Err(error) => return fail(&error),
+    };
+    match cli.into_command() {
         Command::Serve(args) => run(&args).map_or_else(|error| fail(&*error), |()| ExitCode::SUCCESS),
         Command::Import(args) => import::run(*args),
         Command::Migrate(args) => migrate::run(&args),

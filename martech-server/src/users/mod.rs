@@ -10,7 +10,7 @@ use std::{io, path::PathBuf, process::ExitCode};
 
 use self::{local::Local, remote::Remote};
 use crate::{
-    Role,
+    AdminToken, Role,
     accounts::{AccountError, Member, secret},
     backend::{BackendError, StoreArgs, StoreChoice},
     config::PasswordArgs,
@@ -34,6 +34,10 @@ pub struct UserArgs {
     /// The server that runs on the data folder, if one does
     #[arg(long, global = true, env = "MARTECH_URL", default_value = "http://127.0.0.1:3000", value_name = "URL")]
     url: String,
+
+    /// The admin token of that server; by default the one in the data folder
+    #[arg(long, global = true, env = "MARTECH_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = AdminToken::new)]
+    admin_token: Option<AdminToken>,
 
     #[command(flatten)]
     store: StoreArgs,
@@ -171,7 +175,7 @@ async fn open(args: &UserArgs) -> Result<Accounts, UserError> {
     }
     match Local::in_folder(&args.data_dir, &args.passwords) {
         Err(UserError::Records(error)) if error.is_in_use() => {
-            Ok(Accounts::Remote(Remote::new(&args.url, &args.data_dir)?))
+            Ok(Accounts::Remote(Remote::new(&args.url, args.admin_token.as_ref(), &args.data_dir)?))
         }
         opened => opened.map(Accounts::Local),
     }

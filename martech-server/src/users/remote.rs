@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::UserError;
-use crate::{Role, accounts::Member};
+use crate::{AdminToken, Role, accounts::Member};
 
 pub(super) struct Remote {
     agent: ureq::Agent,
@@ -20,11 +20,12 @@ struct Members {
 }
 
 impl Remote {
-    pub(super) fn new(url: &str, dir: &Path) -> Result<Self, UserError> {
+    /// A server at a URL; without a token, with that of its data folder.
+    pub(super) fn new(url: &str, token: Option<&AdminToken>, dir: &Path) -> Result<Self, UserError> {
         let path = dir.join("admin-token");
-        let token = match std::env::var("MARTECH_ADMIN_TOKEN") {
-            Ok(token) => token,
-            Err(_) => fs::read_to_string(&path).map_err(|error| UserError::Folder(path, error))?,
+        let token = match token {
+            Some(token) => token.reveal().to_owned(),
+            None => fs::read_to_string(&path).map_err(|error| UserError::Folder(path, error))?,
         };
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)

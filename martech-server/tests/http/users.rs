@@ -24,6 +24,29 @@ fn user(dir: &Path, url: &str, arguments: &[&str], input: &str) -> Output {
     running.wait_with_output().unwrap()
 }
 
+/// With another token than the folder's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_may_lie_in_a_file() {
+    let server = Server::start_with(&["--admin-token", "a-token-of-my-own"]).await;
+    let (dir, url) = (server.dir.path().to_owned(), format!("http://{}", server.addr));
+    let list = move |variable: &'static str, content: &'static str| {
+        let (url, dir) = (url.clone(), dir.clone());
+        tokio::task::spawn_blocking(move || {
+            std::fs::write(dir.join("a-secret"), content).unwrap();
+            let value =
+                if variable.ends_with("_FILE") { dir.join("a-secret").into_os_string() } else { content.into() };
+            let mut command = Command::new(env!("CARGO_BIN_EXE_martech-server"));
+            command.args(["user", "list", "--url", &url]).arg("--data-dir").arg(&dir);
+            command.env_remove("MARTECH_ADMIN_TOKEN").env(variable, value).output().unwrap()
+        })
+    };
+    for variable in ["MARTECH_ADMIN_TOKEN", "MARTECH_ADMIN_TOKEN_FILE"] {
+        said(&list(variable, "a-token-of-my-own").await.unwrap());
+        let wrong = refused(&list(variable, "a-token-of-others").await.unwrap());
+        assert!(wrong.contains("the server refuses"), "{wrong}");
+    }
+}
+
 #[track_caller]
 fn said(output: &Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
