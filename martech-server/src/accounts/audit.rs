@@ -101,7 +101,7 @@ impl Accounts {
             action,
             actor: actor.map(str::to_owned),
             target: target.map(|target| target.chars().take(254).collect()),
-            ip_address: origin.address.map(|address| address.to_canonical().to_string()),
+            ip_address: origin.ip_address(),
         };
         if let Err(error) = self.records().insert(&entry).await {
             tracing::warn!(%error, ?entry, "what was done could not be written down");

@@ -91,6 +91,13 @@ pub(crate) struct Origin {
     pub(crate) user_agent: Option<String>,
 }
 
+impl Origin {
+    /// The address as it is written down.
+    fn ip_address(&self) -> Option<String> {
+        self.address.map(|address| address.to_canonical().to_string())
+    }
+}
+
 /// The accounts of a server. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Accounts {

@@ -51,7 +51,7 @@ impl Accounts {
             updated_at: now,
             expires_at: later(now, lifetime.min(self.inner.times.most)),
             remembered: remember,
-            ip_address: origin.address.map(|address| address.to_canonical().to_string()),
+            ip_address: origin.ip_address(),
             user_agent: origin.user_agent.as_ref().map(|agent| agent.chars().take(USER_AGENT_CHARS).collect()),
         };
         // A token of 256 random bits is nobody else's.
@@ -62,7 +62,7 @@ impl Accounts {
 
     /// Nobody is signed in in so many places; a program that signs in again and again is.
     async fn end_oldest(&self, user: &User) -> Result<(), RecordsError> {
-        let mut sessions = self.all_sessions(&user.id).await?;
+        let mut sessions = self.records().all::<Session>(Some(&user.id)).await?;
         sessions.sort_by(|left, right| right.id.cmp(&left.id));
         for session in sessions.iter().skip(MAX_SESSIONS) {
             self.records().remove::<Session>(&session.token_hash).await?;
@@ -95,7 +95,7 @@ impl Accounts {
 
     /// Those of a user, oldest first.
     pub(crate) async fn sessions(&self, user: &User, now: Timestamp) -> Result<Vec<Session>, RecordsError> {
-        let mut sessions = self.all_sessions(&user.id).await?;
+        let mut sessions = self.records().all::<Session>(Some(&user.id)).await?;
         sessions.retain(|session| session.expires_at > now);
         sessions.sort_by(|left, right| left.id.cmp(&right.id));
         Ok(sessions)
@@ -119,25 +119,11 @@ impl Accounts {
 
     /// Ends a user's sessions, all but one.
     pub(crate) async fn revoke_all(&self, user_id: &str, but: Option<&Session>) -> Result<(), RecordsError> {
-        for session in self.all_sessions(user_id).await? {
+        for session in self.records().all::<Session>(Some(user_id)).await? {
             if but.is_none_or(|kept| kept.id != session.id) {
                 self.records().remove::<Session>(&session.token_hash).await?;
             }
         }
         Ok(())
-    }
-
-    async fn all_sessions(&self, user_id: &str) -> Result<Vec<Session>, RecordsError> {
-        const PAGE: usize = 1000;
-        let (mut all, mut after) = (Vec::new(), None::<String>);
-        loop {
-            let page: Vec<Stored<Session>> = self.records().list(Some(user_id), after.as_deref(), PAGE).await?;
-            let is_last = page.len() < PAGE;
-            all.extend(page.into_iter().map(|stored| stored.entity));
-            if is_last {
-                return Ok(all);
-            }
-            after = all.last().map(|session| session.token_hash.clone());
-        }
     }
 }

@@ -9,8 +9,9 @@ use axum::{
 use martech_core::event::Timestamp;
 
 use super::{
-    Site, cookie,
-    credentials::{bearer, key},
+    Site,
+    cookie::{self, with_cookies},
+    credentials::Credential,
 };
 use crate::{
     App,
@@ -44,24 +45,23 @@ pub(crate) struct Member {
 
 impl Caller {
     async fn of(parts: &Parts, app: &App, site: &Site) -> Result<Self, ApiError> {
-        if let Some(secret) = key(&parts.headers) {
-            let found = app.access().accounts.key(&secret, Timestamp::now()).await?;
-            return Ok(found.map_or(Self::Stranger, |key| Self::Key(Box::new(key))));
-        }
-        let (token, by_cookie) = if let Some(token) = bearer(&parts.headers) {
-            if app.access().admin_token.matches(token) {
-                return Ok(Self::Operator);
+        let access = app.access();
+        let (token, by_cookie) = match Credential::of(&parts.headers) {
+            Some(Credential::Key(secret)) => {
+                let found = access.accounts.key(&secret, Timestamp::now()).await?;
+                return Ok(found.map_or(Self::Stranger, |key| Self::Key(Box::new(key))));
             }
-            (token.to_owned(), false)
-        } else if cookie::has_session(&parts.headers) {
-            site.check(&parts.method, &parts.headers)?;
-            let key = app.access().accounts.cookie_key().await?;
-            let Some(token) = cookie::session_token(&parts.headers, key) else { return Ok(Self::Stranger) };
-            (token, true)
-        } else {
-            return Ok(Self::Stranger);
+            Some(Credential::Bearer(token)) if access.admin_token.matches(token) => return Ok(Self::Operator),
+            Some(Credential::Bearer(token)) => (token.to_owned(), false),
+            None if cookie::has_session(&parts.headers) => {
+                site.check(&parts.method, &parts.headers)?;
+                let key = access.accounts.cookie_key().await?;
+                let Some(token) = cookie::session_token(&parts.headers, key) else { return Ok(Self::Stranger) };
+                (token, true)
+            }
+            None => return Ok(Self::Stranger),
         };
-        let found = app.access().accounts.session(&token, Timestamp::now()).await?;
+        let found = access.accounts.session(&token, Timestamp::now()).await?;
         Ok(match found {
             Some(handle) => Self::Member(Box::new(Member { token, handle, by_cookie })),
             None if by_cookie => Self::Over,
@@ -82,7 +82,7 @@ impl Caller {
     /// Who they are, when they change something about others.
     pub(crate) fn actor(&self) -> Option<Actor> {
         match self {
-            Self::Operator => Some(Actor { id: None, role: Role::Owner }),
+            Self::Operator => Some(Actor::OPERATOR),
             Self::Member(member) => {
                 let user = &member.handle.user;
                 Some(Actor { id: Some(user.id.clone()), role: user.role(DEFAULT_PROJECT)? })
@@ -150,12 +150,9 @@ pub(crate) async fn require(State((app, role)): State<(App, Role)>, request: Req
     // What is told to one is nobody else's.
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     match renewed(&app, &caller, &site).await {
-        Ok(cookies) => {
-            cookies.into_iter().for_each(|cookie| _ = response.headers_mut().append(header::SET_COOKIE, cookie))
-        }
-        Err(error) => return error.into_response(),
+        Ok(cookies) => with_cookies(response, cookies),
+        Err(error) => error.into_response(),
     }
-    response
 }
 
 /// The cookie of a session that was made to last longer just now.

@@ -1,6 +1,9 @@
 //! The cookie of a session, as [Better Auth](https://www.better-auth.com/docs/concepts/cookies) names and signs it.
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::{
+    http::{HeaderMap, HeaderValue, header},
+    response::{IntoResponse, Response},
+};
 use cookie::{Cookie, SameSite, time::Duration};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
@@ -44,6 +47,15 @@ pub(crate) fn expired_cookies(secure: bool) -> Vec<HeaderValue> {
         written(cookie)
     };
     [SESSION, UNREMEMBERED].into_iter().filter_map(expired).collect()
+}
+
+/// An answer that tells a browser so.
+pub(crate) fn with_cookies(answer: impl IntoResponse, cookies: Vec<HeaderValue>) -> Response {
+    let mut response = answer.into_response();
+    for cookie in cookies {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
 }
 
 /// The token in a cookie of the request that we have signed.

@@ -7,24 +7,27 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use crate::accounts::is_key;
 
-/// The token of `Bearer TOKEN`.
-pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    scheme(headers, "bearer")
+/// What a request shows in its header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Credential<'a> {
+    /// `Bearer KEY`, or `Basic` with a key as the name or the password.
+    Key(Cow<'a, str>),
+    /// `Bearer TOKEN`, of whatever else.
+    Bearer(&'a str),
 }
 
-/// The key of `Bearer KEY`, or of `Basic` with a key as the name or the password.
-pub(super) fn key(headers: &HeaderMap) -> Option<Cow<'_, str>> {
-    if let Some(token) = bearer(headers) {
-        return is_key(token).then_some(Cow::Borrowed(token));
+impl<'a> Credential<'a> {
+    pub(super) fn of(headers: &'a HeaderMap) -> Option<Self> {
+        let (scheme, rest) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+        let rest = rest.trim();
+        if scheme.eq_ignore_ascii_case("bearer") {
+            return Some(if is_key(rest) { Self::Key(Cow::Borrowed(rest)) } else { Self::Bearer(rest) });
+        }
+        let pair = scheme.eq_ignore_ascii_case("basic").then(|| STANDARD.decode(rest).ok())??;
+        let pair = String::from_utf8(pair).ok()?;
+        let (name, password) = pair.split_once(':')?;
+        [name, password].into_iter().find(|part| is_key(part)).map(|key| Self::Key(Cow::Owned(key.to_owned())))
     }
-    let pair = String::from_utf8(STANDARD.decode(scheme(headers, "basic")?).ok()?).ok()?;
-    let (name, password) = pair.split_once(':')?;
-    [name, password].into_iter().find(|part| is_key(part)).map(|key| Cow::Owned(key.to_owned()))
-}
-
-fn scheme<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
-    let (scheme, rest) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case(wanted).then(|| rest.trim())
 }
 
 #[cfg(test)]
@@ -35,7 +38,10 @@ mod tests {
     fn a_key_comes_as_a_bearer_or_in_a_pair() {
         let found = |value: &str| {
             let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value.parse().unwrap())]);
-            key(&headers).map(Cow::into_owned)
+            match Credential::of(&headers)? {
+                Credential::Key(key) => Some(key.into_owned()),
+                Credential::Bearer(_) => None,
+            }
         };
         let basic = |pair: &str| format!("Basic {}", STANDARD.encode(pair));
         let key = Some("mt_write_x".to_owned());

@@ -6,10 +6,7 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use martech_core::event::Timestamp;
 
-use super::{
-    WebOrigin,
-    credentials::{bearer, key},
-};
+use super::{WebOrigin, credentials::Credential};
 use crate::{App, accounts::KeyKind, error::ApiError};
 
 /// Which pages may send events, besides those of the site itself.
@@ -64,16 +61,16 @@ impl AllowedOrigins {
 /// Whether a request may send events; `given` is the key of its query.
 pub(crate) async fn admit(app: &App, headers: &HeaderMap, given: Option<&str>) -> Result<(), ApiError> {
     let access = app.access();
-    let from_headers = key(headers);
-    let Some(secret) = from_headers.as_deref().or(given) else {
-        return match bearer(headers) {
-            Some(token) if access.admin_token.matches(token) => Ok(()),
-            _ if access.public_ingest => Ok(()),
-            _ => {
-                let message = "sending events needs a write key here, as Authorization: Bearer KEY, or as ?key=KEY";
-                Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message))
-            }
-        };
+    let credential = Credential::of(headers);
+    let secret = match (&credential, given) {
+        (Some(Credential::Key(secret)), _) => secret,
+        (_, Some(secret)) => secret,
+        (Some(Credential::Bearer(token)), None) if access.admin_token.matches(token) => return Ok(()),
+        _ if access.public_ingest => return Ok(()),
+        _ => {
+            let message = "sending events needs a write key here, as Authorization: Bearer KEY, or as ?key=KEY";
+            return Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message));
+        }
     };
     let key = access.accounts.key(secret, Timestamp::now()).await?;
     let Some(key) = key else {
@@ -84,9 +81,8 @@ pub(crate) async fn admit(app: &App, headers: &HeaderMap, given: Option<&str>) -
         return Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message));
     }
     let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
-    let is_allowed = |origin: &str| {
-        origin.parse::<WebOrigin>().is_ok_and(|origin| key.origins.iter().any(|allowed| *allowed == origin.to_string()))
-    };
+    let is_allowed =
+        |origin: &str| origin.parse::<WebOrigin>().is_ok_and(|origin| key.origins.contains(&origin.to_string()));
     match origin {
         Some(origin) if !key.origins.is_empty() && !is_allowed(origin) => {
             let message = format!("this key is not for pages of {origin}");

@@ -111,6 +111,23 @@ pub(crate) trait Records: Send + Sync {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Stored<E>>>> + Send;
 
+    /// All of an owner's entities, or of everybody's, in the order of their keys.
+    fn all<E: Entity>(&self, owner: Option<&str>) -> impl Future<Output = Result<Vec<E>>> + Send {
+        async move {
+            const PAGE: usize = 1000;
+            let (mut all, mut after) = (Vec::<E>::new(), None::<String>);
+            loop {
+                let page: Vec<Stored<E>> = self.list(owner, after.as_deref(), PAGE).await?;
+                let is_last = page.len() < PAGE;
+                all.extend(page.into_iter().map(|stored| stored.entity));
+                if is_last {
+                    return Ok(all);
+                }
+                after = all.last().map(|last| last.key().to_owned());
+            }
+        }
+    }
+
     /// Removes entities that have expired; how many.
     fn sweep<E: Entity>(&self, now: Timestamp) -> impl Future<Output = Result<u64>> + Send;
 }

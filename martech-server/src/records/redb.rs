@@ -9,8 +9,8 @@ use std::{
 
 use martech_core::event::Timestamp;
 use redb::{
-    Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError, WriteTransaction,
-    backends::FileBackend,
+    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError,
+    WriteTransaction, backends::FileBackend,
 };
 use serde::{Deserialize, Serialize};
 
@@ -112,13 +112,22 @@ fn read<E: Entity>(key: &str, bytes: &[u8]) -> std::result::Result<Stored<E>, Fa
     Ok(Stored { entity, version })
 }
 
-fn look_up<E: Entity>(transaction: &ReadTransaction, key: &str) -> std::result::Result<Option<Stored<E>>, Failure> {
-    let table = match transaction.open_table(content::<E>()) {
-        Err(TableError::TableDoesNotExist(_)) => return Ok(None),
-        opened => opened?,
-    };
+fn find<E: Entity>(
+    table: &impl ReadableTable<&'static str, &'static [u8]>,
+    key: &str,
+) -> std::result::Result<Option<Stored<E>>, Failure> {
     let found = table.get(key)?;
     found.map(|bytes| read(key, bytes.value())).transpose()
+}
+
+/// The table of a kind, for reading; `None` where nothing was ever put into it.
+fn table<E: Entity>(
+    transaction: &ReadTransaction,
+) -> std::result::Result<Option<ReadOnlyTable<&'static str, &'static [u8]>>, Failure> {
+    match transaction.open_table(content::<E>()) {
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        opened => Ok(Some(opened?)),
+    }
 }
 
 fn list_of<E: Entity>(
@@ -127,20 +136,16 @@ fn list_of<E: Entity>(
     after: &str,
     limit: usize,
 ) -> std::result::Result<Vec<Stored<E>>, Failure> {
-    let name = owners_of::<E>();
-    let owners = match transaction.open_table(Owners::new(&name)) {
-        Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
-        opened => opened?,
-    };
+    let Some(table) = table::<E>(transaction)? else { return Ok(Vec::new()) };
     let mut found = Vec::new();
-    for entry in owners.range((owner, after)..)? {
+    for entry in transaction.open_table(Owners::new(&owners_of::<E>()))?.range((owner, after)..)? {
         let (place, _) = entry?;
         let (of, key) = place.value();
         if of != owner || found.len() == limit {
             break;
         }
         if key != after {
-            found.extend(look_up(transaction, key)?);
+            found.extend(find(&table, key)?);
         }
     }
     Ok(found)
@@ -151,10 +156,7 @@ fn list_all<E: Entity>(
     after: &str,
     limit: usize,
 ) -> std::result::Result<Vec<Stored<E>>, Failure> {
-    let table = match transaction.open_table(content::<E>()) {
-        Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
-        opened => opened?,
-    };
+    let Some(table) = table::<E>(transaction)? else { return Ok(Vec::new()) };
     let mut found = Vec::new();
     for entry in table.range(after..)? {
         let (key, bytes) = entry?;
@@ -187,11 +189,6 @@ impl<'t> Tables<'t> {
         })
     }
 
-    fn get<E: Entity>(&self, key: &str) -> std::result::Result<Option<Stored<E>>, Failure> {
-        let found = self.content.get(key)?;
-        found.map(|bytes| read(key, bytes.value())).transpose()
-    }
-
     fn put<E: Entity>(&mut self, entity: &E, version: i64) -> std::result::Result<(), Failure> {
         let bytes = serde_json::to_vec(&Versioned { version, entity }).map_err(|error| {
             let (table, key) = (E::TABLE, entity.key().to_owned());
@@ -209,57 +206,61 @@ impl<'t> Tables<'t> {
     }
 }
 
+/// Runs a transaction that says how much it has changed; nothing of one that has changed nothing reaches the disk.
+fn change<E: Entity>(
+    database: &Database,
+    work: impl FnOnce(&mut Tables<'_>) -> std::result::Result<u64, Failure>,
+) -> std::result::Result<u64, Failure> {
+    let transaction = database.begin_write()?;
+    let changed = work(&mut Tables::open::<E>(&transaction)?)?;
+    if changed > 0 {
+        transaction.commit()?;
+    }
+    Ok(changed)
+}
+
 impl Records for RedbRecords {
     async fn get<E: Entity>(&self, key: &str) -> Result<Option<Stored<E>>> {
         let key = key.to_owned();
-        self.blocking(move |database| look_up(&database.begin_read()?, &key)).await
+        let look_up = move |database: &Database| match table::<E>(&database.begin_read()?)? {
+            Some(table) => find(&table, &key),
+            None => Ok(None),
+        };
+        self.blocking(look_up).await
     }
 
     async fn insert<E: Entity>(&self, entity: &E) -> Result<bool> {
         let entity = entity.clone();
-        self.blocking(move |database| {
-            let transaction = database.begin_write()?;
-            let mut tables = Tables::open::<E>(&transaction)?;
+        let insert = move |tables: &mut Tables<'_>| {
             if tables.content.get(entity.key())?.is_some() {
-                return Ok(false);
+                return Ok(0);
             }
             tables.put(&entity, 1)?;
-            drop(tables);
-            transaction.commit()?;
-            Ok(true)
-        })
-        .await
+            Ok(1)
+        };
+        Ok(self.blocking(|database| change::<E>(database, insert)).await? > 0)
     }
 
     async fn replace<E: Entity>(&self, read: &Stored<E>, entity: &E) -> Result<bool> {
         let (entity, version) = (entity.clone(), read.version);
-        self.blocking(move |database| {
-            let transaction = database.begin_write()?;
-            let mut tables = Tables::open::<E>(&transaction)?;
-            let Some(current) = tables.get::<E>(entity.key())?.filter(|current| current.version == version) else {
-                return Ok(false);
-            };
+        let replace = move |tables: &mut Tables<'_>| {
+            let current = find::<E>(&tables.content, entity.key())?;
+            let Some(current) = current.filter(|current| current.version == version) else { return Ok(0) };
             tables.drop(&current.entity)?;
             tables.put(&entity, version + 1)?;
-            drop(tables);
-            transaction.commit()?;
-            Ok(true)
-        })
-        .await
+            Ok(1)
+        };
+        Ok(self.blocking(|database| change::<E>(database, replace)).await? > 0)
     }
 
     async fn remove<E: Entity>(&self, key: &str) -> Result<bool> {
         let key = key.to_owned();
-        self.blocking(move |database| {
-            let transaction = database.begin_write()?;
-            let mut tables = Tables::open::<E>(&transaction)?;
-            let Some(current) = tables.get::<E>(&key)? else { return Ok(false) };
+        let remove = move |tables: &mut Tables<'_>| {
+            let Some(current) = find::<E>(&tables.content, &key)? else { return Ok(0) };
             tables.drop(&current.entity)?;
-            drop(tables);
-            transaction.commit()?;
-            Ok(true)
-        })
-        .await
+            Ok(1)
+        };
+        Ok(self.blocking(|database| change::<E>(database, remove)).await? > 0)
     }
 
     async fn list<E: Entity>(&self, owner: Option<&str>, after: Option<&str>, limit: usize) -> Result<Vec<Stored<E>>> {
@@ -276,9 +277,7 @@ impl Records for RedbRecords {
     }
 
     async fn sweep<E: Entity>(&self, now: Timestamp) -> Result<u64> {
-        self.blocking(move |database| {
-            let transaction = database.begin_write()?;
-            let mut tables = Tables::open::<E>(&transaction)?;
+        let sweep = move |tables: &mut Tables<'_>| {
             let mut expired = Vec::new();
             for entry in tables.content.iter()? {
                 let (key, bytes) = entry?;
@@ -287,16 +286,11 @@ impl Records for RedbRecords {
                     expired.push(stored.entity);
                 }
             }
-            if expired.is_empty() {
-                return Ok(0);
-            }
             for entity in &expired {
                 tables.drop(entity)?;
             }
-            drop(tables);
-            transaction.commit()?;
             Ok(expired.len() as u64)
-        })
-        .await
+        };
+        self.blocking(move |database| change::<E>(database, sweep)).await
     }
 }

@@ -18,8 +18,6 @@ use crate::{
 
 pub(super) struct Local(Accounts);
 
-const OPERATOR: Actor = Actor { id: None, role: Role::Owner };
-
 impl Local {
     pub(super) fn in_folder(dir: &Path, args: &PasswordArgs) -> Result<Self, UserError> {
         fs::create_dir_all(dir).map_err(|error| UserError::Folder(dir.to_owned(), error))?;
@@ -46,17 +44,17 @@ impl Local {
     }
 
     pub(super) async fn reset_password(&self, id: &str, password: &str) -> Result<(), UserError> {
-        self.0.reset_password(&OPERATOR, id, password, Timestamp::now()).await?;
+        self.0.reset_password(&Actor::OPERATOR, id, password, Timestamp::now()).await?;
         Ok(())
     }
 
     pub(super) async fn set_role(&self, id: &str, role: Role) -> Result<(), UserError> {
-        self.0.set_role(&OPERATOR, id, role, Timestamp::now()).await?;
+        self.0.set_role(&Actor::OPERATOR, id, role, Timestamp::now()).await?;
         Ok(())
     }
 
     pub(super) async fn remove(&self, id: &str) -> Result<(), UserError> {
-        self.0.remove_member(&OPERATOR, id).await?;
+        self.0.remove_member(&Actor::OPERATOR, id).await?;
         Ok(())
     }
 }

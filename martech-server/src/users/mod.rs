@@ -8,6 +8,8 @@ mod remote;
 
 use std::{io, path::PathBuf, process::ExitCode};
 
+use clap::{Args, Subcommand};
+
 use self::{local::Local, remote::Remote};
 use crate::{
     AdminToken, Role,
@@ -16,7 +18,6 @@ use crate::{
     config::PasswordArgs,
     records::RecordsError,
 };
-use clap::{Args, Subcommand};
 
 /// Settings of `user`.
 #[derive(Debug, Clone, Args)]

@@ -8,11 +8,11 @@ use axum::{
 use martech_core::event::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::wire::{Body, SessionShape, Signed, UserShape, with_cookies};
+use super::wire::{Body, SessionShape, Signed, UserShape};
 use crate::{
     App,
     accounts::{Action, Origin},
-    auth::{Caller, Member, Site, expired_cookies, renewed},
+    auth::{Caller, Member, Site, expired_cookies, renewed, with_cookies},
     error::ApiError,
 };
 

@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     super::audit::note,
-    wire::{Body, UserShape, signed_in, with_cookies},
+    wire::{Body, UserShape, signed_in},
 };
 use crate::{
     App,
     accounts::{AccountError, Action, Entitlement, NewUser, Origin},
-    auth::{Caller, Site, expired_cookies},
+    auth::{Caller, Site, expired_cookies, with_cookies},
     error::ApiError,
 };
 

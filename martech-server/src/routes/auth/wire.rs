@@ -4,7 +4,7 @@ use axum::{
     Json,
     extract::{FromRequest, FromRequestParts, Request},
     http::{HeaderValue, StatusCode, header, request::Parts},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use martech_core::event::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
@@ -12,8 +12,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     App,
     accounts::{DEFAULT_PROJECT, Role, Session, SignedIn, User},
-    auth::{Caller, Member, Site, session_cookies},
-    body::Format,
+    auth::{Caller, Member, Site, session_cookies, with_cookies},
     error::ApiError,
 };
 
@@ -90,14 +89,6 @@ pub(super) async fn signed_in(
     Ok(with_cookies(Json(answer), cookies))
 }
 
-pub(super) fn with_cookies(answer: impl IntoResponse, cookies: Vec<HeaderValue>) -> Response {
-    let mut response = answer.into_response();
-    for cookie in cookies {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
-    response
-}
-
 /// A body of JSON, which is small here.
 pub(in crate::routes) struct Body<T>(pub(in crate::routes) T);
 
@@ -111,10 +102,6 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest<App> for Body<T> {
             StatusCode::UNSUPPORTED_MEDIA_TYPE => no_json(),
             _ => error,
         })?;
-        let parse = |format, bytes: &[u8]| match format {
-            Format::Json => serde_json::from_slice(bytes).map_err(|error| invalid(&error)),
-            Format::Ndjson => Err(no_json()),
-        };
         // Text may be a beacon, which pages of others send without asking.
         let is_json = |value: &HeaderValue| {
             let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
@@ -123,8 +110,8 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest<App> for Body<T> {
         if !parts.headers.get(header::CONTENT_TYPE).is_some_and(is_json) {
             return Err(no_json());
         }
-        let (parsed, _charge) = bodies.parse(received, parse).await?;
-        parsed.map(Self)
+        let (parsed, _charge) = bodies.parse(received, |_, bytes| serde_json::from_slice(bytes)).await?;
+        parsed.map(Self).map_err(|error| invalid(&error))
     }
 }
 
