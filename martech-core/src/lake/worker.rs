@@ -6,7 +6,7 @@ use std::{
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::oneshot;
@@ -105,30 +105,27 @@ async fn ask(worker: &Sender<Message>) -> Result<()> {
 }
 
 fn run_rolls(inner: &Inner, messages: &Receiver<Message>, compactor: &Sender<Message>) {
-    let mut failed = false;
+    let mut retry_at: Option<Instant> = None;
     loop {
-        let message = match (failed, inner.roll_due_in()) {
-            (true, _) => receive(messages, Some(RETRY)),
-            (false, due) => receive(messages, due),
+        let due = || match retry_at {
+            Some(at) => Some(at.saturating_duration_since(Instant::now())),
+            None => inner.roll_due_in(),
         };
-        let rolled = match message {
+        let (rolled, reply) = match receive(messages, due()) {
             Message::Stop => return,
-            Message::Now(reply) => {
-                let rolled = roll::roll_everything(inner);
-                failed = rolled.is_err();
-                // Nobody waits any more when the call was dropped.
-                let _ = reply.send(rolled);
-                Ok(())
-            }
-            Message::Look if failed || inner.roll_due_in() == Some(Duration::ZERO) => {
-                let rolled = roll::roll(inner);
-                failed = rolled.is_err();
-                rolled
-            }
-            Message::Look => continue,
+            Message::Now(reply) => (roll::roll_everything(inner), Some(reply)),
+            // It may have waited while another roll was tried.
+            Message::Look if due() != Some(Duration::ZERO) => continue,
+            Message::Look => (roll::roll(inner), None),
         };
-        if let Err(error) = rolled {
-            tracing::error!(%error, "a roll failed; the events stay in the journal, it is tried again");
+        retry_at = rolled.is_err().then(|| Instant::now() + RETRY);
+        match (rolled, reply) {
+            // Nobody waits any more when the call was dropped.
+            (rolled, Some(reply)) => drop(reply.send(rolled)),
+            (Ok(()), None) => {}
+            (Err(error), None) => {
+                tracing::error!(%error, "a roll failed; the events stay in the journal, it is tried again");
+            }
         }
         let _ = compactor.send(Message::Look);
     }
