@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    event::Event,
+    event::{Event, Timestamp},
     store::{Appended, Store, StoreError},
 };
 
@@ -96,6 +96,16 @@ impl MemoryStore<Event> {
         Self::with(Some(Box::new(move |event: &Event| {
             !event.candidates().any(|key| keys.contains(&key)) && keys.insert(event.key())
         })))
+    }
+}
+
+impl MemoryStore<Event> {
+    /// Removes the events of all UTC days that were over at a moment; how many. Their keys stay known.
+    pub fn forget(&self, before: Timestamp) -> u64 {
+        let events = &mut self.content().events;
+        let (all, day) = (events.len(), before.day());
+        events.retain(|event| event.occurred_at.day() >= day);
+        (all - events.len()) as u64
     }
 }
 

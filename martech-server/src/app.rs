@@ -10,11 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jiff::tz::TimeZone;
-use martech_core::{
-    event::{Event, EventRules, Timestamp},
-    sink::{ConfigError, EventSink, RetryPolicy, SinkBuilder},
-};
+use martech_core::{event::Timestamp, sink::ConfigError};
 
 use crate::{
     AdminToken, AllowedOrigins, TrustedProxies, WebOrigin,
@@ -24,6 +20,7 @@ use crate::{
     body::{Bodies, BodyLimits},
     config::{self, ServeArgs},
     dead_letters::DeadLetterFile,
+    projects::{Defaults, Project, ProjectId, ProjectSettings, Projects},
     records::{AnyRecords, RecordsError},
 };
 
@@ -35,15 +32,9 @@ pub struct App {
 
 #[derive(Debug)]
 struct Parts {
-    backend: Backend,
-    sink: EventSink<Event>,
-    /// Answers when the store behind a spool has the events; there is one where there is a spool.
-    stored: Option<EventSink<Event>>,
-    dead_letters: Arc<DeadLetterFile>,
-    rules: Arc<EventRules>,
+    projects: Projects,
     bodies: Bodies,
     access: Access,
-    time_zone: TimeZone,
     queue: QueueBounds,
     connections: ConnectionLimits,
     journal_capacity: u64,
@@ -114,12 +105,6 @@ pub enum CloseError {
     Listener(#[from] io::Error),
 }
 
-/// The front sink gathers what waits for a flush slot; more than this at once gains nothing and delays the first.
-const MAX_BATCH: usize = 2_000;
-const CONCURRENT_FLUSHES: usize = 3;
-/// How long a store that fails is tried again before senders hear of it: they wait for the answer.
-const STORE_PATIENCE: Duration = Duration::from_secs(10);
-
 impl App {
     /// Opens the data folder and puts the parts together. Must be called inside a tokio runtime.
     pub async fn open(args: &ServeArgs) -> Result<Self, StartError> {
@@ -136,24 +121,16 @@ impl App {
             events: usize::try_from(args.bounds.queue_events).unwrap_or(usize::MAX),
             bytes: config::bytes(args.bounds.queue_bytes),
         };
-        let front = sink(queue, STORE_PATIENCE)
-            .dead_letters({
-                let file = dead_letters.clone();
-                move |letter| file.write(&letter.event, &letter.reason)
-            })
-            .build(backend.clone())?;
-        // Who waits in vain is told so, and the events are durable all the same: another attempt would double them.
-        let stored = backend.stored(STORE_PATIENCE);
-        let stored = stored.map(|store| sink(queue, Duration::ZERO).dead_letters(drop).build(store)).transpose()?;
+        let records = match &backend {
+            Backend::Lake(_) => AnyRecords::open(&args.data_dir)?,
+            Backend::Mongo(mongo) | Backend::Spooled(mongo, _) => AnyRecords::beside(&mongo.store),
+        };
+        let settings = ProjectSettings::new(None, &Defaults::of(args));
+        let default = Project::new(ProjectId::default(), backend, dead_letters, queue, settings)?;
         let parts = Parts {
-            sink: front,
-            stored,
-            dead_letters,
-            rules: Arc::new(args.rules()),
             bodies: Bodies::new(args.bodies()),
-            access: Access::open(args, &backend, admin_token).await?,
-            backend,
-            time_zone: args.time_zone.clone(),
+            access: Access::open(args, records.clone(), admin_token)?,
+            projects: Projects::open(default, records, args, queue).await,
             queue,
             connections: ConnectionLimits {
                 count: usize::try_from(args.bounds.max_connections).unwrap_or(usize::MAX),
@@ -193,40 +170,16 @@ impl App {
 
     /// Stores what waits, for as long as `patience` lasts, and closes the store.
     pub(crate) async fn close(&self, patience: Duration) -> Result<(), CloseError> {
-        let deadline = Instant::now() + patience;
-        let left = || deadline.saturating_duration_since(Instant::now());
-        let report = self.parts.sink.close(patience).await;
-        for event in &report.unstored {
-            self.parts.dead_letters.write(event, &"the server stopped before it was stored");
-        }
-        self.parts.dead_letters.sync();
-        if let Some(stored) = &self.parts.stored {
-            // Those who waited were not promised anything.
-            let _ = stored.close(left()).await;
-        }
+        let closed = self.parts.projects.close(patience).await;
         self.access().accounts.close().await;
-        self.parts.backend.close(left()).await?;
-        match report.unstored.len() {
+        match closed? {
             0 => Ok(()),
             unstored => Err(CloseError::Unstored(unstored)),
         }
     }
 
-    pub(crate) fn backend(&self) -> &Backend {
-        &self.parts.backend
-    }
-
-    pub(crate) fn sink(&self) -> &EventSink<Event> {
-        &self.parts.sink
-    }
-
-    /// The sink for events whose sender waits until queries see them.
-    pub(crate) fn stored_sink(&self) -> &EventSink<Event> {
-        self.parts.stored.as_ref().unwrap_or(&self.parts.sink)
-    }
-
-    pub(crate) fn rules(&self) -> &Arc<EventRules> {
-        &self.parts.rules
+    pub(crate) fn projects(&self) -> &Projects {
+        &self.parts.projects
     }
 
     pub(crate) fn bodies(&self) -> &Bodies {
@@ -235,10 +188,6 @@ impl App {
 
     pub(crate) fn access(&self) -> &Access {
         &self.parts.access
-    }
-
-    pub(crate) fn time_zone(&self) -> &TimeZone {
-        &self.parts.time_zone
     }
 
     pub(crate) fn queue(&self) -> QueueBounds {
@@ -267,11 +216,7 @@ const ACCOUNT_BODY: usize = 64 << 10;
 const ACCOUNT_BODIES: usize = 8 << 20;
 
 impl Access {
-    async fn open(args: &ServeArgs, backend: &Backend, admin_token: AdminToken) -> Result<Self, StartError> {
-        let records = match backend {
-            Backend::Lake(_) => AnyRecords::open(&args.data_dir)?,
-            Backend::Mongo(mongo) | Backend::Spooled(mongo, _) => AnyRecords::beside(&mongo.store),
-        };
+    fn open(args: &ServeArgs, records: AnyRecords, admin_token: AdminToken) -> Result<Self, StartError> {
         let settings = &args.accounts;
         let hasher =
             Hasher::new(settings.passwords.cost()).map_err(|error| StartError::Passwords(error.to_string()))?;
@@ -289,16 +234,4 @@ impl Access {
             bodies: Bodies::new(limits),
         })
     }
-}
-
-/// The way in, in front of any store: events wait for a flush slot, never for a timer.
-fn sink(queue: QueueBounds, patience: Duration) -> SinkBuilder<Event> {
-    EventSink::builder()
-        .flush_interval(Duration::ZERO)
-        .max_batch(MAX_BATCH)
-        .max_concurrent_flushes(CONCURRENT_FLUSHES)
-        .capacity(queue.events)
-        .capacity_bytes(queue.bytes)
-        .size_of(Event::size)
-        .retry(RetryPolicy { deadline: patience, ..RetryPolicy::default() })
 }

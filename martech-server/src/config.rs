@@ -1,6 +1,10 @@
 //! Settings: flags, and a `MARTECH_*` variable for each.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use bytesize::ByteSize;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -217,6 +221,10 @@ pub struct StorageArgs {
     #[arg(long, env = "MARTECH_DEDUPE_MEMORY", default_value = "64MiB", value_name = "SIZE")]
     pub dedupe_memory: ByteSize,
 
+    /// Days for which events are kept; 0 for ever
+    #[arg(long, env = "MARTECH_RETENTION_DAYS", default_value = "0", value_name = "DAYS", value_parser = clap::value_parser!(u32).range(..=36_500))]
+    pub retention_days: u32,
+
     /// Most that the journal may take of the disk; when it is full, senders are asked to wait
     #[arg(long, env = "MARTECH_JOURNAL_SIZE", default_value = "256MiB", value_name = "SIZE")]
     pub journal_size: ByteSize,
@@ -268,14 +276,15 @@ pub struct BoundArgs {
 }
 
 impl ServeArgs {
-    pub(crate) fn lake(&self) -> LakeOptions {
+    /// Of a lake in a folder.
+    pub(crate) fn lake(&self, dir: &Path) -> LakeOptions {
         let storage = &self.storage;
         LakeOptions {
             roll_bytes: bytes(storage.roll_bytes),
             roll_age: storage.roll_age,
             dedupe_memory: bytes(storage.dedupe_memory),
             journal_capacity: storage.journal_size.as_u64(),
-            ..LakeOptions::new(&self.data_dir)
+            ..LakeOptions::new(dir)
         }
     }
 
@@ -356,8 +365,8 @@ mod tests {
         let bare = serve(&["--addr", "127.0.0.1:0", "--roll-bytes", "1MiB"]).unwrap();
         let named = serve(&["serve", "--addr", "127.0.0.1:0", "--roll-bytes", "1MiB"]).unwrap();
         assert_eq!(bare.addr.port(), 0);
-        assert_eq!(bare.lake().roll_bytes, 1 << 20);
-        assert_eq!(named.lake().roll_bytes, 1 << 20);
+        assert_eq!(bare.lake(Path::new("data")).roll_bytes, 1 << 20);
+        assert_eq!(named.lake(Path::new("data")).roll_bytes, 1 << 20);
     }
 
     #[test]

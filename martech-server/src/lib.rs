@@ -31,6 +31,7 @@ mod error;
 pub mod import;
 pub mod migrate;
 mod params;
+mod projects;
 mod records;
 mod routes;
 mod secret_files;

@@ -11,7 +11,7 @@ use martech_core::{
     query::{QueryError, parse_instant},
 };
 
-use crate::error::ApiError;
+use crate::{auth::Scope, error::ApiError, projects::ProjectId};
 
 /// The parameters of a request that have not been asked for yet.
 #[derive(Debug)]
@@ -46,6 +46,11 @@ impl Params {
     pub(crate) fn many(&mut self, name: &'static str) -> Vec<String> {
         self.known.push(name);
         self.left.extract_if(.., |(key, _)| key == name).map(|(_, value)| value).collect()
+    }
+
+    /// Which project a request asks for.
+    pub(crate) fn project(&mut self) -> Result<Option<ProjectId>, ApiError> {
+        self.one("project", |text| text.parse().map_err(|expected: &str| format!("a project's name has {expected}")))
     }
 
     /// How many rows: 1 to 1,000, or 100 when nothing is said.
@@ -86,6 +91,11 @@ impl<S: Sync> FromRequestParts<S> for Params {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
-        Self::of(&parts.uri)
+        let mut params = Self::of(&parts.uri)?;
+        // Was understood on the way here.
+        if parts.extensions.get::<Scope>() == Some(&Scope::Project) {
+            params.many("project");
+        }
+        Ok(params)
     }
 }

@@ -159,7 +159,8 @@ fn fitting(rows: &[u64], files: &[usize], max_rows: u64) -> Vec<usize> {
     fits.take(MAX_FAN_IN).copied().collect()
 }
 
-fn publish(inner: &Inner, change: Change) -> Result<()> {
+/// Changes the files that are live when some are retired.
+pub(super) fn publish(inner: &Inner, change: Change) -> Result<()> {
     let retired = change.retire.clone();
     // Not under the lock of the state: with the last reader of a version its files go.
     let mut before = None;

@@ -40,7 +40,7 @@ use std::{
 use tokio::sync::Semaphore;
 
 use crate::{
-    event::Event,
+    event::{Event, Timestamp},
     fs::{Disk, FileSystem},
     query::{JourneyPage, JourneyQuery, Reader, Stats, StatsQuery, UsersPage, UsersQuery},
     store::{Appended, Store, StoreError},
@@ -65,6 +65,7 @@ mod parallel;
 mod parquet_file;
 mod publish;
 pub mod repair;
+mod retention;
 mod roll;
 mod row;
 mod scan;
@@ -205,6 +206,15 @@ impl Lake {
     /// Merges files until each day, and the users, have as few as may be.
     pub async fn compact(&self) -> Result<(), LakeError> {
         self.workers.compact().await
+    }
+
+    /// Removes the events of all UTC days that were over at a moment; how many. Users of whom there are no others go as well.
+    /// Takes as long as reading all events that stay. Rolls first.
+    ///
+    /// The lake does not know the removed ones any more: one that is sent again is stored again.
+    pub async fn forget(&self, before: Timestamp) -> Result<u64, LakeError> {
+        self.roll().await?;
+        self.workers.forget(before.day()).await
     }
 
     /// All events, facts included, behind a place where an earlier export stood: for copying the whole lake. Rolls first;

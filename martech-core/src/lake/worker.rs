@@ -15,7 +15,7 @@ use super::{
     compaction,
     error::{LakeError, Result, guarded},
     inner::Inner,
-    roll,
+    retention, roll,
 };
 
 /// What a worker is told.
@@ -25,6 +25,8 @@ pub(super) enum Message {
     Look,
     /// Do all there is, and say how it went.
     Now(oneshot::Sender<Result<()>>),
+    /// To the one that compacts: remove the days before this one, and say how many events that were.
+    Forget(i32, oneshot::Sender<Result<u64>>),
     /// End.
     Stop,
 }
@@ -73,6 +75,12 @@ impl Workers {
         ask(&self.compactor).await
     }
 
+    pub(super) async fn forget(&self, before: i32) -> Result<u64> {
+        let (reply, answer) = oneshot::channel();
+        self.compactor.send(Message::Forget(before, reply)).map_err(|_| LakeError::Closed)?;
+        answer.await.map_err(|_| LakeError::Closed)?
+    }
+
     /// Stops the threads, waits for what is on its way to the journal, releases the folder.
     pub(super) fn close(&self) -> Result<()> {
         self.inner.state().closed = true;
@@ -113,6 +121,7 @@ fn run_rolls(inner: &Inner, messages: &Receiver<Message>, compactor: &Sender<Mes
         };
         let (rolled, reply) = match receive(messages, due()) {
             Message::Stop => return,
+            Message::Forget(..) => continue,
             Message::Now(reply) => (roll::roll_everything(inner), Some(reply)),
             // It may have waited while another roll was tried.
             Message::Look if due() != Some(Duration::ZERO) => continue,
@@ -137,6 +146,9 @@ fn run_compactions(inner: &Inner, messages: &Receiver<Message>) {
             Message::Stop => return,
             Message::Now(reply) => {
                 let _ = reply.send(guarded(|| compaction::compact_everything(inner)));
+            }
+            Message::Forget(before, reply) => {
+                let _ = reply.send(guarded(|| retention::forget(inner, before)));
             }
             Message::Look if inner.options.auto_compaction => {
                 match guarded(|| compaction::compact_what_is_due(inner)) {

@@ -95,6 +95,7 @@ mod journey;
 mod options;
 mod prepare;
 mod questions;
+mod retention;
 mod stats;
 mod survey;
 mod users;
@@ -122,7 +123,7 @@ pub use self::{
     survey::Survey,
 };
 use crate::{
-    event::EventId,
+    event::{EventId, Timestamp},
     query::{JourneyPage, JourneyQuery, Reader, Stats, StatsQuery, UsersPage, UsersQuery},
 };
 
@@ -162,6 +163,21 @@ impl MongoStore {
             attempt: Mutex::new(None),
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The store of another database on the same server, with the same settings. The two share their connections.
+    #[must_use]
+    pub fn in_database(&self, name: &str) -> Self {
+        let Inner { options, client, acknowledgement, .. } = &*self.inner;
+        let inner = Inner {
+            options: options.clone(),
+            client: client.clone(),
+            database: client.database(name),
+            acknowledgement: acknowledgement.clone(),
+            prepared: StdMutex::default(),
+            attempt: Mutex::new(None),
+        };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Connects, asks the server for its limits, makes or checks the index, and tries what questions need. Once that has
@@ -249,12 +265,24 @@ impl MongoStore {
         self.inner.survey(&mut each).await
     }
 
+    /// Removes the events of all UTC days that were over at a moment, some at a time; how many. Makes an index of
+    /// `occurredAt`, by which they are found.
+    ///
+    /// # Errors
+    /// When the server is away or fails. What was removed until then is gone.
+    pub async fn forget(&self, before: Timestamp) -> Result<u64, MongoError> {
+        self.prepare().await?;
+        self.inner.forget(i64::from(before.day()) * DAY).await
+    }
+
     /// All events behind the id where an earlier export stood, in the order of ids: for copying a whole store. What is
     /// stored meanwhile may be among them.
     pub fn export(&self, after: Option<EventId>) -> Export {
         Export::new(self.clone(), after)
     }
 }
+
+const DAY: i64 = 24 * 3600 * 1000;
 
 /// How long a server may work on a question about all of the collection, before it answers with the first of it.
 const WHOLE: Duration = Duration::from_secs(1800);

@@ -2,7 +2,10 @@
 
 use std::{fmt, time::Duration};
 
-use mongodb::options::{Acknowledgment, ClientOptions, WriteConcern};
+use mongodb::{
+    bson::{Document, RawDocument},
+    options::{Acknowledgment, ClientOptions, WriteConcern},
+};
 
 use super::{
     MongoError,
@@ -154,6 +157,14 @@ impl Acknowledgement {
     }
 }
 
+impl Acknowledgement {
+    /// For commands that are no inserts.
+    pub(super) fn document(&self) -> Document {
+        let raw = RawDocument::from_bytes(&self.bytes).and_then(Document::try_from);
+        raw.expect("it was written as a document")
+    }
+}
+
 fn document(w: &Acknowledgment, journal: bool, timeout: Option<Duration>) -> Vec<u8> {
     let mut out = Vec::new();
     let mark = begin(&mut out);
@@ -177,7 +188,7 @@ fn int(out: &mut Vec<u8>, name: &str, value: i64) {
 
 #[cfg(test)]
 mod tests {
-    use mongodb::bson::{Document, RawDocument, doc};
+    use mongodb::bson::doc;
 
     use super::*;
 

@@ -8,6 +8,7 @@ mod on_disk;
 
 use martech_core::{
     Event, MemoryStore,
+    event::Timestamp,
     testing::conformance::{self, Numbered, Report, Subject},
 };
 
@@ -26,6 +27,10 @@ impl Subject for InMemory {
 
     async fn reopen(&self, store: MemoryStore<Event>) -> MemoryStore<Event> {
         store
+    }
+
+    async fn forget(&self, store: &MemoryStore<Event>, before: Timestamp) -> Option<u64> {
+        Some(store.forget(before))
     }
 }
 

@@ -13,7 +13,7 @@ use martech_core::{
         JourneyPage, JourneyQuery, LocalTime, Order, QueryError, Reader, Stats, StatsQuery, UsersPage, UsersQuery,
     },
     testing::conformance::{
-        self, Identity, Subject, Verdict, append, concurrency, identity, journeys, retries, stats, users,
+        self, Identity, Subject, Verdict, append, concurrency, identity, journeys, retention, retries, stats, users,
     },
 };
 
@@ -46,6 +46,9 @@ enum Fault {
     CountsAMillisecondMore,
     TakesUsersForNew,
     AnswersAnything,
+    // When days are forgotten.
+    ForgetsPartOfADay,
+    ForgetsNothing,
 }
 
 #[derive(Clone)]
@@ -199,6 +202,21 @@ impl Subject for Fault {
         if *self == Self::ForgetsWhenClosed { Faulty::new(*self) } else { store }
     }
 
+    async fn forget(&self, store: &Faulty, before: Timestamp) -> Option<u64> {
+        if *self == Self::ForgetsNothing {
+            return Some(0);
+        }
+        let whole = store.events.forget(before);
+        if *self != Self::ForgetsPartOfADay {
+            return Some(whole);
+        }
+        let left = store.events.events().into_iter().filter(|event| event.occurred_at >= before).collect::<Vec<_>>();
+        let part = store.events.len() - left.len();
+        store.events.forget(Timestamp::from_millis(4_102_444_800_000));
+        store.events.append(&left).await.unwrap();
+        Some(whole + part as u64)
+    }
+
     fn poison(&self, number: u64) -> Option<Event> {
         let builder = Event::builder(POISON, martech_core::EventType::SEARCH);
         let id = EventId::from_text(&format!("poison-{number}")).unwrap();
@@ -264,6 +282,8 @@ fn faults_of_answers_are_caught() {
     Fault::CountsAMillisecondMore.is_caught_by(stats::figures, "totals");
     Fault::TakesUsersForNew.is_caught_by(stats::figures, "totals");
     Fault::AnswersAnything.is_caught_by(stats::impossible_questions, "has no answer");
+    Fault::ForgetsPartOfADay.is_caught_by(retention::days_that_are_over, "events that were forgotten");
+    Fault::ForgetsNothing.is_caught_by(retention::days_that_are_over, "events that were forgotten");
 }
 
 /// A store that tells events apart by their ids alone, and whether it owns up to those that it does not keep.

@@ -5,6 +5,7 @@ use std::{
 
 use martech_core::{
     Event,
+    event::Timestamp,
     lake::{Lake, LakeOptions},
     testing::conformance::Subject,
 };
@@ -43,6 +44,10 @@ impl Subject for OnDisk {
         let dir = lake.dir().to_owned();
         lake.close().await.unwrap();
         self.lake(dir).await
+    }
+
+    async fn forget(&self, lake: &Lake, before: Timestamp) -> Option<u64> {
+        Some(lake.forget(before).await.unwrap())
     }
 
     async fn disturb(&self, lake: &Lake, random: u64) {

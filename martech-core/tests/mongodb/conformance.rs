@@ -2,6 +2,7 @@ use std::{env, sync::Mutex};
 
 use martech_core::{
     Event,
+    event::Timestamp,
     mongodb::{Limits, MongoOptions, MongoStore},
     testing::conformance::{self, Identity, Report, Subject},
 };
@@ -44,6 +45,10 @@ impl Subject for OnMongo {
         drop(store);
         let uri = self.databases.lock().unwrap().last().unwrap().uri.clone();
         self.at(uri).await
+    }
+
+    async fn forget(&self, store: &MongoStore, before: Timestamp) -> Option<u64> {
+        Some(store.forget(before).await.unwrap())
     }
 
     fn poison(&self, number: u64) -> Option<Event> {

@@ -9,8 +9,11 @@ use martech_core::event::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Accounts, DEFAULT_PROJECT, Origin, later};
-use crate::records::{Entity, Records, RecordsError, Stored};
+use super::{Accounts, Origin, later};
+use crate::{
+    projects::{DEFAULT_PROJECT, ProjectId},
+    records::{Entity, Records, RecordsError, Stored},
+};
 
 /// How long it is remembered.
 const KEPT: Duration = Duration::from_secs(400 * 24 * 3600);
@@ -34,6 +37,9 @@ pub(crate) enum Action {
     KeyMade,
     KeyRotated,
     KeyRevoked,
+    ProjectMade,
+    ProjectChanged,
+    ProjectRemoved,
 }
 
 /// One thing that was done.
@@ -44,6 +50,9 @@ pub(crate) struct Entry {
     pub(crate) id: String,
     pub(crate) at: Timestamp,
     pub(crate) action: Action,
+    /// In which project, where it was not the default one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) project: Option<ProjectId>,
     /// The id of a user, `adminToken`, or nobody who is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) actor: Option<String>,
@@ -82,14 +91,14 @@ impl Accounts {
     /// Writes down that somebody could not sign in.
     pub(crate) async fn note_failure(&self, email: &str, origin: &Origin, now: Timestamp) {
         if self.inner.throttle.is_noted() {
-            self.note(Action::SignInFailed, None, Some(email), origin, now).await;
+            self.note((Action::SignInFailed, None), None, Some(email), origin, now).await;
         }
     }
 
     /// Writes down what was done. Where that fails it is done all the same, and the log has it.
     pub(crate) async fn note(
         &self,
-        action: Action,
+        (action, project): (Action, Option<&ProjectId>),
         actor: Option<&str>,
         target: Option<&str>,
         origin: &Origin,
@@ -99,6 +108,7 @@ impl Accounts {
             id: id(now),
             at: now,
             action,
+            project: project.filter(|project| !project.is_default()).cloned(),
             actor: actor.map(str::to_owned),
             target: target.map(|target| target.chars().take(254).collect()),
             ip_address: origin.ip_address(),

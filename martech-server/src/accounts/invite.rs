@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use martech_core::event::Timestamp;
 
-use super::{Accounts, DEFAULT_PROJECT, Email, Invitation, Role, later, secret};
-use crate::records::{Records, RecordsError};
+use super::{Accounts, Email, Invitation, Role, later, secret};
+use crate::{
+    projects::DEFAULT_PROJECT,
+    records::{Records, RecordsError},
+};
 
 /// How long an invitation can be used.
 pub(super) const LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);

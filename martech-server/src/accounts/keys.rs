@@ -6,18 +6,22 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use martech_core::event::Timestamp;
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::{
-    AccountError, Accounts, Actor, DEFAULT_PROJECT, later,
+    AccountError, Accounts, Actor, later,
     model::{ApiKey, KeyKind},
     secret,
 };
-use crate::records::{Records, RecordsError, Stored};
+use crate::{
+    projects::ProjectId,
+    records::{Records, RecordsError, Stored},
+};
 
 /// A key as its owner wants it.
 #[derive(Debug, Clone)]
@@ -56,6 +60,7 @@ impl Accounts {
     pub(crate) async fn make_key(
         &self,
         actor: &Actor,
+        project: &ProjectId,
         new: NewKey,
         now: Timestamp,
     ) -> Result<(String, ApiKey), AccountError> {
@@ -65,18 +70,18 @@ impl Accounts {
         if new.origins.len() > MAX_ORIGINS {
             return Err(AccountError::InvalidField("origins", "are a hundred at most"));
         }
-        if self.keys(now).await?.len() >= MAX_KEYS {
+        if self.keys(project, now).await?.len() >= MAX_KEYS {
             return Err(AccountError::InvalidField("keys", "are a thousand at most; revoke some first"));
         }
-        let (secret, key) = fresh(new, actor.id.clone(), now);
+        let (secret, key) = fresh(new, project, actor.id.clone(), now);
         self.records().insert(&key).await?;
         tracing::info!(key = %key.id, kind = ?key.kind, "a key was made");
         Ok((secret, key))
     }
 
-    /// Those that can be used, in the order in which they were made.
-    pub(crate) async fn keys(&self, now: Timestamp) -> Result<Vec<ApiKey>, RecordsError> {
-        let all: Vec<Stored<ApiKey>> = self.records().list(Some(DEFAULT_PROJECT), None, 2 * MAX_KEYS).await?;
+    /// Those of a project that can be used, in the order in which they were made.
+    pub(crate) async fn keys(&self, project: &ProjectId, now: Timestamp) -> Result<Vec<ApiKey>, RecordsError> {
+        let all: Vec<Stored<ApiKey>> = self.records().list(Some(project.as_str()), None, 2 * MAX_KEYS).await?;
         let mut keys: Vec<ApiKey> =
             all.into_iter().map(|stored| stored.entity).filter(|key| key.is_valid(now)).collect();
         keys.sort_by(|left, right| (&left.id, left.created_at).cmp(&(&right.id, right.created_at)));
@@ -87,14 +92,15 @@ impl Accounts {
     pub(crate) async fn rotate_key(
         &self,
         actor: &Actor,
+        project: &ProjectId,
         id: &str,
         now: Timestamp,
     ) -> Result<(String, ApiKey), AccountError> {
-        let all = self.keys(now).await?;
+        let all = self.keys(project, now).await?;
         let old =
             all.into_iter().rfind(|key| key.id == id && key.expires_at.is_none()).ok_or(AccountError::NoSuchKey)?;
         let new = NewKey { name: old.name.clone(), kind: old.kind, origins: old.origins.clone() };
-        let (secret, key) = fresh(new, actor.id.clone(), now);
+        let (secret, key) = fresh(new, project, actor.id.clone(), now);
         let key = ApiKey { id: old.id.clone(), ..key };
         self.records().insert(&key).await?;
         // Interrupted before this, both can be used, and the list shows both.
@@ -108,9 +114,9 @@ impl Accounts {
     }
 
     /// Ends a key, and what is left of its old secrets, at once.
-    pub(crate) async fn revoke_key(&self, id: &str, now: Timestamp) -> Result<bool, RecordsError> {
+    pub(crate) async fn revoke_key(&self, project: &ProjectId, id: &str, now: Timestamp) -> Result<bool, RecordsError> {
         let mut was_there = false;
-        for key in self.keys(now).await?.iter().filter(|key| key.id == id) {
+        for key in self.keys(project, now).await?.iter().filter(|key| key.id == id) {
             was_there |= self.records().remove::<ApiKey>(&key.secret_hash).await?;
         }
         self.inner.known_keys.forget();
@@ -120,16 +126,37 @@ impl Accounts {
         Ok(was_there)
     }
 
+    /// Ends all keys of a project that is removed.
+    pub(crate) async fn revoke_all_keys(&self, project: &ProjectId) -> Result<(), RecordsError> {
+        let keys: Vec<ApiKey> = self.records().all(Some(project.as_str())).await?;
+        for key in keys {
+            self.records().remove::<ApiKey>(&key.secret_hash).await?;
+        }
+        self.inner.known_keys.forget();
+        Ok(())
+    }
+
     /// The key of a secret; `None` where there is none any more. What another server has changed is seen within seconds.
     pub(crate) async fn key(&self, secret: &str, now: Timestamp) -> Result<Option<ApiKey>, RecordsError> {
         let hash = secret::digest(secret);
         if let Some(known) = self.inner.known_keys.get(&hash) {
             return Ok(Some(known).filter(|key| key.is_valid(now)));
         }
-        let Some(found) = self.records().get::<ApiKey>(&hash).await? else { return Ok(None) };
-        if !found.is_valid(now) {
+        let found = match self.inner.known_keys.stale(&hash) {
+            None => self.records().get::<ApiKey>(&hash).await?,
+            // Where the records are away, what they said last is believed a while longer: events go on to be taken.
+            Some(stale) => match timeout(PATIENCE, self.records().get::<ApiKey>(&hash)).await {
+                Ok(Ok(found)) => found,
+                _ => {
+                    self.inner.known_keys.keep(&hash, &stale);
+                    return Ok(Some(stale).filter(|key| key.is_valid(now)));
+                }
+            },
+        };
+        let Some(found) = found.filter(|found| found.is_valid(now)) else {
+            self.inner.known_keys.drop(&hash);
             return Ok(None);
-        }
+        };
         let key = found.entity.clone();
         self.inner.known_keys.keep(&hash, &key);
         let is_due = key.last_used_at.is_none_or(|used| later(used, USE_INTERVAL) <= now);
@@ -144,7 +171,7 @@ impl Accounts {
     }
 }
 
-fn fresh(new: NewKey, created_by: Option<String>, now: Timestamp) -> (String, ApiKey) {
+fn fresh(new: NewKey, project: &ProjectId, created_by: Option<String>, now: Timestamp) -> (String, ApiKey) {
     let NewKey { name, kind, origins } = new;
     let secret = format!("{}{}", kind.prefix(), secret::random());
     let key = ApiKey {
@@ -154,7 +181,7 @@ fn fresh(new: NewKey, created_by: Option<String>, now: Timestamp) -> (String, Ap
         name,
         kind,
         origins,
-        project: DEFAULT_PROJECT.to_owned(),
+        project: project.to_string(),
         created_by,
         created_at: now,
         last_used_at: None,
@@ -169,6 +196,8 @@ pub(super) struct KnownKeys {
     by_hash: Mutex<HashMap<String, (ApiKey, Instant)>>,
 }
 
+/// How long a lookup of a key may take that was known a moment ago.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How long a key is believed before it is looked up again.
 const BELIEVED: Duration = Duration::from_secs(5);
 
@@ -176,6 +205,16 @@ impl KnownKeys {
     fn get(&self, hash: &str) -> Option<ApiKey> {
         let known = self.by_hash.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(hash).filter(|(_, since)| since.elapsed() < BELIEVED).map(|(key, _)| key.clone())
+    }
+
+    /// What was known of a key the last time.
+    fn stale(&self, hash: &str) -> Option<ApiKey> {
+        let known = self.by_hash.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(hash).map(|(key, _)| key.clone())
+    }
+
+    fn drop(&self, hash: &str) {
+        self.by_hash.lock().unwrap_or_else(PoisonError::into_inner).remove(hash);
     }
 
     fn keep(&self, hash: &str, key: &ApiKey) {

@@ -3,8 +3,11 @@
 use martech_core::event::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AccountError, Accounts, DEFAULT_PROJECT, Email, Invitation, Role, User, model::Agreement};
-use crate::records::{Records, RecordsError, Stored};
+use super::{AccountError, Accounts, Email, Invitation, Role, User, model::Agreement};
+use crate::{
+    projects::{DEFAULT_PROJECT, ProjectId},
+    records::{Records, RecordsError, Stored},
+};
 
 /// Somebody who belongs to the shop, as others see them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,9 +20,10 @@ pub(crate) struct Member {
     pub(crate) created_at: Timestamp,
 }
 
-impl From<User> for Member {
-    fn from(user: User) -> Self {
-        let role = user.role(DEFAULT_PROJECT);
+impl Member {
+    /// A user, seen from a project.
+    pub(crate) fn of(user: User, project: &ProjectId) -> Self {
+        let role = user.role(project.as_str());
         Self { id: user.id, email: user.email, name: user.name, role, created_at: user.created_at }
     }
 }
@@ -52,59 +56,86 @@ impl Accounts {
     pub(crate) async fn invite_as(
         &self,
         actor: &Actor,
+        project: &ProjectId,
         role: Role,
         email: Option<Email>,
         now: Timestamp,
     ) -> Result<(String, Invitation), AccountError> {
         actor.check(role)?;
         let by = actor.id.clone().unwrap_or_else(|| ADMIN_TOKEN.to_owned());
-        Ok(self.invite(DEFAULT_PROJECT, role, email, Some(by), super::invite::LIFETIME, now).await?)
+        Ok(self.invite(project.as_str(), role, email, Some(by), super::invite::LIFETIME, now).await?)
     }
 
     /// Those that can still be used.
-    pub(crate) async fn invitations(&self, now: Timestamp) -> Result<Vec<Invitation>, RecordsError> {
-        let found: Vec<Stored<Invitation>> = self.records().list(Some(DEFAULT_PROJECT), None, PAGE).await?;
+    pub(crate) async fn invitations(
+        &self,
+        project: &ProjectId,
+        now: Timestamp,
+    ) -> Result<Vec<Invitation>, RecordsError> {
+        let found: Vec<Stored<Invitation>> = self.records().list(Some(project.as_str()), None, PAGE).await?;
         let open = found.into_iter().map(|stored| stored.entity);
         Ok(open.filter(|invitation| invitation.expires_at > now && invitation.invited_by.is_some()).collect())
     }
 
     /// Takes an invitation back, by what the list says of it.
-    pub(crate) async fn withdraw(&self, actor: &Actor, token_hash: &str) -> Result<bool, AccountError> {
-        let Some(found) = self.records().get::<Invitation>(token_hash).await? else { return Ok(false) };
+    pub(crate) async fn withdraw(
+        &self,
+        actor: &Actor,
+        project: &ProjectId,
+        token_hash: &str,
+    ) -> Result<bool, AccountError> {
+        let found = self.records().get::<Invitation>(token_hash).await?;
+        let Some(found) = found.filter(|found| found.project == project.as_str()) else { return Ok(false) };
         actor.check(found.role)?;
         Ok(self.records().remove::<Invitation>(token_hash).await?)
     }
 
     /// Everybody, by address.
-    pub(crate) async fn members(&self) -> Result<Vec<User>, RecordsError> {
+    pub(crate) async fn users(&self) -> Result<Vec<User>, RecordsError> {
         self.records().all(None).await
     }
 
-    /// Makes somebody something else; the user afterwards.
+    /// Who belongs to a project, by address. Everybody belongs to the default one, which is the server's.
+    pub(crate) async fn members(&self, project: &ProjectId) -> Result<Vec<Member>, RecordsError> {
+        let belongs = |user: &User| project.is_default() || user.role(project.as_str()).is_some();
+        Ok(self.users().await?.into_iter().filter(belongs).map(|user| Member::of(user, project)).collect())
+    }
+
+    /// Gives somebody another role in a project, or none any more; the user afterwards. They are found by their id or
+    /// their address, and may have had no role in it.
     pub(crate) async fn set_role(
         &self,
         actor: &Actor,
+        project: &ProjectId,
         id: &str,
-        role: Role,
+        role: Option<Role>,
         now: Timestamp,
     ) -> Result<User, AccountError> {
-        actor.check(role)?;
+        actor.check(role.unwrap_or(Role::Analyst))?;
         loop {
-            let user = self.member(actor, id).await?;
-            if role < Role::Owner {
+            let user = self.found(id).await?;
+            let had = user.role(project.as_str());
+            if role.is_none() && had.is_none() {
+                return Err(AccountError::NoSuchMember);
+            }
+            actor.check(had.unwrap_or(Role::Analyst))?;
+            if project.is_default() && role < Some(Role::Owner) {
                 self.another_owner(&user).await?;
             }
             let mut changed = User { updated_at: now, ..user.entity.clone() };
-            changed.roles.insert(DEFAULT_PROJECT.to_owned(), role);
+            match role {
+                Some(role) => changed.roles.insert(project.to_string(), role),
+                None => changed.roles.remove(project.as_str()),
+            };
             if self.records().replace(&user, &changed).await? {
                 return Ok(changed);
             }
         }
     }
 
-    /// Removes somebody, who is signed out everywhere.
-    pub(crate) async fn remove_member(&self, actor: &Actor, id: &str) -> Result<User, AccountError> {
-        let user = self.member(actor, id).await?;
+    /// Removes somebody's account: they are signed out everywhere.
+    pub(crate) async fn remove_user(&self, actor: &Actor, id: &str) -> Result<User, AccountError> {
+        let user = self.changeable(actor, id).await?;
         let other = self.another_owner(&user).await?;
         if let (Some(first), Some(other)) = (self.first().await?, other)
             && first.value == user.email.as_str()
@@ -129,7 +160,7 @@ impl Accounts {
         super::sign_up::check_password(new)?;
         let password_hash = self.inner.hasher.hash(new).await?;
         loop {
-            let user = self.member(actor, id).await?;
+            let user = self.changeable(actor, id).await?;
             let changed = User { password_hash: password_hash.clone(), updated_at: now, ..user.entity.clone() };
             if self.records().replace(&user, &changed).await? {
                 self.revoke_all(&changed.id, None).await?;
@@ -138,11 +169,19 @@ impl Accounts {
         }
     }
 
-    /// Somebody whom the actor may change.
-    async fn member(&self, actor: &Actor, id: &str) -> Result<Stored<User>, AccountError> {
-        let found: Vec<Stored<User>> = self.records().list(Some(id), None, 1).await?;
-        let user = found.into_iter().next().ok_or(AccountError::NoSuchMember)?;
-        actor.check(user.role(DEFAULT_PROJECT).unwrap_or(Role::Analyst))?;
+    /// Somebody by their id, or by their address.
+    async fn found(&self, id: &str) -> Result<Stored<User>, AccountError> {
+        let user = match id.parse::<Email>() {
+            Ok(email) => self.user(&email).await?,
+            Err(_) => self.records().list(Some(id), None, 1).await?.into_iter().next(),
+        };
+        user.ok_or(AccountError::NoSuchMember)
+    }
+
+    /// Somebody whose account the actor, who has a role in the server itself, may change: it opens all of their projects.
+    async fn changeable(&self, actor: &Actor, id: &str) -> Result<Stored<User>, AccountError> {
+        let user = self.found(id).await?;
+        actor.check(user.roles.values().copied().max().unwrap_or(Role::Analyst))?;
         Ok(user)
     }
 
@@ -151,7 +190,7 @@ impl Accounts {
         if user.role(DEFAULT_PROJECT) != Some(Role::Owner) {
             return Ok(None);
         }
-        let mut others = self.members().await?.into_iter();
+        let mut others = self.users().await?.into_iter();
         let other = others.find(|other| other.id != user.id && other.role(DEFAULT_PROJECT) == Some(Role::Owner));
         other.map(|other| Some(other.email)).ok_or(AccountError::LastOwner)
     }

@@ -33,7 +33,7 @@ pub(crate) use self::{
     error::AccountError,
     keys::{NewKey, is_key},
     members::{ADMIN_TOKEN, Actor, Member},
-    model::{ApiKey, DEFAULT_PROJECT, Email, Invitation, KeyKind, Session, User},
+    model::{ApiKey, Email, Invitation, KeyKind, Session, User},
     password::{Cost, Hasher},
     session::{SessionHandle, SignedIn},
     sign_up::{Entitlement, NewUser},

@@ -5,10 +5,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use martech_core::event::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::records::Entity;
-
-/// The project that every server has.
-pub(crate) const DEFAULT_PROJECT: &str = "default";
+use crate::{projects::DEFAULT_PROJECT, records::Entity};
 
 /// What somebody may do with a project. Each may do what those before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
@@ -49,9 +46,10 @@ pub(crate) struct User {
 }
 
 impl User {
-    /// What they may do with a project; `None`: nothing.
+    /// What they may do with a project; `None`: nothing. The owners of the default project own the server.
     pub(crate) fn role(&self, project: &str) -> Option<Role> {
-        self.roles.get(project).copied()
+        let of = |project: &str| self.roles.get(project).copied();
+        of(project).max(of(DEFAULT_PROJECT).filter(|role| *role == Role::Owner))
     }
 }
 

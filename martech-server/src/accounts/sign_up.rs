@@ -6,13 +6,16 @@ use martech_core::event::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    AccountError, Accounts, DEFAULT_PROJECT, Email, Invitation, Origin, Role, SignUpPolicy, User,
+    AccountError, Accounts, Email, Invitation, Origin, Role, SignUpPolicy, User,
     model::{Agreement, InvalidEmail},
     password::LENGTHS,
     secret::digest,
     session::SignedIn,
 };
-use crate::records::{Records, RecordsError, Stored};
+use crate::{
+    projects::{DEFAULT_PROJECT, ProjectId},
+    records::{Records, RecordsError, Stored},
+};
 
 /// What entitles somebody to sign up.
 #[derive(Debug, Clone, Copy)]
@@ -67,18 +70,22 @@ impl Accounts {
         Ok(self.start_session(user, remember, origin, now).await?)
     }
 
-    /// Makes an account for somebody, by who runs the server. The first one is the owner's.
+    /// Makes an account for somebody who has a role in a project, by who runs the server. The first one is the owner's.
     pub(crate) async fn add_member(
         &self,
         new: NewUser<'_>,
+        project: &ProjectId,
         role: Option<Role>,
         now: Timestamp,
     ) -> Result<User, AccountError> {
         let email = new.check()?;
         let is_first = !self.has_owner().await?;
-        let claim = if is_first { Claim::First } else { Claim::Free };
-        let role = if is_first { Role::Owner } else { role.unwrap_or(Role::Analyst) };
-        self.make_account(new, email, claim, (DEFAULT_PROJECT.to_owned(), role), now).await
+        let (claim, role) = if is_first {
+            (Claim::First, (DEFAULT_PROJECT.to_owned(), Role::Owner))
+        } else {
+            (Claim::Free, (project.to_string(), role.unwrap_or(Role::Analyst)))
+        };
+        self.make_account(new, email, claim, role, now).await
     }
 
     async fn make_account(

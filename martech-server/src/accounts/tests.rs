@@ -1,5 +1,8 @@
 use super::*;
-use crate::accounts::invite::LIFETIME;
+use crate::{
+    accounts::invite::LIFETIME,
+    projects::{DEFAULT_PROJECT, ProjectId},
+};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -373,9 +376,10 @@ async fn a_key_is_known_by_its_secret_until_it_is_revoked() {
     let (mut shop, _) = Shop::open(SignUpPolicy::Closed).await;
     let actor = Actor { id: None, role: Role::Owner };
     let new = |name: &str, kind| NewKey { name: name.to_owned(), kind, origins: Vec::new() };
-    let (secret, made) = shop.accounts.make_key(&actor, new("shop", KeyKind::Write), shop.now).await.unwrap();
+    let default = ProjectId::default();
+    let (secret, made) = shop.accounts.make_key(&actor, &default, new("shop", KeyKind::Write), shop.now).await.unwrap();
     assert!(secret.starts_with("mt_write_") && secret.ends_with(&made.hint) && is_key(&secret));
-    let (reading, _) = shop.accounts.make_key(&actor, new("report", KeyKind::Read), shop.now).await.unwrap();
+    let (reading, _) = shop.accounts.make_key(&actor, &default, new("report", KeyKind::Read), shop.now).await.unwrap();
     assert!(reading.starts_with("mt_read_"));
     for _ in 0..2 {
         let found = shop.accounts.key(&secret, shop.now).await.unwrap().unwrap();
@@ -383,28 +387,48 @@ async fn a_key_is_known_by_its_secret_until_it_is_revoked() {
     }
     assert!(shop.accounts.key(&made.secret_hash, shop.now).await.unwrap().is_none());
     assert!(shop.accounts.key(&format!("{secret}x"), shop.now).await.unwrap().is_none());
-    let listed = shop.accounts.keys(shop.now).await.unwrap();
+    let listed = shop.accounts.keys(&default, shop.now).await.unwrap();
     assert_eq!(listed.iter().map(|key| key.name.as_str()).collect::<Vec<_>>(), ["shop", "report"]);
     assert_eq!(listed[0].last_used_at, Some(shop.now));
     assert_eq!(listed[1].last_used_at, None);
 
     // Another secret: the old one is good for a day, also where it was looked up a moment ago.
-    let (second, _) = shop.accounts.rotate_key(&actor, &made.id, shop.now).await.unwrap();
+    let (second, _) = shop.accounts.rotate_key(&actor, &default, &made.id, shop.now).await.unwrap();
     assert!(shop.accounts.key(&second, shop.now).await.unwrap().is_some());
     assert!(shop.accounts.key(&secret, shop.now).await.unwrap().is_some());
-    assert_eq!(shop.accounts.keys(shop.now).await.unwrap().len(), 3);
+    assert_eq!(shop.accounts.keys(&default, shop.now).await.unwrap().len(), 3);
     shop.after(DAY);
     assert!(shop.accounts.key(&secret, shop.now).await.unwrap().is_none());
     assert!(shop.accounts.key(&second, shop.now).await.unwrap().is_some());
-    let (third, _) = shop.accounts.rotate_key(&actor, &made.id, shop.now).await.unwrap();
+    let (third, _) = shop.accounts.rotate_key(&actor, &default, &made.id, shop.now).await.unwrap();
 
-    assert!(shop.accounts.revoke_key(&made.id, shop.now).await.unwrap());
-    assert!(!shop.accounts.revoke_key(&made.id, shop.now).await.unwrap());
+    assert!(shop.accounts.revoke_key(&default, &made.id, shop.now).await.unwrap());
+    assert!(!shop.accounts.revoke_key(&default, &made.id, shop.now).await.unwrap());
     for secret in [&secret, &second, &third] {
         assert!(shop.accounts.key(secret, shop.now).await.unwrap().is_none());
     }
-    assert!(matches!(shop.accounts.rotate_key(&actor, &made.id, shop.now).await, Err(AccountError::NoSuchKey)));
+    assert!(matches!(
+        shop.accounts.rotate_key(&actor, &default, &made.id, shop.now).await,
+        Err(AccountError::NoSuchKey)
+    ));
     assert!(shop.accounts.key(&reading, shop.now).await.unwrap().is_some());
-    let error = shop.accounts.make_key(&actor, new("", KeyKind::Read), shop.now).await.unwrap_err();
+    let error = shop.accounts.make_key(&actor, &default, new("", KeyKind::Read), shop.now).await.unwrap_err();
     assert!(matches!(error, AccountError::InvalidField("name", _)));
+}
+
+#[tokio::test]
+async fn a_key_that_is_in_use_outlasts_records_that_are_away() {
+    let (shop, _) = Shop::open(SignUpPolicy::Closed).await;
+    let (actor, default) = (Actor { id: None, role: Role::Owner }, ProjectId::default());
+    let new = |name: &str| NewKey { name: name.to_owned(), kind: KeyKind::Write, origins: Vec::new() };
+    let (used, _) = shop.accounts.make_key(&actor, &default, new("used"), shop.now).await.unwrap();
+    let (unused, _) = shop.accounts.make_key(&actor, &default, new("unused"), shop.now).await.unwrap();
+    assert!(shop.accounts.key(&used, shop.now).await.unwrap().is_some());
+    shop.accounts.close().await;
+    tokio::time::pause();
+    for _ in 0..3 {
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(shop.accounts.key(&used, shop.now).await.unwrap().unwrap().name, "used");
+    }
+    assert!(shop.accounts.key(&unused, shop.now).await.is_err());
 }

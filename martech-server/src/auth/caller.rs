@@ -15,8 +15,10 @@ use super::{
 };
 use crate::{
     App,
-    accounts::{ADMIN_TOKEN, Actor, ApiKey, DEFAULT_PROJECT, KeyKind, Role, SessionHandle},
+    accounts::{ADMIN_TOKEN, Actor, ApiKey, KeyKind, Role, SessionHandle},
     error::ApiError,
+    params::Params,
+    projects::ProjectId,
 };
 
 /// Who asks.
@@ -80,29 +82,38 @@ impl Caller {
     }
 
     /// Who they are, when they change something about others.
-    pub(crate) fn actor(&self) -> Option<Actor> {
+    pub(crate) fn actor(&self, project: &ProjectId) -> Option<Actor> {
         match self {
             Self::Operator => Some(Actor::OPERATOR),
             Self::Member(member) => {
                 let user = &member.handle.user;
-                Some(Actor { id: Some(user.id.clone()), role: user.role(DEFAULT_PROJECT)? })
+                Some(Actor { id: Some(user.id.clone()), role: user.role(project.as_str())? })
             }
             Self::Key(_) | Self::Over | Self::Stranger => None,
         }
     }
 
-    /// Whether they may do with the project what somebody in that role may.
-    pub(crate) fn may(&self, role: Role) -> Result<(), ApiError> {
+    /// The project that a request is about: the one that it asks for, else that of the key.
+    pub(crate) fn project(&self, asked: Option<ProjectId>) -> ProjectId {
+        match self {
+            Self::Key(key) => asked.or_else(|| key.project.parse().ok()).unwrap_or_default(),
+            _ => asked.unwrap_or_default(),
+        }
+    }
+
+    /// Whether they may do with a project what somebody in that role may.
+    pub(crate) fn may(&self, role: Role, project: &ProjectId) -> Result<(), ApiError> {
         match self {
             Self::Operator => Ok(()),
-            Self::Member(member) if member.handle.user.role(DEFAULT_PROJECT) >= Some(role) => Ok(()),
+            Self::Member(member) if member.handle.user.role(project.as_str()) >= Some(role) => Ok(()),
+            Self::Key(key) if key.project != project.as_str() => Err(wrong_project(key)),
             Self::Key(key) if key.kind == KeyKind::Read && role == Role::Analyst => Ok(()),
             Self::Key(_) => {
                 let message = "this key is not for that: read keys read, write keys send events";
                 Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message))
             }
             Self::Member(_) => {
-                let message = format!("this needs the role {role}; ask an admin of this server for it");
+                let message = format!("this needs the role {role} in the project {project}; ask an admin for it");
                 Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message))
             }
             Self::Over | Self::Stranger => {
@@ -134,17 +145,46 @@ impl FromRequestParts<App> for Caller {
     }
 }
 
-/// Lets through who may do what somebody in that role may.
-pub(crate) async fn require(State((app, role)): State<(App, Role)>, request: Request, next: Next) -> Response {
+/// The answer to a key that is used for another project.
+pub(super) fn wrong_project(key: &ApiKey) -> ApiError {
+    let message = format!("this key is for the project {}", key.project);
+    ApiError::new(StatusCode::FORBIDDEN, "forbidden", message)
+}
+
+/// What a route is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// A project, which `?project=` or the key chooses.
+    Project,
+    /// The server as a whole. Who has a role in the default project has it there.
+    Server,
+}
+
+/// Lets through who may do what somebody in that role may; tells what is behind it who asks, and about which project.
+pub(crate) async fn require(
+    State((app, scope, role)): State<(App, Scope, Role)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let (mut parts, body) = request.into_parts();
     let Ok(site) = Site::from_request_parts(&mut parts, &app).await;
     let caller = match Caller::of(&parts, &app, &site).await {
         Ok(caller) => caller,
         Err(error) => return error.into_response(),
     };
-    if let Err(error) = caller.may(role) {
-        return error.into_response();
-    }
+    let project = async {
+        let project = match scope {
+            Scope::Project => caller.project(Params::of(&parts.uri)?.project()?),
+            Scope::Server => ProjectId::default(),
+        };
+        caller.may(role, &project)?;
+        Ok::<_, ApiError>(app.projects().find(&project).await?)
+    };
+    match project.await {
+        Ok(project) => parts.extensions.insert(project),
+        Err(error) => return error.into_response(),
+    };
+    parts.extensions.insert(scope);
     parts.extensions.insert(caller.clone());
     let mut response = next.run(Request::from_parts(parts, body)).await;
     // What is told to one is nobody else's.

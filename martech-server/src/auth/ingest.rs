@@ -7,7 +7,12 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use martech_core::event::Timestamp;
 
 use super::{WebOrigin, credentials::Credential};
-use crate::{App, accounts::KeyKind, error::ApiError};
+use crate::{
+    App,
+    accounts::KeyKind,
+    error::ApiError,
+    projects::{Project, ProjectId},
+};
 
 /// Which pages may send events, besides those of the site itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,15 +63,20 @@ impl AllowedOrigins {
     }
 }
 
-/// Whether a request may send events; `given` is the key of its query.
-pub(crate) async fn admit(app: &App, headers: &HeaderMap, given: Option<&str>) -> Result<(), ApiError> {
+/// The project to which a request may send events. `given` is the key of its query, `asked` the project.
+pub(crate) async fn admit(
+    app: &App,
+    headers: &HeaderMap,
+    given: Option<&str>,
+    asked: Option<ProjectId>,
+) -> Result<Project, ApiError> {
     let access = app.access();
     let credential = Credential::of(headers);
     let secret = match (&credential, given) {
         (Some(Credential::Key(secret)), _) => secret,
         (_, Some(secret)) => secret,
-        (Some(Credential::Bearer(token)), None) if access.admin_token.matches(token) => return Ok(()),
-        _ if access.public_ingest => return Ok(()),
+        (Some(Credential::Bearer(token)), None) if access.admin_token.matches(token) => return found(app, asked).await,
+        _ if access.public_ingest => return found(app, asked).await,
         _ => {
             let message = "sending events needs a write key here, as Authorization: Bearer KEY, or as ?key=KEY";
             return Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message));
@@ -80,6 +90,9 @@ pub(crate) async fn admit(app: &App, headers: &HeaderMap, given: Option<&str>) -
         let message = "this key reads; sending events needs a write key";
         return Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message));
     }
+    if asked.as_ref().is_some_and(|asked| asked.as_str() != key.project) {
+        return Err(super::caller::wrong_project(&key));
+    }
     let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
     let is_allowed =
         |origin: &str| origin.parse::<WebOrigin>().is_ok_and(|origin| key.origins.contains(&origin.to_string()));
@@ -88,6 +101,13 @@ pub(crate) async fn admit(app: &App, headers: &HeaderMap, given: Option<&str>) -
             let message = format!("this key is not for pages of {origin}");
             Err(ApiError::new(StatusCode::FORBIDDEN, "origin_not_allowed", message))
         }
-        _ => Ok(()),
+        _ => found(app, key.project.parse().ok()).await,
+    }
+}
+
+async fn found(app: &App, project: Option<ProjectId>) -> Result<Project, ApiError> {
+    match project {
+        None => Ok(app.projects().default().clone()),
+        Some(project) => Ok(app.projects().find(&project).await?),
     }
 }

@@ -14,6 +14,9 @@ pub enum BackendError {
     /// What keeps events until MongoDB has them.
     #[error(transparent)]
     Spool(#[from] SpoolError),
+    /// A project's database cannot have its name.
+    #[error("MongoDB takes no name of a database as long as {0}; choose a shorter one for the project")]
+    DatabaseName(String),
     /// Another process uses the data folder.
     #[error("the data folder {0} is in use by another process; each server needs a folder of its own")]
     Locked(PathBuf),

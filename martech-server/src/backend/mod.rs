@@ -8,7 +8,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use martech_core::{
     Appended, Store, StoreError,
-    event::Event,
+    event::{Event, Timestamp},
     lake::{Lake, LakeStatus},
     mongodb::MongoStore,
     query::{JourneyPage, JourneyQuery, Reader, Stats, StatsQuery, UsersPage, UsersQuery},
@@ -20,7 +20,7 @@ pub use self::{
     args::{SpoolArgs, StoreArgs, StoreChoice, Switch},
     error::BackendError,
 };
-use crate::{config::ServeArgs, dead_letters::DeadLetterFile};
+use crate::{config::ServeArgs, dead_letters::DeadLetterFile, projects::ProjectId};
 
 /// The folder of the spool in the data folder.
 pub(crate) const SPOOL: &str = "spool";
@@ -60,7 +60,7 @@ impl Backend {
         let data_dir = &args.data_dir;
         let StoreChoice::Mongo(uri) = &args.store.store else {
             warn_of_spool(data_dir);
-            return Ok(Self::Lake(Lake::open(args.lake()).await?));
+            return Ok(Self::Lake(Lake::open(args.lake(data_dir)).await?));
         };
         let mongo = Mongo::open(args.store.mongo(uri), data_dir).await?;
         match args.spool.spool {
@@ -75,6 +75,25 @@ impl Backend {
         }
     }
 
+    /// Opens the store of another project: of the same kind, in a folder or a database of its own.
+    pub(crate) async fn beside(
+        &self,
+        id: &ProjectId,
+        args: &ServeArgs,
+        folder: &Path,
+        dead_letters: &Arc<DeadLetterFile>,
+    ) -> Result<Self, BackendError> {
+        Ok(match self {
+            Self::Lake(_) => Self::Lake(Lake::open(args.lake(folder)).await?),
+            Self::Mongo(mongo) => Self::Mongo(mongo.beside(id)?),
+            Self::Spooled(mongo, _) => {
+                let mongo = mongo.beside(id)?;
+                let spool = mongo.spooled(&args.spool, folder, dead_letters.clone()).await?;
+                Self::Spooled(mongo, spool)
+            }
+        })
+    }
+
     /// The lake, where it is one.
     pub(crate) fn lake(&self) -> Option<&Lake> {
         if let Self::Lake(lake) = self { Some(lake) } else { None }
@@ -87,6 +106,14 @@ impl Backend {
     /// What answers when the store behind a spool has the events; `None` where there is no spool.
     pub(crate) fn stored(&self, patience: Duration) -> Option<Stored<MongoStore, Event>> {
         if let Self::Spooled(_, spool) = self { Some(spool.stored(patience)) } else { None }
+    }
+
+    /// Removes the events of all UTC days that were over at a moment; how many.
+    pub(crate) async fn forget(&self, before: Timestamp) -> Result<u64, BackendError> {
+        Ok(match self {
+            Self::Lake(lake) => lake.forget(before).await?,
+            Self::Mongo(mongo) | Self::Spooled(mongo, _) => mongo.store.forget(before).await?,
+        })
     }
 
     /// How it is; asks MongoDB.

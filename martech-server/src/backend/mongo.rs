@@ -13,7 +13,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::{BackendError, SpoolArgs};
-use crate::dead_letters::DeadLetterFile;
+use crate::{dead_letters::DeadLetterFile, projects::ProjectId};
 
 /// How long a server that starts waits for MongoDB before it goes on without.
 const START_PATIENCE: Duration = Duration::from_secs(5);
@@ -63,6 +63,11 @@ impl Mongo {
             Err(_) => tracing::warn!("MongoDB does not answer; the server starts without it"),
         }
         Ok(Self { store, _lock: Some(Arc::new(lock)) })
+    }
+
+    /// The events of another project, in a database of their own. The folder is locked by this one.
+    pub(super) fn beside(&self, id: &ProjectId) -> Result<Self, BackendError> {
+        Ok(Self::without_folder(id.store(&self.store)?))
     }
 
     /// Puts a spool before it, in the data folder.

@@ -6,7 +6,10 @@ use clap::{Args, ValueEnum};
 use martech_core::event::{Currency, EventTypes};
 
 use super::{target::Target, time::TimeFormat};
-use crate::backend::{StoreArgs, StoreChoice};
+use crate::{
+    backend::{StoreArgs, StoreChoice},
+    projects::ProjectId,
+};
 
 /// Reads events from NDJSON and delimited text files (CSV, TSV, ...), plain or compressed with gzip or zstd.
 ///
@@ -89,6 +92,10 @@ pub struct ImportArgs {
     #[arg(long, env = "MARTECH_DATA_DIR", default_value = "./data", value_name = "DIR")]
     pub(super) data_dir: PathBuf,
 
+    /// The project whose events they are; with --url and a write key, that of the key
+    #[arg(long, value_name = "NAME")]
+    pub(super) project: Option<ProjectId>,
+
     #[command(flatten)]
     pub(super) store: StoreArgs,
 
@@ -102,6 +109,11 @@ pub struct ImportArgs {
 }
 
 impl ImportArgs {
+    /// The folder of the project.
+    pub(super) fn folder(&self) -> PathBuf {
+        self.project.clone().unwrap_or_default().folder(&self.data_dir)
+    }
+
     /// Whether the events go into the data folder.
     pub(super) fn is_local(&self) -> bool {
         self.url.is_none() && self.store.store == StoreChoice::Lake

@@ -6,6 +6,7 @@ use martech_core::{Appended, Rejection, Store, StoreError, event::Event};
 use serde::Deserialize;
 
 use super::error::ImportError;
+use crate::projects::ProjectId;
 
 /// Sends batches with `POST /events?ack=durable`, as NDJSON with zstd.
 #[derive(Debug, Clone)]
@@ -16,11 +17,12 @@ pub(crate) struct HttpStore {
 }
 
 impl HttpStore {
-    pub(crate) fn new(url: &str, token: Option<&str>) -> Result<Self, ImportError> {
+    pub(crate) fn new(url: &str, token: Option<&str>, project: Option<&ProjectId>) -> Result<Self, ImportError> {
         if !url.starts_with("http://") {
             let message = format!("--url {url}: an import speaks plain HTTP, so it begins with http://");
             return Err(ImportError::Options(message));
         }
+        let project = project.map(|project| format!("&project={project}")).unwrap_or_default();
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(Duration::from_secs(10)))
@@ -30,7 +32,7 @@ impl HttpStore {
             .into();
         Ok(Self {
             agent,
-            url: format!("{}/events?ack=durable", url.trim_end_matches('/')).into(),
+            url: format!("{}/events?ack=durable{project}", url.trim_end_matches('/')).into(),
             authorization: token.map(|token| format!("Bearer {token}").into()),
         })
     }
@@ -176,7 +178,7 @@ mod tests {
 
     #[test]
     fn only_plain_http_is_spoken() {
-        assert!(HttpStore::new("https://shop.example", None).is_err());
-        assert!(HttpStore::new("http://127.0.0.1:3000/", None).unwrap().url.ends_with("3000/events?ack=durable"));
+        assert!(HttpStore::new("https://shop.example", None, None).is_err());
+        assert!(HttpStore::new("http://127.0.0.1:3000/", None, None).unwrap().url.ends_with("3000/events?ack=durable"));
     }
 }

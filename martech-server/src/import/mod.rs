@@ -78,15 +78,20 @@ pub fn import(args: &ImportArgs, done: impl FnMut(&FileReport)) -> Result<Report
     let runtime = tokio::runtime::Runtime::new().map_err(ImportError::Runtime)?;
     let result = runtime.block_on(async {
         match (&args.url, &args.store.store) {
-            (Some(url), _) => import_into(HttpStore::new(url, args.token.as_deref())?, args, &jobs, done).await,
+            (Some(url), _) => {
+                let store = HttpStore::new(url, args.token.as_deref(), args.project.as_ref())?;
+                import_into(store, args, &jobs, done).await
+            }
             (None, StoreChoice::Mongo(uri)) => {
                 let store = MongoStore::new(args.store.mongo(uri)).await?;
+                let store = args.project.clone().unwrap_or_default().store(&store);
+                let store = store.map_err(|error| ImportError::Options(error.to_string()))?;
                 // What is wrong is told before a file is read.
                 store.prepare().await?;
                 import_into(store, args, &jobs, done).await
             }
             (None, StoreChoice::Lake) => {
-                let lake = Lake::open(LakeOptions::new(&args.data_dir)).await?;
+                let lake = Lake::open(LakeOptions::new(args.folder())).await?;
                 let result = import_into(lake.clone(), args, &jobs, done).await;
                 let rolled = if result.is_ok() { lake.roll().await } else { Ok(()) };
                 let closed = lake.close().await;

@@ -54,7 +54,7 @@ impl StateFile {
             name.push(".import-state.json");
             rejects.with_file_name(name)
         } else {
-            args.data_dir.join("imports").join(format!("{key}.json"))
+            args.folder().join("imports").join(format!("{key}.json"))
         };
         Ok(Self { path, key })
     }
@@ -98,7 +98,7 @@ fn key(path: &Path, rejects: &Path, args: &ImportArgs) -> io::Result<String> {
     let options = (
         (&args.format, &args.delimiter, args.no_header, &args.columns, &args.maps, &args.constants, &args.renames),
         (args.only_mapped, &args.time_format, &args.time_zone, &args.currency, &args.event_types),
-        (&args.url, &args.store.store),
+        (&args.url, &args.store.store, &args.project),
     );
     hash.update(format!("{size} {:?} {:?} {options:?}", path.canonicalize()?, absolute(rejects)?).as_bytes());
     for start in [0, size.saturating_sub(PIECE)] {

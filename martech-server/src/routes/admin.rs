@@ -1,29 +1,50 @@
 //! What an operator can ask the store to do now rather than later.
 
-use axum::{Json, extract::State, http::StatusCode};
-use martech_core::lake::{Lake, LakeStatus};
+use axum::{Json, http::StatusCode};
+use martech_core::{
+    event::Timestamp,
+    lake::{Lake, LakeStatus},
+};
+use serde::Serialize;
 
-use crate::{App, error::ApiError, params::Params};
+use crate::{error::ApiError, params::Params, projects::Project};
 
 /// Writes what is in memory to Parquet; answers when it is there.
-pub(super) async fn roll(State(app): State<App>, params: Params) -> Result<Json<LakeStatus>, ApiError> {
+pub(super) async fn roll(project: Project, params: Params) -> Result<Json<LakeStatus>, ApiError> {
     params.finish()?;
-    let lake = lake(&app)?;
+    let lake = lake(&project)?;
     lake.roll().await?;
     Ok(Json(lake.status()))
 }
 
 /// Merges the small files of each day; answers when that is done.
-pub(super) async fn compact(State(app): State<App>, params: Params) -> Result<Json<LakeStatus>, ApiError> {
+pub(super) async fn compact(project: Project, params: Params) -> Result<Json<LakeStatus>, ApiError> {
     params.finish()?;
-    let lake = lake(&app)?;
+    let lake = lake(&project)?;
     lake.compact().await?;
     Ok(Json(lake.status()))
 }
 
+#[derive(Serialize)]
+pub(super) struct Forgotten {
+    forgotten: u64,
+}
+
+/// Removes the events that are older than the project keeps them now, not only within the hour.
+pub(super) async fn forget(project: Project, params: Params) -> Result<Json<Forgotten>, ApiError> {
+    params.finish()?;
+    match project.forget(Timestamp::now()).await? {
+        Some(forgotten) => Ok(Json(Forgotten { forgotten })),
+        None => {
+            let message = "this project keeps its events for ever; give it retentionDays first";
+            Err(ApiError::new(StatusCode::CONFLICT, "no_retention", message))
+        }
+    }
+}
+
 /// Only the embedded store has files to care for.
-fn lake(app: &App) -> Result<&Lake, ApiError> {
-    app.backend().lake().ok_or_else(|| {
+fn lake(project: &Project) -> Result<&Lake, ApiError> {
+    project.backend().lake().ok_or_else(|| {
         let message = "events are kept in MongoDB here, which has no files to roll or to compact";
         ApiError::new(StatusCode::CONFLICT, "not_the_embedded_store", message)
     })

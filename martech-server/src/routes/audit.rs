@@ -10,6 +10,7 @@ use crate::{
     auth::Caller,
     error::ApiError,
     params::Params,
+    projects::ProjectId,
 };
 
 #[derive(Serialize)]
@@ -38,5 +39,17 @@ pub(super) async fn list(State(app): State<App>, mut params: Params) -> Result<J
 
 /// Writes down what somebody has done.
 pub(super) async fn note(app: &App, action: Action, caller: &Caller, target: Option<&str>, origin: &Origin) {
-    app.access().accounts.note(action, caller.name(), target, origin, Timestamp::now()).await;
+    app.access().accounts.note((action, None), caller.name(), target, origin, Timestamp::now()).await;
+}
+
+/// Writes down what somebody has done about a project.
+pub(super) async fn note_in(
+    app: &App,
+    project: &ProjectId,
+    action: Action,
+    caller: &Caller,
+    target: Option<&str>,
+    origin: &Origin,
+) {
+    app.access().accounts.note((action, Some(project)), caller.name(), target, origin, Timestamp::now()).await;
 }

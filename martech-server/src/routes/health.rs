@@ -1,6 +1,6 @@
 //! Whether the process lives, whether it should be sent requests, and what it is doing.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use axum::{
     Json,
@@ -16,6 +16,7 @@ use crate::{
     auth::Caller,
     backend::{Backend, BackendStatus, MongoStatus},
     error::ApiError,
+    projects::{Project, ProjectId},
 };
 
 /// Touches nothing: a process that answers is alive, whatever else is wrong.
@@ -25,37 +26,45 @@ pub(super) async fn live() -> Json<Short> {
 
 /// Whether events that are sent now would be taken. Behind a spool they are, whatever becomes of MongoDB.
 pub(super) async fn ready(State(app): State<App>) -> Result<Json<Short>, ApiError> {
-    let obstacle = match app.backend() {
-        Backend::Spooled(_, spool) => of_sink(&app).or_else(|| of_spool(&spool.status())),
-        backend => obstacle(&app, &backend.status().await),
-    };
-    match obstacle {
-        None => Ok(Json(Short { status: "ready" })),
-        Some(obstacle) => {
-            let (code, message) = obstacle.explain();
-            Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, message).retry_after(Duration::from_secs(1)))
+    let mut first = None;
+    // One shop whose queue is full does not take the others' server away.
+    for project in app.projects().all() {
+        let obstacle = match project.backend() {
+            Backend::Spooled(_, spool) => of_sink(&app, &project).or_else(|| of_spool(&spool.status())),
+            backend => obstacle(&app, &project, &backend.status().await),
+        };
+        match obstacle {
+            None => return Ok(Json(Short { status: "ready" })),
+            Some(obstacle) => first = first.or(Some(obstacle)),
         }
     }
+    let (code, message) = first.unwrap_or(Obstacle::Draining).explain();
+    Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, message).retry_after(Duration::from_secs(1)))
 }
 
 /// The figures behind that. For everyone; what exactly is wrong, with names of machines and files, for those who may read.
+/// The other projects, whose names are nobody's business, are shown to those who may read them.
 pub(super) async fn health(State(app): State<App>, caller: Result<Caller, ApiError>) -> Response {
-    let mut store = app.backend().status().await;
-    if !caller.is_ok_and(|caller| caller.may(Role::Analyst).is_ok()) {
-        store.hide_details();
+    let caller = caller.unwrap_or(Caller::Stranger);
+    let (mut default, mut worst) = Shop::look(&app, app.projects().default(), &caller).await;
+    let mut projects = BTreeMap::new();
+    for project in app.projects().others() {
+        let (shop, obstacle) = Shop::look(&app, &project, &caller).await;
+        worst = worst.or(obstacle);
+        if caller.may(Role::Analyst, project.id()).is_ok() {
+            projects.insert(project.id().clone(), shop);
+        }
     }
-    let obstacle = obstacle(&app, &store);
-    let status = if obstacle.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    let bodies = Bodies { bytes: app.bodies().held(), capacity_bytes: app.bodies().capacity() };
-    let health = Health {
-        status: obstacle.map_or("ok", |obstacle| obstacle.explain().0),
-        version: env!("CARGO_PKG_VERSION"),
-        uptime_seconds: app.uptime().as_secs(),
-        checks: Checks::new(store, bodies, app.journal_capacity()),
-        sink: Sink::new(&app.sink().stats()),
-        stored_sink: app.backend().is_spooled().then(|| Sink::new(&app.stored_sink().stats())),
-    };
+    default.checks.bodies = Some(Bodies { bytes: app.bodies().held(), capacity_bytes: app.bodies().capacity() });
+    default.status = told(worst);
+    let (version, uptime_seconds) = (env!("CARGO_PKG_VERSION"), app.uptime().as_secs());
+    let health = Health { version, uptime_seconds, default, projects };
+    let status = if worst.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     (status, Json(health)).into_response()
+}
+
+fn told(obstacle: Option<Obstacle>) -> &'static str {
+    obstacle.map_or("ok", |obstacle| obstacle.explain().0)
 }
 
 /// Why events are not taken now.
@@ -82,20 +91,20 @@ impl Obstacle {
     }
 }
 
-fn obstacle(app: &App, store: &BackendStatus) -> Option<Obstacle> {
-    of_sink(app).or_else(|| match store {
+fn obstacle(app: &App, project: &Project, store: &BackendStatus) -> Option<Obstacle> {
+    of_sink(app, project).or_else(|| match store {
         BackendStatus::Lake(lake) => lake.error.is_some().then_some(Obstacle::StoreFailing),
         BackendStatus::Mongo(mongo) => mongo.is_away().then_some(Obstacle::StoreAway),
         BackendStatus::Spooled(_, spool) => of_spool(spool),
     })
 }
 
-fn of_sink(app: &App) -> Option<Obstacle> {
-    let (queue, sink) = (app.queue(), app.sink().stats());
+fn of_sink(app: &App, project: &Project) -> Option<Obstacle> {
+    let (queue, sink) = (app.queue(), project.sink().stats());
     let full = sink.pending >= queue.events as u64 || sink.pending_bytes >= queue.bytes as u64;
     if app.is_draining() {
         Some(Obstacle::Draining)
-    } else if app.sink().poison().is_some() {
+    } else if project.sink().poison().is_some() {
         Some(Obstacle::Poisoned)
     } else {
         full.then_some(Obstacle::Full)
@@ -119,9 +128,20 @@ pub(super) struct Short {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Health {
-    status: &'static str,
     version: &'static str,
     uptime_seconds: u64,
+    /// The status is the server's.
+    #[serde(flatten)]
+    default: Shop,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    projects: BTreeMap<ProjectId, Shop>,
+}
+
+/// How a project is.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shop {
+    status: &'static str,
     checks: Checks,
     sink: Sink,
     /// Of those who wait until MongoDB has their events.
@@ -129,8 +149,26 @@ struct Health {
     stored_sink: Option<Sink>,
 }
 
+impl Shop {
+    /// How a project is, in as much detail as the caller may know, and what is in its way.
+    async fn look(app: &App, project: &Project, caller: &Caller) -> (Self, Option<Obstacle>) {
+        let mut store = project.backend().status().await;
+        if caller.may(Role::Analyst, project.id()).is_err() {
+            store.hide_details();
+        }
+        let obstacle = obstacle(app, project, &store);
+        let shop = Self {
+            status: told(obstacle),
+            checks: Checks::new(store, app.journal_capacity()),
+            sink: Sink::new(&project.sink().stats()),
+            stored_sink: project.backend().is_spooled().then(|| Sink::new(&project.stored_sink().stats())),
+        };
+        (shop, obstacle)
+    }
+}
+
 /// Those that the store has.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Checks {
     #[serde(skip_serializing_if = "Option::is_none")]
     lake: Option<Lake>,
@@ -140,12 +178,13 @@ struct Checks {
     mongodb: Option<MongoStatus>,
     #[serde(skip_serializing_if = "Option::is_none")]
     spool: Option<Spool>,
-    bodies: Bodies,
+    /// Of the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bodies: Option<Bodies>,
 }
 
 impl Checks {
-    fn new(store: BackendStatus, bodies: Bodies, capacity_bytes: u64) -> Self {
-        let none = Self { lake: None, journal: None, mongodb: None, spool: None, bodies };
+    fn new(store: BackendStatus, capacity_bytes: u64) -> Self {
         match store {
             BackendStatus::Lake(lake) => Self {
                 journal: Some(Journal {
@@ -154,11 +193,11 @@ impl Checks {
                     capacity_bytes,
                 }),
                 lake: Some(Lake { status: if lake.error.is_none() { "ok" } else { "failing" }, figures: lake }),
-                ..none
+                ..Self::default()
             },
-            BackendStatus::Mongo(mongo) => Self { mongodb: Some(mongo), ..none },
+            BackendStatus::Mongo(mongo) => Self { mongodb: Some(mongo), ..Self::default() },
             BackendStatus::Spooled(mongo, spool) => {
-                Self { mongodb: Some(mongo), spool: Some(Spool::new(spool)), ..none }
+                Self { mongodb: Some(mongo), spool: Some(Spool::new(spool)), ..Self::default() }
             }
         }
     }

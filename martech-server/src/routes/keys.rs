@@ -9,12 +9,13 @@ use axum::{
 use martech_core::event::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{audit::note, auth::Body, members::actor};
+use super::{audit::note_in, auth::Body, members::actor};
 use crate::{
     App,
     accounts::{AccountError, Action, ApiKey, KeyKind, NewKey, Origin},
     auth::{Caller, WebOrigin},
     error::ApiError,
+    projects::Project,
 };
 
 /// A key as a list shows it.
@@ -51,8 +52,8 @@ pub(super) struct Keys {
 }
 
 /// `GET /admin/keys`
-pub(super) async fn list(State(app): State<App>) -> Result<Json<Keys>, ApiError> {
-    let keys = app.access().accounts.keys(Timestamp::now()).await?;
+pub(super) async fn list(State(app): State<App>, project: Project) -> Result<Json<Keys>, ApiError> {
+    let keys = app.access().accounts.keys(project.id(), Timestamp::now()).await?;
     Ok(Json(Keys { keys: keys.into_iter().map(Shown::from).collect() }))
 }
 
@@ -76,6 +77,7 @@ struct Made {
 /// `POST /admin/keys`
 pub(super) async fn make(
     State(app): State<App>,
+    project: Project,
     caller: Caller,
     origin: Origin,
     Body(Wanted { name, kind, origins }): Body<Wanted>,
@@ -89,33 +91,37 @@ pub(super) async fn make(
     };
     let origins = origins.into_iter().enumerate().map(parse).collect::<Result<_, _>>()?;
     let new = NewKey { name, kind, origins };
-    let (key, made) = app.access().accounts.make_key(&actor(&caller)?, new, Timestamp::now()).await?;
-    note(&app, Action::KeyMade, &caller, Some(&made.id), &origin).await;
+    let (actor, accounts) = (actor(&caller, &project)?, &app.access().accounts);
+    let (key, made) = accounts.make_key(&actor, project.id(), new, Timestamp::now()).await?;
+    note_in(&app, project.id(), Action::KeyMade, &caller, Some(&made.id), &origin).await;
     Ok((StatusCode::CREATED, Json(Made { key, shown: made.into() })).into_response())
 }
 
 /// `POST /admin/keys/{id}/rotate`
 pub(super) async fn rotate(
     State(app): State<App>,
+    project: Project,
     Path(id): Path<String>,
     caller: Caller,
     origin: Origin,
 ) -> Result<Response, ApiError> {
-    let (key, made) = app.access().accounts.rotate_key(&actor(&caller)?, &id, Timestamp::now()).await?;
-    note(&app, Action::KeyRotated, &caller, Some(&id), &origin).await;
+    let (actor, accounts) = (actor(&caller, &project)?, &app.access().accounts);
+    let (key, made) = accounts.rotate_key(&actor, project.id(), &id, Timestamp::now()).await?;
+    note_in(&app, project.id(), Action::KeyRotated, &caller, Some(&id), &origin).await;
     Ok((StatusCode::CREATED, Json(Made { key, shown: made.into() })).into_response())
 }
 
 /// `DELETE /admin/keys/{id}`
 pub(super) async fn revoke(
     State(app): State<App>,
+    project: Project,
     Path(id): Path<String>,
     caller: Caller,
     origin: Origin,
 ) -> Result<StatusCode, ApiError> {
-    if !app.access().accounts.revoke_key(&id, Timestamp::now()).await? {
+    if !app.access().accounts.revoke_key(project.id(), &id, Timestamp::now()).await? {
         return Err(AccountError::NoSuchKey.into());
     }
-    note(&app, Action::KeyRevoked, &caller, Some(&id), &origin).await;
+    note_in(&app, project.id(), Action::KeyRevoked, &caller, Some(&id), &origin).await;
     Ok(StatusCode::NO_CONTENT)
 }

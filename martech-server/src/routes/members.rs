@@ -1,4 +1,4 @@
-//! Who belongs to the shop, and who is invited.
+//! Who belongs to a project, and who is invited.
 
 use axum::{
     Json,
@@ -9,12 +9,16 @@ use axum::{
 use martech_core::event::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{audit::note, auth::Body};
+use super::{
+    audit::{note, note_in},
+    auth::Body,
+};
 use crate::{
     App, Role,
     accounts::{AccountError, Action, Actor, Email, Invitation, Member, NewUser, Origin},
     auth::{Caller, Site},
     error::ApiError,
+    projects::Project,
 };
 
 #[derive(Serialize)]
@@ -23,9 +27,8 @@ pub(super) struct Members {
 }
 
 /// `GET /admin/members`
-pub(super) async fn list(State(app): State<App>) -> Result<Json<Members>, ApiError> {
-    let members = app.access().accounts.members().await?;
-    Ok(Json(Members { members: members.into_iter().map(Member::from).collect() }))
+pub(super) async fn list(State(app): State<App>, project: Project) -> Result<Json<Members>, ApiError> {
+    Ok(Json(Members { members: app.access().accounts.members(project.id()).await? }))
 }
 
 #[derive(Deserialize)]
@@ -42,6 +45,7 @@ pub(super) struct NewMember {
 /// `POST /admin/members`: for who runs the server; others invite.
 pub(super) async fn add(
     State(app): State<App>,
+    project: Project,
     caller: Caller,
     origin: Origin,
     Body(NewMember { email, password, name, role }): Body<NewMember>,
@@ -51,9 +55,9 @@ pub(super) async fn add(
         return Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message));
     };
     let new = NewUser { name: &name, email: &email, password: &password, image: None };
-    let made = app.access().accounts.add_member(new, role, Timestamp::now()).await?;
-    note(&app, Action::MemberAdded, &caller, Some(&made.id), &origin).await;
-    Ok((StatusCode::CREATED, Json(Member::from(made))).into_response())
+    let made = app.access().accounts.add_member(new, project.id(), role, Timestamp::now()).await?;
+    note_in(&app, project.id(), Action::MemberAdded, &caller, Some(&made.id), &origin).await;
+    Ok((StatusCode::CREATED, Json(Member::of(made, project.id()))).into_response())
 }
 
 #[derive(Deserialize)]
@@ -62,30 +66,38 @@ pub(super) struct NewRole {
     role: Role,
 }
 
-/// `PATCH /admin/members/{id}`
+/// `PATCH /admin/members/{id}`: by id or by address; who had no role in the project has one then.
 pub(super) async fn change(
     State(app): State<App>,
+    project: Project,
     Path(id): Path<String>,
     caller: Caller,
     origin: Origin,
     Body(NewRole { role }): Body<NewRole>,
 ) -> Result<Json<Member>, ApiError> {
-    let changed = app.access().accounts.set_role(&actor(&caller)?, &id, role, Timestamp::now()).await?;
-    tracing::info!(user = %changed.id, %role, "a role was changed");
-    note(&app, Action::RoleChanged, &caller, Some(&id), &origin).await;
-    Ok(Json(changed.into()))
+    let actor = actor(&caller, &project)?;
+    let changed = app.access().accounts.set_role(&actor, project.id(), &id, Some(role), Timestamp::now()).await?;
+    tracing::info!(user = %changed.id, project = %project.id(), %role, "a role was changed");
+    note_in(&app, project.id(), Action::RoleChanged, &caller, Some(&changed.id), &origin).await;
+    Ok(Json(Member::of(changed, project.id())))
 }
 
-/// `DELETE /admin/members/{id}`
+/// `DELETE /admin/members/{id}`: out of a project; from the default one, which is the server's, the account goes as well.
 pub(super) async fn remove(
     State(app): State<App>,
+    project: Project,
     Path(id): Path<String>,
     caller: Caller,
     origin: Origin,
 ) -> Result<StatusCode, ApiError> {
-    let removed = app.access().accounts.remove_member(&actor(&caller)?, &id).await?;
-    tracing::info!(user = %removed.id, "a member was removed");
-    note(&app, Action::MemberRemoved, &caller, Some(&id), &origin).await;
+    let (actor, accounts) = (actor(&caller, &project)?, &app.access().accounts);
+    let removed = if project.id().is_default() {
+        accounts.remove_user(&actor, &id).await?
+    } else {
+        accounts.set_role(&actor, project.id(), &id, None, Timestamp::now()).await?
+    };
+    tracing::info!(user = %removed.id, project = %project.id(), "a member was removed");
+    note_in(&app, project.id(), Action::MemberRemoved, &caller, Some(&removed.id), &origin).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -98,15 +110,16 @@ pub(super) struct NewPassword {
 /// `POST /admin/members/{id}/password`: for who has forgotten theirs.
 pub(super) async fn reset_password(
     State(app): State<App>,
+    project: Project,
     Path(id): Path<String>,
     caller: Caller,
     origin: Origin,
     Body(NewPassword { new_password }): Body<NewPassword>,
 ) -> Result<StatusCode, ApiError> {
-    let (actor, now) = (actor(&caller)?, Timestamp::now());
+    let (actor, now) = (actor(&caller, &project)?, Timestamp::now());
     let changed = app.access().accounts.reset_password(&actor, &id, &new_password, now).await?;
     tracing::info!(user = %changed.id, "a password was reset");
-    note(&app, Action::PasswordReset, &caller, Some(&id), &origin).await;
+    note(&app, Action::PasswordReset, &caller, Some(&changed.id), &origin).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -137,8 +150,8 @@ pub(super) struct Invitations {
 }
 
 /// `GET /admin/invitations`
-pub(super) async fn invitations(State(app): State<App>) -> Result<Json<Invitations>, ApiError> {
-    let open = app.access().accounts.invitations(Timestamp::now()).await?;
+pub(super) async fn invitations(State(app): State<App>, project: Project) -> Result<Json<Invitations>, ApiError> {
+    let open = app.access().accounts.invitations(project.id(), Timestamp::now()).await?;
     Ok(Json(Invitations { invitations: open.into_iter().map(Invited::from).collect() }))
 }
 
@@ -162,15 +175,16 @@ struct Made {
 /// `POST /admin/invitations`
 pub(super) async fn invite(
     State(app): State<App>,
+    project: Project,
     caller: Caller,
     site: Site,
     origin: Origin,
     Body(Invite { role, email }): Body<Invite>,
 ) -> Result<Response, ApiError> {
     let email = email.map(|email| email.parse()).transpose().map_err(|_| AccountError::InvalidEmail)?;
-    let invited = app.access().accounts.invite_as(&actor(&caller)?, role, email, Timestamp::now()).await?;
-    let (token, invitation) = invited;
-    note(&app, Action::Invited, &caller, Some(&invitation.token_hash), &origin).await;
+    let (actor, accounts) = (actor(&caller, &project)?, &app.access().accounts);
+    let (token, invitation) = accounts.invite_as(&actor, project.id(), role, email, Timestamp::now()).await?;
+    note_in(&app, project.id(), Action::Invited, &caller, Some(&invitation.token_hash), &origin).await;
     let made = Made { link: site.sign_up_link(&token), token, invited: invitation.into() };
     Ok((StatusCode::CREATED, Json(made)).into_response())
 }
@@ -178,19 +192,20 @@ pub(super) async fn invite(
 /// `DELETE /admin/invitations/{id}`
 pub(super) async fn withdraw(
     State(app): State<App>,
+    project: Project,
     Path(id): Path<String>,
     caller: Caller,
     origin: Origin,
 ) -> Result<StatusCode, ApiError> {
-    if !app.access().accounts.withdraw(&actor(&caller)?, &id).await? {
+    if !app.access().accounts.withdraw(&actor(&caller, &project)?, project.id(), &id).await? {
         return Err(ApiError::new(StatusCode::NOT_FOUND, "not_found", "there is no such invitation any more"));
     }
-    note(&app, Action::InvitationWithdrawn, &caller, Some(&id), &origin).await;
+    note_in(&app, project.id(), Action::InvitationWithdrawn, &caller, Some(&id), &origin).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) fn actor(caller: &Caller) -> Result<Actor, ApiError> {
+pub(super) fn actor(caller: &Caller, project: &Project) -> Result<Actor, ApiError> {
     caller
-        .actor()
+        .actor(project.id())
         .ok_or_else(|| ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "who changes others has signed in"))
 }

@@ -5,7 +5,7 @@ use axum::{
     routing::{delete, get, patch, post},
 };
 
-use crate::{App, Role, error, telemetry};
+use crate::{App, Role, auth::Scope, error, telemetry};
 
 mod admin;
 mod audit;
@@ -15,30 +15,34 @@ mod health;
 mod keys;
 mod members;
 mod pages;
+mod projects;
 pub(crate) mod stats;
 pub(crate) mod users;
 
 /// All routes of a server.
 pub(crate) fn router(app: App) -> Router {
-    let needs = |role| middleware::from_fn_with_state((app.clone(), role), crate::auth::require);
+    let needs = |scope, role| middleware::from_fn_with_state((app.clone(), scope, role), crate::auth::require);
     let reading = Router::new()
         .route("/users", get(users::list))
         .route("/users/{userId}/journey", get(users::journey))
         .route("/stats", get(stats::stats))
-        .route_layer(needs(Role::Analyst));
+        .route_layer(needs(Scope::Project, Role::Analyst));
     let administration = Router::new()
         .route("/admin/roll", post(admin::roll))
         .route("/admin/compact", post(admin::compact))
+        .route("/admin/forget", post(admin::forget))
         .route("/admin/members", get(members::list).post(members::add))
         .route("/admin/members/{id}", patch(members::change).delete(members::remove))
-        .route("/admin/members/{id}/password", post(members::reset_password))
         .route("/admin/invitations", get(members::invitations).post(members::invite))
         .route("/admin/invitations/{id}", delete(members::withdraw))
-        .route("/admin/audit", get(audit::list))
         .route("/admin/keys", get(keys::list).post(keys::make))
         .route("/admin/keys/{id}", delete(keys::revoke))
         .route("/admin/keys/{id}/rotate", post(keys::rotate))
-        .route_layer(needs(Role::Admin));
+        .route_layer(needs(Scope::Project, Role::Admin));
+    let of_server = Router::new()
+        .route("/admin/members/{id}/password", post(members::reset_password))
+        .route("/admin/audit", get(audit::list))
+        .route_layer(needs(Scope::Server, Role::Admin));
     Router::new()
         .merge(events::router(&app))
         .route("/livez", get(health::live))
@@ -48,6 +52,8 @@ pub(crate) fn router(app: App) -> Router {
         .merge(pages::router())
         .merge(reading)
         .merge(administration)
+        .merge(of_server)
+        .merge(projects::router(&app))
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(middleware::from_fn(telemetry::observe))

@@ -1,6 +1,6 @@
 //! The figures of a shop.
 
-use axum::{Json, extract::State};
+use axum::Json;
 use jiff::{ToSpan, tz::TimeZone};
 use martech_core::{
     analytics::StatsPlan,
@@ -9,18 +9,18 @@ use martech_core::{
 };
 
 use crate::{
-    App,
     error::ApiError,
     params::{Params, message},
+    projects::Project,
 };
 
 /// Days that are shown when the question names no beginning.
 const DEFAULT_DAYS: i64 = 30;
 
 /// `GET /stats`: the last 30 days to the end of today, day by day, unless something else is asked for.
-pub(super) async fn stats(State(app): State<App>, params: Params) -> Result<Json<Stats>, ApiError> {
-    let query = question(params, app.time_zone(), Timestamp::now())?;
-    Ok(Json(app.backend().stats(query).await?))
+pub(super) async fn stats(project: Project, params: Params) -> Result<Json<Stats>, ApiError> {
+    let query = question(params, &project.settings().time_zone, Timestamp::now())?;
+    Ok(Json(project.backend().stats(query).await?))
 }
 
 pub(crate) fn question(mut params: Params, tz: &TimeZone, now: Timestamp) -> Result<StatsQuery, ApiError> {

@@ -1,9 +1,6 @@
 //! Users, and what each of them did.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::Path};
 use jiff::tz::TimeZone;
 use martech_core::{
     event::{Currency, Event, EventType},
@@ -15,9 +12,9 @@ use martech_core::{
 use serde::Serialize;
 
 use crate::{
-    App,
     error::ApiError,
     params::{Params, message},
+    projects::Project,
 };
 
 /// The longest id of a user, in characters.
@@ -34,13 +31,13 @@ pub(super) struct Journey {
 
 /// `GET /users/{userId}/journey`. A user of whom nothing is known has an empty journey.
 pub(super) async fn journey(
-    State(app): State<App>,
+    project: Project,
     Path(user_id): Path<String>,
     params: Params,
 ) -> Result<Json<Journey>, ApiError> {
-    let query = journey_question(user_id.clone(), params, app.time_zone())?;
+    let query = journey_question(user_id.clone(), params, &project.settings().time_zone)?;
     let order = query.order;
-    let JourneyPage { events, next } = app.backend().journey(query).await?;
+    let JourneyPage { events, next } = project.backend().journey(query).await?;
     Ok(Json(Journey { user_id, events, next_cursor: next.map(|next| next.encode(order)) }))
 }
 
@@ -82,10 +79,10 @@ pub(super) struct Users {
 }
 
 /// `GET /users`
-pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Json<Users>, ApiError> {
-    let query = users_question(params, app.rules().currency)?;
+pub(super) async fn list(project: Project, params: Params) -> Result<Json<Users>, ApiError> {
+    let query = users_question(params, project.settings().rules.currency)?;
     let (sort, order, currency) = (query.sort, query.order, query.currency);
-    let UsersPage { users, total, next } = app.backend().users(query).await?;
+    let UsersPage { users, total, next } = project.backend().users(query).await?;
     Ok(Json(Users { users, total, next_cursor: next.map(|next| next.encode(sort, order, currency)) }))
 }
 

@@ -13,6 +13,7 @@ use crate::{
     accounts::{Accounts, Actor, Hasher, Member, NewUser, Settings},
     backend::BackendError,
     config::PasswordArgs,
+    projects::ProjectId,
     records::AnyRecords,
 };
 
@@ -34,13 +35,20 @@ impl Local {
         Ok(Self(Accounts::new(records, hasher, Settings::default())))
     }
 
-    pub(super) async fn add(&self, email: &str, name: &str, role: Role, password: &str) -> Result<Member, UserError> {
+    pub(super) async fn add(
+        &self,
+        project: &ProjectId,
+        email: &str,
+        name: &str,
+        role: Role,
+        password: &str,
+    ) -> Result<Member, UserError> {
         let new = NewUser { name, email, password, image: None };
-        Ok(self.0.add_member(new, Some(role), Timestamp::now()).await?.into())
+        Ok(Member::of(self.0.add_member(new, project, Some(role), Timestamp::now()).await?, project))
     }
 
-    pub(super) async fn list(&self) -> Result<Vec<Member>, UserError> {
-        Ok(self.0.members().await?.into_iter().map(Member::from).collect())
+    pub(super) async fn list(&self, project: &ProjectId) -> Result<Vec<Member>, UserError> {
+        Ok(self.0.members(project).await?)
     }
 
     pub(super) async fn reset_password(&self, id: &str, password: &str) -> Result<(), UserError> {
@@ -48,13 +56,13 @@ impl Local {
         Ok(())
     }
 
-    pub(super) async fn set_role(&self, id: &str, role: Role) -> Result<(), UserError> {
-        self.0.set_role(&Actor::OPERATOR, id, role, Timestamp::now()).await?;
+    pub(super) async fn set_role(&self, project: &ProjectId, id: &str, role: Role) -> Result<(), UserError> {
+        self.0.set_role(&Actor::OPERATOR, project, id, Some(role), Timestamp::now()).await?;
         Ok(())
     }
 
     pub(super) async fn remove(&self, id: &str) -> Result<(), UserError> {
-        self.0.remove_member(&Actor::OPERATOR, id).await?;
+        self.0.remove_user(&Actor::OPERATOR, id).await?;
         Ok(())
     }
 }

@@ -16,6 +16,7 @@ use crate::{
     accounts::{AccountError, Member, secret},
     backend::{BackendError, StoreArgs, StoreChoice},
     config::PasswordArgs,
+    projects::ProjectId,
     records::RecordsError,
 };
 
@@ -31,6 +32,10 @@ pub struct UserArgs {
     /// The data folder
     #[arg(long, global = true, env = "MARTECH_DATA_DIR", default_value = "./data", value_name = "DIR")]
     data_dir: PathBuf,
+
+    /// The project in which somebody has a role, or in which those are who are shown
+    #[arg(long, global = true, default_value = "default", value_name = "NAME")]
+    project: ProjectId,
 
     /// The server that runs on the data folder, if one does
     #[arg(long, global = true, env = "MARTECH_URL", default_value = "http://127.0.0.1:3000", value_name = "URL")]
@@ -135,19 +140,19 @@ fn fail(error: &dyn std::fmt::Display) -> ExitCode {
 }
 
 async fn carry_out(args: &UserArgs) -> Result<(), UserError> {
-    let accounts = open(args).await?;
+    let (accounts, project) = (open(args).await?, &args.project);
     match &args.command {
         UserCommand::Add { email, name, role, password_stdin } => {
             let password = Password::get(*password_stdin)?;
-            let made = accounts.add(email, name, *role, &password.text).await?;
+            let made = accounts.add(project, email, name, *role, &password.text).await?;
             println!("{} is {}", made.email, made.role.map_or_else(|| "nothing".to_owned(), |role| role.to_string()));
             password.tell();
         }
         UserCommand::List { json: true } => {
-            println!("{}", serde_json::json!({ "members": accounts.list().await? }));
+            println!("{}", serde_json::json!({ "members": accounts.list(project).await? }));
         }
         UserCommand::List { json: false } => {
-            for Member { email, name, role, created_at, .. } in accounts.list().await? {
+            for Member { email, name, role, created_at, .. } in accounts.list(project).await? {
                 let role = role.map_or_else(|| "-".to_owned(), |role| role.to_string());
                 println!("{email:40} {role:8} since {} {name}", &created_at.to_string()[..10]);
             }
@@ -159,7 +164,7 @@ async fn carry_out(args: &UserArgs) -> Result<(), UserError> {
             password.tell();
         }
         UserCommand::Role { email, role } => {
-            accounts.set_role(&accounts.find(email).await?, *role).await?;
+            accounts.set_role(project, &accounts.find(email).await?, *role).await?;
             println!("{email} is {role}");
         }
         UserCommand::Remove { email } => {
@@ -184,22 +189,29 @@ async fn open(args: &UserArgs) -> Result<Accounts, UserError> {
 
 impl Accounts {
     async fn find(&self, email: &str) -> Result<String, UserError> {
-        let mut all = self.list().await?.into_iter();
+        let mut all = self.list(&ProjectId::default()).await?.into_iter();
         let found = all.find(|member| member.email.as_str().eq_ignore_ascii_case(email));
         found.map(|member| member.id).ok_or_else(|| UserError::Nobody(email.to_owned()))
     }
 
-    async fn add(&self, email: &str, name: &str, role: Role, password: &str) -> Result<Member, UserError> {
+    async fn add(
+        &self,
+        project: &ProjectId,
+        email: &str,
+        name: &str,
+        role: Role,
+        password: &str,
+    ) -> Result<Member, UserError> {
         match self {
-            Self::Local(local) => local.add(email, name, role, password).await,
-            Self::Remote(remote) => remote.add(email, name, role, password),
+            Self::Local(local) => local.add(project, email, name, role, password).await,
+            Self::Remote(remote) => remote.add(project, email, name, role, password),
         }
     }
 
-    async fn list(&self) -> Result<Vec<Member>, UserError> {
+    async fn list(&self, project: &ProjectId) -> Result<Vec<Member>, UserError> {
         match self {
-            Self::Local(local) => local.list().await,
-            Self::Remote(remote) => remote.list(),
+            Self::Local(local) => local.list(project).await,
+            Self::Remote(remote) => remote.list(project),
         }
     }
 
@@ -210,10 +222,10 @@ impl Accounts {
         }
     }
 
-    async fn set_role(&self, id: &str, role: Role) -> Result<(), UserError> {
+    async fn set_role(&self, project: &ProjectId, id: &str, role: Role) -> Result<(), UserError> {
         match self {
-            Self::Local(local) => local.set_role(id, role).await,
-            Self::Remote(remote) => remote.set_role(id, role),
+            Self::Local(local) => local.set_role(project, id, role).await,
+            Self::Remote(remote) => remote.set_role(project, id, role),
         }
     }
 

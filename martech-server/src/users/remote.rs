@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::UserError;
-use crate::{AdminToken, Role, accounts::Member};
+use crate::{AdminToken, Role, accounts::Member, projects::ProjectId};
 
 pub(super) struct Remote {
     agent: ureq::Agent,
@@ -36,13 +36,20 @@ impl Remote {
         Ok(Self { agent, url, authorization: format!("Bearer {}", token.trim()) })
     }
 
-    pub(super) fn add(&self, email: &str, name: &str, role: Role, password: &str) -> Result<Member, UserError> {
+    pub(super) fn add(
+        &self,
+        project: &ProjectId,
+        email: &str,
+        name: &str,
+        role: Role,
+        password: &str,
+    ) -> Result<Member, UserError> {
         let body = json!({ "email": email, "name": name, "role": role, "password": password });
-        self.read(&self.ask("POST", "/admin/members", Some(&body))?)
+        self.read(&self.ask("POST", &format!("/admin/members?project={project}"), Some(&body))?)
     }
 
-    pub(super) fn list(&self) -> Result<Vec<Member>, UserError> {
-        let Members { members } = self.read(&self.ask("GET", "/admin/members", None)?)?;
+    pub(super) fn list(&self, project: &ProjectId) -> Result<Vec<Member>, UserError> {
+        let Members { members } = self.read(&self.ask("GET", &format!("/admin/members?project={project}"), None)?)?;
         Ok(members)
     }
 
@@ -51,8 +58,9 @@ impl Remote {
         self.ask("POST", &format!("/admin/members/{id}/password"), Some(&body)).map(drop)
     }
 
-    pub(super) fn set_role(&self, id: &str, role: Role) -> Result<(), UserError> {
-        self.ask("PATCH", &format!("/admin/members/{id}"), Some(&json!({ "role": role }))).map(drop)
+    pub(super) fn set_role(&self, project: &ProjectId, id: &str, role: Role) -> Result<(), UserError> {
+        let path = format!("/admin/members/{id}?project={project}");
+        self.ask("PATCH", &path, Some(&json!({ "role": role }))).map(drop)
     }
 
     pub(super) fn remove(&self, id: &str) -> Result<(), UserError> {

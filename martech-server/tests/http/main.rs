@@ -12,6 +12,7 @@ mod harness;
 mod keys;
 mod lifecycle;
 mod mongodb;
+mod projects;
 mod protocol;
 mod queries;
 mod users;

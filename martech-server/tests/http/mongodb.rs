@@ -256,3 +256,61 @@ async fn while_mongodb_is_away_nobody_signs_in_and_events_are_taken() {
     assert!(answer.header("retry-after").is_some());
     server.post("", event("u1", "a").to_string()).await.assert_counts(202, [1, 0, 0]);
 }
+
+#[tokio::test]
+async fn without_a_mongodb_the_shops_of_the_last_time_take_events() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("projects/b");
+    std::fs::create_dir_all(&folder).unwrap();
+    let record = json!({ "id": "b", "name": "B", "eventTypes": ["wishlist_add"], "createdAt": "2026-01-05T10:00:00.000Z",
+        "updatedAt": "2026-01-05T10:00:00.000Z" });
+    std::fs::write(folder.join("project.json"), record.to_string()).unwrap();
+    let server = start_in(dir, NOBODY, &[]).await;
+    let wish = json!({ "userId": "u1", "type": "wishlist_add" });
+    server.post("?project=b", wish.to_string()).await.assert_counts(202, [1, 0, 0]);
+    server.post("?project=c", wish.to_string()).await.assert_error(503, "store_unavailable");
+    let health = server.get("/health").await;
+    assert_eq!(health.json["projects"]["b"]["checks"]["spool"]["behindEvents"], 1, "{}", health.text);
+}
+
+#[tokio::test]
+async fn shops_have_databases_of_their_own_and_servers_share_them() {
+    let Some(uri) = database() else { return };
+    let one = start(&uri, &["--admin-token", "a-token-for-both-servers"]).await;
+    let two = start(&uri, &["--admin-token", "a-token-for-both-servers"]).await;
+    let admin = [("authorization", "Bearer a-token-for-both-servers")];
+    let get = async |server: &Server, path: &str| server.send_json("GET", path, &admin, &json!({})).await;
+    let wanted = json!({ "id": "b", "retentionDays": 30 });
+    let made = one.send_json("POST", "/admin/projects", &admin, &wanted).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    // Known to the other server at once, since it is asked for.
+    two.post("?project=b&ack=stored", event("u1", "a").to_string()).await.assert_counts(200, [1, 0, 0]);
+    one.post("?ack=stored", event("u2", "b").to_string()).await.assert_counts(200, [1, 0, 0]);
+    for server in [&one, &two] {
+        assert_eq!(get(server, "/users?project=b").await.json["users"][0]["userId"], "u1");
+        assert_eq!(get(server, "/users").await.json["users"][0]["userId"], "u2");
+    }
+    let forgotten = one.send_json("POST", "/admin/forget?project=b", &admin, &json!({})).await;
+    assert_eq!(forgotten.json["forgotten"], 1, "{}", forgotten.text);
+    assert_eq!(get(&two, "/users?project=b").await.json["total"], 0);
+    assert_eq!(get(&two, "/users").await.json["total"], 1);
+
+    // A change, and a removal, are seen within seconds.
+    let changed = one.send_json("PATCH", "/admin/projects/b", &admin, &json!({ "timeZone": "Asia/Tokyo" })).await;
+    assert_eq!(changed.status, 200, "{}", changed.text);
+    let end = Instant::now() + Duration::from_secs(60);
+    while get(&two, "/stats?project=b").await.json["tz"] != "Asia/Tokyo" {
+        assert!(Instant::now() < end, "the other server goes by what was before");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(one.send_json("DELETE", "/admin/projects/b", &admin, &json!({})).await.status, 204);
+    while get(&two, "/users?project=b").await.status != 404 {
+        assert!(Instant::now() < end, "the other server has a project that was removed");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    one.stopped().await;
+    two.stopped().await;
+    clean_up(&uri).await;
+    let (place, options) = uri.split_once('?').unwrap();
+    clean_up(&format!("{place}_b?{options}")).await;
+}

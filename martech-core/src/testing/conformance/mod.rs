@@ -78,6 +78,7 @@
 //! | [`identity`] | which [`Event`]s are the same, and what becomes of others with the same id |
 //! | [`journeys`] | what a journey holds, its order, its pages |
 //! | [`users`] | the list of users, its orders, its pages |
+//! | [`retention`] | days that are forgotten |
 //! | [`stats`] | every figure, against a plain model, in several time zones |
 //!
 //! Each check is a function that can be called alone; it panics with what it found and what it expected. [`run`] and
@@ -90,7 +91,11 @@
 
 use std::future::Future;
 
-use crate::{event::Event, query::Reader, store::Store};
+use crate::{
+    event::{Event, Timestamp},
+    query::Reader,
+    store::Store,
+};
 
 pub mod append;
 pub mod concurrency;
@@ -99,6 +104,7 @@ pub mod identity;
 pub mod journeys;
 pub(crate) mod model;
 mod report;
+pub mod retention;
 pub mod retries;
 pub mod stats;
 mod trial;
@@ -133,6 +139,11 @@ pub trait Subject: Sync {
     /// An event that the store refuses, another one for each number; `None` where it takes whatever its type can say.
     fn poison(&self, _number: u64) -> Option<Self::Event> {
         None
+    }
+
+    /// Forgets the events of all UTC days that were over at a moment; how many. `None` where the store cannot.
+    fn forget(&self, _store: &Self::Store, _before: Timestamp) -> impl Future<Output = Option<u64>> + Send {
+        async { None }
     }
 
     /// Does to a store what may happen to it at any time: flushes or compacts it, moves it to another node, or nothing.
@@ -227,6 +238,7 @@ pub async fn run_events<S: EventSubject>(subject: &S) -> Report {
         stats::figures,
         stats::an_empty_store,
         stats::impossible_questions,
+        retention::days_that_are_over,
     );
     report
 }

@@ -1,5 +1,7 @@
 //! Bodies, as Better Auth has them.
 
+use std::collections::BTreeMap;
+
 use axum::{
     Json,
     extract::{FromRequest, FromRequestParts, Request},
@@ -11,9 +13,10 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     App,
-    accounts::{DEFAULT_PROJECT, Role, Session, SignedIn, User},
+    accounts::{Role, Session, SignedIn, User},
     auth::{Caller, Member, Site, session_cookies, with_cookies},
     error::ApiError,
+    projects::DEFAULT_PROJECT,
 };
 
 /// A user, as they and others see them.
@@ -28,8 +31,9 @@ pub(super) struct UserShape<'a> {
     created_at: Timestamp,
     updated_at: Timestamp,
     id: &'a str,
-    /// Not one of Better Auth's.
+    /// Not one of Better Auth's: the role in the default project, and those in all.
     role: Option<Role>,
+    roles: &'a BTreeMap<String, Role>,
 }
 
 impl<'a> UserShape<'a> {
@@ -43,6 +47,7 @@ impl<'a> UserShape<'a> {
             updated_at: user.updated_at,
             id: &user.id,
             role: user.role(DEFAULT_PROJECT),
+            roles: &user.roles,
         }
     }
 }

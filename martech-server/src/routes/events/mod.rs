@@ -85,24 +85,25 @@ enum Listing {
     All,
 }
 
-/// `POST /events?ack=buffered|durable|stored&results=all&key=...`
+/// `POST /events?ack=buffered|durable|stored&results=all&key=...&project=...`
 pub(super) async fn ingest(State(app): State<App>, mut params: Params, request: Request) -> Result<Response, ApiError> {
     let ack = params.one("ack", Ack::parse)?.unwrap_or(Ack::Durable);
     let all = |text: &str| if text == "all" { Ok(Listing::All) } else { Err("must be all, or be left out") };
     let listing = params.one("results", all)?.unwrap_or(Listing::Exceptions);
     let key = params.one("key", |text| Ok::<_, &str>(text.to_owned()))?;
+    let project = params.project()?;
     params.finish()?;
 
     let (head, body) = request.into_parts();
-    admit(&app, &head.headers, key.as_deref()).await?;
+    let project = admit(&app, &head.headers, key.as_deref(), project).await?;
     let received = app.bodies().read(&head.headers, body).await?;
-    let (rules, single_limit) = (Arc::clone(app.rules()), app.bodies().limits().single);
+    let (rules, single_limit) = (Arc::clone(&project.settings().rules), app.bodies().limits().single);
     let read = move |format, bytes: &[u8]| intake::read(&rules, format, bytes, single_limit, Timestamp::now());
     // Held to the end: what was parsed takes as much memory as the body did.
     let (intake, _charge) = app.bodies().parse(received, read).await?;
     let Intake { single, events, origins, refused } = intake?;
 
-    let sink = if ack == Ack::Stored { app.stored_sink() } else { app.sink() };
+    let sink = if ack == Ack::Stored { project.stored_sink() } else { project.sink() };
     let fates = submit::submit(sink, app.queue(), events, ack).await?;
     let answer = Answer::new(origins, refused, fates, listing);
     Ok(match answer.verdict(single) {

@@ -1,0 +1,31 @@
+//! Retention: days that are over for good.
+//!
+//! The files of the days go, and the files of users are made anew from the events that stay: what they say of a user cannot be
+//! taken apart. Both become visible at once. It runs between compactions, so no file is merged meanwhile; what is rolled
+//! meanwhile brings its own files of events and users, which stay.
+
+use std::sync::Arc;
+
+use super::{compaction, error::Result, files::EventsFile, inner::Inner, publish::Change, users};
+
+/// Removes the files of all days before this one; how many events they had.
+pub(super) fn forget(inner: &Inner, before: i32) -> Result<u64> {
+    let version = inner.snapshot()?.version;
+    let (mut old, mut kept): (Vec<Arc<EventsFile>>, Vec<Arc<EventsFile>>) = (Vec::new(), Vec::new());
+    for (day, files) in &version.events {
+        if *day < before { &mut old } else { &mut kept }.extend(files.iter().cloned());
+    }
+    let events = old.iter().map(|file| file.entry.rows).sum();
+    if events == 0 {
+        return Ok(0);
+    }
+    let retired = old.iter().map(|file| file.entry.id).chain(version.users.iter().map(|file| file.entry.id));
+    let mut change = Change { retire: retired.collect(), ..Change::default() };
+    if !kept.is_empty() {
+        let (layout, id) = (&inner.shared.layout, inner.take_file_id());
+        change.add_users.push(users::write(layout, id, &kept, &mut change.folders, &mut |_| {})?);
+    }
+    drop((old, kept, version));
+    compaction::publish(inner, change)?;
+    Ok(events)
+}

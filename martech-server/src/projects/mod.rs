@@ -1,0 +1,148 @@
+//! Projects: the shops of a server. Each has a store, a queue, rules and a time zone of its own.
+//!
+//! Every server has one, `default`, whose store is that of the settings; nobody needs to think of others. The store of another
+//! lies beside it: a lake in `projects/ID` of the data folder, or a database `DATABASE_ID` of the same MongoDB, with its
+//! spool in `projects/ID`. A project that is removed leaves its events where they are, and finds them when it is made again.
+//!
+//! Which there are stands in the records. Where several servers share those, each learns of a change within seconds.
+
+mod copies;
+mod id;
+mod record;
+mod registry;
+mod retention;
+mod settings;
+
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::{Duration, Instant},
+};
+
+use axum::{extract::FromRequestParts, http::request::Parts as RequestParts};
+use martech_core::{
+    event::Event,
+    sink::{ConfigError, EventSink, RetryPolicy, SinkBuilder},
+};
+
+pub(crate) use self::{
+    id::{DEFAULT_PROJECT, ProjectId},
+    record::{ProjectChange, ProjectRecord},
+    registry::{ProjectError, Projects},
+    settings::{Defaults, ProjectSettings},
+};
+use crate::{
+    App,
+    app::QueueBounds,
+    backend::{Backend, BackendError},
+    dead_letters::DeadLetterFile,
+};
+
+/// A project that is open. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Project {
+    parts: Arc<Parts>,
+}
+
+#[derive(Debug)]
+struct Parts {
+    id: ProjectId,
+    backend: Backend,
+    sink: EventSink<Event>,
+    /// Answers when the store behind a spool has the events; there is one where there is a spool.
+    stored: Option<EventSink<Event>>,
+    dead_letters: Arc<DeadLetterFile>,
+    settings: RwLock<Arc<ProjectSettings>>,
+}
+
+/// The front sink gathers what waits for a flush slot; more than this at once gains nothing and delays the first.
+const MAX_BATCH: usize = 2_000;
+const CONCURRENT_FLUSHES: usize = 3;
+/// How long a store that fails is tried again before senders hear of it: they wait for the answer.
+const STORE_PATIENCE: Duration = Duration::from_secs(10);
+
+impl Project {
+    /// Puts the way in before a store that is open.
+    pub(crate) fn new(
+        id: ProjectId,
+        backend: Backend,
+        dead_letters: Arc<DeadLetterFile>,
+        queue: QueueBounds,
+        settings: ProjectSettings,
+    ) -> Result<Self, ConfigError> {
+        let front = sink(queue, STORE_PATIENCE)
+            .dead_letters({
+                let file = dead_letters.clone();
+                move |letter| file.write(&letter.event, &letter.reason)
+            })
+            .build(backend.clone())?;
+        // Who waits in vain is told so, and the events are durable all the same: another attempt would double them.
+        let stored = backend.stored(STORE_PATIENCE);
+        let stored = stored.map(|store| sink(queue, Duration::ZERO).dead_letters(drop).build(store)).transpose()?;
+        let settings = RwLock::new(Arc::new(settings));
+        Ok(Self { parts: Arc::new(Parts { id, backend, sink: front, stored, dead_letters, settings }) })
+    }
+
+    pub(crate) fn id(&self) -> &ProjectId {
+        &self.parts.id
+    }
+
+    pub(crate) fn backend(&self) -> &Backend {
+        &self.parts.backend
+    }
+
+    pub(crate) fn sink(&self) -> &EventSink<Event> {
+        &self.parts.sink
+    }
+
+    /// The sink for events whose sender waits until queries see them.
+    pub(crate) fn stored_sink(&self) -> &EventSink<Event> {
+        self.parts.stored.as_ref().unwrap_or(&self.parts.sink)
+    }
+
+    /// As they are now: they may be changed at any time.
+    pub(crate) fn settings(&self) -> Arc<ProjectSettings> {
+        self.parts.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, settings: ProjectSettings) {
+        *self.parts.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
+
+    /// Stores what waits, for as long as `patience` lasts, and closes the store; how many events were not stored in time.
+    pub(crate) async fn close(&self, patience: Duration) -> Result<usize, BackendError> {
+        let deadline = Instant::now() + patience;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let report = self.parts.sink.close(patience).await;
+        for event in &report.unstored {
+            self.parts.dead_letters.write(event, &"the server stopped before it was stored");
+        }
+        self.parts.dead_letters.sync();
+        if let Some(stored) = &self.parts.stored {
+            // Those who waited were not promised anything.
+            let _ = stored.close(left()).await;
+        }
+        self.parts.backend.close(left()).await?;
+        Ok(report.unstored.len())
+    }
+}
+
+/// The one that a request is about, which [`crate::auth::require`] has found.
+impl FromRequestParts<App> for Project {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut RequestParts, app: &App) -> Result<Self, Self::Rejection> {
+        Ok(parts.extensions.get::<Self>().unwrap_or_else(|| app.projects().default()).clone())
+    }
+}
+
+/// The way in, in front of any store: events wait for a flush slot, never for a timer.
+fn sink(queue: QueueBounds, patience: Duration) -> SinkBuilder<Event> {
+    EventSink::builder()
+        .flush_interval(Duration::ZERO)
+        .max_batch(MAX_BATCH)
+        .max_concurrent_flushes(CONCURRENT_FLUSHES)
+        .capacity(queue.events)
+        .capacity_bytes(queue.bytes)
+        .size_of(Event::size)
+        .retry(RetryPolicy { deadline: patience, ..RetryPolicy::default() })
+}

@@ -1,0 +1,126 @@
+//! What is kept of a project: its name, and what it has settled for itself.
+
+use martech_core::event::{Currency, EventType, Timestamp};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::ProjectId;
+use crate::records::Entity;
+
+/// A project as it is kept. What is `None` is as the server's settings say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ProjectRecord {
+    pub(crate) id: ProjectId,
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) time_zone: Option<String>,
+    #[serde(default)]
+    pub(crate) currency: Option<String>,
+    #[serde(default)]
+    pub(crate) event_types: Option<Vec<String>>,
+    /// Zero: for ever.
+    #[serde(default)]
+    pub(crate) retention_days: Option<u32>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+}
+
+impl Entity for ProjectRecord {
+    const TABLE: &'static str = "projects";
+
+    fn key(&self) -> &str {
+        self.id.as_str()
+    }
+
+    fn owner(&self) -> &str {
+        ""
+    }
+}
+
+/// What is to be another way about a project. What is absent stays; `null` goes back to the server's settings.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ProjectChange {
+    #[serde(default)]
+    pub(crate) name: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    pub(crate) time_zone: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
+    pub(crate) currency: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
+    pub(crate) event_types: Option<Option<Vec<String>>>,
+    #[serde(default, deserialize_with = "given")]
+    pub(crate) retention_days: Option<Option<u32>>,
+}
+
+/// Tells `null` from what is absent.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// What cannot be: the field, and what it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct InvalidField(pub(crate) &'static str, pub(crate) String);
+
+const MAX_NAME: usize = 128;
+const MAX_TYPES: usize = 1000;
+/// A hundred years.
+pub(super) const MAX_RETENTION_DAYS: u32 = 36_500;
+
+impl ProjectRecord {
+    /// One that has settled nothing yet.
+    pub(crate) fn new(id: ProjectId, now: Timestamp) -> Self {
+        let name = id.to_string();
+        Self {
+            id,
+            name,
+            time_zone: None,
+            currency: None,
+            event_types: None,
+            retention_days: None,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    /// With a change, if all of it can be.
+    pub(crate) fn with(&self, change: ProjectChange, now: Timestamp) -> Result<Self, InvalidField> {
+        let ProjectChange { name, time_zone, currency, event_types, retention_days } = change;
+        let changed = Self {
+            name: name.unwrap_or_else(|| self.name.clone()),
+            time_zone: time_zone.unwrap_or_else(|| self.time_zone.clone()),
+            currency: currency.unwrap_or_else(|| self.currency.clone()),
+            event_types: event_types.unwrap_or_else(|| self.event_types.clone()),
+            retention_days: retention_days.unwrap_or(self.retention_days),
+            updated_at: now,
+            ..self.clone()
+        };
+        changed.check().map(|()| changed)
+    }
+
+    fn check(&self) -> Result<(), InvalidField> {
+        let invalid = |field, message: &dyn ToString| Err(InvalidField(field, message.to_string()));
+        if !(1..=MAX_NAME).contains(&self.name.chars().count()) || self.name.chars().any(char::is_control) {
+            return invalid("name", &"has 1 to 128 characters, and no control characters");
+        }
+        if let Some(Err(error)) = self.time_zone.as_deref().map(martech_core::query::parse_time_zone) {
+            return invalid("timeZone", &error.message);
+        }
+        if let Some(Err(error)) = self.currency.as_deref().map(str::parse::<Currency>) {
+            return invalid("currency", &error);
+        }
+        if self.retention_days.is_some_and(|days| days > MAX_RETENTION_DAYS) {
+            return invalid("retentionDays", &"are 36,500 at most; 0 keeps events for ever");
+        }
+        let types = self.event_types.as_deref().unwrap_or_default();
+        if types.len() > MAX_TYPES {
+            return invalid("eventTypes", &"are a thousand at most");
+        }
+        for name in types.iter().filter(|name| *name != "*") {
+            if let Err(error) = EventType::parse(name) {
+                return invalid("eventTypes", &error);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,328 @@
+//! Which projects there are, and those that are open here.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use martech_core::{event::Timestamp, sink::ConfigError};
+use tokio::{sync::Mutex, task::JoinSet, time::timeout};
+
+use super::{
+    Defaults, Project, ProjectChange, ProjectId, ProjectRecord, ProjectSettings, copies, record::InvalidField,
+};
+use crate::{
+    app::QueueBounds,
+    backend::BackendError,
+    config::ServeArgs,
+    dead_letters::DeadLetterFile,
+    records::{AnyRecords, Records, RecordsError, Stored},
+};
+
+/// Each takes memory and files of its own.
+const MAX_PROJECTS: usize = 100;
+/// How long a server that starts waits to hear which projects there are.
+const START_PATIENCE: Duration = Duration::from_secs(5);
+/// How soon what another server has changed is seen.
+const SYNCING: Duration = Duration::from_secs(5);
+/// What events that wait get when a project is removed.
+const REMOVAL_PATIENCE: Duration = Duration::from_secs(10);
+/// Why something cannot be done with a project.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProjectError {
+    #[error("there is no project {0}")]
+    Unknown(ProjectId),
+    #[error("there is a project {0} already")]
+    Exists(ProjectId),
+    #[error("the project `default` cannot be removed")]
+    Default,
+    #[error("there are {MAX_PROJECTS} projects, which is as many as a server takes")]
+    TooMany,
+    #[error("{} {}", .0.0, .0.1)]
+    Invalid(InvalidField),
+    #[error(transparent)]
+    Records(#[from] RecordsError),
+    #[error("the store of the project cannot be opened: {0}")]
+    Store(#[from] BackendError),
+    #[error("the queue of the project cannot be built: {0}")]
+    Sink(#[from] ConfigError),
+    #[error("the folder of the project cannot be made: {0}")]
+    Folder(std::io::Error),
+}
+
+/// The projects of a server. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Projects {
+    pub(super) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    default: Project,
+    /// Besides the default one.
+    others: RwLock<BTreeMap<ProjectId, Project>>,
+    records: AnyRecords,
+    args: ServeArgs,
+    defaults: Defaults,
+    queue: QueueBounds,
+    /// Held while projects are opened and closed; what it guards is whether the server is closing.
+    changing: Mutex<bool>,
+    /// What goes on by itself. Ends when the server closes: until then it may hold what that releases.
+    pub(super) tasks: Mutex<JoinSet<()>>,
+}
+
+impl Projects {
+    /// Opens all that the records name, beside the default one. Where the records cannot be read now, those that were there
+    /// the last time are opened, and that is tried again.
+    pub(crate) async fn open(default: Project, records: AnyRecords, args: &ServeArgs, queue: QueueBounds) -> Self {
+        let inner = Inner {
+            default,
+            others: RwLock::default(),
+            records,
+            args: args.clone(),
+            defaults: Defaults::of(args),
+            queue,
+            changing: Mutex::new(false),
+            tasks: Mutex::default(),
+        };
+        let projects = Self { inner: Arc::new(inner) };
+        projects.begin().await;
+        projects.keep_synced().await;
+        projects.keep_forgetting().await;
+        projects
+    }
+
+    /// The one that every server has.
+    pub(crate) fn default(&self) -> &Project {
+        &self.inner.default
+    }
+
+    /// Those that are open, the default one first.
+    pub(crate) fn all(&self) -> Vec<Project> {
+        std::iter::once(&self.inner.default).chain(self.opened_others().values()).cloned().collect()
+    }
+
+    /// Those that are open besides the default one.
+    pub(crate) fn others(&self) -> Vec<Project> {
+        self.opened_others().values().cloned().collect()
+    }
+
+    /// The project of a name.
+    pub(crate) async fn find(&self, id: &ProjectId) -> Result<Project, ProjectError> {
+        if id.is_default() {
+            return Ok(self.inner.default.clone());
+        }
+        let known = self.opened_others().get(id).cloned();
+        match known {
+            Some(project) => Ok(project),
+            // Made on another server a moment ago, perhaps.
+            None => match self.record(id).await? {
+                Some(record) => self.opened(&record).await,
+                None => Err(ProjectError::Unknown(id.clone())),
+            },
+        }
+    }
+
+    /// What is kept of them, the default one first.
+    pub(crate) async fn records(&self) -> Result<Vec<ProjectRecord>, RecordsError> {
+        let mut records: Vec<ProjectRecord> = self.inner.records.all(None).await?;
+        match records.iter().position(|record| record.id.is_default()) {
+            Some(at) => records[..=at].rotate_right(1),
+            None => records.insert(0, ProjectRecord::new(ProjectId::default(), Timestamp::from_millis(0))),
+        }
+        Ok(records)
+    }
+
+    /// Makes a project, and opens it.
+    pub(crate) async fn make(
+        &self,
+        id: ProjectId,
+        change: ProjectChange,
+        now: Timestamp,
+    ) -> Result<ProjectRecord, ProjectError> {
+        if id.is_default() {
+            return Err(ProjectError::Exists(id));
+        }
+        let record = ProjectRecord::new(id, now).with(change, now).map_err(ProjectError::Invalid)?;
+        if self.records().await?.len() >= MAX_PROJECTS {
+            return Err(ProjectError::TooMany);
+        }
+        let closing = self.inner.changing.lock().await;
+        if self.record(&record.id).await?.is_some() {
+            return Err(ProjectError::Exists(record.id));
+        }
+        // Before it stands in the records: what cannot be opened is not made.
+        self.open_now(&record, *closing).await?;
+        if !self.inner.records.insert(&record).await? {
+            return Err(ProjectError::Exists(record.id));
+        }
+        copies::keep(&record, &record.id.folder(&self.inner.args.data_dir));
+        tracing::info!(project = %record.id, "a project was made");
+        Ok(record)
+    }
+
+    /// Changes what a project has settled for itself.
+    pub(crate) async fn change(
+        &self,
+        id: &ProjectId,
+        change: ProjectChange,
+        now: Timestamp,
+    ) -> Result<ProjectRecord, ProjectError> {
+        loop {
+            let stored: Option<Stored<ProjectRecord>> = self.inner.records.get(id.as_str()).await?;
+            let (record, done) = match &stored {
+                Some(stored) => {
+                    let record = stored.with(change.clone(), now).map_err(ProjectError::Invalid)?;
+                    let done = self.inner.records.replace(stored, &record).await?;
+                    (record, done)
+                }
+                None if id.is_default() => {
+                    let new = ProjectRecord::new(id.clone(), now);
+                    let record = new.with(change.clone(), now).map_err(ProjectError::Invalid)?;
+                    let done = self.inner.records.insert(&record).await?;
+                    (record, done)
+                }
+                None => return Err(ProjectError::Unknown(id.clone())),
+            };
+            if done {
+                self.follow(&record).await?;
+                return Ok(record);
+            }
+        }
+    }
+
+    /// Removes a project. Its events stay where they are.
+    pub(crate) async fn remove(&self, id: &ProjectId) -> Result<(), ProjectError> {
+        if id.is_default() {
+            return Err(ProjectError::Default);
+        }
+        if !self.inner.records.remove::<ProjectRecord>(id.as_str()).await? {
+            return Err(ProjectError::Unknown(id.clone()));
+        }
+        tracing::info!(project = %id, "a project was removed; its events stay where they are");
+        let _changing = self.inner.changing.lock().await;
+        self.shut(id).await;
+        Ok(())
+    }
+
+    /// Closes all, at once; how many events were not stored in time.
+    pub(crate) async fn close(&self, patience: Duration) -> Result<usize, BackendError> {
+        self.inner.tasks.lock().await.shutdown().await;
+        let mut closing = self.inner.changing.lock().await;
+        *closing = true;
+        let all = self.all();
+        let closed = futures_util::future::join_all(all.iter().map(|project| project.close(patience))).await;
+        closed.into_iter().try_fold(0, |sum, unstored| Ok(sum + unstored?))
+    }
+
+    fn opened_others(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<ProjectId, Project>> {
+        self.inner.others.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn record(&self, id: &ProjectId) -> Result<Option<ProjectRecord>, RecordsError> {
+        Ok(self.inner.records.get(id.as_str()).await?.map(|stored| stored.entity))
+    }
+
+    /// The project of a record, opened if it is not.
+    async fn opened(&self, record: &ProjectRecord) -> Result<Project, ProjectError> {
+        let closing = self.inner.changing.lock().await;
+        self.open_now(record, *closing).await
+    }
+
+    /// The same, for who changes projects.
+    async fn open_now(&self, record: &ProjectRecord, closing: bool) -> Result<Project, ProjectError> {
+        if let Some(project) = self.opened_others().get(&record.id) {
+            return Ok(project.clone());
+        }
+        if closing {
+            return Err(RecordsError::Closed.into());
+        }
+        let inner = &*self.inner;
+        let folder = record.id.folder(&inner.args.data_dir);
+        std::fs::create_dir_all(&folder).map_err(ProjectError::Folder)?;
+        let dead_letters = Arc::new(DeadLetterFile::new(&folder));
+        let backend = inner.default.backend().beside(&record.id, &inner.args, &folder, &dead_letters).await?;
+        let settings = ProjectSettings::new(Some(record), &inner.defaults);
+        let project = Project::new(record.id.clone(), backend, dead_letters, inner.queue, settings)?;
+        let mut others = self.inner.others.write().unwrap_or_else(PoisonError::into_inner);
+        others.insert(record.id.clone(), project.clone());
+        Ok(project)
+    }
+
+    /// Closes a project that is open. To be called by who changes projects.
+    async fn shut(&self, id: &ProjectId) {
+        let project = self.inner.others.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+        copies::remove(&id.folder(&self.inner.args.data_dir));
+        let Some(project) = project else { return };
+        match project.close(REMOVAL_PATIENCE).await {
+            Ok(0) => {}
+            Ok(events) => {
+                tracing::error!(project = %id, events, "events of a removed project are in its dead-letter file")
+            }
+            Err(error) => tracing::error!(project = %id, %error, "a removed project did not close cleanly"),
+        }
+    }
+
+    /// Makes what is open the same as what stands in the records.
+    async fn sync(&self) -> Result<(), ProjectError> {
+        let records: Vec<ProjectRecord> = self.inner.records.all(None).await?;
+        let gone: Vec<ProjectId> = {
+            let is_there = |id: &ProjectId| records.iter().any(|record| record.id == *id);
+            self.opened_others().keys().filter(|id| !is_there(id)).cloned().collect()
+        };
+        for id in gone {
+            let _changing = self.inner.changing.lock().await;
+            // It may have been made again meanwhile.
+            if self.record(&id).await?.is_none() {
+                self.shut(&id).await;
+            }
+        }
+        for record in records {
+            if let Err(error) = self.follow(&record).await {
+                // The others do not wait for it.
+                tracing::error!(project = %record.id, %error, "a project cannot be opened; that is tried again");
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens the project of a record, and has it go by that.
+    async fn follow(&self, record: &ProjectRecord) -> Result<(), ProjectError> {
+        let project = if record.id.is_default() { self.default().clone() } else { self.opened(record).await? };
+        let folder = record.id.folder(&self.inner.args.data_dir);
+        copies::keep(record, &folder);
+        project.set(ProjectSettings::new(Some(record), &self.inner.defaults));
+        Ok(())
+    }
+
+    async fn begin(&self) {
+        if let Ok(Ok(())) = timeout(START_PATIENCE, self.sync()).await {
+            return;
+        }
+        tracing::warn!("which projects there are could not be found out; those of the last time are opened");
+        for record in copies::read(&self.inner.args.data_dir) {
+            if let Err(error) = self.follow(&record).await {
+                tracing::error!(project = %record.id, %error, "a project cannot be opened");
+            }
+        }
+    }
+
+    async fn synced(&self) {
+        if let Err(error) = self.sync().await {
+            tracing::error!(%error, "which projects there are could not be found out; that is tried again");
+        }
+    }
+
+    async fn keep_synced(&self) {
+        let inner = Arc::downgrade(&self.inner);
+        let keep = async move {
+            loop {
+                tokio::time::sleep(SYNCING).await;
+                let Some(inner) = inner.upgrade() else { return };
+                Self { inner }.synced().await;
+            }
+        };
+        self.inner.tasks.lock().await.spawn(keep);
+    }
+}

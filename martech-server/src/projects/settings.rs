@@ -1,0 +1,55 @@
+//! What a project goes by: what it has settled for itself, and else what the server's settings say.
+
+use std::{num::NonZero, sync::Arc};
+
+use jiff::tz::TimeZone;
+use martech_core::{
+    event::{EventRules, EventTypes},
+    query::parse_time_zone,
+};
+
+use super::ProjectRecord;
+use crate::config::ServeArgs;
+
+/// The settings of a server that a project may have in another way.
+#[derive(Debug, Clone)]
+pub(crate) struct Defaults {
+    rules: EventRules,
+    time_zone: TimeZone,
+    retention_days: u32,
+}
+
+impl Defaults {
+    pub(crate) fn of(args: &ServeArgs) -> Self {
+        Self { rules: args.rules(), time_zone: args.time_zone.clone(), retention_days: args.storage.retention_days }
+    }
+}
+
+/// What a project goes by.
+#[derive(Debug)]
+pub(crate) struct ProjectSettings {
+    pub(crate) rules: Arc<EventRules>,
+    pub(crate) time_zone: TimeZone,
+    /// For how many days events are kept; `None`: for ever.
+    pub(crate) retention_days: Option<NonZero<u32>>,
+}
+
+impl ProjectSettings {
+    /// Records are checked before they are kept. What an older or newer program has kept and this one does not know is
+    /// as the server's settings say.
+    pub(crate) fn new(record: Option<&ProjectRecord>, defaults: &Defaults) -> Self {
+        let time_zone = record.and_then(|record| parse_time_zone(record.time_zone.as_deref()?).ok());
+        let currency = record.and_then(|record| record.currency.as_deref()?.parse().ok());
+        let types = record.and_then(|record| record.event_types.as_deref()?.join(",").parse::<EventTypes>().ok());
+        let rules = EventRules {
+            types: types.unwrap_or_else(|| defaults.rules.types.clone()),
+            currency: currency.unwrap_or(defaults.rules.currency),
+        };
+        let days = record.and_then(|record| record.retention_days).unwrap_or(defaults.retention_days);
+        Self {
+            rules: Arc::new(rules),
+            time_zone: time_zone.unwrap_or_else(|| defaults.time_zone.clone()),
+            retention_days: NonZero::new(days),
+        }
+    }
+}

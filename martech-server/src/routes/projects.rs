@@ -1,0 +1,157 @@
+//! The shops of the server: made, shown, changed, removed.
+
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::StatusCode,
+    middleware,
+    response::{IntoResponse, Response},
+    routing::{delete, get, patch, post},
+};
+use martech_core::event::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{audit::note_in, auth::Body};
+use crate::{
+    App, Role,
+    accounts::{Action, Origin},
+    auth::{Caller, Scope, require},
+    error::ApiError,
+    projects::{ProjectChange, ProjectError, ProjectId, ProjectRecord},
+};
+
+/// Owners of the server make and remove projects, admins of a project change it, and who has a role in one sees it.
+pub(super) fn router(app: &App) -> Router<App> {
+    let owned = Router::new()
+        .route("/admin/projects", post(make))
+        .route("/admin/projects/{id}", delete(remove))
+        .route_layer(middleware::from_fn_with_state((app.clone(), Scope::Server, Role::Owner), require));
+    Router::new().route("/admin/projects", get(list)).route("/admin/projects/{id}", patch(change)).merge(owned)
+}
+
+/// A project as a list shows it: what it goes by, and what of that it has settled itself.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    id: ProjectId,
+    name: String,
+    time_zone: Option<String>,
+    currency: Option<String>,
+    event_types: Option<Vec<String>>,
+    retention_days: Option<u32>,
+    created_at: Timestamp,
+}
+
+impl From<ProjectRecord> for Shown {
+    fn from(record: ProjectRecord) -> Self {
+        let ProjectRecord { id, name, time_zone, currency, event_types, retention_days, created_at, .. } = record;
+        Self { id, name, time_zone, currency, event_types, retention_days, created_at }
+    }
+}
+
+#[derive(Serialize)]
+struct Shops {
+    projects: Vec<Shown>,
+}
+
+/// `GET /admin/projects`: those that the caller may read.
+async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Shops>, ApiError> {
+    let records = app.projects().records().await?;
+    let projects: Vec<Shown> =
+        records.into_iter().filter(|record| caller.may(Role::Analyst, &record.id).is_ok()).map(Shown::from).collect();
+    match projects.is_empty() {
+        // Whoever may read nothing is told why.
+        true => caller.may(Role::Analyst, &ProjectId::default()).map(|()| Json(Shops { projects })),
+        false => Ok(Json(Shops { projects })),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct NewProject {
+    id: String,
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    time_zone: Option<String>,
+    #[serde(default)]
+    currency: Option<String>,
+    #[serde(default)]
+    event_types: Option<Vec<String>>,
+    #[serde(default)]
+    retention_days: Option<u32>,
+}
+
+/// `POST /admin/projects`
+async fn make(
+    State(app): State<App>,
+    caller: Caller,
+    origin: Origin,
+    Body(wanted): Body<NewProject>,
+) -> Result<Response, ApiError> {
+    let NewProject { id, name, time_zone, currency, event_types, retention_days } = wanted;
+    let settings = ProjectChange {
+        name,
+        time_zone: Some(time_zone),
+        currency: Some(currency),
+        event_types: Some(event_types),
+        retention_days: Some(retention_days),
+    };
+    let id: ProjectId = id.parse().map_err(|expected| {
+        let message = format!("the name of a project has {expected}");
+        ApiError::new(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", message).at("id")
+    })?;
+    let made = app.projects().make(id, settings, Timestamp::now()).await?;
+    note_in(&app, &made.id, Action::ProjectMade, &caller, None, &origin).await;
+    Ok((StatusCode::CREATED, Json(Shown::from(made))).into_response())
+}
+
+/// `PATCH /admin/projects/{id}`
+async fn change(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    caller: Caller,
+    origin: Origin,
+    Body(settings): Body<ProjectChange>,
+) -> Result<Json<Shown>, ApiError> {
+    let id = named(&id)?;
+    caller.may(Role::Admin, &id)?;
+    let changed = app.projects().change(&id, settings, Timestamp::now()).await?;
+    note_in(&app, &id, Action::ProjectChanged, &caller, None, &origin).await;
+    Ok(Json(changed.into()))
+}
+
+/// `DELETE /admin/projects/{id}`: its keys are revoked, its events stay where they are.
+async fn remove(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    caller: Caller,
+    origin: Origin,
+) -> Result<StatusCode, ApiError> {
+    let id = named(&id)?;
+    app.projects().remove(&id).await?;
+    app.access().accounts.revoke_all_keys(&id).await?;
+    note_in(&app, &id, Action::ProjectRemoved, &caller, None, &origin).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn named(id: &str) -> Result<ProjectId, ApiError> {
+    id.parse().map_err(|_| ApiError::new(StatusCode::NOT_FOUND, "not_found", "there is no such project"))
+}
+
+impl From<ProjectError> for ApiError {
+    fn from(error: ProjectError) -> Self {
+        let (status, code) = match &error {
+            ProjectError::Unknown(_) => (StatusCode::NOT_FOUND, "no_such_project"),
+            ProjectError::Exists(_) => (StatusCode::CONFLICT, "project_exists"),
+            ProjectError::Default => (StatusCode::CONFLICT, "default_project"),
+            ProjectError::TooMany => (StatusCode::CONFLICT, "too_many_projects"),
+            ProjectError::Invalid(invalid) => {
+                return Self::new(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", error.to_string()).at(invalid.0);
+            }
+            ProjectError::Records(error) => return error.into(),
+            ProjectError::Store(_) | ProjectError::Sink(_) | ProjectError::Folder(_) => return Self::internal(&error),
+        };
+        Self::new(status, code, error.to_string())
+    }
+}

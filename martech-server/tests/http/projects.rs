@@ -1,0 +1,306 @@
+//! Several shops on one server.
+
+use std::{fs, process::Command};
+
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Server, event};
+
+const CHEAP: [&str; 4] = ["--password-memory", "512KiB", "--password-passes", "1"];
+
+/// Asks with the admin token.
+async fn admin(server: &Server, method: &str, path: &str, body: Value) -> Answer {
+    ask(server, &server.token, method, path, body).await
+}
+
+async fn ask(server: &Server, bearer: &str, method: &str, path: &str, body: Value) -> Answer {
+    let bearer = format!("Bearer {bearer}");
+    server.send_json(method, path, &[("authorization", &bearer)], &body).await
+}
+
+/// A server with a second shop.
+async fn two_shops(flags: &[&str], settings: Value) -> Server {
+    let server = Server::start_with(&[&CHEAP, flags].concat()).await;
+    let mut wanted = json!({ "id": "berlin" });
+    wanted.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+    let made = admin(&server, "POST", "/admin/projects", wanted).await;
+    assert_eq!((made.status.as_u16(), &made.json["id"]), (201, &json!("berlin")), "{}", made.text);
+    server
+}
+
+async fn key(server: &Server, project: &str, kind: &str) -> String {
+    let wanted = json!({ "name": "mine", "kind": kind });
+    let made = admin(server, "POST", &format!("/admin/keys?project={project}"), wanted).await;
+    made.json["key"].as_str().unwrap_or_else(|| panic!("{}", made.text)).to_owned()
+}
+
+async fn journey(server: &Server, user: &str, query: &str) -> usize {
+    let answer = server.get(&format!("/users/{user}/journey{query}")).await;
+    answer.json["events"].as_array().unwrap_or_else(|| panic!("{}", answer.text)).len()
+}
+
+#[tokio::test]
+async fn shops_have_events_of_their_own() {
+    let server = two_shops(&[], json!({})).await;
+    // The same event is another one in another shop.
+    for query in ["", "?project=berlin", "?project=default"] {
+        let duplicate = u64::from(query == "?project=default");
+        server.post(query, event("u1", "a").to_string()).await.assert_counts(202, [1 - duplicate, duplicate, 0]);
+    }
+    server.post("?project=berlin", event("u1", "b").to_string()).await.assert_counts(202, [1, 0, 0]);
+    for (query, events) in [("", 1), ("?project=default", 1), ("?project=berlin", 2)] {
+        assert_eq!(journey(&server, "u1", query).await, events, "{query}");
+        assert_eq!(server.get(&format!("/users{query}")).await.json["users"][0]["events"], events);
+        let join = if query.is_empty() { '?' } else { '&' };
+        let stats = server.get(&format!("/stats{query}{join}from=2026-01-01&to=2026-02-01")).await;
+        assert_eq!(stats.json["totals"]["events"], events);
+    }
+    admin(&server, "POST", "/admin/roll?project=berlin", json!({})).await;
+    assert!(server.dir.path().join("projects/berlin/events/date=2026-01-05").is_dir());
+    assert!(!server.dir.path().join("events/date=2026-01-05").exists(), "only the one shop's are rolled");
+}
+
+#[tokio::test]
+async fn a_key_is_of_one_shop() {
+    let server = two_shops(&["--public-ingest", "off"], json!({})).await;
+    let (write, read) = (key(&server, "berlin", "write").await, key(&server, "berlin", "read").await);
+    let send = async |query: &str| ask(&server, &write, "POST", &format!("/events{query}"), event("u1", "a")).await;
+    send("").await.assert_counts(202, [1, 0, 0]);
+    send("?project=berlin").await.assert_counts(202, [0, 1, 0]);
+    send("?project=default").await.assert_error(403, "forbidden");
+    assert_eq!(server.post(&format!("?key={write}"), event("u2", "b").to_string()).await.status, 202);
+    let users = async |query: &str| ask(&server, &read, "GET", &format!("/users{query}"), json!({})).await;
+    assert_eq!(users("").await.json["total"], 2);
+    assert_eq!(users("?project=berlin").await.json["total"], 2);
+    users("?project=default").await.assert_error(403, "forbidden");
+    assert_eq!(server.get("/users").await.json["total"], 0);
+    // Each shop's keys are its own.
+    let listed =
+        async |project: &str| admin(&server, "GET", &format!("/admin/keys?project={project}"), json!({})).await;
+    assert_eq!(listed("berlin").await.json["keys"].as_array().unwrap().len(), 2);
+    let of_default = listed("default").await;
+    assert_eq!(of_default.json["keys"], json!([]));
+    let id = listed("berlin").await.json["keys"][0]["id"].as_str().unwrap().to_owned();
+    admin(&server, "DELETE", &format!("/admin/keys/{id}"), json!({})).await.assert_error(404, "not_found");
+    assert_eq!(admin(&server, "DELETE", &format!("/admin/keys/{id}?project=berlin"), json!({})).await.status, 204);
+}
+
+#[tokio::test]
+async fn a_shop_has_its_own_currency_zone_and_types() {
+    let settings = json!({ "timeZone": "Asia/Tokyo", "currency": "JPY", "eventTypes": ["wishlist_add"] });
+    let server = two_shops(&[], settings).await;
+    let order = json!({ "userId": "u1", "type": "purchase", "occurredAt": "2026-01-05T20:00:00Z",
+        "properties": { "total": "500" } });
+    let wish = json!({ "userId": "u1", "type": "wishlist_add", "occurredAt": "2026-01-05T20:00:00Z" });
+    for body in [&order, &wish] {
+        server.post("?project=berlin", body.to_string()).await.assert_counts(202, [1, 0, 0]);
+    }
+    server.post("", wish.to_string()).await.assert_error(400, "unknown_type");
+    let stats = server.get("/stats?project=berlin&from=2026-01-06&to=2026-01-07").await;
+    assert_eq!(
+        (&stats.json["tz"], &stats.json["totals"]["orders"]),
+        (&json!("Asia/Tokyo"), &json!(1)),
+        "{}",
+        stats.text
+    );
+    assert_eq!(stats.json["totals"]["revenue"][0]["currency"], "JPY");
+
+    let change = async |body: Value| admin(&server, "PATCH", "/admin/projects/berlin", body).await;
+    let changed = change(json!({ "eventTypes": null, "name": "Berlin" })).await;
+    assert_eq!(
+        (&changed.json["name"], &changed.json["currency"]),
+        (&json!("Berlin"), &json!("JPY")),
+        "{}",
+        changed.text
+    );
+    server.post("?project=berlin", wish.to_string()).await.assert_error(400, "unknown_type");
+    for (field, value) in [
+        ("timeZone", json!("Mars/Olympus")),
+        ("currency", json!("$")),
+        ("eventTypes", json!(["No Type"])),
+        ("retentionDays", json!(40_000)),
+        ("name", json!("")),
+    ] {
+        let mut body = json!({});
+        body[field] = value;
+        change(body).await.assert_error(400, "VALIDATION_ERROR").assert_field(field);
+    }
+    change(json!({ "colour": "red" })).await.assert_error(400, "VALIDATION_ERROR");
+    // The default one is changed in the same way.
+    assert_eq!(
+        admin(&server, "PATCH", "/admin/projects/default", json!({ "timeZone": "Europe/Berlin" })).await.status,
+        200
+    );
+    assert_eq!(server.get("/stats").await.json["tz"], "Europe/Berlin");
+}
+
+#[tokio::test]
+async fn what_is_no_shop_says_so() {
+    let server = two_shops(&[], json!({})).await;
+    server.post("?project=paris", event("u1", "a").to_string()).await.assert_error(404, "no_such_project");
+    server.get("/users?project=paris").await.assert_error(404, "no_such_project");
+    server.get("/users?project=Not+A+Name").await.assert_error(400, "invalid_parameter").assert_field("project");
+    let stranger = server.send_json("GET", "/users?project=paris", &[], &json!({})).await;
+    stranger.assert_error(401, "unauthorized");
+    server.get("/users?colour=red").await.assert_error(400, "invalid_parameter");
+    let make = async |body: Value| admin(&server, "POST", "/admin/projects", body).await;
+    make(json!({ "id": "berlin" })).await.assert_error(409, "project_exists");
+    make(json!({ "id": "default" })).await.assert_error(409, "project_exists");
+    make(json!({ "id": "../etc" })).await.assert_error(400, "VALIDATION_ERROR").assert_field("id");
+    make(json!({ "id": "a", "colour": 1 })).await.assert_error(400, "VALIDATION_ERROR");
+    let remove = async |id: &str| admin(&server, "DELETE", &format!("/admin/projects/{id}"), json!({})).await;
+    remove("default").await.assert_error(409, "default_project");
+    remove("paris").await.assert_error(404, "no_such_project");
+}
+
+/// Somebody's bearer token, who was invited into a shop.
+async fn invited(server: &Server, by: &str, query: &str, name: &str, role: &str) -> String {
+    let invitation = ask(server, by, "POST", &format!("/admin/invitations{query}"), json!({ "role": role })).await;
+    let token = invitation.json["token"].as_str().unwrap_or_else(|| panic!("{}", invitation.text));
+    let body = json!({ "name": name, "email": format!("{name}@shop.example"), "password": "correct horse", "invitation": token });
+    let answer = server.send_json("POST", "/api/auth/sign-up/email", &[], &body).await;
+    answer.json["token"].as_str().unwrap_or_else(|| panic!("{}", answer.text)).to_owned()
+}
+
+#[tokio::test]
+async fn roles_are_those_in_a_shop() {
+    let server = two_shops(&[], json!({})).await;
+    let owner = json!({ "name": "owner", "email": "owner@shop.example", "password": "correct horse" });
+    let owner =
+        admin(&server, "POST", "/api/auth/sign-up/email", owner).await.json["token"].as_str().unwrap().to_owned();
+    let bea = invited(&server, &owner, "?project=berlin", "bea", "admin").await;
+    let get = async |who: &str, path: &str| ask(&server, who, "GET", path, json!({})).await;
+    for path in ["/users", "/admin/members", "/admin/keys"] {
+        assert_eq!(get(&bea, &format!("{path}?project=berlin")).await.status, 200, "{path}");
+        get(&bea, path).await.assert_error(403, "forbidden");
+        assert_eq!(get(&owner, &format!("{path}?project=berlin")).await.status, 200, "the owner has all shops");
+    }
+    let shops = async |who: &str| {
+        let listed = get(who, "/admin/projects").await;
+        listed.json["projects"].as_array().unwrap().iter().map(|shop| shop["id"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(shops(&bea).await, [json!("berlin")]);
+    assert_eq!(shops(&owner).await, [json!("default"), json!("berlin")]);
+    // An admin of one shop has nothing to say about the server.
+    for (method, path, body) in [
+        ("GET", "/admin/audit", json!({})),
+        ("POST", "/admin/projects", json!({ "id": "mine" })),
+        ("DELETE", "/admin/projects/berlin", json!({})),
+        ("PATCH", "/admin/projects/default", json!({ "name": "mine" })),
+        ("POST", "/admin/members/owner@shop.example/password", json!({ "newPassword": "another horse" })),
+        ("PATCH", "/admin/members/owner@shop.example?project=berlin", json!({ "role": "analyst" })),
+        ("DELETE", "/admin/members/owner@shop.example?project=berlin", json!({})),
+        ("PATCH", "/admin/members/bea@shop.example", json!({ "role": "admin" })),
+    ] {
+        ask(&server, &bea, method, path, body).await.assert_error(403, "forbidden");
+    }
+    assert_eq!(ask(&server, &bea, "PATCH", "/admin/projects/berlin", json!({ "name": "Berlin" })).await.status, 200);
+    // Who has an account already is given a role by the address; and loses it without losing the account.
+    let ann = invited(&server, &owner, "", "ann", "analyst").await;
+    get(&ann, "/users?project=berlin").await.assert_error(403, "forbidden");
+    let role = async |method: &str, body: Value| {
+        ask(&server, &bea, method, "/admin/members/ann@shop.example?project=berlin", body).await
+    };
+    let changed = role("PATCH", json!({ "role": "analyst" })).await;
+    assert_eq!((changed.status.as_u16(), &changed.json["role"]), (200, &json!("analyst")), "{}", changed.text);
+    assert_eq!(get(&ann, "/users?project=berlin").await.status, 200);
+    assert_eq!(role("DELETE", json!({})).await.status, 204);
+    get(&ann, "/users?project=berlin").await.assert_error(403, "forbidden");
+    assert_eq!(get(&ann, "/users").await.status, 200);
+    role("DELETE", json!({})).await.assert_error(404, "not_found");
+    let audit = get(&owner, "/admin/audit").await;
+    let entries = audit.json["entries"].as_array().unwrap();
+    let removal = entries.iter().find(|entry| entry["action"] == "memberRemoved").unwrap();
+    assert_eq!(removal["project"], "berlin", "{removal}");
+}
+
+#[tokio::test]
+async fn a_shop_outlives_the_server_and_its_events_the_shop() {
+    let server = two_shops(&[], json!({ "currency": "EUR" })).await;
+    server.post("?project=berlin", event("u1", "a").to_string()).await.assert_counts(202, [1, 0, 0]);
+    let read = key(&server, "berlin", "read").await;
+    let server = Server::start_in(server.stopped().await, &[]).await;
+    assert_eq!(journey(&server, "u1", "?project=berlin").await, 1);
+    assert_eq!(admin(&server, "GET", "/admin/projects", json!({})).await.json["projects"][1]["currency"], "EUR");
+
+    assert_eq!(server.get("/health").await.json["projects"]["berlin"]["checks"]["lake"]["events"], 1);
+    let stranger = server.send_json("GET", "/health", &[], &json!({})).await;
+    assert!(!stranger.text.contains("berlin"), "whose shops there are is nobody's business: {}", stranger.text);
+
+    assert_eq!(admin(&server, "DELETE", "/admin/projects/berlin", json!({})).await.status, 204);
+    server.get("/users?project=berlin").await.assert_error(404, "no_such_project");
+    ask(&server, &read, "GET", "/users", json!({})).await.assert_error(401, "unauthorized");
+    assert_eq!(admin(&server, "POST", "/admin/projects", json!({ "id": "berlin" })).await.status, 201);
+    assert_eq!(journey(&server, "u1", "?project=berlin").await, 1);
+    ask(&server, &read, "GET", "/users", json!({})).await.assert_error(401, "unauthorized");
+}
+
+#[tokio::test]
+async fn what_is_kept_long_enough_is_removed() {
+    let server = two_shops(&[], json!({ "retentionDays": 30 })).await;
+    // To the second, as the answer shows it.
+    let now = jiff::Timestamp::now().round(jiff::Unit::Second).unwrap();
+    let at = |id: &str, days: i64| {
+        let time = now - jiff::SignedDuration::from_hours(24 * days);
+        json!({ "eventId": id, "userId": "u1", "type": "page_view", "occurredAt": format!("{time:.3}") })
+    };
+    let events = json!([at("a", 1), at("b", 29), at("c", 32), at("d", 400)]);
+    for query in ["", "?project=berlin"] {
+        server.post(query, events.to_string()).await.assert_counts(202, [4, 0, 0]);
+    }
+    let forget = async |query: &str| admin(&server, "POST", &format!("/admin/forget{query}"), json!({})).await;
+    let forgotten = forget("?project=berlin").await;
+    assert_eq!((forgotten.status.as_u16(), &forgotten.json["forgotten"]), (200, &json!(2)), "{}", forgotten.text);
+    assert_eq!(forget("?project=berlin").await.json["forgotten"], 0);
+    assert_eq!(journey(&server, "u1", "?project=berlin").await, 2);
+    let user = server.get("/users?project=berlin").await.json["users"][0].clone();
+    assert_eq!((&user["events"], &user["firstSeen"]), (&json!(2), &at("b", 29)["occurredAt"]), "{user}");
+    forget("").await.assert_error(409, "no_retention");
+    assert_eq!(journey(&server, "u1", "").await, 4, "the other shop keeps its own");
+}
+
+/// Runs the program beside a server.
+async fn run(server: &Server, arguments: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_martech-server"));
+    command.args(arguments).current_dir(server.dir.path()).arg("--data-dir").arg(server.dir.path());
+    command.env("MARTECH_TOKEN", &server.token).env("MARTECH_ADMIN_TOKEN", &server.token);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}");
+    said
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_shell_knows_shops() {
+    let server = two_shops(&[], json!({})).await;
+    fs::write(server.dir.path().join("events.ndjson"), event("u1", "a").to_string()).unwrap();
+    let url = format!("http://{}", server.addr);
+    run(&server, &["import", "events.ndjson", "--url", &url, "--project", "berlin"]).await;
+    assert_eq!((journey(&server, "u1", "?project=berlin").await, journey(&server, "u1", "").await), (1, 0));
+    let user = |arguments: &[&str]| {
+        [&["user"], arguments, &["--url", &url]].concat().iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()
+    };
+    for arguments in [
+        user(&["add", "owner@shop.example"]),
+        user(&["add", "bea@shop.example", "--role", "admin", "--project", "berlin"]),
+        user(&["add", "ann@shop.example"]),
+        user(&["role", "ann@shop.example", "analyst", "--project", "berlin"]),
+    ] {
+        run(&server, &arguments.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    }
+    let arguments = user(&["list", "--project", "berlin"]);
+    let listed = run(&server, &arguments.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let roles: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().take(2).collect()).collect();
+    assert_eq!(
+        roles,
+        [["ann@shop.example", "analyst"], ["bea@shop.example", "admin"], ["owner@shop.example", "owner"]]
+    );
+    // Without a server, into the folder.
+    let dir = server.stopped().await;
+    fs::write(dir.path().join("more.ndjson"), event("u1", "b").to_string()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_martech-server"));
+    command.args(["import", "more.ndjson", "--project", "berlin", "--data-dir", "."]).current_dir(dir.path());
+    assert!(tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap().status.success());
+    let server = Server::start_in(dir, &[]).await;
+    assert_eq!((journey(&server, "u1", "?project=berlin").await, journey(&server, "u1", "").await), (2, 0));
+}
