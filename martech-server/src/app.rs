@@ -24,6 +24,7 @@ use crate::{
     body::{Bodies, BodyLimits},
     config::{self, ServeArgs},
     dead_letters::DeadLetterFile,
+    limits::Rates,
     records::{AnyRecords, RecordsError},
 };
 
@@ -43,6 +44,7 @@ struct Parts {
     rules: Arc<EventRules>,
     bodies: Bodies,
     access: Access,
+    rates: Rates,
     time_zone: TimeZone,
     queue: QueueBounds,
     connections: ConnectionLimits,
@@ -153,6 +155,7 @@ impl App {
             bodies: Bodies::new(args.bodies()),
             access: Access::open(args, &backend, admin_token).await?,
             backend,
+            rates: Rates::new(&args.rates),
             time_zone: args.time_zone.clone(),
             queue,
             connections: ConnectionLimits {
@@ -235,6 +238,10 @@ impl App {
 
     pub(crate) fn access(&self) -> &Access {
         &self.parts.access
+    }
+
+    pub(crate) fn rates(&self) -> &Rates {
+        &self.parts.rates
     }
 
     pub(crate) fn time_zone(&self) -> &TimeZone {

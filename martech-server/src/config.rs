@@ -15,6 +15,7 @@ use crate::{
     body::BodyLimits,
     care::{RepairArgs, VerifyArgs},
     import::ImportArgs,
+    limits::RateArgs,
     migrate::MigrateArgs,
     secret_files::{self, SecretFileError},
     users::UserArgs,
@@ -127,6 +128,10 @@ pub struct ServeArgs {
     /// Bounds.
     #[command(flatten)]
     pub bounds: BoundArgs,
+
+    /// Rates.
+    #[command(flatten)]
+    pub rates: RateArgs,
 }
 
 /// Who may come in, and from where.

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{FromRequestParts, Request, State},
-    http::{HeaderValue, StatusCode, header, request::Parts},
+    http::{StatusCode, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -17,6 +17,7 @@ use crate::{
     App,
     accounts::{ADMIN_TOKEN, Actor, ApiKey, DEFAULT_PROJECT, KeyKind, Role, SessionHandle},
     error::ApiError,
+    limits,
 };
 
 /// Who asks.
@@ -145,10 +146,13 @@ pub(crate) async fn require(State((app, role)): State<(App, Role)>, request: Req
     if let Err(error) = caller.may(role) {
         return error.into_response();
     }
+    if let Caller::Key(key) = &caller
+        && let Err(error) = limits::count_key(&app, &parts.extensions, key)
+    {
+        return error.into_response();
+    }
     parts.extensions.insert(caller.clone());
-    let mut response = next.run(Request::from_parts(parts, body)).await;
-    // What is told to one is nobody else's.
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let response = next.run(Request::from_parts(parts, body)).await;
     match renewed(&app, &caller, &site).await {
         Ok(cookies) => with_cookies(response, cookies),
         Err(error) => error.into_response(),

@@ -3,11 +3,11 @@
 //! A key is checked where it is given, also where none is needed, so that a sender learns of a wrong one. Cookies are not
 //! looked at: an event is worth the same whoever is signed in.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
 use martech_core::event::Timestamp;
 
 use super::{WebOrigin, credentials::Credential};
-use crate::{App, accounts::KeyKind, error::ApiError};
+use crate::{App, accounts::KeyKind, error::ApiError, limits};
 
 /// Which pages may send events, besides those of the site itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,16 +51,19 @@ impl AllowedOrigins {
                 vary,
                 (header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()),
                 (header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true")),
-                (header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after, x-request-id")),
+                (header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED)),
             ],
             _ => vec![vary],
         }
     }
 }
 
+/// What pages of other origins may read of an answer.
+const EXPOSED: &str = "ratelimit, ratelimit-policy, retry-after, x-request-id";
+
 /// Whether a request may send events; `given` is the key of its query.
-pub(crate) async fn admit(app: &App, headers: &HeaderMap, given: Option<&str>) -> Result<(), ApiError> {
-    let access = app.access();
+pub(crate) async fn admit(app: &App, head: &Parts, given: Option<&str>) -> Result<(), ApiError> {
+    let (access, headers) = (app.access(), &head.headers);
     let credential = Credential::of(headers);
     let secret = match (&credential, given) {
         (Some(Credential::Key(secret)), _) => secret,
@@ -88,6 +91,6 @@ pub(crate) async fn admit(app: &App, headers: &HeaderMap, given: Option<&str>) -
             let message = format!("this key is not for pages of {origin}");
             Err(ApiError::new(StatusCode::FORBIDDEN, "origin_not_allowed", message))
         }
-        _ => Ok(()),
+        _ => limits::count_key(app, &head.extensions, &key),
     }
 }

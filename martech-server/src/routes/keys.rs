@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -15,6 +15,7 @@ use crate::{
     accounts::{AccountError, Action, ApiKey, KeyKind, NewKey, Origin},
     auth::{Caller, WebOrigin},
     error::ApiError,
+    params::Named,
 };
 
 /// A key as a list shows it.
@@ -97,7 +98,7 @@ pub(super) async fn make(
 /// `POST /admin/keys/{id}/rotate`
 pub(super) async fn rotate(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Named(id): Named,
     caller: Caller,
     origin: Origin,
 ) -> Result<Response, ApiError> {
@@ -109,7 +110,7 @@ pub(super) async fn rotate(
 /// `DELETE /admin/keys/{id}`
 pub(super) async fn revoke(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Named(id): Named,
     caller: Caller,
     origin: Origin,
 ) -> Result<StatusCode, ApiError> {

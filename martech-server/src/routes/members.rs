@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -15,6 +15,7 @@ use crate::{
     accounts::{AccountError, Action, Actor, Email, Invitation, Member, NewUser, Origin},
     auth::{Caller, Site},
     error::ApiError,
+    params::Named,
 };
 
 #[derive(Serialize)]
@@ -65,7 +66,7 @@ pub(super) struct NewRole {
 /// `PATCH /admin/members/{id}`
 pub(super) async fn change(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Named(id): Named,
     caller: Caller,
     origin: Origin,
     Body(NewRole { role }): Body<NewRole>,
@@ -79,7 +80,7 @@ pub(super) async fn change(
 /// `DELETE /admin/members/{id}`
 pub(super) async fn remove(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Named(id): Named,
     caller: Caller,
     origin: Origin,
 ) -> Result<StatusCode, ApiError> {
@@ -98,7 +99,7 @@ pub(super) struct NewPassword {
 /// `POST /admin/members/{id}/password`: for who has forgotten theirs.
 pub(super) async fn reset_password(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Named(id): Named,
     caller: Caller,
     origin: Origin,
     Body(NewPassword { new_password }): Body<NewPassword>,
@@ -178,7 +179,7 @@ pub(super) async fn invite(
 /// `DELETE /admin/invitations/{id}`
 pub(super) async fn withdraw(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Named(id): Named,
     caller: Caller,
     origin: Origin,
 ) -> Result<StatusCode, ApiError> {

@@ -5,13 +5,19 @@ use axum::{
     routing::{delete, get, patch, post},
 };
 
-use crate::{App, Role, error, telemetry};
+use crate::{
+    App, Role, error,
+    limits::{self, Traffic},
+    telemetry,
+};
 
 mod admin;
 mod audit;
 mod auth;
 mod events;
+mod headers;
 mod health;
+mod host;
 mod keys;
 mod members;
 mod pages;
@@ -21,11 +27,14 @@ pub(crate) mod users;
 /// All routes of a server.
 pub(crate) fn router(app: App) -> Router {
     let needs = |role| middleware::from_fn_with_state((app.clone(), role), crate::auth::require);
+    // Before anybody is asked who they are.
+    let counted = || middleware::from_fn_with_state((app.clone(), Traffic::Reads), limits::limit);
     let reading = Router::new()
         .route("/users", get(users::list))
         .route("/users/{userId}/journey", get(users::journey))
         .route("/stats", get(stats::stats))
-        .route_layer(needs(Role::Analyst));
+        .route_layer(needs(Role::Analyst))
+        .route_layer(counted());
     let administration = Router::new()
         .route("/admin/roll", post(admin::roll))
         .route("/admin/compact", post(admin::compact))
@@ -38,18 +47,21 @@ pub(crate) fn router(app: App) -> Router {
         .route("/admin/keys", get(keys::list).post(keys::make))
         .route("/admin/keys/{id}", delete(keys::revoke))
         .route("/admin/keys/{id}/rotate", post(keys::rotate))
-        .route_layer(needs(Role::Admin));
+        .route_layer(needs(Role::Admin))
+        .route_layer(counted());
     Router::new()
-        .merge(events::router(&app))
+        .merge(events::router(&app).layer(middleware::from_fn(headers::share)))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/health", get(health::health))
-        .nest("/api/auth", auth::router())
+        .nest("/api/auth", auth::router().route_layer(counted()))
         .merge(pages::router())
         .merge(reading)
         .merge(administration)
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(middleware::from_fn(host::check))
         .layer(middleware::from_fn(telemetry::observe))
+        .layer(middleware::from_fn(headers::add))
         .with_state(app)
 }

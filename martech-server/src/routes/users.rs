@@ -1,9 +1,6 @@
 //! Users, and what each of them did.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use jiff::tz::TimeZone;
 use martech_core::{
     event::{Currency, Event, EventType},
@@ -17,7 +14,7 @@ use serde::Serialize;
 use crate::{
     App,
     error::ApiError,
-    params::{Params, message},
+    params::{Named, Params, message},
 };
 
 /// The longest id of a user, in characters.
@@ -35,7 +32,7 @@ pub(super) struct Journey {
 /// `GET /users/{userId}/journey`. A user of whom nothing is known has an empty journey.
 pub(super) async fn journey(
     State(app): State<App>,
-    Path(user_id): Path<String>,
+    Named(user_id): Named,
     params: Params,
 ) -> Result<Json<Journey>, ApiError> {
     let query = journey_question(user_id.clone(), params, app.time_zone())?;
