@@ -36,6 +36,7 @@ mod records;
 mod routes;
 mod secret_files;
 mod serve;
+mod settings;
 pub mod signals;
 mod telemetry;
 #[cfg(feature = "testing")]
@@ -50,6 +51,6 @@ pub use backend::{BackendError, SpoolArgs, StoreArgs, StoreChoice, Switch};
 pub use config::{AccountArgs, BoundArgs, Cli, Command, PasswordArgs, ServeArgs, StorageArgs};
 pub use limits::{Rate, RateArgs};
 pub use records::RecordsError;
-pub use secret_files::SecretFileError;
 pub use serve::serve;
+pub use settings::{Mistakes, SettingsError, run_check};
 pub use telemetry::{InvalidLogFilter, LogFormat, init as init_logs};

@@ -17,4 +17,5 @@ mod mongodb;
 mod protocol;
 mod queries;
 mod rates;
+mod settings;
 mod users;
