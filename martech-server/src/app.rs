@@ -20,6 +20,7 @@ use crate::{
     body::{Bodies, BodyLimits},
     config::{self, ServeArgs},
     dead_letters::DeadLetterFile,
+    limits::Rates,
     projects::{Defaults, Project, ProjectId, ProjectSettings, Projects},
     records::{AnyRecords, RecordsError},
 };
@@ -35,6 +36,7 @@ struct Parts {
     projects: Projects,
     bodies: Bodies,
     access: Access,
+    rates: Rates,
     queue: QueueBounds,
     connections: ConnectionLimits,
     journal_capacity: u64,
@@ -131,6 +133,7 @@ impl App {
             bodies: Bodies::new(args.bodies()),
             access: Access::open(args, records.clone(), admin_token)?,
             projects: Projects::open(default, records, args, queue).await,
+            rates: Rates::new(&args.rates),
             queue,
             connections: ConnectionLimits {
                 count: usize::try_from(args.bounds.max_connections).unwrap_or(usize::MAX),
@@ -188,6 +191,10 @@ impl App {
 
     pub(crate) fn access(&self) -> &Access {
         &self.parts.access
+    }
+
+    pub(crate) fn rates(&self) -> &Rates {
+        &self.parts.rates
     }
 
     pub(crate) fn queue(&self) -> QueueBounds {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytesize::ByteSize;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use jiff::{SignedDuration, tz::TimeZone};
 use martech_core::event::{Currency, EventRules, EventTypes};
 use martech_core::lake::LakeOptions;
@@ -19,8 +19,9 @@ use crate::{
     body::BodyLimits,
     care::{RepairArgs, VerifyArgs},
     import::ImportArgs,
+    limits::RateArgs,
     migrate::MigrateArgs,
-    secret_files::{self, SecretFileError},
+    settings::{self, SettingsError},
     users::UserArgs,
 };
 
@@ -50,16 +51,32 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Makes accounts, shows them, changes and removes them
     User(Box<UserArgs>),
+    /// Checks the settings of the server, tells them without secrets, and changes nothing; 0 where they are fine, else 1
+    Check(Box<ServeArgs>),
     /// Sets damage in a data folder aside and says what was lost; no server may be running on it
     Repair(RepairArgs),
 }
 
 impl Cli {
-    /// What the command line and the environment of this process say, with secrets from files. Ends the process with a word
-    /// where they say nothing that can be understood.
-    pub fn from_process() -> Result<Self, SecretFileError> {
-        let command = secret_files::read(Self::command(), |name| std::env::var_os(name))?;
-        Ok(Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit()))
+    /// What the command line and the environment of this process say, with secrets from files; or all that is wrong with it.
+    pub fn from_process() -> Result<Self, SettingsError> {
+        settings::read(std::env::args_os().collect(), |name| std::env::var_os(name)).map(|read| read.cli)
+    }
+
+    /// A line for each variable of the environment that looks like a setting and is none.
+    pub fn unknown_variables() -> Vec<String> {
+        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        settings::unknown(&Self::command(), names)
+    }
+
+    /// The command that was given.
+    pub(crate) fn command_ref(&self) -> Option<&Command> {
+        self.command.as_ref()
+    }
+
+    /// The settings of the server where no command was given.
+    pub(crate) fn serve_ref(&self) -> &ServeArgs {
+        &self.serve
     }
 
     /// The command that was given, or the default one.
@@ -131,6 +148,10 @@ pub struct ServeArgs {
     /// Bounds.
     #[command(flatten)]
     pub bounds: BoundArgs,
+
+    /// Rates.
+    #[command(flatten)]
+    pub rates: RateArgs,
 }
 
 /// Who may come in, and from where.
@@ -345,7 +366,10 @@ fn parse_zone(name: &str) -> Result<TimeZone, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::FromArgMatches;
+
     use super::*;
+    use crate::secret_files;
 
     fn serve(args: &[&str]) -> Result<Box<ServeArgs>, clap::Error> {
         let cli = Cli::try_parse_from(["martech-server"].iter().chain(args))?;
@@ -393,7 +417,10 @@ mod tests {
         std::fs::write(&store, "mongodb://u:p@h/shop\r\n").unwrap();
         let parse = |variables: &[(&str, &std::path::Path)], args: &[&str]| {
             let find = |name: &str| variables.iter().find(|(of, _)| *of == name).map(|(_, value)| value.into());
-            let command = secret_files::read(Cli::command(), find).map_err(|error| error.to_string())?;
+            let (command, errors) = secret_files::read(Cli::command(), find);
+            if let Some(error) = errors.first() {
+                return Err(error.to_string());
+            }
             let matches = command.try_get_matches_from(["martech-server"].iter().chain(args)).unwrap();
             match Cli::from_arg_matches(&matches).unwrap().into_command() {
                 Command::Serve(args) => Ok((args.admin_token.is_some(), args.store.store.to_string())),
@@ -408,6 +435,9 @@ mod tests {
         let both = [("MARTECH_STORE", store.as_path()), ("MARTECH_STORE_FILE", &store)];
         assert!(parse(&both, &[]).unwrap_err().contains("MARTECH_STORE and MARTECH_STORE_FILE are both set"));
         let nowhere = dir.path().join("nowhere");
+        std::fs::write(&token, "short").unwrap();
+        let error = parse(&files, &[]).unwrap_err();
+        assert!(error.contains("MARTECH_ADMIN_TOKEN_FILE") && !error.contains("short\""), "{error}");
         let error = parse(&[("MARTECH_STORE_FILE", &nowhere)], &[]).unwrap_err();
         assert!(error.contains("MARTECH_STORE_FILE") && error.contains("nowhere"), "{error}");
     }

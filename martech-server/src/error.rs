@@ -146,7 +146,7 @@ pub(crate) fn render(mut response: Response, request_id: &RequestId) -> Response
 }
 
 /// `Retry-After` counts whole seconds: rounded up, so that nobody comes back too early, and at least one.
-fn whole_seconds(delay: Duration) -> u64 {
+pub(crate) fn whole_seconds(delay: Duration) -> u64 {
     let started = u64::from(delay.subsec_nanos() > 0);
     delay.as_secs().saturating_add(started).max(1)
 }

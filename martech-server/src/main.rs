@@ -2,7 +2,9 @@
 
 use std::{error::Error, process::ExitCode};
 
-use martech_server::{App, Cli, Command, ServeArgs, care, import, init_logs, migrate, serve, signals, users};
+use martech_server::{
+    App, Cli, Command, ServeArgs, care, import, init_logs, migrate, run_check, serve, signals, users,
+};
 use tokio::net::TcpListener;
 
 /// Gives back what is free: glibc keeps much of what many threads took, each in an arena of its own.
@@ -12,7 +14,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 fn main() -> ExitCode {
     let cli = match Cli::from_process() {
         Ok(cli) => cli,
-        Err(error) => return fail(&error),
+        Err(error) => return error.report(),
     };
     match cli.into_command() {
         Command::Serve(args) => run(&args).map_or_else(|error| fail(&*error), |()| ExitCode::SUCCESS),
@@ -20,6 +22,7 @@ fn main() -> ExitCode {
         Command::Migrate(args) => migrate::run(&args),
         Command::Verify(args) => care::verify(&args),
         Command::User(args) => users::run(&args),
+        Command::Check(_) => run_check(),
         Command::Repair(args) => care::repair(&args),
     }
 }
@@ -27,6 +30,9 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn run(args: &ServeArgs) -> Result<(), Box<dyn Error>> {
     init_logs(args.log_format, &args.log)?;
+    for line in Cli::unknown_variables() {
+        tracing::warn!("{line}");
+    }
     let shutdown = signals::shutdown()?;
     // Before the data folder is opened: a port that is taken should cost nothing.
     let listener = TcpListener::bind(args.addr).await.map_err(|error| format!("{}: {error}", args.addr))?;

@@ -3,7 +3,8 @@
 use std::fmt::Display;
 
 use axum::{
-    extract::{FromRequestParts, Query},
+    RequestPartsExt,
+    extract::{FromRequestParts, Path, Query},
     http::{Uri, request::Parts},
 };
 use martech_core::{
@@ -97,5 +98,18 @@ impl<S: Sync> FromRequestParts<S> for Params {
             params.many("project");
         }
         Ok(params)
+    }
+}
+
+/// What a path says in the place of `{id}` or `{userId}`.
+#[derive(Debug)]
+pub(crate) struct Named(pub(crate) String);
+
+impl<S: Sync> FromRequestParts<S> for Named {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        let rejected = |_| ApiError::bad_parameter("path", "a part of the path is not UTF-8");
+        parts.extract::<Path<String>>().await.map(|Path(name)| Self(name)).map_err(rejected)
     }
 }

@@ -9,30 +9,22 @@
 //! The middle column is by default; an address's is the setting, and the others follow it.
 //!
 //! So one who forgot a password is not kept waiting by others who guess at it, and many who guess are. They are kept by each
-//! server for itself, and forgotten when it stops. Their memory is bounded: where there are too many to remember, those are
-//! forgotten who have waited long enough, and then all.
+//! server for itself, and forgotten when it stops. Their memory is bounded: see [`Limit`].
 
-use std::{
-    hash::Hash,
-    net::{IpAddr, Ipv6Addr},
-    num::NonZeroU32,
-    sync::{PoisonError, RwLock},
-    time::Duration,
-};
+use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
 use governor::{
     Quota, RateLimiter,
     clock::{Clock, MonotonicClock},
     middleware::NoOpMiddleware,
-    state::{InMemoryState, NotKeyed, keyed::HashMapStateStore},
+    state::{InMemoryState, NotKeyed},
 };
 
 use super::Email;
+use crate::limits::{Limit, network};
 
 /// Failed attempts that are written down at once, and then one a second.
 const NOTED: NonZeroU32 = NonZeroU32::new(100).expect("it is not zero");
-/// What is remembered of each kind; some 10 MiB in all.
-const MOST: usize = 50_000;
 
 /// Counts attempts. The clock is replaced in tests.
 pub(crate) struct Throttle<C: Clock = MonotonicClock> {
@@ -52,9 +44,19 @@ impl Throttle {
 impl<C: Clock + Clone> Throttle<C> {
     fn with_clock(attempts: u32, clock: C) -> Self {
         Self {
-            of_account_here: Limit::new(attempts / 6, Duration::from_secs(30), clock.clone()),
-            of_address: Limit::new(attempts, Duration::from_secs(2), clock.clone()),
-            of_account: Limit::new(attempts.saturating_mul(3), Duration::from_secs(30), clock.clone()),
+            of_account_here: Limit::new(
+                "sign-in to an account from an address",
+                attempts / 6,
+                Duration::from_secs(30),
+                clock.clone(),
+            ),
+            of_address: Limit::new("sign-in from an address", attempts, Duration::from_secs(2), clock.clone()),
+            of_account: Limit::new(
+                "sign-in to an account",
+                attempts.saturating_mul(3),
+                Duration::from_secs(30),
+                clock.clone(),
+            ),
             noted: RateLimiter::direct_with_clock(Quota::per_second(NonZeroU32::MIN).allow_burst(NOTED), clock),
         }
     }
@@ -66,7 +68,7 @@ impl<C: Clock + Clone> Throttle<C> {
 
     /// Counts an attempt of an address; how long it must wait instead.
     pub(crate) fn address(&self, address: Option<IpAddr>) -> Result<(), Duration> {
-        address.map_or(Ok(()), |address| self.of_address.check(&network(address)))
+        address.map_or(Ok(()), |address| self.of_address.check(&network(address)).map(drop))
     }
 
     /// Counts an attempt at an account. The address comes first, so that what it may not do costs nobody else anything.
@@ -75,60 +77,14 @@ impl<C: Clock + Clone> Throttle<C> {
         if let Some(address) = address {
             self.of_account_here.check(&(email.clone(), network(address)))?;
         }
-        self.of_account.check(email)
-    }
-}
-
-/// Who has one address of a network of IPv6 has them all.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-        address => address,
-    }
-}
-
-struct Limit<K: Hash + Eq + Clone, C: Clock> {
-    limiter: RwLock<Limiter<K, C>>,
-    quota: Quota,
-    clock: C,
-    most: usize,
-}
-
-type Limiter<K, C> = RateLimiter<K, HashMapStateStore<K>, C, NoOpMiddleware<<C as Clock>::Instant>>;
-
-impl<K: Hash + Eq + Clone, C: Clock + Clone> Limit<K, C> {
-    fn new(burst: u32, then: Duration, clock: C) -> Self {
-        let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
-        let quota = Quota::with_period(then).expect("it is not zero").allow_burst(burst);
-        Self { limiter: RwLock::new(Self::limiter(quota, &clock)), quota, clock, most: MOST }
-    }
-
-    fn limiter(quota: Quota, clock: &C) -> Limiter<K, C> {
-        RateLimiter::new(quota, HashMapStateStore::default(), clock.clone())
-    }
-
-    fn check(&self, key: &K) -> Result<(), Duration> {
-        self.make_room();
-        let limiter = self.limiter.read().unwrap_or_else(PoisonError::into_inner);
-        limiter.check_key(key).map_err(|refused| refused.wait_time_from(self.clock.now()))
-    }
-
-    /// Many must have been counted before this happens again, so whoever makes it happen gains little.
-    fn make_room(&self) {
-        if self.limiter.read().unwrap_or_else(PoisonError::into_inner).len() < self.most {
-            return;
-        }
-        let mut limiter = self.limiter.write().unwrap_or_else(PoisonError::into_inner);
-        limiter.retain_recent();
-        if limiter.len() > self.most / 2 {
-            tracing::warn!("too many guess at passwords to remember them all; they are forgotten");
-            *limiter = Self::limiter(self.quota, &self.clock);
-        }
+        self.of_account.check(email).map(drop)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use governor::clock::FakeRelativeClock;
 
     use super::*;
@@ -175,22 +131,5 @@ mod tests {
         assert_eq!(taken.count(), 30);
         assert_eq!(throttle.address(address("::ffff:10.0.0.1")), Ok(()));
         assert_eq!(throttle.address(None), Ok(()));
-    }
-
-    #[test]
-    fn memory_is_bounded() {
-        let mut limit = Limit::<u32, _>::new(1, Duration::from_secs(1), FakeRelativeClock::default());
-        limit.most = 100;
-        let remembered = |limit: &Limit<u32, _>| limit.limiter.read().unwrap().len();
-        for key in 0..1000 {
-            assert_eq!(limit.check(&key), Ok(()));
-            assert!(remembered(&limit) <= 100);
-        }
-        // Those that may come again are the first to be forgotten.
-        let limit = Limit { most: 100, ..Limit::new(1, Duration::from_secs(1), FakeRelativeClock::default()) };
-        (0..80).for_each(|key| limit.check(&key).unwrap());
-        limit.clock.advance(Duration::from_secs(2));
-        (100..140).for_each(|key| limit.check(&key).unwrap());
-        assert!(remembered(&limit) <= 100 && (100..140).all(|key| limit.check(&key).is_err()));
     }
 }

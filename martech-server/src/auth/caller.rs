@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{FromRequestParts, Request, State},
-    http::{HeaderValue, StatusCode, header, request::Parts},
+    http::{StatusCode, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -17,6 +17,7 @@ use crate::{
     App,
     accounts::{ADMIN_TOKEN, Actor, ApiKey, KeyKind, Role, SessionHandle},
     error::ApiError,
+    limits,
     params::Params,
     projects::ProjectId,
 };
@@ -178,6 +179,9 @@ pub(crate) async fn require(
             Scope::Server => ProjectId::default(),
         };
         caller.may(role, &project)?;
+        if let Caller::Key(key) = &caller {
+            limits::count_key(&app, &parts.extensions, key)?;
+        }
         Ok::<_, ApiError>(app.projects().find(&project).await?)
     };
     match project.await {
@@ -186,9 +190,7 @@ pub(crate) async fn require(
     };
     parts.extensions.insert(scope);
     parts.extensions.insert(caller.clone());
-    let mut response = next.run(Request::from_parts(parts, body)).await;
-    // What is told to one is nobody else's.
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let response = next.run(Request::from_parts(parts, body)).await;
     match renewed(&app, &caller, &site).await {
         Ok(cookies) => with_cookies(response, cookies),
         Err(error) => error.into_response(),

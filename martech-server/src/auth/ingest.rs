@@ -3,7 +3,7 @@
 //! A key is checked where it is given, also where none is needed, so that a sender learns of a wrong one. Cookies are not
 //! looked at: an event is worth the same whoever is signed in.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
 use martech_core::event::Timestamp;
 
 use super::{WebOrigin, credentials::Credential};
@@ -11,6 +11,7 @@ use crate::{
     App,
     accounts::KeyKind,
     error::ApiError,
+    limits,
     projects::{Project, ProjectId},
 };
 
@@ -56,21 +57,24 @@ impl AllowedOrigins {
                 vary,
                 (header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()),
                 (header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true")),
-                (header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after, x-request-id")),
+                (header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED)),
             ],
             _ => vec![vary],
         }
     }
 }
 
+/// What pages of other origins may read of an answer.
+const EXPOSED: &str = "ratelimit, ratelimit-policy, retry-after, x-request-id";
+
 /// The project to which a request may send events. `given` is the key of its query, `asked` the project.
 pub(crate) async fn admit(
     app: &App,
-    headers: &HeaderMap,
+    head: &Parts,
     given: Option<&str>,
     asked: Option<ProjectId>,
 ) -> Result<Project, ApiError> {
-    let access = app.access();
+    let (access, headers) = (app.access(), &head.headers);
     let credential = Credential::of(headers);
     let secret = match (&credential, given) {
         (Some(Credential::Key(secret)), _) => secret,
@@ -101,7 +105,10 @@ pub(crate) async fn admit(
             let message = format!("this key is not for pages of {origin}");
             Err(ApiError::new(StatusCode::FORBIDDEN, "origin_not_allowed", message))
         }
-        _ => found(app, key.project.parse().ok()).await,
+        _ => {
+            limits::count_key(app, &head.extensions, &key)?;
+            found(app, key.project.parse().ok()).await
+        }
     }
 }
 

@@ -27,6 +27,6 @@ pub(crate) use self::{
 pub use self::{
     admin_token::{AdminToken, TokenError},
     ingest::AllowedOrigins,
-    peer::TrustedProxies,
+    peer::{Networks, TrustedProxies},
     web_origin::WebOrigin,
 };

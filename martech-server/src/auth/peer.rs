@@ -4,17 +4,20 @@ use std::{convert::Infallible, net::IpAddr, str::FromStr};
 
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderMap, header, request::Parts},
+    http::{Extensions, HeaderMap, Request, header, request::Parts},
 };
 use ipnet::IpNet;
 
 use crate::{App, accounts::Origin};
 
-/// The proxies whose word on their clients is believed: addresses and networks, separated by commas.
+/// Addresses and networks, separated by commas.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TrustedProxies(Vec<IpNet>);
+pub struct Networks(Vec<IpNet>);
 
-impl FromStr for TrustedProxies {
+/// The proxies whose word on their clients is believed.
+pub type TrustedProxies = Networks;
+
+impl FromStr for Networks {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -26,15 +29,21 @@ impl FromStr for TrustedProxies {
     }
 }
 
-impl TrustedProxies {
-    fn trusts(&self, address: IpAddr) -> bool {
+impl Networks {
+    /// Whether an address is one of theirs.
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address.to_canonical()))
+    }
+
+    /// Where a request comes from, by what a trusted proxy says.
+    pub(crate) fn client_of<B>(&self, request: &Request<B>) -> IpAddr {
+        self.client(peer(request.extensions()), request.headers())
     }
 
     /// The client: the last address of `X-Forwarded-For` that is no trusted proxy's, as far as trusted ones have written
     /// there. What others have written is not looked at.
     pub(super) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-        if !self.trusts(peer) {
+        if !self.contains(peer) {
             return peer.to_canonical();
         }
         let lines: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
@@ -43,7 +52,7 @@ impl TrustedProxies {
             // A name, or nonsense: who wrote it is as far as we know.
             let Some(address) = parse_hop(hop.trim()) else { break };
             client = address;
-            if !self.trusts(address) {
+            if !self.contains(address) {
                 break;
             }
         }
@@ -54,7 +63,7 @@ impl TrustedProxies {
     pub(super) fn is_secure(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
         let says_so =
             || headers.get("x-forwarded-proto").is_some_and(|scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"));
-        self.trusts(peer) && says_so()
+        self.contains(peer) && says_so()
     }
 }
 
@@ -70,8 +79,8 @@ fn parse_hop(text: &str) -> Option<IpAddr> {
 pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// The peer of a request; unspecified where the router is called without a connection.
-pub(super) fn peer(parts: &Parts) -> IpAddr {
-    parts.extensions.get().map_or(IpAddr::from([0, 0, 0, 0]), |Peer(address)| *address)
+pub(super) fn peer(extensions: &Extensions) -> IpAddr {
+    extensions.get().map_or(IpAddr::from([0, 0, 0, 0]), |Peer(address)| *address)
 }
 
 impl FromRequestParts<App> for Origin {
@@ -80,7 +89,7 @@ impl FromRequestParts<App> for Origin {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
         let agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
         Ok(Self {
-            address: Some(app.access().proxies.client(peer(parts), &parts.headers)),
+            address: Some(app.access().proxies.client(peer(&parts.extensions), &parts.headers)),
             user_agent: agent.map(str::to_owned),
         })
     }

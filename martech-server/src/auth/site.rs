@@ -29,7 +29,7 @@ impl Site {
         if let Some(WebOrigin { secure, authority }) = public {
             return Self { secure: *secure, authority: Some(authority.clone()) };
         }
-        let secure = proxies.is_secure(peer(parts), &parts.headers);
+        let secure = proxies.is_secure(peer(&parts.extensions), &parts.headers);
         let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
         Self { secure, authority: host.map(|host| normal(host, secure)) }
     }

@@ -45,6 +45,8 @@ pub(crate) struct BodyLimits {
 const INLINE_BYTES: usize = 64 * 1024;
 /// Room that is made before anything has arrived, whatever `Content-Length` promises.
 const FIRST_ROOM: usize = 64 * 1024;
+/// How long a body may still come that nobody wants.
+const DISCARDING: Duration = Duration::from_secs(1);
 
 /// Receives bodies, all within one budget.
 #[derive(Debug)]
@@ -99,9 +101,14 @@ impl Bodies {
         if let Err(error) = &received
             && error.status != StatusCode::REQUEST_TIMEOUT
         {
-            self.linger(headers, body, deadline).await;
+            self.linger(headers, body, self.limits.batch, deadline).await;
         }
         received
+    }
+
+    /// Does not want a body: reads no more of it than is small and comes at once.
+    pub(crate) async fn discard(&self, headers: &HeaderMap, body: Body) {
+        self.linger(headers, body, FIRST_ROOM, Instant::now() + DISCARDING).await;
     }
 
     async fn receive(&self, headers: &HeaderMap, body: &mut Body, deadline: Instant) -> Result<Received, ApiError> {
@@ -162,9 +169,9 @@ impl Bodies {
 
     /// Reads on for a while and throws it away: a client that is still sending when the connection closes
     /// sees a reset and never reads why. One that waits for `100 Continue` reads the answer at once.
-    async fn linger(&self, headers: &HeaderMap, mut body: Body, deadline: Instant) {
+    async fn linger(&self, headers: &HeaderMap, mut body: Body, most: usize, deadline: Instant) {
         let waits = headers.get(header::EXPECT).is_some_and(|value| *value == HeaderValue::from_static("100-continue"));
-        let mut patience = if waits { 0 } else { self.limits.batch };
+        let mut patience = if waits { 0 } else { most };
         while patience > 0 {
             match self.next_chunk(&mut body, deadline).await {
                 Ok(Some(chunk)) => patience = patience.saturating_sub(chunk.len()),

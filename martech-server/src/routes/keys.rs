@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -15,6 +15,7 @@ use crate::{
     accounts::{AccountError, Action, ApiKey, KeyKind, NewKey, Origin},
     auth::{Caller, WebOrigin},
     error::ApiError,
+    params::Named,
     projects::Project,
 };
 
@@ -101,7 +102,7 @@ pub(super) async fn make(
 pub(super) async fn rotate(
     State(app): State<App>,
     project: Project,
-    Path(id): Path<String>,
+    Named(id): Named,
     caller: Caller,
     origin: Origin,
 ) -> Result<Response, ApiError> {
@@ -115,7 +116,7 @@ pub(super) async fn rotate(
 pub(super) async fn revoke(
     State(app): State<App>,
     project: Project,
-    Path(id): Path<String>,
+    Named(id): Named,
     caller: Caller,
     origin: Origin,
 ) -> Result<StatusCode, ApiError> {

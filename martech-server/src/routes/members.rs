@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -18,6 +18,7 @@ use crate::{
     accounts::{AccountError, Action, Actor, Email, Invitation, Member, NewUser, Origin},
     auth::{Caller, Site},
     error::ApiError,
+    params::Named,
     projects::Project,
 };
 
@@ -70,7 +71,7 @@ pub(super) struct NewRole {
 pub(super) async fn change(
     State(app): State<App>,
     project: Project,
-    Path(id): Path<String>,
+    Named(id): Named,
     caller: Caller,
     origin: Origin,
     Body(NewRole { role }): Body<NewRole>,
@@ -86,7 +87,7 @@ pub(super) async fn change(
 pub(super) async fn remove(
     State(app): State<App>,
     project: Project,
-    Path(id): Path<String>,
+    Named(id): Named,
     caller: Caller,
     origin: Origin,
 ) -> Result<StatusCode, ApiError> {
@@ -111,7 +112,7 @@ pub(super) struct NewPassword {
 pub(super) async fn reset_password(
     State(app): State<App>,
     project: Project,
-    Path(id): Path<String>,
+    Named(id): Named,
     caller: Caller,
     origin: Origin,
     Body(NewPassword { new_password }): Body<NewPassword>,
@@ -193,7 +194,7 @@ pub(super) async fn invite(
 pub(super) async fn withdraw(
     State(app): State<App>,
     project: Project,
-    Path(id): Path<String>,
+    Named(id): Named,
     caller: Caller,
     origin: Origin,
 ) -> Result<StatusCode, ApiError> {

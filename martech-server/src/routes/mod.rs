@@ -5,13 +5,21 @@ use axum::{
     routing::{delete, get, patch, post},
 };
 
-use crate::{App, Role, auth::Scope, error, telemetry};
+use crate::{
+    App, Role,
+    auth::Scope,
+    error,
+    limits::{self, Traffic},
+    telemetry,
+};
 
 mod admin;
 mod audit;
 mod auth;
 mod events;
+mod headers;
 mod health;
+mod host;
 mod keys;
 mod members;
 mod pages;
@@ -22,11 +30,14 @@ pub(crate) mod users;
 /// All routes of a server.
 pub(crate) fn router(app: App) -> Router {
     let needs = |scope, role| middleware::from_fn_with_state((app.clone(), scope, role), crate::auth::require);
+    // Before anybody is asked who they are.
+    let counted = || middleware::from_fn_with_state((app.clone(), Traffic::Reads), limits::limit);
     let reading = Router::new()
         .route("/users", get(users::list))
         .route("/users/{userId}/journey", get(users::journey))
         .route("/stats", get(stats::stats))
-        .route_layer(needs(Scope::Project, Role::Analyst));
+        .route_layer(needs(Scope::Project, Role::Analyst))
+        .route_layer(counted());
     let administration = Router::new()
         .route("/admin/roll", post(admin::roll))
         .route("/admin/compact", post(admin::compact))
@@ -38,24 +49,28 @@ pub(crate) fn router(app: App) -> Router {
         .route("/admin/keys", get(keys::list).post(keys::make))
         .route("/admin/keys/{id}", delete(keys::revoke))
         .route("/admin/keys/{id}/rotate", post(keys::rotate))
-        .route_layer(needs(Scope::Project, Role::Admin));
+        .route_layer(needs(Scope::Project, Role::Admin))
+        .route_layer(counted());
     let of_server = Router::new()
         .route("/admin/members/{id}/password", post(members::reset_password))
         .route("/admin/audit", get(audit::list))
-        .route_layer(needs(Scope::Server, Role::Admin));
+        .route_layer(needs(Scope::Server, Role::Admin))
+        .route_layer(counted());
     Router::new()
-        .merge(events::router(&app))
+        .merge(events::router(&app).layer(middleware::from_fn(headers::share)))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/health", get(health::health))
-        .nest("/api/auth", auth::router())
+        .nest("/api/auth", auth::router().route_layer(counted()))
         .merge(pages::router())
         .merge(reading)
         .merge(administration)
         .merge(of_server)
-        .merge(projects::router(&app))
+        .merge(projects::router(&app).route_layer(counted()))
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(middleware::from_fn(host::check))
         .layer(middleware::from_fn(telemetry::observe))
+        .layer(middleware::from_fn(headers::add))
         .with_state(app)
 }

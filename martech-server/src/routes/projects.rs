@@ -2,7 +2,7 @@
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::State,
     http::StatusCode,
     middleware,
     response::{IntoResponse, Response},
@@ -17,6 +17,7 @@ use crate::{
     accounts::{Action, Origin},
     auth::{Caller, Scope, require},
     error::ApiError,
+    params::Named,
     projects::{ProjectChange, ProjectError, ProjectId, ProjectRecord},
 };
 
@@ -109,7 +110,7 @@ async fn make(
 /// `PATCH /admin/projects/{id}`
 async fn change(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Named(id): Named,
     caller: Caller,
     origin: Origin,
     Body(settings): Body<ProjectChange>,
@@ -124,7 +125,7 @@ async fn change(
 /// `DELETE /admin/projects/{id}`: its keys are revoked, its events stay where they are.
 async fn remove(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Named(id): Named,
     caller: Caller,
     origin: Origin,
 ) -> Result<StatusCode, ApiError> {

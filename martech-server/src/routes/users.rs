@@ -1,6 +1,6 @@
 //! Users, and what each of them did.
 
-use axum::{Json, extract::Path};
+use axum::Json;
 use jiff::tz::TimeZone;
 use martech_core::{
     event::{Currency, Event, EventType},
@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::{
     error::ApiError,
-    params::{Params, message},
+    params::{Named, Params, message},
     projects::Project,
 };
 
@@ -32,7 +32,7 @@ pub(super) struct Journey {
 /// `GET /users/{userId}/journey`. A user of whom nothing is known has an empty journey.
 pub(super) async fn journey(
     project: Project,
-    Path(user_id): Path<String>,
+    Named(user_id): Named,
     params: Params,
 ) -> Result<Json<Journey>, ApiError> {
     let query = journey_question(user_id.clone(), params, &project.settings().time_zone)?;

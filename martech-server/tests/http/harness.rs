@@ -182,6 +182,11 @@ impl Raw {
         self.stream.write_all(bytes.as_ref()).await.unwrap();
     }
 
+    /// Writes as much as the server wants to hear: it may have answered, and closed, before the end.
+    pub(crate) async fn try_write(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = self.stream.write_all(bytes.as_ref()).await;
+    }
+
     /// Says that nothing more will come.
     pub(crate) async fn finish(&mut self) {
         self.stream.shutdown().await.unwrap();

@@ -8,10 +8,6 @@ mod wire;
 
 use axum::{
     Router,
-    extract::Request,
-    http::{HeaderValue, header},
-    middleware::{self, Next},
-    response::Response,
     routing::{get, post},
 };
 
@@ -30,12 +26,4 @@ pub(super) fn router() -> Router<App> {
         .route("/revoke-other-sessions", post(session::revoke_others))
         .route("/update-user", post(user::update))
         .route("/change-password", post(user::change_password))
-        .route_layer(middleware::from_fn(keep_out_of_caches))
-}
-
-/// What is said to one is nobody else's.
-async fn keep_out_of_caches(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }

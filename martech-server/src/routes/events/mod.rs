@@ -17,11 +17,20 @@ use axum::{
 use martech_core::event::Timestamp;
 
 use self::{answer::Answer, intake::Intake};
-use crate::{App, auth::admit, error::ApiError, params::Params};
+use crate::{
+    App,
+    auth::admit,
+    error::ApiError,
+    limits::{self, Traffic},
+    params::Params,
+};
 
 /// `POST /events`; also from pages of other origins, where those are allowed.
 pub(super) fn router(app: &App) -> Router<App> {
-    let route = post(ingest);
+    let mut route = post(ingest);
+    if app.rates().any(Traffic::Ingest) {
+        route = route.route_layer(middleware::from_fn_with_state((app.clone(), Traffic::Ingest), limits::limit));
+    }
     // Where there are none, no request pays for asking.
     if app.access().allowed_origins.is_empty() {
         return Router::new().route("/events", route);
@@ -95,7 +104,7 @@ pub(super) async fn ingest(State(app): State<App>, mut params: Params, request: 
     params.finish()?;
 
     let (head, body) = request.into_parts();
-    let project = admit(&app, &head.headers, key.as_deref(), project).await?;
+    let project = admit(&app, &head, key.as_deref(), project).await?;
     let received = app.bodies().read(&head.headers, body).await?;
     let (rules, single_limit) = (Arc::clone(&project.settings().rules), app.bodies().limits().single);
     let read = move |format, bytes: &[u8]| intake::read(&rules, format, bytes, single_limit, Timestamp::now());

@@ -1,0 +1,39 @@
+//! Settings that say how much somebody may ask for.
+
+use clap::Args;
+
+use super::Rate;
+use crate::Networks;
+
+/// Addresses that reach a server from its own machine or network; one that stands behind a proxy it does not know sees all
+/// clients there.
+const OWN_NETWORK: &str = "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,169.254.0.0/16,fc00::/7,fe80::/10";
+
+/// How much somebody may ask for.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Rates")]
+pub struct RateArgs {
+    /// Requests to POST /events from one address (of IPv6, from one /64): so many at once, and as many again over that time;
+    /// or `off`
+    #[arg(long, env = "MARTECH_RATE_PER_ADDRESS", default_value = "5000/10s", value_name = "COUNT/TIME")]
+    pub rate_per_address: Rate,
+
+    /// The same, of one key
+    #[arg(long, env = "MARTECH_RATE_PER_KEY", default_value = "100000/10s", value_name = "COUNT/TIME")]
+    pub rate_per_key: Rate,
+
+    /// Requests to everything that reads or administers, from one address, and of one key
+    #[arg(long, env = "MARTECH_RATE_READS", default_value = "600/60s", value_name = "COUNT/TIME")]
+    pub rate_reads: Rate,
+
+    /// Addresses and networks whose requests are not counted, separated by commas; by default those of the own machine and
+    /// of private networks
+    #[arg(
+        long,
+        env = "MARTECH_RATE_EXEMPT",
+        default_value = OWN_NETWORK,
+        hide_default_value = true,
+        value_name = "LIST"
+    )]
+    pub rate_exempt: Networks,
+}

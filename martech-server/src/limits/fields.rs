@@ -1,0 +1,73 @@
+//! The fields `RateLimit-Policy` and `RateLimit` of the IETF draft `draft-ietf-httpapi-ratelimit-headers` (version 10):
+//! what is allowed, `"address";q=5000;w=10`, and what is left of it, `"address";r=4999;t=1`.
+//!
+//! `q` requests may come at once, and as many again over `w` seconds. `r` of them may come now; after `t` seconds all may,
+//! or, where `r` is nought and the request was refused, the next one. That `t` is what `Retry-After` says.
+
+use std::{fmt::Write, time::Duration};
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::{Left, Rate};
+use crate::error::whole_seconds;
+
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const STATE: HeaderName = HeaderName::from_static("ratelimit");
+
+/// What a request was counted by, and what came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Counted {
+    /// `address` or `key`.
+    pub(super) by: &'static str,
+    pub(super) rate: Rate,
+    pub(super) outcome: Result<Left, Duration>,
+}
+
+/// Tells a client by what it was counted.
+pub(super) fn tell(headers: &mut HeaderMap, counted: impl Iterator<Item = Counted>) {
+    let (mut policy, mut state) = (String::new(), String::new());
+    for Counted { by, rate, outcome } in counted {
+        let Rate::Of { count, seconds } = rate else { continue };
+        let separator = if policy.is_empty() { "" } else { ", " };
+        let (left, after) = match outcome {
+            Ok(left) if left.whole_in.is_zero() => (left.count, 0),
+            Ok(left) => (left.count, whole_seconds(left.whole_in)),
+            Err(wait) => (0, whole_seconds(wait)),
+        };
+        // Writing to a string does not fail.
+        let _ = write!(policy, "{separator}\"{by}\";q={count};w={seconds}");
+        let _ = write!(state, "{separator}\"{by}\";r={left};t={after}");
+    }
+    for (name, value) in [(POLICY, policy), (STATE, state)] {
+        if let Ok(value) = HeaderValue::from_str(&value)
+            && !value.is_empty()
+        {
+            headers.insert(name, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fields_are_written_as_the_draft_has_them() {
+        let rate = |text: &str| text.parse().unwrap();
+        let told = |counted: &[Counted]| {
+            let mut headers = HeaderMap::new();
+            tell(&mut headers, counted.iter().copied());
+            [POLICY, STATE].map(|name| headers.get(name).map(|value| value.to_str().unwrap().to_owned()))
+        };
+        let left = Left { count: 4999, whole_in: Duration::from_millis(2) };
+        let by_address = Counted { by: "address", rate: rate("5000/10s"), outcome: Ok(left) };
+        let by_key = Counted { by: "key", rate: rate("10/1m"), outcome: Err(Duration::from_millis(5_001)) };
+        assert_eq!(told(&[]), [None, None]);
+        assert_eq!(told(&[by_address]).map(Option::unwrap), ["\"address\";q=5000;w=10", "\"address\";r=4999;t=1"]);
+        assert_eq!(
+            told(&[by_address, by_key]).map(Option::unwrap),
+            ["\"address\";q=5000;w=10, \"key\";q=10;w=60", "\"address\";r=4999;t=1, \"key\";r=0;t=6"]
+        );
+        assert_eq!(told(&[Counted { rate: Rate::Off, ..by_key }]), [None, None]);
+    }
+}

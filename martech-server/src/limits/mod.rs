@@ -1,0 +1,218 @@
+//! How much somebody may ask for: requests are counted by their address, and by their key.
+//!
+//! - An address is counted before anything else is looked at: no body is read, no key looked up, no password hashed for
+//!   a request that is one too many. A key is counted once it is known to be one, so that guesses leave nothing in memory.
+//! - The address is the client's, as far as trusted proxies tell; of IPv6, its /64.
+//! - Whoever is refused is told how long to wait ([`fields`]), and a refused request is not counted.
+//! - Networks may be exempt. Private ones are by default, for load comes from there on purpose, and behind a proxy that
+//!   the settings do not name all of the world does.
+
+mod args;
+mod fields;
+mod limit;
+mod rate;
+
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+};
+
+use axum::{
+    extract::{Request, State},
+    http::{Extensions, StatusCode},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use governor::clock::{Clock, MonotonicClock};
+
+use self::fields::Counted;
+pub(crate) use self::limit::{Left, Limit, network};
+pub use self::{args::RateArgs, rate::Rate};
+use crate::{App, Networks, accounts::ApiKey, error::ApiError};
+
+/// What a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Traffic {
+    /// Sending events.
+    Ingest,
+    /// Everything that reads, administers, or is about accounts.
+    Reads,
+}
+
+/// The limits of a server. The clock is replaced in tests.
+pub(crate) struct Rates<C: Clock = MonotonicClock> {
+    ingest: Pair<C>,
+    reads: Pair<C>,
+    exempt: Networks,
+}
+
+struct Pair<C: Clock> {
+    address: Option<Limited<IpAddr, C>>,
+    key: Option<Limited<String, C>>,
+}
+
+struct Limited<K: std::hash::Hash + Eq + Clone, C: Clock> {
+    by: &'static str,
+    rate: Rate,
+    limit: Limit<K, C>,
+}
+
+impl<K: std::hash::Hash + Eq + Clone, C: Clock + Clone> Limited<K, C> {
+    fn new(by: &'static str, rate: Rate, clock: &C) -> Option<Self> {
+        let (count, period) = rate.bucket()?;
+        Some(Self { by, rate, limit: Limit::new(by, count, period, clock.clone()) })
+    }
+
+    fn count(&self, key: &K) -> Counted {
+        Counted { by: self.by, rate: self.rate, outcome: self.limit.check(key) }
+    }
+}
+
+impl<C: Clock + Clone> Pair<C> {
+    fn new(address: Rate, key: Rate, clock: &C) -> Self {
+        Self { address: Limited::new("address", address, clock), key: Limited::new("key", key, clock) }
+    }
+}
+
+impl Rates {
+    pub(crate) fn new(args: &RateArgs) -> Self {
+        Self::with_clock(args, &MonotonicClock)
+    }
+}
+
+impl<C: Clock + Clone> Rates<C> {
+    fn with_clock(args: &RateArgs, clock: &C) -> Self {
+        Self {
+            ingest: Pair::new(args.rate_per_address, args.rate_per_key, clock),
+            reads: Pair::new(args.rate_reads, args.rate_reads, clock),
+            exempt: args.rate_exempt.clone(),
+        }
+    }
+
+    /// Whether anybody is counted; where not, no request pays for asking.
+    pub(crate) fn any(&self, traffic: Traffic) -> bool {
+        let Pair { address, key } = self.of(traffic);
+        address.is_some() || key.is_some()
+    }
+
+    fn of(&self, traffic: Traffic) -> &Pair<C> {
+        match traffic {
+            Traffic::Ingest => &self.ingest,
+            Traffic::Reads => &self.reads,
+        }
+    }
+
+    fn count_address(&self, traffic: Traffic, address: IpAddr) -> Option<Counted> {
+        self.of(traffic).address.as_ref().map(|limited| limited.count(&network(address)))
+    }
+
+    fn count_key(&self, traffic: Traffic, id: &str) -> Option<Counted> {
+        self.of(traffic).key.as_ref().map(|limited| limited.count(&id.to_owned()))
+    }
+}
+
+impl<C: Clock> fmt::Debug for Rates<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rates").field("exempt", &self.exempt).finish_non_exhaustive()
+    }
+}
+
+/// Carried by a request that is counted: what came of counting its key.
+#[derive(Debug, Clone)]
+struct OfKey(Traffic, Arc<OnceLock<Counted>>);
+
+/// Lets through what is not one too many, and tells everybody what is left to them.
+pub(crate) async fn limit(State((app, traffic)): State<(App, Traffic)>, mut request: Request, next: Next) -> Response {
+    let rates = app.rates();
+    let address = app.access().proxies.client_of(&request);
+    if rates.exempt.contains(address) {
+        return next.run(request).await;
+    }
+    let by_address = rates.count_address(traffic, address);
+    let by_key = Arc::default();
+    let mut response = match by_address.map(check).transpose() {
+        Ok(_) => {
+            request.extensions_mut().insert(OfKey(traffic, Arc::clone(&by_key)));
+            next.run(request).await
+        }
+        Err(error) => {
+            let (parts, body) = request.into_parts();
+            app.bodies().discard(&parts.headers, body).await;
+            error.into_response()
+        }
+    };
+    fields::tell(response.headers_mut(), by_address.into_iter().chain(by_key.get().copied()));
+    response
+}
+
+/// Counts the key of a request, where requests are counted.
+pub(crate) fn count_key(app: &App, request: &Extensions, key: &ApiKey) -> Result<(), ApiError> {
+    let Some(OfKey(traffic, slot)) = request.get() else { return Ok(()) };
+    let Some(counted) = app.rates().count_key(*traffic, &key.id) else { return Ok(()) };
+    check(*slot.get_or_init(|| counted))
+}
+
+fn check(counted: Counted) -> Result<(), ApiError> {
+    let Err(wait) = counted.outcome else { return Ok(()) };
+    let message = format!(
+        "this {} has sent as many requests as it may ({} at most); send it again after Retry-After",
+        counted.by, counted.rate
+    );
+    Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message).retry_after(wait))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use governor::clock::FakeRelativeClock;
+
+    use super::*;
+
+    fn rates(address: &str, key: &str, clock: &FakeRelativeClock) -> Rates<FakeRelativeClock> {
+        let args = RateArgs {
+            rate_per_address: address.parse().unwrap(),
+            rate_per_key: key.parse().unwrap(),
+            rate_reads: Rate::Off,
+            rate_exempt: Networks::default(),
+        };
+        Rates::with_clock(&args, clock)
+    }
+
+    #[test]
+    fn who_waits_as_long_as_told_is_let_through_and_not_a_moment_sooner() {
+        let clock = FakeRelativeClock::default();
+        let rates = rates("4/10s", "off", &clock);
+        let address = "192.0.2.1".parse().unwrap();
+        let count = || rates.count_address(Traffic::Ingest, address).unwrap().outcome;
+        let left = |count, millis| Ok(Left { count, whole_in: Duration::from_millis(millis) });
+        assert_eq!(
+            [count(), count(), count(), count()],
+            [left(3, 2500), left(2, 5000), left(1, 7500), left(0, 10_000)]
+        );
+        assert_eq!(count(), Err(Duration::from_millis(2500)));
+        clock.advance(Duration::from_millis(1000));
+        assert_eq!(count(), Err(Duration::from_millis(1500)), "a refused request costs nothing");
+        clock.advance(Duration::from_millis(1499));
+        assert_eq!(count(), Err(Duration::from_millis(1)));
+        clock.advance(Duration::from_millis(1));
+        assert!(count().is_ok());
+        assert_eq!(count(), Err(Duration::from_millis(2500)));
+        clock.advance(Duration::from_secs(10));
+        assert_eq!(count(), left(3, 2500), "all of it is there again");
+    }
+
+    #[test]
+    fn each_address_and_each_key_has_its_own() {
+        let clock = FakeRelativeClock::default();
+        let rates = rates("1/10s", "1/10s", &clock);
+        let address = |text: &str| rates.count_address(Traffic::Ingest, text.parse().unwrap()).unwrap().outcome;
+        assert!(address("2001:db8::1").is_ok() && address("2001:db8::2").is_err(), "a /64 is one");
+        assert!(address("2001:db8:0:1::1").is_ok() && address("192.0.2.1").is_ok());
+        let key = |id: &str| rates.count_key(Traffic::Ingest, id).unwrap().outcome;
+        assert!(key("a").is_ok() && key("a").is_err() && key("b").is_ok());
+        assert_eq!(rates.count_key(Traffic::Reads, "a"), None);
+        assert!(rates.any(Traffic::Ingest) && !rates.any(Traffic::Reads));
+    }
+}

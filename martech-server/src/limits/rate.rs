@@ -1,0 +1,83 @@
+//! How much somebody may ask for.
+
+use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
+
+use crate::config::parse_duration;
+
+/// So many at once, and as many again over a time, written `5000/10s`; or `off`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rate {
+    /// As much as there is.
+    Off,
+    /// A bucket of `count`, filled at an even pace within `seconds`.
+    Of {
+        /// How many at once.
+        count: NonZeroU32,
+        /// Over how long as many again.
+        seconds: NonZeroU32,
+    },
+}
+
+/// More in a second is no limit, and a day is long enough.
+const MOST: u32 = 10_000_000;
+const LONGEST: u32 = 86_400;
+
+impl FromStr for Rate {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const SHAPE: &str = "`off`, or a count of requests (at most 10000000) and the whole seconds over which as many \
+                             are had again (at most a day), such as 5000/10s";
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        let (count, time) = text.split_once('/').ok_or(SHAPE)?;
+        let count: NonZeroU32 = count.trim().parse().map_err(|_| SHAPE)?;
+        let time = parse_duration(time.trim()).map_err(|_| SHAPE)?;
+        let seconds = u32::try_from(time.as_secs()).ok().and_then(NonZeroU32::new).ok_or(SHAPE)?;
+        let fits = time.subsec_nanos() == 0 && seconds.get() <= LONGEST && count.get() <= MOST;
+        if fits { Ok(Self::Of { count, seconds }) } else { Err(SHAPE) }
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("off"),
+            Self::Of { count, seconds } => write!(f, "{count}/{seconds}s"),
+        }
+    }
+}
+
+impl Rate {
+    /// How many at once, and in which time each of them is had again.
+    pub(super) fn bucket(self) -> Option<(u32, Duration)> {
+        match self {
+            Self::Off => None,
+            Self::Of { count, seconds } => Some((count.get(), Duration::from_secs(seconds.get().into()) / count.get())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_a_count_over_a_time() {
+        for (text, shown, bucket) in [
+            ("off", "off", None),
+            ("5000/10s", "5000/10s", Some((5000, Duration::from_millis(2)))),
+            ("600/1m", "600/60s", Some((600, Duration::from_millis(100)))),
+            ("1 / 1s", "1/1s", Some((1, Duration::from_secs(1)))),
+            ("10000000/1s", "10000000/1s", Some((10_000_000, Duration::from_nanos(100)))),
+        ] {
+            let rate: Rate = text.parse().unwrap();
+            assert_eq!((rate.to_string().as_str(), rate.bucket()), (shown, bucket));
+        }
+        for wrong in ["", "on", "5000", "0/1s", "5/0s", "5/500ms", "5/-1s", "-5/1s", "5/25h", "10000001/1s", "5/s", "/"]
+        {
+            assert!(wrong.parse::<Rate>().is_err(), "{wrong}");
+        }
+    }
+}

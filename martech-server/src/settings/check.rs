@@ -1,0 +1,139 @@
+//! What settings say together, and `martech-server check`.
+
+use std::{
+    collections::BTreeSet,
+    env, fs, io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::parser::ValueSource;
+use mongodb::options::ConnectionString;
+use rustix::fs::{Access, access};
+use tracing_subscriber::EnvFilter;
+
+use super::{Mistake, Read, unknown};
+use crate::{AdminToken, Cli, Command, ServeArgs, StoreChoice, accounts::Hasher};
+
+pub(super) fn is_of_server(cli: &Cli) -> bool {
+    matches!(cli.command_ref(), None | Some(Command::Serve(_) | Command::Check(_)))
+}
+
+/// What is wrong with the settings of a server as a whole. Those of `wrong` have been told already.
+pub(super) fn whole(cli: &Cli, wrong: &BTreeSet<String>) -> Vec<Mistake> {
+    let (args, is_check) = match cli.command_ref() {
+        None => (cli.serve_ref(), false),
+        Some(Command::Serve(args)) => (&**args, false),
+        Some(Command::Check(args)) => (&**args, true),
+        Some(_) => return Vec::new(),
+    };
+    let is_told =
+        |flags: &[&str]| flags.iter().any(|flag| wrong.iter().any(|shown| shown.split(' ').next() == Some(flag)));
+    let mut found: Vec<(&[&str], Option<String>)> = vec![
+        (&["--session-idle", "--session-max"], session(args)),
+        (&["--password-memory", "--password-lanes"], password(args)),
+        (&["--log"], EnvFilter::try_new(&args.log).err().map(|error| format!("--log is {:?}: {error}", args.log))),
+        (&["--store"], store(args)),
+    ];
+    if is_check {
+        found.push((&["--data-dir"], folder(&args.data_dir).err()));
+        found.push((&["--admin-token", "--data-dir"], token(args)));
+    }
+    let untold = found.into_iter().filter(|(flags, _)| !is_told(flags));
+    untold.filter_map(|(_, mistake)| mistake.map(Mistake)).collect()
+}
+
+fn session(args: &ServeArgs) -> Option<String> {
+    let (idle, max) = (args.accounts.session_idle, args.accounts.session_max);
+    (idle > max).then(|| {
+        format!("--session-idle is {idle:?} and --session-max is {max:?}: a session that ends anyway cannot be idle for longer")
+    })
+}
+
+fn password(args: &ServeArgs) -> Option<String> {
+    let error = Hasher::new(args.accounts.passwords.cost()).err()?;
+    Some(format!("--password-memory, --password-passes and --password-lanes do not go together: {error}"))
+}
+
+/// What is wrong with a connection string is told by its kind: the words might hold a part of it, and that the password.
+fn store(args: &ServeArgs) -> Option<String> {
+    let StoreChoice::Mongo(uri) = &args.store.store else { return None };
+    ConnectionString::parse(uri).err()?;
+    Some(
+        "--store cannot be used: it is no connection string that MongoDB's driver can read \
+         (mongodb://USER:PASSWORD@HOST:PORT/DATABASE?OPTIONS, with whatever is special in a password percent-encoded)"
+            .to_owned(),
+    )
+}
+
+/// Whether the data folder can be written, or made. Changes nothing.
+fn folder(dir: &Path) -> Result<(), String> {
+    let told = |path: &Path, error: &dyn std::fmt::Display| {
+        format!("--data-dir is {}: {}: {error}", dir.display(), path.display())
+    };
+    let mut place: PathBuf = dir.to_owned();
+    let metadata = loop {
+        let shown = if place.as_os_str().is_empty() { Path::new(".") } else { &place };
+        match fs::metadata(shown) {
+            Ok(metadata) => break metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && place.pop() => {}
+            Err(error) => return Err(told(&place, &error)),
+        }
+    };
+    let place = if place.as_os_str().is_empty() { Path::new(".") } else { &place };
+    if !metadata.is_dir() {
+        return Err(told(place, &"is no folder"));
+    }
+    access(place, Access::WRITE_OK | Access::EXEC_OK)
+        .map_err(|error| told(place, &format!("cannot be written: {error}")))
+}
+
+/// A token that lies in the data folder.
+fn token(args: &ServeArgs) -> Option<String> {
+    if args.admin_token.is_some() || !args.data_dir.join("admin-token").exists() {
+        return None;
+    }
+    AdminToken::load(None, &args.data_dir).err().map(|error| error.to_string())
+}
+
+/// Where a value is not shown.
+const HIDDEN: &str = "(hidden)";
+
+/// `martech-server check`: tells the settings, which are fine, or this would not be reached.
+pub fn run() -> ExitCode {
+    let read = match super::read(env::args_os().collect(), |name| env::var_os(name)) {
+        Ok(read) => read,
+        Err(error) => return error.report(),
+    };
+    for line in shown(&read) {
+        println!("{line}");
+    }
+    let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for line in unknown(&read.command, names) {
+        eprintln!("martech-server: warning: {line}");
+    }
+    ExitCode::SUCCESS
+}
+
+/// Each setting as its variable, and where it comes from.
+fn shown(read: &Read) -> Vec<String> {
+    let Some((name, matches)) = read.matches.subcommand() else { return Vec::new() };
+    let Some(command) = read.command.find_subcommand(name) else { return Vec::new() };
+    let line = |arg: &clap::Arg| {
+        let variable = arg.get_env()?.to_str()?;
+        let Some(raw) = matches.get_raw(arg.get_id().as_str()) else {
+            return Some(format!("# {variable} is not set"));
+        };
+        let value = raw.map(|value| value.to_string_lossy()).collect::<Vec<_>>().join(",");
+        let by_file = env::var_os(format!("{variable}_FILE")).is_some_and(|path| !path.is_empty());
+        let source = match matches.value_source(arg.get_id().as_str()) {
+            Some(ValueSource::CommandLine) => "command line".to_owned(),
+            Some(ValueSource::EnvVariable) => "environment".to_owned(),
+            _ if arg.is_hide_env_values_set() && by_file => format!("{variable}_FILE"),
+            _ => "default".to_owned(),
+        };
+        let value = if arg.is_hide_env_values_set() && source != "default" { HIDDEN.to_owned() } else { value };
+        Some(format!("{:<56} # {source}", format!("{variable}={value}")))
+    };
+    command.get_arguments().filter_map(line).collect()
+}

@@ -1,0 +1,157 @@
+//! Limits of rates, as clients see them. That the waits are true is tested with a clock, in `limits`.
+
+use axum::http::Method;
+use bytes::Bytes;
+use http_body_util::Full;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Server, event};
+
+/// A server that counts whoever is on this machine as well.
+async fn start(flags: &[&str]) -> Server {
+    Server::start_with(&[&["--rate-exempt", "", "--trusted-proxies", "127.0.0.1"], flags].concat()).await
+}
+
+async fn send(server: &Server, from: &str, headers: &[(&str, &str)]) -> Answer {
+    let headers = [&[("x-forwarded-for", from)], headers].concat();
+    server.send_json("POST", "/events", &headers, &event("u1", "a")).await
+}
+
+/// What a field says of one policy: `r` and `t`, or `q` and `w`.
+fn told(answer: &Answer, field: &str, policy: &str) -> Vec<(String, u64)> {
+    let value = answer.header(field).unwrap_or_else(|| panic!("there is no {field}: {answer:?}"));
+    let item = value.split(", ").find_map(|item| item.strip_prefix(&format!("\"{policy}\";")));
+    let parameters = item.unwrap_or_else(|| panic!("{value} says nothing of {policy}")).split(';');
+    parameters
+        .map(|one| one.split_once('=').unwrap())
+        .map(|(name, value)| (name.to_owned(), value.parse().unwrap()))
+        .collect()
+}
+
+#[track_caller]
+fn assert_limited(answer: &Answer, policy: &str) {
+    answer.assert_error(429, "rate_limited");
+    let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert_eq!(told(answer, "ratelimit", policy), [("r".to_owned(), 0), ("t".to_owned(), wait)]);
+}
+
+#[tokio::test]
+async fn an_address_sends_so_much_and_others_are_not_kept_waiting() {
+    let server = start(&["--rate-per-address", "2/1h"]).await;
+    for left in [1, 0] {
+        let answer = send(&server, "192.0.2.1", &[]).await;
+        assert_eq!(answer.status, 202, "{}", answer.text);
+        assert_eq!(told(&answer, "ratelimit-policy", "address"), [("q".to_owned(), 2), ("w".to_owned(), 3600)]);
+        assert_eq!(told(&answer, "ratelimit", "address")[0], ("r".to_owned(), left));
+    }
+    let refused = send(&server, "192.0.2.1", &[]).await;
+    assert_limited(&refused, "address");
+    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((1700..=1800).contains(&wait), "{wait}");
+    // What a client writes itself is not believed, and a small network of IPv6 is one.
+    assert_limited(&send(&server, "203.0.113.5, 192.0.2.1", &[]).await, "address");
+    for (from, status) in [("192.0.2.2", 202), ("2001:db8::1", 202), ("2001:db8::2", 202), ("2001:db8::3", 429)] {
+        assert_eq!(send(&server, from, &[]).await.status, status, "{from}");
+    }
+    // Nothing else is counted by it.
+    let stats = server.get("/stats").await;
+    assert_eq!((stats.status.as_u16(), stats.json["totals"]["events"].as_u64()), (200, Some(0)), "{}", stats.text);
+    assert_eq!(server.get("/livez").await.header("ratelimit"), None);
+}
+
+#[tokio::test]
+async fn a_key_sends_so_much_from_wherever() {
+    let server = start(&["--rate-per-key", "2/1h"]).await;
+    let admin = format!("Bearer {}", server.token);
+    let make = async |kind: &str| {
+        let body = json!({ "name": "mine", "kind": kind });
+        let made = server.send_json("POST", "/admin/keys", &[("authorization", &admin)], &body).await;
+        format!("Bearer {}", made.json["key"].as_str().unwrap())
+    };
+    let (one, other) = (make("write").await, make("write").await);
+    for from in ["192.0.2.1", "192.0.2.2"] {
+        let answer = send(&server, from, &[("authorization", &one)]).await;
+        assert_eq!(answer.status, 202);
+        assert_eq!(told(&answer, "ratelimit", "address")[0], ("r".to_owned(), 4999));
+        assert_eq!(told(&answer, "ratelimit-policy", "key")[0], ("q".to_owned(), 2));
+    }
+    assert_limited(&send(&server, "192.0.2.3", &[("authorization", &one)]).await, "key");
+    assert_eq!(send(&server, "192.0.2.3", &[("authorization", &other)]).await.status, 202);
+    // A guess is counted by its address alone.
+    let guess = send(&server, "192.0.2.4", &[("authorization", "Bearer mt_write_guess")]).await;
+    guess.assert_error(401, "invalid_key");
+    assert!(!guess.header("ratelimit").unwrap().contains("key"), "{guess:?}");
+}
+
+#[tokio::test]
+async fn reading_is_counted_before_anybody_is_asked_who_they_are() {
+    let server = start(&["--rate-reads", "3/1h"]).await;
+    let ask = async |path: &str, from: &str, token: &str| {
+        let authorization = format!("Bearer {token}");
+        let headers = [("x-forwarded-for", from), ("authorization", &authorization)];
+        server.send_json("GET", path, &headers, &Value::Null).await
+    };
+    for path in ["/users", "/admin/audit", "/api/auth/get-session"] {
+        let answer = ask(path, "192.0.2.1", "wrong").await;
+        assert!(answer.status != 429 && answer.header("ratelimit").is_some(), "{path}: {}", answer.text);
+    }
+    for path in ["/stats", "/users/u1/journey", "/admin/keys", "/api/auth/list-sessions"] {
+        assert_limited(&ask(path, "192.0.2.1", &server.token).await, "address");
+    }
+    assert_eq!(ask("/stats", "192.0.2.2", &server.token).await.status, 200);
+    assert_eq!(send(&server, "192.0.2.1", &[]).await.status, 202);
+
+    let admin = format!("Bearer {}", server.token);
+    let headers = [("authorization", admin.as_str()), ("x-forwarded-for", "192.0.2.3")];
+    let made = server.send_json("POST", "/admin/keys", &headers, &json!({ "name": "mine", "kind": "read" })).await;
+    let key = made.json["key"].as_str().unwrap();
+    for from in ["198.51.100.1", "198.51.100.2", "198.51.100.3"] {
+        assert_eq!(ask("/users", from, key).await.status, 200);
+    }
+    assert_limited(&ask("/users", "198.51.100.4", key).await, "key");
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_learns_when_to_come_again() {
+    let server = start(&["--rate-per-address", "1/1h", "--allowed-origins", "https://shop.example"]).await;
+    let origin = [("origin", "https://shop.example")];
+    assert_eq!(send(&server, "192.0.2.1", &origin).await.status, 202);
+    let refused = send(&server, "192.0.2.1", &origin).await;
+    assert_limited(&refused, "address");
+    assert_eq!(refused.header("access-control-allow-origin"), Some("https://shop.example"));
+    assert!(refused.header("access-control-expose-headers").unwrap().contains("ratelimit"));
+    // Asking for leave costs nothing.
+    let request = server.request(Method::OPTIONS, "/events").header("x-forwarded-for", "192.0.2.1");
+    assert_eq!(server.send(request.body(Full::default()).unwrap()).await.status, 204);
+}
+
+#[tokio::test]
+async fn a_refused_body_is_not_read_and_its_sender_reads_why() {
+    let server = start(&["--rate-per-address", "1/1h"]).await;
+    let request = |body: &'static [u8]| {
+        let request = server.request(Method::POST, "/events").header("content-type", "application/json");
+        server.send(request.body(Full::new(Bytes::from_static(body))).unwrap())
+    };
+    request(b"{").await.assert_error(400, "malformed_json");
+    assert_limited(&request(b"{").await, "address");
+    assert_limited(&request(&[b' '; 60_000]).await, "address");
+    let mut raw = server.connect().await;
+    raw.write("POST /events HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n").await;
+    assert_limited(&raw.answer().await, "address");
+}
+
+#[tokio::test]
+async fn by_default_ones_own_network_is_not_counted() {
+    let server = Server::start_with(&["--rate-per-address", "1/1h", "--rate-reads", "1/1h"]).await;
+    for _ in 0..3 {
+        let answer = server.post("", event("u1", "a").to_string()).await;
+        assert_eq!((answer.status.as_u16(), answer.header("ratelimit")), (202, None));
+        assert_eq!(server.get("/users").await.status, 200);
+    }
+    let server = Server::start_with(&["--rate-per-address", "1/1h", "--trusted-proxies", "127.0.0.1"]).await;
+    for (from, status) in [("10.1.2.3", 202), ("10.1.2.3", 202), ("192.0.2.1", 202), ("192.0.2.1", 429)] {
+        assert_eq!(send(&server, from, &[]).await.status, status, "{from}");
+    }
+    let server = start(&["--rate-per-address", "off", "--rate-per-key", "off"]).await;
+    assert_eq!(send(&server, "192.0.2.1", &[]).await.header("ratelimit-policy"), None);
+}

@@ -1,0 +1,125 @@
+//! Settings, as the real program reads them.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+const TOKEN: &str = "a-token-that-nobody-may-see";
+
+fn program(variables: &[(&str, &str)]) -> Command {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_martech-server"));
+    let inherited = std::env::vars_os().map(|(name, _)| name);
+    inherited.filter(|name| name.to_string_lossy().starts_with("MARTECH_")).for_each(|name| {
+        program.env_remove(name);
+    });
+    program.envs(variables.iter().copied());
+    program
+}
+
+fn check(variables: &[(&str, &str)], flags: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = program(variables).arg("check").args(flags).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+fn entries(dir: &Path) -> usize {
+    std::fs::read_dir(dir).unwrap().count()
+}
+
+#[test]
+fn settings_that_are_fine_are_shown_without_secrets_and_nothing_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("new/data");
+    let data_dir = data.to_str().unwrap();
+    let variables = [
+        ("MARTECH_ADMIN_TOKEN", TOKEN),
+        ("MARTECH_STORE", "mongodb://user:secret@localhost/shop"),
+        ("MARTECH_DATA_DIR", data_dir),
+        ("MARTECH_QUEUE_EVENT", "7"),
+    ];
+    let (code, shown, told) = check(&variables, &["--currency", "EUR"]);
+    assert_eq!(code, 0, "{told}");
+    for line in [
+        "MARTECH_CURRENCY=EUR ",
+        "MARTECH_ADDR=127.0.0.1:3000 ",
+        "MARTECH_ADMIN_TOKEN=(hidden) ",
+        "MARTECH_STORE=(hidden) ",
+    ] {
+        assert!(shown.lines().any(|shown| shown.starts_with(line)), "{line} {shown}");
+    }
+    let source =
+        |name: &str| shown.lines().find(|line| line.starts_with(name)).unwrap().rsplit("# ").next().unwrap().to_owned();
+    let sources = ["MARTECH_CURRENCY", "MARTECH_ADMIN_TOKEN", "MARTECH_ADDR"].map(source);
+    assert_eq!(sources, ["command line", "environment", "default"]);
+    assert!(!shown.contains(TOKEN) && !shown.contains("secret"), "{shown}");
+    assert!(told.contains("MARTECH_QUEUE_EVENT is no setting; is MARTECH_QUEUE_EVENTS meant?"), "{told}");
+    assert_eq!(entries(dir.path()), 0, "nothing is made");
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_and_the_code_is_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let nowhere = dir.path().join("nowhere");
+    let variables = [
+        ("MARTECH_ADDR", "everywhere"),
+        ("MARTECH_ADMIN_TOKEN", "too-short"),
+        ("MARTECH_SPOOL", "perhaps"),
+        ("MARTECH_STORE_FILE", nowhere.to_str().unwrap()),
+        ("MARTECH_SESSION_IDLE", "3h"),
+        ("MARTECH_SESSION_MAX", "2h"),
+        ("MARTECH_DATA_DIR", file.to_str().unwrap()),
+    ];
+    let (code, shown, told) = check(&variables, &["--max-body", "huge", "--time-zone=Mars/Olympus"]);
+    assert_eq!((code, shown.as_str()), (1, ""), "{told}");
+    for name in [
+        "MARTECH_ADDR is \"everywhere\"",
+        "MARTECH_ADMIN_TOKEN cannot",
+        "MARTECH_SPOOL is \"perhaps\": it is one of on, off",
+        "MARTECH_STORE_FILE is",
+        "--session-idle",
+        "--data-dir is",
+        "--max-body is \"huge\"",
+        "--time-zone is \"Mars/Olympus\"",
+    ] {
+        assert!(told.lines().any(|line| line.trim_start().starts_with(name)), "{name}: {told}");
+    }
+    assert_eq!(told.lines().count(), 9, "{told}");
+    assert!(!told.contains("too-short"), "{told}");
+
+    // The server says the same, but for its folder, which it finds out for itself.
+    let started = program(&variables).args(["--max-body", "huge"]).output().unwrap();
+    let told = String::from_utf8(started.stderr).unwrap();
+    assert_eq!((started.status.code(), told.lines().count()), (Some(1), 7), "{told}");
+}
+
+#[test]
+fn a_command_line_that_is_none_and_other_commands_end_with_two() {
+    assert_eq!(check(&[], &["--adr", "x"]).0, 2);
+    assert_eq!(check(&[], &["--help"]).0, 0);
+    // There 1 would mean damage.
+    let verify = program(&[("MARTECH_QUERY_TIMEOUT", "soon")]).arg("verify").output().unwrap();
+    assert_eq!(verify.status.code(), Some(2), "{verify:?}");
+}
+
+#[test]
+fn a_server_warns_of_variables_that_are_no_settings() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = program(&[("MARTECH_IDLE_TIMEOUTS", "5s")])
+        .args(["--addr", "127.0.0.1:0", "--log-format", "json", "--data-dir"])
+        .arg(dir.path())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let logs = BufReader::new(server.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let until: Vec<String> = logs.take_while(|line| !line.contains("\"listening\"")).collect();
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert!(
+        until.iter().any(|line| line.contains("is MARTECH_IDLE_TIMEOUT meant?") && line.contains("WARN")),
+        "{until:#?}"
+    );
+}
