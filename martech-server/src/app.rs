@@ -25,6 +25,7 @@ use crate::{
     config::{self, ServeArgs},
     dead_letters::DeadLetterFile,
     limits::Rates,
+    queries::Queries,
     records::{AnyRecords, RecordsError},
 };
 
@@ -45,6 +46,7 @@ struct Parts {
     bodies: Bodies,
     access: Access,
     rates: Rates,
+    queries: Queries,
     time_zone: TimeZone,
     queue: QueueBounds,
     connections: ConnectionLimits,
@@ -156,6 +158,7 @@ impl App {
             access: Access::open(args, &backend, admin_token).await?,
             backend,
             rates: Rates::new(&args.rates),
+            queries: Queries::new(args.bounds.max_queries, args.store.query_timeout),
             time_zone: args.time_zone.clone(),
             queue,
             connections: ConnectionLimits {
@@ -242,6 +245,10 @@ impl App {
 
     pub(crate) fn rates(&self) -> &Rates {
         &self.parts.rates
+    }
+
+    pub(crate) fn queries(&self) -> &Queries {
+        &self.parts.queries
     }
 
     pub(crate) fn time_zone(&self) -> &TimeZone {

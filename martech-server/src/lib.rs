@@ -32,6 +32,7 @@ pub mod import;
 mod limits;
 pub mod migrate;
 mod params;
+mod queries;
 mod records;
 mod routes;
 mod secret_files;

@@ -20,7 +20,8 @@ const DEFAULT_DAYS: i64 = 30;
 /// `GET /stats`: the last 30 days to the end of today, day by day, unless something else is asked for.
 pub(super) async fn stats(State(app): State<App>, params: Params) -> Result<Json<Stats>, ApiError> {
     let query = question(params, app.time_zone(), Timestamp::now())?;
-    Ok(Json(app.backend().stats(query).await?))
+    let backend = app.backend().clone();
+    Ok(Json(app.queries().answer(async move { backend.stats(query).await }).await?))
 }
 
 pub(crate) fn question(mut params: Params, tz: &TimeZone, now: Timestamp) -> Result<StatsQuery, ApiError> {

@@ -37,7 +37,8 @@ pub(super) async fn journey(
 ) -> Result<Json<Journey>, ApiError> {
     let query = journey_question(user_id.clone(), params, app.time_zone())?;
     let order = query.order;
-    let JourneyPage { events, next } = app.backend().journey(query).await?;
+    let backend = app.backend().clone();
+    let JourneyPage { events, next } = app.queries().answer(async move { backend.journey(query).await }).await?;
     Ok(Json(Journey { user_id, events, next_cursor: next.map(|next| next.encode(order)) }))
 }
 
@@ -82,7 +83,8 @@ pub(super) struct Users {
 pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Json<Users>, ApiError> {
     let query = users_question(params, app.rules().currency)?;
     let (sort, order, currency) = (query.sort, query.order, query.currency);
-    let UsersPage { users, total, next } = app.backend().users(query).await?;
+    let backend = app.backend().clone();
+    let UsersPage { users, total, next } = app.queries().answer(async move { backend.users(query).await }).await?;
     Ok(Json(Users { users, total, next_cursor: next.map(|next| next.encode(sort, order, currency)) }))
 }
 
