@@ -22,6 +22,7 @@ use crate::{
     dead_letters::DeadLetterFile,
     limits::Rates,
     projects::{Defaults, Project, ProjectId, ProjectSettings, Projects},
+    queries::Queries,
     records::{AnyRecords, RecordsError},
 };
 
@@ -37,6 +38,7 @@ struct Parts {
     bodies: Bodies,
     access: Access,
     rates: Rates,
+    queries: Queries,
     queue: QueueBounds,
     connections: ConnectionLimits,
     journal_capacity: u64,
@@ -134,6 +136,7 @@ impl App {
             access: Access::open(args, records.clone(), admin_token)?,
             projects: Projects::open(default, records, args, queue).await,
             rates: Rates::new(&args.rates),
+            queries: Queries::new(args.bounds.max_queries, args.store.query_timeout),
             queue,
             connections: ConnectionLimits {
                 count: usize::try_from(args.bounds.max_connections).unwrap_or(usize::MAX),
@@ -195,6 +198,10 @@ impl App {
 
     pub(crate) fn rates(&self) -> &Rates {
         &self.parts.rates
+    }
+
+    pub(crate) fn queries(&self) -> &Queries {
+        &self.parts.queries
     }
 
     pub(crate) fn queue(&self) -> QueueBounds {

@@ -275,6 +275,11 @@ pub struct BoundArgs {
     #[arg(long, env = "MARTECH_MAX_BODIES", default_value = "64MiB", value_name = "SIZE")]
     pub max_bodies: ByteSize,
 
+    /// Most questions that are answered at once; further ones wait for a few seconds and are then answered 503. Without it,
+    /// four for each core
+    #[arg(long, env = "MARTECH_MAX_QUERIES", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_queries: Option<u32>,
+
     /// How long a body may send nothing
     #[arg(long, env = "MARTECH_BODY_IDLE_TIMEOUT", default_value = "15s", value_name = "TIME", value_parser = parse_duration)]
     pub body_idle_timeout: Duration,

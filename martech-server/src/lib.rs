@@ -33,6 +33,7 @@ mod limits;
 pub mod migrate;
 mod params;
 mod projects;
+mod queries;
 mod records;
 mod routes;
 mod secret_files;

@@ -22,7 +22,7 @@ pub struct StoreArgs {
     )]
     pub store: StoreChoice,
 
-    /// How long MongoDB may work on a question
+    /// How long somebody waits for the answer to a question, and MongoDB may work on it
     #[arg(
         long,
         env = "MARTECH_QUERY_TIMEOUT",

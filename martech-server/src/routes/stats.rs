@@ -1,6 +1,6 @@
 //! The figures of a shop.
 
-use axum::Json;
+use axum::{Json, extract::State};
 use jiff::{ToSpan, tz::TimeZone};
 use martech_core::{
     analytics::StatsPlan,
@@ -9,6 +9,7 @@ use martech_core::{
 };
 
 use crate::{
+    App,
     error::ApiError,
     params::{Params, message},
     projects::Project,
@@ -18,9 +19,10 @@ use crate::{
 const DEFAULT_DAYS: i64 = 30;
 
 /// `GET /stats`: the last 30 days to the end of today, day by day, unless something else is asked for.
-pub(super) async fn stats(project: Project, params: Params) -> Result<Json<Stats>, ApiError> {
+pub(super) async fn stats(State(app): State<App>, project: Project, params: Params) -> Result<Json<Stats>, ApiError> {
     let query = question(params, &project.settings().time_zone, Timestamp::now())?;
-    Ok(Json(project.backend().stats(query).await?))
+    let backend = project.backend().clone();
+    Ok(Json(app.queries().answer(async move { backend.stats(query).await }).await?))
 }
 
 pub(crate) fn question(mut params: Params, tz: &TimeZone, now: Timestamp) -> Result<StatsQuery, ApiError> {

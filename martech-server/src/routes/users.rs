@@ -1,6 +1,6 @@
 //! Users, and what each of them did.
 
-use axum::Json;
+use axum::{Json, extract::State};
 use jiff::tz::TimeZone;
 use martech_core::{
     event::{Currency, Event, EventType},
@@ -12,6 +12,7 @@ use martech_core::{
 use serde::Serialize;
 
 use crate::{
+    App,
     error::ApiError,
     params::{Named, Params, message},
     projects::Project,
@@ -31,13 +32,15 @@ pub(super) struct Journey {
 
 /// `GET /users/{userId}/journey`. A user of whom nothing is known has an empty journey.
 pub(super) async fn journey(
+    State(app): State<App>,
     project: Project,
     Named(user_id): Named,
     params: Params,
 ) -> Result<Json<Journey>, ApiError> {
     let query = journey_question(user_id.clone(), params, &project.settings().time_zone)?;
     let order = query.order;
-    let JourneyPage { events, next } = project.backend().journey(query).await?;
+    let backend = project.backend().clone();
+    let JourneyPage { events, next } = app.queries().answer(async move { backend.journey(query).await }).await?;
     Ok(Json(Journey { user_id, events, next_cursor: next.map(|next| next.encode(order)) }))
 }
 
@@ -79,10 +82,11 @@ pub(super) struct Users {
 }
 
 /// `GET /users`
-pub(super) async fn list(project: Project, params: Params) -> Result<Json<Users>, ApiError> {
+pub(super) async fn list(State(app): State<App>, project: Project, params: Params) -> Result<Json<Users>, ApiError> {
     let query = users_question(params, project.settings().rules.currency)?;
     let (sort, order, currency) = (query.sort, query.order, query.currency);
-    let UsersPage { users, total, next } = project.backend().users(query).await?;
+    let backend = project.backend().clone();
+    let UsersPage { users, total, next } = app.queries().answer(async move { backend.users(query).await }).await?;
     Ok(Json(Users { users, total, next_cursor: next.map(|next| next.encode(sort, order, currency)) }))
 }
 
