@@ -49,5 +49,5 @@ pub use backend::{BackendError, SpoolArgs, StoreArgs, StoreChoice, Switch};
 pub use config::{AccountArgs, BoundArgs, Cli, Command, PasswordArgs, ServeArgs, StorageArgs};
 pub use records::RecordsError;
 pub use secret_files::SecretFileError;
-pub use serve::serve;
+pub use serve::{ConnectionArgs, TlsArgs, TlsError, serve};
 pub use telemetry::{InvalidLogFilter, LogFormat, init as init_logs};
