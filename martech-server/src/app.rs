@@ -24,6 +24,7 @@ use crate::{
     projects::{Defaults, Project, ProjectId, ProjectSettings, Projects},
     queries::Queries,
     records::{AnyRecords, RecordsError},
+    serve::{ConnectionLimits, Tls, TlsError},
 };
 
 /// Everything that a request may need. Cheap to clone.
@@ -41,6 +42,7 @@ struct Parts {
     queries: Queries,
     queue: QueueBounds,
     connections: ConnectionLimits,
+    tls: Option<Tls>,
     journal_capacity: u64,
     drain_timeout: Duration,
     draining: AtomicBool,
@@ -68,13 +70,6 @@ pub(crate) struct QueueBounds {
     pub(crate) bytes: usize,
 }
 
-/// What connections may take.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ConnectionLimits {
-    pub(crate) count: usize,
-    pub(crate) idle: Duration,
-}
-
 /// Why a server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -90,6 +85,9 @@ pub enum StartError {
     /// Passwords cannot be hashed at this cost.
     #[error("passwords cannot be hashed so: {0}")]
     Passwords(String),
+    /// The certificate, or its key, cannot be used.
+    #[error("TLS is not possible so: {0}")]
+    Tls(#[from] TlsError),
     /// The queue cannot be built.
     #[error("the queue cannot be built: {0}")]
     Sink(#[from] ConfigError),
@@ -112,6 +110,7 @@ pub enum CloseError {
 impl App {
     /// Opens the data folder and puts the parts together. Must be called inside a tokio runtime.
     pub async fn open(args: &ServeArgs) -> Result<Self, StartError> {
+        let tls = Tls::load(&args.tls)?;
         let dead_letters = Arc::new(DeadLetterFile::new(&args.data_dir));
         let backend = Backend::open(args, &dead_letters).await?;
         // After the store: its lock makes sure that no other process makes a token at the same time.
@@ -138,10 +137,8 @@ impl App {
             rates: Rates::new(&args.rates),
             queries: Queries::new(args.bounds.max_queries, args.store.query_timeout),
             queue,
-            connections: ConnectionLimits {
-                count: usize::try_from(args.bounds.max_connections).unwrap_or(usize::MAX),
-                idle: args.bounds.idle_timeout,
-            },
+            connections: args.connections.limits(args.bounds.min_body_rate.as_u64()),
+            tls,
             journal_capacity: args.storage.journal_size.as_u64(),
             drain_timeout: args.bounds.drain_timeout,
             draining: AtomicBool::new(false),
@@ -154,7 +151,8 @@ impl App {
     pub(crate) async fn tell_set_up_link(self, listener: SocketAddr) {
         match self.access().accounts.set_up_token(Timestamp::now()).await {
             Ok(Some(token)) => {
-                let link = Site::at(listener, self.access().public_url.as_ref()).sign_up_link(&token);
+                let site = Site::at(listener, self.access().public_url.as_ref(), self.tls().is_some());
+                let link = site.sign_up_link(&token);
                 tracing::warn!(
                     link,
                     "this server has no account yet; whoever opens this link within a day makes the owner's"
@@ -210,6 +208,10 @@ impl App {
 
     pub(crate) fn connections(&self) -> ConnectionLimits {
         self.parts.connections
+    }
+
+    pub(crate) fn tls(&self) -> Option<&Tls> {
+        self.parts.tls.as_ref()
     }
 
     pub(crate) fn journal_capacity(&self) -> u64 {

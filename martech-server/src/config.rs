@@ -21,6 +21,7 @@ use crate::{
     import::ImportArgs,
     limits::RateArgs,
     migrate::MigrateArgs,
+    serve::{ConnectionArgs, TlsArgs},
     settings::{self, SettingsError},
     users::UserArgs,
 };
@@ -152,6 +153,14 @@ pub struct ServeArgs {
     /// Rates.
     #[command(flatten)]
     pub rates: RateArgs,
+
+    /// Connections.
+    #[command(flatten)]
+    pub connections: ConnectionArgs,
+
+    /// TLS.
+    #[command(flatten)]
+    pub tls: TlsArgs,
 }
 
 /// Who may come in, and from where.
@@ -288,13 +297,10 @@ pub struct BoundArgs {
     #[arg(long, env = "MARTECH_BODY_TIMEOUT", default_value = "2m", value_name = "TIME", value_parser = parse_duration)]
     pub body_timeout: Duration,
 
-    /// How long a connection may be idle, or take to send the head of a request
-    #[arg(long, env = "MARTECH_IDLE_TIMEOUT", default_value = "60s", value_name = "TIME", value_parser = parse_duration)]
-    pub idle_timeout: Duration,
-
-    /// Most connections at once; further ones wait to be accepted
-    #[arg(long, env = "MARTECH_MAX_CONNECTIONS", default_value = "4096", value_name = "COUNT", value_parser = positive())]
-    pub max_connections: u64,
+    /// Least bytes per second of a body that has taken longer than its idle timeout, and of an answer that waits for its
+    /// reader for longer than the write timeout; 0 for any
+    #[arg(long, env = "MARTECH_MIN_BODY_RATE", default_value = "1KiB", value_name = "SIZE")]
+    pub min_body_rate: ByteSize,
 
     /// After SIGTERM or SIGINT: how long to answer what is in flight and to store what waits
     #[arg(long, env = "MARTECH_DRAIN_TIMEOUT", default_value = "25s", value_name = "TIME", value_parser = parse_duration)]
@@ -326,6 +332,7 @@ impl ServeArgs {
             in_flight: bytes(bounds.max_bodies),
             idle: bounds.body_idle_timeout,
             total: bounds.body_timeout,
+            rate: bounds.min_body_rate.as_u64(),
         }
     }
 }
@@ -335,7 +342,7 @@ pub(crate) fn bytes(size: ByteSize) -> usize {
     usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
 }
 
-fn positive() -> clap::builder::RangedU64ValueParser {
+pub(crate) fn positive() -> clap::builder::RangedU64ValueParser {
     clap::value_parser!(u64).range(1..=u64::from(u32::MAX))
 }
 
@@ -411,6 +418,15 @@ mod tests {
             ["--event-types", "9lives"],
         ] {
             assert!(serve(&args).is_err(), "{args:?}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_comes_with_its_key() {
+        assert!(serve(&["--tls-cert", "cert.pem", "--tls-key", "key.pem"]).is_ok());
+        for half in ["--tls-cert", "--tls-key"] {
+            let error = serve(&[half, "file.pem"]).unwrap_err().to_string();
+            assert!(error.contains("--tls-cert") && error.contains("--tls-key"), "{error}");
         }
     }
 

@@ -53,6 +53,6 @@ pub use backend::{BackendError, SpoolArgs, StoreArgs, StoreChoice, Switch};
 pub use config::{AccountArgs, BoundArgs, Cli, Command, PasswordArgs, ServeArgs, StorageArgs};
 pub use limits::{Rate, RateArgs};
 pub use records::RecordsError;
-pub use serve::serve;
+pub use serve::{ConnectionArgs, TlsArgs, TlsError, serve};
 pub use settings::{Mistakes, SettingsError, run_check};
 pub use telemetry::{InvalidLogFilter, LogFormat, init as init_logs};

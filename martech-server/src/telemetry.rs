@@ -66,11 +66,18 @@ impl RequestId {
     const MAX_CHARS: usize = 128;
 
     /// The id that the client (or a proxy before us) gave, if it is fit for a log; a new one otherwise.
-    fn of(headers: &HeaderMap) -> Self {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
         let given = headers.get(Self::HEADER).and_then(|value| value.to_str().ok()).filter(|id| Self::is_sane(id));
         match given {
             Some(id) => Self(id.into()),
             None => Self(Uuid::now_v7().simple().to_string().into()),
+        }
+    }
+
+    /// Tells it to the client.
+    pub(crate) fn name(&self, response: &mut Response) {
+        if let Ok(value) = HeaderValue::from_str(&self.0) {
+            response.headers_mut().insert(Self::HEADER, value);
         }
     }
 
@@ -96,9 +103,7 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
     let _entered = span.enter();
     let response = handled.unwrap_or_else(|panic| ApiError::internal(&panic_message(&*panic)).into_response());
     let mut response = error::render(response, &id);
-    if let Ok(value) = HeaderValue::from_str(&id.0) {
-        response.headers_mut().insert(RequestId::HEADER, value);
-    }
+    id.name(&mut response);
     log(response.status(), started);
     response
 }

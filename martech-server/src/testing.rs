@@ -28,8 +28,14 @@ fn status(error: ApiError) -> StatusCode {
 /// plain bytes are there, and after that.
 pub async fn plain_body(headers: &HeaderMap, chunks: Vec<Bytes>, limit: usize) -> PlainBody {
     let patience = Duration::from_secs(60);
-    let bodies =
-        Bodies::new(BodyLimits { single: limit, batch: limit, in_flight: 4 * limit, idle: patience, total: patience });
+    let bodies = Bodies::new(BodyLimits {
+        single: limit,
+        batch: limit,
+        in_flight: 4 * limit,
+        idle: patience,
+        total: patience,
+        rate: 0,
+    });
     let stream = futures_util::stream::iter(chunks.into_iter().map(Ok::<_, std::io::Error>));
     let read = async {
         let received = bodies.read(headers, Body::from_stream(stream)).await?;

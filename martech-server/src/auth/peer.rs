@@ -76,11 +76,20 @@ fn parse_hop(text: &str) -> Option<IpAddr> {
 
 /// The other end of the connection.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer(pub(crate) IpAddr);
+pub(crate) struct Peer {
+    pub(crate) address: IpAddr,
+    /// Whether the connection has TLS, made by this server.
+    pub(crate) tls: bool,
+}
 
-/// The peer of a request; unspecified where the router is called without a connection.
+/// The address of a request's peer; unspecified where the router is called without a connection.
 pub(super) fn peer(extensions: &Extensions) -> IpAddr {
-    extensions.get().map_or(IpAddr::from([0, 0, 0, 0]), |Peer(address)| *address)
+    extensions.get().map_or(IpAddr::from([0, 0, 0, 0]), |peer: &Peer| peer.address)
+}
+
+/// Whether a request came over TLS of this server's own.
+pub(super) fn has_tls(extensions: &Extensions) -> bool {
+    extensions.get().is_some_and(|peer: &Peer| peer.tls)
 }
 
 impl FromRequestParts<App> for Origin {

@@ -4,7 +4,11 @@ use std::net::SocketAddr;
 
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header, request::Parts};
 
-use super::{TrustedProxies, WebOrigin, peer::peer, web_origin::normal};
+use super::{
+    TrustedProxies, WebOrigin,
+    peer::{has_tls, peer},
+    web_origin::normal,
+};
 use crate::error::ApiError;
 
 /// The site that a request was sent to.
@@ -16,21 +20,23 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// What the settings say; otherwise where the server listens.
-    pub(crate) fn at(listener: SocketAddr, public: Option<&WebOrigin>) -> Self {
+    /// What the settings say; otherwise where the server listens, with TLS or without.
+    pub(crate) fn at(listener: SocketAddr, public: Option<&WebOrigin>, secure: bool) -> Self {
         match public {
             Some(WebOrigin { secure, authority }) => Self { secure: *secure, authority: Some(authority.clone()) },
-            None => Self { secure: false, authority: Some(listener.to_string()) },
+            None => Self { secure, authority: Some(listener.to_string()) },
         }
     }
 
-    /// What the settings say; otherwise what the request does.
+    /// What the settings say; otherwise what the connection and the request do.
     pub(super) fn of(parts: &Parts, public: Option<&WebOrigin>, proxies: &TrustedProxies) -> Self {
         if let Some(WebOrigin { secure, authority }) = public {
             return Self { secure: *secure, authority: Some(authority.clone()) };
         }
-        let secure = proxies.is_secure(peer(&parts.extensions), &parts.headers);
+        let secure = has_tls(&parts.extensions) || proxies.is_secure(peer(&parts.extensions), &parts.headers);
         let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        // HTTP/2 has a pseudo-header in its place.
+        let host = host.or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
         Self { secure, authority: host.map(|host| normal(host, secure)) }
     }
 

@@ -15,16 +15,18 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, timeout},
+    time::timeout,
 };
 
 use crate::error::ApiError;
 
 mod decode;
 mod media;
+mod pace;
 
 pub(crate) use media::Format;
 use media::{Encoding, encoding, format};
+use pace::Pace;
 
 /// How large bodies may be and how long they may take.
 #[derive(Debug, Clone)]
@@ -39,13 +41,16 @@ pub(crate) struct BodyLimits {
     pub(crate) idle: Duration,
     /// How long a whole body may take.
     pub(crate) total: Duration,
+    /// Bytes per second that must arrive of a body that has taken longer than `idle`; zero for any.
+    pub(crate) rate: u64,
 }
 
 /// Above this a body is parsed away from the threads that serve connections: a millisecond there delays them all.
 const INLINE_BYTES: usize = 64 * 1024;
-/// Room that is made before anything has arrived, whatever `Content-Length` promises.
-const FIRST_ROOM: usize = 64 * 1024;
-/// How long a body may still come that nobody wants.
+/// Room that is made before anything has arrived, whatever `Content-Length` promises: thousands may promise at once.
+const FIRST_ROOM: usize = 1024;
+/// What is still read of a body that nobody wants, and for how long.
+const DISCARDED: usize = 64 * 1024;
 const DISCARDING: Duration = Duration::from_secs(1);
 
 /// Receives bodies, all within one budget.
@@ -96,22 +101,23 @@ impl Bodies {
 
     /// Receives a body whole.
     pub(crate) async fn read(&self, headers: &HeaderMap, mut body: Body) -> Result<Received, ApiError> {
-        let deadline = Instant::now() + self.limits.total;
-        let received = self.receive(headers, &mut body, deadline).await;
+        let mut pace = Pace::new(&self.limits);
+        let received = self.receive(headers, &mut body, &mut pace).await;
         if let Err(error) = &received
             && error.status != StatusCode::REQUEST_TIMEOUT
         {
-            self.linger(headers, body, self.limits.batch, deadline).await;
+            self.linger(headers, body, self.limits.batch, pace).await;
         }
         received
     }
 
     /// Does not want a body: reads no more of it than is small and comes at once.
     pub(crate) async fn discard(&self, headers: &HeaderMap, body: Body) {
-        self.linger(headers, body, FIRST_ROOM, Instant::now() + DISCARDING).await;
+        let pace = Pace::new(&BodyLimits { total: DISCARDING, ..self.limits });
+        self.linger(headers, body, DISCARDED, pace).await;
     }
 
-    async fn receive(&self, headers: &HeaderMap, body: &mut Body, deadline: Instant) -> Result<Received, ApiError> {
+    async fn receive(&self, headers: &HeaderMap, body: &mut Body, pace: &mut Pace) -> Result<Received, ApiError> {
         let format = format(headers)?;
         let encoding = encoding(headers)?;
         let promised = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
@@ -121,7 +127,7 @@ impl Bodies {
         }
         let mut charge = Charge { budget: self.budget.clone(), held: None };
         let mut bytes = Vec::with_capacity(promised.unwrap_or(0).min(FIRST_ROOM));
-        while let Some(chunk) = self.next_chunk(body, deadline).await? {
+        while let Some(chunk) = next_chunk(body, pace).await? {
             if bytes.len() + chunk.len() > limit {
                 return Err(too_large("the body", limit));
             }
@@ -151,32 +157,32 @@ impl Bodies {
         tokio::task::spawn_blocking(work).await.map_err(|panic| ApiError::internal(&panic))?
     }
 
-    async fn next_chunk(&self, body: &mut Body, deadline: Instant) -> Result<Option<Bytes>, ApiError> {
-        loop {
-            let patience = self.limits.idle.min(deadline.saturating_duration_since(Instant::now()));
-            let frame = match timeout(patience, body.frame()).await {
-                Err(_) => return Err(timed_out()),
-                Ok(None) => return Ok(None),
-                Ok(Some(Err(error))) => return Err(cut_short(&error)),
-                Ok(Some(Ok(frame))) => frame,
-            };
-            // Anything else is a trailer, which says nothing here.
-            if let Ok(data) = frame.into_data() {
-                return Ok(Some(data));
-            }
-        }
-    }
-
     /// Reads on for a while and throws it away: a client that is still sending when the connection closes
     /// sees a reset and never reads why. One that waits for `100 Continue` reads the answer at once.
-    async fn linger(&self, headers: &HeaderMap, mut body: Body, most: usize, deadline: Instant) {
+    async fn linger(&self, headers: &HeaderMap, mut body: Body, most: usize, mut pace: Pace) {
         let waits = headers.get(header::EXPECT).is_some_and(|value| *value == HeaderValue::from_static("100-continue"));
         let mut patience = if waits { 0 } else { most };
         while patience > 0 {
-            match self.next_chunk(&mut body, deadline).await {
+            match next_chunk(&mut body, &mut pace).await {
                 Ok(Some(chunk)) => patience = patience.saturating_sub(chunk.len()),
                 Ok(None) | Err(_) => break,
             }
+        }
+    }
+}
+
+async fn next_chunk(body: &mut Body, pace: &mut Pace) -> Result<Option<Bytes>, ApiError> {
+    loop {
+        let frame = match timeout(pace.patience(), body.frame()).await {
+            Err(_) => return Err(pace.error()),
+            Ok(None) => return Ok(None),
+            Ok(Some(Err(error))) => return Err(cut_short(&error)),
+            Ok(Some(Ok(frame))) => frame,
+        };
+        // Anything else is a trailer, which says nothing here.
+        if let Ok(data) = frame.into_data() {
+            pace.received(data.len());
+            return Ok(Some(data));
         }
     }
 }
@@ -203,10 +209,6 @@ pub(crate) fn too_large(what: &str, limit: usize) -> ApiError {
 fn overloaded() -> ApiError {
     let message = "the bodies that are being received take all the memory that they may; send it again in a while";
     ApiError::new(StatusCode::TOO_MANY_REQUESTS, "overloaded", message).retry_after(Duration::from_secs(1))
-}
-
-fn timed_out() -> ApiError {
-    ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the body did not arrive in time; send it again")
 }
 
 fn cut_short(error: &dyn std::error::Error) -> ApiError {

@@ -137,7 +137,7 @@ pub(crate) fn serve_args(dir: &Path, flags: &[&str]) -> martech_server::ServeArg
 }
 
 impl Answer {
-    fn new(status: StatusCode, headers: HeaderMap, body: &[u8]) -> Self {
+    pub(crate) fn new(status: StatusCode, headers: HeaderMap, body: &[u8]) -> Self {
         let text = String::from_utf8(body.to_vec()).unwrap();
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
         Self { status, headers, text, json }
@@ -194,11 +194,18 @@ impl Raw {
 
     /// Reads one answer; an answer to HEAD must not be read with this.
     pub(crate) async fn answer(&mut self) -> Answer {
+        self.try_answer().await.expect("the connection ended before an answer")
+    }
+
+    /// The same, where the connection may end before an answer.
+    pub(crate) async fn try_answer(&mut self) -> Option<Answer> {
         let head_end = loop {
             if let Some(at) = self.unread.windows(4).position(|window| window == b"\r\n\r\n") {
                 break at + 4;
             }
-            assert!(self.fill().await > 0, "the connection ended before an answer: {:?}", self.unread);
+            if self.fill().await == 0 {
+                return None;
+            }
         };
         let head = String::from_utf8(self.unread.drain(..head_end).collect()).unwrap();
         let mut lines = head.split("\r\n");
@@ -212,7 +219,7 @@ impl Raw {
             assert!(self.fill().await > 0, "the connection ended inside an answer");
         }
         let body: Vec<u8> = self.unread.drain(..len).collect();
-        Answer::new(status, headers, &body)
+        Some(Answer::new(status, headers, &body))
     }
 
     /// Waits for bytes that are known beforehand.

@@ -1,0 +1,67 @@
+//! Settings of connections.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{http_io::ReadLimits, write_timer::WriteLimits};
+use crate::config::{parse_duration, positive};
+
+/// How many connections there may be, and how long each may keep the server waiting.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Connections")]
+pub struct ConnectionArgs {
+    /// How long the head of a request may take, and the TLS handshake
+    #[arg(long, env = "MARTECH_HEAD_TIMEOUT", default_value = "10s", value_name = "TIME", value_parser = parse_duration)]
+    pub head_timeout: Duration,
+
+    /// How long a connection may be idle between requests
+    #[arg(long, env = "MARTECH_IDLE_TIMEOUT", default_value = "60s", value_name = "TIME", value_parser = parse_duration)]
+    pub idle_timeout: Duration,
+
+    /// How long a client may take nothing of an answer
+    #[arg(long, env = "MARTECH_WRITE_TIMEOUT", default_value = "30s", value_name = "TIME", value_parser = parse_duration)]
+    pub write_timeout: Duration,
+
+    /// Most connections at once; for a further one, the one that has been idle for longest is closed
+    #[arg(long, env = "MARTECH_MAX_CONNECTIONS", default_value = "16384", value_name = "COUNT", value_parser = positive())]
+    pub max_connections: u64,
+
+    /// Most connections of one address (of IPv6: of one /64 network) that is no trusted proxy; further ones are refused
+    #[arg(
+        long,
+        env = "MARTECH_MAX_CONNECTIONS_PER_ADDRESS",
+        default_value = "1024",
+        value_name = "COUNT",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    pub max_connections_per_address: u32,
+
+    /// After SIGTERM or SIGINT: how long to take requests while /readyz says no, so that load balancers notice;
+    /// part of the drain timeout
+    #[arg(long, env = "MARTECH_DRAIN_DELAY", default_value = "0s", value_name = "TIME", value_parser = parse_duration)]
+    pub drain_delay: Duration,
+}
+
+/// What connections may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ConnectionLimits {
+    pub(super) count: usize,
+    pub(super) per_address: u32,
+    pub(super) read: ReadLimits,
+    pub(super) write: WriteLimits,
+    pub(super) drain_delay: Duration,
+}
+
+impl ConnectionArgs {
+    /// With the bytes a second that an answer must get on by.
+    pub(crate) fn limits(&self, rate: u64) -> ConnectionLimits {
+        ConnectionLimits {
+            count: usize::try_from(self.max_connections).unwrap_or(usize::MAX),
+            per_address: self.max_connections_per_address,
+            read: ReadLimits { head: self.head_timeout, idle: self.idle_timeout, rate },
+            write: WriteLimits { stall: self.write_timeout, rate },
+            drain_delay: self.drain_delay,
+        }
+    }
+}

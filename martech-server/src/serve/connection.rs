@@ -1,0 +1,263 @@
+//! One connection, from its first byte to its last.
+
+use std::{
+    convert::Infallible,
+    net::IpAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{
+    BoxError, Router,
+    body::Body,
+    http::{HeaderValue, Request, Response, StatusCode, header},
+    response::IntoResponse,
+};
+use bytes::Bytes;
+use hyper::{
+    body::{Frame, Incoming, SizeHint},
+    server::conn::{http1, http2},
+    service::{Service, service_fn},
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite},
+    net::TcpStream,
+    sync::watch,
+    time::{Instant, sleep_until, timeout},
+};
+
+use super::{
+    ConnectionLimits, MAX_HEAD, MAX_URI,
+    http_io::{HttpIo, Protocol},
+    places::Place,
+    pulse::{InFlight, Pulse},
+    tls::{Tls, speaks_http2},
+    write_timer::WriteTimer,
+};
+use crate::{
+    auth::Peer,
+    error::{self, ApiError},
+    telemetry::RequestId,
+};
+
+/// Most that hyper buffers of a connection, each way.
+const MAX_BUFFER: usize = 64 << 10;
+/// Requests of one HTTP/2 connection at once.
+const MAX_STREAMS: u32 = 100;
+/// What a client may send of one body, and of all of a connection, before the server has looked at it (HTTP/2).
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 512 << 10;
+/// Streams that the client opened wrongly, or gave up before they were looked at; beyond it the connection is closed.
+const MAX_RESETS: usize = 50;
+/// How often a silent HTTP/2 client is asked whether it is still there, and how long it may take to answer.
+const PING: Duration = Duration::from_secs(20);
+/// Whoever came over TLS once shall not be made to come without it.
+const HSTS: &str = "max-age=31536000";
+
+/// How connections are served.
+#[derive(Debug)]
+pub(super) struct Protocols {
+    limits: ConnectionLimits,
+    router: Router,
+    tls: Option<Tls>,
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+}
+
+impl Protocols {
+    pub(super) fn new(router: Router, tls: Option<Tls>, limits: ConnectionLimits) -> Self {
+        let mut http1 = http1::Builder::new();
+        // No timer: `HttpIo` has them.
+        http1.max_header_size(MAX_HEAD).max_buf_size(MAX_BUFFER);
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
+            .timer(TokioTimer::new())
+            .max_header_list_size(MAX_HEAD as u32)
+            .max_concurrent_streams(MAX_STREAMS)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buf_size(MAX_BUFFER)
+            .max_pending_accept_reset_streams(MAX_RESETS)
+            .max_local_error_reset_streams(MAX_RESETS)
+            .keep_alive_interval(PING)
+            .keep_alive_timeout(PING);
+        Self { limits, router, tls, http1, http2 }
+    }
+
+    pub(super) async fn serve(&self, stream: TcpStream, address: IpAddr, place: Place, drain: Drain) {
+        // Answers are small and awaited: holding them back to fill a packet only adds delay.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY cannot be set");
+        }
+        let stream = WriteTimer::new(stream, self.limits.write);
+        let pulse = place.pulse();
+        let ended = match &self.tls {
+            None => self.serve_http1(stream, Peer { address, tls: false }, pulse, drain).await,
+            // Apart, so that other connections need not have room for it.
+            Some(tls) => Box::pin(self.serve_tls(tls, stream, Peer { address, tls: true }, pulse, drain)).await,
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection ended early");
+        }
+    }
+
+    async fn serve_tls<S: Stream>(
+        &self,
+        tls: &Tls,
+        stream: S,
+        peer: Peer,
+        pulse: &Arc<Pulse>,
+        mut drain: Drain,
+    ) -> Result<(), BoxError> {
+        let stream = tokio::select! {
+            () = pulse.wanted() => return Ok(()),
+            made = timeout(self.limits.read.head, tls.accept(stream)) => made??,
+        };
+        if !speaks_http2(&stream) {
+            return self.serve_http1(stream, peer, pulse, drain).await;
+        }
+        let io = TokioIo::new(HttpIo::new(stream, Protocol::Http2, None, pulse.clone(), self.limits.read));
+        let service = answering(self.router.clone(), peer, pulse.clone());
+        let mut connection = pin!(self.http2.serve_connection(io, service));
+        tokio::select! {
+            ended = connection.as_mut() => return Ok(ended?),
+            _ = drain.changed() => connection.as_mut().graceful_shutdown(),
+        }
+        Ok(connection.await?)
+    }
+
+    /// hyper has a connection only while there is something to do: see `http_io`.
+    async fn serve_http1<S: Stream>(
+        &self,
+        mut stream: S,
+        peer: Peer,
+        pulse: &Arc<Pulse>,
+        mut drain: Drain,
+    ) -> Result<(), BoxError> {
+        while let Some(first) = self.first_byte(&mut stream, pulse, &mut drain).await? {
+            Box::pin(self.converse(&mut stream, first, peer, pulse, &mut drain)).await?;
+            if !pulse.unpark() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for a client to say something; in vain where it takes too long, or has to go.
+    async fn first_byte<S: Stream>(
+        &self,
+        stream: &mut S,
+        pulse: &Pulse,
+        drain: &mut Drain,
+    ) -> Result<Option<u8>, BoxError> {
+        let limits = self.limits.read;
+        let patience = if pulse.begun() == 0 { limits.head } else { limits.idle };
+        let since = pulse.waits_since().unwrap_or_else(Instant::now);
+        let mut byte = [0];
+        tokio::select! {
+            read = stream.read(&mut byte) => Ok((read? > 0).then_some(byte[0])),
+            () = sleep_until(since + patience) => Ok(None),
+            () = pulse.wanted() => Ok(None),
+            _ = drain.changed() => Ok(None),
+        }
+    }
+
+    /// Requests and answers, until the connection ends or is parked.
+    async fn converse<S: Stream>(
+        &self,
+        stream: &mut S,
+        first: u8,
+        peer: Peer,
+        pulse: &Arc<Pulse>,
+        drain: &mut Drain,
+    ) -> Result<(), BoxError> {
+        let io = TokioIo::new(HttpIo::new(stream, Protocol::Http1, Some(first), pulse.clone(), self.limits.read));
+        let service = answering(self.router.clone(), peer, pulse.clone());
+        let mut connection = pin!(self.http1.serve_connection(io, service));
+        tokio::select! {
+            ended = connection.as_mut() => return Ok(ended?),
+            _ = drain.changed() => connection.as_mut().graceful_shutdown(),
+        }
+        connection.await?;
+        // Not to be kept, even where it would have been.
+        pulse.unpark();
+        Ok(())
+    }
+}
+
+/// Hears when the server stops; while there is one, it waits.
+pub(super) type Drain = watch::Receiver<()>;
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
+
+/// The routes, for one connection.
+fn answering(
+    router: Router,
+    peer: Peer,
+    pulse: Arc<Pulse>,
+) -> impl Service<
+    Request<Incoming>,
+    Response = Response<Answer>,
+    Error = Infallible,
+    Future: Future<Output = Result<Response<Answer>, Infallible>> + Send + 'static,
+> + Send {
+    let router = TowerToHyperService::new(router);
+    service_fn(move |mut request: Request<Incoming>| {
+        let in_flight = pulse.begin();
+        let answer = if request.uri().path_and_query().is_some_and(|uri| uri.as_str().len() > MAX_URI) {
+            Err(long_uri(&request))
+        } else {
+            request.extensions_mut().insert(peer);
+            Ok(router.call(request))
+        };
+        async move {
+            let mut response = match answer {
+                Ok(answer) => answer.await?,
+                Err(refused) => refused,
+            };
+            if peer.tls {
+                response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
+            }
+            Ok(response.map(|body| Answer { body, _in_flight: in_flight }))
+        }
+    })
+}
+
+fn long_uri(request: &Request<Incoming>) -> Response<Body> {
+    let message = format!("the URI is longer than {MAX_URI} bytes; send less in it");
+    let error = ApiError::new(StatusCode::URI_TOO_LONG, "uri_too_long", message).limit(MAX_URI);
+    let id = RequestId::of(request.headers());
+    let mut response = error::render(error.into_response(), &id);
+    id.name(&mut response);
+    response
+}
+
+/// The body of an answer. Its connection owes it until it was handed over whole.
+struct Answer {
+    body: Body,
+    _in_flight: InFlight,
+}
+
+impl hyper::body::Body for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

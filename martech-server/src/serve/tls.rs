@@ -1,0 +1,176 @@
+//! TLS by the server itself: a certificate and its key from files, read again when they change.
+//!
+//! Each handshake looks whether the files are others than before: two questions to the file system, next to nothing
+//! beside the handshake. Files that cannot be used (the certificate of tomorrow beside the key of today, while both are
+//! being replaced) change nothing: the pair that was read before stays in use.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use clap::Args;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        self, ServerConfig,
+        crypto::{CryptoProvider, ring},
+        pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject},
+        server::{ClientHello, ResolvesServerCert},
+        sign::CertifiedKey,
+        version::{TLS12, TLS13},
+    },
+    server::TlsStream,
+};
+
+const HTTP2: &[u8] = b"h2";
+const HTTP1: &[u8] = b"http/1.1";
+
+/// Where the certificate is.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Connections")]
+pub struct TlsArgs {
+    /// Certificate for TLS, with those it was signed by: a PEM file, read again when it changes; without it no TLS
+    #[arg(long, env = "MARTECH_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// Private key of the certificate: a PEM file, read again when it changes
+    #[arg(long, env = "MARTECH_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+}
+
+/// Why there is no TLS.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file that cannot be read, or is not what it should be.
+    #[error("{path}: {1}", path = .0.display())]
+    File(PathBuf, String),
+    /// The certificate and the key do not fit each other, or are of a kind that is not supported.
+    #[error("{cert} and {key} cannot be used together: {reason}", cert = .cert.display(), key = .key.display())]
+    Pair {
+        /// The file of the certificate.
+        cert: PathBuf,
+        /// The file of the key.
+        key: PathBuf,
+        /// What is wrong.
+        reason: rustls::Error,
+    },
+    /// TLS itself cannot be set up.
+    #[error("TLS cannot be set up: {0}")]
+    Setup(#[from] rustls::Error),
+}
+
+/// Makes TLS connections out of others.
+#[derive(Clone)]
+pub(crate) struct Tls(TlsAcceptor);
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tls")
+    }
+}
+
+impl Tls {
+    /// TLS as the settings say, or none.
+    pub(crate) fn load(args: &TlsArgs) -> Result<Option<Self>, TlsError> {
+        let (Some(cert), Some(key)) = (&args.tls_cert, &args.tls_key) else { return Ok(None) };
+        let provider = Arc::new(ring::default_provider());
+        let files = Files { cert: cert.clone(), key: key.clone(), provider: provider.clone() };
+        let seen = files.stamp();
+        let pair = files.read()?;
+        let pairs = Pairs { files, current: Mutex::new(Current { seen, pair }) };
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&TLS13, &TLS12])?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(pairs));
+        config.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
+        Ok(Some(Self(TlsAcceptor::from(Arc::new(config)))))
+    }
+
+    /// The handshake.
+    pub(super) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<TlsStream<S>> {
+        self.0.accept(stream).await
+    }
+}
+
+/// Whether client and server agreed to speak HTTP/2.
+pub(super) fn speaks_http2<S>(stream: &TlsStream<S>) -> bool {
+    stream.get_ref().1.alpn_protocol() == Some(HTTP2)
+}
+
+#[derive(Debug)]
+struct Files {
+    cert: PathBuf,
+    key: PathBuf,
+    provider: Arc<CryptoProvider>,
+}
+
+/// What tells one state of the files from another.
+type Stamp = [Option<(SystemTime, u64)>; 2];
+
+impl Files {
+    fn stamp(&self) -> Stamp {
+        [&self.cert, &self.key].map(|path| {
+            let found = fs::metadata(path).ok()?;
+            Some((found.modified().ok()?, found.len()))
+        })
+    }
+
+    fn read(&self) -> Result<Arc<CertifiedKey>, TlsError> {
+        let chain = CertificateDer::pem_file_iter(&self.cert).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let chain = chain.map_err(|error| unreadable(&self.cert, "certificate", &error))?;
+        if chain.is_empty() {
+            return Err(unreadable(&self.cert, "certificate", &pem::Error::NoItemsFound));
+        }
+        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|error| unreadable(&self.key, "key", &error))?;
+        CertifiedKey::from_der(chain, key, &self.provider).map(Arc::new).map_err(|reason| TlsError::Pair {
+            cert: self.cert.clone(),
+            key: self.key.clone(),
+            reason,
+        })
+    }
+}
+
+fn unreadable(path: &Path, what: &str, error: &pem::Error) -> TlsError {
+    let reason = match error {
+        pem::Error::Io(error) => error.to_string(),
+        pem::Error::NoItemsFound => format!("there is no {what} in it, in PEM"),
+        error => format!("this is no PEM: {error}"),
+    };
+    TlsError::File(path.to_owned(), reason)
+}
+
+/// The pair in use.
+#[derive(Debug)]
+struct Pairs {
+    files: Files,
+    current: Mutex<Current>,
+}
+
+#[derive(Debug)]
+struct Current {
+    seen: Stamp,
+    pair: Arc<CertifiedKey>,
+}
+
+impl ResolvesServerCert for Pairs {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let stamp = self.files.stamp();
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if stamp != current.seen {
+            // Once for each state of the files, also where they cannot be used.
+            current.seen = stamp;
+            match self.files.read() {
+                Ok(pair) => {
+                    current.pair = pair;
+                    tracing::info!(cert = %self.files.cert.display(), "a new certificate is in use");
+                }
+                Err(error) => tracing::error!(%error, "the certificate stays as it was"),
+            }
+        }
+        Some(current.pair.clone())
+    }
+}

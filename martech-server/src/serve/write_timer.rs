@@ -1,0 +1,184 @@
+//! Answers that nobody reads: a connection whose writes do not get on is given up.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep, sleep_until},
+};
+
+/// How slowly a client may read what it was sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WriteLimits {
+    /// How long it may take nothing.
+    pub(super) stall: Duration,
+    /// Bytes per second that it must take once it makes the server wait longer than that; zero for any.
+    pub(super) rate: u64,
+}
+
+/// Bounds the time that writes may wait. It lies directly on the socket, below TLS, where bytes that get on are seen.
+#[derive(Debug)]
+pub(super) struct WriteTimer<S> {
+    inner: S,
+    limits: WriteLimits,
+    waiting: Option<Waiting>,
+}
+
+/// Writes that wait for the client.
+#[derive(Debug)]
+struct Waiting {
+    since: Instant,
+    progress: Instant,
+    written: u64,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl<S> WriteTimer<S> {
+    pub(super) fn new(inner: S, limits: WriteLimits) -> Self {
+        Self { inner, limits, waiting: None }
+    }
+
+    /// What is to be told instead of "not yet": that, or that it takes too long.
+    fn wait<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        let limits = self.limits;
+        let waiting = self.waiting.get_or_insert_with(|| {
+            let now = Instant::now();
+            Waiting { since: now, progress: now, written: 0, sleep: Box::pin(sleep_until(now + limits.stall)) }
+        });
+        loop {
+            ready!(waiting.sleep.as_mut().poll(cx));
+            let deadline = waiting.deadline(limits);
+            if deadline <= Instant::now() {
+                return Poll::Ready(Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "the client does not read its answer",
+                )));
+            }
+            waiting.sleep.as_mut().reset(deadline);
+        }
+    }
+
+    fn wrote(&mut self, bytes: usize) {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.progress = Instant::now();
+            waiting.written += bytes as u64;
+        }
+    }
+
+    fn caught_up(&mut self) {
+        self.waiting = None;
+    }
+}
+
+impl Waiting {
+    fn deadline(&self, limits: WriteLimits) -> Instant {
+        let stalled = self.progress + limits.stall;
+        match self.written.checked_div(limits.rate) {
+            // A century is as good as never, and can be added.
+            Some(earned) => {
+                stalled.min(self.since + limits.stall + Duration::from_secs(earned.min(100 * 366 * 86_400)))
+            }
+            None => stalled,
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimer<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimer<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.settle(polled, buf.len(), cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.settle(polled, bufs.iter().map(|buf| buf.len()).sum(), cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> WriteTimer<S> {
+    /// A write that takes all that it was given shows that the client keeps up; a socket has nothing to flush.
+    fn settle(
+        &mut self,
+        polled: Poll<io::Result<usize>>,
+        wanted: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        match polled {
+            Poll::Pending => self.wait(cx),
+            Poll::Ready(Ok(written)) => {
+                if written == wanted {
+                    self.caught_up();
+                } else {
+                    self.wrote(written);
+                }
+                Poll::Ready(Ok(written))
+            }
+            failed => failed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    const LIMITS: WriteLimits = WriteLimits { stall: Duration::from_secs(30), rate: 1024 };
+
+    #[tokio::test(start_paused = true)]
+    async fn who_reads_nothing_is_given_up() {
+        let (server, _client) = duplex(1024);
+        let started = Instant::now();
+        let mut server = WriteTimer::new(server, LIMITS);
+        let error = server.write_all(&[0; 4096]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(started.elapsed().as_secs(), 30);
+    }
+
+    /// Reads so many bytes a second; whether that was enough for all to be written.
+    async fn read_at(rate: usize, seconds: u64) -> bool {
+        let (server, mut client) = duplex(64);
+        let mut server = WriteTimer::new(server, LIMITS);
+        let write =
+            tokio::spawn(async move { server.write_all(&vec![0; rate * usize::try_from(seconds).unwrap()]).await });
+        let mut second = vec![0; rate];
+        while client.read_exact(&mut second).await.is_ok() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        write.await.unwrap().is_ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_reads_too_slowly_is_given_up_and_who_is_slow_is_not() {
+        assert!(read_at(1100, 600).await);
+        assert!(!read_at(500, 600).await);
+    }
+}

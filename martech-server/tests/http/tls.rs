@@ -1,0 +1,226 @@
+//! TLS by the server itself, and HTTP/2 over it.
+
+use std::{fs, path::Path, sync::Arc};
+
+use axum::http::{Request, Version, header};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use martech_server::App;
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{io::AsyncReadExt, net::TcpStream};
+use tokio_rustls::{
+    TlsConnector,
+    client::TlsStream,
+    rustls::{
+        ClientConfig, RootCertStore, SupportedProtocolVersion,
+        crypto::ring,
+        pki_types::{CertificateDer, ServerName},
+        version::{TLS12, TLS13},
+    },
+};
+
+use crate::harness::{Answer, Server, event, serve_args};
+
+/// A certificate for `localhost` that has signed itself, and its key, in files.
+struct Files {
+    dir: TempDir,
+    cert: CertificateDer<'static>,
+}
+
+impl Files {
+    fn new() -> Self {
+        let mut files = Self { dir: tempfile::tempdir().unwrap(), cert: CertificateDer::from(Vec::new()) };
+        files.renew();
+        files
+    }
+
+    fn renew(&mut self) {
+        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        // A moment without both of them does no harm either.
+        self.put("key.pem", &signing_key.serialize_pem());
+        self.put("cert.pem", &cert.pem());
+        self.cert = cert.der().clone();
+    }
+
+    /// As programs that renew certificates do: the old file is there until the new one is.
+    fn put(&self, name: &str, text: &str) {
+        let new = self.dir.path().join("new");
+        fs::write(&new, text).unwrap();
+        fs::rename(new, self.dir.path().join(name)).unwrap();
+    }
+
+    fn flags(&self) -> Vec<String> {
+        let path = |name: &str| self.dir.path().join(name).to_str().unwrap().to_owned();
+        vec!["--tls-cert".to_owned(), path("cert.pem"), "--tls-key".to_owned(), path("key.pem")]
+    }
+
+    async fn serve(&self, more: &[&str]) -> Server {
+        let flags = self.flags();
+        let flags: Vec<&str> = flags.iter().map(String::as_str).chain(more.iter().copied()).collect();
+        Server::start_with(&flags).await
+    }
+
+    /// A connection of a client that trusts this certificate and no other.
+    async fn connect(
+        &self,
+        server: &Server,
+        versions: &[&'static SupportedProtocolVersion],
+        protocol: &str,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.cert.clone()).unwrap();
+        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+        let stream = TcpStream::connect(server.addr).await?;
+        TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("localhost").unwrap(), stream).await
+    }
+
+    async fn http1(&self, server: &Server) -> http1::SendRequest<Full<Bytes>> {
+        let stream = self.connect(server, &[&TLS13], "http/1.1").await.unwrap();
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        sender
+    }
+
+    async fn http2(&self, server: &Server) -> http2::SendRequest<Full<Bytes>> {
+        let stream = self.connect(server, &[&TLS13], "h2").await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+        let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        sender
+    }
+}
+
+fn post(uri: &str, authorization: &str, body: &Value) -> Request<Full<Bytes>> {
+    Request::post(uri)
+        .header(header::HOST, "localhost")
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::AUTHORIZATION, authorization)
+        .body(Full::new(Bytes::from(body.to_string())))
+        .unwrap()
+}
+
+async fn read(response: hyper::Response<hyper::body::Incoming>) -> Answer {
+    let (head, body) = response.into_parts();
+    Answer::new(head.status, head.headers, &body.collect().await.unwrap().to_bytes())
+}
+
+#[tokio::test]
+async fn events_arrive_over_tls_and_cookies_stay_on_it() {
+    let files = Files::new();
+    let server = files.serve(&["--password-memory", "512KiB"]).await;
+    let mut client = files.http1(&server).await;
+    let answer = read(client.send_request(post("/events", "", &event("u1", "a"))).await.unwrap()).await;
+    answer.assert_counts(202, [1, 0, 0]);
+    assert_eq!(answer.header("strict-transport-security"), Some("max-age=31536000"));
+
+    let owner = json!({ "name": "owner", "email": "owner@shop.example", "password": "correct horse battery" });
+    let admin = format!("Bearer {}", server.token);
+    let answer = read(client.send_request(post("/api/auth/sign-up/email", &admin, &owner)).await.unwrap()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let cookie = answer.header("set-cookie").unwrap();
+    assert!(cookie.starts_with("__Secure-better-auth.session_token=") && cookie.contains("Secure;"), "{cookie}");
+}
+
+#[tokio::test]
+async fn http2_carries_many_requests_at_once() {
+    let files = Files::new();
+    let server = files.serve(&[]).await;
+    let client = files.http2(&server).await;
+    let requests = (0..50).map(|n| {
+        let mut client = client.clone();
+        async move {
+            let body = event("u1", &format!("e{n}"));
+            let response = client.send_request(post("https://localhost/events", "", &body)).await.unwrap();
+            assert_eq!(response.version(), Version::HTTP_2);
+            read(response).await.assert_counts(202, [1, 0, 0]);
+        }
+    });
+    futures_util::future::join_all(requests).await;
+    let long = format!("https://localhost/livez?{}", "x".repeat(9 << 10));
+    let answer = read(client.clone().send_request(post(&long, "", &json!({}))).await.unwrap()).await;
+    answer.assert_error(414, "uri_too_long");
+    // A connection that is open does not keep the server from stopping.
+    server.stopped().await;
+    drop(client);
+}
+
+#[tokio::test]
+async fn an_idle_http2_connection_is_closed() {
+    let files = Files::new();
+    let server = files.serve(&["--idle-timeout", "100ms"]).await;
+    let mut client = files.http2(&server).await;
+    let answer =
+        read(client.send_request(post("https://localhost/events", "", &event("u1", "a"))).await.unwrap()).await;
+    answer.assert_counts(202, [1, 0, 0]);
+    while !client.is_closed() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn old_clients_have_tls_1_2() {
+    let files = Files::new();
+    let server = files.serve(&[]).await;
+    assert!(files.connect(&server, &[&TLS12], "http/1.1").await.is_ok());
+    assert!(Files::new().connect(&server, &[&TLS12, &TLS13], "http/1.1").await.is_err(), "not who was expected");
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_used_and_a_bad_one_is_not() {
+    let mut files = Files::new();
+    let server = files.serve(&[]).await;
+    let mut kept = files.http1(&server).await;
+    let before = CertificateDer::from(files.cert.to_vec());
+    files.renew();
+    assert!(files.connect(&server, &[&TLS13], "http/1.1").await.is_ok(), "the new one");
+    let after = std::mem::replace(&mut files.cert, before);
+    assert!(files.connect(&server, &[&TLS13], "http/1.1").await.is_err(), "no longer the old one");
+    files.cert = after;
+    let answer = kept.send_request(post("/events", "", &event("u1", "a"))).await.unwrap();
+    assert_eq!(answer.status(), 202, "connections outlive it");
+
+    files.put("cert.pem", "no certificate");
+    assert!(files.connect(&server, &[&TLS13], "http/1.1").await.is_ok(), "the pair that was good");
+    fs::remove_file(files.dir.path().join("key.pem")).unwrap();
+    assert!(files.connect(&server, &[&TLS13], "http/1.1").await.is_ok());
+    files.renew();
+    assert!(files.connect(&server, &[&TLS13], "http/1.1").await.is_ok(), "and good ones again");
+}
+
+#[tokio::test]
+async fn a_handshake_has_little_time() {
+    let files = Files::new();
+    let server = files.serve(&["--head-timeout", "100ms", "--idle-timeout", "1h"]).await;
+    let mut silent = TcpStream::connect(server.addr).await.unwrap();
+    assert_eq!(silent.read(&mut [0; 64]).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn what_cannot_be_used_is_told_at_the_start() {
+    let (files, others) = (Files::new(), Files::new());
+    let start = async |cert: &Path, key: &Path| {
+        let dir = tempfile::tempdir().unwrap();
+        let flags = ["--tls-cert", cert.to_str().unwrap(), "--tls-key", key.to_str().unwrap()];
+        App::open(&serve_args(dir.path(), &flags)).await.unwrap_err().to_string()
+    };
+    let path = |files: &Files, name| files.dir.path().join(name);
+    let (cert, key) = (path(&files, "cert.pem"), path(&files, "key.pem"));
+    for (cert, key, word) in [
+        (&cert, &path(&others, "key.pem"), "cannot be used together"),
+        (&path(&files, "nowhere.pem"), &key, "nowhere.pem"),
+        (&key, &key, "there is no certificate in it"),
+        (&cert, &cert, "there is no key in it"),
+    ] {
+        let error = start(cert, key).await;
+        assert!(error.contains(word), "{error}");
+    }
+}
