@@ -23,7 +23,8 @@ use crate::{
     backend::{Backend, BackendError, Switch},
     body::{Bodies, BodyLimits},
     config::{self, ServeArgs},
-    dead_letters::DeadLetterFile,
+    dead_letters::{DeadLetterCounts, DeadLetterFile},
+    metrics::Metrics,
     records::{AnyRecords, RecordsError},
 };
 
@@ -44,6 +45,7 @@ struct Parts {
     bodies: Bodies,
     access: Access,
     time_zone: TimeZone,
+    metrics: Arc<Metrics>,
     queue: QueueBounds,
     connections: ConnectionLimits,
     journal_capacity: u64,
@@ -154,6 +156,7 @@ impl App {
             access: Access::open(args, &backend, admin_token).await?,
             backend,
             time_zone: args.time_zone.clone(),
+            metrics: Arc::new(Metrics::new(&args.event_types)),
             queue,
             connections: ConnectionLimits {
                 count: usize::try_from(args.bounds.max_connections).unwrap_or(usize::MAX),
@@ -239,6 +242,14 @@ impl App {
 
     pub(crate) fn time_zone(&self) -> &TimeZone {
         &self.parts.time_zone
+    }
+
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.parts.metrics
+    }
+
+    pub(crate) fn dead_letters(&self) -> DeadLetterCounts {
+        self.parts.dead_letters.counts()
     }
 
     pub(crate) fn queue(&self) -> QueueBounds {

@@ -19,7 +19,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::{App, CloseError, auth::Peer, routes};
+use crate::{App, CloseError, auth::Peer, metrics::OpenConnection, routes};
 
 /// Out of file descriptors, say: some will come free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -77,7 +77,10 @@ async fn accept(
             accepted = next => accepted,
         };
         match accepted {
-            Ok((place, (stream, peer))) => spawn(&http, stream, Peer(peer.ip()), router.clone(), connections, place),
+            Ok((place, (stream, peer))) => {
+                let held = (place, app.metrics().http.connection());
+                spawn(&http, stream, Peer(peer.ip()), router.clone(), connections, held);
+            }
             // Of that connection only: the next one may be fine.
             Err(error) if is_of_connection(&error) => tracing::debug!(%error, "a connection was lost early"),
             Err(error) => {
@@ -97,7 +100,7 @@ fn spawn(
     peer: Peer,
     router: Router,
     connections: &GracefulShutdown,
-    place: OwnedSemaphorePermit,
+    held: (OwnedSemaphorePermit, OpenConnection),
 ) {
     // Answers are small and awaited: holding them back to fill a packet only adds delay.
     if let Err(error) = stream.set_nodelay(true) {
@@ -110,7 +113,7 @@ fn spawn(
     });
     let connection = connections.watch(http.serve_connection(TokioIo::new(stream), service));
     tokio::spawn(async move {
-        let _place = place;
+        let _held = held;
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a connection ended early");
         }

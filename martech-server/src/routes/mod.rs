@@ -15,6 +15,8 @@ mod health;
 mod keys;
 mod members;
 mod pages;
+pub(crate) use health::is_stalled;
+
 pub(crate) mod stats;
 pub(crate) mod users;
 
@@ -50,6 +52,6 @@ pub(crate) fn router(app: App) -> Router {
         .merge(administration)
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
-        .layer(middleware::from_fn(telemetry::observe))
+        .layer(middleware::from_fn_with_state(app.metrics().http.clone(), telemetry::observe))
         .with_state(app)
 }

@@ -11,6 +11,7 @@ mod events;
 mod harness;
 mod keys;
 mod lifecycle;
+mod metrics;
 mod mongodb;
 mod protocol;
 mod queries;
