@@ -21,6 +21,7 @@ use crate::{
     config::{self, ServeArgs},
     dead_letters::DeadLetterFile,
     limits::Rates,
+    metrics::Metrics,
     projects::{Defaults, Project, ProjectId, ProjectSettings, Projects},
     queries::Queries,
     records::{AnyRecords, RecordsError},
@@ -40,6 +41,7 @@ struct Parts {
     access: Access,
     rates: Rates,
     queries: Queries,
+    metrics: Arc<Metrics>,
     queue: QueueBounds,
     connections: ConnectionLimits,
     tls: Option<Tls>,
@@ -136,6 +138,7 @@ impl App {
             projects: Projects::open(default, records, args, queue).await,
             rates: Rates::new(&args.rates),
             queries: Queries::new(args.bounds.max_queries, args.store.query_timeout),
+            metrics: Arc::new(Metrics::new(&args.event_types)),
             queue,
             connections: args.connections.limits(args.bounds.min_body_rate.as_u64()),
             tls,
@@ -200,6 +203,10 @@ impl App {
 
     pub(crate) fn queries(&self) -> &Queries {
         &self.parts.queries
+    }
+
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.parts.metrics
     }
 
     pub(crate) fn queue(&self) -> QueueBounds {

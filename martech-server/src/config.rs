@@ -13,7 +13,7 @@ use martech_core::event::{Currency, EventRules, EventTypes};
 use martech_core::lake::LakeOptions;
 
 use crate::{
-    AdminToken, AllowedOrigins, LogFormat, SignUpPolicy, TrustedProxies, WebOrigin,
+    AdminToken, AllowedOrigins, LogFormat, MetricsAddr, SignUpPolicy, TrustedProxies, WebOrigin,
     accounts::{Cost, SessionTimes, Settings},
     backend::{SpoolArgs, StoreArgs, Switch},
     body::BodyLimits,
@@ -100,6 +100,10 @@ pub struct ServeArgs {
     /// Address to listen on; port 0 takes a free one
     #[arg(long, env = "MARTECH_ADDR", default_value = "127.0.0.1:3000", value_name = "IP:PORT")]
     pub addr: SocketAddr,
+
+    /// Address of the metrics for Prometheus, or `off` [default: 127.0.0.1:9464, or none where that is taken]
+    #[arg(long, env = "MARTECH_METRICS_ADDR", value_name = "IP:PORT|off")]
+    pub metrics_addr: Option<MetricsAddr>,
 
     /// Data folder; made when missing, used by one process at a time
     #[arg(long, env = "MARTECH_DATA_DIR", default_value = "./data", value_name = "DIR")]

@@ -6,7 +6,10 @@ use std::{
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use martech_core::event::Event;
@@ -20,6 +23,18 @@ const MAX_BYTES: u64 = 256 << 20;
 pub(crate) struct DeadLetterFile {
     path: PathBuf,
     open: Mutex<Option<Open>>,
+    kept: AtomicU64,
+    lost: AtomicU64,
+}
+
+/// What became of the events of this run that came here.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct DeadLetterCounts {
+    pub(crate) kept: u64,
+    /// Those that could not be written.
+    pub(crate) lost: u64,
+    /// The size of the file, once something was written.
+    pub(crate) bytes: u64,
 }
 
 #[derive(Debug)]
@@ -28,14 +43,26 @@ struct Open {
     len: u64,
 }
 
+impl std::iter::Sum for DeadLetterCounts {
+    fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
+        counts.fold(Self::default(), |sum, counts| Self {
+            kept: sum.kept + counts.kept,
+            lost: sum.lost + counts.lost,
+            bytes: sum.bytes + counts.bytes,
+        })
+    }
+}
+
 impl DeadLetterFile {
     pub(crate) fn new(data_dir: &Path) -> Self {
-        Self { path: data_dir.join(FILE), open: Mutex::new(None) }
+        Self { path: data_dir.join(FILE), open: Mutex::new(None), kept: AtomicU64::new(0), lost: AtomicU64::new(0) }
     }
 
     /// Writes an event as a line that `martech-server import` and `POST /events` take; the reason goes to the log.
     pub(crate) fn write(&self, event: &Event, reason: &dyn Display) {
         let kept = self.append(event);
+        let counter = if kept.is_ok() { &self.kept } else { &self.lost };
+        counter.fetch_add(1, Ordering::Relaxed);
         let path = self.path.display();
         match kept {
             Ok(()) => {
@@ -44,6 +71,17 @@ impl DeadLetterFile {
             Err(error) => {
                 tracing::error!(event_id = %event.id, %reason, %path, %error, "an event was not stored and is lost");
             }
+        }
+    }
+
+    /// What came here.
+    pub(crate) fn counts(&self) -> DeadLetterCounts {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        DeadLetterCounts {
+            kept: count(&self.kept),
+            lost: count(&self.lost),
+            bytes: open.as_ref().map_or(0, |open| open.len),
         }
     }
 

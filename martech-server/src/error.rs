@@ -113,6 +113,11 @@ impl IntoResponse for ApiError {
     }
 }
 
+/// The code of the error that a response carries, if it does.
+pub(crate) fn code(response: &Response) -> Option<Cow<'static, str>> {
+    response.extensions().get::<Pending>().map(|pending| pending.error.told.code.clone())
+}
+
 /// Writes out the error that a response carries, if it does; gives other responses back as they are.
 pub(crate) fn render(mut response: Response, request_id: &RequestId) -> Response {
     #[derive(Serialize)]

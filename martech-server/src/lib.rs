@@ -30,6 +30,7 @@ mod dead_letters;
 mod error;
 pub mod import;
 mod limits;
+mod metrics;
 pub mod migrate;
 mod params;
 mod projects;
@@ -52,6 +53,7 @@ pub use auth::{AdminToken, AllowedOrigins, Networks, TokenError, TrustedProxies,
 pub use backend::{BackendError, SpoolArgs, StoreArgs, StoreChoice, Switch};
 pub use config::{AccountArgs, BoundArgs, Cli, Command, PasswordArgs, ServeArgs, StorageArgs};
 pub use limits::{Rate, RateArgs};
+pub use metrics::{MetricsAddr, bind as bind_metrics, serve_metrics};
 pub use records::RecordsError;
 pub use serve::{ConnectionArgs, TlsArgs, TlsError, serve};
 pub use settings::{Mistakes, SettingsError, run_check};

@@ -3,9 +3,10 @@
 use std::{error::Error, process::ExitCode};
 
 use martech_server::{
-    App, Cli, Command, ServeArgs, care, import, init_logs, migrate, run_check, serve, signals, users,
+    App, Cli, Command, ServeArgs, bind_metrics, care, import, init_logs, migrate, run_check, serve, serve_metrics,
+    signals, users,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::oneshot};
 
 /// Gives back what is free: glibc keeps much of what many threads took, each in an arena of its own.
 #[global_allocator]
@@ -36,7 +37,13 @@ async fn run(args: &ServeArgs) -> Result<(), Box<dyn Error>> {
     let shutdown = signals::shutdown()?;
     // Before the data folder is opened: a port that is taken should cost nothing.
     let listener = TcpListener::bind(args.addr).await.map_err(|error| format!("{}: {error}", args.addr))?;
+    let metrics = bind_metrics(args.metrics_addr).await?;
     let app = App::open(args).await?;
+    // Until everything is closed: how a drain goes is worth knowing.
+    let (_until_the_end, ended) = oneshot::channel::<()>();
+    if let Some(metrics) = metrics {
+        tokio::spawn(serve_metrics(metrics, app.clone(), async { drop(ended.await) }));
+    }
     tracing::info!(addr = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "listening");
     serve(listener, app, shutdown).await?;
     Ok(())

@@ -4,11 +4,12 @@ use std::{
     fmt,
     io::{self, IsTerminal},
     panic::AssertUnwindSafe,
+    sync::Arc,
     time::Instant,
 };
 
 use axum::{
-    extract::Request,
+    extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -20,7 +21,10 @@ use tracing::{Instrument, Level};
 use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
 
-use crate::error::{self, ApiError};
+use crate::{
+    error::{self, ApiError},
+    metrics::HttpMetrics,
+};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -93,17 +97,20 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// The outermost layer: names the request, logs it, turns a panic into an answer, writes errors out.
-pub(crate) async fn observe(request: Request, next: Next) -> Response {
+/// The outermost layer: names the request, counts it, logs it, turns a panic into an answer, writes errors out.
+pub(crate) async fn observe(State(metrics): State<Arc<HttpMetrics>>, request: Request, next: Next) -> Response {
     let started = Instant::now();
+    let exchange = metrics.begin(&request);
     let id = RequestId::of(request.headers());
     let span = tracing::info_span!("request", %id, method = %request.method(), path = request.uri().path());
 
     let handled = AssertUnwindSafe(next.run(request).instrument(span.clone())).catch_unwind().await;
     let _entered = span.enter();
     let response = handled.unwrap_or_else(|panic| ApiError::internal(&panic_message(&*panic)).into_response());
+    let code = error::code(&response);
     let mut response = error::render(response, &id);
     id.name(&mut response);
+    exchange.answered(response.status(), code.as_ref());
     log(response.status(), started);
     response
 }
@@ -170,7 +177,7 @@ mod tests {
                     }
                 }),
             )
-            .layer(middleware::from_fn(observe));
+            .layer(middleware::from_fn_with_state(Arc::<HttpMetrics>::default(), observe));
         let request = Request::builder().uri("/").header(RequestId::HEADER, "r-1").body(Body::empty()).unwrap();
         let response = TowerToHyperService::new(router).call(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);

@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use super::EventId;
+use super::{EventId, EventType};
 
 /// An event that is not taken: what was wrong, where, and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,11 +16,13 @@ pub struct EventError {
     pub message: String,
     /// The id of the event, where it could be read.
     pub event_id: Option<EventId>,
+    /// The type of the event, where it could be read and is taken.
+    pub event_type: Option<EventType>,
 }
 
 impl EventError {
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, field: None, message: message.into(), event_id: None }
+        Self { code, field: None, message: message.into(), event_id: None, event_type: None }
     }
 
     pub(crate) fn at(mut self, field: impl Into<String>) -> Self {

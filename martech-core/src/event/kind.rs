@@ -142,6 +142,11 @@ impl EventTypes {
         self
     }
 
+    /// The types that are taken by name: the known ones and those of the configuration.
+    pub fn named(&self) -> impl Iterator<Item = EventType> {
+        EventType::KNOWN.into_iter().chain(self.more.iter().cloned())
+    }
+
     /// The type of this name, if it is taken.
     pub fn get(&self, name: &str) -> Option<EventType> {
         let event_type = EventType::parse(name).ok()?;

@@ -84,7 +84,11 @@ impl EventRules {
             Ok(()) => id.and_then(|id| self.finish(&draft, id, received_at, shift)),
             Err(error) => Err(*error),
         };
-        event.map_err(|error| EventError { event_id: known_id, ..error })
+        event.map_err(|error| {
+            let name = string("type", draft.event_type).ok().flatten();
+            let event_type = name.and_then(|name| self.types.get(&name));
+            EventError { event_id: known_id, event_type, ..error }
+        })
     }
 
     fn finish(

@@ -73,6 +73,7 @@ use std::{
     path::Path,
     sync::Arc,
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -123,6 +124,8 @@ pub struct Journal {
 pub struct JournalStats {
     /// On disk, all segments.
     pub bytes: u64,
+    /// What it may take, as the options say.
+    pub capacity_bytes: u64,
     /// How many segments there are.
     pub segments: usize,
     /// Sequence at which the oldest segment begins.
@@ -137,6 +140,8 @@ pub struct JournalStats {
     pub groups: u64,
     /// Calls of fsync, for groups, new segments and directories.
     pub fsyncs: u64,
+    /// How long those took, all together.
+    pub fsync_time: Duration,
     /// Whether it has stopped after a failure of its disk.
     pub poisoned: bool,
 }

@@ -9,6 +9,7 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -62,7 +63,17 @@ pub(super) struct Counters {
     queued_bytes: AtomicU64,
     queued_frames: AtomicU64,
     pub(super) groups: AtomicU64,
-    pub(super) fsyncs: AtomicU64,
+    fsyncs: AtomicU64,
+    fsync_nanos: AtomicU64,
+}
+
+impl Counters {
+    /// So many calls of fsync have taken the time since then.
+    pub(super) fn synced(&self, fsyncs: u64, since: Instant) {
+        let nanos = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.fsyncs.fetch_add(fsyncs, Ordering::Relaxed);
+        self.fsync_nanos.fetch_add(nanos, Ordering::Relaxed);
+    }
 }
 
 impl Shared {
@@ -147,11 +158,12 @@ impl Shared {
     /// Begins a new segment whose first frame will have the sequence `first`. On an error the old one stays active.
     pub(super) fn rotate(&self, active: &mut Active, first: u64) -> Result<(), JournalError> {
         let header = segment::Header { marker: active.segment.marker, first, previous: active.next - 1 };
+        let start = Instant::now();
         let file = segment::create(&*self.fs, &self.dir, &header).map_err(|error| match error {
             CreateError::Undone(error) => JournalError::write(error),
             CreateError::Unknown(error) => self.poison(error),
         })?;
-        self.counters.fsyncs.fetch_add(2, Ordering::Relaxed);
+        self.counters.synced(2, start);
         let segment = Arc::new(Segment::new(segment::path(&self.dir, first), first, header.marker));
         self.segments().insert(first, segment.clone());
         // What was made ahead and not used goes back. Nothing hangs on it: opening passes over the zeros as well.
@@ -166,6 +178,7 @@ impl Shared {
         let segments = self.segments();
         let count = |counter: &AtomicU64| counter.load(Ordering::Acquire);
         JournalStats {
+            capacity_bytes: self.options.capacity_bytes,
             bytes: segments.values().map(|segment| segment.end()).sum(),
             segments: segments.len(),
             first_sequence: segments.first_key_value().map_or(0, |(first, _)| *first),
@@ -174,6 +187,7 @@ impl Shared {
             queued_bytes: count(&self.counters.queued_bytes),
             groups: count(&self.counters.groups),
             fsyncs: count(&self.counters.fsyncs),
+            fsync_time: Duration::from_nanos(count(&self.counters.fsync_nanos)),
             poisoned: self.poison.get().is_some(),
         }
     }

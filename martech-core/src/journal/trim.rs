@@ -1,6 +1,6 @@
 //! Gives back the space of frames that are no longer needed.
 
-use std::{io, sync::atomic::Ordering};
+use std::{io, time::Instant};
 
 use super::{
     JournalError,
@@ -42,6 +42,8 @@ pub(super) fn trim(shared: &Shared, through: u64) -> Result<(), JournalError> {
 
 fn removed(shared: &Shared, segment: &Segment) -> Result<(), JournalError> {
     shared.release(segment.load());
-    shared.counters.fsyncs.fetch_add(1, Ordering::Relaxed);
-    shared.fs.sync_dir(&shared.dir).map_err(|error| shared.poison(error))
+    let start = Instant::now();
+    let synced = shared.fs.sync_dir(&shared.dir);
+    shared.counters.synced(1, start);
+    synced.map_err(|error| shared.poison(error))
 }

@@ -51,6 +51,7 @@ fn commit(shared: &Shared, group: &[Pending], bytes: u64, staging: &mut Vec<u8>)
         return Err(take_back(shared, &mut active, error));
     }
     make_ahead(&mut active, bytes, shared.options.segment_bytes);
+    let start = Instant::now();
     if let Err(error) = active.file.sync() {
         // The pages may now pass for clean without being on disk: a second sync would prove nothing. Cutting them off
         // keeps them from being read when the journal is opened again before the machine restarts.
@@ -61,7 +62,7 @@ fn commit(shared: &Shared, group: &[Pending], bytes: u64, staging: &mut Vec<u8>)
     active.next += group.len() as u64;
     active.segment.advance(active.len, active.next - 1);
     shared.counters.groups.fetch_add(1, Ordering::Relaxed);
-    shared.counters.fsyncs.fetch_add(1, Ordering::Relaxed);
+    shared.counters.synced(1, start);
     Ok(first)
 }
 

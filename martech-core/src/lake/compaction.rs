@@ -3,7 +3,7 @@
 use std::{collections::HashSet, mem, sync::Arc};
 
 use super::{
-    error::Result,
+    error::{LakeError, Result},
     files::{EventsFile, LiveFile, UsersFile, Version},
     ids::MAX_ROWS,
     inner::Inner,
@@ -43,14 +43,19 @@ fn compact(inner: &Inner, choice: Choice) -> Result<()> {
         if work.is_empty() {
             return Ok(());
         }
+        let piece = inner.compactions.begin();
         let mut change = Change::default();
         if let Err(error) = work.iter().try_for_each(|work| work.merge(inner, &mut change)) {
             inner.discard(&change.add_events, &change.add_users);
+            if matches!(error, LakeError::Closed) {
+                piece.stopped();
+            }
             return Err(error);
         }
         scope.made.extend(change.add_events.iter().map(|entry| entry.id));
         scope.made.extend(change.add_users.iter().map(|entry| entry.id));
         publish(inner, change)?;
+        piece.done();
     }
 }
 

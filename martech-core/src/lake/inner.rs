@@ -16,6 +16,7 @@ use super::{
     hot::{Chunk, Hot},
     publish::Files,
     state::{State, Ticket},
+    work::Work,
     worker::Message,
 };
 use crate::{fs::Lock, journal::Journal};
@@ -34,6 +35,8 @@ pub(super) struct Inner {
     pub(super) files: Mutex<Files>,
     pub(super) lock: Mutex<Option<Lock>>,
     pub(super) found: Found,
+    pub(super) rolls: Work,
+    pub(super) compactions: Work,
     /// Turns of questions that read all events of a time: one has a thread for each core, and much memory.
     pub(super) scans: Arc<Semaphore>,
     /// Turns of the others.
@@ -84,6 +87,8 @@ impl Inner {
             files: Mutex::new(files),
             lock: Mutex::new(Some(lock)),
             found,
+            rolls: Work::default(),
+            compactions: Work::default(),
             scans: Arc::new(Semaphore::new(SCANS)),
             lookups: Arc::new(Semaphore::new(LOOKUPS)),
         }
@@ -147,6 +152,8 @@ impl Inner {
             dedupe_bytes,
             journal_damage: self.found.damage,
             journal_cut_bytes: self.found.cut_bytes,
+            rolls: self.rolls.stats(),
+            compactions: self.compactions.stats(),
             error: state.trouble(journal.poisoned),
         }
     }

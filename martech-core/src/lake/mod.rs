@@ -42,6 +42,7 @@ use tokio::sync::Semaphore;
 use crate::{
     event::{Event, Timestamp},
     fs::{Disk, FileSystem},
+    journal::JournalStats,
     query::{JourneyPage, JourneyQuery, Reader, Stats, StatsQuery, UsersPage, UsersQuery},
     store::{Appended, Store, StoreError},
 };
@@ -76,12 +77,14 @@ mod stats;
 mod sums;
 mod users;
 pub mod verify;
+mod work;
 mod worker;
 mod writing;
 
 pub use error::LakeError;
 pub use export::{Export, ExportCursor};
 use inner::{Inner, Snapshot};
+pub use work::WorkStats;
 
 /// Where a lake lies and how large its parts may grow.
 #[derive(Debug, Clone)]
@@ -138,6 +141,10 @@ pub struct LakeStatus {
     /// Bytes that were cut from the end of the journal when the lake was opened: a write that a power loss interrupted, or
     /// damage to the newest events.
     pub journal_cut_bytes: u64,
+    /// Hot tables that were written to files.
+    pub rolls: WorkStats,
+    /// Merges of files.
+    pub compactions: WorkStats,
     /// Why nothing is taken or rolled, when that is so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -248,6 +255,11 @@ impl Lake {
     /// What it holds.
     pub fn status(&self) -> LakeStatus {
         self.inner().status()
+    }
+
+    /// Figures of its journal.
+    pub fn journal(&self) -> JournalStats {
+        self.inner().journal.stats()
     }
 
     /// Takes nothing any more, ends the background work and releases the folder. What is in the journal stays there.

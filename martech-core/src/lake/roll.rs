@@ -30,6 +30,7 @@ pub(super) fn roll_everything(inner: &Inner) -> Result<()> {
 /// Writes the frozen table, or freezes the active one and writes that.
 pub(super) fn roll(inner: &Inner) -> Result<()> {
     let Some(hot) = inner.state().freeze() else { return Ok(()) };
+    let piece = inner.rolls.begin();
     let mut change = Change { sequence: Some(hot.sequence), ..Change::default() };
     let rolled = match guarded(|| write(inner, &hot, &mut change)) {
         Ok(()) => inner.publish(change, |version| inner.state().thaw(version)),
@@ -41,6 +42,7 @@ pub(super) fn roll(inner: &Inner) -> Result<()> {
     inner.state().roll_error = rolled.as_ref().err().map(ToString::to_string);
     inner.progress.notify_all();
     rolled?;
+    piece.done();
     Ok(inner.journal.trim(hot.sequence)?)
 }
 

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 
 use super::{
-    Inner, Limits, MongoError, MongoStore, Prepared,
+    Inner, Limits, MongoCommand, MongoError, MongoStore, Prepared,
     document::{self, ARRAY, Content, DOCUMENT, Form, begin, boolean, end, field, name, position, string},
     error, questions, timed,
 };
@@ -115,7 +115,8 @@ impl<'a> Batch<'a> {
         let (bytes, indices, awkward) = command.finish(&self.inner.acknowledgement.bytes);
         let command = RawDocumentBuf::from_bytes(bytes).map_err(|error| MongoError::Other(error.to_string()))?;
         let insert = self.inner.database.run_raw_command(command);
-        let answer = timed(self.inner.options.answer_timeout, insert).await?;
+        let answer = timed(self.inner.options.answer_timeout, insert);
+        let answer = self.inner.monitor.watch(MongoCommand::Insert, answer).await?;
         let answer = Answer::read(&answer, indices.len())?;
         for index in &indices {
             self.fates[*index] = Fate::Stored;
@@ -220,7 +221,8 @@ impl Inner {
         let collection = self.primary();
         let find = collection.find(doc! { field::ID: { "$in": ids } });
         let patience = self.options.answer_timeout;
-        Ok(questions::Documents::new(timed(patience, find).await?, patience))
+        let cursor = self.monitor.watch(MongoCommand::Find, timed(patience, find)).await?;
+        Ok(questions::Documents::new(cursor, patience))
     }
 }
 

@@ -92,6 +92,7 @@ mod export;
 mod index;
 mod insert;
 mod journey;
+mod monitor;
 mod options;
 mod prepare;
 mod questions;
@@ -114,14 +115,15 @@ use mongodb::{
 };
 use tokio::sync::Mutex;
 
-use self::options::Acknowledgement;
 pub use self::{
     error::MongoError,
     export::Export,
+    monitor::{CommandStats, MongoCommand, MongoStats},
     options::{Limits, MongoOptions},
     prepare::{Deployment, Prepared},
     survey::Survey,
 };
+use self::{monitor::Monitor, options::Acknowledgement};
 use crate::{
     event::{EventId, Timestamp},
     query::{JourneyPage, JourneyQuery, Reader, Stats, StatsQuery, UsersPage, UsersQuery},
@@ -138,6 +140,7 @@ struct Inner {
     client: Client,
     database: Database,
     acknowledgement: Acknowledgement,
+    monitor: Arc<Monitor>,
     /// Until a question is refused, which may mean that the index is gone.
     prepared: StdMutex<Option<Arc<Prepared>>>,
     /// Held while the server is asked about itself: when that was begun the last time, and how it failed.
@@ -151,7 +154,9 @@ impl MongoStore {
     /// # Errors
     /// When the string cannot be used, or (for `mongodb+srv`) the name server does not answer.
     pub async fn new(options: MongoOptions) -> Result<Self, MongoError> {
-        let parsed = options::parse(&options).await?;
+        let mut parsed = options::parse(&options).await?;
+        let monitor = Arc::new(Monitor::default());
+        parsed.client.cmap_event_handler = Some(monitor.of_pool());
         let client = Client::with_options(parsed.client)?;
         let database = client.database(&parsed.database);
         let inner = Inner {
@@ -159,21 +164,24 @@ impl MongoStore {
             client,
             database,
             acknowledgement: parsed.acknowledgement,
+            monitor,
             prepared: StdMutex::default(),
             attempt: Mutex::new(None),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// The store of another database on the same server, with the same settings. The two share their connections.
+    /// The store of another database on the same server, with the same settings. The two share their
+    /// connections, and what is counted of them.
     #[must_use]
     pub fn in_database(&self, name: &str) -> Self {
-        let Inner { options, client, acknowledgement, .. } = &*self.inner;
+        let Inner { options, client, acknowledgement, monitor, .. } = &*self.inner;
         let inner = Inner {
             options: options.clone(),
             client: client.clone(),
             database: client.database(name),
             acknowledgement: acknowledgement.clone(),
+            monitor: monitor.clone(),
             prepared: StdMutex::default(),
             attempt: Mutex::new(None),
         };
@@ -231,7 +239,12 @@ impl MongoStore {
         if let Some(criteria) = inner.database.selection_criteria() {
             ping = ping.selection_criteria(criteria.clone());
         }
-        timed(inner.options.answer_timeout, ping).await.map(drop)
+        inner.monitor.watch(MongoCommand::Other, timed(inner.options.answer_timeout, ping)).await.map(drop)
+    }
+
+    /// What was asked of the server, and the connections to it. Asks nobody.
+    pub fn monitor(&self) -> MongoStats {
+        self.inner.monitor.stats()
     }
 
     /// How many events there are, exactly. The server counts them one by one, which takes its time.
@@ -240,7 +253,9 @@ impl MongoStore {
     /// When the server is away or fails.
     pub async fn count(&self) -> Result<u64, MongoError> {
         self.prepare().await?;
-        match timed(WHOLE, self.inner.collection().count_documents(doc! {})).await {
+        let collection = self.inner.collection();
+        let count = timed(WHOLE, collection.count_documents(doc! {}));
+        match self.inner.monitor.watch(MongoCommand::Aggregate, count).await {
             Err(error) if error.is_refusal() => self.inner.count_one_by_one().await,
             other => other,
         }
@@ -312,7 +327,8 @@ impl Inner {
     }
 
     async fn command(&self, database: &Database, command: Document) -> Result<Document, MongoError> {
-        timed(self.options.answer_timeout, database.run_command(command)).await
+        let answer = timed(self.options.answer_timeout, database.run_command(command));
+        self.monitor.watch(MongoCommand::Other, answer).await
     }
 }
 

@@ -9,7 +9,7 @@ use mongodb::{
     options::Hint,
 };
 
-use super::{Inner, MongoError, WHOLE, index, prepare::Abilities, timed};
+use super::{Inner, MongoCommand, MongoError, WHOLE, index, prepare::Abilities, timed};
 use crate::event::EventId;
 
 /// How much longer than the server may work on a question its answer is waited for.
@@ -66,7 +66,8 @@ impl Inner {
         if let Some(projection) = projection {
             find = find.projection(projection);
         }
-        Ok(Documents { cursor: timed(WHOLE, find).await?, patience: self.options.answer_timeout })
+        let cursor = self.monitor.watch(MongoCommand::Find, timed(WHOLE, find)).await?;
+        Ok(Documents { cursor, patience: self.options.answer_timeout })
     }
 }
 
@@ -140,7 +141,8 @@ impl FindEvents<'_> {
             find = find.max_time(limit);
         }
         let patience = patience(inner);
-        Ok(Documents { cursor: timed(patience, find).await?, patience })
+        let cursor = inner.monitor.watch(MongoCommand::Find, timed(patience, find)).await?;
+        Ok(Documents { cursor, patience })
     }
 }
 
@@ -163,6 +165,7 @@ impl AggregateEvents<'_> {
             aggregate = aggregate.max_time(limit);
         }
         let patience = patience(inner);
-        Ok(Documents { cursor: timed(patience, aggregate).await?, patience })
+        let cursor = inner.monitor.watch(MongoCommand::Aggregate, timed(patience, aggregate)).await?;
+        Ok(Documents { cursor, patience })
     }
 }

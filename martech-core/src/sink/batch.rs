@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::{
-    EventOutcome,
+    EventOutcome, FlushReason,
     receipt::{BatchCell, Part, Receipt},
 };
 
@@ -37,6 +37,8 @@ pub(super) struct Batch<E> {
     pub(super) events: Vec<E>,
     pub(super) bytes: usize,
     pub(super) opened_at: Instant,
+    /// Why it goes, once it does.
+    pub(super) reason: FlushReason,
     /// Never empty. Together they are as long as the batch was when it was taken.
     runs: Vec<Run>,
 }
@@ -53,7 +55,7 @@ impl<E> Batch<E> {
     pub(super) fn new(sequence: u64, events: Vec<E>, opened_at: Instant) -> Self {
         debug_assert!(events.is_empty());
         let runs = vec![Run { cell: Arc::default(), len: 0 }];
-        Self { sequence, events, bytes: 0, opened_at, runs }
+        Self { sequence, events, bytes: 0, opened_at, reason: FlushReason::Due, runs }
     }
 
     pub(super) fn load(&self) -> Load {

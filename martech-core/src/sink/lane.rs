@@ -11,6 +11,7 @@
 use std::sync::{Arc, PoisonError};
 
 use super::{
+    FlushReason,
     batch::{Batch, Load},
     receipt::{BatchCell, Receipt},
 };
@@ -172,8 +173,9 @@ impl<E> Open<E> {
     }
 
     /// The batch, once the lanes are called in.
-    pub(super) fn into_batch(self) -> Batch<E> {
+    pub(super) fn into_batch(mut self, reason: FlushReason) -> Batch<E> {
         debug_assert!(self.lanes.is_empty());
+        self.batch.reason = reason;
         self.batch
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    EventOutcome, Poison, Refusal, SinkConfig, SinkStats,
+    EventOutcome, FlushReason, Poison, Refusal, SinkConfig, SinkStats,
     batch::{Batch, Load},
     drain::DrainRate,
     lane::{Lane, Open},
@@ -61,7 +61,7 @@ pub(super) struct Queue<E> {
     hurry: bool,
     sealed: VecDeque<Batch<E>>,
     /// All batches that are open, sealed or in flight.
-    unsettled: BTreeMap<u64, Arc<BatchCell>>,
+    unsettled: BTreeMap<u64, Unsettled>,
     next_sequence: u64,
     /// Emptied vectors, for batches to come.
     spares: Vec<Vec<E>>,
@@ -79,6 +79,14 @@ pub(super) struct Queue<E> {
     /// Totals; the fields that describe the present are filled in by [`Queue::stats`].
     totals: SinkStats,
     drain: DrainRate,
+    /// When the store last said something of an event, or when the sink last went from idle to busy.
+    progress: Instant,
+}
+
+#[derive(Debug)]
+struct Unsettled {
+    opened_at: Instant,
+    cell: Arc<BatchCell>,
 }
 
 impl<E> Queue<E> {
@@ -103,6 +111,7 @@ impl<E> Queue<E> {
             wakes: 0,
             totals: SinkStats::default(),
             drain: DrainRate::new(now),
+            progress: now,
         }
     }
 
@@ -198,7 +207,9 @@ impl<E> Queue<E> {
 
     fn accept(&mut self, load: Load) {
         if self.held.events == 0 {
-            self.drain.busy(Instant::now());
+            let now = Instant::now();
+            self.drain.busy(now);
+            self.progress = now;
         }
         self.held.events += load.events;
         self.held.bytes += load.bytes;
@@ -222,7 +233,8 @@ impl<E> Queue<E> {
     fn open_with(&mut self, events: Vec<E>) -> &mut Open<E> {
         let batch = Batch::new(self.next_sequence, events, Instant::now());
         self.next_sequence += 1;
-        self.unsettled.insert(batch.sequence, batch.cell().clone());
+        let unsettled = Unsettled { opened_at: batch.opened_at, cell: batch.cell().clone() };
+        self.unsettled.insert(batch.sequence, unsettled);
         // One slot either takes it or sets its alarm for it.
         self.wakes += 1;
         self.hurry = false;
@@ -231,14 +243,14 @@ impl<E> Queue<E> {
 
     fn seal_if_full(&mut self) {
         if self.open.as_mut().is_some_and(|open| open.batch().events.len() == self.max_batch) {
-            self.seal();
+            self.seal(FlushReason::Full);
         }
     }
 
-    fn seal(&mut self) {
+    fn seal(&mut self, reason: FlushReason) {
         self.call_in_open();
         if let Some(open) = self.open.take() {
-            self.sealed.push_back(open.into_batch());
+            self.sealed.push_back(open.into_batch(reason));
             self.wakes += 1;
         }
     }
@@ -317,28 +329,38 @@ impl<E> Queue<E> {
             return if matches!(self.phase, Phase::Open) { Next::Wait(None) } else { Next::End };
         };
         let due = open.due(self.flush_interval);
-        if !self.hurry && matches!(self.phase, Phase::Open) && due.is_none_or(|due| due > now) {
-            return Next::Wait(due);
-        }
+        let is_due = due.is_some_and(|due| due <= now);
+        let reason = match self.phase {
+            Phase::Open if is_due => FlushReason::Due,
+            Phase::Open if self.hurry => FlushReason::Pressed,
+            Phase::Open => return Next::Wait(due),
+            Phase::Closing | Phase::Poisoned(_) => FlushReason::Closing,
+        };
         self.call_in_open();
         match self.open.take() {
-            Some(open) => Next::Flush(open.into_batch()),
+            Some(open) => Next::Flush(open.into_batch(reason)),
             None => Next::Wait(None),
         }
     }
 
     /// Seals the open batch, and names all batches that have unsettled events.
     pub(super) fn barrier(&mut self) -> Vec<Arc<BatchCell>> {
-        self.seal();
-        self.unsettled.values().cloned().collect()
+        self.seal(FlushReason::Asked);
+        self.unsettled.values().map(|unsettled| unsettled.cell.clone()).collect()
     }
 
     /// Takes a batch off the books and resolves its cell, all at once for anyone who looks.
     pub(super) fn settle(&mut self, batch: &Batch<E>, load: Load, exceptions: Vec<(usize, EventOutcome)>) {
-        self.totals.add(Tally::new(load.events, &exceptions));
+        let tally = Tally::new(load.events, &exceptions);
+        self.totals.add(tally);
+        self.totals.flushes.count(batch.reason, tally.flush_outcome());
         self.held.events -= load.events;
         self.held.bytes -= load.bytes;
-        self.drain.settled(load.events, Instant::now());
+        let now = Instant::now();
+        self.drain.settled(load.events, now);
+        if tally.is_progress() {
+            self.progress = now;
+        }
         self.unsettled.remove(&batch.sequence);
         batch.publish(exceptions);
     }
@@ -392,7 +414,7 @@ impl<E> Queue<E> {
 
     /// Takes out every batch that no slot has taken.
     pub(super) fn take_waiting(&mut self) -> Vec<Batch<E>> {
-        self.seal();
+        self.seal(FlushReason::Closing);
         mem::take(&mut self.sealed).into()
     }
 
@@ -404,11 +426,17 @@ impl<E> Queue<E> {
 
     pub(super) fn stats(&mut self) -> SinkStats {
         self.call_in();
+        let now = Instant::now();
+        let since = |time: Instant| now.saturating_duration_since(time);
+        // Batches are opened one after the other.
+        let oldest = self.unsettled.values().next().map_or(Duration::ZERO, |first| since(first.opened_at));
         SinkStats {
             pending: self.held.events as u64,
             pending_bytes: self.held.bytes as u64,
             waiting: self.waiting as u64,
             drain_per_second: self.drain.per_second() as u64,
+            oldest,
+            stalled: if self.held.events == 0 { Duration::ZERO } else { since(self.progress) },
             ..self.totals
         }
     }

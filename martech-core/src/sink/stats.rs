@@ -1,6 +1,8 @@
 //! Figures of a sink.
 
-use super::{EventOutcome, NotStored, Outcome};
+use std::time::Duration;
+
+use super::{EventOutcome, FlushCounts, FlushOutcome, NotStored, Outcome};
 
 /// What a sink has done, read at one moment.
 ///
@@ -32,6 +34,12 @@ pub struct SinkStats {
     pub retries: u64,
     /// How many events the store settles in a second, averaged over the last seconds; zero before the first.
     pub drain_per_second: u64,
+    /// How long the oldest of the pending events has waited; zero when none does.
+    pub oldest: Duration,
+    /// How long the store has settled no event although some wait; zero when none does.
+    pub stalled: Duration,
+    /// Batches that were flushed.
+    pub flushes: FlushCounts,
 }
 
 /// What became of the events of one batch.
@@ -59,6 +67,15 @@ impl Tally {
             *count += 1;
         }
         tally
+    }
+
+    /// Whether the store said anything of these events.
+    pub(super) fn is_progress(&self) -> bool {
+        self.stored + self.duplicates + self.rejected > 0
+    }
+
+    pub(super) fn flush_outcome(&self) -> FlushOutcome {
+        if self.dead_lettered + self.returned == 0 { FlushOutcome::Answered } else { FlushOutcome::Failed }
     }
 }
 

@@ -83,7 +83,8 @@ use self::{
 use crate::{
     event::Timestamp,
     fs::{Disk, FileSystem},
-    sink::{DeadLetter, DeadLetterReason, EventSink, RetryPolicy, SinkConfig},
+    journal::JournalStats,
+    sink::{DeadLetter, DeadLetterReason, EventSink, RetryPolicy, SinkConfig, SinkStats},
     store::{Appended, Store, StoreError},
 };
 
@@ -203,6 +204,16 @@ impl<S: Store<E>, E: Record> Spooled<S, E> {
             halted: progress.halted.is_some(),
             poisoned: journal.poisoned,
         }
+    }
+
+    /// Figures of its journal.
+    pub fn journal(&self) -> JournalStats {
+        self.handle.shared.journal.stats()
+    }
+
+    /// Figures of the way from the journal to the store.
+    pub fn sink(&self) -> SinkStats {
+        self.handle.sink.stats()
     }
 
     /// Returns when the store has all that is durable here at some moment after the call, or when nothing is forwarded

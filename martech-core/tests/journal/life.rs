@@ -58,6 +58,8 @@ fn what_waits_becomes_one_group_with_one_fsync() {
     drop(hold);
     let order: Vec<_> = answers.iter().take(300).collect();
     assert_eq!(order, (2..=301).collect::<Vec<_>>());
+    let (fsyncs, time) = (journal.stats().fsyncs, journal.stats().fsync_time);
+    assert!(fsyncs > 0 && !time.is_zero(), "{fsyncs} took {time:?}");
     let after = (disk.count(Operation::Sync), disk.count(Operation::Write), journal.stats().groups);
     assert_eq!(after, (before.0 + 1, before.1 + 1, before.2 + 1));
     assert_eq!((journal.stats().queued_frames, journal.stats().queued_bytes), (0, 0));

@@ -37,6 +37,8 @@ async fn a_roll_writes_a_file_for_each_day_and_compaction_leaves_one() {
     lake.compact().await.unwrap();
     let status = lake.status();
     assert_eq!((status.files, status.events, status.hot_events), (days as u64, 1800, 0));
+    assert_eq!((status.rolls.done, status.rolls.failed, status.compactions.failed), (6, 0, 0));
+    assert!(status.compactions.done > 0 && !status.rolls.time.is_zero() && !status.compactions.time.is_zero());
     assert_eq!(all_ids(&lake).await, before);
     // The files of a day, their ids, and one of users: the merged ones are gone, since nobody reads them.
     assert_eq!(data_files(dir.path()).len(), 2 * days + 1);

@@ -34,7 +34,7 @@ use crate::{
     App,
     app::QueueBounds,
     backend::{Backend, BackendError},
-    dead_letters::DeadLetterFile,
+    dead_letters::{DeadLetterCounts, DeadLetterFile},
 };
 
 /// A project that is open. Cheap to clone.
@@ -97,6 +97,10 @@ impl Project {
     /// The sink for events whose sender waits until queries see them.
     pub(crate) fn stored_sink(&self) -> &EventSink<Event> {
         self.parts.stored.as_ref().unwrap_or(&self.parts.sink)
+    }
+
+    pub(crate) fn dead_letters(&self) -> DeadLetterCounts {
+        self.parts.dead_letters.counts()
     }
 
     /// As they are now: they may be changed at any time.

@@ -30,7 +30,9 @@ pub(super) async fn ready(State(app): State<App>) -> Result<Json<Short>, ApiErro
     // One shop whose queue is full does not take the others' server away.
     for project in app.projects().all() {
         let obstacle = match project.backend() {
-            Backend::Spooled(_, spool) => of_sink(&app, &project).or_else(|| of_spool(&spool.status())),
+            Backend::Spooled(_, spool) => {
+                of_sink(&app, &project).or_else(|| of_spool(&spool.status())).or_else(|| of_stall(&project))
+            }
             backend => obstacle(&app, &project, &backend.status().await),
         };
         match obstacle {
@@ -75,6 +77,7 @@ enum Obstacle {
     StoreFailing,
     StoreAway,
     Full,
+    Stalled,
     SpoolFull,
 }
 
@@ -86,17 +89,20 @@ impl Obstacle {
             Self::StoreFailing => ("store_failing", "the store reports an error; /health shows it"),
             Self::StoreAway => ("store_unavailable", "MongoDB is away; /health says more"),
             Self::Full => ("full", "the queue is full"),
+            Self::Stalled => ("stalled", "events wait, and the store has taken none for half a minute"),
             Self::SpoolFull => ("spool_full", "MongoDB is behind by as much as the spool holds"),
         }
     }
 }
 
 fn obstacle(app: &App, project: &Project, store: &BackendStatus) -> Option<Obstacle> {
-    of_sink(app, project).or_else(|| match store {
+    let of_store = || match store {
         BackendStatus::Lake(lake) => lake.error.is_some().then_some(Obstacle::StoreFailing),
         BackendStatus::Mongo(mongo) => mongo.is_away().then_some(Obstacle::StoreAway),
         BackendStatus::Spooled(_, spool) => of_spool(spool),
-    })
+    };
+    // Last, since the others say why.
+    of_sink(app, project).or_else(of_store).or_else(|| of_stall(project))
 }
 
 fn of_sink(app: &App, project: &Project) -> Option<Obstacle> {
@@ -109,6 +115,18 @@ fn of_sink(app: &App, project: &Project) -> Option<Obstacle> {
     } else {
         full.then_some(Obstacle::Full)
     }
+}
+
+fn of_stall(project: &Project) -> Option<Obstacle> {
+    is_stalled(&project.sink().stats()).then_some(Obstacle::Stalled)
+}
+
+/// So long the store may take nothing while events wait.
+const STALLED: Duration = Duration::from_secs(30);
+
+/// Whether events wait and the store takes none.
+pub(crate) fn is_stalled(sink: &SinkStats) -> bool {
+    sink.stalled >= STALLED
 }
 
 fn of_spool(spool: &SpoolStatus) -> Option<Obstacle> {
@@ -259,6 +277,15 @@ struct Sink {
     refused: u64,
     retries: u64,
     drain_per_second: u64,
+    /// How long the oldest of the pending events has waited.
+    oldest_pending_seconds: f64,
+    /// How long the store has taken no event although some wait.
+    stalled_seconds: f64,
+}
+
+/// To the millisecond.
+fn seconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
 impl Sink {
@@ -274,6 +301,24 @@ impl Sink {
             refused: stats.refused,
             retries: stats.retries,
             drain_per_second: stats.drain_per_second,
+            oldest_pending_seconds: seconds(stats.oldest),
+            stalled_seconds: seconds(stats.stalled),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_takes_nothing_is_stalled_in_half_a_minute() {
+        let mut stats = SinkStats::default();
+        assert!(!is_stalled(&stats), "nothing waits");
+        stats.stalled = Duration::from_millis(29_999);
+        assert!(!is_stalled(&stats));
+        stats.stalled = STALLED;
+        assert!(is_stalled(&stats));
+        assert_eq!(Obstacle::Stalled.explain().0, "stalled");
     }
 }

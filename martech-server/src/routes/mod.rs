@@ -27,6 +27,8 @@ mod projects;
 pub(crate) mod stats;
 pub(crate) mod users;
 
+pub(crate) use health::is_stalled;
+
 /// All routes of a server.
 pub(crate) fn router(app: App) -> Router {
     let needs = |scope, role| middleware::from_fn_with_state((app.clone(), scope, role), crate::auth::require);
@@ -70,7 +72,7 @@ pub(crate) fn router(app: App) -> Router {
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(middleware::from_fn(host::check))
-        .layer(middleware::from_fn(telemetry::observe))
+        .layer(middleware::from_fn_with_state(app.metrics().http.clone(), telemetry::observe))
         .layer(middleware::from_fn(headers::add))
         .with_state(app)
 }

@@ -46,7 +46,7 @@ pub struct ConnectionArgs {
 /// What connections may take.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ConnectionLimits {
-    pub(super) count: usize,
+    pub(crate) count: usize,
     pub(super) per_address: u32,
     pub(super) read: ReadLimits,
     pub(super) write: WriteLimits,

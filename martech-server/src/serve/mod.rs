@@ -97,7 +97,11 @@ async fn accept(
         match accepted {
             Ok(Some((stream, peer, place))) => {
                 let (protocols, drain) = (protocols.clone(), connections.subscribe());
-                tokio::spawn(async move { protocols.serve(stream, peer.ip(), place, drain).await });
+                let open = app.metrics().http.connection();
+                tokio::spawn(async move {
+                    let _open = open;
+                    protocols.serve(stream, peer.ip(), place, drain).await;
+                });
             }
             Ok(None) => {}
             // Of that connection only: the next one may be fine.

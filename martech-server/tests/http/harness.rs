@@ -10,7 +10,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use martech_server::{App, Cli, CloseError, Command, serve};
+use martech_server::{App, Cli, CloseError, Command, MetricsAddr, bind_metrics, serve, serve_metrics};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
@@ -26,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Server {
     pub(crate) addr: SocketAddr,
+    /// Where its metrics are, if they are anywhere.
+    metrics: Option<SocketAddr>,
     pub(crate) token: String,
     pub(crate) dir: TempDir,
     client: Client<HttpConnector, Full<Bytes>>,
@@ -54,14 +56,21 @@ impl Server {
     pub(crate) async fn start_in(dir: TempDir, flags: &[&str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let app = App::open(&serve_args(dir.path(), flags)).await.unwrap();
+        let args = serve_args(dir.path(), flags);
+        // One address of its own for each of those that ask for it.
+        let metrics = bind_metrics(Some(args.metrics_addr.unwrap_or(MetricsAddr::Off))).await.unwrap();
+        let metrics_addr = metrics.as_ref().map(|listener| listener.local_addr().unwrap());
+        let app = App::open(&args).await.unwrap();
+        if let Some(metrics) = metrics {
+            tokio::spawn(serve_metrics(metrics, app.clone(), std::future::pending()));
+        }
         let token = fs::read_to_string(dir.path().join("admin-token")).unwrap_or_default().trim().to_owned();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(serve(listener, app, async {
             let _ = stopped.await;
         }));
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { addr, token, dir, client, stop: Some(stop), task }
+        Self { addr, metrics: metrics_addr, token, dir, client, stop: Some(stop), task }
     }
 
     /// Asks the server to stop, without waiting.
@@ -92,6 +101,13 @@ impl Server {
     /// A GET with the admin token.
     pub(crate) async fn get(&self, path: &str) -> Answer {
         let request = self.request(Method::GET, path).header(header::AUTHORIZATION, format!("Bearer {}", self.token));
+        self.send(request.body(Full::default()).unwrap()).await
+    }
+
+    /// What the listener of the metrics answers.
+    pub(crate) async fn ask_metrics(&self, method: Method, path: &str) -> Answer {
+        let addr = self.metrics.expect("the server has metrics");
+        let request = Request::builder().method(method).uri(format!("http://{addr}{path}"));
         self.send(request.body(Full::default()).unwrap()).await
     }
 

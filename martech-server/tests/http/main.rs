@@ -14,6 +14,7 @@ mod headers;
 mod keys;
 mod lifecycle;
 mod malformed;
+mod metrics;
 mod mongodb;
 mod projects;
 mod protocol;

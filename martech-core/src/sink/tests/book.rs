@@ -133,6 +133,10 @@ impl Book {
         assert_eq!(stats.accepted, self.order.len() as u64, "{stats:?}");
         assert_eq!(stats.waiting, self.in_line as u64, "{stats:?}");
 
+        let settled = stats.accepted - stats.pending;
+        assert!(stats.flushes.total() <= settled && (stats.flushes.total() > 0) == (settled > 0), "{stats:?}");
+        assert!(stats.pending > 0 || (stats.oldest, stats.stalled) == <(Duration, Duration)>::default(), "{stats:?}");
+
         // The model does not know of an event whose receipt was dropped or given away, or is for others as well.
         let single = self.slips.iter().filter(|(events, _)| events.len() == 1);
         let open: BTreeSet<u32> = single.map(|(events, _)| events[0]).collect();

@@ -3,6 +3,7 @@
 mod book;
 mod closing;
 mod failures;
+mod figures;
 mod model;
 mod ops;
 mod parallel;

@@ -18,6 +18,7 @@ use crate::{
     accounts::{AccountError, Action, Entitlement, NewUser, Origin},
     auth::{Caller, Site, expired_cookies, with_cookies},
     error::ApiError,
+    metrics::SignInOutcome,
 };
 
 #[derive(Deserialize)]
@@ -92,7 +93,9 @@ pub(super) async fn in_(
     check_origin(&site, &headers)?;
     let remember = remember_me.unwrap_or(true);
     let accounts = &app.access().accounts;
-    let done = match accounts.sign_in(&email, &password, remember, &origin, Timestamp::now()).await {
+    let answer = accounts.sign_in(&email, &password, remember, &origin, Timestamp::now()).await;
+    app.metrics().sign_ins.count(SignInOutcome::of(&answer));
+    let done = match answer {
         Ok(done) => done,
         Err(error) => {
             if let AccountError::InvalidEmailOrPassword = error {

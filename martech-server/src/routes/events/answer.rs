@@ -144,9 +144,10 @@ mod tests {
     use martech_core::sink::NotStored;
 
     use super::*;
+    use crate::metrics::Kind;
 
     fn origins(indices: &[usize]) -> Vec<Origin> {
-        indices.iter().map(|index| Origin { index: *index, id: EventId::new_v7() }).collect()
+        indices.iter().map(|index| Origin { index: *index, id: EventId::new_v7(), kind: Kind::default() }).collect()
     }
 
     fn counts(answer: &Answer) -> [usize; 4] {

@@ -7,6 +7,7 @@ use super::answer::EventResult;
 use crate::{
     body::{Format, too_large},
     error::ApiError,
+    metrics::{Ingested, Kind},
 };
 
 /// A body that was read.
@@ -27,6 +28,8 @@ pub(super) struct Intake {
 pub(super) struct Origin {
     pub(super) index: usize,
     pub(super) id: EventId,
+    /// Its type, as it is counted.
+    pub(super) kind: Kind,
 }
 
 /// Reads a body; an error speaks of the body as a whole.
@@ -36,6 +39,7 @@ pub(super) fn read(
     bytes: &[u8],
     single_limit: usize,
     received_at: Timestamp,
+    ingested: &Ingested,
 ) -> Result<Intake, ApiError> {
     let batch = match format {
         Format::Json => Batch::from_json(bytes),
@@ -55,11 +59,16 @@ pub(super) fn read(
     for (index, parsed) in parsed.into_iter().enumerate() {
         match parsed {
             Ok(event) => {
-                intake.origins.push(Origin { index, id: event.id });
+                intake.origins.push(Origin { index, id: event.id, kind: ingested.kind(&event.event_type) });
                 intake.events.push(event);
             }
-            Err(error) if intake.single => return Err(refuse_single(error)),
-            Err(error) => intake.refused.push(EventResult::refused(index, error)),
+            Err(error) => {
+                ingested.reject(error.event_type.as_ref());
+                if intake.single {
+                    return Err(refuse_single(error));
+                }
+                intake.refused.push(EventResult::refused(index, error));
+            }
         }
     }
     Ok(intake)

@@ -1,10 +1,11 @@
 //! `POST /events`: a body in, what became of each event out.
 
 mod answer;
+mod count;
 mod intake;
 mod submit;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     Json, Router,
@@ -56,7 +57,7 @@ async fn share(State(app): State<App>, request: Request, next: Next) -> Response
     response
 }
 
-/// What a sender waits for.
+/// What a sender waits for. In the order in which metrics list them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ack {
     /// The events are in the queue. What is a duplicate is not known yet and counts as accepted.
@@ -106,15 +107,21 @@ pub(super) async fn ingest(State(app): State<App>, mut params: Params, request: 
     let (head, body) = request.into_parts();
     let project = admit(&app, &head, key.as_deref(), project).await?;
     let received = app.bodies().read(&head.headers, body).await?;
-    let (rules, single_limit) = (Arc::clone(&project.settings().rules), app.bodies().limits().single);
-    let read = move |format, bytes: &[u8]| intake::read(&rules, format, bytes, single_limit, Timestamp::now());
+    let (came, ingested) = (Instant::now(), app.metrics().ingested.clone());
+    let (rules, single_limit, counter) =
+        (Arc::clone(&project.settings().rules), app.bodies().limits().single, ingested.clone());
+    let read =
+        move |format, bytes: &[u8]| intake::read(&rules, format, bytes, single_limit, Timestamp::now(), &counter);
     // Held to the end: what was parsed takes as much memory as the body did.
     let (intake, _charge) = app.bodies().parse(received, read).await?;
     let Intake { single, events, origins, refused } = intake?;
 
     let sink = if ack == Ack::Stored { project.stored_sink() } else { project.sink() };
-    let fates = submit::submit(sink, app.queue(), events, ack).await?;
+    let submitted = submit::submit(sink, app.queue(), events, ack).await;
+    let fates = submitted.inspect_err(|_| count::refused(&ingested, &origins))?;
+    count::taken(&ingested, &origins, &fates);
     let answer = Answer::new(origins, refused, fates, listing);
+    ingested.took(ack as usize, came);
     Ok(match answer.verdict(single) {
         Ok(()) => (ack.status(), Json(answer)).into_response(),
         Err(error) => error.with(answer),

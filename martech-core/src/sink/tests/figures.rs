@@ -1,0 +1,94 @@
+//! What the figures say of waiting and of flushes.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_has_an_age_and_a_store_that_takes_nothing_is_seen() {
+    let store = Puppet::acting([Act::TakeAfter(Duration::from_secs(40)), Act::Stall]);
+    let sink = small().max_concurrent_flushes(1).build(store).unwrap();
+    let waits = |sink: &EventSink<u32>| (sink.stats().oldest, sink.stats().stalled);
+    tokio::time::advance(Duration::from_secs(100)).await;
+    assert_eq!(waits(&sink), (Duration::ZERO, Duration::ZERO), "nothing waits");
+
+    let _first = sink.try_push(1).unwrap();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let _second = sink.try_push(2).unwrap();
+    assert_eq!(waits(&sink), (Duration::from_secs(10), Duration::from_secs(10)));
+    // The first batch is stored at 40.1 s, and the second begins to wait for ever.
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    assert_eq!(waits(&sink), (Duration::from_secs(40), Duration::from_millis(9_900)));
+    let report = sink.close(Duration::ZERO).await;
+    assert_eq!((report.stats.oldest, report.stats.stalled), (Duration::ZERO, Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_that_are_given_up_are_no_progress() {
+    let policy = RetryPolicy { deadline: Duration::from_secs(2), ..RetryPolicy::default() };
+    let store = Puppet::acting(std::iter::repeat_n(Act::Retry, 1_000));
+    let sink = small().max_concurrent_flushes(1).retry(policy).dead_letters(drop).build(store).unwrap();
+    // More than it can hold, so that there is always something that waits.
+    for event in 0..1_200 {
+        let _ = sink.try_push(event);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let stats = sink.stats();
+    assert!(stats.dead_lettered > 0 && stats.pending > 0, "{stats:?}");
+    assert!(stats.stalled > Duration::from_secs(50), "{stats:?}");
+    assert_conserved(&stats);
+}
+
+#[tokio::test(start_paused = true)]
+async fn flushes_are_counted_by_reason_and_outcome() {
+    let policy = RetryPolicy { deadline: Duration::ZERO, ..RetryPolicy::default() };
+    let store = Puppet::acting([Act::Take, Act::Take, Act::Take, Act::Duplicates(vec![0]), Act::Retry]);
+    let sink = small().retry(policy).dead_letters(drop).build(store.clone()).unwrap();
+    let mut expected = std::collections::HashMap::new();
+    let mut check = |reason, outcome| {
+        *expected.entry((reason, outcome)).or_insert(0) += 1;
+        for reason in FlushReason::ALL {
+            for outcome in FlushOutcome::ALL {
+                let count = expected.get(&(reason, outcome)).copied().unwrap_or(0);
+                assert_eq!(sink.stats().flushes.get(reason, outcome), count, "{reason:?} {outcome:?}");
+            }
+        }
+    };
+
+    sink.push_batch(vec![1, 2, 3, 4]).await.unwrap().await;
+    check(FlushReason::Full, FlushOutcome::Answered);
+    sink.push(5).await.unwrap().await.unwrap();
+    check(FlushReason::Due, FlushOutcome::Answered);
+    let _unread = sink.push(6).await.unwrap();
+    sink.flush().await;
+    check(FlushReason::Asked, FlushOutcome::Answered);
+    // That the store has it already is an answer as well.
+    sink.push(7).await.unwrap().await.unwrap();
+    check(FlushReason::Due, FlushOutcome::Answered);
+    sink.push(8).await.unwrap().await.unwrap_err();
+    check(FlushReason::Due, FlushOutcome::Failed);
+    let _unread = sink.push(9).await.unwrap();
+    let report = sink.close(SOON).await;
+    assert!(report.unstored.is_empty());
+    check(FlushReason::Closing, FlushOutcome::Answered);
+    assert_eq!(sink.stats().flushes.total(), store.batches().len() as u64);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_sink_is_pressed() {
+    let store = Puppet::default();
+    // By bytes: its batch is not full yet.
+    let sink = small().capacity_bytes(8).flush_interval(Duration::from_secs(3600)).build(store).unwrap();
+    let _receipts = [sink.try_push(1).unwrap(), sink.try_push(2).unwrap()];
+    assert!(sink.try_push(3).unwrap_err().is_full());
+    settle_down().await;
+    assert_eq!(sink.stats().flushes.get(FlushReason::Pressed, FlushOutcome::Answered), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_closing_gives_back_is_no_answer() {
+    let sink = small().build(Puppet::acting([Act::Stall])).unwrap();
+    let _receipt = sink.push(1).await.unwrap();
+    let report = sink.close(Duration::from_secs(1)).await;
+    assert_eq!(report.unstored, [1]);
+    let flushes = report.stats.flushes;
+    assert_eq!((flushes.total(), flushes.get(FlushReason::Closing, FlushOutcome::Failed)), (1, 1), "{flushes:?}");
+}

@@ -1,0 +1,148 @@
+//! Snapshots of the parts of a server, taken from memory.
+
+use martech_core::{journal::JournalStats, lake::LakeStatus, mongodb::MongoStats, sink::SinkStats, spool::SpoolStatus};
+use tokio::runtime::{Handle, RuntimeMetrics};
+
+use super::families::Families;
+use crate::{
+    App,
+    app::QueueBounds,
+    backend::{Backend, Mongo},
+    dead_letters::DeadLetterCounts,
+    projects::Project,
+};
+
+/// A store, and the way to it.
+pub(super) struct StoreFigures {
+    pub(super) sinks: Vec<SinkFigures>,
+    pub(super) journal: Option<JournalStats>,
+    pub(super) lake: Option<LakeStatus>,
+    pub(super) spool: Option<SpoolFigures>,
+    pub(super) mongo: Option<MongoStats>,
+}
+
+/// A queue in front of a store.
+pub(super) struct SinkFigures {
+    pub(super) stats: SinkStats,
+    pub(super) bounds: QueueBounds,
+    pub(super) is_poisoned: bool,
+    /// Whether those who send wait for a store behind a spool, and hear of it when that takes too long.
+    pub(super) is_for_stored: bool,
+}
+
+/// A spool, and the queue behind it.
+pub(super) struct SpoolFigures {
+    pub(super) status: SpoolStatus,
+    pub(super) sink: SinkStats,
+}
+
+/// Of each project's store.
+pub(super) fn of_stores(app: &App) -> Vec<StoreFigures> {
+    app.projects().all().iter().map(|project| of_store(project, app.queue())).collect()
+}
+
+fn of_store(project: &Project, bounds: QueueBounds) -> StoreFigures {
+    let sink = |sink: &martech_core::sink::EventSink<_>, is_for_stored| SinkFigures {
+        stats: sink.stats(),
+        bounds,
+        is_poisoned: sink.poison().is_some(),
+        is_for_stored,
+    };
+    let mut sinks = vec![sink(project.sink(), false)];
+    if project.backend().is_spooled() {
+        sinks.push(sink(project.stored_sink(), true));
+    }
+    let none = StoreFigures { sinks, journal: None, lake: None, spool: None, mongo: None };
+    // All projects share the connections to MongoDB, and what is counted of them.
+    let mongo = |mongo: &Mongo| project.id().is_default().then(|| mongo.store.monitor());
+    match project.backend() {
+        Backend::Lake(lake) => StoreFigures { journal: Some(lake.journal()), lake: Some(lake.status()), ..none },
+        Backend::Mongo(found) => StoreFigures { mongo: mongo(found), ..none },
+        Backend::Spooled(found, spool) => StoreFigures {
+            journal: Some(spool.journal()),
+            spool: Some(SpoolFigures { status: spool.status(), sink: spool.sink() }),
+            mongo: mongo(found),
+            ..none
+        },
+    }
+}
+
+/// What all stores have in common.
+pub(super) struct ServerFigures {
+    is_draining: bool,
+    body_bytes: usize,
+    body_capacity: usize,
+    connections_max: usize,
+    dead_letters: DeadLetterCounts,
+    runtime: RuntimeMetrics,
+}
+
+/// Of the server itself. To be called in its runtime.
+pub(super) fn of_server(app: &App) -> ServerFigures {
+    ServerFigures {
+        is_draining: app.is_draining(),
+        body_bytes: app.bodies().held(),
+        body_capacity: app.bodies().capacity(),
+        connections_max: app.connections().count,
+        dead_letters: app.projects().all().iter().map(Project::dead_letters).sum(),
+        runtime: Handle::current().metrics(),
+    }
+}
+
+impl ServerFigures {
+    pub(super) fn tell(self, families: &mut Families) {
+        let version = env!("CARGO_PKG_VERSION");
+        families.gauges("martech_build_info", "1, with the version.", ["version"], [([version], 1.0)]);
+        families.gauge(
+            "martech_draining",
+            "1 while the server is stopping and takes no more requests.",
+            f64::from(u8::from(self.is_draining)),
+        );
+        families.gauge(
+            "martech_http_body_bytes",
+            "Memory of the bodies that are being received and parsed.",
+            self.body_bytes as f64,
+        );
+        families.gauge(
+            "martech_http_body_capacity_bytes",
+            "What that may be; beyond it senders are asked to wait.",
+            self.body_capacity as f64,
+        );
+        families.gauge(
+            "martech_http_connections_max",
+            "How many connections may be open; for further ones, idle ones are closed.",
+            self.connections_max as f64,
+        );
+        let DeadLetterCounts { kept, lost, bytes } = self.dead_letters;
+        families.counters(
+            "martech_dead_letters_total",
+            "Accepted events that the store will not have: kept in the dead-letter file, or lost since it could not be written.",
+            ["outcome"],
+            [(["kept"], kept as f64), (["lost"], lost as f64)],
+        );
+        families.gauge(
+            "martech_dead_letter_file_bytes",
+            "Bytes of the dead-letter file since it was opened.",
+            bytes as f64,
+        );
+        let runtime = &self.runtime;
+        let workers = runtime.num_workers();
+        families.gauge("martech_runtime_workers", "Threads that run the async tasks.", workers as f64);
+        families.gauge(
+            "martech_runtime_alive_tasks",
+            "Async tasks that have not ended.",
+            runtime.num_alive_tasks() as f64,
+        );
+        families.gauge(
+            "martech_runtime_global_queue_depth",
+            "Async tasks that no thread has taken yet.",
+            runtime.global_queue_depth() as f64,
+        );
+        #[cfg(target_has_atomic = "64")]
+        families.counter(
+            "martech_runtime_busy_seconds_total",
+            "Time in which those threads were busy, all together.",
+            (0..workers).map(|worker| runtime.worker_total_busy_duration(worker).as_secs_f64()).sum(),
+        );
+    }
+}

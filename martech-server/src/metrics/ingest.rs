@@ -1,0 +1,130 @@
+//! Events, by type and by what became of them; how long it took to answer for them.
+
+use std::time::Instant;
+
+use martech_core::event::{EventType, EventTypes};
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, core::Collector};
+
+use super::http::BUCKETS;
+
+/// What a sender was told of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Accepted,
+    Duplicate,
+    /// It breaks a rule, or the store will not have it.
+    Rejected,
+    /// Nothing is wrong with it; it was not taken, with its whole body.
+    Refused,
+    /// Nothing is wrong with it; the store could not have it in time.
+    Failed,
+}
+
+impl Fate {
+    const NAMES: [&'static str; 5] = ["accepted", "duplicate", "rejected", "refused", "failed"];
+}
+
+/// An event type as the label of a metric: one that is named by configuration, or any other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Kind(usize);
+
+/// The label of types that nobody named beforehand. A sender who makes up types makes no new series.
+const OTHER: &str = "other";
+
+/// The names of the acks, in the order of their histograms.
+const ACKS: [&str; 3] = ["buffered", "durable", "stored"];
+
+/// Counts events. Which counters there are is settled at the start, so that counting is an addition.
+#[derive(Debug)]
+pub(crate) struct Ingested {
+    /// Ascending. The kind of a type is its place, that of all others the place behind.
+    names: Vec<EventType>,
+    counters: Vec<[IntCounter; Fate::NAMES.len()]>,
+    events: IntCounterVec,
+    durations: [Histogram; ACKS.len()],
+    seconds: HistogramVec,
+}
+
+impl Ingested {
+    pub(crate) fn new(types: &EventTypes) -> Self {
+        let opts = Opts::new(
+            "martech_events_ingested_total",
+            "Events that were sent, by type and by what their senders were told; types not named by configuration are other.",
+        );
+        let events = IntCounterVec::new(opts, &["type", "status"]).expect("the name is valid");
+        let opts = HistogramOpts::new(
+            "martech_event_ingestion_duration_seconds",
+            "Time from the end of a body of events to its answer, by what its sender waited for.",
+        );
+        let seconds = HistogramVec::new(opts.buckets(BUCKETS.to_vec()), &["ack"]).expect("the name is valid");
+        let mut names: Vec<EventType> = types.named().collect();
+        names.sort_unstable();
+        names.dedup();
+        let labels = names.iter().map(EventType::as_str).chain([OTHER]);
+        let counters = labels.map(|name| Fate::NAMES.map(|fate| events.with_label_values(&[name, fate]))).collect();
+        let durations = ACKS.map(|ack| seconds.with_label_values(&[ack]));
+        Self { names, counters, events, durations, seconds }
+    }
+
+    pub(super) fn collectors(&self) -> Vec<Box<dyn Collector>> {
+        vec![Box::new(self.events.clone()), Box::new(self.seconds.clone())]
+    }
+
+    /// The kind of a type.
+    pub(crate) fn kind(&self, event_type: &EventType) -> Kind {
+        Kind(self.names.binary_search(event_type).unwrap_or(self.names.len()))
+    }
+
+    /// Counts an event that breaks a rule.
+    pub(crate) fn reject(&self, event_type: Option<&EventType>) {
+        let kind = event_type.map_or(Kind(self.names.len()), |event_type| self.kind(event_type));
+        self.counters[kind.0][Fate::Rejected as usize].inc();
+    }
+
+    /// Counts the events of a body: one addition for each kind and fate among them.
+    pub(crate) fn count(&self, events: impl IntoIterator<Item = (Kind, Fate)>) {
+        let mut tally = vec![[0_u64; Fate::NAMES.len()]; self.counters.len()];
+        for (kind, fate) in events {
+            tally[kind.0][fate as usize] += 1;
+        }
+        for (counts, counters) in tally.iter().zip(&self.counters) {
+            for (count, counter) in counts.iter().zip(counters).filter(|(count, _)| **count > 0) {
+                counter.inc_by(*count);
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn counted(&self, kind: Kind, fate: Fate) -> u64 {
+        self.counters[kind.0][fate as usize].get()
+    }
+
+    /// A body that came then has just been answered for. `ack` is a place in the list of acks.
+    pub(crate) fn took(&self, ack: usize, since: Instant) {
+        self.durations[ack].observe(since.elapsed().as_secs_f64());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_that_nobody_named_share_a_series() {
+        let types: EventTypes = "wishlist_add, *".parse().unwrap();
+        let ingested = Ingested::new(&types);
+        let kind = |name: &str| ingested.kind(&EventType::parse(name).unwrap());
+        assert_ne!(kind("page_view"), kind("wishlist_add"));
+        assert_eq!(kind("made_up"), kind("also_made_up"));
+        let series = || ingested.events.collect().iter().map(|family| family.get_metric().len()).sum::<usize>();
+        let before = series();
+        for n in 0..1_000 {
+            let kind = kind(&format!("made_up_{n}"));
+            ingested.count([(kind, Fate::Accepted), (kind, Fate::Duplicate), (kind, Fate::Accepted)]);
+        }
+        assert_eq!(series(), before);
+        let counted = |name, fate| ingested.events.with_label_values(&[name, fate]).get();
+        assert_eq!((counted(OTHER, "accepted"), counted(OTHER, "duplicate")), (2_000, 1_000));
+        assert_eq!(counted("page_view", "accepted"), 0);
+    }
+}

@@ -1,0 +1,127 @@
+//! The listener of the metrics, and what it answers.
+
+use std::{future::Future, io, net::SocketAddr, str::FromStr, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::State,
+    http::header,
+    middleware,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{sleep, timeout},
+};
+
+use super::{HttpMetrics, scrape};
+use crate::{App, error, error::ApiError, telemetry};
+
+/// Where metrics are served when nobody says otherwise: Prometheus' clients have this port of old.
+const DEFAULT: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 9464));
+/// More connections wait: one Prometheus needs one.
+const CONNECTIONS: usize = 16;
+/// Longer than anybody waits for the next scrape.
+const IDLE: Duration = Duration::from_secs(300);
+/// After that a connection is closed, whatever it does, so that none holds a place for ever.
+const LIFE: Duration = Duration::from_secs(3600);
+/// Out of file descriptors, say: some will come free.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Where metrics are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricsAddr {
+    /// Nowhere.
+    Off,
+    /// Here; port 0 takes a free one.
+    At(SocketAddr),
+}
+
+impl FromStr for MetricsAddr {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "off" => Ok(Self::Off),
+            text => text.parse().map(Self::At).map_err(|_| "an address and a port, such as 127.0.0.1:9464, or off"),
+        }
+    }
+}
+
+/// Listens for those who read metrics; `None` where nobody is to. An address that was given must be free. Without one it is
+/// 127.0.0.1:9464, and when another server has that, this one says so and goes on without.
+pub async fn bind(choice: Option<MetricsAddr>) -> io::Result<Option<TcpListener>> {
+    let addr = match choice {
+        Some(MetricsAddr::Off) => return Ok(None),
+        Some(MetricsAddr::At(addr)) => addr,
+        None => DEFAULT,
+    };
+    match TcpListener::bind(addr).await {
+        Ok(listener) => {
+            tracing::info!(addr = %listener.local_addr()?, "metrics are served here, at /metrics");
+            Ok(Some(listener))
+        }
+        Err(error) if choice.is_none() => {
+            tracing::warn!(%addr, %error, "metrics are not served; MARTECH_METRICS_ADDR chooses another address, or off");
+            Ok(None)
+        }
+        Err(error) => Err(io::Error::new(error.kind(), format!("the address of the metrics, {addr}: {error}"))),
+    }
+}
+
+/// Serves `GET /metrics` until `shutdown` completes. Meant to go on while the server drains.
+pub async fn serve_metrics(listener: TcpListener, app: App, shutdown: impl Future<Output = ()> + Send) {
+    let router = router(app);
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(IDLE);
+    let accepting = async {
+        while let Ok(place) = places.clone().acquire_owned().await {
+            match listener.accept().await {
+                Ok((stream, _)) => spawn(&http, stream, router.clone(), place),
+                Err(error) => {
+                    tracing::debug!(%error, "a connection for metrics cannot be accepted");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = shutdown => {}
+        () = accepting => {}
+    }
+}
+
+fn spawn(http: &http1::Builder, stream: TcpStream, router: Router, place: OwnedSemaphorePermit) {
+    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    tokio::spawn(async move {
+        let _place = place;
+        // Who asks again connects again.
+        let _ = timeout(LIFE, connection).await;
+    });
+}
+
+fn router(app: App) -> Router {
+    // Who reads the figures is not one of them.
+    let uncounted = Arc::new(HttpMetrics::default());
+    Router::new()
+        .route("/metrics", get(metrics))
+        .fallback(error::not_found)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(middleware::from_fn_with_state(uncounted, telemetry::observe))
+        .with_state(app)
+}
+
+async fn metrics(State(app): State<App>) -> Result<Response, ApiError> {
+    // The kernel is asked about the process, which is quick and still is no work for a thread that serves others.
+    let scraped = tokio::task::spawn_blocking(move || scrape(&app)).await;
+    let text = scraped.map_err(|panic| ApiError::internal(&panic))?.map_err(|error| ApiError::internal(&error))?;
+    Ok(([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response())
+}

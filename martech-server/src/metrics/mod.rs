@@ -1,0 +1,65 @@
+//! Figures for Prometheus, on a listener of their own.
+//!
+//! - What happens often is counted where it happens ([`ingest`], [`http`], [`sign_ins`]), in counters that are found once.
+//! - All else is read when somebody asks: [`figures`] takes a snapshot of each part of the server, from memory alone, and
+//!   [`families`] makes metrics of the snapshots. Nothing asks MongoDB, and nothing waits for a disk.
+//! - Labels are bounded: event types that are not named by configuration are `other`, and so are routes that do not exist.
+//!
+//! Nothing is static, so that several servers may run in one process.
+
+mod families;
+mod figures;
+mod http;
+mod ingest;
+mod listener;
+mod process;
+mod sign_ins;
+mod stores;
+
+use std::sync::Arc;
+
+use martech_core::event::EventTypes;
+use prometheus::{Registry, TextEncoder};
+
+pub use self::listener::{MetricsAddr, bind, serve_metrics};
+use self::{families::Families, process::Started, sign_ins::SignIns};
+pub(crate) use self::{
+    http::HttpMetrics,
+    ingest::{Fate, Ingested, Kind},
+    sign_ins::SignInOutcome,
+};
+use crate::App;
+
+/// What is counted while a server runs.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    pub(crate) ingested: Arc<Ingested>,
+    pub(crate) http: Arc<HttpMetrics>,
+    pub(crate) sign_ins: SignIns,
+    started: Started,
+}
+
+impl Metrics {
+    /// Of a server that takes these types.
+    pub(crate) fn new(types: &EventTypes) -> Self {
+        let (ingested, http, sign_ins) = (Ingested::new(types), HttpMetrics::default(), SignIns::default());
+        let registry = Registry::new();
+        for collector in [ingested.collectors(), http.collectors(), sign_ins.collectors()].into_iter().flatten() {
+            registry.register(collector).expect("each name is valid and is there once");
+        }
+        Self { registry, ingested: Arc::new(ingested), http: Arc::new(http), sign_ins, started: Started::now() }
+    }
+}
+
+/// All figures of a server, in Prometheus' text format.
+fn scrape(app: &App) -> Result<String, prometheus::Error> {
+    let metrics = app.metrics();
+    let mut families = Families::default();
+    figures::of_server(app).tell(&mut families);
+    stores::tell(&figures::of_stores(app), &mut families);
+    process::tell(&metrics.started, &mut families);
+    let mut all = metrics.registry.gather();
+    all.extend(families.finish());
+    TextEncoder::new().encode_to_string(&all)
+}

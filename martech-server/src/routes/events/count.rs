@@ -1,0 +1,50 @@
+//! Counts the events of a body by what their sender is told.
+
+use martech_core::sink::Outcome;
+
+use super::{intake::Origin, submit::Fates};
+use crate::metrics::{Fate, Ingested};
+
+/// The sink took them, or some of them.
+pub(super) fn taken(ingested: &Ingested, origins: &[Origin], fates: &Fates) {
+    let mut exceptions = fates.exceptions.iter().peekable();
+    let fate = |(at, origin): (usize, &Origin)| {
+        let exception = exceptions.next_if(|(position, _)| *position == at).map(|(_, outcome)| outcome);
+        let fate = match exception {
+            _ if at >= fates.taken => Fate::Failed,
+            Some(Err(_)) => Fate::Failed,
+            Some(Ok(Outcome::Duplicate)) => Fate::Duplicate,
+            Some(Ok(Outcome::Rejected { .. })) => Fate::Rejected,
+            Some(Ok(Outcome::Stored)) | None => Fate::Accepted,
+        };
+        (origin.kind, fate)
+    };
+    ingested.count(origins.iter().enumerate().map(fate));
+}
+
+/// The sink took none of them.
+pub(super) fn refused(ingested: &Ingested, origins: &[Origin]) {
+    ingested.count(origins.iter().map(|origin| (origin.kind, Fate::Refused)));
+}
+
+#[cfg(test)]
+mod tests {
+    use martech_core::event::{EventId, EventType, EventTypes};
+    use martech_core::sink::NotStored;
+
+    use super::*;
+
+    #[test]
+    fn each_event_counts_once() {
+        let ingested = Ingested::new(&EventTypes::known());
+        let kind = ingested.kind(&EventType::SEARCH);
+        let origins: Vec<_> = (0..6).map(|index| Origin { index, id: EventId::new_v7(), kind }).collect();
+        let rejected = Outcome::Rejected { reason: "no".into() };
+        let exceptions = vec![(1, Ok(Outcome::Duplicate)), (2, Ok(rejected)), (3, Err(NotStored::Returned))];
+        taken(&ingested, &origins, &Fates { taken: 5, exceptions });
+        refused(&ingested, &origins[..1]);
+        // Accepted 0 and 4; failed 3 and 5.
+        let fates = [Fate::Accepted, Fate::Duplicate, Fate::Rejected, Fate::Refused, Fate::Failed];
+        assert_eq!(fates.map(|fate| ingested.counted(kind, fate)), [2, 1, 1, 1, 2]);
+    }
+}
