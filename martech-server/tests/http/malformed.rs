@@ -183,12 +183,14 @@ async fn heads_have_a_limit() {
     for (what, head, status) in [
         ("many headers", format!("GET /livez HTTP/1.1\r\nHost: x\r\n{many}\r\n"), 431),
         ("a large header", format!("GET /livez HTTP/1.1\r\nHost: x\r\n{large}\r\n"), 431),
-        ("a long target", format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "y".repeat(70_000)), 414),
+        ("a long target", format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "y".repeat(9_000)), 414),
+        ("a longer one", format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "y".repeat(70_000)), 431),
     ] {
         let mut connection = server.connect().await;
         connection.try_write(head).await;
         assert_eq!(connection.answer().await.status, status, "{what}");
-        assert!(connection.is_closed().await, "{what}");
+        // One that was read to its end is a request like any other.
+        assert!(status == 414 || connection.is_closed().await, "{what}");
     }
     assert_well(&server).await;
 }
@@ -279,7 +281,7 @@ async fn damaged_compression_is_noticed() {
 #[tokio::test]
 async fn tokens_and_cookies_that_are_none_open_nothing() {
     let server = Server::start().await;
-    let huge = "x".repeat(60_000);
+    let huge = "x".repeat(30_000);
     let bearer_huge = format!("Bearer {huge}");
     let authorizations: Vec<&[u8]> = vec![
         b"",
@@ -354,7 +356,7 @@ async fn parameters_that_are_none_are_refused() {
         .post("", json!([event("u1", "a"), event("u1", "b"), event("u2", "c")]).to_string())
         .await
         .assert_counts(202, [3, 0, 0]);
-    let huge = "9".repeat(20_000);
+    let huge = "9".repeat(4_000);
     let values = [
         "",
         "%00",
