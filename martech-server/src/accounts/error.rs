@@ -50,6 +50,8 @@ pub(crate) enum AccountError {
     NoSuchMember,
     #[error("there is no such key, or not any more")]
     NoSuchKey,
+    #[error("this server has as many accounts as it lets people make themselves; ask for an invitation")]
+    TooManyAccounts,
     #[error("there has to be an owner: make somebody else one first")]
     LastOwner,
     #[error("Too many requests. Please try again later.")]
@@ -77,6 +79,7 @@ impl From<AccountError> for ApiError {
             E::NotAllowed(_) => (StatusCode::FORBIDDEN, "forbidden"),
             E::NoSuchMember | E::NoSuchKey => (StatusCode::NOT_FOUND, "not_found"),
             E::LastOwner => (StatusCode::CONFLICT, "last_owner"),
+            E::TooManyAccounts => (StatusCode::FORBIDDEN, "TOO_MANY_ACCOUNTS"),
             E::SignUpClosed => (StatusCode::FORBIDDEN, "SIGN_UP_CLOSED"),
             E::TooManyRequests(delay) => {
                 let delay = *delay;

@@ -17,6 +17,9 @@ use crate::{
     records::{Records, RecordsError, Stored},
 };
 
+/// Where everybody may sign up, so many do; others need an invitation.
+pub(super) const MOST_BY_THEMSELVES: usize = 1000;
+
 /// What entitles somebody to sign up.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Entitlement<'a> {
@@ -160,8 +163,17 @@ impl Accounts {
             (SignUpPolicy::Invitation, None) if matches!(entitlement, Entitlement::Nothing) => {
                 Err(AccountError::InvitationRequired)
             }
+            (SignUpPolicy::Open, None) if matches!(entitlement, Entitlement::Nothing) && self.is_crowded().await? => {
+                Err(AccountError::TooManyAccounts)
+            }
             (_, None) => Ok((Claim::Free, default(), Role::Analyst)),
         }
+    }
+
+    /// Whether there are so many accounts that strangers can have none any more.
+    async fn is_crowded(&self) -> Result<bool, RecordsError> {
+        let some: Vec<Stored<User>> = self.records().list(None, None, MOST_BY_THEMSELVES).await?;
+        Ok(some.len() >= MOST_BY_THEMSELVES)
     }
 
     /// Takes what only one can have.

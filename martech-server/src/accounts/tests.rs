@@ -372,6 +372,20 @@ async fn all_servers_sign_cookies_with_the_same_key() {
 }
 
 #[tokio::test]
+async fn an_open_server_has_so_many_strangers_and_no_more() {
+    let (shop, owner) = Shop::open(SignUpPolicy::Open).await;
+    for number in 1..sign_up::MOST_BY_THEMSELVES {
+        let email: Email = format!("u{number}@shop.example").parse().unwrap();
+        let user = User { id: number.to_string(), email, ..owner.user.clone() };
+        assert!(shop.accounts.records().insert(&user).await.unwrap());
+    }
+    let refused = shop.sign_up("eve", Entitlement::Nothing).await;
+    assert!(matches!(refused, Err(AccountError::TooManyAccounts)));
+    let token = shop.invite(Role::Analyst, None).await;
+    assert!(shop.sign_up("ann", Entitlement::Invitation(&token)).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_key_is_known_by_its_secret_until_it_is_revoked() {
     let (mut shop, _) = Shop::open(SignUpPolicy::Closed).await;
     let actor = Actor { id: None, role: Role::Owner };

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -13,6 +13,7 @@ use tokio::{
 };
 
 use super::pulse::Pulse;
+use crate::limits::network;
 
 /// Who has waited for its client for less is left alone: the client may be about to ask.
 const LEAST_WAIT: Duration = Duration::from_millis(500);
@@ -59,7 +60,7 @@ impl Places {
 
     /// A place of that address, unless it has all that it may. Proxies speak for many: theirs are not counted.
     pub(super) fn admit(self: &Arc<Self>, peer: IpAddr, is_proxy: bool) -> Option<Admitted> {
-        let address = (!is_proxy).then(|| subscriber(peer));
+        let address = (!is_proxy).then(|| network(peer));
         if let Some(address) = address {
             let mut taken = self.taken();
             let count = taken.addresses.entry(address).or_default();
@@ -139,14 +140,6 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.places.taken().connections.remove(&self.number);
         self.places.leave(self.address);
-    }
-}
-
-/// Who has one IPv6 address has a network of them.
-fn subscriber(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-        address => address,
     }
 }
 
