@@ -13,7 +13,7 @@ use rustix::fs::{Access, access};
 use tracing_subscriber::EnvFilter;
 
 use super::{Mistake, Read, unknown};
-use crate::{AdminToken, Cli, Command, ServeArgs, StoreChoice, accounts::Hasher};
+use crate::{AdminToken, Cli, Command, MetricsAddr, ServeArgs, StoreChoice, accounts::Hasher, serve::Tls};
 
 pub(super) fn is_of_server(cli: &Cli) -> bool {
     matches!(cli.command_ref(), None | Some(Command::Serve(_) | Command::Check(_)))
@@ -34,6 +34,12 @@ pub(super) fn whole(cli: &Cli, wrong: &BTreeSet<String>) -> Vec<Mistake> {
         (&["--password-memory", "--password-lanes"], password(args)),
         (&["--log"], EnvFilter::try_new(&args.log).err().map(|error| format!("--log is {:?}: {error}", args.log))),
         (&["--store"], store(args)),
+        (
+            &["--tls-cert", "--tls-key"],
+            Tls::load(&args.tls).err().map(|error| format!("--tls-cert, --tls-key: {error}")),
+        ),
+        (&["--drain-delay", "--drain-timeout"], drain(args)),
+        (&["--addr", "--metrics-addr"], listeners(args)),
     ];
     if is_check {
         found.push((&["--data-dir"], folder(&args.data_dir).err()));
@@ -53,6 +59,18 @@ fn session(args: &ServeArgs) -> Option<String> {
 fn password(args: &ServeArgs) -> Option<String> {
     let error = Hasher::new(args.accounts.passwords.cost()).err()?;
     Some(format!("--password-memory, --password-passes and --password-lanes do not go together: {error}"))
+}
+
+fn drain(args: &ServeArgs) -> Option<String> {
+    let (delay, timeout) = (args.connections.drain_delay, args.bounds.drain_timeout);
+    (delay > timeout).then(|| {
+        format!("--drain-delay is {delay:?} and --drain-timeout {timeout:?}: the delay is a part of that time")
+    })
+}
+
+fn listeners(args: &ServeArgs) -> Option<String> {
+    let same = args.addr.port() != 0 && args.metrics_addr == Some(MetricsAddr::At(args.addr));
+    same.then(|| format!("--addr and --metrics-addr are both {}: metrics have a listener of their own", args.addr))
 }
 
 /// What is wrong with a connection string is told by its kind: the words might hold a part of it, and that the password.

@@ -220,6 +220,18 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_together_is_told() {
+        for (line, about) in [
+            (&["--drain-delay", "30s", "--drain-timeout", "20s"][..], "--drain-delay"),
+            (&["--addr", "127.0.0.1:4000", "--metrics-addr", "127.0.0.1:4000"], "--metrics-addr"),
+            (&["--tls-cert", "/nowhere/cert.pem", "--tls-key", "/nowhere/key.pem"], "/nowhere/cert.pem"),
+        ] {
+            let told = mistakes(line);
+            assert!(told.len() == 1 && told[0].contains(about), "{told:#?}");
+        }
+    }
+
+    #[test]
     fn passwords_of_a_connection_string_are_not_told() {
         let told = mistakes(&["--store", "mongodb://user:hidden@h:port/shop"]);
         assert!(told.len() == 1 && told[0].starts_with("--store ") && !told[0].contains("hidden"), "{told:#?}");
