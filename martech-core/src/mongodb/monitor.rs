@@ -120,7 +120,8 @@ impl Monitor {
         work: impl Future<Output = Result<T, MongoError>>,
     ) -> Result<T, MongoError> {
         let mut watch = Watch { counters: &self.commands[command as usize], begun: Instant::now(), answered: false };
-        let answer = work.await;
+        // Apart: the driver's futures are large, and each that waits for one would have room for it.
+        let answer = Box::pin(work).await;
         watch.answered = answer.is_ok();
         answer
     }

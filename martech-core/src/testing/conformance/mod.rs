@@ -194,7 +194,7 @@ impl<S: EventSubject> Numbered for S {
 /// Calls checks one after another and notes how they ended.
 macro_rules! check {
     ($report:ident, $subject:ident: $($module:ident::$check:ident),* $(,)?) => {
-        $($report.note(concat!(stringify!($module), "::", stringify!($check)), $module::$check($subject)).await;)*
+        $($report.note(concat!(stringify!($module), "::", stringify!($check)), Box::pin($module::$check($subject))).await;)*
     };
 }
 
