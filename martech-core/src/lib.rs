@@ -70,6 +70,7 @@ pub mod store;
 mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod timing;
 mod varint;
 
 // The way in.

@@ -22,7 +22,7 @@ use crate::{
     dead_letters::DeadLetterFile,
     limits::Rates,
     metrics::Metrics,
-    projects::{Defaults, Project, ProjectId, ProjectSettings, Projects},
+    projects::Projects,
     queries::Queries,
     records::{AnyRecords, RecordsError},
     serve::{ConnectionLimits, Tls, TlsError},
@@ -130,12 +130,10 @@ impl App {
             Backend::Lake(_) => AnyRecords::open(&args.data_dir)?,
             Backend::Mongo(mongo) | Backend::Spooled(mongo, _) => AnyRecords::beside(&mongo.store),
         };
-        let settings = ProjectSettings::new(None, &Defaults::of(args));
-        let default = Project::new(ProjectId::default(), backend, dead_letters, queue, settings)?;
         let parts = Parts {
             bodies: Bodies::new(args.bodies()),
             access: Access::open(args, records.clone(), admin_token)?,
-            projects: Projects::open(default, records, args, queue).await,
+            projects: Projects::open((backend, dead_letters), records, args, queue).await?,
             rates: Rates::new(&args.rates),
             queries: Queries::new(args.bounds.max_queries, args.store.query_timeout),
             metrics: Arc::new(Metrics::new(&args.event_types)),

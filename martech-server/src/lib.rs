@@ -33,6 +33,7 @@ mod limits;
 mod metrics;
 pub mod migrate;
 mod params;
+mod periodic;
 mod projects;
 mod queries;
 mod records;

@@ -12,7 +12,10 @@ use martech_core::{
     query::{QueryError, parse_instant},
 };
 
-use crate::{auth::Scope, error::ApiError, projects::ProjectId};
+use crate::{
+    error::ApiError,
+    projects::{Project, ProjectId},
+};
 
 /// The parameters of a request that have not been asked for yet.
 #[derive(Debug)]
@@ -94,7 +97,7 @@ impl<S: Sync> FromRequestParts<S> for Params {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
         let mut params = Self::of(&parts.uri)?;
         // Was understood on the way here.
-        if parts.extensions.get::<Scope>() == Some(&Scope::Project) {
+        if parts.extensions.get::<Project>().is_some() {
             params.many("project");
         }
         Ok(params)

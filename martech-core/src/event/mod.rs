@@ -48,6 +48,8 @@ pub use key::EventKey;
 pub use kind::{EventType, EventTypes, InvalidEventType};
 pub use money::{Money, MoneyError, MoneySum};
 pub use parse::{EventRules, MAX_DEPTH, MAX_EVENT_BYTES, MAX_ID_CHARS};
+#[cfg(feature = "lake")]
+pub(crate) use time::MILLIS_PER_DAY;
 pub use time::{InvalidTimestamp, Timestamp};
 
 /// Something that a user did.

@@ -13,6 +13,8 @@ pub struct Timestamp(i64);
 #[error("not an RFC 3339 time with an offset, such as 2026-11-22T10:15:00.250Z")]
 pub struct InvalidTimestamp;
 
+pub(crate) const MILLIS_PER_DAY: i64 = 86_400_000;
+
 impl Timestamp {
     /// From milliseconds since the epoch.
     pub const fn from_millis(millis: i64) -> Self {
@@ -32,7 +34,13 @@ impl Timestamp {
 
     /// The UTC day that it lies in, counted from 1970-01-01.
     pub const fn day(self) -> i32 {
-        self.0.div_euclid(86_400_000) as i32
+        self.0.div_euclid(MILLIS_PER_DAY) as i32
+    }
+
+    /// The first moment of that day.
+    #[must_use]
+    pub const fn start_of_day(self) -> Self {
+        Self(self.0 - self.0.rem_euclid(MILLIS_PER_DAY))
     }
 }
 

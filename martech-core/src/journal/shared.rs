@@ -9,14 +9,17 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use super::{
     JournalError, JournalOptions, JournalStats, frame,
     segment::{self, CreateError, Segment},
 };
-use crate::fs::{File, FileSystem};
+use crate::{
+    fs::{File, FileSystem},
+    timing::TotalTime,
+};
 
 /// What may wait for the writer thread, in bytes.
 const QUEUE_BYTES: u64 = 64 << 20;
@@ -64,15 +67,14 @@ pub(super) struct Counters {
     queued_frames: AtomicU64,
     pub(super) groups: AtomicU64,
     fsyncs: AtomicU64,
-    fsync_nanos: AtomicU64,
+    fsync_time: TotalTime,
 }
 
 impl Counters {
     /// So many calls of fsync have taken the time since then.
     pub(super) fn synced(&self, fsyncs: u64, since: Instant) {
-        let nanos = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.fsyncs.fetch_add(fsyncs, Ordering::Relaxed);
-        self.fsync_nanos.fetch_add(nanos, Ordering::Relaxed);
+        self.fsync_time.add_since(since);
     }
 }
 
@@ -187,7 +189,7 @@ impl Shared {
             queued_bytes: count(&self.counters.queued_bytes),
             groups: count(&self.counters.groups),
             fsyncs: count(&self.counters.fsyncs),
-            fsync_time: Duration::from_nanos(count(&self.counters.fsync_nanos)),
+            fsync_time: self.counters.fsync_time.get(),
             poisoned: self.poison.get().is_some(),
         }
     }

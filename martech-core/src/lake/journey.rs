@@ -27,7 +27,7 @@ use super::{
     schema::{EVENTS, column},
 };
 use crate::{
-    event::{Event, EventType, Timestamp},
+    event::{Event, EventType, MILLIS_PER_DAY, Timestamp},
     query::{JourneyCursor, JourneyPage, JourneyQuery, Order},
 };
 
@@ -109,9 +109,7 @@ impl<'a> Wanted<'a> {
 
     fn days(&self) -> Range<i32> {
         // Saturated, since an open side is the farthest time there is.
-        let day = |millis: i64| {
-            millis.div_euclid(super::row::MILLIS_PER_DAY).clamp(i32::MIN.into(), (i32::MAX - 1).into()) as i32
-        };
+        let day = |millis: i64| millis.div_euclid(MILLIS_PER_DAY).clamp(i32::MIN.into(), (i32::MAX - 1).into()) as i32;
         let first = day(self.from);
         first..(day(self.to.saturating_sub(1)) + 1).max(first)
     }

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use serde::Deserialize;
 
 pub(super) use crate::event::row::{BadRow, Row, is_on_calendar};
-use crate::event::{EventId, EventKey, row::take_id};
+use crate::event::{EventId, EventKey, MILLIS_PER_DAY, Timestamp, row::take_id};
 
 /// The beginning of a row, as far as it says whose the event is and when it was done.
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -34,10 +34,8 @@ pub(super) fn key_of(row: &Row<'_>) -> EventKey {
 
 /// The UTC day of a time in milliseconds, counted from 1970-01-01.
 pub(super) fn day_of(millis: i64) -> i32 {
-    millis.div_euclid(MILLIS_PER_DAY) as i32
+    Timestamp::from_millis(millis).day()
 }
-
-pub(super) const MILLIS_PER_DAY: i64 = 86_400_000;
 
 /// Whether a day, counted from 1970-01-01, has a date.
 pub(super) fn is_day(day: i32) -> bool {

@@ -7,6 +7,8 @@ use std::{
 
 use serde::Serialize;
 
+use crate::timing::{TotalTime, seconds};
+
 /// Rolls or compactions since the lake was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct WorkStats {
@@ -19,16 +21,12 @@ pub struct WorkStats {
     pub time: Duration,
 }
 
-fn seconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64((time.as_secs_f64() * 1000.0).round() / 1000.0)
-}
-
 /// Counts one kind of work.
 #[derive(Debug, Default)]
 pub(super) struct Work {
     done: AtomicU64,
     failed: AtomicU64,
-    nanos: AtomicU64,
+    time: TotalTime,
 }
 
 /// A piece of work that has begun. It counts as failed unless it is done, also where it panics.
@@ -45,11 +43,7 @@ impl Work {
 
     pub(super) fn stats(&self) -> WorkStats {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        WorkStats {
-            done: count(&self.done),
-            failed: count(&self.failed),
-            time: Duration::from_nanos(count(&self.nanos)),
-        }
+        WorkStats { done: count(&self.done), failed: count(&self.failed), time: self.time.get() }
     }
 }
 
@@ -69,7 +63,6 @@ impl Drop for Piece<'_> {
     fn drop(&mut self) {
         let Some(counter) = self.counter else { return };
         counter.fetch_add(1, Ordering::Relaxed);
-        let nanos = u64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.work.nanos.fetch_add(nanos, Ordering::Relaxed);
+        self.work.time.add_since(self.begun);
     }
 }

@@ -12,7 +12,7 @@ use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 use super::{
     Inner, Limits, MongoCommand, MongoError, MongoStore, Prepared,
     document::{self, ARRAY, Content, DOCUMENT, Form, begin, boolean, end, field, name, position, string},
-    error, questions, timed,
+    error, questions,
 };
 use crate::{
     event::{Event, EventId},
@@ -115,8 +115,7 @@ impl<'a> Batch<'a> {
         let (bytes, indices, awkward) = command.finish(&self.inner.acknowledgement.bytes);
         let command = RawDocumentBuf::from_bytes(bytes).map_err(|error| MongoError::Other(error.to_string()))?;
         let insert = self.inner.database.run_raw_command(command);
-        let answer = timed(self.inner.options.answer_timeout, insert);
-        let answer = self.inner.monitor.watch(MongoCommand::Insert, answer).await?;
+        let answer = self.inner.ask(MongoCommand::Insert, self.inner.options.answer_timeout, insert).await?;
         let answer = Answer::read(&answer, indices.len())?;
         for index in &indices {
             self.fates[*index] = Fate::Stored;
@@ -221,8 +220,7 @@ impl Inner {
         let collection = self.primary();
         let find = collection.find(doc! { field::ID: { "$in": ids } });
         let patience = self.options.answer_timeout;
-        let cursor = self.monitor.watch(MongoCommand::Find, timed(patience, find)).await?;
-        Ok(questions::Documents::new(cursor, patience))
+        Ok(questions::Documents::new(self.ask(MongoCommand::Find, patience, find).await?, patience))
     }
 }
 

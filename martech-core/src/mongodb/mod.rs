@@ -159,16 +159,7 @@ impl MongoStore {
         parsed.client.cmap_event_handler = Some(monitor.of_pool());
         let client = Client::with_options(parsed.client)?;
         let database = client.database(&parsed.database);
-        let inner = Inner {
-            options,
-            client,
-            database,
-            acknowledgement: parsed.acknowledgement,
-            monitor,
-            prepared: StdMutex::default(),
-            attempt: Mutex::new(None),
-        };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self::of(options, client, database, parsed.acknowledgement, monitor))
     }
 
     /// The store of another database on the same server, with the same settings. The two share their
@@ -176,16 +167,20 @@ impl MongoStore {
     #[must_use]
     pub fn in_database(&self, name: &str) -> Self {
         let Inner { options, client, acknowledgement, monitor, .. } = &*self.inner;
-        let inner = Inner {
-            options: options.clone(),
-            client: client.clone(),
-            database: client.database(name),
-            acknowledgement: acknowledgement.clone(),
-            monitor: monitor.clone(),
-            prepared: StdMutex::default(),
-            attempt: Mutex::new(None),
-        };
-        Self { inner: Arc::new(inner) }
+        let database = client.database(name);
+        Self::of(options.clone(), client.clone(), database, acknowledgement.clone(), monitor.clone())
+    }
+
+    /// One that has asked nobody yet.
+    fn of(
+        options: MongoOptions,
+        client: Client,
+        database: Database,
+        acknowledgement: Acknowledgement,
+        monitor: Arc<Monitor>,
+    ) -> Self {
+        let (prepared, attempt) = (StdMutex::default(), Mutex::new(None));
+        Self { inner: Arc::new(Inner { options, client, database, acknowledgement, monitor, prepared, attempt }) }
     }
 
     /// Connects, asks the server for its limits, makes or checks the index, and tries what questions need. Once that has
@@ -239,7 +234,7 @@ impl MongoStore {
         if let Some(criteria) = inner.database.selection_criteria() {
             ping = ping.selection_criteria(criteria.clone());
         }
-        inner.monitor.watch(MongoCommand::Other, timed(inner.options.answer_timeout, ping)).await.map(drop)
+        inner.ask(MongoCommand::Other, inner.options.answer_timeout, ping).await.map(drop)
     }
 
     /// What was asked of the server, and the connections to it. Asks nobody.
@@ -254,8 +249,7 @@ impl MongoStore {
     pub async fn count(&self) -> Result<u64, MongoError> {
         self.prepare().await?;
         let collection = self.inner.collection();
-        let count = timed(WHOLE, collection.count_documents(doc! {}));
-        match self.inner.monitor.watch(MongoCommand::Aggregate, count).await {
+        match self.inner.ask(MongoCommand::Aggregate, WHOLE, collection.count_documents(doc! {})).await {
             Err(error) if error.is_refusal() => self.inner.count_one_by_one().await,
             other => other,
         }
@@ -287,7 +281,7 @@ impl MongoStore {
     /// When the server is away or fails. What was removed until then is gone.
     pub async fn forget(&self, before: Timestamp) -> Result<u64, MongoError> {
         self.prepare().await?;
-        self.inner.forget(i64::from(before.day()) * DAY).await
+        self.inner.forget(before.start_of_day()).await
     }
 
     /// All events behind the id where an earlier export stood, in the order of ids: for copying a whole store. What is
@@ -296,8 +290,6 @@ impl MongoStore {
         Export::new(self.clone(), after)
     }
 }
-
-const DAY: i64 = 24 * 3600 * 1000;
 
 /// How long a server may work on a question about all of the collection, before it answers with the first of it.
 const WHOLE: Duration = Duration::from_secs(1800);
@@ -327,8 +319,17 @@ impl Inner {
     }
 
     async fn command(&self, database: &Database, command: Document) -> Result<Document, MongoError> {
-        let answer = timed(self.options.answer_timeout, database.run_command(command));
-        self.monitor.watch(MongoCommand::Other, answer).await
+        self.ask(MongoCommand::Other, self.options.answer_timeout, database.run_command(command)).await
+    }
+
+    /// An answer within some time, which counts.
+    async fn ask<T>(
+        &self,
+        command: MongoCommand,
+        limit: Duration,
+        work: impl IntoFuture<Output = Answer<T>>,
+    ) -> Result<T, MongoError> {
+        self.monitor.watch(command, timed(limit, work)).await
     }
 }
 

@@ -18,6 +18,7 @@ use mongodb::{
 };
 
 use super::MongoError;
+use crate::timing::TotalTime;
 
 /// What is asked of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -92,7 +93,7 @@ pub(super) struct Monitor {
 struct Counters {
     answered: AtomicU64,
     failed: AtomicU64,
-    nanos: AtomicU64,
+    time: TotalTime,
 }
 
 #[derive(Debug, Default)]
@@ -141,7 +142,7 @@ impl Monitor {
             commands: self.commands.each_ref().map(|counters| CommandStats {
                 answered: count(&counters.answered),
                 failed: count(&counters.failed),
-                time: Duration::from_nanos(count(&counters.nanos)),
+                time: counters.time.get(),
             }),
         }
     }
@@ -185,10 +186,10 @@ struct Watch<'a> {
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        let Counters { answered, failed, nanos } = self.counters;
+        let Counters { answered, failed, time } = self.counters;
         let outcome = if self.answered { answered } else { failed };
         outcome.fetch_add(1, Ordering::Relaxed);
-        nanos.fetch_add(u64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        time.add_since(self.begun);
     }
 }
 

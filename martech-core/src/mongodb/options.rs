@@ -155,9 +155,7 @@ impl Acknowledgement {
         });
         Ok(Self { bytes: document(&w, journal, concern.w_timeout), warning })
     }
-}
 
-impl Acknowledgement {
     /// For commands that are no inserts.
     pub(super) fn document(&self) -> Document {
         let raw = RawDocument::from_bytes(&self.bytes).and_then(Document::try_from);

@@ -66,7 +66,7 @@ impl Inner {
         if let Some(projection) = projection {
             find = find.projection(projection);
         }
-        let cursor = self.monitor.watch(MongoCommand::Find, timed(WHOLE, find)).await?;
+        let cursor = self.ask(MongoCommand::Find, WHOLE, find).await?;
         Ok(Documents { cursor, patience: self.options.answer_timeout })
     }
 }
@@ -141,8 +141,7 @@ impl FindEvents<'_> {
             find = find.max_time(limit);
         }
         let patience = patience(inner);
-        let cursor = inner.monitor.watch(MongoCommand::Find, timed(patience, find)).await?;
-        Ok(Documents { cursor, patience })
+        Ok(Documents { cursor: inner.ask(MongoCommand::Find, patience, find).await?, patience })
     }
 }
 
@@ -165,7 +164,6 @@ impl AggregateEvents<'_> {
             aggregate = aggregate.max_time(limit);
         }
         let patience = patience(inner);
-        let cursor = inner.monitor.watch(MongoCommand::Aggregate, timed(patience, aggregate)).await?;
-        Ok(Documents { cursor, patience })
+        Ok(Documents { cursor: inner.ask(MongoCommand::Aggregate, patience, aggregate).await?, patience })
     }
 }

@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::timing::seconds;
+
 /// How a spool and the store behind it are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -36,8 +38,4 @@ pub struct SpoolStatus {
     pub halted: bool,
     /// Whether the journal takes nothing any more in the life of this process, after a failure of its disk.
     pub poisoned: bool,
-}
-
-fn seconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64((time.as_secs_f64() * 1000.0).round() / 1000.0)
 }

@@ -91,14 +91,15 @@ impl Accounts {
     /// Writes down that somebody could not sign in.
     pub(crate) async fn note_failure(&self, email: &str, origin: &Origin, now: Timestamp) {
         if self.inner.throttle.is_noted() {
-            self.note((Action::SignInFailed, None), None, Some(email), origin, now).await;
+            self.note(Action::SignInFailed, None, None, Some(email), origin, now).await;
         }
     }
 
-    /// Writes down what was done. Where that fails it is done all the same, and the log has it.
+    /// Writes down what was done, in a project or to the server. Where that fails it is done all the same, and the log has it.
     pub(crate) async fn note(
         &self,
-        (action, project): (Action, Option<&ProjectId>),
+        action: Action,
+        project: Option<&ProjectId>,
         actor: Option<&str>,
         target: Option<&str>,
         origin: &Origin,

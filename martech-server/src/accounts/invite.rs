@@ -6,7 +6,7 @@ use martech_core::event::Timestamp;
 
 use super::{Accounts, Email, Invitation, Role, later, secret};
 use crate::{
-    projects::DEFAULT_PROJECT,
+    projects::ProjectId,
     records::{Records, RecordsError},
 };
 
@@ -19,7 +19,7 @@ impl Accounts {
     /// Invites somebody, or whoever has the link; gives the token, which is not kept.
     pub(super) async fn invite(
         &self,
-        project: &str,
+        project: ProjectId,
         role: Role,
         email: Option<Email>,
         invited_by: Option<String>,
@@ -29,7 +29,7 @@ impl Accounts {
         let token = secret::random();
         let invitation = Invitation {
             token_hash: secret::digest(&token),
-            project: project.to_owned(),
+            project,
             role,
             email,
             invited_by,
@@ -45,7 +45,7 @@ impl Accounts {
         if self.has_owner().await? {
             return Ok(None);
         }
-        let token = self.invite(DEFAULT_PROJECT, Role::Owner, None, None, SET_UP_LIFETIME, now);
+        let token = self.invite(ProjectId::default(), Role::Owner, None, None, SET_UP_LIFETIME, now);
         Ok(Some(token.await?.0))
     }
 }

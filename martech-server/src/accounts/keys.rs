@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     AccountError, Accounts, Actor, later,
-    model::{ApiKey, KeyKind},
+    model::{ApiKey, KeyKind, NAME_EXPECTED, is_name},
     secret,
 };
 use crate::{
@@ -36,7 +36,6 @@ pub(crate) struct NewKey {
 const GRACE: Duration = Duration::from_secs(24 * 3600);
 /// When a key was last used is written down this often.
 const USE_INTERVAL: Duration = Duration::from_secs(3600);
-const MAX_NAME: usize = 128;
 const MAX_ORIGINS: usize = 100;
 /// More keys than a shop has.
 const MAX_KEYS: usize = 1000;
@@ -64,8 +63,8 @@ impl Accounts {
         new: NewKey,
         now: Timestamp,
     ) -> Result<(String, ApiKey), AccountError> {
-        if !(1..=MAX_NAME).contains(&new.name.chars().count()) || new.name.chars().any(char::is_control) {
-            return Err(AccountError::InvalidField("name", "has 1 to 128 characters, and no control characters"));
+        if !is_name(&new.name) {
+            return Err(AccountError::InvalidField("name", NAME_EXPECTED));
         }
         if new.origins.len() > MAX_ORIGINS {
             return Err(AccountError::InvalidField("origins", "are a hundred at most"));
@@ -139,13 +138,11 @@ impl Accounts {
     /// The key of a secret; `None` where there is none any more. What another server has changed is seen within seconds.
     pub(crate) async fn key(&self, secret: &str, now: Timestamp) -> Result<Option<ApiKey>, RecordsError> {
         let hash = secret::digest(secret);
-        if let Some(known) = self.inner.known_keys.get(&hash) {
-            return Ok(Some(known).filter(|key| key.is_valid(now)));
-        }
-        let found = match self.inner.known_keys.stale(&hash) {
+        let found = match self.inner.known_keys.get(&hash) {
+            Some((key, since)) if since.elapsed() < BELIEVED => return Ok(Some(key).filter(|key| key.is_valid(now))),
             None => self.records().get::<ApiKey>(&hash).await?,
             // Where the records are away, what they said last is believed a while longer: events go on to be taken.
-            Some(stale) => match timeout(PATIENCE, self.records().get::<ApiKey>(&hash)).await {
+            Some((stale, _)) => match timeout(PATIENCE, self.records().get::<ApiKey>(&hash)).await {
                 Ok(Ok(found)) => found,
                 _ => {
                     self.inner.known_keys.keep(&hash, &stale);
@@ -181,7 +178,7 @@ fn fresh(new: NewKey, project: &ProjectId, created_by: Option<String>, now: Time
         name,
         kind,
         origins,
-        project: project.to_string(),
+        project: project.clone(),
         created_by,
         created_at: now,
         last_used_at: None,
@@ -202,15 +199,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const BELIEVED: Duration = Duration::from_secs(5);
 
 impl KnownKeys {
-    fn get(&self, hash: &str) -> Option<ApiKey> {
-        let known = self.by_hash.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(hash).filter(|(_, since)| since.elapsed() < BELIEVED).map(|(key, _)| key.clone())
-    }
-
-    /// What was known of a key the last time.
-    fn stale(&self, hash: &str) -> Option<ApiKey> {
-        let known = self.by_hash.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(hash).map(|(key, _)| key.clone())
+    /// What was known of a key the last time, and when that was.
+    fn get(&self, hash: &str) -> Option<(ApiKey, Instant)> {
+        self.by_hash.lock().unwrap_or_else(PoisonError::into_inner).get(hash).cloned()
     }
 
     fn drop(&self, hash: &str) {

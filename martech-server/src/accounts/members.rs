@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AccountError, Accounts, Email, Invitation, Role, User, model::Agreement};
 use crate::{
-    projects::{DEFAULT_PROJECT, ProjectId},
+    projects::ProjectId,
     records::{Records, RecordsError, Stored},
 };
 
@@ -23,7 +23,7 @@ pub(crate) struct Member {
 impl Member {
     /// A user, seen from a project.
     pub(crate) fn of(user: User, project: &ProjectId) -> Self {
-        let role = user.role(project.as_str());
+        let role = user.role(project);
         Self { id: user.id, email: user.email, name: user.name, role, created_at: user.created_at }
     }
 }
@@ -63,7 +63,7 @@ impl Accounts {
     ) -> Result<(String, Invitation), AccountError> {
         actor.check(role)?;
         let by = actor.id.clone().unwrap_or_else(|| ADMIN_TOKEN.to_owned());
-        Ok(self.invite(project.as_str(), role, email, Some(by), super::invite::LIFETIME, now).await?)
+        Ok(self.invite(project.clone(), role, email, Some(by), super::invite::LIFETIME, now).await?)
     }
 
     /// Those that can still be used.
@@ -85,7 +85,7 @@ impl Accounts {
         token_hash: &str,
     ) -> Result<bool, AccountError> {
         let found = self.records().get::<Invitation>(token_hash).await?;
-        let Some(found) = found.filter(|found| found.project == project.as_str()) else { return Ok(false) };
+        let Some(found) = found.filter(|found| found.project == *project) else { return Ok(false) };
         actor.check(found.role)?;
         Ok(self.records().remove::<Invitation>(token_hash).await?)
     }
@@ -97,7 +97,7 @@ impl Accounts {
 
     /// Who belongs to a project, by address. Everybody belongs to the default one, which is the server's.
     pub(crate) async fn members(&self, project: &ProjectId) -> Result<Vec<Member>, RecordsError> {
-        let belongs = |user: &User| project.is_default() || user.role(project.as_str()).is_some();
+        let belongs = |user: &User| project.is_default() || user.role(project).is_some();
         Ok(self.users().await?.into_iter().filter(belongs).map(|user| Member::of(user, project)).collect())
     }
 
@@ -114,7 +114,7 @@ impl Accounts {
         actor.check(role.unwrap_or(Role::Analyst))?;
         loop {
             let user = self.found(id).await?;
-            let had = user.role(project.as_str());
+            let had = user.role(project);
             if role.is_none() && had.is_none() {
                 return Err(AccountError::NoSuchMember);
             }
@@ -124,8 +124,8 @@ impl Accounts {
             }
             let mut changed = User { updated_at: now, ..user.entity.clone() };
             match role {
-                Some(role) => changed.roles.insert(project.to_string(), role),
-                None => changed.roles.remove(project.as_str()),
+                Some(role) => changed.roles.insert(project.clone(), role),
+                None => changed.roles.remove(project),
             };
             if self.records().replace(&user, &changed).await? {
                 return Ok(changed);
@@ -187,11 +187,11 @@ impl Accounts {
 
     /// An owner besides this user, where they are one: there has to be one.
     async fn another_owner(&self, user: &User) -> Result<Option<Email>, AccountError> {
-        if user.role(DEFAULT_PROJECT) != Some(Role::Owner) {
+        if !user.owns_the_server() {
             return Ok(None);
         }
         let mut others = self.users().await?.into_iter();
-        let other = others.find(|other| other.id != user.id && other.role(DEFAULT_PROJECT) == Some(Role::Owner));
+        let other = others.find(|other| other.id != user.id && other.owns_the_server());
         other.map(|other| Some(other.email)).ok_or(AccountError::LastOwner)
     }
 }

@@ -33,13 +33,16 @@ pub(crate) use self::{
     error::AccountError,
     keys::{NewKey, is_key},
     members::{ADMIN_TOKEN, Actor, Member},
-    model::{ApiKey, Email, Invitation, KeyKind, Session, User},
+    model::{ApiKey, Email, Invitation, KeyKind, NAME_EXPECTED, Session, User, is_name},
     password::{Cost, Hasher},
     session::{SessionHandle, SignedIn},
     sign_up::{Entitlement, NewUser},
 };
 use self::{keys::KnownKeys, model::Agreement, secret::CookieKey, throttle::Throttle};
-use crate::records::{AnyRecords, Records, RecordsError, Stored};
+use crate::{
+    periodic::every,
+    records::{AnyRecords, Records, RecordsError, Stored},
+};
 
 /// Who may sign up once there is an owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -167,16 +170,11 @@ impl Accounts {
 
     /// Removes what has expired now and then, for as long as there is somebody to whom it matters.
     pub(crate) fn keep_swept(&self) {
-        let inner = Arc::downgrade(&self.inner);
-        tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(SWEEPING).await;
-                let Some(inner) = inner.upgrade() else { return };
-                if let Err(error) = (Self { inner }).sweep(Timestamp::now()).await {
-                    tracing::warn!(%error, "sessions that are over could not be removed; that is tried again later");
-                }
+        tokio::spawn(every(SWEEPING, Arc::downgrade(&self.inner), async |inner| {
+            if let Err(error) = (Self { inner }).sweep(Timestamp::now()).await {
+                tracing::warn!(%error, "sessions that are over could not be removed; that is tried again later");
             }
-        });
+        }));
     }
 
     /// Releases the records. Nobody can be asked about any more.

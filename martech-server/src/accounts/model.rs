@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use martech_core::event::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{projects::DEFAULT_PROJECT, records::Entity};
+use crate::{
+    projects::{DEFAULT_PROJECT, ProjectId},
+    records::Entity,
+};
 
 /// What somebody may do with a project. Each may do what those before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
@@ -42,14 +45,17 @@ pub(crate) struct User {
     /// A PHC string, which says how it was made.
     pub(crate) password_hash: String,
     /// By project.
-    pub(crate) roles: BTreeMap<String, Role>,
+    pub(crate) roles: BTreeMap<ProjectId, Role>,
 }
 
 impl User {
     /// What they may do with a project; `None`: nothing. The owners of the default project own the server.
-    pub(crate) fn role(&self, project: &str) -> Option<Role> {
-        let of = |project: &str| self.roles.get(project).copied();
-        of(project).max(of(DEFAULT_PROJECT).filter(|role| *role == Role::Owner))
+    pub(crate) fn role(&self, project: &ProjectId) -> Option<Role> {
+        if self.owns_the_server() { Some(Role::Owner) } else { self.roles.get(project).copied() }
+    }
+
+    pub(crate) fn owns_the_server(&self) -> bool {
+        self.roles.get(DEFAULT_PROJECT) == Some(&Role::Owner)
     }
 }
 
@@ -104,7 +110,7 @@ impl Entity for Session {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Invitation {
     pub(crate) token_hash: String,
-    pub(crate) project: String,
+    pub(crate) project: ProjectId,
     pub(crate) role: Role,
     /// Only they; anybody where nobody is named.
     pub(crate) email: Option<Email>,
@@ -122,13 +128,21 @@ impl Entity for Invitation {
     }
 
     fn owner(&self) -> &str {
-        &self.project
+        self.project.as_str()
     }
 
     fn expires_at(&self) -> Option<Timestamp> {
         Some(self.expires_at)
     }
 }
+
+/// What things are named by people.
+pub(crate) fn is_name(text: &str) -> bool {
+    (1..=128).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+}
+
+/// What is wrong with another text.
+pub(crate) const NAME_EXPECTED: &str = "has 1 to 128 characters, and no control characters";
 
 /// What a program may do with a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,7 +166,7 @@ pub(crate) struct ApiKey {
     pub(crate) kind: KeyKind,
     /// The pages that may use it; all where none is named.
     pub(crate) origins: Vec<String>,
-    pub(crate) project: String,
+    pub(crate) project: ProjectId,
     /// The id of a user; `None` of who has the admin token.
     pub(crate) created_by: Option<String>,
     pub(crate) created_at: Timestamp,
@@ -176,7 +190,7 @@ impl Entity for ApiKey {
     }
 
     fn owner(&self) -> &str {
-        &self.project
+        self.project.as_str()
     }
 
     fn expires_at(&self) -> Option<Timestamp> {

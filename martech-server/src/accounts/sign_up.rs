@@ -13,7 +13,7 @@ use super::{
     session::SignedIn,
 };
 use crate::{
-    projects::{DEFAULT_PROJECT, ProjectId},
+    projects::ProjectId,
     records::{Records, RecordsError, Stored},
 };
 
@@ -84,9 +84,9 @@ impl Accounts {
         let email = new.check()?;
         let is_first = !self.has_owner().await?;
         let (claim, role) = if is_first {
-            (Claim::First, (DEFAULT_PROJECT.to_owned(), Role::Owner))
+            (Claim::First, (ProjectId::default(), Role::Owner))
         } else {
-            (Claim::Free, (project.to_string(), role.unwrap_or(Role::Analyst)))
+            (Claim::Free, (project.clone(), role.unwrap_or(Role::Analyst)))
         };
         self.make_account(new, email, claim, role, now).await
     }
@@ -96,7 +96,7 @@ impl Accounts {
         new: NewUser<'_>,
         email: Email,
         claim: Claim,
-        role: (String, Role),
+        role: (ProjectId, Role),
         now: Timestamp,
     ) -> Result<User, AccountError> {
         if self.user(&email).await?.is_some() {
@@ -129,7 +129,7 @@ impl Accounts {
         entitlement: Entitlement<'_>,
         email: &Email,
         now: Timestamp,
-    ) -> Result<(Claim, String, Role), AccountError> {
+    ) -> Result<(Claim, ProjectId, Role), AccountError> {
         let invitation = match entitlement {
             Entitlement::Invitation(token) => {
                 let found = self.records().get::<Invitation>(&digest(token)).await?;
@@ -140,7 +140,6 @@ impl Accounts {
             }
             _ => None,
         };
-        let default = || DEFAULT_PROJECT.to_owned();
         if !self.has_owner().await? {
             let entitled = match (&entitlement, &invitation) {
                 (Entitlement::AdminToken, _) => true,
@@ -148,7 +147,7 @@ impl Accounts {
                 _ => false,
             };
             return if entitled {
-                Ok((Claim::First, default(), Role::Owner))
+                Ok((Claim::First, ProjectId::default(), Role::Owner))
             } else {
                 Err(AccountError::SetUpRequired)
             };
@@ -166,7 +165,7 @@ impl Accounts {
             (SignUpPolicy::Open, None) if matches!(entitlement, Entitlement::Nothing) && self.is_crowded().await? => {
                 Err(AccountError::TooManyAccounts)
             }
-            (_, None) => Ok((Claim::Free, default(), Role::Analyst)),
+            (_, None) => Ok((Claim::Free, ProjectId::default(), Role::Analyst)),
         }
     }
 

@@ -1,8 +1,5 @@
 use super::*;
-use crate::{
-    accounts::invite::LIFETIME,
-    projects::{DEFAULT_PROJECT, ProjectId},
-};
+use crate::{accounts::invite::LIFETIME, projects::ProjectId};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -49,7 +46,7 @@ impl Shop {
 
     async fn invite(&self, role: Role, email: Option<&str>) -> String {
         let email = email.map(|name| format!("{name}@shop.example").parse().unwrap());
-        let invited = self.accounts.invite(DEFAULT_PROJECT, role, email, Some("owner".into()), LIFETIME, self.now);
+        let invited = self.accounts.invite(ProjectId::default(), role, email, Some("owner".into()), LIFETIME, self.now);
         invited.await.unwrap().0
     }
 
@@ -68,13 +65,13 @@ async fn the_first_account_is_the_owners_and_nobody_elses() {
     let (link, other) =
         (shop.accounts.set_up_token(shop.now).await.unwrap(), shop.accounts.set_up_token(shop.now).await);
     let owner = shop.sign_up("owner", Entitlement::Invitation(&link.unwrap())).await.unwrap();
-    assert_eq!(owner.user.role(DEFAULT_PROJECT), Some(Role::Owner));
+    assert_eq!(owner.user.role(&ProjectId::default()), Some(Role::Owner));
     // The other link, and the token, make no second one.
     let error = shop.sign_up("late", Entitlement::Invitation(&other.unwrap().unwrap())).await;
     assert!(matches!(error, Err(AccountError::InvalidInvitation)));
     assert_eq!(shop.accounts.set_up_token(shop.now).await.unwrap(), None);
     let analyst = shop.sign_up("late", Entitlement::AdminToken).await.unwrap();
-    assert_eq!(analyst.user.role(DEFAULT_PROJECT), Some(Role::Analyst));
+    assert_eq!(analyst.user.role(&ProjectId::default()), Some(Role::Analyst));
 }
 
 #[tokio::test]
@@ -93,7 +90,7 @@ async fn who_was_interrupted_before_the_account_was_made_locks_nobody_out() {
     assert!(shop.accounts.become_first(&gone).await.unwrap());
     assert!(!shop.accounts.has_owner().await.unwrap());
     let owner = shop.sign_up("owner", Entitlement::AdminToken).await.unwrap();
-    assert_eq!(owner.user.role(DEFAULT_PROJECT), Some(Role::Owner));
+    assert_eq!(owner.user.role(&ProjectId::default()), Some(Role::Owner));
 }
 
 #[tokio::test]
@@ -110,7 +107,7 @@ async fn an_invitation_works_once_in_time_and_for_whom_it_is() {
         Err(AccountError::InvalidInvitation)
     ));
     let ann = shop.sign_up("ann", Entitlement::Invitation(&for_ann)).await.unwrap();
-    assert_eq!(ann.user.role(DEFAULT_PROJECT), Some(Role::Admin));
+    assert_eq!(ann.user.role(&ProjectId::default()), Some(Role::Admin));
     assert!(matches!(
         shop.sign_up("ben", Entitlement::Invitation(&for_ann)).await,
         Err(AccountError::InvalidInvitation)
@@ -143,7 +140,7 @@ async fn where_it_is_closed_nobody_signs_up_and_where_it_is_open_all_read() {
     }
     let (shop, _) = Shop::open(SignUpPolicy::Open).await;
     let ann = shop.sign_up("ann", Entitlement::Nothing).await.unwrap();
-    assert_eq!(ann.user.role(DEFAULT_PROJECT), Some(Role::Analyst));
+    assert_eq!(ann.user.role(&ProjectId::default()), Some(Role::Analyst));
 }
 
 #[tokio::test]

@@ -88,7 +88,7 @@ impl Caller {
             Self::Operator => Some(Actor::OPERATOR),
             Self::Member(member) => {
                 let user = &member.handle.user;
-                Some(Actor { id: Some(user.id.clone()), role: user.role(project.as_str())? })
+                Some(Actor { id: Some(user.id.clone()), role: user.role(project)? })
             }
             Self::Key(_) | Self::Over | Self::Stranger => None,
         }
@@ -96,9 +96,10 @@ impl Caller {
 
     /// The project that a request is about: the one that it asks for, else that of the key.
     pub(crate) fn project(&self, asked: Option<ProjectId>) -> ProjectId {
-        match self {
-            Self::Key(key) => asked.or_else(|| key.project.parse().ok()).unwrap_or_default(),
-            _ => asked.unwrap_or_default(),
+        match (self, asked) {
+            (_, Some(asked)) => asked,
+            (Self::Key(key), None) => key.project.clone(),
+            _ => ProjectId::default(),
         }
     }
 
@@ -106,8 +107,8 @@ impl Caller {
     pub(crate) fn may(&self, role: Role, project: &ProjectId) -> Result<(), ApiError> {
         match self {
             Self::Operator => Ok(()),
-            Self::Member(member) if member.handle.user.role(project.as_str()) >= Some(role) => Ok(()),
-            Self::Key(key) if key.project != project.as_str() => Err(wrong_project(key)),
+            Self::Member(member) if member.handle.user.role(project) >= Some(role) => Ok(()),
+            Self::Key(key) if key.project != *project => Err(wrong_project(key)),
             Self::Key(key) if key.kind == KeyKind::Read && role == Role::Analyst => Ok(()),
             Self::Key(_) => {
                 let message = "this key is not for that: read keys read, write keys send events";
@@ -152,49 +153,56 @@ pub(super) fn wrong_project(key: &ApiKey) -> ApiError {
     ApiError::new(StatusCode::FORBIDDEN, "forbidden", message)
 }
 
-/// What a route is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scope {
-    /// A project, which `?project=` or the key chooses.
-    Project,
-    /// The server as a whole. Who has a role in the default project has it there.
-    Server,
+/// What a route asks of who comes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Need {
+    /// A role in the project that `?project=` or the key chooses. The route is told which it is.
+    InProject(Role),
+    /// A role in the server as a whole, which is that in the default project.
+    InServer(Role),
+    /// Nothing: the route looks itself.
+    Nothing,
 }
 
-/// Lets through who may do what somebody in that role may; tells what is behind it who asks, and about which project.
-pub(crate) async fn require(
-    State((app, scope, role)): State<(App, Scope, Role)>,
-    request: Request,
-    next: Next,
-) -> Response {
+/// Lets through who has what is needed; tells what is behind it who that is.
+pub(crate) async fn require(State((app, need)): State<(App, Need)>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let Ok(site) = Site::from_request_parts(&mut parts, &app).await;
     let caller = match Caller::of(&parts, &app, &site).await {
         Ok(caller) => caller,
         Err(error) => return error.into_response(),
     };
-    let project = async {
-        let project = match scope {
-            Scope::Project => caller.project(Params::of(&parts.uri)?.project()?),
-            Scope::Server => ProjectId::default(),
-        };
-        caller.may(role, &project)?;
-        if let Caller::Key(key) = &caller {
-            limits::count_key(&app, &parts.extensions, key)?;
-        }
-        Ok::<_, ApiError>(app.projects().find(&project).await?)
-    };
-    match project.await {
-        Ok(project) => parts.extensions.insert(project),
-        Err(error) => return error.into_response(),
-    };
-    parts.extensions.insert(scope);
+    if let Err(error) = admit(&app, need, &caller, &mut parts).await {
+        return error.into_response();
+    }
     parts.extensions.insert(caller.clone());
     let response = next.run(Request::from_parts(parts, body)).await;
     match renewed(&app, &caller, &site).await {
         Ok(cookies) => with_cookies(response, cookies),
         Err(error) => error.into_response(),
     }
+}
+
+async fn admit(app: &App, need: Need, caller: &Caller, parts: &mut Parts) -> Result<(), ApiError> {
+    let project = match need {
+        Need::InProject(role) => {
+            let project = caller.project(Params::of(&parts.uri)?.project()?);
+            caller.may(role, &project)?;
+            Some(project)
+        }
+        Need::InServer(role) => {
+            caller.may(role, &ProjectId::default())?;
+            None
+        }
+        Need::Nothing => None,
+    };
+    if let Caller::Key(key) = caller {
+        limits::count_key(app, &parts.extensions, key)?;
+    }
+    if let Some(project) = project {
+        parts.extensions.insert(app.projects().find(&project).await?);
+    }
+    Ok(())
 }
 
 /// The cookie of a session that was made to last longer just now.

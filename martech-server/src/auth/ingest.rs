@@ -94,7 +94,7 @@ pub(crate) async fn admit(
         let message = "this key reads; sending events needs a write key";
         return Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message));
     }
-    if asked.as_ref().is_some_and(|asked| asked.as_str() != key.project) {
+    if asked.is_some_and(|asked| asked != key.project) {
         return Err(super::caller::wrong_project(&key));
     }
     let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
@@ -107,7 +107,7 @@ pub(crate) async fn admit(
         }
         _ => {
             limits::count_key(app, &head.extensions, &key)?;
-            found(app, key.project.parse().ok()).await
+            found(app, Some(key.project)).await
         }
     }
 }

@@ -18,7 +18,7 @@ mod web_origin;
 
 pub(crate) use self::{
     admin_token::TokenOrigin,
-    caller::{Caller, Member, Scope, renewed, require},
+    caller::{Caller, Member, Need, renewed, require},
     cookie::{expired_cookies, session_cookies, with_cookies},
     ingest::admit,
     peer::Peer,

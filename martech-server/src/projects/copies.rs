@@ -9,13 +9,11 @@ use super::{ProjectRecord, id::FOLDER};
 
 const FILE: &str = "project.json";
 
-/// Keeps a copy in the project's folder, unless it is there.
+/// Keeps a copy in the project's folder.
 pub(super) fn keep(record: &ProjectRecord, folder: &Path) {
     let path = folder.join(FILE);
-    let kept = serde_json::to_vec_pretty(record).map_err(std::io::Error::from).and_then(|copy| {
-        let is_there = fs::read(&path).is_ok_and(|there| there == copy);
-        if is_there { Ok(()) } else { replace(&Disk, &path, &copy) }
-    });
+    let copy = serde_json::to_vec_pretty(record).map_err(std::io::Error::from);
+    let kept = copy.and_then(|copy| replace(&Disk, &path, &copy));
     if let Err(error) = kept {
         tracing::warn!(path = %path.display(), %error, "the settings of a project could not be copied");
     }

@@ -28,7 +28,7 @@ pub(crate) use self::{
     id::{DEFAULT_PROJECT, ProjectId},
     record::{ProjectChange, ProjectRecord},
     registry::{ProjectError, Projects},
-    settings::{Defaults, ProjectSettings},
+    settings::ProjectSettings,
 };
 use crate::{
     App,
@@ -62,7 +62,7 @@ const STORE_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Project {
     /// Puts the way in before a store that is open.
-    pub(crate) fn new(
+    fn new(
         id: ProjectId,
         backend: Backend,
         dead_letters: Arc<DeadLetterFile>,

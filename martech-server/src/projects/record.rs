@@ -4,7 +4,10 @@ use martech_core::event::{Currency, EventType, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::ProjectId;
-use crate::records::Entity;
+use crate::{
+    accounts::{NAME_EXPECTED, is_name},
+    records::Entity,
+};
 
 /// A project as it is kept. What is `None` is as the server's settings say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +65,6 @@ fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Res
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct InvalidField(pub(crate) &'static str, pub(crate) String);
 
-const MAX_NAME: usize = 128;
 const MAX_TYPES: usize = 1000;
 /// A hundred years.
 pub(super) const MAX_RETENTION_DAYS: u32 = 36_500;
@@ -100,8 +102,8 @@ impl ProjectRecord {
 
     fn check(&self) -> Result<(), InvalidField> {
         let invalid = |field, message: &dyn ToString| Err(InvalidField(field, message.to_string()));
-        if !(1..=MAX_NAME).contains(&self.name.chars().count()) || self.name.chars().any(char::is_control) {
-            return invalid("name", &"has 1 to 128 characters, and no control characters");
+        if !is_name(&self.name) {
+            return invalid("name", &NAME_EXPECTED);
         }
         if let Some(Err(error)) = self.time_zone.as_deref().map(martech_core::query::parse_time_zone) {
             return invalid("timeZone", &error.message);

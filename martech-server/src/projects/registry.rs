@@ -10,13 +10,15 @@ use martech_core::{event::Timestamp, sink::ConfigError};
 use tokio::{sync::Mutex, task::JoinSet, time::timeout};
 
 use super::{
-    Defaults, Project, ProjectChange, ProjectId, ProjectRecord, ProjectSettings, copies, record::InvalidField,
+    Project, ProjectChange, ProjectId, ProjectRecord, ProjectSettings, copies, record::InvalidField, retention,
+    settings::Defaults,
 };
 use crate::{
     app::QueueBounds,
-    backend::BackendError,
+    backend::{Backend, BackendError},
     config::ServeArgs,
     dead_letters::DeadLetterFile,
+    periodic::every,
     records::{AnyRecords, Records, RecordsError, Stored},
 };
 
@@ -28,6 +30,7 @@ const START_PATIENCE: Duration = Duration::from_secs(5);
 const SYNCING: Duration = Duration::from_secs(5);
 /// What events that wait get when a project is removed.
 const REMOVAL_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Why something cannot be done with a project.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProjectError {
@@ -54,11 +57,11 @@ pub(crate) enum ProjectError {
 /// The projects of a server. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Projects {
-    pub(super) inner: Arc<Inner>,
+    inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
-pub(super) struct Inner {
+struct Inner {
     default: Project,
     /// Besides the default one.
     others: RwLock<BTreeMap<ProjectId, Project>>,
@@ -69,28 +72,35 @@ pub(super) struct Inner {
     /// Held while projects are opened and closed; what it guards is whether the server is closing.
     changing: Mutex<bool>,
     /// What goes on by itself. Ends when the server closes: until then it may hold what that releases.
-    pub(super) tasks: Mutex<JoinSet<()>>,
+    tasks: Mutex<JoinSet<()>>,
 }
 
 impl Projects {
-    /// Opens all that the records name, beside the default one. Where the records cannot be read now, those that were there
-    /// the last time are opened, and that is tried again.
-    pub(crate) async fn open(default: Project, records: AnyRecords, args: &ServeArgs, queue: QueueBounds) -> Self {
+    /// Puts the default project before its store, and opens all others that the records name. Where the records cannot be
+    /// read now, those that were there the last time are opened, and that is tried again.
+    pub(crate) async fn open(
+        default: (Backend, Arc<DeadLetterFile>),
+        records: AnyRecords,
+        args: &ServeArgs,
+        queue: QueueBounds,
+    ) -> Result<Self, ConfigError> {
+        let (backend, dead_letters) = default;
+        let defaults = Defaults::of(args);
+        let settings = ProjectSettings::new(None, &defaults);
         let inner = Inner {
-            default,
+            default: Project::new(ProjectId::default(), backend, dead_letters, queue, settings)?,
             others: RwLock::default(),
             records,
             args: args.clone(),
-            defaults: Defaults::of(args),
+            defaults,
             queue,
             changing: Mutex::new(false),
             tasks: Mutex::default(),
         };
         let projects = Self { inner: Arc::new(inner) };
         projects.begin().await;
-        projects.keep_synced().await;
-        projects.keep_forgetting().await;
-        projects
+        projects.go_on().await;
+        Ok(projects)
     }
 
     /// The one that every server has.
@@ -145,19 +155,19 @@ impl Projects {
             return Err(ProjectError::Exists(id));
         }
         let record = ProjectRecord::new(id, now).with(change, now).map_err(ProjectError::Invalid)?;
-        if self.records().await?.len() >= MAX_PROJECTS {
-            return Err(ProjectError::TooMany);
-        }
         let closing = self.inner.changing.lock().await;
-        if self.record(&record.id).await?.is_some() {
+        let there = self.records().await?;
+        if there.iter().any(|other| other.id == record.id) {
             return Err(ProjectError::Exists(record.id));
+        }
+        if there.len() >= MAX_PROJECTS {
+            return Err(ProjectError::TooMany);
         }
         // Before it stands in the records: what cannot be opened is not made.
         self.open_now(&record, *closing).await?;
         if !self.inner.records.insert(&record).await? {
             return Err(ProjectError::Exists(record.id));
         }
-        copies::keep(&record, &record.id.folder(&self.inner.args.data_dir));
         tracing::info!(project = %record.id, "a project was made");
         Ok(record)
     }
@@ -171,19 +181,15 @@ impl Projects {
     ) -> Result<ProjectRecord, ProjectError> {
         loop {
             let stored: Option<Stored<ProjectRecord>> = self.inner.records.get(id.as_str()).await?;
-            let (record, done) = match &stored {
-                Some(stored) => {
-                    let record = stored.with(change.clone(), now).map_err(ProjectError::Invalid)?;
-                    let done = self.inner.records.replace(stored, &record).await?;
-                    (record, done)
-                }
-                None if id.is_default() => {
-                    let new = ProjectRecord::new(id.clone(), now);
-                    let record = new.with(change.clone(), now).map_err(ProjectError::Invalid)?;
-                    let done = self.inner.records.insert(&record).await?;
-                    (record, done)
-                }
+            let old = match &stored {
+                Some(stored) => stored.entity.clone(),
+                None if id.is_default() => ProjectRecord::new(id.clone(), now),
                 None => return Err(ProjectError::Unknown(id.clone())),
+            };
+            let record = old.with(change.clone(), now).map_err(ProjectError::Invalid)?;
+            let done = match &stored {
+                Some(stored) => self.inner.records.replace(stored, &record).await?,
+                None => self.inner.records.insert(&record).await?,
             };
             if done {
                 self.follow(&record).await?;
@@ -245,6 +251,7 @@ impl Projects {
         let backend = inner.default.backend().beside(&record.id, &inner.args, &folder, &dead_letters).await?;
         let settings = ProjectSettings::new(Some(record), &inner.defaults);
         let project = Project::new(record.id.clone(), backend, dead_letters, inner.queue, settings)?;
+        copies::keep(record, &folder);
         let mut others = self.inner.others.write().unwrap_or_else(PoisonError::into_inner);
         others.insert(record.id.clone(), project.clone());
         Ok(project)
@@ -290,9 +297,10 @@ impl Projects {
     /// Opens the project of a record, and has it go by that.
     async fn follow(&self, record: &ProjectRecord) -> Result<(), ProjectError> {
         let project = if record.id.is_default() { self.default().clone() } else { self.opened(record).await? };
-        let folder = record.id.folder(&self.inner.args.data_dir);
-        copies::keep(record, &folder);
-        project.set(ProjectSettings::new(Some(record), &self.inner.defaults));
+        if !project.settings().are_of(record) {
+            project.set(ProjectSettings::new(Some(record), &self.inner.defaults));
+            copies::keep(record, &record.id.folder(&self.inner.args.data_dir));
+        }
         Ok(())
     }
 
@@ -314,15 +322,16 @@ impl Projects {
         }
     }
 
-    async fn keep_synced(&self) {
+    /// What goes on by itself from now on.
+    async fn go_on(&self) {
         let inner = Arc::downgrade(&self.inner);
-        let keep = async move {
-            loop {
-                tokio::time::sleep(SYNCING).await;
-                let Some(inner) = inner.upgrade() else { return };
-                Self { inner }.synced().await;
+        let mut tasks = self.inner.tasks.lock().await;
+        tasks.spawn(every(SYNCING, inner.clone(), async |inner| Self { inner }.synced().await));
+        tasks.spawn(async move {
+            if let Some(inner) = inner.upgrade() {
+                Self { inner }.forget().await;
             }
-        };
-        self.inner.tasks.lock().await.spawn(keep);
+            every(retention::EVERY, inner, async |inner| Self { inner }.forget().await).await;
+        });
     }
 }

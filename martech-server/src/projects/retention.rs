@@ -9,7 +9,7 @@ use super::{Project, Projects};
 use crate::backend::BackendError;
 
 /// How often they are looked for.
-const EVERY: Duration = Duration::from_secs(3600);
+pub(super) const EVERY: Duration = Duration::from_secs(3600);
 
 impl Project {
     /// Removes the events of days that were over as many days ago as the project keeps them; how many. `None` where it
@@ -34,23 +34,13 @@ fn horizon(now: Timestamp, days: NonZero<u32>, tz: &TimeZone) -> Option<Timestam
 }
 
 impl Projects {
-    /// Forgets now and then, for as long as there is a server.
-    pub(super) async fn keep_forgetting(&self) {
-        let inner = std::sync::Arc::downgrade(&self.inner);
-        let keep = async move {
-            loop {
-                let Some(inner) = inner.upgrade() else { return };
-                let projects = Self { inner };
-                for project in projects.all() {
-                    if let Err(error) = project.forget(Timestamp::now()).await {
-                        tracing::warn!(project = %project.id(), %error, "events that are too old stay for now");
-                    }
-                }
-                drop(projects);
-                tokio::time::sleep(EVERY).await;
+    /// Has each forget what it has kept long enough.
+    pub(super) async fn forget(&self) {
+        for project in self.all() {
+            if let Err(error) = project.forget(Timestamp::now()).await {
+                tracing::warn!(project = %project.id(), %error, "events that are too old stay for now");
             }
-        };
-        self.inner.tasks.lock().await.spawn(keep);
+        }
     }
 }
 

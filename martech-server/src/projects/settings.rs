@@ -13,14 +13,14 @@ use crate::config::ServeArgs;
 
 /// The settings of a server that a project may have in another way.
 #[derive(Debug, Clone)]
-pub(crate) struct Defaults {
+pub(super) struct Defaults {
     rules: EventRules,
     time_zone: TimeZone,
     retention_days: u32,
 }
 
 impl Defaults {
-    pub(crate) fn of(args: &ServeArgs) -> Self {
+    pub(super) fn of(args: &ServeArgs) -> Self {
         Self { rules: args.rules(), time_zone: args.time_zone.clone(), retention_days: args.storage.retention_days }
     }
 }
@@ -28,6 +28,8 @@ impl Defaults {
 /// What a project goes by.
 #[derive(Debug)]
 pub(crate) struct ProjectSettings {
+    /// What it is made of.
+    record: Option<ProjectRecord>,
     pub(crate) rules: Arc<EventRules>,
     pub(crate) time_zone: TimeZone,
     /// For how many days events are kept; `None`: for ever.
@@ -37,7 +39,7 @@ pub(crate) struct ProjectSettings {
 impl ProjectSettings {
     /// Records are checked before they are kept. What an older or newer program has kept and this one does not know is
     /// as the server's settings say.
-    pub(crate) fn new(record: Option<&ProjectRecord>, defaults: &Defaults) -> Self {
+    pub(super) fn new(record: Option<&ProjectRecord>, defaults: &Defaults) -> Self {
         let time_zone = record.and_then(|record| parse_time_zone(record.time_zone.as_deref()?).ok());
         let currency = record.and_then(|record| record.currency.as_deref()?.parse().ok());
         let types = record.and_then(|record| record.event_types.as_deref()?.join(",").parse::<EventTypes>().ok());
@@ -47,9 +49,15 @@ impl ProjectSettings {
         };
         let days = record.and_then(|record| record.retention_days).unwrap_or(defaults.retention_days);
         Self {
+            record: record.cloned(),
             rules: Arc::new(rules),
             time_zone: time_zone.unwrap_or_else(|| defaults.time_zone.clone()),
             retention_days: NonZero::new(days),
         }
+    }
+
+    /// Whether it goes by this already.
+    pub(super) fn are_of(&self, record: &ProjectRecord) -> bool {
+        self.record.as_ref() == Some(record)
     }
 }

@@ -37,19 +37,14 @@ pub(super) async fn list(State(app): State<App>, mut params: Params) -> Result<J
     Ok(Json(Entries { entries, next_cursor }))
 }
 
-/// Writes down what somebody has done.
-pub(super) async fn note(app: &App, action: Action, caller: &Caller, target: Option<&str>, origin: &Origin) {
-    app.access().accounts.note((action, None), caller.name(), target, origin, Timestamp::now()).await;
-}
-
-/// Writes down what somebody has done about a project.
-pub(super) async fn note_in(
+/// Writes down what somebody has done, in a project or to the server.
+pub(super) async fn note(
     app: &App,
-    project: &ProjectId,
+    project: Option<&ProjectId>,
     action: Action,
     caller: &Caller,
     target: Option<&str>,
     origin: &Origin,
 ) {
-    app.access().accounts.note((action, Some(project)), caller.name(), target, origin, Timestamp::now()).await;
+    app.access().accounts.note(action, project, caller.name(), target, origin, Timestamp::now()).await;
 }

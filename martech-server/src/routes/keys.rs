@@ -9,7 +9,7 @@ use axum::{
 use martech_core::event::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{audit::note_in, auth::Body, members::actor};
+use super::{audit::note, auth::Body, members::actor};
 use crate::{
     App,
     accounts::{AccountError, Action, ApiKey, KeyKind, NewKey, Origin},
@@ -94,7 +94,7 @@ pub(super) async fn make(
     let new = NewKey { name, kind, origins };
     let (actor, accounts) = (actor(&caller, &project)?, &app.access().accounts);
     let (key, made) = accounts.make_key(&actor, project.id(), new, Timestamp::now()).await?;
-    note_in(&app, project.id(), Action::KeyMade, &caller, Some(&made.id), &origin).await;
+    note(&app, Some(project.id()), Action::KeyMade, &caller, Some(&made.id), &origin).await;
     Ok((StatusCode::CREATED, Json(Made { key, shown: made.into() })).into_response())
 }
 
@@ -108,7 +108,7 @@ pub(super) async fn rotate(
 ) -> Result<Response, ApiError> {
     let (actor, accounts) = (actor(&caller, &project)?, &app.access().accounts);
     let (key, made) = accounts.rotate_key(&actor, project.id(), &id, Timestamp::now()).await?;
-    note_in(&app, project.id(), Action::KeyRotated, &caller, Some(&id), &origin).await;
+    note(&app, Some(project.id()), Action::KeyRotated, &caller, Some(&id), &origin).await;
     Ok((StatusCode::CREATED, Json(Made { key, shown: made.into() })).into_response())
 }
 
@@ -123,6 +123,6 @@ pub(super) async fn revoke(
     if !app.access().accounts.revoke_key(project.id(), &id, Timestamp::now()).await? {
         return Err(AccountError::NoSuchKey.into());
     }
-    note_in(&app, project.id(), Action::KeyRevoked, &caller, Some(&id), &origin).await;
+    note(&app, Some(project.id()), Action::KeyRevoked, &caller, Some(&id), &origin).await;
     Ok(StatusCode::NO_CONTENT)
 }

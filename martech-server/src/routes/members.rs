@@ -9,10 +9,7 @@ use axum::{
 use martech_core::event::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    audit::{note, note_in},
-    auth::Body,
-};
+use super::{audit::note, auth::Body};
 use crate::{
     App, Role,
     accounts::{AccountError, Action, Actor, Email, Invitation, Member, NewUser, Origin},
@@ -57,7 +54,7 @@ pub(super) async fn add(
     };
     let new = NewUser { name: &name, email: &email, password: &password, image: None };
     let made = app.access().accounts.add_member(new, project.id(), role, Timestamp::now()).await?;
-    note_in(&app, project.id(), Action::MemberAdded, &caller, Some(&made.id), &origin).await;
+    note(&app, Some(project.id()), Action::MemberAdded, &caller, Some(&made.id), &origin).await;
     Ok((StatusCode::CREATED, Json(Member::of(made, project.id()))).into_response())
 }
 
@@ -79,7 +76,7 @@ pub(super) async fn change(
     let actor = actor(&caller, &project)?;
     let changed = app.access().accounts.set_role(&actor, project.id(), &id, Some(role), Timestamp::now()).await?;
     tracing::info!(user = %changed.id, project = %project.id(), %role, "a role was changed");
-    note_in(&app, project.id(), Action::RoleChanged, &caller, Some(&changed.id), &origin).await;
+    note(&app, Some(project.id()), Action::RoleChanged, &caller, Some(&changed.id), &origin).await;
     Ok(Json(Member::of(changed, project.id())))
 }
 
@@ -98,7 +95,7 @@ pub(super) async fn remove(
         accounts.set_role(&actor, project.id(), &id, None, Timestamp::now()).await?
     };
     tracing::info!(user = %removed.id, project = %project.id(), "a member was removed");
-    note_in(&app, project.id(), Action::MemberRemoved, &caller, Some(&removed.id), &origin).await;
+    note(&app, Some(project.id()), Action::MemberRemoved, &caller, Some(&removed.id), &origin).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -120,7 +117,7 @@ pub(super) async fn reset_password(
     let (actor, now) = (actor(&caller, &project)?, Timestamp::now());
     let changed = app.access().accounts.reset_password(&actor, &id, &new_password, now).await?;
     tracing::info!(user = %changed.id, "a password was reset");
-    note(&app, Action::PasswordReset, &caller, Some(&changed.id), &origin).await;
+    note(&app, None, Action::PasswordReset, &caller, Some(&changed.id), &origin).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -185,7 +182,7 @@ pub(super) async fn invite(
     let email = email.map(|email| email.parse()).transpose().map_err(|_| AccountError::InvalidEmail)?;
     let (actor, accounts) = (actor(&caller, &project)?, &app.access().accounts);
     let (token, invitation) = accounts.invite_as(&actor, project.id(), role, email, Timestamp::now()).await?;
-    note_in(&app, project.id(), Action::Invited, &caller, Some(&invitation.token_hash), &origin).await;
+    note(&app, Some(project.id()), Action::Invited, &caller, Some(&invitation.token_hash), &origin).await;
     let made = Made { link: site.sign_up_link(&token), token, invited: invitation.into() };
     Ok((StatusCode::CREATED, Json(made)).into_response())
 }
@@ -201,7 +198,7 @@ pub(super) async fn withdraw(
     if !app.access().accounts.withdraw(&actor(&caller, &project)?, project.id(), &id).await? {
         return Err(ApiError::new(StatusCode::NOT_FOUND, "not_found", "there is no such invitation any more"));
     }
-    note_in(&app, project.id(), Action::InvitationWithdrawn, &caller, Some(&id), &origin).await;
+    note(&app, Some(project.id()), Action::InvitationWithdrawn, &caller, Some(&id), &origin).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

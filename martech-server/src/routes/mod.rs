@@ -7,7 +7,7 @@ use axum::{
 
 use crate::{
     App, Role,
-    auth::Scope,
+    auth::Need,
     error,
     limits::{self, Traffic},
     telemetry,
@@ -31,14 +31,14 @@ pub(crate) use health::is_stalled;
 
 /// All routes of a server.
 pub(crate) fn router(app: App) -> Router {
-    let needs = |scope, role| middleware::from_fn_with_state((app.clone(), scope, role), crate::auth::require);
+    let needs = |need| middleware::from_fn_with_state((app.clone(), need), crate::auth::require);
     // Before anybody is asked who they are.
     let counted = || middleware::from_fn_with_state((app.clone(), Traffic::Reads), limits::limit);
     let reading = Router::new()
         .route("/users", get(users::list))
         .route("/users/{userId}/journey", get(users::journey))
         .route("/stats", get(stats::stats))
-        .route_layer(needs(Scope::Project, Role::Analyst))
+        .route_layer(needs(Need::InProject(Role::Analyst)))
         .route_layer(counted());
     let administration = Router::new()
         .route("/admin/roll", post(admin::roll))
@@ -51,12 +51,22 @@ pub(crate) fn router(app: App) -> Router {
         .route("/admin/keys", get(keys::list).post(keys::make))
         .route("/admin/keys/{id}", delete(keys::revoke))
         .route("/admin/keys/{id}/rotate", post(keys::rotate))
-        .route_layer(needs(Scope::Project, Role::Admin))
+        .route_layer(needs(Need::InProject(Role::Admin)))
         .route_layer(counted());
     let of_server = Router::new()
         .route("/admin/members/{id}/password", post(members::reset_password))
         .route("/admin/audit", get(audit::list))
-        .route_layer(needs(Scope::Server, Role::Admin))
+        .route_layer(needs(Need::InServer(Role::Admin)))
+        .route_layer(counted());
+    let owned = Router::new()
+        .route("/admin/projects", post(projects::make))
+        .route("/admin/projects/{id}", delete(projects::remove))
+        .route_layer(needs(Need::InServer(Role::Owner)))
+        .route_layer(counted());
+    let shops = Router::new()
+        .route("/admin/projects", get(projects::list))
+        .route("/admin/projects/{id}", patch(projects::change))
+        .route_layer(needs(Need::Nothing))
         .route_layer(counted());
     Router::new()
         .merge(events::router(&app).layer(middleware::from_fn(headers::share)))
@@ -68,7 +78,8 @@ pub(crate) fn router(app: App) -> Router {
         .merge(reading)
         .merge(administration)
         .merge(of_server)
-        .merge(projects::router(&app).route_layer(counted()))
+        .merge(owned)
+        .merge(shops)
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(middleware::from_fn(host::check))

@@ -1,39 +1,28 @@
-//! The shops of the server: made, shown, changed, removed.
+//! The shops of the server: made and removed by its owners, changed by their admins, shown to whoever has a role in them.
 
 use axum::{
-    Json, Router,
+    Json,
     extract::State,
     http::StatusCode,
-    middleware,
     response::{IntoResponse, Response},
-    routing::{delete, get, patch, post},
 };
 use martech_core::event::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{audit::note_in, auth::Body};
+use super::{audit::note, auth::Body};
 use crate::{
     App, Role,
     accounts::{Action, Origin},
-    auth::{Caller, Scope, require},
+    auth::Caller,
     error::ApiError,
     params::Named,
     projects::{ProjectChange, ProjectError, ProjectId, ProjectRecord},
 };
 
-/// Owners of the server make and remove projects, admins of a project change it, and who has a role in one sees it.
-pub(super) fn router(app: &App) -> Router<App> {
-    let owned = Router::new()
-        .route("/admin/projects", post(make))
-        .route("/admin/projects/{id}", delete(remove))
-        .route_layer(middleware::from_fn_with_state((app.clone(), Scope::Server, Role::Owner), require));
-    Router::new().route("/admin/projects", get(list)).route("/admin/projects/{id}", patch(change)).merge(owned)
-}
-
 /// A project as a list shows it: what it goes by, and what of that it has settled itself.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown {
+pub(super) struct Shown {
     id: ProjectId,
     name: String,
     time_zone: Option<String>,
@@ -51,12 +40,12 @@ impl From<ProjectRecord> for Shown {
 }
 
 #[derive(Serialize)]
-struct Shops {
+pub(super) struct Shops {
     projects: Vec<Shown>,
 }
 
 /// `GET /admin/projects`: those that the caller may read.
-async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Shops>, ApiError> {
+pub(super) async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Shops>, ApiError> {
     let records = app.projects().records().await?;
     let projects: Vec<Shown> =
         records.into_iter().filter(|record| caller.may(Role::Analyst, &record.id).is_ok()).map(Shown::from).collect();
@@ -69,7 +58,7 @@ async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Shops>, Api
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct NewProject {
+pub(super) struct NewProject {
     id: String,
     #[serde(default)]
     name: Option<String>,
@@ -84,7 +73,7 @@ struct NewProject {
 }
 
 /// `POST /admin/projects`
-async fn make(
+pub(super) async fn make(
     State(app): State<App>,
     caller: Caller,
     origin: Origin,
@@ -103,12 +92,12 @@ async fn make(
         ApiError::new(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", message).at("id")
     })?;
     let made = app.projects().make(id, settings, Timestamp::now()).await?;
-    note_in(&app, &made.id, Action::ProjectMade, &caller, None, &origin).await;
+    note(&app, Some(&made.id), Action::ProjectMade, &caller, None, &origin).await;
     Ok((StatusCode::CREATED, Json(Shown::from(made))).into_response())
 }
 
 /// `PATCH /admin/projects/{id}`
-async fn change(
+pub(super) async fn change(
     State(app): State<App>,
     Named(id): Named,
     caller: Caller,
@@ -118,12 +107,12 @@ async fn change(
     let id = named(&id)?;
     caller.may(Role::Admin, &id)?;
     let changed = app.projects().change(&id, settings, Timestamp::now()).await?;
-    note_in(&app, &id, Action::ProjectChanged, &caller, None, &origin).await;
+    note(&app, Some(&id), Action::ProjectChanged, &caller, None, &origin).await;
     Ok(Json(changed.into()))
 }
 
 /// `DELETE /admin/projects/{id}`: its keys are revoked, its events stay where they are.
-async fn remove(
+pub(super) async fn remove(
     State(app): State<App>,
     Named(id): Named,
     caller: Caller,
@@ -132,7 +121,7 @@ async fn remove(
     let id = named(&id)?;
     app.projects().remove(&id).await?;
     app.access().accounts.revoke_all_keys(&id).await?;
-    note_in(&app, &id, Action::ProjectRemoved, &caller, None, &origin).await;
+    note(&app, Some(&id), Action::ProjectRemoved, &caller, None, &origin).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -30,7 +30,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 impl Report {
     /// Runs a check to its end, and notes which it was.
     pub(super) async fn note(&mut self, name: &'static str, check: impl Future<Output = Verdict>) {
-        let ended = tokio::time::timeout(LIMIT, Box::pin(caught(check))).await;
+        let ended = tokio::time::timeout(LIMIT, caught(check)).await;
         self.checks.push((name, ended.unwrap_or_else(|_| Err(format!("has not ended in {} s", LIMIT.as_secs())))));
     }
 

@@ -101,5 +101,5 @@ pub(super) async fn revoke_others(
 
 async fn revoked(app: &App, user_id: &str, origin: &Origin) {
     let user_id = Some(user_id);
-    app.access().accounts.note((Action::SessionRevoked, None), user_id, user_id, origin, Timestamp::now()).await;
+    app.access().accounts.note(Action::SessionRevoked, None, user_id, user_id, origin, Timestamp::now()).await;
 }

@@ -61,7 +61,7 @@ pub(super) async fn up(
     let new = NewUser { name, email, password, image: image.as_deref() };
     let remember = remember_me.unwrap_or(true);
     let done = app.access().accounts.sign_up(new, entitlement, remember, &origin, Timestamp::now()).await?;
-    note(&app, Action::SignedUp, &caller, Some(&done.user.id), &origin).await;
+    note(&app, None, Action::SignedUp, &caller, Some(&done.user.id), &origin).await;
     signed_in(&app, &site, &done, SignedUp { token: &done.token, user: UserShape::of(&done.user) }).await
 }
 
@@ -104,7 +104,7 @@ pub(super) async fn in_(
             return Err(error.into());
         }
     };
-    note(&app, Action::SignedIn, &caller, Some(&done.user.id), &origin).await;
+    note(&app, None, Action::SignedIn, &caller, Some(&done.user.id), &origin).await;
     let welcome = Welcome { redirect: false, token: &done.token, user: UserShape::of(&done.user) };
     signed_in(&app, &site, &done, welcome).await
 }
@@ -128,7 +128,7 @@ pub(super) async fn out(
 ) -> Result<Response, ApiError> {
     if let Caller::Member(member) = &caller {
         app.access().accounts.sign_out(&member.token).await?;
-        note(&app, Action::SignedOut, &caller, caller.name(), &origin).await;
+        note(&app, None, Action::SignedOut, &caller, caller.name(), &origin).await;
     }
     Ok(with_cookies(Json(SignedOut { success: true }), expired_cookies(site.secure)))
 }

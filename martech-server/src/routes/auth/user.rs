@@ -85,7 +85,7 @@ pub(super) async fn change_password(
     );
     let begun = begun.await?;
     let user_id = Some(member.handle.user.id.as_str());
-    app.access().accounts.note((Action::PasswordChanged, None), user_id, user_id, &origin, Timestamp::now()).await;
+    app.access().accounts.note(Action::PasswordChanged, None, user_id, user_id, &origin, Timestamp::now()).await;
     match begun {
         Some(begun) => {
             let changed = Changed { token: Some(&begun.token), user: UserShape::of(&begun.user) };

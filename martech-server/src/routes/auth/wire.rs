@@ -16,7 +16,7 @@ use crate::{
     accounts::{Role, Session, SignedIn, User},
     auth::{Caller, Member, Site, session_cookies, with_cookies},
     error::ApiError,
-    projects::DEFAULT_PROJECT,
+    projects::ProjectId,
 };
 
 /// A user, as they and others see them.
@@ -33,7 +33,7 @@ pub(super) struct UserShape<'a> {
     id: &'a str,
     /// Not one of Better Auth's: the role in the default project, and those in all.
     role: Option<Role>,
-    roles: &'a BTreeMap<String, Role>,
+    roles: &'a BTreeMap<ProjectId, Role>,
 }
 
 impl<'a> UserShape<'a> {
@@ -46,7 +46,7 @@ impl<'a> UserShape<'a> {
             created_at: user.created_at,
             updated_at: user.updated_at,
             id: &user.id,
-            role: user.role(DEFAULT_PROJECT),
+            role: user.role(&ProjectId::default()),
             roles: &user.roles,
         }
     }
