@@ -63,6 +63,8 @@ pub mod lake;
 pub mod memory;
 #[cfg(feature = "mongodb")]
 pub mod mongodb;
+#[cfg(feature = "openapi")]
+mod openapi;
 pub mod query;
 pub mod sink;
 pub mod spool;

@@ -57,6 +57,11 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "invalid_parameter", message).at(name)
     }
 
+    /// No route leads there.
+    pub(crate) fn nothing_at(path: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", format!("there is nothing at {path}"))
+    }
+
     /// Something broke that the client can do nothing about. The cause goes to the log, not to the client.
     pub(crate) fn internal(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(%cause, "a request failed");
@@ -203,7 +208,7 @@ impl From<BackendError> for ApiError {
 }
 
 pub(crate) async fn not_found(uri: Uri) -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, "not_found", format!("there is nothing at {}", uri.path()))
+    ApiError::nothing_at(uri.path())
 }
 
 pub(crate) async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {

@@ -32,6 +32,7 @@ pub mod import;
 mod limits;
 mod metrics;
 pub mod migrate;
+mod openapi;
 mod params;
 mod periodic;
 mod projects;

@@ -122,6 +122,7 @@ impl LakeOptions {
 
 /// What a lake holds.
 #[derive(Debug, Clone, Default, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LakeStatus {
     /// All events.

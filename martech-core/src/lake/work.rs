@@ -11,6 +11,7 @@ use crate::timing::{TotalTime, seconds};
 
 /// Rolls or compactions since the lake was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WorkStats {
     /// Those that became visible.
     pub done: u64,
@@ -18,6 +19,7 @@ pub struct WorkStats {
     pub failed: u64,
     /// How long all of them took.
     #[serde(rename = "seconds", serialize_with = "seconds")]
+    #[cfg_attr(feature = "openapi", schema(value_type = f64))]
     pub time: Duration,
 }
 

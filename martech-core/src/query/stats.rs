@@ -21,6 +21,7 @@ pub struct StatsQuery {
 /// A *session* is a `sessionId` of one user or, among the events that have none, a user's run of events with no
 /// gap over 30 minutes. An *order* is a `purchase`. Distinct counts are exact.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Stats {
     /// First moment of the range.
@@ -45,6 +46,7 @@ pub struct Stats {
 
 /// Figures over a span of time.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Totals {
     /// Events.
@@ -70,6 +72,7 @@ pub struct Totals {
 
 /// [`Totals`] of the period before.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PreviousTotals {
     /// First moment of the period.
@@ -83,6 +86,7 @@ pub struct PreviousTotals {
 
 /// Events of one type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TypeRow {
     /// Name of the type.
@@ -96,6 +100,7 @@ pub struct TypeRow {
 
 /// Figures of one bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SeriesBucket {
     /// Where the bucket begins in the calendar. The first may begin before the range; only what lies in the range
@@ -119,6 +124,7 @@ pub struct SeriesBucket {
 
 /// The most frequent pages, products and searches: ten of each, ties by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TopLists {
     /// By views.
@@ -135,6 +141,7 @@ pub struct TopLists {
 
 /// A page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PageRow {
     /// Which.
@@ -147,6 +154,7 @@ pub struct PageRow {
 
 /// A product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ProductRow {
     /// Which.
@@ -161,6 +169,7 @@ pub struct ProductRow {
 
 /// A search.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SearchRow {
     /// What was searched for.

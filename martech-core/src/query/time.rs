@@ -27,11 +27,14 @@ impl TimeRange {
 
 /// Ascending or descending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Order {
     /// Smallest or oldest first.
     #[default]
+    #[cfg_attr(feature = "openapi", schema(rename = "asc"))]
     Ascending,
     /// Largest or newest first.
+    #[cfg_attr(feature = "openapi", schema(rename = "desc"))]
     Descending,
 }
 
@@ -67,6 +70,7 @@ impl FromStr for Order {
 
 /// A bucket of a time series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Interval {
     /// Clock hours.

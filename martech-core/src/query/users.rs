@@ -48,6 +48,7 @@ impl Default for UsersQuery {
 
 /// What users can be sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(rename_all = "camelCase"))]
 pub enum UserSort {
     /// Their id.
     UserId,
@@ -136,6 +137,7 @@ pub struct UsersPage {
 
 /// What is known of one user, over all events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct UserRow {
     /// Who.
@@ -156,6 +158,7 @@ pub struct UserRow {
 
 /// An exact sum of money in one currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CurrencyAmount {
     /// Which.

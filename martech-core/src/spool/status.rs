@@ -6,6 +6,7 @@ use crate::timing::seconds;
 
 /// How a spool and the store behind it are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SpoolStatus {
     /// Whether the store answered the last append; `None` before the first answer.
@@ -16,6 +17,7 @@ pub struct SpoolStatus {
     pub behind_bytes: u64,
     /// How long the oldest of them has been here, in seconds.
     #[serde(rename = "behindSeconds", serialize_with = "seconds")]
+    #[cfg_attr(feature = "openapi", schema(value_type = f64))]
     pub behind: Duration,
     /// What the journal takes of the disk: a part of it may be forwarded already.
     pub bytes: u64,

@@ -7,6 +7,7 @@ use std::{
 
 use martech_core::event::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Accounts, Origin, later};
@@ -19,7 +20,7 @@ use crate::{
 const KEPT: Duration = Duration::from_secs(400 * 24 * 3600);
 
 /// What was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Action {
     SignedUp,
@@ -43,7 +44,8 @@ pub(crate) enum Action {
 }
 
 /// One thing that was done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = AuditEntry)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Entry {
     /// Later ones come first.

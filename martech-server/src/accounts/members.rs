@@ -2,6 +2,7 @@
 
 use martech_core::event::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{AccountError, Accounts, Email, Invitation, Role, User, model::Agreement};
 use crate::{
@@ -10,7 +11,7 @@ use crate::{
 };
 
 /// Somebody who belongs to the shop, as others see them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Member {
     pub(crate) id: String,

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use martech_core::event::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     projects::{DEFAULT_PROJECT, ProjectId},
@@ -11,7 +12,7 @@ use crate::{
 };
 
 /// What somebody may do with a project. Each may do what those before it may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Reads.
@@ -145,7 +146,7 @@ pub(crate) fn is_name(text: &str) -> bool {
 pub(crate) const NAME_EXPECTED: &str = "has 1 to 128 characters, and no control characters";
 
 /// What a program may do with a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum KeyKind {
     /// Send events, and nothing else.
@@ -226,8 +227,9 @@ impl Entity for Agreement {
 }
 
 /// An address of mail, in lower case.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(format = "email", example = "ann@shop.example")]
 pub(crate) struct Email(String);
 
 /// It cannot be an address of mail.

@@ -11,6 +11,7 @@ use martech_core::{
 };
 use serde::Serialize;
 use tokio::time::timeout;
+use utoipa::ToSchema;
 
 use super::{BackendError, SpoolArgs};
 use crate::{dead_letters::DeadLetterFile, projects::ProjectId};
@@ -113,7 +114,8 @@ impl Mongo {
 }
 
 /// How a MongoDB is.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = MongoHealth)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct MongoStatus {
     pub(crate) status: &'static str,

@@ -9,6 +9,7 @@ use std::{
 
 use martech_core::mongodb::MongoStore;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::backend::BackendError;
 
@@ -22,8 +23,9 @@ pub(super) const FOLDER: &str = "projects";
 const MAX_DATABASE_NAME: usize = 63;
 
 /// The name of a project: short enough for a database, plain enough for a folder.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(pattern = "^[a-z0-9][a-z0-9-]{0,31}$", example = "shop-berlin")]
 pub(crate) struct ProjectId(String);
 
 impl ProjectId {

@@ -2,6 +2,7 @@
 
 use martech_core::event::{Currency, EventType, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
 
 use super::ProjectId;
 use crate::{
@@ -41,18 +42,23 @@ impl Entity for ProjectRecord {
 }
 
 /// What is to be another way about a project. What is absent stays; `null` goes back to the server's settings.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ProjectChange {
     #[serde(default)]
+    #[schema(min_length = 1, max_length = 128, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     pub(crate) name: Option<String>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, format = "iana-time-zone", example = "Europe/Berlin")]
     pub(crate) time_zone: Option<Option<String>>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9]{3,8}$", example = "EUR")]
     pub(crate) currency: Option<Option<String>>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Vec<String>>, max_items = 1000)]
     pub(crate) event_types: Option<Option<Vec<String>>>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u32>, maximum = 36500)]
     pub(crate) retention_days: Option<Option<u32>>,
 }
 

@@ -6,10 +6,28 @@ use martech_core::{
     lake::{Lake, LakeStatus},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::{error::ApiError, params::Params, projects::Project};
+use crate::{
+    error::ApiError,
+    openapi::{
+        Refusals,
+        faults::{NoRetention, NotTheEmbeddedStore},
+    },
+    params::Params,
+    projects::Project,
+};
 
-/// Writes what is in memory to Parquet; answers when it is there.
+/// Writes what is in memory to Parquet.
+///
+/// Answers when it is there.
+#[utoipa::path(
+    post,
+    path = "/admin/roll",
+    tag = "Server",
+    operation_id = "roll",
+    responses((status = 200, description = "What the lake holds then.", body = LakeStatus), Refusals<NotTheEmbeddedStore>),
+)]
 pub(super) async fn roll(project: Project, params: Params) -> Result<Json<LakeStatus>, ApiError> {
     params.finish()?;
     let lake = lake(&project)?;
@@ -17,7 +35,16 @@ pub(super) async fn roll(project: Project, params: Params) -> Result<Json<LakeSt
     Ok(Json(lake.status()))
 }
 
-/// Merges the small files of each day; answers when that is done.
+/// Merges the small files of each day.
+///
+/// Answers when that is done.
+#[utoipa::path(
+    post,
+    path = "/admin/compact",
+    tag = "Server",
+    operation_id = "compact",
+    responses((status = 200, description = "What the lake holds then.", body = LakeStatus), Refusals<NotTheEmbeddedStore>),
+)]
 pub(super) async fn compact(project: Project, params: Params) -> Result<Json<LakeStatus>, ApiError> {
     params.finish()?;
     let lake = lake(&project)?;
@@ -25,12 +52,21 @@ pub(super) async fn compact(project: Project, params: Params) -> Result<Json<Lak
     Ok(Json(lake.status()))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Forgotten {
     forgotten: u64,
 }
 
-/// Removes the events that are older than the project keeps them now, not only within the hour.
+/// Removes the events that are older than the project keeps them.
+///
+/// Now, not only within the hour.
+#[utoipa::path(
+    post,
+    path = "/admin/forget",
+    tag = "Server",
+    operation_id = "forget",
+    responses((status = 200, description = "How many were removed.", body = Forgotten), Refusals<NoRetention>),
+)]
 pub(super) async fn forget(project: Project, params: Params) -> Result<Json<Forgotten>, ApiError> {
     params.finish()?;
     match project.forget(Timestamp::now()).await? {

@@ -3,17 +3,20 @@
 use axum::{Json, extract::State};
 use martech_core::event::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     App,
     accounts::{Action, Entry, Origin},
     auth::Caller,
     error::ApiError,
+    openapi::{Refusals, faults::InvalidParameter},
     params::Params,
     projects::ProjectId,
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditLog)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Entries {
     entries: Vec<Entry>,
@@ -21,7 +24,18 @@ pub(super) struct Entries {
     next_cursor: Option<String>,
 }
 
-/// `GET /admin/audit?limit=&cursor=`: newest first.
+/// What was done about accounts, keys and projects, newest first.
+#[utoipa::path(
+    get,
+    path = "/admin/audit",
+    tag = "Server",
+    operation_id = "listAudit",
+    params(
+        ("limit" = Option<u32>, Query, description = "How many at most; 100 by default.", minimum = 1, maximum = 1000),
+        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before.")
+    ),
+    responses((status = 200, description = "A page of entries.", body = Entries), Refusals<InvalidParameter>),
+)]
 pub(super) async fn list(State(app): State<App>, mut params: Params) -> Result<Json<Entries>, ApiError> {
     let limit = params.limit()?;
     let cursor =

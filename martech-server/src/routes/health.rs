@@ -10,21 +10,44 @@ use axum::{
 };
 use martech_core::{lake::LakeStatus, sink::SinkStats, spool::SpoolStatus};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     App, Role,
     auth::Caller,
     backend::{Backend, BackendStatus, MongoStatus},
     error::ApiError,
+    openapi::{
+        Refusals,
+        faults::{Draining, Full, SpoolFull, Stalled, Stopped, StoreFailing, StoreUnavailable},
+    },
     projects::{Project, ProjectId},
 };
 
+/// Whether the process lives.
+///
 /// Touches nothing: a process that answers is alive, whatever else is wrong.
+#[utoipa::path(
+    get,
+    path = "/livez",
+    tag = "Health",
+    operation_id = "isAlive",
+    responses((status = 200, description = "It does.", body = Short)),
+)]
 pub(super) async fn live() -> Json<Short> {
     Json(Short { status: "alive" })
 }
 
-/// Whether events that are sent now would be taken. Behind a spool they are, whatever becomes of MongoDB.
+/// Whether events that are sent now would be taken.
+///
+/// Behind a spool they are, whatever becomes of MongoDB.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "Health",
+    operation_id = "isReady",
+    responses((status = 200, description = "They would.", body = Short), Refusals<(Draining, Stopped, StoreFailing, StoreUnavailable, Full, Stalled, SpoolFull)>),
+)]
 pub(super) async fn ready(State(app): State<App>) -> Result<Json<Short>, ApiError> {
     let mut first = None;
     // One shop whose queue is full does not take the others' server away.
@@ -44,8 +67,17 @@ pub(super) async fn ready(State(app): State<App>) -> Result<Json<Short>, ApiErro
     Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, message).retry_after(Duration::from_secs(1)))
 }
 
-/// The figures behind that. For everyone; what exactly is wrong, with names of machines and files, for those who may read.
-/// The other projects, whose names are nobody's business, are shown to those who may read them.
+/// How the server is, in figures.
+///
+/// For everyone; what exactly is wrong, with names of machines and files, and projects besides the default one are for those who may read them.
+#[utoipa::path(
+    get,
+    path = "/health",
+    tag = "Health",
+    operation_id = "getHealth",
+    security((), ("bearer" = []), ("basic" = []), ("cookie" = [])),
+    responses((status = 200, description = "All is well.", body = Health), (status = 503, description = "Events are not taken now; `status` says why.", body = Health)),
+)]
 pub(super) async fn health(State(app): State<App>, caller: Result<Caller, ApiError>) -> Response {
     let caller = caller.unwrap_or(Caller::Stranger);
     let (mut default, mut worst) = Shop::look(&app, app.projects().default(), &caller).await;
@@ -138,14 +170,15 @@ fn of_spool(spool: &SpoolStatus) -> Option<Obstacle> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = State)]
 pub(super) struct Short {
     status: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Health {
+pub(super) struct Health {
     version: &'static str,
     uptime_seconds: u64,
     /// The status is the server's.
@@ -156,7 +189,8 @@ struct Health {
 }
 
 /// How a project is.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ProjectHealth)]
 #[serde(rename_all = "camelCase")]
 struct Shop {
     status: &'static str,
@@ -186,7 +220,7 @@ impl Shop {
 }
 
 /// Those that the store has.
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, ToSchema)]
 struct Checks {
     #[serde(skip_serializing_if = "Option::is_none")]
     lake: Option<Lake>,
@@ -221,14 +255,16 @@ impl Checks {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LakeHealth)]
 struct Lake {
     status: &'static str,
     #[serde(flatten)]
     figures: LakeStatus,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = JournalHealth)]
 #[serde(rename_all = "camelCase")]
 struct Journal {
     status: &'static str,
@@ -236,7 +272,8 @@ struct Journal {
     capacity_bytes: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = SpoolHealth)]
 struct Spool {
     status: &'static str,
     #[serde(flatten)]
@@ -257,14 +294,16 @@ impl Spool {
 }
 
 /// Memory of the bodies that are being received and parsed.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = BodiesHealth)]
 #[serde(rename_all = "camelCase")]
 struct Bodies {
     bytes: usize,
     capacity_bytes: usize,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = SinkHealth)]
 #[serde(rename_all = "camelCase")]
 struct Sink {
     accepted: u64,

@@ -8,6 +8,13 @@ use axum::{
 };
 use martech_core::event::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::{
+    ToSchema,
+    openapi::{
+        SchemaFormat,
+        schema::{ArrayBuilder, ObjectBuilder, Schema, Type},
+    },
+};
 
 use super::{audit::note, auth::Body, members::actor};
 use crate::{
@@ -15,12 +22,17 @@ use crate::{
     accounts::{AccountError, Action, ApiKey, KeyKind, NewKey, Origin},
     auth::{Caller, WebOrigin},
     error::ApiError,
+    openapi::{
+        Refusals,
+        faults::{NotFound, OfBody},
+    },
     params::Named,
     projects::Project,
 };
 
 /// A key as a list shows it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Key)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Shown {
     id: String,
@@ -47,27 +59,45 @@ impl From<ApiKey> for Shown {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = KeyList)]
 pub(super) struct Keys {
     keys: Vec<Shown>,
 }
 
-/// `GET /admin/keys`
+/// The keys of a project, without their secrets.
+#[utoipa::path(
+    get,
+    path = "/admin/keys",
+    tag = "Keys",
+    operation_id = "listKeys",
+    responses((status = 200, description = "The keys.", body = Keys)),
+)]
 pub(super) async fn list(State(app): State<App>, project: Project) -> Result<Json<Keys>, ApiError> {
     let keys = app.access().accounts.keys(project.id(), Timestamp::now()).await?;
     Ok(Json(Keys { keys: keys.into_iter().map(Shown::from).collect() }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewKey)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
+    #[schema(min_length = 1, max_length = 128, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     name: String,
     kind: KeyKind,
+    /// The pages that may use it; all where none is named.
     #[serde(default)]
+    #[schema(schema_with = origins)]
     origins: Vec<String>,
 }
 
-#[derive(Serialize)]
+fn origins() -> Schema {
+    let origin = ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::Custom("origin".to_owned())));
+    ArrayBuilder::new().items(origin).into()
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = MadeKey)]
 struct Made {
     /// Told here and nowhere else.
     key: String,
@@ -75,7 +105,17 @@ struct Made {
     shown: Shown,
 }
 
-/// `POST /admin/keys`
+/// Makes a key.
+///
+/// Its secret is shown in this answer and nowhere else. A write key sends events, and nothing else; a read key reads what an analyst reads.
+#[utoipa::path(
+    post,
+    path = "/admin/keys",
+    tag = "Keys",
+    operation_id = "makeKey",
+    request_body = Wanted,
+    responses((status = 201, description = "The key and its secret.", body = Made), Refusals<OfBody>),
+)]
 pub(super) async fn make(
     State(app): State<App>,
     project: Project,
@@ -98,7 +138,17 @@ pub(super) async fn make(
     Ok((StatusCode::CREATED, Json(Made { key, shown: made.into() })).into_response())
 }
 
-/// `POST /admin/keys/{id}/rotate`
+/// Gives a key another secret.
+///
+/// The old one is good for a day more.
+#[utoipa::path(
+    post,
+    path = "/admin/keys/{id}/rotate",
+    tag = "Keys",
+    operation_id = "rotateKey",
+    params(("id" = String, Path, description = "Of the key.")),
+    responses((status = 201, description = "The key and its new secret.", body = Made), Refusals<NotFound>),
+)]
 pub(super) async fn rotate(
     State(app): State<App>,
     project: Project,
@@ -112,7 +162,15 @@ pub(super) async fn rotate(
     Ok((StatusCode::CREATED, Json(Made { key, shown: made.into() })).into_response())
 }
 
-/// `DELETE /admin/keys/{id}`
+/// Revokes a key, at once.
+#[utoipa::path(
+    delete,
+    path = "/admin/keys/{id}",
+    tag = "Keys",
+    operation_id = "revokeKey",
+    params(("id" = String, Path, description = "Of the key.")),
+    responses((status = 204, description = "It is good for nothing any more."), Refusals<NotFound>),
+)]
 pub(super) async fn revoke(
     State(app): State<App>,
     project: Project,

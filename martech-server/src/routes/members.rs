@@ -8,6 +8,7 @@ use axum::{
 };
 use martech_core::event::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{audit::note, auth::Body};
 use crate::{
@@ -15,32 +16,57 @@ use crate::{
     accounts::{AccountError, Action, Actor, Email, Invitation, Member, NewUser, Origin},
     auth::{Caller, Site},
     error::ApiError,
+    openapi::{
+        Refusals,
+        faults::{InvalidEmail, LastOwner, NotFound, OfBody, OfPassword, UserAlreadyExists},
+    },
     params::Named,
     projects::Project,
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = MemberList)]
 pub(super) struct Members {
     members: Vec<Member>,
 }
 
-/// `GET /admin/members`
+/// Who belongs to a project.
+#[utoipa::path(
+    get,
+    path = "/admin/members",
+    tag = "Members",
+    operation_id = "listMembers",
+    responses((status = 200, description = "The members.", body = Members)),
+)]
 pub(super) async fn list(State(app): State<App>, project: Project) -> Result<Json<Members>, ApiError> {
     Ok(Json(Members { members: app.access().accounts.members(project.id()).await? }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewMember {
+    #[schema(format = "email")]
     email: String,
+    #[schema(format = "password", min_length = 8, max_length = 128)]
     password: String,
     #[serde(default)]
+    #[schema(max_length = 128, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     name: String,
     #[serde(default)]
     role: Option<Role>,
 }
 
-/// `POST /admin/members`: for who runs the server; others invite.
+/// Adds a member, with an account.
+///
+/// For who runs the server and has the admin token; others invite.
+#[utoipa::path(
+    post,
+    path = "/admin/members",
+    tag = "Members",
+    operation_id = "addMember",
+    request_body = NewMember,
+    responses((status = 201, description = "The member.", body = Member), Refusals<(OfBody, OfPassword, InvalidEmail, UserAlreadyExists)>),
+)]
 pub(super) async fn add(
     State(app): State<App>,
     project: Project,
@@ -58,13 +84,24 @@ pub(super) async fn add(
     Ok((StatusCode::CREATED, Json(Member::of(made, project.id()))).into_response())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewRole {
     role: Role,
 }
 
-/// `PATCH /admin/members/{id}`: by id or by address; who had no role in the project has one then.
+/// Gives a member another role.
+///
+/// Who had none in the project has one then.
+#[utoipa::path(
+    patch,
+    path = "/admin/members/{id}",
+    tag = "Members",
+    operation_id = "changeMember",
+    params(("id" = String, Path, description = "The id of a member, or the address.")),
+    request_body = NewRole,
+    responses((status = 200, description = "The member.", body = Member), Refusals<(OfBody, NotFound, LastOwner)>),
+)]
 pub(super) async fn change(
     State(app): State<App>,
     project: Project,
@@ -80,7 +117,17 @@ pub(super) async fn change(
     Ok(Json(Member::of(changed, project.id())))
 }
 
-/// `DELETE /admin/members/{id}`: out of a project; from the default one, which is the server's, the account goes as well.
+/// Removes a member.
+///
+/// From the default project, which is the server's, the account goes as well.
+#[utoipa::path(
+    delete,
+    path = "/admin/members/{id}",
+    tag = "Members",
+    operation_id = "removeMember",
+    params(("id" = String, Path, description = "The id of a member, or the address.")),
+    responses((status = 204, description = "They are gone."), Refusals<(NotFound, LastOwner)>),
+)]
 pub(super) async fn remove(
     State(app): State<App>,
     project: Project,
@@ -99,13 +146,25 @@ pub(super) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct NewPassword {
+    #[schema(format = "password", min_length = 8, max_length = 128)]
     new_password: String,
 }
 
-/// `POST /admin/members/{id}/password`: for who has forgotten theirs.
+/// Gives somebody another password who has forgotten theirs.
+///
+/// They are signed out everywhere.
+#[utoipa::path(
+    post,
+    path = "/admin/members/{id}/password",
+    tag = "Members",
+    operation_id = "resetPassword",
+    params(("id" = String, Path, description = "The id of a member, or the address.")),
+    request_body = NewPassword,
+    responses((status = 204, description = "It is the new one now."), Refusals<(OfBody, OfPassword, NotFound)>),
+)]
 pub(super) async fn reset_password(
     State(app): State<App>,
     project: Project,
@@ -122,7 +181,8 @@ pub(super) async fn reset_password(
 }
 
 /// An invitation as a list shows it: without what it takes to use it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Invitation)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Invited {
     id: String,
@@ -142,26 +202,38 @@ impl From<Invitation> for Invited {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = InvitationList)]
 pub(super) struct Invitations {
     invitations: Vec<Invited>,
 }
 
-/// `GET /admin/invitations`
+/// Invitations that nobody has used yet.
+#[utoipa::path(
+    get,
+    path = "/admin/invitations",
+    tag = "Members",
+    operation_id = "listInvitations",
+    responses((status = 200, description = "The invitations.", body = Invitations)),
+)]
 pub(super) async fn invitations(State(app): State<App>, project: Project) -> Result<Json<Invitations>, ApiError> {
     let open = app.access().accounts.invitations(project.id(), Timestamp::now()).await?;
     Ok(Json(Invitations { invitations: open.into_iter().map(Invited::from).collect() }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewInvitation)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Invite {
     role: Role,
+    /// Only they may use it; anybody where nobody is named.
     #[serde(default)]
+    #[schema(format = "email")]
     email: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = MadeInvitation)]
 struct Made {
     /// For whoever is invited; told here and nowhere else.
     link: String,
@@ -170,7 +242,15 @@ struct Made {
     invited: Invited,
 }
 
-/// `POST /admin/invitations`
+/// Invites somebody, by a link that works once.
+#[utoipa::path(
+    post,
+    path = "/admin/invitations",
+    tag = "Members",
+    operation_id = "invite",
+    request_body = Invite,
+    responses((status = 201, description = "The invitation and its link, which is told nowhere else.", body = Made), Refusals<(OfBody, InvalidEmail)>),
+)]
 pub(super) async fn invite(
     State(app): State<App>,
     project: Project,
@@ -187,7 +267,15 @@ pub(super) async fn invite(
     Ok((StatusCode::CREATED, Json(made)).into_response())
 }
 
-/// `DELETE /admin/invitations/{id}`
+/// Withdraws an invitation.
+#[utoipa::path(
+    delete,
+    path = "/admin/invitations/{id}",
+    tag = "Members",
+    operation_id = "withdrawInvitation",
+    params(("id" = String, Path, description = "Of the invitation.")),
+    responses((status = 204, description = "Its link works no more."), Refusals<NotFound>),
+)]
 pub(super) async fn withdraw(
     State(app): State<App>,
     project: Project,

@@ -1,21 +1,20 @@
 //! The routes, one file per group.
 
-use axum::{
-    Router, middleware,
-    routing::{delete, get, patch, post},
-};
+use axum::{Router, middleware};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App, Role,
     auth::Need,
     error,
     limits::{self, Traffic},
-    telemetry,
+    openapi, telemetry,
 };
 
 mod admin;
 mod audit;
 mod auth;
+mod docs;
 mod events;
 mod headers;
 mod health;
@@ -31,59 +30,92 @@ pub(crate) use health::is_stalled;
 
 /// All routes of a server.
 pub(crate) fn router(app: App) -> Router {
-    let needs = |need| middleware::from_fn_with_state((app.clone(), need), crate::auth::require);
-    // Before anybody is asked who they are.
-    let counted = || middleware::from_fn_with_state((app.clone(), Traffic::Reads), limits::limit);
-    let reading = Router::new()
-        .route("/users", get(users::list))
-        .route("/users/{userId}/journey", get(users::journey))
-        .route("/stats", get(stats::stats))
-        .route_layer(needs(Need::InProject(Role::Analyst)))
-        .route_layer(counted());
-    let administration = Router::new()
-        .route("/admin/roll", post(admin::roll))
-        .route("/admin/compact", post(admin::compact))
-        .route("/admin/forget", post(admin::forget))
-        .route("/admin/members", get(members::list).post(members::add))
-        .route("/admin/members/{id}", patch(members::change).delete(members::remove))
-        .route("/admin/invitations", get(members::invitations).post(members::invite))
-        .route("/admin/invitations/{id}", delete(members::withdraw))
-        .route("/admin/keys", get(keys::list).post(keys::make))
-        .route("/admin/keys/{id}", delete(keys::revoke))
-        .route("/admin/keys/{id}/rotate", post(keys::rotate))
-        .route_layer(needs(Need::InProject(Role::Admin)))
-        .route_layer(counted());
-    let of_server = Router::new()
-        .route("/admin/members/{id}/password", post(members::reset_password))
-        .route("/admin/audit", get(audit::list))
-        .route_layer(needs(Need::InServer(Role::Admin)))
-        .route_layer(counted());
-    let owned = Router::new()
-        .route("/admin/projects", post(projects::make))
-        .route("/admin/projects/{id}", delete(projects::remove))
-        .route_layer(needs(Need::InServer(Role::Owner)))
-        .route_layer(counted());
-    let shops = Router::new()
-        .route("/admin/projects", get(projects::list))
-        .route("/admin/projects/{id}", patch(projects::change))
-        .route_layer(needs(Need::Nothing))
-        .route_layer(counted());
-    Router::new()
-        .merge(events::router(&app).layer(middleware::from_fn(headers::share)))
-        .route("/livez", get(health::live))
-        .route("/readyz", get(health::ready))
-        .route("/health", get(health::health))
-        .nest("/api/auth", auth::router().route_layer(counted()))
+    let (routes, api) = described(&app).split_for_parts();
+    routes
+        .merge(docs::router(openapi::finish(api)))
         .merge(pages::router())
-        .merge(reading)
-        .merge(administration)
-        .merge(of_server)
-        .merge(owned)
-        .merge(shops)
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(middleware::from_fn(host::check))
         .layer(middleware::from_fn_with_state(app.metrics().http.clone(), telemetry::observe))
         .layer(middleware::from_fn(headers::add))
         .with_state(app)
+}
+
+/// Those that are the API, with their description.
+fn described(app: &App) -> OpenApiRouter<App> {
+    // Before anybody is asked who they are.
+    let counted = |mut routes: OpenApiRouter<App>| {
+        openapi::counted(routes.get_openapi_mut());
+        routes.route_layer(middleware::from_fn_with_state((app.clone(), Traffic::Reads), limits::limit))
+    };
+    let needing = |need, mut routes: OpenApiRouter<App>| {
+        openapi::needing(routes.get_openapi_mut(), need);
+        counted(routes.route_layer(middleware::from_fn_with_state((app.clone(), need), crate::auth::require)))
+    };
+    let reading =
+        OpenApiRouter::new().routes(routes!(users::list)).routes(routes!(users::journey)).routes(routes!(stats::stats));
+    let administration = OpenApiRouter::new()
+        .routes(routes!(admin::roll))
+        .routes(routes!(admin::compact))
+        .routes(routes!(admin::forget))
+        .routes(routes!(members::list, members::add))
+        .routes(routes!(members::change, members::remove))
+        .routes(routes!(members::invitations, members::invite))
+        .routes(routes!(members::withdraw))
+        .routes(routes!(keys::list, keys::make))
+        .routes(routes!(keys::revoke))
+        .routes(routes!(keys::rotate));
+    let of_server = OpenApiRouter::new().routes(routes!(members::reset_password)).routes(routes!(audit::list));
+    let owned = OpenApiRouter::new().routes(routes!(projects::make)).routes(routes!(projects::remove));
+    let shops = OpenApiRouter::new().routes(routes!(projects::list)).routes(routes!(projects::change));
+    OpenApiRouter::with_openapi(openapi::base())
+        .merge(events::router(app).layer(middleware::from_fn(headers::share)))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::health))
+        .nest("/api/auth", counted(auth::router()))
+        .merge(needing(Need::InProject(Role::Analyst), reading))
+        .merge(needing(Need::InProject(Role::Admin), administration))
+        .merge(needing(Need::InServer(Role::Admin), of_server))
+        .merge(needing(Need::InServer(Role::Owner), owned))
+        .merge(needing(Need::Nothing, shops))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::Parser;
+
+    use super::*;
+    use crate::{Cli, Command};
+
+    /// What is for people to look at.
+    const PAGES: [&str; 7] = [
+        "/api-docs",
+        "/api-docs/",
+        "/api-docs/openapi.json",
+        "/api-docs/{file}",
+        "/pages/sign-up.js",
+        "/pages/style.css",
+        "/sign-up",
+    ];
+
+    /// The paths of a router, by what it shows of itself for debugging.
+    fn paths(router: &Router) -> BTreeSet<String> {
+        let shown = format!("{router:?}");
+        shown.split('"').filter(|part| part.starts_with('/') && !part.contains("__private")).map(str::to_owned).collect()
+    }
+
+    #[tokio::test]
+    async fn every_route_is_described() {
+        let dir = tempfile::tempdir().unwrap();
+        let cli = Cli::parse_from(["martech-server".as_ref(), "--data-dir".as_ref(), dir.path().as_os_str()]);
+        let Command::Serve(args) = cli.into_command() else { unreachable!() };
+        let app = App::open(&args).await.unwrap();
+        let described = described(&app).into_openapi().paths.paths.into_keys();
+        let expected: BTreeSet<String> = described.chain(PAGES.map(str::to_owned)).collect();
+        assert_eq!(paths(&router(app)), expected);
+    }
 }

@@ -8,6 +8,7 @@ use axum::{
 };
 use martech_core::event::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{audit::note, auth::Body};
 use crate::{
@@ -15,12 +16,17 @@ use crate::{
     accounts::{Action, Origin},
     auth::Caller,
     error::ApiError,
+    openapi::{
+        Refusals,
+        faults::{DefaultProject, NoSuchProject, NotFound, OfBody, ProjectExists, TooManyProjects},
+    },
     params::Named,
     projects::{ProjectChange, ProjectError, ProjectId, ProjectRecord},
 };
 
 /// A project as a list shows it: what it goes by, and what of that it has settled itself.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Project)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Shown {
     id: ProjectId,
@@ -39,12 +45,20 @@ impl From<ProjectRecord> for Shown {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ProjectList)]
 pub(super) struct Shops {
     projects: Vec<Shown>,
 }
 
-/// `GET /admin/projects`: those that the caller may read.
+/// The projects that the caller may read.
+#[utoipa::path(
+    get,
+    path = "/admin/projects",
+    tag = "Projects",
+    operation_id = "listProjects",
+    responses((status = 200, description = "The projects.", body = Shops)),
+)]
 pub(super) async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Shops>, ApiError> {
     let records = app.projects().records().await?;
     let projects: Vec<Shown> =
@@ -56,23 +70,39 @@ pub(super) async fn list(State(app): State<App>, caller: Caller) -> Result<Json<
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct NewProject {
+    #[schema(value_type = ProjectId)]
     id: String,
     #[serde(default)]
+    #[schema(min_length = 1, max_length = 128, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     name: Option<String>,
     #[serde(default)]
+    #[schema(format = "iana-time-zone", example = "Europe/Berlin")]
     time_zone: Option<String>,
     #[serde(default)]
+    #[schema(pattern = "^[A-Za-z0-9]{3,8}$", example = "EUR")]
     currency: Option<String>,
     #[serde(default)]
+    #[schema(max_items = 1000)]
     event_types: Option<Vec<String>>,
     #[serde(default)]
+    #[schema(maximum = 36500)]
     retention_days: Option<u32>,
 }
 
-/// `POST /admin/projects`
+/// Makes a project.
+///
+/// What is left out is as the settings of the server say.
+#[utoipa::path(
+    post,
+    path = "/admin/projects",
+    tag = "Projects",
+    operation_id = "makeProject",
+    request_body = NewProject,
+    responses((status = 201, description = "The project.", body = Shown), Refusals<(OfBody, ProjectExists, TooManyProjects)>),
+)]
 pub(super) async fn make(
     State(app): State<App>,
     caller: Caller,
@@ -96,7 +126,18 @@ pub(super) async fn make(
     Ok((StatusCode::CREATED, Json(Shown::from(made))).into_response())
 }
 
-/// `PATCH /admin/projects/{id}`
+/// Changes what a project goes by.
+///
+/// What is absent stays; `null` goes back to the settings of the server.
+#[utoipa::path(
+    patch,
+    path = "/admin/projects/{id}",
+    tag = "Projects",
+    operation_id = "changeProject",
+    params(("id" = String, Path, description = "Of the project.")),
+    request_body = ProjectChange,
+    responses((status = 200, description = "The project.", body = Shown), Refusals<(OfBody, NoSuchProject, NotFound)>),
+)]
 pub(super) async fn change(
     State(app): State<App>,
     Named(id): Named,
@@ -111,7 +152,17 @@ pub(super) async fn change(
     Ok(Json(changed.into()))
 }
 
-/// `DELETE /admin/projects/{id}`: its keys are revoked, its events stay where they are.
+/// Removes a project.
+///
+/// Its keys are revoked; its events stay where they are.
+#[utoipa::path(
+    delete,
+    path = "/admin/projects/{id}",
+    tag = "Projects",
+    operation_id = "removeProject",
+    params(("id" = String, Path, description = "Of the project.")),
+    responses((status = 204, description = "It is gone."), Refusals<(NoSuchProject, NotFound, DefaultProject)>),
+)]
 pub(super) async fn remove(
     State(app): State<App>,
     Named(id): Named,

@@ -11,6 +11,7 @@ use martech_core::{
 use crate::{
     App,
     error::ApiError,
+    openapi::{Refusals, faults::OfQuery},
     params::{Params, message},
     projects::Project,
 };
@@ -18,7 +19,22 @@ use crate::{
 /// Days that are shown when the question names no beginning.
 const DEFAULT_DAYS: i64 = 30;
 
-/// `GET /stats`: the last 30 days to the end of today, day by day, unless something else is asked for.
+/// Figures of a shop.
+///
+/// By default over the last 30 days to the end of today, day by day, beside the 30 days before.
+#[utoipa::path(
+    get,
+    path = "/stats",
+    tag = "Figures",
+    operation_id = "getStats",
+    params(
+        ("from" = Option<String>, Query, format = "instant", description = "The first moment: a date in the time zone, or an RFC 3339 time.", example = "2026-11-01"),
+        ("to" = Option<String>, Query, format = "instant", description = "The first moment after it.", example = "2026-12-01"),
+        ("tz" = Option<String>, Query, format = "iana-time-zone", description = "The IANA time zone of dates; by default the project's.", example = "Europe/Berlin"),
+        ("interval" = inline(Option<Interval>), Query, description = "The width of the buckets; by default a day.")
+    ),
+    responses((status = 200, description = "The figures.", body = Stats), Refusals<OfQuery>),
+)]
 pub(super) async fn stats(State(app): State<App>, project: Project, params: Params) -> Result<Json<Stats>, ApiError> {
     let query = question(params, &project.settings().time_zone, Timestamp::now())?;
     let backend = project.backend().clone();

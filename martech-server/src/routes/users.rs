@@ -10,10 +10,12 @@ use martech_core::{
     },
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     App,
     error::ApiError,
+    openapi::{Refusals, faults::OfQuery},
     params::{Named, Params, message},
     projects::Project,
 };
@@ -21,7 +23,7 @@ use crate::{
 /// The longest id of a user, in characters.
 const MAX_USER_ID: usize = 128;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Journey {
     user_id: String,
@@ -30,7 +32,26 @@ pub(super) struct Journey {
     next_cursor: Option<String>,
 }
 
-/// `GET /users/{userId}/journey`. A user of whom nothing is known has an empty journey.
+/// What a user did, in the order of time.
+///
+/// A user of whom nothing is known has an empty journey.
+#[utoipa::path(
+    get,
+    path = "/users/{userId}/journey",
+    tag = "Figures",
+    operation_id = "getJourney",
+    params(
+        ("userId" = String, Path, description = "Who.", min_length = 1, max_length = 128, example = "u1"),
+        ("from" = Option<String>, Query, format = "instant", description = "The first moment: a date in the time zone, or an RFC 3339 time.", example = "2026-11-01"),
+        ("to" = Option<String>, Query, format = "instant", description = "The first moment after it.", example = "2026-12-01"),
+        ("tz" = Option<String>, Query, format = "iana-time-zone", description = "The IANA time zone of dates; by default the project's.", example = "Europe/Berlin"),
+        ("type" = inline(Option<Vec<EventType>>), Query, description = "Only events of these types; repeated, or a list with commas.", style = Form, explode = true),
+        ("order" = inline(Option<Order>), Query, description = "Oldest first by default."),
+        ("limit" = Option<u32>, Query, description = "How many at most; 100 by default.", minimum = 1, maximum = 1000),
+        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before.")
+    ),
+    responses((status = 200, description = "A page of the journey.", body = Journey), Refusals<OfQuery>),
+)]
 pub(super) async fn journey(
     State(app): State<App>,
     project: Project,
@@ -72,7 +93,7 @@ fn types(params: &mut Params) -> Result<Vec<EventType>, ApiError> {
         .collect()
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Users {
     users: Vec<UserRow>,
@@ -81,7 +102,24 @@ pub(super) struct Users {
     next_cursor: Option<String>,
 }
 
-/// `GET /users`
+/// Users, with what is known of each.
+///
+/// Those who came last are first, unless something else is asked for.
+#[utoipa::path(
+    get,
+    path = "/users",
+    tag = "Figures",
+    operation_id = "listUsers",
+    params(
+        ("q" = Option<String>, Query, description = "Only ids that begin so.", max_length = 128),
+        ("sort" = inline(Option<UserSort>), Query, description = "By what; by default `lastSeen`."),
+        ("order" = inline(Option<Order>), Query, description = "Largest or newest first by default, ids ascending."),
+        ("currency" = Option<String>, Query, description = "The currency by which `revenue` compares; by default the project's.", pattern = "^[A-Za-z0-9]{3,8}$", example = "EUR"),
+        ("limit" = Option<u32>, Query, description = "How many at most; 100 by default.", minimum = 1, maximum = 1000),
+        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before.")
+    ),
+    responses((status = 200, description = "A page of users.", body = Users), Refusals<OfQuery>),
+)]
 pub(super) async fn list(State(app): State<App>, project: Project, params: Params) -> Result<Json<Users>, ApiError> {
     let query = users_question(params, project.settings().rules.currency)?;
     let (sort, order, currency) = (query.sort, query.order, query.currency);

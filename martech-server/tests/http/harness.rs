@@ -21,6 +21,8 @@ use tokio::{
     time::timeout,
 };
 
+use super::contract::Contract;
+
 /// Longer than anything here takes; a test that gets here hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -92,10 +94,28 @@ impl Server {
     }
 
     pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let answer = self.exchange(request).await;
+        // What the metrics' listener answers is described elsewhere.
+        if uri.port_u16() == Some(self.addr.port()) {
+            self.contract().await.check(&method, uri.path(), &answer);
+        }
+        answer
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Answer {
         let answer = timeout(PATIENCE, self.client.request(request)).await.expect("the server answers").unwrap();
         let (head, body) = answer.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Answer::new(head.status, head.headers, &body)
+    }
+
+    async fn contract(&self) -> &'static Contract {
+        if let Some(known) = Contract::known() {
+            return known;
+        }
+        let request = self.request(Method::GET, "/api-docs/openapi.json").body(Full::default()).unwrap();
+        Contract::told(self.exchange(request).await.json)
     }
 
     /// A GET with the admin token.

@@ -6,24 +6,24 @@ mod sign;
 mod user;
 mod wire;
 
-use axum::{
-    Router,
-    routing::{get, post},
-};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(super) use self::wire::Body;
-use crate::App;
+use crate::{App, openapi};
 
-pub(super) fn router() -> Router<App> {
-    Router::new()
-        .route("/sign-up/email", post(sign::up))
-        .route("/sign-in/email", post(sign::in_))
-        .route("/sign-out", post(sign::out))
-        .route("/get-session", get(session::get))
-        .route("/list-sessions", get(session::list))
-        .route("/revoke-session", post(session::revoke))
-        .route("/revoke-sessions", post(session::revoke_all))
-        .route("/revoke-other-sessions", post(session::revoke_others))
-        .route("/update-user", post(user::update))
-        .route("/change-password", post(user::change_password))
+pub(super) fn router() -> OpenApiRouter<App> {
+    let mut own = OpenApiRouter::new()
+        .routes(routes!(session::list))
+        .routes(routes!(session::revoke))
+        .routes(routes!(session::revoke_all))
+        .routes(routes!(session::revoke_others))
+        .routes(routes!(user::update))
+        .routes(routes!(user::change_password));
+    openapi::needing_session(own.get_openapi_mut());
+    let open = OpenApiRouter::new()
+        .routes(routes!(sign::up))
+        .routes(routes!(sign::in_))
+        .routes(routes!(sign::out))
+        .routes(routes!(session::get));
+    open.merge(own)
 }

@@ -7,6 +7,7 @@ use axum::{
 };
 use martech_core::event::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::wire::{Body, SessionShape, Signed, UserShape};
 use crate::{
@@ -14,15 +15,28 @@ use crate::{
     accounts::{Action, Origin},
     auth::{Caller, Member, Site, expired_cookies, renewed, with_cookies},
     error::ApiError,
+    openapi::{
+        Refusals,
+        faults::{Draining, OfBody, StoreUnavailable},
+    },
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = SessionAndUser)]
 struct Both<'a> {
     session: SessionShape<'a>,
     user: UserShape<'a>,
 }
 
-/// `GET /api/auth/get-session`: who asks, or `null`.
+/// Who asks, or `null`.
+#[utoipa::path(
+    get,
+    path = "/get-session",
+    tag = "Account",
+    operation_id = "getSession",
+    security((), ("bearer" = []), ("cookie" = [])),
+    responses((status = 200, description = "The session and its user.", body = Option<Both<'static>>), Refusals<(StoreUnavailable, Draining)>),
+)]
 pub(super) async fn get(State(app): State<App>, caller: Caller, site: Site) -> Result<Response, ApiError> {
     let cookies = renewed(&app, &caller, &site).await?;
     let member = match &caller {
@@ -34,7 +48,16 @@ pub(super) async fn get(State(app): State<App>, caller: Caller, site: Site) -> R
     Ok(with_cookies(Json(Both { session, user: UserShape::of(&member.handle.user) }), cookies))
 }
 
-/// `GET /api/auth/list-sessions`
+/// One's own sessions.
+///
+/// Each is named by its `token`: the one that asks by the real one, others by what theirs hash to.
+#[utoipa::path(
+    get,
+    path = "/list-sessions",
+    tag = "Account",
+    operation_id = "listSessions",
+    responses((status = 200, description = "The sessions.", body = Vec<SessionShape<'static>>)),
+)]
 pub(super) async fn list(State(app): State<App>, Signed(member): Signed) -> Result<Response, ApiError> {
     let Member { token, handle, .. } = &member;
     let sessions = app.access().accounts.sessions(&handle.user, Timestamp::now()).await?;
@@ -45,12 +68,13 @@ pub(super) async fn list(State(app): State<App>, Signed(member): Signed) -> Resu
     Ok(Json(shapes.collect::<Vec<_>>()).into_response())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = RevokeSession)]
 pub(super) struct Revoke {
     token: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Done {
     status: bool,
 }
@@ -59,7 +83,15 @@ impl Done {
     pub(super) const DONE: Json<Self> = Json(Self { status: true });
 }
 
-/// `POST /api/auth/revoke-session`: by what the list says of it.
+/// Ends one of one's own sessions.
+#[utoipa::path(
+    post,
+    path = "/revoke-session",
+    tag = "Account",
+    operation_id = "revokeSession",
+    request_body = Revoke,
+    responses((status = 200, description = "It is over.", body = Done), Refusals<OfBody>),
+)]
 pub(super) async fn revoke(
     State(app): State<App>,
     Signed(member): Signed,
@@ -75,7 +107,14 @@ pub(super) async fn revoke(
     Ok(with_cookies(Done::DONE, if is_own { expired_cookies(site.secure) } else { Vec::new() }))
 }
 
-/// `POST /api/auth/revoke-sessions`: one's own as well.
+/// Ends all of one's own sessions.
+#[utoipa::path(
+    post,
+    path = "/revoke-sessions",
+    tag = "Account",
+    operation_id = "revokeSessions",
+    responses((status = 200, description = "They are over.", body = Done)),
+)]
 pub(super) async fn revoke_all(
     State(app): State<App>,
     Signed(member): Signed,
@@ -87,7 +126,14 @@ pub(super) async fn revoke_all(
     Ok(with_cookies(Done::DONE, expired_cookies(site.secure)))
 }
 
-/// `POST /api/auth/revoke-other-sessions`
+/// Ends one's own sessions besides this one.
+#[utoipa::path(
+    post,
+    path = "/revoke-other-sessions",
+    tag = "Account",
+    operation_id = "revokeOtherSessions",
+    responses((status = 200, description = "They are over.", body = Done)),
+)]
 pub(super) async fn revoke_others(
     State(app): State<App>,
     Signed(member): Signed,

@@ -8,6 +8,7 @@ use axum::{
 };
 use martech_core::event::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     super::audit::note,
@@ -19,13 +20,24 @@ use crate::{
     auth::{Caller, Site, expired_cookies, with_cookies},
     error::ApiError,
     metrics::SignInOutcome,
+    openapi::{
+        Refusals,
+        faults::{
+            Draining, InvalidEmail, InvalidEmailOrPassword, InvalidInvitation, InvalidOrigin, InvitationRequired,
+            MissingOrigin, OfBody, OfPassword, SetUpRequired, SignUpClosed, StoreUnavailable, TooManyAccounts,
+            TooManySignIns, UserAlreadyExists,
+        },
+    },
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SignUp {
+    #[schema(max_length = 128, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     name: String,
+    #[schema(format = "email")]
     email: String,
+    #[schema(format = "password", min_length = 8, max_length = 128)]
     password: String,
     #[serde(default)]
     image: Option<String>,
@@ -36,13 +48,24 @@ pub(super) struct SignUp {
     invitation: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct SignedUp<'a> {
     token: &'a str,
     user: UserShape<'a>,
 }
 
-/// `POST /api/auth/sign-up/email`
+/// Makes an account, and signs in.
+///
+/// The first account needs the admin token as bearer, or the token of the set-up link as `invitation`. Others need an invitation, unless the server is open to all.
+#[utoipa::path(
+    post,
+    path = "/sign-up/email",
+    tag = "Account",
+    operation_id = "signUp",
+    security((), ("bearer" = [])),
+    request_body = SignUp,
+    responses((status = 200, description = "The account; a cookie is set.", body = SignedUp<'static>), Refusals<(OfBody, OfPassword, (InvalidEmail, UserAlreadyExists, SetUpRequired, InvitationRequired, InvalidInvitation, SignUpClosed, TooManyAccounts), (TooManySignIns, MissingOrigin, InvalidOrigin, StoreUnavailable, Draining))>),
+)]
 pub(super) async fn up(
     State(app): State<App>,
     caller: Caller,
@@ -65,23 +88,34 @@ pub(super) async fn up(
     signed_in(&app, &site, &done, SignedUp { token: &done.token, user: UserShape::of(&done.user) }).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SignIn {
+    #[schema(format = "email")]
     email: String,
+    #[schema(format = "password")]
     password: String,
     #[serde(default)]
     remember_me: Option<bool>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = SignedIn)]
 pub(super) struct Welcome<'a> {
     redirect: bool,
     token: &'a str,
     user: UserShape<'a>,
 }
 
-/// `POST /api/auth/sign-in/email`
+/// Signs in.
+#[utoipa::path(
+    post,
+    path = "/sign-in/email",
+    tag = "Account",
+    operation_id = "signIn",
+    request_body = SignIn,
+    responses((status = 200, description = "The token of the session; a cookie is set.", body = Welcome<'static>), Refusals<(OfBody, OfPassword, InvalidEmail, InvalidEmailOrPassword, (TooManySignIns, MissingOrigin, InvalidOrigin, StoreUnavailable, Draining))>),
+)]
 pub(super) async fn in_(
     State(app): State<App>,
     caller: Caller,
@@ -114,12 +148,22 @@ fn check_origin(site: &Site, headers: &HeaderMap) -> Result<(), ApiError> {
     if headers.contains_key(header::ORIGIN) { site.check_source(headers) } else { Ok(()) }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct SignedOut {
     success: bool,
 }
 
-/// `POST /api/auth/sign-out`. Who is not signed in is signed out.
+/// Signs out.
+///
+/// Who is not signed in is signed out.
+#[utoipa::path(
+    post,
+    path = "/sign-out",
+    tag = "Account",
+    operation_id = "signOut",
+    security((), ("bearer" = []), ("cookie" = [])),
+    responses((status = 200, description = "Done; the cookie is taken away.", body = SignedOut), Refusals<(MissingOrigin, InvalidOrigin, StoreUnavailable, Draining)>),
+)]
 pub(super) async fn out(
     State(app): State<App>,
     caller: Caller,

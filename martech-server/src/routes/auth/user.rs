@@ -8,6 +8,7 @@ use axum::{
 };
 use martech_core::event::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     session::Done,
@@ -18,16 +19,25 @@ use crate::{
     accounts::{Action, Origin},
     auth::Site,
     error::ApiError,
+    openapi::{
+        Refusals,
+        faults::{EmailCanNotBeUpdated, InvalidPassword, OfBody, OfPassword, TooManySignIns},
+    },
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = UpdateUser)]
 pub(super) struct Update {
     #[serde(default)]
+    #[schema(max_length = 128, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     name: Option<String>,
     /// `null` takes it away.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
     image: Option<Option<String>>,
+    /// Cannot be changed.
     #[serde(default)]
+    #[schema(ignore)]
     email: Option<serde_json::Value>,
 }
 
@@ -35,7 +45,15 @@ fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Str
     Option::deserialize(deserializer).map(Some)
 }
 
-/// `POST /api/auth/update-user`
+/// Changes one's own name or picture.
+#[utoipa::path(
+    post,
+    path = "/update-user",
+    tag = "Account",
+    operation_id = "updateUser",
+    request_body = Update,
+    responses((status = 200, description = "Done.", body = Done), Refusals<(OfBody, EmailCanNotBeUpdated)>),
+)]
 pub(super) async fn update(
     State(app): State<App>,
     Signed(member): Signed,
@@ -52,22 +70,33 @@ pub(super) async fn update(
     Ok(Done::DONE)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ChangePassword {
+    #[schema(format = "password")]
     current_password: String,
+    #[schema(format = "password", min_length = 8, max_length = 128)]
     new_password: String,
     #[serde(default)]
     revoke_other_sessions: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChangedPassword)]
 struct Changed<'a> {
     token: Option<&'a str>,
     user: UserShape<'a>,
 }
 
-/// `POST /api/auth/change-password`
+/// Changes one's own password.
+#[utoipa::path(
+    post,
+    path = "/change-password",
+    tag = "Account",
+    operation_id = "changePassword",
+    request_body = ChangePassword,
+    responses((status = 200, description = "Done; where other sessions were ended, the token of a new one, and a cookie.", body = Changed<'static>), Refusals<(OfBody, OfPassword, InvalidPassword, TooManySignIns)>),
+)]
 pub(super) async fn change_password(
     State(app): State<App>,
     Signed(member): Signed,

@@ -10,6 +10,7 @@ use axum::{
 };
 use martech_core::event::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
+use utoipa::ToSchema;
 
 use crate::{
     App,
@@ -20,7 +21,8 @@ use crate::{
 };
 
 /// A user, as they and others see them.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = User)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UserShape<'a> {
     name: &'a str,
@@ -53,7 +55,8 @@ impl<'a> UserShape<'a> {
 }
 
 /// A session. Its token is known to who has it, and to nobody else: others are named by the hash of theirs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Session)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SessionShape<'a> {
     expires_at: Timestamp,

@@ -8,25 +8,32 @@ use martech_core::{
     sink::Outcome,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Listing, intake::Origin, submit::Fates};
 use crate::error::ApiError;
 
 /// How many events met which fate, and which ones.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Ingested)]
 pub(super) struct Answer {
     accepted: usize,
+    /// Stored already; not added again.
     duplicates: usize,
+    /// Those that break a rule.
     rejected: usize,
+    /// Those that the store could not have in time.
     #[serde(skip_serializing_if = "is_zero")]
     failed: usize,
+    /// Those that were not accepted; all of them with `results=all`.
     results: Vec<EventResult>,
 }
 
 /// The fate of one event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct EventResult {
+    /// Where it stood in the body, counted from 0.
     index: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     event_id: Option<EventId>,
@@ -39,8 +46,9 @@ pub(super) struct EventResult {
     message: Option<Cow<'static, str>>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = EventStatus)]
 enum Status {
     Accepted,
     Duplicate,

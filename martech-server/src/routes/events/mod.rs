@@ -3,41 +3,59 @@
 mod answer;
 mod count;
 mod intake;
+mod shape;
 mod submit;
 
 use std::{sync::Arc, time::Instant};
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{Request, State},
     http::{StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::post,
+    routing::MethodRouter,
 };
 use martech_core::event::Timestamp;
+use utoipa::ToSchema;
+use utoipa_axum::{
+    router::{OpenApiRouter, UtoipaMethodRouterExt},
+    routes,
+};
 
-use self::{answer::Answer, intake::Intake};
+use self::{answer::Answer, intake::Intake, shape::EventsBody};
 use crate::{
     App,
     auth::admit,
     error::ApiError,
     limits::{self, Traffic},
+    openapi::{
+        Refusals,
+        faults::{
+            Draining, Forbidden, InvalidKey, InvalidParameter, NoSuchProject, OfEvents, OriginNotAllowed, RateLimited,
+            StoreUnavailable, Unauthorized,
+        },
+    },
     params::Params,
+    projects::ProjectId,
 };
 
 /// `POST /events`; also from pages of other origins, where those are allowed.
-pub(super) fn router(app: &App) -> Router<App> {
-    let mut route = post(ingest);
-    if app.rates().any(Traffic::Ingest) {
-        route = route.route_layer(middleware::from_fn_with_state((app.clone(), Traffic::Ingest), limits::limit));
-    }
-    // Where there are none, no request pays for asking.
-    if app.access().allowed_origins.is_empty() {
-        return Router::new().route("/events", route);
-    }
-    let route = route.options(preflight).layer(middleware::from_fn_with_state(app.clone(), share));
-    Router::new().route("/events", route)
+pub(super) fn router(app: &App) -> OpenApiRouter<App> {
+    let limited = |route: MethodRouter<App>| {
+        if !app.rates().any(Traffic::Ingest) {
+            return route;
+        }
+        route.route_layer(middleware::from_fn_with_state((app.clone(), Traffic::Ingest), limits::limit))
+    };
+    let shared = |route: MethodRouter<App>| {
+        // Where there are none, no request pays for asking.
+        if app.access().allowed_origins.is_empty() {
+            return route;
+        }
+        route.options(preflight).layer(middleware::from_fn_with_state(app.clone(), share))
+    };
+    OpenApiRouter::new().routes(routes!(ingest).map(limited).map(shared))
 }
 
 /// What a browser asks before it lets a page of another origin send events.
@@ -58,7 +76,8 @@ async fn share(State(app): State<App>, request: Request, next: Next) -> Response
 }
 
 /// What a sender waits for. In the order in which metrics list them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "camelCase")]
 enum Ack {
     /// The events are in the queue. What is a duplicate is not known yet and counts as accepted.
     Buffered,
@@ -95,7 +114,40 @@ enum Listing {
     All,
 }
 
-/// `POST /events?ack=buffered|durable|stored&results=all&key=...&project=...`
+/// Sends events.
+///
+/// One event, a list, or NDJSON; compressed with gzip or zstd where `Content-Encoding` says so. Each event of a list is judged
+/// for itself: the answer lists those that were not accepted. Sent again, events with an `eventId` are stored once.
+#[utoipa::path(
+    post,
+    path = "/events",
+    tag = "Events",
+    operation_id = "sendEvents",
+    params(
+        ("ack" = inline(Option<Ack>), Query, description = "What to wait for: that the events are in memory, on disk (the default), \
+            or in the store, where queries see them."),
+        ("results" = Option<String>, Query, pattern = "^all$", description = "To list also what was accepted, with the ids that were made."),
+        ("key" = Option<String>, Query, description = "A write key, for senders that cannot set headers."),
+        ("project" = inline(Option<ProjectId>), Query, description = "Which project; by default that of the key, or `default`."),
+    ),
+    request_body(
+        description = "Events. `text/plain`, as beacons of browsers have it, is read as JSON.",
+        content(
+            (EventsBody = "application/json"),
+            (String = "application/x-ndjson", example = "{\"userId\":\"u1\",\"type\":\"page_view\"}\n{\"userId\":\"u2\",\"type\":\"search\"}\n"),
+            (String = "text/plain", example = "{\"userId\":\"u1\",\"type\":\"page_view\"}"),
+        )
+    ),
+    security((), ("bearer" = []), ("basic" = []), ("key" = [])),
+    responses(
+        (status = 200, description = "With `ack=stored`: what became of each event.", body = Answer),
+        (status = 202, description = "What became of each event.", body = Answer),
+        Refusals<(
+            OfEvents, InvalidParameter, NoSuchProject,
+            (Unauthorized, InvalidKey, Forbidden, OriginNotAllowed, RateLimited, StoreUnavailable, Draining),
+        )>
+    )
+)]
 pub(super) async fn ingest(State(app): State<App>, mut params: Params, request: Request) -> Result<Response, ApiError> {
     let ack = params.one("ack", Ack::parse)?.unwrap_or(Ack::Durable);
     let all = |text: &str| if text == "all" { Ok(Listing::All) } else { Err("must be all, or be left out") };

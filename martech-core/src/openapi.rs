@@ -1,0 +1,71 @@
+//! How the smallest parts of answers look, for OpenAPI: they serialize themselves as text. All else derives its schema.
+
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        KnownFormat, ObjectBuilder, RefOr, SchemaFormat,
+        schema::{AdditionalProperties, Schema, Type},
+    },
+};
+
+use crate::{
+    event::{Currency, Event, EventId, EventType, MoneySum, Timestamp},
+    query::LocalTime,
+};
+
+macro_rules! text {
+    ($($type:ident: $description:literal, $example:literal, $refine:expr;)+) => {$(
+        impl PartialSchema for $type {
+            fn schema() -> RefOr<Schema> {
+                let text = ObjectBuilder::new().schema_type(Type::String).description(Some($description));
+                let refine: fn(ObjectBuilder) -> ObjectBuilder = $refine;
+                refine(text.examples([$example])).into()
+            }
+        }
+
+        impl ToSchema for $type {}
+    )+};
+}
+
+fn date_time(text: ObjectBuilder) -> ObjectBuilder {
+    text.format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+}
+
+text! {
+    Timestamp: "A moment, in UTC.", "2026-11-22T10:15:00.250Z", date_time;
+    LocalTime: "A moment, as clocks of the time zone show it.", "2026-11-22T00:00:00+01:00", date_time;
+    EventId: "The UUID of an event. Another id that its sender gave is told as the UUIDv5 of its bytes.",
+        "018f3c7e-5a1b-7c2d-8e4f-0a1b2c3d4e5f",
+        |text| text.format(Some(SchemaFormat::Custom("uuid".to_owned())));
+    Currency: "The code of a currency.", "EUR", |text| text.pattern(Some("^[A-Z0-9]{3,8}$"));
+    EventType: "What was done.", "page_view", |text| text.pattern(Some("^[A-Za-z][A-Za-z0-9_.:-]{0,63}$"));
+    MoneySum: "An exact decimal number.", "1234.50", |text| text.pattern(Some(r"^-?[0-9]+(\.[0-9]+)?$"));
+}
+
+/// As a journey shows it.
+impl PartialSchema for Event {
+    fn schema() -> RefOr<Schema> {
+        let text = |description| ObjectBuilder::new().schema_type(Type::String).description(Some(description));
+        let properties = ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .description(Some("What its sender said of it."))
+            .additional_properties(Some(AdditionalProperties::FreeForm(true)));
+        ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .description(Some("An event of a user."))
+            .property("eventId", EventId::schema())
+            .property("type", EventType::schema())
+            .property("occurredAt", Timestamp::schema())
+            .property("receivedAt", Timestamp::schema())
+            .property("sessionId", text("The session that it belongs to."))
+            .property("anonymousId", text("The browser or device."))
+            .property("properties", properties)
+            .required("eventId")
+            .required("type")
+            .required("occurredAt")
+            .required("receivedAt")
+            .into()
+    }
+}
+
+impl ToSchema for Event {}

@@ -1,0 +1,28 @@
+//! Puts the examples of `examples.json` where they belong: `{operationId: {request, response}}`.
+
+use serde_json::{Map, Value};
+use utoipa::openapi::{OpenApi, RefOr};
+
+use super::operations;
+
+const EXAMPLES: &str = include_str!("examples.json");
+
+/// Adds the example of each request and of each good answer.
+pub(super) fn add(api: &mut OpenApi) {
+    let mut examples: Map<String, Value> = serde_json::from_str(EXAMPLES).expect("the tests have read it");
+    for (_, operation) in operations(api) {
+        let id = operation.operation_id.as_deref().unwrap_or_default();
+        let Some(Value::Object(mut example)) = examples.remove(id) else { continue };
+        if let (Some(request), Some(RefOr::T(body))) = (example.remove("request"), &mut operation.request_body)
+            && let Some(RefOr::T(content)) = body.content.get_mut("application/json")
+        {
+            content.example = Some(request);
+        }
+        let good = operation.responses.responses.iter_mut().find(|(status, _)| status.starts_with('2'));
+        if let (Some(answer), Some((_, RefOr::T(response)))) = (example.remove("response"), good)
+            && let Some(RefOr::T(content)) = response.content.get_mut("application/json")
+        {
+            content.example = Some(answer);
+        }
+    }
+}

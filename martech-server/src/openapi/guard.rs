@@ -1,0 +1,69 @@
+//! What stands before a group of routes, as far as their callers notice it.
+
+use utoipa::{
+    PartialSchema,
+    openapi::{
+        OpenApi, RefOr, Required,
+        path::{Operation, ParameterBuilder, ParameterIn},
+        security::SecurityRequirement,
+    },
+};
+
+use super::{
+    faults::{
+        self, Draining, Faults, Forbidden, InvalidOrigin, InvalidParameter, MissingOrigin, NoSuchProject, NotSignedIn,
+        RateLimited, StoreUnavailable, Unauthorized,
+    },
+    operations,
+};
+use crate::{auth::Need, projects::ProjectId};
+
+/// Requests to these routes are counted.
+pub(crate) fn counted(api: &mut OpenApi) {
+    for (_, operation) in operations(api) {
+        faults::add(operation, &RateLimited::list());
+    }
+}
+
+/// These routes want somebody who may use them.
+pub(crate) fn needing(api: &mut OpenApi, need: Need) {
+    for (is_safe, operation) in operations(api) {
+        operation.security = Some(["bearer", "basic", "cookie"].map(requirement).into());
+        faults::add(operation, &<(Unauthorized, Forbidden, StoreUnavailable, Draining)>::list());
+        add_origins(operation, is_safe);
+        if let Need::InProject(_) = need {
+            operation.parameters.get_or_insert_default().push(RefOr::T(project().build()));
+            faults::add(operation, &<(InvalidParameter, NoSuchProject)>::list());
+        }
+    }
+}
+
+/// These routes are about who has signed in.
+pub(crate) fn needing_session(api: &mut OpenApi) {
+    for (is_safe, operation) in operations(api) {
+        operation.security = Some(["bearer", "cookie"].map(requirement).into());
+        faults::add(operation, &<(NotSignedIn, StoreUnavailable, Draining)>::list());
+        add_origins(operation, is_safe);
+    }
+}
+
+/// Of requests with a cookie that change something.
+fn add_origins(operation: &mut Operation, is_safe: bool) {
+    if !is_safe {
+        faults::add(operation, &<(MissingOrigin, InvalidOrigin)>::list());
+    }
+}
+
+fn requirement(scheme: &str) -> SecurityRequirement {
+    SecurityRequirement::new(scheme, [""; 0])
+}
+
+fn project() -> ParameterBuilder {
+    let schema = ProjectId::schema();
+    ParameterBuilder::new()
+        .name("project")
+        .parameter_in(ParameterIn::Query)
+        .required(Required::False)
+        .description(Some("Which project; by default that of the key, or `default`."))
+        .schema(Some(schema))
+}

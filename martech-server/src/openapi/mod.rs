@@ -1,0 +1,97 @@
+//! The description of the HTTP API, in [OpenAPI 3.1](https://spec.openapis.org/oas/v3.1.0).
+//!
+//! - A route and its description are one: routers are made of handlers that carry theirs (`routes!`).
+//! - What a layer in front of many routes asks and answers is added where the layer is ([`guard`]).
+//! - Errors stand in one list ([`faults`]); routes name those that they answer with.
+//! - Examples are a file of their own, `examples.json`; the tests hold them against the schemas.
+
+mod examples;
+pub(crate) mod faults;
+mod guard;
+
+use utoipa::openapi::{
+    ComponentsBuilder, Info, OpenApi, OpenApiBuilder, PathItem,
+    path::Operation,
+    security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+    tag::TagBuilder,
+};
+
+pub(crate) use self::{
+    faults::Refusals,
+    guard::{counted, needing, needing_session},
+};
+
+/// What the groups of routes are about.
+const TAGS: [(&str, &str); 8] = [
+    ("Events", "Events in."),
+    ("Figures", "Journeys, users and figures out."),
+    ("Health", "How the server is."),
+    ("Account", "Signing up and in, and one's own account, as Better Auth has it."),
+    ("Members", "Who belongs to a project."),
+    ("Keys", "Keys of programs."),
+    ("Projects", "The shops of the server."),
+    ("Server", "Looking after the store, and what was done."),
+];
+
+const ABOUT: &str = "Event ingestion and analytics for online shops.
+
+Events are sent to `POST /events`, with a write key where public ingest is off. Everything else needs somebody who has signed in \
+(`POST /api/auth/sign-in/email`; the cookie or the token as bearer), a read key, or the admin token.
+
+Every error is `{code, message, requestId}` with, where it applies, the `field`, the `index` of the event and the `limit` that was \
+passed. Programs go by `code`. Where it makes sense to try again, `Retry-After` says when.";
+
+/// The description before any route is in it.
+pub(crate) fn base() -> OpenApi {
+    let mut info = Info::new("martech", env!("CARGO_PKG_VERSION"));
+    info.description = Some(ABOUT.to_owned());
+    let tag = |(name, about): (&str, &str)| TagBuilder::new().name(name).description(Some(about)).build();
+    OpenApiBuilder::new().info(info).tags(Some(TAGS.map(tag))).build()
+}
+
+/// Adds what all routes share, when all of them are there.
+pub(crate) fn finish(mut api: OpenApi) -> OpenApi {
+    let mut components = api.components.take().unwrap_or_else(|| ComponentsBuilder::new().build());
+    for (name, scheme) in schemes() {
+        components.security_schemes.insert(name.to_owned(), scheme.into());
+    }
+    components.schemas.extend(faults::schemas());
+    components.examples.extend(faults::examples());
+    api.components = Some(components);
+    for (_, operation) in operations(&mut api) {
+        faults::add(operation, &faults::everywhere());
+    }
+    examples::add(&mut api);
+    api
+}
+
+/// How somebody shows who they are.
+fn schemes() -> [(&'static str, SecurityScheme); 4] {
+    let http = |scheme, about| SecurityScheme::Http(HttpBuilder::new().scheme(scheme).description(Some(about)).build());
+    let value = |name, about| ApiKeyValue::with_description(name, about);
+    [
+        ("bearer", http(HttpAuthScheme::Bearer, "The token of a session, a key, or the admin token.")),
+        ("basic", http(HttpAuthScheme::Basic, "A key as the user, without a password.")),
+        (
+            "cookie",
+            SecurityScheme::ApiKey(ApiKey::Cookie(value(
+                "better-auth.session_token",
+                "Set by signing in; behind TLS its name begins with `__Secure-`.",
+            ))),
+        ),
+        (
+            "key",
+            SecurityScheme::ApiKey(ApiKey::Query(value("key", "A write key, for senders that cannot set headers."))),
+        ),
+    ]
+}
+
+/// Every operation, and whether it is one that changes nothing.
+fn operations(api: &mut OpenApi) -> impl Iterator<Item = (bool, &mut Operation)> {
+    api.paths.paths.values_mut().flat_map(|item| {
+        let PathItem { get, put, post, delete, patch, .. } = item;
+        [(true, get), (false, put), (false, post), (false, delete), (false, patch)]
+            .into_iter()
+            .filter_map(|(is_safe, operation)| Some((is_safe, operation.as_mut()?)))
+    })
+}

@@ -1,0 +1,70 @@
+//! `/api-docs`: the description of the API, and Swagger UI to read it and to try it out. All of it is in the binary.
+
+use std::sync::{Arc, LazyLock};
+
+use axum::{
+    Router,
+    extract::Path,
+    http::{HeaderName, HeaderValue, header},
+    response::{IntoResponse, Redirect, Response},
+    routing::get,
+};
+use bytes::Bytes;
+use utoipa::openapi::OpenApi;
+use utoipa_swagger_ui::Config;
+
+use crate::{App, error::ApiError};
+
+const DESCRIPTION: &str = "/api-docs/openapi.json";
+
+/// Nothing from elsewhere. Swagger UI styles its elements itself, and brings its icons as data.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+                      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+const HEADERS: [(HeaderName, HeaderValue); 2] = [
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+];
+
+/// Signed in, Swagger UI asks with the cookie of the site; with a key or a token, when that was given to it.
+static SWAGGER: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
+    Arc::new(
+        Config::from(DESCRIPTION)
+            .deep_linking(true)
+            .display_request_duration(true)
+            .try_it_out_enabled(true)
+            .with_credentials(true)
+            .validator_url("none"),
+    )
+});
+
+pub(super) fn router(api: OpenApi) -> Router<App> {
+    let description = api.to_json().map(Bytes::from).expect("a description is JSON");
+    let json = HeaderValue::from_static("application/json");
+    Router::new()
+        .route(
+            DESCRIPTION,
+            get(move || async move {
+                let cache = HeaderValue::from_static("no-cache");
+                ([(header::CONTENT_TYPE, json), (header::CACHE_CONTROL, cache)], description)
+            }),
+        )
+        // Its parts are named relative to it.
+        .route("/api-docs", get(|| async { Redirect::permanent("/api-docs/") }))
+        .route("/api-docs/", get(|| async { file("index.html") }))
+        .route("/api-docs/{file}", get(|Path(name): Path<String>| async move { file(&name) }))
+}
+
+/// A file of Swagger UI.
+fn file(name: &str) -> Response {
+    match utoipa_swagger_ui::serve(name, SWAGGER.clone()) {
+        Ok(Some(file)) => {
+            let Ok(content_type) = HeaderValue::from_str(&file.content_type) else {
+                return ApiError::internal(&file.content_type).into_response();
+            };
+            ([(header::CONTENT_TYPE, content_type)], HEADERS, file.bytes.into_owned()).into_response()
+        }
+        Ok(None) => ApiError::nothing_at(&format!("/api-docs/{name}")).into_response(),
+        Err(error) => ApiError::internal(&error).into_response(),
+    }
+}
