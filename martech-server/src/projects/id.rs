@@ -25,7 +25,7 @@ const MAX_DATABASE_NAME: usize = 63;
 /// The name of a project: short enough for a database, plain enough for a folder.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
-#[schema(pattern = "^[a-z0-9][a-z0-9-]{0,31}$", example = "shop-berlin")]
+#[schema(pattern = "^[a-z0-9][a-z0-9-]{0,31}$")]
 pub(crate) struct ProjectId(String);
 
 impl ProjectId {

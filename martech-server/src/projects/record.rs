@@ -2,7 +2,10 @@
 
 use martech_core::event::{Currency, EventType, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type},
+};
 
 use super::ProjectId;
 use crate::{
@@ -55,11 +58,18 @@ pub(crate) struct ProjectChange {
     #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9]{3,8}$", example = "EUR")]
     pub(crate) currency: Option<Option<String>>,
     #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<Vec<String>>, max_items = 1000)]
+    #[schema(schema_with = event_types)]
     pub(crate) event_types: Option<Option<Vec<String>>>,
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<u32>, maximum = 36500)]
     pub(crate) retention_days: Option<Option<u32>>,
+}
+
+/// As the description of the API has them.
+pub(crate) fn event_types() -> Schema {
+    let name = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^([*]|[A-Za-z][A-Za-z0-9_.:-]{0,63})$"));
+    let list = ArrayBuilder::new().items(name).max_items(Some(MAX_TYPES));
+    list.schema_type(SchemaType::from_iter([Type::Array, Type::Null])).into()
 }
 
 /// Tells `null` from what is absent.

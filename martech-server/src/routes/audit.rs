@@ -32,7 +32,7 @@ pub(super) struct Entries {
     operation_id = "listAudit",
     params(
         ("limit" = Option<u32>, Query, description = "How many at most; 100 by default.", minimum = 1, maximum = 1000),
-        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before.")
+        ("cursor" = Option<String>, Query, pattern = "^[0-9A-Fa-f]{48}$", description = "`nextCursor` of the page before.")
     ),
     responses((status = 200, description = "A page of entries.", body = Entries), Refusals<InvalidParameter>),
 )]

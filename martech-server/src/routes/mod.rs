@@ -105,7 +105,11 @@ mod tests {
     /// The paths of a router, by what it shows of itself for debugging.
     fn paths(router: &Router) -> BTreeSet<String> {
         let shown = format!("{router:?}");
-        shown.split('"').filter(|part| part.starts_with('/') && !part.contains("__private")).map(str::to_owned).collect()
+        shown
+            .split('"')
+            .filter(|part| part.starts_with('/') && !part.contains("__private"))
+            .map(str::to_owned)
+            .collect()
     }
 
     #[tokio::test]

@@ -21,7 +21,7 @@ use crate::{
         faults::{DefaultProject, NoSuchProject, NotFound, OfBody, ProjectExists, TooManyProjects},
     },
     params::Named,
-    projects::{ProjectChange, ProjectError, ProjectId, ProjectRecord},
+    projects::{ProjectChange, ProjectError, ProjectId, ProjectRecord, event_types},
 };
 
 /// A project as a list shows it: what it goes by, and what of that it has settled itself.
@@ -85,7 +85,7 @@ pub(super) struct NewProject {
     #[schema(pattern = "^[A-Za-z0-9]{3,8}$", example = "EUR")]
     currency: Option<String>,
     #[serde(default)]
-    #[schema(max_items = 1000)]
+    #[schema(schema_with = event_types)]
     event_types: Option<Vec<String>>,
     #[serde(default)]
     #[schema(maximum = 36500)]

@@ -245,6 +245,8 @@ async fn nobody_learns_who_has_an_account_and_mistakes_are_told() {
     };
     request("application/json", "{").await.assert_error(400, "BAD_REQUEST");
     request("application/json", "[]").await.assert_error(400, "VALIDATION_ERROR");
+    let fields = r#"["ann@shop.example", "correct horse battery", true]"#;
+    request("application/json", fields).await.assert_error(400, "VALIDATION_ERROR");
     assert_eq!(request("text/html", "{}").await.status, 415);
     assert_eq!(request("application/json", &" ".repeat(70_000)).await.status, 413);
     Browser::default().get(&server, "/api/auth/nothing").await.assert_error(404, "not_found");

@@ -56,7 +56,8 @@ impl Contract {
         }
         // A literal part is closer than a parameter.
         let described: Vec<_> = here.filter(|(other, ..)| *other == name).collect();
-        let Some((_, template, operation)) = described.iter().min_by_key(|(_, template, _)| template.matches('{').count())
+        let Some((_, template, operation)) =
+            described.iter().min_by_key(|(_, template, _)| template.matches('{').count())
         else {
             assert!(answer.status.is_client_error(), "this method is not described: {}", told());
             return;
@@ -95,7 +96,8 @@ impl Contract {
     pub(crate) fn validate(&self, at: &str, schema: &Value, value: &Value) -> Result<(), String> {
         let mut validators = self.validators.lock().unwrap();
         let validator = validators.entry(at.to_owned()).or_insert_with(|| {
-            let whole = json!({ "allOf": [schema], "components": { "schemas": self.description["components"]["schemas"] } });
+            let whole =
+                json!({ "allOf": [schema], "components": { "schemas": self.description["components"]["schemas"] } });
             jsonschema::draft202012::options().should_validate_formats(true).build(&whole).unwrap()
         });
         validator.validate(value).map_err(|error| format!("{at}: {error} at {}", error.instance_path()))

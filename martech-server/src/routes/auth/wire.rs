@@ -118,9 +118,17 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest<App> for Body<T> {
         if !parts.headers.get(header::CONTENT_TYPE).is_some_and(is_json) {
             return Err(no_json());
         }
-        let (parsed, _charge) = bodies.parse(received, |_, bytes| serde_json::from_slice(bytes)).await?;
+        let (parsed, _charge) = bodies.parse(received, |_, bytes| object(bytes)).await?;
         parsed.map(Self).map_err(|error| invalid(&error))
     }
+}
+
+/// Serde takes a list for a structure as well, its fields in their order.
+fn object<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
+    if bytes.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+        serde_json::from_slice::<serde_json::Map<_, _>>(bytes)?;
+    }
+    serde_json::from_slice(bytes)
 }
 
 fn no_json() -> ApiError {

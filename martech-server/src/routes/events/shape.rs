@@ -31,6 +31,7 @@ impl ToSchema for EventsBody {
         schemas.push((NewEvent::name().into(), NewEvent::schema()));
         schemas.push((Envelope::name().into(), Envelope::schema()));
         Envelope::schemas(schemas);
+        Fields::schemas(schemas);
     }
 }
 
