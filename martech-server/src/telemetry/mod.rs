@@ -1,99 +1,79 @@
-//! Logs: one line per request, each with the id that the client was told.
+//! What a server tells of itself while it runs: a line per request, each with the id that the client was told, and, where a
+//! collector is named (`otlp`), spans of requests, logs and metrics.
+
+mod logs;
+mod otlp;
+mod request_id;
+mod trace;
 
 use std::{
-    fmt,
-    io::{self, IsTerminal},
+    future::poll_fn,
     panic::AssertUnwindSafe,
+    pin::pin,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
+    http::StatusCode,
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use clap::ValueEnum;
 use futures_util::FutureExt;
-use serde::Serialize;
-use tracing::{Instrument, Level};
-use tracing_subscriber::EnvFilter;
-use uuid::Uuid;
+use tracing::{Instrument, Level, field::Empty};
 
+pub use self::logs::{InvalidLogFilter, LogFormat};
+pub(crate) use self::{logs::LOCAL, otlp::Settings as OtlpSettings, request_id::RequestId, trace::Timeline};
+use self::{otlp::Exports, trace::RequestSpan};
 use crate::{
+    App,
     error::{self, ApiError},
     metrics::HttpMetrics,
 };
 
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum LogFormat {
-    /// `human` on a terminal, `json` otherwise.
-    #[default]
-    Auto,
-    /// For people.
-    Human,
-    /// One JSON object per line.
-    Json,
-}
+/// Logs, and what is sent to a collector, from the start of a process to its end.
+#[derive(Debug)]
+pub struct Telemetry(Exports);
 
-/// A log filter that cannot be read.
+/// Why nothing can be told.
 #[derive(Debug, thiserror::Error)]
-#[error("the log filter cannot be read: {0}")]
-pub struct InvalidLogFilter(#[from] tracing_subscriber::filter::ParseError);
-
-/// Sends the logs of this process to standard error. Does nothing when it was called before.
-pub fn init(format: LogFormat, filter: &str) -> Result<(), InvalidLogFilter> {
-    let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::try_new(filter)?).with_writer(io::stderr);
-    let terminal = io::stderr().is_terminal();
-    let human = match format {
-        LogFormat::Auto => terminal,
-        LogFormat::Human => true,
-        LogFormat::Json => false,
-    };
-    // The only error is that there is a subscriber already, and then that one stays.
-    let _ = if human {
-        builder.with_ansi(terminal).with_target(false).try_init()
-    } else {
-        builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
-    };
-    Ok(())
+pub enum TelemetryError {
+    /// The log filter.
+    #[error(transparent)]
+    Filter(#[from] InvalidLogFilter),
+    /// What `OTEL_*` variables say.
+    #[error("telemetry cannot be sent: {0}")]
+    Otlp(String),
 }
 
-/// Names a request in the log, in the `X-Request-Id` header of its answer, and in its error.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct RequestId(Box<str>);
+/// The longest that the end of a process waits for a collector.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+/// What it waits even when the drain has used up all the time that there was.
+const LEAST_LAST_WORDS: Duration = Duration::from_secs(1);
 
-impl RequestId {
-    const HEADER: HeaderName = HeaderName::from_static("x-request-id");
-    const MAX_CHARS: usize = 128;
-
-    /// The id that the client (or a proxy before us) gave, if it is fit for a log; a new one otherwise.
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let given = headers.get(Self::HEADER).and_then(|value| value.to_str().ok()).filter(|id| Self::is_sane(id));
-        match given {
-            Some(id) => Self(id.into()),
-            None => Self(Uuid::now_v7().simple().to_string().into()),
+impl Telemetry {
+    /// Sends the logs of this process to standard error, and traces and logs to the collector that `OTEL_*` variables name.
+    pub fn start(format: LogFormat, filter: &str) -> Result<Self, TelemetryError> {
+        let settings =
+            OtlpSettings::from_environment().map_err(|mistakes| TelemetryError::Otlp(mistakes.join("; ")))?;
+        let told = settings.is_on().then(|| settings.to_string());
+        let exports = Exports::start(settings).map_err(|error| TelemetryError::Otlp(error.to_string()))?;
+        logs::init(format, filter, exports.logs.as_ref())?;
+        if let Some(told) = told {
+            tracing::info!("OpenTelemetry {told}");
         }
+        Ok(Self(exports))
     }
 
-    /// Tells it to the client.
-    pub(crate) fn name(&self, response: &mut Response) {
-        if let Ok(value) = HeaderValue::from_str(&self.0) {
-            response.headers_mut().insert(Self::HEADER, value);
-        }
+    /// From now on the metrics of a server go to the collector.
+    pub fn export_metrics(&mut self, app: App) {
+        self.0.export_metrics(app);
     }
 
-    fn is_sane(id: &str) -> bool {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte);
-        (1..=Self::MAX_CHARS).contains(&id.len()) && id.bytes().all(allowed)
-    }
-}
-
-impl fmt::Display for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+    /// Sends what is still here, for as long as `patience` lasts, but no longer than for five seconds.
+    pub async fn end(self, patience: Duration) {
+        self.0.end(patience.clamp(LEAST_LAST_WORDS, LAST_WORDS)).await;
     }
 }
 
@@ -102,16 +82,27 @@ pub(crate) async fn observe(State(metrics): State<Arc<HttpMetrics>>, request: Re
     let started = Instant::now();
     let exchange = metrics.begin(&request);
     let id = RequestId::of(request.headers());
-    let span = tracing::info_span!("request", %id, method = %request.method(), path = request.uri().path());
+    let (method, path) = (request.method(), request.uri().path());
+    let span = tracing::info_span!("request", %id, %method, path, trace_id = Empty);
+    let traced = RequestSpan::begin(&request, &id);
+    if let Some(trace_id) = traced.trace_id() {
+        span.record("trace_id", tracing::field::display(trace_id));
+    }
 
-    let handled = AssertUnwindSafe(next.run(request).instrument(span.clone())).catch_unwind().await;
-    let _entered = span.enter();
+    let mut run = pin!(AssertUnwindSafe(next.run(request).instrument(span.clone())).catch_unwind());
+    let handled = poll_fn(|context| {
+        let _attached = traced.attach();
+        run.as_mut().poll(context)
+    });
+    let handled = handled.await;
+    let (_entered, _attached) = (span.enter(), traced.attach());
     let response = handled.unwrap_or_else(|panic| ApiError::internal(&panic_message(&*panic)).into_response());
     let code = error::code(&response);
     let mut response = error::render(response, &id);
     id.name(&mut response);
     exchange.answered(response.status(), code.as_ref());
     log(response.status(), started);
+    traced.answered(response.status(), code.as_deref());
     response
 }
 
@@ -149,22 +140,6 @@ mod tests {
     use hyper_util::service::TowerToHyperService;
 
     use super::*;
-
-    fn id_for(given: &str) -> String {
-        let mut headers = HeaderMap::new();
-        headers.insert(RequestId::HEADER, HeaderValue::from_str(given).unwrap());
-        RequestId::of(&headers).to_string()
-    }
-
-    #[test]
-    fn a_sane_request_id_is_kept_and_others_are_replaced() {
-        assert_eq!(id_for("checkout-7:a.b"), "checkout-7:a.b");
-        for bad in ["", "two words", "quote\"", &"x".repeat(129)] {
-            let made = id_for(bad);
-            assert_ne!(made, bad);
-            assert!(RequestId::is_sane(&made));
-        }
-    }
 
     #[tokio::test]
     async fn a_panic_is_an_answer() {

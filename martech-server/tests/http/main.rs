@@ -16,6 +16,7 @@ mod lifecycle;
 mod malformed;
 mod metrics;
 mod mongodb;
+mod otlp;
 mod projects;
 mod protocol;
 mod queries;
