@@ -40,6 +40,9 @@ pub(super) fn begin(tracer: SdkTracer) {
 /// Who asks for these asks again and again, and is told nothing of interest.
 const UNTRACED: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 
+/// Of a path no more is told: thousands of spans may wait, and a path may be 8 KiB.
+const PATH_BYTES: usize = 512;
+
 /// The span of a request; nothing where that is not traced.
 #[derive(Debug)]
 pub(super) struct RequestSpan(Option<Context>);
@@ -54,11 +57,13 @@ impl RequestSpan {
         }
         let caller = TraceContextPropagator::new().extract(&HeaderExtractor(request.headers()));
         let method = method(request.method());
+        let path = request.uri().path();
+        let path = &path[..path.floor_char_boundary(PATH_BYTES)];
         let name = route.map_or_else(|| method.to_owned(), |route| format!("{method} {route}"));
         let mut attributes = vec![
             KeyValue::new("http.request.method", method),
             // Never the query: it may have a key in it.
-            KeyValue::new("url.path", request.uri().path().to_owned()),
+            KeyValue::new("url.path", path.to_owned()),
             KeyValue::new("martech.request.id", id.to_string()),
         ];
         attributes.extend(route.map(|route| KeyValue::new("http.route", route.to_owned())));
