@@ -165,9 +165,9 @@ mod tests {
     async fn drops_duplicates_within_and_across_batches() {
         let store = MemoryStore::keyed(|(key, _): &(u8, char)| *key);
         let first = store.append(&[(1, 'a'), (1, 'b'), (2, 'c')]).await.unwrap();
-        assert_eq!(first, Appended { stored: 2, duplicates: vec![1], rejected: vec![] });
+        assert_eq!(first, Appended { stored: 2, duplicates: vec![1], ..Appended::default() });
         let second = store.append(&[(2, 'd'), (3, 'e')]).await.unwrap();
-        assert_eq!(second, Appended { stored: 1, duplicates: vec![0], rejected: vec![] });
+        assert_eq!(second, Appended { stored: 1, duplicates: vec![0], ..Appended::default() });
         assert_eq!(store.events(), [(1, 'a'), (2, 'c'), (3, 'e')]);
     }
 }

@@ -1,6 +1,11 @@
 //! The one trait that joins everything: a batch goes in, what happened to each event comes out.
 
-use std::{error::Error, future::Future, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// Where events end up: a database, a lake of files, another server.
 ///
@@ -24,8 +29,8 @@ impl<E: Sync, S: Store<E>> Store<E> for Arc<S> {
     }
 }
 
-/// What became of a batch, event by event.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What became of a batch, event by event. Two are equal that say the same of the events, however long it took.
+#[derive(Debug, Clone, Default)]
 pub struct Appended {
     /// How many events are durable because of this append.
     pub stored: usize,
@@ -33,6 +38,57 @@ pub struct Appended {
     pub duplicates: Vec<usize>,
     /// The events that the store refuses for good, ascending by index.
     pub rejected: Vec<Rejection>,
+    /// What took the time, as far as the store says so.
+    pub steps: Steps,
+}
+
+impl PartialEq for Appended {
+    fn eq(&self, other: &Self) -> bool {
+        self.stored == other.stored && self.duplicates == other.duplicates && self.rejected == other.rejected
+    }
+}
+
+impl Eq for Appended {}
+
+/// What a batch waited for in its store, for those who trace. A store that says nothing leaves it empty.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Steps {
+    /// The sync that made it durable on the disk of this machine.
+    pub synced: Option<Step>,
+    /// Behind a spool: the way into the store, retries included.
+    pub forwarded: Option<Step>,
+}
+
+/// From when to when something was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// It began.
+    pub from: Instant,
+    /// It ended.
+    pub to: Instant,
+}
+
+impl Steps {
+    /// Those of two batches, or of two parts of one, as if they had been one.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { synced: Step::join(self.synced, other.synced), forwarded: Step::join(self.forwarded, other.forwarded) }
+    }
+}
+
+impl Step {
+    /// From the first beginning to the last end.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { from: self.from.min(other.from), to: self.to.max(other.to) }
+    }
+
+    fn join(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(one), Some(other)) => Some(one.and(other)),
+            (one, other) => one.or(other),
+        }
+    }
 }
 
 impl Appended {

@@ -16,7 +16,12 @@ pub(crate) struct TotalTime {
 impl TotalTime {
     /// It has just taken the time since then.
     pub(crate) fn add_since(&self, begun: Instant) {
-        let nanos = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.add(begun.elapsed());
+    }
+
+    /// It has taken so long once more.
+    pub(crate) fn add(&self, time: Duration) {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         self.nanos.fetch_add(nanos, Ordering::Relaxed);
     }
 

@@ -26,6 +26,7 @@ use crate::{
     queries::Queries,
     records::{AnyRecords, RecordsError},
     serve::{ConnectionLimits, Tls, TlsError},
+    telemetry,
 };
 
 /// Everything that a request may need. Cheap to clone.
@@ -155,6 +156,7 @@ impl App {
                 let site = Site::at(listener, self.access().public_url.as_ref(), self.tls().is_some());
                 let link = site.sign_up_link(&token);
                 tracing::warn!(
+                    target: telemetry::LOCAL,
                     link,
                     "this server has no account yet; whoever opens this link within a day makes the owner's"
                 );

@@ -59,4 +59,4 @@ pub use metrics::{MetricsAddr, bind as bind_metrics, serve_metrics};
 pub use records::RecordsError;
 pub use serve::{ConnectionArgs, TlsArgs, TlsError, serve};
 pub use settings::{Mistakes, SettingsError, run_check};
-pub use telemetry::{InvalidLogFilter, LogFormat, init as init_logs};
+pub use telemetry::{InvalidLogFilter, LogFormat, Telemetry, TelemetryError};

@@ -1,9 +1,9 @@
 //! Event ingestion and analytics for online shops, in one binary.
 
-use std::{error::Error, process::ExitCode};
+use std::{error::Error, process::ExitCode, sync::OnceLock, time::Instant};
 
 use martech_server::{
-    App, Cli, Command, ServeArgs, bind_metrics, care, import, init_logs, migrate, run_check, serve, serve_metrics,
+    App, Cli, Command, ServeArgs, Telemetry, bind_metrics, care, import, migrate, run_check, serve, serve_metrics,
     signals, users,
 };
 use tokio::{net::TcpListener, sync::oneshot};
@@ -30,15 +30,33 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(args: &ServeArgs) -> Result<(), Box<dyn Error>> {
-    init_logs(args.log_format, &args.log)?;
+    let mut telemetry = Telemetry::start(args.log_format, &args.log)?;
+    let stopping = OnceLock::new();
+    let served = run_server(args, &mut telemetry, &stopping).await;
+    let since = stopping.get().map_or_else(Instant::now, |since| *since).elapsed();
+    telemetry.end(args.bounds.drain_timeout.saturating_sub(since)).await;
+    served
+}
+
+/// Notes down in `stopping` when it was told to stop.
+async fn run_server(
+    args: &ServeArgs,
+    telemetry: &mut Telemetry,
+    stopping: &OnceLock<Instant>,
+) -> Result<(), Box<dyn Error>> {
     for line in Cli::unknown_variables() {
         tracing::warn!("{line}");
     }
-    let shutdown = signals::shutdown()?;
+    let signal = signals::shutdown()?;
+    let shutdown = async {
+        signal.await;
+        stopping.get_or_init(Instant::now);
+    };
     // Before the data folder is opened: a port that is taken should cost nothing.
     let listener = TcpListener::bind(args.addr).await.map_err(|error| format!("{}: {error}", args.addr))?;
     let metrics = bind_metrics(args.metrics_addr).await?;
     let app = App::open(args).await?;
+    telemetry.export_metrics(app.clone());
     // Until everything is closed: how a drain goes is worth knowing.
     let (_until_the_end, ended) = oneshot::channel::<()>();
     if let Some(metrics) = metrics {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
-use super::JournalError;
+use super::{Committed, JournalError};
 
 /// A group ends before it grows beyond this, or beyond a segment; one frame may be longer.
 const GROUP_BYTES: u64 = 8 << 20;
@@ -20,7 +20,7 @@ pub(super) struct Pending {
 }
 
 /// Answers the one who submitted a frame.
-pub(super) type Done = Box<dyn FnOnce(Result<u64, JournalError>) + Send>;
+pub(super) type Done = Box<dyn FnOnce(Result<Committed, JournalError>) + Send>;
 
 /// Takes frames from the queue, group by group.
 ///

@@ -85,7 +85,7 @@ pub use self::{
     recovery::{Damage, Recovery},
 };
 use self::{group::Pending, reader::Reader, shared::Shared};
-use crate::fs::FileSystem;
+use crate::{fs::FileSystem, store::Step};
 
 /// What a frame takes of the disk besides its payload, in bytes.
 pub(crate) const FRAME_OVERHEAD: usize = frame::HEADER_LEN;
@@ -155,6 +155,14 @@ pub struct Frame {
     pub payload: Bytes,
 }
 
+/// A frame that is durable.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Committed {
+    pub(crate) sequence: u64,
+    /// The sync that made it so, and its neighbours.
+    pub(crate) synced: Step,
+}
+
 impl Journal {
     /// Opens or makes the journal in `dir`, cutting a torn tail and setting damage aside. Reads all of it once.
     ///
@@ -200,6 +208,15 @@ impl Journal {
         &self,
         payload: impl Into<Bytes>,
         done: impl FnOnce(Result<u64, JournalError>) + Send + 'static,
+    ) -> Result<(), JournalError> {
+        self.submit_timed(payload, |result| done(result.map(|committed| committed.sequence)))
+    }
+
+    /// The same, telling of the sync as well.
+    pub(crate) fn submit_timed(
+        &self,
+        payload: impl Into<Bytes>,
+        done: impl FnOnce(Result<Committed, JournalError>) + Send + 'static,
     ) -> Result<(), JournalError> {
         let (shared, payload) = (&self.handle.shared, payload.into());
         let bytes = shared.admit(payload.len())?;

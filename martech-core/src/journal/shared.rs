@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     fs::{File, FileSystem},
+    store::Step,
     timing::TotalTime,
 };
 
@@ -71,10 +72,10 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    /// So many calls of fsync have taken the time since then.
-    pub(super) fn synced(&self, fsyncs: u64, since: Instant) {
+    /// So many calls of fsync have taken this time.
+    pub(super) fn synced(&self, fsyncs: u64, step: Step) {
         self.fsyncs.fetch_add(fsyncs, Ordering::Relaxed);
-        self.fsync_time.add_since(since);
+        self.fsync_time.add(step.to - step.from);
     }
 }
 
@@ -160,12 +161,12 @@ impl Shared {
     /// Begins a new segment whose first frame will have the sequence `first`. On an error the old one stays active.
     pub(super) fn rotate(&self, active: &mut Active, first: u64) -> Result<(), JournalError> {
         let header = segment::Header { marker: active.segment.marker, first, previous: active.next - 1 };
-        let start = Instant::now();
+        let from = Instant::now();
         let file = segment::create(&*self.fs, &self.dir, &header).map_err(|error| match error {
             CreateError::Undone(error) => JournalError::write(error),
             CreateError::Unknown(error) => self.poison(error),
         })?;
-        self.counters.synced(2, start);
+        self.counters.synced(2, Step { from, to: Instant::now() });
         let segment = Arc::new(Segment::new(segment::path(&self.dir, first), first, header.marker));
         self.segments().insert(first, segment.clone());
         // What was made ahead and not used goes back. Nothing hangs on it: opening passes over the zeros as well.

@@ -7,6 +7,7 @@ use super::{
     segment::{HEADER_LEN, Segment},
     shared::{Shared, lock},
 };
+use crate::store::Step;
 
 /// Removes the segments in which no frame is newer than `through`, oldest first, so that a crash leaves no hole.
 pub(super) fn trim(shared: &Shared, through: u64) -> Result<(), JournalError> {
@@ -42,8 +43,8 @@ pub(super) fn trim(shared: &Shared, through: u64) -> Result<(), JournalError> {
 
 fn removed(shared: &Shared, segment: &Segment) -> Result<(), JournalError> {
     shared.release(segment.load());
-    let start = Instant::now();
+    let from = Instant::now();
     let synced = shared.fs.sync_dir(&shared.dir);
-    shared.counters.synced(1, start);
+    shared.counters.synced(1, Step { from, to: Instant::now() });
     synced.map_err(|error| shared.poison(error))
 }

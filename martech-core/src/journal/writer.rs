@@ -11,11 +11,12 @@ use std::{
 use crossbeam_channel::Receiver;
 
 use super::{
-    JournalError, frame,
+    Committed, JournalError, frame,
     group::{Gatherer, Pending},
     segment::HEADER_LEN,
     shared::{Active, Shared},
 };
+use crate::store::Step;
 
 /// How many frames may wait for the writer thread.
 pub(super) const QUEUE_FRAMES: usize = 4096;
@@ -38,20 +39,20 @@ pub(super) fn run(shared: &Arc<Shared>, frames: &Receiver<Pending>) {
     }
 }
 
-/// Makes a group durable; gives the sequence of its first frame.
-fn commit(shared: &Shared, group: &[Pending], bytes: u64, staging: &mut Vec<u8>) -> Result<u64, JournalError> {
+/// Makes a group durable; tells of its first frame.
+fn commit(shared: &Shared, group: &[Pending], bytes: u64, staging: &mut Vec<u8>) -> Result<Committed, JournalError> {
     let mut active = shared.active();
     shared.check()?;
     if active.len > HEADER_LEN && active.len + bytes > shared.options.segment_bytes {
         let next = active.next;
         shared.rotate(&mut active, next)?;
     }
-    let first = active.next;
+    let sequence = active.next;
     if let Err(error) = write(&active, group, staging) {
         return Err(take_back(shared, &mut active, error));
     }
     make_ahead(&mut active, bytes, shared.options.segment_bytes);
-    let start = Instant::now();
+    let from = Instant::now();
     if let Err(error) = active.file.sync() {
         // The pages may now pass for clean without being on disk: a second sync would prove nothing. Cutting them off
         // keeps them from being read when the journal is opened again before the machine restarts.
@@ -62,8 +63,9 @@ fn commit(shared: &Shared, group: &[Pending], bytes: u64, staging: &mut Vec<u8>)
     active.next += group.len() as u64;
     active.segment.advance(active.len, active.next - 1);
     shared.counters.groups.fetch_add(1, Ordering::Relaxed);
-    shared.counters.synced(1, start);
-    Ok(first)
+    let synced = Step { from, to: Instant::now() };
+    shared.counters.synced(1, synced);
+    Ok(Committed { sequence, synced })
 }
 
 /// A payload up to this length is copied behind its header, to be written together with what stands around it.
@@ -124,10 +126,10 @@ fn take_back(shared: &Shared, active: &mut Active, cause: io::Error) -> JournalE
 }
 
 /// Answers in the order of sequences. A panic in an answer is its owner's trouble: the frame is what it is.
-fn answer(group: &mut Vec<Pending>, outcome: &Result<u64, JournalError>) {
+fn answer(group: &mut Vec<Pending>, outcome: &Result<Committed, JournalError>) {
     for (index, Pending { payload, done, .. }) in group.drain(..).enumerate() {
         drop(payload);
-        let result = outcome.clone().map(|first| first + index as u64);
+        let result = outcome.clone().map(|first| Committed { sequence: first.sequence + index as u64, ..first });
         if panic::catch_unwind(AssertUnwindSafe(|| done(result))).is_err() {
             tracing::error!("a callback of the journal panicked");
         }

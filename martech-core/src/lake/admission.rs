@@ -56,8 +56,9 @@ async fn append_others(inner: &Arc<Inner>, batch: &[Event], rejected: Vec<Reject
     let is_rejected = |index: &usize| rejected.binary_search_by_key(index, |rejection| rejection.index).is_ok();
     let positions: Vec<usize> = (0..batch.len()).filter(|index| !is_rejected(index)).collect();
     let others: Vec<Event> = positions.iter().map(|&index| batch[index].clone()).collect();
-    let Appended { stored, duplicates, .. } = Box::pin(append(inner, &others)).await?;
-    Ok(Appended { stored, duplicates: duplicates.into_iter().map(|index| positions[index]).collect(), rejected })
+    let Appended { stored, duplicates, steps, .. } = Box::pin(append(inner, &others)).await?;
+    let duplicates = duplicates.into_iter().map(|index| positions[index]).collect();
+    Ok(Appended { stored, duplicates, rejected, steps })
 }
 
 enum Admitted {
@@ -88,7 +89,7 @@ fn admit(inner: &Arc<Inner>, encoded: Encoded) -> Result<Admitted, StoreError> {
     }
     let keys = new.iter().map(|&position| encoded.keys[position].key).collect();
     let chunk = Arc::new(encoded.into_chunk_without(&duplicates));
-    let appended = Appended { stored: chunk.len(), duplicates, rejected: Vec::new() };
+    let mut appended = Appended { stored: chunk.len(), duplicates, ..Appended::default() };
 
     // From here on no other batch comes between, since the admission is still held.
     let (reply, answer) = oneshot::channel();
@@ -97,11 +98,12 @@ fn admit(inner: &Arc<Inner>, encoded: Encoded) -> Result<Admitted, StoreError> {
     let ticket = state.depart(keys);
     let payload = chunk.bytes().clone();
     let landing = inner.clone();
-    let submitted = inner.journal.submit(payload, move |result| {
+    let submitted = inner.journal.submit_timed(payload, move |result| {
         let mut state = landing.state();
         let answer = match result {
-            Ok(sequence) => {
-                landing.arrive(&mut state, ticket, chunk, sequence);
+            Ok(committed) => {
+                landing.arrive(&mut state, ticket, chunk, committed.sequence);
+                appended.steps.synced = Some(committed.synced);
                 Ok(appended)
             }
             Err(error) => {

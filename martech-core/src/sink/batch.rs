@@ -5,9 +5,10 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::{
-    EventOutcome, FlushReason,
+    EventOutcome, FlushReason, Passage,
     receipt::{BatchCell, Part, Receipt},
 };
+use crate::store::Steps;
 
 /// Events and bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,6 +40,10 @@ pub(super) struct Batch<E> {
     pub(super) opened_at: Instant,
     /// Why it goes, once it does.
     pub(super) reason: FlushReason,
+    /// When a flush slot took it, once one has.
+    pub(super) taken_at: Option<Instant>,
+    /// What the store says that it has done for it.
+    pub(super) steps: Steps,
     /// Never empty. Together they are as long as the batch was when it was taken.
     runs: Vec<Run>,
 }
@@ -55,7 +60,22 @@ impl<E> Batch<E> {
     pub(super) fn new(sequence: u64, events: Vec<E>, opened_at: Instant) -> Self {
         debug_assert!(events.is_empty());
         let runs = vec![Run { cell: Arc::default(), len: 0 }];
-        Self { sequence, events, bytes: 0, opened_at, reason: FlushReason::Due, runs }
+        Self {
+            sequence,
+            events,
+            bytes: 0,
+            opened_at,
+            reason: FlushReason::Due,
+            taken_at: None,
+            steps: Steps::default(),
+            runs,
+        }
+    }
+
+    /// A flush slot takes it.
+    pub(super) fn taken(mut self, now: Instant) -> Self {
+        self.taken_at = Some(now);
+        self
     }
 
     pub(super) fn load(&self) -> Load {
@@ -105,14 +125,20 @@ impl<E> Batch<E> {
     }
 
     /// Makes every fate known, without waking anyone: everything is stored but the events listed, ascending by position.
-    pub(super) fn publish(&self, mut exceptions: Vec<(usize, EventOutcome)>) {
+    pub(super) fn publish(&self, mut exceptions: Vec<(usize, EventOutcome)>, now: Instant) {
         // Not the events that are left: those not stored have been taken out by now.
         let mut start: usize = self.runs.iter().map(|run| run.len).sum();
+        let passage = self.taken_at.map(|taken| Passage {
+            taken: taken.into_std(),
+            settled: now.into_std(),
+            events: start,
+            steps: self.steps,
+        });
         // From the back, since who sees the batch's own cell resolved relies on all of them.
         for Run { cell, len } in self.runs.iter().rev() {
             start -= len;
             let own = exceptions.split_off(exceptions.partition_point(|(index, _)| *index < start));
-            cell.publish(own.into_iter().map(|(index, outcome)| (index - start, outcome)).collect());
+            cell.publish(own.into_iter().map(|(index, outcome)| (index - start, outcome)).collect(), passage);
         }
     }
 

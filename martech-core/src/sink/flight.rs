@@ -31,7 +31,11 @@ impl<E> Flight<E> {
     /// The store answered for the current part.
     pub(super) fn record(&mut self, appended: Appended) -> Result<(), String> {
         let Some(part) = self.open.last().cloned() else { return Ok(()) };
+        let steps = appended.steps;
         let exceptions = exceptions(appended, part.len())?;
+        if let Some(batch) = &mut self.batch {
+            batch.steps = batch.steps.and(steps);
+        }
         self.exceptions.extend(exceptions.into_iter().map(|(index, outcome)| (part.start + index, outcome)));
         self.open.pop();
         Ok(())
@@ -119,7 +123,7 @@ mod tests {
 
     fn answer(stored: usize, duplicates: &[usize], rejected: &[usize]) -> Appended {
         let rejected = rejected.iter().map(|&index| Rejection { index, reason: "no".into() }).collect();
-        Appended { stored, duplicates: duplicates.to_vec(), rejected }
+        Appended { stored, duplicates: duplicates.to_vec(), rejected, ..Appended::default() }
     }
 
     #[test]

@@ -323,7 +323,7 @@ impl<E> Queue<E> {
 
     pub(super) fn next(&mut self, now: Instant) -> Next<E> {
         if let Some(batch) = self.sealed.pop_front() {
-            return Next::Flush(batch);
+            return Next::Flush(batch.taken(now));
         }
         let Some(open) = &self.open else {
             return if matches!(self.phase, Phase::Open) { Next::Wait(None) } else { Next::End };
@@ -338,7 +338,7 @@ impl<E> Queue<E> {
         };
         self.call_in_open();
         match self.open.take() {
-            Some(open) => Next::Flush(open.into_batch(reason)),
+            Some(open) => Next::Flush(open.into_batch(reason).taken(now)),
             None => Next::Wait(None),
         }
     }
@@ -362,7 +362,7 @@ impl<E> Queue<E> {
             self.progress = now;
         }
         self.unsettled.remove(&batch.sequence);
-        batch.publish(exceptions);
+        batch.publish(exceptions, now);
     }
 
     /// Keeps events for the one who closes.

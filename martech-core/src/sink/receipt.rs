@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::NotStored;
+use super::{NotStored, Passage};
 use crate::sync::{Mutex, MutexGuard, OnceLock};
 
 /// What the store did with an event.
@@ -30,9 +30,15 @@ pub type EventOutcome = Result<Outcome, NotStored>;
 /// The fate of every event of one batch.
 #[derive(Debug, Default)]
 pub(super) struct BatchCell {
-    /// The events that are not simply stored, ascending by position.
-    exceptions: OnceLock<Vec<(usize, EventOutcome)>>,
+    fates: OnceLock<Fates>,
     wakers: Mutex<Wakers>,
+}
+
+#[derive(Debug)]
+struct Fates {
+    /// The events that are not simply stored, ascending by position.
+    exceptions: Vec<(usize, EventOutcome)>,
+    passage: Option<Passage>,
 }
 
 /// Those who wait for a cell. A place is used again when its owner has gone, so there are never more places than
@@ -45,8 +51,8 @@ struct Wakers {
 
 impl BatchCell {
     /// Makes the fate known, without waking anyone. Has effect once.
-    pub(super) fn publish(&self, exceptions: Vec<(usize, EventOutcome)>) {
-        let first = self.exceptions.set(exceptions).is_ok();
+    pub(super) fn publish(&self, exceptions: Vec<(usize, EventOutcome)>, passage: Option<Passage>) {
+        let first = self.fates.set(Fates { exceptions, passage }).is_ok();
         debug_assert!(first, "a batch is settled once");
     }
 
@@ -80,11 +86,11 @@ impl Settled {
         Self { cell, place: None }
     }
 
-    fn poll_exceptions(&mut self, context: &Context<'_>) -> Poll<&[(usize, EventOutcome)]> {
-        if self.cell.exceptions.get().is_none() {
+    fn poll_fates(&mut self, context: &Context<'_>) -> Poll<&Fates> {
+        if self.cell.fates.get().is_none() {
             let mut wakers = self.cell.wakers();
             // `wake` takes this lock after the cell is resolved, so it cannot pass between this look and our entry.
-            if self.cell.exceptions.get().is_none() {
+            if self.cell.fates.get().is_none() {
                 match self.place {
                     Some(place) => wakers.places[place] = Some(context.waker().clone()),
                     None => self.place = Some(wakers.enter(context.waker().clone())),
@@ -92,7 +98,7 @@ impl Settled {
                 return Poll::Pending;
             }
         }
-        Poll::Ready(self.cell.exceptions.get().map_or(&[], Vec::as_slice))
+        self.cell.fates.get().map_or(Poll::Pending, Poll::Ready)
     }
 }
 
@@ -111,7 +117,7 @@ impl Future for Settled {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        self.get_mut().poll_exceptions(context).map(|_| ())
+        self.get_mut().poll_fates(context).map(|_| ())
     }
 }
 
@@ -119,7 +125,7 @@ impl Drop for Settled {
     #[inline]
     fn drop(&mut self) {
         let Some(place) = self.place else { return };
-        if self.cell.exceptions.get().is_some() {
+        if self.cell.fates.get().is_some() {
             return;
         }
         let mut wakers = self.cell.wakers();
@@ -151,7 +157,7 @@ impl Future for Receipt {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<EventOutcome> {
         let this = self.get_mut();
         let index = this.index;
-        this.settled.poll_exceptions(context).map(|exceptions| BatchCell::outcome(exceptions, index))
+        this.settled.poll_fates(context).map(|fates| BatchCell::outcome(&fates.exceptions, index))
     }
 }
 
@@ -193,7 +199,13 @@ impl Future for BatchReceipt {
         let Self { parts, outcome } = self.get_mut();
         while let Some(part) = parts.last_mut() {
             let (first, len) = (part.first, part.len);
-            let Poll::Ready(exceptions) = part.settled.poll_exceptions(context) else { return Poll::Pending };
+            let Poll::Ready(Fates { exceptions, passage }) = part.settled.poll_fates(context) else {
+                return Poll::Pending;
+            };
+            outcome.passage = match (outcome.passage, *passage) {
+                (Some(before), Some(passage)) => Some(before.and(passage)),
+                (before, passage) => before.or(passage),
+            };
             let from = exceptions.partition_point(|(at, _)| *at < first);
             let to = exceptions.partition_point(|(at, _)| *at < first + len);
             let pushed_before = outcome.len;
@@ -212,6 +224,7 @@ impl Future for BatchReceipt {
 pub struct BatchOutcome {
     len: usize,
     exceptions: Vec<(usize, EventOutcome)>,
+    passage: Option<Passage>,
 }
 
 impl BatchOutcome {
@@ -238,6 +251,12 @@ impl BatchOutcome {
     /// The same, to be taken apart.
     pub fn into_exceptions(self) -> Vec<(usize, EventOutcome)> {
         self.exceptions
+    }
+
+    /// When the sink's batch with these events went its way; the whole of it where they were in several. `None` where no
+    /// flush slot took it before the end.
+    pub fn passage(&self) -> Option<Passage> {
+        self.passage
     }
 
     /// What became of the event at a position; `None` behind the end.

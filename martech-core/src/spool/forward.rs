@@ -20,7 +20,7 @@ use super::{
 use crate::{
     journal::{self, Journal, JournalError},
     sink::{BatchReceipt, EventSink, Outcome},
-    store::{Appended, Rejection},
+    store::{Appended, Rejection, Step, Steps},
 };
 
 /// How many bytes of frames are read from the journal at once.
@@ -372,6 +372,8 @@ async fn settled(receipts: Vec<BatchReceipt>) -> Result<Appended, String> {
     for receipt in receipts {
         let outcome = receipt.await;
         appended.stored += outcome.stored();
+        let way = outcome.passage().map(|passage| Step { from: passage.taken, to: passage.settled });
+        appended.steps = appended.steps.and(Steps { forwarded: way, synced: None });
         let len = outcome.len();
         for (index, outcome) in outcome.into_exceptions() {
             match outcome {

@@ -85,7 +85,7 @@ use crate::{
     fs::{Disk, FileSystem},
     journal::JournalStats,
     sink::{DeadLetter, DeadLetterReason, EventSink, RetryPolicy, SinkConfig, SinkStats},
-    store::{Appended, Store, StoreError},
+    store::{Appended, Steps, Store, StoreError},
 };
 
 /// Where a spool lies and how large its parts may grow.
@@ -250,12 +250,13 @@ impl<S: Store<E>, E: Record> Spooled<S, E> {
             let (waiter, answer) = oneshot::channel();
             let load = Load::of_frame(positions.len() as u64, payload.len());
             let shared = self.handle.shared.clone();
-            self.handle.shared.journal.submit(payload, move |result| match result {
-                Ok(sequence) if wait => shared.durable(sequence, load, Some(waiter)),
-                Ok(sequence) => {
-                    shared.durable(sequence, load, None);
+            self.handle.shared.journal.submit_timed(payload, move |result| match result {
+                Ok(committed) if wait => shared.durable(committed.sequence, load, Some((waiter, committed.synced))),
+                Ok(committed) => {
+                    shared.durable(committed.sequence, load, None);
+                    let steps = Steps { synced: Some(committed.synced), forwarded: None };
                     // Nobody waits any more when the append was dropped.
-                    let _ = waiter.send(Ok(Appended::all(load.events as usize)));
+                    let _ = waiter.send(Ok(Appended { steps, ..Appended::all(load.events as usize) }));
                 }
                 Err(error) => {
                     let _ = waiter.send(Err(error.into()));
@@ -266,6 +267,7 @@ impl<S: Store<E>, E: Record> Spooled<S, E> {
         for (positions, answer) in answers {
             let part = answer.await.map_err(|_| StoreError::retry("the spool ends; the events stay in it"))??;
             appended.stored += part.stored;
+            appended.steps = appended.steps.and(part.steps);
             appended.duplicates.extend(part.duplicates.into_iter().map(|index| positions[index]));
             for mut rejection in part.rejected {
                 rejection.index = positions[rejection.index];

@@ -12,11 +12,11 @@ use crate::{
     event::Timestamp,
     fs::Lock,
     journal::{FRAME_OVERHEAD, Journal},
-    store::{Appended, StoreError},
+    store::{Appended, Step, StoreError},
 };
 
-/// Who waits until the store has a frame.
-pub(super) type Waiter = oneshot::Sender<Result<Appended, StoreError>>;
+/// Who waits until the store has a frame, and when that was synced here.
+pub(super) type Waiter = (oneshot::Sender<Result<Appended, StoreError>>, Step);
 
 /// Events and the bytes that they take in the journal.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -134,7 +134,7 @@ impl Shared {
     }
 
     /// The store has a frame. Called in the order of sequences.
-    pub(super) fn forwarded(&self, sequence: u64, load: Load, appended: Appended) {
+    pub(super) fn forwarded(&self, sequence: u64, load: Load, mut appended: Appended) {
         let mut progress = self.progress();
         // Frames that are missing have not departed.
         if load.events > 0 {
@@ -145,7 +145,8 @@ impl Shared {
         let waiter = progress.waiters.remove(&sequence);
         progress.advance(sequence);
         drop(progress);
-        if let Some(waiter) = waiter {
+        if let Some((waiter, synced)) = waiter {
+            appended.steps.synced = Some(synced);
             // Who waited may have gone.
             let _ = waiter.send(Ok(appended));
         }

@@ -1,6 +1,7 @@
 use std::{
     path::Path,
     sync::{Arc, Mutex},
+    time::Instant,
 };
 
 use martech_core::{
@@ -31,6 +32,16 @@ async fn what_was_acknowledged_is_there_after_opening_again() {
     let lake = open(dir.path()).await;
     assert_eq!(lake.status().events, 3000);
     assert_eq!(all_ids(&lake).await, sorted_ids(&all));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_tells_of_the_sync_that_it_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path()).await;
+    let (batch, begun) = (events(0..10, 2, 1), Instant::now());
+    let synced = lake.append(&batch).await.unwrap().steps.synced.unwrap();
+    assert!(begun <= synced.from && synced.from < synced.to && synced.to <= Instant::now());
+    assert_eq!(lake.append(&batch).await.unwrap().steps.synced, None, "it was all there");
 }
 
 #[tokio::test(flavor = "multi_thread")]

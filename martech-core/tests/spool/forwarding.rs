@@ -78,6 +78,16 @@ async fn who_waits_for_the_store_hears_what_it_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_append_tells_of_the_sync_and_who_waits_of_the_way_to_the_store() {
+    let spool = open(&SimFs::new(), &Far::new()).await;
+    let steps = spool.append(&[1, 2]).await.unwrap().steps;
+    assert!(steps.synced.is_some() && steps.forwarded.is_none(), "{steps:?}");
+    let steps = spool.stored(LONG).append(&[3]).await.unwrap().steps;
+    let (synced, forwarded) = (steps.synced.unwrap(), steps.forwarded.unwrap());
+    assert!(synced.to <= forwarded.from && forwarded.from <= forwarded.to, "{steps:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_waits_in_vain_is_told_and_the_events_arrive_later() {
     let far = Far::new();
     far.be(Mood::Away);

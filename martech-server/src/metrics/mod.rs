@@ -19,7 +19,7 @@ mod stores;
 use std::sync::Arc;
 
 use martech_core::event::EventTypes;
-use prometheus::{Registry, TextEncoder};
+use prometheus::{Registry, TextEncoder, proto::MetricFamily};
 
 pub use self::listener::{MetricsAddr, bind, serve_metrics};
 use self::{families::Families, process::Started, sign_ins::SignIns};
@@ -54,6 +54,11 @@ impl Metrics {
 
 /// All figures of a server, in Prometheus' text format.
 fn scrape(app: &App) -> Result<String, prometheus::Error> {
+    TextEncoder::new().encode_to_string(&gather(app))
+}
+
+/// All figures of a server. Blocks on the kernel, for a moment.
+pub(crate) fn gather(app: &App) -> Vec<MetricFamily> {
     let metrics = app.metrics();
     let mut families = Families::default();
     figures::of_server(app).tell(&mut families);
@@ -61,5 +66,5 @@ fn scrape(app: &App) -> Result<String, prometheus::Error> {
     process::tell(&metrics.started, &mut families);
     let mut all = metrics.registry.gather();
     all.extend(families.finish());
-    TextEncoder::new().encode_to_string(&all)
+    all
 }

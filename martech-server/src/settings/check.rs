@@ -13,7 +13,10 @@ use rustix::fs::{Access, access};
 use tracing_subscriber::EnvFilter;
 
 use super::{Mistake, Read, unknown};
-use crate::{AdminToken, Cli, Command, MetricsAddr, ServeArgs, StoreChoice, accounts::Hasher, serve::Tls};
+use crate::{
+    AdminToken, Cli, Command, MetricsAddr, ServeArgs, StoreChoice, accounts::Hasher, serve::Tls,
+    telemetry::OtlpSettings,
+};
 
 pub(super) fn is_of_server(cli: &Cli) -> bool {
     matches!(cli.command_ref(), None | Some(Command::Serve(_) | Command::Check(_)))
@@ -46,7 +49,8 @@ pub(super) fn whole(cli: &Cli, wrong: &BTreeSet<String>) -> Vec<Mistake> {
         found.push((&["--admin-token", "--data-dir"], token(args)));
     }
     let untold = found.into_iter().filter(|(flags, _)| !is_told(flags));
-    untold.filter_map(|(_, mistake)| mistake.map(Mistake)).collect()
+    let of_variables = OtlpSettings::from_environment().err().unwrap_or_default();
+    untold.filter_map(|(_, mistake)| mistake).chain(of_variables).map(Mistake).collect()
 }
 
 fn session(args: &ServeArgs) -> Option<String> {
@@ -125,6 +129,9 @@ pub fn run() -> ExitCode {
     };
     for line in shown(&read) {
         println!("{line}");
+    }
+    if let Ok(settings) = OtlpSettings::from_environment() {
+        println!("# OpenTelemetry {settings}");
     }
     let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     for line in unknown(&read.command, names) {

@@ -18,6 +18,7 @@ mod malformed;
 mod metrics;
 mod mongodb;
 mod openapi;
+mod otlp;
 mod projects;
 mod protocol;
 mod queries;

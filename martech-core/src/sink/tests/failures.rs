@@ -82,7 +82,7 @@ async fn whatever_breaks_the_store_poisons_the_sink() {
             "the store's answer does not fit the batch: 5 stored, 0 duplicates and 0 rejected of 4 events",
         ),
         (
-            Act::Lie(Appended { stored: 3, duplicates: vec![4], rejected: vec![] }),
+            Act::Lie(Appended { stored: 3, duplicates: vec![4], ..Appended::default() }),
             "the store's answer does not fit the batch: event 4 is named in a batch of 4",
         ),
     ] {

@@ -92,3 +92,31 @@ async fn what_closing_gives_back_is_no_answer() {
     let flushes = report.stats.flushes;
     assert_eq!((flushes.total(), flushes.get(FlushReason::Closing, FlushOutcome::Failed)), (1, 1), "{flushes:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_receipt_tells_how_its_batch_went() {
+    let store = Puppet::acting([Act::TakeAfter(Duration::from_secs(40)), Act::TakeAfter(Duration::from_secs(2))]);
+    let sink = small().max_concurrent_flushes(1).build(store).unwrap();
+    let begun = Instant::now().into_std();
+    let first = sink.push_batch(vec![1, 2, 3, 4]).await.unwrap();
+    let second = sink.push_batch(vec![5, 6, 7, 8]).await.unwrap();
+    // In two batches of four.
+    let third = sink.push_batch((10..18).collect()).await.unwrap();
+    let first = first.await.passage().unwrap();
+    assert_eq!((first.taken, first.events), (begun, 4));
+    assert_eq!(first.settled, begun + Duration::from_secs(40));
+    let second = second.await.passage().unwrap();
+    assert_eq!((second.taken, second.settled), (first.settled, first.settled + Duration::from_secs(2)));
+    let third = third.await.passage().unwrap();
+    assert_eq!((third.taken, third.events), (second.settled, 8));
+    assert_eq!(third.steps, crate::store::Steps::default(), "this store says nothing");
+}
+
+#[tokio::test]
+async fn what_no_slot_took_went_no_way() {
+    let sink = small().max_concurrent_flushes(1).build(Puppet::acting([Act::Stall])).unwrap();
+    let _first = sink.push_batch(vec![1, 2, 3, 4]).await.unwrap();
+    let waiting = sink.push_batch(vec![5]).await.unwrap();
+    let _ = sink.close(Duration::ZERO).await;
+    assert_eq!(waiting.await.passage(), None);
+}

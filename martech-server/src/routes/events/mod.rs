@@ -38,6 +38,7 @@ use crate::{
     },
     params::Params,
     projects::ProjectId,
+    telemetry::Timeline,
 };
 
 /// `POST /events`; also from pages of other origins, where those are allowed.
@@ -158,18 +159,19 @@ pub(super) async fn ingest(State(app): State<App>, mut params: Params, request: 
 
     let (head, body) = request.into_parts();
     let project = admit(&app, &head, key.as_deref(), project).await?;
-    let received = app.bodies().read(&head.headers, body).await?;
+    let timeline = Timeline::current();
+    let received = timeline.step("receive body", app.bodies().read(&head.headers, body)).await?;
     let (came, ingested) = (Instant::now(), app.metrics().ingested.clone());
     let (rules, single_limit, counter) =
         (Arc::clone(&project.settings().rules), app.bodies().limits().single, ingested.clone());
     let read =
         move |format, bytes: &[u8]| intake::read(&rules, format, bytes, single_limit, Timestamp::now(), &counter);
     // Held to the end: what was parsed takes as much memory as the body did.
-    let (intake, _charge) = app.bodies().parse(received, read).await?;
+    let (intake, _charge) = timeline.step("parse events", app.bodies().parse(received, read)).await?;
     let Intake { single, events, origins, refused } = intake?;
 
     let sink = if ack == Ack::Stored { project.stored_sink() } else { project.sink() };
-    let submitted = submit::submit(sink, app.queue(), events, ack).await;
+    let submitted = submit::submit(sink, app.queue(), events, ack, &timeline).await;
     let fates = submitted.inspect_err(|_| count::refused(&ingested, &origins))?;
     count::taken(&ingested, &origins, &fates);
     let answer = Answer::new(origins, refused, fates, listing);

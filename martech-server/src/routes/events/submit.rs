@@ -9,7 +9,7 @@ use martech_core::{
 };
 
 use super::Ack;
-use crate::{app::QueueBounds, error::ApiError};
+use crate::{app::QueueBounds, error::ApiError, telemetry::Timeline};
 
 /// More than this is handed over in parts, so that one large body neither needs the whole queue nor keeps it.
 const CHUNK_EVENTS: usize = 10_000;
@@ -32,11 +32,12 @@ pub(super) async fn submit(
     bounds: QueueBounds,
     events: Vec<Event>,
     ack: Ack,
+    timeline: &Timeline,
 ) -> Result<Fates, ApiError> {
     let mut fates = Fates::default();
     let mut receipts = Vec::new();
     for chunk in chunks(events, bounds) {
-        let len = chunk.len();
+        let (len, handed_over) = (chunk.len(), timeline.now());
         let pushed = match fates.taken {
             0 => sink.try_push_batch(chunk).map_err(|refused| refuse(refused.refusal()))?,
             _ => match sink.push_batch(chunk).await {
@@ -45,12 +46,14 @@ pub(super) async fn submit(
                 Err(_) => break,
             },
         };
-        receipts.push((fates.taken, pushed));
+        receipts.push((fates.taken, handed_over, pushed));
         fates.taken += len;
     }
     if ack != Ack::Buffered {
-        for (first, receipt) in receipts {
-            let exceptions = receipt.await.into_exceptions();
+        for (first, handed_over, receipt) in receipts {
+            let outcome = receipt.await;
+            timeline.passage(handed_over, outcome.passage());
+            let exceptions = outcome.into_exceptions();
             fates.exceptions.extend(exceptions.into_iter().map(|(at, outcome)| (first + at, outcome)));
         }
     }

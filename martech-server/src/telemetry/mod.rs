@@ -1,0 +1,164 @@
+//! What a server tells of itself while it runs: a line per request, each with the id that the client was told, and, where a
+//! collector is named (`otlp`), spans of requests, logs and metrics.
+
+mod logs;
+mod otlp;
+mod request_id;
+mod trace;
+
+use std::{
+    future::poll_fn,
+    panic::AssertUnwindSafe,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::{Request, State},
+    http::StatusCode,
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use futures_util::FutureExt;
+use tracing::{Instrument, Level, field::Empty};
+
+pub use self::logs::{InvalidLogFilter, LogFormat};
+pub(crate) use self::{logs::LOCAL, otlp::Settings as OtlpSettings, request_id::RequestId, trace::Timeline};
+use self::{otlp::Exports, trace::RequestSpan};
+use crate::{
+    App,
+    error::{self, ApiError},
+    metrics::HttpMetrics,
+};
+
+/// Logs, and what is sent to a collector, from the start of a process to its end.
+#[derive(Debug)]
+pub struct Telemetry(Exports);
+
+/// Why nothing can be told.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The log filter.
+    #[error(transparent)]
+    Filter(#[from] InvalidLogFilter),
+    /// What `OTEL_*` variables say.
+    #[error("telemetry cannot be sent: {0}")]
+    Otlp(String),
+}
+
+/// The longest that the end of a process waits for a collector.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+/// What it waits even when the drain has used up all the time that there was.
+const LEAST_LAST_WORDS: Duration = Duration::from_secs(1);
+
+impl Telemetry {
+    /// Sends the logs of this process to standard error, and traces and logs to the collector that `OTEL_*` variables name.
+    pub fn start(format: LogFormat, filter: &str) -> Result<Self, TelemetryError> {
+        let settings =
+            OtlpSettings::from_environment().map_err(|mistakes| TelemetryError::Otlp(mistakes.join("; ")))?;
+        let told = settings.is_on().then(|| settings.to_string());
+        let exports = Exports::start(settings).map_err(|error| TelemetryError::Otlp(error.to_string()))?;
+        logs::init(format, filter, exports.logs.as_ref())?;
+        if let Some(told) = told {
+            tracing::info!("OpenTelemetry {told}");
+        }
+        Ok(Self(exports))
+    }
+
+    /// From now on the metrics of a server go to the collector.
+    pub fn export_metrics(&mut self, app: App) {
+        self.0.export_metrics(app);
+    }
+
+    /// Sends what is still here, for as long as `patience` lasts, but no longer than for five seconds.
+    pub async fn end(self, patience: Duration) {
+        self.0.end(patience.clamp(LEAST_LAST_WORDS, LAST_WORDS)).await;
+    }
+}
+
+/// The outermost layer: names the request, counts it, logs it, turns a panic into an answer, writes errors out.
+pub(crate) async fn observe(State(metrics): State<Arc<HttpMetrics>>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let exchange = metrics.begin(&request);
+    let id = RequestId::of(request.headers());
+    let (method, path) = (request.method(), request.uri().path());
+    let span = tracing::info_span!("request", %id, %method, path, trace_id = Empty);
+    let traced = RequestSpan::begin(&request, &id);
+    if let Some(trace_id) = traced.trace_id() {
+        span.record("trace_id", tracing::field::display(trace_id));
+    }
+
+    let mut run = pin!(AssertUnwindSafe(next.run(request).instrument(span.clone())).catch_unwind());
+    let handled = poll_fn(|context| {
+        let _attached = traced.attach();
+        run.as_mut().poll(context)
+    });
+    let handled = handled.await;
+    let (_entered, _attached) = (span.enter(), traced.attach());
+    let response = handled.unwrap_or_else(|panic| ApiError::internal(&panic_message(&*panic)).into_response());
+    let code = error::code(&response);
+    let mut response = error::render(response, &id);
+    id.name(&mut response);
+    exchange.answered(response.status(), code.as_ref());
+    log(response.status(), started);
+    traced.answered(response.status(), code.as_deref());
+    response
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("a handler panicked: {}", text.unwrap_or("(no message)"))
+}
+
+/// What went well is many lines of little interest; what did not is worth a line by default.
+fn log(status: StatusCode, started: Instant) {
+    macro_rules! line {
+        ($level:expr) => {
+            tracing::event!(
+                $level,
+                status = status.as_u16(),
+                elapsed_us = started.elapsed().as_micros() as u64,
+                "answered"
+            )
+        };
+    }
+    if status.is_server_error() {
+        line!(Level::WARN);
+    } else if status.is_client_error() {
+        line!(Level::INFO);
+    } else {
+        line!(Level::DEBUG);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, body::Body, middleware, routing::get};
+    use http_body_util::BodyExt;
+    use hyper::service::Service;
+    use hyper_util::service::TowerToHyperService;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer() {
+        let router = Router::new()
+            .route(
+                "/",
+                get(|| async {
+                    if true {
+                        panic!("boom")
+                    }
+                }),
+            )
+            .layer(middleware::from_fn_with_state(Arc::<HttpMetrics>::default(), observe));
+        let request = Request::builder().uri("/").header(RequestId::HEADER, "r-1").body(Body::empty()).unwrap();
+        let response = TowerToHyperService::new(router).call(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((&body["code"], &body["requestId"]), (&"internal".into(), &"r-1".into()));
+        assert!(!body.to_string().contains("boom"), "what broke is for the log");
+    }
+}

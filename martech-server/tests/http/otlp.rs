@@ -1,0 +1,153 @@
+//! What the real program sends to a collector, by the official messages. `scripts/otlp/run` looks closer.
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
+    sync::{Arc, Mutex},
+};
+
+use axum::{Router, body::Bytes, extract::State, routing::post};
+use opentelemetry_proto::tonic::{
+    collector::{
+        logs::v1::ExportLogsServiceRequest, metrics::v1::ExportMetricsServiceRequest,
+        trace::v1::ExportTraceServiceRequest,
+    },
+    metrics::v1::{metric::Data, number_data_point::Value},
+    trace::v1::Span,
+};
+use prost::Message;
+use tokio::net::TcpListener;
+
+#[derive(Debug, Default)]
+struct Received {
+    spans: Vec<Span>,
+    /// Their texts, and the traces that they belong to.
+    logs: Vec<(String, Vec<u8>)>,
+    /// The newest sum of each counter, over all labels.
+    counters: BTreeMap<String, f64>,
+}
+
+type Shared = Arc<Mutex<Received>>;
+
+async fn collector() -> (String, Shared) {
+    let received = Shared::default();
+    let router = Router::new()
+        .route("/v1/traces", post(traces))
+        .route("/v1/logs", post(logs))
+        .route("/v1/metrics", post(metrics))
+        .with_state(received.clone());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
+    (endpoint, received)
+}
+
+async fn traces(State(received): State<Shared>, body: Bytes) {
+    let request = ExportTraceServiceRequest::decode(body).unwrap();
+    let scopes = request.resource_spans.into_iter().flat_map(|told| told.scope_spans);
+    received.lock().unwrap().spans.extend(scopes.flat_map(|scope| scope.spans));
+}
+
+async fn logs(State(received): State<Shared>, body: Bytes) {
+    let request = ExportLogsServiceRequest::decode(body).unwrap();
+    let scopes = request.resource_logs.into_iter().flat_map(|told| told.scope_logs);
+    let records = scopes.flat_map(|scope| scope.log_records);
+    received.lock().unwrap().logs.extend(records.map(|record| (format!("{record:?}"), record.trace_id)));
+}
+
+async fn metrics(State(received): State<Shared>, body: Bytes) {
+    let request = ExportMetricsServiceRequest::decode(body).unwrap();
+    let scopes = request.resource_metrics.into_iter().flat_map(|told| told.scope_metrics);
+    for metric in scopes.flat_map(|scope| scope.metrics) {
+        let Some(Data::Sum(sum)) = metric.data else { continue };
+        let value = |value| if let Some(Value::AsDouble(value)) = value { value } else { panic!("{value:?}") };
+        let sum = sum.data_points.iter().map(|point| value(point.value)).sum();
+        received.lock().unwrap().counters.insert(metric.name, sum);
+    }
+}
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+const CALLER: [u8; 8] = [0xb7, 0xad, 0x6b, 0x71, 0x69, 0x20, 0x33, 0x31];
+
+/// Starts the program, posts an event as a traced caller does, and ends it; its exit code and what it said.
+fn traced_event(variables: &[(&str, &str)]) -> (Option<i32>, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_martech-server"))
+        .args(["--addr", "127.0.0.1:0", "--metrics-addr", "off", "--log-format", "json"])
+        .args(["--log", "info,martech_server=debug", "--data-dir"])
+        .arg(dir.path())
+        .envs(variables.iter().copied())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(program.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let listening = lines.by_ref().find(|line| line.contains("\"listening\"")).unwrap();
+    let listening: serde_json::Value = serde_json::from_str(&listening).unwrap();
+    let answer = ureq::post(format!("http://{}/events?key=mtw_secret", listening["addr"].as_str().unwrap()))
+        .header("content-type", "application/json")
+        .header("traceparent", format!("00-{TRACE}-b7ad6b7169203331-01"));
+    // A key that is none is refused, and one that is not there is not needed.
+    assert!(answer.send(r#"{"userId":"u","type":"search"}"#).is_err());
+    let answer = ureq::post(format!("http://{}/events", listening["addr"].as_str().unwrap()))
+        .header("content-type", "application/json")
+        .header("traceparent", format!("00-{TRACE}-b7ad6b7169203331-01"));
+    assert_eq!(answer.send(r#"{"userId":"u","type":"search"}"#).unwrap().status(), 202);
+    let kill = Command::new("kill").arg(program.id().to_string()).status().unwrap();
+    assert!(kill.success());
+    let said = lines.collect::<Vec<_>>().join("\n");
+    (program.wait().unwrap().code(), said)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_traced_from_its_caller_to_the_sync_of_its_events() {
+    let (endpoint, received) = collector().await;
+    // So long that everything is sent at the end.
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), endpoint),
+        ("OTEL_BSP_SCHEDULE_DELAY".to_owned(), "600000".to_owned()),
+    ];
+    let run = move || {
+        let variables: Vec<_> = variables.iter().map(|(name, value)| (&**name, &**value)).collect();
+        traced_event(&variables)
+    };
+    let (code, said) = tokio::task::spawn_blocking(run).await.unwrap();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains(TRACE), "the log has the trace:\n{said}");
+
+    let received = received.lock().unwrap();
+    let is_of_trace = |trace: &[u8]| trace.iter().map(|byte| format!("{byte:02x}")).collect::<String>() == TRACE;
+    assert!(received.spans.iter().all(|span| is_of_trace(&span.trace_id)), "{received:#?}");
+    let request = received.spans.iter().filter(|span| span.name == "POST /events");
+    let (refused, taken): (Vec<_>, Vec<_>) = request.partition(|span| format!("{span:?}").contains("IntValue(401)"));
+    assert_eq!((refused.len(), taken.len()), (1, 1), "{received:#?}");
+    let taken = taken[0];
+    assert_eq!(taken.parent_span_id, CALLER);
+    let child = |parent: &Span, name: &str| {
+        let of_parent = |span: &&Span| span.name == name && span.parent_span_id == parent.span_id;
+        let child = received.spans.iter().find(of_parent).unwrap_or_else(|| panic!("{name} of {parent:#?}"));
+        let [outer, inner] = [parent, child].map(|span| span.start_time_unix_nano..=span.end_time_unix_nano);
+        assert!(outer.contains(inner.start()) && outer.contains(inner.end()), "{parent:#?} {child:#?}");
+        child
+    };
+    for name in ["receive body", "parse events", "wait in queue"] {
+        child(taken, name);
+    }
+    let sync = child(child(taken, "append batch"), "fsync journal");
+    assert!(sync.start_time_unix_nano < sync.end_time_unix_nano);
+    assert!(received.logs.iter().any(|(text, trace)| text.contains("answered") && is_of_trace(trace)));
+    assert_eq!(received.counters.get("martech_http_requests_total"), Some(&2.0), "{:#?}", received.counters);
+    // A key in the query, and the link that makes an owner, which the log on standard error has.
+    let link = said.split("sign-up#").nth(1).unwrap().split('"').next().unwrap();
+    let sent = format!("{received:?}");
+    assert!(!link.is_empty() && !sent.contains(link) && !sent.contains("mtw_secret"));
+}
+
+#[test]
+fn without_a_collector_the_program_ends_all_the_same() {
+    // Nobody listens on the port of discarding.
+    let (code, said) = traced_event(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")]);
+    assert_eq!(code, Some(0), "{said}");
+    let told = said.lines().filter(|line| line.contains("telemetry does not get to the collector")).count();
+    assert!((1..=3).contains(&told), "once for each kind:\n{said}");
+}
