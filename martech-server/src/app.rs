@@ -18,6 +18,7 @@ use crate::{
     auth::{Site, TokenError, TokenOrigin},
     backend::{Backend, BackendError, Switch},
     body::{Bodies, BodyLimits},
+    canary::{Canary, CanaryInterval},
     config::{self, ServeArgs},
     dead_letters::DeadLetterFile,
     limits::Rates,
@@ -44,6 +45,7 @@ struct Parts {
     metrics: Arc<Metrics>,
     queue: QueueBounds,
     connections: ConnectionLimits,
+    canary: Option<Canary>,
     tls: Option<Tls>,
     journal_capacity: u64,
     drain_timeout: Duration,
@@ -132,11 +134,19 @@ impl App {
         };
         let parts = Parts {
             bodies: Bodies::new(args.bodies()),
+        let metrics = Arc::new(Metrics::new(&args.event_types));
+        let canary = match args.canary_interval {
+            CanaryInterval::Off => None,
+            CanaryInterval::Every(interval) => {
+                Some(Canary::start(interval, &backend, &args.data_dir, metrics.of_canary(interval)))
+            }
+        };
             access: Access::open(args, records.clone(), admin_token)?,
             projects: Projects::open((backend, dead_letters), records, args, queue).await?,
             rates: Rates::new(&args.rates),
             queries: Queries::new(args.bounds.max_queries, args.store.query_timeout),
-            metrics: Arc::new(Metrics::new(&args.event_types)),
+            metrics,
+            canary,
             queue,
             connections: args.connections.limits(args.bounds.min_body_rate.as_u64()),
             tls,
@@ -175,7 +185,12 @@ impl App {
 
     /// Stores what waits, for as long as `patience` lasts, and closes the store.
     pub(crate) async fn close(&self, patience: Duration) -> Result<(), CloseError> {
-        let closed = self.parts.projects.close(patience).await;
+        let canary = async {
+            if let Some(canary) = self.canary() {
+                canary.close().await;
+            }
+        };
+        let ((), closed) = tokio::join!(canary, self.parts.projects.close(patience));
         self.access().accounts.close().await;
         match closed? {
             0 => Ok(()),
@@ -214,6 +229,11 @@ impl App {
     pub(crate) fn connections(&self) -> ConnectionLimits {
         self.parts.connections
     }
+    /// `None` where it is off.
+    pub(crate) fn canary(&self) -> Option<&Canary> {
+        self.parts.canary.as_ref()
+    }
+
 
     pub(crate) fn tls(&self) -> Option<&Tls> {
         self.parts.tls.as_ref()

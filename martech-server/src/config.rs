@@ -13,7 +13,7 @@ use martech_core::event::{Currency, EventRules, EventTypes};
 use martech_core::lake::LakeOptions;
 
 use crate::{
-    AdminToken, AllowedOrigins, LogFormat, MetricsAddr, SignUpPolicy, TrustedProxies, WebOrigin,
+    AdminToken, AllowedOrigins, CanaryInterval, LogFormat, MetricsAddr, SignUpPolicy, TrustedProxies, WebOrigin,
     accounts::{Cost, SessionTimes, Settings},
     backend::{SpoolArgs, StoreArgs, Switch},
     body::BodyLimits,
@@ -106,6 +106,10 @@ pub struct ServeArgs {
     pub metrics_addr: Option<MetricsAddr>,
 
     /// Data folder; made when missing, used by one process at a time
+    /// How often the server writes an event of its own and reads it back, or `off`
+    #[arg(long, env = "MARTECH_CANARY_INTERVAL", default_value = "1m", value_name = "TIME|off")]
+    pub canary_interval: CanaryInterval,
+
     #[arg(long, env = "MARTECH_DATA_DIR", default_value = "./data", value_name = "DIR")]
     pub data_dir: PathBuf,
 

@@ -140,7 +140,7 @@ impl FromRequestParts<App> for Project {
 }
 
 /// The way in, in front of any store: events wait for a flush slot, never for a timer.
-fn sink(queue: QueueBounds, patience: Duration) -> SinkBuilder<Event> {
+pub(crate) fn sink(queue: QueueBounds, patience: Duration) -> SinkBuilder<Event> {
     EventSink::builder()
         .flush_interval(Duration::ZERO)
         .max_batch(MAX_BATCH)

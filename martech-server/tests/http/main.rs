@@ -6,6 +6,7 @@
 mod accounts;
 mod auth;
 mod bodies;
+mod canary;
 mod care;
 mod connections;
 mod events;
