@@ -23,6 +23,7 @@ use crate::{
     dead_letters::DeadLetterFile,
     limits::Rates,
     metrics::Metrics,
+    overload::Overload,
     projects::Projects,
     queries::Queries,
     records::{AnyRecords, RecordsError},
@@ -39,13 +40,14 @@ pub struct App {
 struct Parts {
     projects: Projects,
     bodies: Bodies,
+    overload: Overload,
     access: Access,
     rates: Rates,
     queries: Queries,
     metrics: Arc<Metrics>,
+    canary: Option<Canary>,
     queue: QueueBounds,
     connections: ConnectionLimits,
-    canary: Option<Canary>,
     tls: Option<Tls>,
     journal_capacity: u64,
     drain_timeout: Duration,
@@ -132,8 +134,6 @@ impl App {
             Backend::Lake(_) => AnyRecords::open(&args.data_dir)?,
             Backend::Mongo(mongo) | Backend::Spooled(mongo, _) => AnyRecords::beside(&mongo.store),
         };
-        let parts = Parts {
-            bodies: Bodies::new(args.bodies()),
         let metrics = Arc::new(Metrics::new(&args.event_types));
         let canary = match args.canary_interval {
             CanaryInterval::Off => None,
@@ -141,6 +141,10 @@ impl App {
                 Some(Canary::start(interval, &backend, &args.data_dir, metrics.of_canary(interval)))
             }
         };
+        let bodies = Bodies::new(args.bodies());
+        let parts = Parts {
+            overload: Overload::watch(args.bounds.max_ingest_delay, bodies.line().clone()),
+            bodies,
             access: Access::open(args, records.clone(), admin_token)?,
             projects: Projects::open((backend, dead_letters), records, args, queue).await?,
             rates: Rates::new(&args.rates),
@@ -206,6 +210,10 @@ impl App {
         &self.parts.bodies
     }
 
+    pub(crate) fn overload(&self) -> &Overload {
+        &self.parts.overload
+    }
+
     pub(crate) fn access(&self) -> &Access {
         &self.parts.access
     }
@@ -222,6 +230,11 @@ impl App {
         &self.parts.metrics
     }
 
+    /// `None` where it is off.
+    pub(crate) fn canary(&self) -> Option<&Canary> {
+        self.parts.canary.as_ref()
+    }
+
     pub(crate) fn queue(&self) -> QueueBounds {
         self.parts.queue
     }
@@ -229,11 +242,6 @@ impl App {
     pub(crate) fn connections(&self) -> ConnectionLimits {
         self.parts.connections
     }
-    /// `None` where it is off.
-    pub(crate) fn canary(&self) -> Option<&Canary> {
-        self.parts.canary.as_ref()
-    }
-
 
     pub(crate) fn tls(&self) -> Option<&Tls> {
         self.parts.tls.as_ref()

@@ -24,6 +24,7 @@ use uuid::Uuid;
 use crate::{
     error::{self, ApiError},
     metrics::HttpMetrics,
+    overload,
 };
 
 /// How log lines look.
@@ -111,7 +112,10 @@ pub(crate) async fn observe(State(metrics): State<Arc<HttpMetrics>>, request: Re
     let mut response = error::render(response, &id);
     id.name(&mut response);
     exchange.answered(response.status(), code.as_ref());
-    log(response.status(), started);
+    // Of what is refused because there is too much, there would be too many lines.
+    if code.as_deref() != Some(overload::CODE) {
+        log(response.status(), started);
+    }
     response
 }
 

@@ -17,6 +17,7 @@ mod lifecycle;
 mod malformed;
 mod metrics;
 mod mongodb;
+mod overload;
 mod projects;
 mod protocol;
 mod queries;
