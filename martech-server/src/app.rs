@@ -18,10 +18,12 @@ use crate::{
     auth::{Site, TokenError, TokenOrigin},
     backend::{Backend, BackendError, Switch},
     body::{Bodies, BodyLimits},
+    canary::{Canary, CanaryInterval},
     config::{self, ServeArgs},
     dead_letters::DeadLetterFile,
     limits::Rates,
     metrics::Metrics,
+    overload::Overload,
     projects::Projects,
     queries::Queries,
     records::{AnyRecords, RecordsError},
@@ -39,10 +41,12 @@ pub struct App {
 struct Parts {
     projects: Projects,
     bodies: Bodies,
+    overload: Overload,
     access: Access,
     rates: Rates,
     queries: Queries,
     metrics: Arc<Metrics>,
+    canary: Option<Canary>,
     queue: QueueBounds,
     connections: ConnectionLimits,
     tls: Option<Tls>,
@@ -131,13 +135,23 @@ impl App {
             Backend::Lake(_) => AnyRecords::open(&args.data_dir)?,
             Backend::Mongo(mongo) | Backend::Spooled(mongo, _) => AnyRecords::beside(&mongo.store),
         };
+        let metrics = Arc::new(Metrics::new(&args.event_types));
+        let canary = match args.canary_interval {
+            CanaryInterval::Off => None,
+            CanaryInterval::Every(interval) => {
+                Some(Canary::start(interval, &backend, &args.data_dir, metrics.of_canary(interval)))
+            }
+        };
+        let bodies = Bodies::new(args.bodies());
         let parts = Parts {
-            bodies: Bodies::new(args.bodies()),
+            overload: Overload::watch(args.bounds.max_ingest_delay, bodies.line().clone()),
+            bodies,
             access: Access::open(args, records.clone(), admin_token)?,
             projects: Projects::open((backend, dead_letters), records, args, queue).await?,
             rates: Rates::new(&args.rates),
             queries: Queries::new(args.bounds.max_queries, args.store.query_timeout),
-            metrics: Arc::new(Metrics::new(&args.event_types)),
+            metrics,
+            canary,
             queue,
             connections: args.connections.limits(args.bounds.min_body_rate.as_u64()),
             tls,
@@ -177,7 +191,12 @@ impl App {
 
     /// Stores what waits, for as long as `patience` lasts, and closes the store.
     pub(crate) async fn close(&self, patience: Duration) -> Result<(), CloseError> {
-        let closed = self.parts.projects.close(patience).await;
+        let canary = async {
+            if let Some(canary) = self.canary() {
+                canary.close().await;
+            }
+        };
+        let ((), closed) = tokio::join!(canary, self.parts.projects.close(patience));
         self.access().accounts.close().await;
         match closed? {
             0 => Ok(()),
@@ -191,6 +210,10 @@ impl App {
 
     pub(crate) fn bodies(&self) -> &Bodies {
         &self.parts.bodies
+    }
+
+    pub(crate) fn overload(&self) -> &Overload {
+        &self.parts.overload
     }
 
     pub(crate) fn access(&self) -> &Access {
@@ -207,6 +230,11 @@ impl App {
 
     pub(crate) fn metrics(&self) -> &Arc<Metrics> {
         &self.parts.metrics
+    }
+
+    /// `None` where it is off.
+    pub(crate) fn canary(&self) -> Option<&Canary> {
+        self.parts.canary.as_ref()
     }
 
     pub(crate) fn queue(&self) -> QueueBounds {

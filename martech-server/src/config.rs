@@ -13,7 +13,8 @@ use martech_core::event::{Currency, EventRules, EventTypes};
 use martech_core::lake::LakeOptions;
 
 use crate::{
-    AdminToken, AllowedOrigins, LogFormat, MetricsAddr, SignUpPolicy, TrustedProxies, WebOrigin,
+    AdminToken, AllowedOrigins, CanaryInterval, LogFormat, MaxIngestDelay, MetricsAddr, SignUpPolicy, TrustedProxies,
+    WebOrigin,
     accounts::{Cost, SessionTimes, Settings},
     backend::{SpoolArgs, StoreArgs, Switch},
     body::BodyLimits,
@@ -104,6 +105,10 @@ pub struct ServeArgs {
     /// Address of the metrics for Prometheus, or `off` [default: 127.0.0.1:9464, or none where that is taken]
     #[arg(long, env = "MARTECH_METRICS_ADDR", value_name = "IP:PORT|off")]
     pub metrics_addr: Option<MetricsAddr>,
+
+    /// How often the server writes an event of its own and reads it back, or `off`
+    #[arg(long, env = "MARTECH_CANARY_INTERVAL", default_value = "1m", value_name = "TIME|off")]
+    pub canary_interval: CanaryInterval,
 
     /// Data folder; made when missing, used by one process at a time
     #[arg(long, env = "MARTECH_DATA_DIR", default_value = "./data", value_name = "DIR")]
@@ -275,6 +280,10 @@ pub struct BoundArgs {
     /// Most memory for the events that wait to be stored
     #[arg(long, env = "MARTECH_QUEUE_BYTES", default_value = "64MiB", value_name = "SIZE", value_parser = queue_bytes)]
     pub queue_bytes: ByteSize,
+
+    /// How long events may have to wait for a processor; where it stays longer, some are answered 503; or `off`
+    #[arg(long, env = "MARTECH_MAX_INGEST_DELAY", default_value = "40ms", value_name = "TIME|off")]
+    pub max_ingest_delay: MaxIngestDelay,
 
     /// Largest body of a single event
     #[arg(long, env = "MARTECH_MAX_BODY", default_value = "1MiB", value_name = "SIZE")]

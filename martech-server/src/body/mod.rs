@@ -18,7 +18,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::error::ApiError;
+use crate::{error::ApiError, overload::Line};
 
 mod decode;
 mod media;
@@ -60,6 +60,8 @@ pub(crate) struct Bodies {
     capacity: usize,
     budget: Arc<Semaphore>,
     workers: Arc<Semaphore>,
+    /// Those who wait for one of them.
+    line: Arc<Line>,
 }
 
 /// A body as it came, perhaps compressed.
@@ -82,11 +84,22 @@ impl Bodies {
     pub(crate) fn new(limits: BodyLimits) -> Self {
         let capacity = limits.in_flight.clamp(limits.batch, Semaphore::MAX_PERMITS);
         let cores = thread::available_parallelism().map_or(2, usize::from).max(2);
-        Self { limits, capacity, budget: Arc::new(Semaphore::new(capacity)), workers: Arc::new(Semaphore::new(cores)) }
+        Self {
+            limits,
+            capacity,
+            budget: Arc::new(Semaphore::new(capacity)),
+            workers: Arc::new(Semaphore::new(cores)),
+            line: Arc::default(),
+        }
     }
 
     pub(crate) fn limits(&self) -> &BodyLimits {
         &self.limits
+    }
+
+    /// The bodies that wait for a thread which unpacks and parses them.
+    pub(crate) fn line(&self) -> &Arc<Line> {
+        &self.line
     }
 
     /// What all bodies hold now, in bytes.
@@ -115,6 +128,12 @@ impl Bodies {
     pub(crate) async fn discard(&self, headers: &HeaderMap, body: Body) {
         let pace = Pace::new(&BodyLimits { total: DISCARDING, ..self.limits });
         self.linger(headers, body, DISCARDED, pace).await;
+    }
+
+    /// Cannot take a body now. Whoever sends it is to come again, and so should get to read that: more of it is read.
+    pub(crate) async fn turn_away(&self, headers: &HeaderMap, body: Body) {
+        let pace = Pace::new(&BodyLimits { total: DISCARDING, ..self.limits });
+        self.linger(headers, body, self.limits.single, pace).await;
     }
 
     async fn receive(&self, headers: &HeaderMap, body: &mut Body, pace: &mut Pace) -> Result<Received, ApiError> {
@@ -147,7 +166,8 @@ impl Bodies {
         if encoding == Encoding::Identity && bytes.len() <= INLINE_BYTES {
             return Ok((parse(format, &bytes), charge));
         }
-        let worker = self.workers.clone().acquire_owned().await.map_err(|closed| ApiError::internal(&closed))?;
+        let worker = self.line.wait_for(self.workers.clone().acquire_owned()).await?;
+        let worker = worker.map_err(|closed| ApiError::internal(&closed))?;
         let limit = self.limits.batch;
         let work = move || {
             let _worker = worker;

@@ -1,5 +1,7 @@
 //! Snapshots of the parts of a server, taken from memory.
 
+use std::time::Duration;
+
 use martech_core::{journal::JournalStats, lake::LakeStatus, mongodb::MongoStats, sink::SinkStats, spool::SpoolStatus};
 use tokio::runtime::{Handle, RuntimeMetrics};
 
@@ -73,6 +75,8 @@ pub(super) struct ServerFigures {
     body_bytes: usize,
     body_capacity: usize,
     connections_max: usize,
+    /// How long events wait for a processor, and which part of them is refused.
+    ingest_delay: (Duration, f64),
     dead_letters: DeadLetterCounts,
     runtime: RuntimeMetrics,
 }
@@ -84,6 +88,7 @@ pub(super) fn of_server(app: &App) -> ServerFigures {
         body_bytes: app.bodies().held(),
         body_capacity: app.bodies().capacity(),
         connections_max: app.connections().count,
+        ingest_delay: app.overload().figures(),
         dead_letters: app.projects().all().iter().map(Project::dead_letters).sum(),
         runtime: Handle::current().metrics(),
     }
@@ -112,6 +117,16 @@ impl ServerFigures {
             "martech_http_connections_max",
             "How many connections may be open; for further ones, idle ones are closed.",
             self.connections_max as f64,
+        );
+        families.gauge(
+            "martech_ingest_delay_seconds",
+            "How long events have to wait for a processor, as it was last seen; 0 where that is not watched.",
+            self.ingest_delay.0.as_secs_f64(),
+        );
+        families.gauge(
+            "martech_ingest_shed_ratio",
+            "Which part of the bodies of events is refused because that is too long.",
+            self.ingest_delay.1,
         );
         let DeadLetterCounts { kept, lost, bytes } = self.dead_letters;
         families.counters(

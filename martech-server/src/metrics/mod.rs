@@ -7,6 +7,7 @@
 //!
 //! Nothing is static, so that several servers may run in one process.
 
+mod canary;
 mod families;
 mod figures;
 mod http;
@@ -16,18 +17,19 @@ mod process;
 mod sign_ins;
 mod stores;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use martech_core::event::EventTypes;
 use prometheus::{Registry, TextEncoder, proto::MetricFamily};
 
 pub use self::listener::{MetricsAddr, bind, serve_metrics};
-use self::{families::Families, process::Started, sign_ins::SignIns};
 pub(crate) use self::{
+    canary::CanaryMetrics,
     http::HttpMetrics,
     ingest::{Fate, Ingested, Kind},
     sign_ins::SignInOutcome,
 };
+use self::{families::Families, process::Started, sign_ins::SignIns};
 use crate::App;
 
 /// What is counted while a server runs.
@@ -49,6 +51,15 @@ impl Metrics {
             registry.register(collector).expect("each name is valid and is there once");
         }
         Self { registry, ingested: Arc::new(ingested), http: Arc::new(http), sign_ins, started: Started::now() }
+    }
+
+    /// Of a server that has a canary; the others tell nothing of one.
+    pub(crate) fn of_canary(&self, interval: Duration) -> CanaryMetrics {
+        let metrics = CanaryMetrics::new(interval);
+        for collector in metrics.collectors() {
+            self.registry.register(collector).expect("each name is valid and is there once");
+        }
+        metrics
     }
 }
 

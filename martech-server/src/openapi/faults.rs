@@ -206,6 +206,7 @@ faults! {
     ] };
     EventTooLarge: 413, "event_too_large", "an event has at most 32768 bytes of JSON, this one has 40211", { "index": 0, "limit": 32_768 };
     TooManyEvents: 413, "too_many_events", "a body has at most 100000 events", {};
+    ServerBusy: 503, "server_busy", "more events come than this server can take in time; send them again after Retry-After", {};
     QueueFull: 429, "queue_full", "more events are waiting to be stored than may wait; send them again after Retry-After", {};
     NotStored: 503, "store_unavailable", "1 of 2 events could not be stored; send those again, or the whole body: events that carry an eventId are never stored twice", { "accepted": 1, "duplicates": 0, "rejected": 0, "failed": 1, "results": [
         { "index": 1, "eventId": "018f3c7e-5a1b-7c2d-8e4f-0a1b2c3d4e5f", "status": "failed", "code": "not_stored", "message": "the store could not take it in time" }
@@ -260,7 +261,7 @@ pub(crate) type OfEvents = (
     (Receiving, UnsupportedMediaType, MalformedJson, InvalidUtf8, EmptyBatch, TooManyEvents, NoValidEvents),
     (UnknownField, MissingField, WrongType, EmptyValue, TooLong, InvalidCharacter, UnknownType, DuplicateKey),
     (InvalidTime, OccurredAtTooEarly, OccurredAtInFuture, InvalidAmount, InvalidCurrency, TooDeep, EventTooLarge),
-    (RejectedByStore, QueueFull, NotStored),
+    (RejectedByStore, QueueFull, ServerBusy, NotStored),
 );
 
 /// Of a question.

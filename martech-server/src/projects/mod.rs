@@ -35,6 +35,7 @@ use crate::{
     app::QueueBounds,
     backend::{Backend, BackendError},
     dead_letters::{DeadLetterCounts, DeadLetterFile},
+    overload::Gate,
 };
 
 /// A project that is open. Cheap to clone.
@@ -52,11 +53,12 @@ struct Parts {
     stored: Option<EventSink<Event>>,
     dead_letters: Arc<DeadLetterFile>,
     settings: RwLock<Arc<ProjectSettings>>,
+    gate: Gate,
 }
 
 /// The front sink gathers what waits for a flush slot; more than this at once gains nothing and delays the first.
-const MAX_BATCH: usize = 2_000;
-const CONCURRENT_FLUSHES: usize = 3;
+pub(crate) const MAX_BATCH: usize = 2_000;
+pub(crate) const CONCURRENT_FLUSHES: usize = 3;
 /// How long a store that fails is tried again before senders hear of it: they wait for the answer.
 const STORE_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -79,7 +81,8 @@ impl Project {
         let stored = backend.stored(STORE_PATIENCE);
         let stored = stored.map(|store| sink(queue, Duration::ZERO).dead_letters(drop).build(store)).transpose()?;
         let settings = RwLock::new(Arc::new(settings));
-        Ok(Self { parts: Arc::new(Parts { id, backend, sink: front, stored, dead_letters, settings }) })
+        let gate = Gate::default();
+        Ok(Self { parts: Arc::new(Parts { id, backend, sink: front, stored, dead_letters, settings, gate }) })
     }
 
     pub(crate) fn id(&self) -> &ProjectId {
@@ -97,6 +100,11 @@ impl Project {
     /// The sink for events whose sender waits until queries see them.
     pub(crate) fn stored_sink(&self) -> &EventSink<Event> {
         self.parts.stored.as_ref().unwrap_or(&self.parts.sink)
+    }
+
+    /// Where events are refused that would have to wait for too long.
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.parts.gate
     }
 
     pub(crate) fn dead_letters(&self) -> DeadLetterCounts {
@@ -140,7 +148,7 @@ impl FromRequestParts<App> for Project {
 }
 
 /// The way in, in front of any store: events wait for a flush slot, never for a timer.
-fn sink(queue: QueueBounds, patience: Duration) -> SinkBuilder<Event> {
+pub(crate) fn sink(queue: QueueBounds, patience: Duration) -> SinkBuilder<Event> {
     EventSink::builder()
         .flush_interval(Duration::ZERO)
         .max_batch(MAX_BATCH)

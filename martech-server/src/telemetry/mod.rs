@@ -30,6 +30,7 @@ use crate::{
     App,
     error::{self, ApiError},
     metrics::HttpMetrics,
+    overload,
 };
 
 /// Logs, and what is sent to a collector, from the start of a process to its end.
@@ -101,7 +102,10 @@ pub(crate) async fn observe(State(metrics): State<Arc<HttpMetrics>>, request: Re
     let mut response = error::render(response, &id);
     id.name(&mut response);
     exchange.answered(response.status(), code.as_ref());
-    log(response.status(), started);
+    // Of what is refused because there is too much, there would be too many lines.
+    if code.as_deref() != Some(overload::CODE) {
+        log(response.status(), started);
+    }
     traced.answered(response.status(), code.as_deref());
     response
 }

@@ -6,6 +6,7 @@
 mod accounts;
 mod auth;
 mod bodies;
+mod canary;
 mod care;
 mod connections;
 mod contract;
@@ -19,6 +20,7 @@ mod metrics;
 mod mongodb;
 mod openapi;
 mod otlp;
+mod overload;
 mod projects;
 mod protocol;
 mod queries;

@@ -158,7 +158,16 @@ pub(super) async fn ingest(State(app): State<App>, mut params: Params, request: 
     params.finish()?;
 
     let (head, body) = request.into_parts();
+    if let Err(refused) = app.overload().admit() {
+        app.bodies().turn_away(&head.headers, body).await;
+        return Err(refused);
+    }
     let project = admit(&app, &head, key.as_deref(), project).await?;
+    let waits_for_mongodb = ack == Ack::Stored && project.backend().is_spooled();
+    if !waits_for_mongodb && let Err(refused) = app.overload().admit_to(&project) {
+        app.bodies().turn_away(&head.headers, body).await;
+        return Err(refused);
+    }
     let timeline = Timeline::current();
     let received = timeline.step("receive body", app.bodies().read(&head.headers, body)).await?;
     let (came, ingested) = (Instant::now(), app.metrics().ingested.clone());
