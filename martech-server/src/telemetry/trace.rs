@@ -57,19 +57,24 @@ impl RequestSpan {
         }
         let caller = TraceContextPropagator::new().extract(&HeaderExtractor(request.headers()));
         let method = method(request.method());
-        let path = request.uri().path();
-        let path = &path[..path.floor_char_boundary(PATH_BYTES)];
         let name = route.map_or_else(|| method.to_owned(), |route| format!("{method} {route}"));
-        let mut attributes = vec![
-            KeyValue::new("http.request.method", method),
-            // Never the query: it may have a key in it.
-            KeyValue::new("url.path", path.to_owned()),
-            KeyValue::new("martech.request.id", id.to_string()),
-        ];
-        attributes.extend(route.map(|route| KeyValue::new("http.route", route.to_owned())));
-        let builder = tracer.span_builder(name).with_kind(SpanKind::Server).with_attributes(attributes);
-        let span = builder.start_with_context(tracer, &caller);
-        Self(Some(caller.with_span(span)))
+        let builder = tracer.span_builder(name).with_kind(SpanKind::Server);
+        let context = caller.with_span(builder.start_with_context(tracer, &caller));
+        // Most are not, where a sampler takes one of a hundred.
+        if context.span().is_recording() {
+            let path = request.uri().path();
+            let path = &path[..path.floor_char_boundary(PATH_BYTES)];
+            context.span().set_attributes([
+                KeyValue::new("http.request.method", method),
+                // Never the query: it may have a key in it.
+                KeyValue::new("url.path", path.to_owned()),
+                KeyValue::new("martech.request.id", id.to_string()),
+            ]);
+            if let Some(route) = route {
+                context.span().set_attribute(KeyValue::new("http.route", route.to_owned()));
+            }
+        }
+        Self(Some(context))
     }
 
     /// Of what trace it is a part, for the log.
