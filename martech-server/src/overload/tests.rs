@@ -13,6 +13,14 @@ fn ms(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
+/// Keeps a thread busy.
+fn work(time: Duration) {
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        std::hint::spin_loop();
+    }
+}
+
 /// Shows a shedder the same wait for so long; what it refuses in the end, and the time then.
 fn show(shedder: &mut Shedder, mut now: Instant, delay: Duration, time: Duration) -> (f64, Instant) {
     let end = now + time;
@@ -118,7 +126,7 @@ async fn the_line_is_as_long_as_the_last_one_waited() {
     drop(first);
 
     let late = async {
-        std::thread::sleep(ms(3));
+        work(ms(3));
         places.clone().acquire_owned().await
     };
     line.be_patient(ms(1));
@@ -133,7 +141,7 @@ async fn a_thread_that_is_busy_is_seen() {
     let overload = Overload::watch(MaxIngestDelay::Of(BOUND), Arc::default());
     while overload.admit().is_ok() {
         // This test's only thread.
-        std::thread::sleep(ms(60));
+        work(ms(60));
         tokio::task::yield_now().await;
     }
     assert!(overload.figures().0 > BOUND && overload.figures().1 > 0.0);

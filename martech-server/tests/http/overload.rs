@@ -20,7 +20,10 @@ fn keep_busy(time: Duration) -> Arc<AtomicBool> {
     let told = is_enough.clone();
     tokio::spawn(async move {
         while !told.load(Ordering::Relaxed) {
-            std::thread::sleep(time);
+            let end = Instant::now() + time;
+            while Instant::now() < end {
+                std::hint::spin_loop();
+            }
             tokio::task::yield_now().await;
         }
     });
