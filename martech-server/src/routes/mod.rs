@@ -92,7 +92,9 @@ mod tests {
     use crate::{Cli, Command};
 
     /// What is for people to look at.
-    const PAGES: [&str; 7] = [
+    const PAGES: [&str; 8] = [
+        // The fallback's.
+        "/",
         "/api-docs",
         "/api-docs/",
         "/api-docs/openapi.json",
