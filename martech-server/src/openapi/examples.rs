@@ -18,11 +18,14 @@ pub(super) fn add(api: &mut OpenApi) {
         {
             content.example = Some(request);
         }
-        let good = operation.responses.responses.iter_mut().find(|(status, _)| status.starts_with('2'));
-        if let (Some(answer), Some((_, RefOr::T(response)))) = (example.remove("response"), good)
-            && let Some(RefOr::T(content)) = response.content.get_mut("application/json")
-        {
-            content.example = Some(answer);
+        let Some(answer) = example.remove("response") else { continue };
+        let good = operation.responses.responses.iter_mut().filter(|(status, _)| status.starts_with('2'));
+        for (_, response) in good {
+            if let RefOr::T(response) = response
+                && let Some(RefOr::T(content)) = response.content.get_mut("application/json")
+            {
+                content.example = Some(answer.clone());
+            }
         }
     }
 }

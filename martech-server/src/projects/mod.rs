@@ -26,7 +26,7 @@ use martech_core::{
 
 pub(crate) use self::{
     id::{DEFAULT_PROJECT, ProjectId},
-    record::{ProjectChange, ProjectRecord, event_types},
+    record::{ProjectChange, ProjectRecord, Whole, event_types},
     registry::{ProjectError, Projects},
     settings::ProjectSettings,
 };

@@ -62,7 +62,7 @@ pub(crate) struct ProjectChange {
     pub(crate) event_types: Option<Option<Vec<String>>>,
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<u32>, maximum = 36500)]
-    pub(crate) retention_days: Option<Option<u32>>,
+    pub(crate) retention_days: Option<Option<Whole>>,
 }
 
 /// As the description of the API has them.
@@ -70,6 +70,20 @@ pub(crate) fn event_types() -> Schema {
     let name = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^([*]|[A-Za-z][A-Za-z0-9_.:-]{0,63})$"));
     let list = ArrayBuilder::new().items(name).max_items(Some(MAX_TYPES));
     list.schema_type(SchemaType::from_iter([Type::Array, Type::Null])).into()
+}
+
+/// A whole number as JSON has it, where `30.0` is one.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "f64")]
+pub(crate) struct Whole(pub(crate) u32);
+
+impl TryFrom<f64> for Whole {
+    type Error = &'static str;
+
+    fn try_from(number: f64) -> Result<Self, Self::Error> {
+        let whole = number as u32;
+        if f64::from(whole) == number { Ok(Self(whole)) } else { Err("expected a whole number, of days") }
+    }
 }
 
 /// Tells `null` from what is absent.
@@ -109,7 +123,7 @@ impl ProjectRecord {
             time_zone: time_zone.unwrap_or_else(|| self.time_zone.clone()),
             currency: currency.unwrap_or_else(|| self.currency.clone()),
             event_types: event_types.unwrap_or_else(|| self.event_types.clone()),
-            retention_days: retention_days.unwrap_or(self.retention_days),
+            retention_days: retention_days.map_or(self.retention_days, |days| days.map(|Whole(days)| days)),
             updated_at: now,
             ..self.clone()
         };

@@ -21,7 +21,7 @@ use crate::{
         faults::{DefaultProject, NoSuchProject, NotFound, OfBody, ProjectExists, TooManyProjects},
     },
     params::Named,
-    projects::{ProjectChange, ProjectError, ProjectId, ProjectRecord, event_types},
+    projects::{ProjectChange, ProjectError, ProjectId, ProjectRecord, Whole, event_types},
 };
 
 /// A project as a list shows it: what it goes by, and what of that it has settled itself.
@@ -88,8 +88,8 @@ pub(super) struct NewProject {
     #[schema(schema_with = event_types)]
     event_types: Option<Vec<String>>,
     #[serde(default)]
-    #[schema(maximum = 36500)]
-    retention_days: Option<u32>,
+    #[schema(value_type = Option<u32>, maximum = 36500)]
+    retention_days: Option<Whole>,
 }
 
 /// Makes a project.

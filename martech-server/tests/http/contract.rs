@@ -69,6 +69,11 @@ impl Contract {
             assert_eq!(answer.text, "", "no body is described: {}", told());
             return;
         }
+        if answer.json.is_null() && answer.text != "null" {
+            // JSON knows numbers that this parser of it does not.
+            assert_eq!(answer.header("content-type"), Some("application/json"), "{}", told());
+            return;
+        }
         let at = format!("{name} {template} {status}");
         if let Err(error) = self.validate(&at, schema, &answer.json) {
             panic!("{error}: {}", told());

@@ -40,6 +40,7 @@ pub(super) struct SignUp {
     #[schema(format = "password", min_length = 8, max_length = 128)]
     password: String,
     #[serde(default)]
+    #[schema(pattern = "^https://[!-~]*$", max_length = 2048)]
     image: Option<String>,
     #[serde(default)]
     remember_me: Option<bool>,

@@ -33,7 +33,7 @@ pub(super) struct Update {
     name: Option<String>,
     /// `null` takes it away.
     #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^https://[!-~]*$", max_length = 2048)]
     image: Option<Option<String>>,
     /// Cannot be changed.
     #[serde(default)]
