@@ -101,7 +101,10 @@ fn time() -> Schema {
     let text =
         ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::Custom("date-time".to_owned())));
     // A smaller number would be of seconds.
-    let millis = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(100_000_000_000_i64));
+    let millis = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(100_000_000_000_i64))
+        .maximum(Some(253_402_300_799_999_i64));
     let none = ObjectBuilder::new().schema_type(Type::Null);
     OneOfBuilder::new().item(text).item(millis).item(none).into()
 }
