@@ -145,8 +145,8 @@ faults! {
     InvalidHost: 400, "invalid_host", "a request has one Host header, with the name of the server and perhaps a port", { "field": "Host" };
     HeadTimeout: 408, "head_timeout", "the head of the request did not arrive in time; send it again", {};
     UriTooLong: 414, "uri_too_long", "the URI is too long; send less in it", {};
-    HeadTooLarge: 431, "head_too_large", "the head of the request is larger than 65536 bytes, or has more than 100 headers; send less", {};
-    TooManyConnections: 429, "too_many_connections", "this address has 1000 connections, which is all that it may; use them for more requests", {};
+    HeadTooLarge: 431, "head_too_large", "the head of the request is larger than 32768 bytes, or has more than 100 headers; send less", {};
+    TooManyConnections: 429, "too_many_connections", "this address has 1024 connections, which is all that it may; use them for more requests", {};
     Internal: 500, "internal", "something broke inside the server; its log says what, under this requestId", {};
 
     // Of who asks, and how often.
@@ -157,7 +157,7 @@ faults! {
     OriginNotAllowed: 403, "origin_not_allowed", "this key is not for pages of https://elsewhere.example", {};
     MissingOrigin: 403, "MISSING_OR_NULL_ORIGIN", "Missing or null Origin: a request with a cookie has to say which page it comes from", {};
     InvalidOrigin: 403, "INVALID_ORIGIN", "Invalid origin: only pages of this site may use its cookies", {};
-    RateLimited: 429, "rate_limited", "this address has sent as many requests as it may (6000/m at most); send it again after Retry-After", {};
+    RateLimited: 429, "rate_limited", "this address has sent as many requests as it may (600/60s at most); send it again after Retry-After", {};
 
     // Of what is asked.
     InvalidParameter: 400, "invalid_parameter", "limit: must be a whole number from 1 to 1000", { "field": "limit" };
@@ -170,10 +170,10 @@ faults! {
 
     // Of bodies.
     IncompleteBody: 400, "incomplete_body", "the body ended early or was framed wrongly", {};
-    MalformedEncoding: 400, "malformed_encoding", "the body is not what its Content-Encoding says", { "field": "Content-Encoding" };
+    MalformedEncoding: 400, "malformed_encoding", "the body is not what Content-Encoding says, or it is cut off: invalid gzip header", { "field": "Content-Encoding" };
     BodyTimeout: 408, "body_timeout", "the body did not arrive in time; send it again", {};
-    BodyTooSlow: 408, "body_too_slow", "the body arrives too slowly; send it again, faster or in parts", {};
-    BodyTooLarge: 413, "body_too_large", "the body is larger than 33554432 bytes; send less at once", { "limit": 33_554_432 };
+    BodyTooSlow: 408, "body_too_slow", "the body came at less than 1024 bytes a second; send less at once", {};
+    BodyTooLarge: 413, "body_too_large", "the body is larger than 16777216 bytes; send less at once", { "limit": 16_777_216 };
     UnsupportedMediaType: 415, "unsupported_media_type", "this Content-Type is not taken; send application/json or application/x-ndjson, in UTF-8", { "field": "Content-Type" };
     UnsupportedEncoding: 415, "unsupported_encoding", "this Content-Encoding is not taken; send gzip, zstd or identity, one of them", { "field": "Content-Encoding" };
     Overloaded: 429, "overloaded", "the bodies that are being received take all the memory that they may; send it again in a while", {};
@@ -186,7 +186,7 @@ faults! {
     InvalidUtf8: 400, "invalid_utf8", "the body is not UTF-8 from byte 7 on", {};
     EmptyBatch: 400, "empty_batch", "the list of events is empty", {};
     TooDeep: 400, "too_deep", "objects and arrays are nested deeper than 32 levels", { "index": 0 };
-    DuplicateKey: 400, "duplicate_key", "the key \"userId\" is there twice", { "index": 0, "field": "userId" };
+    DuplicateKey: 400, "duplicate_key", "the key userId is there more than once; which one counts cannot be told", { "index": 0, "field": "userId" };
     UnknownField: 400, "unknown_field", "\"user\" is no field of an event; the fields are eventId, userId, type, occurredAt, anonymousId, sessionId, properties", { "index": 0, "field": "user" };
     MissingField: 400, "missing_field", "an event needs a type, such as page_view", { "index": 0, "field": "type" };
     WrongType: 400, "wrong_type", "userId must be a string, not a number", { "index": 0, "field": "userId" };
@@ -205,7 +205,7 @@ faults! {
         { "index": 1, "status": "rejected", "code": "wrong_type", "field": "userId", "message": "userId must be a string, not a number" }
     ] };
     EventTooLarge: 413, "event_too_large", "an event has at most 32768 bytes of JSON, this one has 40211", { "index": 0, "limit": 32_768 };
-    TooManyEvents: 413, "too_many_events", "a body has at most 100000 events", {};
+    TooManyEvents: 413, "too_many_events", "a body has at most 100000 events; send the rest in another one", {};
     ServerBusy: 503, "server_busy", "more events come than this server can take in time; send them again after Retry-After", {};
     QueueFull: 429, "queue_full", "more events are waiting to be stored than may wait; send them again after Retry-After", {};
     NotStored: 503, "store_unavailable", "1 of 2 events could not be stored; send those again, or the whole body: events that carry an eventId are never stored twice", { "accepted": 1, "duplicates": 0, "rejected": 0, "failed": 1, "results": [
@@ -231,8 +231,8 @@ faults! {
 
     // Of projects and the store.
     ProjectExists: 409, "project_exists", "there is a project shop-berlin already", {};
-    DefaultProject: 409, "default_project", "the default project stays", {};
-    TooManyProjects: 409, "too_many_projects", "this server has as many projects as it takes", {};
+    DefaultProject: 409, "default_project", "the project `default` cannot be removed", {};
+    TooManyProjects: 409, "too_many_projects", "there are 100 projects, which is as many as a server takes", {};
     NoRetention: 409, "no_retention", "this project keeps its events for ever; give it retentionDays first", {};
     NotTheEmbeddedStore: 409, "not_the_embedded_store", "events are kept in MongoDB here, which has no files to roll or to compact", {};
 
