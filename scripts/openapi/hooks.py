@@ -12,8 +12,8 @@ URL = os.environ["MARTECH_URL"]
 TOKEN = os.environ["MARTECH_ADMIN_TOKEN"]
 EMAIL, PASSWORD = os.environ["MARTECH_EMAIL"], os.environ["MARTECH_PASSWORD"]
 
-dates = st.dates(datetime.date(1990, 1, 1), datetime.date(2025, 12, 31)).map(str)
-times = st.datetimes(datetime.datetime(1990, 1, 1), datetime.datetime(2025, 12, 31)).map(lambda at: at.isoformat(timespec="milliseconds") + "Z")
+dates = st.dates(datetime.date(2010, 1, 1), datetime.date(2025, 12, 31)).map(str)
+times = st.datetimes(datetime.datetime(2010, 1, 1), datetime.datetime(2025, 12, 31)).map(lambda at: at.isoformat(timespec="milliseconds") + "Z")
 
 # An event is not of the future.
 schemathesis.openapi.format("date-time", times)
