@@ -385,6 +385,15 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     if duration > Duration::from_secs(366 * 86_400) { Err("at most a year".to_owned()) } else { Ok(duration) }
 }
 
+/// The same, or `off`; not less than `least`.
+pub(crate) fn parse_duration_or_off(text: &str, least: Duration) -> Result<Option<Duration>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let duration = parse_duration(text).map_err(|expected| format!("`off`, or {expected}"))?;
+    if duration < least { Err(format!("`off`, or at least {least:?}")) } else { Ok(Some(duration)) }
+}
+
 fn parse_zone(name: &str) -> Result<TimeZone, String> {
     martech_core::query::parse_time_zone(name).map_err(|error| error.message)
 }

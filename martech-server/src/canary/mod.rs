@@ -38,7 +38,7 @@ use self::{
     error::CanaryError,
     store::{CanaryStore, Place},
 };
-use crate::{backend::Backend, config::parse_duration, metrics::CanaryMetrics};
+use crate::{backend::Backend, config::parse_duration_or_off, metrics::CanaryMetrics};
 
 /// A server that has just started has enough to do.
 const FIRST: Duration = Duration::from_secs(10);
@@ -62,11 +62,7 @@ impl FromStr for CanaryInterval {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text == "off" {
-            return Ok(Self::Off);
-        }
-        let interval = parse_duration(text).map_err(|expected| format!("`off`, or {expected}"))?;
-        if interval < LEAST_INTERVAL { Err("`off`, or at least 1s".to_owned()) } else { Ok(Self::Every(interval)) }
+        Ok(parse_duration_or_off(text, LEAST_INTERVAL)?.map_or(Self::Off, Self::Every))
     }
 }
 

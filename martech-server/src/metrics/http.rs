@@ -77,7 +77,7 @@ impl HttpMetrics {
         Exchange {
             metrics: self.clone(),
             route: request.extensions().get::<MatchedPath>().cloned(),
-            method: method(request.method()),
+            method: known_method(request.method()).unwrap_or(OTHER),
             begun: Instant::now(),
             is_answered: false,
         }
@@ -146,8 +146,9 @@ impl Drop for OpenConnection {
     }
 }
 
-fn method(method: &Method) -> &'static str {
-    match *method {
+/// The name of a method that servers have; anybody can make up others.
+pub(crate) fn known_method(method: &Method) -> Option<&'static str> {
+    Some(match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",
         Method::POST => "POST",
@@ -155,8 +156,8 @@ fn method(method: &Method) -> &'static str {
         Method::PATCH => "PATCH",
         Method::DELETE => "DELETE",
         Method::OPTIONS => "OPTIONS",
-        _ => OTHER,
-    }
+        _ => return None,
+    })
 }
 
 /// Not what is only mistaken: a route that does not exist, a body that cannot be read.

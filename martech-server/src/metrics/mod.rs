@@ -25,7 +25,7 @@ use prometheus::{Registry, TextEncoder, proto::MetricFamily};
 pub use self::listener::{MetricsAddr, bind, serve_metrics};
 pub(crate) use self::{
     canary::CanaryMetrics,
-    http::HttpMetrics,
+    http::{HttpMetrics, known_method},
     ingest::{Fate, Ingested, Kind},
     sign_ins::SignInOutcome,
 };

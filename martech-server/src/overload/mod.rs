@@ -41,7 +41,7 @@ use tokio::task::JoinSet;
 
 pub(crate) use self::gate::Gate;
 use self::shedder::Shedder;
-use crate::{config::parse_duration, error::ApiError, projects::Project};
+use crate::{config::parse_duration_or_off, error::ApiError, projects::Project};
 
 /// How often the line is looked at.
 const EVERY: Duration = Duration::from_millis(5);
@@ -63,11 +63,7 @@ impl FromStr for MaxIngestDelay {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text == "off" {
-            return Ok(Self::Off);
-        }
-        let bound = parse_duration(text).map_err(|expected| format!("`off`, or {expected}"))?;
-        if bound < LEAST { Err("`off`, or at least 5ms".to_owned()) } else { Ok(Self::Of(bound)) }
+        Ok(parse_duration_or_off(text, LEAST)?.map_or(Self::Off, Self::Of))
     }
 }
 

@@ -1,6 +1,9 @@
 //! `/api-docs`: the description of the API, and Swagger UI to read it and to try it out. All of it is in the binary.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    borrow::Cow,
+    sync::{Arc, LazyLock},
+};
 
 use axum::{
     Router,
@@ -62,7 +65,12 @@ fn file(name: &str) -> Response {
             let Ok(content_type) = HeaderValue::from_str(&file.content_type) else {
                 return ApiError::internal(&file.content_type).into_response();
             };
-            ([(header::CONTENT_TYPE, content_type)], HEADERS, file.bytes.into_owned()).into_response()
+            // What lies in the binary is not copied for each who asks: some read slowly, and it is more than a megabyte.
+            let bytes = match file.bytes {
+                Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+                Cow::Owned(bytes) => bytes.into(),
+            };
+            ([(header::CONTENT_TYPE, content_type)], HEADERS, bytes).into_response()
         }
         Ok(None) => ApiError::nothing_at(&format!("/api-docs/{name}")).into_response(),
         Err(error) => ApiError::internal(&error).into_response(),

@@ -15,7 +15,7 @@ use std::{
 
 use axum::{
     extract::{MatchedPath, Request},
-    http::{Method, StatusCode},
+    http::StatusCode,
 };
 use martech_core::{sink::Passage, store::Step};
 use opentelemetry::{
@@ -27,6 +27,7 @@ use opentelemetry_http::HeaderExtractor;
 use opentelemetry_sdk::{propagation::TraceContextPropagator, trace::SdkTracer};
 
 use super::RequestId;
+use crate::metrics::known_method;
 
 /// Of this process, as its logs are. Not there where nothing is traced.
 static TRACER: OnceLock<SdkTracer> = OnceLock::new();
@@ -56,7 +57,8 @@ impl RequestSpan {
             return Self(None);
         }
         let caller = TraceContextPropagator::new().extract(&HeaderExtractor(request.headers()));
-        let method = method(request.method());
+        // As the conventions for spans of HTTP have it.
+        let method = known_method(request.method()).unwrap_or("_OTHER");
         let name = route.map_or_else(|| method.to_owned(), |route| format!("{method} {route}"));
         let builder = tracer.span_builder(name).with_kind(SpanKind::Server);
         let context = caller.with_span(builder.start_with_context(tracer, &caller));
@@ -183,19 +185,5 @@ impl Recording {
             Some(later) => wall + later,
             None => wall - origin.duration_since(at),
         }
-    }
-}
-
-/// As the conventions for spans of HTTP have it.
-fn method(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::PATCH => "PATCH",
-        Method::DELETE => "DELETE",
-        Method::OPTIONS => "OPTIONS",
-        _ => "_OTHER",
     }
 }
