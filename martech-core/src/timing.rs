@@ -2,7 +2,7 @@
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde::Serializer;
@@ -14,11 +14,6 @@ pub(crate) struct TotalTime {
 }
 
 impl TotalTime {
-    /// It has just taken the time since then.
-    pub(crate) fn add_since(&self, begun: Instant) {
-        self.add(begun.elapsed());
-    }
-
     /// It has taken so long once more.
     pub(crate) fn add(&self, time: Duration) {
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);

@@ -65,6 +65,6 @@ impl Drop for Piece<'_> {
     fn drop(&mut self) {
         let Some(counter) = self.counter else { return };
         counter.fetch_add(1, Ordering::Relaxed);
-        self.work.time.add_since(self.begun);
+        self.work.time.add(self.begun.elapsed());
     }
 }

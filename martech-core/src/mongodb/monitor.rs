@@ -189,7 +189,7 @@ impl Drop for Watch<'_> {
         let Counters { answered, failed, time } = self.counters;
         let outcome = if self.answered { answered } else { failed };
         outcome.fetch_add(1, Ordering::Relaxed);
-        time.add_since(self.begun);
+        time.add(self.begun.elapsed());
     }
 }
 
