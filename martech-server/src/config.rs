@@ -282,7 +282,7 @@ pub struct BoundArgs {
     pub queue_bytes: ByteSize,
 
     /// How long events may have to wait for a processor; where it stays longer, some are answered 503; or `off`
-    #[arg(long, env = "MARTECH_MAX_INGEST_DELAY", default_value = "40ms", value_name = "TIME|off")]
+    #[arg(long, env = "MARTECH_MAX_INGEST_DELAY", default_value = "20ms", value_name = "TIME|off")]
     pub max_ingest_delay: MaxIngestDelay,
 
     /// Largest body of a single event

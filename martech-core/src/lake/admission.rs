@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::oneshot;
@@ -11,6 +11,7 @@ use super::{
     error::LakeError,
     hot::Encoded,
     inner::Inner,
+    pace::Room,
     row::is_on_calendar,
     state::{Known, State},
 };
@@ -74,12 +75,14 @@ fn admit(inner: &Arc<Inner>, encoded: Encoded) -> Result<Admitted, StoreError> {
         let mut state = inner.state();
         loop {
             check(&state)?;
-            if has_room(inner, &state)
-                && let Some(known) = state.know(&encoded.keys)
-            {
-                break (known, state.version.clone());
+            match state.room(Instant::now(), inner.options.roll_bytes) {
+                Room::Now => match state.know(&encoded.keys) {
+                    Some(known) => break (known, state.version.clone()),
+                    None => state = inner.wait(state),
+                },
+                Room::In(time) => state = inner.wait_for(state, time),
+                Room::Rolled => state = inner.wait(state),
             }
-            state = inner.wait(state);
         }
     };
     let in_files = inner.dedupe.find(&version, &encoded.keys, &known.unknown).map_err(unreadable)?;
@@ -127,13 +130,6 @@ fn admit(inner: &Arc<Inner>, encoded: Encoded) -> Result<Admitted, StoreError> {
 
 fn check(state: &State) -> Result<(), StoreError> {
     if state.closed { Err(StoreError::fatal("the lake is closed")) } else { Ok(()) }
-}
-
-/// Whether the hot table can take more. While a roll runs, another half of its size may gather; when rolls fail, the
-/// journal's bound decides.
-fn has_room(inner: &Inner, state: &State) -> bool {
-    let most = inner.options.roll_bytes.saturating_add(inner.options.roll_bytes / 2);
-    state.active.bytes < most || state.frozen.is_none() || state.roll_error.is_some()
 }
 
 /// The duplicates and the new ones, ascending.

@@ -73,8 +73,21 @@ impl Dedupe {
         by_day.sort_unstable_by_key(|(key, position)| (key.day, *position));
         let mut found = Vec::new();
         for questions in by_day.chunk_by(|left, right| left.0.day == right.0.day) {
+            let ids = || questions.iter().map(|(key, _)| *key.id.as_bytes());
+            let (Some(least), Some(greatest)) = (ids().min(), ids().max()) else { continue };
             for file in version.day(questions[0].0.day) {
-                self.ask(file, questions, &mut found)?;
+                match file.ids()? {
+                    // New events mostly have ids of now, and files those of before: then nobody need look into any.
+                    Some(ids) if greatest < *ids.start() || least > *ids.end() => {}
+                    Some(ids) if least < *ids.start() || greatest > *ids.end() => {
+                        let within = |question: &&(EventKey, usize)| ids.contains(question.0.id.as_bytes());
+                        let questions: Vec<_> = questions.iter().filter(within).copied().collect();
+                        if !questions.is_empty() {
+                            self.ask(file, &questions, &mut found)?;
+                        }
+                    }
+                    _ => self.ask(file, questions, &mut found)?,
+                }
             }
         }
         found.sort_unstable();

@@ -3,9 +3,10 @@
 use std::{
     collections::BTreeMap,
     fmt,
+    ops::RangeInclusive,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -62,7 +63,12 @@ pub(super) struct LiveFile<Entry> {
     paths: Vec<PathBuf>,
     shared: Arc<Shared>,
     obsolete: AtomicBool,
+    /// Of a file of events, once it was asked for: see [`EventsFile::ids`].
+    ids: OnceLock<Option<IdRange>>,
 }
+
+/// From the least id to the greatest, byte by byte.
+pub(super) type IdRange = RangeInclusive<[u8; 16]>;
 
 pub(super) type EventsFile = LiveFile<EventsEntry>;
 pub(super) type UsersFile = LiveFile<UsersEntry>;
@@ -78,6 +84,16 @@ impl EventsFile {
             vec![layout.events_file(entry.day, entry.id), layout.ids_file(entry.id)],
             shared,
         )
+    }
+
+    /// Between which ids its own lie, where the file says so. Ids that begin with the time at which they were made (UUIDv7) lie within
+    /// the time of a file, or beyond it.
+    pub(super) fn ids(&self) -> Result<Option<&IdRange>> {
+        if let Some(ids) = self.ids.get() {
+            return Ok(ids.as_ref());
+        }
+        let (_, footer) = self.open()?;
+        Ok(self.ids.get_or_init(|| footer.id_range()).as_ref())
     }
 
     /// Calls `each` with all of its rows and columns, batch by batch.
@@ -100,7 +116,8 @@ impl UsersFile {
 
 impl<Entry> LiveFile<Entry> {
     fn new(entry: Entry, id: u64, rows: u64, tail: Tail, paths: Vec<PathBuf>, shared: &Arc<Shared>) -> Arc<Self> {
-        Arc::new(Self { entry, id, rows, tail, paths, shared: shared.clone(), obsolete: AtomicBool::new(false) })
+        let (shared, obsolete, ids) = (shared.clone(), AtomicBool::new(false), OnceLock::new());
+        Arc::new(Self { entry, id, rows, tail, paths, shared, obsolete, ids })
     }
 
     /// Its number.

@@ -126,6 +126,11 @@ impl Inner {
         self.progress.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The same, for so long at most.
+    pub(super) fn wait_for<'a>(&self, state: MutexGuard<'a, State>, time: Duration) -> MutexGuard<'a, State> {
+        self.progress.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0
+    }
+
     pub(super) fn snapshot(&self) -> Result<Snapshot> {
         let state = self.state();
         if state.closed {

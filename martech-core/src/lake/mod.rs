@@ -61,6 +61,7 @@ mod journey;
 mod layout;
 mod merge;
 mod opening;
+mod pace;
 mod pages;
 mod parallel;
 mod parquet_file;

@@ -39,6 +39,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     error::{Context, Result},
+    files::IdRange,
+    schema::column,
     sums::{Summing, Sums},
 };
 use crate::fs::{Cursor, File, FileSystem};
@@ -255,6 +257,16 @@ impl Footer {
             let _ = self.filter.set(filter);
         }
         Ok(self.filter.get().and_then(Option::as_ref).is_none_or(|filter| filter.check(value)))
+    }
+
+    /// Between which values those of the column of ids lie, where that was written down in full.
+    pub(super) fn id_range(&self) -> Option<IdRange> {
+        let [group] = self.metadata.row_groups() else { return None };
+        let statistics = group.column(column::EVENT_ID).statistics()?;
+        if !(statistics.min_is_exact() && statistics.max_is_exact()) {
+            return None;
+        }
+        Some(statistics.min_bytes_opt()?.try_into().ok()?..=statistics.max_bytes_opt()?.try_into().ok()?)
     }
 
     /// What it takes of memory, the filter included.

@@ -11,6 +11,7 @@ use hashbrown::{HashMap, HashSet};
 use super::{
     files::Version,
     hot::{Chunk, EncodedKey, Hot},
+    pace::{Pace, Room},
     worker::Message,
 };
 use crate::event::EventKey;
@@ -30,6 +31,8 @@ pub(super) struct State {
     /// Batches on their way to the journal, oldest first.
     in_flight: VecDeque<(Ticket, Vec<EventKey>)>,
     next_ticket: Ticket,
+    /// How the rolls get on.
+    pace: Pace,
     /// When the oldest event of the active table came.
     pub(super) active_since: Option<Instant>,
     /// The last roll failed, and why.
@@ -137,13 +140,25 @@ impl State {
                 self.ids.extend(keys.iter().map(|key| (*key, *ticket)));
             }
         }
+        if let Some(frozen) = &self.frozen {
+            self.pace.begin(Instant::now(), frozen.bytes);
+        }
         self.frozen.clone()
+    }
+
+    /// When the hot table can take more, which gathers while a roll runs. When rolls fail, the journal's bound decides.
+    pub(super) fn room(&self, now: Instant, roll_bytes: usize) -> Room {
+        if self.frozen.is_none() || self.roll_error.is_some() {
+            return Room::Now;
+        }
+        self.pace.room(now, self.active.bytes, roll_bytes)
     }
 
     /// The frozen table is in the files of `version`.
     pub(super) fn thaw(&mut self, version: Version) {
         self.version = Arc::new(version);
         self.frozen = None;
+        self.pace.end(Instant::now());
         // What was in the way of the journal is so no longer.
         self.write_error = None;
         self.frozen_ids = HashMap::new();

@@ -13,8 +13,8 @@ use crate::{
     projects::{CONCURRENT_FLUSHES, MAX_BATCH},
 };
 
-/// What the store takes in its next two rounds waits for its turn, and not because there is too much.
-const TWO_ROUNDS: u64 = 2 * (CONCURRENT_FLUSHES * MAX_BATCH) as u64;
+/// What the store takes in its next round waits for its turn, and not because there is too much.
+const ROUND: u64 = (CONCURRENT_FLUSHES * MAX_BATCH) as u64;
 /// The same in bytes, of large events.
 const MANY_BYTES: u64 = 16 << 20;
 /// Whoever takes nothing for so long is stalled, or slow for a reason of its own.
@@ -50,7 +50,7 @@ impl Gate {
 
 /// How long the queue keeps events waiting because more come than the store takes.
 fn delay(sink: &SinkStats) -> Duration {
-    let is_long = sink.pending > TWO_ROUNDS || sink.pending_bytes > MANY_BYTES;
+    let is_long = sink.pending > ROUND || sink.pending_bytes > MANY_BYTES;
     if is_long && sink.stalled < PROGRESS { sink.oldest } else { Duration::ZERO }
 }
 
@@ -62,7 +62,7 @@ mod tests {
     fn a_queue_is_too_long_where_the_store_goes_on_and_cannot_keep_up() {
         let mut sink = SinkStats::default();
         let ms = Duration::from_millis;
-        (sink.pending, sink.oldest, sink.stalled) = (TWO_ROUNDS, ms(900), ms(20));
+        (sink.pending, sink.oldest, sink.stalled) = (ROUND, ms(900), ms(20));
         assert_eq!(delay(&sink), Duration::ZERO, "a store that takes long for each batch");
         sink.pending += 1;
         assert_eq!(delay(&sink), ms(900));
@@ -76,7 +76,7 @@ mod tests {
     fn the_gate_closes_and_opens_as_people_come() {
         let (gate, bound) = (Gate::default(), Duration::from_millis(5));
         let mut sink = SinkStats::default();
-        (sink.pending, sink.oldest) = (TWO_ROUNDS * 2, Duration::from_millis(300));
+        (sink.pending, sink.oldest) = (ROUND * 2, Duration::from_millis(300));
         let end = Instant::now() + Duration::from_secs(60);
         assert!(gate.admit(bound, || sink).is_ok());
         while gate.admit(bound, || sink).is_ok() {

@@ -13,7 +13,7 @@
 //! is their turn. A refusal costs a fraction of the work, so the line becomes shorter at once, and all are taken again as fast.
 //!
 //! The queue of each project's store has a rule of its own ([`Gate`]), so that one shop does not turn the events of another away. It is
-//! too long where more waits than the store takes in its next two rounds, and the oldest has waited for longer than the bound, while
+//! too long where more waits than the store takes in its next round, and the oldest has waited for longer than the bound, while
 //! the store goes on taking.
 //!
 //! # What is no overload

@@ -26,14 +26,15 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite},
+    io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     sync::watch,
-    time::{Instant, sleep_until, timeout},
+    time::timeout,
 };
 
 use super::{
     ConnectionLimits, MAX_HEAD, MAX_URI,
+    head::Head,
     http_io::{HttpIo, Protocol},
     places::Place,
     pulse::{InFlight, Pulse},
@@ -132,7 +133,7 @@ impl Protocols {
         Ok(connection.await?)
     }
 
-    /// hyper has a connection only while there is something to do: see `http_io`.
+    /// hyper has a connection only while there is something to do: see `head` and `http_io`.
     async fn serve_http1<S: Stream>(
         &self,
         mut stream: S,
@@ -140,8 +141,8 @@ impl Protocols {
         pulse: &Arc<Pulse>,
         mut drain: Drain,
     ) -> Result<(), BoxError> {
-        while let Some(first) = self.first_byte(&mut stream, pulse, &mut drain).await? {
-            Box::pin(self.converse(&mut stream, first, peer, pulse, &mut drain)).await?;
+        while let Some(head) = Head::read(&mut stream, self.limits.read, pulse, &mut drain).await? {
+            Box::pin(self.converse(&mut stream, head, peer, pulse, &mut drain)).await?;
             if !pulse.unpark() {
                 break;
             }
@@ -149,38 +150,21 @@ impl Protocols {
         Ok(())
     }
 
-    /// Waits for a client to say something; in vain where it takes too long, or has to go.
-    async fn first_byte<S: Stream>(
-        &self,
-        stream: &mut S,
-        pulse: &Pulse,
-        drain: &mut Drain,
-    ) -> Result<Option<u8>, BoxError> {
-        let limits = self.limits.read;
-        let patience = if pulse.begun() == 0 { limits.head } else { limits.idle };
-        let since = pulse.waits_since().unwrap_or_else(Instant::now);
-        let mut byte = [0];
-        tokio::select! {
-            read = stream.read(&mut byte) => Ok((read? > 0).then_some(byte[0])),
-            () = sleep_until(since + patience) => Ok(None),
-            () = pulse.wanted() => Ok(None),
-            _ = drain.changed() => Ok(None),
-        }
-    }
-
     /// Requests and answers, until the connection ends or is parked.
     async fn converse<S: Stream>(
         &self,
         stream: &mut S,
-        first: u8,
+        head: Head,
         peer: Peer,
         pulse: &Arc<Pulse>,
         drain: &mut Drain,
     ) -> Result<(), BoxError> {
-        let io = TokioIo::new(HttpIo::new(stream, Protocol::Http1, Some(first), pulse.clone(), self.limits.read));
+        let io = TokioIo::new(HttpIo::new(stream, Protocol::Http1, Some(head), pulse.clone(), self.limits.read));
         let service = answering(self.router.clone(), peer, pulse.clone());
         let mut connection = pin!(self.http1.serve_connection(io, service));
         tokio::select! {
+            // The head is there: hyper would close a connection of which it has read nothing.
+            biased;
             ended = connection.as_mut() => return Ok(ended?),
             _ = drain.changed() => connection.as_mut().graceful_shutdown(),
         }

@@ -6,10 +6,10 @@
 //! requests there may be [`ReadLimits::idle`].
 //!
 //! hyper keeps two buffers of 8 KiB for each connection. So when an HTTP/1 connection has been idle for [`PARK`], hyper is told
-//! that it has ended, and lets go of it; whoever gave it to hyper waits for the next byte (`connection`).
+//! that it has ended, and lets go of it; whoever gave it to hyper waits for the next head (`head`).
 
 use std::{
-    io,
+    io, mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -22,6 +22,7 @@ use tokio::{
 };
 
 use super::{
+    head::Head,
     pulse::Pulse,
     refusal::{self, Refusal},
 };
@@ -73,26 +74,33 @@ pub(super) struct HttpIo<S> {
     alarm: Option<(Instant, Pin<Box<Sleep>>)>,
     /// Behind how many requests hyper was made to ask for more.
     woken: u64,
-    /// The byte that was read to know that there is one.
-    first: Option<u8>,
+    /// What was read before hyper was given the connection.
+    before: Vec<u8>,
     refusal: Option<Refusal>,
     linger: Option<usize>,
 }
 
 impl<S> HttpIo<S> {
-    pub(super) fn new(inner: S, protocol: Protocol, first: Option<u8>, pulse: Arc<Pulse>, limits: ReadLimits) -> Self {
+    pub(super) fn new(
+        inner: S,
+        protocol: Protocol,
+        begun: Option<Head>,
+        pulse: Arc<Pulse>,
+        limits: ReadLimits,
+    ) -> Self {
         let opened = Instant::now();
+        let head = begun.as_ref().map(|head| (pulse.begun(), head.since));
         Self {
             inner,
             pulse,
             limits,
             protocol,
             opened,
-            head: None,
+            head,
             written: (0, 0),
             alarm: None,
             woken: 0,
-            first,
+            before: begun.map_or_else(Vec::new, |head| head.bytes),
             refusal: None,
             linger: None,
         }
@@ -118,8 +126,8 @@ impl<S> HttpIo<S> {
         let since = self.pulse.waits_since()?;
         let begun = self.pulse.begun();
         Some(match self.head_begun() {
-            _ if begun == 0 => self.opened + self.limits.head,
             Some(at) => at + self.limits.head,
+            None if begun == 0 => self.opened + self.limits.head,
             None => {
                 let written = if self.written.0 == begun { self.written.1 } else { 0 };
                 let earned = written.checked_div(self.limits.rate).unwrap_or(0);
@@ -171,16 +179,11 @@ impl<S> HttpIo<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for HttpIo<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if buf.remaining() > 0
-            && let Some(byte) = self.first.take()
-        {
-            buf.put_slice(&[byte]);
-            self.heard();
-            // With what is behind it: in a head that came in pieces hyper looks for its end alone, whatever else is wrong.
-            return match Pin::new(&mut self.inner).poll_read(cx, buf) {
-                Poll::Pending => Poll::Ready(Ok(())),
-                read => read,
-            };
+        if !self.before.is_empty() {
+            let len = buf.remaining().min(self.before.len());
+            let rest = self.before.split_off(len);
+            buf.put_slice(&mem::replace(&mut self.before, rest));
+            return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
         match Pin::new(&mut self.inner).poll_read(cx, buf) {

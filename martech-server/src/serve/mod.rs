@@ -1,7 +1,7 @@
 //! Connections: accepting them, bounding them, bringing them to an end.
 //!
 //! Whoever can reach the port can open connections and say nothing, or say it slowly. So a client that keeps the server
-//! waiting has little time (`http_io`: heads and idleness; `write_timer`: answers; `body/`: bodies), one address has
+//! waiting has little time (`head` and `http_io`: heads and idleness; `write_timer`: answers; `body/`: bodies), one address has
 //! so many places and not more, and where all places are taken, the connection that has waited longest for its client
 //! has to go (`places`): a flood makes room for honest clients by itself.
 
@@ -18,6 +18,7 @@ use crate::{App, CloseError, routes};
 mod args;
 mod connection;
 mod descriptors;
+mod head;
 mod http_io;
 mod places;
 mod pulse;
