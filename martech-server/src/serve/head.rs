@@ -11,12 +11,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{connection::Drain, http_io::ReadLimits, pulse::Pulse, refusal};
+use super::{MAX_HEADERS, connection::Drain, http_io::ReadLimits, pulse::Pulse, refusal};
 
 /// A longer head is hyper's affair from here on.
 const SMALL: usize = 1024;
-/// As many headers as hyper takes.
-const MAX_HEADERS: usize = 100;
 /// When the server stops, what is left of a head has so much time.
 const HURRY: Duration = Duration::from_secs(1);
 

@@ -35,6 +35,8 @@ pub use tls::{TlsArgs, TlsError};
 
 /// Largest head of a request, in bytes.
 const MAX_HEAD: usize = 32 << 10;
+/// Most headers of a request: hyper takes so many where it is not told otherwise.
+const MAX_HEADERS: usize = 100;
 /// Longest path and query, in bytes.
 const MAX_URI: usize = 8 << 10;
 /// Out of file descriptors, say: some will come free.

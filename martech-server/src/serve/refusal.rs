@@ -13,7 +13,7 @@ use memchr::memmem;
 use tokio::io::AsyncWrite;
 use uuid::Uuid;
 
-use super::MAX_HEAD;
+use super::{MAX_HEAD, MAX_HEADERS};
 
 /// An answer that goes out in place of one of hyper's.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Refusal {
         let bytes = match rest.get(..2)? {
             b"31" => {
                 let message = format!(
-                    "the head of the request is larger than {MAX_HEAD} bytes, or has more than 100 headers; send less"
+                    "the head of the request is larger than {MAX_HEAD} bytes, or has more than {MAX_HEADERS} headers; send less"
                 );
                 answer("431 Request Header Fields Too Large", "head_too_large", &message)
             }
