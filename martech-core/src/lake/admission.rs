@@ -98,7 +98,7 @@ fn admit(inner: &Arc<Inner>, encoded: Encoded) -> Result<Admitted, StoreError> {
     let (reply, answer) = oneshot::channel();
     let mut state = inner.state();
     check(&state)?;
-    let ticket = state.depart(keys);
+    let ticket = state.depart(keys, chunk.size());
     let payload = chunk.bytes().clone();
     let landing = inner.clone();
     let submitted = inner.journal.submit_timed(payload, move |result| {

@@ -131,7 +131,7 @@ fn replay(journal: &Journal, after: u64, layout: &Layout, state: &mut State) -> 
             path: layout.journal(),
             message: format!("frame {} holds no events: {error}", frame.sequence),
         })?;
-        let ticket = state.depart(chunk.rows().map(|row| key_of(&row)).collect());
+        let ticket = state.depart(chunk.rows().map(|row| key_of(&row)).collect(), chunk.size());
         state.arrive(ticket, Arc::new(chunk), frame.sequence);
     }
     Ok(())

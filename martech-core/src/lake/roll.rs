@@ -7,6 +7,7 @@ use super::{
     ids::MAX_ROWS,
     inner::Inner,
     layout::Layout,
+    pace::Step,
     publish::Change,
     schema::BatchBuilder,
     sorted::Sorted,
@@ -48,21 +49,32 @@ pub(super) fn roll(inner: &Inner) -> Result<()> {
 
 fn write(inner: &Inner, hot: &Hot, change: &mut Change) -> Result<()> {
     let (layout, sorted) = (&inner.shared.layout, Sorted::by_user([hot], ""));
+    let step = |step| {
+        inner.state().rolls_on(step);
+        // Who waits for room may now have it earlier than they thought.
+        inner.progress.notify_all();
+    };
+    step(Step::Sorted);
+    let part = |rows: usize| rows as f64 / sorted.len() as f64;
     let version = inner.state().version.clone();
-    write_events(layout, &version, &sorted, || inner.take_file_id(), change)?;
-    change.add_users.push(users::write_hot(layout, inner.take_file_id(), &sorted, &mut change.folders)?);
+    write_events(layout, &version, &sorted, || inner.take_file_id(), change, |rows| step(Step::Written(part(rows))))?;
+    let summed = |rows| step(Step::Summed(part(rows)));
+    change.add_users.push(users::write_hot(layout, inner.take_file_id(), &sorted, &mut change.folders, summed)?);
     Ok(())
 }
 
-/// Writes a file, or more where they are many, for the events of each day. `version` is what is live.
+/// Writes a file, or more where they are many, for the events of each day. `version` is what is live; `wrote` is told now
+/// and then how many events are written.
 pub(super) fn write_events(
     layout: &Layout,
     version: &Version,
     sorted: &Sorted<'_>,
     mut take_id: impl FnMut() -> u64,
     change: &mut Change,
+    wrote: impl Fn(usize),
 ) -> Result<()> {
     let mut builder = BatchBuilder::new();
+    let mut rows = 0;
     for (day, positions) in sorted.days() {
         // The folder of a day that has files is durable already; a roll may write to thousands.
         if version.day(day).is_empty() {
@@ -75,6 +87,8 @@ pub(super) fn write_events(
                 positions.iter().for_each(|&position| builder.push(&sorted.row(position as usize)));
                 let batch = builder.finish().context("cannot write", layout.events_day(day))?;
                 writer.write(&batch)?;
+                rows += positions.len();
+                wrote(rows);
             }
             change.add_events.push(writer.finish(&mut change.folders)?);
         }

@@ -11,7 +11,7 @@ use hashbrown::{HashMap, HashSet};
 use super::{
     files::Version,
     hot::{Chunk, EncodedKey, Hot},
-    pace::{Pace, Room},
+    pace::{Pace, Room, Step},
     worker::Message,
 };
 use crate::event::EventKey;
@@ -29,7 +29,9 @@ pub(super) struct State {
     /// Ids of the frozen table.
     frozen_ids: HashMap<EventKey, Ticket>,
     /// Batches on their way to the journal, oldest first.
-    in_flight: VecDeque<(Ticket, Vec<EventKey>)>,
+    in_flight: VecDeque<InFlight>,
+    /// What those have of bytes.
+    departed_bytes: usize,
     next_ticket: Ticket,
     /// How the rolls get on.
     pace: Pace,
@@ -50,6 +52,13 @@ const WRITE_ERROR_STANDS: Duration = Duration::from_secs(10);
 /// Numbers the batches in the order in which they go to the journal.
 pub(super) type Ticket = u64;
 
+#[derive(Debug)]
+struct InFlight {
+    ticket: Ticket,
+    keys: Vec<EventKey>,
+    bytes: usize,
+}
+
 /// What is known of a batch without looking into files.
 #[derive(Debug, Default)]
 pub(super) struct Known {
@@ -69,7 +78,7 @@ impl State {
     pub(super) fn know(&self, keys: &[EncodedKey]) -> Option<Known> {
         let mut known = Known::default();
         let mut own: HashSet<EventKey> = HashSet::with_capacity(keys.len());
-        let durable_before = self.in_flight.front().map_or(self.next_ticket, |(ticket, _)| *ticket);
+        let durable_before = self.in_flight.front().map_or(self.next_ticket, |batch| batch.ticket);
         for (position, key) in keys.iter().enumerate() {
             match key.candidates().find_map(|key| self.ids.get(&key).or_else(|| self.frozen_ids.get(&key))) {
                 Some(ticket) if *ticket >= durable_before => return None,
@@ -85,11 +94,12 @@ impl State {
     }
 
     /// Takes note of events that now go to the journal.
-    pub(super) fn depart(&mut self, keys: Vec<EventKey>) -> Ticket {
+    pub(super) fn depart(&mut self, keys: Vec<EventKey>, bytes: usize) -> Ticket {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         self.ids.extend(keys.iter().map(|key| (*key, ticket)));
-        self.in_flight.push_back((ticket, keys));
+        self.in_flight.push_back(InFlight { ticket, keys, bytes });
+        self.departed_bytes += bytes;
         ticket
     }
 
@@ -111,8 +121,10 @@ impl State {
     }
 
     fn land(&mut self, ticket: Ticket) -> Vec<EventKey> {
-        let position = self.in_flight.iter().position(|(departed, _)| *departed == ticket);
-        position.and_then(|position| self.in_flight.remove(position)).map_or_else(Vec::new, |(_, keys)| keys)
+        let position = self.in_flight.iter().position(|batch| batch.ticket == ticket);
+        let Some(batch) = position.and_then(|position| self.in_flight.remove(position)) else { return Vec::new() };
+        self.departed_bytes -= batch.bytes;
+        batch.keys
     }
 
     /// Why nothing is taken or rolled, when that is so.
@@ -136,12 +148,13 @@ impl State {
             self.active_since = None;
             self.frozen_ids = std::mem::take(&mut self.ids);
             // What is on its way lands in the new active table.
-            for (ticket, keys) in &self.in_flight {
+            for InFlight { ticket, keys, .. } in &self.in_flight {
                 self.ids.extend(keys.iter().map(|key| (*key, *ticket)));
             }
         }
         if let Some(frozen) = &self.frozen {
-            self.pace.begin(Instant::now(), frozen.bytes);
+            let gathered = self.gathered();
+            self.pace.begin(Instant::now(), frozen.bytes, gathered);
         }
         self.frozen.clone()
     }
@@ -151,7 +164,18 @@ impl State {
         if self.frozen.is_none() || self.roll_error.is_some() {
             return Room::Now;
         }
-        self.pace.room(now, self.active.bytes, roll_bytes)
+        self.pace.room(now, self.gathered(), roll_bytes)
+    }
+
+    /// The roll has come so far.
+    pub(super) fn rolls_on(&mut self, step: Step) {
+        let gathered = self.gathered();
+        self.pace.step(Instant::now(), step, gathered);
+    }
+
+    /// The bytes that the next roll will have, as far as they are there.
+    fn gathered(&self) -> usize {
+        self.active.bytes + self.departed_bytes
     }
 
     /// The frozen table is in the files of `version`.

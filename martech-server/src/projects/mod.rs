@@ -57,7 +57,7 @@ struct Parts {
 }
 
 /// The front sink gathers what waits for a flush slot; more than this at once gains nothing and delays the first.
-pub(crate) const MAX_BATCH: usize = 2_000;
+pub(crate) const MAX_BATCH: usize = 1_000;
 pub(crate) const CONCURRENT_FLUSHES: usize = 3;
 /// How long a store that fails is tried again before senders hear of it: they wait for the answer.
 const STORE_PATIENCE: Duration = Duration::from_secs(10);

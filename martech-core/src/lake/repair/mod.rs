@@ -193,7 +193,7 @@ impl<'a> Builder<'a> {
         }
         let mut change = Change::default();
         let sorted = Sorted::by_user([&hot], "");
-        roll::write_events(self.layout, &Version::default(), &sorted, || self.take_id(), &mut change)?;
+        roll::write_events(self.layout, &Version::default(), &sorted, || self.take_id(), &mut change, |_| ())?;
         self.folders.0.append(&mut change.folders.0);
         Ok(change.add_events)
     }

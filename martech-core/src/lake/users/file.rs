@@ -78,21 +78,27 @@ fn writing() -> WriterProperties {
     properties.build()
 }
 
-/// Writes the summaries of the users of a hot table.
+/// Writes the summaries of the users of a hot table. `summed` is told now and then how many of its events are in them.
 pub(in super::super) fn write_hot(
     layout: &Layout,
     id: u64,
     sorted: &Sorted<'_>,
     folders: &mut Folders,
+    summed: impl Fn(usize),
 ) -> Result<UsersEntry> {
     let mut writer = UsersWriter::create(layout, id)?;
     let mut symbols = Symbols::new();
     let mut rows = Vec::new();
+    let mut told = 0;
     for user in sorted.users() {
         rows.clear();
         rows.extend(user.clone().map(|position| to_row(&sorted.row(position), &mut symbols)));
         if let Some(summary) = UserSummary::from_rows(&rows, &symbols) {
             writer.push(sorted.user_id(user.start), &summary)?;
+        }
+        if user.end - told >= BATCH_ROWS {
+            told = user.end;
+            summed(told);
         }
     }
     writer.finish(folders)
