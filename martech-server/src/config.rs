@@ -281,8 +281,8 @@ pub struct BoundArgs {
     #[arg(long, env = "MARTECH_QUEUE_BYTES", default_value = "64MiB", value_name = "SIZE", value_parser = queue_bytes)]
     pub queue_bytes: ByteSize,
 
-    /// How long events may have to wait for a processor; where it stays longer, some are answered 503; or `off`
-    #[arg(long, env = "MARTECH_MAX_INGEST_DELAY", default_value = "20ms", value_name = "TIME|off")]
+    /// How long events may have to wait because of others; where it stays longer, some are answered 503; or `off`
+    #[arg(long, env = "MARTECH_MAX_INGEST_DELAY", default_value = "30ms", value_name = "TIME|off")]
     pub max_ingest_delay: MaxIngestDelay,
 
     /// Largest body of a single event

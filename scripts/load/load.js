@@ -25,6 +25,8 @@ export const options = {
       ],
     },
   },
+  // Each tag of each request costs k6 time of a processor that the server would have.
+  systemTags: ['status'],
   summaryTrendStats: ['avg', 'med', 'p(95)', 'p(99)', 'max'],
 }
 
@@ -39,19 +41,27 @@ function event(user, session, number) {
   return { userId: user, sessionId: session, type, properties }
 }
 
+// Made before the first request: on the machine that serves them, making them would be most of the work. The server makes the ids,
+// so the same body again is of other events.
+const bodies = Array.from({ length: 40 }, (_, visit) => {
+  const user = `shopper-${__VU}-${visit % 20}`
+  return JSON.stringify(Array.from({ length: batch }, (_, place) => event(user, `s-${user}`, visit * batch + place)))
+})
+const request = { headers: { 'Content-Type': 'application/json' } }
+const expected = `"accepted":${batch},`
+
+// When this shopper comes again: by a clock, so that who had to wait for an answer is not late with all that follow.
+let due = 0
+
 export default function () {
-  const started = Date.now()
-  const { idInTest } = exec.vu
-  const { iterationInInstance } = exec.scenario
-  const user = `shopper-${idInTest}-${iterationInInstance % 20}`
-  const events = Array.from({ length: batch }, (_, place) => event(user, `s-${user}`, iterationInInstance * batch + place))
-  const answer = http.post(url, JSON.stringify(events), { headers: { 'Content-Type': 'application/json' } })
+  due = Math.max(due, Date.now() - 1000 * period) + 1000 * period
+  const answer = http.post(url, bodies[exec.vu.iterationInInstance % bodies.length], request)
   const taken = check(answer, {
     'answered 202': (answer) => answer.status === 202,
-    'all taken': (answer) => answer.status === 202 && answer.json('accepted') === batch,
+    'all taken': (answer) => answer.status === 202 && answer.body.includes(expected),
   })
   if (taken) {
     accepted.add(batch)
   }
-  sleep(Math.max(0, period - (Date.now() - started) / 1000))
+  sleep(Math.max(0, due - Date.now()) / 1000)
 }

@@ -1,13 +1,17 @@
-//! The queue of one project's store.
+//! The way to the queue of one project's store.
 
 use std::{
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
 use martech_core::sink::SinkStats;
 
-use super::{EVERY, Valve, shedder::Shedder};
+use super::{EVERY, alarm::Alarm, refusal};
 use crate::{
     error::ApiError,
     projects::{CONCURRENT_FLUSHES, MAX_BATCH},
@@ -19,76 +23,142 @@ const ROUND: u64 = (CONCURRENT_FLUSHES * MAX_BATCH) as u64;
 const MANY_BYTES: u64 = 16 << 20;
 /// Whoever takes nothing for so long is stalled, or slow for a reason of its own.
 const PROGRESS: Duration = Duration::from_millis(100);
+/// Rates are those of about this time.
+const SMOOTH: Duration = Duration::from_millis(200);
 
-/// Lets events through to a queue that does not keep them waiting.
-#[derive(Debug, Default)]
+/// Lets everybody through, and where there is too much no more than will not have to wait for long.
+#[derive(Debug)]
 pub(crate) struct Gate {
-    valve: Valve,
+    /// Requests that were let through and whose events are not in the queue yet.
+    coming: AtomicUsize,
+    /// So many may be.
+    places: AtomicUsize,
+    /// All that have come.
+    came: AtomicU64,
+    /// Somebody was refused since it was looked.
+    refused: AtomicBool,
     /// Looked after by those who come, one at a time.
     keeper: Mutex<Keeper>,
 }
 
-#[derive(Debug, Default)]
-struct Keeper {
-    looked: Option<Instant>,
-    shedder: Option<Shedder>,
+/// Whoever was let through, until their events are in the queue, or will never be.
+#[derive(Debug)]
+pub(crate) struct Coming<'a>(&'a Gate);
+
+impl Drop for Coming<'_> {
+    fn drop(&mut self) {
+        self.0.came.fetch_add(1, Ordering::Relaxed);
+        self.0.coming.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self {
+            coming: AtomicUsize::new(0),
+            places: AtomicUsize::new(usize::MAX),
+            came: AtomicU64::new(0),
+            refused: AtomicBool::new(false),
+            keeper: Mutex::default(),
+        }
+    }
 }
 
 impl Gate {
-    pub(super) fn admit(&self, bound: Duration, stats: impl FnOnce() -> SinkStats) -> Result<(), ApiError> {
+    /// `line` is how long requests wait for a thread that parses them, and `stats` are those of the queue.
+    pub(super) fn admit(
+        &self,
+        bound: Duration,
+        line: impl FnOnce(Instant) -> Duration,
+        stats: impl FnOnce() -> SinkStats,
+    ) -> Result<Coming<'_>, ApiError> {
         if let Ok(mut keeper) = self.keeper.try_lock() {
             let now = Instant::now();
             if keeper.looked.is_none_or(|looked| now.saturating_duration_since(looked) >= EVERY) {
-                keeper.looked = Some(now);
-                let shedder = keeper.shedder.get_or_insert_with(|| Shedder::new(bound));
-                self.valve.set(shedder, now, delay(&stats()));
+                let seen = Seen {
+                    line: line(now),
+                    queue: stats(),
+                    came: self.came.load(Ordering::Relaxed),
+                    refused: self.refused.swap(false, Ordering::Relaxed),
+                };
+                self.places.store(keeper.look(now, bound, &seen), Ordering::Relaxed);
             }
         }
-        self.valve.admit()
+        if self.coming.fetch_add(1, Ordering::Relaxed) < self.places.load(Ordering::Relaxed) {
+            return Ok(Coming(self));
+        }
+        self.coming.fetch_sub(1, Ordering::Relaxed);
+        self.refused.store(true, Ordering::Relaxed);
+        Err(refusal())
+    }
+}
+
+/// What there is to see when it is looked.
+#[derive(Debug)]
+struct Seen {
+    line: Duration,
+    queue: SinkStats,
+    came: u64,
+    refused: bool,
+}
+
+/// Decides how many may be on their way at once, by Little's law: what is on its way waits for no longer than the bound if it
+/// is no more than what is stored in that time.
+#[derive(Debug, Default)]
+struct Keeper {
+    looked: Option<Instant>,
+    alarm: Alarm,
+    stored: Rate,
+    accepted: Rate,
+    came: Rate,
+}
+
+impl Keeper {
+    fn look(&mut self, now: Instant, bound: Duration, seen: &Seen) -> usize {
+        let time = self.looked.replace(now).map(|looked| now.saturating_duration_since(looked));
+        let queue = &seen.queue;
+        self.stored.saw(time, queue.accepted - queue.pending);
+        self.accepted.saw(time, queue.accepted);
+        self.came.saw(time, seen.came);
+        self.alarm.saw(now, seen.refused || seen.line + wait(queue) > bound);
+        if !self.alarm.is_on() {
+            return usize::MAX;
+        }
+        let events = (self.stored.per_second * bound.as_secs_f64()).max(ROUND as f64);
+        let room = events - queue.pending as f64;
+        if room <= 0.0 || queue.pending_bytes > MANY_BYTES {
+            return 0;
+        }
+        let of_a_request = (self.accepted.per_second / self.came.per_second).max(1.0);
+        // However large their bodies are, each processor has one to work on.
+        ((room / of_a_request).ceil() as usize).max(thread::available_parallelism().map_or(1, usize::from))
     }
 }
 
 /// How long the queue keeps events waiting because more come than the store takes.
-fn delay(sink: &SinkStats) -> Duration {
-    let is_long = sink.pending > ROUND || sink.pending_bytes > MANY_BYTES;
-    if is_long && sink.stalled < PROGRESS { sink.oldest } else { Duration::ZERO }
+fn wait(queue: &SinkStats) -> Duration {
+    let is_long = queue.pending > ROUND || queue.pending_bytes > MANY_BYTES;
+    if is_long && queue.stalled < PROGRESS { queue.oldest } else { Duration::ZERO }
+}
+
+/// How fast something is counted up, smoothed.
+#[derive(Debug, Default)]
+struct Rate {
+    count: u64,
+    per_second: f64,
+}
+
+impl Rate {
+    /// So many there are now, so long after the last time, if there was one.
+    fn saw(&mut self, time: Option<Duration>, count: u64) {
+        if let Some(time) = time {
+            let weight = -(-time.div_duration_f64(SMOOTH)).exp_m1();
+            let now = count.saturating_sub(self.count) as f64 / time.as_secs_f64();
+            self.per_second += weight * (now - self.per_second);
+        }
+        self.count = count;
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_queue_is_too_long_where_the_store_goes_on_and_cannot_keep_up() {
-        let mut sink = SinkStats::default();
-        let ms = Duration::from_millis;
-        (sink.pending, sink.oldest, sink.stalled) = (ROUND, ms(900), ms(20));
-        assert_eq!(delay(&sink), Duration::ZERO, "a store that takes long for each batch");
-        sink.pending += 1;
-        assert_eq!(delay(&sink), ms(900));
-        sink.stalled = PROGRESS;
-        assert_eq!(delay(&sink), Duration::ZERO, "a disk that stalls");
-        (sink.pending, sink.pending_bytes, sink.stalled) = (500, MANY_BYTES + 1, ms(20));
-        assert_eq!(delay(&sink), ms(900), "large events");
-    }
-
-    #[test]
-    fn the_gate_closes_and_opens_as_people_come() {
-        let (gate, bound) = (Gate::default(), Duration::from_millis(5));
-        let mut sink = SinkStats::default();
-        (sink.pending, sink.oldest) = (ROUND * 2, Duration::from_millis(300));
-        let end = Instant::now() + Duration::from_secs(60);
-        assert!(gate.admit(bound, || sink).is_ok());
-        while gate.admit(bound, || sink).is_ok() {
-            assert!(Instant::now() < end);
-        }
-        let refused = (0..1_000).filter(|_| gate.admit(bound, || sink).is_err()).count();
-        assert!(refused > 900, "{refused}");
-        sink.pending = 10;
-        while gate.valve.refused.load(std::sync::atomic::Ordering::Relaxed) > 0 {
-            let _ = gate.admit(bound, || sink);
-            assert!(Instant::now() < end);
-        }
-        assert!((0..1_000).all(|_| gate.admit(bound, || sink).is_ok()));
-    }
-}
+mod tests;

@@ -164,10 +164,14 @@ pub(super) async fn ingest(State(app): State<App>, mut params: Params, request: 
     }
     let project = admit(&app, &head, key.as_deref(), project).await?;
     let waits_for_mongodb = ack == Ack::Stored && project.backend().is_spooled();
-    if !waits_for_mongodb && let Err(refused) = app.overload().admit_to(&project) {
-        app.bodies().turn_away(&head.headers, body).await;
-        return Err(refused);
-    }
+    let coming = if waits_for_mongodb { Ok(None) } else { app.overload().admit_to(&project) };
+    let coming = match coming {
+        Ok(coming) => coming,
+        Err(refused) => {
+            app.bodies().turn_away(&head.headers, body).await;
+            return Err(refused);
+        }
+    };
     let timeline = Timeline::current();
     let received = timeline.step("receive body", app.bodies().read(&head.headers, body)).await?;
     let (came, ingested) = (Instant::now(), app.metrics().ingested.clone());
@@ -180,7 +184,7 @@ pub(super) async fn ingest(State(app): State<App>, mut params: Params, request: 
     let Intake { single, events, origins, refused } = intake?;
 
     let sink = if ack == Ack::Stored { project.stored_sink() } else { project.sink() };
-    let submitted = submit::submit(sink, app.queue(), events, ack, &timeline).await;
+    let submitted = submit::submit(sink, app.queue(), events, coming, ack, &timeline).await;
     let fates = submitted.inspect_err(|_| count::refused(&ingested, &origins))?;
     count::taken(&ingested, &origins, &fates);
     let answer = Answer::new(origins, refused, fates, listing);

@@ -9,7 +9,7 @@ use martech_core::{
 };
 
 use super::Ack;
-use crate::{app::QueueBounds, error::ApiError, telemetry::Timeline};
+use crate::{app::QueueBounds, error::ApiError, overload::Coming, telemetry::Timeline};
 
 /// More than this is handed over in parts, so that one large body neither needs the whole queue nor keeps it.
 const CHUNK_EVENTS: usize = 10_000;
@@ -24,13 +24,15 @@ pub(super) struct Fates {
     pub(super) exceptions: Vec<(usize, EventOutcome)>,
 }
 
-/// Hands all events over, waiting for room where the first part has found some, and for what `ack` asks for.
+/// Hands all events over, waiting for room where the first part has found some, and for what `ack` asks for. They are `coming`
+/// until the last is in the queue.
 ///
 /// An error means that nothing was taken.
 pub(super) async fn submit(
     sink: &EventSink<Event>,
     bounds: QueueBounds,
     events: Vec<Event>,
+    coming: Option<Coming<'_>>,
     ack: Ack,
     timeline: &Timeline,
 ) -> Result<Fates, ApiError> {
@@ -49,6 +51,7 @@ pub(super) async fn submit(
         receipts.push((fates.taken, handed_over, pushed));
         fates.taken += len;
     }
+    drop(coming);
     if ack != Ack::Buffered {
         for (first, handed_over, receipt) in receipts {
             let outcome = receipt.await;

@@ -1,0 +1,145 @@
+use super::*;
+
+const BOUND: Duration = Duration::from_millis(40);
+
+fn ms(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+#[test]
+fn a_queue_is_too_long_where_the_store_goes_on_and_cannot_keep_up() {
+    let mut queue = SinkStats::default();
+    (queue.pending, queue.oldest, queue.stalled) = (ROUND, ms(900), ms(20));
+    assert_eq!(wait(&queue), Duration::ZERO, "a store that takes long for each batch");
+    queue.pending += 1;
+    assert_eq!(wait(&queue), ms(900));
+    queue.stalled = PROGRESS;
+    assert_eq!(wait(&queue), Duration::ZERO, "a disk that stalls");
+    (queue.pending, queue.pending_bytes, queue.stalled) = (500, MANY_BYTES + 1, ms(20));
+    assert_eq!(wait(&queue), ms(900), "large events");
+}
+
+/// What a keeper is shown of requests of a thousand events each.
+struct Shop {
+    keeper: Keeper,
+    now: Instant,
+    queue: SinkStats,
+    came: u64,
+    /// Those that were let through and are not in the queue yet.
+    coming: usize,
+    places: usize,
+    refused: bool,
+}
+
+impl Shop {
+    fn new() -> Self {
+        Self {
+            keeper: Keeper::default(),
+            now: Instant::now(),
+            queue: SinkStats::default(),
+            came: 0,
+            coming: 0,
+            places: usize::MAX,
+            refused: false,
+        }
+    }
+
+    /// Requests come within five milliseconds; some threads parse so many, and the store takes so many events.
+    fn pass(&mut self, requests: usize, parsed: usize, stored: u64, line: Duration) {
+        for _ in 0..requests {
+            if self.coming < self.places {
+                self.coming += 1;
+            } else {
+                self.refused = true;
+            }
+        }
+        let parsed = parsed.min(self.coming);
+        self.coming -= parsed;
+        self.came += parsed as u64;
+        self.queue.accepted += 1_000 * parsed as u64;
+        self.queue.pending = (self.queue.pending + 1_000 * parsed as u64).saturating_sub(stored);
+        // As long as what is pending takes at this speed.
+        self.queue.oldest = EVERY.mul_f64(self.queue.pending as f64 / stored.max(1) as f64);
+        self.now += EVERY;
+        let refused = std::mem::take(&mut self.refused);
+        let seen = Seen { line, queue: self.queue, came: self.came, refused };
+        self.places = self.keeper.look(self.now, BOUND, &seen);
+    }
+
+    /// How long what is on its way will wait, at so many events in five milliseconds.
+    fn wait(&self, stored: u64) -> Duration {
+        EVERY.mul_f64((1_000 * self.coming as u64 + self.queue.pending) as f64 / stored as f64)
+    }
+}
+
+#[test]
+fn ten_times_too_much_waits_no_longer_than_the_bound_and_keeps_the_store_busy() {
+    let mut shop = Shop::new();
+    // The store takes 200,000 events a second, and half of that now and then.
+    let speed = |step: u32| if step % 200 < 50 { 500 } else { 1_000 };
+    let (mut longest, mut stored) = (Duration::ZERO, 0);
+    for step in 0..2_000 {
+        let before = shop.queue.accepted - shop.queue.pending;
+        shop.pass(10, 4, speed(step), Duration::ZERO);
+        stored += shop.queue.accepted - shop.queue.pending - before;
+        // What came before anybody was refused is stored by then.
+        if step > 400 {
+            longest = longest.max(shop.wait(speed(step)));
+        }
+    }
+    assert!(longest <= 2 * BOUND, "{longest:?}");
+    let could: u64 = (0..2_000).map(speed).sum();
+    assert!(stored > could * 9 / 10, "{stored} of {could}");
+    // Back to what it can take: all are let through, at the latest a second after the last one was refused.
+    for _ in 0..300 {
+        shop.pass(1, 4, 2_000, Duration::ZERO);
+    }
+    assert_eq!((shop.places, shop.queue.pending), (usize::MAX, 0));
+}
+
+#[test]
+fn a_line_for_threads_that_is_long_lets_in_no_more_than_they_parse_in_time() {
+    let mut shop = Shop::new();
+    for _ in 0..400 {
+        // One request in five milliseconds is parsed, and eight of them are waited for within the bound.
+        let line = EVERY * u32::try_from(shop.coming).unwrap_or(u32::MAX);
+        shop.pass(10, 1, 5_000, line);
+    }
+    assert!((6..=10).contains(&shop.places), "{}", shop.places);
+}
+
+#[test]
+fn however_long_a_store_stalls_nobody_is_refused() {
+    let mut shop = Shop::new();
+    for _ in 0..400 {
+        shop.queue.stalled += EVERY;
+        shop.pass(1, 4, 0, Duration::ZERO);
+        assert!(!shop.refused || shop.queue.stalled < PROGRESS);
+    }
+    assert_eq!(shop.places, usize::MAX);
+}
+
+#[test]
+fn who_is_let_through_takes_a_place_until_their_events_are_in_the_queue() {
+    let gate = Gate::default();
+    let come = |line: Duration| gate.admit(ms(5), |_| line, SinkStats::default);
+    assert!(come(Duration::ZERO).is_ok());
+    let end = Instant::now() + Duration::from_secs(60);
+    let mut all = Vec::new();
+    while let Ok(one) = come(ms(300)) {
+        all.push(one);
+        assert!(Instant::now() < end);
+    }
+    let refused = (0..1_000).filter(|_| come(ms(300)).is_err()).count();
+    assert_eq!(refused, 1_000, "there are as many as may be");
+    all.clear();
+    assert!(come(ms(300)).is_ok());
+    let many = || (0..100).map(|_| come(Duration::ZERO)).collect::<Result<Vec<_>, _>>();
+    while many().is_err() {
+        // What was refused a second ago is forgotten.
+        while gate.keeper.lock().unwrap().alarm.is_on() {
+            let _ = come(Duration::ZERO);
+            assert!(Instant::now() < end);
+        }
+    }
+}
