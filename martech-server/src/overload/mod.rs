@@ -45,14 +45,14 @@ use std::{
 use axum::http::StatusCode;
 use tokio::task::JoinSet;
 
-pub(crate) use self::{
-    gate::{Coming, Gate},
-    line::Line,
-};
 use self::{
     alarm::Alarm,
     tally::{Look, Tally},
     valve::{Shedder, Valve},
+};
+pub(crate) use self::{
+    gate::{Coming, Gate},
+    line::Line,
 };
 use crate::{config::parse_duration_or_off, error::ApiError, projects::Project};
 

@@ -87,8 +87,15 @@ fn force(disk: &SimFs, events: &[Event]) {
     let mut hot = Hot::default();
     hot.push(Arc::new(Encoded::new(events).into_chunk_without(&[])), 1);
     let mut change = Change::default();
-    write_events(&layout, &Version::default(), &Sorted::by_user([&hot], ""), || catalog.take_file_id(), &mut change, |_| ())
-        .unwrap();
+    write_events(
+        &layout,
+        &Version::default(),
+        &Sorted::by_user([&hot], ""),
+        || catalog.take_file_id(),
+        &mut change,
+        |_| (),
+    )
+    .unwrap();
     catalog.events.extend(change.add_events);
     catalog.store(&layout).unwrap();
 }
