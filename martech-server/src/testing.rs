@@ -14,7 +14,7 @@ use martech_core::{
 };
 
 use crate::{
-    body::{Bodies, BodyLimits},
+    body::{self, Bodies, BodyLimits},
     error::ApiError,
     params::Params,
     routes::{stats, users},
@@ -38,7 +38,7 @@ pub async fn plain_body(headers: &HeaderMap, chunks: Vec<Bytes>, limit: usize) -
     });
     let stream = futures_util::stream::iter(chunks.into_iter().map(Ok::<_, std::io::Error>));
     let read = async {
-        let received = bodies.read(headers, Body::from_stream(stream)).await?;
+        let received = bodies.read(headers, Body::from_stream(stream), body::format).await?;
         bodies.parse(received, |_, plain| plain.to_vec()).await
     };
     match read.await {

@@ -350,6 +350,28 @@ async function signIns() {
     const answer = await raw("POST", "/sign-in/email", { body: { email, password }, headers: { "content-type": "text/plain" } });
     rawRefused(answer, 415, "UNSUPPORTED_MEDIA_TYPE");
   });
+  // As pages without a script send them.
+  const form = (path, fields, more) =>
+    raw("POST", path, {
+      body: new URLSearchParams(fields).toString(),
+      headers: { "content-type": "application/x-www-form-urlencoded", ...more },
+    });
+  await check("forms: sign up and in", async () => {
+    const fay = { ...person("Fay Form"), password: "p&ss word+1 ü" };
+    const up = await form("/sign-up/email", { name: fay.name, email: fay.email, password: fay.password });
+    assert.equal(up.status, 200, up.text);
+    const answer = await form("/sign-in/email", { email: fay.email, password: fay.password });
+    assert.equal(answer.status, 200, answer.text);
+    isUser(answer.json.user, fay, onTheWire);
+    sessionCookie(answer.cookies, COOKIE, 7 * DAY);
+  });
+  await check("forms: without a password is VALIDATION_ERROR", async () => {
+    rawRefused(await form("/sign-in/email", { email }), 400, "VALIDATION_ERROR");
+  });
+  await check("forms: of another site are refused, where there is no cookie as well", async () => {
+    const answer = await form("/sign-in/email", { email, password }, { origin: "https://evil.example" });
+    rawRefused(answer, 403, "INVALID_ORIGIN");
+  });
   for (const route of ["GET /sign-in/email", "POST /list-sessions", "GET /no-such-route", "POST /no-such-route"]) {
     await check(`routes: ${route} is refused`, async () => {
       const [method, path] = route.split(" ");

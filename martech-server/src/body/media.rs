@@ -21,31 +21,32 @@ pub(crate) enum Encoding {
     Zstd,
 }
 
-pub(super) fn format(headers: &HeaderMap) -> Result<Format, ApiError> {
-    let unsupported = |what: String| {
+/// The format of a body of events.
+pub(crate) fn format(headers: &HeaderMap) -> Result<Format, ApiError> {
+    let unsupported = |what: &str| {
         let message = format!("{what}; send application/json or application/x-ndjson, in UTF-8");
         ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message).at("Content-Type")
     };
-    let Some(value) = only(headers, header::CONTENT_TYPE) else {
-        return Err(unsupported("there is no single Content-Type".to_owned()));
-    };
-    let mut parts = value.split(';').map(str::trim);
-    let format = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
+    match essence(headers).map_err(unsupported)?.as_str() {
         // Browsers send beacons as text: that needs nobody's leave.
-        "application/json" | "text/plain" => Format::Json,
-        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Format::Ndjson,
-        _ => return Err(unsupported("this Content-Type is not taken".to_owned())),
-    };
+        "application/json" | "text/plain" => Ok(Format::Json),
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Format::Ndjson),
+        _ => Err(unsupported("this Content-Type is not taken")),
+    }
+}
+
+/// The media type of a body in UTF-8, in small letters and without parameters; or why there is none.
+pub(crate) fn essence(headers: &HeaderMap) -> Result<String, &'static str> {
+    let value = only(headers, header::CONTENT_TYPE).ok_or("there is no single Content-Type")?;
+    let mut parts = value.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
     let charset = parts.find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
         name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
     });
-    match charset {
-        Some(charset) if !charset.eq_ignore_ascii_case("utf-8") && !charset.eq_ignore_ascii_case("us-ascii") => {
-            Err(unsupported("this charset is not taken".to_owned()))
-        }
-        _ => Ok(format),
-    }
+    let is_taken =
+        |charset: &str| charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("us-ascii");
+    if charset.is_none_or(is_taken) { Ok(essence) } else { Err("this charset is not taken") }
 }
 
 pub(super) fn encoding(headers: &HeaderMap) -> Result<Encoding, ApiError> {

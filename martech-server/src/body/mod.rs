@@ -24,8 +24,8 @@ mod decode;
 mod media;
 mod pace;
 
-pub(crate) use media::Format;
-use media::{Encoding, encoding, format};
+use media::{Encoding, encoding};
+pub(crate) use media::{Format, essence, format};
 use pace::Pace;
 
 /// How large bodies may be and how long they may take.
@@ -64,10 +64,10 @@ pub(crate) struct Bodies {
     line: Arc<Line>,
 }
 
-/// A body as it came, perhaps compressed.
+/// A body as it came, perhaps compressed, and what its `Content-Type` says that it is.
 #[derive(Debug)]
-pub(crate) struct Received {
-    format: Format,
+pub(crate) struct Received<F> {
+    format: F,
     encoding: Encoding,
     bytes: Vec<u8>,
     charge: Charge,
@@ -112,10 +112,18 @@ impl Bodies {
         self.capacity
     }
 
-    /// Receives a body whole.
-    pub(crate) async fn read(&self, headers: &HeaderMap, mut body: Body) -> Result<Received, ApiError> {
+    /// Receives a body whole, if its headers say that it has a format that is taken.
+    pub(crate) async fn read<F>(
+        &self,
+        headers: &HeaderMap,
+        mut body: Body,
+        format: impl FnOnce(&HeaderMap) -> Result<F, ApiError>,
+    ) -> Result<Received<F>, ApiError> {
         let mut pace = Pace::new(&self.limits);
-        let received = self.receive(headers, &mut body, &mut pace).await;
+        let received = match format(headers) {
+            Ok(format) => self.receive(headers, &mut body, &mut pace, format).await,
+            Err(error) => Err(error),
+        };
         if let Err(error) = &received
             && error.status != StatusCode::REQUEST_TIMEOUT
         {
@@ -136,8 +144,13 @@ impl Bodies {
         self.linger(headers, body, self.limits.single, pace).await;
     }
 
-    async fn receive(&self, headers: &HeaderMap, body: &mut Body, pace: &mut Pace) -> Result<Received, ApiError> {
-        let format = format(headers)?;
+    async fn receive<F>(
+        &self,
+        headers: &HeaderMap,
+        body: &mut Body,
+        pace: &mut Pace,
+        format: F,
+    ) -> Result<Received<F>, ApiError> {
         let encoding = encoding(headers)?;
         let promised = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         let limit = self.limits.batch;
@@ -157,10 +170,10 @@ impl Bodies {
     }
 
     /// Unpacks a body and hands it to `parse`, on a thread where the work delays nobody.
-    pub(crate) async fn parse<T: Send + 'static>(
+    pub(crate) async fn parse<F: Send + 'static, T: Send + 'static>(
         &self,
-        received: Received,
-        parse: impl FnOnce(Format, &[u8]) -> T + Send + 'static,
+        received: Received<F>,
+        parse: impl FnOnce(F, &[u8]) -> T + Send + 'static,
     ) -> Result<(T, Charge), ApiError> {
         let Received { format, encoding, bytes, mut charge } = received;
         if encoding == Encoding::Identity && bytes.len() <= INLINE_BYTES {

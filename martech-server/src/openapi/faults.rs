@@ -177,6 +177,7 @@ faults! {
     UnsupportedMediaType: 415, "unsupported_media_type", "this Content-Type is not taken; send application/json or application/x-ndjson, in UTF-8", { "field": "Content-Type" };
     UnsupportedEncoding: 415, "unsupported_encoding", "this Content-Encoding is not taken; send gzip, zstd or identity, one of them", { "field": "Content-Encoding" };
     Overloaded: 429, "overloaded", "the bodies that are being received take all the memory that they may; send it again in a while", {};
+    NotJsonOrForm: 415, "UNSUPPORTED_MEDIA_TYPE", "this takes a JSON object, of Content-Type: application/json, or a form (application/x-www-form-urlencoded)", {};
     NotJson: 415, "UNSUPPORTED_MEDIA_TYPE", "this takes a JSON object, of Content-Type: application/json", {};
     BadRequest: 400, "BAD_REQUEST", "the body cannot be used: expected `,` or `}` at line 1 column 17", {};
     ValidationError: 400, "VALIDATION_ERROR", "the body cannot be used: missing field `email` at line 1 column 20", {};
@@ -255,6 +256,9 @@ type Receiving =
 
 /// Of a small body of JSON.
 pub(crate) type OfBody = (Receiving, NotJson, BadRequest, ValidationError);
+
+/// Of one that may be a form as well.
+pub(crate) type OfBodyOrForm = (Receiving, NotJsonOrForm, BadRequest, ValidationError);
 
 /// Of a body of events.
 pub(crate) type OfEvents = (

@@ -208,6 +208,47 @@ async fn pages_of_others_change_nothing() {
 }
 
 #[tokio::test]
+async fn pages_without_a_script_sign_up_and_in_by_forms() {
+    let server = start(&["--sign-up", "open"]).await;
+    let browser = owner(&server).await;
+    let send = async |path: &str, headers: &[(&str, &str)], fields: &str| {
+        let mut request = server.request(Method::POST, path).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        server.send(request.body(Full::new(Bytes::from(fields.to_owned()))).unwrap()).await
+    };
+    let (up, in_) = ("/api/auth/sign-up/email", "/api/auth/sign-in/email");
+    let answer = send(up, &[], "name=Ann+Other&email=ann%40shop.example&password=p%26ss+word%2B1").await;
+    assert_eq!((answer.status, &answer.json["user"]["name"]), (200, &json!("Ann Other")), "{}", answer.text);
+    let right = "email=ann%40shop.example&password=p%26ss+word%2B1";
+    let answer = send(in_, &[], right).await;
+    assert_eq!(answer.headers.get_all(header::SET_COOKIE).iter().count(), 1, "{}", answer.text);
+    let answer = send(in_, &[], &format!("{right}&rememberMe=false")).await;
+    assert_eq!(answer.headers.get_all(header::SET_COOKIE).iter().count(), 2, "{}", answer.text);
+    send(in_, &[], &right.replace("word", "wort")).await.assert_error(401, "INVALID_EMAIL_OR_PASSWORD");
+
+    for wrong in ["&x=1", "&rememberMe=on", "&password=x"] {
+        let wrong = if wrong == "&x=1" { wrong.to_owned() } else { format!("{right}{wrong}") };
+        send(in_, &[], &wrong).await.assert_error(400, "VALIDATION_ERROR");
+    }
+    // A form comes from any page, and there is no cookie by which to know that it is another's.
+    for (headers, code) in [
+        ([("origin", "null"), ("sec-fetch-site", "cross-site")], "MISSING_OR_NULL_ORIGIN"),
+        ([("sec-fetch-mode", "navigate"), ("sec-fetch-site", "cross-site")], "MISSING_OR_NULL_ORIGIN"),
+        ([("referer", "http://evil.example/x"), ("sec-fetch-site", "cross-site")], "INVALID_ORIGIN"),
+    ] {
+        send(in_, &headers, right).await.assert_error(403, code);
+        send(up, &headers, "name=b&email=b%40shop.example&password=password-1").await.assert_error(403, code);
+    }
+    // Nothing else takes them.
+    for path in ["/api/auth/update-user", "/api/auth/change-password", "/admin/invitations"] {
+        let headers = [("cookie", browser.cookies.as_str()), ("origin", browser.origin.as_deref().unwrap())];
+        send(path, &headers, "name=x").await.assert_error(415, "UNSUPPORTED_MEDIA_TYPE");
+    }
+}
+
+#[tokio::test]
 async fn nobody_learns_who_has_an_account_and_mistakes_are_told() {
     let server = start(&["--sign-up", "open"]).await;
     owner(&server).await;

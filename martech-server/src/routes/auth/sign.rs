@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, header},
+    http::{HeaderMap, HeaderName, header},
     response::Response,
 };
 use martech_core::event::Timestamp;
@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::{
     super::audit::note,
-    wire::{Body, UserShape, signed_in},
+    wire::{BodyOrForm, UserShape, signed_in},
 };
 use crate::{
     App,
@@ -24,7 +24,7 @@ use crate::{
         Refusals,
         faults::{
             Draining, InvalidEmail, InvalidEmailOrPassword, InvalidInvitation, InvalidOrigin, InvitationRequired,
-            MissingOrigin, OfBody, OfPassword, SetUpRequired, SignUpClosed, StoreUnavailable, TooManyAccounts,
+            MissingOrigin, OfBodyOrForm, OfPassword, SetUpRequired, SignUpClosed, StoreUnavailable, TooManyAccounts,
             TooManySignIns, UserAlreadyExists,
         },
     },
@@ -64,8 +64,8 @@ pub(super) struct SignedUp<'a> {
     tag = "Account",
     operation_id = "signUp",
     security((), ("bearer" = [])),
-    request_body = SignUp,
-    responses((status = 200, description = "The account; a cookie is set.", body = SignedUp<'static>), Refusals<(OfBody, OfPassword, (InvalidEmail, UserAlreadyExists, SetUpRequired, InvitationRequired, InvalidInvitation, SignUpClosed, TooManyAccounts), (TooManySignIns, MissingOrigin, InvalidOrigin, StoreUnavailable, Draining))>),
+    request_body(content((SignUp = "application/json"), (SignUp = "application/x-www-form-urlencoded"))),
+    responses((status = 200, description = "The account; a cookie is set.", body = SignedUp<'static>), Refusals<(OfBodyOrForm, OfPassword, (InvalidEmail, UserAlreadyExists, SetUpRequired, InvitationRequired, InvalidInvitation, SignUpClosed, TooManyAccounts), (TooManySignIns, MissingOrigin, InvalidOrigin, StoreUnavailable, Draining))>),
 )]
 pub(super) async fn up(
     State(app): State<App>,
@@ -73,7 +73,7 @@ pub(super) async fn up(
     site: Site,
     origin: Origin,
     headers: HeaderMap,
-    Body(body): Body<SignUp>,
+    BodyOrForm(body): BodyOrForm<SignUp>,
 ) -> Result<Response, ApiError> {
     check_origin(&site, &headers)?;
     let SignUp { name, email, password, image, remember_me, invitation } = &body;
@@ -114,8 +114,8 @@ pub(super) struct Welcome<'a> {
     path = "/sign-in/email",
     tag = "Account",
     operation_id = "signIn",
-    request_body = SignIn,
-    responses((status = 200, description = "The token of the session; a cookie is set.", body = Welcome<'static>), Refusals<(OfBody, OfPassword, InvalidEmail, InvalidEmailOrPassword, (TooManySignIns, MissingOrigin, InvalidOrigin, StoreUnavailable, Draining))>),
+    request_body(content((SignIn = "application/json"), (SignIn = "application/x-www-form-urlencoded"))),
+    responses((status = 200, description = "The token of the session; a cookie is set.", body = Welcome<'static>), Refusals<(OfBodyOrForm, OfPassword, InvalidEmail, InvalidEmailOrPassword, (TooManySignIns, MissingOrigin, InvalidOrigin, StoreUnavailable, Draining))>),
 )]
 pub(super) async fn in_(
     State(app): State<App>,
@@ -123,7 +123,7 @@ pub(super) async fn in_(
     site: Site,
     origin: Origin,
     headers: HeaderMap,
-    Body(SignIn { email, password, remember_me }): Body<SignIn>,
+    BodyOrForm(SignIn { email, password, remember_me }): BodyOrForm<SignIn>,
 ) -> Result<Response, ApiError> {
     check_origin(&site, &headers)?;
     let remember = remember_me.unwrap_or(true);
@@ -144,9 +144,10 @@ pub(super) async fn in_(
     signed_in(&app, &site, &done, welcome).await
 }
 
-/// A page of somebody else signs nobody in, even where there is no cookie yet.
+/// A page of somebody else signs nobody in, even where there is no cookie yet. Programs say nothing of pages.
 fn check_origin(site: &Site, headers: &HeaderMap) -> Result<(), ApiError> {
-    if headers.contains_key(header::ORIGIN) { site.check_source(headers) } else { Ok(()) }
+    let of_a_page = [header::ORIGIN, header::REFERER, HeaderName::from_static("sec-fetch-site")];
+    if of_a_page.iter().any(|name| headers.contains_key(name)) { site.check_source(headers) } else { Ok(()) }
 }
 
 #[derive(Serialize, ToSchema)]

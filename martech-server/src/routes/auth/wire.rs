@@ -1,11 +1,11 @@
 //! Bodies, as Better Auth has them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, error::Error};
 
 use axum::{
     Json,
     extract::{FromRequest, FromRequestParts, Request},
-    http::{HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderMap, StatusCode, request::Parts},
     response::Response,
 };
 use martech_core::event::Timestamp;
@@ -16,6 +16,7 @@ use crate::{
     App,
     accounts::{Role, Session, SignedIn, User},
     auth::{Caller, Member, Site, session_cookies, with_cookies},
+    body::essence,
     error::ApiError,
     projects::ProjectId,
 };
@@ -100,27 +101,62 @@ pub(super) async fn signed_in(
 /// A body of JSON, which is small here.
 pub(in crate::routes) struct Body<T>(pub(in crate::routes) T);
 
+/// The same, or the fields of a form, as pages without a script send them.
+pub(super) struct BodyOrForm<T>(pub(super) T);
+
 impl<T: DeserializeOwned + Send + 'static> FromRequest<App> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
-        let (parts, body) = request.into_parts();
-        let bodies = &app.access().bodies;
-        let received = bodies.read(&parts.headers, body).await.map_err(|error| match error.status {
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => no_json(),
-            _ => error,
-        })?;
-        // Text may be a beacon, which pages of others send without asking.
-        let is_json = |value: &HeaderValue| {
-            let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
-            essence.eq_ignore_ascii_case("application/json")
+        let format = |headers: &HeaderMap| match Format::of(headers) {
+            Some(Format::Json) => Ok(Format::Json),
+            _ => Err(unsupported("a JSON object, of Content-Type: application/json")),
         };
-        if !parts.headers.get(header::CONTENT_TYPE).is_some_and(is_json) {
-            return Err(no_json());
-        }
-        let (parsed, _charge) = bodies.parse(received, |_, bytes| object(bytes)).await?;
-        parsed.map(Self).map_err(|error| invalid(&error))
+        read(request, app, format).await.map(Self)
     }
+}
+
+impl<T: DeserializeOwned + Send + 'static> FromRequest<App> for BodyOrForm<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        let taken = "a JSON object, of Content-Type: application/json, or a form (application/x-www-form-urlencoded)";
+        let format = |headers: &HeaderMap| Format::of(headers).ok_or_else(|| unsupported(taken));
+        read(request, app, format).await.map(Self)
+    }
+}
+
+/// How a body is written.
+enum Format {
+    Json,
+    Form,
+}
+
+impl Format {
+    /// Text is neither: it may be a beacon, which pages of others send without asking.
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        match essence(headers).ok()?.as_str() {
+            "application/json" => Some(Self::Json),
+            "application/x-www-form-urlencoded" => Some(Self::Form),
+            _ => None,
+        }
+    }
+}
+
+async fn read<T: DeserializeOwned + Send + 'static>(
+    request: Request,
+    app: &App,
+    format: impl FnOnce(&HeaderMap) -> Result<Format, ApiError>,
+) -> Result<T, ApiError> {
+    let (parts, body) = request.into_parts();
+    let bodies = &app.access().bodies;
+    let received = bodies.read(&parts.headers, body, format).await?;
+    let parse = |format, bytes: &[u8]| match format {
+        Format::Json => object(bytes).map_err(|error| invalid(error.is_data(), &error)),
+        Format::Form => serde_urlencoded::from_bytes(bytes).map_err(|error| invalid(true, &error)),
+    };
+    let (parsed, _charge) = bodies.parse(received, parse).await?;
+    parsed
 }
 
 /// Serde takes a list for a structure as well, its fields in their order.
@@ -131,13 +167,13 @@ fn object<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
     serde_json::from_slice(bytes)
 }
 
-fn no_json() -> ApiError {
-    let message = "this takes a JSON object, of Content-Type: application/json";
+fn unsupported(taken: &str) -> ApiError {
+    let message = format!("this takes {taken}");
     ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", message)
 }
 
-fn invalid(error: &serde_json::Error) -> ApiError {
-    let code = if error.is_data() { "VALIDATION_ERROR" } else { "BAD_REQUEST" };
+fn invalid(is_of_data: bool, error: &dyn Error) -> ApiError {
+    let code = if is_of_data { "VALIDATION_ERROR" } else { "BAD_REQUEST" };
     ApiError::new(StatusCode::BAD_REQUEST, code, format!("the body cannot be used: {error}"))
 }
 

@@ -27,6 +27,7 @@ use self::{answer::Answer, intake::Intake, shape::EventsBody};
 use crate::{
     App,
     auth::admit,
+    body,
     error::ApiError,
     limits::{self, Traffic},
     openapi::{
@@ -157,9 +158,9 @@ pub(super) async fn ingest(State(app): State<App>, mut params: Params, request: 
     let project = params.project()?;
     params.finish()?;
 
-    let (head, body) = request.into_parts();
+    let (head, content) = request.into_parts();
     if let Err(refused) = app.overload().admit() {
-        app.bodies().turn_away(&head.headers, body).await;
+        app.bodies().turn_away(&head.headers, content).await;
         return Err(refused);
     }
     let project = admit(&app, &head, key.as_deref(), project).await?;
@@ -168,12 +169,12 @@ pub(super) async fn ingest(State(app): State<App>, mut params: Params, request: 
     let coming = match coming {
         Ok(coming) => coming,
         Err(refused) => {
-            app.bodies().turn_away(&head.headers, body).await;
+            app.bodies().turn_away(&head.headers, content).await;
             return Err(refused);
         }
     };
     let timeline = Timeline::current();
-    let received = timeline.step("receive body", app.bodies().read(&head.headers, body)).await?;
+    let received = timeline.step("receive body", app.bodies().read(&head.headers, content, body::format)).await?;
     let (came, ingested) = (Instant::now(), app.metrics().ingested.clone());
     let (rules, single_limit, counter) =
         (Arc::clone(&project.settings().rules), app.bodies().limits().single, ingested.clone());
