@@ -134,6 +134,8 @@ impl<'a> Run<'a> {
         self.replace(disk);
         let lake = self.try_open().await.unwrap_or_else(|error| panic!("it does not open: {error}"));
         assert!(self.power_was_lost || lake.status().journal_damage == 0, "damage, and no bit was flipped");
+        let seen = self.shop.look(&lake).await.unwrap();
+        self.shop.reopened(&seen);
         self.check(&lake).await.unwrap();
         lake
     }
@@ -215,10 +217,21 @@ impl<'a> Run<'a> {
                 let compacted = lake.compact().await;
                 self.log.say(format_args!("compact: {}", said(&compacted)));
             }
+            14 => self.forget(lake).await,
             _ => {
                 let checked = self.check(lake).await;
                 self.log.say(format_args!("look: {}", said(&checked)));
             }
+        }
+    }
+
+    async fn forget(&mut self, lake: &Lake) {
+        self.roll(lake).await;
+        if !self.roll_failed {
+            let moment = self.shop.moment(&mut self.random);
+            let forgotten = lake.forget(moment).await;
+            self.log.say(format_args!("forget: {}", said(&forgotten)));
+            self.shop.forgot(moment, forgotten.ok());
         }
     }
 
@@ -239,6 +252,7 @@ impl<'a> Run<'a> {
     }
 
     async fn append(&mut self, lake: &Lake, batch: &[u64]) {
+        self.shop.sending(batch);
         let events: Vec<Event> = batch.iter().map(|number| self.shop.event(*number)).collect();
         let answer = lake.append(&events).await;
         self.answered(batch, &answer);

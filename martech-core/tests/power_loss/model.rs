@@ -24,12 +24,65 @@ pub(crate) struct Shop {
     sent: BTreeMap<u64, Event>,
     /// Those that were acknowledged, or seen.
     must: BTreeSet<u64>,
+    /// Those of them that were to be forgotten at once, which failed: the next start shows all of them, or none.
+    doubtful: Vec<BTreeSet<u64>>,
+    /// Those that are forgotten, and were not sent again.
+    gone: BTreeSet<u64>,
 }
 
 impl Shop {
     pub(crate) fn new(random: &mut fastrand::Rng) -> Self {
         let (seed, users, days) = (random.u64(..), random.u64(1..7), random.i64(1..4));
-        Self { seed, users, days, numbers: HashMap::new(), sent: BTreeMap::new(), must: BTreeSet::new() }
+        Self {
+            seed,
+            users,
+            days,
+            numbers: HashMap::new(),
+            sent: BTreeMap::new(),
+            must: BTreeSet::new(),
+            doubtful: Vec::new(),
+            gone: BTreeSet::new(),
+        }
+    }
+
+    /// The beginning of one of its days, or of the one behind them.
+    pub(crate) fn moment(&self, random: &mut fastrand::Rng) -> Timestamp {
+        Timestamp::from_millis(START + random.i64(0..=self.days) * DAY)
+    }
+
+    /// The events of the days that were over at a moment.
+    fn before(&self, moment: Timestamp) -> BTreeSet<u64> {
+        let day = |time: Timestamp| time.millis().div_euclid(DAY);
+        self.sent.iter().filter(|(_, event)| day(event.occurred_at) < day(moment)).map(|(number, _)| *number).collect()
+    }
+
+    /// The lake was to forget those days, and says how many events that were, or that it failed.
+    pub(crate) fn forgot(&mut self, moment: Timestamp, forgotten: Option<u64>) {
+        let old = self.before(moment);
+        let known: BTreeSet<u64> = old.intersection(&self.must).copied().collect();
+        match forgotten {
+            Some(count) => {
+                assert!((known.len() as u64..=old.len() as u64).contains(&count), "{count} forgotten, of {old:?}");
+                self.must.retain(|number| !old.contains(number));
+                // Of the others nobody knows what becomes of them.
+                self.gone.extend(known);
+            }
+            None => self.doubtful.push(known),
+        }
+    }
+
+    /// These are sent, perhaps again.
+    pub(crate) fn sending(&mut self, batch: &[u64]) {
+        self.gone.retain(|number| !batch.contains(number));
+    }
+
+    /// The lake was opened anew: whether it had forgotten something is certain now.
+    pub(crate) fn reopened(&mut self, seen: &Seen) {
+        for doubtful in self.doubtful.drain(..) {
+            if doubtful.is_disjoint(&seen.events) {
+                self.must.retain(|number| !doubtful.contains(number));
+            }
+        }
     }
 
     /// The event of a number: the same each time.
@@ -97,6 +150,8 @@ impl Shop {
     pub(crate) fn settle(&mut self, seen: &Seen) {
         let lost: Vec<_> = self.must.difference(&seen.events).collect();
         assert!(lost.is_empty(), "acknowledged or seen before, and not there: {lost:?}");
+        let back: Vec<_> = self.gone.intersection(&seen.events).collect();
+        assert!(back.is_empty(), "forgotten, and there again: {back:?}");
         self.must.extend(&seen.events);
     }
 
