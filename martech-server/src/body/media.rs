@@ -44,8 +44,7 @@ pub(crate) fn essence(headers: &HeaderMap) -> Result<String, &'static str> {
         let (name, value) = parameter.split_once('=')?;
         name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
     });
-    let is_taken =
-        |charset: &str| charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("us-ascii");
+    let is_taken = |charset: &str| charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("us-ascii");
     if charset.is_none_or(is_taken) { Ok(essence) } else { Err("this charset is not taken") }
 }
 

@@ -212,7 +212,8 @@ async fn pages_without_a_script_sign_up_and_in_by_forms() {
     let server = start(&["--sign-up", "open"]).await;
     let browser = owner(&server).await;
     let send = async |path: &str, headers: &[(&str, &str)], fields: &str| {
-        let mut request = server.request(Method::POST, path).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let mut request =
+            server.request(Method::POST, path).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
