@@ -380,6 +380,7 @@ impl<'a> Run<'a> {
         self.look_at_damage(&lake, known).await;
         let all: Vec<u64> = (0..self.shop.sent()).collect();
         for batch in all.chunks(7) {
+            self.shop.sending(batch);
             let events: Vec<Event> = batch.iter().map(|number| self.shop.event(*number)).collect();
             let answer = lake.append(&events).await;
             self.log.say(format_args!("append {batch:?}: {}", said(&answer)));

