@@ -227,7 +227,7 @@ async fn pages_without_a_script_sign_up_and_in_by_forms() {
     assert_eq!(answer.headers.get_all(header::SET_COOKIE).iter().count(), 1, "{}", answer.text);
     let answer = send(in_, &[], &format!("{right}&rememberMe=false")).await;
     assert_eq!(answer.headers.get_all(header::SET_COOKIE).iter().count(), 2, "{}", answer.text);
-    send(in_, &[], &right.replace("word", "wort")).await.assert_error(401, "INVALID_EMAIL_OR_PASSWORD");
+    send(in_, &[], &right.replace("word%2B", "wort%2B")).await.assert_error(401, "INVALID_EMAIL_OR_PASSWORD");
 
     for wrong in ["&x=1", "&rememberMe=on", "&password=x"] {
         let wrong = if wrong == "&x=1" { wrong.to_owned() } else { format!("{right}{wrong}") };
