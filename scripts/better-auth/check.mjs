@@ -357,12 +357,12 @@ async function signIns() {
       headers: { "content-type": "application/x-www-form-urlencoded", ...more },
     });
   await check("forms: sign up and in", async () => {
-    const fay = { ...person("Fay Form"), password: "p&ss word+1 ü" };
-    const up = await form("/sign-up/email", { name: fay.name, email: fay.email, password: fay.password });
+    const flo = { ...person("Flo"), password: "p&ss word+1 ü" };
+    const up = await form("/sign-up/email", { name: flo.name, email: flo.email, password: flo.password });
     assert.equal(up.status, 200, up.text);
-    const answer = await form("/sign-in/email", { email: fay.email, password: fay.password });
+    const answer = await form("/sign-in/email", { email: flo.email, password: flo.password });
     assert.equal(answer.status, 200, answer.text);
-    isUser(answer.json.user, fay, onTheWire);
+    isUser(answer.json.user, flo, onTheWire);
     sessionCookie(answer.cookies, COOKIE, 7 * DAY);
   });
   await check("forms: without a password is VALIDATION_ERROR", async () => {

@@ -75,7 +75,7 @@ pub(super) struct ServerFigures {
     body_bytes: usize,
     body_capacity: usize,
     connections_max: usize,
-    /// How long events wait for a processor, and which part of them is refused.
+    /// How long events wait for a thread, and which part of them is refused.
     ingest_delay: (Duration, f64),
     dead_letters: DeadLetterCounts,
     runtime: RuntimeMetrics,
@@ -120,7 +120,7 @@ impl ServerFigures {
         );
         families.gauge(
             "martech_ingest_delay_seconds",
-            "How long events have to wait for a processor, as it was last seen; 0 where that is not watched.",
+            "How long events have to wait for a thread, as it was last seen; 0 where that is not watched.",
             self.ingest_delay.0.as_secs_f64(),
         );
         families.gauge(

@@ -63,7 +63,7 @@ const LEAST: Duration = Duration::from_millis(5);
 /// What is refused with this code is a matter of figures, not a line each in the log.
 pub(crate) const CODE: &str = "server_busy";
 
-/// How long requests may wait for a processor.
+/// How long requests may wait because of others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MaxIngestDelay {
     /// For as long as it takes.

@@ -50,7 +50,8 @@ pub(super) async fn get(State(app): State<App>, caller: Caller, site: Site) -> R
 
 /// One's own sessions.
 ///
-/// Each is named by its `token`: the one that asks by the real one, others by what theirs hash to.
+/// Each is named by its `token`: the one that asks by the real one, others by what theirs hash to. So it takes no fresh session, as
+/// Better Auth asks for since it gives all tokens away.
 #[utoipa::path(
     get,
     path = "/list-sessions",

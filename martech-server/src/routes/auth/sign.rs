@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 use martech_core::event::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::{
@@ -39,13 +39,15 @@ pub(super) struct SignUp {
     email: String,
     #[schema(format = "password", min_length = 8, max_length = 128)]
     password: String,
-    #[serde(default)]
-    #[schema(pattern = "^https://[!-~]*$", max_length = 2048)]
+    #[serde(default, deserialize_with = "there")]
+    #[schema(nullable = false, pattern = "^https://[!-~]*$", max_length = 2048)]
     image: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "there")]
+    #[schema(nullable = false)]
     remember_me: Option<bool>,
     /// The token of an invitation. Not one of Better Auth's.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "there")]
+    #[schema(nullable = false)]
     invitation: Option<String>,
 }
 
@@ -96,8 +98,14 @@ pub(super) struct SignIn {
     email: String,
     #[schema(format = "password")]
     password: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "there")]
+    #[schema(nullable = false)]
     remember_me: Option<bool>,
+}
+
+/// A field that may be left out. There is no `null` in a form, and Better Auth takes none here.
+fn there<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 #[derive(Serialize, ToSchema)]
