@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Mutex,
+        LazyLock, Mutex,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread,
@@ -23,13 +23,17 @@ const ROUND: u64 = (CONCURRENT_FLUSHES * MAX_BATCH) as u64;
 const MANY_BYTES: u64 = 16 << 20;
 /// Whoever takes nothing for so long is stalled, or slow for a reason of its own.
 const PROGRESS: Duration = Duration::from_millis(100);
-/// Rates are those of about this time.
+/// What is smoothed is so over about this time.
 const SMOOTH: Duration = Duration::from_millis(200);
+/// The part of the places that is taken, on average, where there is too much and not just a burst.
+const FULL: f64 = 0.5;
+
+static PROCESSORS: LazyLock<usize> = LazyLock::new(|| thread::available_parallelism().map_or(1, usize::from));
 
 /// Lets everybody through, and where there is too much no more than will not have to wait for long.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    /// Requests that were let through and whose events are not in the queue yet.
+    /// Requests whose body is here and whose events are not in the queue yet. How long bodies take is up to their senders.
     coming: AtomicUsize,
     /// So many may be.
     places: AtomicUsize,
@@ -41,7 +45,7 @@ pub(crate) struct Gate {
     keeper: Mutex<Keeper>,
 }
 
-/// Whoever was let through, until their events are in the queue, or will never be.
+/// Whoever has a place, until their events are in the queue, or will never be.
 #[derive(Debug)]
 pub(crate) struct Coming<'a>(&'a Gate);
 
@@ -65,31 +69,43 @@ impl Default for Gate {
 }
 
 impl Gate {
-    /// `line` is how long requests wait for a thread that parses them, and `stats` are those of the queue.
-    pub(super) fn admit(
+    /// Whether there is a place now: before a body is received. `line` is how long requests wait for a thread that parses
+    /// them, and `stats` are those of the queue.
+    pub(super) fn check(
         &self,
         bound: Duration,
         line: impl FnOnce(Instant) -> Duration,
         stats: impl FnOnce() -> SinkStats,
-    ) -> Result<Coming<'_>, ApiError> {
+    ) -> Result<(), ApiError> {
+        let coming = self.coming.load(Ordering::Relaxed);
         if let Ok(mut keeper) = self.keeper.try_lock() {
             let now = Instant::now();
             if keeper.looked.is_none_or(|looked| now.saturating_duration_since(looked) >= EVERY) {
                 let seen = Seen {
                     line: line(now),
                     queue: stats(),
+                    coming,
                     came: self.came.load(Ordering::Relaxed),
                     refused: self.refused.swap(false, Ordering::Relaxed),
                 };
                 self.places.store(keeper.look(now, bound, &seen), Ordering::Relaxed);
             }
         }
+        if coming < self.places.load(Ordering::Relaxed) { Ok(()) } else { Err(self.refuse()) }
+    }
+
+    /// Takes a place, if there still is one: when the body is here.
+    pub(super) fn enter(&self) -> Result<Coming<'_>, ApiError> {
         if self.coming.fetch_add(1, Ordering::Relaxed) < self.places.load(Ordering::Relaxed) {
             return Ok(Coming(self));
         }
         self.coming.fetch_sub(1, Ordering::Relaxed);
+        Err(self.refuse())
+    }
+
+    fn refuse(&self) -> ApiError {
         self.refused.store(true, Ordering::Relaxed);
-        Err(refusal())
+        refusal()
     }
 }
 
@@ -98,6 +114,7 @@ impl Gate {
 struct Seen {
     line: Duration,
     queue: SinkStats,
+    coming: usize,
     came: u64,
     refused: bool,
 }
@@ -111,27 +128,35 @@ struct Keeper {
     stored: Rate,
     accepted: Rate,
     came: Rate,
+    /// The part of the events that may be on their way that are.
+    full: Smoothed,
 }
 
 impl Keeper {
+    /// How many may be coming until the next time.
     fn look(&mut self, now: Instant, bound: Duration, seen: &Seen) -> usize {
         let time = self.looked.replace(now).map(|looked| now.saturating_duration_since(looked));
         let queue = &seen.queue;
         self.stored.saw(time, queue.accepted - queue.pending);
         self.accepted.saw(time, queue.accepted);
         self.came.saw(time, seen.came);
-        self.alarm.saw(now, seen.refused || seen.line + wait(queue) > bound);
+        let of_a_request = (self.accepted.per_second() / self.came.per_second()).max(1.0);
+        let may_be = (self.stored.per_second() * bound.as_secs_f64()).max(ROUND as f64);
+        let there_are = queue.pending as f64 + seen.coming as f64 * of_a_request;
+        self.full.saw(time, (there_are / may_be).min(1.0));
+
+        // Who comes in bursts is refused now and then, and between them nothing is on its way.
+        let is_still_too_much = seen.refused && self.full.value > FULL;
+        self.alarm.saw(now, is_still_too_much || seen.line + wait(queue) > bound);
         if !self.alarm.is_on() {
             return usize::MAX;
         }
-        let events = (self.stored.per_second * bound.as_secs_f64()).max(ROUND as f64);
-        let room = events - queue.pending as f64;
+        let room = may_be - queue.pending as f64;
         if room <= 0.0 || queue.pending_bytes > MANY_BYTES {
             return 0;
         }
-        let of_a_request = (self.accepted.per_second / self.came.per_second).max(1.0);
         // However large their bodies are, each processor has one to work on.
-        ((room / of_a_request).ceil() as usize).max(thread::available_parallelism().map_or(1, usize::from))
+        ((room / of_a_request).ceil() as usize).max(*PROCESSORS)
     }
 }
 
@@ -141,22 +166,38 @@ fn wait(queue: &SinkStats) -> Duration {
     if is_long && queue.stalled < PROGRESS { queue.oldest } else { Duration::ZERO }
 }
 
+/// A figure, smoothed: what it was found to be holds since the time before.
+#[derive(Debug, Default)]
+struct Smoothed {
+    value: f64,
+}
+
+impl Smoothed {
+    /// It is that now, so long after the last time, if there was one.
+    fn saw(&mut self, time: Option<Duration>, value: f64) {
+        if let Some(time) = time {
+            let weight = -(-time.div_duration_f64(SMOOTH)).exp_m1();
+            self.value += weight * (value - self.value);
+        }
+    }
+}
+
 /// How fast something is counted up, smoothed.
 #[derive(Debug, Default)]
 struct Rate {
     count: u64,
-    per_second: f64,
+    smoothed: Smoothed,
 }
 
 impl Rate {
-    /// So many there are now, so long after the last time, if there was one.
     fn saw(&mut self, time: Option<Duration>, count: u64) {
-        if let Some(time) = time {
-            let weight = -(-time.div_duration_f64(SMOOTH)).exp_m1();
-            let now = count.saturating_sub(self.count) as f64 / time.as_secs_f64();
-            self.per_second += weight * (now - self.per_second);
-        }
+        let more = count.saturating_sub(self.count) as f64;
+        self.smoothed.saw(time, time.map_or(0.0, |time| more / time.as_secs_f64()));
         self.count = count;
+    }
+
+    fn per_second(&self) -> f64 {
+        self.smoothed.value
     }
 }
 

@@ -118,11 +118,19 @@ impl Overload {
         if self.parts.valve.lets_through() { Ok(()) } else { Err(self.refused(refusal())) }
     }
 
-    /// The same, of events for a project, until they are in its queue. `None` where there is no bound.
-    pub(crate) fn admit_to<'a>(&self, project: &'a Project) -> Result<Option<Coming<'a>>, ApiError> {
-        let Some(bound) = self.bound else { return Ok(None) };
-        let came = project.gate().admit(bound, |now| self.parts.line.wait(now), || project.sink().stats());
-        came.map(Some).map_err(|error| self.refused(error))
+    /// The same, of events for a project.
+    pub(crate) fn admit_to(&self, project: &Project) -> Result<(), ApiError> {
+        let Some(bound) = self.bound else { return Ok(()) };
+        let checked = project.gate().check(bound, |now| self.parts.line.wait(now), || project.sink().stats());
+        checked.map_err(|error| self.refused(error))
+    }
+
+    /// Their body is here: they have a place until they are in the queue. `None` where there is no bound.
+    pub(crate) fn enter<'a>(&self, project: &'a Project) -> Result<Option<Coming<'a>>, ApiError> {
+        if self.bound.is_none() {
+            return Ok(None);
+        }
+        project.gate().enter().map(Some).map_err(|error| self.refused(error))
     }
 
     fn refused(&self, error: ApiError) -> ApiError {

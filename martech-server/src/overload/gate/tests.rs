@@ -62,7 +62,7 @@ impl Shop {
         self.queue.oldest = EVERY.mul_f64(self.queue.pending as f64 / stored.max(1) as f64);
         self.now += EVERY;
         let refused = std::mem::take(&mut self.refused);
-        let seen = Seen { line, queue: self.queue, came: self.came, refused };
+        let seen = Seen { line, queue: self.queue, coming: self.coming, came: self.came, refused };
         self.places = self.keeper.look(self.now, BOUND, &seen);
     }
 
@@ -99,6 +99,21 @@ fn ten_times_too_much_waits_no_longer_than_the_bound_and_keeps_the_store_busy() 
 }
 
 #[test]
+fn bursts_that_can_be_taken_are_taken_again_after_too_much() {
+    let mut shop = Shop::new();
+    for _ in 0..400 {
+        shop.pass(10, 4, 1_000, Duration::ZERO);
+    }
+    assert!(shop.places < usize::MAX);
+    // A third of what can be taken, all of it within a tenth of the time.
+    for step in 0..600 {
+        let requests = if step % 20 < 2 { 4 } else { 0 };
+        shop.pass(requests, 4, 1_000, Duration::ZERO);
+    }
+    assert_eq!(shop.places, usize::MAX, "and so for ever");
+}
+
+#[test]
 fn a_line_for_threads_that_is_long_lets_in_no_more_than_they_parse_in_time() {
     let mut shop = Shop::new();
     for _ in 0..400 {
@@ -121,26 +136,25 @@ fn however_long_a_store_stalls_nobody_is_refused() {
 }
 
 #[test]
-fn who_is_let_through_takes_a_place_until_their_events_are_in_the_queue() {
+fn whose_body_is_here_takes_a_place_until_their_events_are_in_the_queue() {
     let gate = Gate::default();
-    let come = |line: Duration| gate.admit(ms(5), |_| line, SinkStats::default);
-    assert!(come(Duration::ZERO).is_ok());
+    let bound = ms(5);
+    let check = |line: Duration| gate.check(bound, |_| line, SinkStats::default);
+    assert!(check(Duration::ZERO).is_ok());
     let end = Instant::now() + Duration::from_secs(60);
-    let mut all = Vec::new();
-    while let Ok(one) = come(ms(300)) {
-        all.push(one);
+    while gate.places.load(Ordering::Relaxed) == usize::MAX {
+        assert!(check(ms(300)).is_ok());
         assert!(Instant::now() < end);
     }
-    let refused = (0..1_000).filter(|_| come(ms(300)).is_err()).count();
-    assert_eq!(refused, 1_000, "there are as many as may be");
+    let places = gate.places.load(Ordering::Relaxed);
+    let mut all: Vec<_> = (0..places).map(|_| gate.enter().unwrap()).collect();
+    assert!(gate.enter().is_err() && check(ms(300)).is_err());
     all.clear();
-    assert!(come(ms(300)).is_ok());
-    let many = || (0..100).map(|_| come(Duration::ZERO)).collect::<Result<Vec<_>, _>>();
-    while many().is_err() {
-        // What was refused a second ago is forgotten.
-        while gate.keeper.lock().unwrap().alarm.is_on() {
-            let _ = come(Duration::ZERO);
-            assert!(Instant::now() < end);
-        }
+    // Who was let through and sends no body keeps nobody out.
+    assert!((0..10 * places).all(|_| check(ms(300)).is_ok()));
+    assert!(gate.enter().is_ok());
+    while gate.places.load(Ordering::Relaxed) < usize::MAX {
+        assert!(check(Duration::ZERO).is_ok());
+        assert!(Instant::now() < end);
     }
 }

@@ -165,16 +165,13 @@ pub(super) async fn ingest(State(app): State<App>, mut params: Params, request: 
     }
     let project = admit(&app, &head, key.as_deref(), project).await?;
     let waits_for_mongodb = ack == Ack::Stored && project.backend().is_spooled();
-    let coming = if waits_for_mongodb { Ok(None) } else { app.overload().admit_to(&project) };
-    let coming = match coming {
-        Ok(coming) => coming,
-        Err(refused) => {
-            app.bodies().turn_away(&head.headers, content).await;
-            return Err(refused);
-        }
-    };
+    if !waits_for_mongodb && let Err(refused) = app.overload().admit_to(&project) {
+        app.bodies().turn_away(&head.headers, content).await;
+        return Err(refused);
+    }
     let timeline = Timeline::current();
     let received = timeline.step("receive body", app.bodies().read(&head.headers, content, body::format)).await?;
+    let coming = if waits_for_mongodb { None } else { app.overload().enter(&project)? };
     let (came, ingested) = (Instant::now(), app.metrics().ingested.clone());
     let (rules, single_limit, counter) =
         (Arc::clone(&project.settings().rules), app.bodies().limits().single, ingested.clone());
