@@ -75,7 +75,7 @@ fn admit(inner: &Arc<Inner>, encoded: Encoded) -> Result<Admitted, StoreError> {
         let mut state = inner.state();
         loop {
             check(&state)?;
-            match state.room(Instant::now(), inner.options.roll_bytes) {
+            match state.room(Instant::now()) {
                 Room::Now => match state.know(&encoded.keys) {
                     Some(known) => break (known, state.version.clone()),
                     None => state = inner.wait(state),

@@ -62,7 +62,7 @@ impl Inner {
         if found.cut_bytes > 0 {
             tracing::warn!(bytes = found.cut_bytes, "the end of the journal was cut, where a write was interrupted");
         }
-        let mut state = State::new(version.clone());
+        let mut state = State::new(version.clone(), options.roll_bytes);
         replay(&journal, catalog.sequence, &shared.layout, &mut state)?;
         if let Err(error) = journal.trim(catalog.sequence) {
             tracing::warn!(%error, "what is in files stays in the journal until the next roll");

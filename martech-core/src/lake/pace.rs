@@ -36,6 +36,8 @@ impl Step {
 /// How rolls get on.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
+    /// What is rolled at once, usually.
+    roll_bytes: usize,
     running: Option<Running>,
     /// What the last one took for a byte, in seconds.
     last: Option<f64>,
@@ -53,6 +55,10 @@ struct Running {
 }
 
 impl Pace {
+    pub(super) fn new(roll_bytes: usize) -> Self {
+        Self { roll_bytes, ..Self::default() }
+    }
+
     /// A roll over so many bytes begins, or is tried again.
     pub(super) fn begin(&mut self, now: Instant, bytes: usize, gathered: usize) {
         let rest = self.last.map(|last| time(last * bytes as f64));
@@ -71,20 +77,23 @@ impl Pace {
 
     /// It has come to its end.
     pub(super) fn end(&mut self, now: Instant) {
-        if let Some(Running { began, bytes, .. }) = self.running.take() {
-            self.last = Some(now.saturating_duration_since(began).as_secs_f64() / bytes.max(1) as f64);
+        // One of a few events is mostly syncs, and says nothing of others.
+        if let Some(Running { began, bytes, .. }) = self.running.take()
+            && bytes > self.roll_bytes / 2
+        {
+            self.last = Some(now.saturating_duration_since(began).as_secs_f64() / bytes as f64);
         }
     }
 
     /// The room of those that come while a roll runs, of whom so many bytes are there: as much as makes a roll, and half of that.
     /// A little is free; what is left is given out evenly over the rest of the roll.
-    pub(super) fn room(&self, now: Instant, gathered: usize, roll_bytes: usize) -> Room {
-        let all = roll_bytes.saturating_add(roll_bytes / 2);
+    pub(super) fn room(&self, now: Instant, gathered: usize) -> Room {
+        let all = self.roll_bytes.saturating_add(self.roll_bytes / 2);
         if gathered >= all {
             return Room::Rolled;
         }
         let Some(Running { seen, gathered: before, rest: Some(rest), .. }) = self.running else { return Room::Now };
-        let free = before.max(roll_bytes / 8);
+        let free = before.max(self.roll_bytes / 8);
         let part = gathered.saturating_sub(free) as f64 / all.saturating_sub(free).max(1) as f64;
         let (due, elapsed) = (rest.mul_f64(part), now.saturating_duration_since(seen));
         if due <= elapsed { Room::Now } else { Room::In(due - elapsed) }
@@ -103,10 +112,10 @@ mod tests {
 
     /// One after a roll of a hundred bytes that took ten seconds.
     fn paced(start: Instant) -> Pace {
-        let mut pace = Pace::default();
+        let mut pace = Pace::new(100);
         pace.begin(start, 100, 0);
-        assert_eq!(pace.room(start, 149, 100), Room::Now, "how long the first one takes nobody knows");
-        assert_eq!(pace.room(start, 150, 100), Room::Rolled);
+        assert_eq!(pace.room(start, 149), Room::Now, "how long the first one takes nobody knows");
+        assert_eq!(pace.room(start, 150), Room::Rolled);
         pace.end(start + 10 * SECOND);
         pace
     }
@@ -117,17 +126,24 @@ mod tests {
         let (mut pace, start) = (paced(start), start + 100 * SECOND);
         // Twice as much takes twice as long.
         pace.begin(start, 200, 50);
-        assert_eq!(pace.room(start, 50, 100), Room::Now);
-        assert_eq!(pace.room(start, 75, 100), Room::In(5 * SECOND));
-        assert_eq!(pace.room(start + 4 * SECOND, 75, 100), Room::In(SECOND));
-        assert_eq!(pace.room(start + 5 * SECOND, 75, 100), Room::Now);
-        assert_eq!(pace.room(start + 5 * SECOND, 100, 100), Room::In(5 * SECOND));
-        assert_eq!(pace.room(start + 20 * SECOND, 149, 100), Room::Now);
-        assert_eq!(pace.room(start + 90 * SECOND, 150, 100), Room::Rolled, "later than it should be");
+        assert_eq!(pace.room(start, 50), Room::Now);
+        assert_eq!(pace.room(start, 75), Room::In(5 * SECOND));
+        assert_eq!(pace.room(start + 4 * SECOND, 75), Room::In(SECOND));
+        assert_eq!(pace.room(start + 5 * SECOND, 75), Room::Now);
+        assert_eq!(pace.room(start + 5 * SECOND, 100), Room::In(5 * SECOND));
+        assert_eq!(pace.room(start + 20 * SECOND, 149), Room::Now);
+        assert_eq!(pace.room(start + 90 * SECOND, 150), Room::Rolled, "later than it should be");
         pace.end(start + 20 * SECOND);
         pace.begin(start, 100, 0);
-        assert_eq!(pace.room(start, 12, 100), Room::Now, "a little is free");
-        assert!(matches!(pace.room(start, 13, 100), Room::In(_)));
+        assert_eq!(pace.room(start, 12), Room::Now, "a little is free");
+        assert!(matches!(pace.room(start, 13), Room::In(_)));
+
+        // A roll of a few events because of their age takes long for a byte.
+        pace.end(start + 20 * SECOND);
+        pace.begin(start, 1, 0);
+        pace.end(start + SECOND);
+        pace.begin(start, 100, 0);
+        assert!(matches!(pace.room(start, 149), Room::In(time) if time < 20 * SECOND));
     }
 
     #[test]
@@ -137,7 +153,7 @@ mod tests {
         pace.begin(start, 100, 0);
         // Half of it took as long as all of the last one.
         pace.step(start + 10 * SECOND, Step::Written(0.375 / 0.575), 100);
-        let room = |after: u32, gathered| pace.room(start + after * SECOND, gathered, 100);
+        let room = |after: u32, gathered| pace.room(start + after * SECOND, gathered);
         assert_eq!(room(10, 100), Room::Now, "nobody waits for what was foreseen wrongly");
         assert!(matches!(room(10, 125), Room::In(time) if time.abs_diff(5 * SECOND) < SECOND / 100));
         assert_eq!(room(16, 125), Room::Now);
@@ -145,7 +161,7 @@ mod tests {
         // One that is faster is taken to slow down again.
         pace.begin(start, 100, 0);
         pace.step(start + SECOND, Step::Summed(0.0), 0);
-        assert!(matches!(pace.room(start + SECOND, 149, 100), Room::In(time) if time > 2 * SECOND));
+        assert!(matches!(pace.room(start + SECOND, 149), Room::In(time) if time > 2 * SECOND));
     }
 
     #[test]

@@ -69,8 +69,8 @@ pub(super) struct Known {
 }
 
 impl State {
-    pub(super) fn new(version: Version) -> Self {
-        Self { version: Arc::new(version), next_ticket: 1, ..Self::default() }
+    pub(super) fn new(version: Version, roll_bytes: usize) -> Self {
+        Self { version: Arc::new(version), next_ticket: 1, pace: Pace::new(roll_bytes), ..Self::default() }
     }
 
     /// Sorts out what is known of a batch; `None` while one of its events is on its way to the journal in another
@@ -160,11 +160,11 @@ impl State {
     }
 
     /// When the hot table can take more, which gathers while a roll runs. When rolls fail, the journal's bound decides.
-    pub(super) fn room(&self, now: Instant, roll_bytes: usize) -> Room {
+    pub(super) fn room(&self, now: Instant) -> Room {
         if self.frozen.is_none() || self.roll_error.is_some() {
             return Room::Now;
         }
-        self.pace.room(now, self.gathered(), roll_bytes)
+        self.pace.room(now, self.gathered())
     }
 
     /// The roll has come so far.
