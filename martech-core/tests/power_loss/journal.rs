@@ -170,20 +170,23 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The first frame alone, the others together behind it.
+    /// The first frame that is taken goes alone, the others together behind it.
     fn append(&mut self, journal: &Journal) {
         let held = self.disk.hold();
         let mut submitted = Vec::new();
-        for index in 0..self.random.u64(1..6) {
+        for _ in 0..self.random.u64(1..6) {
             self.payloads += 1;
             let mut payload = self.payloads.to_le_bytes().to_vec();
             payload.resize(8 + self.random.usize(..600), self.payloads as u8);
             let (sender, answer) = mpsc::channel();
             match journal.submit(payload.clone(), move |result| sender.send(result).unwrap()) {
                 Ok(()) => submitted.push((payload, answer)),
-                Err(error) => self.log.say(format_args!("refused: {error:?}")),
+                Err(error) => {
+                    self.log.say(format_args!("refused: {error:?}"));
+                    continue;
+                }
             }
-            if index == 0 && !submitted.is_empty() {
+            if submitted.len() == 1 {
                 held.wait();
             }
         }

@@ -275,21 +275,23 @@ impl<'a> Run<'a> {
                 return;
             }
         }
-        let held = self.disk.hold();
+        let mut held = Some(self.disk.hold());
+        let mut waited = false;
         let mut running = Vec::new();
-        let mut held = Some(held);
         for (batch, events) in batches {
             let lake = lake.clone();
-            running.push((batch, tokio::spawn(async move { lake.append(&events).await })));
+            let append = tokio::spawn(async move { lake.append(&events).await });
             yield_now().await;
             // When this has its turn on the one blocking thread, the batch has had its own.
             spawn_blocking(|| ()).await.unwrap();
             yield_now().await;
-            // The journal has begun with the first, and all others come together behind it.
-            if running.len() == 1 && !running[0].1.is_finished() {
+            // The journal has begun with the first that was not refused, and all others come together behind it.
+            if !waited && !append.is_finished() {
                 let waiting = held.take();
                 held = spawn_blocking(move || waiting.inspect(martech_core::testing::Held::wait)).await.unwrap();
+                waited = true;
             }
+            running.push((batch, append));
         }
         drop(held);
         for (batch, answer) in running {
