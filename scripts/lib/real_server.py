@@ -1,5 +1,6 @@
 """What scripts against the real server have in common: the program on a folder of its own, and how they tell what they found."""
 
+import json
 import os
 import pathlib
 import resource
@@ -8,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PROGRAM = pathlib.Path(os.environ.get("MARTECH_SERVER", ROOT / "target" / "release" / "martech-server")).resolve()
@@ -50,6 +52,12 @@ class Server:
         if code != 0:
             fail(f"the server stopped with code {code}: {self.tail()}")
         return time.monotonic() - started
+
+    def events(self):
+        """How many are in the store."""
+        ask = urllib.request.Request(f"http://127.0.0.1:{self.port}/health", headers={"Authorization": f"Bearer {TOKEN}"})
+        with urllib.request.urlopen(ask, timeout=60) as answer:
+            return json.load(answer)["checks"]["lake"]["events"]
 
     def memory(self):
         """Resident bytes: now, and the most there were."""

@@ -136,7 +136,7 @@ impl<'a> Run<'a> {
         assert!(self.power_was_lost || lake.status().journal_damage == 0, "damage, and no bit was flipped");
         let seen = self.shop.look(&lake).await.unwrap();
         self.shop.reopened(&seen);
-        self.check(&lake).await.unwrap();
+        self.agree(&lake, &seen).await.unwrap();
         lake
     }
 
@@ -252,8 +252,7 @@ impl<'a> Run<'a> {
     }
 
     async fn append(&mut self, lake: &Lake, batch: &[u64]) {
-        self.shop.sending(batch);
-        let events: Vec<Event> = batch.iter().map(|number| self.shop.event(*number)).collect();
+        let events = self.shop.send(batch);
         let answer = lake.append(&events).await;
         self.answered(batch, &answer);
     }
@@ -265,7 +264,7 @@ impl<'a> Run<'a> {
         for _ in 0..self.random.usize(2..6) {
             let next = self.shop.sent();
             let batch: Vec<u64> = (next..next + self.random.u64(1..4)).collect();
-            let events: Vec<Event> = batch.iter().map(|number| self.shop.event(*number)).collect();
+            let events = self.shop.send(&batch);
             bytes += events.iter().map(Event::size).sum::<usize>();
             batches.push((batch, events));
         }
@@ -318,9 +317,13 @@ impl<'a> Run<'a> {
     /// Everything that must be there is, and all answers agree with it.
     async fn check(&mut self, lake: &Lake) -> Result<Seen, LakeError> {
         let seen = self.shop.look(lake).await?;
-        self.shop.settle(&seen);
-        self.shop.figures(lake, &seen).await?;
+        self.agree(lake, &seen).await?;
         Ok(seen)
+    }
+
+    async fn agree(&mut self, lake: &Lake, seen: &Seen) -> Result<(), LakeError> {
+        self.shop.settle(seen);
+        self.shop.figures(lake, seen).await
     }
 
     async fn end(&mut self, lake: Lake, end: End) {
@@ -382,8 +385,7 @@ impl<'a> Run<'a> {
         self.look_at_damage(&lake, known).await;
         let all: Vec<u64> = (0..self.shop.sent()).collect();
         for batch in all.chunks(7) {
-            self.shop.sending(batch);
-            let events: Vec<Event> = batch.iter().map(|number| self.shop.event(*number)).collect();
+            let events = self.shop.send(batch);
             let answer = lake.append(&events).await;
             self.log.say(format_args!("append {batch:?}: {}", said(&answer)));
         }

@@ -71,9 +71,10 @@ impl Shop {
         }
     }
 
-    /// These are sent, perhaps again.
-    pub(crate) fn sending(&mut self, batch: &[u64]) {
+    /// The events of these numbers, which are sent now, perhaps again.
+    pub(crate) fn send(&mut self, batch: &[u64]) -> Vec<Event> {
         self.gone.retain(|number| !batch.contains(number));
+        batch.iter().map(|number| self.event(*number)).collect()
     }
 
     /// The lake was opened anew: whether it had forgotten something is certain now.

@@ -21,9 +21,11 @@ use tokio::{
 use crate::{error::ApiError, overload::Line};
 
 mod decode;
+mod given;
 mod media;
 mod pace;
 
+pub(crate) use given::given;
 use media::{Encoding, encoding};
 pub(crate) use media::{Format, essence, format};
 use pace::Pace;

@@ -11,7 +11,7 @@ use std::{
 
 use martech_core::sink::SinkStats;
 
-use super::{EVERY, alarm::Alarm, refusal};
+use super::{EVERY, alarm::Alarm, refusal, smoothed::Smoothed};
 use crate::{
     error::ApiError,
     projects::{CONCURRENT_FLUSHES, MAX_BATCH},
@@ -23,8 +23,6 @@ const ROUND: u64 = (CONCURRENT_FLUSHES * MAX_BATCH) as u64;
 const MANY_BYTES: u64 = 16 << 20;
 /// Whoever takes nothing for so long is stalled, or slow for a reason of its own.
 const PROGRESS: Duration = Duration::from_millis(100);
-/// What is smoothed is so over about this time.
-const SMOOTH: Duration = Duration::from_millis(200);
 /// The part of the places that is taken, on average, where there is too much and not just a burst.
 const FULL: f64 = 0.5;
 
@@ -135,7 +133,7 @@ struct Keeper {
 impl Keeper {
     /// How many may be coming until the next time.
     fn look(&mut self, now: Instant, bound: Duration, seen: &Seen) -> usize {
-        let time = self.looked.replace(now).map(|looked| now.saturating_duration_since(looked));
+        let time = now.saturating_duration_since(self.looked.replace(now).unwrap_or(now));
         let queue = &seen.queue;
         self.stored.saw(time, queue.accepted - queue.pending);
         self.accepted.saw(time, queue.accepted);
@@ -146,7 +144,7 @@ impl Keeper {
         self.full.saw(time, (there_are / may_be).min(1.0));
 
         // Who comes in bursts is refused now and then, and between them nothing is on its way.
-        let is_still_too_much = seen.refused && self.full.value > FULL;
+        let is_still_too_much = seen.refused && self.full.value() > FULL;
         self.alarm.saw(now, is_still_too_much || seen.line + wait(queue) > bound);
         if !self.alarm.is_on() {
             return usize::MAX;
@@ -166,22 +164,6 @@ fn wait(queue: &SinkStats) -> Duration {
     if is_long && queue.stalled < PROGRESS { queue.oldest } else { Duration::ZERO }
 }
 
-/// A figure, smoothed: what it was found to be holds since the time before.
-#[derive(Debug, Default)]
-struct Smoothed {
-    value: f64,
-}
-
-impl Smoothed {
-    /// It is that now, so long after the last time, if there was one.
-    fn saw(&mut self, time: Option<Duration>, value: f64) {
-        if let Some(time) = time {
-            let weight = -(-time.div_duration_f64(SMOOTH)).exp_m1();
-            self.value += weight * (value - self.value);
-        }
-    }
-}
-
 /// How fast something is counted up, smoothed.
 #[derive(Debug, Default)]
 struct Rate {
@@ -190,14 +172,17 @@ struct Rate {
 }
 
 impl Rate {
-    fn saw(&mut self, time: Option<Duration>, count: u64) {
+    /// So many were counted, so long after the last time.
+    fn saw(&mut self, time: Duration, count: u64) {
         let more = count.saturating_sub(self.count) as f64;
-        self.smoothed.saw(time, time.map_or(0.0, |time| more / time.as_secs_f64()));
         self.count = count;
+        if !time.is_zero() {
+            self.smoothed.saw(time, more / time.as_secs_f64());
+        }
     }
 
     fn per_second(&self) -> f64 {
-        self.smoothed.value
+        self.smoothed.value()
     }
 }
 

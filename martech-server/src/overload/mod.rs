@@ -29,6 +29,7 @@ mod alarm;
 mod gate;
 mod lag;
 mod line;
+mod smoothed;
 mod tally;
 mod valve;
 

@@ -2,13 +2,10 @@
 
 use std::{
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use super::alarm::CALM;
-
-/// What is smoothed is so over about this time.
-const SMOOTH: Duration = Duration::from_millis(200);
+use super::{alarm::CALM, smoothed::Smoothed};
 
 /// Counts, and is looked at now and then.
 #[derive(Debug, Default)]
@@ -25,14 +22,14 @@ pub(super) struct Look {
     at: Instant,
     asked: u64,
     refused: u64,
-    part: f64,
+    part: Smoothed,
     /// When somebody was refused for the last time, unless that is long ago.
     last_refusal: Option<Instant>,
 }
 
 impl Look {
     pub(super) fn new(at: Instant) -> Self {
-        Self { at, asked: 0, refused: 0, part: 0.0, last_refusal: None }
+        Self { at, asked: 0, refused: 0, part: Smoothed::default(), last_refusal: None }
     }
 }
 
@@ -54,8 +51,7 @@ impl Tally {
         let (asked, refused) = (self.asked.load(Ordering::Relaxed), self.refused.load(Ordering::Relaxed));
         let (came, gone) = (asked.saturating_sub(look.asked), refused.saturating_sub(look.refused));
         if came > 0 {
-            let weight = -(-now.saturating_duration_since(look.at).div_duration_f64(SMOOTH)).exp_m1();
-            look.part += weight * ((gone as f64 / came as f64).min(1.0) - look.part);
+            look.part.saw(now.saturating_duration_since(look.at), (gone as f64 / came as f64).min(1.0));
             (look.at, look.asked, look.refused) = (now, asked, refused);
         }
         match look.last_refusal {
@@ -66,16 +62,18 @@ impl Tally {
             Some(_) if gone > 0 => look.last_refusal = Some(now),
             Some(at) if now.saturating_duration_since(at) >= CALM => {
                 tracing::info!("all events are taken again");
-                (look.last_refusal, look.part) = (None, 0.0);
+                (look.last_refusal, look.part) = (None, Smoothed::default());
             }
             _ => {}
         }
-        self.part.store((look.part * f64::from(u32::MAX)) as u32, Ordering::Relaxed);
+        self.part.store((look.part.value() * f64::from(u32::MAX)) as u32, Ordering::Relaxed);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

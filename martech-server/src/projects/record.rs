@@ -1,7 +1,7 @@
 //! What is kept of a project: its name, and what it has settled for itself.
 
 use martech_core::event::{Currency, EventType, Timestamp};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::{
     ToSchema,
     openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type},
@@ -10,6 +10,7 @@ use utoipa::{
 use super::ProjectId;
 use crate::{
     accounts::{NAME_EXPECTED, is_name},
+    body::given,
     records::Entity,
 };
 
@@ -84,11 +85,6 @@ impl TryFrom<f64> for Whole {
         let whole = number as u32;
         if f64::from(whole) == number { Ok(Self(whole)) } else { Err("expected a whole number, of days") }
     }
-}
-
-/// Tells `null` from what is absent.
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
 }
 
 /// What cannot be: the field, and what it should be.

@@ -143,19 +143,26 @@ impl Server {
     }
 
     pub(crate) async fn post_as(&self, query: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
-        let mut request = self.request(Method::POST, &format!("/events{query}"));
+        self.send_with("POST", &format!("/events{query}"), headers, body).await
+    }
+
+    pub(crate) async fn send_json(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+        let headers = [&[("content-type", "application/json")], headers].concat();
+        self.send_with(method, path, &headers, body.to_string()).await
+    }
+
+    pub(crate) async fn send_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let mut request = self.request(method.parse().unwrap(), path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         self.send(request.body(Full::new(body.into())).unwrap()).await
-    }
-
-    pub(crate) async fn send_json(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
-        let mut request = self.request(method.parse().unwrap(), path).header(header::CONTENT_TYPE, "application/json");
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        self.send(request.body(Full::new(Bytes::from(body.to_string()))).unwrap()).await
     }
 
     pub(crate) async fn connect(&self) -> Raw {

@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 use martech_core::event::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
@@ -18,6 +18,7 @@ use crate::{
     App,
     accounts::{AccountError, Action, Entitlement, NewUser, Origin},
     auth::{Caller, Site, expired_cookies, with_cookies},
+    body::given,
     error::ApiError,
     metrics::SignInOutcome,
     openapi::{
@@ -30,6 +31,7 @@ use crate::{
     },
 };
 
+/// There is no `null` in a form, and Better Auth takes none here.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SignUp {
@@ -39,14 +41,14 @@ pub(super) struct SignUp {
     email: String,
     #[schema(format = "password", min_length = 8, max_length = 128)]
     password: String,
-    #[serde(default, deserialize_with = "there")]
+    #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false, pattern = "^https://[!-~]*$", max_length = 2048)]
     image: Option<String>,
-    #[serde(default, deserialize_with = "there")]
+    #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
     remember_me: Option<bool>,
     /// The token of an invitation. Not one of Better Auth's.
-    #[serde(default, deserialize_with = "there")]
+    #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
     invitation: Option<String>,
 }
@@ -98,14 +100,9 @@ pub(super) struct SignIn {
     email: String,
     #[schema(format = "password")]
     password: String,
-    #[serde(default, deserialize_with = "there")]
+    #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
     remember_me: Option<bool>,
-}
-
-/// A field that may be left out. There is no `null` in a form, and Better Auth takes none here.
-fn there<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
 }
 
 #[derive(Serialize, ToSchema)]

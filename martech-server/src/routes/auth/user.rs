@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use martech_core::event::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
@@ -18,6 +18,7 @@ use crate::{
     App,
     accounts::{Action, Origin},
     auth::Site,
+    body::given,
     error::ApiError,
     openapi::{
         Refusals,
@@ -39,10 +40,6 @@ pub(super) struct Update {
     #[serde(default)]
     #[schema(ignore)]
     email: Option<serde_json::Value>,
-}
-
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
 }
 
 /// Changes one's own name or picture.

@@ -158,19 +158,19 @@ pub(super) async fn ingest(State(app): State<App>, mut params: Params, request: 
     let project = params.project()?;
     params.finish()?;
 
-    let (head, content) = request.into_parts();
+    let (head, body) = request.into_parts();
     if let Err(refused) = app.overload().admit() {
-        app.bodies().turn_away(&head.headers, content).await;
+        app.bodies().turn_away(&head.headers, body).await;
         return Err(refused);
     }
     let project = admit(&app, &head, key.as_deref(), project).await?;
     let waits_for_mongodb = ack == Ack::Stored && project.backend().is_spooled();
     if !waits_for_mongodb && let Err(refused) = app.overload().admit_to(&project) {
-        app.bodies().turn_away(&head.headers, content).await;
+        app.bodies().turn_away(&head.headers, body).await;
         return Err(refused);
     }
     let timeline = Timeline::current();
-    let received = timeline.step("receive body", app.bodies().read(&head.headers, content, body::format)).await?;
+    let received = timeline.step("receive body", app.bodies().read(&head.headers, body, body::format)).await?;
     let coming = if waits_for_mongodb { None } else { app.overload().enter(&project)? };
     let (came, ingested) = (Instant::now(), app.metrics().ingested.clone());
     let (rules, single_limit, counter) =
