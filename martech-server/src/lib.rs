@@ -19,6 +19,8 @@
 //! # }
 //! ```
 
+#![warn(clippy::print_stdout)] // which panics where nobody reads: see `say`
+
 mod accounts;
 mod app;
 mod auth;
@@ -41,6 +43,7 @@ mod projects;
 mod queries;
 mod records;
 mod routes;
+mod say;
 mod secret_files;
 mod serve;
 mod settings;

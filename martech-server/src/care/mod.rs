@@ -2,7 +2,7 @@
 
 mod mongo;
 
-use std::{io, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -14,7 +14,10 @@ use martech_core::lake::{
 };
 use serde_json::json;
 
-use crate::backend::{StoreArgs, StoreChoice};
+use crate::{
+    backend::{StoreArgs, StoreChoice},
+    say::say,
+};
 
 /// Settings of `verify`.
 #[derive(Debug, Clone, Args)]
@@ -135,11 +138,9 @@ fn repaired(found: &Report, losses: &Losses, after: &Report) -> String {
 }
 
 fn print(json: bool, value: &impl serde::Serialize, text: impl FnOnce() -> String) {
-    use io::Write;
     let text =
         if json { serde_json::to_string_pretty(value).unwrap_or_else(|error| error.to_string()) } else { text() };
-    // Whoever reads may have seen enough.
-    let _ = writeln!(io::stdout(), "{text}");
+    say(text);
 }
 
 fn fail(error: &dyn std::fmt::Display) -> ExitCode {

@@ -52,15 +52,15 @@ pub use report::{FileReport, Report};
 pub use state::Counts;
 
 use self::{http::HttpStore, input::Source, run::FileImport};
-use crate::{backend::StoreChoice, signals::interrupted};
+use crate::{backend::StoreChoice, say::say, signals::interrupted};
 
 /// Imports, and prints what came of it: a line for each file on standard output, what went wrong on standard error.
 /// Succeeds when every file was read to its end, rejected records or not.
 pub fn run(args: ImportArgs) -> ExitCode {
-    match import(&args, |file| println!("{file}")) {
+    match import(&args, |file| say(file)) {
         Ok(report) => {
             if report.files.len() > 1 {
-                println!("{report}");
+                say(report);
             }
             ExitCode::SUCCESS
         }

@@ -31,6 +31,7 @@ use self::{
 use crate::{
     backend::{Backend, BackendError, Mongo, StoreChoice},
     care::bar,
+    say::say,
     signals::interrupted,
 };
 
@@ -160,7 +161,7 @@ impl fmt::Display for Report {
 pub fn run(args: &MigrateArgs) -> ExitCode {
     match migrate(args) {
         Ok(report) => {
-            println!("{report}");
+            say(&report);
             ExitCode::from(u8::from(!report.is_complete()))
         }
         Err(error) => {

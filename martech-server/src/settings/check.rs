@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{Mistake, Read, unknown};
 use crate::{
-    AdminToken, Cli, Command, MetricsAddr, ServeArgs, StoreChoice, accounts::Hasher, serve::Tls,
+    AdminToken, Cli, Command, MetricsAddr, ServeArgs, StoreChoice, accounts::Hasher, say::say, serve::Tls,
     telemetry::OtlpSettings,
 };
 
@@ -128,10 +128,10 @@ pub fn run() -> ExitCode {
         Err(error) => return error.report(),
     };
     for line in shown(&read) {
-        println!("{line}");
+        say(line);
     }
     if let Ok(settings) = OtlpSettings::from_environment() {
-        println!("# OpenTelemetry {settings}");
+        say(format_args!("# OpenTelemetry {settings}"));
     }
     let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     for line in unknown(&read.command, names) {

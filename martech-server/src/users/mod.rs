@@ -18,6 +18,7 @@ use crate::{
     config::PasswordArgs,
     projects::ProjectId,
     records::RecordsError,
+    say::say,
 };
 
 /// Settings of `user`.
@@ -145,31 +146,32 @@ async fn carry_out(args: &UserArgs) -> Result<(), UserError> {
         UserCommand::Add { email, name, role, password_stdin } => {
             let password = Password::get(*password_stdin)?;
             let made = accounts.add(project, email, name, *role, &password.text).await?;
-            println!("{} is {}", made.email, made.role.map_or_else(|| "nothing".to_owned(), |role| role.to_string()));
+            let role = made.role.map_or_else(|| "nothing".to_owned(), |role| role.to_string());
+            say(format_args!("{} is {role}", made.email));
             password.tell();
         }
         UserCommand::List { json: true } => {
-            println!("{}", serde_json::json!({ "members": accounts.list(project).await? }));
+            say(serde_json::json!({ "members": accounts.list(project).await? }));
         }
         UserCommand::List { json: false } => {
             for Member { email, name, role, created_at, .. } in accounts.list(project).await? {
                 let role = role.map_or_else(|| "-".to_owned(), |role| role.to_string());
-                println!("{email:40} {role:8} since {} {name}", &created_at.to_string()[..10]);
+                say(format_args!("{email:40} {role:8} since {} {name}", &created_at.to_string()[..10]));
             }
         }
         UserCommand::Passwd { email, password_stdin } => {
             let password = Password::get(*password_stdin)?;
             accounts.reset_password(&accounts.find(email).await?, &password.text).await?;
-            println!("{email} has another password");
+            say(format_args!("{email} has another password"));
             password.tell();
         }
         UserCommand::Role { email, role } => {
             accounts.set_role(project, &accounts.find(email).await?, *role).await?;
-            println!("{email} is {role}");
+            say(format_args!("{email} is {role}"));
         }
         UserCommand::Remove { email } => {
             accounts.remove(&accounts.find(email).await?).await?;
-            println!("{email} has no account any more");
+            say(format_args!("{email} has no account any more"));
         }
     }
     Ok(())
@@ -256,7 +258,7 @@ impl Password {
 
     fn tell(&self) {
         if self.made {
-            println!("password: {}", self.text);
+            say(format_args!("password: {}", self.text));
         }
     }
 }

@@ -59,6 +59,14 @@ fn settings_that_are_fine_are_shown_without_secrets_and_nothing_is_made() {
 }
 
 #[test]
+fn whoever_has_read_enough_may_close_the_pipe() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let Output { status, stderr, .. } = program(&[]).arg("check").stdout(writer).output().unwrap();
+    assert_eq!((status.code(), String::from_utf8(stderr).unwrap().as_str()), (Some(0), ""));
+}
+
+#[test]
 fn all_mistakes_are_told_at_once_and_the_code_is_one() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
