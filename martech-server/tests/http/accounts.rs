@@ -275,10 +275,8 @@ async fn nobody_learns_who_has_an_account_and_mistakes_are_told() {
     sign_up(json!({ "name": 7 })).await.assert_error(400, "VALIDATION_ERROR");
     sign_up(json!({ "invitation": "made up" })).await.assert_error(403, "INVALID_INVITATION");
 
-    let request = |content_type: &str, body: &str| {
-        let request =
-            server.request(Method::POST, "/api/auth/sign-in/email").header(header::CONTENT_TYPE, content_type);
-        server.send(request.body(Full::new(Bytes::from(body.to_owned()))).unwrap())
+    let request = async |content_type: &str, body: &str| {
+        server.send_with("POST", "/api/auth/sign-in/email", &[("content-type", content_type)], body.to_owned()).await
     };
     request("application/json", "{").await.assert_error(400, "BAD_REQUEST");
     request("application/json", "[]").await.assert_error(400, "VALIDATION_ERROR");

@@ -31,7 +31,7 @@ use crate::{
     },
 };
 
-/// There is no `null` in a form, and Better Auth takes none here.
+// Of what may be left out nothing is `null`: a form has none, and Better Auth takes none here.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SignUp {
