@@ -4,7 +4,7 @@ use martech_core::event::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{AccountError, Accounts, Email, Invitation, Role, User, model::Agreement};
+use super::{AccountError, Accounts, Email, Invitation, Role, User, model::Agreement, throttle::Standing};
 use crate::{
     projects::ProjectId,
     records::{Records, RecordsError, Stored},
@@ -159,7 +159,7 @@ impl Accounts {
         now: Timestamp,
     ) -> Result<User, AccountError> {
         super::sign_up::check_password(new)?;
-        let password_hash = self.inner.hasher.hash(new).await?;
+        let password_hash = self.inner.hasher.hash(new, Standing::Known).await?;
         loop {
             let user = self.changeable(actor, id).await?;
             let changed = User { password_hash: password_hash.clone(), updated_at: now, ..user.entity.clone() };

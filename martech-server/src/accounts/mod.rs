@@ -22,6 +22,7 @@ mod sign_up;
 #[cfg(test)]
 mod tests;
 mod throttle;
+mod turns;
 
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Passwords: Argon2id, away from the async threads, and never too many at once.
+//! Passwords: Argon2id, away from the async threads, and never too many at once. Where many wait, who is known goes first.
 
 use std::{
     fmt,
@@ -9,7 +9,9 @@ use argon2::{
     Algorithm, Argon2, Params, Version,
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
-use tokio::{sync::Semaphore, task::spawn_blocking};
+use tokio::task::spawn_blocking;
+
+use super::{throttle::Standing, turns::Turns};
 
 /// The shortest and the longest password, in characters.
 pub(crate) const LENGTHS: std::ops::RangeInclusive<usize> = 8..=128;
@@ -32,7 +34,7 @@ impl Default for Cost {
     }
 }
 
-/// More than these wait already. Whoever comes now is told to come back.
+/// Where more wait, those of the worst standing are told to come back.
 const MAX_WAITING: usize = 64;
 
 /// Hashes and verifies passwords. Cheap to clone.
@@ -44,8 +46,7 @@ pub(crate) struct Hasher {
 struct Inner {
     argon2: Argon2<'static>,
     /// As many at once as there are cores: each takes its memory.
-    places: Semaphore,
-    waiting: Semaphore,
+    turns: Turns,
     /// Of no password: verified where there is no account, so that this takes the same time. Made when it is first needed.
     decoy: OnceLock<Result<String, HashError>>,
 }
@@ -65,25 +66,25 @@ impl Hasher {
             .map_err(|_| HashError::Failed("Argon2 takes at least 8 KiB of memory for each lane, and one pass"))?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let inner = Inner {
-            argon2,
-            places: Semaphore::new(cores),
-            waiting: Semaphore::new(cores + MAX_WAITING),
-            decoy: OnceLock::new(),
-        };
+        let inner = Inner { argon2, turns: Turns::new(cores, MAX_WAITING), decoy: OnceLock::new() };
         Ok(Self { inner: Arc::new(inner) })
     }
 
     /// A new hash, with a salt of its own.
-    pub(crate) async fn hash(&self, password: &str) -> Result<String, HashError> {
+    pub(crate) async fn hash(&self, password: &str, standing: Standing) -> Result<String, HashError> {
         let password = password.to_owned();
-        self.run(move |inner| hash(&inner.argon2, &password)).await?
+        self.run(standing, move |inner| hash(&inner.argon2, &password)).await?
     }
 
     /// Whether a password is the one of a hash. Without a hash it is not, which takes as long to find out.
-    pub(crate) async fn verify(&self, password: &str, hash: Option<&str>) -> Result<bool, HashError> {
+    pub(crate) async fn verify(
+        &self,
+        password: &str,
+        hash: Option<&str>,
+        standing: Standing,
+    ) -> Result<bool, HashError> {
         let (password, hash) = (password.to_owned(), hash.map(str::to_owned));
-        self.run(move |inner| {
+        self.run(standing, move |inner| {
             // Also where it is not needed, so that making it tells nothing.
             let decoy = inner.decoy.get_or_init(|| self::hash(&inner.argon2, &super::secret::random())).clone()?;
             let candidate = PasswordHash::new(hash.as_ref().unwrap_or(&decoy));
@@ -106,11 +107,19 @@ impl Hasher {
         })
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Inner) -> T + Send + 'static) -> Result<T, HashError> {
-        let _waiting = self.inner.waiting.try_acquire().map_err(|_| HashError::Busy)?;
-        let _place = self.inner.places.acquire().await.map_err(|_| HashError::Busy)?;
+    async fn run<T: Send + 'static>(
+        &self,
+        standing: Standing,
+        work: impl FnOnce(&Inner) -> T + Send + 'static,
+    ) -> Result<T, HashError> {
+        let turn = self.inner.turns.take(standing).await.ok_or(HashError::Busy)?;
         let inner = self.inner.clone();
-        spawn_blocking(move || work(&inner)).await.map_err(|_| HashError::Failed("the thread panicked"))
+        let work = move || {
+            // Goes with the work, which ends even when nobody waits for it any more.
+            let _turn = turn;
+            work(&inner)
+        };
+        spawn_blocking(work).await.map_err(|_| HashError::Failed("the thread panicked"))
     }
 }
 
@@ -127,27 +136,27 @@ impl fmt::Debug for Hasher {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Standing::Known, *};
 
     const CHEAP: Cost = Cost { memory: 64, passes: 1, lanes: 1 };
 
     #[tokio::test]
     async fn a_password_is_known_again_and_no_other_is() {
         let hasher = Hasher::new(CHEAP).unwrap();
-        let hash = hasher.hash("correct horse").await.unwrap();
+        let hash = hasher.hash("correct horse", Known).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{hash}");
-        assert!(hasher.verify("correct horse", Some(&hash)).await.unwrap());
-        assert!(!hasher.verify("correct horsE", Some(&hash)).await.unwrap());
-        assert!(!hasher.verify("correct horse", None).await.unwrap());
-        assert!(!hasher.verify("correct horse", Some("no hash")).await.unwrap());
-        assert_ne!(hasher.hash("correct horse").await.unwrap(), hash, "each has a salt of its own");
+        assert!(hasher.verify("correct horse", Some(&hash), Known).await.unwrap());
+        assert!(!hasher.verify("correct horsE", Some(&hash), Known).await.unwrap());
+        assert!(!hasher.verify("correct horse", None, Known).await.unwrap());
+        assert!(!hasher.verify("correct horse", Some("no hash"), Known).await.unwrap());
+        assert_ne!(hasher.hash("correct horse", Known).await.unwrap(), hash, "each has a salt of its own");
     }
 
     #[tokio::test]
     async fn a_hash_of_another_cost_is_verified_and_outdated() {
         let (old, new) = (Hasher::new(CHEAP).unwrap(), Hasher::new(Cost { passes: 2, ..CHEAP }).unwrap());
-        let hash = old.hash("correct horse").await.unwrap();
-        assert!(new.verify("correct horse", Some(&hash)).await.unwrap());
+        let hash = old.hash("correct horse", Known).await.unwrap();
+        assert!(new.verify("correct horse", Some(&hash), Known).await.unwrap());
         assert!(new.is_outdated(&hash) && !old.is_outdated(&hash) && new.is_outdated("no hash"));
         assert!(Hasher::new(Cost { memory: 1, ..CHEAP }).is_err());
     }
@@ -155,21 +164,45 @@ mod tests {
     #[tokio::test]
     async fn no_more_wait_than_there_is_room_for() {
         let hasher = Hasher::new(CHEAP).unwrap();
-        let places = hasher.inner.places.available_permits();
-        let all = hasher.inner.places.acquire_many(places as u32).await.unwrap();
-        let waiting: Vec<_> = (0..places + MAX_WAITING)
+        let turns = &hasher.inner.turns;
+        let mut all = Vec::new();
+        while turns.free() > 0 {
+            all.push(turns.take(Known).await);
+        }
+        let waiting: Vec<_> = (0..MAX_WAITING)
             .map(|_| {
                 let hasher = hasher.clone();
-                tokio::spawn(async move { hasher.hash("correct horse").await })
+                tokio::spawn(async move { hasher.hash("correct horse", Known).await })
             })
             .collect();
-        while hasher.inner.waiting.available_permits() > 0 {
+        while turns.waiting() < MAX_WAITING {
             tokio::task::yield_now().await;
         }
-        assert_eq!(hasher.hash("correct horse").await, Err(HashError::Busy));
+        assert_eq!(hasher.hash("correct horse", Known).await, Err(HashError::Busy));
         drop(all);
         for one in waiting {
             assert!(one.await.unwrap().is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_keeps_its_place_until_it_ends() {
+        let hasher = Hasher::new(CHEAP).unwrap();
+        let places = hasher.inner.turns.free();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let abandoned = tokio::spawn({
+            let hasher = hasher.clone();
+            async move { hasher.run(Known, move |_| ended.recv()).await }
+        });
+        while hasher.inner.turns.free() == places {
+            tokio::task::yield_now().await;
+        }
+        abandoned.abort();
+        assert!(abandoned.await.is_err());
+        assert_eq!(hasher.inner.turns.free(), places - 1, "its memory is still taken");
+        end.send(()).unwrap();
+        while hasher.inner.turns.free() < places {
+            tokio::task::yield_now().await;
         }
     }
 }

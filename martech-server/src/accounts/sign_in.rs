@@ -6,6 +6,7 @@ use super::{
     AccountError, Accounts, Origin, User,
     session::{SessionHandle, SignedIn},
     sign_up::{check_length, check_password, check_profile},
+    throttle::Standing,
 };
 use crate::records::{Records, Stored};
 
@@ -21,10 +22,12 @@ impl Accounts {
     ) -> Result<SignedIn, AccountError> {
         let email = email.parse().map_err(|_| AccountError::InvalidEmail)?;
         check_length(password)?;
-        self.inner.throttle.account(&email, origin.address).map_err(AccountError::TooManyRequests)?;
+        let standing = self.inner.throttle.account(&email, origin.address).map_err(AccountError::TooManyRequests)?;
         let user = self.user(&email).await?;
         let hash = user.as_ref().map(|user| user.password_hash.as_str());
-        let is_right = self.inner.hasher.verify(password, hash).await?;
+        let looked = self.inner.hasher.verify(password, hash, standing).await;
+        self.inner.throttle.tried(&email, origin.address, looked);
+        let is_right = looked?;
         let Some(user) = user.filter(|_| is_right) else { return Err(AccountError::InvalidEmailOrPassword) };
         let user = self.renew_hash(user, password).await;
         Ok(self.start_session(user, remember, origin, now).await?)
@@ -33,7 +36,7 @@ impl Accounts {
     /// A hash that was made at another cost is made anew while the password is known.
     async fn renew_hash(&self, user: Stored<User>, password: &str) -> User {
         if self.inner.hasher.is_outdated(&user.password_hash)
-            && let Ok(password_hash) = self.inner.hasher.hash(password).await
+            && let Ok(password_hash) = self.inner.hasher.hash(password, Standing::Known).await
         {
             let renewed = User { password_hash, ..user.entity.clone() };
             match self.records().replace(&user, &renewed).await {
@@ -60,10 +63,12 @@ impl Accounts {
         check_password(new)?;
         check_length(current)?;
         self.inner.throttle.account(&user.email, origin.address).map_err(AccountError::TooManyRequests)?;
-        if !self.inner.hasher.verify(current, Some(&user.password_hash)).await? {
+        let looked = self.inner.hasher.verify(current, Some(&user.password_hash), Standing::Known).await;
+        self.inner.throttle.tried(&user.email, origin.address, looked);
+        if !looked? {
             return Err(AccountError::InvalidPassword);
         }
-        let password_hash = self.inner.hasher.hash(new).await?;
+        let password_hash = self.inner.hasher.hash(new, Standing::Known).await?;
         let changed = User { password_hash, updated_at: now, ..user.entity.clone() };
         if !self.records().replace(user, &changed).await? {
             // Somebody else has changed it since it was verified.

@@ -11,6 +11,7 @@ use super::{
     password::LENGTHS,
     secret::digest,
     session::SignedIn,
+    throttle::Standing,
 };
 use crate::{
     projects::ProjectId,
@@ -66,10 +67,11 @@ impl Accounts {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<SignedIn, AccountError> {
-        self.inner.throttle.address(origin.address).map_err(AccountError::TooManyRequests)?;
+        let standing = self.inner.throttle.address(origin.address).map_err(AccountError::TooManyRequests)?;
         let email = new.check()?;
         let (claim, project, role) = self.admit(entitlement, &email, now).await?;
-        let user = self.make_account(new, email, claim, (project, role), now).await?;
+        let user = self.make_account(new, email, claim, (project, role), standing, now).await?;
+        self.inner.throttle.tried(&user.email, origin.address, Ok(true));
         Ok(self.start_session(user, remember, origin, now).await?)
     }
 
@@ -88,7 +90,7 @@ impl Accounts {
         } else {
             (Claim::Free, (project.clone(), role.unwrap_or(Role::Analyst)))
         };
-        self.make_account(new, email, claim, role, now).await
+        self.make_account(new, email, claim, role, Standing::Known, now).await
     }
 
     async fn make_account(
@@ -97,6 +99,7 @@ impl Accounts {
         email: Email,
         claim: Claim,
         role: (ProjectId, Role),
+        standing: Standing,
         now: Timestamp,
     ) -> Result<User, AccountError> {
         if self.user(&email).await?.is_some() {
@@ -109,7 +112,7 @@ impl Accounts {
             image: new.image.map(str::to_owned),
             created_at: now,
             updated_at: now,
-            password_hash: self.inner.hasher.hash(new.password).await?,
+            password_hash: self.inner.hasher.hash(new.password, standing).await?,
             roles: BTreeMap::from([role]),
         };
         self.claim(&claim, &user.email).await?;

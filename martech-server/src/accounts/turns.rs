@@ -1,0 +1,157 @@
+//! A few work at once. Who waits has a turn by their standing, and the line is short.
+
+use std::{
+    cmp::Reverse,
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::oneshot;
+
+use super::throttle::Standing;
+
+/// Places for those who work, and a line for those who wait. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Turns {
+    line: Arc<Mutex<Line>>,
+    most_waiting: usize,
+}
+
+struct Line {
+    free: usize,
+    /// By standing, then first come first served. Nobody waits while a place is free.
+    waiting: BTreeMap<(Reverse<Standing>, u64), oneshot::Sender<Turn>>,
+    came: u64,
+}
+
+/// A place. To be dropped when the work is done.
+pub(super) struct Turn(Turns);
+
+impl Turns {
+    pub(super) fn new(places: usize, most_waiting: usize) -> Self {
+        let line = Line { free: places, waiting: BTreeMap::new(), came: 0 };
+        Self { line: Arc::new(Mutex::new(line)), most_waiting }
+    }
+
+    /// Waits for a turn; `None` where too many wait whose standing is as good.
+    pub(super) async fn take(&self, standing: Standing) -> Option<Turn> {
+        let told = {
+            let mut line = self.line();
+            if line.free > 0 {
+                line.free -= 1;
+                return Some(Turn(self.clone()));
+            }
+            line.waiting.retain(|_, waits| !waits.is_closed());
+            let (tell, told) = oneshot::channel();
+            line.came += 1;
+            let came = line.came;
+            line.waiting.insert((Reverse(standing), came), tell);
+            if line.waiting.len() > self.most_waiting {
+                line.waiting.pop_last();
+            }
+            told
+        };
+        told.await.ok()
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.line().waiting.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn free(&self) -> usize {
+        self.line().free
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let next = {
+            let mut line = self.0.line();
+            let next = line.waiting.pop_first();
+            line.free += usize::from(next.is_none());
+            next
+        };
+        if let Some((_, next)) = next {
+            // Who has gone away drops it, and so hands it on.
+            let _ = next.send(Self(self.0.clone()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{sync::mpsc, task::JoinHandle, task::yield_now};
+
+    use super::{super::throttle::Tries, *};
+
+    fn stranger(wrong: u32) -> Standing {
+        Standing::Stranger(Tries { wrong: Reverse(wrong), sent_away: 0 })
+    }
+
+    /// Gets in line, and tells the name when it is their turn; whether it was.
+    async fn wait(
+        turns: &Turns,
+        standing: Standing,
+        name: &'static str,
+        told: &mpsc::UnboundedSender<&'static str>,
+    ) -> JoinHandle<bool> {
+        let (own, told) = (turns.clone(), told.clone());
+        let came = turns.line().came;
+        let waits = tokio::spawn(async move {
+            let turn = own.take(standing).await;
+            turn.is_some_and(|_turn| told.send(name).is_ok())
+        });
+        while turns.line().came == came {
+            yield_now().await;
+        }
+        waits
+    }
+
+    #[tokio::test]
+    async fn those_of_better_standing_go_first_and_others_are_sent_away() {
+        let (turns, (told, mut names)) = (Turns::new(1, 4), mpsc::unbounded_channel());
+        let first = turns.take(stranger(0)).await.unwrap();
+        let bad = wait(&turns, stranger(7), "seven were wrong", &told).await;
+        let early = wait(&turns, stranger(0), "came early", &told).await;
+        let gone = wait(&turns, stranger(0), "went away", &told).await;
+        let late = wait(&turns, stranger(0), "came late", &told).await;
+        assert_eq!(turns.waiting(), 4);
+        let known = wait(&turns, Standing::Known, "is known", &told).await;
+        assert!(!bad.await.unwrap(), "there was no room for both");
+        gone.abort();
+        assert!(gone.await.unwrap_err().is_cancelled());
+        let worse = wait(&turns, stranger(1), "one was wrong", &told).await;
+        assert_eq!(turns.waiting(), 4, "who went away makes room");
+        assert!(turns.take(stranger(1)).await.is_none(), "who comes later is sent away");
+        drop(first);
+        for waits in [known, early, late, worse] {
+            assert!(waits.await.unwrap());
+        }
+        drop(told);
+        let mut order = Vec::new();
+        while let Some(name) = names.recv().await {
+            order.push(name);
+        }
+        assert_eq!(order, ["is known", "came early", "came late", "one was wrong"]);
+        assert_eq!(turns.free(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_turn_of_somebody_who_went_away_is_handed_on() {
+        let (turns, (told, _names)) = (Turns::new(1, 4), mpsc::unbounded_channel());
+        let first = turns.take(Standing::Known).await.unwrap();
+        let gone = wait(&turns, stranger(0), "went away", &told).await;
+        let next = wait(&turns, stranger(1), "comes next", &told).await;
+        gone.abort();
+        assert!(gone.await.is_err());
+        drop(first);
+        assert!(next.await.unwrap());
+        assert_eq!(turns.free(), 1);
+    }
+}
