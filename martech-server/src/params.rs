@@ -4,8 +4,10 @@ use std::fmt::Display;
 
 use axum::{
     RequestPartsExt,
-    extract::{FromRequestParts, Path, Query},
+    extract::{FromRequestParts, Path, Query, Request},
     http::{Uri, request::Parts},
+    middleware::Next,
+    response::Response,
 };
 use martech_core::{
     event::Timestamp,
@@ -84,6 +86,12 @@ impl Params {
         let message = format!("there is no such parameter here; these can be given: {known}");
         Err(ApiError::bad_parameter(&name, message))
     }
+}
+
+/// For routes that have no parameter but the project.
+pub(crate) async fn no_others(params: Params, request: Request, next: Next) -> Result<Response, ApiError> {
+    params.finish()?;
+    Ok(next.run(request).await)
 }
 
 /// The value of `Result<T, QueryError>` without its field, which [`Params::one`] names.

@@ -446,6 +446,41 @@ async function cookies() {
   });
 }
 
+// Clients that keep no cookies, as the documentation of the bearer plugin has them.
+async function bearers() {
+  const { email, password } = ann;
+  let told;
+  const client = createAuthClient({
+    baseURL: base,
+    fetchOptions: {
+      headers: { origin: base },
+      onSuccess: ({ response }) => {
+        told = response.headers.get("set-auth-token") ?? told;
+      },
+      auth: { type: "Bearer", token: () => told },
+    },
+  });
+  await check("bearer: a header of the sign-in tells it, signed", async () => {
+    const { data, error } = await client.signIn.email({ email, password });
+    assert.equal(error, null);
+    assert.equal(signed(encodeURIComponent(decodeURIComponent(told))).token, data.token);
+  });
+  await check("bearer: it shows who asks, and whose sessions to list", async () => {
+    const { data } = await client.getSession();
+    isUser(data.user, ann, inTheClient);
+    assert.ok((await client.listSessions()).data.length > 0);
+  });
+  await check("bearer: another's is nobody's", async () => {
+    const answer = await raw("GET", "/get-session", { headers: { authorization: `Bearer A${told}` } });
+    assert.equal(answer.text, "null");
+  });
+  await check("bearer: sign-out ends it", async () => {
+    assert.equal((await client.signOut()).error, null);
+    const answer = await raw("GET", "/get-session", { headers: { authorization: `Bearer ${told}` } });
+    assert.equal(answer.text, "null");
+  });
+}
+
 async function origins() {
   const device = new Device();
   const { token } = await device.signIn(ann);
@@ -955,7 +990,7 @@ try {
   console.error(`FAIL ${base} does not answer: ${error.cause?.message ?? error.message}`);
   process.exit(1);
 }
-const groups = [signUps, signIns, cookies, origins, sessions, users, passwords, signOuts];
+const groups = [signUps, signIns, cookies, bearers, origins, sessions, users, passwords, signOuts];
 if (options.browser) groups.push(browsers);
 for (const group of groups) {
   try {

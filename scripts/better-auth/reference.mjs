@@ -9,6 +9,7 @@ import { createServer } from "node:http";
 import { betterAuth } from "better-auth";
 import { memoryAdapter } from "better-auth/adapters/memory";
 import { toNodeHandler } from "better-auth/node";
+import { bearer } from "better-auth/plugins";
 
 const port = Number(process.argv[2]);
 if (!Number.isInteger(port) || port < 1 || port > 65535) {
@@ -22,6 +23,7 @@ const auth = betterAuth({
   secret: randomBytes(32).toString("base64"),
   database: memoryAdapter({ user: [], session: [], account: [], verification: [] }),
   emailAndPassword: { enabled: true },
+  plugins: [bearer()],
   // The check signs in far more often than a person does.
   rateLimit: { enabled: false },
   telemetry: { enabled: false },

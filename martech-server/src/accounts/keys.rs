@@ -103,9 +103,12 @@ impl Accounts {
         let key = ApiKey { id: old.id.clone(), ..key };
         self.records().insert(&key).await?;
         // Interrupted before this, both can be used, and the list shows both.
-        if let Some(stored) = self.records().get::<ApiKey>(&old.secret_hash).await? {
+        while let Some(stored) = self.records().get::<ApiKey>(&old.secret_hash).await? {
             let ending = ApiKey { expires_at: Some(later(now, GRACE)), ..stored.entity.clone() };
-            self.records().replace(&stored, &ending).await?;
+            // Its use may have been written down meanwhile.
+            if self.records().replace(&stored, &ending).await? {
+                break;
+            }
         }
         self.inner.known_keys.forget();
         tracing::info!(key = %key.id, "a key was given another secret");
@@ -126,7 +129,7 @@ impl Accounts {
     }
 
     /// Ends all keys of a project that is removed.
-    pub(crate) async fn revoke_all_keys(&self, project: &ProjectId) -> Result<(), RecordsError> {
+    pub(super) async fn revoke_all_keys(&self, project: &ProjectId) -> Result<(), RecordsError> {
         let keys: Vec<ApiKey> = self.records().all(Some(project.as_str())).await?;
         for key in keys {
             self.records().remove::<ApiKey>(&key.secret_hash).await?;

@@ -4,7 +4,9 @@ use martech_core::event::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{AccountError, Accounts, Email, Invitation, Role, User, model::Agreement, throttle::Standing};
+use super::{
+    AccountError, Accounts, Email, Invitation, Role, SignUpPolicy, User, model::Agreement, throttle::Standing,
+};
 use crate::{
     projects::ProjectId,
     records::{Records, RecordsError, Stored},
@@ -63,8 +65,22 @@ impl Accounts {
         now: Timestamp,
     ) -> Result<(String, Invitation), AccountError> {
         actor.check(role)?;
+        if self.inner.policy == SignUpPolicy::Closed {
+            return Err(AccountError::SignUpClosed);
+        }
         let by = actor.id.clone().unwrap_or_else(|| ADMIN_TOKEN.to_owned());
         Ok(self.invite(project.clone(), role, email, Some(by), super::invite::LIFETIME, now).await?)
+    }
+
+    /// Whether who invited somebody may still do so: whoever is removed, or has another role, takes their invitations along.
+    pub(super) async fn stands_by(&self, invitation: &Invitation) -> Result<bool, AccountError> {
+        let Some(by) = invitation.invited_by.as_deref().filter(|by| *by != ADMIN_TOKEN) else { return Ok(true) };
+        let inviter = match self.found(by).await {
+            Err(AccountError::NoSuchMember) => return Ok(false),
+            found => found?,
+        };
+        let actor = inviter.role(&invitation.project).map(|role| Actor { id: Some(inviter.id.clone()), role });
+        Ok(actor.is_some_and(|actor| actor.role > Role::Analyst && actor.check(invitation.role).is_ok()))
     }
 
     /// Those that can still be used.
@@ -134,8 +150,22 @@ impl Accounts {
         }
     }
 
+    /// Removes somebody from a project; from the default one, which is the server's, with their account.
+    pub(crate) async fn remove_member(
+        &self,
+        actor: &Actor,
+        project: &ProjectId,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<User, AccountError> {
+        match project.is_default() {
+            true => self.remove_user(actor, id).await,
+            false => self.set_role(actor, project, id, None, now).await,
+        }
+    }
+
     /// Removes somebody's account: they are signed out everywhere.
-    pub(crate) async fn remove_user(&self, actor: &Actor, id: &str) -> Result<User, AccountError> {
+    pub(super) async fn remove_user(&self, actor: &Actor, id: &str) -> Result<User, AccountError> {
         let user = self.changeable(actor, id).await?;
         let other = self.another_owner(&user).await?;
         if let (Some(first), Some(other)) = (self.first().await?, other)
@@ -148,6 +178,24 @@ impl Accounts {
         self.records().remove::<User>(user.email.as_str()).await?;
         self.revoke_all(&user.id, None).await?;
         Ok(user.entity)
+    }
+
+    /// Takes back what was given in a project that is removed: keys, invitations and roles. Another of its name begins anew.
+    pub(crate) async fn forget_project(&self, project: &ProjectId) -> Result<(), RecordsError> {
+        self.revoke_all_keys(project).await?;
+        for invitation in self.records().all::<Invitation>(Some(project.as_str())).await? {
+            self.records().remove::<Invitation>(&invitation.token_hash).await?;
+        }
+        for user in self.users().await? {
+            while let Some(stored) = self.user(&user.email).await?.filter(|user| user.roles.contains_key(project)) {
+                let mut without = stored.entity.clone();
+                without.roles.remove(project);
+                if self.records().replace(&stored, &without).await? {
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Gives somebody another password, and signs them out everywhere.

@@ -30,7 +30,24 @@ impl Accounts {
         let is_right = looked?;
         let Some(user) = user.filter(|_| is_right) else { return Err(AccountError::InvalidEmailOrPassword) };
         let user = self.renew_hash(user, password).await;
-        Ok(self.start_session(user, remember, origin, now).await?)
+        let signed_in = self.start_session(user, remember, origin, now).await?;
+        self.keep_if_right(signed_in, password).await
+    }
+
+    /// Whoever changes a password ends the sessions that are there. One that began meanwhile, with the password of before, was
+    /// not there yet, or is seen here.
+    pub(super) async fn keep_if_right(&self, signed_in: SignedIn, password: &str) -> Result<SignedIn, AccountError> {
+        let is_right = match self.user(&signed_in.user.email).await? {
+            Some(user) if user.password_hash == signed_in.user.password_hash => true,
+            // The same may have been hashed anew by another sign-in.
+            Some(user) => self.inner.hasher.verify(password, Some(&user.password_hash), Standing::Known).await?,
+            None => false,
+        };
+        if !is_right {
+            self.sign_out(&signed_in.token).await?;
+            return Err(AccountError::InvalidEmailOrPassword);
+        }
+        Ok(signed_in)
     }
 
     /// A hash that was made at another cost is made anew while the password is known.
@@ -79,7 +96,8 @@ impl Accounts {
             return Ok(None);
         }
         self.revoke_all(&changed.id, None).await?;
-        Ok(Some(self.start_session(changed, session.remembered, origin, now).await?))
+        let signed_in = self.start_session(changed, session.remembered, origin, now).await?;
+        Ok(Some(self.keep_if_right(signed_in, new).await?))
     }
 
     /// Changes what somebody says of themselves: a new name, a new image or none.

@@ -158,6 +158,7 @@ impl Accounts {
         match (self.inner.policy, invitation) {
             (SignUpPolicy::Closed, _) => Err(AccountError::SignUpClosed),
             (_, Some(invitation)) if invitation.invited_by.is_none() => Err(AccountError::InvalidInvitation),
+            (_, Some(invitation)) if !self.stands_by(&invitation).await? => Err(AccountError::InvalidInvitation),
             (_, Some(invitation)) => {
                 let (project, role) = (invitation.project.clone(), invitation.role);
                 Ok((Claim::Invited(Box::new(invitation)), project, role))

@@ -46,7 +46,8 @@ impl Shop {
 
     async fn invite(&self, role: Role, email: Option<&str>) -> String {
         let email = email.map(|name| format!("{name}@shop.example").parse().unwrap());
-        let invited = self.accounts.invite(ProjectId::default(), role, email, Some("owner".into()), LIFETIME, self.now);
+        let invited =
+            self.accounts.invite(ProjectId::default(), role, email, Some(ADMIN_TOKEN.into()), LIFETIME, self.now);
         invited.await.unwrap().0
     }
 
@@ -442,4 +443,47 @@ async fn a_key_that_is_in_use_outlasts_records_that_are_away() {
         assert_eq!(shop.accounts.key(&used, shop.now).await.unwrap().unwrap().name, "used");
     }
     assert!(shop.accounts.key(&unused, shop.now).await.is_err());
+}
+
+#[tokio::test]
+async fn an_invitation_is_good_for_as_long_as_who_made_it_could_make_it() {
+    let (shop, owner) = Shop::open(SignUpPolicy::Invitation).await;
+    let (accounts, project, now) = (&shop.accounts, ProjectId::default(), shop.now);
+    let invitation = shop.invite(Role::Admin, Some("ann")).await;
+    let ann = shop.sign_up("ann", Entitlement::Invitation(&invitation)).await.unwrap().user;
+    let actor = Actor { id: Some(ann.id.clone()), role: Role::Admin };
+    let invite = async || accounts.invite_as(&actor, &project, Role::Analyst, None, now).await.unwrap().0;
+    let by_owner = Actor { id: Some(owner.user.id), role: Role::Owner };
+    let (first, second, third) = (invite().await, invite().await, invite().await);
+    assert!(shop.sign_up("ben", Entitlement::Invitation(&first)).await.is_ok());
+
+    accounts.set_role(&by_owner, &project, &ann.id, Some(Role::Analyst), now).await.unwrap();
+    let refused = shop.sign_up("carl", Entitlement::Invitation(&second)).await;
+    assert!(matches!(refused, Err(AccountError::InvalidInvitation)), "{refused:?}");
+    accounts.set_role(&by_owner, &project, &ann.id, Some(Role::Admin), now).await.unwrap();
+    assert!(shop.sign_up("carl", Entitlement::Invitation(&second)).await.is_ok(), "she may again");
+
+    accounts.remove_member(&by_owner, &project, &ann.id, now).await.unwrap();
+    let refused = shop.sign_up("ann", Entitlement::Invitation(&third)).await;
+    assert!(matches!(refused, Err(AccountError::InvalidInvitation)), "not by her own invitation: {refused:?}");
+}
+
+#[tokio::test]
+async fn a_sign_in_that_was_on_its_way_does_not_outlast_a_new_password() {
+    let (shop, owner) = Shop::open(SignUpPolicy::Invitation).await;
+    let started = async |user: &User| {
+        let origin = Origin::default();
+        shop.accounts.start_session(user.clone(), true, &origin, shop.now).await.unwrap()
+    };
+    // Verified with the password of before; the session begins when those that were there have been ended.
+    let reset = shop.accounts.reset_password(&Actor::OPERATOR, &owner.user.id, "battery staple", shop.now);
+    let changed = reset.await.unwrap();
+    let late = started(&owner.user).await;
+    let refused = shop.accounts.keep_if_right(late.clone(), PASSWORD).await;
+    assert!(matches!(refused, Err(AccountError::InvalidEmailOrPassword)), "{refused:?}");
+    assert!(shop.session(&late.token).await.is_none());
+    // Another hash of the same password is none.
+    let kept = shop.accounts.keep_if_right(started(&owner.user).await, "battery staple").await.unwrap();
+    assert!(shop.session(&kept.token).await.is_some());
+    assert!(shop.accounts.keep_if_right(started(&changed).await, "battery staple").await.is_ok());
 }

@@ -55,11 +55,16 @@ impl Caller {
                 return Ok(found.map_or(Self::Stranger, |key| Self::Key(Box::new(key))));
             }
             Some(Credential::Bearer(token)) if access.admin_token.matches(token) => return Ok(Self::Operator),
-            Some(Credential::Bearer(token)) => (token.to_owned(), false),
-            None if cookie::has_session(&parts.headers) => {
+            Some(Credential::Bearer(token)) => {
+                let key = access.accounts.cookie_key().await?;
+                (cookie::unsigned(token, key).unwrap_or_else(|| token.to_owned()), false)
+            }
+            None if cookie::has_session(&parts.headers, site.secure) => {
                 site.check(&parts.method, &parts.headers)?;
                 let key = access.accounts.cookie_key().await?;
-                let Some(token) = cookie::session_token(&parts.headers, key) else { return Ok(Self::Stranger) };
+                let Some(token) = cookie::session_token(&parts.headers, key, site.secure) else {
+                    return Ok(Self::Stranger);
+                };
                 (token, true)
             }
             None => return Ok(Self::Stranger),
@@ -197,6 +202,7 @@ async fn admit(app: &App, need: Need, caller: &Caller, parts: &mut Parts) -> Res
         Need::Nothing => None,
     };
     if let Caller::Key(key) = caller {
+        super::ingest::check_origin(key, &parts.headers)?;
         limits::count_key(app, &parts.extensions, key)?;
     }
     if let Some(project) = project {

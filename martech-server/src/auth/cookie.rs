@@ -1,7 +1,7 @@
 //! The cookie of a session, as [Better Auth](https://www.better-auth.com/docs/concepts/cookies) names and signs it.
 
 use axum::{
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use cookie::{Cookie, SameSite, time::Duration};
@@ -14,6 +14,10 @@ const SESSION: &str = "better-auth.session_token";
 const UNREMEMBERED: &str = "better-auth.dont_remember";
 /// Browsers take cookies of such names over TLS only.
 const SECURE_PREFIX: &str = "__Secure-";
+
+/// Where clients that keep no cookies find what they send as a bearer, as Better Auth's
+/// [plugin](https://www.better-auth.com/docs/plugins/bearer) has it.
+pub(crate) const AUTH_TOKEN: HeaderName = HeaderName::from_static("set-auth-token");
 
 /// What JavaScript's `encodeURIComponent` encodes.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
@@ -39,6 +43,11 @@ pub(crate) fn session_cookies(token: &str, session: &Session, key: &CookieKey, s
     [written(cookie), written(unremembered)].into_iter().flatten().collect()
 }
 
+/// The same for who keeps no cookies.
+pub(crate) fn auth_token(token: &str, key: &CookieKey) -> Option<HeaderValue> {
+    HeaderValue::from_str(&key.sign(token)).ok()
+}
+
 /// What tells a browser to forget it.
 pub(crate) fn expired_cookies(secure: bool) -> Vec<HeaderValue> {
     let expired = |name| {
@@ -59,25 +68,27 @@ pub(crate) fn with_cookies(answer: impl IntoResponse, cookies: Vec<HeaderValue>)
 }
 
 /// The token in a cookie of the request that we have signed.
-pub(super) fn session_token(headers: &HeaderMap, key: &CookieKey) -> Option<String> {
-    cookies(headers).find_map(|cookie| {
-        let signed = is_session(&cookie).then(|| percent_decode_str(cookie.value()).decode_utf8().ok())??;
-        key.verify(&signed).map(str::to_owned)
-    })
+pub(super) fn session_token(headers: &HeaderMap, key: &CookieKey, secure: bool) -> Option<String> {
+    sessions(headers, secure).find_map(|cookie| unsigned(cookie.value(), key))
+}
+
+/// The token in a value that we have signed, of a cookie or of [`AUTH_TOKEN`].
+pub(super) fn unsigned(value: &str, key: &CookieKey) -> Option<String> {
+    let signed = percent_decode_str(value).decode_utf8().ok()?;
+    key.verify(&signed).map(str::to_owned)
 }
 
 /// Whether a cookie of the request claims to be a session's.
-pub(super) fn has_session(headers: &HeaderMap) -> bool {
-    cookies(headers).any(|cookie| is_session(&cookie))
+pub(super) fn has_session(headers: &HeaderMap, secure: bool) -> bool {
+    sessions(headers, secure).next().is_some()
 }
 
-fn is_session(cookie: &Cookie<'_>) -> bool {
-    cookie.name().strip_prefix(SECURE_PREFIX).unwrap_or(cookie.name()) == SESSION
-}
-
-fn cookies(headers: &HeaderMap) -> impl Iterator<Item = Cookie<'_>> {
+/// Cookies of the session's name. Over TLS that of before there was any is another's: everybody on the way could have set it.
+fn sessions(headers: &HeaderMap, secure: bool) -> impl Iterator<Item = Cookie<'_>> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| Cookie::split_parse(line).filter_map(Result::ok))
+    let cookies = lines.flat_map(|line| Cookie::split_parse(line).filter_map(Result::ok));
+    let prefix = if secure { SECURE_PREFIX } else { "" };
+    cookies.filter(move |cookie| cookie.name().strip_prefix(prefix) == Some(SESSION))
 }
 
 fn cookie(name: &str, value: &str, secure: bool) -> Cookie<'static> {

@@ -30,6 +30,12 @@ impl<'a> Credential<'a> {
     }
 }
 
+/// Whether there is a key somewhere in what is no [`Credential::Key`].
+pub(super) fn holds_a_key(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::AUTHORIZATION).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')).any(is_key)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +67,17 @@ mod tests {
             "mt_write_x".to_owned(),
         ] {
             assert_eq!(found(&value), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_given_in_another_way_is_noticed() {
+        let holds = |value: &str| holds_a_key(&HeaderMap::from_iter([(header::AUTHORIZATION, value.parse().unwrap())]));
+        for value in ["mt_write_x", "Bearer \"mt_read_x\"", "Token mt_write_x", "Key key=mt_write_x"] {
+            assert!(holds(value), "{value}");
+        }
+        for value in ["Bearer hello", "Basic YTpi", "Digest username=mt"] {
+            assert!(!holds(value), "{value}");
         }
     }
 }

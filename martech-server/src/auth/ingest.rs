@@ -6,10 +6,13 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
 use martech_core::event::Timestamp;
 
-use super::{WebOrigin, credentials::Credential};
+use super::{
+    WebOrigin,
+    credentials::{self, Credential},
+};
 use crate::{
     App,
-    accounts::KeyKind,
+    accounts::{ApiKey, KeyKind},
     error::ApiError,
     limits,
     projects::{Project, ProjectId},
@@ -80,6 +83,10 @@ pub(crate) async fn admit(
         (Some(Credential::Key(secret)), _) => secret,
         (_, Some(secret)) => secret,
         (Some(Credential::Bearer(token)), None) if access.admin_token.matches(token) => return found(app, asked).await,
+        _ if credentials::holds_a_key(headers) => {
+            let message = "a key is given as Authorization: Bearer KEY, or as the user of Basic; this is neither";
+            return Err(ApiError::new(StatusCode::UNAUTHORIZED, "invalid_key", message).at("authorization"));
+        }
         _ if access.public_ingest => return found(app, asked).await,
         _ => {
             let message = "sending events needs a write key here, as Authorization: Bearer KEY, or as ?key=KEY";
@@ -97,18 +104,21 @@ pub(crate) async fn admit(
     if asked.is_some_and(|asked| asked != key.project) {
         return Err(super::caller::wrong_project(&key));
     }
-    let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+    check_origin(&key, headers)?;
+    limits::count_key(app, &head.extensions, &key)?;
+    found(app, Some(key.project)).await
+}
+
+/// Whether the page that sends a request may use a key. Programs have none.
+pub(super) fn check_origin(key: &ApiKey, headers: &HeaderMap) -> Result<(), ApiError> {
     let is_allowed =
         |origin: &str| origin.parse::<WebOrigin>().is_ok_and(|origin| key.origins.contains(&origin.to_string()));
-    match origin {
+    match headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()) {
         Some(origin) if !key.origins.is_empty() && !is_allowed(origin) => {
             let message = format!("this key is not for pages of {origin}");
             Err(ApiError::new(StatusCode::FORBIDDEN, "origin_not_allowed", message))
         }
-        _ => {
-            limits::count_key(app, &head.extensions, &key)?;
-            found(app, Some(key.project)).await
-        }
+        _ => Ok(()),
     }
 }
 

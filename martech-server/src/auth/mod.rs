@@ -19,7 +19,7 @@ mod web_origin;
 pub(crate) use self::{
     admin_token::TokenOrigin,
     caller::{Caller, Member, Need, renewed, require},
-    cookie::{expired_cookies, session_cookies, with_cookies},
+    cookie::{AUTH_TOKEN, auth_token, expired_cookies, session_cookies, with_cookies},
     ingest::admit,
     peer::Peer,
     site::Site,

@@ -1,6 +1,6 @@
 //! The site of a request, as browsers see it: its pages may use its cookies, those of others may not.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header, request::Parts};
 
@@ -24,7 +24,7 @@ impl Site {
     pub(crate) fn at(listener: SocketAddr, public: Option<&WebOrigin>, secure: bool) -> Self {
         match public {
             Some(WebOrigin { secure, authority }) => Self { secure: *secure, authority: Some(authority.clone()) },
-            None => Self { secure, authority: Some(listener.to_string()) },
+            None => Self { secure, authority: Some(reachable(listener).to_string()) },
         }
     }
 
@@ -53,8 +53,8 @@ impl Site {
 
     /// Whether the page that sent a request is this site's.
     pub(crate) fn check_source(&self, headers: &HeaderMap) -> Result<(), ApiError> {
-        let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).filter(|text| *text != "null");
-        let Some(source) = text(header::ORIGIN).or_else(|| text(header::REFERER)) else {
+        let source = headers.get(header::ORIGIN).or_else(|| headers.get(header::REFERER));
+        let Some(source) = source.and_then(|value| value.to_str().ok()).filter(|text| *text != "null") else {
             let message = "Missing or null Origin: a request with a cookie has to say which page it comes from";
             return Err(ApiError::new(StatusCode::FORBIDDEN, "MISSING_OR_NULL_ORIGIN", message));
         };
@@ -76,6 +76,16 @@ impl Site {
         };
         uri.authority().is_some_and(|source| Some(normal(source.as_str(), secure)) == self.authority)
     }
+}
+
+/// Who listens on all addresses is found at that of this machine.
+fn reachable(listener: SocketAddr) -> SocketAddr {
+    let ip = match listener.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listener.port())
 }
 
 #[cfg(test)]
@@ -117,11 +127,21 @@ mod tests {
             assert_eq!(check(None, &[host, ("origin", origin)]).is_ok(), may, "{origin}");
         }
         assert_eq!(check(None, &[host]), Err(StatusCode::FORBIDDEN));
-        assert_eq!(check(None, &[host, ("referer", "http://shop.example:3000/page?x=1")]), Ok(()));
+        let referer = ("referer", "http://shop.example:3000/page?x=1");
+        assert_eq!(check(None, &[host, referer]), Ok(()));
+        assert_eq!(check(None, &[host, ("origin", "null"), referer]), Err(StatusCode::FORBIDDEN));
         assert_eq!(check(None, &[("origin", "http://shop.example")]), Err(StatusCode::FORBIDDEN));
         let read = Request::get("/").body(()).unwrap().into_parts().0;
         let site = Site::of(&read, None, &TrustedProxies::default());
         assert!(site.check(&read.method, &read.headers).is_ok());
+    }
+
+    #[test]
+    fn a_link_leads_to_where_the_server_can_be_found() {
+        let link = |listener: &str| Site::at(listener.parse().unwrap(), None, false).sign_up_link("x");
+        assert_eq!(link("192.0.2.1:3000"), "http://192.0.2.1:3000/sign-up#x");
+        assert_eq!(link("0.0.0.0:3000"), "http://127.0.0.1:3000/sign-up#x");
+        assert_eq!(link("[::]:3000"), "http://[::1]:3000/sign-up#x");
     }
 
     #[test]

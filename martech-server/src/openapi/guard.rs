@@ -12,7 +12,7 @@ use utoipa::{
 use super::{
     faults::{
         self, Draining, Faults, Forbidden, InvalidOrigin, InvalidParameter, MissingOrigin, NoSuchProject, NotSignedIn,
-        RateLimited, StoreUnavailable, Unauthorized,
+        OriginNotAllowed, RateLimited, StoreUnavailable, Unauthorized,
     },
     operations,
 };
@@ -29,11 +29,12 @@ pub(crate) fn counted(api: &mut OpenApi) {
 pub(crate) fn needing(api: &mut OpenApi, need: Need) {
     for (is_safe, operation) in operations(api) {
         operation.security = Some(["bearer", "basic", "cookie"].map(requirement).into());
-        faults::add(operation, &<(Unauthorized, Forbidden, StoreUnavailable, Draining)>::list());
+        faults::add(operation, &<(Unauthorized, Forbidden, OriginNotAllowed, InvalidParameter)>::list());
+        faults::add(operation, &<(StoreUnavailable, Draining)>::list());
         add_origins(operation, is_safe);
         if let Need::InProject(_) = need {
             operation.parameters.get_or_insert_default().push(RefOr::T(project().build()));
-            faults::add(operation, &<(InvalidParameter, NoSuchProject)>::list());
+            faults::add(operation, &NoSuchProject::list());
         }
     }
 }

@@ -79,13 +79,6 @@ pub enum RecordsError {
     },
 }
 
-impl RecordsError {
-    /// Whether another process has the file open.
-    pub(crate) fn is_in_use(&self) -> bool {
-        matches!(self, Self::File { source, .. } if matches!(**source, ::redb::Error::DatabaseAlreadyOpen))
-    }
-}
-
 type Result<T> = std::result::Result<T, RecordsError>;
 
 /// Where records are kept. Each method is atomic, and what it has changed is durable when it returns.

@@ -14,7 +14,6 @@ use crate::{
         Refusals,
         faults::{NoRetention, NotTheEmbeddedStore},
     },
-    params::Params,
     projects::Project,
 };
 
@@ -28,8 +27,7 @@ use crate::{
     operation_id = "roll",
     responses((status = 200, description = "What the lake holds then.", body = LakeStatus), Refusals<NotTheEmbeddedStore>),
 )]
-pub(super) async fn roll(project: Project, params: Params) -> Result<Json<LakeStatus>, ApiError> {
-    params.finish()?;
+pub(super) async fn roll(project: Project) -> Result<Json<LakeStatus>, ApiError> {
     let lake = lake(&project)?;
     lake.roll().await?;
     Ok(Json(lake.status()))
@@ -45,8 +43,7 @@ pub(super) async fn roll(project: Project, params: Params) -> Result<Json<LakeSt
     operation_id = "compact",
     responses((status = 200, description = "What the lake holds then.", body = LakeStatus), Refusals<NotTheEmbeddedStore>),
 )]
-pub(super) async fn compact(project: Project, params: Params) -> Result<Json<LakeStatus>, ApiError> {
-    params.finish()?;
+pub(super) async fn compact(project: Project) -> Result<Json<LakeStatus>, ApiError> {
     let lake = lake(&project)?;
     lake.compact().await?;
     Ok(Json(lake.status()))
@@ -67,8 +64,7 @@ pub(super) struct Forgotten {
     operation_id = "forget",
     responses((status = 200, description = "How many were removed.", body = Forgotten), Refusals<NoRetention>),
 )]
-pub(super) async fn forget(project: Project, params: Params) -> Result<Json<Forgotten>, ApiError> {
-    params.finish()?;
+pub(super) async fn forget(project: Project) -> Result<Json<Forgotten>, ApiError> {
     match project.forget(Timestamp::now()).await? {
         Some(forgotten) => Ok(Json(Forgotten { forgotten })),
         None => {

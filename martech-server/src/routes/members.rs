@@ -18,7 +18,7 @@ use crate::{
     error::ApiError,
     openapi::{
         Refusals,
-        faults::{InvalidEmail, LastOwner, NotFound, OfBody, OfPassword, UserAlreadyExists},
+        faults::{InvalidEmail, LastOwner, NotFound, OfBody, OfPassword, SignUpClosed, UserAlreadyExists},
     },
     params::Named,
     projects::Project,
@@ -136,11 +136,7 @@ pub(super) async fn remove(
     origin: Origin,
 ) -> Result<StatusCode, ApiError> {
     let (actor, accounts) = (actor(&caller, &project)?, &app.access().accounts);
-    let removed = if project.id().is_default() {
-        accounts.remove_user(&actor, &id).await?
-    } else {
-        accounts.set_role(&actor, project.id(), &id, None, Timestamp::now()).await?
-    };
+    let removed = accounts.remove_member(&actor, project.id(), &id, Timestamp::now()).await?;
     tracing::info!(user = %removed.id, project = %project.id(), "a member was removed");
     note(&app, Some(project.id()), Action::MemberRemoved, &caller, Some(&removed.id), &origin).await;
     Ok(StatusCode::NO_CONTENT)
@@ -249,7 +245,7 @@ struct Made {
     tag = "Members",
     operation_id = "invite",
     request_body = Invite,
-    responses((status = 201, description = "The invitation and its link, which is told nowhere else.", body = Made), Refusals<(OfBody, InvalidEmail)>),
+    responses((status = 201, description = "The invitation and its link, which is told nowhere else.", body = Made), Refusals<(OfBody, InvalidEmail, SignUpClosed)>),
 )]
 pub(super) async fn invite(
     State(app): State<App>,

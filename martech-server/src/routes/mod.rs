@@ -8,7 +8,7 @@ use crate::{
     auth::Need,
     error,
     limits::{self, Traffic},
-    openapi, telemetry,
+    openapi, params, telemetry,
 };
 
 mod admin;
@@ -53,6 +53,7 @@ fn described(app: &App) -> OpenApiRouter<App> {
         openapi::needing(routes.get_openapi_mut(), need);
         counted(routes.route_layer(middleware::from_fn_with_state((app.clone(), need), crate::auth::require)))
     };
+    let strict = |routes: OpenApiRouter<App>| routes.route_layer(middleware::from_fn(params::no_others));
     let reading =
         OpenApiRouter::new().routes(routes!(users::list)).routes(routes!(users::journey)).routes(routes!(stats::stats));
     let administration = OpenApiRouter::new()
@@ -66,7 +67,7 @@ fn described(app: &App) -> OpenApiRouter<App> {
         .routes(routes!(keys::list, keys::make))
         .routes(routes!(keys::revoke))
         .routes(routes!(keys::rotate));
-    let of_server = OpenApiRouter::new().routes(routes!(members::reset_password)).routes(routes!(audit::list));
+    let of_server = strict(OpenApiRouter::new().routes(routes!(members::reset_password))).routes(routes!(audit::list));
     let owned = OpenApiRouter::new().routes(routes!(projects::make)).routes(routes!(projects::remove));
     let shops = OpenApiRouter::new().routes(routes!(projects::list)).routes(routes!(projects::change));
     OpenApiRouter::with_openapi(openapi::base())
@@ -76,10 +77,10 @@ fn described(app: &App) -> OpenApiRouter<App> {
         .routes(routes!(health::health))
         .nest("/api/auth", counted(auth::router()))
         .merge(needing(Need::InProject(Role::Analyst), reading))
-        .merge(needing(Need::InProject(Role::Admin), administration))
+        .merge(needing(Need::InProject(Role::Admin), strict(administration)))
         .merge(needing(Need::InServer(Role::Admin), of_server))
-        .merge(needing(Need::InServer(Role::Owner), owned))
-        .merge(needing(Need::Nothing, shops))
+        .merge(needing(Need::InServer(Role::Owner), strict(owned)))
+        .merge(needing(Need::Nothing, strict(shops)))
 }
 
 #[cfg(test)]

@@ -154,7 +154,7 @@ pub(super) async fn change(
 
 /// Removes a project.
 ///
-/// Its keys are revoked; its events stay where they are.
+/// Its keys are revoked, its invitations withdrawn, and nobody has a role in it any more; its events stay where they are.
 #[utoipa::path(
     delete,
     path = "/admin/projects/{id}",
@@ -170,8 +170,12 @@ pub(super) async fn remove(
     origin: Origin,
 ) -> Result<StatusCode, ApiError> {
     let id = named(&id)?;
-    app.projects().remove(&id).await?;
-    app.access().accounts.revoke_all_keys(&id).await?;
+    let gone = app.projects().remove(&id).await;
+    if let Ok(()) | Err(ProjectError::Unknown(_)) = gone {
+        // Also where it was gone: whoever removed it may have been interrupted here.
+        app.access().accounts.forget_project(&id).await?;
+    }
+    gone?;
     note(&app, Some(&id), Action::ProjectRemoved, &caller, None, &origin).await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,9 +1,10 @@
 //! Accounts that nobody else has open, or that all share.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use martech_core::{
     event::Timestamp,
+    fs::Lock,
     mongodb::{MongoOptions, MongoStore},
 };
 
@@ -13,26 +14,36 @@ use crate::{
     accounts::{Accounts, Actor, Hasher, Member, NewUser, Settings},
     backend::BackendError,
     config::PasswordArgs,
-    projects::ProjectId,
-    records::AnyRecords,
+    projects::{ProjectId, ProjectRecord},
+    records::{AnyRecords, Records},
 };
 
-pub(super) struct Local(Accounts);
+pub(super) struct Local {
+    accounts: Accounts,
+    records: AnyRecords,
+    /// Of the folder, where they are in one.
+    _lock: Option<Lock>,
+}
 
 impl Local {
-    pub(super) fn in_folder(dir: &Path, args: &PasswordArgs) -> Result<Self, UserError> {
-        fs::create_dir_all(dir).map_err(|error| UserError::Folder(dir.to_owned(), error))?;
-        Self::new(AnyRecords::open(dir)?, args)
+    pub(super) fn in_folder(dir: &Path, lock: Lock, args: &PasswordArgs) -> Result<Self, UserError> {
+        Self::new(AnyRecords::open(dir)?, Some(lock), args)
     }
 
     pub(super) async fn beside(options: MongoOptions, args: &PasswordArgs) -> Result<Self, UserError> {
         let store = MongoStore::new(options).await.map_err(BackendError::from)?;
-        Self::new(AnyRecords::beside(&store), args)
+        Self::new(AnyRecords::beside(&store), None, args)
     }
 
-    fn new(records: AnyRecords, args: &PasswordArgs) -> Result<Self, UserError> {
+    fn new(records: AnyRecords, lock: Option<Lock>, args: &PasswordArgs) -> Result<Self, UserError> {
         let hasher = Hasher::new(args.cost()).map_err(crate::accounts::AccountError::from)?;
-        Ok(Self(Accounts::new(records, hasher, Settings::default())))
+        let accounts = Accounts::new(records.clone(), hasher, Settings::default());
+        Ok(Self { accounts, records, _lock: lock })
+    }
+
+    async fn check(&self, project: &ProjectId) -> Result<(), UserError> {
+        let is_there = project.is_default() || self.records.get::<ProjectRecord>(project.as_str()).await?.is_some();
+        if is_there { Ok(()) } else { Err(UserError::NoProject(project.clone())) }
     }
 
     pub(super) async fn add(
@@ -43,26 +54,30 @@ impl Local {
         role: Role,
         password: &str,
     ) -> Result<Member, UserError> {
+        self.check(project).await?;
         let new = NewUser { name, email, password, image: None };
-        Ok(Member::of(self.0.add_member(new, project, Some(role), Timestamp::now()).await?, project))
+        Ok(Member::of(self.accounts.add_member(new, project, Some(role), Timestamp::now()).await?, project))
     }
 
     pub(super) async fn list(&self, project: &ProjectId) -> Result<Vec<Member>, UserError> {
-        Ok(self.0.members(project).await?)
+        self.check(project).await?;
+        Ok(self.accounts.members(project).await?)
     }
 
     pub(super) async fn reset_password(&self, id: &str, password: &str) -> Result<(), UserError> {
-        self.0.reset_password(&Actor::OPERATOR, id, password, Timestamp::now()).await?;
+        self.accounts.reset_password(&Actor::OPERATOR, id, password, Timestamp::now()).await?;
         Ok(())
     }
 
     pub(super) async fn set_role(&self, project: &ProjectId, id: &str, role: Role) -> Result<(), UserError> {
-        self.0.set_role(&Actor::OPERATOR, project, id, Some(role), Timestamp::now()).await?;
+        self.check(project).await?;
+        self.accounts.set_role(&Actor::OPERATOR, project, id, Some(role), Timestamp::now()).await?;
         Ok(())
     }
 
-    pub(super) async fn remove(&self, id: &str) -> Result<(), UserError> {
-        self.0.remove_user(&Actor::OPERATOR, id).await?;
+    pub(super) async fn remove(&self, project: &ProjectId, id: &str) -> Result<(), UserError> {
+        self.check(project).await?;
+        self.accounts.remove_member(&Actor::OPERATOR, project, id, Timestamp::now()).await?;
         Ok(())
     }
 }

@@ -6,9 +6,10 @@
 mod local;
 mod remote;
 
-use std::{io, path::PathBuf, process::ExitCode};
+use std::{fs, io, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Subcommand};
+use martech_core::fs::{Disk, FileSystem};
 
 use self::{local::Local, remote::Remote};
 use crate::{
@@ -91,7 +92,7 @@ enum UserCommand {
         #[arg(value_enum)]
         role: Role,
     },
-    /// Removes an account, and signs it out everywhere
+    /// Removes an account, and signs it out everywhere; with --project, the role in that project alone
     Remove {
         /// Their address
         email: String,
@@ -107,13 +108,15 @@ enum UserError {
     Records(#[from] RecordsError),
     #[error("there is no account of {0}")]
     Nobody(String),
+    #[error("there is no project {0}")]
+    NoProject(ProjectId),
     #[error("{0}: {1}")]
     Folder(PathBuf, io::Error),
     #[error(transparent)]
     Store(#[from] BackendError),
     #[error("the password cannot be read: {0}")]
     Input(io::Error),
-    #[error("a server runs on the data folder, and does not answer at {url}: {reason} (--url says where it listens)")]
+    #[error("a server has the data folder, and does not answer at {url}: {reason} (--url says where it listens)")]
     Unreachable { url: String, reason: String },
     #[error("the server refuses: {0}")]
     Refused(String),
@@ -170,22 +173,32 @@ async fn carry_out(args: &UserArgs) -> Result<(), UserError> {
             say(format_args!("{email} is {role}"));
         }
         UserCommand::Remove { email } => {
-            accounts.remove(&accounts.find(email).await?).await?;
-            say(format_args!("{email} has no account any more"));
+            accounts.remove(project, &accounts.find(email).await?).await?;
+            match project.is_default() {
+                true => say(format_args!("{email} has no account any more")),
+                false => say(format_args!("{email} has no role in {project} any more")),
+            }
         }
     }
     Ok(())
 }
 
 async fn open(args: &UserArgs) -> Result<Accounts, UserError> {
+    let folder = |error| UserError::Folder(args.data_dir.clone(), error);
     if let StoreChoice::Mongo(uri) = &args.store.store {
         return Ok(Accounts::Local(Local::beside(args.store.mongo(uri), &args.passwords).await?));
     }
-    match Local::in_folder(&args.data_dir, &args.passwords) {
-        Err(UserError::Records(error)) if error.is_in_use() => {
+    // A new account may be the first thing in a folder; others are looked for where there are some.
+    if let UserCommand::Add { .. } = args.command {
+        fs::create_dir_all(&args.data_dir).map_err(folder)?;
+    }
+    // Whoever has the folder has its accounts, or shares those in MongoDB.
+    match Disk.lock(&args.data_dir.join("LOCK")) {
+        Ok(lock) => Ok(Accounts::Local(Local::in_folder(&args.data_dir, lock, &args.passwords)?)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
             Ok(Accounts::Remote(Remote::new(&args.url, args.admin_token.as_ref(), &args.data_dir)?))
         }
-        opened => opened.map(Accounts::Local),
+        Err(error) => Err(folder(error)),
     }
 }
 
@@ -231,10 +244,10 @@ impl Accounts {
         }
     }
 
-    async fn remove(&self, id: &str) -> Result<(), UserError> {
+    async fn remove(&self, project: &ProjectId, id: &str) -> Result<(), UserError> {
         match self {
-            Self::Local(local) => local.remove(id).await,
-            Self::Remote(remote) => remote.remove(id),
+            Self::Local(local) => local.remove(project, id).await,
+            Self::Remote(remote) => remote.remove(project, id),
         }
     }
 }

@@ -63,8 +63,8 @@ impl Remote {
         self.ask("PATCH", &path, Some(&json!({ "role": role }))).map(drop)
     }
 
-    pub(super) fn remove(&self, id: &str) -> Result<(), UserError> {
-        self.ask("DELETE", &format!("/admin/members/{id}"), None).map(drop)
+    pub(super) fn remove(&self, project: &ProjectId, id: &str) -> Result<(), UserError> {
+        self.ask("DELETE", &format!("/admin/members/{id}?project={project}"), None).map(drop)
     }
 
     /// The body of an answer that says that it was done.

@@ -178,6 +178,29 @@ async fn a_cookie_is_as_better_auth_makes_it() {
         cookies[0].starts_with("__Secure-better-auth.session_token=") && cookies[0].contains("Secure;"),
         "{cookies:?}"
     );
+    // What is left of the time before TLS is nobody's, and in nobody's way.
+    let secure = cookies[0].split(';').next().unwrap();
+    let before = format!("better-auth.session_token={value}");
+    for (cookies, status) in [(format!("{before}; {secure}"), 200), (before, 401)] {
+        let browser = Browser { cookies, ..Browser::default() };
+        assert_eq!(browser.get(&server, "/stats").await.status, status, "{}", browser.cookies);
+    }
+}
+
+#[tokio::test]
+async fn who_keeps_no_cookies_sends_what_a_header_told() {
+    let server = start(&[]).await;
+    owner(&server).await;
+    let answer = Browser::default().post(&server, "/api/auth/sign-in/email", person("owner")).await;
+    let signed = answer.header("set-auth-token").unwrap();
+    let token = answer.json["token"].as_str().unwrap();
+    assert!(signed.starts_with(&format!("{token}.")), "{signed}");
+    for bearer in [token.to_owned(), signed.to_owned(), signed.replace('=', "%3D").replace('+', "%2B")] {
+        let session = Browser::bearer(&bearer).get(&server, "/api/auth/get-session").await;
+        assert_eq!(session.json["user"]["email"], "owner@shop.example", "{bearer}");
+    }
+    let forged = format!("{token}.{}", "A".repeat(43) + "=");
+    assert_eq!(Browser::bearer(&forged).get(&server, "/api/auth/get-session").await.json, Value::Null);
 }
 
 #[tokio::test]
@@ -389,6 +412,9 @@ async fn invitations_are_listed_and_taken_back() {
         .post(&server, "/admin/invitations", json!({ "role": "admin", "email": "x" }))
         .await
         .assert_error(400, "INVALID_EMAIL");
+    let server = Server::start_in(server.stopped().await, &["--sign-up", "closed"]).await;
+    let invited = Browser::bearer(&server.token).post(&server, "/admin/invitations", json!({ "role": "admin" })).await;
+    invited.assert_error(403, "SIGN_UP_CLOSED");
 }
 
 #[tokio::test]
@@ -430,6 +456,7 @@ async fn the_page_of_an_invitation_brings_all_along() {
         assert_eq!(Browser::default().get(&server, path).await.status, 200);
     }
     assert!(!page.text.contains("http"), "nothing from elsewhere");
+    assert!(page.text.contains(r#"method="post""#), "without a script the password goes into no address");
 }
 
 #[tokio::test]

@@ -53,7 +53,9 @@ async fn a_read_key_reads_and_sends_nothing() {
     answer.assert_error(403, "forbidden");
     send(&server, "", &[("authorization", &read)]).await.assert_error(403, "forbidden");
     // Where no key is needed, a wrong one is told all the same.
-    send(&server, "", &[("authorization", "Bearer mt_write_made-up")]).await.assert_error(401, "invalid_key");
+    for wrong in ["Bearer mt_write_made-up", "mt_write_made-up", "Bearer \"mt_write_made-up\""] {
+        send(&server, "", &[("authorization", wrong)]).await.assert_error(401, "invalid_key");
+    }
     assert_eq!(send(&server, "", &[]).await.status, 202);
 }
 
@@ -92,6 +94,10 @@ async fn keys_are_listed_without_secrets_rotated_and_revoked() {
         .assert_error(400, "VALIDATION_ERROR")
         .assert_field("name");
     make(&server, json!({ "name": "x", "kind": "both" })).await.assert_error(400, "VALIDATION_ERROR");
+    // What is misspelt must not make a key of another project.
+    for path in ["/admin/keys?projekt=berlin", "/admin/projects?project=default", "/admin/members?x=1"] {
+        server.get(path).await.assert_error(400, "invalid_parameter");
+    }
     let origins = json!({ "name": "x", "kind": "write", "origins": ["https://shop.example", "shop.example"] });
     make(&server, origins).await.assert_error(400, "VALIDATION_ERROR").assert_field("origins.1");
 }
@@ -107,6 +113,12 @@ async fn a_key_may_be_for_some_pages_only() {
     }
     // A server has no origin.
     assert_eq!(send(&server, &format!("?key={key}"), &[]).await.status, 202);
+    let read = format!("Bearer {}", self::key(&server, "read", &["https://shop.example"]).await);
+    let from = async |origin: &str| {
+        server.send_json("GET", "/users", &[("authorization", &read), ("origin", origin)], &json!({})).await
+    };
+    assert_eq!(from("https://shop.example").await.status, 200);
+    from("https://evil.example").await.assert_error(403, "origin_not_allowed");
 }
 
 #[tokio::test]

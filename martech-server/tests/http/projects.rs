@@ -153,6 +153,12 @@ async fn what_is_no_shop_says_so() {
     remove("paris").await.assert_error(404, "no_such_project");
 }
 
+/// The bearer token of the owner, who signs up first.
+async fn owner(server: &Server) -> String {
+    let owner = json!({ "name": "owner", "email": "owner@shop.example", "password": "correct horse" });
+    admin(server, "POST", "/api/auth/sign-up/email", owner).await.json["token"].as_str().unwrap().to_owned()
+}
+
 /// Somebody's bearer token, who was invited into a shop.
 async fn invited(server: &Server, by: &str, query: &str, name: &str, role: &str) -> String {
     let invitation = ask(server, by, "POST", &format!("/admin/invitations{query}"), json!({ "role": role })).await;
@@ -165,9 +171,7 @@ async fn invited(server: &Server, by: &str, query: &str, name: &str, role: &str)
 #[tokio::test]
 async fn roles_are_those_in_a_shop() {
     let server = two_shops(&[], json!({})).await;
-    let owner = json!({ "name": "owner", "email": "owner@shop.example", "password": "correct horse" });
-    let owner =
-        admin(&server, "POST", "/api/auth/sign-up/email", owner).await.json["token"].as_str().unwrap().to_owned();
+    let owner = owner(&server).await;
     let bea = invited(&server, &owner, "?project=berlin", "bea", "admin").await;
     let get = async |who: &str, path: &str| ask(&server, who, "GET", path, json!({})).await;
     for path in ["/users", "/admin/members", "/admin/keys"] {
@@ -227,12 +231,21 @@ async fn a_shop_outlives_the_server_and_its_events_the_shop() {
     let stranger = server.send_json("GET", "/health", &[], &json!({})).await;
     assert!(!stranger.text.contains("berlin"), "whose shops there are is nobody's business: {}", stranger.text);
 
+    let owner = owner(&server).await;
+    let bea = invited(&server, &owner, "?project=berlin", "bea", "admin").await;
+    let open = admin(&server, "POST", "/admin/invitations?project=berlin", json!({ "role": "owner" })).await;
     assert_eq!(admin(&server, "DELETE", "/admin/projects/berlin", json!({})).await.status, 204);
     server.get("/users?project=berlin").await.assert_error(404, "no_such_project");
     ask(&server, &read, "GET", "/users", json!({})).await.assert_error(401, "unauthorized");
     assert_eq!(admin(&server, "POST", "/admin/projects", json!({ "id": "berlin" })).await.status, 201);
     assert_eq!(journey(&server, "u1", "?project=berlin").await, 1);
     ask(&server, &read, "GET", "/users", json!({})).await.assert_error(401, "unauthorized");
+    // Who had a role in the one of before, or was to have one, has none in this.
+    ask(&server, &bea, "GET", "/users?project=berlin", json!({})).await.assert_error(403, "forbidden");
+    let late = json!({ "name": "eve", "email": "eve@shop.example", "password": "correct horse",
+        "invitation": open.json["token"] });
+    let late = server.send_json("POST", "/api/auth/sign-up/email", &[], &late).await;
+    late.assert_error(403, "INVALID_INVITATION");
 }
 
 #[tokio::test]

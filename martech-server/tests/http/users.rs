@@ -6,6 +6,8 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use martech_core::fs::{Disk, FileSystem};
+
 use crate::harness::Server;
 
 const CHEAP: [&str; 4] = ["--password-memory", "512KiB", "--password-passes", "1"];
@@ -69,6 +71,8 @@ fn walk(dir: &Path, url: &str) {
     assert!(refused(&user(&["add", "ann@shop.example"], "")).contains("already exists"));
     assert!(refused(&user(&["add", "ben@shop.example", "--password-stdin"], "short\n")).contains("at least 8"));
     assert!(refused(&user(&["add", "ben"], "")).contains("name@example.com"));
+    let nowhere = refused(&user(&["add", "ben@shop.example", "--project", "nowhere"], ""));
+    assert!(nowhere.contains("there is no project nowhere"), "{nowhere}");
 
     assert_eq!(said(&user(&["role", "ann@shop.example", "analyst"], "")), "ann@shop.example is analyst\n");
     let list = said(&user(&["list"], ""));
@@ -106,4 +110,43 @@ async fn with_a_server_it_is_asked_to() {
     tokio::task::spawn_blocking(move || walk(&dir, &url)).await.unwrap();
     let told = tokio::task::spawn_blocking(move || refused(&user(&elsewhere, "http://127.0.0.1:1", &["list"], "")));
     assert!(told.await.unwrap().contains("--url says where it listens"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_in_a_project_is_given_and_taken_alone() {
+    let server = Server::start_with(&CHEAP).await;
+    let authorization = format!("Bearer {}", server.token);
+    let project = serde_json::json!({ "id": "berlin" });
+    let made = server.send_json("POST", "/admin/projects", &[("authorization", &authorization)], &project).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let (dir, url) = (server.dir.path().to_owned(), format!("http://{}", server.addr));
+    tokio::task::spawn_blocking(move || give_and_take(&dir, &url, "ann@shop.example")).await.unwrap();
+    give_and_take(server.stopped().await.path(), "http://127.0.0.1:1", "ben@shop.example");
+}
+
+fn give_and_take(dir: &Path, url: &str, email: &str) {
+    let user = |arguments: &[&str]| user(dir, url, arguments, "");
+    if !said(&user(&["list"])).contains("owner") {
+        said(&user(&["add", "olga@shop.example"]));
+    }
+    said(&user(&["add", email]));
+    said(&user(&["role", email, "admin", "--project", "berlin"]));
+    assert!(said(&user(&["list", "--project", "berlin"])).contains("admin"));
+    let removed = said(&user(&["remove", email, "--project", "berlin"]));
+    assert_eq!(removed, format!("{email} has no role in berlin any more\n"));
+    assert!(!said(&user(&["list", "--project", "berlin"])).contains("admin"));
+    assert!(said(&user(&["list"])).contains(email), "the account is there");
+}
+
+#[test]
+fn accounts_are_looked_for_where_there_are_some() {
+    let dir = tempfile::tempdir().unwrap();
+    let typo = dir.path().join("dta");
+    let told = refused(&user(&typo, "http://127.0.0.1:1", &["list"], ""));
+    assert!(told.contains("dta") && !typo.exists(), "{told}");
+    // A server may have the folder and keep its accounts elsewhere: what is written here nobody would read.
+    let _server = Disk.lock(&dir.path().join("LOCK")).unwrap();
+    std::fs::write(dir.path().join("admin-token"), "a-token-of-its-own").unwrap();
+    let told = refused(&user(dir.path(), "http://127.0.0.1:1", &["add", "ann@shop.example"], ""));
+    assert!(told.contains("--url says where it listens") && !dir.path().join("accounts.redb").exists(), "{told}");
 }

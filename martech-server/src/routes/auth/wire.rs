@@ -6,7 +6,7 @@ use axum::{
     Json,
     extract::{FromRequest, FromRequestParts, Request},
     http::{HeaderMap, StatusCode, request::Parts},
-    response::Response,
+    response::{AppendHeaders, Response},
 };
 use martech_core::event::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use crate::{
     App,
     accounts::{Role, Session, SignedIn, User},
-    auth::{Caller, Member, Site, session_cookies, with_cookies},
+    auth::{AUTH_TOKEN, Caller, Member, Site, auth_token, session_cookies, with_cookies},
     body::essence,
     error::ApiError,
     projects::ProjectId,
@@ -95,7 +95,8 @@ pub(super) async fn signed_in(
     let key = app.access().accounts.cookie_key().await?;
     let SignedIn { token, session, .. } = signed_in;
     let cookies = session_cookies(token, session, key, site.secure);
-    Ok(with_cookies(Json(answer), cookies))
+    let bearer = auth_token(token, key).map(|token| [(AUTH_TOKEN, token)]);
+    Ok(with_cookies((bearer.map(AppendHeaders), Json(answer)), cookies))
 }
 
 /// A body of JSON, which is small here.
