@@ -59,7 +59,11 @@ impl ApiError {
 
     /// No route leads there.
     pub(crate) fn nothing_at(path: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", format!("there is nothing at {path}"))
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            format!("there is nothing at {path}; /api-docs/ tells what there is"),
+        )
     }
 
     /// Something broke that the client can do nothing about. The cause goes to the log, not to the client.

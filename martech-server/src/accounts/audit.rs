@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Accounts, Origin, later};
+use super::{Accounts, Origin, User, later};
 use crate::{
     projects::{DEFAULT_PROJECT, ProjectId},
     records::{Entity, Records, RecordsError, Stored},
@@ -55,14 +55,42 @@ pub(crate) struct Entry {
     /// In which project, where it was not the default one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) project: Option<ProjectId>,
-    /// The id of a user, `adminToken`, or nobody who is known.
+    /// The id of a user, `adminToken`, `shell`, or nobody who is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) actor: Option<String>,
     /// To whom or to what: the id of a user, a key or an invitation, or an address that was tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) target: Option<String>,
+    /// What tells who or what that is, or was: an address, a role, a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) detail: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ip_address: Option<String>,
+}
+
+/// To whom or to what something was done.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Target<'a> {
+    id: Option<&'a str>,
+    detail: Option<&'a str>,
+}
+
+impl<'a> Target<'a> {
+    /// To what the project says.
+    pub(crate) const PROJECT: Self = Self { id: None, detail: None };
+
+    pub(crate) fn of(id: &'a str) -> Self {
+        Self { id: Some(id), detail: None }
+    }
+
+    pub(crate) fn user(user: &'a User) -> Self {
+        Self { id: Some(&user.id), detail: Some(user.email.as_str()) }
+    }
+
+    /// The same, and more to tell.
+    pub(crate) fn with(self, detail: &'a str) -> Self {
+        Self { detail: Some(detail), ..self }
+    }
 }
 
 impl Entity for Entry {
@@ -81,6 +109,11 @@ impl Entity for Entry {
     }
 }
 
+/// As long as an address may be.
+fn short(text: &str) -> String {
+    text.chars().take(254).collect()
+}
+
 /// Smaller than all that were made before: by the time, then by a count of this server, then by chance.
 fn id(now: Timestamp) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -93,7 +126,7 @@ impl Accounts {
     /// Writes down that somebody could not sign in.
     pub(crate) async fn note_failure(&self, email: &str, origin: &Origin, now: Timestamp) {
         if self.inner.throttle.is_noted() {
-            self.note(Action::SignInFailed, None, None, Some(email), origin, now).await;
+            self.note(Action::SignInFailed, None, None, Target::of(email), origin, now).await;
         }
     }
 
@@ -103,7 +136,7 @@ impl Accounts {
         action: Action,
         project: Option<&ProjectId>,
         actor: Option<&str>,
-        target: Option<&str>,
+        target: Target<'_>,
         origin: &Origin,
         now: Timestamp,
     ) {
@@ -113,7 +146,8 @@ impl Accounts {
             action,
             project: project.filter(|project| !project.is_default()).cloned(),
             actor: actor.map(str::to_owned),
-            target: target.map(|target| target.chars().take(254).collect()),
+            target: target.id.map(short),
+            detail: target.detail.map(short),
             ip_address: origin.ip_address(),
         };
         if let Err(error) = self.records().insert(&entry).await {

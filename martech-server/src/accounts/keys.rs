@@ -115,17 +115,24 @@ impl Accounts {
         Ok((secret, key))
     }
 
-    /// Ends a key, and what is left of its old secrets, at once.
-    pub(crate) async fn revoke_key(&self, project: &ProjectId, id: &str, now: Timestamp) -> Result<bool, RecordsError> {
-        let mut was_there = false;
-        for key in self.keys(project, now).await?.iter().filter(|key| key.id == id) {
-            was_there |= self.records().remove::<ApiKey>(&key.secret_hash).await?;
+    /// Ends a key, and what is left of its old secrets, at once; the key, where there was one.
+    pub(crate) async fn revoke_key(
+        &self,
+        project: &ProjectId,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<Option<ApiKey>, RecordsError> {
+        let mut revoked = None;
+        for key in self.keys(project, now).await?.into_iter().filter(|key| key.id == id) {
+            if self.records().remove::<ApiKey>(&key.secret_hash).await? {
+                revoked = Some(key);
+            }
         }
         self.inner.known_keys.forget();
-        if was_there {
+        if revoked.is_some() {
             tracing::info!(key = id, "a key was revoked");
         }
-        Ok(was_there)
+        Ok(revoked)
     }
 
     /// Ends all keys of a project that is removed.

@@ -51,6 +51,8 @@ impl Actor {
 
 /// As what who has the admin token is written down.
 pub(crate) const ADMIN_TOKEN: &str = "adminToken";
+/// And who changes accounts in the store itself.
+pub(crate) const SHELL: &str = "shell";
 
 const PAGE: usize = 1000;
 

@@ -30,10 +30,10 @@ use martech_core::event::Timestamp;
 
 pub use self::model::Role;
 pub(crate) use self::{
-    audit::{Action, Entry},
+    audit::{Action, Entry, Target},
     error::AccountError,
     keys::{NewKey, is_key},
-    members::{ADMIN_TOKEN, Actor, Member},
+    members::{ADMIN_TOKEN, Actor, Member, SHELL},
     model::{ApiKey, Email, Invitation, KeyKind, NAME_EXPECTED, Session, User, is_name},
     password::{Cost, Hasher},
     session::{SessionHandle, SignedIn},

@@ -55,6 +55,11 @@ impl User {
         if self.owns_the_server() { Some(Role::Owner) } else { self.roles.get(project).copied() }
     }
 
+    /// Who they are and what they have become, for people.
+    pub(crate) fn told_as(&self, role: Role) -> String {
+        format!("{}: {role}", self.email)
+    }
+
     pub(crate) fn owns_the_server(&self) -> bool {
         self.roles.get(DEFAULT_PROJECT) == Some(&Role::Owner)
     }

@@ -22,7 +22,8 @@ impl FromStr for WebOrigin {
             Some("http") => false,
             _ => return Err(SHAPE),
         };
-        let authority = uri.authority().filter(|authority| !authority.as_str().contains('@')).ok_or(SHAPE)?;
+        // Nothing stands for other things: `*.shop.example` is no origin that a browser names.
+        let authority = uri.authority().filter(|authority| !authority.as_str().contains(['@', '*'])).ok_or(SHAPE)?;
         let bare = uri.path().trim_end_matches('/').is_empty() && uri.query().is_none();
         if bare { Ok(Self { secure, authority: normal(authority.as_str(), secure) }) } else { Err(SHAPE) }
     }
@@ -63,6 +64,7 @@ mod tests {
             "https://",
             "https://shop.example/path",
             "https://u:p@shop.example",
+            "https://*.shop.example",
             "/",
         ] {
             assert!(text.parse::<WebOrigin>().is_err(), "{text}");

@@ -28,7 +28,7 @@ pub struct StoreArgs {
         env = "MARTECH_QUERY_TIMEOUT",
         default_value = "30s",
         value_name = "TIME",
-        value_parser = parse_duration,
+        value_parser = some_time,
         help_heading = "Storage"
     )]
     pub query_timeout: Duration,
@@ -70,6 +70,12 @@ impl StoreArgs {
     pub(crate) fn mongo(&self, uri: &str) -> MongoOptions {
         MongoOptions { query_timeout: Some(self.query_timeout), ..MongoOptions::new(uri) }
     }
+}
+
+/// Nothing is answered in no time.
+fn some_time(text: &str) -> Result<Duration, String> {
+    let time = parse_duration(text)?;
+    if time < Duration::from_millis(1) { Err("at least 1ms".to_owned()) } else { Ok(time) }
 }
 
 /// The beginnings of connection strings.

@@ -129,6 +129,8 @@ impl Bodies {
         if let Err(error) = &received
             && error.status != StatusCode::REQUEST_TIMEOUT
         {
+            // Who pauses waits for the answer, perhaps.
+            let pace = Pace::new(&BodyLimits { idle: DISCARDING, ..self.limits });
             self.linger(headers, body, self.limits.batch, pace).await;
         }
         received

@@ -23,6 +23,23 @@ pub(crate) struct Counted {
     pub(super) outcome: Result<Left, Duration>,
 }
 
+impl Counted {
+    /// Until one more may come.
+    pub(super) fn wait(self) -> Duration {
+        match (self.outcome, self.rate.bucket()) {
+            (Err(wait), _) => wait,
+            // Of what was left the last has just been taken.
+            (Ok(Left { count: 0, .. }), Some((_, period))) => period,
+            (Ok(_), _) => Duration::ZERO,
+        }
+    }
+
+    /// Who is refused has to wait for something else as well.
+    pub(super) fn at_least(self, other: Duration) -> Self {
+        Self { outcome: self.outcome.map_err(|wait| wait.max(other)), ..self }
+    }
+}
+
 /// Tells a client by what it was counted.
 pub(super) fn tell(headers: &mut HeaderMap, counted: impl Iterator<Item = Counted>) {
     let (mut policy, mut state) = (String::new(), String::new());

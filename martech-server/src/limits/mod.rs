@@ -16,6 +16,7 @@ use std::{
     fmt,
     net::IpAddr,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use axum::{
@@ -120,7 +121,12 @@ impl<C: Clock> fmt::Debug for Rates<C> {
 
 /// Carried by a request that is counted: what came of counting its key.
 #[derive(Debug, Clone)]
-struct OfKey(Traffic, Arc<OnceLock<Counted>>);
+struct OfKey {
+    traffic: Traffic,
+    counted: Arc<OnceLock<Counted>>,
+    /// Until its address may send another.
+    address_waits: Duration,
+}
 
 /// Lets through what is not one too many, and tells everybody what is left to them.
 pub(crate) async fn limit(State((app, traffic)): State<(App, Traffic)>, mut request: Request, next: Next) -> Response {
@@ -133,7 +139,8 @@ pub(crate) async fn limit(State((app, traffic)): State<(App, Traffic)>, mut requ
     let by_key = Arc::default();
     let mut response = match by_address.map(check).transpose() {
         Ok(_) => {
-            request.extensions_mut().insert(OfKey(traffic, Arc::clone(&by_key)));
+            let address_waits = by_address.map(Counted::wait).unwrap_or_default();
+            request.extensions_mut().insert(OfKey { traffic, counted: Arc::clone(&by_key), address_waits });
             next.run(request).await
         }
         Err(error) => {
@@ -148,9 +155,9 @@ pub(crate) async fn limit(State((app, traffic)): State<(App, Traffic)>, mut requ
 
 /// Counts the key of a request, where requests are counted.
 pub(crate) fn count_key(app: &App, request: &Extensions, key: &ApiKey) -> Result<(), ApiError> {
-    let Some(OfKey(traffic, slot)) = request.get() else { return Ok(()) };
+    let Some(OfKey { traffic, counted: slot, address_waits }) = request.get() else { return Ok(()) };
     let Some(counted) = app.rates().count_key(*traffic, &key.id) else { return Ok(()) };
-    check(*slot.get_or_init(|| counted))
+    check(*slot.get_or_init(|| counted.at_least(*address_waits)))
 }
 
 fn check(counted: Counted) -> Result<(), ApiError> {
@@ -164,8 +171,6 @@ fn check(counted: Counted) -> Result<(), ApiError> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use governor::clock::FakeRelativeClock;
 
     use super::*;
@@ -201,6 +206,20 @@ mod tests {
         assert_eq!(count(), Err(Duration::from_millis(2500)));
         clock.advance(Duration::from_secs(10));
         assert_eq!(count(), left(3, 2500), "all of it is there again");
+    }
+
+    #[test]
+    fn who_is_refused_by_the_key_waits_for_the_address_too() {
+        let clock = FakeRelativeClock::default();
+        let rates = rates("2/60s", "1/3s", &clock);
+        let address = || rates.count_address(Traffic::Ingest, "192.0.2.1".parse().unwrap()).unwrap();
+        let key = |waits| rates.count_key(Traffic::Ingest, "a").unwrap().at_least(waits).outcome;
+        assert_eq!(address().wait(), Duration::ZERO);
+        assert!(key(Duration::ZERO).is_ok());
+        let waits = address().wait();
+        assert_eq!(key(waits), Err(Duration::from_secs(30)));
+        clock.advance(Duration::from_secs(30));
+        assert!(address().outcome.is_ok() && key(Duration::ZERO).is_ok());
     }
 
     #[test]

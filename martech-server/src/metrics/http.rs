@@ -49,7 +49,7 @@ impl Default for HttpMetrics {
             in_flight: gauge("martech_http_requests_in_flight", "Requests that are being answered."),
             refused: counters(
                 "martech_http_refused_total",
-                "Requests that were turned away for what they may not or what is too much, by the code of the error.",
+                "Requests and connections that were turned away for what they may not or what is too much, by the code of the error.",
                 &["reason"],
             ),
             connections: gauge("martech_http_connections", "Open connections."),
@@ -83,6 +83,11 @@ impl HttpMetrics {
         }
     }
 
+    /// Somebody was turned away before there was a request, for this reason.
+    pub(crate) fn refused(&self, reason: &'static str) {
+        self.refused.with_label_values(&[reason]).inc();
+    }
+
     /// A connection was accepted; it counts as open until this is dropped.
     pub(crate) fn connection(&self) -> OpenConnection {
         self.accepted.inc();
@@ -113,7 +118,7 @@ impl Exchange {
         if is_refusal(status) {
             // Only codes that stand in the program are labels.
             let reason = if let Some(Cow::Borrowed(code)) = code { *code } else { OTHER };
-            self.metrics.refused.with_label_values(&[reason]).inc();
+            self.metrics.refused(reason);
         }
     }
 

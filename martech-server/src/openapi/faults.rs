@@ -98,9 +98,10 @@ pub(crate) fn add(operation: &mut Operation, faults: &[&Fault]) {
         let known = content
             .examples
             .insert(fault.name.to_owned(), RefOr::Ref(Ref::new(format!("#/components/examples/{}", fault.name))));
-        if known.is_none() {
+        let code = format!("`{}`", fault.code);
+        if known.is_none() && !response.description.contains(&code) {
             let separator = if response.description.is_empty() { "" } else { ", " };
-            response.description.push_str(&format!("{separator}`{}`", fault.code));
+            response.description.push_str(&format!("{separator}{code}"));
         }
     }
 }
@@ -142,6 +143,7 @@ macro_rules! faults {
 faults! {
     // Of any request.
     MalformedRequest: 400, "malformed_request", "this is not a request of HTTP/1.1 that can be read", {};
+    InvalidTransferEncoding: 400, "invalid_transfer_encoding", "chunked is the only transfer coding that is taken, once; what is packed says so in Content-Encoding", { "field": "Transfer-Encoding" };
     InvalidHost: 400, "invalid_host", "a request has one Host header, with the name of the server and perhaps a port", { "field": "Host" };
     HeadTimeout: 408, "head_timeout", "the head of the request did not arrive in time; send it again", {};
     UriTooLong: 414, "uri_too_long", "the URI is too long; send less in it", {};
@@ -247,7 +249,16 @@ faults! {
 
 /// What any route may answer: most of it before it is known which one is meant.
 pub(super) fn everywhere() -> Vec<&'static Fault> {
-    <(MalformedRequest, InvalidHost, HeadTimeout, UriTooLong, HeadTooLarge, TooManyConnections, Internal)>::list()
+    <(
+        MalformedRequest,
+        InvalidHost,
+        InvalidTransferEncoding,
+        HeadTimeout,
+        UriTooLong,
+        HeadTooLarge,
+        TooManyConnections,
+        Internal,
+    )>::list()
 }
 
 /// Of receiving a body.

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::{
     App,
-    accounts::{Action, Entry, Origin},
+    accounts::{Action, Entry, Origin, Target},
     auth::Caller,
     error::ApiError,
     openapi::{Refusals, faults::InvalidParameter},
@@ -57,7 +57,7 @@ pub(super) async fn note(
     project: Option<&ProjectId>,
     action: Action,
     caller: &Caller,
-    target: Option<&str>,
+    target: Target<'_>,
     origin: &Origin,
 ) {
     app.access().accounts.note(action, project, caller.name(), target, origin, Timestamp::now()).await;

@@ -26,7 +26,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
 
 const HEADERS: [(HeaderName, HeaderValue); 2] = [
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
-    (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    // More than a megabyte, which is another only with another version of the server.
+    (header::CACHE_CONTROL, HeaderValue::from_static("max-age=3600")),
 ];
 
 /// Signed in, Swagger UI asks with the cookie of the site; with a key or a token, when that was given to it.
@@ -52,6 +53,8 @@ pub(super) fn router(api: OpenApi) -> Router<App> {
                 ([(header::CONTENT_TYPE, json), (header::CACHE_CONTROL, cache)], description)
             }),
         )
+        // Whoever looks what this is finds out.
+        .route("/", get(|| async { Redirect::temporary("/api-docs/") }))
         // Its parts are named relative to it.
         .route("/api-docs", get(|| async { Redirect::permanent("/api-docs/") }))
         .route("/api-docs/", get(|| async { file("index.html") }))

@@ -26,10 +26,15 @@ const DEFAULTS: [(HeaderName, HeaderValue); 6] = [
 /// Adds what an answer does not say itself.
 pub(super) async fn add(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
+    be_careful(&mut response);
+    response
+}
+
+/// The same, of an answer that no route has given.
+pub(crate) fn be_careful(response: &mut Response) {
     for (name, value) in DEFAULTS {
         response.headers_mut().entry(name).or_insert(value);
     }
-    response
 }
 
 /// Of a route that is for pages of other sites.

@@ -19,7 +19,7 @@ use utoipa::{
 use super::{audit::note, auth::Body, members::actor};
 use crate::{
     App,
-    accounts::{AccountError, Action, ApiKey, KeyKind, NewKey, Origin},
+    accounts::{AccountError, Action, ApiKey, KeyKind, NewKey, Origin, Target},
     auth::{Caller, WebOrigin},
     error::ApiError,
     openapi::{
@@ -134,7 +134,7 @@ pub(super) async fn make(
     let new = NewKey { name, kind, origins };
     let (actor, accounts) = (actor(&caller, &project)?, &app.access().accounts);
     let (key, made) = accounts.make_key(&actor, project.id(), new, Timestamp::now()).await?;
-    note(&app, Some(project.id()), Action::KeyMade, &caller, Some(&made.id), &origin).await;
+    note(&app, Some(project.id()), Action::KeyMade, &caller, Target::of(&made.id).with(&made.name), &origin).await;
     Ok((StatusCode::CREATED, Json(Made { key, shown: made.into() })).into_response())
 }
 
@@ -158,7 +158,7 @@ pub(super) async fn rotate(
 ) -> Result<Response, ApiError> {
     let (actor, accounts) = (actor(&caller, &project)?, &app.access().accounts);
     let (key, made) = accounts.rotate_key(&actor, project.id(), &id, Timestamp::now()).await?;
-    note(&app, Some(project.id()), Action::KeyRotated, &caller, Some(&id), &origin).await;
+    note(&app, Some(project.id()), Action::KeyRotated, &caller, Target::of(&id).with(&made.name), &origin).await;
     Ok((StatusCode::CREATED, Json(Made { key, shown: made.into() })).into_response())
 }
 
@@ -178,9 +178,8 @@ pub(super) async fn revoke(
     caller: Caller,
     origin: Origin,
 ) -> Result<StatusCode, ApiError> {
-    if !app.access().accounts.revoke_key(project.id(), &id, Timestamp::now()).await? {
-        return Err(AccountError::NoSuchKey.into());
-    }
-    note(&app, Some(project.id()), Action::KeyRevoked, &caller, Some(&id), &origin).await;
+    let revoked = app.access().accounts.revoke_key(project.id(), &id, Timestamp::now()).await?;
+    let name = revoked.ok_or(AccountError::NoSuchKey)?.name;
+    note(&app, Some(project.id()), Action::KeyRevoked, &caller, Target::of(&id).with(&name), &origin).await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::{audit::note, auth::Body};
 use crate::{
     App, Role,
-    accounts::{AccountError, Action, Actor, Email, Invitation, Member, NewUser, Origin},
+    accounts::{AccountError, Action, Actor, Email, Invitation, Member, NewUser, Origin, Target},
     auth::{Caller, Site},
     error::ApiError,
     openapi::{
@@ -80,7 +80,7 @@ pub(super) async fn add(
     };
     let new = NewUser { name: &name, email: &email, password: &password, image: None };
     let made = app.access().accounts.add_member(new, project.id(), role, Timestamp::now()).await?;
-    note(&app, Some(project.id()), Action::MemberAdded, &caller, Some(&made.id), &origin).await;
+    note(&app, Some(project.id()), Action::MemberAdded, &caller, Target::user(&made), &origin).await;
     Ok((StatusCode::CREATED, Json(Member::of(made, project.id()))).into_response())
 }
 
@@ -113,7 +113,8 @@ pub(super) async fn change(
     let actor = actor(&caller, &project)?;
     let changed = app.access().accounts.set_role(&actor, project.id(), &id, Some(role), Timestamp::now()).await?;
     tracing::info!(user = %changed.id, project = %project.id(), %role, "a role was changed");
-    note(&app, Some(project.id()), Action::RoleChanged, &caller, Some(&changed.id), &origin).await;
+    let told = changed.told_as(role);
+    note(&app, Some(project.id()), Action::RoleChanged, &caller, Target::of(&changed.id).with(&told), &origin).await;
     Ok(Json(Member::of(changed, project.id())))
 }
 
@@ -138,7 +139,7 @@ pub(super) async fn remove(
     let (actor, accounts) = (actor(&caller, &project)?, &app.access().accounts);
     let removed = accounts.remove_member(&actor, project.id(), &id, Timestamp::now()).await?;
     tracing::info!(user = %removed.id, project = %project.id(), "a member was removed");
-    note(&app, Some(project.id()), Action::MemberRemoved, &caller, Some(&removed.id), &origin).await;
+    note(&app, Some(project.id()), Action::MemberRemoved, &caller, Target::user(&removed), &origin).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -172,7 +173,7 @@ pub(super) async fn reset_password(
     let (actor, now) = (actor(&caller, &project)?, Timestamp::now());
     let changed = app.access().accounts.reset_password(&actor, &id, &new_password, now).await?;
     tracing::info!(user = %changed.id, "a password was reset");
-    note(&app, None, Action::PasswordReset, &caller, Some(&changed.id), &origin).await;
+    note(&app, None, Action::PasswordReset, &caller, Target::user(&changed), &origin).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -258,7 +259,9 @@ pub(super) async fn invite(
     let email = email.map(|email| email.parse()).transpose().map_err(|_| AccountError::InvalidEmail)?;
     let (actor, accounts) = (actor(&caller, &project)?, &app.access().accounts);
     let (token, invitation) = accounts.invite_as(&actor, project.id(), role, email, Timestamp::now()).await?;
-    note(&app, Some(project.id()), Action::Invited, &caller, Some(&invitation.token_hash), &origin).await;
+    let whom = invitation.email.as_ref().map_or("anybody", Email::as_str);
+    let (told, id) = (format!("{whom}: {role}"), &invitation.token_hash);
+    note(&app, Some(project.id()), Action::Invited, &caller, Target::of(id).with(&told), &origin).await;
     let made = Made { link: site.sign_up_link(&token), token, invited: invitation.into() };
     Ok((StatusCode::CREATED, Json(made)).into_response())
 }
@@ -282,7 +285,7 @@ pub(super) async fn withdraw(
     if !app.access().accounts.withdraw(&actor(&caller, &project)?, project.id(), &id).await? {
         return Err(ApiError::new(StatusCode::NOT_FOUND, "not_found", "there is no such invitation any more"));
     }
-    note(&app, Some(project.id()), Action::InvitationWithdrawn, &caller, Some(&id), &origin).await;
+    note(&app, Some(project.id()), Action::InvitationWithdrawn, &caller, Target::of(&id), &origin).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

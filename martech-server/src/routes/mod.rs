@@ -16,9 +16,9 @@ mod audit;
 mod auth;
 mod docs;
 mod events;
+mod framing;
 mod headers;
 mod health;
-mod host;
 mod keys;
 mod members;
 mod pages;
@@ -26,17 +26,19 @@ mod projects;
 pub(crate) mod stats;
 pub(crate) mod users;
 
-pub(crate) use health::is_stalled;
+pub(crate) use self::{headers::be_careful, health::is_stalled};
 
 /// All routes of a server.
 pub(crate) fn router(app: App) -> Router {
     let (routes, api) = described(&app).split_for_parts();
+    let limit = middleware::from_fn_with_state((app.clone(), Traffic::Reads), limits::limit);
+    let reads = |pages: Router<App>| pages.route_layer(limit.clone());
     routes
-        .merge(docs::router(openapi::finish(api)))
-        .merge(pages::router())
+        .merge(reads(docs::router(openapi::finish(api))))
+        .merge(reads(pages::router()))
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
-        .layer(middleware::from_fn(host::check))
+        .layer(middleware::from_fn(framing::check))
         .layer(middleware::from_fn_with_state(app.metrics().http.clone(), telemetry::observe))
         .layer(middleware::from_fn(headers::add))
         .with_state(app)
@@ -87,14 +89,19 @@ fn described(app: &App) -> OpenApiRouter<App> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use axum::{
+        body::Body,
+        extract::Request,
+        http::{Method, StatusCode},
+    };
     use clap::Parser;
+    use tower::ServiceExt;
 
     use super::*;
     use crate::{Cli, Command};
 
     /// What is for people to look at.
     const PAGES: [&str; 8] = [
-        // The fallback's.
         "/",
         "/api-docs",
         "/api-docs/",
@@ -121,8 +128,25 @@ mod tests {
         let cli = Cli::parse_from(["martech-server".as_ref(), "--data-dir".as_ref(), dir.path().as_os_str()]);
         let Command::Serve(args) = cli.into_command() else { unreachable!() };
         let app = App::open(&args).await.unwrap();
-        let described = described(&app).into_openapi().paths.paths.into_keys();
-        let expected: BTreeSet<String> = described.chain(PAGES.map(str::to_owned)).collect();
-        assert_eq!(paths(&router(app)), expected);
+        let described = described(&app).into_openapi().paths.paths;
+        let expected: BTreeSet<String> = described.keys().cloned().chain(PAGES.map(str::to_owned)).collect();
+        let router = router(app);
+        assert_eq!(paths(&router), expected);
+        for (path, item) in described {
+            let own = [
+                (Method::GET, item.get),
+                (Method::POST, item.post),
+                (Method::PUT, item.put),
+                (Method::PATCH, item.patch),
+                (Method::DELETE, item.delete),
+            ];
+            for (method, operation) in own {
+                let path = path.replace(['{', '}'], "");
+                let request = Request::builder().method(&method).uri(&path).header("host", "x").body(Body::empty());
+                let status = router.clone().oneshot(request.unwrap()).await.unwrap().status();
+                let is_described = operation.is_some();
+                assert_eq!(status != StatusCode::METHOD_NOT_ALLOWED, is_described, "{method} {path}: {status}");
+            }
+        }
     }
 }

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::{audit::note, auth::Body};
 use crate::{
     App, Role,
-    accounts::{Action, Origin},
+    accounts::{Action, Origin, Target},
     auth::Caller,
     error::ApiError,
     openapi::{
@@ -122,7 +122,7 @@ pub(super) async fn make(
         ApiError::new(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", message).at("id")
     })?;
     let made = app.projects().make(id, settings, Timestamp::now()).await?;
-    note(&app, Some(&made.id), Action::ProjectMade, &caller, None, &origin).await;
+    note(&app, Some(&made.id), Action::ProjectMade, &caller, Target::PROJECT, &origin).await;
     Ok((StatusCode::CREATED, Json(Shown::from(made))).into_response())
 }
 
@@ -148,7 +148,7 @@ pub(super) async fn change(
     let id = named(&id)?;
     caller.may(Role::Admin, &id)?;
     let changed = app.projects().change(&id, settings, Timestamp::now()).await?;
-    note(&app, Some(&id), Action::ProjectChanged, &caller, None, &origin).await;
+    note(&app, Some(&id), Action::ProjectChanged, &caller, Target::PROJECT, &origin).await;
     Ok(Json(changed.into()))
 }
 
@@ -176,7 +176,7 @@ pub(super) async fn remove(
         app.access().accounts.forget_project(&id).await?;
     }
     gone?;
-    note(&app, Some(&id), Action::ProjectRemoved, &caller, None, &origin).await;
+    note(&app, Some(&id), Action::ProjectRemoved, &caller, Target::PROJECT, &origin).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

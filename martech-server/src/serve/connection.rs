@@ -42,8 +42,11 @@ use super::{
     write_timer::WriteTimer,
 };
 use crate::{
+    App,
     auth::Peer,
     error::{self, ApiError},
+    metrics::HttpMetrics,
+    routes,
     telemetry::RequestId,
 };
 
@@ -66,13 +69,14 @@ const HSTS: &str = "max-age=31536000";
 pub(super) struct Protocols {
     limits: ConnectionLimits,
     router: Router,
+    metrics: Arc<HttpMetrics>,
     tls: Option<Tls>,
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
 }
 
 impl Protocols {
-    pub(super) fn new(router: Router, tls: Option<Tls>, limits: ConnectionLimits) -> Self {
+    pub(super) fn new(app: &App) -> Self {
         let mut http1 = http1::Builder::new();
         // No timer: `HttpIo` has them.
         http1.max_header_size(MAX_HEAD).max_buf_size(MAX_BUFFER);
@@ -88,7 +92,14 @@ impl Protocols {
             .max_local_error_reset_streams(MAX_RESETS)
             .keep_alive_interval(PING)
             .keep_alive_timeout(PING);
-        Self { limits, router, tls, http1, http2 }
+        Self {
+            limits: app.connections(),
+            router: routes::router(app.clone()),
+            metrics: app.metrics().http.clone(),
+            tls: app.tls().cloned(),
+            http1,
+            http2,
+        }
     }
 
     pub(super) async fn serve(&self, stream: TcpStream, address: IpAddr, place: Place, drain: Drain) {
@@ -105,6 +116,9 @@ impl Protocols {
         };
         if let Err(error) = ended {
             tracing::debug!(%error, "a connection ended early");
+        }
+        if let Some(code) = pulse.refused() {
+            self.metrics.refused(code);
         }
     }
 
@@ -124,7 +138,7 @@ impl Protocols {
             return self.serve_http1(stream, peer, pulse, drain).await;
         }
         let io = TokioIo::new(HttpIo::new(stream, Protocol::Http2, None, pulse.clone(), self.limits.read));
-        let service = answering(self.router.clone(), peer, pulse.clone());
+        let service = self.answering(peer, pulse.clone());
         let mut connection = pin!(self.http2.serve_connection(io, service));
         tokio::select! {
             ended = connection.as_mut() => return Ok(ended?),
@@ -160,7 +174,7 @@ impl Protocols {
         drain: &mut Drain,
     ) -> Result<(), BoxError> {
         let io = TokioIo::new(HttpIo::new(stream, Protocol::Http1, Some(head), pulse.clone(), self.limits.read));
-        let service = answering(self.router.clone(), peer, pulse.clone());
+        let service = self.answering(peer, pulse.clone());
         let mut connection = pin!(self.http1.serve_connection(io, service));
         tokio::select! {
             // The head is there: hyper would close a connection of which it has read nothing.
@@ -173,6 +187,41 @@ impl Protocols {
         pulse.unpark();
         Ok(())
     }
+
+    /// The routes, for one connection.
+    fn answering(
+        &self,
+        peer: Peer,
+        pulse: Arc<Pulse>,
+    ) -> impl Service<
+        Request<Incoming>,
+        Response = Response<Answer>,
+        Error = Infallible,
+        Future: Future<Output = Result<Response<Answer>, Infallible>> + Send + 'static,
+    > + Send
+    + use<> {
+        let (router, metrics) = (TowerToHyperService::new(self.router.clone()), self.metrics.clone());
+        service_fn(move |mut request: Request<Incoming>| {
+            let in_flight = pulse.begin();
+            let answer = if request.uri().path_and_query().is_some_and(|uri| uri.as_str().len() > MAX_URI) {
+                metrics.refused(URI_TOO_LONG);
+                Err(long_uri(&request))
+            } else {
+                request.extensions_mut().insert(peer);
+                Ok(router.call(request))
+            };
+            async move {
+                let mut response = match answer {
+                    Ok(answer) => answer.await?,
+                    Err(refused) => refused,
+                };
+                if peer.tls {
+                    response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
+                }
+                Ok(response.map(|body| Answer { body, _in_flight: in_flight }))
+            }
+        })
+    }
 }
 
 /// Hears when the server stops; while there is one, it waits.
@@ -181,45 +230,15 @@ pub(super) type Drain = watch::Receiver<()>;
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
 
-/// The routes, for one connection.
-fn answering(
-    router: Router,
-    peer: Peer,
-    pulse: Arc<Pulse>,
-) -> impl Service<
-    Request<Incoming>,
-    Response = Response<Answer>,
-    Error = Infallible,
-    Future: Future<Output = Result<Response<Answer>, Infallible>> + Send + 'static,
-> + Send {
-    let router = TowerToHyperService::new(router);
-    service_fn(move |mut request: Request<Incoming>| {
-        let in_flight = pulse.begin();
-        let answer = if request.uri().path_and_query().is_some_and(|uri| uri.as_str().len() > MAX_URI) {
-            Err(long_uri(&request))
-        } else {
-            request.extensions_mut().insert(peer);
-            Ok(router.call(request))
-        };
-        async move {
-            let mut response = match answer {
-                Ok(answer) => answer.await?,
-                Err(refused) => refused,
-            };
-            if peer.tls {
-                response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
-            }
-            Ok(response.map(|body| Answer { body, _in_flight: in_flight }))
-        }
-    })
-}
+const URI_TOO_LONG: &str = "uri_too_long";
 
 fn long_uri(request: &Request<Incoming>) -> Response<Body> {
     let message = format!("the URI is longer than {MAX_URI} bytes; send less in it");
-    let error = ApiError::new(StatusCode::URI_TOO_LONG, "uri_too_long", message).limit(MAX_URI);
+    let error = ApiError::new(StatusCode::URI_TOO_LONG, URI_TOO_LONG, message).limit(MAX_URI);
     let id = RequestId::of(request.headers());
     let mut response = error::render(error.into_response(), &id);
     id.name(&mut response);
+    routes::be_careful(&mut response);
     response
 }
 

@@ -50,7 +50,7 @@ impl Head {
                 biased;
                 read = stream.read_buf(&mut head.bytes) => if read? == 0 { return Ok(None) },
                 () = sleep_until(deadline) => {
-                    stream.write_all(&refusal::late_head()).await?;
+                    stream.write_all(&refusal::late_head(pulse)).await?;
                     stream.flush().await?;
                     return Ok(None);
                 }

@@ -196,7 +196,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for HttpIo<S> {
                 Wait::Over => {
                     if self.head_begun().is_some() && !self.pulse.is_wanted() {
                         // The client may be there: told as far as the socket takes it at once.
-                        let bytes = refusal::late_head();
+                        let bytes = refusal::late_head(&self.pulse);
                         let _ = Pin::new(&mut self.inner).poll_write(cx, &bytes);
                         let _ = Pin::new(&mut self.inner).poll_flush(cx);
                     }
@@ -259,7 +259,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HttpIo<S> {
     ) -> Poll<io::Result<usize>> {
         // Whatever is written while nothing else is on its way is the beginning of an answer.
         if !self.pulse.is_unflushed() && self.refusal.is_none() {
-            self.refusal = Refusal::instead_of(first);
+            self.refusal = Refusal::instead_of(first, &self.pulse);
         }
         self.pulse.set_unflushed(true);
         let written = match &mut self.refusal {

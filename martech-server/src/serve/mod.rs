@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::{App, CloseError, routes};
+use crate::{App, CloseError};
 
 mod args;
 mod connection;
@@ -41,7 +41,7 @@ const MAX_HEADERS: usize = 100;
 const MAX_URI: usize = 8 << 10;
 /// Out of file descriptors, say: some will come free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Given to the sink even when the connections used up the whole drain time: events that were accepted come first.
+/// Of the drain time the sink's, however long connections take: events that were accepted come first.
 const LEAST_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Serves until `shutdown` completes; then stops accepting, answers what is in flight, stores what waits, and closes.
@@ -72,7 +72,7 @@ pub async fn serve(
     let left = || deadline.saturating_duration_since(Instant::now());
     tracing::info!(connections = connections.receiver_count(), "draining");
     connections.send_replace(());
-    if timeout(left(), connections.closed()).await.is_err() {
+    if timeout(left().saturating_sub(LEAST_PATIENCE), connections.closed()).await.is_err() {
         tracing::warn!("some requests were not answered in time");
     }
     app.close(left().max(LEAST_PATIENCE)).await?;
@@ -89,7 +89,7 @@ async fn accept(
 ) -> io::Result<()> {
     let limits = app.connections();
     let places = Places::new(descriptors::room_for(limits.count), limits.per_address);
-    let protocols = Arc::new(Protocols::new(routes::router(app.clone()), app.tls().cloned(), limits));
+    let protocols = Arc::new(Protocols::new(app));
 
     let mut stop = pin!(stop);
     loop {
@@ -130,6 +130,7 @@ async fn next(
     match places.admit(peer.ip(), app.access().proxies.contains(peer.ip())) {
         Some(admitted) => Ok(Some((stream, peer, admitted.place().await))),
         None => {
+            app.metrics().http.refused(refusal::TOO_MANY_CONNECTIONS);
             tracing::debug!(%peer, "refused: this address has all the connections that it may");
             if app.tls().is_none() {
                 // Says why, as far as the socket takes it at once.

@@ -3,7 +3,7 @@
 use std::{
     future::poll_fn,
     sync::{
-        Arc, LazyLock,
+        Arc, LazyLock, OnceLock,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll},
@@ -32,6 +32,8 @@ pub(super) struct Pulse {
     /// Whether hyper was made to let go of the connection, which is kept without it.
     parked: AtomicBool,
     waker: AtomicWaker,
+    /// The code with which the connection was refused, where it was.
+    refused: OnceLock<&'static str>,
 }
 
 impl Pulse {
@@ -44,6 +46,7 @@ impl Pulse {
             wanted: AtomicBool::new(false),
             parked: AtomicBool::new(false),
             waker: AtomicWaker::new(),
+            refused: OnceLock::new(),
         };
         pulse.since.store(micros(), Relaxed);
         Arc::new(pulse)
@@ -97,6 +100,15 @@ impl Pulse {
     /// Whether it was parked; it is not any more.
     pub(super) fn unpark(&self) -> bool {
         self.parked.swap(false, Relaxed)
+    }
+
+    /// It is told so, and ends with that.
+    pub(super) fn refuse(&self, code: &'static str) {
+        let _ = self.refused.set(code);
+    }
+
+    pub(super) fn refused(&self) -> Option<&'static str> {
+        self.refused.get().copied()
     }
 
     /// Whoever is polled with this context hears when the place is wanted.

@@ -13,7 +13,7 @@ use memchr::memmem;
 use tokio::io::AsyncWrite;
 use uuid::Uuid;
 
-use super::{MAX_HEAD, MAX_HEADERS};
+use super::{MAX_HEAD, MAX_HEADERS, pulse::Pulse};
 
 /// An answer that goes out in place of one of hyper's.
 #[derive(Debug)]
@@ -26,21 +26,27 @@ pub(super) struct Refusal {
 
 impl Refusal {
     /// A better answer, where hyper's own begins here.
-    pub(super) fn instead_of(first: &[u8]) -> Option<Self> {
+    pub(super) fn instead_of(first: &[u8], pulse: &Pulse) -> Option<Self> {
         let rest = first.strip_prefix(b"HTTP/1.1 4")?;
         if !rest.ends_with(b"\r\n\r\n") || memmem::find(rest, b"x-request-id").is_some() {
             return None;
         }
-        let bytes = match rest.get(..2)? {
+        let (status, code, message) = match rest.get(..2)? {
             b"31" => {
                 let message = format!(
-                    "the head of the request is larger than {MAX_HEAD} bytes, or has more than {MAX_HEADERS} headers; send less"
+                    "the head of the request is larger than {MAX_HEAD} bytes, or has more than {MAX_HEADERS} headers, or \
+                     promises a body beyond all bounds; send less"
                 );
-                answer("431 Request Header Fields Too Large", "head_too_large", &message)
+                ("431 Request Header Fields Too Large", "head_too_large", message)
             }
-            b"14" => answer("414 URI Too Long", "uri_too_long", "the URI is too long; send less in it"),
-            _ => answer("400 Bad Request", "malformed_request", "this is not a request of HTTP/1.1 that can be read"),
+            b"14" => ("414 URI Too Long", "uri_too_long", "the URI is too long; send less in it".to_owned()),
+            _ => {
+                let message = "this is not a request of HTTP/1.1 that can be read";
+                ("400 Bad Request", "malformed_request", message.to_owned())
+            }
         };
+        pulse.refuse(code);
+        let bytes = answer(status, code, &message);
         Some(Self { bytes, written: 0, instead_of: first.len() })
     }
 
@@ -61,15 +67,19 @@ impl Refusal {
 }
 
 /// For a client that takes too long with the head of a request.
-pub(super) fn late_head() -> Vec<u8> {
+pub(super) fn late_head(pulse: &Pulse) -> Vec<u8> {
+    const CODE: &str = "head_timeout";
+    pulse.refuse(CODE);
     let message = "the head of the request did not arrive in time; send it again";
-    answer("408 Request Timeout", "head_timeout", message)
+    answer("408 Request Timeout", CODE, message)
 }
+
+pub(super) const TOO_MANY_CONNECTIONS: &str = "too_many_connections";
 
 /// For a client that has as many connections as it may.
 pub(super) fn too_many_connections(most: u32) -> Vec<u8> {
     let message = format!("this address has {most} connections, which is all that it may; use them for more requests");
-    answer("429 Too Many Requests", "too_many_connections", &message)
+    answer("429 Too Many Requests", TOO_MANY_CONNECTIONS, &message)
 }
 
 /// A whole answer, the last of its connection.
@@ -93,7 +103,9 @@ mod tests {
     #[test]
     fn only_what_hyper_says_by_itself_is_replaced() {
         let own = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-        let refusal = Refusal::instead_of(own).unwrap();
+        let pulse = Pulse::new();
+        let refusal = Refusal::instead_of(own, &pulse).unwrap();
+        assert_eq!(pulse.refused(), Some("head_too_large"));
         assert_eq!(refusal.instead_of, own.len());
         assert!(refusal.bytes.starts_with(b"HTTP/1.1 431 ") && refusal.bytes.ends_with(b"}"));
         for other in [
@@ -103,7 +115,7 @@ mod tests {
             b"HTTP/1.1 4",
             b"",
         ] {
-            assert!(Refusal::instead_of(other).is_none(), "{}", String::from_utf8_lossy(other));
+            assert!(Refusal::instead_of(other, &pulse).is_none(), "{}", String::from_utf8_lossy(other));
         }
     }
 }

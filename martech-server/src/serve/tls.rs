@@ -34,17 +34,20 @@ const HTTP1: &[u8] = b"http/1.1";
 #[command(next_help_heading = "Connections")]
 pub struct TlsArgs {
     /// Certificate for TLS, with those it was signed by: a PEM file, read again when it changes; without it no TLS
-    #[arg(long, env = "MARTECH_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    #[arg(long, env = "MARTECH_TLS_CERT", value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
 
     /// Private key of the certificate: a PEM file, read again when it changes
-    #[arg(long, env = "MARTECH_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    #[arg(long, env = "MARTECH_TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
 }
 
 /// Why there is no TLS.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
+    /// A certificate without a key, or a key without a certificate.
+    #[error("there is one without the other; TLS needs both")]
+    Half,
     /// A file that cannot be read, or is not what it should be.
     #[error("{path}: {1}", path = .0.display())]
     File(PathBuf, String),
@@ -76,7 +79,11 @@ impl std::fmt::Debug for Tls {
 impl Tls {
     /// TLS as the settings say, or none.
     pub(crate) fn load(args: &TlsArgs) -> Result<Option<Self>, TlsError> {
-        let (Some(cert), Some(key)) = (&args.tls_cert, &args.tls_key) else { return Ok(None) };
+        let (cert, key) = match (&args.tls_cert, &args.tls_key) {
+            (Some(cert), Some(key)) => (cert, key),
+            (None, None) => return Ok(None),
+            _ => return Err(TlsError::Half),
+        };
         let provider = Arc::new(ring::default_provider());
         let files = Files { cert: cert.clone(), key: key.clone(), provider: provider.clone() };
         let seen = files.stamp();

@@ -11,7 +11,7 @@ use martech_core::{
 use super::UserError;
 use crate::{
     Role,
-    accounts::{Accounts, Actor, Hasher, Member, NewUser, Settings},
+    accounts::{Accounts, Action, Actor, Hasher, Member, NewUser, Origin, SHELL, Settings, Target},
     backend::BackendError,
     config::PasswordArgs,
     projects::{ProjectId, ProjectRecord},
@@ -56,7 +56,9 @@ impl Local {
     ) -> Result<Member, UserError> {
         self.check(project).await?;
         let new = NewUser { name, email, password, image: None };
-        Ok(Member::of(self.accounts.add_member(new, project, Some(role), Timestamp::now()).await?, project))
+        let made = self.accounts.add_member(new, project, Some(role), Timestamp::now()).await?;
+        self.note(Action::MemberAdded, Some(project), Target::user(&made)).await;
+        Ok(Member::of(made, project))
     }
 
     pub(super) async fn list(&self, project: &ProjectId) -> Result<Vec<Member>, UserError> {
@@ -65,19 +67,27 @@ impl Local {
     }
 
     pub(super) async fn reset_password(&self, id: &str, password: &str) -> Result<(), UserError> {
-        self.accounts.reset_password(&Actor::OPERATOR, id, password, Timestamp::now()).await?;
+        let changed = self.accounts.reset_password(&Actor::OPERATOR, id, password, Timestamp::now()).await?;
+        self.note(Action::PasswordReset, None, Target::user(&changed)).await;
         Ok(())
     }
 
     pub(super) async fn set_role(&self, project: &ProjectId, id: &str, role: Role) -> Result<(), UserError> {
         self.check(project).await?;
-        self.accounts.set_role(&Actor::OPERATOR, project, id, Some(role), Timestamp::now()).await?;
+        let changed = self.accounts.set_role(&Actor::OPERATOR, project, id, Some(role), Timestamp::now()).await?;
+        let told = changed.told_as(role);
+        self.note(Action::RoleChanged, Some(project), Target::of(&changed.id).with(&told)).await;
         Ok(())
     }
 
     pub(super) async fn remove(&self, project: &ProjectId, id: &str) -> Result<(), UserError> {
         self.check(project).await?;
-        self.accounts.remove_member(&Actor::OPERATOR, project, id, Timestamp::now()).await?;
+        let removed = self.accounts.remove_member(&Actor::OPERATOR, project, id, Timestamp::now()).await?;
+        self.note(Action::MemberRemoved, Some(project), Target::user(&removed)).await;
         Ok(())
+    }
+
+    async fn note(&self, action: Action, project: Option<&ProjectId>, target: Target<'_>) {
+        self.accounts.note(action, project, Some(SHELL), target, &Origin::default(), Timestamp::now()).await;
     }
 }

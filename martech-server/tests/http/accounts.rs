@@ -488,6 +488,18 @@ async fn what_was_done_is_written_down_for_admins() {
     let session = owner.get(&server, "/api/auth/get-session").await;
     assert_eq!((&entries[2]["actor"], &entries[2]["target"]), (&session.json["user"]["id"], &key.json["id"]));
     assert_eq!(entries[6]["actor"], "adminToken");
+    // What an id was is told also when there is nothing of that id any more.
+    let details: Vec<&Value> = entries.iter().map(|entry| &entry["detail"]).collect();
+    let expected = [
+        json!("ann@shop.example"),
+        json!("shop"),
+        json!("shop"),
+        Value::Null,
+        json!("ann@shop.example"),
+        json!("anybody: analyst"),
+        json!("owner@shop.example"),
+    ];
+    assert_eq!(details, expected.iter().collect::<Vec<_>>());
     for secret in [PASSWORD, key.json["key"].as_str().unwrap()] {
         assert!(!all.text.contains(secret));
     }

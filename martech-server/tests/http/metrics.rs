@@ -336,3 +336,24 @@ fn a_second_server_on_a_machine_goes_on_without() {
     let (code, log) = start(&["--metrics-addr", &address]);
     assert!(code == Some(1) && log.contains("the address of the metrics") && !log.contains("listening"), "{log}");
 }
+
+#[tokio::test]
+async fn who_is_turned_away_before_there_is_a_request_is_counted() {
+    let server = start(&["--head-timeout", "100ms", "--max-connections-per-address", "2"]).await;
+    let long = format!("GET /livez?{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(9 << 10));
+    for (text, code) in
+        [("GET /livez HTTP/1.1\r\nHo", "head_timeout"), ("hello\r\n\r\n", "malformed_request"), (&long, "uri_too_long")]
+    {
+        let mut raw = server.connect().await;
+        raw.write(text).await;
+        assert_eq!(raw.answer().await.json["code"], code);
+        drop(raw);
+        let series = format!("martech_http_refused_total{{reason=\"{code}\"}}");
+        until(&server, |figures| figures.get(&series) == Some(&1.0) && figures["martech_http_connections"] == 0.0)
+            .await;
+    }
+    let (_first, _second) = (server.connect().await, server.connect().await);
+    assert_eq!(server.connect().await.answer().await.json["code"], "too_many_connections");
+    let series = r#"martech_http_refused_total{reason="too_many_connections"}"#;
+    until(&server, |figures| figures.get(series) == Some(&1.0)).await;
+}

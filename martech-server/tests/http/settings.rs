@@ -80,6 +80,9 @@ fn all_mistakes_are_told_at_once_and_the_code_is_one() {
         ("MARTECH_SESSION_IDLE", "3h"),
         ("MARTECH_SESSION_MAX", "2h"),
         ("MARTECH_DATA_DIR", file.to_str().unwrap()),
+        ("MARTECH_TLS_CERT", nowhere.to_str().unwrap()),
+        ("MARTECH_ALLOWED_ORIGINS", "https://*.shop.example"),
+        ("MARTECH_QUERY_TIMEOUT", "0s"),
     ];
     let (code, shown, told) = check(&variables, &["--max-body", "huge", "--time-zone=Mars/Olympus"]);
     assert_eq!((code, shown.as_str()), (1, ""), "{told}");
@@ -90,18 +93,21 @@ fn all_mistakes_are_told_at_once_and_the_code_is_one() {
         "MARTECH_STORE_FILE is",
         "--session-idle",
         "--data-dir is",
+        "--tls-cert, --tls-key: there is one without the other",
+        "MARTECH_ALLOWED_ORIGINS is \"https://*.shop.example\"",
+        "MARTECH_QUERY_TIMEOUT is \"0s\": at least 1ms",
         "--max-body is \"huge\"",
         "--time-zone is \"Mars/Olympus\"",
     ] {
         assert!(told.lines().any(|line| line.trim_start().starts_with(name)), "{name}: {told}");
     }
-    assert_eq!(told.lines().count(), 9, "{told}");
+    assert_eq!(told.lines().count(), 12, "{told}");
     assert!(!told.contains("too-short"), "{told}");
 
     // The server says the same, but for its folder, which it finds out for itself.
     let started = program(&variables).args(["--max-body", "huge"]).output().unwrap();
     let told = String::from_utf8(started.stderr).unwrap();
-    assert_eq!((started.status.code(), told.lines().count()), (Some(1), 7), "{told}");
+    assert_eq!((started.status.code(), told.lines().count()), (Some(1), 10), "{told}");
 }
 
 #[test]

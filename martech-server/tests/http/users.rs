@@ -97,8 +97,13 @@ fn walk(dir: &Path, url: &str) {
 async fn without_a_server_accounts_are_changed_in_the_folder() {
     let dir = tempfile::tempdir().unwrap();
     walk(dir.path(), "http://127.0.0.1:1");
-    // The server that comes later knows them.
+    // The server that comes later knows them, and what was done.
     let server = Server::start_in(dir, &CHEAP).await;
+    let audit = server.get("/admin/audit").await;
+    let entries = audit.json["entries"].as_array().unwrap().iter();
+    let done: Vec<_> = entries.map(|entry| [&entry["actor"], &entry["action"], &entry["detail"]]).collect();
+    assert_eq!(done[0], ["shell", "memberRemoved", "ann@shop.example"], "{}", audit.text);
+    assert!(done.iter().any(|entry| entry[2] == "ann@shop.example: analyst"), "{}", audit.text);
     assert_eq!(server.get("/admin/members").await.json["members"][0]["role"], "owner");
 }
 

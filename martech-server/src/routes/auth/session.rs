@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::wire::{Body, SessionShape, Signed, UserShape};
 use crate::{
     App,
-    accounts::{Action, Origin},
+    accounts::{Action, Origin, Target, User},
     auth::{Caller, Member, Site, expired_cookies, renewed, with_cookies},
     error::ApiError,
     openapi::{
@@ -102,7 +102,7 @@ pub(super) async fn revoke(
 ) -> Result<Response, ApiError> {
     let user = &member.handle.user;
     if app.access().accounts.revoke(user, &token).await? {
-        revoked(&app, &user.id, &origin).await;
+        revoked(&app, user, &origin).await;
     }
     let is_own = token == member.token;
     Ok(with_cookies(Done::DONE, if is_own { expired_cookies(site.secure) } else { Vec::new() }))
@@ -123,7 +123,7 @@ pub(super) async fn revoke_all(
     origin: Origin,
 ) -> Result<Response, ApiError> {
     app.access().accounts.revoke_all(&member.handle.user.id, None).await?;
-    revoked(&app, &member.handle.user.id, &origin).await;
+    revoked(&app, &member.handle.user, &origin).await;
     Ok(with_cookies(Done::DONE, expired_cookies(site.secure)))
 }
 
@@ -142,11 +142,11 @@ pub(super) async fn revoke_others(
 ) -> Result<Json<Done>, ApiError> {
     let Member { handle, .. } = &member;
     app.access().accounts.revoke_all(&handle.user.id, Some(&handle.session)).await?;
-    revoked(&app, &handle.user.id, &origin).await;
+    revoked(&app, &handle.user, &origin).await;
     Ok(Done::DONE)
 }
 
-async fn revoked(app: &App, user_id: &str, origin: &Origin) {
-    let user_id = Some(user_id);
-    app.access().accounts.note(Action::SessionRevoked, None, user_id, user_id, origin, Timestamp::now()).await;
+async fn revoked(app: &App, user: &User, origin: &Origin) {
+    let (accounts, now) = (&app.access().accounts, Timestamp::now());
+    accounts.note(Action::SessionRevoked, None, Some(&user.id), Target::user(user), origin, now).await;
 }

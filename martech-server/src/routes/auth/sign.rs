@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     App,
-    accounts::{AccountError, Action, Entitlement, NewUser, Origin},
+    accounts::{AccountError, Action, Entitlement, NewUser, Origin, Target},
     auth::{Caller, Site, expired_cookies, with_cookies},
     body::given,
     error::ApiError,
@@ -89,7 +89,7 @@ pub(super) async fn up(
     let new = NewUser { name, email, password, image: image.as_deref() };
     let remember = remember_me.unwrap_or(true);
     let done = app.access().accounts.sign_up(new, entitlement, remember, &origin, Timestamp::now()).await?;
-    note(&app, None, Action::SignedUp, &caller, Some(&done.user.id), &origin).await;
+    note(&app, None, Action::SignedUp, &caller, Target::user(&done.user), &origin).await;
     signed_in(&app, &site, &done, SignedUp { token: &done.token, user: UserShape::of(&done.user) }).await
 }
 
@@ -144,7 +144,7 @@ pub(super) async fn in_(
             return Err(error.into());
         }
     };
-    note(&app, None, Action::SignedIn, &caller, Some(&done.user.id), &origin).await;
+    note(&app, None, Action::SignedIn, &caller, Target::user(&done.user), &origin).await;
     let welcome = Welcome { redirect: false, token: &done.token, user: UserShape::of(&done.user) };
     signed_in(&app, &site, &done, welcome).await
 }
@@ -179,7 +179,7 @@ pub(super) async fn out(
 ) -> Result<Response, ApiError> {
     if let Caller::Member(member) = &caller {
         app.access().accounts.sign_out(&member.token).await?;
-        note(&app, None, Action::SignedOut, &caller, caller.name(), &origin).await;
+        note(&app, None, Action::SignedOut, &caller, Target::user(&member.handle.user), &origin).await;
     }
     Ok(with_cookies(Json(SignedOut { success: true }), expired_cookies(site.secure)))
 }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     App,
-    accounts::{Action, Origin},
+    accounts::{Action, Origin, Target},
     auth::Site,
     body::given,
     error::ApiError,
@@ -110,8 +110,8 @@ pub(super) async fn change_password(
         Timestamp::now(),
     );
     let begun = begun.await?;
-    let user_id = Some(member.handle.user.id.as_str());
-    app.access().accounts.note(Action::PasswordChanged, None, user_id, user_id, &origin, Timestamp::now()).await;
+    let (accounts, user) = (&app.access().accounts, &member.handle.user);
+    accounts.note(Action::PasswordChanged, None, Some(&user.id), Target::user(user), &origin, Timestamp::now()).await;
     match begun {
         Some(begun) => {
             let changed = Changed { token: Some(&begun.token), user: UserShape::of(&begun.user) };
