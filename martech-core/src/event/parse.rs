@@ -140,8 +140,8 @@ impl EventRules {
             let message = match EventType::parse(&name) {
                 Err(error) => error.to_string(),
                 Ok(name) => format!(
-                    "events of type {name} are not taken; known are {}; to allow more, list them in MARTECH_EVENT_TYPES \
-                     (or * for any)",
+                    "events of type {name} are not taken; known are {}; to allow more, list them in MARTECH_EVENT_TYPES, \
+                     or in the eventTypes of the project (or * for any)",
                     EventType::KNOWN.each_ref().map(EventType::as_str).join(", ")
                 ),
             };

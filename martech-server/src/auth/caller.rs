@@ -31,6 +31,8 @@ pub(crate) enum Caller {
     Member(Box<Member>),
     /// A program with a key.
     Key(Box<ApiKey>),
+    /// A program with what looks like a key, and is none, or none any more.
+    WrongKey,
     /// Was signed in: has a cookie that we made, of a session that is over.
     Over,
     /// Has shown nothing, or nothing that we know.
@@ -52,7 +54,7 @@ impl Caller {
         let (token, by_cookie) = match Credential::of(&parts.headers) {
             Some(Credential::Key(secret)) => {
                 let found = access.accounts.key(&secret, Timestamp::now()).await?;
-                return Ok(found.map_or(Self::Stranger, |key| Self::Key(Box::new(key))));
+                return Ok(found.map_or(Self::WrongKey, |key| Self::Key(Box::new(key))));
             }
             Some(Credential::Bearer(token)) if access.admin_token.matches(token) => return Ok(Self::Operator),
             Some(Credential::Bearer(token)) => {
@@ -83,7 +85,7 @@ impl Caller {
             Self::Operator => Some(ADMIN_TOKEN),
             Self::Member(member) => Some(&member.handle.user.id),
             Self::Key(key) => Some(&key.id),
-            Self::Over | Self::Stranger => None,
+            Self::WrongKey | Self::Over | Self::Stranger => None,
         }
     }
 
@@ -95,7 +97,7 @@ impl Caller {
                 let user = &member.handle.user;
                 Some(Actor { id: Some(user.id.clone()), role: user.role(project)? })
             }
-            Self::Key(_) | Self::Over | Self::Stranger => None,
+            Self::Key(_) | Self::WrongKey | Self::Over | Self::Stranger => None,
         }
     }
 
@@ -123,6 +125,7 @@ impl Caller {
                 let message = format!("this needs the role {role} in the project {project}; ask an admin for it");
                 Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message))
             }
+            Self::WrongKey => Err(super::ingest::no_such_key()),
             Self::Over | Self::Stranger => {
                 let message = "this needs somebody who has signed in (POST /api/auth/sign-in/email), or the header \
                                Authorization: Bearer with a session's token, a read key or the admin token";

@@ -94,9 +94,7 @@ pub(crate) async fn admit(
         }
     };
     let key = access.accounts.key(secret, Timestamp::now()).await?;
-    let Some(key) = key else {
-        return Err(ApiError::new(StatusCode::UNAUTHORIZED, "invalid_key", "there is no such key, or not any more"));
-    };
+    let key = key.ok_or_else(no_such_key)?;
     if key.kind != KeyKind::Write {
         let message = "this key reads; sending events needs a write key";
         return Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message));
@@ -107,6 +105,11 @@ pub(crate) async fn admit(
     check_origin(&key, headers)?;
     limits::count_key(app, &head.extensions, &key)?;
     found(app, Some(key.project)).await
+}
+
+/// The answer to a key that is none.
+pub(super) fn no_such_key() -> ApiError {
+    ApiError::new(StatusCode::UNAUTHORIZED, "invalid_key", "there is no such key, or not any more")
 }
 
 /// Whether the page that sends a request may use a key. Programs have none.

@@ -196,7 +196,7 @@ faults! {
     EmptyValue: 400, "empty_value", "userId must not be empty; leave it out if it is not known", { "index": 0, "field": "userId" };
     TooLong: 400, "too_long", "userId has at most 128 characters", { "index": 0, "field": "userId" };
     InvalidCharacter: 400, "invalid_character", "userId must not hold control characters", { "index": 0, "field": "userId" };
-    UnknownType: 400, "unknown_type", "events of type wishlist_add are not taken; known are session_start, page_view, search, purchase, add_to_cart, remove_from_cart, button_click, form_submit, video_play, video_pause; to allow more, list them in MARTECH_EVENT_TYPES (or * for any)", { "index": 0, "field": "type" };
+    UnknownType: 400, "unknown_type", "events of type wishlist_add are not taken; known are session_start, page_view, search, purchase, add_to_cart, remove_from_cart, button_click, form_submit, video_play, video_pause; to allow more, list them in MARTECH_EVENT_TYPES, or in the eventTypes of the project (or * for any)", { "index": 0, "field": "type" };
     InvalidTime: 400, "invalid_time", "occurredAt is not an RFC 3339 time with an offset, such as 2026-11-22T10:15:00.250Z", { "index": 0, "field": "occurredAt" };
     OccurredAtTooEarly: 400, "occurred_at_too_early", "occurredAt lies before 1970", { "index": 0, "field": "occurredAt" };
     OccurredAtInFuture: 400, "occurred_at_in_future", "occurredAt lies more than a day in the future", { "index": 0, "field": "occurredAt" };

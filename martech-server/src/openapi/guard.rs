@@ -11,8 +11,8 @@ use utoipa::{
 
 use super::{
     faults::{
-        self, Draining, Faults, Forbidden, InvalidOrigin, InvalidParameter, MissingOrigin, NoSuchProject, NotSignedIn,
-        OriginNotAllowed, RateLimited, StoreUnavailable, Unauthorized,
+        self, Draining, Faults, Forbidden, InvalidKey, InvalidOrigin, InvalidParameter, MissingOrigin, NoSuchProject,
+        NotSignedIn, OriginNotAllowed, RateLimited, StoreUnavailable, Unauthorized,
     },
     operations,
 };
@@ -29,7 +29,7 @@ pub(crate) fn counted(api: &mut OpenApi) {
 pub(crate) fn needing(api: &mut OpenApi, need: Need) {
     for (is_safe, operation) in operations(api) {
         operation.security = Some(["bearer", "basic", "cookie"].map(requirement).into());
-        faults::add(operation, &<(Unauthorized, Forbidden, OriginNotAllowed, InvalidParameter)>::list());
+        faults::add(operation, &<(Unauthorized, InvalidKey, Forbidden, OriginNotAllowed, InvalidParameter)>::list());
         faults::add(operation, &<(StoreUnavailable, Draining)>::list());
         add_origins(operation, is_safe);
         if let Need::InProject(_) = need {

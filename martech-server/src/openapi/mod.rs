@@ -39,7 +39,11 @@ Events are sent to `POST /events`, with a write key where public ingest is off. 
 (`POST /api/auth/sign-in/email`; the cookie or the token as bearer), a read key, or the admin token.
 
 Every error is `{code, message, requestId}` with, where it applies, the `field`, the `index` of the event and the `limit` that was \
-passed. Programs go by `code`. Where it makes sense to try again, `Retry-After` says when.";
+passed. Programs go by `code`. Where it makes sense to try again, `Retry-After` says when. A path without a route is `not_found`, and a \
+method that a route does not take is `method_not_allowed` (405), with `Allow`.
+
+`X-Request-Id` is in every answer: the one that was sent, or a new one. Where requests are counted, `RateLimit-Policy` and `RateLimit` say \
+what may be sent and what is left of it.";
 
 /// The description before any route is in it.
 pub(crate) fn base() -> OpenApi {

@@ -31,16 +31,23 @@ use crate::{
 pub(super) struct Shown {
     id: ProjectId,
     name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     time_zone: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     currency: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     event_types: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     retention_days: Option<u32>,
-    created_at: Timestamp,
+    /// The default one is there from the beginning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<Timestamp>,
 }
 
 impl From<ProjectRecord> for Shown {
     fn from(record: ProjectRecord) -> Self {
         let ProjectRecord { id, name, time_zone, currency, event_types, retention_days, created_at, .. } = record;
+        let created_at = Some(created_at).filter(|_| !id.is_default());
         Self { id, name, time_zone, currency, event_types, retention_days, created_at }
     }
 }

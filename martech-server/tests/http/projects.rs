@@ -236,10 +236,10 @@ async fn a_shop_outlives_the_server_and_its_events_the_shop() {
     let open = admin(&server, "POST", "/admin/invitations?project=berlin", json!({ "role": "owner" })).await;
     assert_eq!(admin(&server, "DELETE", "/admin/projects/berlin", json!({})).await.status, 204);
     server.get("/users?project=berlin").await.assert_error(404, "no_such_project");
-    ask(&server, &read, "GET", "/users", json!({})).await.assert_error(401, "unauthorized");
+    ask(&server, &read, "GET", "/users", json!({})).await.assert_error(401, "invalid_key");
     assert_eq!(admin(&server, "POST", "/admin/projects", json!({ "id": "berlin" })).await.status, 201);
     assert_eq!(journey(&server, "u1", "?project=berlin").await, 1);
-    ask(&server, &read, "GET", "/users", json!({})).await.assert_error(401, "unauthorized");
+    ask(&server, &read, "GET", "/users", json!({})).await.assert_error(401, "invalid_key");
     // Who had a role in the one of before, or was to have one, has none in this.
     ask(&server, &bea, "GET", "/users?project=berlin", json!({})).await.assert_error(403, "forbidden");
     let late = json!({ "name": "eve", "email": "eve@shop.example", "password": "correct horse",
