@@ -95,7 +95,7 @@ async fn reading_is_counted_before_anybody_is_asked_who_they_are() {
         let answer = ask(path, "192.0.2.1", "wrong").await;
         assert!(answer.status != 429 && answer.header("ratelimit").is_some(), "{path}: {}", answer.text);
     }
-    for path in ["/stats", "/users/u1/journey", "/admin/keys", "/api/auth/list-sessions"] {
+    for path in ["/stats", "/users/u1/journey", "/admin/keys", "/api/auth/list-sessions", "/api-docs/", "/sign-up"] {
         assert_limited(&ask(path, "192.0.2.1", &server.token).await, "address");
     }
     assert_eq!(ask("/stats", "192.0.2.2", &server.token).await.status, 200);
