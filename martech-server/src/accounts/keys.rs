@@ -137,10 +137,7 @@ impl Accounts {
 
     /// Ends all keys of a project that is removed.
     pub(super) async fn revoke_all_keys(&self, project: &ProjectId) -> Result<(), RecordsError> {
-        let keys: Vec<ApiKey> = self.records().all(Some(project.as_str())).await?;
-        for key in keys {
-            self.records().remove::<ApiKey>(&key.secret_hash).await?;
-        }
+        self.records().remove_all::<ApiKey>(project.as_str()).await?;
         self.inner.known_keys.forget();
         Ok(())
     }

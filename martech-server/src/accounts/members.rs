@@ -45,8 +45,12 @@ impl Actor {
 
     /// Whether they may make somebody this, or change or remove one who is. Owners all, admins analysts.
     fn check(&self, role: Role) -> Result<(), AccountError> {
-        if self.role == Role::Owner || self.role > role { Ok(()) } else { Err(AccountError::NotAllowed(role)) }
+        if may_make(self.role, role) { Ok(()) } else { Err(AccountError::NotAllowed(role)) }
     }
+}
+
+fn may_make(by: Role, role: Role) -> bool {
+    by == Role::Owner || by > role
 }
 
 /// As what who has the admin token is written down.
@@ -81,8 +85,7 @@ impl Accounts {
             Err(AccountError::NoSuchMember) => return Ok(false),
             found => found?,
         };
-        let actor = inviter.role(&invitation.project).map(|role| Actor { id: Some(inviter.id.clone()), role });
-        Ok(actor.is_some_and(|actor| actor.role > Role::Analyst && actor.check(invitation.role).is_ok()))
+        Ok(inviter.role(&invitation.project).is_some_and(|by| may_make(by, invitation.role)))
     }
 
     /// Those that can still be used.
@@ -185,9 +188,7 @@ impl Accounts {
     /// Takes back what was given in a project that is removed: keys, invitations and roles. Another of its name begins anew.
     pub(crate) async fn forget_project(&self, project: &ProjectId) -> Result<(), RecordsError> {
         self.revoke_all_keys(project).await?;
-        for invitation in self.records().all::<Invitation>(Some(project.as_str())).await? {
-            self.records().remove::<Invitation>(&invitation.token_hash).await?;
-        }
+        self.records().remove_all::<Invitation>(project.as_str()).await?;
         for user in self.users().await? {
             while let Some(stored) = self.user(&user.email).await?.filter(|user| user.roles.contains_key(project)) {
                 let mut without = stored.entity.clone();

@@ -4,11 +4,12 @@ mod args;
 mod error;
 mod mongo;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{io, path::Path, sync::Arc, time::Duration};
 
 use martech_core::{
     Appended, Store, StoreError,
     event::{Event, Timestamp},
+    fs::{Disk, FileSystem, Lock},
     lake::{Lake, LakeStatus},
     mongodb::MongoStore,
     query::{JourneyPage, JourneyQuery, Reader, Stats, StatsQuery, UsersPage, UsersQuery},
@@ -24,6 +25,11 @@ use crate::{config::ServeArgs, dead_letters::DeadLetterFile, projects::ProjectId
 
 /// The folder of the spool in the data folder.
 pub(crate) const SPOOL: &str = "spool";
+
+/// Takes a data folder for this process, whatever store its server has: a lake takes the same lock by itself.
+pub(crate) fn lock(data_dir: &Path) -> io::Result<Lock> {
+    Disk.lock(&data_dir.join("LOCK"))
+}
 
 /// The store of a server. Cheap to clone.
 #[derive(Debug, Clone)]

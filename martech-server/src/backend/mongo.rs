@@ -40,7 +40,7 @@ impl Mongo {
     pub(super) async fn open(options: MongoOptions, data_dir: &Path) -> Result<Self, BackendError> {
         let folder = |source| BackendError::Folder { path: data_dir.to_owned(), source };
         Disk.create_dir_all(data_dir).map_err(folder)?;
-        let lock = Disk.lock(&data_dir.join("LOCK")).map_err(|error| match error.kind() {
+        let lock = super::lock(data_dir).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => BackendError::Locked(data_dir.to_owned()),
             _ => folder(error),
         })?;

@@ -130,7 +130,7 @@ impl Bodies {
             && error.status != StatusCode::REQUEST_TIMEOUT
         {
             // Who pauses waits for the answer, perhaps.
-            let pace = Pace::new(&BodyLimits { idle: DISCARDING, ..self.limits });
+            pace.hurry(DISCARDING);
             self.linger(headers, body, self.limits.batch, pace).await;
         }
         received

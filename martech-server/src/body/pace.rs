@@ -31,6 +31,11 @@ impl Pace {
         self.progress = Instant::now();
     }
 
+    /// Who pauses for longer than this from now on is not waited for.
+    pub(super) fn hurry(&mut self, idle: Duration) {
+        self.idle = self.idle.min(idle);
+    }
+
     /// How long the next bytes may take.
     pub(super) fn patience(&self) -> Duration {
         self.allowed().saturating_sub(self.started.elapsed()).min(self.idle)

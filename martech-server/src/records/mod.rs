@@ -121,6 +121,16 @@ pub(crate) trait Records: Send + Sync {
         }
     }
 
+    /// Removes all of an owner's entities, one after the other.
+    fn remove_all<E: Entity>(&self, owner: &str) -> impl Future<Output = Result<()>> + Send {
+        async move {
+            for entity in self.all::<E>(Some(owner)).await? {
+                self.remove::<E>(entity.key()).await?;
+            }
+            Ok(())
+        }
+    }
+
     /// Removes entities that have expired; how many.
     fn sweep<E: Entity>(&self, now: Timestamp) -> impl Future<Output = Result<u64>> + Send;
 }

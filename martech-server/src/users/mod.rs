@@ -9,13 +9,12 @@ mod remote;
 use std::{fs, io, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Subcommand};
-use martech_core::fs::{Disk, FileSystem};
 
 use self::{local::Local, remote::Remote};
 use crate::{
     AdminToken, Role,
     accounts::{AccountError, Member, secret},
-    backend::{BackendError, StoreArgs, StoreChoice},
+    backend::{self, BackendError, StoreArgs, StoreChoice},
     config::PasswordArgs,
     projects::ProjectId,
     records::RecordsError,
@@ -193,7 +192,7 @@ async fn open(args: &UserArgs) -> Result<Accounts, UserError> {
         fs::create_dir_all(&args.data_dir).map_err(folder)?;
     }
     // Whoever has the folder has its accounts, or shares those in MongoDB.
-    match Disk.lock(&args.data_dir.join("LOCK")) {
+    match backend::lock(&args.data_dir) {
         Ok(lock) => Ok(Accounts::Local(Local::in_folder(&args.data_dir, lock, &args.passwords)?)),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
             Ok(Accounts::Remote(Remote::new(&args.url, args.admin_token.as_ref(), &args.data_dir)?))

@@ -122,6 +122,20 @@ async fn a_chunked_body_has_the_same_limit() {
 }
 
 #[tokio::test]
+async fn who_pauses_after_what_is_not_taken_is_told_so_soon() {
+    // Less than a body may pause otherwise, and than this test waits.
+    let server = Server::start_with(&["--body-idle-timeout", "1h", "--body-timeout", "1h"]).await;
+    for (head, status, code) in [
+        ("Content-Type: application/json\r\nContent-Length: 99999999999", 413, "body_too_large"),
+        ("Content-Type: image/png\r\nContent-Length: 10", 415, "unsupported_media_type"),
+    ] {
+        let mut raw = server.connect().await;
+        raw.write(format!("POST /events HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n")).await;
+        raw.answer().await.assert_error(status, code);
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_asks_first_is_told_before_it_sends() {
     let server = Server::start().await;
     let mut raw = server.connect().await;

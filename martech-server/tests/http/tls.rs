@@ -223,4 +223,9 @@ async fn what_cannot_be_used_is_told_at_the_start() {
         let error = start(cert, key).await;
         assert!(error.contains(word), "{error}");
     }
+    for half in [["--tls-cert", cert.to_str().unwrap()], ["--tls-key", key.to_str().unwrap()]] {
+        let dir = tempfile::tempdir().unwrap();
+        let error = App::open(&serve_args(dir.path(), &half)).await.unwrap_err().to_string();
+        assert!(error.contains("TLS needs both"), "{error}");
+    }
 }
