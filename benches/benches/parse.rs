@@ -48,10 +48,16 @@ fn batch(c: &mut Criterion) {
     group.throughput(Throughput::Elements(EVENTS as u64));
     group.bench_function("split_array", |b| b.iter(|| Batch::from_json(black_box(array.as_bytes()))));
     group.bench_function("array", |b| {
-        b.iter(|| Batch::from_json(black_box(array.as_bytes())).map(|batch| rules.parse_batch(&batch, RECEIVED_AT)));
+        b.iter(|| {
+            Batch::from_json(black_box(array.as_bytes()))
+                .map(|batch| rules.parse_batch(&batch, RECEIVED_AT).collect::<Vec<_>>())
+        });
     });
     group.bench_function("ndjson", |b| {
-        b.iter(|| Batch::from_ndjson(black_box(lines.as_bytes())).map(|batch| rules.parse_batch(&batch, RECEIVED_AT)));
+        b.iter(|| {
+            Batch::from_ndjson(black_box(lines.as_bytes()))
+                .map(|batch| rules.parse_batch(&batch, RECEIVED_AT).collect::<Vec<_>>())
+        });
     });
     group.finish();
 }

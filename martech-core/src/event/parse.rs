@@ -59,15 +59,19 @@ impl EventRules {
         self.parse_shifted(json, received_at, 0)
     }
 
-    /// Reads the events of a batch, each for itself, in their order.
+    /// Reads the events of a batch, each for itself, in their order. Each is read when the iterator comes to it.
     ///
     /// When `sentAt` differs from `received_at` by a minute or more, the sender's clock is taken to be wrong by
     /// that much: every `occurredAt` is moved by the difference, and marked as estimated.
-    pub fn parse_batch(&self, batch: &Batch<'_>, received_at: Timestamp) -> Vec<Result<Event, EventError>> {
+    pub fn parse_batch(
+        &self,
+        batch: &Batch<'_>,
+        received_at: Timestamp,
+    ) -> impl ExactSizeIterator<Item = Result<Event, EventError>> {
         let off = batch.sent_at.map_or(0, |sent_at| received_at.millis().saturating_sub(sent_at.millis()));
         let shift = if off.unsigned_abs() >= SKEW_MILLIS { off } else { 0 };
         let items = batch.items.iter();
-        items.map(|item| item.clone().and_then(|json| self.parse_shifted(json, received_at, shift))).collect()
+        items.map(move |item| item.clone().and_then(|json| self.parse_shifted(json, received_at, shift)))
     }
 
     fn parse_shifted(&self, json: &str, received_at: Timestamp, shift: i64) -> Result<Event, EventError> {

@@ -108,6 +108,33 @@ async fn results_all_lists_every_event_with_its_id() {
     assert!(server.get("/users/u1/journey").await.text.contains(id));
 }
 
+/// 332 bytes of gzip make a hundred thousand events, none of which can be taken.
+#[tokio::test]
+async fn an_answer_is_bounded_and_tells_the_fate_of_every_event() {
+    let server = Server::start().await;
+    let faults = format!("[{}]", ["{}"; 100_000].join(","));
+    for query in ["", "?results=all"] {
+        let answer = server.post(query, faults.clone()).await;
+        answer.assert_error(400, "no_valid_events").assert_counts(400, [0, 0, 100_000]);
+        assert_eq!(answer.json["results"].as_array().unwrap().len(), 100);
+        let more = json!([{ "status": "rejected", "code": "missing_field", "count": 99_900, "indices": "100-99999" }]);
+        assert_eq!(answer.json["more"], more);
+        assert!(answer.text.len() < 32 << 10, "{} bytes", answer.text.len());
+    }
+    // Of a retry that is mixed with faults nothing is left out either.
+    let events: Vec<Value> =
+        (0..300).map(|n| if n % 3 == 0 { json!({}) } else { event("u1", &format!("e{n}")) }).collect();
+    server.post("", batch(&events)).await.assert_counts(202, [200, 0, 100]);
+    let answer = server.post("", batch(&events)).await;
+    answer.assert_counts(202, [0, 200, 100]);
+    let more = answer.json["more"].as_array().unwrap();
+    let told: Vec<_> =
+        more.iter().map(|more| (more["code"].as_str().unwrap(), more["count"].as_u64().unwrap())).collect();
+    assert_eq!(told, [("duplicate", 134), ("missing_field", 66)]);
+    assert!(more[0]["indices"].as_str().unwrap().starts_with("100-101,103-104,"));
+    assert!(more[1]["indices"].as_str().unwrap().starts_with("102,105,"));
+}
+
 #[tokio::test]
 async fn nothing_valid_is_an_error_that_still_lists_everything() {
     let server = Server::start().await;

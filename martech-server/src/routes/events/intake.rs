@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use martech_core::event::{Batch, ErrorCode, Event, EventError, EventId, EventRules, MAX_EVENT_BYTES, Timestamp};
 
-use super::answer::EventResult;
+use super::answer::FULL_RESULTS;
 use crate::{
     body::{Format, too_large},
     error::ApiError,
@@ -20,8 +20,20 @@ pub(super) struct Intake {
     /// For each of them, where it stood and its id.
     pub(super) origins: Vec<Origin>,
     /// The others, by index.
-    pub(super) refused: Vec<EventResult>,
+    pub(super) refused: Vec<Refused>,
 }
+
+/// An event that breaks a rule.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) index: usize,
+    pub(super) code: ErrorCode,
+    /// Kept of the first [`FULL_RESULTS`] only: no answer tells more of them in full.
+    pub(super) error: Option<Box<EventError>>,
+}
+
+/// Room that is made for events before any is read. A body may have many that cannot be taken.
+const FIRST_ROOM: usize = 1024;
 
 /// What is still known of an event when it has gone to the sink.
 #[derive(Debug, Clone, Copy)]
@@ -49,14 +61,14 @@ pub(super) fn read(
     if batch.single && bytes.len() > single_limit {
         return Err(too_large("the body of a single event", single_limit));
     }
-    let parsed = rules.parse_batch(&batch, received_at);
+    let room = batch.items.len().min(FIRST_ROOM);
     let mut intake = Intake {
         single: batch.single,
-        events: Vec::with_capacity(parsed.len()),
-        origins: Vec::with_capacity(parsed.len()),
+        events: Vec::with_capacity(room),
+        origins: Vec::with_capacity(room),
         refused: Vec::new(),
     };
-    for (index, parsed) in parsed.into_iter().enumerate() {
+    for (index, parsed) in rules.parse_batch(&batch, received_at).enumerate() {
         match parsed {
             Ok(event) => {
                 intake.origins.push(Origin { index, id: event.id, kind: ingested.kind(&event.event_type) });
@@ -67,7 +79,9 @@ pub(super) fn read(
                 if intake.single {
                     return Err(refuse_single(error));
                 }
-                intake.refused.push(EventResult::refused(index, error));
+                let code = error.code;
+                let error = (intake.refused.len() < FULL_RESULTS).then(|| Box::new(error));
+                intake.refused.push(Refused { index, code, error });
             }
         }
     }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod count;
+mod indices;
 mod intake;
 mod shape;
 mod submit;
@@ -112,14 +113,15 @@ impl Ack {
 enum Listing {
     /// Those that were not accepted.
     Exceptions,
-    /// All of them, so that a sender learns the ids that were made.
+    /// All of them, with their ids.
     All,
 }
 
 /// Sends events.
 ///
 /// One event, a list, or NDJSON; compressed with gzip or zstd where `Content-Encoding` says so. Each event of a list is judged
-/// for itself: the answer lists those that were not accepted. Sent again, events with an `eventId` are stored once.
+/// for itself: the answer lists those that were not accepted, the first 100 in full and the others by status and code. Sent
+/// again, events with an `eventId` are stored once.
 #[utoipa::path(
     post,
     path = "/events",
@@ -128,7 +130,7 @@ enum Listing {
     params(
         ("ack" = inline(Option<Ack>), Query, description = "What to wait for: that the events are in memory, on disk (the default), \
             or in the store, where queries see them."),
-        ("results" = Option<String>, Query, pattern = "^all$", description = "To list also what was accepted, with the ids that were made."),
+        ("results" = Option<String>, Query, pattern = "^all$", description = "To list also what was accepted, and the ids of events."),
         ("key" = Option<String>, Query, description = "A write key, for senders that cannot set headers."),
         ("project" = inline(Option<ProjectId>), Query, description = "Which project; by default that of the key, or `default`."),
     ),
