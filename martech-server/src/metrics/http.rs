@@ -26,6 +26,8 @@ pub(crate) struct HttpMetrics {
     refused: IntCounterVec,
     connections: IntGauge,
     accepted: IntCounter,
+    answer_bytes: IntGauge,
+    given_up: IntCounter,
 }
 
 impl Default for HttpMetrics {
@@ -33,6 +35,7 @@ impl Default for HttpMetrics {
         let counters = |name: &str, help: &str, labels: &[&str]| {
             IntCounterVec::new(Opts::new(name, help), labels).expect("the name is valid")
         };
+        let counter = |name: &str, help: &str| IntCounter::new(name, help).expect("the name is valid");
         let gauge = |name: &str, help: &str| IntGauge::new(name, help).expect("the name is valid");
         let seconds = HistogramOpts::new(
             "martech_http_request_duration_seconds",
@@ -53,8 +56,12 @@ impl Default for HttpMetrics {
                 &["reason"],
             ),
             connections: gauge("martech_http_connections", "Open connections."),
-            accepted: IntCounter::new("martech_http_connections_accepted_total", "Connections that were accepted.")
-                .expect("the name is valid"),
+            accepted: counter("martech_http_connections_accepted_total", "Connections that were accepted."),
+            answer_bytes: gauge("martech_http_answer_bytes", "Memory of answers that clients are still reading."),
+            given_up: counter(
+                "martech_http_answers_given_up_total",
+                "Answers that were given up because others needed the memory, or over HTTP/2 because the client stopped reading.",
+            ),
         }
     }
 }
@@ -68,6 +75,8 @@ impl HttpMetrics {
             Box::new(self.refused.clone()),
             Box::new(self.connections.clone()),
             Box::new(self.accepted.clone()),
+            Box::new(self.answer_bytes.clone()),
+            Box::new(self.given_up.clone()),
         ]
     }
 
@@ -86,6 +95,11 @@ impl HttpMetrics {
     /// Somebody was turned away before there was a request, for this reason.
     pub(crate) fn refused(&self, reason: &'static str) {
         self.refused.with_label_values(&[reason]).inc();
+    }
+
+    /// The memory of answers that clients are still reading, and how many answers were given up.
+    pub(crate) fn answers(&self) -> (IntGauge, IntCounter) {
+        (self.answer_bytes.clone(), self.given_up.clone())
     }
 
     /// A connection was accepted; it counts as open until this is dropped.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::Path,
     http::{HeaderName, HeaderValue, header},
     response::{IntoResponse, Redirect, Response},
@@ -16,7 +16,7 @@ use bytes::Bytes;
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::Config;
 
-use crate::{App, error::ApiError};
+use crate::{App, error::ApiError, serve::InMemoryAnyway};
 
 const DESCRIPTION: &str = "/api-docs/openapi.json";
 
@@ -50,7 +50,7 @@ pub(super) fn router(api: OpenApi) -> Router<App> {
             DESCRIPTION,
             get(move || async move {
                 let cache = HeaderValue::from_static("no-cache");
-                ([(header::CONTENT_TYPE, json), (header::CACHE_CONTROL, cache)], description)
+                (Extension(InMemoryAnyway), [(header::CONTENT_TYPE, json), (header::CACHE_CONTROL, cache)], description)
             }),
         )
         // Whoever looks what this is finds out.
@@ -69,11 +69,13 @@ fn file(name: &str) -> Response {
                 return ApiError::internal(&file.content_type).into_response();
             };
             // What lies in the binary is not copied for each who asks: some read slowly, and it is more than a megabyte.
-            let bytes = match file.bytes {
-                Cow::Borrowed(bytes) => Bytes::from_static(bytes),
-                Cow::Owned(bytes) => bytes.into(),
-            };
-            ([(header::CONTENT_TYPE, content_type)], HEADERS, bytes).into_response()
+            let headers = ([(header::CONTENT_TYPE, content_type)], HEADERS);
+            match file.bytes {
+                Cow::Borrowed(bytes) => {
+                    (Extension(InMemoryAnyway), headers.0, headers.1, Bytes::from_static(bytes)).into_response()
+                }
+                Cow::Owned(bytes) => (headers.0, headers.1, bytes).into_response(),
+            }
         }
         Ok(None) => ApiError::nothing_at(&format!("/api-docs/{name}")).into_response(),
         Err(error) => ApiError::internal(&error).into_response(),

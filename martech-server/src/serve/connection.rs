@@ -1,13 +1,6 @@
 //! One connection, from its first byte to its last.
 
-use std::{
-    convert::Infallible,
-    net::IpAddr,
-    pin::{Pin, pin},
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{convert::Infallible, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     BoxError, Router,
@@ -15,14 +8,13 @@ use axum::{
     http::{HeaderValue, Request, Response, StatusCode, header},
     response::IntoResponse,
 };
-use bytes::Bytes;
 use hyper::{
-    body::{Frame, Incoming, SizeHint},
+    body::Incoming,
     server::conn::{http1, http2},
     service::{Service, service_fn},
 };
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use tokio::{
@@ -36,8 +28,10 @@ use super::{
     ConnectionLimits, MAX_HEAD, MAX_URI,
     head::Head,
     http_io::{HttpIo, Protocol},
+    owed::{self, Answer, Owed},
     places::Place,
-    pulse::{InFlight, Pulse},
+    pulse::Pulse,
+    stream::StreamExecutor,
     tls::{Tls, speaks_http2},
     write_timer::WriteTimer,
 };
@@ -72,7 +66,8 @@ pub(super) struct Protocols {
     metrics: Arc<HttpMetrics>,
     tls: Option<Tls>,
     http1: http1::Builder,
-    http2: http2::Builder<TokioExecutor>,
+    http2: http2::Builder<StreamExecutor>,
+    owed: Arc<Owed>,
 }
 
 impl Protocols {
@@ -80,7 +75,9 @@ impl Protocols {
         let mut http1 = http1::Builder::new();
         // No timer: `HttpIo` has them.
         http1.max_header_size(MAX_HEAD).max_buf_size(MAX_BUFFER);
-        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        let (limits, metrics) = (app.connections(), app.metrics().http.clone());
+        let (answer_bytes, given_up) = metrics.answers();
+        let mut http2 = http2::Builder::new(StreamExecutor::new(limits.write, given_up.clone()));
         http2
             .timer(TokioTimer::new())
             .max_header_list_size(MAX_HEAD as u32)
@@ -93,12 +90,13 @@ impl Protocols {
             .keep_alive_interval(PING)
             .keep_alive_timeout(PING);
         Self {
-            limits: app.connections(),
+            limits,
             router: routes::router(app.clone()),
-            metrics: app.metrics().http.clone(),
+            metrics,
             tls: app.tls().cloned(),
             http1,
             http2,
+            owed: Owed::new(owed::CAPACITY, answer_bytes, given_up),
         }
     }
 
@@ -180,9 +178,14 @@ impl Protocols {
             // The head is there: hyper would close a connection of which it has read nothing.
             biased;
             ended = connection.as_mut() => return Ok(ended?),
+            () = pulse.given_up() => return Err(NOT_READ.into()),
             _ = drain.changed() => connection.as_mut().graceful_shutdown(),
         }
-        connection.await?;
+        tokio::select! {
+            biased;
+            ended = connection => ended?,
+            () = pulse.given_up() => return Err(NOT_READ.into()),
+        }
         // Not to be kept, even where it would have been.
         pulse.unpark();
         Ok(())
@@ -201,8 +204,9 @@ impl Protocols {
     > + Send
     + use<> {
         let (router, metrics) = (TowerToHyperService::new(self.router.clone()), self.metrics.clone());
+        let owed = self.owed.clone();
         service_fn(move |mut request: Request<Incoming>| {
-            let in_flight = pulse.begin();
+            let (in_flight, pulse, owed) = (pulse.begin(), pulse.clone(), owed.clone());
             let answer = if request.uri().path_and_query().is_some_and(|uri| uri.as_str().len() > MAX_URI) {
                 metrics.refused(URI_TOO_LONG);
                 Err(long_uri(&request))
@@ -218,7 +222,7 @@ impl Protocols {
                 if peer.tls {
                     response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
                 }
-                Ok(response.map(|body| Answer { body, _in_flight: in_flight }))
+                Ok(Answer::of(response, &owed, &pulse, in_flight))
             }
         })
     }
@@ -230,6 +234,9 @@ pub(super) type Drain = watch::Receiver<()>;
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
 
+/// Why a connection was closed that owed an answer.
+const NOT_READ: &str = "the answer was given up to make room for others: its client read too slowly";
+
 const URI_TOO_LONG: &str = "uri_too_long";
 
 fn long_uri(request: &Request<Incoming>) -> Response<Body> {
@@ -240,27 +247,4 @@ fn long_uri(request: &Request<Incoming>) -> Response<Body> {
     id.name(&mut response);
     routes::be_careful(&mut response);
     response
-}
-
-/// The body of an answer. Its connection owes it until it was handed over whole.
-struct Answer {
-    body: Body,
-    _in_flight: InFlight,
-}
-
-impl hyper::body::Body for Answer {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }

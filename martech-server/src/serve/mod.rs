@@ -1,9 +1,10 @@
 //! Connections: accepting them, bounding them, bringing them to an end.
 //!
 //! Whoever can reach the port can open connections and say nothing, or say it slowly. So a client that keeps the server
-//! waiting has little time (`head` and `http_io`: heads and idleness; `write_timer`: answers; `body/`: bodies), one address has
-//! so many places and not more, and where all places are taken, the connection that has waited longest for its client
-//! has to go (`places`): a flood makes room for honest clients by itself.
+//! waiting has little time (`head` and `http_io`: heads and idleness; `write_timer` and `stream`: answers; `body/`: bodies), one
+//! address has so many places and not more, and where all places are taken, the connection that has waited longest for its
+//! client has to go (`places`): a flood makes room for honest clients by itself. So it is with the memory of answers that
+//! clients are still reading (`owed`).
 
 use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -20,15 +21,18 @@ mod connection;
 mod descriptors;
 mod head;
 mod http_io;
+mod owed;
 mod places;
 mod pulse;
 mod refusal;
+mod stream;
 mod tls;
 mod write_timer;
 
 pub use args::ConnectionArgs;
 pub(crate) use args::ConnectionLimits;
 use connection::Protocols;
+pub(crate) use owed::InMemoryAnyway;
 use places::{Place, Places};
 pub(crate) use tls::Tls;
 pub use tls::{TlsArgs, TlsError};

@@ -29,6 +29,8 @@ pub(super) struct Pulse {
     since: AtomicU64,
     /// Whether the place is wanted for somebody else.
     wanted: AtomicBool,
+    /// Whether the answer is given up.
+    given_up: AtomicBool,
     /// Whether hyper was made to let go of the connection, which is kept without it.
     parked: AtomicBool,
     waker: AtomicWaker,
@@ -44,6 +46,7 @@ impl Pulse {
             unflushed: AtomicBool::new(false),
             since: AtomicU64::new(0),
             wanted: AtomicBool::new(false),
+            given_up: AtomicBool::new(false),
             parked: AtomicBool::new(false),
             waker: AtomicWaker::new(),
             refused: OnceLock::new(),
@@ -87,6 +90,21 @@ impl Pulse {
 
     pub(super) fn is_wanted(&self) -> bool {
         self.wanted.load(Relaxed)
+    }
+
+    /// Has the connection closed, whatever it owes.
+    pub(super) fn give_up(&self) {
+        self.given_up.store(true, Relaxed);
+        self.waker.wake();
+    }
+
+    /// Completes when the connection is to be closed, whatever it owes.
+    pub(super) async fn given_up(&self) {
+        poll_fn(|cx| {
+            self.listen(cx);
+            if self.given_up.load(Relaxed) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     pub(super) fn park(&self) {

@@ -21,6 +21,18 @@ pub(super) struct WriteLimits {
     pub(super) rate: u64,
 }
 
+impl WriteLimits {
+    /// When a client is too slow that was first waited for at `since`, took something last at `last`, and `written` bytes in all.
+    pub(super) fn deadline(self, since: Instant, last: Instant, written: u64) -> Instant {
+        let stalled = last + self.stall;
+        match written.checked_div(self.rate) {
+            // A century is as good as never, and can be added.
+            Some(earned) => stalled.min(since + self.stall + Duration::from_secs(earned.min(100 * 366 * 86_400))),
+            None => stalled,
+        }
+    }
+}
+
 /// Bounds the time that writes may wait. It lies directly on the socket, below TLS, where bytes that get on are seen.
 #[derive(Debug)]
 pub(super) struct WriteTimer<S> {
@@ -52,7 +64,7 @@ impl<S> WriteTimer<S> {
         });
         loop {
             ready!(waiting.sleep.as_mut().poll(cx));
-            let deadline = waiting.deadline(limits);
+            let deadline = limits.deadline(waiting.since, waiting.progress, waiting.written);
             if deadline <= Instant::now() {
                 return Poll::Ready(Err(io::Error::new(
                     io::ErrorKind::TimedOut,
@@ -72,19 +84,6 @@ impl<S> WriteTimer<S> {
 
     fn caught_up(&mut self) {
         self.waiting = None;
-    }
-}
-
-impl Waiting {
-    fn deadline(&self, limits: WriteLimits) -> Instant {
-        let stalled = self.progress + limits.stall;
-        match self.written.checked_div(limits.rate) {
-            // A century is as good as never, and can be added.
-            Some(earned) => {
-                stalled.min(self.since + limits.stall + Duration::from_secs(earned.min(100 * 366 * 86_400)))
-            }
-            None => stalled,
-        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! TLS by the server itself, and HTTP/2 over it.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
-use axum::http::{Request, Version, header};
+use axum::http::{Method, Request, Version, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::{http1, http2};
@@ -228,4 +228,29 @@ async fn what_cannot_be_used_is_told_at_the_start() {
         let error = App::open(&serve_args(dir.path(), &half)).await.unwrap_err().to_string();
         assert!(error.contains("TLS needs both"), "{error}");
     }
+}
+
+/// A client that grants a stream little room and then reads nothing keeps its answer in memory no longer than over HTTP/1.
+#[tokio::test]
+async fn resets_a_stream_whose_client_stops_reading() {
+    let files = Files::new();
+    let server = files.serve(&["--write-timeout", "300ms", "--metrics-addr", "127.0.0.1:0"]).await;
+    let stream = files.connect(&server, &[&TLS13], "h2").await.unwrap();
+    let mut client = http2::Builder::new(TokioExecutor::new());
+    client.initial_stream_window_size(1024);
+    let (mut sender, connection) = client.handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+
+    let faults = Value::Array(vec![json!({}); 200]);
+    let unread = sender.send_request(post("https://localhost/events", "", &faults)).await.unwrap();
+    assert_eq!(unread.status(), 400);
+    while !server.ask_metrics(Method::GET, "/metrics").await.text.contains("martech_http_answers_given_up_total 1") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(unread.into_body().collect().await.is_err());
+    // The connection goes on, and small answers fit.
+    let answer =
+        read(sender.send_request(post("https://localhost/events", "", &event("u1", "a"))).await.unwrap()).await;
+    answer.assert_counts(202, [1, 0, 0]);
+    assert!(server.ask_metrics(Method::GET, "/metrics").await.text.contains("martech_http_answer_bytes 0"));
 }

@@ -1,13 +1,13 @@
 //! Pages for people. They bring everything along, and run nothing that is not theirs.
 
 use axum::{
-    Router,
+    Extension, Router,
     http::{HeaderName, HeaderValue, header},
     response::IntoResponse,
     routing::get,
 };
 
-use crate::App;
+use crate::{App, serve::InMemoryAnyway};
 
 /// Nothing from elsewhere, nothing inline, in nobody's frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'; \
@@ -31,5 +31,5 @@ pub(super) fn router() -> Router<App> {
 }
 
 fn page(content_type: &'static str, content: &'static str) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, HeaderValue::from_static(content_type))], HEADERS, content)
+    (Extension(InMemoryAnyway), [(header::CONTENT_TYPE, HeaderValue::from_static(content_type))], HEADERS, content)
 }

@@ -1,0 +1,75 @@
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use http_body_util::BodyExt;
+
+use super::*;
+
+fn budget(capacity: usize) -> Arc<Owed> {
+    let bytes = IntGauge::new("bytes", "bytes").unwrap();
+    Owed::new(capacity, bytes, IntCounter::new("given_up", "given up").unwrap())
+}
+
+fn answer(owed: &Arc<Owed>, pulse: &Arc<Pulse>, bytes: usize) -> Answer {
+    Answer::of(Response::new(Body::from(vec![7; bytes])), owed, pulse, pulse.begin()).into_body()
+}
+
+fn is_given_up(pulse: &Pulse) -> bool {
+    pulse.given_up().now_or_never().is_some()
+}
+
+async fn read_piece(answer: &mut Answer) -> usize {
+    answer.frame().await.unwrap().unwrap().into_data().unwrap().len()
+}
+
+#[tokio::test]
+async fn comes_in_pieces_and_the_last_is_small() {
+    let (owed, pulse) = (budget(1 << 20), Pulse::new());
+    let mut answer = answer(&owed, &pulse, 40_000);
+    assert_eq!(answer.size_hint().exact(), Some(40_000));
+    let mut pieces = Vec::new();
+    while !answer.is_end_stream() {
+        pieces.push(read_piece(&mut answer).await);
+    }
+    assert_eq!(pieces, [16_384, 16_384, 6_208, 1_024]);
+    assert_eq!(owed.bytes.get(), 40_000);
+    drop(answer);
+    assert_eq!(owed.bytes.get(), 0);
+    assert!(owed.state().answers.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn gives_up_the_answer_that_got_on_least_recently() {
+    let owed = budget(100_000);
+    let [reads, stalls, late, small] = [(); 4].map(|()| Pulse::new());
+    let mut read_on = answer(&owed, &reads, 40_000);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let stalled = answer(&owed, &stalls, 40_000);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    read_piece(&mut read_on).await;
+    let _free = answer(&owed, &small, 1_024);
+    assert!(!is_given_up(&stalls), "small answers cost nothing");
+    let _late = answer(&owed, &late, 40_000);
+    assert!(is_given_up(&stalls) && !is_given_up(&reads) && !is_given_up(&late));
+    assert_eq!((owed.bytes.get(), owed.given_up.get()), (80_000, 1));
+    drop(stalled);
+    assert_eq!(owed.bytes.get(), 80_000, "it is given back once");
+}
+
+#[tokio::test]
+async fn an_answer_larger_than_the_budget_is_sent_alone() {
+    let owed = budget(10_000);
+    let [first, second] = [(); 2].map(|()| Pulse::new());
+    let _first = answer(&owed, &first, 5_000);
+    let _second = answer(&owed, &second, 50_000);
+    assert!(is_given_up(&first) && !is_given_up(&second));
+}
+
+#[tokio::test]
+async fn what_is_in_memory_anyway_is_not_charged() {
+    let (owed, pulse) = (budget(10), Pulse::new());
+    let mut response = Response::new(Body::from(Bytes::from_static(&[0; 5_000])));
+    response.extensions_mut().insert(InMemoryAnyway);
+    let _answer = Answer::of(response, &owed, &pulse, pulse.begin());
+    assert_eq!(owed.bytes.get(), 0);
+}
