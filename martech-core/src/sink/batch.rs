@@ -1,6 +1,6 @@
 //! Events that go to the store together, and where the fate of each is written.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use tokio::time::Instant;
 
@@ -46,6 +46,8 @@ pub(super) struct Batch<E> {
     pub(super) steps: Steps,
     /// Never empty. Together they are as long as the batch was when it was taken.
     runs: Vec<Run>,
+    /// The positions of events that attended handles brought, ascending.
+    attended: Vec<Range<usize>>,
 }
 
 /// Neighbours whose receipts watch the same cell.
@@ -69,6 +71,7 @@ impl<E> Batch<E> {
             taken_at: None,
             steps: Steps::default(),
             runs,
+            attended: Vec::new(),
         }
     }
 
@@ -88,31 +91,54 @@ impl<E> Batch<E> {
     }
 
     #[inline]
-    pub(super) fn add(&mut self, event: E, bytes: usize) -> Receipt {
+    pub(super) fn add(&mut self, event: E, bytes: usize, attended: bool) -> Receipt {
+        self.attend(1, attended);
         self.events.push(event);
         let (cell, first) = self.extend_run(1, bytes);
         Receipt::new(cell, first)
     }
 
-    pub(super) fn add_all(&mut self, events: impl Iterator<Item = E>, load: Load) -> Part {
+    pub(super) fn add_all(&mut self, events: impl Iterator<Item = E>, load: Load, attended: bool) -> Part {
+        self.attend(load.events, attended);
         self.events.extend(events);
         let (cell, first) = self.extend_run(load.events, load.bytes);
         Part::new(cell, first, load.events)
     }
 
     /// The same for the first events, whose vector becomes the batch's.
-    pub(super) fn adopt(&mut self, events: Vec<E>, load: Load) -> Part {
+    pub(super) fn adopt(&mut self, events: Vec<E>, load: Load, attended: bool) -> Part {
         debug_assert!(self.events.is_empty());
+        self.attend(load.events, attended);
         self.events = events;
         let (cell, first) = self.extend_run(load.events, load.bytes);
         Part::new(cell, first, load.events)
     }
 
     /// Takes events over whose receipts watch a cell of their own.
-    pub(super) fn append(&mut self, events: &mut Vec<E>, bytes: usize, cell: Arc<BatchCell>) {
+    pub(super) fn append(&mut self, events: &mut Vec<E>, bytes: usize, cell: Arc<BatchCell>, attended: bool) {
+        self.attend(events.len(), attended);
         self.runs.push(Run { cell, len: events.len() });
         self.bytes += bytes;
         self.events.append(events);
+    }
+
+    /// Notes who brings the next so many events.
+    #[inline]
+    fn attend(&mut self, len: usize, attended: bool) {
+        if !attended {
+            return;
+        }
+        let next = self.events.len();
+        match self.attended.last_mut() {
+            Some(last) if last.end == next => last.end += len,
+            _ => self.attended.push(next..next + len),
+        }
+    }
+
+    /// Whether an attended handle brought the event at this position of the batch as it was taken.
+    pub(super) fn is_attended(&self, index: usize) -> bool {
+        let behind = self.attended.partition_point(|range| range.start <= index);
+        self.attended[..behind].last().is_some_and(|range| index < range.end)
     }
 
     fn extend_run(&mut self, len: usize, bytes: usize) -> (Arc<BatchCell>, usize) {

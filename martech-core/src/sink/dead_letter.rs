@@ -17,6 +17,9 @@ pub struct DeadLetter<E> {
     pub event: E,
     /// Why it was not stored.
     pub reason: DeadLetterReason,
+    /// Whether it was pushed by an [attended](super::EventSink::attended) handle: its receipt tells the same to somebody who
+    /// waits for it.
+    pub attended: bool,
 }
 
 /// Why an event was not stored.

@@ -61,7 +61,15 @@ impl<E: Send + Sync + 'static> EventSink<E> {
     }
 
     pub(super) fn new(shared: Arc<Shared<E>>) -> Self {
-        Self { handles: Arc::new(Handles(shared)), lane: Arc::new(Lane::new()) }
+        Self { handles: Arc::new(Handles(shared)), lane: Arc::new(Lane::new(false)) }
+    }
+
+    /// A handle for a producer who waits for each receipt and tells the sender what it says. Of events that it pushes and
+    /// that are not stored, the [dead letters](super::DeadLetter::attended) say so: who keeps dead letters need not keep an event whose
+    /// sender knows that it was refused. Clones of the handle are attended as well.
+    #[must_use]
+    pub fn attended(&self) -> Self {
+        Self { handles: self.handles.clone(), lane: Arc::new(Lane::new(true)) }
     }
 
     /// Takes an event if there is room now. Never waits, and needs no runtime.
@@ -179,7 +187,7 @@ impl<E: Send + Sync + 'static> EventSink<E> {
 
 impl<E> Clone for EventSink<E> {
     fn clone(&self) -> Self {
-        Self { handles: self.handles.clone(), lane: Arc::new(Lane::new()) }
+        Self { handles: self.handles.clone(), lane: Arc::new(Lane::new(self.lane.is_attended())) }
     }
 }
 

@@ -27,7 +27,10 @@ const MAX_LANES: usize = 64;
 /// A handle's lane. Aligned so that no two share a cache line.
 #[derive(Debug)]
 #[repr(align(128))]
-pub(super) struct Lane<E>(Mutex<State<E>>);
+pub(super) struct Lane<E> {
+    state: Mutex<State<E>>,
+    attended: bool,
+}
 
 #[derive(Debug)]
 struct State<E> {
@@ -71,8 +74,13 @@ impl<E> Vacancy<'_, E> {
 }
 
 impl<E> Lane<E> {
-    pub(super) fn new() -> Self {
-        Self(Mutex::new(State { grant: None, events: Vec::new(), visited: None }))
+    pub(super) fn new(attended: bool) -> Self {
+        Self { state: Mutex::new(State { grant: None, events: Vec::new(), visited: None }), attended }
+    }
+
+    /// Whether its handle is [attended](super::EventSink::attended).
+    pub(super) fn is_attended(&self) -> bool {
+        self.attended
     }
 
     /// Room for an event of so many bytes, if the grant has it.
@@ -85,7 +93,7 @@ impl<E> Lane<E> {
 
     fn lock(&self) -> MutexGuard<'_, State<E>> {
         // No foreign code runs under the lock, so what a panic would leave behind is whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -166,7 +174,7 @@ impl<E> Open<E> {
         let Some(Grant { whole, left, cell }) = state.grant.take() else { return Load::default() };
         let brought = whole.minus(left);
         if brought.events > 0 {
-            self.batch.append(&mut state.events, brought.bytes, cell);
+            self.batch.append(&mut state.events, brought.bytes, cell, lane.attended);
         }
         self.granted = self.granted.minus(whole);
         brought

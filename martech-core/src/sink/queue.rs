@@ -173,7 +173,7 @@ impl<E> Queue<E> {
         // What the handle brought before comes first.
         self.hand_over(lane);
         self.accept(Load { events: 1, bytes });
-        let receipt = self.open().batch().add(event, bytes);
+        let receipt = self.open().batch().add(event, bytes, lane.is_attended());
         self.seal_if_full();
         self.grant(lane, bytes);
         receipt
@@ -187,7 +187,7 @@ impl<E> Queue<E> {
         let mut parts = Vec::new();
         if whole.events > 0 && whole.events <= self.max_batch && self.open.is_none() {
             self.accept(whole);
-            parts.push(self.open_with(Vec::new()).batch().adopt(events, whole));
+            parts.push(self.open_with(Vec::new()).batch().adopt(events, whole, lane.is_attended()));
             self.seal_if_full();
             return BatchReceipt::new(parts);
         }
@@ -197,7 +197,7 @@ impl<E> Queue<E> {
             let open = self.open();
             let len = sizes.len().min(max_batch - open.len());
             let load = Load { events: len, bytes: sizes[..len].iter().sum() };
-            parts.push(open.batch().add_all(events.by_ref().take(len), load));
+            parts.push(open.batch().add_all(events.by_ref().take(len), load, lane.is_attended()));
             sizes = &sizes[len..];
             self.accept(load);
             self.seal_if_full();

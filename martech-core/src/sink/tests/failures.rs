@@ -44,6 +44,33 @@ async fn at_the_deadline_a_batch_is_dead_lettered() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn dead_letters_say_which_senders_are_told() {
+    let letters = Letters::default();
+    let store = Puppet::default();
+    store.stage(|stage| stage.unbearable = (0..20).collect());
+    let sink = small().max_batch(8).capacity(20).dead_letters(letters.handler()).build(store).unwrap();
+    let attended = sink.attended();
+    let receipts = [
+        sink.try_push_batch(vec![0, 1]).unwrap(),
+        attended.try_push_batch(vec![2, 3, 4]).unwrap(),
+        attended.clone().try_push_batch(vec![5]).unwrap(),
+        sink.try_push_batch(vec![6]).unwrap(),
+        // In two batches.
+        attended.try_push_batch(vec![7, 8, 9]).unwrap(),
+    ];
+    let single = (sink.try_push(10).unwrap(), attended.try_push(11).unwrap());
+    for receipt in receipts {
+        let outcome = receipt.await;
+        assert_eq!(outcome.exceptions().len(), outcome.len());
+    }
+    assert!(single.0.await.is_ok() && single.1.await.is_ok(), "rejected");
+    let mut told: Vec<u32> = letters.all().iter().filter(|letter| letter.attended).map(|letter| letter.event).collect();
+    told.sort_unstable();
+    assert_eq!(told, [2, 3, 4, 5, 7, 8, 9, 11]);
+    assert_eq!(letters.events().len(), 12);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refused_batch_is_bisected_until_the_poison_event_stands_alone() {
     let letters = Letters::default();
     let store = Puppet::default();

@@ -199,6 +199,10 @@ impl Letters {
         self.0.lock().unwrap().iter().map(|letter| letter.event).collect()
     }
 
+    fn all(&self) -> Vec<DeadLetter<u32>> {
+        self.0.lock().unwrap().clone()
+    }
+
     fn reasons(&self) -> Vec<DeadLetterReason> {
         self.0.lock().unwrap().iter().map(|letter| letter.reason.clone()).collect()
     }

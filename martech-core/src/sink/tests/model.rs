@@ -105,8 +105,11 @@ impl World {
             book,
             letters,
             store,
-            handles: (0..3).map(|number| (number, Arc::new(sink.clone()))).collect(),
-            next_handle: 3,
+            // Those with an odd number are attended, and so are their clones.
+            handles: (0..4)
+                .map(|number| (number, Arc::new(if number % 2 == 1 { sink.attended() } else { sink.clone() })))
+                .collect(),
+            next_handle: 4,
             next_event: 0,
             calls: Vec::new(),
             tasks: Vec::new(),
@@ -226,9 +229,10 @@ impl World {
                 }
             }
             Op::CloneHandle(which) => {
-                let sink = EventSink::clone(&self.handle(which).1);
-                self.handles.push((self.next_handle, Arc::new(sink)));
-                self.next_handle += 1;
+                let (of, sink) = self.handle(which);
+                let number = self.next_handle + (self.next_handle + of) % 2;
+                self.handles.push((number, Arc::new(EventSink::clone(&sink))));
+                self.next_handle = number + 1;
             }
             Op::DropHandle(which) if self.handles.len() > 1 => {
                 let which = which % self.handles.len();
@@ -333,6 +337,9 @@ impl World {
             DeadLetterReason::RetriesExhausted(_) | DeadLetterReason::Poisoned(_) => Fate::DeadLettered,
         };
         let all = |fate: Fate, events: Vec<u32>| events.into_iter().map(move |event| (event, fate));
+        for letter in letters.all().iter().filter(|letter| !matches!(letter.reason, DeadLetterReason::Unclaimed)) {
+            assert_eq!(letter.attended, book.entries[&letter.event].handle % 2 == 1, "{letter:?}");
+        }
         let lettered = letters.events().into_iter().zip(letters.reasons().iter().map(letter_fate).collect::<Vec<_>>());
         let ended = all(Fate::Stored, store.stored())
             .chain(all(Fate::Duplicate, store.stage(|stage| stage.duplicates.clone())))
