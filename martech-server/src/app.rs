@@ -28,7 +28,7 @@ use crate::{
     queries::Queries,
     records::{AnyRecords, RecordsError},
     serve::{ConnectionLimits, Tls, TlsError},
-    telemetry,
+    telemetry::{self, Observer, RequestLog},
 };
 
 /// Everything that a request may need. Cheap to clone.
@@ -46,6 +46,7 @@ struct Parts {
     rates: Rates,
     queries: Queries,
     metrics: Arc<Metrics>,
+    log: Arc<RequestLog>,
     canary: Option<Canary>,
     queue: QueueBounds,
     connections: ConnectionLimits,
@@ -118,7 +119,7 @@ impl App {
     /// Opens the data folder and puts the parts together. Must be called inside a tokio runtime.
     pub async fn open(args: &ServeArgs) -> Result<Self, StartError> {
         let tls = Tls::load(&args.tls)?;
-        let dead_letters = Arc::new(DeadLetterFile::new(&args.data_dir));
+        let dead_letters = DeadLetterFile::new(&args.data_dir);
         let backend = Backend::open(args, &dead_letters).await?;
         // After the store: its lock makes sure that no other process makes a token at the same time.
         let (admin_token, origin) = AdminToken::load(args.admin_token.clone(), &args.data_dir)?;
@@ -151,6 +152,7 @@ impl App {
             rates: Rates::new(&args.rates),
             queries: Queries::new(args.bounds.max_queries, args.store.query_timeout),
             metrics,
+            log: RequestLog::start(),
             canary,
             queue,
             connections: args.connections.limits(args.bounds.min_body_rate.as_u64()),
@@ -230,6 +232,19 @@ impl App {
 
     pub(crate) fn metrics(&self) -> &Arc<Metrics> {
         &self.parts.metrics
+    }
+
+    pub(crate) fn log(&self) -> &Arc<RequestLog> {
+        &self.parts.log
+    }
+
+    /// What its requests are observed by.
+    pub(crate) fn observer(&self) -> Arc<Observer> {
+        Arc::new(Observer {
+            metrics: self.metrics().http.clone(),
+            log: self.log().clone(),
+            proxies: self.access().proxies.clone(),
+        })
     }
 
     /// `None` where it is off.

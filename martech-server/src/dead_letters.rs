@@ -1,4 +1,6 @@
 //! Where accepted events go that the store will not have: a file that can be imported again.
+//!
+//! Nobody is waiting for the fate of these events. Where somebody is, they are told, and nothing comes here.
 
 use std::{
     fmt::Display,
@@ -7,12 +9,17 @@ use std::{
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use martech_core::event::Event;
+
+use crate::{
+    periodic::every,
+    telemetry::{PERIOD, Sampler},
+};
 
 const FILE: &str = "dead-letters.ndjson";
 /// A store that refuses everything must not fill the disk with what it refused.
@@ -25,6 +32,14 @@ pub(crate) struct DeadLetterFile {
     open: Mutex<Option<Open>>,
     kept: AtomicU64,
     lost: AtomicU64,
+    lines: Sampler<Ended>,
+}
+
+/// How it ended with an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Ended {
+    Kept,
+    Lost,
 }
 
 /// What became of the events of this run that came here.
@@ -54,15 +69,28 @@ impl std::iter::Sum for DeadLetterCounts {
 }
 
 impl DeadLetterFile {
-    pub(crate) fn new(data_dir: &Path) -> Self {
-        Self { path: data_dir.join(FILE), open: Mutex::new(None), kept: AtomicU64::new(0), lost: AtomicU64::new(0) }
+    /// Must be called inside a tokio runtime.
+    pub(crate) fn new(data_dir: &Path) -> Arc<Self> {
+        let file = Arc::new(Self {
+            path: data_dir.join(FILE),
+            open: Mutex::new(None),
+            kept: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+            lines: Sampler::default(),
+        });
+        tokio::spawn(every(PERIOD, Arc::downgrade(&file), async |file: Arc<Self>| file.tell_suppressed()));
+        file
     }
 
-    /// Writes an event as a line that `martech-server import` and `POST /events` take; the reason goes to the log.
+    /// Writes an event as a line that `martech-server import` and `POST /events` take. The reason goes to the log, unless there are
+    /// too many.
     pub(crate) fn write(&self, event: &Event, reason: &dyn Display) {
         let kept = self.append(event);
-        let counter = if kept.is_ok() { &self.kept } else { &self.lost };
+        let (ended, counter) = if kept.is_ok() { (Ended::Kept, &self.kept) } else { (Ended::Lost, &self.lost) };
         counter.fetch_add(1, Ordering::Relaxed);
+        if !self.lines.admit(ended, |ended| ended) {
+            return;
+        }
         let path = self.path.display();
         match kept {
             Ok(()) => {
@@ -70,6 +98,16 @@ impl DeadLetterFile {
             }
             Err(error) => {
                 tracing::error!(event_id = %event.id, %reason, %path, %error, "an event was not stored and is lost");
+            }
+        }
+    }
+
+    fn tell_suppressed(&self) {
+        let path = self.path.display();
+        for (ended, events) in self.lines.suppressed() {
+            match ended {
+                Ended::Kept => tracing::error!(events, %path, "further events were not stored; they are in the file"),
+                Ended::Lost => tracing::error!(events, %path, "further events were not stored and are lost"),
             }
         }
     }

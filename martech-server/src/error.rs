@@ -9,7 +9,7 @@ use axum::{
 use martech_core::{lake::LakeError, mongodb::MongoError, query::QueryError};
 use serde::Serialize;
 
-use crate::{backend::BackendError, telemetry::RequestId};
+use crate::{backend::BackendError, projects::ProjectId, telemetry::RequestId};
 
 /// An answer that says what went wrong and what would be right.
 ///
@@ -39,6 +39,11 @@ struct Told {
     limit: Option<usize>,
     #[serde(skip)]
     retry_after: Option<Duration>,
+    /// The project and the key of the request, as far as they are known.
+    #[serde(skip)]
+    project: Option<ProjectId>,
+    #[serde(skip)]
+    key: Option<String>,
 }
 
 impl ApiError {
@@ -48,7 +53,17 @@ impl ApiError {
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
         let (code, message) = (code.into(), message.into());
-        let told = Told { code, message, request_id: None, field: None, index: None, limit: None, retry_after: None };
+        let told = Told {
+            code,
+            message,
+            request_id: None,
+            field: None,
+            index: None,
+            limit: None,
+            retry_after: None,
+            project: None,
+            key: None,
+        };
         Self { status, told: Box::new(told) }
     }
 
@@ -102,7 +117,7 @@ impl ApiError {
 
     /// Joins it with further members of the answer, such as the counts of a batch.
     pub(crate) fn with<T: Serialize>(self, more: T) -> Response {
-        let more = serde_json::to_value(more).ok();
+        let more = serde_json::to_string(&more).ok();
         let mut response = self.status.into_response();
         response.extensions_mut().insert(Pending { error: self, more });
         response
@@ -113,7 +128,8 @@ impl ApiError {
 #[derive(Debug, Clone)]
 struct Pending {
     error: ApiError,
-    more: Option<serde_json::Value>,
+    /// The JSON text of an object.
+    more: Option<String>,
 }
 
 impl IntoResponse for ApiError {
@@ -122,27 +138,37 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// The code of the error that a response carries, if it does.
-pub(crate) fn code(response: &Response) -> Option<Cow<'static, str>> {
-    response.extensions().get::<Pending>().map(|pending| pending.error.told.code.clone())
+/// What the log tells of an error: no text that a client has chosen, but for the name of a field.
+#[derive(Debug, Default)]
+pub(crate) struct Blame {
+    pub(crate) code: Option<Cow<'static, str>>,
+    pub(crate) field: Option<String>,
+    pub(crate) project: Option<ProjectId>,
+    pub(crate) key: Option<String>,
+}
+
+/// What there is to tell of the error that a response carries, if it does.
+pub(crate) fn blame(response: &Response) -> Blame {
+    let Some(Pending { error, .. }) = response.extensions().get::<Pending>() else { return Blame::default() };
+    let Told { code, field, project, key, .. } = &*error.told;
+    Blame { code: Some(code.clone()), field: field.clone(), project: project.clone(), key: key.clone() }
+}
+
+/// Notes down to which project and key a request belongs whose response carries an error.
+pub(crate) fn attribute(response: &mut Response, project: Option<&ProjectId>, key: Option<&str>) {
+    if let Some(Pending { error, .. }) = response.extensions_mut().get_mut::<Pending>() {
+        error.told.project = project.cloned();
+        error.told.key = key.map(str::to_owned);
+    }
 }
 
 /// Writes out the error that a response carries, if it does; gives other responses back as they are.
 pub(crate) fn render(mut response: Response, request_id: &RequestId) -> Response {
-    #[derive(Serialize)]
-    struct Body {
-        #[serde(flatten)]
-        told: Told,
-        #[serde(flatten)]
-        more: Option<serde_json::Value>,
-    }
-
     let Some(Pending { error, more }) = response.extensions_mut().remove::<Pending>() else { return response };
     let (status, mut told) = (error.status, *error.told);
     told.request_id = Some(request_id.clone());
     let retry_after = told.retry_after;
-    let more = more.filter(serde_json::Value::is_object);
-    let mut rendered = (status, axum::Json(Body { told, more })).into_response();
+    let mut rendered = (status, [(header::CONTENT_TYPE, "application/json")], body(&told, more)).into_response();
     let headers = rendered.headers_mut();
     // What the router said stays: `Allow`, above all.
     for (name, value) in response.headers() {
@@ -157,6 +183,17 @@ pub(crate) fn render(mut response: Response, request_id: &RequestId) -> Response
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     rendered
+}
+
+/// The JSON text of an error and of what else the answer says. The two are joined as text: the other may be large.
+fn body(told: &Told, more: Option<String>) -> String {
+    let Ok(mut text) = serde_json::to_string(told) else { return String::new() };
+    if let Some(more) = more.as_deref().and_then(|more| more.strip_prefix('{')).filter(|more| *more != "}") {
+        text.pop();
+        text.push(',');
+        text.push_str(more);
+    }
+    text
 }
 
 /// `Retry-After` counts whole seconds: rounded up, so that nobody comes back too early, and at least one.

@@ -110,7 +110,7 @@ fn spawn(http: &http1::Builder, stream: TcpStream, router: Router, place: OwnedS
 
 fn router(app: App) -> Router {
     // Who reads the figures is not one of them.
-    let uncounted = Arc::new(HttpMetrics::default());
+    let uncounted = Arc::new(Observer { log: app.log().clone(), ..Observer::default() });
     Router::new()
         .route("/metrics", get(metrics))
         .fallback(error::not_found)

@@ -6,6 +6,7 @@
 //!
 //! Which there are stands in the records. Where several servers share those, each learns of a change within seconds.
 
+mod availability;
 mod copies;
 mod id;
 mod record;
@@ -20,11 +21,14 @@ use std::{
 
 use axum::{extract::FromRequestParts, http::request::Parts as RequestParts};
 use martech_core::{
+    Store,
     event::Event,
-    sink::{ConfigError, EventSink, RetryPolicy, SinkBuilder},
+    sink::{ConfigError, DeadLetter, EventSink, RetryPolicy, SinkBuilder},
 };
 
+use self::availability::{Availability, Watched};
 pub(crate) use self::{
+    availability::{RETRY_AFTER, Unavailable},
     id::{DEFAULT_PROJECT, ProjectId},
     record::{ProjectChange, ProjectRecord, Whole, event_types},
     registry::{ProjectError, Projects},
@@ -38,6 +42,14 @@ use crate::{
     overload::Gate,
 };
 
+/// What the sender of an event waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waits {
+    ForNothing,
+    ForDisk,
+    ForStore,
+}
+
 /// A project that is open. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Project {
@@ -48,12 +60,29 @@ pub(crate) struct Project {
 struct Parts {
     id: ProjectId,
     backend: Backend,
-    sink: EventSink<Event>,
+    front: Front,
     /// Answers when the store behind a spool has the events; there is one where there is a spool.
-    stored: Option<EventSink<Event>>,
+    stored: Option<Front>,
     dead_letters: Arc<DeadLetterFile>,
     settings: RwLock<Arc<ProjectSettings>>,
     gate: Gate,
+}
+
+/// A way in, and whether the store behind it takes events.
+#[derive(Debug)]
+struct Front {
+    sink: EventSink<Event>,
+    /// For events whose sender waits for what becomes of them.
+    attended: EventSink<Event>,
+    availability: Arc<Availability>,
+}
+
+impl Front {
+    fn new<S: Store<Event>>(sink: SinkBuilder<Event>, store: S) -> Result<Self, ConfigError> {
+        let availability = Arc::<Availability>::default();
+        let sink = sink.build(Watched::new(store, availability.clone()))?;
+        Ok(Self { attended: sink.attended(), sink, availability })
+    }
 }
 
 /// The front sink gathers what waits for a flush slot; more than this at once gains nothing and delays the first.
@@ -71,18 +100,21 @@ impl Project {
         queue: QueueBounds,
         settings: ProjectSettings,
     ) -> Result<Self, ConfigError> {
-        let front = sink(queue, STORE_PATIENCE)
-            .dead_letters({
-                let file = dead_letters.clone();
-                move |letter| file.write(&letter.event, &letter.reason)
-            })
-            .build(backend.clone())?;
+        let file = dead_letters.clone();
+        let keep = move |letter: DeadLetter<Event>| {
+            // Otherwise the sender is told that the event was not taken, and may send it again.
+            if !letter.attended {
+                file.write(&letter.event, &letter.reason);
+            }
+        };
+        let front = Front::new(sink(queue, STORE_PATIENCE).dead_letters(keep), backend.clone())?;
         // Who waits in vain is told so, and the events are durable all the same: another attempt would double them.
         let stored = backend.stored(STORE_PATIENCE);
-        let stored = stored.map(|store| sink(queue, Duration::ZERO).dead_letters(drop).build(store)).transpose()?;
+        let stored =
+            stored.map(|store| Front::new(sink(queue, Duration::ZERO).dead_letters(drop), store)).transpose()?;
         let settings = RwLock::new(Arc::new(settings));
         let gate = Gate::default();
-        Ok(Self { parts: Arc::new(Parts { id, backend, sink: front, stored, dead_letters, settings, gate }) })
+        Ok(Self { parts: Arc::new(Parts { id, backend, front, stored, dead_letters, settings, gate }) })
     }
 
     pub(crate) fn id(&self) -> &ProjectId {
@@ -94,12 +126,24 @@ impl Project {
     }
 
     pub(crate) fn sink(&self) -> &EventSink<Event> {
-        &self.parts.sink
+        &self.parts.front.sink
     }
 
-    /// The sink for events whose sender waits until queries see them.
-    pub(crate) fn stored_sink(&self) -> &EventSink<Event> {
-        self.parts.stored.as_ref().unwrap_or(&self.parts.sink)
+    /// The way in for events whose sender waits until they are durable, until queries see them, or for nothing.
+    pub(crate) fn way_in(&self, waits: Waits) -> &EventSink<Event> {
+        let Parts { front, stored, .. } = &*self.parts;
+        match waits {
+            Waits::ForNothing => &front.sink,
+            Waits::ForDisk => &front.attended,
+            Waits::ForStore => &stored.as_ref().unwrap_or(front).attended,
+        }
+    }
+
+    /// Whether that way leads to a store that takes events, as far as is known.
+    pub(crate) fn check(&self, waits: Waits) -> Result<(), Unavailable> {
+        let Parts { front, stored, .. } = &*self.parts;
+        let front = if waits == Waits::ForStore { stored.as_ref().unwrap_or(front) } else { front };
+        front.availability.check(|| front.sink.stats().pending > 0)
     }
 
     /// Where events are refused that would have to wait for too long.
@@ -124,14 +168,14 @@ impl Project {
     pub(crate) async fn close(&self, patience: Duration) -> Result<usize, BackendError> {
         let deadline = Instant::now() + patience;
         let left = || deadline.saturating_duration_since(Instant::now());
-        let report = self.parts.sink.close(patience).await;
+        let report = self.parts.front.sink.close(patience).await;
         for event in &report.unstored {
             self.parts.dead_letters.write(event, &"the server stopped before it was stored");
         }
         self.parts.dead_letters.sync();
         if let Some(stored) = &self.parts.stored {
             // Those who waited were not promised anything.
-            let _ = stored.close(left()).await;
+            let _ = stored.sink.close(left()).await;
         }
         self.parts.backend.close(left()).await?;
         Ok(report.unstored.len())

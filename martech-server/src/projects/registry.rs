@@ -247,7 +247,7 @@ impl Projects {
         let inner = &*self.inner;
         let folder = record.id.folder(&inner.args.data_dir);
         std::fs::create_dir_all(&folder).map_err(ProjectError::Folder)?;
-        let dead_letters = Arc::new(DeadLetterFile::new(&folder));
+        let dead_letters = DeadLetterFile::new(&folder);
         let backend = inner.default.backend().beside(&record.id, &inner.args, &folder, &dead_letters).await?;
         let settings = ProjectSettings::new(Some(record), &inner.defaults);
         let project = Project::new(record.id.clone(), backend, dead_letters, inner.queue, settings)?;

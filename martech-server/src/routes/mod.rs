@@ -39,7 +39,7 @@ pub(crate) fn router(app: App) -> Router {
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(middleware::from_fn(framing::check))
-        .layer(middleware::from_fn_with_state(app.metrics().http.clone(), telemetry::observe))
+        .layer(middleware::from_fn_with_state(app.observer(), telemetry::observe))
         .layer(middleware::from_fn(headers::add))
         .with_state(app)
 }

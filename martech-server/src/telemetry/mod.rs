@@ -1,9 +1,11 @@
-//! What a server tells of itself while it runs: a line per request, each with the id that the client was told, and, where a
+//! What a server tells of itself while it runs: lines of `requests`, each with the id that the client was told, and, where a
 //! collector is named (`otlp`), spans of requests, logs and metrics.
 
 mod logs;
 mod otlp;
 mod request_id;
+mod requests;
+mod sampler;
 mod trace;
 
 use std::{
@@ -16,18 +18,24 @@ use std::{
 
 use axum::{
     extract::{Request, State},
-    http::StatusCode,
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
-use tracing::{Instrument, Level, field::Empty};
+use tracing::{Instrument, field::Empty};
 
 pub use self::logs::{InvalidLogFilter, LogFormat};
-pub(crate) use self::{logs::LOCAL, otlp::Settings as OtlpSettings, request_id::RequestId, trace::Timeline};
+pub(crate) use self::{
+    logs::LOCAL,
+    otlp::Settings as OtlpSettings,
+    request_id::RequestId,
+    requests::RequestLog,
+    sampler::{PERIOD, Sampler},
+    trace::Timeline,
+};
 use self::{otlp::Exports, trace::RequestSpan};
 use crate::{
-    App,
+    App, TrustedProxies,
     error::{self, ApiError},
     metrics::HttpMetrics,
     overload,
@@ -78,17 +86,26 @@ impl Telemetry {
     }
 }
 
+/// What the outermost layer needs of a server.
+#[derive(Debug, Default)]
+pub(crate) struct Observer {
+    pub(crate) metrics: Arc<HttpMetrics>,
+    pub(crate) log: Arc<RequestLog>,
+    pub(crate) proxies: TrustedProxies,
+}
+
 /// The outermost layer: names the request, counts it, logs it, turns a panic into an answer, writes errors out.
-pub(crate) async fn observe(State(metrics): State<Arc<HttpMetrics>>, request: Request, next: Next) -> Response {
+pub(crate) async fn observe(State(observer): State<Arc<Observer>>, request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let exchange = metrics.begin(&request);
+    let exchange = observer.metrics.begin(&request);
     let id = RequestId::of(request.headers());
-    let (method, path) = (request.method(), request.uri().path());
+    let (method, path) = (request.method(), requests::excerpt(request.uri().path()));
     let span = tracing::info_span!("request", %id, %method, path, trace_id = Empty);
     let traced = RequestSpan::begin(&request, &id);
     if let Some(trace_id) = traced.trace_id() {
         span.record("trace_id", tracing::field::display(trace_id));
     }
+    let address = observer.proxies.client_of(&request);
 
     let mut run = pin!(AssertUnwindSafe(next.run(request).instrument(span.clone())).catch_unwind());
     let handled = poll_fn(|context| {
@@ -98,15 +115,15 @@ pub(crate) async fn observe(State(metrics): State<Arc<HttpMetrics>>, request: Re
     let handled = handled.await;
     let (_entered, _attached) = (span.enter(), traced.attach());
     let response = handled.unwrap_or_else(|panic| ApiError::internal(&panic_message(&*panic)).into_response());
-    let code = error::code(&response);
+    let blame = error::blame(&response);
     let mut response = error::render(response, &id);
     id.name(&mut response);
-    exchange.answered(response.status(), code.as_ref());
-    // Of what is refused because there is too much, there would be too many lines.
-    if code.as_deref() != Some(overload::CODE) {
-        log(response.status(), started);
+    exchange.answered(response.status(), blame.code.as_ref());
+    traced.answered(response.status(), blame.code.as_deref());
+    // Load shedding has lines of its own: when it begins and when it ends.
+    if blame.code.as_deref() != Some(overload::CODE) {
+        observer.log.answered(response.status(), blame, address, started);
     }
-    traced.answered(response.status(), code.as_deref());
     response
 }
 
@@ -115,30 +132,9 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     format!("a handler panicked: {}", text.unwrap_or("(no message)"))
 }
 
-/// What went well is many lines of little interest; what did not is worth a line by default.
-fn log(status: StatusCode, started: Instant) {
-    macro_rules! line {
-        ($level:expr) => {
-            tracing::event!(
-                $level,
-                status = status.as_u16(),
-                elapsed_us = started.elapsed().as_micros() as u64,
-                "answered"
-            )
-        };
-    }
-    if status.is_server_error() {
-        line!(Level::WARN);
-    } else if status.is_client_error() {
-        line!(Level::INFO);
-    } else {
-        line!(Level::DEBUG);
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use axum::{Router, body::Body, middleware, routing::get};
+    use axum::{Router, body::Body, http::StatusCode, middleware, routing::get};
     use http_body_util::BodyExt;
     use hyper::service::Service;
     use hyper_util::service::TowerToHyperService;
@@ -156,7 +152,7 @@ mod tests {
                     }
                 }),
             )
-            .layer(middleware::from_fn_with_state(Arc::<HttpMetrics>::default(), observe));
+            .layer(middleware::from_fn_with_state(Arc::<Observer>::default(), observe));
         let request = Request::builder().uri("/").header(RequestId::HEADER, "r-1").body(Body::empty()).unwrap();
         let response = TowerToHyperService::new(router).call(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
