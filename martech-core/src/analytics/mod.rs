@@ -56,5 +56,5 @@ pub(crate) use row::session_key_of;
 pub use row::{Row, session_key};
 pub use session::{SESSION_GAP_MILLIS, Sessions, SessionsDecodeError};
 pub use stats::{StatsAccumulator, StatsPlan, TOP_ROWS};
-pub use symbols::{Interner, MAX_NAMES, Symbol, Symbols};
+pub use symbols::{Interner, MAX_NAME_BYTES, NAME_OVERHEAD, Symbol, Symbols};
 pub use user_summary::UserSummary;

@@ -21,26 +21,34 @@ impl Symbol {
     }
 }
 
-/// How many pages, how many products and how many search terms a [`Symbols`] tells apart.
-pub const MAX_NAMES: usize = 1 << 19;
+/// What the pages, the products and the search terms of a [`Symbols`] may each take of memory, in bytes. A name takes
+/// its text and [`NAME_OVERHEAD`].
+pub const MAX_NAME_BYTES: usize = 32 << 20;
+
+/// What a name takes of memory besides its text: two places in lists, one in a map, and its counters.
+pub const NAME_OVERHEAD: usize = 128;
 
 /// Gives equal values the same [`Symbol`], counting up from 1.
 #[derive(Debug, Clone)]
 pub struct Interner<T> {
     symbols: HashMap<T, Symbol, foldhash::fast::RandomState>,
     values: Vec<T>,
-    limit: usize,
+    /// Bytes that are left for values.
+    room: usize,
     overflowed: bool,
 }
 
 impl<T> Interner<T> {
-    /// One that gives at most `limit` symbols. Values that come later have [`Symbol::NONE`], and
-    /// [`overflowed`](Self::overflowed) tells that there were some.
-    pub fn with_limit(limit: usize) -> Self {
-        Self { symbols: HashMap::default(), values: Vec::new(), limit, overflowed: false }
+    /// One whose values take at most so many bytes, each its text and [`NAME_OVERHEAD`]. From the first value on that does
+    /// not fit, new ones have [`Symbol::NONE`], and [`overflowed`](Self::overflowed) says so.
+    ///
+    /// So whether interners of one size overflow that [absorb](super::StatsAccumulator::merge) each other depends on the
+    /// values that they have together, not on which of them had which.
+    pub fn with_room(bytes: usize) -> Self {
+        Self { symbols: HashMap::default(), values: Vec::new(), room: bytes, overflowed: false }
     }
 
-    /// Whether a value had no symbol because there were too many.
+    /// Whether a value had no symbol because there was no room.
     pub fn overflowed(&self) -> bool {
         self.overflowed
     }
@@ -48,17 +56,19 @@ impl<T> Interner<T> {
 
 impl<T> Default for Interner<T> {
     fn default() -> Self {
-        Self::with_limit(u32::MAX as usize)
+        Self::with_room(usize::MAX)
     }
 }
 
-impl<T: Clone + Eq + Hash> Interner<T> {
+impl<T: AsRef<str> + Clone + Eq + Hash> Interner<T> {
     fn add(&mut self, value: T) -> Symbol {
-        let number = self.values.len() + 1;
-        let (true, Ok(number)) = (number <= self.limit, u32::try_from(number)) else {
-            self.overflowed = true;
+        let number = u32::try_from(self.values.len() + 1).ok();
+        let room = self.room.checked_sub(value.as_ref().len() + NAME_OVERHEAD);
+        let (Some(number), Some(room)) = (number, room) else {
+            (self.overflowed, self.room) = (true, 0);
             return Symbol::NONE;
         };
+        self.room = room;
         self.values.push(value.clone());
         self.symbols.insert(value, Symbol(number));
         Symbol(number)
@@ -122,11 +132,11 @@ pub struct Symbols {
     pub types: Interner<Arc<str>>,
     /// Currencies of orders.
     pub currencies: Interner<Currency>,
-    /// Pages, at most [`MAX_NAMES`].
+    /// Pages, in at most [`MAX_NAME_BYTES`].
     pub pages: Interner<Arc<str>>,
-    /// Products, at most [`MAX_NAMES`].
+    /// Products, in at most [`MAX_NAME_BYTES`].
     pub products: Interner<Arc<str>>,
-    /// Search terms, at most [`MAX_NAMES`].
+    /// Search terms, in at most [`MAX_NAME_BYTES`].
     pub searches: Interner<Arc<str>>,
 }
 
@@ -147,9 +157,9 @@ impl Symbols {
         Self {
             types,
             currencies: Interner::default(),
-            pages: Interner::with_limit(MAX_NAMES),
-            products: Interner::with_limit(MAX_NAMES),
-            searches: Interner::with_limit(MAX_NAMES),
+            pages: Interner::with_room(MAX_NAME_BYTES),
+            products: Interner::with_room(MAX_NAME_BYTES),
+            searches: Interner::with_room(MAX_NAME_BYTES),
         }
     }
 }

@@ -98,8 +98,8 @@ impl<'a> Splitter<'a> {
     fn object(&mut self, start: usize) -> Scanned<Batch<'a>> {
         let (mut envelope, mut sent_at, mut repeated, mut unknown) = (false, None, None, None);
         while let Some(name) = self.scanner.next_key()? {
-            match &*name.bytes() {
-                b"events" if !envelope => {
+            match &*name.text() {
+                "events" if !envelope => {
                     envelope = true;
                     if self.scanner.enter(b'[')?.is_some() {
                         self.events()?;
@@ -108,12 +108,12 @@ impl<'a> Splitter<'a> {
                         return Err(Box::new(wrong_type("events", "an array", value)));
                     }
                 }
-                b"sentAt" if sent_at.is_none() => sent_at = Some(self.scanner.value()?),
-                b"events" => {
+                "sentAt" if sent_at.is_none() => sent_at = Some(self.scanner.value()?),
+                "events" => {
                     repeated = Some("events");
                     self.scanner.value()?;
                 }
-                b"sentAt" => {
+                "sentAt" => {
                     repeated = Some("sentAt");
                     self.scanner.value()?;
                 }
@@ -131,7 +131,7 @@ impl<'a> Splitter<'a> {
             return Err(Box::new(EventError::new(ErrorCode::DuplicateKey, message).at(name)));
         }
         if let Some(name) = unknown {
-            let name = excerpt(&name.lossy());
+            let name = excerpt(&name.text());
             let message = format!("{name:?} cannot stand beside events; the fields there are events, sentAt");
             return Err(Box::new(EventError::new(ErrorCode::UnknownField, message).at(name)));
         }

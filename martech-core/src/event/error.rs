@@ -61,8 +61,10 @@ pub enum ErrorCode {
     MissingField,
     /// `wrong_type`: the value is of another JSON type than the field takes.
     WrongType,
-    /// `empty_value`: an empty text where there must be one.
+    /// `empty_value`: an empty text, or one of white space, where there must be one.
     EmptyValue,
+    /// `not_an_id`: `undefined`, `null`, `NaN` or `[object ...]`, which JavaScript makes of a missing value, as an id.
+    NotAnId,
     /// `too_long`: a text of too many characters.
     TooLong,
     /// `invalid_character`: a character that is not allowed here.
@@ -96,6 +98,7 @@ impl ErrorCode {
             Self::MissingField => "missing_field",
             Self::WrongType => "wrong_type",
             Self::EmptyValue => "empty_value",
+            Self::NotAnId => "not_an_id",
             Self::TooLong => "too_long",
             Self::InvalidCharacter => "invalid_character",
             Self::UnknownType => "unknown_type",

@@ -73,8 +73,8 @@ pub(super) struct Candidates<'a>([Value<'a>; NAMES.len()]);
 
 impl<'a> Candidates<'a> {
     /// Keeps a property if it is of use.
-    pub(super) fn note(&mut self, name: &[u8], value: Value<'a>) {
-        if let Some(index) = NAMES.iter().position(|candidate| candidate.as_bytes() == name) {
+    pub(super) fn note(&mut self, name: &str, value: Value<'a>) {
+        if let Some(index) = NAMES.iter().position(|candidate| *candidate == name) {
             self.0[index] = value;
         }
     }
@@ -111,7 +111,7 @@ impl<'a> Candidates<'a> {
 }
 
 fn text(value: Value<'_>) -> Option<String> {
-    if let Value::String(text) = value { Some(cut(&text.lossy())) } else { None }
+    if let Value::String(text) = value { Some(cut(&text.text())) } else { None }
 }
 
 fn text_or_number(value: Value<'_>) -> Option<String> {
@@ -139,7 +139,7 @@ impl Malformed {
 /// Reads a property of a string, or also of a number.
 fn parse<T: FromStr<Err: ToString>>(value: Value<'_>, number: bool) -> Result<T, Malformed> {
     let text = match value {
-        Value::String(text) => text.lossy(),
+        Value::String(text) => text.text(),
         Value::Number(text) if number => text.into(),
         other => {
             let why = if number { "it must be a number or a string with one" } else { "it must be a string" };

@@ -12,7 +12,7 @@ pub struct EventId(pub Uuid);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EventIdError {
-    /// Nothing in it.
+    /// Nothing in it, or nothing but white space.
     #[error("an event id must not be empty; leave it out to have one made")]
     Empty,
     /// More than 128 characters.
@@ -21,6 +21,17 @@ pub enum EventIdError {
     /// The UUID of zeros, which names nothing: events that share it would all count as one.
     #[error("the nil UUID names no event; leave the id out to have one made")]
     Nil,
+    /// What JavaScript makes of a missing value, such as `undefined`: events that share it would all count as one.
+    #[error(
+        "an event id is undefined, null, NaN or [object ...]: JavaScript made that of a missing value; leave it out to have one made"
+    )]
+    Placeholder,
+}
+
+/// Whether a text is what JavaScript makes of a missing value, or of an object, where a program takes it for an id. Exactly
+/// so: `Null` is a name that people have.
+pub(super) fn is_placeholder(text: &str) -> bool {
+    matches!(text, "undefined" | "null" | "NaN") || (text.starts_with("[object ") && text.ends_with(']'))
 }
 
 impl EventId {
@@ -32,12 +43,16 @@ impl EventId {
 
     /// A UUID in any of its usual notations and either case is taken as it is;
     /// every other text of 1 to 128 characters becomes the UUIDv5 of its bytes under [`NAMESPACE`](Self::NAMESPACE).
+    /// Texts of white space, and those that JavaScript makes of missing values, name no event.
     pub fn from_text(text: &str) -> Result<Self, EventIdError> {
         if let Ok(uuid) = Uuid::try_parse(text) {
             return if uuid.is_nil() { Err(EventIdError::Nil) } else { Ok(Self(uuid)) };
         }
-        if text.is_empty() {
+        if text.trim().is_empty() {
             return Err(EventIdError::Empty);
+        }
+        if is_placeholder(text) {
+            return Err(EventIdError::Placeholder);
         }
         if text.chars().nth(Self::MAX_CHARS).is_some() {
             return Err(EventIdError::TooLong);

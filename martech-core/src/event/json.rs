@@ -1,14 +1,15 @@
 //! A scanner that walks over JSON text without building anything.
 //!
 //! Why not a parser from a library: an event's properties are kept as the text that came in, so numbers beyond every
-//! float and lone surrogates have to pass, repeated keys have to be found, and the depth has to be counted - in one
-//! pass, without recursion. Escapes are decoded by `serde_json`, and only where somebody looks at the text.
+//! float have to pass, repeated keys have to be found, and the depth has to be counted - in one pass, without recursion.
+//! Escapes are decoded by `serde_json`, and only where somebody looks at the text.
+//!
+//! JavaScript's `slice()` can cut a character in two and leave half a surrogate pair, `"\ud83d"`. No UTF-8 text holds that,
+//! and strict readers refuse it. It reads as U+FFFD here, in names and in values, and [`mended`] replaces it in a text.
 //!
 //! The grammar is RFC 8259's, nothing more: no comments, no trailing commas, no `NaN`.
 
-use std::{borrow::Cow, fmt};
-
-use serde::{Deserializer, de};
+use std::borrow::Cow;
 
 use super::{ErrorCode, EventError, error::excerpt};
 
@@ -46,47 +47,88 @@ impl Value<'_> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Text<'a> {
     quoted: &'a str,
-    escaped: bool,
+    escapes: Escapes,
+}
+
+/// Which escapes a string has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Escapes {
+    None,
+    /// All of them stand for characters.
+    Whole,
+    /// Some are half a surrogate pair.
+    Halves,
 }
 
 impl<'a> Text<'a> {
-    /// What it says; lone surrogates, which UTF-8 has no room for, in the manner of WTF-8.
-    pub(crate) fn bytes(self) -> Cow<'a, [u8]> {
-        if !self.escaped {
-            return Cow::Borrowed(&self.quoted.as_bytes()[1..self.quoted.len() - 1]);
+    /// What it says, with U+FFFD in the place of half a surrogate pair.
+    pub(crate) fn text(self) -> Cow<'a, str> {
+        let decoded = |quoted: &str| serde_json::from_str(quoted).expect("the scanner has seen that it is a string");
+        match self.escapes {
+            Escapes::None => Cow::Borrowed(&self.quoted[1..self.quoted.len() - 1]),
+            Escapes::Whole => Cow::Owned(decoded(self.quoted)),
+            Escapes::Halves => Cow::Owned(decoded(&mended(self.quoted))),
         }
-        let decoded = serde_json::Deserializer::from_str(self.quoted).deserialize_bytes(Decoded);
-        Cow::Owned(decoded.expect("the scanner has seen that it is a string"))
-    }
-
-    /// What it says, or nothing when there is a lone surrogate in it.
-    pub(crate) fn text(self) -> Option<Cow<'a, str>> {
-        if self.escaped {
-            String::from_utf8(self.bytes().into_owned()).ok().map(Cow::Owned)
-        } else {
-            Some(Cow::Borrowed(&self.quoted[1..self.quoted.len() - 1]))
-        }
-    }
-
-    /// What it says, with U+FFFD in the place of a lone surrogate.
-    pub(crate) fn lossy(self) -> Cow<'a, str> {
-        self.text().unwrap_or_else(|| String::from_utf8_lossy(&self.bytes()).into_owned().into())
     }
 }
 
-/// Takes the bytes of a string; `serde_json` lets lone surrogates through only to who asks for bytes.
-struct Decoded;
+/// JSON text with `\ufffd` in the place of every half of a surrogate pair; borrowed where there is none. Its length stays.
+pub(crate) fn mended(json: &str) -> Cow<'_, str> {
+    let (mut mended, mut copied, mut at) = (String::new(), 0, 0);
+    while let Some(next) = json[at..].find('\\') {
+        at += next;
+        at += match Surrogates::at_head(&json.as_bytes()[at..]) {
+            Some(Surrogates::Half) => {
+                mended.push_str(&json[copied..at]);
+                mended.push_str("\\ufffd");
+                copied = at + Surrogates::Half.len();
+                Surrogates::Half.len()
+            }
+            Some(pair) => pair.len(),
+            // The backslash and what it escapes.
+            None => 1 + json[at + 1..].chars().next().map_or(0, char::len_utf8),
+        };
+    }
+    if copied == 0 {
+        return Cow::Borrowed(json);
+    }
+    mended.push_str(&json[copied..]);
+    Cow::Owned(mended)
+}
 
-impl de::Visitor<'_> for Decoded {
-    type Value = Vec<u8>;
+/// Escapes of code units that are no characters by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Surrogates {
+    Pair,
+    Half,
+}
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
+impl Surrogates {
+    /// Those that a text begins with.
+    fn at_head(text: &[u8]) -> Option<Self> {
+        match code_unit(text)? {
+            0xd800..=0xdbff => match code_unit(&text[Self::Half.len()..]) {
+                Some(0xdc00..=0xdfff) => Some(Self::Pair),
+                _ => Some(Self::Half),
+            },
+            0xdc00..=0xdfff => Some(Self::Half),
+            _ => None,
+        }
     }
 
-    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Self::Value, E> {
-        Ok(bytes.to_vec())
+    /// Bytes of the escapes.
+    const fn len(self) -> usize {
+        match self {
+            Self::Pair => 12,
+            Self::Half => 6,
+        }
     }
+}
+
+/// What the escape at the head of a text stands for, if that is `\u` and four digits.
+fn code_unit(text: &[u8]) -> Option<u32> {
+    let digits = text.strip_prefix(b"\\u")?.first_chunk::<4>()?;
+    digits.iter().try_fold(0, |unit, digit| Some(unit << 4 | char::from(*digit).to_digit(16)?))
 }
 
 /// Boxed, so that the many small results on the way weigh little.
@@ -112,18 +154,26 @@ pub(crate) struct Scanner<'a> {
     strict: bool,
     frames: Vec<Frame>,
     /// The keys of all open objects, outermost first.
-    keys: Vec<Cow<'a, [u8]>>,
+    keys: Vec<Cow<'a, str>>,
+    /// Whether there was half a surrogate pair so far.
+    halves: bool,
 }
 
 impl<'a> Scanner<'a> {
     /// Finds everything that is wrong.
     pub(crate) fn strict(text: &'a str, max_depth: usize) -> Self {
-        Self { text, at: 0, max_depth, strict: true, frames: Vec::with_capacity(4), keys: Vec::with_capacity(16) }
+        let (frames, keys) = (Vec::with_capacity(4), Vec::with_capacity(16));
+        Self { text, at: 0, max_depth, strict: true, frames, keys, halves: false }
     }
 
     /// Checks the grammar down to `max_depth`; what is deeper is only skipped, bracket by bracket.
     pub(crate) fn lenient(text: &'a str, max_depth: usize) -> Self {
-        Self { text, at: 0, max_depth, strict: false, frames: Vec::new(), keys: Vec::new() }
+        Self { text, at: 0, max_depth, strict: false, frames: Vec::new(), keys: Vec::new(), halves: false }
+    }
+
+    /// Whether the text up to here has to be [`mended`].
+    pub(crate) fn has_halves(&self) -> bool {
+        self.halves
     }
 
     /// The text from an offset to here.
@@ -248,7 +298,7 @@ impl<'a> Scanner<'a> {
         let Some((b':', _)) = self.peek() else { return Err(self.syntax("a colon")) };
         self.at += 1;
         if self.strict {
-            self.keys.push(key.bytes());
+            self.keys.push(key.text());
         }
         Ok(key)
     }
@@ -314,28 +364,40 @@ impl<'a> Scanner<'a> {
     /// A string, from its opening quote.
     fn string(&mut self) -> Scanned<Text<'a>> {
         let (bytes, start) = (self.text.as_bytes(), self.at);
-        let mut escaped = false;
+        let mut escapes = Escapes::None;
         self.at += 1;
         loop {
             self.skip(|byte| byte >= b' ' && byte != b'"' && byte != b'\\', usize::MAX);
             match bytes.get(self.at) {
                 Some(b'"') => {
                     self.at += 1;
-                    return Ok(Text { quoted: self.since(start), escaped });
+                    return Ok(Text { quoted: self.since(start), escapes });
                 }
-                Some(b'\\') => {
-                    escaped = true;
-                    self.at += 1;
-                    self.escape()?;
-                }
+                Some(b'\\') => escapes = self.escape(escapes)?,
                 Some(_) => return Err(self.syntax("an escape in place of a control character")),
                 None => return Err(self.syntax("the closing quote of a string")),
             }
         }
     }
 
-    /// An escape, behind its backslash.
-    fn escape(&mut self) -> Scanned<()> {
+    /// An escape, or two that are a surrogate pair, from the backslash; gives what the string has then of them.
+    fn escape(&mut self, before: Escapes) -> Scanned<Escapes> {
+        let surrogates = Surrogates::at_head(&self.text.as_bytes()[self.at..]);
+        if let Some(surrogates) = surrogates {
+            self.at += surrogates.len();
+            if surrogates == Surrogates::Half {
+                self.halves = true;
+                return Ok(Escapes::Halves);
+            }
+        } else {
+            self.at += 1;
+            self.character()?;
+        }
+        Ok(if before == Escapes::None { Escapes::Whole } else { before })
+    }
+
+    /// What an escape stands for, behind its backslash.
+    fn character(&mut self) -> Scanned<()> {
         match self.text.as_bytes().get(self.at) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
             Some(b'u') => {
@@ -377,9 +439,9 @@ impl<'a> Scanner<'a> {
         for (index, frame) in self.frames.iter().enumerate() {
             if frame.object {
                 let keys = &self.keys[frame.keys..self.frames.get(index + 1).map_or(self.keys.len(), |next| next.keys)];
-                push_key(&mut path, keys.last().map_or(b"", |key| key));
+                push_key(&mut path, keys.last().map_or("", |key| key));
             } else {
-                push_key(&mut path, frame.items.saturating_sub(1).to_string().as_bytes());
+                push_key(&mut path, &frame.items.saturating_sub(1).to_string());
             }
         }
         path
@@ -402,7 +464,7 @@ impl<'a> Scanner<'a> {
         Box::new(EventError::new(ErrorCode::TooDeep, message).at(self.path()))
     }
 
-    fn duplicate(&self, key: &[u8]) -> Box<EventError> {
+    fn duplicate(&self, key: &str) -> Box<EventError> {
         let mut path = self.path();
         push_key(&mut path, key);
         let message = format!("the key {path} is there more than once; which one counts cannot be told");
@@ -411,7 +473,7 @@ impl<'a> Scanner<'a> {
 }
 
 /// Adds a step to a path; deep and long ones are cut.
-fn push_key(path: &mut String, key: &[u8]) {
+fn push_key(path: &mut String, key: &str) {
     const LIMIT: usize = 128;
     if path.len() >= LIMIT {
         if !path.ends_with('…') {
@@ -422,11 +484,11 @@ fn push_key(path: &mut String, key: &[u8]) {
     if !path.is_empty() {
         path.push('.');
     }
-    path.push_str(&excerpt(&String::from_utf8_lossy(key)));
+    path.push_str(&excerpt(key));
 }
 
 /// A key that is there twice.
-fn repeated<'a>(keys: &mut [Cow<'a, [u8]>]) -> Option<Cow<'a, [u8]>> {
+fn repeated<'a>(keys: &mut [Cow<'a, str>]) -> Option<Cow<'a, str>> {
     const FEW: usize = 12;
     if keys.len() <= FEW {
         let twice = keys.iter().enumerate().find(|(index, key)| keys[..*index].contains(key));

@@ -4,7 +4,7 @@
 //! | field | type | |
 //! |---|---|---|
 //! | `eventId` | string | A UUID, or any other text of 1 to 128 characters, which [becomes a UUID](EventId::from_text). One is made when absent. |
-//! | `userId` | string | 1 to 128 characters, no control characters. |
+//! | `userId` | string | 1 to 128 characters, no control characters, no white space at either end. |
 //! | `anonymousId` | string | The same; stands in for `userId` where that is absent. One of the two is required. |
 //! | `sessionId` | string | The same; optional. |
 //! | `type` | string | One of the [known types](EventType::KNOWN), or one that is [configured](EventTypes). Required. |
@@ -16,6 +16,8 @@
 //!
 //! - An event has at most 32 KiB of JSON, nested at most 32 levels deep: itself is the first, `properties` the second.
 //! - No object in it may have a key twice.
+//! - No id is `undefined`, `null`, `NaN` or `[object ...]`: JavaScript makes these texts of missing values.
+//! - Half a surrogate pair (`\ud83d` alone) becomes U+FFFD wherever it stands.
 //! - `occurredAt` lies between 1970 and 24 hours after the arrival. It is exact to the millisecond; what is finer is cut
 //!   off. A number below 100,000,000,000 is refused: it is most likely meant as seconds.
 //! - When a batch says with `sentAt` when it was sent, and that is off by a minute or more, the sender's clock is
@@ -71,7 +73,8 @@ pub struct Event {
     pub anonymous_id: Option<String>,
     /// The visit that it belongs to, as the sender counts visits.
     pub session_id: Option<String>,
-    /// A JSON object, kept as the text that came in, blanks and line breaks between its values included.
+    /// A JSON object, kept as the text that came in, blanks and line breaks between its values included. A strict JSON reader
+    /// can read it: half a surrogate pair became U+FFFD.
     pub properties: Option<String>,
     /// What the figures need of the properties.
     pub facts: Facts,

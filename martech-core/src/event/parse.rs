@@ -5,7 +5,8 @@ use super::{
     Timestamp,
     error::excerpt,
     facts::Candidates,
-    json::{BLANKS, Scanned, Scanner, Text, Value},
+    id::is_placeholder,
+    json::{BLANKS, Scanned, Scanner, Text, Value, mended},
 };
 
 /// The longest JSON text of one event, in bytes.
@@ -103,7 +104,7 @@ impl EventRules {
         shift: i64,
     ) -> Result<Event, EventError> {
         if let Some(name) = draft.unknown {
-            let name = excerpt(&name.lossy());
+            let name = excerpt(&name.text());
             let message = format!("{name:?} is no field of an event; the fields are {FIELDS}");
             return Err(EventError::new(ErrorCode::UnknownField, message).at(name));
         }
@@ -117,6 +118,7 @@ impl EventRules {
         let explicit = occurred_at(draft.occurred_at, received_at, shift)?;
         let properties = match draft.properties {
             Value::Null => None,
+            Value::Object(text) if draft.halves => Some(mended(text).into_owned()),
             Value::Object(text) => Some(text.to_owned()),
             other => return Err(wrong_type("properties", "a JSON object", other)),
         };
@@ -165,6 +167,8 @@ struct Draft<'a> {
     session_id: Value<'a>,
     properties: Value<'a>,
     candidates: Candidates<'a>,
+    /// Whether the properties may hold half a surrogate pair.
+    halves: bool,
     /// The first field that no event has.
     unknown: Option<Text<'a>>,
 }
@@ -180,19 +184,19 @@ impl<'a> Draft<'a> {
             return Err(Box::new(EventError::new(ErrorCode::WrongType, message)));
         }
         while let Some(name) = scanner.next_key()? {
-            let field = match &*name.bytes() {
-                b"eventId" => &mut self.event_id,
-                b"userId" => &mut self.user_id,
-                b"type" => &mut self.event_type,
-                b"occurredAt" => &mut self.occurred_at,
-                b"anonymousId" => &mut self.anonymous_id,
-                b"sessionId" => &mut self.session_id,
-                b"properties" => {
+            let field = match &*name.text() {
+                "eventId" => &mut self.event_id,
+                "userId" => &mut self.user_id,
+                "type" => &mut self.event_type,
+                "occurredAt" => &mut self.occurred_at,
+                "anonymousId" => &mut self.anonymous_id,
+                "sessionId" => &mut self.session_id,
+                "properties" => {
                     self.scan_properties(&mut scanner)?;
                     continue;
                 }
                 other => {
-                    if other != IGNORED.as_bytes() {
+                    if other != IGNORED {
                         self.unknown.get_or_insert(name);
                     }
                     scanner.value()?;
@@ -211,9 +215,10 @@ impl<'a> Draft<'a> {
         };
         while let Some(name) = scanner.next_key()? {
             let value = scanner.value()?;
-            self.candidates.note(&name.bytes(), value);
+            self.candidates.note(&name.text(), value);
         }
         self.properties = Value::Object(scanner.since(start));
+        self.halves = scanner.has_halves();
         Ok(())
     }
 }
@@ -225,6 +230,7 @@ fn event_id(value: Value<'_>) -> Result<Option<EventId>, EventError> {
         let code = match error {
             EventIdError::TooLong => ErrorCode::TooLong,
             EventIdError::Empty | EventIdError::Nil => ErrorCode::EmptyValue,
+            EventIdError::Placeholder => ErrorCode::NotAnId,
         };
         EventError::new(code, error.to_string()).at(FIELD)
     })
@@ -234,8 +240,12 @@ fn event_id(value: Value<'_>) -> Result<Option<EventId>, EventError> {
 fn identifier(field: &str, value: Value<'_>) -> Result<Option<String>, EventError> {
     let Some(text) = string(field, value)? else { return Ok(None) };
     let refuse = |code, why: &str| Err(EventError::new(code, format!("{field} {why}")).at(field));
-    if text.is_empty() {
-        return refuse(ErrorCode::EmptyValue, "must not be empty; leave it out if it is not known");
+    if text.trim().is_empty() {
+        return refuse(ErrorCode::EmptyValue, "must not be empty or blank; leave it out if it is not known");
+    }
+    if is_placeholder(&text) {
+        let why = format!("is {text:?}, which JavaScript makes of a missing value; leave it out if it is not known");
+        return refuse(ErrorCode::NotAnId, &why);
     }
     if text.len() > MAX_ID_CHARS && text.chars().nth(MAX_ID_CHARS).is_some() {
         return refuse(ErrorCode::TooLong, &format!("has at most {MAX_ID_CHARS} characters"));
@@ -243,15 +253,16 @@ fn identifier(field: &str, value: Value<'_>) -> Result<Option<String>, EventErro
     if text.chars().any(char::is_control) {
         return refuse(ErrorCode::InvalidCharacter, "must not hold control characters");
     }
+    if text.trim().len() != text.len() {
+        return refuse(ErrorCode::InvalidCharacter, "must not begin or end with white space");
+    }
     Ok(Some(text.into_owned()))
 }
 
 fn string<'a>(field: &str, value: Value<'a>) -> Result<Option<Cow<'a, str>>, EventError> {
     match value {
         Value::Null => Ok(None),
-        Value::String(text) => text.text().map(Some).ok_or_else(|| {
-            EventError::new(ErrorCode::InvalidCharacter, format!("{field} holds half of a surrogate pair")).at(field)
-        }),
+        Value::String(text) => Ok(Some(text.text())),
         other => Err(wrong_type(field, "a string", other)),
     }
 }

@@ -59,6 +59,7 @@ mod ids;
 mod inner;
 mod journey;
 mod layout;
+mod mending;
 mod merge;
 mod opening;
 mod pace;

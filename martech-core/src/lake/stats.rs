@@ -44,7 +44,9 @@ pub(super) fn stats(snapshot: &Snapshot, query: &StatsQuery) -> Result<Stats> {
         }
         Ok(accumulator)
     })?;
-    let mut whole = StatsAccumulator::new(plan);
-    parts.into_iter().for_each(|part| whole.merge(part));
-    Ok(whole.finish())
+    let whole = parts.into_iter().reduce(|mut whole, part| {
+        whole.merge(part);
+        whole
+    });
+    Ok(whole.unwrap_or_else(|| StatsAccumulator::new(plan)).finish())
 }

@@ -13,6 +13,7 @@ use super::{
     error::{Context, LakeError, Result},
     ids::{self, IdPage},
     layout::Layout,
+    mending::mended,
     parquet_file::Output,
     schema::{EVENTS, column, writing},
 };
@@ -68,6 +69,11 @@ impl<'a> EventsWriter<'a> {
 
     /// Rows sorted by user, time and id, behind those written before.
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.write_as_it_is(&mended(batch))
+    }
+
+    /// The same with properties that strict JSON readers may refuse, as older programs wrote them.
+    pub(super) fn write_as_it_is(&mut self, batch: &RecordBatch) -> Result<()> {
         let ids = batch.column(column::EVENT_ID).as_fixed_size_binary();
         self.ids.extend((0..ids.len()).map(|row| <[u8; 16]>::try_from(ids.value(row)).expect("an id has 16 bytes")));
         self.output.write(batch).context("cannot write", self.temporary.path())

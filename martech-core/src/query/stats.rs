@@ -133,8 +133,8 @@ pub struct TopLists {
     pub products: Vec<ProductRow>,
     /// By searches.
     pub searches: Vec<SearchRow>,
-    /// Present and true when there were so many different names
-    /// ([`MAX_NAMES`](crate::analytics::MAX_NAMES) of a kind) that some are not counted in these lists.
+    /// Present and true when the different names of a kind take so much memory
+    /// ([`MAX_NAME_BYTES`](crate::analytics::MAX_NAME_BYTES)) that some are not counted in these lists.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub incomplete: bool,
 }

@@ -193,6 +193,7 @@ faults! {
     UnknownField: 400, "unknown_field", "\"user\" is no field of an event; the fields are eventId, userId, type, occurredAt, anonymousId, sessionId, properties", { "index": 0, "field": "user" };
     MissingField: 400, "missing_field", "an event needs a type, such as page_view", { "index": 0, "field": "type" };
     WrongType: 400, "wrong_type", "userId must be a string, not a number", { "index": 0, "field": "userId" };
+    NotAnId: 400, "not_an_id", "userId is \"undefined\", which JavaScript makes of a missing value; leave it out if it is not known", { "index": 0, "field": "userId" };
     EmptyValue: 400, "empty_value", "userId must not be empty; leave it out if it is not known", { "index": 0, "field": "userId" };
     TooLong: 400, "too_long", "userId has at most 128 characters", { "index": 0, "field": "userId" };
     InvalidCharacter: 400, "invalid_character", "userId must not hold control characters", { "index": 0, "field": "userId" };
@@ -274,7 +275,7 @@ pub(crate) type OfBodyOrForm = (Receiving, NotJsonOrForm, BadRequest, Validation
 /// Of a body of events.
 pub(crate) type OfEvents = (
     (Receiving, UnsupportedMediaType, MalformedJson, InvalidUtf8, EmptyBatch, TooManyEvents, NoValidEvents),
-    (UnknownField, MissingField, WrongType, EmptyValue, TooLong, InvalidCharacter, UnknownType, DuplicateKey),
+    (UnknownField, MissingField, WrongType, EmptyValue, NotAnId, TooLong, InvalidCharacter, UnknownType, DuplicateKey),
     (InvalidTime, OccurredAtTooEarly, OccurredAtInFuture, InvalidAmount, InvalidCurrency, TooDeep, EventTooLarge),
     (RejectedByStore, QueueFull, ServerBusy, NotStored),
 );

@@ -26,7 +26,8 @@ pub use plan::StatsPlan;
 /// Counts events for [`Stats`].
 ///
 /// It sees each user once, with all rows, so distinct users cost a mark per counter. Memory goes by the number of
-/// buckets and of distinct types, pages, products and search terms (the latter three are bounded), not by the number of users or events.
+/// buckets and of distinct types, pages, products and search terms (the latter three are bounded in bytes), not by the
+/// number of users or events.
 #[derive(Debug)]
 pub struct StatsAccumulator {
     plan: Arc<StatsPlan>,

@@ -11,7 +11,7 @@ use crate::{
     analytics::{
         calendar::tests::{any_interval, any_zone},
         row::session_key,
-        symbols::Interner,
+        symbols::{Interner, NAME_OVERHEAD},
     },
     event::{Currency, Event, EventId, EventType, Facts, Money},
     query::{Interval, StatsQuery},
@@ -236,7 +236,7 @@ fn more_names_than_memory_may_hold_are_told_of() {
     let query = query("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "UTC", Interval::Day);
     let plan = Arc::new(StatsPlan::new(&query).unwrap());
     let (mut first, mut second) = (StatsAccumulator::new(plan.clone()), StatsAccumulator::new(plan));
-    first.symbols().pages = Interner::with_limit(1);
+    first.symbols().pages = Interner::with_room("/".len() + NAME_OVERHEAD);
     for (accumulator, pages) in [(&mut first, ["/", "/tea"]), (&mut second, ["/", "/cups"])] {
         let page = |page| accumulator.symbols().pages.intern(page);
         let rows = pages.map(page).map(|page| Row { page, ..Row::new(query.range.from.millis(), Symbols::PAGE_VIEW) });
@@ -251,6 +251,41 @@ fn more_names_than_memory_may_hold_are_told_of() {
         stats.top.pages.iter().map(|row| (row.page.as_str(), row.views)).collect::<Vec<_>>(),
         [("/", 2), ("/cups", 1)]
     );
+}
+
+proptest! {
+    /// Names are counted, or said to be incomplete, by what all workers have of them together.
+    #[test]
+    fn names_are_bounded_in_bytes_however_they_are_spread(
+        names in prop::collection::vec((prop::collection::vec(0..12_usize, 1..8), 0..3_usize), 1..12),
+        room in 1..10_usize,
+    ) {
+        let query = query("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "UTC", Interval::Day);
+        let plan = Arc::new(StatsPlan::new(&query).unwrap());
+        let room = room * (NAME_OVERHEAD + 6);
+        let name = |length: usize| "x".repeat(length);
+        let mut workers: Vec<_> = (0..3).map(|_| {
+            let mut worker = StatsAccumulator::new(plan.clone());
+            worker.symbols().searches = Interner::with_room(room);
+            worker
+        }).collect();
+        for (lengths, worker) in &names {
+            let symbols = workers[*worker].symbols();
+            let searches: Vec<_> = lengths.iter().map(|length| symbols.searches.intern(&name(*length))).collect();
+            let row = |search| Row { search, ..Row::new(query.range.from.millis(), Symbols::SEARCH) };
+            workers[*worker].user(&searches.into_iter().map(row).collect::<Vec<_>>());
+        }
+        let merged = workers.into_iter().reduce(|mut left, right| { left.merge(right); left }).unwrap().finish();
+        let all: std::collections::BTreeSet<usize> = names.iter().flat_map(|(lengths, _)| lengths.clone()).collect();
+        let needed: usize = all.iter().map(|length| length + NAME_OVERHEAD).sum();
+        prop_assert_eq!(merged.top.incomplete, needed > room);
+        let kept: usize = merged.top.searches.iter().map(|row| row.term.len() + NAME_OVERHEAD).sum();
+        prop_assert!(kept <= room);
+        if needed <= room {
+            let counted: u64 = merged.top.searches.iter().map(|row| row.searches).sum();
+            prop_assert_eq!(counted as usize, names.iter().map(|(lengths, _)| lengths.len()).sum::<usize>());
+        }
+    }
 }
 
 fn any_click(from: i64, length: i64) -> impl Strategy<Value = Event> {

@@ -94,7 +94,7 @@ fn takes_and_refuses_what_serde_json_does() {
 }
 
 #[test]
-fn lets_numbers_and_surrogates_through_that_rust_cannot_hold() {
+fn takes_numbers_and_surrogates_that_rust_cannot_hold() {
     let long = "1".repeat(60);
     for text in ["1e999", "-1E-999", &long, r#""\ud800""#, r#"{"\udc00": "\ud83d\ude00"}"#] {
         assert!(strict(text).is_ok(), "{text}");
@@ -104,10 +104,33 @@ fn lets_numbers_and_surrogates_through_that_rust_cannot_hold() {
 #[test]
 fn decodes_strings() {
     let Value::String(text) = strict(r#""\ud83d\ude00 \u00e9\/""#).unwrap() else { panic!() };
-    assert_eq!(text.text().unwrap(), "😀 é/");
-    let Value::String(lone) = strict(r#""a\ud800b""#).unwrap() else { panic!() };
-    assert_eq!(lone.text(), None);
-    assert!(lone.lossy().starts_with('a') && lone.lossy().ends_with('b') && lone.lossy().contains('\u{fffd}'));
+    assert_eq!(text.text(), "😀 é/");
+}
+
+#[test]
+fn half_a_surrogate_pair_is_a_replacement_character() {
+    for (json, text, mended_json) in [
+        (r#""cut \ud83d""#, "cut \u{fffd}", r#""cut \ufffd""#),
+        (r#""\uDE00 cut""#, "\u{fffd} cut", r#""\ufffd cut""#),
+        (r#""\ud83d\ude00""#, "😀", r#""\ud83d\ude00""#),
+        (r#""\uD83D\ude00\ud83d""#, "😀\u{fffd}", r#""\uD83D\ude00\ufffd""#),
+        (r#""\ud83d\ud83d\ude00""#, "\u{fffd}😀", r#""\ufffd\ud83d\ude00""#),
+        (r#""\ude00\ud83d""#, "\u{fffd}\u{fffd}", r#""\ufffd\ufffd""#),
+        (r#""\ud83d\n\ude00""#, "\u{fffd}\n\u{fffd}", r#""\ufffd\n\ufffd""#),
+        (r#""\ud83dude00 é""#, "\u{fffd}ude00 é", r#""\ufffdude00 é""#),
+        (r#""\\ud83d \\\ud83d""#, "\\ud83d \\\u{fffd}", r#""\\ud83d \\\ufffd""#),
+        (r#""\ud7ff\ue000""#, "\u{d7ff}\u{e000}", r#""\ud7ff\ue000""#),
+    ] {
+        let mut scanner = Scanner::strict(json, 32);
+        let Value::String(read) = scanner.value().unwrap() else { panic!("{json}") };
+        assert_eq!(read.text(), text, "{json}");
+        assert_eq!((&*mended(json), scanner.has_halves()), (mended_json, json != mended_json), "{json}");
+        assert_eq!(serde_json::from_str::<String>(mended_json).unwrap(), text);
+    }
+    // Text that is no JSON is not mended into some.
+    for text in ["", "\\", "\\é", "\\u", "\\ud83", "\\ud83é"] {
+        assert_eq!(mended(text), text);
+    }
 }
 
 #[test]
@@ -118,16 +141,21 @@ fn finds_repeated_keys() {
         (r#"{"a":1,"a":2}"#, "a"),
         (r#"{"a":1,"\u0061":2}"#, "a"),
         (r#"{"x":1,"a":[0,{"b":{},"c":{"d":1,"e":2,"d":3}}]}"#, "a.1.c.d"),
-        (r#"[{"a":1},{"b":{"\ud800":1,"\uD800":2}}]"#, "1.b.\u{fffd}\u{fffd}\u{fffd}"),
+        (r#"[{"a":1},{"b":{"\ud800":1,"\uD800":2}}]"#, "1.b.\u{fffd}"),
+        (r#"{"\ud800":1,"\ud801":2}"#, "\u{fffd}"),
+        (r#"{"a\ufffd":1,"a\udc00":2}"#, "a\u{fffd}"),
         (&many, "k0"),
     ] {
         let error = *Scanner::strict(text, 32).value().unwrap_err();
         assert_eq!((error.code, error.field.as_deref()), (ErrorCode::DuplicateKey, Some(path)), "{text}");
         assert!(lenient(text).is_ok());
     }
-    for text in
-        [r#"{"a":{"a":{"a":1}},"b":{"a":2}}"#, r#"[{"a":1},{"a":1}]"#, r#"{"a":1,"A":1}"#, r#"{"\ud800":1,"\ud801":2}"#]
-    {
+    for text in [
+        r#"{"a":{"a":{"a":1}},"b":{"a":2}}"#,
+        r#"[{"a":1},{"a":1}]"#,
+        r#"{"a":1,"A":1}"#,
+        r#"{"\ud800":1,"\ud800\udc00":2}"#,
+    ] {
         assert!(strict(text).is_ok(), "{text}");
     }
 }

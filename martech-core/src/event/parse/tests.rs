@@ -71,9 +71,17 @@ fn event_ids() {
     assert!(id(&format!(r#""{}""#, "é".repeat(128))).is_ok());
     refused(id(&format!(r#""{}""#, "é".repeat(129))), ErrorCode::TooLong, "eventId", "128");
     refused(id(r#""""#), ErrorCode::EmptyValue, "eventId", "leave it out");
+    refused(id(r#""  ""#), ErrorCode::EmptyValue, "eventId", "leave it out");
+    for made in PLACEHOLDERS {
+        refused(id(&format!("{made:?}")), ErrorCode::NotAnId, "eventId", "leave it out");
+    }
     refused(id(r#""00000000-0000-0000-0000-000000000000""#), ErrorCode::EmptyValue, "eventId", "nil");
     refused(id("7"), ErrorCode::WrongType, "eventId", "must be a string, not a number");
 }
+
+/// What JavaScript makes of a missing value, or of an object.
+const PLACEHOLDERS: [&str; 6] =
+    ["undefined", "null", "NaN", "[object Object]", "[object Undefined]", "[object Promise]"];
 
 #[test]
 fn identifiers() {
@@ -90,7 +98,22 @@ fn identifiers() {
         refused(read(r#""a\u0000b""#), ErrorCode::InvalidCharacter, field, "control characters");
         refused(read(r#""a\nb""#), ErrorCode::InvalidCharacter, field, "control characters");
         refused(read("\"a\u{85}b\""), ErrorCode::InvalidCharacter, field, "control characters");
-        refused(read(r#""\ud800""#), ErrorCode::InvalidCharacter, field, "surrogate");
+        for blank in [" ", "\\t \\r\\n", "\u{a0}", "\u{3000}"] {
+            refused(read(&format!("\"{blank}\"")), ErrorCode::EmptyValue, field, "must not be empty or blank");
+        }
+        for text in [" u", "u ", "u\u{a0}"] {
+            refused(read(&format!("\"{text}\"")), ErrorCode::InvalidCharacter, field, "begin or end with white space");
+        }
+        for made in PLACEHOLDERS {
+            let error =
+                refused(read(&format!("{made:?}")), ErrorCode::NotAnId, field, "JavaScript makes of a missing value");
+            assert!(error.message.contains(made), "{error}");
+        }
+        // Names of people, and what only looks like it.
+        for name in ["Null", "None", "nan", "undefined1", "[object", "object Object", "false", "a b"] {
+            assert!(read(&format!("{name:?}")).is_ok(), "{name}");
+        }
+        assert!(read(r#""u\ud83d""#).is_ok());
         refused(read("7"), ErrorCode::WrongType, field, "must be a string, not a number");
         refused(read("[]"), ErrorCode::WrongType, field, "must be a string, not an array");
     }
@@ -311,17 +334,37 @@ fn pages_products_and_searches() {
     assert_eq!((read.page.as_deref(), read.product, read.search), (Some("u"), None, None));
     let read = facts("page_view", &json!({"page": "é".repeat(600), "sku": "\u{fffd}"}).to_string());
     assert_eq!(read.page, Some("é".repeat(Facts::MAX_CHARS)));
-    assert_eq!(facts("page_view", r#"{"page":"a\ud800b"}"#).page.unwrap().replace('\u{fffd}', ""), "ab");
+    assert_eq!(facts("page_view", r#"{"page":"a\ud800b"}"#).page.unwrap(), "a\u{fffd}b");
 }
 
 #[test]
 fn keeps_what_rust_cannot_hold() {
     let properties =
-        format!(r#"{{"big":{},"float":1e999,"half":"\ud800","text":"a\u0000\/é" }}"#, "1234567890".repeat(6));
+        format!(r#"{{"big":{},"float":1e999,"pair":"\ud83d\ude00","text":"a\u0000\/é" }}"#, "1234567890".repeat(6));
     let event = with(&format!(r#""properties":{properties}"#)).unwrap();
     assert_eq!(event.properties.as_deref(), Some(&*properties));
     let shown = serde_json::to_string(&event).unwrap();
     assert!(shown.ends_with(&format!(r#""properties":{properties}}}"#)), "{shown}");
+}
+
+#[test]
+fn half_a_surrogate_pair_becomes_a_replacement_character_everywhere() {
+    let json = r#"{"eventId":"e\ud83d","userId":"u\ud83d","anonymousId":"\ude00","sessionId":"\ud83d\ude00\ud83d","type":"search",
+        "properties":{"q":"cut \ud83d","\ude00":[{"deep\ud83d":"\ud83d\ud83d\ude00 \\ud83d"}]}}"#;
+    let event = parse(json).unwrap();
+    assert_eq!(event.id, EventId::from_text("e\u{fffd}").unwrap());
+    let ids = [Some(&event.user_id), event.anonymous_id.as_ref(), event.session_id.as_ref()];
+    assert_eq!(ids, ["u\u{fffd}", "\u{fffd}", "😀\u{fffd}"].map(str::to_owned).each_ref().map(Some));
+    assert_eq!(event.facts.search.as_deref(), Some("cut \u{fffd}"));
+    let properties = event.properties.as_deref().unwrap();
+    assert_eq!(properties, r#"{"q":"cut \ufffd","\ufffd":[{"deep\ufffd":"\ufffd\ud83d\ude00 \\ud83d"}]}"#);
+    // What strict readers make of it.
+    let read: serde_json::Value = serde_json::from_str(properties).unwrap();
+    assert_eq!(read, json!({"q": "cut \u{fffd}", "\u{fffd}": [{"deep\u{fffd}": "\u{fffd}😀 \\ud83d"}]}));
+
+    refused(with(r#""properties":{"a\ud83d":1,"a\ude00":2}"#), ErrorCode::DuplicateKey, "properties.a\u{fffd}", "");
+    refused(with(r#""\ud83d":1"#), ErrorCode::UnknownField, "\u{fffd}", "no field");
+    refused(with(r#""occurredAt":"\ud83d""#), ErrorCode::InvalidTime, "occurredAt", "RFC 3339");
 }
 
 #[test]

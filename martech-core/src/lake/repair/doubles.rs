@@ -81,7 +81,7 @@ impl Builder<'_> {
     }
 
     /// Writes the rows of a file but those that are dropped (ascending).
-    fn without_rows(&mut self, file: &EventsFile, dropped: &[usize]) -> Result<EventsEntry> {
+    pub(super) fn without_rows(&mut self, file: &EventsFile, dropped: &[usize]) -> Result<EventsEntry> {
         let rows = file.entry.rows as usize - dropped.len();
         let mut writer = EventsWriter::create(self.layout, self.take_id(), file.entry.day, rows, ZSTD_LEVEL)?;
         let mut first = 0;

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | a file of events | set aside as a whole: nothing proves its other pages. Its events are lost, but for those that frames in the journal still hold |
 //! | an id index, files of users | made anew: all that they say is in the files of events |
+//! | properties with half a surrogate pair | their file is written anew with U+FFFD in its place |
 //! | the catalog | made anew from the files that hold what they should, and from the whole journal |
 //! | events that are there twice | where all copies say the same, the one that was received first is kept, as dedupe would have; where they differ, none is: which of them is right cannot be known |
 //! | the journal | its sound frames become files; all of it is set aside, and a new one begun |
@@ -127,6 +128,10 @@ impl<'a> Builder<'a> {
             catalog.events = self.without_doubles(catalog.events, memory, progress)?;
             catalog.users = self.users(&catalog.events, progress)?;
             catalog.sequence = catalog.sequence.max(survey.journal.inspection.newest);
+        }
+        for entry in catalog.events.iter_mut().filter(|entry| survey.to_mend.contains(entry)) {
+            let file = EventsFile::events(*entry, &self.shared);
+            *entry = self.without_rows(&file, &[])?;
         }
         for entry in catalog.events.iter_mut().filter(|entry| survey.to_index.contains(entry)) {
             entry.bytes += self.index(entry)?;

@@ -12,6 +12,7 @@ use super::super::{
     files::{EventsFile, UserPage, user_pages},
     ids::{IdIndex, IdPage, MAX_ROWS},
     layout::Layout,
+    mending,
     parquet_file::{Footer, Input},
     row::day_of,
     schema::{EVENTS, column},
@@ -28,6 +29,8 @@ pub(in super::super) struct Sound {
     pub(in super::super) bytes: u64,
     /// The length of the id index, or what is wrong with it.
     pub(in super::super) index: Result<u64>,
+    /// How many events have to be [mended](mending).
+    pub(in super::super) broken: u64,
 }
 
 /// Reads a file to its end: first what its checksums say, then every row. What the file states of itself, which is the
@@ -35,10 +38,10 @@ pub(in super::super) struct Sound {
 pub(in super::super) fn check(layout: &Layout, file: &EventsFile) -> Result<Sound> {
     let (input, footer) = file.open()?;
     input.check_all().context("cannot read", file.path())?;
-    let ids = Content { file, input: &input, footer: &footer }.check()?;
+    let (ids, broken) = Content { file, input: &input, footer: &footer }.check()?;
     let pages = id_pages(&footer.metadata).ok_or_else(|| file.damaged("it has no page index"))?;
     check_plain_ids(file, &input, &pages, &ids)?;
-    Ok(Sound { bytes: input.len(), index: check_index(layout, file, &ids, &pages) })
+    Ok(Sound { bytes: input.len(), index: check_index(layout, file, &ids, &pages), broken })
 }
 
 struct Content<'a> {
@@ -48,26 +51,27 @@ struct Content<'a> {
 }
 
 impl Content<'_> {
-    /// Gives the ids, by row.
-    fn check(&self) -> Result<Vec<[u8; 16]>> {
+    /// Gives the ids, by row, and how many events have to be mended.
+    fn check(&self) -> Result<(Vec<[u8; 16]>, u64)> {
         let rows = self.file.entry.rows as usize;
         if rows > MAX_ROWS {
             return Err(self.file.damaged(format!("it has {rows} rows, and no lake writes so many")));
         }
         let columns: Vec<usize> = (0..EVENTS.fields().len()).collect();
         let reader = self.input.read(self.footer, &EVENTS, &columns, None, BATCH_ROWS);
-        let mut ids = Vec::with_capacity(rows);
+        let (mut ids, mut broken) = (Vec::with_capacity(rows), 0);
         let mut pass = Pass { last: None, event_type: String::new(), pages: user_pages(self.footer, column::USER_ID) };
         for batch in reader.context("cannot read", self.file.path())? {
             let batch = batch.context("cannot read", self.file.path())?;
             pass.take(self, &batch, ids.len())?;
+            broken += mending::count(&batch) as u64;
             let column = batch.column(column::EVENT_ID).as_fixed_size_binary();
             ids.extend((0..column.len()).map(|row| id_at(column, row)));
         }
         if ids.len() != rows {
             return Err(self.file.damaged(format!("its footer states {rows} rows, and it has {}", ids.len())));
         }
-        Ok(ids)
+        Ok((ids, broken))
     }
 }
 

@@ -64,6 +64,8 @@ pub enum Kind {
     EventsDamaged,
     /// An id index is gone or does not say what is in its file of events.
     IndexDamaged,
+    /// Properties of events hold half a surrogate pair, which strict JSON readers refuse.
+    HalfCharacters,
     /// The files of users are damaged, or do not say what the files of events say.
     UsersDamaged,
     /// Events are there more than once.
@@ -97,6 +99,7 @@ impl Kind {
             }
             Self::EventsDamaged => "sets it aside; its events are lost, but for those still in the journal",
             Self::IndexDamaged => "makes it anew from the file of events; nothing is lost",
+            Self::HalfCharacters => "writes the file anew with U+FFFD in their place; nothing is lost",
             Self::UsersDamaged => "makes the files of users anew from those of events; nothing is lost",
             Self::Doubled => {
                 "keeps one, the first to be received, where they say the same; sets all aside where they do not"

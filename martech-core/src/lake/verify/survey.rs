@@ -36,6 +36,8 @@ pub(in super::super) struct Survey {
     pub(in super::super) sound: Vec<EventsEntry>,
     /// Those of them whose id index is to be made anew.
     pub(in super::super) to_index: Vec<EventsEntry>,
+    /// Those of them with properties that have to be mended.
+    pub(in super::super) to_mend: Vec<EventsEntry>,
     /// Files of events that the catalog names and that are gone or damaged.
     pub(in super::super) lost: Vec<EventsEntry>,
     pub(in super::super) journal: Found,
@@ -71,9 +73,9 @@ impl Survey {
         Ok(surveyor.survey)
     }
 
-    /// Whether files, ids and sums are what the catalog says, so that nothing but an index may have to be made anew.
+    /// Whether files, ids and sums are what the catalog says, so that nothing but an index or a text may have to be made anew.
     pub(in super::super) fn needs_new_catalog(&self) -> bool {
-        self.report.damage().any(|finding| finding.kind != Kind::IndexDamaged)
+        self.report.damage().any(|finding| !matches!(finding.kind, Kind::IndexDamaged | Kind::HalfCharacters))
     }
 }
 
@@ -93,6 +95,7 @@ impl<'a> Surveyor<'a> {
             catalog: None,
             sound: Vec::new(),
             to_index: Vec::new(),
+            to_mend: Vec::new(),
             lost: Vec::new(),
             journal: Found::default(),
             salvage: HashSet::new(),
@@ -185,6 +188,14 @@ impl<'a> Surveyor<'a> {
         }
         let differs = (real.day, real.rows) != (entry.day, entry.rows)
             || (real.bytes != entry.bytes && self.survey.to_index.last() != Some(&real));
+        if sound.broken > 0 {
+            let message = format!(
+                "properties of {} events have half a surrogate pair (\\ud800 to \\udfff), which strict JSON readers refuse",
+                sound.broken
+            );
+            self.find(Kind::HalfCharacters, &path, Some(sound.broken), message);
+            self.survey.to_mend.push(real);
+        }
         if is_named && differs {
             let path = layout.relative(&layout.events_file(real.day, real.id));
             let message = format!("it is wrong about {}", path.display());

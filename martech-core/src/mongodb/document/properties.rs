@@ -6,7 +6,7 @@
 //! | a number that is what a double's shortest decimal text says | double |
 //! | any other that has up to 34 significant digits and an exponent of Decimal128 | Decimal128 |
 //! | any other | refused |
-//! | a string, `true`, `false`, `null`, an object, an array | the same; a lone surrogate and a NUL in a name are refused |
+//! | a string, `true`, `false`, `null`, an object, an array | the same; a NUL in a name is refused |
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ use super::{
 use crate::event::{
     MAX_DEPTH,
     error::excerpt,
-    json::{Scanner, Text, Value},
+    json::{Scanner, Value},
 };
 
 /// Why an event cannot be a document, for the person who sent it.
@@ -65,7 +65,7 @@ impl Writer<'_, '_> {
     fn object(&mut self) -> Result<(), Unfit> {
         let mark = bson::begin(self.out);
         while let Some(key) = self.scanner.next_key().map_err(Unfit::syntax)? {
-            let name = self.text(key, "its name")?;
+            let name = key.text();
             if name.contains('\0') {
                 return Err(self.unfit("has a NUL in its name, which MongoDB has no way to store"));
             }
@@ -116,9 +116,8 @@ impl Writer<'_, '_> {
         }
         match self.scanner.value().map_err(Unfit::syntax)? {
             Value::String(text) => {
-                let text = self.text(text, "its text")?;
                 head(self.out, bson::STRING);
-                bson::text(self.out, &text);
+                bson::text(self.out, &text.text());
             }
             Value::Number(number) => self.number(number, head)?,
             // Nothing else begins with what is left.
@@ -162,12 +161,6 @@ impl Writer<'_, '_> {
 
     fn note(&mut self, content: Content) {
         self.content = self.content.max(content);
-    }
-
-    fn text<'t>(&self, text: Text<'t>, what: &str) -> Result<std::borrow::Cow<'t, str>, Unfit> {
-        text.text().ok_or_else(|| {
-            self.unfit(&format!("has half a surrogate pair (\\ud800 to \\udfff) in {what}, which MongoDB cannot store"))
-        })
     }
 
     /// What is wrong with the field where the scanner stands.

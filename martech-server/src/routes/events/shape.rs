@@ -53,8 +53,14 @@ struct Fields {
     /// A UUID, or any other text that is the event's own. Sent again with the same id, it is stored once. Made where it is left out.
     #[schema(min_length = 1, max_length = 128, example = "018f3c7e-5a1b-7c2d-8e4f-0a1b2c3d4e5f")]
     event_id: Option<String>,
-    /// Who did it; the `anonymousId` where it is left out.
-    #[schema(min_length = 1, max_length = 128, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$", example = "u1")]
+    /// Who did it; the `anonymousId` where it is left out. `undefined`, `null`, `NaN` and `[object ...]`, which JavaScript makes of
+    /// missing values, are refused, here and in the other ids.
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$",
+        example = "u1"
+    )]
     user_id: Option<String>,
     #[serde(rename = "type")]
     event_type: EventType,
@@ -63,10 +69,18 @@ struct Fields {
     #[schema(schema_with = time)]
     occurred_at: Option<String>,
     /// The browser or device.
-    #[schema(min_length = 1, max_length = 128, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$"
+    )]
     anonymous_id: Option<String>,
     /// The visit that it belongs to.
-    #[schema(min_length = 1, max_length = 128, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$"
+    )]
     session_id: Option<String>,
     /// Whatever else is known. Figures look at `revenue`, `total` or `value` and `currency` of a purchase, `query` of a search,
     /// and `page` and `productId` of any event.

@@ -4,8 +4,11 @@ use crate::lake::{
     hot::{Encoded, Hot},
     publish::Change,
     roll::write_events,
+    schema::column,
     sorted::Sorted,
+    writing::{EventsWriter, Folders},
 };
+use arrow_array::{RecordBatch, StringArray, cast::AsArray};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_file_of_events_is_set_aside_and_nothing_else_is_lost() {
@@ -199,4 +202,85 @@ async fn no_flipped_bit_goes_unnoticed() {
         let excused = torn && *path == newest_frame.0 && offset > newest_frame.1 / 2;
         assert!(!report.is_clean() || excused, "byte {offset} of {}", path.display());
     }
+}
+
+/// Gives every third event of a file properties as older programs took them; how many these are.
+fn with_halves(disk: &SimFs, entry: EventsEntry) -> u64 {
+    let (layout, mut catalog) = (layout(disk), catalog(disk));
+    let mut writer = EventsWriter::create(&layout, catalog.take_file_id(), entry.day, entry.rows as usize, 1).unwrap();
+    let mut count = 0;
+    events_file(disk, entry)
+        .for_each_batch(64, |batch| {
+            let properties = batch.column(column::PROPERTIES).as_string::<i32>();
+            let halved = properties.iter().enumerate().map(|(row, text)| {
+                count += u64::from(row % 3 == 0);
+                if row % 3 == 0 { Some(r#"{"q":"cut \ud83d","\udc00":["\ud83d\ude00"]}"#) } else { text }
+            });
+            let mut columns = batch.columns().to_vec();
+            columns[column::PROPERTIES] = Arc::new(halved.collect::<StringArray>());
+            writer.write_as_it_is(&RecordBatch::try_new(batch.schema(), columns).unwrap())
+        })
+        .unwrap();
+    let made = writer.finish(&mut Folders::default()).unwrap();
+    *catalog.events.iter_mut().find(|other| **other == entry).unwrap() = made;
+    catalog.store(&layout).unwrap();
+    EventsFile::events(entry, &Arc::new(Shared::new(layout.clone(), FOOTER_MEMORY)))
+        .paths()
+        .iter()
+        .for_each(|path| remove(disk, path));
+    count
+}
+
+/// The properties of all events, and whether strict readers take them.
+async fn all_properties(disk: &SimFs) -> Vec<(String, bool)> {
+    let lake = Lake::open(options(disk)).await.unwrap();
+    let mut texts = Vec::new();
+    for user in lake.users(UsersQuery { limit: 100, ..UsersQuery::default() }).await.unwrap().users {
+        let journey = lake.journey(JourneyQuery { limit: 1000, ..JourneyQuery::new(user.user_id) }).await.unwrap();
+        texts.extend(journey.events.into_iter().filter_map(|event| event.properties));
+    }
+    lake.close().await.unwrap();
+    let is_strict = |text: &str| serde_json::from_str::<serde_json::Value>(text).is_ok();
+    texts.into_iter().map(|text| (text.clone(), is_strict(&text))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_surrogate_pair_is_mended_where_it_is_found_and_where_files_are_merged() {
+    let disk = made().await;
+    let entry = catalog(&disk).events[0];
+    let halved = with_halves(&disk, entry);
+    assert!(halved > 10);
+    let report = look(&disk);
+    let finding = report.damage().next().unwrap();
+    assert_eq!((finding.kind, finding.events, report.damage().count()), (Kind::HalfCharacters, Some(halved), 1));
+    let strict = |texts: &[(String, bool)]| texts.iter().filter(|(_, strict)| *strict).count() as u64;
+    assert_eq!(strict(&all_properties(&disk).await), 460 - halved);
+
+    let merged = disk.copy();
+    let lake = Lake::open(options(&merged)).await.unwrap();
+    lake.compact().await.unwrap();
+    lake.close().await.unwrap();
+    drop(lake);
+    sound(&merged, "merged", &ids(0..460)).await;
+
+    let losses = repaired(&disk, "halves", &[Kind::HalfCharacters], &ids(0..460)).await;
+    assert_eq!((losses.events(), losses.files.len()), (Some(0), 0));
+    let texts = all_properties(&disk).await;
+    assert_eq!(strict(&texts), 460);
+    let whole = r#"{"q":"cut \ufffd","\ufffd":["\ud83d\ude00"]}"#;
+    assert_eq!(texts.iter().filter(|(text, _)| text == whole).count() as u64, halved);
+
+    // Beside other damage.
+    let disk = made().await;
+    let entry = catalog(&disk).events[0];
+    let halved = with_halves(&disk, entry);
+    let index = layout(&disk).ids_file(catalog(&disk).events[0].id);
+    disk.flip(&index, 30, 1).unwrap();
+    files_in(&disk, "users").iter().for_each(|path| remove(&disk, path));
+    let kinds = [Kind::HalfCharacters, Kind::IndexDamaged, Kind::UsersDamaged];
+    repaired(&disk, "halves and more", &kinds, &ids(0..460)).await;
+    assert_eq!(
+        all_properties(&disk).await.iter().filter(|(text, strict)| *strict && text == whole).count() as u64,
+        halved
+    );
 }

@@ -85,8 +85,6 @@ fn what_bson_has_no_room_for_is_refused_with_the_field() {
     assert!(number.starts_with("properties.a.b.1 is 12345678901234567890123456789012345, "), "{number}");
     assert!(refused(r#"{"n":1e6145}"#).starts_with("properties.n is 1e6145"));
     assert!(refused(r#"{"n":1e-6177}"#).starts_with("properties.n is 1e-6177"));
-    assert!(refused(r#"{"n":"\ud800"}"#).starts_with("properties.n has half a surrogate pair"));
-    assert!(refused(r#"{"o":{"\udc00":1}}"#).starts_with("properties.o."));
     assert!(refused(r#"{"o":{"a\u0000b":1}}"#).contains("has a NUL in its name"));
     for text in ["", "[]", "1", "{", "{}x", r#"{"a":1,"a":2}"#, r#"{"a":tru}"#] {
         assert!(refused(text).starts_with("properties cannot be stored: "), "{text}");
@@ -146,7 +144,7 @@ fn parsed_value(scanner: &mut Scanner<'_>) -> Json {
             scanner.enter(b'{').unwrap();
             let mut members = Vec::new();
             while let Some(key) = scanner.next_key().unwrap() {
-                members.push((key.text().unwrap().into_owned(), parsed_value(scanner)));
+                members.push((key.text().into_owned(), parsed_value(scanner)));
             }
             Json::Object(members)
         }
@@ -163,7 +161,7 @@ fn parsed_value(scanner: &mut Scanner<'_>) -> Json {
         b'n' => (scanner.value().unwrap(), Json::Word("null")).1,
         _ => match scanner.value().unwrap() {
             Value::Number(number) => Json::Number(Decimal::parse(number).unwrap()),
-            Value::String(text) => Json::Text(text.text().unwrap().into_owned()),
+            Value::String(text) => Json::Text(text.text().into_owned()),
             other => panic!("{other:?}"),
         },
     }
