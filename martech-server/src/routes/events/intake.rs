@@ -1,7 +1,9 @@
 //! From the bytes of a body to events, and to what is wrong with the others.
 
 use axum::http::StatusCode;
-use martech_core::event::{Batch, ErrorCode, Event, EventError, EventId, EventRules, MAX_EVENT_BYTES, Timestamp};
+use martech_core::event::{
+    Batch, ErrorCode, Event, EventError, EventId, EventRules, MAX_EVENT_BYTES, Sender, Timestamp,
+};
 
 use super::answer::EventResult;
 use crate::{
@@ -39,6 +41,7 @@ pub(super) fn read(
     bytes: &[u8],
     single_limit: usize,
     received_at: Timestamp,
+    sender: Sender,
     ingested: &Ingested,
 ) -> Result<Intake, ApiError> {
     let batch = match format {
@@ -49,7 +52,7 @@ pub(super) fn read(
     if batch.single && bytes.len() > single_limit {
         return Err(too_large("the body of a single event", single_limit));
     }
-    let parsed = rules.parse_batch(&batch, received_at);
+    let parsed = rules.parse_batch(&batch, received_at, sender);
     let mut intake = Intake {
         single: batch.single,
         events: Vec::with_capacity(parsed.len()),
