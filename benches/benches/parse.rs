@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use martech_core::event::{Batch, Event, EventId, EventRules, Timestamp};
+use martech_core::event::{Batch, Event, EventId, EventRules, Sender, Timestamp};
 
 const RECEIVED_AT: Timestamp = Timestamp::from_millis(1_795_342_500_250);
 
@@ -50,13 +50,13 @@ fn batch(c: &mut Criterion) {
     group.bench_function("array", |b| {
         b.iter(|| {
             Batch::from_json(black_box(array.as_bytes()))
-                .map(|batch| rules.parse_batch(&batch, RECEIVED_AT).collect::<Vec<_>>())
+                .map(|batch| rules.parse_batch(&batch, RECEIVED_AT, Sender::Anonymous).collect::<Vec<_>>())
         });
     });
     group.bench_function("ndjson", |b| {
         b.iter(|| {
             Batch::from_ndjson(black_box(lines.as_bytes()))
-                .map(|batch| rules.parse_batch(&batch, RECEIVED_AT).collect::<Vec<_>>())
+                .map(|batch| rules.parse_batch(&batch, RECEIVED_AT, Sender::Anonymous).collect::<Vec<_>>())
         });
     });
     group.finish();

@@ -4,7 +4,7 @@
 use std::{collections::HashMap, str};
 
 use martech_core::event::{
-    Batch, ErrorCode, Event, EventError, EventId, EventRules, EventTypes, MAX_DEPTH, MAX_EVENT_BYTES, Timestamp,
+    Batch, ErrorCode, Event, EventError, EventId, EventRules, EventTypes, MAX_DEPTH, MAX_EVENT_BYTES, Sender, Timestamp,
 };
 use serde_json::{Value, value::RawValue};
 
@@ -277,7 +277,7 @@ fn too_deep(text: &str) -> bool {
 
 /// In a batch an event is what it is alone, unless the sender's clock is corrected.
 fn each_for_itself(rules: &EventRules, batch: &Batch<'_>) {
-    let parsed: Vec<_> = rules.parse_batch(batch, RECEIVED_AT).collect();
+    let parsed: Vec<_> = rules.parse_batch(batch, RECEIVED_AT, Sender::Trusted).collect();
     assert_eq!(parsed.len(), batch.items.len());
     if batch.sent_at.is_some() {
         return;
@@ -295,8 +295,8 @@ fn as_lines(rules: &EventRules, batch: &Batch<'_>) {
     let again = Batch::from_ndjson(lines.as_bytes()).expect("there are lines, and all are text");
     let code =
         |result: &Result<Event, EventError>| result.as_ref().map(|event| event.user_id.clone()).map_err(|e| e.code);
-    let before: Vec<_> = rules.parse_batch(&unshifted, RECEIVED_AT).map(|parsed| code(&parsed)).collect();
-    let after: Vec<_> = rules.parse_batch(&again, RECEIVED_AT).map(|parsed| code(&parsed)).collect();
+    let before: Vec<_> = rules.parse_batch(&unshifted, RECEIVED_AT, Sender::Trusted).map(|parsed| code(&parsed)).collect();
+    let after: Vec<_> = rules.parse_batch(&again, RECEIVED_AT, Sender::Trusted).map(|parsed| code(&parsed)).collect();
     assert_eq!(before, after);
 }
 

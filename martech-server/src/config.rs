@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    num::NonZero,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -188,6 +189,10 @@ pub struct AccountArgs {
     #[arg(long, env = "MARTECH_PUBLIC_INGEST", default_value = "on", value_enum)]
     pub public_ingest: Switch,
 
+    /// How many days old events may be that come without a key, or with the key of a page (one that has origins); 0 for any age
+    #[arg(long, env = "MARTECH_PUBLIC_EVENT_DAYS", default_value = "30", value_name = "DAYS", value_parser = clap::value_parser!(u32).range(..=36_500))]
+    pub public_event_days: u32,
+
     /// Pages that may send events: origins such as `https://shop.example`, separated by commas, or `*` for all
     #[arg(long, env = "MARTECH_ALLOWED_ORIGINS", default_value = "", hide_default_value = true, value_name = "LIST")]
     pub allowed_origins: AllowedOrigins,
@@ -334,7 +339,11 @@ impl ServeArgs {
     }
 
     pub(crate) fn rules(&self) -> EventRules {
-        EventRules { types: self.event_types.clone(), currency: self.currency }
+        EventRules {
+            types: self.event_types.clone(),
+            currency: self.currency,
+            public_days: NonZero::new(self.accounts.public_event_days),
+        }
     }
 
     pub(crate) fn bodies(&self) -> BodyLimits {

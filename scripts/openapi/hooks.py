@@ -52,7 +52,7 @@ def filter_failure(context, failure, case, response):
     if type(failure).__name__ != "RejectedPositiveData" or response.status_code != 400:
         return True
     told = response.json()
-    codes = ["INVALID_PASSWORD", "unknown_type", "occurred_at_in_future", "occurred_at_too_early"]
+    codes = ["INVALID_PASSWORD", "unknown_type", "occurred_at_in_future", "occurred_at_too_early", "occurred_at_too_old"]
     if told["code"] == "no_valid_events":
         return not all(result["code"] in codes for result in told["results"])
     is_known = told["code"] in codes or told["message"] == "No fields to update"

@@ -75,6 +75,8 @@ pub enum ErrorCode {
     InvalidTime,
     /// `occurred_at_too_early`: before 1970.
     OccurredAtTooEarly,
+    /// `occurred_at_too_old`: longer ago than a [public](super::Sender::is_public) sender may say.
+    OccurredAtTooOld,
     /// `occurred_at_in_future`: more than a day after its arrival.
     OccurredAtInFuture,
     /// `invalid_amount`: not a decimal number, or out of range.
@@ -104,6 +106,7 @@ impl ErrorCode {
             Self::UnknownType => "unknown_type",
             Self::InvalidTime => "invalid_time",
             Self::OccurredAtTooEarly => "occurred_at_too_early",
+            Self::OccurredAtTooOld => "occurred_at_too_old",
             Self::OccurredAtInFuture => "occurred_at_in_future",
             Self::InvalidAmount => "invalid_amount",
             Self::InvalidCurrency => "invalid_currency",

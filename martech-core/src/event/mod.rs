@@ -20,6 +20,7 @@
 //! - Half a surrogate pair (`\ud83d` alone) becomes U+FFFD wherever it stands.
 //! - `occurredAt` lies between 1970 and 24 hours after the arrival. It is exact to the millisecond; what is finer is cut
 //!   off. A number below 100,000,000,000 is refused: it is most likely meant as seconds.
+//!   Where [`EventRules::public_days`] says so, events of [public](Sender::is_public) senders are at most so many days old.
 //! - When a batch says with `sentAt` when it was sent, and that is off by a minute or more, the sender's clock is
 //!   taken to be wrong, and `occurredAt` is corrected by the difference.
 //!
@@ -37,6 +38,7 @@ mod kind;
 mod money;
 mod parse;
 pub(crate) mod row;
+mod sender;
 mod time;
 mod wire;
 
@@ -50,7 +52,7 @@ pub use key::EventKey;
 pub use kind::{EventType, EventTypes, InvalidEventType};
 pub use money::{Money, MoneyError, MoneySum};
 pub use parse::{EventRules, MAX_DEPTH, MAX_EVENT_BYTES, MAX_ID_CHARS};
-#[cfg(feature = "lake")]
+pub use sender::Sender;
 pub(crate) use time::MILLIS_PER_DAY;
 pub use time::{InvalidTimestamp, Timestamp};
 

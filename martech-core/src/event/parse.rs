@@ -1,8 +1,8 @@
-use std::borrow::Cow;
+use std::{borrow::Cow, num::NonZero};
 
 use super::{
     Batch, Currency, ErrorCode, Event, EventError, EventId, EventIdError, EventType, EventTypes, InvalidTimestamp,
-    Timestamp,
+    MILLIS_PER_DAY, Sender, Timestamp,
     error::excerpt,
     facts::Candidates,
     id::is_placeholder,
@@ -45,19 +45,21 @@ pub struct EventRules {
     pub types: EventTypes,
     /// Currency of an order that names none.
     pub currency: Currency,
+    /// How many days old the events of [public](Sender::is_public) senders may be; any number where this is `None`.
+    pub public_days: Option<NonZero<u32>>,
 }
 
-/// The known types, US dollars.
+/// The known types, US dollars, events of any age.
 impl Default for EventRules {
     fn default() -> Self {
-        Self { types: EventTypes::known(), currency: Currency::USD }
+        Self { types: EventTypes::known(), currency: Currency::USD, public_days: None }
     }
 }
 
 impl EventRules {
-    /// Reads one event from the text of a JSON object.
+    /// Reads one event of a [trusted](Sender::Trusted) sender from the text of a JSON object.
     pub fn parse(&self, json: &str, received_at: Timestamp) -> Result<Event, EventError> {
-        self.parse_shifted(json, received_at, 0)
+        self.parse_shifted(json, Receipt { sender: Sender::Trusted, received_at, shift: 0 })
     }
 
     /// Reads the events of a batch, each for itself, in their order. Each is read when the iterator comes to it.
@@ -68,14 +70,16 @@ impl EventRules {
         &self,
         batch: &Batch<'_>,
         received_at: Timestamp,
+        sender: Sender,
     ) -> impl ExactSizeIterator<Item = Result<Event, EventError>> {
         let off = batch.sent_at.map_or(0, |sent_at| received_at.millis().saturating_sub(sent_at.millis()));
         let shift = if off.unsigned_abs() >= SKEW_MILLIS { off } else { 0 };
+        let receipt = Receipt { sender, received_at, shift };
         let items = batch.items.iter();
-        items.map(move |item| item.clone().and_then(|json| self.parse_shifted(json, received_at, shift)))
+        items.map(move |item| item.clone().and_then(|json| self.parse_shifted(json, receipt)))
     }
 
-    fn parse_shifted(&self, json: &str, received_at: Timestamp, shift: i64) -> Result<Event, EventError> {
+    fn parse_shifted(&self, json: &str, receipt: Receipt) -> Result<Event, EventError> {
         let json = json.trim_matches(BLANKS);
         if json.len() > MAX_EVENT_BYTES {
             let message = format!("an event has at most {MAX_EVENT_BYTES} bytes of JSON, this one has {}", json.len());
@@ -86,7 +90,7 @@ impl EventRules {
         let id = event_id(draft.event_id);
         let known_id = id.as_ref().ok().copied().flatten();
         let event = match scanned {
-            Ok(()) => id.and_then(|id| self.finish(&draft, id, received_at, shift)),
+            Ok(()) => id.and_then(|id| self.finish(&draft, id, receipt)),
             Err(error) => Err(*error),
         };
         event.map_err(|error| {
@@ -96,13 +100,7 @@ impl EventRules {
         })
     }
 
-    fn finish(
-        &self,
-        draft: &Draft<'_>,
-        id: Option<EventId>,
-        received_at: Timestamp,
-        shift: i64,
-    ) -> Result<Event, EventError> {
+    fn finish(&self, draft: &Draft<'_>, id: Option<EventId>, receipt: Receipt) -> Result<Event, EventError> {
         if let Some(name) = draft.unknown {
             let name = excerpt(&name.text());
             let message = format!("{name:?} is no field of an event; the fields are {FIELDS}");
@@ -115,7 +113,8 @@ impl EventRules {
             EventError::new(ErrorCode::MissingField, "an event needs a userId, or at least an anonymousId").at("userId")
         })?;
         let event_type = self.event_type(draft.event_type)?;
-        let explicit = occurred_at(draft.occurred_at, received_at, shift)?;
+        let Receipt { received_at, shift, .. } = receipt;
+        let explicit = occurred_at(draft.occurred_at, receipt, self.public_days)?;
         let properties = match draft.properties {
             Value::Null => None,
             Value::Object(text) if draft.halves => Some(mended(text).into_owned()),
@@ -154,6 +153,14 @@ impl EventRules {
             EventError::new(ErrorCode::UnknownType, message).at(FIELD)
         })
     }
+}
+
+/// From whom an event came, when, and by how many milliseconds its sender's clock is corrected.
+#[derive(Debug, Clone, Copy)]
+struct Receipt {
+    sender: Sender,
+    received_at: Timestamp,
+    shift: i64,
 }
 
 /// The fields of an event as they stand in the text.
@@ -271,14 +278,28 @@ pub(super) fn wrong_type(field: &str, right: &str, value: Value<'_>) -> EventErr
     EventError::new(ErrorCode::WrongType, format!("{field} must be {right}, not {}", value.kind())).at(field)
 }
 
-fn occurred_at(value: Value<'_>, received_at: Timestamp, shift: i64) -> Result<Option<Timestamp>, EventError> {
+fn occurred_at(
+    value: Value<'_>,
+    receipt: Receipt,
+    public_days: Option<NonZero<u32>>,
+) -> Result<Option<Timestamp>, EventError> {
     const FIELD: &str = "occurredAt";
+    let Receipt { sender, received_at, shift } = receipt;
     let Some(sent) = timestamp(FIELD, value)? else { return Ok(None) };
     let time = Timestamp::from_millis(sent.millis().saturating_add(shift));
     let corrected = if shift == 0 { "" } else { ", after the correction by sentAt," };
     if time.millis() < 0 {
         let message = format!("{FIELD} is {time}{corrected} and must not be before 1970-01-01T00:00:00.000Z");
         return Err(EventError::new(ErrorCode::OccurredAtTooEarly, message).at(FIELD));
+    }
+    if let Some(days) = public_days.filter(|_| sender.is_public())
+        && time.millis() < received_at.millis().saturating_sub(i64::from(days.get()) * MILLIS_PER_DAY)
+    {
+        let message = format!(
+            "{FIELD} is {time}{corrected} and must be at most {days} days before {received_at}, when the event was \
+             received; older events need a secret key"
+        );
+        return Err(EventError::new(ErrorCode::OccurredAtTooOld, message).at(FIELD));
     }
     if time.millis() > received_at.millis().saturating_add(MAX_AHEAD_MILLIS) {
         let message = format!(

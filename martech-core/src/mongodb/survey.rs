@@ -76,7 +76,7 @@ fn check(event: &Event) -> Result<(), NotAnEvent> {
     let json = String::from_utf8_lossy(&json);
     // A currency that the properties do not name was the configured one.
     let currency = event.facts.currency.unwrap_or(EventRules::default().currency);
-    let rules = EventRules { types: EventTypes::any(), currency };
+    let rules = EventRules { types: EventTypes::any(), currency, ..EventRules::default() };
     // An event that was stored may have come long after the clock says now, or before.
     let again = rules
         .parse(json.trim_end(), event.received_at.max(event.occurred_at))

@@ -4,7 +4,7 @@
 //! looked at: an event is worth the same whoever is signed in.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
-use martech_core::event::Timestamp;
+use martech_core::event::{Sender, Timestamp};
 
 use super::{
     WebOrigin,
@@ -70,24 +70,36 @@ impl AllowedOrigins {
 /// What pages of other origins may read of an answer.
 const EXPOSED: &str = "ratelimit, ratelimit-policy, retry-after, x-request-id";
 
-/// The project to which a request may send events. `given` is the key of its query, `asked` the project.
+/// Who sends events, and to which project.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) project: Project,
+    pub(crate) sender: Sender,
+    /// The id of the key that they showed, where they did.
+    pub(crate) key: Option<String>,
+}
+
+/// Finds out who sends events and whether they may. `given` is the key of the query, `asked` the project.
 pub(crate) async fn admit(
     app: &App,
     head: &Parts,
     given: Option<&str>,
     asked: Option<ProjectId>,
-) -> Result<Project, ApiError> {
+) -> Result<Admitted, ApiError> {
     let (access, headers) = (app.access(), &head.headers);
+    let without_key = async |sender, asked| Ok(Admitted { project: found(app, asked).await?, sender, key: None });
     let credential = Credential::of(headers);
     let secret = match (&credential, given) {
         (Some(Credential::Key(secret)), _) => secret,
         (_, Some(secret)) => secret,
-        (Some(Credential::Bearer(token)), None) if access.admin_token.matches(token) => return found(app, asked).await,
+        (Some(Credential::Bearer(token)), None) if access.admin_token.matches(token) => {
+            return without_key(Sender::Trusted, asked).await;
+        }
         _ if credentials::holds_a_key(headers) => {
             let message = "a key is given as Authorization: Bearer KEY, or as the user of Basic; this is neither";
             return Err(ApiError::new(StatusCode::UNAUTHORIZED, "invalid_key", message).at("authorization"));
         }
-        _ if access.public_ingest => return found(app, asked).await,
+        _ if access.public_ingest => return without_key(Sender::Anonymous, asked).await,
         _ => {
             let message = "sending events needs a write key here, as Authorization: Bearer KEY, or as ?key=KEY";
             return Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message));
@@ -104,7 +116,8 @@ pub(crate) async fn admit(
     }
     check_origin(&key, headers)?;
     limits::count_key(app, &head.extensions, &key)?;
-    found(app, Some(key.project)).await
+    let sender = if key.origins.is_empty() { Sender::Trusted } else { Sender::Page };
+    Ok(Admitted { project: found(app, Some(key.project)).await?, sender, key: Some(key.id) })
 }
 
 /// The answer to a key that is none.

@@ -62,7 +62,8 @@ impl Records {
                 (Layout::for_columns(args, &names)?, Some(Columns { cells, count: names.len() }))
             }
         };
-        let mut rules = EventRules { types: args.event_types.clone(), currency: args.currency };
+        let mut rules =
+            EventRules { types: args.event_types.clone(), currency: args.currency, ..EventRules::default() };
         if args.url.is_some() {
             // Which types are taken is for the server to say.
             rules.types = martech_core::event::EventTypes::any();

@@ -200,6 +200,7 @@ faults! {
     UnknownType: 400, "unknown_type", "events of type wishlist_add are not taken; known are session_start, page_view, search, purchase, add_to_cart, remove_from_cart, button_click, form_submit, video_play, video_pause; to allow more, list them in MARTECH_EVENT_TYPES, or in the eventTypes of the project (or * for any)", { "index": 0, "field": "type" };
     InvalidTime: 400, "invalid_time", "occurredAt is not an RFC 3339 time with an offset, such as 2026-11-22T10:15:00.250Z", { "index": 0, "field": "occurredAt" };
     OccurredAtTooEarly: 400, "occurred_at_too_early", "occurredAt lies before 1970", { "index": 0, "field": "occurredAt" };
+    OccurredAtTooOld: 400, "occurred_at_too_old", "occurredAt is 2026-01-05T10:00:00.000Z and must be at most 30 days before 2026-11-22T10:15:00.250Z, when the event was received; older events need a secret key", { "index": 0, "field": "occurredAt" };
     OccurredAtInFuture: 400, "occurred_at_in_future", "occurredAt lies more than a day in the future", { "index": 0, "field": "occurredAt" };
     InvalidAmount: 400, "invalid_amount", "properties.total is \"12,50\": not a decimal number", { "index": 0, "field": "properties.total" };
     InvalidCurrency: 400, "invalid_currency", "properties.currency is \"€\": not a currency code: 3 to 8 ASCII letters or digits, such as USD", { "index": 0, "field": "properties.currency" };
@@ -276,8 +277,8 @@ pub(crate) type OfBodyOrForm = (Receiving, NotJsonOrForm, BadRequest, Validation
 pub(crate) type OfEvents = (
     (Receiving, UnsupportedMediaType, MalformedJson, InvalidUtf8, EmptyBatch, TooManyEvents, NoValidEvents),
     (UnknownField, MissingField, WrongType, EmptyValue, NotAnId, TooLong, InvalidCharacter, UnknownType, DuplicateKey),
-    (InvalidTime, OccurredAtTooEarly, OccurredAtInFuture, InvalidAmount, InvalidCurrency, TooDeep, EventTooLarge),
-    (RejectedByStore, QueueFull, ServerBusy, NotStored),
+    (InvalidTime, OccurredAtTooEarly, OccurredAtTooOld, OccurredAtInFuture, InvalidAmount, InvalidCurrency),
+    (TooDeep, EventTooLarge, RejectedByStore, QueueFull, ServerBusy, NotStored),
 );
 
 /// Of a question.

@@ -46,6 +46,7 @@ impl ProjectSettings {
         let rules = EventRules {
             types: types.unwrap_or_else(|| defaults.rules.types.clone()),
             currency: currency.unwrap_or(defaults.rules.currency),
+            public_days: defaults.rules.public_days,
         };
         let days = record.and_then(|record| record.retention_days).unwrap_or(defaults.retention_days);
         Self {

@@ -177,6 +177,10 @@ pub(crate) fn serve_args(dir: &Path, flags: &[&str]) -> martech_server::ServeArg
     if !flags.contains(&"--max-ingest-delay") {
         line.extend(["--max-ingest-delay", "off"].map(OsString::from));
     }
+    // Events of tests have times of their own.
+    if !flags.contains(&"--public-event-days") {
+        line.extend(["--public-event-days", "0"].map(OsString::from));
+    }
     match Cli::parse_from(line).into_command() {
         Command::Serve(args) => *args,
         _ => unreachable!("the flags ask for the server"),

@@ -25,6 +25,7 @@ mod projects;
 mod protocol;
 mod queries;
 mod rates;
+mod senders;
 mod settings;
 mod tls;
 mod users;

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::event::{Event, EventRules};
+use crate::event::{Event, EventRules, Sender};
 
 /// 2026-11-22T10:15:00Z
 const NOW: Timestamp = Timestamp::from_millis(1_795_342_500_000);
@@ -18,7 +18,7 @@ fn refused(body: impl AsRef<[u8]>, code: ErrorCode, field: &str, part: &str) {
 }
 
 fn parse(body: &str) -> Vec<Result<Event, EventError>> {
-    EventRules::default().parse_batch(&Batch::from_json(body.as_bytes()).unwrap(), NOW).collect()
+    EventRules::default().parse_batch(&Batch::from_json(body.as_bytes()).unwrap(), NOW, Sender::Trusted).collect()
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn reads_lines() {
     let items: Vec<_> = batch.items.iter().map(|item| item.as_ref().map_err(|error| error.code).copied()).collect();
     assert_eq!(items, [Ok("{\"a\":1}"), Ok("{\"b\":2}"), Err(ErrorCode::InvalidUtf8), Ok("{broken"), Ok("{\"c\":3}")]);
     assert!(batch.items[2].as_ref().unwrap_err().message.contains("line 4"));
-    let results: Vec<_> = EventRules::default().parse_batch(&batch, NOW).collect();
+    let results: Vec<_> = EventRules::default().parse_batch(&batch, NOW, Sender::Trusted).collect();
     assert_eq!(results[2].as_ref().unwrap_err().code, ErrorCode::InvalidUtf8);
     assert_eq!(results[3].as_ref().unwrap_err().code, ErrorCode::MalformedJson);
 }
@@ -154,10 +154,10 @@ proptest! {
     #[test]
     fn never_panics(body in any::<Vec<u8>>()) {
         if let Ok(batch) = Batch::from_json(&body) {
-            EventRules::default().parse_batch(&batch, NOW).for_each(drop);
+            EventRules::default().parse_batch(&batch, NOW, Sender::Anonymous).for_each(drop);
         }
         if let Ok(batch) = Batch::from_ndjson(&body) {
-            EventRules::default().parse_batch(&batch, NOW).for_each(drop);
+            EventRules::default().parse_batch(&batch, NOW, Sender::Anonymous).for_each(drop);
         }
     }
 }

@@ -188,6 +188,30 @@ fn times() {
 }
 
 #[test]
+fn old_events_of_public_senders_are_refused() {
+    let rules = EventRules { public_days: NonZero::new(30), ..EventRules::default() };
+    let read = |rules: &EventRules, sender, body: &str| {
+        let batch = Batch::from_json(body.as_bytes()).unwrap();
+        rules.parse_batch(&batch, NOW, sender).remove(0).map(|event| event.occurred_at.to_string())
+    };
+    let at = |time: &str| format!(r#"{{"userId":"u","type":"search","occurredAt":"{time}"}}"#);
+    for sender in [Sender::Anonymous, Sender::Page] {
+        assert!(read(&rules, sender, &at("2026-10-23T10:15:00.250Z")).is_ok(), "30 days ago to the millisecond");
+        let part = "at most 30 days before 2026-11-22T10:15:00.250Z";
+        let late = read(&rules, sender, &at("2026-10-23T10:15:00.249Z"));
+        refused(late, ErrorCode::OccurredAtTooOld, "occurredAt", part);
+        refused(read(&rules, sender, &at("1969-12-31T00:00:00Z")), ErrorCode::OccurredAtTooEarly, "occurredAt", "1970");
+        assert!(read(&EventRules::default(), sender, &at("1970-01-01T00:00:00Z")).is_ok(), "any age");
+        // What counts is the time that is stored. The clock of this sender is ten days slow.
+        let slow = |time| format!(r#"{{"sentAt":"2026-11-12T10:15:00.250Z","events":[{}]}}"#, at(time));
+        assert_eq!(read(&rules, sender, &slow("2026-10-13T10:15:00.250Z")).unwrap(), "2026-10-23T10:15:00.250Z");
+        let late = read(&rules, sender, &slow("2026-10-13T10:15:00.249Z"));
+        refused(late, ErrorCode::OccurredAtTooOld, "occurredAt", "after the correction by sentAt");
+    }
+    assert!(read(&rules, Sender::Trusted, &at("1970-01-01T00:00:00Z")).is_ok());
+}
+
+#[test]
 fn unknown_fields() {
     let error = refused(with(r#""ocurredAt":1"#), ErrorCode::UnknownField, "ocurredAt", "occurredAt, anonymousId");
     assert!(error.message.contains(r#""ocurredAt" is no field"#));

@@ -1,7 +1,9 @@
 //! From the bytes of a body to events, and to what is wrong with the others.
 
 use axum::http::StatusCode;
-use martech_core::event::{Batch, ErrorCode, Event, EventError, EventId, EventRules, MAX_EVENT_BYTES, Timestamp};
+use martech_core::event::{
+    Batch, ErrorCode, Event, EventError, EventId, EventRules, MAX_EVENT_BYTES, Sender, Timestamp,
+};
 
 use super::answer::FULL_RESULTS;
 use crate::{
@@ -51,6 +53,7 @@ pub(super) fn read(
     bytes: &[u8],
     single_limit: usize,
     received_at: Timestamp,
+    sender: Sender,
     ingested: &Ingested,
 ) -> Result<Intake, ApiError> {
     let batch = match format {
@@ -68,7 +71,7 @@ pub(super) fn read(
         origins: Vec::with_capacity(room),
         refused: Vec::new(),
     };
-    for (index, parsed) in rules.parse_batch(&batch, received_at).enumerate() {
+    for (index, parsed) in rules.parse_batch(&batch, received_at, sender).enumerate() {
         match parsed {
             Ok(event) => {
                 intake.origins.push(Origin { index, id: event.id, kind: ingested.kind(&event.event_type) });

@@ -27,7 +27,7 @@ use utoipa_axum::{
 use self::{answer::Answer, intake::Intake, shape::EventsBody};
 use crate::{
     App,
-    auth::admit,
+    auth::{Admitted, admit},
     body,
     error::ApiError,
     limits::{self, Traffic},
@@ -165,7 +165,7 @@ pub(super) async fn ingest(State(app): State<App>, mut params: Params, request: 
         app.bodies().turn_away(&head.headers, body).await;
         return Err(refused);
     }
-    let project = admit(&app, &head, key.as_deref(), project).await?;
+    let Admitted { project, sender, .. } = admit(&app, &head, key.as_deref(), project).await?;
     let waits_for_mongodb = ack == Ack::Stored && project.backend().is_spooled();
     if !waits_for_mongodb && let Err(refused) = app.overload().admit_to(&project) {
         app.bodies().turn_away(&head.headers, body).await;
@@ -177,8 +177,9 @@ pub(super) async fn ingest(State(app): State<App>, mut params: Params, request: 
     let (came, ingested) = (Instant::now(), app.metrics().ingested.clone());
     let (rules, single_limit, counter) =
         (Arc::clone(&project.settings().rules), app.bodies().limits().single, ingested.clone());
-    let read =
-        move |format, bytes: &[u8]| intake::read(&rules, format, bytes, single_limit, Timestamp::now(), &counter);
+    let read = move |format, bytes: &[u8]| {
+        intake::read(&rules, format, bytes, single_limit, Timestamp::now(), sender, &counter)
+    };
     // Held to the end: what was parsed takes as much memory as the body did.
     let (intake, _charge) = timeline.step("parse events", app.bodies().parse(received, read)).await?;
     let Intake { single, events, origins, refused } = intake?;

@@ -64,8 +64,9 @@ struct Fields {
     user_id: Option<String>,
     #[serde(rename = "type")]
     event_type: EventType,
-    /// When: an RFC 3339 time with an offset, or milliseconds since 1970; not before 1970, and at most a day ahead. When it
-    /// arrived where it is left out.
+    /// When: an RFC 3339 time with an offset, or milliseconds since 1970; not before 1970, and at most a day ahead. Without a
+    /// key, or with one that has origins, at most 30 days ago, unless the server is set otherwise. When it arrived where it is
+    /// left out.
     #[schema(schema_with = time)]
     occurred_at: Option<String>,
     /// The browser or device.
