@@ -44,6 +44,9 @@ struct Told {
     project: Option<ProjectId>,
     #[serde(skip)]
     key: Option<String>,
+    /// What broke, for the log alone.
+    #[serde(skip)]
+    cause: Option<String>,
 }
 
 impl ApiError {
@@ -63,6 +66,7 @@ impl ApiError {
             retry_after: None,
             project: None,
             key: None,
+            cause: None,
         };
         Self { status, told: Box::new(told) }
     }
@@ -83,12 +87,19 @@ impl ApiError {
 
     /// Something broke that the client can do nothing about. The cause goes to the log, not to the client.
     pub(crate) fn internal(cause: &dyn std::fmt::Display) -> Self {
-        tracing::error!(%cause, "a request failed");
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
             "something broke inside the server; its log says what, under this requestId",
         )
+        .because(cause)
+    }
+
+    /// With what broke, which only the log tells.
+    #[must_use]
+    pub(crate) fn because(mut self, cause: &dyn std::fmt::Display) -> Self {
+        self.told.cause = Some(cause.to_string());
+        self
     }
 
     #[must_use]
@@ -145,13 +156,20 @@ pub(crate) struct Blame {
     pub(crate) field: Option<String>,
     pub(crate) project: Option<ProjectId>,
     pub(crate) key: Option<String>,
+    pub(crate) cause: Option<String>,
 }
 
 /// What there is to tell of the error that a response carries, if it does.
 pub(crate) fn blame(response: &Response) -> Blame {
     let Some(Pending { error, .. }) = response.extensions().get::<Pending>() else { return Blame::default() };
-    let Told { code, field, project, key, .. } = &*error.told;
-    Blame { code: Some(code.clone()), field: field.clone(), project: project.clone(), key: key.clone() }
+    let Told { code, field, project, key, cause, .. } = &*error.told;
+    Blame {
+        code: Some(code.clone()),
+        field: field.clone(),
+        project: project.clone(),
+        key: key.clone(),
+        cause: cause.clone(),
+    }
 }
 
 /// Notes down to which project and key a request belongs whose response carries an error.
@@ -225,6 +243,7 @@ impl From<LakeError> for ApiError {
 /// What MongoDB does not answer now it may answer later; what is wrong with it the log says.
 impl From<MongoError> for ApiError {
     fn from(error: MongoError) -> Self {
+        let cause = error.to_string();
         let (code, message, delay) = match error {
             MongoError::Query(error) => return error.into(),
             MongoError::TimedOut(_) => {
@@ -233,8 +252,9 @@ impl From<MongoError> for ApiError {
             MongoError::Damaged { .. } | MongoError::Other(_) => return Self::internal(&error),
             _ => ("store_unavailable", "MongoDB cannot be asked now; /health says more", 5),
         };
-        tracing::warn!(%error, "a question was not answered");
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message).retry_after(Duration::from_secs(delay))
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
+            .retry_after(Duration::from_secs(delay))
+            .because(&cause)
     }
 }
 

@@ -103,10 +103,10 @@ impl From<&RecordsError> for ApiError {
     fn from(error: &RecordsError) -> Self {
         match error {
             RecordsError::Mongo(error) => {
-                tracing::warn!(%error, "the accounts cannot be asked");
                 let message = "MongoDB, where the accounts are, cannot be asked now; /health says more";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", message)
                     .retry_after(Duration::from_secs(5))
+                    .because(error)
             }
             RecordsError::Closed => {
                 let message = "the server is shutting down; try again in a moment";

@@ -16,10 +16,10 @@ use super::{
 use crate::{
     App,
     accounts::{ADMIN_TOKEN, Actor, ApiKey, KeyKind, Role, SessionHandle},
-    error::ApiError,
+    error::{self, ApiError},
     limits,
     params::Params,
-    projects::ProjectId,
+    projects::{Project, ProjectId},
 };
 
 /// Who asks.
@@ -77,6 +77,11 @@ impl Caller {
             None if by_cookie => Self::Over,
             None => Self::Stranger,
         })
+    }
+
+    /// The key that they showed.
+    fn key(&self) -> Option<&ApiKey> {
+        if let Self::Key(key) = self { Some(key) } else { None }
     }
 
     /// As what they are written down.
@@ -181,10 +186,14 @@ pub(crate) async fn require(State((app, need)): State<(App, Need)>, request: Req
         Err(error) => return error.into_response(),
     };
     if let Err(error) = admit(&app, need, &caller, &mut parts).await {
-        return error.into_response();
+        let mut response = error.into_response();
+        error::attribute(&mut response, None, caller.key().map(|key| key.id.as_str()));
+        return response;
     }
     parts.extensions.insert(caller.clone());
-    let response = next.run(Request::from_parts(parts, body)).await;
+    let project = parts.extensions.get::<Project>().cloned();
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    error::attribute(&mut response, project.as_ref().map(Project::id), caller.key().map(|key| key.id.as_str()));
     match renewed(&app, &caller, &site).await {
         Ok(cookies) => with_cookies(response, cookies),
         Err(error) => error.into_response(),

@@ -21,8 +21,12 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{HttpMetrics, scrape};
-use crate::{App, error, error::ApiError, telemetry};
+use super::scrape;
+use crate::{
+    App, error,
+    error::ApiError,
+    telemetry::{self, Observer},
+};
 
 /// Where metrics are served when nobody says otherwise: Prometheus' clients have this port of old.
 const DEFAULT: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 9464));

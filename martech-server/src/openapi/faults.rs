@@ -276,9 +276,9 @@ pub(crate) type OfBodyOrForm = (Receiving, NotJsonOrForm, BadRequest, Validation
 /// Of a body of events.
 pub(crate) type OfEvents = (
     (Receiving, UnsupportedMediaType, MalformedJson, InvalidUtf8, EmptyBatch, TooManyEvents, NoValidEvents),
-    (UnknownField, MissingField, WrongType, EmptyValue, NotAnId, TooLong, InvalidCharacter, UnknownType, DuplicateKey),
+    (UnknownField, MissingField, WrongType, EmptyValue, NotAnId, TooLong, InvalidCharacter, UnknownType),
     (InvalidTime, OccurredAtTooEarly, OccurredAtTooOld, OccurredAtInFuture, InvalidAmount, InvalidCurrency),
-    (TooDeep, EventTooLarge, RejectedByStore, QueueFull, ServerBusy, NotStored),
+    (DuplicateKey, TooDeep, EventTooLarge, RejectedByStore, QueueFull, ServerBusy, NotStored),
 );
 
 /// Of a question.

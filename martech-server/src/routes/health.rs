@@ -22,7 +22,7 @@ use crate::{
         Refusals,
         faults::{Draining, Full, SpoolFull, Stalled, Stopped, StoreFailing, StoreUnavailable},
     },
-    projects::{Project, ProjectId},
+    projects::{Project, ProjectId, Waits},
 };
 
 /// Whether the process lives.
@@ -225,7 +225,7 @@ impl Shop {
             status: told(obstacle),
             checks: Checks::new(store, app.journal_capacity()),
             sink: Sink::new(&project.sink().stats()),
-            stored_sink: project.backend().is_spooled().then(|| Sink::new(&project.stored_sink().stats())),
+            stored_sink: project.backend().is_spooled().then(|| Sink::new(&project.way_in(Waits::ForStore).stats())),
         };
         (shop, obstacle)
     }

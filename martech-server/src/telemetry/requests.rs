@@ -51,7 +51,7 @@ impl RequestLog {
             tracing::debug!(status = status.as_u16(), elapsed_us, "answered");
             return;
         }
-        let Blame { code, field, project, key } = blame;
+        let Blame { code, field, project, key, cause } = blame;
         let kind = Kind { status, code, project, key };
         if !self.sampler.admit(kind.clone(), Kind::general) {
             return;
@@ -67,12 +67,15 @@ impl RequestLog {
                     project = project.as_ref().map(tracing::field::display),
                     key = key.as_deref(),
                     %address,
+                    cause = cause.as_deref(),
                     elapsed_us,
                     "answered"
                 )
             };
         }
-        if status.is_server_error() {
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            line!(Level::ERROR);
+        } else if status.is_server_error() {
             line!(Level::WARN);
         } else {
             line!(Level::INFO);

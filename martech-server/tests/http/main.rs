@@ -28,4 +28,5 @@ mod rates;
 mod senders;
 mod settings;
 mod tls;
+mod unavailable;
 mod users;

@@ -11,13 +11,14 @@ use std::{sync::Arc, time::Instant};
 
 use axum::{
     Json,
+    body::Body,
     extract::{Request, State},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::MethodRouter,
 };
-use martech_core::event::Timestamp;
+use martech_core::event::{Sender, Timestamp};
 use utoipa::ToSchema;
 use utoipa_axum::{
     router::{OpenApiRouter, UtoipaMethodRouterExt},
@@ -29,7 +30,7 @@ use crate::{
     App,
     auth::{Admitted, admit},
     body,
-    error::ApiError,
+    error::{self, ApiError},
     limits::{self, Traffic},
     openapi::{
         Refusals,
@@ -39,7 +40,7 @@ use crate::{
         },
     },
     params::Params,
-    projects::ProjectId,
+    projects::{Project, ProjectId, Waits},
     telemetry::Timeline,
 };
 
@@ -97,6 +98,14 @@ impl Ack {
             "durable" => Ok(Self::Durable),
             "stored" => Ok(Self::Stored),
             _ => Err("must be buffered, durable or stored"),
+        }
+    }
+
+    fn waits(self) -> Waits {
+        match self {
+            Self::Buffered => Waits::ForNothing,
+            Self::Durable => Waits::ForDisk,
+            Self::Stored => Waits::ForStore,
         }
     }
 
@@ -165,15 +174,34 @@ pub(super) async fn ingest(State(app): State<App>, mut params: Params, request: 
         app.bodies().turn_away(&head.headers, body).await;
         return Err(refused);
     }
-    let Admitted { project, sender, .. } = admit(&app, &head, key.as_deref(), project).await?;
+    let Admitted { project, sender, key } = admit(&app, &head, key.as_deref(), project).await?;
+    let mut response = take(&app, &project, sender, &head.headers, body, ack, listing).await.into_response();
+    error::attribute(&mut response, Some(project.id()), key.as_deref());
+    Ok(response)
+}
+
+/// Takes the events of somebody who may send them.
+async fn take(
+    app: &App,
+    project: &Project,
+    sender: Sender,
+    headers: &HeaderMap,
+    body: Body,
+    ack: Ack,
+    listing: Listing,
+) -> Result<Response, ApiError> {
     let waits_for_mongodb = ack == Ack::Stored && project.backend().is_spooled();
-    if !waits_for_mongodb && let Err(refused) = app.overload().admit_to(&project) {
-        app.bodies().turn_away(&head.headers, body).await;
+    let mut admitted = project.check(ack.waits()).map_err(submit::unavailable);
+    if !waits_for_mongodb {
+        admitted = admitted.and_then(|()| app.overload().admit_to(project));
+    }
+    if let Err(refused) = admitted {
+        app.bodies().turn_away(headers, body).await;
         return Err(refused);
     }
     let timeline = Timeline::current();
-    let received = timeline.step("receive body", app.bodies().read(&head.headers, body, body::format)).await?;
-    let coming = if waits_for_mongodb { None } else { app.overload().enter(&project)? };
+    let received = timeline.step("receive body", app.bodies().read(headers, body, body::format)).await?;
+    let coming = if waits_for_mongodb { None } else { app.overload().enter(project)? };
     let (came, ingested) = (Instant::now(), app.metrics().ingested.clone());
     let (rules, single_limit, counter) =
         (Arc::clone(&project.settings().rules), app.bodies().limits().single, ingested.clone());
@@ -184,8 +212,7 @@ pub(super) async fn ingest(State(app): State<App>, mut params: Params, request: 
     let (intake, _charge) = timeline.step("parse events", app.bodies().parse(received, read)).await?;
     let Intake { single, events, origins, refused } = intake?;
 
-    let sink = if ack == Ack::Stored { project.stored_sink() } else { project.sink() };
-    let submitted = submit::submit(sink, app.queue(), events, coming, ack, &timeline).await;
+    let submitted = submit::submit(project.way_in(ack.waits()), app.queue(), events, coming, ack, &timeline).await;
     let fates = submitted.inspect_err(|_| count::refused(&ingested, &origins))?;
     count::taken(&ingested, &origins, &fates);
     let answer = Answer::new(origins, refused, fates, listing);

@@ -9,7 +9,13 @@ use martech_core::{
 };
 
 use super::Ack;
-use crate::{app::QueueBounds, error::ApiError, overload::Coming, telemetry::Timeline};
+use crate::{
+    app::QueueBounds,
+    error::ApiError,
+    overload::Coming,
+    projects::{self, Unavailable},
+    telemetry::Timeline,
+};
 
 /// More than this is handed over in parts, so that one large body neither needs the whole queue nor keeps it.
 const CHUNK_EVENTS: usize = 10_000;
@@ -99,13 +105,18 @@ fn refuse(refusal: &Refusal) -> ApiError {
                 .retry_after(Duration::from_secs(5))
         }
         Refusal::TooLarge { .. } => ApiError::internal(&refusal),
-        _ => {
-            tracing::error!(%refusal, "the sink takes nothing");
-            let message = "the store takes nothing any more; someone must look after the server";
-            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", message)
-                .retry_after(Duration::from_secs(30))
-        }
+        _ => unavailable(Unavailable { is_final: true }),
     }
+}
+
+/// The answer to a sender whose events the store is known not to take.
+pub(super) fn unavailable(Unavailable { is_final }: Unavailable) -> ApiError {
+    let (message, delay) = if is_final {
+        ("the store takes nothing any more; someone must look after the server", Duration::from_secs(30))
+    } else {
+        ("the store takes no events now; send them again after Retry-After; /health says more", projects::RETRY_AFTER)
+    };
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", message).retry_after(delay)
 }
 
 #[cfg(test)]
