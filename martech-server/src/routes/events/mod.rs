@@ -27,7 +27,7 @@ use self::{answer::Answer, intake::Intake, shape::EventsBody};
 use crate::{
     App,
     auth::{Admitted, admit},
-    body,
+    body::{self, Holder},
     error::ApiError,
     limits::{self, Traffic},
     openapi::{
@@ -163,14 +163,20 @@ pub(super) async fn ingest(State(app): State<App>, mut params: Params, request: 
         app.bodies().turn_away(&head.headers, body).await;
         return Err(refused);
     }
-    let Admitted { project, sender, .. } = admit(&app, &head, key.as_deref(), project).await?;
+    let Admitted { project, sender, key } = admit(&app, &head, key.as_deref(), project).await?;
     let waits_for_mongodb = ack == Ack::Stored && project.backend().is_spooled();
     if !waits_for_mongodb && let Err(refused) = app.overload().admit_to(&project) {
         app.bodies().turn_away(&head.headers, body).await;
         return Err(refused);
     }
     let timeline = Timeline::current();
-    let received = timeline.step("receive body", app.bodies().read(&head.headers, body, body::format)).await?;
+    let holder = match key {
+        // A key that everybody can read is nobody's.
+        Some(key) if !sender.is_public() => Holder::Key(key),
+        _ => Holder::at(app.access().proxies.client_of_head(&head)),
+    };
+    let reading = app.bodies().read(holder, &head.headers, body, body::format);
+    let received = timeline.step("receive body", reading).await?;
     let coming = if waits_for_mongodb { None } else { app.overload().enter(&project)? };
     let (came, ingested) = (Instant::now(), app.metrics().ingested.clone());
     let (rules, single_limit, counter) =
