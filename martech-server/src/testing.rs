@@ -14,7 +14,7 @@ use martech_core::{
 };
 
 use crate::{
-    body::{self, Bodies, BodyLimits},
+    body::{self, Bodies, BodyLimits, Holder},
     error::ApiError,
     params::Params,
     routes::{stats, users},
@@ -38,7 +38,8 @@ pub async fn plain_body(headers: &HeaderMap, chunks: Vec<Bytes>, limit: usize) -
     });
     let stream = futures_util::stream::iter(chunks.into_iter().map(Ok::<_, std::io::Error>));
     let read = async {
-        let received = bodies.read(headers, Body::from_stream(stream), body::format).await?;
+        let received =
+            bodies.read(Holder::at([192, 0, 2, 1].into()), headers, Body::from_stream(stream), body::format).await?;
         bodies.parse(received, |_, plain| plain.to_vec()).await
     };
     match read.await {

@@ -40,6 +40,11 @@ impl Networks {
         self.client(peer(request.extensions()), request.headers())
     }
 
+    /// The same, of the head of a request.
+    pub(crate) fn client_of_head(&self, head: &Parts) -> IpAddr {
+        self.client(peer(&head.extensions), &head.headers)
+    }
+
     /// The client: the last address of `X-Forwarded-For` that is no trusted proxy's, as far as trusted ones have written
     /// there. What others have written is not looked at.
     pub(super) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {

@@ -39,7 +39,7 @@ fn drain(mut decoder: impl Read, limit: usize, charge: &mut Charge) -> Result<Ve
         if plain.len() > limit {
             return Err(too_large("the unpacked body", limit));
         }
-        charge.add(plain.len() - before)?;
+        charge.add_blocking(plain.len() - before)?;
         if plain.len() - before < STEP {
             return Ok(plain);
         }

@@ -2,8 +2,8 @@
 //!
 //! Nothing a client sends makes this server hold more than it may: each body has a limit before and after
 //! decompression, all bodies together share a budget of bytes that is charged as bytes arrive (not as they are
-//! promised), only as many bodies are unpacked and parsed at once as there are cores, and a body that
-//! stalls or trickles is given up.
+//! promised; [`room`] says who goes where it is short), only as many bodies are unpacked and parsed at once as there are
+//! cores, and a body that stalls or trickles is given up.
 
 use std::{sync::Arc, thread, time::Duration};
 
@@ -13,10 +13,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
-};
+use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{error::ApiError, overload::Line};
 
@@ -24,11 +21,14 @@ mod decode;
 mod given;
 mod media;
 mod pace;
+mod room;
 
 pub(crate) use given::given;
 use media::{Encoding, encoding};
 pub(crate) use media::{Format, essence, format};
 use pace::Pace;
+use room::Room;
+pub(crate) use room::{Charge, Holder};
 
 /// How large bodies may be and how long they may take.
 #[derive(Debug, Clone)]
@@ -59,8 +59,7 @@ const DISCARDING: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Bodies {
     limits: BodyLimits,
-    capacity: usize,
-    budget: Arc<Semaphore>,
+    room: Arc<Room>,
     workers: Arc<Semaphore>,
     /// Those who wait for one of them.
     line: Arc<Line>,
@@ -75,21 +74,12 @@ pub(crate) struct Received<F> {
     charge: Charge,
 }
 
-/// The part of the budget that a body holds; dropping it gives that back.
-#[derive(Debug)]
-pub(crate) struct Charge {
-    budget: Arc<Semaphore>,
-    held: Option<OwnedSemaphorePermit>,
-}
-
 impl Bodies {
     pub(crate) fn new(limits: BodyLimits) -> Self {
-        let capacity = limits.in_flight.clamp(limits.batch, Semaphore::MAX_PERMITS);
         let cores = thread::available_parallelism().map_or(2, usize::from).max(2);
         Self {
+            room: Room::new(limits.in_flight.max(limits.batch), limits.batch),
             limits,
-            capacity,
-            budget: Arc::new(Semaphore::new(capacity)),
             workers: Arc::new(Semaphore::new(cores)),
             line: Arc::default(),
         }
@@ -106,24 +96,25 @@ impl Bodies {
 
     /// What all bodies hold now, in bytes.
     pub(crate) fn held(&self) -> usize {
-        self.capacity.saturating_sub(self.budget.available_permits())
+        self.room.held()
     }
 
     /// What all bodies may hold, in bytes.
     pub(crate) fn capacity(&self) -> usize {
-        self.capacity
+        self.room.size()
     }
 
-    /// Receives a body whole, if its headers say that it has a format that is taken.
+    /// Receives the body of a holder whole, if its headers say that it has a format that is taken.
     pub(crate) async fn read<F>(
         &self,
+        holder: Holder,
         headers: &HeaderMap,
         mut body: Body,
         format: impl FnOnce(&HeaderMap) -> Result<F, ApiError>,
     ) -> Result<Received<F>, ApiError> {
         let mut pace = Pace::new(&self.limits);
         let received = match format(headers) {
-            Ok(format) => self.receive(headers, &mut body, &mut pace, format).await,
+            Ok(format) => self.receive(holder, headers, &mut body, &mut pace, format).await,
             Err(error) => Err(error),
         };
         if let Err(error) = &received
@@ -150,6 +141,7 @@ impl Bodies {
 
     async fn receive<F>(
         &self,
+        holder: Holder,
         headers: &HeaderMap,
         body: &mut Body,
         pace: &mut Pace,
@@ -161,15 +153,16 @@ impl Bodies {
         if promised.is_some_and(|promised: usize| promised > limit) {
             return Err(too_large("the body", limit));
         }
-        let mut charge = Charge { budget: self.budget.clone(), held: None };
+        let mut charge = self.room.charge(holder);
         let mut bytes = Vec::with_capacity(promised.unwrap_or(0).min(FIRST_ROOM));
-        while let Some(chunk) = next_chunk(body, pace).await? {
+        while let Some(chunk) = charge.while_held(next_chunk(body, pace)).await? {
             if bytes.len() + chunk.len() > limit {
                 return Err(too_large("the body", limit));
             }
-            charge.add(chunk.len())?;
+            charge.add(chunk.len()).await?;
             bytes.extend_from_slice(&chunk);
         }
+        charge.complete();
         Ok(Received { format, encoding, bytes, charge })
     }
 
@@ -224,28 +217,10 @@ async fn next_chunk(body: &mut Body, pace: &mut Pace) -> Result<Option<Bytes>, A
     }
 }
 
-impl Charge {
-    /// Takes more of the budget, or refuses when all bodies together hold as much as they may.
-    fn add(&mut self, bytes: usize) -> Result<(), ApiError> {
-        let wanted = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let more = self.budget.clone().try_acquire_many_owned(wanted).map_err(|_| overloaded())?;
-        match &mut self.held {
-            Some(held) => held.merge(more),
-            None => self.held = Some(more),
-        }
-        Ok(())
-    }
-}
-
 /// 413, naming the limit.
 pub(crate) fn too_large(what: &str, limit: usize) -> ApiError {
     let message = format!("{what} is larger than {limit} bytes; send less at once");
     ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message).limit(limit)
-}
-
-fn overloaded() -> ApiError {
-    let message = "the bodies that are being received take all the memory that they may; send it again in a while";
-    ApiError::new(StatusCode::TOO_MANY_REQUESTS, "overloaded", message).retry_after(Duration::from_secs(1))
 }
 
 fn cut_short(error: &dyn std::error::Error) -> ApiError {

@@ -175,6 +175,7 @@ faults! {
     MalformedEncoding: 400, "malformed_encoding", "the body is not what Content-Encoding says, or it is cut off: invalid gzip header", { "field": "Content-Encoding" };
     BodyTimeout: 408, "body_timeout", "the body did not arrive in time; send it again", {};
     BodyTooSlow: 408, "body_too_slow", "the body came at less than 1024 bytes a second; send less at once", {};
+    BodyDisplaced: 408, "body_displaced", "the memory for bodies is short, and this body came more slowly than the others; send less at once", {};
     BodyTooLarge: 413, "body_too_large", "the body is larger than 16777216 bytes; send less at once", { "limit": 16_777_216 };
     UnsupportedMediaType: 415, "unsupported_media_type", "this Content-Type is not taken; send application/json or application/x-ndjson, in UTF-8", { "field": "Content-Type" };
     UnsupportedEncoding: 415, "unsupported_encoding", "this Content-Encoding is not taken; send gzip, zstd or identity, one of them", { "field": "Content-Encoding" };
@@ -264,8 +265,14 @@ pub(super) fn everywhere() -> Vec<&'static Fault> {
 }
 
 /// Of receiving a body.
-type Receiving =
-    (IncompleteBody, MalformedEncoding, BodyTimeout, BodyTooSlow, BodyTooLarge, UnsupportedEncoding, Overloaded);
+type Receiving = (
+    IncompleteBody,
+    MalformedEncoding,
+    (BodyTimeout, BodyTooSlow, BodyDisplaced),
+    BodyTooLarge,
+    UnsupportedEncoding,
+    Overloaded,
+);
 
 /// Of a small body of JSON.
 pub(crate) type OfBody = (Receiving, NotJson, BadRequest, ValidationError);

@@ -13,6 +13,7 @@ mod contract;
 mod events;
 mod harness;
 mod headers;
+mod held_bodies;
 mod keys;
 mod lifecycle;
 mod malformed;

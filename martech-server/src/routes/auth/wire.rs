@@ -16,7 +16,7 @@ use crate::{
     App,
     accounts::{Role, Session, SignedIn, User},
     auth::{AUTH_TOKEN, Caller, Member, Site, auth_token, session_cookies, with_cookies},
-    body::essence,
+    body::{Holder, essence},
     error::ApiError,
     projects::ProjectId,
 };
@@ -151,7 +151,8 @@ async fn read<T: DeserializeOwned + Send + 'static>(
 ) -> Result<T, ApiError> {
     let (parts, body) = request.into_parts();
     let bodies = &app.access().bodies;
-    let received = bodies.read(&parts.headers, body, format).await?;
+    let holder = Holder::at(app.access().proxies.client_of_head(&parts));
+    let received = bodies.read(holder, &parts.headers, body, format).await?;
     let parse = |format, bytes: &[u8]| match format {
         Format::Json => object(bytes).map_err(|error| invalid(error.is_data(), &error)),
         Format::Form => serde_urlencoded::from_bytes(bytes).map_err(|error| invalid(true, &error)),

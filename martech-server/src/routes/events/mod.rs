@@ -13,12 +13,12 @@ use axum::{
     Json,
     body::Body,
     extract::{Request, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{StatusCode, header, request::Parts},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::MethodRouter,
 };
-use martech_core::event::{Sender, Timestamp};
+use martech_core::event::Timestamp;
 use utoipa::ToSchema;
 use utoipa_axum::{
     router::{OpenApiRouter, UtoipaMethodRouterExt},
@@ -29,7 +29,7 @@ use self::{answer::Answer, intake::Intake, shape::EventsBody};
 use crate::{
     App,
     auth::{Admitted, admit},
-    body,
+    body::{self, Holder},
     error::{self, ApiError},
     limits::{self, Traffic},
     openapi::{
@@ -174,33 +174,39 @@ pub(super) async fn ingest(State(app): State<App>, mut params: Params, request: 
         app.bodies().turn_away(&head.headers, body).await;
         return Err(refused);
     }
-    let Admitted { project, sender, key } = admit(&app, &head, key.as_deref(), project).await?;
-    let mut response = take(&app, &project, sender, &head.headers, body, ack, listing).await.into_response();
-    error::attribute(&mut response, Some(project.id()), key.as_deref());
+    let admitted = admit(&app, &head, key.as_deref(), project).await?;
+    let mut response = take(&app, &admitted, &head, body, ack, listing).await.into_response();
+    error::attribute(&mut response, Some(admitted.project.id()), admitted.key.as_deref());
     Ok(response)
 }
 
 /// Takes the events of somebody who may send them.
 async fn take(
     app: &App,
-    project: &Project,
-    sender: Sender,
-    headers: &HeaderMap,
+    Admitted { project, sender, key }: &Admitted,
+    head: &Parts,
     body: Body,
     ack: Ack,
     listing: Listing,
 ) -> Result<Response, ApiError> {
+    let sender = *sender;
     let waits_for_mongodb = ack == Ack::Stored && project.backend().is_spooled();
     let mut admitted = project.check(ack.waits()).map_err(submit::unavailable);
     if !waits_for_mongodb {
         admitted = admitted.and_then(|()| app.overload().admit_to(project));
     }
     if let Err(refused) = admitted {
-        app.bodies().turn_away(headers, body).await;
+        app.bodies().turn_away(&head.headers, body).await;
         return Err(refused);
     }
     let timeline = Timeline::current();
-    let received = timeline.step("receive body", app.bodies().read(headers, body, body::format)).await?;
+    let holder = match key {
+        // A key that everybody can read is nobody's.
+        Some(key) if !sender.is_public() => Holder::Key(key.clone()),
+        _ => Holder::at(app.access().proxies.client_of_head(head)),
+    };
+    let reading = app.bodies().read(holder, &head.headers, body, body::format);
+    let received = timeline.step("receive body", reading).await?;
     let coming = if waits_for_mongodb { None } else { app.overload().enter(project)? };
     let (came, ingested) = (Instant::now(), app.metrics().ingested.clone());
     let (rules, single_limit, counter) =

@@ -1,0 +1,154 @@
+use super::*;
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+
+/// 1 MiB for small bodies, 7 MiB for large ones, of which one holder may have 4.
+fn room() -> Arc<Room> {
+    Room::new(8 * MIB, 2 * MIB)
+}
+
+fn address(last: u8) -> Holder {
+    Holder::at([192, 0, 2, last].into())
+}
+
+/// A body that has arrived so far and of which more is to come.
+struct Arriving(tokio::task::JoinHandle<Result<(), ApiError>>);
+
+impl Arriving {
+    async fn new(room: &Arc<Room>, holder: Holder, bytes: usize) -> Self {
+        let mut charge = room.charge(holder);
+        charge.add(bytes).await.unwrap();
+        let task = tokio::spawn(async move { charge.while_held(std::future::pending()).await });
+        tokio::task::yield_now().await;
+        Self(task)
+    }
+
+    async fn is_displaced(&self) -> bool {
+        tokio::task::yield_now().await;
+        self.0.is_finished()
+    }
+
+    async fn error(self) -> ApiError {
+        self.0.await.unwrap().unwrap_err()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn small_bodies_have_a_reserve_that_large_ones_cannot_take() {
+    let room = room();
+    let mut large = Vec::new();
+    for last in [1, 2] {
+        let mut charge = room.charge(address(last));
+        charge.add(7 * MIB / 2).await.unwrap();
+        charge.complete();
+        large.push(charge);
+    }
+    assert_eq!((room.held(), room.size()), (7 * MIB, 8 * MIB));
+    let mut small: Vec<_> = (0..16).map(|_| room.charge(address(3))).collect();
+    for charge in &mut small {
+        charge.add(SMALL).await.unwrap();
+    }
+    assert_eq!(room.held(), 8 * MIB);
+    // All that is there is complete, so nobody can go.
+    let error = room.charge(address(4)).add(1).await.unwrap_err();
+    assert_eq!(error.status, StatusCode::TOO_MANY_REQUESTS);
+    // One that grows beyond what is small leaves the reserve.
+    large.pop();
+    small[0].add(1).await.unwrap();
+    assert!(room.charge(address(4)).add(SMALL).await.is_ok());
+    drop((large, small));
+    assert_eq!(room.held(), 0);
+    assert!(room.list().bodies.is_empty() && room.list().held.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_slowest_goes_so_that_a_newcomer_has_room() {
+    let room = room();
+    let held = [
+        Arriving::new(&room, address(1), 2 * MIB).await,
+        Arriving::new(&room, address(2), 3 * MIB).await,
+        Arriving::new(&room, address(3), 2 * MIB).await,
+    ];
+    tokio::time::advance(Duration::from_secs(12)).await;
+    room.charge(address(4)).add(2 * MIB).await.unwrap();
+    let [first, second, third] = held;
+    // None of them moves, and the second holds the most.
+    assert!(second.is_displaced().await && !first.is_displaced().await && !third.is_displaced().await);
+    let error = second.error().await;
+    assert_eq!(error.status, StatusCode::REQUEST_TIMEOUT);
+    assert!(format!("{error:?}").contains("body_displaced"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_sender_with_many_bodies_one_goes_first() {
+    let room = room();
+    let mut held = Vec::new();
+    for last in [1, 1, 2, 3] {
+        held.push(Arriving::new(&room, address(last), 7 * MIB / 4).await);
+    }
+    tokio::time::advance(Duration::from_secs(12)).await;
+    let newcomer = Arriving::new(&room, address(4), MIB).await;
+    let mut gone = Vec::new();
+    for body in &held {
+        gone.push(body.is_displaced().await);
+    }
+    assert_eq!(gone[0] as u8 + gone[1] as u8, 1, "one of the two of the same address");
+    assert!(!gone[2] && !gone[3] && !newcomer.is_displaced().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_is_the_slowest_itself_is_refused() {
+    let room = room();
+    let mut quick = room.charge(address(1));
+    let mut slow = room.charge(address(2));
+    slow.add(3 * MIB).await.unwrap();
+    tokio::time::advance(Duration::from_secs(10)).await;
+    for _ in 0..8 {
+        quick.add(MIB / 2).await.unwrap();
+        tokio::time::advance(Duration::from_millis(100)).await;
+    }
+    // Both wait for more.
+    let waits = |charge: &mut Charge| charge.is_displaced(&Context::from_waker(Waker::noop()));
+    assert!(!waits(&mut quick) && !waits(&mut slow));
+    assert_eq!(slow.add(MIB).await.unwrap_err().status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(!waits(&mut quick), "it stays");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sender_has_its_share_and_no_more() {
+    let room = room();
+    let key = || Holder::Key("a".to_owned());
+    let own = Arriving::new(&room, key(), 2 * MIB).await;
+    let other = Arriving::new(&room, address(1), 2 * MIB).await;
+    tokio::time::advance(Duration::from_secs(5)).await;
+    let mut complete = room.charge(key());
+    complete.add(2 * MIB).await.unwrap();
+    complete.complete();
+    // There is room, and the share is used up: the slower one of the same holder goes.
+    room.charge(key()).add(MIB).await.unwrap();
+    assert!(own.is_displaced().await && !other.is_displaced().await);
+    let mut second = room.charge(key());
+    second.add(2 * MIB).await.unwrap();
+    second.complete();
+    let error = room.charge(key()).add(MIB).await.unwrap_err();
+    assert!(format!("{error:?}").contains("4194304 bytes"), "{error:?}");
+    // Small bodies are not concerned.
+    room.charge(key()).add(10 * KIB).await.unwrap();
+    assert!(!other.is_displaced().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_crumb_stays_where_an_idle_block_can_go() {
+    let room = room();
+    let crumbs: Vec<_> =
+        futures_util::future::join_all((0..16).map(|last| Arriving::new(&room, address(last), SMALL))).await;
+    let blocks =
+        [Arriving::new(&room, address(20), 7 * MIB / 2).await, Arriving::new(&room, address(21), 7 * MIB / 2).await];
+    tokio::time::advance(Duration::from_secs(5)).await;
+    room.charge(address(30)).add(KIB).await.unwrap();
+    assert!(blocks[0].is_displaced().await != blocks[1].is_displaced().await);
+    for crumb in &crumbs {
+        assert!(!crumb.is_displaced().await);
+    }
+}
