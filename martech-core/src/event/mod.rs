@@ -48,7 +48,7 @@ pub use currency::{Currency, InvalidCurrency};
 pub use error::{ErrorCode, EventError};
 pub use facts::Facts;
 pub use id::{EventId, EventIdError};
-pub use key::EventKey;
+pub use key::{Deed, EventKey, Fingerprint};
 pub use kind::{EventType, EventTypes, InvalidEventType};
 pub use money::{Money, MoneyError, MoneySum};
 pub use parse::{EventRules, MAX_DEPTH, MAX_EVENT_BYTES, MAX_ID_CHARS};

@@ -141,17 +141,8 @@ impl EventRules {
         let Some(name) = string(FIELD, value)? else {
             return Err(EventError::new(ErrorCode::MissingField, "an event needs a type, such as page_view").at(FIELD));
         };
-        self.types.get(&name).ok_or_else(|| {
-            let message = match EventType::parse(&name) {
-                Err(error) => error.to_string(),
-                Ok(name) => format!(
-                    "events of type {name} are not taken; known are {}; to allow more, list them in MARTECH_EVENT_TYPES, \
-                     or in the eventTypes of the project (or * for any)",
-                    EventType::KNOWN.each_ref().map(EventType::as_str).join(", ")
-                ),
-            };
-            EventError::new(ErrorCode::UnknownType, message).at(FIELD)
-        })
+        let unknown = || EventError::new(ErrorCode::UnknownType, self.types.refusal(&name)).at(FIELD);
+        self.types.get(&name).ok_or_else(unknown)
     }
 }
 

@@ -130,7 +130,11 @@ fn types() {
     for known in EventType::KNOWN {
         assert_eq!(read("", known.as_str()).unwrap(), known);
     }
-    refused(read("", "wishlist_add"), ErrorCode::UnknownType, "type", "MARTECH_EVENT_TYPES");
+    refused(read("", "wishlist_add"), ErrorCode::UnknownType, "type", "known are session_start, page_view");
+    let advised = EventRules { types: EventTypes::known().advise("ask Ann for more"), ..EventRules::default() };
+    let error = advised.parse(r#"{"userId":"u","type":"wishlist_add"}"#, NOW);
+    refused(error, ErrorCode::UnknownType, "type", "video_pause; ask Ann for more");
+    refused(advised.parse(r#"{"userId":"u","type":"wish list"}"#, NOW), ErrorCode::UnknownType, "type", "1 to 64");
     assert_eq!(read("a,wishlist_add", "wishlist_add").unwrap().as_str(), "wishlist_add");
     assert_eq!(read("*", "Order:Completed.v2").unwrap().as_str(), "Order:Completed.v2");
     refused(read("*", "order completed"), ErrorCode::UnknownType, "type", "1 to 64 characters");
@@ -427,7 +431,12 @@ fn builder_holds_to_the_same_rules() {
     let big = Event::builder("u", EventType::SEARCH).property("x", "y".repeat(40_000)).build(&rules);
     refused(big, ErrorCode::EventTooLarge, "", "32768");
     let own = EventType::parse("own").unwrap();
-    refused(Event::builder("u", own).build(&rules), ErrorCode::UnknownType, "type", "MARTECH_EVENT_TYPES");
+    refused(
+        Event::builder("u", own).build(&rules),
+        ErrorCode::UnknownType,
+        "type",
+        "known are session_start, page_view",
+    );
 }
 
 fn any_json() -> impl Strategy<Value = serde_json::Value> {
