@@ -3,7 +3,7 @@
 //! # As JSON
 //! | field | type | |
 //! |---|---|---|
-//! | `eventId` | string | A UUID, or any other text of 1 to 128 characters, which [becomes a UUID](EventId::from_text). One is made when absent. |
+//! | `eventId` | string | A UUID, or any other text of 1 to 128 characters, which [becomes a UUID](EventId::from_text); of a public sender it becomes one [of its kind](Sender::id). One is made when absent. |
 //! | `userId` | string | 1 to 128 characters, no control characters, no white space at either end. |
 //! | `anonymousId` | string | The same; stands in for `userId` where that is absent. One of the two is required. |
 //! | `sessionId` | string | The same; optional. |

@@ -64,6 +64,8 @@ impl EventRules {
 
     /// Reads the events of a batch, each for itself, in their order. Each is read when the iterator comes to it.
     ///
+    /// The ids that a public sender gives become ids [of its own kind](Sender::id).
+    ///
     /// When `sentAt` differs from `received_at` by a minute or more, the sender's clock is taken to be wrong by
     /// that much: every `occurredAt` is moved by the difference, and marked as estimated.
     pub fn parse_batch(
@@ -87,7 +89,7 @@ impl EventRules {
         }
         let mut draft = Draft::default();
         let scanned = draft.scan(json);
-        let id = event_id(draft.event_id);
+        let id = event_id(draft.event_id).map(|id| id.map(|id| receipt.sender.id(id)));
         let known_id = id.as_ref().ok().copied().flatten();
         let event = match scanned {
             Ok(()) => id.and_then(|id| self.finish(&draft, id, receipt)),

@@ -196,7 +196,7 @@ fn old_events_of_public_senders_are_refused() {
     let rules = EventRules { public_days: NonZero::new(30), ..EventRules::default() };
     let read = |rules: &EventRules, sender, body: &str| {
         let batch = Batch::from_json(body.as_bytes()).unwrap();
-        rules.parse_batch(&batch, NOW, sender).remove(0).map(|event| event.occurred_at.to_string())
+        rules.parse_batch(&batch, NOW, sender).next().unwrap().map(|event| event.occurred_at.to_string())
     };
     let at = |time: &str| format!(r#"{{"userId":"u","type":"search","occurredAt":"{time}"}}"#);
     for sender in [Sender::Anonymous, Sender::Page] {
@@ -373,6 +373,32 @@ fn keeps_what_rust_cannot_hold() {
     assert_eq!(event.properties.as_deref(), Some(&*properties));
     let shown = serde_json::to_string(&event).unwrap();
     assert!(shown.ends_with(&format!(r#""properties":{properties}}}"#)), "{shown}");
+}
+
+#[test]
+fn public_senders_have_ids_of_their_own() {
+    let read = |sender, id: &str| {
+        let body = format!(r#"{{"eventId":"{id}","userId":"u","type":"search"}}"#);
+        let batch = Batch::from_json(body.as_bytes()).unwrap();
+        EventRules::default().parse_batch(&batch, NOW, sender).next().unwrap().map(|event| event.id)
+    };
+    let senders = [Sender::Anonymous, Sender::Page, Sender::Trusted];
+    for given in ["order-1001", "018f3f7e-0000-7000-8000-00000000beef", "7a5e9d9e-1b1c-4c59-9d6f-0f3b1f2a4c5d"] {
+        let ids = senders.map(|sender| read(sender, given).unwrap());
+        assert_eq!(ids, senders.map(|sender| read(sender, given).unwrap()), "a retry has the same id");
+        assert_eq!(ids[2], EventId::from_text(given).unwrap());
+        assert!(ids[0] != ids[1] && !ids[..2].contains(&ids[2]));
+        // Who learns the id that is stored cannot send it.
+        for stored in ids {
+            assert!(!senders[..2].iter().any(|sender| ids.contains(&read(*sender, &stored.to_string()).unwrap())));
+        }
+    }
+    let refused = Batch::from_json(br#"{"eventId":"e","userId":"","type":"search"}"#).unwrap();
+    let error = EventRules::default().parse_batch(&refused, NOW, Sender::Page).next().unwrap().unwrap_err();
+    assert_eq!(error.event_id, Some(Sender::Page.id(EventId::from_text("e").unwrap())));
+    let made = Batch::from_json(br#"{"userId":"u","type":"search"}"#).unwrap();
+    let event = EventRules::default().parse_batch(&made, NOW, Sender::Anonymous).next().unwrap().unwrap();
+    assert_eq!(event.id.0.get_version_num(), 7);
 }
 
 #[test]

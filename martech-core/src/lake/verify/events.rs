@@ -1,7 +1,7 @@
 //! Whether a file of events, and its id index, are what they should be.
 
 use arrow_array::{
-    Array, FixedSizeBinaryArray, RecordBatch, StringArray, TimestampMillisecondArray, cast::AsArray,
+    FixedSizeBinaryArray, RecordBatch, StringArray, TimestampMillisecondArray, cast::AsArray,
     types::TimestampMillisecondType,
 };
 

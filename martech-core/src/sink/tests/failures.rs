@@ -1,7 +1,5 @@
 //! Stores that fail, refuse, lie and panic.
 
-use std::error::Error;
-
 use tokio::time::Instant;
 
 use super::*;
@@ -103,7 +101,7 @@ async fn bisecting_and_retrying_go_together() {
 async fn whatever_breaks_the_store_poisons_the_sink() {
     for (act, reason) in [
         (Act::Panic, "the store panicked: the puppet panics"),
-        (Act::Fatal, "the store takes nothing any more: it is broken"),
+        (Act::Fatal, "the store takes nothing any more: broken"),
         (
             Act::Lie(Appended::all(5)),
             "the store's answer does not fit the batch: 5 stored, 0 duplicates and 0 rejected of 4 events",
