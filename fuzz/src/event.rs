@@ -295,7 +295,8 @@ fn as_lines(rules: &EventRules, batch: &Batch<'_>) {
     let again = Batch::from_ndjson(lines.as_bytes()).expect("there are lines, and all are text");
     let code =
         |result: &Result<Event, EventError>| result.as_ref().map(|event| event.user_id.clone()).map_err(|e| e.code);
-    let before: Vec<_> = rules.parse_batch(&unshifted, RECEIVED_AT, Sender::Trusted).map(|parsed| code(&parsed)).collect();
+    let before: Vec<_> =
+        rules.parse_batch(&unshifted, RECEIVED_AT, Sender::Trusted).map(|parsed| code(&parsed)).collect();
     let after: Vec<_> = rules.parse_batch(&again, RECEIVED_AT, Sender::Trusted).map(|parsed| code(&parsed)).collect();
     assert_eq!(before, after);
 }

@@ -104,45 +104,50 @@ impl Dedupe {
         let path = self.layout.ids_file(file.entry.id);
         match loaded {
             Some(loaded) => {
+                let mut rows = Vec::new();
                 for question in questions {
                     for row in loaded.index.candidates(question.hash()) {
-                        let place = loaded.index.position(row).context("cannot read", &path)?;
-                        self.compare(file, &loaded.files, (row, place), question, known)?;
+                        rows.push((loaded.index.position(row).context("cannot read", &path)?, row, question));
                     }
                 }
+                self.compare(file, &loaded.files, rows, known)
             }
             None => {
                 let files = Files { index: IdFile::open(&*self.layout.fs, &path)?.into(), ..Files::default() };
-                let index = self.index(file, &files)?;
+                let (index, mut rows) = (self.index(file, &files)?, Vec::new());
                 for question in questions {
                     for row in index.candidates(question.hash()).context("cannot read", &path)? {
-                        let place = index.position(row).context("cannot read", &path)?;
-                        self.compare(file, &files, (row, place), question, known)?;
+                        rows.push((index.position(row).context("cannot read", &path)?, row, question));
                     }
                 }
+                self.compare(file, &files, rows, known)
             }
         }
-        Ok(())
     }
 
-    /// Compares an event with a row that may have its id, which lies at a place in the file.
+    /// Compares events with the rows that may have their ids, each with the place of its id.
     fn compare(
         &self,
         file: &EventsFile,
         files: &Files,
-        (row, place): (u32, u64),
-        question: &Question<'_>,
+        mut rows: Vec<(u64, u32, &Question<'_>)>,
         known: &mut [Option<Known>],
     ) -> Result<()> {
-        let Question { key, event, position } = question;
-        let events = opened(&files.events, || Ok(file.open()?.0))?;
-        if *events.bytes(place, 16).context("cannot read", file.path())? != *key.id.as_bytes() {
+        if rows.is_empty() {
             return Ok(());
         }
-        let print = self.index(file, files)?.print(row).context("cannot read", self.layout.ids_file(file.entry.id))?;
-        // An index of the first version does not say which event it is.
-        let found = print.map_or(Some(Known::Duplicate), |print| event.beside(*key, print));
-        known[*position] = known[*position].max(found);
+        rows.sort_unstable_by_key(|(place, ..)| *place);
+        let events = opened(&files.events, || Ok(file.open()?.0))?;
+        let (mut ids, mut prints) = (events.near(), self.index(file, files)?.prints());
+        for (place, row, Question { key, event, position }) in rows {
+            if *ids.read(place, 16).context("cannot read", file.path())? != *key.id.as_bytes() {
+                continue;
+            }
+            let print = prints.of(row).context("cannot read", self.layout.ids_file(file.entry.id))?;
+            // An index of the first version does not say which event it is.
+            let found = print.map_or(Some(Known::Duplicate), |print| event.beside(*key, print));
+            known[*position] = known[*position].max(found);
+        }
         Ok(())
     }
 

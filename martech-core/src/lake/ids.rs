@@ -23,7 +23,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
     error::{Context, LakeError, Result},
-    sums::Sums,
+    sums::{Near, Sums},
 };
 use crate::{
     event::Fingerprint,
@@ -230,16 +230,9 @@ impl IdFile {
         Ok(None)
     }
 
-    /// What the event of a row did; `None` in an index of the first version.
-    pub(super) fn print(&self, row: u32) -> io::Result<Option<Fingerprint>> {
-        if !self.header.has_prints {
-            return Ok(None);
-        }
-        if row as usize >= self.header.rows {
-            return Err(nowhere());
-        }
-        let bytes = self.sums.read(&*self.file, self.header.prints() as u64 + u64::from(row) * 4, 4)?;
-        Ok(numbers(&bytes).first().map(|bits| Fingerprint::from_bits(*bits)))
+    /// The fingerprints of rows that are asked for in ascending order.
+    pub(super) fn prints(&self) -> Prints<'_> {
+        Prints { header: self.header, near: Near::new(&self.sums, &*self.file) }
     }
 
     /// The rows that may hold this id.
@@ -260,6 +253,26 @@ impl IdFile {
     pub(super) fn position(&self, row: u32) -> io::Result<u64> {
         let bytes = self.sums.read(&*self.file, HEADER as u64, self.header.pages * PAGE)?;
         position(&bytes.chunks_exact(PAGE).map(page).collect::<Vec<_>>(), row)
+    }
+}
+
+/// The fingerprints of an index.
+pub(super) struct Prints<'a> {
+    header: Header,
+    near: Near<'a>,
+}
+
+impl Prints<'_> {
+    /// What the event of a row did; `None` in an index of the first version.
+    pub(super) fn of(&mut self, row: u32) -> io::Result<Option<Fingerprint>> {
+        if !self.header.has_prints {
+            return Ok(None);
+        }
+        if row as usize >= self.header.rows {
+            return Err(nowhere());
+        }
+        let bytes = self.near.read(self.header.prints() as u64 + u64::from(row) * 4, 4)?;
+        Ok(numbers(&bytes).first().map(|bits| Fingerprint::from_bits(*bits)))
     }
 }
 
@@ -378,7 +391,7 @@ mod tests {
                     assert!(found.contains(&(row as u32)));
                     assert_eq!(found, file.candidates(hash).unwrap());
                     assert_eq!(index.position(row as u32).unwrap(), file.position(row as u32).unwrap());
-                    assert_eq!(file.print(row as u32).unwrap(), has_prints.then_some(*print));
+                    assert_eq!(file.prints().of(row as u32).unwrap(), has_prints.then_some(*print));
                 }
             }
         }
@@ -418,7 +431,7 @@ mod tests {
                 let find = |row: usize| -> Result<bool> {
                     let file = IdFile::open(&Disk, &path)?;
                     let found = file.candidates(xxh3_64(&rows[row].id)).context("cannot read", &path)?;
-                    let print = file.print(row as u32).context("cannot read", &path)?;
+                    let print = file.prints().of(row as u32).context("cannot read", &path)?;
                     Ok(found.contains(&(row as u32)) && print.is_none_or(|print| print == rows[row].print))
                 };
                 let found: Vec<_> = (0..5000).step_by(50).map(find).collect();
