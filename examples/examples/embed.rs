@@ -25,7 +25,7 @@ impl Store<PageView> for TimePerPage {
                 *totals.entry(view.page.clone()).or_default() += u64::from(view.millis);
                 appended.stored += 1;
             } else {
-                appended.rejected.push(Rejection { index, reason: format!("`{}` is not a path", view.page) });
+                appended.rejected.push(Rejection::unfit(index, format!("`{}` is not a path", view.page)));
             }
         }
         Ok(appended)
@@ -40,7 +40,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for (page, millis) in [("/", 1_200), ("/shoes", 5_300), ("/", 800), ("shoes", 10)] {
         let receipt = sink.push(PageView { page: page.into(), millis }).await?;
         tokio::spawn(async move {
-            if let Ok(Outcome::Rejected { reason }) = receipt.await {
+            if let Ok(Outcome::Rejected { reason, .. }) = receipt.await {
                 println!("rejected: {reason}");
             }
         });

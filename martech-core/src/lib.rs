@@ -80,7 +80,7 @@ pub use sink::{EventSink, SinkBuilder};
 
 // Where events end up.
 pub use memory::MemoryStore;
-pub use store::{Appended, Rejection, Step, Steps, Store, StoreError};
+pub use store::{Appended, Rejection, RejectionCode, Step, Steps, Store, StoreError};
 
 // What an event is.
 pub use event::{Event, EventRules, EventType};

@@ -3,15 +3,15 @@
 mod reader;
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet, hash_map::Entry},
     fmt,
     hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use crate::{
-    event::{Event, Timestamp},
-    store::{Appended, Store, StoreError},
+    event::{Event, EventId, EventKey, Facts, Timestamp},
+    store::{Appended, Rejection, Store, StoreError},
 };
 
 /// Keeps a clone of every event. Cheap to clone itself; all clones are one store. It grows without bound.
@@ -35,11 +35,19 @@ pub struct MemoryStore<E> {
 
 struct Content<E> {
     events: Vec<E>,
-    /// Whether an event is new, noting its key; without it every event is.
-    is_new: Option<IsNew<E>>,
+    /// What is to become of an event, noting it where it is new; without it every event is.
+    judge: Option<Judge<E>>,
 }
 
-type IsNew<E> = Box<dyn FnMut(&E) -> bool + Send>;
+type Judge<E> = Box<dyn FnMut(&E) -> Verdict + Send>;
+
+/// What is to become of an event.
+enum Verdict {
+    New,
+    Duplicate,
+    /// Its id names another event.
+    Conflict(EventId),
+}
 
 impl<E> MemoryStore<E> {
     /// A store that keeps every event.
@@ -50,11 +58,12 @@ impl<E> MemoryStore<E> {
     /// A store that knows events by a key, and answers those that it has already with a duplicate.
     pub fn keyed<K: Eq + Hash + Send + 'static>(key: impl Fn(&E) -> K + Send + 'static) -> Self {
         let mut keys = HashSet::new();
-        Self::with(Some(Box::new(move |event| keys.insert(key(event)))))
+        let judge = move |event: &E| if keys.insert(key(event)) { Verdict::New } else { Verdict::Duplicate };
+        Self::with(Some(Box::new(judge)))
     }
 
-    fn with(is_new: Option<IsNew<E>>) -> Self {
-        Self { content: Arc::new(Mutex::new(Content { events: Vec::new(), is_new })) }
+    fn with(judge: Option<Judge<E>>) -> Self {
+        Self { content: Arc::new(Mutex::new(Content { events: Vec::new(), judge })) }
     }
 
     /// How many events it holds.
@@ -74,7 +83,7 @@ impl<E> MemoryStore<E> {
 
 impl MemoryStore<Event> {
     /// A store that keeps one event of each [key](crate::event::EventKey), as the contract of
-    /// [`Reader`](crate::query::Reader) has it.
+    /// [`Reader`](crate::query::Reader) has it, and rejects others with that key.
     ///
     /// ```
     /// use martech_core::{
@@ -92,9 +101,19 @@ impl MemoryStore<Event> {
     /// # }
     /// ```
     pub fn of_events() -> Self {
-        let mut keys = HashSet::new();
+        let mut known = HashMap::<EventKey, Event>::new();
         Self::with(Some(Box::new(move |event: &Event| {
-            !event.candidates().any(|key| keys.contains(&key)) && keys.insert(event.key())
+            let is_again = |stored: &Event| event.deed().is_again(&stored.deed(), event.estimated_time);
+            if event.candidates().filter_map(|key| known.get(&key)).any(is_again) {
+                return Verdict::Duplicate;
+            }
+            match known.entry(event.key()) {
+                Entry::Occupied(_) => Verdict::Conflict(event.id),
+                Entry::Vacant(place) => {
+                    place.insert(Event { properties: None, facts: Facts::default(), ..event.clone() });
+                    Verdict::New
+                }
+            }
         })))
     }
 }
@@ -118,14 +137,16 @@ impl<E: Clone> MemoryStore<E> {
 
 impl<E: Clone + Send + Sync + 'static> Store<E> for MemoryStore<E> {
     async fn append(&self, batch: &[E]) -> Result<Appended, StoreError> {
-        let Content { events, is_new } = &mut *self.content();
+        let Content { events, judge } = &mut *self.content();
         let mut appended = Appended::default();
         for (index, event) in batch.iter().enumerate() {
-            if is_new.as_mut().is_none_or(|is_new| is_new(event)) {
-                events.push(event.clone());
-                appended.stored += 1;
-            } else {
-                appended.duplicates.push(index);
+            match judge.as_mut().map_or(Verdict::New, |judge| judge(event)) {
+                Verdict::New => {
+                    events.push(event.clone());
+                    appended.stored += 1;
+                }
+                Verdict::Duplicate => appended.duplicates.push(index),
+                Verdict::Conflict(id) => appended.rejected.push(Rejection::id_conflict(index, id)),
             }
         }
         Ok(appended)

@@ -2,10 +2,15 @@
 
 use std::{
     error::Error,
+    fmt::Write as _,
     future::Future,
     sync::Arc,
     time::{Duration, Instant},
 };
+
+#[cfg(doc)]
+use crate::event::Deed;
+use crate::event::EventId;
 
 /// Where events end up: a database, a lake of files, another server.
 ///
@@ -108,8 +113,51 @@ impl Appended {
 pub struct Rejection {
     /// Position in the batch.
     pub index: usize,
+    /// Why, for programs.
+    pub code: RejectionCode,
     /// Why, in words for the person who sent it.
     pub reason: String,
+}
+
+/// Why a store refuses an event, for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RejectionCode {
+    /// `rejected_by_store`: the store cannot keep it as it is.
+    Unfit,
+    /// `id_conflict`: another event has its id.
+    IdConflict,
+}
+
+impl Rejection {
+    /// Of an event that the store cannot keep as it is.
+    pub fn unfit(index: usize, reason: impl Into<String>) -> Self {
+        Self { index, code: RejectionCode::Unfit, reason: reason.into() }
+    }
+
+    /// Of an event whose id names another one: see [`Deed`].
+    pub fn id_conflict(index: usize, id: EventId) -> Self {
+        let reason = format!(
+            "another event with the id {id} is there already: its user, type or occurredAt differs; give each event an id of \
+             its own, and send it again as it was"
+        );
+        Self { index, code: RejectionCode::IdConflict, reason }
+    }
+}
+
+impl RejectionCode {
+    /// The name that stands on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unfit => "rejected_by_store",
+            Self::IdConflict => "id_conflict",
+        }
+    }
+
+    /// The code of a name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Unfit, Self::IdConflict].into_iter().find(|code| code.as_str() == name)
+    }
 }
 
 /// An append failed as a whole. [`advice`](Self::advice) tells the caller what to do.
@@ -170,4 +218,16 @@ impl StoreError {
     pub fn advice(&self) -> Advice {
         self.advice
     }
+}
+
+/// An error and what caused it, in one line.
+pub(crate) fn in_full(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Writing to a string cannot fail.
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
 }

@@ -1,7 +1,9 @@
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Mutex};
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use uuid::{ContextV7, Uuid};
+
+use super::Timestamp;
 
 /// Names an event: a UUID. As text hyphenated and in lower case; in binary formats 16 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -62,7 +64,32 @@ impl EventId {
 
     /// A new id, greater than every one that this process made before (a UUIDv7).
     pub fn new_v7() -> Self {
-        Self(Uuid::now_v7())
+        static SEQUENCE: Mutex<ContextV7> = Mutex::new(ContextV7::new());
+        Self::made_at(Timestamp::now(), &SEQUENCE)
+    }
+
+    /// A clock that stands before 1970 counts as standing at its beginning: no UUID has a time before.
+    fn made_at(now: Timestamp, sequence: &Mutex<ContextV7>) -> Self {
+        let now = u64::try_from(now.millis()).unwrap_or(0);
+        let (seconds, nanos) = (now / 1000, (now % 1000) as u32 * 1_000_000);
+        Self(Uuid::new_v7(uuid::Timestamp::from_unix(sequence, seconds, nanos)))
+    }
+
+    /// The id that stands for this one where senders have ids of their own, so that theirs never meet those of others: nobody
+    /// can find an id that becomes a given one.
+    ///
+    /// It is the UUIDv5 of this id under `namespace`. Of a UUIDv7 the time stays, so that what was new still sorts as
+    /// new, and the hash is in the other bits.
+    #[must_use]
+    pub fn within(self, namespace: &Uuid) -> Self {
+        let hash = Uuid::new_v5(namespace, self.as_bytes());
+        if self.0.get_version_num() != 7 {
+            return Self(hash);
+        }
+        let mut bytes = hash.into_bytes();
+        bytes[..6].copy_from_slice(&self.as_bytes()[..6]);
+        bytes[6] = bytes[6] & 0x0f | 0x70;
+        Self::from_bytes(bytes)
     }
 
     /// The sixteen bytes, big-endian as RFC 9562 lays them out: they sort as the ids do.
@@ -88,5 +115,47 @@ impl FromStr for EventId {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::from_text(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_ascend_whatever_the_clock_shows() {
+        let sequence = Mutex::new(ContextV7::new());
+        let at = |millis| EventId::made_at(Timestamp::from_millis(millis), &sequence);
+        let ids = [-5, i64::MIN, 0, 7, 6, 7, 1_795_342_500_250, -1, 1_795_342_500_250].map(at);
+        assert!(ids.is_sorted_by(|left, right| left < right), "{ids:?}");
+        assert!(ids.iter().all(|id| id.0.get_version_num() == 7));
+        assert_eq!(ids[6].0.get_timestamp().unwrap().to_unix(), (1_795_342_500, 250_000_000));
+        assert!(EventId::new_v7() < EventId::new_v7());
+    }
+
+    const NAMESPACE: Uuid = Uuid::from_u128(0xdb9ba360_e95b_57b7_a232_e6ad7e817d23);
+
+    #[test]
+    fn an_id_within_a_namespace_is_one_of_its_own() {
+        let order = EventId::from_text("order-1001").unwrap();
+        let within = order.within(&NAMESPACE);
+        assert_eq!(within.0, Uuid::new_v5(&NAMESPACE, order.as_bytes()));
+        assert_eq!(within, order.within(&NAMESPACE));
+        assert_ne!(within, order.within(&Uuid::NAMESPACE_OID));
+        assert_ne!(within.within(&NAMESPACE), within);
+    }
+
+    #[test]
+    fn a_uuid_v7_keeps_its_time_within_a_namespace() {
+        let of = |text: &str| EventId::from_text(text).unwrap();
+        let (left, right) = (of("018f3f7e-0000-7000-8000-00000000beef"), of("018f3f7e-0000-7000-8000-00000000bee0"));
+        let [near, other] = [left, right].map(|id| id.within(&NAMESPACE));
+        for within in [near, other] {
+            assert_eq!(within.as_bytes()[..6], left.as_bytes()[..6]);
+            assert_eq!((within.0.get_version_num(), within.0.get_variant()), (7, uuid::Variant::RFC4122));
+        }
+        assert_ne!(near, other);
+        assert_eq!(near.as_bytes()[7..], Uuid::new_v5(&NAMESPACE, left.as_bytes()).as_bytes()[7..]);
+        assert!(of("018f3f7f-0000-7000-8000-000000000000").within(&NAMESPACE) > near);
     }
 }

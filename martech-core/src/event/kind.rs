@@ -122,6 +122,7 @@ impl<'de> Deserialize<'de> for EventType {
 pub struct EventTypes {
     more: BTreeSet<EventType>,
     any: bool,
+    advice: Cow<'static, str>,
 }
 
 impl EventTypes {
@@ -142,6 +143,23 @@ impl EventTypes {
         self
     }
 
+    /// What the error about another type ends with: how somebody can have more types taken.
+    #[must_use]
+    pub fn advise(self, advice: impl Into<Cow<'static, str>>) -> Self {
+        Self { advice: advice.into(), ..self }
+    }
+
+    /// Why a name is refused that names no type which is taken.
+    pub(crate) fn refusal(&self, name: &str) -> String {
+        let name = match EventType::parse(name) {
+            Ok(name) => name,
+            Err(error) => return error.to_string(),
+        };
+        let known = EventType::KNOWN.each_ref().map(EventType::as_str).join(", ");
+        let between = if self.advice.is_empty() { "" } else { "; " };
+        format!("events of type {name} are not taken; known are {known}{between}{}", self.advice)
+    }
+
     /// The types that are taken by name: the known ones and those of the configuration.
     pub fn named(&self) -> impl Iterator<Item = EventType> {
         EventType::KNOWN.into_iter().chain(self.more.iter().cloned())
@@ -160,7 +178,7 @@ impl EventTypes {
     }
 }
 
-/// The setting `MARTECH_EVENT_TYPES`: names separated by commas or blanks, or `*` for any name.
+/// Names separated by commas or blanks, or `*` for any name.
 impl FromStr for EventTypes {
     type Err = InvalidEventType;
 

@@ -3,7 +3,7 @@
 //! # As JSON
 //! | field | type | |
 //! |---|---|---|
-//! | `eventId` | string | A UUID, or any other text of 1 to 128 characters, which [becomes a UUID](EventId::from_text). One is made when absent. |
+//! | `eventId` | string | A UUID, or any other text of 1 to 128 characters, which [becomes a UUID](EventId::from_text); of a public sender it becomes one [of its kind](Sender::id). One is made when absent. |
 //! | `userId` | string | 1 to 128 characters, no control characters, no white space at either end. |
 //! | `anonymousId` | string | The same; stands in for `userId` where that is absent. One of the two is required. |
 //! | `sessionId` | string | The same; optional. |
@@ -48,7 +48,7 @@ pub use currency::{Currency, InvalidCurrency};
 pub use error::{ErrorCode, EventError};
 pub use facts::Facts;
 pub use id::{EventId, EventIdError};
-pub use key::EventKey;
+pub use key::{Deed, EventKey, Fingerprint};
 pub use kind::{EventType, EventTypes, InvalidEventType};
 pub use money::{Money, MoneyError, MoneySum};
 pub use parse::{EventRules, MAX_DEPTH, MAX_EVENT_BYTES, MAX_ID_CHARS};

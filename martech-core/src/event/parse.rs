@@ -64,6 +64,8 @@ impl EventRules {
 
     /// Reads the events of a batch, each for itself, in their order. Each is read when the iterator comes to it.
     ///
+    /// The ids that a public sender gives become ids [of its own kind](Sender::id).
+    ///
     /// When `sentAt` differs from `received_at` by a minute or more, the sender's clock is taken to be wrong by
     /// that much: every `occurredAt` is moved by the difference, and marked as estimated.
     pub fn parse_batch(
@@ -87,7 +89,7 @@ impl EventRules {
         }
         let mut draft = Draft::default();
         let scanned = draft.scan(json);
-        let id = event_id(draft.event_id);
+        let id = event_id(draft.event_id).map(|id| id.map(|id| receipt.sender.id(id)));
         let known_id = id.as_ref().ok().copied().flatten();
         let event = match scanned {
             Ok(()) => id.and_then(|id| self.finish(&draft, id, receipt)),
@@ -141,17 +143,8 @@ impl EventRules {
         let Some(name) = string(FIELD, value)? else {
             return Err(EventError::new(ErrorCode::MissingField, "an event needs a type, such as page_view").at(FIELD));
         };
-        self.types.get(&name).ok_or_else(|| {
-            let message = match EventType::parse(&name) {
-                Err(error) => error.to_string(),
-                Ok(name) => format!(
-                    "events of type {name} are not taken; known are {}; to allow more, list them in MARTECH_EVENT_TYPES, \
-                     or in the eventTypes of the project (or * for any)",
-                    EventType::KNOWN.each_ref().map(EventType::as_str).join(", ")
-                ),
-            };
-            EventError::new(ErrorCode::UnknownType, message).at(FIELD)
-        })
+        let unknown = || EventError::new(ErrorCode::UnknownType, self.types.refusal(&name)).at(FIELD);
+        self.types.get(&name).ok_or_else(unknown)
     }
 }
 

@@ -5,18 +5,19 @@ use std::{
     time::{Duration, Instant},
 };
 
+use hashbrown::HashMap;
 use tokio::sync::oneshot;
 
 use super::{
     error::LakeError,
-    hot::Encoded,
+    hot::{Encoded, EncodedKey, Known},
     inner::Inner,
     pace::Room,
     row::is_on_calendar,
-    state::{Known, State},
+    state::State,
 };
 use crate::{
-    event::{Event, Timestamp},
+    event::{Event, EventKey, Fingerprint, Timestamp},
     store::{Appended, Rejection, StoreError},
 };
 
@@ -48,8 +49,7 @@ pub(super) async fn append(inner: &Arc<Inner>, batch: &[Event]) -> Answer {
 fn rejections(batch: &[Event]) -> Vec<Rejection> {
     let times = |event: &Event| [event.occurred_at, event.received_at].map(Timestamp::millis);
     let bad = batch.iter().enumerate().filter(|(_, event)| !times(event).into_iter().all(is_on_calendar));
-    bad.map(|(index, _)| Rejection { index, reason: "its times must lie in the years -9999 to 9999".to_owned() })
-        .collect()
+    bad.map(|(index, _)| Rejection::unfit(index, "its times must lie in the years -9999 to 9999")).collect()
 }
 
 /// Appends what is not rejected, as a batch of its own.
@@ -57,9 +57,12 @@ async fn append_others(inner: &Arc<Inner>, batch: &[Event], rejected: Vec<Reject
     let is_rejected = |index: &usize| rejected.binary_search_by_key(index, |rejection| rejection.index).is_ok();
     let positions: Vec<usize> = (0..batch.len()).filter(|index| !is_rejected(index)).collect();
     let others: Vec<Event> = positions.iter().map(|&index| batch[index].clone()).collect();
-    let Appended { stored, duplicates, steps, .. } = Box::pin(append(inner, &others)).await?;
-    let duplicates = duplicates.into_iter().map(|index| positions[index]).collect();
-    Ok(Appended { stored, duplicates, rejected, steps })
+    let mut appended = Box::pin(append(inner, &others)).await?;
+    appended.duplicates.iter_mut().for_each(|index| *index = positions[*index]);
+    appended.rejected.iter_mut().for_each(|rejection| rejection.index = positions[rejection.index]);
+    appended.rejected.extend(rejected);
+    appended.rejected.sort_unstable_by_key(|rejection| rejection.index);
+    Ok(appended)
 }
 
 enum Admitted {
@@ -71,7 +74,7 @@ enum Admitted {
 
 fn admit(inner: &Arc<Inner>, encoded: Encoded) -> Result<Admitted, StoreError> {
     let _admission = inner.admission.lock().unwrap_or_else(PoisonError::into_inner);
-    let (known, version) = {
+    let (mut known, version) = {
         let mut state = inner.state();
         loop {
             check(&state)?;
@@ -85,20 +88,18 @@ fn admit(inner: &Arc<Inner>, encoded: Encoded) -> Result<Admitted, StoreError> {
             }
         }
     };
-    let in_files = inner.dedupe.find(&version, &encoded.keys, &known.unknown).map_err(unreadable)?;
-    let (duplicates, new) = sort_out(known, &in_files);
+    inner.dedupe.find(&version, &encoded.keys, &mut known).map_err(unreadable)?;
+    let Sorted { dropped, new, mut appended } = sort_out(&encoded.keys, &known);
     if new.is_empty() {
-        return Ok(Admitted::Known(Appended { duplicates, ..Appended::default() }));
+        return Ok(Admitted::Known(appended));
     }
-    let keys = new.iter().map(|&position| encoded.keys[position].key).collect();
-    let chunk = Arc::new(encoded.into_chunk_without(&duplicates));
-    let mut appended = Appended { stored: chunk.len(), duplicates, ..Appended::default() };
+    let chunk = Arc::new(encoded.into_chunk_without(&dropped));
 
     // From here on no other batch comes between, since the admission is still held.
     let (reply, answer) = oneshot::channel();
     let mut state = inner.state();
     check(&state)?;
-    let ticket = state.depart(keys, chunk.size());
+    let ticket = state.depart(new, chunk.size());
     let payload = chunk.bytes().clone();
     let landing = inner.clone();
     let submitted = inner.journal.submit_timed(payload, move |result| {
@@ -132,13 +133,35 @@ fn check(state: &State) -> Result<(), StoreError> {
     if state.closed { Err(StoreError::fatal("the lake is closed")) } else { Ok(()) }
 }
 
-/// The duplicates and the new ones, ascending.
-fn sort_out(known: Known, in_files: &[usize]) -> (Vec<usize>, Vec<usize>) {
-    let (mut duplicates, unknown) = (known.duplicates, known.unknown);
-    let new = unknown.into_iter().filter(|position| in_files.binary_search(position).is_err()).collect();
-    duplicates.extend_from_slice(in_files);
-    duplicates.sort_unstable();
-    (duplicates, new)
+/// A batch, of which it is known what is there already.
+struct Sorted {
+    /// The events that are not stored, ascending.
+    dropped: Vec<usize>,
+    /// The others.
+    new: Vec<(EventKey, Fingerprint)>,
+    /// What becomes of all of them, once the new ones are durable.
+    appended: Appended,
+}
+
+/// Decides on each event, also by those before it in the batch.
+fn sort_out(keys: &[EncodedKey], known: &[Option<Known>]) -> Sorted {
+    let mut sorted = Sorted { dropped: Vec::new(), new: Vec::with_capacity(keys.len()), appended: Appended::default() };
+    let mut own: HashMap<EventKey, Fingerprint> = HashMap::with_capacity(keys.len());
+    for (index, (event, known)) in keys.iter().zip(known).enumerate() {
+        let before = event.candidates().filter_map(|key| event.beside(key, *own.get(&key)?)).max();
+        match before.max(*known) {
+            None => {
+                own.insert(event.key, event.print);
+                sorted.new.push((event.key, event.print));
+                continue;
+            }
+            Some(Known::Duplicate) => sorted.appended.duplicates.push(index),
+            Some(Known::Conflict) => sorted.appended.rejected.push(Rejection::id_conflict(index, event.key.id)),
+        }
+        sorted.dropped.push(index);
+    }
+    sorted.appended.stored = sorted.new.len();
+    sorted
 }
 
 fn unreadable(error: LakeError) -> StoreError {

@@ -1,15 +1,14 @@
-//! Whether an event is in a file already: exact, within a bound of memory, however long the history.
+//! Whether an event is in a file already, or another one with its id: within a bound of memory, however long the history.
 
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
 use quick_cache::{Weighter, sync::Cache};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
     error::{Context, Result},
     files::{EventsFile, Version},
-    hot::EncodedKey,
+    hot::{EncodedKey, Known},
     ids::{IdFile, IdIndex},
     layout::Layout,
     parquet_file::Input,
@@ -25,18 +24,16 @@ pub(super) struct Dedupe {
 #[derive(Debug)]
 struct Loaded {
     index: IdIndex,
-    /// Opened once an id may be in it.
-    events: OnceLock<Input>,
+    files: Files,
 }
 
-impl Loaded {
-    fn events(&self, file: &EventsFile) -> Result<&Input> {
-        if let Some(events) = self.events.get() {
-            return Ok(events);
-        }
-        let (events, _) = file.open()?;
-        Ok(self.events.get_or_init(|| events))
-    }
+/// The files that say which event a row holds, opened once an id may be in them.
+#[derive(Debug, Default)]
+struct Files {
+    /// Where the ids lie.
+    events: OnceLock<Input>,
+    /// Where the fingerprints lie.
+    index: OnceLock<IdFile>,
 }
 
 /// The least that an index counts for, so that there are never more than [`MAX_LOADED`].
@@ -54,8 +51,8 @@ impl Weighter<u64, Arc<Loaded>> for LoadedWeight {
 /// An index is loaded as a whole when a batch asks it more than one question for this many of its rows.
 const ROWS_PER_QUESTION: u64 = 1000;
 
-/// The most indexes in memory, each of which keeps its event file open.
-const MAX_LOADED: usize = 256;
+/// The most indexes in memory, each of which keeps its file and its event file open.
+const MAX_LOADED: usize = 192;
 
 impl Dedupe {
     pub(super) fn new(layout: Layout, memory: usize) -> Self {
@@ -64,79 +61,98 @@ impl Dedupe {
         Self { layout, indexes: Cache::with_weighter(MAX_LOADED, memory, weight) }
     }
 
-    /// Of the events at `positions`, those that are in a file.
-    pub(super) fn find(&self, version: &Version, keys: &[EncodedKey], positions: &[usize]) -> Result<Vec<usize>> {
-        let mut by_day: Vec<(EventKey, usize)> = positions
-            .iter()
-            .flat_map(|&position| keys[position].candidates().map(move |key| (key, position)))
-            .collect();
-        by_day.sort_unstable_by_key(|(key, position)| (key.day, *position));
-        let mut found = Vec::new();
-        for questions in by_day.chunk_by(|left, right| left.0.day == right.0.day) {
-            let ids = || questions.iter().map(|(key, _)| *key.id.as_bytes());
+    /// Looks up in files what is not known of events yet, and adds it to what is `known`.
+    pub(super) fn find(&self, version: &Version, events: &[EncodedKey], known: &mut [Option<Known>]) -> Result<()> {
+        let mut questions: Vec<Question<'_>> = Vec::with_capacity(events.len());
+        for (position, event) in events.iter().enumerate() {
+            match known[position] {
+                Some(Known::Duplicate) => {}
+                // Its own day has no other event of this id. The days beside may have the one that it repeats.
+                Some(Known::Conflict) if !event.estimated => {}
+                _ => questions.extend(event.candidates().map(|key| Question { key, event, position })),
+            }
+        }
+        questions.sort_unstable_by_key(|question| (question.key.day, question.position));
+        for questions in questions.chunk_by(|left, right| left.key.day == right.key.day) {
+            let ids = || questions.iter().map(|question| *question.key.id.as_bytes());
             let (Some(least), Some(greatest)) = (ids().min(), ids().max()) else { continue };
-            for file in version.day(questions[0].0.day) {
+            for file in version.day(questions[0].key.day) {
                 match file.ids()? {
                     // New events mostly have ids of now, and files those of before: then nobody need look into any.
                     Some(ids) if greatest < *ids.start() || least > *ids.end() => {}
                     Some(ids) if least < *ids.start() || greatest > *ids.end() => {
-                        let within = |question: &&(EventKey, usize)| ids.contains(question.0.id.as_bytes());
+                        let within = |question: &&Question<'_>| ids.contains(question.key.id.as_bytes());
                         let questions: Vec<_> = questions.iter().filter(within).copied().collect();
                         if !questions.is_empty() {
-                            self.ask(file, &questions, &mut found)?;
+                            self.ask(file, &questions, known)?;
                         }
                     }
-                    _ => self.ask(file, questions, &mut found)?,
+                    _ => self.ask(file, questions, known)?,
                 }
             }
         }
-        found.sort_unstable();
-        found.dedup();
-        Ok(found)
+        Ok(())
     }
 
-    fn ask(&self, file: &EventsFile, questions: &[(EventKey, usize)], found: &mut Vec<usize>) -> Result<()> {
+    fn ask(&self, file: &EventsFile, questions: &[Question<'_>], known: &mut [Option<Known>]) -> Result<()> {
         let worthwhile = questions.len() as u64 * ROWS_PER_QUESTION >= file.entry.rows && self.fits(file);
         let loaded = match self.indexes.get(&file.entry.id) {
             Some(loaded) => Some(loaded),
             None if worthwhile => Some(self.load(file)?),
             None => None,
         };
+        let path = self.layout.ids_file(file.entry.id);
         match loaded {
             Some(loaded) => {
-                for (key, position) in questions {
-                    for row in loaded.index.candidates(xxh3_64(key.id.as_bytes())) {
-                        let place =
-                            loaded.index.position(row).context("cannot read", self.layout.ids_file(file.entry.id))?;
-                        let id = id_at(loaded.events(file)?, place).context("cannot read", file.path())?;
-                        if *id == *key.id.as_bytes() {
-                            found.push(*position);
-                        }
+                let mut rows = Vec::new();
+                for question in questions {
+                    for row in loaded.index.candidates(question.hash()) {
+                        rows.push((loaded.index.position(row).context("cannot read", &path)?, row, question));
                     }
                 }
+                self.compare(file, &loaded.files, rows, known)
             }
-            None => self.ask_on_disk(file, questions, found)?,
+            None => {
+                let files = Files { index: IdFile::open(&*self.layout.fs, &path)?.into(), ..Files::default() };
+                let (index, mut rows) = (self.index(file, &files)?, Vec::new());
+                for question in questions {
+                    for row in index.candidates(question.hash()).context("cannot read", &path)? {
+                        rows.push((index.position(row).context("cannot read", &path)?, row, question));
+                    }
+                }
+                self.compare(file, &files, rows, known)
+            }
+        }
+    }
+
+    /// Compares events with the rows that may have their ids, each with the place of its id.
+    fn compare(
+        &self,
+        file: &EventsFile,
+        files: &Files,
+        mut rows: Vec<(u64, u32, &Question<'_>)>,
+        known: &mut [Option<Known>],
+    ) -> Result<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        rows.sort_unstable_by_key(|(place, ..)| *place);
+        let events = opened(&files.events, || Ok(file.open()?.0))?;
+        let (mut ids, mut prints) = (events.near(), self.index(file, files)?.prints());
+        for (place, row, Question { key, event, position }) in rows {
+            if *ids.read(place, 16).context("cannot read", file.path())? != *key.id.as_bytes() {
+                continue;
+            }
+            let print = prints.of(row).context("cannot read", self.layout.ids_file(file.entry.id))?;
+            // An index of the first version does not say which event it is.
+            let found = print.map_or(Some(Known::Duplicate), |print| event.beside(*key, print));
+            known[*position] = known[*position].max(found);
         }
         Ok(())
     }
 
-    fn ask_on_disk(&self, file: &EventsFile, questions: &[(EventKey, usize)], found: &mut Vec<usize>) -> Result<()> {
-        let path = self.layout.ids_file(file.entry.id);
-        let index = IdFile::open(&*self.layout.fs, &path)?;
-        let mut events = None;
-        for (key, position) in questions {
-            for row in index.candidates(xxh3_64(key.id.as_bytes())).context("cannot read", &path)? {
-                let events = match &mut events {
-                    Some(events) => events,
-                    None => events.insert(file.open()?.0),
-                };
-                let place = index.position(row).context("cannot read", &path)?;
-                if *id_at(events, place).context("cannot read", file.path())? == *key.id.as_bytes() {
-                    found.push(*position);
-                }
-            }
-        }
-        Ok(())
+    fn index<'a>(&self, file: &EventsFile, files: &'a Files) -> Result<&'a IdFile> {
+        opened(&files.index, || IdFile::open(&*self.layout.fs, &self.layout.ids_file(file.entry.id)))
     }
 
     fn fits(&self, file: &EventsFile) -> bool {
@@ -147,7 +163,7 @@ impl Dedupe {
 
     fn load(&self, file: &EventsFile) -> Result<Arc<Loaded>> {
         let index = IdIndex::read(&*self.layout.fs, &self.layout.ids_file(file.entry.id))?;
-        let loaded = Arc::new(Loaded { index, events: OnceLock::new() });
+        let loaded = Arc::new(Loaded { index, files: Files::default() });
         self.indexes.insert(file.entry.id, loaded.clone());
         Ok(loaded)
     }
@@ -165,15 +181,35 @@ impl Dedupe {
     }
 }
 
-/// The sixteen bytes of the id that lies there.
-fn id_at(events: &Input, position: u64) -> std::io::Result<Bytes> {
-    events.bytes(position, 16)
+/// Whether an event is in a file under one of its keys.
+#[derive(Clone, Copy)]
+struct Question<'a> {
+    key: EventKey,
+    event: &'a EncodedKey,
+    /// Of the event in its batch.
+    position: usize,
+}
+
+impl Question<'_> {
+    fn hash(&self) -> u64 {
+        xxh3_64(self.key.id.as_bytes())
+    }
+}
+
+/// What is in the cell, opened first if it is not yet.
+fn opened<T>(cell: &OnceLock<T>, open: impl FnOnce() -> Result<T>) -> Result<&T> {
+    if let Some(opened) = cell.get() {
+        return Ok(opened);
+    }
+    let opened = open()?;
+    Ok(cell.get_or_init(|| opened))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
+        event::Fingerprint,
         lake::{catalog::EventsEntry, files::Shared, ids},
         testing::SimFs,
     };
@@ -187,7 +223,8 @@ mod tests {
         layout.fs.create_dir_all(&layout.events_day(0)).unwrap();
         for id in 0..2_000 {
             let page = ids::IdPage { first_row: 0, position: 4 };
-            let bytes = ids::write(&*layout.fs, &layout.ids_file(id), &[[1; 16]], &[page]).unwrap();
+            let row = ids::IdRow { id: [1; 16], print: Fingerprint::from_bits(1) };
+            let bytes = ids::write(&*layout.fs, &layout.ids_file(id), &[row], &[page]).unwrap();
             layout.fs.create(&layout.events_file(0, id)).unwrap();
             let file = EventsFile::events(
                 EventsEntry { id, day: 0, rows: 1, bytes, tail: crate::lake::parquet_file::Tail::default() },

@@ -23,7 +23,7 @@ pub enum LakeError {
         source: io::Error,
     },
     /// A file does not hold what it should.
-    #[error("{path} is damaged: {message}; `martech-server verify` says what is wrong and what can be done")]
+    #[error("{path} is damaged: {message}")]
     Damaged {
         /// Which file.
         path: PathBuf,
@@ -39,10 +39,10 @@ pub enum LakeError {
         format: u32,
     },
     /// There is no lake in the folder.
-    #[error("{0} holds no data of martech-server")]
+    #[error("{0} holds no lake")]
     NoLake(PathBuf),
     /// A repair was begun there and not brought to its end.
-    #[error("a repair of {0} was interrupted; `martech-server repair` brings it to its end")]
+    #[error("a repair of {0} was interrupted, and has to be brought to its end")]
     Repairing(PathBuf),
     /// Parquet or Arrow failed.
     #[error("{path}: {source}")]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::row::{BadRow, Row, RowHead, key_of, user_hash};
-use crate::event::{Event, EventKey};
+use super::row::{BadRow, Row, RowHead, key_of, print_of, user_hash};
+use crate::event::{Event, EventKey, Fingerprint};
 
 /// A batch of encoded rows. What the journal keeps and what the hot table reads are the same bytes.
 #[derive(Debug, Clone, Default)]
@@ -58,6 +58,11 @@ impl Chunk {
         (0..self.len()).map(|index| self.row(index))
     }
 
+    /// What tells each event from others.
+    pub(super) fn keys(&self) -> impl Iterator<Item = (EventKey, Fingerprint)> {
+        self.rows().map(|row| (key_of(&row), print_of(&row)))
+    }
+
     pub(super) fn heads(&self) -> impl Iterator<Item = RowHead<'_>> {
         let head = |slot: &Slot| RowHead::decode(&self.bytes[slot.start as usize..]);
         self.slots.iter().map(move |slot| head(slot).expect("rows of a chunk were decoded or encoded before"))
@@ -80,6 +85,7 @@ pub(super) struct Encoded {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct EncodedKey {
     pub(super) key: EventKey,
+    pub(super) print: Fingerprint,
     /// The day is not the sender's: the same event may have come on a day beside it.
     pub(super) estimated: bool,
 }
@@ -89,6 +95,24 @@ impl EncodedKey {
     pub(super) fn candidates(&self) -> impl Iterator<Item = EventKey> {
         self.key.candidates(self.estimated)
     }
+
+    /// What it means for this event that there is one under a key, which is one of the candidates.
+    pub(super) fn beside(&self, key: EventKey, stored: Fingerprint) -> Option<Known> {
+        if self.print.is_again(stored, self.estimated) {
+            return Some(Known::Duplicate);
+        }
+        // On a day beside, the id is free for another event.
+        (key == self.key).then_some(Known::Conflict)
+    }
+}
+
+/// What is known of an event whose key is there already. The greater one counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Known {
+    /// Another event has its id.
+    Conflict,
+    /// It is there.
+    Duplicate,
 }
 
 impl Encoded {
@@ -97,8 +121,10 @@ impl Encoded {
         let mut encoded = Self::default();
         for event in batch {
             let row = Row::of(event);
-            encoded.slots.push(Slot { start: encoded.bytes.len() as u32, user: user_hash(row.user_id) });
-            encoded.keys.push(EncodedKey { key: key_of(&row), estimated: event.estimated_time });
+            let user = user_hash(row.user_id);
+            encoded.slots.push(Slot { start: encoded.bytes.len() as u32, user });
+            let print = Fingerprint::new(user, row.event_type, event.occurred_at);
+            encoded.keys.push(EncodedKey { key: key_of(&row), print, estimated: event.estimated_time });
             encoded.bytes = row.encode(encoded.bytes);
         }
         encoded

@@ -1,14 +1,18 @@
-//! The id index of an event file: which event ids are in it, in four bytes an id, exactly.
+//! The id index of an event file: which event ids are in it, exactly, and of which events, in eight bytes an event.
 //!
 //! A hash table on disk. An id hashes to a bucket of about sixteen; the bucket lists, for each of its ids, twelve more
 //! bits of the hash and the row. A row whose bits agree is looked up in the event file itself, where ids lie plain and
 //! uncompressed, so the answer is exact and an id that is not there costs a read in one case of 256.
 //!
+//! What is found is one of two: the event that is looked for, or another one with its id. The fingerprints of the rows, which
+//! stand behind the table and are read only then, tell them apart.
+//!
 //! ```text
-//! "MTI1" | rows u32 | buckets u32 | pages u32 | checksum of the header u32
+//! "MTI2" | rows u32 | buckets u32 | pages u32 | checksum of the header u32
 //! pages × (first row u32, position of its id in the event file u64)
 //! (buckets + 1) × where the bucket begins u32
 //! rows × (hash bits u12, row u20)
+//! rows × fingerprint u32                                          (by row; not there in the first version, "MTI1")
 //! CRC32C of each block of 8 KiB of the above u32
 //! CRC32C of those u32                                                     (all little-endian)
 //! ```
@@ -19,14 +23,19 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
     error::{Context, LakeError, Result},
-    sums::Sums,
+    sums::{Near, Sums},
 };
-use crate::fs::{File, FileSystem};
+use crate::{
+    event::Fingerprint,
+    fs::{File, FileSystem},
+};
 
 /// What a file of events may hold at most, so that a row number fits its twenty bits.
 pub(super) const MAX_ROWS: usize = 1 << 20;
 
-const MAGIC: &[u8; 4] = b"MTI1";
+/// Without fingerprints: whatever has a known id is a duplicate.
+const MAGIC_1: &[u8; 4] = b"MTI1";
+const MAGIC: &[u8; 4] = b"MTI2";
 const HEADER: usize = 20;
 const PAGE: usize = 12;
 const IDS_PER_BUCKET: usize = 16;
@@ -38,30 +47,44 @@ pub(super) struct IdPage {
     pub(super) position: u64,
 }
 
-/// Writes the index of `ids` (by row) and makes it durable; gives its length.
-pub(super) fn write(fs: &dyn FileSystem, path: &Path, ids: &[[u8; 16]], pages: &[IdPage]) -> Result<u64> {
-    let bytes = encode(ids, pages);
+/// What the index says of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct IdRow {
+    pub(super) id: [u8; 16],
+    pub(super) print: Fingerprint,
+}
+
+/// Writes the index of `rows` and makes it durable; gives its length.
+pub(super) fn write(fs: &dyn FileSystem, path: &Path, rows: &[IdRow], pages: &[IdPage]) -> Result<u64> {
+    let bytes = encode(rows, pages);
     let file = fs.create(path).context("cannot make", path)?;
     file.write_all_at(&bytes, 0).and_then(|()| file.sync()).context("cannot write", path)?;
     Ok(bytes.len() as u64)
 }
 
-fn encode(ids: &[[u8; 16]], pages: &[IdPage]) -> Vec<u8> {
-    assert!(ids.len() <= MAX_ROWS, "an event file has at most {MAX_ROWS} rows");
-    let buckets = buckets(ids.len());
-    let mut entries: Vec<(u32, u32)> = ids
+fn encode(rows: &[IdRow], pages: &[IdPage]) -> Vec<u8> {
+    let mut bytes = table(MAGIC, rows, pages);
+    rows.iter().for_each(|row| bytes.extend_from_slice(&row.print.bits().to_le_bytes()));
+    sealed(bytes)
+}
+
+/// All that stands before the fingerprints.
+fn table(magic: &[u8; 4], rows: &[IdRow], pages: &[IdPage]) -> Vec<u8> {
+    assert!(rows.len() <= MAX_ROWS, "an event file has at most {MAX_ROWS} rows");
+    let buckets = buckets(rows.len());
+    let mut entries: Vec<(u32, u32)> = rows
         .iter()
         .enumerate()
-        .map(|(row, id)| {
+        .map(|(row, IdRow { id, .. })| {
             let hash = xxh3_64(id);
             (bucket_of(hash, buckets) as u32, entry(hash, row as u32))
         })
         .collect();
     entries.sort_unstable();
 
-    let mut bytes = Vec::with_capacity(HEADER + pages.len() * PAGE + (buckets + 1 + ids.len() + 1) * 4);
-    bytes.extend_from_slice(MAGIC);
-    for number in [ids.len(), buckets, pages.len()] {
+    let mut bytes = Vec::with_capacity(HEADER + pages.len() * PAGE + (buckets + 1 + 2 * rows.len() + 1) * 4);
+    bytes.extend_from_slice(magic);
+    for number in [rows.len(), buckets, pages.len()] {
         bytes.extend_from_slice(&(number as u32).to_le_bytes());
     }
     let checksum = crc32c::crc32c(&bytes);
@@ -78,10 +101,21 @@ fn encode(ids: &[[u8; 16]], pages: &[IdPage]) -> Vec<u8> {
     for (_, entry) in entries {
         bytes.extend_from_slice(&entry.to_le_bytes());
     }
+    bytes
+}
+
+/// With the checksums behind it.
+fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
     let sums = Sums::of(&bytes).encode();
     bytes.extend_from_slice(&sums);
     bytes.extend_from_slice(&crc32c::crc32c(&sums).to_le_bytes());
     bytes
+}
+
+/// An index of the first version, as older programs wrote it.
+#[cfg(test)]
+pub(super) fn encode_1(rows: &[IdRow], pages: &[IdPage]) -> Vec<u8> {
+    sealed(table(MAGIC_1, rows, pages))
 }
 
 fn buckets(rows: usize) -> usize {
@@ -109,32 +143,24 @@ pub(super) struct IdIndex {
 }
 
 impl IdIndex {
-    /// Reads an index as a whole and checks it.
+    /// Reads an index, but for its fingerprints, and checks it.
     pub(super) fn read(fs: &dyn FileSystem, path: &Path) -> Result<Self> {
-        let file = fs.open(path).context("cannot open", path)?;
-        let mut bytes = vec![0; file.len().context("cannot read", path)? as usize];
-        file.read_exact_at(&mut bytes, 0).context("cannot read", path)?;
-        Self::decode(&bytes).ok_or_else(|| damaged(path))
+        Self::of(&IdFile::open(fs, path)?).context("cannot read", path)
     }
 
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let header = Header::decode(bytes)?;
-        let (content, sums) = bytes.split_at_checked(header.content())?;
-        let sound = header.sums(sums)? == Sums::of(content);
-        let body = content.get(HEADER..).filter(|_| sound)?;
-        let (pages, rest) = body.split_at(header.pages * PAGE);
+    fn of(file: &IdFile) -> io::Result<Self> {
+        let IdFile { header, .. } = file;
+        let bytes = file.sums.read(&*file.file, HEADER as u64, header.prints() - HEADER)?;
+        let (pages, rest) = bytes.split_at(header.pages * PAGE);
         let (begins, entries) = rest.split_at((header.buckets + 1) * 4);
         let index = Self {
             pages: pages.chunks_exact(PAGE).map(page).collect(),
             begins: numbers(begins),
             entries: numbers(entries),
         };
-        index.is_consistent().then_some(index)
-    }
-
-    /// Whether each bucket, and each row's place, is found where a lookup looks.
-    fn is_consistent(&self) -> bool {
-        self.begins.is_sorted() && self.begins.last().is_some_and(|end| *end as usize == self.entries.len())
+        // Whether each bucket, and each row's place, is found where a lookup looks.
+        let ends = index.begins.last().is_some_and(|end| *end as usize == index.entries.len());
+        if index.begins.is_sorted() && ends { Ok(index) } else { Err(nowhere()) }
     }
 
     /// What it takes of memory.
@@ -147,19 +173,6 @@ impl IdIndex {
         let bucket = bucket_of(hash, self.begins.len() - 1);
         let range = self.begins[bucket] as usize..self.begins[bucket + 1] as usize;
         self.entries[range].iter().filter(move |entry| *entry >> 20 == tag(hash)).map(|entry| entry & 0xf_ffff)
-    }
-
-    /// Why this is not the index of `ids` (by row), which lie in `pages`, if it is not.
-    pub(super) fn find_fault(&self, ids: &[[u8; 16]], pages: &[IdPage]) -> Option<String> {
-        if self.entries.len() != ids.len() {
-            return Some(format!("it has {} entries, and its file of events {} rows", self.entries.len(), ids.len()));
-        }
-        if self.pages != pages {
-            return Some("it does not say where the ids lie".to_owned());
-        }
-        let is_found = |(row, id): (usize, &[u8; 16])| self.candidates(xxh3_64(id)).any(|found| found as usize == row);
-        let lost = ids.iter().enumerate().filter(|row| !is_found(*row)).count();
-        (lost > 0).then(|| format!("{lost} rows of its file of events cannot be found by it"))
     }
 
     /// Where the id of a row lies in the event file.
@@ -188,6 +201,40 @@ impl IdFile {
         Ok(Self { file, header, sums })
     }
 
+    /// Why this is not the index of `rows`, whose ids lie in `pages`, if it is not.
+    pub(super) fn find_fault(&self, rows: &[IdRow], pages: &[IdPage]) -> io::Result<Option<String>> {
+        let index = IdIndex::of(self)?;
+        if self.file.len()? != (self.header.content() + self.header.trailer()) as u64 {
+            return Ok(Some("its length is not what its header says".to_owned()));
+        }
+        if index.entries.len() != rows.len() {
+            let (entries, rows) = (index.entries.len(), rows.len());
+            return Ok(Some(format!("it has {entries} entries, and its file of events {rows} rows")));
+        }
+        if index.pages != pages {
+            return Ok(Some("it does not say where the ids lie".to_owned()));
+        }
+        let is_found =
+            |(row, IdRow { id, .. }): (usize, &IdRow)| index.candidates(xxh3_64(id)).any(|found| found as usize == row);
+        let lost = rows.iter().enumerate().filter(|row| !is_found(*row)).count();
+        if lost > 0 {
+            return Ok(Some(format!("{lost} rows of its file of events cannot be found by it")));
+        }
+        if self.header.has_prints {
+            let prints = numbers(&self.sums.read(&*self.file, self.header.prints() as u64, rows.len() * 4)?);
+            let wrong = rows.iter().zip(&prints).filter(|(row, print)| row.print.bits() != **print).count();
+            if wrong > 0 {
+                return Ok(Some(format!("it takes {wrong} events for others")));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The fingerprints of rows that are asked for in ascending order.
+    pub(super) fn prints(&self) -> Prints<'_> {
+        Prints { header: self.header, near: Near::new(&self.sums, &*self.file) }
+    }
+
     /// The rows that may hold this id.
     pub(super) fn candidates(&self, hash: u64) -> io::Result<Vec<u32>> {
         let begins = (HEADER + self.header.pages * PAGE) as u64;
@@ -209,26 +256,53 @@ impl IdFile {
     }
 }
 
+/// The fingerprints of an index.
+pub(super) struct Prints<'a> {
+    header: Header,
+    near: Near<'a>,
+}
+
+impl Prints<'_> {
+    /// What the event of a row did; `None` in an index of the first version.
+    pub(super) fn of(&mut self, row: u32) -> io::Result<Option<Fingerprint>> {
+        if !self.header.has_prints {
+            return Ok(None);
+        }
+        if row as usize >= self.header.rows {
+            return Err(nowhere());
+        }
+        let bytes = self.near.read(self.header.prints() as u64 + u64::from(row) * 4, 4)?;
+        Ok(numbers(&bytes).first().map(|bits| Fingerprint::from_bits(*bits)))
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Header {
     rows: usize,
     buckets: usize,
     pages: usize,
+    has_prints: bool,
 }
 
 impl Header {
     fn decode(bytes: &[u8]) -> Option<Self> {
         let bytes = bytes.get(..HEADER)?;
         let words = numbers(&bytes[4..]);
-        let sound = &bytes[..4] == MAGIC && crc32c::crc32c(&bytes[..16]) == words[3];
-        let header = Self { rows: words[0] as usize, buckets: words[1] as usize, pages: words[2] as usize };
+        let has_prints = &bytes[..4] == MAGIC;
+        let sound = (has_prints || &bytes[..4] == MAGIC_1) && crc32c::crc32c(&bytes[..16]) == words[3];
+        let header = Self { rows: words[0] as usize, buckets: words[1] as usize, pages: words[2] as usize, has_prints };
         let plausible = header.rows <= MAX_ROWS && header.buckets == buckets(header.rows) && header.pages <= MAX_ROWS;
         (sound && plausible).then_some(header)
     }
 
+    /// Where the fingerprints begin.
+    fn prints(&self) -> usize {
+        HEADER + self.pages * PAGE + (self.buckets + 1 + self.rows) * 4
+    }
+
     /// Length of all that the checksums behind it are of.
     fn content(&self) -> usize {
-        HEADER + self.pages * PAGE + (self.buckets + 1 + self.rows) * 4
+        self.prints() + if self.has_prints { self.rows * 4 } else { 0 }
     }
 
     /// Length of the checksums.
@@ -278,71 +352,120 @@ mod tests {
     use super::*;
     use crate::fs::Disk;
 
-    fn ids(count: u32) -> Vec<[u8; 16]> {
-        (0..count).map(|number| xxhash_rust::xxh3::xxh3_128(&number.to_le_bytes()).to_le_bytes()).collect()
+    fn rows(count: u32) -> Vec<IdRow> {
+        let row = |number: u32| IdRow {
+            id: xxhash_rust::xxh3::xxh3_128(&number.to_le_bytes()).to_le_bytes(),
+            print: Fingerprint::from_bits(number.wrapping_mul(0x9e37_79b9)),
+        };
+        (0..count).map(row).collect()
+    }
+
+    fn pages(rows: usize) -> Vec<IdPage> {
+        (0..rows as u32).step_by(1024).map(|row| IdPage { first_row: row, position: u64::from(row) * 100 }).collect()
+    }
+
+    fn written(bytes: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("index.ids");
+        std::fs::write(&path, bytes).unwrap();
+        (dir, path)
     }
 
     #[test]
     fn finds_every_row_in_memory_and_on_disk() {
-        let dir = tempfile::tempdir().unwrap();
-        for count in [1, 15, 1000, 5000] {
-            let path = dir.path().join(format!("{count}.ids"));
-            let ids = ids(count);
-            let pages: Vec<_> =
-                (0..count).step_by(1024).map(|row| IdPage { first_row: row, position: u64::from(row) * 100 }).collect();
-            let length = write(&Disk, &path, &ids, &pages).unwrap();
-            assert_eq!(length, std::fs::metadata(&path).unwrap().len());
-            let (index, file) = (IdIndex::read(&Disk, &path).unwrap(), IdFile::open(&Disk, &path).unwrap());
-            for (row, id) in ids.iter().enumerate() {
-                let hash = xxh3_64(id);
-                let found: Vec<_> = index.candidates(hash).collect();
-                assert!(found.contains(&(row as u32)));
-                assert_eq!(found, file.candidates(hash).unwrap());
-                assert_eq!(index.position(row as u32).unwrap(), file.position(row as u32).unwrap());
+        for count in [0, 1, 15, 1000, 5000] {
+            let (rows, dir) = (rows(count), tempfile::tempdir().unwrap());
+            let (pages, path) = (pages(rows.len()), dir.path().join("index.ids"));
+            for has_prints in [true, false] {
+                if has_prints {
+                    let length = write(&Disk, &path, &rows, &pages).unwrap();
+                    assert_eq!(length, std::fs::metadata(&path).unwrap().len());
+                } else {
+                    std::fs::write(&path, encode_1(&rows, &pages)).unwrap();
+                }
+                let (index, file) = (IdIndex::read(&Disk, &path).unwrap(), IdFile::open(&Disk, &path).unwrap());
+                assert_eq!(file.find_fault(&rows, &pages).unwrap(), None);
+                for (row, IdRow { id, print }) in rows.iter().enumerate() {
+                    let hash = xxh3_64(id);
+                    let found: Vec<_> = index.candidates(hash).collect();
+                    assert!(found.contains(&(row as u32)));
+                    assert_eq!(found, file.candidates(hash).unwrap());
+                    assert_eq!(index.position(row as u32).unwrap(), file.position(row as u32).unwrap());
+                    assert_eq!(file.prints().of(row as u32).unwrap(), has_prints.then_some(*print));
+                }
             }
-            assert_eq!(index.position(0).unwrap(), 0);
         }
     }
 
     #[test]
-    fn damage_is_noticed_in_the_bucket_that_is_read() {
-        let ids = ids(5000);
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("index.ids");
-        let bytes = encode(&ids, &[IdPage { first_row: 0, position: 4 }]);
-        let content = Header::decode(&bytes).unwrap().content();
-        for flipped in (0..bytes.len()).step_by(501) {
-            let mut damaged = bytes.clone();
-            damaged[flipped] ^= 1;
-            std::fs::write(&path, &damaged).unwrap();
-            let find = |row: usize| -> Result<bool> {
-                let file = IdFile::open(&Disk, &path)?;
-                Ok(file.candidates(xxh3_64(&ids[row])).context("cannot read", &path)?.contains(&(row as u32)))
-            };
-            let found: Vec<_> = (0..5000).step_by(50).map(find).collect();
-            assert!(found.iter().all(|found| !matches!(found, Ok(false))), "an id is hidden by byte {flipped}");
-            assert!(flipped < content || found.iter().all(|found| found.is_err()), "byte {flipped}");
+    fn an_index_of_other_rows_is_wrong() {
+        let (rows, pages) = (rows(2000), pages(2000));
+        let (_dir, path) = written(&encode(&rows, &pages));
+        let fault = |rows: &[IdRow], pages: &[IdPage]| {
+            IdFile::open(&Disk, &path).unwrap().find_fault(rows, pages).unwrap().unwrap()
+        };
+        assert!(fault(&rows[1..], &pages).contains("2000 entries"));
+        assert!(fault(&rows, &pages[1..]).contains("where the ids lie"));
+        let changed = |change: fn(&mut IdRow)| {
+            let mut changed = rows.clone();
+            change(&mut changed[7]);
+            changed
+        };
+        assert!(fault(&changed(|row| row.id = [0; 16]), &pages).contains("1 rows"));
+        assert!(
+            fault(&changed(|row| row.print = Fingerprint::from_bits(3)), &pages).contains("takes 1 events for others")
+        );
+        std::fs::write(&path, [encode(&rows, &pages), vec![0]].concat()).unwrap();
+        assert!(fault(&rows, &pages).contains("length"));
+    }
+
+    #[test]
+    fn damage_is_noticed_where_it_is_read() {
+        let (rows, page) = (rows(5000), [IdPage { first_row: 0, position: 4 }]);
+        for bytes in [encode(&rows, &page), encode_1(&rows, &page)] {
+            let content = Header::decode(&bytes).unwrap().content();
+            for flipped in (0..bytes.len()).step_by(501) {
+                let mut damaged = bytes.clone();
+                damaged[flipped] ^= 1;
+                let (_dir, path) = written(&damaged);
+                let find = |row: usize| -> Result<bool> {
+                    let file = IdFile::open(&Disk, &path)?;
+                    let found = file.candidates(xxh3_64(&rows[row].id)).context("cannot read", &path)?;
+                    let print = file.prints().of(row as u32).context("cannot read", &path)?;
+                    Ok(found.contains(&(row as u32)) && print.is_none_or(|print| print == rows[row].print))
+                };
+                let found: Vec<_> = (0..5000).step_by(50).map(find).collect();
+                assert!(found.iter().all(|found| !matches!(found, Ok(false))), "an event is hidden by byte {flipped}");
+                assert!(flipped < content || found.iter().all(|found| found.is_err()), "byte {flipped}");
+            }
         }
     }
 
     #[test]
     fn few_ids_are_mistaken_for_others() {
-        let bytes = encode(&ids(20_000), &[IdPage { first_row: 0, position: 4 }]);
-        let index = IdIndex::decode(&bytes).unwrap();
+        let (_dir, path) = written(&encode(&rows(20_000), &[IdPage { first_row: 0, position: 4 }]));
+        let index = IdIndex::read(&Disk, &path).unwrap();
         let strangers = (0..20_000_u64).map(|number| xxh3_64(&(number + (1 << 40)).to_le_bytes()));
         let mistaken = strangers.filter(|hash| index.candidates(*hash).next().is_some()).count();
         assert!(mistaken < 200, "{mistaken} of 20,000");
     }
 
     #[test]
-    fn damage_is_noticed() {
-        let bytes = encode(&ids(100), &[IdPage { first_row: 0, position: 4 }]);
-        assert!(IdIndex::decode(&bytes).is_some());
+    fn damage_is_noticed_by_a_check() {
+        let (rows, page) = (rows(100), [IdPage { first_row: 0, position: 4 }]);
+        let bytes = encode(&rows, &page);
+        let (_dir, path) = written(&bytes);
+        let is_sound = |content: &[u8]| {
+            std::fs::write(&path, content).unwrap();
+            let fault = IdFile::open(&Disk, &path).map(|file| file.find_fault(&rows, &page));
+            matches!(fault, Ok(Ok(None)))
+        };
+        assert!(is_sound(&bytes));
         for index in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[index] ^= 1;
-            assert!(IdIndex::decode(&damaged).is_none(), "byte {index}");
-            assert!(IdIndex::decode(&bytes[..index]).is_none(), "length {index}");
+            assert!(!is_sound(&damaged), "byte {index}");
+            assert!(!is_sound(&bytes[..index]), "length {index}");
         }
     }
 }

@@ -11,7 +11,6 @@ use super::{
     inner::{Found, Inner},
     layout::Layout,
     publish::Files,
-    row::key_of,
     state::State,
 };
 use crate::journal::{Journal, JournalOptions, Recovery};
@@ -131,7 +130,7 @@ fn replay(journal: &Journal, after: u64, layout: &Layout, state: &mut State) -> 
             path: layout.journal(),
             message: format!("frame {} holds no events: {error}", frame.sequence),
         })?;
-        let ticket = state.depart(chunk.rows().map(|row| key_of(&row)).collect(), chunk.size());
+        let ticket = state.depart(chunk.keys().collect(), chunk.size());
         state.arrive(ticket, Arc::new(chunk), frame.sequence);
     }
     Ok(())

@@ -41,7 +41,7 @@ use super::{
     error::{Context, Result},
     files::IdRange,
     schema::column,
-    sums::{Summing, Sums},
+    sums::{Near, Summing, Sums},
 };
 use crate::fs::{Cursor, File, FileSystem};
 
@@ -128,6 +128,11 @@ impl Input {
         let rows = u64::try_from(rows).map_err(|_| wrong("it does not say how many rows there are"))?;
         let checksum = crc32c::crc32c(&self.bytes(self.len - bytes, bytes as usize)?);
         Ok((rows, Tail { bytes, checksum }))
+    }
+
+    /// Small reads in ascending order.
+    pub(super) fn near(&self) -> Near<'_> {
+        Near::new(&self.sums, &*self.file)
     }
 
     /// Reads all that its checksums cover, and checks it.

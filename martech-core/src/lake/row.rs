@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use serde::Deserialize;
 
 pub(super) use crate::event::row::{BadRow, Row, is_on_calendar};
-use crate::event::{EventId, EventKey, MILLIS_PER_DAY, Timestamp, row::take_id};
+use crate::event::{Deed, EventId, EventKey, Fingerprint, MILLIS_PER_DAY, Timestamp, row::take_id};
 
 /// The beginning of a row, as far as it says whose the event is and when it was done.
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -30,6 +30,12 @@ impl<'a> RowHead<'a> {
 /// What tells the event of a row from others.
 pub(super) fn key_of(row: &Row<'_>) -> EventKey {
     EventKey { id: EventId::from_bytes(row.id), day: day_of(row.occurred_at) }
+}
+
+/// Who did what, and when, of a row.
+pub(super) fn print_of(row: &Row<'_>) -> Fingerprint {
+    Deed { user_id: row.user_id, event_type: row.event_type, occurred_at: Timestamp::from_millis(row.occurred_at) }
+        .fingerprint()
 }
 
 /// The UTC day of a time in milliseconds, counted from 1970-01-01.

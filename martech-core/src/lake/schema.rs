@@ -18,7 +18,8 @@ use parquet::{
     schema::types::ColumnPath,
 };
 
-use super::row::Row;
+use super::{ids::IdRow, row::Row};
+use crate::event::{Deed, Timestamp};
 
 /// The columns, by position in the schema.
 pub(super) mod column {
@@ -151,6 +152,22 @@ pub(super) fn row_at(batch: &RecordBatch, row: usize) -> Row<'_> {
         product: text(column::PRODUCT),
         search: text(column::SEARCH),
     }
+}
+
+/// The columns that say which event a row holds: the first ones, so that a batch of them alone has them in the same places.
+pub(super) const IDENTITY: [usize; 4] = [column::EVENT_ID, column::USER_ID, column::EVENT_TYPE, column::OCCURRED_AT];
+
+/// What the id index says of the rows of a batch, which has at least the columns of [`IDENTITY`].
+pub(super) fn id_rows(batch: &RecordBatch) -> impl Iterator<Item = IdRow> {
+    let ids = batch.column(column::EVENT_ID).as_fixed_size_binary();
+    let users = batch.column(column::USER_ID).as_string::<i32>();
+    let types = batch.column(column::EVENT_TYPE).as_string::<i32>();
+    let times = batch.column(column::OCCURRED_AT).as_primitive::<TimestampMillisecondType>();
+    (0..batch.num_rows()).map(move |row| {
+        let occurred_at = Timestamp::from_millis(times.value(row));
+        let deed = Deed { user_id: users.value(row), event_type: types.value(row), occurred_at };
+        IdRow { id: ids.value(row).try_into().expect("an id has 16 bytes"), print: deed.fingerprint() }
+    })
 }
 
 /// Collects rows into a record batch.

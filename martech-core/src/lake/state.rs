@@ -6,15 +6,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 
 use super::{
     files::Version,
-    hot::{Chunk, EncodedKey, Hot},
+    hot::{Chunk, EncodedKey, Hot, Known},
     pace::{Pace, Room, Step},
     worker::Message,
 };
-use crate::event::EventKey;
+use crate::event::{EventKey, Fingerprint};
 
 /// Guarded by one lock that is held for short whiles only: no file is read or written under it.
 #[derive(Debug, Default)]
@@ -25,9 +25,9 @@ pub(super) struct State {
     pub(super) frozen: Option<Arc<Hot>>,
     pub(super) version: Arc<Version>,
     /// Ids of the active table and of what is on its way to the journal.
-    ids: HashMap<EventKey, Ticket>,
+    ids: HashMap<EventKey, Place>,
     /// Ids of the frozen table.
-    frozen_ids: HashMap<EventKey, Ticket>,
+    frozen_ids: HashMap<EventKey, Place>,
     /// Batches on their way to the journal, oldest first.
     in_flight: VecDeque<InFlight>,
     /// What those have of bytes.
@@ -52,20 +52,18 @@ const WRITE_ERROR_STANDS: Duration = Duration::from_secs(10);
 /// Numbers the batches in the order in which they go to the journal.
 pub(super) type Ticket = u64;
 
+/// An event that is in no file yet.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    ticket: Ticket,
+    print: Fingerprint,
+}
+
 #[derive(Debug)]
 struct InFlight {
     ticket: Ticket,
-    keys: Vec<EventKey>,
+    keys: Vec<(EventKey, Fingerprint)>,
     bytes: usize,
-}
-
-/// What is known of a batch without looking into files.
-#[derive(Debug, Default)]
-pub(super) struct Known {
-    /// Events that are durable and in no file yet, or stand earlier in the batch; ascending.
-    pub(super) duplicates: Vec<usize>,
-    /// The others; ascending.
-    pub(super) unknown: Vec<usize>,
 }
 
 impl State {
@@ -73,31 +71,30 @@ impl State {
         Self { version: Arc::new(version), next_ticket: 1, pace: Pace::new(roll_bytes), ..Self::default() }
     }
 
-    /// Sorts out what is known of a batch; `None` while one of its events is on its way to the journal in another
-    /// batch, of which it is not known yet whether it will be durable.
-    pub(super) fn know(&self, keys: &[EncodedKey]) -> Option<Known> {
-        let mut known = Known::default();
-        let mut own: HashSet<EventKey> = HashSet::with_capacity(keys.len());
+    /// What is known of each event of a batch without looking into files; `None` while one of them is on its way to the
+    /// journal in another batch, of which it is not known yet whether it will be durable.
+    pub(super) fn know(&self, keys: &[EncodedKey]) -> Option<Vec<Option<Known>>> {
         let durable_before = self.in_flight.front().map_or(self.next_ticket, |batch| batch.ticket);
-        for (position, key) in keys.iter().enumerate() {
-            match key.candidates().find_map(|key| self.ids.get(&key).or_else(|| self.frozen_ids.get(&key))) {
-                Some(ticket) if *ticket >= durable_before => return None,
-                Some(_) => known.duplicates.push(position),
-                None if key.candidates().any(|key| own.contains(&key)) => known.duplicates.push(position),
-                None => {
-                    own.insert(key.key);
-                    known.unknown.push(position);
+        let mut all = Vec::with_capacity(keys.len());
+        for event in keys {
+            let mut known = None;
+            for key in event.candidates() {
+                let Some(place) = self.ids.get(&key).or_else(|| self.frozen_ids.get(&key)) else { continue };
+                if place.ticket >= durable_before {
+                    return None;
                 }
+                known = known.max(event.beside(key, place.print));
             }
+            all.push(known);
         }
-        Some(known)
+        Some(all)
     }
 
     /// Takes note of events that now go to the journal.
-    pub(super) fn depart(&mut self, keys: Vec<EventKey>, bytes: usize) -> Ticket {
+    pub(super) fn depart(&mut self, keys: Vec<(EventKey, Fingerprint)>, bytes: usize) -> Ticket {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.ids.extend(keys.iter().map(|key| (*key, ticket)));
+        self.ids.extend(keys.iter().map(|(key, print)| (*key, Place { ticket, print: *print })));
         self.in_flight.push_back(InFlight { ticket, keys, bytes });
         self.departed_bytes += bytes;
         ticket
@@ -114,13 +111,13 @@ impl State {
     /// A batch did not become durable: forgets it.
     pub(super) fn fail(&mut self, ticket: Ticket, error: &dyn std::error::Error) {
         self.write_error = Some((Instant::now(), error.to_string()));
-        for key in self.land(ticket) {
+        for (key, _) in self.land(ticket) {
             self.ids.remove(&key);
             self.frozen_ids.remove(&key);
         }
     }
 
-    fn land(&mut self, ticket: Ticket) -> Vec<EventKey> {
+    fn land(&mut self, ticket: Ticket) -> Vec<(EventKey, Fingerprint)> {
         let position = self.in_flight.iter().position(|batch| batch.ticket == ticket);
         let Some(batch) = position.and_then(|position| self.in_flight.remove(position)) else { return Vec::new() };
         self.departed_bytes -= batch.bytes;
@@ -149,7 +146,7 @@ impl State {
             self.frozen_ids = std::mem::take(&mut self.ids);
             // What is on its way lands in the new active table.
             for InFlight { ticket, keys, .. } in &self.in_flight {
-                self.ids.extend(keys.iter().map(|key| (*key, *ticket)));
+                self.ids.extend(keys.iter().map(|(key, print)| (*key, Place { ticket: *ticket, print: *print })));
             }
         }
         if let Some(frozen) = &self.frozen {

@@ -74,6 +74,36 @@ impl Sums {
     }
 }
 
+/// Small reads of a file in ascending order: those that lie in one block read and check it once.
+pub(super) struct Near<'a> {
+    sums: &'a Sums,
+    file: &'a dyn File,
+    /// The block that was read last, and where it begins.
+    block: Bytes,
+    start: u64,
+}
+
+impl<'a> Near<'a> {
+    pub(super) fn new(sums: &'a Sums, file: &'a dyn File) -> Self {
+        Self { sums, file, block: Bytes::new(), start: 0 }
+    }
+
+    /// As [`Sums::read`].
+    pub(super) fn read(&mut self, start: u64, length: usize) -> io::Result<Bytes> {
+        let first = start - start % BLOCK;
+        let end = start.checked_add(length as u64).ok_or(io::ErrorKind::UnexpectedEof)?;
+        if end > self.sums.len || first + BLOCK < end {
+            return self.sums.read(self.file, start, length);
+        }
+        if self.block.is_empty() || self.start != first {
+            let size = (self.sums.len - first).min(BLOCK) as usize;
+            (self.block, self.start) = (self.sums.read(self.file, first, size)?, first);
+        }
+        let offset = (start - first) as usize;
+        Ok(self.block.slice(offset..offset + length))
+    }
+}
+
 /// Writes on, and sums up what goes by.
 #[derive(Debug)]
 pub(super) struct Summing<W> {
@@ -151,6 +181,8 @@ mod tests {
             [(0, 1), (8191, 2), (5000, 15_000), (16_384, 3616), (19_990, 15), (20_000, 11), (0, 20_011)]
         {
             let whole = disk.read("file").unwrap();
+            let mut near = Near::new(&sums, &*file);
+            assert_eq!(near.read(start, length).unwrap(), sums.read(&*file, start, length).unwrap());
             assert_eq!(sums.read(&*file, start, length).unwrap(), whole[start as usize..start as usize + length]);
             for flipped in (0..20_000).step_by(997).chain([8191, 8192, 19_999]) {
                 disk.flip("file", flipped, 4).unwrap();
@@ -162,6 +194,21 @@ mod tests {
             }
         }
         assert_eq!(Sums::default().read(&*file, 0, 5).unwrap(), content[..5], "an old file is not checked");
+    }
+
+    #[test]
+    fn reads_near_each_other_are_those_of_the_file() {
+        let content: Vec<u8> = (0..20_000_u32).map(|number| number as u8 ^ (number >> 8) as u8).collect();
+        let (sums, disk) = (Sums::of(&content), SimFs::new());
+        disk.write("file", content.clone()).unwrap();
+        let file = disk.open(Path::new("file")).unwrap();
+        let mut near = Near::new(&sums, &*file);
+        for start in (0..19_990).step_by(7).chain([5, 8185, 8186, 0]) {
+            assert_eq!(near.read(start, 10).unwrap(), content[start as usize..start as usize + 10], "{start}");
+        }
+        disk.flip("file", 9000, 1).unwrap();
+        assert!(near.read(8192, 4).is_err());
+        assert!(near.read(100, 4).is_ok() && near.read(8190, 4).is_err());
     }
 
     #[test]

@@ -5,17 +5,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use arrow_array::{Array, RecordBatch, cast::AsArray};
+use arrow_array::RecordBatch;
 use parquet::file::metadata::ParquetMetaData;
 
 use super::{
     catalog::EventsEntry,
     error::{Context, LakeError, Result},
-    ids::{self, IdPage},
+    ids::{self, IdPage, IdRow},
     layout::Layout,
     mending::mended,
     parquet_file::Output,
-    schema::{EVENTS, column, writing},
+    schema::{EVENTS, column, id_rows, writing},
 };
 
 /// A file under a temporary name, which is removed unless it gets its final one.
@@ -56,7 +56,7 @@ pub(super) struct EventsWriter<'a> {
     day: i32,
     temporary: Temporary<'a>,
     output: Output,
-    ids: Vec<[u8; 16]>,
+    ids: Vec<IdRow>,
 }
 
 impl<'a> EventsWriter<'a> {
@@ -74,8 +74,7 @@ impl<'a> EventsWriter<'a> {
 
     /// The same with properties that strict JSON readers may refuse, as older programs wrote them.
     pub(super) fn write_as_it_is(&mut self, batch: &RecordBatch) -> Result<()> {
-        let ids = batch.column(column::EVENT_ID).as_fixed_size_binary();
-        self.ids.extend((0..ids.len()).map(|row| <[u8; 16]>::try_from(ids.value(row)).expect("an id has 16 bytes")));
+        self.ids.extend(id_rows(batch));
         self.output.write(batch).context("cannot write", self.temporary.path())
     }
 

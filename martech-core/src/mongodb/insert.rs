@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
+use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 
 use super::{
     Inner, Limits, MongoCommand, MongoError, MongoStore, Prepared,
@@ -36,6 +36,8 @@ enum Fate {
     Open,
     Stored,
     Duplicate,
+    /// Its id names another event.
+    Conflict,
     Rejected(String),
     /// The server has a document with its id.
     Known,
@@ -137,15 +139,8 @@ impl<'a> Batch<'a> {
             let Fate::Follows(first) = self.fates[index] else { continue };
             self.fates[index] = match &self.fates[first] {
                 Fate::Stored => {
-                    let mut stored = Vec::new();
-                    let event = &self.events[first];
-                    // It was written before, so it can be written again.
-                    let written = document::write(event, Form::Document, true, &mut stored);
-                    let differing = match (written, RawDocument::from_bytes(&stored)) {
-                        (Ok(_), Ok(stored)) => document::differences(&self.events[index], stored),
-                        _ => vec![field::PROPERTIES],
-                    };
-                    verdict(&differing, "an earlier event of the batch with this id")
+                    let event = &self.events[index];
+                    verdict(event.deed().is_again(&self.events[first].deed(), event.estimated_time))
                 }
                 Fate::Known => Fate::Known,
                 Fate::Rejected(why) => {
@@ -173,8 +168,7 @@ impl<'a> Batch<'a> {
             while let Some(document) = found.next().await? {
                 let id = document.get(field::ID).ok().flatten().and_then(document::id_of);
                 for index in id.and_then(|id| known.remove(&id)).unwrap_or_default() {
-                    let differing = document::differences(&self.events[index], document);
-                    self.fates[index] = verdict(&differing, "another event with this id is stored, which");
+                    self.fates[index] = verdict(document::is_again(&self.events[index], document));
                 }
             }
         }
@@ -191,10 +185,10 @@ impl<'a> Batch<'a> {
             match fate {
                 Fate::Stored => appended.stored += 1,
                 Fate::Duplicate => appended.duplicates.push(index),
-                Fate::Rejected(reason) => appended.rejected.push(Rejection { index, reason }),
+                Fate::Conflict => appended.rejected.push(Rejection::id_conflict(index, self.events[index].id)),
+                Fate::Rejected(reason) => appended.rejected.push(Rejection::unfit(index, reason)),
                 Fate::Awkward(reason) => {
-                    let reason = format!("MongoDB refuses the document: {reason}");
-                    appended.rejected.push(Rejection { index, reason });
+                    appended.rejected.push(Rejection::unfit(index, format!("MongoDB refuses the document: {reason}")));
                 }
                 other => unreachable!("each event has been sent and answered, and is not {other:?}"),
             }
@@ -206,12 +200,8 @@ impl<'a> Batch<'a> {
 /// How many documents are asked for at once. Some servers take a time that grows with the square of it.
 const ASKED: usize = 250;
 
-fn verdict(differing: &[&str], other: &str) -> Fate {
-    if differing.is_empty() {
-        return Fate::Duplicate;
-    }
-    let fields = differing.join(", ");
-    Fate::Rejected(format!("{other} differs in {fields}; every event needs an id of its own"))
+fn verdict(is_again: bool) -> Fate {
+    if is_again { Fate::Duplicate } else { Fate::Conflict }
 }
 
 impl Inner {

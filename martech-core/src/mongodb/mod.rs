@@ -35,7 +35,7 @@
 //!
 //! - Whole numbers in `properties` are int32 or int64, others doubles where the shortest decimal text of the double is the
 //!   number that was sent, else Decimal128. A number that this cannot hold (more than 34 digits) rejects its event; so do a
-//!   NUL in a name, half a surrogate pair, and a document larger than the server takes. The reason names the field.
+//!   NUL in a name, and a document larger than the server takes. The reason names the field.
 //! - Names with dots, names that begin with `$` and empty ones are stored as they are; MongoDB takes them since version 5.
 //!   Where a server does not, or takes no array in an array, the event is stored with `propertiesText`, which is the JSON as
 //!   it was sent.
@@ -63,8 +63,8 @@
 //!
 //! | what the server says | what becomes of it |
 //! |---|---|
-//! | it has the `_id`, with the same content | a duplicate. Content is all but `receivedAt`, and but `occurredAt` where that is [estimated](crate::event::Event::estimated_time) |
-//! | it has the `_id`, with other content | rejected; the reason says what differs |
+//! | it has the `_id`, of the same [deed](crate::event::Deed) | a duplicate |
+//! | it has the `_id`, of another one | rejected as an [id conflict](crate::RejectionCode::IdConflict) |
 //! | it refuses the document | rejected alone, with the server's words |
 //! | no primary, going down, out of time, connection lost, write concern not met in time | the batch is to be sent again (`Retry`). What is stored already is then a duplicate |
 //! | access refused, a server of the wrong kind, an index in the way | to be sent again after 30 seconds: somebody may mend it |

@@ -1,3 +1,5 @@
+use serde::Serialize;
+
 use super::{Order, QueryError, cursor};
 use crate::event::{Event, EventId, EventType, Timestamp};
 
@@ -35,13 +37,36 @@ impl JourneyQuery {
     }
 }
 
-/// A page of a journey.
+/// A page of a journey, as a store gives it. [`JourneyQuery::answer`] makes its wire shape.
 #[derive(Debug, Clone, Default)]
 pub struct JourneyPage {
     /// In the order asked for.
     pub events: Vec<Event>,
     /// Where the next page begins, if there is more.
     pub next: Option<JourneyCursor>,
+}
+
+/// A page of a journey on the wire: `{"userId", "events": [...], "nextCursor"?}`, the events as they
+/// [serialize](Event#impl-Serialize-for-Event).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Journey {
+    /// Whose.
+    pub user_id: String,
+    /// In the order asked for.
+    pub events: Vec<Event>,
+    /// Where the next page begins, if there is more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+impl JourneyQuery {
+    /// The wire shape of a page that answers this query.
+    pub fn answer(&self, page: JourneyPage) -> Journey {
+        let JourneyPage { events, next } = page;
+        Journey { user_id: self.user_id.clone(), events, next_cursor: next.map(|next| next.encode(self.order)) }
+    }
 }
 
 /// The last event of a page; the next page begins behind it.

@@ -1,7 +1,27 @@
 //! Questions and answers: what a reader of events can ask, whatever store holds them, in their wire shapes.
 //!
-//! Answers serialize as the HTTP API sends them: camelCase names, money as decimal strings, times as RFC 3339,
-//! and what is absent is left out rather than sent as `null`.
+//! [`Journey`], [`Users`] and [`Stats`] serialize as the HTTP API sends them: camelCase names, money as decimal strings,
+//! times as RFC 3339, and what is absent is left out rather than sent as `null`. The text of a cursor belongs to a query, so
+//! a query makes the first two of the pages that stores give:
+//!
+//! ```
+//! use martech_core::{
+//!     Event, EventRules, EventType, MemoryStore, Store,
+//!     query::{JourneyQuery, Reader},
+//! };
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = MemoryStore::of_events();
+//! store.append(&[Event::builder("u1", EventType::SEARCH).property("q", "tea").build(&EventRules::default())?]).await?;
+//! let query = JourneyQuery::new("u1");
+//! let journey = query.answer(store.journey(query.clone()).await?);
+//! let json = serde_json::to_value(&journey)?;
+//! assert_eq!(json["userId"], "u1");
+//! assert_eq!(json["events"][0]["properties"]["q"], "tea");
+//! # Ok(())
+//! # }
+//! ```
 
 mod cursor;
 mod error;
@@ -15,10 +35,10 @@ mod users;
 mod tests;
 
 pub use error::QueryError;
-pub use journey::{JourneyCursor, JourneyPage, JourneyQuery};
+pub use journey::{Journey, JourneyCursor, JourneyPage, JourneyQuery};
 pub use reader::Reader;
 pub use stats::{
     PageRow, PreviousTotals, ProductRow, SearchRow, SeriesBucket, Stats, StatsQuery, TopLists, Totals, TypeRow,
 };
 pub use time::{Interval, LocalTime, Order, TimeRange, parse_instant, parse_time_zone, start_of_day};
-pub use users::{CurrencyAmount, UserRow, UserSort, UsersCursor, UsersPage, UsersQuery};
+pub use users::{CurrencyAmount, UserRow, UserSort, Users, UsersCursor, UsersPage, UsersQuery};

@@ -124,7 +124,7 @@ fn binding(sort: UserSort, order: Order, currency: &Currency) -> [&str; 3] {
     [sort.as_str(), order.as_str(), currency]
 }
 
-/// A page of users.
+/// A page of users, as a store gives it. [`UsersQuery::answer`] makes its wire shape.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UsersPage {
     /// In the order asked for.
@@ -133,6 +133,29 @@ pub struct UsersPage {
     pub total: u64,
     /// Where the next page begins, if there is more.
     pub next: Option<UsersCursor>,
+}
+
+/// A page of users on the wire: `{"users": [...], "total", "nextCursor"?}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Users {
+    /// In the order asked for.
+    pub users: Vec<UserRow>,
+    /// How many users the prefix selects, over all pages.
+    pub total: u64,
+    /// Where the next page begins, if there is more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+impl UsersQuery {
+    /// The wire shape of a page that answers this query.
+    pub fn answer(&self, page: UsersPage) -> Users {
+        let UsersPage { users, total, next } = page;
+        let next_cursor = next.map(|next| next.encode(self.sort, self.order, self.currency));
+        Users { users, total, next_cursor }
+    }
 }
 
 /// What is known of one user, over all events.

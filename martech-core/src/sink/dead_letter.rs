@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{EventOutcome, NotStored, Outcome, Poison};
-use crate::store::StoreError;
+use crate::store::{RejectionCode, StoreError, in_full};
 
 /// An event that was accepted and will not be stored, on its way to the dead-letter handler.
 #[derive(Debug, Clone)]
@@ -27,14 +27,19 @@ pub struct DeadLetter<E> {
 #[non_exhaustive]
 pub enum DeadLetterReason {
     /// The store refuses this event for good.
-    #[error("rejected by the store: {0}")]
-    Rejected(Arc<str>),
+    #[error("rejected by the store: {reason}")]
+    Rejected {
+        /// Why, for programs.
+        code: RejectionCode,
+        /// Why, in the store's words.
+        reason: Arc<str>,
+    },
     /// The store asked for retries until the deadline.
-    #[error("gave up retrying")]
-    RetriesExhausted(#[source] Arc<StoreError>),
+    #[error("gave up retrying: {}", in_full(.0))]
+    RetriesExhausted(Arc<StoreError>),
     /// The sink stopped for good.
-    #[error("the sink was poisoned")]
-    Poisoned(#[source] Poison),
+    #[error("the sink was poisoned: {0}")]
+    Poisoned(Poison),
     /// A call of `close` that would have got the event back was cancelled.
     #[error("the sink was closed, and nobody waited to get the event back")]
     Unclaimed,
@@ -45,7 +50,7 @@ impl DeadLetterReason {
     pub(super) fn of(outcome: &EventOutcome) -> Option<Self> {
         match outcome {
             Ok(Outcome::Stored | Outcome::Duplicate) | Err(NotStored::Returned) => None,
-            Ok(Outcome::Rejected { reason }) => Some(Self::Rejected(reason.clone())),
+            Ok(Outcome::Rejected { code, reason }) => Some(Self::Rejected { code: *code, reason: reason.clone() }),
             Err(NotStored::RetriesExhausted(error)) => Some(Self::RetriesExhausted(error.clone())),
             Err(NotStored::Poisoned(poison)) => Some(Self::Poisoned(poison.clone())),
         }

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
-use crate::store::StoreError;
+use crate::store::{StoreError, in_full};
 
 /// The sink did not take what was pushed. It hands the event, or the batch of events, back.
 pub struct PushError<T> {
@@ -82,22 +82,22 @@ pub enum Refusal {
     #[error("the sink is closed")]
     Closed,
     /// The sink stopped for good.
-    #[error("the sink is poisoned")]
-    Poisoned(#[source] Poison),
+    #[error("the sink is poisoned: {0}")]
+    Poisoned(Poison),
 }
 
-/// Why an accepted event is neither stored nor refused by the store.
+/// Why an accepted event is neither stored nor refused by the store. As text it says what the store said, with all causes.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotStored {
     /// The store asked for retries until the deadline. The event went to the dead-letter handler.
     /// It may be stored all the same, if the store took it but could not say so.
-    #[error("gave up retrying")]
-    RetriesExhausted(#[source] Arc<StoreError>),
+    #[error("gave up retrying: {}", in_full(.0))]
+    RetriesExhausted(Arc<StoreError>),
     /// The sink stopped for good. The event went to the dead-letter handler. It may be stored all the same,
     /// if it was being appended.
-    #[error("the sink was poisoned")]
-    Poisoned(#[source] Poison),
+    #[error("the sink was poisoned: {0}")]
+    Poisoned(Poison),
     /// The sink was closed, and the event was not stored when the time was over. The one who closed it has the event.
     #[error("the sink was closed before the event was stored")]
     Returned,
@@ -111,8 +111,8 @@ pub enum Poison {
     #[error("the store panicked: {0}")]
     Panicked(Arc<str>),
     /// The store said that it takes nothing any more.
-    #[error("the store takes nothing any more")]
-    Fatal(#[source] Arc<StoreError>),
+    #[error("the store takes nothing any more: {}", in_full(.0))]
+    Fatal(Arc<StoreError>),
     /// The store answered something that cannot be true of the batch that it was given.
     #[error("the store's answer does not fit the batch: {0}")]
     BrokenAnswer(Arc<str>),

@@ -3,7 +3,7 @@
 use std::{ops::Range, sync::Arc};
 
 use super::{EventOutcome, NotStored, Outcome, Poison, batch::Batch, shared::Shared};
-use crate::store::Appended;
+use crate::store::{Appended, Rejection, RejectionCode};
 
 /// A taken batch. It is settled once: by [`land`](Self::land), or when it is dropped before, as at the end of the runtime.
 #[derive(Debug)]
@@ -45,7 +45,8 @@ impl<E> Flight<E> {
     pub(super) fn bisect(&mut self, reason: &str) {
         let Some(part) = self.open.pop() else { return };
         if part.len() == 1 {
-            self.exceptions.push((part.start, Ok(Outcome::Rejected { reason: reason.into() })));
+            self.exceptions
+                .push((part.start, Ok(Outcome::Rejected { code: RejectionCode::Unfit, reason: reason.into() })));
             return;
         }
         let middle = part.start + part.len() / 2;
@@ -104,7 +105,7 @@ fn exceptions(appended: Appended, len: usize) -> Result<Vec<(usize, EventOutcome
     let rejected = appended
         .rejected
         .into_iter()
-        .map(|rejection| (rejection.index, Ok(Outcome::Rejected { reason: rejection.reason.into() })));
+        .map(|Rejection { index, code, reason }| (index, Ok(Outcome::Rejected { code, reason: reason.into() })));
     let mut exceptions: Vec<(usize, EventOutcome)> = duplicates.chain(rejected).collect();
     exceptions.sort_by_key(|(index, _)| *index);
     if let Some(pair) = exceptions.windows(2).find(|pair| pair[0].0 == pair[1].0) {
@@ -119,10 +120,9 @@ fn exceptions(appended: Appended, len: usize) -> Result<Vec<(usize, EventOutcome
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Rejection;
 
     fn answer(stored: usize, duplicates: &[usize], rejected: &[usize]) -> Appended {
-        let rejected = rejected.iter().map(|&index| Rejection { index, reason: "no".into() }).collect();
+        let rejected = rejected.iter().map(|&index| Rejection::unfit(index, "no")).collect();
         Appended { stored, duplicates: duplicates.to_vec(), rejected, ..Appended::default() }
     }
 

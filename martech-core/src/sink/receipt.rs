@@ -8,7 +8,10 @@ use std::{
 };
 
 use super::{NotStored, Passage};
-use crate::sync::{Mutex, MutexGuard, OnceLock};
+use crate::{
+    store::RejectionCode,
+    sync::{Mutex, MutexGuard, OnceLock},
+};
 
 /// What the store did with an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +22,8 @@ pub enum Outcome {
     Duplicate,
     /// The store refuses it for good. The event went to the dead-letter handler.
     Rejected {
+        /// Why, for programs.
+        code: RejectionCode,
         /// Why, in the store's words.
         reason: Arc<str>,
     },

@@ -13,14 +13,13 @@ use tokio::{
 use super::{
     Record,
     frame::{self, Head},
-    link::in_full,
     shared::{Load, Shared},
     watermark::WatermarkFile,
 };
 use crate::{
     journal::{self, Journal, JournalError},
     sink::{BatchReceipt, EventSink, Outcome},
-    store::{Appended, Rejection, Step, Steps},
+    store::{Appended, Rejection, Step, Steps, in_full},
 };
 
 /// How many bytes of frames are read from the journal at once.
@@ -379,8 +378,8 @@ async fn settled(receipts: Vec<BatchReceipt>) -> Result<Appended, String> {
             match outcome {
                 Ok(Outcome::Stored) => appended.stored += 1,
                 Ok(Outcome::Duplicate) => appended.duplicates.push(before + index),
-                Ok(Outcome::Rejected { reason }) => {
-                    appended.rejected.push(Rejection { index: before + index, reason: reason.to_string() });
+                Ok(Outcome::Rejected { code, reason }) => {
+                    appended.rejected.push(Rejection { index: before + index, code, reason: reason.to_string() });
                 }
                 Err(error) => return Err(in_full(&error)),
             }

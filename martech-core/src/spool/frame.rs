@@ -38,7 +38,7 @@ pub(super) fn encode<E: Record>(batch: &[E], now: Timestamp) -> (Vec<Frame>, Vec
             }
         };
         if let Err(error) = frame.push(index, event) {
-            rejected.push(Rejection { index, reason: error.to_string() });
+            rejected.push(Rejection::unfit(index, error.to_string()));
         }
     }
     frames.retain(|frame| !frame.positions.is_empty());

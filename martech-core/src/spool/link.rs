@@ -1,13 +1,9 @@
 //! The store behind a spool, watched: whether it answers, and what it said when it did not.
 
-use std::{
-    error::Error,
-    fmt::Write,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::shared::Shared;
-use crate::store::{Advice, Appended, Store, StoreError};
+use crate::store::{Advice, Appended, Store, StoreError, in_full};
 
 /// What the last append said of the store.
 #[derive(Debug, Default)]
@@ -43,18 +39,6 @@ impl Link {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// An error and what caused it, in one line.
-pub(super) fn in_full(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // Writing to a string cannot fail.
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// The store as the inner sink sees it.

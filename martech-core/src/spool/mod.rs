@@ -159,7 +159,7 @@ impl<S: Store<E>, E: Record> Spooled<S, E> {
             .config(config)
             .dead_letters(move |letter| {
                 // All others are still in the journal.
-                if matches!(letter.reason, DeadLetterReason::Rejected(_)) {
+                if matches!(letter.reason, DeadLetterReason::Rejected { .. }) {
                     rejected(letter);
                 }
             })

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use fastrand::Rng;
 use martech_core::{
-    Event, Store,
+    Event, Rejection, Store,
     lake::{Lake, LakeError, LakeOptions, repair::Losses, verify::Kind},
     store::{Appended, StoreError},
     testing::SimFs,
@@ -255,6 +255,22 @@ impl<'a> Run<'a> {
         let events = self.shop.send(batch);
         let answer = lake.append(&events).await;
         self.answered(batch, &answer);
+        if answer.is_ok() && self.random.u8(..4) == 0 {
+            self.forge(lake).await;
+        }
+    }
+
+    /// Other events with ids that are there: none of them is taken.
+    async fn forge(&mut self, lake: &Lake) {
+        let certain = self.shop.certain();
+        let numbers: Vec<u64> = (0..3).filter_map(|_| self.random.choice(&certain).copied()).collect();
+        let forged: Vec<Event> = numbers.iter().map(|number| self.shop.forged(*number)).collect();
+        let answer = lake.append(&forged).await;
+        self.log.say(format_args!("forge {numbers:?}: {}", said(&answer)));
+        if let Ok(appended) = answer {
+            let conflicts = forged.iter().enumerate().map(|(index, event)| Rejection::id_conflict(index, event.id));
+            assert_eq!(appended.rejected, conflicts.collect::<Vec<_>>(), "forged");
+        }
     }
 
     /// Several batches at once, of events that are all new.

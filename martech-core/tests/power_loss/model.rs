@@ -94,6 +94,19 @@ impl Shop {
         event.clone()
     }
 
+    /// Another event with the id of this one, on the same day.
+    pub(crate) fn forged(&mut self, number: u64) -> Event {
+        let event = self.event(number);
+        let occurred_at = Timestamp::from_millis(event.occurred_at.millis() ^ 1);
+        Event { user_id: format!("not {}", event.user_id), occurred_at, ..event }
+    }
+
+    /// What is there whatever happened.
+    pub(crate) fn certain(&self) -> Vec<u64> {
+        let is_doubtful = |number: &u64| self.doubtful.iter().any(|doubtful| doubtful.contains(number));
+        self.must.iter().copied().filter(|number| !is_doubtful(number)).collect()
+    }
+
     pub(crate) fn sent(&self) -> u64 {
         self.sent.len() as u64
     }

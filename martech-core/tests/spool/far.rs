@@ -112,7 +112,7 @@ impl Far {
         let mut appended = Appended::default();
         for (index, number) in batch.iter().enumerate() {
             if state.refused.contains(number) {
-                appended.rejected.push(Rejection { index, reason: format!("{number} is not wanted") });
+                appended.rejected.push(Rejection::unfit(index, format!("{number} is not wanted")));
             } else {
                 state.stored.push(*number);
                 appended.stored += 1;

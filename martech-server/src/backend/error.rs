@@ -6,7 +6,7 @@ use martech_core::{lake::LakeError, mongodb::MongoError, spool::SpoolError};
 #[derive(Debug, thiserror::Error)]
 pub enum BackendError {
     /// The embedded store.
-    #[error(transparent)]
+    #[error("{}", advised(.0))]
     Lake(#[from] LakeError),
     /// MongoDB.
     #[error(transparent)]
@@ -28,4 +28,15 @@ pub enum BackendError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+/// What is wrong with a lake, and which command helps.
+pub(crate) fn advised(error: &LakeError) -> String {
+    match error {
+        LakeError::Damaged { .. } => {
+            format!("{error}; `martech-server verify` says what is wrong and what can be done")
+        }
+        LakeError::Repairing(_) => format!("{error}; `martech-server repair` does that"),
+        _ => error.to_string(),
+    }
 }

@@ -16,10 +16,13 @@ use martech_core::{
     spool::{SpoolStatus, Spooled, Stored},
 };
 
-pub(crate) use self::mongo::{Mongo, MongoStatus};
 pub use self::{
     args::{SpoolArgs, StoreArgs, StoreChoice, Switch},
     error::BackendError,
+};
+pub(crate) use self::{
+    error::advised,
+    mongo::{Mongo, MongoStatus},
 };
 use crate::{config::ServeArgs, dead_letters::DeadLetterFile, projects::ProjectId};
 

@@ -13,6 +13,7 @@ use martech_core::{
 };
 
 use super::layout::LayoutError;
+use crate::backend::advised;
 
 /// An import that could not be finished. What it stored until then stays stored.
 #[derive(Debug, thiserror::Error)]
@@ -40,8 +41,8 @@ pub enum ImportError {
         source: io::Error,
     },
     /// The data folder could not be opened or closed.
-    #[error("cannot use the data folder")]
-    Lake(#[from] LakeError),
+    #[error("cannot use the data folder: {}", advised(.0))]
+    Lake(LakeError),
     /// MongoDB cannot be used.
     #[error("cannot use the database")]
     Mongo(#[from] MongoError),
@@ -63,6 +64,12 @@ pub enum ImportError {
     /// SIGINT or SIGTERM came.
     #[error("interrupted; the same command goes on from here")]
     Interrupted,
+}
+
+impl From<LakeError> for ImportError {
+    fn from(error: LakeError) -> Self {
+        Self::Lake(error)
+    }
 }
 
 impl ImportError {

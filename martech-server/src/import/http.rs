@@ -135,7 +135,7 @@ impl Answer {
                 "duplicate" => appended.duplicates.push(row.index),
                 "rejected" => {
                     let (code, message) = (row.code.unwrap_or_default(), row.message.unwrap_or_default());
-                    appended.rejected.push(Rejection { index: row.index, reason: format!("{code}: {message}") });
+                    appended.rejected.push(Rejection::unfit(row.index, format!("{code}: {message}")));
                 }
                 _ => {}
             }
@@ -160,7 +160,7 @@ mod tests {
             {"index":0,"eventId":"y","status":"duplicate"}]}"#;
         let appended = understand(202, None, body, 3).unwrap();
         assert_eq!((appended.stored, appended.duplicates), (1, vec![0]));
-        assert_eq!(appended.rejected, [Rejection { index: 2, reason: "unknown_type: no".to_owned() }]);
+        assert_eq!(appended.rejected, [Rejection::unfit(2, "unknown_type: no")]);
         assert_eq!(understand(202, None, body, 4).unwrap_err().advice(), Advice::Fatal);
     }
 

@@ -19,6 +19,9 @@ use super::{
 /// Chunks that wait between two threads.
 const WAITING: usize = 2;
 
+/// How more types are taken, for those whose records are refused.
+const MORE_TYPES: &str = "to allow more, list them in --event-types (or * for any)";
+
 /// A chunk and what became of each of its records.
 pub(crate) struct Parsed {
     pub(crate) chunk: Chunk,
@@ -62,8 +65,11 @@ impl Records {
                 (Layout::for_columns(args, &names)?, Some(Columns { cells, count: names.len() }))
             }
         };
-        let mut rules =
-            EventRules { types: args.event_types.clone(), currency: args.currency, ..EventRules::default() };
+        let mut rules = EventRules {
+            types: args.event_types.clone().advise(MORE_TYPES),
+            currency: args.currency,
+            ..EventRules::default()
+        };
         if args.url.is_some() {
             // Which types are taken is for the server to say.
             rules.types = martech_core::event::EventTypes::any();

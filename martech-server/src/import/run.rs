@@ -132,7 +132,7 @@ impl FileImport {
             match outcome? {
                 Outcome::Stored => {}
                 Outcome::Duplicate => duplicates += 1,
-                Outcome::Rejected { reason } => {
+                Outcome::Rejected { reason, .. } => {
                     rejects.push((origins[index], Reason::new("rejected_by_store", &*reason)))
                 }
             }

@@ -299,7 +299,7 @@ impl Store<Event> for Picky {
         let (bad, good): (Vec<_>, Vec<_>) = batch.iter().cloned().enumerate().partition(|(_, e)| e.user_id == "u3");
         let good: Vec<Event> = good.into_iter().map(|(_, event)| event).collect();
         let stored = self.0.append(&good).await?.stored;
-        let refuse = |(index, _)| martech_core::Rejection { index, reason: "not that one".to_owned() };
+        let refuse = |(index, _)| martech_core::Rejection::unfit(index, "not that one");
         Ok(Appended { stored, rejected: bad.into_iter().map(refuse).collect(), ..Appended::default() })
     }
 }

@@ -305,7 +305,7 @@ impl Migration {
             match outcome? {
                 Outcome::Stored => counts.copied += 1,
                 Outcome::Duplicate => counts.duplicates += 1,
-                Outcome::Rejected { reason } => {
+                Outcome::Rejected { reason, .. } => {
                     counts.refused += 1;
                     if self.refused.len() < MAX_NAMED {
                         self.refused.push(format!("{}: {reason}", ids[index]));

@@ -205,7 +205,8 @@ faults! {
     OccurredAtInFuture: 400, "occurred_at_in_future", "occurredAt lies more than a day in the future", { "index": 0, "field": "occurredAt" };
     InvalidAmount: 400, "invalid_amount", "properties.total is \"12,50\": not a decimal number", { "index": 0, "field": "properties.total" };
     InvalidCurrency: 400, "invalid_currency", "properties.currency is \"€\": not a currency code: 3 to 8 ASCII letters or digits, such as USD", { "index": 0, "field": "properties.currency" };
-    RejectedByStore: 400, "rejected_by_store", "another event with this id is stored already", { "index": 0 };
+    IdConflict: 400, "id_conflict", "another event with the id 8daa2fe7-3ba4-5b1f-9d04-9a1a4f7cae5c is there already: its user, type or occurredAt differs; give each event an id of its own, and send it again as it was", { "index": 0 };
+    RejectedByStore: 400, "rejected_by_store", "properties.a has a NUL in its name, which MongoDB has no way to store", { "index": 0 };
     NoValidEvents: 400, "no_valid_events", "none of the 2 events can be taken; results say why", { "accepted": 0, "duplicates": 0, "rejected": 2, "results": [
         { "index": 0, "status": "rejected", "code": "missing_field", "field": "type", "message": "an event needs a type, such as page_view" },
         { "index": 1, "status": "rejected", "code": "wrong_type", "field": "userId", "message": "userId must be a string, not a number" }
@@ -285,7 +286,7 @@ pub(crate) type OfEvents = (
     (Receiving, UnsupportedMediaType, MalformedJson, InvalidUtf8, EmptyBatch, TooManyEvents, NoValidEvents),
     (UnknownField, MissingField, WrongType, EmptyValue, NotAnId, TooLong, InvalidCharacter, UnknownType),
     (InvalidTime, OccurredAtTooEarly, OccurredAtTooOld, OccurredAtInFuture, InvalidAmount, InvalidCurrency),
-    (DuplicateKey, TooDeep, EventTooLarge, RejectedByStore, QueueFull, ServerBusy, NotStored),
+    (DuplicateKey, TooDeep, EventTooLarge, IdConflict, RejectedByStore, QueueFull, ServerBusy, NotStored),
 );
 
 /// Of a question.
@@ -311,3 +312,4 @@ tuples!(A B C D E);
 tuples!(A B C D E F);
 tuples!(A B C D E F G);
 tuples!(A B C D E F G H);
+tuples!(A B C D E F G H I);

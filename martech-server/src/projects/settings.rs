@@ -25,6 +25,10 @@ impl Defaults {
     }
 }
 
+/// How somebody can have more types taken, for those whose event is refused.
+const MORE_TYPES: &str =
+    "to allow more, list them in MARTECH_EVENT_TYPES, or in the eventTypes of the project (or * for any)";
+
 /// What a project goes by.
 #[derive(Debug)]
 pub(crate) struct ProjectSettings {
@@ -44,7 +48,7 @@ impl ProjectSettings {
         let currency = record.and_then(|record| record.currency.as_deref()?.parse().ok());
         let types = record.and_then(|record| record.event_types.as_deref()?.join(",").parse::<EventTypes>().ok());
         let rules = EventRules {
-            types: types.unwrap_or_else(|| defaults.rules.types.clone()),
+            types: types.unwrap_or_else(|| defaults.rules.types.clone()).advise(MORE_TYPES),
             currency: currency.unwrap_or(defaults.rules.currency),
             public_days: defaults.rules.public_days,
         };

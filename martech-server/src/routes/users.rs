@@ -3,14 +3,11 @@
 use axum::{Json, extract::State};
 use jiff::tz::TimeZone;
 use martech_core::{
-    event::{Currency, Event, EventType},
+    event::{Currency, EventType},
     query::{
-        JourneyCursor, JourneyPage, JourneyQuery, Order, Reader, UserRow, UserSort, UsersCursor, UsersPage, UsersQuery,
-        parse_time_zone,
+        Journey, JourneyCursor, JourneyQuery, Order, Reader, UserSort, Users, UsersCursor, UsersQuery, parse_time_zone,
     },
 };
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use crate::{
     App,
@@ -22,15 +19,6 @@ use crate::{
 
 /// The longest id of a user, in characters.
 const MAX_USER_ID: usize = 128;
-
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Journey {
-    user_id: String,
-    events: Vec<Event>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_cursor: Option<String>,
-}
 
 /// What a user did, in the order of time.
 ///
@@ -58,11 +46,10 @@ pub(super) async fn journey(
     Named(user_id): Named,
     params: Params,
 ) -> Result<Json<Journey>, ApiError> {
-    let query = journey_question(user_id.clone(), params, &project.settings().time_zone)?;
-    let order = query.order;
-    let backend = project.backend().clone();
-    let JourneyPage { events, next } = app.queries().answer(async move { backend.journey(query).await }).await?;
-    Ok(Json(Journey { user_id, events, next_cursor: next.map(|next| next.encode(order)) }))
+    let query = journey_question(user_id, params, &project.settings().time_zone)?;
+    let (backend, asked) = (project.backend().clone(), query.clone());
+    let page = app.queries().answer(async move { backend.journey(asked).await }).await?;
+    Ok(Json(query.answer(page)))
 }
 
 pub(crate) fn journey_question(user_id: String, mut params: Params, tz: &TimeZone) -> Result<JourneyQuery, ApiError> {
@@ -93,15 +80,6 @@ fn types(params: &mut Params) -> Result<Vec<EventType>, ApiError> {
         .collect()
 }
 
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Users {
-    users: Vec<UserRow>,
-    total: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_cursor: Option<String>,
-}
-
 /// Users, with what is known of each.
 ///
 /// Those who came last are first, unless something else is asked for.
@@ -122,10 +100,9 @@ pub(super) struct Users {
 )]
 pub(super) async fn list(State(app): State<App>, project: Project, params: Params) -> Result<Json<Users>, ApiError> {
     let query = users_question(params, project.settings().rules.currency)?;
-    let (sort, order, currency) = (query.sort, query.order, query.currency);
-    let backend = project.backend().clone();
-    let UsersPage { users, total, next } = app.queries().answer(async move { backend.users(query).await }).await?;
-    Ok(Json(Users { users, total, next_cursor: next.map(|next| next.encode(sort, order, currency)) }))
+    let (backend, asked) = (project.backend().clone(), query.clone());
+    let page = app.queries().answer(async move { backend.users(asked).await }).await?;
+    Ok(Json(query.answer(page)))
 }
 
 pub(crate) fn users_question(mut params: Params, currency: Currency) -> Result<UsersQuery, ApiError> {

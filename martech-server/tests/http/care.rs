@@ -120,7 +120,7 @@ fn a_folder_that_holds_no_data_gives_no_verdict() {
     for command in ["verify", "repair"] {
         let empty = run(dir.path(), &[command]);
         assert_eq!((empty.code, empty.out.as_str()), (2, ""));
-        assert!(empty.err.contains("holds no data"), "{}", empty.err);
+        assert!(empty.err.contains("holds no lake"), "{}", empty.err);
         assert_eq!(run(&dir.path().join("none"), &[command]).code, 2);
     }
     assert!(tree(dir.path()).is_empty());

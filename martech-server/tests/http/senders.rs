@@ -1,5 +1,6 @@
 //! What senders may do, by how they show who they are.
 
+use martech_core::event::{EventId, Sender};
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Server};
@@ -54,4 +55,41 @@ async fn public_senders_send_events_of_the_last_days_only() {
 async fn public_senders_send_events_of_any_age_where_that_is_settled() {
     let server = Server::start_with(&["--public-event-days", "0"]).await;
     send(&server, None, &days_ago(20_000, "a")).await.assert_counts(202, [1, 0, 0]);
+}
+
+#[tokio::test]
+async fn events_of_strangers_never_keep_out_those_of_the_shop() {
+    let server = Server::start().await;
+    let page = key(&server, json!({ "name": "page", "kind": "write", "origins": ["https://shop.example"] })).await;
+    let backend = key(&server, json!({ "name": "backend", "kind": "write" })).await;
+    let now = format!("{:.3}", jiff::Timestamp::now());
+    let order = |number: u32, user: &str, total: &str| json!({ "eventId": format!("order-{number}"), "userId": user, "type": "purchase", "occurredAt": now, "properties": { "total": total } });
+    let orders = |user: &str, total: &str| Value::from_iter((1000..1100).map(|number| order(number, user, total)));
+    let (strangers, pages, ours) = (orders("stranger", "0.01"), orders("page", "0.02"), order(1001, "u1", "59.90"));
+    let senders = [(None, &strangers, 100), (Some(page.as_str()), &pages, 100), (Some(backend.as_str()), &ours, 1)];
+    for (token, events, count) in senders {
+        send(&server, token, events).await.assert_counts(202, [count, 0, 0]);
+    }
+    for (token, events, count) in senders {
+        send(&server, token, events).await.assert_counts(202, [0, count, 0]);
+    }
+    assert_eq!(server.get("/stats").await.json["totals"]["revenue"], json!([{ "currency": "USD", "amount": "62.90" }]));
+
+    // Whoever has a secret names the same events, and no others in their place.
+    send(&server, Some(server.token.as_str()), &ours).await.assert_counts(202, [0, 1, 0]);
+    let forged = send(&server, Some(server.token.as_str()), &order(1001, "u2", "59.90")).await;
+    forged.assert_error(400, "id_conflict");
+    assert!(forged.text.contains("bd227026-4554-5fc0-9fe2-06a2c084bea1"), "{}", forged.text);
+    let batch =
+        json!([order(1001, "u2", "59.90"), order(1200, "u1", "1"), order(1200, "u3", "1"), order(1200, "u1", "1")]);
+    let mixed = send(&server, Some(&backend), &batch).await;
+    mixed.assert_counts(202, [1, 1, 2]);
+    let codes: Vec<_> = mixed.json["results"].as_array().unwrap().iter().map(|result| &result["code"]).collect();
+    assert_eq!(codes, ["id_conflict", "id_conflict", "duplicate"]);
+
+    // The answer tells the id that is stored.
+    let answer = server.post("?results=all", order(1300, "u9", "1").to_string()).await;
+    let stored = Sender::Anonymous.id(EventId::from_text("order-1300").unwrap()).to_string();
+    assert_eq!(answer.json["results"][0]["eventId"], stored);
+    assert_eq!(server.get("/users/u9/journey").await.json["events"][0]["eventId"], stored);
 }

@@ -130,7 +130,11 @@ fn types() {
     for known in EventType::KNOWN {
         assert_eq!(read("", known.as_str()).unwrap(), known);
     }
-    refused(read("", "wishlist_add"), ErrorCode::UnknownType, "type", "MARTECH_EVENT_TYPES");
+    refused(read("", "wishlist_add"), ErrorCode::UnknownType, "type", "known are session_start, page_view");
+    let advised = EventRules { types: EventTypes::known().advise("ask Ann for more"), ..EventRules::default() };
+    let error = advised.parse(r#"{"userId":"u","type":"wishlist_add"}"#, NOW);
+    refused(error, ErrorCode::UnknownType, "type", "video_pause; ask Ann for more");
+    refused(advised.parse(r#"{"userId":"u","type":"wish list"}"#, NOW), ErrorCode::UnknownType, "type", "1 to 64");
     assert_eq!(read("a,wishlist_add", "wishlist_add").unwrap().as_str(), "wishlist_add");
     assert_eq!(read("*", "Order:Completed.v2").unwrap().as_str(), "Order:Completed.v2");
     refused(read("*", "order completed"), ErrorCode::UnknownType, "type", "1 to 64 characters");
@@ -192,7 +196,7 @@ fn old_events_of_public_senders_are_refused() {
     let rules = EventRules { public_days: NonZero::new(30), ..EventRules::default() };
     let read = |rules: &EventRules, sender, body: &str| {
         let batch = Batch::from_json(body.as_bytes()).unwrap();
-        rules.parse_batch(&batch, NOW, sender).remove(0).map(|event| event.occurred_at.to_string())
+        rules.parse_batch(&batch, NOW, sender).next().unwrap().map(|event| event.occurred_at.to_string())
     };
     let at = |time: &str| format!(r#"{{"userId":"u","type":"search","occurredAt":"{time}"}}"#);
     for sender in [Sender::Anonymous, Sender::Page] {
@@ -372,6 +376,32 @@ fn keeps_what_rust_cannot_hold() {
 }
 
 #[test]
+fn public_senders_have_ids_of_their_own() {
+    let read = |sender, id: &str| {
+        let body = format!(r#"{{"eventId":"{id}","userId":"u","type":"search"}}"#);
+        let batch = Batch::from_json(body.as_bytes()).unwrap();
+        EventRules::default().parse_batch(&batch, NOW, sender).next().unwrap().map(|event| event.id)
+    };
+    let senders = [Sender::Anonymous, Sender::Page, Sender::Trusted];
+    for given in ["order-1001", "018f3f7e-0000-7000-8000-00000000beef", "7a5e9d9e-1b1c-4c59-9d6f-0f3b1f2a4c5d"] {
+        let ids = senders.map(|sender| read(sender, given).unwrap());
+        assert_eq!(ids, senders.map(|sender| read(sender, given).unwrap()), "a retry has the same id");
+        assert_eq!(ids[2], EventId::from_text(given).unwrap());
+        assert!(ids[0] != ids[1] && !ids[..2].contains(&ids[2]));
+        // Who learns the id that is stored cannot send it.
+        for stored in ids {
+            assert!(!senders[..2].iter().any(|sender| ids.contains(&read(*sender, &stored.to_string()).unwrap())));
+        }
+    }
+    let refused = Batch::from_json(br#"{"eventId":"e","userId":"","type":"search"}"#).unwrap();
+    let error = EventRules::default().parse_batch(&refused, NOW, Sender::Page).next().unwrap().unwrap_err();
+    assert_eq!(error.event_id, Some(Sender::Page.id(EventId::from_text("e").unwrap())));
+    let made = Batch::from_json(br#"{"userId":"u","type":"search"}"#).unwrap();
+    let event = EventRules::default().parse_batch(&made, NOW, Sender::Anonymous).next().unwrap().unwrap();
+    assert_eq!(event.id.0.get_version_num(), 7);
+}
+
+#[test]
 fn half_a_surrogate_pair_becomes_a_replacement_character_everywhere() {
     let json = r#"{"eventId":"e\ud83d","userId":"u\ud83d","anonymousId":"\ude00","sessionId":"\ud83d\ude00\ud83d","type":"search",
         "properties":{"q":"cut \ud83d","\ude00":[{"deep\ud83d":"\ud83d\ud83d\ude00 \\ud83d"}]}}"#;
@@ -427,7 +457,12 @@ fn builder_holds_to_the_same_rules() {
     let big = Event::builder("u", EventType::SEARCH).property("x", "y".repeat(40_000)).build(&rules);
     refused(big, ErrorCode::EventTooLarge, "", "32768");
     let own = EventType::parse("own").unwrap();
-    refused(Event::builder("u", own).build(&rules), ErrorCode::UnknownType, "type", "MARTECH_EVENT_TYPES");
+    refused(
+        Event::builder("u", own).build(&rules),
+        ErrorCode::UnknownType,
+        "type",
+        "known are session_start, page_view",
+    );
 }
 
 fn any_json() -> impl Strategy<Value = serde_json::Value> {

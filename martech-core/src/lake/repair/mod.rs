@@ -42,7 +42,7 @@ use super::{
     row::key_of,
     sorted::Sorted,
     users,
-    verify::{Kind, Phase, Progress, Report, Survey, VerifyOptions, ids_of},
+    verify::{Kind, Phase, Progress, Report, Survey, VerifyOptions, rows_of},
     writing::{Folders, id_pages},
 };
 use crate::journal::{self, JournalError};
@@ -245,7 +245,7 @@ impl<'a> Builder<'a> {
         let path = self.layout.ids_file(entry.id);
         let temporary = path.with_extension("tmp");
         self.layout.remove(&temporary)?;
-        let bytes = ids::write(&*self.layout.fs, &temporary, &ids_of(&file)?, &pages)?;
+        let bytes = ids::write(&*self.layout.fs, &temporary, &rows_of(&file)?, &pages)?;
         self.folders.0.insert(self.layout.ids());
         self.put.push((temporary, path));
         Ok(bytes)

@@ -1,7 +1,7 @@
 //! Whether a file of events, and its id index, are what they should be.
 
 use arrow_array::{
-    Array, FixedSizeBinaryArray, RecordBatch, StringArray, TimestampMillisecondArray, cast::AsArray,
+    FixedSizeBinaryArray, RecordBatch, StringArray, TimestampMillisecondArray, cast::AsArray,
     types::TimestampMillisecondType,
 };
 
@@ -10,12 +10,12 @@ use parquet::file::reader::Length;
 use super::super::{
     error::{Context, LakeError, Result},
     files::{EventsFile, UserPage, user_pages},
-    ids::{IdIndex, IdPage, MAX_ROWS},
+    ids::{IdFile, IdPage, IdRow, MAX_ROWS},
     layout::Layout,
     mending,
     parquet_file::{Footer, Input},
     row::day_of,
-    schema::{EVENTS, column},
+    schema::{EVENTS, column, id_rows},
     writing::id_pages,
 };
 use crate::event::EventType;
@@ -38,10 +38,10 @@ pub(in super::super) struct Sound {
 pub(in super::super) fn check(layout: &Layout, file: &EventsFile) -> Result<Sound> {
     let (input, footer) = file.open()?;
     input.check_all().context("cannot read", file.path())?;
-    let (ids, broken) = Content { file, input: &input, footer: &footer }.check()?;
+    let (rows, broken) = Content { file, input: &input, footer: &footer }.check()?;
     let pages = id_pages(&footer.metadata).ok_or_else(|| file.damaged("it has no page index"))?;
-    check_plain_ids(file, &input, &pages, &ids)?;
-    Ok(Sound { bytes: input.len(), index: check_index(layout, file, &ids, &pages), broken })
+    check_plain_ids(file, &input, &pages, &rows)?;
+    Ok(Sound { bytes: input.len(), index: check_index(layout, file, &rows, &pages), broken })
 }
 
 struct Content<'a> {
@@ -51,27 +51,26 @@ struct Content<'a> {
 }
 
 impl Content<'_> {
-    /// Gives the ids, by row, and how many events have to be mended.
-    fn check(&self) -> Result<(Vec<[u8; 16]>, u64)> {
+    /// Gives what the id index should say of the rows, and how many events have to be mended.
+    fn check(&self) -> Result<(Vec<IdRow>, u64)> {
         let rows = self.file.entry.rows as usize;
         if rows > MAX_ROWS {
             return Err(self.file.damaged(format!("it has {rows} rows, and no lake writes so many")));
         }
         let columns: Vec<usize> = (0..EVENTS.fields().len()).collect();
         let reader = self.input.read(self.footer, &EVENTS, &columns, None, BATCH_ROWS);
-        let (mut ids, mut broken) = (Vec::with_capacity(rows), 0);
+        let (mut found, mut broken) = (Vec::with_capacity(rows), 0);
         let mut pass = Pass { last: None, event_type: String::new(), pages: user_pages(self.footer, column::USER_ID) };
         for batch in reader.context("cannot read", self.file.path())? {
             let batch = batch.context("cannot read", self.file.path())?;
-            pass.take(self, &batch, ids.len())?;
+            pass.take(self, &batch, found.len())?;
             broken += mending::count(&batch) as u64;
-            let column = batch.column(column::EVENT_ID).as_fixed_size_binary();
-            ids.extend((0..column.len()).map(|row| id_at(column, row)));
+            found.extend(id_rows(&batch));
         }
-        if ids.len() != rows {
-            return Err(self.file.damaged(format!("its footer states {rows} rows, and it has {}", ids.len())));
+        if found.len() != rows {
+            return Err(self.file.damaged(format!("its footer states {rows} rows, and it has {}", found.len())));
         }
-        Ok((ids, broken))
+        Ok((found, broken))
     }
 }
 
@@ -153,10 +152,12 @@ fn id_at(ids: &FixedSizeBinaryArray, row: usize) -> [u8; 16] {
 }
 
 /// The ids lie where the index is told that they lie.
-fn check_plain_ids(file: &EventsFile, input: &Input, pages: &[IdPage], ids: &[[u8; 16]]) -> Result<()> {
-    let ends = pages.iter().skip(1).map(|page| page.first_row as usize).chain([ids.len()]);
+fn check_plain_ids(file: &EventsFile, input: &Input, pages: &[IdPage], rows: &[IdRow]) -> Result<()> {
+    let ends = pages.iter().skip(1).map(|page| page.first_row as usize).chain([rows.len()]);
     for (page, end) in pages.iter().zip(ends) {
-        let ids = ids.get(page.first_row as usize..end).unwrap_or_default().as_flattened();
+        let ids: Vec<[u8; 16]> =
+            rows.get(page.first_row as usize..end).unwrap_or_default().iter().map(|row| row.id).collect();
+        let ids = ids.as_flattened();
         let plain = input.bytes(page.position, ids.len()).context("cannot read", file.path())?;
         if plain != *ids {
             return Err(file.damaged("its ids do not lie plain"));
@@ -165,10 +166,10 @@ fn check_plain_ids(file: &EventsFile, input: &Input, pages: &[IdPage], ids: &[[u
     Ok(())
 }
 
-fn check_index(layout: &Layout, file: &EventsFile, ids: &[[u8; 16]], pages: &[IdPage]) -> Result<u64> {
+fn check_index(layout: &Layout, file: &EventsFile, rows: &[IdRow], pages: &[IdPage]) -> Result<u64> {
     let path = layout.ids_file(file.entry.id);
-    let index = IdIndex::read(&*layout.fs, &path)?;
-    match index.find_fault(ids, pages) {
+    let index = IdFile::open(&*layout.fs, &path)?;
+    match index.find_fault(rows, pages).context("cannot read", &path)? {
         Some(message) => Err(LakeError::Damaged { path, message }),
         None => layout.fs.open(&path).and_then(|file| file.len()).context("cannot read", path),
     }

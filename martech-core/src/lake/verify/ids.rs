@@ -12,7 +12,8 @@ use super::{
     super::{
         error::{Context, Result},
         files::EventsFile,
-        schema::{EVENTS, column},
+        ids::IdRow,
+        schema::{EVENTS, IDENTITY, column, id_rows},
     },
     journal::JournalEvent,
 };
@@ -78,11 +79,15 @@ fn for_each_id(file: &EventsFile, mut each: impl FnMut(Id)) -> Result<()> {
     Ok(())
 }
 
-/// All ids of a file, by row.
-pub(in super::super) fn ids_of(file: &EventsFile) -> Result<Vec<Id>> {
-    let mut ids = Vec::with_capacity(file.entry.rows as usize);
-    for_each_id(file, |id| ids.push(id))?;
-    Ok(ids)
+/// What the id index should say of the rows of a file.
+pub(in super::super) fn rows_of(file: &EventsFile) -> Result<Vec<IdRow>> {
+    let (input, footer) = file.open()?;
+    let mut rows = Vec::with_capacity(file.entry.rows as usize);
+    let reader = input.read(&footer, &EVENTS, &IDENTITY, None, BATCH_ROWS);
+    for batch in reader.context("cannot read", file.path())? {
+        rows.extend(id_rows(&batch.context("cannot read", file.path())?));
+    }
+    Ok(rows)
 }
 
 /// How many rows of a file have one of `ids`, which ascend.

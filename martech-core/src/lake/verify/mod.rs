@@ -13,7 +13,8 @@
 //! # What is checked
 //! - The catalog: its checksum, that no number is given twice, and that it says of each file what is true.
 //! - Files of events: the checksums of the metadata and of every block; every row of every column can be read, is of the file's day, and comes behind the
-//!   one before; page statistics and Bloom filter exclude no user who is there; strict JSON readers can read the properties; every row is found by the id index.
+//!   one before; page statistics and Bloom filter exclude no user who is there; strict JSON readers can read the properties; every row is found by the id index, which
+//!   takes it for the event that it is.
 //! - Files of users: the checksums, the order, and that together they say of every user what the events say.
 //! - The journal: segments, checksums of frames, no sequence missing, payloads that are events; that what is said to be
 //!   in files is in files.
@@ -39,7 +40,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 
 pub use report::{Checked, Finding, Kind, Report};
 pub(super) use {
-    ids::{Id, ids_of, look_at_day},
+    ids::{Id, look_at_day, rows_of},
     survey::Survey,
 };
 

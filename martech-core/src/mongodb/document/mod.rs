@@ -10,7 +10,7 @@ use mongodb::bson::{RawBsonRef, RawDocument};
 pub(super) use self::{
     number::Decimal,
     properties::{Content, Unfit},
-    same::differences,
+    same::is_again,
 };
 use crate::{
     analytics::{Row, Symbol, Symbols, session_key},

@@ -1,3 +1,5 @@
+use mongodb::bson::RawDocument;
+
 use super::*;
 use crate::{
     event::{EventRules, EventType},

@@ -1,7 +1,5 @@
 //! Stores that fail, refuse, lie and panic.
 
-use std::error::Error;
-
 use tokio::time::Instant;
 
 use super::*;
@@ -36,7 +34,7 @@ async fn at_the_deadline_a_batch_is_dead_lettered() {
     assert_eq!(outcome.exceptions().len(), 4);
     let error = outcome.get(2).unwrap().unwrap_err();
     assert!(matches!(error, NotStored::RetriesExhausted(_)));
-    assert_eq!(error.source().unwrap().to_string(), "later");
+    assert_eq!(error.to_string(), "gave up retrying: later");
     assert_eq!(letters.events(), [0, 1, 2, 3]);
 
     assert_eq!(taken.await.unwrap(), Outcome::Stored, "the sink goes on");
@@ -80,7 +78,7 @@ async fn a_refused_batch_is_bisected_until_the_poison_event_stands_alone() {
 
     let refused: Vec<_> = outcome.exceptions().iter().map(|(index, _)| *index).collect();
     assert_eq!(refused, [3, 700, 701]);
-    assert!(matches!(outcome.get(700), Some(Ok(Outcome::Rejected { reason })) if &*reason == "unbearable"));
+    assert!(matches!(outcome.get(700), Some(Ok(Outcome::Rejected { reason, .. })) if &*reason == "unbearable"));
     assert_eq!(letters.events(), [3, 700, 701]);
     assert_eq!(store.stored(), (0..1000).filter(|event| !refused.contains(&(*event as usize))).collect::<Vec<_>>());
     assert!(store.batches().len() < 60, "{}", store.batches().len());
@@ -103,7 +101,7 @@ async fn bisecting_and_retrying_go_together() {
 async fn whatever_breaks_the_store_poisons_the_sink() {
     for (act, reason) in [
         (Act::Panic, "the store panicked: the puppet panics"),
-        (Act::Fatal, "the store takes nothing any more"),
+        (Act::Fatal, "the store takes nothing any more: broken"),
         (
             Act::Lie(Appended::all(5)),
             "the store's answer does not fit the batch: 5 stored, 0 duplicates and 0 rejected of 4 events",
@@ -129,7 +127,7 @@ async fn whatever_breaks_the_store_poisons_the_sink() {
         for receipt in [stalled, slow, broken, waiting] {
             let outcome = receipt.await;
             assert_eq!(outcome.stored(), 0);
-            assert_eq!(outcome.get(0).unwrap().unwrap_err().source().unwrap().to_string(), reason);
+            assert_eq!(outcome.get(0).unwrap().unwrap_err().to_string(), format!("the sink was poisoned: {reason}"));
         }
         for (event, push) in [14, 15].into_iter().zip(pushes) {
             let error = push.await.unwrap().unwrap_err();

@@ -57,7 +57,7 @@ enum Lie {
 
 impl Lie {
     fn about(self, len: usize) -> Appended {
-        let no = |index| Rejection { index, reason: "no".into() };
+        let no = |index| Rejection::unfit(index, "no");
         match self {
             Self::TooMany => Appended::all(len + 1),
             Self::TooFew => Appended::all(len - 1),
@@ -120,7 +120,7 @@ impl Puppet {
                     stage.duplicates.push(*event);
                     appended.duplicates.push(index);
                 } else if rejected.contains(&index) {
-                    appended.rejected.push(Rejection { index, reason: "not this one".into() });
+                    appended.rejected.push(Rejection::unfit(index, "not this one"));
                 } else {
                     stage.stored.push(*event);
                     appended.stored += 1;

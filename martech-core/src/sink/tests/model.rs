@@ -332,7 +332,7 @@ impl World {
 
         let book = lock(&book);
         let letter_fate = |reason: &DeadLetterReason| match reason {
-            DeadLetterReason::Rejected(_) => Fate::Rejected,
+            DeadLetterReason::Rejected { .. } => Fate::Rejected,
             DeadLetterReason::Unclaimed => Fate::Returned,
             DeadLetterReason::RetriesExhausted(_) | DeadLetterReason::Poisoned(_) => Fate::DeadLettered,
         };

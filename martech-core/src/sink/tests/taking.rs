@@ -72,9 +72,9 @@ async fn receipts_tell_duplicates_and_rejections_apart() {
     let second = sink.try_push_batch(vec![4, 5, 6, 7]).unwrap().await;
     let rejected: Vec<_> = second.exceptions().iter().map(|(index, _)| *index).collect();
     assert_eq!(rejected, [0, 2]);
-    assert!(matches!(second.get(0), Some(Ok(Outcome::Rejected { reason })) if &*reason == "not this one"));
+    assert!(matches!(second.get(0), Some(Ok(Outcome::Rejected { reason, .. })) if &*reason == "not this one"));
     assert_eq!(letters.events(), [4, 6]);
-    assert!(matches!(letters.reasons()[0], DeadLetterReason::Rejected(_)));
+    assert!(matches!(letters.reasons()[0], DeadLetterReason::Rejected { .. }));
 
     let stats = sink.stats();
     assert_eq!((stats.stored, stats.duplicates, stats.rejected, stats.dead_lettered), (5, 1, 2, 0));

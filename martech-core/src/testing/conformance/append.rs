@@ -168,7 +168,7 @@ pub async fn through_a_sink<S: Numbered>(subject: &S) -> Verdict {
     assert_eq!((stats.accepted, stats.stored, stats.rejected), (500, new.len() as u64, refused), "{stats:?}");
     let letters = std::mem::take(&mut *letters.lock().unwrap_or_else(PoisonError::into_inner));
     assert_eq!(letters.len() as u64, refused, "each refused event is handed to the dead-letter handler");
-    assert!(letters.iter().all(|reason| matches!(reason, DeadLetterReason::Rejected(_))), "{letters:?}");
+    assert!(letters.iter().all(|reason| matches!(reason, DeadLetterReason::Rejected { .. })), "{letters:?}");
     trial.assert_holds(new).await;
     Verdict::Passed
 }

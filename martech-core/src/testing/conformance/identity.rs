@@ -1,4 +1,4 @@
-//! Which events are the same: see [`EventKey`](crate::event::EventKey) and [`Identity`].
+//! Which events are the same: see [`EventKey`](crate::event::EventKey), [`Deed`](crate::event::Deed) and [`Identity`].
 
 use super::{
     EventSubject, Identity, Verdict, events,
@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     event::{Event, EventType, Timestamp},
-    store::Appended,
+    store::{Appended, RejectionCode},
 };
 
 const MIDNIGHT: i64 = events::DAY * 20_000;
@@ -29,8 +29,17 @@ fn assert_outcomes(appended: &Appended, expected: &[Outcome], what: &str) {
     assert_same(&found, expected, what);
 }
 
-/// An id on two UTC days is two events, and on one day it is one, whatever else differs; or it is one event always, and
-/// what differs is no part of it.
+/// Where something is rejected, it is because its id names another event, and the reason says which id.
+#[track_caller]
+fn assert_conflicts(appended: &Appended, batch: &[Event]) {
+    for rejection in &appended.rejected {
+        let id = batch[rejection.index].id.to_string();
+        assert_eq!(rejection.code, RejectionCode::IdConflict, "the code of a conflict: {rejection:?}");
+        assert!(rejection.reason.contains(&id), "the reason of a conflict says which id: {rejection:?}");
+    }
+}
+
+/// An id on two UTC days is two events, or one event always. On one day it is the event that came first.
 pub async fn one_id_on_two_days<S: EventSubject>(subject: &S) -> Verdict {
     if !S::KNOWS_DUPLICATES {
         return super::append::NO_DUPLICATES;
@@ -40,17 +49,17 @@ pub async fn one_id_on_two_days<S: EventSubject>(subject: &S) -> Verdict {
     let batch = [
         (first.clone(), Stored, Stored),
         (at(MIDNIGHT), Stored, Rejected),
-        (at(MIDNIGHT + events::DAY - 1), Duplicate, Rejected),
-        (Event { user_id: "someone else".to_owned(), ..at(MIDNIGHT + 1) }, Duplicate, Rejected),
-        (Event { event_type: EventType::PURCHASE, ..first.clone() }, Duplicate, Rejected),
-        (Event { user_id: "someone else".to_owned(), ..first.clone() }, Duplicate, Rejected),
-        (Event { properties: Some(r#"{"page":"/other"}"#.to_owned()), ..first.clone() }, Duplicate, Rejected),
-        (Event { properties: None, ..first.clone() }, Duplicate, Rejected),
-        (Event { session_id: Some("s".to_owned()), ..first.clone() }, Duplicate, Rejected),
-        (Event { anonymous_id: Some("a".to_owned()), ..first.clone() }, Duplicate, Rejected),
+        (at(MIDNIGHT + events::DAY - 1), Rejected, Rejected),
+        (Event { user_id: "someone else".to_owned(), ..at(MIDNIGHT + 1) }, Rejected, Rejected),
+        (Event { event_type: EventType::PURCHASE, ..first.clone() }, Rejected, Rejected),
+        (Event { user_id: "someone else".to_owned(), ..first.clone() }, Rejected, Rejected),
+        (Event { properties: Some(r#"{"page":"/other"}"#.to_owned()), ..first.clone() }, Duplicate, Duplicate),
+        (Event { properties: None, ..first.clone() }, Duplicate, Duplicate),
+        (Event { session_id: Some("s".to_owned()), ..first.clone() }, Duplicate, Duplicate),
+        (Event { anonymous_id: Some("a".to_owned()), ..first.clone() }, Duplicate, Duplicate),
         (Event { received_at: Timestamp::from_millis(MIDNIGHT), ..first.clone() }, Duplicate, Duplicate),
         (at(MIDNIGHT + events::DAY), Stored, Rejected),
-        (at(MIDNIGHT - events::DAY), Duplicate, Rejected),
+        (at(MIDNIGHT - events::DAY), Rejected, Rejected),
         (first, Duplicate, Duplicate),
     ];
     let expected: Vec<Outcome> = batch
@@ -61,7 +70,9 @@ pub async fn one_id_on_two_days<S: EventSubject>(subject: &S) -> Verdict {
     for together in [true, false] {
         let mut trial = Trial::open(subject, 60).await;
         if together {
-            assert_outcomes(&trial.append(&batch).await, &expected, "one id on three days, in one batch");
+            let appended = trial.append(&batch).await;
+            assert_outcomes(&appended, &expected, "one id on three days, in one batch");
+            assert_conflicts(&appended, &batch);
         } else {
             for (place, event) in batch.iter().enumerate() {
                 let appended = trial.append(std::slice::from_ref(event)).await;
@@ -109,5 +120,75 @@ pub async fn estimated_times<S: EventSubject>(subject: &S) -> Verdict {
         [at(90, MIDNIGHT - 1, true), at(90, MIDNIGHT, true), at(91, MIDNIGHT, true), at(91, MIDNIGHT - 1, false)];
     let expected = [Stored, Duplicate, Stored, new];
     assert_outcomes(&trial.append(&batch).await, &expected, "estimated times in one batch");
+    Verdict::Passed
+}
+
+/// An event with the id of another one is rejected, wherever that one is and whenever it came; an honest retry is not.
+pub async fn another_event_with_a_known_id<S: EventSubject>(subject: &S) -> Verdict {
+    if !S::KNOWS_DUPLICATES {
+        return super::append::NO_DUPLICATES;
+    }
+    let mut trial = Trial::open(subject, 62).await;
+    let later = |event: &Event| Timestamp::from_millis(event.occurred_at.millis() + 1);
+    let of_another_user = |event: &Event| Event { user_id: "someone else".to_owned(), ..event.clone() };
+    let mut stored = Vec::new();
+    for round in 0..8 {
+        let [first, second, third] = [0, 1, 2].map(|number| events::numbered(round * 3 + number));
+        assert_outcomes(&trial.append(std::slice::from_ref(&first)).await, &[Stored], "a new event");
+        let batch = [
+            (of_another_user(&first), Rejected),
+            (Event { properties: None, received_at: later(&first), ..first.clone() }, Duplicate),
+            (Event { event_type: EventType::PURCHASE, ..first.clone() }, Rejected),
+            (Event { occurred_at: later(&first), ..first.clone() }, Rejected),
+            (Event { occurred_at: later(&first), estimated_time: true, ..first.clone() }, Duplicate),
+            (Event { estimated_time: true, ..of_another_user(&first) }, Rejected),
+            (first.clone(), Duplicate),
+            // The first of a batch names the event.
+            (second.clone(), Stored),
+            (of_another_user(&second), Rejected),
+            (second.clone(), Duplicate),
+            (Event { estimated_time: true, ..third.clone() }, Stored),
+            (Event { occurred_at: later(&third), estimated_time: true, ..third.clone() }, Duplicate),
+            (Event { occurred_at: later(&third), ..third.clone() }, Rejected),
+        ];
+        let expected = batch.each_ref().map(|(_, outcome)| *outcome);
+        let batch = batch.map(|(event, _)| event);
+        let again: Vec<Outcome> =
+            expected.iter().map(|outcome| if *outcome == Stored { Duplicate } else { *outcome }).collect();
+        let appended = trial.append(&batch).await;
+        assert_outcomes(&appended, &expected, &format!("events with known ids, of {batch:#?}"));
+        assert_conflicts(&appended, &batch);
+        for _ in 0..2 {
+            trial.disturb().await;
+            let what = format!("events with known ids, later, of {batch:#?}");
+            assert_outcomes(&trial.append(&batch).await, &again, &what);
+        }
+        stored.extend([first, second, third].map(events::shown));
+    }
+    stored.sort_by(|left, right| (&left.user_id, left.occurred_at).cmp(&(&right.user_id, right.occurred_at)));
+    let found: Vec<_> = all_events(trial.store()).await.into_iter().map(events::shown).collect();
+    assert_same(&found, &stored, "the events that came first");
+    Verdict::Passed
+}
+
+/// Of two events with one id that come at once, one is stored and the other rejected.
+pub async fn one_id_at_once<S: EventSubject>(subject: &S) -> Verdict {
+    if !S::KNOWS_DUPLICATES {
+        return super::append::NO_DUPLICATES;
+    }
+    let mut trial = Trial::open(subject, 63).await;
+    for round in 0..10 {
+        let batch: Vec<Event> = (round * 50..(round + 1) * 50).map(events::numbered).collect();
+        let of_others: Vec<Event> =
+            batch.iter().map(|event| Event { user_id: format!("not-{}", event.user_id), ..event.clone() }).collect();
+        let (left, right) = tokio::join!(trial.append(&batch), trial.append(&of_others));
+        for appended in [&left, &right] {
+            assert_same(&appended.duplicates, &[], "an event with the id of another one is no duplicate");
+            assert_conflicts(appended, &batch);
+        }
+        assert_eq!(left.stored + right.stored, batch.len(), "how many events two appends of the same ids have stored");
+        trial.disturb().await;
+    }
+    assert_eq!(all_events(trial.store()).await.len(), 500, "how many events are there");
     Verdict::Passed
 }

@@ -153,15 +153,13 @@ pub trait Subject: Sync {
     }
 }
 
-/// What tells an [`Event`] from others in a store, and with that what becomes of one whose id is there already.
+/// Where a store looks for an [`Event`] with the id of one that comes. An event that is found there is the same one, sent
+/// again, or another one, which the store rejects: [`Deed`](crate::event::Deed) says which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Identity {
-    /// Its [key](crate::event::EventKey): id and UTC day. On another day an id names another event; on the same day it is a
-    /// duplicate, whatever else differs.
+    /// Its [key](crate::event::EventKey): id and UTC day. On another day an id names another event.
     IdAndDay,
-    /// Its id alone. It is a duplicate where all else that a sender says is the same, but for a time that is
-    /// [estimated](Event::estimated_time); where something differs it is rejected, since it is another event and
-    /// there is no place for it.
+    /// Its id alone, on whichever day.
     Id,
 }
 
@@ -227,6 +225,8 @@ pub async fn run_events<S: EventSubject>(subject: &S) -> Report {
         concurrency::questions_meanwhile,
         identity::one_id_on_two_days,
         identity::estimated_times,
+        identity::another_event_with_a_known_id,
+        identity::one_id_at_once,
         journeys::whole_journeys,
         journeys::spans_and_types,
         journeys::pages,

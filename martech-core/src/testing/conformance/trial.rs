@@ -93,7 +93,7 @@ pub(super) async fn append<E: Sync, S: Store<E>>(store: &S, batch: &[E]) -> Appe
 
 async fn append_halves<E: Sync, S: Store<E>>(store: &S, batch: &[E], error: &StoreError) -> Appended {
     if batch.len() == 1 {
-        return Appended { rejected: vec![Rejection { index: 0, reason: error.to_string() }], ..Appended::default() };
+        return Appended { rejected: vec![Rejection::unfit(0, error.to_string())], ..Appended::default() };
     }
     let (left, right) = batch.split_at(batch.len() / 2);
     let mut whole = Box::pin(append(store, left)).await;

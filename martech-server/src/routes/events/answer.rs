@@ -149,8 +149,8 @@ impl Exception {
                 let message = "an event with this id is stored already; this one was not added";
                 (Status::Duplicate, "duplicate", message.into())
             }
-            Some(Ok(Outcome::Rejected { reason })) => {
-                (Status::Rejected, "rejected_by_store", reason.to_string().into())
+            Some(Ok(Outcome::Rejected { code, reason })) => {
+                (Status::Rejected, code.as_str(), reason.to_string().into())
             }
             Some(Ok(Outcome::Stored)) | None => return None,
         };

@@ -30,7 +30,7 @@ pub(super) fn refused(ingested: &Ingested, origins: &[Origin]) {
 #[cfg(test)]
 mod tests {
     use martech_core::event::{EventId, EventType, EventTypes};
-    use martech_core::sink::NotStored;
+    use martech_core::{RejectionCode, sink::NotStored};
 
     use super::*;
 
@@ -39,7 +39,7 @@ mod tests {
         let ingested = Ingested::new(&EventTypes::known());
         let kind = ingested.kind(&EventType::SEARCH);
         let origins: Vec<_> = (0..6).map(|index| Origin { index, id: EventId::new_v7(), kind }).collect();
-        let rejected = Outcome::Rejected { reason: "no".into() };
+        let rejected = Outcome::Rejected { code: RejectionCode::IdConflict, reason: "no".into() };
         let exceptions = vec![(1, Ok(Outcome::Duplicate)), (2, Ok(rejected)), (3, Err(NotStored::Returned))];
         taken(&ingested, &origins, &Fates { taken: 5, exceptions });
         refused(&ingested, &origins[..1]);

@@ -2,11 +2,12 @@ use super::*;
 use crate::lake::{
     files::Version,
     hot::{Encoded, Hot},
+    ids,
     publish::Change,
     roll::write_events,
     schema::column,
     sorted::Sorted,
-    writing::{EventsWriter, Folders},
+    writing::{EventsWriter, Folders, id_pages},
 };
 use arrow_array::{RecordBatch, StringArray, cast::AsArray};
 
@@ -283,4 +284,35 @@ async fn half_a_surrogate_pair_is_mended_where_it_is_found_and_where_files_are_m
         all_properties(&disk).await.iter().filter(|(text, strict)| *strict && text == whole).count() as u64,
         halved
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_of_the_first_version_goes_on_until_its_file_is_merged() {
+    let disk = made().await;
+    let layout = layout(&disk);
+    edit(&disk, |catalog| {
+        for entry in &mut catalog.events {
+            let file = events_file(&disk, *entry);
+            let pages = id_pages(&file.open().unwrap().1.metadata).unwrap();
+            let old = ids::encode_1(&rows_of(&file).unwrap(), &pages);
+            let path = layout.ids_file(entry.id);
+            entry.bytes = entry.bytes - disk.read(&path).unwrap().len() as u64 + old.len() as u64;
+            disk.write(&path, old).unwrap();
+        }
+    });
+    let report = look(&disk);
+    assert!(report.is_clean(), "{report}");
+
+    let lake = Lake::open(options(&disk)).await.unwrap();
+    let honest: Vec<_> = (0..400).map(event).collect();
+    let forged: Vec<_> = honest.iter().map(|event| Event { user_id: "someone else".into(), ..event.clone() }).collect();
+    for events in [&honest, &forged] {
+        assert_eq!(lake.append(events).await.unwrap().duplicates.len(), 400, "it does not tell them apart");
+    }
+    lake.compact().await.unwrap();
+    assert_eq!(lake.append(&honest).await.unwrap().duplicates.len(), 400);
+    assert_eq!(lake.append(&forged).await.unwrap().rejected.len(), 400);
+    lake.close().await.unwrap();
+    drop(lake);
+    sound(&disk, "merged", &ids(0..460)).await;
 }

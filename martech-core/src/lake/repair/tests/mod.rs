@@ -25,7 +25,7 @@ use crate::{
         layout::Layout,
         opening::FOOTER_MEMORY,
         repair::{Losses, repair},
-        verify::{Kind, Report, VerifyOptions, ids_of, verify},
+        verify::{Kind, Report, VerifyOptions, rows_of, verify},
     },
     query::{JourneyQuery, Reader, UsersQuery},
     store::Store,
@@ -118,7 +118,7 @@ fn events_file(disk: &SimFs, entry: EventsEntry) -> Arc<EventsFile> {
 }
 
 fn ids_in(disk: &SimFs, entry: EventsEntry) -> Ids {
-    ids_of(&events_file(disk, entry)).unwrap().into_iter().map(EventId::from_bytes).collect()
+    rows_of(&events_file(disk, entry)).unwrap().into_iter().map(|row| EventId::from_bytes(row.id)).collect()
 }
 
 /// Looks, which must not change a byte.
