@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use super::{HttpMetrics, scrape};
-use crate::{App, error, error::ApiError, telemetry};
+use crate::{App, config::parse_addr, error, error::ApiError, telemetry};
 
 /// Where metrics are served when nobody says otherwise: Prometheus' clients have this port of old.
 const DEFAULT: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 9464));
@@ -45,12 +45,12 @@ pub enum MetricsAddr {
 }
 
 impl FromStr for MetricsAddr {
-    type Err = &'static str;
+    type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "off" => Ok(Self::Off),
-            text => text.parse().map(Self::At).map_err(|_| "an address and a port, such as 127.0.0.1:9464, or off"),
+            text => parse_addr(text).map(Self::At).map_err(|expected| format!("`off`, or {expected}")),
         }
     }
 }

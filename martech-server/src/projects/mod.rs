@@ -25,6 +25,7 @@ use martech_core::{
 };
 
 pub(crate) use self::{
+    copies::in_folder,
     id::{DEFAULT_PROJECT, ProjectId},
     record::{ProjectChange, ProjectRecord, Whole, event_types},
     registry::{ProjectError, Projects},

@@ -13,6 +13,7 @@ mod contract;
 mod events;
 mod harness;
 mod headers;
+mod imports;
 mod keys;
 mod lifecycle;
 mod malformed;
