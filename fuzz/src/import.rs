@@ -1,7 +1,9 @@
-//! What an import makes of delimited text and NDJSON: the records are those that a plain state machine finds, and
-//! neither the size of reads and batches, nor interruptions, nor compression change anything.
+//! What an import makes of delimited text, NDJSON and other JSON: the records are those that a plain state machine, or `serde_json`,
+//! finds, and neither the size of reads and batches, nor interruptions, nor compression change anything. A record that is there
+//! twice is two events, and the same two wherever it stands.
 
 use std::{
+    collections::HashMap,
     io::{self, Read, Write},
     sync::LazyLock,
 };
@@ -13,25 +15,41 @@ use martech_server::{
     Cli, Command,
     import::{ImportArgs, read_records},
 };
+use serde_json::Value;
 
-/// How the records of some options are told apart: by lines, or with quotes around columns.
-type Options = (Option<u8>, Box<ImportArgs>);
+/// How the records of some options are told apart.
+#[derive(Clone, Copy)]
+enum Records {
+    Lines,
+    /// With quotes around columns, which this separates.
+    Quoted(u8),
+    /// By `serde_json`, where that reads all of it.
+    Json,
+    /// By nothing that is so plain: another encoding.
+    Decoded,
+}
+
+type Options = (Records, Box<ImportArgs>);
 
 static OPTIONS: LazyLock<Vec<Options>> = LazyLock::new(|| {
     [
-        (None, "--format ndjson --event-types *"),
-        (None, "--format ndjson --event-types * --map userId=a.b --map properties.x.y=c --rename a=b --time-zone Asia/Kathmandu"),
-        (None, "--format ndjson --event-types * --only-mapped --set type=t --set properties={\"a\":1} --time-format unix"),
-        (Some(b','), "--format csv --event-types *"),
-        (Some(b';'), "--delimiter ; --no-header --columns userId,occurredAt,properties,x --set type=t --time-zone Europe/Berlin"),
-        (Some(b','), "--format csv --no-header --map userId=1 --map occurredAt=2 --set type=t --time-format %d.%m.%Y_%H:%M"),
-        (Some(b'\t'), "--format tsv --map userId=a --map occurredAt=b --set type=t --time-format %Y-%m-%dT%T%.f%z"),
-        (None, "--delimiter whitespace --no-header --map userId=1 --map occurredAt=2 --map properties.total=4 --set type=purchase --time-format %Y%m%d"),
+        (Records::Lines, "--format ndjson --event-types *"),
+        (Records::Lines, "--format ndjson --event-types * --map userId=a.b --map properties.x.y=c --rename a=b --time-zone Asia/Kathmandu"),
+        (Records::Lines, "--format ndjson --event-types * --only-mapped --set type=t --set properties={\"a\":1} --time-format unix"),
+        (Records::Quoted(b','), "--format csv --event-types *"),
+        (Records::Quoted(b';'), "--delimiter ; --no-header --columns userId,occurredAt,properties,x --set type=t --time-zone Europe/Berlin"),
+        (Records::Quoted(b','), "--format csv --no-header --map userId=1 --map occurredAt=2 --set type=t --time-format %d.%m.%Y_%H:%M"),
+        (Records::Quoted(b'\t'), "--format tsv --map userId=a --map occurredAt=b --set type=t --time-format %Y-%m-%dT%T%.f%z"),
+        (Records::Lines, "--delimiter whitespace --no-header --map userId=1 --map occurredAt=2 --map properties.total=4 --set type=purchase --time-format %Y%m%d"),
+        (Records::Json, "--format json --event-types * --null NULL,-"),
+        (Records::Quoted(b';'), "--delimiter ; --pad-rows --decimal , --thousands . --map userId=a --map properties.total=b --set type=purchase --set occurredAt=2026-11-22"),
+        (Records::Decoded, "--format csv --event-types * --encoding utf-16le"),
+        (Records::Decoded, "--format json --event-types * --encoding shift_jis"),
     ]
-    .map(|(quoted, options)| {
+    .map(|(records, options)| {
         let command = ["martech-server", "import"].into_iter().chain(options.split(' '));
         match Cli::try_parse_from(command).expect("the options are right").into_command() {
-            Command::Import(args) => (quoted, args),
+            Command::Import(args) => (records, args),
             _ => unreachable!("an import was asked for"),
         }
     })
@@ -43,7 +61,7 @@ type Seen = (Vec<u8>, u64, u64, Result<Event, String>);
 
 pub fn run(data: &[u8]) {
     let [choice, step, content @ ..] = data else { return };
-    let (quoted, args) = &OPTIONS[usize::from(*choice) % OPTIONS.len()];
+    let (kind, args) = &OPTIONS[usize::from(*choice) % OPTIONS.len()];
     let step = usize::from(*step) + 1;
     let whole = read(args, content, usize::MAX, 1000, false);
     let pieces = read(args, content, step, step, false);
@@ -65,19 +83,67 @@ pub fn run(data: &[u8]) {
     let zstd = zstd::encode_all(content, 1).expect("a vector takes it");
     assert_eq!(whole, read(args, &zstd, 100, 10, true), "zstd changes something");
 
-    if let Ok(seen) = whole {
-        let mut records = model(content, *quoted);
-        // The header is no record.
-        let header = records.len() - seen.len();
-        assert!(header <= 1, "{} records of {}", seen.len(), records.len());
-        records.drain(..header);
-        for (index, ((text, line), (seen_text, seen_line, number, outcome))) in records.iter().zip(&seen).enumerate() {
-            assert_eq!((text, line, index as u64 + 1), (seen_text, seen_line, *number));
-            if let Ok(event) = outcome {
-                assert!(event.occurred_at.millis() >= 0 && !event.user_id.is_empty());
-            }
+    let Ok(seen) = whole else { return };
+    ids_are_of_content(&seen);
+    let is_foreign = content.starts_with(b"\xff\xfe") || content.starts_with(b"\xfe\xff");
+    let mut records = match kind {
+        _ if is_foreign => return,
+        Records::Lines => model(content, None),
+        Records::Quoted(delimiter) => model(content, Some(*delimiter)),
+        Records::Json => return json(content, &seen),
+        Records::Decoded => return,
+    };
+    if records.first().is_some_and(|(text, _)| text.windows(4).any(|piece| piece == b"sep=")) {
+        // What follows may be told apart in another way.
+        return;
+    }
+    // The header is no record.
+    let header = records.len() - seen.len();
+    assert!(header <= 1, "{} records of {}", seen.len(), records.len());
+    records.drain(..header);
+    for (index, ((text, line), (seen_text, seen_line, number, outcome))) in records.iter().zip(&seen).enumerate() {
+        assert_eq!((text, line, index as u64 + 1), (seen_text, seen_line, *number));
+        if let Ok(event) = outcome {
+            assert!(event.occurred_at.millis() >= 0 && !event.user_id.is_empty());
         }
     }
+}
+
+/// A made id, a UUIDv8, is that of no other record of the file.
+fn ids_are_of_content(seen: &[Seen]) {
+    let mut ids = HashMap::new();
+    for (text, _, number, outcome) in seen {
+        if let Ok(event) = outcome
+            && event.id.0.get_version_num() == 8
+            && !text.windows(9).any(|piece| piece == b"\"eventId\"")
+            && let Some(other) = ids.insert(event.id, number)
+        {
+            panic!("the records {other} and {number} have one id");
+        }
+    }
+}
+
+/// Where the whole content is JSON, each of its values is a record.
+fn json(content: &[u8], seen: &[Seen]) {
+    let brackets = content.iter().filter(|byte| b"[{".contains(byte)).count();
+    // Other files are lines where the first one is an object; and deep values are no events.
+    if content.trim_ascii_start().first() != Some(&b'[') || brackets > 100 {
+        return;
+    }
+    let values: Result<Vec<Value>, _> = serde_json::Deserializer::from_slice(content).into_iter().collect();
+    let Ok(values) = values else { return };
+    let mut records = Vec::new();
+    for value in values {
+        match value {
+            Value::Array(items) => records.extend(items),
+            // Whether that is an envelope, its other members say.
+            Value::Object(members) if members.contains_key("events") => return,
+            other => records.push(other),
+        }
+    }
+    let read: Vec<Value> =
+        seen.iter().map(|(text, ..)| serde_json::from_slice(text).expect("a part of JSON")).collect();
+    assert_eq!(read, records);
 }
 
 fn read(args: &ImportArgs, content: &[u8], step: usize, batch: usize, interrupted: bool) -> Result<Vec<Seen>, String> {
@@ -114,12 +180,14 @@ impl Read for Trickle {
 
 /// The texts of the records, and the lines on which they begin.
 fn model(content: &[u8], quoted: Option<u8>) -> Vec<(Vec<u8>, u64)> {
-    let mut rest = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
+    let mut rest = content;
     let (mut records, mut line) = (Vec::new(), 1);
     while !rest.is_empty() {
-        let first_line = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |at| at + 1);
+        // Files may have been joined.
+        rest = rest.strip_prefix(b"\xef\xbb\xbf").unwrap_or(rest);
+        let first_line = line_length(rest);
         let blank = rest[..first_line].iter().all(u8::is_ascii_whitespace);
-        // A quote that stays open costs one line.
+        // Quotes that cannot be understood cost one line.
         let end =
             quoted.filter(|_| !blank).map_or(first_line, |delimiter| record_end(rest, delimiter).unwrap_or(first_line));
         let (record, behind) = rest.split_at(end);
@@ -127,31 +195,47 @@ fn model(content: &[u8], quoted: Option<u8>) -> Vec<(Vec<u8>, u64)> {
             let text = record.strip_suffix(b"\n").unwrap_or(record);
             records.push((text.strip_suffix(b"\r").unwrap_or(text).to_vec(), line));
         }
-        line += record.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let mut passed = record;
+        while !passed.is_empty() {
+            let length = line_length(passed);
+            line += u64::from(passed[length - 1] == b'\n' || passed[length - 1] == b'\r');
+            passed = &passed[length..];
+        }
         rest = behind;
     }
     records
 }
 
-/// Where the first record of some bytes ends, its line end included; `None` when a quote stays open.
+/// Length of the first line with its end: `\n`, `\r\n` or `\r`.
+fn line_length(bytes: &[u8]) -> usize {
+    let end = bytes.iter().position(|byte| *byte == b'\n' || *byte == b'\r');
+    end.map_or(bytes.len(), |at| at + if bytes[at..].starts_with(b"\r\n") { 2 } else { 1 })
+}
+
+/// Where the first record of some bytes ends, its line end included; `None` when its quotes cannot be understood.
 fn record_end(bytes: &[u8], delimiter: u8) -> Option<usize> {
     enum In {
         FieldStart,
+        Blanks,
         Field,
         Quotes,
         /// A quote that may be the first of two.
         QuotesEnd,
     }
+    // Blanks before a quote matter in a line with a quote alone, as all that is asked here.
+    if !bytes[..line_length(bytes)].contains(&b'"') {
+        return Some(line_length(bytes));
+    }
     let mut state = In::FieldStart;
-    // In files that were joined, a byte order mark may stand before any record; in front of a quote it is passed over.
-    let begin = if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-    for (at, byte) in bytes.iter().enumerate().skip(begin) {
+    for (at, byte) in bytes.iter().enumerate() {
         state = match (state, *byte) {
             (In::FieldStart, b'"') => In::Quotes,
             (In::Quotes, b'"') => In::QuotesEnd,
             (In::Quotes, _) | (In::QuotesEnd, b'"') => In::Quotes,
-            (_, b'\n') => return Some(at + 1),
             (_, byte) if byte == delimiter => In::FieldStart,
+            (_, b'\n' | b'\r') => return Some(at + line_length(&bytes[at..])),
+            (In::QuotesEnd, _) | (In::Blanks, b'"') => return None,
+            (In::FieldStart | In::Blanks, b' ' | b'\t') => In::Blanks,
             _ => In::Field,
         };
     }

@@ -74,6 +74,17 @@ fn a_currency_is_kept_in_capitals() {
     }
 }
 
+#[test]
+fn iso_4217_lists_three_letters() {
+    assert_eq!(Currency::iso_4217("eur").unwrap().as_str(), "EUR");
+    for code in ["USD", "JPY", "ZWG", "DEM", "HRK", "AED"] {
+        assert_eq!(Currency::iso_4217(code).map(|currency| currency.to_string()).as_deref(), Ok(code));
+    }
+    for text in ["Euro", "EURO", "EUO", "USDT", "840", "AED AFN", "", "E U"] {
+        assert!(Currency::iso_4217(text).unwrap_err().to_string().contains("such as USD"), "{text}");
+    }
+}
+
 proptest! {
     #[test]
     fn times_come_back(millis in -62_135_596_800_000_i64..=253_402_207_200_000) {

@@ -1,7 +1,7 @@
 //! Settings: flags, and a `MARTECH_*` variable for each.
 
 use std::{
-    net::SocketAddr,
+    net::{SocketAddr, ToSocketAddrs},
     num::NonZero,
     path::{Path, PathBuf},
     time::Duration,
@@ -100,11 +100,11 @@ Try it:
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
     /// Address to listen on; port 0 takes a free one
-    #[arg(long, env = "MARTECH_ADDR", default_value = "127.0.0.1:3000", value_name = "IP:PORT")]
+    #[arg(long, env = "MARTECH_ADDR", default_value = "127.0.0.1:3000", value_name = "HOST:PORT", value_parser = parse_addr)]
     pub addr: SocketAddr,
 
     /// Address of the metrics for Prometheus, or `off` [default: 127.0.0.1:9464, or none where that is taken]
-    #[arg(long, env = "MARTECH_METRICS_ADDR", value_name = "IP:PORT|off")]
+    #[arg(long, env = "MARTECH_METRICS_ADDR", value_name = "HOST:PORT|off")]
     pub metrics_addr: Option<MetricsAddr>,
 
     /// How often the server writes an event of its own and reads it back, or `off`
@@ -124,8 +124,8 @@ pub struct ServeArgs {
     #[arg(long, env = "MARTECH_EVENT_TYPES", default_value = "", hide_default_value = true, value_name = "LIST")]
     pub event_types: EventTypes,
 
-    /// Currency of an order that names none
-    #[arg(long, env = "MARTECH_CURRENCY", default_value = "USD", value_name = "CODE")]
+    /// Currency of an order that names none: a code of ISO 4217
+    #[arg(long, env = "MARTECH_CURRENCY", default_value = "USD", value_name = "CODE", value_parser = Currency::iso_4217)]
     pub currency: Currency,
 
     /// IANA time zone of questions that name none, such as Europe/Berlin
@@ -409,7 +409,23 @@ pub(crate) fn parse_duration_or_off(text: &str, least: Duration) -> Result<Optio
     if duration < least { Err(format!("`off`, or at least {least:?}")) } else { Ok(Some(duration)) }
 }
 
-fn parse_zone(name: &str) -> Result<TimeZone, String> {
+/// An address, or the name of a host that has one. Of several the first IPv4 address is taken, which most clients try.
+pub(crate) fn parse_addr(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(addr) = text.parse() {
+        return Ok(addr);
+    }
+    let expected = || "a host and a port, such as 127.0.0.1:3000, localhost:3000 or [::1]:3000".to_owned();
+    let (host, port) = text.rsplit_once(':').ok_or_else(expected)?;
+    if host.is_empty() || host.contains([':', '/']) || port.parse::<u16>().is_err() {
+        return Err(expected());
+    }
+    let unknown = |reason: &dyn std::fmt::Display| format!("the host {host:?} has no address: {reason}");
+    let found: Vec<SocketAddr> = text.to_socket_addrs().map_err(|error| unknown(&error))?.collect();
+    let best = found.iter().find(|addr| addr.is_ipv4()).or(found.first());
+    best.copied().ok_or_else(|| unknown(&"none was found"))
+}
+
+pub(crate) fn parse_zone(name: &str) -> Result<TimeZone, String> {
     martech_core::query::parse_time_zone(name).map_err(|error| error.message)
 }
 
@@ -447,7 +463,10 @@ mod tests {
         for args in [
             ["--admin-token", "short"],
             ["--currency", "$"],
+            ["--currency", "Euro"],
             ["--time-zone", "Mars/Olympus"],
+            ["--time-zone", "Etc/Unknown"],
+            ["--time-zone", "Factory"],
             ["--roll-age", "soon"],
             ["--roll-age", "1000000h"],
             ["--queue-events", "0"],
@@ -455,6 +474,73 @@ mod tests {
             ["--event-types", "9lives"],
         ] {
             assert!(serve(&args).is_err(), "{args:?}");
+        }
+    }
+
+    #[test]
+    fn listens_on_hosts_by_name() {
+        let localhost = serve(&["--addr", "localhost:3000", "--metrics-addr", "localhost:9464"]).unwrap();
+        assert!(localhost.addr.ip().is_loopback() && localhost.addr.port() == 3000, "{}", localhost.addr);
+        assert!(matches!(localhost.metrics_addr, Some(MetricsAddr::At(addr)) if addr.ip().is_loopback()));
+        assert_eq!(serve(&["--addr", "[::1]:7"]).unwrap().addr.to_string(), "[::1]:7");
+        for wrong in
+            ["3000", ":3000", "localhost", "localhost:", "localhost:70000", "http://localhost:3000", "::1:3000x"]
+        {
+            let error = parse_addr(wrong).unwrap_err();
+            assert!(error.contains("such as 127.0.0.1:3000, localhost:3000"), "{wrong}: {error}");
+        }
+    }
+
+    /// The settings of the server: flag, variable, and default, where there is one.
+    fn settings() -> Vec<(String, String, Option<String>)> {
+        let mut command = Cli::command();
+        command.build();
+        let serve = command.find_subcommand("serve").unwrap();
+        let setting = |arg: &clap::Arg| {
+            let defaults: Vec<_> = arg.get_default_values().iter().map(|value| value.to_str().unwrap()).collect();
+            let default = Some(defaults.join(",")).filter(|default| !default.is_empty());
+            Some((format!("--{}", arg.get_long()?), arg.get_env()?.to_str()?.to_owned(), default))
+        };
+        let found: Vec<_> = serve.get_arguments().filter_map(setting).collect();
+        assert!(found.len() > 40, "{found:?}");
+        found
+    }
+
+    #[test]
+    fn the_example_file_shows_all_settings_with_their_defaults() {
+        let example = include_str!("../../.env.example");
+        for (_, variable, default) in settings() {
+            let lines =
+                example.lines().filter_map(|line| line.strip_prefix('#').unwrap_or(line).strip_prefix(&*variable));
+            let values: Vec<&str> = lines.filter_map(|rest| rest.strip_prefix('=')).collect();
+            assert_eq!(values.len(), 1, "{variable} stands in .env.example once: {values:?}");
+            if let Some(default) = default {
+                assert_eq!(values[0], default, "{variable} in .env.example");
+            }
+        }
+    }
+
+    #[test]
+    fn the_readme_shows_all_settings_with_their_defaults() {
+        let readme = include_str!("../../README.md");
+        let rows: Vec<Vec<&str>> =
+            readme.lines().filter(|line| line.starts_with("| `--")).map(|line| line.split(" | ").collect()).collect();
+        for (flag, variable, default) in settings() {
+            let names = |cell: &str| {
+                cell.trim_matches(['|', ' '])
+                    .split(", ")
+                    .map(|name| name.trim_matches('`').to_owned())
+                    .collect::<Vec<_>>()
+            };
+            let row = rows
+                .iter()
+                .find(|row| names(row[0]).contains(&flag))
+                .unwrap_or_else(|| panic!("{flag} is not in the README"));
+            let at = names(row[0]).iter().position(|name| *name == flag).unwrap();
+            assert_eq!(names(row[1])[at], variable, "of {flag} in the README");
+            if let Some(default) = default {
+                assert_eq!(names(row[2])[at], default, "of {flag} in the README");
+            }
         }
     }
 

@@ -28,6 +28,7 @@ mod backend;
 mod body;
 mod canary;
 pub mod care;
+mod client;
 mod config;
 mod dead_letters;
 mod error;

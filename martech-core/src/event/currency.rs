@@ -2,7 +2,10 @@ use std::{borrow::Cow, fmt, str, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A currency code, 3 to 8 capital ASCII letters or digits (`USD`).
+/// A currency code, 3 to 8 capital ASCII letters or digits: mostly one of ISO 4217 (`USD`).
+///
+/// An order may be paid in what ISO 4217 does not list, such as points or `USDT`, and is counted under that code alone.
+/// A setting that speaks for orders without a currency must be listed: read it with [`iso_4217`](Self::iso_4217).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Currency([u8; 8]);
 
@@ -11,9 +14,46 @@ pub struct Currency([u8; 8]);
 #[error("not a currency code: 3 to 8 ASCII letters or digits, such as USD")]
 pub struct InvalidCurrency;
 
+/// A text that is no code of ISO 4217.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an ISO 4217 currency code: three letters, such as USD or EUR")]
+pub struct UnlistedCurrency;
+
+/// ISO 4217, list one: currencies and funds in use.
+const IN_USE: &str = "\
+    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW CLF \
+    CLP CNY COP COU CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF \
+    IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT \
+    MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD \
+    SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD USN UYI UYU UYW UZS \
+    VED VES VND VUV WST XAD XAF XAG XAU XBA XBB XBC XBD XCD XCG XDR XOF XPD XPF XPT XSU XTS XUA XXX YER ZAR ZMW ZWG";
+/// ISO 4217, list three, from 1990 on: histories of old orders are in these.
+const WITHDRAWN: &str = "\
+    ADP ANG AON AOR ATS AZM BEF BGL BGN BYB BYR CSD CSK CUC CYP DEM ECS EEK ESP FIM FRF GHC GRD GWP HRD HRK IEP ITL LTL LUF LVL \
+    MGF MRO MTL MXP MZM NLG PLZ PTE ROL RUR SDD SDP SIT SKK SLL SRG STD TJR TMM TPE TRL UAK USS UYP VEB VEF XEU XFU YUM ZMK ZRN \
+    ZRZ ZWD ZWL ZWN ZWR";
+
 impl Currency {
     /// United States dollar.
     pub const USD: Self = Self(*b"USD\0\0\0\0\0");
+
+    /// A code that ISO 4217 lists, in either case; also one that it has withdrawn since 1990.
+    pub fn iso_4217(text: &str) -> Result<Self, UnlistedCurrency> {
+        let mut listed = IN_USE.split(' ').chain(WITHDRAWN.split(' '));
+        let code = listed.find(|code| code.eq_ignore_ascii_case(text)).ok_or(UnlistedCurrency)?;
+        code.parse().map_err(|InvalidCurrency| UnlistedCurrency)
+    }
+
+    /// How many decimals amounts have by ISO 4217: none in `JPY`, three in `KWD`; two in a currency that it does not list.
+    pub fn minor_digits(self) -> usize {
+        match self.as_str() {
+            "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX" | "UYI" | "VND"
+            | "VUV" | "XAF" | "XOF" | "XPF" => 0,
+            "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
+            "CLF" | "UYW" => 4,
+            _ => 2,
+        }
+    }
 
     /// The code.
     pub fn as_str(&self) -> &str {

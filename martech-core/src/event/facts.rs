@@ -39,12 +39,23 @@ pub struct Facts {
 impl Facts {
     /// A page, product or search term is cut after this many characters.
     pub const MAX_CHARS: usize = 512;
+
+    /// The properties that can hold the value of an order, first choice first.
+    pub const ORDER_VALUE: [&'static str; 3] = [NAMES[0], NAMES[1], NAMES[2]];
+
+    /// The properties that are taken for the same fact where they stand beside `name`.
+    pub fn before(name: &str) -> &'static [&'static str] {
+        let own = NAMES.iter().position(|candidate| *candidate == name);
+        let facts = [ORDER_VALUE, PAGE, PRODUCT, SEARCH];
+        let found = own.and_then(|own| Some((own, facts.into_iter().find(|names| names.contains(&own))?)));
+        found.map_or(&[], |(own, names)| &NAMES[names.start..own])
+    }
 }
 
 /// A fact and the properties that can hold it, first choice first.
 type Names = std::ops::Range<usize>;
 
-const NAMES: [&str; 15] = [
+static NAMES: [&str; 15] = [
     "revenue",
     "total",
     "value",    // ORDER_VALUE

@@ -44,7 +44,7 @@ mod wire;
 
 pub use batch::Batch;
 pub use builder::EventBuilder;
-pub use currency::{Currency, InvalidCurrency};
+pub use currency::{Currency, InvalidCurrency, UnlistedCurrency};
 pub use error::{ErrorCode, EventError};
 pub use facts::Facts;
 pub use id::{EventId, EventIdError};

@@ -9,6 +9,8 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::Currency;
+
 /// An exact amount of money in millionths of the currency's unit; as a column: `DECIMAL(18, 6)`.
 ///
 /// As text, a decimal number with at least two decimals and no idle zeros behind them: `12.50`, `0.123`.
@@ -165,6 +167,24 @@ impl MoneySum {
     pub const fn micros(self) -> i128 {
         self.0
     }
+
+    /// As text, with as many decimals as amounts in that currency have, and more where the sum needs them:
+    /// `1234` in `JPY`, `12.50` in `USD`, `0.123` in either.
+    pub fn in_currency(self, currency: Currency) -> impl fmt::Display {
+        fmt::from_fn(move |f| self.write(f, currency.minor_digits()))
+    }
+
+    fn write(self, f: &mut fmt::Formatter<'_>, least_decimals: usize) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let (units, micros) = (self.0.unsigned_abs() / MICROS, self.0.unsigned_abs() % MICROS);
+        let (mut decimals, mut fraction) = (6, micros);
+        while decimals > least_decimals && fraction % 10 == 0 {
+            fraction /= 10;
+            decimals -= 1;
+        }
+        write!(f, "{sign}{units}")?;
+        if decimals == 0 { Ok(()) } else { write!(f, ".{fraction:0decimals$}") }
+    }
 }
 
 impl From<Money> for MoneySum {
@@ -209,14 +229,7 @@ impl Sum<Money> for MoneySum {
 
 impl fmt::Display for MoneySum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.0 < 0 { "-" } else { "" };
-        let (units, micros) = (self.0.unsigned_abs() / MICROS, self.0.unsigned_abs() % MICROS);
-        let (mut decimals, mut fraction) = (6, micros);
-        while decimals > 2 && fraction % 10 == 0 {
-            fraction /= 10;
-            decimals -= 1;
-        }
-        write!(f, "{sign}{units}.{fraction:0decimals$}")
+        self.write(f, 2)
     }
 }
 

@@ -60,6 +60,25 @@ fn words_of_a_query_string() {
 }
 
 #[test]
+fn refuses_names_of_unknown_places_as_time_zones() {
+    for name in ["Etc/Unknown", "etc/unknown", "Factory", "FACTORY", "", "+00", "+01:00"] {
+        assert_eq!(parse_time_zone(name).map_err(|error| error.field), Err("tz"), "{name}");
+    }
+}
+
+#[test]
+fn names_the_escape_of_a_plus_that_became_a_blank() {
+    for text in ["2026-11-22T10:15:00 01:00", "2026-11-22T10:15:00.250 0530"] {
+        let error = parse_instant("from", text, &TimeZone::UTC).unwrap_err();
+        assert!(error.message.contains("%2B"), "{text}: {error}");
+    }
+    for text in ["2026-11-22T10:15:00", "2026-11-22 10:15:00", "a b"] {
+        let error = parse_instant("from", text, &TimeZone::UTC).unwrap_err();
+        assert!(!error.message.contains("%2B"), "{text}: {error}");
+    }
+}
+
+#[test]
 fn local_times_show_their_offset() {
     let show = |text, zone| LocalTime::new(time(text), &tz(zone)).to_string();
     assert_eq!(show("2026-03-08T05:00:00Z", "America/New_York"), "2026-03-08T00:00:00-05:00");
@@ -160,6 +179,21 @@ fn a_user_on_the_wire() {
         "revenue": [{"currency": "USD", "amount": "12.50"}],
     });
     assert_eq!(serde_json::to_value(row).unwrap(), expected);
+}
+
+#[test]
+fn amounts_have_the_decimals_of_their_currency() {
+    let amount = |code, micros| {
+        let amount = CurrencyAmount { currency: currency(code), amount: MoneySum(micros) };
+        serde_json::to_value(amount).unwrap()["amount"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(amount("JPY", 1_234_000_000), "1234");
+    assert_eq!(amount("JPY", -500_250_000), "-500.25");
+    assert_eq!(amount("USD", 12_000_000), "12.00");
+    assert_eq!(amount("USD", 12_345_600), "12.3456");
+    assert_eq!(amount("KWD", 1_500_000), "1.500");
+    assert_eq!(amount("CLF", 0), "0.0000");
+    assert_eq!(amount("USDT", 5_000_000), "5.00");
 }
 
 #[test]

@@ -133,8 +133,13 @@ impl Serialize for LocalTime {
 /// Reads the value of a query's time field: a date, which means the first moment of that day in `tz`,
 /// or an RFC 3339 time.
 pub fn parse_instant(field: &'static str, text: &str, tz: &TimeZone) -> Result<Timestamp, QueryError> {
-    let wrong =
-        || QueryError::new(field, "must be a date such as 2026-11-22 or an RFC 3339 time such as 2026-11-22T10:15:00Z");
+    let wrong = || {
+        let expected = "must be a date such as 2026-11-22 or an RFC 3339 time such as 2026-11-22T10:15:00Z";
+        match lost_its_plus(text) {
+            true => QueryError::new(field, format!("{expected}; in a URL, write the + of an offset as %2B")),
+            false => QueryError::new(field, expected),
+        }
+    };
     // Ten characters are a date and nothing else: no time with an offset is so short.
     if text.len() == 10 {
         let date: Date = text.parse().map_err(|_| wrong())?;
@@ -143,10 +148,19 @@ pub fn parse_instant(field: &'static str, text: &str, tz: &TimeZone) -> Result<T
     text.parse().map_err(|_| wrong())
 }
 
+/// Whether a text would be a time with a `+` in place of its last blank, which is what a query string makes of a `+`.
+fn lost_its_plus(text: &str) -> bool {
+    text.rsplit_once(' ').is_some_and(|(time, offset)| format!("{time}+{offset}").parse::<Timestamp>().is_ok())
+}
+
+/// Names that the time zone database, or CLDR, has for an unknown place. They are no time zones.
+const NO_ZONES: [&str; 2] = ["Etc/Unknown", "Factory"];
+
 /// Reads the name of an IANA time zone, such as `Europe/Berlin` or `UTC`.
 pub fn parse_time_zone(text: &str) -> Result<TimeZone, QueryError> {
-    TimeZone::get(text)
-        .map_err(|_| QueryError::new("tz", "must be the name of an IANA time zone such as Europe/Berlin or UTC"))
+    let is_zone = !NO_ZONES.iter().any(|name| name.eq_ignore_ascii_case(text));
+    let zone = if is_zone { TimeZone::get(text).ok() } else { None };
+    zone.ok_or_else(|| QueryError::new("tz", "must be the name of an IANA time zone such as Europe/Berlin or UTC"))
 }
 
 /// The first moment of a local day: midnight, or where clocks skip midnight, the moment they jump to.

@@ -1,6 +1,6 @@
 use std::{cmp::Ordering, str::FromStr};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use super::{Order, QueryError, cursor};
 use crate::event::{Currency, MoneySum, Timestamp};
@@ -180,12 +180,20 @@ pub struct UserRow {
 }
 
 /// An exact sum of money in one currency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "camelCase")]
 pub struct CurrencyAmount {
     /// Which.
     pub currency: Currency,
-    /// How much, as a decimal string.
+    /// How much, as a decimal string with at least the decimals of the currency by ISO 4217: none for JPY, three for KWD.
     pub amount: MoneySum,
+}
+
+impl Serialize for CurrencyAmount {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut amount = serializer.serialize_struct("CurrencyAmount", 2)?;
+        amount.serialize_field("currency", &self.currency)?;
+        amount.serialize_field("amount", &self.amount.in_currency(self.currency).to_string())?;
+        amount.end()
+    }
 }

@@ -3,11 +3,13 @@
 use std::{path::PathBuf, str::FromStr};
 
 use clap::{Args, ValueEnum};
+use encoding_rs::Encoding;
 use martech_core::event::{Currency, EventTypes};
 
-use super::{target::Target, time::TimeFormat};
+use super::{amount::Notation, layout::LayoutError, target::Target, time::TimeFormat};
 use crate::{
     backend::{StoreArgs, StoreChoice},
+    client::TrustArgs,
     projects::ProjectId,
 };
 
@@ -17,12 +19,15 @@ use crate::{
 /// (userId, type, occurredAt, eventId, anonymousId, sessionId, properties, properties.NAME) go there by themselves,
 /// --map sends others there, --set gives constants, and what is left becomes a property of its own name.
 ///
-/// A record without an eventId gets one that is made from its text, its position and its type. So the same file can be
-/// imported again, whole or after an interruption, and adds nothing that is there already. Every record must say when
-/// it occurred: an import does not make up times.
+/// A record without an eventId gets one that is made from its text, its type, and how many equal records stood before it in the
+/// file. So the same file can be imported again, whole or after an interruption, and adds nothing that is there already; nor does an
+/// export that overlaps the one before, in any order. Every record must say when it occurred: an import does not make up times.
 ///
 /// Records that cannot be events are written to a rejects file with their line number and the reason; the rest is
 /// imported. After an interruption the same command goes on where it was, unless it reads standard input.
+///
+/// Exit status: 0 when all files were read; 2 when nothing of a file was stored, or more than --max-rejects of its records were
+/// rejected, with the commonest reasons; 1 when the import could not be finished.
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct ImportArgs {
@@ -30,11 +35,17 @@ pub struct ImportArgs {
     #[arg(value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
 
-    /// What the files hold; found from the name when absent (.ndjson .jsonl .json .csv .tsv, then .gz or .zst), `-` is NDJSON
+    /// What the files hold; found from the name when absent (.ndjson .jsonl .json .csv .tsv, then .gz or .zst), `-` is JSON
     #[arg(long, value_enum)]
     pub(super) format: Option<Format>,
 
-    /// What separates the columns: one character, `tab`, or `whitespace` (any run of blanks and tabs, no quoting); says that the file is no NDJSON
+    /// How the text is encoded: `utf-16le`, `windows-1252` (Latin-1), `shift_jis` and others of the Encoding Standard; without it UTF-8, or
+    /// UTF-16 where a byte order mark says so
+    #[arg(long, value_name = "NAME", value_parser = parse_encoding)]
+    pub(super) encoding: Option<&'static Encoding>,
+
+    /// What separates the columns: one character, `tab`, or `whitespace` (any run of blanks and tabs, no quoting); says that the file is no
+    /// JSON. A first line `sep=;` says it, too
     #[arg(long, value_name = "CHAR")]
     pub(super) delimiter: Option<Delimiter>,
 
@@ -46,7 +57,12 @@ pub struct ImportArgs {
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     pub(super) columns: Vec<String>,
 
-    /// Takes a field from another column: `userId=customer_id`, `properties.total=amount`; NDJSON also `userId=customer.id`
+    /// Takes rows that are too short, as if the columns at their end were empty, and rows that end with more delimiters
+    #[arg(long)]
+    pub(super) pad_rows: bool,
+
+    /// Takes a field from another column: `userId=customer_id`, `properties.total=amount`; JSON also `userId=customer.id`. What is
+    /// mapped or set goes before columns of other names for the same figure: with `properties.total` mapped, `revenue` is left out
     #[arg(long = "map", value_name = "FIELD=COLUMN", value_parser = parse_mapping)]
     pub(super) maps: Vec<(Target, String)>,
 
@@ -62,17 +78,30 @@ pub struct ImportArgs {
     #[arg(long)]
     pub(super) only_mapped: bool,
 
-    /// How occurredAt is written: a strftime format such as `%Y%m%d` or `%d.%m.%Y %H:%M`, or `unix` (seconds), or `unix_ms`;
-    /// without it RFC 3339, `2026-11-22`, `2026-11-22 10:15:00` or epoch milliseconds
+    /// Texts that stand for nothing, separated by commas: `NULL,-`; quoted or not, and in JSON strings. Without it `NULL` and `\N` do, in
+    /// columns without quotes
+    #[arg(long = "null", value_name = "TEXT,...", value_delimiter = ',')]
+    pub(super) nulls: Option<Vec<String>>,
+
+    /// What stands before the decimals of numbers: `,` in `59,90`
+    #[arg(long, value_name = "CHAR", default_value = ".", value_parser = parse_mark)]
+    pub(super) decimal: char,
+
+    /// What stands between the thousands of numbers: `.` in `1.234,50`, `,` in `1,234.50`, `space` or another character
+    #[arg(long, value_name = "CHAR", value_parser = parse_mark)]
+    pub(super) thousands: Option<char>,
+
+    /// How occurredAt is written: a strftime format such as `%Y%m%d` or `%d.%m.%Y %H:%M`, or `unix` (seconds), `unix_ms`, `unix_us` or
+    /// `unix_ns`; without it RFC 3339, `2026-11-22`, `2026-11-22 10:15:00` or epoch milliseconds
     #[arg(long, value_name = "FORMAT")]
     pub(super) time_format: Option<TimeFormat>,
 
     /// The IANA time zone of times that carry no offset, such as `Europe/Berlin`
-    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = parse_zone)]
+    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = crate::config::parse_zone)]
     pub(super) time_zone: jiff::tz::TimeZone,
 
-    /// Currency of an order that names none
-    #[arg(long, env = "MARTECH_CURRENCY", default_value = "USD", value_name = "CODE")]
+    /// Currency of an order that names none: a code of ISO 4217
+    #[arg(long, env = "MARTECH_CURRENCY", default_value = "USD", value_name = "CODE", value_parser = Currency::iso_4217)]
     pub(super) currency: Currency,
 
     /// Event types to take besides the known ten: names separated by commas, or `*` for any
@@ -84,9 +113,17 @@ pub struct ImportArgs {
     pub(super) batch_size: u16,
 
     /// Where rejected records go, as NDJSON (line, record, code, field, message, raw); made only when there are any, written anew by each
-    /// import; without it FILE.rejects.ndjson in the current folder
+    /// import; without it FILE.rejects.ndjson beside FILE, of standard input in the current folder
     #[arg(long, value_name = "FILE")]
     pub(super) rejects: Option<PathBuf>,
+
+    /// How much of a file may be rejected, in percent; beyond it the command ends with 2
+    #[arg(long, value_name = "PERCENT", default_value = "10", value_parser = parse_percent)]
+    pub(super) max_rejects: f64,
+
+    /// Reads the files, writes the rejects and shows the first event, but stores nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
 
     /// The data folder to write into; no server may be running on it
     #[arg(long, env = "MARTECH_DATA_DIR", default_value = "./data", value_name = "DIR")]
@@ -99,9 +136,12 @@ pub struct ImportArgs {
     #[command(flatten)]
     pub(super) store: StoreArgs,
 
-    /// Sends the events to a running server in place of writing into a store: `http://127.0.0.1:3000`
+    /// Sends the events to a running server in place of writing into a store: `http://127.0.0.1:3000`, `https://analytics.shop.example`
     #[arg(long, value_name = "URL")]
     pub(super) url: Option<String>,
+
+    #[command(flatten)]
+    pub(super) trust: TrustArgs,
 
     /// Bearer token for --url, where the server wants one
     #[arg(long, env = "MARTECH_TOKEN", hide_env_values = true, requires = "url", value_name = "TOKEN")]
@@ -118,14 +158,23 @@ impl ImportArgs {
     pub(super) fn is_local(&self) -> bool {
         self.url.is_none() && self.store.store == StoreChoice::Lake
     }
+
+    pub(super) fn numbers(&self) -> Result<Notation, LayoutError> {
+        let Self { decimal, thousands, .. } = *self;
+        if thousands == Some(decimal) {
+            Err(LayoutError::SameMark(decimal))
+        } else {
+            Ok(Notation { decimal, thousands })
+        }
+    }
 }
 
 const EXAMPLES: &str = "\
 Examples:
   martech-server import events.ndjson.gz
   zcat shop-*.gz | martech-server import --event-types '*'
-  martech-server import orders.csv --delimiter ';' --time-zone Europe/Berlin --time-format '%d.%m.%Y %H:%M' \\
-      --map userId=customer --map occurredAt=ordered_at --map properties.total=amount --set type=purchase
+  martech-server import orders.csv --delimiter ';' --time-zone Europe/Berlin --time-format '%d.%m.%Y %H:%M' --decimal , --thousands . \\
+      --map eventId=order_id --map userId=customer --map occurredAt=ordered_at --map properties.total=amount --set type=purchase
   martech-server import events.jsonl --rename product_view=page_view --url http://127.0.0.1:3000";
 
 /// What the records of a file look like.
@@ -133,6 +182,8 @@ Examples:
 pub(crate) enum Format {
     /// A JSON object on each line
     Ndjson,
+    /// JSON objects: an array of them, `{"events": [...]}`, or one behind another on any number of lines
+    Json,
     /// Columns separated by commas, RFC 4180 quoting
     Csv,
     /// Columns separated by tabs
@@ -176,6 +227,22 @@ fn parse_mapping(text: &str) -> Result<(Target, String), String> {
     Ok((target.parse().map_err(|error: super::target::UnknownTarget| error.to_string())?, value))
 }
 
-fn parse_zone(name: &str) -> Result<jiff::tz::TimeZone, String> {
-    jiff::tz::TimeZone::get(name).map_err(|error| error.to_string())
+fn parse_encoding(name: &str) -> Result<&'static Encoding, String> {
+    Encoding::for_label(name.as_bytes())
+        .ok_or_else(|| "an encoding such as utf-8, utf-16le, utf-16be, windows-1252 or shift_jis".to_owned())
+}
+
+/// A mark in numbers.
+fn parse_mark(text: &str) -> Result<char, String> {
+    let mut chars = text.chars();
+    match (text, chars.next(), chars.next()) {
+        ("space", ..) => Ok(' '),
+        (_, Some(mark), None) if !mark.is_alphanumeric() && !"+-()".contains(mark) => Ok(mark),
+        _ => Err("one character such as . or , or `space`".to_owned()),
+    }
+}
+
+fn parse_percent(text: &str) -> Result<f64, String> {
+    let percent = text.strip_suffix('%').unwrap_or(text).parse().ok();
+    percent.filter(|percent| (0.0..=100.0).contains(percent)).ok_or_else(|| "0 to 100, such as 10 or 0.5".to_owned())
 }

@@ -2,99 +2,118 @@
 
 use std::ops::Range;
 
+use memchr::{memchr, memchr_iter};
+
 use super::args::Delimiter;
 
 /// The columns of one record after another; its memory is used again.
 pub(crate) struct Cells {
     delimiter: Delimiter,
-    parser: Option<csv_core::Reader>,
-    unquoted: Vec<u8>,
-    ends: Vec<usize>,
-    ranges: Vec<Range<usize>>,
-    /// Whether `ranges` speak of `unquoted`, not of the record itself.
-    quoted: bool,
+    cells: Vec<Cell>,
+    /// Text of the columns with quotes inside, without the second quote of each two.
+    unescaped: String,
+}
+
+struct Cell {
+    /// In the record, or in `unescaped`.
+    range: Range<usize>,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    Quoted,
+    Unescaped,
+}
+
+/// A column that is not empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Column<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) is_quoted: bool,
 }
 
 impl Cells {
     pub(crate) fn new(delimiter: Delimiter) -> Self {
-        let parser = match delimiter {
-            Delimiter::Whitespace => None,
-            Delimiter::Byte(byte) => Some(
-                csv_core::ReaderBuilder::new().delimiter(byte).terminator(csv_core::Terminator::Any(b'\n')).build(),
-            ),
-        };
-        Self { delimiter, parser, unquoted: Vec::new(), ends: Vec::new(), ranges: Vec::new(), quoted: false }
+        Self { delimiter, cells: Vec::new(), unescaped: String::new() }
     }
 
-    /// Takes `record` apart and returns how many columns it has.
+    /// Takes `record`, whose quotes are sound, apart and returns how many columns it has.
     pub(crate) fn split(&mut self, record: &str) -> usize {
-        self.ranges.clear();
-        self.quoted = false;
-        match (&mut self.parser, self.delimiter) {
-            (Some(parser), _) if record.contains('"') => {
-                self.quoted = true;
-                parser.reset();
-                unquote(parser, record.as_bytes(), &mut self.unquoted, &mut self.ends);
+        self.cells.clear();
+        self.unescaped.clear();
+        let plain = |range| Cell { range, kind: Kind::Plain };
+        match self.delimiter {
+            Delimiter::Byte(delimiter) if memchr(b'"', record.as_bytes()).is_some() => self.unquote(record, delimiter),
+            Delimiter::Byte(delimiter) => {
                 let mut begin = 0;
-                for &end in &self.ends {
-                    self.ranges.push(begin..end);
-                    begin = end;
-                }
-            }
-            (_, Delimiter::Byte(delimiter)) => {
-                let mut begin = 0;
-                for end in memchr::memchr_iter(delimiter, record.as_bytes()) {
-                    self.ranges.push(begin..end);
+                for end in memchr_iter(delimiter, record.as_bytes()) {
+                    self.cells.push(plain(begin..end));
                     begin = end + 1;
                 }
-                self.ranges.push(begin..record.len());
+                self.cells.push(plain(begin..record.len()));
             }
-            (_, Delimiter::Whitespace) => {
-                self.ranges.extend(record.split_ascii_whitespace().map(|word| {
+            Delimiter::Whitespace => {
+                self.cells.extend(record.split_ascii_whitespace().map(|word| {
                     let begin = word.as_ptr().addr() - record.as_ptr().addr();
-                    begin..begin + word.len()
+                    plain(begin..begin + word.len())
                 }));
             }
         }
-        self.ranges.len()
+        self.cells.len()
+    }
+
+    fn unquote(&mut self, record: &str, delimiter: u8) {
+        let bytes = record.as_bytes();
+        let mut at = 0;
+        loop {
+            let cell = if bytes.get(at) == Some(&b'"') {
+                self.quoted(record, &mut at)
+            } else {
+                let begin = at;
+                at = memchr(delimiter, &bytes[at..]).map_or(bytes.len(), |distance| at + distance);
+                Cell { range: begin..at, kind: Kind::Plain }
+            };
+            self.cells.push(cell);
+            if at >= bytes.len() {
+                return;
+            }
+            at += 1;
+        }
+    }
+
+    /// The column whose quote opens at `at`, which is then behind the one that closes.
+    fn quoted(&mut self, record: &str, at: &mut usize) -> Cell {
+        let bytes = record.as_bytes();
+        let mut begin = *at + 1;
+        let mut unescaped = None;
+        loop {
+            let end = memchr(b'"', &bytes[begin..]).map_or(bytes.len(), |distance| begin + distance);
+            *at = (end + 1).min(bytes.len());
+            let is_escaped = bytes.get(*at) == Some(&b'"');
+            match unescaped {
+                None if !is_escaped => return Cell { range: begin..end, kind: Kind::Quoted },
+                _ => {}
+            }
+            let start = *unescaped.get_or_insert(self.unescaped.len());
+            self.unescaped.push_str(&record[begin..end]);
+            if !is_escaped {
+                return Cell { range: start..self.unescaped.len(), kind: Kind::Unescaped };
+            }
+            self.unescaped.push('"');
+            begin = *at + 1;
+        }
     }
 
     /// A column of the record that was taken apart last; `None` when it is empty.
-    pub(crate) fn get<'a>(&'a self, record: &'a str, column: usize) -> Option<&'a str> {
-        let range = self.ranges.get(column)?.clone();
-        let text = if self.quoted {
-            // Quotes and delimiters are ASCII, so that a cut there leaves whole characters.
-            std::str::from_utf8(self.unquoted.get(range)?).ok()?
-        } else {
-            record.get(range)?
-        };
-        (!text.is_empty()).then_some(text)
+    pub(crate) fn get<'a>(&'a self, record: &'a str, column: usize) -> Option<Column<'a>> {
+        let Cell { range, kind } = self.cells.get(column)?;
+        let text = if *kind == Kind::Unescaped { &self.unescaped } else { record };
+        // Quotes and delimiters are ASCII, so that a cut there leaves whole characters.
+        let text = text.get(range.clone())?;
+        (!text.is_empty()).then_some(Column { text, is_quoted: *kind != Kind::Plain })
     }
-}
-
-/// Runs the parser over one whole record, growing the buffers as it asks for it.
-fn unquote(parser: &mut csv_core::Reader, record: &[u8], output: &mut Vec<u8>, ends: &mut Vec<usize>) {
-    use csv_core::ReadRecordResult as Result;
-
-    output.resize(record.len().max(64), 0);
-    ends.resize(64, 0);
-    let (mut read, mut written, mut columns) = (0, 0, 0);
-    loop {
-        let (result, consumed, wrote, ended) =
-            parser.read_record(&record[read..], &mut output[written..], &mut ends[columns..]);
-        read += consumed;
-        written += wrote;
-        columns += ended;
-        match result {
-            // Called again with nothing left, it ends the record.
-            Result::InputEmpty => {}
-            Result::OutputFull => output.resize(output.len() * 2, 0),
-            Result::OutputEndsFull => ends.resize(ends.len() * 2, 0),
-            Result::Record | Result::End => break,
-        }
-    }
-    output.truncate(written);
-    ends.truncate(columns);
 }
 
 #[cfg(test)]
@@ -104,9 +123,9 @@ mod tests {
     fn split(delimiter: Delimiter, record: &str) -> Vec<Option<String>> {
         let mut cells = Cells::new(delimiter);
         // The second time over what the first left behind.
-        cells.split("\"a\"\"b\",\"c");
+        cells.split("\"a\"\"b\",\"c\"");
         let count = cells.split(record);
-        (0..count).map(|column| cells.get(record, column).map(str::to_owned)).collect()
+        (0..count).map(|column| cells.get(record, column).map(|column| column.text.to_owned())).collect()
     }
 
     fn some(cells: &[&str]) -> Vec<Option<String>> {
@@ -125,8 +144,18 @@ mod tests {
         let comma = Delimiter::Byte(b',');
         assert_eq!(split(comma, "\"a,b\",\"say \"\"ü\"\"\",\"x\ny\""), some(&["a,b", "say \"ü\"", "x\ny"]));
         assert_eq!(split(comma, "\"\",5\" disk,"), some(&["", "5\" disk", ""]));
+        assert_eq!(split(comma, "\"\"\"\",\"\"\"a\"\"b\"\"\""), some(&["\"", "\"a\"b\""]));
         assert_eq!(split(Delimiter::Whitespace, "\"a b\""), some(&["\"a", "b\""]));
         let many = vec!["\"x\""; 1000].join(",");
         assert_eq!(split(comma, &many), some(&["x"; 1000]));
+    }
+
+    #[test]
+    fn knows_which_columns_are_quoted() {
+        let mut cells = Cells::new(Delimiter::Byte(b','));
+        let record = "NULL,\"NULL\",\"a\"\"\"";
+        cells.split(record);
+        let quoted = [0, 1, 2].map(|column| cells.get(record, column).unwrap().is_quoted);
+        assert_eq!(quoted, [false, true, true]);
     }
 }

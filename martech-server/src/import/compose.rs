@@ -2,10 +2,13 @@
 
 use std::borrow::Cow;
 
+use martech_core::event::{Currency, EventType, Facts};
+
 use super::{
+    amount::{Amount, Notation},
     cells::Cells,
     id::IdMaker,
-    layout::{Child, Layout, Node, Source},
+    layout::{Child, Layout, Node, Nulls, Source},
     members::{Members, text_of},
     rejects::Reason,
     target::Field,
@@ -21,18 +24,26 @@ pub(crate) enum View<'a> {
 /// A value of a record, or a constant.
 #[derive(Clone, Copy)]
 enum Value<'a> {
-    /// Text of a column or of an option: a number where it looks like one.
-    Text(&'a str),
+    /// Text of a column: a number where it looks like one in the notation of the file.
+    Column(&'a str),
+    /// Text of an option: a number where it looks like one in JSON.
+    Constant(&'a str),
     /// JSON, not null.
     Json(&'a str),
 }
 
 impl<'a> View<'a> {
-    fn get(self, source: &'a Source) -> Option<Value<'a>> {
+    fn get(self, source: &'a Source, nulls: &Nulls) -> Option<Value<'a>> {
         match (source, self) {
-            (Source::Constant(text), _) => Some(Value::Text(text)),
-            (Source::Column(column), View::Columns { cells, record }) => cells.get(record, *column).map(Value::Text),
-            (Source::Member(path), View::Object(members)) => members.find(path).map(Value::Json),
+            (Source::Constant(text), _) => Some(Value::Constant(text)),
+            (Source::Column(column), View::Columns { cells, record }) => {
+                // Blanks alone are as good as nothing.
+                let column = cells.get(record, *column).filter(|column| !column.text.trim().is_empty())?;
+                (!nulls.column(column.text, column.is_quoted)).then_some(Value::Column(column.text))
+            }
+            (Source::Member(path), View::Object(members)) => {
+                members.find(path).filter(|json| !nulls.json(json)).map(Value::Json)
+            }
             _ => None,
         }
     }
@@ -50,8 +61,19 @@ impl Composer {
         Self { layout, ids: IdMaker::default(), json: Vec::new() }
     }
 
-    /// The JSON text of the event that a record is. `text` is the record's own text, `number` its position.
-    pub(crate) fn compose(&mut self, view: View<'_>, text: &str, number: u64) -> Result<&str, Reason> {
+    /// The columns that are left out, because others were mapped to the same figure.
+    pub(crate) fn left_out(&self) -> &[String] {
+        &self.layout.left_out
+    }
+
+    /// Whether a record has no id of its own.
+    pub(crate) fn makes_id(&self, view: View<'_>) -> bool {
+        field(&self.layout, view, Field::EventId).is_none()
+    }
+
+    /// The JSON text of the event that a record is. `text` is the record's own text, `ordinal` says how many equal ones stood
+    /// before it.
+    pub(crate) fn compose(&mut self, view: View<'_>, text: &str, ordinal: u64) -> Result<&str, Reason> {
         if let View::Object(members) = view
             && let Some(name) = members.duplicate()
         {
@@ -59,13 +81,13 @@ impl Composer {
             return Err(Reason::new("duplicate_key", message).at(name));
         }
         let Self { layout, ids, json } = self;
-        let value = |field: Field| layout.fields[field as usize].as_ref().and_then(|source| view.get(source));
+        let value = |name: Field| field(layout, view, name);
         json.clear();
 
         json.extend_from_slice(b"{\"type\":");
         let kind = value(Field::Type).map(text_or_json);
         let kind = match &kind {
-            Some(Ok(name)) => layout.renames.get(&**name).map_or(&**name, String::as_str),
+            Some(Ok(name)) => layout.renames.get(name.trim()).map_or(name.trim(), String::as_str),
             Some(Err(json)) => {
                 return Err(Reason::new("wrong_type", format!("type is a text, not {}", cut(json))).at("type"));
             }
@@ -76,14 +98,14 @@ impl Composer {
         json.extend_from_slice(b",\"eventId\":");
         match value(Field::EventId) {
             Some(value) => write_name(json, value),
-            None => write_text(json, &ids.id(text, number, kind).to_string()),
+            None => write_text(json, &ids.id(text, ordinal, kind).to_string()),
         }
 
         json.extend_from_slice(b",\"occurredAt\":");
-        let usual = layout.times.takes_epoch_millis();
-        match value(Field::OccurredAt).map(|value| if usual { text_or_number(value) } else { text_or_json(value) }) {
+        match value(Field::OccurredAt).map(text_or_json) {
             Some(Ok(time)) => match layout.times.read(&time) {
-                Ok(time) => json.extend_from_slice(time.millis().to_string().as_bytes()),
+                // As text: a small number would be taken for seconds that were meant otherwise.
+                Ok(time) => write_text(json, &time.to_string()),
                 Err(fault) => {
                     return Err(Reason::new("invalid_time", format!("{:?} is {fault}", cut(&time))).at("occurredAt"));
                 }
@@ -95,57 +117,57 @@ impl Composer {
             }
         }
 
-        for (field, key) in [
+        for (name, key) in [
             (Field::UserId, &b",\"userId\":"[..]),
             (Field::AnonymousId, b",\"anonymousId\":"),
             (Field::SessionId, b",\"sessionId\":"),
         ] {
-            if let Some(value) = value(field) {
+            if let Some(value) = value(name) {
                 json.extend_from_slice(key);
                 write_name(json, value);
             }
         }
-        write_properties(json, layout, view)?;
+        let is_order = kind == EventType::PURCHASE.as_str();
+        write_properties(json, layout, view, is_order)?;
         json.push(b'}');
         // Every piece was text, cut at ASCII characters.
         std::str::from_utf8(json).map_err(|_| Reason::new("invalid_utf8", "not UTF-8"))
     }
 }
 
+fn field<'a>(layout: &'a Layout, view: View<'a>, name: Field) -> Option<Value<'a>> {
+    view.get(layout.fields[name as usize].as_ref()?, &layout.nulls)
+}
+
 /// The text that a value means: of a column as it is, of JSON the string, or the digits of a number.
 /// What is neither is handed back.
 fn text_or_json(value: Value<'_>) -> Result<Cow<'_, str>, &str> {
     match value {
-        Value::Text(text) => Ok(Cow::Borrowed(text)),
+        Value::Column(text) | Value::Constant(text) => Ok(Cow::Borrowed(text)),
         Value::Json(json) if json.starts_with('"') => text_of(json).ok_or(json),
         Value::Json(json) if json.starts_with(|c: char| c == '-' || c.is_ascii_digit()) => Ok(Cow::Borrowed(json)),
         Value::Json(json) => Err(json),
     }
 }
 
-/// As [`text_or_json`], but a JSON number is handed back too.
-fn text_or_number(value: Value<'_>) -> Result<Cow<'_, str>, &str> {
-    match value {
-        Value::Json(json) if !json.starts_with('"') => Err(json),
-        value => text_or_json(value),
-    }
-}
-
-/// An id or a name: always a string, even if the record has a number there.
+/// An id: always a string, even if the record has a number there; without blanks around it.
 fn write_name(out: &mut Vec<u8>, value: Value<'_>) {
-    match value {
-        Value::Json(json) if json.starts_with(|c: char| c == '-' || c.is_ascii_digit()) => write_text(out, json),
-        Value::Json(json) => out.extend_from_slice(json.as_bytes()),
-        Value::Text(text) => write_text(out, text),
+    match text_or_json(value) {
+        Ok(text) => write_text(out, text.trim()),
+        Err(json) => out.extend_from_slice(json.as_bytes()),
     }
 }
 
-/// A property: the text of a number stays as it is, digit for digit.
-fn write_value(out: &mut Vec<u8>, value: Value<'_>) {
-    match value {
-        Value::Json(json) => out.extend_from_slice(json.as_bytes()),
-        Value::Text(text) if is_plain_number(text) => out.extend_from_slice(text.as_bytes()),
-        Value::Text(text) => write_text(out, text),
+/// A property: the digits of a number stay as they are.
+fn write_value(out: &mut Vec<u8>, value: Value<'_>, numbers: Notation) {
+    let (text, numbers) = match value {
+        Value::Json(json) => return out.extend_from_slice(json.as_bytes()),
+        Value::Column(text) => (text, numbers),
+        Value::Constant(text) => (text, Notation::default()),
+    };
+    match numbers.json(text) {
+        Some(number) => out.extend_from_slice(number.as_bytes()),
+        None => write_text(out, text),
     }
 }
 
@@ -159,102 +181,236 @@ fn write_text(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// A JSON number without an exponent: `007` and `1e5` are texts.
-fn is_plain_number(text: &str) -> bool {
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let unsigned = text.strip_prefix('-').unwrap_or(text);
-    let (whole, fraction) = unsigned.split_once('.').map_or((unsigned, None), |(a, b)| (a, Some(b)));
-    digits(whole) && (whole == "0" || !whole.starts_with('0')) && fraction.is_none_or(digits)
-}
-
-fn write_properties(out: &mut Vec<u8>, layout: &Layout, view: View<'_>) -> Result<(), Reason> {
-    let base = match layout.base.as_ref().and_then(|source| view.get(source)) {
+fn write_properties(out: &mut Vec<u8>, layout: &Layout, view: View<'_>, is_order: bool) -> Result<(), Reason> {
+    let text;
+    let base = match layout.base.as_ref().and_then(|source| view.get(source, &layout.nulls)) {
         None => None,
         Some(Value::Json(json)) => Some(json),
-        Some(Value::Text(text)) => {
+        Some(Value::Column(given) | Value::Constant(given)) => {
             // It goes into the event as it is, so it must be one whole JSON value.
-            let whole: serde_json::Result<&serde_json::value::RawValue> = serde_json::from_str(text);
-            Some(whole.map_err(|error| malformed(&error))?.get())
+            let whole: serde_json::Result<&serde_json::value::RawValue> = serde_json::from_str(given);
+            text = whole.map_err(|error| malformed(&error))?;
+            Some(text.get())
         }
     };
-    let mut rest: &mut dyn Iterator<Item = (&str, &str)> = &mut std::iter::empty();
-    let mut left_over;
-    if let (View::Object(members), true) = (view, layout.keep_rest) {
-        left_over =
-            members.0.iter().filter(|(key, _)| !layout.taken.contains(&**key)).map(|(key, value)| (&**key, *value));
-        rest = &mut left_over;
-    }
-    let mut rest = rest.peekable();
-    if layout.properties.children.is_empty() && rest.peek().is_none() {
+    let properties = Properties { layout, view, base: base.map(Members::parse) };
+    let is_plain =
+        layout.properties.children.is_empty() && properties.rest().next().is_none() && !layout.nulls.are_in_json();
+    let over = if is_order { properties.order()? } else { Vec::new() };
+    if is_plain && over.is_empty() {
         if let Some(base) = base {
             out.extend_from_slice(b",\"properties\":");
             out.extend_from_slice(base.as_bytes());
         }
         return Ok(());
     }
-    let base = match base {
-        Some(json) if json.starts_with('{') => Some(Members::parse(json).map_err(|error| malformed(&error))?),
-        Some(_) => return Err(Reason::new("wrong_type", "properties is a JSON object").at("properties")),
-        None => None,
-    };
+    if base.is_some_and(|base| !base.starts_with('{')) {
+        return Err(Reason::new("wrong_type", "properties is a JSON object").at("properties"));
+    }
+    if let Some(Err(error)) = &properties.base {
+        return Err(malformed(error));
+    }
     let mark = out.len();
     out.extend_from_slice(b",\"properties\":");
-    let written = write_object(out, &layout.properties, view, base.as_ref(), rest);
+    let written = properties.write(out, &over);
     if !written && base.is_none() {
         out.truncate(mark);
     }
     Ok(())
 }
 
-/// The members of `base` with those of `node` laid over them, then the rest; whether there was any.
-fn write_object<'a>(
-    out: &mut Vec<u8>,
-    node: &Node,
-    view: View<'_>,
-    base: Option<&'a Members<'a>>,
-    rest: impl Iterator<Item = (&'a str, &'a str)>,
-) -> bool {
-    let mut any = false;
-    let key = |out: &mut Vec<u8>, any: &mut bool, name: &str| {
-        out.push(if *any { b',' } else { b'{' });
-        *any = true;
-        write_text(out, name);
-        out.push(b':');
-    };
-    let base = base.map_or(&[][..], |base| &base.0);
-    let kept = base.iter().map(|(name, value)| (&**name, *value));
-    for (name, value) in kept.filter(|(name, _)| !node.children.contains_key(*name)).chain(rest) {
-        key(out, &mut any, name);
-        out.extend_from_slice(value.as_bytes());
-    }
-    for (name, child) in &node.children {
-        let own = base.iter().find(|(key, _)| key == name).map(|(_, value)| *value);
-        let (mark, any_before) = (out.len(), any);
-        key(out, &mut any, name);
-        let written = match child {
-            Child::Value(source) => match view.get(source).or(own.map(Value::Json)) {
-                Some(value) => {
-                    write_value(out, value);
-                    true
-                }
-                None => false,
-            },
-            Child::Object(node) => {
-                let own = own.and_then(|json| Members::parse(json).ok());
-                write_object(out, node, view, own.as_ref(), std::iter::empty())
-            }
+/// Where the properties of one event come from.
+struct Properties<'a> {
+    layout: &'a Layout,
+    view: View<'a>,
+    /// The whole object, over which all else is laid.
+    base: Option<serde_json::Result<Members<'a>>>,
+}
+
+impl<'a> Properties<'a> {
+    /// The members of the record that went nowhere else.
+    fn rest(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a, '_> {
+        let members = match self.view {
+            View::Object(members) if self.layout.keep_rest => members.0.as_slice(),
+            _ => &[],
         };
-        if !written {
-            out.truncate(mark);
-            any = any_before;
+        let members = members.iter().map(|(name, json)| (&**name, *json));
+        members.filter(|(name, json)| !self.layout.taken.contains(*name) && self.keeps(name, json))
+    }
+
+    /// The members of the whole object, and the rest.
+    fn kept(&self) -> impl Iterator<Item = (&str, &str)> {
+        let base = self.base.iter().flatten().flat_map(|base| &base.0).map(|(name, json)| (&**name, *json));
+        let base = base.filter(|(name, json)| self.keeps(name, json));
+        base.filter(|(name, _)| !self.layout.properties.children.contains_key(*name)).chain(self.rest())
+    }
+
+    fn keeps(&self, name: &str, json: &str) -> bool {
+        !self.layout.shadowed.contains(name) && (json == "null" || !self.layout.nulls.json(json))
+    }
+
+    /// What a property will be.
+    fn get(&self, name: &str) -> Option<Value<'_>> {
+        let own = || {
+            let base = self.base.iter().flatten().find_map(|base| base.get(name));
+            base.filter(|json| self.keeps(name, json)).map(Value::Json)
+        };
+        match self.layout.properties.children.get(name) {
+            Some(Child::Value(source)) => self.view.get(source, &self.layout.nulls).or_else(own),
+            Some(Child::Object(_)) => None,
+            None => own().or_else(|| {
+                self.kept().find(|(key, json)| *key == name && *json != "null").map(|(_, json)| Value::Json(json))
+            }),
         }
     }
-    if any {
-        out.push(b'}');
-    } else {
-        out.extend_from_slice(b"{}");
+
+    /// The properties of an order that are written in another way than they came: its value as a plain decimal number, and its
+    /// currency, which the sign of an amount may say.
+    fn order(&self) -> Result<Vec<(&'static str, String)>, Reason> {
+        const CURRENCY: &str = "currency";
+        let mut over = Vec::new();
+        let text_at = |name| self.get(name).and_then(|value| text_or_json(value).ok());
+        let named = text_at(CURRENCY).filter(|text| !text.trim().is_empty());
+        if let Some(text) = named.as_ref().filter(|text| text.len() != text.trim().len()) {
+            over.push((CURRENCY, text.trim().to_owned()));
+        }
+        let Some(name) = Facts::ORDER_VALUE.into_iter().find(|name| self.get(name).is_some()) else { return Ok(over) };
+        let Some(text) = text_at(name).filter(|text| !text.trim().is_empty()) else { return Ok(over) };
+        let numbers = match self.get(name) {
+            Some(Value::Column(_)) => self.layout.numbers,
+            // A JSON number is one already.
+            Some(Value::Json(json)) if json.starts_with('"') => self.layout.numbers,
+            _ => return Ok(over),
+        };
+        let amount = numbers.amount(&text).map_err(|fault| {
+            Reason::new("invalid_amount", format!("{:?} is {fault}", cut(&text))).at(format!("properties.{name}"))
+        })?;
+        let Amount { number, unit } = amount;
+        if let Some(unit) = unit {
+            let wrong =
+                |message: String| Err(Reason::new("invalid_currency", message).at(format!("properties.{name}")));
+            let codes = unit.codes.iter().map(Currency::as_str).collect::<Vec<_>>().join(", ");
+            match named.as_ref().map(|text| text.trim().parse::<Currency>()) {
+                Some(Ok(currency)) if !unit.codes.contains(&currency) => {
+                    let message =
+                        format!("{:?} is in {codes}, and the currency of the record is {currency}", cut(&text));
+                    return wrong(message);
+                }
+                // One that is none is told as such.
+                Some(_) => {}
+                None => match unit.codes.as_slice() {
+                    [only] => over.push((CURRENCY, only.to_string())),
+                    several if several.contains(&self.layout.currency) => {
+                        over.push((CURRENCY, self.layout.currency.to_string()));
+                    }
+                    _ => {
+                        let message = format!(
+                            "{:?} may be in {codes}: say which by --currency, or by a property `currency`",
+                            cut(&text)
+                        );
+                        return wrong(message);
+                    }
+                },
+            }
+        }
+        if number != *text {
+            over.push((name, number));
+        }
+        Ok(over)
     }
-    any
+
+    /// Writes them, `over` in place of what came; whether there was any.
+    fn write(&self, out: &mut Vec<u8>, over: &[(&'static str, String)]) -> bool {
+        let is_over = |name: &str| over.iter().any(|(other, _)| *other == name);
+        let kept = self.kept().filter(|(name, _)| !is_over(name));
+        let mut object = Object::begin(out);
+        for (name, json) in kept {
+            object.member(name, |out| {
+                out.extend_from_slice(json.as_bytes());
+                true
+            });
+        }
+        let base = self.base.as_ref().and_then(|base| base.as_ref().ok());
+        self.write_children(&mut object, &self.layout.properties, base, &is_over);
+        for (name, text) in over {
+            object.member(name, |out| {
+                write_value(out, Value::Constant(text), Notation::default());
+                true
+            });
+        }
+        object.end()
+    }
+
+    /// The members that options give; where one has no value, that of `base` stays.
+    fn write_children(
+        &self,
+        object: &mut Object<'_>,
+        node: &Node,
+        base: Option<&Members<'_>>,
+        is_over: &dyn Fn(&str) -> bool,
+    ) {
+        let Layout { nulls, numbers, .. } = self.layout;
+        for (name, child) in node.children.iter().filter(|(name, _)| !is_over(name)) {
+            let own = base.and_then(|base| base.0.iter().find(|(key, _)| key == name)).map(|(_, json)| *json);
+            object.member(name, |out| match child {
+                Child::Value(source) => match self.view.get(source, nulls).or(own.map(Value::Json)) {
+                    Some(value) => {
+                        write_value(out, value, *numbers);
+                        true
+                    }
+                    None => false,
+                },
+                Child::Object(node) => {
+                    let own = own.and_then(|json| Members::parse(json).ok());
+                    let mut object = Object::begin(out);
+                    let kept =
+                        own.iter().flat_map(|own| &own.0).filter(|(name, _)| !node.children.contains_key(&**name));
+                    for (name, json) in kept {
+                        object.member(name, |out| {
+                            out.extend_from_slice(json.as_bytes());
+                            true
+                        });
+                    }
+                    self.write_children(&mut object, node, own.as_ref(), &|_| false);
+                    object.end()
+                }
+            });
+        }
+    }
+}
+
+/// A JSON object that is being written.
+struct Object<'a> {
+    out: &'a mut Vec<u8>,
+    any: bool,
+}
+
+impl<'a> Object<'a> {
+    fn begin(out: &'a mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self { out, any: false }
+    }
+
+    /// A member, unless `write` says that it wrote nothing.
+    fn member(&mut self, name: &str, write: impl FnOnce(&mut Vec<u8>) -> bool) {
+        let mark = self.out.len();
+        if self.any {
+            self.out.push(b',');
+        }
+        write_text(self.out, name);
+        self.out.push(b':');
+        if write(self.out) {
+            self.any = true;
+        } else {
+            self.out.truncate(mark);
+        }
+    }
+
+    /// Whether it has members.
+    fn end(self) -> bool {
+        self.out.push(b'}');
+        self.any
+    }
 }
 
 fn malformed(error: &serde_json::Error) -> Reason {

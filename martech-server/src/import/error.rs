@@ -13,7 +13,7 @@ use martech_core::{
 };
 
 use super::layout::LayoutError;
-use crate::backend::advised;
+use crate::{RecordsError, backend::advised};
 
 /// An import that could not be finished. What it stored until then stays stored.
 #[derive(Debug, thiserror::Error)]
@@ -40,12 +40,40 @@ pub enum ImportError {
         #[source]
         source: io::Error,
     },
+    /// There is no room to remember which records were read.
+    #[error("cannot make a temporary file in {}, which files of so many records need; --rejects names another folder", dir.display())]
+    Temporary {
+        /// Where it should be.
+        dir: PathBuf,
+        /// What went wrong.
+        #[source]
+        source: io::Error,
+    },
+    /// There is no project of that name.
+    #[error("there is no project {project}; there are: {there}")]
+    NoProject {
+        /// The one that was asked for.
+        project: String,
+        /// Those that there are, separated by commas.
+        there: String,
+    },
+    /// Nobody answers at the URL.
+    #[error("nobody answers at {url}: {reason}")]
+    Unreachable {
+        /// Of the server.
+        url: String,
+        /// What went wrong.
+        reason: String,
+    },
     /// The data folder could not be opened or closed.
     #[error("cannot use the data folder: {}", advised(.0))]
     Lake(LakeError),
     /// MongoDB cannot be used.
     #[error("cannot use the database")]
     Mongo(#[from] MongoError),
+    /// What the database says of projects cannot be read.
+    #[error("cannot find out which projects there are")]
+    Projects(#[from] RecordsError),
     /// The store, or the server, did not take an event and did not refuse it either.
     #[error("the events could not be stored")]
     NotStored(#[from] NotStored),

@@ -1,40 +1,98 @@
 //! A running server as the store that an import writes to.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use martech_core::{Appended, Rejection, Store, StoreError, event::Event};
 use serde::Deserialize;
 
-use super::error::ImportError;
-use crate::projects::ProjectId;
+use super::{check_project, error::ImportError};
+use crate::{client::TrustArgs, projects::ProjectId};
+
+/// How soon somebody is told that nobody answers.
+const SOON: Duration = Duration::from_secs(1);
+/// How long that is tried nevertheless, before anything is read.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Sends batches with `POST /events?ack=durable`, as NDJSON with zstd.
 #[derive(Debug, Clone)]
 pub(crate) struct HttpStore {
     agent: ureq::Agent,
+    server: Arc<str>,
     url: Arc<str>,
     authorization: Option<Arc<str>>,
+    /// Whether the last request was not answered, and that was told.
+    away: Arc<AtomicBool>,
 }
 
 impl HttpStore {
-    pub(crate) fn new(url: &str, token: Option<&str>, project: Option<&ProjectId>) -> Result<Self, ImportError> {
-        if !url.starts_with("http://") {
-            let message = format!("--url {url}: an import speaks plain HTTP, so it begins with http://");
+    pub(crate) fn new(
+        url: &str,
+        trust: &TrustArgs,
+        token: Option<&str>,
+        project: Option<&ProjectId>,
+    ) -> Result<Self, ImportError> {
+        if !url.starts_with("http://") && !url.starts_with("https://") {
+            let message = format!("--url {url}: it begins with http:// or https://");
             return Err(ImportError::Options(message));
         }
         let project = project.map(|project| format!("&project={project}")).unwrap_or_default();
-        let agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_connect(Some(Duration::from_secs(10)))
-            .timeout_global(Some(Duration::from_secs(60)))
-            .user_agent(concat!("martech-import/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .into();
+        let agent = trust.agent().map_err(|error| ImportError::Options(error.to_string()))?;
+        let server = url.trim_end_matches('/');
         Ok(Self {
-            agent,
-            url: format!("{}/events?ack=durable{project}", url.trim_end_matches('/')).into(),
+            agent: agent.timeout_global(Some(Duration::from_secs(60))).build().into(),
+            server: server.into(),
+            url: format!("{server}/events?ack=durable{project}").into(),
             authorization: token.map(|token| format!("Bearer {token}").into()),
+            away: Arc::default(),
         })
+    }
+
+    /// Finds out whether a server answers, and, where the token may know, whether it has the project.
+    pub(crate) async fn find(&self, project: Option<&ProjectId>) -> Result<(), ImportError> {
+        let (store, project) = (self.clone(), project.cloned());
+        let mut found = tokio::task::spawn_blocking(move || store.look(project.as_ref()));
+        let found = match tokio::time::timeout(SOON, &mut found).await {
+            Ok(found) => found,
+            Err(_) => {
+                eprintln!("nobody has answered at {} within a second; that is tried for ten", self.server);
+                found.await
+            }
+        };
+        found.unwrap_or(Err(ImportError::Stopped))
+    }
+
+    fn look(&self, project: Option<&ProjectId>) -> Result<(), ImportError> {
+        let unreachable = |error: &dyn std::fmt::Display| ImportError::Unreachable {
+            url: self.server.to_string(),
+            reason: error.to_string(),
+        };
+        let get = |path: &str| {
+            let request =
+                self.agent.get(format!("{}{path}", self.server)).config().timeout_global(Some(PATIENCE)).build();
+            let request = match &self.authorization {
+                Some(authorization) => request.header("authorization", &**authorization),
+                None => request,
+            };
+            request.call().map_err(|error| unreachable(&error))
+        };
+        get("/livez")?;
+        let (Some(project), Some(_)) = (project, &self.authorization) else { return Ok(()) };
+        let mut answer = get("/admin/projects")?;
+        // Whoever may not read the list learns from the answer to the events.
+        if !answer.status().is_success() {
+            return Ok(());
+        }
+        let body = answer.body_mut().read_to_vec().map_err(|error| unreachable(&error))?;
+        match serde_json::from_slice(&body) {
+            Ok(Projects { projects }) => check_project(project, projects.into_iter().map(|project| project.id)),
+            Err(_) => Ok(()),
+        }
     }
 
     /// Blocks until the server has answered.
@@ -51,8 +109,14 @@ impl HttpStore {
             ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
                 StoreError::fatal(format!("{} is no address of a server", self.url)).with_source(error)
             }
-            error => StoreError::retry(format!("{} does not answer", self.url)).with_source(error),
+            error => {
+                if !self.away.swap(true, Ordering::Relaxed) {
+                    eprintln!("{} does not answer: {error}; that is tried again for some minutes", self.server);
+                }
+                StoreError::retry(format!("{} does not answer", self.url)).with_source(error)
+            }
         })?;
+        self.away.store(false, Ordering::Relaxed);
         let status = response.status().as_u16();
         let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
         let answer = response
@@ -83,6 +147,16 @@ fn encode(batch: &[Event]) -> std::io::Result<Vec<u8>> {
     }
     lines.into_inner().map_err(std::io::IntoInnerError::into_error)?;
     body.finish()
+}
+
+#[derive(Deserialize)]
+struct Projects {
+    projects: Vec<Named>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    id: ProjectId,
 }
 
 #[derive(Debug, Deserialize)]
@@ -177,8 +251,11 @@ mod tests {
     }
 
     #[test]
-    fn only_plain_http_is_spoken() {
-        assert!(HttpStore::new("https://shop.example", None, None).is_err());
-        assert!(HttpStore::new("http://127.0.0.1:3000/", None, None).unwrap().url.ends_with("3000/events?ack=durable"));
+    fn speaks_http_and_https() {
+        let trust = TrustArgs::default();
+        let store = |url| HttpStore::new(url, &trust, None, None);
+        assert!(store("ftp://shop.example").is_err());
+        assert!(store("http://127.0.0.1:3000/").unwrap().url.ends_with("3000/events?ack=durable"));
+        assert!(store("https://shop.example").unwrap().url.starts_with("https://shop.example/events"));
     }
 }

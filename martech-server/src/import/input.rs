@@ -1,8 +1,8 @@
-//! Opens what is to be imported and takes the compression off.
+//! Opens what is to be imported, takes the compression off and makes UTF-8 of it.
 
 use std::{
     fs::File,
-    io::{self, BufReader, Read, Seek, SeekFrom},
+    io::{self, BufReader, Read},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -10,6 +10,8 @@ use std::{
     },
 };
 
+use encoding_rs::Encoding;
+use encoding_rs_io::DecodeReaderBytesBuilder;
 use flate2::bufread::MultiGzDecoder;
 
 /// What a file is imported from.
@@ -33,78 +35,44 @@ impl Source {
     }
 }
 
-/// Decompressed content, with the count of what was read of the compressed one.
+/// Decompressed content as UTF-8, with the count of what was read of the file.
 pub(crate) struct Input {
-    stream: Stream,
+    stream: Box<dyn Read + Send>,
     /// Bytes read of the file so far.
     pub(crate) consumed: Arc<AtomicU64>,
     /// Length of the file, where it is a plain file.
     pub(crate) size: Option<u64>,
 }
 
-enum Stream {
-    Plain(Counted<File>),
-    Other(Box<dyn Read + Send>),
-}
-
 impl Input {
-    /// The compression is known by the first bytes, whatever the name says.
-    pub(crate) fn open(source: &Source) -> io::Result<Self> {
-        let consumed = Arc::new(AtomicU64::new(0));
-        let (size, stream) = match source {
-            Source::Stdin => (None, other(Counted { inner: io::stdin(), consumed: consumed.clone() })?),
+    /// The compression is known by the first bytes, whatever the name says; so is UTF-16 where it has a byte order mark.
+    pub(crate) fn open(source: &Source, encoding: Option<&'static Encoding>) -> io::Result<Self> {
+        match source {
+            Source::Stdin => Self::of(io::stdin(), encoding),
             Source::Path(path) => {
-                let mut file = File::open(path)?;
+                let file = File::open(path)?;
                 let metadata = file.metadata()?;
                 if metadata.is_dir() {
                     return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"));
                 }
-                if metadata.is_file() {
-                    let mut magic = [0; 4];
-                    let read = read_up_to(&mut file, &mut magic)?;
-                    file.rewind()?;
-                    let plain = Compression::detect(&magic[..read]).is_none();
-                    let file = Counted { inner: file, consumed: consumed.clone() };
-                    (Some(metadata.len()), if plain { Stream::Plain(file) } else { other(file)? })
-                } else {
-                    (None, other(Counted { inner: file, consumed: consumed.clone() })?)
-                }
+                let size = metadata.is_file().then_some(metadata.len());
+                Ok(Self { size, ..Self::of(file, encoding)? })
             }
-        };
-        Ok(Self { stream, consumed, size })
-    }
-
-    /// Content that does not come from a file.
-    #[cfg(feature = "testing")]
-    pub(crate) fn of(reader: impl Read + Send + 'static) -> io::Result<Self> {
-        let consumed = Arc::new(AtomicU64::new(0));
-        let stream = other(Counted { inner: reader, consumed: consumed.clone() })?;
-        Ok(Self { stream, consumed, size: None })
-    }
-
-    /// Moves on by a number of decompressed bytes; fails when the content ends before.
-    pub(crate) fn skip(&mut self, bytes: u64) -> io::Result<()> {
-        match &mut self.stream {
-            Stream::Plain(file) => {
-                let distance = i64::try_from(bytes).map_err(io::Error::other)?;
-                let position = file.inner.seek(SeekFrom::Current(distance))?;
-                file.consumed.store(position, Ordering::Relaxed);
-                Ok(())
-            }
-            Stream::Other(stream) => match io::copy(&mut stream.take(bytes), &mut io::sink())? {
-                skipped if skipped == bytes => Ok(()),
-                _ => Err(io::ErrorKind::UnexpectedEof.into()),
-            },
         }
+    }
+
+    /// Content from anywhere.
+    pub(crate) fn of(reader: impl Read + Send + 'static, encoding: Option<&'static Encoding>) -> io::Result<Self> {
+        let consumed = Arc::new(AtomicU64::new(0));
+        let content = decompressed(Counted { inner: reader, consumed: consumed.clone() })?;
+        let encoding = encoding.filter(|encoding| *encoding != encoding_rs::UTF_8);
+        Ok(Self { stream: decoded(content, encoding)?, consumed, size: None })
     }
 }
 
 impl Read for Input {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match &mut self.stream {
-            Stream::Plain(file) => file.read(buffer),
-            Stream::Other(stream) => stream.read(buffer),
-        }
+        self.stream.read(buffer)
     }
 }
 
@@ -125,20 +93,50 @@ impl Compression {
     }
 }
 
-/// A stream that cannot be wound back, compressed or not.
-fn other(mut reader: impl Read + Send + 'static) -> io::Result<Stream> {
-    const BUFFER: usize = 128 * 1024;
+const BUFFER: usize = 128 * 1024;
+
+fn decompressed(mut reader: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
     let mut magic = vec![0; 4];
     let read = read_up_to(&mut reader, &mut magic)?;
     magic.truncate(read);
     let compression = Compression::detect(&magic);
     let whole = BufReader::with_capacity(BUFFER, io::Cursor::new(magic).chain(reader));
-    Ok(Stream::Other(match compression {
+    Ok(match compression {
         // Both read on over the members (frames) that follow the first.
         Some(Compression::Gzip) => Box::new(MultiGzDecoder::new(whole)),
         Some(Compression::Zstd) => Box::new(zstd::stream::read::Decoder::with_buffer(whole)?),
         None => Box::new(whole),
-    }))
+    })
+}
+
+/// As UTF-8. What is UTF-8 already passes unchanged, broken characters too; of another encoding they become U+FFFD.
+fn decoded(mut content: Box<dyn Read + Send>, encoding: Option<&'static Encoding>) -> io::Result<Box<dyn Read + Send>> {
+    let mut begin = vec![0; 4];
+    let read = read_up_to(&mut content, &mut begin)?;
+    begin.truncate(read);
+    if encoding.is_none() {
+        foreign(&begin)?;
+    }
+    let content = io::Cursor::new(begin).chain(content);
+    let mut decoder = DecodeReaderBytesBuilder::new();
+    decoder.encoding(encoding).utf8_passthru(true).strip_bom(true);
+    Ok(Box::new(decoder.build_with_buffer(content, vec![0; BUFFER]).map_err(io::Error::other)?))
+}
+
+/// What a file is, by its first bytes, that cannot be read as it is.
+fn foreign(begin: &[u8]) -> io::Result<()> {
+    let told = |what: &str| Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    match *begin {
+        [first, 0, second, 0] if first != 0 && second != 0 => {
+            told("it is UTF-16 (little-endian) without a byte order mark; --encoding utf-16le reads it")
+        }
+        [0, first, 0, second] if first != 0 && second != 0 => {
+            told("it is UTF-16 (big-endian) without a byte order mark; --encoding utf-16be reads it")
+        }
+        [b'P', b'K', 3, 4] => told("it is a ZIP archive, or a workbook of a spreadsheet; save the sheet as CSV"),
+        [b'P', b'A', b'R', b'1'] => told("it is a Parquet file; DuckDB writes CSV of it"),
+        _ => Ok(()),
+    }
 }
 
 fn read_up_to(reader: &mut impl Read, mut buffer: &mut [u8]) -> io::Result<usize> {

@@ -1,9 +1,13 @@
 //! Which part of a record goes where in an event: the mapping options, brought together with a file's columns.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use martech_core::event::{Currency, Facts};
 
 use super::{
+    amount::Notation,
     args::ImportArgs,
+    members::text_of,
     target::{Field, Target},
     time::TimeReader,
 };
@@ -42,10 +46,52 @@ pub(crate) struct Layout {
     pub(crate) properties: Node,
     /// Names of members that are no properties of their own name, because they went elsewhere.
     pub(crate) taken: HashSet<String>,
+    /// Names of properties that would be taken for a figure in place of one that was mapped, and are left out therefore.
+    pub(crate) shadowed: BTreeSet<&'static str>,
+    /// The columns that were left out for that reason.
+    pub(crate) left_out: Vec<String>,
     /// Whether what is left becomes a property.
     pub(crate) keep_rest: bool,
     pub(crate) renames: HashMap<String, String>,
     pub(crate) times: TimeReader,
+    pub(crate) numbers: Notation,
+    pub(crate) nulls: Nulls,
+    /// Of an order that names none.
+    pub(crate) currency: Currency,
+}
+
+/// Texts that stand for nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Nulls {
+    /// `NULL` and `\N` in columns without quotes, as databases write them.
+    Usual,
+    /// These, in any column and in JSON strings.
+    These(Vec<String>),
+}
+
+impl Nulls {
+    /// Whether the text of a column stands for nothing.
+    pub(crate) fn column(&self, text: &str, is_quoted: bool) -> bool {
+        match self {
+            Self::Usual => !is_quoted && matches!(text.trim(), "NULL" | "\\N"),
+            Self::These(texts) => texts.iter().any(|null| null == text.trim()),
+        }
+    }
+
+    /// Whether members of JSON objects have to be looked at.
+    pub(crate) fn are_in_json(&self) -> bool {
+        matches!(self, Self::These(texts) if !texts.is_empty())
+    }
+
+    /// Whether a JSON value does: `null`, or a string that was named.
+    pub(crate) fn json(&self, value: &str) -> bool {
+        let is_named = |texts: &[String]| {
+            !texts.is_empty()
+                && value.starts_with('"')
+                && text_of(value).is_some_and(|text| texts.iter().any(|null| null == text.trim()))
+        };
+        value == "null" || matches!(self, Self::These(texts) if is_named(texts))
+    }
 }
 
 /// Options that do not go together, or not with the file.
@@ -57,6 +103,8 @@ pub(crate) enum LayoutError {
     Overlap(Target),
     #[error("there is no column {column:?}; the columns are {columns}")]
     NoColumn { column: String, columns: String },
+    #[error("--decimal and --thousands are both {0:?}")]
+    SameMark(char),
     #[error("two columns are named {0:?}; give them other names with --columns")]
     SameName(String),
     #[error("the column {0:?} has the place of another property; --map it elsewhere or drop it with --only-mapped")]
@@ -76,6 +124,7 @@ impl Layout {
             layout.taken.insert(field.name().to_owned());
         }
         layout.base.get_or_insert_with(|| Source::Member("properties".to_owned()));
+        layout.shadow();
         // What a journey shows of an event besides what was sent: the time of this import takes its place.
         layout.taken.extend(["properties".to_owned(), "receivedAt".to_owned()]);
         Ok(layout)
@@ -98,12 +147,18 @@ impl Layout {
             layout.insert(target, Source::Column(place))?;
             mapped.insert(place);
         }
+        layout.shadow();
         for (place, name) in columns.iter().enumerate().filter(|(place, _)| !mapped.contains(place)) {
             let target = match name.parse() {
                 Ok(target) => target,
                 Err(_) if args.only_mapped || name == "receivedAt" => continue,
                 Err(_) => Target::Property(vec![name.clone()]),
             };
+            if matches!(&target, Target::Property(path) if matches!(&path[..], [name] if layout.shadowed.contains(&**name)))
+            {
+                layout.left_out.push(name.clone());
+                continue;
+            }
             match layout.insert(&target, Source::Column(place)) {
                 // --map and --set go before a column's own name.
                 Ok(()) | Err(LayoutError::Twice(_)) => {}
@@ -119,14 +174,26 @@ impl Layout {
             base: None,
             properties: Node::default(),
             taken: HashSet::new(),
+            shadowed: BTreeSet::new(),
+            left_out: Vec::new(),
             keep_rest: !args.only_mapped,
             renames: args.renames.iter().cloned().collect(),
             times: TimeReader::new(args.time_format.clone(), args.time_zone.clone()),
+            numbers: args.numbers()?,
+            nulls: args.nulls.clone().map_or(Nulls::Usual, Nulls::These),
+            currency: args.currency,
         };
         for (target, value) in &args.constants {
             layout.insert(target, Source::Constant(value.clone()))?;
         }
         Ok(layout)
+    }
+
+    /// What was mapped, or set, is to be what counts.
+    fn shadow(&mut self) {
+        let mapped = &self.properties.children;
+        let before = mapped.keys().flat_map(|name| Facts::before(name));
+        self.shadowed = before.copied().filter(|name| !mapped.contains_key(*name)).collect();
     }
 
     fn insert(&mut self, target: &Target, source: Source) -> Result<(), LayoutError> {

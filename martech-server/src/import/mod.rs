@@ -5,11 +5,12 @@
 //!           one thread        one thread             └▶ POST /events
 //! ```
 //! Chunks of up to `--batch-size` records (and about 1 MiB) go from left to right through bounded channels, so memory
-//! stays flat whatever a file's size. They are settled in their order: when the store has made a chunk durable, its
+//! stays flat whatever a file's size (the `ordinals` module says what remembers the records). They are settled in their order: when the store has made a chunk durable, its
 //! rejects are written, its records counted, and the position behind it may go into the state file. So whenever an
 //! import ends, what the state file says is done is done, and what came behind it is only met again: ids are made from
-//! content and position (see the `id` module), and the store counts such an event as a duplicate.
+//! content (see the `id` module), and the store counts such an event as a duplicate.
 
+mod amount;
 mod args;
 mod cells;
 mod compose;
@@ -19,6 +20,9 @@ mod id;
 mod input;
 mod layout;
 mod members;
+mod ordinals;
+mod quotes;
+mod reasons;
 mod records;
 mod rejects;
 mod report;
@@ -27,16 +31,17 @@ mod split;
 mod state;
 mod target;
 mod time;
+mod values;
 
 use std::{
-    collections::HashSet,
+    collections::BTreeSet,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
 };
 
 use martech_core::{
-    Store,
+    Appended, Store, StoreError,
     event::Event,
     lake::{Lake, LakeOptions},
     mongodb::MongoStore,
@@ -48,21 +53,32 @@ pub use error::ImportError;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub use records::read_records;
-pub use report::{FileReport, Report};
+pub use report::{Complaint, FileReport, Report};
 pub use state::Counts;
 
 use self::{http::HttpStore, input::Source, run::FileImport};
-use crate::{backend::StoreChoice, say::say, signals::interrupted};
+use crate::{
+    backend::StoreChoice,
+    projects::{self, ProjectId, ProjectRecord},
+    records::{AnyRecords, Records as _},
+    say::say,
+    signals::interrupted,
+};
 
 /// Imports, and prints what came of it: a line for each file on standard output, what went wrong on standard error.
-/// Succeeds when every file was read to its end, rejected records or not.
+/// Ends with 2 where a file gives reason to [complain](Complaint).
 pub fn run(args: ImportArgs) -> ExitCode {
-    match import(&args, |file| say(file)) {
+    let told = |file: &FileReport| {
+        say(file);
+        file.complaints().iter().for_each(|line| eprintln!("{line}"));
+    };
+    match import(&args, told) {
         Ok(report) => {
-            if report.files.len() > 1 {
+            let is_fine = report.is_fine();
+            if report.files.len() > 1 && !args.dry_run {
                 say(report);
             }
-            ExitCode::SUCCESS
+            if is_fine { ExitCode::SUCCESS } else { ExitCode::from(2) }
         }
         Err(error) => {
             eprintln!("martech-server: {}", error.chain());
@@ -78,19 +94,28 @@ pub fn import(args: &ImportArgs, done: impl FnMut(&FileReport)) -> Result<Report
     let runtime = tokio::runtime::Runtime::new().map_err(ImportError::Runtime)?;
     let result = runtime.block_on(async {
         match (&args.url, &args.store.store) {
+            _ if args.dry_run => import_into(Nowhere, args, &jobs, done).await,
             (Some(url), _) => {
-                let store = HttpStore::new(url, args.token.as_deref(), args.project.as_ref())?;
+                let store = HttpStore::new(url, &args.trust, args.token.as_deref(), args.project.as_ref())?;
+                store.find(args.project.as_ref()).await?;
                 import_into(store, args, &jobs, done).await
             }
             (None, StoreChoice::Mongo(uri)) => {
                 let store = MongoStore::new(args.store.mongo(uri)).await?;
-                let store = args.project.clone().unwrap_or_default().store(&store);
+                let project = args.project.clone().unwrap_or_default();
+                if !project.is_default() {
+                    let records: Vec<ProjectRecord> = AnyRecords::beside(&store).all(None).await?;
+                    check_project(&project, records.into_iter().map(|record| record.id))?;
+                }
+                let store = project.store(&store);
                 let store = store.map_err(|error| ImportError::Options(error.to_string()))?;
                 // What is wrong is told before a file is read.
                 store.prepare().await?;
                 import_into(store, args, &jobs, done).await
             }
             (None, StoreChoice::Lake) => {
+                let project = args.project.clone().unwrap_or_default();
+                check_project(&project, projects::in_folder(&args.data_dir).into_iter())?;
                 let lake = Lake::open(LakeOptions::new(args.folder())).await?;
                 let result = import_into(lake.clone(), args, &jobs, done).await;
                 let rolled = if result.is_ok() { lake.roll().await } else { Ok(()) };
@@ -107,6 +132,26 @@ pub fn import(args: &ImportArgs, done: impl FnMut(&FileReport)) -> Result<Report
     result
 }
 
+/// Whether a project is one of those that there are.
+fn check_project(project: &ProjectId, there: impl Iterator<Item = ProjectId>) -> Result<(), ImportError> {
+    let mut there: BTreeSet<ProjectId> = there.collect();
+    there.insert(ProjectId::default());
+    if there.contains(project) {
+        return Ok(());
+    }
+    let there: Vec<&str> = there.iter().map(ProjectId::as_str).collect();
+    Err(ImportError::NoProject { project: project.to_string(), there: there.join(", ") })
+}
+
+/// Where a dry run stores.
+struct Nowhere;
+
+impl Store<Event> for Nowhere {
+    async fn append(&self, batch: &[Event]) -> Result<Appended, StoreError> {
+        Ok(Appended { stored: batch.len(), ..Appended::default() })
+    }
+}
+
 /// What to import, and where its rejects go.
 struct Job {
     source: Source,
@@ -121,34 +166,33 @@ fn plan(args: &ImportArgs) -> Result<Vec<Job>, ImportError> {
         let message = "--rejects is for one FILE; several have a rejects file each, FILE.rejects.ndjson";
         return Err(ImportError::Options(message.to_owned()));
     }
-    let (mut jobs, mut taken) = (Vec::with_capacity(files.len()), HashSet::new());
+    let mut jobs: Vec<Job> = Vec::with_capacity(files.len());
     for path in files {
         let source = Source::new(path);
-        records::delimiter_of(&source, args)?;
+        records::shape_of(&source, args)?;
         if let Source::Path(path) = &source {
             std::fs::metadata(path).map_err(ImportError::read(path.display().to_string()))?;
         }
-        if jobs.iter().any(|job: &Job| job.source == source) {
+        if jobs.iter().any(|job| job.source == source) {
             return Err(ImportError::Options(format!("{} is given twice", source.name())));
         }
-        let rejects = args.rejects.clone().unwrap_or_else(|| free_name(&source.name(), &mut taken));
-        if same_file(&rejects, path) {
-            return Err(ImportError::Options("--rejects would overwrite the file that is imported".to_owned()));
+        let rejects = args.rejects.clone().unwrap_or_else(|| rejects_of(&source));
+        if files.iter().any(|file| same_file(&rejects, file)) {
+            let message = format!("the rejects in {} would overwrite a file that is imported", rejects.display());
+            return Err(ImportError::Options(message));
         }
         jobs.push(Job { source, rejects });
     }
     Ok(jobs)
 }
 
-/// `NAME.rejects.ndjson`, with a number when files of the same name lie in several folders.
-fn free_name(name: &str, taken: &mut HashSet<PathBuf>) -> PathBuf {
-    let mut path = PathBuf::from(format!("{name}.rejects.ndjson"));
-    let mut number = 2;
-    while !taken.insert(path.clone()) {
-        path = PathBuf::from(format!("{name}.{number}.rejects.ndjson"));
-        number += 1;
+/// `FILE.rejects.ndjson`, beside the file.
+fn rejects_of(source: &Source) -> PathBuf {
+    let name = format!("{}.rejects.ndjson", source.name());
+    match source {
+        Source::Stdin => PathBuf::from(name),
+        Source::Path(path) => path.with_file_name(name),
     }
-    path
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {

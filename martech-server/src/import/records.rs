@@ -1,7 +1,8 @@
 //! A file on its way from bytes to events: one thread reads and cuts, one thread parses.
 
-use std::{collections::BTreeSet, sync::mpsc, thread};
+use std::{collections::BTreeSet, io, path::Path, sync::mpsc, thread};
 
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use martech_core::event::{Event, EventRules, Timestamp};
 
 use super::{
@@ -12,6 +13,8 @@ use super::{
     input::{Input, Source},
     layout::Layout,
     members::Members,
+    ordinals::Ordinals,
+    quotes::BadQuote,
     rejects::Reason,
     split::{Chunk, Fault, Framing, MAX_RECORD, Position, Splitter},
 };
@@ -42,27 +45,42 @@ pub(crate) enum Message {
 pub(crate) struct Records {
     name: String,
     splitter: Splitter<Input>,
-    framing: Framing,
     parser: Parser,
+    /// What an earlier import of the same file has done already.
+    done: Position,
 }
 
 impl Records {
-    /// Opens a file, reads its header, and brings the options together with it.
-    pub(crate) fn open(source: &Source, args: &ImportArgs) -> Result<Self, ImportError> {
-        let delimiter = delimiter_of(source, args)?;
-        let input = Input::open(source).map_err(ImportError::read(source.name()))?;
-        Self::of(input, source.name(), delimiter, args)
+    /// Opens a file, reads its header, and brings the options together with it. Temporary files are made in `dir`.
+    pub(crate) fn open(source: &Source, args: &ImportArgs, dir: &Path, done: Position) -> Result<Self, ImportError> {
+        let shape = shape_of(source, args)?;
+        let input = Input::open(source, args.encoding).map_err(ImportError::read(source.name()))?;
+        Self::of(input, source.name(), shape, args, dir, done)
     }
 
-    fn of(input: Input, name: String, delimiter: Option<Delimiter>, args: &ImportArgs) -> Result<Self, ImportError> {
-        let framing = Framing::of(delimiter);
-        let mut splitter = Splitter::new(input, framing).map_err(ImportError::read(name.clone()))?;
-        let (layout, columns) = match delimiter {
-            None => (Layout::for_objects(args)?, None),
-            Some(delimiter) => {
+    fn of(
+        input: Input,
+        name: String,
+        shape: Shape,
+        args: &ImportArgs,
+        dir: &Path,
+        done: Position,
+    ) -> Result<Self, ImportError> {
+        let mut splitter = Splitter::new(input, shape.framing());
+        let (layout, columns) = match shape {
+            Shape::Ndjson => (Layout::for_objects(args)?, None),
+            Shape::Json => {
+                if splitter.is_ndjson().map_err(ImportError::read(name.clone()))? {
+                    splitter.set_framing(Framing::Lines);
+                }
+                (Layout::for_objects(args)?, None)
+            }
+            Shape::Columns(delimiter) => {
+                let delimiter = separator(&mut splitter, delimiter, args).map_err(ImportError::read(name.clone()))?;
                 let mut cells = Cells::new(delimiter);
                 let names = columns_of(&mut splitter, &mut cells, args, &name)?;
-                (Layout::for_columns(args, &names)?, Some(Columns { cells, count: names.len() }))
+                let layout = Layout::for_columns(args, &names)?;
+                (layout, Some(Columns { cells, count: names.len(), pad: args.pad_rows }))
             }
         };
         let mut rules = EventRules {
@@ -74,48 +92,53 @@ impl Records {
             // Which types are taken is for the server to say.
             rules.types = martech_core::event::EventTypes::any();
         }
-        let parser = Parser { composer: Composer::new(layout), columns, rules, received_at: Timestamp::now() };
-        Ok(Self { name, splitter, framing, parser })
-    }
-
-    /// Moves on to a position that an earlier import of the same file reached.
-    pub(crate) fn skip_to(self, position: Position, source: &Source) -> Result<Self, ImportError> {
-        // Opened again: the splitter has read ahead.
-        let input = Input::open(source).map_err(ImportError::read(self.name.clone()))?;
-        self.go_on(position, input)
-    }
-
-    fn go_on(self, position: Position, mut input: Input) -> Result<Self, ImportError> {
-        input.skip(position.offset).map_err(ImportError::read(self.name.clone()))?;
-        Ok(Self { splitter: Splitter::at(input, self.framing, position), ..self })
+        let parser = Parser {
+            composer: Composer::new(layout),
+            columns,
+            ordinals: Ordinals::new(dir),
+            encoding: args.encoding.filter(|encoding| ![UTF_8, UTF_16BE, UTF_16LE].contains(encoding)),
+            rules,
+            received_at: Timestamp::now(),
+        };
+        Ok(Self { name, splitter, parser, done })
     }
 
     pub(crate) fn input(&self) -> &Input {
         self.splitter.reader()
     }
 
+    /// The columns that are left out, because others were mapped to the same figure.
+    pub(crate) fn left_out(&self) -> &[String] {
+        self.parser.composer.left_out()
+    }
+
     /// Starts the threads. They end when all is read, at an error, or when the receiver is gone.
     pub(crate) fn start(self, batch: usize) -> tokio::sync::mpsc::Receiver<Result<Message, ImportError>> {
-        let Self { name, mut splitter, mut parser, .. } = self;
+        let Self { name, mut splitter, mut parser, done } = self;
         let (chunks, unparsed) = mpsc::sync_channel::<Result<Option<Chunk>, ImportError>>(WAITING);
         let (parsed, receiver) = tokio::sync::mpsc::channel(WAITING);
         thread::spawn(move || {
             loop {
-                let mut chunk = Chunk::default();
-                let next = splitter.next_chunk(batch, &mut chunk).map_err(ImportError::read(name.clone()));
-                let last = !matches!(next, Ok(true));
-                if chunks.send(next.map(|found| found.then_some(chunk))).is_err() || last {
+                let next = next_chunk(&mut splitter, batch, done).map_err(ImportError::read(name.clone()));
+                let last = !matches!(next, Ok(Some(_)));
+                if chunks.send(next).is_err() || last {
                     break;
                 }
             }
         });
         thread::spawn(move || {
             for chunk in unparsed {
-                let message = chunk.map(|chunk| match chunk {
-                    Some(chunk) => Message::Parsed(parser.parse(chunk)),
-                    None => Message::End,
-                });
-                if parsed.blocking_send(message).is_err() {
+                let message = match chunk {
+                    Ok(Some(chunk)) if chunk.end.records <= done.records => match parser.pass_over(&chunk) {
+                        Ok(()) => continue,
+                        Err(error) => Err(error),
+                    },
+                    Ok(Some(chunk)) => parser.parse(chunk).map(Message::Parsed),
+                    Ok(None) => Ok(Message::End),
+                    Err(error) => Err(error),
+                };
+                let is_last = message.is_err();
+                if parsed.blocking_send(message).is_err() || is_last {
                     break;
                 }
             }
@@ -124,64 +147,120 @@ impl Records {
     }
 }
 
+/// Up to `batch` records that are all done already, or all not.
+fn next_chunk(splitter: &mut Splitter<Input>, batch: usize, done: Position) -> io::Result<Option<Chunk>> {
+    let left = done.records.saturating_sub(splitter.position().records);
+    let most = if left == 0 { batch } else { batch.min(usize::try_from(left).unwrap_or(batch)) };
+    let mut chunk = Chunk::default();
+    let found = splitter.next_chunk(most, &mut chunk)?;
+    if !found && left > 0 {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it is shorter than when its import was interrupted"));
+    }
+    Ok(found.then_some(chunk))
+}
+
 /// Reads records as an import does, for fuzz targets: `open` gives the content from its beginning, `each` gets a record's
 /// text, line and number, and the event that it is. With `interrupted` every batch is read by an import of its own,
 /// which goes on where the one before was.
 #[cfg(feature = "testing")]
-pub fn read_records<R: std::io::Read + Send + 'static>(
+pub fn read_records<R: io::Read + Send + 'static>(
     args: &ImportArgs,
     open: impl Fn() -> R,
     batch: usize,
     interrupted: bool,
     mut each: impl FnMut(&[u8], u64, u64, Result<Event, String>),
 ) -> Result<(), ImportError> {
-    let input = || Input::of(open()).map_err(ImportError::read("content"));
-    let delimiter = delimiter_of(&Source::Stdin, args)?;
-    let mut records = Records::of(input()?, "content".to_owned(), delimiter, args)?;
-    let mut chunk = Chunk::default();
-    while records.splitter.next_chunk(batch, &mut chunk).map_err(ImportError::read("content"))? {
+    let shape = shape_of(&Source::Stdin, args)?;
+    let again = |done| {
+        let input = Input::of(open(), args.encoding).map_err(ImportError::read("content"))?;
+        Records::of(input, "content".to_owned(), shape, args, &std::env::temp_dir(), done)
+    };
+    let mut records = again(Position::default())?;
+    loop {
+        let done = records.done;
+        let next = next_chunk(&mut records.splitter, batch, done).map_err(ImportError::read("content"))?;
+        let Some(chunk) = next else { return Ok(()) };
+        if chunk.end.records <= done.records {
+            records.parser.pass_over(&chunk)?;
+            continue;
+        }
         let end = chunk.end;
-        let Parsed { chunk: done, events, rejects, .. } = records.parser.parse(std::mem::take(&mut chunk));
+        let Parsed { chunk, events, rejects, .. } = records.parser.parse(chunk)?;
         let (mut events, mut rejects) = (events.into_iter(), rejects.into_iter().peekable());
-        for (index, record) in done.records.iter().enumerate() {
+        for (index, record) in chunk.records.iter().enumerate() {
             let outcome = match rejects.next_if(|(rejected, _)| *rejected == index) {
                 Some((_, reason)) => Err(reason.code().to_owned()),
                 None => Ok(events.next().expect("what is not rejected is an event")),
             };
-            each(&done.bytes[record.range.clone()], record.line, record.number, outcome);
+            each(&chunk.bytes[record.range.clone()], record.line, record.number, outcome);
         }
         if interrupted {
-            records = records.go_on(end, input()?)?;
+            records = again(end)?;
         }
     }
-    Ok(())
 }
 
-/// `None` for NDJSON.
-pub(crate) fn delimiter_of(source: &Source, args: &ImportArgs) -> Result<Option<Delimiter>, ImportError> {
-    let name = source.name();
+/// What the records of a file look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Ndjson,
+    Json,
+    Columns(Delimiter),
+}
+
+impl Shape {
+    fn framing(self) -> Framing {
+        match self {
+            Self::Ndjson => Framing::Lines,
+            Self::Json => Framing::Values,
+            Self::Columns(delimiter) => Framing::of(delimiter),
+        }
+    }
+}
+
+/// By the options, or by the name of the file.
+pub(crate) fn shape_of(source: &Source, args: &ImportArgs) -> Result<Shape, ImportError> {
+    let name = source.name().to_ascii_lowercase();
     let plain = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
-    let extension = plain.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
-    let format = match (args.format, args.delimiter, extension.as_deref()) {
-        (Some(Format::Ndjson), Some(_), _) => {
-            return Err(ImportError::Options("--delimiter is not for NDJSON".to_owned()));
+    let extension = plain.rsplit_once('.').map(|(_, extension)| extension);
+    let format = match (args.format, args.delimiter, extension) {
+        (Some(Format::Ndjson | Format::Json), Some(_), _) => {
+            return Err(ImportError::Options("--delimiter is not for JSON".to_owned()));
         }
         (Some(format), None, _) => format,
-        (_, Some(delimiter), _) => return Ok(Some(delimiter)),
-        (None, None, Some("ndjson" | "jsonl" | "json")) => Format::Ndjson,
+        (_, Some(delimiter), _) => return Ok(Shape::Columns(delimiter)),
+        (None, None, Some("ndjson" | "jsonl")) => Format::Ndjson,
+        (None, None, Some("json")) => Format::Json,
         (None, None, Some("csv")) => Format::Csv,
         (None, None, Some("tsv")) => Format::Tsv,
-        (None, None, _) if *source == Source::Stdin => Format::Ndjson,
+        (None, None, _) if *source == Source::Stdin => Format::Json,
         (None, None, _) => {
+            let name = source.name();
             let message = format!("{name} does not say by its name what it holds; give --format or --delimiter");
             return Err(ImportError::Options(message));
         }
     };
     Ok(match format {
-        Format::Ndjson => None,
-        Format::Csv => Some(Delimiter::Byte(b',')),
-        Format::Tsv => Some(Delimiter::Byte(b'\t')),
+        Format::Ndjson => Shape::Ndjson,
+        Format::Json => Shape::Json,
+        Format::Csv => Shape::Columns(Delimiter::Byte(b',')),
+        Format::Tsv => Shape::Columns(Delimiter::Byte(b'\t')),
     })
+}
+
+/// What separates columns: a first line such as `sep=;`, which spreadsheets write, says it where no option does. Passes over that line.
+fn separator(splitter: &mut Splitter<Input>, delimiter: Delimiter, args: &ImportArgs) -> io::Result<Delimiter> {
+    let Some(first) = splitter.peek()? else { return Ok(delimiter) };
+    let line = first.bytes.trim_ascii();
+    let line = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\"")).unwrap_or(&first.bytes);
+    let Some((b"sep=", &[mark])) = line.split_at_checked(4) else { return Ok(delimiter) };
+    splitter.header()?;
+    if args.delimiter.is_some() || !mark.is_ascii() || mark == b'"' {
+        return Ok(delimiter);
+    }
+    let delimiter = Delimiter::Byte(mark);
+    splitter.set_framing(Framing::of(delimiter));
+    Ok(delimiter)
 }
 
 /// The names of the columns; passes over the header.
@@ -209,7 +288,7 @@ fn columns_of(
     let text = text.ok_or_else(|| ImportError::Options(format!("the first line of {name} is no header")))?;
     let count = cells.split(text);
     let named = |column: usize| {
-        let name = if args.no_header { None } else { cells.get(text, column).map(str::trim) };
+        let name = if args.no_header { None } else { cells.get(text, column).map(|column| column.text.trim()) };
         name.filter(|name| !name.is_empty()).map_or_else(|| (column + 1).to_string(), str::to_owned)
     };
     Ok((0..count).map(named).collect())
@@ -219,6 +298,9 @@ struct Parser {
     composer: Composer,
     /// Of delimited text; without them a record is a JSON object.
     columns: Option<Columns>,
+    ordinals: Ordinals,
+    /// Where U+FFFD stands for a broken character of it.
+    encoding: Option<&'static Encoding>,
     rules: EventRules,
     received_at: Timestamp,
 }
@@ -226,22 +308,18 @@ struct Parser {
 struct Columns {
     cells: Cells,
     count: usize,
+    /// Whether rows may be short, or end with delimiters.
+    pad: bool,
 }
 
 impl Parser {
-    fn parse(&mut self, chunk: Chunk) -> Parsed {
+    fn parse(&mut self, chunk: Chunk) -> Result<Parsed, ImportError> {
         let mut events = Vec::with_capacity(chunk.records.len());
         let (mut origins, mut rejects) = (Vec::with_capacity(chunk.records.len()), Vec::new());
         for (index, record) in chunk.records.iter().enumerate() {
             let event = match record.fault {
-                None => self.event(&chunk.bytes[record.range.clone()], record.number),
-                Some(Fault::TooLong) => {
-                    Err(Reason::new("record_too_long", format!("a record has at most {MAX_RECORD} bytes")))
-                }
-                Some(Fault::OpenQuote) => {
-                    let message = format!("a quote is opened and not closed within {MAX_RECORD} bytes");
-                    Err(Reason::new("open_quote", message))
-                }
+                None => self.event(&chunk.bytes[record.range.clone()])?,
+                Some(fault) => Err(not_whole(fault)),
             };
             match event {
                 Ok(event) => {
@@ -251,35 +329,119 @@ impl Parser {
                 Err(reason) => rejects.push((index, reason)),
             }
         }
-        Parsed { chunk, events, origins, rejects }
+        Ok(Parsed { chunk, events, origins, rejects })
     }
 
-    fn event(&mut self, record: &[u8], number: u64) -> Result<Event, Reason> {
-        let text = std::str::from_utf8(record).map_err(|error| {
-            Reason::new("invalid_utf8", format!("not UTF-8 at byte {} of the record", error.valid_up_to() + 1))
-        })?;
-        let json = match &mut self.columns {
-            None => {
-                let members = Members::parse(text).map_err(|error| not_an_object(text, &error))?;
-                self.composer.compose(View::Object(&members), text, number)?
-            }
-            Some(Columns { cells, count }) => {
-                let found = cells.split(text);
-                if found != *count {
-                    return Err(Reason::new("column_count", format!("{found} columns where there should be {count}")));
+    /// Only counts the records, of which an earlier import has made events.
+    fn pass_over(&mut self, chunk: &Chunk) -> Result<(), ImportError> {
+        for record in chunk.records.iter().filter(|record| record.fault.is_none()) {
+            if let Ok(text) = self.text(&chunk.bytes[record.range.clone()]) {
+                let mut members = Members::default();
+                if let Ok(view) = view(self.columns.as_mut(), text, &mut members) {
+                    ordinal(&self.composer, &mut self.ordinals, view, text)?;
                 }
-                self.composer.compose(View::Columns { cells, record: text }, text, number)?
             }
-        };
-        Ok(self.rules.parse(json, self.received_at)?)
+        }
+        Ok(())
     }
+
+    fn event(&mut self, record: &[u8]) -> Result<Result<Event, Reason>, ImportError> {
+        let text = match self.text(record) {
+            Ok(text) => text,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let mut members = Members::default();
+        let view = match view(self.columns.as_mut(), text, &mut members) {
+            Ok(view) => view,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let ordinal = ordinal(&self.composer, &mut self.ordinals, view, text)?;
+        let json = self.composer.compose(view, text, ordinal);
+        Ok(json.and_then(|json| Ok(self.rules.parse(json, self.received_at)?)))
+    }
+
+    fn text<'a>(&self, record: &'a [u8]) -> Result<&'a str, Reason> {
+        let text = std::str::from_utf8(record).map_err(|error| not_utf8(record, error.valid_up_to()))?;
+        match self.encoding {
+            Some(encoding) if text.contains('\u{fffd}') => {
+                let message = format!("a character that is none in {}, which --encoding names", encoding.name());
+                Err(Reason::new("invalid_encoding", message))
+            }
+            _ => Ok(text),
+        }
+    }
+}
+
+/// A record, taken apart; of JSON into `members`.
+fn view<'a>(columns: Option<&'a mut Columns>, text: &'a str, members: &'a mut Members<'a>) -> Result<View<'a>, Reason> {
+    match columns {
+        None => {
+            *members = Members::parse(text).map_err(|error| not_an_object(text, &error))?;
+            Ok(View::Object(members))
+        }
+        Some(Columns { cells, count, pad }) => {
+            let found = cells.split(text);
+            let surplus = (*count..found).any(|column| cells.get(text, column).is_some());
+            if found != *count && (!*pad || surplus) {
+                let hint = match (surplus, found < *count) {
+                    (false, true) => "; --pad-rows takes rows that are too short",
+                    (false, false) => "; --pad-rows takes rows that end with more delimiters",
+                    (true, _) => "",
+                };
+                let message = format!("{found} columns where there should be {count}{hint}");
+                return Err(Reason::new("column_count", message));
+            }
+            Ok(View::Columns { cells, record: text })
+        }
+    }
+}
+
+/// How many equal records stood before one that needs an id.
+fn ordinal(composer: &Composer, ordinals: &mut Ordinals, view: View<'_>, text: &str) -> Result<u64, ImportError> {
+    if !composer.makes_id(view) {
+        return Ok(0);
+    }
+    ordinals.next(text).map_err(|source| ImportError::Temporary { dir: ordinals.dir().to_owned(), source })
+}
+
+fn not_whole(fault: Fault) -> Reason {
+    let (code, message) = match fault {
+        Fault::TooLong => ("record_too_long", format!("a record has at most {MAX_RECORD} bytes")),
+        Fault::OpenQuote => ("open_quote", format!("a quote is opened and not closed within {MAX_RECORD} bytes")),
+        Fault::BadQuote(BadQuote::TextBehind) => (
+            "bad_quote",
+            "behind a closing quote stands neither a delimiter nor the end of the line; a quote inside a quoted column is written \
+             twice (\"\", not \\\")"
+                .to_owned(),
+        ),
+        Fault::BadQuote(BadQuote::BlanksBefore) => {
+            ("bad_quote", "blanks stand before the quote that opens a column".to_owned())
+        }
+        Fault::BadValue => {
+            let message = format!("not JSON: brackets or quotes that do not match, or none that closes within {MAX_RECORD} bytes");
+            ("malformed_json", message)
+        }
+        Fault::CutOff => ("cut_off", "the file ends before its array does".to_owned()),
+    };
+    Reason::new(code, message)
+}
+
+/// Names the encoding that it most likely is.
+fn not_utf8(record: &[u8], at: usize) -> Reason {
+    let byte = record.get(at).copied().unwrap_or_default();
+    let (shown, _, _) = WINDOWS_1252.decode(std::slice::from_ref(&byte));
+    let message = format!(
+        "not UTF-8 at byte {} of the record: {byte:#04x} is {shown:?} in Latin-1, which --encoding windows-1252 reads",
+        at + 1
+    );
+    Reason::new("invalid_utf8", message)
 }
 
 fn not_an_object(text: &str, error: &serde_json::Error) -> Reason {
     let message = if text.trim_start().starts_with('[') {
-        "an array, where each line should be a JSON object (NDJSON)".to_owned()
+        "an array, where each line should be a JSON object (NDJSON); --format json reads arrays".to_owned()
     } else {
-        format!("not a JSON object on one line: {error}")
+        format!("not a JSON object: {error}")
     };
     Reason::new("malformed_json", message)
 }

@@ -31,9 +31,16 @@ impl Reason {
         self
     }
 
-    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn code(&self) -> &str {
         &self.code
+    }
+
+    pub(crate) fn field(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 }
 

@@ -34,9 +34,62 @@ pub struct FileReport {
     pub rejects: Option<PathBuf>,
     /// The record behind which it went on, when an earlier import of the file was interrupted.
     pub resumed_at: Option<u64>,
+    /// What is wrong with the outcome, if something is.
+    pub complaint: Option<Complaint>,
+    /// The commonest reasons for which records were rejected, with counts: three at most.
+    pub reasons: Vec<String>,
+    /// Of a dry run: the first event, as JSON.
+    pub first: Option<String>,
+    /// Whether nothing was stored on purpose.
+    pub dry_run: bool,
+}
+
+/// Why the import of a file that was read to its end is no success.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Complaint {
+    /// There were records, and none of them is in the store.
+    NothingStored,
+    /// More were rejected than may be, in percent.
+    TooManyRejected(f64),
+}
+
+impl Complaint {
+    pub(crate) fn of(counts: &Counts, max_rejects: f64) -> Option<Self> {
+        let Counts { read, stored, duplicates, rejected } = *counts;
+        if read > 0 && stored + duplicates == 0 {
+            return Some(Self::NothingStored);
+        }
+        let too_many = rejected as f64 * 100.0 > read as f64 * max_rejects;
+        too_many.then_some(Self::TooManyRejected(max_rejects))
+    }
+}
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NothingStored => f.write_str("nothing was stored"),
+            Self::TooManyRejected(percent) => {
+                write!(f, "more than {percent} % of the records were rejected (--max-rejects)")
+            }
+        }
+    }
+}
+
+impl FileReport {
+    /// What is wrong with the outcome, and why: some lines for people.
+    pub fn complaints(&self) -> Vec<String> {
+        let told = self.complaint.map(|complaint| format!("{}: {complaint}", self.name));
+        let reasons = if told.is_some() || self.dry_run { self.reasons.as_slice() } else { &[] };
+        told.into_iter().chain(reasons.iter().map(|reason| format!("  {reason}"))).collect()
+    }
 }
 
 impl Report {
+    /// Whether nothing is wrong with any file.
+    pub fn is_fine(&self) -> bool {
+        self.files.iter().all(|file| file.complaint.is_none())
+    }
+
     /// The sums over all files.
     pub fn total(&self) -> Counts {
         self.files.iter().fold(Counts::default(), |sum, file| Counts {
@@ -50,7 +103,17 @@ impl Report {
 
 impl fmt::Display for FileReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} in {:.1} s", self.name, Words(&self.counts), self.elapsed.as_secs_f64())?;
+        let elapsed = self.elapsed.as_secs_f64();
+        match &self.first {
+            _ if !self.dry_run => write!(f, "{}: {} in {elapsed:.1} s", self.name, Words(&self.counts))?,
+            first => {
+                let Counts { read, stored, rejected, .. } = self.counts;
+                write!(f, "{}: {read} read, {stored} would be stored, {rejected} rejected", self.name)?;
+                if let Some(first) = first {
+                    write!(f, "; the first event: {first}")?;
+                }
+            }
+        }
         if let Some(record) = self.resumed_at {
             write!(f, " (resumed behind record {record})")?;
         }
@@ -121,6 +184,18 @@ impl Drop for Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn complains_where_nothing_is_stored_or_too_much_rejected() {
+        let of =
+            |read, stored, duplicates, rejected| Complaint::of(&Counts { read, stored, duplicates, rejected }, 10.0);
+        assert_eq!(of(10, 0, 0, 10), Some(Complaint::NothingStored));
+        assert_eq!(of(10, 8, 0, 2), Some(Complaint::TooManyRejected(10.0)));
+        for (read, stored, duplicates, rejected) in [(0, 0, 0, 0), (10, 9, 0, 1), (10, 0, 10, 0), (10, 0, 9, 1)] {
+            assert_eq!(of(read, stored, duplicates, rejected), None);
+        }
+        assert_eq!(Complaint::of(&Counts { read: 3, stored: 1, duplicates: 0, rejected: 2 }, 100.0), None);
+    }
 
     #[test]
     fn the_templates_are_well_formed() {

@@ -17,7 +17,7 @@ use super::{
     input::Source,
     records::{Message, Parsed, Records},
     rejects::{Reason, Rejects},
-    report::{FileReport, Progress},
+    report::{Complaint, FileReport, Progress},
     state::{State, StateFile},
 };
 
@@ -35,6 +35,8 @@ pub(crate) struct FileImport {
     rejects: Rejects,
     rejects_path: PathBuf,
     resumed_at: Option<u64>,
+    /// Of a dry run.
+    first: Option<String>,
 }
 
 impl FileImport {
@@ -42,7 +44,7 @@ impl FileImport {
     pub(crate) fn prepare(source: &Source, rejects_path: &Path, args: &ImportArgs) -> Result<Self, ImportError> {
         let name = source.name();
         let state_file = match source {
-            Source::Path(path) if path.is_file() => {
+            Source::Path(path) if path.is_file() && !args.dry_run => {
                 Some(StateFile::new(path, rejects_path, args).map_err(ImportError::read(name.clone()))?)
             }
             _ => None,
@@ -65,7 +67,7 @@ impl FileImport {
                 (rejects, State::default(), None)
             }
         };
-        Ok(Self { name, state, state_file, saved: Instant::now(), rejects, rejects_path, resumed_at })
+        Ok(Self { name, state, state_file, saved: Instant::now(), rejects, rejects_path, resumed_at, first: None })
     }
 
     /// Reads the file to its end. When this fails or is cancelled, [`checkpoint`](Self::checkpoint) keeps what is done.
@@ -87,14 +89,25 @@ impl FileImport {
             elapsed: started.elapsed(),
             rejects: self.rejects.path().map(Path::to_owned),
             resumed_at: self.resumed_at,
+            complaint: Complaint::of(&self.state.counts, args.max_rejects),
+            reasons: self.state.reasons.commonest(),
+            first: self.first.take(),
+            dry_run: args.dry_run,
         })
     }
 
     async fn read(&mut self, source: &Source, args: &ImportArgs, sink: &EventSink<Event>) -> Result<(), ImportError> {
-        let mut records = Records::open(source, args)?;
+        let dir = self.rejects_path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let records = Records::open(source, args, dir, self.state.position)?;
         if let Some(record) = self.resumed_at {
             eprintln!("{}: going on behind record {record}", self.name);
-            records = records.skip_to(self.state.position, source)?;
+        }
+        for column in records.left_out() {
+            eprintln!(
+                "{}: the column {column} is left out, since another one is mapped to what it would be taken for; \
+                 --map properties.NAME={column} keeps it",
+                self.name
+            );
         }
         let progress = Progress::new(&self.name, records.input(), self.state.counts);
         let mut messages = records.start(args.batch_size.into());
@@ -104,6 +117,9 @@ impl FileImport {
                 Message::End => break,
                 Message::Parsed(mut parsed) => {
                     let events = std::mem::take(&mut parsed.events);
+                    if args.dry_run && self.first.is_none() {
+                        self.first = events.first().and_then(as_json);
+                    }
                     let receipt = sink.push_batch(events).await.map_err(|error| error.into_parts().1)?;
                     in_flight.push_back((parsed, receipt));
                 }
@@ -141,6 +157,7 @@ impl FileImport {
         rejects.sort_by_key(|(index, _)| *index);
         for (index, reason) in &rejects {
             let record = &chunk.records[*index];
+            self.state.reasons.note(reason, record.line);
             let raw = &chunk.bytes[record.range.clone()];
             let written = self.rejects.write(record.line, record.number, reason, raw);
             written.map_err(ImportError::write(&self.rejects_path))?;
@@ -171,4 +188,10 @@ impl FileImport {
             None => Ok(()),
         }
     }
+}
+
+fn as_json(event: &Event) -> Option<String> {
+    let mut line = Vec::new();
+    event.write_ndjson(&mut line).ok()?;
+    String::from_utf8(line).ok().map(|line| line.trim_end().to_owned())
 }

@@ -1,18 +1,27 @@
 //! Cuts a stream of bytes into records, with bounded memory.
+//!
+//! A line ends with `\n`, `\r\n` or `\r`. A record that cannot be understood costs the line that it begins on: what follows is
+//! read from the next line on.
 
 use std::{
     io::{self, Read},
     ops::Range,
 };
 
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memchr2, memchr2_iter};
 
-use super::args::Delimiter;
+use super::{
+    args::Delimiter,
+    quotes::{self, BadQuote, RecordScan},
+    values::{self, MAX_TOKEN, Token, ValueScan, Within},
+};
 
 /// The longest record; a longer one is rejected.
 pub(crate) const MAX_RECORD: usize = 1 << 20;
 /// A chunk holds at most about this much, or one record.
 const CHUNK_BYTES: usize = 1 << 20;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// How the records of a stream are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,13 +30,15 @@ pub(crate) enum Framing {
     Lines,
     /// RFC 4180: a quoted column may hold line ends.
     Quoted(u8),
+    /// JSON values over any number of lines: see the `values` module.
+    Values,
 }
 
 impl Framing {
-    pub(crate) fn of(delimiter: Option<Delimiter>) -> Self {
+    pub(crate) fn of(delimiter: Delimiter) -> Self {
         match delimiter {
-            None | Some(Delimiter::Whitespace) => Self::Lines,
-            Some(Delimiter::Byte(byte)) => Self::Quoted(byte),
+            Delimiter::Whitespace => Self::Lines,
+            Delimiter::Byte(byte) => Self::Quoted(byte),
         }
     }
 }
@@ -41,6 +52,9 @@ pub(crate) struct Position {
     pub(crate) lines: u64,
     /// Records before, the header not counted.
     pub(crate) records: u64,
+    /// Among JSON values.
+    #[serde(default)]
+    pub(crate) within: Within,
 }
 
 /// Some records in a row, and the bytes they lie in.
@@ -69,8 +83,13 @@ pub(crate) struct Record {
 pub(crate) enum Fault {
     /// Longer than [`MAX_RECORD`]; its beginning is kept.
     TooLong,
-    /// A quote was opened and not closed within [`MAX_RECORD`]; its first line is kept, and the next line is read by itself.
+    /// A quote was opened and not closed within [`MAX_RECORD`]. Its first line is kept, as that of all below.
     OpenQuote,
+    BadQuote(BadQuote),
+    /// A JSON value is not closed within [`MAX_RECORD`], or not well formed.
+    BadValue,
+    /// The file ends within an array.
+    CutOff,
 }
 
 /// Reads records.
@@ -88,27 +107,43 @@ struct Found {
     /// Length of its text with the line end.
     length: usize,
     fault: Option<Fault>,
+    /// Whether its line goes on behind that.
+    is_cut: bool,
+}
+
+impl Found {
+    fn sound(length: usize) -> Self {
+        Self { length, fault: None, is_cut: false }
+    }
 }
 
 impl<R: Read> Splitter<R> {
-    /// From the start of a stream; a byte order mark is passed over.
-    pub(crate) fn new(reader: R, framing: Framing) -> io::Result<Self> {
-        let mut splitter = Self::at(reader, framing, Position::default());
-        if splitter.fill(3)?.starts_with(b"\xef\xbb\xbf") {
-            splitter.start += 3;
-            splitter.position.offset += 3;
-        }
-        Ok(splitter)
+    /// From the start of a stream. A byte order mark is passed over before each record: files may have been joined.
+    pub(crate) fn new(reader: R, framing: Framing) -> Self {
+        Self { reader, framing, buffer: Vec::new(), start: 0, ended: false, position: Position::default() }
     }
 
-    /// From a position on; the reader stands there already.
-    pub(crate) fn at(reader: R, framing: Framing, position: Position) -> Self {
-        Self { reader, framing, buffer: Vec::new(), start: 0, ended: false, position }
-    }
-
-    #[cfg(test)]
     pub(crate) fn position(&self) -> Position {
         self.position
+    }
+
+    /// For the records that follow.
+    pub(crate) fn set_framing(&mut self, framing: Framing) {
+        self.framing = framing;
+    }
+
+    /// Whether the first value, which is no array, stands on a line of its own: then lines tell records apart, also broken ones.
+    pub(crate) fn is_ndjson(&mut self) -> io::Result<bool> {
+        let Some(first) = self.peek()? else { return Ok(true) };
+        let length = first.records[0].range.len();
+        if self.position.within != Within::Nothing || first.records[0].fault.is_some() {
+            return Ok(false);
+        }
+        let line = self.line()?.flatten();
+        let start = self.start;
+        Ok(line.is_some_and(|line| {
+            line >= length && self.buffer[start + length..start + line].iter().all(u8::is_ascii_whitespace)
+        }))
     }
 
     pub(crate) fn reader(&self) -> &R {
@@ -122,7 +157,7 @@ impl<R: Read> Splitter<R> {
         while chunk.records.len() < max && chunk.bytes.len() < CHUNK_BYTES {
             let Some(found) = self.find()? else { break };
             self.take(&found, chunk);
-            if found.fault == Some(Fault::TooLong) {
+            if found.is_cut {
                 self.skip_line()?;
             }
         }
@@ -132,14 +167,10 @@ impl<R: Read> Splitter<R> {
 
     /// The first record, which is then read again.
     pub(crate) fn peek(&mut self) -> io::Result<Option<Chunk>> {
-        let (mut chunk, position) = (Chunk::default(), self.position);
         let Some(found) = self.find()? else { return Ok(None) };
-        let start = self.start;
+        let (mut chunk, start, position) = (Chunk::default(), self.start, self.position);
         self.take(&found, &mut chunk);
-        // Blank lines before it were passed over, which does no harm: they are so again.
-        (self.start, self.position) = (start, Position { records: position.records, ..self.position });
-        self.position.offset -= found.length as u64;
-        self.position.lines = chunk.records[0].line - 1;
+        (self.start, self.position) = (start, position);
         Ok(Some(chunk))
     }
 
@@ -154,16 +185,23 @@ impl<R: Read> Splitter<R> {
     /// Finds the next record that is no blank line.
     fn find(&mut self) -> io::Result<Option<Found>> {
         loop {
+            if self.fill(BYTE_ORDER_MARK.len())?.starts_with(BYTE_ORDER_MARK) {
+                self.advance(BYTE_ORDER_MARK.len());
+            }
+            if self.framing == Framing::Values {
+                return self.find_value();
+            }
             let Some(line) = self.line()? else { return Ok(None) };
-            let Some(length) = line else { return Ok(Some(Found { length: MAX_RECORD, fault: Some(Fault::TooLong) })) };
+            let Some(length) = line else { return self.first_line(Fault::TooLong).map(Some) };
             let text = &self.buffer[self.start..self.start + length];
             if text.iter().all(u8::is_ascii_whitespace) {
+                self.position.lines += line_ends(text, None);
                 self.advance(length);
                 continue;
             }
             return match self.framing {
-                Framing::Quoted(delimiter) if memchr(b'"', text).is_some() => self.find_quoted(delimiter, length),
-                _ => Ok(Found { length, fault: None }),
+                Framing::Quoted(delimiter) if memchr(b'"', text).is_some() => self.find_quoted(delimiter),
+                _ => Ok(Found::sound(length)),
             }
             .map(Some);
         }
@@ -174,8 +212,8 @@ impl<R: Read> Splitter<R> {
         let mut searched = 0;
         loop {
             let pending = &self.buffer[self.start..];
-            if let Some(at) = memchr(b'\n', &pending[searched..]) {
-                let length = searched + at + 1;
+            if let Some(at) = memchr2(b'\n', b'\r', &pending[searched..]) {
+                let length = self.behind_line_end(searched + at)?;
                 return Ok(Some((length <= MAX_RECORD).then_some(length)));
             }
             searched = pending.len();
@@ -189,41 +227,105 @@ impl<R: Read> Splitter<R> {
         }
     }
 
+    /// How far it is to behind the line's end that stands, or begins, at `at`.
+    fn behind_line_end(&mut self, at: usize) -> io::Result<usize> {
+        let is_pair = self.fill(at + 2)?[at..].starts_with(b"\r\n");
+        Ok(at + 1 + usize::from(is_pair))
+    }
+
+    /// The line that begins here, of a record that cannot be understood.
+    fn first_line(&mut self, fault: Fault) -> io::Result<Found> {
+        Ok(match self.line()?.flatten() {
+            Some(length) => Found { length, fault: Some(fault), is_cut: false },
+            None => {
+                let length = self.fill(MAX_RECORD)?.len().min(MAX_RECORD);
+                Found { length, fault: Some(fault), is_cut: true }
+            }
+        })
+    }
+
     /// The record that begins with a line in which there are quotes.
-    fn find_quoted(&mut self, delimiter: u8, first_line: usize) -> io::Result<Found> {
-        let mut parser =
-            csv_core::ReaderBuilder::new().delimiter(delimiter).terminator(csv_core::Terminator::Any(b'\n')).build();
-        let (mut fields, mut ends) = (vec![0; 4096], vec![0; 256]);
+    fn find_quoted(&mut self, delimiter: u8) -> io::Result<Found> {
+        let mut scan = RecordScan::new(delimiter);
         let mut read = 0;
         loop {
-            let pending = &self.buffer[self.start + read..];
+            match scan.read(&self.buffer[self.start + read..]) {
+                quotes::Found::End(at) => {
+                    let length = self.behind_line_end(read + at)?;
+                    return if length <= MAX_RECORD {
+                        Ok(Found::sound(length))
+                    } else {
+                        self.first_line(Fault::OpenQuote)
+                    };
+                }
+                quotes::Found::Bad(why) => return self.first_line(Fault::BadQuote(why)),
+                quotes::Found::Nothing => read = self.buffer.len() - self.start,
+            }
+            if read > MAX_RECORD {
+                return self.first_line(Fault::OpenQuote);
+            }
+            if self.fill(read + 1)?.len() == read {
+                return if scan.is_in_quotes() { self.first_line(Fault::OpenQuote) } else { Ok(Found::sound(read)) };
+            }
+        }
+    }
+
+    /// The next JSON value; passes over what encloses it.
+    fn find_value(&mut self) -> io::Result<Option<Found>> {
+        loop {
+            self.skip_blanks()?;
+            self.fill(MAX_TOKEN)?;
+            let (pending, within) = (&self.buffer[self.start..], self.position.within);
             if pending.is_empty() {
-                if read > MAX_RECORD {
-                    return Ok(Found { length: first_line, fault: Some(Fault::OpenQuote) });
-                }
-                if self.fill(read + 1)?.len() > read {
-                    continue;
-                }
-                // The last line may lack its end: give it one, and see whether that ends the record.
-                let closed =
-                    matches!(parser.read_record(b"\n", &mut fields, &mut ends).0, csv_core::ReadRecordResult::Record);
-                return Ok(if closed {
-                    Found { length: read, fault: None }
-                } else {
-                    Found { length: first_line, fault: Some(Fault::OpenQuote) }
-                });
+                self.position.within = Within::Nothing;
+                let cut_off = Found { length: 0, fault: Some(Fault::CutOff), is_cut: false };
+                return Ok((within != Within::Nothing).then_some(cut_off));
             }
-            let (result, consumed, ..) = parser.read_record(pending, &mut fields, &mut ends);
-            read += consumed;
-            if matches!(result, csv_core::ReadRecordResult::Record) {
-                let fault = (read > MAX_RECORD).then_some(Fault::OpenQuote);
-                return Ok(Found { length: if fault.is_some() { first_line } else { read }, fault });
+            match within.token(pending) {
+                Token::Structure(length, within) => {
+                    self.position.lines += line_ends(&pending[..length], None);
+                    self.advance(length);
+                    self.position.within = within;
+                }
+                Token::Value => break,
             }
+        }
+        let mut scan = ValueScan::default();
+        let mut read = 0;
+        loop {
+            let mut found = scan.read(&self.buffer[self.start + read..]);
+            let pending = self.buffer.len() - self.start;
+            if found == values::Found::Nothing && pending <= MAX_RECORD && self.fill(pending + 1)?.len() == pending {
+                found = scan.at_end(pending - read);
+            }
+            match found {
+                values::Found::End(at) if read + at <= MAX_RECORD => return Ok(Some(Found::sound(read + at))),
+                values::Found::Nothing if pending <= MAX_RECORD => read = pending,
+                _ => return self.first_line(Fault::BadValue).map(Some),
+            }
+        }
+    }
+
+    fn skip_blanks(&mut self) -> io::Result<()> {
+        loop {
+            self.fill(1)?;
+            let pending = &self.buffer[self.start..];
+            let blanks = pending.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+            let next = pending.get(blanks).copied();
+            // The last one may be the first half of a line's end.
+            let passed = if next.is_none() && !self.ended { blanks.saturating_sub(1) } else { blanks };
+            self.position.lines += line_ends(&pending[..passed], pending.get(passed).copied());
+            self.advance(passed);
+            if next.is_some() || self.ended {
+                return Ok(());
+            }
+            self.fill(2)?;
         }
     }
 
     fn take(&mut self, found: &Found, chunk: &mut Chunk) {
         let text = &self.buffer[self.start..self.start + found.length];
+        let lines = if found.is_cut { 0 } else { line_ends(text, None) };
         let text = text.strip_suffix(b"\n").unwrap_or(text);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
         let begin = chunk.bytes.len();
@@ -235,6 +337,7 @@ impl<R: Read> Splitter<R> {
             number: self.position.records,
             fault: found.fault,
         });
+        self.position.lines += lines;
         self.advance(found.length);
     }
 
@@ -242,20 +345,21 @@ impl<R: Read> Splitter<R> {
     fn skip_line(&mut self) -> io::Result<()> {
         loop {
             let pending = self.fill(1)?;
-            let (length, found) = match memchr(b'\n', pending) {
-                Some(at) => (at + 1, true),
-                None => (pending.len(), false),
-            };
-            self.advance(length);
-            if found || length == 0 {
-                return Ok(());
+            let (length, ends) = (pending.len(), memchr2(b'\n', b'\r', pending));
+            match ends {
+                Some(at) => {
+                    let length = self.behind_line_end(at)?;
+                    self.advance(length);
+                    self.position.lines += 1;
+                    return Ok(());
+                }
+                None if length == 0 => return Ok(()),
+                None => self.advance(length),
             }
         }
     }
 
     fn advance(&mut self, length: usize) {
-        let passed = &self.buffer[self.start..self.start + length];
-        self.position.lines += memchr_iter(b'\n', passed).count() as u64;
         self.position.offset += length as u64;
         self.start += length;
     }
@@ -279,6 +383,12 @@ impl<R: Read> Splitter<R> {
         }
         Ok(&self.buffer[self.start..])
     }
+}
+
+/// How many lines end in some bytes; `next` is the byte behind them.
+fn line_ends(bytes: &[u8], next: Option<u8>) -> u64 {
+    let is_end = |at: &usize| bytes[*at] == b'\n' || bytes.get(at + 1).copied().or(next) != Some(b'\n');
+    memchr2_iter(b'\n', b'\r', bytes).filter(is_end).count() as u64
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use martech_core::fs::{Disk, replace};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{args::ImportArgs, split::Position};
+use super::{args::ImportArgs, reasons::Reasons, split::Position};
 
 /// What became of the records so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,9 @@ pub(crate) struct State {
     pub(crate) counts: Counts,
     /// Length of the rejects file.
     pub(crate) rejects: u64,
+    /// Why records were rejected.
+    #[serde(default)]
+    pub(crate) reasons: Reasons,
     /// Whether the file was read to its end: it is passed over while other files of the command are not finished.
     pub(crate) finished: bool,
 }
@@ -98,6 +101,7 @@ fn key(path: &Path, rejects: &Path, args: &ImportArgs) -> io::Result<String> {
     let options = (
         (&args.format, &args.delimiter, args.no_header, &args.columns, &args.maps, &args.constants, &args.renames),
         (args.only_mapped, &args.time_format, &args.time_zone, &args.currency, &args.event_types),
+        (args.decimal, args.thousands, &args.nulls, args.encoding, args.pad_rows),
         (&args.url, &args.store.store, &args.project),
     );
     hash.update(format!("{size} {:?} {:?} {options:?}", path.canonicalize()?, absolute(rejects)?).as_bytes());

@@ -184,6 +184,198 @@ fn columns_can_be_named_and_headers_left_out() {
     assert_eq!(counts(&report), [1, 1, 0, 0]);
 }
 
+/// An order in a German shop's export.
+const ORDERS: &str = "order_id;customer;ordered_at;amount\r\n1001;u1;22.11.2026 10:20;59,90\r\n1002;Jürgen;22.11.2026 10:21;1.234,50 €\r\n";
+const ORDERS_OPTIONS: &[&str] = &[
+    "--delimiter",
+    ";",
+    "--time-zone",
+    "Europe/Berlin",
+    "--time-format",
+    "%d.%m.%Y %H:%M",
+    "--decimal",
+    ",",
+    "--thousands",
+    ".",
+    "--currency",
+    "EUR",
+    "--map",
+    "eventId=order_id",
+    "--map",
+    "userId=customer",
+    "--map",
+    "occurredAt=ordered_at",
+    "--map",
+    "properties.total=amount",
+    "--set",
+    "type=purchase",
+];
+
+#[test]
+fn imports_german_orders_in_each_encoding() {
+    let utf16 = |unit: fn(u16) -> [u8; 2], mark: &[u8]| {
+        [mark, &ORDERS.encode_utf16().flat_map(unit).collect::<Vec<u8>>()].concat()
+    };
+    let (latin, _, _) = encoding_rs::WINDOWS_1252.encode(ORDERS);
+    let cases: [(&str, Vec<u8>, &[&str]); 7] = [
+        ("a.csv", ORDERS.into(), &[]),
+        ("B.CSV", ORDERS.replace("\r\n", "\r").into(), &[]),
+        ("c.csv", utf16(u16::to_le_bytes, b"\xff\xfe"), &[]),
+        ("d.csv", utf16(u16::to_be_bytes, b"\xfe\xff"), &[]),
+        ("e.csv", utf16(u16::to_le_bytes, b""), &["--encoding", "utf-16le"]),
+        ("F.CSV.GZ", gzip(&latin), &["--encoding", "latin1"]),
+        ("g.csv", format!("sep=;\r\n{ORDERS}").into(), &[]),
+    ];
+    let shop = Shop::new();
+    for (at, (name, content, encoding)) in cases.into_iter().enumerate() {
+        let report = shop.import(&shop.file(name, content), &[ORDERS_OPTIONS, encoding].concat());
+        assert_eq!(counts(&report), if at == 0 { [2, 2, 0, 0] } else { [2, 0, 2, 0] }, "{name}");
+    }
+    let event = &shop.store.events()[1];
+    assert_eq!(
+        (event.user_id.as_str(), event.occurred_at.to_string().as_str()),
+        ("Jürgen", "2026-11-22T09:21:00.000Z")
+    );
+    assert_eq!(event.facts.order_value.map(|value| value.to_string()).as_deref(), Some("1234.50"));
+    assert_eq!(event.facts.currency.map(|currency| currency.to_string()).as_deref(), Some("EUR"));
+
+    // What is no UTF-8 is told, with the flag that reads it.
+    let report = shop.import(&shop.file("h.csv", &latin[..]), ORDERS_OPTIONS);
+    assert_eq!(counts(&report), [2, 0, 1, 1]);
+    let message = shop.rejects()[0]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("0xfc is \"ü\"") && message.contains("--encoding windows-1252"), "{message}");
+    let shift_jis = shop.file("i.csv", b"userId,type,occurredAt\nu\x81,search,2026-11-22\n");
+    assert_eq!(counts(&shop.import(&shift_jis, &["--encoding", "shift_jis"])), [1, 0, 0, 1]);
+    assert_eq!(shop.rejects()[0]["code"], "invalid_encoding");
+}
+
+#[test]
+fn a_first_line_may_name_the_delimiter() {
+    let shop = Shop::new();
+    let rows = "userId;type;occurredAt\nu1;search;2026-01-01\nu2;search;never\n";
+    for (name, line) in [("a.csv", "sep=;\n"), ("b.csv", "\"sep=;\"\r\n"), ("c.csv", "\u{feff}sep=;\r")] {
+        let report = shop.import(&shop.file(name, format!("{line}{rows}")), &[]);
+        assert_eq!((report.counts.read, report.counts.rejected), (2, 1), "{name}");
+        assert_eq!(shop.rejects()[0]["line"], 4);
+    }
+    assert_eq!(shop.store.len(), 1);
+    let flag = shop.file("d.csv", "sep=,\nuserId;type;occurredAt\nu3;search;2026-01-01\n");
+    assert_eq!(counts(&shop.import(&flag, &["--delimiter", ";"])), [1, 1, 0, 0]);
+}
+
+#[test]
+fn rows_can_be_padded() {
+    let shop = Shop::new();
+    let file = shop.file(
+        "a.csv",
+        "userId,type,occurredAt,a,b\nu1,search,2026-01-01\nu2,search,2026-01-01,1,2,,\nu3,search,2026-01-01,1,2,3\n",
+    );
+    assert_eq!(counts(&shop.import(&file, &[])), [3, 0, 0, 3]);
+    let messages: Vec<_> = shop.rejects().iter().map(|reject| reject["message"].as_str().unwrap().to_owned()).collect();
+    assert!(messages[0].contains("3 columns where there should be 5; --pad-rows"), "{messages:?}");
+    assert!(messages[1].contains("--pad-rows") && !messages[2].contains("--pad-rows"), "{messages:?}");
+    assert_eq!(counts(&shop.import(&file, &["--pad-rows"])), [3, 2, 0, 1]);
+    assert_eq!(shop.store.events()[1].properties.as_deref(), Some(r#"{"a":1,"b":2}"#));
+}
+
+#[test]
+fn json_need_not_be_on_lines() {
+    let event = |user: &str| {
+        format!("{{\n  \"userId\": \"{user}\",\n  \"type\": \"search\",\n  \"occurredAt\": \"2026-01-01\"\n}}")
+    };
+    let shop = Shop::new();
+    let pretty = format!("[\n{},\n{}\n]\n", event("u1"), event("u2"));
+    assert_eq!(counts(&shop.import(&shop.file("a.json", pretty), &[])), [2, 2, 0, 0]);
+    let envelope = format!("{{\"sentAt\": 1760000000000, \"events\": [{}, {{\"no\": 1}}]}}", event("u3"));
+    assert_eq!(counts(&shop.import(&shop.file("b.json", envelope), &[])), [2, 1, 0, 1]);
+    assert_eq!(shop.rejects()[0]["line"], 5);
+    let one_line = format!("[{}]", [event("u4"), event("u5")].join(",").replace('\n', ""));
+    assert_eq!(counts(&shop.import(&shop.file("c", one_line), &["--format", "json"])), [2, 2, 0, 0]);
+    let cut_off = format!("[{}, {}", event("u6"), event("u7"));
+    assert_eq!(counts(&shop.import(&shop.file("d.json", cut_off), &[])), [3, 2, 0, 1]);
+    assert_eq!(shop.rejects()[0]["code"], "cut_off");
+    let report = shop.import(&shop.file("e.ndjson", "[{}]\n"), &[]);
+    assert_eq!(counts(&report), [1, 0, 0, 1]);
+    assert!(shop.rejects()[0]["message"].as_str().unwrap().contains("--format json"));
+}
+
+#[test]
+fn exports_that_overlap_or_turn_around_add_what_is_new() {
+    let header = "userId,type,occurredAt\n";
+    let row = |user: usize| format!("u{user},search,2026-01-0{}\n", user % 9 + 1);
+    let export = |users: &mut dyn Iterator<Item = usize>| header.to_owned() + &users.map(row).collect::<String>();
+    let shop = Shop::new();
+    let first = shop.file("monday.csv", export(&mut (0..100)));
+    assert_eq!(counts(&shop.import(&first, &[])), [100, 100, 0, 0]);
+    let newest_first = shop.file("tuesday.csv", export(&mut (50..150).rev()));
+    assert_eq!(counts(&shop.import(&newest_first, &[])), [100, 50, 50, 0]);
+    // Equal rows are events of their own, as many as there are.
+    let twice = shop.file("twice.csv", export(&mut [7, 8, 7, 7].into_iter()));
+    assert_eq!(counts(&shop.import(&twice, &[])), [4, 2, 2, 0]);
+    assert_eq!(counts(&shop.import(&twice, &[])), [4, 0, 4, 0]);
+}
+
+#[test]
+fn a_row_on_top_of_an_interrupted_import_doubles_nothing() {
+    let shop = Shop::new();
+    let file = shop.file("a.ndjson", events(5000));
+    let store = Failing { store: shop.store.clone(), left: AtomicUsize::new(20) };
+    shop.import_to(store, &file, &["--batch-size", "100"]).unwrap_err();
+    let stored = shop.store.len() as u64;
+    assert!(stored > 0);
+    let grown = format!("{{\"userId\":\"new\",\"type\":\"search\",\"occurredAt\":\"2026-01-01\"}}\n{}", events(5000));
+    let report = shop.import(&shop.file("a.ndjson", grown), &["--batch-size", "100"]);
+    assert_eq!((report.resumed_at, report.counts.stored, report.counts.duplicates), (None, 5001 - stored, stored));
+    assert_eq!(shop.store.len(), 5001);
+}
+
+#[test]
+fn complains_with_the_commonest_reasons() {
+    let shop = Shop::new();
+    let content = |bad: usize| events(20).replacen("search", "dance", bad);
+    let report = shop.import(&shop.file("a.ndjson", content(20)), &[]);
+    assert_eq!(report.complaint, Some(Complaint::NothingStored));
+    assert!(report.complaints()[0].ends_with("a.ndjson: nothing was stored"), "{:?}", report.complaints());
+    assert!(report.complaints()[1].starts_with("  20 records: unknown_type (type): "), "{:?}", report.complaints());
+    let of = |bad, options: &[&str]| shop.import(&shop.file("b.ndjson", content(bad)), options).complaint;
+    assert_eq!(of(2, &[]), None);
+    assert_eq!(of(3, &[]), Some(Complaint::TooManyRejected(10.0)));
+    assert_eq!(of(3, &["--max-rejects", "15%"]), None);
+    assert_eq!(of(1, &["--max-rejects", "0"]), Some(Complaint::TooManyRejected(0.0)));
+    assert_eq!(of(0, &["--max-rejects", "0"]), None);
+}
+
+#[test]
+fn a_dry_run_stores_nothing() {
+    let shop = Shop::new();
+    let file = shop.file("a.ndjson", events(10).replacen("u3", "", 1));
+    let report = import(&shop.args(&file, &["--dry-run"]), |_| ()).unwrap();
+    let report = &report.files[0];
+    assert_eq!(counts(report), [10, 9, 0, 1]);
+    let told = report.to_string();
+    assert!(told.contains("10 read, 9 would be stored, 1 rejected; the first event: {\"eventId\":"), "{told}");
+    assert_eq!(report.complaints().len(), 1, "the reason of the one that was rejected");
+    let mut left: Vec<_> = fs::read_dir(shop.dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["a.ndjson", "rejects"]);
+}
+
+#[test]
+fn a_project_that_is_not_there_is_told_with_those_that_are() {
+    let shop = Shop::new();
+    let file = shop.file("a.ndjson", events(1));
+    let import = |project| import(&shop.args(&file, &["--project", project]), |_| ());
+    let told = import("hamburg").unwrap_err().to_string();
+    assert_eq!(told, "there is no project hamburg; there are: default");
+    let folder = shop.dir.path().join("projects/berlin");
+    fs::create_dir_all(&folder).unwrap();
+    let record = serde_json::json!({"id": "berlin", "name": "Berlin", "createdAt": "2026-01-01T00:00:00Z", "updatedAt": "2026-01-01T00:00:00Z"});
+    fs::write(folder.join("project.json"), record.to_string()).unwrap();
+    let told = import("hamburg").unwrap_err().to_string();
+    assert_eq!(told, "there is no project hamburg; there are: berlin, default");
+    assert_eq!(counts(&import("berlin").unwrap().files[0]), [1, 1, 0, 0]);
+}
+
 #[test]
 fn an_empty_file_holds_nothing() {
     let shop = Shop::new();
@@ -209,7 +401,11 @@ fn mistakes_in_the_command_come_first() {
     assert!(fails(&shop.dir.path().join("none.csv"), &[]).contains("none.csv"));
     assert!(fails(&shop.file("a.txt", "x"), &[]).contains("--delimiter"));
     assert!(fails(&shop.file("rejects", "x"), &["--format", "csv"]).contains("overwrite"));
-    assert!(fails(&file, &["--format", "ndjson", "--delimiter", ";"]).contains("NDJSON"));
+    assert!(fails(&file, &["--format", "ndjson", "--delimiter", ";"]).contains("JSON"));
+    assert!(fails(&file, &["--decimal", ",", "--thousands", ","]).contains("--thousands"));
+    assert!(fails(&shop.file("b.csv", "h\0e\0a\0d\0"), &[]).contains("--encoding utf-16le"));
+    assert!(fails(&shop.file("c.csv", "\0h\0e\0a\0d"), &[]).contains("--encoding utf-16be"));
+    assert!(fails(&shop.file("d.csv", "PK\x03\x04..."), &[]).contains("workbook"));
 }
 
 #[test]
@@ -370,7 +566,10 @@ fn sends_to_a_server() {
     let server = tokio::runtime::Runtime::new().unwrap();
     let listener = server.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let app = axum::Router::new().route("/events", axum::routing::post(take)).with_state(fake.clone());
+    let app = axum::Router::new()
+        .route("/events", axum::routing::post(take))
+        .route("/livez", axum::routing::get(async || "ok"))
+        .with_state(fake.clone());
     server.spawn(async move { axum::serve(listener, app).await });
 
     let mut content = events(100);
@@ -389,8 +588,18 @@ fn sends_to_a_server() {
 }
 
 #[test]
-fn files_of_one_name_have_rejects_of_their_own() {
-    let mut taken = HashSet::new();
-    assert_eq!(free_name("a.csv", &mut taken), Path::new("a.csv.rejects.ndjson"));
-    assert_eq!(free_name("a.csv", &mut taken), Path::new("a.csv.2.rejects.ndjson"));
+fn tells_that_nobody_answers_before_it_reads() {
+    let shop = Shop::new();
+    let file = shop.file("a.ndjson", events(1));
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let error = import(&shop.args(&file, &["--url", &format!("http://{closed}")]), |_| ()).unwrap_err();
+    assert!(matches!(&error, ImportError::Unreachable { .. }), "{error}");
+    assert!(error.to_string().contains(&format!("nobody answers at http://{closed}: ")), "{error}");
+}
+
+#[test]
+fn rejects_lie_beside_the_file() {
+    assert_eq!(rejects_of(&Source::new(Path::new("/shop/a.csv.gz"))), Path::new("/shop/a.csv.gz.rejects.ndjson"));
+    assert_eq!(rejects_of(&Source::new(Path::new("a.csv"))), Path::new("a.csv.rejects.ndjson"));
+    assert_eq!(rejects_of(&Source::Stdin), Path::new("stdin.rejects.ndjson"));
 }

@@ -3,17 +3,43 @@
 use std::str::FromStr;
 
 use jiff::{civil, fmt::strtime, tz::TimeZone};
-use martech_core::event::Timestamp;
+use martech_core::{event::Timestamp, query::parse_time_zone};
 
 /// How times are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TimeFormat {
     /// Seconds since 1970, with or without decimals.
     UnixSeconds,
-    /// Milliseconds since 1970.
-    UnixMillis,
+    /// Whole parts of a second since 1970: how many of them are a millisecond, or half of one.
+    Unix(Unit),
     /// As `strptime` reads it; see [`jiff::fmt::strtime`].
     Pattern(String),
+}
+
+/// A part of a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unit {
+    Milliseconds,
+    Microseconds,
+    Nanoseconds,
+}
+
+impl Unit {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Milliseconds => "milliseconds",
+            Self::Microseconds => "microseconds",
+            Self::Nanoseconds => "nanoseconds",
+        }
+    }
+
+    const fn in_a_millisecond(self) -> i64 {
+        match self {
+            Self::Milliseconds => 1,
+            Self::Microseconds => 1_000,
+            Self::Nanoseconds => 1_000_000,
+        }
+    }
 }
 
 impl FromStr for TimeFormat {
@@ -22,13 +48,20 @@ impl FromStr for TimeFormat {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "unix" => Ok(Self::UnixSeconds),
-            "unix_ms" => Ok(Self::UnixMillis),
+            "unix_ms" => Ok(Self::Unix(Unit::Milliseconds)),
+            "unix_us" => Ok(Self::Unix(Unit::Microseconds)),
+            "unix_ns" => Ok(Self::Unix(Unit::Nanoseconds)),
             // A pattern without a conversion matches nothing but itself.
             _ if text.contains('%') => Ok(Self::Pattern(text.to_owned())),
-            _ => Err("`unix`, `unix_ms` or a pattern such as %Y-%m-%d".to_owned()),
+            _ => Err("`unix`, `unix_ms`, `unix_us`, `unix_ns` or a pattern such as %Y-%m-%d".to_owned()),
         }
     }
 }
+
+/// Numbers below this (March 1973 as milliseconds, the year 5138 as seconds) are more likely seconds.
+const SMALLEST_MILLIS: u64 = 100_000_000_000;
+/// Numbers from this on (the year 2286 as milliseconds, April 1970 as microseconds) are more likely microseconds.
+const TOO_MANY_MILLIS: u64 = 10_000_000_000_000;
 
 /// Reads times of one format, and places those without an offset in a time zone.
 #[derive(Debug, Clone)]
@@ -42,18 +75,14 @@ impl TimeReader {
         Self { format, zone }
     }
 
-    /// Whether a plain number is a time in milliseconds, as it is in an event.
-    pub(crate) fn takes_epoch_millis(&self) -> bool {
-        self.format.is_none()
-    }
-
     /// The moment that `text` means, or what it should have looked like.
     pub(crate) fn read(&self, text: &str) -> Result<Timestamp, String> {
         let text = text.trim();
         match &self.format {
             None => self.read_usual(text),
-            Some(TimeFormat::UnixMillis) => {
-                text.parse().map(Timestamp::from_millis).map_err(|_| "not a whole number of milliseconds".to_owned())
+            Some(TimeFormat::Unix(unit)) => {
+                let whole: i64 = text.parse().map_err(|_| format!("not a whole number of {}", unit.name()))?;
+                Ok(Timestamp::from_millis(whole.div_euclid(unit.in_a_millisecond())))
             }
             Some(TimeFormat::UnixSeconds) => {
                 seconds(text).ok_or_else(|| "not a number of seconds since 1970".to_owned())
@@ -71,10 +100,22 @@ impl TimeReader {
             return Ok(time);
         }
         // Eight digits are more likely a date than the first hours of 1970.
-        if text.len() > 8
-            && let Ok(millis) = text.parse()
+        if text.len() != 8
+            && let Some(millis) = millis(text)
         {
-            return Ok(Timestamp::from_millis(millis));
+            return match millis.unsigned_abs() {
+                ..SMALLEST_MILLIS => {
+                    Err("too small for milliseconds since 1970; --time-format unix reads seconds, and unix_ms \
+                     milliseconds of the years around 1970"
+                        .to_owned())
+                }
+                TOO_MANY_MILLIS.. => {
+                    Err("too large for milliseconds since 1970; --time-format unix_us reads microseconds, unix_ns \
+                     nanoseconds, and %Y%m%d%H%M%S digits of a date"
+                        .to_owned())
+                }
+                _ => Ok(Timestamp::from_millis(millis)),
+            };
         }
         let has_offset_or_zone = text.contains(['+', '[']);
         let civil: Option<civil::DateTime> = if has_offset_or_zone { None } else { text.parse().ok() };
@@ -85,16 +126,28 @@ impl TimeReader {
         })
     }
 
-    fn place(&self, parsed: &strtime::BrokenDownTime) -> Result<Timestamp, jiff::Error> {
-        // %z, %Q and %s name the moment itself.
-        if parsed.offset().is_some() || parsed.iana_time_zone().is_some() || parsed.timestamp().is_some() {
-            return parsed.to_timestamp().map(Timestamp::from);
+    fn place(&self, parsed: &strtime::BrokenDownTime) -> Result<Timestamp, String> {
+        // %z and %s name the moment itself.
+        if parsed.offset().is_some() || parsed.timestamp().is_some() {
+            return parsed.to_timestamp().map(Timestamp::from).map_err(|error| error.to_string());
         }
-        let date = parsed.to_date()?;
-        let time = if parsed.hour().is_some() { parsed.to_time()? } else { civil::Time::midnight() };
-        // In the hour that a clock change skips or repeats: what RFC 5545 says, as jiff does it.
-        self.zone.to_timestamp(date.to_datetime(time)).map(Timestamp::from)
+        let named = parsed.iana_time_zone().map(parse_time_zone).transpose();
+        let named = named.map_err(|error| format!("%Q {}", error.message))?;
+        let civil = || {
+            let date = parsed.to_date()?;
+            let time = if parsed.hour().is_some() { parsed.to_time()? } else { civil::Time::midnight() };
+            // In the hour that a clock change skips or repeats: what RFC 5545 says, as jiff does it.
+            named.as_ref().unwrap_or(&self.zone).to_timestamp(date.to_datetime(time))
+        };
+        civil().map(Timestamp::from).map_err(|error: jiff::Error| error.to_string())
     }
+}
+
+/// A whole number; a fraction, which the clocks of some languages give, is cut off.
+fn millis(text: &str) -> Option<i64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let is_number = !fraction.is_empty() && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    whole.parse().ok().filter(|_| is_number)
 }
 
 /// Seconds with up to millisecond precision, exactly; a finer part is cut off.
@@ -137,6 +190,34 @@ mod tests {
     }
 
     #[test]
+    fn reads_dates_around_1970() {
+        let cases = [
+            ("1970-01-02", "1970-01-02T00:00:00.000Z"),
+            ("1972-06-30 12:00:00", "1972-06-30T12:00:00.000Z"),
+            ("1969-12-31T23:59:59Z", "1969-12-31T23:59:59.000Z"),
+            ("19700102", "1970-01-02T00:00:00.000Z"),
+        ];
+        for (text, time) in cases {
+            assert_eq!(read(None, "UTC", text).as_deref(), Ok(time), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_the_format_of_numbers_that_are_no_milliseconds() {
+        for (text, flag) in [
+            ("1763806500", "--time-format unix reads seconds"),
+            ("1763806500.25", "--time-format unix reads seconds"),
+            ("86400000", "a date such as"),
+            ("1763806500000000", "--time-format unix_us reads microseconds"),
+            ("1763806500000000000", "unix_ns nanoseconds"),
+            ("20261122101500", "%Y%m%d%H%M%S"),
+        ] {
+            let fault = read(None, "UTC", text).unwrap_err();
+            assert!(fault.contains(flag), "{text}: {fault}");
+        }
+    }
+
+    #[test]
     fn reads_by_a_pattern_in_a_zone() {
         assert_eq!(read(Some("%Y%m%d"), "UTC", "19970101").as_deref(), Ok("1997-01-01T00:00:00.000Z"));
         assert_eq!(
@@ -152,10 +233,25 @@ mod tests {
     }
 
     #[test]
+    fn reads_the_zone_that_a_time_names() {
+        let zoned = |text: &str| read(Some("%Y-%m-%d %H:%M %Q"), "UTC", text);
+        assert_eq!(zoned("2026-07-01 12:00 Europe/Berlin").as_deref(), Ok("2026-07-01T10:00:00.000Z"));
+        assert_eq!(zoned("2026-01-01 12:00 America/New_York").as_deref(), Ok("2026-01-01T17:00:00.000Z"));
+        assert_eq!(zoned("2026-01-01 12:00 +0100").as_deref(), Ok("2026-01-01T11:00:00.000Z"));
+        for zone in ["Etc/Unknown", "Factory", "Mars/Olympus"] {
+            let fault = zoned(&format!("2026-01-01 12:00 {zone}")).unwrap_err();
+            assert!(fault.contains("IANA time zone"), "{fault}");
+        }
+    }
+
+    #[test]
     fn reads_unix_times_exactly() {
         assert_eq!(read(Some("unix"), "UTC", "1.2345").as_deref(), Ok("1970-01-01T00:00:01.234Z"));
         assert_eq!(read(Some("unix"), "UTC", "1763806500").as_deref(), Ok("2025-11-22T10:15:00.000Z"));
         assert_eq!(read(Some("unix_ms"), "UTC", "1").as_deref(), Ok("1970-01-01T00:00:00.001Z"));
+        assert_eq!(read(Some("unix_us"), "UTC", "1763806500250999").as_deref(), Ok("2025-11-22T10:15:00.250Z"));
+        assert_eq!(read(Some("unix_us"), "UTC", "-1").as_deref(), Ok("1969-12-31T23:59:59.999Z"));
+        assert_eq!(read(Some("unix_ns"), "UTC", "1763806500250999999").as_deref(), Ok("2025-11-22T10:15:00.250Z"));
         for text in ["1e3", "1.x", "", "99999999999999999999"] {
             assert!(read(Some("unix"), "UTC", text).is_err(), "{text}");
         }

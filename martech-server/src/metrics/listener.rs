@@ -23,7 +23,9 @@ use tokio::{
 
 use super::scrape;
 use crate::{
-    App, error,
+    App,
+    config::parse_addr,
+    error,
     error::ApiError,
     telemetry::{self, Observer},
 };
@@ -49,12 +51,12 @@ pub enum MetricsAddr {
 }
 
 impl FromStr for MetricsAddr {
-    type Err = &'static str;
+    type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "off" => Ok(Self::Off),
-            text => text.parse().map(Self::At).map_err(|_| "an address and a port, such as 127.0.0.1:9464, or off"),
+            text => parse_addr(text).map(Self::At).map_err(|expected| format!("`off`, or {expected}")),
         }
     }
 }

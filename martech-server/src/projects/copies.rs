@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use martech_core::fs::{Disk, replace};
 
-use super::{ProjectRecord, id::FOLDER};
+use super::{ProjectId, ProjectRecord, id::FOLDER};
 
 const FILE: &str = "project.json";
 
@@ -25,6 +25,11 @@ pub(super) fn read(data_dir: &Path) -> Vec<ProjectRecord> {
     let copies =
         std::iter::once(data_dir.to_owned()).chain(others).filter_map(|folder| fs::read(folder.join(FILE)).ok());
     copies.filter_map(|copy| serde_json::from_slice(&copy).ok()).collect()
+}
+
+/// The projects of a data folder, for commands that have no records at hand.
+pub(crate) fn in_folder(data_dir: &Path) -> Vec<ProjectId> {
+    read(data_dir).into_iter().map(|record| record.id).collect()
 }
 
 /// Forgets a project that was removed.

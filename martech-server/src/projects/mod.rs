@@ -29,6 +29,7 @@ use martech_core::{
 use self::availability::{Availability, Watched};
 pub(crate) use self::{
     availability::{RETRY_AFTER, Unavailable},
+    copies::in_folder,
     id::{DEFAULT_PROJECT, ProjectId},
     record::{ProjectChange, ProjectRecord, Whole, event_types},
     registry::{ProjectError, Projects},

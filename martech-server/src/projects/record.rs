@@ -56,7 +56,7 @@ pub(crate) struct ProjectChange {
     #[schema(value_type = Option<String>, format = "iana-time-zone", example = "Europe/Berlin")]
     pub(crate) time_zone: Option<Option<String>>,
     #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9]{3,8}$", example = "EUR")]
+    #[schema(value_type = Option<String>, pattern = "^[A-Za-z]{3}$", example = "EUR")]
     pub(crate) currency: Option<Option<String>>,
     #[serde(default, deserialize_with = "given")]
     #[schema(schema_with = event_types)]
@@ -134,7 +134,7 @@ impl ProjectRecord {
         if let Some(Err(error)) = self.time_zone.as_deref().map(martech_core::query::parse_time_zone) {
             return invalid("timeZone", &error.message);
         }
-        if let Some(Err(error)) = self.currency.as_deref().map(str::parse::<Currency>) {
+        if let Some(Err(error)) = self.currency.as_deref().map(Currency::iso_4217) {
             return invalid("currency", &error);
         }
         if self.retention_days.is_some_and(|days| days > MAX_RETENTION_DAYS) {

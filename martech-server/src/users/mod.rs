@@ -6,7 +6,7 @@
 mod local;
 mod remote;
 
-use std::{fs, io, path::PathBuf, process::ExitCode};
+use std::{fs, io, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Subcommand};
 
@@ -15,7 +15,8 @@ use crate::{
     AdminToken, Role,
     accounts::{AccountError, Member, secret},
     backend::{self, BackendError, StoreArgs, StoreChoice},
-    config::PasswordArgs,
+    client::{TrustArgs, TrustError},
+    config::{PasswordArgs, parse_addr},
     projects::ProjectId,
     records::RecordsError,
     say::say,
@@ -38,9 +39,21 @@ pub struct UserArgs {
     #[arg(long, global = true, default_value = "default", value_name = "NAME")]
     project: ProjectId,
 
-    /// The server that runs on the data folder, if one does
-    #[arg(long, global = true, env = "MARTECH_URL", default_value = "http://127.0.0.1:3000", value_name = "URL")]
-    url: String,
+    /// The server that runs on the data folder, if one does; by default at the address that it has from MARTECH_ADDR, or at
+    /// http://127.0.0.1:3000
+    #[arg(long, global = true, env = "MARTECH_URL", value_name = "URL")]
+    url: Option<String>,
+
+    #[command(flatten)]
+    trust: TrustArgs,
+
+    /// Where that server listens, as it is told itself
+    #[arg(long, global = true, env = "MARTECH_ADDR", default_value = "127.0.0.1:3000", hide = true, value_parser = parse_addr)]
+    addr: SocketAddr,
+
+    /// Whether it speaks TLS
+    #[arg(long, global = true, env = "MARTECH_TLS_CERT", hide = true)]
+    tls_cert: Option<PathBuf>,
 
     /// The admin token of that server; by default the one in the data folder
     #[arg(long, global = true, env = "MARTECH_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = AdminToken::new)]
@@ -98,6 +111,24 @@ enum UserCommand {
     },
 }
 
+impl UserArgs {
+    /// The URL of the server.
+    fn server(&self) -> String {
+        let of_this_machine = || {
+            let scheme = if self.tls_cert.is_some() { "https" } else { "http" };
+            // A server on all addresses is on that of this machine, too.
+            let host = match self.addr {
+                SocketAddr::V4(addr) if addr.ip().is_unspecified() => "127.0.0.1".to_owned(),
+                SocketAddr::V4(addr) => addr.ip().to_string(),
+                SocketAddr::V6(addr) if addr.ip().is_unspecified() => "[::1]".to_owned(),
+                SocketAddr::V6(addr) => format!("[{}]", addr.ip()),
+            };
+            format!("{scheme}://{host}:{}", self.addr.port())
+        };
+        self.url.clone().unwrap_or_else(of_this_machine)
+    }
+}
+
 /// Why something was not done.
 #[derive(Debug, thiserror::Error)]
 enum UserError {
@@ -113,6 +144,8 @@ enum UserError {
     Folder(PathBuf, io::Error),
     #[error(transparent)]
     Store(#[from] BackendError),
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     #[error("the password cannot be read: {0}")]
     Input(io::Error),
     #[error("a server has the data folder, and does not answer at {url}: {reason} (--url says where it listens)")]
@@ -195,7 +228,7 @@ async fn open(args: &UserArgs) -> Result<Accounts, UserError> {
     match backend::lock(&args.data_dir) {
         Ok(lock) => Ok(Accounts::Local(Local::in_folder(&args.data_dir, lock, &args.passwords)?)),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            Ok(Accounts::Remote(Remote::new(&args.url, args.admin_token.as_ref(), &args.data_dir)?))
+            Ok(Accounts::Remote(Remote::new(&args.server(), &args.trust, args.admin_token.as_ref(), &args.data_dir)?))
         }
         Err(error) => Err(folder(error)),
     }
@@ -272,5 +305,31 @@ impl Password {
         if self.made {
             say(format_args!("password: {}", self.text));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: UserArgs,
+    }
+
+    #[test]
+    fn finds_the_server_of_this_machine_by_its_own_settings() {
+        let server = |words: &[&str]| {
+            let line = ["user", "list"].iter().chain(words);
+            Line::try_parse_from(line).unwrap_or_else(|error| panic!("{error}")).args.server()
+        };
+        assert_eq!(server(&[]), "http://127.0.0.1:3000");
+        assert_eq!(server(&["--addr", "0.0.0.0:4000"]), "http://127.0.0.1:4000");
+        assert_eq!(server(&["--addr", "[::]:443", "--tls-cert", "cert.pem"]), "https://[::1]:443");
+        assert_eq!(server(&["--addr", "10.0.0.7:80"]), "http://10.0.0.7:80");
+        assert_eq!(server(&["--addr", "10.0.0.7:80", "--url", "https://shop.example"]), "https://shop.example");
     }
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::UserError;
-use crate::{AdminToken, Role, accounts::Member, projects::ProjectId};
+use crate::{AdminToken, Role, accounts::Member, client::TrustArgs, projects::ProjectId};
 
 pub(super) struct Remote {
     agent: ureq::Agent,
@@ -21,17 +21,13 @@ struct Members {
 
 impl Remote {
     /// A server at a URL; without a token, with that of its data folder.
-    pub(super) fn new(url: &str, token: Option<&AdminToken>, dir: &Path) -> Result<Self, UserError> {
+    pub(super) fn new(url: &str, trust: &TrustArgs, token: Option<&AdminToken>, dir: &Path) -> Result<Self, UserError> {
         let path = dir.join("admin-token");
         let token = match token {
             Some(token) => token.reveal().to_owned(),
             None => fs::read_to_string(&path).map_err(|error| UserError::Folder(path, error))?,
         };
-        let agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(30)))
-            .build()
-            .into();
+        let agent = trust.agent()?.timeout_global(Some(Duration::from_secs(30))).build().into();
         let url = url.trim_end_matches('/').to_owned();
         Ok(Self { agent, url, authorization: format!("Bearer {}", token.trim()) })
     }

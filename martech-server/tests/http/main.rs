@@ -14,6 +14,7 @@ mod events;
 mod harness;
 mod headers;
 mod held_bodies;
+mod imports;
 mod keys;
 mod lifecycle;
 mod malformed;

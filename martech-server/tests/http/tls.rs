@@ -254,3 +254,36 @@ async fn resets_a_stream_whose_client_stops_reading() {
     answer.assert_counts(202, [1, 0, 0]);
     assert!(server.ask_metrics(Method::GET, "/metrics").await.text.contains("martech_http_answer_bytes 0"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_trust_a_certificate_that_they_are_given() {
+    let files = Files::new();
+    let server = files.serve(&[]).await;
+    let event = r#"{"userId":"u1","type":"search","occurredAt":"2026-01-01"}"#;
+    fs::write(server.dir.path().join("a.ndjson"), event).unwrap();
+    let run = |arguments: &[&str], trusted: bool| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_martech-server"));
+        command
+            .current_dir(server.dir.path())
+            .args(arguments)
+            .args(["--url", &format!("https://localhost:{}", server.addr.port())]);
+        if trusted {
+            command.arg("--ca-cert").arg(files.dir.path().join("cert.pem"));
+        }
+        command.env("MARTECH_TOKEN", &server.token).args(["--data-dir", "."]);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap());
+        async move {
+            let output = output.await.unwrap();
+            let said =
+                format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            (output.status.success(), said)
+        }
+    };
+    for arguments in [&["import", "a.ndjson"][..], &["user", "list"]] {
+        let (done, said) = run(arguments, true).await;
+        assert!(done, "{said}");
+        let (done, said) = run(arguments, false).await;
+        assert!(!done && said.contains("answer") && said.to_lowercase().contains("certificate"), "{said}");
+    }
+    assert_eq!(fs::read_to_string(server.dir.path().join("a.ndjson")).unwrap(), event);
+}

@@ -13,7 +13,7 @@ impl Read for Trickle<'_> {
 type Seen = (String, u64, u64, Option<Fault>);
 
 fn split(content: &[u8], framing: Framing, step: usize) -> Vec<Seen> {
-    let mut splitter = Splitter::new(Trickle(content, step), framing).unwrap();
+    let mut splitter = Splitter::new(Trickle(content, step), framing);
     let (mut chunk, mut seen) = (Chunk::default(), Vec::new());
     while splitter.next_chunk(3, &mut chunk).unwrap() {
         assert!(chunk.records.len() <= 3);
@@ -31,11 +31,19 @@ fn ok(text: &str, line: u64, number: u64) -> Seen {
 }
 
 #[test]
-fn lines_end_in_either_way_and_blank_ones_are_not_counted() {
-    let content = b"\xef\xbb\xbfa\r\n\n  \nb\r\nc\nd";
+fn lines_end_in_each_way_and_blank_ones_are_not_counted() {
+    let content = b"\xef\xbb\xbfa\r\n\n  \nb\r\nc\rd\r\r\n\xef\xbb\xbfe";
     for step in [1, 2, 1000] {
         let seen = split(content, Framing::Lines, step);
-        assert_eq!(seen, [ok("a", 1, 1), ok("b", 4, 2), ok("c", 5, 3), ok("d", 6, 4)]);
+        assert_eq!(seen, [ok("a", 1, 1), ok("b", 4, 2), ok("c", 5, 3), ok("d", 6, 4), ok("e", 8, 5)]);
+    }
+}
+
+#[test]
+fn reads_files_of_old_macs() {
+    for step in [1, 3, 1000] {
+        let seen = split(b"a,b\r1,\"x\ry\"\r2,z\r", Framing::Quoted(b','), step);
+        assert_eq!(seen, [ok("a,b", 1, 1), ok("1,\"x\ry\"", 2, 2), ok("2,z", 4, 3)]);
     }
 }
 
@@ -45,6 +53,90 @@ fn quotes_hold_line_ends() {
     for step in [1, 2, 1000] {
         let seen = split(content, Framing::Quoted(b','), step);
         assert_eq!(seen, [ok("a,\"x\ny\"\"\n\",1", 1, 1), ok("b,5\" disk", 4, 2), ok("c,\"end\"", 5, 3)]);
+    }
+}
+
+#[test]
+fn a_quote_in_the_wrong_place_costs_one_line() {
+    let content = b"u1,\"5 inch,1\r\nu2,a,2\nu3,6\" disk,3\nu4,\"say \\\"hi\\\"\",4\nu5, \"b\",5\nu6,c,6\n";
+    for step in [1, 5, 1000] {
+        let bad = |text: &str, line, number, why| (text.to_owned(), line, number, Some(Fault::BadQuote(why)));
+        let seen = split(content, Framing::Quoted(b','), step);
+        assert_eq!(
+            seen,
+            [
+                bad("u1,\"5 inch,1", 1, 1, BadQuote::TextBehind),
+                ok("u2,a,2", 2, 2),
+                ok("u3,6\" disk,3", 3, 3),
+                bad("u4,\"say \\\"hi\\\"\",4", 4, 4, BadQuote::TextBehind),
+                bad("u5, \"b\",5", 5, 5, BadQuote::BlanksBefore),
+                ok("u6,c,6", 6, 6),
+            ]
+        );
+    }
+}
+
+#[test]
+fn json_values_stand_in_arrays_and_envelopes() {
+    let content = b"[\n  {\r\n    \"a\": \"]}\\\"\"\n  },\n  {}, 5 ,\n  {\"b\":\n[1]}\n]\n";
+    for step in [1, 2, 1000] {
+        let seen = split(content, Framing::Values, step);
+        let first = "{\r\n    \"a\": \"]}\\\"\"\n  }";
+        assert_eq!(seen, [ok(first, 2, 1), ok("{}", 5, 2), ok("5", 5, 3), ok("{\"b\":\n[1]}", 6, 4)]);
+    }
+    let content = b"\xef\xbb\xbf{\"sentAt\": 1,\n\"events\": [{\"a\":1},\n{\"a\":2}], \"nextCursor\":\"x\"}\n{\"events\":[{}]} {\"c\":3}";
+    for step in [1, 7, 1000] {
+        let seen = split(content, Framing::Values, step);
+        assert_eq!(seen, [ok("{\"a\":1}", 2, 1), ok("{\"a\":2}", 3, 2), ok("{}", 4, 3), ok("{\"c\":3}", 4, 4)]);
+    }
+}
+
+#[test]
+fn a_json_value_that_is_none_costs_one_line() {
+    let content = b"[\n{\"a\":1},\n{\"b\":[1},\n{\"c\":\"x\ny\"},\n{\"d\":1}\n";
+    for step in [1, 4, 1000] {
+        let seen = split(content, Framing::Values, step);
+        let bad = |text: &str, line, number, fault| (text.to_owned(), line, number, Some(fault));
+        assert_eq!(
+            seen[..4],
+            [
+                ok("{\"a\":1}", 2, 1),
+                bad("{\"b\":[1},", 3, 2, Fault::BadValue),
+                bad("{\"c\":\"x", 4, 3, Fault::BadValue),
+                ok("y\"", 5, 4),
+            ]
+        );
+        assert_eq!(
+            seen[seen.len() - 2..],
+            [ok("{\"d\":1}", 6, seen.len() as u64 - 1), bad("", 7, seen.len() as u64, Fault::CutOff),]
+        );
+    }
+    // What is not closed ends where no record is longer.
+    let mut long = b"{\"a\":[\n".to_vec();
+    long.resize(2 * MAX_RECORD, b' ');
+    long.extend_from_slice(b"\n{}");
+    let seen = split(&long, Framing::Values, 100_000);
+    assert_eq!((seen[0].3, seen[0].1), (Some(Fault::BadValue), 1));
+    assert_eq!(seen.last(), Some(&ok("{}", 3, 2)));
+}
+
+#[test]
+fn knows_ndjson_by_its_first_line() {
+    for (content, is_ndjson) in [
+        ("", true),
+        ("\n {\"a\":1} \r\n{\"a\":", true),
+        ("{\"a\":1}", true),
+        ("{\"events\":[]}", true),
+        ("{\n\"a\":1}", false),
+        ("[{}]", false),
+        ("{\"events\":[{}]}", false),
+        ("{} {}", false),
+        ("{\"a\":", false),
+    ] {
+        for step in [1, 1000] {
+            let mut splitter = Splitter::new(Trickle(content.as_bytes(), step), Framing::Values);
+            assert_eq!(splitter.is_ndjson().unwrap(), is_ndjson, "{content}");
+        }
     }
 }
 
@@ -87,16 +179,13 @@ fn a_record_of_just_the_limit_is_taken() {
 }
 
 #[test]
-fn goes_on_from_any_position() {
+fn a_header_is_no_record() {
     let content = b"h\na\n\nb\nc\n";
-    let mut splitter = Splitter::new(&content[..], Framing::Lines).unwrap();
-    let header = splitter.header().unwrap().unwrap();
-    assert_eq!(header.bytes, b"h");
+    let mut splitter = Splitter::new(&content[..], Framing::Lines);
+    assert_eq!(splitter.peek().unwrap().unwrap().bytes, b"h");
+    assert_eq!(splitter.header().unwrap().unwrap().bytes, b"h");
     let mut chunk = Chunk::default();
     assert!(splitter.next_chunk(2, &mut chunk).unwrap());
-    assert_eq!(chunk.end, Position { offset: 7, lines: 4, records: 2 });
-    let rest = &content[chunk.end.offset as usize..];
-    let mut again = Splitter::at(rest, Framing::Lines, chunk.end);
-    assert!(again.next_chunk(2, &mut chunk).unwrap());
-    assert_eq!((chunk.records[0].line, chunk.records[0].number), (5, 3));
+    assert_eq!(chunk.end, Position { offset: 7, lines: 4, records: 2, within: Within::Nothing });
+    assert_eq!((chunk.records[1].line, chunk.records[1].number), (4, 2));
 }

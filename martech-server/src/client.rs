@@ -1,0 +1,62 @@
+//! How commands of this program speak to a server at a URL: `http://`, or `https://` with the certificates that browsers trust or
+//! with those of a private authority.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::Args;
+use ureq::{
+    Agent,
+    config::ConfigBuilder,
+    tls::{PemItem, RootCerts, TlsConfig, parse_pem},
+    typestate::AgentScope,
+};
+
+/// Whom a command trusts behind `https://`.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct TrustArgs {
+    /// PEM file with the certificates to trust behind https://, in place of public authorities
+    #[arg(long, global = true, env = "MARTECH_CA_CERT", value_name = "FILE")]
+    ca_cert: Option<PathBuf>,
+}
+
+/// Certificates that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TrustError {
+    #[error("--ca-cert {0}: {1}")]
+    Unreadable(PathBuf, io::Error),
+    #[error("--ca-cert {0} holds no certificate: a PEM file begins with -----BEGIN CERTIFICATE-----")]
+    NoCertificate(PathBuf),
+}
+
+impl TrustArgs {
+    /// Settings of an agent that hands out answers of every status. Connections take ten seconds at most.
+    pub(crate) fn agent(&self) -> Result<ConfigBuilder<AgentScope>, TrustError> {
+        let roots = match &self.ca_cert {
+            Some(path) => certificates(path)?,
+            None => RootCerts::WebPki,
+        };
+        Ok(Agent::config_builder()
+            .http_status_as_error(false)
+            .tls_config(TlsConfig::builder().root_certs(roots).build())
+            .timeout_connect(Some(Duration::from_secs(10)))
+            .user_agent(concat!("martech-server/", env!("CARGO_PKG_VERSION"))))
+    }
+}
+
+fn certificates(path: &Path) -> Result<RootCerts, TrustError> {
+    let pem = fs::read(path).map_err(|error| TrustError::Unreadable(path.to_owned(), error))?;
+    let certificates: Vec<_> = parse_pem(&pem)
+        .filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    if certificates.is_empty() {
+        return Err(TrustError::NoCertificate(path.to_owned()));
+    }
+    Ok(RootCerts::from(certificates))
+}

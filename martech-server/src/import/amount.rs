@@ -1,0 +1,363 @@
+//! Numbers and amounts of money as files write them.
+
+use std::borrow::Cow;
+
+use martech_core::event::{Currency, Money};
+
+/// How numbers are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Notation {
+    /// Before the decimals.
+    pub(crate) decimal: char,
+    /// Between the thousands; a blank stands for any kind of blank.
+    pub(crate) thousands: Option<char>,
+}
+
+impl Default for Notation {
+    fn default() -> Self {
+        Self { decimal: '.', thousands: None }
+    }
+}
+
+/// An amount of money that was understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Amount {
+    /// A decimal number with a point.
+    pub(crate) number: String,
+    /// The currencies that its sign, or code, may mean.
+    pub(crate) unit: Option<Unit>,
+}
+
+/// The sign of a currency, or its code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unit {
+    pub(crate) text: String,
+    /// Codes of ISO 4217, at least one.
+    pub(crate) codes: Vec<Currency>,
+}
+
+/// Signs of currencies, longer ones before those that they end with.
+const SIGNS: [(&str, &[&str]); 36] = [
+    ("US$", &["USD"]),
+    ("CA$", &["CAD"]),
+    ("AU$", &["AUD"]),
+    ("NZ$", &["NZD"]),
+    ("HK$", &["HKD"]),
+    ("NT$", &["TWD"]),
+    ("MX$", &["MXN"]),
+    ("C$", &["CAD"]),
+    ("A$", &["AUD"]),
+    ("S$", &["SGD"]),
+    ("R$", &["BRL"]),
+    (
+        "$",
+        &[
+            "USD", "CAD", "AUD", "NZD", "HKD", "SGD", "MXN", "TWD", "CLP", "COP", "ARS", "UYU", "DOP", "JMD", "TTD",
+            "BSD",
+        ],
+    ),
+    ("€", &["EUR"]),
+    ("£", &["GBP", "GIP", "FKP", "SHP", "EGP"]),
+    ("¥", &["JPY", "CNY"]),
+    ("￥", &["JPY", "CNY"]),
+    ("円", &["JPY"]),
+    ("元", &["CNY"]),
+    ("₹", &["INR"]),
+    ("₩", &["KRW", "KPW"]),
+    ("₽", &["RUB"]),
+    ("₺", &["TRY"]),
+    ("₴", &["UAH"]),
+    ("₪", &["ILS"]),
+    ("₫", &["VND"]),
+    ("฿", &["THB"]),
+    ("₱", &["PHP"]),
+    ("₦", &["NGN"]),
+    ("₸", &["KZT"]),
+    ("zł", &["PLN"]),
+    ("Kč", &["CZK"]),
+    ("Ft", &["HUF"]),
+    ("kr.", &["DKK", "SEK", "NOK", "ISK"]),
+    ("kr", &["SEK", "NOK", "DKK", "ISK"]),
+    ("Fr.", &["CHF"]),
+    ("lei", &["RON", "MDL"]),
+];
+
+impl Notation {
+    /// A number as JSON writes it, where `text` is one in this notation and JSON's readers take it exactly: no `007` or `1e5`, and no
+    /// whole number beyond 2^53, which mostly is an id.
+    pub(crate) fn json<'a>(&self, text: &'a str) -> Option<Cow<'a, str>> {
+        let number = match *self {
+            Self { decimal: '.', thousands: None } => Cow::Borrowed(text),
+            _ => {
+                let (sign, unsigned) = match text.strip_prefix('-') {
+                    Some(unsigned) => ("-", unsigned),
+                    None => ("", text),
+                };
+                Cow::Owned(format!("{sign}{}", self.number(unsigned)?))
+            }
+        };
+        is_exact_json(&number).then_some(number)
+    }
+
+    /// An amount of money: signs before or behind, `-` or `(...)` for what is negative, a currency, and the apostrophe by
+    /// which spreadsheets mark a text. Otherwise a message that names the flags that read it.
+    pub(crate) fn amount(&self, text: &str) -> Result<Amount, String> {
+        let text = text.trim();
+        if let Some(number) = self.number(text) {
+            return Ok(Amount { number, unit: None });
+        }
+        // With an exponent, say.
+        if *self == Self::default() && text.parse::<Money>().is_ok() {
+            return Ok(Amount { number: text.to_owned(), unit: None });
+        }
+        let bare = Bare::of(text);
+        let number = bare.as_ref().and_then(|bare| Some((bare, self.number(bare.digits)?)));
+        match number {
+            Some((bare, digits)) => {
+                let sign = if bare.is_negative { "-" } else { "" };
+                Ok(Amount { number: format!("{sign}{digits}"), unit: bare.unit.clone() })
+            }
+            None => Err(format!("not a decimal number such as 12{}50{}", self.decimal, hint(bare.as_ref()))),
+        }
+    }
+
+    /// The digits of a number without a sign, with a point before the decimals.
+    fn number(&self, text: &str) -> Option<String> {
+        let (whole, fraction) = match text.split_once(self.decimal) {
+            Some((whole, fraction)) => (whole, Some(fraction)),
+            None => (text, None),
+        };
+        let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let separates = |c: char| match self.thousands {
+            Some(' ') => c.is_whitespace(),
+            thousands => Some(c) == thousands,
+        };
+        let groups: Vec<&str> = whole.split(separates).collect();
+        let sound = match groups.as_slice() {
+            [whole] => {
+                are_digits(whole) && (!whole.is_empty() || fraction.is_some_and(|fraction| !fraction.is_empty()))
+            }
+            // Indian numbers have two digits in the groups before the last.
+            [first, middle @ .., last] => {
+                (1..=3).contains(&first.len())
+                    && last.len() == 3
+                    && middle.iter().all(|group| (2..=3).contains(&group.len()))
+                    && groups.iter().all(|group| are_digits(group))
+            }
+            [] => false,
+        };
+        if !sound || !fraction.is_none_or(are_digits) {
+            return None;
+        }
+        let mut number = groups.concat();
+        if number.is_empty() {
+            number.push('0');
+        }
+        if let Some(fraction) = fraction.filter(|fraction| !fraction.is_empty()) {
+            number.push('.');
+            number.push_str(fraction);
+        }
+        Some(number)
+    }
+
+    fn flags(&self) -> String {
+        let quoted = |c: char| if c.is_ascii_punctuation() && c != '\'' { c.to_string() } else { format!("\"{c}\"") };
+        let decimal = (self.decimal != '.').then(|| format!("--decimal {}", quoted(self.decimal)));
+        let thousands = self.thousands.map(|thousands| format!("--thousands {}", quoted(thousands)));
+        [decimal, thousands].into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// Which flags would read it.
+fn hint(bare: Option<&Bare<'_>>) -> String {
+    let usual = [
+        ('.', None),
+        (',', None),
+        ('.', Some(',')),
+        (',', Some('.')),
+        ('.', Some('\'')),
+        ('.', Some('’')),
+        (',', Some(' ')),
+        ('.', Some(' ')),
+    ];
+    let Some(Bare { digits, .. }) = bare else { return String::new() };
+    let is_there = |c: char| digits.contains(|other: char| other == c || c == ' ' && other.is_whitespace());
+    let reads = |notation: &Notation| notation.thousands.is_none_or(is_there) && notation.number(digits).is_some();
+    let notations = usual.map(|(decimal, thousands)| Notation { decimal, thousands });
+    let flags: Vec<String> = notations.iter().filter(|notation| reads(notation)).map(Notation::flags).take(2).collect();
+    match flags.as_slice() {
+        [] => String::new(),
+        [flags, ..] if flags.is_empty() => "; without --decimal and --thousands it is one".to_owned(),
+        [flags] => format!("; {flags} reads it"),
+        [first, second, ..] => format!("; {first} reads it, or {second}: say which is meant"),
+    }
+}
+
+/// The digits of an amount, and what stood around them.
+struct Bare<'a> {
+    digits: &'a str,
+    is_negative: bool,
+    unit: Option<Unit>,
+}
+
+impl<'a> Bare<'a> {
+    /// `None` where something stands there twice.
+    fn of(text: &'a str) -> Option<Self> {
+        let text = text.strip_prefix('\'').unwrap_or(text).trim();
+        let inner = text.strip_prefix('(').and_then(|text| text.strip_suffix(')'));
+        let (mut sign, mut unit) = (inner.map(|_| true), None);
+        let mut rest = inner.unwrap_or(text).trim();
+        loop {
+            let before = rest;
+            if let Some((found, left)) = sign_before(rest).or_else(|| sign_behind(rest)) {
+                if sign.replace(found).is_some() {
+                    return None;
+                }
+                rest = left.trim();
+            }
+            if let Some((found, left)) = unit_before(rest).or_else(|| unit_behind(rest)) {
+                if unit.replace(found).is_some() {
+                    return None;
+                }
+                rest = left.trim();
+            }
+            if rest == before {
+                return Some(Self { digits: rest, is_negative: sign == Some(true), unit });
+            }
+        }
+    }
+}
+
+const MINUS: [char; 3] = ['-', '\u{2212}', '\u{2013}'];
+
+/// Whether it is a minus, and what is left.
+fn sign_before(text: &str) -> Option<(bool, &str)> {
+    text.strip_prefix(MINUS).map(|rest| (true, rest)).or_else(|| Some((false, text.strip_prefix('+')?)))
+}
+
+fn sign_behind(text: &str) -> Option<(bool, &str)> {
+    text.strip_suffix(MINUS).map(|rest| (true, rest)).or_else(|| Some((false, text.strip_suffix('+')?)))
+}
+
+fn unit_before(text: &str) -> Option<(Unit, &str)> {
+    let sign = SIGNS.iter().find_map(|(sign, codes)| Some((unit(sign, codes), text.strip_prefix(sign)?)));
+    sign.or_else(|| code(text.get(..3)?, text.get(3..)?))
+}
+
+fn unit_behind(text: &str) -> Option<(Unit, &str)> {
+    let sign = SIGNS.iter().find_map(|(sign, codes)| Some((unit(sign, codes), text.strip_suffix(sign)?)));
+    sign.or_else(|| {
+        let at = text.len().checked_sub(3)?;
+        code(text.get(at..)?, text.get(..at)?)
+    })
+}
+
+fn unit(sign: &str, codes: &[&str]) -> Unit {
+    Unit { text: sign.to_owned(), codes: codes.iter().filter_map(|code| code.parse().ok()).collect() }
+}
+
+fn code<'a>(code: &str, rest: &'a str) -> Option<(Unit, &'a str)> {
+    // Most texts are refused at once.
+    let listed =
+        if code.starts_with(|c: char| c.is_ascii_alphabetic()) { Currency::iso_4217(code).ok()? } else { return None };
+    Some((Unit { text: code.to_owned(), codes: vec![listed] }, rest))
+}
+
+/// A JSON number without an exponent whose whole part a double holds exactly.
+fn is_exact_json(text: &str) -> bool {
+    const EXACT: u64 = 1 << 53;
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = unsigned.split_once('.').map_or((unsigned, None), |(a, b)| (a, Some(b)));
+    digits(whole)
+        && (whole == "0" || !whole.starts_with('0'))
+        && whole.parse().is_ok_and(|whole: u64| whole <= EXACT)
+        && fraction.is_none_or(digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: Notation = Notation { decimal: '.', thousands: None };
+    const GERMAN: Notation = Notation { decimal: ',', thousands: Some('.') };
+    const BLANKS: Notation = Notation { decimal: ',', thousands: Some(' ') };
+    const ENGLISH: Notation = Notation { decimal: '.', thousands: Some(',') };
+
+    fn amount(notation: Notation, text: &str) -> Result<(String, Option<String>), String> {
+        notation.amount(text).map(|Amount { number, unit }| (number, unit.map(|unit| unit.codes[0].to_string())))
+    }
+
+    #[test]
+    fn reads_amounts_as_people_write_them() {
+        let cases = [
+            (PLAIN, "12.50", "12.50", None),
+            (PLAIN, " 12.50\u{a0}", "12.50", None),
+            (PLAIN, "(12.00)", "-12.00", None),
+            (PLAIN, "-70", "-70", None),
+            (PLAIN, "'-70", "-70", None),
+            (PLAIN, "70-", "-70", None),
+            (PLAIN, "+7", "+7", None),
+            (PLAIN, "\u{2212}70", "-70", None),
+            (PLAIN, "1.5E-2", "1.5E-2", None),
+            (PLAIN, "$12", "12", Some("USD")),
+            (PLAIN, "-$.5", "-0.5", Some("USD")),
+            (PLAIN, "$-5.00", "-5.00", Some("USD")),
+            (PLAIN, "($5.00)", "-5.00", Some("USD")),
+            (PLAIN, "12.00 CHF", "12.00", Some("CHF")),
+            (PLAIN, "usd 12", "12", Some("USD")),
+            (PLAIN, "R$7", "7", Some("BRL")),
+            (GERMAN, "€59,90", "59.90", Some("EUR")),
+            (GERMAN, "1.234.567,89 €", "1234567.89", Some("EUR")),
+            (GERMAN, "-1.234", "-1234", None),
+            (GERMAN, "59,", "59", None),
+            (BLANKS, "1\u{202f}234,50 kr", "1234.50", Some("SEK")),
+            (BLANKS, "1 234 567", "1234567", None),
+            (ENGLISH, "1,234.50", "1234.50", None),
+            (ENGLISH, "12,34,567.00", "1234567.00", None),
+            (Notation { decimal: '.', thousands: Some('\'') }, "Fr. 1'234.50", "1234.50", Some("CHF")),
+        ];
+        for (notation, text, number, currency) in cases {
+            assert_eq!(amount(notation, text), Ok((number.to_owned(), currency.map(str::to_owned))), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_would_be_a_guess_and_names_the_flags() {
+        let cases = [
+            (PLAIN, "59,90", "; --decimal , reads it"),
+            (PLAIN, "€59,90", "; --decimal , reads it"),
+            (PLAIN, "1.234,50", "; --decimal , --thousands . reads it"),
+            (PLAIN, "1,234.50", "; --thousands , reads it"),
+            (PLAIN, "1,234", "; --decimal , reads it, or --thousands ,: say which is meant"),
+            (PLAIN, "1 234,50", "; --decimal , --thousands \" \" reads it"),
+            (PLAIN, "1'234.50", "; --thousands \"'\" reads it"),
+            (GERMAN, "1,234.50", "; --thousands , reads it"),
+            (GERMAN, "59.90", "; without --decimal and --thousands it is one"),
+            (ENGLISH, "59,90", "; --decimal , reads it"),
+        ];
+        for (notation, text, hint) in cases {
+            let error = notation.amount(text).unwrap_err();
+            assert!(error.ends_with(hint), "{text}: {error}");
+        }
+        for text in ["", "-", "--5", "-5-", "(-5)", "€5$", "five", "5 apples", "1.2.3", "1e", "€", "()", "5€€"]
+        {
+            assert!(PLAIN.amount(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn texts_that_are_no_plain_numbers_stay_texts() {
+        for text in ["0", "-1", "10.50", "0.10", "9007199254740992", "-9007199254740992.5"] {
+            assert_eq!(PLAIN.json(text).as_deref(), Some(text));
+        }
+        let texts = ["", "-", "007", "1e5", ".5", "5.", "+1", "1,5", "NaN", "--1", "1 ", "9007199254740993"];
+        for text in texts.into_iter().chain(["12345678901234567890", "-9007199254740993", "99999999999999999.5"]) {
+            assert_eq!(PLAIN.json(text), None, "{text}");
+        }
+        assert_eq!(GERMAN.json("-1.234,5").as_deref(), Some("-1234.5"));
+        assert_eq!(GERMAN.json("1.5"), None, "one digit is no group of thousands");
+        assert_eq!(GERMAN.json("22.11.2026"), None);
+        assert_eq!(GERMAN.json("9.007.199.254.740.993"), None);
+    }
+}

@@ -1,0 +1,140 @@
+//! How many equal records stood before a record in its file: exactly, whatever the file's size.
+//!
+//! The first records are remembered in memory, by 96 bits of a hash and 17 bytes each with the map's room. When there are more
+//! different ones than [`IN_MEMORY`], all move to a temporary file without a name, about 30 bytes each, which is gone when the
+//! import ends, however it ends. So memory stays below 100 MiB: the map while it grows, then the file's cache.
+//!
+//! Nothing of this is kept for a later import: one that goes on where another was counts the records before once more.
+
+use std::{
+    collections::HashMap,
+    fmt, io,
+    path::{Path, PathBuf},
+};
+
+use redb::{Database, ReadableTable, TableDefinition, WriteTransaction, backends::FileBackend};
+use xxhash_rust::xxh3::xxh3_128;
+
+/// Different records that are remembered in memory: what a map of 2^21 places takes before it grows.
+const IN_MEMORY: usize = (1 << 21) / 8 * 7;
+/// Of the file.
+const CACHE_BYTES: usize = 32 << 20;
+
+type Key = [u8; 12];
+const COUNTS: TableDefinition<'static, &'static Key, u64> = TableDefinition::new("counts");
+
+/// Counts equal records.
+pub(crate) struct Ordinals {
+    memory: HashMap<Key, u32>,
+    most: usize,
+    file: Option<CountsFile>,
+    dir: PathBuf,
+}
+
+/// The temporary file. Its one transaction is never committed.
+struct CountsFile {
+    counts: WriteTransaction,
+    _database: Database,
+}
+
+impl Ordinals {
+    /// Nothing was read yet. A file is made in `dir` once it is needed.
+    pub(crate) fn new(dir: &Path) -> Self {
+        Self::with(dir, IN_MEMORY)
+    }
+
+    fn with(dir: &Path, most: usize) -> Self {
+        Self { memory: HashMap::new(), most, file: None, dir: dir.to_owned() }
+    }
+
+    /// How often this text was asked for before.
+    pub(crate) fn next(&mut self, text: &str) -> io::Result<u64> {
+        let mut key = Key::default();
+        key.copy_from_slice(&xxh3_128(text.as_bytes()).to_le_bytes()[..12]);
+        match &self.file {
+            Some(file) => file.next(&key).map_err(io::Error::other),
+            None => {
+                let count = self.memory.entry(key).or_default();
+                let before = *count;
+                *count += 1;
+                if self.memory.len() > self.most {
+                    self.file = Some(self.moved()?);
+                }
+                Ok(before.into())
+            }
+        }
+    }
+
+    /// What is in memory, in a file.
+    fn moved(&mut self) -> io::Result<CountsFile> {
+        let file = tempfile::tempfile_in(&self.dir)?;
+        let mut all: Vec<(Key, u32)> = std::mem::take(&mut self.memory).into_iter().collect();
+        // In this order the file is written from front to back.
+        all.sort_unstable();
+        CountsFile::new(file, &all).map_err(io::Error::other)
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+}
+
+impl CountsFile {
+    fn new(file: std::fs::File, counts: &[(Key, u32)]) -> Result<Self, redb::Error> {
+        let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(FileBackend::new(file)?)?;
+        let transaction = database.begin_write()?;
+        {
+            let mut table = transaction.open_table(COUNTS)?;
+            for (key, count) in counts {
+                table.insert(key, u64::from(*count))?;
+            }
+        }
+        Ok(Self { counts: transaction, _database: database })
+    }
+
+    fn next(&self, key: &Key) -> Result<u64, redb::Error> {
+        let mut table = self.counts.open_table(COUNTS)?;
+        let before = table.get(key)?.map_or(0, |count| count.value());
+        table.insert(key, before + 1)?;
+        Ok(before)
+    }
+}
+
+impl fmt::Debug for Ordinals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ordinals").field("in_memory", &self.memory.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each text is asked for as often as a plain map says, in memory and in a file.
+    #[test]
+    fn counts_exactly_however_many_records_there_are() {
+        let dir = tempfile::tempdir().unwrap();
+        for most in [10, 1_000, 100_000] {
+            let mut random = fastrand::Rng::with_seed(most as u64);
+            let mut ordinals = Ordinals::with(dir.path(), most);
+            let mut model: HashMap<u32, u64> = HashMap::new();
+            for _ in 0..20_000 {
+                let record = random.u32(..3_000);
+                let count = model.entry(record).or_default();
+                assert_eq!(ordinals.next(&format!("record {record}")).unwrap(), *count);
+                *count += 1;
+            }
+            assert_eq!(ordinals.file.is_some(), most < 3_000);
+            assert!(ordinals.memory.len() <= most);
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "the file has no name");
+        }
+    }
+
+    #[test]
+    fn tells_that_no_file_can_be_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut ordinals = Ordinals::with(&dir.path().join("nowhere"), 1);
+        assert_eq!(ordinals.next("a").unwrap(), 0);
+        assert_eq!(ordinals.next("b").unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+}

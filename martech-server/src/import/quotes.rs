@@ -1,0 +1,126 @@
+//! Where a record of delimited text ends, by RFC 4180: a column that begins with a quote ends with one, and a quote inside it is
+//! written twice. A quote inside a column that does not begin with one is text (`5" disk`).
+
+use memchr::{memchr, memchr3};
+
+/// Why the quotes of a record cannot be understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BadQuote {
+    /// Something else than a delimiter or a line's end stands behind a closing quote.
+    TextBehind,
+    /// A column begins with blanks and a quote: whether that quote opens the column cannot be known.
+    BlanksBefore,
+}
+
+/// What was found in some bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// The record goes on behind them.
+    Nothing,
+    /// The line's end that ends the record stands here.
+    End(usize),
+    Bad(BadQuote),
+}
+
+/// Looks for the end of one record, in one piece of it after another.
+pub(crate) struct RecordScan {
+    delimiter: u8,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Where a column begins.
+    Start,
+    /// In the blanks at the beginning of a column.
+    Blanks,
+    Plain,
+    Quoted,
+    /// Behind a quote that closes a column, or is the first of two.
+    Closed,
+}
+
+impl RecordScan {
+    pub(crate) fn new(delimiter: u8) -> Self {
+        Self { delimiter, state: State::Start }
+    }
+
+    pub(crate) fn is_in_quotes(&self) -> bool {
+        self.state == State::Quoted
+    }
+
+    pub(crate) fn read(&mut self, bytes: &[u8]) -> Found {
+        let mut at = 0;
+        while let Some(&byte) = bytes.get(at) {
+            let ends_column = byte == self.delimiter || byte == b'\n' || byte == b'\r';
+            self.state = match self.state {
+                State::Plain if !ends_column => match memchr3(self.delimiter, b'\n', b'\r', &bytes[at..]) {
+                    Some(distance) => {
+                        at += distance;
+                        continue;
+                    }
+                    None => break,
+                },
+                State::Quoted => match memchr(b'"', &bytes[at..]) {
+                    Some(distance) => {
+                        at += distance;
+                        State::Closed
+                    }
+                    None => break,
+                },
+                State::Closed if byte == b'"' => State::Quoted,
+                _ if byte == self.delimiter => State::Start,
+                _ if ends_column => return Found::End(at),
+                State::Closed => return Found::Bad(BadQuote::TextBehind),
+                State::Start if byte == b'"' => State::Quoted,
+                State::Blanks if byte == b'"' => return Found::Bad(BadQuote::BlanksBefore),
+                State::Start | State::Blanks if byte == b' ' || byte == b'\t' => State::Blanks,
+                _ => State::Plain,
+            };
+            at += 1;
+        }
+        Found::Nothing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> (Found, bool) {
+        let mut scan = RecordScan::new(b',');
+        let whole = scan.read(text.as_bytes());
+        let mut pieces = RecordScan::new(b',');
+        let found = text.bytes().enumerate().find_map(|(at, byte)| match pieces.read(&[byte]) {
+            Found::Nothing => None,
+            Found::End(_) => Some(Found::End(at)),
+            bad => Some(bad),
+        });
+        assert_eq!(found.unwrap_or(Found::Nothing), whole, "byte by byte: {text}");
+        (whole, scan.is_in_quotes())
+    }
+
+    #[test]
+    fn finds_the_end_of_a_record() {
+        assert_eq!(read("a,b\nc"), (Found::End(3), false));
+        assert_eq!(read("\"a\nb\"\r\nc"), (Found::End(5), false));
+        assert_eq!(read("\"a\"\"\n\",5\" disk,\"\"\n"), (Found::End(17), false));
+        assert_eq!(read("a,\"b"), (Found::Nothing, true));
+        assert_eq!(read("a,\"b\""), (Found::Nothing, false));
+        assert_eq!(read("  a \" b\n"), (Found::End(7), false));
+    }
+
+    #[test]
+    fn tells_quotes_that_cannot_be_understood() {
+        assert_eq!(read("\"5 inch\" disk,1\n").0, Found::Bad(BadQuote::TextBehind));
+        assert_eq!(read("\"say \\\"hi\\\"\",1\n").0, Found::Bad(BadQuote::TextBehind));
+        assert_eq!(read("\"a\" ,1\n").0, Found::Bad(BadQuote::TextBehind));
+        assert_eq!(read("a, \"b\"\n").0, Found::Bad(BadQuote::BlanksBefore));
+    }
+
+    #[test]
+    fn a_blank_may_separate_columns() {
+        let mut scan = RecordScan::new(b' ');
+        assert_eq!(scan.read(b"a \"b c\"\n"), Found::End(7));
+    }
+}

@@ -1,0 +1,77 @@
+//! Why records of a file were rejected, counted.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::rejects::Reason;
+
+/// More different ones are counted by their codes alone: a field's name may be anything.
+const MOST_FIELDS: usize = 100;
+/// How many are shown.
+const SHOWN: usize = 3;
+
+/// The reasons of a file, by code and field.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reasons(BTreeMap<String, Tally>);
+
+/// A reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Tally {
+    records: u64,
+    /// Of the first record.
+    line: u64,
+    message: String,
+}
+
+impl Reasons {
+    pub(crate) fn note(&mut self, reason: &Reason, line: u64) {
+        let code = reason.code();
+        let field = reason.field().filter(|_| self.0.len() < MOST_FIELDS);
+        let key = field.map_or_else(|| code.to_owned(), |field| format!("{code} ({field})"));
+        let first = || Tally { records: 0, line, message: reason.message().to_owned() };
+        self.0.entry(key).or_insert_with(first).records += 1;
+    }
+
+    /// The commonest, a line for each.
+    pub(crate) fn commonest(&self) -> Vec<String> {
+        let mut all: Vec<_> = self.0.iter().collect();
+        all.sort_by_key(|(_, tally)| std::cmp::Reverse(tally.records));
+        let line = |(key, tally): &(&String, &Tally)| {
+            let records = if tally.records == 1 { "record" } else { "records" };
+            format!("{} {records}: {key}: {} (first on line {})", tally.records, tally.message, tally.line)
+        };
+        all.iter().take(SHOWN).map(line).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_the_three_commonest() {
+        let mut reasons = Reasons::default();
+        for (line, code) in [(2, "a"), (3, "b"), (4, "b"), (5, "c"), (6, "c"), (7, "c"), (8, "d"), (9, "d")] {
+            reasons.note(&Reason::new(code, format!("message {line}")).at("total"), line);
+        }
+        assert_eq!(
+            reasons.commonest(),
+            [
+                "3 records: c (total): message 5 (first on line 5)",
+                "2 records: b (total): message 3 (first on line 3)",
+                "2 records: d (total): message 8 (first on line 8)",
+            ]
+        );
+    }
+
+    #[test]
+    fn stays_small_whatever_the_fields_are_called() {
+        let mut reasons = Reasons::default();
+        for line in 1..=1000 {
+            reasons.note(&Reason::new("duplicate_key", "twice").at(format!("field{line}")), line);
+        }
+        assert_eq!(reasons.0.len(), MOST_FIELDS + 1);
+        assert_eq!(reasons.commonest()[0], "900 records: duplicate_key: twice (first on line 101)");
+    }
+}

@@ -1,0 +1,123 @@
+//! `martech-server import`, as the real program runs it.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use serde_json::json;
+
+use crate::harness::Server;
+
+fn program(dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_martech-server"));
+    let inherited = std::env::vars_os().map(|(name, _)| name);
+    inherited.filter(|name| name.to_string_lossy().starts_with("MARTECH_")).for_each(|name| {
+        command.env_remove(name);
+    });
+    command.current_dir(dir);
+    command
+}
+
+/// Its exit code, and what it said.
+fn told(output: &Output) -> (i32, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+fn import(dir: &Path, arguments: &[&str]) -> (i32, String, String) {
+    told(&program(dir).arg("import").args(arguments).output().unwrap())
+}
+
+/// The code block of the README that begins with these words, and the one behind it.
+fn readme(begin: &str) -> (String, String) {
+    let readme = include_str!("../../../README.md");
+    let at = readme.find(begin).unwrap();
+    let mut blocks = readme[at..].split("```");
+    let command = blocks.next().unwrap();
+    let answer = blocks.nth(1).unwrap().strip_prefix("text\n").unwrap();
+    (command.to_owned(), answer.to_owned())
+}
+
+#[test]
+fn the_example_of_the_readme_works_as_printed() {
+    let dir = tempfile::tempdir().unwrap();
+    let binary = Path::new(env!("CARGO_BIN_EXE_martech-server")).parent().unwrap();
+    let path = std::env::join_paths(
+        [binary.to_owned()].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+    );
+    let (command, answer) = readme("cat > orders.csv");
+    let mut shell = Command::new("sh");
+    shell.args(["-e", "-c", &command]).current_dir(dir.path()).env("PATH", path.unwrap());
+    let (code, said, errors) = told(&shell.output().unwrap());
+    assert_eq!((code, &*errors), (0, ""), "{said}");
+    let without_time = |text: &str| text.rsplit_once(" in ").map(|(text, _)| text.to_owned());
+    assert_eq!(without_time(&said), without_time(&answer));
+
+    let first = import(dir.path(), &["orders.csv", "--delimiter", ";", "--map", "userId=customer", "--dry-run"]);
+    assert_eq!(first.0, 2, "without the flags of the example nothing can be read: {}", first.1);
+}
+
+#[test]
+fn ends_with_2_and_the_reasons_when_too_much_is_rejected() {
+    let dir = tempfile::tempdir().unwrap();
+    let row = |user: usize, day: &str| format!("u{user},search,{day}\n");
+    let rows = |bad: usize| -> String {
+        let day = |n| if n < bad { "soon" } else { "2026-01-01" };
+        (0..20).map(|n| row(n, day(n))).collect()
+    };
+    for (bad, code) in [(0, 0), (2, 0), (3, 2), (20, 2)] {
+        fs::write(dir.path().join("a.csv"), format!("userId,type,occurredAt\n{}", rows(bad))).unwrap();
+        let (ended, said, errors) = import(dir.path(), &["a.csv"]);
+        assert_eq!(ended, code, "{bad}: {said} {errors}");
+        assert!(said.contains(&format!("20 read, ")), "{said}");
+        assert_eq!(
+            errors.contains(&format!("  {bad} records: invalid_time (occurredAt): \"soon\" is")),
+            code == 2,
+            "{errors}"
+        );
+        assert_eq!(dir.path().join("a.csv.rejects.ndjson").exists(), bad > 0, "beside the file");
+    }
+}
+
+#[test]
+fn tells_at_once_that_nobody_answers() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("a.ndjson"), "{}").unwrap();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (code, _, errors) = import(dir.path(), &["a.ndjson", "--url", &format!("http://{closed}")]);
+    assert_eq!(code, 1);
+    assert!(errors.contains(&format!("nobody answers at http://{closed}")), "{errors}");
+    assert!(!dir.path().join("a.ndjson.rejects.ndjson").exists(), "nothing was read");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_the_projects_that_there_are() {
+    let server = Server::start().await;
+    let authorization = format!("Bearer {}", server.token);
+    let made = server
+        .send_json("POST", "/admin/projects", &[("authorization", &authorization)], &json!({"id": "berlin"}))
+        .await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let event = r#"{"userId":"u","type":"search","occurredAt":"2026-01-01"}"#;
+    fs::write(server.dir.path().join("a.ndjson"), event).unwrap();
+    let url = format!("http://{}", server.addr);
+    let import_into = |dir: &Path, project: &str, token: &str, url: Option<&str>| {
+        let mut command = program(dir);
+        command.args(["import", "a.ndjson", "--project", project, "--data-dir", "."]);
+        url.inspect(|url| drop(command.args(["--url", url])));
+        if !token.is_empty() {
+            command.env("MARTECH_TOKEN", token);
+        }
+        tokio::task::spawn_blocking(move || told(&command.output().unwrap()))
+    };
+    let (code, _, errors) = import_into(server.dir.path(), "hamburg", &server.token, Some(&url)).await.unwrap();
+    assert_eq!(code, 1);
+    assert!(errors.contains("there is no project hamburg; there are: berlin, default"), "{errors}");
+    let (code, said, errors) = import_into(server.dir.path(), "berlin", &server.token, Some(&url)).await.unwrap();
+    assert_eq!(code, 0, "{said} {errors}");
+    let dir = server.stopped().await;
+    let (code, _, errors) = import_into(dir.path(), "hamburg", "", None).await.unwrap();
+    assert!(code == 1 && errors.contains("there are: berlin, default"), "{errors}");
+}
