@@ -2,15 +2,11 @@
 
 use std::{
     error::Error,
-    fmt::Write as _,
+    fmt::{self, Write as _},
     future::Future,
     sync::Arc,
     time::{Duration, Instant},
 };
-
-#[cfg(doc)]
-use crate::event::Deed;
-use crate::event::EventId;
 
 /// Where events end up: a database, a lake of files, another server.
 ///
@@ -135,8 +131,8 @@ impl Rejection {
         Self { index, code: RejectionCode::Unfit, reason: reason.into() }
     }
 
-    /// Of an event whose id names another one: see [`Deed`].
-    pub fn id_conflict(index: usize, id: EventId) -> Self {
+    /// Of an event whose id names another one: of events of this crate, `event::Deed` says which is another.
+    pub fn id_conflict(index: usize, id: impl fmt::Display) -> Self {
         let reason = format!(
             "another event with the id {id} is there already: its user, type or occurredAt differs; give each event an id of \
              its own, and send it again as it was"
