@@ -3,12 +3,13 @@
 import asyncio
 import gzip
 import json
+import pathlib
 import socket
 import subprocess
 import tempfile
 import time
 
-from clients import NOW, SOURCES, Client, Closed, Cut, event, honest
+from clients import NOW, SOURCES, Client, Closed, Cut, event, every, honest
 from real_server import TOKEN, Server, check, mib, table
 
 MEMORY_BOUND = 512 << 20
@@ -267,4 +268,77 @@ async def lines(arguments):
     await beside(arguments, lambda attack: [client(attack, n) for n in range(3)], seconds=12)
 
 
-ATTACKS = {"readers": readers, "streams": streams, "bodies": bodies, "days": days, "names": names, "lines": lines}
+async def disk(arguments):
+    """A disk that fills up, under the load of senders who come again, and has room later."""
+    senders = 8 if arguments.short else 32
+    with tempfile.TemporaryDirectory() as folder:
+        data = pathlib.Path(folder) / "data"
+        data.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", data], check=True)
+        try:
+            with Server(folder, "--journal-size", "16MiB", "--public-ingest-floor", "0B") as server:
+                attack = Attack(server, arguments, 25 if arguments.short else 60)
+                await full(attack, data, senders)
+                log = (server.folder / "log").stat().st_size
+                table(*((what, f"{figure:,}", "") for what, figure in attack.counts.items()), ("lines of the log", f"{log:,} B", "< 100 kB"))
+                check(log < 100_000, "the log grew")
+                server.stop()
+        finally:
+            subprocess.run(["umount", data], check=True)
+
+
+async def full(attack, data, senders):
+    took, stop = [], asyncio.Event()
+
+    async def sender(number):
+        client, n = await Client.open(attack.server.port), 0
+        while not stop.is_set():
+            started = time.monotonic()
+            status, _ = await client.post(event(f"u{number}", f"disk-{number}-{n}", n))
+            check(status in (202, 429, 503), f"{status}")
+            attack.count(f"answers {status}")
+            if status != 202:
+                took.append(time.monotonic() - started)
+            n += status == 202
+            await asyncio.sleep(0.02)
+
+    tasks = [asyncio.create_task(sender(n)) for n in range(senders)]
+    await asyncio.sleep(2)
+    check(attack.counts.get("answers 202"), "nothing is taken while there is room")
+    filler = data / "filler"
+    with open(filler, "wb") as file:
+        try:
+            while True:
+                file.write(bytes(1 << 16))
+                file.flush()
+        except OSError:
+            pass
+    # Until the server knows, and then for as long again.
+    while not took:
+        await asyncio.sleep(0.1)
+        check(attack.goes_on(), "the disk did not fill up")
+    await attack.pause(attack.ends - time.monotonic() - 8)
+    at_once = sorted(took)[: len(took) * 9 // 10]
+    filler.unlink()
+    before = attack.counts["answers 202"]
+    while attack.counts["answers 202"] < before + 50:
+        await asyncio.sleep(0.05)
+        check(attack.goes_on(), "nothing is taken although there is room again")
+    stop.set()
+    await asyncio.gather(*tasks)
+    attack.counts["of ten refusals, nine took at most, ms"] = round(at_once[-1] * 1000)
+    check(at_once[-1] < 1, "senders waited to be told that the disk is full")
+    client = await Client.open(attack.server.port)
+    users = await every(client, "/users?limit=1000", "users")
+    check(sum(user["events"] for user in users) == attack.counts["answers 202"], "events are missing, or there twice")
+
+
+ATTACKS = {
+    "readers": readers,
+    "streams": streams,
+    "bodies": bodies,
+    "days": days,
+    "names": names,
+    "lines": lines,
+    "disk": disk,
+}
