@@ -28,6 +28,7 @@ use crate::{
     queries::Queries,
     records::{AnyRecords, RecordsError},
     serve::{ConnectionLimits, Tls, TlsError},
+    space::Space,
     telemetry::{self, Observer, RequestLog},
 };
 
@@ -45,6 +46,7 @@ struct Parts {
     access: Access,
     rates: Rates,
     queries: Queries,
+    space: Space,
     metrics: Arc<Metrics>,
     log: Arc<RequestLog>,
     canary: Option<Canary>,
@@ -151,6 +153,7 @@ impl App {
             projects: Projects::open((backend, dead_letters), records, args, queue).await?,
             rates: Rates::new(&args.rates),
             queries: Queries::new(args.bounds.max_queries, args.store.query_timeout),
+            space: Space::watch(args.data_dir.clone(), args.bounds.min_free_space.as_u64()),
             metrics,
             log: RequestLog::start(),
             canary,
@@ -228,6 +231,10 @@ impl App {
 
     pub(crate) fn queries(&self) -> &Queries {
         &self.parts.queries
+    }
+
+    pub(crate) fn space(&self) -> &Space {
+        &self.parts.space
     }
 
     pub(crate) fn metrics(&self) -> &Arc<Metrics> {

@@ -302,6 +302,15 @@ pub struct BoundArgs {
     #[arg(long, env = "MARTECH_MAX_BODIES", default_value = "64MiB", value_name = "SIZE", value_parser = body_size)]
     pub max_bodies: ByteSize,
 
+    /// Free space of the data folder's disk below which no events are taken that come without a key, or with the key of a page;
+    /// 0 for none
+    #[arg(long, env = "MARTECH_MIN_FREE_SPACE", default_value = "1GiB", value_name = "SIZE")]
+    pub min_free_space: ByteSize,
+
+    /// Events that a project may have a UTC day, unless it has settled another number; beyond it senders are answered 429. 0 for any
+    #[arg(long, env = "MARTECH_EVENTS_PER_DAY", default_value = "0", value_name = "COUNT")]
+    pub events_per_day: u64,
+
     /// Most questions that are answered at once; further ones wait for a few seconds and are then answered 503. Without it,
     /// four for each core
     #[arg(long, env = "MARTECH_MAX_QUERIES", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]

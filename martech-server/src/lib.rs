@@ -49,6 +49,7 @@ mod secret_files;
 mod serve;
 mod settings;
 pub mod signals;
+mod space;
 mod telemetry;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
@@ -61,7 +62,7 @@ pub use auth::{AdminToken, AllowedOrigins, Networks, TokenError, TrustedProxies,
 pub use backend::{BackendError, SpoolArgs, StoreArgs, StoreChoice, Switch};
 pub use canary::CanaryInterval;
 pub use config::{AccountArgs, BoundArgs, Cli, Command, PasswordArgs, ServeArgs, StorageArgs};
-pub use limits::{Rate, RateArgs};
+pub use limits::{ByteRate, Rate, RateArgs};
 pub use metrics::{MetricsAddr, bind as bind_metrics, serve_metrics};
 pub use overload::MaxIngestDelay;
 pub use records::RecordsError;

@@ -4,8 +4,9 @@
 //! state as JSON, its second the CRC32C of the first.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     io::{self, Read},
+    ops::RangeInclusive,
     path::Path,
 };
 
@@ -25,14 +26,49 @@ use crate::fs::{self, Cursor};
 pub(super) struct Catalog {
     /// Of this format.
     format: u32,
-    /// Everything up to this journal frame is in the files.
+    /// Everything up to this journal frame is in the files, but for what waits.
     pub(super) sequence: u64,
+    /// Days of which rows of some of these frames are in no file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) waiting: Vec<WaitingEntry>,
     /// The number of the next file.
     pub(super) next_file: u64,
     /// Files of events.
     pub(super) events: Vec<EventsEntry>,
     /// Files of users.
     pub(super) users: Vec<UsersEntry>,
+}
+
+/// Days of which rows are in no file: those of the frames behind `after`, up to the sequence of the catalog.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct WaitingEntry {
+    pub(super) after: u64,
+    /// Counted from 1970-01-01.
+    pub(super) days: Vec<i32>,
+}
+
+/// Which rows of the journal are in files, as a catalog has it.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    sequence: u64,
+    waiting: HashMap<i32, u64>,
+}
+
+impl Held {
+    /// Whether rows of a frame and a day are in files.
+    pub(super) fn holds(&self, frame: u64, day: i32) -> bool {
+        frame <= self.sequence && self.after(day).is_none_or(|after| frame <= after)
+    }
+
+    /// The frame behind which rows of a day wait, where they do.
+    pub(super) fn after(&self, day: i32) -> Option<u64> {
+        self.waiting.get(&day).copied()
+    }
+
+    /// Of the frames up to this one, all rows are in files.
+    pub(super) fn through(&self) -> u64 {
+        self.waiting.values().min().copied().unwrap_or(self.sequence)
+    }
 }
 
 /// A file of events of one day.
@@ -56,7 +92,9 @@ pub(super) struct UsersEntry {
     pub(super) tail: Tail,
 }
 
-const FORMAT: u32 = 1;
+/// What is written. The format before it knows nothing that waits, and is read as well.
+const FORMAT: u32 = 2;
+const READABLE: RangeInclusive<u32> = 1..=FORMAT;
 
 /// Nothing in a lake is counted further.
 pub(super) const MAX_COUNT: u64 = 1 << 48;
@@ -74,7 +112,7 @@ pub(super) fn load_sealed<T: DeserializeOwned>(layout: &Layout, path: &Path) -> 
     let state = unseal(&bytes).map_err(|message| damaged(message.to_owned()))?;
     // Its checksum fits, so a number that is not known was written by a newer program: no damage.
     if let Ok(Format { format }) = serde_json::from_slice(state)
-        && format != FORMAT
+        && !READABLE.contains(&format)
     {
         return Err(LakeError::UnknownFormat { path: path.to_owned(), format });
     }
@@ -102,7 +140,7 @@ struct Format {
 
 impl Default for Catalog {
     fn default() -> Self {
-        Self { format: FORMAT, sequence: 0, next_file: 1, events: Vec::new(), users: Vec::new() }
+        Self { format: FORMAT, sequence: 0, waiting: Vec::new(), next_file: 1, events: Vec::new(), users: Vec::new() }
     }
 }
 
@@ -111,6 +149,8 @@ impl Catalog {
     pub(super) fn load(layout: &Layout) -> Result<Option<Self>> {
         let path = layout.catalog();
         let catalog: Option<Self> = load_sealed(layout, &path)?;
+        // It is written in the format of today, whatever it was read from.
+        let catalog = catalog.map(|catalog| Self { format: FORMAT, ..catalog });
         catalog.as_ref().map_or(Ok(()), Self::check).map_err(|message| LakeError::Damaged { path, message })?;
         Ok(catalog)
     }
@@ -131,10 +171,22 @@ impl Catalog {
         if self.sequence > MAX_COUNT || self.next_file > MAX_COUNT {
             return Err("it counts further than any lake comes".to_owned());
         }
+        let waiting = || self.waiting.iter().flat_map(|entry| entry.days.iter().map(|day| (*day, entry.after)));
+        let mut days = HashSet::new();
+        if let Some((day, after)) =
+            waiting().find(|(day, after)| !row::is_day(*day) || *after >= self.sequence || !days.insert(*day))
+        {
+            return Err(format!("rows of the day {day} cannot wait behind frame {after}"));
+        }
         match self.events.iter().find(|file| !row::is_day(file.day)) {
             Some(file) => Err(format!("file {} is of the day {}, which no calendar has", file.id, file.day)),
             None => Ok(()),
         }
+    }
+
+    pub(super) fn held(&self) -> Held {
+        let days = |entry: &WaitingEntry| entry.days.iter().map(|day| (*day, entry.after)).collect::<Vec<_>>();
+        Held { sequence: self.sequence, waiting: self.waiting.iter().flat_map(days).collect() }
     }
 
     /// Makes this the state of the folder.
@@ -175,9 +227,34 @@ mod tests {
                 assert!(matches!(Catalog::load(&layout), Err(LakeError::Damaged { .. })), "byte {index}");
             }
         }
-        let newer = Catalog { format: 2, ..Catalog::default() };
+        let newer = Catalog { format: 3, ..Catalog::default() };
         newer.store(&layout).unwrap();
-        assert!(matches!(Catalog::load(&layout), Err(LakeError::UnknownFormat { format: 2, .. })));
+        assert!(matches!(Catalog::load(&layout), Err(LakeError::UnknownFormat { format: 3, .. })));
+        let older = Catalog { format: 1, ..Catalog::default() };
+        older.store(&layout).unwrap();
+        assert_eq!(Catalog::load(&layout).unwrap(), Some(Catalog::default()), "it has all but the days that wait");
+    }
+
+    #[test]
+    fn knows_which_rows_of_the_journal_are_in_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout { fs: Arc::new(Disk), root: dir.path().to_owned() };
+        let waiting = |after, days: &[i32]| WaitingEntry { after, days: days.to_vec() };
+        let catalog =
+            Catalog { sequence: 9, waiting: vec![waiting(3, &[5, 6]), waiting(7, &[8])], ..Catalog::default() };
+        catalog.store(&layout).unwrap();
+        assert_eq!(Catalog::load(&layout).unwrap(), Some(catalog.clone()));
+        let held = catalog.held();
+        let in_files = |frame| [5, 6, 7, 8].map(|day| held.holds(frame, day));
+        assert_eq!(in_files(3), [true; 4]);
+        assert_eq!(in_files(4), [false, false, true, true]);
+        assert_eq!(in_files(9), [false, false, true, false]);
+        assert_eq!(in_files(10), [false; 4]);
+        assert_eq!((held.through(), Catalog { sequence: 9, ..Catalog::default() }.held().through()), (3, 9));
+        for wrong in [vec![waiting(9, &[5])], vec![waiting(3, &[5]), waiting(4, &[5])], vec![waiting(3, &[i32::MAX])]] {
+            Catalog { waiting: wrong, ..catalog.clone() }.store(&layout).unwrap();
+            assert!(matches!(Catalog::load(&layout), Err(LakeError::Damaged { .. })));
+        }
     }
 
     #[test]

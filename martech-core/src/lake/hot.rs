@@ -68,9 +68,47 @@ impl Chunk {
         self.slots.iter().map(move |slot| head(slot).expect("rows of a chunk were decoded or encoded before"))
     }
 
+    /// The bytes of a row.
+    fn raw(&self, index: usize) -> &[u8] {
+        let end = self.slots.get(index + 1).map_or(self.bytes.len(), |next| next.start as usize);
+        &self.bytes[self.slots[index].start as usize..end]
+    }
+
     /// The rows of one user, in the order in which they came.
     fn rows_of(&self, user: u64) -> impl Iterator<Item = Row<'_>> {
         (0..self.len()).filter(move |&index| self.slots[index].user == user).map(|index| self.row(index))
+    }
+}
+
+/// Rows that are picked out of chunks.
+#[derive(Debug, Default)]
+pub(super) struct Picked {
+    bytes: Vec<u8>,
+    slots: Vec<Slot>,
+}
+
+/// Places of rows have 32 bits.
+const PICKED_BYTES: usize = 1 << 30;
+
+impl Picked {
+    /// One row.
+    pub(super) fn of(chunk: &Chunk, index: usize) -> Self {
+        let mut picked = Self::default();
+        picked.push(chunk, index);
+        picked
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.bytes.len() < PICKED_BYTES
+    }
+
+    pub(super) fn push(&mut self, chunk: &Chunk, index: usize) {
+        self.slots.push(Slot { start: self.bytes.len() as u32, user: chunk.slots[index].user });
+        self.bytes.extend_from_slice(chunk.raw(index));
+    }
+
+    pub(super) fn into_chunk(self) -> Chunk {
+        Chunk { bytes: self.bytes.into(), slots: self.slots }
     }
 }
 
@@ -166,6 +204,18 @@ impl Hot {
         self.bytes += chunk.size();
         self.sequence = sequence;
         self.chunks.push(chunk);
+    }
+
+    /// All of the chunks of some.
+    pub(super) fn of<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut all = Self::default();
+        for part in parts {
+            all.rows += part.rows;
+            all.bytes += part.bytes;
+            all.sequence = all.sequence.max(part.sequence);
+            all.chunks.extend(part.chunks.iter().cloned());
+        }
+        all
     }
 
     /// The rows of one user, in the order in which they came.

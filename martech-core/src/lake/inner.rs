@@ -15,6 +15,7 @@ use super::{
     files::{Shared, Version},
     hot::{Chunk, Hot},
     publish::Files,
+    roll::Fresh,
     state::{State, Ticket},
     work::Work,
     worker::Message,
@@ -112,9 +113,18 @@ impl Inner {
         }
     }
 
-    /// When the hot table is to be rolled; `None` when it is empty.
+    /// When there is something to roll; `None` when nothing is there.
     pub(super) fn roll_due_in(&self) -> Option<Duration> {
         let state = self.state();
+        if state.waiting.is_empty() { self.active_due_in(&state) } else { Some(Duration::ZERO) }
+    }
+
+    /// Whether the active table is to be rolled now.
+    pub(super) fn fresh(&self) -> Fresh {
+        if self.active_due_in(&self.state()) == Some(Duration::ZERO) { Fresh::Roll } else { Fresh::Wait }
+    }
+
+    fn active_due_in(&self, state: &State) -> Option<Duration> {
         if state.active.bytes >= self.options.roll_bytes {
             return Some(Duration::ZERO);
         }
@@ -136,7 +146,8 @@ impl Inner {
         if state.closed {
             return Err(LakeError::Closed);
         }
-        let hot = state.frozen.iter().cloned().chain([Arc::new(state.active.clone())]).collect();
+        let waiting = (!state.waiting.is_empty()).then(|| state.waiting.hot());
+        let hot = waiting.into_iter().chain(&state.frozen).cloned().chain([Arc::new(state.active.clone())]).collect();
         Ok(Snapshot { hot, version: state.version.clone() })
     }
 
@@ -144,13 +155,15 @@ impl Inner {
         let journal = self.journal.stats();
         let dedupe_bytes = self.dedupe.memory();
         let state = self.state();
-        let hot_events = (state.active.rows + state.frozen.as_ref().map_or(0, |hot| hot.rows)) as u64;
+        let frozen = state.frozen.as_ref().map_or(0, |hot| hot.rows);
+        let hot_events = (state.active.rows + frozen + state.waiting.hot().rows) as u64;
         let files = state.version.events();
         let (rows, bytes) =
             files.fold((0, 0), |(rows, bytes), file| (rows + file.entry.rows, bytes + file.entry.bytes));
         LakeStatus {
             events: hot_events + rows,
             hot_events,
+            waiting_days: state.waiting.days() as u64,
             files: state.version.events().count() as u64,
             file_bytes: bytes + state.version.users.iter().map(|file| file.entry.bytes).sum::<u64>(),
             journal_bytes: journal.bytes,

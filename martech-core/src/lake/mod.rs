@@ -14,13 +14,14 @@
 //! 1. [`append`](Store::append) drops what is there already (`dedupe`), hands the rest to the journal, and answers
 //!    when it is durable. The same bytes are then rows of the hot table, which every query reads.
 //! 2. A roll (`roll`) sets the hot table aside, sorts it, writes a file for each day and one for the users,
-//!    replaces the catalog and trims the journal.
+//!    replaces the catalog and trims the journal. Where there are very many days, the rows of some wait for a later one
+//!    (`waiting`).
 //! 3. Compaction (`compaction`) merges the files of a day, and the files of users, so that they stay few.
 //!
 //! # What holds
 //! - An event is durable when it is acknowledged: it is in a synced journal frame, or in a file that the catalog names.
-//! - It is there once: the catalog says up to which frame the files hold everything, and opening replays the frames
-//!   behind that one only. Files that no catalog names are removed when the lake is opened.
+//! - It is there once: the catalog says up to which frame the files hold everything, and which days wait since which
+//!   frame; opening replays what that leaves, and nothing else. Files that no catalog names are removed when the lake is opened.
 //! - A file never changes. Readers hold a snapshot of the hot table and of the list of files; a file that is live no
 //!   longer is removed when its last reader is done.
 //! - Events are the same when id and UTC day are the same.
@@ -79,6 +80,7 @@ mod stats;
 mod sums;
 mod users;
 pub mod verify;
+mod waiting;
 mod work;
 mod worker;
 mod writing;
@@ -99,6 +101,9 @@ pub struct LakeOptions {
     pub roll_bytes: usize,
     /// or when its oldest event has been in it this long.
     pub roll_age: Duration,
+    /// How many UTC days one roll writes at most. What is beyond waits, in the journal and in memory, and later rolls follow at
+    /// once, with new events between them: each day costs files and syncs, however few events it has.
+    pub roll_days: usize,
     /// What the indexes of event ids may take of memory.
     pub dedupe_memory: usize,
     /// What the journal may take of the disk.
@@ -115,6 +120,7 @@ impl LakeOptions {
             fs: Arc::new(Disk),
             roll_bytes: 24 << 20,
             roll_age: Duration::from_secs(300),
+            roll_days: 128,
             dedupe_memory: 64 << 20,
             journal_capacity: 256 << 20,
             auto_compaction: true,
@@ -131,6 +137,8 @@ pub struct LakeStatus {
     pub events: u64,
     /// Those that are in no file yet.
     pub hot_events: u64,
+    /// UTC days of such events that no roll has had room for yet: 0 unless events of very many days come at once.
+    pub waiting_days: u64,
     /// Live files of events.
     pub files: u64,
     /// Bytes of all live files.
@@ -258,6 +266,15 @@ impl Lake {
     /// What it holds.
     pub fn status(&self) -> LakeStatus {
         self.inner().status()
+    }
+
+    /// Whether events of days that no roll has had room for keep more than a quarter of the journal, which is everybody's: whoever
+    /// has events of many more days should wait. Cheap to ask.
+    pub fn is_behind(&self) -> bool {
+        let inner = self.inner();
+        let waits = !inner.state().waiting.is_empty();
+        let JournalStats { bytes, capacity_bytes, .. } = inner.journal.stats();
+        waits && bytes > capacity_bytes / 4
     }
 
     /// Figures of its journal.

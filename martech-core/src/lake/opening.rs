@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, io, sync::Arc};
 
 use super::{
     LakeOptions,
-    catalog::Catalog,
+    catalog::{Catalog, Held},
     error::{Context, LakeError, Result},
     files::{EventsFile, Shared, UsersFile, Version},
     hot::Chunk,
@@ -12,6 +12,7 @@ use super::{
     layout::Layout,
     publish::Files,
     state::State,
+    waiting::{Aside, Waiting},
 };
 use crate::journal::{Journal, JournalOptions, Recovery};
 
@@ -50,7 +51,8 @@ impl Inner {
             // From here on it is known that the folder has one, and that it has a journal.
             catalog.store(&shared.layout)?;
         }
-        let found = Found::new(&recovery, &journal, catalog.sequence);
+        let held = catalog.held();
+        let found = Found::new(&recovery, &journal, &catalog, &held);
         journal.start_at_least(catalog.sequence + 1)?;
         for damage in &recovery.damaged {
             tracing::error!(?damage, "a part of the journal is damaged; it was set aside, its events are missing");
@@ -62,8 +64,8 @@ impl Inner {
             tracing::warn!(bytes = found.cut_bytes, "the end of the journal was cut, where a write was interrupted");
         }
         let mut state = State::new(version.clone(), options.roll_bytes);
-        replay(&journal, catalog.sequence, &shared.layout, &mut state)?;
-        if let Err(error) = journal.trim(catalog.sequence) {
+        replay(&journal, &catalog, &held, &shared.layout, &mut state)?;
+        if let Err(error) = journal.trim(held.through()) {
             tracing::warn!(%error, "what is in files stays in the journal until the next roll");
         }
         Ok(Self::new(options, shared, journal, state, Files { catalog, version }, lock, found))
@@ -71,10 +73,10 @@ impl Inner {
 }
 
 impl Found {
-    fn new(recovery: &Recovery, journal: &Journal, rolled: u64) -> Self {
-        let missing = recovery.missing.iter().filter(|range| *range.end() > rolled).count();
+    fn new(recovery: &Recovery, journal: &Journal, catalog: &Catalog, held: &Held) -> Self {
+        let missing = recovery.missing.iter().filter(|range| *range.end() > held.through()).count();
         // The frames that were rolled were durable, and with them the end of the journal was.
-        let cut_short = usize::from(journal.stats().last_sequence < rolled);
+        let cut_short = usize::from(journal.stats().last_sequence < catalog.sequence);
         Self { damage: recovery.damaged.len().max(missing).max(cut_short) as u64, cut_bytes: recovery.truncated_bytes }
     }
 }
@@ -123,15 +125,23 @@ fn check_files(version: &Version, layout: &Layout) -> Result<()> {
     Ok(())
 }
 
-fn replay(journal: &Journal, after: u64, layout: &Layout, state: &mut State) -> Result<()> {
-    for frame in journal.read(after) {
+/// Brings into memory what is in no file.
+fn replay(journal: &Journal, catalog: &Catalog, held: &Held, layout: &Layout, state: &mut State) -> Result<()> {
+    let mut waiting = Aside::default();
+    for frame in journal.read(held.through()) {
         let frame = frame?;
         let chunk = Chunk::decode(frame.payload).map_err(|error| LakeError::Damaged {
             path: layout.journal(),
             message: format!("frame {} holds no events: {error}", frame.sequence),
         })?;
+        if frame.sequence <= catalog.sequence {
+            waiting.add(&chunk, |day| !held.holds(frame.sequence, day));
+            continue;
+        }
         let ticket = state.depart(chunk.keys().collect(), chunk.size());
         state.arrive(ticket, Arc::new(chunk), frame.sequence);
     }
+    let after = |day| held.after(day).unwrap_or_default();
+    state.waiting = Arc::new(Waiting::default().with(&BTreeSet::new(), waiting, after));
     Ok(())
 }

@@ -88,11 +88,12 @@ impl Pace {
     /// The room of those that come while a roll runs, of whom so many bytes are there: as much as makes a roll, and half of that.
     /// A little is free; what is left is given out evenly over the rest of the roll.
     pub(super) fn room(&self, now: Instant, gathered: usize) -> Room {
+        let Some(Running { seen, gathered: before, rest, .. }) = self.running else { return Room::Now };
         let all = self.roll_bytes.saturating_add(self.roll_bytes / 2);
         if gathered >= all {
             return Room::Rolled;
         }
-        let Some(Running { seen, gathered: before, rest: Some(rest), .. }) = self.running else { return Room::Now };
+        let Some(rest) = rest else { return Room::Now };
         let free = before.max(self.roll_bytes / 8);
         let part = gathered.saturating_sub(free) as f64 / all.saturating_sub(free).max(1) as f64;
         let (due, elapsed) = (rest.mul_f64(part), now.saturating_duration_since(seen));

@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use super::{
-    catalog::{Catalog, EventsEntry, UsersEntry},
+    catalog::{Catalog, EventsEntry, UsersEntry, WaitingEntry},
     error::Result,
     files::{EventsFile, Shared, UsersFile, Version},
     inner::Inner,
@@ -24,8 +24,10 @@ pub(super) struct Change {
     pub(super) add_users: Vec<UsersEntry>,
     /// Files, of events or users, that are live no longer.
     pub(super) retire: Vec<u64>,
-    /// Everything up to this journal frame is now in the files.
+    /// Everything up to this journal frame is now in the files, but for what waits.
     pub(super) sequence: Option<u64>,
+    /// What waits from now on, where that changes.
+    pub(super) waiting: Option<Vec<WaitingEntry>>,
     /// Where the new files lie.
     pub(super) folders: Folders,
 }
@@ -39,6 +41,11 @@ impl Inner {
     /// All files have a smaller number.
     pub(super) fn next_file_id(&self) -> u64 {
         self.files.lock().unwrap_or_else(PoisonError::into_inner).catalog.next_file
+    }
+
+    /// Everything up to this journal frame is in files, or waits.
+    pub(super) fn rolled(&self) -> u64 {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).catalog.sequence
     }
 
     /// Makes a change durable and then visible; when that fails, the new files are removed and nothing has changed.
@@ -76,6 +83,9 @@ impl Catalog {
         catalog.events.extend(&change.add_events);
         catalog.users.extend(&change.add_users);
         catalog.sequence = change.sequence.unwrap_or(catalog.sequence);
+        if let Some(waiting) = &change.waiting {
+            catalog.waiting.clone_from(waiting);
+        }
         catalog
     }
 }

@@ -4,7 +4,7 @@ use std::{cmp::Ordering, ops::Range};
 
 use super::{
     hot::{Chunk, Hot},
-    row::{Row, compare_users, day_of, user_head},
+    row::{Row, RowHead, compare_users, day_of, user_head},
 };
 
 /// Where a row of the hot table lies, and what it is sorted by.
@@ -41,10 +41,15 @@ pub(super) struct Sorted<'a> {
 impl<'a> Sorted<'a> {
     /// By user, time and id: the rows of users whose ids begin with `prefix`.
     pub(super) fn by_user(hots: impl IntoIterator<Item = &'a Hot>, prefix: &str) -> Self {
+        Self::of(hots, |row| row.user_id.starts_with(prefix))
+    }
+
+    /// The same, of the rows that are `wanted`.
+    pub(super) fn of(hots: impl IntoIterator<Item = &'a Hot>, wanted: impl Fn(&RowHead<'_>) -> bool) -> Self {
         let chunks: Vec<&Chunk> = hots.into_iter().flat_map(|hot| &hot.chunks).map(|chunk| &**chunk).collect();
         let mut keys = Vec::new();
         for (number, chunk) in chunks.iter().enumerate() {
-            for (index, row) in chunk.heads().enumerate().filter(|(_, row)| row.user_id.starts_with(prefix)) {
+            for (index, row) in chunk.heads().enumerate().filter(|(_, row)| wanted(row)) {
                 keys.push(Key {
                     head: user_head(row.user_id.as_bytes()),
                     user_id: row.user_id,

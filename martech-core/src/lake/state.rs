@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    mem,
     sync::{Arc, mpsc},
     time::{Duration, Instant},
 };
@@ -12,6 +13,8 @@ use super::{
     files::Version,
     hot::{Chunk, EncodedKey, Hot, Known},
     pace::{Pace, Room, Step},
+    roll::Fresh,
+    waiting::Waiting,
     worker::Message,
 };
 use crate::event::{EventKey, Fingerprint};
@@ -23,6 +26,8 @@ pub(super) struct State {
     pub(super) active: Hot,
     /// Is being written to files.
     pub(super) frozen: Option<Arc<Hot>>,
+    /// Has no place in a roll yet.
+    pub(super) waiting: Arc<Waiting>,
     pub(super) version: Arc<Version>,
     /// Ids of the active table and of what is on its way to the journal.
     ids: HashMap<EventKey, Place>,
@@ -79,7 +84,7 @@ impl State {
         for event in keys {
             let mut known = None;
             for key in event.candidates() {
-                let Some(place) = self.ids.get(&key).or_else(|| self.frozen_ids.get(&key)) else { continue };
+                let Some(place) = self.place(&key) else { continue };
                 if place.ticket >= durable_before {
                     return None;
                 }
@@ -88,6 +93,12 @@ impl State {
             all.push(known);
         }
         Some(all)
+    }
+
+    /// An event that is in no file. What waits came before all batches that are on their way.
+    fn place(&self, key: &EventKey) -> Option<Place> {
+        let known = self.ids.get(key).or_else(|| self.frozen_ids.get(key)).copied();
+        known.or_else(|| Some(Place { ticket: 0, print: self.waiting.print(key)? }))
     }
 
     /// Takes note of events that now go to the journal.
@@ -138,9 +149,10 @@ impl State {
         !self.in_flight.is_empty()
     }
 
-    /// Sets the active table aside for a roll, unless it is empty; gives what is to be rolled.
-    pub(super) fn freeze(&mut self) -> Option<Arc<Hot>> {
-        if self.frozen.is_none() && self.active.rows > 0 {
+    /// Begins a roll; gives what it is about, the frozen table and what waits, where there is any. The active table is set aside
+    /// for it where that is wanted, unless it is empty.
+    pub(super) fn begin_roll(&mut self, fresh: Fresh) -> Option<(Option<Arc<Hot>>, Arc<Waiting>)> {
+        if fresh == Fresh::Roll && self.frozen.is_none() && self.active.rows > 0 {
             self.frozen = Some(Arc::new(std::mem::take(&mut self.active)));
             self.active_since = None;
             self.frozen_ids = std::mem::take(&mut self.ids);
@@ -149,19 +161,17 @@ impl State {
                 self.ids.extend(keys.iter().map(|(key, print)| (*key, Place { ticket: *ticket, print: *print })));
             }
         }
-        if let Some(frozen) = &self.frozen {
-            let gathered = self.gathered();
-            self.pace.begin(Instant::now(), frozen.bytes, gathered);
+        if self.frozen.is_none() && self.waiting.is_empty() {
+            return None;
         }
-        self.frozen.clone()
+        let (bytes, gathered) = (self.frozen.as_ref().map_or(0, |frozen| frozen.bytes), self.gathered());
+        self.pace.begin(Instant::now(), bytes, gathered);
+        Some((self.frozen.clone(), self.waiting.clone()))
     }
 
     /// When the hot table can take more, which gathers while a roll runs. When rolls fail, the journal's bound decides.
     pub(super) fn room(&self, now: Instant) -> Room {
-        if self.frozen.is_none() || self.roll_error.is_some() {
-            return Room::Now;
-        }
-        self.pace.room(now, self.gathered())
+        if self.roll_error.is_some() { Room::Now } else { self.pace.room(now, self.gathered()) }
     }
 
     /// The roll has come so far.
@@ -175,13 +185,13 @@ impl State {
         self.active.bytes + self.departed_bytes
     }
 
-    /// The frozen table is in the files of `version`.
-    pub(super) fn thaw(&mut self, version: Version) {
-        self.version = Arc::new(version);
-        self.frozen = None;
+    /// What was rolled is in the files of `version`: the frozen table, where there was one, but for what is `left` waiting. Gives
+    /// what this replaces.
+    pub(super) fn thaw(&mut self, version: Version, with_frozen: bool, left: Waiting) -> impl Sized + use<> {
         self.pace.end(Instant::now());
         // What was in the way of the journal is so no longer.
         self.write_error = None;
-        self.frozen_ids = HashMap::new();
+        let frozen = with_frozen.then(|| (self.frozen.take(), mem::take(&mut self.frozen_ids)));
+        (mem::replace(&mut self.version, Arc::new(version)), mem::replace(&mut self.waiting, Arc::new(left)), frozen)
     }
 }

@@ -125,13 +125,14 @@ fn run_rolls(inner: &Inner, messages: &Receiver<Message>, compactor: &Sender<Mes
             Message::Now(reply) => (roll::roll_everything(inner), Some(reply)),
             // It may have waited while another roll was tried.
             Message::Look if due() != Some(Duration::ZERO) => continue,
-            Message::Look => (roll::roll(inner), None),
+            Message::Look => (roll::roll_what_is_due(inner), None),
         };
         retry_at = rolled.is_err().then(|| Instant::now() + RETRY);
         match (rolled, reply) {
             // Nobody waits any more when the call was dropped.
             (rolled, Some(reply)) => drop(reply.send(rolled)),
-            (Ok(()), None) => {}
+            // One that is stopped half-way is no failure: the next start goes on with it.
+            (Ok(()) | Err(LakeError::Closed), None) => {}
             (Err(error), None) => {
                 tracing::error!(%error, "a roll failed; the events stay in the journal, it is tried again");
             }

@@ -96,6 +96,18 @@ async fn a_lake_as_it_comes() {
     assert_eq!(not_applicable(&report), [UNREFUSED]);
 }
 
+/// Rolls that write one day, however many there are, so that others wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lake_whose_days_wait() {
+    let waiting = OnDisk::new(|options| {
+        options.roll_bytes = 20 << 10;
+        options.roll_days = 1;
+    });
+    let report = conformance::run_events(&waiting).await;
+    report.assert_passed();
+    assert_eq!(not_applicable(&report), [UNREFUSED]);
+}
+
 /// Hot tables of some dozen events, merges in the background, and no memory for the ids of what is in files.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lake_of_small_parts() {

@@ -5,6 +5,7 @@
 
 mod common;
 mod damage;
+mod days;
 mod duplicates;
 mod durability;
 mod export;

@@ -70,13 +70,18 @@ impl<'a> Run<'a> {
         let options = LakeOptions {
             roll_bytes: 1 << random.u32(10..20),
             roll_age: Duration::from_secs(3600),
+            // So few that rows of others wait, or enough for all.
+            roll_days: if random.bool() { random.usize(1..6) } else { 128 },
             // So little that indexes are read bucket by bucket, or enough for all of them.
             dedupe_memory: if random.bool() { 100 } else { 1 << 20 },
             journal_capacity: 1 << random.u32(13..21),
             auto_compaction: false,
             ..LakeOptions::new(DIR)
         };
-        log.say(format_args!("rolls at {}, journal {}", options.roll_bytes, options.journal_capacity));
+        log.say(format_args!(
+            "rolls at {} or so, {} days of it, journal {}",
+            options.roll_bytes, options.roll_days, options.journal_capacity
+        ));
         let shop = Shop::new(&mut random);
         let faults = [0, 2, 6][random.usize(..3)];
         Self {
@@ -147,7 +152,12 @@ impl<'a> Run<'a> {
         if let Ok(lake) = &opened {
             // Not what is hot: a roll may be going on already.
             self.hot = lake.status().events as usize * EVENT_BYTES;
-            self.let_it_roll(lake).await;
+            if self.options.roll_days < 128 {
+                // Days that wait are rolled at once.
+                self.roll(lake).await;
+            } else {
+                self.let_it_roll(lake).await;
+            }
         }
         opened
     }

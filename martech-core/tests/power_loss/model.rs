@@ -32,7 +32,9 @@ pub(crate) struct Shop {
 
 impl Shop {
     pub(crate) fn new(random: &mut fastrand::Rng) -> Self {
-        let (seed, users, days) = (random.u64(..), random.u64(1..7), random.i64(1..4));
+        let (seed, users) = (random.u64(..), random.u64(1..7));
+        // Few, or more than a roll has room for.
+        let days = if random.bool() { random.i64(1..4) } else { random.i64(8..60) };
         Self {
             seed,
             users,

@@ -108,6 +108,11 @@ impl Backend {
         if let Self::Lake(lake) = self { Some(lake) } else { None }
     }
 
+    /// Whether whoever has events of many days should wait.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.lake().is_some_and(Lake::is_behind)
+    }
+
     pub(crate) fn is_spooled(&self) -> bool {
         matches!(self, Self::Spooled(..))
     }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::Rate;
+use super::{ByteRate, Rate};
 use crate::Networks;
 
 /// Addresses that reach a server from its own machine or network; one that stands behind a proxy it does not know sees all
@@ -21,6 +21,11 @@ pub struct RateArgs {
     /// The same, of one key
     #[arg(long, env = "MARTECH_RATE_PER_KEY", default_value = "100000/10s", value_name = "COUNT/TIME")]
     pub rate_per_key: Rate,
+
+    /// Bytes of events (unpacked) from one address, of IPv6 from one /64: so many at once, and as many again over that time; or
+    /// `off`
+    #[arg(long, env = "MARTECH_RATE_BYTES_PER_ADDRESS", default_value = "128MiB/10s", value_name = "SIZE/TIME")]
+    pub rate_bytes_per_address: ByteRate,
 
     /// Requests to everything that reads or administers, from one address, and of one key
     #[arg(long, env = "MARTECH_RATE_READS", default_value = "600/60s", value_name = "COUNT/TIME")]

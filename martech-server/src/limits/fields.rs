@@ -1,6 +1,8 @@
 //! The fields `RateLimit-Policy` and `RateLimit` of the IETF draft `draft-ietf-httpapi-ratelimit-headers` (version 10):
 //! what is allowed, `"address";q=5000;w=10`, and what is left of it, `"address";r=4999;t=1`.
 //!
+//! Bytes have `qu="content-bytes"` (the unit) beside `q`.
+//!
 //! `q` requests may come at once, and as many again over `w` seconds. `r` of them may come now; after `t` seconds all may,
 //! or, where `r` is nought and the request was refused, the next one. That `t` is what `Retry-After` says.
 
@@ -13,11 +15,13 @@ use crate::error::whole_seconds;
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const STATE: HeaderName = HeaderName::from_static("ratelimit");
+/// The policy of what is counted in bytes, not in requests.
+pub(super) const BYTES: &str = "bytes";
 
 /// What a request was counted by, and what came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Counted {
-    /// `address` or `key`.
+    /// `address`, `key` or `bytes`.
     pub(super) by: &'static str,
     pub(super) rate: Rate,
     pub(super) outcome: Result<Left, Duration>,
@@ -51,8 +55,9 @@ pub(super) fn tell(headers: &mut HeaderMap, counted: impl Iterator<Item = Counte
             Ok(left) => (left.count, whole_seconds(left.whole_in)),
             Err(wait) => (0, whole_seconds(wait)),
         };
+        let unit = if by == BYTES { ";qu=\"content-bytes\"" } else { "" };
         // Writing to a string does not fail.
-        let _ = write!(policy, "{separator}\"{by}\";q={count};w={seconds}");
+        let _ = write!(policy, "{separator}\"{by}\";q={count}{unit};w={seconds}");
         let _ = write!(state, "{separator}\"{by}\";r={left};t={after}");
     }
     for (name, value) in [(POLICY, policy), (STATE, state)] {

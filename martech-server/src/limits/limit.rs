@@ -60,9 +60,16 @@ impl<K: Hash + Eq + Clone, C: Clock + Clone> Limit<K, C> {
 
     /// Counts one of this key; what is left to it, or how long it must wait instead.
     pub(crate) fn check(&self, key: &K) -> Result<Left, Duration> {
+        self.check_many(key, NonZeroU32::MIN)
+    }
+
+    /// Counts several of this key. More than may come at once count as so many: else they could never come.
+    pub(crate) fn check_many(&self, key: &K, count: NonZeroU32) -> Result<Left, Duration> {
         self.make_room();
         let limiter = self.limiter.read().unwrap_or_else(PoisonError::into_inner);
-        let state = limiter.check_key(key).map_err(|refused| refused.wait_time_from(self.clock.now()))?;
+        let checked = limiter.check_key_n(key, count.min(self.quota.burst_size()));
+        let checked = checked.expect("no more is counted than may come at once");
+        let state = checked.map_err(|refused| refused.wait_time_from(self.clock.now()))?;
         Ok(self.left(&state))
     }
 

@@ -3,6 +3,7 @@
 //! - An address is counted before anything else is looked at: no body is read, no key looked up, no password hashed for
 //!   a request that is one too many. A key is counted once it is known to be one, so that guesses leave nothing in memory.
 //! - The address is the client's, as far as trusted proxies tell; of IPv6, its /64.
+//! - The bytes of events are counted by address when they are unpacked, before they are parsed.
 //! - Whoever is refused is told how long to wait ([`fields`]), and a refused request is not counted.
 //! - Networks may be exempt. Private ones are by default, for load comes from there on purpose, and behind a proxy that
 //!   the settings do not name all of the world does.
@@ -15,6 +16,7 @@ mod rate;
 use std::{
     fmt,
     net::IpAddr,
+    num::NonZeroU32,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -29,7 +31,10 @@ use governor::clock::{Clock, MonotonicClock};
 
 use self::fields::Counted;
 pub(crate) use self::limit::{Left, Limit, network};
-pub use self::{args::RateArgs, rate::Rate};
+pub use self::{
+    args::RateArgs,
+    rate::{ByteRate, Rate},
+};
 use crate::{App, Networks, accounts::ApiKey, error::ApiError};
 
 /// What a request is for.
@@ -45,6 +50,7 @@ pub(crate) enum Traffic {
 pub(crate) struct Rates<C: Clock = MonotonicClock> {
     ingest: Pair<C>,
     reads: Pair<C>,
+    bytes: Option<Limited<IpAddr, C>>,
     exempt: Networks,
 }
 
@@ -87,6 +93,7 @@ impl<C: Clock + Clone> Rates<C> {
         Self {
             ingest: Pair::new(args.rate_per_address, args.rate_per_key, clock),
             reads: Pair::new(args.rate_reads, args.rate_reads, clock),
+            bytes: Limited::new(fields::BYTES, args.rate_bytes_per_address.0, clock),
             exempt: args.rate_exempt.clone(),
         }
     }
@@ -94,7 +101,7 @@ impl<C: Clock + Clone> Rates<C> {
     /// Whether anybody is counted; where not, no request pays for asking.
     pub(crate) fn any(&self, traffic: Traffic) -> bool {
         let Pair { address, key } = self.of(traffic);
-        address.is_some() || key.is_some()
+        address.is_some() || key.is_some() || (traffic == Traffic::Ingest && self.bytes.is_some())
     }
 
     fn of(&self, traffic: Traffic) -> &Pair<C> {
@@ -106,6 +113,12 @@ impl<C: Clock + Clone> Rates<C> {
 
     fn count_address(&self, traffic: Traffic, address: IpAddr) -> Option<Counted> {
         self.of(traffic).address.as_ref().map(|limited| limited.count(&network(address)))
+    }
+
+    fn count_bytes(&self, address: IpAddr, bytes: usize) -> Option<Counted> {
+        let (limited, bytes) = (self.bytes.as_ref()?, u32::try_from(bytes).unwrap_or(u32::MAX));
+        let outcome = limited.limit.check_many(&network(address), NonZeroU32::new(bytes)?);
+        Some(Counted { by: limited.by, rate: limited.rate, outcome })
     }
 
     fn count_key(&self, traffic: Traffic, id: &str) -> Option<Counted> {
@@ -128,6 +141,32 @@ struct OfKey {
     address_waits: Duration,
 }
 
+/// Carried by a request whose bytes are counted: by which address, and what came of it.
+#[derive(Debug, Clone)]
+struct OfBytes {
+    address: IpAddr,
+    counted: Arc<OnceLock<Counted>>,
+}
+
+/// Counts the bytes of one request.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    app: App,
+    of: OfBytes,
+}
+
+impl Meter {
+    /// Of a request whose bytes are counted.
+    pub(crate) fn of(app: &App, request: &Extensions) -> Option<Self> {
+        request.get::<OfBytes>().map(|of| Self { app: app.clone(), of: of.clone() })
+    }
+
+    pub(crate) fn count(&self, bytes: usize) -> Result<(), ApiError> {
+        let Some(counted) = self.app.rates().count_bytes(self.of.address, bytes) else { return Ok(()) };
+        check(*self.of.counted.get_or_init(|| counted))
+    }
+}
+
 /// Lets through what is not one too many, and tells everybody what is left to them.
 pub(crate) async fn limit(State((app, traffic)): State<(App, Traffic)>, mut request: Request, next: Next) -> Response {
     let rates = app.rates();
@@ -136,11 +175,14 @@ pub(crate) async fn limit(State((app, traffic)): State<(App, Traffic)>, mut requ
         return next.run(request).await;
     }
     let by_address = rates.count_address(traffic, address);
-    let by_key = Arc::default();
+    let (by_key, by_bytes) = (Arc::default(), Arc::default());
     let mut response = match by_address.map(check).transpose() {
         Ok(_) => {
             let address_waits = by_address.map(Counted::wait).unwrap_or_default();
             request.extensions_mut().insert(OfKey { traffic, counted: Arc::clone(&by_key), address_waits });
+            if traffic == Traffic::Ingest && rates.bytes.is_some() {
+                request.extensions_mut().insert(OfBytes { address, counted: Arc::clone(&by_bytes) });
+            }
             next.run(request).await
         }
         Err(error) => {
@@ -149,7 +191,10 @@ pub(crate) async fn limit(State((app, traffic)): State<(App, Traffic)>, mut requ
             error.into_response()
         }
     };
-    fields::tell(response.headers_mut(), by_address.into_iter().chain(by_key.get().copied()));
+    fields::tell(
+        response.headers_mut(),
+        by_address.into_iter().chain(by_key.get().copied()).chain(by_bytes.get().copied()),
+    );
     response
 }
 
@@ -162,10 +207,16 @@ pub(crate) fn count_key(app: &App, request: &Extensions, key: &ApiKey) -> Result
 
 fn check(counted: Counted) -> Result<(), ApiError> {
     let Err(wait) = counted.outcome else { return Ok(()) };
-    let message = format!(
-        "this {} has sent as many requests as it may ({} at most); send it again after Retry-After",
-        counted.by, counted.rate
-    );
+    let message = match counted.by {
+        fields::BYTES => format!(
+            "this address has sent as many bytes of events as it may ({} at most, unpacked); send it again after Retry-After",
+            ByteRate(counted.rate)
+        ),
+        by => format!(
+            "this {by} has sent as many requests as it may ({} at most); send it again after Retry-After",
+            counted.rate
+        ),
+    };
     Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message).retry_after(wait))
 }
 
@@ -179,6 +230,7 @@ mod tests {
         let args = RateArgs {
             rate_per_address: address.parse().unwrap(),
             rate_per_key: key.parse().unwrap(),
+            rate_bytes_per_address: "1000B/10s".parse().unwrap(),
             rate_reads: Rate::Off,
             rate_exempt: Networks::default(),
         };
@@ -220,6 +272,23 @@ mod tests {
         assert_eq!(key(waits), Err(Duration::from_secs(30)));
         clock.advance(Duration::from_secs(30));
         assert!(address().outcome.is_ok() && key(Duration::ZERO).is_ok());
+    }
+
+    #[test]
+    fn bytes_are_counted_and_a_large_body_is_not_refused_for_ever() {
+        let clock = FakeRelativeClock::default();
+        let rates = rates("off", "off", &clock);
+        let count = |bytes| rates.count_bytes("192.0.2.1".parse().unwrap(), bytes).unwrap().outcome;
+        assert_eq!(count(600), Ok(Left { count: 400, whole_in: Duration::from_secs(6) }));
+        assert_eq!(count(600), Err(Duration::from_secs(2)));
+        assert_eq!(count(400), Ok(Left { count: 0, whole_in: Duration::from_secs(10) }));
+        clock.advance(Duration::from_secs(9));
+        assert_eq!(count(50_000), Err(Duration::from_secs(1)), "it counts as all that may come at once");
+        clock.advance(Duration::from_secs(1));
+        assert!(count(50_000).is_ok() && count(1).is_err());
+        assert!(rates.count_bytes("192.0.2.2".parse().unwrap(), 1000).unwrap().outcome.is_ok());
+        assert_eq!(rates.count_bytes("192.0.2.2".parse().unwrap(), 0), None);
+        assert!(rates.any(Traffic::Ingest));
     }
 
     #[test]

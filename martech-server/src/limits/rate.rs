@@ -2,6 +2,8 @@
 
 use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
 
+use bytesize::ByteSize;
+
 use crate::config::parse_duration;
 
 /// So many at once, and as many again over a time, written `5000/10s`; or `off`.
@@ -33,10 +35,52 @@ impl FromStr for Rate {
         }
         let (count, time) = text.split_once('/').ok_or(SHAPE)?;
         let count: NonZeroU32 = count.trim().parse().map_err(|_| SHAPE)?;
-        let time = parse_duration(time.trim()).map_err(|_| SHAPE)?;
-        let seconds = u32::try_from(time.as_secs()).ok().and_then(NonZeroU32::new).ok_or(SHAPE)?;
-        let fits = time.subsec_nanos() == 0 && seconds.get() <= LONGEST && count.get() <= MOST;
-        if fits { Ok(Self::Of { count, seconds }) } else { Err(SHAPE) }
+        let seconds = seconds(time).ok_or(SHAPE)?;
+        if count.get() <= MOST { Ok(Self::Of { count, seconds }) } else { Err(SHAPE) }
+    }
+}
+
+/// So many bytes at once, and as many again over a time, written `128MiB/10s`; or `off`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByteRate(pub(super) Rate);
+
+/// More in a second cannot be counted one by one.
+const MOST_BYTES_A_SECOND: u32 = 1 << 29;
+
+impl FromStr for ByteRate {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const SHAPE: &str = "`off`, or a size (less than 4GiB, and at most 512MiB for each second) and the whole seconds over \
+                             which as much is had again (at most a day), such as 128MiB/10s";
+        if text == "off" {
+            return Ok(Self(Rate::Off));
+        }
+        let (size, time) = text.split_once('/').ok_or(SHAPE)?;
+        let size: ByteSize = size.trim().parse().map_err(|_| SHAPE)?;
+        let count = u32::try_from(size.as_u64()).ok().and_then(NonZeroU32::new).ok_or(SHAPE)?;
+        let seconds = seconds(time).ok_or(SHAPE)?;
+        if count.get() / seconds.get() <= MOST_BYTES_A_SECOND {
+            Ok(Self(Rate::Of { count, seconds }))
+        } else {
+            Err(SHAPE)
+        }
+    }
+}
+
+/// Whole seconds, up to a day.
+fn seconds(text: &str) -> Option<NonZeroU32> {
+    let time = parse_duration(text.trim()).ok()?;
+    let seconds = u32::try_from(time.as_secs()).ok().and_then(NonZeroU32::new)?;
+    (time.subsec_nanos() == 0 && seconds.get() <= LONGEST).then_some(seconds)
+}
+
+impl fmt::Display for ByteRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Rate::Off => f.write_str("off"),
+            Rate::Of { count, seconds } => write!(f, "{} bytes/{seconds}s", count),
+        }
     }
 }
 
@@ -62,6 +106,21 @@ impl Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rate_of_bytes_is_a_size_over_a_time() {
+        for (text, bucket) in [
+            ("off", None),
+            ("128MiB/10s", Some((128 << 20, Duration::from_secs(10) / (128 << 20)))),
+            ("1KiB/1m", Some((1024, Duration::from_secs(60) / 1024))),
+            ("512MiB/1s", Some((512 << 20, Duration::from_nanos(1)))),
+        ] {
+            assert_eq!(text.parse::<ByteRate>().unwrap().0.bucket(), bucket, "{text}");
+        }
+        for wrong in ["", "128MiB", "0B/1s", "4GiB/1h", "1GiB/1s", "1MiB/0s", "1MiB/1500ms", "1MiB/25h", "much/1s"] {
+            assert!(wrong.parse::<ByteRate>().is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_rate_is_a_count_over_a_time() {

@@ -74,6 +74,8 @@ pub(super) struct ServerFigures {
     is_draining: bool,
     body_bytes: usize,
     body_capacity: usize,
+    /// Where it is known; and whether public senders are refused because of it.
+    disk_free: (Option<u64>, bool),
     connections_max: usize,
     /// How long events wait for a thread, and which part of them is refused.
     ingest_delay: (Duration, f64),
@@ -87,6 +89,7 @@ pub(super) fn of_server(app: &App) -> ServerFigures {
         is_draining: app.is_draining(),
         body_bytes: app.bodies().held(),
         body_capacity: app.bodies().capacity(),
+        disk_free: (app.space().free(), app.space().is_short()),
         connections_max: app.connections().count,
         ingest_delay: app.overload().figures(),
         dead_letters: app.projects().all().iter().map(Project::dead_letters).sum(),
@@ -112,6 +115,14 @@ impl ServerFigures {
             "martech_http_body_capacity_bytes",
             "What that may be; beyond it senders are asked to wait.",
             self.body_capacity as f64,
+        );
+        if let Some(free) = self.disk_free.0 {
+            families.gauge("martech_disk_free_bytes", "Free space of the data folder's disk.", free as f64);
+        }
+        families.gauge(
+            "martech_public_ingest_stopped",
+            "1 while events without a secret key are refused because the disk is nearly full.",
+            f64::from(u8::from(self.disk_free.1)),
         );
         families.gauge(
             "martech_http_connections_max",

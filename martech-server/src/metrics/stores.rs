@@ -190,6 +190,11 @@ fn journal(journals: &[&JournalStats], families: &mut Families) {
 fn lake(lakes: &[&LakeStatus], families: &mut Families) {
     families.gauge("martech_lake_events", "Events in the store.", sum(lakes, |lake| lake.events));
     families.gauge("martech_lake_hot_events", "Those that are in no file yet.", sum(lakes, |lake| lake.hot_events));
+    families.gauge(
+        "martech_lake_waiting_days",
+        "Days of such events that no roll has had room for yet.",
+        sum(lakes, |lake| lake.waiting_days),
+    );
     families.gauge("martech_lake_files", "Files of events.", sum(lakes, |lake| lake.files));
     families.gauge("martech_lake_file_bytes", "Bytes of all files.", sum(lakes, |lake| lake.file_bytes));
     families.gauge(

@@ -214,6 +214,9 @@ faults! {
     EventTooLarge: 413, "event_too_large", "an event has at most 32768 bytes of JSON, this one has 40211", { "index": 0, "limit": 32_768 };
     TooManyEvents: 413, "too_many_events", "a body has at most 100000 events; send the rest in another one", {};
     ServerBusy: 503, "server_busy", "more events come than this server can take in time; send them again after Retry-After", {};
+    TooManyDays: 429, "too_many_days", "the store is still sorting earlier events of many days; send events of more than 32 days at once again after Retry-After", {};
+    QuotaExceeded: 429, "quota_exceeded", "this project has a quota of 100000 events a day, of which 40 are left until midnight UTC; these are 100", {};
+    DiskSpaceLow: 503, "disk_space_low", "the disk is nearly full: only events with a secret key are taken until there is room; send it again later", {};
     QueueFull: 429, "queue_full", "more events are waiting to be stored than may wait; send them again after Retry-After", {};
     NotStored: 503, "store_unavailable", "1 of 2 events could not be stored; send those again, or the whole body: events that carry an eventId are never stored twice", { "accepted": 1, "duplicates": 0, "rejected": 0, "failed": 1, "results": [
         { "index": 1, "eventId": "018f3c7e-5a1b-7c2d-8e4f-0a1b2c3d4e5f", "status": "failed", "code": "not_stored", "message": "the store could not take it in time" }
@@ -287,6 +290,7 @@ pub(crate) type OfEvents = (
     (UnknownField, MissingField, WrongType, EmptyValue, NotAnId, TooLong, InvalidCharacter, UnknownType),
     (InvalidTime, OccurredAtTooEarly, OccurredAtTooOld, OccurredAtInFuture, InvalidAmount, InvalidCurrency),
     (DuplicateKey, TooDeep, EventTooLarge, IdConflict, RejectedByStore, QueueFull, ServerBusy, NotStored),
+    (TooManyDays, QuotaExceeded, DiskSpaceLow),
 );
 
 /// Of a question.

@@ -9,6 +9,7 @@
 mod availability;
 mod copies;
 mod id;
+mod quota;
 mod record;
 mod registry;
 mod retention;
@@ -19,14 +20,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{extract::FromRequestParts, http::request::Parts as RequestParts};
+use axum::{
+    extract::FromRequestParts,
+    http::{StatusCode, request::Parts as RequestParts},
+};
 use martech_core::{
     Store,
     event::Event,
     sink::{ConfigError, DeadLetter, EventSink, RetryPolicy, SinkBuilder},
 };
 
-use self::availability::{Availability, Watched};
+use self::{
+    availability::{Availability, Watched},
+    quota::Quota,
+};
 pub(crate) use self::{
     availability::{RETRY_AFTER, Unavailable},
     copies::in_folder,
@@ -40,6 +47,7 @@ use crate::{
     app::QueueBounds,
     backend::{Backend, BackendError},
     dead_letters::{DeadLetterCounts, DeadLetterFile},
+    error::ApiError,
     overload::Gate,
 };
 
@@ -67,6 +75,7 @@ struct Parts {
     dead_letters: Arc<DeadLetterFile>,
     settings: RwLock<Arc<ProjectSettings>>,
     gate: Gate,
+    quota: Quota,
 }
 
 /// A way in, and whether the store behind it takes events.
@@ -89,6 +98,9 @@ impl Front {
 /// The front sink gathers what waits for a flush slot; more than this at once gains nothing and delays the first.
 pub(crate) const MAX_BATCH: usize = 1_000;
 pub(crate) const CONCURRENT_FLUSHES: usize = 3;
+/// More than a body of events of now has, also of a sender that was offline for weeks.
+const FEW_DAYS: usize = 32;
+const DAYS_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// How long a store that fails is tried again before senders hear of it: they wait for the answer.
 const STORE_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -114,8 +126,8 @@ impl Project {
         let stored =
             stored.map(|store| Front::new(sink(queue, Duration::ZERO).dead_letters(drop), store)).transpose()?;
         let settings = RwLock::new(Arc::new(settings));
-        let gate = Gate::default();
-        Ok(Self { parts: Arc::new(Parts { id, backend, front, stored, dead_letters, settings, gate }) })
+        let (gate, quota) = (Gate::default(), Quota::default());
+        Ok(Self { parts: Arc::new(Parts { id, backend, front, stored, dead_letters, settings, gate, quota }) })
     }
 
     pub(crate) fn id(&self) -> &ProjectId {
@@ -150,6 +162,29 @@ impl Project {
     /// Where events are refused that would have to wait for too long.
     pub(crate) fn gate(&self) -> &Gate {
         &self.parts.gate
+    }
+
+    /// Whether the store has time for the days of these events. Those of few days have no need to wait for it.
+    pub(crate) fn admit_days(&self, events: &[Event]) -> Result<(), ApiError> {
+        if events.len() <= FEW_DAYS || !self.backend().is_behind() {
+            return Ok(());
+        }
+        let mut days: Vec<i32> = events.iter().map(|event| event.occurred_at.day()).collect();
+        days.sort_unstable();
+        days.dedup();
+        if days.len() <= FEW_DAYS {
+            return Ok(());
+        }
+        let message = format!(
+            "the store is still sorting earlier events of many days; send events of more than {FEW_DAYS} days at once again \
+             after Retry-After"
+        );
+        Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_days", message).retry_after(DAYS_RETRY_AFTER))
+    }
+
+    /// What it has taken today, for who has a bound for that.
+    pub(crate) fn quota(&self) -> &Quota {
+        &self.parts.quota
     }
 
     pub(crate) fn dead_letters(&self) -> DeadLetterCounts {

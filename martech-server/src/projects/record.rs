@@ -29,6 +29,9 @@ pub(crate) struct ProjectRecord {
     /// Zero: for ever.
     #[serde(default)]
     pub(crate) retention_days: Option<u32>,
+    /// Zero: any number.
+    #[serde(default)]
+    pub(crate) events_per_day: Option<u64>,
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Timestamp,
 }
@@ -64,6 +67,10 @@ pub(crate) struct ProjectChange {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<u32>, maximum = 36500)]
     pub(crate) retention_days: Option<Option<Whole>>,
+    /// How many events are taken a UTC day; 0 for any number.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u64>, maximum = 4_294_967_295_i64)]
+    pub(crate) events_per_day: Option<Option<Whole>>,
 }
 
 /// As the description of the API has them.
@@ -83,7 +90,7 @@ impl TryFrom<f64> for Whole {
 
     fn try_from(number: f64) -> Result<Self, Self::Error> {
         let whole = number as u32;
-        if f64::from(whole) == number { Ok(Self(whole)) } else { Err("expected a whole number, of days") }
+        if f64::from(whole) == number { Ok(Self(whole)) } else { Err("expected a whole number, below 4294967296") }
     }
 }
 
@@ -106,6 +113,7 @@ impl ProjectRecord {
             currency: None,
             event_types: None,
             retention_days: None,
+            events_per_day: None,
             created_at: now,
             updated_at: now,
         }
@@ -113,13 +121,15 @@ impl ProjectRecord {
 
     /// With a change, if all of it can be.
     pub(crate) fn with(&self, change: ProjectChange, now: Timestamp) -> Result<Self, InvalidField> {
-        let ProjectChange { name, time_zone, currency, event_types, retention_days } = change;
+        let ProjectChange { name, time_zone, currency, event_types, retention_days, events_per_day } = change;
         let changed = Self {
             name: name.unwrap_or_else(|| self.name.clone()),
             time_zone: time_zone.unwrap_or_else(|| self.time_zone.clone()),
             currency: currency.unwrap_or_else(|| self.currency.clone()),
             event_types: event_types.unwrap_or_else(|| self.event_types.clone()),
             retention_days: retention_days.map_or(self.retention_days, |days| days.map(|Whole(days)| days)),
+            events_per_day: events_per_day
+                .map_or(self.events_per_day, |events| events.map(|Whole(events)| events.into())),
             updated_at: now,
             ..self.clone()
         };

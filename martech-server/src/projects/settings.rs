@@ -17,11 +17,17 @@ pub(super) struct Defaults {
     rules: EventRules,
     time_zone: TimeZone,
     retention_days: u32,
+    events_per_day: u64,
 }
 
 impl Defaults {
     pub(super) fn of(args: &ServeArgs) -> Self {
-        Self { rules: args.rules(), time_zone: args.time_zone.clone(), retention_days: args.storage.retention_days }
+        Self {
+            rules: args.rules(),
+            time_zone: args.time_zone.clone(),
+            retention_days: args.storage.retention_days,
+            events_per_day: args.bounds.events_per_day,
+        }
     }
 }
 
@@ -38,6 +44,8 @@ pub(crate) struct ProjectSettings {
     pub(crate) time_zone: TimeZone,
     /// For how many days events are kept; `None`: for ever.
     pub(crate) retention_days: Option<NonZero<u32>>,
+    /// How many events are taken a day; `None`: any number.
+    pub(crate) events_per_day: Option<NonZero<u64>>,
 }
 
 impl ProjectSettings {
@@ -53,11 +61,13 @@ impl ProjectSettings {
             public_days: defaults.rules.public_days,
         };
         let days = record.and_then(|record| record.retention_days).unwrap_or(defaults.retention_days);
+        let events = record.and_then(|record| record.events_per_day).unwrap_or(defaults.events_per_day);
         Self {
             record: record.cloned(),
             rules: Arc::new(rules),
             time_zone: time_zone.unwrap_or_else(|| defaults.time_zone.clone()),
             retention_days: NonZero::new(days),
+            events_per_day: NonZero::new(events),
         }
     }
 

@@ -23,6 +23,7 @@ use crate::{
         faults::{Draining, Full, SpoolFull, Stalled, Stopped, StoreFailing, StoreUnavailable},
     },
     projects::{Project, ProjectId, Waits},
+    space::Space,
 };
 
 /// Whether the process lives.
@@ -91,6 +92,7 @@ pub(super) async fn health(State(app): State<App>, caller: Result<Caller, ApiErr
         }
     }
     default.checks.bodies = Some(Bodies { bytes: app.bodies().held(), capacity_bytes: app.bodies().capacity() });
+    default.checks.disk = Some(Disk::look(app.space()));
     default.checks.canary = app.canary().map(|canary| look_at(canary, &caller));
     default.status = told(worst);
     let (version, uptime_seconds) = (env!("CARGO_PKG_VERSION"), app.uptime().as_secs());
@@ -247,6 +249,9 @@ struct Checks {
     bodies: Option<Bodies>,
     /// Of the server.
     #[serde(skip_serializing_if = "Option::is_none")]
+    disk: Option<Disk>,
+    /// Of the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
     canary: Option<CanaryStatus>,
 }
 
@@ -315,6 +320,26 @@ impl Spool {
 struct Bodies {
     bytes: usize,
     capacity_bytes: usize,
+}
+
+/// Room on the disk of the data folder. Where it is `low`, events are taken with a secret key only.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DiskHealth)]
+#[serde(rename_all = "camelCase")]
+struct Disk {
+    status: &'static str,
+    /// Left out where the system does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    free_bytes: Option<u64>,
+    /// What has to be free for public senders.
+    floor_bytes: u64,
+}
+
+impl Disk {
+    fn look(space: &Space) -> Self {
+        let status = if space.is_short() { "low" } else { "ok" };
+        Self { status, free_bytes: space.free(), floor_bytes: space.floor() }
+    }
 }
 
 #[derive(Serialize, ToSchema)]

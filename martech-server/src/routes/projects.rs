@@ -39,6 +39,8 @@ pub(super) struct Shown {
     event_types: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retention_days: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events_per_day: Option<u64>,
     /// The default one is there from the beginning.
     #[serde(skip_serializing_if = "Option::is_none")]
     created_at: Option<Timestamp>,
@@ -46,9 +48,19 @@ pub(super) struct Shown {
 
 impl From<ProjectRecord> for Shown {
     fn from(record: ProjectRecord) -> Self {
-        let ProjectRecord { id, name, time_zone, currency, event_types, retention_days, created_at, .. } = record;
+        let ProjectRecord {
+            id,
+            name,
+            time_zone,
+            currency,
+            event_types,
+            retention_days,
+            events_per_day,
+            created_at,
+            ..
+        } = record;
         let created_at = Some(created_at).filter(|_| !id.is_default());
-        Self { id, name, time_zone, currency, event_types, retention_days, created_at }
+        Self { id, name, time_zone, currency, event_types, retention_days, events_per_day, created_at }
     }
 }
 
@@ -97,6 +109,10 @@ pub(super) struct NewProject {
     #[serde(default)]
     #[schema(value_type = Option<u32>, maximum = 36500)]
     retention_days: Option<Whole>,
+    /// How many events are taken a UTC day; 0 for any number.
+    #[serde(default)]
+    #[schema(value_type = Option<u64>, maximum = 4_294_967_295_i64)]
+    events_per_day: Option<Whole>,
 }
 
 /// Makes a project.
@@ -116,13 +132,14 @@ pub(super) async fn make(
     origin: Origin,
     Body(wanted): Body<NewProject>,
 ) -> Result<Response, ApiError> {
-    let NewProject { id, name, time_zone, currency, event_types, retention_days } = wanted;
+    let NewProject { id, name, time_zone, currency, event_types, retention_days, events_per_day } = wanted;
     let settings = ProjectChange {
         name,
         time_zone: Some(time_zone),
         currency: Some(currency),
         event_types: Some(event_types),
         retention_days: Some(retention_days),
+        events_per_day: Some(events_per_day),
     };
     let id: ProjectId = id.parse().map_err(|expected| {
         let message = format!("the name of a project has {expected}");

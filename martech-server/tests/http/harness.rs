@@ -177,6 +177,10 @@ pub(crate) fn serve_args(dir: &Path, flags: &[&str]) -> martech_server::ServeArg
     if !flags.contains(&"--max-ingest-delay") {
         line.extend(["--max-ingest-delay", "off"].map(OsString::from));
     }
+    // And so is how full its disk is.
+    if !flags.contains(&"--min-free-space") {
+        line.extend(["--min-free-space", "0B"].map(OsString::from));
+    }
     // Events of tests have times of their own.
     if !flags.contains(&"--public-event-days") {
         line.extend(["--public-event-days", "0"].map(OsString::from));

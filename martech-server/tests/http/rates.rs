@@ -152,6 +152,29 @@ async fn by_default_ones_own_network_is_not_counted() {
     for (from, status) in [("10.1.2.3", 202), ("10.1.2.3", 202), ("192.0.2.1", 202), ("192.0.2.1", 429)] {
         assert_eq!(send(&server, from, &[]).await.status, status, "{from}");
     }
-    let server = start(&["--rate-per-address", "off", "--rate-per-key", "off"]).await;
+    let server =
+        start(&["--rate-per-address", "off", "--rate-per-key", "off", "--rate-bytes-per-address", "off"]).await;
     assert_eq!(send(&server, "192.0.2.1", &[]).await.header("ratelimit-policy"), None);
+}
+
+#[tokio::test]
+async fn an_address_sends_so_many_bytes_when_they_are_unpacked() {
+    let server = start(&["--rate-bytes-per-address", "1000B/1h"]).await;
+    let body = event("u1", "a").to_string();
+    let packed = zstd::encode_all(format!("{body}{}", " ".repeat(600 - body.len())).as_bytes(), 3).unwrap();
+    let send = async |from: &str| {
+        let headers = [("content-type", "application/json"), ("content-encoding", "zstd"), ("x-forwarded-for", from)];
+        server.post_as("", &headers, packed.clone()).await
+    };
+    let answer = send("192.0.2.1").await;
+    answer.assert_counts(202, [1, 0, 0]);
+    assert!(answer.header("ratelimit-policy").unwrap().contains("\"bytes\";q=1000;qu=\"content-bytes\";w=3600"));
+    assert_eq!(told(&answer, "ratelimit", "bytes"), [("r".to_owned(), 400), ("t".to_owned(), 2160)]);
+    let refused = send("192.0.2.1").await;
+    assert_limited(&refused, "bytes");
+    assert!(refused.json["message"].as_str().unwrap().contains("1000 bytes/3600s at most"), "{}", refused.text);
+    // 200 bytes more than are left come again in a fifth of the hour.
+    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((700..=720).contains(&wait), "{wait}");
+    assert_eq!(send("192.0.2.2").await.status, 202);
 }

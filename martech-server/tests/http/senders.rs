@@ -1,9 +1,10 @@
 //! What senders may do, by how they show who they are.
 
+use axum::http::StatusCode;
 use martech_core::event::{EventId, Sender};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Server};
+use crate::harness::{Answer, Server, event};
 
 /// An event of so many days ago.
 fn days_ago(days: i64, id: &str) -> Value {
@@ -92,4 +93,93 @@ async fn events_of_strangers_never_keep_out_those_of_the_shop() {
     let stored = Sender::Anonymous.id(EventId::from_text("order-1300").unwrap()).to_string();
     assert_eq!(answer.json["results"][0]["eventId"], stored);
     assert_eq!(server.get("/users/u9/journey").await.json["events"][0]["eventId"], stored);
+}
+
+#[tokio::test]
+async fn public_senders_stop_before_the_disk_is_full() {
+    let flags = ["--min-free-space", "8EiB", "--metrics-addr", "127.0.0.1:0"];
+    let server = Server::start_with(&flags).await;
+    let page = key(&server, json!({ "name": "page", "kind": "write", "origins": ["https://shop.example"] })).await;
+    let backend = key(&server, json!({ "name": "backend", "kind": "write" })).await;
+    for token in [None, Some(page.as_str())] {
+        let refused = send(&server, token, &event("u1", "a")).await;
+        refused.assert_error(503, "disk_space_low");
+        assert_eq!(refused.header("retry-after"), Some("30"));
+    }
+    send(&server, Some(&backend), &event("u1", "a")).await.assert_counts(202, [1, 0, 0]);
+    send(&server, Some(&server.token), &event("u1", "b")).await.assert_counts(202, [1, 0, 0]);
+    let health = server.get("/health").await;
+    assert_eq!(health.status, StatusCode::OK, "events are taken: {}", health.text);
+    let disk = &health.json["checks"]["disk"];
+    assert_eq!((&disk["status"], &disk["floorBytes"]), (&json!("low"), &json!(8_u64 << 60)));
+    assert!(disk["freeBytes"].as_u64().unwrap() > 0, "{disk}");
+    let metrics = server.ask_metrics(axum::http::Method::GET, "/metrics").await.text;
+    assert!(metrics.contains("martech_public_ingest_stopped 1\n") && metrics.contains("martech_disk_free_bytes "));
+
+    let server = Server::start_with(&["--min-free-space", "1B"]).await;
+    send(&server, None, &event("u1", "a")).await.assert_counts(202, [1, 0, 0]);
+    assert_eq!(server.get("/health").await.json["checks"]["disk"]["status"], "ok");
+}
+
+#[tokio::test]
+async fn a_project_has_a_quota_of_events_a_day() {
+    let server = Server::start_with(&["--events-per-day", "5"]).await;
+    let admin = format!("Bearer {}", server.token);
+    let ask = async |method: &str, path: &str, body: Value| {
+        server.send_json(method, path, &[("authorization", &admin)], &body).await
+    };
+    let made = ask("POST", "/admin/projects", json!({ "id": "berlin", "eventsPerDay": 2 })).await;
+    assert_eq!((made.status, &made.json["eventsPerDay"]), (StatusCode::CREATED, &json!(2)), "{}", made.text);
+    let batch = |from: usize, to: usize| json!((from..to).map(|n| event("u1", &format!("e{n}"))).collect::<Vec<_>>());
+    let post = async |query: &str, body: Value| server.post(query, body.to_string()).await;
+    post("", batch(0, 4)).await.assert_counts(202, [4, 0, 0]);
+    // A body is taken as a whole; what is there already takes nothing.
+    post("", batch(0, 4)).await.assert_error(429, "quota_exceeded");
+    post("", batch(3, 4)).await.assert_counts(202, [0, 1, 0]);
+    let refused = post("", batch(4, 6)).await;
+    refused.assert_error(429, "quota_exceeded");
+    assert!(
+        refused.json["message"].as_str().unwrap().contains("5 events a day, of which 1 are left"),
+        "{}",
+        refused.text
+    );
+    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=86_400).contains(&wait), "{wait}");
+    post("", batch(4, 5)).await.assert_counts(202, [1, 0, 0]);
+    // Another shop has one of its own, and one that is changed counts at once.
+    post("?project=berlin", batch(0, 2)).await.assert_counts(202, [2, 0, 0]);
+    post("?project=berlin", batch(2, 3)).await.assert_error(429, "quota_exceeded");
+    assert_eq!(ask("PATCH", "/admin/projects/berlin", json!({ "eventsPerDay": 0 })).await.status, StatusCode::OK);
+    post("?project=berlin", batch(2, 9)).await.assert_counts(202, [7, 0, 0]);
+    assert_eq!(
+        ask("PATCH", "/admin/projects/berlin", json!({ "eventsPerDay": null })).await.json["eventsPerDay"],
+        Value::Null
+    );
+    let wrong = ask("PATCH", "/admin/projects/berlin", json!({ "eventsPerDay": -1 })).await;
+    wrong.assert_error(400, "VALIDATION_ERROR");
+}
+
+#[tokio::test]
+async fn bodies_of_many_days_wait_until_earlier_ones_are_sorted() {
+    let server = Server::start_with(&["--journal-size", "1MiB", "--roll-bytes", "100KiB"]).await;
+    // One event on each of many days: rolls write some at a time.
+    let on_days =
+        |from: i64, to: i64| json!((from..to).map(|day| days_ago(day, &format!("d{day}"))).collect::<Vec<_>>());
+    send(&server, None, &on_days(0, 3000)).await.assert_counts(202, [3000, 0, 0]);
+    while server.get("/health").await.json["checks"]["lake"]["waitingDays"] == 0 {
+        tokio::task::yield_now().await;
+    }
+    let refused = send(&server, None, &on_days(3000, 3100)).await;
+    refused.assert_error(429, "too_many_days");
+    assert_eq!(refused.header("retry-after"), Some("5"));
+    // Few days are taken meanwhile, however many wait.
+    send(&server, None, &on_days(3100, 3120)).await.assert_counts(202, [20, 0, 0]);
+    loop {
+        let answer = send(&server, None, &on_days(3000, 3100)).await;
+        if answer.status == 202 {
+            break;
+        }
+        answer.assert_error(429, "too_many_days");
+    }
+    assert_eq!(server.get("/health").await.json["checks"]["lake"]["events"], 3120);
 }

@@ -30,7 +30,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    catalog::{Catalog, EventsEntry, UsersEntry},
+    catalog::{Catalog, EventsEntry, Held, UsersEntry},
     error::Result,
     files::{EventsFile, Shared, UsersFile, Version},
     hot::{Chunk, Hot},
@@ -87,6 +87,8 @@ pub fn repair(options: &VerifyOptions, label: &str, progress: &mut dyn FnMut(Pro
 struct Builder<'a> {
     layout: &'a Layout,
     survey: &'a Survey,
+    /// Nothing where there is no catalog.
+    held: Held,
     shared: Arc<Shared>,
     next_file: u64,
     folders: Folders,
@@ -109,6 +111,7 @@ impl<'a> Builder<'a> {
         Self {
             layout,
             survey,
+            held: survey.catalog.as_ref().map(Catalog::held).unwrap_or_default(),
             shared: Arc::new(Shared::new(layout.clone(), FOOTER_MEMORY)),
             next_file: next_file.max(named),
             folders: Folders::default(),
@@ -128,6 +131,7 @@ impl<'a> Builder<'a> {
             catalog.events = self.without_doubles(catalog.events, memory, progress)?;
             catalog.users = self.users(&catalog.events, progress)?;
             catalog.sequence = catalog.sequence.max(survey.journal.inspection.newest);
+            catalog.waiting = Vec::new();
         }
         for entry in catalog.events.iter_mut().filter(|entry| survey.to_mend.contains(entry)) {
             let file = EventsFile::events(*entry, &self.shared);
@@ -167,7 +171,7 @@ impl<'a> Builder<'a> {
             let events = survey.catalog.as_ref().map(|_| entry.rows);
             losses.files.push(LostFile { path, day: date(entry.day).to_string(), events });
         }
-        let sequence = survey.catalog.as_ref().map_or(0, |catalog| catalog.sequence);
+        let sequence = self.held.through();
         let inspection = &survey.journal.inspection;
         let trimmed = (sequence > 0 && inspection.trimmed > sequence).then_some(1..=inspection.trimmed);
         let missing = inspection.missing.iter().chain(&trimmed);
@@ -181,12 +185,15 @@ impl<'a> Builder<'a> {
     /// Writes what is only in the journal to files; all of it where there is no catalog to say what that is.
     fn journal_to_files(&mut self) -> Result<Vec<EventsEntry>> {
         let survey = self.survey;
-        let sequence = survey.catalog.as_ref().map_or(0, |catalog| catalog.sequence);
+        let held = &self.held;
         let mut hot = Hot::default();
         let inspected = journal::inspect(&*self.layout.fs, &self.layout.journal(), |frame, payload| {
             // Frames that hold no events were found before.
             let Ok(chunk) = Chunk::decode(Bytes::copy_from_slice(payload)) else { return };
-            let wanted = chunk.rows().filter(|row| frame > sequence || survey.salvage.contains(&key_of(row)));
+            let wanted = chunk.rows().filter(|row| {
+                let key = key_of(row);
+                !held.holds(frame, key.day) || survey.salvage.contains(&key)
+            });
             let bytes = wanted.fold(Vec::new(), |bytes, row| row.encode(bytes));
             let chunk = Chunk::decode(bytes.into()).expect("what was encoded can be decoded");
             hot.push(Arc::new(chunk), frame);

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::{
     super::{
+        catalog::Held,
         error::{Context, Result},
         hot::Chunk,
         layout::Layout,
@@ -45,15 +46,15 @@ impl JournalEvent {
 }
 
 impl Found {
-    /// Reads the whole journal. Frames up to `sequence` are in files, as the catalog has it.
-    pub(in super::super) fn read(layout: &Layout, sequence: u64) -> Result<Self> {
+    /// Reads the whole journal. What is `held` is in files, as the catalog has it.
+    pub(in super::super) fn read(layout: &Layout, held: &Held) -> Result<Self> {
         let mut found = Self::default();
         let mut newest = 0;
         let inspected = journal::inspect(&*layout.fs, &layout.journal(), |frame, payload| {
             newest = frame;
             match Chunk::decode(Bytes::copy_from_slice(payload)) {
                 Ok(chunk) => {
-                    let event = |key| JournalEvent { key, hot: frame > sequence };
+                    let event = |key: EventKey| JournalEvent { key, hot: !held.holds(frame, key.day) };
                     found.events.extend(chunk.rows().map(|row| event(key_of(&row))));
                 }
                 Err(_) => found.strange.push(frame),

@@ -254,8 +254,8 @@ impl<'a> Surveyor<'a> {
 
     fn journal(&mut self) -> Result<()> {
         let layout = self.shared.layout.clone();
-        let sequence = self.survey.catalog.as_ref().map_or(0, |catalog| catalog.sequence);
-        let found = Found::read(&layout, sequence)?;
+        let held = self.survey.catalog.as_ref().map(Catalog::held).unwrap_or_default();
+        let found = Found::read(&layout, &held)?;
         let inspection = &found.inspection;
         let checked = &mut self.survey.report.checked;
         checked.hot_events = found.events.iter().filter(|event| event.hot).count() as u64;
@@ -278,7 +278,7 @@ impl<'a> Surveyor<'a> {
         // Trimmed are only frames that are in files.
         let trimmed = (self.survey.catalog.is_some() && inspection.trimmed > 0).then_some(1..=inspection.trimmed);
         for missing in trimmed.iter().chain(&inspection.missing) {
-            let first = *missing.start().max(&(sequence + 1));
+            let first = *missing.start().max(&(held.through() + 1));
             if first <= *missing.end() {
                 let message = format!("frames {first} to {} are gone, with their events", missing.end());
                 self.find(Kind::JournalDamaged, &layout.journal(), None, message);

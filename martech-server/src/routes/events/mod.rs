@@ -190,6 +190,10 @@ async fn take(
     listing: Listing,
 ) -> Result<Response, ApiError> {
     let sender = *sender;
+    if let Err(refused) = app.space().admit(sender) {
+        app.bodies().turn_away(&head.headers, body).await;
+        return Err(refused);
+    }
     let waits_for_mongodb = ack == Ack::Stored && project.backend().is_spooled();
     let mut admitted = project.check(ack.waits()).map_err(submit::unavailable);
     if !waits_for_mongodb {
@@ -209,16 +213,26 @@ async fn take(
     let received = timeline.step("receive body", reading).await?;
     let coming = if waits_for_mongodb { None } else { app.overload().enter(project)? };
     let (came, ingested) = (Instant::now(), app.metrics().ingested.clone());
-    let (rules, single_limit, counter) =
-        (Arc::clone(&project.settings().rules), app.bodies().limits().single, ingested.clone());
+    let settings = project.settings();
+    let (rules, single_limit, counter) = (Arc::clone(&settings.rules), app.bodies().limits().single, ingested.clone());
+    let meter = limits::Meter::of(app, &head.extensions);
     let read = move |format, bytes: &[u8]| {
+        meter.as_ref().map_or(Ok(()), |meter| meter.count(bytes.len()))?;
         intake::read(&rules, format, bytes, single_limit, Timestamp::now(), sender, &counter)
     };
     // Held to the end: what was parsed takes as much memory as the body did.
     let (intake, _charge) = timeline.step("parse events", app.bodies().parse(received, read)).await?;
     let Intake { single, events, origins, refused } = intake?;
+    let quota = project.admit_days(&events).and_then(|()| {
+        let most = settings.events_per_day;
+        most.map(|most| project.quota().take(most, events.len(), Timestamp::now())).transpose()
+    });
+    let quota = quota.inspect_err(|_| count::refused(&ingested, &origins))?;
 
     let submitted = submit::submit(project.way_in(ack.waits()), app.queue(), events, coming, ack, &timeline).await;
+    if let Some(quota) = quota {
+        quota.settle(submitted.as_ref().map_or(0, submit::Fates::stored));
+    }
     let fates = submitted.inspect_err(|_| count::refused(&ingested, &origins))?;
     count::taken(&ingested, &origins, &fates);
     let answer = Answer::new(origins, refused, fates, listing);

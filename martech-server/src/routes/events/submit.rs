@@ -30,6 +30,13 @@ pub(super) struct Fates {
     pub(super) exceptions: Vec<(usize, EventOutcome)>,
 }
 
+impl Fates {
+    /// How many are stored, or are taken to be.
+    pub(super) fn stored(&self) -> usize {
+        self.taken.saturating_sub(self.exceptions.len())
+    }
+}
+
 /// Hands all events over, waiting for room where the first part has found some, and for what `ack` asks for. They are `coming`
 /// until the last is in the queue.
 ///

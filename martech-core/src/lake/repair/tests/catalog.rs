@@ -102,11 +102,11 @@ async fn a_file_that_the_catalog_forgot_is_missed_by_the_users() {
 async fn a_newer_format_is_no_damage() {
     let disk = made().await;
     let text = String::from_utf8(disk.read("/data/catalog").unwrap()).unwrap();
-    let state = text.lines().next().unwrap().replace("\"format\":1", "\"format\":2");
+    let state = text.lines().next().unwrap().replace("\"format\":2", "\"format\":3");
     let newer = format!("{state}\n{:08x}\n", crc32c::crc32c(state.as_bytes()));
     disk.write("/data/catalog", newer).unwrap();
     let before = tree(&disk);
     let refused = repair(&verify_options(&disk), LABEL, &mut |_| {}).unwrap_err();
-    assert!(matches!(refused, LakeError::UnknownFormat { format: 2, .. }), "{refused}");
+    assert!(matches!(refused, LakeError::UnknownFormat { format: 3, .. }), "{refused}");
     assert_eq!(tree(&disk), before);
 }

@@ -1,0 +1,92 @@
+//! How many events a project may have a day.
+
+use std::{
+    num::NonZero,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use axum::http::StatusCode;
+use martech_core::event::Timestamp;
+
+use crate::error::ApiError;
+
+/// What a project has taken on a UTC day. Each server counts for itself, since it was started.
+#[derive(Debug, Default)]
+pub(crate) struct Quota(Mutex<Taken>);
+
+#[derive(Debug, Default)]
+struct Taken {
+    day: i32,
+    events: u64,
+}
+
+impl Quota {
+    /// Takes so many events, all or none, where there are no more than `most` a day.
+    pub(crate) fn take(&self, most: NonZero<u64>, events: usize, now: Timestamp) -> Result<Part<'_>, ApiError> {
+        let mut taken = self.taken();
+        if taken.day != now.day() {
+            *taken = Taken { day: now.day(), events: 0 };
+        }
+        let left = most.get().saturating_sub(taken.events);
+        if events as u64 > left {
+            let message = format!(
+                "this project has a quota of {most} events a day, of which {left} are left until midnight UTC; these are {events}"
+            );
+            let error = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "quota_exceeded", message);
+            return Err(error.retry_after(until_tomorrow(now)));
+        }
+        taken.events += events as u64;
+        Ok(Part { quota: self, events })
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Events that were taken of a quota. Where nobody learns what became of them, they stay taken.
+#[derive(Debug)]
+pub(crate) struct Part<'a> {
+    quota: &'a Quota,
+    events: usize,
+}
+
+impl Part<'_> {
+    /// Gives back those that were not stored.
+    pub(crate) fn settle(self, stored: usize) {
+        let unused = self.events.saturating_sub(stored) as u64;
+        if unused > 0 {
+            let mut taken = self.quota.taken();
+            taken.events = taken.events.saturating_sub(unused);
+        }
+    }
+}
+
+fn until_tomorrow(now: Timestamp) -> Duration {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    let since = now.millis().saturating_sub(now.start_of_day().millis());
+    DAY.saturating_sub(Duration::from_millis(since.unsigned_abs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_has_so_many_events_and_the_next_one_as_many_again() {
+        let quota = Quota::default();
+        let take = |events, now| quota.take(NonZero::new(10).unwrap(), events, now);
+        let at = |time: &str| time.parse::<Timestamp>().unwrap();
+        let morning = at("2026-11-22T06:00:00Z");
+        assert!(take(6, morning).is_ok());
+        let error = take(5, at("2026-11-22T23:59:30Z")).unwrap_err();
+        let shown = format!("{error:?}");
+        assert!(shown.contains("of which 4 are left") && shown.contains("30s"), "{shown}");
+        let part = take(4, morning).unwrap();
+        assert!(take(1, morning).is_err());
+        part.settle(1);
+        assert!(take(3, morning).is_ok() && take(1, morning).is_err());
+        assert!(take(10, at("2026-11-23T00:00:00Z")).is_ok());
+    }
+}
