@@ -89,7 +89,7 @@ fn admit(inner: &Arc<Inner>, encoded: Encoded) -> Result<Admitted, StoreError> {
         }
     };
     inner.dedupe.find(&version, &encoded.keys, &mut known).map_err(unreadable)?;
-    let Sorted { dropped, new, mut appended } = sort_out(&encoded.keys, &known);
+    let Fates { dropped, new, mut appended } = sort_out(&encoded.keys, &known);
     if new.is_empty() {
         return Ok(Admitted::Known(appended));
     }
@@ -134,7 +134,7 @@ fn check(state: &State) -> Result<(), StoreError> {
 }
 
 /// A batch, of which it is known what is there already.
-struct Sorted {
+struct Fates {
     /// The events that are not stored, ascending.
     dropped: Vec<usize>,
     /// The others.
@@ -144,24 +144,24 @@ struct Sorted {
 }
 
 /// Decides on each event, also by those before it in the batch.
-fn sort_out(keys: &[EncodedKey], known: &[Option<Known>]) -> Sorted {
-    let mut sorted = Sorted { dropped: Vec::new(), new: Vec::with_capacity(keys.len()), appended: Appended::default() };
+fn sort_out(keys: &[EncodedKey], known: &[Option<Known>]) -> Fates {
+    let mut fates = Fates { dropped: Vec::new(), new: Vec::with_capacity(keys.len()), appended: Appended::default() };
     let mut own: HashMap<EventKey, Fingerprint> = HashMap::with_capacity(keys.len());
     for (index, (event, known)) in keys.iter().zip(known).enumerate() {
         let before = event.candidates().filter_map(|key| event.beside(key, *own.get(&key)?)).max();
         match before.max(*known) {
             None => {
                 own.insert(event.key, event.print);
-                sorted.new.push((event.key, event.print));
+                fates.new.push((event.key, event.print));
                 continue;
             }
-            Some(Known::Duplicate) => sorted.appended.duplicates.push(index),
-            Some(Known::Conflict) => sorted.appended.rejected.push(Rejection::id_conflict(index, event.key.id)),
+            Some(Known::Duplicate) => fates.appended.duplicates.push(index),
+            Some(Known::Conflict) => fates.appended.rejected.push(Rejection::id_conflict(index, event.key.id)),
         }
-        sorted.dropped.push(index);
+        fates.dropped.push(index);
     }
-    sorted.appended.stored = sorted.new.len();
-    sorted
+    fates.appended.stored = fates.new.len();
+    fates
 }
 
 fn unreadable(error: LakeError) -> StoreError {

@@ -138,11 +138,15 @@ impl Dedupe {
         }
         rows.sort_unstable_by_key(|(place, ..)| *place);
         let events = opened(&files.events, || Ok(file.open()?.0))?;
-        let (mut ids, mut prints) = (events.near(), self.index(file, files)?.prints());
+        let (mut ids, mut prints) = (events.near(), None);
         for (place, row, Question { key, event, position }) in rows {
             if *ids.read(place, 16).context("cannot read", file.path())? != *key.id.as_bytes() {
                 continue;
             }
+            let prints = match &mut prints {
+                Some(prints) => prints,
+                none => none.insert(self.index(file, files)?.prints()),
+            };
             let print = prints.of(row).context("cannot read", self.layout.ids_file(file.entry.id))?;
             // An index of the first version does not say which event it is.
             let found = print.map_or(Some(Known::Duplicate), |print| event.beside(*key, print));

@@ -63,7 +63,8 @@ pub(super) fn millis(text: &str) -> i64 {
 
 /// Ids that sort near each other, begin alike, or are long; and some that nothing is the matter with.
 pub(super) fn user_ids() -> Vec<String> {
-    let near = ["a", "A", "a ", "aa", "ab", "a\u{301}", "á", "b", "user-1", "user-10", "user-2", "null", "0", "%", "'"];
+    let near =
+        ["a", "A", "a b", "aa", "ab", "a\u{301}", "á", "b", "user-1", "user-10", "user-2", "Null", "0", "%", "'"];
     let alike = ["0123456789abcdef", "0123456789abcdef0", "0123456789abcdefg", "0123456789abcde"];
     let wide = ["Ünal", "日本語", "日本", "😀", "\u{d7ff}z", "\u{e000}", "\u{10ffff}", "o'brien \"x\" \\ / %2F"];
     let long = ["x".repeat(128), "x".repeat(127) + "y", "x".repeat(127), "😀".repeat(128)];

@@ -50,7 +50,9 @@ pub(super) struct Envelope {
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Fields {
-    /// A UUID, or any other text that is the event's own. Sent again with the same id, it is stored once. Made where it is left out.
+    /// A UUID, or any other text that is the event's own. Sent again with the same id, user, type and time, it is stored once;
+    /// another event with the id is rejected. Made where it is left out. Without a key, or with one that has origins, the id that
+    /// is stored is derived from this one, so that it never meets the id of an event that came with a secret key.
     #[schema(min_length = 1, max_length = 128, example = "018f3c7e-5a1b-7c2d-8e4f-0a1b2c3d4e5f")]
     event_id: Option<String>,
     /// Who did it; the `anonymousId` where it is left out. `undefined`, `null`, `NaN` and `[object ...]`, which JavaScript makes of
