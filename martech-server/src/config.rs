@@ -519,37 +519,37 @@ mod tests {
     fn the_example_file_shows_all_settings_with_their_defaults() {
         let example = include_str!("../../.env.example");
         for (_, variable, default) in settings() {
-            let lines =
-                example.lines().filter_map(|line| line.strip_prefix('#').unwrap_or(line).strip_prefix(&*variable));
-            let values: Vec<&str> = lines.filter_map(|rest| rest.strip_prefix('=')).collect();
-            assert_eq!(values.len(), 1, "{variable} stands in .env.example once: {values:?}");
-            if let Some(default) = default {
-                assert_eq!(values[0], default, "{variable} in .env.example");
-            }
+            let value = |line: &'static str| line.strip_prefix(&*variable)?.strip_prefix('=');
+            let set: Vec<&str> = example.lines().filter_map(value).collect();
+            let shown = example.lines().filter_map(|line| line.strip_prefix('#')).filter_map(value).count();
+            assert_eq!(set.len() + shown, 1, "{variable} stands in .env.example once");
+            // What is commented out is an example.
+            assert!(
+                set.iter().all(|set| Some(*set) == default.as_deref()),
+                "{variable} in .env.example: {set:?}, {default:?}"
+            );
         }
     }
 
     #[test]
     fn the_readme_shows_all_settings_with_their_defaults() {
         let readme = include_str!("../../README.md");
-        let rows: Vec<Vec<&str>> =
-            readme.lines().filter(|line| line.starts_with("| `--")).map(|line| line.split(" | ").collect()).collect();
+        let rows: Vec<Vec<Vec<&str>>> = readme
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `--"))
+            .map(|line| line.split(" | ").map(|cell| cell.split(", ").collect()).collect())
+            .collect();
         for (flag, variable, default) in settings() {
-            let names = |cell: &str| {
-                cell.trim_matches(['|', ' '])
-                    .split(", ")
-                    .map(|name| name.trim_matches('`').to_owned())
-                    .collect::<Vec<_>>()
-            };
-            let row = rows
-                .iter()
-                .find(|row| names(row[0]).contains(&flag))
-                .unwrap_or_else(|| panic!("{flag} is not in the README"));
-            let at = names(row[0]).iter().position(|name| *name == flag).unwrap();
-            assert_eq!(names(row[1])[at], variable, "of {flag} in the README");
-            if let Some(default) = default {
-                assert_eq!(names(row[2])[at], default, "of {flag} in the README");
-            }
+            let is_flag = |name: &&str| flag.trim_start_matches('-') == name.trim_matches(['`', '-']);
+            let row = rows.iter().find_map(|row| Some((row, row[0].iter().position(|name| is_flag(&name))?)));
+            let (row, at) = row.unwrap_or_else(|| panic!("{flag} is not in the README"));
+            assert_eq!(row[1][at].trim_matches('`'), variable, "of {flag} in the README");
+            // Words stand for a default that is long, or found out.
+            let told = row[2].get(at).and_then(|value| value.strip_prefix('`')?.strip_suffix('`'));
+            assert!(
+                told.is_none() || default.is_none() || told == default.as_deref(),
+                "{flag} in the README: {told:?}, {default:?}"
+            );
         }
     }
 

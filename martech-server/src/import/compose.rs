@@ -193,9 +193,12 @@ fn write_properties(out: &mut Vec<u8>, layout: &Layout, view: View<'_>, is_order
             Some(text.get())
         }
     };
-    let properties = Properties { layout, view, base: base.map(Members::parse) };
+    let mut properties = Properties { layout, view, base: None };
     let is_plain =
         layout.properties.children.is_empty() && properties.rest().next().is_none() && !layout.nulls.are_in_json();
+    if is_order || !is_plain {
+        properties.base = base.map(Members::parse);
+    }
     let over = if is_order { properties.order()? } else { Vec::new() };
     if is_plain && over.is_empty() {
         if let Some(base) = base {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use martech_core::{Appended, Rejection, Store, StoreError, event::Event};
+use martech_core::{Appended, Rejection, RejectionCode, Store, StoreError, event::Event};
 use serde::Deserialize;
 
 use super::{check_project, error::ImportError};
@@ -166,6 +166,9 @@ struct Answer {
     rejected: usize,
     #[serde(default)]
     results: Vec<Row>,
+    /// Behind the first hundred exceptions.
+    #[serde(default)]
+    more: Vec<Rows>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -176,6 +179,15 @@ struct Row {
     code: Option<String>,
     #[serde(default)]
     message: Option<String>,
+}
+
+/// Events that met the same fate.
+#[derive(Debug, Deserialize)]
+struct Rows {
+    status: String,
+    code: String,
+    /// Ascending positions and runs of them: `100-2047,2050`.
+    indices: String,
 }
 
 #[derive(Deserialize)]
@@ -204,14 +216,29 @@ impl Answer {
     fn into_appended(self, events: usize) -> Result<Appended, StoreError> {
         let broken = || StoreError::fatal("the server's answer does not fit what was sent");
         let mut appended = Appended { stored: self.accepted, ..Appended::default() };
-        for row in self.results {
-            match row.status.as_str() {
-                "duplicate" => appended.duplicates.push(row.index),
-                "rejected" => {
-                    let (code, message) = (row.code.unwrap_or_default(), row.message.unwrap_or_default());
-                    appended.rejected.push(Rejection::unfit(row.index, format!("{code}: {message}")));
+        let mut note = |index, status: &str, code: &str, message: &str| match status {
+            "duplicate" => appended.duplicates.push(index),
+            "rejected" => {
+                let reason = format!("{code}: {message}");
+                let code = RejectionCode::parse(code).unwrap_or(RejectionCode::Unfit);
+                appended.rejected.push(Rejection { index, code, reason });
+            }
+            _ => {}
+        };
+        for Row { index, status, code, message } in &self.results {
+            note(*index, status, code.as_deref().unwrap_or_default(), message.as_deref().unwrap_or_default());
+        }
+        for Rows { status, code, indices } in &self.more {
+            for run in indices.split(',') {
+                let (first, last) = run.split_once('-').unwrap_or((run, run));
+                let (Ok(first), Ok(last)) = (first.parse::<usize>(), last.parse::<usize>()) else {
+                    return Err(broken());
+                };
+                if last >= events {
+                    return Err(broken());
                 }
-                _ => {}
+                (first..=last)
+                    .for_each(|index| note(index, status, code, "the server tells the code of so many alone"));
             }
         }
         appended.duplicates.sort_unstable();
@@ -236,6 +263,25 @@ mod tests {
         assert_eq!((appended.stored, appended.duplicates), (1, vec![0]));
         assert_eq!(appended.rejected, [Rejection::unfit(2, "unknown_type: no")]);
         assert_eq!(understand(202, None, body, 4).unwrap_err().advice(), Advice::Fatal);
+    }
+
+    #[test]
+    fn an_answer_tells_of_many_by_their_positions() {
+        let more = |indices: &str| {
+            let body = format!(
+                r#"{{"accepted":1,"duplicates":4,"rejected":2,"results":[{{"index":0,"status":"duplicate"}}],"more":[
+                    {{"status":"duplicate","code":"duplicate","count":3,"indices":"{indices}"}},
+                    {{"status":"rejected","code":"id_conflict","count":2,"indices":"5-6"}}]}}"#
+            );
+            understand(202, None, body.as_bytes(), 7)
+        };
+        let appended = more("1-2,4").unwrap();
+        assert_eq!((appended.stored, appended.duplicates), (1, vec![0, 1, 2, 4]));
+        let rejected: Vec<_> = appended.rejected.iter().map(|rejection| (rejection.index, rejection.code)).collect();
+        assert_eq!(rejected, [(5, RejectionCode::IdConflict), (6, RejectionCode::IdConflict)]);
+        for wrong in ["1-2", "1-9999999", "a", "", "4-1"] {
+            assert_eq!(more(wrong).unwrap_err().advice(), Advice::Fatal, "{wrong}");
+        }
     }
 
     #[test]

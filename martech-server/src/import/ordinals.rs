@@ -8,7 +8,9 @@
 
 use std::{
     collections::HashMap,
-    fmt, io,
+    fmt,
+    fs::File,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -51,27 +53,21 @@ impl Ordinals {
     pub(crate) fn next(&mut self, text: &str) -> io::Result<u64> {
         let mut key = Key::default();
         key.copy_from_slice(&xxh3_128(text.as_bytes()).to_le_bytes()[..12]);
-        match &self.file {
-            Some(file) => file.next(&key).map_err(io::Error::other),
-            None => {
-                let count = self.memory.entry(key).or_default();
-                let before = *count;
+        if self.file.is_none() {
+            if let Some(count) = self.memory.get_mut(&key) {
                 *count += 1;
-                if self.memory.len() > self.most {
-                    self.file = Some(self.moved()?);
-                }
-                Ok(before.into())
+                return Ok(u64::from(*count - 1));
+            }
+            if self.memory.len() < self.most {
+                self.memory.insert(key, 1);
+                return Ok(0);
             }
         }
-    }
-
-    /// What is in memory, in a file.
-    fn moved(&mut self) -> io::Result<CountsFile> {
-        let file = tempfile::tempfile_in(&self.dir)?;
-        let mut all: Vec<(Key, u32)> = std::mem::take(&mut self.memory).into_iter().collect();
-        // In this order the file is written from front to back.
-        all.sort_unstable();
-        CountsFile::new(file, &all).map_err(io::Error::other)
+        let file = match &self.file {
+            Some(file) => file,
+            None => self.file.insert(CountsFile::new(&self.dir, std::mem::take(&mut self.memory))?),
+        };
+        file.next(&key).map_err(io::Error::other)
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -80,8 +76,18 @@ impl Ordinals {
 }
 
 impl CountsFile {
-    fn new(file: std::fs::File, counts: &[(Key, u32)]) -> Result<Self, redb::Error> {
-        let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(FileBackend::new(file)?)?;
+    /// With what was in memory.
+    fn new(dir: &Path, counts: HashMap<Key, u32>) -> io::Result<Self> {
+        let file = tempfile::tempfile_in(dir)?;
+        let mut counts: Vec<(Key, u32)> = counts.into_iter().collect();
+        // In this order the file is written from front to back.
+        counts.sort_unstable();
+        Self::filled(file, &counts).map_err(io::Error::other)
+    }
+
+    fn filled(file: File, counts: &[(Key, u32)]) -> Result<Self, redb::Error> {
+        let backend = FileBackend::new(file)?;
+        let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend)?;
         let transaction = database.begin_write()?;
         {
             let mut table = transaction.open_table(COUNTS)?;

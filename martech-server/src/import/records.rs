@@ -284,8 +284,13 @@ fn columns_of(
         return Ok(mapped.into_iter().collect());
     };
     let record = &first.records[0];
-    let text = std::str::from_utf8(&first.bytes[record.range.clone()]).ok().filter(|_| record.fault.is_none());
-    let text = text.ok_or_else(|| ImportError::Options(format!("the first line of {name} is no header")))?;
+    let no_header =
+        |reason: Reason| ImportError::Options(format!("the first line of {name} cannot be read: {}", reason.message()));
+    if let Some(fault) = record.fault {
+        return Err(no_header(not_whole(fault)));
+    }
+    let bytes = &first.bytes[record.range.clone()];
+    let text = std::str::from_utf8(bytes).map_err(|error| no_header(not_utf8(bytes, error.valid_up_to())))?;
     let count = cells.split(text);
     let named = |column: usize| {
         let name = if args.no_header { None } else { cells.get(text, column).map(|column| column.text.trim()) };

@@ -148,8 +148,8 @@ impl FileImport {
             match outcome? {
                 Outcome::Stored => {}
                 Outcome::Duplicate => duplicates += 1,
-                Outcome::Rejected { reason, .. } => {
-                    rejects.push((origins[index], Reason::new("rejected_by_store", &*reason)))
+                Outcome::Rejected { code, reason } => {
+                    rejects.push((origins[index], Reason::new(code.as_str(), &*reason)));
                 }
             }
         }

@@ -185,9 +185,7 @@ impl<R: Read> Splitter<R> {
     /// Finds the next record that is no blank line.
     fn find(&mut self) -> io::Result<Option<Found>> {
         loop {
-            if self.fill(BYTE_ORDER_MARK.len())?.starts_with(BYTE_ORDER_MARK) {
-                self.advance(BYTE_ORDER_MARK.len());
-            }
+            self.skip_mark()?;
             if self.framing == Framing::Values {
                 return self.find_value();
             }
@@ -274,10 +272,12 @@ impl<R: Read> Splitter<R> {
     fn find_value(&mut self) -> io::Result<Option<Found>> {
         loop {
             self.skip_blanks()?;
+            if self.skip_mark()? {
+                continue;
+            }
             self.fill(MAX_TOKEN)?;
             let (pending, within) = (&self.buffer[self.start..], self.position.within);
             if pending.is_empty() {
-                self.position.within = Within::Nothing;
                 let cut_off = Found { length: 0, fault: Some(Fault::CutOff), is_cut: false };
                 return Ok((within != Within::Nothing).then_some(cut_off));
             }
@@ -304,6 +304,15 @@ impl<R: Read> Splitter<R> {
                 _ => return self.first_line(Fault::BadValue).map(Some),
             }
         }
+    }
+
+    /// Passes over a byte order mark; whether there was one.
+    fn skip_mark(&mut self) -> io::Result<bool> {
+        let is_there = self.fill(BYTE_ORDER_MARK.len())?.starts_with(BYTE_ORDER_MARK);
+        if is_there {
+            self.advance(BYTE_ORDER_MARK.len());
+        }
+        Ok(is_there)
     }
 
     fn skip_blanks(&mut self) -> io::Result<()> {
@@ -339,6 +348,10 @@ impl<R: Read> Splitter<R> {
         });
         self.position.lines += lines;
         self.advance(found.length);
+        if found.fault == Some(Fault::CutOff) {
+            // Once is enough.
+            self.position.within = Within::Nothing;
+        }
     }
 
     /// Passes over the rest of a line that is too long.

@@ -244,6 +244,9 @@ fn imports_german_orders_in_each_encoding() {
     assert_eq!(counts(&report), [2, 0, 1, 1]);
     let message = shop.rejects()[0]["message"].as_str().unwrap().to_owned();
     assert!(message.contains("0xfc is \"ü\"") && message.contains("--encoding windows-1252"), "{message}");
+    let file = shop.file("j.csv", b"stra\xdfe;b\n");
+    let error = shop.import_to(shop.store.clone(), &file, &[]).unwrap_err().to_string();
+    assert!(error.contains("j.csv") && error.contains("--encoding windows-1252"), "{error}");
     let shift_jis = shop.file("i.csv", b"userId,type,occurredAt\nu\x81,search,2026-11-22\n");
     assert_eq!(counts(&shop.import(&shift_jis, &["--encoding", "shift_jis"])), [1, 0, 0, 1]);
     assert_eq!(shop.rejects()[0]["code"], "invalid_encoding");

@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(token(Within::Nothing, "{\"events\" : [ {}"), structure(13, Within::Events));
         assert_eq!(
             token(Within::Nothing, "{\"sentAt\": 17, \"userId\":\"u\",\n \"events\":[{}"),
-            structure(39, Within::Events)
+            structure(40, Within::Events)
         );
         for value in
             ["{\"events\":{}}", "{\"type\":\"a\",\"events\":[]}", "{\"sentAt\":[],\"events\":[]}", "{}", "{", "1"]

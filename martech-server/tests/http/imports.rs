@@ -92,6 +92,30 @@ fn tells_at_once_that_nobody_answers() {
     assert!(!dir.path().join("a.ndjson.rejects.ndjson").exists(), "nothing was read");
 }
 
+/// The server tells the first hundred of them in full, and the positions of the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn understands_the_answer_to_many_that_are_not_accepted() {
+    let server = Server::start().await;
+    let rows: String =
+        (0..500).map(|n| format!("u{n},{},2026-01-01\n", if n % 5 == 0 { "dance" } else { "search" })).collect();
+    fs::write(server.dir.path().join("a.csv"), format!("userId,type,occurredAt\n{rows}")).unwrap();
+    for counts in
+        ["500 read, 400 stored, 0 duplicates, 100 rejected", "500 read, 0 stored, 400 duplicates, 100 rejected"]
+    {
+        let mut command = program(server.dir.path());
+        command.args(["import", "a.csv", "--max-rejects", "20", "--url", &format!("http://{}", server.addr)]);
+        command.env("MARTECH_TOKEN", &server.token);
+        let (code, said, errors) = tokio::task::spawn_blocking(move || told(&command.output().unwrap())).await.unwrap();
+        assert!(code == 0 && said.contains(counts), "{said} {errors}");
+        let rejects = fs::read_to_string(server.dir.path().join("a.csv.rejects.ndjson")).unwrap();
+        let lines = rejects
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["line"].as_u64().unwrap());
+        assert!(lines.eq((0..100).map(|n| n * 5 + 2)));
+        assert!(rejects.lines().all(|line| line.contains("unknown_type")));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn names_the_projects_that_there_are() {
     let server = Server::start().await;

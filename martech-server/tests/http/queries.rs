@@ -36,6 +36,9 @@ async fn parameters_are_read_strictly() {
         ("/users/u1/journey?order=up", "order"),
         ("/users/u1/journey?cursor=nonsense", "cursor"),
         ("/stats?tz=Mars/Olympus", "tz"),
+        ("/stats?tz=Etc/Unknown", "tz"),
+        ("/users/u1/journey?tz=Factory", "tz"),
+        ("/stats?from=2026-01-05T10:00:00+01:00", "from"),
         ("/stats?interval=minute", "interval"),
         ("/stats?from=2026-02-30", "from"),
         ("/stats?from=2026-01-02&to=2026-01-02", "to"),
@@ -45,6 +48,8 @@ async fn parameters_are_read_strictly() {
     for (path, field) in cases {
         server.get(path).await.assert_error(400, "invalid_parameter").assert_field(field);
     }
+    let blank = server.get("/users/u1/journey?to=2026-01-05T10:00:00+01:00").await;
+    assert!(blank.json["message"].as_str().unwrap().contains("%2B"), "{}", blank.text);
     let long = format!("/users/{}/journey", "x".repeat(129));
     server.get(&long).await.assert_error(400, "invalid_parameter").assert_field("userId");
     server.command("/admin/roll?now=1").await.assert_error(400, "invalid_parameter").assert_field("now");

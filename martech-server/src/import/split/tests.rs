@@ -111,6 +111,10 @@ fn a_json_value_that_is_none_costs_one_line() {
             [ok("{\"d\":1}", 6, seen.len() as u64 - 1), bad("", 7, seen.len() as u64, Fault::CutOff),]
         );
     }
+    assert_eq!(split(b"[\n", Framing::Values, 1), [(String::new(), 2, 1, Some(Fault::CutOff))]);
+    // Of joined files, too.
+    let joined = split(b"[{}]\n\xef\xbb\xbf[{}]", Framing::Values, 2);
+    assert_eq!(joined, [ok("{}", 1, 1), ok("{}", 2, 2)]);
     // What is not closed ends where no record is longer.
     let mut long = b"{\"a\":[\n".to_vec();
     long.resize(2 * MAX_RECORD, b' ');
@@ -129,6 +133,7 @@ fn knows_ndjson_by_its_first_line() {
         ("{\"events\":[]}", true),
         ("{\n\"a\":1}", false),
         ("[{}]", false),
+        ("[", false),
         ("{\"events\":[{}]}", false),
         ("{} {}", false),
         ("{\"a\":", false),
