@@ -24,6 +24,7 @@ use crate::{
     limits::Rates,
     metrics::Metrics,
     overload::Overload,
+    permissions,
     projects::Projects,
     queries::Queries,
     records::{AnyRecords, RecordsError},
@@ -138,6 +139,7 @@ impl App {
             Backend::Lake(_) => AnyRecords::open(&args.data_dir)?,
             Backend::Mongo(mongo) | Backend::Spooled(mongo, _) => AnyRecords::beside(&mongo.store),
         };
+        permissions::tighten(&args.data_dir);
         let metrics = Arc::new(Metrics::new(&args.event_types));
         let canary = match args.canary_interval {
             CanaryInterval::Off => None,

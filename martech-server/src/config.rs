@@ -115,8 +115,9 @@ pub struct ServeArgs {
     #[arg(long, env = "MARTECH_DATA_DIR", default_value = "./data", value_name = "DIR")]
     pub data_dir: PathBuf,
 
-    /// Token for everything but POST /events and the health routes, at least 16 characters;
-    /// without it one is made and kept in DIR/admin-token
+    /// Token for everything but POST /events and the health routes, at least 16 characters; only from MARTECH_ADMIN_TOKEN
+    /// or the file that MARTECH_ADMIN_TOKEN_FILE names, since all on a machine see a command line. Without it one is made
+    /// and kept in DIR/admin-token
     #[arg(long, env = "MARTECH_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = AdminToken::new)]
     pub admin_token: Option<AdminToken>,
 

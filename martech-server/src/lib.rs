@@ -40,6 +40,7 @@ mod openapi;
 mod overload;
 mod params;
 mod periodic;
+mod permissions;
 mod projects;
 mod queries;
 mod records;
@@ -65,6 +66,7 @@ pub use config::{AccountArgs, BoundArgs, Cli, Command, PasswordArgs, ServeArgs, 
 pub use limits::{ByteRate, Rate, RateArgs};
 pub use metrics::{MetricsAddr, bind as bind_metrics, serve_metrics};
 pub use overload::MaxIngestDelay;
+pub use permissions::keep_to_oneself;
 pub use records::RecordsError;
 pub use serve::{ConnectionArgs, TlsArgs, TlsError, serve};
 pub use settings::{Mistakes, SettingsError, run_check};

@@ -3,8 +3,8 @@
 use std::{error::Error, process::ExitCode, sync::OnceLock, time::Instant};
 
 use martech_server::{
-    App, Cli, Command, ServeArgs, Telemetry, bind_metrics, care, import, migrate, run_check, serve, serve_metrics,
-    signals, users,
+    App, Cli, Command, ServeArgs, Telemetry, bind_metrics, care, import, keep_to_oneself, migrate, run_check, serve,
+    serve_metrics, signals, users,
 };
 use tokio::{net::TcpListener, sync::oneshot};
 
@@ -13,6 +13,7 @@ use tokio::{net::TcpListener, sync::oneshot};
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
+    keep_to_oneself();
     let cli = match Cli::from_process() {
         Ok(cli) => cli,
         Err(error) => return error.report(),

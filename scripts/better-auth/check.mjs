@@ -1,9 +1,9 @@
 // Whether Better Auth's own JavaScript client, unmodified, gets along with the server at URL.
 //
-//   node check.mjs URL [--token ADMIN_TOKEN] [--browser]
+//   [MARTECH_ADMIN_TOKEN=TOKEN] node check.mjs URL [--browser]
 //
 // Signs up new accounts (every run its own), and prints a line for each check: "ok" or "FAIL" with the reason. Ends with 1 if
-// any failed. Sign-ups must be open, but for the first one: with --token that one carries the token, which a server that
+// any failed. Sign-ups must be open, but for the first one: with MARTECH_ADMIN_TOKEN that one carries the token, which a server that
 // wants an administrator first asks for. --browser has the client run in Chromium too (/usr/bin/chromium, or $CHROMIUM).
 //
 // What is expected here is what a genuine Better Auth answers: reference.mjs is one, and must pass.
@@ -17,7 +17,8 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { createAuthClient } from "better-auth/client";
 
-const USAGE = "usage: node check.mjs URL [--token ADMIN_TOKEN] [--browser]";
+const USAGE = "usage: [MARTECH_ADMIN_TOKEN=TOKEN] node check.mjs URL [--browser]";
+const ADMIN_TOKEN = process.env.MARTECH_ADMIN_TOKEN;
 const COOKIE = "better-auth.session_token";
 const FORGET = "better-auth.dont_remember";
 const DAY = 24 * 60 * 60;
@@ -27,7 +28,7 @@ let base;
 let options;
 try {
   const { values, positionals } = parseArgs({
-    options: { token: { type: "string" }, browser: { type: "boolean" } },
+    options: { browser: { type: "boolean" } },
     allowPositionals: true,
   });
   assert.equal(positionals.length, 1);
@@ -223,10 +224,10 @@ const bob = person("Bob", "12345678");
 async function signUps() {
   await check("sign-up: the client answers a token and the user", async () => {
     const device = new Device();
-    const authorization = { headers: { Authorization: `Bearer ${options.token}` } };
-    let result = await device.client.signUp.email({ ...ann, fetchOptions: options.token ? authorization : {} });
+    const authorization = { headers: { Authorization: `Bearer ${ADMIN_TOKEN}` } };
+    let result = await device.client.signUp.email({ ...ann, fetchOptions: ADMIN_TOKEN ? authorization : {} });
     // On a server that has its first account already the token may not help any more.
-    if (options.token && result.error?.status === 403) result = await device.client.signUp.email(ann);
+    if (ADMIN_TOKEN && result.error?.status === 403) result = await device.client.signUp.email(ann);
     assert.equal(result.error, null);
     assert.ok(result.data.token.length >= 32);
     isUser(result.data.user, ann, inTheClient);

@@ -1,6 +1,7 @@
 //! What was done about accounts and keys, by whom, and from where.
 
 use std::{
+    net::IpAddr,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
@@ -38,6 +39,8 @@ pub(crate) enum Action {
     KeyMade,
     KeyRotated,
     KeyRevoked,
+    KeyHandedOn,
+    TokenRefused,
     ProjectMade,
     ProjectChanged,
     ProjectRemoved,
@@ -130,6 +133,34 @@ impl Accounts {
         }
     }
 
+    /// Counts a token or a key that opens nothing, and writes it down; how long its address must wait, where it has shown too
+    /// many.
+    pub(crate) async fn refuse_token(
+        &self,
+        what: &str,
+        path: &str,
+        address: IpAddr,
+        now: Timestamp,
+    ) -> Result<(), Duration> {
+        let counted = self.inner.throttle.wrong_bearer(address);
+        if self.inner.throttle.is_token_noted() {
+            let origin = Origin { address: Some(address), user_agent: None };
+            let told = format!("a {what} at {path}");
+            self.note(Action::TokenRefused, None, None, Target::PROJECT.with(&told), &origin, now).await;
+        }
+        counted
+    }
+
+    /// Whether the admin token is looked at that comes from an address; if not, how long until it is.
+    pub(crate) fn may_show_token(&self, address: IpAddr) -> Result<(), Duration> {
+        self.inner.throttle.may_show_token(address)
+    }
+
+    /// The admin token came from there.
+    pub(crate) fn token_shown(&self, address: IpAddr) {
+        self.inner.throttle.token_shown(address);
+    }
+
     /// Writes down what was done, in a project or to the server. Where that fails it is done all the same, and the log has it.
     pub(crate) async fn note(
         &self,
@@ -150,7 +181,7 @@ impl Accounts {
             detail: target.detail.map(short),
             ip_address: origin.ip_address(),
         };
-        if let Err(error) = self.records().insert(&entry).await {
+        if let Err(error) = self.records().append(&entry).await {
             tracing::warn!(%error, ?entry, "what was done could not be written down");
         }
     }

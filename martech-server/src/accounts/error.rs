@@ -9,7 +9,7 @@ use super::{
     Role,
     password::{HashError, LENGTHS},
 };
-use crate::{error::ApiError, records::RecordsError};
+use crate::{error::ApiError, projects::ProjectId, records::RecordsError};
 
 /// Why something about accounts is not done.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,8 @@ pub(crate) enum AccountError {
     PasswordTooShort,
     #[error("Password too long: it has at most {} characters", LENGTHS.end())]
     PasswordTooLong,
+    #[error("Password too common: it is one of the first that are guessed")]
+    PasswordTooCommon,
     /// Of somebody who is signed in, and should know it.
     #[error("Invalid password")]
     InvalidPassword,
@@ -46,6 +48,10 @@ pub(crate) enum AccountError {
     SignUpClosed,
     #[error("this is for those who may make somebody {0}: owners all, admins analysts")]
     NotAllowed(Role),
+    #[error("this needs the role {0} in the project {1}; ask an admin for it")]
+    RoleNeeded(Role, ProjectId),
+    #[error("there is no project {0}")]
+    NoSuchProject(ProjectId),
     #[error("there is no such member")]
     NoSuchMember,
     #[error("there is no such key, or not any more")]
@@ -76,7 +82,9 @@ impl From<AccountError> for ApiError {
             E::SetUpRequired => (StatusCode::FORBIDDEN, "SET_UP_REQUIRED"),
             E::InvitationRequired => (StatusCode::FORBIDDEN, "INVITATION_REQUIRED"),
             E::InvalidInvitation => (StatusCode::FORBIDDEN, "INVALID_INVITATION"),
-            E::NotAllowed(_) => (StatusCode::FORBIDDEN, "forbidden"),
+            E::PasswordTooCommon => (StatusCode::BAD_REQUEST, "PASSWORD_COMPROMISED"),
+            E::NoSuchProject(_) => (StatusCode::NOT_FOUND, "no_such_project"),
+            E::NotAllowed(_) | E::RoleNeeded(..) => (StatusCode::FORBIDDEN, "forbidden"),
             E::NoSuchMember | E::NoSuchKey => (StatusCode::NOT_FOUND, "not_found"),
             E::LastOwner => (StatusCode::CONFLICT, "last_owner"),
             E::TooManyAccounts => (StatusCode::FORBIDDEN, "TOO_MANY_ACCOUNTS"),
@@ -111,6 +119,11 @@ impl From<&RecordsError> for ApiError {
             RecordsError::Closed => {
                 let message = "the server is shutting down; try again in a moment";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", message).retry_after(Duration::from_secs(1))
+            }
+            RecordsError::Busy => {
+                let message = "too many changes of accounts are made at once; try again in a moment";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", message)
+                    .retry_after(Duration::from_secs(1))
             }
             error => Self::internal(error),
         }

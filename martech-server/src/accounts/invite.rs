@@ -4,48 +4,116 @@ use std::time::Duration;
 
 use martech_core::event::Timestamp;
 
-use super::{Accounts, Email, Invitation, Role, later, secret};
+use super::{
+    ADMIN_TOKEN, AccountError, Accounts, Actor, Email, Invitation, Role, SignUpPolicy,
+    actor::{check_project, may_make},
+    found, later, secret,
+    sign_up::has_owner,
+};
 use crate::{
     projects::ProjectId,
-    records::{Records, RecordsError},
+    records::{Records, RecordsError, Transaction, transact},
 };
 
 /// How long an invitation can be used.
 pub(super) const LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How long the link of a first start can be used; the next start makes another.
 const SET_UP_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+/// More open invitations than a shop sends.
+pub(super) const MAX_INVITATIONS: usize = 500;
 
 impl Accounts {
-    /// Invites somebody, or whoever has the link; gives the token, which is not kept.
-    pub(super) async fn invite(
+    /// Invites somebody as what the actor may make them, or whoever has the link; gives the token, which is not kept.
+    pub(crate) async fn invite_as(
         &self,
-        project: ProjectId,
+        actor: &Actor,
+        project: &ProjectId,
         role: Role,
         email: Option<Email>,
-        invited_by: Option<String>,
-        lifetime: Duration,
         now: Timestamp,
-    ) -> Result<(String, Invitation), RecordsError> {
-        let token = secret::random();
-        let invitation = Invitation {
-            token_hash: secret::digest(&token),
-            project,
-            role,
-            email,
-            invited_by,
-            created_at: now,
-            expires_at: later(now, lifetime),
-        };
-        self.records().insert(&invitation).await?;
+    ) -> Result<(String, Invitation), AccountError> {
+        let by = actor.id().unwrap_or_else(|| ADMIN_TOKEN.to_owned());
+        let (token, invitation) = fresh(project.clone(), role, email, Some(by), LIFETIME, now);
+        transact!(self.records(), AccountError, |transaction| {
+            actor.powers(transaction).await?.check(role, project)?;
+            check_project(transaction, project).await?;
+            if self.inner.policy == SignUpPolicy::Closed {
+                return Err(AccountError::SignUpClosed);
+            }
+            let open = transaction.all::<Invitation>(Some(project.as_str())).await?;
+            if open.iter().filter(|other| other.is_open(now)).count() >= MAX_INVITATIONS {
+                return Err(AccountError::InvalidField("invitations", "are five hundred at most; withdraw some first"));
+            }
+            transaction.put(&invitation);
+            Ok(())
+        })?;
         Ok((token, invitation))
+    }
+
+    /// Those that can still be used, in the order in which they were made.
+    pub(crate) async fn invitations(
+        &self,
+        project: &ProjectId,
+        now: Timestamp,
+    ) -> Result<Vec<Invitation>, RecordsError> {
+        let mut open = self.records().all::<Invitation>(Some(project.as_str())).await?;
+        open.retain(|invitation| invitation.is_open(now));
+        Ok(open)
+    }
+
+    /// Takes an invitation back, by what the list says of it.
+    pub(crate) async fn withdraw(
+        &self,
+        actor: &Actor,
+        project: &ProjectId,
+        token_hash: &str,
+    ) -> Result<bool, AccountError> {
+        transact!(self.records(), AccountError, |transaction| {
+            let found = transaction.get::<Invitation>(token_hash).await?;
+            let Some(found) = found.filter(|found| found.project == *project) else { return Ok(false) };
+            actor.powers(transaction).await?.check(found.role, project)?;
+            transaction.remove::<Invitation>(token_hash);
+            Ok(true)
+        })
     }
 
     /// The token of the set-up link; `None` where there is an owner already.
     pub(crate) async fn set_up_token(&self, now: Timestamp) -> Result<Option<String>, RecordsError> {
-        if self.has_owner().await? {
-            return Ok(None);
-        }
-        let token = self.invite(ProjectId::default(), Role::Owner, None, None, SET_UP_LIFETIME, now);
-        Ok(Some(token.await?.0))
+        let (token, invitation) = fresh(ProjectId::default(), Role::Owner, None, None, SET_UP_LIFETIME, now);
+        let is_needed = transact!(self.records(), RecordsError, |transaction| {
+            let is_needed = !has_owner(transaction).await?;
+            if is_needed {
+                transaction.put(&invitation);
+            }
+            Ok(is_needed)
+        });
+        Ok(is_needed?.then_some(token))
     }
+}
+
+impl Invitation {
+    /// Whether it is somebody's, and can be used.
+    fn is_open(&self, now: Timestamp) -> bool {
+        self.expires_at > now && self.invited_by.is_some()
+    }
+
+    /// Whether who invited somebody may still do so: whoever is removed, or has another role, takes their invitations along.
+    pub(super) async fn is_stood_by(&self, transaction: &Transaction) -> Result<bool, RecordsError> {
+        let Some(by) = self.invited_by.as_deref().filter(|by| *by != ADMIN_TOKEN) else { return Ok(true) };
+        let inviter = found(transaction, by).await?;
+        Ok(inviter.and_then(|inviter| inviter.role(&self.project)).is_some_and(|by| may_make(by, self.role)))
+    }
+}
+
+fn fresh(
+    project: ProjectId,
+    role: Role,
+    email: Option<Email>,
+    invited_by: Option<String>,
+    lifetime: Duration,
+    now: Timestamp,
+) -> (String, Invitation) {
+    let token = secret::random();
+    let (token_hash, expires_at) = (secret::digest(&token), later(now, lifetime));
+    (token, Invitation { token_hash, project, role, email, invited_by, created_at: now, expires_at })
 }

@@ -2,9 +2,12 @@
 //!
 //! A key is told once; what is kept is its hash. It begins with what it is, `mt_write_` or `mt_read_`, so that one that has
 //! leaked is known for what it is, by people and by programs that look for such things.
+//!
+//! A key has one secret, or two for a day after it was given another. It ends with the role of whoever gave it its secret, for
+//! they know it; or it is handed on, where somebody says so.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -14,13 +17,15 @@ use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::{
-    AccountError, Accounts, Actor, later,
+    AccountError, Accounts, Actor, Role, User,
+    actor::check_project,
+    later,
     model::{ApiKey, KeyKind, NAME_EXPECTED, is_name},
     secret,
 };
 use crate::{
     projects::ProjectId,
-    records::{Records, RecordsError, Stored},
+    records::{Records, RecordsError, Transaction, transact},
 };
 
 /// A key as its owner wants it.
@@ -38,7 +43,9 @@ const GRACE: Duration = Duration::from_secs(24 * 3600);
 const USE_INTERVAL: Duration = Duration::from_secs(3600);
 const MAX_ORIGINS: usize = 100;
 /// More keys than a shop has.
-const MAX_KEYS: usize = 1000;
+pub(super) const MAX_KEYS: usize = 1000;
+/// Who may make keys.
+const MAKERS: Role = Role::Admin;
 
 impl KeyKind {
     fn prefix(self) -> &'static str {
@@ -69,25 +76,30 @@ impl Accounts {
         if new.origins.len() > MAX_ORIGINS {
             return Err(AccountError::InvalidField("origins", "are a hundred at most"));
         }
-        if self.keys(project, now).await?.len() >= MAX_KEYS {
-            return Err(AccountError::InvalidField("keys", "are a thousand at most; revoke some first"));
-        }
-        let (secret, key) = fresh(new, project, actor.id.clone(), now);
-        self.records().insert(&key).await?;
+        let (secret, key) = fresh(new, project, actor.id(), now);
+        transact!(self.records(), AccountError, |transaction| {
+            actor.powers(transaction).await?.need(MAKERS, project)?;
+            check_project(transaction, project).await?;
+            let there = transaction.all::<ApiKey>(Some(project.as_str())).await?;
+            if there.iter().filter(|key| key.expires_at.is_none()).count() >= MAX_KEYS {
+                return Err(AccountError::InvalidField("keys", "are a thousand at most; revoke some first"));
+            }
+            transaction.put(&key);
+            Ok(())
+        })?;
+        self.inner.known_keys.forget();
         tracing::info!(key = %key.id, kind = ?key.kind, "a key was made");
         Ok((secret, key))
     }
 
-    /// Those of a project that can be used, in the order in which they were made.
+    /// The secrets of a project that can be used. Those of one key have the same id.
     pub(crate) async fn keys(&self, project: &ProjectId, now: Timestamp) -> Result<Vec<ApiKey>, RecordsError> {
-        let all: Vec<Stored<ApiKey>> = self.records().list(Some(project.as_str()), None, 2 * MAX_KEYS).await?;
-        let mut keys: Vec<ApiKey> =
-            all.into_iter().map(|stored| stored.entity).filter(|key| key.is_valid(now)).collect();
-        keys.sort_by(|left, right| (&left.id, left.created_at).cmp(&(&right.id, right.created_at)));
+        let mut keys = self.records().all::<ApiKey>(Some(project.as_str())).await?;
+        keys.retain(|key| key.is_valid(now));
         Ok(keys)
     }
 
-    /// Gives a key another secret. The old one can be used for another day.
+    /// Gives a key another secret. The one that it had can be used for another day; one that it had before that ends.
     pub(crate) async fn rotate_key(
         &self,
         actor: &Actor,
@@ -95,56 +107,54 @@ impl Accounts {
         id: &str,
         now: Timestamp,
     ) -> Result<(String, ApiKey), AccountError> {
-        let all = self.keys(project, now).await?;
-        let old =
-            all.into_iter().rfind(|key| key.id == id && key.expires_at.is_none()).ok_or(AccountError::NoSuchKey)?;
-        let new = NewKey { name: old.name.clone(), kind: old.kind, origins: old.origins.clone() };
-        let (secret, key) = fresh(new, project, actor.id.clone(), now);
-        let key = ApiKey { id: old.id.clone(), ..key };
-        self.records().insert(&key).await?;
-        // Interrupted before this, both can be used, and the list shows both.
-        while let Some(stored) = self.records().get::<ApiKey>(&old.secret_hash).await? {
-            let ending = ApiKey { expires_at: Some(later(now, GRACE)), ..stored.entity.clone() };
-            // Its use may have been written down meanwhile.
-            if self.records().replace(&stored, &ending).await? {
-                break;
+        let (secret, key) = transact!(self.records(), AccountError, |transaction| {
+            actor.powers(transaction).await?.need(MAKERS, project)?;
+            let secrets = secrets(transaction, project, id).await?;
+            let current = secrets.iter().find(|key| key.expires_at.is_none()).ok_or(AccountError::NoSuchKey)?;
+            let new = NewKey { name: current.name.clone(), kind: current.kind, origins: current.origins.clone() };
+            let (secret, key) = fresh(new, project, actor.id(), now);
+            let key = ApiKey { id: current.id.clone(), ..key };
+            for older in secrets.iter().filter(|key| key.expires_at.is_some()) {
+                transaction.remove::<ApiKey>(&older.secret_hash);
             }
-        }
+            transaction.put(&ApiKey { expires_at: Some(later(now, GRACE)), ..current.clone() });
+            transaction.put(&key);
+            Ok((secret, key))
+        })?;
         self.inner.known_keys.forget();
         tracing::info!(key = %key.id, "a key was given another secret");
         Ok((secret, key))
     }
 
-    /// Ends a key, and what is left of its old secrets, at once; the key, where there was one.
+    /// Ends a key with all of its secrets, at once; the key.
     pub(crate) async fn revoke_key(
         &self,
+        actor: &Actor,
         project: &ProjectId,
         id: &str,
         now: Timestamp,
-    ) -> Result<Option<ApiKey>, RecordsError> {
-        let mut revoked = None;
-        for key in self.keys(project, now).await?.into_iter().filter(|key| key.id == id) {
-            if self.records().remove::<ApiKey>(&key.secret_hash).await? {
-                revoked = Some(key);
-            }
-        }
+    ) -> Result<ApiKey, AccountError> {
+        let revoked = transact!(self.records(), AccountError, |transaction| {
+            actor.powers(transaction).await?.need(MAKERS, project)?;
+            let mut secrets = secrets(transaction, project, id).await?;
+            secrets.iter().for_each(|key| transaction.remove::<ApiKey>(&key.secret_hash));
+            secrets.retain(|key| key.is_valid(now));
+            secrets.pop().ok_or(AccountError::NoSuchKey)
+        })?;
         self.inner.known_keys.forget();
-        if revoked.is_some() {
-            tracing::info!(key = id, "a key was revoked");
-        }
+        tracing::info!(key = id, "a key was revoked");
         Ok(revoked)
     }
 
-    /// Ends all keys of a project that is removed.
-    pub(super) async fn revoke_all_keys(&self, project: &ProjectId) -> Result<(), RecordsError> {
-        self.records().remove_all::<ApiKey>(project.as_str()).await?;
+    /// Looks all keys up again: some were ended.
+    pub(crate) fn forget_known_keys(&self) {
         self.inner.known_keys.forget();
-        Ok(())
     }
 
     /// The key of a secret; `None` where there is none any more. What another server has changed is seen within seconds.
     pub(crate) async fn key(&self, secret: &str, now: Timestamp) -> Result<Option<ApiKey>, RecordsError> {
         let hash = secret::digest(secret);
+        let looked_up = self.inner.known_keys.age();
         let found = match self.inner.known_keys.get(&hash) {
             Some((key, since)) if since.elapsed() < BELIEVED => return Ok(Some(key).filter(|key| key.is_valid(now))),
             None => self.records().get::<ApiKey>(&hash).await?,
@@ -152,7 +162,7 @@ impl Accounts {
             Some((stale, _)) => match timeout(PATIENCE, self.records().get::<ApiKey>(&hash)).await {
                 Ok(Ok(found)) => found,
                 _ => {
-                    self.inner.known_keys.keep(&hash, &stale);
+                    self.inner.known_keys.keep(&hash, &stale, looked_up);
                     return Ok(Some(stale).filter(|key| key.is_valid(now)));
                 }
             },
@@ -162,7 +172,7 @@ impl Accounts {
             return Ok(None);
         };
         let key = found.entity.clone();
-        self.inner.known_keys.keep(&hash, &key);
+        self.inner.known_keys.keep(&hash, &key, looked_up);
         let is_due = key.last_used_at.is_none_or(|used| later(used, USE_INTERVAL) <= now);
         if is_due {
             let used = ApiKey { last_used_at: Some(now), ..key.clone() };
@@ -174,6 +184,27 @@ impl Accounts {
         Ok(Some(key))
     }
 }
+
+impl Accounts {
+    /// Whether a key is for pages of an origin. What another server has changed is seen within seconds; where the records are
+    /// away, what they said last is believed.
+    pub(crate) async fn is_origin_of_a_key(&self, origin: &str) -> bool {
+        let age = self.inner.known_keys.age();
+        let mut known = self.inner.key_origins.lock().await;
+        let is_fresh = |since: Instant, at: u64| since.elapsed() < BELIEVED && at == age;
+        if !known.as_ref().is_some_and(|(_, since, at)| is_fresh(*since, *at)) {
+            let read = match timeout(PATIENCE, self.records().all::<ApiKey>(None)).await {
+                Ok(Ok(keys)) => keys.into_iter().flat_map(|key| key.origins).collect(),
+                _ => known.take().map(|(origins, ..)| origins).unwrap_or_default(),
+            };
+            *known = Some((read, Instant::now(), age));
+        }
+        known.as_ref().is_some_and(|(origins, ..)| origins.contains(origin))
+    }
+}
+
+/// The origins of all keys, and when they were read.
+pub(super) type KeyOrigins = tokio::sync::Mutex<Option<(HashSet<String>, Instant, u64)>>;
 
 fn fresh(new: NewKey, project: &ProjectId, created_by: Option<String>, now: Timestamp) -> (String, ApiKey) {
     let NewKey { name, kind, origins } = new;
@@ -194,36 +225,115 @@ fn fresh(new: NewKey, project: &ProjectId, created_by: Option<String>, now: Time
     (secret, key)
 }
 
+/// The secrets of a key.
+async fn secrets(transaction: &Transaction, project: &ProjectId, id: &str) -> Result<Vec<ApiKey>, RecordsError> {
+    let mut keys = transaction.all::<ApiKey>(Some(project.as_str())).await?;
+    keys.retain(|key| key.id == id);
+    Ok(keys)
+}
+
+/// What becomes of the keys of somebody who may make none any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyFate {
+    /// They end.
+    End,
+    /// They become those of who decides it.
+    HandOn,
+}
+
+/// The keys of somebody who may make none any more.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Settled {
+    pub(crate) ended: Vec<ApiKey>,
+    pub(crate) handed_on: Vec<ApiKey>,
+}
+
+/// Ends the keys of a user who loses the role that making them takes, or hands them on.
+pub(super) async fn settle(
+    transaction: &mut Transaction,
+    user: &User,
+    after: Option<&User>,
+    heir: &Actor,
+    fate: KeyFate,
+) -> Result<Settled, RecordsError> {
+    let keys = transaction.all::<ApiKey>(None).await?;
+    let may_keep = |key: &ApiKey| after.and_then(|user| user.role(&key.project)) >= Some(MAKERS);
+    let lost = keys.iter().filter(|key| key.created_by.as_ref() == Some(&user.id) && !may_keep(key));
+    let mut settled = Settled::default();
+    for key in lost {
+        match fate {
+            KeyFate::HandOn => {
+                let handed_on = ApiKey { created_by: heir.id(), ..key.clone() };
+                transaction.put(&handed_on);
+                settled.handed_on.push(handed_on);
+            }
+            KeyFate::End => {
+                // A secret that another has replaced ends alone, the one that counts with the key.
+                let is_replaced = key.expires_at.is_some();
+                let of_key = keys.iter().filter(|other| other.id == key.id && !is_replaced);
+                of_key.chain([key]).for_each(|key| transaction.remove::<ApiKey>(&key.secret_hash));
+                settled.ended.push(key.clone());
+            }
+        }
+    }
+    // Each is told once, by the secret that counts.
+    for keys in [&mut settled.ended, &mut settled.handed_on] {
+        keys.sort_by(|left, right| (&left.id, left.expires_at).cmp(&(&right.id, right.expires_at)));
+        keys.dedup_by(|later, key| later.id == key.id);
+    }
+    Ok(settled)
+}
+
 /// Keys that were looked up a moment ago: there is one with every event.
 #[derive(Debug, Default)]
 pub(super) struct KnownKeys {
-    by_hash: Mutex<HashMap<String, (ApiKey, Instant)>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    by_hash: HashMap<String, (ApiKey, Instant)>,
+    /// How often all were forgotten. What was looked up before that is not kept after it.
+    age: u64,
 }
 
 /// How long a lookup of a key may take that was known a moment ago.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long a key is believed before it is looked up again.
-const BELIEVED: Duration = Duration::from_secs(5);
+pub(super) const BELIEVED: Duration = Duration::from_secs(5);
 
 impl KnownKeys {
     /// What was known of a key the last time, and when that was.
     fn get(&self, hash: &str) -> Option<(ApiKey, Instant)> {
-        self.by_hash.lock().unwrap_or_else(PoisonError::into_inner).get(hash).cloned()
+        self.known().by_hash.get(hash).cloned()
     }
 
     fn drop(&self, hash: &str) {
-        self.by_hash.lock().unwrap_or_else(PoisonError::into_inner).remove(hash);
+        self.known().by_hash.remove(hash);
     }
 
-    fn keep(&self, hash: &str, key: &ApiKey) {
-        let mut known = self.by_hash.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MAX_KEYS {
-            known.retain(|_, (_, since)| since.elapsed() < BELIEVED);
+    fn age(&self) -> u64 {
+        self.known().age
+    }
+
+    fn keep(&self, hash: &str, key: &ApiKey, looked_up: u64) {
+        let mut known = self.known();
+        if known.age != looked_up {
+            return;
         }
-        known.insert(hash.to_owned(), (key.clone(), Instant::now()));
+        if known.by_hash.len() >= MAX_KEYS {
+            known.by_hash.retain(|_, (_, since)| since.elapsed() < BELIEVED);
+        }
+        known.by_hash.insert(hash.to_owned(), (key.clone(), Instant::now()));
     }
 
-    fn forget(&self) {
-        self.by_hash.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    pub(super) fn forget(&self) {
+        let mut known = self.known();
+        known.by_hash.clear();
+        known.age += 1;
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,11 +3,13 @@
 //! - A session's token is told once, to whoever signs in; what is kept is its hash. The same token is a cookie's value and
 //!   a bearer's.
 //! - Sessions slide: who comes back in time stays signed in, until [`SessionTimes::most`] is over.
-//! - The first account is the owner's. It needs the admin token, or the set-up link, which is an invitation.
+//! - The first account is the owner's. It needs the admin token, or the set-up link, which is an invitation and ends with it.
+//! - Every rule is decided in a transaction of the records: nothing that it went by changes before it is carried out.
 //! - Whoever guesses learns nothing from the time or the words of an answer, and is slowed down by [`throttle`].
 //!
 //! All of it is told the time, and so can be tested without waiting.
 
+mod actor;
 mod audit;
 mod error;
 mod invite;
@@ -15,6 +17,8 @@ mod keys;
 mod members;
 mod model;
 mod password;
+#[cfg(test)]
+mod races;
 pub(crate) mod secret;
 mod session;
 mod sign_in;
@@ -30,19 +34,26 @@ use martech_core::event::Timestamp;
 
 pub use self::model::Role;
 pub(crate) use self::{
+    actor::{ADMIN_TOKEN, Actor, SHELL},
     audit::{Action, Entry, Target},
     error::AccountError,
-    keys::{NewKey, is_key},
-    members::{ADMIN_TOKEN, Actor, Member, SHELL},
+    keys::{KeyFate, NewKey, Settled, is_key},
+    members::{Member, forget_project},
     model::{ApiKey, Email, Invitation, KeyKind, NAME_EXPECTED, Session, User, is_name},
     password::{Cost, Hasher},
     session::{SessionHandle, SignedIn},
     sign_up::{Entitlement, NewUser},
 };
-use self::{keys::KnownKeys, model::Agreement, secret::CookieKey, throttle::Throttle};
+use self::{
+    keys::{KeyOrigins, KnownKeys},
+    members::found,
+    model::{Agreement, KnownPlace},
+    secret::CookieKey,
+    throttle::Throttle,
+};
 use crate::{
     periodic::every,
-    records::{AnyRecords, Records, RecordsError, Stored},
+    records::{AnyRecords, Records, RecordsError, Stored, transact},
 };
 
 /// Who may sign up once there is an owner.
@@ -117,6 +128,7 @@ struct Inner {
     /// Known once the records could be asked.
     cookie_key: tokio::sync::OnceCell<CookieKey>,
     known_keys: KnownKeys,
+    key_origins: KeyOrigins,
 }
 
 impl Accounts {
@@ -132,6 +144,7 @@ impl Accounts {
                 times,
                 cookie_key,
                 known_keys: KnownKeys::default(),
+                key_origins: KeyOrigins::default(),
             }),
         }
     }
@@ -144,15 +157,16 @@ impl Accounts {
 
     /// The value of an agreement: this one, where there is none yet.
     async fn agree(&self, name: &str, value: String) -> Result<String, RecordsError> {
-        let proposal = Agreement { name: name.to_owned(), value };
-        loop {
-            if let Some(agreed) = self.records().get::<Agreement>(name).await? {
-                return Ok(agreed.entity.value);
-            }
-            if self.records().insert(&proposal).await? {
-                return Ok(proposal.value);
-            }
+        if let Some(agreed) = self.records().get::<Agreement>(name).await? {
+            return Ok(agreed.entity.value);
         }
+        transact!(self.records(), RecordsError, |transaction| {
+            if let Some(agreed) = transaction.get::<Agreement>(name).await? {
+                return Ok(agreed.value);
+            }
+            transaction.put(&Agreement { name: name.to_owned(), value: value.clone() });
+            Ok(value.clone())
+        })
     }
 
     /// Somebody by their address.
@@ -163,7 +177,9 @@ impl Accounts {
     /// Removes what has expired.
     pub(crate) async fn sweep(&self, now: Timestamp) -> Result<u64, RecordsError> {
         let records = self.records();
+        records.settle().await?;
         Ok(records.sweep::<Session>(now).await?
+            + records.sweep::<KnownPlace>(now).await?
             + records.sweep::<Invitation>(now).await?
             + records.sweep::<ApiKey>(now).await?
             + records.sweep::<Entry>(now).await?)

@@ -111,6 +111,32 @@ impl Entity for Session {
     }
 }
 
+/// A place from which somebody has signed in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct KnownPlace {
+    /// What the address of mail and that of the network hash to, with a key.
+    pub(crate) place: String,
+    pub(crate) user_id: String,
+    pub(crate) expires_at: Timestamp,
+}
+
+impl Entity for KnownPlace {
+    const TABLE: &'static str = "places";
+
+    fn key(&self) -> &str {
+        &self.place
+    }
+
+    fn owner(&self) -> &str {
+        &self.user_id
+    }
+
+    fn expires_at(&self) -> Option<Timestamp> {
+        Some(self.expires_at)
+    }
+}
+
 /// Who has its token may sign up, once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -204,7 +230,7 @@ impl Entity for ApiKey {
     }
 }
 
-/// A word that all servers on the same records agree on: whoever inserts it first has chosen it.
+/// A word that all servers on the same records agree on: whoever comes first has chosen it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Agreement {
@@ -215,8 +241,6 @@ pub(crate) struct Agreement {
 impl Agreement {
     /// What signs cookies, in base64url.
     pub(crate) const COOKIE_KEY: &'static str = "cookieKey";
-    /// The address of the first account.
-    pub(crate) const FIRST_ACCOUNT: &'static str = "firstAccount";
 }
 
 impl Entity for Agreement {

@@ -1,8 +1,12 @@
 //! Passwords: Argon2id, away from the async threads, and never too many at once. Where many wait, who is known goes first.
+//!
+//! A text can be written in several ways that look the same: `é` is one character, or an `e` and an accent. Keyboards
+//! differ, so a password is hashed in the form NFC of Unicode, whichever way it was typed. Hashes of before this rule are of
+//! the text as it was typed, so the other forms are tried too.
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{Arc, LazyLock, OnceLock},
 };
 
 use argon2::{
@@ -10,11 +14,41 @@ use argon2::{
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
 use tokio::task::spawn_blocking;
+use unicode_normalization::UnicodeNormalization;
 
-use super::{throttle::Standing, turns::Turns};
+use super::{AccountError, throttle::Standing, turns::Turns};
 
 /// The shortest and the longest password, in characters.
 pub(crate) const LENGTHS: std::ops::RangeInclusive<usize> = 8..=128;
+
+/// The 10,000 most common passwords of at least eight characters, in small letters and in order: see `common-passwords.md`.
+static COMMON: LazyLock<Vec<&str>> = LazyLock::new(|| include_str!("common-passwords.txt").lines().collect());
+
+/// Whether somebody may choose a password.
+pub(super) fn check(password: &str) -> Result<(), AccountError> {
+    if password.nfc().count() < *LENGTHS.start() {
+        return Err(AccountError::PasswordTooShort);
+    }
+    check_length(password)?;
+    let is_common = COMMON.binary_search(&password.nfc().collect::<String>().to_lowercase().as_str()).is_ok();
+    if is_common { Err(AccountError::PasswordTooCommon) } else { Ok(()) }
+}
+
+/// No longer one is hashed.
+pub(super) fn check_length(password: &str) -> Result<(), AccountError> {
+    if password.chars().count() > *LENGTHS.end() { Err(AccountError::PasswordTooLong) } else { Ok(()) }
+}
+
+/// A text in the forms in which it may have been hashed, the likely one first.
+fn forms(text: &str) -> Vec<String> {
+    let mut forms = vec![text.nfc().collect::<String>()];
+    for form in [text.to_owned(), text.nfd().collect()] {
+        if !forms.contains(&form) {
+            forms.push(form);
+        }
+    }
+    forms
+}
 
 /// What a hash costs whoever guesses, and us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +106,7 @@ impl Hasher {
 
     /// A new hash, with a salt of its own.
     pub(crate) async fn hash(&self, password: &str, standing: Standing) -> Result<String, HashError> {
-        let password = password.to_owned();
+        let password: String = password.nfc().collect();
         self.run(standing, move |inner| hash(&inner.argon2, &password)).await?
     }
 
@@ -83,13 +117,17 @@ impl Hasher {
         hash: Option<&str>,
         standing: Standing,
     ) -> Result<bool, HashError> {
-        let (password, hash) = (password.to_owned(), hash.map(str::to_owned));
+        let (forms, hash) = (forms(password), hash.map(str::to_owned));
         self.run(standing, move |inner| {
             // Also where it is not needed, so that making it tells nothing.
             let decoy = inner.decoy.get_or_init(|| self::hash(&inner.argon2, &super::secret::random())).clone()?;
             let candidate = PasswordHash::new(hash.as_ref().unwrap_or(&decoy));
-            let matches =
-                candidate.is_ok_and(|candidate| inner.argon2.verify_password(password.as_bytes(), &candidate).is_ok());
+            let is_right = |candidate: &PasswordHash| {
+                let tried = forms.iter().map(|form| inner.argon2.verify_password(form.as_bytes(), candidate).is_ok());
+                // All of them, so that the time tells nothing.
+                tried.fold(false, |found, is_right| found | is_right)
+            };
+            let matches = candidate.is_ok_and(|candidate| is_right(&candidate));
             Ok(matches && hash.is_some())
         })
         .await?
@@ -150,6 +188,39 @@ mod tests {
         assert!(!hasher.verify("correct horse", None, Known).await.unwrap());
         assert!(!hasher.verify("correct horse", Some("no hash"), Known).await.unwrap());
         assert_ne!(hasher.hash("correct horse", Known).await.unwrap(), hash, "each has a salt of its own");
+    }
+
+    #[test]
+    fn common_passwords_are_refused() {
+        assert_eq!(COMMON.len(), 10_000);
+        assert!(COMMON.is_sorted() && COMMON.iter().all(|password| password.chars().count() >= *LENGTHS.start()));
+        for common in ["password", "Password1", "12345678", "QWERTYUIOP", "iloveyou", "football", "password123"] {
+            assert!(matches!(check(common), Err(AccountError::PasswordTooCommon)), "{common}");
+        }
+        for fine in ["correct horse", "battery staple", "pässword-1"] {
+            assert!(check(fine).is_ok(), "{fine}");
+        }
+    }
+
+    #[tokio::test]
+    async fn opens_in_any_unicode_form() {
+        let hasher = Hasher::new(CHEAP).unwrap();
+        let (composed, decomposed) = ("Z\u{fc}rich gl\u{fc}ht", "Zu\u{308}rich glu\u{308}ht");
+        for set in [composed, decomposed] {
+            let hash = hasher.hash(set, Known).await.unwrap();
+            for typed in [composed, decomposed] {
+                assert!(hasher.verify(typed, Some(&hash), Known).await.unwrap(), "{set:?} {typed:?}");
+            }
+            // As it was hashed when forms were not told apart.
+            let old = super::hash(&hasher.inner.argon2, set).unwrap();
+            for typed in [composed, decomposed] {
+                assert!(hasher.verify(typed, Some(&old), Known).await.unwrap(), "{set:?} {typed:?}");
+            }
+        }
+        let hash = hasher.hash(composed, Known).await.unwrap();
+        assert!(!hasher.verify("Zurich gluht", Some(&hash), Known).await.unwrap());
+        // Eight characters in either form.
+        assert!(check("u\u{308}".repeat(7).as_str()).is_err() && check("u\u{308}".repeat(8).as_str()).is_ok());
     }
 
     #[tokio::test]

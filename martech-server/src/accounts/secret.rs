@@ -43,6 +43,11 @@ impl CookieKey {
         self.mac(value).verify_slice(&signature).ok().map(|()| value)
     }
 
+    /// What is kept of something that could be guessed, were it hashed without the key.
+    pub(crate) fn digest(&self, value: &str) -> String {
+        URL_SAFE_NO_PAD.encode(self.mac(value).finalize().into_bytes())
+    }
+
     fn mac(&self, value: &str) -> Hmac<Sha256> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
         mac.update(value.as_bytes());

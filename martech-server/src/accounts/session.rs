@@ -1,10 +1,15 @@
 //! Who is signed in.
 
+use std::time::Duration;
+
 use martech_core::event::Timestamp;
 use uuid::Uuid;
 
-use super::{Accounts, Origin, Session, UNREMEMBERED, User, later, secret};
-use crate::records::{Records, RecordsError, Stored};
+use super::{Accounts, Origin, Session, UNREMEMBERED, User, later, members::end_sessions, model::KnownPlace, secret};
+use crate::{
+    limits::network,
+    records::{Records, RecordsError, Stored, Transaction, transact},
+};
 
 /// Somebody who has just signed in, and the token that says so from now on.
 #[derive(Debug, Clone)]
@@ -25,6 +30,9 @@ pub(crate) struct SessionHandle {
 
 /// Of one user.
 const MAX_SESSIONS: usize = 100;
+/// So many places are remembered of a user, and for so long after the last sign-in there.
+const MAX_PLACES: usize = 20;
+const KNOWN_FOR: Duration = Duration::from_secs(90 * 24 * 3600);
 /// What is kept of a browser's name.
 const USER_AGENT_CHARS: usize = 256;
 
@@ -32,12 +40,13 @@ const USER_AGENT_CHARS: usize = 256;
 const SLIDES: u32 = 7;
 
 impl Accounts {
-    /// Signs somebody in who may be.
+    /// Signs somebody in who may be, and remembers them where they are.
     pub(super) async fn start_session(
         &self,
-        user: User,
+        transaction: &mut Transaction,
+        user: &User,
         remember: bool,
-        origin: &Origin,
+        (origin, place): (&Origin, Option<&str>),
         now: Timestamp,
     ) -> Result<SignedIn, RecordsError> {
         let token = secret::random();
@@ -54,27 +63,37 @@ impl Accounts {
             ip_address: origin.ip_address(),
             user_agent: origin.user_agent.as_ref().map(|agent| agent.chars().take(USER_AGENT_CHARS).collect()),
         };
-        // A token of 256 random bits is nobody else's.
-        self.records().insert(&session).await?;
-        self.end_oldest(&user).await?;
-        Ok(SignedIn { token, session, user })
+        // Nobody is signed in in so many places; a program that signs in again and again is.
+        let mut others = transaction.all::<Session>(Some(&user.id)).await?;
+        others.sort_by(|left, right| right.id.cmp(&left.id));
+        for oldest in others.iter().skip(MAX_SESSIONS - 1) {
+            transaction.remove::<Session>(&oldest.token_hash);
+        }
+        transaction.put(&session);
+        if let Some(place) = place {
+            remember_place(transaction, user, place, now).await?;
+        }
+        Ok(SignedIn { token, session, user: user.clone() })
     }
 
-    /// Nobody is signed in in so many places; a program that signs in again and again is.
-    async fn end_oldest(&self, user: &User) -> Result<(), RecordsError> {
-        let mut sessions = self.records().all::<Session>(Some(&user.id)).await?;
-        sessions.sort_by(|left, right| right.id.cmp(&left.id));
-        for session in sessions.iter().skip(MAX_SESSIONS) {
-            self.records().remove::<Session>(&session.token_hash).await?;
-        }
-        Ok(())
+    /// What is kept of an address from which somebody signs in: nobody can tell which it is.
+    pub(super) async fn place(&self, email: &super::Email, origin: &Origin) -> Result<Option<String>, RecordsError> {
+        let Some(address) = origin.address else { return Ok(None) };
+        let key = self.cookie_key().await?;
+        Ok(Some(key.digest(&format!("place {email} {}", network(address)))))
+    }
+
+    /// Whether somebody has signed in from there before.
+    pub(super) async fn is_known(&self, place: Option<&str>, now: Timestamp) -> Result<bool, RecordsError> {
+        let Some(place) = place else { return Ok(false) };
+        let known = self.records().get::<KnownPlace>(place).await?;
+        Ok(known.is_some_and(|known| known.expires_at > now))
     }
 
     /// Whose token it is; `None` where the session is over, or never was.
     pub(crate) async fn session(&self, token: &str, now: Timestamp) -> Result<Option<SessionHandle>, RecordsError> {
         let Some(found) = self.records().get::<Session>(&secret::digest(token)).await? else { return Ok(None) };
         if found.expires_at <= now {
-            self.records().remove::<Session>(&found.token_hash).await?;
             return Ok(None);
         }
         let Some(user) = self.user(&found.email).await?.filter(|user| user.id == found.user_id) else {
@@ -103,27 +122,48 @@ impl Accounts {
 
     /// Ends the session of a token.
     pub(crate) async fn sign_out(&self, token: &str) -> Result<bool, RecordsError> {
-        self.records().remove::<Session>(&secret::digest(token)).await
+        self.end_session(&[secret::digest(token)], |_| true).await
     }
 
     /// Ends a user's session by its token, or by the hash of it, which a list shows.
     pub(crate) async fn revoke(&self, user: &User, token: &str) -> Result<bool, RecordsError> {
-        for key in [secret::digest(token), token.to_owned()] {
-            let found = self.records().get::<Session>(&key).await?;
-            if found.is_some_and(|session| session.user_id == user.id) {
-                return self.records().remove::<Session>(&key).await;
+        self.end_session(&[secret::digest(token), token.to_owned()], |session| session.user_id == user.id).await
+    }
+
+    /// Ends the first session of one of these hashes that is the right one.
+    async fn end_session(&self, hashes: &[String], is_right: impl Fn(&Session) -> bool) -> Result<bool, RecordsError> {
+        transact!(self.records(), RecordsError, |transaction| {
+            for hash in hashes {
+                if transaction.get::<Session>(hash).await?.is_some_and(|session| is_right(&session)) {
+                    transaction.remove::<Session>(hash);
+                    return Ok(true);
+                }
             }
-        }
-        Ok(false)
+            Ok(false)
+        })
     }
 
     /// Ends a user's sessions, all but one.
     pub(crate) async fn revoke_all(&self, user_id: &str, but: Option<&Session>) -> Result<(), RecordsError> {
-        for session in self.records().all::<Session>(Some(user_id)).await? {
-            if but.is_none_or(|kept| kept.id != session.id) {
-                self.records().remove::<Session>(&session.token_hash).await?;
-            }
-        }
-        Ok(())
+        let but = but.map(|session| session.id.as_str());
+        transact!(self.records(), RecordsError, |transaction| { end_sessions(transaction, user_id, but).await })
     }
+}
+
+/// Notes where somebody has signed in, so that they are known there, by other servers and after a restart too.
+async fn remember_place(
+    transaction: &mut Transaction,
+    user: &User,
+    place: &str,
+    now: Timestamp,
+) -> Result<(), RecordsError> {
+    let mut others = transaction.all::<KnownPlace>(Some(&user.id)).await?;
+    others.retain(|other| other.place != place);
+    others.sort_by_key(|other| std::cmp::Reverse(other.expires_at));
+    for oldest in others.iter().skip(MAX_PLACES - 1) {
+        transaction.remove::<KnownPlace>(&oldest.place);
+    }
+    let expires_at = later(now, KNOWN_FOR);
+    transaction.put(&KnownPlace { place: place.to_owned(), user_id: user.id.clone(), expires_at });
+    Ok(())
 }

@@ -3,12 +3,17 @@
 use martech_core::event::Timestamp;
 
 use super::{
-    AccountError, Accounts, Origin, User,
+    AccountError, Accounts, Email, Origin, User,
+    members::end_sessions,
+    password,
     session::{SessionHandle, SignedIn},
-    sign_up::{check_length, check_password, check_profile},
+    sign_up::check_profile,
     throttle::Standing,
 };
-use crate::records::{Records, Stored};
+use crate::records::transact;
+
+/// So often a password is verified anew because it was changed meanwhile.
+const CHANGES: usize = 3;
 
 impl Accounts {
     /// Signs somebody in by their password.
@@ -20,51 +25,69 @@ impl Accounts {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<SignedIn, AccountError> {
-        let email = email.parse().map_err(|_| AccountError::InvalidEmail)?;
-        check_length(password)?;
-        let standing = self.inner.throttle.account(&email, origin.address).map_err(AccountError::TooManyRequests)?;
-        let user = self.user(&email).await?;
-        let hash = user.as_ref().map(|user| user.password_hash.as_str());
-        let looked = self.inner.hasher.verify(password, hash, standing).await;
-        self.inner.throttle.tried(&email, origin.address, looked);
-        let is_right = looked?;
-        let Some(user) = user.filter(|_| is_right) else { return Err(AccountError::InvalidEmailOrPassword) };
-        let user = self.renew_hash(user, password).await;
-        let signed_in = self.start_session(user, remember, origin, now).await?;
-        self.keep_if_right(signed_in, password).await
+        let email: Email = email.parse().map_err(|_| AccountError::InvalidEmail)?;
+        password::check_length(password)?;
+        let place = self.place(&email, origin).await?;
+        let standing = self.standing(&email, origin, place.as_deref(), now).await?;
+        let mut user = self.verified(&email, password, origin, standing).await?;
+        for _ in 0..CHANGES {
+            let renewed = self.renewed_hash(&user, password).await;
+            let begun = transact!(self.records(), AccountError, |transaction| {
+                // Whoever changes a password ends the sessions that are there: with the one of before none begins.
+                let current = transaction.get::<User>(email.as_str()).await?;
+                let current = current.filter(|current| current.password_hash == user.password_hash);
+                let Some(mut current) = current else { return Ok(None) };
+                if let Some(renewed) = &renewed {
+                    current.password_hash.clone_from(renewed);
+                    transaction.put(&current);
+                }
+                let from = (origin, place.as_deref());
+                Ok(Some(self.start_session(transaction, &current, remember, from, now).await?))
+            });
+            if let Some(signed_in) = begun? {
+                return Ok(signed_in);
+            }
+            // The same password may have been hashed anew by another sign-in.
+            user = self.verified(&email, password, origin, Standing::Known).await?;
+        }
+        Err(AccountError::InvalidEmailOrPassword)
     }
 
-    /// Whoever changes a password ends the sessions that are there. One that began meanwhile, with the password of before, was
-    /// not there yet, or is seen here.
-    pub(super) async fn keep_if_right(&self, signed_in: SignedIn, password: &str) -> Result<SignedIn, AccountError> {
-        let is_right = match self.user(&signed_in.user.email).await? {
-            Some(user) if user.password_hash == signed_in.user.password_hash => true,
-            // The same may have been hashed anew by another sign-in.
-            Some(user) => self.inner.hasher.verify(password, Some(&user.password_hash), Standing::Known).await?,
-            None => false,
-        };
-        if !is_right {
-            self.sign_out(&signed_in.token).await?;
-            return Err(AccountError::InvalidEmailOrPassword);
-        }
-        Ok(signed_in)
+    /// How soon a password is verified that comes from somewhere, or how long it has to wait.
+    pub(super) async fn standing(
+        &self,
+        email: &Email,
+        origin: &Origin,
+        place: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Standing, AccountError> {
+        self.inner.throttle.attempt(email, origin.address).map_err(AccountError::TooManyRequests)?;
+        let is_known = self.is_known(place, now).await?;
+        Ok(if is_known { Standing::Known } else { self.inner.throttle.stranger(email, origin.address) })
+    }
+
+    /// The user whose password this is.
+    pub(super) async fn verified(
+        &self,
+        email: &Email,
+        password: &str,
+        origin: &Origin,
+        standing: Standing,
+    ) -> Result<User, AccountError> {
+        let user = self.user(email).await?;
+        let hash = user.as_ref().map(|user| user.password_hash.as_str());
+        let looked = self.inner.hasher.verify(password, hash, standing).await;
+        self.inner.throttle.tried(origin.address, looked);
+        let is_right = looked?;
+        user.filter(|_| is_right).map(|user| user.entity).ok_or(AccountError::InvalidEmailOrPassword)
     }
 
     /// A hash that was made at another cost is made anew while the password is known.
-    async fn renew_hash(&self, user: Stored<User>, password: &str) -> User {
-        if self.inner.hasher.is_outdated(&user.password_hash)
-            && let Ok(password_hash) = self.inner.hasher.hash(password, Standing::Known).await
-        {
-            let renewed = User { password_hash, ..user.entity.clone() };
-            match self.records().replace(&user, &renewed).await {
-                Ok(true) => return renewed,
-                Ok(false) => {}
-                Err(error) => {
-                    tracing::warn!(%error, "a password could not be hashed anew; it is tried at the next sign-in")
-                }
-            }
+    async fn renewed_hash(&self, user: &User, password: &str) -> Option<String> {
+        if !self.inner.hasher.is_outdated(&user.password_hash) {
+            return None;
         }
-        user.entity
+        self.inner.hasher.hash(password, Standing::Known).await.ok()
     }
 
     /// Replaces the password of somebody who knows it. With `revoke` all sessions end, and a new one begins.
@@ -77,46 +100,50 @@ impl Accounts {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Option<SignedIn>, AccountError> {
-        check_password(new)?;
-        check_length(current)?;
-        self.inner.throttle.account(&user.email, origin.address).map_err(AccountError::TooManyRequests)?;
+        password::check(new)?;
+        password::check_length(current)?;
+        self.inner.throttle.attempt(&user.email, origin.address).map_err(AccountError::TooManyRequests)?;
         let looked = self.inner.hasher.verify(current, Some(&user.password_hash), Standing::Known).await;
-        self.inner.throttle.tried(&user.email, origin.address, looked);
+        self.inner.throttle.tried(origin.address, looked);
         if !looked? {
             return Err(AccountError::InvalidPassword);
         }
+        let place = self.place(&user.email, origin).await?;
         let password_hash = self.inner.hasher.hash(new, Standing::Known).await?;
-        let changed = User { password_hash, updated_at: now, ..user.entity.clone() };
-        if !self.records().replace(user, &changed).await? {
-            // Somebody else has changed it since it was verified.
-            return Err(AccountError::InvalidPassword);
-        }
-        tracing::info!(user = %changed.id, "a password was changed");
-        if !revoke {
-            return Ok(None);
-        }
-        self.revoke_all(&changed.id, None).await?;
-        let signed_in = self.start_session(changed, session.remembered, origin, now).await?;
-        Ok(Some(self.keep_if_right(signed_in, new).await?))
+        let begun = transact!(self.records(), AccountError, |transaction| {
+            // Somebody else may have changed it since it was verified.
+            let known = transaction.get::<User>(user.email.as_str()).await?;
+            let known = known.filter(|known| known.password_hash == user.password_hash);
+            let known = known.ok_or(AccountError::InvalidPassword)?;
+            let changed = User { password_hash: password_hash.clone(), updated_at: now, ..known };
+            transaction.put(&changed);
+            if !revoke {
+                return Ok(None);
+            }
+            end_sessions(transaction, &changed.id, None).await?;
+            let from = (origin, place.as_deref());
+            Ok(Some(self.start_session(transaction, &changed, session.remembered, from, now).await?))
+        })?;
+        tracing::info!(user = %user.id, "a password was changed");
+        Ok(begun)
     }
 
     /// Changes what somebody says of themselves: a new name, a new image or none.
     pub(crate) async fn update_user(
         &self,
-        mut user: Stored<User>,
+        email: &Email,
         name: Option<&str>,
         image: Option<Option<&str>>,
         now: Timestamp,
     ) -> Result<User, AccountError> {
         check_profile(name.unwrap_or_default(), image.flatten())?;
-        loop {
-            let mut changed = User { updated_at: now, ..user.entity.clone() };
+        transact!(self.records(), AccountError, |transaction| {
+            let user = transaction.get::<User>(email.as_str()).await?.ok_or(AccountError::NoSuchMember)?;
+            let mut changed = User { updated_at: now, ..user };
             name.into_iter().for_each(|name| name.clone_into(&mut changed.name));
             image.into_iter().for_each(|image| changed.image = image.map(str::to_owned));
-            if self.records().replace(&user, &changed).await? {
-                return Ok(changed);
-            }
-            user = self.user(&changed.email).await?.ok_or(AccountError::InvalidPassword)?;
-        }
+            transaction.put(&changed);
+            Ok(changed)
+        })
     }
 }

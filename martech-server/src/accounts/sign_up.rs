@@ -6,16 +6,12 @@ use martech_core::event::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    AccountError, Accounts, Email, Invitation, Origin, Role, SignUpPolicy, User,
-    model::{Agreement, InvalidEmail},
-    password::LENGTHS,
-    secret::digest,
-    session::SignedIn,
-    throttle::Standing,
+    AccountError, Accounts, Email, Invitation, Origin, Role, SignUpPolicy, User, actor::check_project,
+    model::InvalidEmail, password, secret::digest, session::SignedIn, throttle::Standing,
 };
 use crate::{
-    projects::ProjectId,
-    records::{Records, RecordsError, Stored},
+    projects::{DEFAULT_PROJECT, ProjectId},
+    records::{RecordsError, Transaction, transact},
 };
 
 /// Where everybody may sign up, so many do; others need an invitation.
@@ -44,21 +40,22 @@ impl NewUser<'_> {
     /// Whether somebody can have such an account; their address.
     fn check(&self) -> Result<Email, AccountError> {
         let email = self.email.parse().map_err(|_| AccountError::InvalidField("email", InvalidEmail::EXPECTED))?;
-        check_password(self.password)?;
+        password::check(self.password)?;
         check_profile(self.name, self.image)?;
         Ok(email)
     }
 }
 
-/// What becomes of an invitation, or of being first, when an account is made.
-enum Claim {
-    First,
-    Invited(Box<Invitation>),
-    Free,
+/// As what somebody may sign up, and by what.
+struct Admission {
+    project: ProjectId,
+    role: Role,
+    invitation: Option<Invitation>,
 }
 
 impl Accounts {
-    /// Makes an account for somebody who is entitled to one, and signs them in.
+    /// Makes an account for somebody who is entitled to one, and signs them in. Whoever has an account already takes an
+    /// invitation up with it, by its password.
     pub(crate) async fn sign_up(
         &self,
         new: NewUser<'_>,
@@ -69,10 +66,40 @@ impl Accounts {
     ) -> Result<SignedIn, AccountError> {
         let standing = self.inner.throttle.address(origin.address).map_err(AccountError::TooManyRequests)?;
         let email = new.check()?;
-        let (claim, project, role) = self.admit(entitlement, &email, now).await?;
-        let user = self.make_account(new, email, claim, (project, role), standing, now).await?;
-        self.inner.throttle.tried(&user.email, origin.address, Ok(true));
-        Ok(self.start_session(user, remember, origin, now).await?)
+        let place = self.place(&email, origin).await?;
+        // Before a password is hashed for them, which takes time.
+        let looked = transact!(self.records(), AccountError, |transaction| {
+            let admission = self.admit(transaction, entitlement, &email, now).await?;
+            let there = transaction.get::<User>(email.as_str()).await?;
+            Ok((admission.invitation.is_some(), there.is_some()))
+        });
+        let user = match looked? {
+            (false, true) => return Err(AccountError::UserAlreadyExists),
+            (true, true) => self.invited(&email, new.password, origin, place.as_deref(), now).await?,
+            (_, false) => self.fresh(new, email.clone(), standing, now).await?,
+        };
+        let signed_in = transact!(self.records(), AccountError, |transaction| {
+            let Admission { project, role, invitation } = self.admit(transaction, entitlement, &email, now).await?;
+            let mut user = match (transaction.get::<User>(email.as_str()).await?, &invitation) {
+                (None, _) => user.clone(),
+                (Some(there), Some(_)) if there.password_hash == user.password_hash => there,
+                (Some(_), Some(_)) => return Err(AccountError::InvalidInvitation),
+                (Some(_), None) => return Err(AccountError::UserAlreadyExists),
+            };
+            match &invitation {
+                Some(used) => transaction.remove::<Invitation>(&used.token_hash),
+                None if role == Role::Owner => end_set_up(transaction).await?,
+                None => {}
+            }
+            let has = user.roles.entry(project).or_insert(role);
+            *has = role.max(*has);
+            transaction.put(&user);
+            let from = (origin, place.as_deref());
+            Ok(self.start_session(transaction, &user, remember, from, now).await?)
+        })?;
+        let SignedIn { user, .. } = &signed_in;
+        tracing::info!(user = %user.id, roles = ?user.roles, "somebody has signed up");
+        Ok(signed_in)
     }
 
     /// Makes an account for somebody who has a role in a project, by who runs the server. The first one is the owner's.
@@ -84,28 +111,38 @@ impl Accounts {
         now: Timestamp,
     ) -> Result<User, AccountError> {
         let email = new.check()?;
-        let is_first = !self.has_owner().await?;
-        let (claim, role) = if is_first {
-            (Claim::First, (ProjectId::default(), Role::Owner))
-        } else {
-            (Claim::Free, (project.clone(), role.unwrap_or(Role::Analyst)))
-        };
-        self.make_account(new, email, claim, role, Standing::Known, now).await
-    }
-
-    async fn make_account(
-        &self,
-        new: NewUser<'_>,
-        email: Email,
-        claim: Claim,
-        role: (ProjectId, Role),
-        standing: Standing,
-        now: Timestamp,
-    ) -> Result<User, AccountError> {
         if self.user(&email).await?.is_some() {
             return Err(AccountError::UserAlreadyExists);
         }
-        let user = User {
+        let user = self.fresh(new, email, Standing::Known, now).await?;
+        let user = transact!(self.records(), AccountError, |transaction| {
+            check_project(transaction, project).await?;
+            if transaction.get::<User>(user.email.as_str()).await?.is_some() {
+                return Err(AccountError::UserAlreadyExists);
+            }
+            let roles = if has_owner(transaction).await? {
+                BTreeMap::from([(project.clone(), role.unwrap_or(Role::Analyst))])
+            } else {
+                end_set_up(transaction).await?;
+                BTreeMap::from([(ProjectId::default(), Role::Owner)])
+            };
+            let user = User { roles, ..user.clone() };
+            transaction.put(&user);
+            Ok(user)
+        })?;
+        tracing::info!(user = %user.id, roles = ?user.roles, "an account was made");
+        Ok(user)
+    }
+
+    /// An account that may do nothing yet, and stands nowhere.
+    async fn fresh(
+        &self,
+        new: NewUser<'_>,
+        email: Email,
+        standing: Standing,
+        now: Timestamp,
+    ) -> Result<User, AccountError> {
+        Ok(User {
             id: Uuid::now_v7().simple().to_string(),
             email,
             name: new.name.to_owned(),
@@ -113,124 +150,97 @@ impl Accounts {
             created_at: now,
             updated_at: now,
             password_hash: self.inner.hasher.hash(new.password, standing).await?,
-            roles: BTreeMap::from([role]),
-        };
-        self.claim(&claim, &user.email).await?;
-        if !self.records().insert(&user).await? {
-            if let Claim::Invited(invitation) = claim {
-                self.records().insert(&*invitation).await?;
-            }
-            return Err(AccountError::UserAlreadyExists);
+            roles: BTreeMap::new(),
+        })
+    }
+
+    /// The account of somebody who is invited. Whoever has the link and not the password does not learn that there is one.
+    async fn invited(
+        &self,
+        email: &Email,
+        password: &str,
+        origin: &Origin,
+        place: Option<&str>,
+        now: Timestamp,
+    ) -> Result<User, AccountError> {
+        let standing = self.standing(email, origin, place, now).await?;
+        match self.verified(email, password, origin, standing).await {
+            Err(AccountError::InvalidEmailOrPassword) => Err(AccountError::InvalidInvitation),
+            other => other,
         }
-        tracing::info!(user = %user.id, roles = ?user.roles, "an account was made");
-        Ok(user)
     }
 
     /// Whether somebody may sign up, and as what.
     async fn admit(
         &self,
+        transaction: &Transaction,
         entitlement: Entitlement<'_>,
         email: &Email,
         now: Timestamp,
-    ) -> Result<(Claim, ProjectId, Role), AccountError> {
+    ) -> Result<Admission, AccountError> {
         let invitation = match entitlement {
             Entitlement::Invitation(token) => {
-                let found = self.records().get::<Invitation>(&digest(token)).await?;
+                let found = transaction.get::<Invitation>(&digest(token)).await?;
                 let valid = found.filter(|found| {
                     found.expires_at > now && found.email.as_ref().is_none_or(|invited| invited == email)
                 });
-                Some(valid.ok_or(AccountError::InvalidInvitation)?.entity)
+                Some(valid.ok_or(AccountError::InvalidInvitation)?)
             }
             _ => None,
         };
-        if !self.has_owner().await? {
-            let entitled = match (&entitlement, &invitation) {
-                (Entitlement::AdminToken, _) => true,
-                (_, Some(invitation)) => invitation.invited_by.is_none(),
-                _ => false,
-            };
-            return if entitled {
-                Ok((Claim::First, ProjectId::default(), Role::Owner))
-            } else {
-                Err(AccountError::SetUpRequired)
+        let is_set_up = invitation.as_ref().is_some_and(|invitation| invitation.invited_by.is_none());
+        if !has_owner(transaction).await? {
+            return match entitlement {
+                Entitlement::AdminToken | Entitlement::Invitation(_) if is_set_up || invitation.is_none() => {
+                    Ok(Admission { project: ProjectId::default(), role: Role::Owner, invitation: None })
+                }
+                _ => Err(AccountError::SetUpRequired),
             };
         }
         match (self.inner.policy, invitation) {
             (SignUpPolicy::Closed, _) => Err(AccountError::SignUpClosed),
-            (_, Some(invitation)) if invitation.invited_by.is_none() => Err(AccountError::InvalidInvitation),
-            (_, Some(invitation)) if !self.stands_by(&invitation).await? => Err(AccountError::InvalidInvitation),
+            (_, Some(_)) if is_set_up => Err(AccountError::InvalidInvitation),
             (_, Some(invitation)) => {
                 let (project, role) = (invitation.project.clone(), invitation.role);
-                Ok((Claim::Invited(Box::new(invitation)), project, role))
+                let is_there = match check_project(transaction, &project).await {
+                    Err(AccountError::NoSuchProject(_)) => false,
+                    checked => checked.map(|()| true)?,
+                };
+                if !is_there || !invitation.is_stood_by(transaction).await? {
+                    return Err(AccountError::InvalidInvitation);
+                }
+                Ok(Admission { project, role, invitation: Some(invitation) })
             }
             (SignUpPolicy::Invitation, None) if matches!(entitlement, Entitlement::Nothing) => {
                 Err(AccountError::InvitationRequired)
             }
-            (SignUpPolicy::Open, None) if matches!(entitlement, Entitlement::Nothing) && self.is_crowded().await? => {
+            (SignUpPolicy::Open, None)
+                if matches!(entitlement, Entitlement::Nothing) && is_crowded(transaction).await? =>
+            {
                 Err(AccountError::TooManyAccounts)
             }
-            (_, None) => Ok((Claim::Free, ProjectId::default(), Role::Analyst)),
-        }
-    }
-
-    /// Whether there are so many accounts that strangers can have none any more.
-    async fn is_crowded(&self) -> Result<bool, RecordsError> {
-        let some: Vec<Stored<User>> = self.records().list(None, None, MOST_BY_THEMSELVES).await?;
-        Ok(some.len() >= MOST_BY_THEMSELVES)
-    }
-
-    /// Takes what only one can have.
-    async fn claim(&self, claim: &Claim, email: &Email) -> Result<(), AccountError> {
-        match claim {
-            Claim::Free => Ok(()),
-            Claim::First => match self.become_first(email).await? {
-                true => Ok(()),
-                false => Err(AccountError::SetUpRequired),
-            },
-            Claim::Invited(invitation) => match self.records().remove::<Invitation>(&invitation.token_hash).await? {
-                true => Ok(()),
-                false => Err(AccountError::InvalidInvitation),
-            },
-        }
-    }
-
-    /// Whether there is an account that came first.
-    pub(crate) async fn has_owner(&self) -> Result<bool, RecordsError> {
-        Ok(match self.first().await? {
-            None => false,
-            // Whoever was first may have been interrupted before the account was made.
-            Some(first) => self.records().get::<User>(&first.value).await?.is_some(),
-        })
-    }
-
-    pub(super) async fn first(&self) -> Result<Option<Stored<Agreement>>, RecordsError> {
-        self.records().get(Agreement::FIRST_ACCOUNT).await
-    }
-
-    pub(super) async fn become_first(&self, email: &Email) -> Result<bool, RecordsError> {
-        let own = Agreement { name: Agreement::FIRST_ACCOUNT.to_owned(), value: email.to_string() };
-        match self.first().await? {
-            None => self.records().insert(&own).await,
-            Some(first) if self.records().get::<User>(&first.value).await?.is_none() => {
-                self.records().replace(&first, &own).await
-            }
-            Some(_) => Ok(false),
+            (_, None) => Ok(Admission { project: ProjectId::default(), role: Role::Analyst, invitation: None }),
         }
     }
 }
 
-/// Whether somebody may choose a password.
-pub(super) fn check_password(password: &str) -> Result<(), AccountError> {
-    if password.chars().count() < *LENGTHS.start() {
-        Err(AccountError::PasswordTooShort)
-    } else {
-        check_length(password)
-    }
+/// Whether somebody owns the server.
+pub(super) async fn has_owner(transaction: &Transaction) -> Result<bool, RecordsError> {
+    Ok(transaction.all::<User>(None).await?.iter().any(User::owns_the_server))
 }
 
-/// No longer one is hashed.
-pub(super) fn check_length(password: &str) -> Result<(), AccountError> {
-    if password.chars().count() > *LENGTHS.end() { Err(AccountError::PasswordTooLong) } else { Ok(()) }
+/// Whether there are so many accounts that strangers can have none any more.
+async fn is_crowded(transaction: &Transaction) -> Result<bool, RecordsError> {
+    Ok(transaction.some::<User>(None, MOST_BY_THEMSELVES).await?.len() >= MOST_BY_THEMSELVES)
+}
+
+/// Set-up links, used or not, end with the first account.
+async fn end_set_up(transaction: &mut Transaction) -> Result<(), RecordsError> {
+    let all = transaction.all::<Invitation>(Some(DEFAULT_PROJECT)).await?;
+    for link in all.iter().filter(|invitation| invitation.invited_by.is_none()) {
+        transaction.remove::<Invitation>(&link.token_hash);
+    }
+    Ok(())
 }
 
 /// What people say of themselves is shown to others.

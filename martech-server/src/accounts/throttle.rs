@@ -1,39 +1,40 @@
-//! Guessing is slow: limits for each account, each address, and each account from an address.
+//! Guessing is slow: limits for each address, and each account from an address.
 //!
 //! | what | at once | then one each |
 //! |---|---|---|
 //! | an account, from one address | 5 | 30 s |
 //! | an address (of IPv6, its /64) | 30 | 2 s |
-//! | an account, from everywhere | 90 | 30 s |
+//! | a site of IPv6 (its /48) | 120 | 500 ms |
+//! | tokens and keys that open nothing, of an address | 30 | 2 s |
 //!
 //! The middle column is by default; an address's is the setting, and the others follow it.
 //!
-//! So one who forgot a password is not kept waiting by others who guess at it, and many who guess are.
-//!
-//! Who has signed in to an account from an address is known there: what others try from everywhere else does not count against
-//! them, and where more passwords come than can be verified, theirs is the first. Of strangers those go first from whose address
-//! the fewest were wrong, and of these those who were sent away most often. See the [device cookies](https://owasp.org/www-community/Slow_Down_Online_Guessing_Attacks_with_Device_Cookies)
+//! No password is refused because of what others tried from elsewhere. Each address has so many attempts, and where more
+//! passwords come than can be verified, the line has an order. First come those who have signed in to the account from that
+//! address before (the records know them, see `session`), then strangers: those at accounts that few have tried, of these
+//! those from whose address the fewest were wrong, and of these those who were sent away most often. See the
+//! [device cookies](https://owasp.org/www-community/Slow_Down_Online_Guessing_Attacks_with_Device_Cookies)
 //! of OWASP, of which this is the half that needs no cookie.
 //!
-//! All of it is kept by each server for itself, and forgotten when it stops. Its memory is bounded: see [`Limit`].
+//! The counts are kept by each server for itself, and forgotten when it stops. Their memory is bounded: see [`Limit`].
 
 use std::{cmp::Reverse, net::IpAddr, num::NonZeroU32, time::Duration};
 
 use governor::{
     Quota, RateLimiter,
-    clock::{Clock, MonotonicClock},
+    clock::{Clock, MonotonicClock, Reference},
     middleware::NoOpMiddleware,
     state::{InMemoryState, NotKeyed},
 };
 use quick_cache::sync::Cache;
 
 use super::{Email, password::HashError};
-use crate::limits::{Limit, network};
+use crate::limits::{Limit, network, site};
 
 /// Failed attempts that are written down at once, and then one a second.
 const NOTED: NonZeroU32 = NonZeroU32::new(100).expect("it is not zero");
 
-/// So many are remembered who are known, and so many strangers' addresses; of more those that come up again.
+/// So many strangers' addresses are remembered; of more those that come up again.
 const REMEMBERED: usize = 20_000;
 
 /// Whose password is verified first where many wait. The greater goes first.
@@ -45,9 +46,12 @@ pub(crate) enum Standing {
     Known,
 }
 
-/// What became of those at the same address who were strangers. Few that were wrong are better; of as many, more that were sent away.
+/// How many tried the account, and what became of those at the same address who were strangers. Few that were wrong are
+/// better; of as many, more that were sent away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Tries {
+    /// More have tried the account of late than forget their passwords.
+    pub(super) beset: Reverse<bool>,
     pub(super) wrong: Reverse<u32>,
     /// Since the last that was wrong.
     pub(super) sent_away: u32,
@@ -57,11 +61,19 @@ pub(crate) struct Tries {
 pub(crate) struct Throttle<C: Clock = MonotonicClock> {
     of_account_here: Limit<(Email, IpAddr), C>,
     of_address: Limit<IpAddr, C>,
+    of_site: Limit<IpAddr, C>,
     of_account: Limit<Email, C>,
-    known: Cache<(Email, IpAddr), ()>,
     strangers: Cache<IpAddr, Tries>,
-    noted: RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<C::Instant>>,
+    of_bearer: Limit<IpAddr, C>,
+    /// Where the admin token was shown, and until when it is not looked at.
+    bearers: Cache<IpAddr, Bearers<C::Instant>>,
+    clock: C,
+    noted: Noted<C>,
+    tokens_noted: Noted<C>,
 }
+
+/// What is written down of what many may do.
+type Noted<C> = RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<<C as Clock>::Instant>>;
 
 impl Throttle {
     /// With so many attempts at once for an address.
@@ -72,6 +84,10 @@ impl Throttle {
 
 impl<C: Clock + Clone> Throttle<C> {
     fn with_clock(attempts: u32, clock: C) -> Self {
+        let noted = || {
+            let quota = Quota::per_second(NonZeroU32::MIN).allow_burst(NOTED);
+            RateLimiter::direct_with_clock(quota, clock.clone())
+        };
         Self {
             of_account_here: Limit::new(
                 "sign-in to an account from an address",
@@ -80,15 +96,24 @@ impl<C: Clock + Clone> Throttle<C> {
                 clock.clone(),
             ),
             of_address: Limit::new("sign-in from an address", attempts, Duration::from_secs(2), clock.clone()),
+            of_site: Limit::new(
+                "sign-in from a site",
+                attempts.saturating_mul(SITE),
+                Duration::from_secs(2) / SITE,
+                clock.clone(),
+            ),
+            of_bearer: Limit::new("wrong tokens of an address", attempts, Duration::from_secs(2), clock.clone()),
+            bearers: Cache::new(REMEMBERED),
             of_account: Limit::new(
                 "sign-in to an account",
                 attempts.saturating_mul(3),
                 Duration::from_secs(30),
                 clock.clone(),
             ),
-            known: Cache::new(REMEMBERED),
             strangers: Cache::new(REMEMBERED),
-            noted: RateLimiter::direct_with_clock(Quota::per_second(NonZeroU32::MIN).allow_burst(NOTED), clock),
+            noted: noted(),
+            tokens_noted: noted(),
+            clock,
         }
     }
 
@@ -97,45 +122,93 @@ impl<C: Clock + Clone> Throttle<C> {
         self.noted.check().is_ok()
     }
 
+    /// The same of a token that opens nothing: many of those do not hide who guesses at passwords.
+    pub(crate) fn is_token_noted(&self) -> bool {
+        self.tokens_noted.check().is_ok()
+    }
+
     /// Counts an attempt of an address; how long it must wait instead.
     pub(crate) fn address(&self, address: Option<IpAddr>) -> Result<Standing, Duration> {
         let Some(address) = address.map(network) else { return Ok(Standing::Stranger(Tries::default())) };
         self.of_address.check(&address)?;
+        if let Some(site) = site(address) {
+            self.of_site.check(&site)?;
+        }
         Ok(Standing::Stranger(self.strangers.get(&address).unwrap_or_default()))
     }
 
-    /// Counts an attempt at an account. The address comes first, so that what it may not do costs nobody else anything.
-    pub(crate) fn account(&self, email: &Email, address: Option<IpAddr>) -> Result<Standing, Duration> {
-        let stranger = self.address(address)?;
-        if let Some(address) = address {
-            let here = (email.clone(), network(address));
-            self.of_account_here.check(&here)?;
-            if self.known.get(&here).is_some() {
-                return Ok(Standing::Known);
-            }
+    /// Counts an attempt at an account from an address; how long it must wait instead.
+    pub(crate) fn attempt(&self, email: &Email, address: Option<IpAddr>) -> Result<(), Duration> {
+        self.address(address)?;
+        match address {
+            Some(address) => self.of_account_here.check(&(email.clone(), network(address))).map(drop),
+            None => Ok(()),
         }
-        self.of_account.check(email)?;
-        Ok(stranger)
+    }
+
+    /// The standing of somebody who is not known there.
+    pub(crate) fn stranger(&self, email: &Email, address: Option<IpAddr>) -> Standing {
+        let beset = Reverse(self.of_account.check(email).is_err());
+        let tries = address.and_then(|address| self.strangers.get(&network(address))).unwrap_or_default();
+        Standing::Stranger(Tries { beset, ..tries })
     }
 
     /// What became of an attempt: whether the password was right, if it was looked at.
-    pub(crate) fn tried(&self, email: &Email, address: Option<IpAddr>, looked: Result<bool, HashError>) {
+    pub(crate) fn tried(&self, address: Option<IpAddr>, looked: Result<bool, HashError>) {
         let Some(address) = address.map(network) else { return };
         // Of two at once one may be lost.
-        let Tries { wrong: Reverse(wrong), sent_away } = self.strangers.get(&address).unwrap_or_default();
+        let tries = self.strangers.get(&address).unwrap_or_default();
+        let Tries { wrong: Reverse(wrong), sent_away, .. } = tries;
         let tries = match looked {
-            Ok(true) => return self.known.insert((email.clone(), address), ()),
-            Ok(false) => Tries { wrong: Reverse(wrong.saturating_add(1)), sent_away: 0 },
-            Err(_) => Tries { wrong: Reverse(wrong), sent_away: sent_away.saturating_add(1) },
+            Ok(true) => return,
+            Ok(false) => Tries { wrong: Reverse(wrong.saturating_add(1)), sent_away: 0, ..tries },
+            Err(_) => Tries { sent_away: sent_away.saturating_add(1), ..tries },
         };
         self.strangers.insert(address, tries);
     }
+
+    /// Counts a token or a key that opens nothing; how long its address must wait, where it has shown too many.
+    pub(crate) fn wrong_bearer(&self, address: IpAddr) -> Result<(), Duration> {
+        let address = network(address);
+        let counted = self.of_bearer.check(&address).map(drop);
+        if let Err(wait) = counted
+            && !matches!(self.bearers.get(&address), Some(Bearers::Known))
+        {
+            self.bearers.insert(address, Bearers::Until(self.clock.now() + wait.into()));
+        }
+        counted
+    }
+
+    /// Whether the admin token is looked at that comes from an address; if not, how long until it is. Otherwise it could be
+    /// guessed as fast as one likes. Where it was shown before, others' guesses are in nobody's way.
+    pub(crate) fn may_show_token(&self, address: IpAddr) -> Result<(), Duration> {
+        match self.bearers.get(&network(address)) {
+            Some(Bearers::Until(until)) => match Duration::from(until.duration_since(self.clock.now())) {
+                Duration::ZERO => Ok(()),
+                wait => Err(wait),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// The admin token came from there.
+    pub(crate) fn token_shown(&self, address: IpAddr) {
+        self.bearers.insert(network(address), Bearers::Known);
+    }
 }
+
+/// What is known of an address that shows tokens.
+#[derive(Debug, Clone, Copy)]
+enum Bearers<I> {
+    Known,
+    Until(I),
+}
+
+/// An address of IPv6 that is one of a site's many networks has so many times what one has.
+const SITE: u32 = 4;
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv6Addr;
-
     use governor::clock::FakeRelativeClock;
 
     use super::*;
@@ -146,7 +219,7 @@ mod tests {
 
     /// Of somebody from whose address so many were wrong.
     fn stranger(wrong: u32) -> Standing {
-        Standing::Stranger(Tries { wrong: Reverse(wrong), sent_away: 0 })
+        Standing::Stranger(Tries { wrong: Reverse(wrong), ..Tries::default() })
     }
 
     fn address(text: &str) -> Option<IpAddr> {
@@ -159,65 +232,74 @@ mod tests {
         let throttle = Throttle::with_clock(30, clock.clone());
         let (ann, ben) = (email("ann"), email("ben"));
         for _ in 0..5 {
-            assert_eq!(throttle.account(&ann, address("10.0.0.1")), Ok(stranger(0)));
+            assert_eq!(throttle.attempt(&ann, address("10.0.0.1")), Ok(()));
         }
-        let wait = throttle.account(&ann, address("10.0.0.1")).unwrap_err();
+        let wait = throttle.attempt(&ann, address("10.0.0.1")).unwrap_err();
         assert!(wait > Duration::from_secs(29) && wait <= Duration::from_secs(30), "{wait:?}");
-        assert_eq!(throttle.account(&ann, address("10.0.0.2")), Ok(stranger(0)), "Ann herself is somewhere else");
-        assert_eq!(throttle.account(&ben, address("10.0.0.1")), Ok(stranger(0)), "and Ben behind the same wall");
+        assert_eq!(throttle.attempt(&ann, address("10.0.0.2")), Ok(()), "Ann herself is somewhere else");
+        assert_eq!(throttle.attempt(&ben, address("10.0.0.1")), Ok(()), "and Ben behind the same wall");
         clock.advance(wait);
-        assert_eq!(throttle.account(&ann, address("10.0.0.1")), Ok(stranger(0)));
-        assert!(throttle.account(&ann, address("10.0.0.1")).is_err());
+        assert_eq!(throttle.attempt(&ann, address("10.0.0.1")), Ok(()));
+        assert!(throttle.attempt(&ann, address("10.0.0.1")).is_err());
     }
 
     #[test]
-    fn one_address_guesses_at_few_accounts_and_many_at_one() {
+    fn an_address_guesses_at_few_accounts_and_a_site_from_few_networks() {
         let throttle = Throttle::with_clock(30, FakeRelativeClock::default());
         let taken =
-            (0..1000).filter(|number| throttle.account(&email(&format!("u{number}")), address("10.0.0.1")).is_ok());
+            (0..1000).filter(|number| throttle.attempt(&email(&format!("u{number}")), address("10.0.0.1")).is_ok());
         assert_eq!(taken.count(), 30);
-        let taken = (0..100_000).filter(|number| {
-            let address = IpAddr::V6(Ipv6Addr::from_bits(u128::from(*number as u32) << 64));
-            throttle.account(&email("ann"), Some(address)).is_ok()
-        });
-        assert_eq!(taken.count(), 90);
         // The whole of a small network counts as one.
-        let throttle = Throttle::with_clock(30, FakeRelativeClock::default());
         let taken = (0..1000).filter(|number| throttle.address(address(&format!("2001:db8::{number:x}"))).is_ok());
         assert_eq!(taken.count(), 30);
-        assert_eq!(throttle.address(address("::ffff:10.0.0.1")), Ok(stranger(0)));
+        // And all networks of a site as four.
+        let of = |number: u32| address(&format!("2001:db8:0:{number:x}::1"));
+        assert_eq!((1..65_000).filter(|number| throttle.address(of(*number)).is_ok()).count(), 90);
+        assert!(throttle.address(address("2001:db8:1::1")).is_ok(), "another site has its own");
+        assert_eq!(throttle.address(address("::ffff:10.0.0.2")), Ok(stranger(0)));
         assert_eq!(throttle.address(None), Ok(stranger(0)));
     }
 
     #[test]
-    fn who_is_known_goes_first_and_is_not_locked_out() {
+    fn many_who_guess_send_nobody_away_and_go_last() {
         let throttle = Throttle::with_clock(30, FakeRelativeClock::default());
-        let (ann, home) = (email("ann"), address("10.0.0.1"));
-        throttle.tried(&ann, home, Ok(true));
-        for number in 0..1000 {
-            let elsewhere = address(&format!("10.1.{}.{}", number / 250, number % 250));
-            if throttle.account(&ann, elsewhere).is_ok() {
-                throttle.tried(&ann, elsewhere, Ok(false));
-            }
+        let (ann, fresh) = (email("ann"), address("10.0.0.1"));
+        for number in 0..10_000_u32 {
+            let elsewhere = Some(IpAddr::V4(std::net::Ipv4Addr::from_bits(0x0b00_0000 + number)));
+            assert!(throttle.attempt(&ann, elsewhere).is_ok());
+            throttle.stranger(&ann, elsewhere);
+            throttle.tried(elsewhere, Ok(false));
         }
-        assert!(throttle.account(&ann, address("10.2.0.1")).is_err(), "too many have tried");
-        assert_eq!(throttle.account(&ann, home), Ok(Standing::Known));
-        assert_eq!(throttle.account(&email("ben"), home), Ok(stranger(0)), "to others' accounts she is a stranger");
-        assert_eq!(throttle.account(&email("ben"), address("10.1.0.1")), Ok(stranger(1)));
-        // Guesses from where she is are as slow as elsewhere.
-        let taken = (0..100).filter(|_| throttle.account(&ann, home).is_ok()).count();
-        assert_eq!(taken, 4);
-        assert!(Standing::Known > stranger(0) && stranger(0) > stranger(1));
+        assert!(throttle.attempt(&ann, fresh).is_ok(), "she is at an address where she never was");
+        let beset = throttle.stranger(&ann, fresh);
+        let ben = throttle.stranger(&email("ben"), fresh);
+        assert!(Standing::Known > ben && ben > beset, "others' accounts do not wait for hers");
+        assert!(beset > throttle.stranger(&ann, address("11.0.0.1")), "and she goes before who has guessed wrong");
     }
 
     #[test]
     fn who_was_sent_away_goes_before_those_who_come_for_the_first_time() {
         let throttle = Throttle::with_clock(30, FakeRelativeClock::default());
         let (ann, home) = (email("ann"), address("10.0.0.1"));
-        throttle.tried(&ann, home, Err(HashError::Busy));
-        let comes_back = throttle.account(&ann, home).unwrap();
+        throttle.tried(home, Err(HashError::Busy));
+        let comes_back = throttle.stranger(&ann, home);
         assert!(Standing::Known > comes_back && comes_back > stranger(0));
-        throttle.tried(&ann, home, Ok(false));
-        assert_eq!(throttle.account(&ann, home), Ok(stranger(1)), "it was looked at");
+        throttle.tried(home, Ok(false));
+        assert_eq!(throttle.stranger(&ann, home), stranger(1), "it was looked at");
+    }
+
+    #[test]
+    fn tokens_that_open_nothing_are_limited_and_the_right_one_is_known_again() {
+        let clock = FakeRelativeClock::default();
+        let throttle = Throttle::with_clock(30, clock.clone());
+        let (of, other) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
+        assert_eq!((0..100).filter(|_| throttle.wrong_bearer(of).is_ok()).count(), 30);
+        let wait = throttle.may_show_token(of).unwrap_err();
+        assert!(throttle.may_show_token(other).is_ok());
+        clock.advance(wait);
+        assert!(throttle.may_show_token(of).is_ok());
+        throttle.token_shown(of);
+        assert_eq!((0..100).filter(|_| throttle.wrong_bearer(of).is_ok()).count(), 1);
+        assert!(throttle.may_show_token(of).is_ok(), "others at the same address lock nobody out");
     }
 }

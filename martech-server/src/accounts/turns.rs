@@ -91,7 +91,7 @@ mod tests {
     use super::{super::throttle::Tries, *};
 
     fn stranger(wrong: u32) -> Standing {
-        Standing::Stranger(Tries { wrong: Reverse(wrong), sent_away: 0 })
+        Standing::Stranger(Tries { wrong: Reverse(wrong), ..Tries::default() })
     }
 
     /// Gets in line, and tells the name when it is their turn; whether it was.

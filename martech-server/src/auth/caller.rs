@@ -1,5 +1,7 @@
 //! Who a request comes from, by what it carries.
 
+use std::time::Duration;
+
 use axum::{
     extract::{FromRequestParts, Request, State},
     http::{StatusCode, request::Parts},
@@ -12,6 +14,7 @@ use super::{
     Site,
     cookie::{self, with_cookies},
     credentials::Credential,
+    peer::peer,
 };
 use crate::{
     App,
@@ -51,32 +54,37 @@ pub(crate) struct Member {
 impl Caller {
     async fn of(parts: &Parts, app: &App, site: &Site) -> Result<Self, ApiError> {
         let access = app.access();
-        let (token, by_cookie) = match Credential::of(&parts.headers) {
+        let (tokens, by_cookie) = match Credential::of(&parts.headers) {
             Some(Credential::Key(secret)) => {
                 let found = access.accounts.key(&secret, Timestamp::now()).await?;
-                return Ok(found.map_or(Self::WrongKey, |key| Self::Key(Box::new(key))));
+                let Some(key) = found else { return refused(app, parts, "key").await.map(|()| Self::WrongKey) };
+                return Ok(Self::Key(Box::new(key)));
             }
-            Some(Credential::Bearer(token)) if access.admin_token.matches(token) => return Ok(Self::Operator),
+            Some(Credential::Bearer(token)) if access.admin_token.matches(token) => {
+                return may_show_token(app, parts).map(|()| Self::Operator);
+            }
             Some(Credential::Bearer(token)) => {
                 let key = access.accounts.cookie_key().await?;
-                (cookie::unsigned(token, key).unwrap_or_else(|| token.to_owned()), false)
+                (vec![cookie::unsigned(token, key).unwrap_or_else(|| token.to_owned())], false)
             }
             None if cookie::has_session(&parts.headers, site.secure) => {
                 site.check(&parts.method, &parts.headers)?;
                 let key = access.accounts.cookie_key().await?;
-                let Some(token) = cookie::session_token(&parts.headers, key, site.secure) else {
-                    return Ok(Self::Stranger);
-                };
-                (token, true)
+                (cookie::session_tokens(&parts.headers, key, site.secure), true)
             }
             None => return Ok(Self::Stranger),
         };
-        let found = access.accounts.session(&token, Timestamp::now()).await?;
-        Ok(match found {
-            Some(handle) => Self::Member(Box::new(Member { token, handle, by_cookie })),
-            None if by_cookie => Self::Over,
-            None => Self::Stranger,
-        })
+        let was_ours = !tokens.is_empty();
+        for token in tokens {
+            if let Some(handle) = access.accounts.session(&token, Timestamp::now()).await? {
+                return Ok(Self::Member(Box::new(Member { token, handle, by_cookie })));
+            }
+        }
+        match by_cookie {
+            true if was_ours => Ok(Self::Over),
+            true => Ok(Self::Stranger),
+            false => refused(app, parts, "token").await.map(|()| Self::Stranger),
+        }
     }
 
     /// The key that they showed.
@@ -95,13 +103,10 @@ impl Caller {
     }
 
     /// Who they are, when they change something about others.
-    pub(crate) fn actor(&self, project: &ProjectId) -> Option<Actor> {
+    pub(crate) fn actor(&self) -> Option<Actor> {
         match self {
-            Self::Operator => Some(Actor::OPERATOR),
-            Self::Member(member) => {
-                let user = &member.handle.user;
-                Some(Actor { id: Some(user.id.clone()), role: user.role(project)? })
-            }
+            Self::Operator => Some(Actor::Operator),
+            Self::Member(member) => Some(Actor::User(member.handle.user.id.clone())),
             Self::Key(_) | Self::WrongKey | Self::Over | Self::Stranger => None,
         }
     }
@@ -138,6 +143,29 @@ impl Caller {
             }
         }
     }
+}
+
+/// Counts a token or a key that opens nothing, and writes it down; the answer where its address has shown too many.
+pub(super) async fn refused(app: &App, parts: &Parts, what: &str) -> Result<(), ApiError> {
+    let (accounts, address) =
+        (&app.access().accounts, app.access().proxies.client(peer(&parts.extensions), &parts.headers));
+    let refused = accounts.refuse_token(what, parts.uri.path(), address, Timestamp::now()).await;
+    refused.or_else(|wait| if app.rates().is_exempt(address) { Ok(()) } else { Err(too_many_tokens(wait)) })
+}
+
+/// Whether the admin token, which a request has shown, is looked at. Where it is not, the answer is that to a wrong one.
+pub(super) fn may_show_token(app: &App, parts: &Parts) -> Result<(), ApiError> {
+    let (accounts, address) =
+        (&app.access().accounts, app.access().proxies.client(peer(&parts.extensions), &parts.headers));
+    match accounts.may_show_token(address) {
+        Err(wait) if !app.rates().is_exempt(address) => Err(too_many_tokens(wait)),
+        _ => Ok(accounts.token_shown(address)),
+    }
+}
+
+fn too_many_tokens(wait: Duration) -> ApiError {
+    let message = "too many tokens that open nothing come from this address; try again after Retry-After";
+    ApiError::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message).retry_after(wait)
 }
 
 impl FromRequestParts<App> for Site {

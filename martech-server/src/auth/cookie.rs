@@ -15,6 +15,9 @@ const UNREMEMBERED: &str = "better-auth.dont_remember";
 /// Browsers take cookies of such names over TLS only.
 const SECURE_PREFIX: &str = "__Secure-";
 
+/// So many of a request are looked up.
+const MOST: usize = 4;
+
 /// Where clients that keep no cookies find what they send as a bearer, as Better Auth's
 /// [plugin](https://www.better-auth.com/docs/plugins/bearer) has it.
 pub(crate) const AUTH_TOKEN: HeaderName = HeaderName::from_static("set-auth-token");
@@ -67,9 +70,16 @@ pub(crate) fn with_cookies(answer: impl IntoResponse, cookies: Vec<HeaderValue>)
     response
 }
 
-/// The token in a cookie of the request that we have signed.
-pub(super) fn session_token(headers: &HeaderMap, key: &CookieKey, secure: bool) -> Option<String> {
-    sessions(headers, secure).find_map(|cookie| unsigned(cookie.value(), key))
+/// The tokens in cookies of the request that we have signed. A browser may send several, of other paths or of before; which of
+/// them is that of a session is for the records to say.
+pub(super) fn session_tokens(headers: &HeaderMap, key: &CookieKey, secure: bool) -> Vec<String> {
+    let mut tokens = Vec::new();
+    for token in sessions(headers, secure).filter_map(|cookie| unsigned(cookie.value(), key)) {
+        if tokens.len() < MOST && !tokens.contains(&token) {
+            tokens.push(token);
+        }
+    }
+    tokens
 }
 
 /// The token in a value that we have signed, of a cookie or of [`AUTH_TOKEN`].

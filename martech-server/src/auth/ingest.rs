@@ -46,25 +46,31 @@ impl AllowedOrigins {
         self.all || origin.parse().is_ok_and(|origin| self.named.contains(&origin))
     }
 
-    /// Whether there are any.
-    pub(crate) fn is_empty(&self) -> bool {
-        !self.all && self.named.is_empty()
-    }
-
     /// What tells a browser that a page of the request's origin may send events. Beacons come with credentials, so it says
     /// that those may come; nobody looks at them.
-    pub(crate) fn headers(&self, request: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+    pub(crate) fn headers(origin: Option<&HeaderValue>) -> Vec<(HeaderName, HeaderValue)> {
         let vary = (header::VARY, HeaderValue::from_static("Origin"));
-        match request.get(header::ORIGIN) {
-            Some(origin) if origin.to_str().is_ok_and(|text| self.allows(text)) => vec![
+        match origin {
+            Some(origin) => vec![
                 vary,
                 (header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()),
                 (header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true")),
                 (header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED)),
             ],
-            _ => vec![vary],
+            None => vec![vary],
         }
     }
+}
+
+/// Whether pages of an origin may send events: the settings name it, or a key does. What a browser asks beforehand does not
+/// say which key will come; whether that one is for the page is looked at when it does.
+pub(crate) async fn is_allowed(app: &App, origin: &HeaderValue) -> bool {
+    let Ok(text) = origin.to_str() else { return false };
+    if app.access().allowed_origins.allows(text) {
+        return true;
+    }
+    let Ok(parsed) = text.parse::<WebOrigin>() else { return false };
+    app.access().accounts.is_origin_of_a_key(&parsed.to_string()).await
 }
 
 /// What pages of other origins may read of an answer.
@@ -80,6 +86,10 @@ pub(crate) struct Admitted {
 }
 
 /// Finds out who sends events and whether they may. `given` is the key of the query, `asked` the project.
+///
+/// With a key, and wherever events need one, the answer for a project that is not there is that for one of others. Where
+/// events are taken without a key it is not: a sender must learn that its events go nowhere, and the names of projects that
+/// take events from everybody stand in their pages.
 pub(crate) async fn admit(
     app: &App,
     head: &Parts,
@@ -93,20 +103,33 @@ pub(crate) async fn admit(
         (Some(Credential::Key(secret)), _) => secret,
         (_, Some(secret)) => secret,
         (Some(Credential::Bearer(token)), None) if access.admin_token.matches(token) => {
+            super::caller::may_show_token(app, head)?;
             return without_key(Sender::Trusted, asked).await;
         }
         _ if credentials::holds_a_key(headers) => {
             let message = "a key is given as Authorization: Bearer KEY, or as the user of Basic; this is neither";
             return Err(ApiError::new(StatusCode::UNAUTHORIZED, "invalid_key", message).at("authorization"));
         }
-        _ if access.public_ingest => return without_key(Sender::Anonymous, asked).await,
+        _ if access.public_ingest => {
+            if let Some(Credential::Bearer(_)) = credential {
+                // Pages and proxies send what is meant for others; no event is refused for that.
+                let _ = super::caller::refused(app, head, "token").await;
+            }
+            return without_key(Sender::Anonymous, asked).await;
+        }
         _ => {
+            if let Some(Credential::Bearer(_)) = credential {
+                super::caller::refused(app, head, "token").await?;
+            }
             let message = "sending events needs a write key here, as Authorization: Bearer KEY, or as ?key=KEY";
             return Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message));
         }
     };
     let key = access.accounts.key(secret, Timestamp::now()).await?;
-    let key = key.ok_or_else(no_such_key)?;
+    let Some(key) = key else {
+        super::caller::refused(app, head, "key").await?;
+        return Err(no_such_key());
+    };
     if key.kind != KeyKind::Write {
         let message = "this key reads; sending events needs a write key";
         return Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message));

@@ -20,7 +20,7 @@ pub(crate) use self::{
     admin_token::TokenOrigin,
     caller::{Caller, Member, Need, renewed, require},
     cookie::{AUTH_TOKEN, auth_token, expired_cookies, session_cookies, with_cookies},
-    ingest::{Admitted, admit},
+    ingest::{Admitted, admit, is_allowed},
     peer::Peer,
     site::Site,
 };

@@ -49,20 +49,6 @@ pub(crate) enum BackendStatus {
     Spooled(MongoStatus, SpoolStatus),
 }
 
-impl BackendStatus {
-    /// Leaves out whatever a stranger could learn of machines and files from it.
-    pub(crate) fn hide_details(&mut self) {
-        let hide = |error: &mut Option<String>| {
-            error.iter_mut().for_each(|error| *error = "told with a token, and in the log".to_owned());
-        };
-        match self {
-            Self::Lake(lake) => hide(&mut lake.error),
-            Self::Mongo(mongo) => hide(&mut mongo.error),
-            Self::Spooled(mongo, spool) => [&mut mongo.error, &mut spool.error].into_iter().for_each(hide),
-        }
-    }
-}
-
 impl Backend {
     /// Opens what the settings ask for. `dead_letters` gets what MongoDB refuses behind the spool.
     pub(crate) async fn open(args: &ServeArgs, dead_letters: &Arc<DeadLetterFile>) -> Result<Self, BackendError> {

@@ -1,8 +1,9 @@
 //! `martech-server verify` and `martech-server repair`: what to do when a disk goes bad.
 
+mod accounts;
 mod mongo;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{fmt, path::PathBuf, process::ExitCode};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -12,8 +13,10 @@ use martech_core::lake::{
     repair::{self, Losses},
     verify::{self, Progress, Report, VerifyOptions},
 };
+use serde::Serialize;
 use serde_json::json;
 
+use self::accounts::AccountsReport;
 use crate::{
     backend::{StoreArgs, StoreChoice},
     say::say,
@@ -80,9 +83,30 @@ pub fn repair(args: &RepairArgs) -> ExitCode {
     if args.yes { carry_out(args) } else { plan(args) }
 }
 
-fn look(dir: &PathBuf) -> Result<Report, LakeError> {
+/// Of a data folder: its events, and its accounts.
+#[derive(Serialize)]
+struct Looked {
+    #[serde(flatten)]
+    events: Report,
+    accounts: AccountsReport,
+}
+
+impl Looked {
+    fn is_clean(&self) -> bool {
+        self.events.is_clean() && self.accounts.is_clean()
+    }
+}
+
+impl fmt::Display for Looked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n{}", self.events, self.accounts.told())
+    }
+}
+
+fn look(dir: &PathBuf) -> Result<Looked, LakeError> {
     let bar = Bar::new();
-    verify::verify(&VerifyOptions::new(dir), &mut |progress| bar.show(progress))
+    let events = verify::verify(&VerifyOptions::new(dir), &mut |progress| bar.show(progress))?;
+    Ok(Looked { events, accounts: AccountsReport::of(dir) })
 }
 
 fn plan(args: &RepairArgs) -> ExitCode {
@@ -103,14 +127,18 @@ fn plan(args: &RepairArgs) -> ExitCode {
 }
 
 fn carry_out(args: &RepairArgs) -> ExitCode {
+    let label = Timestamp::now().strftime("%Y-%m-%dT%H-%M-%SZ").to_string();
     let done = {
         let bar = Bar::new();
-        let label = Timestamp::now().strftime("%Y-%m-%dT%H-%M-%SZ").to_string();
         repair::repair(&VerifyOptions::new(&args.data_dir), &label, &mut |progress| bar.show(progress))
     };
     let done = match done {
         Ok(done) => done,
         Err(error) => return fail(&error),
+    };
+    let accounts = match AccountsReport::of(&args.data_dir).set_aside(&args.data_dir, &label) {
+        Ok(accounts) => accounts,
+        Err(error) => return fail(&format_args!("the accounts cannot be set aside: {error}")),
     };
     // A repair is done when nothing is found any more.
     let after = match look(&args.data_dir) {
@@ -119,13 +147,18 @@ fn carry_out(args: &RepairArgs) -> ExitCode {
     };
     print(
         args.json,
-        &json!({ "resumed": done.resumed, "found": done.found, "losses": done.losses, "after": after }),
+        &json!({
+            "resumed": done.resumed, "found": done.found, "losses": done.losses, "accounts": accounts, "after": after
+        }),
         || {
             let resumed =
                 done.resumed.iter().map(|losses| format!("an interrupted repair was brought to its end:\n{losses}\n"));
-            let repaired = match &done.losses {
-                None => "there was nothing to repair".to_owned(),
-                Some(losses) => repaired(&done.found, losses, &after),
+            let repaired = match (&done.losses, &accounts) {
+                (None, AccountsReport::SetAside { .. }) => accounts.told(),
+                (None, _) => "there was nothing to repair".to_owned(),
+                (Some(losses), accounts) => {
+                    format!("{}\n{}", repaired(&done.found, losses, &after), accounts.told())
+                }
             };
             resumed.chain([repaired]).collect()
         },
@@ -133,7 +166,7 @@ fn carry_out(args: &RepairArgs) -> ExitCode {
     ExitCode::from(if after.is_clean() { 0 } else { FAILED })
 }
 
-fn repaired(found: &Report, losses: &Losses, after: &Report) -> String {
+fn repaired(found: &Report, losses: &Losses, after: &Looked) -> String {
     format!("{found}\n\nrepaired:\n{losses}\n\nchecked again:\n{after}")
 }
 

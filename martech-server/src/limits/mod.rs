@@ -2,7 +2,8 @@
 //!
 //! - An address is counted before anything else is looked at: no body is read, no key looked up, no password hashed for
 //!   a request that is one too many. A key is counted once it is known to be one, so that guesses leave nothing in memory.
-//! - The address is the client's, as far as trusted proxies tell; of IPv6, its /64.
+//! - The address is the client's, as far as trusted proxies tell; of IPv6, its /64. Whoever has a site has 65,536 of those, so
+//!   each /48 is counted beside them, and has eight times as much.
 //! - The bytes of events are counted by address when they are unpacked, before they are parsed.
 //! - Whoever is refused is told how long to wait ([`fields`]), and a refused request is not counted.
 //! - Networks may be exempt. Private ones are by default, for load comes from there on purpose, and behind a proxy that
@@ -30,7 +31,7 @@ use axum::{
 use governor::clock::{Clock, MonotonicClock};
 
 use self::fields::Counted;
-pub(crate) use self::limit::{Left, Limit, network};
+pub(crate) use self::limit::{Left, Limit, network, site};
 pub use self::{
     args::RateArgs,
     rate::{ByteRate, Rate},
@@ -46,6 +47,9 @@ pub(crate) enum Traffic {
     Reads,
 }
 
+/// A site of IPv6 may ask for so many times what an address may.
+const OF_SITE: u32 = 8;
+
 /// The limits of a server. The clock is replaced in tests.
 pub(crate) struct Rates<C: Clock = MonotonicClock> {
     ingest: Pair<C>,
@@ -56,6 +60,7 @@ pub(crate) struct Rates<C: Clock = MonotonicClock> {
 
 struct Pair<C: Clock> {
     address: Option<Limited<IpAddr, C>>,
+    site: Option<Limited<IpAddr, C>>,
     key: Option<Limited<String, C>>,
 }
 
@@ -78,7 +83,11 @@ impl<K: std::hash::Hash + Eq + Clone, C: Clock + Clone> Limited<K, C> {
 
 impl<C: Clock + Clone> Pair<C> {
     fn new(address: Rate, key: Rate, clock: &C) -> Self {
-        Self { address: Limited::new("address", address, clock), key: Limited::new("key", key, clock) }
+        Self {
+            address: Limited::new("address", address, clock),
+            site: Limited::new("site", address.times(OF_SITE), clock),
+            key: Limited::new("key", key, clock),
+        }
     }
 }
 
@@ -100,7 +109,7 @@ impl<C: Clock + Clone> Rates<C> {
 
     /// Whether anybody is counted; where not, no request pays for asking.
     pub(crate) fn any(&self, traffic: Traffic) -> bool {
-        let Pair { address, key } = self.of(traffic);
+        let Pair { address, key, .. } = self.of(traffic);
         address.is_some() || key.is_some() || (traffic == Traffic::Ingest && self.bytes.is_some())
     }
 
@@ -112,7 +121,19 @@ impl<C: Clock + Clone> Rates<C> {
     }
 
     fn count_address(&self, traffic: Traffic, address: IpAddr) -> Option<Counted> {
-        self.of(traffic).address.as_ref().map(|limited| limited.count(&network(address)))
+        let Pair { address: limited, site: of_site, .. } = self.of(traffic);
+        let counted = limited.as_ref()?.count(&network(address));
+        if counted.outcome.is_err() {
+            return Some(counted);
+        }
+        // What its site may not, no address of it may.
+        let of_site = of_site.as_ref().zip(site(address)).map(|(limited, site)| limited.count(&site));
+        Some(of_site.filter(|of_site| of_site.outcome.is_err()).unwrap_or(counted))
+    }
+
+    /// Whether an address may ask for as much as it likes.
+    pub(crate) fn is_exempt(&self, address: IpAddr) -> bool {
+        self.exempt.contains(address)
     }
 
     fn count_bytes(&self, address: IpAddr, bytes: usize) -> Option<Counted> {
@@ -171,7 +192,7 @@ impl Meter {
 pub(crate) async fn limit(State((app, traffic)): State<(App, Traffic)>, mut request: Request, next: Next) -> Response {
     let rates = app.rates();
     let address = app.access().proxies.client_of(&request);
-    if rates.exempt.contains(address) {
+    if rates.is_exempt(address) {
         return next.run(request).await;
     }
     let by_address = rates.count_address(traffic, address);
@@ -298,6 +319,10 @@ mod tests {
         let address = |text: &str| rates.count_address(Traffic::Ingest, text.parse().unwrap()).unwrap().outcome;
         assert!(address("2001:db8::1").is_ok() && address("2001:db8::2").is_err(), "a /64 is one");
         assert!(address("2001:db8:0:1::1").is_ok() && address("192.0.2.1").is_ok());
+        // All networks of a site have eight times as much, and another site has its own.
+        let of_site = |number: u32| address(&format!("2001:db8:0:{number:x}::1")).is_ok();
+        assert_eq!((2..1000).filter(|number| of_site(*number)).count(), 6, "two have come before");
+        assert!(address("2001:db8:1::1").is_ok());
         let key = |id: &str| rates.count_key(Traffic::Ingest, id).unwrap().outcome;
         assert!(key("a").is_ok() && key("a").is_err() && key("b").is_ok());
         assert_eq!(rates.count_key(Traffic::Reads, "a"), None);

@@ -94,6 +94,16 @@ impl fmt::Display for Rate {
 }
 
 impl Rate {
+    /// So many times as much.
+    pub(super) fn times(self, factor: u32) -> Self {
+        match self {
+            Self::Off => Self::Off,
+            Self::Of { count, seconds } => {
+                Self::Of { count: count.saturating_mul(NonZeroU32::new(factor).unwrap_or(NonZeroU32::MIN)), seconds }
+            }
+        }
+    }
+
     /// How many at once, and in which time each of them is had again.
     pub(super) fn bucket(self) -> Option<(u32, Duration)> {
         match self {

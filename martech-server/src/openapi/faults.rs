@@ -226,6 +226,7 @@ faults! {
     InvalidEmail: 400, "INVALID_EMAIL", "Invalid email", {};
     PasswordTooShort: 400, "PASSWORD_TOO_SHORT", "Password too short: it needs at least 8 characters", {};
     PasswordTooLong: 400, "PASSWORD_TOO_LONG", "Password too long: it has at most 128 characters", {};
+    PasswordTooCommon: 400, "PASSWORD_COMPROMISED", "Password too common: it is one of the first that are guessed", {};
     InvalidPassword: 400, "INVALID_PASSWORD", "Invalid password", {};
     EmailCanNotBeUpdated: 400, "EMAIL_CAN_NOT_BE_UPDATED", "Email can not be updated", {};
     InvalidEmailOrPassword: 401, "INVALID_EMAIL_OR_PASSWORD", "Invalid email or password", {};
@@ -297,7 +298,7 @@ pub(crate) type OfEvents = (
 pub(crate) type OfQuery = (InvalidParameter, TooManyQueries, QueryTimeout);
 
 /// Of a password.
-pub(crate) type OfPassword = (PasswordTooShort, PasswordTooLong, Busy);
+pub(crate) type OfPassword = (PasswordTooShort, PasswordTooLong, PasswordTooCommon, Busy);
 
 macro_rules! tuples {
     ($($part:ident)+) => {

@@ -14,12 +14,13 @@ use super::{
     settings::Defaults,
 };
 use crate::{
+    accounts::forget_project,
     app::QueueBounds,
     backend::{Backend, BackendError},
     config::ServeArgs,
     dead_letters::DeadLetterFile,
     periodic::every,
-    records::{AnyRecords, Records, RecordsError, Stored},
+    records::{AnyRecords, Records, RecordsError, transact},
 };
 
 /// Each takes memory and files of its own.
@@ -165,8 +166,32 @@ impl Projects {
         }
         // Before it stands in the records: what cannot be opened is not made.
         self.open_now(&record, *closing).await?;
-        if !self.inner.records.insert(&record).await? {
-            return Err(ProjectError::Exists(record.id));
+        loop {
+            let is_made = transact!(self.inner.records, ProjectError, |transaction| {
+                let there = transaction.all::<ProjectRecord>(None).await?;
+                if there.iter().any(|other| other.id == record.id) {
+                    return Err(ProjectError::Exists(record.id.clone()));
+                }
+                if there.iter().filter(|other| !other.id.is_default()).count() + 1 >= MAX_PROJECTS {
+                    return Err(ProjectError::TooMany);
+                }
+                // One of that name may have left something: removing was not always as thorough.
+                let is_anew = forget_project(transaction, &record.id).await?;
+                if is_anew {
+                    transaction.put(&record);
+                }
+                Ok(is_anew)
+            });
+            match is_made {
+                Ok(true) => break,
+                Ok(false) => {}
+                Err(error) => {
+                    if !matches!(error, ProjectError::Exists(_)) {
+                        self.shut(&record.id).await;
+                    }
+                    return Err(error);
+                }
+            }
         }
         tracing::info!(project = %record.id, "a project was made");
         Ok(record)
@@ -179,32 +204,39 @@ impl Projects {
         change: ProjectChange,
         now: Timestamp,
     ) -> Result<ProjectRecord, ProjectError> {
-        loop {
-            let stored: Option<Stored<ProjectRecord>> = self.inner.records.get(id.as_str()).await?;
-            let old = match &stored {
-                Some(stored) => stored.entity.clone(),
+        let record = transact!(self.inner.records, ProjectError, |transaction| {
+            let old = match transaction.get::<ProjectRecord>(id.as_str()).await? {
+                Some(old) => old,
                 None if id.is_default() => ProjectRecord::new(id.clone(), now),
                 None => return Err(ProjectError::Unknown(id.clone())),
             };
             let record = old.with(change.clone(), now).map_err(ProjectError::Invalid)?;
-            let done = match &stored {
-                Some(stored) => self.inner.records.replace(stored, &record).await?,
-                None => self.inner.records.insert(&record).await?,
-            };
-            if done {
-                self.follow(&record).await?;
-                return Ok(record);
-            }
-        }
+            transaction.put(&record);
+            Ok(record)
+        })?;
+        self.follow(&record).await?;
+        Ok(record)
     }
 
-    /// Removes a project. Its events stay where they are.
+    /// Removes a project, with its keys, its invitations, and the roles in it. Its events stay where they are.
     pub(crate) async fn remove(&self, id: &ProjectId) -> Result<(), ProjectError> {
         if id.is_default() {
             return Err(ProjectError::Default);
         }
-        if !self.inner.records.remove::<ProjectRecord>(id.as_str()).await? {
-            return Err(ProjectError::Unknown(id.clone()));
+        loop {
+            let is_gone = transact!(self.inner.records, ProjectError, |transaction| {
+                if transaction.get::<ProjectRecord>(id.as_str()).await?.is_none() {
+                    return Err(ProjectError::Unknown(id.clone()));
+                }
+                let is_all = forget_project(transaction, id).await?;
+                if is_all {
+                    transaction.remove::<ProjectRecord>(id.as_str());
+                }
+                Ok(is_all)
+            });
+            if is_gone? {
+                break;
+            }
         }
         tracing::info!(project = %id, "a project was removed; its events stay where they are");
         let _changing = self.inner.changing.lock().await;
@@ -273,6 +305,7 @@ impl Projects {
 
     /// Makes what is open the same as what stands in the records.
     async fn sync(&self) -> Result<(), ProjectError> {
+        self.inner.records.settle().await?;
         let records: Vec<ProjectRecord> = self.inner.records.all(None).await?;
         let gone: Vec<ProjectId> = {
             let is_there = |id: &ProjectId| records.iter().any(|record| record.id == *id);

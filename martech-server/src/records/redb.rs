@@ -9,10 +9,12 @@ use std::{
 
 use martech_core::event::Timestamp;
 use redb::{
-    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError,
-    WriteTransaction, backends::FileBackend,
+    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
+    TableError, TableHandle, WriteTransaction,
+    backends::{FileBackend, InMemoryBackend},
 };
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 
 use super::{Entity, Records, RecordsError, Result, Stored};
 
@@ -20,6 +22,7 @@ use super::{Entity, Records, RecordsError, Result, Stored};
 #[derive(Debug, Clone)]
 pub(crate) struct RedbRecords {
     file: Arc<File>,
+    turns: Arc<Mutex<()>>,
 }
 
 #[derive(Debug)]
@@ -35,6 +38,9 @@ type Content = TableDefinition<'static, &'static str, &'static [u8]>;
 fn content<E: Entity>() -> Content {
     TableDefinition::new(E::TABLE)
 }
+
+/// How the name of the table ends that says whose the records of another are.
+const OWNERS: &str = ".owners";
 
 /// Owner and key. Both tables of a kind change together.
 type Owners<'a> = TableDefinition<'a, (&'static str, &'static str), ()>;
@@ -53,7 +59,26 @@ impl RedbRecords {
             Ok(Database::builder().create_with_backend(FileBackend::new(file.map_err(redb::Error::Io)?)?)?)
         };
         let database = open().map_err(at(path))?;
-        Ok(Self { file: Arc::new(File { database: RwLock::new(Some(database)), path: path.to_owned() }) })
+        let file = Arc::new(File { database: RwLock::new(Some(database)), path: path.to_owned() });
+        Ok(Self { file, turns: Arc::default() })
+    }
+
+    /// Held by the one that decides something.
+    pub(super) fn turns(&self) -> &Arc<Mutex<()>> {
+        &self.turns
+    }
+
+    /// Makes all changes, in their order.
+    pub(super) async fn commit(&self, changes: Vec<Change>) -> Result<()> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.blocking(move |database| {
+            let transaction = database.begin_write()?;
+            changes.into_iter().try_for_each(|Change(make)| make(&transaction))?;
+            Ok(transaction.commit()?)
+        })
+        .await
     }
 
     /// Waits for what is going on, and releases the file.
@@ -82,6 +107,47 @@ impl RedbRecords {
     }
 }
 
+/// Whether a file of records can be read from end to end; how many there are. The file is read, and nothing else is done to it:
+/// what a server that was killed has left to do is done in memory.
+pub(crate) fn check(path: &Path) -> std::result::Result<u64, String> {
+    let looked = std::panic::catch_unwind(|| {
+        let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+        let memory = InMemoryBackend::new();
+        let copied = memory.set_len(bytes.len() as u64).and_then(|()| memory.write(0, &bytes));
+        copied.map_err(|error| format!("{error:?}"))?;
+        let mut database = Database::builder().create_with_backend(memory).map_err(|error| error.to_string())?;
+        match database.check_integrity() {
+            Ok(true) => count(&database).map_err(|failure| match failure {
+                Failure::File(error) => error.to_string(),
+                Failure::Record(error) => error.to_string(),
+            }),
+            Ok(false) => Err("its pages contradict each other".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    });
+    looked.unwrap_or_else(|_| Err("it cannot be read".to_owned()))
+}
+
+/// Reads all records.
+fn count(database: &Database) -> std::result::Result<u64, Failure> {
+    let transaction = database.begin_read()?;
+    let names: Vec<String> = transaction.list_tables()?.map(|table| table.name().to_owned()).collect();
+    let mut records = 0;
+    for name in names.iter().filter(|name| !name.ends_with(OWNERS)) {
+        let table: TableDefinition<'_, &'static str, &'static [u8]> = TableDefinition::new(name);
+        for entry in transaction.open_table(table)?.iter()? {
+            let (key, bytes) = entry?;
+            let found: serde_json::Result<Versioned<serde_json::Value>> = serde_json::from_slice(bytes.value());
+            found.map_err(|error| {
+                let (table, key) = (name.clone().into(), key.value().to_owned());
+                Failure::Record(RecordsError::Damaged { table, key, reason: error.to_string() })
+            })?;
+            records += 1;
+        }
+    }
+    Ok(records)
+}
+
 /// What can go wrong within a transaction.
 enum Failure {
     File(redb::Error),
@@ -107,7 +173,11 @@ fn at(path: &Path) -> impl FnOnce(redb::Error) -> RecordsError + use<'_> {
 fn read<E: Entity>(key: &str, bytes: &[u8]) -> std::result::Result<Stored<E>, Failure> {
     let found: serde_json::Result<Versioned<E>> = serde_json::from_slice(bytes);
     let Versioned { version, entity } = found.map_err(|error| {
-        Failure::Record(RecordsError::Damaged { table: E::TABLE, key: key.to_owned(), reason: error.to_string() })
+        Failure::Record(RecordsError::Damaged {
+            table: E::TABLE.into(),
+            key: key.to_owned(),
+            reason: error.to_string(),
+        })
     })?;
     Ok(Stored { entity, version })
 }
@@ -171,7 +241,7 @@ fn list_all<E: Entity>(
 }
 
 fn owners_of<E: Entity>() -> String {
-    format!("{}.owners", E::TABLE)
+    format!("{}{OWNERS}", E::TABLE)
 }
 
 /// The two tables of a kind, for writing.
@@ -191,7 +261,7 @@ impl<'t> Tables<'t> {
 
     fn put<E: Entity>(&mut self, entity: &E, version: i64) -> std::result::Result<(), Failure> {
         let bytes = serde_json::to_vec(&Versioned { version, entity }).map_err(|error| {
-            let (table, key) = (E::TABLE, entity.key().to_owned());
+            let (table, key) = (E::TABLE.into(), entity.key().to_owned());
             Failure::Record(RecordsError::Damaged { table, key, reason: error.to_string() })
         })?;
         self.content.insert(entity.key(), bytes.as_slice())?;
@@ -203,6 +273,39 @@ impl<'t> Tables<'t> {
         self.content.remove(entity.key())?;
         self.owners.remove((entity.owner(), entity.key()))?;
         Ok(())
+    }
+}
+
+/// Of a new record: not that of one which had its key before, so that whoever has read that one does not take it for the same.
+fn first_version() -> i64 {
+    getrandom::u64().map_or(1, |random| i64::from_ne_bytes((random >> 2).to_ne_bytes()))
+}
+
+/// A change of one record.
+pub(super) struct Change(Box<Make>);
+
+type Make = dyn FnOnce(&WriteTransaction) -> std::result::Result<(), Failure> + Send + Sync;
+
+impl Change {
+    pub(super) fn put<E: Entity>(entity: &E) -> Self {
+        let entity = entity.clone();
+        Self(Box::new(move |transaction| {
+            let mut tables = Tables::open::<E>(transaction)?;
+            let current = find::<E>(&tables.content, entity.key())?;
+            if let Some(current) = &current {
+                tables.drop(&current.entity)?;
+            }
+            tables.put(&entity, current.map_or_else(first_version, |current| current.version + 1))
+        }))
+    }
+
+    pub(super) fn remove<E: Entity>(key: &str) -> Self {
+        let key = key.to_owned();
+        Self(Box::new(move |transaction| {
+            let mut tables = Tables::open::<E>(transaction)?;
+            let current = find::<E>(&tables.content, &key)?;
+            current.map_or(Ok(()), |current| tables.drop(&current.entity))
+        }))
     }
 }
 
@@ -229,16 +332,8 @@ impl Records for RedbRecords {
         self.blocking(look_up).await
     }
 
-    async fn insert<E: Entity>(&self, entity: &E) -> Result<bool> {
-        let entity = entity.clone();
-        let insert = move |tables: &mut Tables<'_>| {
-            if tables.content.get(entity.key())?.is_some() {
-                return Ok(0);
-            }
-            tables.put(&entity, 1)?;
-            Ok(1)
-        };
-        Ok(self.blocking(|database| change::<E>(database, insert)).await? > 0)
+    async fn append<E: Entity>(&self, entity: &E) -> Result<()> {
+        self.commit(vec![Change::put(entity)]).await
     }
 
     async fn replace<E: Entity>(&self, read: &Stored<E>, entity: &E) -> Result<bool> {
@@ -251,16 +346,6 @@ impl Records for RedbRecords {
             Ok(1)
         };
         Ok(self.blocking(|database| change::<E>(database, replace)).await? > 0)
-    }
-
-    async fn remove<E: Entity>(&self, key: &str) -> Result<bool> {
-        let key = key.to_owned();
-        let remove = move |tables: &mut Tables<'_>| {
-            let Some(current) = find::<E>(&tables.content, &key)? else { return Ok(0) };
-            tables.drop(&current.entity)?;
-            Ok(1)
-        };
-        Ok(self.blocking(|database| change::<E>(database, remove)).await? > 0)
     }
 
     async fn list<E: Entity>(&self, owner: Option<&str>, after: Option<&str>, limit: usize) -> Result<Vec<Stored<E>>> {

@@ -53,17 +53,38 @@ async fn keys(records: &AnyRecords, by: &str, after: Option<&str>, limit: usize)
     listed.into_iter().map(|note| note.entity.id).collect()
 }
 
+/// Adds an entity where there is none with its key.
+async fn insert<E: Entity>(records: &AnyRecords, entity: E) -> bool {
+    let inserted = transact!(records, RecordsError, |transaction| {
+        let is_free = transaction.get::<E>(entity.key()).await?.is_none();
+        if is_free {
+            transaction.put(&entity);
+        }
+        Ok(is_free)
+    });
+    inserted.unwrap()
+}
+
+async fn remove<E: Entity>(records: &AnyRecords, key: &str) -> bool {
+    let removed = transact!(records, RecordsError, |transaction| {
+        let is_there = transaction.get::<E>(key).await?.is_some();
+        transaction.remove::<E>(key);
+        Ok(is_there)
+    });
+    removed.unwrap()
+}
+
 async fn conforms(records: &AnyRecords) {
     // Of what is not there.
     assert_eq!(records.get::<Note>("a").await.unwrap(), None);
-    assert!(!records.remove::<Note>("a").await.unwrap());
+    assert!(!remove::<Note>(records, "a").await);
     assert_eq!(keys(records, "u", None, 10).await, [""; 0]);
     assert_eq!(records.sweep::<Note>(Timestamp::now()).await.unwrap(), 0);
 
     // Only the first one with a key gets in, and kinds do not know of each other.
-    assert!(records.insert(&note("a", "u")).await.unwrap());
-    assert!(!records.insert(&note("a", "v")).await.unwrap());
-    assert!(records.insert(&Other("a".to_owned())).await.unwrap());
+    assert!(insert(records, note("a", "u")).await);
+    assert!(!insert(records, note("a", "v")).await);
+    assert!(insert(records, Other("a".to_owned())).await);
     assert_eq!(records.get::<Note>("a").await.unwrap().unwrap().entity, note("a", "u"));
 
     // Of two who have read the same, one changes it.
@@ -73,12 +94,20 @@ async fn conforms(records: &AnyRecords) {
     assert!(records.replace(&read, &changed).await.unwrap());
     assert!(!records.replace(&again, &note("a", "w")).await.unwrap());
     assert_eq!(records.get::<Note>("a").await.unwrap().unwrap().entity, changed);
+    // A transaction counts, whatever was noted beside it.
+    let read = records.get::<Note>("a").await.unwrap().unwrap();
+    let put = transact!(records, RecordsError, |transaction| {
+        transaction.put(&changed);
+        Ok(())
+    });
+    put.unwrap();
+    assert!(!records.replace(&read, &note("a", "w")).await.unwrap());
 
     // Lists follow, in pages.
     for id in ["c", "b", "e", "d"] {
-        assert!(records.insert(&note(id, "v")).await.unwrap());
+        assert!(insert(records, note(id, "v")).await);
     }
-    assert!(records.insert(&note("f", "vv")).await.unwrap());
+    records.append(&note("f", "vv")).await.unwrap();
     assert_eq!(keys(records, "u", None, 10).await, [""; 0]);
     assert_eq!(keys(records, "v", None, 10).await, ["a", "b", "c", "d", "e"]);
     assert_eq!(keys(records, "v", None, 2).await, ["a", "b"]);
@@ -88,33 +117,88 @@ async fn conforms(records: &AnyRecords) {
     let all: Vec<Stored<Note>> = records.list(None, Some("a"), 4).await.unwrap();
     assert_eq!(all.into_iter().map(|note| note.entity.id).collect::<Vec<_>>(), ["b", "c", "d", "e"]);
 
-    // Only one removes it, and what was removed cannot be changed.
+    // What was removed cannot be changed, is in no list, and can come again.
     let read = records.get::<Note>("c").await.unwrap().unwrap();
-    assert!(records.remove::<Note>("c").await.unwrap());
-    assert!(!records.remove::<Note>("c").await.unwrap());
+    assert!(remove::<Note>(records, "c").await);
+    assert!(!remove::<Note>(records, "c").await);
     assert!(!records.replace(&read, &note("c", "v")).await.unwrap());
+    assert_eq!(records.get::<Note>("c").await.unwrap(), None);
     assert_eq!(keys(records, "v", None, 10).await, ["a", "b", "d", "e"]);
+    let all: Vec<Stored<Note>> = records.list(None, None, 4).await.unwrap();
+    assert_eq!(all.into_iter().map(|note| note.entity.id).collect::<Vec<_>>(), ["a", "b", "d", "e"]);
     assert!(records.get::<Other>("a").await.unwrap().is_some());
+    assert!(insert(records, note("c", "again")).await);
+    assert!(!records.replace(&read, &note("c", "v")).await.unwrap());
+    assert_eq!(keys(records, "again", None, 10).await, ["c"]);
+
+    // All writes of a transaction happen, or none.
+    let fails = transact!(records, RecordsError, |transaction| {
+        transaction.put(&note("x", "none"));
+        transaction.remove::<Note>("a");
+        Err::<(), _>(RecordsError::Closed)
+    });
+    assert!(matches!(fails, Err(RecordsError::Closed)));
+    assert!(records.get::<Note>("x").await.unwrap().is_none() && records.get::<Note>("a").await.unwrap().is_some());
+    // Of a record that is written twice, the last counts.
+    let twice = transact!(records, RecordsError, |transaction| {
+        for by in ["one", "two", "three"] {
+            transaction.put(&note("twice", by));
+        }
+        transaction.put(&note("gone", "one"));
+        transaction.remove::<Note>("gone");
+        Ok(())
+    });
+    twice.unwrap();
+    assert_eq!(keys(records, "one", None, 10).await, [""; 0]);
+    assert_eq!(keys(records, "three", None, 10).await, ["twice"]);
 
     // What has expired goes, and only that.
     let now = Timestamp::from_millis(4_102_444_800_000);
+    records.sweep::<Note>(now).await.unwrap();
     for (id, until) in [("x", now.millis() - 1), ("y", now.millis()), ("z", now.millis() + 1)] {
         let note = Note { until: Some(Timestamp::from_millis(until)), ..note(id, "w") };
-        assert!(records.insert(&note).await.unwrap());
+        assert!(insert(records, note).await);
     }
     assert_eq!(records.sweep::<Note>(now).await.unwrap(), 2);
     assert_eq!(keys(records, "w", None, 10).await, ["z"]);
     assert_eq!(keys(records, "v", None, 10).await, ["a", "b", "d", "e"]);
+}
 
-    // Of many at once, one wins.
-    let winners = futures_util::future::join_all((0..8).map(|_| async {
-        let one = note("race", "r");
-        records.insert(&one).await.unwrap()
+/// Of many at once, on several servers, one wins, and none of what they write is lost: `servers` have the same records.
+async fn races(servers: &[AnyRecords]) {
+    let each = |count: usize| (0..count).map(|number| servers[number % servers.len()].clone());
+    let winners = futures_util::future::join_all(each(8).map(|records| async move {
+        tokio::spawn(async move { insert(&records, note("race", "r")).await }).await.unwrap()
     }));
     assert_eq!(winners.await.into_iter().filter(|won| *won).count(), 1);
-    let removers =
-        futures_util::future::join_all((0..8).map(|_| async { records.remove::<Note>("race").await.unwrap() }));
+    let removers = futures_util::future::join_all(each(8).map(|records| async move {
+        tokio::spawn(async move { remove::<Note>(&records, "race").await }).await.unwrap()
+    }));
     assert_eq!(removers.await.into_iter().filter(|won| *won).count(), 1);
+
+    // Two accounts hold a hundred together, whatever is moved between them.
+    for (id, text) in [("left", "100"), ("right", "0")] {
+        let account = Note { text: Some(text.to_owned()), ..note(id, "bank") };
+        assert!(insert(&servers[0], account).await);
+    }
+    let moved = futures_util::future::join_all(each(24).enumerate().map(|(number, records)| async move {
+        let moving = async move {
+            transact!(records, RecordsError, |transaction| {
+                let of = |note: Option<Note>| note.unwrap().text.unwrap().parse::<i64>().unwrap();
+                let (left, right) = (of(transaction.get("left").await?), of(transaction.get("right").await?));
+                assert_eq!(left + right, 100, "it has seen half of another");
+                let amount = number as i64 + 1;
+                for (id, sum) in [("left", left - amount), ("right", right + amount)] {
+                    transaction.put(&Note { text: Some(sum.to_string()), ..note(id, "bank") });
+                }
+                Ok(())
+            })
+        };
+        tokio::spawn(moving).await.unwrap()
+    }));
+    assert!(moved.await.into_iter().all(|moved| moved.is_ok()));
+    let right = servers[0].get::<Note>("right").await.unwrap().unwrap();
+    assert_eq!(right.text.as_deref(), Some("300"), "the sum of 1 to 24");
 }
 
 #[tokio::test]
@@ -122,6 +206,7 @@ async fn beside_the_lake() {
     let dir = tempfile::tempdir().unwrap();
     let records = AnyRecords::open(dir.path()).unwrap();
     conforms(&records).await;
+    races(&[records.clone(), records.clone()]).await;
     drop(records);
     let records = AnyRecords::open(dir.path()).unwrap();
     assert_eq!(keys(&records, "v", None, 10).await, ["a", "b", "d", "e"], "they outlive the process");
@@ -137,15 +222,47 @@ async fn a_file_of_something_else_is_an_error() {
     assert!(error.contains("accounts.redb"), "{error}");
 }
 
-#[tokio::test]
-async fn beside_events_in_mongodb() {
+/// A database of its own in the MongoDB that is there for tests, as three servers see it; `None` where there is none.
+async fn mongodb() -> Option<[MongoStore; 3]> {
     let Ok(uri) = std::env::var("MARTECH_TEST_MONGODB_URI") else {
-        return eprintln!("skipped: MARTECH_TEST_MONGODB_URI is not set");
+        eprintln!("skipped: MARTECH_TEST_MONGODB_URI is not set");
+        return None;
     };
     let (server, query) = uri.split_once('?').unwrap_or((&uri, ""));
     let name = uuid::Uuid::new_v4().simple();
-    let options = MongoOptions::new(format!("{}/martech_records_{name}?{query}", server.trim_end_matches('/')));
-    let store = MongoStore::new(options).await.unwrap();
-    conforms(&AnyRecords::beside(&store)).await;
-    store.database().drop().await.unwrap();
+    let uri = format!("{}/martech_records_{name}?{query}", server.trim_end_matches('/'));
+    let open = async || MongoStore::new(MongoOptions::new(uri.clone())).await.unwrap();
+    Some([open().await, open().await, open().await])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beside_events_in_mongodb() {
+    let Some(stores) = mongodb().await else { return };
+    let servers = stores.each_ref().map(AnyRecords::beside);
+    conforms(&servers[0]).await;
+    races(&servers).await;
+    stores[0].database().drop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_server_has_committed_that_died_is_carried_out_by_another() {
+    let Some(stores) = mongodb().await else { return };
+    let [dead, alive, slow] = stores.each_ref().map(|store| MongoRecords::new(store.database()));
+    let records = AnyRecords::Mongo(alive.clone());
+    assert!(insert(&records, note("old", "u")).await);
+    let begun = dead.begin().await.unwrap();
+    let writes = vec![mongo::Change::put(&note("new", "u")), mongo::Change::remove::<Note>("old")];
+    let committed = dead.commit_alone(begun, writes.clone()).await.unwrap().unwrap();
+    assert_eq!(keys(&records, "u", None, 10).await, ["old"], "it died before it wrote");
+    // Whoever began before it decides anew, and whoever comes next finds all of it.
+    assert!(!alive.commit(begun, vec![mongo::Change::put(&note("late", "u"))]).await.unwrap());
+    records.settle().await.unwrap();
+    assert_eq!(keys(&records, "u", None, 10).await, ["new"]);
+    // One that was only slow undoes nothing of what was decided later.
+    assert!(remove::<Note>(&records, "new").await);
+    assert!(insert(&records, note("old", "v")).await);
+    slow.carry_out(&committed).await.unwrap();
+    assert_eq!(keys(&records, "u", None, 10).await, [""; 0]);
+    assert_eq!(keys(&records, "v", None, 10).await, ["old"]);
+    stores[0].database().drop().await.unwrap();
 }

@@ -71,7 +71,7 @@ pub(super) async fn ready(State(app): State<App>) -> Result<Json<Short>, ApiErro
 
 /// How the server is, in figures.
 ///
-/// For everyone; what exactly is wrong, with names of machines and files, and projects besides the default one are for those who may read them.
+/// Everyone learns the status; figures are for those who may read the project that they are of.
 #[utoipa::path(
     get,
     path = "/health",
@@ -81,11 +81,15 @@ pub(super) async fn ready(State(app): State<App>) -> Result<Json<Short>, ApiErro
     responses((status = 200, description = "All is well.", body = Health), (status = 503, description = "Events are not taken now; `status` says why.", body = Health)),
 )]
 pub(super) async fn health(State(app): State<App>, caller: Result<Caller, ApiError>) -> Response {
-    let caller = caller.unwrap_or(Caller::Stranger);
-    let (mut default, mut worst) = Shop::look(&app, app.projects().default(), &caller).await;
+    let caller = match caller {
+        Err(error) if error.status == StatusCode::TOO_MANY_REQUESTS => return error.into_response(),
+        // The accounts may be away, which is what somebody wants to hear of.
+        caller => caller.unwrap_or(Caller::Stranger),
+    };
+    let (mut default, mut worst) = Shop::look(&app, app.projects().default()).await;
     let mut projects = BTreeMap::new();
     for project in app.projects().others() {
-        let (shop, obstacle) = Shop::look(&app, &project, &caller).await;
+        let (shop, obstacle) = Shop::look(&app, &project).await;
         worst = worst.or(obstacle);
         if caller.may(Role::Analyst, project.id()).is_ok() {
             projects.insert(project.id().clone(), shop);
@@ -93,22 +97,17 @@ pub(super) async fn health(State(app): State<App>, caller: Result<Caller, ApiErr
     }
     default.checks.bodies = Some(Bodies { bytes: app.bodies().held(), capacity_bytes: app.bodies().capacity() });
     default.checks.disk = Some(Disk::look(app.space()));
-    default.checks.canary = app.canary().map(|canary| look_at(canary, &caller));
-    default.status = told(worst);
-    let (version, uptime_seconds) = (env!("CARGO_PKG_VERSION"), app.uptime().as_secs());
-    let health = Health { version, uptime_seconds, default, projects };
+    default.checks.canary = app.canary().map(Canary::status);
+    let figures = caller.may(Role::Analyst, &ProjectId::default()).is_ok().then(|| Figures {
+        version: env!("CARGO_PKG_VERSION"),
+        uptime_seconds: app.uptime().as_secs(),
+        checks: default.checks,
+        sink: default.sink,
+        stored_sink: default.stored_sink,
+    });
+    let health = Health { status: told(worst), figures, projects };
     let status = if worst.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     (status, Json(health)).into_response()
-}
-
-/// What it tells changes neither `/readyz` nor the status: events are taken or not whatever becomes of one that is nobody's. A
-/// spool takes them while MongoDB is away, and no other server would do better.
-fn look_at(canary: &Canary, caller: &Caller) -> CanaryStatus {
-    let mut status = canary.status();
-    if caller.may(Role::Analyst, &ProjectId::default()).is_err() {
-        status.hide_details();
-    }
-    status
 }
 
 fn told(obstacle: Option<Obstacle>) -> &'static str {
@@ -191,15 +190,31 @@ pub(super) struct Short {
 }
 
 #[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
 pub(super) struct Health {
-    version: &'static str,
-    uptime_seconds: u64,
-    /// The status is the server's.
+    /// That of the server.
+    status: &'static str,
     #[serde(flatten)]
-    default: Shop,
+    #[schema(inline)]
+    figures: Option<Figures>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     projects: BTreeMap<ProjectId, Shop>,
+}
+
+/// Of the server and of the default project, for who may read it.
+///
+/// The canary changes neither `/readyz` nor the status: events are taken or not whatever becomes of one that is nobody's. A
+/// spool takes them while MongoDB is away, and no other server would do better.
+#[derive(Serialize, ToSchema)]
+#[schema(as = HealthFigures)]
+#[serde(rename_all = "camelCase")]
+struct Figures {
+    version: &'static str,
+    uptime_seconds: u64,
+    checks: Checks,
+    sink: Sink,
+    /// Of those who wait until MongoDB has their events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stored_sink: Option<Sink>,
 }
 
 /// How a project is.
@@ -216,12 +231,9 @@ struct Shop {
 }
 
 impl Shop {
-    /// How a project is, in as much detail as the caller may know, and what is in its way.
-    async fn look(app: &App, project: &Project, caller: &Caller) -> (Self, Option<Obstacle>) {
-        let mut store = project.backend().status().await;
-        if caller.may(Role::Analyst, project.id()).is_err() {
-            store.hide_details();
-        }
+    /// How a project is, and what is in its way.
+    async fn look(app: &App, project: &Project) -> (Self, Option<Obstacle>) {
+        let store = project.backend().status().await;
         let obstacle = obstacle(app, project, &store);
         let shop = Self {
             status: told(obstacle),

@@ -16,17 +16,22 @@ use utoipa::{
     },
 };
 
-use super::{audit::note, auth::Body, members::actor};
+use super::{
+    audit::note,
+    auth::Body,
+    members::actor,
+    page::{Page, since},
+};
 use crate::{
     App,
-    accounts::{AccountError, Action, ApiKey, KeyKind, NewKey, Origin, Target},
+    accounts::{Action, ApiKey, KeyKind, NewKey, Origin, Target},
     auth::{Caller, WebOrigin},
     error::ApiError,
     openapi::{
         Refusals,
-        faults::{NotFound, OfBody},
+        faults::{InvalidParameter, NotFound, OfBody},
     },
-    params::Named,
+    params::{Named, Params},
     projects::Project,
 };
 
@@ -61,21 +66,34 @@ impl From<ApiKey> for Shown {
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = KeyList)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Keys {
     keys: Vec<Shown>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
 }
 
-/// The keys of a project, without their secrets.
+/// The keys of a project, without their secrets, in the order in which they were made.
+///
+/// A key that was given another secret is there twice for a day, under the same id.
 #[utoipa::path(
     get,
     path = "/admin/keys",
     tag = "Keys",
     operation_id = "listKeys",
-    responses((status = 200, description = "The keys.", body = Keys)),
+    params(
+        ("limit" = Option<u32>, Query, description = "How many at most; 100 by default.", minimum = 1, maximum = 1000),
+        ("cursor" = Option<String>, Query, pattern = "^[!-~]{1,200}$", description = "`nextCursor` of the page before.")
+    ),
+    responses((status = 200, description = "A page of keys.", body = Keys), Refusals<InvalidParameter>),
 )]
-pub(super) async fn list(State(app): State<App>, project: Project) -> Result<Json<Keys>, ApiError> {
+pub(super) async fn list(State(app): State<App>, project: Project, params: Params) -> Result<Json<Keys>, ApiError> {
+    let page = Page::of(params)?;
     let keys = app.access().accounts.keys(project.id(), Timestamp::now()).await?;
-    Ok(Json(Keys { keys: keys.into_iter().map(Shown::from).collect() }))
+    // Ids begin with the time. The secrets of one key stand together.
+    let place = |key: &ApiKey| format!("{}{}{}", key.id, since(key.created_at.millis(), ""), key.hint);
+    let (keys, next_cursor) = page.cut(keys, place);
+    Ok(Json(Keys { keys: keys.into_iter().map(Shown::from).collect(), next_cursor }))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -132,7 +150,7 @@ pub(super) async fn make(
     };
     let origins = origins.into_iter().enumerate().map(parse).collect::<Result<_, _>>()?;
     let new = NewKey { name, kind, origins };
-    let (actor, accounts) = (actor(&caller, &project)?, &app.access().accounts);
+    let (actor, accounts) = (actor(&caller)?, &app.access().accounts);
     let (key, made) = accounts.make_key(&actor, project.id(), new, Timestamp::now()).await?;
     note(&app, Some(project.id()), Action::KeyMade, &caller, Target::of(&made.id).with(&made.name), &origin).await;
     Ok((StatusCode::CREATED, Json(Made { key, shown: made.into() })).into_response())
@@ -140,7 +158,7 @@ pub(super) async fn make(
 
 /// Gives a key another secret.
 ///
-/// The old one is good for a day more.
+/// The one that it had is good for a day more; one that it had before that ends now.
 #[utoipa::path(
     post,
     path = "/admin/keys/{id}/rotate",
@@ -156,13 +174,13 @@ pub(super) async fn rotate(
     caller: Caller,
     origin: Origin,
 ) -> Result<Response, ApiError> {
-    let (actor, accounts) = (actor(&caller, &project)?, &app.access().accounts);
+    let (actor, accounts) = (actor(&caller)?, &app.access().accounts);
     let (key, made) = accounts.rotate_key(&actor, project.id(), &id, Timestamp::now()).await?;
     note(&app, Some(project.id()), Action::KeyRotated, &caller, Target::of(&id).with(&made.name), &origin).await;
     Ok((StatusCode::CREATED, Json(Made { key, shown: made.into() })).into_response())
 }
 
-/// Revokes a key, at once.
+/// Revokes a key with all of its secrets, at once.
 #[utoipa::path(
     delete,
     path = "/admin/keys/{id}",
@@ -178,8 +196,8 @@ pub(super) async fn revoke(
     caller: Caller,
     origin: Origin,
 ) -> Result<StatusCode, ApiError> {
-    let revoked = app.access().accounts.revoke_key(project.id(), &id, Timestamp::now()).await?;
-    let name = revoked.ok_or(AccountError::NoSuchKey)?.name;
+    let (actor, accounts) = (actor(&caller)?, &app.access().accounts);
+    let name = accounts.revoke_key(&actor, project.id(), &id, Timestamp::now()).await?.name;
     note(&app, Some(project.id()), Action::KeyRevoked, &caller, Target::of(&id).with(&name), &origin).await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -10,36 +10,54 @@ use martech_core::event::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{audit::note, auth::Body};
+use super::{
+    audit::note,
+    auth::Body,
+    page::{Page, since},
+};
 use crate::{
     App, Role,
-    accounts::{AccountError, Action, Actor, Email, Invitation, Member, NewUser, Origin, Target},
+    accounts::{
+        AccountError, Action, Actor, ApiKey, Email, Invitation, KeyFate, KeyKind, Member, NewUser, Origin, Settled,
+        Target, User,
+    },
     auth::{Caller, Site},
     error::ApiError,
     openapi::{
         Refusals,
-        faults::{InvalidEmail, LastOwner, NotFound, OfBody, OfPassword, SignUpClosed, UserAlreadyExists},
+        faults::{
+            InvalidEmail, InvalidParameter, LastOwner, NotFound, OfBody, OfPassword, SignUpClosed, UserAlreadyExists,
+        },
     },
-    params::Named,
+    params::{Named, Params},
     projects::Project,
 };
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = MemberList)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Members {
     members: Vec<Member>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
 }
 
-/// Who belongs to a project.
+/// Who belongs to a project, in the order of their accounts.
 #[utoipa::path(
     get,
     path = "/admin/members",
     tag = "Members",
     operation_id = "listMembers",
-    responses((status = 200, description = "The members.", body = Members)),
+    params(
+        ("limit" = Option<u32>, Query, description = "How many at most; 100 by default.", minimum = 1, maximum = 1000),
+        ("cursor" = Option<String>, Query, pattern = "^[!-~]{1,200}$", description = "`nextCursor` of the page before.")
+    ),
+    responses((status = 200, description = "A page of members.", body = Members), Refusals<InvalidParameter>),
 )]
-pub(super) async fn list(State(app): State<App>, project: Project) -> Result<Json<Members>, ApiError> {
-    Ok(Json(Members { members: app.access().accounts.members(project.id()).await? }))
+pub(super) async fn list(State(app): State<App>, project: Project, params: Params) -> Result<Json<Members>, ApiError> {
+    let (page, all) = (Page::of(params)?, app.access().accounts.members(project.id()).await?);
+    let (members, next_cursor) = page.cut(all, |member| since(member.created_at.millis(), &member.id));
+    Ok(Json(Members { members, next_cursor }))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -84,6 +102,68 @@ pub(super) async fn add(
     Ok((StatusCode::CREATED, Json(Member::of(made, project.id()))).into_response())
 }
 
+/// A key of somebody who may make none any more.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LostKey)]
+pub(super) struct Lost {
+    id: String,
+    name: String,
+    kind: KeyKind,
+}
+
+/// What became of the keys of a member who may make none any more.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SettledKeys)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Keys {
+    /// They open nothing any more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    revoked_keys: Vec<Lost>,
+    /// They are yours now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    handed_on_keys: Vec<Lost>,
+}
+
+impl From<&Settled> for Keys {
+    fn from(settled: &Settled) -> Self {
+        let lost = |key: &ApiKey| Lost { id: key.id.clone(), name: key.name.clone(), kind: key.kind };
+        let list = |keys: &[ApiKey]| keys.iter().map(lost).collect();
+        Self { revoked_keys: list(&settled.ended), handed_on_keys: list(&settled.handed_on) }
+    }
+}
+
+/// A member after a change.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChangedMember)]
+pub(super) struct ChangedMember {
+    #[serde(flatten)]
+    member: Member,
+    #[serde(flatten)]
+    keys: Keys,
+}
+
+/// What is to become of the keys of a member who may make none any more.
+fn fate(mut params: Params) -> Result<KeyFate, ApiError> {
+    let parse = |text: &str| match text {
+        "revoke" => Ok(KeyFate::End),
+        "keep" => Ok(KeyFate::HandOn),
+        _ => Err("must be revoke, or keep, which makes them yours"),
+    };
+    let fate = params.one("keys", parse)?.unwrap_or(KeyFate::End);
+    params.finish()?;
+    Ok(fate)
+}
+
+/// Writes down what became of keys.
+async fn note_keys(app: &App, settled: &Settled, whose: &User, caller: &Caller, origin: &Origin) {
+    for (keys, action) in [(&settled.ended, Action::KeyRevoked), (&settled.handed_on, Action::KeyHandedOn)] {
+        for key in keys {
+            let told = format!("{}, of {}", key.name, whose.email);
+            note(app, Some(&key.project), action, caller, Target::of(&key.id).with(&told), origin).await;
+        }
+    }
+}
+
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewRole {
@@ -92,42 +172,55 @@ pub(super) struct NewRole {
 
 /// Gives a member another role.
 ///
-/// Who had none in the project has one then.
+/// Who had none in the project has one then: by their id, or, for admins of the default project, by their address. Others
+/// invite, which works for whoever has an account as well. Keys end with the role of who made them, unless you keep them.
 #[utoipa::path(
     patch,
     path = "/admin/members/{id}",
     tag = "Members",
     operation_id = "changeMember",
-    params(("id" = String, Path, description = "The id of a member, or the address.")),
+    params(
+        ("id" = String, Path, description = "The id of a member, or the address."),
+        ("keys" = Option<String>, Query, pattern = "^(revoke|keep)$", description = "What becomes of the keys whose secret the member knows, where they lose the role that making keys takes: `revoke` (the default) ends them, `keep` makes them yours.")
+    ),
     request_body = NewRole,
-    responses((status = 200, description = "The member.", body = Member), Refusals<(OfBody, NotFound, LastOwner)>),
+    responses((status = 200, description = "The member, and what became of their keys.", body = ChangedMember), Refusals<(OfBody, NotFound, LastOwner, InvalidParameter)>),
 )]
 pub(super) async fn change(
     State(app): State<App>,
     project: Project,
     Named(id): Named,
-    caller: Caller,
-    origin: Origin,
+    (caller, origin, params): (Caller, Origin, Params),
     Body(NewRole { role }): Body<NewRole>,
-) -> Result<Json<Member>, ApiError> {
-    let actor = actor(&caller, &project)?;
-    let changed = app.access().accounts.set_role(&actor, project.id(), &id, Some(role), Timestamp::now()).await?;
+) -> Result<Json<ChangedMember>, ApiError> {
+    let (actor, accounts, keys) = (actor(&caller)?, &app.access().accounts, fate(params)?);
+    let changed = accounts.set_role(&actor, project.id(), &id, Some(role), keys, Timestamp::now());
+    let (changed, settled) = changed.await?;
     tracing::info!(user = %changed.id, project = %project.id(), %role, "a role was changed");
     let told = changed.told_as(role);
     note(&app, Some(project.id()), Action::RoleChanged, &caller, Target::of(&changed.id).with(&told), &origin).await;
-    Ok(Json(Member::of(changed, project.id())))
+    note_keys(&app, &settled, &changed, &caller, &origin).await;
+    Ok(Json(ChangedMember { keys: Keys::from(&settled), member: Member::of(changed, project.id()) }))
 }
 
 /// Removes a member.
 ///
-/// From the default project, which is the server's, the account goes as well.
+/// From the default project, which is the server's, the account goes as well. Keys end with the role of who made them, unless you
+/// keep them.
 #[utoipa::path(
     delete,
     path = "/admin/members/{id}",
     tag = "Members",
     operation_id = "removeMember",
-    params(("id" = String, Path, description = "The id of a member, or the address.")),
-    responses((status = 204, description = "They are gone."), Refusals<(NotFound, LastOwner)>),
+    params(
+        ("id" = String, Path, description = "The id of a member, or the address."),
+        ("keys" = Option<String>, Query, pattern = "^(revoke|keep)$", description = "What becomes of the keys whose secret the member knows, where they lose the role that making keys takes: `revoke` (the default) ends them, `keep` makes them yours.")
+    ),
+    responses(
+        (status = 200, description = "They are gone, and had keys.", body = Keys),
+        (status = 204, description = "They are gone."),
+        Refusals<(NotFound, LastOwner, InvalidParameter)>
+    ),
 )]
 pub(super) async fn remove(
     State(app): State<App>,
@@ -135,12 +228,17 @@ pub(super) async fn remove(
     Named(id): Named,
     caller: Caller,
     origin: Origin,
-) -> Result<StatusCode, ApiError> {
-    let (actor, accounts) = (actor(&caller, &project)?, &app.access().accounts);
-    let removed = accounts.remove_member(&actor, project.id(), &id, Timestamp::now()).await?;
+    params: Params,
+) -> Result<Response, ApiError> {
+    let (actor, accounts, keys) = (actor(&caller)?, &app.access().accounts, fate(params)?);
+    let (removed, settled) = accounts.remove_member(&actor, project.id(), &id, keys, Timestamp::now()).await?;
     tracing::info!(user = %removed.id, project = %project.id(), "a member was removed");
     note(&app, Some(project.id()), Action::MemberRemoved, &caller, Target::user(&removed), &origin).await;
-    Ok(StatusCode::NO_CONTENT)
+    note_keys(&app, &settled, &removed, &caller, &origin).await;
+    Ok(match settled == Settled::default() {
+        true => StatusCode::NO_CONTENT.into_response(),
+        false => Json(Keys::from(&settled)).into_response(),
+    })
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -152,7 +250,7 @@ pub(super) struct NewPassword {
 
 /// Gives somebody another password who has forgotten theirs.
 ///
-/// They are signed out everywhere.
+/// They are signed out everywhere. For who could give each role that they have, in every project.
 #[utoipa::path(
     post,
     path = "/admin/members/{id}/password",
@@ -164,13 +262,12 @@ pub(super) struct NewPassword {
 )]
 pub(super) async fn reset_password(
     State(app): State<App>,
-    project: Project,
     Named(id): Named,
     caller: Caller,
     origin: Origin,
     Body(NewPassword { new_password }): Body<NewPassword>,
 ) -> Result<StatusCode, ApiError> {
-    let (actor, now) = (actor(&caller, &project)?, Timestamp::now());
+    let (actor, now) = (actor(&caller)?, Timestamp::now());
     let changed = app.access().accounts.reset_password(&actor, &id, &new_password, now).await?;
     tracing::info!(user = %changed.id, "a password was reset");
     note(&app, None, Action::PasswordReset, &caller, Target::user(&changed), &origin).await;
@@ -201,21 +298,34 @@ impl From<Invitation> for Invited {
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = InvitationList)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Invitations {
     invitations: Vec<Invited>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
 }
 
-/// Invitations that nobody has used yet.
+/// Invitations that nobody has used yet, in the order in which they were made.
 #[utoipa::path(
     get,
     path = "/admin/invitations",
     tag = "Members",
     operation_id = "listInvitations",
-    responses((status = 200, description = "The invitations.", body = Invitations)),
+    params(
+        ("limit" = Option<u32>, Query, description = "How many at most; 100 by default.", minimum = 1, maximum = 1000),
+        ("cursor" = Option<String>, Query, pattern = "^[!-~]{1,200}$", description = "`nextCursor` of the page before.")
+    ),
+    responses((status = 200, description = "A page of invitations.", body = Invitations), Refusals<InvalidParameter>),
 )]
-pub(super) async fn invitations(State(app): State<App>, project: Project) -> Result<Json<Invitations>, ApiError> {
+pub(super) async fn invitations(
+    State(app): State<App>,
+    project: Project,
+    params: Params,
+) -> Result<Json<Invitations>, ApiError> {
+    let page = Page::of(params)?;
     let open = app.access().accounts.invitations(project.id(), Timestamp::now()).await?;
-    Ok(Json(Invitations { invitations: open.into_iter().map(Invited::from).collect() }))
+    let (open, next_cursor) = page.cut(open, |open| since(open.created_at.millis(), &open.token_hash));
+    Ok(Json(Invitations { invitations: open.into_iter().map(Invited::from).collect(), next_cursor }))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -257,7 +367,7 @@ pub(super) async fn invite(
     Body(Invite { role, email }): Body<Invite>,
 ) -> Result<Response, ApiError> {
     let email = email.map(|email| email.parse()).transpose().map_err(|_| AccountError::InvalidEmail)?;
-    let (actor, accounts) = (actor(&caller, &project)?, &app.access().accounts);
+    let (actor, accounts) = (actor(&caller)?, &app.access().accounts);
     let (token, invitation) = accounts.invite_as(&actor, project.id(), role, email, Timestamp::now()).await?;
     let whom = invitation.email.as_ref().map_or("anybody", Email::as_str);
     let (told, id) = (format!("{whom}: {role}"), &invitation.token_hash);
@@ -282,15 +392,15 @@ pub(super) async fn withdraw(
     caller: Caller,
     origin: Origin,
 ) -> Result<StatusCode, ApiError> {
-    if !app.access().accounts.withdraw(&actor(&caller, &project)?, project.id(), &id).await? {
+    if !app.access().accounts.withdraw(&actor(&caller)?, project.id(), &id).await? {
         return Err(ApiError::new(StatusCode::NOT_FOUND, "not_found", "there is no such invitation any more"));
     }
     note(&app, Some(project.id()), Action::InvitationWithdrawn, &caller, Target::of(&id), &origin).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) fn actor(caller: &Caller, project: &Project) -> Result<Actor, ApiError> {
+pub(super) fn actor(caller: &Caller) -> Result<Actor, ApiError> {
     caller
-        .actor(project.id())
+        .actor()
         .ok_or_else(|| ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "who changes others has signed in"))
 }

@@ -21,6 +21,7 @@ mod headers;
 mod health;
 mod keys;
 mod members;
+mod page;
 mod pages;
 mod projects;
 pub(crate) mod stats;
@@ -62,27 +63,33 @@ fn described(app: &App) -> OpenApiRouter<App> {
         .routes(routes!(admin::roll))
         .routes(routes!(admin::compact))
         .routes(routes!(admin::forget))
-        .routes(routes!(members::list, members::add))
-        .routes(routes!(members::change, members::remove))
-        .routes(routes!(members::invitations, members::invite))
+        .routes(routes!(members::add))
+        .routes(routes!(members::invite))
         .routes(routes!(members::withdraw))
-        .routes(routes!(keys::list, keys::make))
+        .routes(routes!(keys::make))
         .routes(routes!(keys::revoke))
         .routes(routes!(keys::rotate));
+    // These read their parameters themselves.
+    let lists = OpenApiRouter::new()
+        .routes(routes!(members::list))
+        .routes(routes!(members::change, members::remove))
+        .routes(routes!(members::invitations))
+        .routes(routes!(keys::list));
     let of_server = strict(OpenApiRouter::new().routes(routes!(members::reset_password))).routes(routes!(audit::list));
     let owned = OpenApiRouter::new().routes(routes!(projects::make)).routes(routes!(projects::remove));
-    let shops = OpenApiRouter::new().routes(routes!(projects::list)).routes(routes!(projects::change));
+    let shops = strict(OpenApiRouter::new().routes(routes!(projects::change))).routes(routes!(projects::list));
     OpenApiRouter::with_openapi(openapi::base())
         .merge(events::router(app).layer(middleware::from_fn(headers::share)))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
-        .routes(routes!(health::health))
+        .merge(counted(OpenApiRouter::new().routes(routes!(health::health))))
         .nest("/api/auth", counted(auth::router()))
         .merge(needing(Need::InProject(Role::Analyst), reading))
         .merge(needing(Need::InProject(Role::Admin), strict(administration)))
+        .merge(needing(Need::InProject(Role::Admin), lists))
         .merge(needing(Need::InServer(Role::Admin), of_server))
         .merge(needing(Need::InServer(Role::Owner), strict(owned)))
-        .merge(needing(Need::Nothing, strict(shops)))
+        .merge(needing(Need::Nothing, shops))
 }
 
 #[cfg(test)]

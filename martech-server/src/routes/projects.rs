@@ -10,7 +10,11 @@ use martech_core::event::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{audit::note, auth::Body};
+use super::{
+    audit::note,
+    auth::Body,
+    page::{Page, since},
+};
 use crate::{
     App, Role,
     accounts::{Action, Origin, Target},
@@ -18,9 +22,9 @@ use crate::{
     error::ApiError,
     openapi::{
         Refusals,
-        faults::{DefaultProject, NoSuchProject, NotFound, OfBody, ProjectExists, TooManyProjects},
+        faults::{DefaultProject, InvalidParameter, NoSuchProject, NotFound, OfBody, ProjectExists, TooManyProjects},
     },
-    params::Named,
+    params::{Named, Params},
     projects::{ProjectChange, ProjectError, ProjectId, ProjectRecord, Whole, event_types},
 };
 
@@ -66,27 +70,35 @@ impl From<ProjectRecord> for Shown {
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = ProjectList)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Shops {
     projects: Vec<Shown>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
 }
 
-/// The projects that the caller may read.
+/// The projects that the caller may read, the default one first, then in the order in which they were made.
 #[utoipa::path(
     get,
     path = "/admin/projects",
     tag = "Projects",
     operation_id = "listProjects",
-    responses((status = 200, description = "The projects.", body = Shops)),
+    params(
+        ("limit" = Option<u32>, Query, description = "How many at most; 100 by default.", minimum = 1, maximum = 1000),
+        ("cursor" = Option<String>, Query, pattern = "^[!-~]{1,200}$", description = "`nextCursor` of the page before.")
+    ),
+    responses((status = 200, description = "A page of projects.", body = Shops), Refusals<InvalidParameter>),
 )]
-pub(super) async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Shops>, ApiError> {
-    let records = app.projects().records().await?;
-    let projects: Vec<Shown> =
-        records.into_iter().filter(|record| caller.may(Role::Analyst, &record.id).is_ok()).map(Shown::from).collect();
-    match projects.is_empty() {
+pub(super) async fn list(State(app): State<App>, caller: Caller, params: Params) -> Result<Json<Shops>, ApiError> {
+    let (page, mut records) = (Page::of(params)?, app.projects().records().await?);
+    records.retain(|record| caller.may(Role::Analyst, &record.id).is_ok());
+    if records.is_empty() {
         // Whoever may read nothing is told why.
-        true => caller.may(Role::Analyst, &ProjectId::default()).map(|()| Json(Shops { projects })),
-        false => Ok(Json(Shops { projects })),
+        caller.may(Role::Analyst, &ProjectId::default())?;
     }
+    let begun = |record: &ProjectRecord| if record.id.is_default() { 0 } else { record.created_at.millis() };
+    let (records, next_cursor) = page.cut(records, |record| since(begun(record), record.id.as_str()));
+    Ok(Json(Shops { projects: records.into_iter().map(Shown::from).collect(), next_cursor }))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -194,12 +206,8 @@ pub(super) async fn remove(
     origin: Origin,
 ) -> Result<StatusCode, ApiError> {
     let id = named(&id)?;
-    let gone = app.projects().remove(&id).await;
-    if let Ok(()) | Err(ProjectError::Unknown(_)) = gone {
-        // Also where it was gone: whoever removed it may have been interrupted here.
-        app.access().accounts.forget_project(&id).await?;
-    }
-    gone?;
+    app.projects().remove(&id).await?;
+    app.access().accounts.forget_known_keys();
     note(&app, Some(&id), Action::ProjectRemoved, &caller, Target::PROJECT, &origin).await;
     Ok(StatusCode::NO_CONTENT)
 }

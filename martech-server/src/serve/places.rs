@@ -13,12 +13,15 @@ use tokio::{
 };
 
 use super::pulse::Pulse;
-use crate::limits::network;
+use crate::limits::{network, site};
 
 /// Who has waited for its client for less is left alone: the client may be about to ask.
 const LEAST_WAIT: Duration = Duration::from_millis(500);
 /// How soon it is looked again for somebody who could go.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// A site of IPv6 has so many times the places of an address.
+const OF_SITE: u32 = 8;
 
 /// The places of all connections.
 #[derive(Debug)]
@@ -61,14 +64,16 @@ impl Places {
     /// A place of that address, unless it has all that it may. Proxies speak for many: theirs are not counted.
     pub(super) fn admit(self: &Arc<Self>, peer: IpAddr, is_proxy: bool) -> Option<Admitted> {
         let address = (!is_proxy).then(|| network(peer));
-        if let Some(address) = address {
-            let mut taken = self.taken();
-            let count = taken.addresses.entry(address).or_default();
-            if *count >= self.per_address {
+        let mut taken = self.taken();
+        for (network, most) in bounds(address, self.per_address) {
+            if taken.addresses.get(&network).is_some_and(|count| *count >= most) {
                 return None;
             }
-            *count += 1;
         }
+        for (network, _) in bounds(address, self.per_address) {
+            *taken.addresses.entry(network).or_default() += 1;
+        }
+        drop(taken);
         Some(Admitted { places: self.clone(), address })
     }
 
@@ -88,15 +93,27 @@ impl Places {
     }
 
     fn leave(&self, address: Option<IpAddr>) {
-        let Some(address) = address else { return };
         let mut taken = self.taken();
-        if let Some(count) = taken.addresses.get_mut(&address) {
-            *count -= 1;
-            if *count == 0 {
-                taken.addresses.remove(&address);
+        for (network, _) in bounds(address, self.per_address) {
+            if let Some(count) = taken.addresses.get_mut(&network) {
+                *count -= 1;
+                if *count == 0 {
+                    taken.addresses.remove(&network);
+                }
             }
         }
     }
+}
+
+/// The networks in which an address is counted, and how many places each has.
+fn bounds(address: Option<IpAddr>, per_address: u32) -> impl Iterator<Item = (IpAddr, u32)> {
+    // The first address of a site is that of its first network: what is counted by site has a host that no network has.
+    let site = address.and_then(site).map(|site| match site {
+        IpAddr::V6(site) => IpAddr::V6(std::net::Ipv6Addr::from_bits(site.to_bits() | 1)),
+        site => site,
+    });
+    let site = site.map(|site| (site, per_address.saturating_mul(OF_SITE)));
+    address.map(|address| (address, per_address)).into_iter().chain(site)
 }
 
 impl Admitted {

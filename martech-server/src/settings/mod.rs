@@ -13,6 +13,7 @@ use clap::{
     Arg, ArgMatches, Command as Clap, CommandFactory, FromArgMatches,
     builder::Resettable,
     error::{ContextKind, ContextValue, ErrorKind},
+    parser::ValueSource,
 };
 
 pub use self::check::run as run_check;
@@ -86,6 +87,8 @@ pub(crate) fn read(
                 let cli = Cli::from_arg_matches(&matches).map_err(|error| SettingsError::Usage(error.into()))?;
                 let is_server = check::is_of_server(&cli);
                 list.extend(check::whole(&cli, &wrong));
+                list.extend(shown_secrets(&command, &matches));
+                list.dedup();
                 let code = if is_server { 1 } else { 2 };
                 let read = Read { cli, command, matches };
                 return if list.is_empty() { Ok(read) } else { Err(SettingsError::Mistakes(Mistakes { list, code })) };
@@ -107,6 +110,27 @@ pub(crate) fn read(
             command = without_variable(command, &arg);
         }
     }
+}
+
+/// Settings that open everything. All on a machine can see a command line.
+const SECRET: [&str; 2] = ["admin_token", "token"];
+
+/// Secrets that stand on the command line, of the server or of a command.
+fn shown_secrets(command: &Clap, matches: &ArgMatches) -> Vec<Mistake> {
+    let is_shown = |arg: &&Arg| {
+        let id = arg.get_id().as_str();
+        SECRET.contains(&id) && matches.value_source(id) == Some(ValueSource::CommandLine)
+    };
+    let told = |arg: &Arg| {
+        let flag = arg.get_long().unwrap_or_default();
+        let variable = arg.get_env().map(|name| name.to_string_lossy().into_owned());
+        let instead =
+            variable.map_or_else(String::new, |name| format!("; set {name}, or {name}_FILE to the path of a file"));
+        Mistake(format!("--{flag} is a secret, and `ps` shows a command line to everybody on this machine{instead}"))
+    };
+    let here = command.get_arguments().filter(is_shown).map(told);
+    let below = matches.subcommand().and_then(|(name, matches)| Some((command.find_subcommand(name)?, matches)));
+    here.chain(below.into_iter().flat_map(|(command, matches)| shown_secrets(command, matches))).collect()
 }
 
 /// The setting whose value an error is about.

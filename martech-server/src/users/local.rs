@@ -8,10 +8,12 @@ use martech_core::{
     mongodb::{MongoOptions, MongoStore},
 };
 
-use super::UserError;
+use super::{Keys, UserError};
 use crate::{
     Role,
-    accounts::{Accounts, Action, Actor, Hasher, Member, NewUser, Origin, SHELL, Settings, Target},
+    accounts::{
+        Accounts, Action, Actor, Hasher, KeyFate, Member, NewUser, Origin, SHELL, Settings, Settled, Target, User,
+    },
     backend::BackendError,
     config::PasswordArgs,
     projects::{ProjectId, ProjectRecord},
@@ -67,24 +69,45 @@ impl Local {
     }
 
     pub(super) async fn reset_password(&self, id: &str, password: &str) -> Result<(), UserError> {
-        let changed = self.accounts.reset_password(&Actor::OPERATOR, id, password, Timestamp::now()).await?;
+        let changed = self.accounts.reset_password(&Actor::Operator, id, password, Timestamp::now()).await?;
         self.note(Action::PasswordReset, None, Target::user(&changed)).await;
         Ok(())
     }
 
-    pub(super) async fn set_role(&self, project: &ProjectId, id: &str, role: Role) -> Result<(), UserError> {
-        self.check(project).await?;
-        let changed = self.accounts.set_role(&Actor::OPERATOR, project, id, Some(role), Timestamp::now()).await?;
+    pub(super) async fn set_role(
+        &self,
+        project: &ProjectId,
+        id: &str,
+        role: Role,
+        keys: KeyFate,
+    ) -> Result<Keys, UserError> {
+        let changed = self.accounts.set_role(&Actor::Operator, project, id, Some(role), keys, Timestamp::now());
+        let (changed, settled) = changed.await?;
         let told = changed.told_as(role);
         self.note(Action::RoleChanged, Some(project), Target::of(&changed.id).with(&told)).await;
-        Ok(())
+        Ok(self.settled(settled, &changed).await)
     }
 
-    pub(super) async fn remove(&self, project: &ProjectId, id: &str) -> Result<(), UserError> {
-        self.check(project).await?;
-        let removed = self.accounts.remove_member(&Actor::OPERATOR, project, id, Timestamp::now()).await?;
+    pub(super) async fn remove(&self, project: &ProjectId, id: &str, keys: KeyFate) -> Result<Keys, UserError> {
+        let removed = self.accounts.remove_member(&Actor::Operator, project, id, keys, Timestamp::now());
+        let (removed, settled) = removed.await?;
         self.note(Action::MemberRemoved, Some(project), Target::user(&removed)).await;
-        Ok(())
+        Ok(self.settled(settled, &removed).await)
+    }
+
+    /// Writes down what became of keys, and gives their names.
+    async fn settled(&self, settled: Settled, whose: &User) -> Keys {
+        let mut names = [Vec::new(), Vec::new()];
+        let fates = [(settled.ended, Action::KeyRevoked), (settled.handed_on, Action::KeyHandedOn)];
+        for (names, (keys, action)) in names.iter_mut().zip(fates) {
+            for key in keys {
+                let told = format!("{}, of {}", key.name, whose.email);
+                self.note(action, Some(&key.project), Target::of(&key.id).with(&told)).await;
+                names.push(key.name);
+            }
+        }
+        let [revoked, handed_on] = names;
+        Keys { revoked, handed_on }
     }
 
     async fn note(&self, action: Action, project: Option<&ProjectId>, target: Target<'_>) {

@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 use self::{local::Local, remote::Remote};
 use crate::{
     AdminToken, Role,
-    accounts::{AccountError, Member, secret},
+    accounts::{AccountError, KeyFate, Member, secret},
     backend::{self, BackendError, StoreArgs, StoreChoice},
     client::{TrustArgs, TrustError},
     config::{PasswordArgs, parse_addr},
@@ -55,7 +55,8 @@ pub struct UserArgs {
     #[arg(long, global = true, env = "MARTECH_TLS_CERT", hide = true)]
     tls_cert: Option<PathBuf>,
 
-    /// The admin token of that server; by default the one in the data folder
+    /// The admin token of that server, only from MARTECH_ADMIN_TOKEN or the file that MARTECH_ADMIN_TOKEN_FILE names; by
+    /// default the one in the data folder
     #[arg(long, global = true, env = "MARTECH_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = AdminToken::new)]
     admin_token: Option<AdminToken>,
 
@@ -103,11 +104,17 @@ enum UserCommand {
         /// What they may do
         #[arg(value_enum)]
         role: Role,
+        /// Keeps the keys that they made, where they may make none any more; otherwise those are revoked
+        #[arg(long)]
+        keep_keys: bool,
     },
     /// Removes an account, and signs it out everywhere; with --project, the role in that project alone
     Remove {
         /// Their address
         email: String,
+        /// Keeps the keys that they made; otherwise those are revoked
+        #[arg(long)]
+        keep_keys: bool,
     },
 }
 
@@ -127,6 +134,23 @@ impl UserArgs {
         };
         self.url.clone().unwrap_or_else(of_this_machine)
     }
+}
+
+/// The names of keys of somebody who may make none any more.
+struct Keys {
+    revoked: Vec<String>,
+    handed_on: Vec<String>,
+}
+
+impl Keys {
+    fn tell(&self) {
+        self.revoked.iter().for_each(|name| say(format_args!("their key `{name}` was revoked")));
+        self.handed_on.iter().for_each(|name| say(format_args!("their key `{name}` was kept")));
+    }
+}
+
+fn fate(keep: bool) -> KeyFate {
+    if keep { KeyFate::HandOn } else { KeyFate::End }
 }
 
 /// Why something was not done.
@@ -200,16 +224,18 @@ async fn carry_out(args: &UserArgs) -> Result<(), UserError> {
             say(format_args!("{email} has another password"));
             password.tell();
         }
-        UserCommand::Role { email, role } => {
-            accounts.set_role(project, &accounts.find(email).await?, *role).await?;
+        UserCommand::Role { email, role, keep_keys } => {
+            let keys = accounts.set_role(project, &accounts.find(email).await?, *role, fate(*keep_keys)).await?;
             say(format_args!("{email} is {role}"));
+            keys.tell();
         }
-        UserCommand::Remove { email } => {
-            accounts.remove(project, &accounts.find(email).await?).await?;
+        UserCommand::Remove { email, keep_keys } => {
+            let keys = accounts.remove(project, &accounts.find(email).await?, fate(*keep_keys)).await?;
             match project.is_default() {
                 true => say(format_args!("{email} has no account any more")),
                 false => say(format_args!("{email} has no role in {project} any more")),
             }
+            keys.tell();
         }
     }
     Ok(())
@@ -269,17 +295,17 @@ impl Accounts {
         }
     }
 
-    async fn set_role(&self, project: &ProjectId, id: &str, role: Role) -> Result<(), UserError> {
+    async fn set_role(&self, project: &ProjectId, id: &str, role: Role, keys: KeyFate) -> Result<Keys, UserError> {
         match self {
-            Self::Local(local) => local.set_role(project, id, role).await,
-            Self::Remote(remote) => remote.set_role(project, id, role),
+            Self::Local(local) => local.set_role(project, id, role, keys).await,
+            Self::Remote(remote) => remote.set_role(project, id, role, keys),
         }
     }
 
-    async fn remove(&self, project: &ProjectId, id: &str) -> Result<(), UserError> {
+    async fn remove(&self, project: &ProjectId, id: &str, keys: KeyFate) -> Result<Keys, UserError> {
         match self {
-            Self::Local(local) => local.remove(project, id).await,
-            Self::Remote(remote) => remote.remove(project, id),
+            Self::Local(local) => local.remove(project, id, keys).await,
+            Self::Remote(remote) => remote.remove(project, id, keys),
         }
     }
 }

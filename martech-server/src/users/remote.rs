@@ -5,8 +5,13 @@ use std::{fs, path::Path, time::Duration};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::UserError;
-use crate::{AdminToken, Role, accounts::Member, client::TrustArgs, projects::ProjectId};
+use super::{Keys, UserError};
+use crate::{
+    AdminToken, Role,
+    accounts::{KeyFate, Member},
+    client::TrustArgs,
+    projects::ProjectId,
+};
 
 pub(super) struct Remote {
     agent: ureq::Agent,
@@ -15,8 +20,23 @@ pub(super) struct Remote {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Members {
     members: Vec<Member>,
+    next_cursor: Option<String>,
+}
+
+/// What became of keys.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Settled {
+    revoked_keys: Vec<Lost>,
+    handed_on_keys: Vec<Lost>,
+}
+
+#[derive(Deserialize)]
+struct Lost {
+    name: String,
 }
 
 impl Remote {
@@ -45,8 +65,14 @@ impl Remote {
     }
 
     pub(super) fn list(&self, project: &ProjectId) -> Result<Vec<Member>, UserError> {
-        let Members { members } = self.read(&self.ask("GET", &format!("/admin/members?project={project}"), None)?)?;
-        Ok(members)
+        let (mut all, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let path = format!("/admin/members?limit=1000&project={project}{cursor}");
+            let page: Members = self.read(&self.ask("GET", &path, None)?)?;
+            all.extend(page.members);
+            let Some(next) = page.next_cursor else { return Ok(all) };
+            cursor = format!("&cursor={next}");
+        }
     }
 
     pub(super) fn reset_password(&self, id: &str, password: &str) -> Result<(), UserError> {
@@ -54,13 +80,20 @@ impl Remote {
         self.ask("POST", &format!("/admin/members/{id}/password"), Some(&body)).map(drop)
     }
 
-    pub(super) fn set_role(&self, project: &ProjectId, id: &str, role: Role) -> Result<(), UserError> {
-        let path = format!("/admin/members/{id}?project={project}");
-        self.ask("PATCH", &path, Some(&json!({ "role": role }))).map(drop)
+    pub(super) fn set_role(&self, project: &ProjectId, id: &str, role: Role, keys: KeyFate) -> Result<Keys, UserError> {
+        let path = format!("/admin/members/{id}?project={project}{}", parameter(keys));
+        self.keys(&self.ask("PATCH", &path, Some(&json!({ "role": role })))?)
     }
 
-    pub(super) fn remove(&self, project: &ProjectId, id: &str) -> Result<(), UserError> {
-        self.ask("DELETE", &format!("/admin/members/{id}?project={project}"), None).map(drop)
+    pub(super) fn remove(&self, project: &ProjectId, id: &str, keys: KeyFate) -> Result<Keys, UserError> {
+        let path = format!("/admin/members/{id}?project={project}{}", parameter(keys));
+        self.keys(&self.ask("DELETE", &path, None)?)
+    }
+
+    fn keys(&self, answer: &[u8]) -> Result<Keys, UserError> {
+        let settled: Settled = if answer.is_empty() { Settled::default() } else { self.read(answer)? };
+        let names = |keys: Vec<Lost>| keys.into_iter().map(|key| key.name).collect();
+        Ok(Keys { revoked: names(settled.revoked_keys), handed_on: names(settled.handed_on_keys) })
     }
 
     /// The body of an answer that says that it was done.
@@ -92,5 +125,12 @@ impl Remote {
             url: self.url.clone(),
             reason: format!("a strange answer: {error}"),
         })
+    }
+}
+
+fn parameter(keys: KeyFate) -> &'static str {
+    match keys {
+        KeyFate::End => "",
+        KeyFate::HandOn => "&keys=keep",
     }
 }

@@ -514,3 +514,136 @@ async fn what_was_done_is_written_down_for_admins() {
     assert_eq!(&paged, entries);
     owner.get(&server, "/admin/audit?cursor=x").await.assert_error(400, "invalid_parameter").assert_field("cursor");
 }
+
+#[tokio::test]
+async fn keys_end_with_the_role_of_who_made_them_or_are_handed_on() {
+    let server = start(&[]).await;
+    let owner = owner(&server).await;
+    let reads =
+        async |key: &Value| Browser::bearer(key["key"].as_str().unwrap()).get(&server, "/users").await.status.as_u16();
+    for (number, query) in ["", "?keys=keep"].into_iter().enumerate() {
+        let name = format!("admin{number}");
+        let admin = invited(&server, &owner, &name, "admin").await;
+        let key = admin.post(&server, "/admin/keys", json!({ "name": "report", "kind": "read" })).await.json;
+        assert_eq!(reads(&key).await, 200);
+        let path = format!("/admin/members/{name}@shop.example{query}");
+        let removed = owner.send(&server, Method::DELETE, &path, None).await;
+        let told = json!([{ "id": key["id"], "name": "report", "kind": "read" }]);
+        let (field, status) = if query.is_empty() { ("revokedKeys", 401) } else { ("handedOnKeys", 200) };
+        assert_eq!((removed.status.as_u16(), &removed.json), (200, &json!({ field: told })));
+        assert_eq!(reads(&key).await, status);
+        // By what is written down it is known whose it was.
+        let entry = owner.get(&server, "/admin/audit").await.json["entries"][0].clone();
+        let action = if query.is_empty() { "keyRevoked" } else { "keyHandedOn" };
+        assert_eq!(
+            (&entry["action"], &entry["detail"]),
+            (&json!(action), &json!(format!("report, of {name}@shop.example")))
+        );
+    }
+    // What was handed on is the owner's, and goes when they do.
+    let other = invited(&server, &owner, "other", "owner").await;
+    let left = owner.get(&server, "/admin/keys").await.json["keys"].clone();
+    assert_eq!(left.as_array().unwrap().len(), 1);
+    let changed = other
+        .send(&server, Method::PATCH, "/admin/members/owner@shop.example", Some(json!({ "role": "analyst" })))
+        .await;
+    assert_eq!((&changed.json["role"], &changed.json["revokedKeys"][0]["id"]), (&json!("analyst"), &left[0]["id"]));
+    assert_eq!(other.get(&server, "/admin/keys").await.json["keys"], json!([]));
+}
+
+#[tokio::test]
+async fn tokens_that_open_nothing_are_limited_and_written_down_on_every_route() {
+    let server = start(&["--trusted-proxies", "127.0.0.1"]).await;
+    let owner = owner(&server).await;
+    let ask = async |path: &str, from: &str, token: &str| {
+        let bearer = format!("Bearer {token}");
+        let headers = [("x-forwarded-for", from), ("authorization", bearer.as_str())];
+        server.send_with("GET", path, &headers, "").await
+    };
+    for (number, path) in ["/users", "/health", "/api/auth/get-session", "/admin/audit"].into_iter().enumerate() {
+        let from = format!("192.0.2.{number}");
+        for token in ["a-wrong-admin-token", "mt_read_made-up"].iter().cycle().take(30) {
+            assert_ne!(ask(path, &from, token).await.status, 429);
+        }
+        let refused = ask(path, &from, "a-wrong-admin-token").await;
+        refused.assert_error(429, "rate_limited");
+        assert!(refused.header("retry-after").is_some());
+        // The right one is not looked at either, so that nobody finds it out; elsewhere it is.
+        ask(path, &from, &server.token).await.assert_error(429, "rate_limited");
+        assert_eq!(ask(path, "198.51.100.1", &server.token).await.status, 200);
+    }
+    // Where it was shown before, it goes on to be taken.
+    for _ in 0..40 {
+        ask("/users", "198.51.100.1", "a-wrong-admin-token").await;
+    }
+    assert_eq!(ask("/users", "198.51.100.1", &server.token).await.status, 200);
+    let audit = owner.get(&server, "/admin/audit?limit=1000").await;
+    let entries = audit.json["entries"].as_array().unwrap();
+    let refused: Vec<_> = entries.iter().filter(|entry| entry["action"] == "tokenRefused").collect();
+    assert!(refused.len() >= 90, "{}", refused.len());
+    let first = refused.last().unwrap();
+    assert_eq!((&first["detail"], &first["ipAddress"]), (&json!("a token at /users"), &json!("192.0.2.0")));
+    assert!(!audit.text.contains("a-wrong-admin-token") && !audit.text.contains("made-up"));
+}
+
+#[tokio::test]
+async fn of_two_session_cookies_the_one_that_is_valid_counts() {
+    let server = start(&[]).await;
+    let browser = owner(&server).await;
+    let mut old = Browser::at(&server);
+    old.keep(&Browser::default().post(&server, "/api/auth/sign-in/email", person("owner")).await);
+    let stale = old.cookies.clone();
+    assert_eq!(old.post(&server, "/api/auth/sign-out", json!({})).await.status, 200);
+    for cookies in [format!("{stale}; {}", browser.cookies), format!("{}; {stale}", browser.cookies)] {
+        let both = Browser { cookies, ..browser.clone() };
+        assert_eq!(both.get(&server, "/api/auth/get-session").await.json["user"]["name"], "owner");
+        assert_eq!(both.get(&server, "/stats").await.status, 200);
+    }
+    old.get(&server, "/stats").await.assert_error(401, "unauthorized");
+}
+
+#[tokio::test]
+async fn health_tells_strangers_whether_all_is_well_and_nothing_else() {
+    let server = start(&[]).await;
+    let owner = owner(&server).await;
+    for who in [Browser::default(), Browser::bearer("nonsense"), Browser::bearer("mt_read_made-up")] {
+        assert_eq!(who.get(&server, "/health").await.json, json!({ "status": "ok" }));
+    }
+    for who in [owner, Browser::bearer(&server.token)] {
+        let health = who.get(&server, "/health").await.json;
+        assert!(health["sink"]["accepted"].is_u64() && health["checks"]["lake"]["events"].is_u64(), "{health}");
+    }
+}
+
+#[tokio::test]
+async fn others_guesses_refuse_nobody_and_who_is_known_is_known_after_a_restart() {
+    let flags = ["--password-memory", "512KiB", "--password-passes", "1", "--trusted-proxies", "127.0.0.1"];
+    let server = Server::start_with(&flags).await;
+    owner(&server).await;
+    let sign_in = async |server: &Server, from: &str, password: &str| {
+        let body = json!({ "email": "owner@shop.example", "password": password });
+        server.send_json("POST", "/api/auth/sign-in/email", &[("x-forwarded-for", from)], &body).await.status.as_u16()
+    };
+    assert_eq!(sign_in(&server, "198.51.100.1", PASSWORD).await, 200);
+    for number in 0..100 {
+        assert_eq!(sign_in(&server, &format!("192.0.2.{number}"), "a guess of it").await, 401);
+    }
+    assert_eq!(sign_in(&server, "203.0.113.1", PASSWORD).await, 200, "where she never was");
+    let server = Server::start_in(server.stopped().await, &flags).await;
+    assert_eq!(sign_in(&server, "198.51.100.1", PASSWORD).await, 200);
+}
+
+#[tokio::test]
+async fn common_passwords_are_refused_wherever_one_is_chosen() {
+    let server = start(&["--sign-up", "open"]).await;
+    let owner = owner(&server).await;
+    let mut ann = person("ann");
+    ann["password"] = json!("Password1");
+    let answer = Browser::default().post(&server, "/api/auth/sign-up/email", ann).await;
+    answer.assert_error(400, "PASSWORD_COMPROMISED");
+    let change = json!({ "currentPassword": PASSWORD, "newPassword": "qwertyuiop" });
+    owner.post(&server, "/api/auth/change-password", change).await.assert_error(400, "PASSWORD_COMPROMISED");
+    let reset = json!({ "newPassword": "12345678" });
+    let path = "/admin/members/owner@shop.example/password";
+    owner.post(&server, path, reset).await.assert_error(400, "PASSWORD_COMPROMISED");
+}

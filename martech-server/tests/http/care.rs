@@ -125,3 +125,62 @@ fn a_folder_that_holds_no_data_gives_no_verdict() {
     }
     assert!(tree(dir.path()).is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn broken_accounts_are_found_and_set_aside() {
+    let server = Server::start().await;
+    let made = json!({ "name": "Olga", "email": "olga@shop.example", "password": "correct horse" });
+    let authorization = format!("Bearer {}", server.token);
+    let headers = [("authorization", authorization.as_str())];
+    assert_eq!(server.send_json("POST", "/api/auth/sign-up/email", &headers, &made).await.status, 200);
+    let dir = server.stopped().await;
+    let path = dir.path().join("accounts.redb");
+    let sound = fs::read(&path).unwrap();
+
+    let verified = run(dir.path(), &["verify", "--json"]);
+    let accounts = &json(&verified)["accounts"];
+    assert_eq!((verified.code, &accounts["status"]), (0, &json!("sound")), "{}", verified.out);
+    assert!(accounts["records"].as_u64().unwrap() >= 3, "a user, a session and what was done: {accounts}");
+    assert_eq!(fs::read(&path).unwrap(), sound, "nothing is changed");
+
+    // Wherever a page in use is hit; what is free may be anything.
+    let first = sound.iter().position(|byte| *byte == b'@').unwrap();
+    let ways: [(&str, Vec<u8>); 4] = [
+        ("cut off", sound[..sound.len() / 2].to_vec()),
+        ("of something else", b"no database at all".repeat(1000)),
+        (
+            "a flipped bit",
+            sound.iter().enumerate().map(|(at, byte)| if at == first { byte ^ 1 } else { *byte }).collect(),
+        ),
+        ("zeros in the middle", [&sound[..512], &vec![0; 64 << 10], &sound[512 + (64 << 10)..]].concat()),
+    ];
+    for (what, bytes) in ways {
+        fs::write(&path, &bytes).unwrap();
+        let verified = run(dir.path(), &["verify"]);
+        assert_eq!(verified.code, 1, "{what}: {}{}", verified.out, verified.err);
+        assert!(
+            verified.out.contains("accounts.redb is damaged") && verified.out.contains("set-up link"),
+            "{}",
+            verified.out
+        );
+        let planned = run(dir.path(), &["repair"]);
+        assert_eq!((planned.code, fs::read(&path).unwrap() == bytes), (1, true), "{what}: it says what it would do");
+    }
+    let repaired = run(dir.path(), &["repair", "--yes", "--json"]);
+    let told = json(&repaired);
+    assert_eq!(
+        (repaired.code, &told["accounts"]["status"]),
+        (0, &json!("setAside")),
+        "{}{}",
+        repaired.out,
+        repaired.err
+    );
+    assert!(Path::new(told["accounts"]["path"].as_str().unwrap()).exists() && !path.exists());
+    // The server starts again; with a copy of before, as it was.
+    let server = Server::start_in(dir, &[]).await;
+    assert_eq!(server.get("/admin/members").await.json["members"], json!([]));
+    let dir = server.stopped().await;
+    fs::write(&path, &sound).unwrap();
+    let server = Server::start_in(dir, &[]).await;
+    assert_eq!(server.get("/admin/members").await.json["members"][0]["email"], "olga@shop.example");
+}

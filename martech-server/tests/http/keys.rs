@@ -171,6 +171,86 @@ async fn pages_of_allowed_origins_send_events_and_beacons() {
     );
 }
 
+#[tokio::test]
+async fn the_origins_of_a_key_are_enough_for_its_pages() {
+    let server = Server::start().await;
+    let preflight = async |origin: &str| {
+        let request = server
+            .request(Method::OPTIONS, "/events")
+            .header(header::ORIGIN, origin)
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "content-type,traceparent,tracestate");
+        server.send(request.body(Full::default()).unwrap()).await
+    };
+    let refused = preflight("https://shop.example").await;
+    refused.assert_error(403, "origin_not_allowed");
+    assert!(refused.json["message"].as_str().unwrap().contains("MARTECH_ALLOWED_ORIGINS"), "{}", refused.text);
+    let key = key(&server, "write", &["https://shop.example"]).await;
+    let allowed = preflight("https://shop.example").await;
+    assert_eq!(
+        (allowed.status.as_u16(), allowed.header("access-control-allow-origin")),
+        (204, Some("https://shop.example"))
+    );
+    for header in ["authorization", "content-type", "traceparent", "tracestate"] {
+        assert!(allowed.header("access-control-allow-headers").unwrap().contains(header));
+    }
+    let bearer = format!("Bearer {key}");
+    let headers = [("authorization", bearer.as_str()), ("origin", "https://shop.example")];
+    let sent = send(&server, "", &headers).await;
+    assert_eq!((sent.status.as_u16(), sent.header("access-control-allow-origin")), (202, Some("https://shop.example")));
+    preflight("https://evil.example").await.assert_error(403, "origin_not_allowed");
+    let ask = server.request(Method::OPTIONS, "/events").body(Full::default()).unwrap();
+    assert_eq!(server.send(ask).await.status, 204, "who is no page is told what can be done");
+}
+
+#[tokio::test]
+async fn lists_show_all_keys_and_invitations_in_the_order_in_which_they_were_made() {
+    let server = Server::start().await;
+    let authorization = format!("Bearer {}", server.token);
+    let admin = [("authorization", authorization.as_str())];
+    let mut ids = Vec::new();
+    for number in 0..7 {
+        let made = make(&server, json!({ "name": format!("k{number}"), "kind": "read" })).await;
+        ids.push(made.json["id"].clone());
+        let invite = json!({ "role": "analyst", "email": format!("u{number}@shop.example") });
+        assert_eq!(server.send_json("POST", "/admin/invitations", &admin, &invite).await.status, 201);
+    }
+    let paged = async |path: &str, list: &str, field: &str| {
+        let (mut all, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = server.get(&format!("{path}?limit=3{cursor}")).await;
+            let rows = page.json[list].as_array().unwrap_or_else(|| panic!("{}", page.text)).clone();
+            assert!(rows.len() <= 3);
+            all.extend(rows.into_iter().map(|row| row[field].clone()));
+            let Some(next) = page.json["nextCursor"].as_str() else { return all };
+            cursor = format!("&cursor={next}");
+        }
+    };
+    assert_eq!(paged("/admin/keys", "keys", "id").await, ids);
+    assert_eq!(paged("/admin/invitations", "invitations", "email").await.len(), 7);
+    server.get("/admin/keys?cursor=").await.assert_error(400, "invalid_parameter").assert_field("cursor");
+    // A key has two secrets at most, whichever was seen.
+    let id = ids[3].as_str().unwrap();
+    let mut secrets = Vec::new();
+    for _ in 0..4 {
+        let rotated = server.command(&format!("/admin/keys/{id}/rotate")).await;
+        secrets.push(rotated.json["key"].as_str().unwrap().to_owned());
+    }
+    let reads = async |secret: &str| {
+        let bearer = format!("Bearer {secret}");
+        server.send_json("GET", "/users", &[("authorization", &bearer)], &json!({})).await.status.as_u16()
+    };
+    for (secret, status) in secrets.iter().zip([401, 401, 200, 200]) {
+        assert_eq!(reads(secret).await, status);
+    }
+    assert_eq!(paged("/admin/keys", "keys", "id").await.iter().filter(|other| **other == *id).count(), 2);
+    let revoked = server.send_json("DELETE", &format!("/admin/keys/{id}"), &admin, &json!({})).await;
+    assert_eq!(revoked.status, 204);
+    for secret in &secrets {
+        assert_eq!(reads(secret).await, 401);
+    }
+}
+
 fn base64(text: &str) -> String {
     use base64::Engine;
     base64::engine::general_purpose::STANDARD.encode(text)

@@ -199,15 +199,23 @@ async fn roles_are_those_in_a_shop() {
         ask(&server, &bea, method, path, body).await.assert_error(403, "forbidden");
     }
     assert_eq!(ask(&server, &bea, "PATCH", "/admin/projects/berlin", json!({ "name": "Berlin" })).await.status, 200);
-    // Who has an account already is given a role by the address; and loses it without losing the account.
+    // Whether others have an account is not for an admin of one shop to know; the owner of all may name them.
     let ann = invited(&server, &owner, "", "ann", "analyst").await;
     get(&ann, "/users?project=berlin").await.assert_error(403, "forbidden");
-    let role = async |method: &str, body: Value| {
-        ask(&server, &bea, method, "/admin/members/ann@shop.example?project=berlin", body).await
+    let role_of = async |who: &str, name: &str, method: &str, body: Value| {
+        ask(&server, who, method, &format!("/admin/members/{name}@shop.example?project=berlin"), body).await
     };
-    let changed = role("PATCH", json!({ "role": "analyst" })).await;
+    let told = [
+        role_of(&bea, "ann", "PATCH", json!({ "role": "analyst" })).await,
+        role_of(&bea, "nobody", "PATCH", json!({ "role": "analyst" })).await,
+    ];
+    told.each_ref().map(|answer| drop(answer.assert_error(404, "not_found")));
+    assert_eq!(told[0].json["message"], told[1].json["message"]);
+    let changed = role_of(&owner, "ann", "PATCH", json!({ "role": "analyst" })).await;
     assert_eq!((changed.status.as_u16(), &changed.json["role"]), (200, &json!("analyst")), "{}", changed.text);
     assert_eq!(get(&ann, "/users?project=berlin").await.status, 200);
+    // They lose it without losing the account.
+    let role = async |method: &str, body: Value| role_of(&bea, "ann", method, body).await;
     assert_eq!(role("DELETE", json!({})).await.status, 204);
     get(&ann, "/users?project=berlin").await.assert_error(403, "forbidden");
     assert_eq!(get(&ann, "/users").await.status, 200);
@@ -229,7 +237,7 @@ async fn a_shop_outlives_the_server_and_its_events_the_shop() {
 
     assert_eq!(server.get("/health").await.json["projects"]["berlin"]["checks"]["lake"]["events"], 1);
     let stranger = server.send_json("GET", "/health", &[], &json!({})).await;
-    assert!(!stranger.text.contains("berlin"), "whose shops there are is nobody's business: {}", stranger.text);
+    assert_eq!(stranger.json, json!({ "status": "ok" }), "whose shops there are is nobody's business");
 
     let owner = owner(&server).await;
     let bea = invited(&server, &owner, "?project=berlin", "bea", "admin").await;
@@ -316,4 +324,89 @@ async fn the_shell_knows_shops() {
     assert!(tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap().status.success());
     let server = Server::start_in(dir, &[]).await;
     assert_eq!((journey(&server, "u1", "?project=berlin").await, journey(&server, "u1", "").await), (2, 0));
+}
+
+#[tokio::test]
+async fn who_has_an_account_takes_up_an_invitation_with_its_password() {
+    let server = two_shops(&[], json!({})).await;
+    let owner = owner(&server).await;
+    let ann = invited(&server, &owner, "", "ann", "analyst").await;
+    let bea = invited(&server, &owner, "?project=berlin", "bea", "admin").await;
+    let invite = json!({ "role": "analyst", "email": "ann@shop.example" });
+    let invitation = ask(&server, &bea, "POST", "/admin/invitations?project=berlin", invite).await;
+    let sign_up = async |password: &str| {
+        let body = json!({ "name": "Ann", "email": "ann@shop.example", "password": password,
+            "invitation": invitation.json["token"] });
+        server.send_json("POST", "/api/auth/sign-up/email", &[], &body).await
+    };
+    // Whoever has the link and not the password does not learn that there is an account.
+    sign_up("not her password").await.assert_error(403, "INVALID_INVITATION");
+    ask(&server, &ann, "GET", "/users?project=berlin", json!({})).await.assert_error(403, "forbidden");
+    let taken = sign_up("correct horse").await;
+    assert_eq!(taken.json["user"]["roles"], json!({ "default": "analyst", "berlin": "analyst" }), "{}", taken.text);
+    assert_eq!(ask(&server, &ann, "GET", "/users?project=berlin", json!({})).await.status, 200);
+    sign_up("correct horse").await.assert_error(403, "INVALID_INVITATION");
+}
+
+#[tokio::test]
+async fn an_admin_of_the_server_does_not_reach_into_other_shops() {
+    let server = two_shops(&[], json!({})).await;
+    let owner = owner(&server).await;
+    let admin = invited(&server, &owner, "", "adam", "admin").await;
+    let ann = invited(&server, &owner, "?project=berlin", "ann", "analyst").await;
+    invited(&server, &owner, "", "ben", "analyst").await;
+    let reset = async |who: &str, whose: &str| {
+        let path = format!("/admin/members/{whose}@shop.example/password");
+        ask(&server, who, "POST", &path, json!({ "newPassword": "battery staple" })).await
+    };
+    let remove = async |who: &str| ask(&server, who, "DELETE", "/admin/members/ann@shop.example", json!({})).await;
+    reset(&admin, "ann").await.assert_error(403, "forbidden");
+    remove(&admin).await.assert_error(403, "forbidden");
+    assert_eq!(ask(&server, &ann, "GET", "/users?project=berlin", json!({})).await.status, 200, "she is signed in");
+    assert_eq!(reset(&admin, "ben").await.status, 204, "who has a role here alone is theirs to help");
+    // With the role to give it there, they may.
+    let role = json!({ "role": "admin" });
+    let path = "/admin/members/adam@shop.example?project=berlin";
+    assert_eq!(ask(&server, &owner, "PATCH", path, role).await.status, 200);
+    assert_eq!(reset(&admin, "ann").await.status, 204);
+    assert_eq!(remove(&admin).await.status, 204);
+}
+
+#[tokio::test]
+async fn a_shop_that_is_not_there_answers_as_one_of_others() {
+    let server = two_shops(&["--public-ingest", "off"], json!({})).await;
+    let owner = owner(&server).await;
+    let ann = invited(&server, &owner, "", "ann", "admin").await;
+    let (read, write) = (key(&server, "default", "read").await, key(&server, "default", "write").await);
+    let told = async |who: &str, method: &str, path: &str| {
+        let there = ask(&server, who, method, &path.replace("{}", "berlin"), json!({ "name": "x" })).await;
+        let not = ask(&server, who, method, &path.replace("{}", "munich"), json!({ "name": "x" })).await;
+        let words = |answer: &crate::harness::Answer, id: &str| {
+            (answer.status, answer.json["code"].clone(), answer.json["message"].as_str().unwrap().replace(id, "ID"))
+        };
+        assert_eq!(words(&there, "berlin"), words(&not, "munich"), "{method} {path}");
+        assert!(there.status.is_client_error(), "{}", there.text);
+    };
+    for who in [ann.as_str(), &read, "nobody", "mt_read_made-up"] {
+        for path in ["/users?project={}", "/stats?project={}", "/admin/members?project={}", "/admin/keys?project={}"] {
+            told(who, "GET", path).await;
+        }
+        told(who, "PATCH", "/admin/projects/{}").await;
+        told(who, "DELETE", "/admin/projects/{}").await;
+    }
+    for who in [ann.as_str(), &write, "nobody", "mt_write_made-up"] {
+        told(who, "POST", "/events?project={}").await;
+    }
+    ask(&server, &server.token, "GET", "/users?project=munich", json!({})).await.assert_error(404, "no_such_project");
+}
+
+#[tokio::test]
+async fn of_many_who_make_a_shop_at_once_one_does() {
+    let server = Server::start().await;
+    let made = futures_util::future::join_all(
+        (0..6).map(|_| admin(&server, "POST", "/admin/projects", json!({ "id": "munich" }))),
+    );
+    let made: Vec<u16> = made.await.iter().map(|answer| answer.status.as_u16()).collect();
+    assert_eq!(made.iter().filter(|status| **status == 201).count(), 1, "{made:?}");
+    assert_eq!(made.iter().filter(|status| **status == 409).count(), 5, "{made:?}");
 }

@@ -153,3 +153,26 @@ fn what_a_collector_cannot_be_sent_is_told_like_any_other_mistake() {
     assert!(code == 0 && shown.contains("# OpenTelemetry sends traces to localhost"), "{shown}");
     assert!(!shown.contains("hidden"), "{shown}");
 }
+
+#[test]
+fn a_token_on_the_command_line_is_refused_and_not_repeated() {
+    let dir = tempfile::tempdir().unwrap();
+    let data_dir = dir.path().to_str().unwrap();
+    for line in [
+        &["--admin-token", TOKEN][..],
+        &["serve", "--admin-token", TOKEN],
+        &["check", "--admin-token", TOKEN],
+        &["user", "list", "--admin-token", TOKEN],
+        &["user", "--admin-token", TOKEN, "list"],
+        &["import", "x.ndjson", "--url", "http://127.0.0.1:1", "--token", TOKEN],
+    ] {
+        let output = program(&[("MARTECH_DATA_DIR", data_dir)]).args(line).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && !told.contains(TOKEN), "{line:?}: {told}");
+        let variable = if line.contains(&"import") { "MARTECH_TOKEN" } else { "MARTECH_ADMIN_TOKEN" };
+        let instead = format!(
+            "is a secret, and `ps` shows a command line to everybody on this machine; set {variable}, or {variable}_FILE"
+        );
+        assert_eq!(told.matches(&instead).count(), 1, "{line:?}: {told}");
+    }
+}

@@ -155,3 +155,36 @@ fn accounts_are_looked_for_where_there_are_some() {
     let told = refused(&user(dir.path(), "http://127.0.0.1:1", &["add", "ann@shop.example"], ""));
     assert!(told.contains("--url says where it listens") && !dir.path().join("accounts.redb").exists(), "{told}");
 }
+
+/// Whatever the mask of the shell that starts it says.
+#[test]
+fn what_it_makes_is_its_users_alone() {
+    use std::os::unix::fs::MetadataExt;
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let program = env!("CARGO_BIN_EXE_martech-server");
+    let line = format!(
+        "umask 000; exec {program} user add olga@shop.example --password-memory 512KiB --data-dir {}",
+        data.display()
+    );
+    said(&Command::new("sh").args(["-c", &line]).env_remove("MARTECH_ADMIN_TOKEN").output().unwrap());
+    let events = dir.path().join("events.ndjson");
+    std::fs::write(&events, "{\"userId\":\"u1\",\"type\":\"page_view\",\"occurredAt\":\"2026-01-05T10:00:00Z\"}\n")
+        .unwrap();
+    let line = format!("umask 000; exec {program} import {} --data-dir {}", events.display(), data.display());
+    said(&Command::new("sh").args(["-c", &line]).output().unwrap());
+    let (mut seen, mut dirs) = (0, vec![data]);
+    while let Some(dir) = dirs.pop() {
+        assert_eq!(std::fs::metadata(&dir).unwrap().mode() & 0o777, 0o700, "{}", dir.display());
+        for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+            match entry.file_type().unwrap().is_dir() {
+                true => dirs.push(entry.path()),
+                false => {
+                    assert_eq!(entry.metadata().unwrap().mode() & 0o777, 0o600, "{}", entry.path().display());
+                    seen += 1;
+                }
+            }
+        }
+    }
+    assert!(seen >= 3, "accounts, a lock and events: {seen}");
+}

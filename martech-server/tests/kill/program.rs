@@ -36,7 +36,8 @@ impl Program {
     pub(crate) fn start(dir: &Path, addr: SocketAddr, random: &mut fastrand::Rng) -> Self {
         let started = Instant::now();
         let mut child = Command::new(path())
-            .args(["--addr", &addr.to_string(), "--log-format", "json", "--admin-token", TOKEN])
+            .args(["--addr", &addr.to_string(), "--log-format", "json"])
+            .env("MARTECH_ADMIN_TOKEN", TOKEN)
             // So that it rolls and compacts often, and ids of older events are looked for on disk.
             .args(["--roll-bytes", random.choice(["32KiB", "128KiB", "512KiB"]).unwrap()])
             .args(["--roll-age", random.choice(["50ms", "500ms", "5m"]).unwrap()])

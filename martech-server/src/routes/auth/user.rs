@@ -63,7 +63,8 @@ pub(super) async fn update(
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", "No fields to update"));
     }
     let image = image.as_ref().map(Option::as_deref);
-    app.access().accounts.update_user(member.handle.user, name.as_deref(), image, Timestamp::now()).await?;
+    let email = &member.handle.user.email;
+    app.access().accounts.update_user(email, name.as_deref(), image, Timestamp::now()).await?;
     Ok(Done::DONE)
 }
 

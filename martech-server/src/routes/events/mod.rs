@@ -13,7 +13,7 @@ use axum::{
     Json,
     body::Body,
     extract::{Request, State},
-    http::{StatusCode, header, request::Parts},
+    http::{HeaderMap, StatusCode, header, request::Parts},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::MethodRouter,
@@ -27,8 +27,8 @@ use utoipa_axum::{
 
 use self::{answer::Answer, intake::Intake, shape::EventsBody};
 use crate::{
-    App,
-    auth::{Admitted, admit},
+    AllowedOrigins, App,
+    auth::{Admitted, admit, is_allowed},
     body::{self, Holder},
     error::{self, ApiError},
     limits::{self, Traffic},
@@ -52,30 +52,41 @@ pub(super) fn router(app: &App) -> OpenApiRouter<App> {
         }
         route.route_layer(middleware::from_fn_with_state((app.clone(), Traffic::Ingest), limits::limit))
     };
-    let shared = |route: MethodRouter<App>| {
-        // Where there are none, no request pays for asking.
-        if app.access().allowed_origins.is_empty() {
-            return route;
-        }
-        route.options(preflight).layer(middleware::from_fn_with_state(app.clone(), share))
-    };
+    let shared =
+        |route: MethodRouter<App>| route.options(preflight).layer(middleware::from_fn_with_state(app.clone(), share));
     OpenApiRouter::new().routes(routes!(ingest).map(limited).map(shared))
 }
 
 /// What a browser asks before it lets a page of another origin send events.
-async fn preflight() -> impl IntoResponse {
+async fn preflight(State(app): State<App>, headers: HeaderMap) -> Result<impl IntoResponse, ApiError> {
+    if let Some(origin) = headers.get(header::ORIGIN)
+        && !is_allowed(&app, origin).await
+    {
+        let message = format!(
+            "pages of {} may not send events; name the origin in MARTECH_ALLOWED_ORIGINS, or in the origins of a key",
+            String::from_utf8_lossy(origin.as_bytes())
+        );
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "origin_not_allowed", message));
+    }
     let headers = [
+        (header::ALLOW, "POST, OPTIONS"),
         (header::ACCESS_CONTROL_ALLOW_METHODS, "POST"),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-encoding, content-type, x-request-id"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS),
         (header::ACCESS_CONTROL_MAX_AGE, "86400"),
     ];
-    (StatusCode::NO_CONTENT, headers)
+    Ok((StatusCode::NO_CONTENT, headers))
 }
 
+/// What pages may send beside a body; the last two those add that are traced.
+const HEADERS: &str = "authorization, content-encoding, content-type, x-request-id, traceparent, tracestate";
+
+/// Tells pages of other origins, where they are allowed, that they may read the answer.
 async fn share(State(app): State<App>, request: Request, next: Next) -> Response {
-    let headers = app.access().allowed_origins.headers(request.headers());
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let Some(origin) = origin else { return next.run(request).await };
+    let allowed = is_allowed(&app, &origin).await.then_some(&origin);
     let mut response = next.run(request).await;
-    response.headers_mut().extend(headers);
+    response.headers_mut().extend(AllowedOrigins::headers(allowed));
     response
 }
 

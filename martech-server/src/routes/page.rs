@@ -1,0 +1,70 @@
+//! Lists in pages, in the order in which things came.
+
+use crate::{error::ApiError, params::Params};
+
+/// Which page of a list is asked for.
+pub(super) struct Page {
+    limit: usize,
+    after: Option<String>,
+}
+
+/// A cursor has as many characters at most.
+const LONGEST: usize = 200;
+
+impl Page {
+    /// Takes `limit` and `cursor`, which are all that a list takes.
+    pub(super) fn of(mut params: Params) -> Result<Self, ApiError> {
+        let limit = params.limit()?;
+        let is_cursor =
+            |text: &str| (1..=LONGEST).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let after = params.one("cursor", |text| match is_cursor(text) {
+            true => Ok(text.to_owned()),
+            false => Err("is none of those that a page names as its nextCursor"),
+        })?;
+        params.finish()?;
+        Ok(Self { limit, after })
+    }
+
+    /// The rows of the page, and the cursor of the next one. `place` orders them, tells them apart, and stays the same.
+    pub(super) fn cut<T>(&self, rows: Vec<T>, place: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {
+        let mut placed: Vec<(String, T)> = rows.into_iter().map(|row| (place(&row), row)).collect();
+        placed.retain(|(place, _)| self.after.as_ref().is_none_or(|after| place > after));
+        placed.sort_by(|(left, _), (right, _)| left.cmp(right));
+        let more = placed.len() > self.limit;
+        placed.truncate(self.limit);
+        let next = placed.last().filter(|_| more).map(|(place, _)| place.clone());
+        (placed.into_iter().map(|(_, row)| row).collect(), next)
+    }
+}
+
+/// Where something that was made at a time has its place among others.
+pub(super) fn since(millis: i64, id: &str) -> String {
+    format!("{:016x}{id}", millis.max(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_hold_each_row_once_in_order() {
+        let rows: Vec<u64> = (0..25).rev().collect();
+        let place = |row: &u64| since(*row as i64 / 2, &format!("id{row:02}"));
+        let (mut seen, mut after, mut pages) = (Vec::new(), None, 0);
+        loop {
+            let page = Page { limit: 10, after };
+            let (rows, next) = page.cut(rows.clone(), place);
+            seen.extend(rows);
+            pages += 1;
+            after = next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!((pages, seen), (3, (0..25).collect::<Vec<u64>>()));
+        // A row that is gone moves no other.
+        let page = Page { limit: 10, after: Some(place(&9)) };
+        let without: Vec<u64> = rows.iter().copied().filter(|row| *row != 9).collect();
+        assert_eq!(page.cut(without, place).0, (10..20).collect::<Vec<u64>>());
+    }
+}
