@@ -540,7 +540,8 @@ mod tests {
             .filter_map(|line| line.strip_prefix("| `--"))
             .map(|line| line.split(" | ").map(|cell| cell.split(", ").collect()).collect())
             .collect();
-        for (flag, variable, default) in settings() {
+        // A secret is refused on the command line: its row has no flag.
+        for (flag, variable, default) in settings().into_iter().filter(|(flag, ..)| flag != "--admin-token") {
             let is_flag = |name: &&str| flag.trim_start_matches('-') == name.trim_matches(['`', '-']);
             let row = rows.iter().find_map(|row| Some((row, row[0].iter().position(|name| is_flag(&name))?)));
             let (row, at) = row.unwrap_or_else(|| panic!("{flag} is not in the README"));

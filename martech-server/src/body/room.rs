@@ -351,7 +351,8 @@ impl List {
             Some(**number) != by && concerns(body) && matches!(body.stage, Stage::Arriving(Some(_)))
         });
         let slower = others.map(|(number, body)| (self.slowness(body, now), *number, body.bytes));
-        let mut slower: Vec<_> = slower.filter(|(slowness, ..)| *slowness > own).collect();
+        // Of two that are as slow, the one that was there goes: the other has perhaps just begun.
+        let mut slower: Vec<_> = slower.filter(|(slowness, ..)| *slowness >= own).collect();
         if slower.iter().map(|(_, _, bytes)| bytes).sum::<usize>() < bytes {
             return false;
         }

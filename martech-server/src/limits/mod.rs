@@ -54,14 +54,36 @@ const OF_SITE: u32 = 8;
 pub(crate) struct Rates<C: Clock = MonotonicClock> {
     ingest: Pair<C>,
     reads: Pair<C>,
-    bytes: Option<Limited<IpAddr, C>>,
+    bytes: Option<ByAddress<C>>,
     exempt: Networks,
 }
 
 struct Pair<C: Clock> {
-    address: Option<Limited<IpAddr, C>>,
-    site: Option<Limited<IpAddr, C>>,
+    address: Option<ByAddress<C>>,
     key: Option<Limited<String, C>>,
+}
+
+/// By network, and beside it by site.
+struct ByAddress<C: Clock> {
+    network: Limited<IpAddr, C>,
+    site: Option<Limited<IpAddr, C>>,
+}
+
+impl<C: Clock + Clone> ByAddress<C> {
+    fn new(by: &'static str, by_site: &'static str, rate: Rate, clock: &C) -> Option<Self> {
+        let site = Limited::new(by_site, rate.times(OF_SITE), clock);
+        Some(Self { network: Limited::new(by, rate, clock)?, site })
+    }
+
+    fn count(&self, address: IpAddr, many: NonZeroU32) -> Counted {
+        let counted = self.network.count(&network(address), many);
+        if counted.outcome.is_err() {
+            return counted;
+        }
+        // What its site may not, no address of it may.
+        let of_site = self.site.as_ref().zip(site(address)).map(|(limited, site)| limited.count(&site, many));
+        of_site.filter(|of_site| of_site.outcome.is_err()).unwrap_or(counted)
+    }
 }
 
 struct Limited<K: std::hash::Hash + Eq + Clone, C: Clock> {
@@ -76,18 +98,14 @@ impl<K: std::hash::Hash + Eq + Clone, C: Clock + Clone> Limited<K, C> {
         Some(Self { by, rate, limit: Limit::new(by, count, period, clock.clone()) })
     }
 
-    fn count(&self, key: &K) -> Counted {
-        Counted { by: self.by, rate: self.rate, outcome: self.limit.check(key) }
+    fn count(&self, key: &K, many: NonZeroU32) -> Counted {
+        Counted { by: self.by, rate: self.rate, outcome: self.limit.check_many(key, many) }
     }
 }
 
 impl<C: Clock + Clone> Pair<C> {
     fn new(address: Rate, key: Rate, clock: &C) -> Self {
-        Self {
-            address: Limited::new("address", address, clock),
-            site: Limited::new("site", address.times(OF_SITE), clock),
-            key: Limited::new("key", key, clock),
-        }
+        Self { address: ByAddress::new("address", "site", address, clock), key: Limited::new("key", key, clock) }
     }
 }
 
@@ -102,14 +120,14 @@ impl<C: Clock + Clone> Rates<C> {
         Self {
             ingest: Pair::new(args.rate_per_address, args.rate_per_key, clock),
             reads: Pair::new(args.rate_reads, args.rate_reads, clock),
-            bytes: Limited::new(fields::BYTES, args.rate_bytes_per_address.0, clock),
+            bytes: ByAddress::new(fields::BYTES, fields::BYTES, args.rate_bytes_per_address.0, clock),
             exempt: args.rate_exempt.clone(),
         }
     }
 
     /// Whether anybody is counted; where not, no request pays for asking.
     pub(crate) fn any(&self, traffic: Traffic) -> bool {
-        let Pair { address, key, .. } = self.of(traffic);
+        let Pair { address, key } = self.of(traffic);
         address.is_some() || key.is_some() || (traffic == Traffic::Ingest && self.bytes.is_some())
     }
 
@@ -121,14 +139,7 @@ impl<C: Clock + Clone> Rates<C> {
     }
 
     fn count_address(&self, traffic: Traffic, address: IpAddr) -> Option<Counted> {
-        let Pair { address: limited, site: of_site, .. } = self.of(traffic);
-        let counted = limited.as_ref()?.count(&network(address));
-        if counted.outcome.is_err() {
-            return Some(counted);
-        }
-        // What its site may not, no address of it may.
-        let of_site = of_site.as_ref().zip(site(address)).map(|(limited, site)| limited.count(&site));
-        Some(of_site.filter(|of_site| of_site.outcome.is_err()).unwrap_or(counted))
+        Some(self.of(traffic).address.as_ref()?.count(address, NonZeroU32::MIN))
     }
 
     /// Whether an address may ask for as much as it likes.
@@ -137,13 +148,12 @@ impl<C: Clock + Clone> Rates<C> {
     }
 
     fn count_bytes(&self, address: IpAddr, bytes: usize) -> Option<Counted> {
-        let (limited, bytes) = (self.bytes.as_ref()?, u32::try_from(bytes).unwrap_or(u32::MAX));
-        let outcome = limited.limit.check_many(&network(address), NonZeroU32::new(bytes)?);
-        Some(Counted { by: limited.by, rate: limited.rate, outcome })
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        Some(self.bytes.as_ref()?.count(address, NonZeroU32::new(bytes)?))
     }
 
     fn count_key(&self, traffic: Traffic, id: &str) -> Option<Counted> {
-        self.of(traffic).key.as_ref().map(|limited| limited.count(&id.to_owned()))
+        self.of(traffic).key.as_ref().map(|limited| limited.count(&id.to_owned(), NonZeroU32::MIN))
     }
 }
 
