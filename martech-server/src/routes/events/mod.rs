@@ -40,7 +40,7 @@ use crate::{
         },
     },
     params::Params,
-    projects::{Project, ProjectId, Waits},
+    projects::{ProjectId, Waits},
     telemetry::Timeline,
 };
 
