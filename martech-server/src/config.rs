@@ -299,7 +299,7 @@ pub struct BoundArgs {
     #[arg(long, env = "MARTECH_MAX_BATCH_BODY", default_value = "16MiB", value_name = "SIZE", value_parser = body_size)]
     pub max_batch_body: ByteSize,
 
-    /// Most memory for bodies that are being received and parsed; beyond it senders are answered 429
+    /// Most memory for bodies that are being received and parsed; where it is full, the slowest of them is given up
     #[arg(long, env = "MARTECH_MAX_BODIES", default_value = "64MiB", value_name = "SIZE", value_parser = body_size)]
     pub max_bodies: ByteSize,
 

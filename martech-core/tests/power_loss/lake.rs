@@ -272,6 +272,7 @@ impl<'a> Run<'a> {
 
     /// Other events with ids that are there: none of them is taken.
     async fn forge(&mut self, lake: &Lake) {
+        self.let_it_roll(lake).await;
         let certain = self.shop.certain();
         let numbers: Vec<u64> = (0..3).filter_map(|_| self.random.choice(&certain).copied()).collect();
         let forged: Vec<Event> = numbers.iter().map(|number| self.shop.forged(*number)).collect();
@@ -414,6 +415,8 @@ impl<'a> Run<'a> {
             let events = self.shop.send(batch);
             let answer = lake.append(&events).await;
             self.log.say(format_args!("append {batch:?}: {}", said(&answer)));
+            self.hot += events.iter().map(Event::size).sum::<usize>();
+            self.let_it_roll(&lake).await;
         }
         for done in [lake.roll().await, lake.compact().await] {
             self.log.say(format_args!("roll or compact: {}", said(&done)));
