@@ -124,7 +124,7 @@ async fn events_go_through_the_spool_to_where_they_are_read() {
     let other = json!([event("u1", "d"), event("somebody else", "a")]);
     let answer = server.post("?ack=stored", other.to_string()).await;
     answer.assert_counts(200, [1, 0, 1]);
-    assert!(answer.json["results"][0]["message"].as_str().unwrap().contains("userId"), "{}", answer.text);
+    assert_eq!(answer.json["results"][0]["code"], "id_conflict", "{}", answer.text);
     assert_eq!(server.get("/users").await.json["total"], 2);
     let stats = server.get("/stats?from=2026-01-01&to=2026-02-01").await;
     assert_eq!(stats.json["totals"]["events"], 4, "{}", stats.text);
