@@ -8,7 +8,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -189,22 +189,52 @@ impl Accounts {
     /// Whether a key is for pages of an origin. What another server has changed is seen within seconds; where the records are
     /// away, what they said last is believed.
     pub(crate) async fn is_origin_of_a_key(&self, origin: &str) -> bool {
-        let age = self.inner.known_keys.age();
-        let mut known = self.inner.key_origins.lock().await;
-        let is_fresh = |since: Instant, at: u64| since.elapsed() < BELIEVED && at == age;
-        if !known.as_ref().is_some_and(|(_, since, at)| is_fresh(*since, *at)) {
-            let read = match timeout(PATIENCE, self.records().all::<ApiKey>(None)).await {
-                Ok(Ok(keys)) => keys.into_iter().flat_map(|key| key.origins).collect(),
-                _ => known.take().map(|(origins, ..)| origins).unwrap_or_default(),
-            };
-            *known = Some((read, Instant::now(), age));
+        let (origins, age) = (&self.inner.key_origins, self.inner.known_keys.age());
+        let (known, is_fresh) = origins.known(age);
+        if is_fresh {
+            return known.contains(origin);
         }
-        known.as_ref().is_some_and(|(origins, ..)| origins.contains(origin))
+        // One reads them. Others go by what was known before, if anything was.
+        let _reading = match origins.reading.try_lock() {
+            Ok(reading) => reading,
+            Err(_) if origins.were_read() => return known.contains(origin),
+            Err(_) => origins.reading.lock().await,
+        };
+        let (known, is_fresh) = origins.known(age);
+        if is_fresh {
+            return known.contains(origin);
+        }
+        let read = match timeout(PATIENCE, self.records().all::<ApiKey>(None)).await {
+            Ok(Ok(keys)) => Arc::new(keys.into_iter().flat_map(|key| key.origins).collect()),
+            _ => known,
+        };
+        let is_one = read.contains(origin);
+        *origins.known.write().unwrap_or_else(PoisonError::into_inner) = Some((read, Instant::now(), age));
+        is_one
     }
 }
 
-/// The origins of all keys, and when they were read.
-pub(super) type KeyOrigins = tokio::sync::Mutex<Option<(HashSet<String>, Instant, u64)>>;
+/// The origins of all keys, with when they were read and of which age [`KnownKeys`] were then.
+#[derive(Default)]
+pub(super) struct KeyOrigins {
+    known: RwLock<Option<(Arc<HashSet<String>>, Instant, u64)>>,
+    /// Held by the one who reads them.
+    reading: tokio::sync::Mutex<()>,
+}
+
+impl KeyOrigins {
+    /// What was read the last time, and whether that is good enough.
+    fn known(&self, age: u64) -> (Arc<HashSet<String>>, bool) {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().map_or_else(Default::default, |(origins, since, at)| {
+            (origins.clone(), since.elapsed() < BELIEVED && *at == age)
+        })
+    }
+
+    fn were_read(&self) -> bool {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+}
 
 fn fresh(new: NewKey, project: &ProjectId, created_by: Option<String>, now: Timestamp) -> (String, ApiKey) {
     let NewKey { name, kind, origins } = new;

@@ -39,10 +39,11 @@ impl Member {
 const AT_ONCE: usize = 1000;
 
 impl Accounts {
-    /// Who belongs to a project, by address. Everybody belongs to the default one, which is the server's.
+    /// Who belongs to a project, in the order of their accounts. Everybody belongs to the default one, which is the server's.
     pub(crate) async fn members(&self, project: &ProjectId) -> Result<Vec<Member>, RecordsError> {
         let belongs = |user: &User| project.is_default() || user.role(project).is_some();
-        let users = self.records().all::<User>(None).await?;
+        let mut users = self.records().all::<User>(None).await?;
+        users.sort_by(|left, right| (left.created_at, &left.id).cmp(&(right.created_at, &right.id)));
         Ok(users.into_iter().filter(belongs).map(|user| Member::of(user, project)).collect())
     }
 

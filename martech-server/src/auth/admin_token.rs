@@ -48,7 +48,7 @@ pub enum TokenError {
 /// Where a token came from, for the line that is logged at start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenOrigin {
-    /// `MARTECH_ADMIN_TOKEN` or `--admin-token`.
+    /// `MARTECH_ADMIN_TOKEN`, or the file that `MARTECH_ADMIN_TOKEN_FILE` names.
     Given,
     /// The file was there.
     Read(PathBuf),

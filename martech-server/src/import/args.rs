@@ -143,7 +143,8 @@ pub struct ImportArgs {
     #[command(flatten)]
     pub(super) trust: TrustArgs,
 
-    /// Bearer token for --url, where the server wants one
+    /// Bearer token for --url, where the server wants one; only from MARTECH_TOKEN or the file that MARTECH_TOKEN_FILE
+    /// names, since all on a machine see a command line
     #[arg(long, env = "MARTECH_TOKEN", hide_env_values = true, requires = "url", value_name = "TOKEN")]
     pub(super) token: Option<String>,
 }

@@ -202,7 +202,7 @@ impl AnyRecords {
 /// So often a transaction is tried that others come before.
 const ATTEMPTS: u32 = 100;
 /// How long it waits for others of the same server.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Decides something by what there is, and writes what follows from that, as if nobody else did anything meanwhile:
 /// `transact!(records, ERROR, |transaction| { ... Ok(..) })` is a `Result` with that error. A rule that fails writes nothing. It

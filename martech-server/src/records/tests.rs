@@ -183,20 +183,26 @@ async fn races(servers: &[AnyRecords]) {
     }
     let moved = futures_util::future::join_all(each(24).enumerate().map(|(number, records)| async move {
         let moving = async move {
-            transact!(records, RecordsError, |transaction| {
-                let of = |note: Option<Note>| note.unwrap().text.unwrap().parse::<i64>().unwrap();
-                let (left, right) = (of(transaction.get("left").await?), of(transaction.get("right").await?));
-                assert_eq!(left + right, 100, "it has seen half of another");
-                let amount = number as i64 + 1;
-                for (id, sum) in [("left", left - amount), ("right", right + amount)] {
-                    transaction.put(&Note { text: Some(sum.to_string()), ..note(id, "bank") });
+            loop {
+                let moved = transact!(records, RecordsError, |transaction| {
+                    let of = |note: Option<Note>| note.unwrap().text.unwrap().parse::<i64>().unwrap();
+                    let (left, right) = (of(transaction.get("left").await?), of(transaction.get("right").await?));
+                    let amount = number as i64 + 1;
+                    for (id, sum) in [("left", left - amount), ("right", right + amount)] {
+                        transaction.put(&Note { text: Some(sum.to_string()), ..note(id, "bank") });
+                    }
+                    Ok(left + right)
+                });
+                match moved {
+                    // On a machine with much else to do it may take long until all had their turn.
+                    Err(RecordsError::Busy) => {}
+                    moved => return moved.unwrap(),
                 }
-                Ok(())
-            })
+            }
         };
         tokio::spawn(moving).await.unwrap()
     }));
-    assert!(moved.await.into_iter().all(|moved| moved.is_ok()));
+    assert!(moved.await.into_iter().all(|sum| sum == 100), "one has seen half of another");
     let right = servers[0].get::<Note>("right").await.unwrap().unwrap();
     assert_eq!(right.text.as_deref(), Some("300"), "the sum of 1 to 24");
 }

@@ -98,14 +98,13 @@ pub(super) async fn health(State(app): State<App>, caller: Result<Caller, ApiErr
     default.checks.bodies = Some(Bodies { bytes: app.bodies().held(), capacity_bytes: app.bodies().capacity() });
     default.checks.disk = Some(Disk::look(app.space()));
     default.checks.canary = app.canary().map(Canary::status);
-    let figures = caller.may(Role::Analyst, &ProjectId::default()).is_ok().then(|| Figures {
-        version: env!("CARGO_PKG_VERSION"),
-        uptime_seconds: app.uptime().as_secs(),
-        checks: default.checks,
-        sink: default.sink,
-        stored_sink: default.stored_sink,
-    });
-    let health = Health { status: told(worst), figures, projects };
+    let mut health = Health { status: told(worst), projects, ..Health::default() };
+    if caller.may(Role::Analyst, &ProjectId::default()).is_ok() {
+        health.version = Some(env!("CARGO_PKG_VERSION"));
+        health.uptime_seconds = Some(app.uptime().as_secs());
+        (health.checks, health.sink, health.stored_sink) =
+            (Some(default.checks), Some(default.sink), default.stored_sink);
+    }
     let status = if worst.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     (status, Json(health)).into_response()
 }
@@ -189,32 +188,27 @@ pub(super) struct Short {
     status: &'static str,
 }
 
-#[derive(Serialize, ToSchema)]
-pub(super) struct Health {
-    /// That of the server.
-    status: &'static str,
-    #[serde(flatten)]
-    #[schema(inline)]
-    figures: Option<Figures>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    projects: BTreeMap<ProjectId, Shop>,
-}
-
-/// Of the server and of the default project, for who may read it.
+/// How the server is; figures are those of the default project, for who may read it.
 ///
 /// The canary changes neither `/readyz` nor the status: events are taken or not whatever becomes of one that is nobody's. A
 /// spool takes them while MongoDB is away, and no other server would do better.
-#[derive(Serialize, ToSchema)]
-#[schema(as = HealthFigures)]
+#[derive(Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Figures {
-    version: &'static str,
-    uptime_seconds: u64,
-    checks: Checks,
-    sink: Sink,
+pub(super) struct Health {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uptime_seconds: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checks: Option<Checks>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sink: Option<Sink>,
     /// Of those who wait until MongoDB has their events.
     #[serde(skip_serializing_if = "Option::is_none")]
     stored_sink: Option<Sink>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    projects: BTreeMap<ProjectId, Shop>,
 }
 
 /// How a project is.

@@ -209,7 +209,9 @@ async fn roles_are_those_in_a_shop() {
         role_of(&bea, "ann", "PATCH", json!({ "role": "analyst" })).await,
         role_of(&bea, "nobody", "PATCH", json!({ "role": "analyst" })).await,
     ];
-    told.each_ref().map(|answer| drop(answer.assert_error(404, "not_found")));
+    for answer in &told {
+        answer.assert_error(404, "not_found");
+    }
     assert_eq!(told[0].json["message"], told[1].json["message"]);
     let changed = role_of(&owner, "ann", "PATCH", json!({ "role": "analyst" })).await;
     assert_eq!((changed.status.as_u16(), &changed.json["role"]), (200, &json!("analyst")), "{}", changed.text);
@@ -314,7 +316,7 @@ async fn the_shell_knows_shops() {
     let roles: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().take(2).collect()).collect();
     assert_eq!(
         roles,
-        [["ann@shop.example", "analyst"], ["bea@shop.example", "admin"], ["owner@shop.example", "owner"]]
+        [["owner@shop.example", "owner"], ["bea@shop.example", "admin"], ["ann@shop.example", "analyst"]]
     );
     // Without a server, into the folder.
     let dir = server.stopped().await;

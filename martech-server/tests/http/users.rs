@@ -78,11 +78,11 @@ fn walk(dir: &Path, url: &str) {
     let list = said(&user(&["list"], ""));
     let lines: Vec<&str> = list.lines().collect();
     assert!(
-        lines.len() == 2 && lines[0].starts_with("ann@shop.example     ") && lines[0].contains("analyst"),
+        lines.len() == 2 && lines[1].starts_with("ann@shop.example     ") && lines[1].contains("analyst"),
         "{list}"
     );
     assert!(
-        lines[1].starts_with("olga@shop.example") && lines[1].contains("owner") && lines[1].ends_with("Olga"),
+        lines[0].starts_with("olga@shop.example") && lines[0].contains("owner") && lines[0].ends_with("Olga"),
         "{list}"
     );
     assert!(refused(&user(&["remove", "olga@shop.example"], "")).contains("has to be an owner"));
@@ -164,7 +164,7 @@ fn what_it_makes_is_its_users_alone() {
     let data = dir.path().join("data");
     let program = env!("CARGO_BIN_EXE_martech-server");
     let line = format!(
-        "umask 000; exec {program} user add olga@shop.example --password-memory 512KiB --data-dir {}",
+        "umask 000; exec {program} user --password-memory 512KiB add olga@shop.example --data-dir {}",
         data.display()
     );
     said(&Command::new("sh").args(["-c", &line]).env_remove("MARTECH_ADMIN_TOKEN").output().unwrap());

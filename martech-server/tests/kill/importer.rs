@@ -110,7 +110,7 @@ impl Importer {
         let mut command = Command::new(program::path());
         command.arg("import").arg(file.file_name().unwrap()).current_dir(&self.dir);
         match target {
-            Target::Server(url) => command.args(["--url", url, "--token", program::TOKEN]),
+            Target::Server(url) => command.args(["--url", url]).env("MARTECH_TOKEN", program::TOKEN),
             Target::Folder(dir) => command.arg("--data-dir").arg(dir),
         };
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
