@@ -19,7 +19,7 @@ async fn another_event_with_a_stored_id_is_rejected() {
         Event { received_at: Timestamp::from_millis(9), ..first.clone() },
         Event { properties: Some(r#"{"a":2}"#.to_owned()), session_id: Some("s".to_owned()), ..first.clone() },
         Event { user_id: "v".to_owned(), ..first.clone() },
-        Event { event_type: EventType::PURCHASE, ..first.clone() },
+        Event { event_type: EventType::SEARCH, ..first.clone() },
         Event { occurred_at: Timestamp::from_millis(first.occurred_at.millis() + 1), ..first.clone() },
         event("u", r#"{"new":1}"#),
     ];
