@@ -535,22 +535,24 @@ mod tests {
     #[test]
     fn the_readme_shows_all_settings_with_their_defaults() {
         let readme = include_str!("../../README.md");
-        let rows: Vec<Vec<Vec<&str>>> = readme
-            .lines()
-            .filter_map(|line| line.strip_prefix("| `--"))
-            .map(|line| line.split(" | ").map(|cell| cell.split(", ").collect()).collect())
-            .collect();
-        // A secret is refused on the command line: its row has no flag.
-        for (flag, variable, default) in settings().into_iter().filter(|(flag, ..)| flag != "--admin-token") {
-            let is_flag = |name: &&str| flag.trim_start_matches('-') == name.trim_matches(['`', '-']);
-            let row = rows.iter().find_map(|row| Some((row, row[0].iter().position(|name| is_flag(&name))?)));
-            let (row, at) = row.unwrap_or_else(|| panic!("{flag} is not in the README"));
-            assert_eq!(row[1][at].trim_matches('`'), variable, "of {flag} in the README");
+        let cells =
+            |line: &'static str| line.split('|').skip(1).map(|cell| cell.trim().split(", ").collect()).collect();
+        let rows: Vec<Vec<Vec<&str>>> = readme.lines().filter(|line| line.starts_with("| ")).map(cells).collect();
+        for (flag, variable, default) in settings() {
+            let name = format!("`{variable}`");
+            let row = rows.iter().find_map(|row| Some((row, row.get(1)?.iter().position(|cell| *cell == name)?)));
+            let (row, at) = row.unwrap_or_else(|| panic!("{variable} is not in the README"));
+            // A secret has no flag.
+            assert!(
+                row[0] == [""] || row[0][at].trim_matches('`') == flag,
+                "of {variable} in the README: {:?}",
+                row[0]
+            );
             // Words stand for a default that is long, or found out.
             let told = row[2].get(at).and_then(|value| value.strip_prefix('`')?.strip_suffix('`'));
             assert!(
                 told.is_none() || default.is_none() || told == default.as_deref(),
-                "{flag} in the README: {told:?}, {default:?}"
+                "{variable} in the README: {told:?}, {default:?}"
             );
         }
     }
