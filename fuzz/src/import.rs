@@ -132,6 +132,10 @@ fn json(content: &[u8], seen: &[Seen]) {
     }
     let values: Result<Vec<Value>, _> = serde_json::Deserializer::from_slice(content).into_iter().collect();
     let Ok(values) = values else { return };
+    // Behind an array of nothing, lines may begin.
+    if values.first() == Some(&Value::Array(Vec::new())) {
+        return;
+    }
     let mut records = Vec::new();
     for value in values {
         match value {
