@@ -209,25 +209,34 @@ impl Accounts {
             _ => known,
         };
         let is_one = read.contains(origin);
-        *origins.known.write().unwrap_or_else(PoisonError::into_inner) = Some((read, Instant::now(), age));
+        let read = KnownOrigins { origins: read, since: Instant::now(), age };
+        *origins.known.write().unwrap_or_else(PoisonError::into_inner) = Some(read);
         is_one
     }
 }
 
-/// The origins of all keys, with when they were read and of which age [`KnownKeys`] were then.
+/// The origins of all keys.
 #[derive(Default)]
 pub(super) struct KeyOrigins {
-    known: RwLock<Option<(Arc<HashSet<String>>, Instant, u64)>>,
+    known: RwLock<Option<KnownOrigins>>,
     /// Held by the one who reads them.
     reading: tokio::sync::Mutex<()>,
+}
+
+/// The origins of all keys, as they were read.
+struct KnownOrigins {
+    origins: Arc<HashSet<String>>,
+    since: Instant,
+    /// The age of [`KnownKeys`] then.
+    age: u64,
 }
 
 impl KeyOrigins {
     /// What was read the last time, and whether that is good enough.
     fn known(&self, age: u64) -> (Arc<HashSet<String>>, bool) {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.as_ref().map_or_else(Default::default, |(origins, since, at)| {
-            (origins.clone(), since.elapsed() < BELIEVED && *at == age)
+        known.as_ref().map_or_else(Default::default, |known| {
+            (known.origins.clone(), known.since.elapsed() < BELIEVED && known.age == age)
         })
     }
 

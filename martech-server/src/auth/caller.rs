@@ -159,7 +159,10 @@ pub(super) fn may_show_token(app: &App, parts: &Parts) -> Result<(), ApiError> {
         (&app.access().accounts, app.access().proxies.client(peer(&parts.extensions), &parts.headers));
     match accounts.may_show_token(address) {
         Err(wait) if !app.rates().is_exempt(address) => Err(too_many_tokens(wait)),
-        _ => Ok(accounts.token_shown(address)),
+        _ => {
+            accounts.token_shown(address);
+            Ok(())
+        }
     }
 }
 

@@ -52,7 +52,7 @@ fn of_store(project: &Project, bounds: QueueBounds) -> StoreFigures {
     };
     let mut sinks = vec![sink(project.sink(), false)];
     if project.backend().is_spooled() {
-        sinks.push(sink(project.way_in(Waits::ForStore), true));
+        sinks.push(sink(project.way_in(Waits::Store), true));
     }
     let none = StoreFigures { sinks, journal: None, lake: None, spool: None, mongo: None };
     // All projects share the connections to MongoDB, and what is counted of them.

@@ -54,9 +54,9 @@ use crate::{
 /// What the sender of an event waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Waits {
-    ForNothing,
-    ForDisk,
-    ForStore,
+    Nothing,
+    Disk,
+    Store,
 }
 
 /// A project that is open. Cheap to clone.
@@ -146,16 +146,16 @@ impl Project {
     pub(crate) fn way_in(&self, waits: Waits) -> &EventSink<Event> {
         let Parts { front, stored, .. } = &*self.parts;
         match waits {
-            Waits::ForNothing => &front.sink,
-            Waits::ForDisk => &front.attended,
-            Waits::ForStore => &stored.as_ref().unwrap_or(front).attended,
+            Waits::Nothing => &front.sink,
+            Waits::Disk => &front.attended,
+            Waits::Store => &stored.as_ref().unwrap_or(front).attended,
         }
     }
 
     /// Whether that way leads to a store that takes events, as far as is known.
     pub(crate) fn check(&self, waits: Waits) -> Result<(), Unavailable> {
         let Parts { front, stored, .. } = &*self.parts;
-        let front = if waits == Waits::ForStore { stored.as_ref().unwrap_or(front) } else { front };
+        let front = if waits == Waits::Store { stored.as_ref().unwrap_or(front) } else { front };
         front.availability.check(|| front.sink.stats().pending > 0)
     }
 

@@ -233,7 +233,7 @@ impl Shop {
             status: told(obstacle),
             checks: Checks::new(store, app.journal_capacity()),
             sink: Sink::new(&project.sink().stats()),
-            stored_sink: project.backend().is_spooled().then(|| Sink::new(&project.way_in(Waits::ForStore).stats())),
+            stored_sink: project.backend().is_spooled().then(|| Sink::new(&project.way_in(Waits::Store).stats())),
         };
         (shop, obstacle)
     }

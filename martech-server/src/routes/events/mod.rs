@@ -114,9 +114,9 @@ impl Ack {
 
     fn waits(self) -> Waits {
         match self {
-            Self::Buffered => Waits::ForNothing,
-            Self::Durable => Waits::ForDisk,
-            Self::Stored => Waits::ForStore,
+            Self::Buffered => Waits::Nothing,
+            Self::Durable => Waits::Disk,
+            Self::Stored => Waits::Store,
         }
     }
 
