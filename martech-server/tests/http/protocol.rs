@@ -12,7 +12,7 @@ async fn unknown_routes_and_wrong_methods_are_told_in_json() {
     server.get("/users/u1").await.assert_error(404, "not_found");
     let answer = server.get("/events").await;
     answer.assert_error(405, "method_not_allowed");
-    assert_eq!(answer.header("allow"), Some("POST"));
+    assert_eq!(answer.header("allow"), Some("POST,OPTIONS"));
     let answer = server.command("/users").await;
     answer.assert_error(405, "method_not_allowed");
     assert_eq!(answer.header("allow"), Some("GET,HEAD"));

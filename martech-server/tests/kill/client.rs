@@ -54,7 +54,12 @@ impl<'a> Client<'a> {
                 (events.iter().map(|event| format!("{event}\n")).collect::<String>(), "application/x-ndjson")
             }
         };
-        let mut request = self.agent.post(self.url(&format!("/events?ack={ack}"))).content_type(content_type);
+        // With the token events may be of any age.
+        let mut request = self
+            .agent
+            .post(self.url(&format!("/events?ack={ack}")))
+            .header("authorization", format!("Bearer {TOKEN}"))
+            .content_type(content_type);
         let body = match encoding {
             Encoding::Plain => body.into_bytes(),
             Encoding::Gzip => {

@@ -4,10 +4,10 @@ use std::{
     fs,
     io::Read as _,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
     sync::mpsc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -86,7 +86,7 @@ impl Importer {
         }
         let output = child.wait_with_output().unwrap();
         reader.join().unwrap();
-        let Ok(text) = text else {
+        let Some(text) = text.ok().filter(|_| !met_nobody(&output)) else {
             self.unfinished = Some((file, first));
             return None;
         };
@@ -97,7 +97,11 @@ impl Importer {
         (first..self.ledger.events.len()).for_each(|number| self.ledger.acknowledge(number));
         if self.random.u8(..4) == 0 {
             // The whole file once more, as if it had never been imported.
-            let again = self.start(&file, target).wait_with_output().unwrap();
+            let mut again = self.start(&file, target).wait_with_output().unwrap();
+            let begun = Instant::now();
+            while met_nobody(&again) && begun.elapsed() < PATIENCE {
+                again = self.start(&file, target).wait_with_output().unwrap();
+            }
             let again = String::from_utf8_lossy(&again.stdout).into_owned();
             let [_, stored, duplicates, _] = counts(&again).unwrap_or_else(|| panic!("no counts in {again:?}"));
             assert_eq!((stored, duplicates), (0, events), "{again}");
@@ -137,6 +141,11 @@ impl Importer {
         fs::write(&path, bytes).unwrap();
         (path, first)
     }
+}
+
+/// Whether the server was dead when an import began, which then ends.
+fn met_nobody(output: &Output) -> bool {
+    String::from_utf8_lossy(&output.stderr).contains("nobody answers at")
 }
 
 /// Read, stored, duplicates, rejected.
