@@ -219,7 +219,8 @@ function person(name, password = `${name} has a password`) {
 }
 
 const ann = person("Ann");
-const bob = person("Bob", "12345678");
+// As short as a password may be.
+const bob = person("Bob", "8 chars.");
 
 async function signUps() {
   await check("sign-up: the client answers a token and the user", async () => {

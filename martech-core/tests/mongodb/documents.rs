@@ -186,15 +186,13 @@ async fn what_bson_cannot_hold_is_rejected_alone() {
     let mut batch = events(0..3);
     batch.insert(1, event("u", r#"{"a":{"n":123456789012345678901234567890123456}}"#));
     batch.insert(3, event("u", r#"{"a\u0000b":1}"#));
-    batch.push(event("u", r#"{"half":"\ud83d"}"#));
     let appended = store.append(&batch).await.unwrap();
     assert_eq!((appended.stored, appended.duplicates.len()), (3, 0));
     let rejected: Vec<(usize, &str)> =
         appended.rejected.iter().map(|rejection| (rejection.index, rejection.reason.as_str())).collect();
-    let [(1, number), (3, name), (5, half)] = rejected[..] else { panic!("{rejected:?}") };
+    let [(1, number), (3, name)] = rejected[..] else { panic!("{rejected:?}") };
     assert!(number.starts_with("properties.a.n is 123456789012345678901234567890123456"), "{number}");
     assert!(name.contains("NUL in its name"), "{name}");
-    assert!(half.starts_with("properties.half has half a surrogate pair"), "{half}");
     assert_eq!(store.count().await.unwrap(), 3);
 }
 
