@@ -191,7 +191,7 @@ fn lake(lakes: &[&LakeStatus], families: &mut Families) {
     families.gauge("martech_lake_events", "Events in the store.", sum(lakes, |lake| lake.events));
     families.gauge("martech_lake_hot_events", "Those that are in no file yet.", sum(lakes, |lake| lake.hot_events));
     families.gauge(
-        "martech_lake_waiting_days",
+        "martech_lake_waiting_partitions",
         "Days of such events that no roll has had room for yet.",
         sum(lakes, |lake| lake.waiting_days),
     );
