@@ -100,7 +100,7 @@ async fn without_a_mongodb_nobody_is_told_that_it_has_the_events() {
 async fn what_cannot_be_used_is_told_at_the_start() {
     let dir = tempfile::tempdir().unwrap();
     let http = Server::start().await;
-    let http_uri = format!("mongodb://{}/shop?serverSelectionTimeoutMS=300&connectTimeoutMS=300", http.addr);
+    let http_uri = format!("mongodb://{}/shop?serverSelectionTimeoutMS=2000&connectTimeoutMS=2000", http.addr);
     for (uri, said) in
         [("mongodb://127.0.0.1/shop?w=0", "w"), ("mongodb://127.0.0.1:x/", "port"), (&*http_uri, "not a MongoDB")]
     {
