@@ -63,7 +63,7 @@ impl Accounts {
             ip_address: origin.ip_address(),
             user_agent: origin.user_agent.as_ref().map(|agent| agent.chars().take(USER_AGENT_CHARS).collect()),
         };
-        // Nobody is signed in in so many places; a program that signs in again and again is.
+        // People have fewer sessions than this. A program that signs in again and again has more: the oldest end.
         let mut others = transaction.all::<Session>(Some(&user.id)).await?;
         others.sort_by(|left, right| right.id.cmp(&left.id));
         for oldest in others.iter().skip(MAX_SESSIONS - 1) {

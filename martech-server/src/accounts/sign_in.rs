@@ -33,7 +33,7 @@ impl Accounts {
         for _ in 0..CHANGES {
             let renewed = self.renewed_hash(&user, password).await;
             let begun = transact!(self.records(), AccountError, |transaction| {
-                // Whoever changes a password ends the sessions that are there: with the one of before none begins.
+                // A password change ends all sessions. No session begins with the old password after it.
                 let current = transaction.get::<User>(email.as_str()).await?;
                 let current = current.filter(|current| current.password_hash == user.password_hash);
                 let Some(mut current) = current else { return Ok(None) };

@@ -351,7 +351,7 @@ impl List {
             Some(**number) != by && concerns(body) && matches!(body.stage, Stage::Arriving(Some(_)))
         });
         let slower = others.map(|(number, body)| (self.slowness(body, now), *number, body.bytes));
-        // Of two that are as slow, the one that was there goes: the other has perhaps just begun.
+        // At equal slowness the older body goes, since the newer one may have just begun.
         let mut slower: Vec<_> = slower.filter(|(slowness, ..)| *slowness >= own).collect();
         if slower.iter().map(|(_, _, bytes)| bytes).sum::<usize>() < bytes {
             return false;

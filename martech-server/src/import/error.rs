@@ -54,13 +54,13 @@ pub enum ImportError {
     NoProject {
         /// The one that was asked for.
         project: String,
-        /// Those that there are, separated by commas.
+        /// The existing projects, separated by commas.
         there: String,
     },
     /// Nobody answers at the URL.
     #[error("nobody answers at {url}: {reason}")]
     Unreachable {
-        /// Of the server.
+        /// The server's URL.
         url: String,
         /// What went wrong.
         reason: String,

@@ -84,7 +84,7 @@ impl HttpStore {
         get("/livez")?;
         let (Some(project), Some(_)) = (project, &self.authorization) else { return Ok(()) };
         let mut answer = get("/admin/projects")?;
-        // Whoever may not read the list learns from the answer to the events.
+        // A token that may not read the list learns of a wrong project when it sends events.
         if !answer.status().is_success() {
             return Ok(());
         }

@@ -139,7 +139,7 @@ async fn conforms(records: &AnyRecords) {
     });
     assert!(matches!(fails, Err(RecordsError::Closed)));
     assert!(records.get::<Note>("x").await.unwrap().is_none() && records.get::<Note>("a").await.unwrap().is_some());
-    // Of a record that is written twice, the last counts.
+    // The last write to a record in one transaction counts.
     let twice = transact!(records, RecordsError, |transaction| {
         for by in ["one", "two", "three"] {
             transaction.put(&note("twice", by));

@@ -250,13 +250,13 @@ struct Checks {
     mongodb: Option<MongoStatus>,
     #[serde(skip_serializing_if = "Option::is_none")]
     spool: Option<Spool>,
-    /// Of the server.
+    /// Server-wide: other projects leave it out.
     #[serde(skip_serializing_if = "Option::is_none")]
     bodies: Option<Bodies>,
-    /// Of the server.
+    /// Server-wide: other projects leave it out.
     #[serde(skip_serializing_if = "Option::is_none")]
     disk: Option<Disk>,
-    /// Of the server.
+    /// Server-wide: other projects leave it out.
     #[serde(skip_serializing_if = "Option::is_none")]
     canary: Option<CanaryStatus>,
 }

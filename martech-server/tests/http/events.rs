@@ -124,7 +124,7 @@ async fn an_answer_is_bounded_and_tells_the_fate_of_every_event() {
         assert_eq!(answer.json["more"], more);
         assert!(answer.text.len() < 32 << 10, "{} bytes", answer.text.len());
     }
-    // Of a retry that is mixed with faults nothing is left out either.
+    // A retry that is mixed with faults is told completely, too.
     let events: Vec<Value> =
         (0..300).map(|n| if n % 3 == 0 { json!({}) } else { event("u1", &format!("e{n}")) }).collect();
     server.post("", batch(&events)).await.assert_counts(202, [200, 0, 100]);

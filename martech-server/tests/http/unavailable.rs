@@ -10,7 +10,7 @@ use crate::harness::{Server, event};
 /// While one sender waits for the store to be tried again, others are told at once that it takes nothing.
 #[tokio::test]
 async fn senders_are_told_at_once_while_the_store_is_known_to_fail() {
-    // Nobody listens there any more.
+    // The listener is dropped at once, so connections to its port are refused.
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let store = format!("mongodb://127.0.0.1:{port}/shop?serverSelectionTimeoutMS=50");
     let server = Server::start_with(&["--store", &store, "--spool", "off"]).await;

@@ -105,7 +105,7 @@ impl World {
             book,
             letters,
             store,
-            // Those with an odd number are attended, and so are their clones.
+            // Handles with an odd number are attended. A clone's number is odd where its original's is.
             handles: (0..4)
                 .map(|number| (number, Arc::new(if number % 2 == 1 { sink.attended() } else { sink.clone() })))
                 .collect(),

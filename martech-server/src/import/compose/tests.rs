@@ -186,7 +186,7 @@ fn amounts_of_json_are_read_in_the_notation_too() {
         code(object("", r#"{"userId":"u","type":"purchase","occurredAt":"2026-11-22","total":"59,90"}"#)),
         "invalid_amount"
     );
-    // Of other events nothing is an amount.
+    // Only purchases have amounts.
     let search = r#"{"userId":"u","type":"search","occurredAt":"2026-11-22","total":"many"}"#;
     assert_eq!(value(object("", search))["properties"], json!({"total": "many"}));
 }

@@ -112,7 +112,7 @@ fn a_json_value_that_is_none_costs_one_line() {
         );
     }
     assert_eq!(split(b"[\n", Framing::Values, 1), [(String::new(), 2, 1, Some(Fault::CutOff))]);
-    // Of joined files, too.
+    // Joined files are split in the same way.
     let joined = split(b"[{}]\n\xef\xbb\xbf[{}]", Framing::Values, 2);
     assert_eq!(joined, [ok("{}", 1, 1), ok("{}", 2, 2)]);
     // What is not closed ends where no record is longer.
