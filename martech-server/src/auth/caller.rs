@@ -14,7 +14,6 @@ use super::{
     Site,
     cookie::{self, with_cookies},
     credentials::Credential,
-    peer::peer,
 };
 use crate::{
     App,
@@ -147,16 +146,14 @@ impl Caller {
 
 /// Counts a token or a key that opens nothing, and writes it down; the answer where its address has shown too many.
 pub(super) async fn refused(app: &App, parts: &Parts, what: &str) -> Result<(), ApiError> {
-    let (accounts, address) =
-        (&app.access().accounts, app.access().proxies.client(peer(&parts.extensions), &parts.headers));
+    let (accounts, address) = (&app.access().accounts, app.access().proxies.client_of_head(parts));
     let refused = accounts.refuse_token(what, parts.uri.path(), address, Timestamp::now()).await;
     refused.or_else(|wait| if app.rates().is_exempt(address) { Ok(()) } else { Err(too_many_tokens(wait)) })
 }
 
 /// Whether the admin token, which a request has shown, is looked at. Where it is not, the answer is that to a wrong one.
 pub(super) fn may_show_token(app: &App, parts: &Parts) -> Result<(), ApiError> {
-    let (accounts, address) =
-        (&app.access().accounts, app.access().proxies.client(peer(&parts.extensions), &parts.headers));
+    let (accounts, address) = (&app.access().accounts, app.access().proxies.client_of_head(parts));
     match accounts.may_show_token(address) {
         Err(wait) if !app.rates().is_exempt(address) => Err(too_many_tokens(wait)),
         _ => {

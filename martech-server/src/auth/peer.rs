@@ -102,10 +102,7 @@ impl FromRequestParts<App> for Origin {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
         let agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
-        Ok(Self {
-            address: Some(app.access().proxies.client(peer(&parts.extensions), &parts.headers)),
-            user_agent: agent.map(str::to_owned),
-        })
+        Ok(Self { address: Some(app.access().proxies.client_of_head(parts)), user_agent: agent.map(str::to_owned) })
     }
 }
 

@@ -157,24 +157,12 @@ impl Projects {
         }
         let record = ProjectRecord::new(id, now).with(change, now).map_err(ProjectError::Invalid)?;
         let closing = self.inner.changing.lock().await;
-        let there = self.records().await?;
-        if there.iter().any(|other| other.id == record.id) {
-            return Err(ProjectError::Exists(record.id));
-        }
-        if there.len() >= MAX_PROJECTS {
-            return Err(ProjectError::TooMany);
-        }
+        check_new(&record.id, &self.records().await?)?;
         // Before it stands in the records: what cannot be opened is not made.
         self.open_now(&record, *closing).await?;
         loop {
             let is_made = transact!(self.inner.records, ProjectError, |transaction| {
-                let there = transaction.all::<ProjectRecord>(None).await?;
-                if there.iter().any(|other| other.id == record.id) {
-                    return Err(ProjectError::Exists(record.id.clone()));
-                }
-                if there.iter().filter(|other| !other.id.is_default()).count() + 1 >= MAX_PROJECTS {
-                    return Err(ProjectError::TooMany);
-                }
+                check_new(&record.id, &transaction.all(None).await?)?;
                 // One of that name may have left something: removing was not always as thorough.
                 let is_anew = forget_project(transaction, &record.id).await?;
                 if is_anew {
@@ -367,4 +355,15 @@ impl Projects {
             every(retention::EVERY, inner, async |inner| Self { inner }.forget().await).await;
         });
     }
+}
+
+/// Whether a project may be made beside those that there are. The default one counts, whether it has a record or not.
+fn check_new(id: &ProjectId, there: &[ProjectRecord]) -> Result<(), ProjectError> {
+    if there.iter().any(|other| other.id == *id) {
+        return Err(ProjectError::Exists(id.clone()));
+    }
+    if there.iter().filter(|other| !other.id.is_default()).count() + 1 >= MAX_PROJECTS {
+        return Err(ProjectError::TooMany);
+    }
+    Ok(())
 }

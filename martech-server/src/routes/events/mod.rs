@@ -201,16 +201,13 @@ async fn take(
     listing: Listing,
 ) -> Result<Response, ApiError> {
     let sender = *sender;
-    if let Err(refused) = app.space().admit(sender) {
-        app.bodies().turn_away(&head.headers, body).await;
-        return Err(refused);
-    }
     let waits_for_mongodb = ack == Ack::Stored && project.backend().is_spooled();
-    let mut admitted = project.check(ack.waits()).map_err(submit::unavailable);
-    if !waits_for_mongodb {
-        admitted = admitted.and_then(|()| app.overload().admit_to(project));
-    }
-    if let Err(refused) = admitted {
+    let may_come = || {
+        app.space().admit(sender)?;
+        project.check(ack.waits()).map_err(submit::unavailable)?;
+        if waits_for_mongodb { Ok(()) } else { app.overload().admit_to(project) }
+    };
+    if let Err(refused) = may_come() {
         app.bodies().turn_away(&head.headers, body).await;
         return Err(refused);
     }
