@@ -93,6 +93,9 @@ pub enum StartError {
     /// The accounts cannot be opened.
     #[error("the accounts cannot be opened: {0}")]
     Accounts(#[from] RecordsError),
+    /// The clock cannot be right. HTTP has no dates before 1970.
+    #[error("the system clock is before 1970; set it, and start again")]
+    Clock,
     /// Passwords cannot be hashed at this cost.
     #[error("passwords cannot be hashed so: {0}")]
     Passwords(String),
@@ -121,6 +124,9 @@ pub enum CloseError {
 impl App {
     /// Opens the data folder and puts the parts together. Must be called inside a tokio runtime.
     pub async fn open(args: &ServeArgs) -> Result<Self, StartError> {
+        if Timestamp::now().millis() < 0 {
+            return Err(StartError::Clock);
+        }
         let tls = Tls::load(&args.tls)?;
         let dead_letters = DeadLetterFile::new(&args.data_dir);
         let backend = Backend::open(args, &dead_letters).await?;

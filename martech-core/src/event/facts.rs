@@ -7,10 +7,11 @@
 //! |---|---|---|---|
 //! | order value | `purchase` | `revenue`, `total`, `value` | a number, or a string with a decimal number |
 //! | currency | `purchase` with an order value | `currency` | a code like `USD`; without one, the configured currency |
-//! | page | all | `page`, `path`, `url` | a string |
+//! | page | all | `page`, `path`, `url` | a string, or a number as its text |
 //! | product | all | `productId`, `product_id`, `sku`, `product` | a string, or a number as its text |
-//! | search term | `search` | `query`, `q`, `search`, `term` | a string |
+//! | search term | `search` | `query`, `q`, `search`, `term` | a string, or a number as its text |
 //!
+//! - The currency of an event without a secret key must be a code of ISO 4217: figures are kept for each currency, and anybody can make codes up.
 //! - An order value or a currency that is malformed rejects the event, since a figure would be wrong without a word.
 //!   An order value has six decimals (what is finer is rounded half to even), may be negative, and is
 //!   below a trillion.
@@ -19,7 +20,7 @@
 
 use std::str::FromStr;
 
-use super::{Currency, ErrorCode, EventError, EventType, Money, error::excerpt, json::Value};
+use super::{Currency, ErrorCode, EventError, EventType, Money, Sender, error::excerpt, json::Value};
 
 /// What the figures need of an event's properties, taken out once when it comes in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,6 +43,11 @@ impl Facts {
 
     /// The properties that can hold the value of an order, first choice first.
     pub const ORDER_VALUE: [&'static str; 3] = [NAMES[0], NAMES[1], NAMES[2]];
+
+    /// Whether a property of this name can hold a page, a product or a search term: a number there stands for its text.
+    pub fn is_text(name: &str) -> bool {
+        NAMES[PAGE.start..].contains(&name)
+    }
 
     /// The properties that are taken for the same fact where they stand beside `name`.
     pub fn before(name: &str) -> &'static [&'static str] {
@@ -91,17 +97,16 @@ impl<'a> Candidates<'a> {
     }
 
     /// Takes the facts out.
-    pub(super) fn facts(&self, event_type: &EventType, configured: Currency) -> Result<Facts, EventError> {
+    pub(super) fn facts(
+        &self,
+        event_type: &EventType,
+        configured: Currency,
+        sender: Sender,
+    ) -> Result<Facts, EventError> {
         let order_value = if *event_type == EventType::PURCHASE { self.order_value()? } else { None };
-        let currency = order_value.map(|_| self.currency(configured)).transpose()?;
-        let search = if *event_type == EventType::SEARCH { self.text(SEARCH, text) } else { None };
-        Ok(Facts {
-            order_value,
-            currency,
-            page: self.text(PAGE, text),
-            product: self.text(PRODUCT, text_or_number),
-            search,
-        })
+        let currency = order_value.map(|_| self.currency(configured, sender)).transpose()?;
+        let search = if *event_type == EventType::SEARCH { self.text(SEARCH) } else { None };
+        Ok(Facts { order_value, currency, page: self.text(PAGE), product: self.text(PRODUCT), search })
     }
 
     fn order_value(&self) -> Result<Option<Money>, EventError> {
@@ -109,24 +114,28 @@ impl<'a> Candidates<'a> {
         parse(self.0[index], true).map(Some).map_err(|why| why.into_error(ErrorCode::InvalidAmount, NAMES[index]))
     }
 
-    fn currency(&self, configured: Currency) -> Result<Currency, EventError> {
-        match self.0[CURRENCY] {
-            Value::Null => Ok(configured),
-            value => parse(value, false).map_err(|why| why.into_error(ErrorCode::InvalidCurrency, NAMES[CURRENCY])),
+    fn currency(&self, configured: Currency, sender: Sender) -> Result<Currency, EventError> {
+        let value = match self.0[CURRENCY] {
+            Value::Null => return Ok(configured),
+            value => value,
+        };
+        let refuse = |why: Malformed| why.into_error(ErrorCode::InvalidCurrency, NAMES[CURRENCY]);
+        let currency: Currency = parse(value, false).map_err(refuse)?;
+        if sender.is_public() && currency != configured && Currency::iso_4217(currency.as_str()).is_err() {
+            let why = "ISO 4217 does not list it; other codes need a secret key".to_owned();
+            return Err(refuse(Malformed { why, input: format!("{:?}", currency.as_str()) }));
         }
+        Ok(currency)
     }
 
-    fn text(&self, mut names: Names, read: impl Fn(Value<'a>) -> Option<String>) -> Option<String> {
-        names.find_map(|index| read(self.0[index]).filter(|text| !text.is_empty()))
+    fn text(&self, mut names: Names) -> Option<String> {
+        let text = |value| match value {
+            Value::String(text) => Some(cut(&text.text())),
+            Value::Number(number) => Some(cut(number)),
+            _ => None,
+        };
+        names.find_map(|index| text(self.0[index]).filter(|text| !text.is_empty()))
     }
-}
-
-fn text(value: Value<'_>) -> Option<String> {
-    if let Value::String(text) = value { Some(cut(&text.text())) } else { None }
-}
-
-fn text_or_number(value: Value<'_>) -> Option<String> {
-    if let Value::Number(number) = value { Some(cut(number)) } else { text(value) }
 }
 
 fn cut(text: &str) -> String {

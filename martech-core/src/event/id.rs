@@ -36,6 +36,12 @@ pub(super) fn is_placeholder(text: &str) -> bool {
     matches!(text, "undefined" | "null" | "NaN") || (text.starts_with("[object ") && text.ends_with(']'))
 }
 
+/// Whether nothing can be seen of a text: white space, and characters without a width.
+pub(super) fn is_blank(text: &str) -> bool {
+    let is_invisible = |c: char| matches!(c, '\u{200B}'..='\u{200D}' | '\u{2060}' | '\u{FEFF}');
+    text.chars().all(|c| c.is_whitespace() || is_invisible(c))
+}
+
 impl EventId {
     /// The namespace of ids that are not UUIDs: the UUIDv5 of `martech:event-id` in the namespace of URLs (RFC 9562).
     pub const NAMESPACE: Uuid = Uuid::from_u128(0x26497edd_4d81_5d33_8111_1ba62acc1d83);
@@ -50,7 +56,7 @@ impl EventId {
         if let Ok(uuid) = Uuid::try_parse(text) {
             return if uuid.is_nil() { Err(EventIdError::Nil) } else { Ok(Self(uuid)) };
         }
-        if text.trim().is_empty() {
+        if is_blank(text) {
             return Err(EventIdError::Empty);
         }
         if is_placeholder(text) {

@@ -73,7 +73,7 @@ impl<'a> Text<'a> {
 }
 
 /// JSON text with `\ufffd` in the place of every half of a surrogate pair; borrowed where there is none. Its length stays.
-pub(crate) fn mended(json: &str) -> Cow<'_, str> {
+pub fn mended(json: &str) -> Cow<'_, str> {
     let (mut mended, mut copied, mut at) = (String::new(), 0, 0);
     while let Some(next) = json[at..].find('\\') {
         at += next;

@@ -178,13 +178,13 @@ impl EventTypes {
     }
 }
 
-/// Names separated by commas or blanks, or `*` for any name.
+/// Names separated by commas, or `*` for any name.
 impl FromStr for EventTypes {
     type Err = InvalidEventType;
 
     fn from_str(list: &str) -> Result<Self, Self::Err> {
         let mut types = Self::known();
-        for name in list.split([',', ' ', '\t', '\n']).filter(|name| !name.is_empty()) {
+        for name in list.split(',').map(str::trim).filter(|name| !name.is_empty()) {
             if name == "*" {
                 types.any = true;
             } else {

@@ -5,7 +5,7 @@ use super::{
     MILLIS_PER_DAY, Sender, Timestamp,
     error::excerpt,
     facts::Candidates,
-    id::is_placeholder,
+    id::{is_blank, is_placeholder},
     json::{BLANKS, Scanned, Scanner, Text, Value, mended},
 };
 
@@ -123,7 +123,7 @@ impl EventRules {
             Value::Object(text) => Some(text.to_owned()),
             other => return Err(wrong_type("properties", "a JSON object", other)),
         };
-        let facts = draft.candidates.facts(&event_type, self.currency)?;
+        let facts = draft.candidates.facts(&event_type, self.currency, receipt.sender)?;
         Ok(Event {
             id: id.unwrap_or_else(EventId::new_v7),
             user_id,
@@ -240,7 +240,7 @@ fn event_id(value: Value<'_>) -> Result<Option<EventId>, EventError> {
 fn identifier(field: &str, value: Value<'_>) -> Result<Option<String>, EventError> {
     let Some(text) = string(field, value)? else { return Ok(None) };
     let refuse = |code, why: &str| Err(EventError::new(code, format!("{field} {why}")).at(field));
-    if text.trim().is_empty() {
+    if is_blank(&text) {
         return refuse(ErrorCode::EmptyValue, "must not be empty or blank; leave it out if it is not known");
     }
     if is_placeholder(&text) {

@@ -73,8 +73,17 @@ impl FromStr for Timestamp {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let time: jiff::Timestamp = text.parse().map_err(|_| InvalidTimestamp)?;
-        Ok(time.into())
+        if text.ends_with(['Z', 'z']) || has_offset_of_a_day(text) { Ok(time.into()) } else { Err(InvalidTimestamp) }
     }
+}
+
+/// Whether the offset of a time has less than 24 hours, as RFC 3339 wants it. `text` can be read as a time.
+fn has_offset_of_a_day(text: &str) -> bool {
+    let time = text.split_once('[').map_or(text, |(time, _)| time);
+    // Behind the date, whose dashes are no signs.
+    let time = time.get("2026-11-22".len()..).unwrap_or_default();
+    let hours = time.rfind(['+', '-']).and_then(|sign| time.get(sign + 1..sign + 3));
+    hours.is_none_or(|hours| hours.parse().is_ok_and(|hours: u8| hours < 24))
 }
 
 impl Serialize for Timestamp {

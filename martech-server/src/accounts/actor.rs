@@ -21,7 +21,7 @@ pub(crate) const ADMIN_TOKEN: &str = "adminToken";
 pub(crate) const SHELL: &str = "shell";
 
 /// What an actor may do now. They may have lost a role since their request came.
-pub(super) enum Powers {
+pub(crate) enum Powers {
     Operator,
     User(User),
     /// Their account is gone.
@@ -37,7 +37,7 @@ impl Actor {
         }
     }
 
-    pub(super) async fn powers(&self, transaction: &Transaction) -> Result<Powers, RecordsError> {
+    pub(crate) async fn powers(&self, transaction: &Transaction) -> Result<Powers, RecordsError> {
         Ok(match self {
             Self::Operator => Powers::Operator,
             Self::User(id) => found(transaction, id).await?.map_or(Powers::Nobody, Powers::User),
@@ -55,7 +55,7 @@ impl Powers {
     }
 
     /// Whether they have a role in a project.
-    pub(super) fn need(&self, role: Role, project: &ProjectId) -> Result<(), AccountError> {
+    pub(crate) fn need(&self, role: Role, project: &ProjectId) -> Result<(), AccountError> {
         match self.role(project) >= Some(role) {
             true => Ok(()),
             false => Err(AccountError::RoleNeeded(role, project.clone())),

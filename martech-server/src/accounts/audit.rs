@@ -143,7 +143,7 @@ impl Accounts {
         now: Timestamp,
     ) -> Result<(), Duration> {
         let counted = self.inner.throttle.wrong_bearer(address);
-        if self.inner.throttle.is_token_noted() {
+        if counted.is_ok() && self.inner.throttle.is_token_noted() {
             let origin = Origin { address: Some(address), user_agent: None };
             let told = format!("a {what} at {path}");
             self.note(Action::TokenRefused, None, None, Target::PROJECT.with(&told), &origin, now).await;

@@ -3,7 +3,7 @@
 use martech_core::event::Timestamp;
 
 use super::{
-    AccountError, Accounts, Email, Origin, User,
+    AccountError, Accounts, Email, Origin, User, found,
     members::end_sessions,
     password,
     session::{SessionHandle, SignedIn},
@@ -29,7 +29,7 @@ impl Accounts {
         password::check_length(password)?;
         let place = self.place(&email, origin).await?;
         let standing = self.standing(&email, origin, place.as_deref(), now).await?;
-        let mut user = self.verified(&email, password, origin, standing).await?;
+        let mut user = self.verified(&email, password, origin, standing, now).await?;
         for _ in 0..CHANGES {
             let renewed = self.renewed_hash(&user, password).await;
             let begun = transact!(self.records(), AccountError, |transaction| {
@@ -48,7 +48,7 @@ impl Accounts {
                 return Ok(signed_in);
             }
             // The same password may have been hashed anew by another sign-in.
-            user = self.verified(&email, password, origin, Standing::Known).await?;
+            user = self.verified(&email, password, origin, Standing::Known, now).await?;
         }
         Err(AccountError::InvalidEmailOrPassword)
     }
@@ -73,12 +73,16 @@ impl Accounts {
         password: &str,
         origin: &Origin,
         standing: Standing,
+        now: Timestamp,
     ) -> Result<User, AccountError> {
         let user = self.user(email).await?;
         let hash = user.as_ref().map(|user| user.password_hash.as_str());
         let looked = self.inner.hasher.verify(password, hash, standing).await;
         self.inner.throttle.tried(origin.address, looked);
         let is_right = looked?;
+        if !is_right {
+            self.note_failure(email.as_str(), origin, now).await;
+        }
         user.filter(|_| is_right).map(|user| user.entity).ok_or(AccountError::InvalidEmailOrPassword)
     }
 
@@ -106,6 +110,7 @@ impl Accounts {
         let looked = self.inner.hasher.verify(current, Some(&user.password_hash), Standing::Known).await;
         self.inner.throttle.tried(origin.address, looked);
         if !looked? {
+            self.note_failure(user.email.as_str(), origin, now).await;
             return Err(AccountError::InvalidPassword);
         }
         let place = self.place(&user.email, origin).await?;
@@ -131,14 +136,15 @@ impl Accounts {
     /// Changes what somebody says of themselves: a new name, a new image or none.
     pub(crate) async fn update_user(
         &self,
-        email: &Email,
+        id: &str,
         name: Option<&str>,
         image: Option<Option<&str>>,
         now: Timestamp,
     ) -> Result<User, AccountError> {
         check_profile(name.unwrap_or_default(), image.flatten())?;
         transact!(self.records(), AccountError, |transaction| {
-            let user = transaction.get::<User>(email.as_str()).await?.ok_or(AccountError::NoSuchMember)?;
+            // By the id: the address may be that of another account by now.
+            let user = found(transaction, id).await?.ok_or(AccountError::NoSuchMember)?;
             let mut changed = User { updated_at: now, ..user };
             name.into_iter().for_each(|name| name.clone_into(&mut changed.name));
             image.into_iter().for_each(|image| changed.image = image.map(str::to_owned));

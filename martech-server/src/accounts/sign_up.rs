@@ -164,7 +164,7 @@ impl Accounts {
         now: Timestamp,
     ) -> Result<User, AccountError> {
         let standing = self.standing(email, origin, place, now).await?;
-        match self.verified(email, password, origin, standing).await {
+        match self.verified(email, password, origin, standing, now).await {
             Err(AccountError::InvalidEmailOrPassword) => Err(AccountError::InvalidInvitation),
             other => other,
         }

@@ -354,7 +354,7 @@ async fn a_password_is_changed_by_who_knows_it() {
 #[tokio::test]
 async fn people_change_what_they_say_of_themselves() {
     let (shop, owner) = Shop::open(SignUpPolicy::Closed).await;
-    let update = async |name, image| shop.accounts.update_user(&owner.user.email, name, image, shop.now).await;
+    let update = async |name, image| shop.accounts.update_user(&owner.user.id, name, image, shop.now).await;
     let image = "https://shop.example/me.png";
     let changed = update(Some("Olga"), Some(Some(image))).await.unwrap();
     assert_eq!((changed.name.as_str(), changed.image.as_deref()), ("Olga", Some(image)));
@@ -366,6 +366,26 @@ async fn people_change_what_they_say_of_themselves() {
     assert!(one.is_ok() && other.is_ok());
     let user = shop.accounts.user(&owner.user.email).await.unwrap().unwrap();
     assert_eq!((user.name.as_str(), user.image.as_deref()), ("Oda", Some(image)));
+    // An account that was removed meanwhile is gone, whoever has its address now.
+    let gone = shop.accounts.update_user("another-id", Some("Otto"), None, shop.now).await;
+    assert!(matches!(gone, Err(AccountError::NoSuchMember)));
+}
+
+#[tokio::test]
+async fn wrong_passwords_are_written_down_wherever_they_are_tried() {
+    let (shop, owner) = Shop::open(SignUpPolicy::Invitation).await;
+    let failures = async || {
+        let entries = shop.accounts.audit(None, 1000).await.unwrap();
+        entries.iter().filter(|entry| entry.action == Action::SignInFailed).count()
+    };
+    assert!(shop.sign_in("owner", "wrong horse").await.is_err());
+    assert_eq!(failures().await, 1);
+    let user = shop.accounts.user(&owner.user.email).await.unwrap().unwrap();
+    let handle = SessionHandle { session: owner.session.clone(), user, slid: false };
+    let origin = Origin::default();
+    let changed = shop.accounts.change_password(&handle, "wrong horse", "battery staple", false, &origin, shop.now);
+    assert!(changed.await.is_err());
+    assert_eq!(failures().await, 2);
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ use quick_cache::sync::Cache;
 use super::{Email, password::HashError};
 use crate::limits::{Limit, network, site};
 
-/// Failed attempts that are written down at once, and then one a second.
+/// Failed attempts that are written down at once, and then one a minute: what is kept for 400 days must not fill the disk.
 const NOTED: NonZeroU32 = NonZeroU32::new(100).expect("it is not zero");
 
 /// So many strangers' addresses are remembered; of more those that come up again.
@@ -65,6 +65,7 @@ pub(crate) struct Throttle<C: Clock = MonotonicClock> {
     of_account: Limit<Email, C>,
     strangers: Cache<IpAddr, Tries>,
     of_bearer: Limit<IpAddr, C>,
+    of_bearer_site: Limit<IpAddr, C>,
     /// Where the admin token was shown, and until when it is not looked at.
     bearers: Cache<IpAddr, Bearers<C::Instant>>,
     clock: C,
@@ -85,7 +86,7 @@ impl Throttle {
 impl<C: Clock + Clone> Throttle<C> {
     fn with_clock(attempts: u32, clock: C) -> Self {
         let noted = || {
-            let quota = Quota::per_second(NonZeroU32::MIN).allow_burst(NOTED);
+            let quota = Quota::per_minute(NonZeroU32::MIN).allow_burst(NOTED);
             RateLimiter::direct_with_clock(quota, clock.clone())
         };
         Self {
@@ -103,6 +104,12 @@ impl<C: Clock + Clone> Throttle<C> {
                 clock.clone(),
             ),
             of_bearer: Limit::new("wrong tokens of an address", attempts, Duration::from_secs(2), clock.clone()),
+            of_bearer_site: Limit::new(
+                "wrong tokens of a site",
+                attempts.saturating_mul(SITE),
+                Duration::from_secs(2) / SITE,
+                clock.clone(),
+            ),
             bearers: Cache::new(REMEMBERED),
             of_account: Limit::new(
                 "sign-in to an account",
@@ -169,25 +176,32 @@ impl<C: Clock + Clone> Throttle<C> {
 
     /// Counts a token or a key that opens nothing; how long its address must wait, where it has shown too many.
     pub(crate) fn wrong_bearer(&self, address: IpAddr) -> Result<(), Duration> {
-        let address = network(address);
-        let counted = self.of_bearer.check(&address).map(drop);
-        if let Err(wait) = counted
-            && !matches!(self.bearers.get(&address), Some(Bearers::Known))
-        {
-            self.bearers.insert(address, Bearers::Until(self.clock.now() + wait.into()));
-        }
-        counted
+        let count = |limit: &Limit<IpAddr, C>, counted: IpAddr| {
+            limit.check(&counted).map(drop).inspect_err(|wait| {
+                if !matches!(self.bearers.get(&counted), Some(Bearers::Known)) {
+                    self.bearers.insert(counted, Bearers::Until(self.clock.now() + (*wait).into()));
+                }
+            })
+        };
+        let of_address = count(&self.of_bearer, network(address));
+        let of_site = site(address).map_or(Ok(()), |site| count(&self.of_bearer_site, site));
+        of_address.and(of_site)
     }
 
     /// Whether the admin token is looked at that comes from an address; if not, how long until it is. Otherwise it could be
     /// guessed as fast as one likes. Where it was shown before, others' guesses are in nobody's way.
     pub(crate) fn may_show_token(&self, address: IpAddr) -> Result<(), Duration> {
-        match self.bearers.get(&network(address)) {
-            Some(Bearers::Until(until)) => match Duration::from(until.duration_since(self.clock.now())) {
-                Duration::ZERO => Ok(()),
-                wait => Err(wait),
-            },
-            _ => Ok(()),
+        let wait = |counted: IpAddr| match self.bearers.get(&counted) {
+            Some(Bearers::Until(until)) => Some(Duration::from(until.duration_since(self.clock.now()))),
+            _ => None,
+        };
+        let network = network(address);
+        if let Some(Bearers::Known) = self.bearers.get(&network) {
+            return Ok(());
+        }
+        match wait(network).max(site(address).and_then(wait)) {
+            None | Some(Duration::ZERO) => Ok(()),
+            Some(wait) => Err(wait),
         }
     }
 
@@ -301,5 +315,16 @@ mod tests {
         throttle.token_shown(of);
         assert_eq!((0..100).filter(|_| throttle.wrong_bearer(of).is_ok()).count(), 1);
         assert!(throttle.may_show_token(of).is_ok(), "others at the same address lock nobody out");
+    }
+
+    #[test]
+    fn tokens_are_counted_by_site_too() {
+        let throttle = Throttle::with_clock(30, FakeRelativeClock::default());
+        let of = |number: u32| format!("2001:db8:0:{number:x}::1").parse().unwrap();
+        throttle.token_shown(of(7));
+        assert_eq!((1000..2000).filter(|number| throttle.wrong_bearer(of(*number)).is_ok()).count(), 120);
+        assert!(throttle.may_show_token(of(9999)).is_err(), "from a network that has shown none");
+        assert!(throttle.may_show_token(of(7)).is_ok(), "where it was shown before");
+        assert!(throttle.may_show_token("2001:db8:1::1".parse().unwrap()).is_ok(), "another site");
     }
 }

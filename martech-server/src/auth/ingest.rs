@@ -3,6 +3,8 @@
 //! A key is checked where it is given, also where none is needed, so that a sender learns of a wrong one. Cookies are not
 //! looked at: an event is worth the same whoever is signed in.
 
+use std::borrow::Cow;
+
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
 use martech_core::event::{Sender, Timestamp};
 
@@ -78,11 +80,21 @@ const EXPOSED: &str = "ratelimit, ratelimit-policy, retry-after, x-request-id";
 
 /// Who sends events, and to which project.
 #[derive(Debug)]
-pub(crate) struct Admitted {
+pub(crate) struct Admitted<'a> {
     pub(crate) project: Project,
     pub(crate) sender: Sender,
     /// The id of the key that they showed, where they did.
     pub(crate) key: Option<String>,
+    secret: Option<Cow<'a, str>>,
+}
+
+impl Admitted<'_> {
+    /// Whether they still may, some time later: a key may have been revoked meanwhile.
+    pub(crate) async fn check_again(&self, app: &App) -> Result<(), ApiError> {
+        let Some(secret) = &self.secret else { return Ok(()) };
+        let key = app.access().accounts.key(secret, Timestamp::now()).await?;
+        key.map(drop).ok_or_else(no_such_key)
+    }
 }
 
 /// Finds out who sends events and whether they may. `given` is the key of the query, `asked` the project.
@@ -90,21 +102,26 @@ pub(crate) struct Admitted {
 /// With a key, and wherever events need one, the answer for a project that is not there is that for one of others. Where
 /// events are taken without a key it is not: a sender must learn that its events go nowhere, and the names of projects that
 /// take events from everybody stand in their pages.
-pub(crate) async fn admit(
+pub(crate) async fn admit<'a>(
     app: &App,
-    head: &Parts,
-    given: Option<&str>,
+    head: &'a Parts,
+    given: Option<&'a str>,
     asked: Option<ProjectId>,
-) -> Result<Admitted, ApiError> {
+) -> Result<Admitted<'a>, ApiError> {
     let (access, headers) = (app.access(), &head.headers);
-    let without_key = async |sender, asked| Ok(Admitted { project: found(app, asked).await?, sender, key: None });
+    let without_key =
+        async |sender, asked| Ok(Admitted { project: found(app, asked).await?, sender, key: None, secret: None });
     let credential = Credential::of(headers);
     let secret = match (&credential, given) {
-        (Some(Credential::Key(secret)), _) => secret,
-        (_, Some(secret)) => secret,
+        (Some(Credential::Key(secret)), _) => secret.clone(),
+        (_, Some(secret)) => Cow::Borrowed(secret),
         (Some(Credential::Bearer(token)), None) if access.admin_token.matches(token) => {
-            super::caller::may_show_token(app, head)?;
-            return without_key(Sender::Trusted, asked).await;
+            return match super::caller::may_show_token(app, head) {
+                Ok(()) => without_key(Sender::Trusted, asked).await,
+                // The answer is that to a wrong one, which tells nothing.
+                Err(_) if access.public_ingest => without_key(Sender::Anonymous, asked).await,
+                Err(limited) => Err(limited),
+            };
         }
         _ if credentials::holds_a_key(headers) => {
             let message = "a key is given as Authorization: Bearer KEY, or as the user of Basic; this is neither";
@@ -125,7 +142,7 @@ pub(crate) async fn admit(
             return Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message));
         }
     };
-    let key = access.accounts.key(secret, Timestamp::now()).await?;
+    let key = access.accounts.key(&secret, Timestamp::now()).await?;
     let Some(key) = key else {
         super::caller::refused(app, head, "key").await?;
         return Err(no_such_key());
@@ -140,7 +157,7 @@ pub(crate) async fn admit(
     check_origin(&key, headers)?;
     limits::count_key(app, &head.extensions, &key)?;
     let sender = if key.origins.is_empty() { Sender::Trusted } else { Sender::Page };
-    Ok(Admitted { project: found(app, Some(key.project)).await?, sender, key: Some(key.id) })
+    Ok(Admitted { project: found(app, Some(key.project)).await?, sender, key: Some(key.id), secret: Some(secret) })
 }
 
 /// The answer to a key that is none.

@@ -53,9 +53,10 @@ impl Networks {
         }
         let lines: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
         let mut client = peer;
-        for hop in lines.iter().rev().flat_map(|line| line.to_str().unwrap_or_default().rsplit(',')) {
+        // Byte by byte: what a client has written before the proxies must not spoil what they have.
+        for hop in lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')) {
             // A name, or nonsense: who wrote it is as far as we know.
-            let Some(address) = parse_hop(hop.trim()) else { break };
+            let Some(address) = std::str::from_utf8(hop).ok().and_then(|hop| parse_hop(hop.trim())) else { break };
             client = address;
             if !self.contains(address) {
                 break;
@@ -75,6 +76,8 @@ impl Networks {
 /// Some proxies add a port, or brackets.
 fn parse_hop(text: &str) -> Option<IpAddr> {
     let address = || text.parse::<std::net::SocketAddr>().ok().map(|address| address.ip());
+    // The zone of a link-local address is for the host that wrote it.
+    let text = text.split_once('%').map_or(text, |(address, _)| address);
     let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
     text.parse().ok().or_else(address).or_else(bracketed)
 }
@@ -113,9 +116,14 @@ mod tests {
     fn client(trusted: &str, peer: &str, forwarded: &[&str]) -> String {
         let mut headers = HeaderMap::new();
         for line in forwarded {
-            headers.append("x-forwarded-for", line.parse().unwrap());
+            headers.append("x-forwarded-for", axum::http::HeaderValue::from_bytes(&unescape(line)).unwrap());
         }
         trusted.parse::<TrustedProxies>().unwrap().client(peer.parse().unwrap(), &headers).to_string()
+    }
+
+    /// `~` stands for a byte that is no text.
+    fn unescape(line: &str) -> Vec<u8> {
+        line.bytes().map(|byte| if byte == b'~' { 0xff } else { byte }).collect()
     }
 
     #[test]
@@ -132,6 +140,10 @@ mod tests {
             ("10.0.0.0/8", "10.0.0.1", &["198.51.100.1, unknown"], "10.0.0.1"),
             ("10.0.0.0/8", "10.0.0.1", &["198.51.100.1, unknown, 10.0.0.2"], "10.0.0.2"),
             ("10.0.0.0/8", "10.0.0.1", &[""], "10.0.0.1"),
+            ("10.0.0.0/8", "10.0.0.1", &["~, 198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.0/8", "10.0.0.1", &["~", "198.51.100.1, 10.0.0.2"], "198.51.100.1"),
+            ("10.0.0.0/8", "10.0.0.1", &["198.51.100.1, ~"], "10.0.0.1"),
+            ("10.0.0.0/8", "10.0.0.1", &["fe80::1%eth0"], "fe80::1"),
             ("10.0.0.0/8", "::ffff:10.0.0.1", &["198.51.100.1:4711"], "198.51.100.1"),
             ("127.0.0.1, ::1", "::1", &["[2001:db8::1]:443"], "2001:db8::1"),
             ("127.0.0.1,::1", "127.0.0.1", &["[2001:db8::1]"], "2001:db8::1"),

@@ -99,8 +99,8 @@ impl Notation {
         is_exact_json(&number).then_some(number)
     }
 
-    /// An amount of money: signs before or behind, `-` or `(...)` for what is negative, a currency, and the apostrophe by
-    /// which spreadsheets mark a text. Otherwise a message that names the flags that read it.
+    /// An amount of money: signs before or behind, `-` or `(...)` for what is negative, a dash in place of the decimals
+    /// (`19,-`), a currency, and the apostrophe by which spreadsheets mark a text. Otherwise a message that names the flags that read it.
     pub(crate) fn amount(&self, text: &str) -> Result<Amount, String> {
         let text = text.trim();
         if let Some(number) = self.number(text) {
@@ -222,13 +222,14 @@ impl<'a> Bare<'a> {
                 rest = left.trim();
             }
             if rest == before {
-                return Some(Self { digits: rest, is_negative: sign == Some(true), unit });
+                return Some(Self { digits: without_dash(rest), is_negative: sign == Some(true), unit });
             }
         }
     }
 }
 
 const MINUS: [char; 3] = ['-', '\u{2212}', '\u{2013}'];
+const DASHES: [char; 4] = ['-', '\u{2212}', '\u{2013}', '\u{2014}'];
 
 /// Whether it is a minus, and what is left.
 fn sign_before(text: &str) -> Option<(bool, &str)> {
@@ -236,7 +237,14 @@ fn sign_before(text: &str) -> Option<(bool, &str)> {
 }
 
 fn sign_behind(text: &str) -> Option<(bool, &str)> {
-    text.strip_suffix(MINUS).map(|rest| (true, rest)).or_else(|| Some((false, text.strip_suffix('+')?)))
+    let minus = text.strip_suffix(MINUS).filter(|_| without_dash(text).len() == text.len());
+    minus.map(|rest| (true, rest)).or_else(|| Some((false, text.strip_suffix('+')?)))
+}
+
+/// The text without a dash that stands in place of the decimals: `19,` of `19,-` and `5.` of `5.--`.
+fn without_dash(text: &str) -> &str {
+    let rest = text.trim_end_matches(DASHES);
+    if rest.ends_with(['.', ',']) { rest } else { text }
 }
 
 fn unit_before(text: &str) -> Option<(Unit, &str)> {
@@ -311,6 +319,13 @@ mod tests {
             (GERMAN, "1.234.567,89 €", "1234567.89", Some("EUR")),
             (GERMAN, "-1.234", "-1234", None),
             (GERMAN, "59,", "59", None),
+            (GERMAN, "19,- €", "19", Some("EUR")),
+            (GERMAN, "1.250,\u{2013} €", "1250", Some("EUR")),
+            (GERMAN, "-5,--", "-5", None),
+            (GERMAN, "5,00-", "-5.00", None),
+            (GERMAN, "kr 5,-", "5", Some("SEK")),
+            (PLAIN, "CHF 5.-", "5", Some("CHF")),
+            (Notation { decimal: '.', thousands: Some('\'') }, "1'250.\u{2014}", "1250", None),
             (BLANKS, "1\u{202f}234,50 kr", "1234.50", Some("SEK")),
             (BLANKS, "1 234 567", "1234567", None),
             (ENGLISH, "1,234.50", "1234.50", None),
@@ -326,6 +341,8 @@ mod tests {
     fn refuses_what_would_be_a_guess_and_names_the_flags() {
         let cases = [
             (PLAIN, "59,90", "; --decimal , reads it"),
+            (PLAIN, "19,- €", "; --decimal , reads it"),
+            (GERMAN, "5.-", "; without --decimal and --thousands it is one"),
             (PLAIN, "€59,90", "; --decimal , reads it"),
             (PLAIN, "1.234,50", "; --decimal , --thousands . reads it"),
             (PLAIN, "1,234.50", "; --thousands , reads it"),

@@ -4,13 +4,13 @@ use std::{path::PathBuf, str::FromStr};
 
 use clap::{Args, ValueEnum};
 use encoding_rs::Encoding;
-use martech_core::event::{Currency, EventTypes};
+use martech_core::event::{Currency, EventRules, EventTypes};
 
 use super::{amount::Notation, layout::LayoutError, target::Target, time::TimeFormat};
 use crate::{
     backend::{StoreArgs, StoreChoice},
     client::TrustArgs,
-    projects::ProjectId,
+    projects::{ProjectId, ProjectRecord},
 };
 
 /// Reads events from NDJSON and delimited text files (CSV, TSV, ...), plain or compressed with gzip or zstd.
@@ -39,8 +39,8 @@ pub struct ImportArgs {
     #[arg(long, value_enum)]
     pub(super) format: Option<Format>,
 
-    /// How the text is encoded: `utf-16le`, `windows-1252` (Latin-1), `shift_jis` and others of the Encoding Standard; without it UTF-8, or
-    /// UTF-16 where a byte order mark says so
+    /// How the text is encoded: `utf-16le`, `windows-1252` (Latin-1), `shift_jis` and others of the Encoding Standard; without it UTF-8. A byte
+    /// order mark in the file goes before it
     #[arg(long, value_name = "NAME", value_parser = parse_encoding)]
     pub(super) encoding: Option<&'static Encoding>,
 
@@ -80,7 +80,7 @@ pub struct ImportArgs {
 
     /// Texts that stand for nothing, separated by commas: `NULL,-`; quoted or not, and in JSON strings. Without it `NULL` and `\N` do, in
     /// columns without quotes
-    #[arg(long = "null", value_name = "TEXT,...", value_delimiter = ',')]
+    #[arg(long = "null", value_name = "TEXT,...", value_delimiter = ',', allow_hyphen_values = true)]
     pub(super) nulls: Option<Vec<String>>,
 
     /// What stands before the decimals of numbers: `,` in `59,90`
@@ -100,13 +100,13 @@ pub struct ImportArgs {
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = crate::config::parse_zone)]
     pub(super) time_zone: jiff::tz::TimeZone,
 
-    /// Currency of an order that names none: a code of ISO 4217
-    #[arg(long, env = "MARTECH_CURRENCY", default_value = "USD", value_name = "CODE", value_parser = Currency::iso_4217)]
-    pub(super) currency: Currency,
+    /// Currency of an order that names none: a code of ISO 4217. Without it that of the project, or USD
+    #[arg(long, env = "MARTECH_CURRENCY", value_name = "CODE", value_parser = Currency::iso_4217)]
+    pub(super) currency: Option<Currency>,
 
-    /// Event types to take besides the known ten: names separated by commas, or `*` for any
-    #[arg(long, env = "MARTECH_EVENT_TYPES", default_value = "", hide_default_value = true, value_name = "LIST")]
-    pub(super) event_types: EventTypes,
+    /// Event types to take besides the known ten: names separated by commas, or `*` for any. Without it those of the project
+    #[arg(long, env = "MARTECH_EVENT_TYPES", value_name = "LIST")]
+    pub(super) event_types: Option<EventTypes>,
 
     /// How many events are stored at once
     #[arg(long, default_value = "2000", value_name = "EVENTS", value_parser = clap::value_parser!(u16).range(1..=50_000))]
@@ -150,6 +150,14 @@ pub struct ImportArgs {
 }
 
 impl ImportArgs {
+    /// With what the project says of itself, where the options say nothing.
+    pub(super) fn of_project(&self, project: Option<&ProjectRecord>) -> Self {
+        let rules = EventRules::default();
+        let currency = self.currency.or_else(|| project?.currency()).unwrap_or(rules.currency);
+        let types = self.event_types.clone().or_else(|| project?.event_types()).unwrap_or(rules.types);
+        Self { currency: Some(currency), event_types: Some(types), ..self.clone() }
+    }
+
     /// The folder of the project.
     pub(super) fn folder(&self) -> PathBuf {
         self.project.clone().unwrap_or_default().folder(&self.data_dir)

@@ -26,6 +26,8 @@ pub(crate) enum View<'a> {
 enum Value<'a> {
     /// Text of a column: a number where it looks like one in the notation of the file.
     Column(&'a str),
+    /// Text, whatever it looks like.
+    Text(&'a str),
     /// Text of an option: a number where it looks like one in JSON.
     Constant(&'a str),
     /// JSON, not null.
@@ -36,10 +38,14 @@ impl<'a> View<'a> {
     fn get(self, source: &'a Source, nulls: &Nulls) -> Option<Value<'a>> {
         match (source, self) {
             (Source::Constant(text), _) => Some(Value::Constant(text)),
-            (Source::Column(column), View::Columns { cells, record }) => {
+            (Source::Column(column) | Source::Text(column), View::Columns { cells, record }) => {
                 // Blanks alone are as good as nothing.
                 let column = cells.get(record, *column).filter(|column| !column.text.trim().is_empty())?;
-                (!nulls.column(column.text, column.is_quoted)).then_some(Value::Column(column.text))
+                let is_null = nulls.column(column.text, column.is_quoted);
+                (!is_null).then_some(match source {
+                    Source::Text(_) => Value::Text(column.text.trim()),
+                    _ => Value::Column(column.text),
+                })
             }
             (Source::Member(path), View::Object(members)) => {
                 members.find(path).filter(|json| !nulls.json(json)).map(Value::Json)
@@ -143,7 +149,7 @@ fn field<'a>(layout: &'a Layout, view: View<'a>, name: Field) -> Option<Value<'a
 /// What is neither is handed back.
 fn text_or_json(value: Value<'_>) -> Result<Cow<'_, str>, &str> {
     match value {
-        Value::Column(text) | Value::Constant(text) => Ok(Cow::Borrowed(text)),
+        Value::Column(text) | Value::Text(text) | Value::Constant(text) => Ok(Cow::Borrowed(text)),
         Value::Json(json) if json.starts_with('"') => text_of(json).ok_or(json),
         Value::Json(json) if json.starts_with(|c: char| c == '-' || c.is_ascii_digit()) => Ok(Cow::Borrowed(json)),
         Value::Json(json) => Err(json),
@@ -162,6 +168,7 @@ fn write_name(out: &mut Vec<u8>, value: Value<'_>) {
 fn write_value(out: &mut Vec<u8>, value: Value<'_>, numbers: Notation) {
     let (text, numbers) = match value {
         Value::Json(json) => return out.extend_from_slice(json.as_bytes()),
+        Value::Text(text) => return write_text(out, text),
         Value::Column(text) => (text, numbers),
         Value::Constant(text) => (text, Notation::default()),
     };
@@ -186,7 +193,7 @@ fn write_properties(out: &mut Vec<u8>, layout: &Layout, view: View<'_>, is_order
     let base = match layout.base.as_ref().and_then(|source| view.get(source, &layout.nulls)) {
         None => None,
         Some(Value::Json(json)) => Some(json),
-        Some(Value::Column(given) | Value::Constant(given)) => {
+        Some(Value::Column(given) | Value::Text(given) | Value::Constant(given)) => {
             // It goes into the event as it is, so it must be one whole JSON value.
             let whole: serde_json::Result<&serde_json::value::RawValue> = serde_json::from_str(given);
             text = whole.map_err(|error| malformed(&error))?;
@@ -279,16 +286,24 @@ impl<'a> Properties<'a> {
         }
         let Some(name) = Facts::ORDER_VALUE.into_iter().find(|name| self.get(name).is_some()) else { return Ok(over) };
         let Some(text) = text_at(name).filter(|text| !text.trim().is_empty()) else { return Ok(over) };
+        let assumed = self.layout.currency.filter(|_| self.layout.names_currency && named.is_none());
+        let assumed = assumed.map(|currency| (CURRENCY, currency.to_string()));
         let numbers = match self.get(name) {
             Some(Value::Column(_)) => self.layout.numbers,
             // A JSON number is one already.
             Some(Value::Json(json)) if json.starts_with('"') => self.layout.numbers,
-            _ => return Ok(over),
+            _ => {
+                over.extend(assumed);
+                return Ok(over);
+            }
         };
         let amount = numbers.amount(&text).map_err(|fault| {
             Reason::new("invalid_amount", format!("{:?} is {fault}", cut(&text))).at(format!("properties.{name}"))
         })?;
         let Amount { number, unit } = amount;
+        if unit.is_none() {
+            over.extend(assumed);
+        }
         if let Some(unit) = unit {
             let wrong =
                 |message: String| Err(Reason::new("invalid_currency", message).at(format!("properties.{name}")));
@@ -303,15 +318,16 @@ impl<'a> Properties<'a> {
                 Some(_) => {}
                 None => match unit.codes.as_slice() {
                     [only] => over.push((CURRENCY, only.to_string())),
-                    several if several.contains(&self.layout.currency) => {
-                        over.push((CURRENCY, self.layout.currency.to_string()));
-                    }
-                    _ => {
-                        let message = format!(
-                            "{:?} may be in {codes}: say which by --currency, or by a property `currency`",
-                            cut(&text)
-                        );
-                        return wrong(message);
+                    several => {
+                        if let Some(currency) = self.layout.currency.filter(|currency| several.contains(currency)) {
+                            over.push((CURRENCY, currency.to_string()));
+                        } else {
+                            let message = format!(
+                                "{:?} may be in {codes}: say which by --currency, or by a property `currency`",
+                                cut(&text)
+                            );
+                            return wrong(message);
+                        }
                     }
                 },
             }

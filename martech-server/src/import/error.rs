@@ -40,6 +40,15 @@ pub enum ImportError {
         #[source]
         source: io::Error,
     },
+    /// The rejects could not be written.
+    #[error("cannot write the rejects to {path}; --rejects names another file", path = path.display())]
+    Rejects {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        #[source]
+        source: io::Error,
+    },
     /// There is no room to remember which records were read.
     #[error("cannot make a temporary file in {}, which files of so many records need; --rejects names another folder", dir.display())]
     Temporary {
@@ -57,8 +66,14 @@ pub enum ImportError {
         /// The existing projects, separated by commas.
         there: String,
     },
-    /// Nobody answers at the URL.
-    #[error("nobody answers at {url}: {reason}")]
+    /// The server does not know the token.
+    #[error("{url} does not know the token in MARTECH_TOKEN; it is the admin token, or a write key")]
+    Token {
+        /// The server's URL.
+        url: String,
+    },
+    /// The server at the URL cannot be reached.
+    #[error("cannot reach {url}: {reason}")]
     Unreachable {
         /// The server's URL.
         url: String,

@@ -12,7 +12,7 @@ use martech_core::{Appended, Rejection, RejectionCode, Store, StoreError, event:
 use serde::Deserialize;
 
 use super::{check_project, error::ImportError};
-use crate::{client::TrustArgs, projects::ProjectId};
+use crate::{accounts::is_key, client::TrustArgs, projects::ProjectId};
 
 /// How soon somebody is told that nobody answers.
 const SOON: Duration = Duration::from_secs(1);
@@ -26,6 +26,8 @@ pub(crate) struct HttpStore {
     server: Arc<str>,
     url: Arc<str>,
     authorization: Option<Arc<str>>,
+    /// Whether that is a key, which the server checks with each batch.
+    shows_key: bool,
     /// Whether the last request was not answered, and that was told.
     away: Arc<AtomicBool>,
 }
@@ -49,6 +51,7 @@ impl HttpStore {
             server: server.into(),
             url: format!("{server}/events?ack=durable{project}").into(),
             authorization: token.map(|token| format!("Bearer {token}").into()),
+            shows_key: token.is_some_and(is_key),
             away: Arc::default(),
         })
     }
@@ -82,12 +85,17 @@ impl HttpStore {
             request.call().map_err(|error| unreachable(&error))
         };
         get("/livez")?;
-        let (Some(project), Some(_)) = (project, &self.authorization) else { return Ok(()) };
-        let mut answer = get("/admin/projects")?;
-        // A token that may not read the list learns of a wrong project when it sends events.
-        if !answer.status().is_success() {
+        if self.authorization.is_none() {
             return Ok(());
         }
+        let mut answer = get("/admin/projects")?;
+        // Events are also taken from those without a token, where the server is set up so: a misspelt one would make the
+        // importer one of them.
+        if answer.status() == 401 && !self.shows_key {
+            return Err(ImportError::Token { url: self.server.to_string() });
+        }
+        // A key that may not read the list learns of a wrong project when it sends events.
+        let (Some(project), true) = (project, answer.status().is_success()) else { return Ok(()) };
         let body = answer.body_mut().read_to_vec().map_err(|error| unreachable(&error))?;
         match serde_json::from_slice(&body) {
             Ok(Projects { projects }) => check_project(project, projects.into_iter().map(|project| project.id)),

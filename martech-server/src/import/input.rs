@@ -14,6 +14,8 @@ use encoding_rs::Encoding;
 use encoding_rs_io::DecodeReaderBytesBuilder;
 use flate2::bufread::MultiGzDecoder;
 
+use super::same_file;
+
 /// What a file is imported from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
@@ -24,6 +26,14 @@ pub(crate) enum Source {
 impl Source {
     pub(crate) fn new(path: &Path) -> Self {
         if path.as_os_str() == "-" { Self::Stdin } else { Self::Path(path.to_owned()) }
+    }
+
+    /// Whether both name the same file.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Path(one), Self::Path(other)) => one == other || same_file(one, other),
+            _ => self == other,
+        }
     }
 
     /// For people, and for the names of files that belong to it.
@@ -56,6 +66,9 @@ impl Input {
                     return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"));
                 }
                 let size = metadata.is_file().then_some(metadata.len());
+                if metadata.is_file() {
+                    check_compression(path)?;
+                }
                 Ok(Self { size, ..Self::of(file, encoding)? })
             }
         }
@@ -95,6 +108,19 @@ impl Compression {
 
 const BUFFER: usize = 128 * 1024;
 
+/// Reads a compressed file to its end: its checksum stands there, and none of a damaged file is to be imported.
+fn check_compression(path: &Path) -> io::Result<()> {
+    let mut file = File::open(path)?;
+    let mut magic = [0; 4];
+    let read = read_up_to(&mut file, &mut magic)?;
+    if Compression::detect(&magic[..read]).is_some() {
+        let damaged =
+            |error: io::Error| io::Error::new(error.kind(), format!("it is damaged, nothing was imported: {error}"));
+        io::copy(&mut decompressed(File::open(path)?)?, &mut io::sink()).map_err(damaged)?;
+    }
+    Ok(())
+}
+
 fn decompressed(mut reader: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
     let mut magic = vec![0; 4];
     let read = read_up_to(&mut reader, &mut magic)?;
@@ -119,7 +145,7 @@ fn decoded(mut content: Box<dyn Read + Send>, encoding: Option<&'static Encoding
     }
     let content = io::Cursor::new(begin).chain(content);
     let mut decoder = DecodeReaderBytesBuilder::new();
-    decoder.encoding(encoding).utf8_passthru(true).strip_bom(true);
+    decoder.encoding(encoding).bom_override(true).utf8_passthru(true).strip_bom(true);
     Ok(Box::new(decoder.build_with_buffer(content, vec![0; BUFFER]).map_err(io::Error::other)?))
 }
 

@@ -17,6 +17,8 @@ use super::{
 pub(crate) enum Source {
     /// A column, counted from 0.
     Column(usize),
+    /// The same, of text that is no number even where it looks like one.
+    Text(usize),
     /// A member of a JSON object: its name, or names joined by dots.
     Member(String),
     /// The same text every time.
@@ -27,6 +29,12 @@ pub(crate) enum Source {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Node {
     pub(crate) children: BTreeMap<String, Child>,
+}
+
+impl Source {
+    fn into_text(self) -> Self {
+        if let Self::Column(column) = self { Self::Text(column) } else { self }
+    }
 }
 
 /// A property.
@@ -56,8 +64,10 @@ pub(crate) struct Layout {
     pub(crate) times: TimeReader,
     pub(crate) numbers: Notation,
     pub(crate) nulls: Nulls,
-    /// Of an order that names none.
-    pub(crate) currency: Currency,
+    /// Of an order that names none; `None` where the receiving server knows it.
+    pub(crate) currency: Option<Currency>,
+    /// Whether it has to stand in the event, since the receiver may assume another one.
+    pub(crate) names_currency: bool,
 }
 
 /// Texts that stand for nothing.
@@ -182,6 +192,7 @@ impl Layout {
             numbers: args.numbers()?,
             nulls: args.nulls.clone().map_or(Nulls::Usual, Nulls::These),
             currency: args.currency,
+            names_currency: args.url.is_some(),
         };
         for (target, value) in &args.constants {
             layout.insert(target, Source::Constant(value.clone()))?;
@@ -202,6 +213,7 @@ impl Layout {
             Target::Field(field) => &mut self.fields[*field as usize],
             Target::Property(path) => match path.as_slice() {
                 [] => &mut self.base,
+                [name] if Facts::is_text(name) => return self.properties.insert(target, &[], name, source.into_text()),
                 [parents @ .., name] => return self.properties.insert(target, parents, name, source),
             },
         };

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, collections::HashSet, fmt};
 
+use martech_core::event::replace_lone_surrogates;
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
@@ -44,9 +45,6 @@ impl<'a> Members<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
-
         struct MembersVisitor;
 
         impl<'de> Visitor<'de> for MembersVisitor {
@@ -58,7 +56,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
                 let mut members = Vec::with_capacity(8);
-                while let Some((Key(key), value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
+                // As JSON text: half a surrogate pair in a name is for `text_of` to see to.
+                while let Some((key, value)) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
+                    let key = text_of(key.get()).ok_or_else(|| serde::de::Error::custom("a name that is no text"))?;
                     members.push((key, value.get()));
                 }
                 Ok(Members(members))
@@ -68,12 +68,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-/// The text that a JSON string means; `None` for another kind of value.
+/// The text that a JSON string means, with U+FFFD for each half of a surrogate pair; `None` for another kind of value.
 pub(crate) fn text_of(json: &str) -> Option<Cow<'_, str>> {
     #[derive(Deserialize)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-    serde_json::from_str::<Text<'_>>(json).ok().map(|Text(text)| text)
+    match serde_json::from_str::<Text<'_>>(json) {
+        Ok(Text(text)) => Some(text),
+        Err(_) => serde_json::from_str(&replace_lone_surrogates(json)).ok().map(Cow::Owned),
+    }
 }
 
 #[cfg(test)]
@@ -90,6 +93,9 @@ mod tests {
         assert_eq!(members.find("f"), None);
         assert_eq!(members.find("a.b.c.d"), None);
         assert!(Members::parse("[1]").is_err());
+        let halves = Members::parse(r#"{"col\ud83d":"cut \ud83d","\ud83d\ude00":1}"#).unwrap();
+        assert_eq!(halves.find("col\u{fffd}").and_then(text_of).as_deref(), Some("cut \u{fffd}"));
+        assert_eq!(halves.find("😀"), Some("1"));
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub use records::read_records;
 pub use report::{Complaint, FileReport, Report};
 pub use state::Counts;
 
-use self::{http::HttpStore, input::Source, run::FileImport};
+use self::{http::HttpStore, input::Source, rejects::RejectsPath, run::FileImport};
 use crate::{
     backend::StoreChoice,
     projects::{self, ProjectId, ProjectRecord},
@@ -93,8 +93,9 @@ pub fn import(args: &ImportArgs, done: impl FnMut(&FileReport)) -> Result<Report
     let jobs = plan(args)?;
     let runtime = tokio::runtime::Runtime::new().map_err(ImportError::Runtime)?;
     let result = runtime.block_on(async {
+        let project = args.project.clone().unwrap_or_default();
         match (&args.url, &args.store.store) {
-            _ if args.dry_run => import_into(Nowhere, args, &jobs, done).await,
+            (Some(_), _) if args.dry_run => import_into(Nowhere, args, &jobs, done).await,
             (Some(url), _) => {
                 let store = HttpStore::new(url, &args.trust, args.token.as_deref(), args.project.as_ref())?;
                 store.find(args.project.as_ref()).await?;
@@ -102,10 +103,10 @@ pub fn import(args: &ImportArgs, done: impl FnMut(&FileReport)) -> Result<Report
             }
             (None, StoreChoice::Mongo(uri)) => {
                 let store = MongoStore::new(args.store.mongo(uri)).await?;
-                let project = args.project.clone().unwrap_or_default();
-                if !project.is_default() {
-                    let records: Vec<ProjectRecord> = AnyRecords::beside(&store).all(None).await?;
-                    check_project(&project, records.into_iter().map(|record| record.id))?;
+                let args =
+                    &args.of_project(find_project(&project, AnyRecords::beside(&store).all(None).await?)?.as_ref());
+                if args.dry_run {
+                    return import_into(Nowhere, args, &jobs, done).await;
                 }
                 let store = project.store(&store);
                 let store = store.map_err(|error| ImportError::Options(error.to_string()))?;
@@ -114,8 +115,10 @@ pub fn import(args: &ImportArgs, done: impl FnMut(&FileReport)) -> Result<Report
                 import_into(store, args, &jobs, done).await
             }
             (None, StoreChoice::Lake) => {
-                let project = args.project.clone().unwrap_or_default();
-                check_project(&project, projects::in_folder(&args.data_dir).into_iter())?;
+                let args = &args.of_project(find_project(&project, projects::in_folder(&args.data_dir))?.as_ref());
+                if args.dry_run {
+                    return import_into(Nowhere, args, &jobs, done).await;
+                }
                 let lake = Lake::open(LakeOptions::new(args.folder())).await?;
                 let result = import_into(lake.clone(), args, &jobs, done).await;
                 let rolled = if result.is_ok() { lake.roll().await } else { Ok(()) };
@@ -130,6 +133,12 @@ pub fn import(args: &ImportArgs, done: impl FnMut(&FileReport)) -> Result<Report
     // A thread may still wait for standard input.
     runtime.shutdown_background();
     result
+}
+
+/// What is kept of a project. The default project exists also where nothing is.
+fn find_project(project: &ProjectId, there: Vec<ProjectRecord>) -> Result<Option<ProjectRecord>, ImportError> {
+    check_project(project, there.iter().map(|record| record.id.clone()))?;
+    Ok(there.into_iter().find(|record| record.id == *project))
 }
 
 /// Whether a project is one of those that there are.
@@ -155,7 +164,7 @@ impl Store<Event> for Nowhere {
 /// What to import, and where its rejects go.
 struct Job {
     source: Source,
-    rejects: PathBuf,
+    rejects: RejectsPath,
 }
 
 /// Finds mistakes in the command before anything is done.
@@ -173,12 +182,16 @@ fn plan(args: &ImportArgs) -> Result<Vec<Job>, ImportError> {
         if let Source::Path(path) = &source {
             std::fs::metadata(path).map_err(ImportError::read(path.display().to_string()))?;
         }
-        if jobs.iter().any(|job| job.source == source) {
+        if jobs.iter().any(|job| job.source.is_same(&source)) {
             return Err(ImportError::Options(format!("{} is given twice", source.name())));
         }
-        let rejects = args.rejects.clone().unwrap_or_else(|| rejects_of(&source));
-        if files.iter().any(|file| same_file(&rejects, file)) {
-            let message = format!("the rejects in {} would overwrite a file that is imported", rejects.display());
+        let rejects = match &args.rejects {
+            Some(path) => RejectsPath::Given(path.clone()),
+            None => RejectsPath::Beside(rejects_of(&source)),
+        };
+        if files.iter().any(|file| same_file(rejects.path(), file)) {
+            let message =
+                format!("the rejects in {} would overwrite a file that is imported", rejects.path().display());
             return Err(ImportError::Options(message));
         }
         jobs.push(Job { source, rejects });
@@ -195,7 +208,7 @@ fn rejects_of(source: &Source) -> PathBuf {
     }
 }
 
-fn same_file(a: &Path, b: &Path) -> bool {
+pub(crate) fn same_file(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
@@ -233,6 +246,7 @@ async fn import_into(
                 imports.push(import);
             }
             Err(error) => {
+                import.tell_progress();
                 if let Err(error) = import.checkpoint() {
                     tracing::warn!(error = error.chain(), "an interrupted import will start over");
                 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, io, path::Path, sync::mpsc, thread};
 
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
-use martech_core::event::{Event, EventRules, Timestamp};
+use martech_core::event::{Event, EventRules, EventTypes, Timestamp};
 
 use super::{
     args::{Delimiter, Format, ImportArgs},
@@ -83,15 +83,13 @@ impl Records {
                 (layout, Some(Columns { cells, count: names.len(), pad: args.pad_rows }))
             }
         };
-        let mut rules = EventRules {
-            types: args.event_types.clone().advise(MORE_TYPES),
-            currency: args.currency,
-            ..EventRules::default()
-        };
-        if args.url.is_some() {
+        let mut rules = EventRules::default();
+        rules.currency = args.currency.unwrap_or(rules.currency);
+        rules.types = match &args.event_types {
             // Which types are taken is for the server to say.
-            rules.types = martech_core::event::EventTypes::any();
-        }
+            _ if args.url.is_some() => EventTypes::any(),
+            types => types.clone().unwrap_or(rules.types).advise(MORE_TYPES),
+        };
         let parser = Parser {
             composer: Composer::new(layout),
             columns,

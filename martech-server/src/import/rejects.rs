@@ -61,6 +61,22 @@ struct Reject<'a> {
     raw: &'a str,
 }
 
+/// Where the rejects of a file go.
+#[derive(Debug, Clone)]
+pub(crate) enum RejectsPath {
+    /// Where an option says. It is written when there are rejects, and left alone otherwise.
+    Given(PathBuf),
+    /// Beside the file. What stands there is of an earlier import.
+    Beside(PathBuf),
+}
+
+impl RejectsPath {
+    pub(crate) fn path(&self) -> &Path {
+        let (Self::Given(path) | Self::Beside(path)) = self;
+        path
+    }
+}
+
 /// The rejects file of one import; it is made when there is something to write.
 pub(crate) struct Rejects {
     path: PathBuf,
@@ -68,20 +84,22 @@ pub(crate) struct Rejects {
 }
 
 impl Rejects {
-    /// Begins anew: what an earlier import left at `path` is removed.
-    pub(crate) fn begin(path: PathBuf) -> io::Result<Self> {
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(Self { path, file: None }),
+    /// Begins anew: what an earlier import left beside the file is removed.
+    pub(crate) fn begin(path: RejectsPath) -> io::Result<Self> {
+        if let RejectsPath::Beside(path) = &path
+            && fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
+        {
+            fs::remove_file(path)?;
         }
+        Ok(Self { path: path.path().to_owned(), file: None })
     }
 
     /// Goes on behind the first `length` bytes of an interrupted import; `None` when they are not there.
-    pub(crate) fn resume(path: PathBuf, length: u64) -> io::Result<Option<Self>> {
-        let mut file = match OpenOptions::new().write(true).open(&path) {
+    pub(crate) fn resume(path: RejectsPath, length: u64) -> io::Result<Option<Self>> {
+        let mut file = match OpenOptions::new().write(true).open(path.path()) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok((length == 0).then_some(Self { path, file: None }));
+                return if length == 0 { Self::begin(path).map(Some) } else { Ok(None) };
             }
             Err(error) => return Err(error),
         };
@@ -93,7 +111,7 @@ impl Rejects {
         }
         file.set_len(length)?;
         file.seek(io::SeekFrom::End(0))?;
-        Ok(Some(Self { path, file: Some(BufWriter::new(file)) }))
+        Ok(Some(Self { path: path.path().to_owned(), file: Some(BufWriter::new(file)) }))
     }
 
     pub(crate) fn write(&mut self, line: u64, record: u64, reason: &Reason, raw: &[u8]) -> io::Result<()> {
@@ -110,8 +128,12 @@ impl Rejects {
     pub(crate) fn sync(&mut self) -> io::Result<u64> {
         let Some(file) = &mut self.file else { return Ok(0) };
         file.flush()?;
-        file.get_ref().sync_data()?;
-        Ok(file.get_ref().metadata()?.len())
+        let metadata = file.get_ref().metadata()?;
+        // A pipe or a device has nothing to sync.
+        if metadata.is_file() {
+            file.get_ref().sync_data()?;
+        }
+        Ok(metadata.len())
     }
 
     /// The file, if there is one.

@@ -108,7 +108,7 @@ impl fmt::Display for FileReport {
             _ if !self.dry_run => write!(f, "{}: {} in {elapsed:.1} s", self.name, Words(&self.counts))?,
             first => {
                 let Counts { read, stored, rejected, .. } = self.counts;
-                write!(f, "{}: {read} read, {stored} would be stored, {rejected} rejected", self.name)?;
+                write!(f, "{}: {read} read, {stored} can be events, {rejected} rejected, nothing stored", self.name)?;
                 if let Some(first) = first {
                     write!(f, "; the first event: {first}")?;
                 }
@@ -132,7 +132,8 @@ impl fmt::Display for Report {
     }
 }
 
-struct Words<'a>(&'a Counts);
+/// Counts in words.
+pub(crate) struct Words<'a>(pub(crate) &'a Counts);
 
 impl fmt::Display for Words<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -16,8 +16,8 @@ use super::{
     error::ImportError,
     input::Source,
     records::{Message, Parsed, Records},
-    rejects::{Reason, Rejects},
-    report::{Complaint, FileReport, Progress},
+    rejects::{Reason, Rejects, RejectsPath},
+    report::{Complaint, FileReport, Progress, Words},
     state::{State, StateFile},
 };
 
@@ -41,18 +41,18 @@ pub(crate) struct FileImport {
 
 impl FileImport {
     /// Finds out whether there is an interrupted import of this file to go on with.
-    pub(crate) fn prepare(source: &Source, rejects_path: &Path, args: &ImportArgs) -> Result<Self, ImportError> {
+    pub(crate) fn prepare(source: &Source, rejects: &RejectsPath, args: &ImportArgs) -> Result<Self, ImportError> {
         let name = source.name();
         let state_file = match source {
             Source::Path(path) if path.is_file() && !args.dry_run => {
-                Some(StateFile::new(path, rejects_path, args).map_err(ImportError::read(name.clone()))?)
+                Some(StateFile::new(path, rejects.path(), args).map_err(ImportError::read(name.clone()))?)
             }
             _ => None,
         };
         let left = state_file.as_ref().and_then(StateFile::load);
-        let rejects_path = rejects_path.to_owned();
+        let rejects_path = rejects.path().to_owned();
         let resumed = match left {
-            Some(state) => Rejects::resume(rejects_path.clone(), state.rejects)
+            Some(state) => Rejects::resume(rejects.clone(), state.rejects)
                 .map_err(ImportError::write(&rejects_path))?
                 .map(|rejects| (rejects, state)),
             None => None,
@@ -63,7 +63,7 @@ impl FileImport {
                 (rejects, state, Some(record))
             }
             None => {
-                let rejects = Rejects::begin(rejects_path.clone()).map_err(ImportError::write(&rejects_path))?;
+                let rejects = Rejects::begin(rejects.clone()).map_err(ImportError::write(&rejects_path))?;
                 (rejects, State::default(), None)
             }
         };
@@ -160,7 +160,7 @@ impl FileImport {
             self.state.reasons.note(reason, record.line);
             let raw = &chunk.bytes[record.range.clone()];
             let written = self.rejects.write(record.line, record.number, reason, raw);
-            written.map_err(ImportError::write(&self.rejects_path))?;
+            written.map_err(|source| ImportError::Rejects { path: self.rejects_path.clone(), source })?;
         }
         let counts = &mut self.state.counts;
         counts.read += chunk.records.len() as u64;
@@ -169,6 +169,13 @@ impl FileImport {
         counts.rejected += rejects.len() as u64;
         self.state.position = chunk.end;
         Ok(())
+    }
+
+    /// Says on standard error what was done of a file that could not be finished.
+    pub(crate) fn tell_progress(&self) {
+        if self.state.counts.read > 0 {
+            eprintln!("{}: until then {}", self.name, Words(&self.state.counts));
+        }
     }
 
     /// Makes durable how far it came.

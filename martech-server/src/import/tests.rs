@@ -166,9 +166,13 @@ fn rejects_are_told_with_their_lines() {
     assert_eq!(rejects[0]["field"], "occurredAt");
     assert_eq!(rejects[0]["raw"], "u2,search,never,x");
 
-    // When nothing is rejected any more, no stale file tells otherwise.
-    shop.import(&shop.file("b.csv", [header.as_bytes(), lines[0]].concat()), &[]);
-    assert!(!shop.rejects_path().exists());
+    // When nothing is rejected any more, no stale file beside the input tells otherwise.
+    let file = shop.file("b.csv", [header.as_bytes(), lines[0]].concat());
+    let stale = shop.file("b.csv.rejects.ndjson", "stale");
+    let args = ImportArgs { rejects: None, ..shop.args(&file, &[]) };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(import_into(shop.store.clone(), &args, &plan(&args).unwrap(), |_| ())).unwrap();
+    assert!(!stale.exists());
 }
 
 #[test]
@@ -217,13 +221,15 @@ fn imports_german_orders_in_each_encoding() {
         [mark, &ORDERS.encode_utf16().flat_map(unit).collect::<Vec<u8>>()].concat()
     };
     let (latin, _, _) = encoding_rs::WINDOWS_1252.encode(ORDERS);
-    let cases: [(&str, Vec<u8>, &[&str]); 7] = [
+    let cases: [(&str, Vec<u8>, &[&str]); 8] = [
         ("a.csv", ORDERS.into(), &[]),
         ("B.CSV", ORDERS.replace("\r\n", "\r").into(), &[]),
         ("c.csv", utf16(u16::to_le_bytes, b"\xff\xfe"), &[]),
         ("d.csv", utf16(u16::to_be_bytes, b"\xfe\xff"), &[]),
         ("e.csv", utf16(u16::to_le_bytes, b""), &["--encoding", "utf-16le"]),
         ("F.CSV.GZ", gzip(&latin), &["--encoding", "latin1"]),
+        // A byte order mark goes before the option.
+        ("h.csv", utf16(u16::to_be_bytes, b"\xfe\xff"), &["--encoding", "utf-16"]),
         ("g.csv", format!("sep=;\r\n{ORDERS}").into(), &[]),
     ];
     let shop = Shop::new();
@@ -240,7 +246,7 @@ fn imports_german_orders_in_each_encoding() {
     assert_eq!(event.facts.currency.map(|currency| currency.to_string()).as_deref(), Some("EUR"));
 
     // What is no UTF-8 is told, with the flag that reads it.
-    let report = shop.import(&shop.file("h.csv", &latin[..]), ORDERS_OPTIONS);
+    let report = shop.import(&shop.file("k.csv", &latin[..]), ORDERS_OPTIONS);
     assert_eq!(counts(&report), [2, 0, 1, 1]);
     let message = shop.rejects()[0]["message"].as_str().unwrap().to_owned();
     assert!(message.contains("0xfc is \"ü\"") && message.contains("--encoding windows-1252"), "{message}");
@@ -356,7 +362,10 @@ fn a_dry_run_stores_nothing() {
     let report = &report.files[0];
     assert_eq!(counts(report), [10, 9, 0, 1]);
     let told = report.to_string();
-    assert!(told.contains("10 read, 9 would be stored, 1 rejected; the first event: {\"eventId\":"), "{told}");
+    assert!(
+        told.contains("10 read, 9 can be events, 1 rejected, nothing stored; the first event: {\"eventId\":"),
+        "{told}"
+    );
     assert_eq!(report.complaints().len(), 1, "the reason of the one that was rejected");
     let mut left: Vec<_> = fs::read_dir(shop.dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
@@ -372,11 +381,35 @@ fn a_project_that_is_not_there_is_told_with_those_that_are() {
     assert_eq!(told, "there is no project hamburg; there are: default");
     let folder = shop.dir.path().join("projects/berlin");
     fs::create_dir_all(&folder).unwrap();
-    let record = serde_json::json!({"id": "berlin", "name": "Berlin", "createdAt": "2026-01-01T00:00:00Z", "updatedAt": "2026-01-01T00:00:00Z"});
-    fs::write(folder.join("project.json"), record.to_string()).unwrap();
+    fs::write(folder.join("project.json"), project_record().to_string()).unwrap();
     let told = import("hamburg").unwrap_err().to_string();
     assert_eq!(told, "there is no project hamburg; there are: berlin, default");
     assert_eq!(counts(&import("berlin").unwrap().files[0]), [1, 1, 0, 0]);
+}
+
+fn project_record() -> Value {
+    let time = "2026-01-01T00:00:00Z";
+    serde_json::json!({"id": "berlin", "name": "Berlin", "currency": "EUR", "eventTypes": ["wishlist"], "createdAt": time, "updatedAt": time})
+}
+
+#[test]
+fn a_folder_is_imported_into_by_the_settings_of_its_project() {
+    let shop = Shop::new();
+    let record = serde_json::from_value(project_record()).unwrap();
+    let file = shop.file("a.csv", "userId,type,occurredAt,total\nu,purchase,2026-11-22,5\nu,wishlist,2026-11-22,\n");
+    let rules = |options: &[&str]| {
+        let args = shop.args(&file, options).of_project(Some(&record));
+        (args.currency.unwrap().to_string(), args.event_types.unwrap().get("wishlist").is_some())
+    };
+    assert_eq!(rules(&[]), ("EUR".to_owned(), true));
+    assert_eq!(rules(&["--currency", "CHF", "--event-types", "dance"]), ("CHF".to_owned(), false));
+    assert_eq!(shop.args(&file, &[]).of_project(None).currency.unwrap().to_string(), "USD");
+
+    let folder = shop.dir.path().join("projects/berlin");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("project.json"), project_record().to_string()).unwrap();
+    let report = import(&shop.args(&file, &["--project", "berlin"]), |_| ()).unwrap();
+    assert_eq!(counts(&report.files[0]), [2, 2, 0, 0]);
 }
 
 #[test]
@@ -412,13 +445,18 @@ fn mistakes_in_the_command_come_first() {
 }
 
 #[test]
-fn a_cut_off_file_fails_and_keeps_what_was_read() {
+fn imports_nothing_of_a_damaged_file() {
     let shop = Shop::new();
     let content = gzip(events(50_000).as_bytes());
-    let file = shop.file("a.ndjson.gz", &content[..content.len() - 100]);
-    let error = shop.import_to(shop.store.clone(), &file, &[]).unwrap_err();
-    assert!(matches!(error, ImportError::Read { .. }), "{error}");
-    assert!(shop.store.len() > 10_000);
+    let mut flipped = content.clone();
+    flipped[content.len() / 2] ^= 4;
+    for damaged in [&content[..content.len() - 100], &flipped] {
+        let file = shop.file("a.ndjson.gz", damaged);
+        let error = shop.import_to(shop.store.clone(), &file, &[]).unwrap_err();
+        assert!(matches!(error, ImportError::Read { .. }), "{error}");
+        assert!(error.chain().contains("nothing was imported"), "{}", error.chain());
+        assert_eq!(shop.store.len(), 0);
+    }
 }
 
 /// A store whose disk fails for good after some appends.
@@ -572,6 +610,7 @@ fn sends_to_a_server() {
     let app = axum::Router::new()
         .route("/events", axum::routing::post(take))
         .route("/livez", axum::routing::get(async || "ok"))
+        .route("/admin/projects", axum::routing::get(async || r#"{"projects":[]}"#))
         .with_state(fake.clone());
     server.spawn(async move { axum::serve(listener, app).await });
 
@@ -597,7 +636,33 @@ fn tells_that_nobody_answers_before_it_reads() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let error = import(&shop.args(&file, &["--url", &format!("http://{closed}")]), |_| ()).unwrap_err();
     assert!(matches!(&error, ImportError::Unreachable { .. }), "{error}");
-    assert!(error.to_string().contains(&format!("nobody answers at http://{closed}: ")), "{error}");
+    assert!(error.to_string().contains(&format!("cannot reach http://{closed}: ")), "{error}");
+}
+
+#[test]
+fn a_named_file_is_replaced_only_by_rejects() {
+    let shop = Shop::new();
+    let notes = shop.file("rejects", "precious");
+    shop.import(&shop.file("a.ndjson", events(1)), &[]);
+    assert_eq!(fs::read_to_string(&notes).unwrap(), "precious");
+    let link = shop.dir.path().join("link");
+    std::os::unix::fs::symlink(&notes, &link).unwrap();
+    let args = ImportArgs { rejects: Some(link.clone()), ..shop.args(&shop.file("b.ndjson", "nonsense\n"), &[]) };
+    let jobs = plan(&args).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(import_into(shop.store.clone(), &args, &jobs, |_| ())).unwrap();
+    assert!(link.is_symlink());
+    assert!(fs::read_to_string(&notes).unwrap().contains("\"raw\":\"nonsense\""));
+}
+
+#[test]
+fn a_file_is_imported_once_whatever_it_is_called() {
+    let shop = Shop::new();
+    let file = shop.file("a.ndjson", events(1));
+    let mut args = shop.args(&file, &[]);
+    args.rejects = None;
+    args.files.push(shop.dir.path().join("./a.ndjson"));
+    assert!(plan(&args).is_err_and(|error| error.to_string().contains("given twice")));
 }
 
 #[test]

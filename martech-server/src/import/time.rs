@@ -63,6 +63,9 @@ const SMALLEST_MILLIS: u64 = 100_000_000_000;
 /// Numbers from this on (the year 2286 as milliseconds, April 1970 as microseconds) are more likely microseconds.
 const TOO_MANY_MILLIS: u64 = 10_000_000_000_000;
 
+/// Milliseconds of the year 5138: as many seconds are more likely milliseconds.
+const LARGEST_SECONDS: i64 = SMALLEST_MILLIS as i64 * 1000;
+
 /// Reads times of one format, and places those without an offset in a time zone.
 #[derive(Debug, Clone)]
 pub(crate) struct TimeReader {
@@ -85,7 +88,11 @@ impl TimeReader {
                 Ok(Timestamp::from_millis(whole.div_euclid(unit.in_a_millisecond())))
             }
             Some(TimeFormat::UnixSeconds) => {
-                seconds(text).ok_or_else(|| "not a number of seconds since 1970".to_owned())
+                let time = seconds(text).ok_or_else(|| "not a number of seconds since 1970".to_owned())?;
+                if time.millis() >= LARGEST_SECONDS {
+                    return Err("too large for seconds since 1970; --time-format unix_ms reads milliseconds".to_owned());
+                }
+                Ok(time)
             }
             Some(TimeFormat::Pattern(pattern)) => {
                 let parsed = strtime::parse(pattern, text).map_err(|error| format!("not of --time-format: {error}"))?;

@@ -26,10 +26,11 @@ pub(crate) fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The site of an address of IPv6: whoever has a site has 65,536 networks. `None` of an address of IPv4.
+/// The site of an address of IPv6: whoever has a site has 65,536 networks. `None` of an address of IPv4. Its last bit is set, so that it is
+/// none of its networks.
 pub(crate) fn site(address: IpAddr) -> Option<IpAddr> {
     match address.to_canonical() {
-        IpAddr::V6(address) => Some(IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 80 << 80))),
+        IpAddr::V6(address) => Some(IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 80 << 80 | 1))),
         IpAddr::V4(_) => None,
     }
 }

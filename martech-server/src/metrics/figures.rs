@@ -11,7 +11,7 @@ use crate::{
     app::QueueBounds,
     backend::{Backend, Mongo},
     dead_letters::DeadLetterCounts,
-    projects::{Project, Waits},
+    projects::{Circuit, Project, Waits},
 };
 
 /// A store, and the way to it.
@@ -52,7 +52,7 @@ fn of_store(project: &Project, bounds: QueueBounds) -> StoreFigures {
     };
     let mut sinks = vec![sink(project.sink(), false)];
     if project.backend().is_spooled() {
-        sinks.push(sink(project.way_in(Waits::Store), true));
+        sinks.push(sink(project.way_in(Waits::Store, Circuit::Closed), true));
     }
     let none = StoreFigures { sinks, journal: None, lake: None, spool: None, mongo: None };
     // All projects share the connections to MongoDB, and what is counted of them.

@@ -3,7 +3,8 @@
 //! The sink tries a store that fails again, for ten seconds, and its senders wait. That is right for a moment of trouble, and wrong for a
 //! disk that is full: everybody would wait for ten seconds to be told no. So a store that has failed for [`KNOWN_AFTER`], and taken nothing
 //! in between, is known to fail, and senders are told at once (a circuit breaker). How it is now the server learns from the batch that is
-//! still being tried; where there is none, one request is let through to find out. So taking goes on by itself when the store does.
+//! still being tried; where there is none, one request is let through to find out, and is tried once. So taking goes on by itself when the
+//! store does.
 
 use std::{
     sync::{
@@ -47,27 +48,36 @@ pub(crate) struct Unavailable {
     pub(crate) is_final: bool,
 }
 
+/// How events are handed to a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Circuit {
+    /// The store is well, as far as is known: where it fails, it is tried again for a while.
+    Closed,
+    /// The store has failed for long: it is tried once, to find out how it is.
+    HalfOpen,
+}
+
 impl Availability {
-    /// Whether events should be handed to the store. `is_busy` tells whether it is still being tried with others.
-    pub(crate) fn check(&self, is_busy: impl FnOnce() -> bool) -> Result<(), Unavailable> {
+    /// Whether events should be handed to the store, and how. `is_busy` tells whether it is still being tried with others.
+    pub(crate) fn check(&self, is_busy: impl FnOnce() -> bool) -> Result<Circuit, Unavailable> {
         if !self.is_failing.load(Ordering::Relaxed) {
-            return Ok(());
+            return Ok(Circuit::Closed);
         }
         let is_busy = is_busy();
         let mut failing = self.failing();
-        let Some(failing) = failing.as_mut() else { return Ok(()) };
+        let Some(failing) = failing.as_mut() else { return Ok(Circuit::Closed) };
         let now = Instant::now();
         if failing.is_final {
             return Err(Unavailable { is_final: true });
         }
         if failing.since + KNOWN_AFTER > now {
-            return Ok(());
+            return Ok(Circuit::Closed);
         }
         if is_busy || failing.probed + PROBE_INTERVAL > now {
             return Err(Unavailable { is_final: false });
         }
         failing.probed = now;
-        Ok(())
+        Ok(Circuit::HalfOpen)
     }
 
     fn took(&self) {
@@ -119,7 +129,9 @@ impl<E: Sync, S: Store<E>> Store<E> for Watched<S> {
 mod tests {
     use super::*;
 
-    const AWAY: Result<(), Unavailable> = Err(Unavailable { is_final: false });
+    const CLOSED: Result<Circuit, Unavailable> = Ok(Circuit::Closed);
+    const HALF_OPEN: Result<Circuit, Unavailable> = Ok(Circuit::HalfOpen);
+    const AWAY: Result<Circuit, Unavailable> = Err(Unavailable { is_final: false });
 
     /// Says what it is told to say.
     struct Told(Mutex<Result<(), Advice>>);
@@ -151,7 +163,7 @@ mod tests {
             let _ = self.store.append(&[()]).await;
         }
 
-        fn check(&self, is_busy: bool) -> Result<(), Unavailable> {
+        fn check(&self, is_busy: bool) -> Result<Circuit, Unavailable> {
             self.availability.check(|| is_busy)
         }
     }
@@ -160,16 +172,16 @@ mod tests {
     async fn refuses_at_once_what_a_failing_store_would_keep_waiting() {
         let trial = Trial::new();
         trial.append(Err(Advice::Retry)).await;
-        assert_eq!(trial.check(true), Ok(()), "a moment of trouble");
+        assert_eq!(trial.check(true), CLOSED, "a moment of trouble");
         tokio::time::advance(KNOWN_AFTER).await;
         trial.append(Err(Advice::Retry)).await;
         assert_eq!(trial.check(true), AWAY);
         // Nothing is being tried any more: one finds out, the others are told.
-        assert_eq!([trial.check(false), trial.check(false)], [Ok(()), AWAY]);
+        assert_eq!([trial.check(false), trial.check(false)], [HALF_OPEN, AWAY]);
         tokio::time::advance(PROBE_INTERVAL).await;
-        assert_eq!([trial.check(true), trial.check(false), trial.check(false)], [AWAY, Ok(()), AWAY]);
+        assert_eq!([trial.check(true), trial.check(false), trial.check(false)], [AWAY, HALF_OPEN, AWAY]);
         trial.append(Ok(())).await;
-        assert_eq!(trial.check(true), Ok(()));
+        assert_eq!(trial.check(true), CLOSED);
     }
 
     #[tokio::test(start_paused = true)]
@@ -178,7 +190,7 @@ mod tests {
         for _ in 0..10 {
             trial.append(Err(Advice::Refused)).await;
             tokio::time::advance(KNOWN_AFTER).await;
-            assert_eq!(trial.check(true), Ok(()));
+            assert_eq!(trial.check(true), CLOSED);
         }
     }
 

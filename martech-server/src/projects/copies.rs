@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use martech_core::fs::{Disk, replace};
 
-use super::{ProjectId, ProjectRecord, id::FOLDER};
+use super::{ProjectRecord, id::FOLDER};
 
 const FILE: &str = "project.json";
 
@@ -20,16 +20,11 @@ pub(super) fn keep(record: &ProjectRecord, folder: &Path) {
 }
 
 /// Those of a data folder. What cannot be read is passed over.
-pub(super) fn read(data_dir: &Path) -> Vec<ProjectRecord> {
+pub(crate) fn read(data_dir: &Path) -> Vec<ProjectRecord> {
     let others = fs::read_dir(data_dir.join(FOLDER)).into_iter().flatten().flatten().map(|folder| folder.path());
     let copies =
         std::iter::once(data_dir.to_owned()).chain(others).filter_map(|folder| fs::read(folder.join(FILE)).ok());
     copies.filter_map(|copy| serde_json::from_slice(&copy).ok()).collect()
-}
-
-/// The projects of a data folder, for commands that have no records at hand.
-pub(crate) fn in_folder(data_dir: &Path) -> Vec<ProjectId> {
-    read(data_dir).into_iter().map(|record| record.id).collect()
 }
 
 /// Forgets a project that was removed.

@@ -35,8 +35,8 @@ use self::{
     quota::Quota,
 };
 pub(crate) use self::{
-    availability::{RETRY_AFTER, Unavailable},
-    copies::in_folder,
+    availability::{Circuit, RETRY_AFTER, Unavailable},
+    copies::read as in_folder,
     id::{DEFAULT_PROJECT, ProjectId},
     record::{ProjectChange, ProjectRecord, Whole, event_types},
     registry::{ProjectError, Projects},
@@ -84,14 +84,29 @@ struct Front {
     sink: EventSink<Event>,
     /// For events whose sender waits for what becomes of them.
     attended: EventSink<Event>,
+    /// The same, where one attempt is to tell whether the store takes events again.
+    probe: EventSink<Event>,
     availability: Arc<Availability>,
 }
 
 impl Front {
-    fn new<S: Store<Event>>(sink: SinkBuilder<Event>, store: S) -> Result<Self, ConfigError> {
+    fn new<S: Store<Event> + Clone>(
+        queue: QueueBounds,
+        patience: Duration,
+        keep: impl Fn(DeadLetter<Event>) + Send + Sync + 'static,
+        store: S,
+    ) -> Result<Self, ConfigError> {
         let availability = Arc::<Availability>::default();
-        let sink = sink.build(Watched::new(store, availability.clone()))?;
-        Ok(Self { attended: sink.attended(), sink, availability })
+        let probe = Watched::new(store.clone(), availability.clone());
+        let probe = sink(queue, Duration::ZERO).dead_letters(drop).build(probe)?.attended();
+        let sink = sink(queue, patience).dead_letters(keep).build(Watched::new(store, availability.clone()))?;
+        Ok(Self { attended: sink.attended(), sink, probe, availability })
+    }
+
+    /// Stores what waits, for as long as `patience` lasts; the events that were not stored in time.
+    async fn close(&self, patience: Duration) -> Vec<Event> {
+        let (closed, _) = tokio::join!(self.sink.close(patience), self.probe.close(patience));
+        closed.unstored
     }
 }
 
@@ -120,11 +135,10 @@ impl Project {
                 file.write(&letter.event, &letter.reason);
             }
         };
-        let front = Front::new(sink(queue, STORE_PATIENCE).dead_letters(keep), backend.clone())?;
+        let front = Front::new(queue, STORE_PATIENCE, keep, backend.clone())?;
         // Who waits in vain is told so, and the events are durable all the same: another attempt would double them.
         let stored = backend.stored(STORE_PATIENCE);
-        let stored =
-            stored.map(|store| Front::new(sink(queue, Duration::ZERO).dead_letters(drop), store)).transpose()?;
+        let stored = stored.map(|store| Front::new(queue, Duration::ZERO, drop, store)).transpose()?;
         let settings = RwLock::new(Arc::new(settings));
         let (gate, quota) = (Gate::default(), Quota::default());
         Ok(Self { parts: Arc::new(Parts { id, backend, front, stored, dead_letters, settings, gate, quota }) })
@@ -143,17 +157,19 @@ impl Project {
     }
 
     /// The way in for events whose sender waits until they are durable, until queries see them, or for nothing.
-    pub(crate) fn way_in(&self, waits: Waits) -> &EventSink<Event> {
+    pub(crate) fn way_in(&self, waits: Waits, circuit: Circuit) -> &EventSink<Event> {
         let Parts { front, stored, .. } = &*self.parts;
-        match waits {
-            Waits::Nothing => &front.sink,
-            Waits::Disk => &front.attended,
-            Waits::Store => &stored.as_ref().unwrap_or(front).attended,
+        let front = if waits == Waits::Store { stored.as_ref().unwrap_or(front) } else { front };
+        match (waits, circuit) {
+            // Nobody hears how the attempt ended: as many are made as for others.
+            (Waits::Nothing, _) => &front.sink,
+            (_, Circuit::Closed) => &front.attended,
+            (_, Circuit::HalfOpen) => &front.probe,
         }
     }
 
     /// Whether that way leads to a store that takes events, as far as is known.
-    pub(crate) fn check(&self, waits: Waits) -> Result<(), Unavailable> {
+    pub(crate) fn check(&self, waits: Waits) -> Result<Circuit, Unavailable> {
         let Parts { front, stored, .. } = &*self.parts;
         let front = if waits == Waits::Store { stored.as_ref().unwrap_or(front) } else { front };
         front.availability.check(|| front.sink.stats().pending > 0)
@@ -204,17 +220,17 @@ impl Project {
     pub(crate) async fn close(&self, patience: Duration) -> Result<usize, BackendError> {
         let deadline = Instant::now() + patience;
         let left = || deadline.saturating_duration_since(Instant::now());
-        let report = self.parts.front.sink.close(patience).await;
-        for event in &report.unstored {
+        let unstored = self.parts.front.close(patience).await;
+        for event in &unstored {
             self.parts.dead_letters.write(event, &"the server stopped before it was stored");
         }
         self.parts.dead_letters.sync();
         if let Some(stored) = &self.parts.stored {
             // Those who waited were not promised anything.
-            let _ = stored.sink.close(left()).await;
+            let _ = stored.close(left()).await;
         }
         self.parts.backend.close(left()).await?;
-        Ok(report.unstored.len())
+        Ok(unstored.len())
     }
 }
 

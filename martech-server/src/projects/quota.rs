@@ -7,7 +7,7 @@ use std::{
 };
 
 use axum::http::StatusCode;
-use martech_core::event::Timestamp;
+use martech_core::event::{Sender, Timestamp};
 
 use crate::error::ApiError;
 
@@ -18,17 +18,28 @@ pub(crate) struct Quota(Mutex<Taken>);
 #[derive(Debug, Default)]
 struct Taken {
     day: i32,
+    /// Of all senders.
     events: u64,
+    /// Of senders with a secret key among them.
+    trusted: u64,
 }
 
 impl Quota {
-    /// Takes so many events, all or none, where there are no more than `most` a day.
-    pub(crate) fn take(&self, most: NonZero<u64>, events: usize, now: Timestamp) -> Result<Part<'_>, ApiError> {
+    /// Takes so many events, all or none, where there are no more than `most` a day. Anybody can use a quota up without a key, so
+    /// that events with a secret key are counted against each other alone.
+    pub(crate) fn take(
+        &self,
+        most: NonZero<u64>,
+        events: usize,
+        sender: Sender,
+        now: Timestamp,
+    ) -> Result<Part<'_>, ApiError> {
         let mut taken = self.taken();
         if taken.day != now.day() {
-            *taken = Taken { day: now.day(), events: 0 };
+            *taken = Taken { day: now.day(), ..Taken::default() };
         }
-        let left = most.get().saturating_sub(taken.events);
+        let is_public = sender.is_public();
+        let left = most.get().saturating_sub(if is_public { taken.events } else { taken.trusted });
         if events as u64 > left {
             let message = format!(
                 "this project has a quota of {most} events a day, of which {left} are left until midnight UTC; these are {events}"
@@ -36,12 +47,28 @@ impl Quota {
             let error = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "quota_exceeded", message);
             return Err(error.retry_after(until_tomorrow(now)));
         }
-        taken.events += events as u64;
-        Ok(Part { quota: self, events })
+        taken.add(events as u64, is_public);
+        Ok(Part { quota: self, events, is_public })
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taken {
+    fn add(&mut self, events: u64, is_public: bool) {
+        self.events += events;
+        if !is_public {
+            self.trusted += events;
+        }
+    }
+
+    fn give_back(&mut self, events: u64, is_public: bool) {
+        self.events = self.events.saturating_sub(events);
+        if !is_public {
+            self.trusted = self.trusted.saturating_sub(events);
+        }
     }
 }
 
@@ -50,6 +77,7 @@ impl Quota {
 pub(crate) struct Part<'a> {
     quota: &'a Quota,
     events: usize,
+    is_public: bool,
 }
 
 impl Part<'_> {
@@ -57,8 +85,7 @@ impl Part<'_> {
     pub(crate) fn settle(self, stored: usize) {
         let unused = self.events.saturating_sub(stored) as u64;
         if unused > 0 {
-            let mut taken = self.quota.taken();
-            taken.events = taken.events.saturating_sub(unused);
+            self.quota.taken().give_back(unused, self.is_public);
         }
     }
 }
@@ -76,7 +103,7 @@ mod tests {
     #[test]
     fn a_day_has_so_many_events_and_the_next_one_as_many_again() {
         let quota = Quota::default();
-        let take = |events, now| quota.take(NonZero::new(10).unwrap(), events, now);
+        let take = |events, now| quota.take(NonZero::new(10).unwrap(), events, Sender::Anonymous, now);
         let at = |time: &str| time.parse::<Timestamp>().unwrap();
         let morning = at("2026-11-22T06:00:00Z");
         assert!(take(6, morning).is_ok());
@@ -88,5 +115,16 @@ mod tests {
         part.settle(1);
         assert!(take(3, morning).is_ok() && take(1, morning).is_err());
         assert!(take(10, at("2026-11-23T00:00:00Z")).is_ok());
+    }
+
+    #[test]
+    fn public_events_use_up_nothing_that_secret_keys_need() {
+        let (quota, now) = (Quota::default(), Timestamp::now());
+        let take = |events, sender| quota.take(NonZero::new(10).unwrap(), events, sender, now).is_ok();
+        assert!(take(10, Sender::Anonymous));
+        assert!(!take(1, Sender::Page) && take(10, Sender::Trusted) && !take(1, Sender::Trusted));
+        let other = Quota::default();
+        assert!(other.take(NonZero::new(10).unwrap(), 10, Sender::Trusted, now).is_ok());
+        assert!(other.take(NonZero::new(10).unwrap(), 1, Sender::Anonymous, now).is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! What is kept of a project: its name, and what it has settled for itself.
 
-use martech_core::event::{Currency, EventType, Timestamp};
+use martech_core::event::{Currency, EventType, EventTypes, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{
     ToSchema,
@@ -134,6 +134,16 @@ impl ProjectRecord {
             ..self.clone()
         };
         changed.check().map(|()| changed)
+    }
+
+    /// Its own currency. What another version of this program kept and this one does not know counts as absent.
+    pub(crate) fn currency(&self) -> Option<Currency> {
+        self.currency.as_deref()?.parse().ok()
+    }
+
+    /// Its own event types.
+    pub(crate) fn event_types(&self) -> Option<EventTypes> {
+        self.event_types.as_deref()?.join(",").parse().ok()
     }
 
     fn check(&self) -> Result<(), InvalidField> {

@@ -14,7 +14,7 @@ use super::{
     settings::Defaults,
 };
 use crate::{
-    accounts::forget_project,
+    accounts::{AccountError, Actor, Role, forget_project},
     app::QueueBounds,
     backend::{Backend, BackendError},
     config::ServeArgs,
@@ -45,6 +45,8 @@ pub(crate) enum ProjectError {
     TooMany,
     #[error("{} {}", .0.0, .0.1)]
     Invalid(InvalidField),
+    #[error(transparent)]
+    Account(#[from] AccountError),
     #[error(transparent)]
     Records(#[from] RecordsError),
     #[error("the store of the project cannot be opened: {0}")]
@@ -145,9 +147,11 @@ impl Projects {
         Ok(records)
     }
 
-    /// Makes a project, and opens it.
+    /// Makes a project, and opens it. The actor may have lost the right to since they asked; so it is for [`change`](Self::change)
+    /// and [`remove`](Self::remove).
     pub(crate) async fn make(
         &self,
+        actor: &Actor,
         id: ProjectId,
         change: ProjectChange,
         now: Timestamp,
@@ -162,6 +166,7 @@ impl Projects {
         self.open_now(&record, *closing).await?;
         loop {
             let is_made = transact!(self.inner.records, ProjectError, |transaction| {
+                actor.powers(transaction).await?.need(Role::Owner, &ProjectId::default())?;
                 check_new(&record.id, &transaction.all(None).await?)?;
                 // One of that name may have left something: removing was not always as thorough.
                 let is_anew = forget_project(transaction, &record.id).await?;
@@ -188,11 +193,13 @@ impl Projects {
     /// Changes what a project has settled for itself.
     pub(crate) async fn change(
         &self,
+        actor: &Actor,
         id: &ProjectId,
         change: ProjectChange,
         now: Timestamp,
     ) -> Result<ProjectRecord, ProjectError> {
         let record = transact!(self.inner.records, ProjectError, |transaction| {
+            actor.powers(transaction).await?.need(Role::Admin, id)?;
             let old = match transaction.get::<ProjectRecord>(id.as_str()).await? {
                 Some(old) => old,
                 None if id.is_default() => ProjectRecord::new(id.clone(), now),
@@ -207,12 +214,13 @@ impl Projects {
     }
 
     /// Removes a project, with its keys, its invitations, and the roles in it. Its events stay where they are.
-    pub(crate) async fn remove(&self, id: &ProjectId) -> Result<(), ProjectError> {
+    pub(crate) async fn remove(&self, actor: &Actor, id: &ProjectId) -> Result<(), ProjectError> {
         if id.is_default() {
             return Err(ProjectError::Default);
         }
         loop {
             let is_gone = transact!(self.inner.records, ProjectError, |transaction| {
+                actor.powers(transaction).await?.need(Role::Owner, &ProjectId::default())?;
                 if transaction.get::<ProjectRecord>(id.as_str()).await?.is_none() {
                     return Err(ProjectError::Unknown(id.clone()));
                 }

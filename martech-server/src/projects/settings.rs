@@ -3,10 +3,7 @@
 use std::{num::NonZero, sync::Arc};
 
 use jiff::tz::TimeZone;
-use martech_core::{
-    event::{EventRules, EventTypes},
-    query::parse_time_zone,
-};
+use martech_core::{event::EventRules, query::parse_time_zone};
 
 use super::ProjectRecord;
 use crate::config::ServeArgs;
@@ -53,8 +50,8 @@ impl ProjectSettings {
     /// as the server's settings say.
     pub(super) fn new(record: Option<&ProjectRecord>, defaults: &Defaults) -> Self {
         let time_zone = record.and_then(|record| parse_time_zone(record.time_zone.as_deref()?).ok());
-        let currency = record.and_then(|record| record.currency.as_deref()?.parse().ok());
-        let types = record.and_then(|record| record.event_types.as_deref()?.join(",").parse::<EventTypes>().ok());
+        let currency = record.and_then(ProjectRecord::currency);
+        let types = record.and_then(ProjectRecord::event_types);
         let rules = EventRules {
             types: types.unwrap_or_else(|| defaults.rules.types.clone()).advise(MORE_TYPES),
             currency: currency.unwrap_or(defaults.rules.currency),

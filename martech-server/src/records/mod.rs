@@ -70,6 +70,14 @@ pub enum RecordsError {
         /// What is wrong with it.
         source: Box<::redb::Error>,
     },
+    /// The file has lost its content.
+    #[error(
+        "{path} is empty: its content was lost. Put a copy of the file in its place, or remove it to begin without accounts, keys and projects"
+    )]
+    Empty {
+        /// Where it lies.
+        path: std::path::PathBuf,
+    },
     /// The server is shutting down.
     #[error("the records are closed")]
     Closed,

@@ -1,7 +1,8 @@
 //! Records in a [redb](https://www.redb.org) file: one table for each kind, and beside it one that says whose they are.
 
 use std::{
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
+    io,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
@@ -52,13 +53,23 @@ struct Versioned<E> {
 }
 
 impl RedbRecords {
-    /// Opens the file, or makes one that only its owner can read.
+    /// Opens the file, or makes one that only its owner can read. It gets its name when it is whole: an empty file was cut off.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let open = || -> std::result::Result<Database, redb::Error> {
+        let open = |path: &Path| -> std::result::Result<Database, redb::Error> {
             let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
             Ok(Database::builder().create_with_backend(FileBackend::new(file.map_err(redb::Error::Io)?)?)?)
         };
-        let database = open().map_err(at(path))?;
+        match fs::metadata(path) {
+            Ok(found) if found.len() == 0 => return Err(RecordsError::Empty { path: path.to_owned() }),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let new = path.with_extension("redb.new");
+                drop(open(&new).map_err(at(&new))?);
+                fs::rename(&new, path).map_err(|error| at(path)(redb::Error::Io(error)))?;
+            }
+            Err(error) => return Err(at(path)(redb::Error::Io(error))),
+        }
+        let database = open(path).map_err(at(path))?;
         let file = Arc::new(File { database: RwLock::new(Some(database)), path: path.to_owned() });
         Ok(Self { file, turns: Arc::default() })
     }
@@ -111,7 +122,10 @@ impl RedbRecords {
 /// what a server that was killed has left to do is done in memory.
 pub(crate) fn check(path: &Path) -> std::result::Result<u64, String> {
     let looked = std::panic::catch_unwind(|| {
-        let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+        let bytes = fs::read(path).map_err(|error| error.to_string())?;
+        if bytes.is_empty() {
+            return Err("it is empty".to_owned());
+        }
         let memory = InMemoryBackend::new();
         let copied = memory.set_len(bytes.len() as u64).and_then(|()| memory.write(0, &bytes));
         copied.map_err(|error| format!("{error:?}"))?;

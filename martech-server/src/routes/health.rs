@@ -22,7 +22,7 @@ use crate::{
         Refusals,
         faults::{Draining, Full, SpoolFull, Stalled, Stopped, StoreFailing, StoreUnavailable},
     },
-    projects::{Project, ProjectId, Waits},
+    projects::{Circuit, Project, ProjectId, Waits},
     space::Space,
 };
 
@@ -233,7 +233,10 @@ impl Shop {
             status: told(obstacle),
             checks: Checks::new(store, app.journal_capacity()),
             sink: Sink::new(&project.sink().stats()),
-            stored_sink: project.backend().is_spooled().then(|| Sink::new(&project.way_in(Waits::Store).stats())),
+            stored_sink: project
+                .backend()
+                .is_spooled()
+                .then(|| Sink::new(&project.way_in(Waits::Store, Circuit::Closed).stats())),
         };
         (shop, obstacle)
     }

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use super::{
     audit::note,
     auth::Body,
+    members::actor,
     page::{Page, since},
 };
 use crate::{
@@ -157,7 +158,7 @@ pub(super) async fn make(
         let message = format!("the name of a project has {expected}");
         ApiError::new(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", message).at("id")
     })?;
-    let made = app.projects().make(id, settings, Timestamp::now()).await?;
+    let made = app.projects().make(&actor(&caller)?, id, settings, Timestamp::now()).await?;
     note(&app, Some(&made.id), Action::ProjectMade, &caller, Target::PROJECT, &origin).await;
     Ok((StatusCode::CREATED, Json(Shown::from(made))).into_response())
 }
@@ -183,7 +184,7 @@ pub(super) async fn change(
 ) -> Result<Json<Shown>, ApiError> {
     let id = named(&id)?;
     caller.may(Role::Admin, &id)?;
-    let changed = app.projects().change(&id, settings, Timestamp::now()).await?;
+    let changed = app.projects().change(&actor(&caller)?, &id, settings, Timestamp::now()).await?;
     note(&app, Some(&id), Action::ProjectChanged, &caller, Target::PROJECT, &origin).await;
     Ok(Json(changed.into()))
 }
@@ -206,7 +207,7 @@ pub(super) async fn remove(
     origin: Origin,
 ) -> Result<StatusCode, ApiError> {
     let id = named(&id)?;
-    app.projects().remove(&id).await?;
+    app.projects().remove(&actor(&caller)?, &id).await?;
     app.access().accounts.forget_known_keys();
     note(&app, Some(&id), Action::ProjectRemoved, &caller, Target::PROJECT, &origin).await;
     Ok(StatusCode::NO_CONTENT)
@@ -218,6 +219,10 @@ fn named(id: &str) -> Result<ProjectId, ApiError> {
 
 impl From<ProjectError> for ApiError {
     fn from(error: ProjectError) -> Self {
+        let error = match error {
+            ProjectError::Account(error) => return error.into(),
+            error => error,
+        };
         let (status, code) = match &error {
             ProjectError::Unknown(_) => (StatusCode::NOT_FOUND, "no_such_project"),
             ProjectError::Exists(_) => (StatusCode::CONFLICT, "project_exists"),
@@ -227,7 +232,9 @@ impl From<ProjectError> for ApiError {
                 return Self::new(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", error.to_string()).at(invalid.0);
             }
             ProjectError::Records(error) => return error.into(),
-            ProjectError::Store(_) | ProjectError::Sink(_) | ProjectError::Folder(_) => return Self::internal(&error),
+            ProjectError::Account(_) | ProjectError::Store(_) | ProjectError::Sink(_) | ProjectError::Folder(_) => {
+                return Self::internal(&error);
+            }
         };
         Self::new(status, code, error.to_string())
     }

@@ -107,12 +107,7 @@ impl Places {
 
 /// The networks in which an address is counted, and how many places each has.
 fn bounds(address: Option<IpAddr>, per_address: u32) -> impl Iterator<Item = (IpAddr, u32)> {
-    // The first address of a site is that of its first network: what is counted by site has a host that no network has.
-    let site = address.and_then(site).map(|site| match site {
-        IpAddr::V6(site) => IpAddr::V6(std::net::Ipv6Addr::from_bits(site.to_bits() | 1)),
-        site => site,
-    });
-    let site = site.map(|site| (site, per_address.saturating_mul(OF_SITE)));
+    let site = address.and_then(site).map(|site| (site, per_address.saturating_mul(OF_SITE)));
     address.map(|address| (address, per_address)).into_iter().chain(site)
 }
 

@@ -10,7 +10,7 @@ use std::{
 use clap::parser::ValueSource;
 use mongodb::options::ConnectionString;
 use rustix::fs::{Access, access};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use super::{Mistake, Read, unknown};
 use crate::{
@@ -35,7 +35,7 @@ pub(super) fn whole(cli: &Cli, wrong: &BTreeSet<String>) -> Vec<Mistake> {
     let mut found: Vec<(&[&str], Option<String>)> = vec![
         (&["--session-idle", "--session-max"], session(args)),
         (&["--password-memory", "--password-lanes"], password(args)),
-        (&["--log"], EnvFilter::try_new(&args.log).err().map(|error| format!("--log is {:?}: {error}", args.log))),
+        (&["--log"], log(&args.log)),
         (&["--store"], store(args)),
         (
             &["--tls-cert", "--tls-key"],
@@ -63,6 +63,22 @@ fn session(args: &ServeArgs) -> Option<String> {
 fn password(args: &ServeArgs) -> Option<String> {
     let error = Hasher::new(args.accounts.passwords.cost()).err()?;
     Some(format!("--password-memory, --password-passes and --password-lanes do not go together: {error}"))
+}
+
+/// A directive that is a bare word is taken for the name of a module: `wran` would log nothing.
+fn log(filter: &str) -> Option<String> {
+    if let Err(error) = EnvFilter::try_new(filter) {
+        return Some(format!("--log is {filter:?}: {error}"));
+    }
+    let is_level = |word: &str| word.parse::<LevelFilter>().is_ok();
+    let word = filter.split(',').map(str::trim).find(|word| {
+        let is_name = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_:-".contains(&byte));
+        !word.is_empty() && is_name && !is_level(word)
+    })?;
+    Some(format!(
+        "--log is {filter:?}: {word} is no level (off, error, warn, info, debug, trace); of one module it is \
+         {word}=LEVEL"
+    ))
 }
 
 fn drain(args: &ServeArgs) -> Option<String> {

@@ -180,7 +180,7 @@ fn line_of(arg: &Arg, by_flag: bool, error: &clap::Error) -> String {
     };
     let reason = match (error.source(), error.get(ContextKind::ValidValue)) {
         (Some(source), _) => source.to_string(),
-        (None, Some(ContextValue::Strings(valid))) => format!("it is one of {}", valid.join(", ")),
+        (None, Some(ContextValue::Strings(valid))) if !valid.is_empty() => format!("it is one of {}", valid.join(", ")),
         _ => "it needs a value".to_owned(),
     };
     format!("{name}{value}: {reason}")
@@ -233,7 +233,7 @@ mod tests {
         assert!(told.iter().any(|line| line.starts_with("--log ")), "{told:#?}");
         assert_eq!(told.len(), 6, "64 lanes fit 512 KiB: {told:#?}");
         assert!(!told.concat().contains("short") && !told.concat().contains("hidden"));
-        assert_eq!(mistakes(&["serve", "--addr=127.0.0.1:0"]), [""; 0]);
+        assert_eq!(mistakes(&["serve", "--addr=127.0.0.1:0", "--log", "warn,martech_server=debug,off"]), [""; 0]);
     }
 
     #[test]
@@ -249,6 +249,9 @@ mod tests {
             (&["--drain-delay", "30s", "--drain-timeout", "20s"][..], "--drain-delay"),
             (&["--addr", "127.0.0.1:4000", "--metrics-addr", "127.0.0.1:4000"], "--metrics-addr"),
             (&["--tls-cert", "/nowhere/cert.pem", "--tls-key", "/nowhere/key.pem"], "/nowhere/cert.pem"),
+            (&["--log", "wran"], "wran is no level (off, error, warn, info, debug, trace)"),
+            (&["--log", "info,martech_core"], "martech_core=LEVEL"),
+            (&["--event-types", "add to cart"], "--event-types is \"add to cart\": "),
         ] {
             let told = mistakes(line);
             assert!(told.len() == 1 && told[0].contains(about), "{told:#?}");

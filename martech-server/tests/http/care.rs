@@ -151,7 +151,8 @@ async fn broken_accounts_are_found_and_set_aside() {
             flipped[at] ^= 1;
         }
     }
-    let ways: [(&str, Vec<u8>); 4] = [
+    let ways: [(&str, Vec<u8>); 5] = [
+        ("empty", Vec::new()),
         ("cut off", sound[..sound.len() / 2].to_vec()),
         ("of something else", b"no database at all".repeat(1000)),
         ("flipped bits", flipped),

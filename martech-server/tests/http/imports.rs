@@ -88,7 +88,7 @@ fn tells_at_once_that_nobody_answers() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (code, _, errors) = import(dir.path(), &["a.ndjson", "--url", &format!("http://{closed}")]);
     assert_eq!(code, 1);
-    assert!(errors.contains(&format!("nobody answers at http://{closed}")), "{errors}");
+    assert!(errors.contains(&format!("cannot reach http://{closed}")), "{errors}");
     assert!(!dir.path().join("a.ndjson.rejects.ndjson").exists(), "nothing was read");
 }
 
@@ -141,6 +141,11 @@ async fn names_the_projects_that_there_are() {
     let (code, _, errors) = import_into(server.dir.path(), "hamburg", &server.token, Some(&url)).await.unwrap();
     assert_eq!(code, 1);
     assert!(errors.contains("there is no project hamburg; there are: berlin, default"), "{errors}");
+    // Without a token the events would be taken: a misspelt one must not make the importer a stranger.
+    let short = &server.token[..server.token.len() - 1];
+    let (code, _, errors) = import_into(server.dir.path(), "default", short, Some(&url)).await.unwrap();
+    assert!(code == 1 && errors.contains("does not know the token in MARTECH_TOKEN"), "{errors}");
+    assert!(!errors.contains(short));
     let (code, said, errors) = import_into(server.dir.path(), "berlin", &server.token, Some(&url)).await.unwrap();
     assert_eq!(code, 0, "{said} {errors}");
     let dir = server.stopped().await;

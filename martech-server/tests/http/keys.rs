@@ -103,6 +103,34 @@ async fn keys_are_listed_without_secrets_rotated_and_revoked() {
 }
 
 #[tokio::test]
+async fn a_revoked_key_ends_before_a_body_that_is_slow() {
+    let server = Server::start().await;
+    let made = make(&server, json!({ "name": "shop", "kind": "write" })).await;
+    let (id, key) = (made.json["id"].as_str().unwrap(), made.json["key"].as_str().unwrap());
+    let body = event("u1", "late").to_string();
+    let mut raw = server.connect().await;
+    raw.write(format!(
+        "POST /events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n\
+         Expect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    ))
+    .await;
+    raw.interim("HTTP/1.1 100 Continue\r\n\r\n").await;
+    let begun = tokio::time::Instant::now();
+    let authorization = format!("Bearer {}", server.token);
+    let headers = [("authorization", authorization.as_str())];
+    let revoked = server.send_json("DELETE", &format!("/admin/keys/{id}"), &headers, &json!({})).await;
+    assert_eq!(revoked.status, 204, "{}", revoked.text);
+    // Bodies of less than a second are taken as they came.
+    for piece in body.as_bytes().chunks(body.len() / 10) {
+        tokio::time::sleep_until(begun + std::time::Duration::from_millis(1_100)).await;
+        raw.write(piece).await;
+    }
+    raw.answer().await.assert_error(401, "invalid_key");
+    assert_eq!(server.get("/users").await.json["total"], 0);
+}
+
+#[tokio::test]
 async fn a_key_may_be_for_some_pages_only() {
     let server = Server::start().await;
     let key = key(&server, "write", &["https://Shop.example:443"]).await;

@@ -343,11 +343,52 @@ async fn who_has_an_account_takes_up_an_invitation_with_its_password() {
     };
     // Whoever has the link and not the password does not learn that there is an account.
     sign_up("not her password").await.assert_error(403, "INVALID_INVITATION");
+    let audit = ask(&server, &owner, "GET", "/admin/audit", json!({})).await;
+    assert_eq!(audit.json["entries"][0]["action"], "signInFailed", "it was a guess at her password");
     ask(&server, &ann, "GET", "/users?project=berlin", json!({})).await.assert_error(403, "forbidden");
     let taken = sign_up("correct horse").await;
     assert_eq!(taken.json["user"]["roles"], json!({ "default": "analyst", "berlin": "analyst" }), "{}", taken.text);
     assert_eq!(ask(&server, &ann, "GET", "/users?project=berlin", json!({})).await.status, 200);
     sign_up("correct horse").await.assert_error(403, "INVALID_INVITATION");
+}
+
+/// What was allowed when a request came need not be when it is decided.
+#[tokio::test]
+async fn a_dismissed_owner_changes_no_shop() {
+    let server = two_shops(&[], json!({})).await;
+    let owner = owner(&server).await;
+    for (number, (method, path, body)) in [
+        ("PATCH", "/admin/projects/default", r#"{"retentionDays":1}"#),
+        ("PATCH", "/admin/projects/berlin", r#"{"retentionDays":1}"#),
+        ("POST", "/admin/projects", r#"{"id":"munich"}"#),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("dora{number}");
+        let dora = invited(&server, &owner, "", &name, "owner").await;
+        let (begin, end) = body.split_at(body.len() - 1);
+        let mut raw = server.connect().await;
+        raw.write(format!(
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {dora}\r\nContent-Type: application/json\r\n\
+             Expect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        ))
+        .await;
+        // The body is waited for: she was an owner when she asked.
+        raw.interim("HTTP/1.1 100 Continue\r\n\r\n").await;
+        raw.write(begin).await;
+        let dismissed = ask(&server, &owner, "DELETE", &format!("/admin/members/{name}@shop.example"), json!({})).await;
+        assert_eq!(dismissed.status, 204, "{}", dismissed.text);
+        raw.write(end).await;
+        raw.answer().await.assert_error(403, "forbidden");
+    }
+    let shops = ask(&server, &owner, "GET", "/admin/projects", json!({})).await;
+    let shops = shops.json["projects"].as_array().unwrap();
+    assert_eq!(shops.len(), 2);
+    assert!(shops.iter().all(|shop| shop["retentionDays"].is_null()), "{shops:?}");
+    let removed = ask(&server, &owner, "DELETE", "/admin/projects/berlin", json!({})).await;
+    assert_eq!(removed.status, 204, "who may still does");
 }
 
 #[tokio::test]

@@ -145,7 +145,7 @@ impl Importer {
 
 /// Whether the server was dead when an import began, which then ends.
 fn met_nobody(output: &Output) -> bool {
-    String::from_utf8_lossy(&output.stderr).contains("nobody answers at")
+    String::from_utf8_lossy(&output.stderr).contains("cannot reach http")
 }
 
 /// Read, stored, duplicates, rejected.

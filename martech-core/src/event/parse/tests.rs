@@ -98,7 +98,7 @@ fn identifiers() {
         refused(read(r#""a\u0000b""#), ErrorCode::InvalidCharacter, field, "control characters");
         refused(read(r#""a\nb""#), ErrorCode::InvalidCharacter, field, "control characters");
         refused(read("\"a\u{85}b\""), ErrorCode::InvalidCharacter, field, "control characters");
-        for blank in [" ", "\\t \\r\\n", "\u{a0}", "\u{3000}"] {
+        for blank in [" ", "\\t \\r\\n", "\u{a0}", "\u{3000}", "\u{200b}", "\u{feff} "] {
             refused(read(&format!("\"{blank}\"")), ErrorCode::EmptyValue, field, "must not be empty or blank");
         }
         for text in [" u", "u ", "u\u{a0}"] {
@@ -153,6 +153,8 @@ fn times() {
         (r#""2026-11-22T10:15:00+05:30""#, "2026-11-22T04:45:00.000Z"),
         (r#""2026-11-22T10:15:00-00:00""#, "2026-11-22T10:15:00.000Z"),
         (r#""1970-01-01T00:00:00Z""#, "1970-01-01T00:00:00.000Z"),
+        (r#""2026-10-29t10:15:00z""#, "2026-10-29T10:15:00.000Z"),
+        (r#""2026-10-29T10:15:00-23:59""#, "2026-10-30T10:14:00.000Z"),
         (r#""2016-12-31T23:59:60Z""#, "2016-12-31T23:59:59.000Z"),
         ("1795342500250", "2026-11-22T10:15:00.250Z"),
         ("1795342500250.75", "2026-11-22T10:15:00.250Z"),
@@ -168,6 +170,8 @@ fn times() {
         r#""2026-13-01T00:00:00Z""#,
         r#""2026-02-30T00:00:00Z""#,
         r#""2026-11-22T25:00:00Z""#,
+        r#""2026-11-22T10:15:00+25:00""#,
+        r#""2026-11-22T10:15:00-24:00""#,
         r#""now""#,
         r#""""#,
         "1e12",
@@ -348,6 +352,25 @@ fn currencies() {
 }
 
 #[test]
+fn public_senders_use_listed_currencies_only() {
+    let rules = EventRules { currency: "POINTS".parse().unwrap(), ..EventRules::default() };
+    let read = |sender, currency: &str| {
+        let order = json!({"userId": "u", "type": "purchase", "properties": {"total": 1, "currency": currency}});
+        let body = order.to_string();
+        let batch = Batch::from_json(body.as_bytes()).unwrap();
+        let event = rules.parse_batch(&batch, NOW, sender).next().unwrap();
+        event.map(|event| event.facts.currency.unwrap().to_string())
+    };
+    for sender in [Sender::Anonymous, Sender::Page] {
+        assert_eq!(read(sender, "eur").as_deref(), Ok("EUR"));
+        assert_eq!(read(sender, "points").as_deref(), Ok("POINTS"), "the configured one");
+        let part = "ISO 4217 does not list it; other codes need a secret key";
+        refused(read(sender, "zaaaaaa"), ErrorCode::InvalidCurrency, "properties.currency", part);
+    }
+    assert_eq!(read(Sender::Trusted, "USDT").as_deref(), Ok("USDT"));
+}
+
+#[test]
 fn pages_products_and_searches() {
     let facts = |kind: &str, properties: &str| {
         parse(&format!(r#"{{"userId":"u","type":"{kind}","properties":{properties}}}"#)).unwrap().facts
@@ -360,6 +383,11 @@ fn pages_products_and_searches() {
     );
     let read = facts("page_view", r#"{"page":{"path":"/no"},"path":"","url":"u","product":true,"q":"x"}"#);
     assert_eq!((read.page.as_deref(), read.product, read.search), (Some("u"), None, None));
+    let read = facts("search", r#"{"page":404,"product":1.50,"q":501}"#);
+    assert_eq!(
+        (read.page.as_deref(), read.product.as_deref(), read.search.as_deref()),
+        (Some("404"), Some("1.50"), Some("501")),
+    );
     let read = facts("page_view", &json!({"page": "é".repeat(600), "sku": "\u{fffd}"}).to_string());
     assert_eq!(read.page, Some("é".repeat(Facts::MAX_CHARS)));
     assert_eq!(facts("page_view", r#"{"page":"a\ud800b"}"#).page.unwrap(), "a\u{fffd}b");

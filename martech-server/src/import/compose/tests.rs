@@ -11,7 +11,9 @@ struct Command {
 }
 
 fn args(options: &str) -> ImportArgs {
-    Command::try_parse_from(format!("import {options}").split(' ').filter(|word| !word.is_empty())).unwrap().args
+    let words = format!("import {options}");
+    let args = Command::try_parse_from(words.split(' ').filter(|word| !word.is_empty())).unwrap().args;
+    if args.url.is_some() { args } else { args.of_project(None) }
 }
 
 fn object(options: &str, record: &str) -> Result<String, Reason> {
@@ -170,6 +172,27 @@ fn the_sign_of_an_amount_says_its_currency() {
     assert!(code == "invalid_currency" && message.contains("--currency"), "{message}");
     let (code, message) = order("--set properties.currency=USD", "€7").unwrap_err();
     assert!(code == "invalid_currency" && message.contains("EUR"), "{message}");
+}
+
+#[test]
+fn a_server_is_told_the_currency_that_was_given() {
+    let url = "--url http://localhost:3000";
+    assert_eq!(order(&format!("{url} --currency EUR"), "10"), Ok(json!({"total": 10, "currency": "EUR"})));
+    assert_eq!(order(&format!("{url} --currency JPY"), "¥20"), Ok(json!({"total": 20, "currency": "JPY"})));
+    assert_eq!(order(&format!("{url} --currency EUR"), "20 CHF"), Ok(json!({"total": 20, "currency": "CHF"})));
+    assert_eq!(order(url, "10"), Ok(json!({"total": 10})), "the server knows its own");
+    let (code, _) = order(url, "$10").unwrap_err();
+    assert_eq!(code, "invalid_currency");
+    let record = r#"{"userId":"u","type":"purchase","occurredAt":1760000000000,"properties":{"total":5}}"#;
+    let event = value(object(&format!("{url} --currency EUR"), record));
+    assert_eq!(event["properties"], json!({"total": 5, "currency": "EUR"}));
+}
+
+#[test]
+fn pages_products_and_search_terms_are_texts() {
+    let options = "--set type=search --map properties.query=w --decimal , --thousands .";
+    let event = value(columns(options, "userId,occurredAt,w,page,productId,a", "u,2026-11-22,501,404, 1.234 ,1.234"));
+    assert_eq!(event["properties"], json!({"query": "501", "page": "404", "productId": "1.234", "a": 1234}));
 }
 
 #[test]

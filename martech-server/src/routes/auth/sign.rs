@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     App,
-    accounts::{AccountError, Action, Entitlement, NewUser, Origin, Target},
+    accounts::{Action, Entitlement, NewUser, Origin, Target},
     auth::{Caller, Site, expired_cookies, with_cookies},
     body::given,
     error::ApiError,
@@ -132,18 +132,9 @@ pub(super) async fn in_(
 ) -> Result<Response, ApiError> {
     check_origin(&site, &headers)?;
     let remember = remember_me.unwrap_or(true);
-    let accounts = &app.access().accounts;
-    let answer = accounts.sign_in(&email, &password, remember, &origin, Timestamp::now()).await;
+    let answer = app.access().accounts.sign_in(&email, &password, remember, &origin, Timestamp::now()).await;
     app.metrics().sign_ins.count(SignInOutcome::of(&answer));
-    let done = match answer {
-        Ok(done) => done,
-        Err(error) => {
-            if let AccountError::InvalidEmailOrPassword = error {
-                accounts.note_failure(&email, &origin, Timestamp::now()).await;
-            }
-            return Err(error.into());
-        }
-    };
+    let done = answer?;
     note(&app, None, Action::SignedIn, &caller, Target::user(&done.user), &origin).await;
     let welcome = Welcome { redirect: false, token: &done.token, user: UserShape::of(&done.user) };
     signed_in(&app, &site, &done, welcome).await

@@ -63,8 +63,8 @@ pub(super) async fn update(
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", "No fields to update"));
     }
     let image = image.as_ref().map(Option::as_deref);
-    let email = &member.handle.user.email;
-    app.access().accounts.update_user(email, name.as_deref(), image, Timestamp::now()).await?;
+    let id = &member.handle.user.id;
+    app.access().accounts.update_user(id, name.as_deref(), image, Timestamp::now()).await?;
     Ok(Done::DONE)
 }
 

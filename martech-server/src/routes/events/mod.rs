@@ -7,7 +7,10 @@ mod intake;
 mod shape;
 mod submit;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Json,
@@ -191,26 +194,37 @@ pub(super) async fn ingest(State(app): State<App>, mut params: Params, request: 
     Ok(response)
 }
 
+/// A body that has taken longer may have outlasted its key.
+const LONG: Duration = Duration::from_secs(1);
+
 /// Takes the events of somebody who may send them.
 async fn take(
     app: &App,
-    Admitted { project, sender, key }: &Admitted,
+    admitted: &Admitted<'_>,
     head: &Parts,
     body: Body,
     ack: Ack,
     listing: Listing,
 ) -> Result<Response, ApiError> {
-    let sender = *sender;
+    let Admitted { project, key, .. } = admitted;
+    let sender = admitted.sender;
     let waits_for_mongodb = ack == Ack::Stored && project.backend().is_spooled();
     let may_come = || {
         app.space().admit(sender)?;
-        project.check(ack.waits()).map_err(submit::unavailable)?;
-        if waits_for_mongodb { Ok(()) } else { app.overload().admit_to(project) }
+        let circuit = project.check(ack.waits()).map_err(submit::unavailable)?;
+        if !waits_for_mongodb {
+            app.overload().admit_to(project)?;
+        }
+        Ok(circuit)
     };
-    if let Err(refused) = may_come() {
-        app.bodies().turn_away(&head.headers, body).await;
-        return Err(refused);
-    }
+    let circuit = match may_come() {
+        Ok(circuit) => circuit,
+        Err(refused) => {
+            app.bodies().turn_away(&head.headers, body).await;
+            return Err(refused);
+        }
+    };
+    let begun = Instant::now();
     let timeline = Timeline::current();
     let holder = match key {
         // A key that everybody can read is nobody's.
@@ -219,6 +233,9 @@ async fn take(
     };
     let reading = app.bodies().read(holder, &head.headers, body, body::format);
     let received = timeline.step("receive body", reading).await?;
+    if begun.elapsed() > LONG {
+        admitted.check_again(app).await?;
+    }
     let coming = if waits_for_mongodb { None } else { app.overload().enter(project)? };
     let (came, ingested) = (Instant::now(), app.metrics().ingested.clone());
     let settings = project.settings();
@@ -233,11 +250,12 @@ async fn take(
     let Intake { single, events, origins, refused } = intake?;
     let quota = project.admit_days(&events).and_then(|()| {
         let most = settings.events_per_day;
-        most.map(|most| project.quota().take(most, events.len(), Timestamp::now())).transpose()
+        most.map(|most| project.quota().take(most, events.len(), sender, Timestamp::now())).transpose()
     });
     let quota = quota.inspect_err(|_| count::refused(&ingested, &origins))?;
 
-    let submitted = submit::submit(project.way_in(ack.waits()), app.queue(), events, coming, ack, &timeline).await;
+    let submitted =
+        submit::submit(project.way_in(ack.waits(), circuit), app.queue(), events, coming, ack, &timeline).await;
     if let Some(quota) = quota {
         quota.settle(submitted.as_ref().map_or(0, submit::Fates::stored));
     }
