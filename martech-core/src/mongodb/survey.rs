@@ -81,9 +81,40 @@ fn check(event: &Event) -> Result<(), NotAnEvent> {
     let again = rules
         .parse(json.trim_end(), event.received_at.max(event.occurred_at))
         .map_err(|error| wrong(error.to_string()))?;
-    if again.facts == event.facts {
+    // Earlier builds counted a number as no page and no search term.
+    let is_said = |stored: &Option<String>, said: &Option<String>| {
+        stored == said || said.as_ref().is_some_and(|said| said.parse::<f64>().is_ok())
+    };
+    let (stored, said) = (&event.facts, &again.facts);
+    let is_right = (stored.order_value, stored.currency, &stored.product)
+        == (said.order_value, said.currency, &said.product)
+        && is_said(&stored.page, &said.page)
+        && is_said(&stored.search, &said.search);
+    if is_right {
         Ok(())
     } else {
         Err(wrong("orderValue, currency, page, product or searchTerm is not what its properties say".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::EventType;
+
+    #[test]
+    fn facts_are_those_of_the_properties_or_of_an_earlier_build() {
+        let event = Event::builder("u1", EventType::SEARCH).property("page", 404).property("query", "boots");
+        let event = event.build(&EventRules::default()).unwrap();
+        assert!(check(&event).is_ok());
+        let with = |change: &dyn Fn(&mut Event)| {
+            let mut event = event.clone();
+            change(&mut event);
+            check(&event).is_ok()
+        };
+        assert!(with(&|event| event.facts.page = None), "a number, as an earlier build stored it");
+        assert!(!with(&|event| event.facts.search = None));
+        assert!(!with(&|event| event.facts.search = Some("shoes".to_owned())));
+        assert!(!with(&|event| event.facts.product = Some("SKU".to_owned())));
     }
 }
