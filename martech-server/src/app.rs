@@ -18,7 +18,6 @@ use crate::{
     auth::{Site, TokenError, TokenOrigin},
     backend::{Backend, BackendError, Switch},
     body::{Bodies, BodyLimits},
-    canary::{Canary, CanaryInterval},
     config::{self, ServeArgs},
     dead_letters::DeadLetterFile,
     limits::Rates,
@@ -50,7 +49,6 @@ struct Parts {
     space: Space,
     metrics: Arc<Metrics>,
     log: Arc<RequestLog>,
-    canary: Option<Canary>,
     queue: QueueBounds,
     connections: ConnectionLimits,
     tls: Option<Tls>,
@@ -147,12 +145,6 @@ impl App {
         };
         permissions::tighten(&args.data_dir);
         let metrics = Arc::new(Metrics::new(&args.event_types));
-        let canary = match args.canary_interval {
-            CanaryInterval::Off => None,
-            CanaryInterval::Every(interval) => {
-                Some(Canary::start(interval, &backend, &args.data_dir, metrics.of_canary(interval)))
-            }
-        };
         let bodies = Bodies::new(args.bodies());
         let parts = Parts {
             overload: Overload::watch(args.bounds.max_ingest_delay, bodies.line().clone()),
@@ -164,7 +156,6 @@ impl App {
             space: Space::watch(args.data_dir.clone(), args.bounds.min_free_space.as_u64()),
             metrics,
             log: RequestLog::start(),
-            canary,
             queue,
             connections: args.connections.limits(args.bounds.min_body_rate.as_u64()),
             tls,
@@ -204,12 +195,7 @@ impl App {
 
     /// Stores what waits, for as long as `patience` lasts, and closes the store.
     pub(crate) async fn close(&self, patience: Duration) -> Result<(), CloseError> {
-        let canary = async {
-            if let Some(canary) = self.canary() {
-                canary.close().await;
-            }
-        };
-        let ((), closed) = tokio::join!(canary, self.parts.projects.close(patience));
+        let closed = self.parts.projects.close(patience).await;
         self.access().accounts.close().await;
         match closed? {
             0 => Ok(()),
@@ -260,11 +246,6 @@ impl App {
             log: self.log().clone(),
             proxies: self.access().proxies.clone(),
         })
-    }
-
-    /// `None` where it is off.
-    pub(crate) fn canary(&self) -> Option<&Canary> {
-        self.parts.canary.as_ref()
     }
 
     pub(crate) fn queue(&self) -> QueueBounds {

@@ -14,7 +14,7 @@ use martech_core::event::{Currency, EventRules, EventTypes};
 use martech_core::lake::LakeOptions;
 
 use crate::{
-    AdminToken, AllowedOrigins, CanaryInterval, LogFormat, MaxIngestDelay, MetricsAddr, SignUpPolicy, TrustedProxies,
+    AdminToken, AllowedOrigins, LogFormat, MaxIngestDelay, MetricsAddr, SignUpPolicy, TrustedProxies,
     WebOrigin,
     accounts::{Cost, SessionTimes, Settings},
     backend::{SpoolArgs, StoreArgs, Switch},
@@ -106,10 +106,6 @@ pub struct ServeArgs {
     /// Address of the metrics for Prometheus, or `off` [default: 127.0.0.1:9464, or none where that is taken]
     #[arg(long, env = "MARTECH_METRICS_ADDR", value_name = "HOST:PORT|off")]
     pub metrics_addr: Option<MetricsAddr>,
-
-    /// How often the server writes an event of its own and reads it back, or `off`
-    #[arg(long, env = "MARTECH_CANARY_INTERVAL", default_value = "1m", value_name = "TIME|off")]
-    pub canary_interval: CanaryInterval,
 
     /// Data folder; made when missing, used by one process at a time
     #[arg(long, env = "MARTECH_DATA_DIR", default_value = "./data", value_name = "DIR")]

@@ -171,14 +171,6 @@ impl MongoStore {
         Self::of(options.clone(), client.clone(), database, acknowledgement.clone(), monitor.clone())
     }
 
-    /// The store of another collection of the same database. The two share their connections, and what is counted of them.
-    #[must_use]
-    pub fn in_collection(&self, name: &str) -> Self {
-        let Inner { options, client, database, acknowledgement, monitor, .. } = &*self.inner;
-        let options = MongoOptions { collection: name.to_owned(), ..options.clone() };
-        Self::of(options, client.clone(), database.clone(), acknowledgement.clone(), monitor.clone())
-    }
-
     /// One that has asked nobody yet.
     fn of(
         options: MongoOptions,

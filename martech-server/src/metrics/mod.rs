@@ -7,7 +7,6 @@
 //!
 //! Nothing is static, so that several servers may run in one process.
 
-mod canary;
 mod families;
 mod figures;
 mod http;
@@ -17,14 +16,13 @@ mod process;
 mod sign_ins;
 mod stores;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use martech_core::event::EventTypes;
 use prometheus::{Registry, TextEncoder, proto::MetricFamily};
 
 pub use self::listener::{MetricsAddr, bind, serve_metrics};
 pub(crate) use self::{
-    canary::CanaryMetrics,
     http::{HttpMetrics, known_method},
     ingest::{Fate, Ingested, Kind},
     sign_ins::SignInOutcome,
@@ -51,15 +49,6 @@ impl Metrics {
             registry.register(collector).expect("each name is valid and is there once");
         }
         Self { registry, ingested: Arc::new(ingested), http: Arc::new(http), sign_ins, started: Started::now() }
-    }
-
-    /// Of a server that has a canary; the others tell nothing of one.
-    pub(crate) fn of_canary(&self, interval: Duration) -> CanaryMetrics {
-        let metrics = CanaryMetrics::new(interval);
-        for collector in metrics.collectors() {
-            self.registry.register(collector).expect("each name is valid and is there once");
-        }
-        metrics
     }
 }
 

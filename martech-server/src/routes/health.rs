@@ -16,7 +16,6 @@ use crate::{
     App, Role,
     auth::Caller,
     backend::{Backend, BackendStatus, MongoStatus},
-    canary::{Canary, CanaryStatus},
     error::ApiError,
     openapi::{
         Refusals,
@@ -97,7 +96,6 @@ pub(super) async fn health(State(app): State<App>, caller: Result<Caller, ApiErr
     }
     default.checks.bodies = Some(Bodies { bytes: app.bodies().held(), capacity_bytes: app.bodies().capacity() });
     default.checks.disk = Some(Disk::look(app.space()));
-    default.checks.canary = app.canary().map(Canary::status);
     let mut health = Health { status: told(worst), projects, ..Health::default() };
     if caller.may(Role::Analyst, &ProjectId::default()).is_ok() {
         health.version = Some(env!("CARGO_PKG_VERSION"));
@@ -189,9 +187,6 @@ pub(super) struct Short {
 }
 
 /// How the server is; figures are those of the default project, for who may read it.
-///
-/// The canary changes neither `/readyz` nor the status: events are taken or not whatever becomes of one that is nobody's. A
-/// spool takes them while MongoDB is away, and no other server would do better.
 #[derive(Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Health {
@@ -259,9 +254,6 @@ struct Checks {
     /// Server-wide: other projects leave it out.
     #[serde(skip_serializing_if = "Option::is_none")]
     disk: Option<Disk>,
-    /// Server-wide: other projects leave it out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    canary: Option<CanaryStatus>,
 }
 
 impl Checks {

@@ -6,7 +6,6 @@
 mod accounts;
 mod auth;
 mod bodies;
-mod canary;
 mod care;
 mod connections;
 mod contract;
