@@ -14,8 +14,7 @@ use martech_core::event::{Currency, EventRules, EventTypes};
 use martech_core::lake::LakeOptions;
 
 use crate::{
-    AdminToken, AllowedOrigins, LogFormat, MaxIngestDelay, MetricsAddr, SignUpPolicy, TrustedProxies,
-    WebOrigin,
+    AdminToken, AllowedOrigins, LogFormat, MaxIngestDelay, MetricsAddr, SignUpPolicy, TrustedProxies, WebOrigin,
     accounts::{Cost, SessionTimes, Settings},
     backend::{SpoolArgs, StoreArgs, Switch},
     body::BodyLimits,

@@ -31,20 +31,16 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(args: &ServeArgs) -> Result<(), Box<dyn Error>> {
-    let mut telemetry = Telemetry::start(args.log_format, &args.log)?;
+    let telemetry = Telemetry::start(args.log_format, &args.log)?;
     let stopping = OnceLock::new();
-    let served = run_server(args, &mut telemetry, &stopping).await;
+    let served = run_server(args, &stopping).await;
     let since = stopping.get().map_or_else(Instant::now, |since| *since).elapsed();
     telemetry.end(args.bounds.drain_timeout.saturating_sub(since)).await;
     served
 }
 
 /// Notes down in `stopping` when it was told to stop.
-async fn run_server(
-    args: &ServeArgs,
-    telemetry: &mut Telemetry,
-    stopping: &OnceLock<Instant>,
-) -> Result<(), Box<dyn Error>> {
+async fn run_server(args: &ServeArgs, stopping: &OnceLock<Instant>) -> Result<(), Box<dyn Error>> {
     for line in Cli::unknown_variables() {
         tracing::warn!("{line}");
     }
@@ -57,7 +53,6 @@ async fn run_server(
     let listener = TcpListener::bind(args.addr).await.map_err(|error| format!("{}: {error}", args.addr))?;
     let metrics = bind_metrics(args.metrics_addr).await?;
     let app = App::open(args).await?;
-    telemetry.export_metrics(app.clone());
     // Until everything is closed: how a drain goes is worth knowing.
     let (_until_the_end, ended) = oneshot::channel::<()>();
     if let Some(metrics) = metrics {

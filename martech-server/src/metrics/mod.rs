@@ -19,15 +19,15 @@ mod stores;
 use std::sync::Arc;
 
 use martech_core::event::EventTypes;
-use prometheus::{Registry, TextEncoder, proto::MetricFamily};
+use prometheus::{Registry, TextEncoder};
 
 pub use self::listener::{MetricsAddr, bind, serve_metrics};
+use self::{families::Families, process::Started, sign_ins::SignIns};
 pub(crate) use self::{
     http::{HttpMetrics, known_method},
     ingest::{Fate, Ingested, Kind},
     sign_ins::SignInOutcome,
 };
-use self::{families::Families, process::Started, sign_ins::SignIns};
 use crate::App;
 
 /// What is counted while a server runs.
@@ -52,13 +52,8 @@ impl Metrics {
     }
 }
 
-/// All figures of a server, in Prometheus' text format.
+/// All figures of a server, in Prometheus' text format. Blocks on the kernel, for a moment.
 fn scrape(app: &App) -> Result<String, prometheus::Error> {
-    TextEncoder::new().encode_to_string(&gather(app))
-}
-
-/// All figures of a server. Blocks on the kernel, for a moment.
-pub(crate) fn gather(app: &App) -> Vec<MetricFamily> {
     let metrics = app.metrics();
     let mut families = Families::default();
     figures::of_server(app).tell(&mut families);
@@ -66,5 +61,5 @@ pub(crate) fn gather(app: &App) -> Vec<MetricFamily> {
     process::tell(&metrics.started, &mut families);
     let mut all = metrics.registry.gather();
     all.extend(families.finish());
-    all
+    TextEncoder::new().encode_to_string(&all)
 }

@@ -15,7 +15,7 @@ use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 use super::{Mistake, Read, unknown};
 use crate::{
     AdminToken, Cli, Command, MetricsAddr, ServeArgs, StoreChoice, accounts::Hasher, say::say, serve::Tls,
-    telemetry::OtlpSettings,
+    telemetry::OtlpExporters,
 };
 
 pub(super) fn is_of_server(cli: &Cli) -> bool {
@@ -49,8 +49,8 @@ pub(super) fn whole(cli: &Cli, wrong: &BTreeSet<String>) -> Vec<Mistake> {
         found.push((&["--admin-token", "--data-dir"], token(args)));
     }
     let untold = found.into_iter().filter(|(flags, _)| !is_told(flags));
-    let of_variables = OtlpSettings::from_environment().err().unwrap_or_default();
-    untold.filter_map(|(_, mistake)| mistake).chain(of_variables).map(Mistake).collect()
+    let of_collector = OtlpExporters::from_environment().err().map(|error| error.to_string());
+    untold.filter_map(|(_, mistake)| mistake).chain(of_collector).map(Mistake).collect()
 }
 
 fn session(args: &ServeArgs) -> Option<String> {
@@ -146,8 +146,8 @@ pub fn run() -> ExitCode {
     for line in shown(&read) {
         say(line);
     }
-    if let Ok(settings) = OtlpSettings::from_environment() {
-        say(format_args!("# OpenTelemetry {settings}"));
+    if let Ok(exporters) = OtlpExporters::from_environment() {
+        say(format_args!("# OpenTelemetry sends {}", exporters.describe().unwrap_or("nothing")));
     }
     let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     for line in unknown(&read.command, names) {

@@ -1,5 +1,5 @@
-//! What a server tells of itself while it runs: lines of `requests`, each with the id that the client was told, and, where a
-//! collector is named (`otlp`), spans of requests, logs and metrics.
+//! Logs of the server and lines for failed requests (`requests`), each with the request id that the client got. Where a collector
+//! is configured (`otlp`), it gets spans of requests and the logs.
 
 mod logs;
 mod otlp;
@@ -27,33 +27,33 @@ use tracing::{Instrument, field::Empty};
 pub use self::logs::{InvalidLogFilter, LogFormat};
 pub(crate) use self::{
     logs::LOCAL,
-    otlp::Settings as OtlpSettings,
+    otlp::Exporters as OtlpExporters,
     request_id::RequestId,
     requests::RequestLog,
     sampler::{PERIOD, Sampler},
     trace::Timeline,
 };
-use self::{otlp::Exports, trace::RequestSpan};
+use self::{otlp::Providers, trace::RequestSpan};
 use crate::{
-    App, TrustedProxies,
+    TrustedProxies,
     error::{self, ApiError},
     metrics::HttpMetrics,
     overload,
 };
 
-/// Logs, and what is sent to a collector, from the start of a process to its end.
+/// Logs, and the export to a collector, from the start of a process to its end.
 #[derive(Debug)]
-pub struct Telemetry(Exports);
+pub struct Telemetry(Providers);
 
-/// Why nothing can be told.
+/// Why telemetry cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The log filter.
     #[error(transparent)]
     Filter(#[from] InvalidLogFilter),
-    /// What `OTEL_*` variables say.
-    #[error("telemetry cannot be sent: {0}")]
-    Otlp(String),
+    /// The endpoint of the collector. The text may hold a password and is not repeated.
+    #[error("OTEL_EXPORTER_OTLP_ENDPOINT, or that of traces or logs, is not a URL such as http://localhost:4318")]
+    Endpoint,
 }
 
 /// The longest that the end of a process waits for a collector.
@@ -64,25 +64,19 @@ const LEAST_LAST_WORDS: Duration = Duration::from_secs(1);
 impl Telemetry {
     /// Sends the logs of this process to standard error, and traces and logs to the collector that `OTEL_*` variables name.
     pub fn start(format: LogFormat, filter: &str) -> Result<Self, TelemetryError> {
-        let settings =
-            OtlpSettings::from_environment().map_err(|mistakes| TelemetryError::Otlp(mistakes.join("; ")))?;
-        let told = settings.is_on().then(|| settings.to_string());
-        let exports = Exports::start(settings).map_err(|error| TelemetryError::Otlp(error.to_string()))?;
-        logs::init(format, filter, exports.logs.as_ref())?;
-        if let Some(told) = told {
-            tracing::info!("OpenTelemetry {told}");
+        let exporters = OtlpExporters::from_environment()?;
+        let signals = exporters.describe();
+        let providers = exporters.start();
+        logs::init(format, filter, providers.logs.as_ref())?;
+        if let Some(signals) = signals {
+            tracing::info!("OpenTelemetry sends {signals}");
         }
-        Ok(Self(exports))
-    }
-
-    /// From now on the metrics of a server go to the collector.
-    pub fn export_metrics(&mut self, app: App) {
-        self.0.export_metrics(app);
+        Ok(Self(providers))
     }
 
     /// Sends what is still here, for as long as `patience` lasts, but no longer than for five seconds.
     pub async fn end(self, patience: Duration) {
-        self.0.end(patience.clamp(LEAST_LAST_WORDS, LAST_WORDS)).await;
+        self.0.shut_down(patience.clamp(LEAST_LAST_WORDS, LAST_WORDS)).await;
     }
 }
 

@@ -8,7 +8,6 @@ use tokio::time::Instant;
 
 use crate::harness::{Answer, Server, event, serve_args};
 
-
 /// Nobody listens there.
 const NOBODY: &str = "mongodb://127.0.0.1:1/shop?serverSelectionTimeoutMS=300";
 

@@ -1,7 +1,6 @@
 //! What the real program sends to a collector, by the official messages. `scripts/otlp/run` looks closer.
 
 use std::{
-    collections::BTreeMap,
     io::{BufRead, BufReader},
     process::{Command, Stdio},
     sync::{Arc, Mutex},
@@ -9,11 +8,7 @@ use std::{
 
 use axum::{Router, body::Bytes, extract::State, routing::post};
 use opentelemetry_proto::tonic::{
-    collector::{
-        logs::v1::ExportLogsServiceRequest, metrics::v1::ExportMetricsServiceRequest,
-        trace::v1::ExportTraceServiceRequest,
-    },
-    metrics::v1::{metric::Data, number_data_point::Value},
+    collector::{logs::v1::ExportLogsServiceRequest, trace::v1::ExportTraceServiceRequest},
     trace::v1::Span,
 };
 use prost::Message;
@@ -24,19 +19,14 @@ struct Received {
     spans: Vec<Span>,
     /// Their texts, and the traces that they belong to.
     logs: Vec<(String, Vec<u8>)>,
-    /// The newest sum of each counter, over all labels.
-    counters: BTreeMap<String, f64>,
 }
 
 type Shared = Arc<Mutex<Received>>;
 
 async fn collector() -> (String, Shared) {
     let received = Shared::default();
-    let router = Router::new()
-        .route("/v1/traces", post(traces))
-        .route("/v1/logs", post(logs))
-        .route("/v1/metrics", post(metrics))
-        .with_state(received.clone());
+    let router =
+        Router::new().route("/v1/traces", post(traces)).route("/v1/logs", post(logs)).with_state(received.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
@@ -54,17 +44,6 @@ async fn logs(State(received): State<Shared>, body: Bytes) {
     let scopes = request.resource_logs.into_iter().flat_map(|told| told.scope_logs);
     let records = scopes.flat_map(|scope| scope.log_records);
     received.lock().unwrap().logs.extend(records.map(|record| (format!("{record:?}"), record.trace_id)));
-}
-
-async fn metrics(State(received): State<Shared>, body: Bytes) {
-    let request = ExportMetricsServiceRequest::decode(body).unwrap();
-    let scopes = request.resource_metrics.into_iter().flat_map(|told| told.scope_metrics);
-    for metric in scopes.flat_map(|scope| scope.metrics) {
-        let Some(Data::Sum(sum)) = metric.data else { continue };
-        let value = |value| if let Some(Value::AsDouble(value)) = value { value } else { panic!("{value:?}") };
-        let sum = sum.data_points.iter().map(|point| value(point.value)).sum();
-        received.lock().unwrap().counters.insert(metric.name, sum);
-    }
 }
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -136,7 +115,6 @@ async fn a_request_is_traced_from_its_caller_to_the_sync_of_its_events() {
     let sync = child(child(taken, "append batch"), "fsync journal");
     assert!(sync.start_time_unix_nano < sync.end_time_unix_nano);
     assert!(received.logs.iter().any(|(text, trace)| text.contains("answered") && is_of_trace(trace)));
-    assert_eq!(received.counters.get("martech_http_requests_total"), Some(&2.0), "{:#?}", received.counters);
     // A key in the query, and the link that makes an owner, which the log on standard error has.
     let link = said.split("sign-up#").nth(1).unwrap().split('"').next().unwrap();
     let sent = format!("{received:?}");

@@ -1,8 +1,9 @@
-//! How bytes get to a collector: by a client that blocks, on the exporters' own threads.
+//! The HTTP client of the exporters. It blocks, on the exporters' own threads.
 
 use std::{
     error::Error,
     sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -11,12 +12,14 @@ use hyper::http::{Request, Response};
 use opentelemetry_http::{HttpClient, HttpError};
 use ureq::tls::{RootCerts, TlsConfig};
 
-use super::settings::{Signal, Target};
+use super::Signal;
 
-/// The most that is read of an answer.
-const ANSWER: u64 = 64 << 10;
+/// Limit of one request.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Most bytes read of a response.
+const MAX_RESPONSE: u64 = 64 << 10;
 
-/// Sends one kind of telemetry. An outage is told once, and so is its end.
+/// Sends one signal. An outage is logged once, and so is its end.
 #[derive(Debug)]
 pub(super) struct Client {
     signal: Signal,
@@ -25,25 +28,21 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(target: &Target) -> Self {
-        let roots = match &target.roots[..] {
-            [] => RootCerts::WebPki,
-            roots => RootCerts::from(roots.to_vec()),
-        };
+    pub(super) fn new(signal: Signal) -> Self {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_global(Some(target.timeout))
-            // Whoever the headers are meant for, it is not somebody else.
+            .timeout_global(Some(TIMEOUT))
+            // Headers may hold a password of the collector.
             .max_redirects(0)
-            .tls_config(TlsConfig::builder().root_certs(roots).build())
+            .tls_config(TlsConfig::builder().root_certs(RootCerts::WebPki).build())
             .user_agent(concat!("martech-server/", env!("CARGO_PKG_VERSION")))
             .build()
             .into();
-        Self { signal: target.signal, agent, is_away: AtomicBool::new(false) }
+        Self { signal, agent, is_away: AtomicBool::new(false) }
     }
 
-    /// Blocks until the collector has answered, or its time is over.
-    pub(super) fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ureq::Error> {
+    /// Blocks until the collector has answered, or the time is over.
+    fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ureq::Error> {
         let sent = self.try_send(request);
         match &sent {
             Ok(response) if response.status().is_success() => self.arrived(),
@@ -56,7 +55,7 @@ impl Client {
     fn try_send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ureq::Error> {
         let answer = self.agent.run(request.map(Vec::from))?;
         let (head, mut body) = answer.into_parts();
-        let body = body.with_config().limit(ANSWER).read_to_vec()?;
+        let body = body.with_config().limit(MAX_RESPONSE).read_to_vec()?;
         Ok(Response::from_parts(head, body.into()))
     }
 
@@ -69,7 +68,7 @@ impl Client {
     fn failed(&self, error: &str) {
         if !self.is_away.swap(true, Ordering::Relaxed) {
             let signal = self.signal;
-            tracing::warn!(%signal, error, "telemetry does not get to the collector; until it does, what is too much is dropped");
+            tracing::warn!(%signal, error, "telemetry does not get to the collector; until it does, records that do not fit the queue are dropped");
         }
     }
 }

@@ -1,82 +1,121 @@
-//! OpenTelemetry: traces, metrics and logs to a collector over OTLP (HTTP and Protobuf), where `OTEL_*` variables name one.
+//! OpenTelemetry: traces and logs to a collector over OTLP (HTTP and Protobuf), where `OTEL_*` variables name one.
 //!
-//! - Spans and logs wait in the SDK's bounded queues, which drop what does not fit, and are sent by a thread each.
-//! - Metrics are those of `/metrics`, converted: nothing is counted twice.
-//! - A collector that is away costs a request nothing: nobody waits for those threads but the end of the process, and that
-//!   for a few seconds.
+//! - The SDK reads the variables. Only whether there is a collector is decided here: without an endpoint nothing is sent,
+//!   where the SDK would take `localhost:4318`.
+//! - Spans and log records wait in the SDK's bounded queues, which drop records that do not fit. One thread a queue sends them.
+//! - A collector that is away costs a request nothing: only the end of the process waits for those threads, for a few seconds.
+//! - Metrics are not sent: a collector scrapes `/metrics`.
 
 mod client;
-mod convert;
-mod metrics;
-mod settings;
 
 use std::{
-    thread,
+    env, fmt, thread,
     time::{Duration, Instant},
 };
 
 use opentelemetry::{KeyValue, trace::TracerProvider};
-use opentelemetry_otlp::{
-    Compression, ExporterBuildError, LogExporter, SpanExporter, WithExportConfig, WithHttpConfig,
-};
+use opentelemetry_otlp::{LogExporter, SpanExporter, WithHttpConfig};
 use opentelemetry_sdk::{Resource, logs::SdkLoggerProvider, trace::SdkTracerProvider};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-pub(crate) use self::settings::Settings;
-use self::{client::Client, metrics::MetricsExport, settings::Target};
-use super::trace;
-use crate::App;
+use self::client::Client;
+use super::{TelemetryError, trace};
 
-/// What tells of this program when nobody says otherwise.
+/// The service name where `OTEL_SERVICE_NAME` sets none.
 const NAME: &str = env!("CARGO_PKG_NAME");
 
-/// What is sent while a server runs.
-#[derive(Debug)]
-pub(super) struct Exports {
-    settings: Settings,
-    resource: Resource,
-    traces: Option<SdkTracerProvider>,
-    pub(super) logs: Option<SdkLoggerProvider>,
-    metrics: Option<MetricsExport>,
+/// One kind of telemetry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signal {
+    Traces,
+    Logs,
 }
 
-impl Exports {
-    /// Starts the threads that send. From now on requests are traced, where traces are sent.
-    pub(super) fn start(settings: Settings) -> Result<Self, ExporterBuildError> {
+impl Signal {
+    /// Whether the variables name a collector for it.
+    fn is_exported(self, variable: &dyn Fn(&str) -> Option<String>) -> bool {
+        // The specification: an empty variable counts as unset.
+        let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+        let has = |name: &str, wanted: &str| variable(name).is_some_and(|value| value.eq_ignore_ascii_case(wanted));
+        let (endpoint, exporter) = match self {
+            Self::Traces => ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_TRACES_EXPORTER"),
+            Self::Logs => ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "OTEL_LOGS_EXPORTER"),
+        };
+        let endpoint = variable(endpoint).or_else(|| variable("OTEL_EXPORTER_OTLP_ENDPOINT"));
+        endpoint.is_some() && !has("OTEL_SDK_DISABLED", "true") && !has(exporter, "none")
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Traces => "traces",
+            Self::Logs => "logs",
+        })
+    }
+}
+
+/// The exporters that the variables ask for.
+#[derive(Debug)]
+pub(crate) struct Exporters {
+    traces: Option<SpanExporter>,
+    logs: Option<LogExporter>,
+}
+
+impl Exporters {
+    /// Builds the exporters. No thread runs yet.
+    pub(crate) fn from_environment() -> Result<Self, TelemetryError> {
+        let is_exported = |signal: &Signal| signal.is_exported(&|name| env::var(name).ok());
+        let client = |signal| is_exported(&signal).then(|| Client::new(signal));
+        let traces = client(Signal::Traces)
+            .map(|client| SpanExporter::builder().with_http().with_http_client(client).build())
+            .transpose()
+            .map_err(|_| TelemetryError::Endpoint)?;
+        let logs = client(Signal::Logs)
+            .map(|client| LogExporter::builder().with_http().with_http_client(client).build())
+            .transpose()
+            .map_err(|_| TelemetryError::Endpoint)?;
+        Ok(Self { traces, logs })
+    }
+
+    /// The signals that are sent, in words; `None` where nothing is.
+    pub(crate) fn describe(&self) -> Option<&'static str> {
+        match (&self.traces, &self.logs) {
+            (Some(_), Some(_)) => Some("traces and logs"),
+            (Some(_), None) => Some("traces"),
+            (None, Some(_)) => Some("logs"),
+            (None, None) => None,
+        }
+    }
+
+    /// Starts the sending threads. From now on requests are traced, where traces are sent.
+    pub(super) fn start(self) -> Providers {
         let resource = resource();
-        let traces = match &settings.traces {
-            None => None,
-            Some(target) => {
-                let exporter = aimed(SpanExporter::builder().with_http(), target).build()?;
-                let provider = SdkTracerProvider::builder().with_resource(resource.clone());
-                Some(provider.with_batch_exporter(exporter).build())
-            }
-        };
-        let logs = match &settings.logs {
-            None => None,
-            Some(target) => {
-                let exporter = aimed(LogExporter::builder().with_http(), target).build()?;
-                let provider = SdkLoggerProvider::builder().with_resource(resource.clone());
-                Some(provider.with_batch_exporter(exporter).build())
-            }
-        };
+        let traces = self.traces.map(|exporter| {
+            SdkTracerProvider::builder().with_resource(resource.clone()).with_batch_exporter(exporter).build()
+        });
+        let logs = self
+            .logs
+            .map(|exporter| SdkLoggerProvider::builder().with_resource(resource).with_batch_exporter(exporter).build());
         if let Some(traces) = &traces {
             trace::begin(traces.tracer(NAME));
         }
-        Ok(Self { settings, resource, traces, logs, metrics: None })
+        Providers { traces, logs }
     }
+}
 
-    /// From now on the metrics of a server are sent.
-    pub(super) fn export_metrics(&mut self, app: App) {
-        if let Some(target) = &self.settings.metrics {
-            self.metrics = MetricsExport::start(target, self.settings.interval, &self.resource, app);
-        }
-    }
+/// What sends while a server runs.
+#[derive(Debug)]
+pub(super) struct Providers {
+    traces: Option<SdkTracerProvider>,
+    pub(super) logs: Option<SdkLoggerProvider>,
+}
 
-    /// Sends what is still here, and waits no longer than `patience` for it.
-    pub(super) async fn end(self, patience: Duration) {
-        let Self { traces, logs, metrics, .. } = self;
+impl Providers {
+    /// Sends the records that wait, for as long as `patience` lasts.
+    pub(super) async fn shut_down(self, patience: Duration) {
+        let Self { traces, logs } = self;
         let deadline = Instant::now() + patience;
         let mut ends: Vec<Box<dyn FnOnce() + Send>> = Vec::new();
         if let Some(traces) = traces {
@@ -85,40 +124,28 @@ impl Exports {
         if let Some(logs) = logs {
             ends.push(Box::new(move || drop(logs.shutdown_with_timeout(patience))));
         }
-        if let Some(metrics) = metrics {
-            ends.push(Box::new(move || metrics.end()));
-        }
-        // Not on threads of the runtime, whose end waits for them.
+        // Not on threads of the runtime: its end waits for them.
         let ended: Vec<_> = ends.into_iter().map(on_thread).collect();
         for ended in ended {
-            // Whatever is not sent by then, nobody gets.
+            // Records that are not sent by then are dropped.
             let _ = tokio::time::timeout_at(deadline.into(), ended).await;
         }
     }
-}
-
-/// The headers are read by the exporter itself.
-fn aimed<B: WithExportConfig + WithHttpConfig>(exporter: B, target: &Target) -> B {
-    let exporter = exporter
-        .with_http_client(Client::new(target))
-        .with_endpoint(target.endpoint.to_string())
-        .with_timeout(target.timeout);
-    if target.gzip { exporter.with_compression(Compression::Gzip) } else { exporter }
 }
 
 fn on_thread(work: Box<dyn FnOnce() + Send>) -> oneshot::Receiver<()> {
     let (done, ended) = oneshot::channel();
     let run = move || {
         work();
-        // Nobody waits any more when it took too long.
+        // The receiver is gone when this took too long.
         let _ = done.send(());
     };
-    // Where there is no thread left, the sender is gone, and so is the wait.
+    // Where no thread can be started, the sender is dropped, which ends the wait.
     let _ = thread::Builder::new().name("telemetry-end".to_owned()).spawn(run);
     ended
 }
 
-/// What this process is: what variables say, and a few things that they need not.
+/// The attributes of this process: those that variables set, and a few more.
 fn resource() -> Resource {
     let found = Resource::builder().build();
     let is_named = found
@@ -133,4 +160,25 @@ fn resource() -> Resource {
     }
     own.retain(|attribute| attribute.key.as_str() == "service.name" || found.get_ref(&attribute.key).is_none());
     Resource::builder().with_attributes(own).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sends_only_to_a_named_collector() {
+        let exported = |variables: &[(&str, &str)]| {
+            let find = |name: &str| variables.iter().find(|(of, _)| *of == name).map(|(_, value)| (*value).to_owned());
+            [Signal::Traces, Signal::Logs].map(|signal| signal.is_exported(&find))
+        };
+        let all = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318/");
+        assert_eq!(exported(&[]), [false, false]);
+        assert_eq!(exported(&[("OTEL_SERVICE_NAME", "shop"), ("OTEL_TRACES_EXPORTER", "otlp")]), [false, false]);
+        assert_eq!(exported(&[("OTEL_EXPORTER_OTLP_ENDPOINT", " ")]), [false, false]);
+        assert_eq!(exported(&[all]), [true, true]);
+        assert_eq!(exported(&[all, ("OTEL_SDK_DISABLED", "TRUE")]), [false, false]);
+        assert_eq!(exported(&[all, ("OTEL_LOGS_EXPORTER", "none")]), [true, false]);
+        assert_eq!(exported(&[("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "https://c/as-it-is")]), [false, true]);
+    }
 }
