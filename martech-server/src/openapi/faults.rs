@@ -142,13 +142,10 @@ macro_rules! faults {
 
 faults! {
     // Of any request.
-    MalformedRequest: 400, "malformed_request", "this is not a request of HTTP/1.1 that can be read", {};
     InvalidTransferEncoding: 400, "invalid_transfer_encoding", "chunked is the only transfer coding that is taken, once; what is packed says so in Content-Encoding", { "field": "Transfer-Encoding" };
     InvalidHost: 400, "invalid_host", "a request has one Host header, with the name of the server and perhaps a port", { "field": "Host" };
-    HeadTimeout: 408, "head_timeout", "the head of the request did not arrive in time; send it again", {};
     UriTooLong: 414, "uri_too_long", "the URI is too long; send less in it", {};
-    HeadTooLarge: 431, "head_too_large", "the head of the request is larger than 32768 bytes, or has more than 100 headers; send less", {};
-    TooManyConnections: 429, "too_many_connections", "this address has 1024 connections, which is all that it may; use them for more requests", {};
+    TooManyConnections: 429, "too_many_connections", "this address has 1024 connections, which is the limit; use them for more requests", {};
     Internal: 500, "internal", "something broke inside the server; its log says what, under this requestId", {};
 
     // Of who asks, and how often.
@@ -257,16 +254,7 @@ faults! {
 
 /// What any route may answer: most of it before it is known which one is meant.
 pub(super) fn everywhere() -> Vec<&'static Fault> {
-    <(
-        MalformedRequest,
-        InvalidHost,
-        InvalidTransferEncoding,
-        HeadTimeout,
-        UriTooLong,
-        HeadTooLarge,
-        TooManyConnections,
-        Internal,
-    )>::list()
+    <(InvalidHost, InvalidTransferEncoding, UriTooLong, TooManyConnections, Internal)>::list()
 }
 
 /// Of receiving a body.

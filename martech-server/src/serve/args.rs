@@ -4,26 +4,22 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{http_io::ReadLimits, write_timer::WriteLimits};
+use super::write_timer::WriteLimits;
 use crate::config::{parse_duration, positive};
 
 /// How many connections there may be, and how long each may keep the server waiting.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Connections")]
 pub struct ConnectionArgs {
-    /// How long the head of a request may take, and the TLS handshake
-    #[arg(long, env = "MARTECH_HEAD_TIMEOUT", default_value = "10s", value_name = "TIME", value_parser = parse_duration)]
-    pub head_timeout: Duration,
-
-    /// How long a connection may be idle between requests
+    /// How long a connection may be idle, or take to send the head of a request
     #[arg(long, env = "MARTECH_IDLE_TIMEOUT", default_value = "60s", value_name = "TIME", value_parser = parse_duration)]
     pub idle_timeout: Duration,
 
-    /// How long a client may take nothing of an answer
+    /// How long a client may read nothing of a response
     #[arg(long, env = "MARTECH_WRITE_TIMEOUT", default_value = "30s", value_name = "TIME", value_parser = parse_duration)]
     pub write_timeout: Duration,
 
-    /// Most connections at once; for a further one, the one that has been idle for longest is closed
+    /// Most open connections; at the limit, the longest-idle connection is closed
     #[arg(long, env = "MARTECH_MAX_CONNECTIONS", default_value = "16384", value_name = "COUNT", value_parser = positive())]
     pub max_connections: u64,
 
@@ -48,7 +44,7 @@ pub struct ConnectionArgs {
 pub(crate) struct ConnectionLimits {
     pub(crate) count: usize,
     pub(super) per_address: u32,
-    pub(super) read: ReadLimits,
+    pub(super) idle: Duration,
     pub(super) write: WriteLimits,
     pub(super) drain_delay: Duration,
 }
@@ -59,7 +55,7 @@ impl ConnectionArgs {
         ConnectionLimits {
             count: usize::try_from(self.max_connections).unwrap_or(usize::MAX),
             per_address: self.max_connections_per_address,
-            read: ReadLimits { head: self.head_timeout, idle: self.idle_timeout, rate },
+            idle: self.idle_timeout,
             write: WriteLimits { stall: self.write_timeout, rate },
             drain_delay: self.drain_delay,
         }

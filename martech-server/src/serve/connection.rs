@@ -21,16 +21,13 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     sync::watch,
-    time::timeout,
 };
 
 use super::{
     ConnectionLimits, MAX_HEAD, MAX_URI,
-    head::Head,
-    http_io::{HttpIo, Protocol},
+    limit::ConnectionPermit,
     owed::{self, Answer, Owed},
-    places::Place,
-    pulse::Pulse,
+    state::ConnectionState,
     stream::StreamExecutor,
     tls::{Tls, speaks_http2},
     write_timer::WriteTimer,
@@ -73,7 +70,7 @@ pub(super) struct Protocols {
 impl Protocols {
     pub(super) fn new(app: &App) -> Self {
         let mut http1 = http1::Builder::new();
-        // No timer: `HttpIo` has them.
+        // Without hyper's timers: `ConnectionLimit` closes idle connections, which costs a request nothing.
         http1.max_header_size(MAX_HEAD).max_buf_size(MAX_BUFFER);
         let (limits, metrics) = (app.connections(), app.metrics().http.clone());
         let (answer_bytes, given_up) = metrics.answers();
@@ -100,23 +97,23 @@ impl Protocols {
         }
     }
 
-    pub(super) async fn serve(&self, stream: TcpStream, address: IpAddr, place: Place, drain: Drain) {
-        // Answers are small and awaited: holding them back to fill a packet only adds delay.
+    pub(super) async fn serve(&self, stream: TcpStream, address: IpAddr, permit: ConnectionPermit, drain: Drain) {
+        // Responses are small and awaited: delaying them to fill a packet only adds latency.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY cannot be set");
         }
-        let stream = WriteTimer::new(stream, self.limits.write);
-        let pulse = place.pulse();
+        let state = permit.state();
+        let stream = WriteTimer::new(stream, state.clone(), self.limits.write);
         let ended = match &self.tls {
-            None => self.serve_http1(stream, Peer { address, tls: false }, pulse, drain).await,
-            // Apart, so that other connections need not have room for it.
-            Some(tls) => Box::pin(self.serve_tls(tls, stream, Peer { address, tls: true }, pulse, drain)).await,
+            None => self.serve_http1(stream, Peer { address, tls: false }, state, drain).await,
+            // Boxed, so that plain connections need no room for it.
+            Some(tls) => Box::pin(self.serve_tls(tls, stream, Peer { address, tls: true }, state, drain)).await,
         };
         if let Err(error) = ended {
+            if let Some(reason) = error.downcast_ref().and_then(refusal) {
+                self.metrics.refused(reason);
+            }
             tracing::debug!(%error, "a connection ended early");
-        }
-        if let Some(code) = pulse.refused() {
-            self.metrics.refused(code);
         }
     }
 
@@ -125,19 +122,15 @@ impl Protocols {
         tls: &Tls,
         stream: S,
         peer: Peer,
-        pulse: &Arc<Pulse>,
+        state: &Arc<ConnectionState>,
         mut drain: Drain,
     ) -> Result<(), BoxError> {
-        let stream = tokio::select! {
-            () = pulse.wanted() => return Ok(()),
-            made = timeout(self.limits.read.head, tls.accept(stream)) => made??,
-        };
+        let stream = tls.accept(stream).await?;
         if !speaks_http2(&stream) {
-            return self.serve_http1(stream, peer, pulse, drain).await;
+            return self.serve_http1(stream, peer, state, drain).await;
         }
-        let io = TokioIo::new(HttpIo::new(stream, Protocol::Http2, None, pulse.clone(), self.limits.read));
-        let service = self.answering(peer, pulse.clone());
-        let mut connection = pin!(self.http2.serve_connection(io, service));
+        let mut connection =
+            pin!(self.http2.serve_connection(TokioIo::new(stream), self.answering(peer, state.clone())));
         tokio::select! {
             ended = connection.as_mut() => return Ok(ended?),
             _ = drain.changed() => connection.as_mut().graceful_shutdown(),
@@ -145,57 +138,29 @@ impl Protocols {
         Ok(connection.await?)
     }
 
-    /// hyper has a connection only while there is something to do: see `head` and `http_io`.
     async fn serve_http1<S: Stream>(
         &self,
-        mut stream: S,
+        stream: S,
         peer: Peer,
-        pulse: &Arc<Pulse>,
+        state: &Arc<ConnectionState>,
         mut drain: Drain,
     ) -> Result<(), BoxError> {
-        while let Some(head) = Head::read(&mut stream, self.limits.read, pulse, &mut drain).await? {
-            Box::pin(self.converse(&mut stream, head, peer, pulse, &mut drain)).await?;
-            if !pulse.unpark() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Requests and answers, until the connection ends or is parked.
-    async fn converse<S: Stream>(
-        &self,
-        stream: &mut S,
-        head: Head,
-        peer: Peer,
-        pulse: &Arc<Pulse>,
-        drain: &mut Drain,
-    ) -> Result<(), BoxError> {
-        let io = TokioIo::new(HttpIo::new(stream, Protocol::Http1, Some(head), pulse.clone(), self.limits.read));
-        let service = self.answering(peer, pulse.clone());
-        let mut connection = pin!(self.http1.serve_connection(io, service));
+        let mut connection =
+            pin!(self.http1.serve_connection(TokioIo::new(stream), self.answering(peer, state.clone())));
         tokio::select! {
-            // The head is there: hyper would close a connection of which it has read nothing.
+            // hyper reads a head that has arrived before it is told to stop.
             biased;
             ended = connection.as_mut() => return Ok(ended?),
-            () = pulse.given_up() => return Err(NOT_READ.into()),
             _ = drain.changed() => connection.as_mut().graceful_shutdown(),
         }
-        tokio::select! {
-            biased;
-            ended = connection => ended?,
-            () = pulse.given_up() => return Err(NOT_READ.into()),
-        }
-        // Not to be kept, even where it would have been.
-        pulse.unpark();
-        Ok(())
+        Ok(connection.await?)
     }
 
     /// The routes, for one connection.
     fn answering(
         &self,
         peer: Peer,
-        pulse: Arc<Pulse>,
+        state: Arc<ConnectionState>,
     ) -> impl Service<
         Request<Incoming>,
         Response = Response<Answer>,
@@ -206,7 +171,7 @@ impl Protocols {
         let (router, metrics) = (TowerToHyperService::new(self.router.clone()), self.metrics.clone());
         let owed = self.owed.clone();
         service_fn(move |mut request: Request<Incoming>| {
-            let (in_flight, pulse, owed) = (pulse.begin(), pulse.clone(), owed.clone());
+            let (in_flight, state, owed) = (state.begin(), state.clone(), owed.clone());
             let answer = if request.uri().path_and_query().is_some_and(|uri| uri.as_str().len() > MAX_URI) {
                 metrics.refused(URI_TOO_LONG);
                 Err(long_uri(&request))
@@ -222,7 +187,7 @@ impl Protocols {
                 if peer.tls {
                     response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
                 }
-                Ok(Answer::of(response, &owed, &pulse, in_flight))
+                Ok(Answer::of(response, &owed, &state, in_flight))
             }
         })
     }
@@ -234,8 +199,10 @@ pub(super) type Drain = watch::Receiver<()>;
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
 
-/// Why a connection was closed that owed an answer.
-const NOT_READ: &str = "the answer was given up to make room for others: its client read too slowly";
+/// The reason in the metrics for a request that hyper refused by itself.
+fn refusal(error: &hyper::Error) -> Option<&'static str> {
+    if error.is_parse_too_large() { Some("head_too_large") } else { error.is_parse().then_some("malformed_request") }
+}
 
 const URI_TOO_LONG: &str = "uri_too_long";
 

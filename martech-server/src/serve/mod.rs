@@ -1,30 +1,27 @@
-//! Connections: accepting them, bounding them, bringing them to an end.
+//! Connections: accepting, limiting and ending them.
 //!
-//! Whoever can reach the port can open connections and say nothing, or say it slowly. So a client that keeps the server
-//! waiting has little time (`head` and `http_io`: heads and idleness; `write_timer` and `stream`: answers; `body/`: bodies), one
-//! address has so many places and not more, and where all places are taken, the connection that has waited longest for its
-//! client has to go (`places`): a flood makes room for honest clients by itself. So it is with the memory of answers that
-//! clients are still reading (`owed`).
+//! Anybody who can reach the port can open connections and send nothing, or send slowly. [`limit`] bounds the connections of all
+//! clients and of one address, and closes connections that are idle or take too long to send a head. [`write_timer`] and [`stream`]
+//! close those whose client does not read, and [`owed`] bounds the memory of responses that clients are still reading. Bodies have
+//! their own timers (`body`).
 
 use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
+use uuid::Uuid;
 
 use crate::{App, CloseError};
 
 mod args;
 mod connection;
 mod descriptors;
-mod head;
-mod http_io;
+mod limit;
 mod owed;
-mod places;
-mod pulse;
-mod refusal;
+mod state;
 mod stream;
 mod tls;
 mod write_timer;
@@ -32,19 +29,19 @@ mod write_timer;
 pub use args::ConnectionArgs;
 pub(crate) use args::ConnectionLimits;
 use connection::Protocols;
+use limit::{ConnectionLimit, ConnectionPermit};
 pub(crate) use owed::InMemoryAnyway;
-use places::{Place, Places};
 pub(crate) use tls::Tls;
 pub use tls::{TlsArgs, TlsError};
 
 /// Largest head of a request, in bytes.
 const MAX_HEAD: usize = 32 << 10;
-/// Most headers of a request: hyper takes so many where it is not told otherwise.
-const MAX_HEADERS: usize = 100;
 /// Longest path and query, in bytes.
 const MAX_URI: usize = 8 << 10;
 /// Out of file descriptors, say: some will come free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// While the server drains, a connection may be idle, or take to send a head, for so long.
+const DRAIN_IDLE: Duration = Duration::from_secs(1);
 /// Of the drain time the sink's, however long connections take: events that were accepted come first.
 const LEAST_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -68,7 +65,12 @@ pub async fn serve(
         deadline = Some(Instant::now() + app.drain_timeout());
         sleep(app.connections().drain_delay.min(app.drain_timeout())).await;
     };
-    let accepted = accept(&listener, &app, &connections, stop).await;
+    let limits = app.connections();
+    let limit = ConnectionLimit::new(descriptors::room_for(limits.count), limits.per_address);
+    let accepted = tokio::select! {
+        accepted = accept(&listener, &app, &limit, &connections, stop) => accepted,
+        never = limit.close_idle(limits.idle) => match never {},
+    };
     app.begin_drain();
     drop(listener);
 
@@ -76,8 +78,10 @@ pub async fn serve(
     let left = || deadline.saturating_duration_since(Instant::now());
     tracing::info!(connections = connections.receiver_count(), "draining");
     connections.send_replace(());
-    if timeout(left().saturating_sub(LEAST_PATIENCE), connections.closed()).await.is_err() {
-        tracing::warn!("some requests were not answered in time");
+    tokio::select! {
+        () = connections.closed() => {}
+        never = limit.close_idle(DRAIN_IDLE) => match never {},
+        () = sleep(left().saturating_sub(LEAST_PATIENCE)) => tracing::warn!("some requests were not answered in time"),
     }
     app.close(left().max(LEAST_PATIENCE)).await?;
     accepted?;
@@ -88,27 +92,27 @@ pub async fn serve(
 async fn accept(
     listener: &TcpListener,
     app: &App,
+    limit: &Arc<ConnectionLimit>,
     connections: &watch::Sender<()>,
     stop: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
-    let limits = app.connections();
-    let places = Places::new(descriptors::room_for(limits.count), limits.per_address);
     let protocols = Arc::new(Protocols::new(app));
 
     let mut stop = pin!(stop);
     loop {
         let accepted = tokio::select! {
             () = &mut stop => return Ok(()),
-            accepted = next(listener, app, &places) => accepted,
+            accepted = next(listener, app, limit) => accepted,
         };
         match accepted {
-            Ok(Some((stream, peer, place))) => {
+            Ok(Some((stream, peer, permit))) => {
                 let (protocols, drain) = (protocols.clone(), connections.subscribe());
-                let open = app.metrics().http.connection();
-                tokio::spawn(async move {
+                let (open, state) = (app.metrics().http.connection(), permit.state().clone());
+                let task = tokio::spawn(async move {
                     let _open = open;
-                    protocols.serve(stream, peer.ip(), place, drain).await;
+                    protocols.serve(stream, peer.ip(), permit, drain).await;
                 });
+                state.set_task(task.abort_handle());
             }
             Ok(None) => {}
             // Of that connection only: the next one may be fine.
@@ -124,25 +128,40 @@ async fn accept(
     }
 }
 
-/// The next connection and its place, or nothing where it was refused.
+/// The next connection and its permit, or nothing where it was refused.
 async fn next(
     listener: &TcpListener,
     app: &App,
-    places: &Arc<Places>,
-) -> io::Result<Option<(TcpStream, SocketAddr, Place)>> {
+    limit: &Arc<ConnectionLimit>,
+) -> io::Result<Option<(TcpStream, SocketAddr, ConnectionPermit)>> {
     let (stream, peer) = listener.accept().await?;
-    match places.admit(peer.ip(), app.access().proxies.contains(peer.ip())) {
-        Some(admitted) => Ok(Some((stream, peer, admitted.place().await))),
+    match limit.admit(peer.ip(), app.access().proxies.contains(peer.ip())) {
+        Some(admitted) => Ok(Some((stream, peer, admitted.permit().await))),
         None => {
-            app.metrics().http.refused(refusal::TOO_MANY_CONNECTIONS);
+            app.metrics().http.refused(TOO_MANY_CONNECTIONS);
             tracing::debug!(%peer, "refused: this address has all the connections that it may");
             if app.tls().is_none() {
-                // Says why, as far as the socket takes it at once.
-                let _ = stream.try_write(&refusal::too_many_connections(app.connections().per_address));
+                // As far as the socket takes it at once.
+                let _ = stream.try_write(&too_many_connections(app.connections().per_address));
             }
             Ok(None)
         }
     }
+}
+
+const TOO_MANY_CONNECTIONS: &str = "too_many_connections";
+
+/// A whole response for a client that has as many connections as it may.
+fn too_many_connections(most: u32) -> Vec<u8> {
+    let id = Uuid::now_v7().simple().to_string();
+    let message = format!("this address has {most} connections, which is the limit; use them for more requests");
+    let body = serde_json::json!({ "code": TOO_MANY_CONNECTIONS, "message": message, "requestId": id }).to_string();
+    format!(
+        "HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\nx-content-type-options: nosniff\r\n\
+         x-request-id: {id}\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
 }
 
 fn is_of_connection(error: &io::Error) -> bool {

@@ -22,7 +22,7 @@ use prometheus::{IntCounter, IntGauge};
 use tokio::time::Instant;
 
 use super::{
-    pulse::{InFlight, Pulse},
+    state::{ConnectionState, InFlight},
     stream::Stream,
 };
 
@@ -61,7 +61,7 @@ type Age = (Instant, u64);
 #[derive(Debug, Clone)]
 pub(super) enum Writer {
     /// HTTP/1: one answer at a time.
-    Connection(Arc<Pulse>),
+    Connection(Arc<ConnectionState>),
     /// HTTP/2.
     Stream(Arc<Stream>),
 }
@@ -69,7 +69,7 @@ pub(super) enum Writer {
 impl Writer {
     fn give_up(&self) {
         match self {
-            Self::Connection(pulse) => pulse.give_up(),
+            Self::Connection(connection) => connection.close(),
             Self::Stream(stream) => stream.give_up(),
         }
     }
@@ -151,14 +151,14 @@ impl Answer {
     pub(super) fn of(
         response: Response<Body>,
         owed: &Arc<Owed>,
-        pulse: &Arc<Pulse>,
+        connection: &Arc<ConnectionState>,
         in_flight: InFlight,
     ) -> Response<Self> {
         let stream = Stream::current();
         let bytes = usize::try_from(response.body().size_hint().lower()).unwrap_or(usize::MAX);
         let is_free = bytes <= FREE || response.extensions().get::<InMemoryAnyway>().is_some();
         let debt = (!is_free).then(|| {
-            let writer = stream.clone().map_or_else(|| Writer::Connection(pulse.clone()), Writer::Stream);
+            let writer = stream.clone().map_or_else(|| Writer::Connection(connection.clone()), Writer::Stream);
             owed.charge(bytes, &writer)
         });
         if let Some(stream) = &stream {

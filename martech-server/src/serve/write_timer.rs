@@ -1,8 +1,9 @@
-//! Answers that nobody reads: a connection whose writes do not get on is given up.
+//! Closes connections whose client reads a response too slowly, or not at all.
 
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -11,6 +12,8 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep_until},
 };
+
+use super::state::ConnectionState;
 
 /// How slowly a client may read what it was sent.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +40,7 @@ impl WriteLimits {
 #[derive(Debug)]
 pub(super) struct WriteTimer<S> {
     inner: S,
+    connection: Arc<ConnectionState>,
     limits: WriteLimits,
     waiting: Option<Waiting>,
 }
@@ -51,14 +55,15 @@ struct Waiting {
 }
 
 impl<S> WriteTimer<S> {
-    pub(super) fn new(inner: S, limits: WriteLimits) -> Self {
-        Self { inner, limits, waiting: None }
+    pub(super) fn new(inner: S, connection: Arc<ConnectionState>, limits: WriteLimits) -> Self {
+        Self { inner, connection, limits, waiting: None }
     }
 
     /// What is to be told instead of "not yet": that, or that it takes too long.
     fn wait<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         let limits = self.limits;
         let waiting = self.waiting.get_or_insert_with(|| {
+            self.connection.set_blocked(true);
             let now = Instant::now();
             Waiting { since: now, progress: now, written: 0, sleep: Box::pin(sleep_until(now + limits.stall)) }
         });
@@ -83,7 +88,9 @@ impl<S> WriteTimer<S> {
     }
 
     fn caught_up(&mut self) {
-        self.waiting = None;
+        if self.waiting.take().is_some() {
+            self.connection.set_blocked(false);
+        }
     }
 }
 
@@ -153,10 +160,10 @@ mod tests {
     const LIMITS: WriteLimits = WriteLimits { stall: Duration::from_secs(30), rate: 1024 };
 
     #[tokio::test(start_paused = true)]
-    async fn who_reads_nothing_is_given_up() {
+    async fn closes_a_connection_whose_client_stops_reading() {
         let (server, _client) = duplex(1024);
         let started = Instant::now();
-        let mut server = WriteTimer::new(server, LIMITS);
+        let mut server = WriteTimer::new(server, ConnectionState::new(), LIMITS);
         let error = server.write_all(&[0; 4096]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert_eq!(started.elapsed().as_secs(), 30);
@@ -165,7 +172,7 @@ mod tests {
     /// Reads so many bytes a second; whether that was enough for all to be written.
     async fn read_at(rate: usize, seconds: u64) -> bool {
         let (server, mut client) = duplex(64);
-        let mut server = WriteTimer::new(server, LIMITS);
+        let mut server = WriteTimer::new(server, ConnectionState::new(), LIMITS);
         let write =
             tokio::spawn(async move { server.write_all(&vec![0; rate * usize::try_from(seconds).unwrap()]).await });
         let mut second = vec![0; rate];
@@ -176,7 +183,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_reads_too_slowly_is_given_up_and_who_is_slow_is_not() {
+    async fn closes_a_connection_whose_client_reads_too_slowly() {
         assert!(read_at(1100, 600).await);
         assert!(!read_at(500, 600).await);
     }

@@ -199,7 +199,7 @@ async fn a_renewed_certificate_is_used_and_a_bad_one_is_not() {
 #[tokio::test]
 async fn a_handshake_has_little_time() {
     let files = Files::new();
-    let server = files.serve(&["--head-timeout", "100ms", "--idle-timeout", "1h"]).await;
+    let server = files.serve(&["--idle-timeout", "100ms"]).await;
     let mut silent = TcpStream::connect(server.addr).await.unwrap();
     assert_eq!(silent.read(&mut [0; 64]).await.unwrap(), 0);
 }

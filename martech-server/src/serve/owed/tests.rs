@@ -1,6 +1,5 @@
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use http_body_util::BodyExt;
 
 use super::*;
@@ -10,12 +9,15 @@ fn budget(capacity: usize) -> Arc<Owed> {
     Owed::new(capacity, bytes, IntCounter::new("given_up", "given up").unwrap())
 }
 
-fn answer(owed: &Arc<Owed>, pulse: &Arc<Pulse>, bytes: usize) -> Answer {
-    Answer::of(Response::new(Body::from(vec![7; bytes])), owed, pulse, pulse.begin()).into_body()
+/// A connection whose task does nothing.
+fn connection() -> Arc<ConnectionState> {
+    let state = ConnectionState::new();
+    state.set_task(tokio::spawn(std::future::pending::<()>()).abort_handle());
+    state
 }
 
-fn is_given_up(pulse: &Pulse) -> bool {
-    pulse.given_up().now_or_never().is_some()
+fn answer(owed: &Arc<Owed>, connection: &Arc<ConnectionState>, bytes: usize) -> Answer {
+    Answer::of(Response::new(Body::from(vec![7; bytes])), owed, connection, connection.begin()).into_body()
 }
 
 async fn read_piece(answer: &mut Answer) -> usize {
@@ -24,8 +26,8 @@ async fn read_piece(answer: &mut Answer) -> usize {
 
 #[tokio::test]
 async fn comes_in_pieces_and_the_last_is_small() {
-    let (owed, pulse) = (budget(1 << 20), Pulse::new());
-    let mut answer = answer(&owed, &pulse, 40_000);
+    let (owed, connection) = (budget(1 << 20), connection());
+    let mut answer = answer(&owed, &connection, 40_000);
     assert_eq!(answer.size_hint().exact(), Some(40_000));
     let mut pieces = Vec::new();
     while !answer.is_end_stream() {
@@ -41,16 +43,16 @@ async fn comes_in_pieces_and_the_last_is_small() {
 #[tokio::test(start_paused = true)]
 async fn gives_up_the_answer_that_got_on_least_recently() {
     let owed = budget(100_000);
-    let [reads, stalls, late, small] = [(); 4].map(|()| Pulse::new());
+    let [reads, stalls, late, small] = [(); 4].map(|()| connection());
     let mut read_on = answer(&owed, &reads, 40_000);
     tokio::time::advance(Duration::from_secs(1)).await;
     let stalled = answer(&owed, &stalls, 40_000);
     tokio::time::advance(Duration::from_secs(1)).await;
     read_piece(&mut read_on).await;
     let _free = answer(&owed, &small, 1_024);
-    assert!(!is_given_up(&stalls), "small answers cost nothing");
+    assert!(!stalls.is_closed(), "small answers cost nothing");
     let _late = answer(&owed, &late, 40_000);
-    assert!(is_given_up(&stalls) && !is_given_up(&reads) && !is_given_up(&late));
+    assert!(stalls.is_closed() && !reads.is_closed() && !late.is_closed());
     assert_eq!((owed.bytes.get(), owed.given_up.get()), (80_000, 1));
     drop(stalled);
     assert_eq!(owed.bytes.get(), 80_000, "it is given back once");
@@ -59,17 +61,17 @@ async fn gives_up_the_answer_that_got_on_least_recently() {
 #[tokio::test]
 async fn an_answer_larger_than_the_budget_is_sent_alone() {
     let owed = budget(10_000);
-    let [first, second] = [(); 2].map(|()| Pulse::new());
+    let [first, second] = [(); 2].map(|()| connection());
     let _first = answer(&owed, &first, 5_000);
     let _second = answer(&owed, &second, 50_000);
-    assert!(is_given_up(&first) && !is_given_up(&second));
+    assert!(first.is_closed() && !second.is_closed());
 }
 
 #[tokio::test]
 async fn what_is_in_memory_anyway_is_not_charged() {
-    let (owed, pulse) = (budget(10), Pulse::new());
+    let (owed, connection) = (budget(10), connection());
     let mut response = Response::new(Body::from(Bytes::from_static(&[0; 5_000])));
     response.extensions_mut().insert(InMemoryAnyway);
-    let _answer = Answer::of(response, &owed, &pulse, pulse.begin());
+    let _answer = Answer::of(response, &owed, &connection, connection.begin());
     assert_eq!(owed.bytes.get(), 0);
 }
