@@ -1,4 +1,4 @@
-//! The formats of journal and catalog, written down a second time after ARCHITECTURE.md, so that targets can make files
+//! The formats of journal and catalog, written down a second time after docs/design/formats.md, so that targets can make files
 //! that pass for sound and can say what such files hold.
 
 pub const SEGMENT_HEADER: usize = 36;

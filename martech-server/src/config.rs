@@ -528,26 +528,26 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_shows_all_settings_with_their_defaults() {
-        let readme = include_str!("../../README.md");
+    fn the_documentation_lists_all_settings_with_their_defaults() {
+        let documentation = include_str!("../../docs/configuration.md");
         let cells =
             |line: &'static str| line.split('|').skip(1).map(|cell| cell.trim().split(", ").collect()).collect();
-        let rows: Vec<Vec<Vec<&str>>> = readme.lines().filter(|line| line.starts_with("| ")).map(cells).collect();
+        let rows: Vec<Vec<Vec<&str>>> = documentation.lines().filter(|line| line.starts_with("| ")).map(cells).collect();
         for (flag, variable, default) in settings() {
             let name = format!("`{variable}`");
             let row = rows.iter().find_map(|row| Some((row, row.get(1)?.iter().position(|cell| *cell == name)?)));
-            let (row, at) = row.unwrap_or_else(|| panic!("{variable} is not in the README"));
+            let (row, at) = row.unwrap_or_else(|| panic!("{variable} is not in docs/configuration.md"));
             // A secret has no flag.
             assert!(
                 row[0] == [""] || row[0][at].trim_matches('`') == flag,
-                "of {variable} in the README: {:?}",
+                "of {variable} in docs/configuration.md: {:?}",
                 row[0]
             );
             // Words stand for a default that is long, or found out.
             let told = row[2].get(at).and_then(|value| value.strip_prefix('`')?.strip_suffix('`'));
             assert!(
                 told.is_none() || default.is_none() || told == default.as_deref(),
-                "{variable} in the README: {told:?}, {default:?}"
+                "{variable} in docs/configuration.md: {told:?}, {default:?}"
             );
         }
     }

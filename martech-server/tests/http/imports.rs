@@ -30,24 +30,24 @@ fn import(dir: &Path, arguments: &[&str]) -> (i32, String, String) {
     told(&program(dir).arg("import").args(arguments).output().unwrap())
 }
 
-/// The code block of the README that begins with these words, and the one behind it.
-fn readme(begin: &str) -> (String, String) {
-    let readme = include_str!("../../../README.md");
-    let at = readme.find(begin).unwrap();
-    let mut blocks = readme[at..].split("```");
+/// The code block of docs/import.md that begins with these words, and the one behind it.
+fn documentation(begin: &str) -> (String, String) {
+    let documentation = include_str!("../../../docs/import.md");
+    let at = documentation.find(begin).unwrap();
+    let mut blocks = documentation[at..].split("```");
     let command = blocks.next().unwrap();
     let answer = blocks.nth(1).unwrap().strip_prefix("text\n").unwrap();
     (command.to_owned(), answer.to_owned())
 }
 
 #[test]
-fn the_example_of_the_readme_works_as_printed() {
+fn the_documented_example_works_as_printed() {
     let dir = tempfile::tempdir().unwrap();
     let binary = Path::new(env!("CARGO_BIN_EXE_martech-server")).parent().unwrap();
     let path = std::env::join_paths(
         [binary.to_owned()].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
     );
-    let (command, answer) = readme("cat > orders.csv");
+    let (command, answer) = documentation("cat > orders.csv");
     let mut shell = Command::new("sh");
     shell.args(["-e", "-c", &command]).current_dir(dir.path()).env("PATH", path.unwrap());
     let (code, said, errors) = told(&shell.output().unwrap());
