@@ -1,4 +1,4 @@
-//! Stores events in a lake and queries them: `cargo run -p martech-examples --example lake`.
+//! Stores events in a lake and queries them: `cargo run -p martech-examples --features lake --example lake`.
 
 use std::error::Error;
 

@@ -22,7 +22,6 @@ use crate::{
     dead_letters::DeadLetterFile,
     limits::Rates,
     metrics::Metrics,
-    overload::Overload,
     permissions,
     projects::Projects,
     queries::Queries,
@@ -42,7 +41,6 @@ pub struct App {
 struct Parts {
     projects: Projects,
     bodies: Bodies,
-    overload: Overload,
     access: Access,
     rates: Rates,
     queries: Queries,
@@ -147,7 +145,6 @@ impl App {
         let metrics = Arc::new(Metrics::new(&args.event_types));
         let bodies = Bodies::new(args.bodies());
         let parts = Parts {
-            overload: Overload::watch(args.bounds.max_ingest_delay, bodies.line().clone()),
             bodies,
             access: Access::open(args, records.clone(), admin_token)?,
             projects: Projects::open((backend, dead_letters), records, args, queue).await?,
@@ -209,10 +206,6 @@ impl App {
 
     pub(crate) fn bodies(&self) -> &Bodies {
         &self.parts.bodies
-    }
-
-    pub(crate) fn overload(&self) -> &Overload {
-        &self.parts.overload
     }
 
     pub(crate) fn access(&self) -> &Access {

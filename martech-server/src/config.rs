@@ -14,7 +14,7 @@ use martech_core::event::{Currency, EventRules, EventTypes};
 use martech_core::lake::LakeOptions;
 
 use crate::{
-    AdminToken, AllowedOrigins, LogFormat, MaxIngestDelay, MetricsAddr, SignUpPolicy, TrustedProxies, WebOrigin,
+    AdminToken, AllowedOrigins, LogFormat, MetricsAddr, SignUpPolicy, TrustedProxies, WebOrigin,
     accounts::{Cost, SessionTimes, Settings},
     backend::{SpoolArgs, StoreArgs, Switch},
     body::BodyLimits,
@@ -282,10 +282,6 @@ pub struct BoundArgs {
     #[arg(long, env = "MARTECH_QUEUE_BYTES", default_value = "64MiB", value_name = "SIZE", value_parser = queue_bytes)]
     pub queue_bytes: ByteSize,
 
-    /// How long events may have to wait because of others; where it stays longer, some are answered 503; or `off`
-    #[arg(long, env = "MARTECH_MAX_INGEST_DELAY", default_value = "30ms", value_name = "TIME|off")]
-    pub max_ingest_delay: MaxIngestDelay,
-
     /// Largest body of a single event
     #[arg(long, env = "MARTECH_MAX_BODY", default_value = "1MiB", value_name = "SIZE", value_parser = body_size)]
     pub max_body: ByteSize,
@@ -403,15 +399,6 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let duration = Duration::try_from(duration).map_err(|_| "a time cannot be negative".to_owned())?;
     // Past a year it is a slip, and far past it, sums of times would overflow.
     if duration > Duration::from_secs(366 * 86_400) { Err("at most a year".to_owned()) } else { Ok(duration) }
-}
-
-/// The same, or `off`; not less than `least`.
-pub(crate) fn parse_duration_or_off(text: &str, least: Duration) -> Result<Option<Duration>, String> {
-    if text == "off" {
-        return Ok(None);
-    }
-    let duration = parse_duration(text).map_err(|expected| format!("`off`, or {expected}"))?;
-    if duration < least { Err(format!("`off`, or at least {least:?}")) } else { Ok(Some(duration)) }
 }
 
 /// An address, or the name of a host that has one. Of several the first IPv4 address is taken, which most clients try.
@@ -532,7 +519,8 @@ mod tests {
         let documentation = include_str!("../../docs/configuration.md");
         let cells =
             |line: &'static str| line.split('|').skip(1).map(|cell| cell.trim().split(", ").collect()).collect();
-        let rows: Vec<Vec<Vec<&str>>> = documentation.lines().filter(|line| line.starts_with("| ")).map(cells).collect();
+        let rows: Vec<Vec<Vec<&str>>> =
+            documentation.lines().filter(|line| line.starts_with("| ")).map(cells).collect();
         for (flag, variable, default) in settings() {
             let name = format!("`{variable}`");
             let row = rows.iter().find_map(|row| Some((row, row.get(1)?.iter().position(|cell| *cell == name)?)));

@@ -44,8 +44,6 @@ class Attack:
 async def beside(arguments, crowd, flags=(), seconds=20, then=None):
     """Runs an attack, a list of tasks made by `crowd`, beside an honest sender."""
     seconds = seconds * 0.4 if arguments.short else seconds
-    # What a neighbour who takes the processor does to others is the matter of scripts/overload.
-    flags = (*flags, "--max-ingest-delay", "off")
     with tempfile.TemporaryDirectory() as folder, Server(folder, *flags) as server:
         calm = await honest(server, 1)
         before = (server.folder / "log").stat().st_size
@@ -280,7 +278,7 @@ async def disk(arguments):
         data.mkdir()
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128m", "tmpfs", data], check=True)
         try:
-            with Server(folder, "--journal-size", "16MiB", "--min-free-space", "0B", "--max-ingest-delay", "off") as server:
+            with Server(folder, "--journal-size", "16MiB", "--min-free-space", "0B") as server:
                 attack = Attack(server, arguments, 25 if arguments.short else 60)
                 await full(attack, data, senders)
                 log = (server.folder / "log").stat().st_size

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use tokio::{sync::Semaphore, time::timeout};
 
-use crate::{error::ApiError, overload::Line};
+use crate::error::ApiError;
 
 mod decode;
 mod given;
@@ -61,8 +61,6 @@ pub(crate) struct Bodies {
     limits: BodyLimits,
     room: Arc<Room>,
     workers: Arc<Semaphore>,
-    /// Those who wait for one of them.
-    line: Arc<Line>,
 }
 
 /// A body as it came, perhaps compressed, and what its `Content-Type` says that it is.
@@ -74,6 +72,13 @@ pub(crate) struct Received<F> {
     charge: Charge,
 }
 
+impl<F> Received<F> {
+    /// Whether a worker has to unpack and parse it.
+    pub(crate) fn needs_worker(&self) -> bool {
+        self.encoding != Encoding::Identity || self.bytes.len() > INLINE_BYTES
+    }
+}
+
 impl Bodies {
     pub(crate) fn new(limits: BodyLimits) -> Self {
         let cores = thread::available_parallelism().map_or(2, usize::from).max(2);
@@ -81,17 +86,11 @@ impl Bodies {
             room: Room::new(limits.in_flight.max(limits.batch), limits.batch),
             limits,
             workers: Arc::new(Semaphore::new(cores)),
-            line: Arc::default(),
         }
     }
 
     pub(crate) fn limits(&self) -> &BodyLimits {
         &self.limits
-    }
-
-    /// The bodies that wait for a thread which unpacks and parses them.
-    pub(crate) fn line(&self) -> &Arc<Line> {
-        &self.line
     }
 
     /// What all bodies hold now, in bytes.
@@ -172,12 +171,11 @@ impl Bodies {
         received: Received<F>,
         parse: impl FnOnce(F, &[u8]) -> T + Send + 'static,
     ) -> Result<(T, Charge), ApiError> {
-        let Received { format, encoding, bytes, mut charge } = received;
-        if encoding == Encoding::Identity && bytes.len() <= INLINE_BYTES {
-            return Ok((parse(format, &bytes), charge));
+        if !received.needs_worker() {
+            return Ok((parse(received.format, &received.bytes), received.charge));
         }
-        let worker = self.line.wait_for(self.workers.clone().acquire_owned()).await?;
-        let worker = worker.map_err(|closed| ApiError::internal(&closed))?;
+        let Received { format, encoding, bytes, mut charge } = received;
+        let worker = self.workers.clone().acquire_owned().await.map_err(|closed| ApiError::internal(&closed))?;
         let limit = self.limits.batch;
         let work = move || {
             let _worker = worker;
@@ -215,6 +213,12 @@ async fn next_chunk(body: &mut Body, pace: &mut Pace) -> Result<Option<Bytes>, A
             return Ok(Some(data));
         }
     }
+}
+
+/// Whether the head of a request promises a body that needs no worker.
+pub(crate) fn is_small(headers: &HeaderMap) -> bool {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    !headers.contains_key(header::CONTENT_ENCODING) && length.is_some_and(|length: usize| length <= INLINE_BYTES)
 }
 
 /// 413, naming the limit.

@@ -1,7 +1,5 @@
 //! Snapshots of the parts of a server, taken from memory.
 
-use std::time::Duration;
-
 use martech_core::{journal::JournalStats, lake::LakeStatus, mongodb::MongoStats, sink::SinkStats, spool::SpoolStatus};
 use tokio::runtime::{Handle, RuntimeMetrics};
 
@@ -77,8 +75,6 @@ pub(super) struct ServerFigures {
     /// Where it is known; and whether public senders are refused because of it.
     disk_free: (Option<u64>, bool),
     connections_max: usize,
-    /// How long events wait for a thread, and which part of them is refused.
-    ingest_delay: (Duration, f64),
     dead_letters: DeadLetterCounts,
     runtime: RuntimeMetrics,
 }
@@ -91,7 +87,6 @@ pub(super) fn of_server(app: &App) -> ServerFigures {
         body_capacity: app.bodies().capacity(),
         disk_free: (app.space().free(), app.space().is_short()),
         connections_max: app.connections().count,
-        ingest_delay: app.overload().figures(),
         dead_letters: app.projects().all().iter().map(Project::dead_letters).sum(),
         runtime: Handle::current().metrics(),
     }
@@ -128,16 +123,6 @@ impl ServerFigures {
             "martech_http_connections_max",
             "How many connections may be open; for further ones, idle ones are closed.",
             self.connections_max as f64,
-        );
-        families.gauge(
-            "martech_ingest_delay_seconds",
-            "How long events have to wait for a thread, as it was last seen; 0 where that is not watched.",
-            self.ingest_delay.0.as_secs_f64(),
-        );
-        families.gauge(
-            "martech_ingest_shed_ratio",
-            "Which part of the bodies of events is refused because that is too long.",
-            self.ingest_delay.1,
         );
         let DeadLetterCounts { kept, lost, bytes } = self.dead_letters;
         families.counters(

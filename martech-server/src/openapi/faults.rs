@@ -210,7 +210,7 @@ faults! {
     ] };
     EventTooLarge: 413, "event_too_large", "an event has at most 32768 bytes of JSON, this one has 40211", { "index": 0, "limit": 32_768 };
     TooManyEvents: 413, "too_many_events", "a body has at most 100000 events; send the rest in another one", {};
-    ServerBusy: 503, "server_busy", "more events come than this server can take in time; send them again after Retry-After", {};
+    ServerBusy: 503, "server_busy", "more bodies wait to be parsed than may wait; send the events again after Retry-After", {};
     TooManyDays: 429, "too_many_days", "the store is still sorting earlier events of many days; send events of more than 32 days at once again after Retry-After", {};
     QuotaExceeded: 429, "quota_exceeded", "this project has a quota of 100000 events a day, of which 40 are left until midnight UTC; these are 100", {};
     DiskSpaceLow: 503, "disk_space_low", "the disk is nearly full: only events with a secret key are taken until there is room; send it again later", {};

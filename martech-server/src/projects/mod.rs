@@ -9,6 +9,7 @@
 mod availability;
 mod copies;
 mod id;
+mod ingest_limit;
 mod quota;
 mod record;
 mod registry;
@@ -32,12 +33,14 @@ use martech_core::{
 
 use self::{
     availability::{Availability, Watched},
+    ingest_limit::IngestLimit,
     quota::Quota,
 };
 pub(crate) use self::{
     availability::{Circuit, RETRY_AFTER, Unavailable},
     copies::read as in_folder,
     id::{DEFAULT_PROJECT, ProjectId},
+    ingest_limit::IngestPermit,
     record::{ProjectChange, ProjectRecord, Whole, event_types},
     registry::{ProjectError, Projects},
     settings::ProjectSettings,
@@ -48,7 +51,6 @@ use crate::{
     backend::{Backend, BackendError},
     dead_letters::{DeadLetterCounts, DeadLetterFile},
     error::ApiError,
-    overload::Gate,
 };
 
 /// What the sender of an event waits for.
@@ -74,7 +76,7 @@ struct Parts {
     stored: Option<Front>,
     dead_letters: Arc<DeadLetterFile>,
     settings: RwLock<Arc<ProjectSettings>>,
-    gate: Gate,
+    ingest_limit: IngestLimit,
     quota: Quota,
 }
 
@@ -111,8 +113,8 @@ impl Front {
 }
 
 /// The front sink gathers what waits for a flush slot; more than this at once gains nothing and delays the first.
-pub(crate) const MAX_BATCH: usize = 1_000;
-pub(crate) const CONCURRENT_FLUSHES: usize = 3;
+const MAX_BATCH: usize = 1_000;
+const CONCURRENT_FLUSHES: usize = 3;
 /// More than a body of events of now has, also of a sender that was offline for weeks.
 const FEW_DAYS: usize = 32;
 const DAYS_RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -140,8 +142,8 @@ impl Project {
         let stored = backend.stored(STORE_PATIENCE);
         let stored = stored.map(|store| Front::new(queue, Duration::ZERO, drop, store)).transpose()?;
         let settings = RwLock::new(Arc::new(settings));
-        let (gate, quota) = (Gate::default(), Quota::default());
-        Ok(Self { parts: Arc::new(Parts { id, backend, front, stored, dead_letters, settings, gate, quota }) })
+        let (ingest_limit, quota) = (IngestLimit::default(), Quota::default());
+        Ok(Self { parts: Arc::new(Parts { id, backend, front, stored, dead_letters, settings, ingest_limit, quota }) })
     }
 
     pub(crate) fn id(&self) -> &ProjectId {
@@ -175,9 +177,9 @@ impl Project {
         front.availability.check(|| front.sink.stats().pending > 0)
     }
 
-    /// Where events are refused that would have to wait for too long.
-    pub(crate) fn gate(&self) -> &Gate {
-        &self.parts.gate
+    /// The bound on bodies that are on their way to its queue.
+    pub(crate) fn ingest_limit(&self) -> &IngestLimit {
+        &self.parts.ingest_limit
     }
 
     /// Whether the store has time for the days of these events. Those of few days have no need to wait for it.

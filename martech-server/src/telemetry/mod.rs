@@ -38,7 +38,6 @@ use crate::{
     TrustedProxies,
     error::{self, ApiError},
     metrics::HttpMetrics,
-    overload,
 };
 
 /// Logs, and the export to a collector, from the start of a process to its end.
@@ -114,10 +113,7 @@ pub(crate) async fn observe(State(observer): State<Arc<Observer>>, request: Requ
     id.name(&mut response);
     exchange.answered(response.status(), blame.code.as_ref());
     traced.answered(response.status(), blame.code.as_deref());
-    // Load shedding has lines of its own: when it begins and when it ends.
-    if blame.code.as_deref() != Some(overload::CODE) {
-        observer.log.answered(response.status(), blame, address, started);
-    }
+    observer.log.answered(response.status(), blame, address, started);
     response
 }
 

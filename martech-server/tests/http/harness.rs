@@ -173,11 +173,7 @@ impl Server {
 pub(crate) fn serve_args(dir: &Path, flags: &[&str]) -> martech_server::ServeArgs {
     let mut line: Vec<OsString> = vec!["martech-server".into(), "--data-dir".into(), dir.into()];
     line.extend(flags.iter().map(OsString::from));
-    // How busy the machine is that runs the tests is none of what they are about.
-    if !flags.contains(&"--max-ingest-delay") {
-        line.extend(["--max-ingest-delay", "off"].map(OsString::from));
-    }
-    // And so is how full its disk is.
+    // Tests do not depend on how full the disk of the machine is.
     if !flags.contains(&"--min-free-space") {
         line.extend(["--min-free-space", "0B"].map(OsString::from));
     }

@@ -1,95 +1,65 @@
-//! More than the processors can take.
+//! More bodies than the processors can take.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
 
-use axum::http::Method;
-use serde_json::json;
-use tokio::time::Instant;
+use crate::harness::{Server, event};
 
-use crate::harness::{Answer, Server, event};
-
-/// Keeps the only thread of a test, and of the server in it, busy for so long at a time.
-fn keep_busy(time: Duration) -> Arc<AtomicBool> {
-    let is_enough = Arc::new(AtomicBool::new(false));
-    let told = is_enough.clone();
-    tokio::spawn(async move {
-        while !told.load(Ordering::Relaxed) {
-            let end = Instant::now() + time;
-            while Instant::now() < end {
-                std::hint::spin_loop();
-            }
-            tokio::task::yield_now().await;
-        }
-    });
-    is_enough
+/// A batch that a worker has to parse.
+fn batch(sender: usize, round: usize) -> String {
+    let events: Vec<Value> =
+        (0..1_000).map(|n| event(&format!("u{sender}"), &format!("e{sender}-{round}-{n}"))).collect();
+    json!(events).to_string()
 }
 
-async fn until(server: &Server, is_so: impl Fn(&Answer) -> bool) -> Answer {
-    let end = Instant::now() + Duration::from_secs(60);
-    loop {
-        let answer = server.post("", json!([event("u1", "a"), event("u1", "b")]).to_string()).await;
-        if is_so(&answer) {
-            return answer;
+#[tokio::test]
+async fn refuses_batches_beyond_the_bound_and_takes_small_bodies() {
+    let server = Server::start().await;
+    let bodies: Vec<String> = (0..200).map(|sender| batch(sender, 0)).collect();
+    let batches = join_all(bodies.iter().map(|body| server.post("", body.clone())));
+    let small = async {
+        let mut taken = 0;
+        for n in 0..20 {
+            let answer = server.post("", event("small", &format!("s{n}")).to_string()).await;
+            taken += usize::from(answer.status == 202);
         }
-        assert!(Instant::now() < end, "{}", answer.text);
+        taken
+    };
+    let (answers, small) = tokio::join!(batches, small);
+    assert_eq!(small, 20, "a small body waits for no worker");
+    let (taken, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 202);
+    assert!(!refused.is_empty(), "200 at once are too many");
+    for answer in refused {
+        answer.assert_error(503, "server_busy");
+        assert_eq!(answer.header("retry-after"), Some("1"));
+    }
+    let stored = server.get("/health").await.json["checks"]["lake"]["events"].as_u64().unwrap();
+    assert_eq!(stored as usize, taken.len() * 1_000 + small);
+    // Those that were refused are taken as soon as there is room.
+    for (body, answer) in bodies.iter().zip(&answers) {
+        if answer.status != 202 {
+            server.post("", body.clone()).await.assert_counts(202, [1_000, 0, 0]);
+        }
     }
 }
 
 #[tokio::test]
-async fn events_are_refused_while_they_would_have_to_wait_and_taken_as_soon_as_they_need_not() {
-    let server = Server::start_with(&["--max-ingest-delay", "5ms", "--metrics-addr", "127.0.0.1:0"]).await;
-    server.post("", event("u1", "a").to_string()).await.assert_counts(202, [1, 0, 0]);
-    let is_enough = keep_busy(Duration::from_millis(20));
-    let refused = until(&server, |answer| answer.status == 503).await;
-    refused.assert_error(503, "server_busy");
-    assert_eq!(refused.header("retry-after"), Some("1"));
-    // Whoever sends much gets to read that as well, on a connection that goes on.
-    let mut raw = server.connect().await;
-    let large = "x".repeat(500 << 10);
-    loop {
-        let head = "POST /events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length:";
-        raw.write(format!("{head} {}\r\n\r\n{large}", large.len())).await;
-        let answer = raw.answer().await;
-        if answer.status == 503 {
-            break;
+async fn refuses_none_of_eight_batch_senders() {
+    let server = Server::start().await;
+    let send = async |sender: usize| {
+        for round in 0..5 {
+            server.post("", batch(sender, round)).await.assert_counts(202, [1_000, 0, 0]);
         }
-        answer.assert_error(400, "malformed_json");
-    }
-    raw.write("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    assert_eq!(raw.answer().await.status, 200, "only events are refused");
-    assert_eq!(server.get("/users").await.status, 200);
-    let metrics = server.ask_metrics(Method::GET, "/metrics").await.text;
-    assert!(metrics.contains("martech_http_refused_total{reason=\"server_busy\"}"), "{metrics}");
-
-    is_enough.store(true, Ordering::Relaxed);
-    until(&server, |answer| answer.status == 202).await;
-    let calm = |text: &str| text.lines().any(|line| line == "martech_ingest_shed_ratio 0");
-    while !calm(&server.ask_metrics(Method::GET, "/metrics").await.text) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    server.stopped().await;
+    };
+    join_all((0..8).map(send)).await;
 }
 
 #[tokio::test]
-async fn a_store_that_is_slow_is_no_overload() {
+async fn a_slow_store_is_no_overload() {
     let nobody = "mongodb://127.0.0.1:1/shop?serverSelectionTimeoutMS=300";
-    let flags = ["--store", nobody, "--spool", "off", "--metrics-addr", "127.0.0.1:0", "--max-ingest-delay", "250ms"];
-    let server = Server::start_with(&flags).await;
-    let waiting = (0..50).map(|n| {
-        let body = event("u1", &format!("e{n}")).to_string();
-        let server = &server;
-        async move { server.post("", body).await }
-    });
-    // All of them wait for as long as the store is tried, which is ten seconds, and none is told that the server is busy.
-    for answer in futures_util::future::join_all(waiting).await {
+    let server = Server::start_with(&["--store", nobody, "--spool", "off"]).await;
+    let bodies: Vec<String> = (0..50).map(|n| event("u1", &format!("e{n}")).to_string()).collect();
+    for answer in join_all(bodies.into_iter().map(|body| server.post("", body))).await {
         answer.assert_error(503, "store_unavailable");
     }
-    let metrics = server.ask_metrics(Method::GET, "/metrics").await.text;
-    assert!(!metrics.contains("reason=\"server_busy\""), "{metrics}");
 }

@@ -184,10 +184,6 @@ pub(super) async fn ingest(State(app): State<App>, mut params: Params, request: 
     params.finish()?;
 
     let (head, body) = request.into_parts();
-    if let Err(refused) = app.overload().admit() {
-        app.bodies().turn_away(&head.headers, body).await;
-        return Err(refused);
-    }
     let admitted = admit(&app, &head, key.as_deref(), project).await?;
     let mut response = take(&app, &admitted, &head, body, ack, listing).await.into_response();
     error::attribute(&mut response, Some(admitted.project.id()), admitted.key.as_deref());
@@ -208,12 +204,11 @@ async fn take(
 ) -> Result<Response, ApiError> {
     let Admitted { project, key, .. } = admitted;
     let sender = admitted.sender;
-    let waits_for_mongodb = ack == Ack::Stored && project.backend().is_spooled();
     let may_come = || {
         app.space().admit(sender)?;
         let circuit = project.check(ack.waits()).map_err(submit::unavailable)?;
-        if !waits_for_mongodb {
-            app.overload().admit_to(project)?;
+        if !body::is_small(&head.headers) {
+            project.ingest_limit().check()?;
         }
         Ok(circuit)
     };
@@ -236,7 +231,7 @@ async fn take(
     if begun.elapsed() > LONG {
         admitted.check_again(app).await?;
     }
-    let coming = if waits_for_mongodb { None } else { app.overload().enter(project)? };
+    let permit = received.needs_worker().then(|| project.ingest_limit().enter()).transpose()?;
     let (came, ingested) = (Instant::now(), app.metrics().ingested.clone());
     let settings = project.settings();
     let (rules, single_limit, counter) = (Arc::clone(&settings.rules), app.bodies().limits().single, ingested.clone());
@@ -255,7 +250,7 @@ async fn take(
     let quota = quota.inspect_err(|_| count::refused(&ingested, &origins))?;
 
     let submitted =
-        submit::submit(project.way_in(ack.waits(), circuit), app.queue(), events, coming, ack, &timeline).await;
+        submit::submit(project.way_in(ack.waits(), circuit), app.queue(), events, permit, ack, &timeline).await;
     if let Some(quota) = quota {
         quota.settle(submitted.as_ref().map_or(0, submit::Fates::stored));
     }

@@ -12,8 +12,7 @@ use super::Ack;
 use crate::{
     app::QueueBounds,
     error::ApiError,
-    overload::Coming,
-    projects::{self, Unavailable},
+    projects::{self, IngestPermit, Unavailable},
     telemetry::Timeline,
 };
 
@@ -37,15 +36,15 @@ impl Fates {
     }
 }
 
-/// Hands all events over, waiting for room where the first part has found some, and for what `ack` asks for. They are `coming`
-/// until the last is in the queue.
+/// Hands all events over, waiting for room where the first part has found some, and for what `ack` asks for. The permit is given back when the last is in
+/// the queue.
 ///
 /// An error means that nothing was taken.
 pub(super) async fn submit(
     sink: &EventSink<Event>,
     bounds: QueueBounds,
     events: Vec<Event>,
-    coming: Option<Coming<'_>>,
+    permit: Option<IngestPermit>,
     ack: Ack,
     timeline: &Timeline,
 ) -> Result<Fates, ApiError> {
@@ -64,7 +63,7 @@ pub(super) async fn submit(
         receipts.push((fates.taken, handed_over, pushed));
         fates.taken += len;
     }
-    drop(coming);
+    drop(permit);
     if ack != Ack::Buffered {
         for (first, handed_over, receipt) in receipts {
             let outcome = receipt.await;
