@@ -1,8 +1,9 @@
-//! The embedded store at full size: five million events of a million users over thirty days.
+//! The lake at full size: five million events of a million users over thirty days.
 //!
 //! `cargo bench -p martech-benches --bench lake -- [events]`
 //!
-//! With `MARTECH_BENCH_DIR` the data is kept in that folder, and a second run only asks.
+//! With `MARTECH_BENCH_DIR` the data is kept in that directory, and a second run reuses it instead of appending it
+//! again.
 
 use std::{
     path::{Path, PathBuf},
@@ -18,7 +19,7 @@ use martech_core::{
 };
 
 const BATCH: usize = 2_000;
-/// So many that most visits are of somebody new: about a million come.
+/// Large enough that most visits are from new users. About a million users occur.
 const USERS: u64 = 20_000_000;
 const DAYS: u32 = 30;
 /// 2026-11-01T00:00:00Z.
@@ -78,7 +79,7 @@ async fn append(dir: &Path, count: u64) {
     row("append alone", format!("{:.0} events/s", count as f64 / appending.as_secs_f64()));
     row("slowest append", format!("{:.0} ms", slowest.as_secs_f64() * 1000.0));
     row("JSON of an event", format!("{} B", bytes as u64 / sampled));
-    // As a kill leaves it: nothing is closed, the folder is opened anew from what is on disk.
+    // A copy of the running store, as a kill would leave it.
     let copy = dir.join("copy");
     copy_dir(dir, &copy);
     lake.close().await.expect("closing");
@@ -96,7 +97,7 @@ fn copy_dir(from: &Path, to: &Path) {
         if entry.path().is_dir() {
             copy_dir(&entry.path(), &target);
         } else {
-            // A file may be merged away while we copy.
+            // Compaction may remove a file during the copy.
             let _ = std::fs::copy(entry.path(), target);
         }
     }

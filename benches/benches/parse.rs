@@ -1,4 +1,4 @@
-//! Reading events: one of about 250 bytes, and a batch of a thousand.
+//! Parsing of events: one of about 250 bytes, and a batch of a thousand.
 
 use std::hint::black_box;
 
@@ -7,7 +7,7 @@ use martech_core::event::{Batch, Event, EventId, EventRules, Sender, Timestamp};
 
 const RECEIVED_AT: Timestamp = Timestamp::from_millis(1_795_342_500_250);
 
-/// A page view of 250 bytes or so, with an id of its own.
+/// Returns a page view of about 250 bytes with the given id.
 fn page_view(id: EventId) -> String {
     format!(
         r#"{{"eventId":"{id}","userId":"customer-{:05}","type":"page_view","occurredAt":"2026-11-22T10:14:58.250Z","sessionId":"s-9f2c61","properties":{{"page":"/shoes/running/42","productId":"SKU-10042","price":129.9,"referrer":"newsletter"}}}}"#,

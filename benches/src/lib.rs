@@ -1,4 +1,4 @@
-//! What the benches share: events as a shop has them, and small tools.
+//! Shared parts of the benches: generated events of a shop, and small helpers.
 
 #[cfg(feature = "mongodb")]
 pub mod stand_in;
@@ -10,14 +10,14 @@ use martech_core::{
     event::{EventId, EventRules, EventType, Timestamp},
 };
 
-/// Makes events in the order of time: visits of random users, some events long, of about 200 bytes of JSON each.
+/// Generates events in time order: interleaved visits of random users, with about 200 bytes of JSON per event.
 pub struct Shop {
     random: fastrand::Rng,
     visits: Vec<Visit>,
     users: u64,
     now: i64,
     step: i64,
-    /// Parsed once, then copied: making events should cost little beside storing them.
+    /// Parsed once and then cloned, so that generating events is cheap compared with storing them.
     templates: Vec<Event>,
 }
 
@@ -26,15 +26,15 @@ struct Visit {
     id: u64,
 }
 
-/// Visits at a time.
+/// Number of concurrent visits.
 const VISITS: usize = 5_000;
-/// Every so many events one is of the regular customer.
+/// One in this many events belongs to the regular customer.
 const REGULAR_EVERY: u64 = 25_000;
-/// Who comes again and again: 200 of five million events.
+/// User id of a regular customer with 200 of five million events.
 pub const REGULAR: &str = "user-regular";
 
 impl Shop {
-    /// `count` events of up to `users` users, spread over `days` that end at `end`.
+    /// Creates a generator of `count` events of up to `users` users, spread over the `days` that end at `end`.
     pub fn new(count: u64, users: u64, days: u32, end: Timestamp) -> Self {
         let span = i64::from(days) * 86_400_000;
         let mut random = fastrand::Rng::with_seed(7);
@@ -43,10 +43,10 @@ impl Shop {
         Self { random, visits, users, now: end.millis() - span, step: span / count as i64, templates }
     }
 
-    /// The next event.
+    /// Returns the next event.
     pub fn event(&mut self) -> Event {
         let place = self.random.usize(..VISITS);
-        // Visits have about five events.
+        // A visit has about five events.
         if self.random.u8(..5) == 0 {
             self.visits[place] = Visit { user: self.random.u64(..self.users), id: self.random.u64(..) };
         }
@@ -64,7 +64,7 @@ impl Shop {
         event
     }
 
-    /// The next events.
+    /// Returns the next `count` events.
     pub fn events(&mut self, count: usize) -> Vec<Event> {
         (0..count).map(|_| self.event()).collect()
     }
@@ -91,7 +91,7 @@ fn template(random: &mut fastrand::Rng) -> Event {
     builder.build(&EventRules::default()).expect("the events of the bench are valid")
 }
 
-/// Peak and present resident memory of this process, in MiB, as Linux tells them.
+/// Returns the peak and the current resident memory of this process in MiB, from `/proc` on Linux.
 pub fn memory() -> (u64, u64) {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let read = |name: &str| {
@@ -101,29 +101,29 @@ pub fn memory() -> (u64, u64) {
     (read("VmHWM:"), read("VmRSS:"))
 }
 
-/// The middle of some figures.
+/// Returns the median of some figures.
 pub fn median(figures: impl IntoIterator<Item = f64>) -> f64 {
     let mut figures: Vec<_> = figures.into_iter().collect();
     figures.sort_unstable_by(f64::total_cmp);
     figures[figures.len() / 2]
 }
 
-/// The middle of some durations, in milliseconds.
+/// Returns the median of some durations, in milliseconds.
 pub fn median_millis(times: Vec<Duration>) -> f64 {
     median(times.iter().map(Duration::as_secs_f64)) * 1000.0
 }
 
-/// A number that was given on the command line. What cargo adds for itself is no number.
+/// Returns the numeric command-line argument at this position. Arguments that cargo adds are not numbers.
 pub fn argument(at: usize) -> Option<u64> {
     std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).nth(at)
 }
 
-/// Bytes of all files in a folder and those below it.
+/// Returns the disk usage in bytes of all files in a directory and its subdirectories.
 pub fn bytes_in(dir: &Path) -> u64 {
     let bytes = |entry: DirEntry| match entry.metadata() {
         Ok(metadata) if metadata.is_dir() => bytes_in(&entry.path()),
         Ok(metadata) => metadata.blocks() * 512,
-        // Removed meanwhile.
+        // The file was removed in the meantime.
         Err(_) => 0,
     };
     std::fs::read_dir(dir).map_or(0, |entries| entries.filter_map(Result::ok).map(bytes).sum())

@@ -1,7 +1,8 @@
-//! A stand-in for a MongoDB server, so that what talks to one can be measured without it: it answers at once, says of
-//! every insert that all is stored, counts, keeps nothing, and finds nothing.
+//! A stand-in for a MongoDB server, to measure clients without the cost of a server. The stand-in answers at once,
+//! acknowledges and counts every insert, stores nothing, and finds nothing.
 //!
-//! It speaks as much of the wire protocol as drivers need to believe in it: `OP_MSG`, and the `OP_QUERY` in which some greet.
+//! The stand-in implements the part of the wire protocol that drivers need: `OP_MSG`, and `OP_QUERY`, which some
+//! drivers use for the handshake.
 
 use std::{
     hash::{DefaultHasher, Hasher},
@@ -23,17 +24,17 @@ const HEAD: usize = 16;
 
 #[derive(Default)]
 struct State {
-    /// Documents since the last drop.
+    /// Number of documents since the last drop.
     inserted: AtomicI64,
-    /// The message of the last insert.
+    /// Message of the last insert.
     last: Mutex<Vec<u8>>,
 }
 
-/// Answers whoever connects, for ever. `lastInsert`, a command of its own, gives `documents`, `bytes` and `hash` of
-/// the documents of the last insert.
+/// Serves connections forever. The custom command `lastInsert` returns `documents`, `bytes` and `hash` of the documents
+/// of the last insert.
 ///
 /// # Errors
-/// When nobody can connect any more.
+/// When the listener fails.
 pub fn serve(listener: TcpListener) -> io::Result<()> {
     let state = State::default();
     thread::scope(|scope| {
@@ -41,7 +42,7 @@ pub fn serve(listener: TcpListener) -> io::Result<()> {
             let (stream, _) = listener.accept()?;
             stream.set_nodelay(true)?;
             let state = &state;
-            // Clients come and go as they like.
+            // Errors of single connections are ignored.
             scope.spawn(move || drop(connection(stream, state)));
         }
     })
@@ -82,7 +83,7 @@ fn connection(mut stream: TcpStream, state: &State) -> io::Result<()> {
     }
 }
 
-/// A command, and the documents that came beside it.
+/// A command, and the document sequence that came with it.
 struct Request<'a> {
     body: &'a RawDocument,
     sequence: Option<&'a [u8]>,
@@ -111,7 +112,7 @@ impl<'a> Request<'a> {
         self.body.iter().next().and_then(Result::ok).map_or("", |(name, _)| name.as_str())
     }
 
-    /// The bytes of each document of an insert.
+    /// Returns the bytes of each document of an insert.
     fn documents(&self) -> io::Result<Vec<&'a [u8]>> {
         let (mut rest, is_array) = match (self.sequence, self.body.get_array("documents")) {
             (Some(sequence), _) => (sequence, false),
@@ -121,7 +122,7 @@ impl<'a> Request<'a> {
         let mut documents = Vec::new();
         while !rest.is_empty() {
             if is_array {
-                // The type, the place and a zero.
+                // Skips the element's type, its name and the NUL.
                 let name = rest.iter().skip(1).position(|byte| *byte == 0).ok_or_else(broken)?;
                 rest = &rest[name + 2..];
             }
@@ -179,7 +180,7 @@ fn last(state: &State) -> io::Result<Document> {
     Ok(doc! { "documents": documents.len() as i64, "bytes": bytes as i64, "hash": hash, "ok": 1.0 })
 }
 
-/// A little-endian number of four bytes.
+/// Reads a little-endian number of four bytes.
 fn number(bytes: &[u8], at: usize) -> io::Result<usize> {
     let bytes = bytes.get(at..).and_then(<[u8]>::first_chunk).ok_or_else(broken)?;
     Ok(u32::from_le_bytes(*bytes) as usize)

@@ -44,7 +44,8 @@ async fn page(
     let event = Event::builder(user, EventType::PAGE_VIEW).property("page", format!("/{page}"));
     let event = event.build(&EventRules::default()).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
     // An error means that the queue is full. The receipt, which would wait for the disk, is dropped.
-    let _receipt = shop.sink.try_push(event).map_err(|refused| (StatusCode::SERVICE_UNAVAILABLE, refused.to_string()))?;
+    let _receipt =
+        shop.sink.try_push(event).map_err(|refused| (StatusCode::SERVICE_UNAVAILABLE, refused.to_string()))?;
     Ok(format!("this is {page}"))
 }
 

@@ -1,11 +1,10 @@
-//! The sink, from the very sources of `martech-core`, on the locks and tasks of [shuttle]: a scheduler that runs a test
-//! again and again, each time with its threads interleaved in another way. The tests are in `tests/`.
+//! The sink, compiled from the sources of `martech-core` with the locks and tasks of [shuttle], a scheduler that runs a
+//! test many times with different thread interleavings. The tests are in `tests/`.
 //!
-//! What is explored is each order in which the sink's locks, its cells and its tasks may take turns. tokio's `Notify`,
-//! `Mutex` and `watch` are the real ones, and each call of them counts as one step: they are tokio's to prove. The clock
-//! stands still.
+//! The schedules cover every order in which the sink's locks, cells and tasks can run. Tokio's `Notify`, `Mutex` and
+//! `watch` are the real ones, each call counts as one step, and their correctness is assumed. The clock is paused.
 
-// The same as in core, of which this is a part.
+// The same attribute as in core, because only part of core is compiled here.
 #![allow(dead_code)]
 
 #[path = "../../martech-core/src/sink/mod.rs"]
@@ -13,14 +12,14 @@ pub mod sink;
 #[path = "../../martech-core/src/store.rs"]
 pub mod store;
 
-/// In place of core's module of this name.
+/// Replaces core's module of the same name.
 mod sync {
     use std::{convert::Infallible, future::Future};
 
     pub(crate) use shuttle::sync::{Mutex, MutexGuard};
     use shuttle::thread;
 
-    /// A cell whose looks and whose change are steps of their own.
+    /// A cell in which each read and the write are separate scheduling steps.
     #[derive(Debug)]
     pub(crate) struct OnceLock<T>(std::sync::OnceLock<T>);
 
@@ -42,7 +41,7 @@ mod sync {
         }
     }
 
-    /// Where the sink's tasks run.
+    /// Spawns the sink's tasks on shuttle.
     pub(crate) struct Handle;
 
     impl Handle {
@@ -51,7 +50,7 @@ mod sync {
         }
 
         pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-            // A handle that is dropped would detach the task, and shuttle would not wait for its end.
+            // Dropping the handle would detach the task, and shuttle would not wait for its end.
             std::mem::forget(shuttle::future::spawn(task));
         }
     }

@@ -1,5 +1,6 @@
-//! Whatever the order in which producers, flush slots and waiters take turns: nobody waits for ever, which shuttle finds as
-//! a deadlock, and what is accepted is stored once. `MARTECH_EXPLORE=100000` tries so many orders of each test.
+//! Invariants of the sink under every interleaving of producers, flush slots and waiters: no task waits forever, which
+//! shuttle reports as a deadlock, and every accepted event is stored once. `MARTECH_EXPLORE=100000` sets the number of
+//! schedules per test.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -22,11 +23,11 @@ use shuttle::{
     thread,
 };
 
-/// Tries a test in many orders: half of them random, half by priorities that change a few times (PCT), which finds what
-/// takes a certain few steps in a certain order.
+/// Runs a test under many schedules. Half of them are random. The other half uses priorities that change a few times
+/// (PCT), which finds bugs that need a few steps in a certain order.
 fn explore(test: impl Fn() + Send + Sync + 'static) {
     let schedules = env::var("MARTECH_EXPLORE").map_or(2_000, |count| count.parse().expect("a number of schedules"));
-    // For the clock alone; it never moves, and its tasks are shuttle's.
+    // Only for the clock, which is paused. Tasks run on shuttle.
     let clock = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let _clock = clock.enter();
     let test = Arc::new(test);
@@ -35,7 +36,7 @@ fn explore(test: impl Fn() + Send + Sync + 'static) {
     shuttle::Runner::new(PctScheduler::new(3, schedules / 2), shuttle::Config::new()).run(move || test());
 }
 
-/// Keeps everything. What an append does first is told by its number.
+/// Stores everything. `trouble` selects the append that fails, by its number.
 #[derive(Clone, Default)]
 struct Keeper {
     kept: Arc<Mutex<Vec<u32>>>,
@@ -79,7 +80,7 @@ impl Store<u32> for Keeper {
     }
 }
 
-/// Without an interval to wait for, since the clock stands still.
+/// Builds a sink without a flush interval, because the clock is paused.
 fn sink(max_batch: usize, capacity: usize) -> SinkBuilder<u32> {
     EventSink::builder()
         .max_batch(max_batch)
@@ -96,7 +97,7 @@ fn assert_conserved(stats: &SinkStats, capacity: usize) {
     assert!(stats.pending <= capacity as u64 && stats.pending_bytes == stats.pending, "{stats:?}");
 }
 
-/// Closes without an end to its patience.
+/// Closes without a deadline.
 fn close(sink: EventSink<u32>) -> Vec<u32> {
     let report = block_on(sink.close(Duration::MAX));
     assert_conserved(&report.stats, 0);
@@ -104,7 +105,7 @@ fn close(sink: EventSink<u32>) -> Vec<u32> {
 }
 
 #[test]
-fn busy_handles_lose_nothing_and_keep_their_order() {
+fn concurrent_producers_lose_nothing_and_keep_order() {
     explore(|| {
         const EACH: u32 = 14;
         let keeper = Keeper::default();
@@ -117,7 +118,7 @@ fn busy_handles_lose_nothing_and_keep_their_order() {
                     let receipts: Vec<_> = events.map(|event| sink.try_push(event).unwrap()).collect();
                     block_on(sink.flush());
                     for mut receipt in receipts {
-                        // The barrier promises it.
+                        // Guaranteed by `flush`.
                         let poll = std::pin::Pin::new(&mut receipt).poll(&mut Context::from_waker(Waker::noop()));
                         assert!(matches!(poll, Poll::Ready(Ok(Outcome::Stored))), "{poll:?}");
                     }
@@ -142,7 +143,7 @@ fn busy_handles_lose_nothing_and_keep_their_order() {
 }
 
 #[test]
-fn those_who_wait_for_room_all_get_it() {
+fn waiting_pushes_all_get_capacity() {
     explore(|| {
         let keeper = Keeper::default();
         let sink = sink(1, 2).max_concurrent_flushes(2).build(keeper.clone()).unwrap();
@@ -167,7 +168,7 @@ fn those_who_wait_for_room_all_get_it() {
 }
 
 #[test]
-fn a_push_that_is_dropped_while_it_waits_holds_nobody_up() {
+fn dropped_waiting_push_does_not_block_others() {
     explore(|| {
         let keeper = Keeper::default();
         let sink = sink(1, 1).max_concurrent_flushes(1).build(keeper.clone()).unwrap();
@@ -207,7 +208,7 @@ fn a_push_that_is_dropped_while_it_waits_holds_nobody_up() {
 }
 
 #[test]
-fn every_waiter_of_a_batch_is_woken() {
+fn wakes_every_waiter_of_a_batch() {
     explore(|| {
         let sink = sink(3, 3).max_concurrent_flushes(1).build(Keeper::default()).unwrap();
         let waiters: Vec<_> = (0..3)
@@ -216,7 +217,7 @@ fn every_waiter_of_a_batch_is_woken() {
                 spawn(async move {
                     let mut receipt = pin!(receipt);
                     if event == 0 {
-                        // Comes, goes, and comes back with another waker.
+                        // Polls once, and later again with another waker.
                         let _ = receipt.as_mut().poll(&mut Context::from_waker(Waker::noop()));
                     }
                     assert_eq!(receipt.await.unwrap(), Outcome::Stored);
@@ -231,7 +232,7 @@ fn every_waiter_of_a_batch_is_woken() {
 }
 
 #[test]
-fn closing_answers_everyone_and_takes_nothing_after() {
+fn close_resolves_all_receipts_and_rejects_pushes() {
     explore(|| {
         let keeper = Keeper::default();
         let sink = sink(20, 24).max_concurrent_flushes(2).build(keeper.clone()).unwrap();
@@ -272,7 +273,7 @@ fn yield_for_a_while() {
 }
 
 #[test]
-fn the_last_handle_to_go_lets_the_slots_end() {
+fn flush_slots_end_after_the_last_handle() {
     explore(|| {
         let keeper = Keeper::default();
         let sink = sink(20, 24).max_concurrent_flushes(2).build(keeper.clone()).unwrap();
@@ -284,12 +285,12 @@ fn the_last_handle_to_go_lets_the_slots_end() {
         drop(sink);
         producer.join().unwrap();
         assert_eq!(block_on(receipt).unwrap(), Outcome::Stored);
-        // Shuttle ends a run when all of its tasks have.
+        // Shuttle ends a run only when all of its tasks have ended.
     });
 }
 
 #[test]
-fn a_broken_store_leaves_nobody_waiting() {
+fn broken_store_leaves_no_waiter() {
     for trouble in [Trouble::Fatal, Trouble::Panic] {
         explore(move || {
             let keeper = Keeper::with(2, trouble);
@@ -318,7 +319,7 @@ fn a_broken_store_leaves_nobody_waiting() {
                     })
                 })
                 .collect();
-            // Events that wait for company are flushed by nobody else.
+            // Only a flush sends events that wait for a full batch.
             block_on(sink.flush());
             let flusher = spawn({
                 let sink = sink.clone();
@@ -337,7 +338,7 @@ fn a_broken_store_leaves_nobody_waiting() {
                 let (stored, lettered) = (kept.contains(&event), dead.contains(&event));
                 match fate {
                     Some(Ok(Outcome::Stored)) => assert!(stored && !lettered),
-                    // It may have been stored as it was cancelled, and nobody heard of it.
+                    // The event may have been stored although its append was cancelled.
                     Some(Err(NotStored::Poisoned(_))) => assert!(lettered),
                     None => assert!(!stored && !lettered),
                     other => unreachable!("{other:?}"),
@@ -348,7 +349,7 @@ fn a_broken_store_leaves_nobody_waiting() {
 }
 
 #[test]
-fn what_is_not_stored_at_the_deadline_comes_back_once() {
+fn unstored_events_are_returned_once_at_the_deadline() {
     explore(|| {
         let keeper = Keeper::with(1, Trouble::Stall);
         let sink = sink(2, 8).max_concurrent_flushes(2).build(keeper.clone()).unwrap();
@@ -359,7 +360,7 @@ fn what_is_not_stored_at_the_deadline_comes_back_once() {
         });
         let report = block_on(sink.close(Duration::ZERO));
         assert_conserved(&report.stats, 0);
-        // One of the callers gets all of them.
+        // One of the two callers gets all of them.
         let unstored = [report.unstored, block_on(other).unwrap()];
         assert!(unstored.iter().any(Vec::is_empty), "{unstored:?}");
         let unstored = unstored.concat();

@@ -1,5 +1,5 @@
-//! Bodies of requests: whatever the pieces they come in and however they are packed, the plain bytes are those of the
-//! plain decompressors, never more than the limit, and what they were charged is given back.
+//! Request bodies. For any split into chunks and any compression, the plain bytes equal those of the reference
+//! decompressors and never exceed the limit, and the memory budget that was charged is returned.
 
 use std::io::{Read, Write};
 
@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use martech_server::testing::{PlainBody, plain_body};
 
 const LIMIT: usize = 64 * 1024;
-/// What a sender over HTTP may ask for.
+/// Largest window that an HTTP sender may request.
 const WINDOW_LOG: u32 = 23;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +69,7 @@ fn with(u: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Some members (frames), each of a text that is perhaps repeated until it is long.
+/// Builds a few members (frames), each from a text that may be repeated many times.
 fn members(packing: Packing, u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let mut packed = Vec::new();
     for _ in 0..u.int_in_range(0..=3)? {
@@ -92,7 +92,7 @@ fn members(packing: Packing, u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     Ok(packed)
 }
 
-/// The plain bytes, or how many there were until it went wrong. Nothing beyond twice the limit is unpacked.
+/// Decompresses with the reference decoder, up to twice the limit. On failure returns the number of bytes before it.
 fn unpack(packing: Packing, packed: &[u8]) -> Result<Vec<u8>, usize> {
     let mut plain = Vec::new();
     let mut drain = |reader: &mut dyn Read| reader.take(2 * LIMIT as u64).read_to_end(&mut plain).is_ok();

@@ -1,5 +1,5 @@
-//! The catalog, and rows in the journal: any text, any bytes. The lake opens and holds what a second reader finds in
-//! them, before and after a roll; or it says which file is damaged.
+//! The catalog, and rows in the journal, from any text and any bytes. The lake either opens and holds what an
+//! independent reader finds in them, before and after a roll, or names the damaged file.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -52,7 +52,7 @@ fn with(u: &mut Unstructured<'_>) -> Result<()> {
                 }
             }
             write(&format!("journal/{}", format::segment_name(1)), segment);
-            // Without one, the lake has lost it.
+            // A lake without a catalog reports it as lost.
             write("catalog", sealed(br#"{"format":1,"sequence":0,"nextFile":1,"events":[],"users":[]}"#));
         }
     }
@@ -60,7 +60,7 @@ fn with(u: &mut Unstructured<'_>) -> Result<()> {
         match Lake::open(lake::options(&disk, MEMORY)).await {
             Ok(lake) => {
                 assert!(readable, "it opened, and there is a frame of no events");
-                // No lake has an event twice: what happens then is nobody's promise.
+                // A lake never stores an event twice, so behavior for repeated events is unspecified.
                 let ids: BTreeSet<EventId> = rows.iter().map(|row| row.id).collect();
                 if ids.len() == rows.len() {
                     holds(&disk, lake, rows).await;
@@ -76,12 +76,12 @@ fn with(u: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A catalog of this state.
+/// Appends the checksum line to a catalog's state.
 fn sealed(state: &[u8]) -> Vec<u8> {
     [state, format!("\n{:08x}\n", crc32c::crc32c(state)).as_bytes()].concat()
 }
 
-/// The lake has these rows and no others, whatever is done with it.
+/// Asserts that the lake holds exactly these rows, before and after a roll and a restart.
 async fn holds(disk: &SimFs, lake: Lake, rows: Vec<Event>) {
     let mut expected: BTreeMap<String, Vec<Event>> = BTreeMap::new();
     for row in &rows {
@@ -93,7 +93,7 @@ async fn holds(disk: &SimFs, lake: Lake, rows: Vec<Event>) {
     let times = rows.iter().map(|row| row.occurred_at.millis());
     let from = times.clone().min().unwrap_or_default();
     let to = times.max().unwrap_or_default() + 1;
-    // A century of months, at most.
+    // At most a century, because of the monthly buckets.
     let to = to.min(from + 100 * 366 * 86_400_000);
     let times = TimeRange { from: Timestamp::from_millis(from), to: Timestamp::from_millis(to) };
 
@@ -114,7 +114,7 @@ async fn holds(disk: &SimFs, lake: Lake, rows: Vec<Event>) {
     lake.close().await.expect("it closes");
 }
 
-/// Rows, most of them sound.
+/// Generates rows, most of them valid.
 fn payload(u: &mut Unstructured<'_>, sequence: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     for row in 0..u.int_in_range(0..=4)? {
@@ -171,7 +171,7 @@ fn signed(bytes: &mut Vec<u8>, number: i64) {
     bytes.push(rest as u8);
 }
 
-/// The events in a payload, as a journey shows them; `None` when it holds none or others besides.
+/// Decodes the events of a payload, as a journey shows them. `None` if any row is invalid.
 fn decode(bytes: &[u8]) -> Option<Vec<Event>> {
     let mut rest = Rest(bytes);
     let mut rows = Vec::new();
@@ -195,7 +195,7 @@ fn decode(bytes: &[u8]) -> Option<Vec<Event>> {
     Some(rows)
 }
 
-/// What of a payload has not been read yet.
+/// The unread part of a payload.
 struct Rest<'a>(&'a [u8]);
 
 impl<'a> Rest<'a> {
@@ -226,7 +226,7 @@ impl<'a> Rest<'a> {
         String::from_utf8(self.take(usize::try_from(length).ok()?)?.to_vec()).ok()
     }
 
-    /// Only times that a calendar has.
+    /// Reads a time within the range of the calendar.
     fn time(&mut self) -> Option<Timestamp> {
         self.signed().filter(|millis| jiff::Timestamp::from_millisecond(*millis).is_ok()).map(Timestamp::from_millis)
     }

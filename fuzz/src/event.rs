@@ -1,5 +1,5 @@
-//! Events and batches of them as JSON: what is taken is what `serde_json` reads, what it refuses is refused, and what
-//! is written is read back as the same event.
+//! Events and batches as JSON. Accepted input is what `serde_json` reads, input that it rejects is rejected, and every
+//! event that is written is read back as the same event.
 
 use std::{collections::HashMap, str};
 
@@ -19,10 +19,10 @@ pub fn run(data: &[u8]) {
     body(&rules, data);
 }
 
-/// A text as one event.
+/// Checks a text as one event.
 fn one(rules: &EventRules, text: &str) {
     let raw = serde_json::from_str::<&RawValue>(text);
-    // Keys that are no UTF-8 once they are unescaped have no place in this map, and are no concern of it.
+    // The map cannot hold keys that are not valid UTF-8 after unescaping. Such texts skip the checks that use it.
     let members: Option<HashMap<String, &RawValue>> = serde_json::from_str(text).ok();
     let tree: Option<Value> = serde_json::from_str(text).ok();
     match rules.parse(text, RECEIVED_AT) {
@@ -57,7 +57,7 @@ fn one(rules: &EventRules, text: &str) {
 const FIELDS: [&str; 8] =
     ["eventId", "userId", "type", "occurredAt", "anonymousId", "sessionId", "properties", "receivedAt"];
 
-/// Every field of the event says what the member of its name says.
+/// Asserts that every field of the event matches the JSON member of the same name.
 fn same(event: &Event, members: &HashMap<String, &RawValue>, text: &str) {
     let member = |name: &str| members.get(name).map(|raw| raw.get()).filter(|raw| *raw != "null");
     let string = |name: &str| member(name).map(decoded);
@@ -79,7 +79,8 @@ fn same(event: &Event, members: &HashMap<String, &RawValue>, text: &str) {
     assert!((0..=RECEIVED_AT.millis() + 86_400_000).contains(&event.occurred_at.millis()));
 }
 
-/// Properties are kept as they were sent, but for halves of surrogate pairs: strict readers can read all strings.
+/// Asserts that properties are kept as they were sent, except for lone surrogates, so that strict parsers can read all
+/// strings.
 fn same_text(sent: &str, kept: &str) {
     let (sent_strings, kept_strings) = (strings(sent), strings(kept));
     assert_eq!(sent_strings.len(), kept_strings.len(), "{sent:?} became {kept:?}");
@@ -92,7 +93,7 @@ fn same_text(sent: &str, kept: &str) {
     assert_eq!(others(sent, &sent_strings), others(kept, &kept_strings));
 }
 
-/// The strings of a JSON text, with their quotes.
+/// Returns the strings of a JSON text, with their quotes.
 fn strings(json: &str) -> Vec<&str> {
     let (mut strings, mut begin, mut escaped) = (Vec::new(), None, false);
     for (at, byte) in json.bytes().enumerate() {
@@ -110,7 +111,7 @@ fn strings(json: &str) -> Vec<&str> {
     strings
 }
 
-/// What a JSON string says, as JavaScript reads it and then writes it as UTF-8.
+/// Decodes a JSON string as JavaScript reads it and encodes it as UTF-8.
 fn decoded(quoted: &str) -> String {
     let mut units = Vec::new();
     let mut chars = quoted[1..quoted.len() - 1].chars();
@@ -134,7 +135,7 @@ fn decoded(quoted: &str) -> String {
     String::from_utf16_lossy(&units)
 }
 
-/// Whether an object with so many different keys names one of them twice at its own level.
+/// Whether an object with this number of different keys repeats one at its top level.
 fn repeats(text: &str, different: usize) -> bool {
     struct Count(usize);
 
@@ -163,7 +164,7 @@ fn repeats(text: &str, different: usize) -> bool {
     serde_json::from_str::<Count>(text).is_ok_and(|count| count.0 != different)
 }
 
-/// Whether any object in a text names a key twice; a text with keys that no map takes may.
+/// Whether any object in a text may repeat a key. True for texts with keys that the map cannot hold.
 fn has_repeated_keys(text: &str) -> bool {
     let Ok(members) = serde_json::from_str::<HashMap<String, &RawValue>>(text) else {
         return match serde_json::from_str::<Vec<&RawValue>>(text) {
@@ -182,7 +183,7 @@ fn depth(value: &Value) -> usize {
     }
 }
 
-/// Both ways of writing an event are read as the same event.
+/// Asserts that both serializations of an event are read back as the same event.
 fn read_back(rules: &EventRules, event: &Event) {
     let wanted = Event { estimated_time: false, ..event.clone() };
     let shown = serde_json::to_string(event).expect("an event that was parsed has a JSON text");
@@ -200,7 +201,7 @@ fn read_back(rules: &EventRules, event: &Event) {
     assert_eq!(rules.parse(line, RECEIVED_AT).as_ref(), Ok(&wanted), "{line}");
 }
 
-/// An error says little of what was sent, and nothing that would spoil a log.
+/// Asserts that an error is short and contains no control characters, which could corrupt a log.
 fn check(error: &EventError) {
     assert!(error.message.len() < 1500 && !error.message.contains(char::is_control), "{error:?}");
     assert!(
@@ -209,7 +210,7 @@ fn check(error: &EventError) {
     );
 }
 
-/// Lines of a body are its items, each for itself.
+/// Asserts that each line of a body is an item, parsed on its own.
 fn lines(rules: &EventRules, data: &[u8]) {
     let is_blank = |byte: &u8| b" \t\r".contains(byte);
     let lines = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data).split(|byte| *byte == b'\n');
@@ -233,7 +234,7 @@ fn lines(rules: &EventRules, data: &[u8]) {
     }
 }
 
-/// A body as JSON: one event, a list of them, or an envelope.
+/// Checks a body as JSON: one event, a list of events, or an envelope.
 fn body(rules: &EventRules, data: &[u8]) {
     let Ok(text) = str::from_utf8(data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data)) else {
         assert_eq!(Batch::from_json(data).map_err(|error| error.code), Err(ErrorCode::InvalidUtf8));
@@ -243,7 +244,7 @@ fn body(rules: &EventRules, data: &[u8]) {
     match Batch::from_json(data) {
         Ok(batch) if batch.single => {
             let event = batch.items[0].as_ref().expect("an event that stands alone is text");
-            // What is deeper than an event may be is not looked at before the event is.
+            // Nesting beyond the limit is checked only when the event is parsed.
             let alone: Result<&RawValue, _> = serde_json::from_str(text);
             assert!(alone.as_ref().is_ok_and(|alone| alone.get() == *event) || too_deep(text), "{text:?}");
             each_for_itself(rules, &batch);
@@ -275,7 +276,7 @@ fn too_deep(text: &str) -> bool {
     text.bytes().filter(|byte| b"[{".contains(byte)).count() > MAX_DEPTH
 }
 
-/// In a batch an event is what it is alone, unless the sender's clock is corrected.
+/// Asserts that events parse the same in a batch as alone, unless the sender's clock is corrected.
 fn each_for_itself(rules: &EventRules, batch: &Batch<'_>) {
     let parsed: Vec<_> = rules.parse_batch(batch, RECEIVED_AT, Sender::Trusted).collect();
     assert_eq!(parsed.len(), batch.items.len());
@@ -287,7 +288,7 @@ fn each_for_itself(rules: &EventRules, batch: &Batch<'_>) {
     }
 }
 
-/// The events of a list, sent a line each, are the same events.
+/// Asserts that the events of a list are the same when sent one per line.
 fn as_lines(rules: &EventRules, batch: &Batch<'_>) {
     let unshifted = Batch { sent_at: None, ..batch.clone() };
     let items = batch.items.iter().flatten();
@@ -301,7 +302,7 @@ fn as_lines(rules: &EventRules, batch: &Batch<'_>) {
     assert_eq!(before, after);
 }
 
-/// Without an id that was made here and is another each time.
+/// Replaces a generated id, which differs on every call.
 fn nameless(result: Result<Event, EventError>) -> Result<Event, EventError> {
     result.map(|event| match event.id.0.get_version_num() {
         7 => Event { id: EventId::from_bytes([1; 16]), ..event },

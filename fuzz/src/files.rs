@@ -1,5 +1,5 @@
-//! The files of a lake, with some bytes of them changed: id indexes, Parquet files of events and of users. Whatever is
-//! asked, the answer is right, or an error that names the file.
+//! The files of a lake with some bytes changed: id indexes, and Parquet files of events and of users. Every query gives
+//! the right answer, or an error that names the file.
 
 use std::{panic, path::PathBuf, sync::LazyLock};
 
@@ -13,7 +13,7 @@ use martech_core::{
 
 use crate::lake::{self, Answers, DIR, RUNTIME};
 
-/// A lake with files of two rolls, and something in its journal.
+/// A lake with the files of two rolls, and with events in its journal.
 struct Original {
     disk: SimFs,
     files: Vec<PathBuf>,
@@ -22,7 +22,8 @@ struct Original {
 }
 
 static ORIGINAL: LazyLock<Original> = LazyLock::new(|| {
-    // The Parquet reader panics on some damage, and the lake makes errors of that. Here, other panics are findings.
+    // The Parquet reader panics on some damage, and the lake turns those panics into errors. All other panics are
+    // findings.
     let report = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         if !info.location().is_some_and(|place| ["/parquet-", "/arrow-"].iter().any(|name| place.file().contains(name)))
@@ -51,7 +52,7 @@ static ORIGINAL: LazyLock<Original> = LazyLock::new(|| {
 const START: i64 = 1_760_000_000_000;
 const DAY: i64 = 86_400_000;
 
-/// Those whose journeys are read.
+/// Users whose journeys are read.
 fn users() -> Vec<String> {
     (0..2).map(|user| format!("user-{user}")).collect()
 }
@@ -84,14 +85,14 @@ pub fn run(data: &[u8]) {
 fn with(u: &mut Unstructured<'_>) -> Result<()> {
     let original = &*ORIGINAL;
     let disk = original.disk.copy();
-    // Without memory for indexes, single ids are looked up on the disk.
+    // Without memory for indexes, ids are looked up on disk one by one.
     let memory = if u.arbitrary()? { 1 << 20 } else { 0 };
     for _ in 0..u.int_in_range(1..=3)? {
         let path = u.choose(&original.files)?;
         let bytes = changed(u, disk.read(path).expect("the file is there"))?;
         disk.write(path, bytes).expect("there is room");
     }
-    // What is done besides asking costs more than that, and is not done each time.
+    // Appends, rolls and compactions cost more than queries, so they run only in some iterations.
     let then = u.int_in_range(0..=5)?;
     RUNTIME.block_on(async {
         let lake = match Lake::open(lake::options(&disk, memory)).await {
@@ -127,10 +128,10 @@ async fn right_or_failed(lake: &Lake) {
     }
 }
 
-/// The bytes with a few changes.
+/// Changes some bytes.
 fn changed(u: &mut Unstructured<'_>, mut bytes: Vec<u8>) -> Result<Vec<u8>> {
     for _ in 0..u.int_in_range(1..=4)? {
-        // Headers and footers are what leads a reader astray.
+        // Headers and footers mislead readers most.
         let length = bytes.len();
         let at = match u.int_in_range(0..=2)? {
             0 => u.int_in_range(0..=length)?,

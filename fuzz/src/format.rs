@@ -1,11 +1,11 @@
-//! The formats of journal and catalog, written down a second time after docs/design/formats.md, so that targets can make files
-//! that pass for sound and can say what such files hold.
+//! An independent implementation of the journal and catalog formats in docs/design/formats.md, so that targets can
+//! create valid files and predict their contents.
 
 pub const SEGMENT_HEADER: usize = 36;
 const FRAME_HEADER: usize = 20;
 const MAX_SEQUENCE: u64 = 1 << 62;
 
-/// The header of a segment.
+/// Header of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
     pub version: u32,
@@ -26,12 +26,12 @@ impl Header {
         bytes
     }
 
-    /// Whether it can be that of the segment that begins with a sequence.
+    /// Returns whether this can be the header of the segment whose first sequence is `first`.
     pub fn fits(&self, first: u64) -> bool {
         self.marker != 0 && self.first == first && self.previous < first
     }
 
-    /// The header that `bytes` begin with, if its checksum fits.
+    /// Decodes the header at the start of `bytes`. `None` if its checksum does not match.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let header = Self {
             version: u32_at(bytes, 8)?,
@@ -50,7 +50,7 @@ pub fn frame(marker: u32, sequence: u64, payload: &[u8]) -> Vec<u8> {
     [&marker[..], &length, &checksum.to_le_bytes(), &sequence, payload].concat()
 }
 
-/// The sound frame at the beginning of `bytes`: its sequence and its payload.
+/// Returns sequence and payload of the valid frame at the start of `bytes`.
 pub fn frame_at(bytes: &[u8], marker: u32) -> Option<(u64, &[u8])> {
     let (length, sequence) = (u32_at(bytes, 4)? as usize, u64_at(bytes, 12)?);
     let whole = bytes.get(..FRAME_HEADER.checked_add(length)?)?;
@@ -67,7 +67,7 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     bytes.get(at..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
 }
 
-/// The name of the segment that begins with a sequence.
+/// Returns the file name of the segment whose first sequence is `first`.
 pub fn segment_name(first: u64) -> String {
     format!("{first:020}.log")
 }

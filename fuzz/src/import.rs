@@ -1,6 +1,6 @@
-//! What an import makes of delimited text, NDJSON and other JSON: the records are those that a plain state machine, or `serde_json`,
-//! finds, and neither the size of reads and batches, nor interruptions, nor compression change anything. A record that is there
-//! twice is two events, and the same two wherever it stands.
+//! Imports of delimited text, NDJSON and other JSON. The records are those that a simple state machine, or
+//! `serde_json`, finds. Read sizes, batch sizes, interruptions and compression change nothing. A repeated record is two
+//! events, which are the same two wherever it stands.
 
 use std::{
     collections::HashMap,
@@ -17,15 +17,15 @@ use martech_server::{
 };
 use serde_json::Value;
 
-/// How the records of some options are told apart.
+/// How the records of some options are separated.
 #[derive(Clone, Copy)]
 enum Records {
     Lines,
-    /// With quotes around columns, which this separates.
+    /// With quoted columns, separated by this delimiter.
     Quoted(u8),
-    /// By `serde_json`, where that reads all of it.
+    /// As `serde_json` separates them, if it can read the whole input.
     Json,
-    /// By nothing that is so plain: another encoding.
+    /// No simple model, because of another encoding.
     Decoded,
 }
 
@@ -56,7 +56,7 @@ static OPTIONS: LazyLock<Vec<Options>> = LazyLock::new(|| {
     .into()
 });
 
-/// A record: its text, line and number, and what it becomes.
+/// A record: its text, line, number and outcome.
 type Seen = (Vec<u8>, u64, u64, Result<Event, String>);
 
 pub fn run(data: &[u8]) {
@@ -94,10 +94,10 @@ pub fn run(data: &[u8]) {
         Records::Decoded => return,
     };
     if records.first().is_some_and(|(text, _)| text.windows(4).any(|piece| piece == b"sep=")) {
-        // What follows may be told apart in another way.
+        // A `sep=` line may change the delimiter of the following records.
         return;
     }
-    // The header is no record.
+    // The header is not a record.
     let header = records.len() - seen.len();
     assert!(header <= 1, "{} records of {}", seen.len(), records.len());
     records.drain(..header);
@@ -109,7 +109,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// A made id, a UUIDv8, is that of no other record of the file.
+/// Asserts that a generated id (a UUIDv8) is unique within the file.
 fn ids_are_of_content(seen: &[Seen]) {
     let mut ids = HashMap::new();
     for (text, _, number, outcome) in seen {
@@ -123,16 +123,16 @@ fn ids_are_of_content(seen: &[Seen]) {
     }
 }
 
-/// Where the whole content is JSON, each of its values is a record.
+/// If the whole content is JSON, asserts that each of its values is a record.
 fn json(content: &[u8], seen: &[Seen]) {
     let brackets = content.iter().filter(|byte| b"[{".contains(byte)).count();
-    // Other files are lines where the first one is an object; and deep values are no events.
+    // Other files are read line by line if they start with an object. Deeply nested values are not events.
     if content.trim_ascii_start().first() != Some(&b'[') || brackets > 100 {
         return;
     }
     let values: Result<Vec<Value>, _> = serde_json::Deserializer::from_slice(content).into_iter().collect();
     let Ok(values) = values else { return };
-    // Behind an array of nothing, lines may begin.
+    // After an empty array, lines may follow.
     if values.first() == Some(&Value::Array(Vec::new())) {
         return;
     }
@@ -140,7 +140,7 @@ fn json(content: &[u8], seen: &[Seen]) {
     for value in values {
         match value {
             Value::Array(items) => records.extend(items),
-            // Whether that is an envelope, its other members say.
+            // Other members decide whether this object is an envelope.
             Value::Object(members) if members.contains_key("events") => return,
             other => records.push(other),
         }
@@ -154,7 +154,7 @@ fn read(args: &ImportArgs, content: &[u8], step: usize, batch: usize, interrupte
     let mut seen = Vec::new();
     let open = || Trickle { content: content.to_vec(), at: 0, step, reads: 0 };
     read_records(args, open, batch, interrupted, |text, line, number, outcome| {
-        // When it came is another moment each time.
+        // The time of receipt differs on every run.
         let outcome = outcome.map(|event| Event { received_at: Timestamp::from_millis(0), ..event });
         seen.push((text.to_vec(), line, number, outcome));
     })
@@ -162,7 +162,8 @@ fn read(args: &ImportArgs, content: &[u8], step: usize, batch: usize, interrupte
     Ok(seen)
 }
 
-/// Gives out a few bytes at a time, and then, since each read costs the splitter much, the rest.
+/// A reader that returns a few bytes at a time, and the rest after 12 reads, because each read is expensive for the
+/// splitter.
 struct Trickle {
     content: Vec<u8>,
     at: usize,
@@ -182,16 +183,16 @@ impl Read for Trickle {
     }
 }
 
-/// The texts of the records, and the lines on which they begin.
+/// Returns the texts of the records and the lines on which they begin.
 fn model(content: &[u8], quoted: Option<u8>) -> Vec<(Vec<u8>, u64)> {
     let mut rest = content;
     let (mut records, mut line) = (Vec::new(), 1);
     while !rest.is_empty() {
-        // Files may have been joined.
+        // Concatenated files may have a byte order mark in the middle.
         rest = rest.strip_prefix(b"\xef\xbb\xbf").unwrap_or(rest);
         let first_line = line_length(rest);
         let blank = rest[..first_line].iter().all(u8::is_ascii_whitespace);
-        // Quotes that cannot be understood cost one line.
+        // Malformed quotes end the record at the end of the line.
         let end =
             quoted.filter(|_| !blank).map_or(first_line, |delimiter| record_end(rest, delimiter).unwrap_or(first_line));
         let (record, behind) = rest.split_at(end);
@@ -210,23 +211,23 @@ fn model(content: &[u8], quoted: Option<u8>) -> Vec<(Vec<u8>, u64)> {
     records
 }
 
-/// Length of the first line with its end: `\n`, `\r\n` or `\r`.
+/// Returns the length of the first line including its end: `\n`, `\r\n` or `\r`.
 fn line_length(bytes: &[u8]) -> usize {
     let end = bytes.iter().position(|byte| *byte == b'\n' || *byte == b'\r');
     end.map_or(bytes.len(), |at| at + if bytes[at..].starts_with(b"\r\n") { 2 } else { 1 })
 }
 
-/// Where the first record of some bytes ends, its line end included; `None` when its quotes cannot be understood.
+/// Returns the end of the first record, including its line end. `None` if its quotes are malformed.
 fn record_end(bytes: &[u8], delimiter: u8) -> Option<usize> {
     enum In {
         FieldStart,
         Blanks,
         Field,
         Quotes,
-        /// A quote that may be the first of two.
+        /// A quote that may be the first of an escaped pair.
         QuotesEnd,
     }
-    // Blanks before a quote matter in a line with a quote alone, as all that is asked here.
+    // Without any quote on the line, the record ends with the line. Blanks only matter before quotes.
     if !bytes[..line_length(bytes)].contains(&b'"') {
         return Some(line_length(bytes));
     }

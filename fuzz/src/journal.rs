@@ -1,5 +1,6 @@
-//! The journal: segments that are sound, damaged, or made of anything. It opens or refuses a version that it does not
-//! know; the frames that it reads are those that a plain second reader finds; and what is opened again is the same.
+//! The journal, with segments that are valid, damaged, or arbitrary bytes. The journal opens, or refuses an unknown
+//! version. The frames it returns are those that a simple independent reader finds, and reopening gives the same
+//! result.
 
 use std::{
     collections::BTreeMap,
@@ -70,7 +71,7 @@ pub fn run(data: &[u8]) {
     assert!(whole.ends_with(&read(&journal)), "what is trimmed is the oldest");
 }
 
-/// Up to four segments. Most are made of sound frames, and then some of their bytes are changed.
+/// Generates up to four segments. Most consist of valid frames, some of whose bytes are then changed.
 fn files(u: &mut Unstructured<'_>) -> Result<BTreeMap<u64, Vec<u8>>> {
     let mut files = BTreeMap::new();
     let mut next = 1;
@@ -104,7 +105,7 @@ fn bytes(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     Ok(u.bytes(length.min(u.len()))?.to_vec())
 }
 
-/// Bytes are flipped, cut off, put in or taken from elsewhere.
+/// Flips, removes, inserts or copies bytes.
 fn damaged(u: &mut Unstructured<'_>, mut bytes: Vec<u8>) -> Result<Vec<u8>> {
     for _ in 0..u.int_in_range(0..=3)? {
         let at = u.int_in_range(0..=bytes.len())?;
@@ -127,9 +128,10 @@ fn damaged(u: &mut Unstructured<'_>, mut bytes: Vec<u8>) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The frames of segments, found by trying every offset.
+/// Finds the frames of segments by trying every offset.
 fn model(files: &BTreeMap<u64, Vec<u8>>) -> Frames {
-    // What has no first sequence is no segment; the newest, if it is shorter than a header, is not yet one.
+    // Files whose first sequence is 0 or beyond 2^62 are not segments. The newest file is not one yet if it ends within
+    // its header, or at an invalid header.
     let mut segments: Vec<(u64, &[u8], Option<Header>)> = files
         .range(1..=1 << 62)
         .map(|(first, bytes)| (*first, &**bytes, Header::decode(bytes).filter(|header| header.fits(*first))))

@@ -1,4 +1,4 @@
-//! A lake on a simulated disk, and what it answers.
+//! A lake on a simulated disk, and its answers to queries.
 
 use std::{
     collections::BTreeMap,
@@ -18,12 +18,12 @@ use tokio::runtime::Runtime;
 
 pub const DIR: &str = "data";
 
-/// One for all runs: making one starts threads.
+/// Shared by all runs, because creating a runtime starts threads.
 pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().expect("a runtime")
 });
 
-/// Nothing happens by itself.
+/// Returns options that disable automatic rolls and compactions.
 pub fn options(disk: &SimFs, dedupe_memory: usize) -> LakeOptions {
     LakeOptions {
         fs: Arc::new(disk.clone()),
@@ -34,7 +34,7 @@ pub fn options(disk: &SimFs, dedupe_memory: usize) -> LakeOptions {
     }
 }
 
-/// A disk with the folders of a lake.
+/// Creates a disk with the directories of a lake.
 pub fn disk() -> SimFs {
     let disk = SimFs::new();
     for dir in ["journal", "events", "ids", "users"] {
@@ -43,7 +43,7 @@ pub fn disk() -> SimFs {
     disk
 }
 
-/// The failure is one of what lies on the disk, and says of which file.
+/// Asserts that an error is about a file and names it.
 pub fn check(error: &LakeError) {
     let text = error.to_string();
     let names_it = match error {
@@ -57,10 +57,10 @@ pub fn check(error: &LakeError) {
     assert!(names_it, "{error:?}");
 }
 
-/// Everything that can be asked of it, or what stood in the way.
+/// Answers to all queries, or their errors.
 #[derive(Debug, PartialEq)]
 pub struct Answers {
-    /// Users of all pages, and how many they are said to be.
+    /// Users of all pages with their event counts, and the reported total.
     pub users: Result<(Vec<(String, u64)>, u64), String>,
     pub journeys: BTreeMap<String, Result<Vec<Event>, String>>,
     /// As JSON.
@@ -91,7 +91,7 @@ async fn all_users(lake: &Lake) -> Result<(Vec<(String, u64)>, u64), LakeError> 
             let page = lake.users(query.clone()).await?;
             users.extend(page.users.into_iter().map(|user| (user.user_id, user.events)));
             query.cursor = page.next;
-            // A file that is not in order may lead in a circle.
+            // In a file that is out of order, cursors may form a cycle.
             if query.cursor.is_none() || users.len() > 1000 {
                 users.sort();
                 if sort == UserSort::UserId {

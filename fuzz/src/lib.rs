@@ -1,7 +1,8 @@
-//! What is fuzzed: each module is a target, a function that takes any bytes and panics when something does not hold.
+//! Fuzz targets. Each module is one target: a function that takes arbitrary bytes and panics when an invariant is
+//! violated.
 //!
-//! Built by cargo-fuzz, the programs in `fuzz_targets/` let libFuzzer choose the bytes. Built as usual, they run over
-//! the files that they are given, and `tests/replay.rs` runs every target over its seeds.
+//! Built by cargo-fuzz, the programs in `fuzz_targets/` let libFuzzer choose the bytes. Built as usual, they process
+//! the files given as arguments, and `tests/replay.rs` runs every target over its seeds.
 
 pub mod body;
 pub mod catalog;
@@ -15,7 +16,7 @@ pub mod money;
 pub mod query;
 pub mod spool;
 
-/// The program of a target.
+/// Defines the program of a target.
 #[macro_export]
 macro_rules! target {
     ($name:ident) => {

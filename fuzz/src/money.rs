@@ -1,4 +1,4 @@
-//! Amounts of money: reading against a model that works on digits, and printing back.
+//! Amounts of money: parsing against a model that works on digits, and printing.
 
 use martech_core::event::{Money, MoneyError, MoneySum};
 
@@ -16,7 +16,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// The text is canonical, and means the sum.
+/// Asserts that the text is canonical and denotes the sum.
 fn print(sum: MoneySum) {
     let text = sum.to_string();
     let unsigned = text.strip_prefix('-').unwrap_or(&text);
@@ -27,7 +27,7 @@ fn print(sum: MoneySum) {
     assert_eq!((digits, text.starts_with('-')), (sum.micros().unsigned_abs(), sum.micros() < 0), "{text}");
 }
 
-/// What a text means in millionths, found by moving the point through its digits.
+/// Converts a text to millionths by moving the decimal point through its digits.
 fn model(text: &str) -> Result<i64, MoneyError> {
     let (negative, unsigned) = match text.as_bytes().first() {
         Some(b'-') => (true, &text[1..]),
@@ -46,7 +46,7 @@ fn model(text: &str) -> Result<i64, MoneyError> {
             if digits.is_empty() || !all_digits(digits) {
                 return Err(MoneyError::Malformed);
             }
-            // No text here is so long that more than a million would mean anything else.
+            // No text here is long enough for an exponent beyond a million to matter.
             let size = digits.parse::<i64>().unwrap_or(i64::MAX).min(1_000_000);
             if text.starts_with('-') { -size } else { size }
         }
@@ -57,7 +57,7 @@ fn model(text: &str) -> Result<i64, MoneyError> {
     }
     let digits = format!("{whole}{fraction}");
     let significant = digits.trim_start_matches('0');
-    // How many of the significant digits stand before the point of the millionths.
+    // Number of significant digits before the decimal point of the millionths.
     let kept = whole.len() as i64 + exponent + 6 - (digits.len() - significant.len()) as i64;
     let micros = match kept {
         _ if significant.is_empty() => 0,

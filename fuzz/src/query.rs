@@ -1,5 +1,5 @@
-//! Questions as text: query strings, cursors, times, time zones, ids, codes. What is understood holds together, and
-//! what is printed is read as the same.
+//! Queries as text: query strings, cursors, times, time zones, ids, codes. Accepted input is consistent, and printed
+//! values are parsed back as the same values.
 
 use std::str;
 
@@ -52,7 +52,7 @@ pub fn run(data: &[u8]) {
             if let Ok(cursor) = UsersCursor::decode(text, sort, order, Currency::USD) {
                 users_cursor(&cursor, sort, order, Currency::USD);
             }
-            // The text as what a cursor holds.
+            // The text as the user id of a cursor.
             users_cursor(
                 &UsersCursor { value: i128::from(*choice), user_id: text.to_owned() },
                 sort,
@@ -65,7 +65,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// A request with this query string is answered, or refused as a mistake of the sender.
+/// Asserts that a request with this query string is accepted, or rejected as a client error.
 fn with_uri(text: &str, ask: impl FnOnce(&Uri) -> Result<(), StatusCode>) {
     if let Ok(uri) = format!("/?{text}").parse()
         && let Err(status) = ask(&uri)
@@ -74,7 +74,7 @@ fn with_uri(text: &str, ask: impl FnOnce(&Uri) -> Result<(), StatusCode>) {
     }
 }
 
-/// A question that was taken can be answered: its calendar covers the range without a gap.
+/// Asserts that an accepted query can be answered: its calendar covers the range without gaps.
 fn stats(query: &StatsQuery) {
     let StatsQuery { range, interval, tz } = query;
     assert!(range.from < range.to);

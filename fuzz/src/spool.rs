@@ -1,5 +1,5 @@
-//! A spool: frames of events that are sound, changed or made of anything, and any watermark. It opens and forwards what a
-//! second reader finds behind the watermark, up to the first frame that cannot be read; or it names the frame.
+//! A spool whose frames are valid, damaged, or arbitrary bytes, with any watermark. The spool opens and forwards what
+//! an independent reader finds behind the watermark, up to the first unreadable frame, or it names the frame.
 
 use std::{
     path::Path,
@@ -51,7 +51,7 @@ fn with(u: &mut Unstructured<'_>) -> Result<()> {
         _ => {
             let sequence = if u.ratio(1, 8)? { u.arbitrary()? } else { u.int_in_range(0..=6)? };
             write("forwarded", line(sequence).into_bytes());
-            // A greater one than a journal can have is none.
+            // A watermark beyond the largest sequence is ignored.
             Some(sequence).filter(|sequence| *sequence < 1 << 62)
         }
     };
@@ -60,7 +60,7 @@ fn with(u: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-/// What is behind the watermark is forwarded, once, and the spool goes on.
+/// Asserts that everything behind the watermark is forwarded once, and that the spool accepts new events.
 async fn holds(disk: &SimFs, frames: &[(u64, Frame)]) {
     let sound = |frame: &Frame| matches!(frame, Frame::Sound(_));
     let fs: Arc<dyn FileSystem> = Arc::new(disk.clone());
@@ -100,7 +100,7 @@ async fn holds(disk: &SimFs, frames: &[(u64, Frame)]) {
     assert_eq!((again.behind_events, again.behind_bytes), (status.behind_events, status.behind_bytes));
 }
 
-/// What the spool says of itself.
+/// Checks the reported status.
 fn check(status: &SpoolStatus, frames: &[(u64, Frame)], halts: Option<usize>) {
     assert_eq!((status.damage, status.rejected, status.poisoned), (0, 0, false), "{status:?}");
     match halts {
@@ -121,7 +121,7 @@ async fn open(disk: &SimFs, store: &Kept) -> std::result::Result<Spooled<Kept, E
     Spooled::open(options, store.clone(), |letter| panic!("nothing is refused: {letter:?}")).await
 }
 
-/// Keeps what it is given, as often as it is given.
+/// Stores every event it receives, including repeats.
 #[derive(Debug, Clone, Default)]
 struct Kept(Arc<Mutex<Vec<Event>>>);
 
@@ -138,7 +138,7 @@ impl Store<Event> for Kept {
     }
 }
 
-/// Batches may finish in any order.
+/// Sorted, because batches may finish in any order.
 fn sorted(mut events: Vec<Event>) -> Vec<Event> {
     events.sort_by_cached_key(bytes);
     events
@@ -150,12 +150,12 @@ fn bytes(event: &Event) -> Vec<u8> {
     bytes
 }
 
-/// What a payload is to a second reader.
+/// A payload as an independent reader sees it.
 #[derive(Debug)]
 enum Frame {
-    /// Its head is none.
+    /// The frame header is invalid.
     Foreign,
-    /// Its head is sound, its events are not.
+    /// The frame header is valid, but its events are not.
     Unreadable,
     Sound(Vec<Event>),
 }
@@ -182,7 +182,7 @@ impl Frame {
     }
 }
 
-/// A frame of some events. Of one in four the bytes are changed.
+/// Generates a frame of some events. One in four is damaged.
 fn payload(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let count = u.int_in_range(0..=3_u32)?;
     let mut payload = vec![1];
@@ -206,14 +206,14 @@ fn payload(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
 
 fn event(u: &mut Unstructured<'_>) -> Result<Event> {
     let types = [EventType::PAGE_VIEW, EventType::PURCHASE, EventType::SEARCH];
-    // Of the years 1653 to 2286.
+    // Years 1653 to 2286.
     let mut time = || Ok(Timestamp::from_millis(u.int_in_range(-10_000_000_000_000..=9_999_999_999_999)?));
     let (occurred_at, received_at) = (time()?, time()?);
     let mut event = Event::builder(*u.choose(&["u1", "u2", "\u{e9}\u{1f6d2}"])?, u.choose(&types)?.clone())
         .property("total", u.arbitrary::<i32>()?)
         .build(&EventRules::default())
         .expect("its parts are sound");
-    // The builder takes neither every id nor times that lie far ahead.
+    // The builder rejects some ids and times far in the future.
     event.id = EventId::from_bytes(u.arbitrary()?);
     (event.occurred_at, event.received_at, event.estimated_time) = (occurred_at, received_at, u.arbitrary()?);
     if u.arbitrary()? {
@@ -222,7 +222,7 @@ fn event(u: &mut Unstructured<'_>) -> Result<Event> {
     Ok(event)
 }
 
-/// The file of the watermark.
+/// Formats the contents of the watermark file.
 fn line(sequence: u64) -> String {
     format!("{sequence} {:08x}\n", crc32c::crc32c(sequence.to_string().as_bytes()))
 }

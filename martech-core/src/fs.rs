@@ -1,4 +1,4 @@
-//! The file access that journal and lake share, small enough that a test can put a failing disk in its place.
+//! File access for the journal and the lake, behind a trait small enough for tests to substitute a failing disk.
 
 use std::{
     fmt, fs,
@@ -8,28 +8,28 @@ use std::{
     sync::Arc,
 };
 
-/// A file system. Paths are used as given; directories must exist before files are made in them.
+/// A file system. Paths are used as given. Directories must exist before files are created in them.
 pub trait FileSystem: fmt::Debug + Send + Sync + 'static {
-    /// Makes a new, empty file for writing and reading. Fails with `AlreadyExists` when there is one.
+    /// Creates a new, empty file for reading and writing. Fails with `AlreadyExists` if the file exists.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>>;
-    /// Opens an existing file for writing and reading.
+    /// Opens an existing file for reading and writing.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>>;
-    /// Opens an existing file for reading alone, which a disk that has become read-only still allows.
+    /// Opens an existing file for reading only, which still works on a disk that has become read-only.
     fn open_to_read(&self, path: &Path) -> io::Result<Arc<dyn File>> {
         self.open(path)
     }
-    /// Gives a file another name, replacing what had it, atomically.
+    /// Renames a file atomically, replacing an existing target.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
-    /// Makes a directory and its parents where they are missing; its entry is durable when this returns.
+    /// Creates a directory and its missing parents. The directory entry is durable when this returns.
     fn create_dir_all(&self, path: &Path) -> io::Result<()>;
     /// Removes an empty directory.
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
-    /// What lies in a directory, full paths, sorted.
+    /// Returns the entries of a directory with full paths, sorted.
     fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>>;
-    /// Takes the lock that a file stands for, making the file when it is missing; fails with `WouldBlock` while another
-    /// process holds it. A file system that no other process can see need not do anything.
+    /// Takes an exclusive lock on a file, creating the file if it is missing. Fails with `WouldBlock` while another
+    /// process holds the lock. A file system that is invisible to other processes may do nothing.
     fn lock(&self, _path: &Path) -> io::Result<Lock> {
         Ok(Lock { _file: None })
     }
@@ -37,16 +37,16 @@ pub trait FileSystem: fmt::Debug + Send + Sync + 'static {
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 }
 
-/// An entry of a directory.
+/// A directory entry.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DirEntry {
     /// Full path.
     pub path: PathBuf,
-    /// Whether it is a directory.
+    /// Whether the entry is a directory.
     pub is_dir: bool,
 }
 
-/// A lock that is held until this is dropped or the process ends, however it ends.
+/// A lock held until it is dropped or the process ends, in whatever way.
 #[derive(Debug)]
 pub struct Lock {
     _file: Option<fs::File>,
@@ -54,18 +54,18 @@ pub struct Lock {
 
 /// An open file.
 pub trait File: fmt::Debug + Send + Sync + 'static {
-    /// Reads at a position; may read less than asked, and 0 at the end.
+    /// Reads at an offset. May read less than requested. Returns 0 at the end of the file.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
-    /// Writes at a position that is not behind the end, over what is there and on; may write less than given, and 0 only
-    /// when given nothing.
+    /// Writes at an offset that is not beyond the end, overwriting or extending the content. May write less than given.
+    /// Returns 0 only for an empty buffer.
     fn write_at(&self, buffer: &[u8], offset: u64) -> io::Result<usize>;
     /// Makes content and length durable.
     fn sync(&self) -> io::Result<()>;
-    /// Cuts the file to a length.
+    /// Truncates the file to a length.
     fn truncate(&self, len: u64) -> io::Result<()>;
-    /// Length in bytes.
+    /// Returns the length in bytes.
     fn len(&self) -> io::Result<u64>;
-    /// Whether nothing is in it.
+    /// Returns whether the file is empty.
     fn is_empty(&self) -> io::Result<bool> {
         Ok(self.len()? == 0)
     }
@@ -88,7 +88,7 @@ impl dyn File {
         Ok(())
     }
 
-    /// Writes all of the buffer. On an error a part of it may have been written.
+    /// Writes the whole buffer. After an error, part of it may have been written.
     pub fn write_all_at(&self, mut buffer: &[u8], mut offset: u64) -> io::Result<()> {
         while !buffer.is_empty() {
             match self.write_at(buffer, offset) {
@@ -105,7 +105,7 @@ impl dyn File {
     }
 }
 
-/// Reads or writes a file from a position on, through [`io::Read`] and [`io::Write`].
+/// A position in a file that implements [`io::Read`] and [`io::Write`].
 #[derive(Debug)]
 pub struct Cursor {
     file: Arc<dyn File>,
@@ -113,7 +113,7 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// Starts at `offset`.
+    /// Creates a cursor that starts at `offset`.
     pub fn new(file: Arc<dyn File>, offset: u64) -> Self {
         Self { file, offset }
     }
@@ -139,12 +139,12 @@ impl Write for Cursor {
     }
 }
 
-/// Replaces a file as a whole: after a crash either the old or the new content is there, never a mixture.
+/// Replaces a file as a whole. After a crash, the file has either the old or the new content, never a mixture.
 pub fn replace(fs: &dyn FileSystem, path: &Path, content: &[u8]) -> io::Result<()> {
     replace_with(fs, path, |file| file.write_all_at(content, 0))
 }
 
-/// Like [`replace`], with content that `write` puts into a new, empty file.
+/// Same as [`replace`], with content that `write` puts into a new, empty file.
 pub fn replace_with(
     fs: &dyn FileSystem,
     path: &Path,
@@ -160,19 +160,19 @@ pub fn replace_with(
     let file = fs.create(&temporary)?;
     let written = write(&file).and_then(|()| file.sync()).and_then(|()| fs.rename(&temporary, path));
     if let Err(error) = written {
-        // Gives the space back; when that fails too, the next attempt begins with it.
+        // Frees the space. If this fails too, the next attempt starts by removing the file.
         let _ = fs.remove(&temporary);
         return Err(error);
     }
     fs.sync_dir(parent(path))
 }
 
-/// The directory that holds a path.
+/// Returns the directory that contains a path.
 fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A file system of which nothing can be changed, whoever tries.
+/// A file system that rejects every change.
 #[derive(Debug, Clone)]
 pub struct ReadOnly(pub Arc<dyn FileSystem>);
 
@@ -205,7 +205,7 @@ impl FileSystem for ReadOnly {
         self.0.list(dir)
     }
 
-    /// Takes the lock where its file is there; where it is not, nobody holds it.
+    /// Takes the lock if its file exists. Without the file, no process holds the lock.
     fn lock(&self, path: &Path) -> io::Result<Lock> {
         match self.0.open_to_read(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Lock { _file: None }),
@@ -274,8 +274,8 @@ impl FileSystem for Disk {
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         if path.is_dir() {
-            // Whoever made it may have been killed before its entry was durable. A parent that we may not even read
-            // was not made by us.
+            // The process that created it may have been killed before the entry was durable. A parent that is not even
+            // readable was not created by this program.
             return match self.sync_dir(parent(path)) {
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
                 other => other,

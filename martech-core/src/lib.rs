@@ -1,18 +1,19 @@
 //! Durable event ingestion and analytics for online shops, as a library.
 //!
-//! Events go in one by one or in batches; an [`EventSink`] gathers them, bounds memory, retries, and
-//! tells for each what became of it. Behind the sink stands a [`Store`]: the embedded `lake` of this crate, a
-//! [`MemoryStore`] in tests, or one that you write.
+//! You push events one by one or in batches. An [`EventSink`] batches them, bounds memory, retries, and reports the
+//! outcome of each event. The sink writes to a [`Store`]: the embedded `lake` of this crate, a [`MemoryStore`] in
+//! tests, or one that you write.
 //!
 //! This crate is:
-//! - a sink for any event type in front of any store: this alone compiles without Arrow, Parquet or HTTP;
+//! - a sink for any event type in front of any store, which compiles without Arrow, Parquet or HTTP;
 //! - an [event model](event) for shops, with limits and errors that name the field;
-//! - an embedded store (feature `lake`): a journal, sorted Parquet files, exact dedupe, journeys, users and figures.
+//! - an embedded store (feature `lake`): a journal, sorted Parquet files, exact deduplication, journeys, users and
+//!   statistics.
 //!
-//! It is not a server (that is `martech-server`), not a message broker (nobody subscribes), and not a general database
-//! (events are added, never changed). It runs on a tokio runtime and on Unix.
+//! This crate is not a server (see `martech-server`), not a message broker (it has no subscribers), and not a general
+//! database (events are added, never changed). The crate runs on a Tokio runtime and on Unix.
 //!
-//! # An event type and a store of your own
+//! # A custom event type and store
 //! ```
 //! use std::{sync::{Arc, Mutex}, time::Duration};
 //!
@@ -45,14 +46,14 @@
 //! # Ok(())
 //! # }
 //! ```
-//! `examples/examples/embed.rs` is a whole program of this kind.
+//! `examples/examples/embed.rs` is a complete program of this kind.
 //!
 //! # Features
 //! | feature | adds |
 //! |---|---|
-//! | `lake` | the embedded store `lake::Lake`, which keeps [`Event`]s; Arrow and Parquet are compiled |
-//! | `mongodb` | the store `mongodb::MongoStore`, which keeps [`Event`]s on a MongoDB server; its driver is compiled |
-//! | `testing` | `testing::conformance`, checks for every store; `testing::SimFs`, a disk in memory that fails on command |
+//! | `lake` | the embedded store `lake::Lake`, which keeps [`Event`]s; compiles Arrow and Parquet |
+//! | `mongodb` | the store `mongodb::MongoStore`, which keeps [`Event`]s on a MongoDB server; compiles its driver |
+//! | `testing` | `testing::conformance`, checks for stores; `testing::SimFs`, a disk in memory that fails on command |
 
 pub mod analytics;
 pub mod event;
@@ -75,20 +76,20 @@ pub mod testing;
 mod timing;
 mod varint;
 
-// The way in.
+// The sink.
 pub use sink::{EventSink, SinkBuilder};
 
-// Where events end up.
+// The store interface, and a store in memory.
 pub use memory::MemoryStore;
 pub use store::{Appended, Rejection, RejectionCode, Step, Steps, Store, StoreError};
 
-// What an event is.
+// The event model.
 pub use event::{Event, EventRules, EventType};
 
 // The embedded store.
 #[cfg(feature = "lake")]
 pub use lake::{Lake, LakeOptions};
 
-// The store on a server.
+// The store on a MongoDB server.
 #[cfg(feature = "mongodb")]
 pub use mongodb::{MongoOptions, MongoStore};

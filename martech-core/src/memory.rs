@@ -14,7 +14,8 @@ use crate::{
     store::{Appended, Rejection, Store, StoreError},
 };
 
-/// Keeps a clone of every event. Cheap to clone itself; all clones are one store. It grows without bound.
+/// An in-memory store that keeps a clone of every event. Clones of the store are cheap and share its events. The store
+/// grows without bound.
 ///
 /// ```
 /// use martech_core::{MemoryStore, Store};
@@ -35,27 +36,27 @@ pub struct MemoryStore<E> {
 
 struct Content<E> {
     events: Vec<E>,
-    /// What is to become of an event, noting it where it is new; without it every event is.
+    /// Decides the outcome of an event and records it if it is new. Without this, every event is new.
     judge: Option<Judge<E>>,
 }
 
 type Judge<E> = Box<dyn FnMut(&E) -> Verdict + Send>;
 
-/// What is to become of an event.
+/// The outcome of an event.
 enum Verdict {
     New,
     Duplicate,
-    /// Its id names another event.
+    /// The id belongs to another event.
     Conflict(EventId),
 }
 
 impl<E> MemoryStore<E> {
-    /// A store that keeps every event.
+    /// Creates a store that keeps every event.
     pub fn new() -> Self {
         Self::with(None)
     }
 
-    /// A store that knows events by a key, and answers those that it has already with a duplicate.
+    /// Creates a store that deduplicates events by a key.
     pub fn keyed<K: Eq + Hash + Send + 'static>(key: impl Fn(&E) -> K + Send + 'static) -> Self {
         let mut keys = HashSet::new();
         let judge = move |event: &E| if keys.insert(key(event)) { Verdict::New } else { Verdict::Duplicate };
@@ -66,12 +67,12 @@ impl<E> MemoryStore<E> {
         Self { content: Arc::new(Mutex::new(Content { events: Vec::new(), judge })) }
     }
 
-    /// How many events it holds.
+    /// Returns the number of stored events.
     pub fn len(&self) -> usize {
         self.content().events.len()
     }
 
-    /// Whether it holds no event.
+    /// Returns whether the store holds no events.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -82,8 +83,8 @@ impl<E> MemoryStore<E> {
 }
 
 impl MemoryStore<Event> {
-    /// A store that keeps one event of each [key](crate::event::EventKey), as the contract of
-    /// [`Reader`](crate::query::Reader) has it, and rejects others with that key.
+    /// Creates a store that keeps one event per [key](crate::event::EventKey), as the contract of
+    /// [`Reader`](crate::query::Reader) requires, and rejects other events with that key.
     ///
     /// ```
     /// use martech_core::{
@@ -119,7 +120,8 @@ impl MemoryStore<Event> {
 }
 
 impl MemoryStore<Event> {
-    /// Removes the events of all UTC days that were over at a moment; how many. Their keys stay known.
+    /// Removes the events of all UTC days that had ended at a moment, and returns their number. The store still
+    /// recognizes duplicates of the removed events.
     pub fn forget(&self, before: Timestamp) -> u64 {
         let events = &mut self.content().events;
         let (all, day) = (events.len(), before.day());
@@ -129,7 +131,7 @@ impl MemoryStore<Event> {
 }
 
 impl<E: Clone> MemoryStore<E> {
-    /// The events that it holds now, in the order in which they were stored.
+    /// Returns the stored events in insertion order.
     pub fn events(&self) -> Vec<E> {
         self.content().events.clone()
     }
@@ -176,7 +178,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn keeps_everything_without_a_key() {
+    async fn keeps_all_events_without_a_key() {
         let store = MemoryStore::new();
         assert_eq!(store.append(&[1, 1]).await.unwrap(), Appended::all(2));
         assert_eq!(store.events(), [1, 1]);

@@ -1,4 +1,4 @@
-//! The one trait that joins everything: a batch goes in, what happened to each event comes out.
+//! The trait that connects all parts: a batch goes in, and the outcome of each event comes out.
 
 use std::{
     error::Error,
@@ -8,19 +8,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Where events end up: a database, a lake of files, another server.
+/// A destination of events: a database, a lake of files, another server.
 ///
 /// # Contract
-/// - `Ok` speaks of every event of the batch: it is durable, it was there already, or it is refused.
-///   [`Appended::stored`], the duplicates and the rejections add up to the length of the batch.
-/// - `Err` speaks of the whole batch, and [`StoreError::advice`] says what to do with it.
-///   After an error some events may be stored all the same; a store that knows its events by an id
-///   answers a repeated append with duplicates, so a retry is harmless.
-/// - The future may be dropped at any await point without harm: the batch is then stored or not, never half known.
+/// - `Ok` covers every event of the batch: it is durable, a duplicate, or rejected. [`Appended::stored`], the
+///   duplicates and the rejections add up to the length of the batch.
+/// - `Err` covers the whole batch, and [`StoreError::advice`] says how to proceed. Some events may be stored despite
+///   the error. A store that deduplicates by id reports them as duplicates when the append is repeated, so a retry is
+///   idempotent.
+/// - The future is cancel safe: it may be dropped at any await point. The batch is then stored or not, and never left
+///   in a partial state.
 ///
 /// `testing::conformance` (feature `testing`) checks all of this for any store.
 pub trait Store<E>: Send + Sync + 'static {
     /// Stores a batch. The batch is borrowed, so a retry copies nothing.
+    ///
+    /// # Errors
+    /// Fails if the outcome for the batch as a whole is unknown or negative; see [`Advice`].
     fn append(&self, batch: &[E]) -> impl Future<Output = Result<Appended, StoreError>> + Send;
 }
 
@@ -30,16 +34,16 @@ impl<E: Sync, S: Store<E>> Store<E> for Arc<S> {
     }
 }
 
-/// What became of a batch, event by event. Two are equal that say the same of the events, however long it took.
+/// The outcome of a batch, event by event. Equality ignores the timings in [`steps`](Self::steps).
 #[derive(Debug, Clone, Default)]
 pub struct Appended {
-    /// How many events are durable because of this append.
+    /// Number of events that this append made durable.
     pub stored: usize,
-    /// Indices, ascending, of the events that were there already (or earlier in the same batch).
+    /// Indices, ascending, of the events that were already stored (or occur earlier in the same batch).
     pub duplicates: Vec<usize>,
-    /// The events that the store refuses for good, ascending by index.
+    /// The events that the store permanently rejects, ascending by index.
     pub rejected: Vec<Rejection>,
-    /// What took the time, as far as the store says so.
+    /// Timings, if the store reports them.
     pub steps: Steps,
 }
 
@@ -51,26 +55,26 @@ impl PartialEq for Appended {
 
 impl Eq for Appended {}
 
-/// What a batch waited for in its store, for those who trace. A store that says nothing leaves it empty.
+/// Timings of what a batch waited for in its store, for tracing. Empty if the store reports none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Steps {
-    /// The sync that made it durable on the disk of this machine.
+    /// The fsync that made the batch durable on the disk of this machine.
     pub synced: Option<Step>,
-    /// Behind a spool: the way into the store, retries included.
+    /// For a spool: forwarding to the store behind it, including retries.
     pub forwarded: Option<Step>,
 }
 
-/// From when to when something was done.
+/// The start and the end of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
-    /// It began.
+    /// Start of the step.
     pub from: Instant,
-    /// It ended.
+    /// End of the step.
     pub to: Instant,
 }
 
 impl Steps {
-    /// Those of two batches, or of two parts of one, as if they had been one.
+    /// Combines the steps of two batches, or of two parts of one, as if they had been one.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self { synced: Step::join(self.synced, other.synced), forwarded: Step::join(self.forwarded, other.forwarded) }
@@ -78,7 +82,7 @@ impl Steps {
 }
 
 impl Step {
-    /// From the first beginning to the last end.
+    /// Returns the step from the earlier start to the later end.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self { from: self.from.min(other.from), to: self.to.max(other.to) }
@@ -93,45 +97,46 @@ impl Step {
 }
 
 impl Appended {
-    /// Every one of `count` events is stored.
+    /// Creates the outcome in which all `count` events are stored.
     pub fn all(count: usize) -> Self {
         Self { stored: count, ..Self::default() }
     }
 
-    /// How many events this answer speaks of: the length of the batch, if the store kept the contract.
+    /// Returns the number of events covered: the length of the batch, if the store kept the contract.
     pub fn total(&self) -> usize {
         self.stored + self.duplicates.len() + self.rejected.len()
     }
 }
 
-/// An event that the store refuses, and why.
+/// An event that the store rejects, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
     /// Position in the batch.
     pub index: usize,
-    /// Why, for programs.
+    /// The reason, for programs.
     pub code: RejectionCode,
-    /// Why, in words for the person who sent it.
+    /// The reason in words, for the sender.
     pub reason: String,
 }
 
-/// Why a store refuses an event, for programs.
+/// The reason that a store rejects an event, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RejectionCode {
-    /// `rejected_by_store`: the store cannot keep it as it is.
+    /// `rejected_by_store`: the store cannot keep the event as it is.
     Unfit,
-    /// `id_conflict`: another event has its id.
+    /// `id_conflict`: another event has the same id.
     IdConflict,
 }
 
 impl Rejection {
-    /// Of an event that the store cannot keep as it is.
+    /// Creates the rejection of an event that the store cannot keep as it is.
     pub fn unfit(index: usize, reason: impl Into<String>) -> Self {
         Self { index, code: RejectionCode::Unfit, reason: reason.into() }
     }
 
-    /// Of an event whose id names another one: of events of this crate, `event::Deed` says which is another.
+    /// Creates the rejection of an event whose id belongs to another event. For events of this crate, `event::Deed`
+    /// determines whether two events differ.
     pub fn id_conflict(index: usize, id: impl fmt::Display) -> Self {
         let reason = format!(
             "another event with the id {id} is there already: its user, type or occurredAt differs; give each event an id of \
@@ -142,7 +147,7 @@ impl Rejection {
 }
 
 impl RejectionCode {
-    /// The name that stands on the wire.
+    /// Returns the name used on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Unfit => "rejected_by_store",
@@ -150,13 +155,13 @@ impl RejectionCode {
         }
     }
 
-    /// The code of a name.
+    /// Returns the code with this name.
     pub fn parse(name: &str) -> Option<Self> {
         [Self::Unfit, Self::IdConflict].into_iter().find(|code| code.as_str() == name)
     }
 }
 
-/// An append failed as a whole. [`advice`](Self::advice) tells the caller what to do.
+/// An error returned if an append failed as a whole. [`advice`](Self::advice) tells the caller what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct StoreError {
@@ -165,36 +170,36 @@ pub struct StoreError {
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// What to do after a [`StoreError`].
+/// The action to take after a [`StoreError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Advice {
-    /// The trouble may pass: append the same batch again, with backoff.
+    /// The failure may be transient: append the same batch again, with backoff.
     Retry,
-    /// The store is overloaded or away: append the same batch again, not before this time has passed.
+    /// The store is overloaded or unavailable: append the same batch again, but not before this delay has passed.
     RetryAfter(Duration),
-    /// The store refuses this batch: the same bytes will be refused again, but smaller parts of it may be taken.
+    /// The store rejects this batch: the same bytes will be rejected again, but smaller parts may be accepted.
     Refused,
-    /// The store takes nothing any more in the life of this process (its disk failed an fsync, say).
+    /// The store accepts nothing more for the life of this process, for example because its disk failed an fsync.
     Fatal,
 }
 
 impl StoreError {
-    /// An error with [`Advice::Retry`].
+    /// Creates an error with [`Advice::Retry`].
     pub fn retry(message: impl Into<String>) -> Self {
         Self::new(Advice::Retry, message)
     }
 
-    /// An error with [`Advice::RetryAfter`].
+    /// Creates an error with [`Advice::RetryAfter`].
     pub fn retry_after(delay: Duration, message: impl Into<String>) -> Self {
         Self::new(Advice::RetryAfter(delay), message)
     }
 
-    /// An error with [`Advice::Refused`].
+    /// Creates an error with [`Advice::Refused`].
     pub fn refused(message: impl Into<String>) -> Self {
         Self::new(Advice::Refused, message)
     }
 
-    /// An error with [`Advice::Fatal`].
+    /// Creates an error with [`Advice::Fatal`].
     pub fn fatal(message: impl Into<String>) -> Self {
         Self::new(Advice::Fatal, message)
     }
@@ -203,20 +208,20 @@ impl StoreError {
         Self { advice, message: message.into(), source: None }
     }
 
-    /// The same error with the error that caused it.
+    /// Returns the error with another error as its source.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// What to do now.
+    /// Returns the action to take.
     pub fn advice(&self) -> Advice {
         self.advice
     }
 }
 
-/// An error and what caused it, in one line.
+/// Formats an error and its sources in one line.
 pub(crate) fn in_full(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -1,5 +1,5 @@
-//! The parts of threads and tasks on which the sink's promises rest, in one place: `explore/` compiles the sink's sources
-//! with those of a scheduler instead, which tries out how they may interleave.
+//! The thread and task primitives that the sink's guarantees depend on, in one place. `explore/` compiles the sink's
+//! sources with the primitives of a scheduler that explores possible interleavings instead.
 
 pub(crate) use std::sync::{Mutex, MutexGuard, OnceLock};
 

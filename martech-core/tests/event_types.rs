@@ -1,10 +1,10 @@
-//! The small types of the event model, as a user of the crate sees them.
+//! Public behavior of the small types of the event model.
 
 use martech_core::event::{Currency, EventId, EventIdError, EventType, EventTypes, Timestamp};
 use proptest::prelude::*;
 
 #[test]
-fn an_id_is_a_uuid_or_becomes_one() {
+fn id_is_a_uuid_or_is_hashed_to_one() {
     let text = "018f3b2a-0000-7000-8000-0000000000aa";
     let id = EventId::from_text(text).unwrap();
     assert_eq!(id.to_string(), text);
@@ -13,7 +13,7 @@ fn an_id_is_a_uuid_or_becomes_one() {
     assert_eq!(EventId::from_bytes(*id.as_bytes()), id);
     assert_eq!(serde_json::to_string(&id).unwrap(), format!("\"{text}\""));
     assert_eq!(serde_json::from_str::<EventId>(&format!("\"{text}\"")).unwrap(), id);
-    // Written down, since ids that change would double every event that is sent again.
+    // A fixed value, because a change would store every resent event twice.
     assert_eq!(EventId::from_text("order-1").unwrap().to_string(), "d29add4e-dab8-51ad-85fe-fff442025e2e");
     assert_ne!(EventId::from_text("order-1"), EventId::from_text("Order-1"));
     assert_eq!(EventId::from_text(""), Err(EventIdError::Empty));
@@ -21,15 +21,15 @@ fn an_id_is_a_uuid_or_becomes_one() {
 }
 
 #[test]
-fn new_ids_ascend() {
+fn new_ids_are_ascending() {
     let ids: Vec<_> = (0..10_000).map(|_| EventId::new_v7()).collect();
     assert!(ids.is_sorted_by(|a, b| a < b));
     assert!(ids.iter().all(|id| id.0.get_version_num() == 7));
 }
 
 #[test]
-fn a_list_of_types_is_read() {
-    let types: EventTypes = " wishlist_add,review:posted\t x ,".parse().unwrap();
+fn parses_list_of_types() {
+    let types: EventTypes = " wishlist_add,review:posted ,\tx ,".parse().unwrap();
     for name in ["wishlist_add", "review:posted", "x", "page_view"] {
         assert_eq!(types.get(name).unwrap().as_str(), name);
     }
@@ -38,12 +38,12 @@ fn a_list_of_types_is_read() {
     assert_eq!("*".parse(), Ok(EventTypes::any()));
     assert!(EventTypes::any().get("y").is_some() && EventTypes::any().get("9y").is_none());
     let error = "ok,not ok!".parse::<EventTypes>().unwrap_err();
-    assert!(error.to_string().contains("\"ok!\""), "{error}");
+    assert!(error.to_string().contains("\"not ok!\""), "{error}");
     assert!(EventTypes::known().with(EventType::parse("z").unwrap()).takes(&EventType::parse("z").unwrap()));
 }
 
 #[test]
-fn a_time_is_rfc_3339() {
+fn time_is_rfc_3339() {
     let time: Timestamp = "2026-11-22T10:15:00.2509+01:00".parse().unwrap();
     assert_eq!(time.to_string(), "2026-11-22T09:15:00.250Z");
     assert_eq!(serde_json::to_string(&time).unwrap(), "\"2026-11-22T09:15:00.250Z\"");
@@ -54,16 +54,18 @@ fn a_time_is_rfc_3339() {
     }
     assert_eq!(Timestamp::from_millis(-1).day(), -1);
     assert_eq!(Timestamp::from_millis(86_400_000).day(), 1);
-    for text in ["", "2026-11-22", "2026-11-22T10:15:00", "10:15:00Z", "2026-11-22T10:15:00+27:00"] {
+    for text in
+        ["", "2026-11-22", "2026-11-22T10:15:00", "10:15:00Z", "2026-11-22T10:15:00+27:00", "2026-11-22T10:15:00+24:00"]
+    {
         assert!(text.parse::<Timestamp>().is_err(), "{text}");
     }
-    // Beyond the calendar there is no date to show, but no panic either.
+    // Times beyond the calendar have no date to show, but must not panic.
     assert!(Timestamp::from_millis(i64::MAX).to_string().starts_with("9999-"));
     assert!(Timestamp::from_millis(i64::MIN).to_string().starts_with("-"));
 }
 
 #[test]
-fn a_currency_is_kept_in_capitals() {
+fn currency_is_uppercase() {
     let currency: Currency = "usd".parse().unwrap();
     assert_eq!(currency, Currency::USD);
     assert_eq!(currency.as_str(), "USD");
@@ -75,7 +77,7 @@ fn a_currency_is_kept_in_capitals() {
 }
 
 #[test]
-fn iso_4217_lists_three_letters() {
+fn iso_4217_accepts_only_listed_codes() {
     assert_eq!(Currency::iso_4217("eur").unwrap().as_str(), "EUR");
     for code in ["USD", "JPY", "ZWG", "DEM", "HRK", "AED"] {
         assert_eq!(Currency::iso_4217(code).map(|currency| currency.to_string()).as_deref(), Ok(code));
@@ -87,13 +89,13 @@ fn iso_4217_lists_three_letters() {
 
 proptest! {
     #[test]
-    fn times_come_back(millis in -62_135_596_800_000_i64..=253_402_207_200_000) {
+    fn times_roundtrip(millis in -62_135_596_800_000_i64..=253_402_207_200_000) {
         let time = Timestamp::from_millis(millis);
         prop_assert_eq!(time.to_string().parse(), Ok(time));
     }
 
     #[test]
-    fn ids_of_any_text(text in any::<String>()) {
+    fn accepts_ids_of_up_to_128_characters(text in any::<String>()) {
         prop_assert_eq!(EventId::from_text(&text).is_ok(), !text.is_empty() && text.chars().count() <= 128);
     }
 }

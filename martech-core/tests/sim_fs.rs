@@ -1,4 +1,4 @@
-//! The simulated disk keeps the promises of a real one, and no more; `fs::replace` on top of it.
+//! The simulated disk gives the guarantees of a real one and no more. Also tests `fs::replace` on top of it.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -32,7 +32,7 @@ fn lost(disk: &SimFs, path: &str) -> Option<Vec<u8>> {
 }
 
 #[test]
-fn content_is_durable_once_the_file_is_synced_and_the_name_once_the_directory_is() {
+fn file_and_name_are_durable_after_their_syncs() {
     let disk = with_dir();
     let file = create(&disk, "d/a");
     put(&file, b"one");
@@ -48,7 +48,7 @@ fn content_is_durable_once_the_file_is_synced_and_the_name_once_the_directory_is
 }
 
 #[test]
-fn a_truncation_is_durable_once_the_file_is_synced() {
+fn truncation_is_durable_after_file_sync() {
     let disk = with_dir();
     disk.write("d/a", *b"durable").unwrap();
     let file = disk.open(Path::new("d/a")).unwrap();
@@ -63,7 +63,7 @@ fn a_truncation_is_durable_once_the_file_is_synced() {
 }
 
 #[test]
-fn renames_and_removals_are_durable_once_the_directory_is_synced() {
+fn renames_and_removals_are_durable_after_directory_sync() {
     let disk = with_dir();
     disk.write("d/old", *b"old").unwrap();
     disk.write("d/gone", *b"gone").unwrap();
@@ -77,7 +77,7 @@ fn renames_and_removals_are_durable_once_the_directory_is_synced() {
     assert_eq!(disk.crash(Crash::LoseUnsynced).files(), [Path::new("d/old")]);
     assert_eq!(lost(&disk, "d/old").unwrap(), b"new");
 
-    // Into another directory: the new one counts, and the old name does not come back.
+    // Into another directory: the change belongs to the new directory, and the old name does not come back.
     create(&disk, "d/b");
     disk.rename(Path::new("d/b"), Path::new("d/e/b")).unwrap();
     disk.sync_dir(Path::new("d/e")).unwrap();
@@ -86,7 +86,7 @@ fn renames_and_removals_are_durable_once_the_directory_is_synced() {
 }
 
 #[test]
-fn a_failed_sync_loses_the_pages_even_if_a_later_one_succeeds() {
+fn failed_sync_loses_pages_despite_later_success() {
     let disk = with_dir();
     disk.write("d/a", *b"safe").unwrap();
     let file = disk.open(Path::new("d/a")).unwrap();
@@ -100,7 +100,7 @@ fn a_failed_sync_loses_the_pages_even_if_a_later_one_succeeds() {
 }
 
 #[test]
-fn a_torn_crash_keeps_what_is_durable_and_is_the_same_for_the_same_seed() {
+fn torn_crash_keeps_durable_data_and_is_deterministic() {
     let disk = with_dir();
     disk.write("d/a", vec![1; 1_000]).unwrap();
     let file = disk.open(Path::new("d/a")).unwrap();
@@ -122,7 +122,7 @@ fn a_torn_crash_keeps_what_is_durable_and_is_the_same_for_the_same_seed() {
 }
 
 #[test]
-fn what_was_not_synced_can_still_be_lost_after_a_kill() {
+fn unsynced_data_can_be_lost_after_a_kill() {
     let disk = with_dir();
     disk.write("d/old", *b"old").unwrap();
     let file = create(&disk, "d/new");
@@ -142,7 +142,7 @@ fn what_was_not_synced_can_still_be_lost_after_a_kill() {
 }
 
 #[test]
-fn directories_lose_their_newest_changes_each_on_its_own() {
+fn directories_lose_newest_changes_independently() {
     let disk = with_dir();
     disk.create_dir_all(Path::new("f")).unwrap();
     for name in ["d/1", "f/1", "d/2", "f/2"] {
@@ -156,20 +156,20 @@ fn directories_lose_their_newest_changes_each_on_its_own() {
 }
 
 #[test]
-fn what_lies_in_a_directory_that_is_lost_is_lost() {
+fn lost_directory_loses_its_contents() {
     let disk = with_dir();
     disk.inject(Fault::eio(Operation::SyncDir).below("d"));
     disk.create_dir_all(Path::new("d/new")).unwrap_err();
     create(&disk, "d/new/a").sync().unwrap();
     disk.sync_dir(Path::new("d/new")).unwrap();
     assert_eq!(lost(&disk, "d/new/a"), None);
-    // Asked for again, it is made durable although it is there.
+    // Repeating the call makes the existing directory durable.
     disk.create_dir_all(Path::new("d/new")).unwrap();
     assert_eq!(lost(&disk, "d/new/a").unwrap(), b"");
 }
 
 #[test]
-fn what_was_written_over_a_truncation_may_be_mixed_with_what_was_cut() {
+fn writes_after_truncation_may_mix_with_truncated_bytes() {
     let disk = with_dir();
     disk.write("d/a", vec![1; 4096]).unwrap();
     let file = disk.open(Path::new("d/a")).unwrap();
@@ -184,7 +184,7 @@ fn what_was_written_over_a_truncation_may_be_mixed_with_what_was_cut() {
 }
 
 #[test]
-fn what_is_written_over_is_the_old_or_the_new_sector_by_sector() {
+fn overwritten_sectors_are_old_or_new() {
     let disk = with_dir();
     disk.write("d/a", vec![1; 4096]).unwrap();
     let file = disk.open(Path::new("d/a")).unwrap();
@@ -208,7 +208,7 @@ fn what_is_written_over_is_the_old_or_the_new_sector_by_sector() {
 }
 
 #[test]
-fn the_power_goes_with_the_change_that_was_said() {
+fn power_is_lost_at_the_scheduled_change() {
     let disk = with_dir();
     let file = create(&disk, "d/a");
     disk.lose_power_after(2, Crash::Killed);
@@ -226,7 +226,7 @@ fn the_power_goes_with_the_change_that_was_said() {
 }
 
 #[test]
-fn changes_are_held_up_until_they_are_let_go() {
+fn changes_are_blocked_until_released() {
     let disk = with_dir();
     let file = create(&disk, "d/a");
     let held = disk.hold();
@@ -242,7 +242,7 @@ fn changes_are_held_up_until_they_are_let_go() {
 }
 
 #[test]
-fn space_runs_out_and_is_given_back() {
+fn space_is_limited_and_freed() {
     let disk = with_dir();
     disk.set_capacity(10);
     let (a, b) = (create(&disk, "d/a"), create(&disk, "d/b"));
@@ -265,7 +265,7 @@ fn space_runs_out_and_is_given_back() {
 }
 
 #[test]
-fn faults_apply_to_the_operation_the_turn_and_the_path_they_name() {
+fn faults_match_operation_count_and_path() {
     let disk = with_dir();
     let (a, b) = (create(&disk, "d/a"), create(&disk, "d/e/b"));
     disk.inject(Fault::new(Operation::Write, Effect::Fail(ErrorKind::TimedOut)).skip(1).times(2).below("d/e"));
@@ -283,9 +283,9 @@ fn faults_apply_to_the_operation_the_turn_and_the_path_they_name() {
     disk.flip("d/a", 2, 1).unwrap_err();
 }
 
-/// The same calls on both give the same answers.
+/// Both file systems return the same results for the same calls.
 #[test]
-fn it_answers_as_the_real_disk_does() {
+fn results_match_the_real_disk() {
     let dir = tempfile::tempdir().unwrap();
     let sim = SimFs::new();
     sim.create_dir_all(dir.path()).unwrap();
@@ -331,7 +331,7 @@ fn it_answers_as_the_real_disk_does() {
 }
 
 #[test]
-fn a_replaced_file_is_the_old_one_or_the_new_one_whatever_fails() {
+fn replaced_file_is_old_or_new_after_any_fault() {
     let path = Path::new("d/catalog");
     for operation in [Operation::Create, Operation::Write, Operation::Sync, Operation::Rename, Operation::SyncDir] {
         let disk = with_dir();
@@ -349,7 +349,7 @@ fn a_replaced_file_is_the_old_one_or_the_new_one_whatever_fails() {
 }
 
 #[test]
-fn a_file_is_replaced_in_the_working_directory_too() {
+fn replaces_file_in_the_working_directory() {
     let disk = SimFs::new();
     replace(&disk, Path::new("catalog"), b"x").unwrap();
     assert_eq!(lost(&disk, "catalog").unwrap(), b"x");

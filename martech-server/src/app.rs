@@ -1,4 +1,4 @@
-//! The parts of a running server, and how they are opened and closed.
+//! The parts of a running server: opening and closing.
 
 use std::{
     io,
@@ -31,7 +31,7 @@ use crate::{
     telemetry::{self, Observer, RequestLog},
 };
 
-/// Everything that a request may need. Cheap to clone.
+/// The parts of a server that requests need. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct App {
     parts: Arc<Parts>,
@@ -56,46 +56,46 @@ struct Parts {
     started: Instant,
 }
 
-/// Who may come in.
+/// Access to the server: tokens, accounts and origins.
 #[derive(Debug)]
 pub(crate) struct Access {
     pub(crate) admin_token: AdminToken,
     pub(crate) accounts: Accounts,
     pub(crate) public_url: Option<WebOrigin>,
     pub(crate) proxies: TrustedProxies,
-    /// Whether events may be sent without a key.
+    /// True if clients may send events without a key.
     pub(crate) public_ingest: bool,
     pub(crate) allowed_origins: AllowedOrigins,
-    /// Bodies about accounts, which are small.
+    /// Bodies of requests about accounts, which are small.
     pub(crate) bodies: Bodies,
 }
 
-/// What may wait in the sink.
+/// Bounds of the queue in front of a store.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct QueueBounds {
     pub(crate) events: usize,
     pub(crate) bytes: usize,
 }
 
-/// Why a server cannot start.
+/// Reasons why a server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The store, or the data folder, cannot be used.
+    /// The store or the data folder cannot be used.
     #[error("the store cannot be opened: {0}")]
     Store(#[from] BackendError),
-    /// There is no admin token.
+    /// The admin token cannot be loaded or created.
     #[error(transparent)]
     Token(#[from] TokenError),
     /// The accounts cannot be opened.
     #[error("the accounts cannot be opened: {0}")]
     Accounts(#[from] RecordsError),
-    /// The clock cannot be right. HTTP has no dates before 1970.
+    /// The system clock is wrong: HTTP has no dates before 1970.
     #[error("the system clock is before 1970; set it, and start again")]
     Clock,
-    /// Passwords cannot be hashed at this cost.
+    /// Passwords cannot be hashed with these parameters.
     #[error("passwords cannot be hashed so: {0}")]
     Passwords(String),
-    /// The certificate, or its key, cannot be used.
+    /// The certificate or its key cannot be used.
     #[error("TLS is not possible so: {0}")]
     Tls(#[from] TlsError),
     /// The queue cannot be built.
@@ -103,10 +103,11 @@ pub enum StartError {
     Sink(#[from] ConfigError),
 }
 
-/// What could not be brought to an end when a server stopped.
+/// Reasons why a server did not stop cleanly.
 #[derive(Debug, thiserror::Error)]
 pub enum CloseError {
-    /// Time was over before all events were stored. They are in the dead-letter file, unless it says otherwise.
+    /// The drain timeout ended before all events were stored. They are in the dead-letter file, unless the log says
+    /// otherwise.
     #[error("{0} accepted events were not stored in time; see dead-letters.ndjson in the data folder")]
     Unstored(usize),
     /// The store did not close cleanly.
@@ -118,7 +119,10 @@ pub enum CloseError {
 }
 
 impl App {
-    /// Opens the data folder and puts the parts together. Must be called inside a tokio runtime.
+    /// Opens the data folder and creates the parts of the server. Must be called in a Tokio runtime.
+    ///
+    /// # Errors
+    /// Fails if the clock, the store, the accounts, the admin token, the TLS files or a setting cannot be used.
     pub async fn open(args: &ServeArgs) -> Result<Self, StartError> {
         if Timestamp::now().millis() < 0 {
             return Err(StartError::Clock);
@@ -126,7 +130,7 @@ impl App {
         let tls = Tls::load(&args.tls)?;
         let dead_letters = DeadLetterFile::new(&args.data_dir);
         let backend = Backend::open(args, &dead_letters).await?;
-        // After the store: its lock makes sure that no other process makes a token at the same time.
+        // After the store: its lock ensures that no other process creates a token at the same time.
         let (admin_token, origin) = AdminToken::load(args.admin_token.clone(), &args.data_dir)?;
         match origin {
             TokenOrigin::Given => tracing::info!("the admin token is the one that was given"),
@@ -164,7 +168,7 @@ impl App {
         Ok(Self { parts: Arc::new(parts) })
     }
 
-    /// Where there is no account yet, tells who runs the server where to make the first one.
+    /// Logs the link for creating the first account, if there is no account yet.
     pub(crate) async fn tell_set_up_link(self, listener: SocketAddr) {
         match self.access().accounts.set_up_token(Timestamp::now()).await {
             Ok(Some(token)) => {
@@ -181,7 +185,7 @@ impl App {
         }
     }
 
-    /// From now on `/readyz` says no.
+    /// Makes `/readyz` fail from now on.
     pub(crate) fn begin_drain(&self) {
         self.parts.draining.store(true, Ordering::Relaxed);
     }
@@ -190,7 +194,7 @@ impl App {
         self.parts.draining.load(Ordering::Relaxed)
     }
 
-    /// Stores what waits, for as long as `patience` lasts, and closes the store.
+    /// Stores the waiting events within `patience`, and closes the store.
     pub(crate) async fn close(&self, patience: Duration) -> Result<(), CloseError> {
         let closed = self.parts.projects.close(patience).await;
         self.access().accounts.close().await;
@@ -232,7 +236,7 @@ impl App {
         &self.parts.log
     }
 
-    /// What its requests are observed by.
+    /// Returns the parts that the outermost layer needs.
     pub(crate) fn observer(&self) -> Arc<Observer> {
         Arc::new(Observer {
             metrics: self.metrics().http.clone(),
@@ -266,7 +270,7 @@ impl App {
     }
 }
 
-/// The largest body about accounts, and what all of them may hold.
+/// Maximum body of a request about accounts, and the memory of all of them, in bytes.
 const ACCOUNT_BODY: usize = 64 << 10;
 const ACCOUNT_BODIES: usize = 8 << 20;
 

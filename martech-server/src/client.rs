@@ -1,5 +1,4 @@
-//! How commands of this program speak to a server at a URL: `http://`, or `https://` with the certificates that browsers trust or
-//! with those of a private authority.
+//! The HTTP client of commands. Over `https://` it trusts public certificate authorities, or those of a given file.
 
 use std::{
     fs, io,
@@ -15,7 +14,7 @@ use ureq::{
     typestate::AgentScope,
 };
 
-/// Whom a command trusts behind `https://`.
+/// The certificate authorities that a command trusts.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct TrustArgs {
     /// PEM file with the certificates to trust behind https://, in place of public authorities
@@ -23,7 +22,7 @@ pub(crate) struct TrustArgs {
     ca_cert: Option<PathBuf>,
 }
 
-/// Certificates that cannot be used.
+/// The errors of `--ca-cert`.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TrustError {
     #[error("--ca-cert {0}: {1}")]
@@ -33,7 +32,8 @@ pub(crate) enum TrustError {
 }
 
 impl TrustArgs {
-    /// Settings of an agent that hands out answers of every status. Connections take ten seconds at most.
+    /// Returns the settings of an agent that returns responses of every status as values. The timeout for connecting is
+    /// 10 s.
     pub(crate) fn agent(&self) -> Result<ConfigBuilder<AgentScope>, TrustError> {
         let roots = match &self.ca_cert {
             Some(path) => certificates(path)?,

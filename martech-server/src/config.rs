@@ -1,4 +1,4 @@
-//! Settings: flags, and a `MARTECH_*` variable for each.
+//! Settings: command-line flags, with a `MARTECH_*` variable for each.
 
 use std::{
     net::{SocketAddr, ToSocketAddrs},
@@ -29,8 +29,8 @@ use crate::{
 
 /// Event ingestion and analytics for online shops, in one binary.
 ///
-/// Without a command it serves. POST events to /events (no token needed); read them from /users, /users/{userId}/journey
-/// and /stats with `Authorization: Bearer <admin token>`.
+/// Without a command, it runs the server. Send events with POST /events (no token needed), and read them from /users,
+/// /users/{userId}/journey and /stats with `Authorization: Bearer <admin token>`.
 #[derive(Debug, Parser)]
 #[command(name = "martech-server", version, args_conflicts_with_subcommands = true, after_help = AFTER_HELP)]
 pub struct Cli {
@@ -40,48 +40,52 @@ pub struct Cli {
     serve: ServeArgs,
 }
 
-/// What this program can do.
+/// The commands of the program.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Takes events over HTTP and answers questions about them (the default)
+    /// Runs the server: accepts events over HTTP and answers queries about them (the default)
     Serve(Box<ServeArgs>),
     /// Imports events from files or standard input
     Import(Box<ImportArgs>),
-    /// Copies all events of one store into another
+    /// Copies all events from one store to another
     Migrate(MigrateArgs),
-    /// Checks a data folder, or the events of a MongoDB and the spool before it, from end to end and changes nothing
+    /// Checks a data folder, or the events in MongoDB and the spool in front of it, from end to end; changes nothing
     Verify(VerifyArgs),
-    /// Makes accounts, shows them, changes and removes them
+    /// Creates, lists, changes and removes accounts
     User(Box<UserArgs>),
-    /// Checks the settings of the server, tells them without secrets, and changes nothing; 0 where they are fine, else 1
+    /// Checks the settings of the server and prints them without secrets; changes nothing; exits with 0 if they are
+    /// valid, else 1
     Check(Box<ServeArgs>),
-    /// Sets damage in a data folder aside and says what was lost; no server may be running on it
+    /// Sets damage in a data folder aside and reports what was lost; no server may be running on it
     Repair(RepairArgs),
 }
 
 impl Cli {
-    /// What the command line and the environment of this process say, with secrets from files; or all that is wrong with it.
+    /// Returns the settings from the command line, the environment and the files of secrets.
+    ///
+    /// # Errors
+    /// Fails with all mistakes in the settings at once.
     pub fn from_process() -> Result<Self, SettingsError> {
         settings::read(std::env::args_os().collect(), |name| std::env::var_os(name)).map(|read| read.cli)
     }
 
-    /// A line for each variable of the environment that looks like a setting and is none.
+    /// Returns a line for each environment variable that looks like a setting but is not.
     pub fn unknown_variables() -> Vec<String> {
         let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
         settings::unknown(&Self::command(), names)
     }
 
-    /// The command that was given.
+    /// Returns the command, if one was given.
     pub(crate) fn command_ref(&self) -> Option<&Command> {
         self.command.as_ref()
     }
 
-    /// The settings of the server where no command was given.
+    /// Returns the settings of the server on a command line without a command.
     pub(crate) fn serve_ref(&self) -> &ServeArgs {
         &self.serve
     }
 
-    /// The command that was given, or the default one.
+    /// Returns the command that was given, or the default one.
     pub fn into_command(self) -> Command {
         self.command.unwrap_or_else(|| Command::Serve(Box::new(self.serve)))
     }
@@ -98,53 +102,53 @@ Try it:
 /// Settings of the server.
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
-    /// Address to listen on; port 0 takes a free one
+    /// Address to listen on; port 0 selects a free port
     #[arg(long, env = "MARTECH_ADDR", default_value = "127.0.0.1:3000", value_name = "HOST:PORT", value_parser = parse_addr)]
     pub addr: SocketAddr,
 
-    /// Address of the metrics for Prometheus, or `off` [default: 127.0.0.1:9464, or none where that is taken]
+    /// Address of the metrics for Prometheus, or `off` [default: 127.0.0.1:9464, or none if it is in use]
     #[arg(long, env = "MARTECH_METRICS_ADDR", value_name = "HOST:PORT|off")]
     pub metrics_addr: Option<MetricsAddr>,
 
-    /// Data folder; made when missing, used by one process at a time
+    /// Data folder; created if it is missing, used by one process at a time
     #[arg(long, env = "MARTECH_DATA_DIR", default_value = "./data", value_name = "DIR")]
     pub data_dir: PathBuf,
 
-    /// Token for everything but POST /events and the health routes, at least 16 characters; only from MARTECH_ADMIN_TOKEN
-    /// or the file that MARTECH_ADMIN_TOKEN_FILE names, since all on a machine see a command line. Without it one is made
-    /// and kept in DIR/admin-token
+    /// Token for everything except POST /events and the health routes, at least 16 characters; only from
+    /// MARTECH_ADMIN_TOKEN or the file that MARTECH_ADMIN_TOKEN_FILE names, because everyone on a machine can see its
+    /// command lines. Without it, the server creates one and stores it in DIR/admin-token
     #[arg(long, env = "MARTECH_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = AdminToken::new)]
     pub admin_token: Option<AdminToken>,
 
-    /// Event types to take besides the known ten: names separated by commas, or `*` for any
+    /// Event types to accept in addition to the ten known ones: names separated by commas, or `*` for any
     #[arg(long, env = "MARTECH_EVENT_TYPES", default_value = "", hide_default_value = true, value_name = "LIST")]
     pub event_types: EventTypes,
 
-    /// Currency of an order that names none: a code of ISO 4217
+    /// Currency of orders that name none: an ISO 4217 code
     #[arg(long, env = "MARTECH_CURRENCY", default_value = "USD", value_name = "CODE", value_parser = Currency::iso_4217)]
     pub currency: Currency,
 
-    /// IANA time zone of questions that name none, such as Europe/Berlin
+    /// IANA time zone of queries that name none, such as Europe/Berlin
     #[arg(long, env = "MARTECH_TIME_ZONE", default_value = "UTC", value_name = "ZONE", value_parser = parse_zone)]
     pub time_zone: TimeZone,
 
-    /// How log lines look
+    /// Format of log lines
     #[arg(long, env = "MARTECH_LOG_FORMAT", default_value = "auto", value_enum, help_heading = "Logs")]
     pub log_format: LogFormat,
 
-    /// What is logged: error, warn, info, debug, trace, or a filter such as `info,martech_core=debug`
+    /// Log level: error, warn, info, debug, trace, or a filter such as `info,martech_core=debug`
     #[arg(long, env = "MARTECH_LOG", default_value = "info", value_name = "FILTER", help_heading = "Logs")]
     pub log: String,
 
-    /// Which store.
+    /// The event store.
     #[command(flatten)]
     pub store: StoreArgs,
 
-    /// What stands in front of a MongoDB.
+    /// The spool in front of MongoDB.
     #[command(flatten)]
     pub spool: SpoolArgs,
 
-    /// Who may come in.
+    /// Accounts and access.
     #[command(flatten)]
     pub accounts: AccountArgs,
 
@@ -152,11 +156,11 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub storage: StorageArgs,
 
-    /// Bounds.
+    /// Limits and timeouts.
     #[command(flatten)]
     pub bounds: BoundArgs,
 
-    /// Rates.
+    /// Rate limits.
     #[command(flatten)]
     pub rates: RateArgs,
 
@@ -169,56 +173,58 @@ pub struct ServeArgs {
     pub tls: TlsArgs,
 }
 
-/// Who may come in, and from where.
+/// Settings of accounts and access.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Accounts")]
 pub struct AccountArgs {
-    /// Where browsers reach this server, such as `https://analytics.shop.example`; without it, where requests say
+    /// URL at which browsers reach this server, such as `https://analytics.shop.example`; without it, taken from
+    /// requests
     #[arg(long, env = "MARTECH_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<WebOrigin>,
 
-    /// Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses and networks, separated by commas
+    /// Proxies whose X-Forwarded-For and X-Forwarded-Proto the server trusts: addresses and networks, separated by
+    /// commas
     #[arg(long, env = "MARTECH_TRUSTED_PROXIES", default_value = "", hide_default_value = true, value_name = "LIST")]
     pub trusted_proxies: TrustedProxies,
 
-    /// Whether events may be sent without a key
+    /// Whether clients may send events without a key
     #[arg(long, env = "MARTECH_PUBLIC_INGEST", default_value = "on", value_enum)]
     pub public_ingest: Switch,
 
-    /// How many days old events may be that come without a key, or with the key of a page (one that has origins); 0 for any age
+    /// Maximum age in days of events sent without a key, or with a page key (one that has origins); 0 for no limit
     #[arg(long, env = "MARTECH_PUBLIC_EVENT_DAYS", default_value = "30", value_name = "DAYS", value_parser = clap::value_parser!(u32).range(..=36_500))]
     pub public_event_days: u32,
 
-    /// Pages that may send events: origins such as `https://shop.example`, separated by commas, or `*` for all
+    /// Origins whose pages may send events, such as `https://shop.example`, separated by commas, or `*` for all
     #[arg(long, env = "MARTECH_ALLOWED_ORIGINS", default_value = "", hide_default_value = true, value_name = "LIST")]
     pub allowed_origins: AllowedOrigins,
 
-    /// Who may sign up when there is an owner
+    /// Sign-up policy once there is an owner
     #[arg(long, env = "MARTECH_SIGN_UP", default_value = "invitation", value_enum)]
     pub sign_up: SignUpPolicy,
 
-    /// Who does not come back for so long is signed out
+    /// A session ends after this time without use
     #[arg(long, env = "MARTECH_SESSION_IDLE", default_value = "168h", value_name = "TIME", value_parser = session_time)]
     pub session_idle: Duration,
 
-    /// Who signed in so long ago is signed out
+    /// A session ends this long after sign-in
     #[arg(long, env = "MARTECH_SESSION_MAX", default_value = "2160h", value_name = "TIME", value_parser = session_time)]
     pub session_max: Duration,
 
-    /// How often one address may try to sign in at once; then it may every two seconds
+    /// Sign-in attempts that one address may make at once; after that, one every two seconds
     #[arg(long, env = "MARTECH_SIGN_IN_ATTEMPTS", default_value = "30", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(6..))]
     pub sign_in_attempts: u32,
 
-    /// What a password's hash costs.
+    /// Cost of a password hash.
     #[command(flatten)]
     pub passwords: PasswordArgs,
 }
 
-/// What a password's hash costs whoever guesses, and the server.
+/// Cost of a password hash, for the server and for anyone who guesses passwords.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Accounts")]
 pub struct PasswordArgs {
-    /// Memory that the hash of a password takes (Argon2id)
+    /// Memory for hashing a password (Argon2id)
     #[arg(long, env = "MARTECH_PASSWORD_MEMORY", default_value = "19MiB", value_name = "SIZE", value_parser = password_memory)]
     pub password_memory: ByteSize,
 
@@ -249,85 +255,86 @@ impl AccountArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Storage")]
 pub struct StorageArgs {
-    /// New events are written to Parquet when they take this much memory
+    /// New events are written to Parquet when they use this much memory
     #[arg(long, env = "MARTECH_ROLL_BYTES", default_value = "24MiB", value_name = "SIZE")]
     pub roll_bytes: ByteSize,
 
-    /// ... or when the oldest of them is this old
+    /// New events are also written to Parquet when the oldest of them reaches this age
     #[arg(long, env = "MARTECH_ROLL_AGE", default_value = "5m", value_name = "TIME", value_parser = parse_duration)]
     pub roll_age: Duration,
 
-    /// Memory for telling events that came before from new ones; exact at any size, faster with more
+    /// Memory for deduplication; exact at any size, faster with more memory
     #[arg(long, env = "MARTECH_DEDUPE_MEMORY", default_value = "64MiB", value_name = "SIZE")]
     pub dedupe_memory: ByteSize,
 
-    /// Days for which events are kept; 0 for ever
+    /// Retention of events in days; 0 for no limit
     #[arg(long, env = "MARTECH_RETENTION_DAYS", default_value = "0", value_name = "DAYS", value_parser = clap::value_parser!(u32).range(..=36_500))]
     pub retention_days: u32,
 
-    /// Most that the journal may take of the disk; when it is full, senders are asked to wait
+    /// Maximum size of the journal on disk; when it is full, clients are asked to wait
     #[arg(long, env = "MARTECH_JOURNAL_SIZE", default_value = "256MiB", value_name = "SIZE")]
     pub journal_size: ByteSize,
 }
 
-/// How much is taken at once, and how long anything may take.
+/// Limits on what the server accepts at once, and timeouts.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Bounds")]
 pub struct BoundArgs {
-    /// Most events that wait to be stored; beyond it senders are answered 429
+    /// Maximum number of events that wait to be stored; further ones get 429
     #[arg(long, env = "MARTECH_QUEUE_EVENTS", default_value = "50000", value_name = "COUNT", value_parser = positive())]
     pub queue_events: u64,
 
-    /// Most memory for the events that wait to be stored
+    /// Maximum memory of the events that wait to be stored
     #[arg(long, env = "MARTECH_QUEUE_BYTES", default_value = "64MiB", value_name = "SIZE", value_parser = queue_bytes)]
     pub queue_bytes: ByteSize,
 
-    /// Largest body of a single event
+    /// Maximum body of a single event
     #[arg(long, env = "MARTECH_MAX_BODY", default_value = "1MiB", value_name = "SIZE", value_parser = body_size)]
     pub max_body: ByteSize,
 
-    /// Largest body of a batch, before and after decompression
+    /// Maximum body of a batch, before and after decompression
     #[arg(long, env = "MARTECH_MAX_BATCH_BODY", default_value = "16MiB", value_name = "SIZE", value_parser = body_size)]
     pub max_batch_body: ByteSize,
 
-    /// Most memory for bodies that are being received and parsed; where it is full, the slowest of them is given up
+    /// Maximum memory for bodies that are being received and parsed; when it is full, the server rejects the slowest
+    /// body
     #[arg(long, env = "MARTECH_MAX_BODIES", default_value = "64MiB", value_name = "SIZE", value_parser = body_size)]
     pub max_bodies: ByteSize,
 
-    /// Free space of the data folder's disk below which no events are taken that come without a key, or with the key of a page;
-    /// 0 for none
+    /// Minimum free space on the disk of the data folder; below it, events without a key, or with a page key, are
+    /// refused; 0 for no minimum
     #[arg(long, env = "MARTECH_MIN_FREE_SPACE", default_value = "1GiB", value_name = "SIZE")]
     pub min_free_space: ByteSize,
 
-    /// Events that a project may have a UTC day, unless it has settled another number; beyond it senders are answered 429. 0 for any
+    /// Quota of events per project and UTC day, unless the project sets another; further events get 429. 0 for no quota
     #[arg(long, env = "MARTECH_EVENTS_PER_DAY", default_value = "0", value_name = "COUNT")]
     pub events_per_day: u64,
 
-    /// Most questions that are answered at once; further ones wait for a few seconds and are then answered 503. Without it,
-    /// four for each core
+    /// Maximum number of concurrent queries; further ones wait for a few seconds and then get 503. Without it, four for
+    /// each core
     #[arg(long, env = "MARTECH_MAX_QUERIES", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_queries: Option<u32>,
 
-    /// How long a body may send nothing
+    /// Idle timeout of a request body
     #[arg(long, env = "MARTECH_BODY_IDLE_TIMEOUT", default_value = "15s", value_name = "TIME", value_parser = parse_duration)]
     pub body_idle_timeout: Duration,
 
-    /// How long a whole body may take
+    /// Timeout of a whole request body
     #[arg(long, env = "MARTECH_BODY_TIMEOUT", default_value = "2m", value_name = "TIME", value_parser = parse_duration)]
     pub body_timeout: Duration,
 
-    /// Least bytes per second of a body that has taken longer than its idle timeout, and of an answer that waits for its
-    /// reader for longer than the write timeout; 0 for any
+    /// Minimum bytes per second of a request body after its idle timeout, and of a response whose client delays it for
+    /// longer than the write timeout; 0 for no minimum
     #[arg(long, env = "MARTECH_MIN_BODY_RATE", default_value = "1KiB", value_name = "SIZE")]
     pub min_body_rate: ByteSize,
 
-    /// After SIGTERM or SIGINT: how long to answer what is in flight and to store what waits
+    /// After SIGTERM or SIGINT: how long to answer requests in flight and to store waiting events
     #[arg(long, env = "MARTECH_DRAIN_TIMEOUT", default_value = "25s", value_name = "TIME", value_parser = parse_duration)]
     pub drain_timeout: Duration,
 }
 
 impl ServeArgs {
-    /// Of a lake in a folder.
+    /// Returns the options of a lake in a folder.
     pub(crate) fn lake(&self, dir: &Path) -> LakeOptions {
         let storage = &self.storage;
         LakeOptions {
@@ -360,7 +367,7 @@ impl ServeArgs {
     }
 }
 
-/// As a size in memory.
+/// Converts a size to bytes in memory.
 pub(crate) fn bytes(size: ByteSize) -> usize {
     usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
 }
@@ -369,25 +376,25 @@ pub(crate) fn positive() -> clap::builder::RangedU64ValueParser {
     clap::value_parser!(u64).range(1..=u64::from(u32::MAX))
 }
 
-/// The largest event must fit.
+/// Parses the size of the queue. The largest event must fit.
 fn queue_bytes(text: &str) -> Result<ByteSize, String> {
     let size: ByteSize = text.parse()?;
     if size < ByteSize::kib(256) { Err("at least 256KiB, so that every event fits".to_owned()) } else { Ok(size) }
 }
 
-/// A small event must fit.
+/// Parses the size of a body. A small event must fit.
 fn body_size(text: &str) -> Result<ByteSize, String> {
     let size: ByteSize = text.parse()?;
     if size < ByteSize::kib(1) { Err("at least 1KiB".to_owned()) } else { Ok(size) }
 }
 
-/// A minute is short enough for whoever wants to see it.
+/// Parses a session time. One minute is short enough to watch a session end.
 fn session_time(text: &str) -> Result<Duration, String> {
     let time = parse_duration(text)?;
     if time < Duration::from_secs(60) { Err("at least 1m".to_owned()) } else { Ok(time) }
 }
 
-/// Each of the lanes needs 8 KiB; several passwords are hashed at once.
+/// Parses the memory of a password hash. Each lane needs 8 KiB, and several passwords are hashed at once.
 fn password_memory(text: &str) -> Result<ByteSize, String> {
     let size: ByteSize = text.parse()?;
     let fits = (ByteSize::kib(512)..=ByteSize::gib(1)).contains(&size);
@@ -397,11 +404,12 @@ fn password_memory(text: &str) -> Result<ByteSize, String> {
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let duration: SignedDuration = text.parse().map_err(|_| "a time such as 500ms, 30s or 5m".to_owned())?;
     let duration = Duration::try_from(duration).map_err(|_| "a time cannot be negative".to_owned())?;
-    // Past a year it is a slip, and far past it, sums of times would overflow.
+    // More than a year is a mistake, and much longer times would overflow sums.
     if duration > Duration::from_secs(366 * 86_400) { Err("at most a year".to_owned()) } else { Ok(duration) }
 }
 
-/// An address, or the name of a host that has one. Of several the first IPv4 address is taken, which most clients try.
+/// Parses an address, or resolves the name of a host. If a host has several addresses, returns the first IPv4 address,
+/// which most clients try.
 pub(crate) fn parse_addr(text: &str) -> Result<SocketAddr, String> {
     if let Ok(addr) = text.parse() {
         return Ok(addr);
@@ -437,12 +445,12 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_is_consistent() {
+    fn command_line_definition_is_valid() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn serving_is_the_default_command() {
+    fn serves_without_a_command() {
         let bare = serve(&["--addr", "127.0.0.1:0", "--roll-bytes", "1MiB"]).unwrap();
         let named = serve(&["serve", "--addr", "127.0.0.1:0", "--roll-bytes", "1MiB"]).unwrap();
         assert_eq!(bare.addr.port(), 0);
@@ -451,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_values_are_refused() {
+    fn rejects_invalid_values() {
         for args in [
             ["--admin-token", "short"],
             ["--currency", "$"],
@@ -470,7 +478,7 @@ mod tests {
     }
 
     #[test]
-    fn listens_on_hosts_by_name() {
+    fn resolves_host_names_of_addresses() {
         let localhost = serve(&["--addr", "localhost:3000", "--metrics-addr", "localhost:9464"]).unwrap();
         assert!(localhost.addr.ip().is_loopback() && localhost.addr.port() == 3000, "{}", localhost.addr);
         assert!(matches!(localhost.metrics_addr, Some(MetricsAddr::At(addr)) if addr.ip().is_loopback()));
@@ -483,7 +491,7 @@ mod tests {
         }
     }
 
-    /// The settings of the server: flag, variable, and default, where there is one.
+    /// Returns each setting of the server: flag, variable, and default if there is one.
     fn settings() -> Vec<(String, String, Option<String>)> {
         let mut command = Cli::command();
         command.build();
@@ -499,14 +507,14 @@ mod tests {
     }
 
     #[test]
-    fn the_example_file_shows_all_settings_with_their_defaults() {
+    fn example_file_lists_all_settings_with_defaults() {
         let example = include_str!("../../.env.example");
         for (_, variable, default) in settings() {
             let value = |line: &'static str| line.strip_prefix(&*variable)?.strip_prefix('=');
             let set: Vec<&str> = example.lines().filter_map(value).collect();
             let shown = example.lines().filter_map(|line| line.strip_prefix('#')).filter_map(value).count();
             assert_eq!(set.len() + shown, 1, "{variable} stands in .env.example once");
-            // What is commented out is an example.
+            // Lines that are commented out are examples.
             assert!(
                 set.iter().all(|set| Some(*set) == default.as_deref()),
                 "{variable} in .env.example: {set:?}, {default:?}"
@@ -515,7 +523,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documentation_lists_all_settings_with_their_defaults() {
+    fn documentation_lists_all_settings_with_defaults() {
         let documentation = include_str!("../../docs/configuration.md");
         let cells =
             |line: &'static str| line.split('|').skip(1).map(|cell| cell.trim().split(", ").collect()).collect();
@@ -525,13 +533,13 @@ mod tests {
             let name = format!("`{variable}`");
             let row = rows.iter().find_map(|row| Some((row, row.get(1)?.iter().position(|cell| *cell == name)?)));
             let (row, at) = row.unwrap_or_else(|| panic!("{variable} is not in docs/configuration.md"));
-            // A secret has no flag.
+            // The row of a secret may have no flag.
             assert!(
                 row[0] == [""] || row[0][at].trim_matches('`') == flag,
                 "of {variable} in docs/configuration.md: {:?}",
                 row[0]
             );
-            // Words stand for a default that is long, or found out.
+            // Words describe a default that is long or computed.
             let told = row[2].get(at).and_then(|value| value.strip_prefix('`')?.strip_suffix('`'));
             assert!(
                 told.is_none() || default.is_none() || told == default.as_deref(),
@@ -541,7 +549,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_may_lie_in_files() {
+    fn reads_secrets_from_files() {
         let dir = tempfile::tempdir().unwrap();
         let (token, store) = (dir.path().join("token"), dir.path().join("store"));
         std::fs::write(&token, "sixteen-chars-ok\n").unwrap();

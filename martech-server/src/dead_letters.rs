@@ -1,6 +1,7 @@
-//! Where accepted events go that the store will not have: a file that can be imported again.
+//! Dead letters: accepted events that the store rejects go to a file, which can be imported again.
 //!
-//! Nobody is waiting for the fate of these events. Where somebody is, they are told, and nothing comes here.
+//! The senders of these events have already received their response. If a sender still waits, it gets the rejection
+//! instead and nothing is written here.
 
 use std::{
     fmt::Display,
@@ -22,10 +23,10 @@ use crate::{
 };
 
 const FILE: &str = "dead-letters.ndjson";
-/// A store that refuses everything must not fill the disk with what it refused.
+/// The maximum size of the file. A store that rejects everything must not fill the disk.
 const MAX_BYTES: u64 = 256 << 20;
 
-/// An append-only NDJSON file of events, made when the first one comes, readable by its owner alone.
+/// An append-only NDJSON file of events with mode 0600. The first event creates it.
 #[derive(Debug)]
 pub(crate) struct DeadLetterFile {
     path: PathBuf,
@@ -35,20 +36,20 @@ pub(crate) struct DeadLetterFile {
     lines: Sampler<Ended>,
 }
 
-/// How it ended with an event.
+/// The outcome of a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Ended {
     Kept,
     Lost,
 }
 
-/// What became of the events of this run that came here.
+/// Counts of dead letters since the start of the process.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct DeadLetterCounts {
     pub(crate) kept: u64,
-    /// Those that could not be written.
+    /// Events that could not be written.
     pub(crate) lost: u64,
-    /// The size of the file, once something was written.
+    /// The size of the file; 0 until this process has written to it.
     pub(crate) bytes: u64,
 }
 
@@ -69,7 +70,8 @@ impl std::iter::Sum for DeadLetterCounts {
 }
 
 impl DeadLetterFile {
-    /// Must be called inside a tokio runtime.
+    /// Returns a handle for the file in a folder. Must be called in a Tokio runtime, where it starts a task that logs
+    /// suppressed lines.
     pub(crate) fn new(data_dir: &Path) -> Arc<Self> {
         let file = Arc::new(Self {
             path: data_dir.join(FILE),
@@ -82,8 +84,8 @@ impl DeadLetterFile {
         file
     }
 
-    /// Writes an event as a line that `martech-server import` and `POST /events` take. The reason goes to the log, unless there are
-    /// too many.
+    /// Appends an event as a line that `martech-server import` and `POST /events` accept. Logs the reason, within a
+    /// limit of lines.
     pub(crate) fn write(&self, event: &Event, reason: &dyn Display) {
         let kept = self.append(event);
         let (ended, counter) = if kept.is_ok() { (Ended::Kept, &self.kept) } else { (Ended::Lost, &self.lost) };
@@ -112,7 +114,7 @@ impl DeadLetterFile {
         }
     }
 
-    /// What came here.
+    /// Returns the counts and the size of the file.
     pub(crate) fn counts(&self) -> DeadLetterCounts {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -123,7 +125,7 @@ impl DeadLetterFile {
         }
     }
 
-    /// Makes durable what was written.
+    /// Flushes written events to disk.
     pub(crate) fn sync(&self) {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(Open { file, .. }) = &*open

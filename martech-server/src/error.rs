@@ -1,4 +1,4 @@
-//! Errors as clients see them: a status and `{"code", "message", "requestId"}`, with what else is known.
+//! API errors: a status and `{"code", "message", "requestId"}`, with more fields where they apply.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -11,13 +11,13 @@ use serde::Serialize;
 
 use crate::{backend::BackendError, projects::ProjectId, telemetry::RequestId};
 
-/// An answer that says what went wrong and what would be right.
+/// An error response.
 ///
-/// A handler returns it; the outermost layer writes it out, because only that layer knows the request's id.
+/// Handlers return it. The outermost layer renders it, because only that layer has the request id.
 #[derive(Debug, Clone)]
 pub(crate) struct ApiError {
     pub(crate) status: StatusCode,
-    // Boxed, so that a `Result` is not as large as its rare case.
+    // Boxed to keep `Result` small.
     told: Box<Told>,
 }
 
@@ -28,23 +28,23 @@ struct Told {
     message: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<RequestId>,
-    /// The field or parameter at fault.
+    /// The invalid field or parameter.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<String>,
-    /// The event at fault, counted from 0.
+    /// The index of the invalid event, from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     index: Option<usize>,
-    /// The limit that was passed, in bytes.
+    /// The exceeded limit, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<usize>,
     #[serde(skip)]
     retry_after: Option<Duration>,
-    /// The project and the key of the request, as far as they are known.
+    /// The project and the key of the request, if known. Only for the log.
     #[serde(skip)]
     project: Option<ProjectId>,
     #[serde(skip)]
     key: Option<String>,
-    /// What broke, for the log alone.
+    /// The cause, only for the log.
     #[serde(skip)]
     cause: Option<String>,
 }
@@ -71,12 +71,12 @@ impl ApiError {
         Self { status, told: Box::new(told) }
     }
 
-    /// A query or path parameter that cannot be used.
+    /// Returns 400 for an invalid query or path parameter.
     pub(crate) fn bad_parameter(name: &str, message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_parameter", message).at(name)
     }
 
-    /// No route leads there.
+    /// Returns 404 for a path without a route.
     pub(crate) fn nothing_at(path: &str) -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
@@ -85,7 +85,7 @@ impl ApiError {
         )
     }
 
-    /// Something broke that the client can do nothing about. The cause goes to the log, not to the client.
+    /// Returns 500 for a failure that the client cannot fix. The cause goes to the log only.
     pub(crate) fn internal(cause: &dyn std::fmt::Display) -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -95,7 +95,7 @@ impl ApiError {
         .because(cause)
     }
 
-    /// With what broke, which only the log tells.
+    /// Adds the cause, which goes to the log only.
     #[must_use]
     pub(crate) fn because(mut self, cause: &dyn std::fmt::Display) -> Self {
         self.told.cause = Some(cause.to_string());
@@ -126,7 +126,7 @@ impl ApiError {
         self
     }
 
-    /// Joins it with further members of the answer, such as the counts of a batch.
+    /// Adds further members to the JSON object, such as the counts of a batch.
     pub(crate) fn with<T: Serialize>(self, more: T) -> Response {
         let more = serde_json::to_string(&more).ok();
         let mut response = self.status.into_response();
@@ -135,11 +135,11 @@ impl ApiError {
     }
 }
 
-/// An error on its way to the layer that writes it out.
+/// An error that the outermost layer will render.
 #[derive(Debug, Clone)]
 struct Pending {
     error: ApiError,
-    /// The JSON text of an object.
+    /// A JSON object as text.
     more: Option<String>,
 }
 
@@ -149,7 +149,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// What the log tells of an error: no text that a client has chosen, but for the name of a field.
+/// The data of an error for the log. The name of a field is the only text in it that a client may have chosen.
 #[derive(Debug, Default)]
 pub(crate) struct Blame {
     pub(crate) code: Option<Cow<'static, str>>,
@@ -159,7 +159,7 @@ pub(crate) struct Blame {
     pub(crate) cause: Option<String>,
 }
 
-/// What there is to tell of the error that a response carries, if it does.
+/// Returns the data for the log of the error in a response, if there is one.
 pub(crate) fn blame(response: &Response) -> Blame {
     let Some(Pending { error, .. }) = response.extensions().get::<Pending>() else { return Blame::default() };
     let Told { code, field, project, key, cause, .. } = &*error.told;
@@ -172,7 +172,7 @@ pub(crate) fn blame(response: &Response) -> Blame {
     }
 }
 
-/// Notes down to which project and key a request belongs whose response carries an error.
+/// Adds the project and the key of the request to the error in a response, if there is one.
 pub(crate) fn attribute(response: &mut Response, project: Option<&ProjectId>, key: Option<&str>) {
     if let Some(Pending { error, .. }) = response.extensions_mut().get_mut::<Pending>() {
         error.told.project = project.cloned();
@@ -180,7 +180,7 @@ pub(crate) fn attribute(response: &mut Response, project: Option<&ProjectId>, ke
     }
 }
 
-/// Writes out the error that a response carries, if it does; gives other responses back as they are.
+/// Renders the error in a response, if there is one. Returns other responses unchanged.
 pub(crate) fn render(mut response: Response, request_id: &RequestId) -> Response {
     let Some(Pending { error, more }) = response.extensions_mut().remove::<Pending>() else { return response };
     let (status, mut told) = (error.status, *error.told);
@@ -188,7 +188,7 @@ pub(crate) fn render(mut response: Response, request_id: &RequestId) -> Response
     let retry_after = told.retry_after;
     let mut rendered = (status, [(header::CONTENT_TYPE, "application/json")], body(&told, more)).into_response();
     let headers = rendered.headers_mut();
-    // What the router said stays: `Allow`, above all.
+    // Keep the headers of the router, such as `Allow`.
     for (name, value) in response.headers() {
         if name != header::CONTENT_LENGTH && name != header::CONTENT_TYPE {
             headers.insert(name.clone(), value.clone());
@@ -203,7 +203,7 @@ pub(crate) fn render(mut response: Response, request_id: &RequestId) -> Response
     rendered
 }
 
-/// The JSON text of an error and of what else the answer says. The two are joined as text: the other may be large.
+/// Returns the JSON text of an error with its further members. They are joined as text, because they may be large.
 fn body(told: &Told, more: Option<String>) -> String {
     let Ok(mut text) = serde_json::to_string(told) else { return String::new() };
     if let Some(more) = more.as_deref().and_then(|more| more.strip_prefix('{')).filter(|more| *more != "}") {
@@ -214,7 +214,7 @@ fn body(told: &Told, more: Option<String>) -> String {
     text
 }
 
-/// `Retry-After` counts whole seconds: rounded up, so that nobody comes back too early, and at least one.
+/// Rounds up to whole seconds, at least one, so that clients do not retry too early. For `Retry-After`.
 pub(crate) fn whole_seconds(delay: Duration) -> u64 {
     let started = u64::from(delay.subsec_nanos() > 0);
     delay.as_secs().saturating_add(started).max(1)
@@ -226,7 +226,7 @@ impl From<QueryError> for ApiError {
     }
 }
 
-/// A lake that cannot answer a query: the client's query is fine, so this is the server's fault.
+/// A failure of the lake is the server's fault, except an invalid query.
 impl From<LakeError> for ApiError {
     fn from(error: LakeError) -> Self {
         match error {
@@ -240,7 +240,7 @@ impl From<LakeError> for ApiError {
     }
 }
 
-/// What MongoDB does not answer now it may answer later; what is wrong with it the log says.
+/// An unavailable MongoDB may answer a retry. The log contains the cause.
 impl From<MongoError> for ApiError {
     fn from(error: MongoError) -> Self {
         let cause = error.to_string();
@@ -285,7 +285,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn retry_after_rounds_up_and_is_never_zero() {
+    fn retry_after_rounds_up_to_at_least_one() {
         assert_eq!(whole_seconds(Duration::ZERO), 1);
         assert_eq!(whole_seconds(Duration::from_millis(300)), 1);
         assert_eq!(whole_seconds(Duration::from_secs(2)), 2);

@@ -1,7 +1,7 @@
-//! The HTTP server around [`martech_core`]: events in, journeys, users and figures out.
+//! HTTP server around [`martech_core`]: ingests events, and answers queries for journeys, users and statistics.
 //!
-//! [`serve`] takes a listener, an [`App`] and a future that says when to stop, so a test or another program can run
-//! the real server in-process:
+//! [`serve`] takes a listener, an [`App`] and a future that completes when the server should stop. A test or another
+//! program can therefore run the real server in-process:
 //!
 //! ```no_run
 //! use clap::Parser;
@@ -19,7 +19,7 @@
 //! # }
 //! ```
 
-#![warn(clippy::print_stdout)] // which panics where nobody reads: see `say`
+#![warn(clippy::print_stdout)] // `println!` panics on a closed pipe: see `say`
 
 mod accounts;
 mod app;

@@ -8,7 +8,8 @@ use martech_server::{
 };
 use tokio::{net::TcpListener, sync::oneshot};
 
-/// Gives back what is free: glibc keeps much of what many threads took, each in an arena of its own.
+/// jemalloc returns free memory to the system. glibc keeps much of it, because each thread allocates from its own
+/// arena.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
@@ -39,7 +40,7 @@ async fn run(args: &ServeArgs) -> Result<(), Box<dyn Error>> {
     served
 }
 
-/// Notes down in `stopping` when it was told to stop.
+/// Runs the server. Sets `stopping` to the time at which the shutdown began.
 async fn run_server(args: &ServeArgs, stopping: &OnceLock<Instant>) -> Result<(), Box<dyn Error>> {
     for line in Cli::unknown_variables() {
         tracing::warn!("{line}");
@@ -49,11 +50,11 @@ async fn run_server(args: &ServeArgs, stopping: &OnceLock<Instant>) -> Result<()
         signal.await;
         stopping.get_or_init(Instant::now);
     };
-    // Before the data folder is opened: a port that is taken should cost nothing.
+    // Before the data folder is opened, so that a port in use costs nothing.
     let listener = TcpListener::bind(args.addr).await.map_err(|error| format!("{}: {error}", args.addr))?;
     let metrics = bind_metrics(args.metrics_addr).await?;
     let app = App::open(args).await?;
-    // Until everything is closed: how a drain goes is worth knowing.
+    // Metrics stay available until everything is closed, so that a drain can be observed.
     let (_until_the_end, ended) = oneshot::channel::<()>();
     if let Some(metrics) = metrics {
         tokio::spawn(serve_metrics(metrics, app.clone(), async { drop(ended.await) }));

@@ -1,4 +1,4 @@
-//! Query strings, read strictly: a parameter that is not understood is an error, not something to pass over.
+//! Strict parsing of query strings: an unknown parameter is an error.
 
 use std::fmt::Display;
 
@@ -19,7 +19,7 @@ use crate::{
     projects::{Project, ProjectId},
 };
 
-/// The parameters of a request that have not been asked for yet.
+/// The parameters of a request that are not consumed yet, and the names of the known ones.
 #[derive(Debug)]
 pub(crate) struct Params {
     left: Vec<(String, String)>,
@@ -27,14 +27,14 @@ pub(crate) struct Params {
 }
 
 impl Params {
-    /// Those of a request for `uri`.
+    /// Parses the query string of `uri`.
     pub(crate) fn of(uri: &Uri) -> Result<Self, ApiError> {
         let Query(left) = Query::try_from_uri(uri)
             .map_err(|_| ApiError::bad_parameter("query", "the query string is not form-urlencoded"))?;
         Ok(Self { left, known: Vec::new() })
     }
 
-    /// A parameter that may be given once.
+    /// Consumes a parameter that may occur once.
     pub(crate) fn one<T, E: Display>(
         &mut self,
         name: &'static str,
@@ -48,18 +48,18 @@ impl Params {
         parse(&value).map(Some).map_err(|error| ApiError::bad_parameter(name, format!("{name}: {error}")))
     }
 
-    /// The values of a parameter that may be repeated.
+    /// Consumes a parameter that may be repeated, and returns its values.
     pub(crate) fn many(&mut self, name: &'static str) -> Vec<String> {
         self.known.push(name);
         self.left.extract_if(.., |(key, _)| key == name).map(|(_, value)| value).collect()
     }
 
-    /// Which project a request asks for.
+    /// Consumes `project`.
     pub(crate) fn project(&mut self) -> Result<Option<ProjectId>, ApiError> {
         self.one("project", |text| text.parse().map_err(|expected: &str| format!("a project's name has {expected}")))
     }
 
-    /// How many rows: 1 to 1,000, or 100 when nothing is said.
+    /// Consumes `limit`, the number of rows: 1 to 1,000, by default 100.
     pub(crate) fn limit(&mut self) -> Result<usize, ApiError> {
         const MAX: usize = 1_000;
         let parse = |text: &str| match text.parse() {
@@ -69,7 +69,7 @@ impl Params {
         Ok(self.one("limit", parse)?.unwrap_or(100))
     }
 
-    /// A date in a time zone, or an RFC 3339 time.
+    /// Consumes a time: a date in the time zone `tz`, or an RFC 3339 time.
     pub(crate) fn instant(
         &mut self,
         name: &'static str,
@@ -78,7 +78,7 @@ impl Params {
         self.one(name, |text| parse_instant(name, text, tz).map_err(|error| error.message))
     }
 
-    /// To be called when all parameters were asked for.
+    /// Fails if any parameter is left. Call it after all known parameters are consumed.
     pub(crate) fn finish(self) -> Result<(), ApiError> {
         let Some((name, _)) = self.left.first() else { return Ok(()) };
         let known = if self.known.is_empty() { "none".to_owned() } else { self.known.join(", ") };
@@ -88,13 +88,13 @@ impl Params {
     }
 }
 
-/// For routes that have no parameter but the project.
+/// Middleware for routes with no parameter but the project.
 pub(crate) async fn no_others(params: Params, request: Request, next: Next) -> Result<Response, ApiError> {
     params.finish()?;
     Ok(next.run(request).await)
 }
 
-/// The value of `Result<T, QueryError>` without its field, which [`Params::one`] names.
+/// Returns the error message without its field, because [`Params::one`] adds the field.
 pub(crate) fn message<T>(result: Result<T, QueryError>) -> Result<T, String> {
     result.map_err(|error| error.message)
 }
@@ -104,7 +104,7 @@ impl<S: Sync> FromRequestParts<S> for Params {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
         let mut params = Self::of(&parts.uri)?;
-        // Was understood on the way here.
+        // The middleware in front has consumed `project` already.
         if parts.extensions.get::<Project>().is_some() {
             params.many("project");
         }
@@ -112,7 +112,7 @@ impl<S: Sync> FromRequestParts<S> for Params {
     }
 }
 
-/// What a path says in the place of `{id}` or `{userId}`.
+/// The value of `{id}` or `{userId}` in a path.
 #[derive(Debug)]
 pub(crate) struct Named(pub(crate) String);
 

@@ -1,11 +1,11 @@
-//! What is done now and then.
+//! Periodic tasks.
 
 use std::{
     sync::{Arc, Weak},
     time::Duration,
 };
 
-/// Does something every so often, for as long as there is somebody to whom it matters.
+/// Calls `work` once every `period`, until the owner is dropped.
 pub(crate) async fn every<T, F: Future<Output = ()>>(period: Duration, owner: Weak<T>, work: impl Fn(Arc<T>) -> F) {
     loop {
         tokio::time::sleep(period).await;

@@ -1,15 +1,15 @@
-//! Who else on the machine may look into the data folder: nobody.
+//! File permissions of the data folder: no other user of the machine has access.
 
 use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
 
 use rustix::{fs::Mode, process::umask};
 
-/// From now on this process makes folders for its user alone (0700), and files (0600), whichever part of it makes them.
+/// Sets the umask of the process, so that it creates folders with mode 0700 and files with mode 0600.
 pub fn keep_to_oneself() {
     umask(Mode::RWXG | Mode::RWXO);
 }
 
-/// What a data folder holds.
+/// The entries of a data folder.
 const OURS: [&str; 12] = [
     "LOCK",
     "accounts.redb",
@@ -25,8 +25,8 @@ const OURS: [&str; 12] = [
     "users",
 ];
 
-/// Takes from others what an older server gave them. A folder that nobody else may enter keeps all that is below it, so
-/// only what lies at the top is looked at. The data folder itself is changed where it is a data folder and nothing else.
+/// Removes access of other users that an older server has granted. A folder with mode 0700 protects everything below
+/// it, so only the top level is checked. The data folder itself is changed only if it holds no foreign files.
 pub(crate) fn tighten(dir: &Path) {
     let mut is_shared = false;
     for entry in fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok) {
@@ -46,7 +46,7 @@ pub(crate) fn tighten(dir: &Path) {
     }
 }
 
-/// Whether something had to be changed. What is not a file or a folder is left alone.
+/// Removes access of other users. Returns whether the mode has changed. Symbolic links are skipped.
 fn close(path: &Path) -> io::Result<bool> {
     let metadata = fs::symlink_metadata(path)?;
     let mode = metadata.permissions().mode();
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_older_server_left_open_is_closed() {
+    fn tightens_permissions_of_an_older_server() {
         let top = tempfile::tempdir().unwrap();
         let dir = top.path().join("data");
         make(&dir, 0o755);
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_of_other_things_is_left_as_it_is() {
+    fn keeps_permissions_of_a_shared_folder() {
         let top = tempfile::tempdir().unwrap();
         let dir = top.path().join("data");
         make(&dir, 0o755);

@@ -1,8 +1,8 @@
-//! How many questions are worked on at once, and how long anybody waits for an answer.
+//! Concurrency limit and timeout of queries.
 //!
-//! A question that nobody waits for any more, because its client has gone or has been told to come again, is worked on to its
-//! end: the threads that read files cannot be stopped. So its place is free only then, and who asks and goes away again and
-//! again gains nothing. The stores have bounds of their own on what they do at once; here the line before them is bounded.
+//! A query runs to its end even if its client has disconnected or timed out, because the threads that read files cannot
+//! be stopped. The query keeps its permit until then, so a client gains nothing by repeatedly sending queries and
+//! disconnecting. The stores limit their own concurrency; this module limits the queue in front of them.
 
 use std::{future::Future, sync::Arc, thread, time::Duration};
 
@@ -15,25 +15,25 @@ use tracing::Instrument;
 
 use crate::{backend::BackendError, error::ApiError};
 
-/// Places for each core, where no setting says how many there are.
+/// The default number of permits for each core.
 const PLACES_PER_CORE: usize = 4;
-/// So many times as many as have a place may wait for one.
+/// The length of the queue, as a multiple of the number of permits.
 const LINE: usize = 4;
-/// How long somebody waits for a place.
+/// The timeout for a permit.
 const LINE_PATIENCE: Duration = Duration::from_secs(5);
 
-/// The questions of a server.
+/// The queries of a server.
 #[derive(Debug)]
 pub(crate) struct Queries {
     places: Arc<Semaphore>,
-    /// Those who have a place or wait for one.
+    /// One permit for each query that runs or waits.
     present: Arc<Semaphore>,
     line_patience: Duration,
     patience: Duration,
 }
 
 impl Queries {
-    /// With so many places, and an answer within `patience`.
+    /// Creates the limit. `places` is the number of concurrent queries, `patience` their timeout.
     pub(crate) fn new(places: Option<u32>, patience: Duration) -> Self {
         let cores = || thread::available_parallelism().map_or(1, usize::from);
         let places =
@@ -47,14 +47,18 @@ impl Queries {
         }
     }
 
-    /// Answers a question when there is a place.
+    /// Runs a query when a permit is free.
+    ///
+    /// # Errors
+    ///
+    /// Returns 503 if the queue is full, or if the permit or the answer does not arrive in time.
     pub(crate) async fn answer<T: Send + 'static>(
         &self,
         question: impl Future<Output = Result<T, BackendError>> + Send + 'static,
     ) -> Result<T, ApiError> {
         let place = self.place().await?;
         let work = async move {
-            // Goes with the work, which ends even when nobody waits for the answer any more.
+            // Keep the permit until the work ends, even if the caller stops waiting.
             let _place = place;
             question.await
         };
@@ -95,14 +99,14 @@ mod tests {
         Queries::new(Some(places), LONG)
     }
 
-    /// A question that is answered when the sender says so.
+    /// Returns a query that completes when the sender sends its answer.
     fn slow() -> (oneshot::Sender<u8>, impl Future<Output = Result<u8, BackendError>>) {
         let (answer, asked) = oneshot::channel();
         (answer, async { Ok(asked.await.unwrap_or_default()) })
     }
 
     #[tokio::test]
-    async fn who_finds_no_place_waits_in_a_bounded_line() {
+    async fn queries_wait_in_a_bounded_queue() {
         let queries = Arc::new(Queries { line_patience: Duration::from_millis(20), ..queries(1) });
         let (answer, question) = slow();
         let first = tokio::spawn({
@@ -123,7 +127,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_abandoned_question_keeps_its_place_until_it_ends() {
+    async fn abandoned_query_keeps_its_permit_until_it_ends() {
         let queries = queries(1);
         let (answer, question) = slow();
         let abandoned = timeout(Duration::from_millis(20), queries.answer(question)).await;
@@ -134,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_that_takes_too_long_is_not_waited_for() {
+    async fn slow_query_times_out() {
         let queries = Queries { patience: Duration::from_millis(20), ..queries(2) };
         let refused = queries.answer(pending::<Result<(), _>>()).await.unwrap_err();
         assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);

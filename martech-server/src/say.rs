@@ -1,11 +1,11 @@
-//! What a command tells on standard output.
+//! Standard output of commands.
 
 use std::{
     fmt,
     io::{self, ErrorKind, Write},
 };
 
-/// Tells a line. Whoever reads may have seen enough and be gone, which changes nothing of what the command does.
+/// Prints a line. A closed pipe is not an error: the reader may have seen enough, and the command goes on.
 pub(crate) fn say(line: impl fmt::Display) {
     match writeln!(io::stdout(), "{line}") {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => eprintln!("martech-server: standard output: {error}"),

@@ -1,6 +1,6 @@
-//! Secrets that lie in files, as orchestrators mount them: `NAME_FILE` names the file that holds the value of `NAME`.
+//! Secrets in files, as orchestrators mount them: `NAME_FILE` names the file that holds the value of `NAME`.
 //!
-//! A flag comes before such a file, as it does before a variable.
+//! A flag takes precedence over such a file, as over a variable.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -12,7 +12,7 @@ use clap::{Arg, Command};
 
 use crate::{AdminToken, StoreChoice};
 
-/// Whether a text can be such a secret; what is wrong does not repeat it.
+/// Validates a secret. The error must not contain the secret.
 type Check = fn(&str) -> Result<(), String>;
 
 /// The settings that are secrets.
@@ -23,7 +23,7 @@ fn is_token(text: &str) -> Result<(), String> {
     AdminToken::new(text).map(drop).map_err(|error| error.to_string())
 }
 
-/// What a server takes, it says itself.
+/// Accepts any text. The server that receives the token validates it.
 fn is_any(_: &str) -> Result<(), String> {
     Ok(())
 }
@@ -32,28 +32,28 @@ fn is_store(text: &str) -> Result<(), String> {
     text.parse::<StoreChoice>().map(drop).map_err(str::to_owned)
 }
 
-/// Why a secret cannot be had.
+/// Errors of reading a secret.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SecretFileError {
-    /// It may be in the variable or in the file.
+    /// The variable and the file are both given.
     #[error("{0} and {0}_FILE are both set; one of them is enough")]
     Both(&'static str),
     /// The file cannot be read.
     #[error("{name}_FILE is {path}, which cannot be read: {source}")]
     Unreadable {
-        /// The setting.
+        /// The name of the setting.
         name: &'static str,
-        /// What its variable says.
+        /// The path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// What the file holds is no such secret.
+    /// The content of the file is not valid for the setting.
     #[error("what {0}_FILE names cannot be used: {1}")]
     Unusable(&'static str, String),
 }
 
-/// Lets the settings of a command, and of those below it, take their secrets from files; and what is wrong with those.
+/// Sets secrets from files as defaults of a command and its subcommands. Returns the command and all errors.
 pub(crate) fn read(
     mut command: Command,
     variable: impl Fn(&str) -> Option<OsString>,
@@ -80,7 +80,7 @@ fn secret(name: &'static str, check: Check, path: PathBuf) -> Result<String, Sec
     Ok(secret.to_owned())
 }
 
-/// Where the setting of a variable is not given, it is this.
+/// Makes `value` the default of all arguments that read the variable `name`.
 fn with_value(mut command: Command, name: &OsStr, value: &str) -> Command {
     let is_it = |arg: &&Arg| arg.get_env() == Some(name);
     let ids: Vec<_> = command.get_arguments().filter(is_it).map(|arg| arg.get_id().clone()).collect();

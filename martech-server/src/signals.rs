@@ -1,22 +1,26 @@
-//! SIGTERM and SIGINT.
+//! Handling of SIGTERM and SIGINT.
 
 use std::{io, process};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// What a shell reports for a process that was ended by SIGINT.
+/// The exit status that a shell reports for a process ended by SIGINT.
 const INTERRUPTED: i32 = 130;
 
-/// Completes at the first signal, for commands that have nothing more to do then. Where signals cannot be caught, never.
+/// Completes at the first signal, for commands that need no shutdown. If signals cannot be caught, it never completes.
 pub(crate) async fn interrupted() {
     let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
     let (Ok(mut terminate), Ok(mut interrupt)) = signals else { return std::future::pending().await };
     either(&mut terminate, &mut interrupt).await;
 }
 
-/// Completes at the first signal. A second one ends the process at once: whoever sends it does not want to wait.
+/// Returns a future that completes at the first signal. A second signal ends the process at once.
 ///
-/// The signals are caught from the moment of the call on. Must be called inside a tokio runtime.
+/// Signals are caught from this call on. Must be called in a Tokio runtime.
+///
+/// # Errors
+///
+/// Returns the error of the system if the handlers cannot be installed.
 pub fn shutdown() -> io::Result<impl Future<Output = ()> + Send> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -1,7 +1,7 @@
-//! How much room the disk of the data folder has, and whether that is enough for public senders.
+//! The free space on the disk of the data folder, and admission of public senders by it.
 //!
-//! Anybody can fill a disk. So events that come without a key, or with the key of a page, are taken as long as so much is free as
-//! the settings say, and what is left is for those with a secret key and for the store's own work.
+//! Public senders could fill the disk. Events without a key, or with a page key, are accepted only while the configured
+//! minimum is free. The rest is for senders with a secret key and for the store itself.
 
 use std::{
     path::{Path, PathBuf},
@@ -18,23 +18,23 @@ use tokio::task::JoinSet;
 
 use crate::error::ApiError;
 
-/// How often the disk is asked.
+/// The interval between measurements.
 const EVERY: Duration = Duration::from_secs(1);
-/// When senders may ask again.
+/// The retry delay of rejected senders.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 
-/// Watches the free space of a folder's disk. Cheap to ask.
+/// Watches the free space of a folder's disk. Its methods read a cached value.
 #[derive(Debug)]
 pub(crate) struct Space {
     floor: u64,
-    /// In bytes. More than there can be where nobody knows.
+    /// In bytes; `u64::MAX` if unknown.
     free: Arc<AtomicU64>,
-    /// Ends when this is dropped.
+    /// The task ends when this is dropped.
     _watch: JoinSet<()>,
 }
 
 impl Space {
-    /// From now on. To be called in a runtime.
+    /// Starts to watch. Must be called in a Tokio runtime.
     pub(crate) fn watch(dir: PathBuf, floor: u64) -> Self {
         let free = Arc::new(AtomicU64::new(free_of(&dir).unwrap_or(u64::MAX)));
         let (seen, mut watch) = (free.clone(), JoinSet::new());
@@ -42,7 +42,7 @@ impl Space {
             loop {
                 tokio::time::sleep(EVERY).await;
                 let dir = dir.clone();
-                // A disk that is far away may take its time.
+                // A network disk may respond slowly.
                 if let Ok(Some(free)) = tokio::task::spawn_blocking(move || free_of(&dir)).await {
                     seen.store(free, Ordering::Relaxed);
                 }
@@ -51,7 +51,7 @@ impl Space {
         Self { floor, free, _watch: watch }
     }
 
-    /// Takes events of a sender, or refuses them before their body is read.
+    /// Rejects events of public senders while space is short, before their body is read.
     pub(crate) fn admit(&self, sender: Sender) -> Result<(), ApiError> {
         if !sender.is_public() || !self.is_short() {
             return Ok(());
@@ -61,12 +61,12 @@ impl Space {
         Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "disk_space_low", message).retry_after(RETRY_AFTER))
     }
 
-    /// Whether public senders are refused.
+    /// Returns whether public senders are rejected.
     pub(crate) fn is_short(&self) -> bool {
         self.free.load(Ordering::Relaxed) < self.floor
     }
 
-    /// What is free, in bytes; `None` where the system does not tell.
+    /// Returns the free space in bytes; `None` if it is unknown.
     pub(crate) fn free(&self) -> Option<u64> {
         Some(self.free.load(Ordering::Relaxed)).filter(|free| *free != u64::MAX)
     }
@@ -76,7 +76,7 @@ impl Space {
     }
 }
 
-/// What may still be written by who is not the superuser.
+/// Returns the space available to unprivileged users, in bytes.
 fn free_of(dir: &Path) -> Option<u64> {
     let found = rustix::fs::statvfs(dir);
     let found = found.inspect_err(|error| tracing::debug!(%error, "the free space of the disk is not known")).ok()?;

@@ -1,4 +1,4 @@
-//! Ways in for the fuzz targets (`fuzz/` beside this crate): what is private here and reads what strangers send.
+//! Entry points for the fuzz targets (`fuzz/` beside this crate): private parsers of untrusted input.
 
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ fn status(error: ApiError) -> StatusCode {
     error.status
 }
 
-/// Receives a body of these chunks and unpacks it. `held` is what the budget of all bodies has given out: while the
-/// plain bytes are there, and after that.
+/// Receives and decompresses a body that arrives in these chunks. `held` is the memory charged to the budget of all
+/// bodies: while the plain bytes exist, and after their release.
 pub async fn plain_body(headers: &HeaderMap, chunks: Vec<Bytes>, limit: usize) -> PlainBody {
     let patience = Duration::from_secs(60);
     let bodies = Bodies::new(BodyLimits {
@@ -52,24 +52,24 @@ pub async fn plain_body(headers: &HeaderMap, chunks: Vec<Bytes>, limit: usize) -
     }
 }
 
-/// What became of a body.
+/// The result of [`plain_body`].
 #[derive(Debug)]
 pub struct PlainBody {
     pub plain: Result<Vec<u8>, StatusCode>,
     pub held: [usize; 2],
 }
 
-/// The question of `GET /stats`.
+/// Parses the query of `GET /stats`. The error is the status of the response.
 pub fn stats_query(uri: &Uri, tz: &TimeZone, now: Timestamp) -> Result<StatsQuery, StatusCode> {
     Params::of(uri).and_then(|params| stats::question(params, tz, now)).map_err(status)
 }
 
-/// The question of `GET /users/{userId}/journey`.
+/// Parses the query of `GET /users/{userId}/journey`. The error is the status of the response.
 pub fn journey_query(user_id: &str, uri: &Uri, tz: &TimeZone) -> Result<JourneyQuery, StatusCode> {
     Params::of(uri).and_then(|params| users::journey_question(user_id.to_owned(), params, tz)).map_err(status)
 }
 
-/// The question of `GET /users`.
+/// Parses the query of `GET /users`. The error is the status of the response.
 pub fn users_query(uri: &Uri, currency: Currency) -> Result<UsersQuery, StatusCode> {
     Params::of(uri).and_then(|params| users::users_question(params, currency)).map_err(status)
 }

@@ -1,31 +1,31 @@
-//! Batches of 2,000 events made durable: the lake beside fjall, redb and SQLite.
+//! Durable appends in batches of 2,000 events: the lake compared with fjall, redb and SQLite.
 //!
 //! `cargo bench -p martech-benches --features rivals --bench durable -- [events] [rounds]`
 //!
 //! # The job
-//! Events of a shop come in the order of time, in batches of 2,000. An answer says that the batch is durable (fdatasync
-//! or more) and how many of its events were new: an event that is there already is not stored again, whenever it came.
-//! The events of a user can be read in the order of time at any moment.
+//! A shop's events arrive in time order, in batches of 2,000. The result of an append says that the batch is durable
+//! (fdatasync or stronger) and how many of its events were new. An event that is already stored is not stored again,
+//! whenever it arrived. A user's events can be read in time order at any moment.
 //!
-//! Each store is run with one batch at a time, and with three on their way as the server has it. Rivals then get group
-//! commit: one thread writes, and takes all batches that wait into one transaction.
+//! Each store runs with one batch in flight, and with three, as in the server. With three, rivals use group commit: one
+//! thread writes, and commits all waiting batches in one transaction.
 //!
-//! The clock stops when the last batch is durable. What a store does on closing is timed apart, and its size is that
-//! after closing. Then a hundred journeys are read, and must be the same in every store.
-//! Rounds go through all contestants in turn; figures are medians of rounds.
+//! The clock stops when the last batch is durable. After that a hundred journeys are read, which must be equal in all
+//! stores. Closing is timed separately, and the size is measured after closing. Rounds alternate between the
+//! contestants. Figures are medians over the rounds.
 //!
-//! # What each rival was given
-//! All: what does not stand in a key is written as compactly as the lake's journal has it (`row.rs`), encoded on the
-//! thread that hands the batch over; rows sorted by key before they are inserted; a cache that holds everything (1 GiB).
-//! Two tables, `id` and `(user, time, id) -> row`: an index by id would point at rows elsewhere, which costs the B-trees
-//! no fewer pages and journeys a lookup for each event.
+//! # Configuration of the rivals
+//! All rivals: fields outside the key are encoded as compactly as in the lake's journal (`row.rs`), on the thread that
+//! submits the batch; rows are sorted by key before insertion; the cache holds everything (1 GiB). Each has two tables,
+//! `id` and `(user, time, id) -> row`. An index by id that pointed at rows elsewhere would touch as many B-tree pages
+//! and cost journeys one lookup per event.
 //!
 //! | | |
 //! |---|---|
-//! | fjall | two keyspaces, one write batch, `SyncData`; memtables of 256 MiB, so that little is compacted meanwhile; two workers |
+//! | fjall | two keyspaces, one write batch, `SyncData`; memtables of 256 MiB, to keep compaction low; two workers |
 //! | redb | two tables, one transaction, `Durability::Immediate`, one-phase commit |
 //! | SQLite | two tables WITHOUT ROWID, prepared statements, WAL, synchronous=FULL, pages of 4 KiB, a checkpoint at 64 MiB |
-//! | lake | its defaults; rolling and compacting go on meanwhile |
+//! | lake | defaults; rolls and compactions run during the measurement |
 
 mod fjall;
 mod lake;
@@ -50,27 +50,27 @@ use martech_core::{Event, event::Timestamp};
 use self::row::{Batch, Told};
 
 const BATCH: usize = 2_000;
-/// How many batches are on their way at once.
+/// Numbers of batches in flight.
 const IN_FLIGHT: [usize; 2] = [1, 3];
 const JOURNEYS: usize = 100;
-/// What a rival may cache, in bytes.
+/// Cache size of each rival, in bytes.
 const CACHE: usize = 1 << 30;
 /// 2026-11-01T00:00:00Z.
 const END: Timestamp = Timestamp::from_millis(1_793_491_200_000);
 
-/// A store that is open in a folder.
+/// A store opened in a directory.
 trait Contestant {
-    /// Appends all batches, so many at once; gives how many events were new.
+    /// Appends all batches with `in_flight` at a time. Returns the number of new events.
     fn append(&mut self, batches: &[Vec<Event>], in_flight: usize) -> usize;
-    /// The events of a user in the order of time.
+    /// Returns a user's events in time order.
     fn journey(&mut self, user: &str) -> Vec<Told>;
-    /// Ends what it does in the background.
+    /// Closes the store and stops its background work.
     fn close(self: Box<Self>);
 }
 
-/// What a rival has to do: its batches come through the same hands.
+/// Operations of a rival. The shared `Contestant` implementation submits its batches.
 trait Rival {
-    /// Makes batches durable in one transaction; gives how many events of each were new.
+    /// Commits a group of batches durably in one transaction. Returns the number of new events of each batch.
     fn commit(&mut self, group: &[Batch<'_>]) -> Vec<usize>;
     fn journey(&mut self, user: &str) -> Vec<Told>;
 }
@@ -120,14 +120,14 @@ fn combinations() -> impl Iterator<Item = (&'static str, Open, usize)> {
 }
 
 fn run(open: Open, in_flight: usize, batches: &[Vec<Event>], users: &[&str]) -> (Figures, Vec<Vec<Told>>) {
-    // Not the system's folder for temporary files, which may lie in memory.
+    // The system's temporary directory may be in memory.
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder can be made");
     let mut store = open(dir.path());
     let start = Instant::now();
     let stored = store.append(batches, in_flight);
     let per_second = (batches.len() * BATCH) as f64 / start.elapsed().as_secs_f64();
     assert_eq!(stored, batches.len() * BATCH, "each event is new");
-    // Two batches come again.
+    // Two batches are sent again.
     assert_eq!(store.append(&batches[batches.len() / 2..][..2], in_flight), 0, "no event is stored twice");
     let start = Instant::now();
     let journeys = users.iter().map(|user| store.journey(user)).collect();
@@ -188,14 +188,14 @@ impl<R: Rival> Contestant for R {
     fn close(self: Box<Self>) {}
 }
 
-/// Hands a batch to the thread that writes, and waits until it is durable.
+/// Passes a batch to the writer thread and waits until it is durable.
 fn by_the_writer<'a>(writer: &SyncSender<(Batch<'a>, SyncSender<usize>)>, batch: Batch<'a>) -> usize {
     let (answer, answered) = mpsc::sync_channel(1);
     writer.send((batch, answer)).expect("the writer is there");
     answered.recv().expect("each batch is answered")
 }
 
-/// Batches, taken by several threads in turn.
+/// An iterator over batches, shared by several threads.
 struct Turns<'a> {
     batches: &'a [Vec<Event>],
     next: AtomicUsize,

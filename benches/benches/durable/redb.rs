@@ -46,7 +46,7 @@ impl Rival for Redb {
         let read = self.0.begin_read().expect("it can be read");
         let events = read.open_table(EVENTS).expect("the table is there");
         let first = row::user_prefix(user);
-        // Keys have a zero behind the user.
+        // Keys contain a zero byte after the user id.
         let mut end = first.clone();
         *end.last_mut().expect("a prefix has bytes") = 1;
         events

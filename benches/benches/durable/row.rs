@@ -1,4 +1,4 @@
-//! An event as the rivals store it: the fields of the lake's journal, but for those that stand in the key.
+//! The rivals' encoding of an event: the fields of the lake's journal, except those in the key.
 
 use martech_core::{
     Event,
@@ -6,7 +6,7 @@ use martech_core::{
 };
 use serde::{Deserialize, Serialize};
 
-/// What is not in the key, in postcard's format.
+/// Fields that are not in the key, encoded with postcard.
 #[derive(Serialize, Deserialize)]
 struct Row<'a> {
     event_type: &'a str,
@@ -28,7 +28,7 @@ struct Row<'a> {
     search: Option<&'a str>,
 }
 
-/// An event as a journey tells it. Facts are not told: they stand in the properties too.
+/// An event as returned by a journey, without facts, which are derived from the properties.
 #[derive(Clone, PartialEq)]
 pub(super) struct Told {
     time: i64,
@@ -55,7 +55,7 @@ impl Told {
         }
     }
 
-    /// From what [`Keyed::key`] and a row say.
+    /// Decodes an event from a key made by [`Keyed::key`] and its row.
     pub(super) fn of_key(key: &[u8], row: &[u8]) -> Self {
         let (_, key) = key.split_at(key.len() - 24);
         let (time, id) = key.split_at(8);
@@ -78,7 +78,7 @@ impl From<Event> for Told {
     }
 }
 
-/// An event on its way in.
+/// An event to be inserted.
 pub(super) struct Keyed<'a> {
     pub(super) user: &'a str,
     pub(super) time: i64,
@@ -86,7 +86,7 @@ pub(super) struct Keyed<'a> {
     pub(super) row: Vec<u8>,
 }
 
-/// A batch, in the order of (user, time, id).
+/// A batch, ordered by (user, time, id).
 pub(super) struct Batch<'a>(pub(super) Vec<Keyed<'a>>);
 
 impl<'a> Batch<'a> {
@@ -97,7 +97,7 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// The events of a group of batches by id, each with the batch it comes from.
+/// Returns the events of a group of batches ordered by id, each with the index of its batch.
 pub(super) fn by_id<'a, 'b>(group: &'b [Batch<'a>]) -> Vec<(usize, &'b Keyed<'a>)> {
     let batches = group.iter().enumerate();
     let mut events: Vec<_> = batches.flat_map(|(at, batch)| batch.0.iter().map(move |event| (at, event))).collect();
@@ -110,7 +110,8 @@ impl<'a> Keyed<'a> {
         Self { user: &event.user_id, time: event.occurred_at.millis(), id: *event.id.as_bytes(), row: row(event) }
     }
 
-    /// Keys as bytes, in the order of (user, time, id): no user has a zero byte in it, no time lies before 1970.
+    /// Encodes the key so that bytes sort by (user, time, id). User ids contain no zero byte, and no time is before
+    /// 1970.
     pub(super) fn key(&self) -> Vec<u8> {
         let mut key = user_prefix(self.user);
         key.extend_from_slice(&self.time.to_be_bytes());
@@ -119,7 +120,7 @@ impl<'a> Keyed<'a> {
     }
 }
 
-/// How the keys of a user begin.
+/// Returns the prefix of a user's keys.
 pub(super) fn user_prefix(user: &str) -> Vec<u8> {
     let mut key = Vec::with_capacity(user.len() + 25);
     key.extend_from_slice(user.as_bytes());

@@ -1,25 +1,26 @@
-//! The journal alone: 1, 64 and 512 callers who each wait until their 200 bytes are durable, and come again.
+//! Journal throughput: 1, 64 and 512 callers that each append 200 bytes, wait until they are durable, and repeat.
 //!
 //! `cargo bench -p martech-benches --features rivals --bench journal -- [rounds] [milliseconds of a run]`
 //!
-//! # Who is in it
+//! # Contestants
 //! | | |
 //! |---|---|
-//! | `callback` | the journal; each answer submits the caller's next frame, on the writer thread |
-//! | `await` | the journal; a task for each caller, whose switching it pays for as well |
-//! | `threads` | the journal; a thread for each caller, as the two crates need it |
-//! | `bare` | a loop of write and fdatasync on one thread: as many syncs as the journal made groups, as many bytes each |
-//! | `bare, length set` | the same over a file that had its length set before: no sync has to store a new one |
-//! | `bare, written before` | the same over a file that was filled with zeros and synced before: no block is new either |
-//! | `okaywal` | one entry of one chunk for each frame; segments of 16 MiB, made beforehand and used again |
-//! | `raft-engine` | one `LogBatch` of one value for each frame, `sync`; no compression; log files filled beforehand and used again |
+//! | `callback` | the journal; each completion submits the caller's next frame on the writer thread |
+//! | `await` | the journal; one task per caller, including the cost of task switches |
+//! | `threads` | the journal; one thread per caller, as the two rival crates require |
+//! | `bare` | a loop of write and fdatasync on one thread, with one sync and as many bytes per group of the journal |
+//! | `bare, length set` | the same with a file whose length was set before, so no sync has to store a new length |
+//! | `bare, written before` | the same with a file that was filled with zeros and synced before, so no block is new |
+//! | `okaywal` | one entry with one chunk per frame; segments of 16 MiB, preallocated and recycled |
+//! | `raft-engine` | one `LogBatch` with one value per frame, `sync`; no compression; log files prefilled and reused |
 //!
-//! All promise the same: an answer is a fdatasync that covers the frame, and a checksum says whether it is whole.
+//! All give the same guarantee: an acknowledged frame is covered by an fdatasync, and a checksum detects torn frames.
 //!
-//! # How it is measured
-//! A disk's mood changes within seconds, so each run of the journal is followed at once by the bare loop for what it
-//! just did, and rounds go through all contestants in turn. Figures are medians of rounds; a ratio is the median of the
-//! ratios of a round. That is why this is no criterion bench: it would measure one after the other.
+//! # Method
+//! Disk performance changes within seconds. Each run of the journal is therefore followed at once by the bare loop for
+//! the same work, and rounds alternate between all contestants. Figures are medians over the rounds, and a ratio is the
+//! median of the ratios of each round. Criterion would measure one contestant after another, so this bench does not use
+//! it.
 
 #[cfg(feature = "rivals")]
 mod rivals;
@@ -46,10 +47,10 @@ use tokio::{runtime::Runtime, task::JoinSet};
 
 const CALLERS: [usize; 3] = [1, 64, 512];
 const PAYLOAD: [u8; 200] = [7; 200];
-/// What the journal writes for a payload.
+/// Bytes that the journal writes for one payload.
 const FRAME: usize = PAYLOAD.len() + 20;
 
-/// What is done to the file of the bare loop before the clock starts.
+/// Preparation of the bare loop's file before the clock starts.
 #[derive(Clone, Copy, PartialEq)]
 enum Prepared {
     Nothing,
@@ -60,12 +61,12 @@ enum Prepared {
 const PREPARED: [(&str, Prepared); 3] =
     [("bare", Prepared::Nothing), ("bare, length set", Prepared::Length), ("bare, written before", Prepared::Bytes)];
 
-/// What a contestant did in a run.
+/// Result of one run.
 #[derive(Clone, Copy)]
 struct Run {
     frames: u64,
     elapsed: Duration,
-    /// Groups that were synced, where that is known.
+    /// Number of synced groups, if known.
     syncs: Option<u64>,
 }
 
@@ -75,13 +76,13 @@ impl Run {
     }
 }
 
-/// Runs until the given moment, with so many callers.
+/// Runs with the given number of callers until the given time. Returns the number of frames.
 type Contestant<'a> = (&'static str, Box<dyn Fn(usize, Instant) -> u64 + 'a>);
 
 fn main() {
     let rounds = argument(0).unwrap_or(7);
     let length = Duration::from_millis(argument(1).unwrap_or(1_000));
-    // Not the system's folder for temporary files, which may lie in memory.
+    // The system's temporary directory may be in memory.
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder can be made");
     let runtime = Runtime::new().expect("a runtime can be made");
     let options = JournalOptions { segment_bytes: 16 << 20, capacity_bytes: 64 << 30 };
@@ -135,7 +136,7 @@ struct Table(Vec<Row>);
 struct Row {
     name: String,
     runs: Vec<Run>,
-    /// How the journal did beside each run of the bare loop.
+    /// Throughput of the journal divided by that of each bare run.
     ratios: Vec<f64>,
 }
 
@@ -166,7 +167,7 @@ impl Table {
     }
 }
 
-/// As many frames in as many syncs as the journal needed for them.
+/// Writes as many frames in as many syncs as the journal needed for them.
 fn bare(dir: &Path, frames: u64, syncs: u64, prepared: Prepared) -> Run {
     let path = dir.join("bare");
     let mut file = File::options().write(true).create_new(true).open(&path).expect("a file can be made");
@@ -230,7 +231,7 @@ fn awaited(runtime: &Runtime, journal: &Journal, callers: usize, end: Instant) -
     })
 }
 
-/// A thread for each caller. `caller` makes what one of them does again and again.
+/// Runs one thread per caller. `caller` creates the closure that the thread repeats.
 fn threads<F: FnMut()>(callers: usize, end: Instant, caller: impl Fn() -> F + Sync) -> u64 {
     let frames = AtomicU64::new(0);
     thread::scope(|scope| {

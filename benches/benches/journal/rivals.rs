@@ -1,4 +1,4 @@
-//! The crates, each with the settings that suit it best here.
+//! The rival crates, each with its best settings for this workload.
 
 use std::{path::Path, time::Instant};
 
@@ -7,7 +7,7 @@ use raft_engine::{Config, Engine, LogBatch, ReadableSize};
 
 use super::{Contestant, PAYLOAD, threads};
 
-/// Larger than its default of 1 MiB, so that it changes segments as seldom as the journal does.
+/// Larger than the default of 1 MiB, so that segments change as rarely as in the journal.
 const SEGMENT: u64 = 16 << 20;
 
 pub(super) struct Logs {
@@ -19,14 +19,14 @@ impl Logs {
     pub(super) fn open(dir: &Path) -> Self {
         let okaywal = Configuration::default_for(dir.join("okaywal"))
             .preallocate_bytes(SEGMENT as u32)
-            // A segment is given back when it is nearly full; nobody needs to read it before.
+            // A segment is recycled when it is nearly full, because its entries never have to be read.
             .checkpoint_after_bytes(SEGMENT - (1 << 20))
             .buffer_bytes(1 << 20);
         let raft_engine = Config {
             dir: dir.join("raft-engine").to_str().expect("a path of the bench is text").to_owned(),
             batch_compression_threshold: ReadableSize(0),
             target_file_size: ReadableSize(SEGMENT),
-            // Files are written before they are used, so that no sync has to store a new length.
+            // Files are prefilled, so that no sync has to store a new length.
             enable_log_recycle: true,
             prefill_for_recycle: true,
             prefill_limit: Some(ReadableSize::mb(512)),
@@ -60,12 +60,12 @@ impl Logs {
         let frames = threads(callers, end, || {
             || {
                 let mut batch = LogBatch::default();
-                // One key, so that what it keeps in memory does not grow.
+                // A single key keeps the in-memory index from growing.
                 batch.put(1, b"k".to_vec(), PAYLOAD.to_vec()).expect("the key is allowed");
                 self.raft_engine.write(&mut batch, true).expect("the disk syncs");
             }
         });
-        // Files that hold nothing needed are free to be used again.
+        // Files without live entries can be recycled.
         self.raft_engine.purge_expired_files().expect("files can be freed");
         frames
     }

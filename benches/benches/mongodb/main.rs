@@ -1,26 +1,27 @@
-//! What the process spends on bringing events to a MongoDB: `MongoStore` beside the driver's `insert_many` and beside a
-//! command made by hand.
+//! Client CPU cost of inserting events into MongoDB: `MongoStore` compared with the driver's `insert_many` and with a
+//! hand-written command.
 //!
 //! `cargo bench -p martech-benches --features mongodb --bench mongodb -- [events] [rounds] [one contestant]`
 //!
 //! # The job
-//! Batches of 2,000 events, one at a time, from `&[Event]` to the answer. The server is a stand-in that answers at once,
-//! in a process of its own (this program again), so what is counted is the time of processors of the client alone.
-//! Write concern, database and pool are the same for all, inserts are unordered, and before the clocks run it is made
-//! sure that all of them send the same documents, byte for byte.
+//! Batches of 2,000 events, one at a time, from `&[Event]` to the response. The server is a stand-in that answers at
+//! once, in a process of its own (this program again), so only the client's CPU time is measured. Write concern,
+//! database and pool are the same for all contestants, inserts are unordered, and before the measurement the bench
+//! verifies that all of them send the same documents, byte for byte.
 //!
-//! All have the allocator of the server, jemalloc. Events become new documents in each round, except where a name says `ready`. One thread runs the runtime and the driver.
-//! Contestants take turns, round by round; figures are medians of rounds. A first round that is not counted warms up.
+//! All contestants use the server's allocator, jemalloc. Each round converts the events to new documents, except where
+//! a name says `ready`. One thread runs the runtime and the driver. Contestants alternate, round by round. Figures are
+//! medians over the rounds, after a warm-up round that does not count.
 //!
-//! # The contestants
+//! # Contestants
 //! | | |
 //! |---|---|
 //! | `store` | `MongoStore::append` |
-//! | `loop` | one `insert` command, written with the builders of the `bson` crate, by `run_raw_command`; properties go from JSON to raw BSON without a tree. It looks for no double ids, checks no names, and reads no outcomes but `n` |
+//! | `loop` | one `insert` command, built with the `bson` crate's builders and sent by `run_raw_command`; properties are converted from JSON to raw BSON without a tree. The loop does not look for repeated ids, does not check names, and reads only `n` from the response |
 //! | `typed` | `insert_many` of a `Serialize` struct with the same fields, properties as a `Document` |
-//! | `documents` | `insert_many` of a `Document` made of each event |
-//! | `documents-ready` | the same, of documents that were made before the clocks ran |
-//! | `raw` | `insert_many` of raw documents, made as those of `loop` |
+//! | `documents` | `insert_many` of a `Document` built from each event |
+//! | `documents-ready` | the same, with documents built before the measurement |
+//! | `raw` | `insert_many` of raw documents, built as in `loop` |
 
 mod rivals;
 
@@ -40,7 +41,8 @@ use mongodb::bson::{Document, doc};
 
 use self::rivals::Driver;
 
-/// As the server has it. glibc gives back the memory of each large message, and the next one costs page faults.
+/// The allocator of the server. glibc returns the memory of each large message to the system, and the next message
+/// causes page faults.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
@@ -48,7 +50,7 @@ const BATCH: usize = 2_000;
 const URI_END: &str = "/shop?w=majority&journal=true&maxPoolSize=10";
 /// 2026-11-01T00:00:00Z.
 const END: Timestamp = Timestamp::from_millis(1_793_491_200_000);
-/// What makes this program the stand-in.
+/// Argument that turns this program into the stand-in.
 const STAND_IN: &str = "--stand-in";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +74,7 @@ const CONTESTANTS: [(&str, Contestant); 6] = [
     ("raw", Raw),
 ];
 
-/// What they insert by.
+/// Clients that the contestants use.
 struct Ways {
     store: MongoStore,
     driver: Driver,
@@ -115,7 +117,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     })
 }
 
-/// Inserts the batches; the time of processors, and that of the clock.
+/// Inserts the batches. Returns CPU time and wall time.
 async fn measure(
     ways: &Ways,
     contestant: Contestant,
@@ -152,7 +154,7 @@ async fn insert(
     Ok(())
 }
 
-/// Makes sure that all send the same; the size of a document.
+/// Verifies that all contestants send the same documents. Returns the size of a document in bytes.
 async fn same_documents(
     ways: &Ways,
     contestants: &[(&str, Contestant)],
@@ -186,7 +188,7 @@ fn print(contestants: &[(&str, Contestant)], costs: &[Vec<(Duration, Duration)>]
     }
 }
 
-/// The stand-in, and what ends it.
+/// The stand-in process, which exits when its standard input closes.
 struct Server {
     addr: String,
     process: Child,
@@ -206,13 +208,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have exited already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// Answers until whoever started it is gone.
+/// Serves until the parent process is gone.
 fn stand_in_process() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     println!("{}", listener.local_addr()?);

@@ -1,4 +1,4 @@
-//! Other ways from an event to the server, all through the driver.
+//! Other ways to send events to the server, all with the driver.
 
 use std::{borrow::Cow, error::Error, fmt};
 
@@ -18,7 +18,7 @@ use serde::{
 
 type Answer<T> = Result<T, Box<dyn Error>>;
 
-/// The driver, connected as the store is.
+/// The driver, connected with the store's settings.
 pub(crate) struct Driver {
     client: Client,
     database: Database,
@@ -37,7 +37,7 @@ impl Driver {
         Ok(self.client.database("admin").run_command(command).await?)
     }
 
-    /// One command, made by hand.
+    /// Sends one hand-written command.
     pub(crate) async fn command(&self, events: &[Event]) -> Answer<usize> {
         let mut documents = RawArrayBuf::new();
         for event in events {
@@ -72,7 +72,7 @@ impl Driver {
     }
 }
 
-/// An event as one would give it to the driver.
+/// An event as a struct for the driver's serializer.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Typed<'a> {
@@ -121,7 +121,7 @@ impl<'a> Typed<'a> {
     }
 }
 
-/// An event as a document.
+/// Converts an event to a document.
 pub(crate) fn document(event: &Event) -> Document {
     let mut document = doc! {
         "_id": id(event),
@@ -143,7 +143,7 @@ pub(crate) fn document(event: &Event) -> Document {
     document
 }
 
-/// An event as the bytes of a document, by the crate's builder.
+/// Converts an event to a raw document with the crate's builder.
 fn raw_document(event: &Event) -> RawDocumentBuf {
     let mut document = RawDocumentBuf::new();
     document.append(cstr!("_id"), id(event));
@@ -188,7 +188,7 @@ fn properties(json: &str) -> Document {
     serde_json::from_str(json).expect("properties are a JSON object")
 }
 
-/// Properties as the bytes of a document, straight from their JSON.
+/// Properties as a raw document, converted directly from JSON.
 struct Properties(RawDocumentBuf);
 
 impl<'de> Deserialize<'de> for Properties {

@@ -1,4 +1,4 @@
-//! Channels with a batching consumer. Each is bounded as the sink is, and drained as fast as its interface allows.
+//! Channels with a batching consumer. Each has the capacity of the sink and is drained as fast as its API allows.
 
 use std::thread;
 

@@ -1,14 +1,15 @@
-//! Handing events over: producers push single events, a worker hands batches to a store that only counts, and the clock
-//! stops when the store has all. The sink beside what one would otherwise take.
+//! Handing over events: producers push single events, and a worker passes batches to a store that only counts. The
+//! clock stops when the store has all events. The sink is compared with common alternatives.
 //!
 //! `cargo bench -p martech-benches --features rivals --bench sink -- [events] [rounds] [one contestant]`
 //!
-//! - An event is 128 bytes of plain data, moved, not copied; nothing on the heap, which would cost all the same.
-//! - Everyone holds up to 10,000 events and makes batches of up to 2,000. Only the sink gives receipts, counts bytes,
-//!   and could retry.
-//! - Those who push by `await` are tasks of a tokio runtime with two threads. Blocking channels are fed by threads.
-//! - Contestants take turns, round by round, so that a noisy neighbour hits all alike; the figure is the median. Beside
-//!   the time stands what all processors together spent, which says more where the machine is shared.
+//! - An event is 128 bytes of plain data, moved and not copied, without heap memory, which would cost every contestant
+//!   the same.
+//! - Every contestant holds up to 10,000 events and forms batches of up to 2,000. Only the sink gives receipts, counts
+//!   bytes, and could retry.
+//! - Async producers are tasks of a Tokio runtime with two threads. Blocking channels are fed by threads.
+//! - Contestants alternate, round by round, so that noise affects all of them. Figures are medians. Each row also shows
+//!   the CPU time of all threads, which is more telling on a shared machine.
 
 mod channels;
 mod opentelemetry;
@@ -30,7 +31,7 @@ use tokio::runtime::{self, Runtime};
 const CAPACITY: usize = 10_000;
 const MAX_BATCH: usize = 2_000;
 
-/// A page view or a purchase, without the strings.
+/// A page view or a purchase, without strings.
 struct Event {
     _id: u128,
     _user: u128,
@@ -55,7 +56,7 @@ impl Event {
     }
 }
 
-/// The store that only counts.
+/// A store that only counts.
 #[derive(Debug, Clone, Default)]
 struct Counter(Arc<AtomicUsize>);
 
@@ -65,7 +66,7 @@ impl Counter {
     }
 }
 
-/// So many events from so many producers.
+/// A number of events from a number of producers.
 #[derive(Debug, Clone, Copy)]
 struct Job {
     producers: usize,
@@ -90,7 +91,7 @@ const RIVALS: [(&str, Contestant); 5] = [
     ("OpenTelemetry batch processor", opentelemetry::batch_processor),
 ];
 
-/// Batches at the door: another job, shown for comparison.
+/// Pushing batches is a different job, shown for comparison.
 const BESIDE: [(&str, Contestant); 1] = [("sink, push_batch of 100", ours::push_batch)];
 
 fn main() {
@@ -137,7 +138,7 @@ fn compare(runtime: &Runtime, job: Job, rounds: usize, only: Option<&str>) {
     println!();
 }
 
-/// Time, and time of processors.
+/// Returns wall time and CPU time.
 fn measure(runtime: &Runtime, job: Job, name: &str, contestant: Contestant) -> (Duration, Duration) {
     let counter = Counter::default();
     let (start, spent) = (Instant::now(), ProcessTime::now());

@@ -1,8 +1,8 @@
-//! OpenTelemetry's batch processor for log records, the leanest of its signals.
+//! OpenTelemetry's batch processor for log records, the cheapest of its signals.
 //!
-//! It drops what finds its queue full, and its producers cannot wait. So its queue holds the whole run, which spares its
-//! producers all waiting. It takes no type but its own: the record has a time and nothing else, and is cloned out of the
-//! same one again and again, since the processor takes it by reference.
+//! The processor drops records when its queue is full, and producers cannot wait. The queue therefore holds the whole
+//! run, which saves its producers all waiting. The processor accepts only its own record type. The record has a
+//! timestamp and nothing else, and is cloned for each event, because the processor takes it by reference.
 
 use std::{thread, time::SystemTime};
 

@@ -1,4 +1,4 @@
-//! The sink. It counts bytes by a closure, as it would for events that own heap memory, and each push makes a receipt.
+//! The sink. A closure measures sizes, as for events that own heap memory, and each push creates a receipt.
 
 use std::{mem, thread, time::Duration};
 
@@ -45,7 +45,7 @@ pub(super) fn push(runtime: &Runtime, job: Job, counter: Counter) {
     });
 }
 
-/// From threads; when the sink is full, they let others run and try again.
+/// Pushes from threads. When the sink is full, a thread yields and tries again.
 pub(super) fn try_push(runtime: &Runtime, job: Job, counter: Counter) {
     let sink = runtime.block_on(async { open(counter) });
     let producer = |sink: EventSink<Event>| {

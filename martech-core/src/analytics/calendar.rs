@@ -9,26 +9,30 @@ use crate::{
     query::{Interval, QueryError, TimeRange, start_of_day},
 };
 
-/// The most buckets that a series may have.
+/// The maximum number of buckets in a series.
 pub const MAX_BUCKETS: usize = 10_000;
 
 const HOUR_MILLIS: i64 = 3_600_000;
 
-/// The buckets of a range in a time zone, as its clocks and calendars have them: days of 23 and 25 hours where
-/// clocks change, months of 28 to 31 days.
+/// The buckets of a range in a time zone, following local clocks and calendars. Days have 23 or 25 hours when clocks
+/// change, and months have 28 to 31 days.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Calendar {
-    /// Start of each bucket in milliseconds, ascending; the first is not after the begin of the range.
+    /// Start of each bucket in milliseconds, ascending. The first is not after the start of the range.
     starts: Vec<i64>,
 }
 
 impl Calendar {
-    /// Cuts a range into buckets.
+    /// Divides a range into buckets.
     ///
-    /// - An hour ends at the next full hour of the local clock, or when the clock is changed. Where clocks go back an
-    ///   hour, that hour is there twice; where the offset from UTC is no full hour, hours begin between those of UTC.
-    /// - Days, weeks and months begin at the [start of their first day](start_of_day). A day that a place never had
-    ///   has no bucket.
+    /// - An hour ends at the next full hour of the local clock, or when the clock changes. An hour that a clock change
+    ///   repeats has two buckets. If the offset from UTC is not a whole number of hours, local hours start between
+    ///   those of UTC.
+    /// - Days, weeks and months start at the [start of their first day](start_of_day). A day that a place skipped has
+    ///   no bucket.
+    ///
+    /// # Errors
+    /// Fails if the range is empty, leaves the years -9999 to 9999, or has more than [`MAX_BUCKETS`] buckets.
     pub fn new(range: TimeRange, interval: Interval, tz: &TimeZone) -> Result<Self, QueryError> {
         if range.from >= range.to {
             return Err(QueryError::new("to", "must be later than from"));
@@ -44,17 +48,17 @@ impl Calendar {
         Ok(Self { starts: starts.starts })
     }
 
-    /// Where each bucket begins in the calendar, in milliseconds; the first may begin before the range.
+    /// Returns the start of each bucket in the calendar, in milliseconds. The first may lie before the range.
     pub fn starts(&self) -> &[i64] {
         &self.starts
     }
 
-    /// The bucket that a moment of the range lies in: the last one that begins no later.
+    /// Returns the index of the bucket that contains a moment of the range: the last bucket that starts no later.
     pub fn bucket_of(&self, millis: i64) -> usize {
         self.starts.partition_point(|start| *start <= millis).saturating_sub(1)
     }
 
-    /// [`bucket_of`](Self::bucket_of), quick when that is `hint` or the next one.
+    /// Same as [`bucket_of`](Self::bucket_of), but fast if the result is `hint` or the next index.
     #[inline]
     pub(super) fn bucket_near(&self, millis: i64, hint: usize) -> usize {
         let start = |index: usize| self.starts.get(index).copied().unwrap_or(i64::MAX);
@@ -70,19 +74,19 @@ impl Calendar {
     }
 }
 
-/// The starts so far.
+/// The bucket starts collected so far.
 struct Starts {
     range: TimeRange,
     starts: Vec<i64>,
 }
 
 impl Starts {
-    /// Takes the next start; `Ok(false)` when the range has ended before it.
+    /// Adds the next start. Returns `Ok(false)` if the range ends before it.
     fn push(&mut self, start: i64) -> Result<bool, QueryError> {
         if start >= self.range.to.millis() {
             return Ok(false);
         }
-        // The bucket before has no length, or ends before the range.
+        // The previous bucket is empty or ends before the range.
         let replaces = self.starts.last().is_some_and(|last| start <= *last || start <= self.range.from.millis());
         let last = if replaces { self.starts.pop() } else { None };
         if self.starts.len() == MAX_BUCKETS {
@@ -96,7 +100,7 @@ impl Starts {
     fn hours(&mut self, tz: &TimeZone) -> Result<(), QueryError> {
         let from = jiff::Timestamp::from(self.range.from);
         let mut offset = tz.to_offset(from);
-        // `preceding` tells what lies before a moment, and a change at `from` itself counts too.
+        // `preceding` excludes the given moment, but a change at `from` itself counts too.
         let changed = tz.preceding(from + 1.nanosecond()).next().map(|change| change.timestamp().as_millisecond());
         let mut start = floor_hour(from.as_millisecond(), offset).max(changed.unwrap_or(i64::MIN));
         let mut changes = tz.following(from).map(|change| (change.timestamp().as_millisecond(), change.offset()));
@@ -105,7 +109,7 @@ impl Starts {
             let full_hour = floor_hour(start, offset) + HOUR_MILLIS;
             match change {
                 Some((at, new_offset)) if at <= full_hour => {
-                    // Some changes are of the zone's name alone.
+                    // Some transitions change only the name of the zone.
                     start = if new_offset == offset { full_hour } else { at };
                     offset = new_offset;
                     change = changes.next();
@@ -125,7 +129,7 @@ impl Starts {
         loop {
             let start = match start_of_day(date, tz) {
                 Some(start) => start,
-                // At the edges of the calendar the first bucket begins with the range, and the last stays open.
+                // At the edges of the calendar, the first bucket starts with the range and the last stays open.
                 None if self.starts.is_empty() => self.range.from,
                 None => return Ok(()),
             };
@@ -140,7 +144,7 @@ impl Starts {
     }
 }
 
-/// First day of the bucket that a moment lies in.
+/// Returns the first day of the bucket that contains a moment.
 fn first_date(from: Timestamp, interval: Interval, tz: &TimeZone) -> Date {
     let date = tz.to_datetime(from.into()).date();
     match interval {
@@ -150,7 +154,7 @@ fn first_date(from: Timestamp, interval: Interval, tz: &TimeZone) -> Date {
     }
 }
 
-/// The last full hour of a clock that is `offset` ahead of UTC.
+/// Rounds down to a full hour of a clock that is `offset` ahead of UTC.
 fn floor_hour(millis: i64, offset: Offset) -> i64 {
     let local = millis + i64::from(offset.seconds()) * 1000;
     millis - local.rem_euclid(HOUR_MILLIS)

@@ -1,13 +1,13 @@
-//! What events add up to. These parts know nothing of storage: a store hands over each user's events as compact
-//! [`Row`]s in time order, and takes the answer.
+//! Statistics over events. This module is independent of storage: a store passes in each user's events as compact
+//! [`Row`]s in time order, and receives the answer.
 //!
-//! A store computes [`Stats`](crate::query::Stats) so:
-//! 1. [`StatsPlan::new`] checks the question and says which [span of time](StatsPlan::span) is to be read;
-//! 2. each worker makes a [`StatsAccumulator`], turns strings into symbols with
-//!    [`symbols`](StatsAccumulator::symbols) (or whole events by [`Row::of`]), and gives it each user's rows of that
-//!    span, one user after another;
-//! 3. [`new_user`](StatsAccumulator::new_user) tells when each user was first seen;
-//! 4. workers, which have disjoint users, are [merged](StatsAccumulator::merge) and
+//! A store computes [`Stats`](crate::query::Stats) in these steps:
+//! 1. [`StatsPlan::new`] checks the query and determines the [span of time](StatsPlan::span) to read.
+//! 2. Each worker creates a [`StatsAccumulator`], turns strings into symbols with
+//!    [`symbols`](StatsAccumulator::symbols) (or whole events with [`Row::of`]), and passes in each user's rows of that
+//!    span, one user after another.
+//! 3. [`new_user`](StatsAccumulator::new_user) records when each user was first seen.
+//! 4. The accumulators of workers, which have disjoint users, are [merged](StatsAccumulator::merge) and
 //!    [finished](StatsAccumulator::finish).
 //!
 //! ```
@@ -41,7 +41,7 @@
 //! # Ok::<(), martech_core::query::QueryError>(())
 //! ```
 //!
-//! [`UserSummary`] is what a store keeps of each user, so that a list of users reads no events.
+//! [`UserSummary`] is the aggregate that a store keeps per user, so that listing users reads no events.
 
 mod calendar;
 mod row;

@@ -5,29 +5,29 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::symbols::{Interner, Symbol, Symbols};
 use crate::event::{Event, Money};
 
-/// What the figures need of one event, small and without strings.
+/// The data that statistics need from one event, small and without strings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
     /// Milliseconds since the epoch.
     pub occurred_at: i64,
     /// [`session_key`] of the session id; 0 when the event has none.
     pub session: u64,
-    /// Millionths of `currency`; means nothing when that is [`Symbol::NONE`].
+    /// Millionths of `currency`; meaningless if that is [`Symbol::NONE`].
     pub order_value: i64,
-    /// In [`Symbols::types`].
+    /// A symbol of [`Symbols::types`].
     pub event_type: Symbol,
-    /// In [`Symbols::currencies`]; there exactly when the event has an order value.
+    /// A symbol of [`Symbols::currencies`]; set exactly when the event has an order value.
     pub currency: Symbol,
-    /// In [`Symbols::pages`].
+    /// A symbol of [`Symbols::pages`].
     pub page: Symbol,
-    /// In [`Symbols::products`].
+    /// A symbol of [`Symbols::products`].
     pub product: Symbol,
-    /// In [`Symbols::searches`].
+    /// A symbol of [`Symbols::searches`].
     pub search: Symbol,
 }
 
 impl Row {
-    /// An event of a type at a time, of which nothing else is known.
+    /// Creates a row with only a time and a type.
     pub const fn new(occurred_at: i64, event_type: Symbol) -> Self {
         Self {
             occurred_at,
@@ -41,7 +41,7 @@ impl Row {
         }
     }
 
-    /// What the figures need of an event, in the given symbols.
+    /// Creates the row of an event, with its strings interned in `symbols`.
     pub fn of(event: &Event, symbols: &mut Symbols) -> Self {
         let facts = &event.facts;
         let symbol = |text: &Option<String>, interner: &mut Interner<Arc<str>>| {
@@ -59,25 +59,25 @@ impl Row {
         }
     }
 
-    /// Whether it is an order.
+    /// Returns whether the event is an order.
     pub fn is_order(&self) -> bool {
         self.event_type == Symbols::PURCHASE
     }
 
-    /// Currency and millionths, where it is an order that has a value.
+    /// Returns the currency and the millionths of an order that has a value.
     pub(crate) fn value(&self) -> Option<(Symbol, i64)> {
         (self.is_order() && self.currency != Symbol::NONE).then_some((self.currency, self.order_value))
     }
 }
 
-/// Stands for a session id among the sessions of one user: its XXH3, never 0.
+/// Returns the key that stands for a session id among the sessions of one user: its XXH3-64 hash, never 0.
 ///
-/// Two ids of one user share a key with a chance of 2^-64.
+/// Two ids of one user collide with a probability of 2^-64.
 pub fn session_key(session_id: &str) -> u64 {
     session_key_of(session_id.as_bytes())
 }
 
-/// [`session_key`] of a text that need not be looked at as one.
+/// Same as [`session_key`], for text that was not checked to be UTF-8.
 pub(crate) fn session_key_of(session_id: &[u8]) -> u64 {
     xxh3_64(session_id).max(1)
 }

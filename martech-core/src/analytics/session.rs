@@ -1,25 +1,27 @@
 use super::row::Row;
 use crate::varint;
 
-/// Events without a session id that lie further apart than this belong to different sessions.
+/// The longest gap within a session, in milliseconds. Events without a session id that are further apart belong to
+/// different sessions.
 pub const SESSION_GAP_MILLIS: i64 = 30 * 60 * 1000;
 
-/// The sessions of one user, in a form that can be joined with those of other events of that user.
+/// The sessions of one user, in a form that can be merged with those of other events of the same user.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sessions {
     /// [`session_key`](super::session_key)s, ascending.
     ids: Vec<u64>,
-    /// First and last moment of each run of events without a session id, ascending, more than the gap apart.
+    /// First and last moment of each run of events without a session id, ascending. Runs are further apart than the
+    /// gap.
     runs: Vec<(i64, i64)>,
 }
 
-/// Bytes that are no sessions.
+/// An error returned for bytes that are not encoded sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the bytes of a user's sessions are damaged")]
 pub struct SessionsDecodeError;
 
 impl Sessions {
-    /// The sessions of one user's events, which are in time order.
+    /// Collects the sessions of one user's events, which must be in time order.
     pub fn from_rows(rows: &[Row]) -> Self {
         let mut ids: Vec<u64> = rows.iter().map(|row| row.session).filter(|session| *session != 0).collect();
         ids.sort_unstable();
@@ -31,10 +33,10 @@ impl Sessions {
         Self { ids, runs }
     }
 
-    /// Adds the sessions of other events of the same user: the result is what all events together would have given.
+    /// Adds the sessions of other events of the same user. The result equals the sessions of all events together.
     ///
-    /// Ids are united. Runs that overlap, or lie no further apart than the gap, become one: within a run no two
-    /// neighbours are further apart than the gap, and events in between only bring neighbours closer.
+    /// Ids are united. Runs that overlap, or are no further apart than the gap, become one: neighbors within a run are
+    /// no further apart than the gap, and additional events only bring neighbors closer.
     pub fn merge(&mut self, other: &Self) {
         self.ids.extend_from_slice(&other.ids);
         self.ids.sort_unstable();
@@ -46,14 +48,14 @@ impl Sessions {
         runs.into_iter().for_each(|run| extend(&mut self.runs, run));
     }
 
-    /// How many: distinct ids plus runs.
+    /// Returns the number of sessions: distinct ids plus runs.
     pub fn count(&self) -> u64 {
         (self.ids.len() + self.runs.len()) as u64
     }
 
-    /// Appends a compact form: the number of ids (varint), the ids (8 bytes each, little-endian), then for each run
-    /// the distance of its start from the end of the run before (from 0 for the first) and its length,
-    /// as zigzag varints of milliseconds.
+    /// Appends a compact encoding: the number of ids (varint), the ids (8 bytes each, little-endian), then for each run
+    /// the distance of its start from the end of the previous run (from 0 for the first) and its length, as zigzag
+    /// varints of milliseconds.
     pub fn encode(&self, out: &mut Vec<u8>) {
         varint::write(out, self.ids.len() as u64);
         self.ids.iter().for_each(|id| out.extend_from_slice(&id.to_le_bytes()));
@@ -65,7 +67,10 @@ impl Sessions {
         }
     }
 
-    /// Reads what [`encode`](Self::encode) made.
+    /// Decodes the output of [`encode`](Self::encode).
+    ///
+    /// # Errors
+    /// Fails if the bytes are not such output.
     pub fn decode(bytes: &[u8]) -> Result<Self, SessionsDecodeError> {
         Self::read(bytes).filter(Self::is_well_formed).ok_or(SessionsDecodeError)
     }
@@ -92,7 +97,7 @@ impl Sessions {
     }
 }
 
-/// Adds a run that does not start before the last one: to it, or behind it.
+/// Adds a run that does not start before the last one: extends the last run or appends a new one.
 fn extend(runs: &mut Vec<(i64, i64)>, run: (i64, i64)) {
     match runs.last_mut() {
         Some(last) if gap(last.1, run.0) <= SESSION_GAP_MILLIS => last.1 = last.1.max(run.1),
@@ -100,7 +105,7 @@ fn extend(runs: &mut Vec<(i64, i64)>, run: (i64, i64)) {
     }
 }
 
-/// From one moment to a later one.
+/// Returns the time from one moment to a later one.
 fn gap(from: i64, to: i64) -> i64 {
     to.saturating_sub(from)
 }

@@ -2,53 +2,53 @@ use std::{collections::HashMap, hash::Hash, sync::Arc};
 
 use crate::event::{Currency, EventType};
 
-/// Stands for a string in one [`Interner`].
+/// A number that stands for a value in one [`Interner`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Symbol(u32);
 
 impl Symbol {
-    /// Stands for nothing.
+    /// Stands for no value.
     pub const NONE: Self = Self(0);
 
-    /// All symbols that there can be, by index.
+    /// Returns all possible symbols, by index.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
         (0..=u32::MAX).map(Self)
     }
 
-    /// A position in arrays that have a place for [`NONE`](Self::NONE).
+    /// Returns the position in arrays that reserve index 0 for [`NONE`](Self::NONE).
     pub(crate) const fn index(self) -> usize {
         self.0 as usize
     }
 }
 
-/// What the pages, the products and the search terms of a [`Symbols`] may each take of memory, in bytes. A name takes
-/// its text and [`NAME_OVERHEAD`].
+/// The memory limit in bytes for each of the pages, the products and the search terms of a [`Symbols`]. A name counts
+/// as its text plus [`NAME_OVERHEAD`].
 pub const MAX_NAME_BYTES: usize = 32 << 20;
 
-/// What a name takes of memory besides its text: two places in lists, one in a map, and its counters.
+/// The memory that a name takes besides its text, in bytes: two list entries, one map entry, and its counters.
 pub const NAME_OVERHEAD: usize = 128;
 
-/// Gives equal values the same [`Symbol`], counting up from 1.
+/// Maps equal values to the same [`Symbol`], numbered from 1.
 #[derive(Debug, Clone)]
 pub struct Interner<T> {
     symbols: HashMap<T, Symbol, foldhash::fast::RandomState>,
     values: Vec<T>,
-    /// Bytes that are left for values.
+    /// Bytes left for values.
     room: usize,
     overflowed: bool,
 }
 
 impl<T> Interner<T> {
-    /// One whose values take at most so many bytes, each its text and [`NAME_OVERHEAD`]. From the first value on that does
-    /// not fit, new ones have [`Symbol::NONE`], and [`overflowed`](Self::overflowed) says so.
+    /// Creates an interner whose values take at most `bytes`, each its text plus [`NAME_OVERHEAD`]. From the first
+    /// value that does not fit, new values get [`Symbol::NONE`], and [`overflowed`](Self::overflowed) returns true.
     ///
-    /// So whether interners of one size overflow that [absorb](super::StatsAccumulator::merge) each other depends on the
-    /// values that they have together, not on which of them had which.
+    /// The limit applies to the union of values when interners of one size [absorb](super::StatsAccumulator::merge)
+    /// each other. Overflow does not depend on how the values were distributed.
     pub fn with_room(bytes: usize) -> Self {
         Self { symbols: HashMap::default(), values: Vec::new(), room: bytes, overflowed: false }
     }
 
-    /// Whether a value had no symbol because there was no room.
+    /// Returns whether a value got no symbol for lack of room.
     pub fn overflowed(&self) -> bool {
         self.overflowed
     }
@@ -74,22 +74,22 @@ impl<T: AsRef<str> + Clone + Eq + Hash> Interner<T> {
         Symbol(number)
     }
 
-    /// What a symbol of this interner stands for.
+    /// Returns the value that a symbol of this interner stands for.
     pub fn get(&self, symbol: Symbol) -> Option<&T> {
         self.values.get(symbol.index().checked_sub(1)?)
     }
 
-    /// How many symbols there are.
+    /// Returns the number of symbols.
     pub fn len(&self) -> usize {
         self.values.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no symbols.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
-    /// Takes in the values of another interner; tells which symbol here each symbol there becomes, by its index.
+    /// Adds the values of another interner. Returns the symbol here of each symbol there, by index.
     pub(crate) fn absorb(&mut self, other: &Self) -> Vec<Symbol> {
         self.overflowed |= other.overflowed;
         let symbols = other.values.iter().map(|value| match self.symbols.get(value) {
@@ -99,14 +99,14 @@ impl<T: AsRef<str> + Clone + Eq + Hash> Interner<T> {
         std::iter::once(Symbol::NONE).chain(symbols).collect()
     }
 
-    /// All symbols and what they stand for, in the order in which they came.
+    /// Returns all symbols and their values in insertion order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Symbol, &T)> {
         Symbol::all().skip(1).zip(&self.values)
     }
 }
 
 impl Interner<Arc<str>> {
-    /// The symbol of a text.
+    /// Returns the symbol of a text, and adds the text if it is new.
     pub fn intern(&mut self, text: &str) -> Symbol {
         match self.symbols.get(text) {
             Some(symbol) => *symbol,
@@ -116,7 +116,7 @@ impl Interner<Arc<str>> {
 }
 
 impl Interner<Currency> {
-    /// The symbol of a currency.
+    /// Returns the symbol of a currency, and adds the currency if it is new.
     pub fn intern(&mut self, currency: Currency) -> Symbol {
         match self.symbols.get(&currency) {
             Some(symbol) => *symbol,
@@ -125,7 +125,7 @@ impl Interner<Currency> {
     }
 }
 
-/// The symbols that [`Row`](super::Row)s speak in, one interner for each kind.
+/// The symbols that [`Row`](super::Row)s refer to, one interner for each kind.
 #[derive(Debug, Clone)]
 pub struct Symbols {
     /// Event types.
@@ -148,7 +148,7 @@ impl Symbols {
     /// [`EventType::SEARCH`] in every [`Symbols::types`].
     pub const SEARCH: Symbol = Symbol(3);
 
-    /// Only the types that have a constant here.
+    /// Creates symbols for only the types that have a constant here.
     pub fn new() -> Self {
         let mut types = Interner::<Arc<str>>::default();
         for event_type in [EventType::PURCHASE, EventType::PAGE_VIEW, EventType::SEARCH] {

@@ -4,28 +4,28 @@ use crate::{
     query::{CurrencyAmount, UserRow, UserSort},
 };
 
-/// What is known of one user, in a form that can be joined with that of other events of that user.
+/// The aggregate of one user's events, which can be merged with that of other events of the same user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserSummary {
     /// Time of the first event.
     pub first_seen: Timestamp,
     /// Time of the last event.
     pub last_seen: Timestamp,
-    /// How many events.
+    /// Number of events.
     pub events: u64,
-    /// How many purchases.
+    /// Number of purchases.
     pub orders: u64,
-    /// Sums of the order values, ascending by currency, each once.
+    /// Sums of the order values, one per currency, ascending by currency.
     pub revenue: Vec<(Currency, MoneySum)>,
     /// Sessions.
     pub sessions: Sessions,
 }
 
 impl UserSummary {
-    /// Of one user's events, which are in time order; `None` when there are none.
+    /// Summarizes one user's events, which must be in time order. Returns `None` if there are none.
     ///
     /// # Panics
-    /// When an order's currency is no symbol of `symbols`.
+    /// Panics if an order's currency is not a symbol of `symbols`.
     pub fn from_rows(rows: &[Row], symbols: &Symbols) -> Option<Self> {
         let (first, last) = (rows.first()?, rows.last()?);
         let mut summary = Self {
@@ -46,7 +46,7 @@ impl UserSummary {
         Some(summary)
     }
 
-    /// Adds other events of the same user: the result is what all events together would have given.
+    /// Adds other events of the same user. The result equals the summary of all events together.
     pub fn merge(&mut self, other: &Self) {
         self.first_seen = self.first_seen.min(other.first_seen);
         self.last_seen = self.last_seen.max(other.last_seen);
@@ -65,13 +65,13 @@ impl UserSummary {
         }
     }
 
-    /// What was spent in one currency.
+    /// Returns the revenue in one currency.
     pub fn revenue_in(&self, currency: Currency) -> MoneySum {
         let found = self.revenue.binary_search_by_key(&currency, |(currency, _)| *currency);
         found.map_or(MoneySum::default(), |index| self.revenue[index].1)
     }
 
-    /// The value that users are sorted by, as [`UsersCursor`](crate::query::UsersCursor) has it.
+    /// Returns the value that users are sorted by, as used in [`UsersCursor`](crate::query::UsersCursor).
     pub fn sort_value(&self, sort: UserSort, currency: Currency) -> i128 {
         match sort {
             UserSort::UserId => 0,
@@ -83,7 +83,7 @@ impl UserSummary {
         }
     }
 
-    /// As an answer shows it.
+    /// Converts the summary to a row of an answer.
     pub fn to_row(&self, user_id: String) -> UserRow {
         UserRow {
             user_id,

@@ -7,27 +7,31 @@ use super::{
     parse::{timestamp, wrong_type},
 };
 
-/// A body of events, taken apart but not yet read: see [`EventRules::parse_batch`](super::EventRules::parse_batch).
+/// A request body split into events that are not yet parsed; see
+/// [`EventRules::parse_batch`](super::EventRules::parse_batch).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch<'a> {
-    /// When the sender's clock said that it was sent.
+    /// Time of sending by the sender's clock.
     pub sent_at: Option<Timestamp>,
-    /// The JSON text of each event, or why it has none.
+    /// The JSON text of each event, or the reason that it has none.
     pub items: Vec<Result<&'a str, EventError>>,
-    /// Whether the body was one event object, not a list.
+    /// Whether the body was a single event object rather than a list.
     pub single: bool,
 }
 
 impl<'a> Batch<'a> {
-    /// How many events a body may hold, where nothing else is said.
+    /// The default limit on events per body.
     pub const MAX_EVENTS: usize = 100_000;
 
-    /// A JSON body: an event object, an array of them, or `{"events": [...], "sentAt": ...}`.
+    /// Splits a JSON body: an event object, an array of them, or `{"events": [...], "sentAt": ...}`.
+    ///
+    /// # Errors
+    /// Fails if the body as a whole is not well-formed, holds no event, or holds more events than the limit.
     pub fn from_json(body: &'a [u8]) -> Result<Self, EventError> {
         Self::from_json_limited(body, Self::MAX_EVENTS)
     }
 
-    /// The same with another limit than [`MAX_EVENTS`](Self::MAX_EVENTS).
+    /// Same as [`from_json`](Self::from_json), with a limit other than [`MAX_EVENTS`](Self::MAX_EVENTS).
     pub fn from_json_limited(body: &'a [u8], max_events: usize) -> Result<Self, EventError> {
         let text = str::from_utf8(without_mark(body)).map_err(|error| invalid_utf8(error, "the body"))?;
         let mut splitter = Splitter { scanner: Scanner::lenient(text, LEVELS), items: Vec::new(), max_events };
@@ -35,13 +39,16 @@ impl<'a> Batch<'a> {
         if batch.items.is_empty() { Err(empty("the list of events is empty")) } else { Ok(batch) }
     }
 
-    /// A body of lines, each an event object (NDJSON). Blank lines count for nothing; a line that cannot be read is an
-    /// item of its own and harms no other.
+    /// Splits a body of lines, each an event object (NDJSON). Blank lines are skipped. An unreadable line becomes an
+    /// error item and does not affect other lines.
+    ///
+    /// # Errors
+    /// Fails if the body holds no event or more events than the limit.
     pub fn from_ndjson(body: &'a [u8]) -> Result<Self, EventError> {
         Self::from_ndjson_limited(body, Self::MAX_EVENTS)
     }
 
-    /// The same with another limit than [`MAX_EVENTS`](Self::MAX_EVENTS).
+    /// Same as [`from_ndjson`](Self::from_ndjson), with a limit other than [`MAX_EVENTS`](Self::MAX_EVENTS).
     pub fn from_ndjson_limited(body: &'a [u8], max_events: usize) -> Result<Self, EventError> {
         let mut items = Vec::new();
         for (index, line) in without_mark(body).split(|byte| *byte == b'\n').enumerate() {
@@ -59,10 +66,10 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// The levels of an event, inside an array, inside an envelope.
+/// The depth of an event, plus one level each for the array and the envelope around it.
 const LEVELS: usize = MAX_DEPTH + 2;
 
-/// Takes a body apart.
+/// Splits a body into events.
 struct Splitter<'a> {
     scanner: Scanner<'a>,
     items: Vec<Result<&'a str, EventError>>,
@@ -94,7 +101,7 @@ impl<'a> Splitter<'a> {
         Ok(batch)
     }
 
-    /// A single event that begins at an offset, or, when it has the key `events`, an envelope.
+    /// Reads a single event that begins at an offset or, if it has the key `events`, an envelope.
     fn object(&mut self, start: usize) -> Scanned<Batch<'a>> {
         let (mut envelope, mut sent_at, mut repeated, mut unknown) = (false, None, None, None);
         while let Some(name) = self.scanner.next_key()? {
@@ -139,7 +146,7 @@ impl<'a> Splitter<'a> {
         Ok(Batch { sent_at, items: std::mem::take(&mut self.items), single: false })
     }
 
-    /// The elements of an array of events.
+    /// Reads the elements of an array of events.
     fn events(&mut self) -> Scanned<()> {
         while let Some(start) = self.scanner.next_element()? {
             admit(self.items.len(), self.max_events)?;
@@ -153,7 +160,7 @@ impl<'a> Splitter<'a> {
     }
 }
 
-/// The body without the byte order mark that some editors put before UTF-8.
+/// Strips the byte order mark that some editors put before UTF-8.
 fn without_mark(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }

@@ -2,7 +2,7 @@ use serde_json::{Map, Value};
 
 use super::{Event, EventError, EventId, EventRules, EventType, Timestamp};
 
-/// Makes an event in Rust. It becomes JSON and goes the way of every other, so the same rules hold.
+/// Builds an event in Rust. The builder produces JSON and parses it like any other event, so the same rules apply.
 ///
 /// ```
 /// use martech_core::event::{Event, EventRules, EventType};
@@ -23,56 +23,59 @@ pub struct EventBuilder {
 }
 
 impl EventBuilder {
-    /// Something that a known user did.
+    /// Starts an event of a known user.
     pub fn new(user_id: impl Into<String>, event_type: EventType) -> Self {
         Self::of_type(event_type).field("userId", user_id)
     }
 
-    /// Something that was done on a device whose user is not known.
+    /// Starts an event on a device whose user is not known.
     pub fn anonymous(anonymous_id: impl Into<String>, event_type: EventType) -> Self {
         Self::of_type(event_type).anonymous_id(anonymous_id)
     }
 
-    /// Its id; one is made when this is not called.
+    /// Sets the id. Generated if not set.
     #[must_use]
     pub fn id(self, id: EventId) -> Self {
         self.field("eventId", id.to_string())
     }
 
-    /// When it was done; when it was received, if this is not called.
+    /// Sets the time of the event. Defaults to the time of arrival.
     #[must_use]
     pub fn occurred_at(self, time: Timestamp) -> Self {
         self.field("occurredAt", time.to_string())
     }
 
-    /// When it came here; now, if this is not called.
+    /// Sets the time of arrival. Defaults to now.
     #[must_use]
     pub fn received_at(mut self, time: Timestamp) -> Self {
         self.received_at = Some(time);
         self
     }
 
-    /// The device or browser.
+    /// Sets the device or browser.
     #[must_use]
     pub fn anonymous_id(self, id: impl Into<String>) -> Self {
         self.field("anonymousId", id)
     }
 
-    /// The visit.
+    /// Sets the visit.
     #[must_use]
     pub fn session_id(self, id: impl Into<String>) -> Self {
         self.field("sessionId", id)
     }
 
-    /// One property more; the last value of a name counts.
-    /// Money is best given as a decimal string: a float that is not a number (`NaN`) becomes `null`.
+    /// Adds a property. The last value of a name wins. Pass money as a decimal string; a float that is not finite (such
+    /// as `NaN`) becomes `null`.
     #[must_use]
     pub fn property(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.properties.insert(name.into(), value.into());
         self
     }
 
-    /// Checks it and takes out the facts.
+    /// Validates the event and extracts its facts.
+    ///
+    /// # Errors
+    /// Fails under the same conditions as [`EventRules::parse`].
     pub fn build(mut self, rules: &EventRules) -> Result<Event, EventError> {
         if !self.properties.is_empty() {
             self.fields.insert("properties".to_owned(), Value::Object(self.properties));

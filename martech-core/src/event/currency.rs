@@ -2,24 +2,24 @@ use std::{borrow::Cow, fmt, str, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A currency code, 3 to 8 capital ASCII letters or digits: mostly one of ISO 4217 (`USD`).
+/// A currency code: 3 to 8 uppercase ASCII letters or digits, usually from ISO 4217 (`USD`).
 ///
-/// An order may be paid in what ISO 4217 does not list, such as points or `USDT`, and is counted under that code alone.
-/// A setting that speaks for orders without a currency must be listed: read it with [`iso_4217`](Self::iso_4217).
+/// Orders may use codes that ISO 4217 does not list, such as points or `USDT`. Each code is counted separately. A
+/// setting that applies to orders without a currency must be a listed code: parse it with [`iso_4217`](Self::iso_4217).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Currency([u8; 8]);
 
-/// A text that is no currency code.
+/// An error returned for text that is not a currency code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a currency code: 3 to 8 ASCII letters or digits, such as USD")]
 pub struct InvalidCurrency;
 
-/// A text that is no code of ISO 4217.
+/// An error returned for text that is not an ISO 4217 code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an ISO 4217 currency code: three letters, such as USD or EUR")]
 pub struct UnlistedCurrency;
 
-/// ISO 4217, list one: currencies and funds in use.
+/// ISO 4217, list one: active currencies and funds.
 const IN_USE: &str = "\
     AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW CLF \
     CLP CNY COP COU CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF \
@@ -27,7 +27,7 @@ const IN_USE: &str = "\
     MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD \
     SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD USN UYI UYU UYW UZS \
     VED VES VND VUV WST XAD XAF XAG XAU XBA XBB XBC XBD XCD XCG XDR XOF XPD XPF XPT XSU XTS XUA XXX YER ZAR ZMW ZWG";
-/// ISO 4217, list three, from 1990 on: histories of old orders are in these.
+/// ISO 4217, list three, from 1990 on: historical orders use these currencies.
 const WITHDRAWN: &str = "\
     ADP ANG AON AOR ATS AZM BEF BGL BGN BYB BYR CSD CSK CUC CYP DEM ECS EEK ESP FIM FRF GHC GRD GWP HRD HRK IEP ITL LTL LUF LVL \
     MGF MRO MTL MXP MZM NLG PLZ PTE ROL RUR SDD SDP SIT SKK SLL SRG STD TJR TMM TPE TRL UAK USS UYP VEB VEF XEU XFU YUM ZMK ZRN \
@@ -37,14 +37,15 @@ impl Currency {
     /// United States dollar.
     pub const USD: Self = Self(*b"USD\0\0\0\0\0");
 
-    /// A code that ISO 4217 lists, in either case; also one that it has withdrawn since 1990.
+    /// Parses a code that ISO 4217 lists, in either case. Codes withdrawn since 1990 are accepted.
     pub fn iso_4217(text: &str) -> Result<Self, UnlistedCurrency> {
         let mut listed = IN_USE.split(' ').chain(WITHDRAWN.split(' '));
         let code = listed.find(|code| code.eq_ignore_ascii_case(text)).ok_or(UnlistedCurrency)?;
         code.parse().map_err(|InvalidCurrency| UnlistedCurrency)
     }
 
-    /// How many decimals amounts have by ISO 4217: none in `JPY`, three in `KWD`; two in a currency that it does not list.
+    /// Returns the number of decimals by ISO 4217: none for `JPY`, three for `KWD`, and two for a currency that it does
+    /// not list.
     pub fn minor_digits(self) -> usize {
         match self.as_str() {
             "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX" | "UYI" | "VND"
@@ -55,7 +56,7 @@ impl Currency {
         }
     }
 
-    /// The code.
+    /// Returns the code.
     pub fn as_str(&self) -> &str {
         let len = self.0.iter().position(|byte| *byte == 0).unwrap_or(self.0.len());
         str::from_utf8(&self.0[..len]).expect("a currency code is ASCII")
@@ -80,7 +81,7 @@ impl fmt::Display for Currency {
     }
 }
 
-/// In either case; kept in capitals.
+/// Parses a code in either case and converts it to uppercase.
 impl FromStr for Currency {
     type Err = InvalidCurrency;
 

@@ -4,19 +4,19 @@ use serde::{Serialize, Serializer};
 
 use super::{EventId, EventType};
 
-/// An event that is not taken: what was wrong, where, and what would be right.
+/// An error returned for an event that is rejected. The message says what was wrong, where, and what would be valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct EventError {
-    /// For programs.
+    /// The error code, for programs.
     pub code: ErrorCode,
-    /// Dotted path of the field (`properties.total`), where one is to blame.
+    /// Dotted path of the field at fault (`properties.total`), if there is one.
     pub field: Option<String>,
-    /// For people. Input that it quotes is cut to a short piece.
+    /// The message, for people. Input that it quotes is truncated.
     pub message: String,
-    /// The id of the event, where it could be read.
+    /// The id of the event, if it could be parsed.
     pub event_id: Option<EventId>,
-    /// The type of the event, where it could be read and is taken.
+    /// The type of the event, if it could be parsed and is accepted.
     pub event_type: Option<EventType>,
 }
 
@@ -37,56 +37,57 @@ impl From<Box<EventError>> for EventError {
     }
 }
 
-/// What kind of fault an [`EventError`] is; on the wire the [name](Self::as_str).
+/// The kind of fault of an [`EventError`], serialized as its [name](Self::as_str).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorCode {
-    /// `malformed_json`: the text is not JSON (`NaN` and `Infinity` are not either).
+    /// `malformed_json`: the text is not JSON. `NaN` and `Infinity` are not JSON.
     MalformedJson,
     /// `invalid_utf8`: the text is not UTF-8.
     InvalidUtf8,
-    /// `empty_batch`: a body without a single event.
+    /// `empty_batch`: the body has no events.
     EmptyBatch,
-    /// `too_many_events`: more events in one body than are taken at once.
+    /// `too_many_events`: the body has more events than the limit.
     TooManyEvents,
     /// `event_too_large`: the JSON of one event is longer than [`MAX_EVENT_BYTES`](super::MAX_EVENT_BYTES).
     EventTooLarge,
     /// `too_deep`: objects and arrays are nested deeper than [`MAX_DEPTH`](super::MAX_DEPTH).
     TooDeep,
-    /// `duplicate_key`: an object names the same key twice.
+    /// `duplicate_key`: an object has the same key twice.
     DuplicateKey,
-    /// `unknown_field`: an event has no such field.
+    /// `unknown_field`: events have no such field.
     UnknownField,
-    /// `missing_field`: a required field is absent, or null.
+    /// `missing_field`: a required field is absent or null.
     MissingField,
-    /// `wrong_type`: the value is of another JSON type than the field takes.
+    /// `wrong_type`: the field does not accept a value of this JSON type.
     WrongType,
-    /// `empty_value`: an empty text, or one of white space, where there must be one.
+    /// `empty_value`: the text is empty or only white space, or the id is the nil UUID.
     EmptyValue,
-    /// `not_an_id`: `undefined`, `null`, `NaN` or `[object ...]`, which JavaScript makes of a missing value, as an id.
+    /// `not_an_id`: the id is `undefined`, `null`, `NaN` or `[object ...]`, which JavaScript produces from a missing
+    /// value.
     NotAnId,
-    /// `too_long`: a text of too many characters.
+    /// `too_long`: the text has too many characters.
     TooLong,
-    /// `invalid_character`: a character that is not allowed here.
+    /// `invalid_character`: the text has a character that is not allowed there.
     InvalidCharacter,
-    /// `unknown_type`: this event type is not taken.
+    /// `unknown_type`: the event type is not accepted.
     UnknownType,
-    /// `invalid_time`: not a time, or not one that can be told for certain.
+    /// `invalid_time`: the value is not a time, or is ambiguous.
     InvalidTime,
-    /// `occurred_at_too_early`: before 1970.
+    /// `occurred_at_too_early`: the time is before 1970.
     OccurredAtTooEarly,
-    /// `occurred_at_too_old`: longer ago than a [public](super::Sender::is_public) sender may say.
+    /// `occurred_at_too_old`: the time is older than a [public](super::Sender::is_public) sender may report.
     OccurredAtTooOld,
-    /// `occurred_at_in_future`: more than a day after its arrival.
+    /// `occurred_at_in_future`: the time is more than a day after arrival.
     OccurredAtInFuture,
-    /// `invalid_amount`: not a decimal number, or out of range.
+    /// `invalid_amount`: the value is not a decimal number, or is out of range.
     InvalidAmount,
-    /// `invalid_currency`: not a currency code.
+    /// `invalid_currency`: the value is not a currency code, or not one that the sender may use.
     InvalidCurrency,
 }
 
 impl ErrorCode {
-    /// The name that stands on the wire.
+    /// Returns the name used on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::MalformedJson => "malformed_json",
@@ -126,7 +127,7 @@ impl Serialize for ErrorCode {
     }
 }
 
-/// A piece of input for an error message: at most 64 characters of it, without control characters.
+/// Returns at most 64 characters of input for an error message, with control characters replaced.
 pub(crate) fn excerpt(input: &str) -> String {
     const LIMIT: usize = 64;
     let mut chars = input.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c });

@@ -1,55 +1,56 @@
-//! What the figures need of an event's properties, and where it is found.
+//! The properties that statistics are computed from, and the names under which they are found.
 //!
-//! Only the top level of `properties` is looked at. Names are taken in the order in which they stand here, and the
-//! first one that is present and not null counts.
+//! Only the top level of `properties` is searched. Names are tried in the order of the table, and the first one that is
+//! present and not null is used.
 //!
-//! | fact | of events | names | value |
+//! | fact | event types | names | value |
 //! |---|---|---|---|
 //! | order value | `purchase` | `revenue`, `total`, `value` | a number, or a string with a decimal number |
-//! | currency | `purchase` with an order value | `currency` | a code like `USD`; without one, the configured currency |
+//! | currency | `purchase` with an order value | `currency` | a code like `USD`; defaults to the configured currency |
 //! | page | all | `page`, `path`, `url` | a string, or a number as its text |
 //! | product | all | `productId`, `product_id`, `sku`, `product` | a string, or a number as its text |
 //! | search term | `search` | `query`, `q`, `search`, `term` | a string, or a number as its text |
 //!
-//! - The currency of an event without a secret key must be a code of ISO 4217: figures are kept for each currency, and anybody can make codes up.
-//! - An order value or a currency that is malformed rejects the event, since a figure would be wrong without a word.
-//!   An order value has six decimals (what is finer is rounded half to even), may be negative, and is
-//!   below a trillion.
-//! - A page, product or search term that is empty or of another kind counts as absent, and the next name is tried.
-//!   It is cut after 512 characters; the properties themselves keep all of it.
+//! - The currency of an event without a secret key must be an ISO 4217 code or the configured currency. Statistics are
+//!   kept per currency, and anyone could invent codes.
+//! - A malformed order value or currency rejects the event, because otherwise a sum would silently be wrong. An order
+//!   value has six decimals (finer digits are rounded half to even), may be negative, and is below a trillion.
+//! - A page, product or search term that is empty or of another JSON type counts as absent, and the next name is tried.
+//!   The value is truncated to 512 characters; the properties keep all of it.
 
 use std::str::FromStr;
 
 use super::{Currency, ErrorCode, EventError, EventType, Money, Sender, error::excerpt, json::Value};
 
-/// What the figures need of an event's properties, taken out once when it comes in.
+/// The facts that statistics need from an event's properties, extracted once on arrival.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
     /// Value of the order, for a purchase.
     pub order_value: Option<Money>,
-    /// Currency of `order_value`; there exactly when that is.
+    /// Currency of `order_value`; present exactly when that is.
     pub currency: Option<Currency>,
-    /// The page that was looked at.
+    /// The page viewed.
     pub page: Option<String>,
-    /// The product that it is about.
+    /// The product concerned.
     pub product: Option<String>,
-    /// What was searched for.
+    /// The search term.
     pub search: Option<String>,
 }
 
 impl Facts {
-    /// A page, product or search term is cut after this many characters.
+    /// The maximum length of a page, product or search term, in characters. Longer text is truncated.
     pub const MAX_CHARS: usize = 512;
 
-    /// The properties that can hold the value of an order, first choice first.
+    /// The properties that can hold an order value, in order of preference.
     pub const ORDER_VALUE: [&'static str; 3] = [NAMES[0], NAMES[1], NAMES[2]];
 
-    /// Whether a property of this name can hold a page, a product or a search term: a number there stands for its text.
+    /// Returns whether a property of this name can hold a page, a product or a search term. A number in such a property
+    /// stands for its text.
     pub fn is_text(name: &str) -> bool {
         NAMES[PAGE.start..].contains(&name)
     }
 
-    /// The properties that are taken for the same fact where they stand beside `name`.
+    /// Returns the properties that take precedence over `name` for the same fact.
     pub fn before(name: &str) -> &'static [&'static str] {
         let own = NAMES.iter().position(|candidate| *candidate == name);
         let facts = [ORDER_VALUE, PAGE, PRODUCT, SEARCH];
@@ -58,7 +59,7 @@ impl Facts {
     }
 }
 
-/// A fact and the properties that can hold it, first choice first.
+/// The positions in `NAMES` of the properties that can hold a fact, in order of preference.
 type Names = std::ops::Range<usize>;
 
 static NAMES: [&str; 15] = [
@@ -84,19 +85,19 @@ const PAGE: Names = 4..7;
 const PRODUCT: Names = 7..11;
 const SEARCH: Names = 11..15;
 
-/// The properties that facts can be in, noted while the event is read.
+/// The properties that can hold facts, collected while the event is scanned.
 #[derive(Debug, Default)]
 pub(super) struct Candidates<'a>([Value<'a>; NAMES.len()]);
 
 impl<'a> Candidates<'a> {
-    /// Keeps a property if it is of use.
+    /// Keeps a property if it can hold a fact.
     pub(super) fn note(&mut self, name: &str, value: Value<'a>) {
         if let Some(index) = NAMES.iter().position(|candidate| *candidate == name) {
             self.0[index] = value;
         }
     }
 
-    /// Takes the facts out.
+    /// Extracts the facts.
     pub(super) fn facts(
         &self,
         event_type: &EventType,
@@ -143,7 +144,7 @@ fn cut(text: &str) -> String {
     text[..end].to_owned()
 }
 
-/// Why a property cannot be read, and what it says.
+/// The reason that a property cannot be parsed, and its value.
 struct Malformed {
     why: String,
     input: String,
@@ -156,7 +157,7 @@ impl Malformed {
     }
 }
 
-/// Reads a property of a string, or also of a number.
+/// Parses a string property or, if `number` is set, also a number.
 fn parse<T: FromStr<Err: ToString>>(value: Value<'_>, number: bool) -> Result<T, Malformed> {
     let text = match value {
         Value::String(text) => text.text(),

@@ -5,53 +5,57 @@ use uuid::{ContextV7, Uuid};
 
 use super::Timestamp;
 
-/// Names an event: a UUID. As text hyphenated and in lower case; in binary formats 16 bytes.
+/// The id of an event: a UUID. The text form is hyphenated and lowercase; binary formats use 16 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EventId(pub Uuid);
 
-/// A text that names no event.
+/// An error returned for text that is not a valid event id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EventIdError {
-    /// Nothing in it, or nothing but white space.
+    /// The text is empty or only white space.
     #[error("an event id must not be empty; leave it out to have one made")]
     Empty,
-    /// More than 128 characters.
+    /// The text has more than 128 characters.
     #[error("an event id has at most {} characters", EventId::MAX_CHARS)]
     TooLong,
-    /// The UUID of zeros, which names nothing: events that share it would all count as one.
+    /// The nil UUID, which identifies nothing: events that share it would all count as one.
     #[error("the nil UUID names no event; leave the id out to have one made")]
     Nil,
-    /// What JavaScript makes of a missing value, such as `undefined`: events that share it would all count as one.
+    /// A text that JavaScript produces from a missing value, such as `undefined`: events that share it would all count
+    /// as one.
     #[error(
         "an event id is undefined, null, NaN or [object ...]: JavaScript made that of a missing value; leave it out to have one made"
     )]
     Placeholder,
 }
 
-/// Whether a text is what JavaScript makes of a missing value, or of an object, where a program takes it for an id. Exactly
-/// so: `Null` is a name that people have.
+/// Returns whether a text is what JavaScript produces from a missing value or an object when a program uses it as an
+/// id. The match is case-sensitive, because `Null` is a surname.
 pub(super) fn is_placeholder(text: &str) -> bool {
     matches!(text, "undefined" | "null" | "NaN") || (text.starts_with("[object ") && text.ends_with(']'))
 }
 
-/// Whether nothing can be seen of a text: white space, and characters without a width.
+/// Returns whether a text has no visible characters: only white space and zero-width characters.
 pub(super) fn is_blank(text: &str) -> bool {
     let is_invisible = |c: char| matches!(c, '\u{200B}'..='\u{200D}' | '\u{2060}' | '\u{FEFF}');
     text.chars().all(|c| c.is_whitespace() || is_invisible(c))
 }
 
 impl EventId {
-    /// The namespace of ids that are not UUIDs: the UUIDv5 of `martech:event-id` in the namespace of URLs (RFC 9562).
+    /// The namespace for ids that are not UUIDs: the UUIDv5 of `martech:event-id` in the URL namespace (RFC 9562).
     pub const NAMESPACE: Uuid = Uuid::from_u128(0x26497edd_4d81_5d33_8111_1ba62acc1d83);
 
-    /// The longest text that is taken as an id.
+    /// The maximum length of a text accepted as an id, in characters.
     pub const MAX_CHARS: usize = 128;
 
-    /// A UUID in any of its usual notations and either case is taken as it is;
-    /// every other text of 1 to 128 characters becomes the UUIDv5 of its bytes under [`NAMESPACE`](Self::NAMESPACE).
-    /// Texts of white space, and those that JavaScript makes of missing values, name no event.
+    /// Converts text to an id. A UUID in any of its usual notations, in either case, is taken as is. Any other text of
+    /// 1 to 128 characters becomes the UUIDv5 of its bytes under [`NAMESPACE`](Self::NAMESPACE).
+    ///
+    /// # Errors
+    /// Fails for text without visible characters, for text of more than 128 characters, for the nil UUID, and for the
+    /// texts that JavaScript produces from missing values.
     pub fn from_text(text: &str) -> Result<Self, EventIdError> {
         if let Ok(uuid) = Uuid::try_parse(text) {
             return if uuid.is_nil() { Err(EventIdError::Nil) } else { Ok(Self(uuid)) };
@@ -68,24 +72,24 @@ impl EventId {
         Ok(Self(Uuid::new_v5(&Self::NAMESPACE, text.as_bytes())))
     }
 
-    /// A new id, greater than every one that this process made before (a UUIDv7).
+    /// Returns a new UUIDv7, greater than every id that this process generated before.
     pub fn new_v7() -> Self {
         static SEQUENCE: Mutex<ContextV7> = Mutex::new(ContextV7::new());
         Self::made_at(Timestamp::now(), &SEQUENCE)
     }
 
-    /// A clock that stands before 1970 counts as standing at its beginning: no UUID has a time before.
+    /// A clock before 1970 counts as 1970, because no UUIDv7 has an earlier time.
     fn made_at(now: Timestamp, sequence: &Mutex<ContextV7>) -> Self {
         let now = u64::try_from(now.millis()).unwrap_or(0);
         let (seconds, nanos) = (now / 1000, (now % 1000) as u32 * 1_000_000);
         Self(Uuid::new_v7(uuid::Timestamp::from_unix(sequence, seconds, nanos)))
     }
 
-    /// The id that stands for this one where senders have ids of their own, so that theirs never meet those of others: nobody
-    /// can find an id that becomes a given one.
+    /// Maps the id into a namespace, so that ids supplied by one kind of sender never collide with those of another.
+    /// The mapping is one-way: nobody can find an id that maps to a given one.
     ///
-    /// It is the UUIDv5 of this id under `namespace`. Of a UUIDv7 the time stays, so that what was new still sorts as
-    /// new, and the hash is in the other bits.
+    /// The result is the UUIDv5 of this id under `namespace`. A UUIDv7 keeps its timestamp, so that new events still
+    /// sort as new, and the hash fills the remaining bits.
     #[must_use]
     pub fn within(self, namespace: &Uuid) -> Self {
         let hash = Uuid::new_v5(namespace, self.as_bytes());
@@ -98,12 +102,12 @@ impl EventId {
         Self::from_bytes(bytes)
     }
 
-    /// The sixteen bytes, big-endian as RFC 9562 lays them out: they sort as the ids do.
+    /// Returns the 16 bytes in the big-endian layout of RFC 9562, which sort in the same order as the ids.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
     }
 
-    /// From the sixteen bytes.
+    /// Creates an id from its 16 bytes.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
     }
@@ -115,7 +119,7 @@ impl fmt::Display for EventId {
     }
 }
 
-/// By [`EventId::from_text`].
+/// Parses with [`EventId::from_text`].
 impl FromStr for EventId {
     type Err = EventIdError;
 
@@ -129,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_ascend_whatever_the_clock_shows() {
+    fn v7_ids_ascend_when_the_clock_goes_back() {
         let sequence = Mutex::new(ContextV7::new());
         let at = |millis| EventId::made_at(Timestamp::from_millis(millis), &sequence);
         let ids = [-5, i64::MIN, 0, 7, 6, 7, 1_795_342_500_250, -1, 1_795_342_500_250].map(at);
@@ -142,7 +146,7 @@ mod tests {
     const NAMESPACE: Uuid = Uuid::from_u128(0xdb9ba360_e95b_57b7_a232_e6ad7e817d23);
 
     #[test]
-    fn an_id_within_a_namespace_is_one_of_its_own() {
+    fn within_maps_ids_deterministically_per_namespace() {
         let order = EventId::from_text("order-1001").unwrap();
         let within = order.within(&NAMESPACE);
         assert_eq!(within.0, Uuid::new_v5(&NAMESPACE, order.as_bytes()));
@@ -152,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_uuid_v7_keeps_its_time_within_a_namespace() {
+    fn within_preserves_uuid_v7_timestamp() {
         let of = |text: &str| EventId::from_text(text).unwrap();
         let (left, right) = (of("018f3f7e-0000-7000-8000-00000000beef"), of("018f3f7e-0000-7000-8000-00000000bee0"));
         let [near, other] = [left, right].map(|id| id.within(&NAMESPACE));

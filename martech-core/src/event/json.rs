@@ -1,25 +1,26 @@
-//! A scanner that walks over JSON text without building anything.
+//! A scanner that walks over JSON text without building a tree.
 //!
-//! Why not a parser from a library: an event's properties are kept as the text that came in, so numbers beyond every
-//! float have to pass, repeated keys have to be found, and the depth has to be counted - in one pass, without recursion.
-//! Escapes are decoded by `serde_json`, and only where somebody looks at the text.
+//! Library parsers do not fit. An event's properties are stored as the text received, so numbers beyond the range of
+//! floats must pass, repeated keys must be found, and depth must be counted, all in one pass and without recursion.
+//! Escapes are decoded by `serde_json`, and only in text that is used.
 //!
-//! JavaScript's `slice()` can cut a character in two and leave half a surrogate pair, `"\ud83d"`. No UTF-8 text holds that,
-//! and strict readers refuse it. It reads as U+FFFD here, in names and in values, and [`mended`] replaces it in a text.
+//! JavaScript's `slice()` can cut a character in two and leave a lone surrogate, `"\ud83d"`. UTF-8 cannot represent it,
+//! and strict readers reject it. The scanner reads it as U+FFFD, in names and in values, and [`mended`] replaces it in
+//! text.
 //!
-//! The grammar is RFC 8259's, nothing more: no comments, no trailing commas, no `NaN`.
+//! The grammar is exactly that of RFC 8259: no comments, no trailing commas, no `NaN`.
 
 use std::borrow::Cow;
 
 use super::{ErrorCode, EventError, error::excerpt};
 
-/// What may stand between the parts of JSON text. A form feed, which Rust counts among the blanks too, may not.
+/// The white space of JSON. Rust also counts the form feed as white space; JSON does not.
 pub(crate) const BLANKS: [char; 4] = [' ', '\n', '\r', '\t'];
 
-/// A value, as a piece of the scanned text.
+/// A value, as a slice of the scanned text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Value<'a> {
-    /// `null`; also stands for a field that is absent, since the two mean the same here.
+    /// `null`, or an absent field: the two mean the same here.
     #[default]
     Null,
     Bool,
@@ -30,7 +31,7 @@ pub(crate) enum Value<'a> {
 }
 
 impl Value<'_> {
-    /// What it is, for an error message.
+    /// Names the JSON type, for an error message.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
@@ -43,25 +44,25 @@ impl Value<'_> {
     }
 }
 
-/// A string, still with its quotes and escapes.
+/// A string with its quotes and escapes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Text<'a> {
     quoted: &'a str,
     escapes: Escapes,
 }
 
-/// Which escapes a string has.
+/// The kinds of escapes in a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Escapes {
     None,
-    /// All of them stand for characters.
+    /// All escapes stand for characters.
     Whole,
-    /// Some are half a surrogate pair.
+    /// Some escapes are lone surrogates.
     Halves,
 }
 
 impl<'a> Text<'a> {
-    /// What it says, with U+FFFD in the place of half a surrogate pair.
+    /// Decodes the string, with U+FFFD in place of lone surrogates.
     pub(crate) fn text(self) -> Cow<'a, str> {
         let decoded = |quoted: &str| serde_json::from_str(quoted).expect("the scanner has seen that it is a string");
         match self.escapes {
@@ -72,7 +73,8 @@ impl<'a> Text<'a> {
     }
 }
 
-/// JSON text with `\ufffd` in the place of every half of a surrogate pair; borrowed where there is none. Its length stays.
+/// Replaces every lone surrogate in JSON text with `\ufffd`. Borrows the text if there is none. The length does not
+/// change.
 pub fn mended(json: &str) -> Cow<'_, str> {
     let (mut mended, mut copied, mut at) = (String::new(), 0, 0);
     while let Some(next) = json[at..].find('\\') {
@@ -85,7 +87,7 @@ pub fn mended(json: &str) -> Cow<'_, str> {
                 Surrogates::Half.len()
             }
             Some(pair) => pair.len(),
-            // The backslash and what it escapes.
+            // Skips the backslash and the character that it escapes.
             None => 1 + json[at + 1..].chars().next().map_or(0, char::len_utf8),
         };
     }
@@ -96,7 +98,7 @@ pub fn mended(json: &str) -> Cow<'_, str> {
     Cow::Owned(mended)
 }
 
-/// Escapes of code units that are no characters by themselves.
+/// Escapes of code units that are not characters by themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Surrogates {
     Pair,
@@ -104,7 +106,7 @@ enum Surrogates {
 }
 
 impl Surrogates {
-    /// Those that a text begins with.
+    /// Returns the surrogates at the start of a text.
     fn at_head(text: &[u8]) -> Option<Self> {
         match code_unit(text)? {
             0xd800..=0xdbff => match code_unit(&text[Self::Half.len()..]) {
@@ -116,7 +118,7 @@ impl Surrogates {
         }
     }
 
-    /// Bytes of the escapes.
+    /// Length of the escapes in bytes.
     const fn len(self) -> usize {
         match self {
             Self::Pair => 12,
@@ -125,63 +127,63 @@ impl Surrogates {
     }
 }
 
-/// What the escape at the head of a text stands for, if that is `\u` and four digits.
+/// Decodes the escape at the start of a text if it is `\u` and four digits.
 fn code_unit(text: &[u8]) -> Option<u32> {
     let digits = text.strip_prefix(b"\\u")?.first_chunk::<4>()?;
     digits.iter().try_fold(0, |unit, digit| Some(unit << 4 | char::from(*digit).to_digit(16)?))
 }
 
-/// Boxed, so that the many small results on the way weigh little.
+/// Errors are boxed to keep the many intermediate results small.
 pub(crate) type Scanned<T> = Result<T, Box<EventError>>;
 
-/// An object or array whose end has not been reached.
+/// An open object or array.
 #[derive(Debug)]
 struct Frame {
     object: bool,
-    /// Its items so far.
+    /// Number of items so far.
     items: usize,
-    /// Where its keys begin in [`Scanner::keys`].
+    /// Index of its first key in [`Scanner::keys`].
     keys: usize,
 }
 
-/// Walks over one JSON text.
+/// Scans one JSON text.
 #[derive(Debug)]
 pub(crate) struct Scanner<'a> {
     text: &'a str,
     at: usize,
     max_depth: usize,
-    /// Whether keys are compared and depth is limited; otherwise only the grammar is checked.
+    /// Whether keys are compared and depth is limited. Otherwise only the grammar is checked.
     strict: bool,
     frames: Vec<Frame>,
     /// The keys of all open objects, outermost first.
     keys: Vec<Cow<'a, str>>,
-    /// Whether there was half a surrogate pair so far.
+    /// Whether a lone surrogate was seen so far.
     halves: bool,
 }
 
 impl<'a> Scanner<'a> {
-    /// Finds everything that is wrong.
+    /// Creates a scanner that also rejects repeated keys and text nested deeper than `max_depth`.
     pub(crate) fn strict(text: &'a str, max_depth: usize) -> Self {
         let (frames, keys) = (Vec::with_capacity(4), Vec::with_capacity(16));
         Self { text, at: 0, max_depth, strict: true, frames, keys, halves: false }
     }
 
-    /// Checks the grammar down to `max_depth`; what is deeper is only skipped, bracket by bracket.
+    /// Creates a scanner that checks the grammar down to `max_depth` and skips deeper levels by counting brackets.
     pub(crate) fn lenient(text: &'a str, max_depth: usize) -> Self {
         Self { text, at: 0, max_depth, strict: false, frames: Vec::new(), keys: Vec::new(), halves: false }
     }
 
-    /// Whether the text up to here has to be [`mended`].
+    /// Returns whether the text up to here needs [`mended`].
     pub(crate) fn has_halves(&self) -> bool {
         self.halves
     }
 
-    /// The text from an offset to here.
+    /// Returns the text from an offset to the current position.
     pub(crate) fn since(&self, start: usize) -> &'a str {
         &self.text[start..self.at]
     }
 
-    /// The next byte that is not blank, and its offset.
+    /// Returns the next byte that is not white space, and its offset.
     pub(crate) fn peek(&mut self) -> Option<(u8, usize)> {
         let bytes = self.text.as_bytes();
         while let Some(&byte) = bytes.get(self.at) {
@@ -193,7 +195,7 @@ impl<'a> Scanner<'a> {
         None
     }
 
-    /// Whatever comes next, with all that is in it.
+    /// Reads the next value, including everything nested in it.
     pub(crate) fn value(&mut self) -> Scanned<Value<'a>> {
         match self.peek() {
             Some((byte @ (b'{' | b'['), start)) => {
@@ -205,7 +207,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Goes into an object or array, if its opening bracket comes next: the offset of the bracket.
+    /// Enters an object or array if its opening bracket comes next. Returns the offset of the bracket.
     pub(crate) fn enter(&mut self, bracket: u8) -> Scanned<Option<usize>> {
         match self.peek() {
             Some((byte, start)) if byte == bracket => {
@@ -216,12 +218,12 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Steps to the next member of the object that is open: its key, or nothing where the object ends.
+    /// Advances to the next member of the open object. Returns its key, or `None` at the end of the object.
     pub(crate) fn next_key(&mut self) -> Scanned<Option<Text<'a>>> {
         if self.next_item()? { self.key().map(Some) } else { Ok(None) }
     }
 
-    /// Steps to the next element of the array that is open: its offset, or nothing where the array ends.
+    /// Advances to the next element of the open array. Returns its offset, or `None` at the end of the array.
     pub(crate) fn next_element(&mut self) -> Scanned<Option<usize>> {
         if !self.next_item()? {
             return Ok(None);
@@ -232,7 +234,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Nothing but blanks may follow.
+    /// Fails unless only white space follows.
     pub(crate) fn end(&mut self) -> Scanned<()> {
         if self.peek().is_some() { Err(self.syntax("the end of the text")) } else { Ok(()) }
     }
@@ -256,7 +258,8 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Steps over an opening bracket; in a lenient scan, over everything up to the closing one where it is too deep.
+    /// Steps over an opening bracket. At the depth limit, a strict scan fails and a lenient scan skips to the closing
+    /// bracket.
     fn open(&mut self, bracket: u8) -> Scanned<()> {
         if self.frames.len() == self.max_depth {
             return if self.strict { Err(self.too_deep()) } else { self.skip_brackets() };
@@ -266,7 +269,8 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Steps over a comma to the next item of the innermost frame, or closes the frame.
+    /// Steps over a comma to the next item of the innermost frame, or closes the frame. Returns whether there is an
+    /// item.
     fn next_item(&mut self) -> Scanned<bool> {
         let next = self.peek();
         let Some(frame) = self.frames.last_mut() else { return Ok(false) };
@@ -291,7 +295,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// A key and its colon.
+    /// Reads a key and its colon.
     fn key(&mut self) -> Scanned<Text<'a>> {
         let Some((b'"', _)) = self.peek() else { return Err(self.syntax("a key in double quotes")) };
         let key = self.string()?;
@@ -353,7 +357,7 @@ impl<'a> Scanner<'a> {
         Ok(Value::Number(self.since(start)))
     }
 
-    /// Steps over bytes of a kind, up to a number of them; how many there were.
+    /// Skips up to `limit` bytes of a kind and returns their number.
     fn skip(&mut self, kind: impl Fn(u8) -> bool, limit: usize) -> usize {
         let bytes = &self.text.as_bytes()[self.at..];
         let count = bytes.iter().take(limit).take_while(|byte| kind(**byte)).count();
@@ -361,7 +365,7 @@ impl<'a> Scanner<'a> {
         count
     }
 
-    /// A string, from its opening quote.
+    /// Reads a string from its opening quote.
     fn string(&mut self) -> Scanned<Text<'a>> {
         let (bytes, start) = (self.text.as_bytes(), self.at);
         let mut escapes = Escapes::None;
@@ -380,7 +384,8 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// An escape, or two that are a surrogate pair, from the backslash; gives what the string has then of them.
+    /// Reads an escape, or the two escapes of a surrogate pair, from the backslash. Returns the kinds of escapes in the
+    /// string so far.
     fn escape(&mut self, before: Escapes) -> Scanned<Escapes> {
         let surrogates = Surrogates::at_head(&self.text.as_bytes()[self.at..]);
         if let Some(surrogates) = surrogates {
@@ -396,7 +401,7 @@ impl<'a> Scanner<'a> {
         Ok(if before == Escapes::None { Escapes::Whole } else { before })
     }
 
-    /// What an escape stands for, behind its backslash.
+    /// Checks the part of an escape after its backslash.
     fn character(&mut self) -> Scanned<()> {
         match self.text.as_bytes().get(self.at) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
@@ -411,7 +416,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Steps over an object or array by counting brackets.
+    /// Skips an object or array by counting brackets.
     fn skip_brackets(&mut self) -> Scanned<()> {
         let mut open = 0_usize;
         loop {
@@ -433,7 +438,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Where the scanner stands, as `properties.items.2.name`.
+    /// Returns the scanner's position as a path, such as `properties.items.2.name`.
     pub(crate) fn path(&self) -> String {
         let mut path = String::new();
         for (index, frame) in self.frames.iter().enumerate() {
@@ -472,7 +477,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Adds a step to a path; deep and long ones are cut.
+/// Appends a step to a path. Long steps and long paths are truncated.
 fn push_key(path: &mut String, key: &str) {
     const LIMIT: usize = 128;
     if path.len() >= LIMIT {
@@ -487,7 +492,7 @@ fn push_key(path: &mut String, key: &str) {
     path.push_str(&excerpt(key));
 }
 
-/// A key that is there twice.
+/// Returns a key that occurs twice.
 fn repeated<'a>(keys: &mut [Cow<'a, str>]) -> Option<Cow<'a, str>> {
     const FEW: usize = 12;
     if keys.len() <= FEW {

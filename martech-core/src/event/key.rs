@@ -2,35 +2,36 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Event, EventId, Timestamp};
 
-/// What tells an event from others: its id, and the UTC day on which it occurred. Stores keep at most one event of each key.
+/// Identifies an event by its id and the UTC day on which it occurred. Stores keep at most one event per key.
 ///
-/// The day is part of it so that a store which is split by days need not look through all of them. A store that looks
-/// through all of them anyway may tell events apart by their ids alone.
+/// The day is part of the key so that a store partitioned by day does not have to search every partition. A store that
+/// searches all of them anyway may deduplicate by id alone.
 ///
-/// Where the key is there already, the [`Deed`] says whether that is the same event, sent again, or another one. The other one
-/// is [rejected](crate::store::Rejection::id_conflict).
+/// If the key is already stored, the [`Deed`] tells a duplicate from a conflict: an equal deed means the same event
+/// sent again, and a different deed is [rejected](crate::store::Rejection::id_conflict).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventKey {
-    /// Its id.
+    /// The event id.
     pub id: EventId,
-    /// [`Timestamp::day`](super::Timestamp::day) of its `occurred_at`.
+    /// [`Timestamp::day`](super::Timestamp::day) of `occurred_at`.
     pub day: i32,
 }
 
 impl EventKey {
-    /// The keys under which the event may be stored already: its own, and those of the days beside it when its time is
-    /// [estimated](Event::estimated_time), since the same event sent again is then estimated anew.
+    /// Returns the keys under which the event may already be stored: its own and, if its time is
+    /// [estimated](Event::estimated_time), those of the two adjacent days. A repeated send of such an event estimates
+    /// the time anew.
     pub fn candidates(self, estimated: bool) -> impl Iterator<Item = Self> {
         let reach = i32::from(estimated);
         (self.day - reach..=self.day + reach).map(move |day| Self { id: self.id, day })
     }
 }
 
-/// Who did what, and when: what an event that is sent again has in common with itself, besides its id. An event with the
-/// same id and another deed is another event.
+/// The user, type and time of an event. Apart from the id, these are what a repeated send has in common with the
+/// original. An event with the same id and a different deed is a different event.
 ///
-/// Nothing else counts. A sender that builds an event anew for a retry may write its properties in another order, or add
-/// what it knows by then.
+/// Properties are not compared. A sender that rebuilds an event for a retry may order its properties differently or add
+/// new ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deed<'a> {
     /// [`Event::user_id`].
@@ -41,46 +42,46 @@ pub struct Deed<'a> {
     pub occurred_at: Timestamp,
 }
 
-/// A [`Deed`] in four bytes, for stores that do not keep all of it at hand. Of 65,536 deeds of other users or types, or at
-/// other times, one looks the same.
+/// A 4-byte hash of a [`Deed`], for stores that do not keep all of it at hand. User and type take two bytes and the
+/// time two, so deeds that differ in only one of these collide with a probability of 1 in 65,536.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint(u32);
 
 impl Deed<'_> {
-    /// Whether this is the deed of a stored event, sent again. Its time does not count where it is
-    /// [estimated](Event::estimated_time), since it is then estimated anew each time.
+    /// Returns whether this deed equals that of a stored event, which makes its event a repeated send. The time is
+    /// ignored if it is [estimated](Event::estimated_time), because each send estimates it anew.
     pub fn is_again(&self, stored: &Self, estimated: bool) -> bool {
         (self.user_id, self.event_type) == (stored.user_id, stored.event_type)
             && (estimated || self.occurred_at == stored.occurred_at)
     }
 
-    /// The deed in four bytes.
+    /// Returns the 4-byte hash of the deed.
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::new(xxh3_64(self.user_id.as_bytes()), self.event_type, self.occurred_at)
     }
 }
 
 impl Fingerprint {
-    /// Of a user with this XXH3-64.
+    /// Hashes a deed. `user` is the XXH3-64 of the user id.
     pub(crate) fn new(user: u64, event_type: &str, occurred_at: Timestamp) -> Self {
-        // Odd and at random, so that each bit of a number reaches the upper ones.
+        // 2^64 divided by the golden ratio. Multiplication by this odd number spreads each bit to the upper ones.
         const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
         let who = (user.rotate_left(32) ^ xxh3_64(event_type.as_bytes())).wrapping_mul(SPREAD) >> 48;
         let when = (occurred_at.millis() as u64).wrapping_mul(SPREAD) >> 48;
         Self((who << 16 | when) as u32)
     }
 
-    /// From what [`bits`](Self::bits) gave.
+    /// Creates a fingerprint from the result of [`bits`](Self::bits).
     pub const fn from_bits(bits: u32) -> Self {
         Self(bits)
     }
 
-    /// The upper half of user and type, the lower half of the time.
+    /// Returns the hash: user and type in the upper 16 bits, the time in the lower 16.
     pub const fn bits(self) -> u32 {
         self.0
     }
 
-    /// [`Deed::is_again`], but for one case in 65,536.
+    /// Returns the same as [`Deed::is_again`], with a false positive rate of 1 in 65,536.
     pub const fn is_again(self, stored: Self, estimated: bool) -> bool {
         let other = self.0 ^ stored.0;
         if estimated { other >> 16 == 0 } else { other == 0 }
@@ -88,17 +89,17 @@ impl Fingerprint {
 }
 
 impl Event {
-    /// Who did what, and when.
+    /// Returns the user, type and time of the event.
     pub fn deed(&self) -> Deed<'_> {
         Deed { user_id: &self.user_id, event_type: self.event_type.as_str(), occurred_at: self.occurred_at }
     }
 
-    /// What tells it from others.
+    /// Returns the deduplication key of the event.
     pub fn key(&self) -> EventKey {
         EventKey { id: self.id, day: self.occurred_at.day() }
     }
 
-    /// The keys under which it may be stored already: see [`EventKey::candidates`].
+    /// Returns the keys under which the event may already be stored; see [`EventKey::candidates`].
     pub fn candidates(&self) -> impl Iterator<Item = EventKey> {
         self.key().candidates(self.estimated_time)
     }
@@ -111,7 +112,7 @@ mod tests {
     const DEED: Deed<'_> = Deed { user_id: "u", event_type: "search", occurred_at: Timestamp::from_millis(5) };
 
     #[test]
-    fn user_type_and_time_make_the_same_event() {
+    fn matches_deeds_by_user_type_and_time() {
         let others = [
             (DEED, [true, true]),
             (Deed { user_id: "v", ..DEED }, [false, false]),
@@ -127,9 +128,9 @@ mod tests {
         }
     }
 
-    /// Files keep fingerprints: they never change.
+    /// Files store fingerprints, so the values must never change.
     #[test]
-    fn fingerprints_stay_what_they_are() {
+    fn fingerprint_values_are_stable() {
         let of = |user_id, event_type, millis| {
             Deed { user_id, event_type, occurred_at: Timestamp::from_millis(millis) }.fingerprint().bits()
         };
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn few_deeds_look_alike() {
+    fn fingerprints_rarely_collide() {
         let times = (0..65_536).map(|millis| Timestamp::from_millis(1_795_342_500_000 + millis));
         let alike =
             times.filter(|time| Deed { occurred_at: *time, ..DEED }.fingerprint().is_again(DEED.fingerprint(), false));

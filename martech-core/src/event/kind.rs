@@ -2,13 +2,13 @@ use std::{borrow::Cow, collections::BTreeSet, fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The name of what was done: `page_view`, `purchase`, ...
+/// The name of an event type: `page_view`, `purchase`, ...
 ///
-/// A name has 1 to 64 characters: an ASCII letter, then ASCII letters, digits and `_`, `.`, `:`, `-`.
+/// A name has 1 to 64 characters: an ASCII letter, followed by ASCII letters, digits, `_`, `.`, `:` and `-`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventType(Cow<'static, str>);
 
-/// A text that is no name of an event type.
+/// An error returned for text that is not a valid event type name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} cannot name an event type: 1 to 64 characters, a letter and then letters, digits and _ . : - can")]
 pub struct InvalidEventType(String);
@@ -16,26 +16,26 @@ pub struct InvalidEventType(String);
 impl EventType {
     /// A visit began.
     pub const SESSION_START: Self = Self(Cow::Borrowed("session_start"));
-    /// A page was looked at.
+    /// A page was viewed.
     pub const PAGE_VIEW: Self = Self(Cow::Borrowed("page_view"));
-    /// Something was searched for.
+    /// A search was made.
     pub const SEARCH: Self = Self(Cow::Borrowed("search"));
     /// An order was placed.
     pub const PURCHASE: Self = Self(Cow::Borrowed("purchase"));
-    /// A product was put into the cart.
+    /// A product was added to the cart.
     pub const ADD_TO_CART: Self = Self(Cow::Borrowed("add_to_cart"));
-    /// A product was taken out of the cart.
+    /// A product was removed from the cart.
     pub const REMOVE_FROM_CART: Self = Self(Cow::Borrowed("remove_from_cart"));
     /// A button was clicked.
     pub const BUTTON_CLICK: Self = Self(Cow::Borrowed("button_click"));
-    /// A form was sent.
+    /// A form was submitted.
     pub const FORM_SUBMIT: Self = Self(Cow::Borrowed("form_submit"));
-    /// A video began or went on.
+    /// A video started or resumed.
     pub const VIDEO_PLAY: Self = Self(Cow::Borrowed("video_play"));
     /// A video was paused.
     pub const VIDEO_PAUSE: Self = Self(Cow::Borrowed("video_pause"));
 
-    /// The types that are always taken.
+    /// The types that are always accepted.
     pub const KNOWN: [Self; 10] = [
         Self::SESSION_START,
         Self::PAGE_VIEW,
@@ -49,10 +49,11 @@ impl EventType {
         Self::VIDEO_PAUSE,
     ];
 
-    /// The longest name.
+    /// The maximum length of a name, in characters.
     pub const MAX_CHARS: usize = 64;
 
-    /// Any name that is well formed, taken by some [`EventTypes`] or not. Copies nothing when the type is known.
+    /// Parses any well-formed name, even one that no [`EventTypes`] accepts. Known types are returned without
+    /// allocating.
     pub fn parse(name: &str) -> Result<Self, InvalidEventType> {
         if let Some(known) = Self::known(name) {
             return Ok(known);
@@ -68,12 +69,12 @@ impl EventType {
         }
     }
 
-    /// One of the known types.
+    /// Returns the known type of this name, if there is one.
     fn known(name: &str) -> Option<Self> {
         Self::KNOWN.into_iter().find(|known| known.as_str() == name)
     }
 
-    /// The name.
+    /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -85,7 +86,7 @@ impl fmt::Display for EventType {
     }
 }
 
-/// By [`EventType::parse`].
+/// Parses with [`EventType::parse`].
 impl FromStr for EventType {
     type Err = InvalidEventType;
 
@@ -107,7 +108,7 @@ impl<'de> Deserialize<'de> for EventType {
     }
 }
 
-/// Which event types are taken: the [known](EventType::KNOWN) ones, and more by configuration.
+/// The accepted event types: the [known](EventType::KNOWN) ones, plus those added by configuration.
 ///
 /// ```
 /// use martech_core::event::EventTypes;
@@ -126,30 +127,30 @@ pub struct EventTypes {
 }
 
 impl EventTypes {
-    /// The known types only.
+    /// Creates a set of only the known types.
     pub fn known() -> Self {
         Self::default()
     }
 
-    /// Whatever [can name](EventType::parse) an event type.
+    /// Creates a set that accepts every [well-formed name](EventType::parse).
     pub fn any() -> Self {
         Self { any: true, ..Self::default() }
     }
 
-    /// One more.
+    /// Adds a type.
     #[must_use]
     pub fn with(mut self, event_type: EventType) -> Self {
         self.more.insert(event_type);
         self
     }
 
-    /// What the error about another type ends with: how somebody can have more types taken.
+    /// Sets the end of the error message about an unaccepted type: how to get more types accepted.
     #[must_use]
     pub fn advise(self, advice: impl Into<Cow<'static, str>>) -> Self {
         Self { advice: advice.into(), ..self }
     }
 
-    /// Why a name is refused that names no type which is taken.
+    /// Returns the reason that a name is rejected, either as malformed or as unaccepted.
     pub(crate) fn refusal(&self, name: &str) -> String {
         let name = match EventType::parse(name) {
             Ok(name) => name,
@@ -160,25 +161,25 @@ impl EventTypes {
         format!("events of type {name} are not taken; known are {known}{between}{}", self.advice)
     }
 
-    /// The types that are taken by name: the known ones and those of the configuration.
+    /// Returns the types accepted by name: the known and the configured ones.
     pub fn named(&self) -> impl Iterator<Item = EventType> {
         EventType::KNOWN.into_iter().chain(self.more.iter().cloned())
     }
 
-    /// The type of this name, if it is taken.
+    /// Returns the type of this name, if it is accepted.
     pub fn get(&self, name: &str) -> Option<EventType> {
         let event_type = EventType::parse(name).ok()?;
         self.takes(&event_type).then_some(event_type)
     }
 
-    /// Whether events of this type are taken.
+    /// Returns whether events of this type are accepted.
     pub fn takes(&self, event_type: &EventType) -> bool {
-        // The known types are the borrowed ones: `parse` gives out nothing else for their names.
+        // Exactly the known types are borrowed, because `parse` returns them for their names.
         self.any || matches!(event_type.0, Cow::Borrowed(_)) || self.more.contains(event_type)
     }
 }
 
-/// Names separated by commas, or `*` for any name.
+/// Parses names separated by commas. `*` accepts every name.
 impl FromStr for EventTypes {
     type Err = InvalidEventType;
 

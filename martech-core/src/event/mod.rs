@@ -1,30 +1,33 @@
-//! The event: what it holds, how it is parsed, what limits it has.
+//! The event: its fields, its JSON form and its limits.
 //!
 //! # As JSON
 //! | field | type | |
 //! |---|---|---|
-//! | `eventId` | string | A UUID, or any other text of 1 to 128 characters, which [becomes a UUID](EventId::from_text); of a public sender it becomes one [of its kind](Sender::id). One is made when absent. |
-//! | `userId` | string | 1 to 128 characters, no control characters, no white space at either end. |
-//! | `anonymousId` | string | The same; stands in for `userId` where that is absent. One of the two is required. |
-//! | `sessionId` | string | The same; optional. |
-//! | `type` | string | One of the [known types](EventType::KNOWN), or one that is [configured](EventTypes). Required. |
-//! | `occurredAt` | string or number | RFC 3339 with an offset, or milliseconds since 1970 as a number or digits in a string. When it arrived, where absent. |
-//! | `properties` | object | Anything; kept as the text that came in. Some names [count in figures](facts). |
+//! | `eventId` | string | A UUID, or any other text of 1 to 128 characters, which [becomes a UUID](EventId::from_text). An id from a public sender is mapped [into a namespace](Sender::id). Generated when absent. |
+//! | `userId` | string | 1 to 128 characters, no control characters, no leading or trailing white space. |
+//! | `anonymousId` | string | Same rules as `userId`. Used in its place when `userId` is absent. One of the two is required. |
+//! | `sessionId` | string | Same rules as `userId`. Optional. |
+//! | `type` | string | One of the [known types](EventType::KNOWN) or a [configured](EventTypes) one. Required. |
+//! | `occurredAt` | string or number | RFC 3339 with an offset, or milliseconds since 1970 as a number or a string of digits. Defaults to the time of arrival. |
+//! | `properties` | object | Any JSON object, stored as the text received. Some names [feed the statistics](facts). |
 //!
-//! `null` means absent. No other field is taken, so that a misspelt one does not get lost; only `receivedAt` is let
-//! through and ignored, so that the events of a journey can be sent again.
+//! `null` means absent. Unknown fields are rejected, so that a misspelled field is not silently lost. The exception is
+//! `receivedAt`, which is accepted and ignored, so that the events of a journey can be sent again.
 //!
-//! - An event has at most 32 KiB of JSON, nested at most 32 levels deep: itself is the first, `properties` the second.
-//! - No object in it may have a key twice.
-//! - No id is `undefined`, `null`, `NaN` or `[object ...]`: JavaScript makes these texts of missing values.
-//! - Half a surrogate pair (`\ud83d` alone) becomes U+FFFD wherever it stands.
-//! - `occurredAt` lies between 1970 and 24 hours after the arrival. It is exact to the millisecond; what is finer is cut
-//!   off. A number below 100,000,000,000 is refused: it is most likely meant as seconds.
-//!   Where [`EventRules::public_days`] says so, events of [public](Sender::is_public) senders are at most so many days old.
-//! - When a batch says with `sentAt` when it was sent, and that is off by a minute or more, the sender's clock is
-//!   taken to be wrong, and `occurredAt` is corrected by the difference.
+//! - An event has at most 32 KiB of JSON, nested at most 32 levels deep. The event itself is level one, `properties` is
+//!   level two.
+//! - An object must not have the same key twice.
+//! - An id must not be `undefined`, `null`, `NaN` or `[object ...]`: JavaScript produces these texts from missing
+//!   values.
+//! - A lone surrogate (`\ud83d` without its other half) becomes U+FFFD everywhere.
+//! - `occurredAt` lies between 1970 and 24 hours after arrival. It has millisecond precision; finer digits are
+//!   truncated. A number below 100,000,000,000 is rejected, because it is most likely in seconds. If
+//!   [`EventRules::public_days`] is set, events from [public](Sender::is_public) senders are at most that many days
+//!   old.
+//! - If a batch says in `sentAt` when it was sent, and that is off by a minute or more, the sender's clock is assumed
+//!   to be wrong, and `occurredAt` is corrected by the difference.
 //!
-//! Whatever is wrong gets an [`EventError`] that names the field.
+//! Every fault is reported as an [`EventError`], which names the field where there is one.
 
 mod batch;
 mod builder;
@@ -57,39 +60,39 @@ pub use sender::Sender;
 pub(crate) use time::MILLIS_PER_DAY;
 pub use time::{InvalidTimestamp, Timestamp};
 
-/// Something that a user did.
+/// An action of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// Names the event: sending it again changes nothing.
+    /// Identifies the event. Sending the event again with the same id changes nothing.
     pub id: EventId,
-    /// Who did it (the anonymous id where no user is known), 1 to 128 characters.
+    /// The user, or the anonymous id if no user is known; 1 to 128 characters.
     pub user_id: String,
-    /// What was done.
+    /// The type of the action.
     pub event_type: EventType,
-    /// When it was done.
+    /// Time of the action.
     pub occurred_at: Timestamp,
-    /// Whether `occurred_at` was made or corrected here, so that a repeated sending may come with another one.
+    /// Whether `occurred_at` was set or corrected on arrival. If so, a repeated send may carry a different time.
     pub estimated_time: bool,
-    /// When it came here.
+    /// Time of arrival.
     pub received_at: Timestamp,
-    /// The device or browser that did it.
+    /// The device or browser that the event came from.
     pub anonymous_id: Option<String>,
-    /// The visit that it belongs to, as the sender counts visits.
+    /// The visit that the event belongs to, as counted by the sender.
     pub session_id: Option<String>,
-    /// A JSON object, kept as the text that came in, blanks and line breaks between its values included. A strict JSON reader
-    /// can read it: half a surrogate pair became U+FFFD.
+    /// A JSON object, stored as the text received, including white space between its values. Lone surrogates were
+    /// replaced with U+FFFD, so strict JSON readers accept it.
     pub properties: Option<String>,
-    /// What the figures need of the properties.
+    /// The facts that statistics need from the properties.
     pub facts: Facts,
 }
 
 impl Event {
-    /// Begins an event of a known user.
+    /// Starts building an event of a known user.
     pub fn builder(user_id: impl Into<String>, event_type: EventType) -> EventBuilder {
         EventBuilder::new(user_id, event_type)
     }
 
-    /// About what it takes of memory, in bytes: the measure of a sink's capacity.
+    /// Returns the approximate memory footprint in bytes. Sinks measure their capacity in it.
     pub fn size(&self) -> usize {
         let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         let facts = text(&self.facts.page) + text(&self.facts.product) + text(&self.facts.search);

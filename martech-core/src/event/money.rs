@@ -11,21 +11,21 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Currency;
 
-/// An exact amount of money in millionths of the currency's unit; as a column: `DECIMAL(18, 6)`.
+/// An exact amount of money, in millionths of the currency's unit. As a column: `DECIMAL(18, 6)`.
 ///
-/// As text, a decimal number with at least two decimals and no idle zeros behind them: `12.50`, `0.123`.
-/// In binary formats, the millionths.
+/// The text form is a decimal number with at least two decimals and no further trailing zeros: `12.50`, `0.123`. Binary
+/// formats hold the millionths.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Money(i64);
 
-/// A text that is no amount of money.
+/// An error returned for text that is not an amount of money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MoneyError {
-    /// Not a decimal number.
+    /// The text is not a decimal number.
     #[error("not a decimal number, such as 12.50")]
     Malformed,
-    /// A trillion or more.
+    /// The amount is a trillion or more, or minus a trillion or less.
     #[error("an amount must be below 1,000,000,000,000 and above its negative")]
     OutOfRange,
 }
@@ -33,24 +33,24 @@ pub enum MoneyError {
 const MICROS: u128 = 1_000_000;
 
 impl Money {
-    /// No money.
+    /// The amount of zero.
     pub const ZERO: Self = Self(0);
-    /// The greatest amount: a millionth less than a trillion, the most that `DECIMAL(18, 6)` holds.
+    /// The greatest amount: a millionth less than a trillion, the maximum of `DECIMAL(18, 6)`.
     pub const MAX: Self = Self(999_999_999_999_999_999);
 
-    /// From millionths.
+    /// Creates an amount from millionths.
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
 
-    /// In millionths.
+    /// Returns the amount in millionths.
     pub const fn micros(self) -> i64 {
         self.0
     }
 }
 
-/// From a decimal number as people or JSON write it: `12.5`, `-.50`, `+7`, `1.5E-2`. It is read exactly;
-/// what is finer than a millionth is rounded half to even.
+/// Parses a decimal number as people or JSON write it: `12.5`, `-.50`, `+7`, `1.5E-2`. Parsing is exact; digits beyond
+/// the millionths are rounded half to even.
 impl FromStr for Money {
     type Err = MoneyError;
 
@@ -62,7 +62,7 @@ impl FromStr for Money {
     }
 }
 
-/// `digits * 10^exponent`, and whether some part of it was too small to keep.
+/// `digits * 10^exponent`, and whether nonzero digits were dropped.
 #[derive(Default)]
 struct Decimal {
     digits: u128,
@@ -71,7 +71,7 @@ struct Decimal {
 }
 
 impl Decimal {
-    /// More digits than this cannot change an amount, other than by being there.
+    /// Digits after this many cannot change an amount, except that a nonzero one affects rounding.
     const ENOUGH: u128 = 10_u128.pow(30);
 
     fn read(text: &str) -> Option<Self> {
@@ -89,7 +89,7 @@ impl Decimal {
         Some(decimal)
     }
 
-    /// One digit more; `step` is what it adds to the exponent when it is kept.
+    /// Appends a digit. `step` is added to the exponent if the digit is kept.
     fn push(&mut self, byte: u8, step: i64) -> Option<()> {
         let digit = char::from(byte).to_digit(10)?;
         if self.digits < Self::ENOUGH {
@@ -102,7 +102,7 @@ impl Decimal {
         Some(())
     }
 
-    /// In millionths, if an `i64` holds it.
+    /// Returns the number in millionths, if an `i64` holds it.
     fn micros(&self) -> Option<i64> {
         let scale = self.exponent.saturating_add(6);
         let power = u32::try_from(scale.unsigned_abs()).ok().and_then(|scale| 10_u128.checked_pow(scale));
@@ -119,14 +119,14 @@ impl Decimal {
                 };
                 quotient + u128::from(up)
             }
-            // The digits, fewer than 32, are all behind the millionths.
+            // The power exceeds a `u128`, so all digits, fewer than 32, lie beyond the millionths.
             None => 0,
         };
         i64::try_from(micros).ok()
     }
 }
 
-/// The number behind an `e`. One that no `i64` holds is as good as the greatest.
+/// Parses the number after an `e`. A number that exceeds an `i64` saturates.
 fn read_exponent(text: &str) -> Option<i64> {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -158,18 +158,18 @@ impl<'de> Deserialize<'de> for Money {
     }
 }
 
-/// A sum of [`Money`], in millionths: wide enough for more amounts than there can be.
+/// A sum of [`Money`], in millionths. An `i128` is wide enough for more amounts than can exist.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MoneySum(pub i128);
 
 impl MoneySum {
-    /// In millionths.
+    /// Returns the sum in millionths.
     pub const fn micros(self) -> i128 {
         self.0
     }
 
-    /// As text, with as many decimals as amounts in that currency have, and more where the sum needs them:
-    /// `1234` in `JPY`, `12.50` in `USD`, `0.123` in either.
+    /// Returns the sum as text with the decimals of the currency, and more if the sum needs them: `1234` in `JPY`,
+    /// `12.50` in `USD`, `0.123` in either.
     pub fn in_currency(self, currency: Currency) -> impl fmt::Display {
         fmt::from_fn(move |f| self.write(f, currency.minor_digits()))
     }
@@ -233,7 +233,7 @@ impl fmt::Display for MoneySum {
     }
 }
 
-/// As a decimal string.
+/// Serializes as a decimal string.
 impl Serialize for MoneySum {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

@@ -9,26 +9,27 @@ use super::{
     json::{BLANKS, Scanned, Scanner, Text, Value, mended},
 };
 
-/// The longest JSON text of one event, in bytes.
+/// The maximum size of one event's JSON text, in bytes.
 pub const MAX_EVENT_BYTES: usize = 32 * 1024;
-/// How deep objects and arrays may be nested in one event; the event itself is the first level, `properties` the second.
+/// The maximum nesting depth of objects and arrays in one event. The event itself is level one, `properties` is level
+/// two.
 pub const MAX_DEPTH: usize = 32;
-/// The longest user, anonymous and session id, in characters.
+/// The maximum length of a user, anonymous or session id, in characters.
 pub const MAX_ID_CHARS: usize = 128;
 
-/// How far in the future an event may lie, for clocks and time zones that are off.
+/// How far in the future an event may lie, to tolerate wrong clocks and time zones.
 const MAX_AHEAD_MILLIS: i64 = 24 * 60 * 60 * 1000;
-/// From this difference on, a sender's clock counts as wrong rather than its request as slow.
+/// From this difference on, the sender's clock counts as wrong rather than its request as slow.
 const SKEW_MILLIS: u64 = 60 * 1000;
 
-/// Numbers below this (March 1973 as milliseconds, the year 5138 as seconds) are seconds that were meant otherwise.
+/// Numbers below this (March 1973 as milliseconds, the year 5138 as seconds) are assumed to be seconds sent by mistake.
 const SMALLEST_MILLIS: u64 = 100_000_000_000;
 
-/// Not taken from the sender, yet let through, so that the events of a journey can be sent again.
+/// Accepted and ignored, so that the events of a journey can be sent again.
 const IGNORED: &str = "receivedAt";
 const FIELDS: &str = "eventId, userId, type, occurredAt, anonymousId, sessionId, properties";
 
-/// How events are read: which types, which currency.
+/// The rules for parsing events: accepted types, default currency, maximum age.
 ///
 /// ```
 /// use martech_core::event::{EventRules, Timestamp};
@@ -41,15 +42,15 @@ const FIELDS: &str = "eventId, userId, type, occurredAt, anonymousId, sessionId,
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventRules {
-    /// Types that are taken.
+    /// The accepted event types.
     pub types: EventTypes,
-    /// Currency of an order that names none.
+    /// The currency of orders that name none.
     pub currency: Currency,
-    /// How many days old the events of [public](Sender::is_public) senders may be; any number where this is `None`.
+    /// The maximum age of events from [public](Sender::is_public) senders, in days. Unlimited if `None`.
     pub public_days: Option<NonZero<u32>>,
 }
 
-/// The known types, US dollars, events of any age.
+/// Accepts the known types and events of any age. The currency is US dollars.
 impl Default for EventRules {
     fn default() -> Self {
         Self { types: EventTypes::known(), currency: Currency::USD, public_days: None }
@@ -57,17 +58,21 @@ impl Default for EventRules {
 }
 
 impl EventRules {
-    /// Reads one event of a [trusted](Sender::Trusted) sender from the text of a JSON object.
+    /// Parses one event of a [trusted](Sender::Trusted) sender from the text of a JSON object.
+    ///
+    /// # Errors
+    /// Fails with the first fault found.
     pub fn parse(&self, json: &str, received_at: Timestamp) -> Result<Event, EventError> {
         self.parse_shifted(json, Receipt { sender: Sender::Trusted, received_at, shift: 0 })
     }
 
-    /// Reads the events of a batch, each for itself, in their order. Each is read when the iterator comes to it.
+    /// Parses the events of a batch independently, in their order. The iterator is lazy: each event is parsed when it
+    /// is reached.
     ///
-    /// The ids that a public sender gives become ids [of its own kind](Sender::id).
+    /// Ids from public senders are mapped [into a namespace](Sender::id).
     ///
-    /// When `sentAt` differs from `received_at` by a minute or more, the sender's clock is taken to be wrong by
-    /// that much: every `occurredAt` is moved by the difference, and marked as estimated.
+    /// If `sentAt` differs from `received_at` by a minute or more, the sender's clock is assumed to be wrong by that
+    /// much: every `occurredAt` is shifted by the difference and marked as estimated.
     pub fn parse_batch(
         &self,
         batch: &Batch<'_>,
@@ -148,7 +153,7 @@ impl EventRules {
     }
 }
 
-/// From whom an event came, when, and by how many milliseconds its sender's clock is corrected.
+/// The sender and arrival time of an event, and the correction of the sender's clock in milliseconds.
 #[derive(Debug, Clone, Copy)]
 struct Receipt {
     sender: Sender,
@@ -156,7 +161,7 @@ struct Receipt {
     shift: i64,
 }
 
-/// The fields of an event as they stand in the text.
+/// The fields of an event, as slices of the text.
 #[derive(Debug, Default)]
 struct Draft<'a> {
     event_id: Value<'a>,
@@ -167,14 +172,14 @@ struct Draft<'a> {
     session_id: Value<'a>,
     properties: Value<'a>,
     candidates: Candidates<'a>,
-    /// Whether the properties may hold half a surrogate pair.
+    /// Whether the properties may hold a lone surrogate.
     halves: bool,
-    /// The first field that no event has.
+    /// The first unknown field.
     unknown: Option<Text<'a>>,
 }
 
 impl<'a> Draft<'a> {
-    /// Walks over the event once. After an error, the fields up to it are there.
+    /// Scans the event once. After an error, the fields before it are set.
     fn scan(&mut self, json: &'a str) -> Scanned<()> {
         let mut scanner = Scanner::strict(json, MAX_DEPTH);
         if scanner.enter(b'{')?.is_none() {
@@ -236,7 +241,7 @@ fn event_id(value: Value<'_>) -> Result<Option<EventId>, EventError> {
     })
 }
 
-/// Reads a `userId`, `anonymousId` or `sessionId`.
+/// Parses a `userId`, `anonymousId` or `sessionId`.
 fn identifier(field: &str, value: Value<'_>) -> Result<Option<String>, EventError> {
     let Some(text) = string(field, value)? else { return Ok(None) };
     let refuse = |code, why: &str| Err(EventError::new(code, format!("{field} {why}")).at(field));
@@ -303,7 +308,7 @@ fn occurred_at(
     Ok(Some(time))
 }
 
-/// Reads a time: RFC 3339, or milliseconds since 1970 as a number or a string of digits.
+/// Parses a time: RFC 3339, or milliseconds since 1970 as a number or a string of digits.
 pub(super) fn timestamp(field: &str, value: Value<'_>) -> Result<Option<Timestamp>, EventError> {
     let refuse = |input: &str, why: &str| {
         Err(EventError::new(ErrorCode::InvalidTime, format!("{field} is {:?}: {why}", excerpt(input))).at(field))
@@ -326,7 +331,7 @@ pub(super) fn timestamp(field: &str, value: Value<'_>) -> Result<Option<Timestam
         .or_else(|error: InvalidTimestamp| refuse(&text, &format!("{error}, nor milliseconds since 1970")))
 }
 
-/// A whole number; a fraction, which the clocks of some languages give, is cut off.
+/// Parses a whole number. A fraction, which the clocks of some languages produce, is truncated.
 fn millis(text: &str) -> Option<i64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let number = !fraction.is_empty() && fraction.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,16 +1,16 @@
-//! The bytes of an event in a journal and in the lake's hot table.
+//! The encoding of events in a journal and in the lake's hot table.
 //!
-//! A batch is its rows, one behind the other, each its id and then the rest in postcard's format (variable-length integers,
-//! length-prefixed text).
+//! A batch is a sequence of rows. Each row is the event id followed by the other fields in postcard's format
+//! (variable-length integers, length-prefixed text).
 
 use serde::{Deserialize, Serialize};
 
 use super::{Currency, Event, EventId, EventType, Facts, Money, Timestamp};
 
-/// An event as it is stored, its text borrowed from wherever it lies.
+/// An event in its stored form, with borrowed text.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Row<'a> {
-    /// In front of the rest: serde would take it byte by byte.
+    /// Encoded before the other fields, because serde would process it byte by byte.
     #[serde(skip)]
     pub(crate) id: [u8; 16],
     pub(crate) user_id: &'a str,
@@ -36,7 +36,7 @@ pub(crate) struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// The row of an event.
+    /// Creates the row of an event.
     pub(crate) fn of(event: &'a Event) -> Self {
         Self {
             id: *event.id.0.as_bytes(),
@@ -55,13 +55,13 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Writes the row behind `bytes`.
+    /// Appends the encoded row to `bytes`.
     pub(crate) fn encode(&self, mut bytes: Vec<u8>) -> Vec<u8> {
         bytes.extend_from_slice(&self.id);
         postcard::to_extend(self, bytes).expect("a vector takes every byte and a row serializes without errors")
     }
 
-    /// What in it no event has.
+    /// Fails if the row holds a type or a time that no event can have.
     pub(crate) fn check(&self) -> Result<(), BadRow> {
         self.parse_type()?;
         self.check_times()
@@ -78,14 +78,15 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Reads the row at the head of `bytes`; gives the row and what follows it.
+    /// Decodes the row at the start of `bytes`. Returns the row and the remaining bytes.
     pub(crate) fn decode(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), postcard::Error> {
         let (id, rest) = take_id(bytes)?;
         let (row, rest) = postcard::take_from_bytes(rest)?;
         Ok((Self { id, ..row }, rest))
     }
 
-    /// The event, but for whether its time is [estimated](Event::estimated_time), which rows do not say.
+    /// Converts the row to an event. Rows do not record whether the time is [estimated](Event::estimated_time); the
+    /// result says that it is not.
     pub(crate) fn to_event(self) -> Result<Event, BadRow> {
         self.check_times()?;
         let event_type = self.parse_type()?;
@@ -112,13 +113,13 @@ impl<'a> Row<'a> {
     }
 }
 
-/// The id at the head of a row, and what follows it.
+/// Splits the id off the start of a row.
 pub(crate) fn take_id(bytes: &[u8]) -> Result<([u8; 16], &[u8]), postcard::Error> {
     let (id, rest) = bytes.split_first_chunk().ok_or(postcard::Error::DeserializeUnexpectedEnd)?;
     Ok((*id, rest))
 }
 
-/// Bytes that are no row of an event.
+/// An error for bytes that are not the row of an event.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BadRow {
     #[error(transparent)]
@@ -131,7 +132,7 @@ pub(crate) enum BadRow {
     Time(i64),
 }
 
-/// Whether a time in milliseconds has a date, so that its event can be written to the file of a day.
+/// Returns whether a time in milliseconds has a date, so that its event can be written to the file of a day.
 pub(crate) fn is_on_calendar(millis: i64) -> bool {
     jiff::Timestamp::from_millisecond(millis).is_ok()
 }
@@ -142,7 +143,7 @@ mod tests {
     use crate::event::EventRules;
 
     #[test]
-    fn what_no_event_has_is_no_row() {
+    fn check_rejects_invalid_types_and_times() {
         let event = Event::builder("u", EventType::PURCHASE).build(&EventRules::default()).unwrap();
         let row = Row::of(&event);
         assert!(row.check().is_ok());

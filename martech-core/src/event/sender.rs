@@ -2,7 +2,7 @@ use uuid::Uuid;
 
 use super::EventId;
 
-/// How far a sender of events is trusted, by how they showed who they are.
+/// The trust level of a sender, derived from the credentials that it presented.
 ///
 /// ```
 /// use martech_core::event::Sender;
@@ -12,22 +12,23 @@ use super::EventId;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sender {
-    /// Showed no key: anybody.
+    /// Presented no key. Anyone can send as this.
     Anonymous,
-    /// Showed the key of a page, which everybody who opens that page can read.
+    /// Presented a page key, which everyone who opens the page can read.
     Page,
-    /// Showed a secret key, or is the operator of the store.
+    /// Presented a secret key, or operates the store.
     Trusted,
 }
 
 impl Sender {
-    /// The namespace of the ids of senders without a key: the UUIDv5 of `martech:event-id:anonymous` in the namespace of URLs.
+    /// The namespace for ids from senders without a key: the UUIDv5 of `martech:event-id:anonymous` in the URL
+    /// namespace.
     pub const ANONYMOUS_IDS: Uuid = Uuid::from_u128(0xdb9ba360_e95b_57b7_a232_e6ad7e817d23);
-    /// The namespace of the ids of pages: the UUIDv5 of `martech:event-id:page` in the namespace of URLs.
+    /// The namespace for ids from pages: the UUIDv5 of `martech:event-id:page` in the URL namespace.
     pub const PAGE_IDS: Uuid = Uuid::from_u128(0x66c960fc_71a7_5b6a_93fb_cf89d5b30316);
 
-    /// The id of an event to which this sender gave an id. What a public sender gives is put [into a
-    /// namespace](EventId::within), so that nobody can send an event in the place of one that came with a secret.
+    /// Returns the stored id for an id that this sender supplied. Ids from public senders are mapped [into a
+    /// namespace](EventId::within), so that nobody can send an event in place of one that came with a secret key.
     #[must_use]
     pub fn id(self, given: EventId) -> EventId {
         match self {
@@ -37,7 +38,7 @@ impl Sender {
         }
     }
 
-    /// Whether anybody can send as this one.
+    /// Returns whether anyone can send as this sender.
     pub const fn is_public(self) -> bool {
         matches!(self, Self::Anonymous | Self::Page)
     }

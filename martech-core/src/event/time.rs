@@ -2,13 +2,14 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A moment: milliseconds since 1970-01-01T00:00:00Z.
+/// A point in time, in milliseconds since 1970-01-01T00:00:00Z.
 ///
-/// As text, RFC 3339 with milliseconds and `Z`: `2026-11-22T10:15:00.250Z`. In binary formats, the milliseconds.
+/// The text form is RFC 3339 with milliseconds and `Z`: `2026-11-22T10:15:00.250Z`. Binary formats hold the
+/// milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
-/// A text that is no time.
+/// An error returned for text that is not a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an RFC 3339 time with an offset, such as 2026-11-22T10:15:00.250Z")]
 pub struct InvalidTimestamp;
@@ -16,43 +17,43 @@ pub struct InvalidTimestamp;
 pub(crate) const MILLIS_PER_DAY: i64 = 86_400_000;
 
 impl Timestamp {
-    /// From milliseconds since the epoch.
+    /// Creates a timestamp from milliseconds since the epoch.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// Milliseconds since the epoch.
+    /// Returns the milliseconds since the epoch.
     pub const fn millis(self) -> i64 {
         self.0
     }
 
-    /// What the system clock shows. The only place in this crate that asks it for the time of day,
-    /// besides [`EventId::new_v7`](super::EventId::new_v7): everything else is told the time.
+    /// Returns the current time of the system clock. Every read of the time of day in this crate goes through this
+    /// function.
     pub fn now() -> Self {
         jiff::Timestamp::now().into()
     }
 
-    /// The UTC day that it lies in, counted from 1970-01-01.
+    /// Returns the UTC day as a number of days since 1970-01-01.
     pub const fn day(self) -> i32 {
         self.0.div_euclid(MILLIS_PER_DAY) as i32
     }
 
-    /// The first moment of that day.
+    /// Returns the first moment of the UTC day.
     #[must_use]
     pub const fn start_of_day(self) -> Self {
         Self(self.0 - self.0.rem_euclid(MILLIS_PER_DAY))
     }
 }
 
-/// To the millisecond; a finer part is cut off.
+/// Truncates to the millisecond.
 impl From<jiff::Timestamp> for Timestamp {
     fn from(time: jiff::Timestamp) -> Self {
-        // Floor, so that cutting off means the same before 1970.
+        // Floor, so that truncation rounds the same way before 1970.
         Self(time.as_millisecond() - i64::from(time.subsec_nanosecond() % 1_000_000 < 0))
     }
 }
 
-/// Years beyond -9999 and 9999, which have no calendar date here, become the last moment that has one.
+/// Clamps times outside the years -9999 to 9999, which have no calendar date, to the first or last moment that has one.
 impl From<Timestamp> for jiff::Timestamp {
     fn from(time: Timestamp) -> Self {
         let edge = if time.0 < 0 { Self::MIN } else { Self::MAX };
@@ -66,8 +67,9 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// From RFC 3339; the offset is required, and a part below the millisecond is cut off. Some other notations of ISO 8601
-/// that leave no doubt pass too: a blank for the `T`, an offset without its colon. A leap second is the second before it.
+/// Parses RFC 3339. The offset is required, and digits below the millisecond are truncated. Some other unambiguous ISO
+/// 8601 notations are accepted: a space in place of the `T`, an offset without its colon. A leap second becomes the
+/// second before it.
 impl FromStr for Timestamp {
     type Err = InvalidTimestamp;
 
@@ -77,10 +79,10 @@ impl FromStr for Timestamp {
     }
 }
 
-/// Whether the offset of a time has less than 24 hours, as RFC 3339 wants it. `text` can be read as a time.
+/// Returns whether the offset of a time is below 24 hours, as RFC 3339 requires. `text` must be a valid time.
 fn has_offset_of_a_day(text: &str) -> bool {
     let time = text.split_once('[').map_or(text, |(time, _)| time);
-    // Behind the date, whose dashes are no signs.
+    // Skips the date, whose dashes are not signs.
     let time = time.get("2026-11-22".len()..).unwrap_or_default();
     let hours = time.rfind(['+', '-']).and_then(|sign| time.get(sign + 1..sign + 3));
     hours.is_none_or(|hours| hours.parse().is_ok_and(|hours: u8| hours < 24))

@@ -5,9 +5,9 @@ use serde_json::value::RawValue;
 
 use super::{Event, EventId, EventType, Timestamp};
 
-/// An event as a journey shows it, meant for JSON:
+/// Serializes the event as a journey shows it, for JSON:
 /// `{"eventId", "type", "occurredAt", "receivedAt", "sessionId"?, "anonymousId"?, "properties"?}`.
-/// The user is not in it: a journey names its user once. The properties are the text that came in.
+/// The user is left out, because a journey names its user once. The properties are the text received.
 impl Serialize for Event {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
@@ -30,12 +30,13 @@ impl Serialize for Event {
 }
 
 impl Event {
-    /// Writes the event as one line of NDJSON, as `POST /events` takes it, the line break included.
+    /// Writes the event as one line of NDJSON in the format that `POST /events` accepts, including the line break.
     ///
     /// # Errors
-    /// Those of `out`, and `InvalidData` when the properties of an event that was not parsed are no JSON.
+    /// Returns the errors of `out`. Returns `InvalidData` or `UnexpectedEof` if the event was not parsed and its
+    /// properties are not JSON.
     pub fn write_ndjson(&self, mut out: impl io::Write) -> io::Result<()> {
-        // A line break in JSON text can only stand between tokens, so a blank does as well.
+        // Line breaks in JSON occur only between tokens, so a space can replace them.
         let properties = self.properties.as_deref().map(|text| match text.contains(['\n', '\r']) {
             true => Cow::Owned(text.replace(['\n', '\r'], " ")),
             false => Cow::Borrowed(text),
@@ -54,7 +55,7 @@ impl Event {
     }
 }
 
-/// An event as it is sent.
+/// The JSON form in which events are sent.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Line<'a> {
@@ -75,7 +76,7 @@ mod tests {
     use crate::event::{EventRules, Timestamp};
 
     #[test]
-    fn a_line_is_read_back_as_the_same_event() {
+    fn ndjson_line_parses_back_to_the_same_event() {
         let rules = EventRules::default();
         let received_at = Timestamp::from_millis(1_760_000_100_000);
         let json = r#"{"userId":"u","anonymousId":"a","sessionId":"s","type":"purchase","occurredAt":1760000000000,

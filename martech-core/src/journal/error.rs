@@ -7,47 +7,47 @@ use std::{
 
 use crate::store::StoreError;
 
-/// What to wait before a batch is offered again to a journal that has no room just now.
+/// Retry delay for a batch when the journal is full.
 const FULL: Duration = Duration::from_millis(100);
-/// What to wait after the disk refused a write.
+/// Retry delay after a failed write.
 const WRITE_FAILED: Duration = Duration::from_secs(1);
 
-/// What went wrong. Cheap to clone, because one failure answers a whole group.
+/// Error of a journal operation. Cheap to clone, because one failure is reported to a whole group.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum JournalError {
-    /// The journal holds as much as it may; trim it, then try again.
+    /// The journal has reached its capacity. Trim it, then retry.
     #[error("the journal is full")]
     Full,
-    /// Too much is waiting for the disk; try again in a moment.
+    /// Too many frames or bytes wait for the disk. Retry shortly.
     #[error("the journal's queue is full")]
     Busy,
-    /// A payload that no journal takes.
+    /// The payload exceeds the maximum length.
     #[error("a payload of {len} bytes is over the limit of {max} bytes")]
     TooLarge {
         /// Length of the payload in bytes.
         len: usize,
-        /// What is allowed, in bytes.
+        /// Maximum length of a payload in bytes.
         max: usize,
     },
-    /// The disk is full. Nothing of the frame is in the journal, which goes on when there is space again.
+    /// The disk is full. The frame was not written, and the journal continues when space is available.
     #[error("no space is left for the journal")]
     NoSpace {
-        /// What the system said.
+        /// Error from the operating system.
         #[source]
         cause: Arc<io::Error>,
     },
-    /// The disk refused a write. Nothing of the frame is in the journal, which goes on.
+    /// A write failed. The frame was not written, and the journal continues.
     #[error("the journal could not be written")]
     Write {
-        /// What the system said.
+        /// Error from the operating system.
         #[source]
         cause: Arc<io::Error>,
     },
-    /// It is unknown what the disk holds, so the journal takes nothing any more until it is opened again.
-    /// A frame that fails so may or may not be found then.
+    /// The state of the disk is unknown, so the journal accepts nothing until it is reopened. The failed frame may or
+    /// may not be present then.
     #[error("the journal has stopped after a failure of its disk")]
     Poisoned {
-        /// The failure.
+        /// The failure that stopped the journal.
         #[source]
         cause: Arc<io::Error>,
     },
@@ -56,45 +56,45 @@ pub enum JournalError {
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// Error from the operating system.
         #[source]
         cause: Arc<io::Error>,
     },
-    /// Bytes that were sound when the journal was opened no longer are. Reading goes on behind them.
+    /// Bytes that were valid when the journal was opened are now damaged. Reading continues after them.
     #[error("{len} bytes at {offset} of {} are damaged", path.display())]
     Damaged {
         /// The segment.
         path: PathBuf,
-        /// Where the damage begins, in bytes.
+        /// Offset of the damage in the segment, in bytes.
         offset: u64,
-        /// How long it is, in bytes.
+        /// Length of the damage in bytes.
         len: u64,
     },
-    /// A segment of a newer format. Nothing was changed.
+    /// The segment has a newer format version. Nothing was changed.
     #[error("{} has version {version}, which this program does not know", path.display())]
     UnsupportedVersion {
         /// The segment.
         path: PathBuf,
-        /// The version that it states.
+        /// Version in the segment's header.
         version: u32,
     },
 }
 
 impl JournalError {
-    /// A write that failed and left nothing behind.
+    /// Returns the error for a failed write that left nothing behind.
     pub(super) fn write(cause: io::Error) -> Self {
         let no_space = matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
         let cause = Arc::new(cause);
         if no_space { Self::NoSpace { cause } } else { Self::Write { cause } }
     }
 
-    /// Turns an error of the file system at `path` into one of the journal.
+    /// Maps an I/O error at `path` to [`Io`](Self::Io).
     pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> Self + use<'_> {
         move |cause| Self::Io { path: path.to_owned(), cause: Arc::new(cause) }
     }
 }
 
-/// As a store that keeps its batches in a journal answers.
+/// Maps journal errors to the answers of a store that keeps its batches in a journal.
 impl From<JournalError> for StoreError {
     fn from(error: JournalError) -> Self {
         match &error {

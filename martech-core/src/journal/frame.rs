@@ -1,24 +1,23 @@
-//! One frame: a header of 20 bytes, then the payload. Numbers are little-endian.
+//! Frame format: a header of 20 bytes, then the payload. Integers are little-endian.
 //!
-//! | bytes | what |
+//! | bytes | content |
 //! |---|---|
-//! | 4 | marker, drawn at random for each journal |
+//! | 4 | marker, random for each journal |
 //! | 4 | length of the payload |
 //! | 4 | CRC32C of marker, length, sequence and payload |
 //! | 8 | sequence |
 
-/// Length of a frame's header.
+/// Length of a frame's header in bytes.
 pub(super) const HEADER_LEN: usize = 20;
-/// The longest payload.
+/// Maximum length of a payload in bytes.
 pub(super) const MAX_PAYLOAD: usize = 64 << 20;
-/// Sequences end here, far from where adding to them could overflow.
+/// Maximum sequence, low enough that additions to it cannot overflow.
 pub(super) const MAX_SEQUENCE: u64 = 1 << 62;
 
-/// The marker of no journal. No frame begins with zeros: those that were written ahead of the frames, and a header that was
-/// lost, must not make one.
+/// Invalid marker. No frame begins with zeros, so neither preallocated zeros nor a lost header can pass for a frame.
 pub(super) const NO_MARKER: u32 = 0;
 
-/// The header in front of `payload`, which is at most [`MAX_PAYLOAD`] long.
+/// Encodes the header for `payload`, which must be at most [`MAX_PAYLOAD`] bytes long.
 pub(super) fn header(marker: u32, sequence: u64, payload: &[u8]) -> [u8; HEADER_LEN] {
     let length = u32::try_from(payload.len()).expect("a payload's length was checked when it was submitted");
     let mut header = [0; HEADER_LEN];
@@ -29,7 +28,7 @@ pub(super) fn header(marker: u32, sequence: u64, payload: &[u8]) -> [u8; HEADER_
     header
 }
 
-/// A header as read, not yet checked against its payload.
+/// A decoded header, not yet verified against its payload.
 #[derive(Debug)]
 pub(super) struct Header {
     marker: u32,
@@ -39,7 +38,7 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// `None` when `bytes` cannot begin a frame of this marker.
+    /// Returns `None` if `bytes` cannot be the header of a frame with this marker.
     pub(super) fn decode(bytes: &[u8; HEADER_LEN], marker: u32) -> Option<Self> {
         let u32_at = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let header = Self {
@@ -59,7 +58,7 @@ impl Header {
         self.length as usize
     }
 
-    /// Whether header and payload are as they were written.
+    /// Whether the checksum matches the header and the payload.
     pub(super) fn fits(&self, payload: &[u8]) -> bool {
         self.checksum == checksum(self.marker, self.length, self.sequence, payload)
     }

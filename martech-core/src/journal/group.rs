@@ -1,4 +1,4 @@
-//! Which frames go to disk together.
+//! Group commit: selects the frames that are written and synced together.
 
 use std::time::{Duration, Instant};
 
@@ -6,35 +6,36 @@ use crossbeam_channel::Receiver;
 
 use super::{Committed, JournalError};
 
-/// A group ends before it grows beyond this, or beyond a segment; one frame may be longer.
+/// Maximum length of a group in bytes, also limited by the segment length. A single frame may be longer.
 const GROUP_BYTES: u64 = 8 << 20;
 /// The longest wait for one more frame.
 const MAX_LULL: Duration = Duration::from_micros(500);
 
-/// A frame that waits to become durable.
+/// A frame waiting to become durable.
 pub(super) struct Pending {
     pub(super) payload: bytes::Bytes,
-    /// Length of the whole frame.
+    /// Length of the whole frame in bytes.
     pub(super) bytes: u64,
     pub(super) done: Done,
 }
 
-/// Answers the one who submitted a frame.
+/// Callback with the result for a submitted frame.
 pub(super) type Done = Box<dyn FnOnce(Result<Committed, JournalError>) + Send>;
 
-/// Takes frames from the queue, group by group.
+/// Takes frames from the queue in groups.
 ///
-/// Callers who wait for their answer come back right after it, one by one. A writer that went off with the first of
-/// them would make the rest wait for another sync, and every second group would be of one frame. So a group stays open
-/// until as many are there as were waiting when the last one became durable, or until frames cease to come for a
-/// sixteenth of the time that took, or for a quarter of it at most. A lone caller never waits.
+/// Callers that wait for an answer submit again right after it, one by one. If the writer took only the first of them,
+/// the rest would wait for another sync, and every second group would be a single frame. A group therefore stays open
+/// until it has as many frames as were waiting when the last group became durable. The group closes earlier if no frame
+/// arrives for a sixteenth of the last commit time or 500 µs, whichever is less, and after a quarter of the last commit
+/// time at the latest. A lone caller never waits.
 pub(super) struct Gatherer<'a> {
     queue: &'a Receiver<Pending>,
     limit: u64,
     held: Option<Pending>,
-    /// How many frames may be about to come.
+    /// Number of frames that may arrive soon.
     expected: usize,
-    /// How long the last group took to become durable.
+    /// Time that the last group took to become durable.
     pace: Duration,
 }
 
@@ -43,7 +44,8 @@ impl<'a> Gatherer<'a> {
         Self { queue, limit: GROUP_BYTES.min(segment_bytes), held: None, expected: 0, pace: Duration::ZERO }
     }
 
-    /// Waits for the next group and puts it into `group`; gives its length in bytes. `None` when there will be none.
+    /// Waits for the next group and appends it to `group`. Returns its length in bytes; `None` when the queue is
+    /// closed.
     pub(super) fn next(&mut self, group: &mut Vec<Pending>) -> Option<u64> {
         let first = self.held.take().or_else(|| self.queue.recv().ok())?;
         let mut bytes = first.bytes;
@@ -66,7 +68,7 @@ impl<'a> Gatherer<'a> {
         here.or_else(|| wait.then(|| self.queue.recv_deadline(end.min(lull())).ok()).flatten())
     }
 
-    /// A group of so many frames took so long, and is about to be answered.
+    /// Records the size of the last group and its commit time. Must be called before the group is answered.
     pub(super) fn committed(&mut self, frames: usize, pace: Duration) {
         self.expected = frames + self.queue.len() + usize::from(self.held.is_some());
         self.pace = pace;

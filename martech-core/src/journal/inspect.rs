@@ -1,4 +1,4 @@
-//! Looking at a journal without opening it: nothing on the disk is changed.
+//! Read-only inspection of a journal: nothing on disk is changed.
 
 use std::{
     io,
@@ -13,31 +13,31 @@ use super::{
 };
 use crate::fs::FileSystem;
 
-/// What lies in the folder of a journal.
+/// Content of a journal's folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inspection {
-    /// The segments, oldest first. There is always one after a journal was opened.
+    /// Segments, oldest first. Never empty once a journal was opened in the folder.
     pub segments: Vec<PathBuf>,
-    /// Sound frames.
+    /// Number of valid frames.
     pub frames: u64,
-    /// Bytes of all segments, without the zeros at the end of one that was being written.
+    /// Bytes of all segments, without the trailing zeros of a segment that was being written.
     pub bytes: u64,
-    /// Bytes at the end of the newest segment that opening will cut: a write that was interrupted.
+    /// Bytes at the end of the newest segment that opening will cut off: an interrupted write.
     pub torn: Option<DamagedBytes>,
-    /// Bytes that are no frames although frames or segments follow.
+    /// Bytes that are not valid frames although frames or segments follow.
     pub damaged: Vec<DamagedBytes>,
-    /// Sequences that were given and are no longer there, ascending; without those that were trimmed.
+    /// Assigned sequences that are no longer present, ascending. Trimmed sequences are not included.
     pub missing: Vec<RangeInclusive<u64>>,
-    /// The newest sequence given before the oldest segment was made.
+    /// Newest sequence assigned before the oldest segment was created.
     pub trimmed: u64,
-    /// The newest sequence that was given, as far as is known.
+    /// Newest assigned sequence, as far as is known.
     pub newest: u64,
-    /// Copies of damaged bytes that opening has made before.
+    /// Copies of damaged bytes that were made when the journal was opened before.
     pub quarantined: Vec<PathBuf>,
 }
 
 impl Inspection {
-    /// Whether there is nothing but what opening a new journal makes.
+    /// Returns whether the journal holds nothing more than a newly created one.
     pub fn is_blank(&self) -> bool {
         let headers = self.segments.len() as u64 * HEADER_LEN;
         self.frames == 0 && self.damaged.is_empty() && self.missing.is_empty() && self.bytes <= headers
@@ -49,12 +49,16 @@ impl Inspection {
 pub struct DamagedBytes {
     /// The segment.
     pub segment: PathBuf,
-    /// Where they begin and end.
+    /// Half-open range of offsets in bytes.
     pub range: Range<u64>,
 }
 
-/// Reads all of the journal in `dir`, which no one may have open. `each` gets the sequence and the payload of every
-/// sound frame, in order.
+/// Reads the whole journal in `dir`, which must not be open elsewhere. Calls `each` with the sequence and the payload
+/// of every valid frame, in order. Returns an empty [`Inspection`] if the folder does not exist.
+///
+/// # Errors
+/// Returns [`JournalError::Io`] when a file or directory cannot be read, and [`JournalError::UnsupportedVersion`] for a
+/// segment of a newer format.
 pub fn inspect(fs: &dyn FileSystem, dir: &Path, mut each: impl FnMut(u64, &[u8])) -> Result<Inspection, JournalError> {
     match fs.list(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Inspection::default()),

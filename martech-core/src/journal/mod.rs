@@ -18,42 +18,44 @@
 //!
 //! # Design
 //! - A journal is a folder of segments, each named after its first sequence: `00000000000000000001.log`. A segment is a
-//!   header and then frames. Only the newest, the active one, is written.
-//! - One thread writes. It takes all that waits, up to 8 MiB, writes it one behind the other, syncs once, and answers everyone.
-//!   While it waits for the disk the next group gathers, so the more callers there are the fewer syncs each costs. When
-//!   there are several it waits a moment for those it has just answered; see `group.rs`.
-//! - Nothing waits in line without bound: 4,096 frames or 64 MiB, then [`JournalError::Busy`]. Nothing lies on disk
-//!   without bound: `capacity_bytes`, then [`JournalError::Full`]. An empty journal takes one frame of any size allowed.
-//! - Frames begin with a marker that is drawn at random when the journal is made and then kept, so that a reader can find
-//!   the next frame behind damage, and nobody can write a payload that passes for a frame.
+//!   header followed by frames. Only the newest segment, the active one, is written.
+//! - Group commit: one thread takes all waiting frames, up to 8 MiB, writes them one after the other, syncs once, and
+//!   answers every caller. The next group collects while the thread waits for the disk, so more callers mean fewer
+//!   syncs per frame. With several callers, the thread briefly waits for those that it has just answered; see
+//!   `group.rs`.
+//! - Queue and disk usage are bounded. When 4,096 frames or 64 MiB wait, further frames fail with
+//!   [`JournalError::Busy`]. When `capacity_bytes` are used, they fail with [`JournalError::Full`]. An empty journal
+//!   accepts one frame of any allowed size.
+//! - Every frame begins with a marker, which is chosen at random when the journal is created and never changes. Readers
+//!   use the marker to find the next frame after damage, and no client can write a payload that passes for a frame.
 //!
 //! # Invariants
-//! - A frame that was acknowledged was synced, and so was the directory entry of its segment.
-//! - Sequences count up by one from 1 and are never given twice to acknowledged frames. The active segment is never
-//!   removed, so its name carries the sequence even when everything is trimmed. A frame that fails takes no sequence.
-//! - Between two groups the active file ends where its durable frames end, or has zeros behind them, which small groups
-//!   write over: a sync that need not store a new length and new blocks is about half as long. A frame never begins with
-//!   zeros, so they are told from a torn write.
-//! - Readers see what is durable and nothing else.
-//! - Segments are removed oldest first, so what remains has no hole.
+//! - An acknowledged frame has been synced, and so has the directory entry of its segment.
+//! - Sequences count up by one from 1 and are never assigned twice to acknowledged frames. The active segment is never
+//!   removed, so its name carries the sequence even when everything is trimmed. A failed frame takes no sequence.
+//! - Between two groups the active file ends where its durable frames end, or continues with zeros that small groups
+//!   overwrite: a sync that does not store a new length and new blocks takes about half as long. A frame never begins
+//!   with zeros, so they differ from a torn write.
+//! - Readers see only durable frames.
+//! - Segments are removed oldest first, so the remaining sequences have no gap.
 //!
 //! # Failures
-//! | what fails | what happens |
+//! | failure | effect |
 //! |---|---|
-//! | a write (EIO, ENOSPC, cut short) | the file is cut back to its durable end and synced; the group fails with [`JournalError::Write`] or [`JournalError::NoSpace`]; the journal goes on |
-//! | that cutting back | poisoned |
-//! | an fsync, of a file or the directory | poisoned. It is never tried again: the kernel may have thrown the pages away and would say that all is well |
-//! | making a segment | as with a write when nothing of it is left, else poisoned |
-//! | removing a segment | the trim fails; the next one tries again |
-//! | the callback of a frame panics | logged; the journal goes on |
-//! | the process is killed | opening finds whole frames that nobody was told of, and keeps them: an append that was not answered may be there |
-//! | the power fails in a write | the torn tail is cut when the journal is opened, and counted; zeros behind it are not |
-//! | a bit flips | only the frame that it hits is lost. Its bytes are copied to `quarantine/`, counted and reported, its sequence is reported missing, what follows is read |
-//! | a bit flips in the newest frame | it cannot be told from a torn write and is cut as one; its sequence is given again. Who keeps a watermark calls [`Journal::start_at_least`] |
-//! | a segment's header | the frames are found by the marker of the other segments, or of its own first frame; when the only segment has lost both, all of it is set aside, and the journal goes on behind it |
+//! | a write (EIO, ENOSPC, short write) | the file is cut back to its durable end and synced; the group fails with [`JournalError::Write`] or [`JournalError::NoSpace`]; the journal continues |
+//! | cutting the file back | the journal is poisoned |
+//! | an fsync of a file or the directory | the journal is poisoned. The fsync is never retried: the kernel may have dropped the pages and would report success |
+//! | creating a segment | like a write if nothing of the segment is left, otherwise the journal is poisoned |
+//! | removing a segment | the trim fails; the next trim retries |
+//! | a panic in the callback of a frame | logged; the journal continues |
+//! | the process is killed | opening finds complete frames that were not acknowledged, and keeps them: an unanswered append may be present |
+//! | power loss during a write | the torn tail is cut off and counted when the journal is opened; zeros after it are not counted |
+//! | a flipped bit | only the affected frame is lost. Its bytes are copied to `quarantine/`, counted and reported, its sequence is reported missing, and later frames are read |
+//! | a flipped bit in the newest frame | cut off like a torn write, because the two are indistinguishable; the sequence is assigned again. Owners that keep a watermark call [`Journal::start_at_least`] |
+//! | a damaged segment header | the frames are found by the marker of the other segments, or of the segment's own first frame; if the only segment has lost both, all of it is set aside, and the journal continues after it |
 //!
-//! A poisoned journal answers all who wait and all who come with [`JournalError::Poisoned`]; what was durable before can
-//! still be read.
+//! A poisoned journal answers all waiting and new callers with [`JournalError::Poisoned`]. Frames that were durable
+//! before can still be read.
 
 mod error;
 mod frame;
@@ -87,21 +89,21 @@ pub use self::{
 use self::{group::Pending, reader::Reader, shared::Shared};
 use crate::{fs::FileSystem, store::Step};
 
-/// What a frame takes of the disk besides its payload, in bytes.
+/// Disk space per frame besides its payload, in bytes.
 pub(crate) const FRAME_OVERHEAD: usize = frame::HEADER_LEN;
-/// The greatest that a frame can have.
+/// Maximum sequence of a frame.
 pub(crate) const MAX_SEQUENCE: u64 = frame::MAX_SEQUENCE;
 
-/// Sizes of a journal.
+/// Size limits of a journal.
 #[derive(Debug, Clone)]
 pub struct JournalOptions {
-    /// A new segment begins before the current one grows beyond this; one frame may be longer.
+    /// Maximum length of a segment in bytes. A single frame may be longer.
     pub segment_bytes: u64,
-    /// What the frames of all segments together, and those that wait, may take; beyond it [`JournalError::Full`].
+    /// Maximum size in bytes of all frames, on disk and waiting. Further frames fail with [`JournalError::Full`].
     pub capacity_bytes: u64,
 }
 
-/// A write-ahead log. Cheap to clone. Dropping the last clone waits until everything submitted is answered.
+/// A write-ahead log. Cloning is cheap. Dropping the last clone blocks until every submitted frame is answered.
 ///
 /// ```
 /// # use std::sync::{Arc, mpsc};
@@ -119,54 +121,59 @@ pub struct Journal {
     handle: Arc<Handle>,
 }
 
-/// What a journal holds and has done since it was opened.
+/// Statistics of a journal since it was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct JournalStats {
-    /// On disk, all segments.
+    /// Bytes on disk, in all segments.
     pub bytes: u64,
-    /// What it may take, as the options say.
+    /// Capacity in bytes, as in the options.
     pub capacity_bytes: u64,
-    /// How many segments there are.
+    /// Number of segments.
     pub segments: usize,
-    /// Sequence at which the oldest segment begins.
+    /// First sequence of the oldest segment.
     pub first_sequence: u64,
     /// Sequence of the newest durable frame, trimmed or not; 0 when there was none yet.
     pub last_sequence: u64,
-    /// Frames that are not durable yet.
+    /// Frames waiting to become durable.
     pub queued_frames: u64,
-    /// The bytes of those.
+    /// Bytes of the waiting frames.
     pub queued_bytes: u64,
     /// Groups of frames made durable.
     pub groups: u64,
-    /// Calls of fsync, for groups, new segments and directories.
+    /// Calls of fsync for groups, new segments and directories.
     pub fsyncs: u64,
-    /// How long those took, all together.
+    /// Total time of these calls.
     pub fsync_time: Duration,
-    /// Whether it has stopped after a failure of its disk.
+    /// `true` if the journal has stopped after a disk failure.
     pub poisoned: bool,
 }
 
-/// A frame as it is read back.
+/// A frame read back from the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// Counts up by one from 1, over the whole life of the journal.
+    /// The sequence: counts up by one from 1 over the whole life of the journal.
     pub sequence: u64,
-    /// What was appended.
+    /// The appended payload.
     pub payload: Bytes,
 }
 
-/// A frame that is durable.
+/// A durable frame.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Committed {
     pub(crate) sequence: u64,
-    /// The sync that made it so, and its neighbours.
+    /// The sync that made the frame and the rest of its group durable.
     pub(crate) synced: Step,
 }
 
 impl Journal {
-    /// Opens or makes the journal in `dir`, cutting a torn tail and setting damage aside. Reads all of it once.
+    /// Opens or creates the journal in `dir`. Cuts off a torn tail, sets damaged bytes aside, and reads the whole
+    /// journal once.
     ///
-    /// Only one journal at a time may be open in a folder; to see to that is the caller's part.
+    /// The caller must ensure that a folder is open in only one journal at a time.
+    ///
+    /// # Errors
+    /// Returns [`JournalError::Io`] when a file or directory cannot be read or written, and
+    /// [`JournalError::UnsupportedVersion`] for a segment of a newer format.
     pub fn open(
         fs: Arc<dyn FileSystem>,
         dir: &Path,
@@ -183,10 +190,13 @@ impl Journal {
         Ok((Self { handle: Arc::new(Handle { shared, writer }) }, recovered.recovery))
     }
 
-    /// Sees to it that the next frame's sequence is at least `sequence`, skipping some if need be.
+    /// Ensures that the next frame's sequence is at least `sequence`, skipping sequences if necessary.
     ///
-    /// For an owner who remembers a sequence of its own: a damaged end of the journal is cut off when it is opened, and
-    /// without this the sequences of the frames that were there would be given again.
+    /// Intended for owners that store a sequence elsewhere: opening cuts off a damaged end of the journal, and without
+    /// this call the sequences of those frames would be assigned again.
+    ///
+    /// # Errors
+    /// Returns an error when a new segment is needed and cannot be created, or when the journal is poisoned.
     pub fn start_at_least(&self, sequence: u64) -> Result<(), JournalError> {
         let shared = &self.handle.shared;
         let mut active = shared.active();
@@ -197,13 +207,14 @@ impl Journal {
         Ok(())
     }
 
-    /// Hands a payload to the writer thread and returns at once; `done` runs on that thread, in the order of
-    /// sequences, when the frame is durable (with its sequence) or could not be made so. `done` should be quick: the
-    /// next group waits for it.
+    /// Submits a payload to the writer thread and returns at once.
     ///
-    /// On `Err` here ([`Full`](JournalError::Full), [`Busy`](JournalError::Busy),
-    /// [`TooLarge`](JournalError::TooLarge), [`Poisoned`](JournalError::Poisoned)) `done` is dropped without being
-    /// called.
+    /// `done` runs on that thread, in the order of sequences: with the frame's sequence once the frame is durable, or
+    /// with an error. Keep `done` quick, because the next group waits for it.
+    ///
+    /// # Errors
+    /// Returns [`Full`](JournalError::Full), [`Busy`](JournalError::Busy), [`TooLarge`](JournalError::TooLarge) or
+    /// [`Poisoned`](JournalError::Poisoned). `done` is then dropped without being called.
     pub fn submit(
         &self,
         payload: impl Into<Bytes>,
@@ -212,7 +223,7 @@ impl Journal {
         self.submit_timed(payload, |result| done(result.map(|committed| committed.sequence)))
     }
 
-    /// The same, telling of the sync as well.
+    /// Like [`submit`](Self::submit), and also reports the sync.
     pub(crate) fn submit_timed(
         &self,
         payload: impl Into<Bytes>,
@@ -231,31 +242,42 @@ impl Journal {
         })
     }
 
-    /// Appends a payload and waits until it is durable. When the future is dropped the frame may be there or not.
+    /// Appends a payload, waits until it is durable, and returns its sequence. If the future is dropped, the frame may
+    /// or may not be written.
+    ///
+    /// # Errors
+    /// Returns the errors of [`submit`](Self::submit), and [`Write`](JournalError::Write) or
+    /// [`NoSpace`](JournalError::NoSpace) when the frame could not be written.
     pub async fn append(&self, payload: impl Into<Bytes>) -> Result<u64, JournalError> {
         let (sender, receiver) = tokio::sync::oneshot::channel();
-        // Nobody may be listening any more, which is no concern of the journal.
+        // The receiver is gone if the future was dropped.
         self.submit(payload, |result| drop(sender.send(result)))?;
         receiver.await.unwrap_or_else(|_| Err(self.handle.shared.poison(writer_is_gone())))
     }
 
-    /// Reads the durable frames behind a sequence, one after another. Blocks on the disk.
+    /// Returns an iterator over the durable frames after the sequence `after`. Reading blocks on the disk.
     ///
-    /// Memory is bounded by 256 KiB or one frame, whichever is more. `None` says that there is nothing more at the
-    /// moment: asked again later, the iterator goes on with what has become durable since. Frames that are trimmed
-    /// meanwhile are skipped or not. Damage that was not there when the journal was opened gives one
-    /// [`JournalError::Damaged`], and reading goes on behind it; any other error ends the reading.
+    /// Memory is bounded by 256 KiB or one frame, whichever is larger. `None` means that there are no more frames at
+    /// the moment; later calls continue with frames that became durable since. Frames that are trimmed in the meantime
+    /// may or may not be skipped.
+    ///
+    /// Damage that was not there when the journal was opened yields one [`JournalError::Damaged`], and reading
+    /// continues after it. Any other error ends the iterator.
     pub fn read(&self, after: u64) -> Box<dyn Iterator<Item = Result<Frame, JournalError>> + Send> {
         Box::new(Reader::new(self.handle.shared.clone(), after))
     }
 
-    /// Removes the segments in which no frame is newer than `through`; their bytes are free when this returns.
-    /// Blocks on the disk, and for the group that is being written, if there is one.
+    /// Removes the segments in which no frame is newer than `through`; their bytes are free when this returns. Blocks
+    /// on the disk, and on the group that is being written, if there is one.
+    ///
+    /// # Errors
+    /// Returns an error when a segment cannot be removed, when the replacement of the active segment cannot be created,
+    /// or when the journal is poisoned.
     pub fn trim(&self, through: u64) -> Result<(), JournalError> {
         trim::trim(&self.handle.shared, through)
     }
 
-    /// Figures.
+    /// Returns statistics of the journal.
     pub fn stats(&self) -> JournalStats {
         self.handle.shared.stats()
     }
@@ -268,7 +290,7 @@ impl fmt::Debug for Journal {
     }
 }
 
-/// What all clones of a journal hold together.
+/// State owned by all clones of a journal.
 struct Handle {
     shared: Arc<Shared>,
     writer: Option<Writer>,
@@ -283,9 +305,10 @@ impl Drop for Handle {
     fn drop(&mut self) {
         let Some(Writer { sender, thread }) = self.writer.take() else { return };
         drop(sender);
-        // A callback may own the last clone. It runs on the writer thread, which then ends by itself.
+        // A callback on the writer thread may own the last clone. That thread must not join itself, and ends on its
+        // own.
         if thread.thread().id() != thread::current().id() {
-            // Its panic, if there was one, has poisoned the journal and was reported then.
+            // A panic of the thread was reported and has poisoned the journal.
             let _ = thread.join();
         }
     }

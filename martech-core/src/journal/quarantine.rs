@@ -1,4 +1,4 @@
-//! Copies of damaged bytes, for a person to look at.
+//! Quarantine: copies of damaged bytes for manual inspection.
 
 use std::{
     io::{self, Read},
@@ -9,10 +9,10 @@ use std::{
 
 use crate::fs::{self, Cursor, File, FileSystem};
 
-/// The folder below the journal's own.
+/// Name of the folder inside the journal's folder.
 const FOLDER: &str = "quarantine";
 
-/// The copies that are there.
+/// Lists the existing copies.
 pub(super) fn copies(fs: &dyn FileSystem, dir: &Path) -> io::Result<Vec<PathBuf>> {
     match fs.list(&dir.join(FOLDER)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -20,8 +20,9 @@ pub(super) fn copies(fs: &dyn FileSystem, dir: &Path) -> io::Result<Vec<PathBuf>
     }
 }
 
-/// Copies a range of a segment; gives the copy's path and whether it was there already.
-/// The bytes stay in the segment as well, so opening it again finds the same damage and the same copy.
+/// Copies a range of a segment. Returns the path of the copy, and whether it already existed.
+///
+/// The bytes also stay in the segment, so the next opening finds the same damage and the same copy.
 pub(super) fn set_aside(
     fs: &dyn FileSystem,
     dir: &Path,

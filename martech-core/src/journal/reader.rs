@@ -11,7 +11,7 @@ use super::{
     shared::Shared,
 };
 
-/// Holds one file open, so a segment that is trimmed meanwhile is still read to its end.
+/// Keeps one file open, so a segment that is trimmed in the meantime is still read to its end.
 #[derive(Debug)]
 pub(super) struct Reader {
     shared: Arc<Shared>,
@@ -24,7 +24,7 @@ pub(super) struct Reader {
 struct Place {
     segment: Arc<Segment>,
     scanner: Scanner,
-    /// Whether a newer segment has been seen: from then on this one's end stands still.
+    /// `true` once a newer segment has been seen. From then on the end of this segment is final.
     sealed: bool,
 }
 
@@ -54,7 +54,7 @@ impl Reader {
         }
     }
 
-    /// Opens a segment, or the oldest one behind it if it was trimmed in this moment.
+    /// Opens a segment, or the oldest one after it if the segment was trimmed in the meantime.
     fn open(&self, mut segment: Arc<Segment>) -> Result<Place, JournalError> {
         loop {
             match self.shared.fs.open(&segment.path) {
@@ -73,7 +73,7 @@ impl Reader {
         }
     }
 
-    /// The segment that holds the first frame wanted, or the oldest if that frame was trimmed.
+    /// Returns the segment that holds the first wanted frame, or the oldest segment if that frame was trimmed.
     fn first_segment(&self) -> Arc<Segment> {
         let segments = self.shared.segments();
         let wanted = segments.range(..=self.after.saturating_add(1)).next_back();
@@ -83,7 +83,7 @@ impl Reader {
 }
 
 impl Place {
-    /// The next frame of this segment that is newer than `after`.
+    /// Returns the next frame of this segment that is newer than `after`.
     fn next(&mut self, after: u64) -> Result<Option<Frame>, JournalError> {
         let segment = &self.segment;
         loop {
@@ -111,7 +111,7 @@ impl Iterator for Reader {
             return None;
         }
         let step = self.step();
-        // The scanner has passed the damage; after any other error the same one would come for ever.
+        // The scanner has moved past damage. Any other error would repeat forever.
         self.failed = matches!(&step, Err(error) if !matches!(error, JournalError::Damaged { .. }));
         step.transpose()
     }

@@ -1,4 +1,4 @@
-//! Opening: finds out what is durable, cuts a torn tail, sets damage aside.
+//! Recovery: opening a journal finds the durable frames, cuts off a torn tail, and sets damaged bytes aside.
 
 use std::{
     collections::BTreeMap,
@@ -16,42 +16,42 @@ use super::{
 };
 use crate::fs::{self, Cursor, File, FileSystem};
 
-/// What was found when a journal was opened.
+/// Findings when a journal was opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recovery {
-    /// Sound frames.
+    /// Number of valid frames.
     pub frames: u64,
     /// Bytes cut from the end of the newest segment, where a write was interrupted.
     pub truncated_bytes: u64,
-    /// Bytes that are no frames although frames or segments follow, in the order of the journal.
+    /// Bytes that are not valid frames although frames or segments follow, in the order of the journal.
     pub damaged: Vec<Damage>,
-    /// Sequences that were given and are no longer there, ascending.
+    /// Assigned sequences that are no longer present, ascending.
     pub missing: Vec<RangeInclusive<u64>>,
 }
 
 impl Recovery {
-    /// Whether everything was as it should be. A torn tail is no flaw: it was never acknowledged.
+    /// Returns whether nothing was damaged or missing. A torn tail does not count, because it was never acknowledged.
     pub fn is_sound(&self) -> bool {
         self.damaged.is_empty() && self.missing.is_empty()
     }
 }
 
-/// Damaged bytes. They stay where they are until their segment is trimmed, and are passed over by readers.
+/// Damaged bytes. They stay in their segment until it is trimmed, and readers skip them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
     /// The segment.
     pub segment: PathBuf,
-    /// Where the damage begins, in bytes.
+    /// Offset of the damage in the segment, in bytes.
     pub offset: u64,
-    /// How long it is, in bytes.
+    /// Length of the damage in bytes.
     pub len: u64,
-    /// The copy below `quarantine/`; `None` when it could not be made.
+    /// Path of the copy in `quarantine/`; `None` if it could not be made.
     pub quarantined: Option<PathBuf>,
-    /// Whether the copy was there already, made when the journal was opened before.
+    /// `true` if the copy already existed, from an earlier opening.
     pub known: bool,
 }
 
-/// A journal ready to be written.
+/// A journal that is ready for writing.
 #[derive(Debug)]
 pub(super) struct Recovered {
     pub(super) active: Active,
@@ -59,7 +59,7 @@ pub(super) struct Recovered {
     pub(super) recovery: Recovery,
 }
 
-/// A segment as the directory shows it.
+/// A segment found in the directory.
 #[derive(Debug)]
 pub(super) struct Candidate {
     pub(super) path: PathBuf,
@@ -69,7 +69,7 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    /// Whether making it was interrupted. Nothing is written behind a header that is not durable.
+    /// Whether the creation of the segment was interrupted. Frames are written only after a durable header.
     pub(super) fn is_blank(&self) -> bool {
         self.header.is_none() && self.len <= HEADER_LEN
     }
@@ -98,17 +98,17 @@ pub(super) fn recover(fs: &dyn FileSystem, dir: &Path) -> Result<Recovered, Jour
     Ok(Recovered { active, segments: pass.segments, recovery: pass.recovery })
 }
 
-/// Removes copies of segments that were interrupted.
+/// Removes unfinished copies of segments.
 fn remove_unfinished(fs: &dyn FileSystem, dir: &Path) -> Result<(), JournalError> {
     let entries = fs.list(dir).map_err(JournalError::at(dir))?;
     for entry in entries.iter().filter(|entry| !entry.is_dir && is_unfinished(&entry.path)) {
-        // It takes room and does no harm.
+        // Failure is ignored, because a leftover copy only takes space.
         let _ = fs.remove(&entry.path);
     }
     Ok(())
 }
 
-/// Whether it is a copy of a segment that was interrupted.
+/// Whether `path` is an unfinished copy of a segment.
 fn is_unfinished(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "tmp")
         && segment::first_of(&path.with_extension("")).is_some()
@@ -138,15 +138,16 @@ fn candidate(fs: &dyn FileSystem, path: PathBuf, first: u64) -> Result<Candidate
     match read().map_err(JournalError::at(&path))? {
         (_, Err(BadHeader::Version(version))) => Err(JournalError::UnsupportedVersion { path, version }),
         (len, header) => {
-            // What no journal writes is no header, whatever its checksum says: its `previous` must not hide frames.
+            // An implausible header counts as damaged even if its checksum is correct: its `previous` must not hide
+            // frames.
             let header = header.ok().filter(|header| header.first == first && header.previous < first);
             Ok(Candidate { path, first, len, header })
         }
     }
 }
 
-/// What the frames of segments with a damaged header most likely begin with: the marker of a header, or else that of a
-/// first frame.
+/// Returns the most likely marker for segments with a damaged header: that of the newest intact header, or else that of
+/// the oldest segment with a valid first frame.
 fn marker_of(fs: &dyn FileSystem, candidates: &[Candidate]) -> Result<Option<u32>, JournalError> {
     let headers = candidates.iter().rev().filter_map(|candidate| candidate.header);
     let mut marker = headers.map(|header| header.marker).next();
@@ -159,7 +160,7 @@ fn marker_of(fs: &dyn FileSystem, candidates: &[Candidate]) -> Result<Option<u32
     Ok(marker)
 }
 
-/// The marker that a segment's first frame bears, if that frame is sound.
+/// Returns the marker of a segment's first frame, if that frame is valid.
 fn marker_of_first_frame(file: &Arc<dyn File>, len: u64) -> io::Result<Option<u32>> {
     let mut bytes = [0; 4];
     if len < HEADER_LEN + frame::HEADER_LEN as u64 {
@@ -176,28 +177,29 @@ fn marker_of_first_frame(file: &Arc<dyn File>, len: u64) -> io::Result<Option<u3
 pub(super) struct Pass<'a> {
     fs: &'a dyn FileSystem,
     dir: &'a Path,
-    /// Of the journal.
+    /// The journal's marker, once known.
     marker: Option<u32>,
-    /// The next sequence that may come.
+    /// Lowest sequence that may come next.
     next: u64,
     segments: BTreeMap<u64, Arc<Segment>>,
     recovery: Recovery,
 }
 
-/// What lies in a segment.
+/// Content of a segment.
 #[derive(Debug)]
 pub(super) struct Content {
     file: Arc<dyn File>,
     marker: Option<u32>,
-    /// What in it is older is no frame.
+    /// Lowest sequence of a valid frame; older frames count as damage.
     oldest: u64,
     /// Ascending.
     pub(super) damaged: Vec<Range<u64>>,
-    /// Where a write was interrupted, at the end.
+    /// The interrupted write at the end, if any.
     pub(super) torn: Option<Range<u64>>,
-    /// Where that begins, or else where everything ends but the zeros that the next frames would have written over.
+    /// Start of the interrupted write, or else the end of the content without trailing zeros, which the next frames
+    /// would have overwritten.
     pub(super) end: u64,
-    /// Whether it is the newest and can be written.
+    /// `true` if the segment is the newest and can be written.
     writable: bool,
 }
 
@@ -207,7 +209,7 @@ impl<'a> Pass<'a> {
         Ok(Self { fs, dir, marker, next: 1, segments: BTreeMap::new(), recovery: Recovery::default() })
     }
 
-    /// The sequence behind the newest that was given, as far as is known.
+    /// Returns the sequence after the newest assigned one, as far as is known.
     pub(super) fn next(&self) -> u64 {
         self.next
     }
@@ -216,7 +218,7 @@ impl<'a> Pass<'a> {
         self.recovery
     }
 
-    /// Takes a segment in. Gives it back for writing when it is the newest and can be written.
+    /// Processes a segment. Returns the active segment if this is the newest and can be written.
     fn take(&mut self, candidate: &Candidate, newest: bool) -> Result<Option<Active>, JournalError> {
         let Candidate { path, first, .. } = candidate;
         let content = self.scan(candidate, newest, &mut |_, _| {})?;
@@ -235,7 +237,7 @@ impl<'a> Pass<'a> {
         Ok(writable.then(|| Active::new(file, segment, end, self.next)))
     }
 
-    /// Reads a segment to its end, and changes nothing on the disk. `each` gets the sound frames.
+    /// Reads a segment to its end, and changes nothing on disk. Calls `each` for every valid frame.
     pub(super) fn scan(
         &mut self,
         candidate: &Candidate,
@@ -279,14 +281,14 @@ impl<'a> Pass<'a> {
             push(&mut damaged, range);
         }
 
-        // A segment of which nothing is sound was more than a torn write: it stays as it is.
+        // A segment without a valid header or frame is more than a torn write, and stays as it is.
         let writable = newest && (header.is_some() || self.recovery.frames > frames_before);
         let torn = damaged.pop_if(|range| writable && range.end == end);
         let end = torn.as_ref().map_or(end, |torn| torn.start);
         Ok(Content { file, marker, oldest, damaged, torn, end, writable })
     }
 
-    /// The segment, which ends at `end`, is what the next one follows.
+    /// Registers a segment that ends at `end` as the predecessor of the next one.
     pub(super) fn keep(&mut self, first: u64, end: u64, segment: Segment) -> Arc<Segment> {
         segment.advance(end, self.next - 1);
         let segment = Arc::new(segment);
@@ -294,17 +296,17 @@ impl<'a> Pass<'a> {
         segment
     }
 
-    /// Makes durable what is in a segment up to `end`, and cuts the rest off.
+    /// Makes the content of a segment up to `end` durable, and cuts off the rest.
     ///
-    /// What a killed process wrote may not be on disk yet, and if its sync failed, or that of an attempt to open the
-    /// journal, the next one may succeed without writing anything. The sync of a copy proves what it says.
+    /// Data written by a killed process may not be on disk yet. If its sync failed, or that of an earlier opening, the
+    /// next sync can succeed without writing anything. Syncing a copy proves that the data is durable.
     fn renew(&self, path: &Path, file: Arc<dyn File>, end: u64) -> io::Result<Arc<dyn File>> {
         let copied = fs::replace_with(self.fs, path, |copy| {
             io::copy(&mut Cursor::new(file.clone(), 0).take(end), &mut Cursor::new(copy.clone(), 0)).map(drop)
         });
         match copied {
             Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
-                // A full disk must not keep the journal from opening: trimming is what makes room.
+                // The journal must open on a full disk, because trimming is what frees space.
                 tracing::warn!(%error, segment = %path.display(), "no room to write the newest segment anew");
                 file.truncate(end)?;
                 file.sync()?;
@@ -314,7 +316,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// A segment begins at `first`, and `previous` was the newest sequence then.
+    /// Continues with a segment that begins at `first`; `previous` was the newest sequence when it was created.
     fn follow(&mut self, first: u64, previous: u64) {
         if let Some((_, before)) = self.segments.last_key_value() {
             before.advance(before.end(), before.last().max(previous));
@@ -323,7 +325,7 @@ impl<'a> Pass<'a> {
         self.next = self.next.max(first);
     }
 
-    /// Everything from the next sequence to the one before `sequence` is missing.
+    /// Records all sequences from `next` to the one before `sequence` as missing.
     fn miss_until(&mut self, sequence: u64) {
         if self.next < sequence {
             self.recovery.missing.push(self.next..=sequence - 1);
@@ -335,7 +337,7 @@ impl<'a> Pass<'a> {
         let (quarantined, known) = match quarantine::set_aside(self.fs, self.dir, path, file, range) {
             Ok((copy, known)) => (Some(copy), known),
             Err(error) => {
-                // The bytes are still in the segment: a full disk must not keep the journal from opening.
+                // Not fatal: the bytes are still in the segment, and the journal must open on a full disk.
                 tracing::warn!(%error, segment = %path.display(), "damaged bytes could not be copied");
                 (None, false)
             }
@@ -344,15 +346,15 @@ impl<'a> Pass<'a> {
         self.recovery.damaged.push(Damage { segment: path.to_owned(), offset, len, quarantined, known });
     }
 
-    /// Finishes, or takes back, a segment whose making was interrupted.
+    /// Completes or removes a segment whose creation was interrupted.
     fn finish_blank(&mut self, blank: Candidate, active: Option<Active>) -> Result<Active, JournalError> {
         self.recovery.truncated_bytes += blank.len;
         if blank.first < self.next {
-            // It could not be made, and its sequences were given to frames of the segment before.
+            // Creation failed, and its sequences were assigned to frames of the previous segment.
             self.fs.remove(&blank.path).map_err(JournalError::at(&blank.path))?;
             return active.map_or_else(|| self.begin(), Ok);
         }
-        // What came before was durable before it was begun, so nothing is missing between.
+        // Earlier frames were durable before this segment was created, so no sequence is missing in between.
         let header = Header { marker: self.marker(), first: blank.first, previous: self.next - 1 };
         let restore = || -> io::Result<_> {
             let file = self.fs.open(&blank.path)?;
@@ -365,7 +367,7 @@ impl<'a> Pass<'a> {
         Ok(empty(file, blank.path, &header))
     }
 
-    /// Begins a segment behind those that are there, none of which can be written.
+    /// Creates a segment after the existing ones, none of which can be written.
     fn begin(&mut self) -> Result<Active, JournalError> {
         let newest = self.segments.last_key_value().map_or(0, |(first, _)| *first);
         self.follow(newest + 1, newest);
@@ -377,7 +379,7 @@ impl<'a> Pass<'a> {
         Ok(empty(file, path, &header))
     }
 
-    /// The journal's marker. Random, so that no payload can be made to look like a frame.
+    /// Returns the journal's marker. A new marker is random, so that no payload can be crafted to look like a frame.
     fn marker(&mut self) -> u32 {
         *self.marker.get_or_insert_with(|| fastrand::u32(1..))
     }
@@ -388,7 +390,7 @@ fn empty(file: Arc<dyn File>, path: PathBuf, header: &Header) -> Active {
     Active::new(file, segment, HEADER_LEN, header.first)
 }
 
-/// A range without the zeros at its end.
+/// Returns a range without the zeros at its end.
 fn without_zeros(file: &Arc<dyn File>, range: Range<u64>) -> io::Result<Range<u64>> {
     let mut buffer = vec![0; 64 << 10];
     let (mut at, mut end) = (range.start, range.start);
@@ -403,7 +405,7 @@ fn without_zeros(file: &Arc<dyn File>, range: Range<u64>) -> io::Result<Range<u6
     Ok(range.start..end)
 }
 
-/// Adds a range, as one with the last when they touch.
+/// Adds a range, merging it with the last one if they touch.
 fn push(ranges: &mut Vec<Range<u64>>, range: Range<u64>) {
     match ranges.last_mut() {
         _ if range.is_empty() => {}

@@ -1,4 +1,4 @@
-//! Finds the frames in a segment, and finds them again behind damage.
+//! Finds the frames in a segment, and finds the next frame after damage.
 
 use std::{io, ops::Range, sync::Arc};
 
@@ -8,25 +8,25 @@ use super::{
 };
 use crate::fs::File;
 
-/// How much is read at once.
+/// Number of bytes read at once.
 const CHUNK: usize = 256 << 10;
 
-/// What lies at the scanner's position.
+/// The item at the scanner's position.
 #[derive(Debug)]
 pub(super) enum Scanned {
-    /// A sound frame; [`Scanner::payload`] has its payload until the next step.
+    /// A valid frame. [`Scanner::payload`] returns its payload until the next step.
     Frame {
-        /// Its sequence.
+        /// Sequence of the frame.
         sequence: u64,
     },
-    /// Bytes up to the next sound frame, or up to the end.
+    /// Bytes up to the next valid frame, or up to the end.
     Damage(Range<u64>),
 }
 
-/// Goes through a segment from its first frame on. Memory: one chunk, or one frame where that is longer.
+/// Steps through a segment from its first frame. Memory is bounded by one chunk or one frame, whichever is larger.
 ///
-/// A frame is sound when its checksum fits and its sequence is newer than the one before. The second rule keeps out
-/// what a file system may bring back after a power loss: blocks that an older segment of this journal once had.
+/// A frame is valid if its checksum matches and its sequence is newer than that of the frame before. The second rule
+/// excludes blocks of an older segment of this journal, which a file system may expose after a power loss.
 #[derive(Debug)]
 pub(super) struct Scanner {
     file: Arc<dyn File>,
@@ -39,19 +39,19 @@ pub(super) struct Scanner {
 }
 
 impl Scanner {
-    /// Frames older than `oldest` are taken for damage.
+    /// Creates a scanner for which frames older than `oldest` count as damage.
     pub(super) fn new(file: Arc<dyn File>, marker: u32, oldest: u64) -> Self {
         Self { file, marker, position: segment::HEADER_LEN, oldest, payload: 0..0, buffer: Vec::new(), base: 0 }
     }
 
-    /// The next step, looking at nothing behind `end`. `None` at the end; a later call may pass a greater one.
+    /// Returns the next item, reading nothing past `end`; `None` at the end. A later call may pass a greater `end`.
     pub(super) fn next(&mut self, end: u64) -> io::Result<Option<Scanned>> {
         let start = self.position;
         let mut candidate = (self.marker != frame::NO_MARKER).then_some(start);
         while let Some(at) = candidate.filter(|at| *at < end) {
             if let Some((sequence, payload)) = self.frame_at(at, end)? {
                 if at > start {
-                    // The frame itself is the next step.
+                    // The next call returns the frame itself.
                     self.position = at;
                     return Ok(Some(Scanned::Damage(start..at)));
                 }
@@ -69,17 +69,17 @@ impl Scanner {
         Ok(Some(Scanned::Damage(start..end)))
     }
 
-    /// Where the next step begins.
+    /// Offset at which the next step begins.
     pub(super) fn position(&self) -> u64 {
         self.position
     }
 
-    /// The payload of the frame that the last step found.
+    /// Payload of the frame found by the last step.
     pub(super) fn payload(&self) -> &[u8] {
         &self.buffer[self.payload.clone()]
     }
 
-    /// Sequence and payload (as a range of the buffer) of a sound frame at an offset.
+    /// Returns the sequence and the payload (as a range of the buffer) of a valid frame at an offset.
     fn frame_at(&mut self, at: u64, end: u64) -> io::Result<Option<(u64, Range<usize>)>> {
         if end - at < frame::HEADER_LEN as u64 {
             return Ok(None);
@@ -108,18 +108,18 @@ impl Scanner {
             if let Some(found) = window.windows(marker.len()).position(|bytes| bytes == marker) {
                 return Ok(Some(at + found as u64));
             }
-            // The marker may begin in this window's last bytes and end in the next.
+            // The marker may span two windows, so windows overlap.
             at += (length - (marker.len() - 1)) as u64;
         }
         Ok(None)
     }
 
-    /// Has `length` bytes from `at` on in the buffer; gives where they begin in it.
+    /// Loads `length` bytes from `at` into the buffer. Returns their position in the buffer.
     fn load(&mut self, at: u64, length: usize, end: u64) -> io::Result<usize> {
         if at < self.base || at + length as u64 > self.base + self.buffer.len() as u64 {
             let wanted = (end - at).min(length.max(CHUNK) as u64) as usize;
             if self.buffer.capacity() > 2 * wanted.max(CHUNK) {
-                self.buffer = Vec::new(); // gives back what one long frame took
+                self.buffer = Vec::new(); // frees the memory of a long frame
             }
             self.buffer.resize(wanted, 0);
             self.base = at;

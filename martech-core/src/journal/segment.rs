@@ -1,12 +1,13 @@
-//! One segment: a file named after its first sequence, a header of 36 bytes, then frames.
+//! Segment format: a file named after its first sequence, with a header of 36 bytes, then frames. Integers are
+//! little-endian.
 //!
-//! | bytes | what |
+//! | bytes | content |
 //! |---|---|
 //! | 8 | magic |
 //! | 4 | version |
 //! | 4 | marker of the frames |
 //! | 8 | first sequence, as in the name |
-//! | 8 | the newest sequence given before this segment was made |
+//! | 8 | newest sequence assigned before this segment was created |
 //! | 4 | CRC32C of the above |
 
 use std::{
@@ -22,25 +23,25 @@ use std::{
 use super::frame::{MAX_SEQUENCE, NO_MARKER};
 use crate::fs::{File, FileSystem};
 
-/// Length of a segment's header: where its first frame begins.
+/// Length of a segment's header in bytes, and offset of its first frame.
 pub(super) const HEADER_LEN: u64 = HEADER as u64;
 
 const HEADER: usize = 36;
 const MAGIC: [u8; 8] = *b"MTJOURN\n";
 const VERSION: u32 = 1;
 
-/// What a segment says of itself.
+/// Header of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
-    /// Begins each frame.
+    /// Marker at the start of each frame.
     pub(super) marker: u32,
-    /// The sequence of the first frame.
+    /// Sequence of the first frame.
     pub(super) first: u64,
-    /// The newest sequence given before; less than `first - 1` when sequences were skipped on purpose.
+    /// Newest sequence assigned before; less than `first - 1` if sequences were skipped on purpose.
     pub(super) previous: u64,
 }
 
-/// Why a header cannot be used.
+/// Reason why a header cannot be used.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum BadHeader {
     Damaged,
@@ -74,12 +75,12 @@ impl Header {
     }
 }
 
-/// The path of the segment that begins with a sequence.
+/// Returns the path of the segment that begins with `first`.
 pub(super) fn path(dir: &Path, first: u64) -> PathBuf {
     dir.join(format!("{first:020}.log"))
 }
 
-/// The first sequence in a segment's name; `None` for other files.
+/// Returns the first sequence from a segment's name; `None` for other files.
 pub(super) fn first_of(path: &Path) -> Option<u64> {
     let digits = path.file_name()?.to_str()?.strip_suffix(".log")?;
     let well_formed = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -87,20 +88,20 @@ pub(super) fn first_of(path: &Path) -> Option<u64> {
     (1..=MAX_SEQUENCE).contains(&first).then_some(first)
 }
 
-/// Why a segment could not be made.
+/// Reason why a segment could not be created.
 #[derive(Debug)]
 pub(super) enum CreateError {
-    /// Nothing of it is left; making it may be tried again.
+    /// Nothing of the segment is left, so creation may be retried.
     Undone(io::Error),
-    /// It is unknown what the disk holds.
+    /// The state of the disk is unknown.
     Unknown(io::Error),
 }
 
-/// Makes an empty segment; it and its directory entry are durable when this returns.
+/// Creates an empty segment. The file and its directory entry are durable when this returns.
 pub(super) fn create(fs: &dyn FileSystem, dir: &Path, header: &Header) -> Result<Arc<dyn File>, CreateError> {
     let path = path(dir, header.first);
     let file = fs.create(&path).map_err(CreateError::Undone)?;
-    // A file left behind would pass for a segment when the journal is opened again.
+    // A leftover file would pass for a segment when the journal is opened again.
     let undo = || fs.remove(&path);
     if let Err(error) = file.write_all_at(&header.encode(), 0) {
         return Err(if undo().is_ok() { CreateError::Undone(error) } else { CreateError::Unknown(error) });
@@ -113,16 +114,17 @@ pub(super) fn create(fs: &dyn FileSystem, dir: &Path, header: &Header) -> Result
     Ok(file)
 }
 
-/// What writer, readers and trimming share of a segment.
+/// State of a segment shared by the writer, readers and trimming.
 #[derive(Debug)]
 pub(super) struct Segment {
     pub(super) path: PathBuf,
-    /// The sequence in its name.
+    /// First sequence, as in the file name.
     pub(super) first: u64,
-    /// What in it is older is no frame: `first`, or more when frames of an older segment reach further.
+    /// Lowest sequence of a valid frame; older frames count as damage. Equal to `first`, or greater if frames of an
+    /// older segment reach further.
     pub(super) oldest: u64,
     pub(super) marker: u32,
-    /// What was found damaged, and reported, when the journal was opened; ascending.
+    /// Ranges that were found damaged, and reported, when the journal was opened; ascending.
     pub(super) damaged: Vec<Range<u64>>,
     end: AtomicU64,
     last: AtomicU64,
@@ -141,23 +143,23 @@ impl Segment {
         }
     }
 
-    /// Everything before this offset is durable.
+    /// Offset up to which everything is durable.
     pub(super) fn end(&self) -> u64 {
         self.end.load(Ordering::Acquire)
     }
 
-    /// The newest sequence in it that is durable; the one before `first` when it is empty.
+    /// Newest durable sequence of the segment; the one before `first` if the segment is empty.
     pub(super) fn last(&self) -> u64 {
         self.last.load(Ordering::Acquire)
     }
 
-    /// Publishes what became durable.
+    /// Publishes the new durable end.
     pub(super) fn advance(&self, end: u64, last: u64) {
         self.last.store(last, Ordering::Release);
         self.end.store(end, Ordering::Release);
     }
 
-    /// How many bytes it holds beyond its header: what counts towards the journal's capacity.
+    /// Number of bytes after the header, which count towards the journal's capacity.
     pub(super) fn load(&self) -> u64 {
         self.end().saturating_sub(HEADER_LEN)
     }

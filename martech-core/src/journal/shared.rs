@@ -1,4 +1,4 @@
-//! What the handles, the writer thread and the readers of one journal have in common.
+//! State shared by the handles, the writer thread and the readers of one journal.
 
 use std::{
     collections::BTreeMap,
@@ -22,24 +22,24 @@ use crate::{
     timing::TotalTime,
 };
 
-/// What may wait for the writer thread, in bytes.
+/// Maximum number of bytes waiting for the writer thread.
 const QUEUE_BYTES: u64 = 64 << 20;
 
-/// The segment that is written to.
+/// The segment being written.
 #[derive(Debug)]
 pub(super) struct Active {
     pub(super) file: Arc<dyn File>,
     pub(super) segment: Arc<Segment>,
-    /// Where its durable frames end. Between two groups there are zeros behind that, if anything.
+    /// End of the durable frames. Between two groups, only zeros can follow.
     pub(super) len: u64,
-    /// How long the file is at least. A group that ends before this is written over zeros.
+    /// Lower bound of the file's length. A group that ends before this overwrites zeros.
     pub(super) file_len: u64,
-    /// The sequence of the next frame.
+    /// Sequence of the next frame.
     pub(super) next: u64,
 }
 
 impl Active {
-    /// Of a file that ends where its frames do.
+    /// Creates the state for a file that ends where its frames do.
     pub(super) fn new(file: Arc<dyn File>, segment: Arc<Segment>, len: u64, next: u64) -> Self {
         Self { file, segment, len, file_len: len, next }
     }
@@ -51,18 +51,18 @@ pub(super) struct Shared {
     pub(super) dir: PathBuf,
     pub(super) options: JournalOptions,
     pub(super) counters: Counters,
-    /// Held while a group is written and while the active segment changes.
+    /// Locked while a group is written, and while the active segment changes.
     active: Mutex<Active>,
-    /// Held while segments are removed, which the writer need not wait for.
+    /// Locked while segments are removed. The writer does not take this lock.
     pub(super) trimming: Mutex<()>,
-    /// By first sequence; the last is the active one. Never held during file access.
+    /// Segments by first sequence; the last one is active. Never locked during file access.
     segments: Mutex<BTreeMap<u64, Arc<Segment>>>,
     poison: OnceLock<Arc<io::Error>>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Counters {
-    /// Bytes of frames, on disk and waiting: what capacity bounds.
+    /// Bytes of frames, on disk and waiting; bounded by the capacity.
     load: AtomicU64,
     queued_bytes: AtomicU64,
     queued_frames: AtomicU64,
@@ -72,7 +72,7 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    /// So many calls of fsync have taken this time.
+    /// Records calls of fsync and the time they took.
     pub(super) fn synced(&self, fsyncs: u64, step: Step) {
         self.fsyncs.fetch_add(fsyncs, Ordering::Relaxed);
         self.fsync_time.add(step.to - step.from);
@@ -109,13 +109,13 @@ impl Shared {
         lock(&self.segments)
     }
 
-    /// The oldest segment that begins behind a sequence.
+    /// Returns the oldest segment that begins after `first`.
     pub(super) fn segment_behind(&self, first: u64) -> Option<Arc<Segment>> {
         let segments = self.segments();
         segments.range((Bound::Excluded(first), Bound::Unbounded)).next().map(|(_, segment)| segment.clone())
     }
 
-    /// Fails when the journal has stopped.
+    /// Fails if the journal is poisoned.
     pub(super) fn check(&self) -> Result<(), JournalError> {
         match self.poison.get() {
             Some(cause) => Err(JournalError::Poisoned { cause: cause.clone() }),
@@ -123,13 +123,13 @@ impl Shared {
         }
     }
 
-    /// Stops the journal for good; the first cause stands.
+    /// Stops the journal permanently. The first cause is kept.
     pub(super) fn poison(&self, cause: io::Error) -> JournalError {
         tracing::error!(error = %cause, dir = %self.dir.display(), "the journal stops after a failure of its disk");
         JournalError::Poisoned { cause: self.poison.get_or_init(|| Arc::new(cause)).clone() }
     }
 
-    /// Reserves room for a frame, on disk and in the queue; gives its length.
+    /// Reserves room for a frame, on disk and in the queue. Returns the length of the frame in bytes.
     pub(super) fn admit(&self, payload_len: usize) -> Result<u64, JournalError> {
         self.check()?;
         if payload_len > frame::MAX_PAYLOAD {
@@ -147,18 +147,19 @@ impl Shared {
         Ok(bytes)
     }
 
-    /// Frames have left the queue.
+    /// Records that frames have left the queue.
     pub(super) fn dequeued(&self, frames: u64, bytes: u64) {
         self.counters.queued_frames.fetch_sub(frames, Ordering::AcqRel);
         self.counters.queued_bytes.fetch_sub(bytes, Ordering::AcqRel);
     }
 
-    /// Bytes of frames are not, or no longer, on disk.
+    /// Frees the room of frames that are not, or no longer, on disk.
     pub(super) fn release(&self, bytes: u64) {
         self.counters.load.fetch_sub(bytes, Ordering::AcqRel);
     }
 
-    /// Begins a new segment whose first frame will have the sequence `first`. On an error the old one stays active.
+    /// Creates a new active segment whose first frame will have the sequence `first`. On an error the old segment stays
+    /// active.
     pub(super) fn rotate(&self, active: &mut Active, first: u64) -> Result<(), JournalError> {
         let header = segment::Header { marker: active.segment.marker, first, previous: active.next - 1 };
         let from = Instant::now();
@@ -169,7 +170,7 @@ impl Shared {
         self.counters.synced(2, Step { from, to: Instant::now() });
         let segment = Arc::new(Segment::new(segment::path(&self.dir, first), first, header.marker));
         self.segments().insert(first, segment.clone());
-        // What was made ahead and not used goes back. Nothing hangs on it: opening passes over the zeros as well.
+        // Frees unused preallocated zeros. Failure is harmless, because opening ignores the zeros.
         if active.file_len > active.len {
             let _ = active.file.truncate(active.len);
         }
@@ -196,13 +197,13 @@ impl Shared {
     }
 }
 
-/// Adds to a counter unless that would pass the limit; to an empty one anything may be added.
+/// Adds to a counter unless the sum exceeds the limit. An empty counter accepts any amount.
 fn reserve(counter: &AtomicU64, bytes: u64, limit: u64) -> bool {
     let add = |held: u64| (held == 0 || held.saturating_add(bytes) <= limit).then(|| held + bytes);
     counter.fetch_update(Ordering::AcqRel, Ordering::Acquire, add).is_ok()
 }
 
-/// A panic of another thread leaves what these locks guard whole: each change is one assignment.
+/// Locks a mutex, ignoring poisoning: a panic cannot leave the guarded state half changed.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

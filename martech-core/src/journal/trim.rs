@@ -1,4 +1,4 @@
-//! Gives back the space of frames that are no longer needed.
+//! Trimming: frees the space of frames that are no longer needed.
 
 use std::{io, time::Instant};
 
@@ -9,12 +9,13 @@ use super::{
 };
 use crate::store::Step;
 
-/// Removes the segments in which no frame is newer than `through`, oldest first, so that a crash leaves no hole.
+/// Removes the segments in which no frame is newer than `through`, oldest first, so that a crash leaves no gap.
 pub(super) fn trim(shared: &Shared, through: u64) -> Result<(), JournalError> {
     let rotated = {
         let mut active = shared.active();
         shared.check()?;
-        // The active segment stays, because it carries the sequence: when all of it may go, another takes its place.
+        // There is always an active segment, because it carries the sequence. If all of it can be trimmed, a new one
+        // replaces it first.
         let next = active.next;
         let is_done = active.len > HEADER_LEN && next - 1 <= through;
         if is_done { shared.rotate(&mut active, next) } else { Ok(()) }
@@ -25,7 +26,7 @@ pub(super) fn trim(shared: &Shared, through: u64) -> Result<(), JournalError> {
         let sealed = segments.len() > 1;
         let removable = |segment: &Segment| sealed && (segment.load() == 0 || segment.last() <= through);
         let Some(oldest) = segments.first_entry().filter(|oldest| removable(oldest.get())) else { break };
-        // Out of the map first: a reader that finds the file gone then knows why.
+        // Removed from the map first, so that a reader that misses the file knows that it was trimmed.
         let (first, segment) = oldest.remove_entry();
         drop(segments);
         match shared.fs.remove(&segment.path) {
@@ -37,7 +38,7 @@ pub(super) fn trim(shared: &Shared, through: u64) -> Result<(), JournalError> {
             _ => removed(shared, &segment)?,
         }
     }
-    // On a full disk there may be no room for another segment, and the removal of the others is what makes some.
+    // A failed rotation is reported last: on a full disk, removing the other segments frees the space that it needs.
     rotated
 }
 

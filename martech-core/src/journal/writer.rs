@@ -1,4 +1,4 @@
-//! The writer thread: takes all that waits, writes it at once, syncs once, answers everyone.
+//! The writer thread: takes all waiting frames, writes them together, syncs once, and answers every caller.
 
 use std::{
     io,
@@ -18,10 +18,10 @@ use super::{
 };
 use crate::store::Step;
 
-/// How many frames may wait for the writer thread.
+/// Maximum number of frames waiting for the writer thread.
 pub(super) const QUEUE_FRAMES: usize = 4096;
 
-/// Runs until every sender is gone and what they sent is answered.
+/// Runs until every sender is gone and all submitted frames are answered.
 pub(super) fn run(shared: &Arc<Shared>, frames: &Receiver<Pending>) {
     let _stop = PoisonOnPanic(shared);
     let mut gatherer = Gatherer::new(frames, shared.options.segment_bytes);
@@ -39,7 +39,7 @@ pub(super) fn run(shared: &Arc<Shared>, frames: &Receiver<Pending>) {
     }
 }
 
-/// Makes a group durable; tells of its first frame.
+/// Makes a group durable. Returns the result for its first frame.
 fn commit(shared: &Shared, group: &[Pending], bytes: u64, staging: &mut Vec<u8>) -> Result<Committed, JournalError> {
     let mut active = shared.active();
     shared.check()?;
@@ -54,8 +54,8 @@ fn commit(shared: &Shared, group: &[Pending], bytes: u64, staging: &mut Vec<u8>)
     make_ahead(&mut active, bytes, shared.options.segment_bytes);
     let from = Instant::now();
     if let Err(error) = active.file.sync() {
-        // The pages may now pass for clean without being on disk: a second sync would prove nothing. Cutting them off
-        // keeps them from being read when the journal is opened again before the machine restarts.
+        // The kernel may have marked the pages as clean without writing them, so a second sync would prove nothing.
+        // Truncating keeps them from being read if the journal is opened again before the machine restarts.
         let _ = active.file.truncate(active.len);
         return Err(shared.poison(error));
     }
@@ -68,7 +68,7 @@ fn commit(shared: &Shared, group: &[Pending], bytes: u64, staging: &mut Vec<u8>)
     Ok(Committed { sequence, synced })
 }
 
-/// A payload up to this length is copied behind its header, to be written together with what stands around it.
+/// Payloads up to this length are copied behind their header, and written together with neighboring frames.
 const COPIED: usize = 4 << 10;
 
 fn write(active: &Active, group: &[Pending], staging: &mut Vec<u8>) -> io::Result<()> {
@@ -89,14 +89,15 @@ fn write(active: &Active, group: &[Pending], staging: &mut Vec<u8>) -> io::Resul
     active.file.write_all_at(staging, end)
 }
 
-/// How far ahead of the frames the file is made.
+/// Number of bytes preallocated after the frames.
 const AHEAD: u64 = 256 << 10;
-/// For a group up to this length, the sync of a file that grows costs more than writing its bytes twice.
+/// Maximum length of a group after which zeros are written: syncing a growing file then costs more than writing the
+/// bytes twice.
 const SMALL_GROUP: u64 = 32 << 10;
 static ZEROS: [u8; AHEAD as usize] = [0; AHEAD as usize];
 
-/// Goes on behind a small group with zeros, once in a while, so that the next ones write over what is there: their
-/// syncs then store bytes alone, and no new length or blocks.
+/// Preallocates zeros after a small group, once in a while, for the next groups to overwrite. Their syncs then store
+/// only data, and no new length or blocks.
 fn make_ahead(active: &mut Active, group_bytes: u64, segment_bytes: u64) {
     let end = active.len + group_bytes;
     if end <= active.file_len {
@@ -104,13 +105,13 @@ fn make_ahead(active: &mut Active, group_bytes: u64, segment_bytes: u64) {
     }
     active.file_len = end;
     let room = AHEAD.min(segment_bytes.saturating_sub(end));
-    // On a full disk the frames have what room there is, and a part of the zeros does no harm.
+    // Failure is harmless: on a full disk the frames keep the remaining space, and partly written zeros are ignored.
     if group_bytes <= SMALL_GROUP && active.file.write_all_at(&ZEROS[..room as usize], end).is_ok() {
         active.file_len = end + room;
     }
 }
 
-/// Cuts off what a failed write left, durably, so that no later power loss brings it back.
+/// Durably cuts off the remains of a failed write, so that no later power loss brings them back.
 fn take_back(shared: &Shared, active: &mut Active, cause: io::Error) -> JournalError {
     tracing::warn!(error = %cause, segment = %active.segment.path.display(), "a group of frames could not be written");
     let file = &active.file;
@@ -125,7 +126,7 @@ fn take_back(shared: &Shared, active: &mut Active, cause: io::Error) -> JournalE
     }
 }
 
-/// Answers in the order of sequences. A panic in an answer is its owner's trouble: the frame is what it is.
+/// Answers in the order of sequences. A panic in a callback does not affect the frame.
 fn answer(group: &mut Vec<Pending>, outcome: &Result<Committed, JournalError>) {
     for (index, Pending { payload, done, .. }) in group.drain(..).enumerate() {
         drop(payload);
@@ -136,7 +137,7 @@ fn answer(group: &mut Vec<Pending>, outcome: &Result<Committed, JournalError>) {
     }
 }
 
-/// A defect in this thread must not look like a slow disk.
+/// Poisons the journal if the writer thread panics, so that callers do not mistake the defect for a slow disk.
 struct PoisonOnPanic<'a>(&'a Shared);
 
 impl Drop for PoisonOnPanic<'_> {

@@ -1,4 +1,4 @@
-//! How a batch gets in: duplicates out, journal, hot table, answer.
+//! Admission of a batch: drops duplicates, submits the rest to the journal, adds it to the hot table, and answers.
 
 use std::{
     sync::{Arc, PoisonError},
@@ -21,7 +21,7 @@ use crate::{
     store::{Appended, Rejection, StoreError},
 };
 
-/// What to wait after files could not be read.
+/// The retry delay to report when files cannot be read.
 const UNREADABLE: Duration = Duration::from_secs(1);
 
 type Answer = Result<Appended, StoreError>;
@@ -36,7 +36,8 @@ pub(super) async fn append(inner: &Arc<Inner>, batch: &[Event]) -> Answer {
     }
     let encoded = Encoded::new(batch);
     let inner = inner.clone();
-    // Looking ids up may read files. Dropping the future leaves the task, and so the batch, to its end.
+    // The lookup of ids may read files, so it runs on a blocking thread. If the future is dropped, the task still runs
+    // to its end.
     let admitted = tokio::task::spawn_blocking(move || admit(&inner, encoded)).await;
     match admitted.map_err(|panic| StoreError::fatal("an append failed half-way").with_source(panic))?? {
         Admitted::Known(appended) => Ok(appended),
@@ -44,15 +45,15 @@ pub(super) async fn append(inner: &Arc<Inner>, batch: &[Event]) -> Answer {
     }
 }
 
-/// What no file could be written for. Only events that were put together by hand are so: all that are parsed or built
-/// have times of this age.
+/// Rejects events with times that no file can hold. Only events that callers construct by hand can have such times:
+/// events from the parser and the builder are always within this range.
 fn rejections(batch: &[Event]) -> Vec<Rejection> {
     let times = |event: &Event| [event.occurred_at, event.received_at].map(Timestamp::millis);
     let bad = batch.iter().enumerate().filter(|(_, event)| !times(event).into_iter().all(is_on_calendar));
     bad.map(|(index, _)| Rejection::unfit(index, "its times must lie in the years -9999 to 9999")).collect()
 }
 
-/// Appends what is not rejected, as a batch of its own.
+/// Appends the events that are not rejected as a batch of their own. The indexes in the result refer to `batch`.
 async fn append_others(inner: &Arc<Inner>, batch: &[Event], rejected: Vec<Rejection>) -> Answer {
     let is_rejected = |index: &usize| rejected.binary_search_by_key(index, |rejection| rejection.index).is_ok();
     let positions: Vec<usize> = (0..batch.len()).filter(|index| !is_rejected(index)).collect();
@@ -66,9 +67,9 @@ async fn append_others(inner: &Arc<Inner>, batch: &[Event], rejected: Vec<Reject
 }
 
 enum Admitted {
-    /// All of it is durable already.
+    /// Every event of the batch is already durable.
     Known(Appended),
-    /// On its way to the journal.
+    /// The batch is on its way to the journal.
     Pending(oneshot::Receiver<Answer>),
 }
 
@@ -95,7 +96,7 @@ fn admit(inner: &Arc<Inner>, encoded: Encoded) -> Result<Admitted, StoreError> {
     }
     let chunk = Arc::new(encoded.into_chunk_without(&dropped));
 
-    // From here on no other batch comes between, since the admission is still held.
+    // The admission lock is still held, so no other batch comes between the lookup and the submission.
     let (reply, answer) = oneshot::channel();
     let mut state = inner.state();
     check(&state)?;
@@ -117,7 +118,7 @@ fn admit(inner: &Arc<Inner>, encoded: Encoded) -> Result<Admitted, StoreError> {
         };
         drop(state);
         landing.progress.notify_all();
-        // Nobody waits any more when the append was dropped.
+        // The receiver is gone if the append was dropped.
         let _ = reply.send(answer);
     });
     match submitted {
@@ -133,17 +134,17 @@ fn check(state: &State) -> Result<(), StoreError> {
     if state.closed { Err(StoreError::fatal("the lake is closed")) } else { Ok(()) }
 }
 
-/// A batch, of which it is known what is there already.
+/// The outcome of a batch: which of its events are new.
 struct Fates {
-    /// The events that are not stored, ascending.
+    /// The indexes of the events that are not stored, ascending.
     dropped: Vec<usize>,
-    /// The others.
+    /// The events to store.
     new: Vec<(EventKey, Fingerprint)>,
-    /// What becomes of all of them, once the new ones are durable.
+    /// The answer to the append, once the new events are durable.
     appended: Appended,
 }
 
-/// Decides on each event, also by those before it in the batch.
+/// Decides for each event whether it is new, compared with the stored events and with earlier events of the same batch.
 fn sort_out(keys: &[EncodedKey], known: &[Option<Known>]) -> Fates {
     let mut fates = Fates { dropped: Vec::new(), new: Vec::with_capacity(keys.len()), appended: Appended::default() };
     let mut own: HashMap<EventKey, Fingerprint> = HashMap::with_capacity(keys.len());

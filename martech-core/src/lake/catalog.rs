@@ -1,7 +1,7 @@
-//! The catalog: which files are live, and up to which journal frame they hold everything.
+//! The catalog: the list of live files, and the journal frame up to which they hold all rows.
 //!
-//! It is replaced as a whole, so that after a crash either the old or the new state is there. Its first line is the
-//! state as JSON, its second the CRC32C of the first.
+//! The catalog is replaced as a whole, so a crash leaves either the old state or the new one. The first line is the
+//! state as JSON. The second line is the CRC32C of the first.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -24,30 +24,31 @@ use crate::fs::{self, Cursor};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Catalog {
-    /// Of this format.
+    /// The version of the format.
     format: u32,
-    /// Everything up to this journal frame is in the files, but for what waits.
+    /// Files hold all rows up to this journal frame, except for the days in `waiting`.
     pub(super) sequence: u64,
-    /// Days of which rows of some of these frames are in no file.
+    /// Days whose rows of these frames are only partly in files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) waiting: Vec<WaitingEntry>,
     /// The number of the next file.
     pub(super) next_file: u64,
-    /// Files of events.
+    /// Live event files.
     pub(super) events: Vec<EventsEntry>,
-    /// Files of users.
+    /// Live users files.
     pub(super) users: Vec<UsersEntry>,
 }
 
-/// Days of which rows are in no file: those of the frames behind `after`, up to the sequence of the catalog.
+/// Days whose rows are only partly in files. Rows of frames up to `after` are in files. Rows of later frames, up to the
+/// sequence of the catalog, are not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct WaitingEntry {
     pub(super) after: u64,
-    /// Counted from 1970-01-01.
+    /// UTC days, counted from 1970-01-01.
     pub(super) days: Vec<i32>,
 }
 
-/// Which rows of the journal are in files, as a catalog has it.
+/// The rows of the journal that are in files, as a catalog states it.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     sequence: u64,
@@ -55,35 +56,35 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Whether rows of a frame and a day are in files.
+    /// Returns whether the rows of a frame that belong to `day` are in files.
     pub(super) fn holds(&self, frame: u64, day: i32) -> bool {
         frame <= self.sequence && self.after(day).is_none_or(|after| frame <= after)
     }
 
-    /// The frame behind which rows of a day wait, where they do.
+    /// Returns the frame after which rows of a waiting day are in no file. Returns `None` if the day does not wait.
     pub(super) fn after(&self, day: i32) -> Option<u64> {
         self.waiting.get(&day).copied()
     }
 
-    /// Of the frames up to this one, all rows are in files.
+    /// Returns the newest frame up to which all rows are in files.
     pub(super) fn through(&self) -> u64 {
         self.waiting.values().min().copied().unwrap_or(self.sequence)
     }
 }
 
-/// A file of events of one day.
+/// An event file: rows of one UTC day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct EventsEntry {
     pub(super) id: u64,
-    /// Counted from 1970-01-01.
+    /// The UTC day, counted from 1970-01-01.
     pub(super) day: i32,
     pub(super) rows: u64,
-    /// With the id index.
+    /// The length in bytes, including the id index.
     pub(super) bytes: u64,
     pub(super) tail: Tail,
 }
 
-/// A file of what users did in some of the rolls.
+/// A users file: summaries of the users of one or more rolls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct UsersEntry {
     pub(super) id: u64,
@@ -92,15 +93,15 @@ pub(super) struct UsersEntry {
     pub(super) tail: Tail,
 }
 
-/// What is written. The format before it knows nothing that waits, and is read as well.
+/// The format that is written. Format 1, which has no waiting days, can be read too.
 const FORMAT: u32 = 2;
 const READABLE: RangeInclusive<u32> = 1..=FORMAT;
 
-/// Nothing in a lake is counted further.
+/// The largest number that a catalog may contain.
 pub(super) const MAX_COUNT: u64 = 1 << 48;
 
-/// Reads a file of two lines: JSON with its `format`, and the CRC32C of the first in hexadecimal. `None` where it is not
-/// there.
+/// Reads a sealed file: one line of JSON with a `format`, then the CRC32C of that line in hexadecimal. Returns `None`
+/// if the file does not exist.
 pub(super) fn load_sealed<T: DeserializeOwned>(layout: &Layout, path: &Path) -> Result<Option<T>> {
     let file = match layout.fs.open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -110,7 +111,7 @@ pub(super) fn load_sealed<T: DeserializeOwned>(layout: &Layout, path: &Path) -> 
     Cursor::new(file, 0).read_to_end(&mut bytes).context("cannot read", path)?;
     let damaged = |message: String| LakeError::Damaged { path: path.to_owned(), message };
     let state = unseal(&bytes).map_err(|message| damaged(message.to_owned()))?;
-    // Its checksum fits, so a number that is not known was written by a newer program: no damage.
+    // The checksum matches, so an unknown format means that a newer program wrote the file. It is not damage.
     if let Ok(Format { format }) = serde_json::from_slice(state)
         && !READABLE.contains(&format)
     {
@@ -119,14 +120,14 @@ pub(super) fn load_sealed<T: DeserializeOwned>(layout: &Layout, path: &Path) -> 
     serde_json::from_slice(state).map(Some).map_err(|error| damaged(error.to_string()))
 }
 
-/// Replaces such a file as a whole.
+/// Replaces a sealed file as a whole.
 pub(super) fn store_sealed(layout: &Layout, path: &Path, state: &impl Serialize) -> Result<()> {
     let state = serde_json::to_string(state).expect("numbers and text serialize without errors");
     let text = format!("{state}\n{:08x}\n", crc32c::crc32c(state.as_bytes()));
     fs::replace(&*layout.fs, path, text.as_bytes()).context("cannot write", path)
 }
 
-/// The first line, when the second is its checksum and nothing follows.
+/// Returns the first line, if the second line is its checksum and nothing follows.
 fn unseal(bytes: &[u8]) -> Result<&[u8], &'static str> {
     let (state, checksum) = bytes.split_last_chunk::<10>().ok_or("it is cut short")?;
     let expected = format!("\n{:08x}\n", crc32c::crc32c(state));
@@ -145,17 +146,17 @@ impl Default for Catalog {
 }
 
 impl Catalog {
-    /// Reads the catalog of a folder; `None` where there is none.
+    /// Reads the catalog of a folder. Returns `None` if there is none.
     pub(super) fn load(layout: &Layout) -> Result<Option<Self>> {
         let path = layout.catalog();
         let catalog: Option<Self> = load_sealed(layout, &path)?;
-        // It is written in the format of today, whatever it was read from.
+        // A catalog of an older format is written back in the current one.
         let catalog = catalog.map(|catalog| Self { format: FORMAT, ..catalog });
         catalog.as_ref().map_or(Ok(()), Self::check).map_err(|message| LakeError::Damaged { path, message })?;
         Ok(catalog)
     }
 
-    /// No lake writes anything else; what is counted on from here on cannot overflow.
+    /// Refuses values that no lake writes, so that later arithmetic on these numbers cannot overflow.
     fn check(&self) -> Result<(), String> {
         let events = self.events.iter().map(|file| (file.id, file.rows, file.bytes));
         let files = events.chain(self.users.iter().map(|file| (file.id, file.rows, file.bytes)));
@@ -189,12 +190,12 @@ impl Catalog {
         Held { sequence: self.sequence, waiting: self.waiting.iter().flat_map(days).collect() }
     }
 
-    /// Makes this the state of the folder.
+    /// Makes this catalog the state of the folder.
     pub(super) fn store(&self, layout: &Layout) -> Result<()> {
         store_sealed(layout, &layout.catalog(), self)
     }
 
-    /// The number of a new file.
+    /// Returns the number for a new file.
     pub(super) fn take_file_id(&mut self) -> u64 {
         self.next_file += 1;
         self.next_file - 1
@@ -209,7 +210,7 @@ mod tests {
     use crate::fs::Disk;
 
     #[test]
-    fn comes_back_as_it_was_and_damage_is_noticed() {
+    fn round_trips_and_detects_damage() {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout { fs: Arc::new(Disk), root: dir.path().to_owned() };
         assert_eq!(Catalog::load(&layout).unwrap(), None);
@@ -236,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_which_rows_of_the_journal_are_in_files() {
+    fn tracks_which_journal_rows_are_in_files() {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout { fs: Arc::new(Disk), root: dir.path().to_owned() };
         let waiting = |after, days: &[i32]| WaitingEntry { after, days: days.to_vec() };
@@ -258,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_lake_writes_is_refused_though_its_checksum_fits() {
+    fn refuses_invalid_values_despite_valid_checksum() {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout { fs: Arc::new(Disk), root: dir.path().to_owned() };
         let with = |sequence: u64, next: u64, events: &str, users: &str| {

@@ -1,4 +1,4 @@
-//! Keeping files few: small ones are merged into larger ones, of about the same size at a time.
+//! Compaction keeps the number of files small: it merges small files of about the same size into larger ones.
 
 use std::{collections::HashSet, mem, sync::Arc};
 
@@ -12,28 +12,28 @@ use super::{
     users,
 };
 
-/// This many files of about the same size are merged into one.
+/// A merge is due for at least this many files of about the same size. This is also the factor between size tiers.
 const FAN_IN: usize = 4;
-/// The most files that are merged at once: a bound of memory.
+/// The largest number of files in one merge. It bounds memory.
 const MAX_FAN_IN: usize = 16;
 
-/// What a merged file of events may hold: its writer keeps the compressed columns and the ids in memory.
+/// The largest number of rows in a merged event file. The writer keeps the compressed columns and the ids in memory.
 const MAX_MERGED_ROWS: u64 = MAX_ROWS as u64 / 2;
 
-/// Merges that become visible together: one of a large day, or those of many small ones.
+/// The largest number of merges that are published together.
 const MAX_MERGES: usize = 256;
 
-/// Merges while there are files that should be merged.
+/// Merges files until no merge is due.
 pub(super) fn compact_what_is_due(inner: &Inner) -> Result<()> {
     compact(inner, due)
 }
 
-/// Merges until every day has as few files as its events allow, and the users have one.
+/// Merges until each day has as few files as its rows allow, and the users have one file.
 pub(super) fn compact_everything(inner: &Inner) -> Result<()> {
     compact(inner, everything)
 }
 
-/// Which of some files, given by their rows, to merge next.
+/// Chooses which files to merge next, given the number of rows of each. Returns positions in the slice.
 type Choice = fn(&[u64], max_rows: u64) -> Option<Vec<usize>>;
 
 fn compact(inner: &Inner, choice: Choice) -> Result<()> {
@@ -59,8 +59,8 @@ fn compact(inner: &Inner, choice: Choice) -> Result<()> {
     }
 }
 
-/// What a compaction may merge: the files that were there when it began, and those that it made. What is rolled
-/// meanwhile is left to the next one, so that it comes to an end however fast events come in.
+/// The files that a compaction may merge: files that existed when it began, and files that it made. Files that are
+/// rolled meanwhile are left to the next compaction, so a compaction ends however fast events arrive.
 #[derive(Debug)]
 struct Scope {
     before: u64,
@@ -76,7 +76,7 @@ impl Scope {
         file < self.before || self.made.contains(&file)
     }
 
-    /// The files among these that are to be merged next, if any are.
+    /// Returns the files to merge next, or `None` if no merge is due.
     fn choose<E>(
         &self,
         files: &[Arc<LiveFile<E>>],
@@ -97,7 +97,8 @@ enum Work {
     Users(Vec<Arc<UsersFile>>),
 }
 
-/// The users' files, or those of one day, or of so many days that each of them is little work.
+/// Chooses the users files, or the files of one day, or of as many days as together have at most [`MAX_MERGED_ROWS`]
+/// rows.
 fn next(version: &Version, choice: Choice, scope: &Scope) -> Vec<Work> {
     if let Some(files) = scope.choose(&version.users, |entry| entry.rows, choice, u64::MAX) {
         return vec![Work::Users(files)];
@@ -129,7 +130,7 @@ impl Work {
     }
 }
 
-/// The smallest files, when there are enough of about the same size.
+/// Chooses the smallest files, if enough of them have about the same size.
 fn due(rows: &[u64], max_rows: u64) -> Option<Vec<usize>> {
     let by_size = by_size(rows);
     by_size.chunk_by(|left, right| tier(rows[*left]) == tier(rows[*right])).find_map(|files| {
@@ -149,12 +150,12 @@ fn by_size(rows: &[u64]) -> Vec<usize> {
     files
 }
 
-/// Files of a tier differ by less than a factor of four.
+/// Returns the size tier of a file. Files of one tier differ by less than a factor of four.
 fn tier(rows: u64) -> u32 {
     rows.max(1).ilog(FAN_IN as u64)
 }
 
-/// As many of the first files as one file may hold.
+/// Returns as many of the first files as fit into one file.
 fn fitting(rows: &[u64], files: &[usize], max_rows: u64) -> Vec<usize> {
     let mut sum = 0;
     let fits = files.iter().take_while(|file| {
@@ -164,10 +165,10 @@ fn fitting(rows: &[u64], files: &[usize], max_rows: u64) -> Vec<usize> {
     fits.take(MAX_FAN_IN).copied().collect()
 }
 
-/// Changes the files that are live when some are retired.
+/// Publishes a change of the live files that retires some of them.
 pub(super) fn publish(inner: &Inner, change: Change) -> Result<()> {
     let retired = change.retire.clone();
-    // Not under the lock of the state: with the last reader of a version its files go.
+    // The old version is dropped outside the lock of the state: with its last reader, its files are removed from disk.
     let mut before = None;
     inner.publish(change, |version| before = Some(mem::replace(&mut inner.state().version, Arc::new(version))))?;
     drop(before);
@@ -186,7 +187,7 @@ mod tests {
     };
 
     #[test]
-    fn a_compaction_ends_although_files_keep_coming() {
+    fn compaction_ends_while_new_files_arrive() {
         let layout = Layout { fs: Arc::new(Disk), root: PathBuf::new() };
         let shared = Arc::new(Shared::new(layout, 0));
         let file = |id| {
@@ -199,7 +200,7 @@ mod tests {
         let (mut scope, mut numbers) = (Scope::begin(21), 21..100);
         while let Some(merged) = scope.choose(&files, |entry| entry.rows, everything, 1_000) {
             files.retain(|file| merged.iter().all(|merged| merged.id() != file.id()));
-            // What it made, and what was rolled meanwhile.
+            // The merged file, and a file that was rolled meanwhile.
             let made = numbers.next().expect("it goes on for ever");
             scope.made.insert(made);
             files.extend([file(made), file(numbers.next().expect("it goes on for ever"))]);
@@ -208,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn merges_files_of_a_size_and_leaves_the_others() {
+    fn merges_only_files_of_similar_size() {
         assert_eq!(due(&[100, 120, 90], 1000), None);
         assert_eq!(due(&[100, 5000, 120, 90, 110], 1_000_000), Some(vec![3, 0, 4, 2]));
         assert_eq!(due(&[100, 1000, 10_000, 100_000], 1_000_000), None);
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_files_stays_small_however_many_rolls_there_are() {
+    fn file_count_stays_small_after_many_rolls() {
         let mut files: Vec<u64> = Vec::new();
         for _ in 0..2000 {
             files.push(100);

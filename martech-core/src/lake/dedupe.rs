@@ -1,4 +1,5 @@
-//! Whether an event is in a file already, or another one with its id: within a bound of memory, however long the history.
+//! Deduplication: finds out whether an event, or another event with its id, is already in a file. Memory is bounded,
+//! regardless of the length of the history.
 
 use std::sync::{Arc, OnceLock};
 
@@ -15,7 +16,8 @@ use super::{
 };
 use crate::event::EventKey;
 
-/// Looks event ids up in the files' id indexes. Those in use stay in memory, up to a bound; the others are read by bucket.
+/// Looks up event ids in the id indexes of the files. A cache of bounded size holds indexes that are used often; other
+/// indexes are read from disk by bucket.
 pub(super) struct Dedupe {
     layout: Layout,
     indexes: Cache<u64, Arc<Loaded>, LoadedWeight>,
@@ -27,16 +29,16 @@ struct Loaded {
     files: Files,
 }
 
-/// The files that say which event a row holds, opened once an id may be in them.
+/// The files that tell which event a row holds. They are opened once an id may be in them.
 #[derive(Debug, Default)]
 struct Files {
-    /// Where the ids lie.
+    /// The event file, which holds the ids.
     events: OnceLock<Input>,
-    /// Where the fingerprints lie.
+    /// The id index, which holds the fingerprints.
     index: OnceLock<IdFile>,
 }
 
-/// The least that an index counts for, so that there are never more than [`MAX_LOADED`].
+/// Weighs an index by its size, and at least by `least`, so that at most [`MAX_LOADED`] indexes are in memory.
 #[derive(Clone)]
 struct LoadedWeight {
     least: u64,
@@ -48,10 +50,10 @@ impl Weighter<u64, Arc<Loaded>> for LoadedWeight {
     }
 }
 
-/// An index is loaded as a whole when a batch asks it more than one question for this many of its rows.
+/// An index is loaded as a whole if a batch has more than one lookup for this many of its rows.
 const ROWS_PER_QUESTION: u64 = 1000;
 
-/// The most indexes in memory, each of which keeps its file and its event file open.
+/// The largest number of indexes in memory. Each keeps its own file and its event file open.
 const MAX_LOADED: usize = 192;
 
 impl Dedupe {
@@ -61,13 +63,13 @@ impl Dedupe {
         Self { layout, indexes: Cache::with_weighter(MAX_LOADED, memory, weight) }
     }
 
-    /// Looks up in files what is not known of events yet, and adds it to what is `known`.
+    /// Looks up events in the files, and adds the results to `known`.
     pub(super) fn find(&self, version: &Version, events: &[EncodedKey], known: &mut [Option<Known>]) -> Result<()> {
         let mut questions: Vec<Question<'_>> = Vec::with_capacity(events.len());
         for (position, event) in events.iter().enumerate() {
             match known[position] {
                 Some(Known::Duplicate) => {}
-                // Its own day has no other event of this id. The days beside may have the one that it repeats.
+                // Its own day has no other event of this id. An adjacent day may hold the event that this one repeats.
                 Some(Known::Conflict) if !event.estimated => {}
                 _ => questions.extend(event.candidates().map(|key| Question { key, event, position })),
             }
@@ -78,7 +80,8 @@ impl Dedupe {
             let (Some(least), Some(greatest)) = (ids().min(), ids().max()) else { continue };
             for file in version.day(questions[0].key.day) {
                 match file.ids()? {
-                    // New events mostly have ids of now, and files those of before: then nobody need look into any.
+                    // New events mostly have ids of the present time, and files have older ids, so most lookups end
+                    // here.
                     Some(ids) if greatest < *ids.start() || least > *ids.end() => {}
                     Some(ids) if least < *ids.start() || greatest > *ids.end() => {
                         let within = |question: &&Question<'_>| ids.contains(question.key.id.as_bytes());
@@ -125,7 +128,8 @@ impl Dedupe {
         }
     }
 
-    /// Compares events with the rows that may have their ids, each with the place of its id.
+    /// Compares events with the rows that may have their ids. Each row comes with the position of its id in the event
+    /// file.
     fn compare(
         &self,
         file: &EventsFile,
@@ -148,7 +152,7 @@ impl Dedupe {
                 none => none.insert(self.index(file, files)?.prints()),
             };
             let print = prints.of(row).context("cannot read", self.layout.ids_file(file.entry.id))?;
-            // An index of the first version does not say which event it is.
+            // An index of the first version does not tell which event the row holds.
             let found = print.map_or(Some(Known::Duplicate), |print| event.beside(*key, print));
             known[*position] = known[*position].max(found);
         }
@@ -160,8 +164,8 @@ impl Dedupe {
     }
 
     fn fits(&self, file: &EventsFile) -> bool {
-        // Four bytes a row, a quarter more for buckets and pages. What a part of the cache cannot hold would be loaded
-        // for nothing.
+        // An entry takes four bytes, plus a quarter for buckets and pages. The cache would immediately evict an index
+        // larger than one of its shards.
         file.entry.rows * 5 <= self.indexes.shard_capacity()
     }
 
@@ -172,25 +176,25 @@ impl Dedupe {
         Ok(loaded)
     }
 
-    /// Forgets files that are no longer live.
+    /// Removes the indexes of files that are no longer live.
     pub(super) fn forget(&self, files: impl IntoIterator<Item = u64>) {
         for file in files {
             self.indexes.remove(&file);
         }
     }
 
-    /// Bytes in use.
+    /// Returns the memory in use, in bytes.
     pub(super) fn memory(&self) -> u64 {
         self.indexes.weight()
     }
 }
 
-/// Whether an event is in a file under one of its keys.
+/// A lookup of an event in the files under one of its keys.
 #[derive(Clone, Copy)]
 struct Question<'a> {
     key: EventKey,
     event: &'a EncodedKey,
-    /// Of the event in its batch.
+    /// The position of the event in its batch.
     position: usize,
 }
 
@@ -200,7 +204,7 @@ impl Question<'_> {
     }
 }
 
-/// What is in the cell, opened first if it is not yet.
+/// Returns the value of the cell. Opens it first if the cell is empty.
 fn opened<T>(cell: &OnceLock<T>, open: impl FnOnce() -> Result<T>) -> Result<&T> {
     if let Some(opened) = cell.get() {
         return Ok(opened);
@@ -219,7 +223,7 @@ mod tests {
     };
 
     #[test]
-    fn few_files_are_open_however_many_small_ones_there_are() {
+    fn keeps_few_files_open_with_many_small_files() {
         let layout = Layout { fs: Arc::new(SimFs::new()), root: "/".into() };
         layout.create().unwrap();
         let shared = Arc::new(Shared::new(layout.clone(), 0));

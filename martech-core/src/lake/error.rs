@@ -6,59 +6,59 @@ use std::{
 
 use crate::{journal::JournalError, query::QueryError};
 
-/// Why a lake cannot be opened, rolled or read.
+/// An error of opening, rolling or reading a lake.
 #[derive(Debug, thiserror::Error)]
 pub enum LakeError {
-    /// Another process has it open.
+    /// Another process has the data folder open.
     #[error("the data folder {0} is in use by another process; stop that one, or choose another folder")]
     Locked(PathBuf),
     /// A file could not be read or written.
     #[error("{action} {path}: {source}")]
     Io {
-        /// What was tried.
+        /// The operation that failed.
         action: &'static str,
-        /// With which file.
+        /// The file of the operation.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A file does not hold what it should.
+    /// A file does not hold valid content.
     #[error("{path} is damaged: {message}")]
     Damaged {
-        /// Which file.
+        /// The damaged file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// A description of the damage.
         message: String,
     },
-    /// A file of a newer format. Nothing was changed.
+    /// A file has a newer format. Nothing was changed.
     #[error("{path} has format {format}, which this program does not know")]
     UnknownFormat {
-        /// Which file.
+        /// The file with the unknown format.
         path: PathBuf,
-        /// The format that it states.
+        /// The format that the file states.
         format: u32,
     },
-    /// There is no lake in the folder.
+    /// The folder holds no lake.
     #[error("{0} holds no lake")]
     NoLake(PathBuf),
-    /// A repair was begun there and not brought to its end.
+    /// A repair of the folder was interrupted. Run the repair again before you open the lake.
     #[error("a repair of {0} was interrupted, and has to be brought to its end")]
     Repairing(PathBuf),
     /// Parquet or Arrow failed.
     #[error("{path}: {source}")]
     Parquet {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the library said.
+        /// The error of the library.
         source: parquet::errors::ParquetError,
     },
     /// The journal failed.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// The question cannot be answered as it was put.
+    /// The query is invalid.
     #[error(transparent)]
     Query(#[from] QueryError),
-    /// A thread of the lake ended in a panic; what it was doing did not happen.
+    /// A thread of the lake panicked. Its work had no effect.
     #[error("a task of the lake failed: {0}")]
     Task(String),
     /// The lake was closed.
@@ -68,13 +68,13 @@ pub enum LakeError {
 
 pub(super) type Result<T, E = LakeError> = std::result::Result<T, E>;
 
-/// A panic is a failure like others: a worker lives on, and those who wait for it hear of it.
+/// Runs `work` and turns a panic into an error, so that the worker continues and its callers get the error.
 pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     panic::catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(LakeError::Task("it panicked; the log says where".to_owned())))
 }
 
-/// Says of a result what was tried, and with which file.
+/// Adds the operation and the file to an error.
 pub(super) trait Context<T> {
     fn context(self, action: &'static str, path: impl Into<PathBuf>) -> Result<T>;
 }

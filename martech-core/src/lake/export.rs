@@ -1,4 +1,4 @@
-//! All events of a lake, one after another, for whoever copies it.
+//! Export of all events of a lake in one fixed order.
 
 use std::{collections::VecDeque, fmt, sync::Arc};
 
@@ -14,7 +14,8 @@ use super::{
 };
 use crate::event::{Event, EventId, Timestamp};
 
-/// The events of a lake, by UTC day, user, time and id. Made by [`Lake::export`](super::Lake::export).
+/// A stream of the events of a lake, ordered by UTC day, user, time and id. [`Lake::export`](super::Lake::export)
+/// creates it.
 ///
 /// ```
 /// # use martech_core::{Event, EventRules, EventType, Lake, LakeOptions, Store, lake::ExportCursor};
@@ -40,24 +41,24 @@ struct State {
     days: VecDeque<Vec<Arc<EventsFile>>>,
     /// The day that is being read.
     rows: Option<Merged>,
-    /// Up to this event everything is passed over, until one comes that is behind it.
+    /// Events up to this one are skipped. `None` once a later event has been found.
     after: Option<ExportCursor>,
 }
 
-/// The place of an event in an export.
+/// The position of an event in an export.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportCursor {
-    /// Whose event it is.
+    /// The user of the event.
     pub user_id: String,
-    /// When it happened.
+    /// The time of the event.
     pub occurred_at: Timestamp,
-    /// Its id.
+    /// The id of the event.
     pub event_id: EventId,
 }
 
 impl ExportCursor {
-    /// Where an event stands.
+    /// Returns the position of an event.
     pub fn of(event: &Event) -> Self {
         Self { user_id: event.user_id.clone(), occurred_at: event.occurred_at, event_id: event.id }
     }
@@ -76,10 +77,12 @@ impl Export {
         Self { state: Some(State { days, rows: None, after }) }
     }
 
-    /// The next events, as many as `limit`, or fewer where there are no more; empty at the end.
+    /// Returns the next events: `limit` of them, or fewer at the end. Returns an empty list once the export is
+    /// complete.
     ///
     /// # Errors
-    /// When a file cannot be read. After that, and after this was cancelled, it gives [`LakeError::Closed`].
+    /// Returns an error if a file cannot be read. After an error, and after a cancelled call, every call returns
+    /// [`LakeError::Closed`].
     pub async fn next(&mut self, limit: usize) -> Result<Vec<Event>> {
         let mut state = self.state.take().ok_or(LakeError::Closed)?;
         let (state, events) = blocking(move || {

@@ -1,4 +1,4 @@
-//! The live files: what a reader sees of them, and when they are removed.
+//! Live files: what a reader sees of them, and when they are removed.
 
 use std::{
     collections::BTreeMap,
@@ -23,7 +23,7 @@ use super::{
     schema::EVENTS,
 };
 
-/// Footers of files that were read before, within a bound of memory.
+/// A cache of the footers of files, with bounded memory.
 pub(super) type Footers = Cache<u64, Arc<Footer>, FooterWeight>;
 
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ impl Weighter<u64, Arc<Footer>> for FooterWeight {
     }
 }
 
-/// What the files of a lake share.
+/// State that all files of a lake share.
 pub(super) struct Shared {
     pub(super) layout: Layout,
     pub(super) footers: Footers,
@@ -53,7 +53,7 @@ impl Shared {
     }
 }
 
-/// A live file. When it is no longer live it goes with its last reader.
+/// A live file. After it is [retired](Self::retire), its last reader removes it from disk.
 #[derive(Debug)]
 pub(super) struct LiveFile<Entry> {
     pub(super) entry: Entry,
@@ -63,11 +63,11 @@ pub(super) struct LiveFile<Entry> {
     paths: Vec<PathBuf>,
     shared: Arc<Shared>,
     obsolete: AtomicBool,
-    /// Of a file of events, once it was asked for: see [`EventsFile::ids`].
+    /// The range of ids of an event file, once it was asked for: see [`EventsFile::ids`].
     ids: OnceLock<Option<IdRange>>,
 }
 
-/// From the least id to the greatest, byte by byte.
+/// From the least id to the greatest id, in byte order.
 pub(super) type IdRange = RangeInclusive<[u8; 16]>;
 
 pub(super) type EventsFile = LiveFile<EventsEntry>;
@@ -86,8 +86,8 @@ impl EventsFile {
         )
     }
 
-    /// Between which ids its own lie, where the file says so. Ids that begin with the time at which they were made (UUIDv7) lie within
-    /// the time of a file, or beyond it.
+    /// Returns the range of the ids in the file, if the file states it. UUIDv7 ids begin with their time of creation,
+    /// so new ids mostly lie outside the range of older files.
     pub(super) fn ids(&self) -> Result<Option<&IdRange>> {
         if let Some(ids) = self.ids.get() {
             return Ok(ids.as_ref());
@@ -96,7 +96,7 @@ impl EventsFile {
         Ok(self.ids.get_or_init(|| footer.id_range()).as_ref())
     }
 
-    /// Calls `each` with all of its rows and columns, batch by batch.
+    /// Calls `each` with all rows and columns, batch by batch.
     pub(super) fn for_each_batch(&self, rows: usize, mut each: impl FnMut(&RecordBatch) -> Result<()>) -> Result<()> {
         let (input, footer) = self.open()?;
         let columns: Vec<usize> = (0..EVENTS.fields().len()).collect();
@@ -120,27 +120,27 @@ impl<Entry> LiveFile<Entry> {
         Arc::new(Self { entry, id, rows, tail, paths, shared, obsolete, ids })
     }
 
-    /// Its number.
+    /// Returns the file number.
     pub(super) fn id(&self) -> u64 {
         self.id
     }
 
-    /// The Parquet file.
+    /// Returns the path of the Parquet file.
     pub(super) fn path(&self) -> &PathBuf {
         &self.paths[0]
     }
 
-    /// It does not hold what it should.
+    /// Returns an error that says the file is damaged.
     pub(super) fn damaged(&self, message: impl Into<String>) -> LakeError {
         LakeError::Damaged { path: self.path().clone(), message: message.into() }
     }
 
-    /// All files that belong to it.
+    /// Returns the paths of all files that belong to this one.
     pub(super) fn paths(&self) -> &[PathBuf] {
         &self.paths
     }
 
-    /// The file and its footer.
+    /// Opens the file and returns it with its footer.
     pub(super) fn open(&self) -> Result<(Input, Arc<Footer>)> {
         let input = Input::open(&*self.shared.layout.fs, self.path())?;
         let footer = self.shared.footers.get_or_insert_with(&self.id, || {
@@ -149,7 +149,7 @@ impl<Entry> LiveFile<Entry> {
         Ok((input.checked(&footer), footer))
     }
 
-    /// No catalog names it any more.
+    /// Marks the file as obsolete: the catalog no longer names it.
     pub(super) fn retire(&self) {
         self.obsolete.store(true, Ordering::Release);
     }
@@ -163,14 +163,14 @@ impl<Entry> Drop for LiveFile<Entry> {
         self.shared.footers.remove(&self.id);
         for path in &self.paths {
             if let Err(error) = self.shared.layout.remove(path) {
-                // The next start removes what no catalog names.
+                // The next start removes files that no catalog names.
                 tracing::warn!(%error, "an old file stays until the next start");
             }
         }
     }
 }
 
-/// The files of one state of the catalog.
+/// The live files according to one state of the catalog.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Version {
     pub(super) events: BTreeMap<i32, Vec<Arc<EventsFile>>>,
@@ -187,7 +187,7 @@ impl Version {
     }
 }
 
-/// Some rows of a file that lie together, and between which users they lie.
+/// Consecutive rows of a file, and the range of users in them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct UserPage<'a> {
     pub(super) first_row: usize,
@@ -196,7 +196,7 @@ pub(super) struct UserPage<'a> {
     pub(super) last_user: &'a [u8],
 }
 
-/// The pages of a file that is sorted by user, by the column that holds them.
+/// Returns the pages of a file that is sorted by user. `user_id` is the position of the column of users.
 pub(super) fn user_pages(footer: &Footer, user_id: usize) -> Vec<UserPage<'_>> {
     let footer = &footer.metadata;
     let rows = footer.file_metadata().num_rows() as usize;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::row::{BadRow, Row, RowHead, key_of, print_of, user_hash};
 use crate::event::{Event, EventKey, Fingerprint};
 
-/// A batch of encoded rows. What the journal keeps and what the hot table reads are the same bytes.
+/// A batch of encoded rows. The journal and the hot table use the same bytes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Chunk {
     bytes: Bytes,
@@ -21,7 +21,7 @@ struct Slot {
 }
 
 impl Chunk {
-    /// The rows of a journal frame.
+    /// Decodes the rows of a journal frame.
     pub(super) fn decode(bytes: Bytes) -> Result<Self, BadRow> {
         let mut slots = Vec::new();
         let mut rest: &[u8] = &bytes;
@@ -43,7 +43,7 @@ impl Chunk {
         self.slots.len()
     }
 
-    /// What it takes of memory.
+    /// Returns the memory in use, in bytes.
     pub(super) fn size(&self) -> usize {
         self.bytes.len() + self.slots.len() * size_of::<Slot>()
     }
@@ -58,7 +58,7 @@ impl Chunk {
         (0..self.len()).map(|index| self.row(index))
     }
 
-    /// What tells each event from others.
+    /// Returns the key and the fingerprint of each event.
     pub(super) fn keys(&self) -> impl Iterator<Item = (EventKey, Fingerprint)> {
         self.rows().map(|row| (key_of(&row), print_of(&row)))
     }
@@ -68,30 +68,30 @@ impl Chunk {
         self.slots.iter().map(move |slot| head(slot).expect("rows of a chunk were decoded or encoded before"))
     }
 
-    /// The bytes of a row.
+    /// Returns the bytes of a row.
     fn raw(&self, index: usize) -> &[u8] {
         let end = self.slots.get(index + 1).map_or(self.bytes.len(), |next| next.start as usize);
         &self.bytes[self.slots[index].start as usize..end]
     }
 
-    /// The rows of one user, in the order in which they came.
+    /// Returns the rows of one user, in order of arrival.
     fn rows_of(&self, user: u64) -> impl Iterator<Item = Row<'_>> {
         (0..self.len()).filter(move |&index| self.slots[index].user == user).map(|index| self.row(index))
     }
 }
 
-/// Rows that are picked out of chunks.
+/// Rows picked out of chunks.
 #[derive(Debug, Default)]
 pub(super) struct Picked {
     bytes: Vec<u8>,
     slots: Vec<Slot>,
 }
 
-/// Places of rows have 32 bits.
+/// The limit of bytes for picked rows. Positions of rows have 32 bits.
 const PICKED_BYTES: usize = 1 << 30;
 
 impl Picked {
-    /// One row.
+    /// Picks one row.
     pub(super) fn of(chunk: &Chunk, index: usize) -> Self {
         let mut picked = Self::default();
         picked.push(chunk, index);
@@ -112,7 +112,7 @@ impl Picked {
     }
 }
 
-/// Events on their way into the store: encoded, with what admission needs to know of each.
+/// Events on their way into the store: encoded, with the data that admission needs of each.
 #[derive(Debug, Default)]
 pub(super) struct Encoded {
     bytes: Vec<u8>,
@@ -124,37 +124,37 @@ pub(super) struct Encoded {
 pub(super) struct EncodedKey {
     pub(super) key: EventKey,
     pub(super) print: Fingerprint,
-    /// The day is not the sender's: the same event may have come on a day beside it.
+    /// The sender did not state the time, so the same event may be stored under an adjacent day.
     pub(super) estimated: bool,
 }
 
 impl EncodedKey {
-    /// The keys under which the event may be stored already.
+    /// Returns the keys under which the event may already be stored.
     pub(super) fn candidates(&self) -> impl Iterator<Item = EventKey> {
         self.key.candidates(self.estimated)
     }
 
-    /// What it means for this event that there is one under a key, which is one of the candidates.
+    /// Compares this event with a stored one that has `key`, which is one of the [candidates](Self::candidates).
     pub(super) fn beside(&self, key: EventKey, stored: Fingerprint) -> Option<Known> {
         if self.print.is_again(stored, self.estimated) {
             return Some(Known::Duplicate);
         }
-        // On a day beside, the id is free for another event.
+        // On an adjacent day, another event may have the same id.
         (key == self.key).then_some(Known::Conflict)
     }
 }
 
-/// What is known of an event whose key is there already. The greater one counts.
+/// What is known about an event whose key is already stored. The greater variant takes precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Known {
     /// Another event has its id.
     Conflict,
-    /// It is there.
+    /// The event is stored.
     Duplicate,
 }
 
 impl Encoded {
-    /// The rows of a batch, one behind the other.
+    /// Encodes the rows of a batch, one after another.
     pub(super) fn new(batch: &[Event]) -> Self {
         let mut encoded = Self::default();
         for event in batch {
@@ -168,7 +168,7 @@ impl Encoded {
         encoded
     }
 
-    /// The chunk of all rows but those at `dropped` (ascending).
+    /// Returns the chunk of all rows except those at `dropped` (ascending).
     pub(super) fn into_chunk_without(self, dropped: &[usize]) -> Chunk {
         if dropped.is_empty() {
             return Chunk { bytes: self.bytes.into(), slots: self.slots };
@@ -206,7 +206,7 @@ impl Hot {
         self.chunks.push(chunk);
     }
 
-    /// All of the chunks of some.
+    /// Combines all chunks of several tables.
     pub(super) fn of<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
         let mut all = Self::default();
         for part in parts {
@@ -218,7 +218,7 @@ impl Hot {
         all
     }
 
-    /// The rows of one user, in the order in which they came.
+    /// Returns the rows of one user, in order of arrival.
     pub(super) fn rows_of<'a>(&'a self, user_id: &'a str) -> impl Iterator<Item = Row<'a>> {
         let user = user_hash(user_id);
         self.chunks.iter().flat_map(move |chunk| chunk.rows_of(user)).filter(move |row| row.user_id == user_id)

@@ -1,18 +1,20 @@
-//! The id index of an event file: which event ids are in it, exactly, and of which events, in eight bytes an event.
+//! The id index of an event file: the exact set of event ids in the file, with a fingerprint of each event. It takes
+//! about eight bytes per event.
 //!
-//! A hash table on disk. An id hashes to a bucket of about sixteen; the bucket lists, for each of its ids, twelve more
-//! bits of the hash and the row. A row whose bits agree is looked up in the event file itself, where ids lie plain and
-//! uncompressed, so the answer is exact and an id that is not there costs a read in one case of 256.
+//! The index is a hash table on disk. An id hashes to a bucket of about sixteen ids. For each of its ids, a bucket
+//! lists twelve more bits of the hash, and the row. If the bits of a row match, a lookup reads the id of that row in
+//! the event file, where ids are stored plain and uncompressed. The answer is therefore exact, and the lookup of an
+//! absent id costs a read in about one case of 256.
 //!
-//! What is found is one of two: the event that is looked for, or another one with its id. The fingerprints of the rows, which
-//! stand behind the table and are read only then, tell them apart.
+//! If the id is present, the stored event is either the same event or another event with the same id. The fingerprints
+//! of the rows tell them apart. They are stored after the table and are read only in this case.
 //!
 //! ```text
 //! "MTI2" | rows u32 | buckets u32 | pages u32 | checksum of the header u32
 //! pages × (first row u32, position of its id in the event file u64)
 //! (buckets + 1) × where the bucket begins u32
 //! rows × (hash bits u12, row u20)
-//! rows × fingerprint u32                                          (by row; not there in the first version, "MTI1")
+//! rows × fingerprint u32                                          (by row; absent in the first version, "MTI1")
 //! CRC32C of each block of 8 KiB of the above u32
 //! CRC32C of those u32                                                     (all little-endian)
 //! ```
@@ -30,31 +32,31 @@ use crate::{
     fs::{File, FileSystem},
 };
 
-/// What a file of events may hold at most, so that a row number fits its twenty bits.
+/// The largest number of rows in an event file, so that a row number fits into twenty bits.
 pub(super) const MAX_ROWS: usize = 1 << 20;
 
-/// Without fingerprints: whatever has a known id is a duplicate.
+/// The first version, without fingerprints: every event with a known id counts as a duplicate.
 const MAGIC_1: &[u8; 4] = b"MTI1";
 const MAGIC: &[u8; 4] = b"MTI2";
 const HEADER: usize = 20;
 const PAGE: usize = 12;
 const IDS_PER_BUCKET: usize = 16;
 
-/// Where the ids of a page begin in the event file.
+/// The position in the event file at which the ids of a page begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct IdPage {
     pub(super) first_row: u32,
     pub(super) position: u64,
 }
 
-/// What the index says of a row.
+/// The data of a row in the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct IdRow {
     pub(super) id: [u8; 16],
     pub(super) print: Fingerprint,
 }
 
-/// Writes the index of `rows` and makes it durable; gives its length.
+/// Writes the index of `rows` and makes it durable. Returns its length in bytes.
 pub(super) fn write(fs: &dyn FileSystem, path: &Path, rows: &[IdRow], pages: &[IdPage]) -> Result<u64> {
     let bytes = encode(rows, pages);
     let file = fs.create(path).context("cannot make", path)?;
@@ -68,7 +70,7 @@ fn encode(rows: &[IdRow], pages: &[IdPage]) -> Vec<u8> {
     sealed(bytes)
 }
 
-/// All that stands before the fingerprints.
+/// Encodes the part of the index before the fingerprints.
 fn table(magic: &[u8; 4], rows: &[IdRow], pages: &[IdPage]) -> Vec<u8> {
     assert!(rows.len() <= MAX_ROWS, "an event file has at most {MAX_ROWS} rows");
     let buckets = buckets(rows.len());
@@ -104,7 +106,7 @@ fn table(magic: &[u8; 4], rows: &[IdRow], pages: &[IdPage]) -> Vec<u8> {
     bytes
 }
 
-/// With the checksums behind it.
+/// Appends the checksums.
 fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
     let sums = Sums::of(&bytes).encode();
     bytes.extend_from_slice(&sums);
@@ -112,7 +114,7 @@ fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// An index of the first version, as older programs wrote it.
+/// Encodes an index of the first version, as older programs wrote it.
 #[cfg(test)]
 pub(super) fn encode_1(rows: &[IdRow], pages: &[IdPage]) -> Vec<u8> {
     sealed(table(MAGIC_1, rows, pages))
@@ -134,7 +136,7 @@ fn tag(hash: u64) -> u32 {
     (hash & 0xfff) as u32
 }
 
-/// An index in memory.
+/// An index in memory, without the fingerprints.
 #[derive(Debug)]
 pub(super) struct IdIndex {
     pages: Vec<IdPage>,
@@ -143,7 +145,7 @@ pub(super) struct IdIndex {
 }
 
 impl IdIndex {
-    /// Reads an index, but for its fingerprints, and checks it.
+    /// Reads an index, without its fingerprints, and checks it.
     pub(super) fn read(fs: &dyn FileSystem, path: &Path) -> Result<Self> {
         Self::of(&IdFile::open(fs, path)?).context("cannot read", path)
     }
@@ -158,30 +160,30 @@ impl IdIndex {
             begins: numbers(begins),
             entries: numbers(entries),
         };
-        // Whether each bucket, and each row's place, is found where a lookup looks.
+        // Lookups rely on bucket offsets that ascend and end with the entries.
         let ends = index.begins.last().is_some_and(|end| *end as usize == index.entries.len());
         if index.begins.is_sorted() && ends { Ok(index) } else { Err(nowhere()) }
     }
 
-    /// What it takes of memory.
+    /// Returns the memory in use, in bytes.
     pub(super) fn size(&self) -> u64 {
         (size_of_val(&*self.pages) + size_of_val(&*self.begins) + size_of_val(&*self.entries)) as u64
     }
 
-    /// The rows that may hold this id.
+    /// Returns the rows that may hold an id with this hash.
     pub(super) fn candidates(&self, hash: u64) -> impl Iterator<Item = u32> {
         let bucket = bucket_of(hash, self.begins.len() - 1);
         let range = self.begins[bucket] as usize..self.begins[bucket + 1] as usize;
         self.entries[range].iter().filter(move |entry| *entry >> 20 == tag(hash)).map(|entry| entry & 0xf_ffff)
     }
 
-    /// Where the id of a row lies in the event file.
+    /// Returns the position of the id of a row in the event file.
     pub(super) fn position(&self, row: u32) -> io::Result<u64> {
         position(&self.pages, row)
     }
 }
 
-/// An index that stays on disk: a lookup reads the bucket.
+/// An index that stays on disk. A lookup reads one bucket.
 #[derive(Debug)]
 pub(super) struct IdFile {
     file: Arc<dyn File>,
@@ -201,7 +203,7 @@ impl IdFile {
         Ok(Self { file, header, sums })
     }
 
-    /// Why this is not the index of `rows`, whose ids lie in `pages`, if it is not.
+    /// Returns why this is not the index of `rows` with ids at `pages`. Returns `None` if it is.
     pub(super) fn find_fault(&self, rows: &[IdRow], pages: &[IdPage]) -> io::Result<Option<String>> {
         let index = IdIndex::of(self)?;
         if self.file.len()? != (self.header.content() + self.header.trailer()) as u64 {
@@ -230,12 +232,12 @@ impl IdFile {
         Ok(None)
     }
 
-    /// The fingerprints of rows that are asked for in ascending order.
+    /// Returns a reader of fingerprints, for rows in ascending order.
     pub(super) fn prints(&self) -> Prints<'_> {
         Prints { header: self.header, near: Near::new(&self.sums, &*self.file) }
     }
 
-    /// The rows that may hold this id.
+    /// Returns the rows that may hold an id with this hash.
     pub(super) fn candidates(&self, hash: u64) -> io::Result<Vec<u32>> {
         let begins = (HEADER + self.header.pages * PAGE) as u64;
         let entries = begins + (self.header.buckets as u64 + 1) * 4;
@@ -249,21 +251,21 @@ impl IdFile {
         Ok(numbers(&bytes).iter().filter(|entry| *entry >> 20 == tag(hash)).map(|entry| entry & 0xf_ffff).collect())
     }
 
-    /// Where the id of a row lies in the event file.
+    /// Returns the position of the id of a row in the event file.
     pub(super) fn position(&self, row: u32) -> io::Result<u64> {
         let bytes = self.sums.read(&*self.file, HEADER as u64, self.header.pages * PAGE)?;
         position(&bytes.chunks_exact(PAGE).map(page).collect::<Vec<_>>(), row)
     }
 }
 
-/// The fingerprints of an index.
+/// Reads the fingerprints of an index.
 pub(super) struct Prints<'a> {
     header: Header,
     near: Near<'a>,
 }
 
 impl Prints<'_> {
-    /// What the event of a row did; `None` in an index of the first version.
+    /// Returns the fingerprint of a row. Returns `None` for an index of the first version.
     pub(super) fn of(&mut self, row: u32) -> io::Result<Option<Fingerprint>> {
         if !self.header.has_prints {
             return Ok(None);
@@ -295,22 +297,22 @@ impl Header {
         (sound && plausible).then_some(header)
     }
 
-    /// Where the fingerprints begin.
+    /// Returns the offset of the fingerprints.
     fn prints(&self) -> usize {
         HEADER + self.pages * PAGE + (self.buckets + 1 + self.rows) * 4
     }
 
-    /// Length of all that the checksums behind it are of.
+    /// Returns the length of the content that the checksums cover.
     fn content(&self) -> usize {
         self.prints() + if self.has_prints { self.rows * 4 } else { 0 }
     }
 
-    /// Length of the checksums.
+    /// Returns the length of the checksums.
     fn trailer(&self) -> usize {
         (Sums::count(self.content() as u64) + 1) * 4
     }
 
-    /// The checksums of the blocks; `None` when they are damaged.
+    /// Returns the checksums of the blocks. Returns `None` if they are damaged.
     fn sums(&self, trailer: &[u8]) -> Option<Sums> {
         let (sums, checksum) = trailer.split_last_chunk::<4>().filter(|_| trailer.len() == self.trailer())?;
         let sound = crc32c::crc32c(sums).to_le_bytes() == *checksum;
@@ -318,7 +320,7 @@ impl Header {
     }
 }
 
-/// Where the id of a row lies, in a file with these pages.
+/// Returns the position of the id of a row in an event file with these pages.
 fn position(pages: &[IdPage], row: u32) -> io::Result<u64> {
     let page = pages.partition_point(|page| page.first_row <= row).checked_sub(1).ok_or_else(nowhere)?;
     let IdPage { first_row, position } = pages[page];
@@ -326,7 +328,7 @@ fn position(pages: &[IdPage], row: u32) -> io::Result<u64> {
     position.checked_add(distance).ok_or_else(nowhere)
 }
 
-/// A part of an index that is read by itself has no checksum.
+/// Returns the error for an offset or a row outside the index.
 fn nowhere() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the index is damaged: it leads nowhere")
 }
@@ -398,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_of_other_rows_is_wrong() {
+    fn detects_index_of_other_rows() {
         let (rows, pages) = (rows(2000), pages(2000));
         let (_dir, path) = written(&encode(&rows, &pages));
         let fault = |rows: &[IdRow], pages: &[IdPage]| {
@@ -420,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_noticed_where_it_is_read() {
+    fn lookups_detect_damage_in_blocks_they_read() {
         let (rows, page) = (rows(5000), [IdPage { first_row: 0, position: 4 }]);
         for bytes in [encode(&rows, &page), encode_1(&rows, &page)] {
             let content = Header::decode(&bytes).unwrap().content();
@@ -442,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn few_ids_are_mistaken_for_others() {
+    fn rarely_mistakes_absent_ids_for_present_ones() {
         let (_dir, path) = written(&encode(&rows(20_000), &[IdPage { first_row: 0, position: 4 }]));
         let index = IdIndex::read(&Disk, &path).unwrap();
         let strangers = (0..20_000_u64).map(|number| xxh3_64(&(number + (1 << 40)).to_le_bytes()));
@@ -451,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_noticed_by_a_check() {
+    fn check_detects_every_damaged_byte() {
         let (rows, page) = (rows(100), [IdPage { first_row: 0, position: 4 }]);
         let bytes = encode(&rows, &page);
         let (_dir, path) = written(&bytes);

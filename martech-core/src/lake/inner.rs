@@ -1,4 +1,4 @@
-//! What all handles and workers of a lake share.
+//! State that all handles and workers of a lake share.
 
 use std::{
     fmt,
@@ -27,24 +27,25 @@ pub(super) struct Inner {
     pub(super) shared: Arc<Shared>,
     pub(super) journal: Journal,
     pub(super) dedupe: Dedupe,
-    /// Held through an admission, so that batches go to the journal in the order in which they were looked up.
+    /// Held through an admission, so that batches reach the journal in the order of their lookups.
     pub(super) admission: Mutex<()>,
     state: Mutex<State>,
-    /// Something changed in the state: a batch landed, a roll ended.
+    /// Notified when the state changes, for example when a batch becomes durable or a roll ends.
     pub(super) progress: Condvar,
-    /// Held while files are added or retired. Taken before the state.
+    /// Held while files are added or retired. Lock order: this lock before the lock of the state.
     pub(super) files: Mutex<Files>,
     pub(super) lock: Mutex<Option<Lock>>,
     pub(super) found: Found,
     pub(super) rolls: Work,
     pub(super) compactions: Work,
-    /// Turns of questions that read all events of a time: one has a thread for each core, and much memory.
+    /// Permits of queries that read all events of a time range. Each such query uses one thread per core and much
+    /// memory.
     pub(super) scans: Arc<Semaphore>,
-    /// Turns of the others.
+    /// Permits of the other queries.
     pub(super) lookups: Arc<Semaphore>,
 }
 
-/// What was wrong with the journal when it was opened.
+/// Damage of the journal that was found when the lake was opened.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Found {
     pub(super) damage: u64,
@@ -60,7 +61,7 @@ impl fmt::Debug for Inner {
     }
 }
 
-/// What a reader sees: one state of the hot table and of the files.
+/// The view of a reader: one state of the hot table and of the files.
 #[derive(Debug, Clone)]
 pub(super) struct Snapshot {
     pub(super) hot: Vec<Arc<Hot>>,
@@ -95,12 +96,13 @@ impl Inner {
         }
     }
 
-    /// No code that holds this lock can leave the state half changed, so a panic elsewhere does not spoil it.
+    /// Locks the state. Code that holds this lock never leaves the state half changed, so poisoning by a panic is
+    /// ignored.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a durable batch visible, and wakes the worker that rolls when there is something for it to do.
+    /// Makes a durable batch visible, and wakes the roll worker if it has something to do.
     pub(super) fn arrive(&self, state: &mut State, ticket: Ticket, chunk: Arc<Chunk>, sequence: u64) {
         let before = state.active.bytes;
         state.arrive(ticket, chunk, sequence);
@@ -108,18 +110,18 @@ impl Inner {
         if (before == 0 || (is_full(state.active.bytes) && !is_full(before)))
             && let Some(roller) = &state.roller
         {
-            // A worker that is gone has been told to stop.
+            // The send fails only if the worker was stopped.
             let _ = roller.send(Message::Look);
         }
     }
 
-    /// When there is something to roll; `None` when nothing is there.
+    /// Returns the time until a roll is due. Returns `None` if there is nothing to roll.
     pub(super) fn roll_due_in(&self) -> Option<Duration> {
         let state = self.state();
         if state.waiting.is_empty() { self.active_due_in(&state) } else { Some(Duration::ZERO) }
     }
 
-    /// Whether the active table is to be rolled now.
+    /// Returns whether a roll should take the active table now.
     pub(super) fn fresh(&self) -> Fresh {
         if self.active_due_in(&self.state()) == Some(Duration::ZERO) { Fresh::Roll } else { Fresh::Wait }
     }
@@ -136,7 +138,7 @@ impl Inner {
         self.progress.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The same, for so long at most.
+    /// Waits for a change of the state, for at most `time`.
     pub(super) fn wait_for<'a>(&self, state: MutexGuard<'a, State>, time: Duration) -> MutexGuard<'a, State> {
         self.progress.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0
     }

@@ -1,4 +1,4 @@
-//! One user's events in time order, read from the pages that hold them.
+//! Journeys: the events of one user in time order, read from the pages that hold them.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -31,9 +31,9 @@ use crate::{
     query::{JourneyCursor, JourneyPage, JourneyQuery, Order},
 };
 
-/// What decides whether a row is on the page, and in which order.
+/// The columns that decide whether a row is on the page, and in which order.
 const KEY_COLUMNS: [usize; 4] = [column::EVENT_ID, column::USER_ID, column::EVENT_TYPE, column::OCCURRED_AT];
-/// What an answer shows.
+/// The columns that an answer shows.
 const EVENT_COLUMNS: [usize; 8] = [
     column::EVENT_ID,
     column::USER_ID,
@@ -46,7 +46,7 @@ const EVENT_COLUMNS: [usize; 8] = [
 ];
 const BATCH_ROWS: usize = 4 * 1024;
 
-/// A page of a journey.
+/// Returns a page of a journey.
 pub(super) fn journey(snapshot: &Snapshot, query: &JourneyQuery) -> Result<JourneyPage> {
     let wanted = Wanted::new(query);
     let hot: Vec<Row<'_>> = snapshot
@@ -85,7 +85,7 @@ pub(super) fn journey(snapshot: &Snapshot, query: &JourneyQuery) -> Result<Journ
     Ok(JourneyPage { events, next })
 }
 
-/// The rows that a query asks for, of one user.
+/// The rows of one user that a query asks for.
 struct Wanted<'a> {
     from: i64,
     to: i64,
@@ -108,7 +108,7 @@ impl<'a> Wanted<'a> {
     }
 
     fn days(&self) -> Range<i32> {
-        // Saturated, since an open side is the farthest time there is.
+        // The days saturate: an open side of the range is the most distant time.
         let day = |millis: i64| millis.div_euclid(MILLIS_PER_DAY).clamp(i32::MIN.into(), (i32::MAX - 1).into()) as i32;
         let first = day(self.from);
         first..(day(self.to.saturating_sub(1)) + 1).max(first)
@@ -125,7 +125,7 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// The user's events in a file, at most one more than the page holds.
+/// Reads the user's events in a file: at most one more than the page holds.
 fn read(file: &EventsFile, query: &JourneyQuery, wanted: &Wanted<'_>) -> Result<Vec<Event>> {
     let (input, footer) = file.open()?;
     let user = query.user_id.as_bytes();
@@ -136,7 +136,7 @@ fn read(file: &EventsFile, query: &JourneyQuery, wanted: &Wanted<'_>) -> Result<
         .map(|page| page.first_row..page.first_row + page.rows)
         .filter(|rows| times.may_hold(rows, wanted.from..wanted.to))
         .collect();
-    // Most files do not hold a given user, and need not be read further.
+    // Most files do not hold a given user, and are not read further.
     if pages.is_empty()
         || !footer.may_hold(&input, column::USER_ID, &query.user_id).context("cannot read", file.path())?
     {
@@ -160,10 +160,10 @@ fn read(file: &EventsFile, query: &JourneyQuery, wanted: &Wanted<'_>) -> Result<
     Ok(events)
 }
 
-/// The rows that are wanted, ascending; at most one more than the page holds.
+/// Finds the wanted rows, ascending: at most one more than the page holds.
 ///
-/// A user's rows lie in time order, so the search begins at the end that is asked for, and is over when it has found
-/// enough. It takes ever larger parts: what is wanted may be rare.
+/// The rows of a user are in time order, so the search starts at the requested end and stops once it has found enough.
+/// Each part is twice as large as the one before, because wanted rows may be rare.
 fn find(
     file: &EventsFile,
     input: &Input,
@@ -199,7 +199,7 @@ fn find(
     Ok(found)
 }
 
-/// All rows of some pages that are wanted, ascending.
+/// Finds all wanted rows of some pages, ascending.
 fn find_in(
     file: &EventsFile,
     input: &Input,
@@ -227,7 +227,7 @@ fn find_in(
     Ok(found)
 }
 
-/// The times between which the rows of each page of `occurred_at` lie, where the file says so.
+/// The time range of each page of `occurred_at`, if the file states it.
 struct TimePages<'a>(Option<(&'a [PageLocation], &'a PrimitiveColumnIndex<i64>)>);
 
 impl<'a> TimePages<'a> {
@@ -242,7 +242,7 @@ impl<'a> TimePages<'a> {
         Self(of_column)
     }
 
-    /// Whether one of some rows, which lie together, may be of these times.
+    /// Returns whether consecutive rows may include one within these times.
     fn may_hold(&self, rows: &Range<usize>, times: Range<i64>) -> bool {
         let Some((pages, index)) = self.0 else { return true };
         let behind = |row: usize| pages.partition_point(|page| (page.first_row_index as usize) < row);
@@ -258,14 +258,14 @@ fn id_at(bytes: &[u8]) -> [u8; 16] {
     bytes.try_into().expect("an id has 16 bytes")
 }
 
-/// The event of a row that was checked when it came in, as a journey shows it: without the facts, which files of which
-/// only some columns are read do not tell either.
+/// Returns the event of a row that was checked at admission, as a journey shows it: without the facts. Rows read from
+/// files have none either, because a journey reads only some columns.
 fn event_of(row: Row<'_>) -> Event {
     let shown = Row { order_value: None, currency: None, page: None, product: None, search: None, ..row };
     shown.to_event().expect("rows are checked before they are shown")
 }
 
-/// The event in a row of a batch of [`EVENT_COLUMNS`].
+/// Returns the event in a row of a batch of [`EVENT_COLUMNS`].
 fn event_at(batch: &RecordBatch, row: usize) -> Result<Event, BadRow> {
     let text = |column: usize| {
         let column = batch.column(column).as_string::<i32>();

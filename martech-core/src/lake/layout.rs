@@ -1,4 +1,4 @@
-//! Where things lie in the data folder.
+//! The paths of a data folder.
 
 use std::{
     io,
@@ -17,7 +17,7 @@ use crate::{
     journal,
 };
 
-/// The data folder and the file system that it lies on.
+/// The data folder, and the file system that holds it.
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
     pub(super) fs: Arc<dyn FileSystem>,
@@ -65,17 +65,17 @@ impl Layout {
         self.users().join(format!("{id:010}.parquet"))
     }
 
-    /// What a repair has decided and not done yet.
+    /// Returns the path of the record that an unfinished repair leaves.
     pub(super) fn repairing(&self) -> PathBuf {
         self.root.join("repair.json")
     }
 
-    /// Where repairs put what they set aside.
+    /// Returns the folder to which repairs move files.
     pub(super) fn damaged(&self) -> PathBuf {
         self.root.join("damaged")
     }
 
-    /// The day of a file of events, by its folder.
+    /// Returns the day of an event file, according to its folder.
     pub(super) fn day_of(&self, path: &Path) -> Option<i32> {
         let folder = path.extension().filter(|extension| *extension == "parquet").and(path.parent())?;
         let date: Date = folder.file_name()?.to_str()?.strip_prefix("date=")?.parse().ok()?;
@@ -83,18 +83,18 @@ impl Layout {
         (folder.parent()? == self.events()).then_some(days)
     }
 
-    /// A path as reports show it.
+    /// Returns a path as reports show it: relative to the data folder.
     pub(super) fn relative(&self, path: &Path) -> PathBuf {
         path.strip_prefix(&self.root).unwrap_or(path).to_owned()
     }
 
-    /// Whether the lake was never written to.
+    /// Returns whether the lake was never written to.
     pub(super) fn is_blank(&self) -> Result<bool> {
         let journal = journal::inspect(&*self.fs, &self.journal(), |_, _| {})?;
         Ok(journal.is_blank() && self.data_files()?.is_empty())
     }
 
-    /// Keeps other processes away.
+    /// Locks the data folder against other processes.
     pub(super) fn take_lock(&self) -> Result<Lock> {
         match self.fs.lock(&self.lock()) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(LakeError::Locked(self.root.clone())),
@@ -102,7 +102,7 @@ impl Layout {
         }
     }
 
-    /// Makes the folders that are always there.
+    /// Creates the folders that every lake has.
     pub(super) fn create(&self) -> Result<()> {
         for dir in [self.root.clone(), self.events(), self.ids(), self.users(), self.journal()] {
             self.fs.create_dir_all(&dir).context("cannot make the folder", dir)?;
@@ -110,7 +110,7 @@ impl Layout {
         Ok(())
     }
 
-    /// Removes a file; one that is not there is as good.
+    /// Removes a file. A missing file is not an error.
     pub(super) fn remove(&self, path: &Path) -> Result<()> {
         match self.fs.remove(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).context("cannot remove", path),
@@ -118,7 +118,7 @@ impl Layout {
         }
     }
 
-    /// All files below `events`, `ids` and `users`.
+    /// Lists all files below `events`, `ids` and `users`.
     pub(super) fn data_files(&self) -> Result<Vec<PathBuf>> {
         let mut files = Vec::new();
         let mut dirs = vec![self.events(), self.ids(), self.users()];
@@ -137,12 +137,12 @@ impl Layout {
 
 const EPOCH: Date = Date::constant(1970, 1, 1);
 
-/// The number in the name of a data file, if a catalog can have given it.
+/// Returns the number in the name of a data file, if it is a number that a catalog can give.
 pub(super) fn number_of(path: &Path) -> Option<u64> {
     path.file_stem()?.to_str()?.parse().ok().filter(|number| (1..MAX_COUNT).contains(number))
 }
 
-/// The calendar date of a day counted from 1970-01-01.
+/// Returns the calendar date of a day counted from 1970-01-01.
 pub(super) fn date(day: i32) -> Date {
     EPOCH.saturating_add(jiff::Span::new().days(day))
 }

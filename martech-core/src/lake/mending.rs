@@ -1,7 +1,8 @@
-//! Halves of surrogate pairs in the properties of events that were taken before they were replaced on the way in.
+//! Replacement of lone surrogates in stored properties.
 //!
-//! Strict JSON readers refuse them, and one such event breaks a query over all files. Whatever is written anew is mended: a
-//! roll (of what an older journal holds), a merge, a repair.
+//! Older programs accepted properties with half a surrogate pair. Strict JSON readers refuse them, so one such event
+//! breaks a query over all files. Every rewrite of rows replaces them: a roll (of rows from an older journal), a merge,
+//! a repair.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -10,12 +11,12 @@ use arrow_array::{ArrayRef, RecordBatch, StringArray, cast::AsArray};
 use super::schema::column;
 use crate::event::json;
 
-/// How many events of a batch have to be mended.
+/// Returns the number of events of a batch with lone surrogates in their properties.
 pub(super) fn count(batch: &RecordBatch) -> usize {
     properties(batch).iter().flatten().filter(|text| is_broken(text)).count()
 }
 
-/// A batch with `\ufffd` in the place of halves.
+/// Returns the batch with `\ufffd` in place of lone surrogates.
 pub(super) fn mended(batch: &RecordBatch) -> Cow<'_, RecordBatch> {
     let properties = properties(batch);
     if !properties.iter().flatten().any(is_broken) {

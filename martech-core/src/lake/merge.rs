@@ -1,4 +1,5 @@
-//! The rows of a day's files in one order, in a stream: memory holds a batch of each. So they become one file, or events.
+//! A streaming merge of the files of one day in sort order. Memory holds one batch of each file. Compaction writes the
+//! rows to one file; an export reads them as events.
 
 use std::{cmp::Reverse, collections::BinaryHeap, path::PathBuf, sync::Arc};
 
@@ -18,21 +19,22 @@ use super::{
     writing::{EventsWriter, Folders},
 };
 
-/// Rows of a file that are read at once.
+/// The number of rows read from a file at a time.
 const READ_ROWS: usize = 2 * 1024;
-/// Rows that are written at once.
+/// The number of rows written at a time.
 const WRITE_ROWS: usize = 4 * 1024;
 
-/// What is merged stays for long: size counts.
+/// Merged files are kept for a long time, so size counts more than speed.
 const ZSTD_LEVEL: i32 = 6;
 
-/// Writes one file that holds the rows of several files of the same day.
+/// Writes one file with the rows of several files of the same day.
 pub(super) fn merge_files(inner: &Inner, files: &[Arc<EventsFile>], folders: &mut Folders) -> Result<EventsEntry> {
     let rows = files.iter().map(|file| file.entry.rows as usize).sum();
     let (id, day) = (inner.take_file_id(), files[0].entry.day);
     let mut writer = EventsWriter::create(&inner.shared.layout, id, day, rows, ZSTD_LEVEL)?;
     let Merged { mut sources, mut heap } = Merged::open(files)?;
-    // Batches from which rows are taken, and the rows, in order.
+    // The batches of the pending rows, the position in `batches` of each source's current batch, and the pending rows
+    // in order.
     let mut batches: Vec<RecordBatch> = sources.iter().filter_map(|source| source.batch.clone()).collect();
     let mut at: Vec<usize> = (0..sources.len()).collect();
     let mut rows = Vec::with_capacity(WRITE_ROWS);
@@ -85,7 +87,7 @@ fn write(
     writer.write(&interleave_record_batch(&batches, rows).context("cannot merge", file.path())?)
 }
 
-/// The rows of several files of one day, in order.
+/// Reads the rows of several files of one day in sort order.
 pub(super) struct Merged {
     sources: Vec<Source>,
     heap: BinaryHeap<Reverse<(Head, usize)>>,
@@ -99,7 +101,7 @@ impl Merged {
         Ok(Self { sources, heap })
     }
 
-    /// What `read` makes of the next row; `None` behind the last one.
+    /// Returns what `read` makes of the next row. Returns `None` after the last row.
     pub(super) fn next<T>(&mut self, read: impl FnOnce(&RecordBatch, usize) -> T) -> Result<Option<T>> {
         let Some(Reverse((_, number))) = self.heap.pop() else { return Ok(None) };
         let source = &mut self.sources[number];
@@ -110,7 +112,7 @@ impl Merged {
     }
 }
 
-/// What the rows of a batch are sorted by.
+/// The sort keys of the rows of a batch.
 #[derive(Debug)]
 struct Keys {
     users: StringArray,
@@ -128,7 +130,7 @@ impl Keys {
     }
 }
 
-/// The next row of a file, in the order of the rows: the user, the time, the id.
+/// The next row of a file. Rows are ordered by user, time and id.
 #[derive(Debug, Clone)]
 struct Head {
     keys: Arc<Keys>,
@@ -184,7 +186,7 @@ impl Source {
         self.keys.as_ref().map(|keys| Head { keys: keys.clone(), row: self.index })
     }
 
-    /// Whether a new batch began, or the file ended.
+    /// Moves to the next row. Returns whether a new batch began or the file ended.
     fn advance(&mut self) -> Result<bool> {
         self.index += 1;
         if self.batch.as_ref().is_some_and(|batch| self.index < batch.num_rows()) {

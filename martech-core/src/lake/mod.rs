@@ -1,36 +1,39 @@
-//! The embedded store: a journal, a hot table and sorted Parquet files.
+//! The embedded store: a journal (write-ahead log), a hot table (memtable) and sorted Parquet files.
 //!
 //! ```text
 //! data/
 //!   LOCK                                  one process at a time
-//!   catalog                               which files are live, up to which journal frame they hold everything
-//!   journal/*.log                         what is in no file yet
+//!   catalog                               the live files, and the journal frame up to which they hold all rows
+//!   journal/*.log                         events that are in no file yet
 //!   events/date=2026-11-22/*.parquet      the events of a UTC day, sorted by user, time and id
-//!   ids/*.ids                             for each file of events, which event ids are in it
+//!   ids/*.ids                             for each event file: the event ids in it
 //!   users/*.parquet                       for each user: first and last seen, events, sessions, orders, revenue
 //! ```
 //!
-//! # The way of an event
-//! 1. [`append`](Store::append) drops what is there already (`dedupe`), hands the rest to the journal, and answers
-//!    when it is durable. The same bytes are then rows of the hot table, which every query reads.
-//! 2. A roll (`roll`) sets the hot table aside, sorts it, writes a file for each day and one for the users,
-//!    replaces the catalog and trims the journal. Where there are very many days, the rows of some wait for a later one
+//! # Write path
+//! 1. [`append`](Store::append) drops events that are already stored (`dedupe`), writes the rest to the journal, and
+//!    answers when they are durable. The same bytes become rows of the hot table, which every query reads.
+//! 2. A roll (`roll`) freezes the hot table, sorts it, writes a file for each day and one for the users, replaces the
+//!    catalog, and trims the journal. If there are very many days, the rows of some days wait for a later roll
 //!    (`waiting`).
-//! 3. Compaction (`compaction`) merges the files of a day, and the files of users, so that they stay few.
+//! 3. Compaction (`compaction`) merges the files of a day, and the users files, so that their number stays small.
 //!
-//! # What holds
-//! - An event is durable when it is acknowledged: it is in a synced journal frame, or in a file that the catalog names.
-//! - It is there once: the catalog says up to which frame the files hold everything, and which days wait since which
-//!   frame; opening replays what that leaves, and nothing else. Files that no catalog names are removed when the lake is opened.
-//! - A file never changes. Readers hold a snapshot of the hot table and of the list of files; a file that is live no
-//!   longer is removed when its last reader is done.
-//! - Events are the same when id and UTC day are the same.
+//! # Invariants
+//! - An acknowledged event is durable: it is in a synced journal frame, or in a file that the catalog names.
+//! - An event is stored once. The catalog states up to which frame files hold all rows, and after which frame the rows
+//!   of a waiting day are in no file. Opening replays exactly the rows that are in no file, and removes files that no
+//!   catalog names.
+//! - Files are immutable. Readers hold a snapshot of the hot table and of the list of files. A file that is no longer
+//!   live is removed when its last reader is done.
+//! - The key of an event is its id and UTC day. An event with a stored key is a duplicate if user, type and time agree
+//!   (an estimated time is not compared). Otherwise it is rejected.
 //!
-//! # When things fail
-//! - A write to the journal fails (disk full): the batch is refused with [`Advice::RetryAfter`](crate::store::Advice),
-//!   nothing of it is stored. An fsync fails: the journal takes nothing any more, appends fail for good.
-//! - A roll fails: its events stay in the journal and in the hot table, and it is tried again; meanwhile the journal
-//!   grows up to its bound, then appends are refused until there is room.
+//! # Failures
+//! - If a write to the journal fails (disk full), the batch is refused with
+//!   [`Advice::RetryAfter`](crate::store::Advice), and none of it is stored. If an fsync fails, the journal accepts no
+//!   more frames, and all appends fail until the lake is opened again.
+//! - If a roll fails, its events stay in the journal and in the hot table, and the roll is retried. Meanwhile the
+//!   journal grows up to its capacity. Then appends are refused until there is room.
 
 use std::{
     path::{Path, PathBuf},
@@ -90,30 +93,32 @@ pub use export::{Export, ExportCursor};
 use inner::{Inner, Snapshot};
 pub use work::WorkStats;
 
-/// Where a lake lies and how large its parts may grow.
+/// The location of a lake, and the limits of its parts.
 #[derive(Debug, Clone)]
 pub struct LakeOptions {
-    /// The data folder; made when missing.
+    /// The data folder. It is created if it does not exist.
     pub dir: PathBuf,
-    /// The file system that it lies on.
+    /// The file system that holds the data folder.
     pub fs: Arc<dyn FileSystem>,
-    /// The hot table is written to files when it holds this many bytes,
+    /// The size in bytes at which the hot table is written to files. If this is more than a quarter of
+    /// `journal_capacity`, a quarter of `journal_capacity` applies.
     pub roll_bytes: usize,
-    /// or when its oldest event has been in it this long.
+    /// The age at which the oldest event causes the hot table to be written to files.
     pub roll_age: Duration,
-    /// How many UTC days one roll writes at most. What is beyond waits, in the journal and in memory, and later rolls follow at
-    /// once, with new events between them: each day costs files and syncs, however few events it has.
+    /// The largest number of UTC days that one roll writes. Each day costs files and syncs, however few events it has.
+    /// Events of further days wait in the journal and in memory. The next rolls follow at once and write them, along
+    /// with new events.
     pub roll_days: usize,
-    /// What the indexes of event ids may take of memory.
+    /// The memory for the indexes of event ids, in bytes.
     pub dedupe_memory: usize,
-    /// What the journal may take of the disk.
+    /// The capacity of the journal on disk, in bytes.
     pub journal_capacity: u64,
     /// Whether files are merged in the background.
     pub auto_compaction: bool,
 }
 
 impl LakeOptions {
-    /// The defaults, in a folder.
+    /// Returns the default options for a folder.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
@@ -128,40 +133,40 @@ impl LakeOptions {
     }
 }
 
-/// What a lake holds.
+/// Figures of a lake.
 #[derive(Debug, Clone, Default, serde::Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LakeStatus {
-    /// All events.
+    /// Number of events.
     pub events: u64,
-    /// Those that are in no file yet.
+    /// Number of events that are in no file yet.
     pub hot_events: u64,
-    /// UTC days of such events that no roll has had room for yet: 0 unless events of very many days come at once.
+    /// UTC days whose events wait for a later roll. 0 unless events of very many days arrive at once.
     pub waiting_days: u64,
-    /// Live files of events.
+    /// Number of live event files.
     pub files: u64,
     /// Bytes of all live files.
     pub file_bytes: u64,
     /// Bytes of the journal.
     pub journal_bytes: u64,
-    /// Bytes of memory that the id indexes take.
+    /// Bytes of memory of the id indexes.
     pub dedupe_bytes: u64,
-    /// Damaged parts of the journal that were set aside when the lake was opened.
+    /// Parts of the journal that were damaged or missing when the lake was opened.
     pub journal_damage: u64,
-    /// Bytes that were cut from the end of the journal when the lake was opened: a write that a power loss interrupted, or
-    /// damage to the newest events.
+    /// Bytes that were cut from the end of the journal when the lake was opened: a write that a power loss interrupted,
+    /// or damage to the newest events.
     pub journal_cut_bytes: u64,
-    /// Hot tables that were written to files.
+    /// Rolls: hot tables that were written to files.
     pub rolls: WorkStats,
-    /// Merges of files.
+    /// Compactions: merges of files.
     pub compactions: WorkStats,
-    /// Why nothing is taken or rolled, when that is so.
+    /// Why the lake accepts no events or cannot roll. Absent if all is well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
-/// The embedded store. Cheap to clone. Needs a tokio runtime.
+/// The embedded store. Clones are cheap and share one lake. Requires a Tokio runtime.
 ///
 /// ```
 /// use martech_core::{
@@ -210,39 +215,43 @@ impl Reader for Lake {
 }
 
 impl Lake {
-    /// Opens or makes a lake, and replays what is in its journal.
+    /// Opens a lake, or creates one, and replays its journal.
+    ///
+    /// # Errors
+    /// Returns an error if another process has the folder open ([`LakeError::Locked`]), a repair of it was interrupted
+    /// ([`LakeError::Repairing`]), a file is damaged or has a newer format, or a file cannot be read or written.
     pub async fn open(options: LakeOptions) -> Result<Self, LakeError> {
         let workers = blocking(move || Inner::open(options).map(worker::Workers::start)).await?;
         Ok(Self { workers: Arc::new(workers) })
     }
 
-    /// Writes the hot table to files now; returns when all that was stored before the call is in them.
+    /// Writes the hot table to files now. Returns when all events that were stored before the call are in files.
     pub async fn roll(&self) -> Result<(), LakeError> {
         self.workers.roll().await
     }
 
-    /// Merges files until each day, and the users, have as few as may be.
+    /// Merges files until each day, and the users, have as few files as possible.
     pub async fn compact(&self) -> Result<(), LakeError> {
         self.workers.compact().await
     }
 
-    /// Removes the events of all UTC days that were over at a moment; how many. Users of whom there are no others go as well.
-    /// Takes as long as reading all events that stay. Rolls first.
+    /// Removes the events of all UTC days that ended by `before`, and returns their number. Users without remaining
+    /// events are removed too. Rolls first. The call takes as long as reading all remaining events.
     ///
-    /// The lake does not know the removed ones any more: one that is sent again is stored again.
+    /// The lake no longer knows the removed events: if one is sent again, it is stored again.
     pub async fn forget(&self, before: Timestamp) -> Result<u64, LakeError> {
         self.roll().await?;
         self.workers.forget(before.day()).await
     }
 
-    /// All events, facts included, behind a place where an earlier export stood: for copying the whole lake. Rolls first;
-    /// what is appended later is not among them.
+    /// Returns an export of all events, with their facts, that come after the position `after` of an earlier export.
+    /// Use it to copy a whole lake. Rolls first. Events that are appended later are not included.
     pub async fn export(&self, after: Option<ExportCursor>) -> Result<Export, LakeError> {
         self.roll().await?;
         Ok(Export::new(self.inner().snapshot()?, after))
     }
 
-    /// Asks a snapshot, when it is its turn.
+    /// Runs a query on a snapshot once a permit is available.
     async fn read<T: Send + 'static>(
         &self,
         turns: &Arc<Semaphore>,
@@ -251,25 +260,25 @@ impl Lake {
         let turn = turns.clone().acquire_owned().await.map_err(|_| LakeError::Closed)?;
         let inner = self.inner().clone();
         blocking(move || {
-            // Goes with the work, which ends even when nobody waits for the answer any more.
+            // The work holds the permit, because it runs to its end even if the caller was dropped.
             let _turn = turn;
             ask(&inner.snapshot()?)
         })
         .await
     }
 
-    /// The data folder.
+    /// Returns the data folder.
     pub fn dir(&self) -> &Path {
         &self.inner().options.dir
     }
 
-    /// What it holds.
+    /// Returns the current figures.
     pub fn status(&self) -> LakeStatus {
         self.inner().status()
     }
 
-    /// Whether events of days that no roll has had room for keep more than a quarter of the journal, which is everybody's: whoever
-    /// has events of many more days should wait. Cheap to ask.
+    /// Returns whether days wait for a roll while the journal is more than a quarter full. The journal is shared by all
+    /// senders, so a sender with events of many more days should wait. The check is cheap.
     pub fn is_behind(&self) -> bool {
         let inner = self.inner();
         let waits = !inner.state().waiting.is_empty();
@@ -277,12 +286,12 @@ impl Lake {
         waits && bytes > capacity_bytes / 4
     }
 
-    /// Figures of its journal.
+    /// Returns figures of the journal.
     pub fn journal(&self) -> JournalStats {
         self.inner().journal.stats()
     }
 
-    /// Takes nothing any more, ends the background work and releases the folder. What is in the journal stays there.
+    /// Stops accepting events, ends the background work and releases the folder. Events in the journal stay there.
     pub async fn close(&self) -> Result<(), LakeError> {
         let workers = self.workers.clone();
         blocking(move || workers.close()).await
@@ -293,7 +302,7 @@ impl Lake {
     }
 }
 
-/// Runs what reads files or computes for long beside the async threads.
+/// Runs file reads and long computations off the async threads.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> error::Result<T> + Send + 'static) -> error::Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,

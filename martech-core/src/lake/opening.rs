@@ -16,14 +16,14 @@ use super::{
 };
 use crate::journal::{Journal, JournalOptions, Recovery};
 
-/// What the footers of files may take of memory.
+/// The memory for the footers of files, in bytes.
 pub(super) const FOOTER_MEMORY: u64 = 24 << 20;
 const SEGMENT_BYTES: u64 = 16 << 20;
 
 impl Inner {
-    /// Opens or makes the lake in `options.dir`.
+    /// Opens the lake in `options.dir`, or creates it.
     pub(super) fn open(mut options: LakeOptions) -> Result<Self> {
-        // What rolls too late finds the journal full.
+        // A roll that starts too late finds the journal full.
         options.roll_bytes =
             options.roll_bytes.min(usize::try_from(options.journal_capacity / 4).unwrap_or(usize::MAX));
         let layout = Layout { fs: options.fs.clone(), root: options.dir.clone() };
@@ -33,8 +33,9 @@ impl Inner {
         let shared = Arc::new(Shared::new(layout, FOOTER_MEMORY));
         let layout = &shared.layout;
         layout.remove(&layout.catalog().with_extension("tmp"))?;
-        // A catalog that was put in place by a process that then died may not be durable yet. What it does not name, and
-        // what the journal need not hold any more, is removed below.
+        // A process may have died after it renamed the catalog and before the name was durable. The name must be
+        // durable before files that the catalog does not name, and frames that the journal no longer needs, are removed
+        // below.
         layout.fs.sync_dir(&layout.root).context("cannot sync the folder", &layout.root)?;
         let on_disk = load_catalog(layout)?;
         let is_new = on_disk.is_none();
@@ -48,7 +49,8 @@ impl Inner {
         };
         let (journal, recovery) = Journal::open(options.fs.clone(), &shared.layout.journal(), journal_options)?;
         if is_new {
-            // From here on it is known that the folder has one, and that it has a journal.
+            // From here on, the folder is known to have a catalog and a journal. If one is missing later, that is
+            // damage.
             catalog.store(&shared.layout)?;
         }
         let held = catalog.held();
@@ -75,13 +77,14 @@ impl Inner {
 impl Found {
     fn new(recovery: &Recovery, journal: &Journal, catalog: &Catalog, held: &Held) -> Self {
         let missing = recovery.missing.iter().filter(|range| *range.end() > held.through()).count();
-        // The frames that were rolled were durable, and with them the end of the journal was.
+        // Rolled frames were durable, so a journal that ends before them has lost its end.
         let cut_short = usize::from(journal.stats().last_sequence < catalog.sequence);
         Self { damage: recovery.damaged.len().max(missing).max(cut_short) as u64, cut_bytes: recovery.truncated_bytes }
     }
 }
 
-/// The catalog; `None` in a new folder. Where it is gone, all files would pass for leftovers.
+/// Loads the catalog. Returns `None` in a new folder. A missing catalog in a folder with data is an error, because all
+/// files would be removed as orphans.
 fn load_catalog(layout: &Layout) -> Result<Option<Catalog>> {
     let repairing = layout.repairing();
     match layout.fs.open_to_read(&repairing) {
@@ -96,7 +99,7 @@ fn load_catalog(layout: &Layout) -> Result<Option<Catalog>> {
     Ok(catalog)
 }
 
-/// The files that a catalog names.
+/// Returns the files that a catalog names.
 fn version_of(catalog: &Catalog, shared: &Arc<Shared>) -> Version {
     let mut version = Version::default();
     for entry in &catalog.events {
@@ -106,7 +109,7 @@ fn version_of(catalog: &Catalog, shared: &Arc<Shared>) -> Version {
     version
 }
 
-/// Every file that the catalog names is there; what else is there is left over from a crash and goes.
+/// Checks that every file that the catalog names exists. Removes all other files, which a crash left.
 fn check_files(version: &Version, layout: &Layout) -> Result<()> {
     let there: BTreeSet<_> = layout.data_files()?.into_iter().collect();
     let events = version.events().flat_map(|file| file.paths());
@@ -125,7 +128,7 @@ fn check_files(version: &Version, layout: &Layout) -> Result<()> {
     Ok(())
 }
 
-/// Brings into memory what is in no file.
+/// Reads the rows that are in no file into memory.
 fn replay(journal: &Journal, catalog: &Catalog, held: &Held, layout: &Layout, state: &mut State) -> Result<()> {
     let mut waiting = Aside::default();
     for frame in journal.read(held.through()) {

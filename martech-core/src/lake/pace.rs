@@ -1,29 +1,33 @@
-//! While a roll runs, new events gather in memory, and there is room for so many and not more. Where they come faster than the roll
-//! gets on, they are given that room bit by bit: each waits a little, and none for the whole rest of the roll.
+//! Backpressure while a roll runs.
+//!
+//! New events gather in memory during a roll, up to a limit. If they arrive faster than the roll proceeds, the
+//! remaining room is spread over the expected rest of the roll. Each batch then waits a little, and none waits for the
+//! whole rest.
 
 use std::time::{Duration, Instant};
 
-/// When the next batch may be taken.
+/// The earliest moment at which the next batch may be admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Room {
     Now,
     In(Duration),
-    /// When the roll has ended, whenever that is.
+    /// After the roll has ended, whenever that is.
     Rolled,
 }
 
-/// What a roll has done last. Each step takes the part of its time up to the next.
+/// The progress of a roll.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Step {
     Sorted,
-    /// This part of the events is in files.
+    /// This fraction of the events is in event files.
     Written(f64),
-    /// This part of the events is in the sums of their users.
+    /// This fraction of the events is in the summaries of their users.
     Summed(f64),
 }
 
 impl Step {
-    /// How much of a roll is done with it, as measured: an eighth goes by until all is sorted, over half until all is written.
+    /// Returns the fraction of a roll's time that has passed, as measured: an eighth ends with the sort, 0.575 is
+    /// writing, and 0.3 is summing up the users.
     fn done(self) -> f64 {
         match self {
             Self::Sorted => 0.125,
@@ -33,13 +37,13 @@ impl Step {
     }
 }
 
-/// How rolls get on.
+/// Tracks the speed of rolls.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    /// What is rolled at once, usually.
+    /// The usual size of a roll, in bytes.
     roll_bytes: usize,
     running: Option<Running>,
-    /// What the last one took for a byte, in seconds.
+    /// The time per byte of the last roll, in seconds.
     last: Option<f64>,
 }
 
@@ -47,10 +51,10 @@ pub(super) struct Pace {
 struct Running {
     began: Instant,
     bytes: usize,
-    /// When it was last heard of, and what had gathered by then.
+    /// The time of the last progress, and the bytes gathered by then.
     seen: Instant,
     gathered: usize,
-    /// How long the rest of it should take from then on; `None` where nobody knows.
+    /// The expected remaining time as of `seen`. `None` if it is unknown.
     rest: Option<Duration>,
 }
 
@@ -59,13 +63,13 @@ impl Pace {
         Self { roll_bytes, ..Self::default() }
     }
 
-    /// A roll over so many bytes begins, or is tried again.
+    /// Records that a roll of `bytes` begins, or begins again after a failure.
     pub(super) fn begin(&mut self, now: Instant, bytes: usize, gathered: usize) {
         let rest = self.last.map(|last| time(last * bytes as f64));
         self.running = Some(Running { began: now, bytes, seen: now, gathered, rest });
     }
 
-    /// It has come so far. The rest is taken to go as fast as the last roll did, or as slowly as this one, should that be slower.
+    /// Records progress. The rest is expected to run at the speed of the last roll, or of this one if it is slower.
     pub(super) fn step(&mut self, now: Instant, step: Step, gathered: usize) {
         if let Some(running) = &mut self.running {
             let done = step.done();
@@ -75,9 +79,9 @@ impl Pace {
         }
     }
 
-    /// It has come to its end.
+    /// Records that the roll has ended.
     pub(super) fn end(&mut self, now: Instant) {
-        // One of a few events is mostly syncs, and says nothing of others.
+        // A roll of a few events consists mostly of syncs, so its speed does not apply to others.
         if let Some(Running { began, bytes, .. }) = self.running.take()
             && bytes > self.roll_bytes / 2
         {
@@ -85,8 +89,9 @@ impl Pace {
         }
     }
 
-    /// The room of those that come while a roll runs, of whom so many bytes are there: as much as makes a roll, and half of that.
-    /// A little is free; what is left is given out evenly over the rest of the roll.
+    /// Returns when the next batch may be admitted, given the bytes that have gathered. During a roll, the limit is one
+    /// and a half times the usual size of a roll. Bytes that had gathered by the last progress, and at least an eighth
+    /// of a roll, are admitted at once. The rest of the limit is spread evenly over the expected rest of the roll.
     pub(super) fn room(&self, now: Instant, gathered: usize) -> Room {
         let Some(Running { seen, gathered: before, rest, .. }) = self.running else { return Room::Now };
         let all = self.roll_bytes.saturating_add(self.roll_bytes / 2);
@@ -111,7 +116,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// One after a roll of a hundred bytes that took ten seconds.
+    /// Returns the pace after a roll of a hundred bytes that took ten seconds.
     fn paced(start: Instant) -> Pace {
         let mut pace = Pace::new(100);
         pace.begin(start, 100, 0);
@@ -122,10 +127,10 @@ mod tests {
     }
 
     #[test]
-    fn room_is_given_out_over_the_time_of_a_roll() {
+    fn spreads_admission_over_expected_roll_time() {
         let start = Instant::now();
         let (mut pace, start) = (paced(start), start + 100 * SECOND);
-        // Twice as much takes twice as long.
+        // Twice as many bytes take twice as long.
         pace.begin(start, 200, 50);
         assert_eq!(pace.room(start, 50), Room::Now);
         assert_eq!(pace.room(start, 75), Room::In(5 * SECOND));
@@ -139,7 +144,7 @@ mod tests {
         assert_eq!(pace.room(start, 12), Room::Now, "a little is free");
         assert!(matches!(pace.room(start, 13), Room::In(_)));
 
-        // A roll of a few events because of their age takes long for a byte.
+        // A roll of a few events, started because of their age, takes long per byte.
         pace.end(start + 20 * SECOND);
         pace.begin(start, 1, 0);
         pace.end(start + SECOND);
@@ -148,25 +153,25 @@ mod tests {
     }
 
     #[test]
-    fn a_roll_that_is_slower_than_the_last_gives_out_what_is_left_more_slowly() {
+    fn slower_roll_spreads_remaining_room_over_longer_time() {
         let start = Instant::now();
         let (mut pace, start) = (paced(start), start + 100 * SECOND);
         pace.begin(start, 100, 0);
-        // Half of it took as long as all of the last one.
+        // Half of the roll took as long as all of the last one.
         pace.step(start + 10 * SECOND, Step::Written(0.375 / 0.575), 100);
         let room = |after: u32, gathered| pace.room(start + after * SECOND, gathered);
         assert_eq!(room(10, 100), Room::Now, "nobody waits for what was foreseen wrongly");
         assert!(matches!(room(10, 125), Room::In(time) if time.abs_diff(5 * SECOND) < SECOND / 100));
         assert_eq!(room(16, 125), Room::Now);
         assert!(matches!(room(16, 149), Room::In(_)), "some is left until its end");
-        // One that is faster is taken to slow down again.
+        // A faster roll is expected to slow down again.
         pace.begin(start, 100, 0);
         pace.step(start + SECOND, Step::Summed(0.0), 0);
         assert!(matches!(pace.room(start + SECOND, 149), Room::In(time) if time > 2 * SECOND));
     }
 
     #[test]
-    fn steps_follow_each_other() {
+    fn progress_increases_with_each_step() {
         let steps = [Step::Sorted, Step::Written(0.5), Step::Summed(0.5)].map(Step::done);
         assert!(steps.is_sorted() && steps[0] > 0.0 && steps[2] < 1.0);
         assert_eq!(Step::Sorted.done(), Step::Written(0.0).done());

@@ -1,4 +1,4 @@
-//! Work on all cores.
+//! Parallel work on all cores.
 
 use std::{
     num::NonZero,
@@ -8,15 +8,15 @@ use std::{
 
 use super::error::{LakeError, Result};
 
-/// Threads at once, at most.
+/// The largest number of threads at a time.
 const MAX_THREADS: usize = 8;
 
-/// As many threads as there are cores, within a bound.
+/// Returns the number of threads to use: one per core, up to [`MAX_THREADS`].
 pub(super) fn threads() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS)
 }
 
-/// Runs `work` on every thread; each run draws numbers below `pieces`, and each number is drawn once.
+/// Runs `work` on every thread. Each call draws numbers below `pieces`, and each number is drawn once.
 pub(super) fn run<T: Send>(
     pieces: usize,
     work: impl Fn(&dyn Fn() -> Option<usize>) -> Result<T> + Sync,
@@ -32,7 +32,7 @@ pub(super) fn run<T: Send>(
     })
 }
 
-/// What `work` makes of each item, in no order.
+/// Applies `work` to each item, and returns the results in no particular order.
 pub(super) fn map<I: Sync, T: Send>(items: &[I], work: impl Fn(&I) -> Result<T> + Sync) -> Result<Vec<T>> {
     let parts = run(items.len(), |draw| {
         let mut done = Vec::new();

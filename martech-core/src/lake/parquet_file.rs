@@ -1,10 +1,10 @@
-//! Parquet through the lake's own file access: written whole and durable, read by pages, and checked.
+//! Parquet over the lake's own file access: files are written whole and durable, read by pages, and checked.
 //!
-//! The checksums of the blocks of a file's data stand in its own metadata, under [`SUMS`]; length and checksum of what
-//! follows the data, which is that metadata, stand in the catalog. So whatever is read is as it was written.
+//! The metadata of a file holds the checksums of the blocks of its data, under [`SUMS`]. The catalog holds the length
+//! and checksum of the tail after the data, which holds the metadata. Together they cover every byte that is read.
 //!
-//! The library takes some damage of a file for a mistake of its own, and panics. All reading is [`guarded`], so that
-//! such a panic becomes an error like others.
+//! The Parquet library panics on some kinds of damage. All reads are [`guarded`], which turns such a panic into an
+//! error.
 
 use std::{
     io::{self, BufReader, BufWriter, Read, Write},
@@ -45,7 +45,7 @@ use super::{
 };
 use crate::fs::{Cursor, File, FileSystem};
 
-/// The key in a file's metadata under which its checksums stand, in base64.
+/// The metadata key of a file's checksums, in base64.
 const SUMS: &str = "martech:crc32c:8192";
 const WRITE_BUFFER: usize = 256 << 10;
 const READ_BUFFER: usize = 32 << 10;
@@ -66,7 +66,7 @@ impl Output {
     ) -> Result<Self> {
         let file = fs.create(path).context("cannot make", path)?;
         let buffer = Summing::new(BufWriter::with_capacity(WRITE_BUFFER, Cursor::new(file.clone(), 0)));
-        // Without Arrow's own copy of the schema a reader may choose between text and dictionaries.
+        // With Arrow's own copy of the schema in the file, a reader could not choose between text and dictionaries.
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         let writer =
             ArrowWriter::try_new_with_options(buffer, schema.clone(), options).context("cannot write", path)?;
@@ -77,7 +77,7 @@ impl Output {
         self.writer.write(batch)
     }
 
-    /// Completes the file and makes it durable; gives what is in it, where that stands, and its length.
+    /// Completes the file and makes it durable. Returns its metadata, its tail and its length in bytes.
     pub(super) fn finish(mut self) -> ParquetResult<(ParquetMetaData, Tail, u64)> {
         self.writer.flush()?;
         self.writer.sync()?;
@@ -91,11 +91,11 @@ impl Output {
     }
 }
 
-/// The end of a Parquet file, where its metadata is.
+/// The end of a Parquet file, which holds its metadata.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Tail {
     bytes: u64,
-    /// CRC32C.
+    /// The CRC32C of the tail.
     checksum: u32,
 }
 
@@ -114,9 +114,9 @@ impl Input {
         Ok(Self { file, len, sums: Arc::default() })
     }
 
-    /// How many rows the file itself states, and its tail as it is, which nothing here proves.
+    /// Returns the number of rows that the file itself states, and its tail. Neither is proven here.
     ///
-    /// The indexes of the pages are the first of what follows the data.
+    /// The tail begins with the page indexes, which directly follow the data.
     pub(super) fn stated(&self) -> ParquetResult<(u64, Tail)> {
         let metadata = guarded(|| ParquetMetaDataReader::new().parse_and_finish(self))?;
         let columns = metadata.row_groups().iter().flat_map(|group| group.columns());
@@ -130,12 +130,12 @@ impl Input {
         Ok((rows, Tail { bytes, checksum }))
     }
 
-    /// Small reads in ascending order.
+    /// Returns a reader for small reads in ascending order.
     pub(super) fn near(&self) -> Near<'_> {
         Near::new(&self.sums, &*self.file)
     }
 
-    /// Reads all that its checksums cover, and checks it.
+    /// Reads and checks all bytes that the checksums cover.
     pub(super) fn check_all(&self) -> io::Result<()> {
         let end = self.sums.covered();
         (0..end).step_by(CHECKED_AT_ONCE).try_for_each(|start| {
@@ -144,7 +144,7 @@ impl Input {
         })
     }
 
-    /// The footer with the page index, of a file that has so many rows and this tail.
+    /// Reads the footer with the page index. Fails unless the file has this tail and this number of rows.
     pub(super) fn footer(&self, rows: u64, tail: Tail) -> ParquetResult<Footer> {
         let reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional);
         let tail_bytes = self.tail(tail)?;
@@ -156,14 +156,14 @@ impl Input {
         Ok(Footer { metadata, sums, view: OnceLock::new(), filter: OnceLock::new() })
     }
 
-    /// The same file, with everything checked that is read of it.
+    /// Returns the same file with checks of all reads against the checksums in the footer.
     pub(super) fn checked(self, footer: &Footer) -> Self {
         Self { sums: footer.sums.clone(), ..self }
     }
 
-    /// Reads a part of it.
+    /// Reads a range of the file.
     pub(super) fn bytes(&self, start: u64, length: usize) -> io::Result<Bytes> {
-        // Damaged metadata may ask for more than there is memory.
+        // Damaged metadata may ask for more bytes than fit into memory.
         if start.checked_add(length as u64).is_none_or(|end| end > self.len) {
             let message = format!("{length} bytes at {start} lie behind the end of the file");
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
@@ -178,7 +178,7 @@ impl Input {
         if crc32c::crc32c(&bytes) == tail.checksum { Ok(TailBytes { start, bytes }) } else { Err(damaged()) }
     }
 
-    /// Reads some columns of the selected rows, in batches.
+    /// Reads columns of the selected rows, in batches.
     pub(super) fn read(
         &self,
         footer: &Footer,
@@ -199,7 +199,7 @@ impl Input {
     }
 }
 
-/// Rows of a file, some at a time; none behind an error.
+/// The rows of a file, in batches. Ends after an error.
 pub(super) struct Batches(Option<ParquetRecordBatchReader>);
 
 impl Iterator for Batches {
@@ -215,13 +215,13 @@ impl Iterator for Batches {
     }
 }
 
-/// Runs what reads a file.
+/// Runs a read, and turns a panic of the library into an error.
 pub(super) fn guarded<T>(read: impl FnOnce() -> ParquetResult<T>) -> ParquetResult<T> {
     panic::catch_unwind(AssertUnwindSafe(read))
         .unwrap_or_else(|_| Err(ParquetError::General("the file is damaged, and reading it panicked".to_owned())))
 }
 
-/// What the lake's own files are like, and the code that finds its way by their footers relies on.
+/// Checks that a footer has the shape of the lake's own files, which later code relies on.
 fn check(metadata: &ParquetMetaData, rows: u64) -> ParquetResult<()> {
     let wrong = |what: &str| Err(ParquetError::General(format!("the footer is damaged: {what}")));
     let [group] = metadata.row_groups() else { return wrong("there is not one row group") };
@@ -240,31 +240,32 @@ fn check(metadata: &ParquetMetaData, rows: u64) -> ParquetResult<()> {
     Ok(())
 }
 
-/// What is in a file, and where.
+/// The metadata of a file.
 #[derive(Debug)]
 pub(super) struct Footer {
     pub(super) metadata: Arc<ParquetMetaData>,
-    /// Of all that stands before it.
+    /// The checksums of the bytes before the metadata.
     sums: Arc<Sums>,
-    /// How Arrow reads it.
+    /// Arrow's view of the metadata.
     view: OnceLock<ArrowReaderMetadata>,
     /// The Bloom filter of a column, once it was asked for.
     filter: OnceLock<Option<Sbbf>>,
 }
 
 impl Footer {
-    /// Whether a column may hold a value, by its Bloom filter. It is one and the same column for all calls.
+    /// Returns whether a column may hold a value, according to its Bloom filter. All calls must ask for the same
+    /// column.
     pub(super) fn may_hold(&self, input: &Input, column: usize, value: &str) -> ParquetResult<bool> {
         if self.filter.get().is_none() {
             let chunk = self.metadata.row_group(0).column(column);
             let filter = guarded(|| Sbbf::read_from_column_chunk(chunk, input))?;
-            // Two may read it at once, and find the same.
+            // Two threads may read the filter at once. Both read the same one.
             let _ = self.filter.set(filter);
         }
         Ok(self.filter.get().and_then(Option::as_ref).is_none_or(|filter| filter.check(value)))
     }
 
-    /// Between which values those of the column of ids lie, where that was written down in full.
+    /// Returns the range of the event ids, if the file states it exactly.
     pub(super) fn id_range(&self) -> Option<IdRange> {
         let [group] = self.metadata.row_groups() else { return None };
         let statistics = group.column(column::EVENT_ID).statistics()?;
@@ -274,21 +275,21 @@ impl Footer {
         Some(statistics.min_bytes_opt()?.try_into().ok()?..=statistics.max_bytes_opt()?.try_into().ok()?)
     }
 
-    /// What it takes of memory, the filter included.
+    /// Returns the memory in use, in bytes, including the filter.
     pub(super) fn size(&self) -> u64 {
         let columns = self.metadata.row_groups().iter().flat_map(|group| group.columns());
         let filters = columns.filter_map(|column| u64::try_from(column.bloom_filter_length()?).ok());
         (self.metadata.memory_size() + self.sums.size()) as u64 + filters.sum::<u64>()
     }
 
-    /// It is one and the same schema for all calls.
+    /// Returns Arrow's view of the metadata. All calls must pass the same schema.
     fn view(&self, schema: &SchemaRef) -> ParquetResult<ArrowReaderMetadata> {
         if let Some(view) = self.view.get() {
             return Ok(view.clone());
         }
         let options = ArrowReaderOptions::new().with_schema(schema.clone());
         let view = ArrowReaderMetadata::try_new(self.metadata.clone(), options)?;
-        // Two may make it at once, and make the same.
+        // Two threads may build the view at once. Both build the same one.
         Ok(self.view.get_or_init(|| view).clone())
     }
 }
@@ -311,7 +312,7 @@ impl ChunkReader for Input {
     }
 }
 
-/// Reads a file from a position on.
+/// Reads a file from an offset on.
 #[derive(Debug)]
 pub(super) struct Reading {
     input: Input,
@@ -328,7 +329,7 @@ impl Read for Reading {
     }
 }
 
-/// The checked end of a file, read as if it were all of it.
+/// The checked end of a file, read as if it were the whole file.
 #[derive(Debug)]
 struct TailBytes {
     start: u64,
@@ -366,7 +367,7 @@ impl ChunkReader for TailBytes {
     }
 }
 
-/// The checksums in a file's metadata, of so many bytes.
+/// Returns the checksums in a file's metadata, for the first `len` bytes of the file.
 fn sums_in(metadata: &ParquetMetaData, len: u64) -> Option<Sums> {
     let values = metadata.file_metadata().key_value_metadata()?;
     let encoded = values.iter().find(|value| value.key == SUMS)?.value.as_ref()?;

@@ -1,4 +1,4 @@
-//! Changing which files are live: the catalog on disk first, then what readers see.
+//! Publication of a change of the live files: first the catalog on disk, then the version that readers see.
 
 use std::sync::{Arc, PoisonError};
 
@@ -10,7 +10,7 @@ use super::{
     writing::Folders,
 };
 
-/// What is on disk and what the catalog says of it, guarded by a lock of its own: one change at a time.
+/// The live files and the catalog that names them. A lock of their own allows one change at a time.
 #[derive(Debug)]
 pub(super) struct Files {
     pub(super) catalog: Catalog,
@@ -22,40 +22,40 @@ pub(super) struct Files {
 pub(super) struct Change {
     pub(super) add_events: Vec<EventsEntry>,
     pub(super) add_users: Vec<UsersEntry>,
-    /// Files, of events or users, that are live no longer.
+    /// The numbers of event files and users files that are no longer live.
     pub(super) retire: Vec<u64>,
-    /// Everything up to this journal frame is now in the files, but for what waits.
+    /// Files now hold all rows up to this journal frame, except for the waiting days.
     pub(super) sequence: Option<u64>,
-    /// What waits from now on, where that changes.
+    /// The days that wait from now on, if that changes.
     pub(super) waiting: Option<Vec<WaitingEntry>>,
-    /// Where the new files lie.
+    /// The folders of the new files.
     pub(super) folders: Folders,
 }
 
 impl Inner {
-    /// The number of a new file. A number is given once, whatever becomes of the file.
+    /// Returns the number for a new file. A number is given once, even if the file is never published.
     pub(super) fn take_file_id(&self) -> u64 {
         self.files.lock().unwrap_or_else(PoisonError::into_inner).catalog.take_file_id()
     }
 
-    /// All files have a smaller number.
+    /// Returns the number of the next file. All existing files have a smaller number.
     pub(super) fn next_file_id(&self) -> u64 {
         self.files.lock().unwrap_or_else(PoisonError::into_inner).catalog.next_file
     }
 
-    /// Everything up to this journal frame is in files, or waits.
+    /// Returns the journal frame up to which all rows are in files or wait.
     pub(super) fn rolled(&self) -> u64 {
         self.files.lock().unwrap_or_else(PoisonError::into_inner).catalog.sequence
     }
 
-    /// Makes a change durable and then visible; when that fails, the new files are removed and nothing has changed.
-    /// `show` gets the new version before another change can come.
+    /// Makes a change durable and then visible. If that fails, the new files are removed and nothing has changed.
+    /// `show` receives the new version before another change can be published.
     pub(super) fn publish(&self, change: Change, show: impl FnOnce(Version)) -> Result<()> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let catalog = files.catalog.with(&change);
         let synced = change.folders.sync(&self.shared.layout);
         if let Err(error) = synced.and_then(|()| catalog.store(&self.shared.layout)) {
-            // The new catalog may be in place although making that durable failed; and then its files must be, too.
+            // The new catalog may be in place even if making it durable failed. Its files must stay in that case.
             let on_disk = Catalog::load(&self.shared.layout);
             if on_disk.is_ok_and(|on_disk| on_disk.is_some_and(|on_disk| on_disk != catalog)) {
                 self.discard(&change.add_events, &change.add_users);

@@ -1,14 +1,14 @@
-//! Retention: days that are over for good.
+//! Retention: removal of past days.
 //!
-//! The files of the days go, and the files of users are made anew from the events that stay: what they say of a user cannot be
-//! taken apart. Both become visible at once. It runs between compactions, so no file is merged meanwhile; what is rolled
-//! meanwhile brings its own files of events and users, which stay.
+//! The event files of the days are retired. The users files are rebuilt from the remaining events, because the summary
+//! of a user cannot be split by day. Both changes become visible at once. Retention runs between compactions, so no
+//! file is merged meanwhile. A roll that runs meanwhile adds its own event files and users file, which stay.
 
 use std::sync::Arc;
 
 use super::{compaction, error::Result, files::EventsFile, inner::Inner, publish::Change, users};
 
-/// Removes the files of all days before this one; how many events they had.
+/// Removes the files of all days before `before`. Returns the number of events in them.
 pub(super) fn forget(inner: &Inner, before: i32) -> Result<u64> {
     let version = inner.snapshot()?.version;
     let (mut old, mut kept): (Vec<Arc<EventsFile>>, Vec<Arc<EventsFile>>) = (Vec::new(), Vec::new());

@@ -1,4 +1,4 @@
-//! A roll: the hot table becomes files, some days of it at a time ([`waiting`](super::waiting) says why).
+//! A roll: writes the hot table to files, some days at a time ([`waiting`](super::waiting) explains why).
 
 use super::{
     error::{Context, LakeError, Result, guarded},
@@ -15,26 +15,26 @@ use super::{
     writing::EventsWriter,
 };
 
-/// Rows that are turned into columns at once.
+/// The number of rows converted to columns at a time.
 const BATCH_ROWS: usize = 8 * 1024;
 
-/// What is rolled is merged soon: speed counts more than size.
+/// Files of a roll are merged soon, so speed counts more than size.
 const ZSTD_LEVEL: i32 = 1;
 
-/// Writes everything that was in memory when the call began.
+/// Writes all rows that were in memory when the call began.
 pub(super) fn roll_everything(inner: &Inner) -> Result<()> {
     roll_what_is_left(inner)?;
     roll(inner, Fresh::Roll)?;
     roll_what_is_left(inner)
 }
 
-/// Writes the active table if that is due, and what is left of before.
+/// Writes the active table if that is due, and rows that earlier rolls left.
 pub(super) fn roll_what_is_due(inner: &Inner) -> Result<()> {
     roll(inner, inner.fresh())?;
     roll_what_is_left(inner)
 }
 
-/// Writes what a failed roll, and rolls without room for all days, have left by now.
+/// Writes rows that a failed roll left, or rolls without room for all days.
 fn roll_what_is_left(inner: &Inner) -> Result<()> {
     let before = inner.rolled();
     let is_left = || {
@@ -48,16 +48,16 @@ fn roll_what_is_left(inner: &Inner) -> Result<()> {
     Ok(())
 }
 
-/// What becomes of the active table in a roll.
+/// The treatment of the active table in a roll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fresh {
     Roll,
-    /// It gathers more; only what waits is rolled.
+    /// The active table gathers more rows. Only a frozen table and waiting days are rolled.
     Wait,
 }
 
-/// Writes some days of the frozen table and of what waits. The active table is frozen first where it is to be rolled and there is no
-/// frozen one.
+/// Writes some days of the frozen table and of the waiting rows. With [`Fresh::Roll`], the active table is frozen
+/// first, unless a table is frozen already.
 fn roll(inner: &Inner, fresh: Fresh) -> Result<()> {
     let Some((frozen, waiting)) = inner.state().begin_roll(fresh) else { return Ok(()) };
     let piece = inner.rolls.begin();
@@ -72,7 +72,7 @@ fn roll(inner: &Inner, fresh: Fresh) -> Result<()> {
     let rolled = match written {
         Ok(left) => {
             let after = left.after();
-            // Not under the lock of the state: what nobody reads any more may be large.
+            // The replaced state is dropped outside the lock of the state, because it may be large.
             let mut before = None;
             let shown =
                 inner.publish(change, |version| before = Some(inner.state().thaw(version, sequence.is_some(), left)));
@@ -94,7 +94,7 @@ fn write(inner: &Inner, sorted: &Sorted<'_>, change: &mut Change) -> Result<()> 
     let layout = &inner.shared.layout;
     let step = |step| {
         inner.state().rolls_on(step);
-        // Who waits for room may now have it earlier than they thought.
+        // A batch that waits for room may now get it earlier than expected.
         inner.progress.notify_all();
     };
     step(Step::Sorted);
@@ -106,8 +106,8 @@ fn write(inner: &Inner, sorted: &Sorted<'_>, change: &mut Change) -> Result<()> 
     Ok(())
 }
 
-/// Writes a file, or more where they are many, for the events of each day. `version` is what is live; `wrote` is told now
-/// and then how many events are written.
+/// Writes one or more files for the rows of each day. `version` holds the live files. `wrote` is called now and then
+/// with the number of rows written so far.
 pub(super) fn write_events(
     layout: &Layout,
     version: &Version,
@@ -119,7 +119,8 @@ pub(super) fn write_events(
     let mut builder = BatchBuilder::new();
     let mut rows = 0;
     for (day, positions) in sorted.days() {
-        // The folder of a day that has files is durable already; a roll may write to thousands.
+        // The folder of a day that has files is already durable. The check saves work if a roll writes thousands of
+        // days.
         if version.day(day).is_empty() {
             let dir = layout.events_day(day);
             layout.fs.create_dir_all(&dir).context("cannot make the folder", dir)?;

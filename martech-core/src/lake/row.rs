@@ -1,4 +1,4 @@
-//! What the lake asks of rows: where they belong, and in which order.
+//! Keys and sort order of rows.
 
 use std::cmp::Ordering;
 
@@ -7,7 +7,7 @@ use serde::Deserialize;
 pub(super) use crate::event::row::{BadRow, Row, is_on_calendar};
 use crate::event::{Deed, EventId, EventKey, Fingerprint, MILLIS_PER_DAY, Timestamp, row::take_id};
 
-/// The beginning of a row, as far as it says whose the event is and when it was done.
+/// The beginning of a row, up to the user and the time of the event.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub(super) struct RowHead<'a> {
     #[serde(skip)]
@@ -19,7 +19,7 @@ pub(super) struct RowHead<'a> {
 }
 
 impl<'a> RowHead<'a> {
-    /// Reads the head of the row at the head of `bytes`.
+    /// Decodes the head of the row at the start of `bytes`.
     pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, postcard::Error> {
         let (id, rest) = take_id(bytes)?;
         let (head, _) = postcard::take_from_bytes(rest)?;
@@ -27,33 +27,33 @@ impl<'a> RowHead<'a> {
     }
 }
 
-/// What tells the event of a row from others.
+/// Returns the key of a row's event.
 pub(super) fn key_of(row: &Row<'_>) -> EventKey {
     EventKey { id: EventId::from_bytes(row.id), day: day_of(row.occurred_at) }
 }
 
-/// Who did what, and when, of a row.
+/// Returns the fingerprint of a row's user, type and time.
 pub(super) fn print_of(row: &Row<'_>) -> Fingerprint {
     Deed { user_id: row.user_id, event_type: row.event_type, occurred_at: Timestamp::from_millis(row.occurred_at) }
         .fingerprint()
 }
 
-/// The UTC day of a time in milliseconds, counted from 1970-01-01.
+/// Returns the UTC day of a time in milliseconds, counted from 1970-01-01.
 pub(super) fn day_of(millis: i64) -> i32 {
     Timestamp::from_millis(millis).day()
 }
 
-/// Whether a day, counted from 1970-01-01, has a date.
+/// Returns whether a day, counted from 1970-01-01, has a calendar date.
 pub(super) fn is_day(day: i32) -> bool {
     is_on_calendar(i64::from(day) * MILLIS_PER_DAY + MILLIS_PER_DAY / 2)
 }
 
-/// The hash by which users are found in the hot table.
+/// Returns the hash by which the hot table finds the rows of a user.
 pub(super) fn user_hash(user_id: &str) -> u64 {
     xxhash_rust::xxh3::xxh3_64(user_id.as_bytes())
 }
 
-/// The first sixteen bytes of a user id as a number: it orders most users, faster than their text does.
+/// Returns the first sixteen bytes of a user id as a number. Heads order most users, and compare faster than texts.
 pub(super) fn user_head(user_id: &[u8]) -> u128 {
     let mut head = [0; 16];
     let shown = user_id.len().min(16);
@@ -61,10 +61,10 @@ pub(super) fn user_head(user_id: &[u8]) -> u128 {
     u128::from_be_bytes(head)
 }
 
-/// The order of user ids, each with its [head](user_head), which ends most comparisons.
+/// Compares user ids, each with its [head](user_head). Most comparisons end with the heads.
 pub(super) fn compare_users(left: (u128, &[u8]), right: (u128, &[u8])) -> Ordering {
     left.0.cmp(&right.0).then_with(|| match left.1.len().max(right.1.len()) {
-        // All of them is in their heads, but for zeros at their ends.
+        // The heads hold all bytes of both ids, except for zeros at their ends.
         ..=16 => left.1.len().cmp(&right.1.len()),
         _ => left.1.cmp(right.1),
     })
@@ -76,7 +76,7 @@ mod tests {
     use crate::event::{Event, EventRules, EventType};
 
     #[test]
-    fn a_head_is_that_of_its_row() {
+    fn row_head_agrees_with_its_row() {
         let event = Event::builder("u", EventType::PURCHASE).property("total", "1.5").build(&EventRules::default());
         let (row, bytes) = (event.unwrap(), b"before".to_vec());
         let bytes = Row::of(&row).encode(bytes);
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn user_ids_are_in_the_order_of_their_bytes() {
+    fn orders_user_ids_by_their_bytes() {
         let ids =
             ["", "a", "a\0", "a\0\0", "ab", "b", "0123456789abcdef", "0123456789abcdef\0", "0123456789abcdeg", "é"];
         let with_head = |id: &'static str| (user_head(id.as_bytes()), id.as_bytes());

@@ -21,7 +21,7 @@ use parquet::{
 use super::{ids::IdRow, row::Row};
 use crate::event::{Deed, Timestamp};
 
-/// The columns, by position in the schema.
+/// The positions of the columns in the schema.
 pub(super) mod column {
     pub(in super::super) const EVENT_ID: usize = 0;
     pub(in super::super) const USER_ID: usize = 1;
@@ -38,10 +38,10 @@ pub(super) mod column {
     pub(in super::super) const PROPERTIES: usize = 12;
 }
 
-/// Rows of a page of users, ids and properties: what a journey has to decode at the least.
+/// The number of rows in a page of users, ids and properties. A journey decodes at least one such page.
 const PAGE_ROWS: usize = 1024;
 
-/// The schema of an event file. A file holds one row group, sorted by user, time and id.
+/// The schema of an event file. A file has one row group, sorted by user, time and id.
 pub(super) static EVENTS: LazyLock<SchemaRef> = LazyLock::new(|| {
     let time = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
     Arc::new(Schema::new(vec![
@@ -49,8 +49,8 @@ pub(super) static EVENTS: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("user_id", DataType::Utf8, false),
         Field::new("event_type", DataType::Utf8, false),
         Field::new("occurred_at", time, false),
-        // From `occurred_at` to the time of receipt, in milliseconds: a few bits, where a second time takes as many
-        // bytes as the first.
+        // From `occurred_at` to the time of receipt, in milliseconds. The difference takes a few bits; a second
+        // timestamp would take as many bytes as the first.
         Field::new("delay_ms", DataType::Int64, false),
         Field::new("anonymous_id", DataType::Utf8, true),
         Field::new("session_id", DataType::Utf8, true),
@@ -63,12 +63,12 @@ pub(super) static EVENTS: LazyLock<SchemaRef> = LazyLock::new(|| {
     ]))
 });
 
-/// How event files are written: small pages with an index over users, so that a journey reads pages and not files;
-/// ids plain, so that the id index can read one of them without decoding a page.
+/// Returns the properties of the writer of event files. Pages are small and have an index of users, so that a journey
+/// reads pages and not files. Ids are plain, so that the id index can read one id without decoding a page.
 pub(super) fn writing(rows: usize, level: i32) -> WriterProperties {
     let path = |column: usize| ColumnPath::from(EVENTS.field(column).name().as_str());
     let mut properties = WriterProperties::builder()
-        // The kind of pages that `pages` reads.
+        // The version of data pages that `pages` reads.
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_created_by(concat!("martech ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(level).expect("a level of zstd")))
@@ -84,7 +84,7 @@ pub(super) fn writing(rows: usize, level: i32) -> WriterProperties {
         ))
         .set_column_encoding(path(column::EVENT_ID), Encoding::PLAIN)
         .set_column_statistics_enabled(path(column::USER_ID), EnabledStatistics::Page)
-        // So that a page of a long journey begins where the one before ended.
+        // Time statistics let a page of a long journey begin where the page before ended.
         .set_column_statistics_enabled(path(column::OCCURRED_AT), EnabledStatistics::Page)
         .set_column_bloom_filter_enabled(path(column::USER_ID), true)
         .set_column_bloom_filter_fpp(path(column::USER_ID), 0.02)
@@ -92,7 +92,8 @@ pub(super) fn writing(rows: usize, level: i32) -> WriterProperties {
     for column in [column::EVENT_ID, column::OCCURRED_AT, column::DELAY, column::PROPERTIES] {
         properties = properties.set_column_dictionary_enabled(path(column), false);
     }
-    // Ids are looked up one by one; the others are as small as they get, and faster so.
+    // Ids are looked up one by one. The other columns would not get smaller, and are faster to read without
+    // compression.
     for column in [
         column::EVENT_ID,
         column::EVENT_TYPE,
@@ -129,7 +130,7 @@ pub(super) fn writing(rows: usize, level: i32) -> WriterProperties {
     properties.build()
 }
 
-/// A row of a batch with all columns.
+/// Returns a row of a batch with all columns.
 pub(super) fn row_at(batch: &RecordBatch, row: usize) -> Row<'_> {
     let text = |column: usize| {
         let column = batch.column(column).as_string::<i32>();
@@ -154,10 +155,11 @@ pub(super) fn row_at(batch: &RecordBatch, row: usize) -> Row<'_> {
     }
 }
 
-/// The columns that say which event a row holds: the first ones, so that a batch of them alone has them in the same places.
+/// The columns that identify the event of a row. They are the first columns, so that they have the same positions in a
+/// batch of these columns alone.
 pub(super) const IDENTITY: [usize; 4] = [column::EVENT_ID, column::USER_ID, column::EVENT_TYPE, column::OCCURRED_AT];
 
-/// What the id index says of the rows of a batch, which has at least the columns of [`IDENTITY`].
+/// Returns the rows of the id index for a batch, which must have at least the columns of [`IDENTITY`].
 pub(super) fn id_rows(batch: &RecordBatch) -> impl Iterator<Item = IdRow> {
     let ids = batch.column(column::EVENT_ID).as_fixed_size_binary();
     let users = batch.column(column::USER_ID).as_string::<i32>();
@@ -222,7 +224,7 @@ impl BatchBuilder {
         self.properties.append_option(row.properties);
     }
 
-    /// The rows since the last call.
+    /// Returns the rows since the last call.
     pub(super) fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
         let columns: Vec<ArrayRef> = vec![
             Arc::new(self.event_id.finish()),

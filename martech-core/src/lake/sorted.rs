@@ -1,4 +1,4 @@
-//! The hot table in the order of the files: by user, time and id.
+//! The hot table in the sort order of the files: by user, time and id.
 
 use std::{cmp::Ordering, ops::Range};
 
@@ -7,7 +7,7 @@ use super::{
     row::{Row, RowHead, compare_users, day_of, user_head},
 };
 
-/// Where a row of the hot table lies, and what it is sorted by.
+/// The sort key of a row of the hot table, and the position of the row.
 #[derive(Debug, Clone, Copy)]
 struct Key<'a> {
     head: u128,
@@ -19,7 +19,7 @@ struct Key<'a> {
 }
 
 impl Key<'_> {
-    /// In the order of the files; rows that are the same there keep that in which they came.
+    /// Compares in the sort order of the files. Rows that are equal there stay in order of arrival.
     fn compare(&self, other: &Self) -> Ordering {
         let place = |key: &Self| (key.occurred_at, key.id, key.chunk, key.index);
         self.compare_users(other).then_with(|| place(self).cmp(&place(other)))
@@ -34,17 +34,17 @@ impl Key<'_> {
 pub(super) struct Sorted<'a> {
     chunks: Vec<&'a Chunk>,
     keys: Vec<Key<'a>>,
-    /// The positions of one user after another.
+    /// The positions of each user's rows, user by user.
     users: Vec<Range<usize>>,
 }
 
 impl<'a> Sorted<'a> {
-    /// By user, time and id: the rows of users whose ids begin with `prefix`.
+    /// Sorts the rows of users whose ids begin with `prefix`.
     pub(super) fn by_user(hots: impl IntoIterator<Item = &'a Hot>, prefix: &str) -> Self {
         Self::of(hots, |row| row.user_id.starts_with(prefix))
     }
 
-    /// The same, of the rows that are `wanted`.
+    /// Sorts the rows for which `wanted` returns `true`.
     pub(super) fn of(hots: impl IntoIterator<Item = &'a Hot>, wanted: impl Fn(&RowHead<'_>) -> bool) -> Self {
         let chunks: Vec<&Chunk> = hots.into_iter().flat_map(|hot| &hot.chunks).map(|chunk| &**chunk).collect();
         let mut keys = Vec::new();
@@ -83,17 +83,17 @@ impl<'a> Sorted<'a> {
         self.keys[position].user_id
     }
 
-    /// The positions of one user after another.
+    /// Returns the positions of each user's rows, user by user.
     pub(super) fn users(&self) -> &[Range<usize>] {
         &self.users
     }
 
-    /// How many [users](Self::users) come before this one.
+    /// Returns how many [users](Self::users) come before `user_id`.
     pub(super) fn users_before(&self, user_id: &[u8]) -> usize {
         self.users.partition_point(|rows| self.user_id(rows.start).as_bytes() < user_id)
     }
 
-    /// The positions of one UTC day after another, each by user, time and id.
+    /// Returns the positions of each UTC day's rows, day by day, sorted by user, time and id.
     pub(super) fn days(&self) -> Vec<(i32, Vec<u32>)> {
         let mut days = std::collections::BTreeMap::<i32, Vec<u32>>::new();
         for (position, key) in self.keys.iter().enumerate() {

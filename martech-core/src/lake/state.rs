@@ -1,4 +1,4 @@
-//! What changes in memory: the hot table, the ids that are in no file yet, the live files.
+//! The mutable state in memory: the hot table, the ids that are in no file yet, the live files.
 
 use std::{
     collections::VecDeque,
@@ -19,42 +19,42 @@ use super::{
 };
 use crate::event::{EventKey, Fingerprint};
 
-/// Guarded by one lock that is held for short whiles only: no file is read or written under it.
+/// The state behind one lock. The lock is held briefly: no file is read or written under it.
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// Takes what becomes durable.
+    /// The table that takes rows as they become durable.
     pub(super) active: Hot,
-    /// Is being written to files.
+    /// The table that is being written to files.
     pub(super) frozen: Option<Arc<Hot>>,
-    /// Has no place in a roll yet.
+    /// Rows of days that wait for a later roll.
     pub(super) waiting: Arc<Waiting>,
     pub(super) version: Arc<Version>,
-    /// Ids of the active table and of what is on its way to the journal.
+    /// Ids of the active table and of batches on their way to the journal.
     ids: HashMap<EventKey, Place>,
     /// Ids of the frozen table.
     frozen_ids: HashMap<EventKey, Place>,
     /// Batches on their way to the journal, oldest first.
     in_flight: VecDeque<InFlight>,
-    /// What those have of bytes.
+    /// The size of these batches, in bytes.
     departed_bytes: usize,
     next_ticket: Ticket,
-    /// How the rolls get on.
+    /// The pace of rolls.
     pace: Pace,
-    /// When the oldest event of the active table came.
+    /// The time at which the oldest event of the active table became durable.
     pub(super) active_since: Option<Instant>,
-    /// The last roll failed, and why.
+    /// The error of the last roll, if it failed.
     pub(super) roll_error: Option<String>,
-    /// The last write to the journal failed: when, and why.
+    /// The time and error of a failed write to the journal, until a later write succeeds.
     pub(super) write_error: Option<(Instant, String)>,
     pub(super) closed: bool,
-    /// The worker that rolls, once it runs.
+    /// The channel of the roll worker, once it runs.
     pub(super) roller: Option<mpsc::Sender<Message>>,
 }
 
-/// How long a failed write counts as trouble, unless one succeeds.
+/// The time for which a failed write is reported, unless a later write succeeds.
 const WRITE_ERROR_STANDS: Duration = Duration::from_secs(10);
 
-/// Numbers the batches in the order in which they go to the journal.
+/// The number of a batch, in the order in which batches go to the journal.
 pub(super) type Ticket = u64;
 
 /// An event that is in no file yet.
@@ -76,8 +76,9 @@ impl State {
         Self { version: Arc::new(version), next_ticket: 1, pace: Pace::new(roll_bytes), ..Self::default() }
     }
 
-    /// What is known of each event of a batch without looking into files; `None` while one of them is on its way to the
-    /// journal in another batch, of which it is not known yet whether it will be durable.
+    /// Returns what is known about each event of a batch without reading files. Returns `None` while another batch with
+    /// one of these events is on its way to the journal, because it is not known yet whether that batch becomes
+    /// durable.
     pub(super) fn know(&self, keys: &[EncodedKey]) -> Option<Vec<Option<Known>>> {
         let durable_before = self.in_flight.front().map_or(self.next_ticket, |batch| batch.ticket);
         let mut all = Vec::with_capacity(keys.len());
@@ -95,13 +96,13 @@ impl State {
         Some(all)
     }
 
-    /// An event that is in no file. What waits came before all batches that are on their way.
+    /// Returns an event that is in no file. Waiting rows came before all batches on their way, so their ticket is 0.
     fn place(&self, key: &EventKey) -> Option<Place> {
         let known = self.ids.get(key).or_else(|| self.frozen_ids.get(key)).copied();
         known.or_else(|| Some(Place { ticket: 0, print: self.waiting.print(key)? }))
     }
 
-    /// Takes note of events that now go to the journal.
+    /// Records the events of a batch that goes to the journal.
     pub(super) fn depart(&mut self, keys: Vec<(EventKey, Fingerprint)>, bytes: usize) -> Ticket {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
@@ -111,7 +112,7 @@ impl State {
         ticket
     }
 
-    /// A batch is durable: makes it visible.
+    /// Makes a durable batch visible.
     pub(super) fn arrive(&mut self, ticket: Ticket, chunk: Arc<Chunk>, sequence: u64) {
         self.land(ticket);
         self.write_error = None;
@@ -119,7 +120,7 @@ impl State {
         self.active.push(chunk, sequence);
     }
 
-    /// A batch did not become durable: forgets it.
+    /// Forgets a batch that did not become durable.
     pub(super) fn fail(&mut self, ticket: Ticket, error: &dyn std::error::Error) {
         self.write_error = Some((Instant::now(), error.to_string()));
         for (key, _) in self.land(ticket) {
@@ -135,12 +136,12 @@ impl State {
         batch.keys
     }
 
-    /// Why nothing is taken or rolled, when that is so.
+    /// Returns why the lake accepts no events or cannot roll, if that is so.
     pub(super) fn trouble(&self, journal_stopped: bool) -> Option<String> {
         if journal_stopped {
             return Some("the journal failed and takes nothing any more; restart to go on".to_owned());
         }
-        // An old failure says nothing of now: whoever waits for this to pass may have stopped sending.
+        // Clients that wait for recovery may have stopped sending, so no later write would clear an old failure.
         let recent = self.write_error.as_ref().filter(|(when, _)| when.elapsed() < WRITE_ERROR_STANDS);
         recent.map(|(_, error)| error.clone()).or_else(|| self.roll_error.clone())
     }
@@ -149,14 +150,15 @@ impl State {
         !self.in_flight.is_empty()
     }
 
-    /// Begins a roll; gives what it is about, the frozen table and what waits, where there is any. The active table is set aside
-    /// for it where that is wanted, unless it is empty.
+    /// Begins a roll. Returns the frozen table, if there is one, and the waiting rows. Returns `None` if there is
+    /// nothing to roll. With [`Fresh::Roll`], an active table with rows is frozen first, unless a table is frozen
+    /// already.
     pub(super) fn begin_roll(&mut self, fresh: Fresh) -> Option<(Option<Arc<Hot>>, Arc<Waiting>)> {
         if fresh == Fresh::Roll && self.frozen.is_none() && self.active.rows > 0 {
             self.frozen = Some(Arc::new(std::mem::take(&mut self.active)));
             self.active_since = None;
             self.frozen_ids = std::mem::take(&mut self.ids);
-            // What is on its way lands in the new active table.
+            // Batches on their way land in the new active table.
             for InFlight { ticket, keys, .. } in &self.in_flight {
                 self.ids.extend(keys.iter().map(|(key, print)| (*key, Place { ticket: *ticket, print: *print })));
             }
@@ -169,27 +171,28 @@ impl State {
         Some((self.frozen.clone(), self.waiting.clone()))
     }
 
-    /// When the hot table can take more, which gathers while a roll runs. When rolls fail, the journal's bound decides.
+    /// Returns when the hot table can take a batch while a roll runs. If rolls fail, only the capacity of the journal
+    /// limits it.
     pub(super) fn room(&self, now: Instant) -> Room {
         if self.roll_error.is_some() { Room::Now } else { self.pace.room(now, self.gathered()) }
     }
 
-    /// The roll has come so far.
+    /// Records the progress of the roll.
     pub(super) fn rolls_on(&mut self, step: Step) {
         let gathered = self.gathered();
         self.pace.step(Instant::now(), step, gathered);
     }
 
-    /// The bytes that the next roll will have, as far as they are there.
+    /// Returns the bytes that have gathered for the next roll.
     fn gathered(&self) -> usize {
         self.active.bytes + self.departed_bytes
     }
 
-    /// What was rolled is in the files of `version`: the frozen table, where there was one, but for what is `left` waiting. Gives
-    /// what this replaces.
+    /// Ends a roll. The files of `version` hold the waiting rows and, `with_frozen`, the frozen table, except for the
+    /// rows in `left`. Returns the replaced state, to be dropped outside the lock.
     pub(super) fn thaw(&mut self, version: Version, with_frozen: bool, left: Waiting) -> impl Sized + use<> {
         self.pace.end(Instant::now());
-        // What was in the way of the journal is so no longer.
+        // The roll makes room in the journal, so an earlier failure to write no longer applies.
         self.write_error = None;
         let frozen = with_frozen.then(|| (self.frozen.take(), mem::take(&mut self.frozen_ids)));
         (mem::replace(&mut self.version, Arc::new(version)), mem::replace(&mut self.waiting, Arc::new(left)), frozen)

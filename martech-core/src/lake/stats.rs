@@ -1,4 +1,4 @@
-//! The figures of a shop, from one pass over the events and one over the users.
+//! The figures of a shop, computed in one pass over the events and one over the users.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{
     query::{Stats, StatsQuery},
 };
 
-/// The figures that a query asks for.
+/// Returns the figures that a query asks for.
 pub(super) fn stats(snapshot: &Snapshot, query: &StatsQuery) -> Result<Stats> {
     let plan = Arc::new(StatsPlan::new(query)?);
     let times = plan.span().from.millis()..plan.span().to.millis();
@@ -27,7 +27,7 @@ pub(super) fn stats(snapshot: &Snapshot, query: &StatsQuery) -> Result<Stats> {
     let slices = scan.slices()?;
     let spans = users::Span::cut(snapshot, "", parallel::threads())?;
 
-    // Spans of all users there are, then slices of events.
+    // The pieces are the spans of all users, then the slices of events.
     let parts = parallel::run(spans.len() + slices.len(), |draw| {
         let mut accumulator = StatsAccumulator::new(plan.clone());
         let mut reader = SliceReader::new(&scan);

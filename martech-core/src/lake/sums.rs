@@ -1,4 +1,4 @@
-//! Checksums of the blocks of a file, so that damage is noticed where it is read, and only what is read is checked.
+//! Checksums of the blocks of a file. A read checks exactly the blocks that it reads, so it detects damage in them.
 
 use std::io::{self, Write};
 
@@ -6,31 +6,31 @@ use bytes::Bytes;
 
 use crate::fs::File;
 
-/// Small, so that a single id can be checked; large, so that the checksums of a file take a two-thousandth of it.
+/// Small enough to check a single id cheaply, and large enough that the checksums take a two-thousandth of a file.
 const BLOCK: u64 = 8 << 10;
 
-/// The CRC32C of each block of 8 KiB from the beginning of a file on; the last block may be shorter.
+/// The CRC32C of each block of 8 KiB from the beginning of a file. The last block may be shorter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Sums {
     blocks: Box<[u32]>,
-    /// How many bytes they cover; none while they are not known yet.
+    /// The number of bytes that the checksums cover. 0 while they are not known yet.
     len: u64,
 }
 
 impl Sums {
-    /// Of all bytes.
+    /// Computes the checksums of all bytes.
     pub(super) fn of(bytes: &[u8]) -> Self {
         let mut sums = Summing::new(io::sink());
         sums.update(bytes);
         sums.finish()
     }
 
-    /// How many there are for so many bytes.
+    /// Returns the number of checksums for `len` bytes.
     pub(super) fn count(len: u64) -> usize {
         len.div_ceil(BLOCK) as usize
     }
 
-    /// Reads what [`encode`](Self::encode) gave for so many bytes.
+    /// Decodes the checksums of `len` bytes from the output of [`encode`](Self::encode).
     pub(super) fn decode(bytes: &[u8], len: u64) -> Option<Self> {
         let (blocks, []) = bytes.as_chunks() else { return None };
         let blocks: Box<[u32]> = blocks.iter().map(|chunk| u32::from_le_bytes(*chunk)).collect();
@@ -41,18 +41,18 @@ impl Sums {
         self.blocks.iter().flat_map(|sum| sum.to_le_bytes()).collect()
     }
 
-    /// How many bytes from the beginning of the file on are checked.
+    /// Returns the number of bytes, from the beginning of the file, that the checksums cover.
     pub(super) fn covered(&self) -> u64 {
         self.len
     }
 
-    /// What it takes of memory.
+    /// Returns the memory in use, in bytes.
     pub(super) fn size(&self) -> usize {
         size_of_val(&*self.blocks)
     }
 
-    /// Reads a part of the file and checks it, as far as it is covered. Fails with `InvalidData` when it is not as it was
-    /// written.
+    /// Reads a range of the file, and checks the covered part of it. Fails with `InvalidData` if a checksum does not
+    /// match.
     pub(super) fn read(&self, file: &dyn File, start: u64, length: usize) -> io::Result<Bytes> {
         let end = start + length as u64;
         let (from, to) = if start < self.len {
@@ -74,11 +74,11 @@ impl Sums {
     }
 }
 
-/// Small reads of a file in ascending order: those that lie in one block read and check it once.
+/// Small reads of a file in ascending order. Reads within one block read and check the block once.
 pub(super) struct Near<'a> {
     sums: &'a Sums,
     file: &'a dyn File,
-    /// The block that was read last, and where it begins.
+    /// The block that was read last, and its offset.
     block: Bytes,
     start: u64,
 }
@@ -88,7 +88,7 @@ impl<'a> Near<'a> {
         Self { sums, file, block: Bytes::new(), start: 0 }
     }
 
-    /// As [`Sums::read`].
+    /// Reads a range as [`Sums::read`] does.
     pub(super) fn read(&mut self, start: u64, length: usize) -> io::Result<Bytes> {
         let first = start - start % BLOCK;
         let end = start.checked_add(length as u64).ok_or(io::ErrorKind::UnexpectedEof)?;
@@ -104,14 +104,14 @@ impl<'a> Near<'a> {
     }
 }
 
-/// Writes on, and sums up what goes by.
+/// A writer that computes checksums of the bytes that it passes on.
 #[derive(Debug)]
 pub(super) struct Summing<W> {
     inner: W,
     blocks: Vec<u32>,
     block: u32,
     len: u64,
-    /// How long a block is: what follows the last [`finish`](Self::finish) is one.
+    /// The length of a block. All bytes after the last [`finish`](Self::finish) are one block.
     limit: u64,
 }
 
@@ -133,7 +133,7 @@ impl<W: Write> Summing<W> {
         }
     }
 
-    /// The checksums of what was written so far; what follows is one block, however long.
+    /// Returns the checksums of the bytes written so far. All later bytes are one block.
     pub(super) fn finish(&mut self) -> Sums {
         if !self.len.is_multiple_of(self.limit) {
             self.blocks.push(self.block);
@@ -143,7 +143,7 @@ impl<W: Write> Summing<W> {
         sums
     }
 
-    /// Length and CRC32C of what was written since the last [`finish`](Self::finish).
+    /// Returns the length and the CRC32C of the bytes since the last [`finish`](Self::finish).
     pub(super) fn since(&self) -> (u64, u32) {
         (self.len, self.block)
     }
@@ -169,7 +169,7 @@ mod tests {
     use crate::{fs::FileSystem, testing::SimFs};
 
     #[test]
-    fn every_flipped_bit_is_noticed_where_it_is_read_and_only_there() {
+    fn detects_flipped_bits_only_in_blocks_read() {
         let content: Vec<u8> = (0..20_000_u32).map(|number| number as u8 ^ (number >> 8) as u8).collect();
         let sums = Sums::of(&content);
         assert_eq!(Sums::decode(&sums.encode(), 20_000).as_ref(), Some(&sums));
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_near_each_other_are_those_of_the_file() {
+    fn near_reads_return_checked_file_content() {
         let content: Vec<u8> = (0..20_000_u32).map(|number| number as u8 ^ (number >> 8) as u8).collect();
         let (sums, disk) = (Sums::of(&content), SimFs::new());
         disk.write("file", content.clone()).unwrap();
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_do_not_depend_on_how_it_was_written() {
+    fn checksums_do_not_depend_on_write_sizes() {
         let content = vec![7; 20_000];
         let mut summing = Summing::new(Vec::new());
         for part in content.chunks(333) {

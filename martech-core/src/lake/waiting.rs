@@ -1,12 +1,12 @@
-//! Rows of days that no roll had room for yet.
+//! Rows of days that no roll has had room for yet.
 //!
-//! Each day that a roll writes costs two files and their syncs, however few rows it has. So a roll writes
-//! [`LakeOptions::roll_days`](super::LakeOptions::roll_days) days at most, and leaves the rows of the others here: durable in the
-//! journal, visible to every question, known to dedupe. The next rolls take them up, while new events are rolled between.
+//! Each day that a roll writes costs two files and their syncs, however few rows it has. A roll therefore writes at
+//! most [`LakeOptions::roll_days`](super::LakeOptions::roll_days) days. The rows of other days wait here: durable in
+//! the journal, visible to every query, and known to dedupe. The next rolls write them, along with new events.
 //!
-//! The catalog names the days that wait and the frame behind which their rows are in no file ([`Held`](super::catalog::Held)). A roll
-//! that takes a day takes all of its rows, so that one number for each day says exactly which rows of the journal are in
-//! files. The journal is trimmed up to the least of these numbers.
+//! The catalog names the waiting days, and for each day the frame after which its rows are in no file
+//! ([`Held`](super::catalog::Held)). A roll that writes a day writes all of its rows, so one number for each day states
+//! exactly which rows of the journal are in files. The journal is trimmed up to the least of these numbers.
 
 use std::{
     cmp::Reverse,
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::event::{EventId, EventKey, Fingerprint};
 
-/// All rows that wait, by UTC day.
+/// All waiting rows, by UTC day.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     days: BTreeMap<i32, Arc<Day>>,
@@ -32,7 +32,7 @@ pub(super) struct Waiting {
 
 #[derive(Debug)]
 struct Day {
-    /// Rows of frames up to this one are in files; those of later frames wait.
+    /// Rows of frames up to this one are in files. Rows of later frames wait.
     after: u64,
     hot: Hot,
     ids: HashMap<EventId, Fingerprint>,
@@ -47,22 +47,22 @@ impl Waiting {
         self.days.len()
     }
 
-    /// All of their rows.
+    /// Returns all waiting rows.
     pub(super) fn hot(&self) -> &Arc<Hot> {
         &self.hot
     }
 
-    /// The fingerprint of an event that waits.
+    /// Returns the fingerprint of a waiting event.
     pub(super) fn print(&self, key: &EventKey) -> Option<Fingerprint> {
         self.days.get(&key.day)?.ids.get(&key.id).copied()
     }
 
-    /// The first frame that the journal must keep is behind this one; `None` where nothing waits.
+    /// Returns the frame up to which the journal can be trimmed. Returns `None` if nothing waits.
     pub(super) fn after(&self) -> Option<u64> {
         self.days.values().map(|day| day.after).min()
     }
 
-    /// As the catalog has it.
+    /// Returns the waiting days as the catalog states them.
     pub(super) fn entries(&self) -> Vec<WaitingEntry> {
         let mut entries = BTreeMap::<u64, Vec<i32>>::new();
         for (number, day) in &self.days {
@@ -71,7 +71,8 @@ impl Waiting {
         entries.into_iter().map(|(after, days)| WaitingEntry { after, days }).collect()
     }
 
-    /// Without some days, and with more rows; days that did not wait before do so behind the frame that `after` says.
+    /// Returns a copy without the days in `gone` and with the rows in `more`. For a day that did not wait before,
+    /// `after` returns the frame after which its rows wait.
     pub(super) fn with(&self, gone: &BTreeSet<i32>, more: Aside, after: impl Fn(i32) -> u64) -> Self {
         let mut days = self.days.clone();
         days.retain(|day, _| !gone.contains(day));
@@ -96,7 +97,7 @@ impl Waiting {
 pub(super) struct Aside(BTreeMap<i32, Vec<Picked>>);
 
 impl Aside {
-    /// Sets rows of a chunk aside, those whose day is `wanted`.
+    /// Sets aside the rows of a chunk whose day is `wanted`.
     pub(super) fn add(&mut self, chunk: &Chunk, wanted: impl Fn(i32) -> bool) {
         for (index, row) in chunk.heads().enumerate() {
             let day = day_of(row.occurred_at);
@@ -111,21 +112,22 @@ impl Aside {
     }
 }
 
-/// What one roll writes, and what it leaves.
+/// The rows that one roll writes, and the rows that it leaves.
 #[derive(Debug)]
 pub(super) struct Part<'a> {
     fresh: Option<&'a Hot>,
-    /// The rows that waited, of the days that are written.
+    /// The waiting rows of the days that are written.
     waited: Arc<Hot>,
-    /// The days that are written; `None` where all are.
+    /// The days that are written. `None` if all are.
     days: Option<BTreeSet<i32>>,
-    /// What waits from then on.
+    /// The rows that wait afterwards.
     pub(super) left: Waiting,
 }
 
 impl<'a> Part<'a> {
-    /// Chooses `most` days: those that have waited for longest, so that each has its turn and the journal can be trimmed, and for
-    /// a quarter those with the most rows, as those of now. Rows of frames up to `rolled` are in files, or wait already.
+    /// Chooses `most` days. Three quarters are the days that have waited longest, so that each day has its turn and the
+    /// journal can be trimmed. The others are the days with the most rows, such as the present day. Rows of frames up
+    /// to `rolled` are in files or wait already.
     pub(super) fn choose(fresh: Option<&'a Hot>, waiting: &Waiting, most: usize, rolled: u64) -> Self {
         let mut rows: HashMap<i32, usize> = waiting.days.iter().map(|(number, day)| (*number, day.hot.rows)).collect();
         for row in fresh.into_iter().flat_map(|hot| &hot.chunks).flat_map(|chunk| chunk.heads()) {
@@ -152,7 +154,7 @@ impl<'a> Part<'a> {
         Self { fresh, waited, days: Some(days), left }
     }
 
-    /// The rows that are written.
+    /// Returns the rows that are written.
     pub(super) fn sorted(&self) -> Sorted<'_> {
         let hots = self.fresh.into_iter().chain([&*self.waited]);
         match &self.days {
@@ -170,7 +172,7 @@ mod tests {
         lake::hot::Encoded,
     };
 
-    /// A table of a frame for each list of days, one event a day.
+    /// Makes a table with a frame for each list of days, and with one event for each day.
     fn table(first_frame: u64, frames: &[&[i32]]) -> Hot {
         let mut hot = Hot::default();
         for (frame, days) in (first_frame..).zip(frames) {
@@ -196,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn all_days_are_written_where_there_are_few() {
+    fn writes_all_days_if_there_are_few() {
         let hot = table(1, &[&[1, 2], &[2]]);
         let part = Part::choose(Some(&hot), &Waiting::default(), 2, 0);
         assert_eq!(days_of(&part.sorted()), [(1, 1), (2, 2)]);
@@ -204,15 +206,15 @@ mod tests {
     }
 
     #[test]
-    fn each_day_has_its_turn_and_large_days_have_theirs_at_once() {
+    fn writes_oldest_and_largest_days_first() {
         let first = table(1, &[&[1, 2, 3, 4, 9, 9], &[5, 9]]);
         let part = Part::choose(Some(&first), &Waiting::default(), 2, 0);
-        // The one with the most rows, and of the others the newest.
+        // The day with the most rows, and the newest of the other days.
         assert_eq!(days_of(&part.sorted()), [(5, 1), (9, 3)]);
         assert_eq!(entries(&part.left), [(0, vec![1, 2, 3, 4])]);
         assert_eq!(part.left.hot().rows, 4);
 
-        // Frames 3 and 4 bring rows of a day that waits, of one that was written, and of a new one.
+        // Frames 3 and 4 bring rows of a waiting day, of a day that was written, and of a new day.
         let second = table(3, &[&[3, 5], &[7, 9, 9]]);
         let part = Part::choose(Some(&second), &part.left, 2, 2);
         assert_eq!(days_of(&part.sorted()), [(1, 1), (9, 2)]);
@@ -227,7 +229,7 @@ mod tests {
         assert!(holds(&part.left, &key(5, &second)) && !holds(&part.left, &key(5, &first)), "that one is in a file");
         assert!(!holds(&part.left, &key(9, &second)));
 
-        // Without new rows the others follow, the oldest first, and then nothing is left.
+        // Without new rows, the other days follow, oldest first, until nothing is left.
         let mut left = part.left;
         let mut written = Vec::new();
         while !left.is_empty() {

@@ -1,4 +1,4 @@
-//! What the background work has done, counted.
+//! Counters of the background work.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -9,21 +9,21 @@ use serde::Serialize;
 
 use crate::timing::{TotalTime, seconds};
 
-/// Rolls or compactions since the lake was opened.
+/// Counters of rolls or of compactions since the lake was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WorkStats {
-    /// Those that became visible.
+    /// The number of rolls or compactions that succeeded. Their results are visible.
     pub done: u64,
-    /// Those that failed; what they were about is as it was before.
+    /// The number of rolls or compactions that failed. A failure changes nothing.
     pub failed: u64,
-    /// How long all of them took.
+    /// The total time of all of them.
     #[serde(rename = "seconds", serialize_with = "seconds")]
     #[cfg_attr(feature = "openapi", schema(value_type = f64))]
     pub time: Duration,
 }
 
-/// Counts one kind of work.
+/// The counters of one kind of work.
 #[derive(Debug, Default)]
 pub(super) struct Work {
     done: AtomicU64,
@@ -31,7 +31,7 @@ pub(super) struct Work {
     time: TotalTime,
 }
 
-/// A piece of work that has begun. It counts as failed unless it is done, also where it panics.
+/// A piece of work in progress. It counts as failed unless it is marked as done, also if it panics.
 pub(super) struct Piece<'a> {
     work: &'a Work,
     begun: Instant,
@@ -50,12 +50,12 @@ impl Work {
 }
 
 impl Piece<'_> {
-    /// It has become visible.
+    /// Marks the piece as done: its result is visible.
     pub(super) fn done(mut self) {
         self.counter = Some(&self.work.done);
     }
 
-    /// It was stopped half-way, which is no failure.
+    /// Marks the piece as stopped. It counts neither as done nor as failed.
     pub(super) fn stopped(mut self) {
         self.counter = None;
     }

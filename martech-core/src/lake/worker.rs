@@ -1,4 +1,4 @@
-//! The two threads of a lake: one rolls, one compacts.
+//! The two background threads of a lake: one rolls, one compacts.
 
 use std::{
     sync::{
@@ -18,23 +18,23 @@ use super::{
     retention, roll,
 };
 
-/// What a worker is told.
+/// A message to a worker.
 #[derive(Debug)]
 pub(super) enum Message {
-    /// There may be something to do.
+    /// Look for work that is due.
     Look,
-    /// Do all there is, and say how it went.
+    /// Do all work now, and send the result.
     Now(oneshot::Sender<Result<()>>),
-    /// To the one that compacts: remove the days before this one, and say how many events that were.
+    /// For the compaction worker: remove the days before this one, and send the number of removed events.
     Forget(i32, oneshot::Sender<Result<u64>>),
-    /// End.
+    /// Stop the thread.
     Stop,
 }
 
-/// What to wait after a failure before it is tried again.
+/// The delay before a failed roll is retried.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// The running threads. When the last handle of a lake goes, they are stopped.
+/// The running threads. They stop when the last handle of the lake is dropped.
 #[derive(Debug)]
 pub(super) struct Workers {
     inner: Arc<Inner>,
@@ -58,7 +58,7 @@ impl Workers {
             spawn("lake-compact", Box::new(move || run_compactions(&compacting, &compactions))),
         ];
         let workers = Self { inner, roller, compactor, threads: Mutex::new(threads) };
-        // What an earlier run left.
+        // Continue the work that an earlier run left.
         let _ = (workers.roller.send(Message::Look), workers.compactor.send(Message::Look));
         workers
     }
@@ -81,7 +81,7 @@ impl Workers {
         answer.await.map_err(|_| LakeError::Closed)?
     }
 
-    /// Stops the threads, waits for what is on its way to the journal, releases the folder.
+    /// Stops the threads, waits for batches on their way to the journal, and releases the folder.
     pub(super) fn close(&self) -> Result<()> {
         self.inner.state().closed = true;
         self.inner.progress.notify_all();
@@ -123,15 +123,15 @@ fn run_rolls(inner: &Inner, messages: &Receiver<Message>, compactor: &Sender<Mes
             Message::Stop => return,
             Message::Forget(..) => continue,
             Message::Now(reply) => (roll::roll_everything(inner), Some(reply)),
-            // It may have waited while another roll was tried.
+            // The message may have waited while another roll ran.
             Message::Look if due() != Some(Duration::ZERO) => continue,
             Message::Look => (roll::roll_what_is_due(inner), None),
         };
         retry_at = rolled.is_err().then(|| Instant::now() + RETRY);
         match (rolled, reply) {
-            // Nobody waits any more when the call was dropped.
+            // The receiver is gone if the call was dropped.
             (rolled, Some(reply)) => drop(reply.send(rolled)),
-            // One that is stopped half-way is no failure: the next start goes on with it.
+            // A roll that was stopped is not a failure: the next start continues it.
             (Ok(()) | Err(LakeError::Closed), None) => {}
             (Err(error), None) => {
                 tracing::error!(%error, "a roll failed; the events stay in the journal, it is tried again");
@@ -153,7 +153,7 @@ fn run_compactions(inner: &Inner, messages: &Receiver<Message>) {
             }
             Message::Look if inner.options.auto_compaction => {
                 match guarded(|| compaction::compact_what_is_due(inner)) {
-                    // One that is stopped half-way is no failure: the next start begins it anew.
+                    // A compaction that was stopped is not a failure: the next start begins it anew.
                     Ok(()) | Err(LakeError::Closed) => {}
                     Err(error) => tracing::error!(%error, "a compaction failed; the files stay as they were"),
                 }
@@ -163,7 +163,7 @@ fn run_compactions(inner: &Inner, messages: &Receiver<Message>) {
     }
 }
 
-/// The next message; `Look` when none came in time.
+/// Returns the next message. Returns `Look` if none arrives in time, and `Stop` if all senders are gone.
 fn receive(messages: &Receiver<Message>, patience: Option<Duration>) -> Message {
     let received = match patience {
         Some(patience) => messages.recv_timeout(patience),

@@ -1,4 +1,4 @@
-//! Writing a file of events: temporary name, content, fsync, id index, final name.
+//! Writing an event file: temporary name, content, fsync, id index, final name.
 
 use std::{
     collections::BTreeSet,
@@ -18,14 +18,14 @@ use super::{
     schema::{EVENTS, column, id_rows, writing},
 };
 
-/// A file under a temporary name, which is removed unless it gets its final one.
+/// A file under a temporary name. Drop removes it unless it was renamed to its final name.
 pub(super) struct Temporary<'a> {
     layout: &'a Layout,
     path: PathBuf,
 }
 
 impl<'a> Temporary<'a> {
-    /// A name beside the final one.
+    /// Chooses a temporary name next to the final one, and removes an older file of that name.
     pub(super) fn beside(layout: &'a Layout, path: &Path) -> Result<Self> {
         let path = path.with_extension("tmp");
         layout.remove(&path)?;
@@ -36,7 +36,7 @@ impl<'a> Temporary<'a> {
         &self.path
     }
 
-    /// Gives the file its final name.
+    /// Renames the file to its final name.
     pub(super) fn rename(self, path: &Path) -> Result<()> {
         self.layout.fs.rename(&self.path, path).context("cannot rename", &self.path)
     }
@@ -44,12 +44,12 @@ impl<'a> Temporary<'a> {
 
 impl Drop for Temporary<'_> {
     fn drop(&mut self) {
-        // Once it has its final name there is nothing to remove; and what cannot be removed goes at the next start.
+        // After the rename there is nothing to remove. If the removal fails, the next start removes the file.
         let _ = self.layout.remove(&self.path);
     }
 }
 
-/// A file of events that is being written.
+/// An event file that is being written.
 pub(super) struct EventsWriter<'a> {
     layout: &'a Layout,
     id: u64,
@@ -60,19 +60,20 @@ pub(super) struct EventsWriter<'a> {
 }
 
 impl<'a> EventsWriter<'a> {
-    /// Begins file `id` for about `rows` events of `day`, whose folder is there, compressed with a level of zstd.
+    /// Begins file `id` for about `rows` events of `day`, compressed by zstd at `level`. The folder of the day must
+    /// exist.
     pub(super) fn create(layout: &'a Layout, id: u64, day: i32, rows: usize, level: i32) -> Result<Self> {
         let temporary = Temporary::beside(layout, &layout.events_file(day, id))?;
         let output = Output::create(&*layout.fs, temporary.path(), &EVENTS, writing(rows, level))?;
         Ok(Self { layout, id, day, temporary, output, ids: Vec::with_capacity(rows) })
     }
 
-    /// Rows sorted by user, time and id, behind those written before.
+    /// Writes rows, sorted by user, time and id, that come after all rows written before.
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         self.write_as_it_is(&mended(batch))
     }
 
-    /// The same with properties that strict JSON readers may refuse, as older programs wrote them.
+    /// Writes rows without replacing lone surrogates, as older programs did.
     pub(super) fn write_as_it_is(&mut self, batch: &RecordBatch) -> Result<()> {
         self.ids.extend(id_rows(batch));
         self.output.write(batch).context("cannot write", self.temporary.path())
@@ -95,7 +96,7 @@ impl<'a> EventsWriter<'a> {
     }
 }
 
-/// Folders with new names in them.
+/// Folders with new names that are not durable yet.
 #[derive(Debug, Default)]
 pub(super) struct Folders(pub(super) BTreeSet<PathBuf>);
 
@@ -109,7 +110,7 @@ impl Folders {
     }
 }
 
-/// Where the ids lie: the values of a plain, uncompressed page without nulls are its last bytes.
+/// Returns the positions of the ids. The values of a plain, uncompressed page without nulls are its last bytes.
 pub(super) fn id_pages(footer: &ParquetMetaData) -> Option<Vec<IdPage>> {
     let rows = footer.file_metadata().num_rows();
     let locations = footer.page_index()?.offset_index(0, column::EVENT_ID)?.page_locations();

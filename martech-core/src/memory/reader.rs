@@ -1,4 +1,4 @@
-//! Questions to events in memory: each looks at all of them.
+//! Queries over events in memory. Each query scans all events.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -76,7 +76,7 @@ fn stats(events: &[Event], query: &StatsQuery) -> Result<Stats, QueryError> {
     Ok(counted.finish())
 }
 
-/// The rows of each user who has some, in time order.
+/// Returns the rows of each user with events, in time order.
 fn rows_by_user<'a>(
     events: &'a [Event],
     symbols: &mut Symbols,

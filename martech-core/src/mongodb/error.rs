@@ -1,4 +1,4 @@
-//! What can go wrong, and what the caller can do about it.
+//! Errors of the MongoDB store, and what the caller can do about each.
 
 use std::time::Duration;
 
@@ -7,57 +7,58 @@ use mongodb::error::{CommandError, ErrorKind, RETRYABLE_WRITE_ERROR, SYSTEM_OVER
 use super::document::NotAnEvent;
 use crate::{query::QueryError, store::StoreError};
 
-/// Why a [`MongoStore`](super::MongoStore) did not do what it was asked to.
+/// Why a [`MongoStore`](super::MongoStore) operation failed.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum MongoError {
-    /// The question cannot be answered as it was put.
+    /// The query is invalid.
     #[error(transparent)]
     Query(#[from] QueryError),
-    /// The connection string cannot be used.
+    /// The connection string is invalid.
     #[error("the connection string: {0}")]
     Options(String),
-    /// There is no server that can take it: none is reached, none is the primary, or one is going down. This passes.
+    /// No server is available: none is reachable, none is the primary, or the server is shutting down. This is
+    /// transient.
     #[error("MongoDB is not available: {0}")]
     Unavailable(String),
-    /// The server took longer than it may.
+    /// The server did not answer in time.
     #[error("MongoDB takes too long: {0}")]
     TimedOut(String),
-    /// The server does not know the user, or does not let it do this.
+    /// Authentication failed, or the user lacks a privilege.
     #[error("MongoDB refuses access: {0}")]
     Unauthorized(String),
-    /// What answers there is no MongoDB, or one that is too old or lacks what is needed.
+    /// The server does not speak the MongoDB protocol, is too old, or lacks a required feature.
     #[error("not a MongoDB that can be used: {0}")]
     WrongServer(String),
-    /// An index stands in the way.
+    /// An existing index would reject events.
     #[error("an index of the collection: {0}")]
     WrongIndex(String),
-    /// A message is larger than the server takes.
+    /// The message exceeds the server's size limit.
     #[error("MongoDB refuses a message as too large: {0}")]
     TooLarge(String),
-    /// A document in the collection is no event.
+    /// A document in the collection is not an event.
     #[error("the document {id} is no event: {why}")]
     Damaged {
-        /// Its `_id`.
+        /// The document's `_id`.
         id: String,
-        /// What is wrong with it.
+        /// Description of the problem.
         why: String,
     },
-    /// Any other error of the server or the driver.
+    /// Any other error from the server or the driver.
     #[error("MongoDB: {0}")]
     Other(String),
 }
 
-/// How long to wait where somebody has to mend something.
+/// Retry delay for errors that an operator has to fix.
 const MENDING: Duration = Duration::from_secs(30);
 
 impl MongoError {
-    /// Whether the same may go well at once, on another connection or another server.
+    /// Whether an immediate retry on another connection or server may succeed.
     pub(super) fn is_passing(&self) -> bool {
         matches!(self, Self::Unavailable(_))
     }
 
-    /// Whether the server answered that it will not do it: it lacks a command or an option.
+    /// Whether the server refused the request because it lacks a command or an option.
     pub(super) fn is_refusal(&self) -> bool {
         matches!(self, Self::Other(_) | Self::WrongServer(_))
     }
@@ -69,7 +70,7 @@ impl From<NotAnEvent> for MongoError {
     }
 }
 
-/// For appends. Nothing is fatal: whatever is wrong with a server can be mended while this process runs.
+/// Conversion for appends. No error is fatal, because any server problem can be fixed while this process runs.
 impl From<MongoError> for StoreError {
     fn from(error: MongoError) -> Self {
         let text = error.to_string();
@@ -102,7 +103,7 @@ impl From<mongodb::error::Error> for MongoError {
     }
 }
 
-/// The words of the driver without what it adds for its own developers: labels, and the bytes of answers.
+/// Strips the driver's debugging details (labels, raw responses) from its error text.
 fn plain(text: &str) -> String {
     const LIMIT: usize = 600;
     let (mut plain, mut rest) = (String::new(), text);
@@ -117,7 +118,7 @@ fn plain(text: &str) -> String {
     }
 }
 
-/// The driver tells only in words why it has found no server.
+/// Classifies a server selection error. The driver reports the cause only as text.
 fn of_selection(text: String) -> MongoError {
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
     if says(&["SCRAM failure", "uthentication fail"]) {
@@ -133,7 +134,7 @@ fn of_command(error: &CommandError, passes: bool) -> MongoError {
     of_code(error.code, format!("{} (code {} {})", error.message, error.code, error.code_name), passes)
 }
 
-/// Where a code is not listed, the words of the server are all that is known.
+/// Classifies a server error code. Codes that are not listed become [`MongoError::Other`] with the server's message.
 fn of_code(code: i32, text: String, passes: bool) -> MongoError {
     match code {
         // MaxTimeMSExpired, ExceededTimeLimit.
@@ -149,28 +150,28 @@ fn of_code(code: i32, text: String, passes: bool) -> MongoError {
     }
 }
 
-/// Codes of a server that is changing its role, going down, overloaded or in each other's way.
+/// Whether a code means that the server is changing its role, shutting down, overloaded, or resolving a conflict.
 fn is_passing(code: i32) -> bool {
     matches!(
         code,
-        // Host unreachable, not found, timeouts of the network, sockets.
+        // Host unreachable, host not found, network timeouts, sockets.
         6 | 7 | 89 | 9001 | 202
-            // Not the primary, or not known yet.
+            // Not primary, or primary not yet known.
             | 10107 | 13435 | 13436 | 10058 | 133 | 134
-            // Going down, or interrupted by that.
+            // Shutdown, or an interruption caused by it.
             | 91 | 189 | 11600 | 11601 | 11602
-            // Cursors that are gone.
+            // Lost cursors.
             | 43 | 237 | 175
-            // Locks, conflicts, write concerns that time out.
+            // Locks, write conflicts, write concern timeouts.
             | 24 | 46 | 112 | 64
-            // Shards that are being moved.
+            // Chunk migrations.
             | 63 | 150 | 13388 | 249
             // Overload.
             | 462 | 365
     )
 }
 
-/// What a code of one document says of the whole server, so that the document is not to blame.
+/// Returns the server-wide error behind one document's error code, or `None` if the document itself is at fault.
 pub(super) fn of_server(code: i32, words: &str) -> Option<MongoError> {
     match of_code(code, words.to_owned(), false) {
         // OutOfDiskSpace, ExceededMemoryLimit.
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_say_what_to_do() {
+    fn error_codes_map_to_retry_advice() {
         for code in [10107, 13435, 189, 91, 11600, 11602, 43, 112] {
             assert!(matches!(of_code(code, String::new(), false), MongoError::Unavailable(_)), "{code}");
             assert_eq!(advice(of_code(code, String::new(), false)), Advice::Retry, "{code}");
@@ -208,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_driver_says_is_cut_to_what_is_of_use() {
+    fn driver_errors_drop_labels_and_are_truncated() {
         let text = "Server selection timeout: No available servers. Topology: { Servers: [ { Address: a:1, Type: Unknown, \
                     Error: Kind: I/O error: refused, labels: {}, source: None, server response: None }, { Address: b:1, \
                     Type: Unknown, Error: Kind: no, labels: {\"x\"}, source: None } ] }";
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_fatal() {
+    fn no_error_is_fatal() {
         let text = String::new;
         for error in [
             MongoError::Options(text()),
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_question_that_cannot_be_answered_shows_as_it_is() {
+    fn query_errors_display_unchanged() {
         let error = MongoError::from(QueryError::new("to", "must be later"));
         assert_eq!(error.to_string(), "to: must be later");
     }

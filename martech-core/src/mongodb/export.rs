@@ -1,15 +1,15 @@
-//! All events of a collection, one after another, for whoever copies it.
+//! Export of a whole collection, in the order of ids.
 
 use super::{MongoError, MongoStore, document, questions::Documents};
 use crate::event::{Event, EventId};
 
-/// The events of a collection in the order of their ids. Made by [`MongoStore::export`].
+/// The events of a collection in the order of their ids. Created by [`MongoStore::export`].
 #[derive(Debug)]
 pub struct Export {
     store: MongoStore,
-    /// The last event that was given.
+    /// Id of the last event returned.
     after: Option<EventId>,
-    /// What is behind it, where that is known.
+    /// Open cursor behind `after`, if there is one.
     documents: Option<Documents>,
 }
 
@@ -18,21 +18,21 @@ impl Export {
         Self { store, after, documents: None }
     }
 
-    /// The next events, as many as `limit`, or fewer where there are no more; empty at the end.
+    /// Returns the next events, at most `limit`. An empty vector marks the end of the export.
     ///
     /// # Errors
-    /// When the server is away or fails, or a document is no event. The next call, also one after this was cancelled, goes
-    /// on where the last answer ended.
+    /// When the server is unavailable or fails, or a document is not an event. The next call resumes where the last
+    /// successful one ended. The same holds after a cancelled call.
     pub async fn next(&mut self, limit: usize) -> Result<Vec<Event>, MongoError> {
         let documents = self.documents.take();
         let was_open = documents.is_some();
         let (documents, events) = match self.take(documents, limit).await {
-            // A server forgets what it was asked long ago, and does not survive its restart.
+            // Cursors expire when idle and do not survive a server restart: open a new one.
             Err(error) if was_open && error.is_passing() => self.take(None, limit).await?,
             taken => taken?,
         };
         self.after = events.last().map_or(self.after, |event| Some(event.id));
-        // Where there were fewer, nothing is left to be asked for.
+        // A short batch means that the cursor is exhausted.
         self.documents = Some(documents).filter(|_| events.len() == limit);
         Ok(events)
     }

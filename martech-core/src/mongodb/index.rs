@@ -1,40 +1,41 @@
-//! The index `{userId: 1, occurredAt: 1}`: made where it is missing, looked at where it is there.
+//! Creation and validation of the index `{userId: 1, occurredAt: 1}`.
 
 use mongodb::bson::{DateTime, Document, doc};
 
 use super::{Inner, MongoError};
 
 const NAME: &str = "userId_1_occurredAt_1";
-/// Where an index of another kind has that name.
+/// Used if an index with another key already has that name.
 const OTHER_NAME: &str = "martech_userId_1_occurredAt_1";
 
-/// The index's key; also the order in which it gives events.
+/// The index key, which is also the order in which the index returns events.
 pub(super) fn key() -> Document {
     doc! { "userId": 1, "occurredAt": 1 }
 }
 
-/// A moment, as documents have it.
+/// Converts milliseconds since the epoch to a BSON date.
 pub(super) fn date(millis: i64) -> DateTime {
     DateTime::from_millis(millis)
 }
 
-/// What questions can rely on.
+/// State of the index, as seen by queries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Index {
     Good,
-    /// The server is still making it.
+    /// The server is still building it.
     Coming,
     None,
 }
 
-/// Whether there is an index that questions can use. Where there is none and none can be made, that is a warning.
+/// Finds the index or creates it. An unusable or missing index adds a warning.
 ///
 /// # Errors
-/// When the index is unique: it would refuse events of one user at one moment.
+/// When the index is unique, because it would reject two events of one user at the same time. When the server is
+/// unavailable.
 pub(super) async fn ensure(inner: &Inner, warnings: &mut Vec<String>) -> Result<Index, MongoError> {
     let found = match list(inner).await {
         Ok(found) => found,
-        // Who may write may not always look.
+        // A user with write access may lack the `listIndexes` privilege.
         Err(MongoError::Unauthorized(_) | MongoError::Other(_) | MongoError::WrongServer(_)) => Vec::new(),
         Err(error) => return Err(error),
     };
@@ -46,7 +47,8 @@ pub(super) async fn ensure(inner: &Inner, warnings: &mut Vec<String>) -> Result<
         Verdict::Useless(why) => warnings.push(why),
         Verdict::Missing(name) => match create(inner, name).await {
             Ok(()) => return Ok(Index::Good),
-            // Over many events that takes long, and the server goes on when nobody waits. Appends need not wait.
+            // Building the index over many events takes long, and the server continues after the client times out.
+            // Appends do not have to wait for it.
             Err(MongoError::TimedOut(_)) => {
                 warnings.push(
                     "the index {userId: 1, occurredAt: 1} is still being made. Until it is there, questions read the whole \
@@ -65,13 +67,13 @@ pub(super) async fn ensure(inner: &Inner, warnings: &mut Vec<String>) -> Result<
     Ok(Index::None)
 }
 
-/// What is to be done about the index.
+/// Action that [`ensure`] takes for the index.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     Good,
-    /// Made, under this name.
+    /// The index is missing and can be created under this name.
     Missing(&'static str),
-    /// It is there, and of no use: why.
+    /// The index exists but queries cannot use it, for this reason.
     Useless(String),
 }
 
@@ -105,7 +107,7 @@ fn judge(found: &[Document]) -> Result<Verdict, MongoError> {
     }))
 }
 
-/// Whether its key is that of ours: the same fields in the same order, ascending in whatever type of number.
+/// Whether the key is `{userId: 1, occurredAt: 1}`, with ascending directions in any numeric type.
 fn is_ours(index: &Document) -> bool {
     let Ok(keys) = index.get_document("key") else { return false };
     let ascending = |value: &mongodb::bson::Bson| {
@@ -132,7 +134,7 @@ async fn list(inner: &Inner) -> Result<Vec<Document>, MongoError> {
     let answer = inner.database.run_command(command);
     let answer = match super::timed_raw(inner.options.answer_timeout, answer).await? {
         Ok(answer) => answer,
-        // There is no collection yet.
+        // The collection does not exist yet.
         Err(error) if is_no_collection(&error) => return Ok(Vec::new()),
         Err(error) => return Err(error.into()),
     };
@@ -161,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_is_good_missing_useless_or_in_the_way() {
+    fn judges_index_as_good_missing_useless_or_conflicting() {
         let id = doc! { "name": "_id_", "key": { "_id": 1 } };
         assert_eq!(judge(&[id.clone(), index(doc! {})]).unwrap(), Verdict::Good);
         assert_eq!(judge(&[id.clone(), index(doc! { "sparse": false, "name": "mine" })]).unwrap(), Verdict::Good);
@@ -182,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn other_unique_indexes_are_noted() {
+    fn detects_other_unique_indexes() {
         assert!(is_other_unique(&doc! { "key": { "sessionId": 1 }, "unique": true }));
         assert!(!is_other_unique(&doc! { "key": { "_id": 1 }, "unique": true }));
         assert!(!is_other_unique(&doc! { "key": { "sessionId": 1 } }));

@@ -1,9 +1,9 @@
-//! Appending: what is sent, and what the answers mean for each event.
+//! Appends: the commands sent, and what the responses mean for each event.
 //!
-//! 1. Each event becomes the bytes of its document, right behind the others in the bytes of the command. Of events with the
-//!    same id in one batch only the first is sent.
-//! 2. A command goes out when the next document would make it too large for the server.
-//! 3. What the server says is there already is looked up, and compared.
+//! 1. Each event is encoded as BSON straight into the buffer of the `insert` command. If a batch repeats an id, only
+//!    its first event is sent.
+//! 2. A command is sent when the next document would exceed the server's limits.
+//! 3. Documents that the server reports as duplicate keys are read back and compared.
 
 use std::collections::HashMap;
 
@@ -29,25 +29,25 @@ impl Store<Event> for MongoStore {
     }
 }
 
-/// What is to become of an event.
+/// State of one event of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Fate {
-    /// Not known yet.
+    /// Not sent yet.
     Open,
     Stored,
     Duplicate,
-    /// Its id names another event.
+    /// Another event has the same id.
     Conflict,
     Rejected(String),
-    /// The server has a document with its id.
+    /// The server has a document with the same id.
     Known,
-    /// It has the id of an event before it in the batch.
+    /// An earlier event of the batch, at this position, has the same id.
     Follows(usize),
-    /// The server refused its document, and there is something in it that some servers refuse.
+    /// The server refused the document, and the document contains something that some servers refuse.
     Awkward(String),
 }
 
-/// A batch on its way.
+/// A batch that is being inserted.
 struct Batch<'a> {
     inner: &'a Inner,
     limits: Limits,
@@ -57,7 +57,7 @@ struct Batch<'a> {
     fates: Vec<Fate>,
 }
 
-/// How many events are written as documents before others may run.
+/// Number of events to encode before yielding to other tasks.
 const STRIDE: usize = 128;
 
 impl<'a> Batch<'a> {
@@ -89,7 +89,7 @@ impl<'a> Batch<'a> {
         Ok(self.finish())
     }
 
-    /// Sends the events whose fate is such.
+    /// Sends the events for which `is_due` holds.
     async fn send_all(&mut self, form: Form, is_due: fn(&Fate) -> bool) -> Result<(), StoreError> {
         let mut command = Command::new(&self.inner.options.collection);
         let events = self.events;
@@ -133,7 +133,7 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// Decides on events that have the id of one before them, by what has become of that one.
+    /// Decides each event that repeats an id by the outcome of the first event with that id.
     fn settle_followers(&mut self) {
         for index in 0..self.events.len() {
             let Fate::Follows(first) = self.fates[index] else { continue };
@@ -151,7 +151,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Compares events with the documents that have their ids.
+    /// Compares events with the stored documents that have the same ids.
     async fn look_up(&mut self) -> Result<(), StoreError> {
         let mut known = HashMap::<EventId, Vec<usize>>::new();
         for (index, fate) in self.fates.iter().enumerate() {
@@ -174,7 +174,7 @@ impl<'a> Batch<'a> {
         }
         match known.keys().next() {
             None => Ok(()),
-            // It was taken away in between, or the one who wrote it has lost it.
+            // The document was deleted in between, or a failover rolled it back.
             Some(id) => Err(StoreError::retry(format!("MongoDB said that it has the event {id}, and then had not"))),
         }
     }
@@ -197,7 +197,7 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// How many documents are asked for at once. Some servers take a time that grows with the square of it.
+/// Number of ids per lookup. Some servers take time quadratic in that number.
 const ASKED: usize = 250;
 
 fn verdict(is_again: bool) -> Fate {
@@ -205,7 +205,7 @@ fn verdict(is_again: bool) -> Fate {
 }
 
 impl Inner {
-    /// Documents of these ids, as the primary has them.
+    /// Reads the documents with these ids from the primary.
     async fn by_ids(&self, ids: &[Bson]) -> Result<questions::Documents, MongoError> {
         let collection = self.primary();
         let find = collection.find(doc! { field::ID: { "$in": ids } });
@@ -214,27 +214,27 @@ impl Inner {
     }
 }
 
-/// The bytes of an `insert` command.
+/// A partly built `insert` command.
 struct Command {
     bytes: Vec<u8>,
-    /// Where its parts begin.
+    /// Offsets at which the command and its `documents` array begin.
     whole: usize,
     documents: usize,
-    /// The places in the batch of the documents in it.
+    /// Batch positions of the documents in this command.
     indices: Vec<usize>,
-    /// Those of them with something in them that some servers refuse.
+    /// The subset of `indices` whose documents contain something that some servers refuse.
     awkward: Vec<usize>,
 }
 
-/// What became of an event that was to go into a command.
+/// Result of adding an event to a command.
 enum Pushed {
     Taken,
     Unfit(String),
-    /// The command is full; its document.
+    /// The command is full. Holds the encoded document, for the next command.
     NoRoom(Vec<u8>, Content),
 }
 
-/// What a message holds besides the documents: the names of their places, the rest of the command, what the driver adds.
+/// Bytes reserved in a message for array keys, the rest of the command, and fields that the driver adds.
 const OVERHEAD: usize = 16 << 10;
 
 impl Command {
@@ -265,7 +265,8 @@ impl Command {
             let most = limits.document_bytes;
             return Pushed::Unfit(format!("its document has {size} bytes, and MongoDB takes {most} at most"));
         }
-        // The command itself is a document, with some more room than others.
+        // The documents of a command must fit into one BSON document. The server allows the command itself some bytes
+        // more.
         let most = limits.document_bytes.min(limits.message_bytes.saturating_sub(OVERHEAD));
         let is_full = self.indices.len() == limits.documents || self.bytes.len() - self.documents > most;
         if is_full && !self.indices.is_empty() {
@@ -277,7 +278,7 @@ impl Command {
         Pushed::Taken
     }
 
-    /// Takes a document for which the command before had no room.
+    /// Adds a document for which the previous command had no room.
     fn push_document(&mut self, index: usize, document: Vec<u8>, content: Content) {
         position(&mut self.bytes, DOCUMENT, self.indices.len());
         self.bytes.extend_from_slice(&document);
@@ -300,28 +301,29 @@ impl Command {
     }
 }
 
-/// What the server says of an insert.
+/// The server's response to an insert.
 #[derive(Debug, PartialEq, Eq)]
 struct Answer {
     errors: Vec<WriteError>,
 }
 
-/// What it says of one document.
+/// The response for one document.
 #[derive(Debug, PartialEq, Eq)]
 struct WriteError {
     position: usize,
-    /// Whether there is a document with this `_id`.
+    /// Whether a document with this `_id` exists.
     is_known: bool,
     reason: String,
 }
 
 impl Answer {
-    /// Reads the answer to an insert of so many documents; an error where the whole of it is to be sent again.
+    /// Parses the response to an insert of `sent` documents. Returns an error if the whole command must be sent again.
     fn read(answer: &Document, sent: usize) -> Result<Self, StoreError> {
         if let Ok(error) = answer.get_document("writeConcernError") {
             let (code, words) = (code(error), words(error));
-            // What is stored may be lost again; sent again, it waits for its majority again. A concern that cannot be met
-            // (UnsatisfiableWriteConcern, UnknownReplWriteConcern) has to be mended.
+            // Stored documents may still be rolled back, so the batch is sent again and waits for a majority again. A
+            // write concern that cannot be satisfied (UnsatisfiableWriteConcern, UnknownReplWriteConcern) needs an
+            // operator.
             return Err(match code {
                 100 | 79 => MongoError::Options(format!("the write concern cannot be met: {words}")).into(),
                 _ => StoreError::retry(format!("MongoDB could not make the events durable: {words} (code {code})")),
@@ -332,7 +334,7 @@ impl Answer {
             let error = error.as_document().ok_or_else(|| strange("an error of a document is no document"))?;
             errors.push(WriteError::read(error, sent)?);
         }
-        // A server that stores fewer than it owns up to would lose events.
+        // If the server stored fewer documents than it accounts for, events would be lost silently.
         let stored =
             questions::whole(answer, "n").ok_or_else(|| strange("it does not say how many documents it has stored"))?;
         if usize::try_from(stored).ok().and_then(|stored| stored.checked_add(errors.len())) != Some(sent) {
@@ -364,11 +366,11 @@ fn is_duplicate(code: i32) -> bool {
     matches!(code, 11000 | 11001 | 12582)
 }
 
-/// Whether a duplicate key is the `_id`, not one of another unique index.
+/// Whether a duplicate key error concerns `_id` rather than another unique index.
 fn is_about_id(error: &Document, words: &str) -> bool {
     match error.get_document("keyPattern") {
         Ok(pattern) => pattern.keys().map(String::as_str).eq(["_id"]),
-        // Older servers tell it in words, by the name of the index.
+        // Older servers report the index only by name, in the message.
         Err(_) => !words.contains(" index: ") || words.contains(" index: _id_"),
     }
 }

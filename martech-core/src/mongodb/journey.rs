@@ -1,7 +1,7 @@
-//! A user's events, by time and then by id.
+//! One user's events, ordered by time and then by id.
 //!
-//! The index gives them by time. What happened at one moment is put in the order of ids here, and of that no more is kept
-//! than the page has room for.
+//! The index returns events by time. Events with equal times are sorted by id on the client, and no more of them are
+//! kept than fit on the page.
 
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 
@@ -34,7 +34,7 @@ impl Inner {
     }
 }
 
-/// What the server is asked for; `None` where no event can lie in the span.
+/// Builds the filter for the server. Returns `None` if the span is empty.
 fn filter(query: &JourneyQuery) -> Option<Document> {
     let mut first = query.from.map(Timestamp::millis);
     let mut last = match query.to {
@@ -42,7 +42,7 @@ fn filter(query: &JourneyQuery) -> Option<Document> {
         None => None,
     };
     if let Some(cursor) = query.cursor {
-        // Other events of the cursor's moment may lie behind it.
+        // Other events at the cursor's time may follow it.
         let at = cursor.occurred_at.millis();
         match query.order {
             Order::Ascending => first = Some(first.map_or(at, |first| first.max(at))),
@@ -71,11 +71,11 @@ fn filter(query: &JourneyQuery) -> Option<Document> {
 /// A page that is being filled.
 struct Page<'q> {
     query: &'q JourneyQuery,
-    /// In their order, of the moments that are over.
+    /// Events before `moment`, in their final order.
     events: Vec<RawDocumentBuf>,
-    /// When the events of `tie` happened.
+    /// Time of the events in `tie`.
     moment: Option<Timestamp>,
-    /// The events of the current moment, so far as they may come onto the page.
+    /// Events at `moment` that may still fit on the page.
     tie: Vec<(EventId, RawDocumentBuf)>,
 }
 
@@ -84,7 +84,8 @@ impl<'q> Page<'q> {
         Self { query, events: Vec::new(), moment: None, tie: Vec::new() }
     }
 
-    /// Takes the next event in time; whether more are needed. One more than the page holds tells that there is another.
+    /// Adds the next event in time order. Returns whether the page needs more. One event beyond the limit shows that
+    /// there is another page.
     fn take(&mut self, (at, id): (Timestamp, EventId), document: impl FnOnce() -> RawDocumentBuf) -> bool {
         if self.moment != Some(at) {
             self.end_moment();
@@ -97,7 +98,7 @@ impl<'q> Page<'q> {
             return true;
         }
         self.tie.push((id, document()));
-        // Twice as many, so that they are not sorted for each that comes.
+        // Sorting only at twice the needed number makes the cost amortized, not per event.
         if self.tie.len() >= self.missing().saturating_mul(2) {
             self.sort_tie();
         }
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_with_more_events_than_a_page_is_kept_within_bounds() {
+    fn events_at_one_time_stay_within_bounds() {
         for order in [Order::Ascending, Order::Descending] {
             let query = JourneyQuery { limit: 3, order, ..JourneyQuery::new("u") };
             let mut page = Page::new(&query);
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_span_without_a_moment_asks_nothing() {
+    fn empty_span_sends_no_query() {
         let at = |millis| Some(Timestamp::from_millis(millis));
         let span = |from, to| filter(&JourneyQuery { from, to, ..JourneyQuery::new("u") });
         assert_eq!(span(at(5), at(5)), None);
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_narrows_the_span_from_its_side() {
+    fn cursor_narrows_the_span() {
         let cursor = Some(JourneyCursor { occurred_at: Timestamp::from_millis(7), event_id: id(1) });
         let with = |order, from| {
             let from = Some(Timestamp::from_millis(from));

@@ -1,4 +1,4 @@
-//! Events on a MongoDB server, replica set or sharded cluster: the way past one machine.
+//! Events on a MongoDB server, replica set or sharded cluster, for deployments that outgrow one machine.
 //!
 //! ```no_run
 //! use martech_core::{
@@ -17,33 +17,36 @@
 //! ```
 //!
 //! # The document
-//! One for each event, in the collection `events`, with only those fields for which there is something:
+//! Each event is one document in the collection `events`. A field is present only if it has a value:
 //!
 //! | field | BSON | |
 //! |---|---|---|
 //! | `_id` | UUID (binary of subtype 4) | the event's id |
-//! | `userId` | string | who; the anonymous id where no user is known |
-//! | `type` | string | what |
-//! | `occurredAt`, `receivedAt` | date | when it was done, and when it came |
+//! | `userId` | string | the user, or the anonymous id if no user is known |
+//! | `type` | string | the event type |
+//! | `occurredAt`, `receivedAt` | date | when the event happened, and when the server received it |
 //! | `anonymousId`, `sessionId` | string | device or browser; visit |
-//! | `orderValue` | Decimal128 | of a purchase, exact, `12.5` |
-//! | `currency` | string | there exactly when `orderValue` is |
-//! | `page`, `product`, `searchTerm` | string | facts, cut after 512 characters |
-//! | `properties` | document | what was sent, in its order |
-//! | `propertiesText` | string | in the place of `properties`, its JSON text: where the server refused something in it |
-//! | `orderValueMicros` | int64 | in the place of `orderValue`, in millionths: where the server has no Decimal128 |
+//! | `orderValue` | Decimal128 | value of a purchase, exact, such as `12.5` |
+//! | `currency` | string | present exactly when `orderValue` is |
+//! | `page`, `product`, `searchTerm` | string | facts, truncated to 512 characters |
+//! | `properties` | document | the event's properties, in the order in which they were sent |
+//! | `propertiesText` | string | replaces `properties` with its JSON text if the server refuses something in it |
+//! | `orderValueMicros` | int64 | replaces `orderValue`, in millionths, if the server has no Decimal128 |
 //!
-//! - Whole numbers in `properties` are int32 or int64, others doubles where the shortest decimal text of the double is the
-//!   number that was sent, else Decimal128. A number that this cannot hold (more than 34 digits) rejects its event; so do a
-//!   NUL in a name, and a document larger than the server takes. The reason names the field.
-//! - Names with dots, names that begin with `$` and empty ones are stored as they are; MongoDB takes them since version 5.
-//!   Where a server does not, or takes no array in an array, the event is stored with `propertiesText`, which is the JSON as
+//! - Whole numbers in `properties` become int32 or int64. Other numbers become doubles if the double's shortest decimal
+//!   text is the number that was sent, and Decimal128 otherwise. An event is rejected if a number does not fit (more
+//!   than 34 digits), if a name contains NUL, or if its document exceeds the server's limit. The reason names the
+//!   field.
+//! - Names that contain dots, begin with `$` or are empty are stored unchanged. MongoDB accepts them since version 5.
+//!   If a server refuses them, or refuses an array in an array, the event is stored with `propertiesText`: the JSON as
 //!   it was sent.
-//! - Read back, properties are compact JSON with the same names and values in the same order.
+//! - Properties are read back as compact JSON with the same names and values in the same order.
 //!
-//! The one index besides `_id` is `{userId: 1, occurredAt: 1}`. It is made when the store first reaches the server, and
-//! checked: what stands in the way is a [warning](Prepared::warnings), or an error where it would refuse events. It is also
-//! a good shard key: an event that is sent again has the same user and time, so it meets its own shard.
+//! Queries use the index `{userId: 1, occurredAt: 1}`. The store creates and validates it when it first reaches the
+//! server. An unusable index is a [warning](Prepared::warnings), and so is a unique index on another key. A unique
+//! index on this key is an error, because it would reject events. [`MongoStore::forget`] adds an index on `occurredAt`.
+//! The key of the first index is also a good shard key: a resent event has the same user and time, so it reaches the
+//! same shard.
 //!
 //! In `mongosh`:
 //! ```js
@@ -52,39 +55,42 @@
 //!   { $match: { type: "purchase", occurredAt: { $gte: ISODate("2026-11-01") } } },
 //!   { $group: { _id: "$currency", revenue: { $sum: "$orderValue" }, orders: { $sum: 1 } } },
 //! ])
-//! // What a user did last.
+//! // The latest events of one user.
 //! db.events.find({ userId: "u1" }).sort({ occurredAt: -1 }).limit(20)
 //! db.events.find({ _id: UUID("018f3f7e-0000-7000-8000-00000000beef") })
 //! ```
 //!
 //! # Outcomes
-//! Inserts are unordered, and done when a majority has them in its journal (`w: "majority"`, `j: true`), unless the connection
-//! string says otherwise; then there is a warning. A batch goes out in as many commands as the server's limits ask for.
+//! Inserts are unordered. They are acknowledged when a majority has journaled them (`w: "majority"`, `j: true`), unless
+//! the connection string sets another write concern. A weaker one is a warning. A batch is split into as many commands
+//! as the server's limits require.
 //!
-//! | what the server says | what becomes of it |
+//! | server response | outcome |
 //! |---|---|
-//! | it has the `_id`, of the same [deed](crate::event::Deed) | a duplicate |
-//! | it has the `_id`, of another one | rejected as an [id conflict](crate::RejectionCode::IdConflict) |
-//! | it refuses the document | rejected alone, with the server's words |
-//! | no primary, going down, out of time, connection lost, write concern not met in time | the batch is to be sent again (`Retry`). What is stored already is then a duplicate |
-//! | access refused, a server of the wrong kind, an index in the way | to be sent again after 30 seconds: somebody may mend it |
+//! | duplicate `_id`, same [deed](crate::event::Deed) | duplicate |
+//! | duplicate `_id`, different deed | rejected as an [id conflict](crate::RejectionCode::IdConflict) |
+//! | the document is refused | only this event is rejected, with the server's message |
+//! | no primary, shutdown, timeout, lost connection, write concern timeout | the batch must be sent again (`Retry`); events already stored are then duplicates |
+//! | access denied, incompatible server, conflicting index | the batch must be sent again after 30 seconds, because an operator may fix the cause |
+//! | any other error | the batch must be sent again after 5 seconds |
 //!
-//! An event is told from others by its id alone, unlike in the lake. On a sharded cluster `_id` is unique on each shard only:
-//! an id that comes with another user or time may reach another shard, and is stored there as well.
+//! Only the id identifies an event, unlike in the lake. On a sharded cluster `_id` is unique per shard only. An id that
+//! comes again with another user or time may reach another shard and is then stored there as well.
 //!
-//! # Questions
-//! | question | is answered |
+//! # Queries
+//! | query | execution |
 //! |---|---|
-//! | journey | from the index, in its order; what happened at one moment is put in the order of ids here |
-//! | users | the server groups (on disk, if it must) to find who is on the page and how many there are; then the events of the page's users are read from the index |
-//! | stats | the span's events are read from the index, user by user; the server groups to find who is new |
+//! | journey | reads the index in its order; events with equal times are sorted by id on the client |
+//! | users | the server groups (on disk if necessary) to find the users of the page and their total number; then the events of those users are read from the index |
+//! | stats | reads the span's events from the index, user by user; the server groups to find new users |
 //!
-//! Each has `maxTimeMS`. Read preference and read concern are those of the connection string: who reads from a secondary
-//! may miss what was just stored. Memory holds one page of a journey, the users of a page, and for `stats` the events of one user.
+//! Each query has `maxTimeMS`. Read preference and read concern come from the connection string. Reads from a secondary
+//! may miss recently stored events. The client holds in memory one page of a journey, the users of one page, and for
+//! `stats` the events of one user.
 //!
 //! # Servers
-//! MongoDB 4.4 or later, or what speaks its protocol. When the store first reaches the server it tries what questions need;
-//! what is missing is a warning that says what is done without it.
+//! The store requires MongoDB 4.4 or later, or a compatible server. When the store first reaches the server, it probes
+//! the features that queries need. Each missing feature is a warning that names the fallback.
 
 mod document;
 mod error;
@@ -129,7 +135,8 @@ use crate::{
     query::{JourneyPage, JourneyQuery, Reader, Stats, StatsQuery, UsersPage, UsersQuery},
 };
 
-/// A store of events on a MongoDB server, replica set or sharded cluster. Cheap to clone; all clones share their connections.
+/// A store of events on a MongoDB server, replica set or sharded cluster. Cloning is cheap, and all clones share their
+/// connections.
 #[derive(Clone)]
 pub struct MongoStore {
     inner: Arc<Inner>,
@@ -141,18 +148,18 @@ struct Inner {
     database: Database,
     acknowledgement: Acknowledgement,
     monitor: Arc<Monitor>,
-    /// Until a question is refused, which may mean that the index is gone.
+    /// Cleared when a query is refused, because the index may have been dropped.
     prepared: StdMutex<Option<Arc<Prepared>>>,
-    /// Held while the server is asked about itself: when that was begun the last time, and how it failed.
+    /// Held while the server is probed. Holds when the last probe started and how it failed.
     attempt: Mutex<Option<(Instant, MongoError)>>,
 }
 
 impl MongoStore {
-    /// Reads the connection string. The server need not be there yet: the store connects when it is first used. To be
-    /// called in a tokio runtime.
+    /// Parses the connection string. The server does not have to be reachable yet, because the store connects on first
+    /// use. Must be called within a Tokio runtime.
     ///
     /// # Errors
-    /// When the string cannot be used, or (for `mongodb+srv`) the name server does not answer.
+    /// When the connection string is invalid, or (for `mongodb+srv`) the DNS server does not answer.
     pub async fn new(options: MongoOptions) -> Result<Self, MongoError> {
         let mut parsed = options::parse(&options).await?;
         let monitor = Arc::new(Monitor::default());
@@ -162,8 +169,8 @@ impl MongoStore {
         Ok(Self::of(options, client, database, parsed.acknowledgement, monitor))
     }
 
-    /// The store of another database on the same server, with the same settings. The two share their
-    /// connections, and what is counted of them.
+    /// Returns a store for another database on the same server, with the same settings. Both stores share their
+    /// connections and their metrics.
     #[must_use]
     pub fn in_database(&self, name: &str) -> Self {
         let Inner { options, client, acknowledgement, monitor, .. } = &*self.inner;
@@ -171,7 +178,7 @@ impl MongoStore {
         Self::of(options.clone(), client.clone(), database, acknowledgement.clone(), monitor.clone())
     }
 
-    /// One that has asked nobody yet.
+    /// Creates a store that has not contacted the server yet.
     fn of(
         options: MongoOptions,
         client: Client,
@@ -183,13 +190,13 @@ impl MongoStore {
         Self { inner: Arc::new(Inner { options, client, database, acknowledgement, monitor, prepared, attempt }) }
     }
 
-    /// Connects, asks the server for its limits, makes or checks the index, and tries what questions need. Once that has
-    /// gone well it costs nothing. Whatever needs the server calls this first.
+    /// Connects, reads the server's limits, creates or validates the index, and probes the features that queries need.
+    /// The result is cached, so later calls return at once. Every operation that needs the server calls this first.
     ///
     /// Each of the [warnings](Prepared::warnings) is also logged.
     ///
     /// # Errors
-    /// When the server is away or cannot be used. The next call tries again.
+    /// When the server is unavailable or unusable. The next call tries again.
     pub async fn prepare(&self) -> Result<Arc<Prepared>, MongoError> {
         let inner = &*self.inner;
         if let Some(prepared) = inner.known() {
@@ -201,7 +208,7 @@ impl MongoStore {
             return Ok(prepared);
         }
         match &*attempt {
-            // Whoever waited meanwhile need not wait for the same failure again.
+            // Callers that waited for this attempt share its error instead of repeating it.
             Some((begun, error)) if *begun >= came => return Err(error.clone()),
             _ => {}
         }
@@ -219,15 +226,16 @@ impl MongoStore {
         }
     }
 
-    /// The database of the events, for what an application keeps beside them. Its settings are those of the connection string.
+    /// Returns the database of the events, for data that an application keeps beside them. The settings are those of
+    /// the connection string.
     pub fn database(&self) -> &Database {
         &self.inner.database
     }
 
-    /// Whether a server answers now.
+    /// Checks that a server answers.
     ///
     /// # Errors
-    /// When none does.
+    /// When no server answers.
     pub async fn ping(&self) -> Result<(), MongoError> {
         let inner = &*self.inner;
         let mut ping = inner.database.run_command(doc! { "ping": 1 });
@@ -237,15 +245,15 @@ impl MongoStore {
         inner.ask(MongoCommand::Other, inner.options.answer_timeout, ping).await.map(drop)
     }
 
-    /// What was asked of the server, and the connections to it. Asks nobody.
+    /// Returns metrics of commands and connections. Sends nothing to the server.
     pub fn monitor(&self) -> MongoStats {
         self.inner.monitor.stats()
     }
 
-    /// How many events there are, exactly. The server counts them one by one, which takes its time.
+    /// Returns the exact number of events. The server counts them one by one, which is slow for large collections.
     ///
     /// # Errors
-    /// When the server is away or fails.
+    /// When the server is unavailable or fails.
     pub async fn count(&self) -> Result<u64, MongoError> {
         self.prepare().await?;
         let collection = self.inner.collection();
@@ -255,43 +263,43 @@ impl MongoStore {
         }
     }
 
-    /// About how many events there are, at once.
+    /// Returns the approximate number of events, without counting them.
     ///
     /// # Errors
-    /// When the server is away or fails.
+    /// When the server is unavailable or fails.
     pub async fn estimate(&self) -> Result<u64, MongoError> {
         self.prepare().await?;
         self.inner.estimate().await
     }
 
-    /// Reads every document of the collection, and finds those that are no event, or whose facts are not those of their
-    /// properties. `each` hears how many were read so far. Memory is bounded, whatever is found.
+    /// Reads every document of the collection and reports those that are not events, or whose facts do not match their
+    /// properties. `each` is called with the number of documents read so far. Memory use is bounded.
     ///
     /// # Errors
-    /// When the server is away or fails.
+    /// When the server is unavailable or fails.
     pub async fn survey(&self, mut each: impl FnMut(u64) + Send) -> Result<Survey, MongoError> {
         self.prepare().await?;
         self.inner.survey(&mut each).await
     }
 
-    /// Removes the events of all UTC days that were over at a moment, some at a time; how many. Makes an index of
-    /// `occurredAt`, by which they are found.
+    /// Removes the events of all UTC days that ended by `before`, in small batches. Returns how many were removed.
+    /// Creates an index on `occurredAt` to find them.
     ///
     /// # Errors
-    /// When the server is away or fails. What was removed until then is gone.
+    /// When the server is unavailable or fails. Events removed before the error stay removed.
     pub async fn forget(&self, before: Timestamp) -> Result<u64, MongoError> {
         self.prepare().await?;
         self.inner.forget(before.start_of_day()).await
     }
 
-    /// All events behind the id where an earlier export stood, in the order of ids: for copying a whole store. What is
-    /// stored meanwhile may be among them.
+    /// Returns all events with ids greater than `after`, or all events if it is `None`, in the order of ids. Use it to
+    /// copy a whole store. Events that are stored during the export may be included.
     pub fn export(&self, after: Option<EventId>) -> Export {
         Export::new(self.clone(), after)
     }
 }
 
-/// How long a server may work on a question about all of the collection, before it answers with the first of it.
+/// How long the server may take to return the first results of a query over the whole collection.
 const WHOLE: Duration = Duration::from_secs(1800);
 
 impl Inner {
@@ -304,16 +312,16 @@ impl Inner {
         *self.prepared.lock().unwrap_or_else(PoisonError::into_inner) = prepared;
     }
 
-    /// As the connection string says who is read from.
+    /// The collection, with the read preference of the connection string.
     fn collection(&self) -> Collection<RawDocumentBuf> {
         self.database.collection(&self.options.collection)
     }
 
-    /// Read from the primary, which knows of every write that was acknowledged.
+    /// The collection, read from the primary, which has every acknowledged write.
     fn primary(&self) -> Collection<RawDocumentBuf> {
         let mut options = CollectionOptions::default();
         options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
-        // It is what a server does where nothing is said, and some do not take it.
+        // `local` is the server's default, so it is set only to override another level. Some servers reject the option.
         options.read_concern = self.database.read_concern().map(|_| ReadConcern::local());
         self.database.collection_with_options(&self.options.collection, options)
     }
@@ -322,7 +330,7 @@ impl Inner {
         self.ask(MongoCommand::Other, self.options.answer_timeout, database.run_command(command)).await
     }
 
-    /// An answer within some time, which counts.
+    /// Runs a command with a time limit and records it in the metrics.
     async fn ask<T>(
         &self,
         command: MongoCommand,
@@ -333,8 +341,8 @@ impl Inner {
     }
 }
 
-/// Asks once more where the first attempt failed for a reason that passes (a cursor that is gone, a new primary), or where
-/// the server does not take the question any more: somebody may have dropped the index, or the whole collection.
+/// Retries a query once if the first attempt failed for a transient reason (a lost cursor, a new primary), or if the
+/// server no longer accepts it, because the index or the collection may have been dropped.
 macro_rules! answer {
     ($store:ident.$question:ident($query:expr)) => {{
         let prepared = $store.prepare().await?;
@@ -378,7 +386,8 @@ impl fmt::Debug for MongoStore {
 
 type Answer<T> = Result<T, mongodb::error::Error>;
 
-/// An answer within some time. Dropping what waits for it closes its connection, so a late answer reaches nobody.
+/// Waits for an answer up to a time limit. Dropping the future closes its connection, so a late answer cannot reach
+/// another request.
 async fn timed_raw<T>(limit: Duration, work: impl IntoFuture<Output = Answer<T>>) -> Result<Answer<T>, MongoError> {
     let late = |_| MongoError::TimedOut(format!("no answer within {} s", limit.as_secs_f64()));
     tokio::time::timeout(limit, work.into_future()).await.map_err(late)

@@ -1,7 +1,7 @@
-//! Figures of the way to the server: the pool of connections, as the driver's events tell of it, and the commands.
+//! Metrics of the connection to the server: the connection pool, from the driver's events, and the commands.
 //!
-//! Commands are timed where they are made. The driver has events for them as well, and copies and parses every command for
-//! whoever listens to those: an insert of two thousand events a second time.
+//! Commands are timed by the caller. The driver also has command events, but it copies and parses every command for
+//! their handlers. That would cost an insert of two thousand events a second pass.
 
 use std::{
     collections::HashSet,
@@ -20,25 +20,25 @@ use mongodb::{
 use super::MongoError;
 use crate::timing::TotalTime;
 
-/// What is asked of a server.
+/// Kinds of commands sent to a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MongoCommand {
-    /// Events are stored.
+    /// Inserts of events.
     Insert,
-    /// Documents are read, up to the first of them.
+    /// Reads of documents, timed up to the first batch.
     Find,
-    /// The server groups, up to the first result.
+    /// Aggregations, timed up to the first batch.
     Aggregate,
-    /// All else: what the server is, its indexes, whether it answers.
+    /// All other commands: server information, indexes, pings.
     Other,
 }
 
 impl MongoCommand {
-    /// All of them.
+    /// All kinds, in the order of their declaration.
     pub const ALL: [Self; 4] = [Self::Insert, Self::Find, Self::Aggregate, Self::Other];
 
-    /// The name, for figures.
+    /// Returns the name of the kind, for metric labels.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Insert => "insert",
@@ -49,40 +49,40 @@ impl MongoCommand {
     }
 }
 
-/// Commands of one kind.
+/// Metrics of one kind of command.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CommandStats {
-    /// Those that the server answered.
+    /// Commands that the server answered.
     pub answered: u64,
-    /// Those that failed: the server was away or refused, or nobody waited any longer.
+    /// Commands that failed or were cancelled.
     pub failed: u64,
-    /// How long all of them took, the wait for a connection included.
+    /// Total duration of all commands, including the wait for a connection.
     pub time: Duration,
 }
 
-/// What a store has asked of its server, and the connections to it.
+/// Metrics of a store's commands and connections.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MongoStats {
-    /// Connections that are being made.
+    /// Connections that are being established.
     pub connecting: u64,
-    /// Connections that nobody uses.
+    /// Connections that are open and not in use.
     pub idle: u64,
     /// Connections that are in use.
     pub in_use: u64,
-    /// How often nobody got a connection who wanted one.
+    /// Failed attempts to check out a connection.
     pub checkouts_failed: u64,
     commands: [CommandStats; MongoCommand::ALL.len()],
 }
 
 impl MongoStats {
-    /// The commands of one kind.
+    /// Returns the metrics of one kind of command.
     pub fn commands(&self, command: MongoCommand) -> CommandStats {
         self.commands[command as usize]
     }
 }
 
-/// Counts.
+/// Counters behind [`MongoStats`].
 #[derive(Debug, Default)]
 pub(super) struct Monitor {
     commands: [Counters; MongoCommand::ALL.len()],
@@ -98,7 +98,7 @@ struct Counters {
 
 #[derive(Debug, Default)]
 struct Pool {
-    /// Those that are being made: only of them the driver does not say how they ended.
+    /// Connections that are being established. The driver's close event does not say whether the connection was ready.
     connecting: Mutex<HashSet<(ServerAddress, u32)>>,
     opened: AtomicU64,
     closed: AtomicU64,
@@ -108,20 +108,20 @@ struct Pool {
 }
 
 impl Monitor {
-    /// What the driver is to call.
+    /// Returns the handler for the driver's connection pool events.
     pub(super) fn of_pool(self: &Arc<Self>) -> EventHandler<CmapEvent> {
         let monitor = self.clone();
         EventHandler::callback(move |event| monitor.pool.note(event))
     }
 
-    /// Counts a command and times it, also when it is dropped before its end.
+    /// Counts and times a command, even if its future is dropped.
     pub(super) async fn watch<T>(
         &self,
         command: MongoCommand,
         work: impl Future<Output = Result<T, MongoError>>,
     ) -> Result<T, MongoError> {
         let mut watch = Watch { counters: &self.commands[command as usize], begun: Instant::now(), answered: false };
-        // Apart: the driver's futures are large, and each that waits for one would have room for it.
+        // Boxed because the driver's futures are large and would otherwise enlarge every future that awaits one.
         let answer = Box::pin(work).await;
         watch.answered = answer.is_ok();
         answer
@@ -131,7 +131,8 @@ impl Monitor {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let pool = &self.pool;
         let connecting = pool.connecting().len() as u64;
-        // Read one after the other: what changes in between must not give less than none.
+        // The counters are not read atomically together. Saturating subtraction keeps the differences from
+        // underflowing.
         let in_use = count(&pool.checked_out).saturating_sub(count(&pool.checked_in));
         let ready = count(&pool.opened).saturating_sub(count(&pool.closed));
         MongoStats {
@@ -177,7 +178,7 @@ impl Pool {
     }
 }
 
-/// A command on its way.
+/// A command in progress. Dropping it records the outcome.
 struct Watch<'a> {
     counters: &'a Counters,
     begun: Instant,
@@ -198,12 +199,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn commands_count_however_they_end() {
+    async fn counts_answered_failed_and_cancelled_commands() {
         let monitor = Monitor::default();
         let _ = monitor.watch(MongoCommand::Insert, async { Ok(()) }).await;
         let lost = async { Err::<(), _>(MongoError::Unavailable("gone".to_owned())) };
         let _ = monitor.watch(MongoCommand::Insert, lost).await;
-        // Dropped, as when nobody waits any longer.
+        // Dropped before completion, as in a cancelled request.
         let forever = monitor.watch(MongoCommand::Find, std::future::pending::<Result<(), _>>());
         let _ = tokio::time::timeout(Duration::ZERO, forever).await;
 

@@ -1,4 +1,4 @@
-//! Settings: those of the store, and what the connection string says to the driver.
+//! Settings of the store, and the settings that the connection string passes to the driver.
 
 use std::{fmt, time::Duration};
 
@@ -12,7 +12,7 @@ use super::{
     document::{begin, boolean, end, string},
 };
 
-/// Which collection of which server, and how long things may take.
+/// Settings of a [`MongoStore`](super::MongoStore): connection string, collection, timeouts and limits.
 ///
 /// ```
 /// use martech_core::mongodb::MongoOptions;
@@ -22,38 +22,38 @@ use super::{
 /// ```
 #[derive(Clone)]
 pub struct MongoOptions {
-    /// A [connection string](https://www.mongodb.com/docs/manual/reference/connection-string/), with all that the driver
-    /// takes in it. Its path names the database, `martech` without one. Where it does not say otherwise, there are 10
-    /// connections at most to each server (`maxPoolSize`), a server is waited for up to 15 seconds
-    /// (`serverSelectionTimeoutMS`), and writes are acknowledged by a majority and journaled (`w`, `journal`).
+    /// A [connection string](https://www.mongodb.com/docs/manual/reference/connection-string/), with every option that
+    /// the driver supports. Its path names the database; the default is `martech`. Other defaults: at most 10
+    /// connections to each server (`maxPoolSize`), up to 15 seconds to find a server (`serverSelectionTimeoutMS`), and
+    /// writes that a majority acknowledges and journals (`w`, `journal`).
     pub uri: String,
     /// Name of the collection.
     pub collection: String,
-    /// How long the server may work on a question (`maxTimeMS`); `None` for as long as it takes.
+    /// How long the server may work on a query (`maxTimeMS`). `None` means no limit.
     pub query_timeout: Option<Duration>,
-    /// How long an answer to anything else is waited for before the connection is given up. An answer to a question is
-    /// waited for so much longer than the server may work on it.
+    /// How long to wait for the response to any other command before the connection is closed. Responses to queries are
+    /// awaited for this long beyond `query_timeout`.
     pub answer_timeout: Duration,
-    /// Bounds of one insert, where they are less than what the server allows.
+    /// Limits of one insert, if they are lower than the server's.
     pub limits: Limits,
 }
 
-/// How much goes into one insert.
+/// Limits of one insert command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of one document (`maxBsonObjectSize`), and of the documents of one insert.
+    /// Maximum bytes of one document (`maxBsonObjectSize`), and of all documents of one insert.
     pub document_bytes: usize,
-    /// Bytes of one message (`maxMessageSizeBytes`).
+    /// Maximum bytes of one message (`maxMessageSizeBytes`).
     pub message_bytes: usize,
-    /// Documents of one insert (`maxWriteBatchSize`).
+    /// Maximum number of documents in one insert (`maxWriteBatchSize`).
     pub documents: usize,
 }
 
 impl Limits {
-    /// None.
+    /// No limits.
     pub const NONE: Self = Self { document_bytes: usize::MAX, message_bytes: usize::MAX, documents: usize::MAX };
 
-    /// The lesser of each.
+    /// Returns the lower of each limit.
     pub(super) fn and(self, other: Self) -> Self {
         Self {
             document_bytes: self.document_bytes.min(other.document_bytes),
@@ -64,7 +64,7 @@ impl Limits {
 }
 
 impl MongoOptions {
-    /// The collection `events`; 30 seconds for a question and for an answer.
+    /// Creates options for the collection `events`, with timeouts of 30 seconds for queries and for responses.
     pub fn new(uri: impl Into<String>) -> Self {
         Self {
             uri: uri.into(),
@@ -76,7 +76,7 @@ impl MongoOptions {
     }
 }
 
-/// Without the connection string: there may be a password in it.
+/// Omits the connection string, which may contain a password.
 impl fmt::Debug for MongoOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MongoOptions")
@@ -90,10 +90,10 @@ impl fmt::Debug for MongoOptions {
 
 const DATABASE: &str = "martech";
 const POOL: u32 = 10;
-/// The driver may look at a server that it has lost only every ten seconds.
+/// Longer than the driver's interval of ten seconds between checks of a lost server.
 const SELECTION: Duration = Duration::from_secs(15);
 
-/// The connection string, read.
+/// The parsed connection string.
 pub(super) struct Parsed {
     pub(super) client: ClientOptions,
     pub(super) database: String,
@@ -110,23 +110,23 @@ pub(super) async fn parse(options: &MongoOptions) -> Result<Parsed, MongoError> 
     client.max_pool_size.get_or_insert(POOL);
     client.server_selection_timeout.get_or_insert(SELECTION);
     client.app_name.get_or_insert_with(|| "martech".to_owned());
-    // Inserts say themselves what is asked for; in what only reads it has no place.
+    // Each write command carries the write concern itself. Commands that only read must not have one.
     let acknowledgement = Acknowledgement::new(client.write_concern.take())?;
     let database = client.default_database.clone().unwrap_or_else(|| DATABASE.to_owned());
     Ok(Parsed { client, database, acknowledgement })
 }
 
-/// When a write counts as done.
+/// The write concern: when a write counts as acknowledged.
 #[derive(Debug, Clone)]
 pub(super) struct Acknowledgement {
-    /// The document of a command's `writeConcern`.
+    /// BSON document for a command's `writeConcern` field.
     pub(super) bytes: Vec<u8>,
-    /// What may be lost with it.
+    /// Set if acknowledged events can be lost with this write concern.
     pub(super) warning: Option<String>,
 }
 
 impl Acknowledgement {
-    /// Majority and journaled, except for what is given.
+    /// Combines the given write concern with the defaults: majority and journaled.
     fn new(given: Option<WriteConcern>) -> Result<Self, MongoError> {
         let mut concern = given.unwrap_or_default();
         let w = concern.w.take().unwrap_or(Acknowledgment::Majority);
@@ -156,7 +156,7 @@ impl Acknowledgement {
         Ok(Self { bytes: document(&w, journal, concern.w_timeout), warning })
     }
 
-    /// For commands that are no inserts.
+    /// Returns the write concern as a document, for commands other than inserts.
     pub(super) fn document(&self) -> Document {
         let raw = RawDocument::from_bytes(&self.bytes).and_then(Document::try_from);
         raw.expect("it was written as a document")
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn defaults_hold_where_the_string_says_nothing() {
+    async fn connection_string_overrides_defaults() {
         let plain = parsed("mongodb://localhost").await.map_err(|error| error.to_string());
         let plain = plain.unwrap_or_else(|error| panic!("{error}"));
         assert_eq!((plain.database.as_str(), plain.client.max_pool_size), ("martech", Some(10)));
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_weaker_write_concern_is_warned_of() {
+    async fn weaker_write_concern_is_a_warning() {
         assert_eq!(concern("mongodb://localhost").await, (doc! { "w": "majority", "j": true }, None));
         let (timed, warning) = concern("mongodb://localhost/?w=majority&wTimeoutMS=900").await;
         assert_eq!((timed, warning), (doc! { "w": "majority", "j": true, "wtimeout": 900_i64 }, None));
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_cannot_be_used_says_why() {
+    async fn invalid_connection_string_names_the_cause() {
         for (uri, why) in [("mongodb://localhost/?w=0", "w=0"), ("postgres://localhost", "scheme"), ("mongodb://", "")]
         {
             match parsed(uri).await {
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_shows_a_password() {
+    fn debug_output_hides_the_password() {
         assert!(!format!("{:?}", MongoOptions::new("mongodb://u:secret@localhost")).contains("secret"));
     }
 }

@@ -1,4 +1,4 @@
-//! What is found out when the store first reaches its server: limits, the index, and what the server can do.
+//! Facts gathered when the store first reaches its server: limits, the index, and supported features.
 
 use std::time::{Duration, Instant};
 
@@ -7,57 +7,57 @@ use mongodb::bson::{Decimal128, Document, doc};
 use super::{Inner, Limits, MongoError, document::Decimal, index, index::Index, questions, timed};
 use crate::event::EventId;
 
-/// What is known of the server.
+/// Facts about the server.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Prepared {
-    /// As it tells it, `8.0.4` say; `unknown` where it does not.
+    /// Version reported by the server, such as `8.0.4`, or `unknown`.
     pub server_version: String,
-    /// What kind of deployment it is part of.
+    /// Kind of deployment.
     pub deployment: Deployment,
-    /// What one insert may hold.
+    /// Limits of one insert.
     pub limits: Limits,
-    /// What is missing or weaker than it should be, and what is done without it, a sentence or two each.
+    /// Missing or weaker features and their fallbacks, one or two sentences each.
     pub warnings: Vec<String>,
-    /// What questions may use.
+    /// Features that queries may use.
     pub(super) abilities: Abilities,
-    /// When this is to be found out again, because the index is still being made.
+    /// When these facts expire, because the index is still being built.
     pub(super) until: Option<Instant>,
 }
 
-/// How long is waited before the index is looked for again.
+/// Delay before a pending index is checked again.
 const AGAIN: Duration = Duration::from_secs(60);
 
-/// How many servers there are behind the one that answers.
+/// The kind of deployment behind the server that answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deployment {
-    /// One.
+    /// A single server.
     Standalone,
-    /// Several with the same data, or one that could be.
+    /// A replica set, which may have a single member.
     ReplicaSet,
-    /// Several with parts of the data, behind a router.
+    /// A sharded cluster behind a `mongos` router.
     Sharded,
 }
 
-/// What the server can do for questions.
+/// Server features that matter for queries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Abilities {
-    /// There is an index on exactly `{userId: 1, occurredAt: 1}`.
+    /// An index on exactly `{userId: 1, occurredAt: 1}` exists.
     pub(super) index: bool,
-    /// An index can be named in a question.
+    /// Queries can name an index (`hint`).
     pub(super) hint: bool,
-    /// A question can be bounded in time.
+    /// Queries can be limited in time (`maxTimeMS`).
     pub(super) max_time: bool,
-    /// It groups.
+    /// The aggregation stages that queries need are supported.
     pub(super) group: bool,
-    /// It can sort and group on disk what is too much for its memory.
+    /// Sorting and grouping can spill to disk (`allowDiskUse`).
     pub(super) disk: bool,
-    /// It has Decimal128.
+    /// Decimal128 is supported.
     pub(super) decimals: bool,
 }
 
 impl Inner {
-    /// Asks the server about itself.
+    /// Probes the server.
     pub(super) async fn find_out(&self) -> Result<Prepared, MongoError> {
         let hello = self.hello().await?;
         let mut warnings: Vec<String> = self.acknowledgement.warning.iter().cloned().collect();
@@ -79,7 +79,7 @@ impl Inner {
     async fn hello(&self) -> Result<Document, MongoError> {
         let admin = self.client.database("admin");
         match self.command(&admin, doc! { "hello": 1 }).await {
-            // Its name until 2021.
+            // The name of `hello` before MongoDB 5.0.
             Err(MongoError::WrongServer(_)) => self.command(&admin, doc! { "isMaster": 1 }).await,
             other => other,
         }
@@ -91,7 +91,7 @@ impl Inner {
         version.unwrap_or_else(|| "unknown".to_owned())
     }
 
-    /// Asks the kinds of questions that are going to be asked, of nothing.
+    /// Probes each kind of query with one that matches nothing.
     async fn try_out(&self, index: bool, warnings: &mut Vec<String>) -> Result<Abilities, MongoError> {
         let mut abilities = Abilities { index, hint: index, max_time: true, group: true, disk: true, decimals: true };
         if !self.can_find(abilities).await? {
@@ -135,8 +135,10 @@ impl Inner {
         Ok(abilities)
     }
 
-    /// A server that does not know the type may hang up on who uses it, which must not be taken for one that goes away:
-    /// such a one does not answer twice in between.
+    /// Whether the server accepts a Decimal128 in a filter.
+    ///
+    /// A server that does not know the type may close the connection. A ping tells that apart from a server that is
+    /// going away: such a server does not answer twice in between.
     async fn can_compare_decimals(&self) -> Result<bool, MongoError> {
         let zero = Decimal128::from_bytes(Decimal::of_micros(0).money_bits().unwrap_or_default().to_le_bytes());
         for _ in 0..2 {
@@ -160,7 +162,7 @@ impl Inner {
     }
 
     async fn can_group(&self, abilities: Abilities) -> Result<bool, MongoError> {
-        // All that questions are made of.
+        // Contains every stage and operator that queries use.
         let is_order = doc! { "$and": [{ "$eq": ["$type", "purchase"] }, { "$eq": ["$currency", "EUR"] }] };
         let pipeline = [
             doc! { "$match": { "userId": "" } },
@@ -181,7 +183,7 @@ impl Inner {
     }
 }
 
-/// Whether a question was answered; what has nothing to do with the question remains an error.
+/// Turns a refusal into `false`. Errors unrelated to the query remain errors.
 fn answered<T>(result: Result<T, MongoError>) -> Result<bool, MongoError> {
     match result {
         Ok(_) => Ok(true),
@@ -201,7 +203,7 @@ fn deployment(hello: &Document) -> Deployment {
 }
 
 fn limits(hello: &Document) -> Result<Limits, MongoError> {
-    // What every MongoDB of the last decade says stands in for what is not said.
+    // Defaults are the limits of every MongoDB version of the last decade.
     let limit = |name, usual: usize| match hello.get(name) {
         None => Ok(usual),
         Some(value) => questions::whole(hello, name)
@@ -221,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_are_what_the_server_says() {
+    fn reads_limits_from_hello() {
         let hello =
             doc! { "maxBsonObjectSize": 16_777_216_i32, "maxWriteBatchSize": 1000_i64, "maxMessageSizeBytes": 5e6 };
         let expected = Limits { document_bytes: 16_777_216, message_bytes: 5_000_000, documents: 1000 };
@@ -232,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_deployment_shows_in_the_greeting() {
+    fn reads_deployment_from_hello() {
         assert_eq!(deployment(&doc! { "ok": 1 }), Deployment::Standalone);
         assert_eq!(deployment(&doc! { "setName": "rs0" }), Deployment::ReplicaSet);
         assert_eq!(deployment(&doc! { "msg": "isdbgrid" }), Deployment::Sharded);

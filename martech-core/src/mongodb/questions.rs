@@ -1,4 +1,4 @@
-//! How documents are read: cursors that are bounded in time, and that give way to others.
+//! Reading documents: builders for queries, and cursors with time limits that yield to other tasks.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use mongodb::{
 use super::{Inner, MongoCommand, MongoError, WHOLE, index, prepare::Abilities, timed};
 use crate::event::EventId;
 
-/// How much longer than the server may work on a question its answer is waited for.
+/// How long to wait for the response to a query.
 fn patience(inner: &Inner) -> Duration {
-    // Without a bound of its own a question still ends when somebody drops it.
+    // Without a time limit, a query ends when its caller drops it.
     inner.options.query_timeout.map_or(Duration::MAX, |limit| limit.saturating_add(inner.options.answer_timeout))
 }
 
-/// The documents of an answer, one by one.
+/// A cursor over the documents of a response.
 #[derive(Debug)]
 pub(super) struct Documents {
     cursor: Cursor<RawDocumentBuf>,
@@ -30,9 +30,9 @@ impl Documents {
         Self { cursor, patience }
     }
 
-    /// The next one. It lives until the one after it is asked for.
+    /// Returns the next document, which is borrowed until the next call.
     pub(super) async fn next(&mut self) -> Result<Option<&RawDocument>, MongoError> {
-        // Documents that came in one batch are there without waiting; others want to run too.
+        // Documents of a batch that has arrived need no waiting, so a loop over them would never yield without this.
         tokio::task::consume_budget().await;
         let more = timed(self.patience, self.cursor.advance()).await?;
         Ok(more.then(|| self.cursor.current()))
@@ -40,12 +40,12 @@ impl Documents {
 }
 
 impl Inner {
-    /// A question for documents, by the index where that is possible.
+    /// Starts a `find`, with the index if possible.
     pub(super) fn find(&self, abilities: Abilities, filter: Document) -> FindEvents<'_> {
         FindEvents { inner: self, abilities, filter, sort: None, projection: None, limit: None, batch: None }
     }
 
-    /// A question that the server answers by an aggregation.
+    /// Starts an aggregation.
     pub(super) fn aggregate(
         &self,
         abilities: Abilities,
@@ -54,7 +54,8 @@ impl Inner {
         AggregateEvents { inner: self, abilities, pipeline: pipeline.into_iter().collect() }
     }
 
-    /// All documents, or those behind an id, in the order of ids; or whatever `projection` leaves of them.
+    /// Returns the documents with ids greater than `after`, or all of them, in the order of ids, reduced by
+    /// `projection`.
     pub(super) async fn by_id(
         &self,
         after: Option<EventId>,
@@ -71,18 +72,18 @@ impl Inner {
     }
 }
 
-/// A whole number in an answer, in whatever type of number the server tells it.
+/// Reads a whole number of any numeric type from a response.
 pub(super) fn whole(answer: &Document, name: &str) -> Option<i64> {
     let value = answer.get(name)?;
     value.as_i64().or(value.as_i32().map(i64::from)).or(value.as_f64().map(|number| number as i64))
 }
 
-/// An event's id, as documents have it.
+/// Converts an event's id to the BSON of a document.
 pub(super) fn uuid(id: EventId) -> mongodb::bson::Binary {
     mongodb::bson::Binary { subtype: mongodb::bson::spec::BinarySubtype::Uuid, bytes: id.as_bytes().to_vec() }
 }
 
-/// A `find` that is being put together.
+/// Builder of a `find` command.
 pub(super) struct FindEvents<'a> {
     inner: &'a Inner,
     abilities: Abilities,
@@ -109,7 +110,7 @@ impl FindEvents<'_> {
         self
     }
 
-    /// How many documents the server sends at once.
+    /// Sets the number of documents per batch.
     pub(super) fn batch(mut self, batch: usize) -> Self {
         self.batch = Some(u32::try_from(batch).unwrap_or(u32::MAX).clamp(1, 10_000));
         self
@@ -145,7 +146,7 @@ impl FindEvents<'_> {
     }
 }
 
-/// An `aggregate` that is being put together.
+/// Builder of an `aggregate` command.
 pub(super) struct AggregateEvents<'a> {
     inner: &'a Inner,
     abilities: Abilities,

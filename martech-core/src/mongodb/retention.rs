@@ -1,4 +1,4 @@
-//! Retention: days that are over for good.
+//! Retention: removal of the events of days that have ended.
 
 use std::time::Duration;
 
@@ -8,13 +8,14 @@ use super::{Inner, MongoCommand, MongoError, index::date, questions};
 use crate::event::Timestamp;
 
 const NAME: &str = "occurredAt_1";
-/// About so many documents are removed with one command: none of them takes long, or holds others up.
+/// Approximate number of documents removed per command, so that no command runs long or blocks others.
 const AT_ONCE: u64 = 1000;
-/// How long a server may take to find them where it has no index.
+/// Time limit for finding old events if there is no index, and for building that index.
 const FINDING: Duration = Duration::from_secs(600);
 
 impl Inner {
-    /// Removes the events before a moment, the oldest first; how many. Makes an index by which they are found.
+    /// Removes the events before a time, the oldest first. Returns how many were removed. Creates an index to find
+    /// them.
     pub(super) async fn forget(&self, before: Timestamp) -> Result<u64, MongoError> {
         let index = doc! { "key": { "occurredAt": 1 }, "name": NAME };
         let create = doc! { "createIndexes": &self.options.collection, "indexes": [index] };

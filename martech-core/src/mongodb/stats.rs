@@ -1,5 +1,5 @@
-//! The figures of a shop: the span's events, user by user from the index; and from a group of all users when each was
-//! first seen.
+//! Statistics of a shop. The span's events are read from the index, user by user. Aggregation over all users finds when
+//! each was first seen.
 
 use std::sync::Arc;
 
@@ -69,10 +69,10 @@ impl Inner {
         Ok(())
     }
 
-    /// Users whose first event ever lies in the span, found by the server.
+    /// Finds the users whose first event lies in the span, by aggregation on the server.
     async fn first_seen(&self, prepared: &Prepared, plan: &Arc<StatsPlan>) -> Result<StatsAccumulator, MongoError> {
         let span = plan.span();
-        // The first of each user in the index's order: a server that knows how skips from user to user.
+        // `$first` in the index order lets the server skip from user to user (DISTINCT_SCAN) if it supports that.
         let pipeline = [
             doc! { "$sort": index::key() },
             doc! { "$group": { "_id": "$userId", "first": { "$first": "$occurredAt" } } },
@@ -87,7 +87,7 @@ impl Inner {
         Ok(counted)
     }
 
-    /// The same, by reading the index from its beginning to its end.
+    /// Finds the same users by reading the whole index.
     async fn first_seen_by_index(
         &self,
         prepared: &Prepared,
@@ -109,5 +109,5 @@ impl Inner {
     }
 }
 
-/// Documents that the server sends at once: of these fields, some hundred kilobytes.
+/// Documents per batch. With these fields, a batch has a few hundred kilobytes.
 pub(super) const BATCH: usize = 4_000;

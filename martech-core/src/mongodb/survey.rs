@@ -1,4 +1,4 @@
-//! Looking at a whole collection: every document, whatever it is.
+//! Validation of a whole collection.
 
 use mongodb::bson::doc;
 
@@ -10,14 +10,14 @@ use super::{
 };
 use crate::event::{Event, EventRules, EventTypes};
 
-/// What a check of a collection found.
+/// Result of validating a collection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Survey {
-    /// Documents that are events.
+    /// Number of documents that are valid events.
     pub events: u64,
-    /// Documents that are not, or whose facts are not those of their properties.
+    /// Number of documents that are not events, or whose facts do not match their properties.
     pub damaged: u64,
-    /// The first thousand of those: their `_id`, and what is wrong.
+    /// The first thousand damaged documents: `_id` and what is wrong.
     pub findings: Vec<(String, String)>,
 }
 
@@ -38,7 +38,7 @@ impl Survey {
 }
 
 impl Inner {
-    /// Reads every document. `each` hears how many were read so far.
+    /// Reads every document. `each` is called with the number of documents read so far.
     pub(super) async fn survey(&self, each: &mut (dyn FnMut(u64) + Send)) -> Result<Survey, MongoError> {
         let cursor = timed(WHOLE, self.collection().find(doc! {})).await?;
         let mut documents = Documents::new(cursor, self.options.answer_timeout);
@@ -51,7 +51,7 @@ impl Inner {
         Ok(survey)
     }
 
-    /// How many documents there are, for a server that does not count them.
+    /// Counts documents one by one, for servers that cannot count them.
     pub(super) async fn count_one_by_one(&self) -> Result<u64, MongoError> {
         let mut documents = self.by_id(None, Some(doc! { "_id": 1 })).await?;
         let mut count = 0;
@@ -61,27 +61,27 @@ impl Inner {
         Ok(count)
     }
 
-    /// About how many documents there are, at once.
+    /// Returns the approximate number of documents, from the collection's metadata.
     pub(super) async fn estimate(&self) -> Result<u64, MongoError> {
         let counted = self.command(&self.database, doc! { "count": &self.options.collection }).await?;
         Ok(questions::whole(&counted, "n").and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
     }
 }
 
-/// Whether an event keeps the rules, and has the facts that its properties say.
+/// Checks that an event follows the rules and that its facts match its properties.
 fn check(event: &Event) -> Result<(), NotAnEvent> {
     let wrong = |why: String| NotAnEvent { id: event.id.to_string(), why };
     let mut json = Vec::new();
     event.write_ndjson(&mut json).map_err(|error| wrong(error.to_string()))?;
     let json = String::from_utf8_lossy(&json);
-    // A currency that the properties do not name was the configured one.
+    // If the properties name no currency, the configured default was stored.
     let currency = event.facts.currency.unwrap_or(EventRules::default().currency);
     let rules = EventRules { types: EventTypes::any(), currency, ..EventRules::default() };
-    // An event that was stored may have come long after the clock says now, or before.
+    // The clock may have been wrong when the event was stored, so the event's own times serve as the current time.
     let again = rules
         .parse(json.trim_end(), event.received_at.max(event.occurred_at))
         .map_err(|error| wrong(error.to_string()))?;
-    // Earlier builds counted a number as no page and no search term.
+    // Earlier builds did not accept a number as a page or a search term.
     let is_said = |stored: &Option<String>, said: &Option<String>| {
         stored == said || said.as_ref().is_some_and(|said| said.parse::<f64>().is_ok())
     };
@@ -103,7 +103,7 @@ mod tests {
     use crate::event::EventType;
 
     #[test]
-    fn facts_are_those_of_the_properties_or_of_an_earlier_build() {
+    fn accepts_facts_of_the_properties_or_an_earlier_build() {
         let event = Event::builder("u1", EventType::SEARCH).property("page", 404).property("query", "boots");
         let event = event.build(&EventRules::default()).unwrap();
         assert!(check(&event).is_ok());

@@ -1,4 +1,4 @@
-//! The list of users: the server finds who is on the page, then the page's users are read from the index.
+//! The list of users. The server finds the users of the page, then their events are read from the index.
 
 use std::collections::HashMap;
 
@@ -31,7 +31,7 @@ impl Inner {
         }
     }
 
-    /// The page as the server finds it.
+    /// Returns the page, found by aggregation on the server.
     async fn users_by_group(&self, prepared: &Prepared, query: &UsersQuery) -> Result<UsersPage, MongoError> {
         let (total, mut places) = tokio::try_join!(self.total(prepared, query), self.places(prepared, query))?;
         let more = places.len() > query.limit;
@@ -39,13 +39,13 @@ impl Inner {
         let next = places.last().filter(|_| more).cloned();
         let mut summaries = self.summaries(prepared, &places).await?;
         let row = |place: UsersCursor| {
-            // Events are never removed, so who was found a moment ago is there.
+            // Retention may have removed a user's events since the page was found. Such a user is left out.
             summaries.remove(&place.user_id).map(|summary| summary.to_row(place.user_id))
         };
         Ok(UsersPage { users: places.into_iter().filter_map(row).collect(), total, next })
     }
 
-    /// How many users there are over all pages.
+    /// Counts the users over all pages.
     async fn total(&self, prepared: &Prepared, query: &UsersQuery) -> Result<u64, MongoError> {
         let pipeline = [
             doc! { "$match": begins_with(&query.prefix) },
@@ -58,7 +58,7 @@ impl Inner {
         users.ok_or_else(|| MongoError::Other("the server counted users in something that is no number".to_owned()))
     }
 
-    /// The users of the page, and one more where there is one.
+    /// Returns the users of the page, and one more if there is a next page.
     async fn places(&self, prepared: &Prepared, query: &UsersQuery) -> Result<Vec<UsersCursor>, MongoError> {
         let documents = self.aggregate(prepared.abilities, pipeline(query)).documents();
         let (mut documents, mut places) = (documents.await?, Vec::new());
@@ -70,7 +70,7 @@ impl Inner {
         Ok(places)
     }
 
-    /// All that is known of these users.
+    /// Builds the summaries of these users.
     async fn summaries(
         &self,
         prepared: &Prepared,
@@ -96,7 +96,7 @@ impl Inner {
         find.batch(BATCH).documents().await
     }
 
-    /// The same page for a server that does not group: from all events of the users that the prefix selects.
+    /// Builds the same page without aggregation, from all events of the users that match the prefix.
     async fn users_by_index(&self, prepared: &Prepared, query: &UsersQuery) -> Result<UsersPage, MongoError> {
         let (mut total, mut best) = (0, Vec::<(UsersCursor, UserSummary)>::new());
         let documents = self.events_for_summaries(prepared, begins_with(&query.prefix)).await?;
@@ -125,7 +125,7 @@ impl Inner {
     }
 }
 
-/// Who begins so: a span of the index.
+/// Filters users by prefix, as a range of the index.
 fn begins_with(prefix: &str) -> Document {
     let mut span = Document::new();
     if !prefix.is_empty() {
@@ -141,8 +141,8 @@ fn begins_with(prefix: &str) -> Document {
     }
 }
 
-/// The least text that is greater than all that begin so, if there is one: the last character that has a successor is
-/// replaced by it.
+/// Returns the smallest string greater than every string with this prefix, if there is one. The last character that has
+/// a successor is replaced by that successor.
 fn behind(prefix: &str) -> Option<String> {
     let mut chars: Vec<char> = prefix.chars().collect();
     while let Some(last) = chars.pop() {
@@ -184,12 +184,12 @@ fn pipeline(query: &UsersQuery) -> Vec<Document> {
     pipeline.push(
         doc! { "$sort": if by_value { doc! { "value": direction, "_id": 1 } } else { doc! { "_id": direction } } },
     );
-    // A limit of zero is an error to a server; the one that it gives is then one too many.
+    // Servers reject a limit of zero. One more than the page's limit is never zero.
     pipeline.push(doc! { "$limit": i64::try_from(query.limit.saturating_add(1)).unwrap_or(i64::MAX) });
     pipeline
 }
 
-/// What comes behind a place.
+/// Filters for the users behind the cursor.
 fn is_behind(query: &UsersQuery, cursor: &UsersCursor) -> Document {
     let further = match query.order {
         Order::Ascending => "$gt",
@@ -205,13 +205,13 @@ fn is_behind(query: &UsersQuery, cursor: &UsersCursor) -> Document {
     ] }
 }
 
-/// A place's value, in the type that the server has computed it in or one that compares with it.
+/// Converts a cursor's value to the type that the server computes, or to one that compares with it.
 fn value_of(sort: UserSort, value: i128) -> Bson {
     let whole = || i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX });
     match sort {
         UserSort::FirstSeen | UserSort::LastSeen => date(whole()).into(),
         UserSort::Revenue => {
-            // A cursor that nobody has made may hold more than there is room for; it then lies at the edge.
+            // A forged cursor may exceed the range of Decimal128. Its value is clamped.
             let largest = 10_i128.pow(33);
             let bits = Decimal::of_micros(value.clamp(-largest, largest)).money_bits().unwrap_or_default();
             Bson::Decimal128(Decimal128::from_bytes(bits.to_le_bytes()))
@@ -235,10 +235,10 @@ fn place(document: &RawDocument, sort: UserSort) -> Option<UsersCursor> {
     Some(UsersCursor { value, user_id })
 }
 
-/// Events of one user that are added to the summary at once.
+/// Number of one user's events that are added to a summary at once.
 const CHUNK: usize = 1 << 15;
 
-/// Makes the summary of each user out of their events, which come user by user and in time order.
+/// Builds each user's summary. Events come grouped by user and in time order.
 async fn summarize(mut documents: Documents, mut each: impl FnMut(String, UserSummary)) -> Result<(), MongoError> {
     let mut current = Current::default();
     while let Some(document) = documents.next().await? {
@@ -247,7 +247,7 @@ async fn summarize(mut documents: Documents, mut each: impl FnMut(String, UserSu
             let user = user.to_owned();
             current.end(&mut each);
             current.user_id = Some(user);
-            // The row speaks in symbols, and those may have been forgotten.
+            // The row refers to the symbols that were just dropped, so it is read again.
             let row = if current.forget_many() { document::row(document, &mut current.symbols)?.1 } else { row };
             current.rows.push(row);
         } else {
@@ -261,7 +261,7 @@ async fn summarize(mut documents: Documents, mut each: impl FnMut(String, UserSu
     Ok(())
 }
 
-/// A user whose events are being read.
+/// The user whose events are being read.
 #[derive(Default)]
 struct Current {
     user_id: Option<String>,
@@ -287,7 +287,8 @@ impl Current {
         }
     }
 
-    /// Types and currencies of one user are few, those of all users need not be. Whether they were forgotten.
+    /// Drops the symbols if there are many. One user has few types and currencies, but all users together may have
+    /// many. Returns whether the symbols were dropped.
     fn forget_many(&mut self) -> bool {
         let many = self.symbols.currencies.len() + self.symbols.types.len() > MANY;
         if many {
@@ -297,7 +298,7 @@ impl Current {
     }
 }
 
-/// More types and currencies than a shop has.
+/// More types and currencies than any shop has.
 const MANY: usize = 1000;
 
 #[cfg(test)]
@@ -305,7 +306,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_prefix_is_a_span_that_ends_before_the_next_text() {
+    fn prefix_becomes_half_open_range() {
         let end = |prefix: &str| behind(prefix);
         assert_eq!(end("a").as_deref(), Some("b"));
         assert_eq!(end("shopper-9").as_deref(), Some("shopper-:"));
@@ -317,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn values_come_back_from_the_types_of_a_server() {
+    fn sort_values_roundtrip_through_bson() {
         let raw = |value: Bson| RawDocumentOf(doc! { "_id": "u", "value": value });
         let value = |value: Bson, sort| place(&raw(value).raw(), sort).map(|place| place.value);
         assert_eq!(value(Bson::Int32(7), UserSort::Events), Some(7));

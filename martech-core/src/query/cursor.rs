@@ -1,7 +1,8 @@
-//! The text of cursors: base64url of `version.kind.binding...` and the fields of the position, one a line.
+//! The text form of cursors: base64url of `version.kind.binding...` followed by the fields of the position, one per
+//! line.
 //!
-//! The binding is what the position depends on (sort, order, currency). A cursor says which binding it was made
-//! for, so that it is refused where it would mean another place.
+//! The binding is what the position depends on (sort, order, currency). A cursor contains the binding that it was made
+//! for, so that it is rejected in a query where it would mean another position.
 
 use std::{
     fmt::{Display, Write},
@@ -14,14 +15,14 @@ use super::QueryError;
 
 const VERSION: &str = "1";
 
-/// Longer than any cursor: a user id has at most 128 characters of at most 4 bytes.
+/// An upper bound for the length of a cursor: a user id has at most 128 characters of at most 4 bytes.
 const MAX_CHARS: usize = 1024;
 
 fn head(kind: &str, binding: &[&str]) -> String {
     format!("{VERSION}.{kind}.{}", binding.join("."))
 }
 
-/// The text of a position. Only the last field may hold a line break.
+/// Encodes a position. Only the last field may contain a line break.
 pub(super) fn encode(kind: &str, binding: &[&str], fields: &[&dyn Display]) -> String {
     let mut plain = head(kind, binding);
     for field in fields {
@@ -30,7 +31,7 @@ pub(super) fn encode(kind: &str, binding: &[&str], fields: &[&dyn Display]) -> S
     URL_SAFE_NO_PAD.encode(plain)
 }
 
-/// The fields of a position.
+/// Decodes the fields of a position.
 pub(super) fn decode<const N: usize>(text: &str, kind: &str, binding: &[&str]) -> Result<[String; N], QueryError> {
     if text.len() > MAX_CHARS {
         return Err(malformed());
@@ -49,7 +50,7 @@ pub(super) fn decode<const N: usize>(text: &str, kind: &str, binding: &[&str]) -
     fields.try_into().map_err(|_| malformed())
 }
 
-/// Reads one field of a position.
+/// Parses one field of a position.
 pub(super) fn field<T: FromStr>(text: &str) -> Result<T, QueryError> {
     text.parse().map_err(|_| malformed())
 }

@@ -1,15 +1,16 @@
-/// A question that cannot be answered as it was asked: which field is to blame, and what would be right.
+/// An error returned for a query that cannot be answered. The message says which field is at fault and what would be
+/// valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {message}")]
 pub struct QueryError {
-    /// Name of the field, as the query string has it: `from`, `interval`, `cursor`, ...
+    /// Name of the field in the query string: `from`, `interval`, `cursor`, ...
     pub field: &'static str,
-    /// For people.
+    /// The message, for people.
     pub message: String,
 }
 
 impl QueryError {
-    /// An error of a field.
+    /// Creates an error about a field.
     pub fn new(field: &'static str, message: impl Into<String>) -> Self {
         Self { field, message: message.into() }
     }

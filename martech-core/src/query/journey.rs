@@ -3,27 +3,27 @@ use serde::Serialize;
 use super::{Order, QueryError, cursor};
 use crate::event::{Event, EventId, EventType, Timestamp};
 
-/// The events of one user, in time order.
+/// A query for the events of one user, in time order.
 #[derive(Debug, Clone)]
 pub struct JourneyQuery {
-    /// Whose.
+    /// The user.
     pub user_id: String,
-    /// Only events in this span; `None` for an open side.
+    /// Inclusive start of the time span. `None` leaves it open.
     pub from: Option<Timestamp>,
-    /// Exclusive end.
+    /// Exclusive end of the time span. `None` leaves it open.
     pub to: Option<Timestamp>,
-    /// Only these types; all when empty.
+    /// Event types to include. Includes all if empty.
     pub types: Vec<EventType>,
     /// By `occurredAt`, then by event id.
     pub order: Order,
-    /// How many at most.
+    /// Maximum number of events.
     pub limit: usize,
-    /// `next` of the page before.
+    /// The `next` of the previous page.
     pub cursor: Option<JourneyCursor>,
 }
 
 impl JourneyQuery {
-    /// The first hundred events of a user.
+    /// Creates a query for the first hundred events of a user.
     pub fn new(user_id: impl Into<String>) -> Self {
         Self {
             user_id: user_id.into(),
@@ -37,59 +37,62 @@ impl JourneyQuery {
     }
 }
 
-/// A page of a journey, as a store gives it. [`JourneyQuery::answer`] makes its wire shape.
+/// A page of a journey, as a store returns it. [`JourneyQuery::answer`] converts it to its wire shape.
 #[derive(Debug, Clone, Default)]
 pub struct JourneyPage {
-    /// In the order asked for.
+    /// Events in the requested order.
     pub events: Vec<Event>,
-    /// Where the next page begins, if there is more.
+    /// Start of the next page, if there is one.
     pub next: Option<JourneyCursor>,
 }
 
-/// A page of a journey on the wire: `{"userId", "events": [...], "nextCursor"?}`, the events as they
-/// [serialize](Event#impl-Serialize-for-Event).
+/// A page of a journey on the wire: `{"userId", "events": [...], "nextCursor"?}`, with events in their [serialized
+/// form](Event#impl-Serialize-for-Event).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Journey {
-    /// Whose.
+    /// The user.
     pub user_id: String,
-    /// In the order asked for.
+    /// Events in the requested order.
     pub events: Vec<Event>,
-    /// Where the next page begins, if there is more.
+    /// Cursor of the next page, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
 }
 
 impl JourneyQuery {
-    /// The wire shape of a page that answers this query.
+    /// Converts a page that answers this query to its wire shape.
     pub fn answer(&self, page: JourneyPage) -> Journey {
         let JourneyPage { events, next } = page;
         Journey { user_id: self.user_id.clone(), events, next_cursor: next.map(|next| next.encode(self.order)) }
     }
 }
 
-/// The last event of a page; the next page begins behind it.
+/// The position of the last event of a page. The next page begins after it.
 ///
-/// It names a place in the order of events, not a count, so events that arrive between two pages
-/// neither repeat nor hide any other.
+/// The cursor is a position in the order of events, not a count (keyset pagination), so events that arrive between two
+/// pages neither repeat nor hide any other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct JourneyCursor {
-    /// Its time.
+    /// Time of the event.
     pub occurred_at: Timestamp,
-    /// Its id.
+    /// Id of the event.
     pub event_id: EventId,
 }
 
 const KIND: &str = "journey";
 
 impl JourneyCursor {
-    /// As opaque text, bound to the order of the query that it comes from.
+    /// Encodes the cursor as opaque text, bound to the order of its query.
     pub fn encode(&self, order: Order) -> String {
         cursor::encode(KIND, &[order.as_str()], &[&self.occurred_at.millis(), &self.event_id])
     }
 
-    /// Reads what [`encode`](Self::encode) made; refuses a cursor of another order, or of another question.
+    /// Decodes the output of [`encode`](Self::encode).
+    ///
+    /// # Errors
+    /// Fails for text that is not a cursor, and for a cursor of another order or another kind of query.
     pub fn decode(text: &str, order: Order) -> Result<Self, QueryError> {
         let [occurred_at, event_id] = cursor::decode(text, KIND, &[order.as_str()])?;
         Ok(Self {

@@ -1,8 +1,8 @@
-//! Questions and answers: what a reader of events can ask, whatever store holds them, in their wire shapes.
+//! Queries and answers of an event reader in their wire shapes, independent of the store that holds the events.
 //!
-//! [`Journey`], [`Users`] and [`Stats`] serialize as the HTTP API sends them: camelCase names, money as decimal strings,
-//! times as RFC 3339, and what is absent is left out rather than sent as `null`. The text of a cursor belongs to a query, so
-//! a query makes the first two of the pages that stores give:
+//! [`Journey`], [`Users`] and [`Stats`] serialize as the HTTP API sends them: camelCase names, money as decimal
+//! strings, times as RFC 3339, and absent values left out rather than sent as `null`. The text of a cursor depends on
+//! the query, so the query converts the pages of a store to the first two:
 //!
 //! ```
 //! use martech_core::{

@@ -5,51 +5,52 @@ use serde::Serialize;
 
 use super::{CurrencyAmount, Interval, LocalTime, TimeRange};
 
-/// The figures of a shop over a span of time.
+/// A query for the statistics of a shop over a range of time.
 #[derive(Debug, Clone)]
 pub struct StatsQuery {
-    /// What is counted.
+    /// The time range.
     pub range: TimeRange,
-    /// Where days begin and end.
+    /// The time zone of local days.
     pub tz: TimeZone,
-    /// Buckets of the series.
+    /// Width of the buckets of the series.
     pub interval: Interval,
 }
 
-/// Figures over a range, the same figures for the period before, and what they are made of.
+/// Statistics over a range, the same statistics for the previous period, and breakdowns.
 ///
-/// A *session* is a `sessionId` of one user or, among the events that have none, a user's run of events with no
-/// gap over 30 minutes. An *order* is a `purchase`. Distinct counts are exact.
+/// A *session* is a `sessionId` of one user or, for events that have none, a run of a user's events with no gap over 30
+/// minutes. An *order* is a `purchase`. Distinct counts are exact.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Stats {
-    /// First moment of the range.
+    /// Inclusive start of the range.
     pub from: LocalTime,
-    /// First moment that is not in it.
+    /// Exclusive end of the range.
     pub to: LocalTime,
-    /// Name of the time zone.
+    /// Name of the time zone, or its UTC offset if it has no IANA name.
     pub tz: String,
     /// Width of the buckets of [`series`](Self::series).
     pub interval: Interval,
-    /// Over the whole range.
+    /// Totals over the whole range.
     pub totals: Totals,
-    /// The period before: as many local days when the range begins and ends at local midnights, else as long a time.
+    /// Totals over the previous period. It has as many local days if the range begins and ends at local midnights, and
+    /// otherwise the same duration.
     pub previous: PreviousTotals,
-    /// By event type, most events first, then by name.
+    /// Counts by event type, most events first, then by name.
     pub by_type: Vec<TypeRow>,
-    /// One entry per bucket, empty ones too, in time order.
+    /// One entry per bucket in time order, including empty buckets.
     pub series: Vec<SeriesBucket>,
-    /// Most seen pages, products and searches.
+    /// The most frequent pages, products and search terms.
     pub top: TopLists,
 }
 
-/// Figures over a span of time.
+/// Totals over a span of time.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Totals {
-    /// Events.
+    /// Number of events.
     pub events: u64,
     /// Distinct users with an event.
     pub users: u64,
@@ -57,124 +58,124 @@ pub struct Totals {
     pub new_users: u64,
     /// Sessions with an event in the span.
     pub sessions: u64,
-    /// Purchases.
+    /// Number of purchases.
     pub orders: u64,
     /// Sum of the order values, by currency.
     pub revenue: Vec<CurrencyAmount>,
-    /// Per currency: revenue divided by the number of orders that have a value in it,
+    /// Average order value, by currency: revenue divided by the number of orders that have a value in the currency,
     /// rounded half to even to the millionth.
     pub average_order_value: Vec<CurrencyAmount>,
-    /// Sessions with at least one purchase in the span, divided by sessions, rounded to six decimals;
-    /// absent when there are no sessions.
+    /// Conversion rate: sessions with at least one purchase in the span, divided by sessions, rounded to six decimals.
+    /// Absent if there are no sessions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conversion: Option<f64>,
 }
 
-/// [`Totals`] of the period before.
+/// [`Totals`] of the previous period.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PreviousTotals {
-    /// First moment of the period.
+    /// Inclusive start of the period.
     pub from: LocalTime,
-    /// First moment that is not in it.
+    /// Exclusive end of the period.
     pub to: LocalTime,
-    /// Its figures.
+    /// Totals over the period.
     #[serde(flatten)]
     pub totals: Totals,
 }
 
-/// Events of one type.
+/// Counts of one event type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TypeRow {
-    /// Name of the type.
+    /// Name of the event type.
     #[serde(rename = "type")]
     pub event_type: String,
-    /// Events.
+    /// Number of events.
     pub events: u64,
     /// Distinct users with such an event.
     pub users: u64,
 }
 
-/// Figures of one bucket.
+/// Counts of one bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SeriesBucket {
-    /// Where the bucket begins in the calendar. The first may begin before the range; only what lies in the range
-    /// is counted.
+    /// Start of the bucket in the calendar. The first bucket may start before the range; only events in the range are
+    /// counted.
     pub start: LocalTime,
-    /// Events.
+    /// Number of events.
     pub events: u64,
     /// Distinct users with an event in the bucket.
     pub users: u64,
     /// Users whose first event ever lies in the bucket.
     pub new_users: u64,
-    /// Sessions whose first event in the range lies in the bucket; they add up to the total.
+    /// Sessions whose first event in the range lies in the bucket. These add up to the total.
     pub sessions: u64,
-    /// Purchases.
+    /// Number of purchases.
     pub orders: u64,
     /// Sum of the order values, by currency.
     pub revenue: Vec<CurrencyAmount>,
-    /// Events by type; types without an event in the bucket are left out.
+    /// Number of events by type. Types without events in the bucket are left out.
     pub by_type: BTreeMap<String, u64>,
 }
 
-/// The most frequent pages, products and searches: ten of each, ties by name.
+/// The most frequent pages, products and search terms: ten of each, ties by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TopLists {
-    /// By views.
+    /// Pages by views.
     pub pages: Vec<PageRow>,
-    /// By events.
+    /// Products by events.
     pub products: Vec<ProductRow>,
-    /// By searches.
+    /// Search terms by searches.
     pub searches: Vec<SearchRow>,
-    /// Present and true when the different names of a kind take so much memory
-    /// ([`MAX_NAME_BYTES`](crate::analytics::MAX_NAME_BYTES)) that some are not counted in these lists.
+    /// Present and true if the distinct names of a kind exceed the memory limit
+    /// ([`MAX_NAME_BYTES`](crate::analytics::MAX_NAME_BYTES)), so that some are not counted in these lists.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub incomplete: bool,
 }
 
-/// A page.
+/// Counts of one page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PageRow {
-    /// Which.
+    /// The page.
     pub page: String,
-    /// Its `page_view` events.
+    /// Number of its `page_view` events.
     pub views: u64,
     /// Distinct users who viewed it.
     pub users: u64,
 }
 
-/// A product.
+/// Counts of one product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ProductRow {
-    /// Which.
+    /// The product.
     pub product: String,
-    /// Events of any type that name it.
+    /// Number of events of any type that name the product.
     pub events: u64,
-    /// Purchases that name it.
+    /// Number of purchases that name the product.
     pub orders: u64,
     /// Distinct users with such an event.
     pub users: u64,
 }
 
-/// A search.
+/// Counts of one search term.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SearchRow {
-    /// What was searched for.
+    /// The search term.
     pub term: String,
-    /// Its `search` events.
+    /// Number of its `search` events.
     pub searches: u64,
     /// Distinct users who searched for it.
     pub users: u64,

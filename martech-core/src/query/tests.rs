@@ -18,25 +18,25 @@ fn currency(code: &str) -> Currency {
 }
 
 #[test]
-fn a_date_means_the_start_of_that_day_in_the_zone() {
+fn date_means_start_of_local_day() {
     let start = |zone, text| parse_instant("from", text, &tz(zone)).unwrap().to_string();
     assert_eq!(start("UTC", "2026-11-22"), "2026-11-22T00:00:00.000Z");
     assert_eq!(start("America/New_York", "2026-03-08"), "2026-03-08T05:00:00.000Z");
     assert_eq!(start("America/New_York", "2026-03-09"), "2026-03-09T04:00:00.000Z");
     // Clocks went from 00:00 to 01:00: the day began at 01:00 -02:00.
     assert_eq!(start("America/Sao_Paulo", "2018-11-04"), "2018-11-04T03:00:00.000Z");
-    // 00:00 was there twice: the day began with the first.
+    // 00:00 occurred twice: the day began with the first.
     assert_eq!(start("America/Havana", "2025-11-02"), "2025-11-02T04:00:00.000Z");
 }
 
 #[test]
-fn a_time_is_taken_as_it_is() {
+fn time_with_offset_ignores_the_zone() {
     let zone = tz("Asia/Kolkata");
     assert_eq!(parse_instant("to", "2026-11-22T10:15:00.250+01:00", &zone), Ok(time("2026-11-22T09:15:00.250Z")));
 }
 
 #[test]
-fn what_is_no_instant_is_refused_with_its_field() {
+fn rejects_invalid_instants_with_their_field() {
     for text in
         ["", "yesterday", "2026-02-30", "2026-13-01", "22.11.2026", "2026-11-22T10:15:00", "20261122", "9999-99-99"]
     {
@@ -47,7 +47,7 @@ fn what_is_no_instant_is_refused_with_its_field() {
 }
 
 #[test]
-fn words_of_a_query_string() {
+fn parses_query_string_keywords() {
     assert_eq!("week".parse(), Ok(Interval::Week));
     assert_eq!("year".parse::<Interval>().unwrap_err().field, "interval");
     assert_eq!("desc".parse(), Ok(Order::Descending));
@@ -60,14 +60,14 @@ fn words_of_a_query_string() {
 }
 
 #[test]
-fn refuses_names_of_unknown_places_as_time_zones() {
+fn rejects_unknown_places_as_time_zones() {
     for name in ["Etc/Unknown", "etc/unknown", "Factory", "FACTORY", "", "+00", "+01:00"] {
         assert_eq!(parse_time_zone(name).map_err(|error| error.field), Err("tz"), "{name}");
     }
 }
 
 #[test]
-fn names_the_escape_of_a_plus_that_became_a_blank() {
+fn suggests_escaping_a_plus_decoded_as_space() {
     for text in ["2026-11-22T10:15:00 01:00", "2026-11-22T10:15:00.250 0530"] {
         let error = parse_instant("from", text, &TimeZone::UTC).unwrap_err();
         assert!(error.message.contains("%2B"), "{text}: {error}");
@@ -85,7 +85,7 @@ fn local_times_show_their_offset() {
     assert_eq!(show("2026-03-09T04:00:00Z", "America/New_York"), "2026-03-09T00:00:00-04:00");
     assert_eq!(show("2026-03-09T04:00:00Z", "Asia/Kolkata"), "2026-03-09T09:30:00+05:30");
     assert_eq!(show("2026-03-09T04:00:00.25Z", "UTC"), "2026-03-09T04:00:00.25Z");
-    // Local mean time: -4:56:02, which RFC 3339 cannot say.
+    // Local mean time: -4:56:02, which RFC 3339 cannot express.
     assert_eq!(show("1850-01-01T00:00:00Z", "America/New_York"), "1850-01-01T00:00:00Z");
 }
 
@@ -106,13 +106,13 @@ fn any_order() -> impl Strategy<Value = Order> {
 
 proptest! {
     #[test]
-    fn a_journey_cursor_comes_back(millis: i64, id: [u8; 16], order in any_order()) {
+    fn journey_cursor_round_trips(millis: i64, id: [u8; 16], order in any_order()) {
         let cursor = JourneyCursor { occurred_at: Timestamp::from_millis(millis), event_id: EventId::from_bytes(id) };
         prop_assert_eq!(JourneyCursor::decode(&cursor.encode(order), order), Ok(cursor));
     }
 
     #[test]
-    fn a_users_cursor_comes_back(value: i128, user_id in "(?s).{1,128}", sort in any_sort(), order in any_order()) {
+    fn users_cursor_round_trips(value: i128, user_id in "(?s).{1,128}", sort in any_sort(), order in any_order()) {
         let cursor = UsersCursor { value, user_id };
         let text = cursor.encode(sort, order, Currency::USD);
         prop_assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
@@ -120,7 +120,7 @@ proptest! {
     }
 
     #[test]
-    fn a_cursor_is_refused_where_it_means_another_place(
+    fn rejects_cursors_of_another_sort_or_order(
         sorts in (any_sort(), any_sort()),
         orders in (any_order(), any_order()),
     ) {
@@ -130,14 +130,14 @@ proptest! {
     }
 
     #[test]
-    fn what_is_no_cursor_is_refused(text in "(?s).{0,80}", order in any_order()) {
+    fn rejects_text_that_is_not_a_cursor(text in "(?s).{0,80}", order in any_order()) {
         let error = JourneyCursor::decode(&text, order).unwrap_err();
         prop_assert_eq!(error.field, "cursor");
     }
 }
 
 #[test]
-fn a_cursor_by_revenue_is_bound_to_the_currency() {
+fn revenue_cursor_is_bound_to_the_currency() {
     let cursor = UsersCursor { value: 12_500_000, user_id: "u1".into() };
     let (usd, eur) = (currency("USD"), currency("EUR"));
     let text = cursor.encode(UserSort::Revenue, Order::Descending, usd);
@@ -149,7 +149,7 @@ fn a_cursor_by_revenue_is_bound_to_the_currency() {
 }
 
 #[test]
-fn a_cursor_of_another_list_is_refused() {
+fn rejects_cursors_of_another_kind_of_query() {
     let cursor = JourneyCursor { occurred_at: Timestamp::from_millis(1), event_id: EventId::from_bytes([1; 16]) };
     let text = cursor.encode(Order::Ascending);
     assert!(UsersCursor::decode(&text, UserSort::Events, Order::Ascending, Currency::USD).is_err());
@@ -159,7 +159,7 @@ fn a_cursor_of_another_list_is_refused() {
 }
 
 #[test]
-fn a_user_on_the_wire() {
+fn user_row_serializes_to_wire_shape() {
     let row = UserRow {
         user_id: "u1".into(),
         first_seen: time("2026-11-22T10:15:00Z"),
@@ -197,7 +197,7 @@ fn amounts_have_the_decimals_of_their_currency() {
 }
 
 #[test]
-fn totals_without_sessions_have_no_conversion() {
+fn totals_without_sessions_omit_conversion() {
     let zone = TimeZone::UTC;
     let at = LocalTime::new(time("2026-11-22T00:00:00Z"), &zone);
     let expected = json!({

@@ -9,23 +9,23 @@ use serde::{Serialize, Serializer};
 use super::QueryError;
 use crate::event::Timestamp;
 
-/// A span of time: `from` inclusive, `to` exclusive.
+/// A half-open range of time: `from` is inclusive, `to` is exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeRange {
-    /// First moment.
+    /// Inclusive start.
     pub from: Timestamp,
-    /// First moment that is not in it.
+    /// Exclusive end.
     pub to: Timestamp,
 }
 
 impl TimeRange {
-    /// Whether a moment lies in it.
+    /// Returns whether a moment lies in the range.
     pub fn contains(&self, time: Timestamp) -> bool {
         self.from <= time && time < self.to
     }
 }
 
-/// Ascending or descending.
+/// Sort order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Order {
@@ -39,7 +39,7 @@ pub enum Order {
 }
 
 impl Order {
-    /// A comparison of what ascends, in this order.
+    /// Applies this order to an ascending comparison.
     pub(crate) fn apply(self, ascending: Ordering) -> Ordering {
         match self {
             Self::Ascending => ascending,
@@ -47,7 +47,7 @@ impl Order {
         }
     }
 
-    /// The name in a query string.
+    /// Returns the name used in a query string.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ascending => "asc",
@@ -68,7 +68,7 @@ impl FromStr for Order {
     }
 }
 
-/// A bucket of a time series.
+/// The bucket width of a time series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -97,7 +97,8 @@ impl FromStr for Interval {
     }
 }
 
-/// A moment as a clock in some place shows it: RFC 3339 with that place's offset, or `Z` where the offset is zero.
+/// A moment in local time: RFC 3339 with the local offset, or UTC with `Z` if the offset is zero or not a whole number
+/// of minutes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LocalTime {
     /// The moment.
@@ -106,7 +107,7 @@ pub struct LocalTime {
 }
 
 impl LocalTime {
-    /// A moment in a time zone.
+    /// Creates the local time of a moment in a time zone.
     pub fn new(at: Timestamp, tz: &TimeZone) -> Self {
         Self { at, offset: tz.to_offset(at.into()) }
     }
@@ -115,7 +116,7 @@ impl LocalTime {
 impl fmt::Display for LocalTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = jiff::Timestamp::from(self.at);
-        // RFC 3339 has no seconds in its offsets; local mean times before 1900 do.
+        // RFC 3339 offsets have no seconds, but those of local mean times before 1900 do.
         if self.offset.seconds() % 60 == 0 && self.offset != Offset::UTC {
             at.display_with_offset(self.offset).fmt(f)
         } else {
@@ -130,8 +131,10 @@ impl Serialize for LocalTime {
     }
 }
 
-/// Reads the value of a query's time field: a date, which means the first moment of that day in `tz`,
-/// or an RFC 3339 time.
+/// Parses the time field of a query: a date, which means the first moment of that day in `tz`, or an RFC 3339 time.
+///
+/// # Errors
+/// Fails with an error about `field` if the text is neither.
 pub fn parse_instant(field: &'static str, text: &str, tz: &TimeZone) -> Result<Timestamp, QueryError> {
     let wrong = || {
         let expected = "must be a date such as 2026-11-22 or an RFC 3339 time such as 2026-11-22T10:15:00Z";
@@ -140,7 +143,7 @@ pub fn parse_instant(field: &'static str, text: &str, tz: &TimeZone) -> Result<T
             false => QueryError::new(field, expected),
         }
     };
-    // Ten characters are a date and nothing else: no time with an offset is so short.
+    // A text of ten characters can only be a date: a time with an offset is longer.
     if text.len() == 10 {
         let date: Date = text.parse().map_err(|_| wrong())?;
         return start_of_day(date, tz).ok_or_else(wrong);
@@ -148,22 +151,23 @@ pub fn parse_instant(field: &'static str, text: &str, tz: &TimeZone) -> Result<T
     text.parse().map_err(|_| wrong())
 }
 
-/// Whether a text would be a time with a `+` in place of its last blank, which is what a query string makes of a `+`.
+/// Returns whether a text is a time once its last space is replaced with `+`. Decoding a query string turns an
+/// unescaped `+` into a space.
 fn lost_its_plus(text: &str) -> bool {
     text.rsplit_once(' ').is_some_and(|(time, offset)| format!("{time}+{offset}").parse::<Timestamp>().is_ok())
 }
 
-/// Names that the time zone database, or CLDR, has for an unknown place. They are no time zones.
+/// Names that the time zone database or CLDR uses for an unknown place. These are not time zones.
 const NO_ZONES: [&str; 2] = ["Etc/Unknown", "Factory"];
 
-/// Reads the name of an IANA time zone, such as `Europe/Berlin` or `UTC`.
+/// Parses the name of an IANA time zone, such as `Europe/Berlin` or `UTC`.
 pub fn parse_time_zone(text: &str) -> Result<TimeZone, QueryError> {
     let is_zone = !NO_ZONES.iter().any(|name| name.eq_ignore_ascii_case(text));
     let zone = if is_zone { TimeZone::get(text).ok() } else { None };
     zone.ok_or_else(|| QueryError::new("tz", "must be the name of an IANA time zone such as Europe/Berlin or UTC"))
 }
 
-/// The first moment of a local day: midnight, or where clocks skip midnight, the moment they jump to.
+/// Returns the first moment of a local day: midnight or, if clocks skip midnight, the moment that they jump to. Returns
 /// `None` at the edges of the calendar, the years -9999 and 9999.
 pub fn start_of_day(date: Date, tz: &TimeZone) -> Option<Timestamp> {
     tz.to_timestamp(date.at(0, 0, 0, 0)).ok().map(Into::into)

@@ -5,25 +5,25 @@ use serde::{Serialize, Serializer, ser::SerializeStruct};
 use super::{Order, QueryError, cursor};
 use crate::event::{Currency, MoneySum, Timestamp};
 
-/// Which users, in which order.
+/// A query for users and their statistics.
 #[derive(Debug, Clone)]
 pub struct UsersQuery {
-    /// Only ids that begin so.
+    /// Prefix of the user ids to include. Includes all if empty.
     pub prefix: String,
-    /// By what.
+    /// Sort key.
     pub sort: UserSort,
-    /// Ties go by user id, ascending.
+    /// Sort order. Ties are ordered by user id, ascending.
     pub order: Order,
-    /// Currency by which `UserSort::Revenue` compares.
+    /// Currency that `UserSort::Revenue` compares.
     pub currency: Currency,
-    /// How many at most.
+    /// Maximum number of users.
     pub limit: usize,
-    /// `next` of the page before.
+    /// The `next` of the previous page.
     pub cursor: Option<UsersCursor>,
 }
 
 impl UsersQuery {
-    /// Which of two users comes first, by the value that they are sorted by, and their ids.
+    /// Compares two users by their sort values and ids.
     pub(crate) fn rank(&self, left: (i128, &str), right: (i128, &str)) -> Ordering {
         match self.sort {
             UserSort::UserId => self.order.apply(left.1.cmp(right.1)),
@@ -32,7 +32,7 @@ impl UsersQuery {
     }
 }
 
-/// The hundred users who came last.
+/// Requests the hundred users who were seen last.
 impl Default for UsersQuery {
     fn default() -> Self {
         Self {
@@ -46,26 +46,26 @@ impl Default for UsersQuery {
     }
 }
 
-/// What users can be sorted by.
+/// The key that users are sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(rename_all = "camelCase"))]
 pub enum UserSort {
-    /// Their id.
+    /// User id.
     UserId,
-    /// Their first event.
+    /// Time of the first event.
     FirstSeen,
-    /// Their last event.
+    /// Time of the last event.
     LastSeen,
-    /// How many events.
+    /// Number of events.
     Events,
-    /// How many orders.
+    /// Number of orders.
     Orders,
-    /// How much they spent in one currency.
+    /// Revenue in one currency.
     Revenue,
 }
 
 impl UserSort {
-    /// The name in a query string.
+    /// Returns the name used in a query string.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::UserId => "userId",
@@ -89,30 +89,33 @@ impl FromStr for UserSort {
     }
 }
 
-/// The last user of a page; the next page begins behind it.
+/// The position of the last user of a page. The next page begins after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsersCursor {
-    /// The value that it was sorted by (milliseconds, a count, or millionths; 0 for `UserSort::UserId`).
+    /// Sort value of the user (milliseconds, a count, or millionths; 0 for `UserSort::UserId`).
     pub value: i128,
-    /// Its id.
+    /// Id of the user.
     pub user_id: String,
 }
 
 const KIND: &str = "users";
 
 impl UsersCursor {
-    /// What [`UsersQuery::rank`] compares.
+    /// Returns the pair that [`UsersQuery::rank`] compares.
     pub(crate) fn key(&self) -> (i128, &str) {
         (self.value, &self.user_id)
     }
 
-    /// As opaque text, bound to the sort and order of the query that it comes from,
-    /// and to the currency where users are sorted by revenue.
+    /// Encodes the cursor as opaque text, bound to the sort and order of its query, and to the currency if users are
+    /// sorted by revenue.
     pub fn encode(&self, sort: UserSort, order: Order, currency: Currency) -> String {
         cursor::encode(KIND, &binding(sort, order, &currency), &[&self.value, &self.user_id])
     }
 
-    /// Reads what [`encode`](Self::encode) made; refuses a cursor that is bound to anything else.
+    /// Decodes the output of [`encode`](Self::encode).
+    ///
+    /// # Errors
+    /// Fails for text that is not a cursor, and for a cursor with another binding or of another kind of query.
     pub fn decode(text: &str, sort: UserSort, order: Order, currency: Currency) -> Result<Self, QueryError> {
         let [value, user_id] = cursor::decode(text, KIND, &binding(sort, order, &currency))?;
         Ok(Self { value: cursor::field(&value)?, user_id })
@@ -124,14 +127,14 @@ fn binding(sort: UserSort, order: Order, currency: &Currency) -> [&str; 3] {
     [sort.as_str(), order.as_str(), currency]
 }
 
-/// A page of users, as a store gives it. [`UsersQuery::answer`] makes its wire shape.
+/// A page of users, as a store returns it. [`UsersQuery::answer`] converts it to its wire shape.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UsersPage {
-    /// In the order asked for.
+    /// Users in the requested order.
     pub users: Vec<UserRow>,
-    /// How many users the prefix selects, over all pages.
+    /// Number of users that match the prefix, over all pages.
     pub total: u64,
-    /// Where the next page begins, if there is more.
+    /// Start of the next page, if there is one.
     pub next: Option<UsersCursor>,
 }
 
@@ -140,17 +143,17 @@ pub struct UsersPage {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Users {
-    /// In the order asked for.
+    /// Users in the requested order.
     pub users: Vec<UserRow>,
-    /// How many users the prefix selects, over all pages.
+    /// Number of users that match the prefix, over all pages.
     pub total: u64,
-    /// Where the next page begins, if there is more.
+    /// Cursor of the next page, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
 }
 
 impl UsersQuery {
-    /// The wire shape of a page that answers this query.
+    /// Converts a page that answers this query to its wire shape.
     pub fn answer(&self, page: UsersPage) -> Users {
         let UsersPage { users, total, next } = page;
         let next_cursor = next.map(|next| next.encode(self.sort, self.order, self.currency));
@@ -158,24 +161,24 @@ impl UsersQuery {
     }
 }
 
-/// What is known of one user, over all events.
+/// The statistics of one user, over all events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct UserRow {
-    /// Who.
+    /// The user id.
     pub user_id: String,
     /// Time of the first event.
     pub first_seen: Timestamp,
     /// Time of the last event.
     pub last_seen: Timestamp,
-    /// How many events.
+    /// Number of events.
     pub events: u64,
-    /// How many sessions.
+    /// Number of sessions.
     pub sessions: u64,
-    /// How many purchases.
+    /// Number of purchases.
     pub orders: u64,
-    /// What they spent, by currency, ordered by its code.
+    /// Revenue by currency, ordered by currency code.
     pub revenue: Vec<CurrencyAmount>,
 }
 
@@ -183,9 +186,9 @@ pub struct UserRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CurrencyAmount {
-    /// Which.
+    /// Currency code.
     pub currency: Currency,
-    /// How much, as a decimal string with at least the decimals of the currency by ISO 4217: none for JPY, three for KWD.
+    /// Amount as a decimal string with at least the decimals of the currency by ISO 4217: none for JPY, three for KWD.
     pub amount: MoneySum,
 }
 

@@ -1,4 +1,4 @@
-//! Events that go to the store together, and where the fate of each is written.
+//! A batch: the events of one append, and the cells that publish their outcomes.
 
 use std::{ops::Range, sync::Arc};
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::store::Steps;
 
-/// Events and bytes.
+/// A number of events and their size in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Load {
     pub(super) events: usize,
@@ -22,7 +22,7 @@ impl Load {
         Self { events: self.events.saturating_add(other.events), bytes: self.bytes.saturating_add(other.bytes) }
     }
 
-    /// What is left; nothing if it is more that is taken away.
+    /// Subtracts, saturating at zero.
     pub(super) fn minus(self, other: Self) -> Self {
         Self { events: self.events.saturating_sub(other.events), bytes: self.bytes.saturating_sub(other.bytes) }
     }
@@ -38,19 +38,19 @@ pub(super) struct Batch<E> {
     pub(super) events: Vec<E>,
     pub(super) bytes: usize,
     pub(super) opened_at: Instant,
-    /// Why it goes, once it does.
+    /// The reason for the flush; final once the batch is sealed or taken.
     pub(super) reason: FlushReason,
-    /// When a flush slot took it, once one has.
+    /// Time at which a flush slot took the batch; `None` before that.
     pub(super) taken_at: Option<Instant>,
-    /// What the store says that it has done for it.
+    /// Timing steps that the store reported for this batch.
     pub(super) steps: Steps,
-    /// Never empty. Together they are as long as the batch was when it was taken.
+    /// Never empty. The lengths add up to the number of events in the batch when it was taken.
     runs: Vec<Run>,
-    /// The positions of events that attended handles brought, ascending.
+    /// Positions of events pushed by attended handles, ascending.
     attended: Vec<Range<usize>>,
 }
 
-/// Neighbours whose receipts watch the same cell.
+/// Consecutive events whose receipts watch the same cell.
 #[derive(Debug)]
 struct Run {
     cell: Arc<BatchCell>,
@@ -58,7 +58,7 @@ struct Run {
 }
 
 impl<E> Batch<E> {
-    /// A batch of no event yet. It takes over a vector for them, which should be empty.
+    /// Creates an empty batch that reuses `events`, which must be empty.
     pub(super) fn new(sequence: u64, events: Vec<E>, opened_at: Instant) -> Self {
         debug_assert!(events.is_empty());
         let runs = vec![Run { cell: Arc::default(), len: 0 }];
@@ -75,7 +75,7 @@ impl<E> Batch<E> {
         }
     }
 
-    /// A flush slot takes it.
+    /// Records that a flush slot took the batch.
     pub(super) fn taken(mut self, now: Instant) -> Self {
         self.taken_at = Some(now);
         self
@@ -85,7 +85,7 @@ impl<E> Batch<E> {
         Load { events: self.events.len(), bytes: self.bytes }
     }
 
-    /// The cell of the first run, which is resolved last.
+    /// Returns the cell of the first run, which is resolved last.
     pub(super) fn cell(&self) -> &Arc<BatchCell> {
         &self.runs[0].cell
     }
@@ -105,7 +105,7 @@ impl<E> Batch<E> {
         Part::new(cell, first, load.events)
     }
 
-    /// The same for the first events, whose vector becomes the batch's.
+    /// Like [`add_all`](Self::add_all) for the first events of a batch: `events` becomes the batch's vector.
     pub(super) fn adopt(&mut self, events: Vec<E>, load: Load, attended: bool) -> Part {
         debug_assert!(self.events.is_empty());
         self.attend(load.events, attended);
@@ -114,7 +114,7 @@ impl<E> Batch<E> {
         Part::new(cell, first, load.events)
     }
 
-    /// Takes events over whose receipts watch a cell of their own.
+    /// Appends events whose receipts watch `cell` instead of the batch's own cell.
     pub(super) fn append(&mut self, events: &mut Vec<E>, bytes: usize, cell: Arc<BatchCell>, attended: bool) {
         self.attend(events.len(), attended);
         self.runs.push(Run { cell, len: events.len() });
@@ -122,7 +122,7 @@ impl<E> Batch<E> {
         self.events.append(events);
     }
 
-    /// Notes who brings the next so many events.
+    /// Records whether the next `len` events come from an attended handle.
     #[inline]
     fn attend(&mut self, len: usize, attended: bool) {
         if !attended {
@@ -135,7 +135,7 @@ impl<E> Batch<E> {
         }
     }
 
-    /// Whether an attended handle brought the event at this position of the batch as it was taken.
+    /// Whether an attended handle pushed the event at `index`, a position in the batch as it was taken.
     pub(super) fn is_attended(&self, index: usize) -> bool {
         let behind = self.attended.partition_point(|range| range.start <= index);
         self.attended[..behind].last().is_some_and(|range| index < range.end)
@@ -150,9 +150,10 @@ impl<E> Batch<E> {
         (run.cell.clone(), first)
     }
 
-    /// Makes every fate known, without waking anyone: everything is stored but the events listed, ascending by position.
+    /// Publishes every outcome without waking the waiters. `exceptions` lists the events that are not stored, ascending
+    /// by position.
     pub(super) fn publish(&self, mut exceptions: Vec<(usize, EventOutcome)>, now: Instant) {
-        // Not the events that are left: those not stored have been taken out by now.
+        // `events` is incomplete here: dead-lettered and returned events have been removed from it.
         let mut start: usize = self.runs.iter().map(|run| run.len).sum();
         let passage = self.taken_at.map(|taken| Passage {
             taken: taken.into_std(),
@@ -160,7 +161,7 @@ impl<E> Batch<E> {
             events: start,
             steps: self.steps,
         });
-        // From the back, since who sees the batch's own cell resolved relies on all of them.
+        // In reverse, because all cells must be resolved once the batch's own cell, the first, is.
         for Run { cell, len } in self.runs.iter().rev() {
             start -= len;
             let own = exceptions.split_off(exceptions.partition_point(|(index, _)| *index < start));
@@ -168,7 +169,7 @@ impl<E> Batch<E> {
         }
     }
 
-    /// Wakes those who wait; to be called after [`publish`](Self::publish).
+    /// Wakes all waiters. Must be called after [`publish`](Self::publish).
     pub(super) fn wake(&self) {
         self.runs.iter().for_each(|run| run.cell.wake());
     }

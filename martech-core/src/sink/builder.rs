@@ -1,4 +1,4 @@
-//! Puts a sink together: settings, the parts that an application injects, and the flush slots.
+//! The sink builder: settings, injected parts, and the start of the flush slots.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -26,87 +26,92 @@ impl<E: Send + Sync + 'static> SinkBuilder<E> {
         Self { config: SinkConfig::default(), size_of: None, dead_letters: DeadLetters::default(), seed: None }
     }
 
-    /// All settings at once.
+    /// Replaces all settings.
     #[must_use]
     pub fn config(mut self, config: SinkConfig) -> Self {
         self.config = config;
         self
     }
 
-    /// [`SinkConfig::max_batch`]
+    /// Sets [`SinkConfig::max_batch`].
     #[must_use]
     pub fn max_batch(mut self, events: usize) -> Self {
         self.config.max_batch = events;
         self
     }
 
-    /// [`SinkConfig::flush_interval`]
+    /// Sets [`SinkConfig::flush_interval`].
     #[must_use]
     pub fn flush_interval(mut self, interval: Duration) -> Self {
         self.config.flush_interval = interval;
         self
     }
 
-    /// [`SinkConfig::capacity`]
+    /// Sets [`SinkConfig::capacity`].
     #[must_use]
     pub fn capacity(mut self, events: usize) -> Self {
         self.config.capacity = events;
         self
     }
 
-    /// [`SinkConfig::capacity_bytes`]
+    /// Sets [`SinkConfig::capacity_bytes`].
     #[must_use]
     pub fn capacity_bytes(mut self, bytes: usize) -> Self {
         self.config.capacity_bytes = bytes;
         self
     }
 
-    /// [`SinkConfig::max_concurrent_flushes`]
+    /// Sets [`SinkConfig::max_concurrent_flushes`].
     #[must_use]
     pub fn max_concurrent_flushes(mut self, flushes: usize) -> Self {
         self.config.max_concurrent_flushes = flushes;
         self
     }
 
-    /// [`SinkConfig::retry`]
+    /// Sets [`SinkConfig::retry`].
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.config.retry = policy;
         self
     }
 
-    /// How many bytes an event takes, for `capacity_bytes`. Called once per event, by the producer, outside any lock.
-    /// Without it an event counts as `size_of::<E>()`, which leaves out what it owns on the heap.
+    /// Sets the function that returns the size of an event in bytes, which counts towards
+    /// [`SinkConfig::capacity_bytes`].
+    ///
+    /// The producer calls the function once for each pushed event, outside any lock. Without one, an event counts as
+    /// `size_of::<E>()`, which excludes heap data.
     #[must_use]
     pub fn size_of(mut self, size_of: impl Fn(&E) -> usize + Send + Sync + 'static) -> Self {
         self.size_of = Some(Box::new(size_of));
         self
     }
 
-    /// Where events go that were accepted and will not be stored. Without it they are logged as errors and dropped.
+    /// Sets the handler for accepted events that will not be stored. Without a handler, the sink logs them as errors
+    /// and drops them.
     ///
-    /// The handler runs on a flush slot before the event's receipt is resolved, so it should be quick: hand the event
-    /// to a channel or a file. If it panics, that event is lost, which is logged; the sink goes on.
+    /// The handler runs on a flush slot, before the event's receipt is resolved, so keep it quick: pass the event to a
+    /// channel or a file. Events with [`DeadLetterReason::Unclaimed`](super::DeadLetterReason::Unclaimed) are passed
+    /// when the sink is dropped. If the handler panics, the sink logs the loss of that event and continues.
     #[must_use]
     pub fn dead_letters(mut self, handler: impl Fn(DeadLetter<E>) + Send + Sync + 'static) -> Self {
         self.dead_letters = DeadLetters::new(handler);
         self
     }
 
-    /// Makes the jitter of retries repeatable.
+    /// Seeds the jitter of retries, which makes it repeatable.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// Starts the sink in front of a store.
+    /// Starts the sink in front of `store`.
     ///
-    /// Must be called inside a tokio runtime with time enabled; that runtime runs the flush slots. When it ends before
-    /// the sink is closed, the sink is poisoned.
+    /// Must be called inside a tokio runtime with time enabled; that runtime runs the flush slots. The sink is poisoned
+    /// if the runtime ends before the sink is closed.
     ///
     /// # Errors
-    /// When a setting makes no sense, or when there is no runtime.
+    /// Returns [`ConfigError`] when a setting is invalid, or when no runtime is running.
     pub fn build<S: Store<E>>(self, store: S) -> Result<EventSink<E>, ConfigError> {
         self.config.validate()?;
         let runtime = sync::Handle::try_current().map_err(|_| ConfigError::NoRuntime)?;

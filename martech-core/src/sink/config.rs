@@ -1,24 +1,25 @@
-//! Settings, apart from the parts that a builder injects.
+//! Sink settings. The builder holds the injected parts.
 
 use std::time::Duration;
 
 use super::RetryPolicy;
 
-/// The settings of a sink.
+/// Settings of an [`EventSink`](super::EventSink).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SinkConfig {
-    /// A batch is sealed when it holds this many events; 2,000. No more than `capacity` has effect.
+    /// Number of events at which a batch is sealed; default 2,000. Values above `capacity` have the effect of
+    /// `capacity`.
     pub max_batch: usize,
-    /// A batch is flushed when its oldest event has waited this long and a flush slot is free; 200 ms.
-    /// Zero: as soon as a flush slot is free.
+    /// Longest time that the oldest event of a batch waits before a free flush slot takes the batch; default 200 ms.
+    /// Zero flushes as soon as a slot is free.
     pub flush_interval: Duration,
-    /// How many events the sink holds, waiting or being appended; 10,000.
+    /// Maximum number of events in the sink, waiting or being appended; default 10,000.
     pub capacity: usize,
-    /// How many bytes those may be, as the builder's `size_of` counts them; 64 MiB.
+    /// Maximum size of those events in bytes, as measured by the builder's `size_of`; default 64 MiB.
     pub capacity_bytes: usize,
-    /// How many batches are appended at once; 3.
+    /// Maximum number of batches appended at the same time; default 3.
     pub max_concurrent_flushes: usize,
-    /// What to do when the store says "retry".
+    /// Retry policy for appends that the store asks to retry.
     pub retry: RetryPolicy,
 }
 
@@ -54,14 +55,14 @@ impl SinkConfig {
     }
 }
 
-/// A sink cannot be built so.
+/// Error for invalid sink settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A setting that counts something is zero.
+    /// The named setting is zero and must be at least 1.
     #[error("`{0}` must be at least 1")]
     Zero(&'static str),
-    /// The delays between retries do not make sense.
+    /// The first retry delay is zero, or longer than the longest delay.
     #[error("the first retry delay must be above zero and no more than the longest: {initial:?}, {max:?}")]
     Backoff {
         /// `retry.initial`
@@ -69,7 +70,7 @@ pub enum ConfigError {
         /// `retry.max`
         max: Duration,
     },
-    /// There is no tokio runtime around the call.
+    /// No tokio runtime is running.
     #[error("a sink must be built inside a tokio runtime")]
     NoRuntime,
 }

@@ -1,4 +1,4 @@
-//! Where events go that the store will not have.
+//! Dead letters: accepted events that will not be stored.
 
 use std::{
     error::Error,
@@ -10,43 +10,43 @@ use std::{
 use super::{EventOutcome, NotStored, Outcome, Poison};
 use crate::store::{RejectionCode, StoreError, in_full};
 
-/// An event that was accepted and will not be stored, on its way to the dead-letter handler.
+/// An accepted event that will not be stored, as passed to the dead-letter handler.
 #[derive(Debug, Clone)]
 pub struct DeadLetter<E> {
     /// The event.
     pub event: E,
-    /// Why it was not stored.
+    /// The reason why the event was not stored.
     pub reason: DeadLetterReason,
-    /// Whether it was pushed by an [attended](super::EventSink::attended) handle: its receipt tells the same to somebody who
-    /// waits for it.
+    /// `true` if an [attended](super::EventSink::attended) handle pushed the event. Its receipt then reports the same
+    /// outcome to a producer that awaits it.
     pub attended: bool,
 }
 
-/// Why an event was not stored.
+/// Reason why an event was not stored.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeadLetterReason {
-    /// The store refuses this event for good.
+    /// The store rejected the event permanently.
     #[error("rejected by the store: {reason}")]
     Rejected {
-        /// Why, for programs.
+        /// Machine-readable code.
         code: RejectionCode,
-        /// Why, in the store's words.
+        /// Text from the store.
         reason: Arc<str>,
     },
-    /// The store asked for retries until the deadline.
+    /// The store asked for retries until the deadline passed.
     #[error("gave up retrying: {}", in_full(.0))]
     RetriesExhausted(Arc<StoreError>),
-    /// The sink stopped for good.
+    /// The sink was poisoned.
     #[error("the sink was poisoned: {0}")]
     Poisoned(Poison),
-    /// A call of `close` that would have got the event back was cancelled.
+    /// The [`close`](super::EventSink::close) call that would have returned the event was canceled.
     #[error("the sink was closed, and nobody waited to get the event back")]
     Unclaimed,
 }
 
 impl DeadLetterReason {
-    /// The reason, if this outcome is one for the dead-letter handler.
+    /// Returns the reason if this outcome goes to the dead-letter handler.
     pub(super) fn of(outcome: &EventOutcome) -> Option<Self> {
         match outcome {
             Ok(Outcome::Stored | Outcome::Duplicate) | Err(NotStored::Returned) => None,
@@ -57,7 +57,7 @@ impl DeadLetterReason {
     }
 }
 
-/// The handler that the application gave, or one that logs.
+/// The application's handler, or the default, which logs.
 pub(super) struct DeadLetters<E>(Box<dyn Fn(DeadLetter<E>) + Send + Sync>);
 
 impl<E> DeadLetters<E> {
@@ -65,7 +65,7 @@ impl<E> DeadLetters<E> {
         Self(Box::new(handler))
     }
 
-    /// Hands an event over. A handler that panics loses this event, with a line in the log, and nothing else.
+    /// Passes an event to the handler. A panic in the handler loses only this event, and is logged.
     pub(super) fn hand_over(&self, letter: DeadLetter<E>) {
         let reason = letter.reason.clone();
         if catch_unwind(AssertUnwindSafe(|| (self.0)(letter))).is_err() {

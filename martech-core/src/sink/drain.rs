@@ -1,21 +1,21 @@
-//! How fast the store takes events, to tell a refused producer when to come back.
+//! Drain rate: how fast the store settles events, for the `retry_after` of refused pushes.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Over this time the average forgets.
+/// Time constant of the moving average.
 const MEMORY: Duration = Duration::from_secs(5);
-/// The answer before anything is known.
+/// Estimate before the first measurement.
 const UNKNOWN: Duration = Duration::from_secs(1);
 const SHORTEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// An exponentially weighted moving average of events per second, over the time in which there was something to do.
+/// An exponentially weighted moving average of settled events per second. Idle time does not count.
 #[derive(Debug)]
 pub(super) struct DrainRate {
     per_second: Option<f64>,
-    /// When events were settled last, or when the sink last went from idle to busy.
+    /// Time of the last settlement, or of the last change from idle to busy.
     mark: Instant,
 }
 
@@ -24,7 +24,7 @@ impl DrainRate {
         Self { per_second: None, mark: now }
     }
 
-    /// The sink was idle and has an event now: the time before does not count.
+    /// Restarts the measured interval when an idle sink receives an event.
     pub(super) fn busy(&mut self, now: Instant) {
         self.mark = now;
     }
@@ -34,7 +34,7 @@ impl DrainRate {
         self.mark = now;
         let current = events as f64 / elapsed;
         let average = self.per_second.get_or_insert(current);
-        // A long interval says more than a short one; that makes the result independent of batch sizes.
+        // Longer intervals get more weight, which makes the result independent of batch sizes.
         *average += (1.0 - (-elapsed / MEMORY.as_secs_f64()).exp()) * (current - *average);
     }
 
@@ -42,8 +42,8 @@ impl DrainRate {
         self.per_second.unwrap_or(0.0)
     }
 
-    /// When `events` more will have been settled. A store that has been silent for a while is trusted no further than
-    /// that: who asks again and again is told longer and longer times.
+    /// Estimates the time until `events` more are settled. The estimate is at least the time since the last settlement:
+    /// while the store is silent, repeated refusals report longer and longer waits.
     pub(super) fn time_for(&self, events: f64, now: Instant) -> Duration {
         let Some(rate) = self.per_second else { return UNKNOWN };
         let estimate = Duration::try_from_secs_f64(events / rate).unwrap_or(LONGEST);
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn follows_the_rate_whatever_the_batch_size() {
+    fn rate_is_independent_of_batch_size() {
         for (events, millis) in [(100, 100), (1, 1), (5_000, 5_000)] {
             let start = Instant::now();
             let mut drain = DrainRate::new(start);
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_bounded_and_grow_while_the_store_is_silent() {
+    fn estimates_are_bounded_and_grow_while_store_stalls() {
         let now = Instant::now();
         let mut drain = DrainRate::new(now);
         assert_eq!(drain.time_for(1.0, now), UNKNOWN);

@@ -1,10 +1,10 @@
-//! Why an event is not taken, and why a taken one is not stored.
+//! Errors: why a push is refused, and why an accepted event is not stored.
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use crate::store::{StoreError, in_full};
 
-/// The sink did not take what was pushed. It hands the event, or the batch of events, back.
+/// Error of a refused push. Holds the pushed event, or the pushed batch of events.
 pub struct PushError<T> {
     item: T,
     refusal: Refusal,
@@ -15,22 +15,22 @@ impl<T> PushError<T> {
         Self { item, refusal }
     }
 
-    /// Why.
+    /// Returns why the push was refused.
     pub fn refusal(&self) -> &Refusal {
         &self.refusal
     }
 
-    /// What was pushed.
+    /// Returns the pushed event or batch.
     pub fn into_inner(self) -> T {
         self.item
     }
 
-    /// What was pushed, and why it was not taken.
+    /// Returns the pushed event or batch, and why it was refused.
     pub fn into_parts(self) -> (T, Refusal) {
         (self.item, self.refusal)
     }
 
-    /// Whether waiting may help.
+    /// Returns whether the sink was full, so that a later push may succeed.
     pub fn is_full(&self) -> bool {
         matches!(self.refusal, Refusal::Full { .. })
     }
@@ -54,69 +54,71 @@ impl<T> Error for PushError<T> {
     }
 }
 
-/// Why the sink did not take what was pushed.
+/// Reason why the sink refused a push.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// No room now, or others wait for it already.
+    /// The sink has no room now, or other pushes already wait for it.
     #[error("the sink is full")]
     Full {
-        /// When there should be room, going by how fast the store took events lately.
+        /// Estimated time until there is room, based on the recent drain rate.
         retry_after: Duration,
     },
-    /// It would not fit an empty sink.
+    /// The pushed events would not fit into an empty sink.
     #[error(
         "{events} event(s) of {bytes} bytes do not fit a sink with room for {capacity} events and {capacity_bytes} bytes"
     )]
     TooLarge {
-        /// Events that were pushed.
+        /// Number of pushed events.
         events: usize,
-        /// Their size.
+        /// Size of the pushed events in bytes.
         bytes: usize,
-        /// Events that an empty sink takes.
+        /// Maximum number of events in the sink.
         capacity: usize,
-        /// Bytes that an empty sink takes.
+        /// Maximum number of bytes in the sink.
         capacity_bytes: usize,
     },
     /// The sink was closed.
     #[error("the sink is closed")]
     Closed,
-    /// The sink stopped for good.
+    /// The sink was poisoned.
     #[error("the sink is poisoned: {0}")]
     Poisoned(Poison),
 }
 
-/// Why an accepted event is neither stored nor refused by the store. As text it says what the store said, with all causes.
+/// Reason why an accepted event was neither stored nor rejected by the store. The text includes the store's error with
+/// all its causes.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotStored {
-    /// The store asked for retries until the deadline. The event went to the dead-letter handler.
-    /// It may be stored all the same, if the store took it but could not say so.
+    /// The store asked for retries until the deadline passed. The event went to the dead-letter handler. The event may
+    /// still be stored, if the store took it and could not report that.
     #[error("gave up retrying: {}", in_full(.0))]
     RetriesExhausted(Arc<StoreError>),
-    /// The sink stopped for good. The event went to the dead-letter handler. It may be stored all the same,
-    /// if it was being appended.
+    /// The sink was poisoned. The event went to the dead-letter handler. An event that was being appended may still be
+    /// stored.
     #[error("the sink was poisoned: {0}")]
     Poisoned(Poison),
-    /// The sink was closed, and the event was not stored when the time was over. The one who closed it has the event.
+    /// The sink was closed, and the event was not stored before the deadline.
+    /// [`CloseReport::unstored`](super::CloseReport::unstored) contains the event.
     #[error("the sink was closed before the event was stored")]
     Returned,
 }
 
-/// Why a sink stopped for good.
+/// Reason why a sink stopped permanently.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Poison {
     /// The store panicked.
     #[error("the store panicked: {0}")]
     Panicked(Arc<str>),
-    /// The store said that it takes nothing any more.
+    /// The store reported a fatal error.
     #[error("the store takes nothing any more: {}", in_full(.0))]
     Fatal(Arc<StoreError>),
-    /// The store answered something that cannot be true of the batch that it was given.
+    /// The store's answer is inconsistent with the batch it was given.
     #[error("the store's answer does not fit the batch: {0}")]
     BrokenAnswer(Arc<str>),
-    /// A task of the sink ended before its time: the runtime was shut down, or an event panicked when it was dropped.
+    /// A task of the sink ended early: the runtime was shut down, or dropping an event panicked.
     #[error("the sink's tasks were stopped")]
     Stopped,
 }

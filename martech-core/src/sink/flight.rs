@@ -1,18 +1,19 @@
-//! One batch on its way into the store: what is still to do, and what is known.
+//! A batch in flight: the parts still to append, and the outcomes known so far.
 
 use std::{ops::Range, sync::Arc};
 
 use super::{EventOutcome, NotStored, Outcome, Poison, batch::Batch, shared::Shared};
 use crate::store::{Appended, Rejection, RejectionCode};
 
-/// A taken batch. It is settled once: by [`land`](Self::land), or when it is dropped before, as at the end of the runtime.
+/// A batch taken by a flush slot. Settled exactly once: by [`land`](Self::land), or on drop if the runtime ends first.
 #[derive(Debug)]
 pub(super) struct Flight<E> {
     shared: Arc<Shared<E>>,
     batch: Option<Batch<E>>,
-    /// Parts whose fate is open, the first one last.
+    /// Parts without an outcome in reverse order: the next part is the last element.
     open: Vec<Range<usize>>,
-    /// The known fates other than "stored", ascending. Parts are worked off in order, so they only grow at the end.
+    /// Known outcomes other than "stored", ascending by position. Parts are processed in order, so entries are only
+    /// appended.
     exceptions: Vec<(usize, EventOutcome)>,
 }
 
@@ -22,13 +23,13 @@ impl<E> Flight<E> {
         Self { shared, batch: Some(batch), open: vec![whole], exceptions: Vec::new() }
     }
 
-    /// The part to append next; `None` when every fate is known.
+    /// Returns the part to append next; `None` when every outcome is known.
     pub(super) fn part(&self) -> Option<&[E]> {
         let batch = self.batch.as_ref()?;
         self.open.last().map(|part| &batch.events[part.clone()])
     }
 
-    /// The store answered for the current part.
+    /// Records the store's answer for the current part. Fails if the answer is inconsistent.
     pub(super) fn record(&mut self, appended: Appended) -> Result<(), String> {
         let Some(part) = self.open.last().cloned() else { return Ok(()) };
         let steps = appended.steps;
@@ -41,7 +42,7 @@ impl<E> Flight<E> {
         Ok(())
     }
 
-    /// The store refuses the current part as a whole: halves it, or rejects the event if it stands alone.
+    /// Splits a refused part in half, or rejects its event if it has only one.
     pub(super) fn bisect(&mut self, reason: &str) {
         let Some(part) = self.open.pop() else { return };
         if part.len() == 1 {
@@ -54,20 +55,20 @@ impl<E> Flight<E> {
         self.open.push(part.start..middle);
     }
 
-    /// Nothing that is still open will be stored.
+    /// Gives up all events that have no outcome yet.
     pub(super) fn give_up(&mut self, reason: &NotStored) {
         while let Some(part) = self.open.pop() {
             self.exceptions.extend(part.map(|index| (index, Err(reason.clone()))));
         }
     }
 
-    /// The store cannot be trusted with anything any more.
+    /// Poisons the sink and gives up all events that have no outcome yet.
     pub(super) fn poison(&mut self, poison: Poison) {
         self.shared.poison(poison.clone());
         self.give_up(&NotStored::Poisoned(poison));
     }
 
-    /// Every fate is known: tells everyone.
+    /// Settles the batch. Every outcome must be known.
     pub(super) fn land(mut self) {
         self.settle();
     }
@@ -88,8 +89,8 @@ impl<E> Drop for Flight<E> {
     }
 }
 
-/// What the store's answer says of a part of `len` events that is not "stored", ascending by position.
-/// Fails if the answer cannot be true.
+/// Returns the outcomes other than "stored" from the answer for a part of `len` events, ascending by position. Fails if
+/// the answer is inconsistent.
 fn exceptions(appended: Appended, len: usize) -> Result<Vec<(usize, EventOutcome)>, String> {
     let total =
         [appended.duplicates.len(), appended.rejected.len()].into_iter().try_fold(appended.stored, usize::checked_add);
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn duplicates_and_rejections_are_merged_in_order() {
+    fn merges_duplicates_and_rejections_in_order() {
         let exceptions = exceptions(answer(1, &[0, 3], &[1]), 4).unwrap();
         let positions: Vec<_> = exceptions.iter().map(|(index, _)| *index).collect();
         assert_eq!(positions, [0, 1, 3]);
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_that_cannot_be_true_are_found() {
+    fn rejects_inconsistent_answers() {
         for (lie, about) in [
             (answer(3, &[], &[]), "3 stored"),
             (answer(5, &[], &[]), "5 stored"),

@@ -1,35 +1,35 @@
-//! Batches that went to the store, counted: why they went, and how it ended.
+//! Flush counters: batches by the reason for the flush and its outcome.
 
-/// Why a batch went.
+/// Reason why a batch was flushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FlushReason {
-    /// It held `max_batch` events.
+    /// The batch held `max_batch` events.
     Full,
-    /// Its oldest event had waited `flush_interval`; where that is zero, a flush slot was free.
+    /// The oldest event of the batch had waited `flush_interval`. With a zero interval: a flush slot was free.
     Due,
-    /// The sink was full and did not wait for it to grow.
+    /// The sink was full and did not wait for the batch to grow.
     Pressed,
-    /// Somebody called `flush`.
+    /// A caller requested a `flush`.
     Asked,
-    /// The sink was closed, or stopped for good.
+    /// The sink was closed or poisoned.
     Closing,
 }
 
-/// How the flush of a batch ended.
+/// Outcome of a flush.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FlushOutcome {
-    /// The store said of every event what became of it.
+    /// The store decided about every event: stored, duplicate or rejected.
     Answered,
-    /// Some or all of its events were given up, or given back.
+    /// Some or all events were given up, or returned by `close`.
     Failed,
 }
 
 impl FlushReason {
-    /// All of them.
+    /// All reasons.
     pub const ALL: [Self; 5] = [Self::Full, Self::Due, Self::Pressed, Self::Asked, Self::Closing];
 
-    /// The name, for figures.
+    /// Returns the name used in metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Full => "full",
@@ -42,10 +42,10 @@ impl FlushReason {
 }
 
 impl FlushOutcome {
-    /// Both.
+    /// Both outcomes.
     pub const ALL: [Self; 2] = [Self::Answered, Self::Failed];
 
-    /// The name, for figures.
+    /// Returns the name used in metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Answered => "answered",
@@ -54,17 +54,17 @@ impl FlushOutcome {
     }
 }
 
-/// How many batches ended, by why they went and how it ended. A batch counts once, however often it was appended.
+/// Number of flushed batches by reason and outcome. A batch counts once, even if it was appended several times.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FlushCounts([[u64; FlushOutcome::ALL.len()]; FlushReason::ALL.len()]);
 
 impl FlushCounts {
-    /// Of this reason and outcome.
+    /// Returns the number of batches with this reason and outcome.
     pub fn get(&self, reason: FlushReason, outcome: FlushOutcome) -> u64 {
         self.0[reason as usize][outcome as usize]
     }
 
-    /// All of them.
+    /// Returns the number of all batches.
     pub fn total(&self) -> u64 {
         self.0.iter().flatten().sum()
     }

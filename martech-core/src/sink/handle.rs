@@ -1,4 +1,4 @@
-//! The handle that producers hold.
+//! The handle for producers.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -13,10 +13,11 @@ use super::{
     shared::{Handles, Shared},
 };
 
-/// Takes events and brings them into a [`Store`](crate::Store), a batch at a time.
+/// Collects events and appends them to a [`Store`](crate::Store) in batches.
 ///
-/// Cheap to clone; all clones are one sink. A producer is fastest with a clone of its own, which keeps its order. When the last clone is dropped the sink takes no more events, stores those
-/// that it has, and ends. The [module](super) says how it works.
+/// Cloning is cheap, and all clones share one sink. Give each producer its own clone: this is fastest, and the events
+/// of one clone keep their order. When the last clone is dropped, the sink accepts no more events, stores the ones it
+/// has, and ends. See the [module documentation](super) for the design.
 ///
 /// ```
 /// use martech_core::{memory::MemoryStore, sink::{EventSink, Outcome}};
@@ -41,21 +42,22 @@ pub struct EventSink<E> {
     lane: Arc<Lane<E>>,
 }
 
-/// What was left when a sink was closed.
+/// Result of closing a sink.
 #[derive(Debug, Clone)]
 #[must_use = "it holds the events that were not stored"]
 pub struct CloseReport<E> {
-    /// Figures of the sink's whole life.
+    /// Statistics over the whole life of the sink.
     pub stats: SinkStats,
-    /// The events that were accepted and not stored in time, in the order in which they were accepted. Those that were
-    /// being appended when the time was over may be stored all the same.
+    /// Accepted events that were not stored before the deadline, in the order of acceptance. Events that were being
+    /// appended at the deadline may still be stored.
     pub unstored: Vec<E>,
-    /// Why the sink stopped, if it did before it was closed. Its events went to the dead-letter handler then.
+    /// Why the sink was poisoned, if it was poisoned before it was closed. Its events then went to the dead-letter
+    /// handler.
     pub poison: Option<Poison>,
 }
 
 impl<E: Send + Sync + 'static> EventSink<E> {
-    /// Begins to build a sink.
+    /// Returns a builder with the default settings.
     pub fn builder() -> SinkBuilder<E> {
         SinkBuilder::new()
     }
@@ -64,34 +66,37 @@ impl<E: Send + Sync + 'static> EventSink<E> {
         Self { handles: Arc::new(Handles(shared)), lane: Arc::new(Lane::new(false)) }
     }
 
-    /// A handle for a producer who waits for each receipt and tells the sender what it says. Of events that it pushes and
-    /// that are not stored, the [dead letters](super::DeadLetter::attended) say so: who keeps dead letters need not keep an event whose
-    /// sender knows that it was refused. Clones of the handle are attended as well.
+    /// Returns a handle for a producer that awaits every receipt and reports the outcome to the sender.
+    ///
+    /// Dead letters of its events are marked as [attended](super::DeadLetter::attended). An application that keeps dead
+    /// letters can skip them, because the sender knows that the event was not stored. Clones of the handle are attended
+    /// as well.
     #[must_use]
     pub fn attended(&self) -> Self {
         Self { handles: self.handles.clone(), lane: Arc::new(Lane::new(true)) }
     }
 
-    /// Takes an event if there is room now. Never waits, and needs no runtime.
+    /// Pushes an event if there is room now. Never waits, and needs no runtime.
     ///
     /// # Errors
-    /// [`Refusal`](super::Refusal) says why not; the error hands the event back. It is refused as full also where
-    /// the room is needed by those who wait in [`push`](Self::push).
+    /// Returns the event with the [`Refusal`](super::Refusal). The sink also counts as full when its free room is
+    /// reserved for callers that wait in [`push`](Self::push).
     pub fn try_push(&self, event: E) -> Result<Receipt, PushError<E>> {
         let load = self.weigh(&event);
         self.shared().push(&self.lane, event, load, Place::Passing)
     }
 
-    /// Takes an event, waiting for room if need be, first come, first served.
+    /// Pushes an event, waiting for room if necessary. Waiting pushes are served first come, first served.
     ///
-    /// Cancel-safe: as long as this has not returned, the event is not accepted.
+    /// Cancel safe: the event is not accepted until this returns.
     ///
     /// # Errors
-    /// When the event is larger than the sink, or the sink is closed or poisoned, also while waiting.
-    /// Hands the event back.
+    /// Returns the event when it is larger than the sink's capacity, or when the sink is closed or poisoned, also while
+    /// waiting.
     pub async fn push(&self, event: E) -> Result<Receipt, PushError<E>> {
         let load = self.weigh(&event);
-        // The short way, on which the event is moved once, and which ends often enough to let other tasks run.
+        // Fast path: moves the event only once. The last place of a grant takes the slow path, which regularly yields
+        // to other tasks.
         if let Some(vacancy) = self.lane.vacancy(load.bytes).filter(|vacancy| !vacancy.is_last()) {
             return Ok(vacancy.fill(event));
         }
@@ -105,21 +110,22 @@ impl<E: Send + Sync + 'static> EventSink<E> {
         }
     }
 
-    /// Takes all events or none, if there is room now. Never waits, and needs no runtime.
+    /// Pushes all events or none, if there is room for all now. Never waits, and needs no runtime.
     ///
     /// # Errors
-    /// As [`try_push`](Self::try_push); the error hands all events back.
+    /// Like [`try_push`](Self::try_push); the error returns all events.
     pub fn try_push_batch(&self, events: Vec<E>) -> Result<BatchReceipt, PushError<Vec<E>>> {
         let (sizes, load) = self.weigh_all(&events);
         self.shared().admit(events, load, Place::Passing, |queue, events| queue.add_batch(events, &sizes, &self.lane))
     }
 
-    /// Takes all events or none, waiting until there is room for all, first come, first served.
+    /// Pushes all events or none, waiting until there is room for all. Waiting pushes are served first come, first
+    /// served.
     ///
-    /// Cancel-safe: as long as this has not returned, none of the events is accepted.
+    /// Cancel safe: none of the events is accepted until this returns.
     ///
     /// # Errors
-    /// As [`push`](Self::push); the error hands all events back.
+    /// Like [`push`](Self::push); the error returns all events.
     pub async fn push_batch(&self, events: Vec<E>) -> Result<BatchReceipt, PushError<Vec<E>>> {
         coop::consume_budget().await;
         let (sizes, load) = self.weigh_all(&events);
@@ -130,20 +136,20 @@ impl<E: Send + Sync + 'static> EventSink<E> {
         }
     }
 
-    /// Flushes without waiting for the interval, and returns when every event that was accepted before the call is
-    /// stored, refused, or given up. Receipts, dead letters and [`stats`](Self::stats) tell which.
+    /// Flushes without waiting for the interval. Returns when every event accepted before the call is stored, rejected,
+    /// or given up. Receipts, dead letters and [`stats`](Self::stats) report the outcomes.
     pub async fn flush(&self) {
         for cell in self.shared().barrier() {
             Settled::new(cell).await;
         }
     }
 
-    /// Takes no more events, stores what it has, and ends. What is not stored at the deadline is given back:
-    /// appends in flight are cancelled then. Returns when the store is no longer in use.
+    /// Closes the sink: accepts no more events, stores the accepted ones, and ends. At the deadline, appends in flight
+    /// are canceled and the events that are not stored are returned. Returns when the store is no longer in use.
     ///
-    /// A store that blocks its thread, against the rules of async code, delays this beyond the deadline.
-    /// If several callers close at once, one of them gets the events. If this is cancelled, the sink stays closed,
-    /// and another call goes on; events that nobody gets back so go to the dead-letter handler.
+    /// A store that blocks its thread delays this beyond the deadline. If several callers close at the same time, one
+    /// of them gets the events. If this call is canceled, the sink stays closed and another call continues; events that
+    /// no call returns go to the dead-letter handler.
     pub async fn close(&self, deadline: Duration) -> CloseReport<E> {
         let shared = self.shared();
         shared.close();
@@ -151,7 +157,7 @@ impl<E: Send + Sync + 'static> EventSink<E> {
             shared.abandon();
             shared.halt.closed().await;
         }
-        // Another caller may be about to give up what no slot had taken.
+        // Another caller may still be settling the batches that no slot had taken.
         self.flush().await;
         shared.change(|queue| CloseReport {
             stats: queue.stats(),
@@ -160,12 +166,12 @@ impl<E: Send + Sync + 'static> EventSink<E> {
         })
     }
 
-    /// Figures, all of one moment.
+    /// Returns statistics, all read at the same moment.
     pub fn stats(&self) -> SinkStats {
         self.shared().change(Queue::stats)
     }
 
-    /// Why the sink stopped for good, if it did.
+    /// Returns why the sink was poisoned, if it was.
     pub fn poison(&self) -> Option<Poison> {
         self.shared().lock().poisoned().cloned()
     }

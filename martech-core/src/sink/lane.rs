@@ -1,12 +1,14 @@
-//! A handle's own way into the open batch, so that busy producers seldom meet.
+//! Lanes: per-handle buffers in front of the open batch, which reduce contention between busy producers.
 //!
-//! A handle that comes to the same open batch again and again is granted room in it: a few places and bytes, which count
-//! as taken from then on. It fills them under a lock of its own, and brings the events to the batch together, as a run
-//! with a cell of its own, when the last place is filled. Whoever needs all that is there, or room that others hold and do
-//! not use, *calls in* the lanes: their events join the batch, and the grants end. So a grant changes neither what is
-//! counted nor when a batch goes: capacity and `max_batch` are exact, and no event in a lane is older than the batch.
+//! A handle that pushes repeatedly into the same open batch is granted room in it: a number of places and bytes, which
+//! count as taken from then on. The handle fills them under the lane's own lock. When the last place is filled, the
+//! lane hands its events over to the batch as one run with its own cell.
 //!
-//! Locks are taken in this order: queue, lane.
+//! An operation that needs all events, or room that is granted and unused, *calls in* the lanes first: their events
+//! join the batch, and the grants end. Grants therefore change neither the statistics nor the time of a flush:
+//! `capacity` and `max_batch` are exact, and no event in a lane is older than the batch.
+//!
+//! Lock order: queue, lane.
 
 use std::sync::{Arc, PoisonError};
 
@@ -17,14 +19,14 @@ use super::{
 };
 use crate::sync::{Mutex, MutexGuard};
 
-/// No grant is larger; a larger one would save little.
+/// Maximum number of places in a grant; more would save little.
 const MAX_PLACES: usize = 64;
-/// No grant is smaller; a smaller one would save nothing.
+/// Minimum number of places in a grant; fewer would save nothing.
 const MIN_PLACES: usize = 4;
-/// How many lanes have grants at a time, since calling them in takes time under the queue's lock.
+/// Maximum number of lanes with a grant, because calling them in holds the queue's lock.
 const MAX_LANES: usize = 64;
 
-/// A handle's lane. Aligned so that no two share a cache line.
+/// The lane of one handle. Aligned so that no two lanes share a cache line.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(super) struct Lane<E> {
@@ -35,9 +37,9 @@ pub(super) struct Lane<E> {
 #[derive(Debug)]
 struct State<E> {
     grant: Option<Grant>,
-    /// What the grant was used for; empty without one.
+    /// Events that fill the grant; empty without a grant.
     events: Vec<E>,
-    /// The batch to which the handle last brought an event itself.
+    /// Sequence of the batch into which the handle last pushed outside a grant.
     visited: Option<u64>,
 }
 
@@ -48,14 +50,14 @@ struct Grant {
     cell: Arc<BatchCell>,
 }
 
-/// A place in a lane that has room for an event of so many bytes.
+/// A free place in a lane for an event of `bytes` bytes. Holds the lane's lock.
 pub(super) struct Vacancy<'a, E> {
     state: MutexGuard<'a, State<E>>,
     bytes: usize,
 }
 
 impl<E> Vacancy<'_, E> {
-    /// Whether the lane should be handed over when this is filled.
+    /// Whether this is the last place, after which the lane must be handed over.
     #[inline]
     pub(super) fn is_last(&self) -> bool {
         self.state.grant.as_ref().is_some_and(|grant| grant.left.events == 1)
@@ -78,12 +80,12 @@ impl<E> Lane<E> {
         Self { state: Mutex::new(State { grant: None, events: Vec::new(), visited: None }), attended }
     }
 
-    /// Whether its handle is [attended](super::EventSink::attended).
+    /// Whether the handle is [attended](super::EventSink::attended).
     pub(super) fn is_attended(&self) -> bool {
         self.attended
     }
 
-    /// Room for an event of so many bytes, if the grant has it.
+    /// Returns a place for an event of `bytes` bytes, if the grant has room.
     #[inline]
     pub(super) fn vacancy(&self, bytes: usize) -> Option<Vacancy<'_, E>> {
         let state = self.lock();
@@ -92,17 +94,17 @@ impl<E> Lane<E> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<E>> {
-        // No foreign code runs under the lock, so what a panic would leave behind is whole.
+        // No application code runs under this lock, so a panic cannot leave the state inconsistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The batch that is being filled, and the lanes with room in it.
+/// The open batch, and the lanes with a grant in it.
 #[derive(Debug)]
 pub(super) struct Open<E> {
     batch: Batch<E>,
     lanes: Vec<Arc<Lane<E>>>,
-    /// The grants, used or not. Together with the batch they are never more than `max_batch` events.
+    /// Total of all grants, used or not. Together with the batch they never exceed `max_batch` events.
     granted: Load,
 }
 
@@ -119,7 +121,7 @@ impl<E> Open<E> {
         self.granted
     }
 
-    /// How many events the batch has, counting granted places as filled.
+    /// Number of events in the batch, counting granted places as filled.
     pub(super) fn len(&self) -> usize {
         self.batch.events.len() + self.granted.events
     }
@@ -128,14 +130,14 @@ impl<E> Open<E> {
         self.batch.opened_at.checked_add(interval)
     }
 
-    /// Grants a part of `room` to a lane that has none, if its handle has come before and the part is worth the while.
-    /// `bytes` is the size of an event that it brought.
+    /// Grants a part of `room` to a lane without a grant, if its handle has pushed into this batch before and the part
+    /// is large enough. `bytes` is the size of the event that was just pushed.
     pub(super) fn grant(&mut self, lane: &Arc<Lane<E>>, bytes: usize, room: Load) {
         let mut state = lane.lock();
         if state.visited.replace(self.batch.sequence) != Some(self.batch.sequence) || self.lanes.len() == MAX_LANES {
             return;
         }
-        // A part, since others come as well.
+        // Leaves room for other handles.
         let events = (room.events / 4).min(MAX_PLACES);
         let whole = Load { events, bytes: bytes.saturating_mul(2 * events).min(room.bytes / 4) };
         if events < MIN_PLACES || whole.bytes < bytes.saturating_mul(MIN_PLACES) {
@@ -148,7 +150,7 @@ impl<E> Open<E> {
         self.lanes.push(lane.clone());
     }
 
-    /// Ends the grant of a lane, if it has one; gives the load of the events that it brings.
+    /// Ends the grant of a lane, if it has one. Returns the load of the events that the lane adds to the batch.
     pub(super) fn hand_over(&mut self, lane: &Arc<Lane<E>>) -> Load {
         match self.lanes.iter().position(|granted| Arc::ptr_eq(granted, lane)) {
             Some(index) => {
@@ -159,7 +161,7 @@ impl<E> Open<E> {
         }
     }
 
-    /// Ends all grants; gives the load of the events that the lanes bring.
+    /// Ends all grants. Returns the load of the events that the lanes add to the batch.
     pub(super) fn call_in(&mut self) -> Load {
         let mut brought = Load::default();
         while let Some(lane) = self.lanes.pop() {
@@ -180,7 +182,7 @@ impl<E> Open<E> {
         brought
     }
 
-    /// The batch, once the lanes are called in.
+    /// Returns the batch. The lanes must have been called in.
     pub(super) fn into_batch(mut self, reason: FlushReason) -> Batch<E> {
         debug_assert!(self.lanes.is_empty());
         self.batch.reason = reason;

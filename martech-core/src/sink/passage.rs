@@ -1,24 +1,24 @@
-//! When a batch went its way, for those who trace.
+//! Timing of a batch in the sink, for tracing.
 
 use std::time::Instant;
 
 use crate::store::Steps;
 
-/// The way of a batch through the sink. All who had events in it had the same.
+/// Timing of a batch in the sink. Shared by all events of the batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Passage {
-    /// A flush slot took it; before that it waited for one.
+    /// Time at which a flush slot took the batch; before that, the batch waited for a slot.
     pub taken: Instant,
-    /// The fate of each of its events was known.
+    /// Time at which the outcome of every event was known.
     pub settled: Instant,
-    /// How many those were, of whomever.
+    /// Number of events in the batch, from all producers.
     pub events: usize,
-    /// What the store says of the time in between.
+    /// Timing steps that the store reported for the time in between.
     pub steps: Steps,
 }
 
 impl Passage {
-    /// That of two batches as if they had been one.
+    /// Combines the timing of two batches as if they were one.
     pub(super) fn and(self, other: Self) -> Self {
         Self {
             taken: self.taken.min(other.taken),

@@ -1,5 +1,5 @@
-//! What stands behind the lock: the batches that wait, what room is left, and the counters. Nothing here waits, and
-//! nothing here runs the application's code.
+//! The state behind the sink's lock: waiting batches, free room, and counters. Nothing here waits, and nothing here
+//! runs application code.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -19,24 +19,24 @@ use super::{
     stats::Tally,
 };
 
-/// Who asks for room.
+/// Kind of caller that asks for room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
-    /// One who will go away when there is none.
+    /// Returns with an error when there is no room.
     Passing,
-    /// One who will stand in line when there is none.
+    /// Joins the waiting pushes when there is no room.
     Newcomer,
-    /// The first in line.
+    /// First of the waiting pushes.
     Head,
 }
 
-/// What a flush slot should do.
+/// Next step of a flush slot.
 #[derive(Debug)]
 pub(super) enum Next<E> {
     Flush(Batch<E>),
-    /// Nothing yet: wait for a wake-up, and no longer than this.
+    /// Wait for a wake-up, or until this time.
     Wait(Option<Instant>),
-    /// Nothing any more.
+    /// No more batches will come.
     End,
 }
 
@@ -55,31 +55,31 @@ pub(super) struct Queue<E> {
     max_spares: usize,
 
     phase: Phase,
-    /// Never empty.
+    /// `None` instead of an empty batch.
     open: Option<Open<E>>,
-    /// The open batch goes as soon as a slot is free, without waiting for its interval.
+    /// Flush the open batch as soon as a slot is free, without waiting for its interval.
     hurry: bool,
     sealed: VecDeque<Batch<E>>,
-    /// All batches that are open, sealed or in flight.
+    /// All batches that are open, sealed or in flight, by sequence.
     unsettled: BTreeMap<u64, Unsettled>,
     next_sequence: u64,
-    /// Emptied vectors, for batches to come.
+    /// Empty vectors for reuse.
     spares: Vec<Vec<E>>,
-    /// Events that closing gives back, by batch.
+    /// Events that `close` returns, by batch.
     returned: BTreeMap<u64, Vec<E>>,
 
-    /// All that is accepted and not settled, but for what lanes hold.
+    /// Total of accepted and unsettled events, except those still in lanes.
     held: Load,
-    /// Pushes in line,
+    /// Number of waiting pushes.
     waiting: usize,
-    /// and what they want to bring.
+    /// Total load of the waiting pushes.
     line: Load,
-    /// Flush slots to wake up once the lock is released.
+    /// Number of flush slots to wake once the lock is released.
     wakes: usize,
-    /// Totals; the fields that describe the present are filled in by [`Queue::stats`].
+    /// Totals. [`Queue::stats`] fills in the fields that describe the present.
     totals: SinkStats,
     drain: DrainRate,
-    /// When the store last said something of an event, or when the sink last went from idle to busy.
+    /// Time of the store's last decision about an event, or of the last change from idle to busy.
     progress: Instant,
 }
 
@@ -95,7 +95,7 @@ impl<E> Queue<E> {
             max_batch: config.max_batch.min(config.capacity),
             flush_interval: config.flush_interval,
             capacity: Load { events: config.capacity, bytes: config.capacity_bytes },
-            // As many as a full sink needs.
+            // Enough for a full sink.
             max_spares: config.capacity / config.max_batch.min(config.capacity) + 1,
             phase: Phase::Open,
             open: None,
@@ -117,7 +117,7 @@ impl<E> Queue<E> {
 
     // Admission.
 
-    /// Whether there is room. On `Ok` the caller adds the events under the same lock.
+    /// Checks that there is room for `load`. On `Ok` the caller must add the events under the same lock.
     #[inline]
     pub(super) fn check(&mut self, load: Load, place: Place) -> Result<(), Refusal> {
         match &self.phase {
@@ -140,7 +140,7 @@ impl<E> Queue<E> {
         if load.fits(self.room(place)) { Ok(()) } else { Err(self.full(load, place)) }
     }
 
-    /// What is neither held nor granted. The room of those in line is theirs: nobody else may take it.
+    /// Returns the room that is neither held nor granted. Only the head may use the room that waiting pushes need.
     fn room(&self, place: Place) -> Load {
         let granted = self.open.as_ref().map_or(Load::default(), Open::granted);
         let room = self.capacity.minus(self.held).minus(granted);
@@ -159,7 +159,7 @@ impl<E> Queue<E> {
         Refusal::Full { retry_after: self.retry_after(load) }
     }
 
-    /// When a load should find room, with those who wait served before it.
+    /// Estimates the time until `load` finds room, with all waiting pushes served first.
     fn retry_after(&self, load: Load) -> Duration {
         let missing = self.held.plus(self.line).plus(load).minus(self.capacity);
         let bytes_per_event = self.held.bytes as f64 / self.held.events.max(1) as f64;
@@ -167,10 +167,10 @@ impl<E> Queue<E> {
         self.drain.time_for(events, Instant::now())
     }
 
-    /// Adds an event of the handle with this lane; [`check`](Self::check) said that it fits.
+    /// Adds an event from the handle with this lane. [`check`](Self::check) must have returned `Ok`.
     #[inline]
     pub(super) fn add(&mut self, event: E, bytes: usize, lane: &Arc<Lane<E>>) -> Receipt {
-        // What the handle brought before comes first.
+        // Earlier events of the same handle come first.
         self.hand_over(lane);
         self.accept(Load { events: 1, bytes });
         let receipt = self.open().batch().add(event, bytes, lane.is_attended());
@@ -179,7 +179,7 @@ impl<E> Queue<E> {
         receipt
     }
 
-    /// Adds events, with the size of each; [`check`](Self::check) said that they fit.
+    /// Adds events with their sizes. [`check`](Self::check) must have returned `Ok`.
     pub(super) fn add_batch(&mut self, events: Vec<E>, sizes: &[usize], lane: &Arc<Lane<E>>) -> BatchReceipt {
         self.hand_over(lane);
         debug_assert_eq!(events.len(), sizes.len());
@@ -216,7 +216,7 @@ impl<E> Queue<E> {
         self.totals.accepted += load.events as u64;
     }
 
-    /// The open batch, with at least one place that is free.
+    /// Returns the open batch, with at least one free place. Opens a batch if necessary.
     fn open(&mut self) -> &mut Open<E> {
         if self.open.as_ref().is_some_and(|open| open.len() == self.max_batch) {
             self.call_in();
@@ -235,7 +235,7 @@ impl<E> Queue<E> {
         self.next_sequence += 1;
         let unsettled = Unsettled { opened_at: batch.opened_at, cell: batch.cell().clone() };
         self.unsettled.insert(batch.sequence, unsettled);
-        // One slot either takes it or sets its alarm for it.
+        // One slot either takes the batch or sets a timer for it.
         self.wakes += 1;
         self.hurry = false;
         self.open.insert(Open::new(batch))
@@ -257,13 +257,13 @@ impl<E> Queue<E> {
 
     // Lanes.
 
-    /// Takes over the events of a lane that is full, and grants it room again.
+    /// Takes over the events of a full lane, and grants it new room.
     pub(super) fn renew(&mut self, lane: &Arc<Lane<E>>, bytes: usize) {
         self.hand_over(lane);
         self.grant(lane, bytes);
     }
 
-    /// Grants room to the lane of a handle that has just brought an event of so many bytes.
+    /// Grants room to the lane of a handle that has just pushed an event of `bytes` bytes.
     fn grant(&mut self, lane: &Arc<Lane<E>>, bytes: usize) {
         if !matches!(self.phase, Phase::Open) {
             return;
@@ -284,7 +284,8 @@ impl<E> Queue<E> {
         }
     }
 
-    /// Takes over the events of all lanes, so that what is held is all there is, and what is left is free for anyone.
+    /// Takes over the events of all lanes and ends their grants, so that `held` counts every event and the rest of the
+    /// room is free.
     fn call_in(&mut self) {
         self.call_in_open();
         self.seal_if_full();
@@ -297,7 +298,7 @@ impl<E> Queue<E> {
         }
     }
 
-    // The line.
+    // Waiting pushes.
 
     pub(super) fn join_line(&mut self, load: Load) {
         self.waiting += 1;
@@ -309,12 +310,12 @@ impl<E> Queue<E> {
         self.line = self.line.minus(load);
     }
 
-    /// Whether the head of a line watches for room.
+    /// Whether any push waits for room.
     pub(super) fn has_line(&self) -> bool {
         self.waiting > 0
     }
 
-    /// How many flush slots have something new to look at.
+    /// Returns the number of flush slots to wake, and resets it.
     pub(super) fn take_wakes(&mut self) -> usize {
         mem::take(&mut self.wakes)
     }
@@ -343,13 +344,13 @@ impl<E> Queue<E> {
         }
     }
 
-    /// Seals the open batch, and names all batches that have unsettled events.
+    /// Seals the open batch, and returns the cells of all unsettled batches.
     pub(super) fn barrier(&mut self) -> Vec<Arc<BatchCell>> {
         self.seal(FlushReason::Asked);
         self.unsettled.values().map(|unsettled| unsettled.cell.clone()).collect()
     }
 
-    /// Takes a batch off the books and resolves its cell, all at once for anyone who looks.
+    /// Removes a settled batch, updates the counters and resolves the cells, as one step for all who take the lock.
     pub(super) fn settle(&mut self, batch: &Batch<E>, load: Load, exceptions: Vec<(usize, EventOutcome)>) {
         let tally = Tally::new(load.events, &exceptions);
         self.totals.add(tally);
@@ -365,19 +366,19 @@ impl<E> Queue<E> {
         batch.publish(exceptions, now);
     }
 
-    /// Keeps events for the one who closes.
+    /// Keeps events for the caller of `close`.
     pub(super) fn give_back(&mut self, sequence: u64, events: Vec<E>) {
         if !events.is_empty() {
             self.returned.insert(sequence, events);
         }
     }
 
-    /// Events that closing gives back, in the order in which they were accepted.
+    /// Takes the events that `close` returns, in the order of acceptance.
     pub(super) fn take_returned(&mut self) -> Vec<E> {
         mem::take(&mut self.returned).into_values().flatten().collect()
     }
 
-    /// Keeps an emptied vector for later, unless it is one too many or unusually large.
+    /// Keeps an empty vector for reuse, unless there are enough or it is unusually large.
     pub(super) fn recycle(&mut self, spare: Vec<E>) {
         debug_assert!(spare.is_empty());
         if self.spares.len() < self.max_spares && spare.capacity() <= self.max_batch.saturating_mul(2) {
@@ -385,9 +386,9 @@ impl<E> Queue<E> {
         }
     }
 
-    // The end.
+    // Shutdown.
 
-    /// Takes no more events. What is held is still flushed.
+    /// Accepts no more events. Held events are still flushed.
     pub(super) fn close(&mut self) {
         self.call_in();
         if matches!(self.phase, Phase::Open) {
@@ -395,7 +396,7 @@ impl<E> Queue<E> {
         }
     }
 
-    /// Takes no more events, for this reason. `false` when another reason came first.
+    /// Accepts no more events, for the given reason. Returns `false` if the queue was already poisoned.
     pub(super) fn poison(&mut self, poison: Poison) -> bool {
         self.call_in();
         let first = self.poisoned().is_none();
@@ -412,13 +413,13 @@ impl<E> Queue<E> {
         }
     }
 
-    /// Takes out every batch that no slot has taken.
+    /// Removes and returns every batch that no slot has taken.
     pub(super) fn take_waiting(&mut self) -> Vec<Batch<E>> {
         self.seal(FlushReason::Closing);
         mem::take(&mut self.sealed).into()
     }
 
-    // Figures.
+    // Statistics.
 
     pub(super) fn count_retry(&mut self) {
         self.totals.retries += 1;
@@ -428,7 +429,7 @@ impl<E> Queue<E> {
         self.call_in();
         let now = Instant::now();
         let since = |time: Instant| now.saturating_duration_since(time);
-        // Batches are opened one after the other.
+        // Sequences follow the order in which batches were opened.
         let oldest = self.unsettled.values().next().map_or(Duration::ZERO, |first| since(first.opened_at));
         SinkStats {
             pending: self.held.events as u64,

@@ -1,4 +1,4 @@
-//! What became of an event: one cell per batch, resolved once, watched by any number of receipts.
+//! Receipts: one cell for each run of events in a batch, resolved once, watched by any number of receipts.
 
 use std::{
     future::Future,
@@ -13,26 +13,26 @@ use crate::{
     sync::{Mutex, MutexGuard, OnceLock},
 };
 
-/// What the store did with an event.
+/// The store's decision about an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is durable.
+    /// The event is durable.
     Stored,
-    /// It was there already, or earlier in the same batch.
+    /// The store already had the event, or it occurred earlier in the same batch.
     Duplicate,
-    /// The store refuses it for good. The event went to the dead-letter handler.
+    /// The store rejected the event permanently. The event went to the dead-letter handler.
     Rejected {
-        /// Why, for programs.
+        /// Machine-readable code.
         code: RejectionCode,
-        /// Why, in the store's words.
+        /// Text from the store.
         reason: Arc<str>,
     },
 }
 
-/// What became of an accepted event: the store's decision, or why there is none.
+/// Outcome of an accepted event: the store's decision, or the reason why there is none.
 pub type EventOutcome = Result<Outcome, NotStored>;
 
-/// The fate of every event of one batch.
+/// The outcomes of one run of events in a batch.
 #[derive(Debug, Default)]
 pub(super) struct BatchCell {
     fates: OnceLock<Fates>,
@@ -41,13 +41,13 @@ pub(super) struct BatchCell {
 
 #[derive(Debug)]
 struct Fates {
-    /// The events that are not simply stored, ascending by position.
+    /// Events that are not stored, ascending by position.
     exceptions: Vec<(usize, EventOutcome)>,
     passage: Option<Passage>,
 }
 
-/// Those who wait for a cell. A place is used again when its owner has gone, so there are never more places than
-/// there were waiters at one time.
+/// Wakers of the pending receipts. Places are reused, so their number never exceeds the peak number of concurrent
+/// waiters.
 #[derive(Debug, Default)]
 struct Wakers {
     places: Vec<Option<Waker>>,
@@ -55,13 +55,13 @@ struct Wakers {
 }
 
 impl BatchCell {
-    /// Makes the fate known, without waking anyone. Has effect once.
+    /// Publishes the outcomes without waking the waiters. Must be called only once.
     pub(super) fn publish(&self, exceptions: Vec<(usize, EventOutcome)>, passage: Option<Passage>) {
         let first = self.fates.set(Fates { exceptions, passage }).is_ok();
         debug_assert!(first, "a batch is settled once");
     }
 
-    /// Wakes those who wait; to be called after [`publish`](Self::publish).
+    /// Wakes all waiters. Must be called after [`publish`](Self::publish).
     pub(super) fn wake(&self) {
         let wakers = std::mem::take(&mut *self.wakers());
         wakers.places.into_iter().flatten().for_each(Waker::wake);
@@ -79,7 +79,7 @@ impl BatchCell {
     }
 }
 
-/// Waits until a cell is resolved.
+/// A future that completes when a cell is resolved.
 #[derive(Debug)]
 pub(super) struct Settled {
     cell: Arc<BatchCell>,
@@ -94,7 +94,8 @@ impl Settled {
     fn poll_fates(&mut self, context: &Context<'_>) -> Poll<&Fates> {
         if self.cell.fates.get().is_none() {
             let mut wakers = self.cell.wakers();
-            // `wake` takes this lock after the cell is resolved, so it cannot pass between this look and our entry.
+            // `wake` takes this lock after the cell is resolved, so it cannot run between this check and the
+            // registration.
             if self.cell.fates.get().is_none() {
                 match self.place {
                     Some(place) => wakers.places[place] = Some(context.waker().clone()),
@@ -134,7 +135,7 @@ impl Drop for Settled {
             return;
         }
         let mut wakers = self.cell.wakers();
-        // Not there any more if the cell was resolved meanwhile.
+        // The place is gone if the cell was resolved in the meantime.
         if let Some(waker) = wakers.places.get_mut(place) {
             *waker = None;
             wakers.vacant.push(place);
@@ -142,7 +143,7 @@ impl Drop for Settled {
     }
 }
 
-/// Proof that one event was accepted. Await it to learn what became of the event; dropping it changes nothing.
+/// Receipt for one accepted event. Await it to get the outcome of the event; dropping it has no effect on the event.
 #[derive(Debug)]
 #[must_use = "await it to learn what became of the event, or drop it"]
 pub struct Receipt {
@@ -166,20 +167,21 @@ impl Future for Receipt {
     }
 }
 
-/// Proof that a batch of events was accepted. Await it to learn what became of each; dropping it changes nothing.
+/// Receipt for an accepted batch of events. Await it to get the outcome of each event; dropping it has no effect on the
+/// events.
 #[derive(Debug)]
 #[must_use = "await it to learn what became of the events, or drop it"]
 pub struct BatchReceipt {
-    /// What is not yet resolved, in order, the next one last.
+    /// Unresolved parts in reverse order: the next part is the last element.
     parts: Vec<Part>,
     outcome: BatchOutcome,
 }
 
-/// A run of pushed events inside one of the sink's batches.
+/// Consecutive pushed events that share a cell.
 #[derive(Debug)]
 pub(super) struct Part {
     settled: Settled,
-    /// Position of the run's first event in the sink's batch.
+    /// Position of the first event among the events of the cell.
     first: usize,
     len: usize,
 }
@@ -224,7 +226,7 @@ impl Future for BatchReceipt {
     }
 }
 
-/// What became of a batch, event by event. Positions are those in the batch as it was pushed.
+/// Outcomes of a batch, event by event. Positions are those in the batch as it was pushed.
 #[derive(Debug, Clone, Default)]
 pub struct BatchOutcome {
     len: usize,
@@ -233,38 +235,38 @@ pub struct BatchOutcome {
 }
 
 impl BatchOutcome {
-    /// How many events the batch had.
+    /// Returns the number of events in the batch.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether the batch had no event.
+    /// Returns whether the batch had no events.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// How many of them are stored; those that are duplicates do not count.
+    /// Returns the number of stored events, without duplicates.
     pub fn stored(&self) -> usize {
         self.len - self.exceptions.len()
     }
 
-    /// The events that are not [`Outcome::Stored`], ascending by position.
+    /// Returns the events that are not [`Outcome::Stored`], ascending by position.
     pub fn exceptions(&self) -> &[(usize, EventOutcome)] {
         &self.exceptions
     }
 
-    /// The same, to be taken apart.
+    /// Returns the same events as [`exceptions`](Self::exceptions), by value.
     pub fn into_exceptions(self) -> Vec<(usize, EventOutcome)> {
         self.exceptions
     }
 
-    /// When the sink's batch with these events went its way; the whole of it where they were in several. `None` where no
-    /// flush slot took it before the end.
+    /// Returns the timing of the sink's batch with these events, combined if they were in several. `None` if no flush
+    /// slot took any of them before the sink ended.
     pub fn passage(&self) -> Option<Passage> {
         self.passage
     }
 
-    /// What became of the event at a position; `None` behind the end.
+    /// Returns the outcome of the event at a position; `None` past the end.
     pub fn get(&self, index: usize) -> Option<EventOutcome> {
         (index < self.len).then(|| BatchCell::outcome(&self.exceptions, index))
     }

@@ -1,4 +1,4 @@
-//! When to append again: exponential backoff with full jitter and a deadline.
+//! Retry timing: exponential backoff with full jitter and a deadline.
 
 use std::time::Duration;
 
@@ -6,20 +6,22 @@ use tokio::time::Instant;
 
 use crate::store::Advice;
 
-/// How a batch is retried when the store says [`Advice::Retry`] or [`Advice::RetryAfter`].
+/// Retry policy for batches to which the store answers [`Advice::Retry`] or [`Advice::RetryAfter`].
 ///
-/// The n-th delay is drawn evenly between zero and `initial * 2^n`, at most `max`: "full jitter", which spreads the
-/// retries of many clients best (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
+/// The n-th delay, counted from 0, is uniformly distributed between zero and the smaller of `initial * 2^n` and `max`.
+/// This is "full jitter", which spreads the retries of many clients best
+/// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// Upper bound of the first delay; 100 ms.
+    /// Upper bound of the first delay; default 100 ms.
     pub initial: Duration,
-    /// Upper bound of all delays; 5 s.
+    /// Upper bound of all delays; default 5 s. [`Advice::RetryAfter`] may ask for more.
     pub max: Duration,
-    /// A batch is given up when the next retry would begin later than this after the first of an unbroken row of
-    /// failures; 60 s. Any answer about part of the batch breaks the row. [`Duration::MAX`]: never.
+    /// Longest time from the first of consecutive failures to the start of the next retry; default 60 s. A batch is
+    /// given up when the next retry would begin later. Any answer about part of the batch resets the time.
+    /// [`Duration::MAX`] disables the deadline.
     pub deadline: Duration,
-    /// The longest [`Advice::RetryAfter`] that is honored; what asks for more is retried after this; 30 s.
+    /// Longest [`Advice::RetryAfter`] that is honored; default 30 s. Longer requests are shortened to this.
     pub max_retry_after: Duration,
 }
 
@@ -34,7 +36,7 @@ impl Default for RetryPolicy {
     }
 }
 
-/// The retries of one batch.
+/// Backoff state of one batch.
 #[derive(Debug)]
 pub(super) struct Backoff<'a> {
     policy: &'a RetryPolicy,
@@ -48,13 +50,13 @@ impl<'a> Backoff<'a> {
         Self { policy, random, failures: 0, failing_since: None }
     }
 
-    /// The store answered: it is there, so a later failure starts from the beginning.
+    /// Resets the backoff after an answer from the store.
     pub(super) fn answered(&mut self) {
         self.failures = 0;
         self.failing_since = None;
     }
 
-    /// How long to wait after a failure; `None` when it is time to give up.
+    /// Returns the delay before the next retry; `None` when the retry would pass the deadline.
     pub(super) fn failed(&mut self, advice: Advice, now: Instant) -> Option<Duration> {
         let since = *self.failing_since.get_or_insert(now);
         let bound = self.policy.initial.saturating_mul(2u32.saturating_pow(self.failures)).min(self.policy.max);
@@ -68,7 +70,7 @@ impl<'a> Backoff<'a> {
         (now.duration_since(since).saturating_add(delay) <= self.policy.deadline).then_some(delay)
     }
 
-    /// Whether the failure last told of is the first of its row.
+    /// Whether the last failure was the first since an answer.
     pub(super) fn is_first(&self) -> bool {
         self.failures == 1
     }
@@ -88,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn delays_stay_below_a_bound_that_doubles() {
+    fn delays_stay_below_doubling_bound() {
         let (policy, now) = (policy(), Instant::now());
         let mut longest = [Duration::ZERO; 6];
         for seed in 0..200 {
@@ -105,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_is_honored_up_to_a_cap() {
+    fn honors_retry_after_up_to_cap() {
         let (policy, now) = (policy(), Instant::now());
         let mut random = fastrand::Rng::with_seed(1);
         let mut backoff = Backoff::new(&policy, &mut random);
@@ -115,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_starts_the_deadline_anew() {
+    fn answer_resets_deadline() {
         let (policy, start) = (policy(), Instant::now());
         let mut random = fastrand::Rng::with_seed(1);
         let mut backoff = Backoff::new(&policy, &mut random);
@@ -128,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn endless_deadlines_and_many_failures_do_not_overflow() {
+    fn unlimited_deadline_and_many_failures_do_not_overflow() {
         let policy = RetryPolicy { deadline: Duration::MAX, max: Duration::MAX, ..policy() };
         let now = Instant::now();
         let mut random = fastrand::Rng::with_seed(1);

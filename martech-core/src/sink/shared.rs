@@ -1,4 +1,4 @@
-//! What the handles and the flush slots share: the locked queue, and the signals between them.
+//! State shared by the handles and the flush slots: the locked queue, and the signals between them.
 
 use std::{
     fmt,
@@ -21,14 +21,14 @@ pub(super) type SizeOf<E> = dyn Fn(&E) -> usize + Send + Sync;
 
 pub(super) struct Shared<E> {
     queue: Mutex<Queue<E>>,
-    /// The flush slots watch this for batches and for the end.
+    /// Signals the flush slots that there are batches to take, or that the sink ends.
     pub(super) work: Notify,
-    /// The head of the line watches this for room.
+    /// Signals the first waiting push that there may be room.
     room: Notify,
-    /// The line: fair, so that who came first is served first.
+    /// Fair lock on which waiting pushes queue in order of arrival.
     turnstile: tokio::sync::Mutex<()>,
-    /// Why what is not stored by now will not be. Each flush slot holds a receiver, so the channel is closed when all
-    /// slots have ended.
+    /// Reason why unstored events will not be stored, once the sink stops. Each flush slot holds a receiver, so the
+    /// channel is closed when all slots have ended.
     pub(super) halt: watch::Sender<Option<NotStored>>,
     size_of: Option<Box<SizeOf<E>>>,
     dead_letters: DeadLetters<E>,
@@ -48,7 +48,7 @@ impl<E> Shared<E> {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Queue<E>> {
-        // No foreign code runs under the lock, so what a panic would leave behind is whole.
+        // No application code runs under this lock, so a panic cannot leave the queue inconsistent.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -59,9 +59,9 @@ impl<E> Shared<E> {
         }
     }
 
-    // The way in.
+    // Admission.
 
-    /// Adds an event of the handle with this lane if there is room for it now.
+    /// Adds an event through the handle's lane, if there is room now.
     #[inline]
     pub(super) fn push(
         &self,
@@ -81,7 +81,7 @@ impl<E> Shared<E> {
         Ok(receipt)
     }
 
-    /// Adds an item if there is room for it now.
+    /// Adds an item, if there is room now.
     #[inline]
     pub(super) fn admit<T, R>(
         &self,
@@ -96,7 +96,7 @@ impl<E> Shared<E> {
         })
     }
 
-    /// Stands in line, and adds an item as soon as there is room for it.
+    /// Waits behind earlier pushes, and adds an item as soon as there is room.
     pub(super) async fn wait<T, R>(
         &self,
         mut item: T,
@@ -106,7 +106,7 @@ impl<E> Shared<E> {
         let _in_line = InLine::new(self, load);
         let _turn = self.turnstile.lock().await;
         loop {
-            // Watching begins before looking, so that room made in between is noticed.
+            // Created before the check, so that no signal in between is lost.
             let room = self.room.notified();
             item = match self.admit(item, load, Place::Head, &add) {
                 Err(error) if error.is_full() => error.into_inner(),
@@ -116,12 +116,12 @@ impl<E> Shared<E> {
         }
     }
 
-    /// Names the batches with events that are accepted and not settled, and hurries them on.
+    /// Seals the open batch, and returns the cells of all unsettled batches.
     pub(super) fn barrier(&self) -> Vec<Arc<BatchCell>> {
         self.change(Queue::barrier)
     }
 
-    /// Changes the queue, then wakes the flush slots that the change concerns.
+    /// Changes the queue, then wakes as many flush slots as the change requires.
     #[inline]
     pub(super) fn change<R>(&self, change: impl FnOnce(&mut Queue<E>) -> R) -> R {
         let mut queue = self.lock();
@@ -134,13 +134,13 @@ impl<E> Shared<E> {
         result
     }
 
-    // The way out.
+    // Settlement.
 
-    /// Ends a batch: everything in it is stored but the events listed, ascending by position.
+    /// Settles a batch. `exceptions` lists the events that are not stored, ascending by position.
     pub(super) fn settle(&self, mut batch: Batch<E>, exceptions: Vec<(usize, EventOutcome)>) {
         let load = batch.load();
 
-        // From the back, so that the positions before stay true.
+        // In reverse, so that `swap_remove` does not move events at lower positions.
         let mut letters = Vec::new();
         let mut returned = Vec::new();
         for (index, outcome) in exceptions.iter().rev() {
@@ -152,7 +152,7 @@ impl<E> Shared<E> {
             }
         }
         returned.reverse();
-        // Before the receipts say so.
+        // Dead letters are delivered before the receipts resolve.
         letters.into_iter().rev().for_each(|letter| self.dead_letters.hand_over(letter));
 
         let mut queue = self.lock();
@@ -165,27 +165,27 @@ impl<E> Shared<E> {
             self.room.notify_one();
         }
 
-        // Dropping events takes time that nobody needs to wait for.
+        // Dropped last, because no waiter depends on it.
         batch.events.clear();
         self.lock().recycle(batch.events);
     }
 
-    /// Ends a batch of which nothing is stored.
+    /// Settles a batch of which nothing is stored.
     fn fail(&self, batch: Batch<E>, reason: &NotStored) {
         let exceptions = (0..batch.events.len()).map(|index| (index, Err(reason.clone()))).collect();
         self.settle(batch, exceptions);
     }
 
-    // The end.
+    // Shutdown.
 
-    /// Takes no more events; those in line are refused, those accepted are flushed.
+    /// Accepts no more events: refuses waiting pushes, and flushes accepted events.
     pub(super) fn close(&self) {
         self.change(Queue::close);
         self.work.notify_waiters();
         self.room.notify_one();
     }
 
-    /// Stops for good: publishes why, takes no more events, then fails what is held.
+    /// Poisons the sink: publishes the reason, accepts no more events, then fails all held events.
     pub(super) fn poison(&self, poison: Poison) {
         if !self.change(|queue| queue.poison(poison.clone())) {
             return;
@@ -195,7 +195,7 @@ impl<E> Shared<E> {
         self.stop(NotStored::Poisoned(poison));
     }
 
-    /// Gives up what is not stored by now, to be given back.
+    /// Stops flushing. Events not stored by now are returned by `close`.
     pub(super) fn abandon(&self) {
         self.stop(NotStored::Returned);
     }
@@ -223,7 +223,7 @@ impl<E> fmt::Debug for Shared<E> {
     }
 }
 
-/// A place in the line, given up on drop.
+/// A place among the waiting pushes, released on drop.
 struct InLine<'a, E>(&'a Shared<E>, Load);
 
 impl<'a, E> InLine<'a, E> {
@@ -239,7 +239,7 @@ impl<E> Drop for InLine<'_, E> {
     }
 }
 
-/// Held by all handles together: the last one to go closes the sink.
+/// Shared by all handles. Dropping the last handle closes the sink.
 #[derive(Debug)]
 pub(super) struct Handles<E>(pub(super) Arc<Shared<E>>);
 

@@ -1,48 +1,49 @@
-//! Figures of a sink.
+//! Statistics of a sink.
 
 use std::time::Duration;
 
 use super::{EventOutcome, FlushCounts, FlushOutcome, NotStored, Outcome};
 
-/// What a sink has done, read at one moment.
+/// Counters of a sink, all read at the same moment.
 ///
-/// `accepted = stored + duplicates + rejected + dead_lettered + returned + pending`, always.
+/// Invariant: `accepted = stored + duplicates + rejected + dead_lettered + returned + pending`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SinkStats {
-    /// Events taken in.
+    /// Accepted events.
     pub accepted: u64,
-    /// Events that are durable because of this sink.
+    /// Events made durable by this sink.
     pub stored: u64,
-    /// Events that the store had already.
+    /// Events that the store already had.
     pub duplicates: u64,
-    /// Events that the store refuses for good. They went to the dead-letter handler.
+    /// Events that the store rejected permanently. They went to the dead-letter handler.
     pub rejected: u64,
-    /// Events given up for the store's sake: retries exhausted, or the sink poisoned. They went to the handler as well.
+    /// Events given up because retries were exhausted or the sink was poisoned. They also went to the dead-letter
+    /// handler.
     pub dead_lettered: u64,
-    /// Events that closing gave back.
+    /// Events returned by `close`.
     pub returned: u64,
     /// Events waiting or being appended.
     pub pending: u64,
-    /// Their size in bytes.
+    /// Size of the pending events in bytes.
     pub pending_bytes: u64,
-    /// Pushes that wait for room.
+    /// Pushes waiting for room.
     pub waiting: u64,
     /// Calls of `try_push` and `try_push_batch` that found no room.
     pub refused: u64,
-    /// Appends that were repeated because the store said so.
+    /// Appends repeated at the store's request.
     pub retries: u64,
-    /// How many events the store settles in a second, averaged over the last seconds; zero before the first.
+    /// Events settled per second, averaged over the last seconds; zero before the first settlement.
     pub drain_per_second: u64,
-    /// How long the oldest of the pending events has waited; zero when none does.
+    /// Age of the oldest pending event; zero if there is none.
     pub oldest: Duration,
-    /// How long the store has settled no event although some wait; zero when none does.
+    /// Time for which the store has settled no event although some are pending; zero if there are none.
     pub stalled: Duration,
-    /// Batches that were flushed.
+    /// Flushed batches, by reason and outcome.
     pub flushes: FlushCounts,
 }
 
-/// What became of the events of one batch.
+/// Number of events of one batch by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) stored: u64,
@@ -53,7 +54,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Of `events` events, all are stored but those listed.
+    /// Counts the outcomes of `events` events, all of which are stored except `exceptions`.
     pub(super) fn new(events: usize, exceptions: &[(usize, EventOutcome)]) -> Self {
         let mut tally = Self { stored: (events - exceptions.len()) as u64, ..Self::default() };
         for (_, outcome) in exceptions {
@@ -69,7 +70,7 @@ impl Tally {
         tally
     }
 
-    /// Whether the store said anything of these events.
+    /// Whether the store decided about any of these events.
     pub(super) fn is_progress(&self) -> bool {
         self.stored + self.duplicates + self.rejected > 0
     }

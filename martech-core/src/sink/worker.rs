@@ -1,4 +1,4 @@
-//! A flush slot: a task that takes a batch, brings it into the store, and takes the next.
+//! A flush slot: a task that takes a batch, appends it to the store, and repeats.
 
 use std::{
     any::Any,
@@ -28,16 +28,16 @@ pub(super) struct Worker<E, S> {
     retry: RetryPolicy,
     random: fastrand::Rng,
     ended: bool,
-    // After the store, so that nobody who waits for the end of all slots finds the store still in use.
+    // Declared after `store`: fields drop in order, so when the channel closes, the store is no longer in use.
     halt: watch::Receiver<Option<NotStored>>,
 }
 
-/// How an append ended.
+/// Result of an append.
 enum Answer {
     Appended(Appended),
     Failed(StoreError),
     Panicked(Arc<str>),
-    /// It did not: it was cancelled, for this reason.
+    /// The append was canceled for this reason.
     Halted(NotStored),
 }
 
@@ -54,7 +54,7 @@ where
     pub(super) async fn run(mut self) {
         while let Some(batch) = self.next_batch().await {
             self.flush(batch).await;
-            // A store that never waits must not keep the thread to itself.
+            // Yields even if the store never waits.
             coop::consume_budget().await;
         }
         self.ended = true;
@@ -62,7 +62,7 @@ where
 
     async fn next_batch(&self) -> Option<Batch<E>> {
         loop {
-            // Watching begins before looking, so that nothing is missed in between.
+            // Created before the check, so that no signal in between is lost.
             let work = self.shared.work.notified();
             let next = self.shared.change(|queue| queue.next(Instant::now()));
             match next {
@@ -118,7 +118,7 @@ where
 
 impl<E, S> Drop for Worker<E, S> {
     fn drop(&mut self) {
-        // Without its slots the sink would take events that nobody flushes.
+        // Without flush slots, the sink would accept events that are never flushed.
         if !self.ended {
             self.shared.poison(Poison::Stopped);
         }
@@ -130,7 +130,7 @@ async fn append<E, S: Store<E>>(store: &S, events: &[E], halt: &watch::Receiver<
         return Answer::Halted(reason);
     }
     select! {
-        // An answer that is there is heard, whatever happens at the same moment.
+        // An answer takes precedence over a halt at the same moment.
         biased;
         answer = catch_panic(async { store.append(events).await }) => match answer {
             Ok(Ok(appended)) => Answer::Appended(appended),
@@ -141,7 +141,7 @@ async fn append<E, S: Store<E>>(store: &S, events: &[E], halt: &watch::Receiver<
     }
 }
 
-/// Waits, but not beyond a halt; returns its reason.
+/// Waits for `delay` or until a halt. Returns the reason of a halt.
 async fn wait(delay: Duration, halt: &watch::Receiver<Option<NotStored>>) -> Option<NotStored> {
     select! {
         reason = halted(halt) => Some(reason),
@@ -161,10 +161,10 @@ async fn halted(halt: &watch::Receiver<Option<NotStored>>) -> NotStored {
     }
 }
 
-/// Runs a future to its end; `Err` with the message if it panics.
+/// Runs a future to completion. Returns `Err` with the message if it panics.
 async fn catch_panic<T>(future: impl Future<Output = T>) -> Result<T, Arc<str>> {
     let mut future = pin!(future);
-    // After a panic the future is not polled again, and the store is not used again: the sink is poisoned.
+    // Unwind safe: after a panic the future is not polled again, and the sink is poisoned.
     poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
         Ok(poll) => poll.map(Ok),
         Err(panic) => Err(message_of(&*panic)).into(),

@@ -2,34 +2,35 @@ use std::{io, path::PathBuf};
 
 use crate::{journal::JournalError, sink::ConfigError};
 
-/// Why a spool cannot be opened.
+/// Error when opening or inspecting a spool.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
-    /// Another process has it open.
+    /// Another process has the spool open.
     #[error("the spool {0} is in use by another process; each needs a folder of its own")]
     Locked(PathBuf),
-    /// The folder, or a file in it, could not be made or read.
+    /// The folder, or a file in it, could not be created or read.
     #[error("the spool {path} cannot be opened: {source}")]
     Io {
-        /// Which one.
+        /// The folder or file.
         path: PathBuf,
-        /// What the system said.
+        /// Error from the operating system.
         source: io::Error,
     },
     /// The journal failed.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// What lies in the folder was not written by a spool, or by one of a newer version. Nothing was changed.
+    /// The folder holds a frame that was not written by a spool, or was written by a newer version. The frame was not
+    /// changed.
     #[error("frame {sequence} in {path} is none of a spool: {reason}")]
     Foreign {
         /// The folder.
         path: PathBuf,
-        /// Of the frame.
+        /// Sequence of the frame.
         sequence: u64,
-        /// What is wrong with it.
+        /// The problem with the frame.
         reason: String,
     },
-    /// The settings of the inner sink make no sense.
+    /// The settings of the inner sink are invalid.
     #[error("the sink of the spool cannot be built: {0}")]
     Sink(#[from] ConfigError),
 }

@@ -1,5 +1,5 @@
-//! From the journal to the store: one task reads frames and hands their events to the inner sink, another waits for
-//! what becomes of them, in the order of the journal, and moves the watermark.
+//! Forwards frames from the journal to the store. One task, the forwarder, reads frames and pushes their events into
+//! the inner sink. Another task, the settler, awaits the outcomes in journal order and advances the watermark.
 
 use std::{future::pending, pin::pin, sync::Arc, thread, time::Duration};
 
@@ -22,30 +22,31 @@ use crate::{
     store::{Appended, Rejection, Step, Steps, in_full},
 };
 
-/// How many bytes of frames are read from the journal at once.
+/// Bytes of frames read from the journal at once.
 const READ_BYTES: usize = 256 << 10;
-/// What is forwarded and not in the file of the watermark after a crash is sent to the store again.
+/// Interval between saves of the watermark. After a crash, the frames forwarded since the last save are sent to the
+/// store again.
 const SAVE_INTERVAL: Duration = Duration::from_secs(1);
-/// Frames that come within this time of one another are read together: reading each by itself takes a good part of what
-/// writing it took. The store hears of them a little later.
+/// Delay before new frames are read, so that frames arriving close together are read together: reading each one alone
+/// costs a good part of what writing it cost. The store receives them a little later.
 const LINGER: Duration = Duration::from_millis(5);
-/// After the journal could not be read.
+/// Pause after a failed read of the journal.
 const READ_PAUSE: Duration = Duration::from_secs(1);
-/// The unit in which room for frames in flight is counted.
+/// Number of bytes per permit for frames in flight.
 const ROOM_UNIT: usize = 1 << 10;
 
-/// How much of the backlog is in memory at once.
+/// Limits of the forwarding tasks.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
-    /// Bytes of frames.
+    /// Maximum bytes of frames in memory.
     pub(super) in_flight: usize,
-    /// Events that are handed to the inner sink at once.
+    /// Maximum number of events pushed into the inner sink at once.
     pub(super) chunk: usize,
-    /// Bytes of the journal after which it is worth trimming.
+    /// Bytes of forwarded frames after which the journal is trimmed.
     pub(super) trim: u64,
 }
 
-/// The two tasks, and the way to end them.
+/// The two tasks, and the signal that stops them.
 #[derive(Debug)]
 pub(super) struct Tasks {
     stop: watch::Sender<bool>,
@@ -61,7 +62,7 @@ impl Tasks {
         bounds: Bounds,
     ) -> Self {
         let (stop, stopped) = watch::channel(false);
-        // Bounded by the room for frames in flight.
+        // Limited by the permits for frames in flight.
         let (flights, landing) = mpsc::unbounded_channel();
         let units = (bounds.in_flight / ROOM_UNIT).clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
         let forwarder = Forwarder {
@@ -94,7 +95,7 @@ impl Tasks {
     }
 }
 
-/// Held by a task: when that panics, nothing is forwarded any more, and everybody is told.
+/// Guard of a task. If the task panics, forwarding halts and all waiters are notified.
 struct Alarm(Arc<Shared>);
 
 impl Drop for Alarm {
@@ -105,11 +106,11 @@ impl Drop for Alarm {
     }
 }
 
-/// A frame on its way to the store.
+/// A frame in flight to the store.
 struct Flight {
     sequence: u64,
     load: Load,
-    /// None for frames that are missing.
+    /// Empty for missing frames.
     receipts: Vec<BatchReceipt>,
     _room: Option<OwnedSemaphorePermit>,
 }
@@ -117,7 +118,7 @@ struct Flight {
 struct Forwarder<E> {
     shared: Arc<Shared>,
     sink: EventSink<E>,
-    /// Also ends when all handles of the spool are gone.
+    /// Set to `true` to stop; closed when all handles of the spool are gone.
     stopped: watch::Receiver<bool>,
     flights: mpsc::UnboundedSender<Flight>,
     room: Arc<Semaphore>,
@@ -133,16 +134,16 @@ impl<E: Record> Forwarder<E> {
             reason = self.forward() => self.shared.halt(reason),
             _ = stopped.wait_for(|stopped| *stopped) => {}
         }
-        // What is not stored stays in the journal.
+        // Unstored events stay in the journal.
         let _ = self.sink.close(Duration::ZERO).await;
     }
 
-    /// Ends when nothing can be forwarded any more; says why.
+    /// Forwards frames until this is no longer possible. Returns the reason.
     async fn forward(&mut self) -> String {
         let mut read = self.shared.progress().forwarded;
         let mut backlog = Backlog::new(&self.shared.journal, read);
         loop {
-            // Watching begins before looking, so that nothing is missed in between.
+            // Created before the check, so that no signal in between is lost.
             let arrived = self.shared.arrived.notified();
             let durable = self.shared.progress().durable;
             if read >= durable {
@@ -189,7 +190,7 @@ impl<E: Record> Forwarder<E> {
         }
     }
 
-    /// Hands the events of a frame to the inner sink when there is room for them.
+    /// Pushes the events of a frame into the inner sink once there is room.
     async fn send(&self, frame: journal::Frame) -> Result<(), String> {
         let journal::Frame { sequence, mut payload } = frame;
         let bytes = payload.len();
@@ -212,31 +213,31 @@ impl<E: Record> Forwarder<E> {
     }
 
     fn depart(&self, flight: Flight) {
-        // Nobody is there to take it when the settler has halted: it stays in the journal.
+        // The send fails if the settler has stopped. The frame then stays in the journal.
         let _ = self.flights.send(flight);
     }
 }
 
-/// The frames of the journal, taken a few at a time.
+/// Reads the frames of the journal, a few at a time.
 struct Backlog {
     frames: Box<dyn Iterator<Item = Result<journal::Frame, JournalError>> + Send>,
-    /// Read too far.
+    /// A frame read past the requested sequence.
     next: Option<journal::Frame>,
 }
 
-/// A few frames.
+/// The result of one read.
 struct Taken {
     frames: Vec<journal::Frame>,
-    /// Damaged parts that were passed over.
+    /// Number of damaged parts that were skipped.
     damage: u64,
     end: End,
 }
 
-/// Why there are no more.
+/// Reason why a read ended.
 enum End {
-    /// They are enough for once.
+    /// The limit of one read was reached.
     More,
-    /// There is none up to the sequence that was asked for.
+    /// No frames are left up to the requested sequence.
     Through,
     Failed(JournalError),
 }
@@ -246,7 +247,7 @@ impl Backlog {
         Self { frames: journal.read(after), next: None }
     }
 
-    /// Frames up to a sequence. Blocks on the disk.
+    /// Reads frames up to the sequence `through`. Blocks on the disk.
     fn take(&mut self, through: u64) -> Taken {
         let mut some = Taken { frames: Vec::new(), damage: 0, end: End::More };
         let mut bytes = 0;
@@ -282,9 +283,9 @@ impl Backlog {
 struct Settler {
     shared: Arc<Shared>,
     file: WatermarkFile,
-    /// What the file says.
+    /// The watermark in the file.
     saved: u64,
-    /// Bytes of the journal after which it is worth trimming.
+    /// Bytes of forwarded frames after which the journal is trimmed.
     trim: u64,
     untrimmed: u64,
 }
@@ -313,7 +314,7 @@ impl Settler {
                     self.shared.forwarded(sequence, load, appended);
                     self.untrimmed += load.bytes;
                     if self.untrimmed >= self.trim {
-                        // Who finds the journal full waits for this.
+                        // Saves and trims at once, because callers that find the journal full wait for this.
                         self.save().await;
                         save_at = None;
                     } else {
@@ -321,7 +322,7 @@ impl Settler {
                     }
                 }
                 Some((_, _, Err(reason))) => {
-                    // Closed, or poisoned, which the forwarder finds as well.
+                    // The inner sink is closed or poisoned. The forwarder notices this as well.
                     tracing::debug!(reason, "the rest of the spool stays where it is");
                     break;
                 }
@@ -332,7 +333,7 @@ impl Settler {
         self.save().await;
     }
 
-    /// Puts the watermark into its file, and gives back what the journal need not hold any more.
+    /// Saves the watermark, and trims the journal if enough frames were forwarded.
     async fn save(&mut self) {
         let forwarded = self.shared.progress().forwarded;
         if forwarded == self.saved {
@@ -364,7 +365,8 @@ async fn due(at: Option<Instant>) {
     }
 }
 
-/// What became of the events of a frame, in the words of a store; `Err` when the inner sink gave some back.
+/// Combines the outcomes of a frame's events into a store's answer. Returns `Err` if the inner sink gave up some of
+/// them.
 async fn settled(receipts: Vec<BatchReceipt>) -> Result<Appended, String> {
     let mut appended = Appended::default();
     let mut before = 0;

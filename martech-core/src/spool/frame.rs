@@ -1,9 +1,9 @@
-//! A batch as a frame of the journal.
+//! Encoding of a batch as frames of the journal. Integers are little-endian.
 //!
-//! | bytes | |
+//! | bytes | content |
 //! |---|---|
 //! | 1 | version, 1 |
-//! | 8 | when it was spooled, milliseconds since 1970, little-endian |
+//! | 8 | time of spooling in milliseconds since 1970-01-01 UTC, signed |
 //! | 4 | number of events |
 //! | 4 and the event, for each | length of the event, then its [record](super::Record) |
 
@@ -15,18 +15,18 @@ use crate::{event::Timestamp, store::Rejection};
 const VERSION: u8 = 1;
 const HEADER_LEN: usize = 13;
 
-/// A frame takes no further event when it is this long: what is read back at once stays small.
+/// Payload length from which a frame accepts no further event, so that little is read back at once.
 const FULL: usize = 1 << 20;
 
-/// Events as they go to the journal, and which ones.
+/// An encoded frame, and the positions of its events.
 #[derive(Debug)]
 pub(super) struct Frame {
     pub(super) payload: Vec<u8>,
-    /// Where its events stood in the batch, ascending.
+    /// Positions of its events in the batch, ascending.
     pub(super) positions: Vec<usize>,
 }
 
-/// A batch as frames, in its order, and the events that cannot be written.
+/// Encodes a batch as frames, in its order. Returns the frames, and a rejection for each event that cannot be encoded.
 pub(super) fn encode<E: Record>(batch: &[E], now: Timestamp) -> (Vec<Frame>, Vec<Rejection>) {
     let (mut frames, mut rejected) = (Vec::<Frame>::new(), Vec::new());
     for (index, event) in batch.iter().enumerate() {
@@ -77,7 +77,7 @@ impl Frame {
     }
 }
 
-/// What the head of a frame says.
+/// The head of a frame's payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) spooled_at: Timestamp,
@@ -85,7 +85,7 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// Reads the head, and leaves what follows it.
+    /// Decodes the head, and leaves the rest in `payload`.
     pub(super) fn take(payload: &mut Bytes) -> Result<Self, RecordError> {
         if payload.len() < HEADER_LEN {
             return Err(RecordError::new("it is too short"));
@@ -99,9 +99,9 @@ impl Head {
     }
 }
 
-/// The events of a frame behind its head.
+/// Decodes the events after the head.
 pub(super) fn decode<E: Record>(head: Head, mut payload: Bytes) -> Result<Vec<E>, RecordError> {
-    // What a damaged count says is not reserved.
+    // Limits the reservation, because the count may be damaged.
     let mut events = Vec::with_capacity(payload.len().min(head.events as usize));
     while !payload.is_empty() {
         let len = payload.try_get_u32_le().map_err(|_| RecordError::new("it breaks off"))? as usize;
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_becomes_frames_of_bounded_length() {
+    fn batch_is_encoded_as_frames_of_bounded_length() {
         let long = "x".repeat(300_000);
         let batch: Vec<String> = (0..10).map(|number| format!("{number}{long}")).collect();
         let (frames, rejected) = encode(&batch, Timestamp::from_millis(7));
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_cannot_be_written_is_rejected_alone() {
+    fn rejects_only_events_that_cannot_be_encoded() {
         #[derive(serde::Deserialize)]
         struct Odd(u32);
         impl serde::Serialize for Odd {
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_frame_are_told() {
+    fn decoding_rejects_invalid_bytes() {
         let (mut frames, _) = encode(&["a".to_owned(), "b".to_owned()], Timestamp::from_millis(7));
         let payload = frames.remove(0).payload;
         let read = |payload: Vec<u8>| decoded(Frame { payload, positions: vec![] });

@@ -1,4 +1,4 @@
-//! Looking at a spool without opening it: nothing on the disk is changed.
+//! Read-only inspection of a spool: nothing on disk is changed.
 
 use std::{io, path::Path, sync::Arc};
 
@@ -15,36 +15,36 @@ use crate::{
     journal::{self, Inspection},
 };
 
-/// What lies in the folder of a spool.
+/// Content of a spool's folder.
 #[derive(Debug, Clone, Default)]
 pub struct SpoolInspection {
-    /// The store has everything up to this frame.
+    /// The watermark: the store has everything up to this frame.
     pub forwarded: u64,
-    /// Events behind that.
+    /// Number of events after the watermark.
     pub behind_events: u64,
-    /// Frames behind that which hold no events of this type, by sequence, and why.
+    /// Frames after the watermark that hold no events of this type: sequence and reason.
     pub unreadable: Vec<(u64, String)>,
-    /// Of the journal itself.
+    /// Inspection of the journal.
     pub journal: Inspection,
 }
 
 impl SpoolInspection {
-    /// Whether everything in it can be forwarded.
+    /// Returns whether everything in the spool can be forwarded.
     pub fn is_sound(&self) -> bool {
         self.unreadable.is_empty() && self.journal.damaged.is_empty() && self.lost().next().is_none()
     }
 
-    /// The frames that the store does not have and that are no longer there.
+    /// Returns the sequences of missing frames, as ranges that end after the watermark.
     pub fn lost(&self) -> impl Iterator<Item = std::ops::RangeInclusive<u64>> {
         let behind = |missing: &std::ops::RangeInclusive<u64>| *missing.end() > self.forwarded;
         self.journal.missing.iter().filter(move |missing| behind(missing)).cloned()
     }
 }
 
-/// Reads all of the spool in `dir`; `None` where there is none.
+/// Reads the whole spool in `dir`. Returns `None` if the folder does not exist.
 ///
 /// # Errors
-/// When a process has it open, or a file cannot be read.
+/// Returns [`SpoolError::Locked`] when a process has the spool open, and other errors when a file cannot be read.
 pub fn inspect<E: Record>(fs: &Arc<dyn FileSystem>, dir: &Path) -> Result<Option<SpoolInspection>, SpoolError> {
     let fs: Arc<dyn FileSystem> = Arc::new(ReadOnly(fs.clone()));
     match fs.list(dir) {

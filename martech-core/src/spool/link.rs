@@ -1,11 +1,11 @@
-//! The store behind a spool, watched: whether it answers, and what it said when it did not.
+//! Connection to the store behind a spool: whether it answers, and its last error.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::shared::Shared;
 use crate::store::{Advice, Appended, Store, StoreError, in_full};
 
-/// What the last append said of the store.
+/// Connection state according to the last append.
 #[derive(Debug, Default)]
 pub(super) struct Link(Mutex<State>);
 
@@ -13,7 +13,7 @@ pub(super) struct Link(Mutex<State>);
 pub(super) struct State {
     /// `None` before the first answer.
     pub(super) connected: Option<bool>,
-    /// Why it is not connected.
+    /// Error of the last append, if the store is not connected.
     pub(super) error: Option<String>,
 }
 
@@ -28,7 +28,7 @@ impl Link {
 
     fn note(&self, answer: &Result<Appended, StoreError>) {
         *self.lock() = match answer {
-            // A store that refuses a batch has looked at it.
+            // A store that refuses a batch has examined it, and is connected.
             Err(error) if error.advice() != Advice::Refused => {
                 State { connected: Some(false), error: Some(in_full(error)) }
             }
@@ -41,7 +41,7 @@ impl Link {
     }
 }
 
-/// The store as the inner sink sees it.
+/// The store as seen by the inner sink.
 pub(super) struct Linked<S> {
     pub(super) store: Arc<S>,
     pub(super) shared: Arc<Shared>,

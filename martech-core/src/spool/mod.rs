@@ -1,4 +1,5 @@
-//! A spool: events are durable on this machine at once, and go on to a store that may be slow, full or away.
+//! A spool: events are durable on this machine at once, and are forwarded to a store that may be slow, full or
+//! unreachable.
 //!
 //! ```
 //! use std::{sync::Arc, time::Duration};
@@ -11,43 +12,43 @@
 //! let far_away: MemoryStore<String> = MemoryStore::new();
 //! let spool = Spooled::open(SpoolOptions::new(dir), far_away.clone(), |letter| eprintln!("{}", letter.reason)).await?;
 //!
-//! spool.append(&["a page view".to_owned()]).await?; // durable from here on, and on its way
-//! spool.forwarded().await;                          // or wait until the store has it
+//! spool.append(&["a page view".to_owned()]).await?; // durable from here on, forwarded soon
+//! spool.forwarded().await;                          // waits until the store has it
 //! assert_eq!(far_away.events(), ["a page view"]);
 //!
-//! let status = spool.close(Duration::from_secs(5)).await; // what is left is forwarded by the next run
+//! let status = spool.close(Duration::from_secs(5)).await; // the next run forwards the rest
 //! assert_eq!(status.behind_events, 0);
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! # Design
-//! - A [`Spooled`] store is a [journal](crate::journal), and two tasks behind it. [`append`](Store::append) writes a batch
-//!   as a frame and answers when that is durable: all of it is `stored`, since what is a duplicate only the store behind
-//!   knows. [`Spooled::stored`] answers when the store has the events, and says what it said.
-//! - One task reads the journal, frame after frame, and hands the events to an inner [`EventSink`], which brings them to
-//!   the store in large batches, several at once, and retries for as long as it takes. There is no other way to the store,
-//!   so a backlog of an hour is forwarded just as the events of this second are.
-//! - Another task waits for what becomes of the frames, in their order, and moves the *watermark*: the store has everything
-//!   up to there. Batches may finish out of order; the watermark does not pass one that is open.
-//! - The watermark goes to a file once a second, and the journal is trimmed behind it.
+//! - A [`Spooled`] store is a [journal](crate::journal) with two tasks behind it. [`append`](Store::append) writes a
+//!   batch as frames and answers when they are durable: all events count as `stored`, because only the store behind the
+//!   spool knows duplicates. [`Spooled::stored`] answers when the store has the events, with that store's answer.
+//! - One task reads the journal frame by frame, and pushes the events into an inner [`EventSink`], which appends them
+//!   to the store in large batches, several at once, and retries without a deadline. There is no other path to the
+//!   store, so a backlog of an hour and the events of this second are forwarded in the same way.
+//! - Another task awaits the outcomes of the frames in order, and advances the *watermark*: the store has everything up
+//!   to it. Batches may finish out of order; the watermark does not pass an open one.
+//! - The watermark is saved to a file once a second, and the journal is trimmed up to it.
 //!
 //! # Invariants
-//! - An event that was acknowledged is in the journal until the store has said what became of it.
-//! - An event that the store refuses for good goes to the dead-letter handler before the watermark passes it.
-//! - Memory holds at most [`in_flight_bytes`](SpoolOptions::in_flight_bytes) of the backlog, however long that is.
-//! - One process at a time has a spool open.
+//! - An acknowledged event is in the journal until the store has decided about it.
+//! - An event that the store rejects permanently goes to the dead-letter handler before the watermark passes it.
+//! - Memory holds at most [`in_flight_bytes`](SpoolOptions::in_flight_bytes) of the backlog, regardless of its size.
+//! - Only one process at a time has a spool open.
 //!
 //! # Failures
-//! | what fails | what happens |
+//! | failure | effect |
 //! |---|---|
-//! | the store is slow or away | the journal grows up to [`capacity_bytes`](SpoolOptions::capacity_bytes); then appends are answered with [`Advice::RetryAfter`](crate::store::Advice). Nothing is dropped |
-//! | the disk is full, or refuses a write | the same, for as long as it lasts |
-//! | an fsync | the journal takes nothing any more; what is in it is still forwarded |
-//! | the process is killed | the next run forwards what is behind the last watermark that was saved. What was forwarded since, in a second or so, is sent again: a store that knows its events by an id makes duplicates of it |
-//! | the store says [`Advice::Fatal`](crate::store::Advice), or panics | nothing is forwarded any more in this process; the rest stays in the journal, and [`SpoolStatus`] says why |
-//! | frames are damaged | they are set aside, counted and reported as the [journal](crate::journal) does it; what follows is forwarded |
-//! | frames hold other events than these | nothing is forwarded any more; they stay |
+//! | the store is slow or unreachable | the journal grows up to [`capacity_bytes`](SpoolOptions::capacity_bytes); then appends fail with [`Advice::RetryAfter`](crate::store::Advice). Nothing is dropped |
+//! | the disk is full, or a write fails | the same, for as long as it lasts |
+//! | an fsync | the journal accepts nothing more; its content is still forwarded |
+//! | the process is killed | the next run forwards everything after the last saved watermark. Frames forwarded since then, in about a second, are sent again: a store that identifies events by an id reports them as duplicates |
+//! | the store answers [`Advice::Fatal`](crate::store::Advice), or panics | forwarding halts in this process; the rest stays in the journal, and [`SpoolStatus`] has the reason |
+//! | damaged frames | they are set aside, counted and reported as described in the [journal](crate::journal); later frames are forwarded |
+//! | frames with events of another type | forwarding halts; the frames stay in the journal |
 
 mod error;
 mod forward;
@@ -88,24 +89,25 @@ use crate::{
     store::{Appended, Steps, Store, StoreError},
 };
 
-/// Where a spool lies and how large its parts may grow.
+/// Location and limits of a spool.
 #[derive(Debug, Clone)]
 pub struct SpoolOptions {
-    /// Its folder; made when missing.
+    /// Folder of the spool; created if missing.
     pub dir: PathBuf,
-    /// The file system that it lies on.
+    /// File system of the folder.
     pub fs: Arc<dyn FileSystem>,
-    /// What the journal may take of the disk; 1 GiB.
+    /// Maximum size of the journal on disk, in bytes; default 1 GiB.
     pub capacity_bytes: u64,
-    /// How much of the backlog is in memory at once, as the journal counts it; 16 MiB. One frame, which is a batch or a
-    /// MiB of it, may be more.
+    /// Maximum bytes of the backlog in memory, as the journal counts them; default 16 MiB. A single frame, which holds
+    /// a batch or about 1 MiB of it, may be larger.
     pub in_flight_bytes: usize,
-    /// How events are brought to the store. There is no deadline: it is retried for as long as it takes.
+    /// Settings of the inner sink. The spool overrides two of them: retries have no deadline, and `capacity_bytes` is
+    /// unlimited.
     pub sink: SinkConfig,
 }
 
 impl SpoolOptions {
-    /// The defaults, in a folder.
+    /// Returns the default options for a folder.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
@@ -117,9 +119,10 @@ impl SpoolOptions {
     }
 }
 
-/// A spool in front of a store, itself a store. Cheap to clone; all clones are one spool. Needs a tokio runtime.
+/// A spool in front of a store, and itself a store. Cloning is cheap, and all clones share one spool. Requires a tokio
+/// runtime.
 ///
-/// When the last clone is dropped it ends without waiting; [`close`](Self::close) is the better way.
+/// Dropping the last clone ends the spool without waiting; prefer [`close`](Self::close).
 pub struct Spooled<S, E> {
     handle: Arc<Handle<S, E>>,
 }
@@ -127,20 +130,21 @@ pub struct Spooled<S, E> {
 struct Handle<S, E> {
     shared: Arc<Shared>,
     store: Arc<S>,
-    /// For its figures.
+    /// Kept for its statistics.
     sink: EventSink<E>,
     capacity_bytes: u64,
     tasks: Mutex<Option<Tasks>>,
 }
 
 impl<S: Store<E>, E: Record> Spooled<S, E> {
-    /// Opens or makes a spool, and begins to forward what an earlier run left.
+    /// Opens or creates a spool, and starts to forward events left by an earlier run.
     ///
-    /// `rejected` gets the events that the store refuses for good. It should keep them durably: the spool forgets them
-    /// when it returns.
+    /// `rejected` receives the events that the store rejects permanently. The handler should keep them durably, because
+    /// the spool forgets them when it returns.
     ///
     /// # Errors
-    /// When another process has it open, when its folder cannot be used, or what lies there is no spool.
+    /// Returns an error when another process has the spool open, when the folder cannot be used or does not hold a
+    /// spool, or when the settings of the sink are invalid.
     pub async fn open(
         options: SpoolOptions,
         store: S,
@@ -148,7 +152,7 @@ impl<S: Store<E>, E: Record> Spooled<S, E> {
     ) -> Result<Self, SpoolError> {
         let SpoolOptions { capacity_bytes, in_flight_bytes, sink: mut config, .. } = options.clone();
         config.retry = RetryPolicy { deadline: Duration::MAX, ..config.retry };
-        // Room is counted before events are made of frames.
+        // Memory is bounded earlier, by the permits for frames in flight.
         config.capacity_bytes = usize::MAX;
         let chunk = config.max_batch.min(config.capacity);
 
@@ -158,7 +162,7 @@ impl<S: Store<E>, E: Record> Spooled<S, E> {
         let sink = EventSink::builder()
             .config(config)
             .dead_letters(move |letter| {
-                // All others are still in the journal.
+                // All other events are still in the journal.
                 if matches!(letter.reason, DeadLetterReason::Rejected { .. }) {
                     rejected(letter);
                 }
@@ -169,20 +173,21 @@ impl<S: Store<E>, E: Record> Spooled<S, E> {
         Ok(Self { handle: Arc::new(Handle { shared, store, sink, capacity_bytes, tasks }) })
     }
 
-    /// The same spool as a store that answers when the store behind it has the events, and says what that one said.
+    /// Returns a store that writes to this spool, and answers when the store behind it has the events, with that
+    /// store's answer.
     ///
-    /// When that takes longer than `patience`, the answer is an error that asks for a retry; the events are durable all
-    /// the same, and on their way.
+    /// When that takes longer than `patience`, the answer is an error that asks for a retry. The events are durable
+    /// nevertheless, and will be forwarded.
     pub fn stored(&self, patience: Duration) -> Stored<S, E> {
         Stored { spool: self.clone(), patience }
     }
 
-    /// The store behind.
+    /// Returns the store behind the spool.
     pub fn store(&self) -> &S {
         &self.handle.store
     }
 
-    /// How it is.
+    /// Returns the status of the spool.
     pub fn status(&self) -> SpoolStatus {
         let Handle { shared, sink, capacity_bytes, .. } = &*self.handle;
         let (journal, sink, link) = (shared.journal.stats(), sink.stats(), shared.link.state());
@@ -206,29 +211,29 @@ impl<S: Store<E>, E: Record> Spooled<S, E> {
         }
     }
 
-    /// Figures of its journal.
+    /// Returns statistics of the journal.
     pub fn journal(&self) -> JournalStats {
         self.handle.shared.journal.stats()
     }
 
-    /// Figures of the way from the journal to the store.
+    /// Returns statistics of the inner sink.
     pub fn sink(&self) -> SinkStats {
         self.handle.sink.stats()
     }
 
-    /// Returns when the store has all that is durable here at some moment after the call, or when nothing is forwarded
-    /// any more.
+    /// Waits until the store has, at some moment after the call, everything that is durable here. Also returns when
+    /// forwarding has halted or the spool is closed.
     pub async fn forwarded(&self) {
         self.handle.shared.until(|progress| progress.is_done() || progress.halted.is_some() || progress.closed).await;
     }
 
-    /// Takes nothing any more, forwards what it has for as long as `patience` lasts and the store answers, ends, and
-    /// releases the folder. What is left is forwarded by the next run; the status says how much that is.
+    /// Closes the spool: accepts nothing more, forwards its content while `patience` lasts and the store answers, ends,
+    /// and releases the folder. The next run forwards the rest; the returned status shows how much that is.
     pub async fn close(&self, patience: Duration) -> SpoolStatus {
         let shared = &self.handle.shared;
         shared.progress().closed = true;
         let done = shared.until(|progress| progress.is_done() || progress.halted.is_some() || shared.link.is_down());
-        // Whether it was in time, the status says.
+        // The status shows whether this finished in time.
         let _ = timeout(patience, done).await;
         let tasks = self.handle.tasks.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(tasks) = tasks {
@@ -238,7 +243,7 @@ impl<S: Store<E>, E: Record> Spooled<S, E> {
         self.status()
     }
 
-    /// Makes a batch durable; `wait` says whether the answer waits for the store.
+    /// Makes a batch durable. If `wait` is set, the answer waits for the store.
     async fn spool(&self, batch: &[E], wait: bool) -> Result<Appended, StoreError> {
         if self.handle.shared.progress().closed {
             return Err(StoreError::fatal("the spool is closed"));
@@ -255,7 +260,7 @@ impl<S: Store<E>, E: Record> Spooled<S, E> {
                 Ok(committed) => {
                     shared.durable(committed.sequence, load, None);
                     let steps = Steps { synced: Some(committed.synced), forwarded: None };
-                    // Nobody waits any more when the append was dropped.
+                    // The receiver is gone if the append was dropped.
                     let _ = waiter.send(Ok(Appended { steps, ..Appended::all(load.events as usize) }));
                 }
                 Err(error) => {
@@ -279,7 +284,7 @@ impl<S: Store<E>, E: Record> Spooled<S, E> {
     }
 }
 
-/// Answers when the batch is durable here.
+/// Answers when the batch is durable in the journal.
 impl<S: Store<E>, E: Record> Store<E> for Spooled<S, E> {
     async fn append(&self, batch: &[E]) -> Result<Appended, StoreError> {
         self.spool(batch, false).await

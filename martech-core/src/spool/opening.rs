@@ -1,4 +1,4 @@
-//! Opening a spool: lock, journal, watermark, and what an earlier run left.
+//! Opening a spool: lock, journal, watermark, and the backlog of an earlier run.
 
 use std::{
     io,
@@ -16,15 +16,15 @@ use crate::{
     journal::{Journal, JournalError, JournalOptions},
 };
 
-/// At most this much of the disk is given back at once.
+/// Maximum length of a segment, the unit in which disk space is freed.
 const SEGMENT_BYTES: u64 = 16 << 20;
 
-/// The journal of a spool makes segments of this length.
+/// Returns the segment length of a spool's journal.
 pub(super) fn segment_bytes(capacity: u64) -> u64 {
     SEGMENT_BYTES.min(capacity / 4).max(1)
 }
 
-/// Opens or makes the spool in `options.dir`. Blocks on the disk, and reads all that was not forwarded.
+/// Opens or creates the spool in `options.dir`. Blocks on the disk, and reads the journal.
 pub(super) fn open(options: &SpoolOptions) -> Result<(Shared, WatermarkFile), SpoolError> {
     let SpoolOptions { dir, fs, capacity_bytes, .. } = options;
     fs.create_dir_all(dir).map_err(at(dir))?;
@@ -40,8 +40,8 @@ pub(super) fn open(options: &SpoolOptions) -> Result<(Shared, WatermarkFile), Sp
     }
     let watermark = WatermarkFile::new(fs.clone(), dir);
     let forwarded = watermark.load().map_err(at(dir))?;
-    // The frames up to the watermark were durable. Where they are gone, no new one may take their sequence: it would
-    // pass for forwarded.
+    // Frames up to the watermark were durable. If they are lost, no new frame may take their sequences, because it
+    // would count as forwarded.
     journal.start_at_least(forwarded + 1)?;
     let durable = journal.stats().last_sequence.max(forwarded);
     let damage = recovery.damaged.len().max(recovery.missing.len()) as u64;
@@ -49,7 +49,7 @@ pub(super) fn open(options: &SpoolOptions) -> Result<(Shared, WatermarkFile), Sp
     Ok((Shared::new(journal, progress, lock), watermark))
 }
 
-/// The spool is this process's own, or nobody else's.
+/// Locks the spool for this process.
 pub(super) fn lock(fs: &dyn FileSystem, dir: &Path) -> Result<Lock, SpoolError> {
     fs.lock(&dir.join("LOCK")).map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => SpoolError::Locked(dir.to_owned()),
@@ -61,12 +61,12 @@ pub(super) fn journal_dir(dir: &Path) -> PathBuf {
     dir.join("journal")
 }
 
-/// What an earlier run left.
+/// Measures the backlog of an earlier run.
 fn measure(journal: &Journal, after: u64, dir: &Path) -> Result<Load, SpoolError> {
     let mut left = Load::default();
     for frame in journal.read(after) {
         let mut frame = match frame {
-            // Reading reports it again, when it is forwarded.
+            // The forwarder reports the damage when it reads this part again.
             Err(JournalError::Damaged { .. }) => continue,
             frame => frame?,
         };

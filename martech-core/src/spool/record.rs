@@ -1,35 +1,35 @@
-//! How an event is written to a spool and read back.
+//! Encoding of events in a spool.
 
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::event::{Event, row::Row};
 
-/// What a spool can hold.
+/// An event type that a spool can hold.
 ///
-/// Every type that serde can write and read again is a record, as [MessagePack](https://msgpack.org) with the names of
-/// its fields: a field that is added later with `#[serde(default)]` does not keep older events from being read.
-/// [`Event`]s, whose JSON leaves out what a journey need not show, have a form of their own.
+/// Every type that serde can serialize and deserialize is a record, encoded as [MessagePack](https://msgpack.org) with
+/// field names: a field added later with `#[serde(default)]` does not prevent older events from being read. [`Event`]
+/// has its own encoding, because its JSON omits what a journey need not show.
 pub trait Record: Sized + Send + Sync + 'static {
-    /// Appends its bytes to `out`.
+    /// Appends the encoded event to `out`.
     ///
     /// # Errors
-    /// When the event cannot be written; it is then rejected, alone.
+    /// Returns an error when the event cannot be encoded. Only this event is then rejected.
     fn write(&self, out: &mut Vec<u8>) -> Result<(), RecordError>;
 
-    /// Reads what [`write`](Self::write) made.
+    /// Decodes bytes written by [`write`](Self::write).
     ///
     /// # Errors
-    /// When the bytes are those of another type.
+    /// Returns an error when the bytes are those of another type.
     fn read(bytes: &[u8]) -> Result<Self, RecordError>;
 }
 
-/// An event cannot be written to a spool, or bytes of one cannot be read.
+/// Error when an event cannot be written to a spool, or when its bytes cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct RecordError(String);
 
 impl RecordError {
-    /// With the reason.
+    /// Returns an error with the given reason.
     pub fn new(reason: impl Into<String>) -> Self {
         Self(reason.into())
     }
@@ -45,7 +45,7 @@ impl<E: Serialize + DeserializeOwned + Send + Sync + 'static> Record for E {
     }
 }
 
-/// Whether the time is estimated, then the row.
+/// Encoding: one byte, 1 if the time is estimated and else 0, then the row.
 impl Record for Event {
     fn write(&self, out: &mut Vec<u8>) -> Result<(), RecordError> {
         let row = Row::of(self);
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn all_of_an_event_is_kept() {
+    fn event_round_trips_with_all_fields() {
         let rules = EventRules::default();
         let event = Event::builder("u", EventType::PURCHASE)
             .anonymous_id("a")
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn serde_types_of_all_shapes_are_kept() {
+    fn serde_types_of_all_shapes_round_trip() {
         let more = BTreeMap::from([("x".to_owned(), u64::MAX)]);
         for click in [
             Click::Link { at: 0.1 + 0.2, to: None },

@@ -1,4 +1,4 @@
-//! How far a spool has come: what is durable, what the store has, who waits for it.
+//! Progress of a spool: durable frames, forwarded frames, and waiters.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -15,10 +15,10 @@ use crate::{
     store::{Appended, Step, StoreError},
 };
 
-/// Who waits until the store has a frame, and when that was synced here.
+/// A caller that waits until the store has a frame, and the sync that made the frame durable.
 pub(super) type Waiter = (oneshot::Sender<Result<Appended, StoreError>>, Step);
 
-/// Events and the bytes that they take in the journal.
+/// A number of events and the bytes that they take in the journal.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Load {
     pub(super) events: u64,
@@ -26,48 +26,48 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// Of a frame of so many events with such a payload.
+    /// Returns the load of a frame with `events` events and a payload of `payload` bytes.
     pub(super) fn of_frame(events: u64, payload: usize) -> Self {
         Self { events, bytes: (payload + FRAME_OVERHEAD) as u64 }
     }
 }
 
-/// What a spool's handles and tasks have in common.
+/// State shared by the handles and tasks of a spool.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) journal: Journal,
     pub(super) link: Link,
     progress: Mutex<Progress>,
-    /// The forwarder waits for frames.
+    /// Signals the forwarder that there are new frames.
     pub(super) arrived: Notify,
-    /// Something of the progress or of the link has changed.
+    /// Signals changes of the progress or the link.
     pulse: watch::Sender<()>,
-    /// Held until the last task has ended.
+    /// Lock on the folder, held until the last task has ended.
     lock: Mutex<Option<Lock>>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    /// The newest frame that is durable and that the forwarder may read: who waits for it is in the list by then.
+    /// Newest durable frame that the forwarder may read. Its waiter is registered by then.
     pub(super) durable: u64,
     /// The watermark: the store has all up to this frame.
     pub(super) forwarded: u64,
-    /// What the store does not have yet.
+    /// Load that the store does not have yet.
     pub(super) behind: Load,
-    /// Frames on their way to the store: when they were spooled.
+    /// Times of spooling of the frames in flight to the store.
     in_flight: VecDeque<Timestamp>,
     waiters: BTreeMap<u64, Waiter>,
-    /// Nobody hears of the store any more.
+    /// `true` once waiters get no more answers from the store.
     ended: bool,
-    /// Parts of the journal that could not be read.
+    /// Number of damaged parts of the journal.
     pub(super) damage: u64,
-    /// Why nothing is forwarded any more, when that is so.
+    /// Reason why forwarding has halted, if it has.
     pub(super) halted: Option<String>,
     pub(super) closed: bool,
 }
 
 impl Progress {
-    /// Of a spool that has just been opened.
+    /// Returns the progress of a spool that was just opened.
     pub(super) fn new(durable: u64, forwarded: u64, behind: Load, damage: u64) -> Self {
         Self { durable, forwarded, behind, damage, ..Self::default() }
     }
@@ -76,7 +76,7 @@ impl Progress {
         self.forwarded >= self.durable
     }
 
-    /// When the oldest frame was spooled that the store does not have.
+    /// Time of spooling of the oldest frame in flight, which the store does not have yet.
     pub(super) fn oldest(&self) -> Option<Timestamp> {
         self.in_flight.front().copied()
     }
@@ -94,7 +94,7 @@ impl Shared {
         }
     }
 
-    /// No code that holds this lock can leave the progress half changed.
+    /// Locks the progress, ignoring poisoning: no code under this lock leaves it half changed.
     pub(super) fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -103,11 +103,11 @@ impl Shared {
         self.pulse.send_replace(());
     }
 
-    /// Returns when the progress, or the link, is as wanted.
+    /// Waits until `is_so` holds. Checked again after each change of the progress or the link.
     pub(super) async fn until(&self, is_so: impl Fn(&Progress) -> bool) {
         let mut pulse = self.pulse.subscribe();
         loop {
-            // Seen before looking, so that no change in between is missed.
+            // Marked before the check, so that no change in between is missed.
             pulse.mark_unchanged();
             if is_so(&self.progress()) || pulse.changed().await.is_err() {
                 return;
@@ -115,7 +115,7 @@ impl Shared {
         }
     }
 
-    /// A frame is durable. Called in the order of sequences.
+    /// Records that a frame is durable. Must be called in the order of sequences.
     pub(super) fn durable(&self, sequence: u64, load: Load, waiter: Option<Waiter>) {
         let mut progress = self.progress();
         progress.durable = sequence;
@@ -128,15 +128,15 @@ impl Shared {
         self.arrived.notify_one();
     }
 
-    /// A frame that has events is on its way to the store.
+    /// Records that a frame with events is in flight to the store.
     pub(super) fn departed(&self, spooled_at: Timestamp) {
         self.progress().in_flight.push_back(spooled_at);
     }
 
-    /// The store has a frame. Called in the order of sequences.
+    /// Records that the store has a frame, and answers its waiter. Must be called in the order of sequences.
     pub(super) fn forwarded(&self, sequence: u64, load: Load, mut appended: Appended) {
         let mut progress = self.progress();
-        // Frames that are missing have not departed.
+        // Missing frames were never in flight.
         if load.events > 0 {
             progress.in_flight.pop_front();
         }
@@ -147,20 +147,20 @@ impl Shared {
         drop(progress);
         if let Some((waiter, synced)) = waiter {
             appended.steps.synced = Some(synced);
-            // Who waited may have gone.
+            // The receiver may have been dropped.
             let _ = waiter.send(Ok(appended));
         }
         self.pulse();
     }
 
-    /// Nothing will be forwarded any more in the life of this process. What is in the journal stays there.
+    /// Halts forwarding for the rest of this process. The content of the journal stays there.
     pub(super) fn halt(&self, reason: String) {
         tracing::error!(reason, "events are spooled, and not forwarded any more");
         self.progress().halted.get_or_insert(reason);
         self.dismiss();
     }
 
-    /// Those who wait will not hear of the store any more.
+    /// Drops all waiters, because the store will not answer them any more.
     pub(super) fn dismiss(&self) {
         let mut progress = self.progress();
         progress.ended = true;
@@ -175,11 +175,11 @@ impl Shared {
 }
 
 impl Progress {
-    /// Moves the watermark.
+    /// Advances the watermark.
     fn advance(&mut self, sequence: u64) {
         self.forwarded = self.forwarded.max(sequence);
         if self.is_done() {
-            // What damage took away is not behind for ever.
+            // Lost frames no longer count as backlog.
             self.behind = Load::default();
         }
     }

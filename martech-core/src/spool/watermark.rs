@@ -1,4 +1,4 @@
-//! Up to which frame everything is in the store, kept in a file beside the journal.
+//! The watermark: the frame up to which the store has everything, kept in a file beside the journal.
 
 use std::{
     io,
@@ -11,7 +11,7 @@ use crate::{
     journal::MAX_SEQUENCE,
 };
 
-/// A file of one line: the sequence, and the CRC32C of its digits in hexadecimal.
+/// A file with one line: the sequence, and the CRC32C of its digits in hexadecimal.
 #[derive(Debug, Clone)]
 pub(super) struct WatermarkFile {
     fs: Arc<dyn FileSystem>,
@@ -23,8 +23,8 @@ impl WatermarkFile {
         Self { fs, path: dir.join("forwarded") }
     }
 
-    /// The sequence; 0 where there is no file, or none that can be believed: more is then forwarded again than need be,
-    /// and nothing less.
+    /// Returns the sequence; 0 if the file is missing or damaged. More frames than necessary are then forwarded again,
+    /// and none is skipped.
     pub(super) fn load(&self) -> io::Result<u64> {
         let file = match self.fs.open_to_read(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
@@ -39,7 +39,7 @@ impl WatermarkFile {
         Ok(sequence.unwrap_or(0))
     }
 
-    /// Replaces the file; durable when this returns.
+    /// Replaces the file. The new content is durable when this returns.
     pub(super) fn save(&self, sequence: u64) -> io::Result<()> {
         replace(&*self.fs, &self.path, line(sequence).as_bytes())
     }
@@ -53,7 +53,7 @@ fn line(sequence: u64) -> String {
 fn parse(text: &[u8]) -> Option<u64> {
     let text = str::from_utf8(text).ok()?;
     let sequence = text.split(' ').next()?.parse().ok()?;
-    // There has to be room for a frame behind it.
+    // At least one more frame must fit after the watermark.
     (sequence < MAX_SEQUENCE && line(sequence) == text).then_some(sequence)
 }
 
@@ -63,7 +63,7 @@ mod tests {
     use crate::fs::Disk;
 
     #[test]
-    fn what_is_saved_is_loaded_and_damage_counts_as_nothing() {
+    fn loads_saved_sequence_and_treats_damage_as_zero() {
         let dir = tempfile::tempdir().unwrap();
         let file = WatermarkFile::new(Arc::new(Disk), dir.path());
         assert_eq!(file.load().unwrap(), 0);

@@ -1,4 +1,4 @@
-//! Parts for tests: checks for every store, and a simulated disk that fails on command.
+//! Test support: a conformance suite for stores, and a simulated disk with fault injection.
 
 pub mod conformance;
 mod sim_fs;

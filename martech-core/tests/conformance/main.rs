@@ -1,6 +1,6 @@
-//! The stores of this crate against the suite that every store must pass, and the suite against stores that are wrong.
+//! This crate's stores against the conformance suite, and the suite against faulty stores.
 
-// Clippy knows only functions marked as tests, not what they share.
+// Clippy allows these in functions marked as tests, but not in the helpers they share.
 #![allow(clippy::unwrap_used)]
 
 mod mutants;
@@ -34,7 +34,7 @@ impl Subject for InMemory {
     }
 }
 
-/// Events of an own type, known by a number or not at all.
+/// Events of a custom type, deduplicated by number or not at all.
 struct Pairs<const KNOWN: bool>;
 
 impl<const KNOWN: bool> Subject for Pairs<KNOWN> {
@@ -69,7 +69,7 @@ fn not_applicable(report: &Report) -> Vec<&str> {
 const UNREFUSED: &str = "append::refused_events";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_in_memory() {
+async fn memory_store_of_events_conforms() {
     let report = conformance::run_events(&InMemory).await;
     report.assert_passed();
     let reopening = ["append::opening_again", UNREFUSED, "retries::an_append_dropped_before_closing"];
@@ -77,12 +77,12 @@ async fn events_in_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_of_an_own_type() {
+async fn memory_store_of_a_custom_type_conforms() {
     conformance::run(&Pairs::<true>).await.assert_passed();
 }
 
 #[tokio::test]
-async fn events_that_are_not_told_apart() {
+async fn memory_store_without_deduplication_conforms() {
     let report = conformance::run(&Pairs::<false>).await;
     report.assert_passed();
     let known = ["append::duplicates_inside_a_batch", "concurrency::writers_of_the_same_events"];
@@ -90,15 +90,15 @@ async fn events_that_are_not_told_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lake_as_it_comes() {
+async fn lake_with_default_options_conforms() {
     let report = conformance::run_events(&OnDisk::new(|_| {})).await;
     report.assert_passed();
     assert_eq!(not_applicable(&report), [UNREFUSED]);
 }
 
-/// Rolls that write one day, however many there are, so that others wait.
+/// Each roll writes one day, so other days have to wait.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lake_whose_days_wait() {
+async fn lake_with_waiting_days_conforms() {
     let waiting = OnDisk::new(|options| {
         options.roll_bytes = 20 << 10;
         options.roll_days = 1;
@@ -108,9 +108,9 @@ async fn a_lake_whose_days_wait() {
     assert_eq!(not_applicable(&report), [UNREFUSED]);
 }
 
-/// Hot tables of some dozen events, merges in the background, and no memory for the ids of what is in files.
+/// Hot tables of a few dozen events, background compaction, and no memory for the ids of stored files.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lake_of_small_parts() {
+async fn lake_with_small_hot_tables_conforms() {
     let small = OnDisk::new(|options| {
         options.roll_bytes = 40 << 10;
         options.dedupe_memory = 0;

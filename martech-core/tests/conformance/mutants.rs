@@ -1,4 +1,4 @@
-//! The suite finds what is wrong with a store: each fault here is caught by the check that is there for it.
+//! Mutation tests of the suite. Each fault here is caught by the check that is meant for it.
 
 use std::{
     collections::HashMap,
@@ -17,11 +17,11 @@ use martech_core::{
     },
 };
 
-/// What a store does wrong.
+/// Faults of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     None,
-    // When events come in.
+    // During appends.
     RefusesBatchesAsAWhole,
     ForgetsAnEvent,
     StoresAnEventTwice,
@@ -41,7 +41,7 @@ enum Fault {
     ComparesProperties,
     SaysNothingOfTheId,
     ForgetsWhenClosed,
-    // When questions are asked.
+    // During queries.
     OrdersById,
     DropsLaterPages,
     RepeatsAnEvent,
@@ -53,7 +53,7 @@ enum Fault {
     CountsAMillisecondMore,
     TakesUsersForNew,
     AnswersAnything,
-    // When days are forgotten.
+    // During retention.
     ForgetsPartOfADay,
     ForgetsNothing,
 }
@@ -62,20 +62,20 @@ enum Fault {
 struct Faulty {
     fault: Fault,
     known: Arc<Mutex<HashMap<EventKey, Event>>>,
-    /// Takes whatever it is given.
+    /// Stores everything, without deduplication.
     events: MemoryStore<Event>,
 }
 
-/// What lies under a key.
+/// Result of a lookup by key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Found {
     Another,
     Same,
 }
 
-/// What no store takes.
+/// User id of events that the store rejects.
 const POISON: &str = "poison";
-/// Whose all events are in a store that has lost whose they are.
+/// User id of all events after reopening a store that loses user ids.
 const REOPENED: &str = "reopened";
 
 impl Faulty {
@@ -91,7 +91,7 @@ impl Faulty {
         EventKey { day: if self.is(Fault::IgnoresTheDay) { 0 } else { event.key().day }, ..event.key() }
     }
 
-    /// Whether it is there, or another event in its place.
+    /// Whether the event is stored, or a different event under its key.
     fn look_up(&self, event: &Event) -> Option<Found> {
         let estimated = event.estimated_time && !self.is(Fault::IgnoresEstimates);
         let known = self.known.lock().unwrap();
@@ -267,7 +267,7 @@ impl Subject for Fault {
 }
 
 impl Fault {
-    /// The check panics, with these words in its message.
+    /// Asserts that the check panics with these words in its message.
     fn is_caught_by(self, check: impl AsyncFn(&Self) -> Verdict, words: &str) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(check(&self))));
@@ -279,7 +279,7 @@ impl Fault {
 }
 
 #[tokio::test]
-async fn a_store_without_fault_passes() {
+async fn store_without_faults_passes() {
     for sound in [Fault::None, Fault::RefusesBatchesAsAWhole] {
         let report = conformance::run_events(&sound).await;
         report.assert_passed();
@@ -288,7 +288,7 @@ async fn a_store_without_fault_passes() {
 }
 
 #[test]
-fn faults_of_appends_are_caught() {
+fn append_faults_are_caught() {
     let (contents, duplicates) = ("the numbers of the events in the store", "the indices of duplicates");
     Fault::ForgetsAnEvent.is_caught_by(append::batches_of_many_sizes, contents);
     Fault::StoresAnEventTwice.is_caught_by(append::batches_of_many_sizes, contents);
@@ -321,7 +321,7 @@ fn faults_of_appends_are_caught() {
 }
 
 #[test]
-fn faults_of_answers_are_caught() {
+fn query_and_retention_faults_are_caught() {
     Fault::OrdersById.is_caught_by(journeys::whole_journeys, "JourneyQuery");
     Fault::IncludesTheEnd.is_caught_by(journeys::spans_and_types, "JourneyQuery");
     Fault::DropsLaterPages.is_caught_by(journeys::pages, "nothing more");
@@ -340,7 +340,7 @@ fn faults_of_answers_are_caught() {
     Fault::ForgetsNothing.is_caught_by(retention::days_that_are_over, "events that were forgotten");
 }
 
-/// A store that tells events apart by their ids alone, and whether it owns up to those that it does not keep.
+/// A store that identifies events by id alone. With `hides`, it reports conflicts as duplicates.
 #[derive(Clone)]
 struct OneOfEachId {
     hides: bool,
@@ -386,7 +386,7 @@ impl Reader for OneOfEachId {
     }
 }
 
-/// What a store is asked that tells events apart by their ids.
+/// A subject that identifies events by id alone.
 struct ById {
     hides: bool,
 }
@@ -407,12 +407,12 @@ impl Subject for ById {
 }
 
 #[tokio::test]
-async fn a_store_that_tells_events_apart_by_their_ids_passes() {
+async fn store_with_identity_by_id_passes() {
     conformance::run_events(&ById { hides: false }).await.assert_passed();
 }
 
 #[tokio::test]
-async fn who_hides_that_an_id_names_another_event_is_caught() {
+async fn store_that_hides_id_conflicts_is_caught() {
     let report = conformance::run_events(&ById { hides: true }).await;
     let failed: Vec<&str> = report.failed().map(|(name, _)| name).collect();
     let identity = ["one_id_on_two_days", "estimated_times", "another_event_with_a_known_id", "one_id_at_once"];

@@ -11,7 +11,7 @@ use martech_core::{
 };
 use tempfile::TempDir;
 
-/// Lakes in a temporary folder, which roll and compact when they are disturbed.
+/// Lakes in a temporary directory that roll and compact when disturbed.
 pub(crate) struct OnDisk {
     root: TempDir,
     lakes: AtomicU64,

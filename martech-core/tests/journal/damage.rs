@@ -11,7 +11,7 @@ use crate::*;
 
 const HEADER: u64 = 36;
 
-/// A journal of `count` frames, closed, and opened once more, so that no zeros are behind them.
+/// Creates a journal of `count` frames. Reopening it removes the preallocated zeros behind them.
 fn made(count: u64, options: JournalOptions) -> SimFs {
     let disk = SimFs::new();
     let (journal, _) = open(&disk, options.clone());
@@ -26,7 +26,7 @@ fn the_segment(disk: &SimFs) -> PathBuf {
     segment.clone()
 }
 
-/// Opening again finds the same, loses nothing, and sequences go on.
+/// Asserts that reopening finds the same frames, loses nothing, and continues the sequences.
 fn assert_stable(disk: &SimFs, options: JournalOptions, before: &Recovery, kept: &[(u64, Vec<u8>)]) {
     let (journal, recovery) = open(disk, options.clone());
     assert_eq!(recovery.frames, kept.len() as u64);
@@ -46,7 +46,7 @@ fn assert_stable(disk: &SimFs, options: JournalOptions, before: &Recovery, kept:
 }
 
 #[test]
-fn a_last_frame_torn_at_any_byte_is_cut() {
+fn torn_last_frame_is_truncated_at_any_byte() {
     let disk = made(5, large());
     let segment = the_segment(&disk);
     let whole = disk.read(&segment).unwrap();
@@ -61,7 +61,7 @@ fn a_last_frame_torn_at_any_byte_is_cut() {
             }
             disk.write(&segment, torn).unwrap();
             let (journal, recovery) = open(&disk, large());
-            // Zeros at the end are what the next frame would have been written over.
+            // Trailing zeros look like preallocated space and are not counted.
             let part = &whole[whole.len() - frame..][..kept];
             let truncated_bytes = part.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1);
             assert_eq!(recovery, Recovery { frames: 4, truncated_bytes, ..Recovery::default() });
@@ -73,7 +73,7 @@ fn a_last_frame_torn_at_any_byte_is_cut() {
 }
 
 #[test]
-fn a_first_segment_torn_in_its_header_is_made_again() {
+fn first_segment_with_torn_header_is_recreated() {
     let whole = made(0, large());
     let segment = the_segment(&whole);
     for kept in 0..HEADER as usize {
@@ -88,7 +88,7 @@ fn a_first_segment_torn_in_its_header_is_made_again() {
 }
 
 #[test]
-fn an_empty_last_segment_keeps_the_sequence_even_when_its_header_is_damaged() {
+fn empty_last_segment_keeps_sequence_despite_damaged_header() {
     let disk = made(20, small());
     let (journal, _) = open(&disk, small());
     journal.trim(20).unwrap();
@@ -102,12 +102,12 @@ fn an_empty_last_segment_keeps_the_sequence_even_when_its_header_is_damaged() {
     }
 }
 
-/// A flipped version cannot pass for a newer one, because the checksum no longer fits.
+/// A flipped version does not look like a newer version, because the checksum no longer matches.
 fn open_unless_version(disk: &SimFs, offset: u64) -> (Journal, Recovery) {
     try_open(disk, small()).unwrap_or_else(|error| panic!("a flip at {offset}: {error:?}"))
 }
 
-/// No frame but the one that is hit is lost, none is wrong, and what happened is reported.
+/// Asserts that a flip loses at most the frame it hits, alters no other, and is reported.
 fn assert_flip(disk: &SimFs, options: JournalOptions, count: u64, segment: &Path, offset: u64, mask: u8) {
     disk.flip(segment, offset, mask).unwrap();
     let (journal, recovery) = open(disk, options.clone());
@@ -118,7 +118,7 @@ fn assert_flip(disk: &SimFs, options: JournalOptions, count: u64, segment: &Path
     assert_eq!(kept, expected((1..=count).filter(|sequence| !lost.contains(sequence))), "{at}");
     assert_eq!(recovery.frames, kept.len() as u64);
     match lost[..] {
-        // The newest frame cannot be told from a torn write.
+        // Damage to the newest frame looks like a torn write.
         [lost] if lost == count => assert!(recovery.truncated_bytes > 0 && recovery.damaged.is_empty(), "{at}"),
         [lost] => assert_eq!(recovery.missing, [lost..=lost], "{at}"),
         _ => assert!(offset < HEADER, "{at}"),
@@ -136,7 +136,7 @@ fn assert_flip(disk: &SimFs, options: JournalOptions, count: u64, segment: &Path
 }
 
 #[test]
-fn a_bit_flipped_anywhere_costs_at_most_its_own_frame() {
+fn flipped_bit_loses_at_most_one_frame() {
     for options in [large(), small()] {
         let disk = made(12, options.clone());
         for segment in segments(&disk) {
@@ -150,7 +150,7 @@ fn a_bit_flipped_anywhere_costs_at_most_its_own_frame() {
 }
 
 #[test]
-fn a_whole_lost_sector_costs_the_frames_in_it() {
+fn lost_sector_loses_only_its_frames() {
     let disk = made(200, large());
     let segment = the_segment(&disk);
     let whole = disk.read(&segment).unwrap();
@@ -163,7 +163,7 @@ fn a_whole_lost_sector_costs_the_frames_in_it() {
         let kept = frames(&journal);
         drop(journal);
         if sector == 0 {
-            // Header and first frame are gone, and with them the marker: all of it is set aside, nothing is cut.
+            // Header, first frame and marker are gone. Everything is quarantined and nothing is truncated.
             assert!(kept.is_empty() && recovery.truncated_bytes == 0);
             assert_eq!(disk.read(recovery.damaged[0].quarantined.as_ref().unwrap()).unwrap().len(), whole.len());
             assert_eq!(append(&open(&disk, large()).0, b"on").unwrap(), 2);
@@ -178,7 +178,7 @@ fn a_whole_lost_sector_costs_the_frames_in_it() {
 }
 
 #[test]
-fn a_segment_without_its_first_sector_is_read_by_the_marker_of_the_others() {
+fn segment_without_header_uses_marker_of_other_segments() {
     let disk = made(60, small());
     for segment in segments(&disk) {
         let disk = disk.copy();
@@ -192,7 +192,7 @@ fn a_segment_without_its_first_sector_is_read_by_the_marker_of_the_others() {
 }
 
 #[test]
-fn without_any_header_frames_are_found_by_the_first_sound_one_wherever_it_lies() {
+fn without_headers_first_intact_frame_gives_the_marker() {
     let disk = made(12, small());
     for segment in segments(&disk) {
         disk.flip(&segment, 0, 1).unwrap();
@@ -206,7 +206,7 @@ fn without_any_header_frames_are_found_by_the_first_sound_one_wherever_it_lies()
 }
 
 #[test]
-fn a_segment_that_is_lost_as_a_whole_is_set_aside_once_with_zeros_behind_it_or_without() {
+fn unreadable_segment_is_quarantined_once() {
     for zeros in [0, 1, 300] {
         let disk = made(1, large());
         let segment = the_segment(&disk);
@@ -218,19 +218,19 @@ fn a_segment_that_is_lost_as_a_whole_is_set_aside_once_with_zeros_behind_it_or_w
         let (journal, recovery) = open(&disk, large());
         assert_eq!((frames(&journal).len(), recovery.damaged.len()), (0, 1), "{recovery:?}");
         drop(journal);
-        // The segment that was begun behind it has a marker, by which it is read now.
+        // The segment created after it has a marker, which is used to read it now.
         assert_stable(&disk, large(), &recovery, &[]);
     }
 }
 
 #[test]
-fn frames_that_begin_with_zeros_are_none() {
+fn frames_with_zero_marker_are_ignored() {
     let frame = |sequence: u64| {
         let (marker, len, payload) = (0u32.to_le_bytes(), 4u32.to_le_bytes(), *b"evil");
         let checksum = crc32c::crc32c(&[&marker[..], &len, &sequence.to_le_bytes(), &payload].concat());
         [&marker[..], &len, &checksum.to_le_bytes(), &sequence.to_le_bytes(), &payload].concat()
     };
-    // In a segment of which nothing tells the marker, where the frames begin and further on.
+    // The segment has no readable marker. The frames start at the usual offset, or further on.
     for behind in [0, 7] {
         let disk = SimFs::new();
         let (journal, _) = open(&disk, large());
@@ -248,7 +248,7 @@ fn frames_that_begin_with_zeros_are_none() {
 }
 
 #[test]
-fn a_frame_that_is_there_already_stays_damage_when_the_other_goes() {
+fn repeated_frame_stays_damage_after_trim() {
     let disk = made(12, small());
     let [first, second, ..] = &segments(&disk)[..] else { panic!("two segments are expected") };
     let (mut bytes, behind) = (disk.read(first).unwrap(), disk.read(second).unwrap());
@@ -263,7 +263,7 @@ fn a_frame_that_is_there_already_stays_damage_when_the_other_goes() {
 }
 
 #[test]
-fn a_blank_segment_gives_no_sequence_again_when_the_one_before_cannot_be_written() {
+fn blank_segments_never_reuse_sequences() {
     let disk = made(5, large());
     for (name, bytes) in [("00000000000000000002.log", 0), ("00000000000000000003.log", 10)] {
         disk.write(Path::new(DIR).join(name), vec![0; bytes]).unwrap();
@@ -276,7 +276,7 @@ fn a_blank_segment_gives_no_sequence_again_when_the_one_before_cannot_be_written
 }
 
 #[test]
-fn a_header_that_no_journal_writes_hides_no_frames() {
+fn forged_header_hides_no_frames() {
     for previous in [100, u64::MAX] {
         let disk = made(12, small());
         let segment = segments(&disk)[1].clone();
@@ -294,7 +294,7 @@ fn a_header_that_no_journal_writes_hides_no_frames() {
 }
 
 #[test]
-fn a_lost_segment_is_reported() {
+fn lost_segment_is_reported() {
     let disk = made(50, small());
     let lost = segments(&disk)[3].clone();
     let whole = frames(&open(&disk.copy(), small()).0);
@@ -309,8 +309,8 @@ fn a_lost_segment_is_reported() {
 }
 
 #[test]
-fn a_payload_cannot_pass_for_a_frame() {
-    // Another journal's segment, frames and all, inside a payload that is then damaged.
+fn payload_is_never_read_as_a_frame() {
+    // A payload that contains another journal's segment, frames included, and is then damaged.
     let other = made(20, large());
     let inner = other.read(the_segment(&other)).unwrap();
     let disk = SimFs::new();
@@ -326,7 +326,7 @@ fn a_payload_cannot_pass_for_a_frame() {
 }
 
 #[test]
-fn blocks_of_an_older_segment_are_no_frames() {
+fn blocks_of_an_older_segment_are_ignored() {
     let disk = made(10, large());
     let old = disk.read(the_segment(&disk)).unwrap();
     let (journal, _) = open(&disk, large());
@@ -346,7 +346,7 @@ fn blocks_of_an_older_segment_are_no_frames() {
 }
 
 #[test]
-fn damage_that_comes_while_the_journal_is_open_is_an_error_once() {
+fn damage_while_open_is_reported_once() {
     let disk = made(10, large());
     let segment = the_segment(&disk);
     disk.flip(&segment, HEADER + 5, 1).unwrap(); // frame 1, known when opening
@@ -361,7 +361,7 @@ fn damage_that_comes_while_the_journal_is_open_is_an_error_once() {
 }
 
 #[test]
-fn damage_is_read_past_when_it_cannot_be_copied() {
+fn damage_is_skipped_when_quarantine_fails() {
     let disk = made(10, large());
     disk.flip(the_segment(&disk), HEADER + 5, 1).unwrap();
     disk.set_capacity(0);
@@ -377,7 +377,7 @@ fn damage_is_read_past_when_it_cannot_be_copied() {
 }
 
 #[test]
-fn other_files_are_left_alone() {
+fn unrelated_files_are_ignored() {
     let disk = made(3, large());
     for name in ["notes.txt", "1.log", "00000000000000000000.log", "99999999999999999999.log", "x.log"] {
         disk.write(Path::new(DIR).join(name), *b"not ours").unwrap();
@@ -389,7 +389,7 @@ fn other_files_are_left_alone() {
 }
 
 #[test]
-fn a_newer_format_is_refused_and_left_alone() {
+fn newer_format_is_rejected_and_left_unchanged() {
     let disk = made(3, large());
     let segment = the_segment(&disk);
     let mut content = disk.read(&segment).unwrap();

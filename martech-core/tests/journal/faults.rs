@@ -1,4 +1,4 @@
-//! A disk that fails: short writes, EIO, ENOSPC, a failed fsync, loss of everything not synced.
+//! Disk faults: short writes, EIO, ENOSPC, failed fsync, loss of all unsynced data.
 
 use std::{error::Error, io};
 
@@ -10,7 +10,7 @@ use martech_core::{
 use crate::*;
 
 #[test]
-fn short_and_interrupted_writes_are_finished() {
+fn completes_short_and_interrupted_writes() {
     let disk = SimFs::new();
     let (journal, _) = open(&disk, small());
     for bytes in 1..60 {
@@ -26,7 +26,7 @@ fn short_and_interrupted_writes_are_finished() {
 }
 
 #[test]
-fn a_failed_write_takes_back_its_group_and_no_more() {
+fn failed_write_rolls_back_only_its_group() {
     for written in 0..24 + 32 {
         let disk = SimFs::new();
         let (journal, _) = open(&disk, large());
@@ -43,7 +43,7 @@ fn a_failed_write_takes_back_its_group_and_no_more() {
             assert!(matches!(error, JournalError::Write { .. }), "{error:?}");
             assert_eq!(error.source().unwrap().to_string(), io::Error::from_raw_os_error(5).to_string());
         }
-        // Not after a power loss either is there any of it.
+        // Nothing of the failed group survives a power loss either.
         for disk in [disk.crash(Crash::LoseUnsynced), disk.crash(Crash::KeepSome { seed: written as u64 })] {
             let (_, recovery) = open(&disk, large());
             assert_eq!(recovery, Recovery { frames: 4, ..Recovery::default() });
@@ -58,7 +58,7 @@ fn a_failed_write_takes_back_its_group_and_no_more() {
 }
 
 #[test]
-fn a_full_disk_refuses_and_goes_on_when_there_is_space() {
+fn full_disk_rejects_appends_until_space_is_free() {
     let disk = SimFs::new();
     let (journal, _) = open(&disk, small());
     fill(&journal, 20);
@@ -82,7 +82,7 @@ fn a_full_disk_refuses_and_goes_on_when_there_is_space() {
 }
 
 #[test]
-fn trimming_frees_a_full_disk() {
+fn trim_frees_a_full_disk() {
     let disk = SimFs::new();
     let (journal, _) = open(&disk, small());
     fill(&journal, 20);
@@ -93,9 +93,9 @@ fn trimming_frees_a_full_disk() {
     assert_eq!(append(&journal, &[0; 100]).unwrap(), 21);
 }
 
-/// There is no room for the segment that takes the place of the others.
+/// The disk has no room for the segment that replaces the trimmed ones.
 #[test]
-fn trimming_everything_frees_a_full_disk() {
+fn trim_of_everything_frees_a_full_disk() {
     let disk = SimFs::new();
     let (journal, _) = open(&disk, small());
     fill(&journal, 20);
@@ -109,7 +109,7 @@ fn trimming_everything_frees_a_full_disk() {
 }
 
 #[test]
-fn a_failed_fsync_stops_the_journal_for_good() {
+fn failed_fsync_poisons_the_journal() {
     let disk = SimFs::new();
     let (journal, _) = open(&disk, large());
     fill(&journal, 3);
@@ -133,7 +133,7 @@ fn a_failed_fsync_stops_the_journal_for_good() {
     drop(journal);
     assert_eq!(disk.count(Operation::Sync), syncs, "an fsync was tried again");
 
-    // Neither in the same boot nor after a power loss does anything unsynced pass for durable.
+    // Unsynced data is never treated as durable, neither in the same boot nor after a power loss.
     for disk in [disk.copy(), disk.crash(Crash::LoseUnsynced), disk.crash(Crash::KeepSome { seed: 3 })] {
         let (journal, recovery) = open(&disk, large());
         assert!(recovery.is_sound());
@@ -144,10 +144,10 @@ fn a_failed_fsync_stops_the_journal_for_good() {
     }
 }
 
-/// A killed process leaves frames that are written and not synced. When the sync of the next start fails, that of the
-/// one after it proves nothing.
+/// A killed process leaves frames that are written but not synced. If the sync of the next start fails, a successful
+/// sync of a later start proves nothing.
 #[test]
-fn what_is_found_when_opening_is_durable_even_after_an_fsync_that_lies() {
+fn open_makes_found_frames_durable_despite_failed_fsync() {
     let disk = SimFs::new();
     let (journal, _) = open(&disk, large());
     fill(&journal, 3);
@@ -166,7 +166,7 @@ fn what_is_found_when_opening_is_durable_even_after_an_fsync_that_lies() {
 }
 
 #[test]
-fn those_who_wait_behind_a_failed_fsync_are_answered_too() {
+fn failed_fsync_fails_all_queued_frames() {
     let disk = SimFs::new();
     let (journal, _) = open(&disk, small());
     let hold = Hold::new(&journal);
@@ -180,7 +180,7 @@ fn those_who_wait_behind_a_failed_fsync_are_answered_too() {
 }
 
 #[test]
-fn a_write_that_cannot_be_taken_back_stops_the_journal() {
+fn failed_rollback_poisons_the_journal() {
     for fault in [Fault::eio(Operation::Truncate), Fault::eio(Operation::Sync)] {
         let disk = SimFs::new();
         let (journal, _) = open(&disk, large());
@@ -197,9 +197,9 @@ fn a_write_that_cannot_be_taken_back_stops_the_journal() {
     }
 }
 
-/// Each step of making a segment fails once: either the journal goes on, or it says that it has stopped.
+/// Fails each step of creating a segment once. The journal either continues or reports that it has stopped.
 #[test]
-fn a_segment_that_cannot_be_made_loses_nothing() {
+fn failed_segment_creation_loses_nothing() {
     let cases = [
         (Operation::Create, 0, true),
         (Operation::Write, 0, true),
@@ -230,7 +230,7 @@ fn a_segment_that_cannot_be_made_loses_nothing() {
 }
 
 #[test]
-fn a_segment_left_half_made_is_removed_or_stops_the_journal() {
+fn half_written_segment_is_removed_or_poisons_the_journal() {
     let disk = SimFs::new();
     let (journal, _) = open(&disk, small());
     fill(&journal, 5);
@@ -246,9 +246,10 @@ fn a_segment_left_half_made_is_removed_or_stops_the_journal() {
     assert_eq!(frames(&open(&disk, small()).0), expected(1..=15));
 }
 
-/// The removal of a half-made segment was not durable, the segment before went on, and then the power failed.
+/// State after the removal of a half-written segment was not durable, the previous segment received more frames, and
+/// the power failed.
 #[test]
-fn a_segment_that_comes_back_half_made_is_removed() {
+fn reappearing_half_written_segment_is_removed() {
     let disk = SimFs::new();
     let (journal, _) = open(&disk, large());
     fill(&journal, 5);
@@ -263,7 +264,7 @@ fn a_segment_that_comes_back_half_made_is_removed() {
 }
 
 #[test]
-fn a_failed_removal_is_tried_again_by_the_next_trim() {
+fn failed_removal_is_retried_by_the_next_trim() {
     let disk = SimFs::new();
     let (journal, _) = open(&disk, small());
     fill(&journal, 50);
@@ -278,7 +279,7 @@ fn a_failed_removal_is_tried_again_by_the_next_trim() {
 }
 
 #[test]
-fn a_failed_sync_of_the_directory_stops_the_journal() {
+fn failed_directory_sync_poisons_the_journal() {
     let disk = SimFs::new();
     let (journal, _) = open(&disk, small());
     fill(&journal, 50);
@@ -293,7 +294,7 @@ fn a_failed_sync_of_the_directory_stops_the_journal() {
 }
 
 #[test]
-fn a_journal_that_cannot_be_opened_says_where_and_changes_nothing() {
+fn failed_open_names_the_path_and_changes_nothing() {
     let disk = SimFs::new();
     let (journal, _) = open(&disk, small());
     fill(&journal, 30);
@@ -310,7 +311,7 @@ fn a_journal_that_cannot_be_opened_says_where_and_changes_nothing() {
 }
 
 #[test]
-fn a_reader_ends_with_the_error_of_its_disk() {
+fn reader_ends_with_the_disk_error() {
     let disk = SimFs::new();
     let (journal, _) = open(&disk, small());
     fill(&journal, 30);

@@ -1,4 +1,4 @@
-//! Appending, reading, trimming, closing, opening again.
+//! Appending, reading, trimming, closing and reopening.
 
 use std::{
     path::Path,
@@ -15,7 +15,7 @@ use martech_core::{
 use crate::*;
 
 #[test]
-fn what_was_appended_is_read_back_from_any_sequence_on() {
+fn reads_frames_after_any_sequence() {
     let disk = SimFs::new();
     let (journal, recovery) = open(&disk, small());
     assert_eq!(recovery, Recovery::default());
@@ -29,7 +29,7 @@ fn what_was_appended_is_read_back_from_any_sequence_on() {
 }
 
 #[test]
-fn empty_and_long_payloads_come_back() {
+fn empty_and_long_payloads_roundtrip() {
     let disk = SimFs::new();
     let options = JournalOptions { segment_bytes: 1 << 16, capacity_bytes: 64 << 20 };
     let (journal, _) = open(&disk, options.clone());
@@ -44,7 +44,7 @@ fn empty_and_long_payloads_come_back() {
 }
 
 #[test]
-fn what_waits_becomes_one_group_with_one_fsync() {
+fn group_commit_syncs_queued_frames_once() {
     let disk = SimFs::new();
     let (journal, _) = open(&disk, large());
     let hold = Hold::new(&journal);
@@ -66,7 +66,7 @@ fn what_waits_becomes_one_group_with_one_fsync() {
 }
 
 #[test]
-fn a_group_ends_where_a_segment_is_full() {
+fn group_ends_at_a_full_segment() {
     let disk = SimFs::new();
     let (journal, _) = open(&disk, small());
     let hold = Hold::new(&journal);
@@ -77,7 +77,7 @@ fn a_group_ends_where_a_segment_is_full() {
 }
 
 #[test]
-fn a_frame_is_durable_when_it_is_answered() {
+fn acknowledged_frame_is_durable() {
     let disk = SimFs::new();
     let (journal, _) = open(&disk, small());
     for count in 1..=30 {
@@ -89,7 +89,7 @@ fn a_frame_is_durable_when_it_is_answered() {
 }
 
 #[test]
-fn sequences_go_on_after_opening_again_and_after_everything_was_trimmed() {
+fn sequences_continue_after_reopen_and_full_trim() {
     let disk = SimFs::new();
     let mut next = 1;
     for round in 0..12 {
@@ -109,7 +109,7 @@ fn sequences_go_on_after_opening_again_and_after_everything_was_trimmed() {
 }
 
 #[test]
-fn trimming_removes_whole_segments_only() {
+fn trim_removes_only_whole_segments() {
     let disk = SimFs::new();
     let (journal, _) = open(&disk, small());
     fill(&journal, 50);
@@ -131,7 +131,7 @@ fn trimming_removes_whole_segments_only() {
 }
 
 #[test]
-fn a_reader_goes_on_with_what_is_appended_later() {
+fn reader_continues_with_later_frames() {
     let disk = SimFs::new();
     let (journal, _) = open(&disk, small());
     let mut reader = journal.read(2);
@@ -145,7 +145,7 @@ fn a_reader_goes_on_with_what_is_appended_later() {
 }
 
 #[test]
-fn a_reader_survives_the_trimming_of_what_it_reads() {
+fn reader_survives_trim_of_its_segment() {
     let disk = SimFs::new();
     let (journal, _) = open(&disk, small());
     fill(&journal, 50);
@@ -159,7 +159,7 @@ fn a_reader_survives_the_trimming_of_what_it_reads() {
 }
 
 #[test]
-fn readers_writers_and_trimming_go_on_at_once() {
+fn readers_writers_and_trim_run_concurrently() {
     let disk = SimFs::new();
     let (journal, _) = open(&disk, JournalOptions { segment_bytes: 2_000, capacity_bytes: 1 << 20 });
     const TOTAL: u64 = 2_000;
@@ -196,7 +196,7 @@ fn readers_writers_and_trimming_go_on_at_once() {
 }
 
 #[test]
-fn a_full_journal_refuses_until_it_is_trimmed_and_takes_one_frame_when_empty() {
+fn full_journal_rejects_appends_until_trimmed() {
     let disk = SimFs::new();
     let options = JournalOptions { segment_bytes: 200, capacity_bytes: 400 };
     let (journal, _) = open(&disk, options.clone());
@@ -217,7 +217,7 @@ fn a_full_journal_refuses_until_it_is_trimmed_and_takes_one_frame_when_empty() {
 }
 
 #[test]
-fn a_queue_is_bounded_by_frames_and_by_bytes() {
+fn queue_is_bounded_by_frames_and_bytes() {
     let disk = SimFs::new();
     let (journal, _) = open(&disk, JournalOptions { segment_bytes: 1 << 30, capacity_bytes: 1 << 30 });
     let hold = Hold::new(&journal);
@@ -240,7 +240,7 @@ fn a_queue_is_bounded_by_frames_and_by_bytes() {
 }
 
 #[test]
-fn skipped_sequences_are_not_missed() {
+fn skipped_sequences_are_not_reported_missing() {
     let disk = SimFs::new();
     let (journal, _) = open(&disk, small());
     fill(&journal, 3);
@@ -260,7 +260,7 @@ fn skipped_sequences_are_not_missed() {
 }
 
 #[test]
-fn dropping_the_last_clone_answers_everyone_first() {
+fn drop_of_last_clone_completes_pending_appends() {
     let disk = SimFs::new();
     let (journal, _) = open(&disk, large());
     let hold = Hold::new(&journal);
@@ -273,7 +273,7 @@ fn dropping_the_last_clone_answers_everyone_first() {
 }
 
 #[test]
-fn a_callback_may_own_the_last_clone() {
+fn callback_may_own_the_last_clone() {
     let disk = SimFs::new();
     let (journal, _) = open(&disk, large());
     let (sender, receiver) = mpsc::channel();
@@ -292,7 +292,7 @@ fn a_callback_may_own_the_last_clone() {
 }
 
 #[test]
-fn a_panicking_callback_harms_nobody_else() {
+fn panicking_callback_does_not_affect_other_frames() {
     let disk = SimFs::new();
     let (journal, _) = open(&disk, large());
     let hold = Hold::new(&journal);
@@ -324,7 +324,7 @@ async fn append_waits_until_the_frame_is_durable() {
 }
 
 #[test]
-fn small_groups_write_over_zeros_that_nobody_sees() {
+fn small_groups_overwrite_preallocated_zeros() {
     let disk = SimFs::new();
     let (journal, _) = open(&disk, large());
     let length = |disk: &SimFs| disk.read(&segments(disk)[0]).unwrap().len();
@@ -335,7 +335,7 @@ fn small_groups_write_over_zeros_that_nobody_sees() {
     assert_eq!(length(&disk), ahead, "the file need not grow for each group");
     assert!(journal.stats().bytes < 1000, "zeros count for nothing");
 
-    // A killed process leaves the zeros; opening takes them for what they are.
+    // A killed process leaves the zeros. Opening recognizes them as preallocated space.
     for killed in [disk.copy(), disk.crash(Crash::LoseUnsynced)] {
         let found = inspect(&killed, Path::new(DIR), |_, _| {}).unwrap();
         assert_eq!((found.frames, found.torn, found.bytes), (10, None, journal.stats().bytes));
@@ -350,14 +350,14 @@ fn small_groups_write_over_zeros_that_nobody_sees() {
 }
 
 #[test]
-fn large_groups_are_not_written_twice() {
+fn large_groups_are_not_preallocated() {
     let disk = SimFs::new();
     let (journal, _) = open(&disk, large());
     append(&journal, &[7; 100_000]).unwrap();
     assert_eq!(disk.used(), journal.stats().bytes);
     append(&journal, b"small").unwrap();
     assert!(disk.used() > journal.stats().bytes + 200_000);
-    // Behind the end of the zeros, and then to the end of the segment and no further.
+    // Fills past the end of the zeros, then up to the end of the segment.
     for _ in 0..4 {
         append(&journal, &[7; 200_000]).unwrap();
     }

@@ -1,4 +1,4 @@
-//! The journal on a simulated disk: what it keeps, and what it says when it cannot.
+//! The journal on a simulated disk: the frames it keeps, and the errors it reports.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -19,12 +19,12 @@ use martech_core::{
 
 pub(crate) const DIR: &str = "journal";
 
-/// Small segments, so that a few frames fill several.
+/// Small segments, so that few frames fill several.
 pub(crate) fn small() -> JournalOptions {
     JournalOptions { segment_bytes: 200, capacity_bytes: 1 << 20 }
 }
 
-/// One segment for everything.
+/// One segment for all frames.
 pub(crate) fn large() -> JournalOptions {
     JournalOptions { segment_bytes: 1 << 20, capacity_bytes: 1 << 20 }
 }
@@ -37,14 +37,14 @@ pub(crate) fn open(disk: &SimFs, options: JournalOptions) -> (Journal, Recovery)
     try_open(disk, options).unwrap()
 }
 
-/// Submits; the answer comes through the channel.
+/// Submits a payload. The result arrives through the channel.
 pub(crate) fn submit(journal: &Journal, payload: &[u8]) -> mpsc::Receiver<Result<u64, JournalError>> {
     let (sender, receiver) = mpsc::channel();
     journal.submit(payload.to_vec(), move |result| sender.send(result).unwrap_or_default()).unwrap();
     receiver
 }
 
-/// Appends one frame in a group of its own.
+/// Appends one frame as a group of its own.
 pub(crate) fn append(journal: &Journal, payload: &[u8]) -> Result<u64, JournalError> {
     let (sender, receiver) = mpsc::channel();
     journal.submit(payload.to_vec(), move |result| sender.send(result).unwrap())?;
@@ -55,7 +55,7 @@ pub(crate) fn payload(sequence: u64) -> Vec<u8> {
     format!("payload {sequence}").into_bytes()
 }
 
-/// Appends `count` frames, one group each.
+/// Appends `count` frames, each as a group of its own.
 pub(crate) fn fill(journal: &Journal, count: u64) {
     for _ in 0..count {
         let next = journal.stats().last_sequence + 1;
@@ -63,7 +63,7 @@ pub(crate) fn fill(journal: &Journal, count: u64) {
     }
 }
 
-/// Everything that can be read; fails at the first error.
+/// Reads all frames. Panics on the first error.
 pub(crate) fn frames(journal: &Journal) -> Vec<(u64, Vec<u8>)> {
     frames_after(journal, 0)
 }
@@ -80,13 +80,13 @@ pub(crate) fn segments(disk: &SimFs) -> Vec<PathBuf> {
     disk.files().into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "log")).collect()
 }
 
-/// Holds the writer thread up in a callback until it is dropped, so that what is submitted gathers into one group.
+/// Blocks the writer thread in a callback until dropped, so that submitted frames are committed as one group.
 pub(crate) struct Hold {
     _release: mpsc::Sender<()>,
 }
 
 impl Hold {
-    /// Costs one frame.
+    /// Blocks the writer with a frame of its own, which takes one sequence.
     pub(crate) fn new(journal: &Journal) -> Self {
         let (release, released) = mpsc::channel::<()>();
         let (entered, wait) = mpsc::channel();

@@ -1,4 +1,4 @@
-//! Random operations, faults and power losses against a model: a list of acknowledged frames.
+//! Random operations, faults and power losses, checked against a list of acknowledged frames.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::*;
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// Submits frames of these lengths at once.
+    /// Submits frames of these lengths together.
     Append(Vec<usize>),
     Trim(u64),
     StartAtLeast(u64),
@@ -46,7 +46,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What must be there, and what may be there as well because its fate was not told.
+/// Frames that must be present, and frames with unknown outcome that may be.
 #[derive(Debug, Default)]
 struct Model {
     acknowledged: BTreeMap<u64, Vec<u8>>,
@@ -68,7 +68,7 @@ impl Model {
         assert!(journal.stats().last_sequence >= self.newest);
     }
 
-    /// Frames of unknown fate that are there after opening stay there.
+    /// Frames with unknown outcome that are present after opening must stay.
     fn settle(&mut self, journal: &Journal) {
         for (sequence, payload) in frames(journal) {
             self.acknowledged.entry(sequence).or_insert(payload);
@@ -114,7 +114,7 @@ fn run(steps: Vec<Step>) {
             Step::Trim(back) => {
                 let through = model.newest.saturating_sub(back);
                 model.trimmed = model.trimmed.max(through);
-                // A failed trim may have removed some.
+                // A failed trim may have removed some segments.
                 let _ = journal.trim(through);
             }
             Step::StartAtLeast(ahead) => {
@@ -154,7 +154,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_acknowledged_frame_is_lost_or_doubled(steps in prop::collection::vec(step(), 1..60)) {
+    fn acknowledged_frames_are_never_lost_or_duplicated(steps in prop::collection::vec(step(), 1..60)) {
         run(steps);
     }
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 pub(crate) const START: i64 = 1_760_000_000_000;
 pub(crate) const HOUR: i64 = 3_600_000;
 
-/// Options under which nothing happens by itself.
+/// Returns options that disable automatic rolls and compactions.
 pub(crate) fn options(dir: &Path) -> LakeOptions {
     LakeOptions { roll_age: Duration::from_secs(3600), auto_compaction: false, ..LakeOptions::new(dir) }
 }
@@ -24,7 +24,7 @@ pub(crate) fn id(number: u64) -> EventId {
     EventId(Uuid::new_v5(&Uuid::NAMESPACE_OID, &number.to_le_bytes()))
 }
 
-/// Event `number` of a user, at a time.
+/// Creates event `number` of a user at a time.
 pub(crate) fn event(number: u64, user: &str, occurred_at: i64) -> Event {
     Event::builder(user, EventType::PAGE_VIEW)
         .id(id(number))
@@ -43,7 +43,7 @@ pub(crate) fn purchase(number: u64, user: &str, occurred_at: i64, total: &str) -
         .unwrap()
 }
 
-/// `count` events of `users` users over `days` days, each number once.
+/// Creates events of `users` users over `days` days, one for each number.
 pub(crate) fn events(numbers: std::ops::Range<u64>, users: u64, days: i64) -> Vec<Event> {
     numbers
         .map(|number| {
@@ -76,7 +76,7 @@ pub(crate) fn users(sort: UserSort) -> UsersQuery {
     UsersQuery { sort, ..UsersQuery::default() }
 }
 
-/// The ids of all events there are, by way of users and journeys, sorted; every page is walked.
+/// Returns the sorted ids of all events, read through every page of users and journeys.
 pub(crate) async fn all_ids(lake: &Lake) -> Vec<EventId> {
     let mut ids = Vec::new();
     let mut page = users(UserSort::UserId);

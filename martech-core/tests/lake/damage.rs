@@ -21,7 +21,7 @@ fn simulated(disk: &SimFs) -> LakeOptions {
     LakeOptions { fs: Arc::new(disk.clone()), ..options("data".as_ref()) }
 }
 
-/// Asks everything that reads files.
+/// Runs every operation that reads files.
 async fn ask(lake: &Lake) -> Vec<Result<(), LakeError>> {
     let range =
         TimeRange { from: Timestamp::from_millis(START - 24 * HOUR), to: Timestamp::from_millis(START + 72 * HOUR) };
@@ -36,7 +36,7 @@ async fn ask(lake: &Lake) -> Vec<Result<(), LakeError>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn damage_of_a_file_is_at_worst_an_error_that_names_a_file() {
+async fn damaged_file_gives_an_error_that_names_a_file() {
     let disk = SimFs::new();
     let lake = Lake::open(simulated(&disk)).await.unwrap();
     let all = events(0..60, 3, 1);
@@ -50,7 +50,7 @@ async fn damage_of_a_file_is_at_worst_an_error_that_names_a_file() {
     let (mut asked, mut failed) = (0, 0);
     for path in disk.files().into_iter().filter(is_data) {
         let length = disk.read(&path).unwrap().len() as u64;
-        // The footer, at the end, is what leads a reader astray; it is gone through more closely.
+        // Damage to the footer, at the end, misleads readers most, so more of its bytes are tested.
         let offsets = (0..length).step_by(211).chain((length.saturating_sub(900)..length).step_by(29));
         for (number, offset) in offsets.enumerate() {
             let disk = disk.copy();
@@ -75,7 +75,7 @@ async fn damage_of_a_file_is_at_worst_an_error_that_names_a_file() {
 }
 
 #[tokio::test]
-async fn an_event_that_no_file_can_be_written_for_is_rejected_and_harms_no_other() {
+async fn rejects_only_events_that_no_file_can_hold() {
     let disk = SimFs::new();
     let lake = Lake::open(simulated(&disk)).await.unwrap();
     let sound = event(1, "u", START);

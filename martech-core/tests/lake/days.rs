@@ -15,18 +15,18 @@ use crate::common::*;
 
 const DAY: i64 = 24 * HOUR;
 
-/// One event on each of these days.
+/// Creates one event on each of these days.
 fn on_days(days: std::ops::Range<i64>) -> Vec<Event> {
     days.map(|day| event(1_000_000 + day as u64, &format!("user-{}", day % 7), START - day * DAY)).collect()
 }
 
-/// Events of one day.
+/// Creates events of one day.
 fn of_today(numbers: std::ops::Range<u64>) -> Vec<Event> {
     numbers.map(|number| event(number, &format!("user-{}", number % 50), START + (number % 1000) as i64)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn days_that_wait_hold_up_nobody() {
+async fn waiting_days_do_not_block_appends() {
     let dir = tempfile::tempdir().unwrap();
     let options = LakeOptions { roll_bytes: 40 << 10, roll_days: 4, ..options(dir.path()) };
     let lake = Lake::open(options.clone()).await.unwrap();
@@ -35,7 +35,7 @@ async fn days_that_wait_hold_up_nobody() {
     while lake.status().waiting_days == 0 {
         tokio::task::yield_now().await;
     }
-    // Many times what may gather while one roll runs.
+    // Many times the number of events that can arrive while one roll runs.
     let today = of_today(0..10_000);
     for batch in today.chunks(500) {
         store(&lake, batch).await;
@@ -43,11 +43,11 @@ async fn days_that_wait_hold_up_nobody() {
     let status = lake.status();
     assert!(status.waiting_days > 0, "they waited for all days: {status:?}");
     assert_eq!(status.events, 11_000);
-    // What waits is known, and is seen.
+    // Waiting events are deduplicated and visible.
     assert_eq!(lake.append(&old).await.unwrap().duplicates.len(), 1000);
     assert_eq!(lake.append(&today).await.unwrap().duplicates.len(), 10_000);
     assert_eq!(all_ids(&lake).await.len(), 11_000);
-    // So is it when the process ends in between.
+    // The same holds if the process ends in between.
     lake.close().await.unwrap();
     let report = verify(&VerifyOptions::new(dir.path()), &mut |_| {}).unwrap();
     assert!(report.is_clean() && report.checked.hot_events > 0, "{report}");
@@ -61,19 +61,19 @@ async fn days_that_wait_hold_up_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crash_between_two_parts_of_a_roll_neither_loses_nor_doubles() {
+async fn crash_within_a_roll_neither_loses_nor_duplicates() {
     let made = SimFs::new();
     let options =
         |disk: &SimFs| LakeOptions { fs: Arc::new(disk.clone()), roll_days: 3, ..options(Path::new("/data")) };
     let first = on_days(0..20);
-    // Frames that have rows of days of both kinds.
+    // Frames with events both of rolled days and of waiting days.
     let second: Vec<Event> = (0..20).map(|day| event(2_000_000 + day, "late", START - day as i64 * DAY + 1)).collect();
     let lake = Lake::open(options(&made)).await.unwrap();
     store(&lake, &first[..12]).await;
     store(&lake, &first[12..]).await;
     lake.close().await.unwrap();
     drop(lake);
-    // Each time the disk fails a little later: some parts were published by then.
+    // Each iteration fails the disk a little later, when more parts of the roll have been published.
     let mut parts = std::collections::BTreeSet::new();
     for renames in (0..).step_by(3) {
         let disk = made.copy();

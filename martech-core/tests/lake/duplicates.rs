@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::common::*;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_memory_for_indexes_the_answer_is_the_same() {
+async fn deduplicates_without_memory_for_indexes() {
     let dir = tempfile::tempdir().unwrap();
     let lake = Lake::open(LakeOptions { dedupe_memory: 0, ..options(dir.path()) }).await.unwrap();
     let first = events(0..3000, 20, 2);
@@ -22,9 +22,9 @@ async fn without_memory_for_indexes_the_answer_is_the_same() {
     assert_eq!(lake.status().dedupe_bytes, 0);
 }
 
-/// Ids that begin with the time at which they were made, as those of the server do.
+/// Ids that start with their creation time, as server-generated ids do.
 #[tokio::test(flavor = "multi_thread")]
-async fn new_ids_are_looked_up_in_no_file_that_ends_before_them() {
+async fn new_ids_skip_files_with_smaller_ids() {
     let dir = tempfile::tempdir().unwrap();
     let lake = open(dir.path()).await;
     let made = |numbers: Range<u128>| -> Vec<Event> {

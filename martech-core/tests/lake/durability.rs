@@ -16,7 +16,7 @@ use martech_core::{
 use crate::common::*;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_acknowledged_is_there_after_opening_again() {
+async fn acknowledged_events_survive_reopening() {
     let dir = tempfile::tempdir().unwrap();
     let all = events(0..3000, 100, 5);
     for (round, batch) in all.chunks(500).enumerate() {
@@ -35,7 +35,7 @@ async fn what_was_acknowledged_is_there_after_opening_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_append_tells_of_the_sync_that_it_waited_for() {
+async fn append_reports_the_sync_it_waited_for() {
     let dir = tempfile::tempdir().unwrap();
     let lake = open(dir.path()).await;
     let (batch, begun) = (events(0..10, 2, 1), Instant::now());
@@ -45,7 +45,7 @@ async fn an_append_tells_of_the_sync_that_it_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_process_at_a_time() {
+async fn second_process_cannot_open_the_lake() {
     let dir = tempfile::tempdir().unwrap();
     let lake = open(dir.path()).await;
     let refused = Lake::open(options(dir.path())).await.unwrap_err();
@@ -57,7 +57,7 @@ async fn one_process_at_a_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_closed_lake_says_so() {
+async fn closed_lake_returns_closed_error() {
     let dir = tempfile::tempdir().unwrap();
     let lake = open(dir.path()).await;
     lake.close().await.unwrap();
@@ -70,7 +70,7 @@ fn simulated(disk: &SimFs) -> LakeOptions {
     LakeOptions { fs: Arc::new(disk.clone()), ..options(Path::new("/data")) }
 }
 
-/// Runs a little of everything against a disk that fails at some point; gives what was acknowledged.
+/// Runs appends, rolls and compactions on a disk that may fail. Returns the acknowledged events.
 async fn work(disk: &SimFs, all: &[Event]) -> Vec<Event> {
     let mut acknowledged = Vec::new();
     let Ok(lake) = Lake::open(simulated(disk)).await else { return acknowledged };
@@ -78,7 +78,7 @@ async fn work(disk: &SimFs, all: &[Event]) -> Vec<Event> {
         if lake.append(batch).await.is_ok() {
             acknowledged.extend_from_slice(batch);
         }
-        // Failures are the point here; what was acknowledged must be there all the same.
+        // Failures are expected. Acknowledged events must be present all the same.
         match round % 5 {
             2 | 3 => drop(lake.roll().await),
             4 => drop(lake.compact().await),
@@ -103,7 +103,7 @@ async fn check(disk: &SimFs, all: &[Event], acknowledged: &[Event], what: &str) 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn failing_operations_lose_and_double_nothing() {
+async fn failing_operations_neither_lose_nor_duplicate() {
     const OPERATIONS: [Operation; 6] = [
         Operation::Create,
         Operation::Write,
@@ -133,7 +133,7 @@ async fn failing_operations_lose_and_double_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn power_loss_at_any_moment_loses_and_doubles_nothing() {
+async fn power_loss_neither_loses_nor_duplicates() {
     let all = events(0..4000, 12, 2);
     let disk = SimFs::new();
     let acknowledged = Arc::new(Mutex::new(Vec::new()));
@@ -170,7 +170,7 @@ async fn power_loss_at_any_moment_loses_and_doubles_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_refuses_and_loses_nothing() {
+async fn full_disk_rejects_appends_and_loses_nothing() {
     let all = events(0..4000, 30, 2);
     let disk = SimFs::new();
     let lake = Lake::open(simulated(&disk)).await.unwrap();
@@ -204,15 +204,17 @@ async fn a_full_disk_refuses_and_loses_nothing() {
     assert_eq!(leftovers.count(), 0);
 }
 
-/// Putting the catalog in place fails half-way, and what became of it cannot be read: its files must stay.
+/// The replacement of the catalog fails halfway and the result cannot be read back, so the catalog's files must be
+/// kept.
 #[tokio::test(flavor = "multi_thread")]
-async fn files_of_a_catalog_of_unknown_fate_stay() {
+async fn files_of_an_uncertain_catalog_are_kept() {
     let all = events(0..50, 5, 1);
     for reads in [Operation::Open, Operation::Read] {
         let disk = SimFs::new();
         let lake = Lake::open(simulated(&disk)).await.unwrap();
         store(&lake, &all).await;
-        // After the two above the folder of each of two days, and those of the events, of ids and of users.
+        // Skips the directory syncs of the roll's data files: parents, the two day directories, and the directories of
+        // events, ids and users. The next directory sync follows the rename of the catalog.
         disk.inject(Fault::eio(Operation::SyncDir).skip(8));
         disk.inject(Fault::eio(reads).below("/data/catalog").forever());
         assert!(lake.roll().await.is_err());
@@ -224,12 +226,12 @@ async fn files_of_a_catalog_of_unknown_fate_stay() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_or_failing_disk_does_not_keep_a_lake_from_opening() {
+async fn lake_opens_on_a_full_or_failing_disk() {
     let all = events(0..50, 5, 1);
     let disk = SimFs::new();
     let lake = Lake::open(simulated(&disk)).await.unwrap();
     store(&lake, &all).await;
-    // The files are there, and their events are still in the journal.
+    // The files exist, and the journal still holds their events.
     disk.inject(Fault::eio(Operation::Create).below("/data/journal"));
     assert!(lake.roll().await.is_err());
     lake.close().await.unwrap();
@@ -246,7 +248,7 @@ async fn a_full_or_failing_disk_does_not_keep_a_lake_from_opening() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_segment_of_the_journal_is_reported() {
+async fn lost_journal_segment_is_reported() {
     let all = events(0..600, 5, 1);
     let segments = |disk: &SimFs| -> Vec<_> {
         disk.files().into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "log")).collect()
@@ -254,7 +256,7 @@ async fn a_lost_segment_of_the_journal_is_reported() {
     let disk = SimFs::new();
     let options = LakeOptions { journal_capacity: 60_000, ..simulated(&disk) };
     let lake = Lake::open(options.clone()).await.unwrap();
-    // Nothing is rolled, so that several segments come together.
+    // Rolls fail, so several segments accumulate.
     disk.inject(Fault::eio(Operation::CreateDir).forever());
     for batch in all.chunks(20) {
         store(&lake, batch).await;
@@ -268,7 +270,7 @@ async fn a_lost_segment_of_the_journal_is_reported() {
     lake.roll().await.unwrap();
     lake.close().await.unwrap();
 
-    // All of it: what came behind the last roll would be gone without a trace.
+    // Without any segment, the loss of events after the last roll would otherwise go unnoticed.
     segments(&disk).iter().for_each(|path| disk.remove(path).unwrap());
     assert_eq!(Lake::open(options).await.unwrap().status().journal_damage, 1);
 }

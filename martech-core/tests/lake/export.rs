@@ -1,4 +1,4 @@
-//! All events, for whoever copies a lake.
+//! Export of all events of a lake.
 
 use martech_core::{
     Event,
@@ -20,7 +20,7 @@ async fn rest(mut export: Export, limit: usize) -> Vec<Event> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_event_is_exported_once_with_all_that_belongs_to_it_and_from_any_place_on() {
+async fn exports_each_event_once_from_any_cursor() {
     let dir = tempfile::tempdir().unwrap();
     let lake = open(dir.path()).await;
     let mut all = events(0..2000, 40, 4);
@@ -29,7 +29,7 @@ async fn every_event_is_exported_once_with_all_that_belongs_to_it_and_from_any_p
         match round {
             1 | 2 | 4 => lake.roll().await.unwrap(),
             3 => lake.compact().await.unwrap(),
-            // The last are still in the hot table.
+            // The last batches remain in the hot table.
             _ => {}
         }
     }
@@ -41,7 +41,7 @@ async fn every_event_is_exported_once_with_all_that_belongs_to_it_and_from_any_p
         let export = lake.export(Some(ExportCursor::of(&all[place]))).await.unwrap();
         assert_eq!(rest(export, 1000).await, all[place + 1..], "behind event {place}");
     }
-    // A place that is no event's, and events that come meanwhile.
+    // A cursor that matches no event, and events that arrive during the export.
     let mut export =
         lake.export(Some(ExportCursor { user_id: "user-".to_owned(), ..ExportCursor::of(&all[0]) })).await.unwrap();
     let first = export.next(10).await.unwrap();

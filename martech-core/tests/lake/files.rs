@@ -24,7 +24,7 @@ fn data_files(dir: &std::path::Path) -> BTreeSet<PathBuf> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_roll_writes_a_file_for_each_day_and_compaction_leaves_one() {
+async fn roll_writes_one_file_per_day_and_compaction_merges_them() {
     let dir = tempfile::tempdir().unwrap();
     let lake = open(dir.path()).await;
     for round in 0..6 {
@@ -40,7 +40,8 @@ async fn a_roll_writes_a_file_for_each_day_and_compaction_leaves_one() {
     assert_eq!((status.rolls.done, status.rolls.failed, status.compactions.failed), (6, 0, 0));
     assert!(status.compactions.done > 0 && !status.rolls.time.is_zero() && !status.compactions.time.is_zero());
     assert_eq!(all_ids(&lake).await, before);
-    // The files of a day, their ids, and one of users: the merged ones are gone, since nobody reads them.
+    // One event file and one id file per day, and one file of users. The merged files are gone, because no query reads
+    // them.
     assert_eq!(data_files(dir.path()).len(), 2 * days + 1);
     let journal: u64 = std::fs::read_dir(dir.path().join("journal"))
         .unwrap()
@@ -51,7 +52,7 @@ async fn a_roll_writes_a_file_for_each_day_and_compaction_leaves_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_crash_left_behind_is_removed() {
+async fn leftover_files_are_removed_on_open() {
     let dir = tempfile::tempdir().unwrap();
     let lake = open(dir.path()).await;
     store(&lake, &events(0..100, 10, 1)).await;
@@ -68,7 +69,7 @@ async fn what_a_crash_left_behind_is_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_missing_file_is_reported() {
+async fn missing_file_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     let lake = open(dir.path()).await;
     store(&lake, &events(0..100, 10, 1)).await;
@@ -81,7 +82,7 @@ async fn a_missing_file_is_reported() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_catalog_is_reported_and_costs_no_file() {
+async fn lost_catalog_is_reported_and_removes_no_file() {
     let dir = tempfile::tempdir().unwrap();
     let lake = open(dir.path()).await;
     store(&lake, &events(0..100, 10, 1)).await;
@@ -94,9 +95,9 @@ async fn a_lost_catalog_is_reported_and_costs_no_file() {
     assert_eq!(data_files(dir.path()), files);
 }
 
-/// Not one byte of a file can change without an error or the right answer.
+/// Every flipped bit leads to an error or to the right answer.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flipped_bit_in_a_file_is_reported_by_whoever_reads_it() {
+async fn flipped_bit_is_reported_by_every_reader() {
     let dir = tempfile::tempdir().unwrap();
     let all = events(0..300, 5, 1);
     let lake = open(dir.path()).await;

@@ -1,6 +1,6 @@
-//! The embedded store, through its public face, on a real disk and on a simulated one.
+//! The lake through its public API, on a real disk and on a simulated one.
 
-// Clippy knows only functions marked as tests, not what they share.
+// Clippy allows these in functions marked as tests, but not in the helpers they share.
 #![allow(clippy::unwrap_used)]
 
 mod common;

@@ -1,4 +1,4 @@
-//! What is the lake's own about its answers; what all stores must answer is in `tests/conformance`.
+//! Queries that are specific to the lake. Requirements for all stores are in `tests/conformance`.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use martech_core::{
 
 use crate::common::*;
 
-/// A lake with events in merged files, in small files and in the hot table.
+/// Creates a lake with events in merged files, in small files and in the hot table.
 async fn filled(dir: &std::path::Path) -> (Lake, Vec<Event>) {
     let lake = open(dir).await;
     let all = events(0..5000, 60, 6);
@@ -36,10 +36,10 @@ fn of_user<'a>(all: &'a [Event], user: &str) -> Vec<&'a Event> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_journey_of_many_events_in_a_day_is_read_both_ways() {
+async fn long_journey_is_read_in_both_orders() {
     let dir = tempfile::tempdir().unwrap();
     let lake = open(dir.path()).await;
-    // Three at a time; few of them are purchases; others come before and behind in the files.
+    // Three events at each time, few of them purchases, with events of other users before and behind them in the files.
     let all: Vec<_> = (0..30_000)
         .map(|number| {
             let user = ["aaa", "busy", "zzz"][usize::from(number % 10 > 0) + usize::from(number % 10 > 8)];
@@ -81,7 +81,7 @@ async fn a_journey_of_many_events_in_a_day_is_read_both_ways() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_questions_at_once_wait_for_their_turn_and_are_all_answered() {
+async fn concurrent_queries_are_queued_and_all_answered() {
     let dir = tempfile::tempdir().unwrap();
     let (lake, all) = filled(dir.path()).await;
     let range = TimeRange { from: Timestamp::from_millis(START), to: Timestamp::from_millis(START + 200 * HOUR) };
@@ -96,7 +96,7 @@ async fn many_questions_at_once_wait_for_their_turn_and_are_all_answered() {
             })
         })
         .collect();
-    // Someone who does not wait for the answer leaves the turn to others.
+    // A caller that does not wait for the answer frees its slot.
     drop(lake.stats(query.clone()));
     for question in asking {
         let (stats, events, user) = question.await.unwrap();
@@ -106,7 +106,7 @@ async fn many_questions_at_once_wait_for_their_turn_and_are_all_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn files_of_many_pages_are_read_where_it_matters() {
+async fn reads_selected_pages_of_large_files() {
     let dir = tempfile::tempdir().unwrap();
     let lake = open(dir.path()).await;
     let all = events(0..40_000, 15_000, 3);
@@ -154,7 +154,7 @@ async fn files_of_many_pages_are_read_where_it_matters() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_journey_goes_over_many_pages_of_a_file() {
+async fn journey_spans_many_pages_of_a_file() {
     let dir = tempfile::tempdir().unwrap();
     let lake = open(dir.path()).await;
     let all = events(0..9000, 2, 1);

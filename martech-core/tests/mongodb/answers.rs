@@ -1,4 +1,4 @@
-//! The same events give the same answers, whether they are on a server, in memory or in a lake.
+//! A server, memory and a lake give the same answers for the same events.
 
 use martech_core::{
     Event, EventRules, EventType, Lake, LakeOptions, MemoryStore, Store,
@@ -13,7 +13,7 @@ use crate::server::Scratch;
 
 const START: i64 = 1_774_600_000_000; // 2026-03-27, two days before clocks change in Europe.
 
-/// Purchases with money that floats would round, visits with and without sessions, around a change of clocks.
+/// Purchases with amounts that floats would round, and visits with and without sessions, around a clock change.
 pub(crate) fn shop() -> Vec<Event> {
     let mut random = fastrand::Rng::with_seed(6);
     let rules = EventRules::default();
@@ -86,7 +86,7 @@ pub(crate) async fn answers<R: Reader>(store: &R) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_a_lake_and_memory_give_the_same_answers() {
+async fn server_lake_and_memory_give_the_same_answers() {
     let Some(scratch) = Scratch::new() else { return };
     let events = shop();
     let (server, memory) = (scratch.store().await, MemoryStore::of_events());

@@ -1,4 +1,4 @@
-//! Events whose id is there already.
+//! Events whose id is already stored.
 
 use martech_core::{
     Event, EventType, Rejection, RejectionCode, Store,
@@ -10,7 +10,7 @@ use mongodb::{IndexModel, bson::doc, options::IndexOptions};
 use crate::server::{Scratch, event, events};
 
 #[tokio::test]
-async fn another_event_with_a_stored_id_is_rejected() {
+async fn different_event_with_a_stored_id_is_rejected() {
     let Some(scratch) = Scratch::new() else { return };
     let store = scratch.store().await;
     let first = event("u", r#"{"a":1,"b":{"c":[1.5]}}"#);
@@ -31,7 +31,7 @@ async fn another_event_with_a_stored_id_is_rejected() {
 }
 
 #[tokio::test]
-async fn of_equal_ids_in_a_batch_the_earlier_one_wins() {
+async fn first_of_equal_ids_in_a_batch_wins() {
     let Some(scratch) = Scratch::new() else { return };
     let store = scratch.store().await;
     let first = event("u", r#"{"a":1}"#);
@@ -45,9 +45,9 @@ async fn of_equal_ids_in_a_batch_the_earlier_one_wins() {
     assert_eq!(store.count().await.unwrap(), 1);
 }
 
-/// Another unique index refuses a document; that makes it no duplicate.
+/// A violation of another unique index does not make the event a duplicate.
 #[tokio::test]
-async fn a_unique_index_of_somebody_else_rejects() {
+async fn foreign_unique_index_rejects_events() {
     let Some(scratch) = Scratch::new() else { return };
     let documents = scratch.documents().await;
     let options = IndexOptions::builder().unique(true).build();
@@ -63,7 +63,7 @@ async fn a_unique_index_of_somebody_else_rejects() {
 }
 
 #[tokio::test]
-async fn many_duplicates_are_looked_up_at_once() {
+async fn many_duplicates_are_found_in_one_append() {
     let Some(scratch) = Scratch::new() else { return };
     let store = scratch.store().await;
     let batch = events(0..1500);

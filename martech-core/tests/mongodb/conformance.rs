@@ -9,7 +9,7 @@ use martech_core::{
 
 use crate::server::{Scratch, event};
 
-/// Databases on the server, which are dropped when all is done.
+/// Databases on the server, dropped at the end.
 struct OnMongo {
     set: fn(&mut MongoOptions),
     databases: Mutex<Vec<Scratch>>,
@@ -40,7 +40,7 @@ impl Subject for OnMongo {
         self.at(uri).await
     }
 
-    /// Connects anew: the checks of the suite run one after the other, so it is the last database.
+    /// Connects again to the most recent database. The checks run in sequence, so that is the right one.
     async fn reopen(&self, store: MongoStore) -> MongoStore {
         drop(store);
         let uri = self.databases.lock().unwrap().last().unwrap().uri.clone();
@@ -72,9 +72,9 @@ async fn a_store_as_it_comes() {
     assert_conforms(&conformance::run_events(&OnMongo::new(|_| {})).await);
 }
 
-/// Many inserts for each batch, and cuts in places where there would be none.
+/// Many inserts per batch, split at places where the server's limits would not split them.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_of_small_inserts() {
+async fn store_with_small_inserts_conforms() {
     if Scratch::new().is_none() {
         return;
     }

@@ -1,4 +1,4 @@
-//! What a user of the database sees, and that it comes back as it was sent.
+//! Documents as a user of the database sees them, and round trips of their values.
 
 use martech_core::{
     Appended, Event, EventRules, Store,
@@ -10,7 +10,7 @@ use mongodb::bson::{Bson, Document, doc, spec::BinarySubtype};
 use crate::server::{Scratch, event, events};
 
 #[tokio::test]
-async fn a_document_is_what_one_expects_to_query() {
+async fn document_has_the_documented_fields() {
     let Some(scratch) = Scratch::new() else { return };
     let json = r#"{"eventId":"018f3f7e-0000-7000-8000-00000000beef","userId":"u1","anonymousId":"a1","sessionId":"s1",
         "type":"purchase","occurredAt":1780000000000,
@@ -53,9 +53,9 @@ async fn a_document_is_what_one_expects_to_query() {
     assert_eq!(store.journey(JourneyQuery::new("u2")).await.unwrap().events[0].id, view.id);
 }
 
-/// The example in the module's documentation.
+/// Runs the example from the module's documentation.
 #[tokio::test]
-async fn revenue_by_day_is_one_aggregation() {
+async fn revenue_by_currency_is_one_aggregation() {
     let Some(scratch) = Scratch::new() else { return };
     let store = scratch.store().await;
     let paid = |total: &str| event("u", &format!(r#"{{"total":"{total}","currency":"EUR"}}"#));
@@ -70,14 +70,14 @@ async fn revenue_by_day_is_one_aggregation() {
     assert_eq!(row.get("revenue").unwrap().to_string(), "1000000000000.299999", "{row}");
 }
 
-/// Stores one event for each text, and reads all back.
+/// Stores one event per text and reads all of them back.
 async fn through_the_store(texts: &[String]) -> Option<Vec<String>> {
     let scratch = Scratch::new()?;
     let store = scratch.store().await;
     let batch: Vec<Event> = texts.iter().map(|text| event("u", text)).collect();
     let appended = store.append(&batch).await.unwrap();
     assert_eq!(appended, Appended::all(batch.len()));
-    // Sent again, each is known.
+    // A resend of each is a duplicate.
     let all: Vec<usize> = (0..batch.len()).collect();
     assert_eq!(store.append(&batch).await.unwrap().duplicates, all);
     let found = store.journey(JourneyQuery { limit: 1000, ..JourneyQuery::new("u") }).await.unwrap().events;
@@ -89,7 +89,7 @@ async fn through_the_store(texts: &[String]) -> Option<Vec<String>> {
 }
 
 #[tokio::test]
-async fn names_that_mean_something_to_mongodb_come_back() {
+async fn special_names_roundtrip() {
     let names = [
         "a.b",
         ".",
@@ -135,7 +135,7 @@ async fn names_that_mean_something_to_mongodb_come_back() {
 }
 
 #[tokio::test]
-async fn numbers_and_texts_come_back() {
+async fn numbers_and_strings_roundtrip() {
     let values = [
         "0",
         "-1",
@@ -170,7 +170,7 @@ async fn numbers_and_texts_come_back() {
     let texts: Vec<String> = values.map(|value| format!(r#"{{"v":{value}}}"#)).into();
     let Some(found) = through_the_store(&texts).await else { return };
     for (found, sent) in found.iter().zip(&texts) {
-        // The same numbers, written in another way.
+        // The same number in another notation.
         let expected = match sent.as_str() {
             r#"{"v":0.1234567890123456789012345678901234}"# => r#"{"v":1234567890123456789012345678901234e-34}"#,
             other => other,
@@ -180,7 +180,7 @@ async fn numbers_and_texts_come_back() {
 }
 
 #[tokio::test]
-async fn what_bson_cannot_hold_is_rejected_alone() {
+async fn unstorable_event_is_rejected_alone() {
     let Some(scratch) = Scratch::new() else { return };
     let store = scratch.store().await;
     let mut batch = events(0..3);
@@ -196,9 +196,9 @@ async fn what_bson_cannot_hold_is_rejected_alone() {
     assert_eq!(store.count().await.unwrap(), 3);
 }
 
-/// A server that refuses a document because of its names gets them as text.
+/// If a server refuses a document because of its names, the properties are stored as text.
 #[tokio::test]
-async fn refused_names_are_stored_as_text() {
+async fn refused_properties_are_stored_as_text() {
     let Some(scratch) = Scratch::new() else { return };
     let database = scratch.database().await;
     let validator = doc! { "$nor": [{ "properties.refused": 1 }] };
@@ -223,7 +223,7 @@ async fn refused_names_are_stored_as_text() {
 }
 
 #[tokio::test]
-async fn a_document_of_somebody_else_is_named() {
+async fn foreign_document_is_reported_by_its_id() {
     let Some(scratch) = Scratch::new() else { return };
     let store = scratch.store().await;
     let strange = doc! { "_id": "mine", "userId": "u", "occurredAt": mongodb::bson::DateTime::from_millis(5) };
@@ -233,7 +233,7 @@ async fn a_document_of_somebody_else_is_named() {
 }
 
 #[tokio::test]
-async fn an_export_gives_everything_in_the_order_of_ids() {
+async fn export_returns_all_events_ordered_by_id() {
     let Some(scratch) = Scratch::new() else { return };
     let store = scratch.store().await;
     let mut batch = events(0..250);

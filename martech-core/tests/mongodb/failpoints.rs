@@ -1,4 +1,4 @@
-//! Errors that a server gives on command.
+//! Server errors injected through failpoints.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::answers::{answers, shop};
 use crate::server::{FAILING, Scratch, events, fail, fail_no_more, with_options};
 
-/// A failpoint is the server's, so one test has it at a time.
+/// Failpoints are global to the server, so only one test may use them at a time.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
 struct Failing {
@@ -26,7 +26,7 @@ struct Failing {
 }
 
 impl Failing {
-    /// `None` where there is no server, or one without failpoints.
+    /// Returns `None` if there is no server or it has no failpoints.
     async fn new() -> Option<Self> {
         let failing = Self::unprepared().await?;
         failing.store.prepare().await.unwrap();
@@ -53,9 +53,9 @@ impl Failing {
 }
 
 #[tokio::test]
-async fn errors_of_inserts_that_pass_are_to_be_retried() {
+async fn transient_insert_errors_are_retryable() {
     let Some(failing) = Failing::new().await else { return };
-    // Not primary, interrupted by a shutdown, stepping down, out of time, conflicts.
+    // Not primary, interrupted by shutdown, stepping down, timed out, write conflict.
     for (place, code) in [10107, 11600, 13435, 189, 91, 50, 112].into_iter().enumerate() {
         let batch = events(place as u64 * 10..place as u64 * 10 + 10);
         failing.fail(1, &["insert"], doc! { "errorCode": code }).await;
@@ -68,7 +68,7 @@ async fn errors_of_inserts_that_pass_are_to_be_retried() {
 }
 
 #[tokio::test]
-async fn a_connection_that_the_server_closes_is_to_be_retried() {
+async fn closed_connection_is_retryable() {
     let Some(failing) = Failing::new().await else { return };
     failing.fail(1, &["insert"], doc! { "closeConnection": true }).await;
     let error = failing.store.append(&events(0..10)).await.unwrap_err();
@@ -77,19 +77,19 @@ async fn a_connection_that_the_server_closes_is_to_be_retried() {
 }
 
 #[tokio::test]
-async fn events_that_are_not_durable_yet_are_to_be_retried() {
+async fn write_concern_timeout_is_retryable() {
     let Some(failing) = Failing::new().await else { return };
     let concern = doc! { "writeConcernError": { "code": 64, "errmsg": "waiting for replication timed out" } };
     failing.fail(1, &["insert"], concern).await;
     let error = failing.store.append(&events(0..10)).await.unwrap_err();
     assert_eq!(error.advice(), Advice::Retry, "{error}");
-    // They are there all the same.
+    // The events are stored all the same.
     let appended = failing.store.append(&events(0..10)).await.unwrap();
     assert_eq!((appended.stored, appended.duplicates.len()), (0, 10));
 }
 
 #[tokio::test]
-async fn access_that_is_refused_is_tried_again_later() {
+async fn denied_access_is_retried_later() {
     let Some(failing) = Failing::new().await else { return };
     for code in [13, 18] {
         failing.fail(1, &["insert"], doc! { "errorCode": code }).await;
@@ -102,12 +102,12 @@ async fn access_that_is_refused_is_tried_again_later() {
     assert!(matches!(error, MongoError::Unauthorized(_)), "{error:?}");
 }
 
-/// The lookup of duplicates fails: the whole batch is to be sent again.
+/// If the lookup of duplicates fails, the whole batch must be sent again.
 #[tokio::test]
-async fn a_lookup_of_duplicates_that_fails_is_to_be_retried() {
+async fn failed_duplicate_lookup_is_retryable() {
     let Some(failing) = Failing::new().await else { return };
     failing.store.append(&events(0..10)).await.unwrap();
-    // The driver tries a read twice.
+    // The driver attempts a read twice.
     failing.fail(2, &["find"], doc! { "errorCode": 11600 }).await;
     let error = failing.store.append(&events(5..15)).await.unwrap_err();
     assert_eq!(error.advice(), Advice::Retry, "{error}");
@@ -117,7 +117,7 @@ async fn a_lookup_of_duplicates_that_fails_is_to_be_retried() {
 }
 
 #[tokio::test]
-async fn questions_are_asked_again_where_that_may_help() {
+async fn transient_query_errors_are_retried_once() {
     let Some(failing) = Failing::new().await else { return };
     failing.store.append(&events(0..50)).await.unwrap();
     for code in [10107, 11600] {
@@ -136,9 +136,9 @@ async fn questions_are_asked_again_where_that_may_help() {
     assert!(matches!(error, MongoError::TimedOut(_)), "{error:?}");
 }
 
-/// A cursor is killed while the figures are read: they are read from the beginning.
+/// If a cursor is killed while statistics are read, the query starts over.
 #[tokio::test]
-async fn figures_survive_a_cursor_that_is_gone() {
+async fn stats_restart_after_a_lost_cursor() {
     let Some(failing) = Failing::new().await else { return };
     for numbers in 0..5 {
         failing.store.append(&events(numbers * 1000..numbers * 1000 + 1000)).await.unwrap();
@@ -154,7 +154,7 @@ async fn figures_survive_a_cursor_that_is_gone() {
 
 /// A server without aggregation gives the same answers, and a warning.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_does_not_group_gives_the_same_answers() {
+async fn server_without_aggregation_gives_the_same_answers() {
     let Some(failing) = Failing::unprepared().await else { return };
     failing.fail(1_000_000, &["aggregate"], doc! { "errorCode": 59 }).await;
     let warnings = failing.store.prepare().await.unwrap().warnings.clone();
@@ -172,7 +172,7 @@ async fn a_server_that_does_not_group_gives_the_same_answers() {
 }
 
 #[tokio::test]
-async fn options_that_a_server_does_not_take_are_left_out() {
+async fn unsupported_options_are_omitted() {
     for (command, refusals, words) in
         [("find", 1, vec!["hint"]), ("find", 2, vec!["maxTimeMS"]), ("aggregate", 1, vec!["allowDiskUse"])]
     {
@@ -187,9 +187,9 @@ async fn options_that_a_server_does_not_take_are_left_out() {
     }
 }
 
-/// A role that may read and write, and nothing more.
+/// The user's role may read and write, and nothing else.
 #[tokio::test]
-async fn an_index_that_may_not_be_made_is_a_warning() {
+async fn forbidden_index_creation_is_a_warning() {
     let Some(failing) = Failing::unprepared().await else { return };
     failing.fail(2, &["listIndexes", "createIndexes"], doc! { "errorCode": 13 }).await;
     let warnings = failing.store.prepare().await.unwrap().warnings.clone();
@@ -199,9 +199,9 @@ async fn an_index_that_may_not_be_made_is_a_warning() {
     assert_eq!(failing.store.journey(JourneyQuery::new("user-1")).await.unwrap().events.len(), 4);
 }
 
-/// What worked at the start is refused later, memory being short, say: the index has the answer.
+/// The server may refuse an aggregation later, for lack of memory for example. The index gives the answer in that case.
 #[tokio::test]
-async fn a_group_that_is_refused_is_made_here() {
+async fn refused_aggregation_falls_back_to_the_index() {
     let Some(failing) = Failing::new().await else { return };
     failing.store.append(&events(0..50)).await.unwrap();
     failing.fail(1_000_000, &["aggregate"], doc! { "errorCode": 292 }).await;
@@ -212,9 +212,9 @@ async fn a_group_that_is_refused_is_made_here() {
     fail_no_more(&failing.database).await;
 }
 
-/// Making the index over many events takes longer than one waits; events are stored meanwhile.
+/// Building the index over many events takes longer than the timeout. Events are stored meanwhile.
 #[tokio::test]
-async fn an_index_that_is_being_made_holds_nothing_up() {
+async fn pending_index_does_not_block_appends() {
     let Some(failing) = Failing::unprepared().await else { return };
     failing.fail(1, &["createIndexes"], doc! { "errorCode": 50 }).await;
     let warnings = failing.store.prepare().await.unwrap().warnings.clone();
@@ -224,14 +224,14 @@ async fn an_index_that_is_being_made_holds_nothing_up() {
 }
 
 #[tokio::test]
-async fn an_export_outlives_the_servers_memory_of_it() {
+async fn export_survives_an_expired_cursor() {
     let Some(failing) = Failing::new().await else { return };
     let mut batch = events(0..400);
     failing.store.append(&batch).await.unwrap();
     batch.sort_by_key(|event| event.id);
     let (mut export, mut found) = (failing.store.export(None), Vec::new());
-    // The first answer of a server holds 101 documents, so the second part asks for more. Cursor not found, once; then again
-    // and again, until the caller is told.
+    // The first batch of a cursor holds 101 documents, so the second part needs `getMore`. CursorNotFound occurs once,
+    // and later so often that the caller gets the error.
     for (times, goes_well) in [(0, true), (1, true), (4, false), (0, true), (0, true)] {
         if times > 0 {
             failing.fail(times, &["getMore", "find"], doc! { "errorCode": 43 }).await;

@@ -1,4 +1,4 @@
-//! The index, and that questions use it.
+//! The index, and its use by queries.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ async fn with_index(scratch: &Scratch, keys: Document, options: IndexOptions) {
 }
 
 #[tokio::test]
-async fn the_index_is_made_once() {
+async fn index_is_created_once() {
     let Some(scratch) = Scratch::new() else { return };
     for _ in 0..2 {
         let store = scratch.store().await;
@@ -46,7 +46,7 @@ async fn the_index_is_made_once() {
 }
 
 #[tokio::test]
-async fn an_index_that_has_the_name_is_left_alone() {
+async fn existing_index_with_the_same_name_is_kept() {
     let Some(scratch) = Scratch::new() else { return };
     let named = IndexOptions::builder().name("userId_1_occurredAt_1".to_owned()).build();
     with_index(&scratch, doc! { "userId": 1 }, named).await;
@@ -56,7 +56,7 @@ async fn an_index_that_has_the_name_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_unique_index_is_an_error_until_it_is_gone() {
+async fn unique_index_is_an_error_until_dropped() {
     let Some(scratch) = Scratch::new() else { return };
     let unique = IndexOptions::builder().name("mine".to_owned()).unique(true).build();
     with_index(&scratch, doc! { "userId": 1, "occurredAt": 1 }, unique).await;
@@ -72,7 +72,7 @@ async fn a_unique_index_is_an_error_until_it_is_gone() {
 }
 
 #[tokio::test]
-async fn without_a_usable_index_there_is_a_warning_and_the_same_answers() {
+async fn unusable_index_is_a_warning_with_the_same_answers() {
     let Some(scratch) = Scratch::new() else { return };
     let sparse = IndexOptions::builder().sparse(true).build();
     with_index(&scratch, doc! { "userId": 1, "occurredAt": 1 }, sparse).await;
@@ -85,7 +85,7 @@ async fn without_a_usable_index_there_is_a_warning_and_the_same_answers() {
 }
 
 #[tokio::test]
-async fn who_drops_index_or_collection_gets_answers_all_the_same() {
+async fn queries_survive_a_dropped_index_or_collection() {
     let Some(scratch) = Scratch::new() else { return };
     let store = scratch.store().await;
     store.append(&events(0..20)).await.unwrap();
@@ -99,7 +99,7 @@ async fn who_drops_index_or_collection_gets_answers_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_weaker_write_concern_is_a_warning() {
+async fn weaker_write_concern_is_a_warning() {
     let Some(scratch) = Scratch::new() else { return };
     let mut options = scratch.options();
     options.uri = with_options(&options.uri, "w=1&journal=false");
@@ -109,7 +109,7 @@ async fn a_weaker_write_concern_is_a_warning() {
     assert_eq!(store.append(&events(0..3)).await.unwrap().stored, 3);
 }
 
-/// The names of all stages in a plan.
+/// Collects the names of all stages in a query plan.
 fn stages(plan: &Document, found: &mut Vec<String>) {
     for (name, value) in plan {
         match value {
@@ -132,7 +132,7 @@ async fn explained(scratch: &Scratch, command: Document) -> Vec<String> {
     found
 }
 
-/// The commands that the store sends for questions, as it sends them.
+/// Returns the commands that the store sends for queries.
 async fn questions(scratch: &Scratch) -> Vec<Document> {
     use std::sync::{Arc, Mutex};
     let commands = Arc::new(Mutex::new(Vec::new()));
@@ -155,7 +155,7 @@ async fn questions(scratch: &Scratch) -> Vec<Document> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn journeys_and_users_read_the_index() {
+async fn journeys_and_users_use_the_index() {
     let Some(scratch) = Scratch::new() else { return };
     let store = scratch.store().await;
     store.append(&events(0..300)).await.unwrap();
@@ -166,7 +166,7 @@ async fn journeys_and_users_read_the_index() {
         eprintln!("not checked: the plans of this server have a SORT even where the index gives the order");
     }
     let questions = questions(&scratch).await;
-    // Two journeys; the total, the places and the summaries of users.
+    // Two for the journeys, and three for users: total, places and summaries.
     assert_eq!(questions.len(), 5, "{questions:#?}");
     for mut command in questions {
         for name in ["$db", "lsid", "$clusterTime", "$readPreference", "maxTimeMS"] {
@@ -182,7 +182,7 @@ async fn journeys_and_users_read_the_index() {
 }
 
 #[tokio::test]
-async fn a_question_is_bounded_in_time() {
+async fn query_with_a_time_limit_is_accepted() {
     let Some(scratch) = Scratch::new() else { return };
     let mut options = scratch.options();
     options.query_timeout = Some(Duration::from_secs(9));

@@ -1,4 +1,4 @@
-//! Inserts are cut by the limits that the server or the options set.
+//! Inserts are split by the limits of the server or of the options.
 
 use martech_core::{
     Appended, Store,
@@ -8,7 +8,7 @@ use martech_core::{
 use crate::server::{Scratch, event, events};
 
 #[tokio::test]
-async fn limits_are_those_of_the_server_where_nothing_less_is_asked_for() {
+async fn default_limits_come_from_the_server() {
     let Some(scratch) = Scratch::new() else { return };
     let prepared = scratch.store().await.prepare().await.unwrap();
     assert!(prepared.limits.document_bytes >= 1 << 20 && prepared.limits.documents >= 1000, "{prepared:?}");
@@ -17,7 +17,7 @@ async fn limits_are_those_of_the_server_where_nothing_less_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_batch_larger_than_a_message_goes_in_parts() {
+async fn batch_larger_than_a_message_is_split() {
     let Some(scratch) = Scratch::new() else { return };
     let mut options = scratch.options();
     options.limits = Limits { document_bytes: 40_000, message_bytes: 60_000, documents: 10 };
@@ -30,7 +30,7 @@ async fn a_batch_larger_than_a_message_goes_in_parts() {
 }
 
 #[tokio::test]
-async fn a_document_that_is_too_large_is_rejected_alone() {
+async fn oversized_document_is_rejected_alone() {
     let Some(scratch) = Scratch::new() else { return };
     let mut options = scratch.options();
     options.limits.document_bytes = 3000;
@@ -42,9 +42,9 @@ async fn a_document_that_is_too_large_is_rejected_alone() {
     assert!(appended.rejected[0].reason.contains("MongoDB takes 3000 at most"), "{appended:?}");
 }
 
-/// Events of the largest size that the model allows, more than 16 MiB of them in one batch.
+/// More than 16 MiB in one batch of events of the largest size that the model allows.
 #[tokio::test]
-async fn a_batch_larger_than_a_document_may_be_goes_in_parts() {
+async fn batch_larger_than_a_document_is_split() {
     let Some(scratch) = Scratch::new() else { return };
     let store = scratch.store().await;
     let large = |_| event("u", &format!(r#"{{"text":"{}"}}"#, "x".repeat(32_000)));

@@ -1,9 +1,9 @@
-//! `MongoStore` against a real server: the one whose connection string is in `MARTECH_TEST_MONGODB_URI`. Without it every test
-//! says that it is skipped, and passes.
+//! `MongoStore` against a real server, whose connection string is in `MARTECH_TEST_MONGODB_URI`. Without it, every test
+//! reports that it is skipped, and passes.
 //!
-//! Each test works on a database of its own, which it drops.
+//! Each test uses a database of its own and drops it.
 
-// Clippy knows only functions marked as tests, not what they share.
+// Clippy allows these in functions marked as tests, but not in the helpers they share.
 #![allow(clippy::unwrap_used)]
 
 mod answers;

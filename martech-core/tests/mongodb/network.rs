@@ -1,4 +1,4 @@
-//! Connections that break, servers that stall, are away, or are no MongoDB at all.
+//! Broken connections, and servers that stall, are unavailable, or are not MongoDB.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ use crate::{
     server::{Scratch, events},
 };
 
-/// Longer than anything here may take, however busy the machine is.
+/// Longer than any step here may take, even on a busy machine.
 const LONG: Duration = Duration::from_secs(60);
 
 async fn through(scratch: &Scratch, set: impl FnOnce(&mut MongoOptions)) -> (Proxy, MongoStore) {
@@ -30,7 +30,7 @@ async fn through(scratch: &Scratch, set: impl FnOnce(&mut MongoOptions)) -> (Pro
     (proxy, MongoStore::new(options).await.unwrap())
 }
 
-/// Appends until the store takes the batch, as a sink does.
+/// Retries an append until it succeeds, as a sink does.
 async fn append_at_last(store: &MongoStore, batch: &[martech_core::Event]) -> martech_core::Appended {
     let begun = Instant::now();
     loop {
@@ -43,7 +43,7 @@ async fn append_at_last(store: &MongoStore, batch: &[martech_core::Event]) -> ma
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_is_lost_loses_and_doubles_nothing() {
+async fn lost_response_neither_loses_nor_duplicates() {
     let Some(scratch) = Scratch::new() else { return };
     let (proxy, store) = through(&scratch, |_| {}).await;
     store.prepare().await.unwrap();
@@ -57,7 +57,7 @@ async fn an_answer_that_is_lost_loses_and_doubles_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sink_stores_each_event_once_whatever_answers_are_lost() {
+async fn sink_stores_each_event_once_despite_lost_responses() {
     let Some(scratch) = Scratch::new() else { return };
     let (proxy, store) = through(&scratch, |_| {}).await;
     store.prepare().await.unwrap();
@@ -79,7 +79,7 @@ async fn a_sink_stores_each_event_once_whatever_answers_are_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_goes_and_comes_in_mid_load_loses_and_doubles_nothing() {
+async fn server_outages_neither_lose_nor_duplicate() {
     let Some(scratch) = Scratch::new() else { return };
     let (proxy, store) = through(&scratch, |_| {}).await;
     let delay = Duration::from_millis(10);
@@ -92,7 +92,7 @@ async fn a_server_that_goes_and_comes_in_mid_load_loses_and_doubles_nothing() {
             let retries = sink.stats().retries;
             proxy.set(Mode::Away);
             let begun = Instant::now();
-            // What is in flight notices; until then there is something in flight.
+            // Waits until a batch in flight fails, or nothing is in flight any more.
             while sink.stats().retries == retries && sink.stats().pending > 0 {
                 assert!(begun.elapsed() < LONG, "{:?}", sink.stats());
                 tokio::task::yield_now().await;
@@ -110,7 +110,7 @@ async fn a_server_that_goes_and_comes_in_mid_load_loses_and_doubles_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_stalls_is_waited_for_within_bounds() {
+async fn stalled_server_runs_into_timeouts() {
     let Some(scratch) = Scratch::new() else { return };
     let bounded = |options: &mut MongoOptions| {
         options.answer_timeout = Duration::from_millis(1500);
@@ -132,12 +132,12 @@ async fn a_server_that_stalls_is_waited_for_within_bounds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_may_come_later() {
+async fn server_may_become_available_later() {
     let Some(scratch) = Scratch::new() else { return };
     let (proxy, store) = through(&scratch, |_| {}).await;
     proxy.set(Mode::Away);
     let begun = Instant::now();
-    // All fail with the first, not one after the other.
+    // All appends fail with the first, not one after another.
     let appends = (0..8).map(|number| {
         let store = store.clone();
         tokio::spawn(async move { store.append(&events(number * 5..number * 5 + 5)).await })
@@ -157,7 +157,7 @@ async fn a_server_may_come_later() {
     assert_eq!(store.count().await.unwrap(), 45);
 }
 
-/// A listener that is no MongoDB.
+/// Starts a listener that is not a MongoDB server and answers everything with `says`.
 async fn stranger(says: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -177,7 +177,7 @@ async fn stranger(says: &'static [u8]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_mongodb_says_so() {
+async fn other_protocol_is_a_wrong_server_error() {
     let http = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 11\r\nConnection: close\r\n\r\nBad Request";
     let store = MongoStore::new(MongoOptions::new(stranger(http).await)).await.unwrap();
     let error = store.prepare().await.unwrap_err();
@@ -186,7 +186,7 @@ async fn what_is_no_mongodb_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_says_nothing_is_not_waited_for_for_ever() {
+async fn silent_server_runs_into_a_timeout() {
     let store = MongoStore::new(MongoOptions::new(stranger(b"").await)).await.unwrap();
     let begun = Instant::now();
     let error = store.prepare().await.unwrap_err();
@@ -196,7 +196,7 @@ async fn what_says_nothing_is_not_waited_for_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_nobody_listens_there_is_nothing_available() {
+async fn closed_port_is_unavailable() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let uri = format!("mongodb://{free}/?serverSelectionTimeoutMS=300");
     let store = MongoStore::new(MongoOptions::new(uri)).await.unwrap();
@@ -205,9 +205,9 @@ async fn where_nobody_listens_there_is_nothing_available() {
     assert!(matches!(store.count().await, Err(MongoError::Unavailable(_))));
 }
 
-/// Needs a second server, one that asks for passwords: `MARTECH_TEST_MONGODB_AUTH_URI`.
+/// Needs a second server that requires authentication: `MARTECH_TEST_MONGODB_AUTH_URI`.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_password_is_told_from_a_server_that_is_away() {
+async fn wrong_password_is_unauthorized_not_unavailable() {
     let Some(scratch) = Scratch::on("MARTECH_TEST_MONGODB_AUTH_URI") else { return };
     let right = scratch.store().await;
     assert_eq!(right.append(&events(0..3)).await.unwrap().stored, 3);

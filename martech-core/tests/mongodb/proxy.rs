@@ -1,4 +1,4 @@
-//! A TCP proxy in front of the server, that looks at messages, loses answers, stalls, or is away.
+//! A TCP proxy in front of the server that inspects messages, drops responses, stalls, or refuses connections.
 
 use std::{
     net::SocketAddr,
@@ -19,11 +19,11 @@ use tokio::{
     sync::watch,
 };
 
-/// What it does with what comes.
+/// Behavior of the proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     Pass,
-    /// Takes connections and messages, and passes nothing on.
+    /// Accepts connections and messages, and forwards nothing.
     Stall,
     /// Closes every connection.
     Away,
@@ -34,7 +34,7 @@ type OnMessage = Box<dyn FnMut(&[u8]) + Send>;
 struct State {
     upstream: String,
     mode: watch::Sender<Mode>,
-    /// How many inserts lose their answer, together with their connection.
+    /// Number of inserts that still lose their response and their connection.
     lost_answers: AtomicUsize,
     on_message: Mutex<Option<OnMessage>>,
 }
@@ -46,7 +46,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// In front of the first server of a connection string.
+    /// Starts a proxy in front of the first server of a connection string.
     pub(crate) async fn to(uri: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let state = Arc::new(State {
@@ -64,7 +64,7 @@ impl Proxy {
         Self { address, state, accepting }
     }
 
-    /// The connection string with the proxy in the place of the server. It is the only one that is to be talked to.
+    /// Returns the connection string with the proxy as the only server.
     pub(crate) fn uri(&self, uri: &str) -> String {
         let here = uri.replacen(host(uri), &self.address.to_string(), 1);
         with_options(&here, "directConnection=true&serverSelectionTimeoutMS=1000")
@@ -78,12 +78,12 @@ impl Proxy {
         self.state.lost_answers.store(inserts, Ordering::SeqCst);
     }
 
-    /// How many answers are still to be lost.
+    /// Returns how many responses are still to be dropped.
     pub(crate) fn answers_to_lose(&self) -> usize {
         self.state.lost_answers.load(Ordering::SeqCst)
     }
 
-    /// Sees each message from a client.
+    /// Sets a callback for each message from a client.
     pub(crate) fn on_message(&self, look: impl FnMut(&[u8]) + Send + 'static) {
         *self.state.on_message.lock().unwrap() = Some(Box::new(look));
     }
@@ -95,7 +95,7 @@ impl Drop for Proxy {
     }
 }
 
-/// `host:port` in a connection string.
+/// Returns the `host:port` of a connection string.
 pub(crate) fn host(uri: &str) -> &str {
     let place = uri.split_once("://").unwrap().1;
     let place = place.split(['/', '?']).next().unwrap();
@@ -111,7 +111,7 @@ async fn serve(client: TcpStream, state: Arc<State>) {
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let loses = AtomicBool::new(false);
-    // Whichever ends takes the other with it, and both connections.
+    // The end of either direction closes both connections.
     tokio::select! {
         () = forth(from_client, to_server, &state, &loses) => {}
         () = back(from_server, to_client, &state, &loses) => {}
@@ -154,7 +154,7 @@ async fn back(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, state: &State, lo
     }
 }
 
-/// A whole message: its length comes first.
+/// Reads a whole message, which starts with its length.
 async fn read(from: &mut OwnedReadHalf) -> Option<Vec<u8>> {
     let mut message = vec![0; 4];
     from.read_exact(&mut message).await.ok()?;
@@ -164,7 +164,7 @@ async fn read(from: &mut OwnedReadHalf) -> Option<Vec<u8>> {
     Some(message)
 }
 
-/// The command in a message of today's protocol (OP_MSG), whose first section begins behind header, flags and its kind.
+/// Returns the command in an OP_MSG message. Its first section follows the header, the flags and the section kind.
 pub(crate) fn command(message: &[u8]) -> Option<Document> {
     const OP_MSG: u32 = 2013;
     let opcode = u32::from_le_bytes(message.get(12..16)?.try_into().ok()?);

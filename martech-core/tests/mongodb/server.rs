@@ -1,4 +1,4 @@
-//! The server under test, and a database on it for each test.
+//! The server under test, and a separate database for each test.
 
 use std::{env, thread};
 
@@ -12,14 +12,14 @@ use mongodb::{
     bson::{Document, doc},
 };
 
-/// A database that is dropped with this.
+/// A database that is dropped together with this value.
 pub(crate) struct Scratch {
     pub(crate) uri: String,
     name: String,
 }
 
 impl Scratch {
-    /// On the server of the environment; `None`, with a word, where there is none.
+    /// Creates a database on the server in the environment. Without a server, prints a message and returns `None`.
     pub(crate) fn new() -> Option<Self> {
         Self::on("MARTECH_TEST_MONGODB_URI")
     }
@@ -41,7 +41,7 @@ impl Scratch {
         MongoStore::new(self.options()).await.unwrap()
     }
 
-    /// Past the store, as other programs see it.
+    /// Direct access to the database, as other programs have it.
     pub(crate) async fn database(&self) -> Database {
         Client::with_uri_str(&self.uri).await.unwrap().database(&self.name)
     }
@@ -64,12 +64,12 @@ impl Drop for Scratch {
     }
 }
 
-/// The same connection string with another database in its path.
+/// Returns the connection string with another database in its path.
 fn with_database(uri: &str, name: &str) -> String {
     let (scheme, rest) = uri.split_once("://").unwrap();
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
     let hosts = place.split('/').next().unwrap();
-    // Who is known by another database than this has to say so.
+    // Credentials are checked against the path's database by default, so the original one has to be named.
     let query = match query.contains("authSource") || !hosts.contains('@') {
         true => query.to_owned(),
         false => format!("authSource=admin&{query}").trim_end_matches('&').to_owned(),
@@ -78,19 +78,19 @@ fn with_database(uri: &str, name: &str) -> String {
     format!("{scheme}://{hosts}/{name}{joint}{query}")
 }
 
-/// The same connection string with more said in it.
+/// Returns the connection string with more options.
 pub(crate) fn with_options(uri: &str, options: &str) -> String {
     format!("{uri}{}{options}", if uri.contains('?') { "&" } else { "?" })
 }
 
-/// An event of a user, out of its JSON properties.
+/// Creates an event of a user from JSON properties.
 pub(crate) fn event(user: &str, properties: &str) -> Event {
     let json =
         format!(r#"{{"userId":"{user}","type":"purchase","occurredAt":1780000000000,"properties":{properties}}}"#);
     EventRules::default().parse(&json, Timestamp::from_millis(1_780_000_001_000)).unwrap()
 }
 
-/// Events of a few users, the same for the same numbers.
+/// Creates events of a few users. Equal numbers give equal events.
 pub(crate) fn events(numbers: std::ops::Range<u64>) -> Vec<Event> {
     let one = |number: u64| Event {
         id: EventId(uuid::Uuid::from_u64_pair(7, number + 1)),
@@ -100,11 +100,11 @@ pub(crate) fn events(numbers: std::ops::Range<u64>) -> Vec<Event> {
     numbers.map(one).collect()
 }
 
-/// The name under which stores connect that are to fail on command.
+/// Application name of stores whose commands fail on request.
 pub(crate) const FAILING: &str = "failing";
 
-/// Lets the next commands of these names fail on connections of [`FAILING`], as the server's `failCommand` does; whether it
-/// has that.
+/// Makes the next commands with these names fail on connections of [`FAILING`], with the server's `failCommand`.
+/// Returns whether the server supports that.
 pub(crate) async fn fail(database: &Database, times: i32, commands: &[&str], how: Document) -> bool {
     let mut data = doc! { "failCommands": commands, "appName": FAILING };
     data.extend(how);

@@ -1,4 +1,4 @@
-//! Checking and repairing the disks of a run.
+//! Verification and repair of a run's disks.
 
 use std::{path::Path, sync::Arc};
 
@@ -11,18 +11,18 @@ use martech_core::{
 };
 
 fn options(disk: &SimFs, dir: &Path) -> VerifyOptions {
-    // So little memory that the ids of a day take several passes.
+    // With this little memory, checking the ids of a day takes several passes.
     VerifyOptions { fs: Arc::new(disk.clone()), memory: 512, ..VerifyOptions::new(dir) }
 }
 
-/// No damage is found, or only what a torn group of frames looks like.
+/// Asserts that no damage is found, apart from torn groups of frames after a power loss.
 pub(crate) fn assert_sound(disk: &SimFs, dir: &Path, power_was_lost: bool) {
     let report = look(disk, dir);
     let excused = |kind: Kind| power_was_lost && kind == Kind::JournalDamaged;
     assert!(report.damage().all(|finding| excused(finding.kind)), "{report}");
 }
 
-/// Repairs a folder, in which no damage is left then.
+/// Repairs a directory and asserts that no damage is left.
 pub(crate) fn repaired(disk: &SimFs, dir: &Path) -> Repair {
     let done = repair(&options(disk, dir), "now", &mut |_| {}).unwrap_or_else(|error| panic!("no repair: {error}"));
     let report = look(disk, dir);

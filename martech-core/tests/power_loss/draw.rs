@@ -1,4 +1,4 @@
-//! What a seed decides of a disk: faults, power loss, flipped bits.
+//! Disk events drawn from a seed: faults, power loss, flipped bits.
 
 use std::io::ErrorKind;
 
@@ -7,7 +7,7 @@ use martech_core::testing::{Crash, Effect, Fault, Operation, SimFs};
 
 const ENOSPC: i32 = 28;
 
-/// How a run of the program ends that was let alone.
+/// How a run ends that is not interrupted by a power loss.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum End {
     Close,
@@ -18,7 +18,7 @@ pub(crate) fn end(random: &mut Rng) -> End {
     if random.u8(..3) == 0 { End::Close } else { End::Crash(crash(random)) }
 }
 
-/// What a sudden end leaves.
+/// Draws the kind of a crash.
 pub(crate) fn crash(random: &mut Rng) -> Crash {
     match random.u8(..4) {
         0 => Crash::LoseUnsynced,
@@ -27,7 +27,7 @@ pub(crate) fn crash(random: &mut Rng) -> Crash {
     }
 }
 
-/// Something that fails soon, now and then for as long as it is not healed.
+/// Draws a fault that applies soon, once or repeatedly until healed.
 pub(crate) fn fault(random: &mut Rng) -> Fault {
     const OPERATIONS: [Operation; 15] = [
         Operation::Create,
@@ -66,7 +66,7 @@ fn limit(random: &mut Rng, fault: Fault) -> Fault {
     }
 }
 
-/// Flips a bit of a file, or a few that lie together; says where.
+/// Flips one bit of a file, sometimes with a few nearby. Returns the place.
 pub(crate) fn flip(random: &mut Rng, disk: &SimFs) -> Option<String> {
     let files: Vec<_> =
         disk.files().into_iter().filter(|file| disk.read(file).is_some_and(|it| !it.is_empty())).collect();

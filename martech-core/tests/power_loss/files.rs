@@ -1,4 +1,4 @@
-//! Reads the files of a lake as a stranger would: the catalog's JSON, and Parquet with its own library.
+//! Independent reader of a lake's files: the catalog as JSON, and events with the Parquet library.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use martech_core::{event::EventId, testing::SimFs};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use uuid::Uuid;
 
-/// Id, user and properties of every row of every file of events that the catalog names.
+/// Returns id, user and properties of each row in the event files that the catalog lists.
 pub(crate) fn rows(disk: &SimFs, dir: &Path) -> Vec<(EventId, String, Option<String>)> {
     let Some(catalog) = disk.read(dir.join("catalog")) else { return Vec::new() };
     let line = catalog.split(|byte| *byte == b'\n').next().unwrap();

@@ -1,4 +1,4 @@
-//! A journal that lives through the days of a seed.
+//! A seeded run of the journal.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +17,7 @@ use crate::{
     seeds::Log,
 };
 
-/// Runs a seed; gives the fingerprint of what it did to its disks.
+/// Runs a seed. Returns the fingerprint of all its changes to disks.
 pub(crate) fn run(seed: u64, log: &Log) -> u64 {
     let mut run = Run::new(seed, log);
     let mut journal = run.open();
@@ -38,14 +38,14 @@ struct Run<'a> {
     disk: SimFs,
     options: JournalOptions,
     faults: u8,
-    /// By sequence.
+    /// Payloads by sequence.
     acknowledged: BTreeMap<u64, Vec<u8>>,
-    /// Submitted, and nobody knows what became of them.
+    /// Submitted payloads with unknown outcome.
     unknown: Vec<Vec<u8>>,
     trimmed: u64,
     newest: u64,
     payloads: u64,
-    /// A group of frames that a power loss tore may look like damage.
+    /// A group of frames torn by a power loss may look like damage.
     power_was_lost: bool,
     prints: u64,
 }
@@ -114,7 +114,7 @@ impl<'a> Run<'a> {
         assert!(self.power_was_lost || recovery.is_sound(), "{recovery:?}");
         assert!(!self.acknowledged.keys().any(lost), "{recovery:?}");
         self.check(&journal);
-        // What was found stays.
+        // Frames found by opening must stay.
         for (sequence, payload) in frames(&journal) {
             self.newest = self.newest.max(sequence);
             self.acknowledged.insert(sequence, payload);
@@ -170,7 +170,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The first frame that is taken goes alone, the others together behind it.
+    /// Submits several frames. The first accepted one forms a group alone, and the others form the next group.
     fn append(&mut self, journal: &Journal) {
         let held = self.disk.hold();
         let mut submitted = Vec::new();
@@ -194,14 +194,14 @@ impl<'a> Run<'a> {
         for (payload, answer) in submitted {
             let answer = answer.recv().unwrap();
             self.log.say(format_args!("append {} bytes: {answer:?}", payload.len()));
-            // Without power every sync fails, so a yes was said before.
+            // Every sync fails without power, so a success was reported before the loss.
             match answer {
                 Ok(sequence) => {
                     assert!(sequence > self.newest, "{sequence} was given before");
                     self.newest = sequence;
                     self.acknowledged.insert(sequence, payload);
                 }
-                // Nothing of it is there.
+                // The group was rolled back.
                 Err(JournalError::Write { .. } | JournalError::NoSpace { .. }) => {}
                 _ => self.unknown.push(payload),
             }
@@ -233,7 +233,7 @@ impl<'a> Run<'a> {
         self.replace(disk);
     }
 
-    /// A bit flips: what is lost is reported, all else is there.
+    /// Flips a bit. Lost frames must be reported, and all others must be intact.
     fn damage(&mut self, journal: Journal) {
         drop(journal);
         let Some(flipped) = draw::flip(&mut self.random, &self.disk) else { return };

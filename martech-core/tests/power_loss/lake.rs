@@ -1,4 +1,4 @@
-//! A lake that lives through the days of a seed.
+//! A seeded run of the lake.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -20,12 +20,12 @@ use crate::{
 };
 
 const DIR: &str = "/shop/data";
-/// No event takes more of the hot table.
+/// Upper bound of an event's size in the hot table.
 const EVENT_BYTES: usize = 1500;
 
-/// Runs a seed; gives the fingerprint of what it did to its disks.
+/// Runs a seed. Returns the fingerprint of all its changes to disks.
 pub(crate) fn run(seed: u64, log: &Log) -> u64 {
-    // One blocking thread, so that what is asked for at once is admitted in the order in which it was asked for.
+    // With one blocking thread, concurrent requests are admitted in the order in which they were made.
     let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
     runtime.block_on(async {
         let mut run = Run::new(seed, log);
@@ -52,15 +52,15 @@ struct Run<'a> {
     shop: Shop,
     disk: SimFs,
     options: LakeOptions,
-    /// How much fails, in 16.
+    /// Probability of a fault, in sixteenths.
     faults: u8,
-    /// What the hot table may take at most.
+    /// Upper bound of the bytes in the hot table.
     hot: usize,
-    /// The next roll is tried as soon as anything comes.
+    /// Whether the last roll failed. In that case the next append triggers a roll.
     roll_failed: bool,
-    /// A group of frames that a power loss tore may look like damage.
+    /// A group of frames torn by a power loss may look like damage.
     power_was_lost: bool,
-    /// Of the disks before this one.
+    /// Fingerprints of the previous disks.
     prints: u64,
 }
 
@@ -70,9 +70,9 @@ impl<'a> Run<'a> {
         let options = LakeOptions {
             roll_bytes: 1 << random.u32(10..20),
             roll_age: Duration::from_secs(3600),
-            // So few that rows of others wait, or enough for all.
+            // Either so few that rows of other days have to wait, or enough for all days.
             roll_days: if random.bool() { random.usize(1..6) } else { 128 },
-            // So little that indexes are read bucket by bucket, or enough for all of them.
+            // Either so little that indexes are read bucket by bucket, or enough for all of them.
             dedupe_memory: if random.bool() { 100 } else { 1 << 20 },
             journal_capacity: 1 << random.u32(13..21),
             auto_compaction: false,
@@ -98,7 +98,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Whether the power is still there.
+    /// Whether the disk still has power.
     fn lives(&self) -> bool {
         self.disk.after_power_loss().is_none()
     }
@@ -108,7 +108,7 @@ impl<'a> Run<'a> {
         self.disk = disk;
     }
 
-    /// Opens the lake, however often that fails and the power goes meanwhile; then everything is as it must be.
+    /// Opens the lake, with failures and power losses in between, and checks its contents.
     async fn open(&mut self) -> Lake {
         for _ in 0..self.random.usize(..4) {
             if self.random.bool() {
@@ -129,7 +129,7 @@ impl<'a> Run<'a> {
                 drop(opened);
                 self.replace(after);
             } else if let Ok(lake) = opened {
-                // No one has asked it anything; it dies, or is asked to end.
+                // The lake was opened and not used. Half of the time it is closed, otherwise dropped.
                 if self.random.bool() {
                     lake.close().await.unwrap();
                 }
@@ -150,10 +150,10 @@ impl<'a> Run<'a> {
         self.log.say(format_args!("open: {}", said(&opened.as_ref().map(|lake| lake.status().events))));
         self.roll_failed = false;
         if let Ok(lake) = &opened {
-            // Not what is hot: a roll may be going on already.
+            // Counts all events, because a roll may already be running.
             self.hot = lake.status().events as usize * EVENT_BYTES;
             if self.options.roll_days < 128 {
-                // Days that wait are rolled at once.
+                // Waiting days are rolled at once.
                 self.roll(lake).await;
             } else {
                 self.let_it_roll(lake).await;
@@ -162,14 +162,14 @@ impl<'a> Run<'a> {
         opened
     }
 
-    /// A lake that has reason to roll does so by itself: waits for that, so that nothing else goes on meanwhile.
+    /// Waits for a roll that the lake may start by itself, so that nothing else runs meanwhile.
     async fn let_it_roll(&mut self, lake: &Lake) {
         if self.may_roll(0) {
             self.roll(lake).await;
         }
     }
 
-    /// Whether so many bytes more may give it reason to.
+    /// Whether this many more bytes may trigger a roll.
     fn may_roll(&self, bytes: usize) -> bool {
         self.roll_failed || self.hot + bytes >= self.options.roll_bytes.min(self.options.journal_capacity as usize / 4)
     }
@@ -245,7 +245,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Fresh events, known ones, and some of unknown fate, perhaps twice.
+    /// Draws a batch of new events, known ones, and some with unknown outcome, possibly repeated.
     fn batch(&mut self) -> Vec<u64> {
         let unknown = self.shop.unknown();
         let next = self.shop.sent();
@@ -270,7 +270,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Other events with ids that are there: none of them is taken.
+    /// Appends different events with stored ids, and checks that all are rejected.
     async fn forge(&mut self, lake: &Lake) {
         self.let_it_roll(lake).await;
         let certain = self.shop.certain();
@@ -284,7 +284,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Several batches at once, of events that are all new.
+    /// Appends several batches of new events concurrently.
     async fn append_at_once(&mut self, lake: &Lake) {
         let mut batches = Vec::new();
         let mut bytes = 0;
@@ -308,10 +308,10 @@ impl<'a> Run<'a> {
             let lake = lake.clone();
             let append = tokio::spawn(async move { lake.append(&events).await });
             yield_now().await;
-            // When this has its turn on the one blocking thread, the batch has had its own.
+            // The batch has run on the only blocking thread before this task does.
             spawn_blocking(|| ()).await.unwrap();
             yield_now().await;
-            // The journal has begun with the first that was not refused, and all others come together behind it.
+            // The journal has started on the first accepted batch. All other batches form the next group.
             if !waited && !append.is_finished() {
                 let waiting = held.take();
                 held = spawn_blocking(move || waiting.inspect(martech_core::testing::Held::wait)).await.unwrap();
@@ -329,7 +329,7 @@ impl<'a> Run<'a> {
     fn answered(&mut self, batch: &[u64], answer: &Result<Appended, StoreError>) {
         self.hot += batch.iter().map(|number| self.shop.event(*number).size()).sum::<usize>();
         self.log.say(format_args!("append {batch:?}: {}", said(answer)));
-        // Without power every sync fails, so a yes was said before.
+        // Every sync fails without power, so a success was reported before the loss.
         let Ok(appended) = answer else { return };
         assert_eq!(appended.rejected, [], "rejected");
         assert_eq!(appended.stored + appended.duplicates.len(), batch.len(), "outcomes");
@@ -341,7 +341,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Everything that must be there is, and all answers agree with it.
+    /// Checks that the required events are present and that all answers agree with the events.
     async fn check(&mut self, lake: &Lake) -> Result<Seen, LakeError> {
         let seen = self.shop.look(lake).await?;
         self.agree(lake, &seen).await?;
@@ -369,7 +369,7 @@ impl<'a> Run<'a> {
         self.replace(disk);
     }
 
-    /// The disk works; everything is sent again, and then it is all there, in every place.
+    /// Without further faults, sends every event again and checks that all are present everywhere.
     async fn finish(&mut self, lake: Lake) {
         let all: Vec<u64> = (0..self.shop.sent()).collect();
         for batch in all.chunks(5) {
@@ -394,7 +394,7 @@ impl<'a> Run<'a> {
         assert!(left.is_empty(), "left behind: {left:?}");
     }
 
-    /// A bit flips while the lake is closed: whatever it then says is right, or it says that there is damage.
+    /// Flips a bit while the lake is closed. Every later answer must be correct, or an error must report the damage.
     async fn damage(&mut self, lake: Lake) {
         let damage_before = lake.status().journal_damage;
         lake.close().await.unwrap();
@@ -425,7 +425,7 @@ impl<'a> Run<'a> {
         self.look_at_damage(&lake, known).await;
     }
 
-    /// What a repair of a copy leaves is right, and it says how much it does not leave.
+    /// Repairs a copy. The remaining events must be correct, and the reported number of lost events must match.
     async fn repair(&self) {
         let disk = self.disk.copy();
         let done = care::repaired(&disk, Path::new(DIR));
@@ -433,7 +433,7 @@ impl<'a> Run<'a> {
         let seen = self.shop.look(&lake).await.unwrap();
         self.shop.figures(&lake, &seen).await.unwrap();
         lake.close().await.unwrap();
-        // Damage to the newest frame of the journal passes for a write that was interrupted.
+        // Damage to the newest journal frame looks like a torn write.
         let torn = done.found.findings.iter().any(|finding| finding.kind == Kind::TornTail);
         let said = done.losses.as_ref().map_or(Some(0), Losses::events);
         let lost = self.shop.missing(&seen);
@@ -454,14 +454,14 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// An error says which file it is about.
+    /// Asserts that an error names a file.
     fn reported(&self, error: &LakeError) {
         self.log.say(format_args!("reported: {error}"));
         assert!(error.to_string().contains(DIR), "no file is named: {error}");
     }
 }
 
-/// How something went, in a few words.
+/// Formats a result for the log.
 fn said<T: std::fmt::Debug, E: std::error::Error>(result: &Result<T, E>) -> String {
     match result {
         Ok(_) => "ok".to_owned(),

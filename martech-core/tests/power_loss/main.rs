@@ -6,24 +6,24 @@
 //! MARTECH_TEST_SEED=123 cargo test -p martech-core --features lake,testing --test power_loss -- --nocapture
 //! ```
 //!
-//! A seed decides everything: the sizes, what is sent, what fails, when the power goes and what it leaves. Each works for
-//! a few rounds, which end with a close, a kill or a power loss at any change of the disk; recovery fails and loses power
-//! as well. In the end the disk is sound, and everything of unknown fate is sent again.
+//! A seed determines everything: sizes, events, faults, the time of a power loss, and the state it leaves. Each run
+//! consists of a few rounds. A round ends with a close, a kill, or a power loss at any change of the disk. Recovery can
+//! fail and lose power as well. At the end the disk works, and every event with an unknown outcome is sent again.
 //!
-//! | what happens | what must hold |
+//! | event | invariant |
 //! |---|---|
-//! | anything below | what is there was sent, is there once and as it was sent; users and stats agree with it |
-//! | EIO, ENOSPC, short reads and writes, a failed fsync that lies afterwards, a full disk | what was acknowledged, or seen in an answer, is there |
-//! | power loss, kill, close, and any of these while opening | the same; once the disk works, it opens, and reports no damage |
-//! | bits flip in a file at rest | the answer is right, or an error that names the file, or opening reported damage; what is there is as it was sent, and there once. A repair says how much is lost, and what it leaves is right |
+//! | any of the following | every stored event was sent, is stored once and is unchanged; users and stats agree with the events |
+//! | EIO, ENOSPC, short reads and writes, a failed fsync followed by successful ones, a full disk | events that were acknowledged, or returned by a query, are present |
+//! | power loss, kill, close, and any of these while opening | the same; once the disk works, the lake opens and reports no damage |
+//! | flipped bits in a file at rest | a query returns the right answer, or an error that names the file, or opening reported the damage; stored events are unchanged and stored once. A repair reports how many events are lost, and the rest is correct |
 //!
-//! Runs are the same from seed to seed because only one thing is asked for at a time, and what goes on at once is held
-//! up on the disk until it is all there (`SimFs::hold`). Seeds that do not repeat fail `a_seed_replays_its_run`.
+//! Runs are reproducible because only one request is active at a time, and concurrent requests are held at the disk
+//! until all have arrived (`SimFs::hold`). Seeds that do not repeat fail `same_seed_repeats_the_same_run`.
 //!
-//! After a power loss the journal may report damage although no bit flipped: where of a group of frames a later one
-//! reached the disk and an earlier one did not. It must not be an acknowledged one.
+//! After a power loss the journal may report damage although no bit was flipped: a later frame of a group may have
+//! reached the disk while an earlier one did not. That group must not have been acknowledged.
 
-// Clippy knows only functions marked as tests, not what they share.
+// Clippy allows these in functions marked as tests, but not in the helpers they share.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod care;
@@ -47,7 +47,7 @@ fn the_journal_keeps_what_it_acknowledged() {
 }
 
 #[test]
-fn a_seed_replays_its_run() {
+fn same_seed_repeats_the_same_run() {
     let twice = |run: fn(u64, &seeds::Log) -> u64, seed: u64| {
         let logs = [seeds::Log::default(), seeds::Log::default()];
         let prints = logs.each_ref().map(|log| run(seed, log));

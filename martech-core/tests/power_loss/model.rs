@@ -1,4 +1,4 @@
-//! What was sent, what must be there, and whether what is there agrees with both.
+//! Model of a run: the events sent, the events that must be present, and checks against the lake.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -13,27 +13,27 @@ use uuid::Uuid;
 const START: i64 = 1_760_000_000_000;
 const DAY: i64 = 86_400_000;
 
-/// A shop that sends events by number.
+/// A shop that sends numbered events.
 #[derive(Debug)]
 pub(crate) struct Shop {
     seed: u64,
     users: u64,
     days: i64,
     numbers: HashMap<EventId, u64>,
-    /// Every event that was sent, by number.
+    /// All events sent, by number.
     sent: BTreeMap<u64, Event>,
-    /// Those that were acknowledged, or seen.
+    /// Events that were acknowledged or returned by a query.
     must: BTreeSet<u64>,
-    /// Those of them that were to be forgotten at once, which failed: the next start shows all of them, or none.
+    /// Sets of events whose removal failed. After the next start, each set is either present or gone as a whole.
     doubtful: Vec<BTreeSet<u64>>,
-    /// Those that are forgotten, and were not sent again.
+    /// Events that were removed by retention and not sent again.
     gone: BTreeSet<u64>,
 }
 
 impl Shop {
     pub(crate) fn new(random: &mut fastrand::Rng) -> Self {
         let (seed, users) = (random.u64(..), random.u64(1..7));
-        // Few, or more than a roll has room for.
+        // Few days, or more than a roll writes.
         let days = if random.bool() { random.i64(1..4) } else { random.i64(8..60) };
         Self {
             seed,
@@ -47,18 +47,18 @@ impl Shop {
         }
     }
 
-    /// The beginning of one of its days, or of the one behind them.
+    /// Draws the start of one of its days, or the end of the last one.
     pub(crate) fn moment(&self, random: &mut fastrand::Rng) -> Timestamp {
         Timestamp::from_millis(START + random.i64(0..=self.days) * DAY)
     }
 
-    /// The events of the days that were over at a moment.
+    /// Returns the events of the days that ended by `moment`.
     fn before(&self, moment: Timestamp) -> BTreeSet<u64> {
         let day = |time: Timestamp| time.millis().div_euclid(DAY);
         self.sent.iter().filter(|(_, event)| day(event.occurred_at) < day(moment)).map(|(number, _)| *number).collect()
     }
 
-    /// The lake was to forget those days, and says how many events that were, or that it failed.
+    /// Records the result of a removal: the number of removed events, or `None` if it failed.
     pub(crate) fn forgot(&mut self, moment: Timestamp, forgotten: Option<u64>) {
         let old = self.before(moment);
         let known: BTreeSet<u64> = old.intersection(&self.must).copied().collect();
@@ -66,20 +66,20 @@ impl Shop {
             Some(count) => {
                 assert!((known.len() as u64..=old.len() as u64).contains(&count), "{count} forgotten, of {old:?}");
                 self.must.retain(|number| !old.contains(number));
-                // Of the others nobody knows what becomes of them.
+                // Events with unknown outcome may still appear.
                 self.gone.extend(known);
             }
             None => self.doubtful.push(known),
         }
     }
 
-    /// The events of these numbers, which are sent now, perhaps again.
+    /// Returns the events with these numbers and records that they are sent, perhaps again.
     pub(crate) fn send(&mut self, batch: &[u64]) -> Vec<Event> {
         self.gone.retain(|number| !batch.contains(number));
         batch.iter().map(|number| self.event(*number)).collect()
     }
 
-    /// The lake was opened anew: whether it had forgotten something is certain now.
+    /// Resolves failed removals after a restart.
     pub(crate) fn reopened(&mut self, seen: &Seen) {
         for doubtful in self.doubtful.drain(..) {
             if doubtful.is_disjoint(&seen.events) {
@@ -88,7 +88,7 @@ impl Shop {
         }
     }
 
-    /// The event of a number: the same each time.
+    /// Returns the event with this number, the same on every call.
     pub(crate) fn event(&mut self, number: u64) -> Event {
         let (seed, users, days) = (self.seed, self.users, self.days);
         let event = self.sent.entry(number).or_insert_with(|| event(seed, number, users, days));
@@ -96,14 +96,14 @@ impl Shop {
         event.clone()
     }
 
-    /// Another event with the id of this one, on the same day.
+    /// Returns a different event with the same id, on the same day.
     pub(crate) fn forged(&mut self, number: u64) -> Event {
         let event = self.event(number);
         let occurred_at = Timestamp::from_millis(event.occurred_at.millis() ^ 1);
         Event { user_id: format!("not {}", event.user_id), occurred_at, ..event }
     }
 
-    /// What is there whatever happened.
+    /// Returns the events that must be present whatever a failed removal did.
     pub(crate) fn certain(&self) -> Vec<u64> {
         let is_doubtful = |number: &u64| self.doubtful.iter().any(|doubtful| doubtful.contains(number));
         self.must.iter().copied().filter(|number| !is_doubtful(number)).collect()
@@ -113,7 +113,7 @@ impl Shop {
         self.sent.len() as u64
     }
 
-    /// What nobody knows the fate of.
+    /// Returns the events that were sent and whose outcome is unknown.
     pub(crate) fn unknown(&self) -> Vec<u64> {
         self.sent.keys().copied().filter(|number| !self.must.contains(number)).collect()
     }
@@ -126,7 +126,7 @@ impl Shop {
         self.must.insert(number);
     }
 
-    /// All that is there: each event was sent, is there once and unchanged.
+    /// Reads all events, and checks that each was sent, is stored once and is unchanged.
     pub(crate) async fn look(&self, lake: &Lake) -> Result<Seen, LakeError> {
         let mut query =
             UsersQuery { sort: UserSort::UserId, limit: 3, order: Order::Ascending, ..UsersQuery::default() };
@@ -151,7 +151,7 @@ impl Shop {
             for event in page.events {
                 let number = self.numbers.get(&event.id).unwrap_or_else(|| panic!("invented: {event:?}"));
                 let sent = &self.sent[number];
-                // Facts are for figures; a journey shows the properties that they came from.
+                // Journeys do not return facts, which are derived from the properties.
                 assert_eq!(Event { facts: sent.facts.clone(), ..event }, *sent, "event {number} is not as it was sent");
                 assert!(seen.events.insert(*number), "event {number} is there twice");
             }
@@ -162,7 +162,7 @@ impl Shop {
         }
     }
 
-    /// Nothing that must be there is missing; what was seen must be there from now on.
+    /// Asserts that no required event is missing, and requires all seen events from now on.
     pub(crate) fn settle(&mut self, seen: &Seen) {
         let lost: Vec<_> = self.must.difference(&seen.events).collect();
         assert!(lost.is_empty(), "acknowledged or seen before, and not there: {lost:?}");
@@ -171,12 +171,12 @@ impl Shop {
         self.must.extend(&seen.events);
     }
 
-    /// How many of those that must be there are missing.
+    /// Returns how many required events are missing.
     pub(crate) fn missing(&self, seen: &Seen) -> u64 {
         self.must.difference(&seen.events).count() as u64
     }
 
-    /// The figures of users and of the shop, and the count, are those of the events that are there.
+    /// Checks users, statistics and the event count against the stored events.
     pub(crate) async fn figures(&self, lake: &Lake, seen: &Seen) -> Result<(), LakeError> {
         let events: Vec<_> = seen.events.iter().map(|number| &self.sent[number]).collect();
         let mut users = BTreeMap::<&str, Vec<&Event>>::new();
@@ -214,7 +214,7 @@ impl Shop {
         Ok(())
     }
 
-    /// Exactly what was sent, each event once.
+    /// Asserts that the rows are exactly the events that were sent, each once.
     pub(crate) fn assert_all(&self, numbers: impl IntoIterator<Item = (EventId, String, Option<String>)>, what: &str) {
         let mut there = BTreeSet::new();
         for (id, user, properties) in numbers {
@@ -227,7 +227,7 @@ impl Shop {
     }
 }
 
-/// What a lake showed.
+/// Contents of a lake, as returned by queries.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) events: BTreeSet<u64>,

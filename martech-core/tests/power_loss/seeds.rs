@@ -1,4 +1,4 @@
-//! Which seeds run, on all cores, and what is said of one that fails.
+//! Selection of seeds, parallel execution, and reports of failed seeds.
 
 use std::{
     cell::RefCell,
@@ -15,7 +15,7 @@ use std::{
 pub(crate) struct Seeds(Vec<u64>);
 
 impl Seeds {
-    /// `MARTECH_TEST_SEED` alone, or as many as `MARTECH_TEST_SEEDS` says, or so many.
+    /// Returns the seed in `MARTECH_TEST_SEED`, or as many seeds as `MARTECH_TEST_SEEDS` says, or `usually` many.
     pub(crate) fn chosen(usually: u64) -> Self {
         let number = |name: &str| env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
         match number("MARTECH_TEST_SEED") {
@@ -24,7 +24,7 @@ impl Seeds {
         }
     }
 
-    /// Runs each; fails with the first few that fail, and how to run them again.
+    /// Runs all seeds. Panics with the first few failures and prints how to repeat them.
     pub(crate) fn run(self, test: &str, run: fn(u64, &Log) -> u64) {
         let next = AtomicUsize::new(0);
         let failed = Mutex::new(Vec::new());
@@ -48,7 +48,7 @@ impl Seeds {
             }
         };
         thread::scope(|scope| {
-            // What is printed by other threads than the test's own is not kept back until it fails.
+            // The test harness does not capture the output of these threads, so it appears at once.
             for _ in 1..thread::available_parallelism().map_or(1, usize::from) {
                 scope.spawn(work);
             }
@@ -59,7 +59,7 @@ impl Seeds {
     }
 }
 
-/// What a run did, step by step.
+/// The steps of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Log(RefCell<Vec<String>>);
 

@@ -1,4 +1,4 @@
-//! What is bounded: the journal, and the part of the backlog that is in memory.
+//! Bounds of the journal, and of the part of the backlog that is in memory.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use martech_core::{Store, store::Advice, testing::SimFs};
 use crate::{far::Mood, *};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_journal_throttles_and_drops_nothing() {
+async fn full_journal_throttles_and_drops_nothing() {
     let (disk, far) = (SimFs::new(), Far::new());
     far.be(Mood::Away);
     let spool = try_open(SpoolOptions { capacity_bytes: 20_000, ..options(&disk) }, &far).await.unwrap();
@@ -24,7 +24,7 @@ async fn a_full_journal_throttles_and_drops_nothing() {
     assert!(status.bytes <= 21_000 && status.behind_bytes > 19_900, "what it says to hold fills it: {status:?}");
 
     far.be(Mood::Well);
-    // There is room again without anything else being done.
+    // Forwarding frees space without further action.
     let mut more = taken;
     while more < 3 * taken {
         match spool.append(&[more]).await {
@@ -37,7 +37,7 @@ async fn a_full_journal_throttles_and_drops_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_long_backlog_only_a_little_is_in_memory() {
+async fn long_backlog_uses_bounded_memory() {
     let (disk, far) = (SimFs::new(), Far::new());
     far.be(Mood::Away);
     let spool = open(&disk, &far).await;
@@ -58,10 +58,10 @@ async fn of_a_long_backlog_only_a_little_is_in_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_journal_is_trimmed_behind_the_watermark() {
+async fn journal_is_trimmed_up_to_the_watermark() {
     let (disk, far) = (SimFs::new(), Far::new());
     let spool = try_open(SpoolOptions { capacity_bytes: 64_000, ..options(&disk) }, &far).await.unwrap();
-    // Many times what the journal holds.
+    // Many times the capacity of the journal.
     for number in 0..20_000 {
         loop {
             match spool.append(&[number]).await {

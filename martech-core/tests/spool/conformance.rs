@@ -1,4 +1,4 @@
-//! A spool is a store like others.
+//! Conformance of the spool as a store.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,7 +11,8 @@ use tempfile::TempDir;
 
 use crate::LONG;
 
-/// Spools in front of a store in memory, that answer when the store has the events (`STORED`), or before.
+/// Spools in front of an in-memory store. They acknowledge once that store has the events (`STORED`), or once the
+/// events are durable in the spool.
 struct Spools<const STORED: bool> {
     root: TempDir,
     count: AtomicU64,
@@ -79,11 +80,11 @@ impl<const STORED: bool> Numbered for Spools<STORED> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_answers_for_the_store_behind() {
+async fn conforms_when_acknowledging_after_the_store() {
     conformance::run(&Spools::<true>::new()).await.assert_passed();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_answers_when_events_are_durable() {
+async fn conforms_when_acknowledging_durable_events() {
     conformance::run(&Spools::<false>::new()).await.assert_passed();
 }

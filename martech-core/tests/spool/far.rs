@@ -1,4 +1,4 @@
-//! A store behind the spool that can be told to be away, slow, choosy or mad.
+//! A store behind the spool that can be unavailable, slow, selective or broken on command.
 
 use std::{
     collections::BTreeSet,
@@ -13,18 +13,18 @@ use tokio::sync::watch;
 pub(crate) enum Mood {
     #[default]
     Well,
-    /// Says that it cannot be reached.
+    /// Reports that it is unreachable.
     Away,
     /// Never answers.
     Stalled,
-    /// Stores, and then says that it could not be reached.
+    /// Stores the batch and reports that it was unreachable.
     Forgetful,
-    /// Takes nothing any more.
+    /// Fails fatally.
     Finished,
     Panics,
 }
 
-/// Keeps numbers. Refuses those that [`refuse`](Self::refuse) names. Outlives spools.
+/// Stores numbers, except those passed to [`refuse`](Self::refuse). Survives restarts of the spool.
 #[derive(Clone)]
 pub(crate) struct Far {
     state: Arc<Mutex<State>>,
@@ -33,11 +33,11 @@ pub(crate) struct Far {
 
 #[derive(Default)]
 struct State {
-    /// In the order in which they came, each as often as it was stored.
+    /// In order of arrival, with repeats.
     stored: Vec<u64>,
     refused: BTreeSet<u64>,
     letters: Vec<u64>,
-    /// The batches in which these are wait until they are taken out.
+    /// Batches that contain one of these numbers wait until it is removed.
     held: BTreeSet<u64>,
     in_flight: usize,
     most_in_flight: usize,
@@ -61,14 +61,14 @@ impl Far {
         self.state().refused.insert(number);
     }
 
-    /// Batches with this number wait.
+    /// Makes batches with this number wait.
     pub(crate) fn hold(&self, number: u64) {
         self.state().held.insert(number);
     }
 
     pub(crate) fn let_go(&self, number: u64) {
         self.state().held.remove(&number);
-        // Wakes those who wait.
+        // Wakes the waiting appends.
         self.mood.send_modify(|_| {});
     }
 
@@ -76,7 +76,7 @@ impl Far {
         self.state().letters.push(number);
     }
 
-    /// What it stored, as it came.
+    /// Returns the stored numbers in order of arrival.
     pub(crate) fn stored(&self) -> Vec<u64> {
         self.state().stored.clone()
     }
@@ -87,7 +87,7 @@ impl Far {
         stored
     }
 
-    /// Each once, sorted.
+    /// Returns the stored numbers sorted, without repeats.
     pub(crate) fn distinct(&self) -> Vec<u64> {
         let mut sorted = self.sorted();
         sorted.dedup();
@@ -102,7 +102,7 @@ impl Far {
         self.state().appends
     }
 
-    /// The most events that were being appended at once.
+    /// Returns the maximum number of events that were being appended at the same time.
     pub(crate) fn most_in_flight(&self) -> usize {
         self.state().most_in_flight
     }

@@ -1,4 +1,4 @@
-//! What fails: the disk, the store, the frames.
+//! Faults of the disk, the store and the frames.
 
 use martech_core::{
     Appended, Store, StoreError,
@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::{far::Mood, *};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_throttles_until_there_is_room() {
+async fn full_disk_throttles_until_space_is_free() {
     let (disk, far) = (SimFs::new(), Far::new());
     far.be(Mood::Away);
     let spool = open(&disk, &far).await;
@@ -30,7 +30,7 @@ async fn a_full_disk_throttles_until_there_is_room() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_a_failed_fsync_nothing_is_taken_and_the_rest_is_forwarded() {
+async fn failed_fsync_rejects_appends_and_forwards_the_backlog() {
     let (disk, far) = (SimFs::new(), Far::new());
     far.be(Mood::Away);
     let spool = open(&disk, &far).await;
@@ -45,7 +45,7 @@ async fn after_a_failed_fsync_nothing_is_taken_and_the_rest_is_forwarded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_watermark_that_cannot_be_saved_costs_only_a_repetition() {
+async fn unsaved_watermark_only_repeats_events() {
     let (disk, far) = (SimFs::new(), Far::new());
     let spool = open(&disk, &far).await;
     disk.inject(Fault::eio(Operation::Create).below("/spool/forwarded.tmp").forever());
@@ -64,7 +64,7 @@ async fn a_watermark_that_cannot_be_saved_costs_only_a_repetition() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_is_finished_or_mad_halts_and_loses_nothing() {
+async fn fatal_or_panicking_store_halts_without_loss() {
     for mood in [Mood::Finished, Mood::Panics] {
         let (disk, far) = (SimFs::new(), Far::new());
         far.be(mood);
@@ -74,7 +74,7 @@ async fn a_store_that_is_finished_or_mad_halts_and_loses_nothing() {
         let status = spool.status();
         assert!(status.halted, "{status:?}");
         assert!(status.error.is_some_and(|error| error.contains(if mood == Mood::Finished { "all" } else { "panic" })));
-        // Events are still durable here.
+        // Events are still stored durably in the spool.
         append(&spool, 100..120).await;
         let error = spool.stored(LONG).append(&[120]).await.unwrap_err();
         assert_eq!(error.advice(), Advice::Retry, "nobody waits for what will not happen: {error}");
@@ -88,7 +88,7 @@ async fn a_store_that_is_finished_or_mad_halts_and_loses_nothing() {
     }
 }
 
-/// Panics when it is read back.
+/// Panics when it is deserialized.
 #[derive(Debug, Clone, serde::Serialize)]
 struct Cursed;
 
@@ -107,7 +107,7 @@ impl Store<Cursed> for Nowhere {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_that_panics_when_it_is_read_halts_and_is_told() {
+async fn panicking_deserialization_halts_with_an_error() {
     let spool = Spooled::open(options(&SimFs::new()), Nowhere, |_| ()).await.unwrap();
     spool.append(&[Cursed]).await.unwrap();
     timeout(LONG, spool.forwarded()).await.unwrap();
@@ -117,7 +117,7 @@ async fn an_event_that_panics_when_it_is_read_halts_and_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn damaged_frames_are_told_and_what_follows_is_forwarded() {
+async fn damaged_frames_are_reported_and_later_ones_forwarded() {
     for at_rest in [true, false] {
         let (disk, far) = (SimFs::new(), Far::new());
         far.be(Mood::Away);
@@ -127,7 +127,7 @@ async fn damaged_frames_are_told_and_what_follows_is_forwarded() {
         }
         let flip = || {
             let journal = disk.files().into_iter().find(|path| path.extension().is_some_and(|end| end == "log"));
-            // In the payload of the third frame.
+            // Within the payload of the third frame.
             disk.flip(journal.unwrap(), 36 + 2 * (20 + 18) + 30, 1).unwrap();
         };
         let spool = if at_rest {
@@ -136,7 +136,7 @@ async fn damaged_frames_are_told_and_what_follows_is_forwarded() {
             far.be(Mood::Well);
             open(&disk, &far).await
         } else {
-            // Stalled before anything of it was read: the room for one frame at a time is taken by the first.
+            // Stalls the store before the rest is read. The limit of one frame in flight is used up by the first frame.
             spool.close(LONG).await;
             far.be(Mood::Stalled);
             let spool = try_open(SpoolOptions { in_flight_bytes: 1, ..options(&disk) }, &far).await.unwrap();
@@ -162,13 +162,13 @@ async fn damaged_frames_are_told_and_what_follows_is_forwarded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_newest_frame_takes_no_new_event_with_it() {
+async fn lost_newest_frame_does_not_hide_new_events() {
     let (disk, far) = (SimFs::new(), Far::new());
     let spool = open(&disk, &far).await;
     append(&spool, [1]).await;
     append(&spool, [2]).await;
     spool.close(LONG).await;
-    // The watermark is 2, and the newest frame is damaged, which looks like a write that was interrupted.
+    // The watermark is 2, and damage to the newest frame looks like a torn write.
     let journal = disk.files().into_iter().find(|path| path.extension().is_some_and(|end| end == "log")).unwrap();
     let len = disk.read(&journal).unwrap().iter().rposition(|byte| *byte != 0).unwrap();
     disk.flip(&journal, len as u64, 0x40).unwrap();

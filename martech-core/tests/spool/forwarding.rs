@@ -1,4 +1,4 @@
-//! From the journal to the store, while all is well and while it is not.
+//! Forwarding from the journal to the store, in normal operation and during failures.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use martech_core::{Appended, Store, store::Advice, testing::SimFs};
 use crate::{far::Mood, *};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_appended_reaches_the_store_once() {
+async fn appended_events_reach_the_store_once() {
     let far = Far::new();
     let spool = open(&SimFs::new(), &far).await;
     for start in (0..2000).step_by(40) {
@@ -21,7 +21,7 @@ async fn what_is_appended_reaches_the_store_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_at_a_time_they_keep_their_order() {
+async fn serial_flushes_keep_the_order() {
     let far = Far::new();
     let mut options = options(&SimFs::new());
     options.sink.max_concurrent_flushes = 1;
@@ -34,7 +34,7 @@ async fn one_at_a_time_they_keep_their_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_the_store_is_away_everything_is_taken_and_then_forwarded() {
+async fn accepts_events_while_store_is_unavailable() {
     let far = Far::new();
     far.be(Mood::Away);
     let spool = open(&SimFs::new(), &far).await;
@@ -58,7 +58,7 @@ async fn while_the_store_is_away_everything_is_taken_and_then_forwarded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_waits_for_the_store_hears_what_it_said() {
+async fn waiting_append_returns_the_result_of_the_store() {
     let far = Far::new();
     far.refuse(3);
     let spool = open(&SimFs::new(), &far).await;
@@ -69,7 +69,7 @@ async fn who_waits_for_the_store_hears_what_it_said() {
     assert_eq!((appended.rejected[0].index, &*appended.rejected[0].reason), (2, "3 is not wanted"));
     assert_eq!(far.sorted(), [1, 2, 4]);
     assert_eq!(far.letters(), [3]);
-    // One who does not wait learns nothing of it; the event is kept all the same.
+    // An append that does not wait for the store does not learn of the rejection. The event is kept as a dead letter.
     assert_eq!(spool.append(&[3]).await.unwrap(), Appended::all(1));
     spool.forwarded().await;
     assert_eq!(far.letters(), [3, 3]);
@@ -78,7 +78,7 @@ async fn who_waits_for_the_store_hears_what_it_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_append_tells_of_the_sync_and_who_waits_of_the_way_to_the_store() {
+async fn append_reports_sync_and_forwarding_times() {
     let spool = open(&SimFs::new(), &Far::new()).await;
     let steps = spool.append(&[1, 2]).await.unwrap().steps;
     assert!(steps.synced.is_some() && steps.forwarded.is_none(), "{steps:?}");
@@ -88,7 +88,7 @@ async fn an_append_tells_of_the_sync_and_who_waits_of_the_way_to_the_store() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_waits_in_vain_is_told_and_the_events_arrive_later() {
+async fn timed_out_wait_asks_for_retry_and_events_arrive_later() {
     let far = Far::new();
     far.be(Mood::Away);
     let spool = open(&SimFs::new(), &far).await;
@@ -101,18 +101,18 @@ async fn who_waits_in_vain_is_told_and_the_events_arrive_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_watermark_does_not_pass_what_is_open() {
+async fn watermark_does_not_pass_unacknowledged_events() {
     let (disk, far) = (SimFs::new(), Far::new());
     far.hold(5);
     let spool = open(&disk, &far).await;
     for number in 0..200 {
         append(&spool, [number]).await;
     }
-    // One of three flush slots is held up; the others go on as far as the room for frames lets them.
+    // One of the three flush slots is blocked. The others continue as far as the limit of frames in flight allows.
     until("others overtake", || far.stored().iter().any(|number| *number > 30)).await;
     assert!(!far.stored().contains(&5));
     let spool = {
-        // As a crash would leave it.
+        // State as a crash would leave it.
         let left = disk.copy();
         drop(spool);
         far.let_go(5);
@@ -123,7 +123,7 @@ async fn the_watermark_does_not_pass_what_is_open() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_store_did_not_acknowledge_is_sent_again() {
+async fn unacknowledged_events_are_sent_again() {
     let far = Far::new();
     far.be(Mood::Forgetful);
     let spool = open(&SimFs::new(), &far).await;
@@ -136,7 +136,7 @@ async fn what_the_store_did_not_acknowledge_is_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lost_answers_double_nothing_that_has_an_id() {
+async fn lost_responses_do_not_duplicate_events_with_ids() {
     use martech_core::{Event, EventRules, EventType, MemoryStore, spool::Spooled};
     let dir = tempfile::tempdir().unwrap();
     let memory = MemoryStore::of_events();

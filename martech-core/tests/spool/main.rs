@@ -1,6 +1,6 @@
-//! The spool: what is acknowledged reaches the store behind it, whatever becomes of either.
+//! The spool: acknowledged events reach the store behind it, whatever happens to either.
 
-// Clippy knows only functions marked as tests, not what they share.
+// Clippy allows these in functions marked as tests, but not in the helpers they share.
 #![allow(clippy::unwrap_used)]
 
 mod bounds;
@@ -24,10 +24,10 @@ use far::Far;
 
 type Spool = Spooled<Far, u64>;
 
-/// Longer than anything here takes: whoever waits so long has failed.
+/// Longer than any step here takes. A wait this long is a failure.
 const LONG: Duration = Duration::from_secs(60);
 
-/// A spool that sends on at once, in small batches.
+/// Options of a spool that forwards at once, in small batches.
 fn options(disk: &SimFs) -> SpoolOptions {
     SpoolOptions {
         fs: Arc::new(disk.clone()),
@@ -45,13 +45,13 @@ async fn open(disk: &SimFs, far: &Far) -> Spool {
     try_open(options(disk), far).await.unwrap()
 }
 
-/// Appends events of these numbers, each batch as one.
+/// Appends events with these numbers as one batch.
 async fn append(spool: &Spool, numbers: impl IntoIterator<Item = u64>) {
     let batch: Vec<u64> = numbers.into_iter().collect();
     assert_eq!(spool.append(&batch).await.unwrap().stored, batch.len());
 }
 
-/// Waits for a condition.
+/// Waits for a condition, and panics after [`LONG`].
 async fn until(what: &str, is_so: impl Fn() -> bool) {
     let waiting = async {
         while !is_so() {

@@ -1,4 +1,4 @@
-//! The power goes at any change of the disk: what was acknowledged arrives, and nothing that nobody sent.
+//! Power loss at any change of the disk. Acknowledged events arrive, and no event arrives that was not sent.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -11,7 +11,7 @@ use martech_core::{
 use crate::{far::Mood, *};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_acknowledged_arrives_after_power_losses() {
+async fn acknowledged_events_arrive_after_power_loss() {
     for seed in 0..60 {
         run(seed).await;
     }
@@ -30,7 +30,7 @@ async fn run(seed: u64) {
         };
         disk.lose_power_after(random.u64(5..200), crash);
         let small = SpoolOptions { capacity_bytes: 8_000, ..options(&disk) };
-        // The power may go while it is opened.
+        // The power may be lost while the spool is opened.
         if let Ok(spool) = try_open(small, &far).await {
             while disk.after_power_loss().is_none() {
                 let batch: Vec<u64> = (sent..sent + random.u64(1..6)).collect();

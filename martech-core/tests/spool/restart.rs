@@ -1,4 +1,4 @@
-//! From one run to the next.
+//! Restarts of the spool.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use martech_core::{
 use crate::{far::Mood, *};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_one_run_leaves_the_next_forwards() {
+async fn next_run_forwards_the_backlog() {
     let (disk, far) = (SimFs::new(), Far::new());
     let spool = open(&disk, &far).await;
     append(&spool, 0..100).await;
@@ -38,7 +38,7 @@ async fn what_one_run_leaves_the_next_forwards() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_closed_spool_takes_nothing_and_closes_again() {
+async fn closed_spool_rejects_appends_and_can_be_closed_again() {
     let far = Far::new();
     let spool = open(&SimFs::new(), &far).await;
     append(&spool, [1]).await;
@@ -50,7 +50,7 @@ async fn a_closed_spool_takes_nothing_and_closes_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn closing_does_not_wait_for_a_store_that_never_answers() {
+async fn close_does_not_wait_for_a_stalled_store() {
     let far = Far::new();
     far.be(Mood::Stalled);
     let (disk, patience) = (SimFs::new(), Duration::from_millis(50));
@@ -72,7 +72,7 @@ async fn closing_does_not_wait_for_a_store_that_never_answers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_process_at_a_time() {
+async fn second_process_cannot_open_the_spool() {
     let (dir, far) = (tempfile::tempdir().unwrap(), Far::new());
     let spool = try_open(SpoolOptions::new(dir.path()), &far).await.unwrap();
     let refused = try_open(SpoolOptions::new(dir.path()), &far).await.unwrap_err();
@@ -80,7 +80,7 @@ async fn one_process_at_a_time() {
     spool.close(LONG).await;
     let spool = try_open(SpoolOptions::new(dir.path()), &far).await.unwrap();
     drop(spool);
-    // Without closing it ends by itself, a little later.
+    // A spool that is dropped without `close` releases its lock a little later.
     let opens = async {
         while try_open(SpoolOptions::new(dir.path()), &far).await.is_err() {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -90,7 +90,7 @@ async fn one_process_at_a_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_of_another_type_stay_where_they_are() {
+async fn events_of_another_type_are_kept() {
     let (disk, far) = (SimFs::new(), Far::new());
     far.be(Mood::Away);
     let spool = open(&disk, &far).await;
@@ -113,7 +113,7 @@ async fn events_of_another_type_stay_where_they_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_journal_of_something_else_is_refused() {
+async fn foreign_journal_is_rejected() {
     use martech_core::journal::{Journal, JournalOptions};
     let disk = SimFs::new();
     let options = JournalOptions { segment_bytes: 1 << 20, capacity_bytes: 1 << 20 };
@@ -125,7 +125,7 @@ async fn the_journal_of_something_else_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_spool_can_be_looked_at_while_nobody_has_it_open() {
+async fn inspect_reads_a_closed_spool() {
     let (dir, far) = (tempfile::tempdir().unwrap(), Far::new());
     let fs: Arc<dyn FileSystem> = Arc::new(martech_core::fs::Disk);
     assert!(inspect::<u64>(&fs, &dir.path().join("none")).unwrap().is_none());

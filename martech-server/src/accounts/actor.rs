@@ -1,4 +1,4 @@
-//! Who changes something about others, and what they may do when it is decided.
+//! The author of a change to accounts, keys or projects, and the permissions the author has when the change is decided.
 
 use super::{AccountError, Role, User, found};
 use crate::{
@@ -6,30 +6,31 @@ use crate::{
     records::{RecordsError, Transaction},
 };
 
-/// Who changes something about others.
+/// The author of an administrative change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Actor {
-    /// Has the admin token, or the shell of the server.
+    /// The holder of the admin token, or of a shell on the server.
     Operator,
-    /// A user, by their id.
+    /// A user, by id.
     User(String),
 }
 
-/// As what who has the admin token is written down.
+/// The name of the admin token's holder in the audit log.
 pub(crate) const ADMIN_TOKEN: &str = "adminToken";
-/// And who changes accounts in the store itself.
+/// The name in the audit log of a person who changes accounts on the command line of the server.
 pub(crate) const SHELL: &str = "shell";
 
-/// What an actor may do now. They may have lost a role since their request came.
+/// The permissions of an actor at the time of the transaction. The actor may have lost a role since the request
+/// arrived.
 pub(crate) enum Powers {
     Operator,
     User(User),
-    /// Their account is gone.
+    /// The account of the actor no longer exists.
     Nobody,
 }
 
 impl Actor {
-    /// The id of a user, as it is kept.
+    /// Returns the user id to store as the author; `None` for the operator.
     pub(super) fn id(&self) -> Option<String> {
         match self {
             Self::Operator => None,
@@ -54,7 +55,7 @@ impl Powers {
         }
     }
 
-    /// Whether they have a role in a project.
+    /// Checks that the actor has at least `role` in a project.
     pub(crate) fn need(&self, role: Role, project: &ProjectId) -> Result<(), AccountError> {
         match self.role(project) >= Some(role) {
             true => Ok(()),
@@ -62,7 +63,8 @@ impl Powers {
         }
     }
 
-    /// Whether they may make somebody this in a project, or change or remove one who is. Owners all, admins analysts.
+    /// Checks that the actor may grant `role` in a project, and may change or remove a member who has it. Owners may
+    /// grant every role, admins may grant the role analyst.
     pub(super) fn check(&self, role: Role, project: &ProjectId) -> Result<(), AccountError> {
         match self.role(project) {
             Some(own) if may_make(own, role) => Ok(()),
@@ -70,8 +72,8 @@ impl Powers {
         }
     }
 
-    /// Whether they may change somebody's account, which opens all of their projects: only who could give every role that
-    /// it holds.
+    /// Checks that the actor may change the account of `user`. An account gives access to all of its projects, so the
+    /// actor must be able to grant every role that the account has.
     pub(super) fn check_account(&self, user: &User) -> Result<(), AccountError> {
         let server = ProjectId::default();
         self.check(user.role(&server).unwrap_or(Role::Analyst), &server)?;
@@ -83,7 +85,7 @@ pub(super) fn may_make(by: Role, role: Role) -> bool {
     by == Role::Owner || by > role
 }
 
-/// Whether a project is there; the default one always is.
+/// Checks that a project exists. The default project always exists.
 pub(super) async fn check_project(transaction: &Transaction, project: &ProjectId) -> Result<(), AccountError> {
     let is_there = project.is_default() || transaction.get::<ProjectRecord>(project.as_str()).await?.is_some();
     if is_there { Ok(()) } else { Err(AccountError::NoSuchProject(project.clone())) }

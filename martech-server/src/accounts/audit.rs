@@ -1,4 +1,4 @@
-//! What was done about accounts and keys, by whom, and from where.
+//! The audit log: changes of accounts, keys and projects, with their author and address.
 
 use std::{
     net::IpAddr,
@@ -17,10 +17,10 @@ use crate::{
     records::{Entity, Records, RecordsError, Stored},
 };
 
-/// How long it is remembered.
+/// The retention of audit entries: 400 days.
 const KEPT: Duration = Duration::from_secs(400 * 24 * 3600);
 
-/// What was done.
+/// The kind of an audit entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Action {
@@ -46,32 +46,32 @@ pub(crate) enum Action {
     ProjectRemoved,
 }
 
-/// One thing that was done.
+/// One entry of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = AuditEntry)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Entry {
-    /// Later ones come first.
+    /// The id of the entry. Ids of newer entries sort before those of older ones.
     pub(crate) id: String,
     pub(crate) at: Timestamp,
     pub(crate) action: Action,
-    /// In which project, where it was not the default one.
+    /// The project, unless it is the default one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) project: Option<ProjectId>,
-    /// The id of a user, `adminToken`, `shell`, or nobody who is known.
+    /// The author: the id of a user, `adminToken` or `shell`; absent if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) actor: Option<String>,
-    /// To whom or to what: the id of a user, a key or an invitation, or an address that was tried.
+    /// The object of the action: the id of a user, a key or an invitation, or the email address of a failed sign-in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) target: Option<String>,
-    /// What tells who or what that is, or was: an address, a role, a name.
+    /// A description of the target at that time: an email address, a role or a name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) detail: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ip_address: Option<String>,
 }
 
-/// To whom or to what something was done.
+/// The target of an action, with a description.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Target<'a> {
     id: Option<&'a str>,
@@ -79,7 +79,7 @@ pub(crate) struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// To what the project says.
+    /// The target is the project of the entry.
     pub(crate) const PROJECT: Self = Self { id: None, detail: None };
 
     pub(crate) fn of(id: &'a str) -> Self {
@@ -90,7 +90,7 @@ impl<'a> Target<'a> {
         Self { id: Some(&user.id), detail: Some(user.email.as_str()) }
     }
 
-    /// The same, and more to tell.
+    /// Adds a description.
     pub(crate) fn with(self, detail: &'a str) -> Self {
         Self { detail: Some(detail), ..self }
     }
@@ -112,12 +112,12 @@ impl Entity for Entry {
     }
 }
 
-/// As long as an address may be.
+/// Truncates a text to 254 characters, the maximum length of an email address.
 fn short(text: &str) -> String {
     text.chars().take(254).collect()
 }
 
-/// Smaller than all that were made before: by the time, then by a count of this server, then by chance.
+/// Returns an id that sorts before all earlier ones: by time, then by a counter of this process, then by a random part.
 fn id(now: Timestamp) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = u32::MAX - COUNT.fetch_add(1, Ordering::Relaxed);
@@ -126,15 +126,18 @@ fn id(now: Timestamp) -> String {
 }
 
 impl Accounts {
-    /// Writes down that somebody could not sign in.
+    /// Records a failed sign-in, within a rate limit.
     pub(crate) async fn note_failure(&self, email: &str, origin: &Origin, now: Timestamp) {
         if self.inner.throttle.is_noted() {
             self.note(Action::SignInFailed, None, None, Target::of(email), origin, now).await;
         }
     }
 
-    /// Counts a token or a key that opens nothing, and writes it down; how long its address must wait, where it has shown too
-    /// many.
+    /// Counts an unknown token or key of `address`, and records it within a rate limit.
+    ///
+    /// # Errors
+    ///
+    /// Returns the time to wait if the address has presented too many.
     pub(crate) async fn refuse_token(
         &self,
         what: &str,
@@ -151,17 +154,22 @@ impl Accounts {
         counted
     }
 
-    /// Whether the admin token is looked at that comes from an address; if not, how long until it is.
+    /// Returns whether the server checks an admin token from `address`.
+    ///
+    /// # Errors
+    ///
+    /// Returns the time until it does.
     pub(crate) fn may_show_token(&self, address: IpAddr) -> Result<(), Duration> {
         self.inner.throttle.may_show_token(address)
     }
 
-    /// The admin token came from there.
+    /// Records that the valid admin token came from `address`.
     pub(crate) fn token_shown(&self, address: IpAddr) {
         self.inner.throttle.token_shown(address);
     }
 
-    /// Writes down what was done, in a project or to the server. Where that fails it is done all the same, and the log has it.
+    /// Writes an entry about a project or about the server. A failure to write goes to the log and does not undo the
+    /// action.
     pub(crate) async fn note(
         &self,
         action: Action,
@@ -186,7 +194,7 @@ impl Accounts {
         }
     }
 
-    /// What was done, newest first, behind an entry.
+    /// Returns up to `limit` entries, newest first, that come after the entry with the id `after`.
     pub(crate) async fn audit(&self, after: Option<&str>, limit: usize) -> Result<Vec<Entry>, RecordsError> {
         let found: Vec<Stored<Entry>> = self.records().list(Some(DEFAULT_PROJECT), after, limit).await?;
         Ok(found.into_iter().map(|stored| stored.entity).collect())

@@ -1,5 +1,5 @@
-//! Why something about accounts is not done, in the codes and words of
-//! [Better Auth](https://www.better-auth.com/docs/reference/errors), where it has them.
+//! Errors of the account functions. Codes and messages are those of [Better
+//! Auth](https://www.better-auth.com/docs/reference/errors), where it has them.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{error::ApiError, projects::ProjectId, records::RecordsError};
 
-/// Why something about accounts is not done.
+/// The error of an account function.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AccountError {
     #[error("Invalid email")]
@@ -22,18 +22,18 @@ pub(crate) enum AccountError {
     PasswordTooLong,
     #[error("Password too common: it is one of the first that are guessed")]
     PasswordTooCommon,
-    /// Of somebody who is signed in, and should know it.
+    /// A signed-in user gave a wrong current password.
     #[error("Invalid password")]
     InvalidPassword,
-    /// There is no such account, or it has another password.
+    /// The account does not exist, or has another password. Clients must not learn which.
     #[error("Invalid email or password")]
     InvalidEmailOrPassword,
     #[error("User already exists. Use another email.")]
     UserAlreadyExists,
-    /// Of a field of a user.
+    /// A field has an invalid value: the name of the field, and what is expected.
     #[error("{0} {1}")]
     InvalidField(&'static str, &'static str),
-    /// There is no account yet.
+    /// The server has no account yet.
     #[error(
         "this server has no account yet: the first one needs the admin token, as Authorization: Bearer, or the set-up link \
              that the server told when it started"
@@ -41,7 +41,7 @@ pub(crate) enum AccountError {
     SetUpRequired,
     #[error("an account needs an invitation: ask an admin of this server for a link")]
     InvitationRequired,
-    /// Used, expired, of somebody else, or made up.
+    /// The invitation is used, expired, for another person, or unknown.
     #[error("this invitation cannot be used: it is over, or it was for somebody else")]
     InvalidInvitation,
     #[error("nobody can sign up here")]

@@ -15,15 +15,18 @@ use crate::{
     records::{Records, RecordsError, Transaction, transact},
 };
 
-/// How long an invitation can be used.
+/// The lifetime of an invitation.
 pub(super) const LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
-/// How long the link of a first start can be used; the next start makes another.
+/// The lifetime of a set-up link. Each start without an owner creates a new one.
 const SET_UP_LIFETIME: Duration = Duration::from_secs(24 * 3600);
-/// More open invitations than a shop sends.
+/// The maximum number of open invitations of a project.
 pub(super) const MAX_INVITATIONS: usize = 500;
 
 impl Accounts {
-    /// Invites somebody as what the actor may make them, or whoever has the link; gives the token, which is not kept.
+    /// Creates an invitation to a project. With `email` only that person can use it, otherwise any person with the
+    /// link.
+    ///
+    /// Returns the token, which is not stored. The actor must be allowed to grant `role`.
     pub(crate) async fn invite_as(
         &self,
         actor: &Actor,
@@ -50,7 +53,7 @@ impl Accounts {
         Ok((token, invitation))
     }
 
-    /// Those that can still be used, in the order in which they were made.
+    /// Returns the open invitations of a project.
     pub(crate) async fn invitations(
         &self,
         project: &ProjectId,
@@ -61,7 +64,7 @@ impl Accounts {
         Ok(open)
     }
 
-    /// Takes an invitation back, by what the list says of it.
+    /// Removes an invitation, by the hash of its token. Returns whether the project had it.
     pub(crate) async fn withdraw(
         &self,
         actor: &Actor,
@@ -77,7 +80,7 @@ impl Accounts {
         })
     }
 
-    /// The token of the set-up link; `None` where there is an owner already.
+    /// Creates a set-up link and returns its token; `None` if the server has an owner.
     pub(crate) async fn set_up_token(&self, now: Timestamp) -> Result<Option<String>, RecordsError> {
         let (token, invitation) = fresh(ProjectId::default(), Role::Owner, None, None, SET_UP_LIFETIME, now);
         let is_needed = transact!(self.records(), RecordsError, |transaction| {
@@ -92,12 +95,13 @@ impl Accounts {
 }
 
 impl Invitation {
-    /// Whether it is somebody's, and can be used.
+    /// Returns whether the invitation is valid and was made by a user or the operator, not for a set-up link.
     fn is_open(&self, now: Timestamp) -> bool {
         self.expires_at > now && self.invited_by.is_some()
     }
 
-    /// Whether who invited somebody may still do so: whoever is removed, or has another role, takes their invitations along.
+    /// Returns whether the inviter may still invite. An invitation is void when its inviter is removed or loses the
+    /// necessary role.
     pub(super) async fn is_stood_by(&self, transaction: &Transaction) -> Result<bool, RecordsError> {
         let Some(by) = self.invited_by.as_deref().filter(|by| *by != ADMIN_TOKEN) else { return Ok(true) };
         let inviter = found(transaction, by).await?;

@@ -1,10 +1,10 @@
-//! Keys, for programs: one kind sends events, the other reads.
+//! API keys for programs: write keys send events, read keys read reports.
 //!
-//! A key is told once; what is kept is its hash. It begins with what it is, `mt_write_` or `mt_read_`, so that one that has
-//! leaked is known for what it is, by people and by programs that look for such things.
+//! The secret of a key is returned once, when it is created. Only its hash is stored. Secrets begin with `mt_write_` or
+//! `mt_read_`, so that people and secret scanners recognize a leaked key.
 //!
-//! A key has one secret, or two for a day after it was given another. It ends with the role of whoever gave it its secret, for
-//! they know it; or it is handed on, where somebody says so.
+//! A key has one secret. For a day after a rotation it has two. A key ends when the user who created or last rotated it
+//! loses the role to do so, because that user knows the secret. Alternatively, the key is handed on to another user.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -28,23 +28,23 @@ use crate::{
     records::{Records, RecordsError, Transaction, transact},
 };
 
-/// A key as its owner wants it.
+/// The settings of a new key.
 #[derive(Debug, Clone)]
 pub(crate) struct NewKey {
     pub(crate) name: String,
     pub(crate) kind: KeyKind,
-    /// The pages that may use it; all where none is named.
+    /// The web origins that may use the key; empty for all.
     pub(crate) origins: Vec<String>,
 }
 
-/// How long a key that was replaced can still be used.
+/// How long the previous secret stays valid after a rotation.
 const GRACE: Duration = Duration::from_secs(24 * 3600);
-/// When a key was last used is written down this often.
+/// The minimum interval between updates of `last_used_at`.
 const USE_INTERVAL: Duration = Duration::from_secs(3600);
 const MAX_ORIGINS: usize = 100;
-/// More keys than a shop has.
+/// The maximum number of keys of a project, and the capacity of the key cache.
 pub(super) const MAX_KEYS: usize = 1000;
-/// Who may make keys.
+/// The role that creates, rotates and revokes keys.
 const MAKERS: Role = Role::Admin;
 
 impl KeyKind {
@@ -56,13 +56,13 @@ impl KeyKind {
     }
 }
 
-/// Whether a text may be a key.
+/// Returns whether a text has the prefix of a key.
 pub(crate) fn is_key(text: &str) -> bool {
     [KeyKind::Write, KeyKind::Read].iter().any(|kind| text.starts_with(kind.prefix()))
 }
 
 impl Accounts {
-    /// Makes a key; the secret is told here and nowhere else.
+    /// Creates a key. Returns its secret, which is not stored, and its record.
     pub(crate) async fn make_key(
         &self,
         actor: &Actor,
@@ -92,14 +92,17 @@ impl Accounts {
         Ok((secret, key))
     }
 
-    /// The secrets of a project that can be used. Those of one key have the same id.
+    /// Returns the valid secrets of a project's keys. Secrets of one key have the same id.
     pub(crate) async fn keys(&self, project: &ProjectId, now: Timestamp) -> Result<Vec<ApiKey>, RecordsError> {
         let mut keys = self.records().all::<ApiKey>(Some(project.as_str())).await?;
         keys.retain(|key| key.is_valid(now));
         Ok(keys)
     }
 
-    /// Gives a key another secret. The one that it had can be used for another day; one that it had before that ends.
+    /// Gives a key a new secret. The current secret stays valid for a day. A secret from an earlier rotation ends at
+    /// once.
+    ///
+    /// Returns the new secret and its record.
     pub(crate) async fn rotate_key(
         &self,
         actor: &Actor,
@@ -126,7 +129,7 @@ impl Accounts {
         Ok((secret, key))
     }
 
-    /// Ends a key with all of its secrets, at once; the key.
+    /// Revokes a key with all its secrets at once, and returns it.
     pub(crate) async fn revoke_key(
         &self,
         actor: &Actor,
@@ -146,19 +149,19 @@ impl Accounts {
         Ok(revoked)
     }
 
-    /// Looks all keys up again: some were ended.
+    /// Clears the key cache after keys have ended elsewhere.
     pub(crate) fn forget_known_keys(&self) {
         self.inner.known_keys.forget();
     }
 
-    /// The key of a secret; `None` where there is none any more. What another server has changed is seen within seconds.
+    /// Returns the key of a secret; `None` if there is none. Changes by other servers take effect within 5 s.
     pub(crate) async fn key(&self, secret: &str, now: Timestamp) -> Result<Option<ApiKey>, RecordsError> {
         let hash = secret::digest(secret);
         let looked_up = self.inner.known_keys.age();
         let found = match self.inner.known_keys.get(&hash) {
             Some((key, since)) if since.elapsed() < BELIEVED => return Ok(Some(key).filter(|key| key.is_valid(now))),
             None => self.records().get::<ApiKey>(&hash).await?,
-            // Where the records are away, what they said last is believed a while longer: events go on to be taken.
+            // If the store is unavailable, keep the cached key in use, so that the server continues to accept events.
             Some((stale, _)) => match timeout(PATIENCE, self.records().get::<ApiKey>(&hash)).await {
                 Ok(Ok(found)) => found,
                 _ => {
@@ -176,7 +179,7 @@ impl Accounts {
         let is_due = key.last_used_at.is_none_or(|used| later(used, USE_INTERVAL) <= now);
         if is_due {
             let used = ApiKey { last_used_at: Some(now), ..key.clone() };
-            // Where it was changed meanwhile, the next use is written down.
+            // On a concurrent change the update is skipped; the next use records the time.
             if let Err(error) = self.records().replace(&found, &used).await {
                 tracing::debug!(%error, "the use of a key could not be written down");
             }
@@ -186,15 +189,15 @@ impl Accounts {
 }
 
 impl Accounts {
-    /// Whether a key is for pages of an origin. What another server has changed is seen within seconds; where the records are
-    /// away, what they said last is believed.
+    /// Returns whether any key permits pages of `origin`. Changes by other servers take effect within 5 s. If the store
+    /// is unavailable, the cached origins stay in use.
     pub(crate) async fn is_origin_of_a_key(&self, origin: &str) -> bool {
         let (origins, age) = (&self.inner.key_origins, self.inner.known_keys.age());
         let (known, is_fresh) = origins.known(age);
         if is_fresh {
             return known.contains(origin);
         }
-        // One reads them. Others go by what was known before, if anything was.
+        // One task reads the origins. Meanwhile the others use the cached ones, if there are any.
         let _reading = match origins.reading.try_lock() {
             Ok(reading) => reading,
             Err(_) if origins.were_read() => return known.contains(origin),
@@ -215,24 +218,24 @@ impl Accounts {
     }
 }
 
-/// The origins of all keys.
+/// A cache of the origins of all keys.
 #[derive(Default)]
 pub(super) struct KeyOrigins {
     known: RwLock<Option<KnownOrigins>>,
-    /// Held by the one who reads them.
+    /// Held by the task that reads the keys.
     reading: tokio::sync::Mutex<()>,
 }
 
-/// The origins of all keys, as they were read.
+/// The origins of all keys at the time of the last read.
 struct KnownOrigins {
     origins: Arc<HashSet<String>>,
     since: Instant,
-    /// The age of [`KnownKeys`] then.
+    /// The value of [`Known::age`] before the read.
     age: u64,
 }
 
 impl KeyOrigins {
-    /// What was read the last time, and whether that is good enough.
+    /// Returns the cached origins, and whether they are current.
     fn known(&self, age: u64) -> (Arc<HashSet<String>>, bool) {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.as_ref().map_or_else(Default::default, |known| {
@@ -264,30 +267,31 @@ fn fresh(new: NewKey, project: &ProjectId, created_by: Option<String>, now: Time
     (secret, key)
 }
 
-/// The secrets of a key.
+/// Returns the records of a key: one for each of its secrets.
 async fn secrets(transaction: &Transaction, project: &ProjectId, id: &str) -> Result<Vec<ApiKey>, RecordsError> {
     let mut keys = transaction.all::<ApiKey>(Some(project.as_str())).await?;
     keys.retain(|key| key.id == id);
     Ok(keys)
 }
 
-/// What becomes of the keys of somebody who may make none any more.
+/// The fate of the keys of a user who may no longer create keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeyFate {
-    /// They end.
+    /// The keys end.
     End,
-    /// They become those of who decides it.
+    /// The keys pass to the author of the change.
     HandOn,
 }
 
-/// The keys of somebody who may make none any more.
+/// The keys that ended or were handed on, because their user may no longer create keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Settled {
     pub(crate) ended: Vec<ApiKey>,
     pub(crate) handed_on: Vec<ApiKey>,
 }
 
-/// Ends the keys of a user who loses the role that making them takes, or hands them on.
+/// Ends or hands on the keys of a user in each project where `after` lacks the role to create keys. `after` is the user
+/// after the change; `None` if the account is removed.
 pub(super) async fn settle(
     transaction: &mut Transaction,
     user: &User,
@@ -307,7 +311,7 @@ pub(super) async fn settle(
                 settled.handed_on.push(handed_on);
             }
             KeyFate::End => {
-                // A secret that another has replaced ends alone, the one that counts with the key.
+                // A replaced secret ends alone. The current secret ends the whole key.
                 let is_replaced = key.expires_at.is_some();
                 let of_key = keys.iter().filter(|other| other.id == key.id && !is_replaced);
                 of_key.chain([key]).for_each(|key| transaction.remove::<ApiKey>(&key.secret_hash));
@@ -315,7 +319,7 @@ pub(super) async fn settle(
             }
         }
     }
-    // Each is told once, by the secret that counts.
+    // List each key once, by its current secret.
     for keys in [&mut settled.ended, &mut settled.handed_on] {
         keys.sort_by(|left, right| (&left.id, left.expires_at).cmp(&(&right.id, right.expires_at)));
         keys.dedup_by(|later, key| later.id == key.id);
@@ -323,7 +327,7 @@ pub(super) async fn settle(
     Ok(settled)
 }
 
-/// Keys that were looked up a moment ago: there is one with every event.
+/// A cache of keys. Each ingestion request with a key looks one up.
 #[derive(Debug, Default)]
 pub(super) struct KnownKeys {
     known: Mutex<Known>,
@@ -332,17 +336,17 @@ pub(super) struct KnownKeys {
 #[derive(Debug, Default)]
 struct Known {
     by_hash: HashMap<String, (ApiKey, Instant)>,
-    /// How often all were forgotten. What was looked up before that is not kept after it.
+    /// Counts the calls of [`KnownKeys::forget`]. A lookup that began before the last call is not cached.
     age: u64,
 }
 
-/// How long a lookup of a key may take that was known a moment ago.
+/// The timeout of a lookup when the cache has an older result.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long a key is believed before it is looked up again.
+/// How long a cached key is used before it is looked up again.
 pub(super) const BELIEVED: Duration = Duration::from_secs(5);
 
 impl KnownKeys {
-    /// What was known of a key the last time, and when that was.
+    /// Returns the cached key and the time of its lookup.
     fn get(&self, hash: &str) -> Option<(ApiKey, Instant)> {
         self.known().by_hash.get(hash).cloned()
     }

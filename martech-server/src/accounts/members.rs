@@ -1,4 +1,4 @@
-//! Who belongs to the shop: their roles, and how they come and go.
+//! The members of a project: roles, removal and password resets.
 
 use martech_core::event::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use crate::{
     records::{Records, RecordsError, Transaction, transact},
 };
 
-/// Somebody who belongs to the shop, as others see them.
+/// A member of a project, as other members see them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Member {
@@ -28,18 +28,19 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    /// A user, seen from a project.
+    /// Describes a user with their role in `project`.
     pub(crate) fn of(user: User, project: &ProjectId) -> Self {
         let role = user.role(project);
         Self { id: user.id, email: user.email, name: user.name, role, created_at: user.created_at }
     }
 }
 
-/// So many users are changed in one transaction.
+/// The maximum number of users that one transaction changes.
 const AT_ONCE: usize = 1000;
 
 impl Accounts {
-    /// Who belongs to a project, in the order of their accounts. Everybody belongs to the default one, which is the server's.
+    /// Returns the members of a project, in the order of account creation. The default project stands for the server:
+    /// every user is a member.
     pub(crate) async fn members(&self, project: &ProjectId) -> Result<Vec<Member>, RecordsError> {
         let belongs = |user: &User| project.is_default() || user.role(project).is_some();
         let mut users = self.records().all::<User>(None).await?;
@@ -47,8 +48,10 @@ impl Accounts {
         Ok(users.into_iter().filter(belongs).map(|user| Member::of(user, project)).collect())
     }
 
-    /// Gives somebody another role in a project, or none any more; the user afterwards, and what became of their keys. They
-    /// are found by their id or their address, and may have had no role in it.
+    /// Sets the role of a user in a project; `None` removes it. `id` is the user's id or email address. A user without
+    /// a role in the project gets one.
+    ///
+    /// Returns the changed user, and the keys that ended or were handed on.
     pub(crate) async fn set_role(
         &self,
         actor: &Actor,
@@ -82,7 +85,8 @@ impl Accounts {
         Ok(done)
     }
 
-    /// Removes somebody from a project; from the default one, which is the server's, with their account.
+    /// Removes a user from a project. Removal from the default project, which stands for the server, deletes the
+    /// account.
     pub(crate) async fn remove_member(
         &self,
         actor: &Actor,
@@ -97,7 +101,7 @@ impl Accounts {
         }
     }
 
-    /// Removes somebody's account: they are signed out everywhere.
+    /// Deletes an account with its sessions and known places.
     async fn remove_user(&self, actor: &Actor, id: &str, keys: KeyFate) -> Result<(User, Settled), AccountError> {
         let done = transact!(self.records(), AccountError, |transaction| {
             let user = found(transaction, id).await?.ok_or(AccountError::NoSuchMember)?;
@@ -115,7 +119,7 @@ impl Accounts {
         Ok(done)
     }
 
-    /// Gives somebody another password, and signs them out everywhere.
+    /// Sets a new password for a user and ends all their sessions.
     pub(crate) async fn reset_password(
         &self,
         actor: &Actor,
@@ -136,7 +140,7 @@ impl Accounts {
     }
 }
 
-/// Somebody by their id, or by their address.
+/// Returns a user by id or email address.
 pub(super) async fn found(transaction: &Transaction, id: &str) -> Result<Option<User>, RecordsError> {
     match id.parse::<Email>() {
         Ok(email) => transaction.get(email.as_str()).await,
@@ -144,8 +148,8 @@ pub(super) async fn found(transaction: &Transaction, id: &str) -> Result<Option<
     }
 }
 
-/// Somebody whose role in a project is changed. Who has no role in the server itself finds only who belongs to the project:
-/// whether others have an account is not for them to know, and an invitation works for who has one as well.
+/// Returns the user whose role in a project changes. An actor who is no admin of the server finds only members of the
+/// project, so that they do not learn who else has an account. Invitations also work for people with an account.
 async fn member(
     transaction: &Transaction,
     powers: &Powers,
@@ -157,7 +161,7 @@ async fn member(
     user.ok_or(AccountError::NoSuchMember)
 }
 
-/// There has to be an owner of the server after a change of a user.
+/// Checks that the server still has an owner after a change of a user.
 async fn check_owners(transaction: &Transaction, user: &User, after: Option<&User>) -> Result<(), AccountError> {
     if !user.owns_the_server() || after.is_some_and(User::owns_the_server) {
         return Ok(());
@@ -167,7 +171,7 @@ async fn check_owners(transaction: &Transaction, user: &User, after: Option<&Use
     if is_left { Ok(()) } else { Err(AccountError::LastOwner) }
 }
 
-/// Ends a user's sessions, all but one.
+/// Ends the sessions of a user, except the one with the id `but`.
 pub(super) async fn end_sessions(
     transaction: &mut Transaction,
     user_id: &str,
@@ -181,8 +185,9 @@ pub(super) async fn end_sessions(
     Ok(())
 }
 
-/// Takes back what was given in a project that is removed, or made anew: keys, invitations and roles. Whether that was all; if
-/// not, the rest is for another transaction.
+/// Deletes the keys, invitations and roles of a project that is removed or created anew.
+///
+/// Returns `false` if users are left for another transaction; then it has deleted only roles.
 pub(crate) async fn forget_project(transaction: &mut Transaction, project: &ProjectId) -> Result<bool, RecordsError> {
     let mut with_roles = transaction.all::<User>(None).await?;
     with_roles.retain(|user| user.roles.contains_key(project));

@@ -1,13 +1,16 @@
-//! People: who they are, who of them has signed in, who may sign up.
+//! Accounts: users, sessions, sign-up, sign-in, members and API keys.
 //!
-//! - A session's token is told once, to whoever signs in; what is kept is its hash. The same token is a cookie's value and
-//!   a bearer's.
-//! - Sessions slide: who comes back in time stays signed in, until [`SessionTimes::most`] is over.
-//! - The first account is the owner's. It needs the admin token, or the set-up link, which is an invitation and ends with it.
-//! - Every rule is decided in a transaction of the records: nothing that it went by changes before it is carried out.
-//! - Whoever guesses learns nothing from the time or the words of an answer, and is slowed down by [`throttle`].
+//! - The token of a session is returned once, at sign-in. Only its hash is stored. The same token works as a cookie and
+//!   as a bearer token.
+//! - Sessions slide: each visit extends a remembered session, up to [`SessionTimes::most`] after the sign-in.
+//! - The first account becomes the owner. Its sign-up needs the admin token or the set-up link, an invitation that ends
+//!   with the first account.
+//! - Each rule runs in a transaction of the records, so the facts it depends on cannot change before its writes are
+//!   committed.
+//! - The timing and the text of a response tell an attacker nothing about accounts. Repeated attempts are limited by
+//!   [`throttle`].
 //!
-//! All of it is told the time, and so can be tested without waiting.
+//! Functions take the current time as an argument, so that tests need not wait.
 
 mod actor;
 mod audit;
@@ -56,37 +59,37 @@ use crate::{
     records::{AnyRecords, Records, RecordsError, Stored, transact},
 };
 
-/// Who may sign up once there is an owner.
+/// The policy for sign-up once the server has an owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum SignUpPolicy {
-    /// Whoever has an invitation.
+    /// People with an invitation.
     #[default]
     Invitation,
-    /// Everybody; who has no invitation becomes an analyst.
+    /// Everyone; people without an invitation become analysts.
     Open,
-    /// Nobody; accounts are made by `martech-server user add`.
+    /// No sign-up; the operator adds accounts with `martech-server user add`.
     Closed,
 }
 
-/// How long people stay signed in.
+/// The lifetimes of sessions.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SessionTimes {
-    /// Who does not come back for so long is signed out.
+    /// The time without a visit after which a session ends.
     pub(crate) idle: Duration,
-    /// Who signed in so long ago is signed out.
+    /// The time after the sign-in at which a session ends.
     pub(crate) most: Duration,
 }
 
-/// What is up to whoever runs the server.
+/// Settings of the accounts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Settings {
     pub(crate) policy: SignUpPolicy,
     pub(crate) times: SessionTimes,
-    /// How often one address may try to sign in at once.
+    /// The burst of sign-in attempts from one address.
     pub(crate) attempts: u32,
 }
 
-/// Those of `martech-server` without any; the shell needs no others.
+/// The defaults of `martech-server`. The commands that work in the store itself use them.
 impl Default for Settings {
     fn default() -> Self {
         let day = Duration::from_secs(24 * 3600);
@@ -94,12 +97,12 @@ impl Default for Settings {
     }
 }
 
-/// How often what has expired is removed.
+/// The interval between removals of expired records.
 const SWEEPING: Duration = Duration::from_secs(600);
-/// Without "remember me".
+/// The maximum lifetime of a session without "remember me".
 const UNREMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
-/// Where a request comes from.
+/// The client of a request: its address and user agent.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Origin {
     pub(crate) address: Option<IpAddr>,
@@ -107,7 +110,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// The address as it is written down.
+    /// Returns the address as text, with an IPv4-mapped IPv6 address as IPv4.
     fn ip_address(&self) -> Option<String> {
         self.address.map(|address| address.to_canonical().to_string())
     }
@@ -125,7 +128,7 @@ struct Inner {
     throttle: Throttle,
     policy: SignUpPolicy,
     times: SessionTimes,
-    /// Known once the records could be asked.
+    /// Set by the first successful read of the records.
     cookie_key: tokio::sync::OnceCell<CookieKey>,
     known_keys: KnownKeys,
     key_origins: KeyOrigins,
@@ -149,13 +152,13 @@ impl Accounts {
         }
     }
 
-    /// What cookies are signed with, on all servers of these records.
+    /// Returns the key that signs cookies. All servers with the same records use the same key.
     pub(crate) async fn cookie_key(&self) -> Result<&CookieKey, RecordsError> {
         let agreed = || async { self.agree(Agreement::COOKIE_KEY, secret::random()).await };
         self.inner.cookie_key.get_or_try_init(|| async { Ok(CookieKey::new(&agreed().await?)) }).await
     }
 
-    /// The value of an agreement: this one, where there is none yet.
+    /// Returns the stored value of an agreement. Stores `value` if there is none yet.
     async fn agree(&self, name: &str, value: String) -> Result<String, RecordsError> {
         if let Some(agreed) = self.records().get::<Agreement>(name).await? {
             return Ok(agreed.entity.value);
@@ -169,12 +172,12 @@ impl Accounts {
         })
     }
 
-    /// Somebody by their address.
+    /// Returns a user by email address.
     pub(crate) async fn user(&self, email: &Email) -> Result<Option<Stored<User>>, RecordsError> {
         self.records().get(email.as_str()).await
     }
 
-    /// Removes what has expired.
+    /// Removes expired records, and returns how many.
     pub(crate) async fn sweep(&self, now: Timestamp) -> Result<u64, RecordsError> {
         let records = self.records();
         records.settle().await?;
@@ -185,7 +188,7 @@ impl Accounts {
             + records.sweep::<Entry>(now).await?)
     }
 
-    /// Removes what has expired now and then, for as long as there is somebody to whom it matters.
+    /// Starts a task that removes expired records periodically. The task ends after the last clone is dropped.
     pub(crate) fn keep_swept(&self) {
         tokio::spawn(every(SWEEPING, Arc::downgrade(&self.inner), async |inner| {
             if let Err(error) = (Self { inner }).sweep(Timestamp::now()).await {
@@ -194,7 +197,7 @@ impl Accounts {
         }));
     }
 
-    /// Releases the records. Nobody can be asked about any more.
+    /// Closes the records. Later calls fail with [`RecordsError::Closed`].
     pub(crate) async fn close(&self) {
         self.records().close().await;
     }
@@ -210,7 +213,7 @@ impl fmt::Debug for Accounts {
     }
 }
 
-/// A time that is so much later.
+/// Returns `time + by`, saturating.
 fn later(time: Timestamp, by: Duration) -> Timestamp {
     Timestamp::from_millis(time.millis().saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
 }

@@ -1,4 +1,4 @@
-//! What is kept of people: users, sessions, invitations.
+//! The stored entities: users, sessions, invitations, keys.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
@@ -11,15 +11,15 @@ use crate::{
     records::Entity,
 };
 
-/// What somebody may do with a project. Each may do what those before it may.
+/// The role of a user in a project. Each role includes the permissions of the roles before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Reads.
+    /// Reads reports.
     Analyst,
-    /// Invites, and looks after keys and the store.
+    /// Invites analysts, and manages keys and the store.
     Admin,
-    /// Says who the admins are.
+    /// Grants every role.
     Owner,
 }
 
@@ -33,7 +33,7 @@ impl fmt::Display for Role {
     }
 }
 
-/// A person. Found by the address, which never changes; listed by the id.
+/// A user. The key is the email address, which never changes. Lists are by id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct User {
@@ -43,19 +43,20 @@ pub(crate) struct User {
     pub(crate) image: Option<String>,
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Timestamp,
-    /// A PHC string, which says how it was made.
+    /// A PHC string, which includes the algorithm, its parameters and the salt.
     pub(crate) password_hash: String,
-    /// By project.
+    /// Roles by project.
     pub(crate) roles: BTreeMap<ProjectId, Role>,
 }
 
 impl User {
-    /// What they may do with a project; `None`: nothing. The owners of the default project own the server.
+    /// Returns the role of the user in a project, if any. Owners of the default project own the server, and so every
+    /// project.
     pub(crate) fn role(&self, project: &ProjectId) -> Option<Role> {
         if self.owns_the_server() { Some(Role::Owner) } else { self.roles.get(project).copied() }
     }
 
-    /// Who they are and what they have become, for people.
+    /// Returns the email address and a role, for the audit log.
     pub(crate) fn told_as(&self, role: Role) -> String {
         format!("{}: {role}", self.email)
     }
@@ -77,19 +78,19 @@ impl Entity for User {
     }
 }
 
-/// Somebody who has signed in, on one device.
+/// A session of a user on one device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Session {
     pub(crate) id: String,
-    /// What the token hashes to. Nobody can make the token of it.
+    /// The SHA-256 of the token, which cannot be reversed.
     pub(crate) token_hash: String,
     pub(crate) user_id: String,
     pub(crate) email: Email,
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Timestamp,
     pub(crate) expires_at: Timestamp,
-    /// Whether it outlives the browser, and slides.
+    /// Whether the session slides and outlives the browser.
     pub(crate) remembered: bool,
     pub(crate) ip_address: Option<String>,
     pub(crate) user_agent: Option<String>,
@@ -111,11 +112,11 @@ impl Entity for Session {
     }
 }
 
-/// A place from which somebody has signed in.
+/// A network from which a user has signed in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct KnownPlace {
-    /// What the address of mail and that of the network hash to, with a key.
+    /// A keyed hash of the email address and the network.
     pub(crate) place: String,
     pub(crate) user_id: String,
     pub(crate) expires_at: Timestamp,
@@ -137,16 +138,16 @@ impl Entity for KnownPlace {
     }
 }
 
-/// Who has its token may sign up, once.
+/// An invitation to a project. Its token permits one sign-up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Invitation {
     pub(crate) token_hash: String,
     pub(crate) project: ProjectId,
     pub(crate) role: Role,
-    /// Only they; anybody where nobody is named.
+    /// The only person who can use it; `None` for any person with the link.
     pub(crate) email: Option<Email>,
-    /// The id of a user; `None` of the server's own, which makes the first account and no other.
+    /// The id of a user, or `adminToken`; `None` for a set-up link, which creates only the first account.
     pub(crate) invited_by: Option<String>,
     pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Timestamp,
@@ -168,43 +169,43 @@ impl Entity for Invitation {
     }
 }
 
-/// What things are named by people.
+/// Returns whether a text can be a name: 1 to 128 characters, without control characters.
 pub(crate) fn is_name(text: &str) -> bool {
     (1..=128).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }
 
-/// What is wrong with another text.
+/// The error message for other texts, after the name of the field.
 pub(crate) const NAME_EXPECTED: &str = "has 1 to 128 characters, and no control characters";
 
-/// What a program may do with a key.
+/// The permissions of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum KeyKind {
-    /// Send events, and nothing else.
+    /// Sends events, and does nothing else.
     Write,
-    /// Read what an analyst reads.
+    /// Reads what an analyst may read.
     Read,
 }
 
-/// A secret that is a program's. One key may have two for a while, when it is replaced.
+/// One secret of an API key. After a rotation a key has two secrets with the same id for a while.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ApiKey {
     pub(crate) id: String,
     pub(crate) secret_hash: String,
-    /// Its end, so that people can tell their keys apart.
+    /// The last four characters of the secret, so that people can tell keys apart.
     pub(crate) hint: String,
     pub(crate) name: String,
     pub(crate) kind: KeyKind,
-    /// The pages that may use it; all where none is named.
+    /// The web origins that may use the key; empty for all.
     pub(crate) origins: Vec<String>,
     pub(crate) project: ProjectId,
-    /// The id of a user; `None` of who has the admin token.
+    /// The id of a user; `None` for the holder of the admin token.
     pub(crate) created_by: Option<String>,
     pub(crate) created_at: Timestamp,
-    /// Within the hour.
+    /// The last use, with a precision of one hour.
     pub(crate) last_used_at: Option<Timestamp>,
-    /// When it has been replaced.
+    /// When a replaced secret ends; `None` for the current secret.
     pub(crate) expires_at: Option<Timestamp>,
 }
 
@@ -230,7 +231,7 @@ impl Entity for ApiKey {
     }
 }
 
-/// A word that all servers on the same records agree on: whoever comes first has chosen it.
+/// A value that all servers with the same records share. The first server to need it stores it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Agreement {
@@ -239,7 +240,7 @@ pub(crate) struct Agreement {
 }
 
 impl Agreement {
-    /// What signs cookies, in base64url.
+    /// The name of the key that signs cookies, in base64url.
     pub(crate) const COOKIE_KEY: &'static str = "cookieKey";
 }
 
@@ -255,13 +256,13 @@ impl Entity for Agreement {
     }
 }
 
-/// An address of mail, in lower case.
+/// An email address, in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schema(format = "email", example = "ann@shop.example")]
 pub(crate) struct Email(String);
 
-/// It cannot be an address of mail.
+/// The text is not an email address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it {}", InvalidEmail::EXPECTED)]
 pub(crate) struct InvalidEmail;
@@ -276,7 +277,7 @@ impl Email {
     }
 }
 
-/// Such addresses as shops' people have: no quotes, no comments, no addresses of machines.
+/// Accepts common addresses only: no quoted local parts, no comments, no IP address as the domain.
 impl FromStr for Email {
     type Err = InvalidEmail;
 
@@ -330,7 +331,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_told_from_other_texts() {
+    fn accepts_common_email_addresses_only() {
         for (text, kept) in [
             ("Ann@Shop.example", "ann@shop.example"),
             ("a.b+c_d-e'f@x-1.co.uk", "a.b+c_d-e'f@x-1.co.uk"),

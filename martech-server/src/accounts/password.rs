@@ -1,8 +1,8 @@
-//! Passwords: Argon2id, away from the async threads, and never too many at once. Where many wait, who is known goes first.
+//! Password hashing: Argon2id on blocking threads, with a bounded number of concurrent hashes and a queue ordered by
+//! [`Standing`].
 //!
-//! A text can be written in several ways that look the same: `é` is one character, or an `e` and an accent. Keyboards
-//! differ, so a password is hashed in the form NFC of Unicode, whichever way it was typed. Hashes of before this rule are of
-//! the text as it was typed, so the other forms are tried too.
+//! Passwords are hashed in the Unicode form NFC, because keyboards differ: `é` is one character, or an `e` and a
+//! combining accent. Older hashes are of the text as typed, so verification also tries the other forms.
 
 use std::{
     fmt,
@@ -18,13 +18,13 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::{AccountError, throttle::Standing, turns::Turns};
 
-/// The shortest and the longest password, in characters.
+/// The permitted lengths of a password, in characters.
 pub(crate) const LENGTHS: std::ops::RangeInclusive<usize> = 8..=128;
 
-/// The 10,000 most common passwords of at least eight characters, in small letters and in order: see `common-passwords.md`.
+/// The 10,000 most common passwords of at least eight characters, in lower case and sorted: see `common-passwords.md`.
 static COMMON: LazyLock<Vec<&str>> = LazyLock::new(|| include_str!("common-passwords.txt").lines().collect());
 
-/// Whether somebody may choose a password.
+/// Checks that a new password is long enough, short enough and not common.
 pub(super) fn check(password: &str) -> Result<(), AccountError> {
     if password.nfc().count() < *LENGTHS.start() {
         return Err(AccountError::PasswordTooShort);
@@ -34,12 +34,12 @@ pub(super) fn check(password: &str) -> Result<(), AccountError> {
     if is_common { Err(AccountError::PasswordTooCommon) } else { Ok(()) }
 }
 
-/// No longer one is hashed.
+/// Checks the maximum length. Longer texts are not hashed.
 pub(super) fn check_length(password: &str) -> Result<(), AccountError> {
     if password.chars().count() > *LENGTHS.end() { Err(AccountError::PasswordTooLong) } else { Ok(()) }
 }
 
-/// A text in the forms in which it may have been hashed, the likely one first.
+/// Returns the forms in which a password may have been hashed, the most likely one first.
 fn forms(text: &str) -> Vec<String> {
     let mut forms = vec![text.nfc().collect::<String>()];
     for form in [text.to_owned(), text.nfd().collect()] {
@@ -50,25 +50,25 @@ fn forms(text: &str) -> Vec<String> {
     forms
 }
 
-/// What a hash costs whoever guesses, and us.
+/// The cost of a hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cost {
     /// Memory, in KiB.
     pub(crate) memory: u32,
-    /// Passes over it.
+    /// Passes over the memory.
     pub(crate) passes: u32,
-    /// Lanes.
     pub(crate) lanes: u32,
 }
 
-/// The least that [OWASP](https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html) asks for.
+/// The minimum that [OWASP](https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html)
+/// recommends.
 impl Default for Cost {
     fn default() -> Self {
         Self { memory: 19 << 10, passes: 2, lanes: 1 }
     }
 }
 
-/// Where more wait, those of the worst standing are told to come back.
+/// The length of the queue. When it is full, the request that ranks last is rejected.
 const MAX_WAITING: usize = 64;
 
 /// Hashes and verifies passwords. Cheap to clone.
@@ -79,13 +79,15 @@ pub(crate) struct Hasher {
 
 struct Inner {
     argon2: Argon2<'static>,
-    /// As many at once as there are cores: each takes its memory.
+    /// One turn for each core, because each hash takes its own memory.
     turns: Turns,
-    /// Of no password: verified where there is no account, so that this takes the same time. Made when it is first needed.
+    /// The hash of a random text, created on first use. It is verified when there is no account, so that the response
+    /// time is the same.
     decoy: OnceLock<Result<String, HashError>>,
 }
 
-/// Why a password was not looked at.
+/// The hash of a random text, created on first use. Verification uses it when there is no account, so that the response
+/// time is the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HashError {
     #[error("too many passwords are being verified")]
@@ -104,13 +106,13 @@ impl Hasher {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// A new hash, with a salt of its own.
+    /// Hashes a password with a new salt.
     pub(crate) async fn hash(&self, password: &str, standing: Standing) -> Result<String, HashError> {
         let password: String = password.nfc().collect();
         self.run(standing, move |inner| hash(&inner.argon2, &password)).await?
     }
 
-    /// Whether a password is the one of a hash. Without a hash it is not, which takes as long to find out.
+    /// Returns whether a password matches a hash. Without a hash, returns `false` after the same time.
     pub(crate) async fn verify(
         &self,
         password: &str,
@@ -119,12 +121,12 @@ impl Hasher {
     ) -> Result<bool, HashError> {
         let (forms, hash) = (forms(password), hash.map(str::to_owned));
         self.run(standing, move |inner| {
-            // Also where it is not needed, so that making it tells nothing.
+            // Create the decoy in any case, so that the time does not show whether an account exists.
             let decoy = inner.decoy.get_or_init(|| self::hash(&inner.argon2, &super::secret::random())).clone()?;
             let candidate = PasswordHash::new(hash.as_ref().unwrap_or(&decoy));
             let is_right = |candidate: &PasswordHash| {
                 let tried = forms.iter().map(|form| inner.argon2.verify_password(form.as_bytes(), candidate).is_ok());
-                // All of them, so that the time tells nothing.
+                // Try all forms, so that the time does not show which one matched.
                 tried.fold(false, |found, is_right| found | is_right)
             };
             let matches = candidate.is_ok_and(|candidate| is_right(&candidate));
@@ -133,7 +135,7 @@ impl Hasher {
         .await?
     }
 
-    /// Whether a hash was made at another cost than new ones are.
+    /// Returns whether the parameters of a hash differ from those of new hashes.
     pub(crate) fn is_outdated(&self, hash: &str) -> bool {
         let params = PasswordHash::new(hash).ok().and_then(|hash| {
             let is_ours = hash.algorithm == Algorithm::Argon2id.ident();
@@ -153,7 +155,7 @@ impl Hasher {
         let turn = self.inner.turns.take(standing).await.ok_or(HashError::Busy)?;
         let inner = self.inner.clone();
         let work = move || {
-            // Goes with the work, which ends even when nobody waits for it any more.
+            // Keep the turn until the work ends, even if the caller stops waiting.
             let _turn = turn;
             work(&inner)
         };
@@ -179,7 +181,7 @@ mod tests {
     const CHEAP: Cost = Cost { memory: 64, passes: 1, lanes: 1 };
 
     #[tokio::test]
-    async fn a_password_is_known_again_and_no_other_is() {
+    async fn verifies_the_right_password_only() {
         let hasher = Hasher::new(CHEAP).unwrap();
         let hash = hasher.hash("correct horse", Known).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{hash}");
@@ -191,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn common_passwords_are_refused() {
+    fn rejects_common_passwords() {
         assert_eq!(COMMON.len(), 10_000);
         assert!(COMMON.is_sorted() && COMMON.iter().all(|password| password.chars().count() >= *LENGTHS.start()));
         for common in ["password", "Password1", "12345678", "QWERTYUIOP", "iloveyou", "football", "password123"] {
@@ -203,7 +205,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn opens_in_any_unicode_form() {
+    async fn verifies_passwords_in_any_unicode_form() {
         let hasher = Hasher::new(CHEAP).unwrap();
         let (composed, decomposed) = ("Z\u{fc}rich gl\u{fc}ht", "Zu\u{308}rich glu\u{308}ht");
         for set in [composed, decomposed] {
@@ -211,7 +213,7 @@ mod tests {
             for typed in [composed, decomposed] {
                 assert!(hasher.verify(typed, Some(&hash), Known).await.unwrap(), "{set:?} {typed:?}");
             }
-            // As it was hashed when forms were not told apart.
+            // A hash from before normalization.
             let old = super::hash(&hasher.inner.argon2, set).unwrap();
             for typed in [composed, decomposed] {
                 assert!(hasher.verify(typed, Some(&old), Known).await.unwrap(), "{set:?} {typed:?}");
@@ -219,12 +221,12 @@ mod tests {
         }
         let hash = hasher.hash(composed, Known).await.unwrap();
         assert!(!hasher.verify("Zurich gluht", Some(&hash), Known).await.unwrap());
-        // Eight characters in either form.
+        // Both count eight characters after normalization.
         assert!(check("u\u{308}".repeat(7).as_str()).is_err() && check("u\u{308}".repeat(8).as_str()).is_ok());
     }
 
     #[tokio::test]
-    async fn a_hash_of_another_cost_is_verified_and_outdated() {
+    async fn verifies_hashes_of_another_cost_as_outdated() {
         let (old, new) = (Hasher::new(CHEAP).unwrap(), Hasher::new(Cost { passes: 2, ..CHEAP }).unwrap());
         let hash = old.hash("correct horse", Known).await.unwrap();
         assert!(new.verify("correct horse", Some(&hash), Known).await.unwrap());
@@ -233,7 +235,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_more_wait_than_there_is_room_for() {
+    async fn rejects_hashing_when_the_queue_is_full() {
         let hasher = Hasher::new(CHEAP).unwrap();
         let turns = &hasher.inner.turns;
         let mut all = Vec::new();
@@ -257,7 +259,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_that_nobody_waits_for_keeps_its_place_until_it_ends() {
+    async fn abandoned_work_keeps_its_turn_until_it_ends() {
         let hasher = Hasher::new(CHEAP).unwrap();
         let places = hasher.inner.turns.free();
         let (end, ended) = std::sync::mpsc::channel::<()>();

@@ -1,4 +1,4 @@
-//! Rules hold when many come at once: on one server, and on several that share a MongoDB.
+//! Account rules hold under concurrency, on one server and on several servers that share a MongoDB.
 
 use futures_util::future::join_all;
 use martech_core::mongodb::{MongoOptions, MongoStore};
@@ -17,7 +17,7 @@ use crate::{
 const PASSWORD: &str = "correct horse";
 const RACERS: usize = 8;
 
-/// Servers on the same records.
+/// Servers that share their records.
 struct Town {
     servers: Vec<Accounts>,
     now: Timestamp,
@@ -35,7 +35,7 @@ impl Town {
         Self { servers, now: Timestamp::from_millis(1_800_000_000_000), database, _dir: dir }
     }
 
-    /// One on redb; and one on MongoDB, where there is one for tests.
+    /// Returns one town on redb, and one on MongoDB if a test database is configured.
     async fn all(policy: SignUpPolicy) -> Vec<Self> {
         let dir = tempfile::tempdir().unwrap();
         let records = AnyRecords::open(dir.path()).unwrap();
@@ -56,7 +56,7 @@ impl Town {
         towns
     }
 
-    /// Both kinds, with some owners each; MongoDB is slow, and has fewer rounds.
+    /// Returns the same towns with `count` owners each.
     async fn with_owners(policy: SignUpPolicy, count: usize) -> Vec<(Self, Vec<User>)> {
         let mut towns = Vec::new();
         for town in Self::all(policy).await {
@@ -77,7 +77,7 @@ impl Town {
         if self.database.is_some() { 2 } else { 10 }
     }
 
-    /// Does something many times at once, each in a task of its own, on all servers in turn.
+    /// Runs `racers` tasks concurrently, on the servers in turn.
     async fn race<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
         &self,
         racers: usize,
@@ -137,7 +137,7 @@ fn berlin() -> ProjectId {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_owner_is_left_when_all_demote_and_remove_each_other() {
+async fn concurrent_demotions_and_removals_leave_an_owner() {
     for (town, owners) in Town::with_owners(SignUpPolicy::Closed, 4).await {
         for round in 0..town.rounds() {
             town.put(&owners).await;
@@ -161,13 +161,13 @@ async fn an_owner_is_left_when_all_demote_and_remove_each_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_owners_who_demote_or_leave_at_once_one_stays() {
+async fn one_of_two_demoted_owners_stays() {
     for (town, owners) in Town::with_owners(SignUpPolicy::Closed, 2).await {
         for round in 0..town.rounds() {
             town.put(&owners).await;
             let (all, now) = (owners.clone(), town.now);
             let results = town.race(2, |number, server| {
-                // Each the other, or each themselves.
+                // In even rounds both demote themselves, in odd rounds each demotes the other.
                 let (by, whom) = (Actor::User(all[number].id.clone()), all[(number + round) % 2].id.clone());
                 async move {
                     let default = ProjectId::default();
@@ -182,7 +182,7 @@ async fn of_two_owners_who_demote_or_leave_at_once_one_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_who_want_to_be_first_one_is() {
+async fn one_of_many_first_sign_ups_succeeds() {
     for town in Town::all(SignUpPolicy::Closed).await {
         let link = town.servers[0].set_up_token(town.now).await.unwrap().unwrap();
         let now = town.now;
@@ -210,7 +210,7 @@ async fn of_many_who_want_to_be_first_one_is() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_keeps_a_role_in_a_project_that_is_removed() {
+async fn removed_project_keeps_no_roles_keys_or_invitations() {
     for (town, owners) in Town::with_owners(SignUpPolicy::Invitation, 1).await {
         for round in 0..town.rounds() {
             town.put(&[ProjectRecord::new(berlin(), town.now)]).await;
@@ -256,7 +256,7 @@ async fn nobody_keeps_a_role_in_a_project_that_is_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_invitation_is_used_once_or_withdrawn() {
+async fn invitation_is_used_once_or_withdrawn() {
     for (town, _) in Town::with_owners(SignUpPolicy::Invitation, 1).await {
         for round in 0..town.rounds() {
             let link = town.invite(&ProjectId::default(), Role::Analyst).await;
@@ -283,7 +283,7 @@ async fn an_invitation_is_used_once_or_withdrawn() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn caps_hold() {
+async fn caps_hold_under_concurrency() {
     for (town, owners) in Town::with_owners(SignUpPolicy::Open, 1).await {
         let (now, default) = (town.now, ProjectId::default());
         let invitations = (1..MAX_INVITATIONS).map(|number| Invitation {
@@ -331,7 +331,7 @@ async fn caps_hold() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_secret_of_a_key_outlives_it() {
+async fn no_secret_outlives_a_revoked_key() {
     for (town, _) in Town::with_owners(SignUpPolicy::Closed, 1).await {
         let (now, default) = (town.now, ProjectId::default());
         let new = || NewKey { name: "k".to_owned(), kind: KeyKind::Read, origins: Vec::new() };
@@ -351,7 +351,7 @@ async fn no_secret_of_a_key_outlives_it() {
             for (secret, server) in secrets.zip(town.servers.iter().cycle()) {
                 assert_eq!(server.key(&secret, now).await.unwrap(), None);
             }
-            // Many who rotate leave one that counts, and one old one.
+            // Concurrent rotations leave the current secret and one old secret.
             let (_, key) = town.servers[0].make_key(&Actor::Operator, &default, new(), now).await.unwrap();
             let rotated = town.race(RACERS, |_, server| {
                 let id = key.id.clone();
@@ -367,7 +367,7 @@ async fn no_secret_of_a_key_outlives_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_makes_a_key_while_they_are_removed() {
+async fn removed_user_leaves_no_keys() {
     for (town, owners) in Town::with_owners(SignUpPolicy::Closed, 2).await {
         let now = town.now;
         for _ in 0..town.rounds() {
@@ -395,7 +395,7 @@ async fn nobody_makes_a_key_while_they_are_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_session_outlives_the_password_it_was_begun_with() {
+async fn password_reset_ends_concurrent_sign_ins() {
     for (town, owners) in Town::with_owners(SignUpPolicy::Closed, 1).await {
         let (now, owner) = (town.now, &owners[0]);
         let mut password = PASSWORD.to_owned();

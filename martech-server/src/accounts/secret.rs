@@ -1,4 +1,4 @@
-//! Tokens, and what is kept of them.
+//! Random tokens and the hashes that are stored of them.
 
 use std::fmt;
 
@@ -9,20 +9,24 @@ use base64::{
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
-/// 256 random bits, in base64url: a token, or a key.
+/// Returns 256 random bits in base64url, for a token or a key.
+///
+/// # Panics
+///
+/// Panics if the system provides no random bytes.
 pub(crate) fn random() -> String {
     let mut bytes = [0; 32];
-    // A system that has no random bytes left cannot keep secrets: every program that needs them ends there.
     getrandom::fill(&mut bytes).expect("the system gives random bytes");
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// What is stored of a token. Its 256 bits are random, so no salt is needed, nor a slow hash.
+/// Returns the SHA-256 of a token in base64url, for storage. A token has 256 random bits, so the hash needs no salt and
+/// may be fast.
 pub(crate) fn digest(token: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(token.as_bytes()))
 }
 
-/// What cookies are signed with, so that a made-up one costs no look at the records.
+/// The key that signs cookies. The server rejects a cookie with a wrong signature without reading the records.
 #[derive(Clone)]
 pub(crate) struct CookieKey(Vec<u8>);
 
@@ -31,19 +35,20 @@ impl CookieKey {
         Self(key.as_bytes().to_vec())
     }
 
-    /// `VALUE.SIGNATURE`, as [Better Auth](https://www.better-auth.com/docs/concepts/cookies) signs: HMAC-SHA-256 in base64.
+    /// Returns `VALUE.SIGNATURE` as [Better Auth](https://www.better-auth.com/docs/concepts/cookies) does: HMAC-SHA-256
+    /// in base64.
     pub(crate) fn sign(&self, value: &str) -> String {
         format!("{value}.{}", STANDARD.encode(self.mac(value).finalize().into_bytes()))
     }
 
-    /// The value, where the signature is ours.
+    /// Returns the value if the signature is valid.
     pub(crate) fn verify<'a>(&self, signed: &'a str) -> Option<&'a str> {
         let (value, signature) = signed.rsplit_once('.')?;
         let signature = STANDARD.decode(signature).ok()?;
         self.mac(value).verify_slice(&signature).ok().map(|()| value)
     }
 
-    /// What is kept of something that could be guessed, were it hashed without the key.
+    /// Returns a keyed hash of a value that could be guessed from a plain hash.
     pub(crate) fn digest(&self, value: &str) -> String {
         URL_SAFE_NO_PAD.encode(self.mac(value).finalize().into_bytes())
     }
@@ -66,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_are_random_and_their_digests_are_not() {
+    fn tokens_are_random_and_digests_are_deterministic() {
         let (one, other) = (random(), random());
         assert!(one != other && one.len() == 43);
         // FIPS 180-2, appendix B.1.
@@ -74,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_signed_is_believed() {
+    fn accepts_only_own_signatures() {
         let key = CookieKey::new("secret");
         let signed = key.sign("token");
         assert_eq!(signed.len(), "token.".len() + 44);

@@ -1,4 +1,4 @@
-//! Who is signed in.
+//! Sessions: start, lookup, expiry and revocation.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{
     records::{Records, RecordsError, Stored, Transaction, transact},
 };
 
-/// Somebody who has just signed in, and the token that says so from now on.
+/// A new session and its token.
 #[derive(Debug, Clone)]
 pub(crate) struct SignedIn {
     pub(crate) token: String,
@@ -19,28 +19,28 @@ pub(crate) struct SignedIn {
     pub(crate) user: User,
 }
 
-/// A session and whose it is, as a token has shown.
+/// The session of a token, and its user.
 #[derive(Debug, Clone)]
 pub(crate) struct SessionHandle {
     pub(crate) session: Session,
     pub(crate) user: Stored<User>,
-    /// Whether the session was made to last longer just now, so that a cookie has to be.
+    /// Whether this lookup extended the session, so that the cookie must be renewed.
     pub(crate) slid: bool,
 }
 
-/// Of one user.
+/// The maximum number of sessions of a user.
 const MAX_SESSIONS: usize = 100;
-/// So many places are remembered of a user, and for so long after the last sign-in there.
+/// The maximum number of known places of a user, and how long a place stays known after the last sign-in from it.
 const MAX_PLACES: usize = 20;
 const KNOWN_FOR: Duration = Duration::from_secs(90 * 24 * 3600);
-/// What is kept of a browser's name.
+/// The maximum number of characters that are stored of a `User-Agent`.
 const USER_AGENT_CHARS: usize = 256;
 
-/// Whoever comes back slides their session, but not with every request.
+/// A session is extended only if that adds at least `idle / SLIDES`, so that most requests do not write.
 const SLIDES: u32 = 7;
 
 impl Accounts {
-    /// Signs somebody in who may be, and remembers them where they are.
+    /// Starts a session for an authenticated user, and remembers the place of the sign-in.
     pub(super) async fn start_session(
         &self,
         transaction: &mut Transaction,
@@ -63,7 +63,7 @@ impl Accounts {
             ip_address: origin.ip_address(),
             user_agent: origin.user_agent.as_ref().map(|agent| agent.chars().take(USER_AGENT_CHARS).collect()),
         };
-        // People have fewer sessions than this. A program that signs in again and again has more: the oldest end.
+        // Programs that sign in repeatedly would accumulate sessions, so the oldest ones end.
         let mut others = transaction.all::<Session>(Some(&user.id)).await?;
         others.sort_by(|left, right| right.id.cmp(&left.id));
         for oldest in others.iter().skip(MAX_SESSIONS - 1) {
@@ -76,21 +76,23 @@ impl Accounts {
         Ok(SignedIn { token, session, user: user.clone() })
     }
 
-    /// What is kept of an address from which somebody signs in: nobody can tell which it is.
+    /// Returns the keyed hash of an email address and the network of the client; `None` without an address. The network
+    /// cannot be recovered from it.
     pub(super) async fn place(&self, email: &super::Email, origin: &Origin) -> Result<Option<String>, RecordsError> {
         let Some(address) = origin.address else { return Ok(None) };
         let key = self.cookie_key().await?;
         Ok(Some(key.digest(&format!("place {email} {}", network(address)))))
     }
 
-    /// Whether somebody has signed in from there before.
+    /// Returns whether a user has signed in from a place before.
     pub(super) async fn is_known(&self, place: Option<&str>, now: Timestamp) -> Result<bool, RecordsError> {
         let Some(place) = place else { return Ok(false) };
         let known = self.records().get::<KnownPlace>(place).await?;
         Ok(known.is_some_and(|known| known.expires_at > now))
     }
 
-    /// Whose token it is; `None` where the session is over, or never was.
+    /// Returns the session of a token and its user; `None` if the session has ended or never existed. Extends a
+    /// remembered session when that is due.
     pub(crate) async fn session(&self, token: &str, now: Timestamp) -> Result<Option<SessionHandle>, RecordsError> {
         let Some(found) = self.records().get::<Session>(&secret::digest(token)).await? else { return Ok(None) };
         if found.expires_at <= now {
@@ -104,7 +106,8 @@ impl Accounts {
         let is_due = found.remembered && gained >= (self.inner.times.idle / SLIDES).as_millis() as i64;
         if is_due {
             let slid = Session { expires_at: end, updated_at: now, ..found.entity.clone() };
-            // Where it was changed meanwhile, another request has done it, or it is over from the next one on.
+            // If this fails, another request has extended the session, or the session has ended and the next lookup
+            // finds none.
             if self.records().replace(&found, &slid).await? {
                 return Ok(Some(SessionHandle { session: slid, user, slid: true }));
             }
@@ -112,7 +115,7 @@ impl Accounts {
         Ok(Some(SessionHandle { session: found.entity, user, slid: false }))
     }
 
-    /// Those of a user, oldest first.
+    /// Returns the sessions of a user, oldest first.
     pub(crate) async fn sessions(&self, user: &User, now: Timestamp) -> Result<Vec<Session>, RecordsError> {
         let mut sessions = self.records().all::<Session>(Some(&user.id)).await?;
         sessions.retain(|session| session.expires_at > now);
@@ -120,17 +123,18 @@ impl Accounts {
         Ok(sessions)
     }
 
-    /// Ends the session of a token.
+    /// Ends the session of a token. Returns whether it existed.
     pub(crate) async fn sign_out(&self, token: &str) -> Result<bool, RecordsError> {
         self.end_session(&[secret::digest(token)], |_| true).await
     }
 
-    /// Ends a user's session by its token, or by the hash of it, which a list shows.
+    /// Ends a session of a user, by its token or by the hash of its token, which session lists contain. Returns whether
+    /// it existed.
     pub(crate) async fn revoke(&self, user: &User, token: &str) -> Result<bool, RecordsError> {
         self.end_session(&[secret::digest(token), token.to_owned()], |session| session.user_id == user.id).await
     }
 
-    /// Ends the first session of one of these hashes that is the right one.
+    /// Ends the first session among these hashes for which `is_right` holds.
     async fn end_session(&self, hashes: &[String], is_right: impl Fn(&Session) -> bool) -> Result<bool, RecordsError> {
         transact!(self.records(), RecordsError, |transaction| {
             for hash in hashes {
@@ -143,14 +147,14 @@ impl Accounts {
         })
     }
 
-    /// Ends a user's sessions, all but one.
+    /// Ends the sessions of a user, except `but`.
     pub(crate) async fn revoke_all(&self, user_id: &str, but: Option<&Session>) -> Result<(), RecordsError> {
         let but = but.map(|session| session.id.as_str());
         transact!(self.records(), RecordsError, |transaction| { end_sessions(transaction, user_id, but).await })
     }
 }
 
-/// Notes where somebody has signed in, so that they are known there, by other servers and after a restart too.
+/// Stores the place of a sign-in, so that all servers know it, also after a restart.
 async fn remember_place(
     transaction: &mut Transaction,
     user: &User,

@@ -1,4 +1,4 @@
-//! Passwords that are right, and those that are not; and what people change of themselves.
+//! Sign-in, and changes that users make to their own accounts.
 
 use martech_core::event::Timestamp;
 
@@ -12,11 +12,11 @@ use super::{
 };
 use crate::records::transact;
 
-/// So often a password is verified anew because it was changed meanwhile.
+/// How often a sign-in retries because the stored hash has changed since the verification.
 const CHANGES: usize = 3;
 
 impl Accounts {
-    /// Signs somebody in by their password.
+    /// Signs a user in with email address and password.
     pub(crate) async fn sign_in(
         &self,
         email: &str,
@@ -33,7 +33,7 @@ impl Accounts {
         for _ in 0..CHANGES {
             let renewed = self.renewed_hash(&user, password).await;
             let begun = transact!(self.records(), AccountError, |transaction| {
-                // A password change ends all sessions. No session begins with the old password after it.
+                // A password change ends all sessions. After it, no session may start with the old password.
                 let current = transaction.get::<User>(email.as_str()).await?;
                 let current = current.filter(|current| current.password_hash == user.password_hash);
                 let Some(mut current) = current else { return Ok(None) };
@@ -47,13 +47,17 @@ impl Accounts {
             if let Some(signed_in) = begun? {
                 return Ok(signed_in);
             }
-            // The same password may have been hashed anew by another sign-in.
+            // Another sign-in may have rehashed the same password.
             user = self.verified(&email, password, origin, Standing::Known, now).await?;
         }
         Err(AccountError::InvalidEmailOrPassword)
     }
 
-    /// How soon a password is verified that comes from somewhere, or how long it has to wait.
+    /// Counts an attempt to sign in, and returns its rank in the queue for verification.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`AccountError::TooManyRequests`] with the time to wait if the address has made too many attempts.
     pub(super) async fn standing(
         &self,
         email: &Email,
@@ -66,7 +70,7 @@ impl Accounts {
         Ok(if is_known { Standing::Known } else { self.inner.throttle.stranger(email, origin.address) })
     }
 
-    /// The user whose password this is.
+    /// Verifies a password and returns its user. Records the outcome for later attempts.
     pub(super) async fn verified(
         &self,
         email: &Email,
@@ -86,7 +90,7 @@ impl Accounts {
         user.filter(|_| is_right).map(|user| user.entity).ok_or(AccountError::InvalidEmailOrPassword)
     }
 
-    /// A hash that was made at another cost is made anew while the password is known.
+    /// Rehashes the password if its hash has outdated parameters, because the plain password is known only now.
     async fn renewed_hash(&self, user: &User, password: &str) -> Option<String> {
         if !self.inner.hasher.is_outdated(&user.password_hash) {
             return None;
@@ -94,7 +98,8 @@ impl Accounts {
         self.inner.hasher.hash(password, Standing::Known).await.ok()
     }
 
-    /// Replaces the password of somebody who knows it. With `revoke` all sessions end, and a new one begins.
+    /// Replaces a user's password after verifying the current one. With `revoke`, all sessions end and a new one
+    /// starts.
     pub(crate) async fn change_password(
         &self,
         SessionHandle { user, session, .. }: &SessionHandle,
@@ -116,7 +121,7 @@ impl Accounts {
         let place = self.place(&user.email, origin).await?;
         let password_hash = self.inner.hasher.hash(new, Standing::Known).await?;
         let begun = transact!(self.records(), AccountError, |transaction| {
-            // Somebody else may have changed it since it was verified.
+            // The password may have changed since the verification.
             let known = transaction.get::<User>(user.email.as_str()).await?;
             let known = known.filter(|known| known.password_hash == user.password_hash);
             let known = known.ok_or(AccountError::InvalidPassword)?;
@@ -133,7 +138,7 @@ impl Accounts {
         Ok(begun)
     }
 
-    /// Changes what somebody says of themselves: a new name, a new image or none.
+    /// Changes the name, if given, and the image, if given. `Some(None)` removes the image.
     pub(crate) async fn update_user(
         &self,
         id: &str,
@@ -143,7 +148,7 @@ impl Accounts {
     ) -> Result<User, AccountError> {
         check_profile(name.unwrap_or_default(), image.flatten())?;
         transact!(self.records(), AccountError, |transaction| {
-            // By the id: the address may be that of another account by now.
+            // Look up by id, because the email address may belong to another account by now.
             let user = found(transaction, id).await?.ok_or(AccountError::NoSuchMember)?;
             let mut changed = User { updated_at: now, ..user };
             name.into_iter().for_each(|name| name.clone_into(&mut changed.name));

@@ -1,4 +1,4 @@
-//! New accounts, and who may have one.
+//! Sign-up: creates accounts for people who are entitled to one.
 
 use std::collections::BTreeMap;
 
@@ -14,20 +14,20 @@ use crate::{
     records::{RecordsError, Transaction, transact},
 };
 
-/// Where everybody may sign up, so many do; others need an invitation.
+/// The number of accounts up to which an open server accepts sign-ups without an invitation.
 pub(super) const MOST_BY_THEMSELVES: usize = 1000;
 
-/// What entitles somebody to sign up.
+/// The entitlement of a sign-up.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Entitlement<'a> {
-    /// They have the admin token.
+    /// The admin token.
     AdminToken,
-    /// They have the token of an invitation.
+    /// The token of an invitation.
     Invitation(&'a str),
     Nothing,
 }
 
-/// Somebody who wants an account.
+/// The data of a new account.
 #[derive(Debug, Clone)]
 pub(crate) struct NewUser<'a> {
     pub(crate) name: &'a str,
@@ -37,7 +37,7 @@ pub(crate) struct NewUser<'a> {
 }
 
 impl NewUser<'_> {
-    /// Whether somebody can have such an account; their address.
+    /// Validates the fields, and returns the email address.
     fn check(&self) -> Result<Email, AccountError> {
         let email = self.email.parse().map_err(|_| AccountError::InvalidField("email", InvalidEmail::EXPECTED))?;
         password::check(self.password)?;
@@ -46,7 +46,7 @@ impl NewUser<'_> {
     }
 }
 
-/// As what somebody may sign up, and by what.
+/// The result of [`Accounts::admit`]: the role that the sign-up grants in a project, and the invitation it uses.
 struct Admission {
     project: ProjectId,
     role: Role,
@@ -54,8 +54,8 @@ struct Admission {
 }
 
 impl Accounts {
-    /// Makes an account for somebody who is entitled to one, and signs them in. Whoever has an account already takes an
-    /// invitation up with it, by its password.
+    /// Creates an account for an entitled person, and signs them in. A person who already has an account accepts the
+    /// invitation with its password.
     pub(crate) async fn sign_up(
         &self,
         new: NewUser<'_>,
@@ -67,7 +67,7 @@ impl Accounts {
         let standing = self.inner.throttle.address(origin.address).map_err(AccountError::TooManyRequests)?;
         let email = new.check()?;
         let place = self.place(&email, origin).await?;
-        // Before a password is hashed for them, which takes time.
+        // Check the entitlement before hashing, because hashing is slow.
         let looked = transact!(self.records(), AccountError, |transaction| {
             let admission = self.admit(transaction, entitlement, &email, now).await?;
             let there = transaction.get::<User>(email.as_str()).await?;
@@ -102,7 +102,8 @@ impl Accounts {
         Ok(signed_in)
     }
 
-    /// Makes an account for somebody who has a role in a project, by who runs the server. The first one is the owner's.
+    /// Creates an account on behalf of the operator. The first account becomes the owner of the server; `project` and
+    /// `role` apply to later ones, with the role analyst by default.
     pub(crate) async fn add_member(
         &self,
         new: NewUser<'_>,
@@ -134,7 +135,7 @@ impl Accounts {
         Ok(user)
     }
 
-    /// An account that may do nothing yet, and stands nowhere.
+    /// Returns a new user without roles. The user is not stored yet.
     async fn fresh(
         &self,
         new: NewUser<'_>,
@@ -154,7 +155,8 @@ impl Accounts {
         })
     }
 
-    /// The account of somebody who is invited. Whoever has the link and not the password does not learn that there is one.
+    /// Returns the account of an invited person. The error does not show to a holder of the link whether the account
+    /// exists.
     async fn invited(
         &self,
         email: &Email,
@@ -170,7 +172,11 @@ impl Accounts {
         }
     }
 
-    /// Whether somebody may sign up, and as what.
+    /// Returns the role and project that a sign-up grants.
+    ///
+    /// # Errors
+    ///
+    /// Returns the reason if the person is not entitled to sign up.
     async fn admit(
         &self,
         transaction: &Transaction,
@@ -224,17 +230,17 @@ impl Accounts {
     }
 }
 
-/// Whether somebody owns the server.
+/// Returns whether the server has an owner.
 pub(super) async fn has_owner(transaction: &Transaction) -> Result<bool, RecordsError> {
     Ok(transaction.all::<User>(None).await?.iter().any(User::owns_the_server))
 }
 
-/// Whether there are so many accounts that strangers can have none any more.
+/// Returns whether an open server has reached its maximum number of accounts.
 async fn is_crowded(transaction: &Transaction) -> Result<bool, RecordsError> {
     Ok(transaction.some::<User>(None, MOST_BY_THEMSELVES).await?.len() >= MOST_BY_THEMSELVES)
 }
 
-/// Set-up links, used or not, end with the first account.
+/// Removes all set-up links. They end with the first account.
 async fn end_set_up(transaction: &mut Transaction) -> Result<(), RecordsError> {
     let all = transaction.all::<Invitation>(Some(DEFAULT_PROJECT)).await?;
     for link in all.iter().filter(|invitation| invitation.invited_by.is_none()) {
@@ -243,7 +249,7 @@ async fn end_set_up(transaction: &mut Transaction) -> Result<(), RecordsError> {
     Ok(())
 }
 
-/// What people say of themselves is shown to others.
+/// Validates the name and the image, which other members see.
 pub(super) fn check_profile(name: &str, image: Option<&str>) -> Result<(), AccountError> {
     if name.chars().count() > 128 || name.chars().any(char::is_control) {
         return Err(AccountError::InvalidField("name", "has at most 128 characters, and no control characters"));

@@ -29,7 +29,7 @@ impl Shop {
         Self { accounts, now: Timestamp::from_millis(1_800_000_000_000), _dir: dir }
     }
 
-    /// With an owner.
+    /// Creates a shop with an owner.
     async fn open(policy: SignUpPolicy) -> (Self, SignedIn) {
         let shop = Self::new(policy);
         let owner = shop.sign_up("owner", Entitlement::AdminToken).await.unwrap();
@@ -80,7 +80,7 @@ impl Shop {
         transact!(self.accounts.records(), RecordsError, |transaction| { has_owner(transaction).await }).unwrap()
     }
 
-    /// A session of somebody, by no password.
+    /// Starts a session without a password.
     async fn started(&self, user: &User) -> SignedIn {
         let started = transact!(self.accounts.records(), RecordsError, |transaction| {
             self.accounts.start_session(transaction, user, true, (&Origin::default(), None), self.now).await
@@ -94,7 +94,7 @@ impl Shop {
 }
 
 #[tokio::test]
-async fn the_first_account_is_the_owners_and_nobody_elses() {
+async fn only_the_first_account_becomes_the_owner() {
     let shop = Shop::new(SignUpPolicy::Open);
     assert!(matches!(shop.sign_up("stranger", Entitlement::Nothing).await, Err(AccountError::SetUpRequired)));
     let invitation = shop.invite(Role::Owner, None).await;
@@ -104,7 +104,7 @@ async fn the_first_account_is_the_owners_and_nobody_elses() {
         (shop.accounts.set_up_token(shop.now).await.unwrap(), shop.accounts.set_up_token(shop.now).await);
     let owner = shop.sign_up("owner", Entitlement::Invitation(&link.unwrap())).await.unwrap();
     assert_eq!(owner.user.role(&ProjectId::default()), Some(Role::Owner));
-    // The other link, and the token, make no second one.
+    // Neither the other link nor the admin token creates a second owner.
     let error = shop.sign_up("late", Entitlement::Invitation(&other.unwrap().unwrap())).await;
     assert!(matches!(error, Err(AccountError::InvalidInvitation)));
     assert_eq!(shop.accounts.set_up_token(shop.now).await.unwrap(), None);
@@ -113,7 +113,7 @@ async fn the_first_account_is_the_owners_and_nobody_elses() {
 }
 
 #[tokio::test]
-async fn of_two_who_want_to_be_first_one_is() {
+async fn one_of_two_first_sign_ups_succeeds() {
     let shop = Shop::new(SignUpPolicy::Closed);
     let (one, other) =
         tokio::join!(shop.sign_up("one", Entitlement::AdminToken), shop.sign_up("other", Entitlement::AdminToken));
@@ -122,11 +122,11 @@ async fn of_two_who_want_to_be_first_one_is() {
 }
 
 #[tokio::test]
-async fn set_up_ends_with_the_first_account_whoever_it_is_that_owns_the_server_later() {
+async fn set_up_ends_with_the_first_account() {
     let shop = Shop::new(SignUpPolicy::Invitation);
     let link = shop.accounts.set_up_token(shop.now).await.unwrap().unwrap();
     let first = shop.sign_up("first", Entitlement::Invitation(&link)).await.unwrap().user;
-    // The first makes a second, who demotes and removes the first.
+    // The first owner invites a second one, who demotes and removes the first.
     let invitation = shop.invite(Role::Owner, None).await;
     let second = shop.sign_up("second", Entitlement::Invitation(&invitation)).await.unwrap().user;
     let (by, default) = (Actor::User(second.id), ProjectId::default());
@@ -141,7 +141,7 @@ async fn set_up_ends_with_the_first_account_whoever_it_is_that_owns_the_server_l
 }
 
 #[tokio::test]
-async fn an_invitation_works_once_in_time_and_for_whom_it_is() {
+async fn invitation_works_once_before_expiry_for_its_recipient() {
     let (mut shop, _) = Shop::open(SignUpPolicy::Invitation).await;
     assert!(matches!(shop.sign_up("ann", Entitlement::Nothing).await, Err(AccountError::InvitationRequired)));
     assert!(matches!(
@@ -174,7 +174,7 @@ async fn an_invitation_works_once_in_time_and_for_whom_it_is() {
 }
 
 #[tokio::test]
-async fn where_it_is_closed_nobody_signs_up_and_where_it_is_open_all_read() {
+async fn applies_closed_and_open_sign_up_policies() {
     let (shop, _) = Shop::open(SignUpPolicy::Closed).await;
     let invitation = shop.invite(Role::Analyst, None).await;
     for entitlement in [Entitlement::Nothing, Entitlement::Invitation(&invitation), Entitlement::AdminToken] {
@@ -186,7 +186,7 @@ async fn where_it_is_closed_nobody_signs_up_and_where_it_is_open_all_read() {
 }
 
 #[tokio::test]
-async fn what_people_say_of_themselves_is_checked() {
+async fn sign_up_validates_profile_and_password() {
     let (shop, _) = Shop::open(SignUpPolicy::Open).await;
     let sign_up = async |name: &str, email: &str, password: &str, image| {
         let new = NewUser { name, email, password, image };
@@ -209,7 +209,7 @@ async fn what_people_say_of_themselves_is_checked() {
 }
 
 #[tokio::test]
-async fn only_the_password_signs_in_and_nobody_learns_who_has_an_account() {
+async fn sign_in_does_not_reveal_existing_accounts() {
     let (shop, owner) = Shop::open(SignUpPolicy::Closed).await;
     let wrong = shop.sign_in("owner", "wrong horse").await.unwrap_err();
     let nobody = shop.sign_in("nobody", PASSWORD).await.unwrap_err();
@@ -221,13 +221,13 @@ async fn only_the_password_signs_in_and_nobody_learns_who_has_an_account() {
     for token in [&again.token, &owner.token] {
         assert_eq!(shop.session(token).await.unwrap().user.entity, owner.user);
     }
-    // What is kept of a session does not open it.
+    // The stored hash is not a valid token.
     assert!(shop.session(&owner.session.token_hash).await.is_none());
     assert!(shop.session("").await.is_none());
 }
 
 #[tokio::test]
-async fn who_guesses_is_slowed_down_and_says_nothing_of_others() {
+async fn guesses_are_limited_by_address() {
     let (shop, _) = Shop::open(SignUpPolicy::Closed).await;
     let from = |last: u8| Origin { address: Some([192, 0, 2, last].into()), user_agent: None };
     let attempt = async |email: &str, password: &str, origin: Origin| {
@@ -242,7 +242,7 @@ async fn who_guesses_is_slowed_down_and_says_nothing_of_others() {
 }
 
 #[tokio::test]
-async fn a_session_slides_and_ends() {
+async fn session_slides_and_expires() {
     let (mut shop, owner) = Shop::open(SignUpPolicy::Closed).await;
     assert_eq!(owner.session.expires_at, later(shop.now, 7 * DAY));
     shop.after(HOUR);
@@ -251,7 +251,7 @@ async fn a_session_slides_and_ends() {
     let handle = shop.session(&owner.token).await.unwrap();
     assert!(handle.slid);
     assert_eq!(handle.session.expires_at, later(shop.now, 7 * DAY));
-    // Whoever comes every six days stays, until thirty are over.
+    // A visit every six days extends the session, up to thirty days.
     let begun = owner.session.created_at;
     for _ in 0..4 {
         shop.after(6 * DAY);
@@ -268,7 +268,7 @@ async fn a_session_slides_and_ends() {
 }
 
 #[tokio::test]
-async fn who_is_not_to_be_remembered_is_signed_out_within_a_day() {
+async fn unremembered_session_ends_within_a_day() {
     let (mut shop, _) = Shop::open(SignUpPolicy::Closed).await;
     let origin = Origin::default();
     let signed = shop.accounts.sign_in("owner@shop.example", PASSWORD, false, &origin, shop.now).await.unwrap();
@@ -279,7 +279,7 @@ async fn who_is_not_to_be_remembered_is_signed_out_within_a_day() {
 }
 
 #[tokio::test]
-async fn sessions_are_listed_and_ended() {
+async fn lists_and_revokes_sessions() {
     let (mut shop, owner) = Shop::open(SignUpPolicy::Open).await;
     let stranger = shop.sign_up("ann", Entitlement::Nothing).await.unwrap();
     let mut signed = vec![owner.clone()];
@@ -292,7 +292,7 @@ async fn sessions_are_listed_and_ended() {
 
     assert!(shop.accounts.sign_out(&signed[1].token).await.unwrap());
     assert!(!shop.accounts.sign_out(&signed[1].token).await.unwrap());
-    // By its token, by what a list says of it, and of somebody else not at all.
+    // Sessions end by token or by the hash of a list, and only for their own user.
     assert!(shop.accounts.revoke(&owner.user, &signed[2].token).await.unwrap());
     assert!(shop.accounts.revoke(&owner.user, &signed[3].session.token_hash).await.unwrap());
     for token in [&stranger.token, &stranger.session.token_hash, "nonsense"] {
@@ -311,7 +311,7 @@ async fn sessions_are_listed_and_ended() {
 }
 
 #[tokio::test]
-async fn who_signs_in_again_and_again_has_a_hundred_sessions() {
+async fn keeps_at_most_a_hundred_sessions_per_user() {
     let (shop, owner) = Shop::open(SignUpPolicy::Closed).await;
     for _ in 0..100 {
         shop.started(&owner.user).await;
@@ -321,7 +321,7 @@ async fn who_signs_in_again_and_again_has_a_hundred_sessions() {
 }
 
 #[tokio::test]
-async fn failures_are_written_down_and_fill_no_disk() {
+async fn audit_entries_of_failures_are_limited() {
     let (shop, _) = Shop::open(SignUpPolicy::Closed).await;
     for _ in 0..300 {
         shop.accounts.note_failure("owner@shop.example", &Origin::default(), shop.now).await;
@@ -331,7 +331,7 @@ async fn failures_are_written_down_and_fill_no_disk() {
 }
 
 #[tokio::test]
-async fn a_password_is_changed_by_who_knows_it() {
+async fn password_change_needs_the_current_password() {
     let (shop, owner) = Shop::open(SignUpPolicy::Closed).await;
     let other = shop.sign_in("owner", PASSWORD).await.unwrap();
     let change = async |current: &str, new: &str, revoke| {
@@ -352,7 +352,7 @@ async fn a_password_is_changed_by_who_knows_it() {
 }
 
 #[tokio::test]
-async fn people_change_what_they_say_of_themselves() {
+async fn users_update_their_own_profile() {
     let (shop, owner) = Shop::open(SignUpPolicy::Closed).await;
     let update = async |name, image| shop.accounts.update_user(&owner.user.id, name, image, shop.now).await;
     let image = "https://shop.example/me.png";
@@ -361,18 +361,18 @@ async fn people_change_what_they_say_of_themselves() {
     let changed = update(None, Some(None)).await.unwrap();
     assert_eq!((changed.name.as_str(), changed.image), ("Olga", None));
     assert!(update(Some("\u{7}"), None).await.is_err());
-    // Of two at once neither is lost.
+    // Concurrent updates of different fields both take effect.
     let (one, other) = tokio::join!(update(Some("Oda"), None), update(None, Some(Some(image))));
     assert!(one.is_ok() && other.is_ok());
     let user = shop.accounts.user(&owner.user.email).await.unwrap().unwrap();
     assert_eq!((user.name.as_str(), user.image.as_deref()), ("Oda", Some(image)));
-    // An account that was removed meanwhile is gone, whoever has its address now.
+    // An update fails for a removed account, also if another account has its email address.
     let gone = shop.accounts.update_user("another-id", Some("Otto"), None, shop.now).await;
     assert!(matches!(gone, Err(AccountError::NoSuchMember)));
 }
 
 #[tokio::test]
-async fn wrong_passwords_are_written_down_wherever_they_are_tried() {
+async fn wrong_passwords_are_recorded_in_the_audit_log() {
     let (shop, owner) = Shop::open(SignUpPolicy::Invitation).await;
     let failures = async || {
         let entries = shop.accounts.audit(None, 1000).await.unwrap();
@@ -389,7 +389,7 @@ async fn wrong_passwords_are_written_down_wherever_they_are_tried() {
 }
 
 #[tokio::test]
-async fn a_cheap_hash_is_made_anew_when_its_password_comes() {
+async fn sign_in_rehashes_outdated_hashes() {
     let dir = tempfile::tempdir().unwrap();
     let records = AnyRecords::open(dir.path()).unwrap();
     let times = SessionTimes { idle: DAY, most: DAY };
@@ -408,7 +408,7 @@ async fn a_cheap_hash_is_made_anew_when_its_password_comes() {
 }
 
 #[tokio::test]
-async fn all_servers_sign_cookies_with_the_same_key() {
+async fn servers_share_the_cookie_key() {
     let dir = tempfile::tempdir().unwrap();
     let records = AnyRecords::open(dir.path()).unwrap();
     let server = || {
@@ -428,7 +428,7 @@ async fn all_servers_sign_cookies_with_the_same_key() {
 }
 
 #[tokio::test]
-async fn an_open_server_has_so_many_strangers_and_no_more() {
+async fn open_server_limits_accounts_without_invitation() {
     let (shop, owner) = Shop::open(SignUpPolicy::Open).await;
     let strangers = (1..sign_up::MOST_BY_THEMSELVES).map(|number| {
         let email: Email = format!("u{number}@shop.example").parse().unwrap();
@@ -442,7 +442,7 @@ async fn an_open_server_has_so_many_strangers_and_no_more() {
 }
 
 #[tokio::test]
-async fn a_key_is_known_by_its_secret_until_it_is_revoked() {
+async fn keys_are_found_by_secret_until_revoked() {
     let (mut shop, _) = Shop::open(SignUpPolicy::Closed).await;
     let actor = Actor::Operator;
     let new = |name: &str, kind| NewKey { name: name.to_owned(), kind, origins: Vec::new() };
@@ -463,7 +463,7 @@ async fn a_key_is_known_by_its_secret_until_it_is_revoked() {
     assert_eq!(listed[0].last_used_at, Some(shop.now));
     assert_eq!(listed[1].last_used_at, None);
 
-    // Another secret: the old one is good for a day, also where it was looked up a moment ago.
+    // After a rotation the old secret stays valid for a day, also if it is cached.
     let (second, _) = shop.accounts.rotate_key(&actor, &default, &made.id, shop.now).await.unwrap();
     assert!(shop.accounts.key(&second, shop.now).await.unwrap().is_some());
     assert!(shop.accounts.key(&secret, shop.now).await.unwrap().is_some());
@@ -489,7 +489,7 @@ async fn a_key_is_known_by_its_secret_until_it_is_revoked() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_in_use_outlasts_records_that_are_away() {
+async fn cached_key_works_while_the_store_is_unavailable() {
     let (shop, _) = Shop::open(SignUpPolicy::Closed).await;
     let (actor, default) = (Actor::Operator, ProjectId::default());
     let new = |name: &str| NewKey { name: name.to_owned(), kind: KeyKind::Write, origins: Vec::new() };
@@ -506,7 +506,7 @@ async fn a_key_that_is_in_use_outlasts_records_that_are_away() {
 }
 
 #[tokio::test]
-async fn an_invitation_is_good_for_as_long_as_who_made_it_could_make_it() {
+async fn invitation_depends_on_current_role_of_inviter() {
     let (shop, owner) = Shop::open(SignUpPolicy::Invitation).await;
     let (accounts, project, now) = (&shop.accounts, ProjectId::default(), shop.now);
     let invitation = shop.invite(Role::Admin, Some("ann")).await;

@@ -1,22 +1,24 @@
-//! Guessing is slow: limits for each address, and each account from an address.
+//! Rate limits against guessing of passwords and tokens.
 //!
-//! | what | at once | then one each |
+//! | limit | burst | then one each |
 //! |---|---|---|
-//! | an account, from one address | 5 | 30 s |
-//! | an address (of IPv6, its /64) | 30 | 2 s |
-//! | a site of IPv6 (its /48) | 120 | 500 ms |
-//! | tokens and keys that open nothing, of an address | 30 | 2 s |
+//! | sign-ins to an account, from one address | 5 | 30 s |
+//! | sign-ins from an address (for IPv6, a /64) | 30 | 2 s |
+//! | sign-ins from an IPv6 site (a /48) | 120 | 500 ms |
+//! | unknown tokens and keys, from an address | 30 | 2 s |
+//! | unknown tokens and keys, from an IPv6 site | 120 | 500 ms |
 //!
-//! The middle column is by default; an address's is the setting, and the others follow it.
+//! The bursts are defaults. A setting gives the burst of an address, and the others scale with it.
 //!
-//! No password is refused because of what others tried from elsewhere. Each address has so many attempts, and where more
-//! passwords come than can be verified, the line has an order. First come those who have signed in to the account from that
-//! address before (the records know them, see `session`), then strangers: those at accounts that few have tried, of these
-//! those from whose address the fewest were wrong, and of these those who were sent away most often. See the
-//! [device cookies](https://owasp.org/www-community/Slow_Down_Online_Guessing_Attacks_with_Device_Cookies)
-//! of OWASP, of which this is the half that needs no cookie.
+//! No limit counts attempts from elsewhere, so others cannot lock a user out. When more passwords arrive than can be
+//! verified, they wait in an ordered queue. First come clients who have signed in to the account from their address
+//! before (the records store this, see `session`). Then come strangers: first those at accounts with few attempts,
+//! among them those whose address has sent the fewest wrong passwords, and among these those who were rejected most
+//! often. This is the half of OWASP's [device
+//! cookies](https://owasp.org/www-community/Slow_Down_Online_Guessing_Attacks_with_Device_Cookies) that needs no
+//! cookie.
 //!
-//! The counts are kept by each server for itself, and forgotten when it stops. Their memory is bounded: see [`Limit`].
+//! Each server keeps its own counts in memory and loses them when it stops. Their memory is bounded: see [`Limit`].
 
 use std::{cmp::Reverse, net::IpAddr, num::NonZeroU32, time::Duration};
 
@@ -31,33 +33,34 @@ use quick_cache::sync::Cache;
 use super::{Email, password::HashError};
 use crate::limits::{Limit, network, site};
 
-/// Failed attempts that are written down at once, and then one a minute: what is kept for 400 days must not fill the disk.
+/// The burst of failed attempts in the audit log; then one a minute. Entries are stored for 400 days and must not fill
+/// the disk.
 const NOTED: NonZeroU32 = NonZeroU32::new(100).expect("it is not zero");
 
-/// So many strangers' addresses are remembered; of more those that come up again.
+/// The capacity of each cache of addresses. Beyond it, addresses that return are kept.
 const REMEMBERED: usize = 20_000;
 
-/// Whose password is verified first where many wait. The greater goes first.
+/// The rank of a password in the queue for verification. The greatest goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Standing {
-    /// All that is known is what became of others from where they are.
+    /// The client is not known at this account. The rank depends on earlier attempts.
     Stranger(Tries),
-    /// They have signed in from where they are, or are signed in.
+    /// The client has signed in to this account from here before, or is signed in.
     Known,
 }
 
-/// How many tried the account, and what became of those at the same address who were strangers. Few that were wrong are
-/// better; of as many, more that were sent away.
+/// The attempts at the account, and the outcomes of strangers' attempts from the same address. The order is that of the
+/// fields: an account with few attempts ranks higher, then fewer wrong passwords, then more rejections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Tries {
-    /// More have tried the account of late than forget their passwords.
+    /// Whether the account has more recent attempts than forgetful users cause.
     pub(super) beset: Reverse<bool>,
     pub(super) wrong: Reverse<u32>,
-    /// Since the last that was wrong.
+    /// Rejections since the last wrong password.
     pub(super) sent_away: u32,
 }
 
-/// Counts attempts. The clock is replaced in tests.
+/// Counts attempts. Tests replace the clock.
 pub(crate) struct Throttle<C: Clock = MonotonicClock> {
     of_account_here: Limit<(Email, IpAddr), C>,
     of_address: Limit<IpAddr, C>,
@@ -66,18 +69,18 @@ pub(crate) struct Throttle<C: Clock = MonotonicClock> {
     strangers: Cache<IpAddr, Tries>,
     of_bearer: Limit<IpAddr, C>,
     of_bearer_site: Limit<IpAddr, C>,
-    /// Where the admin token was shown, and until when it is not looked at.
+    /// Addresses that presented the valid admin token, and addresses whose tokens are rejected for a time.
     bearers: Cache<IpAddr, Bearers<C::Instant>>,
     clock: C,
     noted: Noted<C>,
     tokens_noted: Noted<C>,
 }
 
-/// What is written down of what many may do.
+/// A limit on audit entries that clients can cause.
 type Noted<C> = RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<<C as Clock>::Instant>>;
 
 impl Throttle {
-    /// With so many attempts at once for an address.
+    /// Creates the limits. `attempts` is the burst of one address.
     pub(crate) fn new(attempts: u32) -> Self {
         Self::with_clock(attempts, MonotonicClock)
     }
@@ -124,17 +127,22 @@ impl<C: Clock + Clone> Throttle<C> {
         }
     }
 
-    /// Whether a failed attempt is written down, so that many who guess do not fill the disk.
+    /// Returns whether to record a failed sign-in, so that guesses do not fill the disk.
     pub(crate) fn is_noted(&self) -> bool {
         self.noted.check().is_ok()
     }
 
-    /// The same of a token that opens nothing: many of those do not hide who guesses at passwords.
+    /// Returns whether to record an unknown token. This limit is separate, so that unknown tokens do not displace
+    /// entries about passwords.
     pub(crate) fn is_token_noted(&self) -> bool {
         self.tokens_noted.check().is_ok()
     }
 
-    /// Counts an attempt of an address; how long it must wait instead.
+    /// Counts an attempt from an address, and returns its standing.
+    ///
+    /// # Errors
+    ///
+    /// Returns the time to wait if the address or its site has made too many.
     pub(crate) fn address(&self, address: Option<IpAddr>) -> Result<Standing, Duration> {
         let Some(address) = address.map(network) else { return Ok(Standing::Stranger(Tries::default())) };
         self.of_address.check(&address)?;
@@ -144,7 +152,11 @@ impl<C: Clock + Clone> Throttle<C> {
         Ok(Standing::Stranger(self.strangers.get(&address).unwrap_or_default()))
     }
 
-    /// Counts an attempt at an account from an address; how long it must wait instead.
+    /// Counts an attempt at an account from an address.
+    ///
+    /// # Errors
+    ///
+    /// Returns the time to wait if there were too many.
     pub(crate) fn attempt(&self, email: &Email, address: Option<IpAddr>) -> Result<(), Duration> {
         self.address(address)?;
         match address {
@@ -153,17 +165,17 @@ impl<C: Clock + Clone> Throttle<C> {
         }
     }
 
-    /// The standing of somebody who is not known there.
+    /// Returns the standing of a client who is not known at the account.
     pub(crate) fn stranger(&self, email: &Email, address: Option<IpAddr>) -> Standing {
         let beset = Reverse(self.of_account.check(email).is_err());
         let tries = address.and_then(|address| self.strangers.get(&network(address))).unwrap_or_default();
         Standing::Stranger(Tries { beset, ..tries })
     }
 
-    /// What became of an attempt: whether the password was right, if it was looked at.
+    /// Records the outcome of an attempt: whether the password was right, or that it was not verified.
     pub(crate) fn tried(&self, address: Option<IpAddr>, looked: Result<bool, HashError>) {
         let Some(address) = address.map(network) else { return };
-        // Of two at once one may be lost.
+        // The read and the write are not atomic, so a concurrent update may be lost.
         let tries = self.strangers.get(&address).unwrap_or_default();
         let Tries { wrong: Reverse(wrong), sent_away, .. } = tries;
         let tries = match looked {
@@ -174,7 +186,11 @@ impl<C: Clock + Clone> Throttle<C> {
         self.strangers.insert(address, tries);
     }
 
-    /// Counts a token or a key that opens nothing; how long its address must wait, where it has shown too many.
+    /// Counts an unknown token or key.
+    ///
+    /// # Errors
+    ///
+    /// Returns the time to wait if the address or its site has presented too many.
     pub(crate) fn wrong_bearer(&self, address: IpAddr) -> Result<(), Duration> {
         let count = |limit: &Limit<IpAddr, C>, counted: IpAddr| {
             limit.check(&counted).map(drop).inspect_err(|wait| {
@@ -188,8 +204,12 @@ impl<C: Clock + Clone> Throttle<C> {
         of_address.and(of_site)
     }
 
-    /// Whether the admin token is looked at that comes from an address; if not, how long until it is. Otherwise it could be
-    /// guessed as fast as one likes. Where it was shown before, others' guesses are in nobody's way.
+    /// Returns whether the server checks an admin token from `address`, so that the token cannot be guessed at any
+    /// speed. An address that has presented the valid token is not affected by the guesses of others.
+    ///
+    /// # Errors
+    ///
+    /// Returns the time until the server checks it.
     pub(crate) fn may_show_token(&self, address: IpAddr) -> Result<(), Duration> {
         let wait = |counted: IpAddr| match self.bearers.get(&counted) {
             Some(Bearers::Until(until)) => Some(Duration::from(until.duration_since(self.clock.now()))),
@@ -205,20 +225,20 @@ impl<C: Clock + Clone> Throttle<C> {
         }
     }
 
-    /// The admin token came from there.
+    /// Records that the valid admin token came from `address`.
     pub(crate) fn token_shown(&self, address: IpAddr) {
         self.bearers.insert(network(address), Bearers::Known);
     }
 }
 
-/// What is known of an address that shows tokens.
+/// The state of an address or site that has presented tokens.
 #[derive(Debug, Clone, Copy)]
 enum Bearers<I> {
     Known,
     Until(I),
 }
 
-/// An address of IPv6 that is one of a site's many networks has so many times what one has.
+/// The limit of an IPv6 site, as a multiple of the limit of an address.
 const SITE: u32 = 4;
 
 #[cfg(test)]
@@ -231,7 +251,7 @@ mod tests {
         format!("{name}@shop.example").parse().unwrap()
     }
 
-    /// Of somebody from whose address so many were wrong.
+    /// The standing of a stranger whose address has sent this many wrong passwords.
     fn stranger(wrong: u32) -> Standing {
         Standing::Stranger(Tries { wrong: Reverse(wrong), ..Tries::default() })
     }
@@ -241,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn guesses_at_an_account_are_slow_and_others_are_not_kept_waiting() {
+    fn limits_attempts_at_an_account_by_address() {
         let clock = FakeRelativeClock::default();
         let throttle = Throttle::with_clock(30, clock.clone());
         let (ann, ben) = (email("ann"), email("ben"));
@@ -258,15 +278,15 @@ mod tests {
     }
 
     #[test]
-    fn an_address_guesses_at_few_accounts_and_a_site_from_few_networks() {
+    fn limits_attempts_by_address_and_by_site() {
         let throttle = Throttle::with_clock(30, FakeRelativeClock::default());
         let taken =
             (0..1000).filter(|number| throttle.attempt(&email(&format!("u{number}")), address("10.0.0.1")).is_ok());
         assert_eq!(taken.count(), 30);
-        // The whole of a small network counts as one.
+        // All addresses of a /64 share one limit.
         let taken = (0..1000).filter(|number| throttle.address(address(&format!("2001:db8::{number:x}"))).is_ok());
         assert_eq!(taken.count(), 30);
-        // And all networks of a site as four.
+        // All networks of a site share four times as much.
         let of = |number: u32| address(&format!("2001:db8:0:{number:x}::1"));
         assert_eq!((1..65_000).filter(|number| throttle.address(of(*number)).is_ok()).count(), 90);
         assert!(throttle.address(address("2001:db8:1::1")).is_ok(), "another site has its own");
@@ -275,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn many_who_guess_send_nobody_away_and_go_last() {
+    fn distributed_guesses_rank_last_and_reject_no_one() {
         let throttle = Throttle::with_clock(30, FakeRelativeClock::default());
         let (ann, fresh) = (email("ann"), address("10.0.0.1"));
         for number in 0..10_000_u32 {
@@ -292,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn who_was_sent_away_goes_before_those_who_come_for_the_first_time() {
+    fn rejected_clients_rank_before_new_strangers() {
         let throttle = Throttle::with_clock(30, FakeRelativeClock::default());
         let (ann, home) = (email("ann"), address("10.0.0.1"));
         throttle.tried(home, Err(HashError::Busy));
@@ -303,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_that_open_nothing_are_limited_and_the_right_one_is_known_again() {
+    fn limits_unknown_tokens_but_not_a_known_address() {
         let clock = FakeRelativeClock::default();
         let throttle = Throttle::with_clock(30, clock.clone());
         let (of, other) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
@@ -318,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_counted_by_site_too() {
+    fn limits_unknown_tokens_by_site() {
         let throttle = Throttle::with_clock(30, FakeRelativeClock::default());
         let of = |number: u32| format!("2001:db8:0:{number:x}::1").parse().unwrap();
         throttle.token_shown(of(7));

@@ -1,4 +1,4 @@
-//! A few work at once. Who waits has a turn by their standing, and the line is short.
+//! A semaphore with a bounded priority queue: waiters are served by their standing.
 
 use std::{
     cmp::Reverse,
@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::throttle::Standing;
 
-/// Places for those who work, and a line for those who wait. Cheap to clone.
+/// A semaphore with a bounded priority queue. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Turns {
     line: Arc<Mutex<Line>>,
@@ -19,12 +19,12 @@ pub(super) struct Turns {
 
 struct Line {
     free: usize,
-    /// By standing, then first come first served. Nobody waits while a place is free.
+    /// The waiters by standing, then first come, first served. Empty while a turn is free.
     waiting: BTreeMap<(Reverse<Standing>, u64), oneshot::Sender<Turn>>,
     came: u64,
 }
 
-/// A place. To be dropped when the work is done.
+/// A permit. Dropping it passes the turn to the first waiter.
 pub(super) struct Turn(Turns);
 
 impl Turns {
@@ -33,7 +33,7 @@ impl Turns {
         Self { line: Arc::new(Mutex::new(line)), most_waiting }
     }
 
-    /// Waits for a turn; `None` where too many wait whose standing is as good.
+    /// Waits for a turn. Returns `None` if the queue is full and this waiter ranks last, on arrival or later.
     pub(super) async fn take(&self, standing: Standing) -> Option<Turn> {
         let told = {
             let mut line = self.line();
@@ -78,7 +78,7 @@ impl Drop for Turn {
             next
         };
         if let Some((_, next)) = next {
-            // Who has gone away drops it, and so hands it on.
+            // If the waiter is gone, the turn in the message is dropped and passes to the next one.
             let _ = next.send(Self(self.0.clone()));
         }
     }
@@ -94,7 +94,7 @@ mod tests {
         Standing::Stranger(Tries { wrong: Reverse(wrong), ..Tries::default() })
     }
 
-    /// Gets in line, and tells the name when it is their turn; whether it was.
+    /// Queues a task that sends `name` when it gets its turn. The task returns whether it got one.
     async fn wait(
         turns: &Turns,
         standing: Standing,
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn those_of_better_standing_go_first_and_others_are_sent_away() {
+    async fn serves_best_standing_first_and_rejects_the_worst() {
         let (turns, (told, mut names)) = (Turns::new(1, 4), mpsc::unbounded_channel());
         let first = turns.take(stranger(0)).await.unwrap();
         let bad = wait(&turns, stranger(7), "seven were wrong", &told).await;
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_turn_of_somebody_who_went_away_is_handed_on() {
+    async fn cancelled_waiter_passes_its_turn_on() {
         let (turns, (told, _names)) = (Turns::new(1, 4), mpsc::unbounded_channel());
         let first = turns.take(Standing::Known).await.unwrap();
         let gone = wait(&turns, stranger(0), "went away", &told).await;

@@ -1,4 +1,4 @@
-//! The token of who runs the server.
+//! The operator's admin token.
 
 use std::{
     fmt,
@@ -11,62 +11,71 @@ use std::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use subtle::ConstantTimeEq;
 
-/// The name of the token's file in the data folder.
+/// The file of the token in the data folder.
 const FILE: &str = "admin-token";
 
-/// The secret that opens everything that reads. `Debug` does not show it.
+/// The operator's secret, which permits every request. `Debug` does not print it.
 #[derive(Clone)]
 pub struct AdminToken(String);
 
-/// Why there is no usable token.
+/// Errors of reading or creating the admin token.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// A token that can be guessed.
+    /// The token is too short, or has characters other than visible ASCII.
     #[error("an admin token has at least {} characters, all of them visible ASCII", AdminToken::MIN_CHARS)]
     Weak,
-    /// The file holds something else than a token.
+    /// The file does not hold a usable token.
     #[error("{path} does not hold a usable admin token: {source} (remove the file to have a new one made)")]
     BadFile {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What is wrong with its content.
+        /// The problem with its content.
         source: Box<TokenError>,
     },
-    /// The file could not be read or made.
+    /// The file could not be read or created.
     #[error("{path}: {source}")]
     Io {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The system gave no random bytes.
+    /// The system provided no random bytes.
     #[error("the system gave no random bytes: {0}")]
     NoRandomness(getrandom::Error),
 }
 
-/// Where a token came from, for the line that is logged at start.
+/// The origin of the token, for the log line at start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenOrigin {
-    /// `MARTECH_ADMIN_TOKEN`, or the file that `MARTECH_ADMIN_TOKEN_FILE` names.
+    /// The variable `MARTECH_ADMIN_TOKEN`, or the file that `MARTECH_ADMIN_TOKEN_FILE` names.
     Given,
-    /// The file was there.
+    /// An existing file.
     Read(PathBuf),
-    /// The file was made now.
+    /// A file that was created at this start.
     Made(PathBuf),
 }
 
 impl AdminToken {
-    /// The shortest token that is taken.
+    /// The minimum length of a token, in characters.
     pub const MIN_CHARS: usize = 16;
 
-    /// A token chosen by the operator.
+    /// Takes a token chosen by the operator.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`TokenError::Weak`] if the token is too short or has characters other than visible ASCII.
     pub fn new(text: &str) -> Result<Self, TokenError> {
         let strong = text.len() >= Self::MIN_CHARS && text.bytes().all(|byte| byte.is_ascii_graphic());
         if strong { Ok(Self(text.to_owned())) } else { Err(TokenError::Weak) }
     }
 
-    /// The given token; without one the token of the data folder, which is made when it is missing.
+    /// Returns the given token. Without one, reads the token from the data folder, or creates it there.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`TokenError::BadFile`] if the file holds no usable token, [`TokenError::Io`] if it cannot be read or
+    /// created, and [`TokenError::NoRandomness`] if the system provides no random bytes.
     pub fn load(given: Option<AdminToken>, data_dir: &Path) -> Result<(Self, TokenOrigin), TokenError> {
         if let Some(token) = given {
             return Ok((token, TokenOrigin::Given));
@@ -94,7 +103,7 @@ impl AdminToken {
         Ok(Self(URL_SAFE_NO_PAD.encode(bytes)))
     }
 
-    /// Readable by its owner alone from its first moment on, and complete under its name or not there at all.
+    /// Writes the token to a file with mode 0600. The file appears under its name only when it is complete and durable.
     fn write(&self, path: &Path) -> io::Result<()> {
         let temporary = path.with_extension("tmp");
         match fs::remove_file(&temporary) {
@@ -108,12 +117,12 @@ impl AdminToken {
         File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
     }
 
-    /// For a request to a server.
+    /// Returns the token, for a request to a server.
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// Takes the same time wherever the first difference lies.
+    /// Compares in constant time.
     pub(super) fn matches(&self, candidate: &str) -> bool {
         self.0.as_bytes().ct_eq(candidate.as_bytes()).into()
     }
@@ -138,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_made_once_and_kept() {
+    fn creates_a_token_once_and_keeps_it() {
         let dir = tempfile::tempdir().unwrap();
         let (made, origin) = AdminToken::load(None, dir.path()).unwrap();
         let path = dir.path().join("admin-token");
@@ -151,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_given_token_wins_and_writes_nothing() {
+    fn given_token_takes_precedence_and_writes_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let given = AdminToken::new("sixteen-chars-ok").unwrap();
         let (token, origin) = AdminToken::load(Some(given), dir.path()).unwrap();
@@ -161,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn weak_tokens_are_refused() {
+    fn rejects_weak_tokens() {
         assert!(matches!(AdminToken::new("fifteen-chars-x"), Err(TokenError::Weak)));
         assert!(matches!(AdminToken::new("with a blank inside"), Err(TokenError::Weak)));
         let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Who a request comes from, by what it carries.
+//! The caller of a request, by its credential.
 
 use std::time::Duration;
 
@@ -24,29 +24,29 @@ use crate::{
     projects::{Project, ProjectId},
 };
 
-/// Who asks.
+/// The caller of a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Caller {
-    /// Has the admin token.
+    /// Has presented the admin token.
     Operator,
-    /// Has signed in.
+    /// Has a session.
     Member(Box<Member>),
-    /// A program with a key.
+    /// A program with a valid key.
     Key(Box<ApiKey>),
-    /// A program with what looks like a key, and is none, or none any more.
+    /// A program whose key is unknown or has ended.
     WrongKey,
-    /// Was signed in: has a cookie that we made, of a session that is over.
+    /// Has a session cookie with a valid signature, but the session has ended.
     Over,
-    /// Has shown nothing, or nothing that we know.
+    /// Has presented no credential, or an unknown one.
     Stranger,
 }
 
-/// Somebody who has signed in, and how they show it.
+/// A signed-in user, with the token they presented.
 #[derive(Debug, Clone)]
 pub(crate) struct Member {
     pub(crate) token: String,
     pub(crate) handle: SessionHandle,
-    /// Whether a browser showed it.
+    /// Whether the token came in a cookie.
     pub(crate) by_cookie: bool,
 }
 
@@ -86,12 +86,12 @@ impl Caller {
         }
     }
 
-    /// The key that they showed.
+    /// Returns the key that the caller presented.
     fn key(&self) -> Option<&ApiKey> {
         if let Self::Key(key) = self { Some(key) } else { None }
     }
 
-    /// As what they are written down.
+    /// Returns the caller's name in the audit log.
     pub(crate) fn name(&self) -> Option<&str> {
         match self {
             Self::Operator => Some(ADMIN_TOKEN),
@@ -101,7 +101,7 @@ impl Caller {
         }
     }
 
-    /// Who they are, when they change something about others.
+    /// Returns the caller as the author of an administrative change.
     pub(crate) fn actor(&self) -> Option<Actor> {
         match self {
             Self::Operator => Some(Actor::Operator),
@@ -110,7 +110,7 @@ impl Caller {
         }
     }
 
-    /// The project that a request is about: the one that it asks for, else that of the key.
+    /// Returns the project of a request: the requested one, otherwise that of the key, otherwise the default project.
     pub(crate) fn project(&self, asked: Option<ProjectId>) -> ProjectId {
         match (self, asked) {
             (_, Some(asked)) => asked,
@@ -119,7 +119,7 @@ impl Caller {
         }
     }
 
-    /// Whether they may do with a project what somebody in that role may.
+    /// Checks that the caller has the permissions of `role` in a project.
     pub(crate) fn may(&self, role: Role, project: &ProjectId) -> Result<(), ApiError> {
         match self {
             Self::Operator => Ok(()),
@@ -144,14 +144,22 @@ impl Caller {
     }
 }
 
-/// Counts a token or a key that opens nothing, and writes it down; the answer where its address has shown too many.
+/// Counts an unknown token or key, and records it in the audit log.
+///
+/// # Errors
+///
+/// Returns 429 if the address has presented too many and is not exempt from rate limits.
 pub(super) async fn refused(app: &App, parts: &Parts, what: &str) -> Result<(), ApiError> {
     let (accounts, address) = (&app.access().accounts, app.access().proxies.client_of_head(parts));
     let refused = accounts.refuse_token(what, parts.uri.path(), address, Timestamp::now()).await;
     refused.or_else(|wait| if app.rates().is_exempt(address) { Ok(()) } else { Err(too_many_tokens(wait)) })
 }
 
-/// Whether the admin token, which a request has shown, is looked at. Where it is not, the answer is that to a wrong one.
+/// Checks that the address may present the admin token, and records that it has.
+///
+/// # Errors
+///
+/// Returns the same error as for a wrong token if the address has presented too many wrong ones.
 pub(super) fn may_show_token(app: &App, parts: &Parts) -> Result<(), ApiError> {
     let (accounts, address) = (&app.access().accounts, app.access().proxies.client_of_head(parts));
     match accounts.may_show_token(address) {
@@ -188,24 +196,25 @@ impl FromRequestParts<App> for Caller {
     }
 }
 
-/// The answer to a key that is used for another project.
+/// The error for a key that is used for another project.
 pub(super) fn wrong_project(key: &ApiKey) -> ApiError {
     let message = format!("this key is for the project {}", key.project);
     ApiError::new(StatusCode::FORBIDDEN, "forbidden", message)
 }
 
-/// What a route asks of who comes.
+/// The requirement of a route.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Need {
-    /// A role in the project that `?project=` or the key chooses. The route is told which it is.
+    /// A role in the project that `?project=` or the key selects. The handler finds the project in the request's
+    /// extensions.
     InProject(Role),
-    /// A role in the server as a whole, which is that in the default project.
+    /// A role in the server, which is the role in the default project.
     InServer(Role),
-    /// Nothing: the route looks itself.
+    /// None: the handler checks the caller itself.
     Nothing,
 }
 
-/// Lets through who has what is needed; tells what is behind it who that is.
+/// Admits callers who meet the requirement of the route, and passes the caller on in the request's extensions.
 pub(crate) async fn require(State((app, need)): State<(App, Need)>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let Ok(site) = Site::from_request_parts(&mut parts, &app).await;
@@ -251,7 +260,7 @@ async fn admit(app: &App, need: Need, caller: &Caller, parts: &mut Parts) -> Res
     Ok(())
 }
 
-/// The cookie of a session that was made to last longer just now.
+/// Returns the cookies to renew if this request has extended a session from a cookie.
 pub(crate) async fn renewed(app: &App, caller: &Caller, site: &Site) -> Result<Vec<axum::http::HeaderValue>, ApiError> {
     match caller {
         Caller::Member(member) if member.by_cookie && member.handle.slid => {

@@ -1,4 +1,4 @@
-//! The cookie of a session, as [Better Auth](https://www.better-auth.com/docs/concepts/cookies) names and signs it.
+//! The session cookie, with the name and signature of [Better Auth](https://www.better-auth.com/docs/concepts/cookies).
 
 use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, header},
@@ -10,19 +10,19 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use crate::accounts::{Session, secret::CookieKey};
 
 const SESSION: &str = "better-auth.session_token";
-/// There where the session ends with the browser.
+/// Present if the session ends with the browser.
 const UNREMEMBERED: &str = "better-auth.dont_remember";
-/// Browsers take cookies of such names over TLS only.
+/// Browsers accept a cookie with this prefix only over TLS.
 const SECURE_PREFIX: &str = "__Secure-";
 
-/// So many of a request are looked up.
+/// The maximum number of session cookies of a request that are looked up.
 const MOST: usize = 4;
 
-/// Where clients that keep no cookies find what they send as a bearer, as Better Auth's
-/// [plugin](https://www.better-auth.com/docs/plugins/bearer) has it.
+/// The response header with the signed token, for clients that send it as a bearer token, as in Better Auth's
+/// [plugin](https://www.better-auth.com/docs/plugins/bearer).
 pub(crate) const AUTH_TOKEN: HeaderName = HeaderName::from_static("set-auth-token");
 
-/// What JavaScript's `encodeURIComponent` encodes.
+/// The characters that JavaScript's `encodeURIComponent` encodes.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -34,11 +34,11 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'(')
     .remove(b')');
 
-/// What tells a browser to keep a session.
+/// Returns the cookies that store a session in the browser.
 pub(crate) fn session_cookies(token: &str, session: &Session, key: &CookieKey, secure: bool) -> Vec<HeaderValue> {
     let mut cookie = cookie(SESSION, &key.sign(token), secure);
     if session.remembered {
-        // It was made, or made to last longer, just now.
+        // `updated_at` is now, since the session has just been created or extended.
         cookie.set_max_age(Duration::milliseconds(session.expires_at.millis() - session.updated_at.millis()));
         return [written(cookie)].into_iter().flatten().collect();
     }
@@ -46,12 +46,12 @@ pub(crate) fn session_cookies(token: &str, session: &Session, key: &CookieKey, s
     [written(cookie), written(unremembered)].into_iter().flatten().collect()
 }
 
-/// The same for who keeps no cookies.
+/// Returns the signed token for [`AUTH_TOKEN`].
 pub(crate) fn auth_token(token: &str, key: &CookieKey) -> Option<HeaderValue> {
     HeaderValue::from_str(&key.sign(token)).ok()
 }
 
-/// What tells a browser to forget it.
+/// Returns cookies that delete the session from the browser.
 pub(crate) fn expired_cookies(secure: bool) -> Vec<HeaderValue> {
     let expired = |name| {
         let mut cookie = cookie(name, "", secure);
@@ -61,7 +61,7 @@ pub(crate) fn expired_cookies(secure: bool) -> Vec<HeaderValue> {
     [SESSION, UNREMEMBERED].into_iter().filter_map(expired).collect()
 }
 
-/// An answer that tells a browser so.
+/// Adds `Set-Cookie` headers to a response.
 pub(crate) fn with_cookies(answer: impl IntoResponse, cookies: Vec<HeaderValue>) -> Response {
     let mut response = answer.into_response();
     for cookie in cookies {
@@ -70,8 +70,8 @@ pub(crate) fn with_cookies(answer: impl IntoResponse, cookies: Vec<HeaderValue>)
     response
 }
 
-/// The tokens in cookies of the request that we have signed. A browser may send several, of other paths or of before; which of
-/// them is that of a session is for the records to say.
+/// Returns the tokens of session cookies with a valid signature. A browser may send several, of different paths or
+/// ages. The records show which one has a session.
 pub(super) fn session_tokens(headers: &HeaderMap, key: &CookieKey, secure: bool) -> Vec<String> {
     let mut tokens = Vec::new();
     for token in sessions(headers, secure).filter_map(|cookie| unsigned(cookie.value(), key)) {
@@ -82,18 +82,19 @@ pub(super) fn session_tokens(headers: &HeaderMap, key: &CookieKey, secure: bool)
     tokens
 }
 
-/// The token in a value that we have signed, of a cookie or of [`AUTH_TOKEN`].
+/// Returns the token of a cookie or of [`AUTH_TOKEN`] if its signature is valid.
 pub(super) fn unsigned(value: &str, key: &CookieKey) -> Option<String> {
     let signed = percent_decode_str(value).decode_utf8().ok()?;
     key.verify(&signed).map(str::to_owned)
 }
 
-/// Whether a cookie of the request claims to be a session's.
+/// Returns whether a request has a session cookie, valid or not.
 pub(super) fn has_session(headers: &HeaderMap, secure: bool) -> bool {
     sessions(headers, secure).next().is_some()
 }
 
-/// Cookies of the session's name. Over TLS that of before there was any is another's: everybody on the way could have set it.
+/// Returns the session cookies. Over TLS, a cookie without the `__Secure-` prefix does not count, because anyone on the
+/// network could have set it over plain HTTP.
 fn sessions(headers: &HeaderMap, secure: bool) -> impl Iterator<Item = Cookie<'_>> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let cookies = lines.flat_map(|line| Cookie::split_parse(line).filter_map(Result::ok));

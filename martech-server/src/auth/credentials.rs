@@ -1,4 +1,4 @@
-//! What an `Authorization` header holds.
+//! The credential in an `Authorization` header.
 
 use std::borrow::Cow;
 
@@ -7,12 +7,12 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use crate::accounts::is_key;
 
-/// What a request shows in its header.
+/// A credential from the `Authorization` header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Credential<'a> {
-    /// `Bearer KEY`, or `Basic` with a key as the name or the password.
+    /// `Bearer KEY`, or `Basic` with a key as the user or the password.
     Key(Cow<'a, str>),
-    /// `Bearer TOKEN`, of whatever else.
+    /// `Bearer TOKEN` with any other token.
     Bearer(&'a str),
 }
 
@@ -30,7 +30,7 @@ impl<'a> Credential<'a> {
     }
 }
 
-/// Whether there is a key somewhere in what is no [`Credential::Key`].
+/// Returns whether the header contains a key in any form. Only for requests without a [`Credential::Key`].
 pub(super) fn holds_a_key(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::AUTHORIZATION).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')).any(is_key)
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_comes_as_a_bearer_or_in_a_pair() {
+    fn reads_keys_from_bearer_and_basic() {
         let found = |value: &str| {
             let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value.parse().unwrap())]);
             match Credential::of(&headers)? {
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_given_in_another_way_is_noticed() {
+    fn detects_keys_in_other_schemes() {
         let holds = |value: &str| holds_a_key(&HeaderMap::from_iter([(header::AUTHORIZATION, value.parse().unwrap())]));
         for value in ["mt_write_x", "Bearer \"mt_read_x\"", "Token mt_write_x", "Key key=mt_write_x"] {
             assert!(holds(value), "{value}");

@@ -1,7 +1,7 @@
-//! Who may send events: everybody, or only those with a key; and from which pages.
+//! Admission of event senders: with or without a key, and from which pages.
 //!
-//! A key is checked where it is given, also where none is needed, so that a sender learns of a wrong one. Cookies are not
-//! looked at: an event is worth the same whoever is signed in.
+//! A key is always checked, also on a server that needs none, so that a sender notices a wrong key. Cookies are
+//! ignored: an event does not depend on a session.
 
 use std::borrow::Cow;
 
@@ -20,7 +20,7 @@ use crate::{
     projects::{Project, ProjectId},
 };
 
-/// Which pages may send events, besides those of the site itself.
+/// The origins whose pages may send events, besides those of the site itself. Parsed from a list of origins or `*`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowedOrigins {
     all: bool,
@@ -48,8 +48,8 @@ impl AllowedOrigins {
         self.all || origin.parse().is_ok_and(|origin| self.named.contains(&origin))
     }
 
-    /// What tells a browser that a page of the request's origin may send events. Beacons come with credentials, so it says
-    /// that those may come; nobody looks at them.
+    /// Returns the CORS headers for a page that may send events; without an origin only `Vary`. Browsers send beacons
+    /// with credentials, so the headers permit credentials. The server ignores them.
     pub(crate) fn headers(origin: Option<&HeaderValue>) -> Vec<(HeaderName, HeaderValue)> {
         let vary = (header::VARY, HeaderValue::from_static("Origin"));
         match origin {
@@ -64,8 +64,8 @@ impl AllowedOrigins {
     }
 }
 
-/// Whether pages of an origin may send events: the settings name it, or a key does. What a browser asks beforehand does not
-/// say which key will come; whether that one is for the page is looked at when it does.
+/// Returns whether pages of an origin may send events, by the settings or by any key. A preflight request does not
+/// contain the key. The request itself is checked against its key.
 pub(crate) async fn is_allowed(app: &App, origin: &HeaderValue) -> bool {
     let Ok(text) = origin.to_str() else { return false };
     if app.access().allowed_origins.allows(text) {
@@ -75,21 +75,21 @@ pub(crate) async fn is_allowed(app: &App, origin: &HeaderValue) -> bool {
     app.access().accounts.is_origin_of_a_key(&parsed.to_string()).await
 }
 
-/// What pages of other origins may read of an answer.
+/// The response headers that pages of other origins may read.
 const EXPOSED: &str = "ratelimit, ratelimit-policy, retry-after, x-request-id";
 
-/// Who sends events, and to which project.
+/// An admitted sender and its project.
 #[derive(Debug)]
 pub(crate) struct Admitted<'a> {
     pub(crate) project: Project,
     pub(crate) sender: Sender,
-    /// The id of the key that they showed, where they did.
+    /// The id of the key, if the sender presented one.
     pub(crate) key: Option<String>,
     secret: Option<Cow<'a, str>>,
 }
 
 impl Admitted<'_> {
-    /// Whether they still may, some time later: a key may have been revoked meanwhile.
+    /// Checks the key again later in the request, because it may have been revoked meanwhile.
     pub(crate) async fn check_again(&self, app: &App) -> Result<(), ApiError> {
         let Some(secret) = &self.secret else { return Ok(()) };
         let key = app.access().accounts.key(secret, Timestamp::now()).await?;
@@ -97,11 +97,11 @@ impl Admitted<'_> {
     }
 }
 
-/// Finds out who sends events and whether they may. `given` is the key of the query, `asked` the project.
+/// Checks whether a request may send events. `given` is the key of the query, `asked` the project.
 ///
-/// With a key, and wherever events need one, the answer for a project that is not there is that for one of others. Where
-/// events are taken without a key it is not: a sender must learn that its events go nowhere, and the names of projects that
-/// take events from everybody stand in their pages.
+/// With a key, and on a server that needs one, a missing project and another project give the same error. Without a
+/// key, a missing project gives 404: the sender must learn that its events are not stored, and the names of public
+/// projects are in their pages anyway.
 pub(crate) async fn admit<'a>(
     app: &App,
     head: &'a Parts,
@@ -118,7 +118,7 @@ pub(crate) async fn admit<'a>(
         (Some(Credential::Bearer(token)), None) if access.admin_token.matches(token) => {
             return match super::caller::may_show_token(app, head) {
                 Ok(()) => without_key(Sender::Trusted, asked).await,
-                // The answer is that to a wrong one, which tells nothing.
+                // Treat the token as a wrong one, so that the response tells nothing.
                 Err(_) if access.public_ingest => without_key(Sender::Anonymous, asked).await,
                 Err(limited) => Err(limited),
             };
@@ -129,7 +129,7 @@ pub(crate) async fn admit<'a>(
         }
         _ if access.public_ingest => {
             if let Some(Credential::Bearer(_)) = credential {
-                // Pages and proxies send what is meant for others; no event is refused for that.
+                // Pages and proxies send tokens for other servers. A public server does not reject events for them.
                 let _ = super::caller::refused(app, head, "token").await;
             }
             return without_key(Sender::Anonymous, asked).await;
@@ -160,12 +160,12 @@ pub(crate) async fn admit<'a>(
     Ok(Admitted { project: found(app, Some(key.project)).await?, sender, key: Some(key.id), secret: Some(secret) })
 }
 
-/// The answer to a key that is none.
+/// The error for a key that is unknown or has ended.
 pub(super) fn no_such_key() -> ApiError {
     ApiError::new(StatusCode::UNAUTHORIZED, "invalid_key", "there is no such key, or not any more")
 }
 
-/// Whether the page that sends a request may use a key. Programs have none.
+/// Checks that a key permits the origin of a request. Requests of programs have no `Origin` header.
 pub(super) fn check_origin(key: &ApiKey, headers: &HeaderMap) -> Result<(), ApiError> {
     let is_allowed =
         |origin: &str| origin.parse::<WebOrigin>().is_ok_and(|origin| key.origins.contains(&origin.to_string()));

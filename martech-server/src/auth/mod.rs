@@ -1,11 +1,13 @@
-//! Who asks, and whether they may.
+//! Authentication and authorization of requests.
 //!
-//! | credential | whose |
+//! | credential | caller |
 //! |---|---|
-//! | `Authorization: Bearer ADMIN_TOKEN` | who runs the server: may do everything |
-//! | `Authorization: Bearer SESSION_TOKEN` | somebody who has signed in |
-//! | the cookie of a session | the same, in a browser. What changes something must then come from this site's own pages |
-//! | a key, `Authorization: Bearer KEY`, `Basic` with it as the user or the password, or (to send events) `?key=KEY` | a program that sends events, or one that reads |
+//! | `Authorization: Bearer ADMIN_TOKEN` | the operator, who may do everything |
+//! | `Authorization: Bearer SESSION_TOKEN` | a signed-in user |
+//! | the session cookie | the same, in a browser. Unsafe methods need an `Origin` of this site |
+//! | `Authorization: Bearer KEY`, `Basic` with the key as user or password, or `?key=KEY` to send events | a program |
+//!
+//! A write key sends events. A read key reads.
 
 mod admin_token;
 mod caller;

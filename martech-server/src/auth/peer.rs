@@ -1,4 +1,4 @@
-//! Where a request comes from, when proxies stand between.
+//! The address of the client, also behind proxies.
 
 use std::{convert::Infallible, net::IpAddr, str::FromStr};
 
@@ -10,11 +10,11 @@ use ipnet::IpNet;
 
 use crate::{App, accounts::Origin};
 
-/// Addresses and networks, separated by commas.
+/// Addresses and networks, parsed from a comma-separated list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Networks(Vec<IpNet>);
 
-/// The proxies whose word on their clients is believed.
+/// The proxies whose `X-Forwarded-*` headers are trusted.
 pub type TrustedProxies = Networks;
 
 impl FromStr for Networks {
@@ -30,32 +30,32 @@ impl FromStr for Networks {
 }
 
 impl Networks {
-    /// Whether an address is one of theirs.
+    /// Returns whether one of the networks contains an address.
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address.to_canonical()))
     }
 
-    /// Where a request comes from, by what a trusted proxy says.
+    /// Returns the client address of a request, as the peer or trusted proxies report it.
     pub(crate) fn client_of<B>(&self, request: &Request<B>) -> IpAddr {
         self.client(peer(request.extensions()), request.headers())
     }
 
-    /// The same, of the head of a request.
+    /// Returns the client address of the head of a request.
     pub(crate) fn client_of_head(&self, head: &Parts) -> IpAddr {
         self.client(peer(&head.extensions), &head.headers)
     }
 
-    /// The client: the last address of `X-Forwarded-For` that is no trusted proxy's, as far as trusted ones have written
-    /// there. What others have written is not looked at.
+    /// Returns the last address of `X-Forwarded-For` that is not a trusted proxy's. Addresses before it are ignored,
+    /// because the client may have written them.
     pub(super) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         if !self.contains(peer) {
             return peer.to_canonical();
         }
         let lines: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
         let mut client = peer;
-        // Byte by byte: what a client has written before the proxies must not spoil what they have.
+        // Split bytes, because the client's part of the header need not be UTF-8.
         for hop in lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')) {
-            // A name, or nonsense: who wrote it is as far as we know.
+            // Not an address. The hop that wrote it is the last known one.
             let Some(address) = std::str::from_utf8(hop).ok().and_then(|hop| parse_hop(hop.trim())) else { break };
             client = address;
             if !self.contains(address) {
@@ -65,7 +65,7 @@ impl Networks {
         client.to_canonical()
     }
 
-    /// Whether a trusted proxy says that its client used TLS.
+    /// Returns whether a trusted proxy reports that its client used TLS.
     pub(super) fn is_secure(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
         let says_so =
             || headers.get("x-forwarded-proto").is_some_and(|scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"));
@@ -73,29 +73,29 @@ impl Networks {
     }
 }
 
-/// Some proxies add a port, or brackets.
+/// Parses an address. Some proxies add a port or brackets.
 fn parse_hop(text: &str) -> Option<IpAddr> {
     let address = || text.parse::<std::net::SocketAddr>().ok().map(|address| address.ip());
-    // The zone of a link-local address is for the host that wrote it.
+    // The zone of a link-local address has a meaning only on the host that wrote it.
     let text = text.split_once('%').map_or(text, |(address, _)| address);
     let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
     text.parse().ok().or_else(address).or_else(bracketed)
 }
 
-/// The other end of the connection.
+/// The peer of the connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer {
     pub(crate) address: IpAddr,
-    /// Whether the connection has TLS, made by this server.
+    /// Whether this server terminated TLS on the connection.
     pub(crate) tls: bool,
 }
 
-/// The address of a request's peer; unspecified where the router is called without a connection.
+/// Returns the peer address of a request; 0.0.0.0 if the router runs without a connection.
 pub(super) fn peer(extensions: &Extensions) -> IpAddr {
     extensions.get().map_or(IpAddr::from([0, 0, 0, 0]), |peer: &Peer| peer.address)
 }
 
-/// Whether a request came over TLS of this server's own.
+/// Returns whether a request came over TLS that this server terminated.
 pub(super) fn has_tls(extensions: &Extensions) -> bool {
     extensions.get().is_some_and(|peer: &Peer| peer.tls)
 }
@@ -121,13 +121,13 @@ mod tests {
         trusted.parse::<TrustedProxies>().unwrap().client(peer.parse().unwrap(), &headers).to_string()
     }
 
-    /// `~` stands for a byte that is no text.
+    /// Replaces `~` by a byte that is not UTF-8.
     fn unescape(line: &str) -> Vec<u8> {
         line.bytes().map(|byte| if byte == b'~' { 0xff } else { byte }).collect()
     }
 
     #[test]
-    fn the_client_is_the_last_that_no_trusted_proxy_is() {
+    fn client_is_the_last_untrusted_address() {
         for (trusted, peer, forwarded, expected) in [
             ("", "192.0.2.1", &["198.51.100.1"][..], "192.0.2.1"),
             ("10.0.0.0/8", "192.0.2.1", &["198.51.100.1"], "192.0.2.1"),

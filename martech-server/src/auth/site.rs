@@ -1,4 +1,4 @@
-//! The site of a request, as browsers see it: its pages may use its cookies, those of others may not.
+//! The site of a request, as browsers see it. Only pages of the site may use its cookies.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::error::ApiError;
 
-/// The site that a request was sent to.
+/// The site that received a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Site {
     /// Whether the browser used TLS.
@@ -20,7 +20,7 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// What the settings say; otherwise where the server listens, with TLS or without.
+    /// Returns the site of the settings, otherwise of the listener.
     pub(crate) fn at(listener: SocketAddr, public: Option<&WebOrigin>, secure: bool) -> Self {
         match public {
             Some(WebOrigin { secure, authority }) => Self { secure: *secure, authority: Some(authority.clone()) },
@@ -28,30 +28,30 @@ impl Site {
         }
     }
 
-    /// What the settings say; otherwise what the connection and the request do.
+    /// Returns the site of the settings, otherwise of the connection and the request.
     pub(super) fn of(parts: &Parts, public: Option<&WebOrigin>, proxies: &TrustedProxies) -> Self {
         if let Some(WebOrigin { secure, authority }) = public {
             return Self { secure: *secure, authority: Some(authority.clone()) };
         }
         let secure = has_tls(&parts.extensions) || proxies.is_secure(peer(&parts.extensions), &parts.headers);
         let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-        // HTTP/2 has a pseudo-header in its place.
+        // HTTP/2 has the pseudo-header `:authority` instead.
         let host = host.or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
         Self { secure, authority: host.map(|host| normal(host, secure)) }
     }
 
-    /// Where somebody who is invited signs up. What stands behind the `#` browsers keep to themselves.
+    /// Returns the sign-up link of an invitation. The token is in the fragment, which browsers do not send.
     pub(crate) fn sign_up_link(&self, token: &str) -> String {
         let scheme = if self.secure { "https" } else { "http" };
         format!("{scheme}://{}/sign-up#{token}", self.authority.as_deref().unwrap_or("localhost"))
     }
 
-    /// Whether a request with a cookie may change something: only where the page that sent it is this site's.
+    /// Checks that a request with a cookie either uses a safe method or comes from a page of this site.
     pub(super) fn check(&self, method: &Method, headers: &HeaderMap) -> Result<(), ApiError> {
         if method.is_safe() { Ok(()) } else { self.check_source(headers) }
     }
 
-    /// Whether the page that sent a request is this site's.
+    /// Checks that a request comes from a page of this site, by `Origin` or `Referer`.
     pub(crate) fn check_source(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         let source = headers.get(header::ORIGIN).or_else(|| headers.get(header::REFERER));
         let Some(source) = source.and_then(|value| value.to_str().ok()).filter(|text| *text != "null") else {
@@ -70,7 +70,7 @@ impl Site {
         let Ok(uri) = source.parse::<Uri>() else { return false };
         let secure = match uri.scheme_str() {
             Some("https") => true,
-            // Where there is TLS, a page without it may be anybody's.
+            // On a site with TLS, an attacker on the network could serve a page without it.
             Some("http") if !self.secure => false,
             _ => return false,
         };
@@ -78,7 +78,7 @@ impl Site {
     }
 }
 
-/// Who listens on all addresses is found at that of this machine.
+/// Replaces an unspecified address by the loopback address.
 fn reachable(listener: SocketAddr) -> SocketAddr {
     let ip = match listener.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn only_pages_of_the_site_use_its_cookies() {
+    fn accepts_cookies_only_from_own_pages() {
         let host = ("host", "shop.example:3000");
         for (origin, may) in [
             ("http://shop.example:3000", true),
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_leads_to_where_the_server_can_be_found() {
+    fn sign_up_link_has_a_reachable_address() {
         let link = |listener: &str| Site::at(listener.parse().unwrap(), None, false).sign_up_link("x");
         assert_eq!(link("192.0.2.1:3000"), "http://192.0.2.1:3000/sign-up#x");
         assert_eq!(link("0.0.0.0:3000"), "http://127.0.0.1:3000/sign-up#x");
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn behind_a_proxy_the_public_url_counts() {
+    fn public_url_determines_the_site() {
         let public = Some("https://shop.example");
         let host = ("host", "127.0.0.1:3000");
         assert_eq!(check(public, &[host, ("origin", "https://shop.example")]), Ok(()));

@@ -1,10 +1,11 @@
-//! Origins of pages, as browsers know them.
+//! Web origins.
 
 use std::{fmt, str::FromStr};
 
 use axum::http::Uri;
 
-/// A scheme, a host, and a port where it is not the scheme's own: `https://analytics.shop.example`.
+/// A web origin: scheme, host, and a port other than the default one, such as `https://analytics.shop.example`. Parsing
+/// accepts `http` and `https` only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebOrigin {
     pub(super) secure: bool,
@@ -22,7 +23,7 @@ impl FromStr for WebOrigin {
             Some("http") => false,
             _ => return Err(SHAPE),
         };
-        // Nothing stands for other things: `*.shop.example` is no origin that a browser names.
+        // Wildcards are not supported, and no browser sends `*.shop.example` as an origin.
         let authority = uri.authority().filter(|authority| !authority.as_str().contains(['@', '*'])).ok_or(SHAPE)?;
         let bare = uri.path().trim_end_matches('/').is_empty() && uri.query().is_none();
         if bare { Ok(Self { secure, authority: normal(authority.as_str(), secure) }) } else { Err(SHAPE) }
@@ -35,7 +36,7 @@ impl fmt::Display for WebOrigin {
     }
 }
 
-/// In lower case, and without the port that the scheme has anyway.
+/// Returns the authority in lower case, without the default port of the scheme.
 pub(super) fn normal(authority: &str, secure: bool) -> String {
     let authority = authority.to_ascii_lowercase();
     match authority.strip_suffix(if secure { ":443" } else { ":80" }) {
@@ -49,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_web_origin_is_no_more_than_that() {
+    fn parses_origins_without_path_or_userinfo() {
         for (text, shown) in [
             ("https://Shop.example/", "https://shop.example"),
             ("http://shop.example:80", "http://shop.example"),

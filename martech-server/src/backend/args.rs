@@ -1,4 +1,4 @@
-//! Settings that say where events are kept.
+//! Settings of the event store.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -8,10 +8,10 @@ use martech_core::mongodb::MongoOptions;
 
 use crate::config::parse_duration;
 
-/// Which store.
+/// Settings of the store.
 #[derive(Debug, Clone, Args)]
 pub struct StoreArgs {
-    /// Where events are kept: `lake`, in the data folder, or a MongoDB connection string, mongodb://USER:PASSWORD@HOST/DATABASE
+    /// Event store: `lake`, in the data folder, or a MongoDB connection string, mongodb://USER:PASSWORD@HOST/DATABASE
     #[arg(
         long,
         env = "MARTECH_STORE",
@@ -22,7 +22,7 @@ pub struct StoreArgs {
     )]
     pub store: StoreChoice,
 
-    /// How long somebody waits for the answer to a question, and MongoDB may work on it
+    /// Timeout of a query, also of its work in MongoDB; then 503
     #[arg(
         long,
         env = "MARTECH_QUERY_TIMEOUT",
@@ -34,20 +34,20 @@ pub struct StoreArgs {
     pub query_timeout: Duration,
 }
 
-/// What stands in front of a MongoDB.
+/// Settings of the spool in front of MongoDB.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Storage")]
 pub struct SpoolArgs {
-    /// Whether events are kept in the data folder until MongoDB has them, so that it may be slow or away
+    /// Whether events are stored in the data folder until MongoDB has them, so that MongoDB may be slow or unavailable
     #[arg(long, env = "MARTECH_SPOOL", default_value = "on", value_enum)]
     pub spool: Switch,
 
-    /// Most that the spool may take of the disk; when it is full, senders are asked to wait
+    /// Maximum size of the spool on disk. When it is full, clients wait and then get 429 or 503 with `Retry-After`
     #[arg(long, env = "MARTECH_SPOOL_SIZE", default_value = "1GiB", value_name = "SIZE")]
     pub spool_size: ByteSize,
 }
 
-/// On or off.
+/// A setting that is on or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Switch {
     /// On
@@ -56,29 +56,29 @@ pub enum Switch {
     Off,
 }
 
-/// The embedded lake, or a MongoDB.
+/// The event store: the embedded lake or MongoDB.
 #[derive(Clone, PartialEq, Eq)]
 pub enum StoreChoice {
-    /// In the data folder.
+    /// The embedded lake, in the data folder.
     Lake,
-    /// By its connection string, in which there may be a password.
+    /// MongoDB, with its connection string. The string may contain a password.
     Mongo(String),
 }
 
 impl StoreArgs {
-    /// The options of a MongoDB with this connection string.
+    /// Returns the MongoDB options for a connection string.
     pub(crate) fn mongo(&self, uri: &str) -> MongoOptions {
         MongoOptions { query_timeout: Some(self.query_timeout), ..MongoOptions::new(uri) }
     }
 }
 
-/// Nothing is answered in no time.
+/// Parses a timeout of at least one millisecond, because no query completes within a zero timeout.
 fn some_time(text: &str) -> Result<Duration, String> {
     let time = parse_duration(text)?;
     if time < Duration::from_millis(1) { Err("at least 1ms".to_owned()) } else { Ok(time) }
 }
 
-/// The beginnings of connection strings.
+/// Prefixes of MongoDB connection strings.
 const SCHEMES: [&str; 2] = ["mongodb://", "mongodb+srv://"];
 
 impl FromStr for StoreChoice {
@@ -95,13 +95,13 @@ impl FromStr for StoreChoice {
     }
 }
 
-/// Without what is before the host.
+/// Omits credentials and options, which may be secret.
 impl fmt::Display for StoreChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self::Mongo(uri) = self else { return f.write_str("lake") };
         let (scheme, rest) = uri.split_once("://").unwrap_or_default();
-        // A password may hold any character when its writer was careless; a host holds no `@`. What follows the
-        // database may hold secrets as well.
+        // A password that is not percent-encoded may contain any character, but a host contains no `@`. The options
+        // after the database may contain secrets too.
         let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
         write!(f, "{scheme}://{}", place.split(['?', '#']).next().unwrap_or_default())
     }
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_store_is_the_lake_or_a_connection_string() {
+    fn parses_lake_or_connection_string() {
         assert_eq!("lake".parse(), Ok(StoreChoice::Lake));
         for uri in ["mongodb://localhost", "mongodb+srv://u:p@h/db?w=1"] {
             assert_eq!(uri.parse(), Ok(StoreChoice::Mongo(uri.to_owned())));
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn no_password_is_shown() {
+    fn display_and_debug_hide_secrets() {
         for (uri, shown) in [
             ("mongodb://h1:1,h2:2/shop?replicaSet=rs", "mongodb://h1:1,h2:2/shop"),
             ("mongodb://user:se@cr/et@h/shop", "mongodb://h/shop"),

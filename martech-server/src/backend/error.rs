@@ -2,19 +2,19 @@ use std::{io, path::PathBuf};
 
 use martech_core::{lake::LakeError, mongodb::MongoError, spool::SpoolError};
 
-/// Why a store cannot be opened, asked or closed.
+/// An error of opening, querying or closing a store.
 #[derive(Debug, thiserror::Error)]
 pub enum BackendError {
-    /// The embedded store.
+    /// An error of the embedded store.
     #[error("{}", advised(.0))]
     Lake(#[from] LakeError),
-    /// MongoDB.
+    /// An error of MongoDB.
     #[error(transparent)]
     Mongo(#[from] MongoError),
-    /// What keeps events until MongoDB has them.
+    /// An error of the spool, which keeps events until MongoDB has them.
     #[error(transparent)]
     Spool(#[from] SpoolError),
-    /// A project's database cannot have its name.
+    /// The database name of a project is too long for MongoDB.
     #[error("MongoDB takes no name of a database as long as {0}; choose a shorter one for the project")]
     DatabaseName(String),
     /// Another process uses the data folder.
@@ -23,14 +23,14 @@ pub enum BackendError {
     /// The data folder cannot be used.
     #[error("cannot use {path}: {source}")]
     Folder {
-        /// Which one.
+        /// The path of the folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
-/// What is wrong with a lake, and which command helps.
+/// Returns the message of a lake error, with the command that helps.
 pub(crate) fn advised(error: &LakeError) -> String {
     match error {
         LakeError::Damaged { .. } => {

@@ -1,4 +1,4 @@
-//! Where events are kept, as the settings say: the embedded lake, a MongoDB, or a MongoDB behind a spool.
+//! The event store that the settings select: the embedded lake, MongoDB, or MongoDB behind a spool.
 
 mod args;
 mod error;
@@ -26,15 +26,19 @@ pub(crate) use self::{
 };
 use crate::{config::ServeArgs, dead_letters::DeadLetterFile, projects::ProjectId};
 
-/// The folder of the spool in the data folder.
+/// Name of the spool folder in the data folder.
 pub(crate) const SPOOL: &str = "spool";
 
-/// Takes a data folder for this process, whatever store its server has: a lake takes the same lock by itself.
+/// Locks a data folder for this process. Every server takes this lock, whatever its store: a lake takes the lock
+/// itself.
+///
+/// # Errors
+/// Returns [`io::ErrorKind::WouldBlock`] if another process has the lock.
 pub(crate) fn lock(data_dir: &Path) -> io::Result<Lock> {
     Disk.lock(&data_dir.join("LOCK"))
 }
 
-/// The store of a server. Cheap to clone.
+/// The event store of a project. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) enum Backend {
     Lake(Lake),
@@ -42,7 +46,7 @@ pub(crate) enum Backend {
     Spooled(Mongo, Spooled<MongoStore, Event>),
 }
 
-/// How a store is.
+/// The status of a store.
 pub(crate) enum BackendStatus {
     Lake(LakeStatus),
     Mongo(MongoStatus),
@@ -50,7 +54,7 @@ pub(crate) enum BackendStatus {
 }
 
 impl Backend {
-    /// Opens what the settings ask for. `dead_letters` gets what MongoDB refuses behind the spool.
+    /// Opens the store that the settings select. Events that MongoDB rejects behind the spool go to `dead_letters`.
     pub(crate) async fn open(args: &ServeArgs, dead_letters: &Arc<DeadLetterFile>) -> Result<Self, BackendError> {
         let data_dir = &args.data_dir;
         let StoreChoice::Mongo(uri) = &args.store.store else {
@@ -70,7 +74,7 @@ impl Backend {
         }
     }
 
-    /// Opens the store of another project: of the same kind, in a folder or a database of its own.
+    /// Opens the store of another project. The store has the same kind as this one, and its own folder or database.
     pub(crate) async fn beside(
         &self,
         id: &ProjectId,
@@ -89,12 +93,12 @@ impl Backend {
         })
     }
 
-    /// The lake, where it is one.
+    /// Returns the embedded lake, or `None` if the events are in MongoDB.
     pub(crate) fn lake(&self) -> Option<&Lake> {
         if let Self::Lake(lake) = self { Some(lake) } else { None }
     }
 
-    /// Whether whoever has events of many days should wait.
+    /// Returns whether senders with events of many days should wait. Always `false` for MongoDB.
     pub(crate) fn is_behind(&self) -> bool {
         self.lake().is_some_and(Lake::is_behind)
     }
@@ -103,12 +107,12 @@ impl Backend {
         matches!(self, Self::Spooled(..))
     }
 
-    /// What answers when the store behind a spool has the events; `None` where there is no spool.
+    /// Returns a store whose appends complete when MongoDB has the events, or `None` without a spool.
     pub(crate) fn stored(&self, patience: Duration) -> Option<Stored<MongoStore, Event>> {
         if let Self::Spooled(_, spool) = self { Some(spool.stored(patience)) } else { None }
     }
 
-    /// Removes the events of all UTC days that were over at a moment; how many.
+    /// Removes the events of all UTC days that ended by `before`, and returns their number.
     pub(crate) async fn forget(&self, before: Timestamp) -> Result<u64, BackendError> {
         Ok(match self {
             Self::Lake(lake) => lake.forget(before).await?,
@@ -116,7 +120,7 @@ impl Backend {
         })
     }
 
-    /// How it is; asks MongoDB.
+    /// Returns the status of the store. Sends a ping to MongoDB.
     pub(crate) async fn status(&self) -> BackendStatus {
         match self {
             Self::Lake(lake) => BackendStatus::Lake(lake.status()),
@@ -125,7 +129,7 @@ impl Backend {
         }
     }
 
-    /// Ends it. What a spool has not forwarded in time stays in the data folder.
+    /// Closes the store. Events that the spool does not forward within `patience` stay in the data folder.
     pub(crate) async fn close(&self, patience: Duration) -> Result<(), BackendError> {
         match self {
             Self::Lake(lake) => lake.close().await?,
@@ -141,7 +145,7 @@ impl Backend {
     }
 }
 
-/// Says so when a spool was left that nobody will forward.
+/// Logs a warning if the data folder contains a spool, which a server without a spool does not forward.
 fn warn_of_spool(data_dir: &Path) {
     if data_dir.join(SPOOL).exists() {
         tracing::warn!(
@@ -161,7 +165,7 @@ impl Store<Event> for Backend {
     }
 }
 
-/// What a spool has not forwarded yet is not seen.
+/// Queries do not see events that a spool has not forwarded yet.
 impl Reader for Backend {
     type Error = BackendError;
 

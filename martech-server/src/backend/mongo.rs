@@ -1,4 +1,4 @@
-//! A MongoDB as the store: what is looked at when a server starts, and how it is.
+//! MongoDB as the event store: the checks at the start of the server, and the health check.
 
 use std::{io, path::Path, sync::Arc, time::Duration};
 
@@ -16,27 +16,29 @@ use utoipa::ToSchema;
 use super::{BackendError, SpoolArgs};
 use crate::{dead_letters::DeadLetterFile, projects::ProjectId};
 
-/// How long a server that starts waits for MongoDB before it goes on without.
+/// How long a starting server waits for MongoDB before it continues without.
 const START_PATIENCE: Duration = Duration::from_secs(5);
-/// How long who asks for the health waits for it.
+/// Timeout of a health check.
 const LOOK_PATIENCE: Duration = Duration::from_secs(2);
 
-/// A MongoDB and the data folder of the server before it.
+/// A MongoDB store, and the lock of the data folder.
 #[derive(Debug, Clone)]
 pub(crate) struct Mongo {
     pub(crate) store: MongoStore,
-    /// Keeps other processes from the data folder; `None` where there is none.
+    /// Excludes other processes from the data folder. `None` for a store without a folder of its own.
     _lock: Option<Arc<Lock>>,
 }
 
 impl Mongo {
-    /// Without a server before it.
+    /// Wraps a store without locking a data folder.
     pub(crate) fn without_folder(store: MongoStore) -> Self {
         Self { store, _lock: None }
     }
 
-    /// Takes the folder, and looks whether the server is what it should be. One that is away may come later; one that
-    /// refuses access, or is no MongoDB, is an error now.
+    /// Locks the data folder, and checks the MongoDB server. The server starts without MongoDB if it is unavailable.
+    ///
+    /// # Errors
+    /// Returns an error if the folder cannot be locked, if MongoDB denies access, or if the server is not a MongoDB.
     pub(super) async fn open(options: MongoOptions, data_dir: &Path) -> Result<Self, BackendError> {
         let folder = |source| BackendError::Folder { path: data_dir.to_owned(), source };
         Disk.create_dir_all(data_dir).map_err(folder)?;
@@ -66,12 +68,12 @@ impl Mongo {
         Ok(Self { store, _lock: Some(Arc::new(lock)) })
     }
 
-    /// The events of another project, in a database of their own. The folder is locked by this one.
+    /// Opens the database of another project on the same server. `self` keeps the lock of the data folder.
     pub(super) fn beside(&self, id: &ProjectId) -> Result<Self, BackendError> {
         Ok(Self::without_folder(id.store(&self.store)?))
     }
 
-    /// Puts a spool before it, in the data folder.
+    /// Opens a spool in the data folder, in front of this store.
     pub(super) async fn spooled(
         &self,
         args: &SpoolArgs,
@@ -82,7 +84,7 @@ impl Mongo {
         let options = SpoolOptions { capacity_bytes, ..SpoolOptions::new(data_dir.join(super::SPOOL)) };
         let rejected = move |letter: DeadLetter<Event>| {
             dead_letters.write(&letter.event, &letter.reason);
-            // The spool forgets it now.
+            // The spool discards the event after this call, so the dead letter must be on disk.
             dead_letters.sync();
         };
         let spool = Spooled::open(options, self.store.clone(), rejected).await?;
@@ -93,7 +95,7 @@ impl Mongo {
         Ok(spool)
     }
 
-    /// Whether it answers.
+    /// Checks whether MongoDB answers.
     pub(crate) async fn look(&self) -> MongoStatus {
         let looked = timeout(LOOK_PATIENCE, async {
             let prepared = self.store.prepare().await?;
@@ -113,7 +115,7 @@ impl Mongo {
     }
 }
 
-/// How a MongoDB is.
+/// The health of MongoDB.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = MongoHealth)]
 #[serde(rename_all = "camelCase")]
@@ -121,7 +123,7 @@ pub(crate) struct MongoStatus {
     pub(crate) status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     server_version: Option<String>,
-    /// What it lacks, and what is done without it.
+    /// Limitations of the deployment, and how the server handles them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,4 +1,4 @@
-//! Unpacking, with a bound on what may come out.
+//! Decompression with a bound on the output.
 
 use std::io::{self, Read};
 
@@ -9,11 +9,12 @@ use zstd::stream::read::Decoder as ZstdDecoder;
 use super::{Charge, Encoding, too_large};
 use crate::error::ApiError;
 
-/// The window that a sender over HTTP may ask for: 8 MiB (RFC 9659).
+/// Maximum window of zstd over HTTP: 8 MiB (RFC 9659).
 const ZSTD_WINDOW_LOG: u32 = 23;
 const STEP: usize = 128 * 1024;
 
-/// The plain bytes, at most `limit` of them; the charge grows with what comes out, not with what is claimed.
+/// Returns the decompressed bytes, at most `limit` of them. The charge grows with the actual output, not with a claimed
+/// size.
 pub(super) fn decode(
     encoding: Encoding,
     bytes: Vec<u8>,

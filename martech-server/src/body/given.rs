@@ -1,8 +1,9 @@
-//! Fields of JSON that may be left out.
+//! Optional fields of JSON.
 
 use serde::{Deserialize, Deserializer};
 
-/// A field that is there. Where it may be `null`, `T` is an option of its own, and absent is told from `null`; where not, `null` is refused.
+/// Deserializes a field that is present. If the field may be `null`, `T` is itself an option, which distinguishes an
+/// absent field from `null`. Otherwise, `null` is rejected.
 pub(crate) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }

@@ -1,19 +1,19 @@
-//! What a body says that it is: `Content-Type` and `Content-Encoding`.
+//! The media type and compression of a body: `Content-Type` and `Content-Encoding`.
 
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 
 use crate::error::ApiError;
 
-/// How events are written in a body.
+/// Format of the events in a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     /// One JSON value.
     Json,
-    /// A JSON object per line.
+    /// One JSON object per line.
     Ndjson,
 }
 
-/// How a body is compressed.
+/// Compression of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Encoding {
     Identity,
@@ -21,21 +21,22 @@ pub(crate) enum Encoding {
     Zstd,
 }
 
-/// The format of a body of events.
+/// Returns the format of a body of events.
 pub(crate) fn format(headers: &HeaderMap) -> Result<Format, ApiError> {
     let unsupported = |what: &str| {
         let message = format!("{what}; send application/json or application/x-ndjson, in UTF-8");
         ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message).at("Content-Type")
     };
     match essence(headers).map_err(unsupported)?.as_str() {
-        // Browsers send beacons as text: that needs nobody's leave.
+        // Browsers send `text/plain` beacons cross-origin without a preflight.
         "application/json" | "text/plain" => Ok(Format::Json),
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Format::Ndjson),
         _ => Err(unsupported("this Content-Type is not taken")),
     }
 }
 
-/// The media type of a body in UTF-8, in small letters and without parameters; or why there is none.
+/// Returns the media type in lowercase and without parameters, or the reason why it is not accepted. The charset, if
+/// any, must be UTF-8 or US-ASCII.
 pub(crate) fn essence(headers: &HeaderMap) -> Result<String, &'static str> {
     let value = only(headers, header::CONTENT_TYPE).ok_or("there is no single Content-Type")?;
     let mut parts = value.split(';').map(str::trim);
@@ -66,7 +67,7 @@ pub(super) fn encoding(headers: &HeaderMap) -> Result<Encoding, ApiError> {
     }
 }
 
-/// The value of a header that is there exactly once, as text.
+/// Returns the value of a header that occurs exactly once and is text.
 fn only(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?.to_str().ok()?;
@@ -84,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn content_types() {
+    fn parses_content_types() {
         let format = |value| format(&with(header::CONTENT_TYPE, value)).ok();
         assert_eq!(format("application/json"), Some(Format::Json));
         assert_eq!(format("Application/JSON; charset=\"UTF-8\""), Some(Format::Json));
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn encodings() {
+    fn parses_content_encodings() {
         let encoding = |value| encoding(&with(header::CONTENT_ENCODING, value)).ok();
         assert_eq!(encoding("GZIP"), Some(Encoding::Gzip));
         assert_eq!(encoding("zstd"), Some(Encoding::Zstd));

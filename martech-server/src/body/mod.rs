@@ -1,9 +1,11 @@
-//! Request bodies, from socket to plain bytes, within bounds.
+//! Receives request bodies within bounds, from the socket to plain bytes.
 //!
-//! Nothing a client sends makes this server hold more than it may: each body has a limit before and after
-//! decompression, all bodies together share a budget of bytes that is charged as bytes arrive (not as they are
-//! promised; [`room`] says who goes where it is short), only as many bodies are unpacked and parsed at once as there are
-//! cores, and a body that stalls or trickles is given up.
+//! No client can make the server hold more memory than the limits allow:
+//! - Each body has a size limit before and after decompression.
+//! - All bodies share a memory budget. Bytes are charged as they arrive, not as `Content-Length` promises them.
+//!   [`room`] decides which body is displaced when memory is short.
+//! - As many workers decompress and parse bodies as there are cores, but at least two.
+//! - A body that stalls or arrives too slowly is rejected.
 
 use std::{sync::Arc, thread, time::Duration};
 
@@ -30,32 +32,33 @@ use pace::Pace;
 use room::Room;
 pub(crate) use room::{Charge, Holder};
 
-/// How large bodies may be and how long they may take.
+/// Limits on the size and duration of bodies.
 #[derive(Debug, Clone)]
 pub(crate) struct BodyLimits {
-    /// Bytes of one event that comes alone.
+    /// Maximum size of a body with a single event, in bytes.
     pub(crate) single: usize,
-    /// Bytes of a batch, before and after decompression.
+    /// Maximum size of a batch, before and after decompression, in bytes.
     pub(crate) batch: usize,
-    /// Bytes of all bodies that are being received and worked on.
+    /// Memory for all bodies that are being received and processed, in bytes.
     pub(crate) in_flight: usize,
-    /// How long nothing may arrive.
+    /// Maximum time without data.
     pub(crate) idle: Duration,
-    /// How long a whole body may take.
+    /// Maximum time for a whole body.
     pub(crate) total: Duration,
-    /// Bytes per second that must arrive of a body that has taken longer than `idle`; zero for any.
+    /// Minimum bytes per second of a body that takes longer than `idle`; zero for no minimum.
     pub(crate) rate: u64,
 }
 
-/// Above this a body is parsed away from the threads that serve connections: a millisecond there delays them all.
+/// Larger bodies are parsed on blocking threads: a millisecond on a thread that serves connections delays all of them.
 const INLINE_BYTES: usize = 64 * 1024;
-/// Room that is made before anything has arrived, whatever `Content-Length` promises: thousands may promise at once.
+/// Capacity that is reserved before any data arrives, whatever `Content-Length` promises: thousands of clients may
+/// promise bodies at the same time.
 const FIRST_ROOM: usize = 1024;
-/// What is still read of a body that nobody wants, and for how long.
+/// Bytes that are still read of a rejected body, and for how long.
 const DISCARDED: usize = 64 * 1024;
 const DISCARDING: Duration = Duration::from_secs(1);
 
-/// Receives bodies, all within one budget.
+/// Receives bodies within one memory budget.
 #[derive(Debug)]
 pub(crate) struct Bodies {
     limits: BodyLimits,
@@ -63,7 +66,7 @@ pub(crate) struct Bodies {
     workers: Arc<Semaphore>,
 }
 
-/// A body as it came, perhaps compressed, and what its `Content-Type` says that it is.
+/// A body as received, possibly compressed, and the format that its `Content-Type` names.
 #[derive(Debug)]
 pub(crate) struct Received<F> {
     format: F,
@@ -73,7 +76,7 @@ pub(crate) struct Received<F> {
 }
 
 impl<F> Received<F> {
-    /// Whether a worker has to unpack and parse it.
+    /// Returns whether a worker must decompress and parse the body.
     pub(crate) fn needs_worker(&self) -> bool {
         self.encoding != Encoding::Identity || self.bytes.len() > INLINE_BYTES
     }
@@ -93,17 +96,17 @@ impl Bodies {
         &self.limits
     }
 
-    /// What all bodies hold now, in bytes.
+    /// Returns the memory that all bodies hold now, in bytes.
     pub(crate) fn held(&self) -> usize {
         self.room.held()
     }
 
-    /// What all bodies may hold, in bytes.
+    /// Returns the memory budget of all bodies, in bytes.
     pub(crate) fn capacity(&self) -> usize {
         self.room.size()
     }
 
-    /// Receives the body of a holder whole, if its headers say that it has a format that is taken.
+    /// Receives the whole body of a holder, if its headers name an accepted format.
     pub(crate) async fn read<F>(
         &self,
         holder: Holder,
@@ -119,20 +122,21 @@ impl Bodies {
         if let Err(error) = &received
             && error.status != StatusCode::REQUEST_TIMEOUT
         {
-            // Who pauses waits for the answer, perhaps.
+            // A client that pauses may be waiting for the response.
             pace.hurry(DISCARDING);
             self.linger(headers, body, self.limits.batch, pace).await;
         }
         received
     }
 
-    /// Does not want a body: reads no more of it than is small and comes at once.
+    /// Rejects a body. Reads only a small part of it that arrives at once.
     pub(crate) async fn discard(&self, headers: &HeaderMap, body: Body) {
         let pace = Pace::new(&BodyLimits { total: DISCARDING, ..self.limits });
         self.linger(headers, body, DISCARDED, pace).await;
     }
 
-    /// Cannot take a body now. Whoever sends it is to come again, and so should get to read that: more of it is read.
+    /// Rejects a body for now. The client should retry, and needs to read the response for that, so this reads more of
+    /// the body than [`discard`](Self::discard).
     pub(crate) async fn turn_away(&self, headers: &HeaderMap, body: Body) {
         let pace = Pace::new(&BodyLimits { total: DISCARDING, ..self.limits });
         self.linger(headers, body, self.limits.single, pace).await;
@@ -165,7 +169,7 @@ impl Bodies {
         Ok(Received { format, encoding, bytes, charge })
     }
 
-    /// Unpacks a body and hands it to `parse`, on a thread where the work delays nobody.
+    /// Decompresses a body and passes it to `parse`. A large or compressed body is processed on a blocking thread.
     pub(crate) async fn parse<F: Send + 'static, T: Send + 'static>(
         &self,
         received: Received<F>,
@@ -185,8 +189,8 @@ impl Bodies {
         tokio::task::spawn_blocking(work).await.map_err(|panic| ApiError::internal(&panic))?
     }
 
-    /// Reads on for a while and throws it away: a client that is still sending when the connection closes
-    /// sees a reset and never reads why. One that waits for `100 Continue` reads the answer at once.
+    /// Reads and discards more of the body for a while: a client that is still sending when the connection closes gets
+    /// a reset and never reads the response. A client that waits for `100 Continue` reads the response at once.
     async fn linger(&self, headers: &HeaderMap, mut body: Body, most: usize, mut pace: Pace) {
         let waits = headers.get(header::EXPECT).is_some_and(|value| *value == HeaderValue::from_static("100-continue"));
         let mut patience = if waits { 0 } else { most };
@@ -207,7 +211,7 @@ async fn next_chunk(body: &mut Body, pace: &mut Pace) -> Result<Option<Bytes>, A
             Ok(Some(Err(error))) => return Err(cut_short(&error)),
             Ok(Some(Ok(frame))) => frame,
         };
-        // Anything else is a trailer, which says nothing here.
+        // Any other frame is a trailer, which is ignored.
         if let Ok(data) = frame.into_data() {
             pace.received(data.len());
             return Ok(Some(data));
@@ -215,13 +219,13 @@ async fn next_chunk(body: &mut Body, pace: &mut Pace) -> Result<Option<Bytes>, A
     }
 }
 
-/// Whether the head of a request promises a body that needs no worker.
+/// Returns whether the request head promises a body that needs no worker.
 pub(crate) fn is_small(headers: &HeaderMap) -> bool {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     !headers.contains_key(header::CONTENT_ENCODING) && length.is_some_and(|length: usize| length <= INLINE_BYTES)
 }
 
-/// 413, naming the limit.
+/// Returns a 413 error that names the limit.
 pub(crate) fn too_large(what: &str, limit: usize) -> ApiError {
     let message = format!("{what} is larger than {limit} bytes; send less at once");
     ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message).limit(limit)

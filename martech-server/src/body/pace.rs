@@ -1,4 +1,4 @@
-//! How slowly a body may come.
+//! Timeouts and minimum rate of a body.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::BodyLimits;
 use crate::error::ApiError;
 
-/// The pace of one body, from the moment at which it is first waited for.
+/// Pace of one body, measured from the first wait for it.
 #[derive(Debug)]
 pub(super) struct Pace {
     started: Instant,
@@ -31,17 +31,17 @@ impl Pace {
         self.progress = Instant::now();
     }
 
-    /// Who pauses for longer than this from now on is not waited for.
+    /// Lowers the idle timeout to at most `idle`.
     pub(super) fn hurry(&mut self, idle: Duration) {
         self.idle = self.idle.min(idle);
     }
 
-    /// How long the next bytes may take.
+    /// Returns how long the next bytes may take.
     pub(super) fn patience(&self) -> Duration {
         self.allowed().saturating_sub(self.started.elapsed()).min(self.idle)
     }
 
-    /// What is told when they took longer.
+    /// Returns the error for a body that took longer.
     pub(super) fn error(&self) -> ApiError {
         let earned = self.earned();
         if earned < self.total && earned <= self.started.elapsed() && self.progress.elapsed() < self.idle {
@@ -55,7 +55,8 @@ impl Pace {
         self.total.min(self.earned())
     }
 
-    /// The time that what has come is good for. A body may stall at first, as it may later: phones do in tunnels.
+    /// Returns the time that the received bytes have earned, plus one idle timeout, because a body may stall at any
+    /// time, for example from a phone in a tunnel.
     fn earned(&self) -> Duration {
         match self.received.checked_div(self.rate) {
             Some(seconds) => self.idle.saturating_add(Duration::from_secs(seconds)),
@@ -68,7 +69,7 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// What becomes of a body that gets so many bytes a second, and when.
+    /// Receives `bytes` bytes per second, and returns the error and the seconds until it.
     async fn at(bytes: usize) -> (String, u64) {
         let (idle, total) = (Duration::from_secs(15), Duration::from_secs(120));
         let limits = BodyLimits { single: 0, batch: 0, in_flight: 0, idle, total, rate: 1024 };
@@ -84,7 +85,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_dribble_ends_early_and_a_slow_line_has_its_time() {
+    async fn rejects_a_trickling_body_before_the_total_timeout() {
         let (error, after) = at(1).await;
         assert!(error.contains("body_too_slow"), "{error}");
         assert_eq!(after, 15);

@@ -1,13 +1,15 @@
-//! The memory that bodies share, and which of them has to go where it is short.
+//! Memory budget that all bodies share, and the choice of the body to displace when memory is short.
 //!
-//! - Bodies up to 64 KiB have an eighth of it for themselves, so that large ones do not keep them out.
-//! - One holder (a secret key, or else an address) may hold half of the rest, or two of the largest bodies.
-//! - Where there is no room, the slowest body goes, so that a newcomer is not refused because of it. A body is as slow as
-//!   the time that all memory of its holder would take at its present rate. So an idle body of a few bytes stays while
-//!   an idle one of many MiB goes, and of a sender with many bodies one goes sooner than of a sender with one.
+//! - Bodies of up to 64 KiB have a reserve of one eighth, so that large ones cannot keep them out.
+//! - One holder (a secret key, or else an address) may hold half of the rest, or two of the largest bodies, whichever
+//!   is more.
+//! - When there is no room, the slowest body is displaced, so that a new one is not rejected because of it. The
+//!   slowness of a body is the time that all memory of its holder would take at the present rate of the body. An idle
+//!   body of a few bytes therefore stays while an idle one of many MiB is displaced, and a sender with many bodies
+//!   loses one sooner than a sender with one.
 //!
-//! A small body that arrives in one piece takes its bytes from a semaphore and nothing else. A body is listed when it
-//! makes the server wait for more of it, or when it is large.
+//! A small body that arrives in one piece only takes permits from a semaphore. A body is listed when the server waits
+//! for more of it, or when it does not fit the reserve.
 
 use std::{
     collections::HashMap,
@@ -28,19 +30,19 @@ use tokio::{
 
 use crate::{error::ApiError, limits::network};
 
-/// The largest body that has a part in the reserve.
+/// Maximum size of a body that may use the reserve.
 const SMALL: usize = 64 << 10;
-/// How long a body waits for the memory of others that were given up.
+/// Maximum wait for the memory of displaced bodies.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// The time over which the present rate of a body is taken.
+/// Window over which the present rate of a body is measured.
 const WINDOW: Duration = Duration::from_secs(2);
 
-/// Whose body it is.
+/// Owner of the memory that a body uses.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Holder {
-    /// That of a secret key, by its id.
+    /// A secret key, by its id.
     Key(String),
-    /// Anybody else, by address; of IPv6, by /64.
+    /// Any other sender, by address; for IPv6, by /64.
     Address(IpAddr),
 }
 
@@ -55,7 +57,7 @@ impl Holder {
 pub(super) struct Room {
     small: Part,
     large: Part,
-    /// What one holder may have of the large part.
+    /// Maximum that one holder may have of the large part.
     share: usize,
     list: Mutex<List>,
 }
@@ -81,7 +83,7 @@ impl Part {
         self.free.clone().try_acquire_many_owned(permits(bytes)).ok()
     }
 
-    /// Waits for room. Nothing closes the semaphore.
+    /// Waits for room. The semaphore is never closed.
     async fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
         self.free.clone().acquire_many_owned(permits(bytes)).await.ok()
     }
@@ -92,7 +94,7 @@ fn permits(bytes: usize) -> u32 {
 }
 
 impl Room {
-    /// So many bytes, in which bodies of `largest` bytes have room at least.
+    /// Creates a budget of `bytes` bytes, or more if a body of `largest` bytes would not fit otherwise.
     pub(super) fn new(bytes: usize, largest: usize) -> Arc<Self> {
         let reserve = bytes / 8;
         let large = (bytes - reserve).max(largest);
@@ -108,18 +110,18 @@ impl Room {
         self.small.size + self.large.size
     }
 
-    /// What a new body holds, which is nothing yet.
+    /// Returns the charge of a new body, which holds nothing yet.
     pub(super) fn charge(self: &Arc<Self>, holder: Holder) -> Charge {
         Charge { room: self.clone(), holder, bytes: 0, small: None, large: None, number: None }
     }
 
-    /// No code that holds this lock can leave the list half changed.
+    /// Locks the list. A poisoned lock is fine: no code that holds it can leave the list in an inconsistent state.
     fn list(&self) -> MutexGuard<'_, List> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The memory that a body holds; dropping it gives that back.
+/// Memory that a body holds, released on drop.
 #[derive(Debug)]
 pub(crate) struct Charge {
     room: Arc<Room>,
@@ -127,12 +129,12 @@ pub(crate) struct Charge {
     bytes: usize,
     small: Option<OwnedSemaphorePermit>,
     large: Option<OwnedSemaphorePermit>,
-    /// In the list, where it is in there.
+    /// Number of the body in the list, if it is listed.
     number: Option<u64>,
 }
 
 impl Charge {
-    /// Takes more memory. Where none is left, the slowest bodies go first, unless this is the slowest.
+    /// Takes more memory. If none is left, displaces the slowest bodies first, or fails if this body is the slowest.
     pub(super) async fn add(&mut self, more: usize) -> Result<(), ApiError> {
         if self.add_small(more) {
             return Ok(());
@@ -152,12 +154,12 @@ impl Charge {
         timeout(PATIENCE, self.wait(more, fits_reserve)).await.map_err(|_| overloaded())
     }
 
-    /// The same, on a thread that may block.
+    /// Does the same as [`add`](Self::add), on a thread that may block.
     pub(super) fn add_blocking(&mut self, more: usize) -> Result<(), ApiError> {
         if self.add_small(more) { Ok(()) } else { Handle::current().block_on(self.add(more)) }
     }
 
-    /// Waits for more of the body, unless it has to go meanwhile.
+    /// Waits for more of the body. Fails if the body is displaced in the meantime.
     pub(super) async fn while_held<T>(
         &mut self,
         more: impl Future<Output = Result<T, ApiError>>,
@@ -170,7 +172,7 @@ impl Charge {
         .await
     }
 
-    /// All of the body has arrived: it is not given up any more.
+    /// Marks the body as complete: it can no longer be displaced.
     pub(super) fn complete(&mut self) {
         if let Some(number) = self.number {
             self.room.list().settle(number);
@@ -208,7 +210,7 @@ impl Charge {
         self.grow(more);
     }
 
-    /// A body that has become large leaves the reserve.
+    /// Takes a permit of the large part. A body that becomes large leaves the reserve.
     fn hold_large(&mut self, permit: OwnedSemaphorePermit, more: usize) {
         hold(&mut self.large, permit);
         self.small = None;
@@ -229,7 +231,7 @@ impl Charge {
         }
     }
 
-    /// Whether it has to go. Where not, it hears of it when it has to.
+    /// Returns whether the body is displaced. If not, the task is woken when it is.
     fn is_displaced(&mut self, context: &Context<'_>) -> bool {
         if self.bytes == 0 {
             return false;
@@ -254,7 +256,7 @@ fn hold(held: &mut Option<OwnedSemaphorePermit>, more: OwnedSemaphorePermit) {
     }
 }
 
-/// The bodies that may have to go, and what their holders hold.
+/// Bodies that may be displaced, and the memory of each holder.
 #[derive(Debug, Default)]
 struct List {
     bodies: HashMap<u64, Listed>,
@@ -273,9 +275,9 @@ struct Listed {
 
 #[derive(Debug)]
 enum Stage {
-    /// More of it is to come; who waits for that.
+    /// More data is expected. Holds the waker of the task that waits for it.
     Arriving(Option<Waker>),
-    /// It has to go.
+    /// The body must release its memory.
     Displaced,
     Complete,
 }
@@ -315,7 +317,7 @@ impl List {
         }
     }
 
-    /// Whether a body that waits for more has to go.
+    /// Returns whether the body is displaced. If it is still arriving, stores the waker.
     fn wait(&mut self, number: u64, waker: &Waker) -> bool {
         match self.bodies.get_mut(&number).map(|body| &mut body.stage) {
             Some(Stage::Displaced) => true,
@@ -330,7 +332,8 @@ impl List {
         }
     }
 
-    /// Whether a holder may have so much more; bodies of the same holder that are slower go for that.
+    /// Returns whether a holder may take `more` bytes. Displaces slower bodies of the same holder if its share is used
+    /// up.
     fn makes_share(&mut self, number: Option<u64>, more: usize, share: usize) -> bool {
         let Some(holder) = number.and_then(|number| self.bodies.get(&number)).map(|body| body.holder.clone()) else {
             return true;
@@ -339,7 +342,8 @@ impl List {
         excess == 0 || self.displace(number, excess, |body| body.holder == holder)
     }
 
-    /// Whether slower bodies hold so many bytes, which then go. With `large`, only bytes that are not of the reserve.
+    /// Displaces slower bodies to free `bytes` bytes. Returns whether they hold that many, and displaces none
+    /// otherwise. With `large`, only bodies outside the reserve count.
     fn makes_room(&mut self, number: Option<u64>, bytes: usize, large: bool) -> bool {
         self.displace(number, bytes, |body| body.is_large || !large)
     }
@@ -351,7 +355,7 @@ impl List {
             Some(**number) != by && concerns(body) && matches!(body.stage, Stage::Arriving(Some(_)))
         });
         let slower = others.map(|(number, body)| (self.slowness(body, now), *number, body.bytes));
-        // At equal slowness the older body goes, since the newer one may have just begun.
+        // At equal slowness, the other body is displaced: it is usually older, and this one may have just begun.
         let mut slower: Vec<_> = slower.filter(|(slowness, ..)| *slowness >= own).collect();
         if slower.iter().map(|(_, _, bytes)| bytes).sum::<usize>() < bytes {
             return false;
@@ -386,19 +390,19 @@ impl List {
         }
     }
 
-    /// How many seconds all memory of its holder would take at its present rate.
+    /// Returns how many seconds all memory of the holder would take at the present rate of the body.
     fn slowness(&self, body: &Listed, now: Instant) -> f64 {
         self.held.get(&body.holder).copied().unwrap_or(0) as f64 / body.rate.per_second(now).max(1.0)
     }
 }
 
-/// How fast a body arrives at present.
+/// The present rate of a body.
 #[derive(Debug)]
 struct Rate {
-    /// Since when it is counted, and what has come since.
+    /// Start of the measurement, and the bytes received since then.
     since: Instant,
     bytes: usize,
-    /// When the last of it came.
+    /// Time of the latest data.
     last: Instant,
 }
 

@@ -1,4 +1,4 @@
-//! The accounts, keys and projects of a data folder.
+//! The accounts file of a data folder: accounts, keys and projects.
 
 use std::{fs, io, path::Path};
 
@@ -9,25 +9,25 @@ use crate::{
     records::{self, FILE},
 };
 
-/// How the accounts of a data folder are.
+/// State of the accounts file of a data folder.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "status", rename_all = "camelCase")]
 pub(super) enum AccountsReport {
-    /// There are none yet.
+    /// There is no accounts file yet.
     Absent,
-    /// All of them can be read.
+    /// All records can be read.
     Sound {
-        /// How many records there are.
+        /// Number of records.
         records: u64,
     },
-    /// The server does not start with them.
+    /// The file is damaged; the server does not start with it.
     Damaged {
-        /// What is wrong with the file.
+        /// Why the file cannot be read.
         reason: String,
     },
-    /// They were damaged, and lie elsewhere now.
+    /// The file was damaged and has been moved away.
     SetAside {
-        /// Where.
+        /// The path that the file was moved to.
         path: String,
     },
 }
@@ -52,7 +52,7 @@ impl AccountsReport {
         !matches!(self, Self::Damaged { .. })
     }
 
-    /// A line for people.
+    /// Returns the state as a message for people.
     pub(super) fn told(&self) -> String {
         match self {
             Self::Absent => "accounts: none".to_owned(),
@@ -64,7 +64,7 @@ impl AccountsReport {
         }
     }
 
-    /// Moves a damaged file away, so that the server starts.
+    /// Moves a damaged file to `damaged/<label>/`, so that the server starts. Returns the new state.
     pub(super) fn set_aside(self, dir: &Path, label: &str) -> io::Result<Self> {
         if self.is_clean() {
             return Ok(self);

@@ -1,4 +1,4 @@
-//! `martech-server verify` and `martech-server repair`: what to do when a disk goes bad.
+//! `martech-server verify` and `martech-server repair`: check a data folder for damage, and set damage aside.
 
 mod accounts;
 mod mongo;
@@ -22,7 +22,7 @@ use crate::{
     say::say,
 };
 
-/// Settings of `verify`.
+/// Arguments of `verify`.
 #[derive(Debug, Clone, Args)]
 #[command(
     after_help = "Exit code: 0 no damage, 1 damage, 2 no verdict (a server is running on it, no such folder, ...)"
@@ -40,7 +40,7 @@ pub struct VerifyArgs {
     json: bool,
 }
 
-/// Settings of `repair`.
+/// Arguments of `repair`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Without --yes it says what it would do, and does nothing. What is damaged or replaced is moved to DIR/damaged/TIME/, never
@@ -52,19 +52,19 @@ pub struct RepairArgs {
     #[arg(long, env = "MARTECH_DATA_DIR", default_value = "./data", value_name = "DIR")]
     data_dir: PathBuf,
 
-    /// Does it
+    /// Performs the repair; without it, the command only reports what it would do
     #[arg(long)]
     yes: bool,
 
-    /// Prints what was found and done as JSON
+    /// Prints the findings and the changes as JSON
     #[arg(long)]
     json: bool,
 }
 
-/// No verdict.
+/// Exit code if there is no verdict, or if a repair leaves damage.
 const FAILED: u8 = 2;
 
-/// Checks, and prints the report on standard output.
+/// Checks a data folder or a MongoDB, and prints the report on standard output.
 pub fn verify(args: &VerifyArgs) -> ExitCode {
     if let StoreChoice::Mongo(uri) = &args.store.store {
         return mongo::verify(args, uri);
@@ -78,12 +78,12 @@ pub fn verify(args: &VerifyArgs) -> ExitCode {
     }
 }
 
-/// Repairs, or says what it would do, and prints that on standard output.
+/// Repairs a data folder, or reports what a repair would do, and prints the result on standard output.
 pub fn repair(args: &RepairArgs) -> ExitCode {
     if args.yes { carry_out(args) } else { plan(args) }
 }
 
-/// Of a data folder: its events, and its accounts.
+/// Findings in a data folder: its events and its accounts.
 #[derive(Serialize)]
 struct Looked {
     #[serde(flatten)]
@@ -140,7 +140,7 @@ fn carry_out(args: &RepairArgs) -> ExitCode {
         Ok(accounts) => accounts,
         Err(error) => return fail(&format_args!("the accounts cannot be set aside: {error}")),
     };
-    // A repair is done when nothing is found any more.
+    // A second check decides whether the repair is complete.
     let after = match look(&args.data_dir) {
         Ok(after) => after,
         Err(error) => return fail(&error),
@@ -183,7 +183,7 @@ fn fail(error: &dyn std::fmt::Display) -> ExitCode {
 
 const TEMPLATE: &str = "{prefix:6} {wide_bar} {percent:>3} % eta {eta}";
 
-/// A bar on standard error; it hides itself where that is no terminal.
+/// Returns a progress bar on standard error. The bar hides itself if standard error is no terminal.
 pub(crate) fn bar(prefix: impl Into<String>, total: u64) -> ProgressBar {
     let bar = ProgressBar::new(total.max(1)).with_prefix(prefix.into());
     if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
@@ -192,7 +192,7 @@ pub(crate) fn bar(prefix: impl Into<String>, total: u64) -> ProgressBar {
     bar
 }
 
-/// The bar of a check in phases.
+/// Progress bar of a check that runs in phases.
 struct Bar(ProgressBar);
 
 impl Bar {
@@ -222,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_template_is_well_formed() {
+    fn progress_template_is_valid() {
         assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! `verify` of a MongoDB, and of the spool in the data folder.
+//! `verify` for a MongoDB and for the spool in the data folder.
 
 use std::{fmt, process::ExitCode, sync::Arc};
 
@@ -13,17 +13,17 @@ use serde::Serialize;
 use super::{VerifyArgs, bar, fail, print};
 use crate::backend::{BackendError, SPOOL};
 
-/// What was found.
+/// The findings.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report {
     server_version: String,
     events: u64,
-    /// Of the server: what it lacks.
+    /// Deficiencies of the MongoDB server.
     warnings: Vec<String>,
-    /// Documents that are no events.
+    /// Number of documents that are not events.
     damaged: u64,
-    /// The first thousand of them.
+    /// The first thousand of these documents.
     documents: Vec<Finding>,
     #[serde(skip_serializing_if = "Option::is_none")]
     spool: Option<Spool>,
@@ -58,7 +58,7 @@ pub(super) fn verify(args: &VerifyArgs, uri: &str) -> ExitCode {
 }
 
 async fn look(args: &VerifyArgs, uri: &str) -> Result<Report, BackendError> {
-    // First what is near: it tells at once whether a server is running here.
+    // The spool is local, so its check fails fast if a server is running on this folder.
     let disk: Arc<dyn FileSystem> = Arc::new(Disk);
     let spool = spool::inspect::<Event>(&disk, &args.data_dir.join(SPOOL))?;
     let store = MongoStore::new(args.store.mongo(uri)).await?;

@@ -1,15 +1,15 @@
-//! Numbers and amounts of money as files write them.
+//! Parses numbers and amounts of money in the notation of a file.
 
 use std::borrow::Cow;
 
 use martech_core::event::{Currency, Money};
 
-/// How numbers are written.
+/// The notation of numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Notation {
-    /// Before the decimals.
+    /// Decimal separator.
     pub(crate) decimal: char,
-    /// Between the thousands; a blank stands for any kind of blank.
+    /// Thousands separator. A blank matches any whitespace character.
     pub(crate) thousands: Option<char>,
 }
 
@@ -19,24 +19,24 @@ impl Default for Notation {
     }
 }
 
-/// An amount of money that was understood.
+/// A parsed amount of money.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Amount {
     /// A decimal number with a point.
     pub(crate) number: String,
-    /// The currencies that its sign, or code, may mean.
+    /// The currency sign or code beside the number.
     pub(crate) unit: Option<Unit>,
 }
 
-/// The sign of a currency, or its code.
+/// A currency sign or code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unit {
     pub(crate) text: String,
-    /// Codes of ISO 4217, at least one.
+    /// The ISO 4217 codes that the text may mean; at least one.
     pub(crate) codes: Vec<Currency>,
 }
 
-/// Signs of currencies, longer ones before those that they end with.
+/// Currency signs and their candidates. A sign comes before the shorter signs that are part of it.
 const SIGNS: [(&str, &[&str]); 36] = [
     ("US$", &["USD"]),
     ("CA$", &["CAD"]),
@@ -83,8 +83,8 @@ const SIGNS: [(&str, &[&str]); 36] = [
 ];
 
 impl Notation {
-    /// A number as JSON writes it, where `text` is one in this notation and JSON's readers take it exactly: no `007` or `1e5`, and no
-    /// whole number beyond 2^53, which mostly is an id.
+    /// Returns `text` as a JSON number. Returns `None` if `text` is not a number in this notation, or if JSON readers
+    /// may not read it exactly. `007` and `1e5` are refused, as are whole numbers beyond 2^53, which are mostly ids.
     pub(crate) fn json<'a>(&self, text: &'a str) -> Option<Cow<'a, str>> {
         let number = match *self {
             Self { decimal: '.', thousands: None } => Cow::Borrowed(text),
@@ -99,14 +99,18 @@ impl Notation {
         is_exact_json(&number).then_some(number)
     }
 
-    /// An amount of money: signs before or behind, `-` or `(...)` for what is negative, a dash in place of the decimals
-    /// (`19,-`), a currency, and the apostrophe by which spreadsheets mark a text. Otherwise a message that names the flags that read it.
+    /// Parses an amount of money. The number may have a sign before or after it, parentheses for a negative amount, a
+    /// dash in place of the decimals (`19,-`), a currency, and a leading apostrophe, with which spreadsheets mark text.
+    ///
+    /// # Errors
+    ///
+    /// Returns a message that names the options that would read the amount.
     pub(crate) fn amount(&self, text: &str) -> Result<Amount, String> {
         let text = text.trim();
         if let Some(number) = self.number(text) {
             return Ok(Amount { number, unit: None });
         }
-        // With an exponent, say.
+        // `Money` also reads other forms, such as an exponent.
         if *self == Self::default() && text.parse::<Money>().is_ok() {
             return Ok(Amount { number: text.to_owned(), unit: None });
         }
@@ -121,7 +125,7 @@ impl Notation {
         }
     }
 
-    /// The digits of a number without a sign, with a point before the decimals.
+    /// Returns the digits of an unsigned number, with a point before the decimals.
     fn number(&self, text: &str) -> Option<String> {
         let (whole, fraction) = match text.split_once(self.decimal) {
             Some((whole, fraction)) => (whole, Some(fraction)),
@@ -137,7 +141,7 @@ impl Notation {
             [whole] => {
                 are_digits(whole) && (!whole.is_empty() || fraction.is_some_and(|fraction| !fraction.is_empty()))
             }
-            // Indian numbers have two digits in the groups before the last.
+            // The Indian system has groups of two digits before the last group.
             [first, middle @ .., last] => {
                 (1..=3).contains(&first.len())
                     && last.len() == 3
@@ -168,7 +172,7 @@ impl Notation {
     }
 }
 
-/// Which flags would read it.
+/// Names the options that would read the amount.
 fn hint(bare: Option<&Bare<'_>>) -> String {
     let usual = [
         ('.', None),
@@ -193,7 +197,7 @@ fn hint(bare: Option<&Bare<'_>>) -> String {
     }
 }
 
-/// The digits of an amount, and what stood around them.
+/// The digits of an amount, and the signs around them.
 struct Bare<'a> {
     digits: &'a str,
     is_negative: bool,
@@ -201,7 +205,7 @@ struct Bare<'a> {
 }
 
 impl<'a> Bare<'a> {
-    /// `None` where something stands there twice.
+    /// Strips the signs around the digits. Returns `None` if the amount has two signs or two currencies.
     fn of(text: &'a str) -> Option<Self> {
         let text = text.strip_prefix('\'').unwrap_or(text).trim();
         let inner = text.strip_prefix('(').and_then(|text| text.strip_suffix(')'));
@@ -231,7 +235,7 @@ impl<'a> Bare<'a> {
 const MINUS: [char; 3] = ['-', '\u{2212}', '\u{2013}'];
 const DASHES: [char; 4] = ['-', '\u{2212}', '\u{2013}', '\u{2014}'];
 
-/// Whether it is a minus, and what is left.
+/// Returns whether the leading sign is a minus, and the rest of the text.
 fn sign_before(text: &str) -> Option<(bool, &str)> {
     text.strip_prefix(MINUS).map(|rest| (true, rest)).or_else(|| Some((false, text.strip_prefix('+')?)))
 }
@@ -241,7 +245,7 @@ fn sign_behind(text: &str) -> Option<(bool, &str)> {
     minus.map(|rest| (true, rest)).or_else(|| Some((false, text.strip_suffix('+')?)))
 }
 
-/// The text without a dash that stands in place of the decimals: `19,` of `19,-` and `5.` of `5.--`.
+/// Strips a dash in place of the decimals: `19,-` becomes `19,`, and `5.--` becomes `5.`.
 fn without_dash(text: &str) -> &str {
     let rest = text.trim_end_matches(DASHES);
     if rest.ends_with(['.', ',']) { rest } else { text }
@@ -265,13 +269,13 @@ fn unit(sign: &str, codes: &[&str]) -> Unit {
 }
 
 fn code<'a>(code: &str, rest: &'a str) -> Option<(Unit, &'a str)> {
-    // Most texts are refused at once.
+    // The check of the first character rejects most texts before the lookup.
     let listed =
         if code.starts_with(|c: char| c.is_ascii_alphabetic()) { Currency::iso_4217(code).ok()? } else { return None };
     Some((Unit { text: code.to_owned(), codes: vec![listed] }, rest))
 }
 
-/// A JSON number without an exponent whose whole part a double holds exactly.
+/// Returns whether `text` is a JSON number without an exponent whose whole part fits exactly in a double.
 fn is_exact_json(text: &str) -> bool {
     const EXACT: u64 = 1 << 53;
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -297,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_amounts_as_people_write_them() {
+    fn parses_signs_currencies_and_separators_of_amounts() {
         let cases = [
             (PLAIN, "12.50", "12.50", None),
             (PLAIN, " 12.50\u{a0}", "12.50", None),
@@ -338,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_would_be_a_guess_and_names_the_flags() {
+    fn rejects_ambiguous_amounts_and_names_the_options() {
         let cases = [
             (PLAIN, "59,90", "; --decimal , reads it"),
             (PLAIN, "19,- €", "; --decimal , reads it"),
@@ -364,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_are_no_plain_numbers_stay_texts() {
+    fn writes_json_numbers_only_for_exact_plain_numbers() {
         for text in ["0", "-1", "10.50", "0.10", "9007199254740992", "-9007199254740992.5"] {
             assert_eq!(PLAIN.json(text).as_deref(), Some(text));
         }

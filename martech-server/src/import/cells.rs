@@ -1,4 +1,4 @@
-//! Takes a record of delimited text apart into its columns.
+//! Splits a record of delimited text into its columns.
 
 use std::ops::Range;
 
@@ -6,16 +6,16 @@ use memchr::{memchr, memchr_iter};
 
 use super::args::Delimiter;
 
-/// The columns of one record after another; its memory is used again.
+/// The columns of the current record. Buffers are reused for the next record.
 pub(crate) struct Cells {
     delimiter: Delimiter,
     cells: Vec<Cell>,
-    /// Text of the columns with quotes inside, without the second quote of each two.
+    /// Text of the columns with escaped quotes, unescaped.
     unescaped: String,
 }
 
 struct Cell {
-    /// In the record, or in `unescaped`.
+    /// Range in the record, or in `unescaped`.
     range: Range<usize>,
     kind: Kind,
 }
@@ -39,7 +39,7 @@ impl Cells {
         Self { delimiter, cells: Vec::new(), unescaped: String::new() }
     }
 
-    /// Takes `record`, whose quotes are sound, apart and returns how many columns it has.
+    /// Splits `record`, whose quotes are valid, and returns the number of its columns.
     pub(crate) fn split(&mut self, record: &str) -> usize {
         self.cells.clear();
         self.unescaped.clear();
@@ -83,7 +83,7 @@ impl Cells {
         }
     }
 
-    /// The column whose quote opens at `at`, which is then behind the one that closes.
+    /// Reads the column whose quote opens at `at`, and moves `at` behind the closing quote.
     fn quoted(&mut self, record: &str, at: &mut usize) -> Cell {
         let bytes = record.as_bytes();
         let mut begin = *at + 1;
@@ -106,11 +106,11 @@ impl Cells {
         }
     }
 
-    /// A column of the record that was taken apart last; `None` when it is empty.
+    /// Returns a column of the record that was split last, or `None` if the column is empty.
     pub(crate) fn get<'a>(&'a self, record: &'a str, column: usize) -> Option<Column<'a>> {
         let Cell { range, kind } = self.cells.get(column)?;
         let text = if *kind == Kind::Unescaped { &self.unescaped } else { record };
-        // Quotes and delimiters are ASCII, so that a cut there leaves whole characters.
+        // Quotes and delimiters are ASCII, so every range ends at character boundaries.
         let text = text.get(range.clone())?;
         (!text.is_empty()).then_some(Column { text, is_quoted: *kind != Kind::Plain })
     }
@@ -122,7 +122,7 @@ mod tests {
 
     fn split(delimiter: Delimiter, record: &str) -> Vec<Option<String>> {
         let mut cells = Cells::new(delimiter);
-        // The second time over what the first left behind.
+        // The first split fills the buffers, to show that the second one does not see the old content.
         cells.split("\"a\"\"b\",\"c\"");
         let count = cells.split(record);
         (0..count).map(|column| cells.get(record, column).map(|column| column.text.to_owned())).collect()
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_quotes_off() {
+    fn unescapes_quoted_columns() {
         let comma = Delimiter::Byte(b',');
         assert_eq!(split(comma, "\"a,b\",\"say \"\"ü\"\"\",\"x\ny\""), some(&["a,b", "say \"ü\"", "x\ny"]));
         assert_eq!(split(comma, "\"\",5\" disk,"), some(&["", "5\" disk", ""]));
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_which_columns_are_quoted() {
+    fn reports_which_columns_are_quoted() {
         let mut cells = Cells::new(Delimiter::Byte(b','));
         let record = "NULL,\"NULL\",\"a\"\"\"";
         cells.split(record);

@@ -1,4 +1,4 @@
-//! Makes the JSON text of an event from a record, without building a tree of values.
+//! Writes the JSON text of an event from a record, without building a tree of values.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ use super::{
     target::Field,
 };
 
-/// A record, taken apart.
+/// A parsed record.
 #[derive(Clone, Copy)]
 pub(crate) enum View<'a> {
     Columns { cells: &'a Cells, record: &'a str },
@@ -24,13 +24,13 @@ pub(crate) enum View<'a> {
 /// A value of a record, or a constant.
 #[derive(Clone, Copy)]
 enum Value<'a> {
-    /// Text of a column: a number where it looks like one in the notation of the file.
+    /// Text of a column. It becomes a number if it is one in the notation of the file.
     Column(&'a str),
-    /// Text, whatever it looks like.
+    /// Text that stays text, even if it looks like a number.
     Text(&'a str),
-    /// Text of an option: a number where it looks like one in JSON.
+    /// Text of an option. It becomes a number if it is one in JSON.
     Constant(&'a str),
-    /// JSON, not null.
+    /// JSON text other than `null`.
     Json(&'a str),
 }
 
@@ -39,7 +39,7 @@ impl<'a> View<'a> {
         match (source, self) {
             (Source::Constant(text), _) => Some(Value::Constant(text)),
             (Source::Column(column) | Source::Text(column), View::Columns { cells, record }) => {
-                // Blanks alone are as good as nothing.
+                // A column with nothing but blanks counts as empty.
                 let column = cells.get(record, *column).filter(|column| !column.text.trim().is_empty())?;
                 let is_null = nulls.column(column.text, column.is_quoted);
                 (!is_null).then_some(match source {
@@ -55,7 +55,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// Writes events; its memory is used again.
+/// Writes events into a buffer that is reused.
 pub(crate) struct Composer {
     layout: Layout,
     ids: IdMaker,
@@ -67,18 +67,18 @@ impl Composer {
         Self { layout, ids: IdMaker::default(), json: Vec::new() }
     }
 
-    /// The columns that are left out, because others were mapped to the same figure.
+    /// Returns the columns that are left out because others are mapped to the same figure.
     pub(crate) fn left_out(&self) -> &[String] {
         &self.layout.left_out
     }
 
-    /// Whether a record has no id of its own.
+    /// Returns whether the record has no id of its own.
     pub(crate) fn makes_id(&self, view: View<'_>) -> bool {
         field(&self.layout, view, Field::EventId).is_none()
     }
 
-    /// The JSON text of the event that a record is. `text` is the record's own text, `ordinal` says how many equal ones stood
-    /// before it.
+    /// Returns the JSON text of the event. `text` is the text of the record, and `ordinal` is the number of equal
+    /// records before it.
     pub(crate) fn compose(&mut self, view: View<'_>, text: &str, ordinal: u64) -> Result<&str, Reason> {
         if let View::Object(members) = view
             && let Some(name) = members.duplicate()
@@ -110,7 +110,7 @@ impl Composer {
         json.extend_from_slice(b",\"occurredAt\":");
         match value(Field::OccurredAt).map(text_or_json) {
             Some(Ok(time)) => match layout.times.read(&time) {
-                // As text: a small number would be taken for seconds that were meant otherwise.
+                // Written as text: as a number, a small value is rejected as seconds.
                 Ok(time) => write_text(json, &time.to_string()),
                 Err(fault) => {
                     return Err(Reason::new("invalid_time", format!("{:?} is {fault}", cut(&time))).at("occurredAt"));
@@ -136,7 +136,7 @@ impl Composer {
         let is_order = kind == EventType::PURCHASE.as_str();
         write_properties(json, layout, view, is_order)?;
         json.push(b'}');
-        // Every piece was text, cut at ASCII characters.
+        // Every piece is UTF-8 or was cut at ASCII characters.
         std::str::from_utf8(json).map_err(|_| Reason::new("invalid_utf8", "not UTF-8"))
     }
 }
@@ -145,8 +145,8 @@ fn field<'a>(layout: &'a Layout, view: View<'a>, name: Field) -> Option<Value<'a
     view.get(layout.fields[name as usize].as_ref()?, &layout.nulls)
 }
 
-/// The text that a value means: of a column as it is, of JSON the string, or the digits of a number.
-/// What is neither is handed back.
+/// Returns the text of a value: column text as it is, the content of a JSON string, or the digits of a JSON number.
+/// Returns any other JSON text as the error.
 fn text_or_json(value: Value<'_>) -> Result<Cow<'_, str>, &str> {
     match value {
         Value::Column(text) | Value::Text(text) | Value::Constant(text) => Ok(Cow::Borrowed(text)),
@@ -156,7 +156,7 @@ fn text_or_json(value: Value<'_>) -> Result<Cow<'_, str>, &str> {
     }
 }
 
-/// An id: always a string, even if the record has a number there; without blanks around it.
+/// Writes an id. Ids are always strings without blanks around them, even if the record has a number.
 fn write_name(out: &mut Vec<u8>, value: Value<'_>) {
     match text_or_json(value) {
         Ok(text) => write_text(out, text.trim()),
@@ -164,7 +164,7 @@ fn write_name(out: &mut Vec<u8>, value: Value<'_>) {
     }
 }
 
-/// A property: the digits of a number stay as they are.
+/// Writes a property. The digits of a number do not change.
 fn write_value(out: &mut Vec<u8>, value: Value<'_>, numbers: Notation) {
     let (text, numbers) = match value {
         Value::Json(json) => return out.extend_from_slice(json.as_bytes()),
@@ -194,7 +194,7 @@ fn write_properties(out: &mut Vec<u8>, layout: &Layout, view: View<'_>, is_order
         None => None,
         Some(Value::Json(json)) => Some(json),
         Some(Value::Column(given) | Value::Text(given) | Value::Constant(given)) => {
-            // It goes into the event as it is, so it must be one whole JSON value.
+            // The text goes into the event unchanged, so it must be one complete JSON value.
             let whole: serde_json::Result<&serde_json::value::RawValue> = serde_json::from_str(given);
             text = whole.map_err(|error| malformed(&error))?;
             Some(text.get())
@@ -229,16 +229,16 @@ fn write_properties(out: &mut Vec<u8>, layout: &Layout, view: View<'_>, is_order
     Ok(())
 }
 
-/// Where the properties of one event come from.
+/// The sources of the properties of one event.
 struct Properties<'a> {
     layout: &'a Layout,
     view: View<'a>,
-    /// The whole object, over which all else is laid.
+    /// The value of the whole `properties` object. Other sources override its members.
     base: Option<serde_json::Result<Members<'a>>>,
 }
 
 impl<'a> Properties<'a> {
-    /// The members of the record that went nowhere else.
+    /// Returns the members of the record that have no other place in the event.
     fn rest(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a, '_> {
         let members = match self.view {
             View::Object(members) if self.layout.keep_rest => members.0.as_slice(),
@@ -248,7 +248,7 @@ impl<'a> Properties<'a> {
         members.filter(|(name, json)| !self.layout.taken.contains(*name) && self.keeps(name, json))
     }
 
-    /// The members of the whole object, and the rest.
+    /// Returns the members of the whole object that no option replaces, then the rest of the record.
     fn kept(&self) -> impl Iterator<Item = (&str, &str)> {
         let base = self.base.iter().flatten().flat_map(|base| &base.0).map(|(name, json)| (&**name, *json));
         let base = base.filter(|(name, json)| self.keeps(name, json));
@@ -259,7 +259,7 @@ impl<'a> Properties<'a> {
         !self.layout.shadowed.contains(name) && (json == "null" || !self.layout.nulls.json(json))
     }
 
-    /// What a property will be.
+    /// Returns the value of a property before overrides.
     fn get(&self, name: &str) -> Option<Value<'_>> {
         let own = || {
             let base = self.base.iter().flatten().find_map(|base| base.get(name));
@@ -274,8 +274,8 @@ impl<'a> Properties<'a> {
         }
     }
 
-    /// The properties of an order that are written in another way than they came: its value as a plain decimal number, and its
-    /// currency, which the sign of an amount may say.
+    /// Returns the properties of an order that must be written differently from the record: the value as a plain
+    /// decimal number, and the currency, which may come from the sign of an amount.
     fn order(&self) -> Result<Vec<(&'static str, String)>, Reason> {
         const CURRENCY: &str = "currency";
         let mut over = Vec::new();
@@ -290,7 +290,7 @@ impl<'a> Properties<'a> {
         let assumed = assumed.map(|currency| (CURRENCY, currency.to_string()));
         let numbers = match self.get(name) {
             Some(Value::Column(_)) => self.layout.numbers,
-            // A JSON number is one already.
+            // JSON numbers and constants are plain already. JSON strings use the notation of the file.
             Some(Value::Json(json)) if json.starts_with('"') => self.layout.numbers,
             _ => {
                 over.extend(assumed);
@@ -314,7 +314,7 @@ impl<'a> Properties<'a> {
                         format!("{:?} is in {codes}, and the currency of the record is {currency}", cut(&text));
                     return wrong(message);
                 }
-                // One that is none is told as such.
+                // The event rules report an invalid currency.
                 Some(_) => {}
                 None => match unit.codes.as_slice() {
                     [only] => over.push((CURRENCY, only.to_string())),
@@ -338,7 +338,7 @@ impl<'a> Properties<'a> {
         Ok(over)
     }
 
-    /// Writes them, `over` in place of what came; whether there was any.
+    /// Writes the properties, with `over` in place of the original values. Returns whether there are any.
     fn write(&self, out: &mut Vec<u8>, over: &[(&'static str, String)]) -> bool {
         let is_over = |name: &str| over.iter().any(|(other, _)| *other == name);
         let kept = self.kept().filter(|(name, _)| !is_over(name));
@@ -360,7 +360,7 @@ impl<'a> Properties<'a> {
         object.end()
     }
 
-    /// The members that options give; where one has no value, that of `base` stays.
+    /// Writes the members that options define. A member without a value keeps the value of `base`.
     fn write_children(
         &self,
         object: &mut Object<'_>,
@@ -398,7 +398,7 @@ impl<'a> Properties<'a> {
     }
 }
 
-/// A JSON object that is being written.
+/// Writes a JSON object.
 struct Object<'a> {
     out: &'a mut Vec<u8>,
     any: bool,
@@ -410,7 +410,7 @@ impl<'a> Object<'a> {
         Self { out, any: false }
     }
 
-    /// A member, unless `write` says that it wrote nothing.
+    /// Writes a member, unless `write` returns `false`.
     fn member(&mut self, name: &str, write: impl FnOnce(&mut Vec<u8>) -> bool) {
         let mark = self.out.len();
         if self.any {
@@ -425,7 +425,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Whether it has members.
+    /// Returns whether the object has members.
     fn end(self) -> bool {
         self.out.push(b'}');
         self.any

@@ -1,4 +1,4 @@
-//! Why an import ends before its time.
+//! Errors that end an import.
 
 use std::{
     error::Error,
@@ -15,58 +15,58 @@ use martech_core::{
 use super::layout::LayoutError;
 use crate::{RecordsError, backend::advised};
 
-/// An import that could not be finished. What it stored until then stays stored.
+/// An error that ended an import. Events stored before the error stay stored.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportError {
-    /// Options that do not go together, or not with the file.
+    /// The options contradict each other or do not fit the file.
     #[error("{0}")]
     Options(String),
     /// A file could not be opened or read to its end.
     #[error("cannot read {name}")]
     Read {
-        /// What was read.
+        /// The name of the source.
         name: String,
-        /// What went wrong.
+        /// The underlying error.
         #[source]
         source: io::Error,
     },
-    /// A file that belongs to the import could not be written.
+    /// A file of the import, such as its state file, could not be written.
     #[error("cannot write {path}")]
     Write {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What went wrong.
+        /// The underlying error.
         #[source]
         source: io::Error,
     },
-    /// The rejects could not be written.
+    /// The rejects file could not be written.
     #[error("cannot write the rejects to {path}; --rejects names another file", path = path.display())]
     Rejects {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What went wrong.
+        /// The underlying error.
         #[source]
         source: io::Error,
     },
-    /// There is no room to remember which records were read.
+    /// The temporary file that counts equal records could not be created or used.
     #[error("cannot make a temporary file in {}, which files of so many records need; --rejects names another folder", dir.display())]
     Temporary {
-        /// Where it should be.
+        /// The folder of the temporary file.
         dir: PathBuf,
-        /// What went wrong.
+        /// The underlying error.
         #[source]
         source: io::Error,
     },
-    /// There is no project of that name.
+    /// The project does not exist.
     #[error("there is no project {project}; there are: {there}")]
     NoProject {
-        /// The one that was asked for.
+        /// The requested project.
         project: String,
         /// The existing projects, separated by commas.
         there: String,
     },
-    /// The server does not know the token.
+    /// The server does not accept the token.
     #[error("{url} does not know the token in MARTECH_TOKEN; it is the admin token, or a write key")]
     Token {
         /// The server's URL.
@@ -77,7 +77,7 @@ pub enum ImportError {
     Unreachable {
         /// The server's URL.
         url: String,
-        /// What went wrong.
+        /// The underlying error.
         reason: String,
     },
     /// The data folder could not be opened or closed.
@@ -86,25 +86,25 @@ pub enum ImportError {
     /// MongoDB cannot be used.
     #[error("cannot use the database")]
     Mongo(#[from] MongoError),
-    /// What the database says of projects cannot be read.
+    /// The projects in the database cannot be read.
     #[error("cannot find out which projects there are")]
     Projects(#[from] RecordsError),
-    /// The store, or the server, did not take an event and did not refuse it either.
+    /// The store or the server neither stored nor rejected an event.
     #[error("the events could not be stored")]
     NotStored(#[from] NotStored),
-    /// The sink takes nothing any more.
+    /// The sink accepts no more events.
     #[error("the events could not be stored")]
     Refused(#[from] Refusal),
-    /// The sink could not be made.
+    /// The sink could not be created.
     #[error("the events cannot be stored")]
     Sink(#[from] ConfigError),
-    /// There is no runtime to run in.
+    /// The runtime could not be created.
     #[error("cannot start")]
     Runtime(#[source] io::Error),
-    /// A thread of the import ended before its time.
+    /// A thread of the import ended unexpectedly.
     #[error("a thread of the import stopped; this is a bug")]
     Stopped,
-    /// SIGINT or SIGTERM came.
+    /// SIGINT or SIGTERM interrupted the import.
     #[error("interrupted; the same command goes on from here")]
     Interrupted,
 }
@@ -126,7 +126,7 @@ impl ImportError {
         move |source| Self::Write { path, source }
     }
 
-    /// The error and all that caused it, on one line.
+    /// Returns the error and its causes on one line.
     pub fn chain(&self) -> String {
         let mut text = self.to_string();
         let mut cause = self.source();

@@ -1,4 +1,4 @@
-//! A running server as the store that an import writes to.
+//! A running server as the store of an import.
 
 use std::{
     sync::{
@@ -14,21 +14,21 @@ use serde::Deserialize;
 use super::{check_project, error::ImportError};
 use crate::{accounts::is_key, client::TrustArgs, projects::ProjectId};
 
-/// How soon somebody is told that nobody answers.
+/// Time without an answer after which the command prints a message.
 const SOON: Duration = Duration::from_secs(1);
-/// How long that is tried nevertheless, before anything is read.
+/// Timeout of the first requests, before any file is read.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Sends batches with `POST /events?ack=durable`, as NDJSON with zstd.
+/// Sends batches to `POST /events?ack=durable`, as NDJSON with zstd.
 #[derive(Debug, Clone)]
 pub(crate) struct HttpStore {
     agent: ureq::Agent,
     server: Arc<str>,
     url: Arc<str>,
     authorization: Option<Arc<str>>,
-    /// Whether that is a key, which the server checks with each batch.
+    /// Whether the token is a key, which the server checks with each batch.
     shows_key: bool,
-    /// Whether the last request was not answered, and that was told.
+    /// Whether the last request got no answer, and the message about it was printed.
     away: Arc<AtomicBool>,
 }
 
@@ -56,7 +56,7 @@ impl HttpStore {
         })
     }
 
-    /// Finds out whether a server answers, and, where the token may know, whether it has the project.
+    /// Checks that a server answers and, if the token may list projects, that the project exists.
     pub(crate) async fn find(&self, project: Option<&ProjectId>) -> Result<(), ImportError> {
         let (store, project) = (self.clone(), project.cloned());
         let mut found = tokio::task::spawn_blocking(move || store.look(project.as_ref()));
@@ -89,12 +89,12 @@ impl HttpStore {
             return Ok(());
         }
         let mut answer = get("/admin/projects")?;
-        // Events are also taken from those without a token, where the server is set up so: a misspelt one would make the
-        // importer one of them.
+        // A server may accept events without a token. It would treat an importer with a misspelled token like one
+        // without a token, so a wrong token fails here.
         if answer.status() == 401 && !self.shows_key {
             return Err(ImportError::Token { url: self.server.to_string() });
         }
-        // A key that may not read the list learns of a wrong project when it sends events.
+        // A key without access to the list gets the error for a wrong project when it sends events.
         let (Some(project), true) = (project, answer.status().is_success()) else { return Ok(()) };
         let body = answer.body_mut().read_to_vec().map_err(|error| unreachable(&error))?;
         match serde_json::from_slice(&body) {
@@ -103,7 +103,7 @@ impl HttpStore {
         }
     }
 
-    /// Blocks until the server has answered.
+    /// Sends a batch. Blocks until the server has answered.
     fn post(&self, body: &[u8], events: usize) -> Result<Appended, StoreError> {
         let mut request = self
             .agent
@@ -174,7 +174,7 @@ struct Answer {
     rejected: usize,
     #[serde(default)]
     results: Vec<Row>,
-    /// Behind the first hundred exceptions.
+    /// Exceptions after the first hundred.
     #[serde(default)]
     more: Vec<Rows>,
 }
@@ -189,12 +189,12 @@ struct Row {
     message: Option<String>,
 }
 
-/// Events that met the same fate.
+/// Events with the same outcome.
 #[derive(Debug, Deserialize)]
 struct Rows {
     status: String,
     code: String,
-    /// Ascending positions and runs of them: `100-2047,2050`.
+    /// Ascending positions and ranges of positions: `100-2047,2050`.
     indices: String,
 }
 
@@ -203,7 +203,7 @@ struct Failure {
     message: String,
 }
 
-/// What an answer says about a batch of so many events.
+/// Returns the outcome that a response reports for a batch of `events` events.
 fn understand(status: u16, retry_after: Option<Duration>, body: &[u8], events: usize) -> Result<Appended, StoreError> {
     let answer: Option<Answer> = serde_json::from_slice(body).ok();
     if let (200 | 202 | 400, Some(answer)) = (status, answer) {
@@ -213,7 +213,7 @@ fn understand(status: u16, retry_after: Option<Duration>, body: &[u8], events: u
     let message = format!("the server answers {status}: {}", said.as_deref().unwrap_or("(without a reason)"));
     Err(match status {
         429 | 503 => StoreError::retry_after(retry_after.unwrap_or(Duration::from_secs(1)), message),
-        // A part of the batch may be taken where the whole is not.
+        // The server may accept smaller parts of the batch.
         400 | 413 => StoreError::refused(message),
         408 | 500..=599 => StoreError::retry(message),
         _ => StoreError::fatal(message),
@@ -263,7 +263,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_tells_of_each_event() {
+    fn reads_the_outcome_of_each_event() {
         let body = br#"{"accepted":1,"duplicates":1,"rejected":1,"results":[
             {"index":2,"eventId":"x","status":"rejected","code":"unknown_type","message":"no"},
             {"index":0,"eventId":"y","status":"duplicate"}]}"#;
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_tells_of_many_by_their_positions() {
+    fn reads_outcomes_from_ranges_of_positions() {
         let more = |indices: &str| {
             let body = format!(
                 r#"{{"accepted":1,"duplicates":4,"rejected":2,"results":[{{"index":0,"status":"duplicate"}}],"more":[
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_says_what_to_do() {
+    fn maps_status_codes_to_retry_advice() {
         let advice = |status, after| understand(status, after, b"{\"message\":\"m\"}", 1).unwrap_err().advice();
         let five = Duration::from_secs(5);
         assert_eq!(advice(429, Some(five)), Advice::RetryAfter(five));
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn speaks_http_and_https() {
+    fn accepts_http_and_https_urls_only() {
         let trust = TrustArgs::default();
         let store = |url| HttpStore::new(url, &trust, None, None);
         assert!(store("ftp://shop.example").is_err());

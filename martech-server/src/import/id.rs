@@ -1,24 +1,26 @@
-//! Ids of events whose records have none.
+//! Generates ids for events whose records have none.
 
 use martech_core::event::EventId;
 use uuid::Builder;
 use xxhash_rust::xxh3::xxh3_128;
 
-/// Makes ids from content: the same record gets the same one wherever it stands, and the second of two equal records in a file
-/// another one than the first. So an export that overlaps the one before, or has its rows in another order, adds what is new.
+/// Derives ids from content. Equal records get the same id wherever they are, except that the second of two equal
+/// records in one file gets another id than the first. An export that overlaps the previous one, or has its rows in
+/// another order, therefore adds only new records.
 ///
-/// The id is a UUIDv8 (RFC 9562) around the XXH3-128, big-endian, of
-/// the bytes `martech import 2`, how many equal records stood before in the file (eight bytes, little-endian), the event's type,
-/// a zero byte, and the record's text without its line end, as UTF-8.
-/// The file's name, its compression, its encoding, its kind of line ends, and how columns are mapped have no part in it.
-/// The type has: two files of the same columns, imported as events of two types, are two sets of events.
+/// The id is a UUIDv8 (RFC 9562) from the big-endian XXH3-128 of these bytes: `martech import 2`, the number of equal
+/// records before this one in the file (eight bytes, little-endian), the type of the event, a zero byte, and the UTF-8
+/// text of the record without its line end.
+///
+/// The file name, compression, encoding, line ends and column mapping do not affect the id. The type does: two files
+/// with the same columns, imported as two event types, are two sets of events.
 #[derive(Debug, Default)]
 pub(crate) struct IdMaker {
     buffer: Vec<u8>,
 }
 
 impl IdMaker {
-    /// `ordinal`: how many equal records stood before.
+    /// Returns the id of a record. `ordinal` is the number of equal records before it.
     pub(crate) fn id(&mut self, record: &str, ordinal: u64, event_type: &str) -> EventId {
         self.buffer.clear();
         self.buffer.extend_from_slice(b"martech import 2");
@@ -35,14 +37,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stays_the_same_forever() {
+    fn id_format_is_stable() {
         let id = IdMaker::default().id("00001 19970101 1 11.77", 1, "purchase");
         assert_eq!(id.0.get_version_num(), 8);
         assert_eq!(id.to_string(), "dabf4302-5318-8f65-9a0f-5952ccf166f3");
     }
 
     #[test]
-    fn every_part_counts() {
+    fn id_depends_on_record_ordinal_and_type() {
         let mut maker = IdMaker::default();
         let id = maker.id("a", 1, "purchase");
         assert_eq!(id, maker.id("a", 1, "purchase"));

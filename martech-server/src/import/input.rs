@@ -1,4 +1,4 @@
-//! Opens what is to be imported, takes the compression off and makes UTF-8 of it.
+//! Opens the content to import, decompresses it, and converts it to UTF-8.
 
 use std::{
     fs::File,
@@ -16,7 +16,7 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::same_file;
 
-/// What a file is imported from.
+/// The source of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
     Stdin,
@@ -28,7 +28,7 @@ impl Source {
         if path.as_os_str() == "-" { Self::Stdin } else { Self::Path(path.to_owned()) }
     }
 
-    /// Whether both name the same file.
+    /// Returns whether both are the same file.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Path(one), Self::Path(other)) => one == other || same_file(one, other),
@@ -36,7 +36,7 @@ impl Source {
         }
     }
 
-    /// For people, and for the names of files that belong to it.
+    /// Returns the name for messages and for the names of related files.
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Stdin => "stdin".to_owned(),
@@ -45,17 +45,18 @@ impl Source {
     }
 }
 
-/// Decompressed content as UTF-8, with the count of what was read of the file.
+/// Decompressed content as UTF-8, and a count of the bytes read from the file.
 pub(crate) struct Input {
     stream: Box<dyn Read + Send>,
-    /// Bytes read of the file so far.
+    /// Bytes read from the file so far, before decompression.
     pub(crate) consumed: Arc<AtomicU64>,
-    /// Length of the file, where it is a plain file.
+    /// Length of the file, if it is a regular file.
     pub(crate) size: Option<u64>,
 }
 
 impl Input {
-    /// The compression is known by the first bytes, whatever the name says; so is UTF-16 where it has a byte order mark.
+    /// Opens a source. The first bytes determine the compression, regardless of the file name. A byte order mark
+    /// identifies UTF-16.
     pub(crate) fn open(source: &Source, encoding: Option<&'static Encoding>) -> io::Result<Self> {
         match source {
             Source::Stdin => Self::of(io::stdin(), encoding),
@@ -74,7 +75,7 @@ impl Input {
         }
     }
 
-    /// Content from anywhere.
+    /// Wraps content from any reader.
     pub(crate) fn of(reader: impl Read + Send + 'static, encoding: Option<&'static Encoding>) -> io::Result<Self> {
         let consumed = Arc::new(AtomicU64::new(0));
         let content = decompressed(Counted { inner: reader, consumed: consumed.clone() })?;
@@ -108,7 +109,7 @@ impl Compression {
 
 const BUFFER: usize = 128 * 1024;
 
-/// Reads a compressed file to its end: its checksum stands there, and none of a damaged file is to be imported.
+/// Reads a compressed file to its end, where its checksum is. An import must not store any part of a damaged file.
 fn check_compression(path: &Path) -> io::Result<()> {
     let mut file = File::open(path)?;
     let mut magic = [0; 4];
@@ -128,14 +129,15 @@ fn decompressed(mut reader: impl Read + Send + 'static) -> io::Result<Box<dyn Re
     let compression = Compression::detect(&magic);
     let whole = BufReader::with_capacity(BUFFER, io::Cursor::new(magic).chain(reader));
     Ok(match compression {
-        // Both read on over the members (frames) that follow the first.
+        // Both decoders continue with the members (frames) after the first.
         Some(Compression::Gzip) => Box::new(MultiGzDecoder::new(whole)),
         Some(Compression::Zstd) => Box::new(zstd::stream::read::Decoder::with_buffer(whole)?),
         None => Box::new(whole),
     })
 }
 
-/// As UTF-8. What is UTF-8 already passes unchanged, broken characters too; of another encoding they become U+FFFD.
+/// Converts content to UTF-8. UTF-8 content passes through unchanged, including invalid bytes. Invalid bytes of another
+/// encoding become U+FFFD.
 fn decoded(mut content: Box<dyn Read + Send>, encoding: Option<&'static Encoding>) -> io::Result<Box<dyn Read + Send>> {
     let mut begin = vec![0; 4];
     let read = read_up_to(&mut content, &mut begin)?;
@@ -149,7 +151,7 @@ fn decoded(mut content: Box<dyn Read + Send>, encoding: Option<&'static Encoding
     Ok(Box::new(decoder.build_with_buffer(content, vec![0; BUFFER]).map_err(io::Error::other)?))
 }
 
-/// What a file is, by its first bytes, that cannot be read as it is.
+/// Returns an error if the first bytes are of a known format that the import does not read.
 fn foreign(begin: &[u8]) -> io::Result<()> {
     let told = |what: &str| Err(io::Error::new(io::ErrorKind::InvalidData, what));
     match *begin {

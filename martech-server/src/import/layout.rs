@@ -1,4 +1,4 @@
-//! Which part of a record goes where in an event: the mapping options, brought together with a file's columns.
+//! Resolves the mapping options against the columns of a file: which part of a record fills which place in an event.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -12,16 +12,16 @@ use super::{
     time::TimeReader,
 };
 
-/// Where a value comes from.
+/// The source of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
     /// A column, counted from 0.
     Column(usize),
-    /// The same, of text that is no number even where it looks like one.
+    /// A column that stays text, even if it looks like a number.
     Text(usize),
-    /// A member of a JSON object: its name, or names joined by dots.
+    /// A member of a JSON object, by its name or by names joined with dots.
     Member(String),
-    /// The same text every time.
+    /// The same text for every record.
     Constant(String),
 }
 
@@ -44,43 +44,44 @@ pub(crate) enum Child {
     Object(Node),
 }
 
-/// Where everything in an event comes from.
+/// The sources of all parts of an event.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
-    /// In the order of [`Field::ALL`].
+    /// Sources of the fields, in the order of [`Field::ALL`].
     pub(crate) fields: [Option<Source>; Field::ALL.len()],
-    /// The whole `properties`; the tree is laid over it.
+    /// The source of the whole `properties` object. The tree in `properties` overrides its members.
     pub(crate) base: Option<Source>,
     pub(crate) properties: Node,
-    /// Names of members that are no properties of their own name, because they went elsewhere.
+    /// Names of members that are not properties of their own name, because they have another place in the event.
     pub(crate) taken: HashSet<String>,
-    /// Names of properties that would be taken for a figure in place of one that was mapped, and are left out therefore.
+    /// Names of properties that are left out, because they would take precedence over a mapped property for the same
+    /// figure.
     pub(crate) shadowed: BTreeSet<&'static str>,
-    /// The columns that were left out for that reason.
+    /// The columns that are left out because their names are shadowed.
     pub(crate) left_out: Vec<String>,
-    /// Whether what is left becomes a property.
+    /// Whether the remaining columns become properties.
     pub(crate) keep_rest: bool,
     pub(crate) renames: HashMap<String, String>,
     pub(crate) times: TimeReader,
     pub(crate) numbers: Notation,
     pub(crate) nulls: Nulls,
-    /// Of an order that names none; `None` where the receiving server knows it.
+    /// Currency of orders without one. `None` if the receiving server knows it.
     pub(crate) currency: Option<Currency>,
-    /// Whether it has to stand in the event, since the receiver may assume another one.
+    /// Whether events must contain the currency, because the receiver may assume another one.
     pub(crate) names_currency: bool,
 }
 
-/// Texts that stand for nothing.
+/// Texts that mean that a value is absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Nulls {
     /// `NULL` and `\N` in columns without quotes, as databases write them.
     Usual,
-    /// These, in any column and in JSON strings.
+    /// These texts, in any column and in JSON strings.
     These(Vec<String>),
 }
 
 impl Nulls {
-    /// Whether the text of a column stands for nothing.
+    /// Returns whether the text of a column means an absent value.
     pub(crate) fn column(&self, text: &str, is_quoted: bool) -> bool {
         match self {
             Self::Usual => !is_quoted && matches!(text.trim(), "NULL" | "\\N"),
@@ -88,12 +89,12 @@ impl Nulls {
         }
     }
 
-    /// Whether members of JSON objects have to be looked at.
+    /// Returns whether JSON strings can mean an absent value.
     pub(crate) fn are_in_json(&self) -> bool {
         matches!(self, Self::These(texts) if !texts.is_empty())
     }
 
-    /// Whether a JSON value does: `null`, or a string that was named.
+    /// Returns whether a JSON value means an absent value: `null`, or a string in the list.
     pub(crate) fn json(&self, value: &str) -> bool {
         let is_named = |texts: &[String]| {
             !texts.is_empty()
@@ -104,7 +105,7 @@ impl Nulls {
     }
 }
 
-/// Options that do not go together, or not with the file.
+/// The options contradict each other or do not fit the file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum LayoutError {
     #[error("{0} is given twice")]
@@ -122,7 +123,7 @@ pub(crate) enum LayoutError {
 }
 
 impl Layout {
-    /// For records that are JSON objects.
+    /// Returns the layout for records that are JSON objects.
     pub(crate) fn for_objects(args: &ImportArgs) -> Result<Self, LayoutError> {
         let mut layout = Self::with_constants(args)?;
         for (target, member) in &args.maps {
@@ -135,12 +136,12 @@ impl Layout {
         }
         layout.base.get_or_insert_with(|| Source::Member("properties".to_owned()));
         layout.shadow();
-        // What a journey shows of an event besides what was sent: the time of this import takes its place.
+        // `receivedAt` appears in the events of a journey response. The time of this import replaces it.
         layout.taken.extend(["properties".to_owned(), "receivedAt".to_owned()]);
         Ok(layout)
     }
 
-    /// For records of these columns.
+    /// Returns the layout for records with these columns.
     pub(crate) fn for_columns(args: &ImportArgs, columns: &[String]) -> Result<Self, LayoutError> {
         let mut layout = Self::with_constants(args)?;
         let mut places = HashMap::new();
@@ -170,7 +171,7 @@ impl Layout {
                 continue;
             }
             match layout.insert(&target, Source::Column(place)) {
-                // --map and --set go before a column's own name.
+                // --map and --set take precedence over a column of that name.
                 Ok(()) | Err(LayoutError::Twice(_)) => {}
                 Err(_) => return Err(LayoutError::ColumnOverlap(name.clone())),
             }
@@ -200,7 +201,7 @@ impl Layout {
         Ok(layout)
     }
 
-    /// What was mapped, or set, is to be what counts.
+    /// Finds the properties that would take precedence over a mapped or set one for the same figure.
     fn shadow(&mut self) {
         let mapped = &self.properties.children;
         let before = mapped.keys().flat_map(|name| Facts::before(name));

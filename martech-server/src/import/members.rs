@@ -1,4 +1,4 @@
-//! A JSON object, one level taken apart, its values left as text.
+//! A JSON object, split one level deep. Its values stay JSON text.
 
 use std::{borrow::Cow, collections::HashSet, fmt};
 
@@ -9,7 +9,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// The members of an object in their order.
+/// The members of an object, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Members<'a>(pub(crate) Vec<(Cow<'a, str>, &'a str)>);
 
@@ -18,12 +18,12 @@ impl<'a> Members<'a> {
         serde_json::from_str(json)
     }
 
-    /// The JSON text of a member; a null counts as absent.
+    /// Returns the JSON text of a member. `null` counts as absent.
     pub(crate) fn get(&self, name: &str) -> Option<&'a str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| *value).filter(|value| *value != "null")
     }
 
-    /// The member at a path of names, or the one whose name is the path with its dots.
+    /// Returns the member at a path of names, or the member whose name is the whole path with its dots.
     pub(crate) fn find(&self, path: &str) -> Option<&'a str> {
         if let Some(value) = self.get(path) {
             return Some(value);
@@ -32,7 +32,7 @@ impl<'a> Members<'a> {
             .find_map(|(dot, _)| Members::parse(self.get(&path[..dot])?).ok()?.find(&path[dot + 1..]))
     }
 
-    /// A name that is there twice.
+    /// Returns a name that occurs twice.
     pub(crate) fn duplicate(&self) -> Option<&str> {
         if self.0.len() <= 16 {
             let earlier = |at: usize| self.0[..at].iter().any(|(key, _)| *key == self.0[at].0);
@@ -56,7 +56,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
                 let mut members = Vec::with_capacity(8);
-                // As JSON text: half a surrogate pair in a name is for `text_of` to see to.
+                // Read as JSON text, because a name may contain a lone surrogate, which `text_of` replaces.
                 while let Some((key, value)) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
                     let key = text_of(key.get()).ok_or_else(|| serde::de::Error::custom("a name that is no text"))?;
                     members.push((key, value.get()));
@@ -68,7 +68,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-/// The text that a JSON string means, with U+FFFD for each half of a surrogate pair; `None` for another kind of value.
+/// Returns the text of a JSON string, with U+FFFD for each lone surrogate. Returns `None` for other kinds of values.
 pub(crate) fn text_of(json: &str) -> Option<Cow<'_, str>> {
     #[derive(Deserialize)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn sees_duplicates_in_small_and_large_objects() {
+    fn finds_duplicates_in_small_and_large_objects() {
         assert_eq!(Members::parse(r#"{"a":1,"b":2,"\u0061":3}"#).unwrap().duplicate(), Some("a"));
         let many: Vec<String> = (0..40).map(|n| format!("\"k{n}\":{n}")).collect();
         let object = format!("{{{}}}", many.join(","));

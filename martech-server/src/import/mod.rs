@@ -1,14 +1,17 @@
-//! `martech-server import`: events out of files, into the data folder, into a MongoDB or to a running server.
+//! `martech-server import`: reads events from files into the data folder, a MongoDB or a running server.
 //!
 //! ```text
 //! file ─ decompress ─ split ──▶ parse ──▶ EventSink ──▶ Lake, MongoDB
 //!           one thread        one thread             └▶ POST /events
 //! ```
-//! Chunks of up to `--batch-size` records (and about 1 MiB) go from left to right through bounded channels, so memory
-//! stays flat whatever a file's size (the `ordinals` module says what remembers the records). They are settled in their order: when the store has made a chunk durable, its
-//! rejects are written, its records counted, and the position behind it may go into the state file. So whenever an
-//! import ends, what the state file says is done is done, and what came behind it is only met again: ids are made from
-//! content (see the `id` module), and the store counts such an event as a duplicate.
+//!
+//! Chunks of up to `--batch-size` records (and about 1 MiB) pass through bounded channels, so memory does not grow with
+//! the size of a file. The `ordinals` module describes the memory for counting equal records.
+//!
+//! Chunks are settled in order. Once the store has made a chunk durable, the import writes its rejects, counts its
+//! records, and may save the position behind it in the state file. All records before that position are therefore
+//! settled, whenever an import ends. The next import reads the records behind it again. Their ids are derived from
+//! content (see the `id` module), so the store counts those that it already has as duplicates.
 
 mod amount;
 mod args;
@@ -65,8 +68,9 @@ use crate::{
     signals::interrupted,
 };
 
-/// Imports, and prints what came of it: a line for each file on standard output, what went wrong on standard error.
-/// Ends with 2 where a file gives reason to [complain](Complaint).
+/// Imports files and prints the results: one line for each file on standard output, and problems on standard error. The
+/// exit code is 2 if a file has a [complaint](Complaint), 130 after SIGINT or SIGTERM, and 1 if the import could not be
+/// finished.
 pub fn run(args: ImportArgs) -> ExitCode {
     let told = |file: &FileReport| {
         say(file);
@@ -82,13 +86,21 @@ pub fn run(args: ImportArgs) -> ExitCode {
         }
         Err(error) => {
             eprintln!("martech-server: {}", error.chain());
-            // As a shell shows a program that SIGINT ended.
+            // Shells report status 130 for a program that SIGINT ended.
             if matches!(error, ImportError::Interrupted) { ExitCode::from(130) } else { ExitCode::FAILURE }
         }
     }
 }
 
-/// Imports all files, in a runtime of its own: not to be called inside one. `done` hears of each file.
+/// Imports all files, and calls `done` after each one.
+///
+/// # Errors
+///
+/// Returns an [`ImportError`] if the import cannot be finished. Events stored before the error stay stored.
+///
+/// # Panics
+///
+/// Panics if called inside a Tokio runtime, because it creates its own.
 pub fn import(args: &ImportArgs, done: impl FnMut(&FileReport)) -> Result<Report, ImportError> {
     let jobs = plan(args)?;
     let runtime = tokio::runtime::Runtime::new().map_err(ImportError::Runtime)?;
@@ -110,7 +122,7 @@ pub fn import(args: &ImportArgs, done: impl FnMut(&FileReport)) -> Result<Report
                 }
                 let store = project.store(&store);
                 let store = store.map_err(|error| ImportError::Options(error.to_string()))?;
-                // What is wrong is told before a file is read.
+                // Reports problems of the database before a file is read.
                 store.prepare().await?;
                 import_into(store, args, &jobs, done).await
             }
@@ -130,18 +142,18 @@ pub fn import(args: &ImportArgs, done: impl FnMut(&FileReport)) -> Result<Report
             }
         }
     });
-    // A thread may still wait for standard input.
+    // A thread may still be blocked on standard input.
     runtime.shutdown_background();
     result
 }
 
-/// What is kept of a project. The default project exists also where nothing is.
+/// Returns the record of a project. The default project always exists, even without a record.
 fn find_project(project: &ProjectId, there: Vec<ProjectRecord>) -> Result<Option<ProjectRecord>, ImportError> {
     check_project(project, there.iter().map(|record| record.id.clone()))?;
     Ok(there.into_iter().find(|record| record.id == *project))
 }
 
-/// Whether a project is one of those that there are.
+/// Returns an error if the project does not exist.
 fn check_project(project: &ProjectId, there: impl Iterator<Item = ProjectId>) -> Result<(), ImportError> {
     let mut there: BTreeSet<ProjectId> = there.collect();
     there.insert(ProjectId::default());
@@ -152,7 +164,7 @@ fn check_project(project: &ProjectId, there: impl Iterator<Item = ProjectId>) ->
     Err(ImportError::NoProject { project: project.to_string(), there: there.join(", ") })
 }
 
-/// Where a dry run stores.
+/// Store of a dry run. It stores nothing and counts every event as stored.
 struct Nowhere;
 
 impl Store<Event> for Nowhere {
@@ -161,13 +173,13 @@ impl Store<Event> for Nowhere {
     }
 }
 
-/// What to import, and where its rejects go.
+/// One source, and the path for its rejects.
 struct Job {
     source: Source,
     rejects: RejectsPath,
 }
 
-/// Finds mistakes in the command before anything is done.
+/// Validates the command before anything is read or written.
 fn plan(args: &ImportArgs) -> Result<Vec<Job>, ImportError> {
     let stdin = [PathBuf::from("-")];
     let files = if args.files.is_empty() { &stdin[..] } else { &args.files };
@@ -199,7 +211,7 @@ fn plan(args: &ImportArgs) -> Result<Vec<Job>, ImportError> {
     Ok(jobs)
 }
 
-/// `FILE.rejects.ndjson`, beside the file.
+/// Returns `FILE.rejects.ndjson`, beside the file.
 fn rejects_of(source: &Source) -> PathBuf {
     let name = format!("{}.rejects.ndjson", source.name());
     match source {
@@ -224,9 +236,9 @@ async fn import_into(
         .flush_interval(Duration::ZERO)
         .capacity(batch.saturating_mul(5))
         .size_of(Event::size)
-        // A server may be restarted meanwhile; and the state file makes giving up harmless.
+        // Leaves time for a server to restart. Giving up is harmless: the state file lets the import resume.
         .retry(RetryPolicy { deadline: Duration::from_secs(300), ..RetryPolicy::default() })
-        // The receipts tell of each event, and its record goes to the rejects file.
+        // Receipts report the outcome of each event, and rejected records go to the rejects file.
         .dead_letters(drop)
         .build(store)?;
     let mut interrupted = std::pin::pin!(interrupted());
@@ -255,7 +267,7 @@ async fn import_into(
             }
         }
     }
-    // When all is well, nothing is left to store; otherwise what is left is met again by the next import.
+    // After a success nothing is left in the sink. After an error, the next import reads the remaining records again.
     let closed = sink.close(Duration::from_secs(1)).await;
     result?;
     debug_assert!(closed.unstored.is_empty());

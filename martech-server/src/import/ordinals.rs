@@ -1,10 +1,11 @@
-//! How many equal records stood before a record in its file: exactly, whatever the file's size.
+//! Counts exactly how many equal records come before a record in its file, for files of any size.
 //!
-//! The first records are remembered in memory, by 96 bits of a hash and 17 bytes each with the map's room. When there are more
-//! different ones than [`IN_MEMORY`], all move to a temporary file without a name, about 30 bytes each, which is gone when the
-//! import ends, however it ends. So memory stays below 100 MiB: the map while it grows, then the file's cache.
+//! The first records are in memory, by 96 bits of a hash, with 17 bytes for each slot of the map. If there are more
+//! than [`IN_MEMORY`] different records, all of them move to a temporary file without a name, with about 30 bytes each.
+//! The file disappears when the import ends, however it ends. Memory stays below 100 MiB: first for the map while it
+//! grows, then for the cache of the file.
 //!
-//! Nothing of this is kept for a later import: one that goes on where another was counts the records before once more.
+//! The counts are not kept for a later import. An import that resumes counts the earlier records again.
 
 use std::{
     collections::HashMap,
@@ -17,9 +18,9 @@ use std::{
 use redb::{Database, ReadableTable, TableDefinition, WriteTransaction, backends::FileBackend};
 use xxhash_rust::xxh3::xxh3_128;
 
-/// Different records that are remembered in memory: what a map of 2^21 places takes before it grows.
+/// Number of different records in memory: the load of a map with 2^21 slots before it grows.
 const IN_MEMORY: usize = (1 << 21) / 8 * 7;
-/// Of the file.
+/// Cache size of the temporary file.
 const CACHE_BYTES: usize = 32 << 20;
 
 type Key = [u8; 12];
@@ -33,14 +34,14 @@ pub(crate) struct Ordinals {
     dir: PathBuf,
 }
 
-/// The temporary file. Its one transaction is never committed.
+/// The temporary file. Its only transaction is never committed.
 struct CountsFile {
     counts: WriteTransaction,
     _database: Database,
 }
 
 impl Ordinals {
-    /// Nothing was read yet. A file is made in `dir` once it is needed.
+    /// Starts with no counts. The temporary file is created in `dir` when it is needed.
     pub(crate) fn new(dir: &Path) -> Self {
         Self::with(dir, IN_MEMORY)
     }
@@ -49,7 +50,7 @@ impl Ordinals {
         Self { memory: HashMap::new(), most, file: None, dir: dir.to_owned() }
     }
 
-    /// How often this text was asked for before.
+    /// Returns how many times this text was passed before.
     pub(crate) fn next(&mut self, text: &str) -> io::Result<u64> {
         let mut key = Key::default();
         key.copy_from_slice(&xxh3_128(text.as_bytes()).to_le_bytes()[..12]);
@@ -76,11 +77,11 @@ impl Ordinals {
 }
 
 impl CountsFile {
-    /// With what was in memory.
+    /// Creates the file with the counts from memory.
     fn new(dir: &Path, counts: HashMap<Key, u32>) -> io::Result<Self> {
         let file = tempfile::tempfile_in(dir)?;
         let mut counts: Vec<(Key, u32)> = counts.into_iter().collect();
-        // In this order the file is written from front to back.
+        // Sorted keys fill the file sequentially.
         counts.sort_unstable();
         Self::filled(file, &counts).map_err(io::Error::other)
     }
@@ -116,9 +117,9 @@ impl fmt::Debug for Ordinals {
 mod tests {
     use super::*;
 
-    /// Each text is asked for as often as a plain map says, in memory and in a file.
+    /// Compares the counts with a plain map, in memory and in a file.
     #[test]
-    fn counts_exactly_however_many_records_there_are() {
+    fn counts_exactly_in_memory_and_on_disk() {
         let dir = tempfile::tempdir().unwrap();
         for most in [10, 1_000, 100_000] {
             let mut random = fastrand::Rng::with_seed(most as u64);
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_that_no_file_can_be_made() {
+    fn reports_that_the_temporary_file_cannot_be_created() {
         let dir = tempfile::tempdir().unwrap();
         let mut ordinals = Ordinals::with(&dir.path().join("nowhere"), 1);
         assert_eq!(ordinals.next("a").unwrap(), 0);

@@ -1,28 +1,28 @@
-//! Where a record of delimited text ends, by RFC 4180: a column that begins with a quote ends with one, and a quote inside it is
-//! written twice. A quote inside a column that does not begin with one is text (`5" disk`).
+//! Finds the end of a record of delimited text, by RFC 4180. A column that begins with a quote ends with one, and a
+//! quote inside it is doubled. A quote inside a column that does not begin with one is text (`5" disk`).
 
 use memchr::{memchr, memchr3};
 
-/// Why the quotes of a record cannot be understood.
+/// Why the quotes of a record are invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BadQuote {
-    /// Something else than a delimiter or a line's end stands behind a closing quote.
+    /// A closing quote is followed by something other than a delimiter or a line end.
     TextBehind,
-    /// A column begins with blanks and a quote: whether that quote opens the column cannot be known.
+    /// A column begins with blanks and a quote. Whether the quote opens the column is ambiguous.
     BlanksBefore,
 }
 
-/// What was found in some bytes.
+/// The result of a scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// The record goes on behind them.
+    /// The record continues behind the bytes.
     Nothing,
-    /// The line's end that ends the record stands here.
+    /// Position of the line end that ends the record.
     End(usize),
     Bad(BadQuote),
 }
 
-/// Looks for the end of one record, in one piece of it after another.
+/// Looks for the end of one record, piece by piece.
 pub(crate) struct RecordScan {
     delimiter: u8,
     state: State,
@@ -30,13 +30,13 @@ pub(crate) struct RecordScan {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Where a column begins.
+    /// At the start of a column.
     Start,
-    /// In the blanks at the beginning of a column.
+    /// In the blanks at the start of a column.
     Blanks,
     Plain,
     Quoted,
-    /// Behind a quote that closes a column, or is the first of two.
+    /// Behind a quote that closes a column or is the first of a doubled quote.
     Closed,
 }
 
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_quotes_that_cannot_be_understood() {
+    fn reports_invalid_quotes() {
         assert_eq!(read("\"5 inch\" disk,1\n").0, Found::Bad(BadQuote::TextBehind));
         assert_eq!(read("\"say \\\"hi\\\"\",1\n").0, Found::Bad(BadQuote::TextBehind));
         assert_eq!(read("\"a\" ,1\n").0, Found::Bad(BadQuote::TextBehind));
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blank_may_separate_columns() {
+    fn accepts_a_blank_as_delimiter() {
         let mut scan = RecordScan::new(b' ');
         assert_eq!(scan.read(b"a \"b c\"\n"), Found::End(7));
     }

@@ -1,4 +1,4 @@
-//! Why records of a file were rejected, counted.
+//! Counts the reasons for which records of a file were rejected.
 
 use std::collections::BTreeMap;
 
@@ -6,20 +6,20 @@ use serde::{Deserialize, Serialize};
 
 use super::rejects::Reason;
 
-/// More different ones are counted by their codes alone: a field's name may be anything.
+/// Limit for reasons with field names. Further reasons are counted by code alone, because field names are unbounded.
 const MOST_FIELDS: usize = 100;
-/// How many are shown.
+/// Number of reasons to show.
 const SHOWN: usize = 3;
 
-/// The reasons of a file, by code and field.
+/// The reasons for a file, by code and field.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Reasons(BTreeMap<String, Tally>);
 
-/// A reason.
+/// The count of one reason, and an example.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Tally {
     records: u64,
-    /// Of the first record.
+    /// Line of the first record with this reason.
     line: u64,
     message: String,
 }
@@ -33,7 +33,7 @@ impl Reasons {
         self.0.entry(key).or_insert_with(first).records += 1;
     }
 
-    /// The commonest, a line for each.
+    /// Returns the most frequent reasons, one line each.
     pub(crate) fn commonest(&self) -> Vec<String> {
         let mut all: Vec<_> = self.0.iter().collect();
         all.sort_by_key(|(_, tally)| std::cmp::Reverse(tally.records));
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shows_the_three_commonest() {
+    fn shows_the_three_most_frequent_reasons() {
         let mut reasons = Reasons::default();
         for (line, code) in [(2, "a"), (3, "b"), (4, "b"), (5, "c"), (6, "c"), (7, "c"), (8, "d"), (9, "d")] {
             reasons.note(&Reason::new(code, format!("message {line}")).at("total"), line);
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn stays_small_whatever_the_fields_are_called() {
+    fn bounds_the_number_of_distinct_reasons() {
         let mut reasons = Reasons::default();
         for line in 1..=1000 {
             reasons.note(&Reason::new("duplicate_key", "twice").at(format!("field{line}")), line);

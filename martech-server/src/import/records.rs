@@ -1,4 +1,4 @@
-//! A file on its way from bytes to events: one thread reads and cuts, one thread parses.
+//! The pipeline from the bytes of a file to events: one thread reads and splits, another parses.
 
 use std::{collections::BTreeSet, io, path::Path, sync::mpsc, thread};
 
@@ -19,39 +19,39 @@ use super::{
     split::{Chunk, Fault, Framing, MAX_RECORD, Position, Splitter},
 };
 
-/// Chunks that wait between two threads.
+/// Number of chunks that wait between two threads.
 const WAITING: usize = 2;
 
-/// How more types are taken, for those whose records are refused.
+/// Advice in rejections of unknown event types.
 const MORE_TYPES: &str = "to allow more, list them in --event-types (or * for any)";
 
-/// A chunk and what became of each of its records.
+/// A chunk, and the outcome of each of its records.
 pub(crate) struct Parsed {
     pub(crate) chunk: Chunk,
     pub(crate) events: Vec<Event>,
-    /// For each event the index of its record.
+    /// Record index of each event.
     pub(crate) origins: Vec<usize>,
-    /// Index and reason of the other records, ascending.
+    /// Record index and reason of the other records, ascending.
     pub(crate) rejects: Vec<(usize, Reason)>,
 }
 
-/// What comes out of the pipeline.
+/// A message at the end of the pipeline.
 pub(crate) enum Message {
     Parsed(Parsed),
     End,
 }
 
-/// An opened file, standing at its first record.
+/// An opened file, at its first record.
 pub(crate) struct Records {
     name: String,
     splitter: Splitter<Input>,
     parser: Parser,
-    /// What an earlier import of the same file has done already.
+    /// Position up to which an earlier import of the same file is settled.
     done: Position,
 }
 
 impl Records {
-    /// Opens a file, reads its header, and brings the options together with it. Temporary files are made in `dir`.
+    /// Opens a file, reads its header, and resolves the options against it. Temporary files are created in `dir`.
     pub(crate) fn open(source: &Source, args: &ImportArgs, dir: &Path, done: Position) -> Result<Self, ImportError> {
         let shape = shape_of(source, args)?;
         let input = Input::open(source, args.encoding).map_err(ImportError::read(source.name()))?;
@@ -86,7 +86,7 @@ impl Records {
         let mut rules = EventRules::default();
         rules.currency = args.currency.unwrap_or(rules.currency);
         rules.types = match &args.event_types {
-            // Which types are taken is for the server to say.
+            // The server decides which types it accepts.
             _ if args.url.is_some() => EventTypes::any(),
             types => types.clone().unwrap_or(rules.types).advise(MORE_TYPES),
         };
@@ -105,12 +105,12 @@ impl Records {
         self.splitter.reader()
     }
 
-    /// The columns that are left out, because others were mapped to the same figure.
+    /// Returns the columns that are left out because others are mapped to the same figure.
     pub(crate) fn left_out(&self) -> &[String] {
         self.parser.composer.left_out()
     }
 
-    /// Starts the threads. They end when all is read, at an error, or when the receiver is gone.
+    /// Starts the threads. They end at the end of the file, at an error, or when the receiver is dropped.
     pub(crate) fn start(self, batch: usize) -> tokio::sync::mpsc::Receiver<Result<Message, ImportError>> {
         let Self { name, mut splitter, mut parser, done } = self;
         let (chunks, unparsed) = mpsc::sync_channel::<Result<Option<Chunk>, ImportError>>(WAITING);
@@ -145,7 +145,7 @@ impl Records {
     }
 }
 
-/// Up to `batch` records that are all done already, or all not.
+/// Reads up to `batch` records that are all before `done` or all after it.
 fn next_chunk(splitter: &mut Splitter<Input>, batch: usize, done: Position) -> io::Result<Option<Chunk>> {
     let left = done.records.saturating_sub(splitter.position().records);
     let most = if left == 0 { batch } else { batch.min(usize::try_from(left).unwrap_or(batch)) };
@@ -157,9 +157,15 @@ fn next_chunk(splitter: &mut Splitter<Input>, batch: usize, done: Position) -> i
     Ok(found.then_some(chunk))
 }
 
-/// Reads records as an import does, for fuzz targets: `open` gives the content from its beginning, `each` gets a record's
-/// text, line and number, and the event that it is. With `interrupted` every batch is read by an import of its own,
-/// which goes on where the one before was.
+/// Reads records as an import does, for fuzz targets.
+///
+/// `open` returns the content from its beginning. `each` gets the text, line and number of a record, and either its
+/// event or the code of its rejection. With `interrupted`, a separate import reads each batch and resumes where the
+/// previous one stopped.
+///
+/// # Errors
+///
+/// Returns an [`ImportError`] if the options do not fit the content, or if the content cannot be read.
 #[cfg(feature = "testing")]
 pub fn read_records<R: io::Read + Send + 'static>(
     args: &ImportArgs,
@@ -198,7 +204,7 @@ pub fn read_records<R: io::Read + Send + 'static>(
     }
 }
 
-/// What the records of a file look like.
+/// Format of the records in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
     Ndjson,
@@ -216,7 +222,7 @@ impl Shape {
     }
 }
 
-/// By the options, or by the name of the file.
+/// Determines the format from the options or the file name.
 pub(crate) fn shape_of(source: &Source, args: &ImportArgs) -> Result<Shape, ImportError> {
     let name = source.name().to_ascii_lowercase();
     let plain = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
@@ -246,7 +252,8 @@ pub(crate) fn shape_of(source: &Source, args: &ImportArgs) -> Result<Shape, Impo
     })
 }
 
-/// What separates columns: a first line such as `sep=;`, which spreadsheets write, says it where no option does. Passes over that line.
+/// Returns the column separator. Spreadsheets may write a first line such as `sep=;`, which sets the separator unless
+/// an option does. Skips that line.
 fn separator(splitter: &mut Splitter<Input>, delimiter: Delimiter, args: &ImportArgs) -> io::Result<Delimiter> {
     let Some(first) = splitter.peek()? else { return Ok(delimiter) };
     let line = first.bytes.trim_ascii();
@@ -261,7 +268,7 @@ fn separator(splitter: &mut Splitter<Input>, delimiter: Delimiter, args: &Import
     Ok(delimiter)
 }
 
-/// The names of the columns; passes over the header.
+/// Returns the names of the columns. Skips the header.
 fn columns_of(
     splitter: &mut Splitter<Input>,
     cells: &mut Cells,
@@ -277,7 +284,7 @@ fn columns_of(
         return Ok(args.columns.clone());
     }
     let Some(first) = first else {
-        // Of an empty file nothing is wanted: it has whatever columns are asked for.
+        // An empty file has no header to check, so the mapped columns are assumed to exist.
         let mapped: BTreeSet<String> = args.maps.iter().map(|(_, column)| column.clone()).collect();
         return Ok(mapped.into_iter().collect());
     };
@@ -299,10 +306,10 @@ fn columns_of(
 
 struct Parser {
     composer: Composer,
-    /// Of delimited text; without them a record is a JSON object.
+    /// Columns of delimited text. Without them, a record is a JSON object.
     columns: Option<Columns>,
     ordinals: Ordinals,
-    /// Where U+FFFD stands for a broken character of it.
+    /// The encoding of the file, if the decoder replaces its invalid characters with U+FFFD.
     encoding: Option<&'static Encoding>,
     rules: EventRules,
     received_at: Timestamp,
@@ -311,7 +318,7 @@ struct Parser {
 struct Columns {
     cells: Cells,
     count: usize,
-    /// Whether rows may be short, or end with delimiters.
+    /// Whether rows may be too short or end with extra delimiters.
     pad: bool,
 }
 
@@ -335,7 +342,7 @@ impl Parser {
         Ok(Parsed { chunk, events, origins, rejects })
     }
 
-    /// Only counts the records, of which an earlier import has made events.
+    /// Counts the records of a chunk that an earlier import has settled, without composing events.
     fn pass_over(&mut self, chunk: &Chunk) -> Result<(), ImportError> {
         for record in chunk.records.iter().filter(|record| record.fault.is_none()) {
             if let Ok(text) = self.text(&chunk.bytes[record.range.clone()]) {
@@ -375,7 +382,7 @@ impl Parser {
     }
 }
 
-/// A record, taken apart; of JSON into `members`.
+/// Parses a record. JSON goes into `members`.
 fn view<'a>(columns: Option<&'a mut Columns>, text: &'a str, members: &'a mut Members<'a>) -> Result<View<'a>, Reason> {
     match columns {
         None => {
@@ -399,7 +406,7 @@ fn view<'a>(columns: Option<&'a mut Columns>, text: &'a str, members: &'a mut Me
     }
 }
 
-/// How many equal records stood before one that needs an id.
+/// Returns the number of equal records before this one, or 0 if the record has an id.
 fn ordinal(composer: &Composer, ordinals: &mut Ordinals, view: View<'_>, text: &str) -> Result<u64, ImportError> {
     if !composer.makes_id(view) {
         return Ok(0);
@@ -429,7 +436,7 @@ fn not_whole(fault: Fault) -> Reason {
     Reason::new(code, message)
 }
 
-/// Names the encoding that it most likely is.
+/// Names the most likely encoding.
 fn not_utf8(record: &[u8], at: usize) -> Reason {
     let byte = record.get(at).copied().unwrap_or_default();
     let (shown, _, _) = WINDOWS_1252.decode(std::slice::from_ref(&byte));

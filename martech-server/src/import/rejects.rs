@@ -1,4 +1,4 @@
-//! Records that cannot be events, kept for the person who has to see to them.
+//! Writes the records that cannot become events to a file, for a person to review.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -9,7 +9,7 @@ use std::{
 use martech_core::event::EventError;
 use serde::Serialize;
 
-/// How much of a record's text is kept.
+/// Number of bytes kept of the text of a record.
 const MAX_RAW: usize = 64 * 1024;
 
 /// Why a record is rejected.
@@ -57,16 +57,16 @@ struct Reject<'a> {
     record: u64,
     #[serde(flatten)]
     reason: &'a Reason,
-    /// The record as it was found; what is not UTF-8 shows as U+FFFD.
+    /// The text of the record. Invalid UTF-8 is shown as U+FFFD.
     raw: &'a str,
 }
 
-/// Where the rejects of a file go.
+/// Path of the rejects file.
 #[derive(Debug, Clone)]
 pub(crate) enum RejectsPath {
-    /// Where an option says. It is written when there are rejects, and left alone otherwise.
+    /// A path from an option. The file is written only if there are rejects; otherwise it does not change.
     Given(PathBuf),
-    /// Beside the file. What stands there is of an earlier import.
+    /// A path beside the input. An existing file is from an earlier import.
     Beside(PathBuf),
 }
 
@@ -77,14 +77,14 @@ impl RejectsPath {
     }
 }
 
-/// The rejects file of one import; it is made when there is something to write.
+/// The rejects file of one import. It is created when the first reject is written.
 pub(crate) struct Rejects {
     path: PathBuf,
     file: Option<BufWriter<File>>,
 }
 
 impl Rejects {
-    /// Begins anew: what an earlier import left beside the file is removed.
+    /// Starts without rejects. Removes the file beside the input that an earlier import left.
     pub(crate) fn begin(path: RejectsPath) -> io::Result<Self> {
         if let RejectsPath::Beside(path) = &path
             && fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
@@ -94,7 +94,7 @@ impl Rejects {
         Ok(Self { path: path.path().to_owned(), file: None })
     }
 
-    /// Goes on behind the first `length` bytes of an interrupted import; `None` when they are not there.
+    /// Resumes after the first `length` bytes of an interrupted import. Returns `None` if the file is shorter.
     pub(crate) fn resume(path: RejectsPath, length: u64) -> io::Result<Option<Self>> {
         let mut file = match OpenOptions::new().write(true).open(path.path()) {
             Ok(file) => file,
@@ -124,19 +124,19 @@ impl Rejects {
         file.write_all(b"\n")
     }
 
-    /// Makes all of it durable and tells its length.
+    /// Makes all rejects durable and returns the length of the file.
     pub(crate) fn sync(&mut self) -> io::Result<u64> {
         let Some(file) = &mut self.file else { return Ok(0) };
         file.flush()?;
         let metadata = file.get_ref().metadata()?;
-        // A pipe or a device has nothing to sync.
+        // Pipes and devices cannot be synced.
         if metadata.is_file() {
             file.get_ref().sync_data()?;
         }
         Ok(metadata.len())
     }
 
-    /// The file, if there is one.
+    /// Returns the path of the file, if the file was created.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.file.as_ref().map(|_| self.path.as_path())
     }

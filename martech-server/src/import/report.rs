@@ -1,4 +1,4 @@
-//! What a person sees of an import: a bar while it runs, a summary at the end.
+//! Output of an import for people: a progress bar while it runs, and a summary at the end.
 
 use std::{
     fmt,
@@ -14,42 +14,42 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use super::{input::Input, state::Counts};
 
-/// What an import did.
+/// The results of an import.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
-    /// File by file, in order.
+    /// The results of each file, in order.
     pub files: Vec<FileReport>,
 }
 
-/// What the import of one file did. After a resumption the counts include what was done before.
+/// The result of importing one file. After a resumption, the counts include the earlier runs.
 #[derive(Debug, Clone)]
 pub struct FileReport {
-    /// The file's name.
+    /// The name of the file.
     pub name: String,
-    /// Records.
+    /// Counts of records.
     pub counts: Counts,
-    /// How long it took this time.
+    /// Duration of this run.
     pub elapsed: Duration,
-    /// The rejects file, when there is one.
+    /// Path of the rejects file, if there is one.
     pub rejects: Option<PathBuf>,
-    /// The record behind which it went on, when an earlier import of the file was interrupted.
+    /// The number of records that an interrupted import had settled, if this import resumed it.
     pub resumed_at: Option<u64>,
-    /// What is wrong with the outcome, if something is.
+    /// What is wrong with the result, if anything.
     pub complaint: Option<Complaint>,
-    /// The commonest reasons for which records were rejected, with counts: three at most.
+    /// The most frequent reasons for rejections, with counts; three at most.
     pub reasons: Vec<String>,
-    /// Of a dry run: the first event, as JSON.
+    /// The first event of a dry run, as JSON.
     pub first: Option<String>,
-    /// Whether nothing was stored on purpose.
+    /// Whether this was a dry run, which stores nothing.
     pub dry_run: bool,
 }
 
-/// Why the import of a file that was read to its end is no success.
+/// Why the import of a file that was read to its end is not a success.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Complaint {
-    /// There were records, and none of them is in the store.
+    /// The file has records, and none of them is in the store.
     NothingStored,
-    /// More were rejected than may be, in percent.
+    /// More records were rejected than this limit allows, in percent.
     TooManyRejected(f64),
 }
 
@@ -76,7 +76,7 @@ impl fmt::Display for Complaint {
 }
 
 impl FileReport {
-    /// What is wrong with the outcome, and why: some lines for people.
+    /// Returns what is wrong with the result, and the reasons, as lines for people.
     pub fn complaints(&self) -> Vec<String> {
         let told = self.complaint.map(|complaint| format!("{}: {complaint}", self.name));
         let reasons = if told.is_some() || self.dry_run { self.reasons.as_slice() } else { &[] };
@@ -85,12 +85,12 @@ impl FileReport {
 }
 
 impl Report {
-    /// Whether nothing is wrong with any file.
+    /// Returns whether no file has a complaint.
     pub fn is_fine(&self) -> bool {
         self.files.iter().all(|file| file.complaint.is_none())
     }
 
-    /// The sums over all files.
+    /// Returns the sums over all files.
     pub fn total(&self) -> Counts {
         self.files.iter().fold(Counts::default(), |sum, file| Counts {
             read: sum.read + file.counts.read,
@@ -124,7 +124,7 @@ impl fmt::Display for FileReport {
     }
 }
 
-/// The line of totals, for more than one file.
+/// Formats the line of totals, for more than one file.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let elapsed: Duration = self.files.iter().map(|file| file.elapsed).sum();
@@ -132,7 +132,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// Counts in words.
+/// Formats counts with words.
 pub(crate) struct Words<'a>(pub(crate) &'a Counts);
 
 impl fmt::Display for Words<'_> {
@@ -145,7 +145,7 @@ impl fmt::Display for Words<'_> {
 const WITH_SIZE: &str = "{prefix} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {msg} eta {eta}";
 const WITHOUT_SIZE: &str = "{prefix} {spinner} {bytes} {bytes_per_sec} {msg} {elapsed}";
 
-/// The bar on standard error; it hides itself where that is no terminal.
+/// The progress bar on standard error. It hides itself if standard error is no terminal.
 pub(crate) struct Progress {
     bar: ProgressBar,
     consumed: Arc<AtomicU64>,
@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn complains_where_nothing_is_stored_or_too_much_rejected() {
+    fn complains_if_nothing_is_stored_or_too_much_rejected() {
         let of =
             |read, stored, duplicates, rejected| Complaint::of(&Counts { read, stored, duplicates, rejected }, 10.0);
         assert_eq!(of(10, 0, 0, 10), Some(Complaint::NothingStored));
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn the_templates_are_well_formed() {
+    fn progress_templates_are_valid() {
         for template in [WITH_SIZE, WITHOUT_SIZE] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }

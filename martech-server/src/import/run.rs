@@ -1,4 +1,4 @@
-//! The import of one file into a sink.
+//! Imports one file into a sink.
 
 use std::{
     collections::VecDeque,
@@ -21,9 +21,9 @@ use super::{
     state::{State, StateFile},
 };
 
-/// Chunks that are on their way to the store.
+/// Number of chunks on their way to the store.
 const IN_FLIGHT: usize = 5;
-/// How often the state is written.
+/// Interval between writes of the state file.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The import of one file.
@@ -35,12 +35,12 @@ pub(crate) struct FileImport {
     rejects: Rejects,
     rejects_path: PathBuf,
     resumed_at: Option<u64>,
-    /// Of a dry run.
+    /// The first event, in a dry run.
     first: Option<String>,
 }
 
 impl FileImport {
-    /// Finds out whether there is an interrupted import of this file to go on with.
+    /// Prepares an import, and resumes an interrupted import of this file if there is one.
     pub(crate) fn prepare(source: &Source, rejects: &RejectsPath, args: &ImportArgs) -> Result<Self, ImportError> {
         let name = source.name();
         let state_file = match source {
@@ -70,7 +70,8 @@ impl FileImport {
         Ok(Self { name, state, state_file, saved: Instant::now(), rejects, rejects_path, resumed_at, first: None })
     }
 
-    /// Reads the file to its end. When this fails or is cancelled, [`checkpoint`](Self::checkpoint) keeps what is done.
+    /// Reads the file to its end. After an error or a cancellation, [`checkpoint`](Self::checkpoint) saves the
+    /// progress.
     pub(crate) async fn run(
         &mut self,
         source: &Source,
@@ -138,7 +139,8 @@ impl FileImport {
         Ok(())
     }
 
-    /// Waits until the oldest chunk's events are durable, and counts them. Cancelled, it has done nothing.
+    /// Waits until the events of the oldest chunk are durable, and counts them. If cancelled while it waits, it counts
+    /// nothing.
     async fn settle_oldest(&mut self, in_flight: &mut VecDeque<(Parsed, BatchReceipt)>) -> Result<(), ImportError> {
         let Some((parsed, receipt)) = in_flight.pop_front() else { return Ok(()) };
         let Parsed { chunk, origins, mut rejects, .. } = parsed;
@@ -153,7 +155,7 @@ impl FileImport {
                 }
             }
         }
-        // The store's rejections came behind the parser's.
+        // The rejections of the store were appended after those of the parser.
         rejects.sort_by_key(|(index, _)| *index);
         for (index, reason) in &rejects {
             let record = &chunk.records[*index];
@@ -171,14 +173,14 @@ impl FileImport {
         Ok(())
     }
 
-    /// Says on standard error what was done of a file that could not be finished.
+    /// Prints the progress of an unfinished file on standard error.
     pub(crate) fn tell_progress(&self) {
         if self.state.counts.read > 0 {
             eprintln!("{}: until then {}", self.name, Words(&self.state.counts));
         }
     }
 
-    /// Makes durable how far it came.
+    /// Makes the progress durable.
     pub(crate) fn checkpoint(&mut self) -> Result<(), ImportError> {
         self.state.rejects = self.rejects.sync().map_err(ImportError::write(&self.rejects_path))?;
         if let Some(file) = &self.state_file {
@@ -188,7 +190,7 @@ impl FileImport {
         Ok(())
     }
 
-    /// Forgets how far it came, once all files of the command are imported.
+    /// Removes the state file, once all files of the command are imported.
     pub(crate) fn forget(&self) -> Result<(), ImportError> {
         match &self.state_file {
             Some(file) => file.remove().map_err(ImportError::write(file.path())),

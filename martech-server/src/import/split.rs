@@ -1,7 +1,7 @@
-//! Cuts a stream of bytes into records, with bounded memory.
+//! Splits a stream of bytes into records, with bounded memory.
 //!
-//! A line ends with `\n`, `\r\n` or `\r`. A record that cannot be understood costs the line that it begins on: what follows is
-//! read from the next line on.
+//! A line ends with `\n`, `\r\n` or `\r`. A malformed record costs only its first line: reading continues with the next
+//! line.
 
 use std::{
     io::{self, Read},
@@ -16,21 +16,21 @@ use super::{
     values::{self, MAX_TOKEN, Token, ValueScan, Within},
 };
 
-/// The longest record; a longer one is rejected.
+/// Maximum length of a record. Longer records are rejected.
 pub(crate) const MAX_RECORD: usize = 1 << 20;
-/// A chunk holds at most about this much, or one record.
+/// Approximate maximum size of a chunk. A chunk may exceed it by one record.
 const CHUNK_BYTES: usize = 1 << 20;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// How the records of a stream are told apart.
+/// How the records of a stream are separated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Framing {
-    /// A line is a record.
+    /// Each line is a record.
     Lines,
-    /// RFC 4180: a quoted column may hold line ends.
+    /// RFC 4180 with this delimiter: a quoted column may contain line ends.
     Quoted(u8),
-    /// JSON values over any number of lines: see the `values` module.
+    /// JSON values over any number of lines; see the `values` module.
     Values,
 }
 
@@ -43,56 +43,56 @@ impl Framing {
     }
 }
 
-/// Where in a stream a reader stands: at the start of a record.
+/// A position in a stream, at the start of a record.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Position {
-    /// Decompressed bytes before.
+    /// Decompressed bytes before the position.
     pub(crate) offset: u64,
-    /// Lines before.
+    /// Lines before the position.
     pub(crate) lines: u64,
-    /// Records before, the header not counted.
+    /// Records before the position, without the header.
     pub(crate) records: u64,
-    /// Among JSON values.
+    /// The JSON structure around the position.
     #[serde(default)]
     pub(crate) within: Within,
 }
 
-/// Some records in a row, and the bytes they lie in.
+/// Consecutive records, and the bytes that contain them.
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
     pub(crate) bytes: Vec<u8>,
     pub(crate) records: Vec<Record>,
-    /// Behind the last record.
+    /// Position behind the last record.
     pub(crate) end: Position,
 }
 
-/// A record as it was found; blank lines are none.
+/// A record as found in the stream. Blank lines are not records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record {
-    /// Its text in the chunk, without the line end.
+    /// Range of its text in the chunk, without the line end.
     pub(crate) range: Range<usize>,
-    /// Counted from 1.
+    /// Number of its first line, from 1.
     pub(crate) line: u64,
-    /// Counted from 1, the header not counted.
+    /// Number of the record, from 1, without the header.
     pub(crate) number: u64,
     pub(crate) fault: Option<Fault>,
 }
 
-/// Why the text of a record is not whole.
+/// Why the text of a record is incomplete or invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Longer than [`MAX_RECORD`]; its beginning is kept.
+    /// The record is longer than [`MAX_RECORD`]. Its beginning is kept.
     TooLong,
-    /// A quote was opened and not closed within [`MAX_RECORD`]. Its first line is kept, as that of all below.
+    /// A quote is not closed within [`MAX_RECORD`]. Only the first line is kept, as for the faults below.
     OpenQuote,
     BadQuote(BadQuote),
-    /// A JSON value is not closed within [`MAX_RECORD`], or not well formed.
+    /// A JSON value is not closed within [`MAX_RECORD`], or is malformed.
     BadValue,
-    /// The file ends within an array.
+    /// The file ends inside an array.
     CutOff,
 }
 
-/// Reads records.
+/// Reads records from a stream.
 pub(crate) struct Splitter<R> {
     reader: R,
     framing: Framing,
@@ -102,12 +102,12 @@ pub(crate) struct Splitter<R> {
     position: Position,
 }
 
-/// What the next record was found to be.
+/// The extent of the next record.
 struct Found {
     /// Length of its text with the line end.
     length: usize,
     fault: Option<Fault>,
-    /// Whether its line goes on behind that.
+    /// Whether its line continues behind that length.
     is_cut: bool,
 }
 
@@ -118,7 +118,8 @@ impl Found {
 }
 
 impl<R: Read> Splitter<R> {
-    /// From the start of a stream. A byte order mark is passed over before each record: files may have been joined.
+    /// Starts at the beginning of a stream. A byte order mark is skipped before each record, because files may have
+    /// been joined.
     pub(crate) fn new(reader: R, framing: Framing) -> Self {
         Self { reader, framing, buffer: Vec::new(), start: 0, ended: false, position: Position::default() }
     }
@@ -127,12 +128,13 @@ impl<R: Read> Splitter<R> {
         self.position
     }
 
-    /// For the records that follow.
+    /// Sets the framing of the records that follow.
     pub(crate) fn set_framing(&mut self, framing: Framing) {
         self.framing = framing;
     }
 
-    /// Whether the first value, which is no array, stands on a line of its own: then lines tell records apart, also broken ones.
+    /// Returns whether the content is NDJSON: the first value is not inside an array or envelope, and is alone on its
+    /// line. Lines then separate records, including malformed ones. An empty stream counts as NDJSON.
     pub(crate) fn is_ndjson(&mut self) -> io::Result<bool> {
         let Some(first) = self.peek()? else { return Ok(true) };
         let length = first.records[0].range.len();
@@ -150,7 +152,7 @@ impl<R: Read> Splitter<R> {
         &self.reader
     }
 
-    /// The next up to `max` records into an emptied chunk; `false` when there is none any more.
+    /// Clears the chunk and reads up to `max` records into it. Returns `false` at the end of the stream.
     pub(crate) fn next_chunk(&mut self, max: usize, chunk: &mut Chunk) -> io::Result<bool> {
         chunk.bytes.clear();
         chunk.records.clear();
@@ -165,7 +167,7 @@ impl<R: Read> Splitter<R> {
         Ok(!chunk.records.is_empty())
     }
 
-    /// The first record, which is then read again.
+    /// Returns the next record without consuming it.
     pub(crate) fn peek(&mut self) -> io::Result<Option<Chunk>> {
         let Some(found) = self.find()? else { return Ok(None) };
         let (mut chunk, start, position) = (Chunk::default(), self.start, self.position);
@@ -174,7 +176,7 @@ impl<R: Read> Splitter<R> {
         Ok(Some(chunk))
     }
 
-    /// The first record, as a header: it is not counted.
+    /// Reads the first record as a header, which is not counted.
     pub(crate) fn header(&mut self) -> io::Result<Option<Chunk>> {
         let mut chunk = Chunk::default();
         let found = self.next_chunk(1, &mut chunk)?;
@@ -182,7 +184,7 @@ impl<R: Read> Splitter<R> {
         Ok(found.then_some(chunk))
     }
 
-    /// Finds the next record that is no blank line.
+    /// Finds the next record, and skips blank lines.
     fn find(&mut self) -> io::Result<Option<Found>> {
         loop {
             self.skip_mark()?;
@@ -205,7 +207,8 @@ impl<R: Read> Splitter<R> {
         }
     }
 
-    /// Length of the next line with its end; `Some(None)` when it is too long, `None` at the end of the stream.
+    /// Returns the length of the next line with its end; `Some(None)` if the line is too long, `None` at the end of the
+    /// stream.
     fn line(&mut self) -> io::Result<Option<Option<usize>>> {
         let mut searched = 0;
         loop {
@@ -225,13 +228,13 @@ impl<R: Read> Splitter<R> {
         }
     }
 
-    /// How far it is to behind the line's end that stands, or begins, at `at`.
+    /// Returns the distance to the byte behind the line end that begins at `at`.
     fn behind_line_end(&mut self, at: usize) -> io::Result<usize> {
         let is_pair = self.fill(at + 2)?[at..].starts_with(b"\r\n");
         Ok(at + 1 + usize::from(is_pair))
     }
 
-    /// The line that begins here, of a record that cannot be understood.
+    /// Returns the first line of a malformed record.
     fn first_line(&mut self, fault: Fault) -> io::Result<Found> {
         Ok(match self.line()?.flatten() {
             Some(length) => Found { length, fault: Some(fault), is_cut: false },
@@ -242,7 +245,7 @@ impl<R: Read> Splitter<R> {
         })
     }
 
-    /// The record that begins with a line in which there are quotes.
+    /// Finds the record that begins here, whose first line contains quotes.
     fn find_quoted(&mut self, delimiter: u8) -> io::Result<Found> {
         let mut scan = RecordScan::new(delimiter);
         let mut read = 0;
@@ -268,7 +271,7 @@ impl<R: Read> Splitter<R> {
         }
     }
 
-    /// The next JSON value; passes over what encloses it.
+    /// Finds the next JSON value. Skips the structure around it.
     fn find_value(&mut self) -> io::Result<Option<Found>> {
         loop {
             self.skip_blanks()?;
@@ -306,7 +309,7 @@ impl<R: Read> Splitter<R> {
         }
     }
 
-    /// Passes over a byte order mark; whether there was one.
+    /// Skips a byte order mark. Returns whether there was one.
     fn skip_mark(&mut self) -> io::Result<bool> {
         let is_there = self.fill(BYTE_ORDER_MARK.len())?.starts_with(BYTE_ORDER_MARK);
         if is_there {
@@ -321,7 +324,7 @@ impl<R: Read> Splitter<R> {
             let pending = &self.buffer[self.start..];
             let blanks = pending.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
             let next = pending.get(blanks).copied();
-            // The last one may be the first half of a line's end.
+            // The last blank may be the `\r` of a line end whose `\n` has not been read yet.
             let passed = if next.is_none() && !self.ended { blanks.saturating_sub(1) } else { blanks };
             self.position.lines += line_ends(&pending[..passed], pending.get(passed).copied());
             self.advance(passed);
@@ -349,12 +352,12 @@ impl<R: Read> Splitter<R> {
         self.position.lines += lines;
         self.advance(found.length);
         if found.fault == Some(Fault::CutOff) {
-            // Once is enough.
+            // The fault is reported once.
             self.position.within = Within::Nothing;
         }
     }
 
-    /// Passes over the rest of a line that is too long.
+    /// Skips the rest of a line that is too long.
     fn skip_line(&mut self) -> io::Result<()> {
         loop {
             let pending = self.fill(1)?;
@@ -377,7 +380,7 @@ impl<R: Read> Splitter<R> {
         self.start += length;
     }
 
-    /// At least `wanted` bytes from the current position on, fewer at the end of the stream.
+    /// Returns at least `wanted` bytes from the current position on, or fewer at the end of the stream.
     fn fill(&mut self, wanted: usize) -> io::Result<&[u8]> {
         const STEP: usize = 256 * 1024;
         while self.buffer.len() - self.start < wanted && !self.ended {
@@ -398,7 +401,7 @@ impl<R: Read> Splitter<R> {
     }
 }
 
-/// How many lines end in some bytes; `next` is the byte behind them.
+/// Counts the line ends in some bytes. `next` is the byte behind them.
 fn line_ends(bytes: &[u8], next: Option<u8>) -> u64 {
     let is_end = |at: &usize| bytes[*at] == b'\n' || bytes.get(at + 1).copied().or(next) != Some(b'\n');
     memchr2_iter(b'\n', b'\r', bytes).filter(is_end).count() as u64

@@ -1,4 +1,4 @@
-//! How far an import came, kept on disk so that the same command can go on after an interruption.
+//! The progress of an import, kept on disk so that the same command can resume after an interruption.
 
 use std::{
     fs::{self, File},
@@ -12,32 +12,32 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::{args::ImportArgs, reasons::Reasons, split::Position};
 
-/// What became of the records so far.
+/// Counts of the records so far, by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Records read, the header and blank lines not counted.
+    /// Records read, without the header and blank lines.
     pub read: u64,
-    /// Events that are durable because of this import.
+    /// Events that this import stored durably.
     pub stored: u64,
-    /// Events that were there already.
+    /// Events that were already in the store.
     pub duplicates: u64,
-    /// Records that cannot be events, or that the store refused.
+    /// Records that cannot become events, or that the store rejected.
     pub rejected: u64,
 }
 
-/// A moment of an import: everything before `position` is settled and durable.
+/// A checkpoint of an import: everything before `position` is settled and durable.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct State {
-    /// Of the file and the options that this is about.
+    /// The key of the file and options that the state belongs to.
     key: String,
     pub(crate) position: Position,
     pub(crate) counts: Counts,
-    /// Length of the rejects file.
+    /// Length of the rejects file, in bytes.
     pub(crate) rejects: u64,
     /// Why records were rejected.
     #[serde(default)]
     pub(crate) reasons: Reasons,
-    /// Whether the file was read to its end: it is passed over while other files of the command are not finished.
+    /// Whether the file was read to its end. It is then skipped while other files of the command are unfinished.
     pub(crate) finished: bool,
 }
 
@@ -49,7 +49,8 @@ pub(crate) struct StateFile {
 }
 
 impl StateFile {
-    /// For a file and options: in the data folder, or beside the rejects file when the events go elsewhere.
+    /// Returns the state file for a file and options. It is in the data folder, or beside the rejects file if the
+    /// events go elsewhere.
     pub(crate) fn new(path: &Path, rejects: &Path, args: &ImportArgs) -> io::Result<Self> {
         let key = key(path, rejects, args)?;
         let path = if !args.is_local() {
@@ -62,7 +63,8 @@ impl StateFile {
         Ok(Self { path, key })
     }
 
-    /// What an interrupted import of just this file with just these options left; anything else counts as nothing.
+    /// Returns the state of an interrupted import of exactly this file with exactly these options. Any other state
+    /// counts as absent.
     pub(crate) fn load(&self) -> Option<State> {
         let state: State = serde_json::from_slice(&fs::read(&self.path).ok()?).ok()?;
         (state.key == self.key).then_some(state)
@@ -92,7 +94,8 @@ fn absolute(path: &Path) -> io::Result<PathBuf> {
     std::path::absolute(path)
 }
 
-/// Names the file (place, size, beginning and end) and the options that decide what its records become.
+/// Hashes what identifies the file (path, size, first and last 64 KiB), the path of the rejects file, and the options
+/// that determine the events.
 fn key(path: &Path, rejects: &Path, args: &ImportArgs) -> io::Result<String> {
     const PIECE: u64 = 64 * 1024;
     let mut file = File::open(path)?;

@@ -1,8 +1,8 @@
-//! Where a value of a record goes in an event.
+//! The places in an event that a value of a record can fill.
 
 use std::{fmt, str::FromStr};
 
-/// A field of an event that takes one value.
+/// A field of an event that takes a single value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Field {
     EventId,
@@ -33,16 +33,16 @@ impl Field {
     }
 }
 
-/// A place in an event: one of its fields, or a property by its path.
+/// A place in an event: a field, or a property by its path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Target {
     /// A field of the event itself.
     Field(Field),
-    /// A path below `properties`; the empty path is the whole object.
+    /// A path below `properties`. The empty path is the whole object.
     Property(Vec<String>),
 }
 
-/// A text that names no place in an event.
+/// The text names no place in an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is no field of an event: eventId, userId, type, occurredAt, anonymousId, sessionId, properties or properties.NAME"

@@ -111,7 +111,7 @@ fn events(count: usize) -> String {
 }
 
 #[test]
-fn imports_the_purchases_of_cdnow() {
+fn imports_cdnow_purchases() {
     let shop = Shop::new();
     let file = shop.file("CDNOW.txt", CDNOW);
     assert_eq!(counts(&shop.import(&file, CDNOW_OPTIONS)), [3, 3, 0, 0]);
@@ -127,7 +127,7 @@ fn imports_the_purchases_of_cdnow() {
 }
 
 #[test]
-fn compression_and_names_do_not_matter() {
+fn ids_do_not_depend_on_compression_or_names() {
     let shop = Shop::new();
     let content = events(5000);
     let (first, second) = content.split_at(content.len() / 2);
@@ -139,7 +139,7 @@ fn compression_and_names_do_not_matter() {
 }
 
 #[test]
-fn rejects_are_told_with_their_lines() {
+fn writes_rejects_with_line_code_and_text() {
     let shop = Shop::new();
     let header = "userId,type,occurredAt,note\r\n";
     let lines: [&[u8]; 6] = [
@@ -166,7 +166,7 @@ fn rejects_are_told_with_their_lines() {
     assert_eq!(rejects[0]["field"], "occurredAt");
     assert_eq!(rejects[0]["raw"], "u2,search,never,x");
 
-    // When nothing is rejected any more, no stale file beside the input tells otherwise.
+    // An import without rejects removes a stale rejects file beside the input.
     let file = shop.file("b.csv", [header.as_bytes(), lines[0]].concat());
     let stale = shop.file("b.csv.rejects.ndjson", "stale");
     let args = ImportArgs { rejects: None, ..shop.args(&file, &[]) };
@@ -176,7 +176,7 @@ fn rejects_are_told_with_their_lines() {
 }
 
 #[test]
-fn columns_can_be_named_and_headers_left_out() {
+fn accepts_column_names_and_files_without_header() {
     let shop = Shop::new();
     let tsv = shop.file("a.tsv", "u1\tsearch\t2026-01-01\n");
     let report = shop.import(&tsv, &["--no-header", "--map", "userId=1", "--map", "type=2", "--map", "occurredAt=3"]);
@@ -188,7 +188,7 @@ fn columns_can_be_named_and_headers_left_out() {
     assert_eq!(counts(&report), [1, 1, 0, 0]);
 }
 
-/// An order in a German shop's export.
+/// Orders from the export of a German shop.
 const ORDERS: &str = "order_id;customer;ordered_at;amount\r\n1001;u1;22.11.2026 10:20;59,90\r\n1002;Jürgen;22.11.2026 10:21;1.234,50 €\r\n";
 const ORDERS_OPTIONS: &[&str] = &[
     "--delimiter",
@@ -216,7 +216,7 @@ const ORDERS_OPTIONS: &[&str] = &[
 ];
 
 #[test]
-fn imports_german_orders_in_each_encoding() {
+fn imports_german_orders_in_several_encodings() {
     let utf16 = |unit: fn(u16) -> [u8; 2], mark: &[u8]| {
         [mark, &ORDERS.encode_utf16().flat_map(unit).collect::<Vec<u8>>()].concat()
     };
@@ -228,7 +228,7 @@ fn imports_german_orders_in_each_encoding() {
         ("d.csv", utf16(u16::to_be_bytes, b"\xfe\xff"), &[]),
         ("e.csv", utf16(u16::to_le_bytes, b""), &["--encoding", "utf-16le"]),
         ("F.CSV.GZ", gzip(&latin), &["--encoding", "latin1"]),
-        // A byte order mark goes before the option.
+        // A byte order mark takes precedence over the option.
         ("h.csv", utf16(u16::to_be_bytes, b"\xfe\xff"), &["--encoding", "utf-16"]),
         ("g.csv", format!("sep=;\r\n{ORDERS}").into(), &[]),
     ];
@@ -245,7 +245,7 @@ fn imports_german_orders_in_each_encoding() {
     assert_eq!(event.facts.order_value.map(|value| value.to_string()).as_deref(), Some("1234.50"));
     assert_eq!(event.facts.currency.map(|currency| currency.to_string()).as_deref(), Some("EUR"));
 
-    // What is no UTF-8 is told, with the flag that reads it.
+    // Invalid UTF-8 is reported with the option that would read it.
     let report = shop.import(&shop.file("k.csv", &latin[..]), ORDERS_OPTIONS);
     assert_eq!(counts(&report), [2, 0, 1, 1]);
     let message = shop.rejects()[0]["message"].as_str().unwrap().to_owned();
@@ -259,7 +259,7 @@ fn imports_german_orders_in_each_encoding() {
 }
 
 #[test]
-fn a_first_line_may_name_the_delimiter() {
+fn reads_the_delimiter_from_the_first_line() {
     let shop = Shop::new();
     let rows = "userId;type;occurredAt\nu1;search;2026-01-01\nu2;search;never\n";
     for (name, line) in [("a.csv", "sep=;\n"), ("b.csv", "\"sep=;\"\r\n"), ("c.csv", "\u{feff}sep=;\r")] {
@@ -273,7 +273,7 @@ fn a_first_line_may_name_the_delimiter() {
 }
 
 #[test]
-fn rows_can_be_padded() {
+fn pads_rows_on_request() {
     let shop = Shop::new();
     let file = shop.file(
         "a.csv",
@@ -288,7 +288,7 @@ fn rows_can_be_padded() {
 }
 
 #[test]
-fn json_need_not_be_on_lines() {
+fn imports_json_arrays_and_envelopes() {
     let event = |user: &str| {
         format!("{{\n  \"userId\": \"{user}\",\n  \"type\": \"search\",\n  \"occurredAt\": \"2026-01-01\"\n}}")
     };
@@ -309,7 +309,7 @@ fn json_need_not_be_on_lines() {
 }
 
 #[test]
-fn exports_that_overlap_or_turn_around_add_what_is_new() {
+fn overlapping_or_reordered_exports_add_only_new_records() {
     let header = "userId,type,occurredAt\n";
     let row = |user: usize| format!("u{user},search,2026-01-0{}\n", user % 9 + 1);
     let export = |users: &mut dyn Iterator<Item = usize>| header.to_owned() + &users.map(row).collect::<String>();
@@ -318,14 +318,14 @@ fn exports_that_overlap_or_turn_around_add_what_is_new() {
     assert_eq!(counts(&shop.import(&first, &[])), [100, 100, 0, 0]);
     let newest_first = shop.file("tuesday.csv", export(&mut (50..150).rev()));
     assert_eq!(counts(&shop.import(&newest_first, &[])), [100, 50, 50, 0]);
-    // Equal rows are events of their own, as many as there are.
+    // Equal rows are separate events.
     let twice = shop.file("twice.csv", export(&mut [7, 8, 7, 7].into_iter()));
     assert_eq!(counts(&shop.import(&twice, &[])), [4, 2, 2, 0]);
     assert_eq!(counts(&shop.import(&twice, &[])), [4, 0, 4, 0]);
 }
 
 #[test]
-fn a_row_on_top_of_an_interrupted_import_doubles_nothing() {
+fn a_row_added_after_an_interruption_duplicates_nothing() {
     let shop = Shop::new();
     let file = shop.file("a.ndjson", events(5000));
     let store = Failing { store: shop.store.clone(), left: AtomicUsize::new(20) };
@@ -339,7 +339,7 @@ fn a_row_on_top_of_an_interrupted_import_doubles_nothing() {
 }
 
 #[test]
-fn complains_with_the_commonest_reasons() {
+fn complains_with_the_most_frequent_reasons() {
     let shop = Shop::new();
     let content = |bad: usize| events(20).replacen("search", "dance", bad);
     let report = shop.import(&shop.file("a.ndjson", content(20)), &[]);
@@ -355,7 +355,7 @@ fn complains_with_the_commonest_reasons() {
 }
 
 #[test]
-fn a_dry_run_stores_nothing() {
+fn dry_run_stores_nothing() {
     let shop = Shop::new();
     let file = shop.file("a.ndjson", events(10).replacen("u3", "", 1));
     let report = import(&shop.args(&file, &["--dry-run"]), |_| ()).unwrap();
@@ -373,7 +373,7 @@ fn a_dry_run_stores_nothing() {
 }
 
 #[test]
-fn a_project_that_is_not_there_is_told_with_those_that_are() {
+fn an_unknown_project_error_lists_existing_projects() {
     let shop = Shop::new();
     let file = shop.file("a.ndjson", events(1));
     let import = |project| import(&shop.args(&file, &["--project", project]), |_| ());
@@ -393,7 +393,7 @@ fn project_record() -> Value {
 }
 
 #[test]
-fn a_folder_is_imported_into_by_the_settings_of_its_project() {
+fn applies_the_settings_of_the_project() {
     let shop = Shop::new();
     let record = serde_json::from_value(project_record()).unwrap();
     let file = shop.file("a.csv", "userId,type,occurredAt,total\nu,purchase,2026-11-22,5\nu,wishlist,2026-11-22,\n");
@@ -413,7 +413,7 @@ fn a_folder_is_imported_into_by_the_settings_of_its_project() {
 }
 
 #[test]
-fn an_empty_file_holds_nothing() {
+fn accepts_empty_files() {
     let shop = Shop::new();
     for name in ["a.csv", "a.ndjson"] {
         assert_eq!(counts(&shop.import(&shop.file(name, ""), &["--map", "userId=x"])), [0; 4]);
@@ -421,12 +421,12 @@ fn an_empty_file_holds_nothing() {
 }
 
 #[test]
-fn the_command_line_is_sound() {
+fn command_line_definition_is_valid() {
     <Command as clap::CommandFactory>::command().debug_assert();
 }
 
 #[test]
-fn mistakes_in_the_command_come_first() {
+fn reports_invalid_commands_before_importing() {
     let shop = Shop::new();
     let file = shop.file("a.csv", "x,y\n1,2\n");
     let fails = |file: &Path, options: &[&str]| {
@@ -459,7 +459,7 @@ fn imports_nothing_of_a_damaged_file() {
     }
 }
 
-/// A store whose disk fails for good after some appends.
+/// A store that fails permanently after some appends.
 struct Failing {
     store: MemoryStore<Event>,
     left: AtomicUsize,
@@ -475,7 +475,7 @@ impl Store<Event> for Failing {
 }
 
 #[test]
-fn goes_on_where_it_was() {
+fn resumes_after_an_interruption() {
     let mut content = events(10_000).replace("u3", "");
     content.insert_str(0, "\n\n");
     for (name, bytes) in [("a.ndjson", content.clone().into_bytes()), ("a.ndjson.gz", gzip(content.as_bytes()))] {
@@ -488,7 +488,7 @@ fn goes_on_where_it_was() {
         assert_eq!(shop.states(), 1);
         let stored = shop.store.len();
 
-        // What a killed import wrote behind its last checkpoint.
+        // Bytes that a killed import wrote behind its last checkpoint.
         let mut rejects = fs::OpenOptions::new().append(true).open(shop.rejects_path()).unwrap();
         rejects.write_all(b"{\"line\":").unwrap();
 
@@ -502,7 +502,7 @@ fn goes_on_where_it_was() {
         assert_eq!(lines, (0..10_000).filter(|n| n % 7 == 3).map(|n| n + 3).collect::<Vec<u64>>());
         assert_eq!(shop.states(), 0);
 
-        // The same ids as if nothing had happened.
+        // An uninterrupted import produces the same ids.
         let calm = Shop::new();
         calm.import(&calm.file("b.ndjson", &content), &[]);
         let (mut ids, mut calm_ids) = (shop.ids(), calm.ids());
@@ -513,7 +513,7 @@ fn goes_on_where_it_was() {
 }
 
 #[test]
-fn starts_over_when_the_file_or_the_options_are_others() {
+fn starts_over_if_the_file_or_options_changed() {
     for (change, options) in [(true, &[][..]), (false, &["--set", "properties.a=b"][..])] {
         let shop = Shop::new();
         let file = shop.file("a.ndjson", events(5000));
@@ -527,7 +527,7 @@ fn starts_over_when_the_file_or_the_options_are_others() {
     }
 }
 
-/// Refuses the events of one user.
+/// Rejects the events of one user.
 #[derive(Clone)]
 struct Picky(Arc<MemoryStore<Event>>);
 
@@ -542,7 +542,7 @@ impl Store<Event> for Picky {
 }
 
 #[test]
-fn what_the_store_refuses_has_its_line_too() {
+fn writes_rejections_of_the_store_with_their_lines() {
     let shop = Shop::new();
     let content = events(15).replace("u4", "");
     let picky = Picky(Arc::new(shop.store.clone()));
@@ -553,7 +553,7 @@ fn what_the_store_refuses_has_its_line_too() {
     assert_eq!(shop.rejects()[0]["message"], "not that one");
 }
 
-/// Answers as a server does that is overloaded at first, and takes zstd only.
+/// A server that is overloaded at the first request, and accepts only zstd.
 struct Fake {
     store: MemoryStore<Event>,
     requests: AtomicUsize,
@@ -601,7 +601,7 @@ async fn take(
 }
 
 #[test]
-fn sends_to_a_server() {
+fn imports_to_a_running_server() {
     let shop = Shop::new();
     let fake = Arc::new(Fake { store: shop.store.clone(), requests: AtomicUsize::new(0) });
     let server = tokio::runtime::Runtime::new().unwrap();
@@ -630,7 +630,7 @@ fn sends_to_a_server() {
 }
 
 #[test]
-fn tells_that_nobody_answers_before_it_reads() {
+fn reports_an_unreachable_server() {
     let shop = Shop::new();
     let file = shop.file("a.ndjson", events(1));
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -640,7 +640,7 @@ fn tells_that_nobody_answers_before_it_reads() {
 }
 
 #[test]
-fn a_named_file_is_replaced_only_by_rejects() {
+fn overwrites_a_named_rejects_file_only_with_rejects() {
     let shop = Shop::new();
     let notes = shop.file("rejects", "precious");
     shop.import(&shop.file("a.ndjson", events(1)), &[]);
@@ -656,7 +656,7 @@ fn a_named_file_is_replaced_only_by_rejects() {
 }
 
 #[test]
-fn a_file_is_imported_once_whatever_it_is_called() {
+fn rejects_a_file_that_is_given_twice() {
     let shop = Shop::new();
     let file = shop.file("a.ndjson", events(1));
     let mut args = shop.args(&file, &[]);
@@ -666,7 +666,7 @@ fn a_file_is_imported_once_whatever_it_is_called() {
 }
 
 #[test]
-fn rejects_lie_beside_the_file() {
+fn places_rejects_beside_the_file() {
     assert_eq!(rejects_of(&Source::new(Path::new("/shop/a.csv.gz"))), Path::new("/shop/a.csv.gz.rejects.ndjson"));
     assert_eq!(rejects_of(&Source::new(Path::new("a.csv"))), Path::new("a.csv.rejects.ndjson"));
     assert_eq!(rejects_of(&Source::Stdin), Path::new("stdin.rejects.ndjson"));

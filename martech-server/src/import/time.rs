@@ -1,22 +1,22 @@
-//! Times as files write them.
+//! Parses times in the notation of a file.
 
 use std::str::FromStr;
 
 use jiff::{civil, fmt::strtime, tz::TimeZone};
 use martech_core::{event::Timestamp, query::parse_time_zone};
 
-/// How times are written.
+/// The notation of times.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TimeFormat {
     /// Seconds since 1970, with or without decimals.
     UnixSeconds,
-    /// Whole parts of a second since 1970: how many of them are a millisecond, or half of one.
+    /// A whole number of milliseconds, microseconds or nanoseconds since 1970.
     Unix(Unit),
-    /// As `strptime` reads it; see [`jiff::fmt::strtime`].
+    /// A pattern for `strptime`; see [`jiff::fmt::strtime`].
     Pattern(String),
 }
 
-/// A part of a second.
+/// A unit smaller than a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
     Milliseconds,
@@ -51,7 +51,7 @@ impl FromStr for TimeFormat {
             "unix_ms" => Ok(Self::Unix(Unit::Milliseconds)),
             "unix_us" => Ok(Self::Unix(Unit::Microseconds)),
             "unix_ns" => Ok(Self::Unix(Unit::Nanoseconds)),
-            // A pattern without a conversion matches nothing but itself.
+            // A pattern without a conversion specifier matches only itself.
             _ if text.contains('%') => Ok(Self::Pattern(text.to_owned())),
             _ => Err("`unix`, `unix_ms`, `unix_us`, `unix_ns` or a pattern such as %Y-%m-%d".to_owned()),
         }
@@ -63,10 +63,10 @@ const SMALLEST_MILLIS: u64 = 100_000_000_000;
 /// Numbers from this on (the year 2286 as milliseconds, April 1970 as microseconds) are more likely microseconds.
 const TOO_MANY_MILLIS: u64 = 10_000_000_000_000;
 
-/// Milliseconds of the year 5138: as many seconds are more likely milliseconds.
+/// The year 5138, in milliseconds since 1970. From this time on, a number is more likely milliseconds than seconds.
 const LARGEST_SECONDS: i64 = SMALLEST_MILLIS as i64 * 1000;
 
-/// Reads times of one format, and places those without an offset in a time zone.
+/// Reads times in one format. Times without an offset are in one time zone.
 #[derive(Debug, Clone)]
 pub(crate) struct TimeReader {
     format: Option<TimeFormat>,
@@ -78,7 +78,11 @@ impl TimeReader {
         Self { format, zone }
     }
 
-    /// The moment that `text` means, or what it should have looked like.
+    /// Returns the time that `text` means.
+    ///
+    /// # Errors
+    ///
+    /// Returns a message with the expected format.
     pub(crate) fn read(&self, text: &str) -> Result<Timestamp, String> {
         let text = text.trim();
         match &self.format {
@@ -101,7 +105,7 @@ impl TimeReader {
         }
     }
 
-    /// RFC 3339, a civil date or time, or epoch milliseconds.
+    /// Reads RFC 3339, a civil date or time, or epoch milliseconds.
     fn read_usual(&self, text: &str) -> Result<Timestamp, String> {
         if let Ok(time) = text.parse::<Timestamp>() {
             return Ok(time);
@@ -134,7 +138,7 @@ impl TimeReader {
     }
 
     fn place(&self, parsed: &strtime::BrokenDownTime) -> Result<Timestamp, String> {
-        // %z and %s name the moment itself.
+        // %z and %s determine the instant without a time zone.
         if parsed.offset().is_some() || parsed.timestamp().is_some() {
             return parsed.to_timestamp().map(Timestamp::from).map_err(|error| error.to_string());
         }
@@ -143,21 +147,21 @@ impl TimeReader {
         let civil = || {
             let date = parsed.to_date()?;
             let time = if parsed.hour().is_some() { parsed.to_time()? } else { civil::Time::midnight() };
-            // In the hour that a clock change skips or repeats: what RFC 5545 says, as jiff does it.
+            // Times that a clock change skips or repeats are resolved by RFC 5545, as jiff does by default.
             named.as_ref().unwrap_or(&self.zone).to_timestamp(date.to_datetime(time))
         };
         civil().map(Timestamp::from).map_err(|error: jiff::Error| error.to_string())
     }
 }
 
-/// A whole number; a fraction, which the clocks of some languages give, is cut off.
+/// Reads a whole number. Drops a fraction, which the clocks of some languages add.
 fn millis(text: &str) -> Option<i64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let is_number = !fraction.is_empty() && fraction.bytes().all(|byte| byte.is_ascii_digit());
     whole.parse().ok().filter(|_| is_number)
 }
 
-/// Seconds with up to millisecond precision, exactly; a finer part is cut off.
+/// Reads seconds exactly to the millisecond. Drops finer digits.
 fn seconds(text: &str) -> Option<Timestamp> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -180,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_the_usual_notations() {
+    fn reads_default_formats() {
         let cases = [
             ("2026-11-22T10:15:00.250Z", "2026-11-22T10:15:00.250Z"),
             ("2026-11-22T10:15:00+05:00", "2026-11-22T05:15:00.000Z"),
@@ -210,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn names_the_format_of_numbers_that_are_no_milliseconds() {
+    fn suggests_a_format_for_numbers_that_are_not_milliseconds() {
         for (text, flag) in [
             ("1763806500", "--time-format unix reads seconds"),
             ("1763806500.25", "--time-format unix reads seconds"),
@@ -225,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_by_a_pattern_in_a_zone() {
+    fn reads_patterns_in_a_time_zone() {
         assert_eq!(read(Some("%Y%m%d"), "UTC", "19970101").as_deref(), Ok("1997-01-01T00:00:00.000Z"));
         assert_eq!(
             read(Some("%d.%m.%Y %H:%M"), "Europe/Berlin", "01.07.2026 12:00").as_deref(),
@@ -240,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_the_zone_that_a_time_names() {
+    fn reads_the_time_zone_in_the_text() {
         let zoned = |text: &str| read(Some("%Y-%m-%d %H:%M %Q"), "UTC", text);
         assert_eq!(zoned("2026-07-01 12:00 Europe/Berlin").as_deref(), Ok("2026-07-01T10:00:00.000Z"));
         assert_eq!(zoned("2026-01-01 12:00 America/New_York").as_deref(), Ok("2026-01-01T17:00:00.000Z"));

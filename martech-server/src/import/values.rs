@@ -1,15 +1,15 @@
-//! Where the JSON values of a file stand that is no NDJSON: one behind another, in an array (`[{...}, {...}]`), or in an envelope as
-//! `POST /events` takes it (`{"events": [...]}`).
+//! Finds JSON values in a file that is not NDJSON: one after another, in an array (`[{...}, {...}]`), or in an envelope
+//! as `POST /events` accepts it (`{"events": [...]}`).
 
 use serde::{Deserialize, Serialize};
 
-/// Deeper values are no events, and a bracket that stays open is noticed sooner.
+/// Maximum nesting depth. Deeper values are not events, and the limit detects an unclosed bracket earlier.
 const MAX_DEPTH: u32 = 100;
-/// The members of an envelope: of the body of `POST /events`, and of the answer that a journey is.
+/// The scalar members of an envelope, in the body of `POST /events` or in a journey response.
 const ENVELOPE: [&str; 3] = ["sentAt", "userId", "nextCursor"];
 const EVENTS: &str = "events";
 
-/// What encloses the values at some place of a file.
+/// The structure around the values at a position of a file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Within {
     #[default]
@@ -21,16 +21,17 @@ pub(crate) enum Within {
     Envelope,
 }
 
-/// What stands at some place between two values, where no blank is.
+/// The next token between two values, at a position without blanks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Token {
-    /// Punctuation of so many bytes; behind it one is within that.
+    /// Punctuation of this length, and the structure behind it.
     Structure(usize, Within),
     Value,
 }
 
 impl Within {
-    /// Reads the token that `bytes` begin with: all that is left, or [`MAX_TOKEN`] of it.
+    /// Reads the token at the start of `bytes`, which must be the rest of the file or at least [`MAX_TOKEN`] bytes of
+    /// it.
     pub(crate) fn token(self, bytes: &[u8]) -> Token {
         use Token::{Structure, Value};
         match (self, bytes.first()) {
@@ -46,10 +47,10 @@ impl Within {
     }
 }
 
-/// No token but a value is longer.
+/// Maximum length of a token that is not a value.
 pub(crate) const MAX_TOKEN: usize = 4096;
 
-/// Length of the beginning of an envelope, up to the events.
+/// Returns the length of the start of an envelope, up to and including the bracket of its events.
 fn envelope(bytes: &[u8]) -> Option<usize> {
     let mut at = 1;
     loop {
@@ -68,7 +69,7 @@ fn envelope(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// Length of a member of an envelope that is not its events.
+/// Returns the length of a member of an envelope other than its events.
 fn member(bytes: &[u8]) -> Option<usize> {
     let (key, mut at) = string(bytes)?;
     if !ENVELOPE.contains(&key) {
@@ -93,41 +94,41 @@ fn blanks(bytes: &[u8]) -> usize {
     bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count()
 }
 
-/// A string without escapes, and its length with its quotes.
+/// Returns a string without escapes, and its length with the quotes.
 fn string(bytes: &[u8]) -> Option<(&str, usize)> {
     let text = bytes.strip_prefix(b"\"")?;
     let end = text.iter().position(|byte| *byte == b'"')?;
     Some((std::str::from_utf8(&text[..end]).ok()?, end + 2))
 }
 
-/// Length of what is neither a string nor has brackets.
+/// Returns the length of a value that is neither a string nor in brackets.
 fn scalar(bytes: &[u8]) -> usize {
     let ends = |byte: &u8| byte.is_ascii_whitespace() || b",]}".contains(byte);
     bytes.iter().position(ends).unwrap_or(bytes.len())
 }
 
-/// What was found of a value in some bytes.
+/// The result of a scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// It goes on behind them.
+    /// The value continues behind the bytes.
     Nothing,
-    /// It ends before this byte.
+    /// The value ends before this byte.
     End(usize),
-    /// Its brackets do not match, or a string goes over the end of its line: it is no JSON.
+    /// Malformed JSON: brackets do not match, a string contains a line end, or the nesting exceeds [`MAX_DEPTH`].
     Bad,
 }
 
-/// Looks for the end of one value, in one piece of it after another.
+/// Looks for the end of one value, piece by piece.
 #[derive(Default)]
 pub(crate) struct ValueScan {
-    /// The open brackets, innermost last: 1 for a brace.
+    /// The open brackets, innermost in the lowest bit: 1 for a brace, 0 for a square bracket.
     braces: u128,
     depth: u32,
     string: Option<Escape>,
     is_scalar: bool,
 }
 
-/// In a string: whether a backslash came before.
+/// State inside a string: whether the previous character is a backslash that escapes the next one.
 #[derive(Clone, Copy)]
 struct Escape(bool);
 
@@ -166,7 +167,7 @@ impl ValueScan {
                         return Found::End(at + 1);
                     }
                 }
-                // A bracket that closes nothing.
+                // A closing bracket without an opening one.
                 b'}' | b']' => return Found::End(at + 1),
                 _ => self.is_scalar |= self.depth == 0,
             }
@@ -174,7 +175,7 @@ impl ValueScan {
         Found::Nothing
     }
 
-    /// What it is when nothing follows.
+    /// Returns the result at the end of the file.
     pub(crate) fn at_end(&self, length: usize) -> Found {
         if self.is_scalar { Found::End(length) } else { Found::Bad }
     }
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_arrays_and_envelopes() {
+    fn recognizes_arrays_and_envelopes() {
         let token = |within: Within, text: &str| within.token(text.as_bytes());
         let structure = Token::Structure;
         assert_eq!(token(Within::Nothing, "[{}]"), structure(1, Within::Array));

@@ -1,37 +1,37 @@
-//! Settings that say how much somebody may ask for.
+//! Settings of the rate limits.
 
 use clap::Args;
 
 use super::{ByteRate, Rate};
 use crate::Networks;
 
-/// Addresses that reach a server from its own machine or network; one that stands behind a proxy it does not know sees all
-/// clients there.
+/// The networks that are exempt by default: those of the server's own machine and of private networks. Behind a proxy
+/// that the settings do not name, all clients appear to be there.
 const OWN_NETWORK: &str = "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,169.254.0.0/16,fc00::/7,fe80::/10";
 
-/// How much somebody may ask for.
+/// Rate limits.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Rates")]
 pub struct RateArgs {
-    /// Requests to POST /events from one address (of IPv6, from one /64): so many at once, and as many again over that time;
-    /// or `off`
+    /// Requests to POST /events from one address (for IPv6, from one /64): so many at once, and as many again over that
+    /// time; or `off`
     #[arg(long, env = "MARTECH_RATE_PER_ADDRESS", default_value = "5000/10s", value_name = "COUNT/TIME")]
     pub rate_per_address: Rate,
 
-    /// The same, of one key
+    /// The same, for one key
     #[arg(long, env = "MARTECH_RATE_PER_KEY", default_value = "100000/10s", value_name = "COUNT/TIME")]
     pub rate_per_key: Rate,
 
-    /// Bytes of events (unpacked) from one address, of IPv6 from one /64: so many at once, and as many again over that time; or
-    /// `off`
+    /// Bytes of events from one address (for IPv6, from one /64), after decompression: so many at once, and as many
+    /// again over that time; or `off`
     #[arg(long, env = "MARTECH_RATE_BYTES_PER_ADDRESS", default_value = "128MiB/10s", value_name = "SIZE/TIME")]
     pub rate_bytes_per_address: ByteRate,
 
-    /// Requests to everything that reads or administers, from one address, and of one key
+    /// Requests to all routes that read or administer, from one address, and with one key
     #[arg(long, env = "MARTECH_RATE_READS", default_value = "600/60s", value_name = "COUNT/TIME")]
     pub rate_reads: Rate,
 
-    /// Addresses and networks whose requests are not counted, separated by commas; by default those of the own machine and
+    /// Addresses and networks that are not rate limited, separated by commas; by default those of the own machine and
     /// of private networks
     #[arg(
         long,

@@ -1,10 +1,11 @@
-//! The fields `RateLimit-Policy` and `RateLimit` of the IETF draft `draft-ietf-httpapi-ratelimit-headers` (version 10):
-//! what is allowed, `"address";q=5000;w=10`, and what is left of it, `"address";r=4999;t=1`.
+//! The response headers `RateLimit-Policy` and `RateLimit` of the IETF draft `draft-ietf-httpapi-ratelimit-headers`
+//! (version 10): the quota, `"address";q=5000;w=10`, and the remaining quota, `"address";r=4999;t=1`.
 //!
-//! Bytes have `qu="content-bytes"` (the unit) beside `q`.
+//! A quota of bytes also has the unit, `qu="content-bytes"`.
 //!
-//! `q` requests may come at once, and as many again over `w` seconds. `r` of them may come now; after `t` seconds all may,
-//! or, where `r` is nought and the request was refused, the next one. That `t` is what `Retry-After` says.
+//! `q` requests may come at once, and as many again over `w` seconds. `r` of them may come now. The full quota is
+//! available after `t` seconds. If `r` is 0 and the request was rejected, `t` is the time until the next request is
+//! accepted, as in `Retry-After`.
 
 use std::{fmt::Write, time::Duration};
 
@@ -15,36 +16,36 @@ use crate::error::whole_seconds;
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const STATE: HeaderName = HeaderName::from_static("ratelimit");
-/// The policy of what is counted in bytes, not in requests.
+/// The name of the policy that counts bytes.
 pub(super) const BYTES: &str = "bytes";
 
-/// What a request was counted by, and what came of it.
+/// A limit that counted a request, and its result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Counted {
-    /// `address`, `key` or `bytes`.
+    /// `address`, `site`, `key` or `bytes`.
     pub(super) by: &'static str,
     pub(super) rate: Rate,
     pub(super) outcome: Result<Left, Duration>,
 }
 
 impl Counted {
-    /// Until one more may come.
+    /// Returns the time until another request is accepted.
     pub(super) fn wait(self) -> Duration {
         match (self.outcome, self.rate.bucket()) {
             (Err(wait), _) => wait,
-            // Of what was left the last has just been taken.
+            // This request has used the last of the quota.
             (Ok(Left { count: 0, .. }), Some((_, period))) => period,
             (Ok(_), _) => Duration::ZERO,
         }
     }
 
-    /// Who is refused has to wait for something else as well.
+    /// Extends the wait of a rejected request to at least `other`.
     pub(super) fn at_least(self, other: Duration) -> Self {
         Self { outcome: self.outcome.map_err(|wait| wait.max(other)), ..self }
     }
 }
 
-/// Tells a client by what it was counted.
+/// Writes the headers for the limits that counted a request.
 pub(super) fn tell(headers: &mut HeaderMap, counted: impl Iterator<Item = Counted>) {
     let (mut policy, mut state) = (String::new(), String::new());
     for Counted { by, rate, outcome } in counted {
@@ -56,7 +57,7 @@ pub(super) fn tell(headers: &mut HeaderMap, counted: impl Iterator<Item = Counte
             Err(wait) => (0, whole_seconds(wait)),
         };
         let unit = if by == BYTES { ";qu=\"content-bytes\"" } else { "" };
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = write!(policy, "{separator}\"{by}\";q={count}{unit};w={seconds}");
         let _ = write!(state, "{separator}\"{by}\";r={left};t={after}");
     }
@@ -74,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_fields_are_written_as_the_draft_has_them() {
+    fn writes_headers_in_the_format_of_the_draft() {
         let rate = |text: &str| text.parse().unwrap();
         let told = |counted: &[Counted]| {
             let mut headers = HeaderMap::new();

@@ -1,4 +1,4 @@
-//! One limit, for each of many keys, in bounded memory.
+//! A rate limit for each of many keys, in bounded memory.
 
 use std::{
     hash::Hash,
@@ -15,10 +15,11 @@ use governor::{
     state::keyed::HashMapStateStore,
 };
 
-/// What is remembered of each kind: some MiB.
+/// The capacity of a limit, in keys: some MiB.
 const MOST: usize = 50_000;
 
-/// Who has one address of a network of IPv6 has them all.
+/// Returns the /64 network of an IPv6 address, which usually belongs to one client. Returns an IPv4 address, also an
+/// IPv4-mapped one, as it is.
 pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
@@ -26,8 +27,8 @@ pub(crate) fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The site of an address of IPv6: whoever has a site has 65,536 networks. `None` of an address of IPv4. Its last bit is set, so that it is
-/// none of its networks.
+/// Returns the /48 site of an IPv6 address, which has 65,536 networks; `None` for an IPv4 address. The last bit is set,
+/// so that a site never equals one of its networks.
 pub(crate) fn site(address: IpAddr) -> Option<IpAddr> {
     match address.to_canonical() {
         IpAddr::V6(address) => Some(IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 80 << 80 | 1))),
@@ -35,15 +36,16 @@ pub(crate) fn site(address: IpAddr) -> Option<IpAddr> {
     }
 }
 
-/// What is left to somebody who was let through.
+/// The quota that remains after an accepted request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Left {
     pub(crate) count: u32,
-    /// When all of it is there again.
+    /// The time until the full quota is available.
     pub(crate) whole_in: Duration,
 }
 
-/// Counts by key. Where there are too many to remember, those are forgotten who may come again anyway, and then all.
+/// Counts by key. When the capacity is reached, the limit forgets keys whose full quota is available again. If that
+/// frees less than half of the capacity, it forgets all keys.
 pub(crate) struct Limit<K: Hash + Eq + Clone, C: Clock> {
     what: &'static str,
     limiter: RwLock<Limiter<K, C>>,
@@ -55,7 +57,7 @@ pub(crate) struct Limit<K: Hash + Eq + Clone, C: Clock> {
 type Limiter<K, C> = RateLimiter<K, HashMapStateStore<K>, C, StateInformationMiddleware>;
 
 impl<K: Hash + Eq + Clone, C: Clock + Clone> Limit<K, C> {
-    /// So many at once, and then one in each period. `what` names it in the log.
+    /// Creates a limit of `burst` at once, and then one in each period. `what` is the name of the limit in the log.
     pub(crate) fn new(what: &'static str, burst: u32, period: Duration, clock: C) -> Self {
         let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
         let period = period.max(Duration::from_nanos(1));
@@ -67,12 +69,21 @@ impl<K: Hash + Eq + Clone, C: Clock + Clone> Limit<K, C> {
         RateLimiter::new(quota, HashMapStateStore::default(), clock.clone())
     }
 
-    /// Counts one of this key; what is left to it, or how long it must wait instead.
+    /// Counts one request of a key, and returns the remaining quota.
+    ///
+    /// # Errors
+    ///
+    /// Returns the time to wait if the quota is used up. A rejected request does not count.
     pub(crate) fn check(&self, key: &K) -> Result<Left, Duration> {
         self.check_many(key, NonZeroU32::MIN)
     }
 
-    /// Counts several of this key. More than may come at once count as so many: else they could never come.
+    /// Counts several units of a key at once. A count above the burst counts as the burst, because it could never be
+    /// accepted otherwise.
+    ///
+    /// # Errors
+    ///
+    /// Returns the time to wait if the quota is used up. A rejected request does not count.
     pub(crate) fn check_many(&self, key: &K, count: NonZeroU32) -> Result<Left, Duration> {
         self.make_room();
         let limiter = self.limiter.read().unwrap_or_else(PoisonError::into_inner);
@@ -88,7 +99,7 @@ impl<K: Hash + Eq + Clone, C: Clock + Clone> Limit<K, C> {
         Left { count, whole_in: self.quota.replenish_interval().saturating_mul(used) }
     }
 
-    /// Many must have been counted before this happens again, so whoever makes it happen gains little.
+    /// Frees memory at capacity. An attacker must be counted many times to trigger this, and so gains little.
     fn make_room(&self) {
         if self.remembered() < self.most {
             return;
@@ -120,7 +131,7 @@ mod tests {
             assert!(limit.check(&key).is_ok());
             assert!(limit.remembered() <= 100);
         }
-        // Those that may come again are the first to be forgotten.
+        // Keys whose quota is full again are forgotten first.
         let limit = Limit { most: 100, ..Limit::new("test", 1, Duration::from_secs(1), FakeRelativeClock::default()) };
         (0..80).for_each(|key| assert!(limit.check(&key).is_ok()));
         limit.clock.advance(Duration::from_secs(2));
@@ -129,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn many_keys_are_not_all_remembered() {
+    fn capacity_bounds_the_number_of_keys() {
         let limit = Limit::<u32, _>::new("test", 5, Duration::from_secs(60), FakeRelativeClock::default());
         for key in 0..300_000 {
             assert!(limit.check(&key).is_ok());
@@ -138,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_network_of_ipv6_is_one_and_a_mapped_address_is_what_it_maps() {
+    fn network_masks_ipv6_and_unmaps_ipv4() {
         let parse = |text: &str| network(text.parse().unwrap());
         assert_eq!(parse("2001:db8::1"), parse("2001:db8::ffff:0:1"));
         assert_ne!(parse("2001:db8::1"), parse("2001:db8:0:1::1"));

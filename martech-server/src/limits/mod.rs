@@ -1,13 +1,13 @@
-//! How much somebody may ask for: requests are counted by their address, and by their key.
+//! Rate limits of requests, by address and by key.
 //!
-//! - An address is counted before anything else is looked at: no body is read, no key looked up, no password hashed for
-//!   a request that is one too many. A key is counted once it is known to be one, so that guesses leave nothing in memory.
-//! - The address is the client's, as far as trusted proxies tell; of IPv6, its /64. Whoever has a site has 65,536 of those, so
-//!   each /48 is counted beside them, and has eight times as much.
-//! - The bytes of events are counted by address when they are unpacked, before they are parsed.
-//! - Whoever is refused is told how long to wait ([`fields`]), and a refused request is not counted.
-//! - Networks may be exempt. Private ones are by default, for load comes from there on purpose, and behind a proxy that
-//!   the settings do not name all of the world does.
+//! - The address is counted first, before the server reads the body, looks up a key or hashes a password. A key is
+//!   counted only after its lookup, so that invalid keys use no memory.
+//! - The address is that of the client, as trusted proxies report it. An IPv6 address counts as its /64. A /48 has
+//!   65,536 of these, so each /48 has a limit too, eight times that of an address.
+//! - The bytes of events are counted by address, after decompression and before parsing.
+//! - A rejected request gets the time to wait ([`fields`]) and does not count.
+//! - Networks can be exempt. Private networks are by default, because load tests run there, and because all clients
+//!   appear there behind a proxy that the settings do not name.
 
 mod args;
 mod fields;
@@ -38,19 +38,19 @@ pub use self::{
 };
 use crate::{App, Networks, accounts::ApiKey, error::ApiError};
 
-/// What a request is for.
+/// The class of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Traffic {
-    /// Sending events.
+    /// Requests that send events.
     Ingest,
-    /// Everything that reads, administers, or is about accounts.
+    /// Requests that read or administer, or are about accounts.
     Reads,
 }
 
-/// A site of IPv6 may ask for so many times what an address may.
+/// The limit of an IPv6 site, as a multiple of the limit of an address.
 const OF_SITE: u32 = 8;
 
-/// The limits of a server. The clock is replaced in tests.
+/// The limits of a server. Tests replace the clock.
 pub(crate) struct Rates<C: Clock = MonotonicClock> {
     ingest: Pair<C>,
     reads: Pair<C>,
@@ -63,7 +63,7 @@ struct Pair<C: Clock> {
     key: Option<Limited<String, C>>,
 }
 
-/// By network, and beside it by site.
+/// A limit by network, and a larger one by site.
 struct ByAddress<C: Clock> {
     network: Limited<IpAddr, C>,
     site: Option<Limited<IpAddr, C>>,
@@ -80,7 +80,7 @@ impl<C: Clock + Clone> ByAddress<C> {
         if counted.outcome.is_err() {
             return counted;
         }
-        // What its site may not, no address of it may.
+        // If the site is over its limit, all of its addresses are.
         let of_site = self.site.as_ref().zip(site(address)).map(|(limited, site)| limited.count(&site, many));
         of_site.filter(|of_site| of_site.outcome.is_err()).unwrap_or(counted)
     }
@@ -125,7 +125,7 @@ impl<C: Clock + Clone> Rates<C> {
         }
     }
 
-    /// Whether anybody is counted; where not, no request pays for asking.
+    /// Returns whether any limit applies to a class. If none does, the middleware is left out.
     pub(crate) fn any(&self, traffic: Traffic) -> bool {
         let Pair { address, key } = self.of(traffic);
         address.is_some() || key.is_some() || (traffic == Traffic::Ingest && self.bytes.is_some())
@@ -142,7 +142,7 @@ impl<C: Clock + Clone> Rates<C> {
         Some(self.of(traffic).address.as_ref()?.count(address, NonZeroU32::MIN))
     }
 
-    /// Whether an address may ask for as much as it likes.
+    /// Returns whether an address is exempt from limits.
     pub(crate) fn is_exempt(&self, address: IpAddr) -> bool {
         self.exempt.contains(address)
     }
@@ -163,16 +163,16 @@ impl<C: Clock> fmt::Debug for Rates<C> {
     }
 }
 
-/// Carried by a request that is counted: what came of counting its key.
+/// A request extension that receives the result of counting the key.
 #[derive(Debug, Clone)]
 struct OfKey {
     traffic: Traffic,
     counted: Arc<OnceLock<Counted>>,
-    /// Until its address may send another.
+    /// The time until the address may send another request.
     address_waits: Duration,
 }
 
-/// Carried by a request whose bytes are counted: by which address, and what came of it.
+/// A request extension that receives the result of counting bytes by address.
 #[derive(Debug, Clone)]
 struct OfBytes {
     address: IpAddr,
@@ -187,7 +187,7 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// Of a request whose bytes are counted.
+    /// Returns a meter if the bytes of the request are counted.
     pub(crate) fn of(app: &App, request: &Extensions) -> Option<Self> {
         request.get::<OfBytes>().map(|of| Self { app: app.clone(), of: of.clone() })
     }
@@ -198,7 +198,7 @@ impl Meter {
     }
 }
 
-/// Lets through what is not one too many, and tells everybody what is left to them.
+/// Rejects requests over the limit of their address, and adds the rate-limit headers to all responses.
 pub(crate) async fn limit(State((app, traffic)): State<(App, Traffic)>, mut request: Request, next: Next) -> Response {
     let rates = app.rates();
     let address = app.access().proxies.client_of(&request);
@@ -229,7 +229,11 @@ pub(crate) async fn limit(State((app, traffic)): State<(App, Traffic)>, mut requ
     response
 }
 
-/// Counts the key of a request, where requests are counted.
+/// Counts the key of a request, if the request is counted.
+///
+/// # Errors
+///
+/// Returns 429 with the longer wait of the key and the address if the key is over its limit.
 pub(crate) fn count_key(app: &App, request: &Extensions, key: &ApiKey) -> Result<(), ApiError> {
     let Some(OfKey { traffic, counted: slot, address_waits }) = request.get() else { return Ok(()) };
     let Some(counted) = app.rates().count_key(*traffic, &key.id) else { return Ok(()) };
@@ -269,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_as_long_as_told_is_let_through_and_not_a_moment_sooner() {
+    fn accepts_after_the_reported_wait_and_no_sooner() {
         let clock = FakeRelativeClock::default();
         let rates = rates("4/10s", "off", &clock);
         let address = "192.0.2.1".parse().unwrap();
@@ -292,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_refused_by_the_key_waits_for_the_address_too() {
+    fn key_rejection_includes_wait_for_address() {
         let clock = FakeRelativeClock::default();
         let rates = rates("2/60s", "1/3s", &clock);
         let address = || rates.count_address(Traffic::Ingest, "192.0.2.1".parse().unwrap()).unwrap();
@@ -306,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_counted_and_a_large_body_is_not_refused_for_ever() {
+    fn counts_bytes_and_eventually_accepts_large_bodies() {
         let clock = FakeRelativeClock::default();
         let rates = rates("off", "off", &clock);
         let count = |bytes| rates.count_bytes("192.0.2.1".parse().unwrap(), bytes).unwrap().outcome;
@@ -323,13 +327,13 @@ mod tests {
     }
 
     #[test]
-    fn each_address_and_each_key_has_its_own() {
+    fn addresses_sites_and_keys_have_separate_limits() {
         let clock = FakeRelativeClock::default();
         let rates = rates("1/10s", "1/10s", &clock);
         let address = |text: &str| rates.count_address(Traffic::Ingest, text.parse().unwrap()).unwrap().outcome;
         assert!(address("2001:db8::1").is_ok() && address("2001:db8::2").is_err(), "a /64 is one");
         assert!(address("2001:db8:0:1::1").is_ok() && address("192.0.2.1").is_ok());
-        // All networks of a site have eight times as much, and another site has its own.
+        // All networks of a site share eight times as much. Another site has its own limit.
         let of_site = |number: u32| address(&format!("2001:db8:0:{number:x}::1")).is_ok();
         assert_eq!((2..1000).filter(|number| of_site(*number)).count(), 6, "two have come before");
         assert!(address("2001:db8:1::1").is_ok());

@@ -1,4 +1,4 @@
-//! How much somebody may ask for.
+//! Rates: a quota over a time.
 
 use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
 
@@ -6,21 +6,21 @@ use bytesize::ByteSize;
 
 use crate::config::parse_duration;
 
-/// So many at once, and as many again over a time, written `5000/10s`; or `off`.
+/// A quota of requests, written `5000/10s`: 5,000 at once, and as many again over 10 s; or `off`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rate {
-    /// As much as there is.
+    /// No limit.
     Off,
-    /// A bucket of `count`, filled at an even pace within `seconds`.
+    /// A token bucket of `count`, refilled evenly within `seconds`.
     Of {
-        /// How many at once.
+        /// The capacity of the bucket.
         count: NonZeroU32,
-        /// Over how long as many again.
+        /// The time to refill the whole bucket.
         seconds: NonZeroU32,
     },
 }
 
-/// More in a second is no limit, and a day is long enough.
+/// The maximum count and the maximum time. A larger count would not limit anything.
 const MOST: u32 = 10_000_000;
 const LONGEST: u32 = 86_400;
 
@@ -40,11 +40,12 @@ impl FromStr for Rate {
     }
 }
 
-/// So many bytes at once, and as many again over a time, written `128MiB/10s`; or `off`.
+/// A quota of bytes, written `128MiB/10s`: 128 MiB at once, and as many again over 10 s; or `off`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ByteRate(pub(super) Rate);
 
-/// More in a second cannot be counted one by one.
+/// The maximum number of bytes a second. Above it, the time to refill one byte approaches the clock's precision of 1
+/// ns.
 const MOST_BYTES_A_SECOND: u32 = 1 << 29;
 
 impl FromStr for ByteRate {
@@ -68,7 +69,7 @@ impl FromStr for ByteRate {
     }
 }
 
-/// Whole seconds, up to a day.
+/// Parses whole seconds, up to a day.
 fn seconds(text: &str) -> Option<NonZeroU32> {
     let time = parse_duration(text.trim()).ok()?;
     let seconds = u32::try_from(time.as_secs()).ok().and_then(NonZeroU32::new)?;
@@ -94,7 +95,7 @@ impl fmt::Display for Rate {
 }
 
 impl Rate {
-    /// So many times as much.
+    /// Returns the rate with `factor` times the count, over the same time.
     pub(super) fn times(self, factor: u32) -> Self {
         match self {
             Self::Off => Self::Off,
@@ -104,7 +105,7 @@ impl Rate {
         }
     }
 
-    /// How many at once, and in which time each of them is had again.
+    /// Returns the capacity of the bucket, and the time to refill one unit.
     pub(super) fn bucket(self) -> Option<(u32, Duration)> {
         match self {
             Self::Off => None,
@@ -118,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rate_of_bytes_is_a_size_over_a_time() {
+    fn parses_byte_rates() {
         for (text, bucket) in [
             ("off", None),
             ("128MiB/10s", Some((128 << 20, Duration::from_secs(10) / (128 << 20)))),
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_is_a_count_over_a_time() {
+    fn parses_and_displays_rates() {
         for (text, shown, bucket) in [
             ("off", "off", None),
             ("5000/10s", "5000/10s", Some((5000, Duration::from_millis(2)))),

@@ -1,26 +1,26 @@
-//! Metrics made of snapshots.
+//! Metric families built from snapshots.
 
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
-/// Metrics that are put together for one answer.
+/// The metric families of one response.
 #[derive(Debug, Default)]
 pub(super) struct Families(Vec<MetricFamily>);
 
-/// The value of each label, in the order of their names, and the figure.
+/// Label values, in the order of the label names, and the value of the sample.
 pub(super) type Sample<'a, const N: usize> = ([&'a str; N], f64);
 
 impl Families {
-    /// What may go up and down.
+    /// Adds a gauge, whose value may go up and down.
     pub(super) fn gauge(&mut self, name: &str, help: &str, value: f64) {
         self.add(MetricType::GAUGE, name, help, [], [([], value)]);
     }
 
-    /// What only grows.
+    /// Adds a counter, whose value only grows.
     pub(super) fn counter(&mut self, name: &str, help: &str, value: f64) {
         self.add(MetricType::COUNTER, name, help, [], [([], value)]);
     }
 
-    /// Gauges that differ by their labels.
+    /// Adds gauges that differ by their labels.
     pub(super) fn gauges<'a, const N: usize>(
         &mut self,
         name: &str,
@@ -31,7 +31,7 @@ impl Families {
         self.add(MetricType::GAUGE, name, help, labels, samples);
     }
 
-    /// Counters that differ by their labels.
+    /// Adds counters that differ by their labels.
     pub(super) fn counters<'a, const N: usize>(
         &mut self,
         name: &str,
@@ -62,7 +62,7 @@ impl Families {
                 pair
             });
             let mut pairs: Vec<LabelPair> = pairs.collect();
-            // As the registry has them.
+            // Sorted as in the registry.
             pairs.sort_by(|left, right| left.name().cmp(right.name()));
             let mut metric = Metric::from_label(pairs);
             if kind == MetricType::COUNTER {

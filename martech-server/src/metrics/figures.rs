@@ -12,7 +12,7 @@ use crate::{
     projects::{Circuit, Project, Waits},
 };
 
-/// A store, and the way to it.
+/// Figures of a store, and of the queues and the spool in front of it.
 pub(super) struct StoreFigures {
     pub(super) sinks: Vec<SinkFigures>,
     pub(super) journal: Option<JournalStats>,
@@ -26,17 +26,17 @@ pub(super) struct SinkFigures {
     pub(super) stats: SinkStats,
     pub(super) bounds: QueueBounds,
     pub(super) is_poisoned: bool,
-    /// Whether those who send wait for a store behind a spool, and hear of it when that takes too long.
+    /// True if senders wait for a store behind a spool, and get an error when that takes too long.
     pub(super) is_for_stored: bool,
 }
 
-/// A spool, and the queue behind it.
+/// A spool and the queue behind it.
 pub(super) struct SpoolFigures {
     pub(super) status: SpoolStatus,
     pub(super) sink: SinkStats,
 }
 
-/// Of each project's store.
+/// Takes a snapshot of the store of each project.
 pub(super) fn of_stores(app: &App) -> Vec<StoreFigures> {
     app.projects().all().iter().map(|project| of_store(project, app.queue())).collect()
 }
@@ -53,7 +53,7 @@ fn of_store(project: &Project, bounds: QueueBounds) -> StoreFigures {
         sinks.push(sink(project.way_in(Waits::Store, Circuit::Closed), true));
     }
     let none = StoreFigures { sinks, journal: None, lake: None, spool: None, mongo: None };
-    // All projects share the connections to MongoDB, and what is counted of them.
+    // All projects share the MongoDB connections and their counters, so only the default project reports them.
     let mongo = |mongo: &Mongo| project.id().is_default().then(|| mongo.store.monitor());
     match project.backend() {
         Backend::Lake(lake) => StoreFigures { journal: Some(lake.journal()), lake: Some(lake.status()), ..none },
@@ -67,19 +67,19 @@ fn of_store(project: &Project, bounds: QueueBounds) -> StoreFigures {
     }
 }
 
-/// What all stores have in common.
+/// Figures of the server that belong to no single store.
 pub(super) struct ServerFigures {
     is_draining: bool,
     body_bytes: usize,
     body_capacity: usize,
-    /// Where it is known; and whether public senders are refused because of it.
+    /// Free disk space, if known, and whether public senders are refused because of it.
     disk_free: (Option<u64>, bool),
     connections_max: usize,
     dead_letters: DeadLetterCounts,
     runtime: RuntimeMetrics,
 }
 
-/// Of the server itself. To be called in its runtime.
+/// Takes a snapshot of the server itself. Must be called in its runtime.
 pub(super) fn of_server(app: &App) -> ServerFigures {
     ServerFigures {
         is_draining: app.is_draining(),
@@ -95,24 +95,29 @@ pub(super) fn of_server(app: &App) -> ServerFigures {
 impl ServerFigures {
     pub(super) fn tell(self, families: &mut Families) {
         let version = env!("CARGO_PKG_VERSION");
-        families.gauges("martech_build_info", "1, with the version.", ["version"], [([version], 1.0)]);
-        families.gauge(
-            "martech_draining",
-            "1 while the server is stopping and takes no more requests.",
-            f64::from(u8::from(self.is_draining)),
+        families.gauges(
+            "martech_build_info",
+            "Always 1, with the version as a label.",
+            ["version"],
+            [([version], 1.0)],
         );
+        families.gauge("martech_draining", "1 while the server drains.", f64::from(u8::from(self.is_draining)));
         families.gauge(
             "martech_http_body_bytes",
-            "Memory of the bodies that are being received and parsed.",
+            "Memory of the bodies that are being received and parsed, in bytes.",
             self.body_bytes as f64,
         );
         families.gauge(
             "martech_http_body_capacity_bytes",
-            "What that may be; beyond it senders are asked to wait.",
+            "Maximum memory of bodies, in bytes. Above it, bodies are rejected with 408 or 429.",
             self.body_capacity as f64,
         );
         if let Some(free) = self.disk_free.0 {
-            families.gauge("martech_disk_free_bytes", "Free space of the data folder's disk.", free as f64);
+            families.gauge(
+                "martech_disk_free_bytes",
+                "Free space on the disk of the data folder, in bytes.",
+                free as f64,
+            );
         }
         families.gauge(
             "martech_public_ingest_stopped",
@@ -121,38 +126,38 @@ impl ServerFigures {
         );
         families.gauge(
             "martech_http_connections_max",
-            "How many connections may be open; for further ones, idle ones are closed.",
+            "Maximum number of open connections. For further ones, idle ones are closed.",
             self.connections_max as f64,
         );
         let DeadLetterCounts { kept, lost, bytes } = self.dead_letters;
         families.counters(
             "martech_dead_letters_total",
-            "Accepted events that the store will not have: kept in the dead-letter file, or lost since it could not be written.",
+            "Accepted events that the store refuses: kept in the dead-letter file, or lost because it could not be written.",
             ["outcome"],
             [(["kept"], kept as f64), (["lost"], lost as f64)],
         );
         families.gauge(
             "martech_dead_letter_file_bytes",
-            "Bytes of the dead-letter file since it was opened.",
+            "Size of the dead-letter file, in bytes; 0 until it is opened.",
             bytes as f64,
         );
         let runtime = &self.runtime;
         let workers = runtime.num_workers();
-        families.gauge("martech_runtime_workers", "Threads that run the async tasks.", workers as f64);
+        families.gauge("martech_runtime_workers", "Worker threads of the async runtime.", workers as f64);
         families.gauge(
             "martech_runtime_alive_tasks",
-            "Async tasks that have not ended.",
+            "Async tasks that have not finished.",
             runtime.num_alive_tasks() as f64,
         );
         families.gauge(
             "martech_runtime_global_queue_depth",
-            "Async tasks that no thread has taken yet.",
+            "Async tasks in the global queue, which no worker thread has taken yet.",
             runtime.global_queue_depth() as f64,
         );
         #[cfg(target_has_atomic = "64")]
         families.counter(
             "martech_runtime_busy_seconds_total",
-            "Time in which those threads were busy, all together.",
+            "Busy time of all worker threads together, in seconds.",
             (0..workers).map(|worker| runtime.worker_total_busy_duration(worker).as_secs_f64()).sum(),
         );
     }

@@ -1,4 +1,4 @@
-//! Requests and connections.
+//! Metrics of requests and connections.
 
 use std::{borrow::Cow, sync::Arc, time::Instant};
 
@@ -8,13 +8,13 @@ use axum::{
 };
 use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, core::Collector};
 
-/// From what a sync takes on a good disk to what somebody gives up on, in seconds.
+/// Histogram buckets in seconds, from an fsync on a good disk to the time at which clients give up.
 pub(super) const BUCKETS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// For whatever is none of the names that are known beforehand.
+/// Label for any name that is not known in advance.
 const OTHER: &str = "other";
-/// In the place of a status, of a request that nobody waited for to its end.
+/// Status label of a request whose client disconnected before the response.
 const CANCELLED: &str = "cancelled";
 
 /// Counts requests and connections.
@@ -39,28 +39,31 @@ impl Default for HttpMetrics {
         let gauge = |name: &str, help: &str| IntGauge::new(name, help).expect("the name is valid");
         let seconds = HistogramOpts::new(
             "martech_http_request_duration_seconds",
-            "Time from the head of a request to the head of its answer, by route and method.",
+            "Time from the head of a request to the head of its response, by route and method.",
         );
         Self {
             requests: counters(
                 "martech_http_requests_total",
-                "Requests, by route, method and status; cancelled are those whose clients went away.",
+                "Requests by route, method and status; the status is cancelled if the client disconnected.",
                 &["route", "method", "status"],
             ),
             seconds: HistogramVec::new(seconds.buckets(BUCKETS.to_vec()), &["route", "method"])
                 .expect("the name is valid"),
-            in_flight: gauge("martech_http_requests_in_flight", "Requests that are being answered."),
+            in_flight: gauge("martech_http_requests_in_flight", "Requests in progress."),
             refused: counters(
                 "martech_http_refused_total",
-                "Requests and connections that were turned away for what they may not or what is too much, by the code of the error.",
+                "Refused requests and connections, by error code.",
                 &["reason"],
             ),
             connections: gauge("martech_http_connections", "Open connections."),
-            accepted: counter("martech_http_connections_accepted_total", "Connections that were accepted."),
-            answer_bytes: gauge("martech_http_answer_bytes", "Memory of answers that clients are still reading."),
+            accepted: counter("martech_http_connections_accepted_total", "Accepted connections."),
+            answer_bytes: gauge(
+                "martech_http_answer_bytes",
+                "Memory of responses that clients are still reading, in bytes.",
+            ),
             given_up: counter(
                 "martech_http_answers_given_up_total",
-                "Answers that were given up because others needed the memory, or over HTTP/2 because the client stopped reading.",
+                "Responses that were dropped because others needed the memory, or over HTTP/2 because the client stopped reading.",
             ),
         }
     }
@@ -80,7 +83,7 @@ impl HttpMetrics {
         ]
     }
 
-    /// A request has come.
+    /// Counts a request as in flight until the exchange ends.
     pub(crate) fn begin(self: &Arc<Self>, request: &Request) -> Exchange {
         self.in_flight.inc();
         Exchange {
@@ -92,17 +95,17 @@ impl HttpMetrics {
         }
     }
 
-    /// Somebody was turned away before there was a request, for this reason.
+    /// Counts a refused request or connection, by reason.
     pub(crate) fn refused(&self, reason: &'static str) {
         self.refused.with_label_values(&[reason]).inc();
     }
 
-    /// The memory of answers that clients are still reading, and how many answers were given up.
+    /// Returns the metrics of the memory of responses that clients are still reading, and of dropped responses.
     pub(crate) fn answers(&self) -> (IntGauge, IntCounter) {
         (self.answer_bytes.clone(), self.given_up.clone())
     }
 
-    /// A connection was accepted; it counts as open until this is dropped.
+    /// Counts an accepted connection, which is open until the guard is dropped.
     pub(crate) fn connection(&self) -> OpenConnection {
         self.accepted.inc();
         self.connections.inc();
@@ -121,7 +124,7 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// It is answered so; `code` is that of the error.
+    /// Counts the response. `code` is the code of the error.
     pub(crate) fn answered(mut self, status: StatusCode, code: Option<&Cow<'static, str>>) {
         self.is_answered = true;
         self.count(status.as_str());
@@ -130,7 +133,7 @@ impl Exchange {
             .with_label_values(&[self.route(), self.method])
             .observe(self.begun.elapsed().as_secs_f64());
         if is_refusal(status) {
-            // Only codes that stand in the program are labels.
+            // Only codes that the program defines become labels.
             let reason = if let Some(Cow::Borrowed(code)) = code { *code } else { OTHER };
             self.metrics.refused(reason);
         }
@@ -140,7 +143,7 @@ impl Exchange {
         self.metrics.requests.with_label_values(&[self.route(), self.method, status]).inc();
     }
 
-    /// The template, never the path: a path is whatever somebody asked for.
+    /// Returns the route template. The path is never a label, because clients can choose it freely.
     fn route(&self) -> &str {
         self.route.as_ref().map_or(OTHER, MatchedPath::as_str)
     }
@@ -155,7 +158,7 @@ impl Drop for Exchange {
     }
 }
 
-/// A connection that is open.
+/// An open connection.
 #[derive(Debug)]
 pub(crate) struct OpenConnection(IntGauge);
 
@@ -165,7 +168,7 @@ impl Drop for OpenConnection {
     }
 }
 
-/// The name of a method that servers have; anybody can make up others.
+/// Returns the name of a standard method. Clients can send any other name, which must not become a label.
 pub(crate) fn known_method(method: &Method) -> Option<&'static str> {
     Some(match *method {
         Method::GET => "GET",
@@ -179,7 +182,8 @@ pub(crate) fn known_method(method: &Method) -> Option<&'static str> {
     })
 }
 
-/// Not what is only mistaken: a route that does not exist, a body that cannot be read.
+/// Returns whether a status counts as a refusal. Plain mistakes do not, such as a route that does not exist or a body
+/// that cannot be parsed.
 fn is_refusal(status: StatusCode) -> bool {
     matches!(
         status,

@@ -1,4 +1,4 @@
-//! Events, by type and by what became of them; how long it took to answer for them.
+//! Counters of events by type and outcome, and the duration of ingestion.
 
 use std::time::Instant;
 
@@ -7,16 +7,16 @@ use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterV
 
 use super::http::BUCKETS;
 
-/// What a sender was told of an event.
+/// Outcome of an event, as reported to its sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
     Accepted,
     Duplicate,
-    /// It breaks a rule, or the store will not have it.
+    /// The event breaks a rule, or the store rejects it.
     Rejected,
-    /// Nothing is wrong with it; it was not taken, with its whole body.
+    /// The event is valid. The server refused it with its whole body.
     Refused,
-    /// Nothing is wrong with it; the store could not have it in time.
+    /// The event is valid. The store did not take it in time.
     Failed,
 }
 
@@ -24,20 +24,20 @@ impl Fate {
     const NAMES: [&'static str; 5] = ["accepted", "duplicate", "rejected", "refused", "failed"];
 }
 
-/// An event type as the label of a metric: one that is named by configuration, or any other.
+/// Event type as a metric label: one that the configuration names, or any other.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Kind(usize);
 
-/// The label of types that nobody named beforehand. A sender who makes up types makes no new series.
+/// Label of types that the configuration does not name. Types that a sender makes up create no new series.
 const OTHER: &str = "other";
 
-/// The names of the acks, in the order of their histograms.
+/// Names of the acknowledgment levels, in the order of their histograms.
 const ACKS: [&str; 3] = ["buffered", "durable", "stored"];
 
-/// Counts events. Which counters there are is settled at the start, so that counting is an addition.
+/// Counts events. All counters are created at startup, so that counting is an addition.
 #[derive(Debug)]
 pub(crate) struct Ingested {
-    /// Ascending. The kind of a type is its place, that of all others the place behind.
+    /// Sorted. The kind of a type is its index; all other types have the index after the last.
     names: Vec<EventType>,
     counters: Vec<[IntCounter; Fate::NAMES.len()]>,
     events: IntCounterVec,
@@ -49,12 +49,12 @@ impl Ingested {
     pub(crate) fn new(types: &EventTypes) -> Self {
         let opts = Opts::new(
             "martech_events_ingested_total",
-            "Events that were sent, by type and by what their senders were told; types not named by configuration are other.",
+            "Events by type and by the outcome reported to the client; types that the configuration does not name are other.",
         );
         let events = IntCounterVec::new(opts, &["type", "status"]).expect("the name is valid");
         let opts = HistogramOpts::new(
             "martech_event_ingestion_duration_seconds",
-            "Time from the end of a body of events to its answer, by what its sender waited for.",
+            "Time from the end of a body of events to its response, by acknowledgment level.",
         );
         let seconds = HistogramVec::new(opts.buckets(BUCKETS.to_vec()), &["ack"]).expect("the name is valid");
         let mut names: Vec<EventType> = types.named().collect();
@@ -70,7 +70,7 @@ impl Ingested {
         vec![Box::new(self.events.clone()), Box::new(self.seconds.clone())]
     }
 
-    /// The kind of a type.
+    /// Returns the kind of a type.
     pub(crate) fn kind(&self, event_type: &EventType) -> Kind {
         Kind(self.names.binary_search(event_type).unwrap_or(self.names.len()))
     }
@@ -81,7 +81,7 @@ impl Ingested {
         self.counters[kind.0][Fate::Rejected as usize].inc();
     }
 
-    /// Counts the events of a body: one addition for each kind and fate among them.
+    /// Counts the events of a body, with one addition for each kind and fate among them.
     pub(crate) fn count(&self, events: impl IntoIterator<Item = (Kind, Fate)>) {
         let mut tally = vec![[0_u64; Fate::NAMES.len()]; self.counters.len()];
         for (kind, fate) in events {
@@ -99,7 +99,7 @@ impl Ingested {
         self.counters[kind.0][fate as usize].get()
     }
 
-    /// A body that came then has just been answered for. `ack` is a place in the list of acks.
+    /// Records the ingestion duration of a body that arrived at `since`. `ack` is an index into `ACKS`.
     pub(crate) fn took(&self, ack: usize, since: Instant) {
         self.durations[ack].observe(since.elapsed().as_secs_f64());
     }
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn types_that_nobody_named_share_a_series() {
+    fn unnamed_types_share_one_series() {
         let types: EventTypes = "wishlist_add, *".parse().unwrap();
         let ingested = Ingested::new(&types);
         let kind = |name: &str| ingested.kind(&EventType::parse(name).unwrap());

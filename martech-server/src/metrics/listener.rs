@@ -1,4 +1,4 @@
-//! The listener of the metrics, and what it answers.
+//! HTTP listener for the metrics.
 
 use std::{future::Future, io, net::SocketAddr, str::FromStr, sync::Arc, time::Duration};
 
@@ -30,23 +30,23 @@ use crate::{
     telemetry::{self, Observer},
 };
 
-/// Where metrics are served when nobody says otherwise: Prometheus' clients have this port of old.
+/// Default address of the metrics: 9464 is the default port of OpenTelemetry's Prometheus exporters.
 const DEFAULT: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 9464));
-/// More connections wait: one Prometheus needs one.
+/// Maximum number of connections; further ones wait. One Prometheus server needs one.
 const CONNECTIONS: usize = 16;
-/// Longer than anybody waits for the next scrape.
+/// Idle timeout of a connection, longer than usual scrape intervals.
 const IDLE: Duration = Duration::from_secs(300);
-/// After that a connection is closed, whatever it does, so that none holds a place for ever.
+/// Maximum lifetime of a connection, whatever it does, so that none holds a permit forever.
 const LIFE: Duration = Duration::from_secs(3600);
-/// Out of file descriptors, say: some will come free.
+/// Delay after a failed `accept`. The process may be out of file descriptors, for example, until some are closed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Where metrics are served.
+/// Address of the metrics listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricsAddr {
-    /// Nowhere.
+    /// No listener.
     Off,
-    /// Here; port 0 takes a free one.
+    /// This address; port 0 selects a free port.
     At(SocketAddr),
 }
 
@@ -61,8 +61,13 @@ impl FromStr for MetricsAddr {
     }
 }
 
-/// Listens for those who read metrics; `None` where nobody is to. An address that was given must be free. Without one it is
-/// 127.0.0.1:9464, and when another server has that, this one says so and goes on without.
+/// Binds the listener of the metrics. Returns `None` if metrics are off.
+///
+/// Without a `choice`, the address is 127.0.0.1:9464. If it cannot be bound, for example because another server uses
+/// it, the function logs a warning and returns `None`.
+///
+/// # Errors
+/// Fails if an address that was chosen cannot be bound.
 pub async fn bind(choice: Option<MetricsAddr>) -> io::Result<Option<TcpListener>> {
     let addr = match choice {
         Some(MetricsAddr::Off) => return Ok(None),
@@ -82,7 +87,7 @@ pub async fn bind(choice: Option<MetricsAddr>) -> io::Result<Option<TcpListener>
     }
 }
 
-/// Serves `GET /metrics` until `shutdown` completes. Meant to go on while the server drains.
+/// Serves `GET /metrics` until `shutdown` completes. Metrics are meant to stay available while the server drains.
 pub async fn serve_metrics(listener: TcpListener, app: App, shutdown: impl Future<Output = ()> + Send) {
     let router = router(app);
     let places = Arc::new(Semaphore::new(CONNECTIONS));
@@ -109,13 +114,13 @@ fn spawn(http: &http1::Builder, stream: TcpStream, router: Router, place: OwnedS
     let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     tokio::spawn(async move {
         let _place = place;
-        // Who asks again connects again.
+        // The client connects again for its next scrape.
         let _ = timeout(LIFE, connection).await;
     });
 }
 
 fn router(app: App) -> Router {
-    // Who reads the figures is not one of them.
+    // Scrapes are not counted in the metrics.
     let uncounted = Arc::new(Observer { log: app.log().clone(), ..Observer::default() });
     Router::new()
         .route("/metrics", get(metrics))
@@ -126,7 +131,7 @@ fn router(app: App) -> Router {
 }
 
 async fn metrics(State(app): State<App>) -> Result<Response, ApiError> {
-    // The kernel is asked about the process, which is quick and still is no work for a thread that serves others.
+    // Reading the figures of the process from the kernel is quick but blocks, so it runs on a blocking thread.
     let scraped = tokio::task::spawn_blocking(move || scrape(&app)).await;
     let text = scraped.map_err(|panic| ApiError::internal(&panic))?.map_err(|error| ApiError::internal(&error))?;
     Ok(([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response())

@@ -1,11 +1,12 @@
-//! Figures for Prometheus, on a listener of their own.
+//! Metrics for Prometheus, on a separate listener.
 //!
-//! - What happens often is counted where it happens ([`ingest`], [`http`], [`sign_ins`]), in counters that are found once.
-//! - All else is read when somebody asks: [`figures`] takes a snapshot of each part of the server, from memory alone, and
-//!   [`families`] makes metrics of the snapshots. Nothing asks MongoDB, and nothing waits for a disk.
-//! - Labels are bounded: event types that are not named by configuration are `other`, and so are routes that do not exist.
+//! - Frequent events are counted where they happen ([`ingest`], [`http`], [`sign_ins`]), in counters that are looked up
+//!   once.
+//! - Everything else is read on each scrape. [`figures`] takes a snapshot of each part of the server, from memory only,
+//!   and [`families`] turns the snapshots into metrics. A scrape never queries MongoDB and never waits for a disk.
+//! - Labels are bounded: event types that the configuration does not name are `other`, and so are unknown routes.
 //!
-//! Nothing is static, so that several servers may run in one process.
+//! There is no global state, so that several servers can run in one process.
 
 mod families;
 mod figures;
@@ -30,7 +31,7 @@ pub(crate) use self::{
 };
 use crate::App;
 
-/// What is counted while a server runs.
+/// Counters of a running server.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
@@ -41,7 +42,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Of a server that takes these types.
+    /// Creates the metrics of a server that accepts these event types.
     pub(crate) fn new(types: &EventTypes) -> Self {
         let (ingested, http, sign_ins) = (Ingested::new(types), HttpMetrics::default(), SignIns::default());
         let registry = Registry::new();
@@ -52,7 +53,7 @@ impl Metrics {
     }
 }
 
-/// All figures of a server, in Prometheus' text format. Blocks on the kernel, for a moment.
+/// Returns all metrics of a server in Prometheus' text format. Blocks briefly on the kernel.
 fn scrape(app: &App) -> Result<String, prometheus::Error> {
     let metrics = app.metrics();
     let mut families = Families::default();

@@ -1,5 +1,5 @@
-//! The process, as Linux tells of it in `/proc`, under the names that Prometheus' own clients use. Elsewhere there is none
-//! of it.
+//! Process metrics from `/proc` on Linux, under the names that Prometheus client libraries use. Other systems only have
+//! the start time.
 
 use std::{
     fs,
@@ -8,10 +8,10 @@ use std::{
 
 use super::families::Families;
 
-/// In which the kernel tells times, whatever its own clock does (`USER_HZ`).
+/// Unit of times in `/proc` (`USER_HZ`), independent of the kernel's own clock.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// When the process began, in seconds since 1970.
+/// Start time of the process, in seconds since 1970.
 #[derive(Debug)]
 pub(super) struct Started(f64);
 
@@ -22,7 +22,7 @@ impl Started {
     }
 }
 
-/// How old the process is, in seconds.
+/// Returns the age of the process, in seconds.
 fn since_boot() -> Option<f64> {
     let uptime: f64 = fs::read_to_string("/proc/uptime").ok()?.split(' ').next()?.parse().ok()?;
     let started = Stat::read()?.started;
@@ -30,29 +30,29 @@ fn since_boot() -> Option<f64> {
 }
 
 pub(super) fn tell(started: &Started, families: &mut Families) {
-    families.gauge("process_start_time_seconds", "When the process began, in seconds since 1970.", started.0);
+    families.gauge("process_start_time_seconds", "Start time of the process, in seconds since 1970.", started.0);
     if let Some(stat) = Stat::read() {
-        families.counter("process_cpu_seconds_total", "CPU time of the process, user and system.", stat.cpu);
-        families.gauge("process_threads", "Threads of the process.", stat.threads);
+        families.counter("process_cpu_seconds_total", "User and system CPU time of the process, in seconds.", stat.cpu);
+        families.gauge("process_threads", "Number of threads of the process.", stat.threads);
     }
     if let Some(bytes) = fs::read_to_string("/proc/self/status").ok().and_then(|status| resident(&status)) {
-        families.gauge("process_resident_memory_bytes", "Memory that the process has of the machine.", bytes);
+        families.gauge("process_resident_memory_bytes", "Resident memory of the process, in bytes.", bytes);
     }
     if let Ok(open) = fs::read_dir("/proc/self/fd") {
-        // Less the one by which they are counted.
-        families.gauge("process_open_fds", "Open file descriptors.", open.count().saturating_sub(1) as f64);
+        // Without the descriptor that lists the others.
+        families.gauge("process_open_fds", "Number of open file descriptors.", open.count().saturating_sub(1) as f64);
     }
     if let Some(most) = fs::read_to_string("/proc/self/limits").ok().and_then(|limits| max_fds(&limits)) {
-        families.gauge("process_max_fds", "How many file descriptors may be open.", most);
+        families.gauge("process_max_fds", "Maximum number of open file descriptors.", most);
     }
 }
 
-/// Of `/proc/self/stat`.
+/// Fields of `/proc/self/stat`.
 #[derive(Debug, PartialEq)]
 struct Stat {
     cpu: f64,
     threads: f64,
-    /// In seconds after the machine.
+    /// Seconds from the start of the machine to the start of the process.
     started: f64,
 }
 
@@ -61,7 +61,7 @@ impl Stat {
         Self::parse(&fs::read_to_string("/proc/self/stat").ok()?)
     }
 
-    /// By proc(5). The name of the program, in parentheses, may hold anything.
+    /// Parses the line as in proc(5). The program name, in parentheses, may contain any characters.
     fn parse(text: &str) -> Option<Self> {
         let (_, fields) = text.rsplit_once(") ")?;
         // The first of these is the third field of the line.
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernel_is_understood() {
+    fn parses_proc_files() {
         let stat = "4711 (a) b (c) S 1 1 1 0 -1 4194560 9 0 0 0 250 50 0 0 20 0 7 0 12345 1 2 3\n";
         assert_eq!(Stat::parse(stat), Some(Stat { cpu: 3.0, threads: 7.0, started: 123.45 }));
         assert_eq!(Stat::parse("4711 (a) S 1"), None);

@@ -1,18 +1,18 @@
-//! Attempts to sign in.
+//! Counters of sign-in attempts.
 
 use prometheus::{IntCounter, IntCounterVec, Opts, core::Collector};
 
 use crate::accounts::AccountError;
 
-/// How an attempt to sign in ended.
+/// Outcome of a sign-in attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SignInOutcome {
     SignedIn,
-    /// The address or the password is wrong, or cannot be one.
+    /// The address or the password is wrong, or malformed.
     Failed,
     /// There were too many attempts before.
     Throttled,
-    /// It could not be told: too many at once, or something is broken.
+    /// The password was not checked: too many attempts at once, or an internal error.
     Error,
 }
 
@@ -29,7 +29,7 @@ impl SignInOutcome {
     }
 }
 
-/// Counts them.
+/// Counts sign-in attempts by outcome.
 #[derive(Debug)]
 pub(crate) struct SignIns {
     counters: [IntCounter; SignInOutcome::NAMES.len()],
@@ -38,7 +38,7 @@ pub(crate) struct SignIns {
 
 impl Default for SignIns {
     fn default() -> Self {
-        let opts = Opts::new("martech_sign_ins_total", "Attempts to sign in, by how they ended.");
+        let opts = Opts::new("martech_sign_ins_total", "Sign-in attempts, by outcome.");
         let all = IntCounterVec::new(opts, &["outcome"]).expect("the name is valid");
         Self { counters: SignInOutcome::NAMES.map(|name| all.with_label_values(&[name])), all }
     }

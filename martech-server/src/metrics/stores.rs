@@ -1,5 +1,5 @@
-//! What the stores and the ways to them tell. Where there are several, counts are sums; ages and how full something is are
-//! those of the worst.
+//! Metrics of the stores, and of the queues and spools in front of them. With several stores, counts are sums, and ages
+//! and fill ratios are those of the worst store.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub(super) fn tell(stores: &[StoreFigures], families: &mut Families) {
     some(stores, |store| store.mongo.as_ref(), families, mongo);
 }
 
-/// Of the stores that have such a part; no metrics where none has.
+/// Adds the metrics of a part, if any store has it.
 fn some<'a, T: 'a>(
     stores: &'a [StoreFigures],
     part: impl Fn(&'a StoreFigures) -> Option<&'a T>,
@@ -69,23 +69,23 @@ fn buffer(sinks: &[&SinkFigures], families: &mut Families) {
     families.gauge("martech_buffer_size", "Events that wait to be stored.", sum(sinks, |sink| sink.stats.pending));
     families.gauge(
         "martech_buffer_bytes",
-        "Memory of the events that wait to be stored.",
+        "Memory of the events that wait to be stored, in bytes.",
         sum(sinks, |sink| sink.stats.pending_bytes),
     );
     families.gauge(
         "martech_buffer_fill_ratio",
-        "How full the fullest queue is, by events or bytes; at 1 senders are asked to wait.",
+        "Fill ratio of the fullest queue, by events or bytes. At 1, clients are asked to wait.",
         most(sinks, fill),
     );
-    families.gauge("martech_buffer_waiting", "Senders that wait for room.", sum(sinks, |sink| sink.stats.waiting));
+    families.gauge("martech_buffer_waiting", "Clients that wait for room.", sum(sinks, |sink| sink.stats.waiting));
     families.counter(
         "martech_buffer_refused_total",
-        "Bodies of events that found no room.",
+        "Bodies of events that found no room in the queue.",
         sum(sinks, |sink| sink.stats.refused),
     );
     families.counter(
         "martech_buffer_retries_total",
-        "Batches that were sent to the store again because it said so.",
+        "Batches that were retried at the request of the store.",
         sum(sinks, |sink| sink.stats.retries),
     );
     let flushes = FlushReason::ALL.into_iter().flat_map(|reason| {
@@ -96,18 +96,18 @@ fn buffer(sinks: &[&SinkFigures], families: &mut Families) {
     });
     families.counters(
         "martech_buffer_flushes_total",
-        "Batches that were brought to the store, by why they went and how it ended.",
+        "Batches that were flushed to the store, by reason and outcome.",
         ["reason", "outcome"],
         flushes,
     );
 }
 
 fn waiting(sinks: &[&SinkFigures], families: &mut Families) {
-    // Who waits for a store behind a spool is told when it takes too long.
+    // Senders that wait for a store behind a spool get an error when it takes too long.
     let fronts: Vec<&SinkFigures> = sinks.iter().copied().filter(|sink| !sink.is_for_stored).collect();
     families.gauge(
         "martech_oldest_pending_event_age_seconds",
-        "How long the oldest event has waited to be stored; 0 when none waits.",
+        "How long the oldest event has waited to be stored, in seconds; 0 if none waits.",
         most(&fronts, |sink| sink.stats.oldest.as_secs_f64()),
     );
     families.gauge(
@@ -117,19 +117,19 @@ fn waiting(sinks: &[&SinkFigures], families: &mut Families) {
     );
 }
 
-/// Whether every event that was accepted is somewhere.
+/// Adds the metrics that show whether every accepted event is accounted for.
 fn conservation(stores: &[StoreFigures], sinks: &[&SinkFigures], families: &mut Families) {
     let inner = stores.iter().filter_map(|store| store.spool.as_ref()).map(|spool| &spool.sink);
     let all = sinks.iter().map(|sink| &sink.stats).chain(inner);
     families.gauge(
         "martech_unaccounted_events",
-        "Accepted events less those stored, duplicate, rejected, dead-lettered, given back and waiting: 0, or there is a defect.",
+        "Accepted events minus those stored, duplicate, rejected, dead-lettered, returned and waiting: 0, or there is a defect.",
         all.map(unaccounted).sum::<u64>() as f64,
     );
     let outcome = |name: &'static str, figure: fn(&SinkStats) -> u64| ([name], sum(sinks, |sink| figure(&sink.stats)));
     families.counters(
         "martech_buffer_events_total",
-        "Events that went into the queue, and those that left it, by what became of them.",
+        "Events that entered the queue (accepted) and that left it, by outcome.",
         ["outcome"],
         [
             outcome("accepted", |stats| stats.accepted),
@@ -156,27 +156,31 @@ fn failing(stores: &[StoreFigures], families: &mut Families) {
     };
     families.gauge(
         "martech_store_failing",
-        "1 while a store takes nothing, or cannot write files or forward; /health says why.",
+        "1 while a store accepts nothing, or cannot write files or forward events; /health says why.",
         any(&stores.iter().collect::<Vec<_>>(), is_failing),
     );
 }
 
 fn journal(journals: &[&JournalStats], families: &mut Families) {
-    families.gauge("martech_journal_bytes", "What the journal takes of the disk.", sum(journals, |stats| stats.bytes));
+    families.gauge("martech_journal_bytes", "Size of the journal, in bytes.", sum(journals, |stats| stats.bytes));
     families.gauge(
         "martech_journal_capacity_bytes",
-        "What it may take; beyond it senders are asked to wait.",
+        "Maximum size of the journal, in bytes. Above it, clients are asked to wait.",
         sum(journals, |stats| stats.capacity_bytes),
     );
     families.gauge(
         "martech_journal_fill_ratio",
-        "How full the fullest journal is.",
+        "Fill ratio of the fullest journal.",
         most(journals, |stats| ratio(stats.bytes, stats.capacity_bytes)),
     );
-    families.counter("martech_journal_fsyncs_total", "Calls of fsync.", sum(journals, |stats| stats.fsyncs));
+    families.counter(
+        "martech_journal_fsyncs_total",
+        "Number of fsyncs of the journal.",
+        sum(journals, |stats| stats.fsyncs),
+    );
     families.counter(
         "martech_journal_fsync_seconds_total",
-        "Time that those took.",
+        "Duration of the fsyncs of the journal, in seconds.",
         seconds(journals, |stats| stats.fsync_time),
     );
     families.gauge(
@@ -184,48 +188,52 @@ fn journal(journals: &[&JournalStats], families: &mut Families) {
         "Batches that wait for the disk.",
         sum(journals, |stats| stats.queued_frames),
     );
-    families.gauge("martech_journal_lag_bytes", "Their bytes.", sum(journals, |stats| stats.queued_bytes));
+    families.gauge(
+        "martech_journal_lag_bytes",
+        "Bytes of batches that wait for the disk.",
+        sum(journals, |stats| stats.queued_bytes),
+    );
 }
 
 fn lake(lakes: &[&LakeStatus], families: &mut Families) {
-    families.gauge("martech_lake_events", "Events in the store.", sum(lakes, |lake| lake.events));
-    families.gauge("martech_lake_hot_events", "Those that are in no file yet.", sum(lakes, |lake| lake.hot_events));
+    families.gauge("martech_lake_events", "Events in the embedded store.", sum(lakes, |lake| lake.events));
+    families.gauge("martech_lake_hot_events", "Events that are in no file yet.", sum(lakes, |lake| lake.hot_events));
     families.gauge(
         "martech_lake_waiting_partitions",
-        "Days of such events that no roll has had room for yet.",
+        "Days of events that no roll has had room for yet.",
         sum(lakes, |lake| lake.waiting_days),
     );
-    families.gauge("martech_lake_files", "Files of events.", sum(lakes, |lake| lake.files));
-    families.gauge("martech_lake_file_bytes", "Bytes of all files.", sum(lakes, |lake| lake.file_bytes));
+    families.gauge("martech_lake_files", "Event files.", sum(lakes, |lake| lake.files));
+    families.gauge("martech_lake_file_bytes", "Size of all files, in bytes.", sum(lakes, |lake| lake.file_bytes));
     families.gauge(
         "martech_dedupe_bytes",
-        "Memory of the ids by which events are known that came before.",
+        "Memory of the ids that deduplication keeps, in bytes.",
         sum(lakes, |lake| lake.dedupe_bytes),
     );
     families.gauge(
         "martech_lake_damaged_parts",
-        "Damaged parts of the journal that were set aside at the start.",
+        "Damaged parts of the journal that were set aside at startup.",
         sum(lakes, |lake| lake.journal_damage),
     );
     families.gauge(
         "martech_lake_cut_bytes",
-        "Bytes that were cut from the end of the journal at the start.",
+        "Bytes that were cut from the end of the journal at startup.",
         sum(lakes, |lake| lake.journal_cut_bytes),
     );
-    work(lakes, "roll", "New events that were written to files, a table at a time", |lake| lake.rolls, families);
-    work(lakes, "compaction", "Merges of files", |lake| lake.compactions, families);
+    work(lakes, "roll", "Rolls, which write the new events of a table to a file", |lake| lake.rolls, families);
+    work(lakes, "compaction", "Compactions, which merge files", |lake| lake.compactions, families);
 }
 
 fn work(lakes: &[&LakeStatus], name: &str, help: &str, stats: fn(&LakeStatus) -> WorkStats, families: &mut Families) {
     families.counters(
         &format!("martech_lake_{name}s_total"),
-        &format!("{help}, by how it ended."),
+        &format!("{help}, by outcome."),
         ["outcome"],
         [(["done"], sum(lakes, |lake| stats(lake).done)), (["failed"], sum(lakes, |lake| stats(lake).failed))],
     );
     families.counter(
         &format!("martech_lake_{name}_seconds_total"),
-        "Time that those took.",
+        "Duration of this work, in seconds.",
         seconds(lakes, |lake| stats(lake).time),
     );
 }
@@ -233,29 +241,29 @@ fn work(lakes: &[&LakeStatus], name: &str, help: &str, stats: fn(&LakeStatus) ->
 fn spool(spools: &[&SpoolFigures], families: &mut Families) {
     families.gauge(
         "martech_spool_behind_events",
-        "Events that are durable here and that MongoDB does not have yet.",
+        "Events that are durable in the spool and that MongoDB does not have yet.",
         sum(spools, |spool| spool.status.behind_events),
     );
     families.gauge(
         "martech_spool_behind_bytes",
-        "What those take of the spool.",
+        "Size of the events that MongoDB does not have yet, in bytes.",
         sum(spools, |spool| spool.status.behind_bytes),
     );
     families.gauge(
         "martech_spool_behind_seconds",
-        "How long the oldest of them has been here.",
+        "How long the oldest event has waited for MongoDB, in seconds.",
         most(spools, |spool| spool.status.behind.as_secs_f64()),
     );
-    families.gauge("martech_spool_bytes", "What the spool takes of the disk.", sum(spools, |spool| spool.status.bytes));
+    families.gauge("martech_spool_bytes", "Size of the spool, in bytes.", sum(spools, |spool| spool.status.bytes));
     families.gauge(
         "martech_spool_capacity_bytes",
-        "What it may take.",
+        "Maximum size of the spool, in bytes.",
         sum(spools, |spool| spool.status.capacity_bytes),
     );
     let forwarded = |name: &'static str, figure: fn(&SpoolFigures) -> u64| ([name], sum(spools, figure));
     families.counters(
         "martech_spool_forwarded_events_total",
-        "Events that were brought to MongoDB, by what it said.",
+        "Events that were forwarded to MongoDB, by outcome.",
         ["outcome"],
         [
             forwarded("stored", |spool| spool.status.stored),
@@ -265,7 +273,7 @@ fn spool(spools: &[&SpoolFigures], families: &mut Families) {
     );
     families.counter(
         "martech_spool_retries_total",
-        "Batches that were sent to MongoDB again because it said so.",
+        "Batches that were retried at the request of MongoDB.",
         sum(spools, |spool| spool.status.retries),
     );
     families.gauge(
@@ -293,7 +301,7 @@ fn mongo(mongos: &[&MongoStats], families: &mut Families) {
     );
     families.counter(
         "martech_mongodb_checkout_failures_total",
-        "How often no connection could be had.",
+        "How often no connection was available.",
         sum(mongos, |stats| stats.checkouts_failed),
     );
     let commands = MongoCommand::ALL.into_iter().flat_map(|command| {
@@ -305,7 +313,7 @@ fn mongo(mongos: &[&MongoStats], families: &mut Families) {
     });
     families.counters(
         "martech_mongodb_commands_total",
-        "Commands about events, by what they are and how they ended.",
+        "Commands for events, by command and outcome.",
         ["command", "outcome"],
         commands,
     );
@@ -314,7 +322,7 @@ fn mongo(mongos: &[&MongoStats], families: &mut Families) {
         .map(|command| ([command.as_str()], seconds(mongos, |stats| stats.commands(command).time)));
     families.counters(
         "martech_mongodb_command_seconds_total",
-        "Time that those took, the wait for a connection included.",
+        "Duration of commands for events, in seconds, including the wait for a connection.",
         ["command"],
         times,
     );
@@ -325,7 +333,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_that_is_nowhere_is_counted() {
+    fn counts_unaccounted_events() {
         let mut stats = SinkStats::default();
         (stats.accepted, stats.stored, stats.duplicates, stats.pending) = (10, 4, 3, 3);
         assert_eq!(unaccounted(&stats), 0);

@@ -1,9 +1,9 @@
-//! `martech-server migrate`: all events of one store into another.
+//! `martech-server migrate`: copies all events of one store into another.
 //!
-//! Events are read in one order (of a lake: day, user, time, id; of a MongoDB: id) and handed to a sink in front of the
-//! other store. Batches are settled in their order; when one is, the place behind it may go into the state file. So an
-//! interrupted migration goes on where it was, and what came behind that place is only met again, as duplicates. At the
-//! end both sides are counted.
+//! Events are read in a fixed order (in a lake: day, user, time, id; in a MongoDB: id) and passed to a sink in front of
+//! the destination. Batches are settled in order. Once a batch is settled, the cursor behind it may be saved in the
+//! state file. An interrupted migration resumes at the saved cursor; events behind it that were already copied count as
+//! duplicates. At the end, the events of both stores are counted.
 
 mod source;
 mod state;
@@ -35,35 +35,35 @@ use crate::{
     signals::interrupted,
 };
 
-/// Copies all events of one store into another. Both stay as they are otherwise; no server may be running on a data
-/// folder that takes part.
+/// Copies all events of one store into another. Neither store changes otherwise. No server may be running on a data
+/// folder that is the source or the destination.
 ///
-/// After an interruption the same command goes on where it was. Events that are there already are not added again. At the
-/// end both sides are counted.
+/// After an interruption, the same command resumes where it stopped. Events that already exist are not added again. At
+/// the end, the events of both stores are counted.
 #[derive(Debug, Clone, Args)]
 #[command(
     after_help = "Exit code: 0 all events are in the other store, 1 some were refused or the counts differ, 2 it could not be finished"
 )]
 pub struct MigrateArgs {
-    /// Where the events are: a data folder, or a MongoDB connection string
+    /// Source: a data folder, or a MongoDB connection string
     #[arg(long, env = "MARTECH_MIGRATE_FROM", hide_env_values = true, value_name = "DIR|URI", value_parser = parse_end)]
     from: End,
 
-    /// Where they go
+    /// Destination: a data folder, or a MongoDB connection string
     #[arg(long, env = "MARTECH_MIGRATE_TO", hide_env_values = true, value_name = "DIR|URI", value_parser = parse_end)]
     to: End,
 
-    /// Where it is kept how far the migration came
+    /// File with the progress of the migration
     #[arg(long, default_value = "martech-migrate.json", value_name = "FILE")]
     state: PathBuf,
 }
 
-/// One end of a migration.
+/// The source or destination of a migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
     /// A data folder.
     Folder(PathBuf),
-    /// A MongoDB.
+    /// A MongoDB database.
     Mongo(StoreChoice),
 }
 
@@ -85,58 +85,58 @@ impl fmt::Display for End {
     }
 }
 
-/// Why a migration was not finished. What was copied until then stays copied.
+/// An error that ended a migration. Events copied before the error stay copied.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
-    /// Both ends are the same.
+    /// The source and the destination are the same store.
     #[error("--from and --to are the same store")]
     Same,
-    /// There is no store to read.
+    /// The source folder contains no data.
     #[error("there is no data in {0}")]
     NoData(PathBuf),
     /// A store cannot be used.
     #[error(transparent)]
     Store(#[from] BackendError),
-    /// The state file cannot be written.
+    /// The state file cannot be written or removed.
     #[error("cannot write {path}: {source}")]
     State {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// The underlying error.
         source: io::Error,
     },
-    /// The other store did not take an event and did not refuse it either.
+    /// The destination neither stored nor rejected an event.
     #[error("the events could not be stored: {0}")]
     NotStored(#[from] NotStored),
-    /// The sink takes nothing any more.
+    /// The sink accepts no more events.
     #[error("the events could not be stored: {0}")]
     Refused(#[from] Refusal),
-    /// The sink could not be made.
+    /// The sink could not be created.
     #[error("the events cannot be stored: {0}")]
     Sink(#[from] ConfigError),
-    /// There is no runtime to run in.
+    /// The runtime could not be created.
     #[error("cannot start: {0}")]
     Runtime(io::Error),
-    /// SIGINT or SIGTERM came.
+    /// SIGINT or SIGTERM interrupted the migration.
     #[error("interrupted; the same command goes on from here")]
     Interrupted,
 }
 
-/// What became of a migration.
+/// The result of a migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// Over all runs of this migration.
+    /// Counts over all runs of this migration.
     counts: state::Counts,
-    /// Events in each store now.
+    /// Number of events in each store at the end.
     from: u64,
     to: u64,
-    /// The first events that were refused, and why.
+    /// The first events that the destination rejected in this run, and the reasons.
     refused: Vec<String>,
     elapsed: Duration,
 }
 
 impl Report {
-    /// Whether every event of the one store is in the other.
+    /// Returns whether every event of the source is in the destination.
     pub fn is_complete(&self) -> bool {
         self.counts.refused == 0 && self.counts.read == self.from && self.to >= self.from
     }
@@ -157,7 +157,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// Migrates, and prints what came of it.
+/// Migrates and prints the result.
 pub fn run(args: &MigrateArgs) -> ExitCode {
     match migrate(args) {
         Ok(report) => {
@@ -171,7 +171,15 @@ pub fn run(args: &MigrateArgs) -> ExitCode {
     }
 }
 
-/// Migrates, in a runtime of its own: not to be called inside one.
+/// Copies all events from the source to the destination.
+///
+/// # Errors
+///
+/// Returns a [`MigrateError`] if the migration cannot be finished. Events copied before the error stay copied.
+///
+/// # Panics
+///
+/// Panics if called inside a Tokio runtime, because it creates its own.
 pub fn migrate(args: &MigrateArgs) -> Result<Report, MigrateError> {
     if args.from == args.to {
         return Err(MigrateError::Same);
@@ -205,15 +213,15 @@ async fn open(end: &End) -> Result<Backend, BackendError> {
     }
 }
 
-/// Events that are read at once.
+/// Number of events to read at once.
 const BATCH: usize = 2_000;
-/// Batches on their way.
+/// Number of batches on their way to the destination.
 const IN_FLIGHT: usize = 4;
-/// How often the place is kept.
+/// Interval between writes of the state file.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
-/// The other store may be restarted meanwhile.
+/// Leaves time for the destination to restart.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// Refused events that the report names.
+/// Maximum number of rejected events in the report.
 const MAX_NAMED: usize = 100;
 
 struct Migration {
@@ -241,14 +249,14 @@ impl Migration {
             .capacity(BATCH * (IN_FLIGHT + 1))
             .size_of(Event::size)
             .retry(RetryPolicy { deadline: PATIENCE, ..RetryPolicy::default() })
-            // The receipts tell of each event.
+            // Receipts report the outcome of each event.
             .dead_letters(drop)
             .build(to.clone())?;
         let copied = tokio::select! {
             copied = self.copy(from, &sink) => copied,
             () = interrupted() => Err(MigrateError::Interrupted),
         };
-        // What is left is met again.
+        // The next run reads the remaining events again.
         let _ = sink.close(Duration::from_secs(1)).await;
         if copied.is_err() {
             self.checkpoint()?;
@@ -294,7 +302,7 @@ impl Migration {
         Ok(())
     }
 
-    /// Waits for the oldest batch. Cancelled, it has done nothing.
+    /// Waits for the oldest batch, and counts its events. If cancelled while it waits, it counts nothing.
     async fn settle(&mut self, in_flight: &mut VecDeque<Flight>) -> Result<(), MigrateError> {
         let Some(Flight { cursor, ids, receipt }) = in_flight.pop_front() else { return Ok(()) };
         let outcome = receipt.await;
@@ -343,7 +351,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_end_is_a_folder_or_a_connection_string() {
+    fn parses_folders_and_connection_strings() {
         assert_eq!(parse_end("./data"), Ok(End::Folder("./data".into())));
         assert!(matches!(parse_end("mongodb://h/db"), Ok(End::Mongo(StoreChoice::Mongo(_)))));
         assert!(parse_end("postgres://h/db").is_err() && parse_end("").is_err());
@@ -351,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_is_not_copied_into_itself() {
+    fn rejects_identical_stores_and_missing_sources() {
         let end = || End::Folder("data".into());
         let args = MigrateArgs { from: end(), to: end(), state: "state.json".into() };
         assert!(matches!(migrate(&args), Err(MigrateError::Same)));

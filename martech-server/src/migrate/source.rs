@@ -1,4 +1,4 @@
-//! All events of a store, in an order in which a place can be found again.
+//! Reads all events of a store, in an order in which a cursor can resume.
 
 use martech_core::{
     event::Event,
@@ -8,14 +8,14 @@ use martech_core::{
 
 use crate::backend::{Backend, BackendError};
 
-/// A store that is read.
+/// A store to read from.
 pub(super) enum Source {
     Lake(Box<lake::Export>),
     Mongo(Box<mongodb::Export>),
 }
 
 impl Source {
-    /// Begins behind a place.
+    /// Opens a store, after a cursor if one is given.
     pub(super) async fn open(store: &Backend, after: Option<ExportCursor>) -> Result<Self, BackendError> {
         Ok(match store {
             Backend::Lake(lake) => Self::Lake(Box::new(lake.export(after).await?)),
@@ -25,7 +25,7 @@ impl Source {
         })
     }
 
-    /// The next events; none at the end.
+    /// Returns up to `limit` next events; an empty list at the end.
     pub(super) async fn next(&mut self, limit: usize) -> Result<Vec<Event>, BackendError> {
         match self {
             Self::Lake(export) => Ok(export.next(limit).await?),

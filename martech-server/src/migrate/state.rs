@@ -1,4 +1,4 @@
-//! How far a migration came, kept on disk so that the same command can go on after an interruption.
+//! The progress of a migration, kept on disk so that the same command can resume after an interruption.
 
 use std::{
     fs, io,
@@ -13,17 +13,17 @@ use serde::{Deserialize, Serialize};
 
 use super::End;
 
-/// What became of the events so far.
+/// Counts of the events so far, by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Counts {
     pub(super) read: u64,
     pub(super) copied: u64,
-    /// They were there already.
+    /// Events that were already in the destination.
     pub(super) duplicates: u64,
     pub(super) refused: u64,
 }
 
-/// A moment of a migration: everything up to the cursor is settled.
+/// A checkpoint of a migration: everything up to the cursor is settled.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct State {
     pub(super) cursor: Option<ExportCursor>,
@@ -50,7 +50,7 @@ impl StateFile {
         Self { path: path.to_owned(), ends: [from, to].map(ToString::to_string) }
     }
 
-    /// What an interrupted migration between just these stores left.
+    /// Returns the state of an interrupted migration between exactly these stores, in this direction.
     pub(super) fn load(&self) -> Option<State> {
         let Content { from, to, state } = serde_json::from_slice(&fs::read(&self.path).ok()?).ok()?;
         ([from, to] == self.ends).then_some(state)
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_state_is_that_of_its_two_stores() {
+    fn state_belongs_to_its_two_stores() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state.json");
         let ends = ["a", "b"].map(|name| End::Folder(name.into()));

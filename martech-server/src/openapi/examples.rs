@@ -1,4 +1,4 @@
-//! Puts the examples of `examples.json` where they belong: `{operationId: {request, response}}`.
+//! Adds the examples of `examples.json` to the description. The format is `{operationId: {request, response}}`.
 
 use serde_json::{Map, Value};
 use utoipa::openapi::{OpenApi, RefOr};
@@ -7,7 +7,7 @@ use super::operations;
 
 const EXAMPLES: &str = include_str!("examples.json");
 
-/// Adds the example of each request and of each good answer.
+/// Adds the examples of all requests and successful responses.
 pub(super) fn add(api: &mut OpenApi) {
     let mut examples: Map<String, Value> = serde_json::from_str(EXAMPLES).expect("the tests have read it");
     for (_, operation) in operations(api) {

@@ -1,4 +1,4 @@
-//! The errors of the API, each once: what they are called, and an answer that has them.
+//! The errors of the API, each defined once with its name, status, code and an example response.
 
 use std::{collections::BTreeMap, marker::PhantomData};
 
@@ -13,7 +13,7 @@ use utoipa::{
     },
 };
 
-/// An error that a route may answer with.
+/// An error that a route may return.
 #[derive(Debug)]
 pub(crate) struct Fault {
     name: &'static str,
@@ -23,12 +23,12 @@ pub(crate) struct Fault {
     more: fn() -> Value,
 }
 
-/// One error or several.
+/// A set of errors: one error, or a tuple of sets.
 pub(crate) trait Faults {
     fn list() -> Vec<&'static Fault>;
 }
 
-/// Answers of a route that are errors: `Refusals<(NoSuchKey, InvalidBody)>`.
+/// The error responses of a route: `Refusals<(NotFound, OfBody)>`.
 pub(crate) struct Refusals<F>(PhantomData<F>);
 
 impl<F: Faults> IntoResponses for Refusals<F> {
@@ -39,25 +39,25 @@ impl<F: Faults> IntoResponses for Refusals<F> {
     }
 }
 
-/// Any error.
+/// The body of every error response.
 #[derive(ToSchema)]
 #[schema(as = Error)]
 #[serde(rename_all = "camelCase")]
 #[expect(dead_code, reason = "only its schema is used: errors are written out in crate::error")]
 struct Shape {
-    /// For programs.
+    /// The error code, for programs.
     code: String,
-    /// For people: what was wrong, and what would be right.
+    /// The error message, for people: what is wrong and how to correct it.
     message: String,
-    /// Under which the server's log has the request.
+    /// The id of the request, which the log of the server also contains.
     request_id: String,
-    /// The field, parameter or header at fault.
+    /// The field, parameter or header that caused the error.
     #[schema(required = false, nullable = false)]
     field: Option<String>,
-    /// The event at fault, counted from 0.
+    /// The index of the event that caused the error, from 0.
     #[schema(required = false, nullable = false)]
     index: Option<u64>,
-    /// The limit that was passed, in bytes.
+    /// The limit that was exceeded, in bytes.
     #[schema(required = false, nullable = false)]
     limit: Option<u64>,
 }
@@ -83,13 +83,13 @@ impl Fault {
         ExampleBuilder::new().summary(self.code).value(Some(value)).build()
     }
 
-    /// Whether a client is told when to come again.
+    /// Returns whether responses with this error have `Retry-After`.
     fn is_temporary(&self) -> bool {
         matches!(self.status, 429 | 503)
     }
 }
 
-/// Adds errors to those that an operation may answer with.
+/// Adds errors to the responses of an operation.
 pub(crate) fn add(operation: &mut Operation, faults: &[&Fault]) {
     for fault in faults {
         let response = operation.responses.responses.entry(fault.status.to_string());
@@ -141,14 +141,14 @@ macro_rules! faults {
 }
 
 faults! {
-    // Of any request.
+    // Any request.
     InvalidTransferEncoding: 400, "invalid_transfer_encoding", "chunked is the only transfer coding that is taken, once; what is packed says so in Content-Encoding", { "field": "Transfer-Encoding" };
     InvalidHost: 400, "invalid_host", "a request has one Host header, with the name of the server and perhaps a port", { "field": "Host" };
     UriTooLong: 414, "uri_too_long", "the URI is too long; send less in it", {};
     TooManyConnections: 429, "too_many_connections", "this address has 1024 connections, which is the limit; use them for more requests", {};
     Internal: 500, "internal", "something broke inside the server; its log says what, under this requestId", {};
 
-    // Of who asks, and how often.
+    // Authentication, permissions and rate limits.
     Unauthorized: 401, "unauthorized", "this needs somebody who has signed in (POST /api/auth/sign-in/email), or the header Authorization: Bearer with a session's token, a read key or the admin token", {};
     NotSignedIn: 401, "UNAUTHORIZED", "Unauthorized", {};
     InvalidKey: 401, "invalid_key", "there is no such key, or not any more", {};
@@ -158,7 +158,7 @@ faults! {
     InvalidOrigin: 403, "INVALID_ORIGIN", "Invalid origin: only pages of this site may use its cookies", {};
     RateLimited: 429, "rate_limited", "this address has sent as many requests as it may (600/60s at most); send it again after Retry-After", {};
 
-    // Of what is asked.
+    // Queries and parameters.
     InvalidParameter: 400, "invalid_parameter", "limit: must be a whole number from 1 to 1000", { "field": "limit" };
     NoSuchProject: 404, "no_such_project", "there is no project shop-berlin", {};
     NotFound: 404, "not_found", "there is no such member", {};
@@ -167,7 +167,7 @@ faults! {
     StoreUnavailable: 503, "store_unavailable", "MongoDB cannot be asked now; /health says more", {};
     Draining: 503, "draining", "the server is shutting down; try again in a moment", {};
 
-    // Of bodies.
+    // Request bodies.
     IncompleteBody: 400, "incomplete_body", "the body ended early or was framed wrongly", {};
     MalformedEncoding: 400, "malformed_encoding", "the body is not what Content-Encoding says, or it is cut off: invalid gzip header", { "field": "Content-Encoding" };
     BodyTimeout: 408, "body_timeout", "the body did not arrive in time; send it again", {};
@@ -182,7 +182,7 @@ faults! {
     BadRequest: 400, "BAD_REQUEST", "the body cannot be used: expected `,` or `}` at line 1 column 17", {};
     ValidationError: 400, "VALIDATION_ERROR", "the body cannot be used: missing field `email` at line 1 column 20", {};
 
-    // Of events.
+    // Events.
     MalformedJson: 400, "malformed_json", "the JSON is broken at byte 11: a value is missing", { "index": 0 };
     InvalidUtf8: 400, "invalid_utf8", "the body is not UTF-8 from byte 7 on", {};
     EmptyBatch: 400, "empty_batch", "the list of events is empty", {};
@@ -219,7 +219,7 @@ faults! {
         { "index": 1, "eventId": "018f3c7e-5a1b-7c2d-8e4f-0a1b2c3d4e5f", "status": "failed", "code": "not_stored", "message": "the store could not take it in time" }
     ] };
 
-    // Of accounts.
+    // Accounts.
     InvalidEmail: 400, "INVALID_EMAIL", "Invalid email", {};
     PasswordTooShort: 400, "PASSWORD_TOO_SHORT", "Password too short: it needs at least 8 characters", {};
     PasswordTooLong: 400, "PASSWORD_TOO_LONG", "Password too long: it has at most 128 characters", {};
@@ -237,14 +237,14 @@ faults! {
     TooManySignIns: 429, "TOO_MANY_REQUESTS", "Too many requests. Please try again later.", {};
     Busy: 503, "busy", "too many people are signing in at once", {};
 
-    // Of projects and the store.
+    // Projects and the store.
     ProjectExists: 409, "project_exists", "there is a project shop-berlin already", {};
     DefaultProject: 409, "default_project", "the project `default` cannot be removed", {};
     TooManyProjects: 409, "too_many_projects", "there are 100 projects, which is as many as a server takes", {};
     NoRetention: 409, "no_retention", "this project keeps its events for ever; give it retentionDays first", {};
     NotTheEmbeddedStore: 409, "not_the_embedded_store", "events are kept in MongoDB here, which has no files to roll or to compact", {};
 
-    // Of readiness.
+    // Readiness.
     Stopped: 503, "stopped", "the store takes nothing any more; the server must be started anew", {};
     StoreFailing: 503, "store_failing", "the store reports an error; /health shows it", {};
     Full: 503, "full", "the queue is full", {};
@@ -252,12 +252,12 @@ faults! {
     SpoolFull: 503, "spool_full", "MongoDB is behind by as much as the spool holds", {};
 }
 
-/// What any route may answer: most of it before it is known which one is meant.
+/// Returns the errors that any route may return. Most of them occur before routing.
 pub(super) fn everywhere() -> Vec<&'static Fault> {
     <(InvalidHost, InvalidTransferEncoding, UriTooLong, TooManyConnections, Internal)>::list()
 }
 
-/// Of receiving a body.
+/// Errors of receiving a body.
 type Receiving = (
     IncompleteBody,
     MalformedEncoding,
@@ -267,13 +267,13 @@ type Receiving = (
     Overloaded,
 );
 
-/// Of a small body of JSON.
+/// Errors of a small JSON body.
 pub(crate) type OfBody = (Receiving, NotJson, BadRequest, ValidationError);
 
-/// Of one that may be a form as well.
+/// Errors of a small body that is JSON or a form.
 pub(crate) type OfBodyOrForm = (Receiving, NotJsonOrForm, BadRequest, ValidationError);
 
-/// Of a body of events.
+/// Errors of a body with events.
 pub(crate) type OfEvents = (
     (Receiving, UnsupportedMediaType, MalformedJson, InvalidUtf8, EmptyBatch, TooManyEvents, NoValidEvents),
     (UnknownField, MissingField, WrongType, EmptyValue, NotAnId, TooLong, InvalidCharacter, UnknownType),
@@ -282,10 +282,10 @@ pub(crate) type OfEvents = (
     (TooManyDays, QuotaExceeded, DiskSpaceLow),
 );
 
-/// Of a question.
+/// Errors of a query.
 pub(crate) type OfQuery = (InvalidParameter, TooManyQueries, QueryTimeout);
 
-/// Of a password.
+/// Errors of setting or checking a password.
 pub(crate) type OfPassword = (PasswordTooShort, PasswordTooLong, PasswordTooCommon, Busy);
 
 macro_rules! tuples {

@@ -1,4 +1,4 @@
-//! What stands before a group of routes, as far as their callers notice it.
+//! Describes the layers in front of groups of routes: their parameters, security requirements and errors.
 
 use utoipa::{
     PartialSchema,
@@ -18,14 +18,14 @@ use super::{
 };
 use crate::{auth::Need, projects::ProjectId};
 
-/// Requests to these routes are counted.
+/// Describes a group of routes with rate limits.
 pub(crate) fn counted(api: &mut OpenApi) {
     for (_, operation) in operations(api) {
         faults::add(operation, &RateLimited::list());
     }
 }
 
-/// These routes want somebody who may use them.
+/// Describes a group of routes that need authentication and the permission `need`.
 pub(crate) fn needing(api: &mut OpenApi, need: Need) {
     for (is_safe, operation) in operations(api) {
         operation.security = Some(["bearer", "basic", "cookie"].map(requirement).into());
@@ -39,7 +39,7 @@ pub(crate) fn needing(api: &mut OpenApi, need: Need) {
     }
 }
 
-/// These routes are about who has signed in.
+/// Describes a group of routes that need a session.
 pub(crate) fn needing_session(api: &mut OpenApi) {
     for (is_safe, operation) in operations(api) {
         operation.security = Some(["bearer", "cookie"].map(requirement).into());
@@ -48,7 +48,7 @@ pub(crate) fn needing_session(api: &mut OpenApi) {
     }
 }
 
-/// Of requests with a cookie that change something.
+/// Adds the errors of the origin check, which applies to requests with a cookie and an unsafe method.
 fn add_origins(operation: &mut Operation, is_safe: bool) {
     if !is_safe {
         faults::add(operation, &<(MissingOrigin, InvalidOrigin)>::list());

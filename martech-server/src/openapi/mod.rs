@@ -1,9 +1,9 @@
 //! The description of the HTTP API, in [OpenAPI 3.1](https://spec.openapis.org/oas/v3.1.0).
 //!
-//! - A route and its description are one: routers are made of handlers that carry theirs (`routes!`).
-//! - What a layer in front of many routes asks and answers is added where the layer is ([`guard`]).
-//! - Errors stand in one list ([`faults`]); routes name those that they answer with.
-//! - Examples are a file of their own, `examples.json`; the tests hold them against the schemas.
+//! - Each handler carries the description of its route, and routers are built from these handlers (`routes!`).
+//! - A layer that guards many routes adds its parameters and errors to their descriptions ([`guard`]).
+//! - All errors are defined in one list ([`faults`]). Routes name the errors that they return.
+//! - The examples are in `examples.json`. The tests validate them against the schemas.
 
 mod examples;
 pub(crate) mod faults;
@@ -21,7 +21,7 @@ pub(crate) use self::{
     guard::{counted, needing, needing_session},
 };
 
-/// What the groups of routes are about.
+/// The groups of routes, with their descriptions.
 const TAGS: [(&str, &str); 8] = [
     ("Events", "Events in."),
     ("Figures", "Journeys, users and figures out."),
@@ -45,7 +45,7 @@ method that a route does not take is `method_not_allowed` (405), with `Allow`.
 `X-Request-Id` is in every answer: the one that was sent, or a new one. Where requests are counted, `RateLimit-Policy` and `RateLimit` say \
 what may be sent and what is left of it.";
 
-/// The description before any route is in it.
+/// Returns the description without routes.
 pub(crate) fn base() -> OpenApi {
     let mut info = Info::new("martech", env!("CARGO_PKG_VERSION"));
     info.description = Some(ABOUT.to_owned());
@@ -53,7 +53,7 @@ pub(crate) fn base() -> OpenApi {
     OpenApiBuilder::new().info(info).tags(Some(TAGS.map(tag))).build()
 }
 
-/// Adds what all routes share, when all of them are there.
+/// Adds the parts that all routes share. Call this after all routes are added.
 pub(crate) fn finish(mut api: OpenApi) -> OpenApi {
     let mut components = api.components.take().unwrap_or_else(|| ComponentsBuilder::new().build());
     for (name, scheme) in schemes() {
@@ -69,7 +69,7 @@ pub(crate) fn finish(mut api: OpenApi) -> OpenApi {
     api
 }
 
-/// How somebody shows who they are.
+/// Returns the authentication schemes by name.
 fn schemes() -> [(&'static str, SecurityScheme); 4] {
     let http = |scheme, about| SecurityScheme::Http(HttpBuilder::new().scheme(scheme).description(Some(about)).build());
     let value = |name, about| ApiKeyValue::with_description(name, about);
@@ -90,7 +90,7 @@ fn schemes() -> [(&'static str, SecurityScheme); 4] {
     ]
 }
 
-/// Every operation, and whether it is one that changes nothing.
+/// Returns every operation, and whether its method is safe (`GET`).
 fn operations(api: &mut OpenApi) -> impl Iterator<Item = (bool, &mut Operation)> {
     api.paths.paths.values_mut().flat_map(|item| {
         let PathItem { get, put, post, delete, patch, .. } = item;

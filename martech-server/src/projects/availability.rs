@@ -1,10 +1,12 @@
-//! Whether a store takes events, by what it said last.
+//! A circuit breaker in front of a store.
 //!
-//! The sink tries a store that fails again, for ten seconds, and its senders wait. That is right for a moment of trouble, and wrong for a
-//! disk that is full: everybody would wait for ten seconds to be told no. So a store that has failed for [`KNOWN_AFTER`], and taken nothing
-//! in between, is known to fail, and senders are told at once (a circuit breaker). How it is now the server learns from the batch that is
-//! still being tried; where there is none, one request is let through to find out, and is tried once. So taking goes on by itself when the
-//! store does.
+//! The sink retries a failing store for ten seconds, while the senders wait. A short failure is best handled this way.
+//! With a full disk, however, every sender would wait for ten seconds before it gets an error. After [`KNOWN_AFTER`] of
+//! failures without a success, the store is therefore known to fail, and the server refuses events immediately.
+//!
+//! The batch that is still being retried shows when the store recovers. If there is no such batch, the server lets one
+//! request through every [`PROBE_INTERVAL`] as a probe, without retries. Ingestion therefore resumes without
+//! intervention when the store recovers.
 
 use std::{
     sync::{
@@ -17,17 +19,17 @@ use std::{
 use martech_core::{Appended, Store, StoreError, store::Advice};
 use tokio::time::Instant;
 
-/// How long a store may fail until its senders hear of it at once.
+/// How long a store must fail before events are refused immediately.
 const KNOWN_AFTER: Duration = Duration::from_secs(1);
-/// How often one request finds out how the store is, where nothing else does.
+/// Interval between two probes, if no batch is being retried.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
-/// When senders should come back.
+/// `Retry-After` for senders while the store fails.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// What is known of one store.
+/// The state of the circuit breaker of one store.
 #[derive(Debug, Default)]
 pub(crate) struct Availability {
-    /// Looked at with each request; the rest only while it is set.
+    /// A fast path for each request. `failing` is read only while this flag is set.
     is_failing: AtomicBool,
     failing: Mutex<Option<Failing>>,
 }
@@ -35,30 +37,33 @@ pub(crate) struct Availability {
 #[derive(Debug, Clone, Copy)]
 struct Failing {
     since: Instant,
-    /// When a request was last let through to find out.
+    /// Time of the last probe.
     probed: Instant,
-    /// Until the next start.
+    /// The store fails until the server is restarted.
     is_final: bool,
 }
 
-/// A store that is known to fail.
+/// The error for a store that is known to fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unavailable {
-    /// Nothing helps but somebody who looks after the server.
+    /// Whether the store can only recover by a restart of the server.
     pub(crate) is_final: bool,
 }
 
-/// How events are handed to a store.
+/// The state of the circuit, which decides how events are submitted to the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Circuit {
-    /// The store is well, as far as is known: where it fails, it is tried again for a while.
+    /// The store works, as far as is known. If it fails, the sink retries.
     Closed,
-    /// The store has failed for long: it is tried once, to find out how it is.
+    /// The store has failed for a long time. The request is a probe, and the sink does not retry.
     HalfOpen,
 }
 
 impl Availability {
-    /// Whether events should be handed to the store, and how. `is_busy` tells whether it is still being tried with others.
+    /// Returns how to submit events to the store. `is_busy` returns whether the sink is still retrying other events.
+    ///
+    /// # Errors
+    /// Returns [`Unavailable`] if the store is known to fail and this request is not a probe.
     pub(crate) fn check(&self, is_busy: impl FnOnce() -> bool) -> Result<Circuit, Unavailable> {
         if !self.is_failing.load(Ordering::Relaxed) {
             return Ok(Circuit::Closed);
@@ -99,7 +104,7 @@ impl Availability {
     }
 }
 
-/// A store of which it is noted how it is.
+/// A store that reports its results to an [`Availability`].
 #[derive(Debug)]
 pub(super) struct Watched<S> {
     store: S,
@@ -116,7 +121,7 @@ impl<E: Sync, S: Store<E>> Store<E> for Watched<S> {
     async fn append(&self, batch: &[E]) -> Result<Appended, StoreError> {
         let appended = self.store.append(batch).await;
         match appended.as_ref().map_err(StoreError::advice) {
-            // It may refuse a batch and be well.
+            // A store that refuses a batch still works.
             Ok(_) | Err(Advice::Refused) => self.availability.took(),
             Err(Advice::Retry | Advice::RetryAfter(_)) => self.availability.failed(false),
             Err(Advice::Fatal) => self.availability.failed(true),
@@ -133,7 +138,7 @@ mod tests {
     const HALF_OPEN: Result<Circuit, Unavailable> = Ok(Circuit::HalfOpen);
     const AWAY: Result<Circuit, Unavailable> = Err(Unavailable { is_final: false });
 
-    /// Says what it is told to say.
+    /// A store that returns a preset result.
     struct Told(Mutex<Result<(), Advice>>);
 
     impl Store<()> for Told {
@@ -169,14 +174,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn refuses_at_once_what_a_failing_store_would_keep_waiting() {
+    async fn fails_fast_and_probes_failing_store() {
         let trial = Trial::new();
         trial.append(Err(Advice::Retry)).await;
         assert_eq!(trial.check(true), CLOSED, "a moment of trouble");
         tokio::time::advance(KNOWN_AFTER).await;
         trial.append(Err(Advice::Retry)).await;
         assert_eq!(trial.check(true), AWAY);
-        // Nothing is being tried any more: one finds out, the others are told.
+        // No batch is being retried: one request is the probe, and the others are refused.
         assert_eq!([trial.check(false), trial.check(false)], [HALF_OPEN, AWAY]);
         tokio::time::advance(PROBE_INTERVAL).await;
         assert_eq!([trial.check(true), trial.check(false), trial.check(false)], [AWAY, HALF_OPEN, AWAY]);
@@ -185,7 +190,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_store_that_refuses_an_event_is_well() {
+    async fn refused_events_keep_circuit_closed() {
         let trial = Trial::new();
         for _ in 0..10 {
             trial.append(Err(Advice::Refused)).await;
@@ -195,7 +200,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_store_that_takes_nothing_any_more_is_not_probed() {
+    async fn does_not_probe_after_fatal_error() {
         let trial = Trial::new();
         trial.append(Err(Advice::Fatal)).await;
         tokio::time::advance(Duration::from_secs(60)).await;

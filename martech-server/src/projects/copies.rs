@@ -1,5 +1,5 @@
-//! What the records say of projects, copied into their folders: while MongoDB is away, a server that starts goes by that, and
-//! takes the events of all of its shops.
+//! Copies of the project records in the project folders. A server that starts while MongoDB is unavailable uses the
+//! copies, and accepts the events of all of its projects.
 
 use std::{fs, path::Path};
 
@@ -9,7 +9,7 @@ use super::{ProjectRecord, id::FOLDER};
 
 const FILE: &str = "project.json";
 
-/// Keeps a copy in the project's folder.
+/// Writes a copy of a record to the folder of the project. Logs a failure, because the copy is optional.
 pub(super) fn keep(record: &ProjectRecord, folder: &Path) {
     let path = folder.join(FILE);
     let copy = serde_json::to_vec_pretty(record).map_err(std::io::Error::from);
@@ -19,7 +19,7 @@ pub(super) fn keep(record: &ProjectRecord, folder: &Path) {
     }
 }
 
-/// Those of a data folder. What cannot be read is passed over.
+/// Reads the copies in a data folder. Skips files that cannot be read.
 pub(crate) fn read(data_dir: &Path) -> Vec<ProjectRecord> {
     let others = fs::read_dir(data_dir.join(FOLDER)).into_iter().flatten().flatten().map(|folder| folder.path());
     let copies =
@@ -27,8 +27,8 @@ pub(crate) fn read(data_dir: &Path) -> Vec<ProjectRecord> {
     copies.filter_map(|copy| serde_json::from_slice(&copy).ok()).collect()
 }
 
-/// Forgets a project that was removed.
+/// Deletes the copy of a removed project.
 pub(super) fn remove(folder: &Path) {
-    // One that is not there is as good.
+    // The file may not exist.
     let _ = fs::remove_file(folder.join(FILE));
 }

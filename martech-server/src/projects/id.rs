@@ -1,4 +1,4 @@
-//! The names of projects, which are also those of folders and databases.
+//! Project ids, which are also names of folders and databases.
 
 use std::{
     borrow::Borrow,
@@ -16,13 +16,13 @@ use crate::backend::BackendError;
 /// The project that every server has.
 pub(crate) const DEFAULT_PROJECT: &str = "default";
 
-/// Where projects have their folders, in the data folder.
+/// The folder of all projects but `default`, in the data folder.
 pub(super) const FOLDER: &str = "projects";
 
-/// MongoDB's own bound, in bytes.
+/// Maximum length of a database name in MongoDB, in bytes.
 const MAX_DATABASE_NAME: usize = 63;
 
-/// The name of a project: short enough for a database, plain enough for a folder.
+/// The id of a project: 1 to 32 lowercase letters, digits and hyphens. The first character is not a hyphen.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schema(pattern = "^[a-z0-9][a-z0-9-]{0,31}$")]
@@ -36,12 +36,15 @@ impl ProjectId {
         &self.0
     }
 
-    /// Where a project has its files, in a data folder.
+    /// Returns the folder of the project's files in a data folder.
     pub(crate) fn folder(&self, data_dir: &Path) -> PathBuf {
         if self.is_default() { data_dir.to_owned() } else { data_dir.join(FOLDER).join(&self.0) }
     }
 
-    /// The store of a project beside that of the default one, on the same MongoDB.
+    /// Returns the store of the project on the MongoDB of the default project.
+    ///
+    /// # Errors
+    /// Returns [`BackendError::DatabaseName`] if the name of the database would be too long.
     pub(crate) fn store(&self, default: &MongoStore) -> Result<MongoStore, BackendError> {
         if self.is_default() {
             return Ok(default.clone());
@@ -105,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_that_of_a_folder_and_nothing_else() {
+    fn accepts_only_plain_folder_names() {
         for id in ["default", "shop-berlin", "2", "a-b-2026", &"x".repeat(32)] {
             assert_eq!(id.parse::<ProjectId>().map(String::from), Ok(id.to_owned()));
         }

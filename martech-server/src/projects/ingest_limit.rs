@@ -1,11 +1,12 @@
-//! A bound on the bodies that are on their way to the queue of a project.
+//! A limit on the bodies that are on their way to the queue of a project.
 //!
-//! Large and compressed bodies are unpacked and parsed by as many workers as there are processors. Bodies that come faster wait for a
-//! worker, and the wait grows with each of them. At the bound, a further body is refused with 503 before it is read, so that the
-//! others are in the queue within a fraction of a second. The bound is a count: no clock and no estimate is in it, so a neighbour
-//! that takes the processor, or a disk that stalls, refuses nobody.
+//! A pool with one worker per processor decompresses and parses large and compressed bodies. Bodies that arrive faster
+//! wait for a worker, and each one increases the wait. At the limit, the server refuses further bodies with 503 before
+//! it reads them, so that the other bodies reach the queue within a fraction of a second. The limit is a count, and
+//! depends on no clock and no estimate. A neighbor that uses the processor, or a disk that stalls, therefore causes no
+//! refusals.
 //!
-//! Small bodies are parsed where they arrive and have no bound but the number of connections.
+//! Small bodies need no worker. Only the number of connections limits them.
 
 use std::{sync::Arc, thread, time::Duration};
 
@@ -14,14 +15,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::ApiError;
 
-/// Bodies for each processor. One takes a few milliseconds.
+/// Maximum number of bodies per processor. A body takes a few milliseconds.
 const PER_PROCESSOR: usize = 16;
 
-/// The bodies of one project that are on their way.
+/// The limit of one project.
 #[derive(Debug)]
 pub(crate) struct IngestLimit(Arc<Semaphore>);
 
-/// A body on its way, until this is dropped.
+/// A permit for one body. Dropping it releases the place.
 #[derive(Debug)]
 pub(crate) struct IngestPermit(#[expect(dead_code, reason = "dropping it is what counts")] OwnedSemaphorePermit);
 
@@ -33,12 +34,18 @@ impl Default for IngestLimit {
 }
 
 impl IngestLimit {
-    /// Whether a body would be taken now.
+    /// Checks whether there is a place for a body, without taking it.
+    ///
+    /// # Errors
+    /// Returns 503 if the limit is reached.
     pub(crate) fn check(&self) -> Result<(), ApiError> {
         if self.0.available_permits() > 0 { Ok(()) } else { Err(server_busy()) }
     }
 
-    /// Takes a body, unless the bound is reached.
+    /// Takes a permit for a body.
+    ///
+    /// # Errors
+    /// Returns 503 if the limit is reached.
     pub(crate) fn enter(&self) -> Result<IngestPermit, ApiError> {
         self.0.clone().try_acquire_owned().map(IngestPermit).map_err(|_| server_busy())
     }
@@ -54,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refuses_at_the_bound_and_takes_again_below_it() {
+    fn refuses_at_limit_and_accepts_below_it() {
         let limit = IngestLimit(Arc::new(Semaphore::new(2)));
         let (first, _second) = (limit.enter().unwrap(), limit.enter().unwrap());
         assert!(limit.check().is_err());

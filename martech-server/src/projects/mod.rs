@@ -1,10 +1,11 @@
-//! Projects: the shops of a server. Each has a store, a queue, rules and a time zone of its own.
+//! Projects: the shops of a server. Each project has its own store, queue, rules and time zone.
 //!
-//! Every server has one, `default`, whose store is that of the settings; nobody needs to think of others. The store of another
-//! lies beside it: a lake in `projects/ID` of the data folder, or a database `DATABASE_ID` of the same MongoDB, with its
-//! spool in `projects/ID`. A project that is removed leaves its events where they are, and finds them when it is made again.
+//! Every server has the project `default`, whose store is the one in the settings. The store of another project is
+//! beside it: a lake in `projects/ID` of the data folder, or a database `DATABASE_ID` of the same MongoDB, with its
+//! spool in `projects/ID`. When a project is removed, its events remain in place. They are available again if a project
+//! with the same id is created.
 //!
-//! Which there are stands in the records. Where several servers share those, each learns of a change within seconds.
+//! The records list the projects. Servers that share records see each other's changes within seconds.
 
 mod availability;
 mod copies;
@@ -53,7 +54,7 @@ use crate::{
     error::ApiError,
 };
 
-/// What the sender of an event waits for.
+/// The step that the sender of an event waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Waits {
     Nothing,
@@ -61,7 +62,7 @@ pub(crate) enum Waits {
     Store,
 }
 
-/// A project that is open. Cheap to clone.
+/// An open project. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Project {
     parts: Arc<Parts>,
@@ -72,7 +73,7 @@ struct Parts {
     id: ProjectId,
     backend: Backend,
     front: Front,
-    /// Answers when the store behind a spool has the events; there is one where there is a spool.
+    /// The front whose receipts resolve when the store behind the spool has the events. `None` without a spool.
     stored: Option<Front>,
     dead_letters: Arc<DeadLetterFile>,
     settings: RwLock<Arc<ProjectSettings>>,
@@ -80,13 +81,13 @@ struct Parts {
     quota: Quota,
 }
 
-/// A way in, and whether the store behind it takes events.
+/// The sinks in front of a store, and the availability of that store.
 #[derive(Debug)]
 struct Front {
     sink: EventSink<Event>,
-    /// For events whose sender waits for what becomes of them.
+    /// A handle for events whose sender waits for the outcome.
     attended: EventSink<Event>,
-    /// The same, where one attempt is to tell whether the store takes events again.
+    /// A sink without retries, for the one attempt that finds out whether a failing store has recovered.
     probe: EventSink<Event>,
     availability: Arc<Availability>,
 }
@@ -105,24 +106,26 @@ impl Front {
         Ok(Self { attended: sink.attended(), sink, probe, availability })
     }
 
-    /// Stores what waits, for as long as `patience` lasts; the events that were not stored in time.
+    /// Closes the sinks, and returns the events that were not stored within `patience`.
     async fn close(&self, patience: Duration) -> Vec<Event> {
         let (closed, _) = tokio::join!(self.sink.close(patience), self.probe.close(patience));
         closed.unstored
     }
 }
 
-/// The front sink gathers what waits for a flush slot; more than this at once gains nothing and delays the first.
+/// Maximum batch size. The sink batches events that wait for a flush slot. Larger batches are no faster and delay the
+/// first event.
 const MAX_BATCH: usize = 1_000;
 const CONCURRENT_FLUSHES: usize = 3;
-/// More than a body of events of now has, also of a sender that was offline for weeks.
+/// Maximum number of distinct days in a body that is always accepted. Live traffic has fewer, even from a client that
+/// was offline for weeks.
 const FEW_DAYS: usize = 32;
 const DAYS_RETRY_AFTER: Duration = Duration::from_secs(5);
-/// How long a store that fails is tried again before senders hear of it: they wait for the answer.
+/// How long the sink retries a failing store before it reports the failure. Senders wait for this long.
 const STORE_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Project {
-    /// Puts the way in before a store that is open.
+    /// Builds the sinks in front of an open store.
     fn new(
         id: ProjectId,
         backend: Backend,
@@ -132,13 +135,13 @@ impl Project {
     ) -> Result<Self, ConfigError> {
         let file = dead_letters.clone();
         let keep = move |letter: DeadLetter<Event>| {
-            // Otherwise the sender is told that the event was not taken, and may send it again.
+            // The sender of an attended event learns of the failure, and may send the event again.
             if !letter.attended {
                 file.write(&letter.event, &letter.reason);
             }
         };
         let front = Front::new(queue, STORE_PATIENCE, keep, backend.clone())?;
-        // Who waits in vain is told so, and the events are durable all the same: another attempt would double them.
+        // The events are durable in the spool even if this wait times out, so a retry would append them twice.
         let stored = backend.stored(STORE_PATIENCE);
         let stored = stored.map(|store| Front::new(queue, Duration::ZERO, drop, store)).transpose()?;
         let settings = RwLock::new(Arc::new(settings));
@@ -158,31 +161,35 @@ impl Project {
         &self.parts.front.sink
     }
 
-    /// The way in for events whose sender waits until they are durable, until queries see them, or for nothing.
+    /// Returns the sink for events whose sender waits for `waits`.
     pub(crate) fn way_in(&self, waits: Waits, circuit: Circuit) -> &EventSink<Event> {
         let Parts { front, stored, .. } = &*self.parts;
         let front = if waits == Waits::Store { stored.as_ref().unwrap_or(front) } else { front };
         match (waits, circuit) {
-            // Nobody hears how the attempt ended: as many are made as for others.
+            // No sender waits for the outcome, so the sink retries as usual.
             (Waits::Nothing, _) => &front.sink,
             (_, Circuit::Closed) => &front.attended,
             (_, Circuit::HalfOpen) => &front.probe,
         }
     }
 
-    /// Whether that way leads to a store that takes events, as far as is known.
+    /// Returns how to submit events to the store behind [`way_in`](Self::way_in), or an error if that store is known to
+    /// fail.
     pub(crate) fn check(&self, waits: Waits) -> Result<Circuit, Unavailable> {
         let Parts { front, stored, .. } = &*self.parts;
         let front = if waits == Waits::Store { stored.as_ref().unwrap_or(front) } else { front };
         front.availability.check(|| front.sink.stats().pending > 0)
     }
 
-    /// The bound on bodies that are on their way to its queue.
+    /// Returns the limit on bodies that are on their way to the queue.
     pub(crate) fn ingest_limit(&self) -> &IngestLimit {
         &self.parts.ingest_limit
     }
 
-    /// Whether the store has time for the days of these events. Those of few days have no need to wait for it.
+    /// Checks whether the store can accept events of so many distinct days. Up to [`FEW_DAYS`] days always pass.
+    ///
+    /// # Errors
+    /// Returns 429 if the events have more distinct days and the store [is behind](Backend::is_behind).
     pub(crate) fn admit_days(&self, events: &[Event]) -> Result<(), ApiError> {
         if events.len() <= FEW_DAYS || !self.backend().is_behind() {
             return Ok(());
@@ -200,7 +207,7 @@ impl Project {
         Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_days", message).retry_after(DAYS_RETRY_AFTER))
     }
 
-    /// What it has taken today, for who has a bound for that.
+    /// Returns the count of events accepted today, which the quota limits.
     pub(crate) fn quota(&self) -> &Quota {
         &self.parts.quota
     }
@@ -209,7 +216,7 @@ impl Project {
         self.parts.dead_letters.counts()
     }
 
-    /// As they are now: they may be changed at any time.
+    /// Returns the current settings, which can change at any time.
     pub(crate) fn settings(&self) -> Arc<ProjectSettings> {
         self.parts.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -218,7 +225,8 @@ impl Project {
         *self.parts.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 
-    /// Stores what waits, for as long as `patience` lasts, and closes the store; how many events were not stored in time.
+    /// Closes the sinks and the store, and returns the number of events that were not stored within `patience`. The
+    /// unstored events go to the dead-letter file.
     pub(crate) async fn close(&self, patience: Duration) -> Result<usize, BackendError> {
         let deadline = Instant::now() + patience;
         let left = || deadline.saturating_duration_since(Instant::now());
@@ -228,7 +236,7 @@ impl Project {
         }
         self.parts.dead_letters.sync();
         if let Some(stored) = &self.parts.stored {
-            // Those who waited were not promised anything.
+            // The server has promised nothing for unfinished waits, and the spool holds the events.
             let _ = stored.close(left()).await;
         }
         self.parts.backend.close(left()).await?;
@@ -236,7 +244,7 @@ impl Project {
     }
 }
 
-/// The one that a request is about, which [`crate::auth::require`] has found.
+/// Extracts the project of a request, which [`crate::auth::require`] has set.
 impl FromRequestParts<App> for Project {
     type Rejection = std::convert::Infallible;
 
@@ -245,7 +253,7 @@ impl FromRequestParts<App> for Project {
     }
 }
 
-/// The way in, in front of any store: events wait for a flush slot, never for a timer.
+/// Returns the builder of a sink in front of any store. Events wait for a flush slot, never for a timer.
 pub(crate) fn sink(queue: QueueBounds, patience: Duration) -> SinkBuilder<Event> {
     EventSink::builder()
         .flush_interval(Duration::ZERO)

@@ -1,4 +1,4 @@
-//! How many events a project may have a day.
+//! Daily quota of events per project.
 
 use std::{
     num::NonZero,
@@ -11,22 +11,27 @@ use martech_core::event::{Sender, Timestamp};
 
 use crate::error::ApiError;
 
-/// What a project has taken on a UTC day. Each server counts for itself, since it was started.
+/// Counts the events that a project has accepted on a UTC day. Each server counts separately, from its start.
 #[derive(Debug, Default)]
 pub(crate) struct Quota(Mutex<Taken>);
 
 #[derive(Debug, Default)]
 struct Taken {
     day: i32,
-    /// Of all senders.
+    /// Events of all senders.
     events: u64,
-    /// Of senders with a secret key among them.
+    /// Events of senders with a secret key, which `events` includes.
     trusted: u64,
 }
 
 impl Quota {
-    /// Takes so many events, all or none, where there are no more than `most` a day. Anybody can use a quota up without a key, so
-    /// that events with a secret key are counted against each other alone.
+    /// Takes `events` from a quota of `most` events per day, all or none.
+    ///
+    /// Anyone can use up a quota without a key. For this reason, events with a secret key count only against each
+    /// other.
+    ///
+    /// # Errors
+    /// Returns 429 if fewer events are left. `Retry-After` is the time until midnight UTC.
     pub(crate) fn take(
         &self,
         most: NonZero<u64>,
@@ -72,7 +77,7 @@ impl Taken {
     }
 }
 
-/// Events that were taken of a quota. Where nobody learns what became of them, they stay taken.
+/// Events taken from a quota. They stay taken if this is dropped without [`settle`](Self::settle).
 #[derive(Debug)]
 pub(crate) struct Part<'a> {
     quota: &'a Quota,
@@ -81,7 +86,7 @@ pub(crate) struct Part<'a> {
 }
 
 impl Part<'_> {
-    /// Gives back those that were not stored.
+    /// Gives the events that were not stored back to the quota.
     pub(crate) fn settle(self, stored: usize) {
         let unused = self.events.saturating_sub(stored) as u64;
         if unused > 0 {
@@ -101,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_day_has_so_many_events_and_the_next_one_as_many_again() {
+    fn quota_limits_each_utc_day() {
         let quota = Quota::default();
         let take = |events, now| quota.take(NonZero::new(10).unwrap(), events, Sender::Anonymous, now);
         let at = |time: &str| time.parse::<Timestamp>().unwrap();
@@ -118,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn public_events_use_up_nothing_that_secret_keys_need() {
+    fn public_events_do_not_consume_secret_key_quota() {
         let (quota, now) = (Quota::default(), Timestamp::now());
         let take = |events, sender| quota.take(NonZero::new(10).unwrap(), events, sender, now).is_ok();
         assert!(take(10, Sender::Anonymous));

@@ -1,4 +1,4 @@
-//! What is kept of a project: its name, and what it has settled for itself.
+//! The stored record of a project: its name and its own settings.
 
 use martech_core::event::{Currency, EventType, EventTypes, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use crate::{
     records::Entity,
 };
 
-/// A project as it is kept. What is `None` is as the server's settings say.
+/// The record of a project. A setting that is `None` has the value of the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ProjectRecord {
@@ -26,10 +26,10 @@ pub(crate) struct ProjectRecord {
     pub(crate) currency: Option<String>,
     #[serde(default)]
     pub(crate) event_types: Option<Vec<String>>,
-    /// Zero: for ever.
+    /// Zero for no limit.
     #[serde(default)]
     pub(crate) retention_days: Option<u32>,
-    /// Zero: any number.
+    /// Zero for no quota.
     #[serde(default)]
     pub(crate) events_per_day: Option<u64>,
     pub(crate) created_at: Timestamp,
@@ -48,7 +48,8 @@ impl Entity for ProjectRecord {
     }
 }
 
-/// What is to be another way about a project. What is absent stays; `null` goes back to the server's settings.
+/// A change to a project. Absent fields keep their value. `null` resets a setting other than `name` to that of the
+/// server.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ProjectChange {
@@ -67,20 +68,20 @@ pub(crate) struct ProjectChange {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<u32>, maximum = 36500)]
     pub(crate) retention_days: Option<Option<Whole>>,
-    /// How many events are taken a UTC day; 0 for any number.
+    /// The quota of events per UTC day. 0 for no quota.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<u64>, maximum = 4_294_967_295_i64)]
     pub(crate) events_per_day: Option<Option<Whole>>,
 }
 
-/// As the description of the API has them.
+/// Returns the schema of `eventTypes` for the API description.
 pub(crate) fn event_types() -> Schema {
     let name = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^([*]|[A-Za-z][A-Za-z0-9_.:-]{0,63})$"));
     let list = ArrayBuilder::new().items(name).max_items(Some(MAX_TYPES));
     list.schema_type(SchemaType::from_iter([Type::Array, Type::Null])).into()
 }
 
-/// A whole number as JSON has it, where `30.0` is one.
+/// A whole number in JSON, where `30.0` is also one.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(try_from = "f64")]
 pub(crate) struct Whole(pub(crate) u32);
@@ -94,16 +95,16 @@ impl TryFrom<f64> for Whole {
     }
 }
 
-/// What cannot be: the field, and what it should be.
+/// An invalid field: its name, and what is wrong with its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct InvalidField(pub(crate) &'static str, pub(crate) String);
 
 const MAX_TYPES: usize = 1000;
-/// A hundred years.
+/// One hundred years.
 pub(super) const MAX_RETENTION_DAYS: u32 = 36_500;
 
 impl ProjectRecord {
-    /// One that has settled nothing yet.
+    /// Returns a record without own settings. The name is the id.
     pub(crate) fn new(id: ProjectId, now: Timestamp) -> Self {
         let name = id.to_string();
         Self {
@@ -119,7 +120,10 @@ impl ProjectRecord {
         }
     }
 
-    /// With a change, if all of it can be.
+    /// Returns the record with a change applied.
+    ///
+    /// # Errors
+    /// Returns the first field that is invalid.
     pub(crate) fn with(&self, change: ProjectChange, now: Timestamp) -> Result<Self, InvalidField> {
         let ProjectChange { name, time_zone, currency, event_types, retention_days, events_per_day } = change;
         let changed = Self {
@@ -136,12 +140,12 @@ impl ProjectRecord {
         changed.check().map(|()| changed)
     }
 
-    /// Its own currency. What another version of this program kept and this one does not know counts as absent.
+    /// Returns the project's own currency. A value that this version does not know counts as absent.
     pub(crate) fn currency(&self) -> Option<Currency> {
         self.currency.as_deref()?.parse().ok()
     }
 
-    /// Its own event types.
+    /// Returns the project's own event types. A value that this version does not know counts as absent.
     pub(crate) fn event_types(&self) -> Option<EventTypes> {
         self.event_types.as_deref()?.join(",").parse().ok()
     }

@@ -1,4 +1,4 @@
-//! Which projects there are, and those that are open here.
+//! The registry of projects: keeps the open projects of this server in step with the records.
 
 use std::{
     collections::BTreeMap,
@@ -23,16 +23,16 @@ use crate::{
     records::{AnyRecords, Records, RecordsError, transact},
 };
 
-/// Each takes memory and files of its own.
+/// Each project uses its own memory and files.
 const MAX_PROJECTS: usize = 100;
-/// How long a server that starts waits to hear which projects there are.
+/// How long a starting server waits for the list of projects.
 const START_PATIENCE: Duration = Duration::from_secs(5);
-/// How soon what another server has changed is seen.
+/// Interval at which a server reads changes by other servers.
 const SYNCING: Duration = Duration::from_secs(5);
-/// What events that wait get when a project is removed.
+/// How long the removal of a project waits for its pending events to be stored.
 const REMOVAL_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Why something cannot be done with a project.
+/// An error of creating, changing, removing or finding a project.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProjectError {
     #[error("there is no project {0}")]
@@ -66,21 +66,23 @@ pub(crate) struct Projects {
 #[derive(Debug)]
 struct Inner {
     default: Project,
-    /// Besides the default one.
+    /// The other open projects.
     others: RwLock<BTreeMap<ProjectId, Project>>,
     records: AnyRecords,
     args: ServeArgs,
     defaults: Defaults,
     queue: QueueBounds,
-    /// Held while projects are opened and closed; what it guards is whether the server is closing.
+    /// Held while projects are opened and closed. The value is whether the server is closing.
     changing: Mutex<bool>,
-    /// What goes on by itself. Ends when the server closes: until then it may hold what that releases.
+    /// Background tasks. They end when the server closes, because they may hold resources that closing releases.
     tasks: Mutex<JoinSet<()>>,
 }
 
 impl Projects {
-    /// Puts the default project before its store, and opens all others that the records name. Where the records cannot be
-    /// read now, those that were there the last time are opened, and that is tried again.
+    /// Opens the default project and all projects in the records.
+    ///
+    /// If the records cannot be read, opens the projects of the local copies instead. A background task reads the
+    /// records again every [`SYNCING`].
     pub(crate) async fn open(
         default: (Backend, Arc<DeadLetterFile>),
         records: AnyRecords,
@@ -106,22 +108,22 @@ impl Projects {
         Ok(projects)
     }
 
-    /// The one that every server has.
+    /// Returns the default project.
     pub(crate) fn default(&self) -> &Project {
         &self.inner.default
     }
 
-    /// Those that are open, the default one first.
+    /// Returns all open projects, the default project first.
     pub(crate) fn all(&self) -> Vec<Project> {
         std::iter::once(&self.inner.default).chain(self.opened_others().values()).cloned().collect()
     }
 
-    /// Those that are open besides the default one.
+    /// Returns the open projects other than the default project.
     pub(crate) fn others(&self) -> Vec<Project> {
         self.opened_others().values().cloned().collect()
     }
 
-    /// The project of a name.
+    /// Returns the project with an id. Opens it if it is in the records and not open yet.
     pub(crate) async fn find(&self, id: &ProjectId) -> Result<Project, ProjectError> {
         if id.is_default() {
             return Ok(self.inner.default.clone());
@@ -129,7 +131,7 @@ impl Projects {
         let known = self.opened_others().get(id).cloned();
         match known {
             Some(project) => Ok(project),
-            // Made on another server a moment ago, perhaps.
+            // Another server may have just created the project.
             None => match self.record(id).await? {
                 Some(record) => self.opened(&record).await,
                 None => Err(ProjectError::Unknown(id.clone())),
@@ -137,7 +139,7 @@ impl Projects {
         }
     }
 
-    /// What is kept of them, the default one first.
+    /// Returns the records of all projects, the default project first.
     pub(crate) async fn records(&self) -> Result<Vec<ProjectRecord>, RecordsError> {
         let mut records: Vec<ProjectRecord> = self.inner.records.all(None).await?;
         match records.iter().position(|record| record.id.is_default()) {
@@ -147,8 +149,10 @@ impl Projects {
         Ok(records)
     }
 
-    /// Makes a project, and opens it. The actor may have lost the right to since they asked; so it is for [`change`](Self::change)
-    /// and [`remove`](Self::remove).
+    /// Creates a project, and opens it.
+    ///
+    /// The transaction checks the permission of the actor again, because it may have been revoked since the request
+    /// started. [`change`](Self::change) and [`remove`](Self::remove) do the same.
     pub(crate) async fn make(
         &self,
         actor: &Actor,
@@ -162,13 +166,14 @@ impl Projects {
         let record = ProjectRecord::new(id, now).with(change, now).map_err(ProjectError::Invalid)?;
         let closing = self.inner.changing.lock().await;
         check_new(&record.id, &self.records().await?)?;
-        // Before it stands in the records: what cannot be opened is not made.
+        // Open the project before recording it, so that a project that cannot be opened is not created.
         self.open_now(&record, *closing).await?;
         loop {
             let is_made = transact!(self.inner.records, ProjectError, |transaction| {
                 actor.powers(transaction).await?.need(Role::Owner, &ProjectId::default())?;
                 check_new(&record.id, &transaction.all(None).await?)?;
-                // One of that name may have left something: removing was not always as thorough.
+                // An earlier project with the same id may have left keys, invitations or roles: older versions removed
+                // projects less thoroughly.
                 let is_anew = forget_project(transaction, &record.id).await?;
                 if is_anew {
                     transaction.put(&record);
@@ -190,7 +195,7 @@ impl Projects {
         Ok(record)
     }
 
-    /// Changes what a project has settled for itself.
+    /// Changes the settings of a project.
     pub(crate) async fn change(
         &self,
         actor: &Actor,
@@ -213,7 +218,7 @@ impl Projects {
         Ok(record)
     }
 
-    /// Removes a project, with its keys, its invitations, and the roles in it. Its events stay where they are.
+    /// Removes a project with its keys, invitations and roles. The events remain in place.
     pub(crate) async fn remove(&self, actor: &Actor, id: &ProjectId) -> Result<(), ProjectError> {
         if id.is_default() {
             return Err(ProjectError::Default);
@@ -240,7 +245,7 @@ impl Projects {
         Ok(())
     }
 
-    /// Closes all, at once; how many events were not stored in time.
+    /// Closes all projects concurrently, and returns the number of events that were not stored within `patience`.
     pub(crate) async fn close(&self, patience: Duration) -> Result<usize, BackendError> {
         self.inner.tasks.lock().await.shutdown().await;
         let mut closing = self.inner.changing.lock().await;
@@ -258,13 +263,13 @@ impl Projects {
         Ok(self.inner.records.get(id.as_str()).await?.map(|stored| stored.entity))
     }
 
-    /// The project of a record, opened if it is not.
+    /// Returns the project of a record. Opens it if it is not open.
     async fn opened(&self, record: &ProjectRecord) -> Result<Project, ProjectError> {
         let closing = self.inner.changing.lock().await;
         self.open_now(record, *closing).await
     }
 
-    /// The same, for who changes projects.
+    /// Does the work of [`opened`](Self::opened). The caller must hold `changing`, and passes its value.
     async fn open_now(&self, record: &ProjectRecord, closing: bool) -> Result<Project, ProjectError> {
         if let Some(project) = self.opened_others().get(&record.id) {
             return Ok(project.clone());
@@ -285,7 +290,7 @@ impl Projects {
         Ok(project)
     }
 
-    /// Closes a project that is open. To be called by who changes projects.
+    /// Closes a project if it is open. The caller must hold `changing`.
     async fn shut(&self, id: &ProjectId) {
         let project = self.inner.others.write().unwrap_or_else(PoisonError::into_inner).remove(id);
         copies::remove(&id.folder(&self.inner.args.data_dir));
@@ -299,7 +304,7 @@ impl Projects {
         }
     }
 
-    /// Makes what is open the same as what stands in the records.
+    /// Opens, updates and closes projects until the open projects match the records.
     async fn sync(&self) -> Result<(), ProjectError> {
         self.inner.records.settle().await?;
         let records: Vec<ProjectRecord> = self.inner.records.all(None).await?;
@@ -309,21 +314,21 @@ impl Projects {
         };
         for id in gone {
             let _changing = self.inner.changing.lock().await;
-            // It may have been made again meanwhile.
+            // The project may have been created again in the meantime.
             if self.record(&id).await?.is_none() {
                 self.shut(&id).await;
             }
         }
         for record in records {
             if let Err(error) = self.follow(&record).await {
-                // The others do not wait for it.
+                // One project that cannot be opened must not block the others.
                 tracing::error!(project = %record.id, %error, "a project cannot be opened; that is tried again");
             }
         }
         Ok(())
     }
 
-    /// Opens the project of a record, and has it go by that.
+    /// Opens the project of a record, and applies the settings of the record.
     async fn follow(&self, record: &ProjectRecord) -> Result<(), ProjectError> {
         let project = if record.id.is_default() { self.default().clone() } else { self.opened(record).await? };
         if !project.settings().are_of(record) {
@@ -351,7 +356,7 @@ impl Projects {
         }
     }
 
-    /// What goes on by itself from now on.
+    /// Starts the background tasks: reading the records, and retention.
     async fn go_on(&self) {
         let inner = Arc::downgrade(&self.inner);
         let mut tasks = self.inner.tasks.lock().await;
@@ -365,7 +370,10 @@ impl Projects {
     }
 }
 
-/// Whether a project may be made beside those that there are. The default one counts, whether it has a record or not.
+/// Checks whether a project can be created beside the existing ones. The default project counts, even without a record.
+///
+/// # Errors
+/// Returns [`ProjectError::Exists`] or [`ProjectError::TooMany`].
 fn check_new(id: &ProjectId, there: &[ProjectRecord]) -> Result<(), ProjectError> {
     if there.iter().any(|other| other.id == *id) {
         return Err(ProjectError::Exists(id.clone()));

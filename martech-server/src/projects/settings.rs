@@ -1,4 +1,4 @@
-//! What a project goes by: what it has settled for itself, and else what the server's settings say.
+//! The effective settings of a project: its own settings, with those of the server as defaults.
 
 use std::{num::NonZero, sync::Arc};
 
@@ -8,7 +8,7 @@ use martech_core::{event::EventRules, query::parse_time_zone};
 use super::ProjectRecord;
 use crate::config::ServeArgs;
 
-/// The settings of a server that a project may have in another way.
+/// The settings of the server that a project can override.
 #[derive(Debug, Clone)]
 pub(super) struct Defaults {
     rules: EventRules,
@@ -28,26 +28,28 @@ impl Defaults {
     }
 }
 
-/// How somebody can have more types taken, for those whose event is refused.
+/// Advice for senders of an event whose type is not accepted.
 const MORE_TYPES: &str =
     "to allow more, list them in MARTECH_EVENT_TYPES, or in the eventTypes of the project (or * for any)";
 
-/// What a project goes by.
+/// The effective settings of a project.
 #[derive(Debug)]
 pub(crate) struct ProjectSettings {
-    /// What it is made of.
+    /// The record that these settings come from.
     record: Option<ProjectRecord>,
     pub(crate) rules: Arc<EventRules>,
     pub(crate) time_zone: TimeZone,
-    /// For how many days events are kept; `None`: for ever.
+    /// The retention of events in days. `None` for no limit.
     pub(crate) retention_days: Option<NonZero<u32>>,
-    /// How many events are taken a day; `None`: any number.
+    /// The quota of events per UTC day. `None` for no quota.
     pub(crate) events_per_day: Option<NonZero<u64>>,
 }
 
 impl ProjectSettings {
-    /// Records are checked before they are kept. What an older or newer program has kept and this one does not know is
-    /// as the server's settings say.
+    /// Combines a record with the settings of the server.
+    ///
+    /// Records are validated before they are stored. A value from another version that this version does not know falls
+    /// back to the setting of the server.
     pub(super) fn new(record: Option<&ProjectRecord>, defaults: &Defaults) -> Self {
         let time_zone = record.and_then(|record| parse_time_zone(record.time_zone.as_deref()?).ok());
         let currency = record.and_then(ProjectRecord::currency);
@@ -68,7 +70,7 @@ impl ProjectSettings {
         }
     }
 
-    /// Whether it goes by this already.
+    /// Returns whether these settings come from this record.
     pub(super) fn are_of(&self, record: &ProjectRecord) -> bool {
         self.record.as_ref() == Some(record)
     }

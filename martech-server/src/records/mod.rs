@@ -1,13 +1,13 @@
-//! Small things that must be remembered exactly: accounts, sessions, keys. They lie beside the lake in a redb file, or in
-//! the MongoDB that holds the events, where any number of servers share them.
+//! Transactional storage for small entities: accounts, sessions, keys. Records are stored in a redb file beside the
+//! lake, or in the MongoDB that holds the events, where several servers share them.
 //!
-//! A record is one entity under its key. Everything that reads first and writes after is a rule, and runs in a
-//! transaction ([`transact!`]): transactions happen one after the other, and all writes of one happen, or none. Only
-//! what harms nobody when it is lost goes past them: [`replace`](Records::replace) notes a use, and
-//! [`append`](Records::append) adds what nobody decides by.
+//! A record is one entity under its key. Each read followed by a dependent write runs in a transaction ([`transact!`]).
+//! Transactions are serializable and atomic. Two operations run outside transactions, because losing their effect is
+//! harmless: [`replace`](Records::replace) updates a time of use or an expiry, and [`append`](Records::append) adds
+//! entries that no rule reads.
 //!
-//! redb has transactions of its own, and one process has the file: a lock is all that is added. A MongoDB that is no replica
-//! set has none; `mongo` says how they are made there.
+//! redb has its own transactions and only one process opens the file, so this module adds only a lock. A MongoDB
+//! without a replica set has no transactions; `mongo` describes how this module implements them.
 
 mod mongo;
 mod redb;
@@ -26,28 +26,28 @@ use tokio::{
 pub(crate) use self::redb::check;
 use self::{mongo::MongoRecords, redb::RedbRecords};
 
-/// What can be kept.
+/// A storable entity.
 pub(crate) trait Entity: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// The name of their table, or collection.
+    /// The name of the table or collection.
     const TABLE: &'static str;
 
-    /// By what it is found. Unique in its table.
+    /// The primary key, unique in its table.
     fn key(&self) -> &str;
 
-    /// By what it is listed, with others.
+    /// The secondary key, by which entities are listed.
     fn owner(&self) -> &str;
 
-    /// From when on it may be swept away. Until then, and after, it is given to whoever asks.
+    /// The time from which the entity may be removed. Reads also return expired entities.
     fn expires_at(&self) -> Option<Timestamp> {
         None
     }
 }
 
-/// An entity as it was read.
+/// An entity with its version, as read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stored<E> {
     pub(crate) entity: E,
-    /// Counts its changes.
+    /// Changes with each write of the record.
     version: i64,
 }
 
@@ -59,15 +59,15 @@ impl<E> Deref for Stored<E> {
     }
 }
 
-/// Why records cannot be read or written.
+/// Errors of reading or writing records.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordsError {
-    /// The file beside the lake.
+    /// The redb file could not be read or written.
     #[error("{path}: {source}")]
     File {
-        /// Where it lies.
+        /// The path of the file.
         path: std::path::PathBuf,
-        /// What is wrong with it.
+        /// The error of redb or of the system.
         source: Box<::redb::Error>,
     },
     /// The file has lost its content.
@@ -75,38 +75,39 @@ pub enum RecordsError {
         "{path} is empty: its content was lost. Put a copy of the file in its place, or remove it to begin without accounts, keys and projects"
     )]
     Empty {
-        /// Where it lies.
+        /// The path of the file.
         path: std::path::PathBuf,
     },
-    /// The server is shutting down.
+    /// The records are closed, because the server is shutting down.
     #[error("the records are closed")]
     Closed,
-    /// Other transactions were in the way for too long.
+    /// Concurrent transactions have delayed this one for too long.
     #[error("too many changes of accounts are made at once")]
     Busy,
-    /// MongoDB.
+    /// MongoDB returned an error, or cannot be reached.
     #[error("MongoDB: {0}")]
     Mongo(#[from] ::mongodb::error::Error),
-    /// A record is none of those that this program writes.
+    /// A record cannot be encoded or decoded.
     #[error("the record {key} of {table} cannot be read: {reason}")]
     Damaged {
-        /// Its table.
+        /// The table of the record.
         table: std::borrow::Cow<'static, str>,
-        /// Its key.
+        /// The key of the record.
         key: String,
-        /// What is wrong with it.
+        /// The problem with the record.
         reason: String,
     },
 }
 
 type Result<T> = std::result::Result<T, RecordsError>;
 
-/// Where records are kept. Each method is atomic, and what it has changed is durable when it returns.
+/// A store of records. Each method is atomic, and its writes are durable when it returns.
 pub(crate) trait Records: Send + Sync {
-    /// The entity with a key.
+    /// Returns the entity with a key.
     fn get<E: Entity>(&self, key: &str) -> impl Future<Output = Result<Option<Stored<E>>>> + Send;
 
-    /// An owner's entities, or all, in the order of their keys, behind one, at most `limit`.
+    /// Returns up to `limit` entities with keys greater than `after`, in key order: those of an owner, or of all
+    /// owners.
     fn list<E: Entity>(
         &self,
         owner: Option<&str>,
@@ -114,7 +115,7 @@ pub(crate) trait Records: Send + Sync {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Stored<E>>>> + Send;
 
-    /// All of an owner's entities, or of everybody's, in the order of their keys.
+    /// Returns all entities of an owner, or of all owners, in key order.
     fn all<E: Entity>(&self, owner: Option<&str>) -> impl Future<Output = Result<Vec<E>>> + Send {
         async move {
             const PAGE: usize = 1000;
@@ -131,14 +132,14 @@ pub(crate) trait Records: Send + Sync {
         }
     }
 
-    /// Adds an entity whose key nobody else has, and by which no rule goes.
+    /// Adds an entity with a new, unique key, which no transaction reads.
     fn append<E: Entity>(&self, entity: &E) -> impl Future<Output = Result<()>> + Send;
 
-    /// Puts an entity in the place of one with the same key; `false`, and nothing has happened, where that was changed or
-    /// removed since it was read. A transaction that is under way may undo it.
+    /// Replaces an entity by one with the same key. Returns `false` without a change if the record was changed or
+    /// removed after the read. A concurrent transaction may overwrite the change.
     fn replace<E: Entity>(&self, read: &Stored<E>, entity: &E) -> impl Future<Output = Result<bool>> + Send;
 
-    /// Removes entities that have expired; how many.
+    /// Removes expired entities, and returns how many.
     fn sweep<E: Entity>(&self, now: Timestamp) -> impl Future<Output = Result<u64>> + Send;
 }
 
@@ -149,21 +150,21 @@ pub(crate) enum AnyRecords {
     Mongo(MongoRecords),
 }
 
-/// The file in the data folder.
+/// The redb file in the data folder.
 pub(crate) const FILE: &str = "accounts.redb";
 
 impl AnyRecords {
-    /// Those of a data folder. Whoever opens them has locked it.
+    /// Opens the records of a data folder. The caller holds the lock of the folder.
     pub(crate) fn open(data_dir: &Path) -> Result<Self> {
         RedbRecords::open(&data_dir.join(FILE)).map(Self::Redb)
     }
 
-    /// Those beside the events of a MongoDB.
+    /// Returns the records in the database of a MongoDB event store.
     pub(crate) fn beside(store: &MongoStore) -> Self {
         Self::Mongo(MongoRecords::new(store.database()))
     }
 
-    /// Begins a transaction, when those of this server that came before are over. To be used through [`transact!`].
+    /// Begins a transaction after earlier ones of this server have ended. Use it through [`transact!`].
     pub(crate) async fn begin(&self) -> Result<Attempt> {
         let turns = match self {
             Self::Redb(records) => records.turns(),
@@ -182,7 +183,7 @@ impl AnyRecords {
         Ok((begun, Transaction { records: self.clone(), writes }))
     }
 
-    /// Writes all, unless another transaction was committed since this one began.
+    /// Commits the writes. Returns `false` if another transaction was committed since this one began.
     async fn commit(&self, begun: i64, writes: Writes) -> Result<bool> {
         match (self, writes) {
             (Self::Redb(records), Writes::Redb(changes)) => records.commit(changes).await.map(|()| true),
@@ -191,7 +192,7 @@ impl AnyRecords {
         }
     }
 
-    /// Brings to its end what a server has committed that died then.
+    /// Finishes a transaction that a server committed but did not carry out before it died.
     pub(crate) async fn settle(&self) -> Result<()> {
         match self {
             Self::Redb(_) => Ok(()),
@@ -199,7 +200,7 @@ impl AnyRecords {
         }
     }
 
-    /// Releases what they hold. Whoever asks later is told that they are closed.
+    /// Closes the redb file. Later calls return [`RecordsError::Closed`].
     pub(crate) async fn close(&self) {
         if let Self::Redb(records) = self {
             records.close().await;
@@ -207,17 +208,16 @@ impl AnyRecords {
     }
 }
 
-/// So often a transaction is tried that others come before.
+/// The maximum number of attempts of a transaction.
 const ATTEMPTS: u32 = 100;
-/// How long it waits for others of the same server.
+/// The timeout for the lock on transactions of the same server.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Decides something by what there is, and writes what follows from that, as if nobody else did anything meanwhile:
-/// `transact!(records, ERROR, |transaction| { ... Ok(..) })` is a `Result` with that error. A rule that fails writes nothing. It
-/// may run more than once, so it does nothing but read and write here; and it is quick: others wait for it.
+/// Runs a rule as a serializable transaction. `transact!(records, ERROR, |transaction| { ... Ok(..) })` is a `Result`
+/// with that error type. If the rule returns an error, nothing is written. The rule may run more than once, so it must
+/// have no side effects but its reads and writes. Other transactions wait for it, so it must be fast.
 //
-// A function that takes an async closure would say this as well, but the compiler cannot show that its future may go from one
-// thread to another.
+// A function with an async closure would be simpler, but the compiler cannot prove that its future is `Send`.
 macro_rules! transact {
     ($records:expr, $error:ty, |$transaction:ident| $rule:block) => {
         match $records.begin().await {
@@ -240,9 +240,9 @@ macro_rules! transact {
 
 pub(crate) use transact;
 
-/// A transaction that is tried until no other was faster.
+/// A transaction that retries after conflicts.
 pub(crate) struct Attempt {
-    /// Held by the one of this server that decides something.
+    /// The lock on transactions of this server.
     turn: Option<OwnedMutexGuard<()>>,
     begun: i64,
     count: u32,
@@ -250,8 +250,8 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
-    /// Writes what was decided, if it was; `false` where it has to be decided anew. Goes on to its end also where nobody waits
-    /// for it any more, and others have their turn only then.
+    /// Commits the writes if the rule has succeeded. Returns `false` if the rule must run again. The commit completes
+    /// even if this future is dropped, and other transactions wait until it has.
     pub(crate) async fn commit(&mut self, is_decided: bool) -> Result<bool> {
         let (records, begun) = (self.transaction.records.clone(), self.begun);
         let none = self.transaction.writes.none();
@@ -268,7 +268,7 @@ impl Attempt {
         if self.count == ATTEMPTS {
             return Err(RecordsError::Busy);
         }
-        // Another server was faster, and may be again.
+        // Another server committed first. A random backoff avoids repeated conflicts.
         let pause = u64::from(getrandom::u32().unwrap_or(1)) % (2 << self.count.min(6));
         sleep(Duration::from_millis(pause)).await;
         (self.begun, self.transaction) = self.transaction.records.clone().anew().await?;
@@ -276,7 +276,7 @@ impl Attempt {
     }
 }
 
-/// What a rule reads, and what it writes.
+/// A transaction: reads of the store, and buffered writes.
 pub(crate) struct Transaction {
     records: AnyRecords,
     writes: Writes,
@@ -296,25 +296,25 @@ impl Writes {
     }
 }
 
-/// Reads show what was there before.
+/// Reads do not show the writes of the same transaction.
 impl Transaction {
-    /// The entity with a key.
+    /// Returns the entity with a key.
     pub(crate) async fn get<E: Entity>(&self, key: &str) -> Result<Option<E>> {
         Ok(self.records.get(key).await?.map(|stored| stored.entity))
     }
 
-    /// Some of an owner's entities, or of all.
+    /// Returns up to `limit` entities of an owner, or of all owners.
     pub(crate) async fn some<E: Entity>(&self, owner: Option<&str>, limit: usize) -> Result<Vec<E>> {
         let found = self.records.list(owner, None, limit).await?;
         Ok(found.into_iter().map(|stored| stored.entity).collect())
     }
 
-    /// All of an owner's entities, or of everybody's, in the order of their keys.
+    /// Returns all entities of an owner, or of all owners, in key order.
     pub(crate) async fn all<E: Entity>(&self, owner: Option<&str>) -> Result<Vec<E>> {
         self.records.all(owner).await
     }
 
-    /// Puts an entity under its key, whether there is one or not. The last to be put there counts.
+    /// Inserts or replaces an entity. The last write to a key in a transaction wins.
     pub(crate) fn put<E: Entity>(&mut self, entity: &E) {
         match &mut self.writes {
             Writes::Redb(changes) => changes.push(redb::Change::put(entity)),
@@ -322,7 +322,7 @@ impl Transaction {
         }
     }
 
-    /// Removes what is under a key.
+    /// Removes the entity with a key, if there is one.
     pub(crate) fn remove<E: Entity>(&mut self, key: &str) {
         match &mut self.writes {
             Writes::Redb(changes) => changes.push(redb::Change::remove::<E>(key)),

@@ -1,24 +1,25 @@
-//! Records in MongoDB: one collection for each kind, in the database of the events.
+//! Records in MongoDB: one collection for each entity type, in the database of the events.
 //!
-//! A document is `{_id: KEY, owner, version, expiresAt?, entity: {...}}`. There is an index of owners, and one by which
-//! MongoDB itself removes what has expired; a server that has neither gives the same answers.
+//! A document is `{_id: KEY, owner, version, expiresAt?, entity: {...}}`. Each collection has an index by owner and a
+//! TTL index, by which MongoDB removes expired records. Results are the same without these indexes.
 //!
 //! # Transactions
 //!
-//! They need nothing of MongoDB but that one document changes as a whole, so a single server will do. The collection
-//! `transactions` has one document, `{_id: "last", number: N, writes: [...]}`: the last transaction that was committed, and
-//! what of it has to be carried out.
+//! Transactions need only atomic changes of single documents, so a standalone MongoDB server is enough. The collection
+//! `transactions` has one document, `{_id: "last", number: N, writes: [...]}`: the last committed transaction, and its
+//! writes that are not yet carried out.
 //!
-//! 1. A transaction begins at `number` N, with no `writes` left. If there are some, it carries them out first, whoever
-//!    committed them: that server may have died.
-//! 2. It reads. Everything that N transactions have written is there.
-//! 3. It commits: the document becomes `{number: N + 1, writes: [...]}`, if its number still is N. If not, the rule runs
-//!    again from 1. One that writes nothing looks whether the number still is N, so that it has not seen half of another.
-//! 4. It carries out its writes, and then takes them out of the document.
+//! 1. A transaction begins at `number` N with empty `writes`. If `writes` is not empty, the transaction first carries
+//!    them out, because the server that committed them may have died.
+//! 2. The rule reads. All writes of the first N transactions are visible.
+//! 3. The commit sets the document to `{number: N + 1, writes: [...]}` if its number is still N. Otherwise the rule
+//!    runs again from step 1. A transaction without writes checks that the number is still N, so that it has not seen a
+//!    part of another transaction.
+//! 4. The server carries out the writes, and then empties `writes`.
 //!
-//! Two servers may carry out the same writes at once, and one of them may be slow and come when later ones were carried out.
-//! So a write of transaction N has the version N · 2²⁰, and goes only where the version is smaller. A removed record leaves
-//! its version there for a day, without an entity. A use that is noted beside transactions raises the version by one.
+//! Two servers may carry out the same writes at once, and a slow one may do so after later transactions. Therefore a
+//! write of transaction N has the version N · 2²⁰, and applies only to a smaller version. A removed record leaves its
+//! version for a day, without an entity. An update outside transactions increments the version by one.
 
 use std::{
     collections::HashSet,
@@ -38,11 +39,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{Entity, Records, RecordsError, Result, Stored};
 
-/// The records beside the events.
+/// The records in the database of the events.
 #[derive(Debug, Clone)]
 pub(crate) struct MongoRecords {
     database: Database,
-    /// Collections whose indexes were asked for.
+    /// The collections whose indexes this process has requested.
     indexed: Arc<Mutex<HashSet<String>>>,
     turns: Arc<tokio::sync::Mutex<()>>,
 }
@@ -56,7 +57,7 @@ struct Content<E> {
     version: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires_at: Option<DateTime>,
-    /// `None` of a record that was removed.
+    /// `None` for a removed record.
     entity: Option<E>,
 }
 
@@ -72,20 +73,20 @@ impl<E: Entity> Content<E> {
     }
 }
 
-/// A change of one record: what the document becomes, but for its version, or `None` where it is removed.
+/// A write of one record: the new document without its version, or `None` to remove it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Change {
     table: String,
     key: String,
     content: Option<Document>,
-    /// Why it cannot be written.
+    /// The reason why the entity cannot be encoded.
     #[serde(skip)]
     unwritable: Option<String>,
 }
 
 impl Change {
     pub(super) fn put<E: Entity>(entity: &E) -> Self {
-        // As the driver does it, to whom this is no text for people: times are numbers.
+        // Serialize as the driver does, in serde's binary mode. The text mode would encode times as text.
         let raw = bson::serialize_to_raw_document_buf(&Content::new(entity, 0));
         let content = raw
             .map_err(|error| error.to_string())
@@ -101,30 +102,31 @@ impl Change {
         Self { table: E::TABLE.to_owned(), key: key.to_owned(), content: None, unwritable: None }
     }
 
-    /// In the place of what was to become of the same record before.
+    /// Appends this write, and drops earlier writes of the same record.
     pub(super) fn add_to(self, changes: &mut Vec<Self>) {
         changes.retain(|other| (&other.table, &other.key) != (&self.table, &self.key));
         changes.push(self);
     }
 }
 
-/// The last transaction that was committed.
+/// The document of the last committed transaction.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Last {
     number: i64,
     writes: Vec<Change>,
 }
 
-/// Its collection, and its key in it.
+/// The collection and the key of [`Last`].
 const TRANSACTIONS: &str = "transactions";
 const LAST: &str = "last";
 
-/// So many times the use of a record can be noted between two transactions that write it.
+/// The range of versions of each transaction, and so the maximum number of updates between two transactions that write
+/// the same record.
 const USES: i64 = 1 << 20;
-/// How long it is known of a removed record that it was: longer than any write is on its way.
+/// How long the version of a removed record is kept: longer than any write can be delayed.
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
-/// MongoDB's code of a key that is taken.
+/// The MongoDB error code for a duplicate key.
 const DUPLICATE_KEY: i32 = 11000;
 
 impl MongoRecords {
@@ -132,12 +134,13 @@ impl MongoRecords {
         Self { database: database.clone(), indexed: Arc::default(), turns: Arc::default() }
     }
 
-    /// Held by the one of this server that decides something, so that they do not get in each other's way.
+    /// Returns the lock on transactions of this server. The lock avoids conflicts among them.
     pub(super) fn turns(&self) -> &Arc<tokio::sync::Mutex<()>> {
         &self.turns
     }
 
-    /// What is acknowledged survives the loss of a server, and is seen by whoever asks next.
+    /// Returns a collection. Unless the connection string sets another write concern, acknowledged writes survive the
+    /// failover of a server. Reads go to the primary, so they show acknowledged writes.
     fn collection<T: Send + Sync>(&self, name: &str) -> Collection<T> {
         let mut concern = WriteConcern::default();
         (concern.w, concern.journal) = (Some(Acknowledgment::Majority), Some(true));
@@ -151,7 +154,7 @@ impl MongoRecords {
         self.collection(E::TABLE)
     }
 
-    /// Makes the indexes of a collection, once.
+    /// Creates the indexes of a collection, once in each process.
     async fn index(&self, table: &str) {
         if !self.indexed.lock().unwrap_or_else(PoisonError::into_inner).insert(table.to_owned()) {
             return;
@@ -168,7 +171,7 @@ impl MongoRecords {
         }
     }
 
-    /// The number of the last transaction, when all of it is carried out.
+    /// Carries out the writes of the last transaction, if any are left, and returns its number.
     pub(super) async fn begin(&self) -> Result<i64> {
         let last = self.last().await?;
         if !last.writes.is_empty() {
@@ -181,7 +184,7 @@ impl MongoRecords {
         Ok(self.collection::<Last>(TRANSACTIONS).find_one(doc! { "_id": LAST }).await?.unwrap_or_default())
     }
 
-    /// Commits the transaction that began at a number; `false`, and nothing has happened, where another was faster.
+    /// Commits the transaction that began at `begun`. Returns `false` without a change if another one committed first.
     pub(super) async fn commit(&self, begun: i64, writes: Vec<Change>) -> Result<bool> {
         if writes.is_empty() {
             return Ok(self.last().await?.number == begun);
@@ -198,13 +201,13 @@ impl MongoRecords {
         }
     }
 
-    /// Commits, and carries nothing out.
+    /// Commits without carrying out the writes.
     pub(super) async fn commit_alone(&self, begun: i64, writes: Vec<Change>) -> Result<Option<Last>> {
         let next = Last { number: begun + 1, writes };
         let content = bson::serialize_to_document(&next).map_err(mongodb::error::Error::from)?;
         let (unchanged, set) = (doc! { "_id": LAST, "number": begun }, doc! { "$set": content });
         let transactions = self.collection::<Document>(TRANSACTIONS);
-        // The first one makes the document; of two that do only one can.
+        // The first transaction inserts the document. If two try at once, one fails with a duplicate key.
         match transactions.update_one(unchanged, set).upsert(begun == 0).await {
             Ok(done) if done.matched_count == 1 || done.upserted_id.is_some() => Ok(Some(next)),
             Ok(_) => Ok(None),
@@ -222,7 +225,7 @@ impl MongoRecords {
         Ok(())
     }
 
-    /// Writes a record, unless a later transaction has.
+    /// Writes a record, unless a later transaction has written it. An upsert then fails with a duplicate key.
     async fn write(&self, change: &Change, version: i64) -> Result<()> {
         let older = doc! { "_id": &change.key, "version": { "$not": { "$gte": version } } };
         let records = self.collection::<Document>(&change.table);
@@ -276,7 +279,7 @@ impl Records for MongoRecords {
         if let Some(after) = after {
             filter.insert("_id", doc! { "$gt": after });
         }
-        // To a server a limit of zero means none.
+        // MongoDB treats a limit of zero as no limit.
         let limit = i64::try_from(limit.max(1)).unwrap_or(i64::MAX);
         let found = self.of::<E>().find(filter).sort(doc! { "_id": 1 }).limit(limit).await?;
         Ok(found.try_filter_map(async |content| Ok(stored(content))).try_collect().await?)

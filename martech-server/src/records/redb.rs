@@ -1,4 +1,4 @@
-//! Records in a [redb](https://www.redb.org) file: one table for each kind, and beside it one that says whose they are.
+//! Records in a [redb](https://www.redb.org) file: for each entity type a table of contents and an index of owners.
 
 use std::{
     fs::{self, OpenOptions},
@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 
 use super::{Entity, Records, RecordsError, Result, Stored};
 
-/// The records of a data folder.
+/// The records in a data folder.
 #[derive(Debug, Clone)]
 pub(crate) struct RedbRecords {
     file: Arc<File>,
@@ -28,7 +28,7 @@ pub(crate) struct RedbRecords {
 
 #[derive(Debug)]
 struct File {
-    /// `None` when it is closed.
+    /// `None` after the file is closed.
     database: RwLock<Option<Database>>,
     path: PathBuf,
 }
@@ -40,10 +40,10 @@ fn content<E: Entity>() -> Content {
     TableDefinition::new(E::TABLE)
 }
 
-/// How the name of the table ends that says whose the records of another are.
+/// The suffix of the name of an owner index.
 const OWNERS: &str = ".owners";
 
-/// Owner and key. Both tables of a kind change together.
+/// Owner and key. Both tables of an entity type change in the same transaction.
 type Owners<'a> = TableDefinition<'a, (&'static str, &'static str), ()>;
 
 #[derive(Serialize, Deserialize)]
@@ -53,7 +53,12 @@ struct Versioned<E> {
 }
 
 impl RedbRecords {
-    /// Opens the file, or makes one that only its owner can read. It gets its name when it is whole: an empty file was cut off.
+    /// Opens the file, or creates it with mode 0600. A new file gets its name only when it is complete, so an empty
+    /// file has lost its content.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`RecordsError::Empty`] for an empty file, and [`RecordsError::File`] if it cannot be opened or created.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let open = |path: &Path| -> std::result::Result<Database, redb::Error> {
             let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
@@ -74,12 +79,12 @@ impl RedbRecords {
         Ok(Self { file, turns: Arc::default() })
     }
 
-    /// Held by the one that decides something.
+    /// Returns the lock on transactions.
     pub(super) fn turns(&self) -> &Arc<Mutex<()>> {
         &self.turns
     }
 
-    /// Makes all changes, in their order.
+    /// Applies all writes in order, in one redb transaction.
     pub(super) async fn commit(&self, changes: Vec<Change>) -> Result<()> {
         if changes.is_empty() {
             return Ok(());
@@ -92,7 +97,7 @@ impl RedbRecords {
         .await
     }
 
-    /// Waits for what is going on, and releases the file.
+    /// Waits for running operations, and closes the file.
     pub(super) async fn close(&self) {
         let file = self.file.clone();
         let closing = tokio::task::spawn_blocking(move || {
@@ -101,7 +106,7 @@ impl RedbRecords {
         closing.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
     }
 
-    /// Runs off the async threads: a write waits for the disk.
+    /// Runs an operation on a blocking thread, because writes wait for fsync.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Database) -> std::result::Result<T, Failure> + Send + 'static,
@@ -118,8 +123,8 @@ impl RedbRecords {
     }
 }
 
-/// Whether a file of records can be read from end to end; how many there are. The file is read, and nothing else is done to it:
-/// what a server that was killed has left to do is done in memory.
+/// Checks the integrity of a file by reading it from end to end, and returns the number of records. The file is only
+/// read: recovery after a crash runs on a copy in memory.
 pub(crate) fn check(path: &Path) -> std::result::Result<u64, String> {
     let looked = std::panic::catch_unwind(|| {
         let bytes = fs::read(path).map_err(|error| error.to_string())?;
@@ -142,7 +147,7 @@ pub(crate) fn check(path: &Path) -> std::result::Result<u64, String> {
     looked.unwrap_or_else(|_| Err("it cannot be read".to_owned()))
 }
 
-/// Reads all records.
+/// Decodes all records, and returns how many there are.
 fn count(database: &Database) -> std::result::Result<u64, Failure> {
     let transaction = database.begin_read()?;
     let names: Vec<String> = transaction.list_tables()?.map(|table| table.name().to_owned()).collect();
@@ -162,7 +167,7 @@ fn count(database: &Database) -> std::result::Result<u64, Failure> {
     Ok(records)
 }
 
-/// What can go wrong within a transaction.
+/// An error within a redb transaction.
 enum Failure {
     File(redb::Error),
     Record(RecordsError),
@@ -204,7 +209,7 @@ fn find<E: Entity>(
     found.map(|bytes| read(key, bytes.value())).transpose()
 }
 
-/// The table of a kind, for reading; `None` where nothing was ever put into it.
+/// Opens the table of an entity type for reading; `None` if nothing was ever written to it.
 fn table<E: Entity>(
     transaction: &ReadTransaction,
 ) -> std::result::Result<Option<ReadOnlyTable<&'static str, &'static [u8]>>, Failure> {
@@ -258,7 +263,7 @@ fn owners_of<E: Entity>() -> String {
     format!("{}{OWNERS}", E::TABLE)
 }
 
-/// The two tables of a kind, for writing.
+/// The tables of an entity type, opened for writing.
 struct Tables<'t> {
     content: redb::Table<'t, &'static str, &'static [u8]>,
     owners: redb::Table<'t, (&'static str, &'static str), ()>,
@@ -290,12 +295,13 @@ impl<'t> Tables<'t> {
     }
 }
 
-/// Of a new record: not that of one which had its key before, so that whoever has read that one does not take it for the same.
+/// Returns a random version for a new record. A record that had the same key before has another version, so a stale
+/// [`Stored`] does not match.
 fn first_version() -> i64 {
     getrandom::u64().map_or(1, |random| i64::from_ne_bytes((random >> 2).to_ne_bytes()))
 }
 
-/// A change of one record.
+/// A write of one record.
 pub(super) struct Change(Box<Make>);
 
 type Make = dyn FnOnce(&WriteTransaction) -> std::result::Result<(), Failure> + Send + Sync;
@@ -323,7 +329,7 @@ impl Change {
     }
 }
 
-/// Runs a transaction that says how much it has changed; nothing of one that has changed nothing reaches the disk.
+/// Runs a redb transaction that returns the number of changes, and commits it unless the number is zero.
 fn change<E: Entity>(
     database: &Database,
     work: impl FnOnce(&mut Tables<'_>) -> std::result::Result<u64, Failure>,
@@ -363,7 +369,7 @@ impl Records for RedbRecords {
     }
 
     async fn list<E: Entity>(&self, owner: Option<&str>, after: Option<&str>, limit: usize) -> Result<Vec<Stored<E>>> {
-        // No key is empty, so an empty one is behind none.
+        // No key is empty, so the empty key sorts before all.
         let (owner, after) = (owner.map(str::to_owned), after.unwrap_or_default().to_owned());
         self.blocking(move |database| {
             let transaction = database.begin_read()?;

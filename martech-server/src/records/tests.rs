@@ -1,4 +1,4 @@
-//! What every place for records must do, checked on each.
+//! A conformance suite that runs on every store of records.
 
 use martech_core::mongodb::{MongoOptions, MongoStore};
 use serde::Deserialize;
@@ -53,7 +53,7 @@ async fn keys(records: &AnyRecords, by: &str, after: Option<&str>, limit: usize)
     listed.into_iter().map(|note| note.entity.id).collect()
 }
 
-/// Adds an entity where there is none with its key.
+/// Inserts an entity if its key is free. Returns whether it was.
 async fn insert<E: Entity>(records: &AnyRecords, entity: E) -> bool {
     let inserted = transact!(records, RecordsError, |transaction| {
         let is_free = transaction.get::<E>(entity.key()).await?.is_none();
@@ -75,26 +75,26 @@ async fn remove<E: Entity>(records: &AnyRecords, key: &str) -> bool {
 }
 
 async fn conforms(records: &AnyRecords) {
-    // Of what is not there.
+    // Operations on missing records.
     assert_eq!(records.get::<Note>("a").await.unwrap(), None);
     assert!(!remove::<Note>(records, "a").await);
     assert_eq!(keys(records, "u", None, 10).await, [""; 0]);
     assert_eq!(records.sweep::<Note>(Timestamp::now()).await.unwrap(), 0);
 
-    // Only the first one with a key gets in, and kinds do not know of each other.
+    // An insert fails if the key is taken. Entity types are independent.
     assert!(insert(records, note("a", "u")).await);
     assert!(!insert(records, note("a", "v")).await);
     assert!(insert(records, Other("a".to_owned())).await);
     assert_eq!(records.get::<Note>("a").await.unwrap().unwrap().entity, note("a", "u"));
 
-    // Of two who have read the same, one changes it.
+    // If two replacements follow the same read, one succeeds.
     let read = records.get::<Note>("a").await.unwrap().unwrap();
     let again = records.get::<Note>("a").await.unwrap().unwrap();
     let changed = Note { text: None, by: "v".to_owned(), ..note("a", "u") };
     assert!(records.replace(&read, &changed).await.unwrap());
     assert!(!records.replace(&again, &note("a", "w")).await.unwrap());
     assert_eq!(records.get::<Note>("a").await.unwrap().unwrap().entity, changed);
-    // A transaction counts, whatever was noted beside it.
+    // A replacement fails if a transaction has written the record after the read.
     let read = records.get::<Note>("a").await.unwrap().unwrap();
     let put = transact!(records, RecordsError, |transaction| {
         transaction.put(&changed);
@@ -103,7 +103,7 @@ async fn conforms(records: &AnyRecords) {
     put.unwrap();
     assert!(!records.replace(&read, &note("a", "w")).await.unwrap());
 
-    // Lists follow, in pages.
+    // Lists reflect changes and support keyset pagination.
     for id in ["c", "b", "e", "d"] {
         assert!(insert(records, note(id, "v")).await);
     }
@@ -117,7 +117,7 @@ async fn conforms(records: &AnyRecords) {
     let all: Vec<Stored<Note>> = records.list(None, Some("a"), 4).await.unwrap();
     assert_eq!(all.into_iter().map(|note| note.entity.id).collect::<Vec<_>>(), ["b", "c", "d", "e"]);
 
-    // What was removed cannot be changed, is in no list, and can come again.
+    // A removed record cannot be replaced, is not listed, and can be inserted again.
     let read = records.get::<Note>("c").await.unwrap().unwrap();
     assert!(remove::<Note>(records, "c").await);
     assert!(!remove::<Note>(records, "c").await);
@@ -131,7 +131,7 @@ async fn conforms(records: &AnyRecords) {
     assert!(!records.replace(&read, &note("c", "v")).await.unwrap());
     assert_eq!(keys(records, "again", None, 10).await, ["c"]);
 
-    // All writes of a transaction happen, or none.
+    // A transaction is atomic.
     let fails = transact!(records, RecordsError, |transaction| {
         transaction.put(&note("x", "none"));
         transaction.remove::<Note>("a");
@@ -139,7 +139,7 @@ async fn conforms(records: &AnyRecords) {
     });
     assert!(matches!(fails, Err(RecordsError::Closed)));
     assert!(records.get::<Note>("x").await.unwrap().is_none() && records.get::<Note>("a").await.unwrap().is_some());
-    // The last write to a record in one transaction counts.
+    // The last write to a record in one transaction wins.
     let twice = transact!(records, RecordsError, |transaction| {
         for by in ["one", "two", "three"] {
             transaction.put(&note("twice", by));
@@ -152,7 +152,7 @@ async fn conforms(records: &AnyRecords) {
     assert_eq!(keys(records, "one", None, 10).await, [""; 0]);
     assert_eq!(keys(records, "three", None, 10).await, ["twice"]);
 
-    // What has expired goes, and only that.
+    // A sweep removes expired records only.
     let now = Timestamp::from_millis(4_102_444_800_000);
     records.sweep::<Note>(now).await.unwrap();
     for (id, until) in [("x", now.millis() - 1), ("y", now.millis()), ("z", now.millis() + 1)] {
@@ -164,7 +164,7 @@ async fn conforms(records: &AnyRecords) {
     assert_eq!(keys(records, "v", None, 10).await, ["a", "b", "d", "e"]);
 }
 
-/// Of many at once, on several servers, one wins, and none of what they write is lost: `servers` have the same records.
+/// Checks concurrent transactions on several servers with the same records: no lost update, no partial read.
 async fn races(servers: &[AnyRecords]) {
     let each = |count: usize| (0..count).map(|number| servers[number % servers.len()].clone());
     let winners = futures_util::future::join_all(each(8).map(|records| async move {
@@ -176,7 +176,7 @@ async fn races(servers: &[AnyRecords]) {
     }));
     assert_eq!(removers.await.into_iter().filter(|won| *won).count(), 1);
 
-    // Two accounts hold a hundred together, whatever is moved between them.
+    // Concurrent transfers keep the sum of two accounts.
     for (id, text) in [("left", "100"), ("right", "0")] {
         let account = Note { text: Some(text.to_owned()), ..note(id, "bank") };
         assert!(insert(&servers[0], account).await);
@@ -194,7 +194,7 @@ async fn races(servers: &[AnyRecords]) {
                     Ok(left + right)
                 });
                 match moved {
-                    // On a machine with much else to do it may take long until all had their turn.
+                    // On a busy machine a transaction may wait for longer than its timeout.
                     Err(RecordsError::Busy) => {}
                     moved => return moved.unwrap(),
                 }
@@ -208,7 +208,7 @@ async fn races(servers: &[AnyRecords]) {
 }
 
 #[tokio::test]
-async fn beside_the_lake() {
+async fn redb_records_conform() {
     let dir = tempfile::tempdir().unwrap();
     let records = AnyRecords::open(dir.path()).unwrap();
     conforms(&records).await;
@@ -221,14 +221,14 @@ async fn beside_the_lake() {
 }
 
 #[tokio::test]
-async fn a_file_of_something_else_is_an_error() {
+async fn rejects_a_file_of_another_format() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join(FILE), "no database at all, but long enough to be one".repeat(1000)).unwrap();
     let error = AnyRecords::open(dir.path()).unwrap_err().to_string();
     assert!(error.contains("accounts.redb"), "{error}");
 }
 
-/// A database of its own in the MongoDB that is there for tests, as three servers see it; `None` where there is none.
+/// Opens three servers on a new database in the test MongoDB; `None` if there is none.
 async fn mongodb() -> Option<[MongoStore; 3]> {
     let Ok(uri) = std::env::var("MARTECH_TEST_MONGODB_URI") else {
         eprintln!("skipped: MARTECH_TEST_MONGODB_URI is not set");
@@ -242,7 +242,7 @@ async fn mongodb() -> Option<[MongoStore; 3]> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn beside_events_in_mongodb() {
+async fn mongodb_records_conform() {
     let Some(stores) = mongodb().await else { return };
     let servers = stores.each_ref().map(AnyRecords::beside);
     conforms(&servers[0]).await;
@@ -251,7 +251,7 @@ async fn beside_events_in_mongodb() {
 }
 
 #[tokio::test]
-async fn what_a_server_has_committed_that_died_is_carried_out_by_another() {
+async fn another_server_finishes_a_dead_servers_transaction() {
     let Some(stores) = mongodb().await else { return };
     let [dead, alive, slow] = stores.each_ref().map(|store| MongoRecords::new(store.database()));
     let records = AnyRecords::Mongo(alive.clone());
@@ -260,11 +260,11 @@ async fn what_a_server_has_committed_that_died_is_carried_out_by_another() {
     let writes = vec![mongo::Change::put(&note("new", "u")), mongo::Change::remove::<Note>("old")];
     let committed = dead.commit_alone(begun, writes.clone()).await.unwrap().unwrap();
     assert_eq!(keys(&records, "u", None, 10).await, ["old"], "it died before it wrote");
-    // Whoever began before it decides anew, and whoever comes next finds all of it.
+    // A transaction that began earlier must run again. The next one finds all writes.
     assert!(!alive.commit(begun, vec![mongo::Change::put(&note("late", "u"))]).await.unwrap());
     records.settle().await.unwrap();
     assert_eq!(keys(&records, "u", None, 10).await, ["new"]);
-    // One that was only slow undoes nothing of what was decided later.
+    // A slow server does not overwrite later transactions.
     assert!(remove::<Note>(&records, "new").await);
     assert!(insert(&records, note("old", "v")).await);
     slow.carry_out(&committed).await.unwrap();

@@ -1,4 +1,4 @@
-//! What an operator can ask the store to do now rather than later.
+//! Maintenance that an admin can start now instead of waiting for the schedule.
 
 use axum::{Json, http::StatusCode};
 use martech_core::{
@@ -17,9 +17,10 @@ use crate::{
     projects::Project,
 };
 
-/// Writes what is in memory to Parquet.
+/// Write events to Parquet.
 ///
-/// Answers when it is there.
+/// Writes the events in memory to Parquet files. The server responds when all events that were stored before the
+/// request are in files.
 #[utoipa::path(
     post,
     path = "/admin/roll",
@@ -33,9 +34,9 @@ pub(super) async fn roll(project: Project) -> Result<Json<LakeStatus>, ApiError>
     Ok(Json(lake.status()))
 }
 
-/// Merges the small files of each day.
+/// Compact files.
 ///
-/// Answers when that is done.
+/// Merges the small files of each day. The server responds when the compaction is complete.
 #[utoipa::path(
     post,
     path = "/admin/compact",
@@ -54,9 +55,9 @@ pub(super) struct Forgotten {
     forgotten: u64,
 }
 
-/// Removes the events that are older than the project keeps them.
+/// Apply the retention.
 ///
-/// Now, not only within the hour.
+/// Removes events that are older than the retention of the project. The server also does this every hour.
 #[utoipa::path(
     post,
     path = "/admin/forget",
@@ -74,7 +75,7 @@ pub(super) async fn forget(project: Project) -> Result<Json<Forgotten>, ApiError
     }
 }
 
-/// Only the embedded store has files to care for.
+/// Returns the embedded store of a project, or an error if its events are in MongoDB.
 fn lake(project: &Project) -> Result<&Lake, ApiError> {
     project.backend().lake().ok_or_else(|| {
         let message = "events are kept in MongoDB here, which has no files to roll or to compact";

@@ -1,4 +1,4 @@
-//! What was done about accounts and keys.
+//! The audit log of the server.
 
 use axum::{Json, extract::State};
 use martech_core::event::Timestamp;
@@ -24,7 +24,9 @@ pub(super) struct Entries {
     next_cursor: Option<String>,
 }
 
-/// What was done about accounts, keys and projects, newest first.
+/// List audit log entries.
+///
+/// Returns sign-ins, and changes to accounts, members, invitations, keys and projects, newest first.
 #[utoipa::path(
     get,
     path = "/admin/audit",
@@ -51,7 +53,7 @@ pub(super) async fn list(State(app): State<App>, mut params: Params) -> Result<J
     Ok(Json(Entries { entries, next_cursor }))
 }
 
-/// Writes down what somebody has done, in a project or to the server.
+/// Adds an entry to the audit log. `project` is `None` for actions that concern the whole server.
 pub(super) async fn note(
     app: &App,
     project: Option<&ProjectId>,

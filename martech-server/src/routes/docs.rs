@@ -1,4 +1,5 @@
-//! `/api-docs`: the description of the API, and Swagger UI to read it and to try it out. All of it is in the binary.
+//! `/api-docs`: the OpenAPI description, and Swagger UI to read it and to try out requests. All files are in the
+//! binary.
 
 use std::{
     borrow::Cow,
@@ -20,17 +21,17 @@ use crate::{App, error::ApiError, serve::InMemoryAnyway};
 
 const DESCRIPTION: &str = "/api-docs/openapi.json";
 
-/// Nothing from elsewhere. Swagger UI styles its elements itself, and brings its icons as data.
+/// Blocks resources from other hosts. Swagger UI needs inline styles and `data:` images.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                       connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 const HEADERS: [(HeaderName, HeaderValue); 2] = [
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
-    // More than a megabyte, which is another only with another version of the server.
+    // Swagger UI has more than a megabyte and changes only with the version of the server.
     (header::CACHE_CONTROL, HeaderValue::from_static("max-age=3600")),
 ];
 
-/// Signed in, Swagger UI asks with the cookie of the site; with a key or a token, when that was given to it.
+/// Swagger UI sends the session cookie of a signed-in user, or the key or token that the user enters.
 static SWAGGER: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
     Arc::new(
         Config::from(DESCRIPTION)
@@ -53,22 +54,22 @@ pub(super) fn router(api: OpenApi) -> Router<App> {
                 (Extension(InMemoryAnyway), [(header::CONTENT_TYPE, json), (header::CACHE_CONTROL, cache)], description)
             }),
         )
-        // Whoever looks what this is finds out.
+        // Visitors of the root find the documentation.
         .route("/", get(|| async { Redirect::temporary("/api-docs/") }))
-        // Its parts are named relative to it.
+        // Swagger UI names its files relative to the page, so the path must end with a slash.
         .route("/api-docs", get(|| async { Redirect::permanent("/api-docs/") }))
         .route("/api-docs/", get(|| async { file("index.html") }))
         .route("/api-docs/{file}", get(|Path(name): Path<String>| async move { file(&name) }))
 }
 
-/// A file of Swagger UI.
+/// Returns a file of Swagger UI.
 fn file(name: &str) -> Response {
     match utoipa_swagger_ui::serve(name, SWAGGER.clone()) {
         Ok(Some(file)) => {
             let Ok(content_type) = HeaderValue::from_str(&file.content_type) else {
                 return ApiError::internal(&file.content_type).into_response();
             };
-            // What lies in the binary is not copied for each who asks: some read slowly, and it is more than a megabyte.
+            // Static files are not copied per request: they have more than a megabyte, and some clients read slowly.
             let headers = ([(header::CONTENT_TYPE, content_type)], HEADERS);
             match file.bytes {
                 Cow::Borrowed(bytes) => {

@@ -1,6 +1,7 @@
-//! A request names one host, and its body has one end, as RFC 9112 demands ([3.2](https://www.rfc-editor.org/rfc/rfc9112#section-3.2),
-//! [6.1](https://www.rfc-editor.org/rfc/rfc9112#section-6.1)): proxies that read two of them differently can be played off
-//! against each other.
+//! Checks the `Host` and `Transfer-Encoding` headers of each request, as RFC 9112 requires
+//! ([3.2](https://www.rfc-editor.org/rfc/rfc9112#section-3.2),
+//! [6.1](https://www.rfc-editor.org/rfc/rfc9112#section-6.1)). Ambiguous values allow request smuggling, because a
+//! proxy and the server may interpret them differently.
 
 use axum::{
     extract::Request,
@@ -11,7 +12,8 @@ use axum::{
 
 use crate::error::ApiError;
 
-/// Lets through what has one end and names one host, or none where it need not: HTTP/1.0 knows none, HTTP/2 has it in the target.
+/// Rejects a request that does not have exactly one valid `Host` header, or that has a transfer coding other than one
+/// `chunked`. Only HTTP/1.1 requires `Host`: HTTP/1.0 does not define it, and HTTP/2 has the host in the target.
 pub(super) async fn check(request: Request, next: Next) -> Response {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let is_fine = match (hosts.next(), hosts.next()) {

@@ -1,5 +1,5 @@
-//! What every answer tells browsers, and caches, to be careful with. A route that knows better says so itself: pages have a
-//! policy of their own, and may be kept.
+//! Security and cache headers of all responses. A route can set its own values: pages have their own content security
+//! policy and may be cached.
 
 use axum::{
     extract::Request,
@@ -8,36 +8,36 @@ use axum::{
     response::Response,
 };
 
-/// Who reads an answer from another site, besides those whom CORS lets: only `/events` is for them.
+/// Restricts which sites may load a response, in addition to CORS. Only `/events` is open to other sites.
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 const DEFAULTS: [(HeaderName, HeaderValue); 6] = [
-    // What is told to one is nobody else's.
+    // Responses are specific to the caller.
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    // Nothing is what it does not say that it is.
+    // Browsers must not guess a content type.
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    // An answer that a browser takes for a page can do nothing, and stands in nobody's frame.
+    // A response that a browser renders as a page loads and runs nothing, and cannot be framed.
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     (RESOURCE_POLICY, HeaderValue::from_static("same-origin")),
 ];
 
-/// Adds what an answer does not say itself.
+/// Adds the default headers that the route did not set.
 pub(super) async fn add(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     be_careful(&mut response);
     response
 }
 
-/// The same, of an answer that no route has given.
+/// Adds the default headers to a response. Also used for responses that do not come from a route.
 pub(crate) fn be_careful(response: &mut Response) {
     for (name, value) in DEFAULTS {
         response.headers_mut().entry(name).or_insert(value);
     }
 }
 
-/// Of a route that is for pages of other sites.
+/// Lets pages of other sites load the responses of a route.
 pub(super) async fn share(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     response.headers_mut().insert(RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));

@@ -1,4 +1,4 @@
-//! Whether the process lives, whether it should be sent requests, and what it is doing.
+//! Liveness, readiness and health figures.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -25,9 +25,9 @@ use crate::{
     space::Space,
 };
 
-/// Whether the process lives.
+/// Check liveness.
 ///
-/// Touches nothing: a process that answers is alive, whatever else is wrong.
+/// Returns 200 while the process runs. The check does not access the store.
 #[utoipa::path(
     get,
     path = "/livez",
@@ -39,9 +39,10 @@ pub(super) async fn live() -> Json<Short> {
     Json(Short { status: "alive" })
 }
 
-/// Whether events that are sent now would be taken.
+/// Check readiness.
 ///
-/// Behind a spool they are, whatever becomes of MongoDB.
+/// Returns 200 if at least one project accepts events. With a spool, a project accepts events while MongoDB is
+/// unavailable, until the spool is full.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -51,7 +52,7 @@ pub(super) async fn live() -> Json<Short> {
 )]
 pub(super) async fn ready(State(app): State<App>) -> Result<Json<Short>, ApiError> {
     let mut first = None;
-    // One shop whose queue is full does not take the others' server away.
+    // One project that accepts events is enough: a full queue of one shop must not make the others unreachable.
     for project in app.projects().all() {
         let obstacle = match project.backend() {
             Backend::Spooled(_, spool) => {
@@ -68,9 +69,9 @@ pub(super) async fn ready(State(app): State<App>) -> Result<Json<Short>, ApiErro
     Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, message).retry_after(Duration::from_secs(1)))
 }
 
-/// How the server is, in figures.
+/// Retrieve health figures.
 ///
-/// Everyone learns the status; figures are for those who may read the project that they are of.
+/// Returns the status to every caller. Figures are included for the projects that the caller may read.
 #[utoipa::path(
     get,
     path = "/health",
@@ -82,7 +83,7 @@ pub(super) async fn ready(State(app): State<App>) -> Result<Json<Short>, ApiErro
 pub(super) async fn health(State(app): State<App>, caller: Result<Caller, ApiError>) -> Response {
     let caller = match caller {
         Err(error) if error.status == StatusCode::TOO_MANY_REQUESTS => return error.into_response(),
-        // The accounts may be away, which is what somebody wants to hear of.
+        // The account store may be unavailable, and the response must still report that.
         caller => caller.unwrap_or(Caller::Stranger),
     };
     let (mut default, mut worst) = Shop::look(&app, app.projects().default()).await;
@@ -111,7 +112,7 @@ fn told(obstacle: Option<Obstacle>) -> &'static str {
     obstacle.map_or("ok", |obstacle| obstacle.explain().0)
 }
 
-/// Why events are not taken now.
+/// The reason why events are not accepted.
 #[derive(Debug, Clone, Copy)]
 enum Obstacle {
     Draining,
@@ -143,7 +144,7 @@ fn obstacle(app: &App, project: &Project, store: &BackendStatus) -> Option<Obsta
         BackendStatus::Mongo(mongo) => mongo.is_away().then_some(Obstacle::StoreAway),
         BackendStatus::Spooled(_, spool) => of_spool(spool),
     };
-    // Last, since the others say why.
+    // A stall comes last, because the other reasons are more specific.
     of_sink(app, project).or_else(of_store).or_else(|| of_stall(project))
 }
 
@@ -163,10 +164,10 @@ fn of_stall(project: &Project) -> Option<Obstacle> {
     is_stalled(&project.sink().stats()).then_some(Obstacle::Stalled)
 }
 
-/// So long the store may take nothing while events wait.
+/// Time without progress after which a store with waiting events counts as stalled.
 const STALLED: Duration = Duration::from_secs(30);
 
-/// Whether events wait and the store takes none.
+/// Returns whether events have waited for [`STALLED`] while the store accepted none.
 pub(crate) fn is_stalled(sink: &SinkStats) -> bool {
     sink.stalled >= STALLED
 }
@@ -175,7 +176,8 @@ fn of_spool(spool: &SpoolStatus) -> Option<Obstacle> {
     if spool.poisoned {
         Some(Obstacle::Poisoned)
     } else {
-        // Behind by less, it may be full of what is forwarded and not trimmed yet: that takes a moment.
+        // Only events that are not forwarded count. Forwarded ones may also fill the spool until it is trimmed, which
+        // takes a moment.
         (spool.behind_bytes >= spool.capacity_bytes / 10 * 9).then_some(Obstacle::SpoolFull)
     }
 }
@@ -186,7 +188,7 @@ pub(super) struct Short {
     status: &'static str,
 }
 
-/// How the server is; figures are those of the default project, for who may read it.
+/// The health of the server. The figures are those of the default project, if the caller may read it.
 #[derive(Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Health {
@@ -199,14 +201,14 @@ pub(super) struct Health {
     checks: Option<Checks>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sink: Option<Sink>,
-    /// Of those who wait until MongoDB has their events.
+    /// The queue of events sent with `ack=stored`. Present with a spool.
     #[serde(skip_serializing_if = "Option::is_none")]
     stored_sink: Option<Sink>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     projects: BTreeMap<ProjectId, Shop>,
 }
 
-/// How a project is.
+/// The health of a project.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ProjectHealth)]
 #[serde(rename_all = "camelCase")]
@@ -214,13 +216,13 @@ struct Shop {
     status: &'static str,
     checks: Checks,
     sink: Sink,
-    /// Of those who wait until MongoDB has their events.
+    /// The queue of events sent with `ack=stored`. Present with a spool.
     #[serde(skip_serializing_if = "Option::is_none")]
     stored_sink: Option<Sink>,
 }
 
 impl Shop {
-    /// How a project is, and what is in its way.
+    /// Returns the health of a project, and the reason if it does not accept events.
     async fn look(app: &App, project: &Project) -> (Self, Option<Obstacle>) {
         let store = project.backend().status().await;
         let obstacle = obstacle(app, project, &store);
@@ -237,7 +239,7 @@ impl Shop {
     }
 }
 
-/// Those that the store has.
+/// The checks of a project. Only those that apply to its store are present.
 #[derive(Default, Serialize, ToSchema)]
 struct Checks {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -248,10 +250,10 @@ struct Checks {
     mongodb: Option<MongoStatus>,
     #[serde(skip_serializing_if = "Option::is_none")]
     spool: Option<Spool>,
-    /// Server-wide: other projects leave it out.
+    /// Server-wide, so present in the figures of the default project only.
     #[serde(skip_serializing_if = "Option::is_none")]
     bodies: Option<Bodies>,
-    /// Server-wide: other projects leave it out.
+    /// Server-wide, so present in the figures of the default project only.
     #[serde(skip_serializing_if = "Option::is_none")]
     disk: Option<Disk>,
 }
@@ -314,7 +316,7 @@ impl Spool {
     }
 }
 
-/// Memory of the bodies that are being received and parsed.
+/// Memory that request bodies use while they are received and parsed.
 #[derive(Serialize, ToSchema)]
 #[schema(as = BodiesHealth)]
 #[serde(rename_all = "camelCase")]
@@ -323,16 +325,16 @@ struct Bodies {
     capacity_bytes: usize,
 }
 
-/// Room on the disk of the data folder. Where it is `low`, events are taken with a secret key only.
+/// Free space on the disk of the data folder. If the status is `low`, only events sent with a secret key are accepted.
 #[derive(Serialize, ToSchema)]
 #[schema(as = DiskHealth)]
 #[serde(rename_all = "camelCase")]
 struct Disk {
     status: &'static str,
-    /// Left out where the system does not tell.
+    /// Absent if the operating system does not report it.
     #[serde(skip_serializing_if = "Option::is_none")]
     free_bytes: Option<u64>,
-    /// What has to be free for public senders.
+    /// Minimum free space for events from public senders.
     floor_bytes: u64,
 }
 
@@ -357,13 +359,13 @@ struct Sink {
     refused: u64,
     retries: u64,
     drain_per_second: u64,
-    /// How long the oldest of the pending events has waited.
+    /// Waiting time of the oldest pending event.
     oldest_pending_seconds: f64,
-    /// How long the store has taken no event although some wait.
+    /// How long the store has accepted no event while events wait.
     stalled_seconds: f64,
 }
 
-/// To the millisecond.
+/// Returns a duration in seconds, rounded to the millisecond.
 fn seconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1000.0).round() / 1000.0
 }
@@ -392,7 +394,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_store_that_takes_nothing_is_stalled_in_half_a_minute() {
+    fn reports_stall_after_thirty_seconds() {
         let mut stats = SinkStats::default();
         assert!(!is_stalled(&stats), "nothing waits");
         stats.stalled = Duration::from_millis(29_999);

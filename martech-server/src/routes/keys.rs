@@ -1,4 +1,4 @@
-//! Keys: made, shown without what opens anything, given another secret, revoked.
+//! Keys of programs: create, list without secrets, rotate and revoke.
 
 use axum::{
     Json,
@@ -35,7 +35,7 @@ use crate::{
     projects::Project,
 };
 
-/// A key as a list shows it.
+/// A key, without its secret.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Key)]
 #[serde(rename_all = "camelCase")]
@@ -43,7 +43,7 @@ pub(super) struct Shown {
     id: String,
     name: String,
     kind: KeyKind,
-    /// The end of its secret.
+    /// The last characters of the secret.
     hint: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     origins: Vec<String>,
@@ -52,7 +52,7 @@ pub(super) struct Shown {
     created_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_used_at: Option<Timestamp>,
-    /// Of one that was replaced.
+    /// When the secret becomes invalid. Present if the key was rotated and this is the previous secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<Timestamp>,
 }
@@ -73,9 +73,10 @@ pub(super) struct Keys {
     next_cursor: Option<String>,
 }
 
-/// The keys of a project, without their secrets, in the order in which they were made.
+/// List keys.
 ///
-/// A key that was given another secret is there twice for a day, under the same id.
+/// Returns the keys of the project without their secrets, in the order of creation. For one day after a rotation, the
+/// key appears twice with the same id, once for each valid secret.
 #[utoipa::path(
     get,
     path = "/admin/keys",
@@ -90,7 +91,7 @@ pub(super) struct Keys {
 pub(super) async fn list(State(app): State<App>, project: Project, params: Params) -> Result<Json<Keys>, ApiError> {
     let page = Page::of(params)?;
     let keys = app.access().accounts.keys(project.id(), Timestamp::now()).await?;
-    // Ids begin with the time. The secrets of one key stand together.
+    // Ids begin with the creation time, and the secrets of one key are adjacent.
     let place = |key: &ApiKey| format!("{}{}{}", key.id, since(key.created_at.millis(), ""), key.hint);
     let (keys, next_cursor) = page.cut(keys, place);
     Ok(Json(Keys { keys: keys.into_iter().map(Shown::from).collect(), next_cursor }))
@@ -103,7 +104,7 @@ pub(super) struct Wanted {
     #[schema(min_length = 1, max_length = 128, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     name: String,
     kind: KeyKind,
-    /// The pages that may use it; all where none is named.
+    /// The origins whose pages can use the key. Without origins, the key is not restricted.
     #[serde(default)]
     #[schema(schema_with = origins)]
     origins: Vec<String>,
@@ -117,15 +118,16 @@ fn origins() -> Schema {
 #[derive(Serialize, ToSchema)]
 #[schema(as = MadeKey)]
 struct Made {
-    /// Told here and nowhere else.
+    /// The secret. Only this response contains it.
     key: String,
     #[serde(flatten)]
     shown: Shown,
 }
 
-/// Makes a key.
+/// Create a key.
 ///
-/// Its secret is shown in this answer and nowhere else. A write key sends events, and nothing else; a read key reads what an analyst reads.
+/// Returns the key with its secret. Only this response contains the secret. A write key sends events and does nothing
+/// else. A read key reads what an analyst reads.
 #[utoipa::path(
     post,
     path = "/admin/keys",
@@ -156,9 +158,10 @@ pub(super) async fn make(
     Ok((StatusCode::CREATED, Json(Made { key, shown: made.into() })).into_response())
 }
 
-/// Gives a key another secret.
+/// Rotate a key.
 ///
-/// The one that it had is good for a day more; one that it had before that ends now.
+/// Gives the key another secret. The previous secret remains valid for one day. An older secret becomes invalid
+/// immediately.
 #[utoipa::path(
     post,
     path = "/admin/keys/{id}/rotate",
@@ -180,7 +183,9 @@ pub(super) async fn rotate(
     Ok((StatusCode::CREATED, Json(Made { key, shown: made.into() })).into_response())
 }
 
-/// Revokes a key with all of its secrets, at once.
+/// Revoke a key.
+///
+/// All secrets of the key become invalid immediately.
 #[utoipa::path(
     delete,
     path = "/admin/keys/{id}",

@@ -1,4 +1,4 @@
-//! Who belongs to a project, and who is invited.
+//! Members and invitations of a project.
 
 use axum::{
     Json,
@@ -42,7 +42,9 @@ pub(super) struct Members {
     next_cursor: Option<String>,
 }
 
-/// Who belongs to a project, in the order of their accounts.
+/// List members.
+///
+/// Returns the members of the project in the order in which their accounts were created.
 #[utoipa::path(
     get,
     path = "/admin/members",
@@ -74,9 +76,10 @@ pub(super) struct NewMember {
     role: Option<Role>,
 }
 
-/// Adds a member, with an account.
+/// Add a member.
 ///
-/// For who runs the server and has the admin token; others invite.
+/// Creates an account and adds it to the project. This request needs the admin token. Other callers create an
+/// invitation instead.
 #[utoipa::path(
     post,
     path = "/admin/members",
@@ -102,7 +105,7 @@ pub(super) async fn add(
     Ok((StatusCode::CREATED, Json(Member::of(made, project.id()))).into_response())
 }
 
-/// A key of somebody who may make none any more.
+/// A key of a member who lost the right to create keys.
 #[derive(Serialize, ToSchema)]
 #[schema(as = LostKey)]
 pub(super) struct Lost {
@@ -111,15 +114,15 @@ pub(super) struct Lost {
     kind: KeyKind,
 }
 
-/// What became of the keys of a member who may make none any more.
+/// The keys that changed because a member lost the right to create keys.
 #[derive(Serialize, ToSchema)]
 #[schema(as = SettledKeys)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Keys {
-    /// They open nothing any more.
+    /// Keys that were revoked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     revoked_keys: Vec<Lost>,
-    /// They are yours now.
+    /// Keys that now belong to the caller.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     handed_on_keys: Vec<Lost>,
 }
@@ -132,7 +135,7 @@ impl From<&Settled> for Keys {
     }
 }
 
-/// A member after a change.
+/// A member after a change, and the affected keys.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ChangedMember)]
 pub(super) struct ChangedMember {
@@ -142,7 +145,7 @@ pub(super) struct ChangedMember {
     keys: Keys,
 }
 
-/// What is to become of the keys of a member who may make none any more.
+/// Parses `keys`, which decides about the keys of a member who loses the right to create keys.
 fn fate(mut params: Params) -> Result<KeyFate, ApiError> {
     let parse = |text: &str| match text {
         "revoke" => Ok(KeyFate::End),
@@ -154,7 +157,7 @@ fn fate(mut params: Params) -> Result<KeyFate, ApiError> {
     Ok(fate)
 }
 
-/// Writes down what became of keys.
+/// Records revoked and handed-over keys in the audit log.
 async fn note_keys(app: &App, settled: &Settled, whose: &User, caller: &Caller, origin: &Origin) {
     for (keys, action) in [(&settled.ended, Action::KeyRevoked), (&settled.handed_on, Action::KeyHandedOn)] {
         for key in keys {
@@ -170,10 +173,11 @@ pub(super) struct NewRole {
     role: Role,
 }
 
-/// Gives a member another role.
+/// Change a member's role.
 ///
-/// Who had none in the project has one then: by their id, or, for admins of the default project, by their address. Others
-/// invite, which works for whoever has an account as well. Keys end with the role of who made them, unless you keep them.
+/// Admins of the default project can also give a role to any account that has none in the project. Other admins create
+/// an invitation, which also works for existing accounts. If the member loses the right to create keys, the server
+/// revokes the keys that they created or last rotated, unless you keep them with `keys=keep`.
 #[utoipa::path(
     patch,
     path = "/admin/members/{id}",
@@ -203,10 +207,10 @@ pub(super) async fn change(
     Ok(Json(ChangedMember { keys: Keys::from(&settled), member: Member::of(changed, project.id()) }))
 }
 
-/// Removes a member.
+/// Remove a member.
 ///
-/// From the default project, which is the server's, the account goes as well. Keys end with the role of who made them, unless you
-/// keep them.
+/// Removes the member from the project. Removal from the default project also deletes the account. The server revokes
+/// the keys that the member created or last rotated, unless you keep them with `keys=keep`.
 #[utoipa::path(
     delete,
     path = "/admin/members/{id}",
@@ -248,9 +252,10 @@ pub(super) struct NewPassword {
     new_password: String,
 }
 
-/// Gives somebody another password who has forgotten theirs.
+/// Reset a member's password.
 ///
-/// They are signed out everywhere. For who could give each role that they have, in every project.
+/// Sets a new password and ends all sessions of the member. The caller must have the right to grant every role that the
+/// member has, in every project.
 #[utoipa::path(
     post,
     path = "/admin/members/{id}/password",
@@ -274,7 +279,7 @@ pub(super) async fn reset_password(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// An invitation as a list shows it: without what it takes to use it.
+/// An invitation, without its secret token.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Invitation)]
 #[serde(rename_all = "camelCase")]
@@ -305,7 +310,9 @@ pub(super) struct Invitations {
     next_cursor: Option<String>,
 }
 
-/// Invitations that nobody has used yet, in the order in which they were made.
+/// List invitations.
+///
+/// Returns the open invitations of the project in the order of creation.
 #[utoipa::path(
     get,
     path = "/admin/invitations",
@@ -333,7 +340,7 @@ pub(super) async fn invitations(
 #[serde(deny_unknown_fields)]
 pub(super) struct Invite {
     role: Role,
-    /// Only they may use it; anybody where nobody is named.
+    /// The only address that can use the invitation. Without an address, anyone with the link can use it.
     #[serde(default)]
     #[schema(format = "email")]
     email: Option<String>,
@@ -342,14 +349,16 @@ pub(super) struct Invite {
 #[derive(Serialize, ToSchema)]
 #[schema(as = MadeInvitation)]
 struct Made {
-    /// For whoever is invited; told here and nowhere else.
+    /// The link for the invited person. Only this response contains it.
     link: String,
     token: String,
     #[serde(flatten)]
     invited: Invited,
 }
 
-/// Invites somebody, by a link that works once.
+/// Create an invitation.
+///
+/// Returns a link that works once. Only this response contains the link.
 #[utoipa::path(
     post,
     path = "/admin/invitations",
@@ -376,7 +385,9 @@ pub(super) async fn invite(
     Ok((StatusCode::CREATED, Json(made)).into_response())
 }
 
-/// Withdraws an invitation.
+/// Withdraw an invitation.
+///
+/// The link of the invitation stops working.
 #[utoipa::path(
     delete,
     path = "/admin/invitations/{id}",

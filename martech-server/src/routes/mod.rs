@@ -1,4 +1,4 @@
-//! The routes, one file per group.
+//! The routes of the HTTP API and of the pages, one module per group.
 
 use axum::{Router, middleware};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -29,7 +29,7 @@ pub(crate) mod users;
 
 pub(crate) use self::{headers::be_careful, health::is_stalled};
 
-/// All routes of a server.
+/// Returns the router with all routes of a server.
 pub(crate) fn router(app: App) -> Router {
     let (routes, api) = described(&app).split_for_parts();
     let limit = middleware::from_fn_with_state((app.clone(), Traffic::Reads), limits::limit);
@@ -45,9 +45,9 @@ pub(crate) fn router(app: App) -> Router {
         .with_state(app)
 }
 
-/// Those that are the API, with their description.
+/// Returns the routes of the API with their OpenAPI description.
 fn described(app: &App) -> OpenApiRouter<App> {
-    // Before anybody is asked who they are.
+    // Requests are counted before authentication, so that unauthenticated requests count too.
     let counted = |mut routes: OpenApiRouter<App>| {
         openapi::counted(routes.get_openapi_mut());
         routes.route_layer(middleware::from_fn_with_state((app.clone(), Traffic::Reads), limits::limit))
@@ -69,7 +69,7 @@ fn described(app: &App) -> OpenApiRouter<App> {
         .routes(routes!(keys::make))
         .routes(routes!(keys::revoke))
         .routes(routes!(keys::rotate));
-    // These read their parameters themselves.
+    // Handlers of lists parse their query parameters themselves, so these routes are not `strict`.
     let lists = OpenApiRouter::new()
         .routes(routes!(members::list))
         .routes(routes!(members::change, members::remove))
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
     use crate::{Cli, Command};
 
-    /// What is for people to look at.
+    /// The pages for people, which are not part of the API description.
     const PAGES: [&str; 8] = [
         "/",
         "/api-docs",
@@ -119,7 +119,7 @@ mod tests {
         "/sign-up",
     ];
 
-    /// The paths of a router, by what it shows of itself for debugging.
+    /// Extracts the paths of a router from its `Debug` output.
     fn paths(router: &Router) -> BTreeSet<String> {
         let shown = format!("{router:?}");
         shown

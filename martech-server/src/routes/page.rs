@@ -1,18 +1,18 @@
-//! Lists in pages, in the order in which things came.
+//! Keyset pagination of lists, in the order of creation.
 
 use crate::{error::ApiError, params::Params};
 
-/// Which page of a list is asked for.
+/// The page of a list that a request asks for.
 pub(super) struct Page {
     limit: usize,
     after: Option<String>,
 }
 
-/// A cursor has as many characters at most.
+/// Maximum length of a cursor, in bytes.
 const LONGEST: usize = 200;
 
 impl Page {
-    /// Takes `limit` and `cursor`, which are all that a list takes.
+    /// Parses `limit` and `cursor`. Lists take no other parameters, so any other one is an error.
     pub(super) fn of(mut params: Params) -> Result<Self, ApiError> {
         let limit = params.limit()?;
         let is_cursor =
@@ -25,7 +25,9 @@ impl Page {
         Ok(Self { limit, after })
     }
 
-    /// The rows of the page, and the cursor of the next one. `place` orders them, tells them apart, and stays the same.
+    /// Returns the rows of the page, and the cursor of the next page if there is one.
+    ///
+    /// `place` returns the sort key of a row. The key must be unique and must not change.
     pub(super) fn cut<T>(&self, rows: Vec<T>, place: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {
         let mut placed: Vec<(String, T)> = rows.into_iter().map(|row| (place(&row), row)).collect();
         placed.retain(|(place, _)| self.after.as_ref().is_none_or(|after| place > after));
@@ -37,7 +39,7 @@ impl Page {
     }
 }
 
-/// Where something that was made at a time has its place among others.
+/// Returns the sort key of an object that was created at `millis`. The id makes the key unique.
 pub(super) fn since(millis: i64, id: &str) -> String {
     format!("{:016x}{id}", millis.max(0))
 }
@@ -62,7 +64,7 @@ mod tests {
             }
         }
         assert_eq!((pages, seen), (3, (0..25).collect::<Vec<u64>>()));
-        // A row that is gone moves no other.
+        // Removing the row of the cursor does not shift the others.
         let page = Page { limit: 10, after: Some(place(&9)) };
         let without: Vec<u64> = rows.iter().copied().filter(|row| *row != 9).collect();
         assert_eq!(page.cut(without, place).0, (10..20).collect::<Vec<u64>>());

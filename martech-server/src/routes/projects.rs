@@ -1,4 +1,7 @@
-//! The shops of the server: made and removed by its owners, changed by their admins, shown to whoever has a role in them.
+//! Projects: the shops of a server.
+//!
+//! Owners of the server create and remove projects, admins of a project change it, and callers with a role in a project
+//! see it.
 
 use axum::{
     Json,
@@ -29,7 +32,7 @@ use crate::{
     projects::{ProjectChange, ProjectError, ProjectId, ProjectRecord, Whole, event_types},
 };
 
-/// A project as a list shows it: what it goes by, and what of that it has settled itself.
+/// A project with its own settings. A setting that is absent has the value of the server.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Project)]
 #[serde(rename_all = "camelCase")]
@@ -46,7 +49,7 @@ pub(super) struct Shown {
     retention_days: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     events_per_day: Option<u64>,
-    /// The default one is there from the beginning.
+    /// When the project was created. Absent for the default project, which always exists.
     #[serde(skip_serializing_if = "Option::is_none")]
     created_at: Option<Timestamp>,
 }
@@ -78,7 +81,9 @@ pub(super) struct Shops {
     next_cursor: Option<String>,
 }
 
-/// The projects that the caller may read, the default one first, then in the order in which they were made.
+/// List projects.
+///
+/// Returns the projects that the caller may read: the default project first, then the others in the order of creation.
 #[utoipa::path(
     get,
     path = "/admin/projects",
@@ -94,7 +99,7 @@ pub(super) async fn list(State(app): State<App>, caller: Caller, params: Params)
     let (page, mut records) = (Page::of(params)?, app.projects().records().await?);
     records.retain(|record| caller.may(Role::Analyst, &record.id).is_ok());
     if records.is_empty() {
-        // Whoever may read nothing is told why.
+        // An error explains the missing permission better than an empty list.
         caller.may(Role::Analyst, &ProjectId::default())?;
     }
     let begun = |record: &ProjectRecord| if record.id.is_default() { 0 } else { record.created_at.millis() };
@@ -122,15 +127,15 @@ pub(super) struct NewProject {
     #[serde(default)]
     #[schema(value_type = Option<u32>, maximum = 36500)]
     retention_days: Option<Whole>,
-    /// How many events are taken a UTC day; 0 for any number.
+    /// The quota of events per UTC day. 0 for no quota.
     #[serde(default)]
     #[schema(value_type = Option<u64>, maximum = 4_294_967_295_i64)]
     events_per_day: Option<Whole>,
 }
 
-/// Makes a project.
+/// Create a project.
 ///
-/// What is left out is as the settings of the server say.
+/// Settings that you omit have the value of the server.
 #[utoipa::path(
     post,
     path = "/admin/projects",
@@ -163,9 +168,9 @@ pub(super) async fn make(
     Ok((StatusCode::CREATED, Json(Shown::from(made))).into_response())
 }
 
-/// Changes what a project goes by.
+/// Update a project.
 ///
-/// What is absent stays; `null` goes back to the settings of the server.
+/// Absent fields keep their value. `null` resets a setting other than `name` to that of the server.
 #[utoipa::path(
     patch,
     path = "/admin/projects/{id}",
@@ -189,9 +194,9 @@ pub(super) async fn change(
     Ok(Json(changed.into()))
 }
 
-/// Removes a project.
+/// Remove a project.
 ///
-/// Its keys are revoked, its invitations withdrawn, and nobody has a role in it any more; its events stay where they are.
+/// Revokes the keys of the project, withdraws its invitations and removes all roles in it. The events remain in place.
 #[utoipa::path(
     delete,
     path = "/admin/projects/{id}",

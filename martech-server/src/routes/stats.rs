@@ -1,4 +1,4 @@
-//! The figures of a shop.
+//! `GET /stats`: the figures of a project.
 
 use axum::{Json, extract::State};
 use jiff::{ToSpan, tz::TimeZone};
@@ -16,12 +16,13 @@ use crate::{
     projects::Project,
 };
 
-/// Days that are shown when the question names no beginning.
+/// Length of the default range, in days.
 const DEFAULT_DAYS: i64 = 30;
 
-/// Figures of a shop.
+/// Retrieve figures.
 ///
-/// By default over the last 30 days to the end of today, day by day, beside the 30 days before.
+/// Returns totals, a time series, top lists and the previous period. By default, the range covers the last 30 days up
+/// to the end of today, in buckets of one day.
 #[utoipa::path(
     get,
     path = "/stats",
@@ -56,12 +57,12 @@ pub(crate) fn question(mut params: Params, tz: &TimeZone, now: Timestamp) -> Res
         None => shifted_day(to, -DEFAULT_DAYS, &tz).ok_or_else(|| outside("from"))?,
     };
     let query = StatsQuery { range: TimeRange { from, to }, tz, interval };
-    // A plan is made to find out whether the question can be answered; the lake makes its own.
+    // The plan only validates the query; the lake makes its own.
     StatsPlan::new(&query)?;
     Ok(query)
 }
 
-/// The first moment of the local day that is some days after the one of `time`.
+/// Returns the start of the local day that lies `days` days after the day of `time`.
 fn shifted_day(time: Timestamp, days: i64, tz: &TimeZone) -> Option<Timestamp> {
     let date = tz.to_datetime(jiff::Timestamp::from(time)).date();
     start_of_day(date.checked_add(days.days()).ok()?, tz)
@@ -76,9 +77,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_are_shifted_in_local_time() {
+    fn shifts_days_in_local_time() {
         let tz = TimeZone::get("Europe/Berlin").unwrap();
-        // 23:30 UTC is already the next day in Berlin; clocks change between it and the day before yesterday.
+        // 23:30 UTC is already the next day in Berlin. The clocks change between that day and the day before yesterday.
         let time: Timestamp = "2026-03-29T23:30:00Z".parse().unwrap();
         assert_eq!(shifted_day(time, 1, &tz).unwrap().to_string(), "2026-03-30T22:00:00.000Z");
         assert_eq!(shifted_day(time, -2, &tz).unwrap().to_string(), "2026-03-27T23:00:00.000Z");

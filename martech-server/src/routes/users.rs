@@ -1,4 +1,4 @@
-//! Users, and what each of them did.
+//! Users and their journeys.
 
 use axum::{Json, extract::State};
 use jiff::tz::TimeZone;
@@ -17,12 +17,12 @@ use crate::{
     projects::Project,
 };
 
-/// The longest id of a user, in characters.
+/// Maximum length of a user id, in characters.
 const MAX_USER_ID: usize = 128;
 
-/// What a user did, in the order of time.
+/// Retrieve a user's journey.
 ///
-/// A user of whom nothing is known has an empty journey.
+/// Returns the events of the user in time order, oldest first by default. An unknown user has an empty journey.
 #[utoipa::path(
     get,
     path = "/users/{userId}/journey",
@@ -71,7 +71,7 @@ pub(crate) fn journey_question(user_id: String, mut params: Params, tz: &TimeZon
     Ok(JourneyQuery { user_id, from, to, types, order, limit, cursor })
 }
 
-/// `type` may be repeated, and each may be a list with commas.
+/// Parses `type`, which may be repeated and may hold a comma-separated list.
 fn types(params: &mut Params) -> Result<Vec<EventType>, ApiError> {
     let values = params.many("type");
     let names = values.iter().flat_map(|value| value.split(','));
@@ -80,9 +80,9 @@ fn types(params: &mut Params) -> Result<Vec<EventType>, ApiError> {
         .collect()
 }
 
-/// Users, with what is known of each.
+/// List users.
 ///
-/// Those who came last are first, unless something else is asked for.
+/// Returns users with their figures. By default, the most recently seen users come first.
 #[utoipa::path(
     get,
     path = "/users",

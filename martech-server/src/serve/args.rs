@@ -1,4 +1,4 @@
-//! Settings of connections.
+//! Connection settings.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use clap::Args;
 use super::write_timer::WriteLimits;
 use crate::config::{parse_duration, positive};
 
-/// How many connections there may be, and how long each may keep the server waiting.
+/// Limits on connections and on how long each one may delay the server.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Connections")]
 pub struct ConnectionArgs {
-    /// How long a connection may be idle, or take to send the head of a request
+    /// Idle timeout of a connection, including the time to send a request head
     #[arg(long, env = "MARTECH_IDLE_TIMEOUT", default_value = "60s", value_name = "TIME", value_parser = parse_duration)]
     pub idle_timeout: Duration,
 
@@ -19,11 +19,12 @@ pub struct ConnectionArgs {
     #[arg(long, env = "MARTECH_WRITE_TIMEOUT", default_value = "30s", value_name = "TIME", value_parser = parse_duration)]
     pub write_timeout: Duration,
 
-    /// Most open connections; at the limit, the longest-idle connection is closed
+    /// Maximum number of connections; for a further one, the server closes the connection that has been idle longest
     #[arg(long, env = "MARTECH_MAX_CONNECTIONS", default_value = "16384", value_name = "COUNT", value_parser = positive())]
     pub max_connections: u64,
 
-    /// Most connections of one address (of IPv6: of one /64 network) that is no trusted proxy; further ones are refused
+    /// Maximum number of connections from one address (or one IPv6 /64) that is not a trusted proxy; further ones are
+    /// refused
     #[arg(
         long,
         env = "MARTECH_MAX_CONNECTIONS_PER_ADDRESS",
@@ -33,13 +34,13 @@ pub struct ConnectionArgs {
     )]
     pub max_connections_per_address: u32,
 
-    /// After SIGTERM or SIGINT: how long to take requests while /readyz says no, so that load balancers notice;
+    /// After SIGTERM or SIGINT: how long to keep serving requests while /readyz fails, so that load balancers notice;
     /// part of the drain timeout
     #[arg(long, env = "MARTECH_DRAIN_DELAY", default_value = "0s", value_name = "TIME", value_parser = parse_duration)]
     pub drain_delay: Duration,
 }
 
-/// What connections may take.
+/// Connection limits, from the settings.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ConnectionLimits {
     pub(crate) count: usize,
@@ -50,7 +51,7 @@ pub(crate) struct ConnectionLimits {
 }
 
 impl ConnectionArgs {
-    /// With the bytes a second that an answer must get on by.
+    /// Returns the limits. `rate` is the minimum number of bytes per second at which a client must read a response.
     pub(crate) fn limits(&self, rate: u64) -> ConnectionLimits {
         ConnectionLimits {
             count: usize::try_from(self.max_connections).unwrap_or(usize::MAX),

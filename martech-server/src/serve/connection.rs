@@ -1,4 +1,4 @@
-//! One connection, from its first byte to its last.
+//! Serves one connection, from its first byte to its last.
 
 use std::{convert::Infallible, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -41,21 +41,23 @@ use crate::{
     telemetry::RequestId,
 };
 
-/// Most that hyper buffers of a connection, each way.
+/// Maximum buffer of hyper for a connection, in each direction, in bytes.
 const MAX_BUFFER: usize = 64 << 10;
-/// Requests of one HTTP/2 connection at once.
+/// Maximum number of concurrent requests on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 100;
-/// What a client may send of one body, and of all of a connection, before the server has looked at it (HTTP/2).
+/// HTTP/2 flow-control windows: bytes that a client may send on one stream, and on the whole connection, before the
+/// server reads them.
 const STREAM_WINDOW: u32 = 256 << 10;
 const CONNECTION_WINDOW: u32 = 512 << 10;
-/// Streams that the client opened wrongly, or gave up before they were looked at; beyond it the connection is closed.
+/// Maximum number of streams that the client opened incorrectly, or reset before the server accepted them. Above it,
+/// the connection is closed.
 const MAX_RESETS: usize = 50;
-/// How often a silent HTTP/2 client is asked whether it is still there, and how long it may take to answer.
+/// Interval between pings to a silent HTTP/2 client, and the timeout of each ping.
 const PING: Duration = Duration::from_secs(20);
-/// Whoever came over TLS once shall not be made to come without it.
+/// Browsers that connected over TLS must not fall back to plain HTTP, for one year.
 const HSTS: &str = "max-age=31536000";
 
-/// How connections are served.
+/// Protocol settings and services that all connections share.
 #[derive(Debug)]
 pub(super) struct Protocols {
     limits: ConnectionLimits,
@@ -70,7 +72,7 @@ pub(super) struct Protocols {
 impl Protocols {
     pub(super) fn new(app: &App) -> Self {
         let mut http1 = http1::Builder::new();
-        // Without hyper's timers: `ConnectionLimit` closes idle connections, which costs a request nothing.
+        // hyper's timers stay off: `ConnectionLimit` closes idle connections at no cost to requests.
         http1.max_header_size(MAX_HEAD).max_buf_size(MAX_BUFFER);
         let (limits, metrics) = (app.connections(), app.metrics().http.clone());
         let (answer_bytes, given_up) = metrics.answers();
@@ -98,7 +100,7 @@ impl Protocols {
     }
 
     pub(super) async fn serve(&self, stream: TcpStream, address: IpAddr, permit: ConnectionPermit, drain: Drain) {
-        // Responses are small and awaited: delaying them to fill a packet only adds latency.
+        // Responses are small and clients wait for them: delaying them to fill a packet only adds latency.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY cannot be set");
         }
@@ -106,7 +108,7 @@ impl Protocols {
         let stream = WriteTimer::new(stream, state.clone(), self.limits.write);
         let ended = match &self.tls {
             None => self.serve_http1(stream, Peer { address, tls: false }, state, drain).await,
-            // Boxed, so that plain connections need no room for it.
+            // Boxed so that plain connections need no memory for it.
             Some(tls) => Box::pin(self.serve_tls(tls, stream, Peer { address, tls: true }, state, drain)).await,
         };
         if let Err(error) = ended {
@@ -148,7 +150,7 @@ impl Protocols {
         let mut connection =
             pin!(self.http1.serve_connection(TokioIo::new(stream), self.answering(peer, state.clone())));
         tokio::select! {
-            // hyper reads a head that has arrived before it is told to stop.
+            // The connection is polled first, so that hyper reads a head that arrived before the shutdown.
             biased;
             ended = connection.as_mut() => return Ok(ended?),
             _ = drain.changed() => connection.as_mut().graceful_shutdown(),
@@ -156,7 +158,7 @@ impl Protocols {
         Ok(connection.await?)
     }
 
-    /// The routes, for one connection.
+    /// Returns the routes as a service for one connection.
     fn answering(
         &self,
         peer: Peer,
@@ -193,13 +195,13 @@ impl Protocols {
     }
 }
 
-/// Hears when the server stops; while there is one, it waits.
+/// Receiver that is notified when the server stops. The server waits until all receivers are dropped.
 pub(super) type Drain = watch::Receiver<()>;
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
 
-/// The reason in the metrics for a request that hyper refused by itself.
+/// Returns the metrics reason for a request that hyper refused.
 fn refusal(error: &hyper::Error) -> Option<&'static str> {
     if error.is_parse_too_large() { Some("head_too_large") } else { error.is_parse().then_some("malformed_request") }
 }

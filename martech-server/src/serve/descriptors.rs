@@ -1,17 +1,17 @@
-//! File descriptors: each connection takes one.
+//! Limits connections by file descriptors: each connection uses one.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// For the store's files, the database, and standard streams.
+/// File descriptors reserved for the store's files, the database and standard streams.
 const RESERVE: usize = 512;
 
-/// As many of the wanted connections as there are descriptors for, when this process has taken all that it may.
+/// Raises the soft limit of this process to the hard limit, and returns how many of the `wanted` connections fit.
 pub(super) fn room_for(wanted: usize) -> usize {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: maximum, maximum };
     let soft = if setrlimit(Resource::Nofile, raised).is_ok() { maximum } else { current };
     let Some(descriptors) = soft.and_then(|count| usize::try_from(count).ok()) else { return wanted };
-    // Where there are few, the store gets half.
+    // With few descriptors, connections get half and the store gets half.
     let room = descriptors.saturating_sub(RESERVE).max(descriptors / 2).max(1);
     if room < wanted {
         tracing::warn!(

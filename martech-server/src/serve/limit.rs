@@ -1,7 +1,7 @@
-//! Limits on open connections: of all clients and of one address, and on the time that a connection may be idle.
+//! Limits on open connections, in total and per address, and on their idle time.
 //!
-//! At the limit, the connection that has been idle longest is closed for the new one. A flood of idle connections makes room for
-//! honest clients by itself.
+//! At the limit, the server closes the connection that has been idle longest and accepts the new one. A flood of idle
+//! connections therefore does not lock out other clients.
 
 use std::{
     collections::HashMap,
@@ -19,17 +19,17 @@ use tokio::{
 use super::state::ConnectionState;
 use crate::limits::{network, site};
 
-/// A connection that has been idle for less is not closed for another one: its client may be about to send.
+/// Minimum idle time before a connection is closed for another one: its client may be about to send.
 const MIN_IDLE: Duration = Duration::from_millis(500);
-/// How often a new connection looks for an idle one to replace.
+/// Interval at which a waiting connection looks for an idle one to replace.
 const RETRY: Duration = Duration::from_millis(50);
-/// How often idle connections are looked for, at most and at least.
+/// Shortest and longest interval between sweeps for idle connections.
 const SWEEP: [Duration; 2] = [Duration::from_millis(10), Duration::from_secs(1)];
 
-/// How many connections a /48 of IPv6 may have, as a multiple of those of an address.
+/// Connection limit of an IPv6 /48, as a multiple of the limit per address.
 const PER_SITE: u32 = 8;
 
-/// The open connections.
+/// The open connections and their limits.
 #[derive(Debug)]
 pub(super) struct ConnectionLimit {
     free: Arc<Semaphore>,
@@ -44,7 +44,7 @@ struct Open {
     addresses: HashMap<IpAddr, u32>,
 }
 
-/// One connection's share of the limits, until it is dropped.
+/// Share of the limits that one connection holds until the permit is dropped.
 #[derive(Debug)]
 pub(super) struct ConnectionPermit {
     limit: Arc<ConnectionLimit>,
@@ -54,7 +54,7 @@ pub(super) struct ConnectionPermit {
     _permit: OwnedSemaphorePermit,
 }
 
-/// A connection within the limit of its address, before it is within that of all.
+/// A connection within the limit of its address that does not count toward the total limit yet.
 #[derive(Debug)]
 pub(super) struct Admitted {
     limit: Arc<ConnectionLimit>,
@@ -67,8 +67,8 @@ impl ConnectionLimit {
         Arc::new(Self { free, per_address, open: Mutex::default() })
     }
 
-    /// Counts a connection for its address; `None` at that limit. Connections of trusted proxies are not counted: a proxy
-    /// stands for many clients.
+    /// Counts a connection for its address. Returns `None` if the address has reached its limit. Connections from
+    /// trusted proxies are not counted, because a proxy serves many clients.
     pub(super) fn admit(self: &Arc<Self>, peer: IpAddr, is_proxy: bool) -> Option<Admitted> {
         let address = (!is_proxy).then(|| network(peer));
         let mut open = self.open();
@@ -84,7 +84,7 @@ impl ConnectionLimit {
         Some(Admitted { limit: self.clone(), address })
     }
 
-    /// Closes connections that have been idle for longer than `limit`, until it is dropped.
+    /// Closes connections that have been idle for at least `limit`, until this future is dropped.
     pub(super) async fn close_idle(&self, limit: Duration) -> Infallible {
         let [most_often, least_often] = SWEEP;
         let mut ticks = interval((limit / 4).clamp(most_often, least_often));
@@ -99,7 +99,7 @@ impl ConnectionLimit {
         }
     }
 
-    /// Closes the connection that has been idle longest.
+    /// Closes the connection that has been idle longest, if it has been idle for more than [`MIN_IDLE`].
     fn make_room(&self) {
         let Some(before) = Instant::now().checked_sub(MIN_IDLE) else { return };
         let open = self.open();
@@ -126,14 +126,14 @@ impl ConnectionLimit {
     }
 }
 
-/// The networks in which an address is counted, and the limit of each.
+/// Returns the networks in which an address is counted, and the limit of each.
 fn bounds(address: Option<IpAddr>, per_address: u32) -> impl Iterator<Item = (IpAddr, u32)> {
     let site = address.and_then(site).map(|site| (site, per_address.saturating_mul(PER_SITE)));
     address.map(|address| (address, per_address)).into_iter().chain(site)
 }
 
 impl Admitted {
-    /// Waits until the connection is within the limit of all.
+    /// Waits until the total limit admits the connection.
     pub(super) async fn permit(mut self) -> ConnectionPermit {
         let permit = loop {
             if let Ok(permit) = self.limit.free.clone().try_acquire_owned() {
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn limits_the_connections_of_an_address() {
+    async fn limits_connections_per_address() {
         let limit = ConnectionLimit::new(10, 2);
         let first = limit.admit(ip("192.0.2.1"), false).unwrap().permit().await;
         let second = limit.admit(ip("::ffff:192.0.2.1"), false).unwrap();
@@ -207,7 +207,7 @@ mod tests {
         assert!(limit.admit(ip("2001:db8:1:3::3"), false).is_some());
     }
 
-    /// A connection whose task does nothing.
+    /// Opens a connection whose task does nothing.
     async fn connect(limit: &Arc<ConnectionLimit>) -> Arc<ConnectionState> {
         let permit = limit.admit(ip("192.0.2.1"), false).unwrap().permit().await;
         let state = permit.state().clone();
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn replaces_the_connection_that_was_idle_longest() {
+    async fn replaces_the_longest_idle_connection() {
         let limit = ConnectionLimit::new(3, 10);
         let busy = connect(&limit).await;
         let _request = busy.begin();
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn closes_connections_that_are_idle_for_too_long() {
+    async fn closes_connections_after_the_idle_timeout() {
         let limit = ConnectionLimit::new(3, 10);
         let (idle, busy) = (connect(&limit).await, connect(&limit).await);
         let request = busy.begin();

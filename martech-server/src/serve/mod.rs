@@ -1,9 +1,9 @@
-//! Connections: accepting, limiting and ending them.
+//! Accepts, limits and closes connections.
 //!
-//! Anybody who can reach the port can open connections and send nothing, or send slowly. [`limit`] bounds the connections of all
-//! clients and of one address, and closes connections that are idle or take too long to send a head. [`write_timer`] and [`stream`]
-//! close those whose client does not read, and [`owed`] bounds the memory of responses that clients are still reading. Bodies have
-//! their own timers (`body`).
+//! Anyone who can reach the port can open connections and send nothing, or send slowly. [`limit`] bounds the number of
+//! connections, in total and per address, and closes connections that are idle or take too long to send a request head.
+//! [`write_timer`] and [`stream`] close connections and streams whose client does not read. [`owed`] bounds the memory
+//! of responses that clients are still reading. Request bodies have their own timers (`body`).
 
 use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -34,21 +34,26 @@ pub(crate) use owed::InMemoryAnyway;
 pub(crate) use tls::Tls;
 pub use tls::{TlsArgs, TlsError};
 
-/// Largest head of a request, in bytes.
+/// Maximum size of a request head, in bytes.
 const MAX_HEAD: usize = 32 << 10;
-/// Longest path and query, in bytes.
+/// Maximum length of path and query, in bytes.
 const MAX_URI: usize = 8 << 10;
-/// Out of file descriptors, say: some will come free.
+/// Delay after a failed `accept`. The process may be out of file descriptors, for example, until some are closed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// While the server drains, a connection may be idle, or take to send a head, for so long.
+/// Idle timeout of connections while the server drains, including the time to send a request head.
 const DRAIN_IDLE: Duration = Duration::from_secs(1);
-/// Of the drain time the sink's, however long connections take: events that were accepted come first.
+/// Minimum time that the sink gets, however long connections take. Storing accepted events comes first.
 const LEAST_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Serves until `shutdown` completes; then stops accepting, answers what is in flight, stores what waits, and closes.
+/// Serves requests until `shutdown` completes, then drains and closes the server.
 ///
-/// All of that takes no longer than the drain timeout of the settings, but for the store's own closing. For the drain
-/// delay of the settings requests are still taken, while `/readyz` says no.
+/// During the drain delay of the settings, the server still accepts requests while `/readyz` fails. Then it stops
+/// accepting connections, answers requests in flight, stores waiting events, and closes the store. All of this takes at
+/// most the drain timeout of the settings, except for closing the store itself. The sink always gets at least one
+/// second.
+///
+/// # Errors
+/// Fails if accepted events were not stored in time, or if the store did not close cleanly.
 pub async fn serve(
     listener: TcpListener,
     app: App,
@@ -115,7 +120,7 @@ async fn accept(
                 state.set_task(task.abort_handle());
             }
             Ok(None) => {}
-            // Of that connection only: the next one may be fine.
+            // Only this connection failed; the next one may succeed.
             Err(error) if is_of_connection(&error) => tracing::debug!(%error, "a connection was lost early"),
             Err(error) => {
                 tracing::error!(%error, "a connection cannot be accepted");
@@ -128,7 +133,7 @@ async fn accept(
     }
 }
 
-/// The next connection and its permit, or nothing where it was refused.
+/// Returns the next connection with its permit, or `None` if it was refused.
 async fn next(
     listener: &TcpListener,
     app: &App,
@@ -141,7 +146,7 @@ async fn next(
             app.metrics().http.refused(TOO_MANY_CONNECTIONS);
             tracing::debug!(%peer, "refused: this address has all the connections that it may");
             if app.tls().is_none() {
-                // As far as the socket takes it at once.
+                // Best effort: sends only what the socket accepts at once.
                 let _ = stream.try_write(&too_many_connections(app.connections().per_address));
             }
             Ok(None)
@@ -151,7 +156,7 @@ async fn next(
 
 const TOO_MANY_CONNECTIONS: &str = "too_many_connections";
 
-/// A whole response for a client that has as many connections as it may.
+/// Returns a complete response for a client that has reached its connection limit.
 fn too_many_connections(most: u32) -> Vec<u8> {
     let id = Uuid::now_v7().simple().to_string();
     let message = format!("this address has {most} connections, which is the limit; use them for more requests");

@@ -1,12 +1,13 @@
-//! Answers on their way to clients: how much memory all of them hold, and which one is given up when that is too much.
+//! Bounds the memory of responses that clients have not read yet.
 //!
-//! An answer lies in memory until its client has read it. Clients may read slowly, or not at all, and there may be many. So
-//! each answer of more than [`FREE`] bytes is charged to one budget until hyper has taken its last piece. Where there is no room
-//! for a further answer, the one that has got on least recently is given up: a client that reads is not kept waiting by one that
-//! does not. HTTP/1 then closes the connection, HTTP/2 resets the stream.
+//! A response stays in memory until its client has read it. Many clients may read slowly, or not at all. Each response
+//! of more than [`FREE`] bytes is therefore charged to a shared budget until hyper has taken its last piece. When the
+//! budget has no room for another response, the server drops the response whose last progress is oldest. A client that
+//! reads therefore does not wait for one that does not. HTTP/1 then closes the connection, and HTTP/2 resets the
+//! stream.
 //!
-//! hyper gets answers in pieces, so that the server sees whether a client reads on. The last piece is small: over HTTP/2 it is what
-//! stays in memory when hyper is done with an answer and the client is not.
+//! hyper gets responses in pieces, which shows the server whether the client keeps reading. The last piece is small:
+//! over HTTP/2, it stays in memory after hyper is done with the response and before the client has read it.
 
 use std::{
     collections::BTreeMap,
@@ -26,18 +27,19 @@ use super::{
     stream::Stream,
 };
 
-/// Most bytes of all answers together.
+/// Capacity for all responses together, in bytes.
 pub(super) const CAPACITY: usize = 64 << 20;
-/// Answers up to this many bytes are not charged: most of them are sent with the next write.
+/// Responses of up to this many bytes are not charged: most of them are sent with the next write.
 const FREE: usize = 1 << 10;
-/// Most bytes that hyper is given at once.
+/// Maximum number of bytes given to hyper at once.
 const PIECE: usize = 16 << 10;
 
-/// Marks a response whose bytes are in memory anyway, as those of files in the binary are. It is not charged.
+/// Marks a response whose bytes are in memory in any case, such as a file in the binary. Such a response is not
+/// charged.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct InMemoryAnyway;
 
-/// The budget of all answers.
+/// Budget of all responses.
 #[derive(Debug)]
 pub(super) struct Owed {
     capacity: usize,
@@ -50,17 +52,17 @@ pub(super) struct Owed {
 struct State {
     held: usize,
     next: u64,
-    /// By when they last got on.
+    /// Sorted by last progress, oldest first.
     answers: BTreeMap<Age, (usize, Writer)>,
 }
 
-/// When an answer last got on, and its number.
+/// Time of the last progress of a response, and its number.
 type Age = (Instant, u64);
 
-/// What writes an answer out, and can be made to give it up.
+/// The connection or stream that writes a response and can drop it.
 #[derive(Debug, Clone)]
 pub(super) enum Writer {
-    /// HTTP/1: one answer at a time.
+    /// HTTP/1: one response at a time.
     Connection(Arc<ConnectionState>),
     /// HTTP/2.
     Stream(Arc<Stream>),
@@ -80,7 +82,7 @@ impl Owed {
         Arc::new(Self { capacity, state: Mutex::default(), bytes, given_up })
     }
 
-    /// Charges an answer, and makes room for it where there is none.
+    /// Charges a response to the budget. If there is no room, drops the responses whose last progress is oldest.
     fn charge(self: &Arc<Self>, bytes: usize, writer: &Writer) -> Debt {
         let mut state = self.state();
         while state.held > 0 && state.held + bytes > self.capacity {
@@ -106,7 +108,7 @@ impl Owed {
     }
 }
 
-/// What one answer holds of the budget, until it is dropped.
+/// Share of the budget that one response holds until it is dropped.
 #[derive(Debug)]
 struct Debt {
     owed: Arc<Owed>,
@@ -114,10 +116,10 @@ struct Debt {
 }
 
 impl Debt {
-    /// The client has read on.
+    /// Records that the client has read more.
     fn got_on(&mut self) {
         let mut state = self.owed.state();
-        // Not there any more when it was given up.
+        // A response that was given up is no longer in the map.
         if let Some(answer) = state.answers.remove(&self.age) {
             self.age.0 = Instant::now();
             state.answers.insert(self.age, answer);
@@ -135,11 +137,11 @@ impl Drop for Debt {
     }
 }
 
-/// The body of an answer. Its connection owes it until hyper has taken all of it.
+/// Body of a response, charged until hyper has taken all of it.
 #[derive(Debug)]
 pub(super) struct Answer {
     body: Body,
-    /// What the body has given and hyper has not taken.
+    /// Bytes that the body has produced and hyper has not taken.
     rest: Bytes,
     debt: Option<Debt>,
     stream: Option<Arc<Stream>>,
@@ -147,7 +149,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// The body of a response that its connection, or the current [`Stream`], writes out.
+    /// Charges a response that its connection, or the current [`Stream`], writes, and wraps its body.
     pub(super) fn of(
         response: Response<Body>,
         owed: &Arc<Owed>,

@@ -1,4 +1,4 @@
-//! The state of one connection, as other tasks see it.
+//! The state of one connection that other tasks can see.
 
 use std::{
     sync::{
@@ -10,17 +10,17 @@ use std::{
 
 use tokio::{task::AbortHandle, time::Instant};
 
-/// Times are stored as microseconds after this.
+/// Times are stored as microseconds since this instant.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// A connection is idle, which includes a half-sent head, or it owes a response.
+/// State of a connection. A connection is idle, which includes a partly sent request head, or it owes a response.
 #[derive(Debug)]
 pub(super) struct ConnectionState {
-    /// Requests whose responses hyper has not taken to the end.
+    /// Requests whose responses hyper has not fully taken.
     in_flight: AtomicU32,
-    /// Whether a write waits for the client.
+    /// True while a write waits for the client.
     is_blocked: AtomicBool,
-    /// When the connection was opened, or its last response ended.
+    /// Time at which the connection opened, a response ended or a blocked write completed, whichever came last.
     since: AtomicU64,
     task: OnceLock<AbortHandle>,
     is_closed: AtomicBool,
@@ -37,13 +37,13 @@ impl ConnectionState {
         })
     }
 
-    /// Sets the task that [`close`](Self::close) ends.
+    /// Sets the task that [`close`](Self::close) aborts.
     pub(super) fn set_task(&self, task: AbortHandle) {
-        // Set once for each connection.
+        // Each connection sets it once.
         let _ = self.task.set(task);
     }
 
-    /// A request has arrived. It is in flight until the guard is dropped.
+    /// Counts a request as in flight until the guard is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Relaxed);
         InFlight(self.clone())
@@ -56,19 +56,19 @@ impl ConnectionState {
         self.is_blocked.store(is_blocked, Relaxed);
     }
 
-    /// Since when the connection has been idle; `None` where it owes a response, or is closed.
+    /// Returns the time since which the connection has been idle, or `None` if it owes a response or is closed.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let is_busy = self.in_flight.load(Relaxed) > 0 || self.is_blocked.load(Relaxed) || self.is_closed.load(Relaxed);
         (!is_busy).then(|| *START + Duration::from_micros(self.since.load(Relaxed)))
     }
 
-    /// Whether [`close`](Self::close) was called.
+    /// Returns whether [`close`](Self::close) was called.
     #[cfg(test)]
     pub(super) fn is_closed(&self) -> bool {
         self.is_closed.load(Relaxed)
     }
 
-    /// Closes the connection, whatever it owes.
+    /// Closes the connection, even if it owes a response.
     pub(super) fn close(&self) {
         if let Some(task) = self.task.get() {
             self.is_closed.store(true, Relaxed);
@@ -77,7 +77,7 @@ impl ConnectionState {
     }
 }
 
-/// A request whose response hyper has not taken to the end.
+/// Guard of a request whose response hyper has not fully taken.
 #[derive(Debug)]
 pub(super) struct InFlight(Arc<ConnectionState>);
 
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn is_idle_unless_a_response_is_owed() {
+    async fn is_idle_unless_it_owes_a_response() {
         let state = ConnectionState::new();
         assert!(state.idle_since().is_some());
         let (first, second) = (state.begin(), state.begin());

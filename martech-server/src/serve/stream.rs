@@ -1,8 +1,8 @@
-//! One stream of an HTTP/2 connection: a request and its answer.
+//! One stream of an HTTP/2 connection: a request and its response.
 //!
-//! A client that closes the window of a stream keeps the answer in memory, for as long as it likes, while the connection may be as
-//! busy as any. The timers of the connection see nothing of that. So each stream has the deadline that an answer over HTTP/1 has.
-//! hyper runs each stream as a task of its own; a task that is dropped resets its stream.
+//! A client can close the flow-control window of a stream and keep the response in memory indefinitely, while the
+//! connection stays busy. The timers of the connection cannot detect this. Each stream therefore has the same deadline
+//! as a response over HTTP/1. hyper runs each stream as its own task, and dropping the task resets the stream.
 
 use std::{
     future::Future,
@@ -24,7 +24,7 @@ tokio::task_local! {
     static CURRENT: Arc<Stream>;
 }
 
-/// Runs the streams of HTTP/2 connections.
+/// Spawns the tasks of HTTP/2 streams and enforces their deadlines.
 #[derive(Debug, Clone)]
 pub(super) struct StreamExecutor {
     limits: WriteLimits,
@@ -55,7 +55,7 @@ impl<F: Future<Output: Send> + Send + 'static> hyper::rt::Executor<F> for Stream
     }
 }
 
-/// How far the answer of a stream has come.
+/// State of the response on a stream.
 #[derive(Debug, Default)]
 pub(super) struct Stream {
     progress: Mutex<Option<Progress>>,
@@ -72,19 +72,19 @@ struct Progress {
 }
 
 impl Stream {
-    /// The stream of this task, where it is one.
+    /// Returns the stream that the current task runs, if any.
     pub(super) fn current() -> Option<Arc<Self>> {
         CURRENT.try_with(Arc::clone).ok()
     }
 
-    /// The answer is there. From now on its client has to read it.
+    /// Records that the response is ready. The client has to read it from now on.
     pub(super) fn begin(&self) {
         let now = Instant::now();
         *self.progress() = Some(Progress { since: now, last: now, bytes: 0 });
         self.begun.notify_one();
     }
 
-    /// hyper has taken more of the answer, since there was room for what it had.
+    /// Records that hyper took more of the response, because it had room.
     pub(super) fn got_on(&self, bytes: usize) {
         if let Some(progress) = &mut *self.progress() {
             progress.last = Instant::now();
@@ -92,7 +92,7 @@ impl Stream {
         }
     }
 
-    /// Has the stream reset.
+    /// Resets the stream.
     pub(super) fn give_up(&self) {
         self.is_given_up.store(true, Ordering::Relaxed);
         self.giving_up.notify_one();
@@ -104,7 +104,7 @@ impl Stream {
         }
     }
 
-    /// Completes when the client takes longer than it may.
+    /// Completes when the client exceeds the limits.
     async fn overdue(&self, limits: WriteLimits) {
         loop {
             let Some(progress) = *self.progress() else {

@@ -1,8 +1,8 @@
-//! TLS by the server itself: a certificate and its key from files, read again when they change.
+//! TLS in the server: a certificate and key from PEM files, read again when they change.
 //!
-//! Each handshake looks whether the files are others than before: two questions to the file system, next to nothing
-//! beside the handshake. Files that cannot be used (the certificate of tomorrow beside the key of today, while both are
-//! being replaced) change nothing: the pair that was read before stays in use.
+//! Each handshake checks whether the files changed. The check costs two metadata calls, which is little compared with
+//! the handshake. If the files cannot be used, the previous pair stays in use. This happens while both files are being
+//! replaced, for example, when a new certificate is next to an old key.
 
 use std::{
     fs, io,
@@ -29,11 +29,11 @@ use tokio_rustls::{
 const HTTP2: &[u8] = b"h2";
 const HTTP1: &[u8] = b"http/1.1";
 
-/// Where the certificate is.
+/// Settings of TLS: the paths of the certificate and its key.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Connections")]
 pub struct TlsArgs {
-    /// Certificate for TLS, with those it was signed by: a PEM file, read again when it changes; without it no TLS
+    /// TLS certificate and its chain: a PEM file, read again when it changes; without it, the server does not use TLS
     #[arg(long, env = "MARTECH_TLS_CERT", value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
 
@@ -42,31 +42,31 @@ pub struct TlsArgs {
     pub tls_key: Option<PathBuf>,
 }
 
-/// Why there is no TLS.
+/// Reasons why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A certificate without a key, or a key without a certificate.
     #[error("there is one without the other; TLS needs both")]
     Half,
-    /// A file that cannot be read, or is not what it should be.
+    /// A file that cannot be read or has the wrong contents.
     #[error("{path}: {1}", path = .0.display())]
     File(PathBuf, String),
-    /// The certificate and the key do not fit each other, or are of a kind that is not supported.
+    /// The certificate and the key do not match, or are of an unsupported kind.
     #[error("{cert} and {key} cannot be used together: {reason}", cert = .cert.display(), key = .key.display())]
     Pair {
-        /// The file of the certificate.
+        /// The path of the certificate.
         cert: PathBuf,
-        /// The file of the key.
+        /// The path of the key.
         key: PathBuf,
-        /// What is wrong.
+        /// The reason.
         reason: rustls::Error,
     },
-    /// TLS itself cannot be set up.
+    /// The TLS library rejects the configuration.
     #[error("TLS cannot be set up: {0}")]
     Setup(#[from] rustls::Error),
 }
 
-/// Makes TLS connections out of others.
+/// Accepts TLS connections.
 #[derive(Clone)]
 pub(crate) struct Tls(TlsAcceptor);
 
@@ -77,7 +77,7 @@ impl std::fmt::Debug for Tls {
 }
 
 impl Tls {
-    /// TLS as the settings say, or none.
+    /// Loads the certificate and key of the settings. Returns `None` if the settings name neither.
     pub(crate) fn load(args: &TlsArgs) -> Result<Option<Self>, TlsError> {
         let (cert, key) = match (&args.tls_cert, &args.tls_key) {
             (Some(cert), Some(key)) => (cert, key),
@@ -97,13 +97,13 @@ impl Tls {
         Ok(Some(Self(TlsAcceptor::from(Arc::new(config)))))
     }
 
-    /// The handshake.
+    /// Performs the handshake.
     pub(super) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<TlsStream<S>> {
         self.0.accept(stream).await
     }
 }
 
-/// Whether client and server agreed to speak HTTP/2.
+/// Returns whether client and server agreed on HTTP/2 (ALPN).
 pub(super) fn speaks_http2<S>(stream: &TlsStream<S>) -> bool {
     stream.get_ref().1.alpn_protocol() == Some(HTTP2)
 }
@@ -115,7 +115,7 @@ struct Files {
     provider: Arc<CryptoProvider>,
 }
 
-/// What tells one state of the files from another.
+/// Modification time and size of each file, to detect changes.
 type Stamp = [Option<(SystemTime, u64)>; 2];
 
 impl Files {
@@ -150,7 +150,7 @@ fn unreadable(path: &Path, what: &str, error: &pem::Error) -> TlsError {
     TlsError::File(path.to_owned(), reason)
 }
 
-/// The pair in use.
+/// The certificate and key in use, which are read again when the files change.
 #[derive(Debug)]
 struct Pairs {
     files: Files,
@@ -168,7 +168,7 @@ impl ResolvesServerCert for Pairs {
         let stamp = self.files.stamp();
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if stamp != current.seen {
-            // Once for each state of the files, also where they cannot be used.
+            // Read once for each state of the files, even if they cannot be used.
             current.seen = stamp;
             match self.files.read() {
                 Ok(pair) => {

@@ -15,28 +15,30 @@ use tokio::{
 
 use super::state::ConnectionState;
 
-/// How slowly a client may read what it was sent.
+/// Limits on how slowly a client may read a response.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct WriteLimits {
-    /// How long it may take nothing.
+    /// Maximum time without progress.
     pub(super) stall: Duration,
-    /// Bytes per second that it must take once it makes the server wait longer than that; zero for any.
+    /// Minimum bytes per second once the client delays the server for longer than `stall`; zero for no minimum.
     pub(super) rate: u64,
 }
 
 impl WriteLimits {
-    /// When a client is too slow that was first waited for at `since`, took something last at `last`, and `written` bytes in all.
+    /// Returns the time after which the client is too slow: `stall` after `last`, when it last took bytes, or `stall`
+    /// plus `written / rate` seconds after `since`, when the server first waited, whichever is earlier. `written`
+    /// counts the bytes that the client took since `since`.
     pub(super) fn deadline(self, since: Instant, last: Instant, written: u64) -> Instant {
         let stalled = last + self.stall;
         match written.checked_div(self.rate) {
-            // A century is as good as never, and can be added.
+            // Capped at a century, which is practically never and does not overflow the sum.
             Some(earned) => stalled.min(since + self.stall + Duration::from_secs(earned.min(100 * 366 * 86_400))),
             None => stalled,
         }
     }
 }
 
-/// Bounds the time that writes may wait. It lies directly on the socket, below TLS, where bytes that get on are seen.
+/// Bounds the time that writes may wait. The timer wraps the socket directly, below TLS, where it sees all progress.
 #[derive(Debug)]
 pub(super) struct WriteTimer<S> {
     inner: S,
@@ -45,7 +47,7 @@ pub(super) struct WriteTimer<S> {
     waiting: Option<Waiting>,
 }
 
-/// Writes that wait for the client.
+/// State of writes that wait for the client.
 #[derive(Debug)]
 struct Waiting {
     since: Instant,
@@ -59,7 +61,7 @@ impl<S> WriteTimer<S> {
         Self { inner, connection, limits, waiting: None }
     }
 
-    /// What is to be told instead of "not yet": that, or that it takes too long.
+    /// Waits for the client. Fails with `TimedOut` if the client takes too long.
     fn wait<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         let limits = self.limits;
         let waiting = self.waiting.get_or_insert_with(|| {
@@ -129,7 +131,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimer<S> {
 }
 
 impl<S: AsyncWrite + Unpin> WriteTimer<S> {
-    /// A write that takes all that it was given shows that the client keeps up; a socket has nothing to flush.
+    /// Records the result of a write. A write that takes all its bytes shows that the client keeps up. Flushes are not
+    /// timed, because a socket has nothing to flush.
     fn settle(
         &mut self,
         polled: Poll<io::Result<usize>>,
@@ -169,7 +172,7 @@ mod tests {
         assert_eq!(started.elapsed().as_secs(), 30);
     }
 
-    /// Reads so many bytes a second; whether that was enough for all to be written.
+    /// Reads `rate` bytes per second, and returns whether the server could write everything.
     async fn read_at(rate: usize, seconds: u64) -> bool {
         let (server, mut client) = duplex(64);
         let mut server = WriteTimer::new(server, ConnectionState::new(), LIMITS);

@@ -1,4 +1,4 @@
-//! What settings say together, and `martech-server check`.
+//! Checks that concern several settings, and `martech-server check`.
 
 use std::{
     collections::BTreeSet,
@@ -22,7 +22,8 @@ pub(super) fn is_of_server(cli: &Cli) -> bool {
     matches!(cli.command_ref(), None | Some(Command::Serve(_) | Command::Check(_)))
 }
 
-/// What is wrong with the settings of a server as a whole. Those of `wrong` have been told already.
+/// Returns the mistakes in the settings of a server as a whole. Mistakes in `wrong` settings have been reported
+/// already.
 pub(super) fn whole(cli: &Cli, wrong: &BTreeSet<String>) -> Vec<Mistake> {
     let (args, is_check) = match cli.command_ref() {
         None => (cli.serve_ref(), false),
@@ -65,7 +66,7 @@ fn password(args: &ServeArgs) -> Option<String> {
     Some(format!("--password-memory, --password-passes and --password-lanes do not go together: {error}"))
 }
 
-/// A directive that is a bare word is taken for the name of a module: `wran` would log nothing.
+/// Checks the log filter. A bare word is parsed as a module name, so that `wran` would log nothing.
 fn log(filter: &str) -> Option<String> {
     if let Err(error) = EnvFilter::try_new(filter) {
         return Some(format!("--log is {filter:?}: {error}"));
@@ -93,7 +94,8 @@ fn listeners(args: &ServeArgs) -> Option<String> {
     same.then(|| format!("--addr and --metrics-addr are both {}: metrics have a listener of their own", args.addr))
 }
 
-/// What is wrong with a connection string is told by its kind: the words might hold a part of it, and that the password.
+/// Checks the connection string. The message does not repeat the parser's error, which may contain a part of the
+/// string, and with it the password.
 fn store(args: &ServeArgs) -> Option<String> {
     let StoreChoice::Mongo(uri) = &args.store.store else { return None };
     ConnectionString::parse(uri).err()?;
@@ -104,7 +106,7 @@ fn store(args: &ServeArgs) -> Option<String> {
     )
 }
 
-/// Whether the data folder can be written, or made. Changes nothing.
+/// Checks whether the data folder can be written or created. Changes nothing.
 fn folder(dir: &Path) -> Result<(), String> {
     let told = |path: &Path, error: &dyn std::fmt::Display| {
         format!("--data-dir is {}: {}: {error}", dir.display(), path.display())
@@ -126,7 +128,7 @@ fn folder(dir: &Path) -> Result<(), String> {
         .map_err(|error| told(place, &format!("cannot be written: {error}")))
 }
 
-/// A token that lies in the data folder.
+/// Checks a token that is stored in the data folder.
 fn token(args: &ServeArgs) -> Option<String> {
     if args.admin_token.is_some() || !args.data_dir.join("admin-token").exists() {
         return None;
@@ -134,10 +136,10 @@ fn token(args: &ServeArgs) -> Option<String> {
     AdminToken::load(None, &args.data_dir).err().map(|error| error.to_string())
 }
 
-/// Where a value is not shown.
+/// Stands for a value that is not shown.
 const HIDDEN: &str = "(hidden)";
 
-/// `martech-server check`: tells the settings, which are fine, or this would not be reached.
+/// Runs `martech-server check`: prints the settings if they are valid, and all mistakes otherwise.
 pub fn run() -> ExitCode {
     let read = match super::read(env::args_os().collect(), |name| env::var_os(name)) {
         Ok(read) => read,
@@ -156,7 +158,7 @@ pub fn run() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Each setting as its variable, and where it comes from.
+/// Returns a line for each setting, with its variable, its value and its source.
 fn shown(read: &Read) -> Vec<String> {
     let Some((name, matches)) = read.matches.subcommand() else { return Vec::new() };
     let Some(command) = read.command.find_subcommand(name) else { return Vec::new() };

@@ -1,8 +1,8 @@
-//! Reading the command line and the environment, and telling all that is wrong with them at once.
+//! Reads the command line and the environment, and reports all mistakes at once.
 //!
-//! clap stops at the first value that it cannot use. So that value is written down and taken away, from the command line or
-//! from the environment, and everything is read once more; what is left in the end is checked as a whole. No value of a
-//! secret is told: those are the settings whose variables clap does not show either.
+//! clap stops at the first value that it cannot use. This module therefore records that value, removes it from the
+//! command line or the environment, and parses everything again. The remaining settings are then checked as a whole.
+//! Messages contain no value of a secret: secrets are the settings whose variables clap hides too.
 
 mod check;
 mod unknown;
@@ -20,20 +20,20 @@ pub use self::check::run as run_check;
 pub(crate) use self::unknown::unknown;
 use crate::{Cli, secret_files};
 
-/// What cannot be used, and why: a line for people.
+/// A line for people that says which setting cannot be used, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mistake(pub(crate) String);
 
-/// Why the settings cannot be used.
+/// Reasons why the settings cannot be used.
 #[derive(Debug)]
 pub enum SettingsError {
-    /// The command line is none, or it asks for help.
+    /// The command line cannot be parsed, or it asks for help.
     Usage(Box<clap::Error>),
-    /// What the settings say is wrong.
+    /// The settings have mistakes.
     Mistakes(Mistakes),
 }
 
-/// All that is wrong with the settings.
+/// All mistakes in the settings.
 #[derive(Debug)]
 pub struct Mistakes {
     list: Vec<Mistake>,
@@ -41,12 +41,12 @@ pub struct Mistakes {
 }
 
 impl SettingsError {
-    /// Tells it, and says with what the process ends: 2 where the command line cannot be understood, and 1 where the settings of a
-    /// server cannot be used.
+    /// Prints the error, and returns the exit code of the process: 2 if the command line cannot be parsed, 1 if the
+    /// settings of a server cannot be used, and 0 if the command line asks for help.
     pub fn report(&self) -> ExitCode {
         match self {
             Self::Usage(error) => {
-                // Standard output or error may be closed; then there is nobody to tell.
+                // Printing fails if standard output or error is closed, and then nobody can be informed.
                 let _ = error.print();
                 ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
             }
@@ -65,21 +65,22 @@ impl fmt::Display for Mistakes {
     }
 }
 
-/// Everything that a command line and the environment say.
+/// The parsed command line and environment.
 pub(crate) struct Read {
     pub(crate) cli: Cli,
     pub(crate) command: Clap,
     pub(crate) matches: ArgMatches,
 }
 
-/// Reads `line`, its first word the program's name, and the environment of this process. `variable` finds the names of files.
+/// Parses `line`, which begins with the program name, and the environment of this process. `variable` looks up the
+/// paths of secret files.
 pub(crate) fn read(
     mut line: Vec<OsString>,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Read, SettingsError> {
     let (mut command, unreadable) = secret_files::read(Cli::command(), variable);
     let mut list: Vec<Mistake> = unreadable.iter().map(|error| Mistake(error.to_string())).collect();
-    // By their flags, those of which something else stands in `list` already.
+    // Settings, as clap shows them, that already have an entry in `list`.
     let mut wrong: BTreeSet<String> = BTreeSet::new();
     loop {
         let error = match command.clone().try_get_matches_from(&line) {
@@ -98,7 +99,7 @@ pub(crate) fn read(
         let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
         let at_fault = argument(&command, &error).filter(|arg| !is_help && wrong.insert(arg.to_string()));
         let Some(arg) = at_fault else {
-            // What stands behind a word that cannot be understood, nobody knows.
+            // The words after one that cannot be parsed have no known meaning.
             return Err(match list.is_empty() || is_help {
                 true => SettingsError::Usage(error.into()),
                 false => SettingsError::Mistakes(Mistakes { list, code: 2 }),
@@ -112,10 +113,10 @@ pub(crate) fn read(
     }
 }
 
-/// Settings that open everything. All on a machine can see a command line.
+/// Settings that grant full access. Everyone on a machine can see its command lines.
 const SECRET: [&str; 2] = ["admin_token", "token"];
 
-/// Secrets that stand on the command line, of the server or of a command.
+/// Returns a mistake for each secret on the command line, of the server or of a command.
 fn shown_secrets(command: &Clap, matches: &ArgMatches) -> Vec<Mistake> {
     let is_shown = |arg: &&Arg| {
         let id = arg.get_id().as_str();
@@ -133,11 +134,11 @@ fn shown_secrets(command: &Clap, matches: &ArgMatches) -> Vec<Mistake> {
     here.chain(below.into_iter().flat_map(|(command, matches)| shown_secrets(command, matches))).collect()
 }
 
-/// The setting whose value an error is about.
+/// Returns the setting whose value caused an error.
 fn argument(command: &Clap, error: &clap::Error) -> Option<Arg> {
     let (ErrorKind::InvalidValue | ErrorKind::ValueValidation) = error.kind() else { return None };
     let ContextValue::String(shown) = error.get(ContextKind::InvalidArg)? else { return None };
-    // Only then it knows how its arguments are shown.
+    // Only a built command knows how its arguments are shown.
     let mut command = command.clone();
     command.build();
     let of = |command: &Clap| command.get_arguments().find(|arg| arg.to_string() == *shown).cloned();
@@ -145,7 +146,7 @@ fn argument(command: &Clap, error: &clap::Error) -> Option<Arg> {
     found.filter(|arg| arg.get_long().is_some())
 }
 
-/// Takes a flag and its values from the command line; whether it was there.
+/// Removes a flag and its values from the command line. Returns whether it was there.
 fn take_flag(line: &mut Vec<OsString>, arg: &Arg) -> bool {
     let Some(flag) = arg.get_long().map(|name| format!("--{name}")) else { return false };
     let before = line.len();
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn all_mistakes_are_told_and_no_secret() {
+    fn reports_all_mistakes_without_secrets() {
         let told = mistakes(&[
             "--addr",
             "nowhere",
@@ -237,14 +238,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_by_itself_is_not_compared_with_others() {
+    fn does_not_compare_invalid_values_with_others() {
         let told = mistakes(&["--session-max", "61s", "--session-idle", "soon"]);
         assert_eq!(told.len(), 1, "{told:#?}");
         assert_eq!(mistakes(&["--session-max", "61s", "--session-idle", "60s"]), [""; 0]);
     }
 
     #[test]
-    fn what_cannot_be_together_is_told() {
+    fn reports_conflicting_or_invalid_settings() {
         for (line, about) in [
             (&["--drain-delay", "30s", "--drain-timeout", "20s"][..], "--drain-delay"),
             (&["--addr", "127.0.0.1:4000", "--metrics-addr", "127.0.0.1:4000"], "--metrics-addr"),
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn passwords_of_a_connection_string_are_not_told() {
+    fn hides_passwords_of_connection_strings() {
         let told = mistakes(&["--store", "mongodb://user:hidden@h:port/shop"]);
         assert!(told.len() == 1 && told[0].starts_with("--store ") && !told[0].contains("hidden"), "{told:#?}");
     }

@@ -1,13 +1,14 @@
-//! Variables that look like settings and are none: most are slips of the pen.
+//! Finds variables that look like settings but are not: most are typos.
 
 use clap::Command;
 
 use crate::secret_files;
 
-/// Those of the scripts and tests beside this program, which may be there when it runs.
+/// Prefixes of variables for the scripts and tests of this program, which may be set when it runs.
 const OTHERS: [&str; 4] = ["MARTECH_TEST_", "MARTECH_SERVER", "MARTECH_EXPLORE", "MARTECH_SERVICE_"];
 
-/// Of the names of variables, a line for each that no setting has; with the one that was meant, perhaps.
+/// Returns a line for each variable name that looks like a setting but is not, with the setting that was probably
+/// meant.
 pub(crate) fn unknown(command: &Command, names: impl Iterator<Item = String>) -> Vec<String> {
     let mut known = Vec::new();
     collect(command, &mut known);
@@ -29,7 +30,7 @@ fn collect(command: &Command, known: &mut Vec<String>) {
 fn line(name: &str, known: &[String]) -> String {
     let distance = |known: &&String| strsim::damerau_levenshtein(name, known);
     let nearest = known.iter().min_by_key(distance);
-    // Further off, it is a guess.
+    // A more distant name would be a guess.
     match nearest.filter(|known| distance(known) <= 1 + name.len() / 5) {
         Some(known) => format!("{name} is no setting; is {known} meant?"),
         None => format!("{name} is no setting"),
@@ -44,7 +45,7 @@ mod tests {
     use crate::Cli;
 
     #[test]
-    fn a_misspelt_variable_is_told_with_the_right_one() {
+    fn suggests_the_setting_for_a_misspelled_variable() {
         let names = ["MARTECH_ADR", "MARTECH_QUEUE_EVENT", "MARTECH_COFFEE", "MARTECH_ADDR", "MARTECH_STORE_FILE"];
         let more = ["MARTECH_TEST_KILLS", "PATH", "MARTECH_TOKEN", "MARTECH_SESSION_MAXX"];
         let told = unknown(&Cli::command(), names.iter().chain(&more).map(|name| (*name).to_owned()));

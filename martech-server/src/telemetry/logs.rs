@@ -1,4 +1,4 @@
-//! Logs: to standard error, and to a collector where there is one.
+//! Logs to standard error, and to a collector if there is one.
 
 use std::io::{self, IsTerminal};
 
@@ -10,34 +10,35 @@ use tracing_subscriber::{
     EnvFilter, Layer, filter::filter_fn, fmt, layer::SubscriberExt, registry, util::SubscriberInitExt,
 };
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum LogFormat {
     /// `human` on a terminal, `json` otherwise.
     #[default]
     Auto,
-    /// For people.
+    /// Human-readable lines.
     Human,
     /// One JSON object per line.
     Json,
 }
 
-/// A log filter that cannot be read.
+/// A log filter that cannot be parsed.
 #[derive(Debug, thiserror::Error)]
 #[error("the log filter cannot be read: {0}")]
 pub struct InvalidLogFilter(#[from] tracing_subscriber::filter::ParseError);
 
-/// The target of what only those may read who can see this process: it holds a secret, and never leaves the machine by us.
+/// Target of log lines that contain a secret. They go to standard error only, for people who can see this process; the
+/// server never sends them off the machine.
 pub(crate) const LOCAL: &str = "martech_server::local";
 
-/// Sends the logs of this process to standard error, and to a collector. Does nothing when it was called before.
+/// Sends the logs of this process to standard error, and to a collector. Does nothing if it was called before.
 pub(super) fn init(
     format: LogFormat,
     filter: &str,
     collector: Option<&SdkLoggerProvider>,
 ) -> Result<(), InvalidLogFilter> {
     let bridge = collector.map(|provider| {
-        // With the request's id, so that it is known where nothing is traced.
+        // Includes the id of the request, so that it is known without traces too.
         let attributes = TracingSpanAttributes::all();
         let bridge = OpenTelemetryTracingBridge::builder(provider).with_tracing_span_attributes(attributes).build();
         bridge.with_filter(filter_fn(may_leave))
@@ -50,7 +51,7 @@ pub(super) fn init(
         LogFormat::Json => false,
     };
     let lines = fmt::layer().with_writer(io::stderr);
-    // The only error is that there is a subscriber already, and then that one stays.
+    // The only error is that a subscriber already exists. That one stays.
     let _ = if human {
         registry.with(lines.with_ansi(terminal).with_target(false)).try_init()
     } else {
@@ -59,7 +60,8 @@ pub(super) fn init(
     Ok(())
 }
 
-/// Neither secrets, nor what the exporters say of their own work: each line would make another.
+/// Returns whether a line may be exported. Secrets may not be. Lines of the exporters may not either, because each line
+/// would cause another.
 fn may_leave(metadata: &Metadata<'_>) -> bool {
     metadata.target() != LOCAL && !metadata.target().starts_with("opentelemetry")
 }

@@ -1,5 +1,5 @@
-//! Logs of the server and lines for failed requests (`requests`), each with the request id that the client got. Where a collector
-//! is configured (`otlp`), it gets spans of requests and the logs.
+//! Logs of the server, including a line for each failed request (`requests`) with the request id that the client got.
+//! If a collector is configured (`otlp`), it receives request spans and the logs.
 
 mod logs;
 mod otlp;
@@ -40,28 +40,32 @@ use crate::{
     metrics::HttpMetrics,
 };
 
-/// Logs, and the export to a collector, from the start of a process to its end.
+/// Logs and their export to a collector, from the start of a process to its end.
 #[derive(Debug)]
 pub struct Telemetry(Providers);
 
-/// Why telemetry cannot start.
+/// Reasons why telemetry cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// The log filter.
+    /// The log filter is invalid.
     #[error(transparent)]
     Filter(#[from] InvalidLogFilter),
-    /// The endpoint of the collector. The text may hold a password and is not repeated.
+    /// The endpoint of the collector is invalid. The message does not repeat it, because it may contain a password.
     #[error("OTEL_EXPORTER_OTLP_ENDPOINT, or that of traces or logs, is not a URL such as http://localhost:4318")]
     Endpoint,
 }
 
-/// The longest that the end of a process waits for a collector.
+/// Maximum wait for a collector at the end of a process.
 const LAST_WORDS: Duration = Duration::from_secs(5);
-/// What it waits even when the drain has used up all the time that there was.
+/// Minimum wait for a collector, even if the drain has used up its time.
 const LEAST_LAST_WORDS: Duration = Duration::from_secs(1);
 
 impl Telemetry {
-    /// Sends the logs of this process to standard error, and traces and logs to the collector that `OTEL_*` variables name.
+    /// Starts logging to standard error, and the export of traces and logs to the collector that `OTEL_*` variables
+    /// name.
+    ///
+    /// # Errors
+    /// Fails if the log filter or an endpoint is invalid.
     pub fn start(format: LogFormat, filter: &str) -> Result<Self, TelemetryError> {
         let exporters = OtlpExporters::from_environment()?;
         let signals = exporters.describe();
@@ -73,13 +77,13 @@ impl Telemetry {
         Ok(Self(providers))
     }
 
-    /// Sends what is still here, for as long as `patience` lasts, but no longer than for five seconds.
+    /// Sends the remaining records. Waits for at most `patience`, limited to between one and five seconds.
     pub async fn end(self, patience: Duration) {
         self.0.shut_down(patience.clamp(LEAST_LAST_WORDS, LAST_WORDS)).await;
     }
 }
 
-/// What the outermost layer needs of a server.
+/// Parts of a server that the outermost layer needs.
 #[derive(Debug, Default)]
 pub(crate) struct Observer {
     pub(crate) metrics: Arc<HttpMetrics>,
@@ -87,7 +91,8 @@ pub(crate) struct Observer {
     pub(crate) proxies: TrustedProxies,
 }
 
-/// The outermost layer: names the request, counts it, logs it, turns a panic into an answer, writes errors out.
+/// Outermost layer: assigns the request id, counts and logs the request, turns a panic into a response, and renders
+/// errors.
 pub(crate) async fn observe(State(observer): State<Arc<Observer>>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let exchange = observer.metrics.begin(&request);
@@ -132,7 +137,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_panic_is_an_answer() {
+    async fn responds_500_when_a_handler_panics() {
         let router = Router::new()
             .route(
                 "/",

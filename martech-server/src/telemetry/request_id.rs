@@ -1,4 +1,4 @@
-//! The name of a request.
+//! Request ids.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use axum::{
 use serde::Serialize;
 use uuid::Uuid;
 
-/// Names a request in the log, in the `X-Request-Id` header of its answer, and in its error.
+/// Id of a request in the log, in the `X-Request-Id` header of its response, and in its error.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct RequestId(Box<str>);
 
@@ -17,7 +17,8 @@ impl RequestId {
     pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
     const MAX_CHARS: usize = 128;
 
-    /// The id that the client (or a proxy before us) gave, if it is fit for a log; a new one otherwise.
+    /// Returns the id from the client (or a proxy in front of the server) if it is safe to log, and a new one
+    /// otherwise.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let given = headers.get(Self::HEADER).and_then(|value| value.to_str().ok()).filter(|id| Self::is_sane(id));
         match given {
@@ -26,7 +27,7 @@ impl RequestId {
         }
     }
 
-    /// Tells it to the client.
+    /// Sets the id as a header of the response.
     pub(crate) fn name(&self, response: &mut Response) {
         if let Ok(value) = HeaderValue::from_str(&self.0) {
             response.headers_mut().insert(Self::HEADER, value);
@@ -56,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sane_request_id_is_kept_and_others_are_replaced() {
+    fn keeps_safe_request_ids_and_replaces_others() {
         assert_eq!(id_for("checkout-7:a.b"), "checkout-7:a.b");
         for bad in ["", "two words", "quote\"", &"x".repeat(129)] {
             let made = id_for(bad);

@@ -1,8 +1,8 @@
-//! A line in the log for each request that was not answered well.
+//! Writes a log line for each request that failed.
 //!
-//! Anybody can make a server write lines, by requests that are mistaken or refused. So lines are short, whatever path was asked for,
-//! and lines of one kind are [sampled](super::sampler): ten of them are written in ten seconds, and then one that says
-//! how many more there were. A kind is a status, an error code, a project and a key.
+//! Anyone can make the server write lines, with invalid or refused requests. Lines are therefore short, whatever the
+//! path, and lines of one kind are [sampled](super::sampler): the server writes ten of them in ten seconds, and then
+//! one that says how many more there were. A kind is a status, an error code, a project and a key.
 
 use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Instant};
 
@@ -12,10 +12,10 @@ use tracing::Level;
 use super::sampler::{PERIOD, Sampler};
 use crate::{error::Blame, periodic::every, projects::ProjectId};
 
-/// Of a path no more is told: it may be 8 KiB.
+/// Maximum part of a path in a log line, in bytes. A path may have 8 KiB.
 const PATH_BYTES: usize = 256;
 
-/// Writes the lines of requests.
+/// Writes the log lines of requests.
 #[derive(Debug, Default)]
 pub(crate) struct RequestLog {
     sampler: Sampler<Kind>,
@@ -30,21 +30,21 @@ struct Kind {
 }
 
 impl Kind {
-    /// Without the names that a caller has.
+    /// Removes the project and the key, so that all callers share one kind.
     fn general(self) -> Self {
         Self { project: None, key: None, ..self }
     }
 }
 
 impl RequestLog {
-    /// A log that tells now and then how many lines were left out, for as long as there is somebody who writes to it.
+    /// Starts a log that regularly reports how many lines were left out, for as long as the log is in use.
     pub(crate) fn start() -> Arc<Self> {
         let log = Arc::new(Self::default());
         tokio::spawn(every(PERIOD, Arc::downgrade(&log), async |log: Arc<Self>| log.tell_suppressed()));
         log
     }
 
-    /// Tells of a request that was answered. Its span has its id, method and path.
+    /// Logs a request that was answered. Its span has its id, method and path.
     pub(super) fn answered(&self, status: StatusCode, blame: Blame, address: IpAddr, started: Instant) {
         let elapsed_us = started.elapsed().as_micros() as u64;
         if !status.is_client_error() && !status.is_server_error() {
@@ -92,7 +92,7 @@ impl RequestLog {
     }
 }
 
-/// The beginning of a path.
+/// Returns the beginning of a path.
 pub(super) fn excerpt(path: &str) -> &str {
     &path[..path.floor_char_boundary(PATH_BYTES)]
 }

@@ -1,4 +1,4 @@
-//! Lines that would come thousands of times a second: the first of a kind are written, the others are counted.
+//! Samples frequent log lines: the first lines of a kind are written, and the others are counted.
 
 use std::{
     collections::HashMap,
@@ -9,11 +9,11 @@ use std::{
 
 use tokio::time::Instant;
 
-/// How many lines of a kind are written in one [`PERIOD`].
+/// Maximum number of lines of a kind that are written in one [`PERIOD`].
 const LINES: u32 = 10;
-/// How long lines of a kind are counted together.
+/// Period over which lines of a kind are counted together.
 pub(crate) const PERIOD: Duration = Duration::from_secs(10);
-/// Kinds that are told apart at a time.
+/// Maximum number of kinds that are counted separately.
 const MAX_KINDS: usize = 1000;
 
 /// Decides which lines are written, by their kind.
@@ -36,7 +36,8 @@ impl<K> Default for Sampler<K> {
 }
 
 impl<K: Hash + Eq> Sampler<K> {
-    /// Whether a line of this kind is written now. Where too many kinds are told apart, one more is of the `general` kind.
+    /// Returns whether a line of this kind is written now. If there are too many kinds, a new one counts as the
+    /// `general` kind.
     pub(crate) fn admit(&self, kind: K, general: impl FnOnce(K) -> K) -> bool {
         let mut windows = self.windows();
         let is_new = !windows.contains_key(&kind);
@@ -54,7 +55,7 @@ impl<K: Hash + Eq> Sampler<K> {
         false
     }
 
-    /// How many lines of each kind were not written in the periods that are over.
+    /// Returns how many lines of each kind were not written in the periods that are over.
     pub(crate) fn suppressed(&self) -> Vec<(K, u64)> {
         let now = Instant::now();
         let over = self.windows().extract_if(|_, window| window.begun + PERIOD <= now).collect::<Vec<_>>();
@@ -71,7 +72,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn writes_the_first_lines_of_a_kind_and_counts_the_others() {
+    async fn writes_first_lines_of_a_kind_and_counts_others() {
         let sampler = Sampler::default();
         let written = (0..1000).filter(|_| sampler.admit("a", |kind| kind)).count();
         assert_eq!(written, 10);
@@ -85,7 +86,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn kinds_are_bounded() {
+    async fn bounds_the_number_of_kinds() {
         let sampler = Sampler::default();
         for kind in 1..5000 {
             sampler.admit(kind, |_| 0);

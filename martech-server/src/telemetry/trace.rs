@@ -1,11 +1,11 @@
-//! Spans of requests, and what a request waited for as children of its span.
+//! Spans of requests, with child spans for what each request waited for.
 //!
-//! A request's span has as its parent what `traceparent` names (W3C Trace Context). The events of many requests go to the
-//! store in one batch, by tasks that know none of them. So nothing is traced there: a batch notes down when it was taken,
-//! synced and settled, its receipts tell that, and whoever waited makes spans of it when it is over. Every trace is whole in
-//! itself, and the way of the events carries nothing along.
+//! The parent of a request span comes from `traceparent` (W3C Trace Context). The events of many requests go to the
+//! store in one batch, by tasks that know none of these requests. These tasks therefore create no spans. Instead, a
+//! batch records when it was taken, synced and settled, and its receipts carry these times. The request that waited
+//! creates spans from them afterwards. Each trace is complete in itself, and events carry no trace context.
 //!
-//! Where nothing is traced, all of this is one look at [`TRACER`].
+//! Without tracing, each of these operations only checks [`TRACER`].
 
 use std::{
     future::Future,
@@ -29,27 +29,27 @@ use opentelemetry_sdk::{propagation::TraceContextPropagator, trace::SdkTracer};
 use super::RequestId;
 use crate::metrics::known_method;
 
-/// Of this process, as its logs are. Not there where nothing is traced.
+/// Tracer of this process, as global as its logs. Not set without tracing.
 static TRACER: OnceLock<SdkTracer> = OnceLock::new();
 
-/// From now on requests are traced.
+/// Enables tracing of requests.
 pub(super) fn begin(tracer: SdkTracer) {
-    // Whoever was first stays, as with the logs.
+    // The first tracer stays, as with the logs.
     let _ = TRACER.set(tracer);
 }
 
-/// Who asks for these asks again and again, and is told nothing of interest.
+/// Routes that clients poll all the time, with nothing of interest in the response.
 const UNTRACED: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 
-/// Of a path no more is told: thousands of spans may wait, and a path may be 8 KiB.
+/// Maximum part of a path in a span, in bytes. Thousands of spans may wait, and a path may have 8 KiB.
 const PATH_BYTES: usize = 512;
 
-/// The span of a request; nothing where that is not traced.
+/// Span of a request; `None` if it is not traced.
 #[derive(Debug)]
 pub(super) struct RequestSpan(Option<Context>);
 
 impl RequestSpan {
-    /// A request has come.
+    /// Begins the span of a request.
     pub(super) fn begin(request: &Request, id: &RequestId) -> Self {
         let Some(tracer) = TRACER.get() else { return Self(None) };
         let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
@@ -57,18 +57,18 @@ impl RequestSpan {
             return Self(None);
         }
         let caller = TraceContextPropagator::new().extract(&HeaderExtractor(request.headers()));
-        // As the conventions for spans of HTTP have it.
+        // Named as in the OpenTelemetry semantic conventions for HTTP spans.
         let method = known_method(request.method()).unwrap_or("_OTHER");
         let name = route.map_or_else(|| method.to_owned(), |route| format!("{method} {route}"));
         let builder = tracer.span_builder(name).with_kind(SpanKind::Server);
         let context = caller.with_span(builder.start_with_context(tracer, &caller));
-        // Most are not, where a sampler takes one of a hundred.
+        // Most spans are not recorded if a sampler takes one of a hundred.
         if context.span().is_recording() {
             let path = request.uri().path();
             let path = &path[..path.floor_char_boundary(PATH_BYTES)];
             context.span().set_attributes([
                 KeyValue::new("http.request.method", method),
-                // Never the query: it may have a key in it.
+                // Never the query: it may contain a key.
                 KeyValue::new("url.path", path.to_owned()),
                 KeyValue::new("martech.request.id", id.to_string()),
             ]);
@@ -79,17 +79,17 @@ impl RequestSpan {
         Self(Some(context))
     }
 
-    /// Of what trace it is a part, for the log.
+    /// Returns the trace id, for the log.
     pub(super) fn trace_id(&self) -> Option<TraceId> {
         self.0.as_ref().map(|context| context.span().span_context().trace_id())
     }
 
-    /// What happens in this thread until the guard is dropped belongs to the request.
+    /// Makes the span the current one of this thread, until the guard is dropped.
     pub(super) fn attach(&self) -> Option<ContextGuard> {
         self.0.as_ref().map(|context| context.clone().attach())
     }
 
-    /// It is answered so; `code` is that of the error.
+    /// Ends the span with the status of the response. `code` is the code of the error.
     pub(super) fn answered(&self, status: StatusCode, code: Option<&str>) {
         let Some(context) = &self.0 else { return };
         let span = context.span();
@@ -97,7 +97,7 @@ impl RequestSpan {
         if let Some(code) = code {
             span.set_attribute(KeyValue::new("martech.error.code", code.to_owned()));
         }
-        // What is the client's mistake is no error of the server's.
+        // Client errors are not errors of the server.
         if status.is_server_error() {
             span.set_attribute(KeyValue::new("error.type", status.as_str().to_owned()));
             span.set_status(Status::error(""));
@@ -106,7 +106,7 @@ impl RequestSpan {
     }
 }
 
-/// What a request does one after the other, as children of its span. Does nothing where that is not recorded.
+/// Consecutive steps of a request, recorded as children of its span. Does nothing if the span is not recorded.
 #[derive(Debug)]
 pub(crate) struct Timeline(Option<Recording>);
 
@@ -114,12 +114,13 @@ pub(crate) struct Timeline(Option<Recording>);
 struct Recording {
     tracer: &'static SdkTracer,
     request: Context,
-    /// Spans have times of the wall clock. Measured are those of the one that never jumps.
+    /// Spans have wall-clock times, but steps are measured with the monotonic clock. The two values of `origin` are the
+    /// same moment.
     origin: (Instant, SystemTime),
 }
 
 impl Timeline {
-    /// Of the request that is being answered.
+    /// Returns the timeline of the current request.
     pub(crate) fn current() -> Self {
         let record = |tracer| {
             let request = Context::current();
@@ -129,12 +130,12 @@ impl Timeline {
         Self(TRACER.get().and_then(record))
     }
 
-    /// Nothing where nothing is recorded, so that nobody asks for the time in vain.
+    /// Returns the time, or `None` if nothing is recorded, which saves reading the clock.
     pub(crate) fn now(&self) -> Option<Instant> {
         self.0.as_ref().map(|_| Instant::now())
     }
 
-    /// A step that takes as long as the future.
+    /// Records a step that takes as long as the future.
     pub(crate) async fn step<T>(&self, name: &'static str, work: impl Future<Output = T>) -> T {
         let from = self.now();
         let result = work.await;
@@ -144,7 +145,7 @@ impl Timeline {
         result
     }
 
-    /// The way of events that were handed to the sink.
+    /// Records the path of events that were handed to the sink.
     pub(crate) fn passage(&self, handed_over: Option<Instant>, passage: Option<Passage>) {
         let (Some(recording), Some(handed_over), Some(passage)) = (&self.0, handed_over, passage) else { return };
         let Passage { taken, settled, events, steps } = passage;

@@ -1,4 +1,4 @@
-//! Accounts that nobody else has open, or that all share.
+//! Accounts in a data folder that no server uses, or in a shared MongoDB.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ use crate::{
 pub(super) struct Local {
     accounts: Accounts,
     records: AnyRecords,
-    /// Of the folder, where they are in one.
+    /// Lock on the data folder, if the accounts are in one.
     _lock: Option<Lock>,
 }
 
@@ -95,7 +95,7 @@ impl Local {
         Ok(self.settled(settled, &removed).await)
     }
 
-    /// Writes down what became of keys, and gives their names.
+    /// Records the outcome for each key, and returns the names of the keys.
     async fn settled(&self, settled: Settled, whose: &User) -> Keys {
         let mut names = [Vec::new(), Vec::new()];
         let fates = [(settled.ended, Action::KeyRevoked), (settled.handed_on, Action::KeyHandedOn)];

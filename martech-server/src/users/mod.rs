@@ -1,7 +1,7 @@
-//! `martech-server user`: accounts from the shell.
+//! `martech-server user`: manages accounts from the shell.
 //!
-//! Where no server has the data folder, or the accounts are in MongoDB, they are changed right there. Where a server runs
-//! on the folder, it is asked to, with the folder's admin token.
+//! If no server uses the data folder, or if the accounts are in MongoDB, the command changes them directly. If a server
+//! runs on the folder, the command sends requests to it with the admin token of the folder.
 
 mod local;
 mod remote;
@@ -22,7 +22,7 @@ use crate::{
     say::say,
 };
 
-/// Settings of `user`.
+/// Arguments of `user`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 A new password is read from standard input with --password-stdin; otherwise one is made, and shown once.
@@ -35,11 +35,11 @@ pub struct UserArgs {
     #[arg(long, global = true, env = "MARTECH_DATA_DIR", default_value = "./data", value_name = "DIR")]
     data_dir: PathBuf,
 
-    /// The project in which somebody has a role, or in which those are who are shown
+    /// Project of the role; `list` shows the members of this project
     #[arg(long, global = true, default_value = "default", value_name = "NAME")]
     project: ProjectId,
 
-    /// The server that runs on the data folder, if one does; by default at the address that it has from MARTECH_ADDR, or at
+    /// URL of the server that runs on the data folder, if there is one; by default from MARTECH_ADDR, or
     /// http://127.0.0.1:3000
     #[arg(long, global = true, env = "MARTECH_URL", value_name = "URL")]
     url: Option<String>,
@@ -47,16 +47,16 @@ pub struct UserArgs {
     #[command(flatten)]
     trust: TrustArgs,
 
-    /// Where that server listens, as it is told itself
+    /// Listen address of that server, from its own variable
     #[arg(long, global = true, env = "MARTECH_ADDR", default_value = "127.0.0.1:3000", hide = true, value_parser = parse_addr)]
     addr: SocketAddr,
 
-    /// Whether it speaks TLS
+    /// Certificate of that server; it speaks TLS if this is set
     #[arg(long, global = true, env = "MARTECH_TLS_CERT", hide = true)]
     tls_cert: Option<PathBuf>,
 
-    /// The admin token of that server, only from MARTECH_ADMIN_TOKEN or the file that MARTECH_ADMIN_TOKEN_FILE names; by
-    /// default the one in the data folder
+    /// Admin token of that server; set only by MARTECH_ADMIN_TOKEN or by the file that MARTECH_ADMIN_TOKEN_FILE names;
+    /// by default the token in the data folder
     #[arg(long, global = true, env = "MARTECH_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = AdminToken::new)]
     admin_token: Option<AdminToken>,
 
@@ -69,61 +69,61 @@ pub struct UserArgs {
 
 #[derive(Debug, Clone, Subcommand)]
 enum UserCommand {
-    /// Makes an account
+    /// Creates an account
     Add {
-        /// Their address
+        /// Email address
         email: String,
-        /// Their name
+        /// Display name
         #[arg(long, default_value = "")]
         name: String,
-        /// What they may do: read; invite and look after the store; everything
+        /// Role: analysts read; admins also invite members and manage keys and the store; owners may do everything
         #[arg(long, default_value = "analyst", value_enum)]
         role: Role,
         /// Reads the password from standard input
         #[arg(long)]
         password_stdin: bool,
     },
-    /// Shows all accounts
+    /// Lists all accounts, or the members of --project
     List {
-        /// As JSON
+        /// Prints JSON
         #[arg(long)]
         json: bool,
     },
-    /// Gives somebody another password, and signs them out everywhere
+    /// Sets a new password for an account and signs it out everywhere
     Passwd {
-        /// Their address
+        /// Email address
         email: String,
         /// Reads the password from standard input
         #[arg(long)]
         password_stdin: bool,
     },
-    /// Says what somebody may do
+    /// Changes the role of an account
     Role {
-        /// Their address
+        /// Email address
         email: String,
-        /// What they may do
+        /// New role
         #[arg(value_enum)]
         role: Role,
-        /// Keeps the keys that they made, where they may make none any more; otherwise those are revoked
+        /// Keeps the account's keys if the new role may not create keys; by default they are revoked
         #[arg(long)]
         keep_keys: bool,
     },
-    /// Removes an account, and signs it out everywhere; with --project, the role in that project alone
+    /// Removes an account and signs it out everywhere; with --project, removes only its role in that project
     Remove {
-        /// Their address
+        /// Email address
         email: String,
-        /// Keeps the keys that they made; otherwise those are revoked
+        /// Keeps the account's keys; by default they are revoked
         #[arg(long)]
         keep_keys: bool,
     },
 }
 
 impl UserArgs {
-    /// The URL of the server.
+    /// Returns the URL of the server.
     fn server(&self) -> String {
         let of_this_machine = || {
             let scheme = if self.tls_cert.is_some() { "https" } else { "http" };
-            // A server on all addresses is on that of this machine, too.
+            // A server that listens on all addresses is reachable on the loopback address.
             let host = match self.addr {
                 SocketAddr::V4(addr) if addr.ip().is_unspecified() => "127.0.0.1".to_owned(),
                 SocketAddr::V4(addr) => addr.ip().to_string(),
@@ -136,7 +136,7 @@ impl UserArgs {
     }
 }
 
-/// The names of keys of somebody who may make none any more.
+/// The names of keys whose creator may no longer create keys.
 struct Keys {
     revoked: Vec<String>,
     handed_on: Vec<String>,
@@ -153,7 +153,7 @@ fn fate(keep: bool) -> KeyFate {
     if keep { KeyFate::HandOn } else { KeyFate::End }
 }
 
-/// Why something was not done.
+/// An error of the command.
 #[derive(Debug, thiserror::Error)]
 enum UserError {
     #[error(transparent)]
@@ -178,13 +178,13 @@ enum UserError {
     Refused(String),
 }
 
-/// The accounts, wherever they are.
+/// The accounts, local or behind a server.
 enum Accounts {
     Local(Local),
     Remote(Remote),
 }
 
-/// Does it, and says so on standard output.
+/// Runs the command, and prints the result on standard output.
 pub fn run(args: &UserArgs) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let done = match runtime {
@@ -246,11 +246,11 @@ async fn open(args: &UserArgs) -> Result<Accounts, UserError> {
     if let StoreChoice::Mongo(uri) = &args.store.store {
         return Ok(Accounts::Local(Local::beside(args.store.mongo(uri), &args.passwords).await?));
     }
-    // A new account may be the first thing in a folder; others are looked for where there are some.
+    // A new account may be the first file in a folder. The other commands need an existing folder.
     if let UserCommand::Add { .. } = args.command {
         fs::create_dir_all(&args.data_dir).map_err(folder)?;
     }
-    // Whoever has the folder has its accounts, or shares those in MongoDB.
+    // The holder of the lock owns the accounts of the folder, or shares those in MongoDB.
     match backend::lock(&args.data_dir) {
         Ok(lock) => Ok(Accounts::Local(Local::in_folder(&args.data_dir, lock, &args.passwords)?)),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -317,7 +317,7 @@ struct Password {
 }
 
 impl Password {
-    /// Made, or the first line of standard input.
+    /// Generates a password, or reads the first line of standard input.
     fn get(from_input: bool) -> Result<Self, UserError> {
         if !from_input {
             return Ok(Self { text: secret::random(), made: true });
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_server_of_this_machine_by_its_own_settings() {
+    fn derives_the_server_url_from_its_settings() {
         let server = |words: &[&str]| {
             let line = ["user", "list"].iter().chain(words);
             Line::try_parse_from(line).unwrap_or_else(|error| panic!("{error}")).args.server()

@@ -1,4 +1,4 @@
-//! Accounts of a server that is running.
+//! Accounts of a running server.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -26,7 +26,7 @@ struct Members {
     next_cursor: Option<String>,
 }
 
-/// What became of keys.
+/// The outcome for keys.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Settled {
@@ -40,7 +40,7 @@ struct Lost {
 }
 
 impl Remote {
-    /// A server at a URL; without a token, with that of its data folder.
+    /// Prepares requests to the server at a URL. Without a token, reads the token in its data folder.
     pub(super) fn new(url: &str, trust: &TrustArgs, token: Option<&AdminToken>, dir: &Path) -> Result<Self, UserError> {
         let path = dir.join("admin-token");
         let token = match token {
@@ -96,7 +96,7 @@ impl Remote {
         Ok(Keys { revoked: names(settled.revoked_keys), handed_on: names(settled.handed_on_keys) })
     }
 
-    /// The body of an answer that says that it was done.
+    /// Sends a request. Returns the body of a successful response.
     fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Vec<u8>, UserError> {
         let request = ureq::http::Request::builder()
             .method(method)

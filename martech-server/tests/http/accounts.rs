@@ -9,12 +9,12 @@ use crate::harness::{Answer, Server, event};
 
 const PASSWORD: &str = "correct horse";
 
-/// A server whose passwords are cheap.
+/// Starts a server with cheap password hashing.
 async fn start(more: &[&str]) -> Server {
     Server::start_with(&[&["--password-memory", "512KiB", "--password-passes", "1"], more].concat()).await
 }
 
-/// Somebody, and what they show of themselves.
+/// A client and the credentials that it sends.
 #[derive(Clone, Default)]
 struct Browser {
     cookies: String,
@@ -56,7 +56,7 @@ impl Browser {
         self.send(server, Method::POST, path, Some(body)).await
     }
 
-    /// Keeps the cookies of an answer, as a browser does.
+    /// Stores the cookies of a response, as a browser does.
     fn keep(&mut self, answer: &Answer) {
         let set: Vec<&str> =
             answer.headers.get_all(header::SET_COOKIE).iter().map(|line| line.to_str().unwrap()).collect();
@@ -73,7 +73,7 @@ fn person(name: &str) -> Value {
     json!({ "name": name, "email": format!("{name}@shop.example"), "password": PASSWORD })
 }
 
-/// The owner, in a browser.
+/// Signs up the owner. Returns the browser with the session.
 async fn owner(server: &Server) -> Browser {
     let mut body = person("owner");
     let answer = Browser::bearer(&server.token).post(server, "/api/auth/sign-up/email", body.take()).await;
@@ -83,7 +83,7 @@ async fn owner(server: &Server) -> Browser {
     browser
 }
 
-/// Somebody whom the owner has invited.
+/// Signs up a user whom the owner has invited. Returns the browser with the session.
 async fn invited(server: &Server, owner: &Browser, name: &str, role: &str) -> Browser {
     let invitation = owner.post(server, "/admin/invitations", json!({ "role": role })).await;
     assert_eq!(invitation.status, 201, "{}", invitation.text);
@@ -97,7 +97,7 @@ async fn invited(server: &Server, owner: &Browser, name: &str, role: &str) -> Br
 }
 
 #[tokio::test]
-async fn a_stranger_cannot_take_a_fresh_server() {
+async fn first_sign_up_requires_the_admin_token() {
     let server = start(&["--sign-up", "open"]).await;
     let answer = Browser::default().post(&server, "/api/auth/sign-up/email", person("eve")).await;
     answer.assert_error(403, "SET_UP_REQUIRED");
@@ -107,7 +107,7 @@ async fn a_stranger_cannot_take_a_fresh_server() {
 }
 
 #[tokio::test]
-async fn who_has_signed_in_reads_and_who_has_signed_out_does_not() {
+async fn session_grants_access_until_sign_out() {
     let server = start(&[]).await;
     let mut browser = owner(&server).await;
     assert_eq!(browser.get(&server, "/stats").await.status, 200);
@@ -115,7 +115,7 @@ async fn who_has_signed_in_reads_and_who_has_signed_out_does_not() {
     assert_eq!(session.json["user"]["email"], "owner@shop.example");
     assert_eq!(session.header("cache-control"), Some("no-store"));
     let token = session.json["session"]["token"].as_str().unwrap().to_owned();
-    assert_eq!(Browser::bearer(&token).get(&server, "/stats").await.status, 200, "the token is a bearer's as well");
+    assert_eq!(Browser::bearer(&token).get(&server, "/stats").await.status, 200, "the token is also a bearer token");
 
     let answer = browser.post(&server, "/api/auth/sign-out", json!({})).await;
     assert_eq!(answer.json, json!({ "success": true }));
@@ -133,7 +133,7 @@ async fn who_has_signed_in_reads_and_who_has_signed_out_does_not() {
 }
 
 #[tokio::test]
-async fn a_cookie_is_as_better_auth_makes_it() {
+async fn cookies_match_the_format_of_better_auth() {
     let server = start(&[]).await;
     owner(&server).await;
     let sign_in = async |server: &Server, remember: bool| {
@@ -161,7 +161,7 @@ async fn a_cookie_is_as_better_auth_makes_it() {
     assert!(cookies.len() == 2 && cookies[1].starts_with("better-auth.dont_remember="), "{cookies:?}");
     assert!(cookies.iter().all(|cookie| !cookie.contains("Max-Age")), "{cookies:?}");
 
-    // What nobody has signed is nobody's.
+    // A forged signature is not accepted.
     let forged = Browser {
         cookies: cookies[0].split(';').next().unwrap().replacen("token=", "token=x", 1),
         ..Browser::default()
@@ -178,7 +178,7 @@ async fn a_cookie_is_as_better_auth_makes_it() {
         cookies[0].starts_with("__Secure-better-auth.session_token=") && cookies[0].contains("Secure;"),
         "{cookies:?}"
     );
-    // What is left of the time before TLS is nobody's, and in nobody's way.
+    // Cookies from before TLS are no longer valid, but do no harm next to a valid one.
     let secure = cookies[0].split(';').next().unwrap();
     let before = format!("better-auth.session_token={value}");
     for (cookies, status) in [(format!("{before}; {secure}"), 200), (before, 401)] {
@@ -188,7 +188,7 @@ async fn a_cookie_is_as_better_auth_makes_it() {
 }
 
 #[tokio::test]
-async fn who_keeps_no_cookies_sends_what_a_header_told() {
+async fn accepts_set_auth_token_as_bearer() {
     let server = start(&[]).await;
     owner(&server).await;
     let answer = Browser::default().post(&server, "/api/auth/sign-in/email", person("owner")).await;
@@ -204,7 +204,7 @@ async fn who_keeps_no_cookies_sends_what_a_header_told() {
 }
 
 #[tokio::test]
-async fn pages_of_others_change_nothing() {
+async fn rejects_state_changes_from_other_origins() {
     let server = start(&[]).await;
     let browser = owner(&server).await;
     let from = |origin: Option<&str>| Browser { origin: origin.map(str::to_owned), ..browser.clone() };
@@ -220,18 +220,18 @@ async fn pages_of_others_change_nothing() {
             from(silent).post(&server, path, body.clone()).await.assert_error(403, "MISSING_OR_NULL_ORIGIN");
         }
     }
-    // Without a cookie as well, where a page would sign somebody in as somebody else.
+    // Sign-in needs a valid origin without a cookie too: another page could sign a user in to a different account.
     let stranger = Browser { origin: Some("http://evil.example".to_owned()), ..Browser::default() };
     stranger.post(&server, "/api/auth/sign-in/email", person("owner")).await.assert_error(403, "INVALID_ORIGIN");
     assert_eq!(from(Some("http://evil.example")).get(&server, "/stats").await.status, 200, "reading needs no origin");
     assert_eq!(browser.get(&server, "/api/auth/get-session").await.json["user"]["name"], "owner");
-    // Events are taken from everywhere; the cookie gives them nothing.
+    // Events are accepted from all origins, because they do not use the cookie.
     let event = json!({ "userId": "u", "type": "page_view" });
     assert_eq!(from(Some("http://evil.example")).post(&server, "/events", event).await.status, 202);
 }
 
 #[tokio::test]
-async fn pages_without_a_script_sign_up_and_in_by_forms() {
+async fn accepts_forms_for_sign_up_and_sign_in() {
     let server = start(&["--sign-up", "open"]).await;
     let browser = owner(&server).await;
     let send = async |path: &str, headers: &[(&str, &str)], fields: &str| {
@@ -251,7 +251,7 @@ async fn pages_without_a_script_sign_up_and_in_by_forms() {
     for wrong in ["&x=1", &format!("{right}&rememberMe=on"), &format!("{right}&password=x")] {
         send(in_, &[], wrong).await.assert_error(400, "VALIDATION_ERROR");
     }
-    // A form comes from any page, and there is no cookie by which to know that it is another's.
+    // Any page can send a form, and no cookie shows that the form is from another site.
     for (headers, code) in [
         ([("origin", "null"), ("sec-fetch-site", "cross-site")], "MISSING_OR_NULL_ORIGIN"),
         ([("sec-fetch-mode", "navigate"), ("sec-fetch-site", "cross-site")], "MISSING_OR_NULL_ORIGIN"),
@@ -260,7 +260,7 @@ async fn pages_without_a_script_sign_up_and_in_by_forms() {
         send(in_, &headers, right).await.assert_error(403, code);
         send(up, &headers, "name=b&email=b%40shop.example&password=password-1").await.assert_error(403, code);
     }
-    // Nothing else takes them.
+    // Other routes accept no forms.
     for path in ["/api/auth/update-user", "/api/auth/change-password", "/admin/invitations"] {
         let headers = [("cookie", browser.cookies.as_str()), ("origin", browser.origin.as_deref().unwrap())];
         send(path, &headers, "name=x").await.assert_error(415, "UNSUPPORTED_MEDIA_TYPE");
@@ -268,7 +268,7 @@ async fn pages_without_a_script_sign_up_and_in_by_forms() {
 }
 
 #[tokio::test]
-async fn nobody_learns_who_has_an_account_and_mistakes_are_told() {
+async fn reports_invalid_input_without_revealing_accounts_at_sign_in() {
     let server = start(&["--sign-up", "open"]).await;
     owner(&server).await;
     let sign_in = async |email: &str, password: &str| {
@@ -317,7 +317,7 @@ async fn nobody_learns_who_has_an_account_and_mistakes_are_told() {
 }
 
 #[tokio::test]
-async fn guesses_are_slowed_down() {
+async fn limits_password_guesses_per_address() {
     let server = start(&["--trusted-proxies", "127.0.0.1"]).await;
     owner(&server).await;
     let guess = async |address: &str| {
@@ -340,7 +340,7 @@ async fn guesses_are_slowed_down() {
 }
 
 #[tokio::test]
-async fn roles_say_who_may_do_what() {
+async fn roles_limit_what_members_may_do() {
     let server = start(&[]).await;
     let owner = owner(&server).await;
     let admin = invited(&server, &owner, "admin", "admin").await;
@@ -358,15 +358,15 @@ async fn roles_say_who_may_do_what() {
     let change = async |who: &Browser, name: &str, role: &str| {
         who.send(&server, Method::PATCH, &id_of(name), Some(json!({ "role": role }))).await
     };
-    // Admins look after analysts, owners after all.
+    // Admins manage analysts, owners manage all members.
     change(&admin, "analyst", "admin").await.assert_error(403, "forbidden");
     change(&admin, "owner", "analyst").await.assert_error(403, "forbidden");
     admin.post(&server, "/admin/invitations", json!({ "role": "admin" })).await.assert_error(403, "forbidden");
     assert_eq!(change(&owner, "analyst", "admin").await.json["role"], "admin");
-    assert_eq!(analyst.get(&server, "/admin/members").await.status, 200, "from the next request on");
+    assert_eq!(analyst.get(&server, "/admin/members").await.status, 200, "a role applies from the next request on");
     assert_eq!(change(&owner, "analyst", "analyst").await.json["role"], "analyst");
 
-    // There is always an owner.
+    // At least one owner remains.
     change(&owner, "owner", "admin").await.assert_error(409, "last_owner");
     let remove = async |who: &Browser, name: &str| who.send(&server, Method::DELETE, &id_of(name), None).await;
     remove(&owner, "owner").await.assert_error(409, "last_owner");
@@ -374,14 +374,14 @@ async fn roles_say_who_may_do_what() {
     assert_eq!(remove(&admin, "owner").await.status, 204);
     owner.get(&server, "/stats").await.assert_error(401, "unauthorized");
     remove(&admin, "owner").await.assert_error(404, "not_found");
-    // And the server stays set up: nobody becomes another first.
+    // The server stays set up: no sign-up becomes the owner again.
     let mut eve = person("eve");
     let answer = Browser::default().post(&server, "/api/auth/sign-up/email", eve.take()).await;
     answer.assert_error(403, "INVITATION_REQUIRED");
     let answer = Browser::bearer(&server.token).post(&server, "/api/auth/sign-up/email", person("eve")).await;
     assert_eq!(answer.json["user"]["role"], "analyst", "{}", answer.text);
 
-    // Who has forgotten a password is given another.
+    // An admin can reset the password of an analyst.
     let reset = format!("{}/password", id_of("analyst"));
     assert_eq!(admin.post(&server, &reset, json!({ "newPassword": "battery staple" })).await.status, 204);
     analyst.get(&server, "/stats").await.assert_error(401, "unauthorized");
@@ -390,7 +390,7 @@ async fn roles_say_who_may_do_what() {
 }
 
 #[tokio::test]
-async fn invitations_are_listed_and_taken_back() {
+async fn lists_and_revokes_invitations() {
     let server = start(&["--public-url", "http://shop.example"]).await;
     let owner = Browser { origin: Some("http://shop.example".to_owned()), ..owner(&server).await };
     let made = owner.post(&server, "/admin/invitations", json!({ "role": "admin", "email": "Ann@shop.example" })).await;
@@ -398,7 +398,7 @@ async fn invitations_are_listed_and_taken_back() {
     assert_eq!(made.json["link"], format!("http://shop.example/sign-up#{token}"));
     let listed = owner.get(&server, "/admin/invitations").await;
     let listed = &listed.json["invitations"];
-    assert_eq!(listed.as_array().unwrap().len(), 1, "the server's own is not told: {listed}");
+    assert_eq!(listed.as_array().unwrap().len(), 1, "the set-up invitation is not listed: {listed}");
     assert_eq!((&listed[0]["email"], &listed[0]["role"]), (&json!("ann@shop.example"), &json!("admin")));
     assert!(!listed.to_string().contains(token));
     let path = format!("/admin/invitations/{}", listed[0]["id"].as_str().unwrap());
@@ -418,7 +418,7 @@ async fn invitations_are_listed_and_taken_back() {
 }
 
 #[tokio::test]
-async fn sessions_are_listed_without_what_opens_them() {
+async fn lists_sessions_without_their_tokens() {
     let server = start(&[]).await;
     let browser = owner(&server).await;
     let other = Browser::default().post(&server, "/api/auth/sign-in/email", person("owner")).await;
@@ -445,7 +445,7 @@ async fn accounts_and_sessions_survive_a_restart() {
 }
 
 #[tokio::test]
-async fn the_page_of_an_invitation_brings_all_along() {
+async fn sign_up_page_loads_only_its_own_assets() {
     let server = start(&[]).await;
     let page = Browser::default().get(&server, "/sign-up").await;
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
@@ -455,12 +455,12 @@ async fn the_page_of_an_invitation_brings_all_along() {
         assert!(page.text.contains(path));
         assert_eq!(Browser::default().get(&server, path).await.status, 200);
     }
-    assert!(!page.text.contains("http"), "nothing from elsewhere");
-    assert!(page.text.contains(r#"method="post""#), "without a script the password goes into no address");
+    assert!(!page.text.contains("http"), "no links to other sites");
+    assert!(page.text.contains(r#"method="post""#), "without scripts, the password must not go into the URL");
 }
 
 #[tokio::test]
-async fn what_was_done_is_written_down_for_admins() {
+async fn audit_log_lists_actions_for_admins() {
     let server = start(&["--trusted-proxies", "127.0.0.1"]).await;
     let owner = owner(&server).await;
     let analyst = invited(&server, &owner, "ann", "analyst").await;
@@ -488,7 +488,7 @@ async fn what_was_done_is_written_down_for_admins() {
     let session = owner.get(&server, "/api/auth/get-session").await;
     assert_eq!((&entries[2]["actor"], &entries[2]["target"]), (&session.json["user"]["id"], &key.json["id"]));
     assert_eq!(entries[6]["actor"], "adminToken");
-    // What an id was is told also when there is nothing of that id any more.
+    // Entries describe their target, which may no longer exist.
     let details: Vec<&Value> = entries.iter().map(|entry| &entry["detail"]).collect();
     let expected = [
         json!("ann@shop.example"),
@@ -516,7 +516,7 @@ async fn what_was_done_is_written_down_for_admins() {
 }
 
 #[tokio::test]
-async fn keys_end_with_the_role_of_who_made_them_or_are_handed_on() {
+async fn revokes_or_hands_on_keys_of_removed_members() {
     let server = start(&[]).await;
     let owner = owner(&server).await;
     let reads =
@@ -532,7 +532,7 @@ async fn keys_end_with_the_role_of_who_made_them_or_are_handed_on() {
         let (field, status) = if query.is_empty() { ("revokedKeys", 401) } else { ("handedOnKeys", 200) };
         assert_eq!((removed.status.as_u16(), &removed.json), (200, &json!({ field: told })));
         assert_eq!(reads(&key).await, status);
-        // By what is written down it is known whose it was.
+        // The audit log names the previous holder of the key.
         let action = if query.is_empty() { "keyRevoked" } else { "keyHandedOn" };
         let audit = owner.get(&server, "/admin/audit").await.json["entries"].clone();
         let entry = audit.as_array().unwrap().iter().find(|entry| entry["action"] == action).unwrap();
@@ -541,7 +541,7 @@ async fn keys_end_with_the_role_of_who_made_them_or_are_handed_on() {
             (&json!(action), &json!(format!("report, of {name}@shop.example")))
         );
     }
-    // What was handed on is the owner's, and goes when they do.
+    // The owner holds the key that was handed on, and loses it with the role.
     let other = invited(&server, &owner, "other", "owner").await;
     let left = owner.get(&server, "/admin/keys").await.json["keys"].clone();
     assert_eq!(left.as_array().unwrap().len(), 1);
@@ -553,7 +553,7 @@ async fn keys_end_with_the_role_of_who_made_them_or_are_handed_on() {
 }
 
 #[tokio::test]
-async fn tokens_that_open_nothing_are_limited_and_written_down_on_every_route() {
+async fn limits_and_audits_unknown_tokens_on_every_route() {
     let server = start(&["--trusted-proxies", "127.0.0.1"]).await;
     let owner = owner(&server).await;
     let ask = async |path: &str, from: &str, token: &str| {
@@ -569,18 +569,18 @@ async fn tokens_that_open_nothing_are_limited_and_written_down_on_every_route() 
         let refused = ask(path, &from, "a-wrong-admin-token").await;
         refused.assert_error(429, "rate_limited");
         assert!(refused.header("retry-after").is_some());
-        // The right one is not looked at either, so that nobody finds it out; elsewhere it is.
+        // The server does not check the right token either, so that guesses are useless. Other addresses can use it.
         ask(path, &from, &server.token).await.assert_error(429, "rate_limited");
         assert_eq!(ask(path, "198.51.100.1", &server.token).await.status, 200);
     }
-    // Events are taken all the same, and say nothing of which token is right.
+    // Events are accepted regardless, and the responses do not reveal which token is right.
     let send = async |token: &str| {
         let bearer = format!("Bearer {token}");
         let headers = [("x-forwarded-for", "192.0.2.0"), ("authorization", bearer.as_str())];
         server.send_json("POST", "/events", &headers, &event("u1", token)).await.status
     };
     assert_eq!([send("a-wrong-admin-token").await, send(&server.token).await], [202, 202]);
-    // Where it was shown before, it goes on to be taken.
+    // An address that has presented the right token before is not blocked.
     for _ in 0..40 {
         ask("/users", "198.51.100.1", "a-wrong-admin-token").await;
     }
@@ -595,7 +595,7 @@ async fn tokens_that_open_nothing_are_limited_and_written_down_on_every_route() 
 }
 
 #[tokio::test]
-async fn of_two_session_cookies_the_one_that_is_valid_counts() {
+async fn uses_the_valid_one_of_two_session_cookies() {
     let server = start(&[]).await;
     let browser = owner(&server).await;
     let mut old = Browser::at(&server);
@@ -611,7 +611,7 @@ async fn of_two_session_cookies_the_one_that_is_valid_counts() {
 }
 
 #[tokio::test]
-async fn health_tells_strangers_whether_all_is_well_and_nothing_else() {
+async fn health_hides_details_from_anonymous_clients() {
     let server = start(&[]).await;
     let owner = owner(&server).await;
     for who in [Browser::default(), Browser::bearer("nonsense"), Browser::bearer("mt_read_made-up")] {
@@ -624,7 +624,7 @@ async fn health_tells_strangers_whether_all_is_well_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn others_guesses_refuse_nobody_and_who_is_known_is_known_after_a_restart() {
+async fn guesses_of_others_do_not_lock_users_out() {
     let flags = ["--password-memory", "512KiB", "--password-passes", "1", "--trusted-proxies", "127.0.0.1"];
     let server = Server::start_with(&flags).await;
     owner(&server).await;
@@ -636,13 +636,13 @@ async fn others_guesses_refuse_nobody_and_who_is_known_is_known_after_a_restart(
     for number in 0..100 {
         assert_eq!(sign_in(&server, &format!("192.0.2.{number}"), "a guess of it").await, 401);
     }
-    assert_eq!(sign_in(&server, "203.0.113.1", PASSWORD).await, 200, "where she never was");
+    assert_eq!(sign_in(&server, "203.0.113.1", PASSWORD).await, 200, "an address that the user has never used");
     let server = Server::start_in(server.stopped().await, &flags).await;
     assert_eq!(sign_in(&server, "198.51.100.1", PASSWORD).await, 200);
 }
 
 #[tokio::test]
-async fn common_passwords_are_refused_wherever_one_is_chosen() {
+async fn rejects_common_passwords_everywhere() {
     let server = start(&["--sign-up", "open"]).await;
     let owner = owner(&server).await;
     let mut ann = person("ann");

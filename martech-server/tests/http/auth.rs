@@ -1,4 +1,4 @@
-//! Who may read.
+//! Authentication by the admin token.
 
 use std::{fs, os::unix::fs::MetadataExt};
 
@@ -16,7 +16,7 @@ const PROTECTED: [(&str, &str); 5] = [
 ];
 
 #[tokio::test]
-async fn everything_that_reads_needs_the_token() {
+async fn query_and_admin_routes_require_the_token() {
     let server = Server::start().await;
     let wrong = format!("Bearer {}x", server.token);
     let basic = format!("Basic {}", server.token);
@@ -43,7 +43,7 @@ async fn everything_that_reads_needs_the_token() {
 }
 
 #[tokio::test]
-async fn health_is_for_everyone_and_tells_no_secret() {
+async fn health_routes_are_public_and_leak_no_secret() {
     let server = Server::start().await;
     for path in ["/livez", "/readyz", "/health"] {
         let request = server.request(Method::GET, path).body(Full::default()).unwrap();
@@ -54,7 +54,7 @@ async fn health_is_for_everyone_and_tells_no_secret() {
 }
 
 #[tokio::test]
-async fn the_token_survives_a_restart_and_is_its_owners_alone() {
+async fn token_file_survives_restart_and_is_private() {
     let server = Server::start().await;
     let token = server.token.clone();
     let dir = server.stopped().await;
@@ -65,9 +65,9 @@ async fn the_token_survives_a_restart_and_is_its_owners_alone() {
 }
 
 #[tokio::test]
-async fn a_given_token_wins() {
+async fn configured_token_replaces_the_token_file() {
     let mut server = Server::start_with(&["--admin-token", "a-token-of-my-own"]).await;
-    assert!(server.token.is_empty(), "no file is made");
+    assert!(server.token.is_empty(), "the server writes no token file");
     server.token = "a-token-of-my-own".to_owned();
     assert_eq!(server.get("/users").await.status, 200);
 }

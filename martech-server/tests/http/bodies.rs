@@ -1,4 +1,4 @@
-//! Bodies that are not what they should be.
+//! Compression, limits, timeouts and faults of request bodies.
 
 use std::io::Write;
 
@@ -16,7 +16,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A valid batch of about this many bytes.
+/// Returns a valid batch of about `bytes` bytes.
 fn large_batch(bytes: usize) -> Vec<u8> {
     let filler = "x".repeat(16 * 1024);
     let mut body = b"[".to_vec();
@@ -33,7 +33,7 @@ fn large_batch(bytes: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn compressed_bodies_are_taken() {
+async fn accepts_gzip_and_zstd_bodies() {
     let server = Server::start().await;
     let body = event("u1", "a").to_string();
     let answer = server.post_as("", &[JSON, ("content-encoding", "gzip")], gzip(body.as_bytes())).await;
@@ -44,7 +44,7 @@ async fn compressed_bodies_are_taken() {
 }
 
 #[tokio::test]
-async fn unknown_encodings_and_types_are_refused() {
+async fn rejects_unsupported_encodings_and_media_types() {
     let server = Server::start().await;
     for encoding in ["br", "deflate", "gzip, zstd", ""] {
         let answer = server.post_as("", &[JSON, ("content-encoding", encoding)], "{}").await;
@@ -58,7 +58,7 @@ async fn unknown_encodings_and_types_are_refused() {
 }
 
 #[tokio::test]
-async fn bodies_that_do_not_unpack_are_refused() {
+async fn rejects_bodies_that_fail_to_decompress() {
     let server = Server::start().await;
     let whole = gzip(event("u1", "a").to_string().as_bytes());
     for (encoding, body) in [("gzip", b"not gzip".to_vec()), ("gzip", whole[..whole.len() - 9].to_vec())] {
@@ -71,7 +71,7 @@ async fn bodies_that_do_not_unpack_are_refused() {
 }
 
 #[tokio::test]
-async fn bombs_stop_at_the_limit() {
+async fn stops_decompression_bombs_at_the_limit() {
     let server = Server::start().await;
     let zeros = vec![b' '; 200 * MIB];
     let bombs = [("gzip", gzip(&zeros)), ("zstd", zstd::encode_all(zeros.as_slice(), 1).unwrap())];
@@ -84,7 +84,7 @@ async fn bombs_stop_at_the_limit() {
 }
 
 #[tokio::test]
-async fn a_window_larger_than_http_allows_is_refused() {
+async fn rejects_zstd_windows_larger_than_http_allows() {
     let server = Server::start().await;
     let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
     encoder.window_log(27).unwrap();
@@ -94,7 +94,7 @@ async fn a_window_larger_than_http_allows_is_refused() {
 }
 
 #[tokio::test]
-async fn large_bodies_are_taken_up_to_the_limit() {
+async fn accepts_large_bodies_up_to_the_limit() {
     let server = Server::start().await;
     let body = large_batch(15 * MIB);
     assert!(body.len() > 14 * MIB);
@@ -106,7 +106,7 @@ async fn large_bodies_are_taken_up_to_the_limit() {
 }
 
 #[tokio::test]
-async fn a_chunked_body_has_the_same_limit() {
+async fn chunked_bodies_have_the_same_limit() {
     let server = Server::start_with(&["--max-batch-body", "1MiB"]).await;
     let mut raw = server.connect().await;
     raw.write(
@@ -122,8 +122,8 @@ async fn a_chunked_body_has_the_same_limit() {
 }
 
 #[tokio::test]
-async fn who_pauses_after_what_is_not_taken_is_told_so_soon() {
-    // Less than a body may pause otherwise, and than this test waits.
+async fn rejects_unacceptable_bodies_without_waiting_for_them() {
+    // A rejected body is read for one second at most, much less than these timeouts and the patience of the test.
     let server = Server::start_with(&["--body-idle-timeout", "1h", "--body-timeout", "1h"]).await;
     for (head, status, code) in [
         ("Content-Type: application/json\r\nContent-Length: 99999999999", 413, "body_too_large"),
@@ -136,7 +136,7 @@ async fn who_pauses_after_what_is_not_taken_is_told_so_soon() {
 }
 
 #[tokio::test]
-async fn a_client_that_asks_first_is_told_before_it_sends() {
+async fn rejects_oversized_body_instead_of_100_continue() {
     let server = Server::start().await;
     let mut raw = server.connect().await;
     raw.write(
@@ -148,7 +148,7 @@ async fn a_client_that_asks_first_is_told_before_it_sends() {
 }
 
 #[tokio::test]
-async fn a_single_event_has_limits_of_its_own() {
+async fn enforces_size_limits_of_single_events() {
     let server = Server::start().await;
     let mut large = event("u1", "a");
     large["properties"] = json!({ "text": "x".repeat(40 * 1024) });
@@ -170,7 +170,7 @@ async fn a_single_event_has_limits_of_its_own() {
 }
 
 #[tokio::test]
-async fn malformed_bodies_are_refused_with_their_fault() {
+async fn rejects_malformed_bodies_with_specific_codes() {
     let server = Server::start().await;
     let deep = format!("{}{}", r#"{"userId":"u1","type":"search","properties":{"a":"#, "[".repeat(100_000));
     let nested =
@@ -195,7 +195,7 @@ async fn malformed_bodies_are_refused_with_their_fault() {
 }
 
 #[tokio::test]
-async fn times_out_of_range_are_refused() {
+async fn rejects_invalid_and_out_of_range_times() {
     let server = Server::start().await;
     let cases = [
         ("1969-12-31T23:59:59Z", "occurred_at_too_early"),
@@ -211,7 +211,7 @@ async fn times_out_of_range_are_refused() {
 }
 
 #[tokio::test]
-async fn a_stalled_body_is_given_up() {
+async fn times_out_stalled_bodies() {
     let server = Server::start_with(&["--body-idle-timeout", "50ms"]).await;
     let mut raw = server.connect().await;
     raw.write(
@@ -223,7 +223,7 @@ async fn a_stalled_body_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_body_that_takes_too_long_is_given_up() {
+async fn times_out_bodies_that_take_too_long() {
     let server = Server::start_with(&["--body-timeout", "50ms"]).await;
     let mut raw = server.connect().await;
     raw.write("POST /events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n").await;
@@ -231,7 +231,7 @@ async fn a_body_that_takes_too_long_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_cut_body_stores_nothing() {
+async fn truncated_body_stores_nothing() {
     let server = Server::start().await;
     let body = event("u1", "a").to_string();
     let head = format!(
@@ -247,10 +247,10 @@ async fn a_cut_body_stores_nothing() {
 }
 
 #[tokio::test]
-async fn bodies_together_stay_within_their_memory() {
+async fn bounds_the_memory_of_all_bodies() {
     let flags = ["--max-batch-body", "1MiB", "--max-bodies", "1MiB", "--body-idle-timeout", "20s"];
     let server = Server::start_with(&flags).await;
-    // One sender holds nearly all of it, and does not go on.
+    // One sender holds nearly all of the memory and stalls.
     let mut holder = server.connect().await;
     holder
         .write(format!(

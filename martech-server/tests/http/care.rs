@@ -1,4 +1,4 @@
-//! `verify` and `repair`, by the real program.
+//! `martech-server verify` and `martech-server repair`, run as processes.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::harness::Server;
 
-/// What a run of the program printed, and its exit code.
+/// The exit code and the output of a run of the program.
 struct Run {
     code: i32,
     out: String,
@@ -56,7 +56,7 @@ fn event(id: &str, day: u8) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn damage_is_found_set_aside_and_reported() {
+async fn verify_finds_damage_and_repair_sets_it_aside() {
     let server = Server::start().await;
     server
         .post("", json!([event("a", 1), event("b", 1), event("c", 2)]).to_string())
@@ -115,7 +115,7 @@ async fn damage_is_found_set_aside_and_reported() {
 }
 
 #[test]
-fn a_folder_that_holds_no_data_gives_no_verdict() {
+fn verify_and_repair_exit_with_2_without_data() {
     let dir = tempfile::tempdir().unwrap();
     for command in ["verify", "repair"] {
         let empty = run(dir.path(), &[command]);
@@ -127,7 +127,7 @@ fn a_folder_that_holds_no_data_gives_no_verdict() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn broken_accounts_are_found_and_set_aside() {
+async fn verify_and_repair_handle_damaged_accounts() {
     let server = Server::start().await;
     let made = json!({ "name": "Olga", "email": "olga@shop.example", "password": "correct horse" });
     let authorization = format!("Bearer {}", server.token);
@@ -140,10 +140,10 @@ async fn broken_accounts_are_found_and_set_aside() {
     let verified = run(dir.path(), &["verify", "--json"]);
     let accounts = &json(&verified)["accounts"];
     assert_eq!((verified.code, &accounts["status"]), (0, &json!("sound")), "{}", verified.out);
-    assert!(accounts["records"].as_u64().unwrap() >= 3, "a user, a session and what was done: {accounts}");
-    assert_eq!(fs::read(&path).unwrap(), sound, "nothing is changed");
+    assert!(accounts["records"].as_u64().unwrap() >= 3, "a user, a session and an audit entry: {accounts}");
+    assert_eq!(fs::read(&path).unwrap(), sound, "`verify` changes nothing");
 
-    // Wherever a page in use is hit; what is free may be anything.
+    // Flips a bit wherever a page in use has the address. Free pages may contain anything.
     let address = b"olga@shop.example";
     let mut flipped = sound.clone();
     for at in 0..sound.len() - address.len() {
@@ -168,7 +168,7 @@ async fn broken_accounts_are_found_and_set_aside() {
             verified.out
         );
         let planned = run(dir.path(), &["repair"]);
-        assert_eq!((planned.code, fs::read(&path).unwrap() == bytes), (1, true), "{what}: it says what it would do");
+        assert_eq!((planned.code, fs::read(&path).unwrap() == bytes), (1, true), "{what}: without --yes it only plans");
     }
     let repaired = run(dir.path(), &["repair", "--yes", "--json"]);
     let told = json(&repaired);
@@ -180,7 +180,7 @@ async fn broken_accounts_are_found_and_set_aside() {
         repaired.err
     );
     assert!(Path::new(told["accounts"]["path"].as_str().unwrap()).exists() && !path.exists());
-    // The server starts again; with a copy of before, as it was.
+    // The server starts without accounts, and with the backup it has them again.
     let server = Server::start_in(dir, &[]).await;
     assert_eq!(server.get("/admin/members").await.json["members"], json!([]));
     let dir = server.stopped().await;

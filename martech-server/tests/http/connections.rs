@@ -1,4 +1,4 @@
-//! Clients that keep the server waiting, or ask for too much of it at once.
+//! Slow clients, and limits on connections and heads.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::harness::{Raw, Server, event};
 const ASK: &str = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
 const POST: &str = "POST /events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
 
-/// A connection whose first request was answered.
+/// Opens a connection and completes a request on it.
 async fn kept(server: &Server) -> Raw {
     let mut raw = server.connect().await;
     asked(&mut raw).await;
@@ -23,7 +23,7 @@ async fn asked(raw: &mut Raw) {
 }
 
 #[tokio::test]
-async fn closes_connections_that_are_idle_or_slow_with_a_head() {
+async fn closes_connections_that_are_idle_or_send_heads_slowly() {
     let server = Server::start_with(&["--idle-timeout", "200ms"]).await;
     let mut silent = server.connect().await;
     let mut idle = kept(&server).await;
@@ -35,7 +35,7 @@ async fn closes_connections_that_are_idle_or_slow_with_a_head() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_used_now_and_then_stays() {
+async fn keeps_connections_that_are_used_regularly() {
     let server = Server::start_with(&["--idle-timeout", "1s"]).await;
     let begun = Instant::now();
     let mut busy = kept(&server).await;
@@ -48,7 +48,7 @@ async fn a_connection_that_is_used_now_and_then_stays() {
 }
 
 #[tokio::test]
-async fn a_head_may_come_in_pieces() {
+async fn accepts_a_head_in_several_pieces() {
     let server = Server::start_with(&["--idle-timeout", "20s"]).await;
     let mut raw = server.connect().await;
     for piece in ASK.as_bytes().chunks(9) {
@@ -58,11 +58,11 @@ async fn a_head_may_come_in_pieces() {
 }
 
 #[tokio::test]
-async fn a_body_that_dribbles_is_given_up() {
+async fn rejects_bodies_below_the_minimum_rate() {
     let server = Server::start_with(&["--body-idle-timeout", "200ms"]).await;
     let mut raw = server.connect().await;
     raw.write(format!("{POST}Content-Length: 10000\r\n\r\n")).await;
-    // Never idle, and far from a KiB a second.
+    // The client is never idle, but sends far less than 1 KiB/s.
     let answer = loop {
         tokio::select! {
             answer = raw.answer() => break answer,
@@ -85,7 +85,7 @@ async fn a_body_that_dribbles_is_given_up() {
 }
 
 #[tokio::test]
-async fn closes_a_connection_whose_client_stops_reading() {
+async fn closes_connection_when_client_stops_reading() {
     let server = Server::start_with(&["--max-connections", "1", "--write-timeout", "300ms"]).await;
     let filler = "x".repeat(30 << 10);
     let events: Vec<_> = (0..200)
@@ -101,20 +101,20 @@ async fn closes_a_connection_whose_client_stops_reading() {
     raw.answer().await.assert_counts(202, [200, 0, 0]);
     drop(raw);
 
-    // As little as possible is held by the systems of both sides, and answers are asked for that are more than that.
+    // A small receive buffer, and requests for more response bytes than the kernels of both sides buffer.
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     let mut deaf = socket.connect(server.addr).await.unwrap();
     let ask = format!("GET /users/u1/journey HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\r\n", server.token);
     deaf.write_all(ask.repeat(10).as_bytes()).await.unwrap();
-    // It has the only place, and an answer is owed to it: it goes when it is given up.
+    // That connection has the only permit and a pending response. The next one gets the permit after the write timeout.
     let mut next = server.connect().await;
     asked(&mut next).await;
     drop(deaf);
 }
 
 #[tokio::test]
-async fn at_the_limit_the_longest_idle_connection_is_closed() {
+async fn closes_longest_idle_connection_at_the_limit() {
     let server = Server::start_with(&["--max-connections", "3", "--idle-timeout", "1h"]).await;
     let mut busy = server.connect().await;
     let body = event("u1", "a").to_string();
@@ -122,7 +122,7 @@ async fn at_the_limit_the_longest_idle_connection_is_closed() {
     busy.interim("HTTP/1.1 100 Continue\r\n\r\n").await;
     let mut slow = server.connect().await;
     slow.write("GET /livez HTTP/1.1\r\nHo").await;
-    // Who came first goes first, and the server knows who did when this is answered.
+    // The longest idle connection is closed first. A response shows that the server has registered the connection.
     let mut idle = kept(&server).await;
     let mut first = kept(&server).await;
     assert!(slow.is_closed().await);
@@ -135,7 +135,7 @@ async fn at_the_limit_the_longest_idle_connection_is_closed() {
 }
 
 #[tokio::test]
-async fn limits_the_connections_of_an_address_but_not_of_a_trusted_proxy() {
+async fn limits_connections_per_address_except_trusted_proxies() {
     let flags = ["--max-connections-per-address", "2"];
     let server = Server::start_with(&flags).await;
     let (first, _second) = (kept(&server).await, kept(&server).await);
@@ -161,7 +161,7 @@ async fn limits_the_connections_of_an_address_but_not_of_a_trusted_proxy() {
 }
 
 #[tokio::test]
-async fn heads_have_limits() {
+async fn rejects_oversized_and_malformed_heads() {
     let server = Server::start().await;
     let many: String = (0..101).map(|n| format!("X-{n}: 1\r\n")).collect();
     let cases = [
@@ -176,7 +176,7 @@ async fn heads_have_limits() {
         (format!("{POST}Content-Length: 5\r\nContent-Length: 6\r\n\r\n"), 400),
     ];
     for (head, status) in cases {
-        // Also on a connection that was used before.
+        // The limits also hold on a connection that has been used before.
         for mut raw in [server.connect().await, kept(&server).await] {
             raw.try_write(&head).await;
             assert_eq!(raw.answer().await.status, status);
@@ -184,18 +184,18 @@ async fn heads_have_limits() {
     }
     let mut raw = server.connect().await;
     raw.write(format!("GET /livez?{} HTTP/1.1\r\nHost: x\r\nX: {0}\r\n\r\n", "x".repeat(8000))).await;
-    assert_eq!(raw.answer().await.status, 200, "large, and within the bounds");
+    assert_eq!(raw.answer().await.status, 200, "the head is large, but within the limits");
 }
 
 #[tokio::test]
-async fn takes_requests_during_the_drain_delay() {
+async fn accepts_requests_during_the_drain_delay() {
     let mut server = Server::start_with(&["--drain-delay", "2s"]).await;
     let mut kept = kept(&server).await;
     server.begin_stop();
     while server.get("/readyz").await.status != 503 {
         tokio::task::yield_now().await;
     }
-    // On a connection that is there, and on a new one.
+    // Both an existing and a new connection work.
     asked(&mut kept).await;
     let mut new = server.connect().await;
     let body = event("u1", "a").to_string();

@@ -1,5 +1,5 @@
-//! What the server says of itself at `/api-docs/openapi.json`, held against what it does: every answer that any test gets
-//! has to be one that is described, in status, shape and error code.
+//! Checks responses against the description at `/api-docs/openapi.json`. The description must cover every response that
+//! any test receives: its status, its shape and its error code.
 
 use std::{
     collections::HashMap,
@@ -12,10 +12,10 @@ use serde_json::{Map, Value, json};
 
 use super::harness::Answer;
 
-/// Where there are pages for people, not parts of the API.
+/// Path prefixes of pages for people, which are not part of the API.
 const PAGES: [&str; 3] = ["/api-docs", "/pages/", "/sign-up"];
 
-/// A description of the API.
+/// The OpenAPI description, with compiled validators.
 pub(crate) struct Contract {
     pub(crate) description: Value,
     validators: Mutex<HashMap<String, Validator>>,
@@ -24,7 +24,7 @@ pub(crate) struct Contract {
 static CONTRACT: OnceLock<Contract> = OnceLock::new();
 
 impl Contract {
-    /// The one that a server has told first; it is that of all.
+    /// Stores the description of the first server. All servers have the same description.
     pub(crate) fn told(description: Value) -> &'static Self {
         CONTRACT.get_or_init(|| Self { description, validators: Mutex::default() })
     }
@@ -33,7 +33,7 @@ impl Contract {
         CONTRACT.get()
     }
 
-    /// The operations: method, path and description.
+    /// Returns the method, path and description of each operation.
     pub(crate) fn operations(&self) -> impl Iterator<Item = (&str, &str, &Value)> {
         let paths = self.description["paths"].as_object().unwrap();
         paths.iter().flat_map(|(path, item)| {
@@ -41,7 +41,7 @@ impl Contract {
         })
     }
 
-    /// Fails where an answer is none of those that are described.
+    /// Asserts that the description covers a response.
     #[track_caller]
     pub(crate) fn check(&self, method: &Method, path: &str, answer: &Answer) {
         if PAGES.iter().any(|page| path.starts_with(page)) || matches!(*method, Method::HEAD | Method::OPTIONS) {
@@ -51,10 +51,10 @@ impl Contract {
         let mut here = self.operations().filter(|(_, template, _)| matches(template, path)).peekable();
         let (status, told) = (answer.status.as_u16(), || format!("{method} {path}: {} {}", answer.status, answer.text));
         if here.peek().is_none() {
-            assert!(status == 404 || answer.status.is_client_error(), "nothing is described there: {}", told());
+            assert!(status == 404 || answer.status.is_client_error(), "this path is not described: {}", told());
             return;
         }
-        // A literal part is closer than a parameter.
+        // A template with literal segments is more specific than one with parameters.
         let described: Vec<_> = here.filter(|(other, ..)| *other == name).collect();
         let Some((_, template, operation)) =
             described.iter().min_by_key(|(_, template, _)| template.matches('{').count())
@@ -70,7 +70,7 @@ impl Contract {
             return;
         }
         if answer.json.is_null() && answer.text != "null" {
-            // JSON knows numbers that this parser of it does not.
+            // The body has numbers that `serde_json` does not parse, such as 1e400.
             assert_eq!(answer.header("content-type"), Some("application/json"), "{}", told());
             return;
         }
@@ -84,7 +84,7 @@ impl Contract {
         }
     }
 
-    /// The codes of the errors that a response may be.
+    /// Returns the error codes that the examples of a response list.
     fn codes<'a>(&'a self, response: &'a Value) -> impl Iterator<Item = &'a Value> {
         let examples = response["content"]["application/json"]["examples"].as_object();
         examples.into_iter().flat_map(Map::values).map(|example| {
@@ -97,7 +97,7 @@ impl Contract {
         self.description.pointer(name.trim_start_matches('#')).unwrap_or_else(|| panic!("{name} leads nowhere"))
     }
 
-    /// Whether a value is as a schema says. Validators are kept by what they are for.
+    /// Validates a value against a schema. Caches the compiled validator under `at`.
     pub(crate) fn validate(&self, at: &str, schema: &Value, value: &Value) -> Result<(), String> {
         let mut validators = self.validators.lock().unwrap();
         let validator = validators.entry(at.to_owned()).or_insert_with(|| {

@@ -10,7 +10,7 @@ fn batch(events: &[Value]) -> String {
 }
 
 #[tokio::test]
-async fn one_event_is_taken_and_shown() {
+async fn returns_an_accepted_event_in_the_journey() {
     let server = Server::start().await;
     let sent = json!({
         "eventId": "018f0000-0000-7000-8000-000000000001", "userId": "u1", "type": "purchase",
@@ -24,7 +24,7 @@ async fn one_event_is_taken_and_shown() {
     let journey = server.get("/users/u1/journey").await;
     let shown = &journey.json["events"][0];
     let id = Sender::Anonymous.id(EventId::from_text(sent["eventId"].as_str().unwrap()).unwrap());
-    assert_eq!(shown["eventId"], id.to_string(), "a sender without a key has ids of its own");
+    assert_eq!(shown["eventId"], id.to_string(), "ids of anonymous senders are in a namespace of their own");
     for field in ["type", "occurredAt", "sessionId", "anonymousId", "properties"] {
         assert_eq!(shown[field], sent[field], "{field}");
     }
@@ -33,7 +33,7 @@ async fn one_event_is_taken_and_shown() {
 }
 
 #[tokio::test]
-async fn what_json_holds_comes_back_as_it_went_in() {
+async fn preserves_properties_byte_for_byte() {
     let server = Server::start().await;
     let properties = r#"{"a":1.50,"b":1e400,"c":123456789012345678901234567890,"d":"\u00e9\n","e":[],"f":{},"g":null}"#;
     let sent = format!(
@@ -45,7 +45,7 @@ async fn what_json_holds_comes_back_as_it_went_in() {
 }
 
 #[tokio::test]
-async fn each_ack_has_its_status() {
+async fn each_ack_level_has_its_status() {
     let server = Server::start().await;
     for (ack, status) in [("buffered", 202), ("durable", 202), ("stored", 200)] {
         server.post(&format!("?ack={ack}"), event("u1", ack).to_string()).await.assert_counts(status, [1, 0, 0]);
@@ -60,7 +60,7 @@ async fn each_ack_has_its_status() {
 }
 
 #[tokio::test]
-async fn a_retry_is_no_error_and_adds_nothing() {
+async fn retry_is_idempotent() {
     let server = Server::start().await;
     let body = batch(&[event("u1", "a"), event("u1", "b")]);
     server.post("", body.clone()).await.assert_counts(202, [2, 0, 0]);
@@ -72,7 +72,7 @@ async fn a_retry_is_no_error_and_adds_nothing() {
 }
 
 #[tokio::test]
-async fn an_id_used_twice_in_one_batch_is_stored_once() {
+async fn deduplicates_ids_within_a_batch() {
     let server = Server::start().await;
     let answer = server.post("", batch(&[event("u1", "same"), event("u1", "other"), event("u1", "same")])).await;
     answer.assert_counts(202, [2, 1, 0]);
@@ -81,7 +81,7 @@ async fn an_id_used_twice_in_one_batch_is_stored_once() {
 }
 
 #[tokio::test]
-async fn the_rest_of_a_batch_is_taken_and_every_fault_is_located() {
+async fn accepts_valid_events_and_locates_each_fault() {
     let server = Server::start().await;
     let mut unknown_type = event("u1", "b");
     unknown_type["type"] = json!("page_veiw");
@@ -111,9 +111,9 @@ async fn results_all_lists_every_event_with_its_id() {
     assert!(server.get("/users/u1/journey").await.text.contains(id));
 }
 
-/// 332 bytes of gzip make a hundred thousand events, none of which can be taken.
+/// 332 bytes of gzip can hold 100,000 invalid events.
 #[tokio::test]
-async fn an_answer_is_bounded_and_tells_the_fate_of_every_event() {
+async fn bounds_the_response_and_summarizes_further_results() {
     let server = Server::start().await;
     let faults = format!("[{}]", ["{}"; 100_000].join(","));
     for query in ["", "?results=all"] {
@@ -124,7 +124,7 @@ async fn an_answer_is_bounded_and_tells_the_fate_of_every_event() {
         assert_eq!(answer.json["more"], more);
         assert!(answer.text.len() < 32 << 10, "{} bytes", answer.text.len());
     }
-    // A retry that is mixed with faults is told completely, too.
+    // The summary also covers a retry that mixes duplicates and faults.
     let events: Vec<Value> =
         (0..300).map(|n| if n % 3 == 0 { json!({}) } else { event("u1", &format!("e{n}")) }).collect();
     server.post("", batch(&events)).await.assert_counts(202, [200, 0, 100]);
@@ -139,7 +139,7 @@ async fn an_answer_is_bounded_and_tells_the_fate_of_every_event() {
 }
 
 #[tokio::test]
-async fn nothing_valid_is_an_error_that_still_lists_everything() {
+async fn rejects_batch_without_valid_events_and_lists_faults() {
     let server = Server::start().await;
     let answer = server.post("", r#"[{"userId":"u1"},{"type":"page_view"}]"#).await;
     answer.assert_error(400, "no_valid_events").assert_counts(400, [0, 0, 2]);
@@ -150,7 +150,7 @@ async fn nothing_valid_is_an_error_that_still_lists_everything() {
 }
 
 #[tokio::test]
-async fn every_form_of_a_body_is_taken() {
+async fn accepts_wrapped_batches_and_ndjson() {
     let server = Server::start().await;
     let wrapped = json!({ "events": [event("u1", "a")], "sentAt": "2026-01-05T10:00:00Z" });
     server.post("", wrapped.to_string()).await.assert_counts(202, [1, 0, 0]);
@@ -161,29 +161,29 @@ async fn every_form_of_a_body_is_taken() {
 }
 
 #[tokio::test]
-async fn configured_types_are_taken() {
+async fn accepts_configured_event_types() {
     let server = Server::start_with(&["--event-types", "wishlist_add"]).await;
     let body = json!({ "userId": "u1", "type": "wishlist_add" });
     server.post("", body.to_string()).await.assert_counts(202, [1, 0, 0]);
 }
 
 #[tokio::test]
-async fn a_body_larger_than_the_queue_goes_through_in_parts() {
+async fn accepts_batches_larger_than_the_queue() {
     let server = Server::start_with(&["--queue-events", "100"]).await;
     let events: Vec<Value> = (0..1_050).map(|n| event("u1", &format!("e{n}"))).collect();
     server.post("", batch(&events)).await.assert_counts(202, [1_050, 0, 0]);
     assert_eq!(server.get("/users").await.json["users"][0]["events"], 1_050);
-    // Read again, it is known to the last event.
+    // The retry finds every event of the first request.
     server.post("", batch(&events)).await.assert_counts(202, [0, 1_050, 0]);
 }
 
 #[tokio::test]
-async fn a_full_queue_says_when_to_come_back() {
+async fn full_queue_returns_429_with_retry_after() {
     let server = Server::start_with(&["--queue-events", "1"]).await;
     let mut n = 0;
     let refused = loop {
         n += 1;
-        // Both are on their way before either can be stored.
+        // Both requests are in flight before the server can store either event.
         let [first, second] = [event("u1", &format!("a{n}")), event("u1", &format!("b{n}"))].map(|e| e.to_string());
         let (first, second) = tokio::join!(server.post("", first), server.post("", second));
         if let Some(refused) = [first, second].into_iter().find(|answer| answer.status != 202) {

@@ -1,4 +1,4 @@
-//! A server with a data folder of its own, and clients for it.
+//! A server with its own data folder, and clients for it.
 
 use std::{ffi::OsString, fs, net::SocketAddr, path::Path, time::Duration};
 
@@ -23,12 +23,12 @@ use tokio::{
 
 use super::contract::Contract;
 
-/// Longer than anything here takes; a test that gets here hangs.
+/// Longer than any step of a test takes. A test that waits this long hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Server {
     pub(crate) addr: SocketAddr,
-    /// Where its metrics are, if they are anywhere.
+    /// The address of the metrics listener, if there is one.
     metrics: Option<SocketAddr>,
     pub(crate) token: String,
     pub(crate) dir: TempDir,
@@ -37,7 +37,7 @@ pub(crate) struct Server {
     task: JoinHandle<Result<(), CloseError>>,
 }
 
-/// An answer, read whole.
+/// A complete response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -59,7 +59,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let args = serve_args(dir.path(), flags);
-        // One address of its own for each of those that ask for it.
+        // Only tests that ask for metrics have a listener, each on its own port.
         let metrics = bind_metrics(Some(args.metrics_addr.unwrap_or(MetricsAddr::Off))).await.unwrap();
         let metrics_addr = metrics.as_ref().map(|listener| listener.local_addr().unwrap());
         let app = App::open(&args).await.unwrap();
@@ -75,12 +75,12 @@ impl Server {
         Self { addr, metrics: metrics_addr, token, dir, client, stop: Some(stop), task }
     }
 
-    /// Asks the server to stop, without waiting.
+    /// Tells the server to stop, and does not wait.
     pub(crate) fn begin_stop(&mut self) {
         let _ = self.stop.take().expect("a server is stopped once").send(());
     }
 
-    /// Stops it, if that has not begun, and waits until it has closed everything.
+    /// Stops the server, unless that has begun, and waits until it has closed everything. Returns the data folder.
     pub(crate) async fn stopped(mut self) -> TempDir {
         if self.stop.is_some() {
             self.begin_stop();
@@ -96,7 +96,7 @@ impl Server {
     pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let answer = self.exchange(request).await;
-        // What the metrics' listener answers is described elsewhere.
+        // The API description does not cover the metrics listener.
         if uri.port_u16() == Some(self.addr.port()) {
             self.contract().await.check(&method, uri.path(), &answer);
         }
@@ -118,26 +118,26 @@ impl Server {
         Contract::told(self.exchange(request).await.json)
     }
 
-    /// A GET with the admin token.
+    /// Sends a GET with the admin token.
     pub(crate) async fn get(&self, path: &str) -> Answer {
         let request = self.request(Method::GET, path).header(header::AUTHORIZATION, format!("Bearer {}", self.token));
         self.send(request.body(Full::default()).unwrap()).await
     }
 
-    /// What the listener of the metrics answers.
+    /// Sends a request to the metrics listener.
     pub(crate) async fn ask_metrics(&self, method: Method, path: &str) -> Answer {
         let addr = self.metrics.expect("the server has metrics");
         let request = Request::builder().method(method).uri(format!("http://{addr}{path}"));
         self.send(request.body(Full::default()).unwrap()).await
     }
 
-    /// A POST with the admin token and without a body.
+    /// Sends a POST with the admin token and without a body.
     pub(crate) async fn command(&self, path: &str) -> Answer {
         let request = self.request(Method::POST, path).header(header::AUTHORIZATION, format!("Bearer {}", self.token));
         self.send(request.body(Full::default()).unwrap()).await
     }
 
-    /// `POST /events` of JSON.
+    /// Sends a JSON body to `POST /events`.
     pub(crate) async fn post(&self, query: &str, body: impl Into<Bytes>) -> Answer {
         self.post_as(query, &[("content-type", "application/json")], body).await
     }
@@ -173,11 +173,11 @@ impl Server {
 pub(crate) fn serve_args(dir: &Path, flags: &[&str]) -> martech_server::ServeArgs {
     let mut line: Vec<OsString> = vec!["martech-server".into(), "--data-dir".into(), dir.into()];
     line.extend(flags.iter().map(OsString::from));
-    // Tests do not depend on how full the disk of the machine is.
+    // Tests must not depend on the free disk space of the machine.
     if !flags.contains(&"--min-free-space") {
         line.extend(["--min-free-space", "0B"].map(OsString::from));
     }
-    // Events of tests have times of their own.
+    // Test events have fixed times, which may be old.
     if !flags.contains(&"--public-event-days") {
         line.extend(["--public-event-days", "0"].map(OsString::from));
     }
@@ -194,7 +194,7 @@ impl Answer {
         Self { status, headers, text, json }
     }
 
-    /// Fails unless this is an error of that status and code, in the shape that all errors have.
+    /// Asserts that this is an error with the given status and code, in the common error shape.
     #[track_caller]
     pub(crate) fn assert_error(&self, status: u16, code: &str) -> &Self {
         assert_eq!((self.status.as_u16(), self.json["code"].as_str()), (status, Some(code)), "{}", self.text);
@@ -209,7 +209,7 @@ impl Answer {
         self
     }
 
-    /// `[accepted, duplicates, rejected]`
+    /// Asserts the status and the counts `[accepted, duplicates, rejected]`.
     #[track_caller]
     pub(crate) fn assert_counts(&self, status: u16, counts: [u64; 3]) -> &Self {
         let found = ["accepted", "duplicates", "rejected"].map(|name| self.json[name].as_u64().unwrap_or(u64::MAX));
@@ -222,7 +222,7 @@ impl Answer {
     }
 }
 
-/// A connection on which a test says exactly what it wants to say.
+/// A connection on which a test controls every byte.
 pub(crate) struct Raw {
     stream: TcpStream,
     unread: Vec<u8>,
@@ -233,22 +233,22 @@ impl Raw {
         self.stream.write_all(bytes.as_ref()).await.unwrap();
     }
 
-    /// Writes as much as the server wants to hear: it may have answered, and closed, before the end.
+    /// Writes as much as the server reads: it may respond and close the connection before the end.
     pub(crate) async fn try_write(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.stream.write_all(bytes.as_ref()).await;
     }
 
-    /// Says that nothing more will come.
+    /// Closes the writing half of the connection.
     pub(crate) async fn finish(&mut self) {
         self.stream.shutdown().await.unwrap();
     }
 
-    /// Reads one answer; an answer to HEAD must not be read with this.
+    /// Reads one response, which must not be a response to HEAD.
     pub(crate) async fn answer(&mut self) -> Answer {
         self.try_answer().await.expect("the connection ended before an answer")
     }
 
-    /// The same, where the connection may end before an answer.
+    /// Reads one response. Returns `None` if the connection ends before it.
     pub(crate) async fn try_answer(&mut self) -> Option<Answer> {
         let head_end = loop {
             if let Some(at) = self.unread.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -267,13 +267,13 @@ impl Raw {
             .collect();
         let len: usize = headers[header::CONTENT_LENGTH].to_str().unwrap().parse().unwrap();
         while self.unread.len() < len {
-            assert!(self.fill().await > 0, "the connection ended inside an answer");
+            assert!(self.fill().await > 0, "the connection ended within a response");
         }
         let body: Vec<u8> = self.unread.drain(..len).collect();
         Some(Answer::new(status, headers, &body))
     }
 
-    /// Waits for bytes that are known beforehand.
+    /// Reads an interim response and asserts that it is `expected`.
     pub(crate) async fn interim(&mut self, expected: &str) {
         while self.unread.len() < expected.len() {
             assert!(self.fill().await > 0, "the connection ended early: {:?}", self.unread);
@@ -282,18 +282,18 @@ impl Raw {
         assert_eq!(String::from_utf8_lossy(&found), expected);
     }
 
-    /// Whether the server closes the connection without another word.
+    /// Returns whether the server closes the connection without sending more.
     pub(crate) async fn is_closed(&mut self) -> bool {
         self.fill().await == 0
     }
 
     async fn fill(&mut self) -> usize {
-        // A reset is an end as well.
+        // A reset also counts as the end.
         timeout(PATIENCE, self.stream.read_buf(&mut self.unread)).await.expect("the server says something").unwrap_or(0)
     }
 }
 
-/// An event of a user, with an id of its own.
+/// Returns a page view of a user, with the given event id.
 pub(crate) fn event(user: &str, id: &str) -> Value {
     serde_json::json!({ "eventId": id, "userId": user, "type": "page_view", "occurredAt": "2026-01-05T10:00:00Z" })
 }

@@ -1,4 +1,4 @@
-//! What answers tell browsers: of every route, whoever asks.
+//! The response headers for browsers, on every route, with a valid token and with an invalid one.
 
 use axum::http::header;
 use http_body_util::Full;
@@ -31,7 +31,7 @@ const ROUTES: [(&str, &str); 22] = [
 ];
 
 #[tokio::test]
-async fn every_answer_is_careful_and_only_events_are_shared() {
+async fn sets_security_headers_everywhere_and_cors_only_on_events() {
     let server = Server::start_with(&["--allowed-origins", "https://shop.example"]).await;
     for (method, path) in ROUTES.into_iter().chain([("OPTIONS", "/stats"), ("OPTIONS", "/api/auth/sign-in/email")]) {
         for token in ["wrong", &server.token] {

@@ -1,11 +1,11 @@
-//! Bodies that are sent but for their last bytes, so that they hold the memory that others need.
+//! Clients that withhold the last bytes of a body, so that it holds memory that other bodies need.
 
 use futures_util::future::select_all;
 use serde_json::json;
 
 use crate::harness::{Raw, Server, event};
 
-/// Sends a body but for some bytes.
+/// Sends `sent` of the `promised` bytes of a body, from the address `from`.
 async fn hold(server: &Server, path: &str, from: &str, promised: usize, sent: usize) -> Raw {
     let mut raw = server.connect().await;
     let head = format!(
@@ -16,20 +16,20 @@ async fn hold(server: &Server, path: &str, from: &str, promised: usize, sent: us
     raw
 }
 
-/// A body of an event and blanks.
+/// Returns a body of one event, padded with spaces to `bytes` bytes.
 fn padded(id: &str, bytes: usize) -> String {
     let event = json!([event("u1", id)]).to_string();
     format!("{event}{}", " ".repeat(bytes - event.len()))
 }
 
 #[tokio::test]
-async fn held_bodies_keep_nobody_out_and_the_slowest_is_given_up() {
+async fn displaces_slowest_body_and_accepts_other_senders() {
     let flags = ["--max-bodies", "4MiB", "--max-batch-body", "1MiB", "--trusted-proxies", "127.0.0.1"];
     let server = Server::start_with(
         &[&flags[..], &["--body-idle-timeout", "1h", "--body-timeout", "1h", "--min-body-rate", "0B"]].concat(),
     )
     .await;
-    // An eighth is for small bodies: these four fill the rest.
+    // An eighth of the memory is reserved for small bodies. These four fill the rest.
     let mut held = Vec::new();
     for last in 1..=4 {
         held.push(hold(&server, "/events", &format!("192.0.2.{last}"), 1 << 20, 917_500).await);
@@ -40,7 +40,7 @@ async fn held_bodies_keep_nobody_out_and_the_slowest_is_given_up() {
     let honest = [("content-type", "application/json"), ("x-forwarded-for", "198.51.100.1")];
     let small = server.post_as("", &honest, event("u1", "small").to_string()).await;
     small.assert_counts(202, [1, 0, 0]);
-    // A larger one is taken as soon as it is known that the others are slower.
+    // The server accepts a larger body as soon as it has measured that the others are slower.
     let large = padded("large", 200_000);
     loop {
         let answer = server.post_as("", &honest, large.clone()).await;
@@ -55,11 +55,11 @@ async fn held_bodies_keep_nobody_out_and_the_slowest_is_given_up() {
 }
 
 #[tokio::test]
-async fn held_bodies_keep_nobody_from_signing_in() {
+async fn stalled_bodies_do_not_block_sign_ins() {
     let server =
         Server::start_with(&["--trusted-proxies", "127.0.0.1", "--body-idle-timeout", "1h", "--min-body-rate", "0B"])
             .await;
-    // All bodies about accounts may hold 8 MiB.
+    // Bodies of account requests may hold 8 MiB in total.
     let mut held = Vec::new();
     for number in 0..140 {
         held.push(hold(&server, "/api/auth/sign-in/email", &format!("192.0.2.{}", number % 7), 65_536, 65_000).await);

@@ -20,7 +20,7 @@ fn program(dir: &Path) -> Command {
     command
 }
 
-/// Its exit code, and what it said.
+/// Returns the exit code, standard output and standard error.
 fn told(output: &Output) -> (i32, String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
@@ -30,7 +30,7 @@ fn import(dir: &Path, arguments: &[&str]) -> (i32, String, String) {
     told(&program(dir).arg("import").args(arguments).output().unwrap())
 }
 
-/// The code block of docs/import.md that begins with these words, and the one behind it.
+/// Returns the code block of docs/import.md that begins with `begin`, and the block after it.
 fn documentation(begin: &str) -> (String, String) {
     let documentation = include_str!("../../../docs/import.md");
     let at = documentation.find(begin).unwrap();
@@ -41,7 +41,7 @@ fn documentation(begin: &str) -> (String, String) {
 }
 
 #[test]
-fn the_documented_example_works_as_printed() {
+fn documented_example_prints_the_documented_output() {
     let dir = tempfile::tempdir().unwrap();
     let binary = Path::new(env!("CARGO_BIN_EXE_martech-server")).parent().unwrap();
     let path = std::env::join_paths(
@@ -56,11 +56,11 @@ fn the_documented_example_works_as_printed() {
     assert_eq!(without_time(&said), without_time(&answer));
 
     let first = import(dir.path(), &["orders.csv", "--delimiter", ";", "--map", "userId=customer", "--dry-run"]);
-    assert_eq!(first.0, 2, "without the flags of the example nothing can be read: {}", first.1);
+    assert_eq!(first.0, 2, "without the flags of the example, no row can be read: {}", first.1);
 }
 
 #[test]
-fn ends_with_2_and_the_reasons_when_too_much_is_rejected() {
+fn exits_with_2_when_too_many_rows_are_rejected() {
     let dir = tempfile::tempdir().unwrap();
     let row = |user: usize, day: &str| format!("u{user},search,{day}\n");
     let rows = |bad: usize| -> String {
@@ -77,24 +77,24 @@ fn ends_with_2_and_the_reasons_when_too_much_is_rejected() {
             code == 2,
             "{errors}"
         );
-        assert_eq!(dir.path().join("a.csv.rejects.ndjson").exists(), bad > 0, "beside the file");
+        assert_eq!(dir.path().join("a.csv.rejects.ndjson").exists(), bad > 0, "rejects go to a file next to the input");
     }
 }
 
 #[test]
-fn tells_at_once_that_nobody_answers() {
+fn fails_at_once_when_the_server_is_unreachable() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("a.ndjson"), "{}").unwrap();
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (code, _, errors) = import(dir.path(), &["a.ndjson", "--url", &format!("http://{closed}")]);
     assert_eq!(code, 1);
     assert!(errors.contains(&format!("cannot reach http://{closed}")), "{errors}");
-    assert!(!dir.path().join("a.ndjson.rejects.ndjson").exists(), "nothing was read");
+    assert!(!dir.path().join("a.ndjson.rejects.ndjson").exists(), "the file was not read");
 }
 
-/// The server tells the first hundred of them in full, and the positions of the others.
+/// The server lists the first hundred results in full, and only the indices of the others.
 #[tokio::test(flavor = "multi_thread")]
-async fn understands_the_answer_to_many_that_are_not_accepted() {
+async fn understands_summarized_results_of_large_batches() {
     let server = Server::start().await;
     let rows: String =
         (0..500).map(|n| format!("u{n},{},2026-01-01\n", if n % 5 == 0 { "dance" } else { "search" })).collect();
@@ -117,7 +117,7 @@ async fn understands_the_answer_to_many_that_are_not_accepted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn names_the_projects_that_there_are() {
+async fn reports_unknown_projects_and_tokens() {
     let server = Server::start().await;
     let authorization = format!("Bearer {}", server.token);
     let made = server
@@ -141,7 +141,7 @@ async fn names_the_projects_that_there_are() {
     let (code, _, errors) = import_into(server.dir.path(), "hamburg", &server.token, Some(&url)).await.unwrap();
     assert_eq!(code, 1);
     assert!(errors.contains("there is no project hamburg; there are: berlin, default"), "{errors}");
-    // Without a token the events would be taken: a misspelt one must not make the importer a stranger.
+    // Without a token, the server accepts the events as those of a public sender. A misspelled token must fail instead.
     let short = &server.token[..server.token.len() - 1];
     let (code, _, errors) = import_into(server.dir.path(), "default", short, Some(&url)).await.unwrap();
     assert!(code == 1 && errors.contains("does not know the token in MARTECH_TOKEN"), "{errors}");

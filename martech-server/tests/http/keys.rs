@@ -1,4 +1,4 @@
-//! Keys of programs, and pages of other origins.
+//! API keys, and requests from pages of other origins (CORS).
 
 use axum::http::{Method, header};
 use bytes::Bytes;
@@ -23,7 +23,7 @@ async fn send(server: &Server, query: &str, headers: &[(&str, &str)]) -> Answer 
 }
 
 #[tokio::test]
-async fn a_write_key_sends_events_and_reads_nothing() {
+async fn write_key_sends_events_but_cannot_read() {
     let server = Server::start_with(&["--public-ingest", "off"]).await;
     send(&server, "", &[]).await.assert_error(401, "unauthorized");
     let write = key(&server, "write", &[]).await;
@@ -43,7 +43,7 @@ async fn a_write_key_sends_events_and_reads_nothing() {
 }
 
 #[tokio::test]
-async fn a_read_key_reads_and_sends_nothing() {
+async fn read_key_reads_but_cannot_send_events() {
     let server = Server::start().await;
     let read = format!("Bearer {}", key(&server, "read", &[]).await);
     for path in ["/users", "/stats", "/users/u1/journey"] {
@@ -52,7 +52,7 @@ async fn a_read_key_reads_and_sends_nothing() {
     let answer = server.send_json("GET", "/admin/keys", &[("authorization", &read)], &json!({})).await;
     answer.assert_error(403, "forbidden");
     send(&server, "", &[("authorization", &read)]).await.assert_error(403, "forbidden");
-    // Where no key is needed, a wrong one is told all the same.
+    // The server reports a wrong key even if the route requires none.
     for wrong in ["Bearer mt_write_made-up", "mt_write_made-up", "Bearer \"mt_write_made-up\""] {
         send(&server, "", &[("authorization", wrong)]).await.assert_error(401, "invalid_key");
     }
@@ -60,7 +60,7 @@ async fn a_read_key_reads_and_sends_nothing() {
 }
 
 #[tokio::test]
-async fn keys_are_listed_without_secrets_rotated_and_revoked() {
+async fn lists_rotates_and_revokes_keys() {
     let server = Server::start_with(&["--public-ingest", "off"]).await;
     let made = make(&server, json!({ "name": "shop", "kind": "write" })).await;
     let (id, first) = (made.json["id"].as_str().unwrap(), made.json["key"].as_str().unwrap());
@@ -80,7 +80,7 @@ async fn keys_are_listed_without_secrets_rotated_and_revoked() {
     let rotated = command("POST", &format!("/admin/keys/{id}/rotate")).await;
     let second = rotated.json["key"].as_str().unwrap();
     for key in [first, second] {
-        assert_eq!(send(&server, "", &[("authorization", &bearer(key))]).await.status, 202, "for a day both are good");
+        assert_eq!(send(&server, "", &[("authorization", &bearer(key))]).await.status, 202, "both are valid for a day");
     }
     assert_eq!(command("DELETE", &format!("/admin/keys/{id}")).await.status, 204);
     for key in [first, second] {
@@ -94,7 +94,7 @@ async fn keys_are_listed_without_secrets_rotated_and_revoked() {
         .assert_error(400, "VALIDATION_ERROR")
         .assert_field("name");
     make(&server, json!({ "name": "x", "kind": "both" })).await.assert_error(400, "VALIDATION_ERROR");
-    // What is misspelt must not make a key of another project.
+    // A misspelled parameter must not create a key in another project.
     for path in ["/admin/keys?projekt=berlin", "/admin/projects?project=default", "/admin/members?x=1"] {
         server.get(path).await.assert_error(400, "invalid_parameter");
     }
@@ -103,7 +103,7 @@ async fn keys_are_listed_without_secrets_rotated_and_revoked() {
 }
 
 #[tokio::test]
-async fn a_revoked_key_ends_before_a_body_that_is_slow() {
+async fn rejects_slow_body_of_a_revoked_key() {
     let server = Server::start().await;
     let made = make(&server, json!({ "name": "shop", "kind": "write" })).await;
     let (id, key) = (made.json["id"].as_str().unwrap(), made.json["key"].as_str().unwrap());
@@ -121,7 +121,7 @@ async fn a_revoked_key_ends_before_a_body_that_is_slow() {
     let headers = [("authorization", authorization.as_str())];
     let revoked = server.send_json("DELETE", &format!("/admin/keys/{id}"), &headers, &json!({})).await;
     assert_eq!(revoked.status, 204, "{}", revoked.text);
-    // Bodies of less than a second are taken as they came.
+    // The server checks the key again only for a body that took more than a second.
     for piece in body.as_bytes().chunks(body.len() / 10) {
         tokio::time::sleep_until(begun + std::time::Duration::from_millis(1_100)).await;
         raw.write(piece).await;
@@ -131,7 +131,7 @@ async fn a_revoked_key_ends_before_a_body_that_is_slow() {
 }
 
 #[tokio::test]
-async fn a_key_may_be_for_some_pages_only() {
+async fn restricts_a_key_to_its_origins() {
     let server = Server::start().await;
     let key = key(&server, "write", &["https://Shop.example:443"]).await;
     let from = async |origin: &str| send(&server, &format!("?key={key}"), &[("origin", origin)]).await;
@@ -139,7 +139,7 @@ async fn a_key_may_be_for_some_pages_only() {
     for origin in ["http://shop.example", "https://shop.example:8443", "https://evil.example", "null"] {
         from(origin).await.assert_error(403, "origin_not_allowed");
     }
-    // A server has no origin.
+    // Servers send no `Origin`.
     assert_eq!(send(&server, &format!("?key={key}"), &[]).await.status, 202);
     let read = format!("Bearer {}", self::key(&server, "read", &["https://shop.example"]).await);
     let from = async |origin: &str| {
@@ -150,7 +150,7 @@ async fn a_key_may_be_for_some_pages_only() {
 }
 
 #[tokio::test]
-async fn pages_of_allowed_origins_send_events_and_beacons() {
+async fn accepts_events_and_beacons_from_allowed_origins() {
     let server = Server::start_with(&["--allowed-origins", "https://shop.example, https://www.shop.example"]).await;
     let preflight = async |path: &str, origin: &str| {
         let request = server
@@ -178,13 +178,13 @@ async fn pages_of_allowed_origins_send_events_and_beacons() {
         (202, Some("https://www.shop.example"))
     );
     assert_eq!(sent.header("vary"), Some("Origin"));
-    // Errors as well: a page wants to know what is wrong.
+    // Error responses have CORS headers too, so that a page can read them.
     let wrong = server.send_json("POST", "/events", &[("origin", "https://shop.example")], &json!({})).await;
     assert_eq!(
         (wrong.status.as_u16(), wrong.header("access-control-allow-origin")),
         (400, Some("https://shop.example"))
     );
-    // What navigator.sendBeacon makes of a string.
+    // `navigator.sendBeacon` sends a string with this media type.
     let beacon = server.request(Method::POST, "/events").header(header::CONTENT_TYPE, "text/plain;charset=UTF-8");
     let beacon = server.send(beacon.body(Full::new(Bytes::from(event("u2", "b").to_string()))).unwrap()).await;
     assert_eq!(beacon.status, 202, "{}", beacon.text);
@@ -200,7 +200,7 @@ async fn pages_of_allowed_origins_send_events_and_beacons() {
 }
 
 #[tokio::test]
-async fn the_origins_of_a_key_are_enough_for_its_pages() {
+async fn allows_cors_for_the_origins_of_keys() {
     let server = Server::start().await;
     let preflight = async |origin: &str| {
         let request = server
@@ -228,11 +228,11 @@ async fn the_origins_of_a_key_are_enough_for_its_pages() {
     assert_eq!((sent.status.as_u16(), sent.header("access-control-allow-origin")), (202, Some("https://shop.example")));
     preflight("https://evil.example").await.assert_error(403, "origin_not_allowed");
     let ask = server.request(Method::OPTIONS, "/events").body(Full::default()).unwrap();
-    assert_eq!(server.send(ask).await.status, 204, "who is no page is told what can be done");
+    assert_eq!(server.send(ask).await.status, 204, "OPTIONS without an origin is answered");
 }
 
 #[tokio::test]
-async fn lists_show_all_keys_and_invitations_in_the_order_in_which_they_were_made() {
+async fn pages_through_keys_and_invitations_by_cursor() {
     let server = Server::start().await;
     let authorization = format!("Bearer {}", server.token);
     let admin = [("authorization", authorization.as_str())];
@@ -257,7 +257,7 @@ async fn lists_show_all_keys_and_invitations_in_the_order_in_which_they_were_mad
     assert_eq!(paged("/admin/keys", "keys", "id").await, ids);
     assert_eq!(paged("/admin/invitations", "invitations", "email").await.len(), 7);
     server.get("/admin/keys?cursor=").await.assert_error(400, "invalid_parameter").assert_field("cursor");
-    // A key has two secrets at most, whichever was seen.
+    // A key has at most two secrets: each rotation ends the oldest.
     let id = ids[3].as_str().unwrap();
     let mut secrets = Vec::new();
     for _ in 0..4 {

@@ -1,4 +1,4 @@
-//! Starting and stopping.
+//! Start and shutdown.
 
 use std::{
     io::{BufRead, BufReader},
@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use crate::harness::{Server, event, serve_args};
 
 #[tokio::test]
-async fn what_is_in_flight_is_answered_before_the_server_stops() {
+async fn answers_in_flight_requests_before_stopping() {
     let mut server = Server::start().await;
     let body = event("u1", "late").to_string();
     let mut raw = server.connect().await;
@@ -22,7 +22,7 @@ async fn what_is_in_flight_is_answered_before_the_server_stops() {
         body.len()
     );
     raw.write(head).await;
-    // The server has begun to read the body when it asks for it.
+    // The interim response shows that the server has begun to read the body.
     raw.interim("HTTP/1.1 100 Continue\r\n\r\n").await;
     server.begin_stop();
     while TcpStream::connect(server.addr).await.is_ok() {
@@ -38,7 +38,7 @@ async fn what_is_in_flight_is_answered_before_the_server_stops() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_go_on_cannot_keep_the_server() {
+async fn stalled_client_does_not_block_shutdown() {
     let mut server = Server::start_with(&["--drain-timeout", "100ms"]).await;
     let mut raw = server.connect().await;
     raw.write(
@@ -51,7 +51,7 @@ async fn a_client_that_does_not_go_on_cannot_keep_the_server() {
 }
 
 #[tokio::test]
-async fn buffered_events_are_stored_before_the_server_stops() {
+async fn stores_buffered_events_before_stopping() {
     let server = Server::start().await;
     for n in 0..50 {
         server.post("?ack=buffered", event("u1", &format!("b{n}")).to_string()).await.assert_counts(202, [1, 0, 0]);
@@ -61,14 +61,14 @@ async fn buffered_events_are_stored_before_the_server_stops() {
 }
 
 #[tokio::test]
-async fn a_data_folder_has_one_server() {
+async fn only_one_server_opens_a_data_folder() {
     let server = Server::start().await;
     let error = App::open(&serve_args(server.dir.path(), &[])).await.unwrap_err();
     assert!(error.to_string().contains("in use by another process"), "{error}");
 }
 
 #[test]
-fn the_program_stops_cleanly_when_asked_to() {
+fn exits_cleanly_on_sigterm_and_sigint() {
     for signal in ["TERM", "INT"] {
         let dir = tempfile::tempdir().unwrap();
         let mut program = Command::new(env!("CARGO_BIN_EXE_martech-server"))
@@ -78,7 +78,7 @@ fn the_program_stops_cleanly_when_asked_to() {
             .spawn()
             .unwrap();
         let mut logs = BufReader::new(program.stderr.take().unwrap()).lines().map(Result::unwrap);
-        assert!(logs.any(|line| line.contains("\"listening\"")), "it starts");
+        assert!(logs.any(|line| line.contains("\"listening\"")), "the program starts");
         let kill = Command::new("kill").args([format!("-{signal}"), program.id().to_string()]).status().unwrap();
         assert!(kill.success());
         let rest: Vec<String> = logs.collect();
@@ -88,7 +88,7 @@ fn the_program_stops_cleanly_when_asked_to() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_told() {
+fn reports_a_port_in_use_and_creates_nothing() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let dir = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_martech-server"))
@@ -98,5 +98,5 @@ fn a_port_that_is_taken_is_told() {
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("in use"), "{output:?}");
-    assert!(!dir.path().join("data").exists(), "nothing was touched");
+    assert!(!dir.path().join("data").exists(), "the data folder was not created");
 }

@@ -1,6 +1,6 @@
-//! The real server on a real socket, in-process: what clients send, and what they read.
+//! Tests of the HTTP API: the real server on a real socket, in the process of the test.
 
-// Clippy knows only functions marked as tests, not what they share.
+// Clippy exempts only functions marked as tests, not their helpers.
 #![allow(clippy::unwrap_used)]
 
 mod accounts;

@@ -1,4 +1,4 @@
-//! Requests that nobody should send: each is answered with what is wrong with it, and the server goes on.
+//! Malformed requests. The server rejects each with a description of the fault, and continues to work.
 
 use axum::http::Method;
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use crate::harness::{Answer, Raw, Server, event};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
-/// What hyper refuses before it is a request, and answers without a body.
+/// Input that hyper rejects while it parses the head. The responses have no body.
 const NO_REQUEST: &[(&str, &[u8])] = &[
     ("words", b"hello there\r\n\r\n"),
     ("NULs", b"\0\0\0\0\0\0\r\n\r\n"),
@@ -43,7 +43,7 @@ const NO_REQUEST: &[(&str, &[u8])] = &[
     ("chunks in HTTP/1.0", b"POST /events HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
 ];
 
-/// What is a request, and wrong.
+/// Requests with a valid head syntax that the server rejects, with the expected status.
 const BAD_REQUEST: &[(&str, &[u8], u16)] = &[
     ("no host", b"GET /livez HTTP/1.1\r\n\r\n", 400),
     ("two hosts", b"GET /livez HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400),
@@ -71,7 +71,7 @@ const BAD_REQUEST: &[(&str, &[u8], u16)] = &[
     ("two types", b"POST /events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}", 415),
 ];
 
-/// What is no JSON, or no event.
+/// Bodies that are not JSON, or not events.
 const BODIES: &[&[u8]] = &[
     b"",
     b" \r\n\t ",
@@ -140,7 +140,7 @@ async fn assert_well(server: &Server) {
     assert_eq!(server.get("/users?q=well").await.json["total"], 1);
 }
 
-/// A connection either ends with an answer, or can be used on.
+/// Asserts that the server either closes the connection after a response, or that the connection stays usable.
 async fn assert_sane(mut connection: Raw, answer: &Answer, what: &str) {
     if answer.header("connection") == Some("close") {
         assert!(connection.is_closed().await, "{what}");
@@ -151,7 +151,7 @@ async fn assert_sane(mut connection: Raw, answer: &Answer, what: &str) {
 }
 
 #[tokio::test]
-async fn bad_http_is_refused() {
+async fn rejects_malformed_http() {
     let server = Server::start().await;
     for (what, bytes) in NO_REQUEST {
         let mut connection = server.connect().await;
@@ -166,7 +166,7 @@ async fn bad_http_is_refused() {
         let answer = connection.answer().await;
         assert_eq!(answer.status.as_u16(), *status, "{what}: {answer:?}");
         assert_told(&answer, what);
-        // What comes behind broken chunks cannot be told from what is in them.
+        // After a broken chunk, the end of the body is unknown.
         let framed = !answer.text.contains("incomplete_body");
         if framed {
             assert_sane(connection, &answer, what).await;
@@ -178,7 +178,7 @@ async fn bad_http_is_refused() {
 }
 
 #[tokio::test]
-async fn heads_have_a_limit() {
+async fn rejects_oversized_heads() {
     let server = Server::start().await;
     let many: String = (0..200).map(|number| format!("X-{number}: y\r\n")).collect();
     let large = format!("X-Y: {}\r\n", "z".repeat(600_000));
@@ -191,14 +191,14 @@ async fn heads_have_a_limit() {
         let mut connection = server.connect().await;
         connection.try_write(head).await;
         assert_eq!(connection.answer().await.status, status, "{what}");
-        // One that was read to its end is a request like any other.
+        // A head that was read to its end leaves the connection usable.
         assert!(status == 414 || connection.is_closed().await, "{what}");
     }
     assert_well(&server).await;
 }
 
 #[tokio::test]
-async fn nothing_is_smuggled() {
+async fn prevents_request_smuggling() {
     let server = Server::start().await;
     let mut connection = server.connect().await;
     connection
@@ -208,13 +208,13 @@ async fn nothing_is_smuggled() {
         )
         .await;
     connection.answer().await.assert_error(400, "empty_batch");
-    // Where it has two lengths, whatever stands behind it is not looked at (RFC 9112, 6.1).
+    // After a request with two lengths, the server closes the connection and ignores further bytes (RFC 9112, 6.1).
     assert!(connection.is_closed().await);
     assert_well(&server).await;
 }
 
 #[tokio::test]
-async fn bodies_that_are_no_events_are_refused() {
+async fn rejects_bodies_that_are_not_events() {
     let server = Server::start().await;
     for media in ["application/json", "application/x-ndjson", "text/plain", "Application/JSON ; charset=\"utf-8\""] {
         for body in BODIES {
@@ -231,7 +231,7 @@ async fn bodies_that_are_no_events_are_refused() {
 }
 
 #[tokio::test]
-async fn types_and_encodings_that_are_none_are_refused() {
+async fn rejects_invalid_media_types_and_encodings() {
     let server = Server::start().await;
     let body = || event("u1", "a").to_string();
     for media in [
@@ -254,9 +254,9 @@ async fn types_and_encodings_that_are_none_are_refused() {
     assert_well(&server).await;
 }
 
-/// One byte of a compressed body is wrong, or its end is missing: it is refused, or is what it was.
+/// Damages one byte of a compressed body, or cuts it off. The server rejects it, or decompresses it to the original.
 #[tokio::test]
-async fn damaged_compression_is_noticed() {
+async fn detects_damaged_compression() {
     use std::io::Write;
 
     let server = Server::start().await;
@@ -277,11 +277,11 @@ async fn damaged_compression_is_noticed() {
             assert!(answer.status == 202 || answer.status.is_client_error(), "{encoding} {at}: {answer:?}");
         }
     }
-    assert!(server.get("/users").await.json["total"].as_u64().unwrap() <= 1, "nothing else than the event was taken");
+    assert!(server.get("/users").await.json["total"].as_u64().unwrap() <= 1, "at most the original event is stored");
 }
 
 #[tokio::test]
-async fn tokens_and_cookies_that_are_none_open_nothing() {
+async fn rejects_invalid_tokens_and_cookies() {
     let server = Server::start().await;
     let huge = "x".repeat(30_000);
     let bearer_huge = format!("Bearer {huge}");
@@ -352,7 +352,7 @@ async fn tokens_and_cookies_that_are_none_open_nothing() {
 }
 
 #[tokio::test]
-async fn parameters_that_are_none_are_refused() {
+async fn rejects_invalid_parameters() {
     let server = Server::start().await;
     server
         .post("", json!([event("u1", "a"), event("u1", "b"), event("u2", "c")]).to_string())
@@ -411,7 +411,7 @@ async fn parameters_that_are_none_are_refused() {
 }
 
 #[tokio::test]
-async fn names_in_paths_that_are_none_are_refused() {
+async fn rejects_invalid_names_in_paths() {
     let server = Server::start().await;
     let long = "x".repeat(5_000);
     for name in ["%ff", "%00", "%", "%zz", "..", "%2e%2e", "%F0%9F%98%80", long.as_str()] {
@@ -424,7 +424,7 @@ async fn names_in_paths_that_are_none_are_refused() {
             ("POST", format!("/admin/keys/{name}/rotate")),
             ("DELETE", format!("/admin/keys/{name}")),
         ] {
-            // Not by a client that would refuse to send it.
+            // The HTTP client of the harness would not send such paths.
             let mut connection = server.connect().await;
             let head = format!(
                 "{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: 18\r\n\r\n{{\"role\":\"analyst\"}}",
@@ -443,7 +443,7 @@ async fn names_in_paths_that_are_none_are_refused() {
 }
 
 #[tokio::test]
-async fn bodies_about_accounts_that_are_none_are_refused() {
+async fn rejects_invalid_account_bodies() {
     let server = Server::start_with(&["--password-memory", "512KiB", "--password-passes", "1"]).await;
     let admin = format!("Bearer {}", server.token);
     let more: [&[u8]; 6] = [

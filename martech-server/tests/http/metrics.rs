@@ -1,4 +1,4 @@
-//! What Prometheus reads.
+//! The metrics that Prometheus scrapes.
 
 use std::{
     collections::BTreeMap,
@@ -34,7 +34,7 @@ async fn figures(server: &Server) -> Figures {
         .collect()
 }
 
-/// Asks until the figures are as they should be.
+/// Scrapes until the metrics satisfy the condition.
 async fn until(server: &Server, is_so: impl Fn(&Figures) -> bool) -> Figures {
     let end = Instant::now() + Duration::from_secs(60);
     loop {
@@ -58,10 +58,10 @@ fn typed(id: &str, kind: &str) -> Value {
 }
 
 #[tokio::test]
-async fn events_are_counted_by_type_and_status() {
+async fn counts_events_by_type_and_status() {
     let server = start(&["--event-types", "wishlist_add"]).await;
     let before = figures(&server).await;
-    assert_eq!(ingested(&before, "page_view", "accepted"), 0.0, "each series is there from the start");
+    assert_eq!(ingested(&before, "page_view", "accepted"), 0.0, "each series exists from the start");
 
     server.post("", typed("a", "page_view").to_string()).await.assert_counts(202, [1, 0, 0]);
     server.post("", typed("a", "page_view").to_string()).await.assert_counts(202, [0, 1, 0]);
@@ -84,14 +84,14 @@ async fn events_are_counted_by_type_and_status() {
     assert_eq!(after.keys().count(), before.keys().count() + new_http_series(&before, &after));
 }
 
-/// Routes get their series when they are first asked for.
+/// Counts the new HTTP series. A route gets its series with its first request.
 fn new_http_series(before: &Figures, after: &Figures) -> usize {
     let is_new = |series: &&String| series.starts_with("martech_http_") && !before.contains_key(*series);
     after.keys().filter(is_new).count()
 }
 
 #[tokio::test]
-async fn what_strangers_make_up_makes_no_series() {
+async fn bounds_the_series_that_clients_can_create() {
     let server = start(&["--event-types", "*"]).await;
     for kind in ["page_view", "first"] {
         server.post("", typed(kind, kind).to_string()).await.assert_counts(202, [1, 0, 0]);
@@ -115,7 +115,7 @@ async fn what_strangers_make_up_makes_no_series() {
 }
 
 #[tokio::test]
-async fn requests_are_counted_by_route_and_refusals_by_reason() {
+async fn counts_requests_by_route_and_rejections_by_reason() {
     let server = start(&[]).await;
     server.post("", event("u1", "a").to_string()).await.assert_counts(202, [1, 0, 0]);
     for user in ["u1", "u2"] {
@@ -142,11 +142,11 @@ async fn requests_are_counted_by_route_and_refusals_by_reason() {
         assert_eq!(found.get(series), Some(&value), "{series} in {found:#?}");
     }
     assert!(found["martech_http_connections"] >= 1.0);
-    assert!(!found.keys().any(|series| series.contains("/metrics")), "who reads the figures is none of them");
+    assert!(!found.keys().any(|series| series.contains("/metrics")), "scrapes are not counted as requests");
 }
 
 #[tokio::test]
-async fn a_request_that_nobody_waits_for_is_counted_as_such() {
+async fn in_flight_gauge_drops_when_client_disconnects() {
     let server = start(&[]).await;
     let mut raw = server.connect().await;
     raw.write("POST /events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n")
@@ -160,7 +160,7 @@ async fn a_request_that_nobody_waits_for_is_counted_as_such() {
 }
 
 #[tokio::test]
-async fn the_store_and_the_process_are_told() {
+async fn reports_store_and_process_metrics() {
     let server = start(&[]).await;
     let events: Vec<Value> = (0..50).map(|n| event("u1", &format!("e{n}"))).collect();
     server.post("", json!(events).to_string()).await.assert_counts(202, [50, 0, 0]);
@@ -215,7 +215,7 @@ async fn the_store_and_the_process_are_told() {
 }
 
 #[tokio::test]
-async fn a_mongodb_that_is_away_is_told_without_being_asked() {
+async fn reports_mongodb_outage_without_querying_it() {
     let nobody = "mongodb://127.0.0.1:1/shop?serverSelectionTimeoutMS=300";
     let server = start(&["--store", nobody]).await;
     server.post("", json!([event("u1", "a"), event("u2", "b")]).to_string()).await.assert_counts(202, [2, 0, 0]);
@@ -231,12 +231,12 @@ async fn a_mongodb_that_is_away_is_told_without_being_asked() {
     let began = Instant::now();
     let after = figures(&server).await;
     let asked = |found: &Figures| found[r#"martech_mongodb_commands_total{command="other",outcome="failed"}"#];
-    // Unless the spool itself has tried once more meanwhile.
+    // The spool itself may have tried once more meanwhile.
     assert!(asked(&after) <= asked(&before) + 1.0, "{:?}", began.elapsed());
 }
 
 #[tokio::test]
-async fn what_waits_has_an_age_and_what_is_given_up_is_accounted_for() {
+async fn reports_pending_age_and_accounts_for_dead_letters() {
     let nobody = "mongodb://127.0.0.1:1/shop?serverSelectionTimeoutMS=300";
     let server = start(&["--store", nobody, "--spool", "off"]).await;
     server.post("?ack=buffered", event("u1", "a").to_string()).await.assert_counts(202, [1, 0, 0]);
@@ -248,7 +248,7 @@ async fn what_waits_has_an_age_and_what_is_given_up_is_accounted_for() {
     assert!(health.json["sink"]["oldestPendingSeconds"].as_f64().unwrap() > 0.2, "{}", health.text);
     assert!(health.json["sink"]["stalledSeconds"].as_f64().unwrap() > 0.2, "{}", health.text);
 
-    // Senders who wait are told after ten seconds; who does not wait finds the event in the dead-letter file.
+    // Senders that wait get an error after ten seconds. Events of senders that do not wait go to the dead-letter file.
     let dead = r#"martech_dead_letters_total{outcome="kept"}"#;
     let found = until(&server, |found| found[dead] == 1.0 && found["martech_buffer_size"] == 0.0).await;
     assert_eq!(found["martech_unaccounted_events"], 0.0);
@@ -259,19 +259,19 @@ async fn what_waits_has_an_age_and_what_is_given_up_is_accounted_for() {
 }
 
 #[tokio::test]
-async fn the_listener_answers_for_metrics_only() {
+async fn metrics_listener_serves_only_metrics() {
     let server = start(&[]).await;
     let answer = server.ask_metrics(Method::GET, "/metrics").await;
     assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4"));
     server.ask_metrics(Method::GET, "/").await.assert_error(404, "not_found");
     server.ask_metrics(Method::GET, "/events").await.assert_error(404, "not_found");
     server.ask_metrics(Method::POST, "/metrics").await.assert_error(405, "method_not_allowed");
-    // And the other one has none.
+    // The main listener does not serve metrics.
     server.get("/metrics").await.assert_error(404, "not_found");
 }
 
 #[tokio::test]
-async fn figures_are_told_while_the_server_drains() {
+async fn serves_metrics_while_draining() {
     let mut server = start(&[]).await;
     let mut raw = server.connect().await;
     raw.write("POST /events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n")
@@ -285,14 +285,14 @@ async fn figures_are_told_while_the_server_drains() {
 }
 
 #[tokio::test]
-async fn an_address_that_was_given_must_be_free() {
+async fn fails_when_the_configured_address_is_in_use() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let error = bind_metrics(Some(MetricsAddr::At(taken.local_addr().unwrap()))).await.unwrap_err();
     assert!(error.to_string().contains("metrics") && error.to_string().contains("in use"), "{error}");
     assert!(bind_metrics(Some(MetricsAddr::Off)).await.unwrap().is_none());
 }
 
-/// Holds the address that servers take when none is given; others on this machine may have it for a while.
+/// Binds the default metrics address. Retries, because other tests on this machine may use the address for a while.
 fn hold_default() -> TcpListener {
     let end = std::time::Instant::now() + Duration::from_secs(60);
     loop {
@@ -305,7 +305,7 @@ fn hold_default() -> TcpListener {
 }
 
 #[test]
-fn a_second_server_on_a_machine_goes_on_without() {
+fn starts_without_metrics_when_default_address_is_taken() {
     let _held = hold_default();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -338,7 +338,7 @@ fn a_second_server_on_a_machine_goes_on_without() {
 }
 
 #[tokio::test]
-async fn who_is_turned_away_before_there_is_a_request_is_counted() {
+async fn counts_rejections_before_a_request_is_parsed() {
     let server = start(&["--max-connections-per-address", "2"]).await;
     let long = format!("GET /livez?{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(9 << 10));
     let large = format!("GET /livez HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "x".repeat(60 << 10));

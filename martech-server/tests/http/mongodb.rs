@@ -1,4 +1,5 @@
-//! Events on a MongoDB, behind a spool and without. What needs a real one runs where `MARTECH_TEST_MONGODB_URI` names it.
+//! The server with MongoDB as the store, with a spool and without. Tests that need a MongoDB use the one in
+//! `MARTECH_TEST_MONGODB_URI`; without it, they print that they are skipped.
 
 use std::{env, path::Path, process::Command, time::Duration};
 
@@ -8,10 +9,11 @@ use tokio::time::Instant;
 
 use crate::harness::{Answer, Server, event, serve_args};
 
-/// Nobody listens there.
+/// An address on which no server listens.
 const NOBODY: &str = "mongodb://127.0.0.1:1/shop?serverSelectionTimeoutMS=300";
 
-/// A database of its own on the MongoDB of the environment; tells when there is none.
+/// Returns the connection string of a new database on the MongoDB of the environment. Without a MongoDB, prints that
+/// the test is skipped.
 fn database() -> Option<String> {
     let Ok(server) = env::var("MARTECH_TEST_MONGODB_URI") else {
         eprintln!("skipped: MARTECH_TEST_MONGODB_URI is not set");
@@ -22,7 +24,7 @@ fn database() -> Option<String> {
     Some(format!("{}/{name}?{options}", server.trim_end_matches('/')))
 }
 
-/// Removes the database of a test that went well.
+/// Drops the database of a test that passed.
 async fn clean_up(uri: &str) {
     let client = mongodb::Client::with_uri_str(uri).await.unwrap();
     client.default_database().unwrap().drop().await.unwrap();
@@ -36,7 +38,7 @@ async fn start_in(dir: TempDir, uri: &str, more: &[&str]) -> Server {
     Server::start_in(dir, &[&["--store", uri], more].concat()).await
 }
 
-/// Asks until the answer is as it should be.
+/// Repeats a request until the response satisfies the condition.
 async fn until(server: &Server, path: &str, is_so: impl Fn(&Answer) -> bool) -> Answer {
     let end = Instant::now() + Duration::from_secs(60);
     loop {
@@ -50,10 +52,10 @@ async fn until(server: &Server, path: &str, is_so: impl Fn(&Answer) -> bool) -> 
 }
 
 #[tokio::test]
-async fn without_a_mongodb_events_are_taken_and_kept() {
+async fn spools_events_while_mongodb_is_unreachable() {
     let server = start(NOBODY, &[]).await;
     server.post("", json!([event("u1", "a"), event("u1", "b")]).to_string()).await.assert_counts(202, [2, 0, 0]);
-    assert_eq!(server.get("/readyz").await.status, 200, "events are taken");
+    assert_eq!(server.get("/readyz").await.status, 200, "the server accepts events");
     let health = until(&server, "/health", |health| health.json["checks"]["spool"]["connected"] == false).await;
     assert_eq!(health.status, 200, "{}", health.text);
     assert_eq!(health.json["checks"]["mongodb"]["status"], "away");
@@ -63,14 +65,14 @@ async fn without_a_mongodb_events_are_taken_and_kept() {
     );
     assert!(health.json["checks"]["spool"]["error"].as_str().unwrap().contains("not available"), "{}", health.text);
     let stranger = server.send_json("GET", "/health", &[], &json!({})).await;
-    assert_eq!(stranger.json, json!({ "status": "ok" }), "no figures, and no names of machines");
+    assert_eq!(stranger.json, json!({ "status": "ok" }), "no figures and no host names");
     for path in ["/users/u1/journey", "/users", "/stats"] {
         let answer = server.get(path).await;
         answer.assert_error(503, "store_unavailable");
         assert!(answer.header("retry-after").is_some());
     }
     server.command("/admin/roll").await.assert_error(409, "not_the_embedded_store");
-    // Another process on the same folder would forward the same spool.
+    // A second process on the same folder would forward the same spool.
     let error = martech_server::App::open(&serve_args(server.dir.path(), &["--store", NOBODY])).await.unwrap_err();
     assert!(error.to_string().contains("in use by another process"), "{error}");
 
@@ -81,13 +83,13 @@ async fn without_a_mongodb_events_are_taken_and_kept() {
 }
 
 #[tokio::test]
-async fn without_a_mongodb_nobody_is_told_that_it_has_the_events() {
+async fn ack_stored_fails_while_mongodb_is_unreachable() {
     let server = start(NOBODY, &[]).await;
     let waiting = Instant::now();
     let answer = server.post("?ack=stored", event("u1", "a").to_string()).await;
     answer.assert_error(503, "store_unavailable");
     assert!(waiting.elapsed() < Duration::from_secs(25), "after {:?}", waiting.elapsed());
-    assert_eq!(server.get("/health").await.json["checks"]["spool"]["behindEvents"], 1, "it is on its way all the same");
+    assert_eq!(server.get("/health").await.json["checks"]["spool"]["behindEvents"], 1, "the event is in the spool");
     let server = start_in(server.stopped().await, NOBODY, &["--spool", "off"]).await;
     server.get("/readyz").await.assert_error(503, "store_unavailable");
     server.post("", event("u1", "b").to_string()).await.assert_error(503, "store_unavailable");
@@ -95,7 +97,7 @@ async fn without_a_mongodb_nobody_is_told_that_it_has_the_events() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_used_is_told_at_the_start() {
+async fn rejects_unusable_stores_at_startup() {
     let dir = tempfile::tempdir().unwrap();
     let http = Server::start().await;
     let http_uri = format!("mongodb://{}/shop?serverSelectionTimeoutMS=2000&connectTimeoutMS=2000", http.addr);
@@ -109,14 +111,14 @@ async fn what_cannot_be_used_is_told_at_the_start() {
 }
 
 #[tokio::test]
-async fn events_go_through_the_spool_to_where_they_are_read() {
+async fn forwards_spooled_events_and_reports_duplicates_and_conflicts() {
     let Some(uri) = database() else { return };
     let server = start(&uri, &[]).await;
     let batch = json!([event("u1", "a"), event("u1", "b"), event("u2", "c")]);
     server.post("", batch.to_string()).await.assert_counts(202, [3, 0, 0]);
     until(&server, "/users/u1/journey", |journey| journey.json["events"].as_array().is_some_and(|it| it.len() == 2))
         .await;
-    // What was there already only MongoDB can tell, and does to who waits for it.
+    // Only MongoDB detects duplicates, so only `ack=stored` reports them.
     server.post("", batch.to_string()).await.assert_counts(202, [3, 0, 0]);
     server.post("?ack=stored", batch.to_string()).await.assert_counts(200, [0, 3, 0]);
     let other = json!([event("u1", "d"), event("somebody else", "a")]);
@@ -133,13 +135,13 @@ async fn events_go_through_the_spool_to_where_they_are_read() {
     );
 
     let letters = std::fs::read_to_string(server.dir.path().join("dead-letters.ndjson")).unwrap();
-    assert_eq!(letters.matches("somebody else").count(), 1, "what MongoDB refuses is kept: {letters}");
+    assert_eq!(letters.matches("somebody else").count(), 1, "a rejected event goes to the dead-letter file: {letters}");
     server.stopped().await;
     clean_up(&uri).await;
 }
 
 #[tokio::test]
-async fn without_a_spool_mongodb_answers_itself() {
+async fn writes_directly_to_mongodb_without_a_spool() {
     let Some(uri) = database() else { return };
     let server = start(&uri, &["--spool", "off"]).await;
     server.post("", json!([event("u1", "a"), event("u1", "a")]).to_string()).await.assert_counts(202, [1, 1, 0]);
@@ -151,7 +153,7 @@ async fn without_a_spool_mongodb_answers_itself() {
 }
 
 #[tokio::test]
-async fn what_the_spool_holds_is_forwarded_when_mongodb_is_there() {
+async fn forwards_spooled_events_after_an_outage() {
     let Some(uri) = database() else { return };
     let server = start(NOBODY, &[]).await;
     for n in 0..20 {
@@ -177,7 +179,7 @@ fn run(dir: &Path, args: &[&str]) -> (i32, String) {
 }
 
 #[test]
-fn events_are_imported_verified_and_migrated_both_ways() {
+fn imports_verifies_and_migrates_both_ways() {
     let Some(uri) = database() else { return };
     let Some(other) = database() else { return };
     let dir = tempfile::tempdir().unwrap();
@@ -207,7 +209,7 @@ fn events_are_imported_verified_and_migrated_both_ways() {
     assert!(again.1.contains("0 copied, 3000 there already"), "{}", again.1);
     let (code, said) = run(dir.path(), &["verify", "--data-dir", "lake"]);
     assert_eq!(code, 0, "{said}");
-    assert!(!dir.path().join("martech-migrate.json").exists(), "nothing is left of a migration that is done");
+    assert!(!dir.path().join("martech-migrate.json").exists(), "a finished migration removes its state");
 
     let (code, said) = run(dir.path(), &["migrate", "--from", "nothing", "--to", "lake"]);
     assert!(code == 2 && said.contains("no data in nothing"), "{said}");
@@ -220,7 +222,7 @@ fn events_are_imported_verified_and_migrated_both_ways() {
 }
 
 #[tokio::test]
-async fn servers_share_their_accounts() {
+async fn servers_share_accounts_and_sessions() {
     let Some(uri) = database() else { return };
     let cheap = ["--password-memory", "512KiB", "--password-passes", "1"];
     let (one, other) = (start(&uri, &cheap).await, start(&uri, &cheap).await);
@@ -232,7 +234,7 @@ async fn servers_share_their_accounts() {
     let again = other.send_json("POST", "/api/auth/sign-up/email", &[], &owner).await;
     again.assert_error(403, "INVITATION_REQUIRED");
 
-    // The cookie that one has signed is good for the other.
+    // Each server accepts cookies that the other has signed.
     let cookie = made.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
     let origin = |server: &Server| format!("http://{}", server.addr);
     let session = other.send_json("GET", "/api/auth/get-session", &[("cookie", &cookie)], &json!({})).await;
@@ -247,7 +249,7 @@ async fn servers_share_their_accounts() {
 }
 
 #[tokio::test]
-async fn while_mongodb_is_away_nobody_signs_in_and_events_are_taken() {
+async fn accepts_events_but_no_sign_ins_during_outage() {
     let server = start(NOBODY, &[]).await;
     let body = json!({ "email": "olga@shop.example", "password": "correct horse" });
     let answer = server.send_json("POST", "/api/auth/sign-in/email", &[], &body).await;
@@ -257,7 +259,7 @@ async fn while_mongodb_is_away_nobody_signs_in_and_events_are_taken() {
 }
 
 #[tokio::test]
-async fn without_a_mongodb_the_shops_of_the_last_time_take_events() {
+async fn uses_stored_project_copies_during_outage() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("projects/b");
     std::fs::create_dir_all(&folder).unwrap();
@@ -273,7 +275,7 @@ async fn without_a_mongodb_the_shops_of_the_last_time_take_events() {
 }
 
 #[tokio::test]
-async fn shops_have_databases_of_their_own_and_servers_share_them() {
+async fn projects_have_own_databases_that_servers_share() {
     let Some(uri) = database() else { return };
     let one = start(&uri, &["--admin-token", "a-token-for-both-servers"]).await;
     let two = start(&uri, &["--admin-token", "a-token-for-both-servers"]).await;
@@ -282,7 +284,7 @@ async fn shops_have_databases_of_their_own_and_servers_share_them() {
     let wanted = json!({ "id": "b", "retentionDays": 30 });
     let made = one.send_json("POST", "/admin/projects", &admin, &wanted).await;
     assert_eq!(made.status, 201, "{}", made.text);
-    // Known to the other server at once, since it is asked for.
+    // The other server looks up a project that it does not know, so it knows this one at once.
     two.post("?project=b&ack=stored", event("u1", "a").to_string()).await.assert_counts(200, [1, 0, 0]);
     one.post("?ack=stored", event("u2", "b").to_string()).await.assert_counts(200, [1, 0, 0]);
     for server in [&one, &two] {
@@ -294,17 +296,17 @@ async fn shops_have_databases_of_their_own_and_servers_share_them() {
     assert_eq!(get(&two, "/users?project=b").await.json["total"], 0);
     assert_eq!(get(&two, "/users").await.json["total"], 1);
 
-    // A change, and a removal, are seen within seconds.
+    // The other server sees a change or a removal within seconds.
     let changed = one.send_json("PATCH", "/admin/projects/b", &admin, &json!({ "timeZone": "Asia/Tokyo" })).await;
     assert_eq!(changed.status, 200, "{}", changed.text);
     let end = Instant::now() + Duration::from_secs(60);
     while get(&two, "/stats?project=b").await.json["tz"] != "Asia/Tokyo" {
-        assert!(Instant::now() < end, "the other server goes by what was before");
+        assert!(Instant::now() < end, "the other server still uses the old settings");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(one.send_json("DELETE", "/admin/projects/b", &admin, &json!({})).await.status, 204);
     while get(&two, "/users?project=b").await.status != 404 {
-        assert!(Instant::now() < end, "the other server has a project that was removed");
+        assert!(Instant::now() < end, "the other server still has the removed project");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     one.stopped().await;

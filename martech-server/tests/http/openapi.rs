@@ -1,4 +1,4 @@
-//! The description of the API, and the page that shows it.
+//! The OpenAPI description and Swagger UI.
 
 use axum::http::Method;
 use serde_json::Value;
@@ -14,7 +14,7 @@ async fn contract() -> (Server, &'static Contract) {
 }
 
 #[tokio::test]
-async fn every_operation_says_what_it_is_and_shows_an_example() {
+async fn every_operation_has_a_summary_and_valid_examples() {
     let (_server, contract) = contract().await;
     let mut ids = Vec::new();
     for (method, path, operation) in contract.operations() {
@@ -46,16 +46,16 @@ async fn every_operation_says_what_it_is_and_shows_an_example() {
                 contract.validate(&format!("{at} {name}"), &content["schema"], value).unwrap();
             }
         }
-        assert!(good > 0, "{at} never goes well");
+        assert!(good > 0, "{at} describes no success");
     }
     let count = ids.len();
     ids.sort_unstable();
     ids.dedup();
-    assert_eq!(ids.len(), count, "two operations have one name");
+    assert_eq!(ids.len(), count, "two operations have the same id");
 }
 
 #[tokio::test]
-async fn every_reference_leads_somewhere() {
+async fn every_reference_resolves() {
     fn check(contract: &Contract, value: &Value) {
         match value {
             Value::Object(members) => {
@@ -74,14 +74,14 @@ async fn every_reference_leads_somewhere() {
 }
 
 #[tokio::test]
-async fn swagger_ui_comes_from_the_server_alone() {
+async fn serves_swagger_ui_without_external_assets() {
     let server = Server::start().await;
     let page = server.get("/api-docs/").await;
     assert_eq!((page.status.as_u16(), page.header("content-type")), (200, Some("text/html")));
     let policy = page.header("content-security-policy").unwrap();
     assert!(policy.contains("default-src 'none'; script-src 'self';"), "{policy}");
     for part in page.text.split(['"', '\'']).filter(|part| part.ends_with(".js") || part.ends_with(".css")) {
-        assert!(!part.contains("//"), "{part} is from elsewhere");
+        assert!(!part.contains("//"), "{part} is on another host");
         let answer = server.get(&format!("/api-docs/{}", part.trim_start_matches("./"))).await;
         assert_eq!(answer.status, 200, "{part}");
     }

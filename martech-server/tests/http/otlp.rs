@@ -1,4 +1,5 @@
-//! What the real program sends to a collector, by the official messages. `scripts/otlp/run` looks closer.
+//! The traces and logs that the real program exports over OTLP, decoded with the official messages. `scripts/otlp/run`
+//! checks them in more detail.
 
 use std::{
     io::{BufRead, BufReader},
@@ -17,7 +18,7 @@ use tokio::net::TcpListener;
 #[derive(Debug, Default)]
 struct Received {
     spans: Vec<Span>,
-    /// Their texts, and the traces that they belong to.
+    /// The text and the trace id of each log record.
     logs: Vec<(String, Vec<u8>)>,
 }
 
@@ -49,7 +50,7 @@ async fn logs(State(received): State<Shared>, body: Bytes) {
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const CALLER: [u8; 8] = [0xb7, 0xad, 0x6b, 0x71, 0x69, 0x20, 0x33, 0x31];
 
-/// Starts the program, posts an event as a traced caller does, and ends it; its exit code and what it said.
+/// Starts the program, sends an event with a `traceparent`, and stops the program. Returns its exit code and its log.
 fn traced_event(variables: &[(&str, &str)]) -> (Option<i32>, String) {
     let dir = tempfile::tempdir().unwrap();
     let mut program = Command::new(env!("CARGO_BIN_EXE_martech-server"))
@@ -66,7 +67,7 @@ fn traced_event(variables: &[(&str, &str)]) -> (Option<i32>, String) {
     let answer = ureq::post(format!("http://{}/events?key=mtw_secret", listening["addr"].as_str().unwrap()))
         .header("content-type", "application/json")
         .header("traceparent", format!("00-{TRACE}-b7ad6b7169203331-01"));
-    // A key that is none is refused, and one that is not there is not needed.
+    // The server rejects an unknown key, but requires none.
     assert!(answer.send(r#"{"userId":"u","type":"search"}"#).is_err());
     let answer = ureq::post(format!("http://{}/events", listening["addr"].as_str().unwrap()))
         .header("content-type", "application/json")
@@ -79,9 +80,9 @@ fn traced_event(variables: &[(&str, &str)]) -> (Option<i32>, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_is_traced_from_its_caller_to_the_sync_of_its_events() {
+async fn traces_a_request_from_caller_to_fsync() {
     let (endpoint, received) = collector().await;
-    // So long that everything is sent at the end.
+    // The delay is so long that the program exports everything when it stops.
     let variables = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), endpoint),
         ("OTEL_BSP_SCHEDULE_DELAY".to_owned(), "600000".to_owned()),
@@ -92,7 +93,7 @@ async fn a_request_is_traced_from_its_caller_to_the_sync_of_its_events() {
     };
     let (code, said) = tokio::task::spawn_blocking(run).await.unwrap();
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains(TRACE), "the log has the trace:\n{said}");
+    assert!(said.contains(TRACE), "the log contains the trace id:\n{said}");
 
     let received = received.lock().unwrap();
     let is_of_trace = |trace: &[u8]| trace.iter().map(|byte| format!("{byte:02x}")).collect::<String>() == TRACE;
@@ -115,17 +116,17 @@ async fn a_request_is_traced_from_its_caller_to_the_sync_of_its_events() {
     let sync = child(child(taken, "append batch"), "fsync journal");
     assert!(sync.start_time_unix_nano < sync.end_time_unix_nano);
     assert!(received.logs.iter().any(|(text, trace)| text.contains("answered") && is_of_trace(trace)));
-    // A key in the query, and the link that makes an owner, which the log on standard error has.
+    // The program exports neither the key in the query nor the set-up link, which is in the log on standard error.
     let link = said.split("sign-up#").nth(1).unwrap().split('"').next().unwrap();
     let sent = format!("{received:?}");
     assert!(!link.is_empty() && !sent.contains(link) && !sent.contains("mtw_secret"));
 }
 
 #[test]
-fn without_a_collector_the_program_ends_all_the_same() {
-    // Nobody listens on the port of discarding.
+fn exits_cleanly_when_the_collector_is_unreachable() {
+    // No server listens on the discard port.
     let (code, said) = traced_event(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")]);
     assert_eq!(code, Some(0), "{said}");
     let told = said.lines().filter(|line| line.contains("telemetry does not get to the collector")).count();
-    assert!((1..=3).contains(&told), "once for each kind:\n{said}");
+    assert!((1..=3).contains(&told), "one warning for each signal:\n{said}");
 }

@@ -1,11 +1,11 @@
-//! More bodies than the processors can take.
+//! More bodies at once than the parser threads can process.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::harness::{Server, event};
 
-/// A batch that a worker has to parse.
+/// Returns a batch of 1,000 events, large enough to be parsed by a worker.
 fn batch(sender: usize, round: usize) -> String {
     let events: Vec<Value> =
         (0..1_000).map(|n| event(&format!("u{sender}"), &format!("e{sender}-{round}-{n}"))).collect();
@@ -13,7 +13,7 @@ fn batch(sender: usize, round: usize) -> String {
 }
 
 #[tokio::test]
-async fn refuses_batches_beyond_the_bound_and_takes_small_bodies() {
+async fn rejects_excess_batches_but_accepts_small_bodies() {
     let server = Server::start().await;
     let bodies: Vec<String> = (0..200).map(|sender| batch(sender, 0)).collect();
     let batches = join_all(bodies.iter().map(|body| server.post("", body.clone())));
@@ -26,16 +26,16 @@ async fn refuses_batches_beyond_the_bound_and_takes_small_bodies() {
         taken
     };
     let (answers, small) = tokio::join!(batches, small);
-    assert_eq!(small, 20, "a small body waits for no worker");
+    assert_eq!(small, 20, "small bodies do not wait for a worker");
     let (taken, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 202);
-    assert!(!refused.is_empty(), "200 at once are too many");
+    assert!(!refused.is_empty(), "200 batches at once exceed the limit");
     for answer in refused {
         answer.assert_error(503, "server_busy");
         assert_eq!(answer.header("retry-after"), Some("1"));
     }
     let stored = server.get("/health").await.json["checks"]["lake"]["events"].as_u64().unwrap();
     assert_eq!(stored as usize, taken.len() * 1_000 + small);
-    // Those that were refused are taken as soon as there is room.
+    // A retry of the rejected batches succeeds once the load is over.
     for (body, answer) in bodies.iter().zip(&answers) {
         if answer.status != 202 {
             server.post("", body.clone()).await.assert_counts(202, [1_000, 0, 0]);
@@ -44,7 +44,7 @@ async fn refuses_batches_beyond_the_bound_and_takes_small_bodies() {
 }
 
 #[tokio::test]
-async fn refuses_none_of_eight_batch_senders() {
+async fn accepts_eight_concurrent_batch_senders() {
     let server = Server::start().await;
     let send = async |sender: usize| {
         for round in 0..5 {
@@ -55,7 +55,7 @@ async fn refuses_none_of_eight_batch_senders() {
 }
 
 #[tokio::test]
-async fn a_slow_store_is_no_overload() {
+async fn slow_store_is_not_reported_as_overload() {
     let nobody = "mongodb://127.0.0.1:1/shop?serverSelectionTimeoutMS=300";
     let server = Server::start_with(&["--store", nobody, "--spool", "off"]).await;
     let bodies: Vec<String> = (0..50).map(|n| event("u1", &format!("e{n}")).to_string()).collect();

@@ -1,4 +1,4 @@
-//! Several shops on one server.
+//! Several projects on one server.
 
 use std::{fs, process::Command};
 
@@ -8,7 +8,7 @@ use crate::harness::{Answer, Server, event};
 
 const CHEAP: [&str; 4] = ["--password-memory", "512KiB", "--password-passes", "1"];
 
-/// Asks with the admin token.
+/// Sends a request with the admin token.
 async fn admin(server: &Server, method: &str, path: &str, body: Value) -> Answer {
     ask(server, &server.token, method, path, body).await
 }
@@ -18,7 +18,7 @@ async fn ask(server: &Server, bearer: &str, method: &str, path: &str, body: Valu
     server.send_json(method, path, &[("authorization", &bearer)], &body).await
 }
 
-/// A server with a second shop.
+/// Starts a server and creates a second project, `berlin`.
 async fn two_shops(flags: &[&str], settings: Value) -> Server {
     let server = Server::start_with(&[&CHEAP, flags].concat()).await;
     let mut wanted = json!({ "id": "berlin" });
@@ -40,9 +40,9 @@ async fn journey(server: &Server, user: &str, query: &str) -> usize {
 }
 
 #[tokio::test]
-async fn shops_have_events_of_their_own() {
+async fn projects_store_events_separately() {
     let server = two_shops(&[], json!({})).await;
-    // The same event is another one in another shop.
+    // The same event in another project is a different event.
     for query in ["", "?project=berlin", "?project=default"] {
         let duplicate = u64::from(query == "?project=default");
         server.post(query, event("u1", "a").to_string()).await.assert_counts(202, [1 - duplicate, duplicate, 0]);
@@ -57,11 +57,11 @@ async fn shops_have_events_of_their_own() {
     }
     admin(&server, "POST", "/admin/roll?project=berlin", json!({})).await;
     assert!(server.dir.path().join("projects/berlin/events/date=2026-01-05").is_dir());
-    assert!(!server.dir.path().join("events/date=2026-01-05").exists(), "only the one shop's are rolled");
+    assert!(!server.dir.path().join("events/date=2026-01-05").exists(), "the roll is limited to one project");
 }
 
 #[tokio::test]
-async fn a_key_is_of_one_shop() {
+async fn key_works_only_in_its_own_project() {
     let server = two_shops(&["--public-ingest", "off"], json!({})).await;
     let (write, read) = (key(&server, "berlin", "write").await, key(&server, "berlin", "read").await);
     let send = async |query: &str| ask(&server, &write, "POST", &format!("/events{query}"), event("u1", "a")).await;
@@ -74,7 +74,7 @@ async fn a_key_is_of_one_shop() {
     assert_eq!(users("?project=berlin").await.json["total"], 2);
     users("?project=default").await.assert_error(403, "forbidden");
     assert_eq!(server.get("/users").await.json["total"], 0);
-    // Each shop's keys are its own.
+    // Each project lists and deletes only its own keys.
     let listed =
         async |project: &str| admin(&server, "GET", &format!("/admin/keys?project={project}"), json!({})).await;
     assert_eq!(listed("berlin").await.json["keys"].as_array().unwrap().len(), 2);
@@ -86,7 +86,7 @@ async fn a_key_is_of_one_shop() {
 }
 
 #[tokio::test]
-async fn a_shop_has_its_own_currency_zone_and_types() {
+async fn project_has_its_own_currency_zone_and_types() {
     let settings = json!({ "timeZone": "Asia/Tokyo", "currency": "JPY", "eventTypes": ["wishlist_add"] });
     let server = two_shops(&[], settings).await;
     let order = json!({ "userId": "u1", "type": "purchase", "occurredAt": "2026-01-05T20:00:00Z",
@@ -126,7 +126,7 @@ async fn a_shop_has_its_own_currency_zone_and_types() {
         change(body).await.assert_error(400, "VALIDATION_ERROR").assert_field(field);
     }
     change(json!({ "colour": "red" })).await.assert_error(400, "VALIDATION_ERROR");
-    // The default one is changed in the same way.
+    // The default project changes in the same way.
     assert_eq!(
         admin(&server, "PATCH", "/admin/projects/default", json!({ "timeZone": "Europe/Berlin" })).await.status,
         200
@@ -135,7 +135,7 @@ async fn a_shop_has_its_own_currency_zone_and_types() {
 }
 
 #[tokio::test]
-async fn what_is_no_shop_says_so() {
+async fn rejects_unknown_existing_and_invalid_project_ids() {
     let server = two_shops(&[], json!({})).await;
     server.post("?project=paris", event("u1", "a").to_string()).await.assert_error(404, "no_such_project");
     server.get("/users?project=paris").await.assert_error(404, "no_such_project");
@@ -153,13 +153,13 @@ async fn what_is_no_shop_says_so() {
     remove("paris").await.assert_error(404, "no_such_project");
 }
 
-/// The bearer token of the owner, who signs up first.
+/// Signs up the owner. Returns the bearer token of the session.
 async fn owner(server: &Server) -> String {
     let owner = json!({ "name": "owner", "email": "owner@shop.example", "password": "correct horse" });
     admin(server, "POST", "/api/auth/sign-up/email", owner).await.json["token"].as_str().unwrap().to_owned()
 }
 
-/// Somebody's bearer token, who was invited into a shop.
+/// Invites a user into a project and signs them up. Returns the bearer token of the session.
 async fn invited(server: &Server, by: &str, query: &str, name: &str, role: &str) -> String {
     let invitation = ask(server, by, "POST", &format!("/admin/invitations{query}"), json!({ "role": role })).await;
     let token = invitation.json["token"].as_str().unwrap_or_else(|| panic!("{}", invitation.text));
@@ -169,7 +169,7 @@ async fn invited(server: &Server, by: &str, query: &str, name: &str, role: &str)
 }
 
 #[tokio::test]
-async fn roles_are_those_in_a_shop() {
+async fn roles_apply_to_one_project() {
     let server = two_shops(&[], json!({})).await;
     let owner = owner(&server).await;
     let bea = invited(&server, &owner, "?project=berlin", "bea", "admin").await;
@@ -177,7 +177,7 @@ async fn roles_are_those_in_a_shop() {
     for path in ["/users", "/admin/members", "/admin/keys"] {
         assert_eq!(get(&bea, &format!("{path}?project=berlin")).await.status, 200, "{path}");
         get(&bea, path).await.assert_error(403, "forbidden");
-        assert_eq!(get(&owner, &format!("{path}?project=berlin")).await.status, 200, "the owner has all shops");
+        assert_eq!(get(&owner, &format!("{path}?project=berlin")).await.status, 200, "owners have all projects");
     }
     let shops = async |who: &str| {
         let listed = get(who, "/admin/projects").await;
@@ -185,7 +185,7 @@ async fn roles_are_those_in_a_shop() {
     };
     assert_eq!(shops(&bea).await, [json!("berlin")]);
     assert_eq!(shops(&owner).await, [json!("default"), json!("berlin")]);
-    // An admin of one shop has nothing to say about the server.
+    // An admin of one project has no rights on the server or on owners.
     for (method, path, body) in [
         ("GET", "/admin/audit", json!({})),
         ("POST", "/admin/projects", json!({ "id": "mine" })),
@@ -199,7 +199,7 @@ async fn roles_are_those_in_a_shop() {
         ask(&server, &bea, method, path, body).await.assert_error(403, "forbidden");
     }
     assert_eq!(ask(&server, &bea, "PATCH", "/admin/projects/berlin", json!({ "name": "Berlin" })).await.status, 200);
-    // Whether others have an account is not for an admin of one shop to know; the owner of all may name them.
+    // An admin of one project cannot find out whether someone has an account. An owner can give any account a role.
     let ann = invited(&server, &owner, "", "ann", "analyst").await;
     get(&ann, "/users?project=berlin").await.assert_error(403, "forbidden");
     let role_of = async |who: &str, name: &str, method: &str, body: Value| {
@@ -216,7 +216,7 @@ async fn roles_are_those_in_a_shop() {
     let changed = role_of(&owner, "ann", "PATCH", json!({ "role": "analyst" })).await;
     assert_eq!((changed.status.as_u16(), &changed.json["role"]), (200, &json!("analyst")), "{}", changed.text);
     assert_eq!(get(&ann, "/users?project=berlin").await.status, 200);
-    // They lose it without losing the account.
+    // The user loses the role and keeps the account.
     let role = async |method: &str, body: Value| role_of(&bea, "ann", method, body).await;
     assert_eq!(role("DELETE", json!({})).await.status, 204);
     get(&ann, "/users?project=berlin").await.assert_error(403, "forbidden");
@@ -229,7 +229,7 @@ async fn roles_are_those_in_a_shop() {
 }
 
 #[tokio::test]
-async fn a_shop_outlives_the_server_and_its_events_the_shop() {
+async fn events_survive_restart_and_removal_of_their_project() {
     let server = two_shops(&[], json!({ "currency": "EUR" })).await;
     server.post("?project=berlin", event("u1", "a").to_string()).await.assert_counts(202, [1, 0, 0]);
     let read = key(&server, "berlin", "read").await;
@@ -239,7 +239,7 @@ async fn a_shop_outlives_the_server_and_its_events_the_shop() {
 
     assert_eq!(server.get("/health").await.json["projects"]["berlin"]["checks"]["lake"]["events"], 1);
     let stranger = server.send_json("GET", "/health", &[], &json!({})).await;
-    assert_eq!(stranger.json, json!({ "status": "ok" }), "whose shops there are is nobody's business");
+    assert_eq!(stranger.json, json!({ "status": "ok" }), "anonymous clients see no projects");
 
     let owner = owner(&server).await;
     let bea = invited(&server, &owner, "?project=berlin", "bea", "admin").await;
@@ -250,7 +250,7 @@ async fn a_shop_outlives_the_server_and_its_events_the_shop() {
     assert_eq!(admin(&server, "POST", "/admin/projects", json!({ "id": "berlin" })).await.status, 201);
     assert_eq!(journey(&server, "u1", "?project=berlin").await, 1);
     ask(&server, &read, "GET", "/users", json!({})).await.assert_error(401, "invalid_key");
-    // Who had a role in the one of before, or was to have one, has none in this.
+    // Roles and invitations of the removed project do not apply to the new one.
     ask(&server, &bea, "GET", "/users?project=berlin", json!({})).await.assert_error(403, "forbidden");
     let late = json!({ "name": "eve", "email": "eve@shop.example", "password": "correct horse",
         "invitation": open.json["token"] });
@@ -259,9 +259,9 @@ async fn a_shop_outlives_the_server_and_its_events_the_shop() {
 }
 
 #[tokio::test]
-async fn what_is_kept_long_enough_is_removed() {
+async fn forgets_events_past_the_retention_period() {
     let server = two_shops(&[], json!({ "retentionDays": 30 })).await;
-    // To the second, as the answer shows it.
+    // Whole seconds, so that the response shows the same time.
     let now = jiff::Timestamp::now().round(jiff::Unit::Second).unwrap();
     let at = |id: &str, days: i64| {
         let time = now - jiff::SignedDuration::from_hours(24 * days);
@@ -279,10 +279,10 @@ async fn what_is_kept_long_enough_is_removed() {
     let user = server.get("/users?project=berlin").await.json["users"][0].clone();
     assert_eq!((&user["events"], &user["firstSeen"]), (&json!(2), &at("b", 29)["occurredAt"]), "{user}");
     forget("").await.assert_error(409, "no_retention");
-    assert_eq!(journey(&server, "u1", "").await, 4, "the other shop keeps its own");
+    assert_eq!(journey(&server, "u1", "").await, 4, "the other project keeps its events");
 }
 
-/// Runs the program beside a server.
+/// Runs the program on the data folder of a running server. Returns its output.
 async fn run(server: &Server, arguments: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_martech-server"));
     command.args(arguments).current_dir(server.dir.path()).arg("--data-dir").arg(server.dir.path());
@@ -294,7 +294,7 @@ async fn run(server: &Server, arguments: &[&str]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_shell_knows_shops() {
+async fn commands_accept_a_project() {
     let server = two_shops(&[], json!({})).await;
     fs::write(server.dir.path().join("events.ndjson"), event("u1", "a").to_string()).unwrap();
     let url = format!("http://{}", server.addr);
@@ -318,7 +318,7 @@ async fn the_shell_knows_shops() {
         roles,
         [["owner@shop.example", "owner"], ["bea@shop.example", "admin"], ["ann@shop.example", "analyst"]]
     );
-    // Without a server, into the folder.
+    // Without a server, the command imports into the folder.
     let dir = server.stopped().await;
     fs::write(dir.path().join("more.ndjson"), event("u1", "b").to_string()).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_martech-server"));
@@ -329,7 +329,7 @@ async fn the_shell_knows_shops() {
 }
 
 #[tokio::test]
-async fn who_has_an_account_takes_up_an_invitation_with_its_password() {
+async fn existing_user_accepts_invitation_with_their_password() {
     let server = two_shops(&[], json!({})).await;
     let owner = owner(&server).await;
     let ann = invited(&server, &owner, "", "ann", "analyst").await;
@@ -341,10 +341,10 @@ async fn who_has_an_account_takes_up_an_invitation_with_its_password() {
             "invitation": invitation.json["token"] });
         server.send_json("POST", "/api/auth/sign-up/email", &[], &body).await
     };
-    // Whoever has the link and not the password does not learn that there is an account.
+    // The link without the password does not reveal that the account exists.
     sign_up("not her password").await.assert_error(403, "INVALID_INVITATION");
     let audit = ask(&server, &owner, "GET", "/admin/audit", json!({})).await;
-    assert_eq!(audit.json["entries"][0]["action"], "signInFailed", "it was a guess at her password");
+    assert_eq!(audit.json["entries"][0]["action"], "signInFailed", "counts as a password guess");
     ask(&server, &ann, "GET", "/users?project=berlin", json!({})).await.assert_error(403, "forbidden");
     let taken = sign_up("correct horse").await;
     assert_eq!(taken.json["user"]["roles"], json!({ "default": "analyst", "berlin": "analyst" }), "{}", taken.text);
@@ -352,9 +352,9 @@ async fn who_has_an_account_takes_up_an_invitation_with_its_password() {
     sign_up("correct horse").await.assert_error(403, "INVALID_INVITATION");
 }
 
-/// What was allowed when a request came need not be when it is decided.
+/// The server checks the role again after it has received the body.
 #[tokio::test]
-async fn a_dismissed_owner_changes_no_shop() {
+async fn owner_removed_mid_request_cannot_change_projects() {
     let server = two_shops(&[], json!({})).await;
     let owner = owner(&server).await;
     for (number, (method, path, body)) in [
@@ -375,7 +375,7 @@ async fn a_dismissed_owner_changes_no_shop() {
             body.len()
         ))
         .await;
-        // The body is waited for: she was an owner when she asked.
+        // The server waits for the body. The user was an owner when the request began.
         raw.interim("HTTP/1.1 100 Continue\r\n\r\n").await;
         raw.write(begin).await;
         let dismissed = ask(&server, &owner, "DELETE", &format!("/admin/members/{name}@shop.example"), json!({})).await;
@@ -388,11 +388,11 @@ async fn a_dismissed_owner_changes_no_shop() {
     assert_eq!(shops.len(), 2);
     assert!(shops.iter().all(|shop| shop["retentionDays"].is_null()), "{shops:?}");
     let removed = ask(&server, &owner, "DELETE", "/admin/projects/berlin", json!({})).await;
-    assert_eq!(removed.status, 204, "who may still does");
+    assert_eq!(removed.status, 204, "the remaining owner can still remove projects");
 }
 
 #[tokio::test]
-async fn an_admin_of_the_server_does_not_reach_into_other_shops() {
+async fn admin_cannot_manage_members_of_other_projects() {
     let server = two_shops(&[], json!({})).await;
     let owner = owner(&server).await;
     let admin = invited(&server, &owner, "", "adam", "admin").await;
@@ -405,9 +405,9 @@ async fn an_admin_of_the_server_does_not_reach_into_other_shops() {
     let remove = async |who: &str| ask(&server, who, "DELETE", "/admin/members/ann@shop.example", json!({})).await;
     reset(&admin, "ann").await.assert_error(403, "forbidden");
     remove(&admin).await.assert_error(403, "forbidden");
-    assert_eq!(ask(&server, &ann, "GET", "/users?project=berlin", json!({})).await.status, 200, "she is signed in");
-    assert_eq!(reset(&admin, "ben").await.status, 204, "who has a role here alone is theirs to help");
-    // With the role to give it there, they may.
+    assert_eq!(ask(&server, &ann, "GET", "/users?project=berlin", json!({})).await.status, 200, "still signed in");
+    assert_eq!(reset(&admin, "ben").await.status, 204, "a member of this project only");
+    // With the admin role in both projects, they may.
     let role = json!({ "role": "admin" });
     let path = "/admin/members/adam@shop.example?project=berlin";
     assert_eq!(ask(&server, &owner, "PATCH", path, role).await.status, 200);
@@ -416,7 +416,7 @@ async fn an_admin_of_the_server_does_not_reach_into_other_shops() {
 }
 
 #[tokio::test]
-async fn a_shop_that_is_not_there_answers_as_one_of_others() {
+async fn missing_and_forbidden_projects_return_identical_errors() {
     let server = two_shops(&["--public-ingest", "off"], json!({})).await;
     let owner = owner(&server).await;
     let ann = invited(&server, &owner, "", "ann", "admin").await;
@@ -444,7 +444,7 @@ async fn a_shop_that_is_not_there_answers_as_one_of_others() {
 }
 
 #[tokio::test]
-async fn of_many_who_make_a_shop_at_once_one_does() {
+async fn concurrent_requests_create_a_project_once() {
     let server = Server::start().await;
     let made = futures_util::future::join_all(
         (0..6).map(|_| admin(&server, "POST", "/admin/projects", json!({ "id": "munich" }))),

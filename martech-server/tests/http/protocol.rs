@@ -1,4 +1,4 @@
-//! HTTP itself: routes, methods, ids, connections.
+//! HTTP itself: routes, methods, request ids, connections.
 
 use axum::http::{Method, header};
 use http_body_util::Full;
@@ -6,7 +6,7 @@ use http_body_util::Full;
 use crate::harness::{Server, event};
 
 #[tokio::test]
-async fn unknown_routes_and_wrong_methods_are_told_in_json() {
+async fn returns_json_errors_for_unknown_routes_and_methods() {
     let server = Server::start().await;
     server.get("/event").await.assert_error(404, "not_found");
     server.get("/users/u1").await.assert_error(404, "not_found");
@@ -19,7 +19,7 @@ async fn unknown_routes_and_wrong_methods_are_told_in_json() {
 }
 
 #[tokio::test]
-async fn head_answers_like_get_without_a_body() {
+async fn head_responds_like_get_without_a_body() {
     let server = Server::start().await;
     for path in ["/livez", "/health", "/users", "/stats"] {
         let request =
@@ -30,7 +30,7 @@ async fn head_answers_like_get_without_a_body() {
 }
 
 #[tokio::test]
-async fn a_request_id_is_kept_or_made() {
+async fn keeps_valid_request_ids_and_generates_others() {
     let server = Server::start().await;
     let ask = |id: &'static str| {
         let request = server.request(Method::GET, "/nothing").header("x-request-id", id);
@@ -44,7 +44,7 @@ async fn a_request_id_is_kept_or_made() {
 }
 
 #[tokio::test]
-async fn pipelined_requests_are_answered_in_order() {
+async fn answers_pipelined_requests_in_order() {
     let server = Server::start().await;
     let mut raw = server.connect().await;
     let mut requests = String::new();
@@ -65,7 +65,7 @@ async fn pipelined_requests_are_answered_in_order() {
 }
 
 #[tokio::test]
-async fn a_chunked_body_is_put_together() {
+async fn accepts_chunked_bodies() {
     let server = Server::start().await;
     let body = event("u1", "a").to_string();
     let mut raw = server.connect().await;
@@ -83,7 +83,7 @@ async fn a_chunked_body_is_put_together() {
 }
 
 #[tokio::test]
-async fn an_idle_connection_is_closed() {
+async fn closes_idle_connections() {
     let server = Server::start_with(&["--idle-timeout", "50ms"]).await;
     let mut idle = server.connect().await;
     idle.write("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await;
@@ -92,7 +92,7 @@ async fn an_idle_connection_is_closed() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_wait_for_their_turn() {
+async fn connections_beyond_the_limit_wait() {
     let server = Server::start_with(&["--max-connections", "1"]).await;
     let mut first = server.connect().await;
     first.write("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await;

@@ -1,4 +1,4 @@
-//! The routes that answer questions: their parameters and shapes. What the figures mean is tested in core.
+//! Parameters and response shapes of the query routes. The tests of `martech-core` cover the meaning of the figures.
 
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ async fn with_events(count: u32) -> Server {
 }
 
 #[tokio::test]
-async fn parameters_are_read_strictly() {
+async fn rejects_unknown_repeated_and_invalid_parameters() {
     let server = Server::start().await;
     let cases = [
         ("/users?limt=5", "limt"),
@@ -56,7 +56,7 @@ async fn parameters_are_read_strictly() {
 }
 
 #[tokio::test]
-async fn a_journey_is_read_page_by_page() {
+async fn pages_through_a_journey_by_cursor() {
     let server = with_events(5).await;
     let mut path = "/users/u1/journey?limit=2&order=desc".to_owned();
     let mut minutes = Vec::new();
@@ -70,7 +70,7 @@ async fn a_journey_is_read_page_by_page() {
     }
     let expected: Vec<_> = (0..5).rev().map(|minute| json!(format!("2026-01-05T10:{minute:02}:00.000Z"))).collect();
     assert_eq!(minutes, expected);
-    // A cursor means nothing to another question.
+    // A cursor is valid only for the query that returned it.
     let page = server.get("/users/u1/journey?limit=2").await;
     let cursor = page.json["nextCursor"].as_str().unwrap();
     let answer = server.get(&format!("/users/u1/journey?order=desc&cursor={cursor}")).await;
@@ -78,7 +78,7 @@ async fn a_journey_is_read_page_by_page() {
 }
 
 #[tokio::test]
-async fn a_journey_is_cut_by_time_and_type() {
+async fn filters_a_journey_by_time_and_type() {
     let server = with_events(5).await;
     let count = async |query: &str| {
         let answer = server.get(&format!("/users/u1/journey?{query}")).await;
@@ -86,7 +86,7 @@ async fn a_journey_is_cut_by_time_and_type() {
     };
     assert_eq!(count("from=2026-01-05T10:01:00Z&to=2026-01-05T10:03:00Z").await, 2);
     assert_eq!(count("from=2026-01-05&to=2026-01-06").await, 5);
-    // It is still the fourth in California when it is ten in London.
+    // In Los Angeles, 2026-01-05 begins at 08:00 UTC, before the first event.
     assert_eq!(count("to=2026-01-05&tz=America/Los_Angeles").await, 0);
     assert_eq!(count("from=2026-01-05T10:00:00%2B01:00&to=2026-01-05T11:00:00%2B01:00").await, 0);
     assert_eq!(count("type=page_view,search").await, 5);
@@ -94,14 +94,14 @@ async fn a_journey_is_cut_by_time_and_type() {
 }
 
 #[tokio::test]
-async fn an_unknown_user_has_an_empty_journey() {
+async fn unknown_user_has_an_empty_journey() {
     let server = Server::start().await;
     let journey = server.get("/users/nobody/journey").await;
     assert_eq!((journey.status.as_u16(), journey.json), (200, json!({ "userId": "nobody", "events": [] })));
 }
 
 #[tokio::test]
-async fn a_user_id_may_hold_anything() {
+async fn accepts_percent_encoded_user_ids() {
     let server = Server::start().await;
     let id = "ann/b c?ü%";
     server.post("", event(id, "a").to_string()).await.assert_counts(202, [1, 0, 0]);
@@ -111,7 +111,7 @@ async fn a_user_id_may_hold_anything() {
 }
 
 #[tokio::test]
-async fn users_and_stats_have_their_shapes() {
+async fn returns_users_and_stats_in_their_shapes() {
     let server = Server::start().await;
     let mut order = event("u1", "a");
     order["type"] = json!("purchase");
@@ -142,7 +142,7 @@ async fn users_and_stats_have_their_shapes() {
 }
 
 #[tokio::test]
-async fn stats_default_to_the_last_thirty_days_of_the_configured_zone() {
+async fn stats_default_to_last_30_days_in_configured_zone() {
     let server = Server::start_with(&["--time-zone", "Asia/Tokyo"]).await;
     let body = json!({ "userId": "u1", "type": "page_view" });
     server.post("", body.to_string()).await.assert_counts(202, [1, 0, 0]);
@@ -153,7 +153,7 @@ async fn stats_default_to_the_last_thirty_days_of_the_configured_zone() {
 }
 
 #[tokio::test]
-async fn a_roll_changes_no_answer() {
+async fn roll_and_compaction_do_not_change_responses() {
     let server = with_events(5).await;
     let before = server.get("/users/u1/journey").await.json;
     let rolled = server.command("/admin/roll").await;
@@ -163,7 +163,7 @@ async fn a_roll_changes_no_answer() {
 }
 
 #[tokio::test]
-async fn health_explains() {
+async fn health_reports_each_check() {
     let server = with_events(3).await;
     let health = server.get("/health").await;
     assert_eq!((health.status.as_u16(), &health.json["status"]), (200, &json!("ok")), "{}", health.text);

@@ -1,4 +1,4 @@
-//! Limits of rates, as clients see them. That the waits are true is tested with a clock, in `limits`.
+//! Rate limits, as clients see them. The unit tests of `limits` check the waiting times with a fake clock.
 
 use axum::http::Method;
 use bytes::Bytes;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, Server, event};
 
-/// A server that counts whoever is on this machine as well.
+/// Starts a server that does not exempt local addresses from rate limits.
 async fn start(flags: &[&str]) -> Server {
     Server::start_with(&[&["--rate-exempt", "", "--trusted-proxies", "127.0.0.1"], flags].concat()).await
 }
@@ -17,7 +17,7 @@ async fn send(server: &Server, from: &str, headers: &[(&str, &str)]) -> Answer {
     server.send_json("POST", "/events", &headers, &event("u1", "a")).await
 }
 
-/// What a field says of one policy: `r` and `t`, or `q` and `w`.
+/// Returns the parameters of one policy in a header field: `r` and `t`, or `q` and `w`.
 fn told(answer: &Answer, field: &str, policy: &str) -> Vec<(String, u64)> {
     let value = answer.header(field).unwrap_or_else(|| panic!("there is no {field}: {answer:?}"));
     let item = value.split(", ").find_map(|item| item.strip_prefix(&format!("\"{policy}\";")));
@@ -36,7 +36,7 @@ fn assert_limited(answer: &Answer, policy: &str) {
 }
 
 #[tokio::test]
-async fn an_address_sends_so_much_and_others_are_not_kept_waiting() {
+async fn limits_requests_per_address() {
     let server = start(&["--rate-per-address", "2/1h"]).await;
     for left in [1, 0] {
         let answer = send(&server, "192.0.2.1", &[]).await;
@@ -48,19 +48,19 @@ async fn an_address_sends_so_much_and_others_are_not_kept_waiting() {
     assert_limited(&refused, "address");
     let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
     assert!((1700..=1800).contains(&wait), "{wait}");
-    // What a client writes itself is not believed, and a small network of IPv6 is one.
+    // An `X-Forwarded-For` entry of the client itself is ignored. An IPv6 /64 counts as one address.
     assert_limited(&send(&server, "203.0.113.5, 192.0.2.1", &[]).await, "address");
     for (from, status) in [("192.0.2.2", 202), ("2001:db8::1", 202), ("2001:db8::2", 202), ("2001:db8::3", 429)] {
         assert_eq!(send(&server, from, &[]).await.status, status, "{from}");
     }
-    // Nothing else is counted by it.
+    // The limit counts no other routes.
     let stats = server.get("/stats").await;
     assert_eq!((stats.status.as_u16(), stats.json["totals"]["events"].as_u64()), (200, Some(0)), "{}", stats.text);
     assert_eq!(server.get("/livez").await.header("ratelimit"), None);
 }
 
 #[tokio::test]
-async fn a_key_sends_so_much_from_wherever() {
+async fn limits_requests_per_key_across_addresses() {
     let server = start(&["--rate-per-key", "2/1h"]).await;
     let admin = format!("Bearer {}", server.token);
     let make = async |kind: &str| {
@@ -77,14 +77,14 @@ async fn a_key_sends_so_much_from_wherever() {
     }
     assert_limited(&send(&server, "192.0.2.3", &[("authorization", &one)]).await, "key");
     assert_eq!(send(&server, "192.0.2.3", &[("authorization", &other)]).await.status, 202);
-    // A guess is counted by its address alone.
+    // An unknown key counts only against its address.
     let guess = send(&server, "192.0.2.4", &[("authorization", "Bearer mt_write_guess")]).await;
     guess.assert_error(401, "invalid_key");
     assert!(!guess.header("ratelimit").unwrap().contains("key"), "{guess:?}");
 }
 
 #[tokio::test]
-async fn reading_is_counted_before_anybody_is_asked_who_they_are() {
+async fn counts_reads_before_authentication() {
     let server = start(&["--rate-reads", "3/1h"]).await;
     let ask = async |path: &str, from: &str, token: &str| {
         let authorization = format!("Bearer {token}");
@@ -112,7 +112,7 @@ async fn reading_is_counted_before_anybody_is_asked_who_they_are() {
 }
 
 #[tokio::test]
-async fn a_page_of_another_site_learns_when_to_come_again() {
+async fn exposes_rate_limit_headers_to_allowed_origins() {
     let server = start(&["--rate-per-address", "1/1h", "--allowed-origins", "https://shop.example"]).await;
     let origin = [("origin", "https://shop.example")];
     assert_eq!(send(&server, "192.0.2.1", &origin).await.status, 202);
@@ -120,13 +120,13 @@ async fn a_page_of_another_site_learns_when_to_come_again() {
     assert_limited(&refused, "address");
     assert_eq!(refused.header("access-control-allow-origin"), Some("https://shop.example"));
     assert!(refused.header("access-control-expose-headers").unwrap().contains("ratelimit"));
-    // Asking for leave costs nothing.
+    // Preflight requests do not count.
     let request = server.request(Method::OPTIONS, "/events").header("x-forwarded-for", "192.0.2.1");
     assert_eq!(server.send(request.body(Full::default()).unwrap()).await.status, 204);
 }
 
 #[tokio::test]
-async fn a_refused_body_is_not_read_and_its_sender_reads_why() {
+async fn rejects_over_limit_requests_without_parsing_the_body() {
     let server = start(&["--rate-per-address", "1/1h"]).await;
     let request = |body: &'static [u8]| {
         let request = server.request(Method::POST, "/events").header("content-type", "application/json");
@@ -141,7 +141,7 @@ async fn a_refused_body_is_not_read_and_its_sender_reads_why() {
 }
 
 #[tokio::test]
-async fn by_default_ones_own_network_is_not_counted() {
+async fn exempts_private_networks_by_default() {
     let server = Server::start_with(&["--rate-per-address", "1/1h", "--rate-reads", "1/1h"]).await;
     for _ in 0..3 {
         let answer = server.post("", event("u1", "a").to_string()).await;
@@ -158,7 +158,7 @@ async fn by_default_ones_own_network_is_not_counted() {
 }
 
 #[tokio::test]
-async fn an_address_sends_so_many_bytes_when_they_are_unpacked() {
+async fn limits_decompressed_bytes_per_address() {
     let server = start(&["--rate-bytes-per-address", "1000B/1h"]).await;
     let body = event("u1", "a").to_string();
     let packed = zstd::encode_all(format!("{body}{}", " ".repeat(600 - body.len())).as_bytes(), 3).unwrap();
@@ -173,7 +173,7 @@ async fn an_address_sends_so_many_bytes_when_they_are_unpacked() {
     let refused = send("192.0.2.1").await;
     assert_limited(&refused, "bytes");
     assert!(refused.json["message"].as_str().unwrap().contains("1000 bytes/3600s at most"), "{}", refused.text);
-    // 200 bytes more than are left come again in a fifth of the hour.
+    // The missing 200 bytes are available again after a fifth of the hour.
     let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
     assert!((700..=720).contains(&wait), "{wait}");
     assert_eq!(send("192.0.2.2").await.status, 202);

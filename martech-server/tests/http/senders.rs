@@ -1,4 +1,4 @@
-//! What senders may do, by how they show who they are.
+//! Rules for senders, by credential: none, a page key, a secret key, or the admin token.
 
 use axum::http::StatusCode;
 use martech_core::event::{EventId, Sender};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, Server, event};
 
-/// An event of so many days ago.
+/// Returns an event that occurred `days` days ago.
 fn days_ago(days: i64, id: &str) -> Value {
     let time = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * days);
     json!({ "eventId": id, "userId": "u1", "type": "page_view", "occurredAt": format!("{time:.3}") })
@@ -25,7 +25,7 @@ async fn send(server: &Server, token: Option<&str>, body: &Value) -> Answer {
 }
 
 #[tokio::test]
-async fn public_senders_send_events_of_the_last_days_only() {
+async fn rejects_old_events_from_public_senders() {
     let server = Server::start_with(&["--public-event-days", "30"]).await;
     let page = key(&server, json!({ "name": "page", "kind": "write", "origins": ["https://shop.example"] })).await;
     let backend = key(&server, json!({ "name": "backend", "kind": "write" })).await;
@@ -49,17 +49,17 @@ async fn public_senders_send_events_of_the_last_days_only() {
         send(&server, Some(token), &batch).await.assert_counts(202, [2, 0, 0]);
     }
     let user = &server.get("/users").await.json["users"][0];
-    assert_eq!(user["events"], 6, "two of public senders, four of the others: {user}");
+    assert_eq!(user["events"], 6, "two from public senders, four from the others: {user}");
 }
 
 #[tokio::test]
-async fn public_senders_send_events_of_any_age_where_that_is_settled() {
+async fn accepts_events_of_any_age_without_age_limit() {
     let server = Server::start_with(&["--public-event-days", "0"]).await;
     send(&server, None, &days_ago(20_000, "a")).await.assert_counts(202, [1, 0, 0]);
 }
 
 #[tokio::test]
-async fn events_of_strangers_never_keep_out_those_of_the_shop() {
+async fn public_event_ids_cannot_block_trusted_events() {
     let server = Server::start().await;
     let page = key(&server, json!({ "name": "page", "kind": "write", "origins": ["https://shop.example"] })).await;
     let backend = key(&server, json!({ "name": "backend", "kind": "write" })).await;
@@ -76,7 +76,7 @@ async fn events_of_strangers_never_keep_out_those_of_the_shop() {
     }
     assert_eq!(server.get("/stats").await.json["totals"]["revenue"], json!([{ "currency": "USD", "amount": "62.90" }]));
 
-    // Whoever has a secret names the same events, and no others in their place.
+    // All senders with a secret share one namespace of ids, and cannot overwrite the events of each other.
     send(&server, Some(server.token.as_str()), &ours).await.assert_counts(202, [0, 1, 0]);
     let forged = send(&server, Some(server.token.as_str()), &order(1001, "u2", "59.90")).await;
     forged.assert_error(400, "id_conflict");
@@ -88,7 +88,7 @@ async fn events_of_strangers_never_keep_out_those_of_the_shop() {
     let codes: Vec<_> = mixed.json["results"].as_array().unwrap().iter().map(|result| &result["code"]).collect();
     assert_eq!(codes, ["id_conflict", "id_conflict", "duplicate"]);
 
-    // The answer tells the id that is stored.
+    // The response contains the stored id.
     let answer = server.post("?results=all", order(1300, "u9", "1").to_string()).await;
     let stored = Sender::Anonymous.id(EventId::from_text("order-1300").unwrap()).to_string();
     assert_eq!(answer.json["results"][0]["eventId"], stored);
@@ -96,7 +96,7 @@ async fn events_of_strangers_never_keep_out_those_of_the_shop() {
 }
 
 #[tokio::test]
-async fn public_senders_stop_before_the_disk_is_full() {
+async fn rejects_public_senders_when_disk_space_is_low() {
     let flags = ["--min-free-space", "8EiB", "--metrics-addr", "127.0.0.1:0"];
     let server = Server::start_with(&flags).await;
     let page = key(&server, json!({ "name": "page", "kind": "write", "origins": ["https://shop.example"] })).await;
@@ -109,7 +109,7 @@ async fn public_senders_stop_before_the_disk_is_full() {
     send(&server, Some(&backend), &event("u1", "a")).await.assert_counts(202, [1, 0, 0]);
     send(&server, Some(&server.token), &event("u1", "b")).await.assert_counts(202, [1, 0, 0]);
     let health = server.get("/health").await;
-    assert_eq!(health.status, StatusCode::OK, "events are taken: {}", health.text);
+    assert_eq!(health.status, StatusCode::OK, "the server accepts events: {}", health.text);
     let disk = &health.json["checks"]["disk"];
     assert_eq!((&disk["status"], &disk["floorBytes"]), (&json!("low"), &json!(8_u64 << 60)));
     assert!(disk["freeBytes"].as_u64().unwrap() > 0, "{disk}");
@@ -122,7 +122,7 @@ async fn public_senders_stop_before_the_disk_is_full() {
 }
 
 #[tokio::test]
-async fn a_project_has_a_quota_of_events_a_day() {
+async fn enforces_daily_event_quota_per_project() {
     let server = Server::start_with(&["--events-per-day", "5"]).await;
     let admin = format!("Bearer {}", server.token);
     let ask = async |method: &str, path: &str, body: Value| {
@@ -133,7 +133,7 @@ async fn a_project_has_a_quota_of_events_a_day() {
     let batch = |from: usize, to: usize| json!((from..to).map(|n| event("u1", &format!("e{n}"))).collect::<Vec<_>>());
     let post = async |query: &str, body: Value| server.post(query, body.to_string()).await;
     post("", batch(0, 4)).await.assert_counts(202, [4, 0, 0]);
-    // A body is taken as a whole; what is there already takes nothing.
+    // The quota admits a body as a whole. Duplicates do not count.
     post("", batch(0, 4)).await.assert_error(429, "quota_exceeded");
     post("", batch(3, 4)).await.assert_counts(202, [0, 1, 0]);
     let refused = post("", batch(4, 6)).await;
@@ -146,7 +146,7 @@ async fn a_project_has_a_quota_of_events_a_day() {
     let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=86_400).contains(&wait), "{wait}");
     post("", batch(4, 5)).await.assert_counts(202, [1, 0, 0]);
-    // Another shop has one of its own, and one that is changed counts at once.
+    // Another project has its own quota. A change of a quota takes effect at once.
     post("?project=berlin", batch(0, 2)).await.assert_counts(202, [2, 0, 0]);
     post("?project=berlin", batch(2, 3)).await.assert_error(429, "quota_exceeded");
     assert_eq!(ask("PATCH", "/admin/projects/berlin", json!({ "eventsPerDay": 0 })).await.status, StatusCode::OK);
@@ -160,9 +160,9 @@ async fn a_project_has_a_quota_of_events_a_day() {
 }
 
 #[tokio::test]
-async fn bodies_of_many_days_wait_until_earlier_ones_are_sorted() {
+async fn rejects_bodies_of_many_days_during_backlog() {
     let server = Server::start_with(&["--journal-size", "256KiB", "--roll-bytes", "64KiB"]).await;
-    // One event on each of many days: rolls write some at a time.
+    // One event on each of many days: a roll writes only some days at a time.
     let on_days =
         |from: i64, to: i64| json!((from..to).map(|day| days_ago(day, &format!("d{day}"))).collect::<Vec<_>>());
     send(&server, None, &on_days(0, 2000)).await.assert_counts(202, [2000, 0, 0]);
@@ -172,7 +172,7 @@ async fn bodies_of_many_days_wait_until_earlier_ones_are_sorted() {
     let refused = send(&server, None, &on_days(3000, 3100)).await;
     refused.assert_error(429, "too_many_days");
     assert_eq!(refused.header("retry-after"), Some("5"));
-    // Few days are taken meanwhile, however many wait.
+    // Bodies of few days are accepted meanwhile, however many days wait.
     send(&server, None, &on_days(3100, 3120)).await.assert_counts(202, [20, 0, 0]);
     loop {
         let answer = send(&server, None, &on_days(3000, 3100)).await;

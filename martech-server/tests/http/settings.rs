@@ -29,7 +29,7 @@ fn entries(dir: &Path) -> usize {
 }
 
 #[test]
-fn settings_that_are_fine_are_shown_without_secrets_and_nothing_is_made() {
+fn check_prints_settings_without_secrets_or_side_effects() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("new/data");
     let data_dir = data.to_str().unwrap();
@@ -55,11 +55,11 @@ fn settings_that_are_fine_are_shown_without_secrets_and_nothing_is_made() {
     assert_eq!(sources, ["command line", "environment", "default"]);
     assert!(!shown.contains(TOKEN) && !shown.contains("secret"), "{shown}");
     assert!(told.contains("MARTECH_QUEUE_EVENT is no setting; is MARTECH_QUEUE_EVENTS meant?"), "{told}");
-    assert_eq!(entries(dir.path()), 0, "nothing is made");
+    assert_eq!(entries(dir.path()), 0, "`check` creates nothing");
 }
 
 #[test]
-fn whoever_has_read_enough_may_close_the_pipe() {
+fn check_tolerates_a_closed_pipe() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let Output { status, stderr, .. } = program(&[]).arg("check").stdout(writer).output().unwrap();
@@ -67,7 +67,7 @@ fn whoever_has_read_enough_may_close_the_pipe() {
 }
 
 #[test]
-fn all_mistakes_are_told_at_once_and_the_code_is_one() {
+fn check_reports_all_errors_and_exits_with_1() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     std::fs::write(&file, "").unwrap();
@@ -104,23 +104,23 @@ fn all_mistakes_are_told_at_once_and_the_code_is_one() {
     assert_eq!(told.lines().count(), 12, "{told}");
     assert!(!told.contains("too-short"), "{told}");
 
-    // The server says the same, but for its folder, which it finds out for itself.
+    // The server reports the same errors, except that of the data folder, which it finds only when it opens the folder.
     let started = program(&variables).args(["--max-body", "huge"]).output().unwrap();
     let told = String::from_utf8(started.stderr).unwrap();
     assert_eq!((started.status.code(), told.lines().count()), (Some(1), 10), "{told}");
 }
 
 #[test]
-fn a_command_line_that_is_none_and_other_commands_end_with_two() {
+fn usage_errors_and_other_commands_exit_with_2() {
     assert_eq!(check(&[], &["--adr", "x"]).0, 2);
     assert_eq!(check(&[], &["--help"]).0, 0);
-    // There 1 would mean damage.
+    // For `verify`, 1 means damage.
     let verify = program(&[("MARTECH_QUERY_TIMEOUT", "soon")]).arg("verify").output().unwrap();
     assert_eq!(verify.status.code(), Some(2), "{verify:?}");
 }
 
 #[test]
-fn a_server_warns_of_variables_that_are_no_settings() {
+fn warns_of_unknown_variables() {
     let dir = tempfile::tempdir().unwrap();
     let mut server = program(&[("MARTECH_IDLE_TIMEOUTS", "5s")])
         .args(["--addr", "127.0.0.1:0", "--log-format", "json", "--data-dir"])
@@ -151,7 +151,7 @@ fn rejects_a_collector_endpoint_that_is_not_a_url() {
 }
 
 #[test]
-fn a_token_on_the_command_line_is_refused_and_not_repeated() {
+fn rejects_tokens_on_command_line_without_echoing_them() {
     let dir = tempfile::tempdir().unwrap();
     let data_dir = dir.path().to_str().unwrap();
     for line in [

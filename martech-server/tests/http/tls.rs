@@ -1,4 +1,4 @@
-//! TLS by the server itself, and HTTP/2 over it.
+//! TLS in the server itself, and HTTP/2 over TLS.
 
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
@@ -25,7 +25,7 @@ use tokio_rustls::{
 
 use crate::harness::{Answer, Server, event, serve_args};
 
-/// A certificate for `localhost` that has signed itself, and its key, in files.
+/// The files of a self-signed certificate for `localhost` and its key.
 struct Files {
     dir: TempDir,
     cert: CertificateDer<'static>,
@@ -40,13 +40,13 @@ impl Files {
 
     fn renew(&mut self) {
         let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        // A moment without both of them does no harm either.
+        // The server may see the new key with the old certificate for a moment. That must do no harm.
         self.put("key.pem", &signing_key.serialize_pem());
         self.put("cert.pem", &cert.pem());
         self.cert = cert.der().clone();
     }
 
-    /// As programs that renew certificates do: the old file is there until the new one is.
+    /// Replaces a file atomically, as programs that renew certificates do.
     fn put(&self, name: &str, text: &str) {
         let new = self.dir.path().join("new");
         fs::write(&new, text).unwrap();
@@ -64,7 +64,7 @@ impl Files {
         Server::start_with(&flags).await
     }
 
-    /// A connection of a client that trusts this certificate and no other.
+    /// Connects as a client that trusts only this certificate.
     async fn connect(
         &self,
         server: &Server,
@@ -114,7 +114,7 @@ async fn read(response: hyper::Response<hyper::body::Incoming>) -> Answer {
 }
 
 #[tokio::test]
-async fn events_arrive_over_tls_and_cookies_stay_on_it() {
+async fn serves_tls_and_sets_secure_cookies() {
     let files = Files::new();
     let server = files.serve(&["--password-memory", "512KiB"]).await;
     let mut client = files.http1(&server).await;
@@ -131,7 +131,7 @@ async fn events_arrive_over_tls_and_cookies_stay_on_it() {
 }
 
 #[tokio::test]
-async fn http2_carries_many_requests_at_once() {
+async fn serves_concurrent_http2_requests() {
     let files = Files::new();
     let server = files.serve(&[]).await;
     let client = files.http2(&server).await;
@@ -148,13 +148,13 @@ async fn http2_carries_many_requests_at_once() {
     let long = format!("https://localhost/livez?{}", "x".repeat(9 << 10));
     let answer = read(client.clone().send_request(post(&long, "", &json!({}))).await.unwrap()).await;
     answer.assert_error(414, "uri_too_long");
-    // A connection that is open does not keep the server from stopping.
+    // An open connection does not block shutdown.
     server.stopped().await;
     drop(client);
 }
 
 #[tokio::test]
-async fn an_idle_http2_connection_is_closed() {
+async fn closes_idle_http2_connections() {
     let files = Files::new();
     let server = files.serve(&["--idle-timeout", "100ms"]).await;
     let mut client = files.http2(&server).await;
@@ -167,37 +167,37 @@ async fn an_idle_http2_connection_is_closed() {
 }
 
 #[tokio::test]
-async fn old_clients_have_tls_1_2() {
+async fn accepts_tls_1_2_clients() {
     let files = Files::new();
     let server = files.serve(&[]).await;
     assert!(files.connect(&server, &[&TLS12], "http/1.1").await.is_ok());
-    assert!(Files::new().connect(&server, &[&TLS12, &TLS13], "http/1.1").await.is_err(), "not who was expected");
+    assert!(Files::new().connect(&server, &[&TLS12, &TLS13], "http/1.1").await.is_err(), "a different certificate");
 }
 
 #[tokio::test]
-async fn a_renewed_certificate_is_used_and_a_bad_one_is_not() {
+async fn reloads_renewed_certificates_and_ignores_invalid_ones() {
     let mut files = Files::new();
     let server = files.serve(&[]).await;
     let mut kept = files.http1(&server).await;
     let before = CertificateDer::from(files.cert.to_vec());
     files.renew();
-    assert!(files.connect(&server, &[&TLS13], "http/1.1").await.is_ok(), "the new one");
+    assert!(files.connect(&server, &[&TLS13], "http/1.1").await.is_ok(), "uses the new certificate");
     let after = std::mem::replace(&mut files.cert, before);
-    assert!(files.connect(&server, &[&TLS13], "http/1.1").await.is_err(), "no longer the old one");
+    assert!(files.connect(&server, &[&TLS13], "http/1.1").await.is_err(), "no longer uses the old one");
     files.cert = after;
     let answer = kept.send_request(post("/events", "", &event("u1", "a"))).await.unwrap();
-    assert_eq!(answer.status(), 202, "connections outlive it");
+    assert_eq!(answer.status(), 202, "existing connections continue");
 
     files.put("cert.pem", "no certificate");
-    assert!(files.connect(&server, &[&TLS13], "http/1.1").await.is_ok(), "the pair that was good");
+    assert!(files.connect(&server, &[&TLS13], "http/1.1").await.is_ok(), "keeps the last valid pair");
     fs::remove_file(files.dir.path().join("key.pem")).unwrap();
     assert!(files.connect(&server, &[&TLS13], "http/1.1").await.is_ok());
     files.renew();
-    assert!(files.connect(&server, &[&TLS13], "http/1.1").await.is_ok(), "and good ones again");
+    assert!(files.connect(&server, &[&TLS13], "http/1.1").await.is_ok(), "uses the next valid pair");
 }
 
 #[tokio::test]
-async fn a_handshake_has_little_time() {
+async fn times_out_stalled_handshakes() {
     let files = Files::new();
     let server = files.serve(&["--idle-timeout", "100ms"]).await;
     let mut silent = TcpStream::connect(server.addr).await.unwrap();
@@ -205,7 +205,7 @@ async fn a_handshake_has_little_time() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_used_is_told_at_the_start() {
+async fn rejects_unusable_certificates_at_startup() {
     let (files, others) = (Files::new(), Files::new());
     let start = async |cert: &Path, key: &Path| {
         let dir = tempfile::tempdir().unwrap();
@@ -230,9 +230,10 @@ async fn what_cannot_be_used_is_told_at_the_start() {
     }
 }
 
-/// A client that grants a stream little room and then reads nothing keeps its answer in memory no longer than over HTTP/1.
+/// A client may grant a small stream window and then read nothing. The server keeps the response in memory no longer
+/// than the write timeout, as over HTTP/1.
 #[tokio::test]
-async fn resets_a_stream_whose_client_stops_reading() {
+async fn resets_stream_when_client_stops_reading() {
     let files = Files::new();
     let server = files.serve(&["--write-timeout", "300ms", "--metrics-addr", "127.0.0.1:0"]).await;
     let stream = files.connect(&server, &[&TLS13], "h2").await.unwrap();
@@ -248,7 +249,7 @@ async fn resets_a_stream_whose_client_stops_reading() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert!(unread.into_body().collect().await.is_err());
-    // The connection goes on, and small answers fit.
+    // The connection stays usable, and small responses fit into the window.
     let answer =
         read(sender.send_request(post("https://localhost/events", "", &event("u1", "a"))).await.unwrap()).await;
     answer.assert_counts(202, [1, 0, 0]);
@@ -256,7 +257,7 @@ async fn resets_a_stream_whose_client_stops_reading() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn commands_trust_a_certificate_that_they_are_given() {
+async fn commands_trust_the_given_ca_certificate() {
     let files = Files::new();
     let server = files.serve(&[]).await;
     let event = r#"{"userId":"u1","type":"search","occurredAt":"2026-01-01"}"#;

@@ -1,4 +1,4 @@
-//! A store that takes nothing: its senders are told so, and soon.
+//! A store that accepts no events: senders get an error, and get it soon.
 
 use std::{pin::pin, time::Duration};
 
@@ -7,9 +7,9 @@ use tokio::{net::TcpListener, time::interval};
 
 use crate::harness::{Server, event};
 
-/// While one sender waits for the store to be tried again, others are told at once that it takes nothing.
+/// While one sender waits for the next attempt at the store, the others get an error at once.
 #[tokio::test]
-async fn senders_are_told_at_once_while_the_store_is_known_to_fail() {
+async fn rejects_at_once_while_the_store_is_failing() {
     // The listener is dropped at once, so connections to its port are refused.
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let store = format!("mongodb://127.0.0.1:{port}/shop?serverSelectionTimeoutMS=50");
@@ -28,6 +28,6 @@ async fn senders_are_told_at_once_while_the_store_is_known_to_fail() {
     assert_eq!(refused.header("retry-after"), Some("5"));
     assert!(refused.json["message"].as_str().unwrap().contains("takes no events now"), "{}", refused.text);
     first.await.assert_error(503, "store_unavailable");
-    // The senders know that nothing was stored, so nothing is kept of their events.
+    // The senders know that nothing was stored, so the events do not go to the dead-letter file.
     assert!(!server.dir.path().join("dead-letters.ndjson").exists());
 }

@@ -1,4 +1,4 @@
-//! `martech-server user`, with a running server and without.
+//! `martech-server user`, with a running server and without one.
 
 use std::{
     io::Write,
@@ -26,9 +26,9 @@ fn user(dir: &Path, url: &str, arguments: &[&str], input: &str) -> Output {
     running.wait_with_output().unwrap()
 }
 
-/// With another token than the folder's.
+/// The configured token differs from the one in the data folder.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_may_lie_in_a_file() {
+async fn reads_the_token_from_a_variable_or_file() {
     let server = Server::start_with(&["--admin-token", "a-token-of-my-own"]).await;
     let (dir, url) = (server.dir.path().to_owned(), format!("http://{}", server.addr));
     let list = move |variable: &'static str, content: &'static str| {
@@ -61,7 +61,7 @@ fn refused(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Everything that the command can do, wherever the accounts are.
+/// Runs every subcommand, on the accounts of a server or of a folder.
 fn walk(dir: &Path, url: &str) {
     let user = |arguments: &[&str], input: &str| user(dir, url, arguments, input);
     let made = said(&user(&["add", "Olga@shop.example", "--name", "Olga"], ""));
@@ -94,10 +94,10 @@ fn walk(dir: &Path, url: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_server_accounts_are_changed_in_the_folder() {
+async fn changes_accounts_in_the_folder_without_a_server() {
     let dir = tempfile::tempdir().unwrap();
     walk(dir.path(), "http://127.0.0.1:1");
-    // The server that comes later knows them, and what was done.
+    // A server that starts later has the accounts and the audit log.
     let server = Server::start_in(dir, &CHEAP).await;
     let audit = server.get("/admin/audit").await;
     let entries = audit.json["entries"].as_array().unwrap().iter();
@@ -108,7 +108,7 @@ async fn without_a_server_accounts_are_changed_in_the_folder() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_a_server_it_is_asked_to() {
+async fn changes_accounts_through_a_running_server() {
     let server = Server::start_with(&CHEAP).await;
     let (dir, url) = (server.dir.path().to_owned(), format!("http://{}/", server.addr));
     let elsewhere = dir.clone();
@@ -118,7 +118,7 @@ async fn with_a_server_it_is_asked_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_in_a_project_is_given_and_taken_alone() {
+async fn removing_a_project_role_keeps_the_account() {
     let server = Server::start_with(&CHEAP).await;
     let authorization = format!("Bearer {}", server.token);
     let project = serde_json::json!({ "id": "berlin" });
@@ -140,25 +140,25 @@ fn give_and_take(dir: &Path, url: &str, email: &str) {
     let removed = said(&user(&["remove", email, "--project", "berlin"]));
     assert_eq!(removed, format!("{email} has no role in berlin any more\n"));
     assert!(!said(&user(&["list", "--project", "berlin"])).contains("admin"));
-    assert!(said(&user(&["list"])).contains(email), "the account is there");
+    assert!(said(&user(&["list"])).contains(email), "the account remains");
 }
 
 #[test]
-fn accounts_are_looked_for_where_there_are_some() {
+fn creates_no_accounts_in_wrong_or_locked_folders() {
     let dir = tempfile::tempdir().unwrap();
     let typo = dir.path().join("dta");
     let told = refused(&user(&typo, "http://127.0.0.1:1", &["list"], ""));
     assert!(told.contains("dta") && !typo.exists(), "{told}");
-    // A server may have the folder and keep its accounts elsewhere: what is written here nobody would read.
+    // A server that uses the folder may keep its accounts elsewhere, and would not read what is written here.
     let _server = Disk.lock(&dir.path().join("LOCK")).unwrap();
     std::fs::write(dir.path().join("admin-token"), "a-token-of-its-own").unwrap();
     let told = refused(&user(dir.path(), "http://127.0.0.1:1", &["add", "ann@shop.example"], ""));
     assert!(told.contains("--url says where it listens") && !dir.path().join("accounts.redb").exists(), "{told}");
 }
 
-/// Whatever the mask of the shell that starts it says.
+/// The umask of the shell has no effect.
 #[test]
-fn what_it_makes_is_its_users_alone() {
+fn creates_private_files_whatever_the_umask() {
     use std::os::unix::fs::MetadataExt;
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");

@@ -1,4 +1,4 @@
-//! Everything there is, compared with what was sent.
+//! Compares everything that is stored with everything that was sent.
 
 use std::{collections::HashMap, fs, path::Path};
 
@@ -9,17 +9,17 @@ use crate::{
     ledger::{Ledger, PRICE_IN_CENTS, STATS, name_of},
 };
 
-/// What a whole reading found.
+/// The counts that an audit found.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) stored: u64,
-    /// Of events that nobody was told of.
+    /// Events with an unknown outcome: sent, but never acknowledged.
     pub(crate) unknown_stored: u64,
     pub(crate) unknown_not_stored: u64,
 }
 
-/// Reads all users, all journeys and the figures. Every acknowledged event must be there, every event there must have
-/// been sent, and be there once, and all answers must agree.
+/// Reads all users, all journeys and the totals. Asserts that every acknowledged event is stored, that every stored
+/// event was sent and is stored once, and that all responses agree.
 pub(crate) fn audit(client: &Client<'_>, ledgers: &[Ledger]) -> Found {
     let by_source: HashMap<u32, &Ledger> = ledgers.iter().map(|ledger| (ledger.source, ledger)).collect();
     let mut found: HashMap<u32, Vec<bool>> =
@@ -34,9 +34,9 @@ pub(crate) fn audit(client: &Client<'_>, ledgers: &[Ledger]) -> Found {
         for event in events {
             let (source, number) = name_of(&event);
             let ledger = by_source.get(&source).unwrap_or_else(|| panic!("{event} was never sent"));
-            assert!(ledger.tells(number, &event), "{event} was not sent so");
+            assert!(ledger.tells(number, &event), "{event} differs from the ledger");
             let known = &mut found.get_mut(&source).unwrap()[number];
-            assert!(!std::mem::replace(known, true), "{event} is there twice");
+            assert!(!std::mem::replace(known, true), "{event} is stored twice");
             purchases += u64::from(ledger.events[number].is_purchase());
         }
     }
@@ -62,11 +62,11 @@ fn revenue_in_cents(totals: &Value) -> u64 {
     whole.parse::<u64>().unwrap() * 100 + format!("{cents:0<2}").parse::<u64>().unwrap()
 }
 
-/// What lies below a folder: its bytes, and whether there is a file with a temporary name.
+/// Returns the number of bytes below a folder, and whether it has a file with a temporary name.
 pub(crate) fn look_into(dir: &Path) -> (u64, bool) {
     let (mut bytes, mut unfinished) = (0, false);
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        // The server may remove what this meets.
+        // The server may remove files meanwhile.
         let Ok(about) = entry.metadata() else { continue };
         if about.is_dir() {
             let (more, of_it) = look_into(&entry.path());

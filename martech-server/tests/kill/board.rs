@@ -1,4 +1,4 @@
-//! What the threads of the test tell each other.
+//! State that the threads of the test share.
 
 use std::{
     collections::HashSet,
@@ -7,23 +7,23 @@ use std::{
     time::Duration,
 };
 
-/// Longer than anything here takes; a test that gets here hangs.
+/// Longer than any step of the test takes. A test that waits this long hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What a kill may meet.
+/// An activity that a kill may interrupt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Activity {
-    /// One event is on its way.
+    /// A single event is being sent.
     Single,
-    /// A list of events is.
+    /// A batch is being sent.
     Batch,
-    /// `martech-server import` runs.
+    /// `martech-server import` is running.
     Import,
     /// `POST /admin/roll`
     Roll,
     /// `POST /admin/compact`
     Compaction,
-    /// Something is asked.
+    /// A query is running.
     Query,
 }
 
@@ -42,14 +42,14 @@ pub(crate) struct Board {
 struct State {
     server: Option<Server>,
     runs: u32,
-    /// The server was told to end: it may refuse, and what it buffers from now on it need not store.
+    /// The server was told to stop. From now on it may reject requests, and need not store the events that it buffers.
     ending: bool,
-    /// Runs that ended by SIGTERM, and so stored what was buffered.
+    /// Runs that ended cleanly by SIGTERM, and so stored their buffered events.
     ended_well: HashSet<u32>,
     stopped: bool,
-    /// Events that somebody knows to be durable.
+    /// The number of events that were reported as durable.
     acknowledged: u64,
-    /// By activity: how many were begun ever, and how many go on.
+    /// By activity: how many have begun in total, and how many are running.
     begun: [u64; Activity::ALL.len()],
     under_way: [u64; Activity::ALL.len()],
 }
@@ -58,12 +58,12 @@ struct State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Server {
     pub(crate) addr: SocketAddr,
-    /// Counts the runs.
+    /// The number of the run, from 1.
     pub(crate) run: u32,
 }
 
 impl Board {
-    /// There is a server.
+    /// Publishes a new server.
     pub(crate) fn open(&self, addr: SocketAddr) -> Server {
         let mut state = self.state();
         state.runs += 1;
@@ -74,12 +74,12 @@ impl Board {
         server
     }
 
-    /// It will soon be none any more.
+    /// Marks the server as stopping.
     pub(crate) fn end(&self) {
         self.change(|state| state.ending = true);
     }
 
-    /// There is none any more.
+    /// Removes the server. `ended_well` says whether it ended cleanly.
     pub(crate) fn close(&self, ended_well: bool) {
         self.change(|state| {
             if let Some(server) = state.server.take().filter(|_| ended_well) {
@@ -96,7 +96,7 @@ impl Board {
         self.state().stopped
     }
 
-    /// Ends all threads when the one that holds this ends in any way.
+    /// Stops all threads when the result is dropped, also by a panic.
     pub(crate) fn stop_on_drop(&self) -> impl Drop {
         struct Stop<'a>(&'a Board);
 
@@ -116,13 +116,13 @@ impl Board {
         self.state().acknowledged
     }
 
-    /// Waits for a server; nothing when the test is to end.
+    /// Waits for a server. Returns `None` if the test is stopping.
     pub(crate) fn server(&self) -> Option<Server> {
         let state = self.wait_while(|state| state.server.is_none() && !state.stopped);
         state.server.filter(|_| !state.stopped)
     }
 
-    /// Whether this run still serves, and has not been told to end.
+    /// Returns whether this run is still serving and has not been told to stop.
     pub(crate) fn is_serving(&self, server: Server) -> bool {
         let state = self.state();
         state.server == Some(server) && !state.ending
@@ -132,7 +132,7 @@ impl Board {
         self.state().ended_well.contains(&run)
     }
 
-    /// Does something that a kill may meet.
+    /// Runs `work`, and registers it as an activity that a kill may interrupt.
     pub(crate) fn during<T>(&self, activity: Activity, work: impl FnOnce() -> T) -> T {
         self.change(|state| {
             state.begun[activity as usize] += 1;
@@ -143,19 +143,19 @@ impl Board {
         done
     }
 
-    /// What goes on now.
+    /// Returns the activities that are running now.
     pub(crate) fn under_way(&self) -> Vec<Activity> {
         let state = self.state();
         Activity::ALL.into_iter().filter(|activity| state.under_way[*activity as usize] > 0).collect()
     }
 
-    /// Waits until so many more events are acknowledged.
+    /// Waits until `events` more events are acknowledged.
     pub(crate) fn await_more(&self, events: u64) {
         let goal = self.acknowledged() + events;
         drop(self.wait_while(|state| state.acknowledged < goal && !state.stopped));
     }
 
-    /// Waits until so long after an activity begins: the moment of a kill, chosen by chance.
+    /// Waits until the next start of an activity, and then for `delay`. This is the randomly chosen moment of a kill.
     pub(crate) fn await_into(&self, activity: Activity, delay: Duration) {
         let before = self.state().begun[activity as usize];
         let state = self.wait_while(|state| state.begun[activity as usize] == before && !state.stopped);
@@ -170,7 +170,7 @@ impl Board {
     fn wait_while(&self, condition: impl FnMut(&mut State) -> bool) -> MutexGuard<'_, State> {
         let waited = self.changed.wait_timeout_while(self.state(), PATIENCE, condition);
         let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-        assert!(!timeout.timed_out(), "nothing happens any more");
+        assert!(!timeout.timed_out(), "timed out waiting for other threads");
         state
     }
 

@@ -1,4 +1,4 @@
-//! Those who look after the shop while it is killed: one asks for rolls and compactions, one for figures.
+//! Background load during the kills: one thread requests rolls and compactions, another queries totals.
 
 use std::collections::HashMap;
 
@@ -8,19 +8,19 @@ use crate::{
     ledger::STATS,
 };
 
-/// Asks for rolls and compactions as long as there is a server.
+/// Requests rolls and compactions until the test ends.
 pub(crate) fn keep_tidy(board: &Board, mut random: fastrand::Rng) {
     while let Some(server) = board.server() {
         let client = Client::new(board, server);
         let (activity, path) =
             if random.bool() { (Activity::Roll, "/admin/roll") } else { (Activity::Compaction, "/admin/compact") };
-        // A server that is killed meanwhile cannot answer.
+        // The request fails if the server is killed meanwhile.
         let _ = board.during(activity, || client.command(path));
         board.await_more(1);
     }
 }
 
-/// Asks for figures as long as there is a server: what was acknowledged is counted, and no figure ever goes down.
+/// Queries totals until the test ends. Asserts that they include all acknowledged events and never decrease.
 pub(crate) fn keep_asking(board: &Board) {
     let mut seen = Seen::default();
     while let Some(server) = board.server() {

@@ -1,4 +1,4 @@
-//! Requests to a server that may die at any moment.
+//! A client for a server that may be killed at any moment.
 
 use std::{
     io::{Read as _, Write as _},
@@ -13,7 +13,7 @@ use crate::{
     program::TOKEN,
 };
 
-/// The server was killed, or ended, before it had answered.
+/// The server was killed or stopped before it answered.
 #[derive(Debug)]
 pub(crate) struct Gone;
 
@@ -23,7 +23,7 @@ pub(crate) struct Client<'a> {
     pub(crate) server: Server,
 }
 
-/// The kinds of bodies that a batch may come in.
+/// The body formats of a batch.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Format {
     Array,
@@ -44,7 +44,7 @@ impl<'a> Client<'a> {
         Self { agent: config.build().into(), board, server }
     }
 
-    /// Sends one event as it is, or several in some shape.
+    /// Sends events in a format. A single event in a JSON format is sent as one object.
     pub(crate) fn post(&self, ack: &str, events: &[Value], format: Format, encoding: Encoding) -> Result<Value, Gone> {
         let (body, content_type) = match (events, format) {
             ([event], Format::Array | Format::Object) => (event.to_string(), "application/json"),
@@ -54,7 +54,7 @@ impl<'a> Client<'a> {
                 (events.iter().map(|event| format!("{event}\n")).collect::<String>(), "application/x-ndjson")
             }
         };
-        // With the token events may be of any age.
+        // Requests with the admin token may contain events of any age.
         let mut request = self
             .agent
             .post(self.url(&format!("/events?ack={ack}")))
@@ -85,7 +85,7 @@ impl<'a> Client<'a> {
         self.read(path, 200, request.call())
     }
 
-    /// All rows of an answer that comes in pages. `path` has a query.
+    /// Returns the rows of all pages. `path` must have a query.
     pub(crate) fn all(&self, path: &str, rows: &str) -> Result<Vec<Value>, Gone> {
         let mut all = Vec::new();
         let mut page = self.get(path)?;
@@ -96,7 +96,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// All events of a user, which must be in time order.
+    /// Returns all events of a user. Asserts that they are in time order.
     pub(crate) fn journey(&self, user: &str, limit: usize) -> Result<Vec<Value>, Gone> {
         let events = self.all(&format!("/users/{user}/journey?limit={limit}"), "events")?;
         assert!(events.is_sorted_by_key(|event| event["occurredAt"].as_str().unwrap()), "the journey of {user}");
@@ -111,7 +111,7 @@ impl<'a> Client<'a> {
         let mut answer = answer.map_err(gone)?;
         let mut text = String::new();
         answer.body_mut().as_reader().read_to_string(&mut text).map_err(|_| Gone)?;
-        // A server that stops says so to those who still come. Part of a batch may be stored all the same.
+        // A server that is stopping rejects new requests. It may have stored part of the batch nevertheless.
         if answer.status() == 503 && !self.board.is_serving(self.server) {
             return Err(Gone);
         }
@@ -127,7 +127,7 @@ pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn gone(error: ureq::Error) -> Gone {
-    // A server that lives and says nothing is no dead one.
+    // A timeout means that the server hangs, which is a failure of its own.
     assert!(!matches!(error, ureq::Error::Timeout(_)), "{error}");
     Gone
 }

@@ -1,4 +1,4 @@
-//! Files that `martech-server import` brings in, killed and taken up again.
+//! Imports of files by `martech-server import`, which the test kills and resumes.
 
 use std::{
     fs,
@@ -18,10 +18,10 @@ use crate::{
     report::Report,
 };
 
-/// Longer than an import takes when nothing is killed.
+/// Longer than an import takes if nothing is killed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where an import goes.
+/// The target of an import.
 #[derive(Debug, Clone)]
 pub(crate) enum Target {
     /// A running server.
@@ -34,24 +34,24 @@ pub(crate) struct Importer {
     dir: PathBuf,
     random: fastrand::Rng,
     pub(crate) ledger: Ledger,
-    /// The file that is not imported yet, and how many events the ledger had before it.
+    /// The file of an unfinished import, and the number of events in the ledger before it.
     unfinished: Option<(PathBuf, usize)>,
     files: usize,
 }
 
 impl Importer {
-    /// Works in a folder of its own.
+    /// Creates an importer with its own folder in `dir`.
     pub(crate) fn new(dir: &Path, source: u32, random: fastrand::Rng) -> Self {
         let dir = dir.join(format!("import{source}"));
         fs::create_dir(&dir).unwrap();
         Self { dir, random, ledger: Ledger::new(source), unfinished: None, files: 0 }
     }
 
-    /// Imports one file after another into the server until the test ends; returns the ledger.
+    /// Imports one file after another into the server until the test ends. Returns the ledger.
     pub(crate) fn run(mut self, board: &Board, report: &Report) -> Ledger {
         let mut target = None;
         while let Some(server) = board.server() {
-            // All servers of a folder have the same address.
+            // All runs of the server on a folder have the same address.
             let target = target.get_or_insert(Target::Server(format!("http://{}", server.addr)));
             let patience =
                 if self.random.bool() { Duration::from_micros(self.random.u64(..300_000)) } else { PATIENCE };
@@ -63,13 +63,13 @@ impl Importer {
         }
         if let Some(target) = target.filter(|_| self.unfinished.is_some()) {
             let done = self.import(&target, PATIENCE);
-            assert!(done.is_some(), "the last import does not come to an end");
+            assert!(done.is_some(), "the last import does not finish");
         }
         self.ledger
     }
 
-    /// Imports a file, or goes on with the one that is not finished. It is killed after some time.
-    /// Gives how many events are now known to be stored; nothing when it was killed.
+    /// Imports a new file, or resumes the unfinished one. Kills the import after `patience`. Returns the number of
+    /// events in the file, which are then stored, or `None` if the import was killed or did not reach the server.
     pub(crate) fn import(&mut self, target: &Target, patience: Duration) -> Option<usize> {
         let (file, first) = self.unfinished.take().unwrap_or_else(|| self.write_a_file());
         let mut child = self.start(&file, target);
@@ -96,7 +96,7 @@ impl Importer {
         assert_eq!((read, stored + duplicates, rejected), (events, events, 0), "{text}");
         (first..self.ledger.events.len()).for_each(|number| self.ledger.acknowledge(number));
         if self.random.u8(..4) == 0 {
-            // The whole file once more, as if it had never been imported.
+            // Imports the whole file once more, as if it had never been imported.
             let mut again = self.start(&file, target).wait_with_output().unwrap();
             let begun = Instant::now();
             while met_nobody(&again) && begun.elapsed() < PATIENCE {
@@ -143,12 +143,12 @@ impl Importer {
     }
 }
 
-/// Whether the server was dead when an import began, which then ends.
+/// Returns whether the import ended because no server was reachable when it began.
 fn met_nobody(output: &Output) -> bool {
     String::from_utf8_lossy(&output.stderr).contains("cannot reach http")
 }
 
-/// Read, stored, duplicates, rejected.
+/// Parses the summary: the counts read, stored, duplicates and rejected.
 fn counts(text: &str) -> Option<[usize; 4]> {
     let count = |word: &str| text.split(word).next()?.rsplit([' ', '\n']).next()?.parse().ok();
     Some([count(" read,")?, count(" stored,")?, count(" duplicates,")?, count(" rejected")?])

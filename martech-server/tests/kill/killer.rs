@@ -1,4 +1,4 @@
-//! Chooses the moments, and kills.
+//! Chooses the moments of kills, and kills the program.
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -16,20 +16,20 @@ use crate::{
     report::Report,
 };
 
-/// When to kill.
+/// The moment of a kill.
 #[derive(Debug, Clone, Copy)]
 enum Moment {
-    /// After so many more events were acknowledged.
+    /// After this many more events were acknowledged.
     Events(u64),
-    /// So long after an activity began.
+    /// This long after an activity began.
     Into(Activity, Duration),
-    /// So long after the start, before it listens.
+    /// This long after the start, or as soon as the program listens.
     Opening(Duration),
-    /// So long after SIGTERM.
+    /// This long after SIGTERM.
     Ending(Duration),
-    /// Never: it ends well.
+    /// No kill: a clean end by SIGTERM.
     Terminate,
-    /// So long after the start of an import into the data folder.
+    /// This long after the start of an import into the data folder.
     Offline(Duration),
 }
 
@@ -51,7 +51,7 @@ impl Moment {
     }
 }
 
-/// Mostly very short: from nothing up to so many microseconds, each power of two as likely as another.
+/// Returns a duration from zero to `most_micros`, usually very short: every power of two is equally likely.
 fn short(random: &mut fastrand::Rng, most_micros: u64) -> Duration {
     let bits = random.u32(..=most_micros.ilog2());
     Duration::from_micros(random.u64(..1 << bits).min(most_micros))
@@ -63,7 +63,7 @@ pub(crate) struct Killer<'a> {
     dir: PathBuf,
     addr: SocketAddr,
     random: fastrand::Rng,
-    /// Events that were counted.
+    /// The largest number of events that `/stats` has counted.
     seen: u64,
 }
 
@@ -72,7 +72,7 @@ impl<'a> Killer<'a> {
         Self { board, report, dir: dir.to_owned(), addr: free_address(&mut random), random, seen: 0 }
     }
 
-    /// Kills until there were so many in this folder; the program runs when this returns.
+    /// Runs `kills` kills on this folder. Returns the running program.
     pub(crate) fn run(&mut self, kills: u64, offline: &mut Importer) -> Program {
         let goal = self.report.kills() + kills;
         while self.report.kills() < goal && !self.board.is_stopped() {
@@ -89,7 +89,7 @@ impl<'a> Killer<'a> {
                 },
                 moment => self.serve_until(moment),
             }
-            // The next start removes these, so whoever was killed last has left them.
+            // The next start removes temporary files, so these are from the last kill.
             let unfinished = ["events", "ids", "users"].iter().any(|name| look_into(&self.data_dir().join(name)).1);
             self.report.figures().unfinished_files += u64::from(unfinished);
         }
@@ -100,7 +100,7 @@ impl<'a> Killer<'a> {
         self.dir.join("data")
     }
 
-    /// Starts it, and lets it take events.
+    /// Starts the program, publishes it on the board, and checks its totals.
     pub(crate) fn serve(&mut self) -> (Program, Client<'a>) {
         let (program, took) = self.start().ready();
         self.report.figures().recoveries.push(took);
@@ -110,8 +110,8 @@ impl<'a> Killer<'a> {
         assert_eq!(health["checks"]["lake"]["journalDamage"], 0, "{health}");
         let stats = client.get(STATS).unwrap();
         let events = stats["totals"]["events"].as_u64().unwrap();
-        assert!(events >= acknowledged, "{events} events are there when {acknowledged} were acknowledged");
-        assert!(events >= self.seen, "{events} events are there when {} were before", self.seen);
+        assert!(events >= acknowledged, "{events} events are stored, but {acknowledged} were acknowledged");
+        assert!(events >= self.seen, "{events} events are stored, but {} were before", self.seen);
         self.seen = events;
         (program, client)
     }
@@ -151,7 +151,8 @@ impl<'a> Killer<'a> {
     }
 }
 
-/// A port that is free now, and that no system gives to those who connect: all servers of a folder have it.
+/// Returns an address with a port that is free now and outside the ephemeral range, so that no outgoing connection
+/// takes it. All runs of the server on a folder use this address.
 fn free_address(random: &mut fastrand::Rng) -> SocketAddr {
     let addresses = std::iter::repeat_with(|| SocketAddr::from(([127, 0, 0, 1], random.u16(10_000..32_000))));
     addresses.take(100).find(|addr| TcpListener::bind(addr).is_ok()).expect("one of many ports is free")

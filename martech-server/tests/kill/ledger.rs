@@ -1,30 +1,30 @@
-//! What was sent, and what became of it.
+//! A ledger of the events that were sent, and of their outcomes.
 
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use uuid::{Builder, Uuid};
 
-/// The events of one source: a sender, or a file that is imported. They have users of their own.
+/// The events of one source: a sender or an importer. Each source has its own users.
 pub(crate) struct Ledger {
     pub(crate) source: u32,
-    /// By number.
+    /// The index of an event is its number.
     pub(crate) events: Vec<Sent>,
 }
 
 /// An event that may have been sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Sent {
-    /// None where an import makes one.
+    /// `None` if the import derives the id.
     pub(crate) id: Option<Uuid>,
     user: u32,
     kind: Kind,
     occurred_at: String,
-    /// Whether a request had it, answered or not.
+    /// Whether any request or file has contained the event, answered or not.
     pub(crate) tried: bool,
-    /// Somebody was told that it is durable.
+    /// Whether a response has reported the event as durable.
     pub(crate) acknowledged: bool,
-    /// The last run of the server that took it with `ack=buffered`.
+    /// The last run of the server that accepted the event with `ack=buffered`.
     pub(crate) buffered: Option<u32>,
 }
 
@@ -45,10 +45,10 @@ impl Kind {
     }
 }
 
-/// All times of all events lie in it.
+/// The query for the totals. Its range contains the times of all events.
 pub(crate) const STATS: &str = "/stats?from=2026-01-01&to=2026-01-08&tz=UTC";
 const USERS: u32 = 10;
-/// What every purchase costs, so that revenue can be told from their number.
+/// The total of every purchase. The expected revenue is this times the number of purchases.
 pub(crate) const PRICE_IN_CENTS: u64 = 1_999;
 
 impl Ledger {
@@ -56,9 +56,9 @@ impl Ledger {
         Self { source, events: Vec::new() }
     }
 
-    /// Makes a new event; gives its number.
+    /// Creates an event. Returns its number.
     pub(crate) fn add(&mut self, random: &mut fastrand::Rng, with_id: bool) -> usize {
-        // The source is in it, so that no two sources ever mean the same event.
+        // The id contains the source, so that no two sources have an id in common.
         let random_id = random.u128(..) << 32 | u128::from(self.source);
         let id = with_id.then(|| Builder::from_random_bytes(random_id.to_be_bytes()).into_uuid());
         let occurred_at = format!(
@@ -79,7 +79,7 @@ impl Ledger {
         format!("source{}-user{}", self.source, self.events[number].user)
     }
 
-    /// As it is sent.
+    /// Returns the event as it is sent.
     pub(crate) fn json(&self, number: usize) -> Value {
         let sent = &self.events[number];
         let mut event = json!({
@@ -103,7 +103,7 @@ impl Ledger {
     pub(crate) const CSV_HEADER: &str =
         "eventId,userId,type,occurredAt,properties.page,properties.source,properties.number,properties.total\n";
 
-    /// As a line of a file.
+    /// Returns the event as a line of CSV.
     pub(crate) fn csv(&self, number: usize) -> String {
         let sent = &self.events[number];
         let mut line = sent.id.map(|id| id.to_string()).unwrap_or_default();
@@ -114,7 +114,7 @@ impl Ledger {
         line
     }
 
-    /// Whether an event of a journey is the one of this number.
+    /// Returns whether an event of a journey equals the sent event of this number.
     pub(crate) fn tells(&self, number: usize, event: &Value) -> bool {
         let Some(sent) = self.events.get(number) else { return false };
         event["userId"].as_str().is_none_or(|user| user == self.user(number))
@@ -139,7 +139,8 @@ fn price() -> String {
     format!("{}.{:02}", PRICE_IN_CENTS / 100, PRICE_IN_CENTS % 100)
 }
 
-/// Source and number of an event of a journey: its name, whatever its id. A file of columns makes text of them.
+/// Returns the source and the number of an event of a journey. They identify the event independently of its id. Events
+/// from CSV have them as text.
 pub(crate) fn name_of(event: &Value) -> (u32, usize) {
     let number = |name: &str| {
         let value = &event["properties"][name];

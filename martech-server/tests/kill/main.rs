@@ -1,18 +1,18 @@
-//! The real program, killed with SIGKILL again and again under a mixed load: single events and batches in all shapes
-//! and with all kinds of `ack`, imports over HTTP and into the folder (killed as well, and taken up again), rolls,
-//! compactions, questions. Every event that was acknowledged is there once, nothing is there that was not sent, and no
-//! answer ever takes back what another said.
+//! Kills the real program with SIGKILL repeatedly under a mixed load: single events and batches in all formats and with
+//! all values of `ack`, imports over HTTP and into the folder (also killed, and resumed), rolls, compactions, queries.
+//! Every acknowledged event is stored exactly once, only events that were sent are stored, and no response contradicts
+//! an earlier one.
 //!
 //! | variable | default | |
 //! |---|---|---|
-//! | `MARTECH_TEST_KILLS` | 15 | how many kills |
-//! | `MARTECH_TEST_SEED` | 1997 | chooses moments, events and settings |
-//! | `MARTECH_SERVER` | what cargo built | the program |
+//! | `MARTECH_TEST_KILLS` | 15 | number of kills |
+//! | `MARTECH_TEST_SEED` | 1997 | seed of the moments, events and settings |
+//! | `MARTECH_SERVER` | the binary that cargo built | the program |
 //!
 //! `MARTECH_TEST_KILLS=1000 cargo test --release -p martech-server --test kill -- --nocapture` takes some minutes and
-//! prints a report. When a check fails, the data folder stays where it is.
+//! prints a report. If a check fails, the data folder is kept.
 
-// Clippy knows only functions marked as tests, not what they share.
+// Clippy exempts only functions marked as tests, not their helpers.
 #![allow(clippy::unwrap_used)]
 
 mod audit;
@@ -40,11 +40,11 @@ use crate::{
 };
 
 const SENDERS: u32 = 4;
-/// A folder that was killed so often is read as a whole, and another one is begun.
+/// The number of kills per data folder. After that, the test audits the folder and begins a new one.
 const KILLS_OF_A_FOLDER: u64 = 50;
 
 #[test]
-fn what_was_acknowledged_is_there_once_whatever_is_killed() {
+fn acknowledged_events_survive_kills_exactly_once() {
     let kills: u64 = env::var("MARTECH_TEST_KILLS").map_or(15, |text| text.parse().unwrap());
     let seed: u64 = env::var("MARTECH_TEST_SEED").map_or(1997, |text| text.parse().unwrap());
     println!("MARTECH_TEST_SEED={seed} MARTECH_TEST_KILLS={kills} of {}", program::path().display());
@@ -60,7 +60,7 @@ fn what_was_acknowledged_is_there_once_whatever_is_killed() {
 
 fn kill_in_a_folder(kills: u64, report: &Report, seed: u64) {
     let mut dir = tempfile::tempdir().unwrap();
-    // Who wants to know what went wrong wants to see it.
+    // A failed test keeps the folder for analysis.
     dir.disable_cleanup(true);
     println!("{} (seed {seed})", dir.path().display());
     let (path, board) = (dir.path(), Board::default());
@@ -99,13 +99,14 @@ fn kill_in_a_folder(kills: u64, report: &Report, seed: u64) {
     dir.disable_cleanup(false);
 }
 
-/// When one thread fails, the others end.
+/// Runs `work`. Stops the other threads when it ends, also by a panic.
 fn stop_others<T>(board: &Board, work: impl FnOnce() -> T) -> T {
     let _end = board.stop_on_drop();
     work()
 }
 
-/// Reads the folder as a whole, as it is, after all was sent again, after a roll and a compaction, after a clean stop.
+/// Audits the folder four times: as it is, after all events were sent again, after a roll and a compaction, and after a
+/// clean stop.
 fn finish(
     board: &Board,
     report: &Report,
@@ -119,15 +120,15 @@ fn finish(
     for sent in ledgers.iter_mut().flat_map(|ledger| &mut ledger.events) {
         sent.acknowledged |= sent.buffered.is_some_and(|run| board.ended_well(run));
     }
-    // The one that was killed is taken up until it is done.
+    // The import into the folder is resumed until it is done.
     let done = offline.import(&Target::Folder(killer.data_dir()), PATIENCE);
-    assert!(done.is_some(), "the last import does not come to an end");
+    assert!(done.is_some(), "the last import does not finish");
     ledgers.push(offline.ledger);
 
     let (program, client) = killer.serve();
     let found = audit(&client, &ledgers);
     sender::send_again(&client, &ledgers);
-    assert_eq!(audit(&client, &ledgers), found, "what was sent again is not added");
+    assert_eq!(audit(&client, &ledgers), found, "events that are sent again are not stored again");
     client.command("/admin/roll").unwrap();
     client.command("/admin/compact").unwrap();
     assert_eq!(audit(&client, &ledgers), found, "a roll and a compaction change nothing");

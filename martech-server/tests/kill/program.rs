@@ -1,4 +1,4 @@
-//! The program as a process.
+//! The server as a child process.
 
 use std::{
     env,
@@ -17,12 +17,12 @@ use serde_json::Value;
 pub(crate) const TOKEN: &str = "token-of-the-kill-test";
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The one that `MARTECH_SERVER` names, else the one that cargo built.
+/// Returns the program that `MARTECH_SERVER` names, or else the one that cargo built.
 pub(crate) fn path() -> OsString {
     env::var_os("MARTECH_SERVER").unwrap_or_else(|| env!("CARGO_BIN_EXE_martech-server").into())
 }
 
-/// Killed at the latest when it is dropped.
+/// A running server. Dropping it kills the process.
 pub(crate) struct Program {
     child: Child,
     logs: Option<JoinHandle<Vec<String>>>,
@@ -32,13 +32,13 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts it; it has not begun to listen yet.
+    /// Starts the program, and does not wait until it listens.
     pub(crate) fn start(dir: &Path, addr: SocketAddr, random: &mut fastrand::Rng) -> Self {
         let started = Instant::now();
         let mut child = Command::new(path())
             .args(["--addr", &addr.to_string(), "--log-format", "json"])
             .env("MARTECH_ADMIN_TOKEN", TOKEN)
-            // So that it rolls and compacts often, and ids of older events are looked for on disk.
+            // Small limits, so that the server rolls and compacts often, and looks up older ids on disk.
             .args(["--roll-bytes", random.choice(["32KiB", "128KiB", "512KiB"]).unwrap()])
             .args(["--roll-age", random.choice(["50ms", "500ms", "5m"]).unwrap()])
             .args(["--dedupe-memory", random.choice(["0B", "64KiB", "1MiB"]).unwrap()])
@@ -63,7 +63,7 @@ impl Program {
         Self { child, logs: Some(logs), listening, addr, started }
     }
 
-    /// Waits until it listens, which is when it has read what the last one left; tells how long that took.
+    /// Waits until the program listens, after the recovery of the folder. Returns how long that took.
     pub(crate) fn ready(mut self) -> (Self, Duration) {
         if self.listening.recv_timeout(PATIENCE).is_err() {
             panic!("it does not start: {:#?}", self.end());
@@ -76,28 +76,28 @@ impl Program {
         self.addr
     }
 
-    /// SIGKILL
+    /// Sends SIGKILL.
     pub(crate) fn kill(mut self) {
         self.end_without_errors();
     }
 
-    /// SIGKILL after so long a time, or when it is listening, whatever comes first. Tells whether it was still opening.
+    /// Sends SIGKILL after `time`, or as soon as the program listens. Returns whether it was still opening its folder.
     pub(crate) fn kill_within(self, time: Duration) -> bool {
         let listening = self.listening.recv_timeout(time);
         self.kill();
-        assert_ne!(listening, Err(RecvTimeoutError::Disconnected), "it does not start");
+        assert_ne!(listening, Err(RecvTimeoutError::Disconnected), "the program does not start");
         listening.is_err()
     }
 
-    /// SIGTERM, and SIGKILL so long after.
+    /// Sends SIGTERM, and SIGKILL after `after`.
     pub(crate) fn terminate_and_kill(self, after: Duration) {
         self.sigterm();
-        // Ends early when the program does.
+        // The wait ends early if the program does.
         let _ = self.listening.recv_timeout(after);
         self.kill();
     }
 
-    /// SIGTERM; it must end well.
+    /// Sends SIGTERM. Asserts that the program exits with 0 and logged no errors.
     pub(crate) fn terminate(mut self) {
         self.sigterm();
         let status = self.child.wait().unwrap();
@@ -116,7 +116,7 @@ impl Program {
         assert!(errors.is_empty(), "{errors:#?}");
     }
 
-    /// Kills it, if it lives, and returns what it logged.
+    /// Kills the program if it is running. Returns its log.
     fn end(&mut self) -> Vec<String> {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -130,10 +130,10 @@ impl Drop for Program {
     }
 }
 
-/// The address of the line that says where it listens.
+/// Returns the address in a log line, if the line reports that the program listens.
 fn address(line: &str) -> Option<SocketAddr> {
     let line: Value = serde_json::from_str(line).ok()?;
-    // A line's fields may be its own or grouped.
+    // The fields may be at the top level or in a group.
     let fields = line.get("fields").unwrap_or(&line);
     (fields["message"] == "listening").then(|| fields["addr"].as_str()?.parse().ok())?
 }

@@ -1,4 +1,4 @@
-//! What came of all the kills.
+//! The report on all kills.
 
 use std::{
     fmt,
@@ -15,13 +15,13 @@ pub(crate) struct Report {
 
 #[derive(Default)]
 pub(crate) struct Figures {
-    /// Kills of a serving program, of one that was opening its folder, of one that was ending, and of imports.
+    /// Kills of a serving program, of one that was opening its folder, of one that was stopping, and of imports.
     pub(crate) serving: u64,
     pub(crate) opening: u64,
     pub(crate) ending: u64,
     pub(crate) imports: u64,
     pub(crate) imports_offline: u64,
-    /// Kills that met an activity.
+    /// Kills that interrupted an activity, by activity.
     pub(crate) met: [u64; Activity::ALL.len()],
     /// Kills of the server that left a file half-written.
     pub(crate) unfinished_files: u64,
@@ -31,7 +31,7 @@ pub(crate) struct Figures {
     pub(crate) sent: u64,
     pub(crate) acknowledged: u64,
     pub(crate) stored: u64,
-    /// Sent, never acknowledged, and there or not.
+    /// Events that were sent and never acknowledged: stored, and not stored.
     pub(crate) unknown_stored: u64,
     pub(crate) unknown_not_stored: u64,
     pub(crate) bytes: u64,
@@ -42,7 +42,7 @@ impl Report {
         self.figures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The program is killed while these go on.
+    /// Counts a kill that interrupts these activities.
     pub(crate) fn met(&self, activities: &[Activity]) {
         let mut figures = self.figures();
         activities.iter().for_each(|activity| figures.met[*activity as usize] += 1);
@@ -52,14 +52,14 @@ impl Report {
         self.figures().imports += 1;
     }
 
-    /// Kills of what has the folder open, so far.
+    /// Returns the number of kills, so far, of processes that had the folder open.
     pub(crate) fn kills(&self) -> u64 {
         let figures = self.figures();
         figures.serving + figures.opening + figures.ending + figures.imports_offline
     }
 }
 
-/// Any lost or doubled event ends the test, so whoever reads this knows that there was none.
+/// The report prints zero lost or duplicated events, because any such event ends the test.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kills = self.kills();

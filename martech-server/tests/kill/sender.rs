@@ -1,4 +1,4 @@
-//! A shop that sends the events of a few users, and keeps a ledger of what became of them.
+//! A client that sends the events of a few users, and records the outcome of each in a ledger.
 
 use std::collections::HashSet;
 
@@ -21,7 +21,7 @@ impl<'a> Sender<'a> {
         Self { board, random, ledger: Ledger::new(source) }
     }
 
-    /// Sends and reads until the test ends; returns the ledger.
+    /// Sends and reads until the test ends. Returns the ledger.
     pub(crate) fn run(mut self) -> Ledger {
         let mut failed = None;
         let mut client: Option<Client<'_>> = None;
@@ -34,19 +34,19 @@ impl<'a> Sender<'a> {
             let activity = if batch.len() == 1 { Activity::Single } else { Activity::Batch };
             match self.board.during(activity, || self.send(client, &batch)) {
                 Ok(acknowledged) => self.board.acknowledge(acknowledged),
-                // What nobody acknowledged may be there or not. Mostly it is tried again.
+                // The outcome of an unanswered batch is unknown. Most of them are sent again.
                 Err(Gone) if self.random.u8(0..4) > 0 => failed = Some(batch),
                 Err(Gone) => {}
             }
             if self.random.u8(0..20) == 0 {
-                // A server that is killed meanwhile cannot answer.
+                // The request fails if the server is killed meanwhile.
                 let _ = self.board.during(Activity::Query, || self.check_a_journey(client));
             }
         }
         self.ledger
     }
 
-    /// What to send at once; an event may be in it twice, and may have been sent before.
+    /// Chooses the events of a batch. The batch may contain an event twice, and events that were sent before.
     fn batch(&mut self) -> Vec<usize> {
         let len = if self.random.bool() { 1 } else { self.random.usize(2..50) };
         (0..len)
@@ -57,7 +57,7 @@ impl<'a> Sender<'a> {
             .collect()
     }
 
-    /// Sends a batch; returns how many events are acknowledged that were not before.
+    /// Sends a batch. Returns how many events it acknowledged that were not acknowledged before.
     fn send(&mut self, client: &Client<'_>, batch: &[usize]) -> Result<usize, Gone> {
         let body: Vec<Value> = batch.iter().map(|&number| self.ledger.json(number)).collect();
         let format = *self.random.choice(&[Format::Array, Format::Object, Format::Lines]).unwrap();
@@ -79,12 +79,13 @@ impl<'a> Sender<'a> {
             self.remember_promise(client, &distinct);
             return Ok(0);
         }
-        assert!((new..=unknown).contains(&accepted), "{new} new events, {unknown} that may be new, yet {answer}");
+        assert!((new..=unknown).contains(&accepted), "{new} new events, {unknown} that may be new, but {answer}");
         distinct.into_iter().for_each(|number| self.ledger.acknowledge(number));
         Ok(unknown)
     }
 
-    /// What is buffered is stored when the server ends well, unless it came so late that another server took it.
+    /// Records which run of the server buffered the events. A run that ends cleanly stores them. Does nothing if the
+    /// run is no longer serving, because the response came too late to promise that.
     fn remember_promise(&mut self, client: &Client<'_>, events: &HashSet<usize>) {
         if !self.board.is_serving(client.server) {
             return;
@@ -96,7 +97,7 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// Every event of the user that is acknowledged is there, once, and nothing that was not sent.
+    /// Asserts that the journey of a user has every acknowledged event exactly once, and only events that were sent.
     fn check_a_journey(&mut self, client: &Client<'_>) -> Result<(), Gone> {
         let known = self.ledger.events.len();
         if known == 0 {
@@ -107,18 +108,21 @@ impl<'a> Sender<'a> {
         let mut found = HashSet::new();
         for event in &events {
             let (source, number) = name_of(event);
-            assert!(found.insert(number), "{event} is there twice");
-            assert!(source == self.ledger.source && self.ledger.tells(number, event), "{event} was not sent so");
+            assert!(found.insert(number), "{event} is stored twice");
+            assert!(
+                source == self.ledger.source && self.ledger.tells(number, event),
+                "{event} differs from the ledger"
+            );
         }
         for (number, sent) in self.ledger.events.iter().enumerate() {
             let expected = sent.acknowledged && self.ledger.user(number) == user;
-            assert!(!expected || found.contains(&number), "{number} {sent:?} is not there");
+            assert!(!expected || found.contains(&number), "{number} {sent:?} is missing");
         }
         Ok(())
     }
 }
 
-/// Sends all acknowledged events once more: all of them are duplicates.
+/// Sends all acknowledged events once more, and asserts that all are duplicates.
 pub(crate) fn send_again(client: &Client<'_>, ledgers: &[Ledger]) {
     for ledger in ledgers {
         let events = ledger.events.iter().enumerate().filter(|(_, sent)| sent.acknowledged && sent.id.is_some());

@@ -12,7 +12,7 @@ fn range(from: &str, to: &str) -> TimeRange {
     TimeRange { from: from.parse().unwrap(), to: to.parse().unwrap() }
 }
 
-/// The starts of the buckets, as local clocks show them.
+/// The bucket starts in local time.
 fn starts(from: &str, to: &str, interval: Interval, zone: &str) -> Vec<String> {
     let calendar = Calendar::new(range(from, to), interval, &tz(zone)).unwrap();
     let local = |start: &i64| {
@@ -27,7 +27,7 @@ fn lengths_in_hours(calendar: &Calendar) -> Vec<i64> {
 }
 
 #[test]
-fn days_have_23_and_25_hours_where_clocks_change() {
+fn days_have_23_or_25_hours_at_clock_changes() {
     let new_york = tz("America/New_York");
     let spring = range("2026-03-07T05:00:00Z", "2026-03-11T04:00:00Z");
     assert_eq!(lengths_in_hours(&Calendar::new(spring, Interval::Day, &new_york).unwrap()), [24, 23, 24]);
@@ -36,7 +36,7 @@ fn days_have_23_and_25_hours_where_clocks_change() {
 }
 
 #[test]
-fn an_hour_that_is_there_twice_has_two_buckets() {
+fn repeated_hour_has_two_buckets() {
     assert_eq!(
         starts("2026-10-25T00:00:00Z", "2026-10-25T02:30:00Z", Interval::Hour, "Europe/Berlin"),
         ["2026-10-25T02:00:00+02:00", "2026-10-25T02:00:00+01:00", "2026-10-25T03:00:00+01:00"],
@@ -44,7 +44,7 @@ fn an_hour_that_is_there_twice_has_two_buckets() {
 }
 
 #[test]
-fn an_hour_that_is_skipped_has_none() {
+fn skipped_hour_has_no_bucket() {
     assert_eq!(
         starts("2026-03-29T00:15:00Z", "2026-03-29T02:00:00Z", Interval::Hour, "Europe/Berlin"),
         ["2026-03-29T01:00:00+01:00", "2026-03-29T03:00:00+02:00"],
@@ -52,7 +52,7 @@ fn an_hour_that_is_skipped_has_none() {
 }
 
 #[test]
-fn hours_go_by_the_local_clock() {
+fn hours_follow_the_local_clock() {
     assert_eq!(
         starts("2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z", Interval::Hour, "Asia/Kolkata"),
         ["2026-01-01T05:00:00+05:30", "2026-01-01T06:00:00+05:30"],
@@ -60,13 +60,13 @@ fn hours_go_by_the_local_clock() {
 }
 
 #[test]
-fn a_change_of_half_an_hour_ends_an_hour() {
+fn half_hour_clock_change_ends_an_hour() {
     // Lord Howe: at 02:00 +11:00 clocks go back to 01:30 +10:30.
     assert_eq!(
         starts("2026-04-04T14:30:00Z", "2026-04-04T16:30:00Z", Interval::Hour, "Australia/Lord_Howe"),
         ["2026-04-05T01:00:00+11:00", "2026-04-05T01:30:00+10:30", "2026-04-05T02:00:00+10:30",],
     );
-    // A range that begins within the short hour.
+    // A range that starts within the short hour.
     assert_eq!(
         starts("2026-04-04T15:10:00Z", "2026-04-04T15:20:00Z", Interval::Hour, "Australia/Lord_Howe"),
         ["2026-04-05T01:30:00+10:30"],
@@ -90,7 +90,7 @@ fn months_are_calendar_months() {
 }
 
 #[test]
-fn a_day_that_never_was_has_no_bucket() {
+fn skipped_day_has_no_bucket() {
     // Samoa went from the 29th to the 31st of December 2011.
     assert_eq!(
         starts("2011-12-29T10:00:00Z", "2011-12-31T10:00:00Z", Interval::Day, "Pacific/Apia"),
@@ -99,7 +99,7 @@ fn a_day_that_never_was_has_no_bucket() {
 }
 
 #[test]
-fn what_gives_too_many_buckets_is_refused() {
+fn rejects_too_many_buckets() {
     let hours = |to| Calendar::new(range("2026-01-01T00:00:00Z", to), Interval::Hour, &TimeZone::UTC);
     assert_eq!(hours("2027-02-21T16:00:00Z").unwrap().starts().len(), MAX_BUCKETS);
     assert_eq!(hours("2027-02-21T16:00:00.001Z").unwrap_err().field, "interval");
@@ -108,7 +108,7 @@ fn what_gives_too_many_buckets_is_refused() {
 }
 
 #[test]
-fn what_is_no_range_is_refused() {
+fn rejects_empty_and_out_of_range_spans() {
     let at = |from, to| {
         let range = TimeRange { from: Timestamp::from_millis(from), to: Timestamp::from_millis(to) };
         Calendar::new(range, Interval::Day, &TimeZone::UTC).map(|calendar| calendar.starts().len())
@@ -130,7 +130,7 @@ pub(in crate::analytics) fn any_interval() -> impl Strategy<Value = Interval> {
 
 proptest! {
     #[test]
-    fn a_moment_lies_in_the_bucket_of_its_local_clock(
+    fn buckets_match_local_clock_labels(
         zone in any_zone(),
         interval in any_interval(),
         // 2011 to 2026.

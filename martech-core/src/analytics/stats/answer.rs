@@ -1,4 +1,4 @@
-//! From counters by symbol to the answer by name.
+//! Conversion from counters by symbol to the answer by name.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// How many pages, products and searches are listed.
+/// The number of pages, of products and of search terms in the top lists.
 pub const TOP_ROWS: usize = 10;
 
 pub(super) fn of(counted: &StatsAccumulator) -> Stats {
@@ -70,7 +70,7 @@ fn amount(currency: Currency, micros: i128) -> CurrencyAmount {
     CurrencyAmount { currency, amount: MoneySum(micros) }
 }
 
-/// Rounded to six decimals.
+/// Returns the ratio, rounded to six decimals.
 fn share(part: u64, whole: u64) -> f64 {
     (part as f64 / whole as f64 * 1e6).round() / 1e6
 }
@@ -126,7 +126,7 @@ fn top(counted: &StatsAccumulator) -> TopLists {
     }
 }
 
-/// The names with the most events, most first, ties by name; none without events.
+/// Returns the names with the most events, most first, ties by name. Names without events are left out.
 fn ranked(
     names: &Interner<Arc<str>>,
     tallies: &BySymbol<Tally>,

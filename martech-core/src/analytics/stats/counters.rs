@@ -2,7 +2,7 @@ use std::{collections::HashMap, ops::AddAssign};
 
 use super::super::symbols::Symbol;
 
-/// Counts events, and the distinct users among them: users come one after another, so it is enough to remember the
+/// Counts events and the distinct users among them. Users arrive one after another, so it is enough to remember the
 /// last one.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Tally {
@@ -13,7 +13,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Counts an event of a user; users are numbered from 1.
+    /// Counts an event of a user. Users are numbered from 1.
     #[inline]
     pub(super) fn count(&mut self, user: u64, is_order: bool) {
         self.events += 1;
@@ -23,7 +23,7 @@ impl Tally {
     }
 }
 
-/// Of other users.
+/// Adds a tally of other users.
 impl AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
         self.events += other.events;
@@ -32,7 +32,7 @@ impl AddAssign for Tally {
     }
 }
 
-/// A sum of order values, and how many orders had one.
+/// A sum of order values, and the number of orders that have one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Revenue {
     pub(super) micros: i128,
@@ -45,7 +45,7 @@ impl Revenue {
         self.orders += 1;
     }
 
-    /// Millionths an order, rounded half to even.
+    /// Returns the millionths per order, rounded half to even.
     pub(super) fn average(self) -> i128 {
         let orders = i128::from(self.orders.max(1));
         let (floor, rest) = (self.micros.div_euclid(orders), self.micros.rem_euclid(orders));
@@ -75,7 +75,7 @@ impl<T: Copy + Default + AddAssign> BySymbol<T> {
         &mut self.0[index]
     }
 
-    /// Adds other counters, whose symbols become `symbols` here.
+    /// Adds other counters. `symbols` gives the symbol here of each symbol there.
     pub(super) fn merge(&mut self, other: Self, symbols: &[Symbol]) {
         for (counter, symbol) in other.0.into_iter().zip(symbols) {
             *self.at(*symbol) += counter;
@@ -89,8 +89,9 @@ impl<T: Copy + Default + AddAssign> BySymbol<T> {
 
 /// A counter for each symbol and bucket.
 ///
-/// Symbols that came early have a column of all buckets, the others only the cells in which something was counted:
-/// quick for the few types and currencies that a shop has, and small for a shop that has thousands.
+/// The first [`COLUMNS`] symbols have a dense column of all buckets. Later symbols store only the cells in which
+/// something was counted. This is fast for the few types and currencies of most shops, and small for a shop that has
+/// thousands.
 #[derive(Debug, Clone)]
 pub(super) struct Grid<T> {
     buckets: usize,
@@ -118,7 +119,7 @@ impl<T: Copy + Default + PartialEq + AddAssign> Grid<T> {
         }
     }
 
-    /// Adds another grid, whose symbols become `symbols` here.
+    /// Adds another grid. `symbols` gives the symbol here of each symbol there.
     pub(super) fn merge(&mut self, other: Self, symbols: &[Symbol]) {
         for (column, symbol) in other.columns.into_iter().zip(symbols) {
             for (bucket, value) in column.into_iter().enumerate() {

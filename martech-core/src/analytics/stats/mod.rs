@@ -23,16 +23,16 @@ use crate::{
 pub use answer::TOP_ROWS;
 pub use plan::StatsPlan;
 
-/// Counts events for [`Stats`].
+/// Accumulates the counts for [`Stats`].
 ///
-/// It sees each user once, with all rows, so distinct users cost a mark per counter. Memory goes by the number of
-/// buckets and of distinct types, pages, products and search terms (the latter three are bounded in bytes), not by the
-/// number of users or events.
+/// Each user is passed in once, with all rows, so a distinct count needs only one marker per counter. Memory grows with
+/// the number of buckets and of distinct types, pages, products and search terms (the latter three are bounded in
+/// bytes), not with the number of users or events.
 #[derive(Debug)]
 pub struct StatsAccumulator {
     plan: Arc<StatsPlan>,
     symbols: Symbols,
-    /// Users so far; the number of the current one.
+    /// Number of users so far, which is also the number of the current one.
     user: u64,
     visits: Visits,
     current: Period,
@@ -66,7 +66,7 @@ struct Bucket {
 }
 
 impl StatsAccumulator {
-    /// Nothing counted yet.
+    /// Creates an accumulator with nothing counted.
     pub fn new(plan: Arc<StatsPlan>) -> Self {
         let buckets = plan.calendar.starts().len();
         Self {
@@ -86,13 +86,13 @@ impl StatsAccumulator {
         }
     }
 
-    /// The symbols that this accumulator's rows speak in.
+    /// Returns the symbols that the rows of this accumulator refer to.
     pub fn symbols(&mut self) -> &mut Symbols {
         &mut self.symbols
     }
 
-    /// Counts one user: all their events of the [span](StatsPlan::span), in time order (events outside of it are
-    /// passed over). To be called once per user, in any order of users.
+    /// Counts one user. `rows` are all events of that user in the [span](StatsPlan::span), in time order; events
+    /// outside the span are ignored. Call this once per user, in any order of users.
     pub fn user(&mut self, rows: &[Row]) {
         debug_assert!(rows.is_sorted_by_key(|row| row.occurred_at), "a user's rows come in time order");
         let TimeRange { from, to } = self.plan.query.range;
@@ -139,8 +139,8 @@ impl StatsAccumulator {
         }
     }
 
-    /// Counts a user whose first event ever was at `first_seen` (milliseconds), if that was in the range or in the
-    /// period before. To be called once per user, on any of the accumulators that are merged.
+    /// Counts a user whose first event ever was at `first_seen` (milliseconds), if that lies in the range or in the
+    /// previous period. Call this once per user, on any of the accumulators that are merged.
     pub fn new_user(&mut self, first_seen: i64) {
         let time = Timestamp::from_millis(first_seen);
         if self.plan.query.range.contains(time) {
@@ -151,7 +151,7 @@ impl StatsAccumulator {
         }
     }
 
-    /// Adds what another accumulator of the same plan has counted of other users.
+    /// Adds the counts of another accumulator of the same plan, which must have counted other users.
     pub fn merge(&mut self, other: Self) {
         let types = self.symbols.types.absorb(&other.symbols.types);
         let currencies = self.symbols.currencies.absorb(&other.symbols.currencies);
@@ -170,14 +170,14 @@ impl StatsAccumulator {
         self.revenue.merge(other.revenue, &currencies);
     }
 
-    /// The answer.
+    /// Returns the statistics.
     pub fn finish(self) -> Stats {
         answer::of(&self)
     }
 }
 
 impl Period {
-    /// Counts an event; tells whether it starts a session.
+    /// Counts an event. Returns whether it starts a session.
     #[inline]
     fn count(&mut self, row: &Row, user: u64, visits: &mut Visits) -> bool {
         let visit = visits.next(row);

@@ -6,7 +6,7 @@ use crate::{
     query::{QueryError, StatsQuery, TimeRange, start_of_day},
 };
 
-/// A checked question for figures: its buckets, and the period before.
+/// A validated statistics query: its buckets and the previous period.
 #[derive(Debug, Clone)]
 pub struct StatsPlan {
     pub(super) query: StatsQuery,
@@ -15,7 +15,10 @@ pub struct StatsPlan {
 }
 
 impl StatsPlan {
-    /// Checks a question. Wrong are an empty range, and one of more than
+    /// Validates a query.
+    ///
+    /// # Errors
+    /// Fails if the range is empty, leaves the years -9999 to 9999, or has more than
     /// [`MAX_BUCKETS`](crate::analytics::MAX_BUCKETS) buckets.
     pub fn new(query: &StatsQuery) -> Result<Self, QueryError> {
         let calendar = Calendar::new(query.range, query.interval, &query.tz)?;
@@ -23,13 +26,13 @@ impl StatsPlan {
         Ok(Self { query: query.clone(), previous, calendar })
     }
 
-    /// The period before the range: as many local days where the range begins and ends with a day,
-    /// else as long a time. It ends where the range begins.
+    /// Returns the previous period, which ends where the range begins. It has as many local days if the range begins
+    /// and ends with a local day, and otherwise the same duration.
     pub fn previous(&self) -> TimeRange {
         self.previous
     }
 
-    /// What is to be read: the range and the period before.
+    /// Returns the span to read: the previous period and the range.
     pub fn span(&self) -> TimeRange {
         TimeRange { from: self.previous.from, to: self.query.range.to }
     }
@@ -41,7 +44,7 @@ fn previous_from(range: TimeRange, tz: &TimeZone) -> Timestamp {
         let days = first.until(end).ok()?.get_days();
         start_of_day(first.checked_sub(days.days()).ok()?, tz)
     };
-    // Where a place skipped whole days, the days before may have been none.
+    // If a place skipped whole days, the preceding days may not exist.
     by_days().filter(|from| *from < range.from).unwrap_or_else(|| {
         let (from, to) = (range.from.millis(), range.to.millis());
         Timestamp::from_millis((2 * from - to).max(jiff::Timestamp::MIN.as_millisecond()))

@@ -29,7 +29,7 @@ fn query(from: &str, to: &str, zone: &str, interval: Interval) -> StatsQuery {
     StatsQuery { range: TimeRange { from: time(from), to: time(to) }, tz: TimeZone::get(zone).unwrap(), interval }
 }
 
-/// What the accumulators say, with the users spread over some of them.
+/// Counts the events, with the users spread over several accumulators.
 fn count(query: &StatsQuery, events: &[Event], first_seen: &[i64], workers: usize) -> Stats {
     let plan = Arc::new(StatsPlan::new(query).unwrap());
     let mut accumulators: Vec<_> = (0..workers).map(|_| StatsAccumulator::new(plan.clone())).collect();
@@ -51,7 +51,7 @@ fn count(query: &StatsQuery, events: &[Event], first_seen: &[i64], workers: usiz
     merged.unwrap().finish()
 }
 
-/// When each user was first seen.
+/// Returns the time at which each user was first seen.
 fn first_seen(events: &[Event]) -> Vec<i64> {
     let mut first: BTreeMap<&str, i64> = BTreeMap::new();
     for event in events {
@@ -85,7 +85,7 @@ fn page(page: &str) -> Facts {
 }
 
 #[test]
-fn a_small_shop_by_hand() {
+fn matches_figures_computed_by_hand() {
     let query = query("2026-03-08T05:00:00Z", "2026-03-10T04:00:00Z", "America/New_York", Interval::Day);
     let click = |user, text, event_type, facts| click(user, time(text), event_type, facts);
     let visit = |session: &str, event| Event { session_id: Some(session.to_owned()), ..event };
@@ -93,9 +93,9 @@ fn a_small_shop_by_hand() {
     let order = Facts { product: Some("cup".to_owned()), ..value("USD", 10_000_000) };
     let search = Facts { search: Some("tea".to_owned()), ..none() };
     let clicks = [
-        // Friday evening, the period before.
+        // Friday evening, in the previous period.
         click(1, "2026-03-07T04:50:00Z", "page_view", none()),
-        // Sunday, the day of 23 hours: a visit from before midnight on, with an order.
+        // Sunday, a day of 23 hours: a session that started before midnight, with an order.
         click(1, "2026-03-08T04:55:00Z", "page_view", page("/")),
         click(1, "2026-03-08T05:05:00Z", "page_view", page("/")),
         click(1, "2026-03-08T05:10:00Z", "purchase", order),
@@ -103,9 +103,9 @@ fn a_small_shop_by_hand() {
         visit("s", click(2, "2026-03-09T03:59:59.999Z", "search", search)),
         // Monday, the same session.
         visit("s", click(2, "2026-03-09T04:00:00Z", "page_view", page("/tea"))),
-        // A page that is named by no page view, and an order without value.
+        // An order without a value. Its page does not count as viewed.
         visit("t", click(2, "2026-03-09T15:00:00Z", "purchase", page("/tea"))),
-        // Tuesday, behind the range.
+        // Tuesday, after the range.
         click(3, "2026-03-10T04:00:00Z", "page_view", none()),
     ];
     let first_seen =
@@ -163,21 +163,21 @@ fn previous(from: &str, to: &str, zone: &str) -> (String, String) {
 }
 
 #[test]
-fn the_period_before_has_as_many_local_days() {
-    // Clocks change on the 29th of March: 7 days before is 168 hours before, but starts an hour later in UTC.
+fn previous_period_has_as_many_local_days() {
+    // Clocks change on March 29: the 7 days before have 167 hours, so the period starts an hour later in UTC.
     let (from, to) = previous("2026-03-29T22:00:00Z", "2026-04-05T22:00:00Z", "Europe/Berlin");
     assert_eq!((from.as_str(), to.as_str()), ("2026-03-22T23:00:00.000Z", "2026-03-29T22:00:00.000Z"));
 }
 
 #[test]
-fn the_period_before_is_as_long_where_days_are_cut() {
+fn previous_period_has_same_duration_for_partial_days() {
     let (from, to) = previous("2026-03-29T22:30:00Z", "2026-04-05T22:00:00Z", "Europe/Berlin");
     assert_eq!((from.as_str(), to.as_str()), ("2026-03-22T23:00:00.000Z", "2026-03-29T22:30:00.000Z"));
 }
 
 #[test]
-fn the_period_before_is_never_empty() {
-    // The day before the 31st of December 2011 never was in Samoa.
+fn previous_period_is_never_empty() {
+    // Samoa skipped December 30, 2011.
     let (from, to) = previous("2011-12-30T10:00:00Z", "2011-12-31T10:00:00Z", "Pacific/Apia");
     assert_eq!((from.as_str(), to.as_str()), ("2011-12-29T10:00:00.000Z", "2011-12-30T10:00:00.000Z"));
 }
@@ -190,7 +190,7 @@ fn averages_round_half_to_even() {
 }
 
 #[test]
-fn lists_end_after_ten_with_ties_by_name() {
+fn top_lists_keep_ten_rows_with_ties_by_name() {
     let query = query("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "UTC", Interval::Month);
     let pages = ["m", "l", "k", "j", "i", "h", "g", "f", "e", "d", "c", "b", "b"];
     let clicks = pages.map(|name| click(1, query.range.from, "page_view", page(name)));
@@ -200,7 +200,7 @@ fn lists_end_after_ten_with_ties_by_name() {
 }
 
 #[test]
-fn very_many_types_and_sessions_are_all_counted() {
+fn counts_many_types_and_sessions() {
     let query = query("2026-01-01T00:00:00Z", "2026-01-03T00:00:00Z", "UTC", Interval::Hour);
     let count = |workers: u64| {
         let plan = Arc::new(StatsPlan::new(&query).unwrap());
@@ -208,7 +208,7 @@ fn very_many_types_and_sessions_are_all_counted() {
         for user in 0..6 {
             let accumulator = &mut accumulators[(user % workers) as usize];
             let row = |number: u64| {
-                // Other workers meet the types in another order.
+                // Workers encounter the types in different orders.
                 let name = format!("type{}", (number + user * 77) % 200);
                 let event_type = accumulator.symbols().types.intern(&name);
                 let session = session_key(&format!("session{}", number % 1_000));
@@ -232,7 +232,7 @@ fn very_many_types_and_sessions_are_all_counted() {
 }
 
 #[test]
-fn more_names_than_memory_may_hold_are_told_of() {
+fn reports_incomplete_lists_when_names_overflow() {
     let query = query("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "UTC", Interval::Day);
     let plan = Arc::new(StatsPlan::new(&query).unwrap());
     let (mut first, mut second) = (StatsAccumulator::new(plan.clone()), StatsAccumulator::new(plan));
@@ -254,9 +254,9 @@ fn more_names_than_memory_may_hold_are_told_of() {
 }
 
 proptest! {
-    /// Names are counted, or said to be incomplete, by what all workers have of them together.
+    /// Counts and completeness depend on the union of the names of all workers.
     #[test]
-    fn names_are_bounded_in_bytes_however_they_are_spread(
+    fn name_memory_is_bounded_across_merged_workers(
         names in prop::collection::vec((prop::collection::vec(0..12_usize, 1..8), 0..3_usize), 1..12),
         room in 1..10_usize,
     ) {
@@ -292,8 +292,7 @@ fn any_click(from: i64, length: i64) -> impl Strategy<Value = Event> {
     let word = |words: &'static [&'static str]| prop::sample::select(words);
     let maybe = move |words| prop::option::of(word(words).prop_map(str::to_owned));
     (
-        // Bunched together, so that sessions span more than one event and more than one bucket, and gaps of just
-        // 30 minutes occur.
+        // Clustered, so that sessions span several events and buckets, and gaps of exactly 30 minutes occur.
         (0..40i64, (0..20i64, 0..2i64).prop_map(|(steps, more)| steps * 5 * MINUTE + more), 0..3u8),
         word(&["page_view", "purchase", "search", "add_to_cart", "login"]),
         maybe(&["s1", "s2", "s3"]),
@@ -310,7 +309,7 @@ fn any_click(from: i64, length: i64) -> impl Strategy<Value = Event> {
         })
 }
 
-/// Ranges that begin before changes of clocks, with clicks around them.
+/// Ranges around clock changes, with events inside and outside of them.
 fn any_question() -> impl Strategy<Value = (StatsQuery, Vec<Event>)> {
     let bases = ["2026-03-05T10:00:00Z", "2026-10-20T00:00:00Z", "2011-12-20T10:00:00Z", "2026-03-28T23:00:00Z"];
     (any_zone(), any_interval(), prop::sample::select(bases.map(time).to_vec()), 0..20 * 24i64, 1..30 * 48i64)
@@ -324,7 +323,7 @@ fn any_question() -> impl Strategy<Value = (StatsQuery, Vec<Event>)> {
 
 proptest! {
     #[test]
-    fn the_accumulators_say_what_the_model_says((query, clicks) in any_question(), workers in 1..4usize) {
+    fn accumulators_match_the_reference_model((query, clicks) in any_question(), workers in 1..4usize) {
         let counted = count(&query, &clicks, &first_seen(&clicks), workers);
         prop_assert_eq!(&counted, &Model { events: clicks }.stats(&query));
         let sum = |of: fn(&crate::query::SeriesBucket) -> u64| counted.series.iter().map(of).sum::<u64>();
@@ -336,7 +335,7 @@ proptest! {
 }
 
 #[test]
-fn a_money_sum_is_wider_than_its_parts() {
+fn revenue_sum_exceeds_largest_amount() {
     let query = query("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "UTC", Interval::Day);
     let order = click(1, query.range.from, "purchase", value("USD", i64::MAX));
     let stats = count(&query, &[order.clone(), order], &[], 1);

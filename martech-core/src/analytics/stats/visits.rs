@@ -2,33 +2,35 @@ use std::collections::HashMap;
 
 use crate::analytics::{row::Row, session::SESSION_GAP_MILLIS};
 
-/// Tells the sessions of one user apart while the events go by.
+/// Assigns the events of one user, in time order, to sessions.
 #[derive(Debug, Default)]
 pub(super) struct Visits {
     /// Whether each session of this user has an order yet.
     ordered: Vec<bool>,
     /// Number of each session that has an id, by its key.
     by_key: HashMap<u64, usize, foldhash::fast::RandomState>,
-    /// Key and number of the last session that has an id: most often the next event is of the same.
+    /// Key and number of the last session that has an id, because the next event most often belongs to the same
+    /// session.
     last: Option<(u64, usize)>,
     /// Last moment and number of the last run of events without an id.
     run: Option<(i64, usize)>,
 }
 
-/// What an event means for its session.
+/// The effect of an event on its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Visit {
-    /// It is the session's first event.
+    /// Whether the event is the first of its session.
     pub(super) starts: bool,
-    /// It is the session's first order.
+    /// Whether the event is the first order of its session.
     pub(super) converts: bool,
 }
 
-/// Clearing a map takes time by its capacity, so that of a user with very many sessions is not kept.
+/// The largest map capacity that is kept from one user to the next. Clearing a map takes time proportional to its
+/// capacity.
 const KEPT_CAPACITY: usize = 256;
 
 impl Visits {
-    /// Forgets the sessions of the user before.
+    /// Forgets the sessions of the previous user.
     pub(super) fn reset(&mut self) {
         self.ordered.clear();
         if self.by_key.capacity() > KEPT_CAPACITY {
@@ -40,7 +42,7 @@ impl Visits {
         self.run = None;
     }
 
-    /// Takes the user's next event.
+    /// Assigns the user's next event to its session.
     #[inline]
     pub(super) fn next(&mut self, row: &Row) -> Visit {
         let known = self.ordered.len();
@@ -54,7 +56,7 @@ impl Visits {
         Visit { starts, converts }
     }
 
-    /// The session's number; the next free one if it is new.
+    /// Returns the number of the session, or the next free number for a new one.
     fn of_run(&mut self, occurred_at: i64) -> usize {
         let number = match self.run {
             Some((end, number)) if occurred_at.saturating_sub(end) <= SESSION_GAP_MILLIS => number,
@@ -64,7 +66,7 @@ impl Visits {
         number
     }
 
-    /// The session's number; the next free one if it is new.
+    /// Returns the number of the session, or the next free number for a new one.
     fn of_key(&mut self, key: u64) -> usize {
         if let Some((last, number)) = self.last
             && last == key

@@ -26,7 +26,7 @@ fn sessions(rows: &[Row]) -> Sessions {
 }
 
 #[test]
-fn a_gap_of_over_30_minutes_ends_a_session_without_an_id() {
+fn gap_over_30_minutes_ends_session_without_id() {
     assert_eq!(sessions(&[visit(0, ""), visit(30, ""), visit(60, "")]).count(), 1);
     assert_eq!(sessions(&[visit(0, ""), visit(30, ""), visit(61, "")]).count(), 2);
     let just_over = Row::new(SESSION_GAP_MILLIS + 1, Symbols::PAGE_VIEW);
@@ -34,17 +34,17 @@ fn a_gap_of_over_30_minutes_ends_a_session_without_an_id() {
 }
 
 #[test]
-fn a_session_id_is_one_session_however_long_the_gaps() {
+fn session_id_spans_gaps_of_any_length() {
     assert_eq!(sessions(&[visit(0, "a"), visit(500, "b"), visit(1_000, "a")]).count(), 2);
 }
 
 #[test]
-fn events_with_an_id_do_not_bridge_a_gap() {
+fn events_with_an_id_do_not_bridge_gaps() {
     assert_eq!(sessions(&[visit(0, ""), visit(25, "a"), visit(50, "")]).count(), 3);
 }
 
 #[test]
-fn events_in_between_join_two_runs() {
+fn merged_events_join_two_runs() {
     let mut ends = sessions(&[visit(0, ""), visit(60, "")]);
     assert_eq!(ends.count(), 2);
     ends.merge(&sessions(&[visit(30, "")]));
@@ -52,7 +52,7 @@ fn events_in_between_join_two_runs() {
 }
 
 #[test]
-fn a_user_as_an_answer_shows_it() {
+fn summarizes_a_user_for_an_answer() {
     let symbols = symbols();
     let (usd, eur) = (symbol("USD"), symbol("EUR"));
     let order =
@@ -71,11 +71,11 @@ fn a_user_as_an_answer_shows_it() {
 }
 
 #[test]
-fn damaged_bytes_are_refused() {
+fn decode_rejects_damaged_bytes() {
     let mut bytes = Vec::new();
     sessions(&[visit(0, "a"), visit(1, "b"), visit(2, "")]).encode(&mut bytes);
     for len in 0..bytes.len() {
-        // Cut right behind the ids nothing is missing but the runs, which have no count of their own.
+        // A cut right after the ids removes only the runs. Their number is not encoded, so the rest is valid.
         assert_eq!(Sessions::decode(&bytes[..len]).is_ok(), len == 17, "{len} bytes");
     }
     let huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
@@ -87,7 +87,7 @@ fn any_rows() -> impl Strategy<Value = Vec<Row>> {
         |(minute, session, kind, currency, order_value)| {
             let currencies = [Symbol::NONE, symbol("USD"), symbol("EUR")];
             let event_type = if kind == 0 { Symbols::PURCHASE } else { Symbols::PAGE_VIEW };
-            // Half of them without a session id.
+            // Three in five have no session id.
             let session = session.saturating_sub(2);
             Row { session, currency: currencies[currency], order_value, ..Row::new(minute * MINUTE, event_type) }
         },
@@ -102,7 +102,7 @@ fn in_order(mut rows: Vec<Row>) -> Vec<Row> {
 
 proptest! {
     #[test]
-    fn merged_summaries_are_the_summary_of_all_events(rows in any_rows(), parts in prop::collection::vec(0..4usize, 60)) {
+    fn merged_summaries_equal_summary_of_all_events(rows in any_rows(), parts in prop::collection::vec(0..4usize, 60)) {
         let symbols = symbols();
         let whole = UserSummary::from_rows(&in_order(rows.clone()), &symbols).unwrap();
         let part = |number| {
@@ -117,7 +117,7 @@ proptest! {
     }
 
     #[test]
-    fn sessions_come_back_from_bytes(rows in any_rows()) {
+    fn sessions_round_trip_through_bytes(rows in any_rows()) {
         let sessions = Sessions::from_rows(&in_order(rows));
         let mut bytes = Vec::new();
         sessions.encode(&mut bytes);
@@ -125,7 +125,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+    fn decode_accepts_or_rejects_arbitrary_bytes(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
         if let Ok(sessions) = Sessions::decode(&bytes) {
             let mut again = Vec::new();
             sessions.encode(&mut again);

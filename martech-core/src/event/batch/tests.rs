@@ -22,7 +22,7 @@ fn parse(body: &str) -> Vec<Result<Event, EventError>> {
 }
 
 #[test]
-fn tells_the_three_shapes_apart() {
+fn distinguishes_single_event_array_and_envelope() {
     let single = Batch::from_json(br#" {"userId":"u", "sentAt": 1} "#).unwrap();
     assert_eq!((texts(&single), single.single, single.sent_at), (vec![r#"{"userId":"u", "sentAt": 1}"#], true, None));
 
@@ -35,7 +35,7 @@ fn tells_the_three_shapes_apart() {
 }
 
 #[test]
-fn refuses_a_body_without_events() {
+fn rejects_bodies_without_events() {
     for body in ["", "  \n", "[]", "[ ]", r#"{"events":[]}"#] {
         refused(body, ErrorCode::EmptyBatch, "", "at least one event");
     }
@@ -45,7 +45,7 @@ fn refuses_a_body_without_events() {
 }
 
 #[test]
-fn refuses_a_malformed_body_as_a_whole() {
+fn rejects_malformed_bodies_as_a_whole() {
     refused("[{}", ErrorCode::MalformedJson, "", "line 1, column 4");
     refused(
         "[{},\n{\"a\":NaN}]",
@@ -62,7 +62,7 @@ fn refuses_a_malformed_body_as_a_whole() {
 }
 
 #[test]
-fn refuses_a_wrong_envelope() {
+fn rejects_invalid_envelopes() {
     refused(r#"{"events":{}}"#, ErrorCode::WrongType, "events", "not an object");
     refused(r#"{"events":null}"#, ErrorCode::WrongType, "events", "not null");
     refused(r#"{"events":[{}],"events":[{}]}"#, ErrorCode::DuplicateKey, "events", "more than once");
@@ -74,7 +74,7 @@ fn refuses_a_wrong_envelope() {
 }
 
 #[test]
-fn counts_events() {
+fn enforces_the_event_limit() {
     assert_eq!(Batch::from_json_limited(b"[{},{},{}]", 3).unwrap().items.len(), 3);
     assert_eq!(Batch::from_json_limited(b"[{},{},{}]", 2).unwrap_err().code, ErrorCode::TooManyEvents);
     assert_eq!(Batch::from_ndjson_limited(b"{}\n{}", 2).unwrap().items.len(), 2);
@@ -82,7 +82,7 @@ fn counts_events() {
 }
 
 #[test]
-fn judges_each_event_alone() {
+fn reports_errors_per_event() {
     let deep = "[".repeat(50_000) + &"]".repeat(50_000);
     let large = "x".repeat(33_000);
     let good = r#"{"userId":"u","type":"search"}"#;
@@ -107,7 +107,7 @@ fn judges_each_event_alone() {
 }
 
 #[test]
-fn an_envelope_takes_nothing_from_the_depth_of_its_events() {
+fn envelope_does_not_count_toward_event_depth() {
     let nested = "[".repeat(30) + &"]".repeat(30);
     let event = format!(r#"{{"userId":"u","type":"search","properties":{{"a":{nested}}}}}"#);
     for body in [event.clone(), format!("[{event}]"), format!(r#"{{"events":[{event}]}}"#)] {
@@ -116,7 +116,7 @@ fn an_envelope_takes_nothing_from_the_depth_of_its_events() {
 }
 
 #[test]
-fn reads_lines() {
+fn splits_ndjson_lines() {
     let body = b"\xef\xbb\xbf{\"a\":1}\r\n\r\n  {\"b\":2}  \n\xff\n{broken\n{\"c\":3}";
     let batch = Batch::from_ndjson(body).unwrap();
     let items: Vec<_> = batch.items.iter().map(|item| item.as_ref().map_err(|error| error.code).copied()).collect();
@@ -128,14 +128,14 @@ fn reads_lines() {
 }
 
 #[test]
-fn corrects_a_clock_that_is_off() {
+fn corrects_sender_clock_skew_by_sent_at() {
     let read = |sent_at: &str, occurred_at: &str| {
         let body =
             format!(r#"{{"sentAt":{sent_at},"events":[{{"userId":"u","type":"search","occurredAt":{occurred_at}}}]}}"#);
         parse(&body).remove(0).map(|event| (event.occurred_at.millis() - NOW.millis(), event.estimated_time))
     };
     let at = |offset: i64| (NOW.millis() + offset).to_string();
-    // Off by less than a minute: slow, not wrong.
+    // Less than a minute counts as a slow request, not as a wrong clock.
     assert_eq!(read(&at(-59_999), &at(-70_000)), Ok((-70_000, false)));
     assert_eq!(read(&at(-60_000), &at(-70_000)), Ok((-10_000, true)));
     assert_eq!(read(&at(60_000), &at(55_000)), Ok((-5_000, true)));
@@ -163,7 +163,7 @@ proptest! {
 }
 
 #[test]
-fn refuses_a_cut_body_wherever_it_is_cut() {
+fn rejects_bodies_truncated_at_any_byte() {
     let list = r#"[{"userId": "u\u0041", "type": "search", "properties": {"n": 1e5, "l": [1, [2]]}}, {}, {}]"#;
     for body in [list.to_owned(), format!("{{\"sentAt\": null, \"events\": {list}}}")] {
         assert!(Batch::from_json(body.as_bytes()).is_ok());
@@ -174,7 +174,7 @@ fn refuses_a_cut_body_wherever_it_is_cut() {
 }
 
 #[test]
-fn a_form_feed_is_no_blank_of_json() {
+fn form_feed_is_not_json_white_space() {
     let batch = Batch::from_ndjson(b" \r\n\x0c\n").unwrap();
     assert_eq!(batch.items, [Ok("\u{c}")]);
 }

@@ -15,7 +15,7 @@ fn scan(mut scanner: Scanner<'_>) -> Result<Value<'_>, ErrorCode> {
 }
 
 #[test]
-fn takes_and_refuses_what_serde_json_does() {
+fn accepts_the_same_texts_as_serde_json() {
     let texts = [
         "null",
         "true",
@@ -94,7 +94,7 @@ fn takes_and_refuses_what_serde_json_does() {
 }
 
 #[test]
-fn takes_numbers_and_surrogates_that_rust_cannot_hold() {
+fn accepts_huge_numbers_and_lone_surrogates() {
     let long = "1".repeat(60);
     for text in ["1e999", "-1E-999", &long, r#""\ud800""#, r#"{"\udc00": "\ud83d\ude00"}"#] {
         assert!(strict(text).is_ok(), "{text}");
@@ -102,13 +102,13 @@ fn takes_numbers_and_surrogates_that_rust_cannot_hold() {
 }
 
 #[test]
-fn decodes_strings() {
+fn decodes_string_escapes() {
     let Value::String(text) = strict(r#""\ud83d\ude00 \u00e9\/""#).unwrap() else { panic!() };
     assert_eq!(text.text(), "😀 é/");
 }
 
 #[test]
-fn half_a_surrogate_pair_is_a_replacement_character() {
+fn replaces_lone_surrogates_with_u_fffd() {
     for (json, text, mended_json) in [
         (r#""cut \ud83d""#, "cut \u{fffd}", r#""cut \ufffd""#),
         (r#""\uDE00 cut""#, "\u{fffd} cut", r#""\ufffd cut""#),
@@ -127,7 +127,7 @@ fn half_a_surrogate_pair_is_a_replacement_character() {
         assert_eq!((&*mended(json), scanner.has_halves()), (mended_json, json != mended_json), "{json}");
         assert_eq!(serde_json::from_str::<String>(mended_json).unwrap(), text);
     }
-    // Text that is no JSON is not mended into some.
+    // Malformed escapes stay unchanged.
     for text in ["", "\\", "\\é", "\\u", "\\ud83", "\\ud83é"] {
         assert_eq!(mended(text), text);
     }
@@ -161,7 +161,7 @@ fn finds_repeated_keys() {
 }
 
 #[test]
-fn counts_levels() {
+fn limits_depth_only_in_strict_scans() {
     let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
     assert!(strict(&nested(32)).is_ok());
     assert_eq!(strict(&nested(33)), Err(ErrorCode::TooDeep));
@@ -170,12 +170,12 @@ fn counts_levels() {
 
     assert!(lenient(&nested(100_000)).is_ok());
     assert_eq!(lenient(&"[".repeat(100_000)), Err(ErrorCode::MalformedJson));
-    // A bracket inside a string is none.
+    // Brackets inside strings do not count.
     assert!(lenient(&format!(r#"{}["]]"]{}"#, "[".repeat(40), "]".repeat(40))).is_ok());
 }
 
 #[test]
-fn says_where_it_went_wrong() {
+fn syntax_errors_name_line_and_column() {
     let error = |text| Scanner::strict(text, 32).value().unwrap_err().message;
     assert_eq!(error("{\n  \"é\": NaN}"), "malformed JSON at line 2, column 8: expected a value, not 'N'");
     assert_eq!(error("[1"), "malformed JSON at line 1, column 3: expected a comma or ], but the text ends");

@@ -7,7 +7,7 @@ fn read(text: &str) -> Result<String, MoneyError> {
 }
 
 #[test]
-fn reads_what_people_and_json_write() {
+fn parses_decimal_and_exponent_notations() {
     for (text, shown) in [
         ("0", "0.00"),
         ("12.5", "12.50"),
@@ -32,7 +32,7 @@ fn reads_what_people_and_json_write() {
 }
 
 #[test]
-fn rounds_half_to_even_behind_the_millionths() {
+fn rounds_half_to_even_beyond_millionths() {
     for (text, shown) in [
         ("29.990000000000002", "29.99"),
         ("0.0000005", "0.00"),
@@ -48,7 +48,7 @@ fn rounds_half_to_even_behind_the_millionths() {
 }
 
 #[test]
-fn refuses_what_is_no_number() {
+fn rejects_text_that_is_not_a_number() {
     for text in [
         "", "-", ".", "e5", "1e", "1e+", "1,50", "1.2.3", " 1", "1 ", "NaN", "Infinity", "0x10", "--1", "$5", "1e5e5",
         "١",
@@ -58,7 +58,7 @@ fn refuses_what_is_no_number() {
 }
 
 #[test]
-fn refuses_what_the_column_cannot_hold() {
+fn rejects_amounts_out_of_range() {
     let nines = "9".repeat(60);
     for text in [
         "1000000000000",
@@ -74,7 +74,7 @@ fn refuses_what_the_column_cannot_hold() {
 }
 
 #[test]
-fn sums_go_beyond_an_amount() {
+fn sums_exceed_the_largest_amount() {
     let mut sum: MoneySum = [Money::MAX; 100].into_iter().sum();
     sum += Money::from_micros(100);
     assert_eq!(sum.to_string(), "100000000000000.00");
@@ -84,7 +84,7 @@ fn sums_go_beyond_an_amount() {
 
 proptest! {
     #[test]
-    fn comes_back_as_it_was(micros in -Money::MAX.0..=Money::MAX.0) {
+    fn round_trips_through_text_and_json(micros in -Money::MAX.0..=Money::MAX.0) {
         let money = Money::from_micros(micros);
         prop_assert_eq!(money.to_string().parse(), Ok(money));
         let json = serde_json::to_string(&money).unwrap();

@@ -11,7 +11,7 @@ fn parse(json: &str) -> Result<Event, EventError> {
     EventRules::default().parse(json, NOW)
 }
 
-/// Reads a page view of `u1` with more fields.
+/// Parses a page view of `u1` with additional fields.
 fn with(fields: &str) -> Result<Event, EventError> {
     parse(&format!(r#"{{"userId":"u1","type":"page_view",{fields}}}"#))
 }
@@ -30,7 +30,7 @@ fn refused<T: std::fmt::Debug>(result: Result<T, EventError>, code: ErrorCode, f
 }
 
 #[test]
-fn reads_every_field() {
+fn parses_every_field() {
     let event = parse(
         r#" { "eventId" : "018F3B2A-0000-7000-8000-0000000000AA", "userId" : "u\u00e91", "type" : "add_to_cart",
             "occurredAt" : "2026-11-22T09:00:00.1239+01:00", "anonymousId" : "a1", "sessionId" : "s1",
@@ -51,7 +51,7 @@ fn reads_every_field() {
 }
 
 #[test]
-fn makes_what_is_absent() {
+fn fills_in_absent_fields() {
     let all_null = r#"{"userId":null,"anonymousId":"a1","type":"search","eventId":null,"occurredAt":null,"sessionId":null,"properties":null}"#;
     for json in [all_null, r#"{"anonymousId":"a1","type":"search"}"#] {
         let event = parse(json).unwrap();
@@ -64,7 +64,7 @@ fn makes_what_is_absent() {
 }
 
 #[test]
-fn event_ids() {
+fn parses_and_validates_event_ids() {
     let id = |text: &str| with(&format!(r#""eventId":{text}"#)).map(|event| event.id);
     assert_eq!(id(r#""order-1""#).unwrap(), EventId::from_text("order-1").unwrap());
     assert_eq!(id(r#""order-1""#).unwrap().0.get_version_num(), 5);
@@ -79,12 +79,12 @@ fn event_ids() {
     refused(id("7"), ErrorCode::WrongType, "eventId", "must be a string, not a number");
 }
 
-/// What JavaScript makes of a missing value, or of an object.
+/// Texts that JavaScript produces from missing values and objects.
 const PLACEHOLDERS: [&str; 6] =
     ["undefined", "null", "NaN", "[object Object]", "[object Undefined]", "[object Promise]"];
 
 #[test]
-fn identifiers() {
+fn validates_user_anonymous_and_session_ids() {
     for field in ["userId", "anonymousId", "sessionId"] {
         let read = |value: &str| {
             parse(&format!(
@@ -109,7 +109,7 @@ fn identifiers() {
                 refused(read(&format!("{made:?}")), ErrorCode::NotAnId, field, "JavaScript makes of a missing value");
             assert!(error.message.contains(made), "{error}");
         }
-        // Names of people, and what only looks like it.
+        // Surnames, and texts that only resemble placeholders.
         for name in ["Null", "None", "nan", "undefined1", "[object", "object Object", "false", "a b"] {
             assert!(read(&format!("{name:?}")).is_ok(), "{name}");
         }
@@ -122,7 +122,7 @@ fn identifiers() {
 }
 
 #[test]
-fn types() {
+fn accepts_known_and_configured_types() {
     let read = |rules: &str, name: &str| {
         let rules = EventRules { types: rules.parse().unwrap(), ..EventRules::default() };
         rules.parse(&json!({"userId": "u", "type": name}).to_string(), NOW).map(|event| event.event_type)
@@ -145,7 +145,7 @@ fn types() {
 }
 
 #[test]
-fn times() {
+fn parses_and_validates_times() {
     let time = |text: &str| with(&format!(r#""occurredAt":{text}"#)).map(|event| event.occurred_at.to_string());
     for (text, shown) in [
         (r#""2026-11-22T10:15:00Z""#, "2026-11-22T10:15:00.000Z"),
@@ -196,7 +196,7 @@ fn times() {
 }
 
 #[test]
-fn old_events_of_public_senders_are_refused() {
+fn rejects_old_events_of_public_senders() {
     let rules = EventRules { public_days: NonZero::new(30), ..EventRules::default() };
     let read = |rules: &EventRules, sender, body: &str| {
         let batch = Batch::from_json(body.as_bytes()).unwrap();
@@ -210,7 +210,7 @@ fn old_events_of_public_senders_are_refused() {
         refused(late, ErrorCode::OccurredAtTooOld, "occurredAt", part);
         refused(read(&rules, sender, &at("1969-12-31T00:00:00Z")), ErrorCode::OccurredAtTooEarly, "occurredAt", "1970");
         assert!(read(&EventRules::default(), sender, &at("1970-01-01T00:00:00Z")).is_ok(), "any age");
-        // What counts is the time that is stored. The clock of this sender is ten days slow.
+        // The age limit applies to the stored time. The clock of this sender is ten days slow.
         let slow = |time| format!(r#"{{"sentAt":"2026-11-12T10:15:00.250Z","events":[{}]}}"#, at(time));
         assert_eq!(read(&rules, sender, &slow("2026-10-13T10:15:00.250Z")).unwrap(), "2026-10-23T10:15:00.250Z");
         let late = read(&rules, sender, &slow("2026-10-13T10:15:00.249Z"));
@@ -220,7 +220,7 @@ fn old_events_of_public_senders_are_refused() {
 }
 
 #[test]
-fn unknown_fields() {
+fn rejects_unknown_fields() {
     let error = refused(with(r#""ocurredAt":1"#), ErrorCode::UnknownField, "ocurredAt", "occurredAt, anonymousId");
     assert!(error.message.contains(r#""ocurredAt" is no field"#));
     refused(
@@ -233,7 +233,7 @@ fn unknown_fields() {
 }
 
 #[test]
-fn limits() {
+fn enforces_size_and_depth_limits() {
     let sized = |bytes: usize| with(&format!(r#""properties":{{"a":"{}"}}"#, "x".repeat(bytes)));
     let overhead = r#"{"userId":"u1","type":"page_view","properties":{"a":""}}"#.len();
     assert!(sized(MAX_EVENT_BYTES - overhead).is_ok());
@@ -250,7 +250,7 @@ fn limits() {
 }
 
 #[test]
-fn repeated_keys() {
+fn rejects_repeated_keys() {
     refused(with(r#""userId":"u2""#), ErrorCode::DuplicateKey, "userId", "more than once");
     refused(with(r#""us\u0065rId":"u2""#), ErrorCode::DuplicateKey, "userId", "more than once");
     refused(
@@ -265,7 +265,7 @@ fn repeated_keys() {
 }
 
 #[test]
-fn malformed() {
+fn rejects_malformed_json_and_wrong_types() {
     for json in [
         "",
         "nul",
@@ -288,7 +288,7 @@ fn malformed() {
 }
 
 #[test]
-fn errors_name_the_event_when_they_can() {
+fn errors_carry_the_event_id_when_readable() {
     let id = EventId::from_text("e1").unwrap();
     for json in [
         r#"{"eventId":"e1"}"#,
@@ -304,7 +304,7 @@ fn errors_name_the_event_when_they_can() {
 }
 
 #[test]
-fn order_values() {
+fn extracts_and_validates_order_values() {
     for (properties, value) in [
         (r#"{"revenue":1,"total":2,"value":3}"#, Some("1.00")),
         (r#"{"value":3,"total":2}"#, Some("2.00")),
@@ -338,7 +338,7 @@ fn order_values() {
 }
 
 #[test]
-fn currencies() {
+fn extracts_and_validates_currencies() {
     let currency = |text: &str| {
         purchase(&format!(r#"{{"total":"1","currency":{text}}}"#)).map(|facts| facts.currency.unwrap().to_string())
     };
@@ -352,7 +352,7 @@ fn currencies() {
 }
 
 #[test]
-fn public_senders_use_listed_currencies_only() {
+fn rejects_unlisted_currencies_of_public_senders() {
     let rules = EventRules { currency: "POINTS".parse().unwrap(), ..EventRules::default() };
     let read = |sender, currency: &str| {
         let order = json!({"userId": "u", "type": "purchase", "properties": {"total": 1, "currency": currency}});
@@ -371,7 +371,7 @@ fn public_senders_use_listed_currencies_only() {
 }
 
 #[test]
-fn pages_products_and_searches() {
+fn extracts_pages_products_and_searches() {
     let facts = |kind: &str, properties: &str| {
         parse(&format!(r#"{{"userId":"u","type":"{kind}","properties":{properties}}}"#)).unwrap().facts
     };
@@ -394,7 +394,7 @@ fn pages_products_and_searches() {
 }
 
 #[test]
-fn keeps_what_rust_cannot_hold() {
+fn preserves_properties_byte_for_byte() {
     let properties =
         format!(r#"{{"big":{},"float":1e999,"pair":"\ud83d\ude00","text":"a\u0000\/é" }}"#, "1234567890".repeat(6));
     let event = with(&format!(r#""properties":{properties}"#)).unwrap();
@@ -404,7 +404,7 @@ fn keeps_what_rust_cannot_hold() {
 }
 
 #[test]
-fn public_senders_have_ids_of_their_own() {
+fn namespaces_ids_of_public_senders() {
     let read = |sender, id: &str| {
         let body = format!(r#"{{"eventId":"{id}","userId":"u","type":"search"}}"#);
         let batch = Batch::from_json(body.as_bytes()).unwrap();
@@ -416,7 +416,7 @@ fn public_senders_have_ids_of_their_own() {
         assert_eq!(ids, senders.map(|sender| read(sender, given).unwrap()), "a retry has the same id");
         assert_eq!(ids[2], EventId::from_text(given).unwrap());
         assert!(ids[0] != ids[1] && !ids[..2].contains(&ids[2]));
-        // An anonymous sender who learns the stored ids can send none of those that came with a key.
+        // An anonymous sender who learns the stored ids cannot reproduce any that came with a key.
         assert!(
             !ids.map(|stored| read(Sender::Anonymous, &stored.to_string()).unwrap())
                 .iter()
@@ -432,7 +432,7 @@ fn public_senders_have_ids_of_their_own() {
 }
 
 #[test]
-fn half_a_surrogate_pair_becomes_a_replacement_character_everywhere() {
+fn replaces_lone_surrogates_in_all_fields() {
     let json = r#"{"eventId":"e\ud83d","userId":"u\ud83d","anonymousId":"\ude00","sessionId":"\ud83d\ude00\ud83d","type":"search",
         "properties":{"q":"cut \ud83d","\ude00":[{"deep\ud83d":"\ud83d\ud83d\ude00 \\ud83d"}]}}"#;
     let event = parse(json).unwrap();
@@ -442,7 +442,7 @@ fn half_a_surrogate_pair_becomes_a_replacement_character_everywhere() {
     assert_eq!(event.facts.search.as_deref(), Some("cut \u{fffd}"));
     let properties = event.properties.as_deref().unwrap();
     assert_eq!(properties, r#"{"q":"cut \ufffd","\ufffd":[{"deep\ufffd":"\ufffd\ud83d\ude00 \\ud83d"}]}"#);
-    // What strict readers make of it.
+    // Strict readers accept the result.
     let read: serde_json::Value = serde_json::from_str(properties).unwrap();
     assert_eq!(read, json!({"q": "cut \u{fffd}", "\u{fffd}": [{"deep\u{fffd}": "\u{fffd}😀 \\ud83d"}]}));
 
@@ -452,7 +452,7 @@ fn half_a_surrogate_pair_becomes_a_replacement_character_everywhere() {
 }
 
 #[test]
-fn shows_what_a_journey_shows() {
+fn serializes_as_a_journey_event() {
     let event = parse(r#"{"eventId":"e1","userId":"u1","type":"purchase","occurredAt":1795342500000,"sessionId":"s","anonymousId":"a","properties":{"total":1}}"#).unwrap();
     let right = json!({
         "eventId": EventId::from_text("e1").unwrap().to_string(), "type": "purchase", "occurredAt": "2026-11-22T10:15:00.000Z",
@@ -464,7 +464,7 @@ fn shows_what_a_journey_shows() {
 }
 
 #[test]
-fn builder_holds_to_the_same_rules() {
+fn builder_applies_the_same_rules() {
     let rules = EventRules::default();
     let id = EventId::new_v7();
     let event = Event::builder("u1", EventType::PURCHASE)
@@ -515,7 +515,7 @@ fn any_json() -> impl Strategy<Value = serde_json::Value> {
 
 proptest! {
     #[test]
-    fn every_property_comes_back(value in any_json(), pretty in any::<bool>()) {
+    fn properties_round_trip(value in any_json(), pretty in any::<bool>()) {
         let sent = json!({"userId": "u", "type": "page_view", "properties": {"x": value}});
         let text = if pretty { serde_json::to_string_pretty(&sent) } else { serde_json::to_string(&sent) }.unwrap();
         prop_assume!(text.len() <= MAX_EVENT_BYTES);
@@ -529,12 +529,12 @@ proptest! {
         let _ = parse(&text);
     }
 
-    /// Text that is nearly JSON goes deeper into the scanner than noise; `serde_json` knows whether it is.
+    /// Text that resembles JSON reaches deeper into the scanner than random text. `serde_json` is the reference.
     #[test]
     fn agrees_with_serde_json(text in r#"[\[\]{},: "\\u0-9a-d.eE+\-tfn\n]{0,40}"#) {
         let malformed = parse(&text).is_err_and(|error| error.code == ErrorCode::MalformedJson);
         let right = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_err();
-        // A repeated key is found before the text has ended.
+        // The scanner reports a repeated key before the end of the text.
         let repeated = parse(&text).is_err_and(|error| error.code == ErrorCode::DuplicateKey);
         prop_assert!(repeated || malformed == right, "{}", text);
     }

@@ -1,12 +1,12 @@
-//! Numbers of a few bits each, packed, and in runs.
+//! Bit-packed numbers, and Parquet's hybrid of run lengths and bit-packed groups.
 
 use crate::varint;
 
-/// Numbers that are unpacked at once: they end with a byte, whatever their width.
+/// The number of values unpacked at a time. A group ends at a byte boundary for every width.
 pub(super) const GROUP: usize = 8;
 
-/// The numbers of `width` bits that are packed in some bytes, lowest bits first, a group at a time. `None` when there are
-/// fewer than `count`, or when the width is more than 64; behind them the last group has zeros.
+/// Returns the first `count` numbers of `width` bits in `packed`, lowest bits first, in groups. Bits after the end
+/// count as zeros. Returns `None` if there are fewer than `count` numbers, or if the width is more than 64.
 #[inline]
 pub(super) fn groups(packed: &[u8], width: u32, count: usize) -> Option<impl Iterator<Item = [u64; GROUP]>> {
     let bytes = width as usize;
@@ -18,14 +18,14 @@ pub(super) fn groups(packed: &[u8], width: u32, count: usize) -> Option<impl Ite
         let begin = group * bytes;
         let mut numbers = [0; GROUP];
         if width <= 8 {
-            // All eight are in one word.
+            // All eight numbers are in one word.
             let word = word(packed, begin);
             (0..).zip(&mut numbers).for_each(|(place, number): (u32, _)| *number = word >> (place * width) & mask);
         } else {
             for (place, number) in numbers.iter_mut().enumerate() {
                 let (byte, shift) = (begin + place * bytes / 8, place * bytes % 8);
                 let low = word(packed, byte) >> shift;
-                // Up to seven bits are in the byte behind.
+                // Up to seven bits are in the byte after the word.
                 let high = if width > 57 && shift > 0 { word(packed, byte + 8) << (64 - shift) } else { 0 };
                 *number = (low | high) & mask;
             }
@@ -34,7 +34,7 @@ pub(super) fn groups(packed: &[u8], width: u32, count: usize) -> Option<impl Ite
     }))
 }
 
-/// Eight bytes from `at` on; those behind the end are zero.
+/// Reads eight bytes from `at` on. Bytes after the end are zero.
 #[inline]
 fn word(bytes: &[u8], at: usize) -> u64 {
     match bytes.get(at..).unwrap_or_default() {
@@ -43,8 +43,8 @@ fn word(bytes: &[u8], at: usize) -> u64 {
     }
 }
 
-/// Reads the first `count` numbers of a list in Parquet's hybrid of runs and packed groups, `width` bits each (32 at
-/// most), into `numbers`. `None` when there are fewer.
+/// Reads the first `count` numbers of a list in Parquet's hybrid encoding of run lengths and bit-packed groups, with
+/// `width` bits each (at most 32), into `numbers`. Returns `None` if there are fewer.
 pub(super) fn hybrid(mut bytes: &[u8], width: u32, count: usize, numbers: &mut Vec<u32>) -> Option<()> {
     numbers.clear();
     if width > 32 {
@@ -91,7 +91,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_packed_comes_out(width in 0_u32..=64, numbers in prop::collection::vec(any::<u64>(), 0..50)) {
+        fn round_trips_packed_numbers(width in 0_u32..=64, numbers in prop::collection::vec(any::<u64>(), 0..50)) {
             let mask = u64::MAX.checked_shr(64 - width).unwrap_or(0);
             let numbers: Vec<u64> = numbers.iter().map(|number| number & mask).collect();
             let packed = pack(&numbers, width);
@@ -101,7 +101,7 @@ mod tests {
         }
 
         #[test]
-        fn a_hybrid_of_runs_and_groups_comes_out(
+        fn reads_hybrid_of_runs_and_packed_groups(
             width in 1_u32..=32,
             parts in prop::collection::vec((any::<u64>(), 0..30_usize, any::<bool>()), 1..8),
             missing in 0..40_usize,
@@ -128,7 +128,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..60), width in 0_u32..40) {
+        fn hybrid_tolerates_arbitrary_bytes(bytes in prop::collection::vec(any::<u8>(), 0..60), width in 0_u32..40) {
             let mut numbers = Vec::new();
             let _ = hybrid(&bytes, width, 500, &mut numbers);
             prop_assert!(numbers.len() <= 500);

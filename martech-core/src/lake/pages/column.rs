@@ -1,4 +1,4 @@
-//! What the values of a column become.
+//! Decodes the values of a column.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use parquet::{basic::Encoding, errors::Result};
 
 use super::{Pages, ValuePage, bits, delta, malformed, texts::Texts};
 
-/// What the values in a dictionary of a column became.
+/// The decoded values of a column's dictionary.
 #[derive(Debug, Clone, Default)]
 pub(in super::super) struct Dictionary<T>(Vec<T>);
 
@@ -16,19 +16,19 @@ impl<T> Dictionary<T> {
     }
 }
 
-/// Reads columns; keeps the room that it needs from page to page.
+/// Decodes columns. Reuses its buffers from page to page.
 #[derive(Default)]
 pub(in super::super) struct Decoder {
     texts: Texts,
-    /// Whether each of the wanted rows of a page has a value, as 0 or 1.
+    /// For each wanted row of a page, whether it has a value: 0 or 1.
     levels: Vec<u32>,
     indices: Vec<u32>,
     numbers: Vec<i64>,
 }
 
 impl Decoder {
-    /// The rows of `rows` whose texts follow each other and are the same: calls `each` with the text and those rows.
-    /// The column has no nulls, and is encoded as DELTA_BYTE_ARRAY.
+    /// Calls `each` with the text and the rows of every run of equal texts within `rows`. The column must have no nulls
+    /// and the encoding DELTA_BYTE_ARRAY.
     pub(in super::super) fn runs(
         &mut self,
         pages: Pages<'_>,
@@ -59,7 +59,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// What `make` makes of each text, `none` where there is none. Encoded as DELTA_BYTE_ARRAY.
+    /// Decodes each text with `make`. Rows without a text get `none`. The encoding must be DELTA_BYTE_ARRAY.
     pub(in super::super) fn texts<T: Copy>(
         &mut self,
         pages: Pages<'_>,
@@ -86,7 +86,7 @@ impl Decoder {
         })
     }
 
-    /// Numbers of a column without nulls, encoded as DELTA_BINARY_PACKED.
+    /// Decodes numbers of a column without nulls. The encoding must be DELTA_BINARY_PACKED.
     pub(in super::super) fn numbers(
         &mut self,
         pages: Pages<'_>,
@@ -103,8 +103,8 @@ impl Decoder {
         })
     }
 
-    /// Values of a column that has a dictionary, as far as the writer kept one; `none` where there is none. `make` makes
-    /// them of the plain bytes that it takes off the front of a page; `dictionary` keeps what the dictionary became.
+    /// Decodes a column with a dictionary, as far as the writer kept one. Rows without a value get `none`. `make` takes
+    /// one plain value off the front of the bytes and decodes it. `dictionary` caches the decoded dictionary.
     pub(in super::super) fn values<T: Copy>(
         &mut self,
         pages: Pages<'_>,
@@ -138,7 +138,8 @@ impl Decoder {
         })
     }
 
-    /// Which of a page's values belong to the rows `within` it; notes for each of these rows whether it has one.
+    /// Returns which values of a page belong to the rows `within` it. Stores in `levels` whether each of these rows has
+    /// a value.
     fn present(&mut self, page: &ValuePage, within: Range<usize>) -> Result<Range<usize>> {
         self.levels.clear();
         if page.levels.is_empty() {
@@ -149,16 +150,16 @@ impl Decoder {
         Ok(before..before + self.levels.iter().sum::<u32>() as usize)
     }
 
-    /// Puts values where [`present`](Self::present) noted that there are some.
+    /// Appends one value per row, according to the levels that [`present`](Self::present) stored.
     fn place<T: Copy>(&self, values: &[T], none: T, made: &mut Vec<T>) {
         if self.levels.len() <= values.len() {
-            // Noted or not: all rows have one.
+            // Without levels, or with a value for each level, every row has a value.
             made.extend_from_slice(values);
             return;
         }
         let mut next = 0;
         made.extend(self.levels.iter().map(|level| {
-            // Read first and chosen then, without a branch that nobody can foresee.
+            // The value is read before the choice, which avoids an unpredictable branch.
             let value = values.get(next).copied().unwrap_or(none);
             next += *level as usize;
             if *level == 0 { none } else { value }
@@ -166,7 +167,7 @@ impl Decoder {
     }
 }
 
-/// Which rows of a page are wanted.
+/// Returns the wanted rows of a page, counted from its first row.
 fn within(page: &ValuePage, rows: &Range<usize>) -> Range<usize> {
     let begin = rows.start.max(page.rows.start) - page.rows.start;
     begin..rows.end.min(page.rows.end).saturating_sub(page.rows.start).max(begin)
@@ -184,13 +185,13 @@ fn too_short() -> parquet::errors::ParquetError {
     malformed("a page is too short")
 }
 
-/// The first `count` values of plain bytes.
+/// Decodes the first `count` plain values.
 fn plain<T>(mut bytes: &[u8], count: usize, make: &mut impl FnMut(&mut &[u8]) -> Option<T>) -> Result<Vec<T>> {
     let values: Option<Vec<T>> = (0..count).map(|_| make(&mut bytes)).collect();
     values.ok_or_else(too_short)
 }
 
-/// Takes a text off the front of plain bytes: its length in four bytes, then itself.
+/// Takes a text off the front of plain bytes: a length of four bytes, then the text.
 pub(in super::super) fn plain_text<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (length, rest) = bytes.split_first_chunk()?;
     let (text, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;

@@ -1,9 +1,10 @@
-//! DELTA_BINARY_PACKED: numbers as differences, each block of them with as many bits as it needs.
+//! The encoding DELTA_BINARY_PACKED: numbers as differences, in blocks with as many bits as each block needs.
 
 use super::bits::groups;
 use crate::varint;
 
-/// Takes a list of at most `most` numbers off the front of `bytes`, into `numbers`. `None` when it is no such list.
+/// Takes a list of at most `most` numbers off the front of `bytes`, into `numbers`. Returns `None` if it is not such a
+/// list.
 pub(super) fn take(bytes: &mut &[u8], most: usize, numbers: &mut Vec<i64>) -> Option<()> {
     numbers.clear();
     let mut size = || usize::try_from(varint::read(bytes)?).ok();
@@ -24,7 +25,7 @@ pub(super) fn take(bytes: &mut &[u8], most: usize, numbers: &mut Vec<i64>) -> Op
         for width in widths {
             let wanted = (count - numbers.len()).min(of_part);
             if wanted == 0 {
-                break; // the parts behind have a width and nothing else
+                break; // the remaining parts have a width and no data
             }
             let (packed, rest) = bytes.split_at_checked((of_part / 8).checked_mul(usize::from(*width))?)?;
             *bytes = rest;
@@ -35,7 +36,7 @@ pub(super) fn take(bytes: &mut &[u8], most: usize, numbers: &mut Vec<i64>) -> Op
                     last
                 }));
             });
-            // What stands behind the last one is no difference; no other comes after it.
+            // The padding after the last difference is dropped. No other part follows it.
             numbers.truncate(behind);
         }
     }

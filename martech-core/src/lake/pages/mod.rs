@@ -1,9 +1,9 @@
-//! The columns that figures are made of, read from the pages of an event file straight into numbers.
+//! Reads the columns that figures are computed from, straight from the pages of an event file into numbers.
 //!
-//! Arrow would make a text of every user and every session, row by row. But rows that follow each other mostly are of
-//! one user and one visit, and the encoding says so in two small numbers: so many bytes as before, none of its own.
-//! What is read here knows the encodings in which the lake [writes](super::schema::writing) these columns, and no
-//! others; a file that has others is damaged.
+//! Arrow would build a text for every user and every session, row by row. Consecutive rows mostly have the same user
+//! and the same session, and the encoding states this in two small numbers: the length of the prefix shared with the
+//! previous text, and a suffix of length zero. This reader knows only the encodings that the lake
+//! [writes](super::schema::writing) for these columns. A file with other encodings is damaged.
 //!
 //! Formats: <https://parquet.apache.org/docs/file-format/data-pages/encodings/>
 
@@ -41,12 +41,12 @@ pub(super) struct Pages<'a> {
 
 /// A page of values.
 struct ValuePage {
-    /// Of the file.
+    /// The rows of the page, counted from the start of the file.
     rows: Range<usize>,
     encoding: Encoding,
-    /// For columns that may be null: for each row whether there is a value, as a hybrid of one bit.
+    /// For nullable columns: whether each row has a value, in the hybrid encoding with one bit per row.
     levels: Bytes,
-    /// The values that there are.
+    /// The values of the rows that have one.
     values: Bytes,
 }
 
@@ -73,7 +73,7 @@ impl<'a> Pages<'a> {
         self.footer.metadata.row_group(0).column(self.column).column_descr().max_def_level() > 0
     }
 
-    /// The bytes of the dictionary, and how many values they are; `None` where there is none.
+    /// Returns the bytes of the dictionary and the number of its values. Returns `None` if there is no dictionary.
     fn dictionary(&self) -> Result<Option<(Bytes, usize)>> {
         let first = self.locations()?.get(..1).unwrap_or_default();
         match guarded(|| self.reader(first)?.get_next_page())? {
@@ -92,7 +92,7 @@ impl<'a> Pages<'a> {
         let mut reader = guarded(|| {
             let mut reader = self.reader(wanted)?;
             if reader.peek_next_page()?.is_some_and(|page| page.is_dict) {
-                // Or what passes for one: all that lies in front of the first page that is wanted.
+                // The reader takes everything before the first wanted page for a dictionary, even if it is none.
                 reader.skip_next_page()?;
             }
             Ok(reader)
@@ -113,7 +113,7 @@ impl<'a> Pages<'a> {
     }
 }
 
-/// Levels stand in front of the values, behind their length in four bytes.
+/// Splits off the levels, which precede the values. A length of four bytes precedes the levels.
 fn take_levels(page: &mut Bytes) -> Result<Bytes> {
     let length = page.first_chunk().map(|length| u32::from_le_bytes(*length) as usize);
     let length = length.filter(|length| *length <= page.len() - 4).ok_or_else(|| malformed("a page is too short"))?;

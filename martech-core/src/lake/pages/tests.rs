@@ -12,8 +12,8 @@ use crate::{
     },
 };
 
-/// A file of `count` rows, in which every kind of page comes: nulls in runs and alone, texts that repeat and that do
-/// not, dictionaries, and one that grew too large for its column.
+/// Writes a file of `count` rows with every kind of page: nulls in runs and alone, texts with and without repetition,
+/// dictionaries, and a dictionary that grew too large for its column.
 fn file(layout: &Layout, count: usize, random: &mut fastrand::Rng) -> Tail {
     layout.create().unwrap();
     layout.fs.create_dir_all(&layout.events_day(0)).unwrap();
@@ -57,7 +57,7 @@ fn file(layout: &Layout, count: usize, random: &mut fastrand::Rng) -> Tail {
     writer.finish(&mut Folders::default()).unwrap().tail
 }
 
-/// What Arrow reads of a column of text.
+/// Returns what Arrow reads of a column of text.
 fn texts(input: &Input, footer: &Footer, column: usize) -> Vec<Option<String>> {
     let batches = input.read(footer, &EVENTS, &[column], None, 4096).unwrap();
     let columns = batches.map(|batch| batch.unwrap().column(0).as_string::<i32>().clone());
@@ -71,7 +71,7 @@ fn order_values(input: &Input, footer: &Footer) -> Vec<Option<i64>> {
 }
 
 #[test]
-fn reads_what_arrow_reads() {
+fn agrees_with_arrow() {
     let dir = tempfile::tempdir().unwrap();
     let layout = Layout { fs: Arc::new(Disk), root: dir.path().to_owned() };
     let mut random = fastrand::Rng::with_seed(5);
@@ -101,7 +101,7 @@ fn reads_what_arrow_reads() {
         assert!(spread.eq(users[rows.clone()].iter().cloned()), "users in {rows:?}");
         assert!(runs.windows(2).all(|pair| pair[0].0 != pair[1].0), "runs in {rows:?} are as long as can be");
 
-        // The texts themselves, by way of the place in a list.
+        // Each text is read as its index in the list `seen`.
         let (mut seen, mut read) = (vec![None], Vec::new());
         let make = |text: &[u8]| {
             seen.push(Some(String::from_utf8(text.to_vec()).unwrap()));
@@ -127,7 +127,7 @@ fn reads_what_arrow_reads() {
 }
 
 #[test]
-fn a_dictionary_that_is_known_is_not_read_again() {
+fn reuses_known_dictionary() {
     let dir = tempfile::tempdir().unwrap();
     let layout = Layout { fs: Arc::new(Disk), root: dir.path().to_owned() };
     let tail = file(&layout, 3_000, &mut fastrand::Rng::with_seed(6));

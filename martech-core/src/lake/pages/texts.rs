@@ -1,8 +1,8 @@
-//! DELTA_BYTE_ARRAY: texts as what they share with the one before, and what is their own.
+//! The encoding DELTA_BYTE_ARRAY: each text as the length of the prefix shared with the previous text, and a suffix.
 
 use super::delta;
 
-/// Reads the texts of pages, one behind the other.
+/// Decodes the texts of pages, one page after another.
 #[derive(Default)]
 pub(super) struct Texts {
     shared: Vec<i64>,
@@ -11,8 +11,8 @@ pub(super) struct Texts {
 }
 
 impl Texts {
-    /// Calls `each` with `count` texts of a page, and whether it is the same as the one before on this page. `None` when
-    /// the page holds no such texts.
+    /// Calls `each` with each of the `count` texts of a page, and whether it equals the previous text of this page.
+    /// Returns `None` if the page does not hold such texts.
     pub(super) fn read(&mut self, mut page: &[u8], count: usize, mut each: impl FnMut(&[u8], bool)) -> Option<()> {
         delta::take(&mut page, count, &mut self.shared)?;
         delta::take(&mut page, count, &mut self.own)?;

@@ -1,4 +1,4 @@
-//! Events of a day that are there more than once.
+//! Events of a day that are stored more than once.
 
 use std::cmp::Reverse;
 
@@ -26,14 +26,14 @@ const ZSTD_LEVEL: i32 = 6;
 /// The copies of one event.
 #[derive(Debug, Default)]
 struct Copies {
-    /// Of what the first one says.
+    /// The hash of the content of the copy found last.
     content: u128,
     differ: bool,
     places: Vec<Place>,
 }
 
-/// Where a copy lies; the least is the one to keep: the first to be received, and of copies of the same row, the one
-/// in the largest file.
+/// The location of a copy. The least one is kept: the copy that was received first and, if times of receipt are equal,
+/// the copy in the largest file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     received_at: i64,
@@ -43,7 +43,7 @@ struct Place {
 }
 
 impl Builder<'_> {
-    /// The files of a day; those with rows that are not kept are written anew without them.
+    /// Returns the files of a day without duplicates. Files with dropped rows are rewritten without them.
     pub(super) fn day_without_doubles(&mut self, entries: Vec<EventsEntry>, memory: usize) -> Result<Vec<EventsEntry>> {
         let files: Vec<_> = entries.iter().map(|entry| EventsFile::events(*entry, &self.shared)).collect();
         let ids = look_at_day(&files, &[], memory)?.doubled;
@@ -80,7 +80,7 @@ impl Builder<'_> {
         Ok(kept)
     }
 
-    /// Writes the rows of a file but those that are dropped (ascending).
+    /// Writes the rows of a file, except those at `dropped` (ascending), to a new file.
     pub(super) fn without_rows(&mut self, file: &EventsFile, dropped: &[usize]) -> Result<EventsEntry> {
         let rows = file.entry.rows as usize - dropped.len();
         let mut writer = EventsWriter::create(self.layout, self.take_id(), file.entry.day, rows, ZSTD_LEVEL)?;
@@ -117,7 +117,7 @@ fn find_copies(file: &EventsFile, number: usize, ids: &[Id], copies: &mut [Copie
     })
 }
 
-/// What its sender said: all but the time of receipt.
+/// Hashes what the sender stated: all fields except the time of receipt.
 fn content_of(row: &Row<'_>) -> u128 {
     xxh3_128(&Row { received_at: 0, ..*row }.encode(Vec::new()))
 }

@@ -1,22 +1,23 @@
-//! Setting damage aside, so that a lake opens again and holds what is known to be right, and nothing else.
+//! Repair of a damaged data folder: moves damage aside, so that the lake opens again and holds only data that is
+//! proven.
 //!
-//! Nothing is removed and nothing is guessed. What is damaged, and what is replaced, is moved to
-//! `damaged/<time>/` below the data folder, with its path kept and a `report.json` of what was lost.
+//! A repair deletes nothing and guesses nothing. Damaged files and replaced files are moved to `damaged/<time>/` below
+//! the data folder, where they keep their paths. A `report.json` there lists what was lost.
 //!
-//! # What becomes of what
-//! | damaged | repair |
-//! |---|---|
-//! | a file of events | set aside as a whole: nothing proves its other pages. Its events are lost, but for those that frames in the journal still hold |
-//! | an id index, files of users | made anew: all that they say is in the files of events |
-//! | properties with half a surrogate pair | their file is written anew with U+FFFD in its place |
-//! | the catalog | made anew from the files that hold what they should, and from the whole journal |
-//! | events that are there twice | where all copies say the same, the one that was received first is kept, as dedupe would have; where they differ, none is: which of them is right cannot be known |
-//! | the journal | its sound frames become files; all of it is set aside, and a new one begun |
+//! # Repairs by kind of damage
+//! - An event file is moved aside as a whole, because nothing proves its other pages. Its events are lost, except
+//!   events that journal frames still hold.
+//! - An id index, or the users files, are rebuilt from the event files.
+//! - If properties hold half a surrogate pair, their file is rewritten with U+FFFD in its place.
+//! - The catalog is rebuilt from the files that are sound, and from the whole journal.
+//! - If all copies of a duplicate event agree, the copy received first is kept, as dedupe would have done. If they
+//!   differ, none is kept, because the right one cannot be known.
+//! - The sound frames of a damaged journal become files. The whole journal is moved aside, and a new one is begun.
 //!
-//! # A crash at any moment
-//! First new files are written, under new numbers, so that nothing refers to them. Then everything that is to be done is
-//! written to `repair.json`, durable. From then on no lake opens there, and a repair that finds the file does what it
-//! says: each of its steps may be done again. At last the file is removed.
+//! # Crash safety
+//! A repair first writes new files, under new numbers, so that nothing refers to them. Then it writes all remaining
+//! steps to `repair.json` and makes that file durable. From then on, the folder cannot be opened as a lake, and a
+//! repair that finds `repair.json` carries out its steps. Each step is idempotent. The last step removes `repair.json`.
 
 mod doubles;
 mod record;
@@ -49,22 +50,22 @@ use crate::journal::{self, JournalError};
 use record::Record;
 pub use record::{Conflict, Losses, LostFile};
 
-/// What a repair found and did.
+/// The result of a repair.
 #[derive(Debug, Clone)]
 pub struct Repair {
-    /// What an interrupted repair had decided, which was done first.
+    /// The losses of an interrupted repair, which was completed first.
     pub resumed: Option<Losses>,
-    /// What was found then.
+    /// The findings of the check after that.
     pub found: Report,
-    /// What was set aside and lost; `None` when there was no damage.
+    /// The moved files and the losses of this repair. `None` if there was no damage.
     pub losses: Option<Losses>,
 }
 
-/// Repairs a data folder. `label` names the folder of what is set aside: the time, so that it sorts.
+/// Repairs a data folder. `label` names the folder for files that are moved aside. Pass the time, so that folders sort.
 ///
 /// # Errors
-/// As of [`verify`](super::verify::verify()), and when something cannot be read, written or moved. It may then be called
-/// again.
+/// Returns the errors of [`verify`](super::verify::verify()), and an error if a file cannot be read, written or moved.
+/// The call may then be repeated.
 pub fn repair(options: &VerifyOptions, label: &str, progress: &mut dyn FnMut(Progress)) -> Result<Repair> {
     let layout = options.layout();
     let _lock = layout.take_lock()?;
@@ -83,23 +84,23 @@ pub fn repair(options: &VerifyOptions, label: &str, progress: &mut dyn FnMut(Pro
     Ok(Repair { resumed: resumed.map(|record| record.losses), found: survey.report, losses })
 }
 
-/// Writes what is needed under new names, and decides what is to be done.
+/// Writes new files under new names, and collects the remaining steps of a repair.
 struct Builder<'a> {
     layout: &'a Layout,
     survey: &'a Survey,
-    /// Nothing where there is no catalog.
+    /// Empty if there is no catalog.
     held: Held,
     shared: Arc<Shared>,
     next_file: u64,
     folders: Folders,
     losses: Losses,
-    /// From a temporary name to the final one.
+    /// Renames of new files, from the temporary name to the final one.
     put: Vec<(PathBuf, PathBuf)>,
 }
 
 impl<'a> Builder<'a> {
     fn new(layout: &'a Layout, survey: &'a Survey, label: &str) -> Self {
-        // Whatever the catalog says: a number that a file has is not given again.
+        // The number of an existing file is not given again, whatever the catalog says.
         let named = survey.catalog.as_ref().map_or(1, |catalog| catalog.next_file);
         let next_file = survey.there.iter().filter_map(|path| number_of(path)).map(|id| id + 1).max().unwrap_or(1);
         let names = (1..).map(|number| match number {
@@ -182,13 +183,13 @@ impl<'a> Builder<'a> {
         losses.unproven = survey.catalog.is_none();
     }
 
-    /// Writes what is only in the journal to files; all of it where there is no catalog to say what that is.
+    /// Writes rows that are only in the journal to files. Without a catalog, these are all rows of the journal.
     fn journal_to_files(&mut self) -> Result<Vec<EventsEntry>> {
         let survey = self.survey;
         let held = &self.held;
         let mut hot = Hot::default();
         let inspected = journal::inspect(&*self.layout.fs, &self.layout.journal(), |frame, payload| {
-            // Frames that hold no events were found before.
+            // The survey already reported frames without events.
             let Ok(chunk) = Chunk::decode(Bytes::copy_from_slice(payload)) else { return };
             let wanted = chunk.rows().filter(|row| {
                 let key = key_of(row);
@@ -199,7 +200,7 @@ impl<'a> Builder<'a> {
             hot.push(Arc::new(chunk), frame);
         });
         match inspected {
-            // Found before, and counted.
+            // The survey already reported and counted this.
             Err(JournalError::Io { .. }) if survey.journal.unreadable.is_some() => {}
             inspected => drop(inspected?),
         }
@@ -244,7 +245,7 @@ impl<'a> Builder<'a> {
         Ok(vec![entry])
     }
 
-    /// Makes an id index under a temporary name; gives its length.
+    /// Writes an id index under a temporary name. Returns its length in bytes.
     fn index(&mut self, entry: &EventsEntry) -> Result<u64> {
         let file = EventsFile::events(*entry, &self.shared);
         let (_, footer) = file.open()?;
@@ -258,7 +259,7 @@ impl<'a> Builder<'a> {
         Ok(bytes)
     }
 
-    /// Files that were there before, and that a catalog does not name.
+    /// Returns files that existed before the repair and that `catalog` does not name.
     fn not_named_by(&self, catalog: &Catalog) -> BTreeSet<PathBuf> {
         let events = catalog.events.iter().map(|entry| EventsFile::events(*entry, &self.shared));
         let users = catalog.users.iter().map(|entry| UsersFile::users(*entry, &self.shared));

@@ -1,4 +1,5 @@
-//! What a repair has decided, written down before it is done, so that it can be done again.
+//! The record of a repair: it is written before its steps are carried out, so that an interrupted repair can be
+//! completed.
 
 use std::{
     collections::BTreeSet,
@@ -18,57 +19,58 @@ use crate::{
     journal::{Journal, JournalOptions},
 };
 
-/// What a repair set aside and lost.
+/// The files that a repair moved aside, and the events that are lost.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Losses {
-    /// Where everything lies that was set aside, below the data folder; `report.json` there says this.
+    /// The folder of all files that were moved aside, below the data folder. Its `report.json` contains these losses.
     pub folder: PathBuf,
-    /// Files of events that were damaged or gone.
+    /// Event files that were damaged or missing.
     pub files: Vec<LostFile>,
-    /// Events of such files, or of others, that the journal still held: these are not lost.
+    /// Events that were in no sound file and still in the journal. They are not lost.
     pub recovered: u64,
-    /// Frames of the journal that are gone, each with the events of one request or of several.
+    /// Lost frames of the journal. Each holds the events of one or more requests.
     pub frames: u64,
-    /// A part of the journal could not be read, so that nobody knows what was in it.
+    /// Whether a part of the journal could not be read, so that its content is unknown.
     pub unreadable: bool,
-    /// Events of which there were copies that differ, so that none was kept.
+    /// Events with copies that differ. None of the copies was kept.
     pub conflicts: Vec<Conflict>,
-    /// Copies of events that are still there once: no loss.
+    /// Dropped copies of events of which one copy was kept. They are no loss.
     pub copies: u64,
-    /// There was no catalog to prove the metadata of the files that were kept. Their own checksums prove the rest.
+    /// Whether there was no catalog to prove the metadata of the files that were kept. Their own checksums prove the
+    /// rest.
     pub unproven: bool,
-    /// Everything that was set aside, below the data folder.
+    /// All files that were moved aside, by their old paths below the data folder.
     pub set_aside: Vec<PathBuf>,
 }
 
-/// A file of events that is lost.
+/// A lost event file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LostFile {
-    /// Where it was, below the data folder.
+    /// The path of the file, below the data folder.
     pub path: PathBuf,
     /// The UTC day of its events.
     pub day: String,
-    /// How many it had, as the catalog said; `None` without a catalog.
+    /// The number of its events, according to the catalog. `None` without a catalog.
     pub events: Option<u64>,
 }
 
-/// An event of which there are copies that differ.
+/// An event with copies that differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Conflict {
-    /// Its id.
+    /// The id of the event.
     pub id: String,
-    /// The UTC day.
+    /// The UTC day of the event.
     pub day: String,
-    /// How many copies there were.
+    /// The number of copies.
     pub copies: u64,
 }
 
 impl Losses {
-    /// How many events are lost with files, and in conflicts; `None` when that cannot be known: where files are lost and
-    /// there is no catalog, or frames of the journal are gone.
+    /// Returns the number of events lost with files and in conflicts. Returns `None` if it cannot be known: files are
+    /// lost and there is no catalog, journal frames are lost, or a part of the journal could not be read.
     pub fn events(&self) -> Option<u64> {
         let files = self.files.iter().map(|file| file.events).sum::<Option<u64>>()?;
         let known = files + self.conflicts.len() as u64;
@@ -112,14 +114,14 @@ impl fmt::Display for Losses {
     }
 }
 
-/// What is to be done. Paths are below the data folder.
+/// The remaining steps of a repair. Paths are below the data folder.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Record {
     format: u32,
-    /// New files, from a temporary name to the final one.
+    /// New files, from the temporary name to the final one.
     put: Vec<(PathBuf, PathBuf)>,
-    /// Whether the journal is set aside, and a new one is begun.
+    /// Whether the journal is moved aside and a new one is begun.
     new_journal: bool,
     catalog: Catalog,
     pub(super) losses: Losses,
@@ -136,7 +138,7 @@ impl Record {
         Self { format: 1, put, new_journal, catalog, losses: Losses { set_aside: aside, ..losses } }
     }
 
-    /// What an interrupted repair left.
+    /// Reads the record that an interrupted repair left.
     pub(super) fn load(layout: &Layout) -> Result<Option<Self>> {
         load_sealed(layout, &layout.repairing())
     }
@@ -145,17 +147,17 @@ impl Record {
         store_sealed(layout, &layout.repairing(), self)
     }
 
-    /// Does it; what was done before is passed over.
+    /// Carries out the steps. Steps that were done before are skipped.
     pub(super) fn carry_out(&self, layout: &Layout) -> Result<()> {
         let folder = layout.root.join(&self.losses.folder);
         let aside = self.losses.set_aside.iter().map(|path| (layout.root.join(path), folder.join(path)));
-        // Aside first, and durable, since what is put into place may have the same name.
+        // Files are moved aside first, and durably, because a new file may get the same name.
         rename_all(layout, aside)?;
         let put = self.put.iter().map(|(from, to)| (layout.root.join(from), layout.root.join(to)));
         rename_all(layout, put)?;
         self.catalog.store(layout)?;
         if self.new_journal {
-            // Its sizes are those of whoever opens it next.
+            // The sizes do not matter: the next process that opens the journal sets its own.
             let options = JournalOptions { segment_bytes: 1, capacity_bytes: 1 };
             let (journal, _) = Journal::open(layout.fs.clone(), &layout.journal(), options)?;
             journal.start_at_least(self.catalog.sequence + 1)?;
@@ -169,7 +171,7 @@ impl Record {
     }
 }
 
-/// Gives files other names, durable. One that has it already stays as it is.
+/// Renames files durably. Skips a file if the new name exists or the old one does not.
 fn rename_all(layout: &Layout, renames: impl Iterator<Item = (PathBuf, PathBuf)>) -> Result<()> {
     let mut folders = BTreeSet::new();
     for (from, to) in renames {
@@ -184,7 +186,7 @@ fn rename_all(layout: &Layout, renames: impl Iterator<Item = (PathBuf, PathBuf)>
     folders.iter().try_for_each(|dir| layout.fs.sync_dir(dir).context("cannot sync the folder", dir))
 }
 
-/// A file that cannot be read is there nevertheless.
+/// Returns whether a file exists. A file that cannot be read exists too.
 fn is_there(layout: &Layout, path: &Path) -> Result<bool> {
     match layout.fs.open_to_read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),

@@ -1,4 +1,4 @@
-//! The rows of a slice, and which of them are whose.
+//! The rows of a slice, grouped by user.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use super::super::{
 };
 use crate::analytics::Row;
 
-/// The rows of a slice, file by file, and where each user's lie.
+/// The rows of a slice, file by file, and the positions of each user's rows.
 #[derive(Default)]
 pub(in super::super) struct Loaded {
     pub(super) rows: Vec<Row>,
@@ -18,14 +18,15 @@ pub(in super::super) struct Loaded {
 
 /// The rows of one user in one file, in time order.
 struct Run {
-    /// Most comparisons end with it.
+    /// The head of the user id. Most comparisons end with it.
     head: u128,
     user: Range<u32>,
     rows: Range<u32>,
 }
 
 impl Loaded {
-    /// Makes room for about so many rows: grown step by step, it would take twice as much at times.
+    /// Clears the slice and reserves room for about `rows` rows. Growing step by step would temporarily take twice the
+    /// memory.
     pub(super) fn clear(&mut self, rows: usize) {
         self.rows.clear();
         self.runs.clear();
@@ -33,7 +34,7 @@ impl Loaded {
         self.rows.reserve(rows);
     }
 
-    /// The rows from `begin` on are those of one user, if there are any.
+    /// Ends a run: the rows from `begin` on belong to one user. Does nothing if there are none.
     pub(super) fn end_run(&mut self, user_id: &[u8], begin: usize) {
         if begin == self.rows.len() {
             return;
@@ -47,12 +48,12 @@ impl Loaded {
         });
     }
 
-    /// Calls `each` with every user, ascending, and the user's rows in time order.
+    /// Calls `each` for every user, ascending, with the user's rows in time order.
     pub(in super::super) fn for_each_user(&mut self, mut each: impl FnMut(&[u8], &[Row]) -> Result<()>) -> Result<()> {
         let users = &self.users;
         let user = |run: &Run| &users[run.user.start as usize..run.user.end as usize];
         let compare = |left: &Run, right: &Run| compare_users((left.head, user(left)), (right.head, user(right)));
-        // Stable, so that the runs of a user stay in the order of the files, which is that of the days.
+        // The sort is stable, so the runs of a user stay in the order of the files, which is the order of the days.
         self.runs.sort_by(compare);
         let rows_of = |run: &Run| &self.rows[run.rows.start as usize..run.rows.end as usize];
         let mut joined = Vec::new();

@@ -1,8 +1,8 @@
-//! Reading events user by user, each user's in time order, with bounded memory however many there are.
+//! Scans events user by user, each user's events in time order, with bounded memory.
 //!
-//! Files are sorted by user within a day, so the events of one user lie in many files. The users are cut into slices
-//! of about [`SLICE_ROWS`] events; a slice is read from one file after another, and its runs (the rows of one user in
-//! one file) are then put in order. Only the pages that hold users of the slice are read.
+//! Files are sorted by user within a day, so the events of one user are in many files. Users are cut into slices of
+//! about [`SLICE_ROWS`] events. A slice is read from one file after another. Its runs (the rows of one user in one
+//! file) are then sorted. Only pages that hold users of the slice are read.
 
 mod loaded;
 mod reader;
@@ -18,24 +18,24 @@ use super::{
     sorted::Sorted,
 };
 
-/// Events of a slice, about.
+/// The approximate number of events in a slice.
 const SLICE_ROWS: usize = 960 * 1024;
 
-/// The files and the part of the hot table that hold a span of time.
+/// The files and the rows of the hot table for a range of times.
 pub(super) struct Scan<'a> {
-    /// Opened when they are read and not before: there may be more than a process may have open.
+    /// Files are opened when they are read, because there may be more than a process can have open.
     files: Vec<&'a EventsFile>,
     hot: &'a Sorted<'a>,
     times: Range<i64>,
 }
 
 impl<'a> Scan<'a> {
-    /// Of `files`, which hold the days of `times`.
+    /// Creates a scan of `files`, which must hold the days of `times`.
     pub(super) fn new(files: impl Iterator<Item = &'a EventsFile>, hot: &'a Sorted<'a>, times: Range<i64>) -> Self {
         Self { files: files.collect(), hot, times }
     }
 
-    /// Cuts the users into slices with about as many events each.
+    /// Cuts the users into slices with about the same number of events.
     pub(super) fn slices(&self) -> Result<Vec<Slice>> {
         let mut pages: Vec<(Vec<u8>, usize)> = Vec::new();
         for file in &self.files {
@@ -59,12 +59,12 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// Users from one (inclusive) to another (exclusive).
+/// A half-open range of users: `from` is included, `to` is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Slice {
     from: Vec<u8>,
     to: Option<Vec<u8>>,
-    /// About how many events.
+    /// The approximate number of events.
     rows: usize,
 }
 
@@ -73,7 +73,7 @@ impl Slice {
         user >= self.from.as_slice() && self.to.as_ref().is_none_or(|to| user < to.as_slice())
     }
 
-    /// The rows of the pages of a file that may hold users of the slice.
+    /// Returns the rows of those pages of a file that may hold users of the slice.
     fn rows_of(&self, footer: &Footer) -> Option<Range<usize>> {
         let pages = user_pages(footer, column::USER_ID);
         let mut touched = pages.iter().filter(|page| {

@@ -1,4 +1,4 @@
-//! From pages, and from the hot table, to rows.
+//! Converts pages and rows of the hot table to rows for analytics.
 
 use std::{collections::HashMap, ops::Range, sync::Arc};
 
@@ -30,11 +30,11 @@ pub(in super::super) struct SliceReader<'a> {
     loaded: Loaded,
 }
 
-/// Who the rows of a part of a file belong to.
+/// The users of the rows in a part of a file.
 #[derive(Default)]
 struct Users {
     text: Vec<u8>,
-    /// Where the user stands in the text, and the rows.
+    /// For each run: the position of the user in the text, and the rows.
     runs: Vec<(Range<usize>, Range<usize>)>,
 }
 
@@ -51,15 +51,15 @@ struct Columns {
     searches: Vec<Symbol>,
 }
 
-/// What the dictionaries of files stand for, so that no file's is read again for each slice.
+/// The symbols of dictionary values, so that no dictionary is decoded again for each slice.
 #[derive(Default)]
 struct Names {
-    /// By file and column.
+    /// Dictionaries by file number and column.
     known: HashMap<(u64, usize), Dictionary<Symbol>>,
     values: usize,
 }
 
-/// Values of dictionaries that are kept, at most: four bytes each.
+/// The largest number of dictionary values that are kept, at four bytes each.
 const MAX_KEPT: usize = 1 << 20;
 
 impl<'a> SliceReader<'a> {
@@ -74,7 +74,7 @@ impl<'a> SliceReader<'a> {
         }
     }
 
-    /// Reads a slice. The `symbols` are the same in all calls.
+    /// Reads a slice. All calls must pass the same `symbols`.
     pub(in super::super) fn load(&mut self, slice: &Slice, symbols: &mut Symbols) -> Result<&mut Loaded> {
         self.loaded.clear(slice.rows);
         for file in &self.scan.files {
@@ -129,7 +129,7 @@ impl<'a> SliceReader<'a> {
     }
 }
 
-/// Some rows of a file.
+/// A range of rows of a file.
 struct Part<'a> {
     file: u64,
     input: &'a Arc<Input>,
@@ -221,7 +221,7 @@ impl Names {
     }
 }
 
-/// An event as the figures see it.
+/// Converts an event to a row for analytics.
 pub(in super::super) fn to_row(row: &row::Row<'_>, symbols: &mut Symbols) -> Row {
     let text = |interner: &mut Interner<Arc<str>>, text: Option<&str>| match text {
         Some(text) => interner.intern(text),

@@ -30,7 +30,7 @@ use crate::{
     event::{Currency, MoneySum, Timestamp},
 };
 
-/// The columns, by position.
+/// The positions of the columns.
 pub(super) mod column {
     pub(in super::super) const USER_ID: usize = 0;
     pub(in super::super) const FIRST_SEEN: usize = 1;
@@ -42,7 +42,7 @@ pub(super) mod column {
     pub(in super::super) const ALL: [usize; 7] = [USER_ID, FIRST_SEEN, LAST_SEEN, EVENTS, ORDERS, REVENUE, SESSIONS];
 }
 
-/// Summaries of a batch.
+/// The number of summaries in a batch.
 const BATCH_ROWS: usize = 8 * 1024;
 const PAGE_ROWS: usize = 4 * 1024;
 
@@ -54,9 +54,9 @@ pub(super) static USERS: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("last_seen", time, false),
         Field::new("events", DataType::Int64, false),
         Field::new("orders", DataType::Int64, false),
-        // Sums by currency: eight bytes of code, sixteen of millionths (little-endian), for each.
+        // Sums by currency. Each entry has eight bytes of code and sixteen bytes of millionths (little-endian).
         Field::new("revenue", DataType::Binary, true),
-        // `Sessions::encode`, so that sessions that reach over several files count once.
+        // The output of `Sessions::encode`, so that a session that spans several files counts once.
         Field::new("sessions", DataType::Binary, false),
     ]))
 });
@@ -78,7 +78,8 @@ fn writing() -> WriterProperties {
     properties.build()
 }
 
-/// Writes the summaries of the users of a hot table. `summed` is told now and then how many of its events are in them.
+/// Writes the summaries of the users of a hot table. `summed` is called now and then with the number of events summed
+/// up.
 pub(in super::super) fn write_hot(
     layout: &Layout,
     id: u64,
@@ -104,7 +105,7 @@ pub(in super::super) fn write_hot(
     writer.finish(folders)
 }
 
-/// A file of summaries that is being written, ascending by user.
+/// The writer of a users file. Users must be pushed in ascending order.
 pub(super) struct UsersWriter<'a> {
     layout: &'a Layout,
     id: u64,
@@ -196,7 +197,7 @@ impl Columns {
     }
 }
 
-/// The summary in a row of a batch with all columns.
+/// Returns the summary in a row of a batch with all columns.
 pub(super) fn summary_at(batch: &RecordBatch, row: usize, path: &Path) -> Result<UserSummary> {
     let time = |column: usize| {
         Timestamp::from_millis(batch.column(column).as_primitive::<TimestampMillisecondType>().value(row))
@@ -222,7 +223,7 @@ fn encode_revenue(revenue: &[(Currency, MoneySum)], bytes: &mut Vec<u8>) {
     }
 }
 
-/// What was spent in one currency, in millionths.
+/// Returns the revenue in one currency, in millionths.
 pub(super) fn revenue_in(currency: Currency, bytes: &[u8]) -> i128 {
     let code = padded(currency);
     let sums = bytes.chunks_exact(24).filter(|entry| entry[..8] == code);
@@ -234,7 +235,7 @@ fn padded(currency: Currency) -> [u8; 8] {
     std::array::from_fn(|place| code.get(place).copied().unwrap_or(0))
 }
 
-/// What was spent, by currency.
+/// Decodes the revenue by currency.
 fn decode_revenue(bytes: &[u8]) -> impl Iterator<Item = (Currency, MoneySum)> {
     bytes.chunks_exact(24).filter_map(|entry| {
         let currency = str::from_utf8(&entry[..8]).ok()?.trim_end_matches('\0').parse().ok()?;

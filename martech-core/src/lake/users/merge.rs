@@ -13,7 +13,7 @@ use super::{
 };
 use crate::analytics::UserSummary;
 
-/// Calls `each` once for every user before `end`, ascending, with the sources that stand on them.
+/// Calls `each` once for every user before `end`, ascending, with the indexes of the sources that stand on the user.
 pub(super) fn for_each_user<S: Ascending>(
     sources: &mut [S],
     end: Option<&str>,
@@ -27,7 +27,7 @@ pub(super) fn for_each_user<S: Ascending>(
         if end.is_some_and(|end| sources[first].user().is_some_and(|user| user >= end)) {
             break;
         }
-        // Up to the first user of the others, this one source is all there is.
+        // Before the first user of the other sources, only this source has users.
         let others = (0..sources.len()).filter(|index| *index != first);
         let bounded = others.filter_map(|index| sources[index].user()).chain(end).min().map(|user| {
             bound.clear();
@@ -54,7 +54,7 @@ pub(super) fn for_each_user<S: Ascending>(
     Ok(())
 }
 
-/// Writes one file that says what several say together.
+/// Merges several users files into one.
 pub(in super::super) fn merge_files(
     inner: &Inner,
     files: &[Arc<UsersFile>],

@@ -1,7 +1,7 @@
-//! What is known of each user: files of summaries, one for each roll, merged so that they stay few.
+//! Summaries of the users: one users file for each roll. Compaction keeps the number of files small.
 //!
-//! A user may stand in several files, and in the hot table; the summaries of all of them together are the truth.
-//! Every file is sorted by user, so a question over all users merges them as it reads.
+//! A user may be in several files and in the hot table. The summaries of all of them add up. Every file is sorted by
+//! user, so a query over all users merges the files as it reads them.
 
 mod file;
 mod merge;

@@ -20,15 +20,15 @@ use crate::{
     query::{UsersCursor, UsersPage, UsersQuery},
 };
 
-/// A user who may be on the page, and where to find the parts of the summary.
+/// A user who may be on the page, and the places of the parts of the summary.
 struct Candidate {
     value: i128,
     user_id: String,
-    /// Source, and position in it.
+    /// For each part: the source, and the position in it.
     places: Vec<(usize, usize)>,
 }
 
-/// A page of users.
+/// Returns a page of users.
 pub(in super::super) fn page(snapshot: &Snapshot, query: &UsersQuery) -> Result<UsersPage> {
     let hot = Sorted::by_user(snapshot.hot.iter().map(|hot| &**hot), &query.prefix);
     let spans = Span::cut(snapshot, &query.prefix, parallel::threads())?;
@@ -45,14 +45,14 @@ pub(in super::super) fn page(snapshot: &Snapshot, query: &UsersQuery) -> Result<
     Ok(UsersPage { users: users.collect(), total, next })
 }
 
-/// How many users there are in a span, and the first `limit` and one of them behind the cursor.
+/// Returns the number of users in a span, and the first `limit + 1` of them after the cursor.
 fn choose(snapshot: &Snapshot, hot: &Sorted<'_>, query: &UsersQuery, span: &Span) -> Result<(u64, Vec<Candidate>)> {
     let measure = Measure::of(query);
     let mut sources = Source::all(snapshot, hot, measure, span)?;
     let most = query.limit + 1;
     let mut total = 0;
     let mut candidates: Vec<Candidate> = Vec::new();
-    // Nothing behind this one can be on the page.
+    // Users after this one cannot be on the page.
     let mut worst: Option<(i128, String)> = None;
     for_each_user(&mut sources, span.to.as_deref(), |user_id, holders, sources| {
         total += 1;
@@ -79,7 +79,8 @@ fn keep_first(query: &UsersQuery, candidates: &mut Vec<Candidate>, most: usize) 
     candidates.truncate(most);
 }
 
-/// The whole summaries of the users on the page. Their places count the files first, then the hot table.
+/// Returns the complete summaries of the users on the page. Sources are numbered with the files first, then the hot
+/// table.
 fn summaries(snapshot: &Snapshot, hot: &Sorted<'_>, page: &[Candidate]) -> Result<Vec<UserSummary>> {
     let mut whole: Vec<Option<UserSummary>> = page.iter().map(|_| None).collect();
     let mut add = |index: usize, part: UserSummary| match &mut whole[index] {

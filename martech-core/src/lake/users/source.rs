@@ -24,13 +24,13 @@ use crate::{
     query::{UserSort, UsersQuery},
 };
 
-/// Rows of a file that are read at once.
+/// The number of rows read from a file at a time.
 const BATCH_ROWS: usize = 8 * 1024;
 
-/// What is read of each user, and how the parts of it in several sources go together.
+/// The value that is read of each user, and how its parts in several sources are combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Measure {
-    /// Only that there is one.
+    /// Only the existence of the user.
     Existence,
     FirstSeen,
     LastSeen,
@@ -65,7 +65,7 @@ impl Measure {
         }
     }
 
-    /// The measure of the user on whom all `holders` stand.
+    /// Returns the value of the user on whom all `holders` stand.
     pub(super) fn of_holders(self, holders: &[usize], sources: &[Source<'_>]) -> i128 {
         let mut whole: Option<i128> = None;
         for &holder in holders {
@@ -96,7 +96,7 @@ impl Measure {
     }
 }
 
-/// Users from one (inclusive) to another (exclusive).
+/// A half-open range of users: `from` is included, `to` is not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in super::super) struct Span {
     pub(super) from: String,
@@ -104,7 +104,7 @@ pub(in super::super) struct Span {
 }
 
 impl Span {
-    /// Cuts the users whose id begins with `prefix` into about so many spans of about the same size.
+    /// Cuts the users whose ids begin with `prefix` into about `parts` spans of about the same size.
     pub(in super::super) fn cut(snapshot: &Snapshot, prefix: &str, parts: usize) -> Result<Vec<Self>> {
         let mut spans = vec![Self { from: prefix.to_owned(), to: successor(prefix) }];
         let Some(largest) = snapshot.version.users.iter().max_by_key(|file| file.entry.rows) else { return Ok(spans) };
@@ -128,7 +128,7 @@ impl Span {
     }
 }
 
-/// The first text behind all that begin with `prefix`; `None` where nothing is.
+/// Returns the first text that sorts after all texts with `prefix`. Returns `None` if there is none.
 fn successor(prefix: &str) -> Option<String> {
     let mut chars: Vec<char> = prefix.chars().collect();
     while let Some(last) = chars.pop() {
@@ -140,9 +140,9 @@ fn successor(prefix: &str) -> Option<String> {
     None
 }
 
-/// Users in ascending order; it stands on one of them.
+/// A position in a list of users in ascending order.
 pub(super) trait Ascending {
-    /// On whom it stands; `None` at the end.
+    /// Returns the current user. Returns `None` at the end.
     fn user(&self) -> Option<&str>;
     fn advance(&mut self) -> Result<()>;
 }
@@ -173,7 +173,7 @@ impl Ascending for Source<'_> {
 }
 
 impl<'a> Source<'a> {
-    /// All that a snapshot has, standing on the first user of a span. Users behind the span may follow.
+    /// Opens all sources of a snapshot at the first user of a span. They do not end with the span.
     pub(super) fn all(snapshot: &Snapshot, hot: &'a Sorted<'a>, measure: Measure, span: &Span) -> Result<Vec<Self>> {
         let open = |file| FileSource::open(file, measure, span).map(|file| Self::File(Box::new(file)));
         let index = hot.users_before(span.from.as_bytes());
@@ -181,7 +181,7 @@ impl<'a> Source<'a> {
         snapshot.version.users.iter().map(|file| open(file)).chain([Ok(hot)]).collect()
     }
 
-    /// Where the user stands: a row of the file, or a number among the users of the hot table.
+    /// Returns the position of the current user: the row in the file, or the index among the users of the hot table.
     pub(super) fn position(&self) -> usize {
         match self {
             Self::File(file) => file.rows_before + file.index,
@@ -212,7 +212,7 @@ pub(super) struct FileSource {
     users: Option<StringArray>,
     values: Option<ArrayRef>,
     index: usize,
-    /// Of the file, before the batch.
+    /// The number of rows of the file before the batch.
     rows_before: usize,
 }
 
@@ -234,7 +234,7 @@ impl Ascending for FileSource {
 }
 
 impl FileSource {
-    /// Stands on the first user of a span.
+    /// Opens a file at the first user of a span.
     pub(super) fn open(file: &UsersFile, measure: Measure, span: &Span) -> Result<Self> {
         let (input, footer) = file.open()?;
         let pages = user_pages(&footer, column::USER_ID);
@@ -261,7 +261,7 @@ impl FileSource {
         Ok(())
     }
 
-    /// What the file knows of the user; it was opened for [`Measure::Everything`].
+    /// Returns the summary of the current user. The file must be open for [`Measure::Everything`].
     pub(super) fn summary(&self) -> Result<Option<UserSummary>> {
         self.batch.as_ref().map(|batch| summary_at(batch, self.index, &self.path)).transpose()
     }
@@ -287,7 +287,7 @@ mod tests {
     use super::successor;
 
     #[test]
-    fn what_follows_a_prefix_is_behind_all_that_begin_with_it() {
+    fn successor_sorts_after_all_texts_with_prefix() {
         assert_eq!(successor(""), None);
         assert_eq!(successor("user-1").as_deref(), Some("user-2"));
         assert_eq!(successor("\u{d7ff}").as_deref(), Some("\u{e000}"), "there are no characters in between");

@@ -1,4 +1,4 @@
-//! The files of users against the files of events: they say the same, and can be made anew from those.
+//! Comparison of users files with event files, and rebuilding of users files from event files.
 
 use std::sync::Arc;
 
@@ -17,11 +17,11 @@ use super::{
 };
 use crate::analytics::{Symbols, UserSummary};
 
-/// Users of whom files of users do not say what the files of events say.
+/// Users whose users files do not agree with their events.
 #[derive(Debug, Default)]
 pub(in super::super) struct Differences {
     pub(in super::super) users: u64,
-    /// One of them.
+    /// One of these users.
     pub(in super::super) example: Option<String>,
 }
 
@@ -32,7 +32,7 @@ impl Differences {
     }
 }
 
-/// Reads a file of users to its end: users ascend, each once.
+/// Reads a users file to its end. Checks that users ascend without repetition, and that the number of rows is right.
 pub(in super::super) fn check(file: &UsersFile) -> Result<()> {
     let mut source = FileSource::open(file, Measure::Everything, &Span::default())?;
     let mut last: Option<String> = None;
@@ -52,7 +52,7 @@ pub(in super::super) fn check(file: &UsersFile) -> Result<()> {
     Ok(())
 }
 
-/// Compares what both say of every user. `tick` hears of so many events at a time.
+/// Compares the users files with the event files. `tick` is called with numbers of events as they are read.
 pub(in super::super) fn compare(
     users: &[Arc<UsersFile>],
     events: &[Arc<EventsFile>],
@@ -64,7 +64,7 @@ pub(in super::super) fn compare(
         .collect::<Result<Vec<_>>>()?;
     let mut differences = Differences::default();
     for_each_summary(events, tick, |user_id, summary| {
-        // Users of whom there are no events.
+        // Users without events.
         while let Some(first) = first_before(&sources, Some(user_id)) {
             differences.note(&first);
             take(&mut sources, &first)?;
@@ -81,13 +81,13 @@ pub(in super::super) fn compare(
     Ok(differences)
 }
 
-/// The first user on whom a source stands, when it comes before `end`.
+/// Returns the first user on whom a source stands, if it comes before `end`.
 fn first_before(sources: &[FileSource], end: Option<&str>) -> Option<String> {
     let first = sources.iter().filter_map(FileSource::user).min()?;
     end.is_none_or(|end| first < end).then(|| first.to_owned())
 }
 
-/// What all sources that stand on a user say together; they go on to the next.
+/// Returns the combined summary of a user, and advances all sources that stand on the user.
 fn take(sources: &mut [FileSource], user_id: &str) -> Result<Option<UserSummary>> {
     let mut whole: Option<UserSummary> = None;
     for source in sources.iter_mut().filter(|source| source.user() == Some(user_id)) {
@@ -101,7 +101,7 @@ fn take(sources: &mut [FileSource], user_id: &str) -> Result<Option<UserSummary>
     Ok(whole)
 }
 
-/// Writes one file of users that says what files of events say.
+/// Writes one users file from event files.
 pub(in super::super) fn write(
     layout: &Layout,
     id: u64,
@@ -114,7 +114,7 @@ pub(in super::super) fn write(
     writer.finish(folders)
 }
 
-/// Calls `each` with every user of the events, ascending.
+/// Calls `each` with every user of the events, ascending, and the summary of the user.
 fn for_each_summary(
     events: &[Arc<EventsFile>],
     tick: &mut dyn FnMut(u64),
@@ -123,12 +123,12 @@ fn for_each_summary(
     let hot = Sorted::by_user([], "");
     let scan = Scan::new(events.iter().map(|file| &**file), &hot, i64::MIN..i64::MAX);
     for slice in scan.slices()? {
-        // Not for all slices together: of all there is, names take more than there may be room for.
+        // Each slice gets new symbols, because the names of all slices together may not fit into memory.
         let (mut reader, mut symbols) = (SliceReader::new(&scan), Symbols::new());
         reader.load(&slice, &mut symbols)?.for_each_user(|user_id, rows| {
             tick(rows.len() as u64);
             let summary = UserSummary::from_rows(rows, &symbols);
-            // The files were found sound: it is text.
+            // The files were found sound, so user ids are valid text.
             summary.map_or(Ok(()), |summary| each(&String::from_utf8_lossy(user_id), &summary))
         })?;
     }

@@ -1,4 +1,4 @@
-//! Whether a file of events, and its id index, are what they should be.
+//! Checks of an event file and its id index.
 
 use arrow_array::{
     FixedSizeBinaryArray, RecordBatch, StringArray, TimestampMillisecondArray, cast::AsArray,
@@ -22,19 +22,19 @@ use crate::event::EventType;
 
 const BATCH_ROWS: usize = 8 * 1024;
 
-/// A file of events that holds what it should.
+/// The result for an event file that holds valid content.
 #[derive(Debug)]
 pub(in super::super) struct Sound {
-    /// Without the id index.
+    /// The length of the Parquet file, without the id index.
     pub(in super::super) bytes: u64,
-    /// The length of the id index, or what is wrong with it.
+    /// The length of the id index, or an error that says what is wrong with it.
     pub(in super::super) index: Result<u64>,
-    /// How many events have to be [mended](mending).
+    /// The number of events whose properties must be [mended](mending).
     pub(in super::super) broken: u64,
 }
 
-/// Reads a file to its end: first what its checksums say, then every row. What the file states of itself, which is the
-/// entry's, is proven by the catalog or not at all.
+/// Reads a file to its end: first all blocks, against their checksums, then every row. The entry of `file` must agree
+/// with what the file states about itself. Only a catalog can prove these statements.
 pub(in super::super) fn check(layout: &Layout, file: &EventsFile) -> Result<Sound> {
     let (input, footer) = file.open()?;
     input.check_all().context("cannot read", file.path())?;
@@ -51,7 +51,7 @@ struct Content<'a> {
 }
 
 impl Content<'_> {
-    /// Gives what the id index should say of the rows, and how many events have to be mended.
+    /// Returns the rows that the id index should have, and the number of events that must be mended.
     fn check(&self) -> Result<(Vec<IdRow>, u64)> {
         let rows = self.file.entry.rows as usize;
         if rows > MAX_ROWS {
@@ -74,10 +74,10 @@ impl Content<'_> {
     }
 }
 
-/// What has to be remembered from row to row.
+/// State that is kept from row to row.
 struct Pass<'a> {
     last: Option<(String, i64, [u8; 16])>,
-    /// The last name that was looked at.
+    /// The event type that was checked last.
     event_type: String,
     pages: Vec<UserPage<'a>>,
 }
@@ -151,7 +151,7 @@ fn id_at(ids: &FixedSizeBinaryArray, row: usize) -> [u8; 16] {
     ids.value(row).try_into().expect("an id has 16 bytes")
 }
 
-/// The ids lie where the index is told that they lie.
+/// Checks that the ids are stored plain at the positions that the id index uses.
 fn check_plain_ids(file: &EventsFile, input: &Input, pages: &[IdPage], rows: &[IdRow]) -> Result<()> {
     let ends = pages.iter().skip(1).map(|page| page.first_row as usize).chain([rows.len()]);
     for (page, end) in pages.iter().zip(ends) {

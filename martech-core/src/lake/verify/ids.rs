@@ -1,7 +1,7 @@
-//! Events that are there more than once: by id, a day at a time, within a bound of memory however many there are.
+//! Finds events that are stored more than once: by id, one day at a time, with bounded memory.
 //!
-//! The ids of a day are read as often as it takes to look at a part of them at a time: those whose hash lies in a part
-//! of all hashes.
+//! The ids of a day are read in as many passes as needed. Each pass looks at the ids whose hash lies in one part of the
+//! range of hashes.
 
 use std::sync::Arc;
 
@@ -23,18 +23,19 @@ const BATCH_ROWS: usize = 64 * 1024;
 /// An event id.
 pub(in super::super) type Id = [u8; 16];
 
-/// What the ids of a day say.
+/// The result for the ids of a day.
 #[derive(Debug, Default)]
 pub(in super::super) struct Day {
-    /// Ids that are there more than once, ascending.
+    /// Ids that are stored more than once, ascending.
     pub(in super::super) doubled: Vec<Id>,
-    /// How many events there are too many of them.
+    /// The number of surplus copies of these ids.
     pub(in super::super) surplus: u64,
-    /// Events of the journal that should be in a file, and are in none.
+    /// Events of the journal that should be in a file and are in none.
     pub(in super::super) not_in_files: Vec<Id>,
 }
 
-/// Looks at all ids of a day: `files` and `journal` are those of the day. `memory` bounds the ids held at once.
+/// Checks all ids of a day. `files` and `journal` are those of the day. `memory` bounds the ids held at a time, in
+/// bytes.
 pub(in super::super) fn look_at_day(files: &[Arc<EventsFile>], journal: &[JournalEvent], memory: usize) -> Result<Day> {
     let rows: u64 = files.iter().map(|file| file.entry.rows).sum();
     let parts = (rows * size_of::<Id>() as u64).div_ceil(memory.max(1) as u64).max(1);
@@ -61,7 +62,7 @@ pub(in super::super) fn look_at_day(files: &[Arc<EventsFile>], journal: &[Journa
     Ok(day)
 }
 
-/// Parts are as large as each other: ids are not spread evenly, their hashes are.
+/// Returns the part of an id. Parts have about the same size: hashes are spread evenly, while ids are not.
 fn part_of(id: &Id, parts: u64) -> u64 {
     ((u128::from(xxh3_64(id)) * u128::from(parts)) >> 64) as u64
 }
@@ -79,7 +80,7 @@ fn for_each_id(file: &EventsFile, mut each: impl FnMut(Id)) -> Result<()> {
     Ok(())
 }
 
-/// What the id index should say of the rows of a file.
+/// Returns the rows that the id index of a file should have.
 pub(in super::super) fn rows_of(file: &EventsFile) -> Result<Vec<IdRow>> {
     let (input, footer) = file.open()?;
     let mut rows = Vec::with_capacity(file.entry.rows as usize);
@@ -90,7 +91,7 @@ pub(in super::super) fn rows_of(file: &EventsFile) -> Result<Vec<IdRow>> {
     Ok(rows)
 }
 
-/// How many rows of a file have one of `ids`, which ascend.
+/// Returns how many rows of a file have one of `ids`, which must ascend.
 pub(in super::super) fn count(file: &EventsFile, ids: &[Id]) -> Result<u64> {
     let mut count = 0;
     for_each_id(file, |id| count += u64::from(ids.binary_search(&id).is_ok()))?;

@@ -1,4 +1,4 @@
-//! What lies in the journal of a lake.
+//! The content of a lake's journal.
 
 use std::{ops::Range, path::PathBuf};
 
@@ -19,23 +19,23 @@ use crate::{
     journal::{self, Inspection, JournalError},
 };
 
-/// What was found in the journal.
+/// The result of reading the journal.
 #[derive(Debug, Default)]
 pub(in super::super) struct Found {
     pub(in super::super) inspection: Inspection,
-    /// The events in it, ascending by day.
+    /// The events in the journal, ascending by day.
     pub(in super::super) events: Vec<JournalEvent>,
-    /// Frames that hold something else.
+    /// Sequences of frames that do not hold events.
     pub(in super::super) strange: Vec<u64>,
-    /// Which file the disk did not give, and why: nothing behind it was read.
+    /// The file that could not be read, and why. Nothing after it was read.
     pub(in super::super) unreadable: Option<(PathBuf, String)>,
 }
 
-/// What is kept of an event in the journal: a fraction of its bytes there.
+/// The part of a journal event that is kept in memory: a fraction of its bytes in the journal.
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct JournalEvent {
     pub(in super::super) key: EventKey,
-    /// It is in no file yet, as the catalog has it.
+    /// Whether the event is in no file yet, according to the catalog.
     pub(in super::super) hot: bool,
 }
 
@@ -46,7 +46,7 @@ impl JournalEvent {
 }
 
 impl Found {
-    /// Reads the whole journal. What is `held` is in files, as the catalog has it.
+    /// Reads the whole journal. `held` states which rows are in files, according to the catalog.
     pub(in super::super) fn read(layout: &Layout, held: &Held) -> Result<Self> {
         let mut found = Self::default();
         let mut newest = 0;
@@ -75,7 +75,7 @@ impl Found {
         Ok(found)
     }
 
-    /// The events of a day.
+    /// Returns the events of a day.
     pub(in super::super) fn day(&self, day: i32) -> &[JournalEvent] {
         let bound = |day: i32| self.events.partition_point(|event| event.key.day < day);
         let range: Range<usize> = bound(day)..bound(day + 1);

@@ -1,4 +1,4 @@
-//! Checking a data folder from end to end, without changing a byte of it.
+//! Complete check of a data folder, without changing a byte of it.
 //!
 //! ```
 //! # use martech_core::lake::{Lake, LakeOptions, verify::{VerifyOptions, verify}};
@@ -11,24 +11,24 @@
 //! ```
 //!
 //! # What is checked
-//! - The catalog: its checksum, that no number is given twice, and that it says of each file what is true.
-//! - Files of events: the checksums of the metadata and of every block; every row of every column can be read, is of the file's day, and comes behind the
-//!   one before; page statistics and Bloom filter exclude no user who is there; strict JSON readers can read the properties; every row is found by the id index, which
-//!   takes it for the event that it is.
-//! - Files of users: the checksums, the order, and that together they say of every user what the events say.
-//! - The journal: segments, checksums of frames, no sequence missing, payloads that are events; that what is said to be
-//!   in files is in files.
-//! - No event is there twice, in files or in the journal.
+//! - The catalog: its checksum, that no file number is given twice, and that it is right about each file.
+//! - Event files: the checksums of the metadata and of every block. Every row can be read in every column, is of the
+//!   file's day, and comes after the row before it. Page statistics and Bloom filter exclude no user in the file.
+//!   Strict JSON readers accept the properties. The id index finds every row and has the right fingerprint of it.
+//! - Users files: the checksums, the order, and that the files together agree with the events about every user.
+//! - The journal: segments, checksums of frames, no missing sequence, payloads that are events. Rows that should be in
+//!   files are in files.
+//! - No event is stored twice, in files or in the journal.
 //!
-//! # What it takes
-//! All files are read three times: once as bytes and rows, once for their ids (oftener when the ids of one day do not
-//! fit the memory given), once to sum up the users. Memory: the ids, one file's ids and index, a slice of events as
-//! `/stats` reads them, and 24 bytes for each event in the journal.
+//! # Cost
+//! All files are read three times: once for their bytes and rows, once for their ids (more often if the ids of one day
+//! do not fit into the given memory), and once to sum up the users. Memory: the ids, the ids and the index of one file,
+//! a slice of events as `/stats` reads them, and 24 bytes for each event in the journal.
 //!
-//! # What it cannot see
-//! A flipped bit in the newest frame of the journal passes for a write that was interrupted. When the newest of several
-//! segments is gone, nothing says that it was there. Without a catalog nothing proves the metadata of a
-//! Parquet file, so damage there may pass; what stands before it is proven by the checksums in it.
+//! # Limits
+//! A flipped bit in the newest frame of the journal looks like an interrupted write. If the newest of several segments
+//! is missing, nothing tells that it existed. Without a catalog, nothing proves the metadata of a Parquet file, so
+//! damage there may go unnoticed. The checksums in the metadata prove the data before it.
 
 mod events;
 mod ids;
@@ -47,19 +47,19 @@ pub(super) use {
 use super::{error::Result, layout::Layout};
 use crate::fs::{Disk, FileSystem, ReadOnly};
 
-/// What to check.
+/// Options of a check or a repair.
 #[derive(Debug, Clone)]
 pub struct VerifyOptions {
     /// The data folder.
     pub dir: PathBuf,
-    /// The file system that it lies on.
+    /// The file system that holds the data folder.
     pub fs: Arc<dyn FileSystem>,
-    /// What the ids that are compared at once may take, in bytes.
+    /// The memory for ids that are compared at a time, in bytes.
     pub memory: usize,
 }
 
 impl VerifyOptions {
-    /// The defaults, for a folder.
+    /// Returns the default options for a folder.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self { dir: dir.into(), fs: Arc::new(Disk), memory: 64 << 20 }
     }
@@ -69,23 +69,23 @@ impl VerifyOptions {
     }
 }
 
-/// How far a check or a repair has come.
+/// The progress of a check or a repair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// What is being done.
+    /// The current phase.
     pub phase: Phase,
-    /// How much of it, in bytes (files) or events (the others).
+    /// The finished part of the phase: in bytes for [`Phase::Files`], in events for the other phases.
     pub done: u64,
-    /// How much there is; roughly.
+    /// The whole phase, approximately, in the same unit.
     pub total: u64,
 }
 
-/// The parts of a check or a repair.
+/// The phases of a check or a repair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// Reading every file to its end.
     Files,
-    /// Looking for events that are there more than once.
+    /// Looking for events that are stored more than once.
     Ids,
     /// Summing up the users.
     Users,
@@ -101,12 +101,13 @@ impl fmt::Display for Phase {
     }
 }
 
-/// Checks a data folder. Changes nothing. `progress` hears of it from time to time.
+/// Checks a data folder without changing it. `progress` is called from time to time.
 ///
 /// # Errors
-/// Where no verdict is possible: another process has the folder open ([`Locked`](super::LakeError::Locked)), there is no lake in it
-/// ([`NoLake`](super::LakeError::NoLake)), it is of a newer format, or a folder cannot be listed. A file that cannot be read is a
-/// finding.
+/// Returns an error if no verdict is possible: another process has the folder open
+/// ([`Locked`](super::LakeError::Locked)), there is no lake in it ([`NoLake`](super::LakeError::NoLake)), the catalog
+/// has a newer format ([`UnknownFormat`](super::LakeError::UnknownFormat)), or a folder cannot be listed. A file that
+/// cannot be read is a finding and not an error.
 pub fn verify(options: &VerifyOptions, progress: &mut dyn FnMut(Progress)) -> Result<Report> {
     let _lock = Layout { fs: Arc::new(ReadOnly(options.fs.clone())), ..options.layout() }.take_lock()?;
     Survey::take(options, progress).map(|survey| survey.report)

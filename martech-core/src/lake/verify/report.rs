@@ -2,49 +2,49 @@ use std::{fmt, path::PathBuf};
 
 use serde::Serialize;
 
-/// What a check of a data folder found.
+/// The result of a check of a data folder.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// What was looked at.
+    /// The data that was checked.
     pub checked: Checked,
-    /// What is not as it should be, and what is worth knowing.
+    /// Damage, and notes that are worth knowing.
     pub findings: Vec<Finding>,
 }
 
-/// What was looked at.
+/// The data that was checked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Checked {
-    /// Events in sound files.
+    /// Events in sound event files.
     pub events: u64,
     /// Events that are in the journal and in no file yet.
     pub hot_events: u64,
-    /// Files of events that are sound.
+    /// Sound event files.
     pub events_files: u64,
-    /// Files of users that are sound.
+    /// Sound users files.
     pub users_files: u64,
     /// Sound frames of the journal.
     pub journal_frames: u64,
-    /// Bytes of files and journal.
+    /// Bytes of files and of the journal.
     pub bytes: u64,
 }
 
-/// One thing that was found.
+/// A finding of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
-    /// Of which kind.
+    /// The kind of the finding.
     pub kind: Kind,
-    /// Whether anything is wrong; else it is only worth knowing.
+    /// Whether the finding is damage. Otherwise it is only worth knowing.
     pub damage: bool,
-    /// The file or folder, below the data folder.
+    /// The path of the file or folder, below the data folder.
     pub path: PathBuf,
-    /// How many events it concerns; `None` where that cannot be known.
+    /// The number of events concerned. `None` if it cannot be known.
     pub events: Option<u64>,
-    /// What is wrong with it.
+    /// A description of the problem.
     pub message: String,
-    /// What `repair` does about it.
+    /// The action that `repair` takes.
     pub remedy: &'static str,
 }
 
@@ -52,43 +52,43 @@ pub struct Finding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Kind {
-    /// A repair was begun and not brought to its end.
+    /// A repair was interrupted.
     UnfinishedRepair,
-    /// The catalog is gone or cannot be used.
+    /// The catalog is missing or cannot be used.
     CatalogDamaged,
     /// The catalog contradicts files whose checksums prove them.
     CatalogWrong,
-    /// A file of events that the catalog names is gone.
+    /// An event file that the catalog names is missing.
     EventsMissing,
-    /// A file of events does not hold what it should.
+    /// An event file is damaged.
     EventsDamaged,
-    /// An id index is gone or does not say what is in its file of events.
+    /// An id index is missing, or does not match its event file.
     IndexDamaged,
     /// Properties of events hold half a surrogate pair, which strict JSON readers refuse.
     HalfCharacters,
-    /// The files of users are damaged, or do not say what the files of events say.
+    /// The users files are damaged, or do not agree with the event files.
     UsersDamaged,
-    /// Events are there more than once.
+    /// Events are stored more than once.
     Doubled,
-    /// The journal says that events are in files, and they are in none.
+    /// Events that are in files according to the catalog are only in the journal.
     NotInFiles,
-    /// A part of the journal is damaged or gone.
+    /// A part of the journal is damaged or missing.
     JournalDamaged,
     /// A write to the journal was interrupted.
     TornTail,
-    /// A file that the catalog does not name.
+    /// The catalog does not name a file.
     Orphan,
-    /// Bytes of the journal that were damaged when the lake was opened before.
+    /// Bytes of the journal that were damaged when the lake was opened earlier.
     Quarantined,
 }
 
 impl Kind {
-    /// Whether it says that anything is wrong.
+    /// Returns whether this kind is damage.
     pub fn is_damage(self) -> bool {
         !matches!(self, Self::TornTail | Self::Orphan | Self::Quarantined)
     }
 
-    /// What `repair` does about it.
+    /// Returns the action that `repair` takes.
     fn remedy(self) -> &'static str {
         match self {
             Self::UnfinishedRepair => "brings it to its end",
@@ -120,12 +120,12 @@ impl Finding {
 }
 
 impl Report {
-    /// Whether nothing is wrong.
+    /// Returns whether there is no damage.
     pub fn is_clean(&self) -> bool {
         self.damage().next().is_none()
     }
 
-    /// What is wrong.
+    /// Returns the findings that are damage.
     pub fn damage(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| finding.damage)
     }

@@ -1,4 +1,4 @@
-//! One look at everything in a data folder: the report of it, and what a repair can build on.
+//! A survey of a data folder: the report, and the data that a repair builds on.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -27,28 +27,28 @@ use crate::{
     },
 };
 
-/// What was found in a data folder.
+/// The result of a survey.
 pub(in super::super) struct Survey {
     pub(in super::super) report: Report,
-    /// `None` when there is none that can be used.
+    /// `None` if there is no usable catalog.
     pub(in super::super) catalog: Option<Catalog>,
-    /// Files of events that hold what they should, as they are and not as the catalog says.
+    /// Sound event files. The entries state what the files hold, even if the catalog states something else.
     pub(in super::super) sound: Vec<EventsEntry>,
-    /// Those of them whose id index is to be made anew.
+    /// Sound files whose id index must be rebuilt.
     pub(in super::super) to_index: Vec<EventsEntry>,
-    /// Those of them with properties that have to be mended.
+    /// Sound files with properties that must be mended.
     pub(in super::super) to_mend: Vec<EventsEntry>,
-    /// Files of events that the catalog names and that are gone or damaged.
+    /// Event files that are damaged, or that the catalog names and that are missing.
     pub(in super::super) lost: Vec<EventsEntry>,
     pub(in super::super) journal: Found,
-    /// Events of frames up to the catalog's sequence that are in no file.
+    /// Events of the journal that should be in files and are in none.
     pub(in super::super) salvage: HashSet<EventKey>,
-    /// All files of events, ids and users.
+    /// All files in the folders of events, ids and users.
     pub(in super::super) there: BTreeSet<PathBuf>,
 }
 
 impl Survey {
-    /// Looks at everything. The folder is locked by the caller.
+    /// Surveys a data folder. The caller must hold its lock.
     pub(in super::super) fn take(options: &VerifyOptions, progress: &mut dyn FnMut(Progress)) -> Result<Self> {
         let layout = Layout { fs: Arc::new(ReadOnly(options.fs.clone())), root: options.dir.clone() };
         let mut surveyor = Surveyor::new(layout, options.memory, progress)?;
@@ -73,7 +73,7 @@ impl Survey {
         Ok(surveyor.survey)
     }
 
-    /// Whether files, ids and sums are what the catalog says, so that nothing but an index or a text may have to be made anew.
+    /// Returns whether the catalog must be rebuilt. Damaged id indexes and lone surrogates do not require that.
     pub(in super::super) fn needs_new_catalog(&self) -> bool {
         self.report.damage().any(|finding| !matches!(finding.kind, Kind::IndexDamaged | Kind::HalfCharacters))
     }
@@ -84,7 +84,7 @@ struct Surveyor<'a> {
     memory: usize,
     progress: &'a mut dyn FnMut(Progress),
     survey: Survey,
-    /// Files of users that hold what they should; `None` when one does not.
+    /// The users files, if all of them are sound.
     users: Option<Vec<Arc<UsersFile>>>,
 }
 
@@ -126,7 +126,8 @@ impl<'a> Surveyor<'a> {
         Ok(())
     }
 
-    /// The files that the catalog names; without one all that are there, of which nothing is known.
+    /// Returns the event files that the catalog names. Without a catalog, returns all existing event files, with
+    /// unknown content.
     fn candidates(&self) -> Vec<EventsEntry> {
         if let Some(catalog) = &self.survey.catalog {
             return catalog.events.clone();
@@ -181,7 +182,7 @@ impl<'a> Surveyor<'a> {
             Ok(bytes) => real.bytes = sound.bytes + bytes,
             Err(error) => {
                 self.find(Kind::IndexDamaged, &index, Some(0), reason(&error));
-                // Its length is known when it is made anew.
+                // The length of the index is added when it is rebuilt.
                 real.bytes = sound.bytes;
                 self.survey.to_index.push(real);
             }
@@ -208,8 +209,8 @@ impl<'a> Surveyor<'a> {
         self.survey.sound.push(real);
     }
 
-    /// Checks a file of events, and corrects the entry by what the file states of itself. Its tail proves that, when the
-    /// entry `is_named` by a catalog.
+    /// Checks an event file, and corrects the entry by what the file states about itself. If a catalog names the entry,
+    /// its tail proves these statements.
     fn sound(&self, entry: &mut EventsEntry, is_named: bool) -> Result<events::Sound> {
         let layout = &self.shared.layout;
         let path = layout.events_file(entry.day, entry.id);
@@ -272,10 +273,10 @@ impl<'a> Surveyor<'a> {
         for damaged in &inspection.damaged {
             let range = &damaged.range;
             let message = format!("{} bytes at {} are damaged", range.end - range.start, range.start);
-            // What is lost is said below, by the sequences that are missing.
+            // The events that are lost are reported below, with the missing sequences.
             self.find(Kind::JournalDamaged, &damaged.segment, Some(0), message);
         }
-        // Trimmed are only frames that are in files.
+        // Frames are trimmed only if their rows are in files, so other trimmed frames are missing.
         let trimmed = (self.survey.catalog.is_some() && inspection.trimmed > 0).then_some(1..=inspection.trimmed);
         for missing in trimmed.iter().chain(&inspection.missing) {
             let first = *missing.start().max(&(held.through() + 1));
@@ -313,7 +314,7 @@ impl<'a> Surveyor<'a> {
         for (day, files) in days {
             self.tell(Phase::Ids, done, total);
             done += files.iter().map(|file| file.entry.rows).sum::<u64>();
-            // Without a catalog nothing says which events of the journal are in files.
+            // Without a catalog, nothing tells which events of the journal are in files.
             let journal = if self.survey.catalog.is_some() { self.survey.journal.day(day) } else { &[] };
             let found = ids::look_at_day(&files, journal, self.memory)?;
             if !lost_days.contains(&day) {
@@ -346,7 +347,7 @@ impl<'a> Surveyor<'a> {
         Ok(())
     }
 
-    /// Whether the files of users say what the events say. Where a file is lost, they cannot.
+    /// Checks whether the users files agree with the events. If an event file is lost, they cannot.
     fn sums(&mut self) -> Result<()> {
         let Some(users) = self.users.take().filter(|_| self.survey.lost.is_empty()) else { return Ok(()) };
         let events: Vec<_> = self.survey.sound.iter().map(|entry| EventsFile::events(*entry, &self.shared)).collect();
@@ -368,7 +369,7 @@ impl<'a> Surveyor<'a> {
     }
 }
 
-/// Events between two calls of `progress`.
+/// The number of events between two calls of `progress`.
 const TICK: u64 = 64 * 1024;
 
 fn check_users(file: &UsersFile) -> Result<()> {
@@ -381,7 +382,7 @@ fn check_users(file: &UsersFile) -> Result<()> {
     users::check(file)
 }
 
-/// What an error says beside the file's name, which stands before it.
+/// Returns the message of an error without the name of the file, which the finding states itself.
 fn reason(error: &LakeError) -> String {
     match error {
         LakeError::Damaged { message, .. } => message.clone(),

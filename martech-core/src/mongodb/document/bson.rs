@@ -1,4 +1,4 @@
-//! The few elements of BSON that an event is made of, written behind each other into one vector.
+//! Writers for the BSON elements that an event consists of. All append to one vector.
 
 use crate::event::EventId;
 
@@ -14,31 +14,31 @@ pub(crate) const INT32: u8 = 0x10;
 pub(crate) const INT64: u8 = 0x12;
 pub(crate) const DECIMAL: u8 = 0x13;
 
-/// The subtype of UUIDs in the byte order of RFC 9562.
+/// Subtype of UUIDs in the byte order of RFC 9562.
 const UUID: u8 = 4;
 
-/// Begins a document; the mark is for [`end`].
+/// Begins a document. Returns the mark to pass to [`end`].
 pub(crate) fn begin(out: &mut Vec<u8>) -> usize {
     let mark = out.len();
     out.extend_from_slice(&[0; 4]);
     mark
 }
 
-/// Ends the document that began at a mark.
+/// Ends the document that began at `mark`, by writing its length there.
 pub(crate) fn end(out: &mut Vec<u8>, mark: usize) {
     out.push(0);
     let length = (out.len() - mark) as u32;
     out[mark..mark + 4].copy_from_slice(&length.to_le_bytes());
 }
 
-/// What stands before a value. There must be no NUL in the name.
+/// Writes the type and the name of an element. The name must not contain NUL.
 pub(crate) fn name(out: &mut Vec<u8>, kind: u8, name: &str) {
     out.push(kind);
     out.extend_from_slice(name.as_bytes());
     out.push(0);
 }
 
-/// The name of an element of an array: its position.
+/// Writes the type and the name of an array element. The name is its position in decimal.
 pub(crate) fn position(out: &mut Vec<u8>, kind: u8, position: usize) {
     out.push(kind);
     let begin = out.len();
@@ -54,7 +54,7 @@ pub(crate) fn position(out: &mut Vec<u8>, kind: u8, position: usize) {
     out.push(0);
 }
 
-/// The bytes of a string value.
+/// Writes a string value without its type and name.
 pub(crate) fn text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(&(text.len() as u32 + 1).to_le_bytes());
     out.extend_from_slice(text.as_bytes());
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn elements_are_read_as_they_were_meant() {
+    fn elements_roundtrip_through_the_driver() {
         let mut out = b"before".to_vec();
         let whole = begin(&mut out);
         string(&mut out, "text", "a\0é");

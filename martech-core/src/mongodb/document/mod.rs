@@ -1,4 +1,4 @@
-//! An event as a document, and back: see the [table](super#the-document).
+//! Conversion between events and documents. The format is the [table](super#the-document) in the parent module.
 
 mod bson;
 mod number;
@@ -19,7 +19,7 @@ use crate::{
 
 pub(super) use self::bson::{ARRAY, DOCUMENT, INT64, begin, boolean, end, name, position, string};
 
-/// Names of the fields.
+/// Field names.
 pub(super) mod field {
     pub(crate) const ID: &str = "_id";
     pub(crate) const USER: &str = "userId";
@@ -38,16 +38,17 @@ pub(super) mod field {
     pub(crate) const PROPERTIES_TEXT: &str = "propertiesText";
 }
 
-/// In which form properties are written.
+/// How properties are encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     /// As a document.
     Document,
-    /// As their JSON text, for servers that refuse something in them.
+    /// As their JSON text, for servers that refuse something in the document.
     Text,
 }
 
-/// Writes an event's document, without any Decimal128 where there are none. What an unfit event has written is to be cut off.
+/// Writes an event as a document. Without `decimals`, no Decimal128 is written. On error the caller must truncate
+/// `out`.
 pub(super) fn write(event: &Event, form: Form, decimals: bool, out: &mut Vec<u8>) -> Result<Content, Unfit> {
     let mark = begin(out);
     bson::uuid(out, field::ID, event.id);
@@ -86,15 +87,15 @@ pub(super) fn write(event: &Event, form: Form, decimals: bool, out: &mut Vec<u8>
     Ok(content)
 }
 
-/// A document that is no event.
+/// Error for a document that is not an event.
 #[derive(Debug, Clone)]
 pub(super) struct NotAnEvent {
-    /// Its `_id`, as far as it can be told.
+    /// The document's `_id` if it is readable, otherwise `unknown`.
     pub(super) id: String,
     pub(super) why: String,
 }
 
-/// Reads a whole event. Fields that are not its own are passed over.
+/// Reads a whole event. Unknown fields are ignored.
 pub(super) fn read(document: &RawDocument) -> Result<Event, NotAnEvent> {
     event(document).map_err(|why| not_an_event(document, why))
 }
@@ -153,7 +154,7 @@ fn event(document: &RawDocument) -> Result<Event, String> {
     })
 }
 
-/// Where an event stands among others: when it was done, and its id.
+/// Returns the sort key of a document: the event's time and its id.
 pub(super) fn place(document: &RawDocument) -> Result<(Timestamp, EventId), NotAnEvent> {
     let (mut at, mut id) = (None, None);
     for element in document {
@@ -170,7 +171,7 @@ pub(super) fn place(document: &RawDocument) -> Result<(Timestamp, EventId), NotA
     Err(not_an_event(document, "its _id is no UUID, or its occurredAt no date".to_owned()))
 }
 
-/// What the figures need of an event: whose it is, and its row. The document need not have more than these fields.
+/// Returns a document's user id and its row for statistics. The document may be a projection to those fields.
 pub(super) fn row<'a>(document: &'a RawDocument, symbols: &mut Symbols) -> Result<(&'a str, Row), NotAnEvent> {
     let mut figures = || -> Result<_, String> {
         let (mut user, mut at, mut event_type, mut money_of, mut currency_of) = (None, None, None, 0, Symbol::NONE);
@@ -200,12 +201,12 @@ pub(super) fn row<'a>(document: &'a RawDocument, symbols: &mut Symbols) -> Resul
     figures().map_err(|why| not_an_event(document, why))
 }
 
-/// A UUID in a document.
+/// Reads an event id from a binary value of 16 bytes.
 pub(super) fn id_of(value: RawBsonRef<'_>) -> Option<EventId> {
     Some(EventId::from_bytes(value.as_binary()?.bytes.try_into().ok()?))
 }
 
-/// A number of any type in a document, exactly.
+/// Converts a number of any BSON type exactly.
 pub(super) fn decimal_of(value: RawBsonRef<'_>) -> Option<Decimal> {
     match value {
         RawBsonRef::Int32(number) => Some(Decimal::new(number < 0, number.unsigned_abs().into(), 0)),

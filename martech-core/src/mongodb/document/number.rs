@@ -1,11 +1,11 @@
-//! Decimal numbers: what a JSON text says, what a double says, and Decimal128.
+//! Decimal numbers, and their conversion from and to JSON text, doubles and Decimal128.
 //!
-//! The bits of a Decimal128 are those of IEEE 754-2008's binary integer decimal: a sign, an exponent of fourteen bits
-//! that is 6176 too great, and a coefficient below 10^34.
+//! Decimal128 uses the binary integer decimal encoding of IEEE 754-2008: a sign bit, an exponent of 14 bits with a bias
+//! of 6176, and a coefficient below 10^34.
 
 use std::io::Write;
 
-/// `±coefficient * 10^exponent`; the coefficient has no zero at its end, so that equal numbers are equal here.
+/// `±coefficient * 10^exponent`. The coefficient has no trailing zeros, so equal numbers compare equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Decimal {
     pub(crate) negative: bool,
@@ -13,18 +13,18 @@ pub(crate) struct Decimal {
     pub(crate) exponent: i64,
 }
 
-/// Writes a finite double as JSON has it: the shortest text from which it is read.
+/// Writes a finite double as JSON: the shortest text that parses to the same double.
 pub(super) fn write_double(value: f64, out: impl Write) -> serde_json::Result<()> {
     serde_json::to_writer(out, &value)
 }
 
-/// Coefficients of Decimal128 are below this.
+/// Exclusive upper bound of Decimal128 coefficients.
 const LIMIT: u128 = 10_u128.pow(34);
 const MIN_EXPONENT: i64 = -6176;
 const MAX_EXPONENT: i64 = 6111;
 
 impl Decimal {
-    /// From a coefficient that may have zeros at its end.
+    /// Creates a number from a coefficient that may have trailing zeros.
     pub(crate) fn new(negative: bool, mut coefficient: u128, mut exponent: i64) -> Self {
         if coefficient == 0 {
             exponent = 0;
@@ -36,7 +36,7 @@ impl Decimal {
         Self { negative, coefficient, exponent }
     }
 
-    /// Of a number in JSON's notation; `None` where it has more significant digits than 38.
+    /// Parses a JSON number. Returns `None` if the coefficient overflows (more than 38 significant digits).
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let unsigned = text.strip_prefix('-');
         let (negative, unsigned) = (unsigned.is_some(), unsigned.unwrap_or(text));
@@ -61,11 +61,11 @@ impl Decimal {
         Some(Self { negative, coefficient, exponent: if coefficient == 0 { 0 } else { exponent } })
     }
 
-    /// What the shortest decimal text says that a double is read from; `None` of what is no number.
+    /// Converts a double to the number that its shortest decimal text denotes. Returns `None` if it is not finite.
     ///
-    /// Where two texts are equally short and near, it is the one that [JSON](write_double) has for the double.
+    /// If two texts are equally short and equally near, the one that [JSON](write_double) uses is chosen.
     pub(crate) fn of_double(value: f64) -> Option<Self> {
-        // The longest is like -1.2345678901234567e-308.
+        // The longest text is of the form -1.2345678901234567e-308.
         let mut text = [0_u8; 40];
         let mut rest = &mut text[..];
         write_double(value, &mut rest).ok().filter(|()| value.is_finite())?;
@@ -73,15 +73,15 @@ impl Decimal {
         Self::parse(std::str::from_utf8(&text[..length]).ok()?)
     }
 
-    /// The double whose shortest decimal text is this number, if there is one.
+    /// Returns the double whose shortest decimal text is this number, if there is one.
     pub(crate) fn to_double(self, text: &str) -> Option<f64> {
         let value: f64 = text.parse().ok().filter(|value: &f64| value.is_finite())?;
-        // Fifteen digits always come back from a double.
+        // Fifteen significant digits always survive the conversion to a double.
         let is_short = self.coefficient < 10_u128.pow(15) && (-250..250).contains(&self.exponent);
         (is_short || Self::of_double(value) == Some(self)).then_some(value)
     }
 
-    /// The bits of a Decimal128, if one can say it.
+    /// Encodes this number as Decimal128, if it fits.
     pub(crate) fn to_bits(self) -> Option<u128> {
         let Self { negative, mut coefficient, mut exponent } = self;
         while exponent > MAX_EXPONENT && coefficient < LIMIT / 10 {
@@ -92,13 +92,13 @@ impl Decimal {
         fits.then(|| u128::from(negative) << 127 | ((exponent - MIN_EXPONENT) as u128) << 113 | coefficient)
     }
 
-    /// What the bits of a Decimal128 say; `None` of what is no number.
+    /// Decodes a Decimal128. Returns `None` for infinities and NaN.
     pub(crate) fn of_bits(bits: u128) -> Option<Self> {
         let negative = bits >> 127 == 1;
         match (bits >> 122) & 0b1_1111 {
-            // Infinity, and what is not a number.
+            // Infinity and NaN.
             0b1_1110 | 0b1_1111 => None,
-            // The other form has coefficients that are too great, all of which count as zero.
+            // The second encoding form can only hold coefficients above the limit, which count as zero.
             form if form >> 3 == 0b11 => Some(Self::new(negative, 0, 0)),
             _ => {
                 let coefficient = bits & ((1 << 113) - 1);
@@ -108,24 +108,25 @@ impl Decimal {
         }
     }
 
-    /// From millionths.
+    /// Creates a number from millionths.
     pub(crate) fn of_micros(micros: i128) -> Self {
         Self::new(micros < 0, micros.unsigned_abs(), -6)
     }
 
-    /// In millionths, if that is a whole number and not out of all bounds.
+    /// Converts to millionths. Returns `None` if the result is not a whole number or overflows.
     pub(crate) fn to_micros(self) -> Option<i128> {
         self.coefficient_at(-6)
     }
 
-    /// How many times `10^exponent` it is, if that is a whole number and not out of all bounds.
+    /// Returns this number as a multiple of `10^exponent`. Returns `None` if the result is not a whole number or
+    /// overflows.
     pub(crate) fn coefficient_at(self, exponent: i64) -> Option<i128> {
         let scale = u32::try_from(self.exponent.checked_sub(exponent)?).ok()?;
         let whole = i128::try_from(self.coefficient.checked_mul(10_u128.checked_pow(scale)?)?).ok()?;
         Some(if self.negative { -whole } else { whole })
     }
 
-    /// Bits for an amount of money: whole units are written as such, not as `1E+1`.
+    /// Encodes an amount of money as Decimal128. The exponent is never positive, so ten units are `10`, not `1E+1`.
     pub(crate) fn money_bits(self) -> Option<u128> {
         let Self { negative, mut coefficient, mut exponent } = self;
         while exponent > 0 {
@@ -136,7 +137,7 @@ impl Decimal {
         fits.then(|| u128::from(negative) << 127 | ((exponent - MIN_EXPONENT) as u128) << 113 | coefficient)
     }
 
-    /// Writes it as JSON has numbers.
+    /// Writes this number as JSON.
     pub(crate) fn write_json(self, out: &mut Vec<u8>) {
         let sign = if self.negative { "-" } else { "" };
         let written = match self.exponent {
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn one_number_has_one_form() {
+    fn equal_numbers_have_one_representation() {
         for text in ["1200", "1.2e3", "12e2", "1200.000", "0.0012E+6", "12000000e-4"] {
             assert_eq!(decimal(text), Decimal { negative: false, coefficient: 12, exponent: 2 }, "{text}");
         }
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn doubles_say_what_their_shortest_text_says() {
+    fn doubles_convert_by_their_shortest_text() {
         let double = |text: &str| decimal(text).to_double(text);
         assert_eq!(double("12.5"), Some(12.5));
         assert_eq!(double("0.1"), Some(0.1));
@@ -185,9 +186,9 @@ mod tests {
         assert_eq!(Decimal::of_double(f64::NAN), None);
     }
 
-    /// Bits as the specification of BSON's Decimal128 shows them.
+    /// Bits from the BSON specification of Decimal128.
     #[test]
-    fn bits_are_those_of_the_format() {
+    fn bits_match_the_decimal128_specification() {
         let bits = |text| decimal(text).to_bits();
         assert_eq!(bits("1"), Some(0x3040_0000_0000_0000_0000_0000_0000_0001));
         assert_eq!(bits("-1"), Some(0xb040_0000_0000_0000_0000_0000_0000_0001));
@@ -204,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn money_has_no_idle_zeros() {
+    fn money_has_no_trailing_zeros() {
         for (micros, exponent, coefficient) in
             [(12_500_000, -1, 125_u128), (10_000_000, 0, 10), (1, -6, 1), (0, 0, 0), (1_230_000, -2, 123)]
         {
@@ -216,13 +217,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn money_comes_back(micros in -999_999_999_999_999_999_i128..=999_999_999_999_999_999) {
+        fn money_roundtrips(micros in -999_999_999_999_999_999_i128..=999_999_999_999_999_999) {
             let bits = Decimal::of_micros(micros).money_bits().unwrap();
             prop_assert_eq!(Decimal::of_bits(bits).unwrap().to_micros(), Some(micros));
         }
 
         #[test]
-        fn what_fits_comes_back(negative: bool, coefficient in 0..LIMIT, exponent in -6176_i64..=6111) {
+        fn numbers_in_range_roundtrip(negative: bool, coefficient in 0..LIMIT, exponent in -6176_i64..=6111) {
             let number = Decimal::new(negative, coefficient, exponent);
             prop_assert_eq!(Decimal::of_bits(number.to_bits().unwrap()), Some(number));
             let mut text = Vec::new();
@@ -231,7 +232,7 @@ mod tests {
         }
 
         #[test]
-        fn every_double_is_its_own_text(bits: u64) {
+        fn every_double_roundtrips_through_its_text(bits: u64) {
             let value = f64::from_bits(bits);
             prop_assume!(value.is_finite());
             let text = serde_json::to_string(&value).unwrap();
@@ -241,7 +242,7 @@ mod tests {
         }
 
         #[test]
-        fn fifteen_digits_are_a_double(digits in 0_u64..1_000_000_000_000_000, exponent in -250_i64..235) {
+        fn fifteen_digits_survive_conversion_to_double(digits in 0_u64..1_000_000_000_000_000, exponent in -250_i64..235) {
             let text = format!("{digits}e{exponent}");
             let value: f64 = text.parse().unwrap();
             prop_assert_eq!(Decimal::of_double(value), Decimal::parse(&text));

@@ -1,12 +1,12 @@
-//! Properties: from their JSON text to BSON in one pass, and back.
+//! Conversion of properties between JSON text and BSON, each in one pass.
 //!
 //! | JSON | BSON |
 //! |---|---|
-//! | a whole number of 32 or 64 bits | int32, int64 |
-//! | a number that is what a double's shortest decimal text says | double |
-//! | any other that has up to 34 significant digits and an exponent of Decimal128 | Decimal128 |
-//! | any other | refused |
-//! | a string, `true`, `false`, `null`, an object, an array | the same; a NUL in a name is refused |
+//! | a whole number that fits 32 or 64 bits | int32, int64 |
+//! | a number equal to a double's shortest decimal text | double |
+//! | any other number with at most 34 significant digits and an exponent in the range of Decimal128 | Decimal128 |
+//! | any other number | rejected |
+//! | a string, `true`, `false`, `null`, an object, an array | the same type; a name that contains NUL is rejected |
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ use crate::event::{
     json::{Scanner, Value},
 };
 
-/// Why an event cannot be a document, for the person who sent it.
+/// Reason why an event cannot be stored as a document, for the sender of the event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unfit(pub(crate) String);
 
@@ -32,17 +32,17 @@ impl Unfit {
     }
 }
 
-/// Whether there is something in a document that some servers refuse.
+/// Whether a document contains something that some servers refuse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Content {
     Plain,
-    /// A name that has a dot, begins with `$` or is empty; an array in an array.
+    /// A name that contains a dot, begins with `$` or is empty, or an array in an array.
     Awkward,
-    /// A number of the type Decimal128, which some servers cannot even read.
+    /// A Decimal128, which some servers cannot even parse.
     Decimal,
 }
 
-/// Writes the document of a JSON text, its length first.
+/// Writes a JSON object as a BSON document, including its length prefix.
 pub(crate) fn write(json: &str, out: &mut Vec<u8>) -> Result<Content, Unfit> {
     let mut writer = Writer { scanner: Scanner::strict(json, MAX_DEPTH), out, content: Content::Plain };
     match writer.scanner.enter(b'{') {
@@ -61,7 +61,7 @@ struct Writer<'a, 'out> {
 }
 
 impl Writer<'_, '_> {
-    /// The object that the scanner has gone into.
+    /// Writes the object that the scanner has entered.
     fn object(&mut self) -> Result<(), Unfit> {
         let mark = bson::begin(self.out);
         while let Some(key) = self.scanner.next_key().map_err(Unfit::syntax)? {
@@ -78,7 +78,7 @@ impl Writer<'_, '_> {
         Ok(())
     }
 
-    /// The array that the scanner has gone into.
+    /// Writes the array that the scanner has entered.
     fn array(&mut self) -> Result<(), Unfit> {
         let mark = bson::begin(self.out);
         let mut position = 0;
@@ -93,7 +93,7 @@ impl Writer<'_, '_> {
         Ok(())
     }
 
-    /// The value that comes next; `head` writes its type and name.
+    /// Writes the next value. `head` writes its type and name.
     fn element(&mut self, head: impl Fn(&mut Vec<u8>, u8)) -> Result<(), Unfit> {
         match self.scanner.peek() {
             Some((b'{', _)) => {
@@ -120,7 +120,7 @@ impl Writer<'_, '_> {
                 bson::text(self.out, &text.text());
             }
             Value::Number(number) => self.number(number, head)?,
-            // Nothing else begins with what is left.
+            // Only `null` is left.
             _ => head(self.out, bson::NULL),
         }
         Ok(())
@@ -163,13 +163,13 @@ impl Writer<'_, '_> {
         self.content = self.content.max(content);
     }
 
-    /// What is wrong with the field where the scanner stands.
+    /// Builds the error for the field at the scanner's position.
     fn unfit(&self, what: &str) -> Unfit {
         Unfit(format!("properties.{} {what}", self.scanner.path()))
     }
 }
 
-/// A value in a document that JSON does not have, or bytes that are no BSON.
+/// Error for a value that has no JSON form, or for invalid BSON.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Unreadable(pub(crate) String);
@@ -180,9 +180,9 @@ impl From<mongodb::bson::error::Error> for Unreadable {
     }
 }
 
-/// The compact JSON text of a document.
+/// Converts a document to compact JSON.
 ///
-/// Of the types that JSON does not have, those that others may have put there become text: dates, object ids, UUIDs.
+/// Dates, object ids and UUIDs, which other programs may have written, become strings.
 pub(crate) fn read(document: &RawDocument) -> Result<String, Unreadable> {
     let mut out = Vec::with_capacity(document.as_bytes().len());
     object(document, &mut out)?;

@@ -22,7 +22,7 @@ fn purchase() -> Event {
 }
 
 #[test]
-fn a_document_has_the_fields_of_the_table_in_their_order() {
+fn document_has_fields_in_documented_order() {
     let bytes = bytes(&purchase(), Form::Document);
     let document = Document::try_from(raw(&bytes)).unwrap();
     let names: Vec<&str> = document.keys().map(String::as_str).collect();
@@ -48,7 +48,7 @@ fn a_document_has_the_fields_of_the_table_in_their_order() {
 }
 
 #[test]
-fn without_decimals_there_are_none_and_nothing_is_lost() {
+fn without_decimal128_events_keep_their_values() {
     let parse = |properties: &str| {
         let json =
             format!(r#"{{"userId":"u","type":"purchase","occurredAt":1780000000000,"properties":{properties}}}"#);
@@ -70,7 +70,7 @@ fn without_decimals_there_are_none_and_nothing_is_lost() {
 }
 
 #[test]
-fn what_is_absent_is_not_in_the_document() {
+fn absent_values_have_no_field() {
     let json = r#"{"userId":"u","type":"page_view"}"#;
     let event = EventRules::default().parse(json, Timestamp::now()).unwrap();
     let bytes = bytes(&event, Form::Document);
@@ -79,7 +79,7 @@ fn what_is_absent_is_not_in_the_document() {
 }
 
 #[test]
-fn both_forms_are_read() {
+fn reads_properties_in_both_forms() {
     let event = purchase();
     let compact = event.properties.clone().map(|text| text.replace("\n", ""));
     for form in [Form::Document, Form::Text] {
@@ -96,7 +96,7 @@ fn both_forms_are_read() {
 }
 
 #[test]
-fn a_row_is_that_of_the_event() {
+fn row_matches_the_event() {
     let event = purchase();
     let bytes = bytes(&event, Form::Document);
     let (mut symbols, mut others) = (Symbols::new(), Symbols::new());
@@ -105,7 +105,7 @@ fn a_row_is_that_of_the_event() {
 }
 
 #[test]
-fn another_user_type_or_time_makes_another_event() {
+fn another_user_type_or_time_is_another_event() {
     let event = purchase();
     let bytes = bytes(&event, Form::Document);
     let is_again_with = |change: fn(&mut Event)| {
@@ -122,7 +122,7 @@ fn another_user_type_or_time_makes_another_event() {
 }
 
 #[test]
-fn what_is_no_event_says_why() {
+fn invalid_document_names_the_cause() {
     for (document, why) in [
         (mongodb::bson::rawdoc! { "_id": 7 }, "_id is no UUID"),
         (mongodb::bson::rawdoc! { "userId": "u" }, "_id is missing"),
@@ -137,7 +137,7 @@ fn what_is_no_event_says_why() {
 
 proptest! {
     #[test]
-    fn events_come_back(user in ".{0,40}", session in proptest::option::of(".{0,9}"), micros: i64, at: i64, id: [u8; 16]) {
+    fn events_roundtrip(user in ".{0,40}", session in proptest::option::of(".{0,9}"), micros: i64, at: i64, id: [u8; 16]) {
         let mut event = purchase();
         event.id = EventId::from_bytes(id);
         event.user_id = user;
@@ -149,9 +149,9 @@ proptest! {
         prop_assert_eq!(read(raw(&bytes)).unwrap(), event);
     }
 
-    /// As a server of the wrong kind may send them, or a disk that is failing.
+    /// Such bytes may come from an incompatible server or a failing disk.
     #[test]
-    fn changed_bytes_are_an_event_or_none(changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
+    fn corrupted_bytes_never_panic(changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
         let event = purchase();
         for form in [Form::Document, Form::Text] {
             let mut bytes = bytes(&event, form);
@@ -160,7 +160,7 @@ proptest! {
                 bytes[at] = *byte;
             }
             let Ok(document) = RawDocument::from_bytes(&bytes) else { continue };
-            // None of them panics.
+            // These calls must not panic.
             let _ = (place(document), row(document, &mut Symbols::new()).is_ok(), is_again(&event, document));
             let Ok(found) = read(document) else { continue };
             let mut again = Vec::new();

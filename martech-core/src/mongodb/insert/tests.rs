@@ -14,7 +14,7 @@ fn event(size: usize) -> Event {
 const LIMITS: Limits = Limits { document_bytes: 2000, message_bytes: 48_000_000, documents: 3 };
 
 #[test]
-fn a_command_is_what_a_server_expects() {
+fn insert_command_has_expected_fields() {
     let mut command = Command::new("events");
     assert!(matches!(command.push(4, &event(5), Form::Document, true, LIMITS), Pushed::Taken));
     assert!(matches!(command.push(7, &event(6), Form::Document, true, LIMITS), Pushed::Taken));
@@ -32,7 +32,7 @@ fn a_command_is_what_a_server_expects() {
 }
 
 #[test]
-fn a_command_is_full_by_number_and_by_bytes() {
+fn command_is_limited_by_count_and_by_bytes() {
     let mut command = Command::new("events");
     for index in 0..3 {
         assert!(matches!(command.push(index, &event(1), Form::Document, true, LIMITS), Pushed::Taken));
@@ -44,7 +44,7 @@ fn a_command_is_full_by_number_and_by_bytes() {
     assert_eq!(command.bytes.len(), length);
     let mut next = Command::new("events");
     next.push_document(3, document, names);
-    // Two of these are more than one document may have.
+    // Two such events exceed the limit of one document.
     assert!(matches!(next.push(4, &event(1500), Form::Document, true, LIMITS), Pushed::Taken));
     assert!(matches!(next.push(5, &event(1500), Form::Document, true, LIMITS), Pushed::NoRoom(..)));
     let Pushed::Unfit(why) = next.push(6, &event(2000), Form::Document, true, LIMITS) else {
@@ -56,7 +56,7 @@ fn a_command_is_full_by_number_and_by_bytes() {
 }
 
 #[test]
-fn awkward_names_are_noted_wherever_their_document_goes() {
+fn awkward_names_are_tracked_across_commands() {
     let awkward = Event { properties: Some(r#"{"$x":1}"#.to_owned()), ..event(1) };
     let one = Limits { documents: 1, ..LIMITS };
     let mut command = Command::new("events");
@@ -74,7 +74,7 @@ fn advice(answer: Document, sent: usize) -> Advice {
 }
 
 #[test]
-fn an_answer_speaks_of_each_document() {
+fn response_is_parsed_per_document() {
     let answer = doc! { "ok": 1, "n": 1, "writeErrors": [
         { "index": 1, "code": 11000, "errmsg": "E11000", "keyPattern": { "_id": 1 } },
         { "index": 2, "code": 11000, "errmsg": "E11000 collection: a.b index: other_1 dup key", },
@@ -90,7 +90,7 @@ fn an_answer_speaks_of_each_document() {
 }
 
 #[test]
-fn an_answer_that_is_none_stores_nothing_for_certain() {
+fn invalid_response_makes_the_batch_retry() {
     assert_eq!(advice(doc! { "n": 2, "writeConcernError": { "code": 64, "errmsg": "waited" } }, 2), Advice::Retry);
     assert_eq!(advice(doc! { "n": 2, "writeConcernError": { "code": 91, "errmsg": "going down" } }, 2), Advice::Retry);
     let unmet = doc! { "n": 2, "writeConcernError": { "code": 100, "errmsg": "Not enough data-bearing nodes" } };

@@ -1,4 +1,4 @@
-//! What the model knows of a sink from the outside: what was accepted, who waits, and what was said of each event.
+//! The model's view of a sink from the outside: accepted events, waiting pushes, and the outcome of each event.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{super::batch::Load, *};
 
-/// The size of an event, as the sink is told.
+/// Size of an event as reported to the sink.
 pub(super) fn size_of(event: &u32) -> usize {
     1 + *event as usize % 7
 }
@@ -20,7 +20,7 @@ pub(super) fn load_of(events: &[u32]) -> Load {
     Load { events: events.len(), bytes: events.iter().map(size_of).sum() }
 }
 
-/// What a receipt said of an event.
+/// Outcome of an event according to its receipt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fate {
     Stored,
@@ -42,7 +42,7 @@ impl Fate {
     }
 }
 
-/// A receipt of either kind.
+/// A receipt of an event or a batch.
 pub(super) type Slip = Pin<Box<dyn Future<Output = Vec<EventOutcome>> + Send>>;
 
 pub(super) fn slip(receipt: Receipt) -> Slip {
@@ -56,7 +56,7 @@ pub(super) fn batch_slip(receipt: BatchReceipt) -> Slip {
     })
 }
 
-/// Polls once, for nobody.
+/// Polls once with a no-op waker.
 pub(super) fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
@@ -72,18 +72,18 @@ pub(super) struct Entry {
 pub(super) struct Book {
     /// Every accepted event.
     pub(super) entries: BTreeMap<u32, Entry>,
-    /// The same in the order in which they were accepted.
+    /// The accepted events in the order of acceptance.
     pub(super) order: Vec<u32>,
-    /// Receipts that the model keeps.
+    /// Receipts held by the model, with their events.
     pub(super) slips: Vec<(Vec<u32>, Slip)>,
-    /// What those want to bring who stand in line.
+    /// Total load of the waiting pushes.
     pub(super) line: Load,
     pub(super) in_line: usize,
-    /// Events whose receipts knew before the dead-letter handler.
+    /// Events whose receipt resolved before the dead-letter handler was called.
     pub(super) told_too_early: Vec<u32>,
-    /// Someone has called for the end.
+    /// `true` once a `close` was called.
     pub(super) closed: bool,
-    /// What closing gave back, by call.
+    /// Events returned by `close`, by call.
     pub(super) unstored: Vec<Vec<u32>>,
 }
 
@@ -106,7 +106,7 @@ impl Book {
         }
     }
 
-    /// Looks at every receipt that is kept.
+    /// Polls every held receipt.
     pub(super) fn read_slips(&mut self) {
         for (events, mut slip) in std::mem::take(&mut self.slips) {
             match poll_once(slip.as_mut()) {
@@ -116,7 +116,7 @@ impl Book {
         }
     }
 
-    /// Events of which a kept receipt says nothing yet.
+    /// Events whose held receipts are pending.
     pub(super) fn open(&self) -> BTreeSet<u32> {
         self.slips.iter().flat_map(|(events, _)| events.iter().copied()).collect()
     }
@@ -125,7 +125,7 @@ impl Book {
         self.entries.values().filter(|entry| entry.fate == Some(fate)).count() as u64
     }
 
-    /// The sink's figures, the receipts and the dead letters tell the same, at this moment.
+    /// Checks that statistics, receipts and dead letters agree at this moment.
     pub(super) fn check(&mut self, stats: &SinkStats, letters: &Letters) {
         self.read_slips();
         assert!(self.told_too_early.is_empty(), "{:?}", self.told_too_early);
@@ -137,7 +137,8 @@ impl Book {
         assert!(stats.flushes.total() <= settled && (stats.flushes.total() > 0) == (settled > 0), "{stats:?}");
         assert!(stats.pending > 0 || (stats.oldest, stats.stalled) == <(Duration, Duration)>::default(), "{stats:?}");
 
-        // The model does not know of an event whose receipt was dropped or given away, or is for others as well.
+        // The model does not know the state of an event whose receipt was dropped, was given away, or is shared with
+        // other events.
         let single = self.slips.iter().filter(|(events, _)| events.len() == 1);
         let open: BTreeSet<u32> = single.map(|(events, _)| events[0]).collect();
         let silent = self.entries.iter().filter(|(event, entry)| entry.fate.is_none() && !open.contains(event)).count();
@@ -166,7 +167,7 @@ impl Book {
         }
     }
 
-    /// Of each handle, the events keep the order in which they were accepted.
+    /// Checks that the events of each handle are in the order of acceptance.
     pub(super) fn check_order(&self, events: &[u32]) {
         let rank: BTreeMap<u32, usize> = self.order.iter().enumerate().map(|(rank, event)| (*event, rank)).collect();
         let mut last = BTreeMap::new();

@@ -1,11 +1,11 @@
-//! Closing, and dropping without closing.
+//! Closing a sink, and dropping it without closing.
 
 use tokio::time::Instant;
 
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn closing_drains_without_waiting_for_the_interval() {
+async fn close_drains_without_waiting_for_flush_interval() {
     let store = Puppet::default();
     let sink = small().flush_interval(Duration::from_secs(60)).build(store.clone()).unwrap();
     let receipt = sink.try_push(1).unwrap();
@@ -19,7 +19,7 @@ async fn closing_drains_without_waiting_for_the_interval() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_closed_sink_hands_everything_back() {
+async fn closed_sink_refuses_all_pushes() {
     let sink = small().build(Puppet::acting(vec![Act::TakeAfter(Duration::from_secs(1)); 4])).unwrap();
     drop(sink.try_push_batch((0..10).collect()).unwrap());
     let waiting = [10, 11].map(|event| {
@@ -39,7 +39,7 @@ async fn a_closed_sink_hands_everything_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_the_deadline_what_is_not_stored_is_given_back_in_order() {
+async fn close_returns_unstored_events_in_order_at_deadline() {
     let letters = Letters::default();
     let store = Puppet::acting([Act::Stall, Act::Reject(vec![2]), Act::Retry, Act::Retry, Act::Stall]);
     let sink = small().capacity(20).dead_letters(letters.handler()).build(store.clone()).unwrap();
@@ -60,7 +60,7 @@ async fn at_the_deadline_what_is_not_stored_is_given_back_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn half_a_batch_that_was_stored_is_not_given_back() {
+async fn close_does_not_return_stored_part_of_batch() {
     let store = Puppet::acting([Act::Take, Act::Stall]);
     store.stage(|stage| stage.unbearable = vec![3]);
     let sink = small().build(store.clone()).unwrap();
@@ -71,7 +71,7 @@ async fn half_a_batch_that_was_stored_is_not_given_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_zero_deadline_gives_everything_back_at_once() {
+async fn close_with_zero_deadline_returns_unstored_events() {
     let store = Puppet::default();
     let sink = small().build(store.clone()).unwrap();
     drop(sink.try_push_batch((0..6).collect()).unwrap());
@@ -81,7 +81,7 @@ async fn a_zero_deadline_gives_everything_back_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_cancelled_close_would_have_given_back_is_dead_lettered() {
+async fn canceled_close_dead_letters_unclaimed_events() {
     let letters = Letters::default();
     let sink = small().dead_letters(letters.handler()).build(Puppet::acting([Act::Stall])).unwrap();
     drop(sink.try_push_batch((0..4).collect()).unwrap());
@@ -89,7 +89,7 @@ async fn what_a_cancelled_close_would_have_given_back_is_dead_lettered() {
     let mut close = Box::pin(sink.close(Duration::from_secs(1)));
     assert!(tokio::time::timeout(Duration::from_millis(1), &mut close).await.is_err());
     tokio::time::advance(Duration::from_secs(2)).await;
-    // The deadline is noticed in this poll, and the call dropped before it can answer.
+    // This poll notices the deadline, and the call is dropped before it can return.
     assert!(futures_poll(close.as_mut()).is_none());
     drop(close);
     settle_down().await;
@@ -110,7 +110,7 @@ fn futures_poll<F: Future>(future: std::pin::Pin<&mut F>) -> Option<F::Output> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropping_all_handles_still_stores_what_was_accepted() {
+async fn dropping_all_handles_stores_accepted_events() {
     let store = Puppet::acting([Act::Retry, Act::TakeAfter(Duration::from_secs(1))]);
     let sink = small().flush_interval(Duration::MAX).build(store.clone()).unwrap();
     let receipt = sink.clone().try_push(1).unwrap();

@@ -1,11 +1,11 @@
-//! Stores that fail, refuse, lie and panic.
+//! Stores that fail, refuse batches, answer inconsistently, and panic.
 
 use tokio::time::Instant;
 
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_is_retried_until_it_is_taken() {
+async fn batch_is_retried_until_stored() {
     let store = Puppet::acting([Act::Retry, Act::RetryAfter(Duration::from_secs(3)), Act::Retry]);
     let sink = small().build(store.clone()).unwrap();
     let start = Instant::now();
@@ -17,7 +17,7 @@ async fn a_batch_is_retried_until_it_is_taken() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_the_deadline_a_batch_is_dead_lettered() {
+async fn batch_is_dead_lettered_at_retry_deadline() {
     let letters = Letters::default();
     let retry = RetryPolicy { deadline: Duration::from_secs(10), ..RetryPolicy::default() };
     let sink = small()
@@ -42,7 +42,7 @@ async fn at_the_deadline_a_batch_is_dead_lettered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dead_letters_say_which_senders_are_told() {
+async fn dead_letters_mark_events_of_attended_handles() {
     let letters = Letters::default();
     let store = Puppet::default();
     store.stage(|stage| stage.unbearable = (0..20).collect());
@@ -53,7 +53,7 @@ async fn dead_letters_say_which_senders_are_told() {
         attended.try_push_batch(vec![2, 3, 4]).unwrap(),
         attended.clone().try_push_batch(vec![5]).unwrap(),
         sink.try_push_batch(vec![6]).unwrap(),
-        // In two batches.
+        // Spans two batches.
         attended.try_push_batch(vec![7, 8, 9]).unwrap(),
     ];
     let single = (sink.try_push(10).unwrap(), attended.try_push(11).unwrap());
@@ -69,7 +69,7 @@ async fn dead_letters_say_which_senders_are_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_batch_is_bisected_until_the_poison_event_stands_alone() {
+async fn refused_batch_is_bisected_to_isolate_poison_events() {
     let letters = Letters::default();
     let store = Puppet::default();
     store.stage(|stage| stage.unbearable = vec![3, 700, 701]);
@@ -86,7 +86,7 @@ async fn a_refused_batch_is_bisected_until_the_poison_event_stands_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn bisecting_and_retrying_go_together() {
+async fn bisection_continues_across_retries() {
     let letters = Letters::default();
     let store = Puppet::acting([Act::Retry, Act::Reject(vec![0]), Act::Retry, Act::Duplicates(vec![0])]);
     store.stage(|stage| stage.unbearable = vec![1]);
@@ -98,7 +98,7 @@ async fn bisecting_and_retrying_go_together() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_breaks_the_store_poisons_the_sink() {
+async fn broken_store_poisons_sink() {
     for (act, reason) in [
         (Act::Panic, "the store panicked: the puppet panics"),
         (Act::Fatal, "the store takes nothing any more: broken"),
@@ -148,7 +148,7 @@ async fn whatever_breaks_the_store_poisons_the_sink() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dead_letter_handler_that_panics_breaks_nothing() {
+async fn panic_in_dead_letter_handler_is_contained() {
     let sink =
         small().dead_letters(|_| panic!("the handler panics")).build(Puppet::acting([Act::Reject(vec![1])])).unwrap();
     let outcome = sink.try_push_batch((0..4).collect()).unwrap().await;
@@ -158,7 +158,7 @@ async fn a_dead_letter_handler_that_panics_breaks_nothing() {
 }
 
 #[test]
-fn the_end_of_the_runtime_fails_what_is_held() {
+fn runtime_shutdown_fails_held_events() {
     let letters = Letters::default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let (sink, flying, waiting) = runtime.block_on(async {

@@ -1,9 +1,9 @@
-//! What the figures say of waiting and of flushes.
+//! Statistics about waiting and flushes.
 
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_has_an_age_and_a_store_that_takes_nothing_is_seen() {
+async fn stats_report_oldest_event_age_and_store_stall() {
     let store = Puppet::acting([Act::TakeAfter(Duration::from_secs(40)), Act::Stall]);
     let sink = small().max_concurrent_flushes(1).build(store).unwrap();
     let waits = |sink: &EventSink<u32>| (sink.stats().oldest, sink.stats().stalled);
@@ -14,7 +14,7 @@ async fn what_waits_has_an_age_and_a_store_that_takes_nothing_is_seen() {
     tokio::time::sleep(Duration::from_secs(10)).await;
     let _second = sink.try_push(2).unwrap();
     assert_eq!(waits(&sink), (Duration::from_secs(10), Duration::from_secs(10)));
-    // The first batch is stored at 40.1 s, and the second begins to wait for ever.
+    // The first batch is stored at 40.1 s. The append of the second never returns.
     tokio::time::sleep(Duration::from_secs(40)).await;
     assert_eq!(waits(&sink), (Duration::from_secs(40), Duration::from_millis(9_900)));
     let report = sink.close(Duration::ZERO).await;
@@ -22,11 +22,11 @@ async fn what_waits_has_an_age_and_a_store_that_takes_nothing_is_seen() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn events_that_are_given_up_are_no_progress() {
+async fn given_up_events_do_not_reset_stall_time() {
     let policy = RetryPolicy { deadline: Duration::from_secs(2), ..RetryPolicy::default() };
     let store = Puppet::acting(std::iter::repeat_n(Act::Retry, 1_000));
     let sink = small().max_concurrent_flushes(1).retry(policy).dead_letters(drop).build(store).unwrap();
-    // More than it can hold, so that there is always something that waits.
+    // More events than the sink can hold, so that some are always pending.
     for event in 0..1_200 {
         let _ = sink.try_push(event);
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -38,7 +38,7 @@ async fn events_that_are_given_up_are_no_progress() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn flushes_are_counted_by_reason_and_outcome() {
+async fn counts_flushes_by_reason_and_outcome() {
     let policy = RetryPolicy { deadline: Duration::ZERO, ..RetryPolicy::default() };
     let store = Puppet::acting([Act::Take, Act::Take, Act::Take, Act::Duplicates(vec![0]), Act::Retry]);
     let sink = small().retry(policy).dead_letters(drop).build(store.clone()).unwrap();
@@ -60,7 +60,7 @@ async fn flushes_are_counted_by_reason_and_outcome() {
     let _unread = sink.push(6).await.unwrap();
     sink.flush().await;
     check(FlushReason::Asked, FlushOutcome::Answered);
-    // That the store has it already is an answer as well.
+    // A duplicate is an answer as well.
     sink.push(7).await.unwrap().await.unwrap();
     check(FlushReason::Due, FlushOutcome::Answered);
     sink.push(8).await.unwrap().await.unwrap_err();
@@ -73,9 +73,9 @@ async fn flushes_are_counted_by_reason_and_outcome() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_sink_is_pressed() {
+async fn full_sink_flushes_with_reason_pressed() {
     let store = Puppet::default();
-    // By bytes: its batch is not full yet.
+    // Full by bytes, while its batch is not full.
     let sink = small().capacity_bytes(8).flush_interval(Duration::from_secs(3600)).build(store).unwrap();
     let _receipts = [sink.try_push(1).unwrap(), sink.try_push(2).unwrap()];
     assert!(sink.try_push(3).unwrap_err().is_full());
@@ -84,7 +84,7 @@ async fn a_full_sink_is_pressed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_closing_gives_back_is_no_answer() {
+async fn events_returned_by_close_count_as_failed_flush() {
     let sink = small().build(Puppet::acting([Act::Stall])).unwrap();
     let _receipt = sink.push(1).await.unwrap();
     let report = sink.close(Duration::from_secs(1)).await;
@@ -94,13 +94,13 @@ async fn what_closing_gives_back_is_no_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_receipt_tells_how_its_batch_went() {
+async fn receipt_reports_batch_timing() {
     let store = Puppet::acting([Act::TakeAfter(Duration::from_secs(40)), Act::TakeAfter(Duration::from_secs(2))]);
     let sink = small().max_concurrent_flushes(1).build(store).unwrap();
     let begun = Instant::now().into_std();
     let first = sink.push_batch(vec![1, 2, 3, 4]).await.unwrap();
     let second = sink.push_batch(vec![5, 6, 7, 8]).await.unwrap();
-    // In two batches of four.
+    // Spans two batches of four.
     let third = sink.push_batch((10..18).collect()).await.unwrap();
     let first = first.await.passage().unwrap();
     assert_eq!((first.taken, first.events), (begun, 4));
@@ -113,7 +113,7 @@ async fn a_receipt_tells_how_its_batch_went() {
 }
 
 #[tokio::test]
-async fn what_no_slot_took_went_no_way() {
+async fn events_no_slot_took_have_no_passage() {
     let sink = small().max_concurrent_flushes(1).build(Puppet::acting([Act::Stall])).unwrap();
     let _first = sink.push_batch(vec![1, 2, 3, 4]).await.unwrap();
     let waiting = sink.push_batch(vec![5]).await.unwrap();

@@ -1,4 +1,4 @@
-//! The sink against stores that do as they are told, under a paused clock.
+//! Tests of the sink against scripted stores, under a paused clock.
 
 mod book;
 mod closing;
@@ -23,12 +23,12 @@ use tokio::time::Instant;
 use super::{DeadLetter, SinkBuilder, SinkStats, *};
 use crate::store::{Appended, Rejection, Store, StoreError};
 
-/// What a [`Puppet`] does with one append.
+/// Behavior of a [`Puppet`] for one append.
 #[derive(Debug, Clone)]
 enum Act {
-    /// Stores everything,
+    /// Stores everything.
     Take,
-    /// after a while.
+    /// Stores everything after a delay.
     TakeAfter(Duration),
     /// Never answers.
     Stall,
@@ -36,11 +36,11 @@ enum Act {
     RetryAfter(Duration),
     Fatal,
     Panic,
-    /// Answers this, whatever the batch.
+    /// Answers this, regardless of the batch.
     Lie(Appended),
-    /// Answers what cannot be true of the batch.
+    /// Answers inconsistently with the batch.
     LieOf(Lie),
-    /// Has the events at these positions already.
+    /// Reports the events at these positions as duplicates.
     Duplicates(Vec<usize>),
     /// Rejects the events at these positions.
     Reject(Vec<usize>),
@@ -74,7 +74,7 @@ impl Lie {
     }
 }
 
-/// A store that follows a script, then takes everything. Events that are `unbearable` make it refuse the whole batch.
+/// A store that follows a script, then stores everything. A batch with an `unbearable` event is refused as a whole.
 #[derive(Debug, Clone, Default)]
 struct Puppet(Arc<Mutex<Stage>>);
 
@@ -82,11 +82,11 @@ struct Puppet(Arc<Mutex<Stage>>);
 struct Stage {
     script: VecDeque<Act>,
     unbearable: Vec<u32>,
-    /// Every append that was begun,
+    /// The batch of each started append.
     batches: Vec<Vec<u32>>,
-    /// and when.
+    /// The start time of each append.
     times: Vec<Instant>,
-    /// Appends under way.
+    /// Appends in progress.
     running: usize,
     most_running: usize,
     stored: Vec<u32>,
@@ -127,7 +127,7 @@ impl Puppet {
                 }
             }
         });
-        // A store need not sort.
+        // Stores may answer in any order.
         appended.duplicates.reverse();
         appended.rejected.reverse();
         appended
@@ -166,7 +166,7 @@ impl Store<u32> for Puppet {
     }
 }
 
-/// An append under way, also when it is cancelled or panics.
+/// Counts an append in progress, also when it is canceled or panics.
 struct Running<'a>(&'a Puppet);
 
 impl<'a> Running<'a> {
@@ -208,7 +208,7 @@ impl Letters {
     }
 }
 
-/// A sink that is small, and quick to flush.
+/// A small sink with a short flush interval.
 fn small() -> SinkBuilder<u32> {
     EventSink::builder()
         .max_batch(4)
@@ -218,7 +218,7 @@ fn small() -> SinkBuilder<u32> {
         .seed(7)
 }
 
-/// Lets every task run until it waits; the clock stands still.
+/// Runs every task until it waits, without advancing the clock.
 async fn settle_down() {
     for _ in 0..100 {
         tokio::task::yield_now().await;

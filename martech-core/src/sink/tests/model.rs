@@ -1,6 +1,6 @@
-//! Random operations on a sink of random shape, against a store that does its worst, under a paused clock. After every
-//! step the sink's figures must be those of the [`Book`]; at the end every accepted event is in exactly one place, the one
-//! that its receipt names, and nothing hangs.
+//! Model test: random operations on a sink of random shape, against a failing store, under a paused clock. After random
+//! steps the sink's statistics must match the [`Book`]. At the end every accepted event is in exactly one place, the
+//! one that its receipt reports, and nothing hangs.
 
 use std::{
     collections::BTreeMap,
@@ -20,7 +20,7 @@ use super::{
 };
 
 type Shared = Arc<Mutex<Book>>;
-/// Also while the test fails.
+/// Locks the book, also after a panic of the test.
 fn lock(book: &Shared) -> MutexGuard<'_, Book> {
     book.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -33,7 +33,7 @@ struct World {
     book: Shared,
     letters: Letters,
     store: Puppet,
-    /// By number. Calls keep theirs alive.
+    /// Handles by number. A pending call keeps its handle alive.
     handles: Vec<(usize, Handle)>,
     next_handle: usize,
     next_event: u32,
@@ -41,7 +41,7 @@ struct World {
     tasks: Vec<JoinHandle<()>>,
 }
 
-/// A push that tells the book when it joins and leaves the line.
+/// Runs a push, and records in the book when it starts and stops waiting for room.
 async fn watched<T>(book: Shared, load: Load, push: impl Future<Output = T>) -> T {
     struct Place(Shared, Load, bool);
     impl Place {
@@ -61,7 +61,6 @@ async fn watched<T>(book: Shared, load: Load, push: impl Future<Output = T>) -> 
     }
 
     let mut push = Box::pin(push);
-    // Goes before the push when both are dropped.
     let mut place = Place(book, load, false);
     poll_fn(move |context| {
         let poll = push.as_mut().poll(context);
@@ -88,7 +87,7 @@ impl World {
                 move |letter| {
                     let event = letter.event;
                     hand_over(letter);
-                    // Letters come before the receipts say so.
+                    // The handler is called before the receipts resolve.
                     let mut book = lock(&book);
                     book.read_slips();
                     let told = book.entries.get(&event).and_then(|entry| entry.fate);
@@ -105,7 +104,7 @@ impl World {
             book,
             letters,
             store,
-            // Handles with an odd number are attended. A clone's number is odd where its original's is.
+            // Handles with odd numbers are attended. A clone's number has the parity of the original's.
             handles: (0..4)
                 .map(|number| (number, Arc::new(if number % 2 == 1 { sink.attended() } else { sink.clone() })))
                 .collect(),
@@ -133,13 +132,13 @@ impl World {
         }
     }
 
-    /// A refusal for want of room must be true, and so must an admission.
+    /// Checks that an admission, or a refusal for lack of room, is correct.
     fn judge<R, T>(&self, load: Load, sink: &EventSink<u32>, answer: &Result<R, PushError<T>>) {
         let stats = sink.stats();
         let held = Load { events: stats.pending as usize, bytes: stats.pending_bytes as usize };
         let taken = held.plus(lock(&self.book).line);
         match answer.as_ref().map_err(PushError::refusal) {
-            // Nothing needs no room.
+            // An empty batch needs no room.
             Ok(_) => assert!(taken.fits(self.shape.capacity) || load.events == 0, "{load:?} is let in, {stats:?}"),
             Err(Refusal::Full { .. }) => {
                 assert!(!taken.plus(load).fits(self.shape.capacity), "{load:?} is refused, {stats:?}");
@@ -154,7 +153,7 @@ impl World {
         let poisoned = sink.poison().is_some();
         let answer = sink.try_push(event);
         assert!(!(poisoned && answer.is_ok()), "a poisoned sink takes an event");
-        // Asking for figures ends what was granted to busy handles: they would never be seen at work.
+        // Reading statistics ends all grants. After every push, it would keep lanes from being used.
         if answer.is_err() || event.is_multiple_of(8) {
             self.judge(load_of(&[event]), &sink, &answer);
         }
@@ -275,7 +274,7 @@ impl World {
                     assert_conserved(&report.stats);
                     lock(&book).unstored.push(report.unstored);
                 });
-                // It begins at once, and nothing is taken from here on.
+                // The first poll closes the sink. No event is accepted from here on.
                 if poll_once(close.as_mut()).is_pending() {
                     self.tasks.push(tokio::spawn(close));
                 }
@@ -292,7 +291,7 @@ impl World {
         lock(&self.book).check(&stats, &self.letters);
     }
 
-    /// While a slot is free, no full batch waits, and no event longer than the interval.
+    /// Checks that while a slot is free, no full batch waits, and no event waits longer than the interval.
     fn check_haste(&self) {
         let mut book = lock(&self.book);
         book.read_slips();
@@ -300,7 +299,7 @@ impl World {
             .store
             .stage(|stage| (stage.batches.concat(), [stage.stored.clone(), stage.duplicates.clone()].concat()));
         ended.extend(self.letters.events());
-        // Where an event is begun and not at its end, a slot is busy: perhaps with others, perhaps all slots are.
+        // An event that is begun and not finished occupies a slot, and possibly all slots are busy.
         if begun.iter().any(|event| !ended.contains(event)) {
             return;
         }
@@ -312,7 +311,7 @@ impl World {
         }
     }
 
-    /// Lets everything end, and accounts for every event.
+    /// Waits for all work to finish, and accounts for every event.
     async fn end(self) {
         let Self { shape, book, letters, store, handles, calls, tasks, .. } = self;
         let calls: Vec<_> = calls.into_iter().map(tokio::spawn).collect();
@@ -325,7 +324,7 @@ impl World {
             let outcomes = slip.await;
             lock(&book).tell(&events, &outcomes);
         }
-        // The slots end, and with the last of them goes what nobody came back for.
+        // The slots end. Events that no caller of `close` claimed are dead-lettered with the last of them.
         while Arc::strong_count(&store.0) > 1 {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }

@@ -1,4 +1,4 @@
-//! What a run of the [model](super::model) is made of.
+//! Operations and parameters for a run of the [model](super::model).
 
 use proptest::{collection::vec, prelude::*};
 
@@ -8,31 +8,31 @@ use super::{super::batch::Load, *};
 pub(super) enum Op {
     TryPush(usize),
     TryPushBatch(usize, usize),
-    /// One after the other, as a busy producer does.
+    /// Pushes several events one after the other, like a busy producer.
     Burst(usize, usize),
     Push(usize, Care),
     PushBatch(usize, usize, Care),
     Flush(usize, Care),
-    /// Polls what was left alone.
+    /// Polls a call that the model holds.
     Poll(usize),
-    /// Drops a call of `push`, `push_batch`, `flush` or `close` under way.
+    /// Drops a pending call of `push`, `push_batch`, `flush` or `close`.
     Cancel(usize),
     CloneHandle(usize),
     DropHandle(usize),
     DropReceipt(usize),
-    /// Lets a task of its own wait for a receipt.
+    /// Awaits a receipt in a separate task.
     AwaitReceipt(usize),
-    /// Lets every task run a few times.
+    /// Yields to the other tasks several times.
     Run(usize),
     Wait(u64),
     Close(usize, u64),
 }
 
-/// Who polls a call.
+/// Owner of a call, which polls it.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Care {
     Task,
-    /// Nobody, but for [`Op::Poll`].
+    /// Polled only by [`Op::Poll`].
     Model,
 }
 
@@ -65,8 +65,8 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// Operations, whether to look at the figures after each, and perhaps one to close the sink in their midst. Looking ends
-/// what was granted to busy handles, so it must not be done always.
+/// Operations, each with a flag to check the statistics afterwards, and possibly one that closes the sink in between. A
+/// check ends all grants, so it must not follow every operation.
 pub(super) fn ops() -> impl Strategy<Value = Vec<(Op, bool)>> {
     let close = (0usize..60, 0usize..16, 0u64..3_000);
     (vec((op(), any::<bool>()), 0..60), proptest::option::weighted(0.3, close)).prop_map(|(mut ops, close)| {
@@ -102,7 +102,7 @@ pub(super) fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-/// Mostly none.
+/// `None` in half of the cases.
 pub(super) fn disaster() -> impl Strategy<Value = Option<Act>> {
     let lies = [Lie::TooMany, Lie::TooFew, Lie::OutOfRange, Lie::NamedTwice, Lie::DuplicateAndRejected];
     prop_oneof![

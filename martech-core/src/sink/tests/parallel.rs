@@ -6,7 +6,7 @@ use super::*;
 use crate::memory::MemoryStore;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn producers_on_many_threads_lose_and_double_nothing() {
+async fn concurrent_producers_neither_lose_nor_duplicate_events() {
     const PRODUCERS: u32 = 8;
     const EACH: u32 = 3_000;
     let store = MemoryStore::new();
@@ -34,7 +34,7 @@ async fn producers_on_many_threads_lose_and_double_nothing() {
                 match event % 5 {
                     0 => drop(sink.push_batch(vec![event]).await.unwrap().await),
                     1 => {
-                        // Often cancelled while it waits.
+                        // Often canceled while it waits.
                         tokio::select! {
                             biased;
                             receipt = sink.push(event) => drop(receipt.unwrap()),
@@ -68,7 +68,7 @@ async fn producers_on_many_threads_lose_and_double_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn busy_handles_keep_their_order_while_others_look_and_flush() {
+async fn handles_keep_order_during_concurrent_stats_and_flush() {
     const PRODUCERS: u32 = 3;
     const EACH: u32 = 20_000;
     let store = MemoryStore::new();

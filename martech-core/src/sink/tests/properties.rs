@@ -1,4 +1,4 @@
-//! One batch, a store of which everything is known: which appends must be made, and when.
+//! Properties of one batch with a fully scripted store: the exact appends, and their times.
 
 use std::{collections::BTreeSet, ops::Range};
 
@@ -10,7 +10,7 @@ fn paused<T>(test: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(test)
 }
 
-/// The appends that finding the poison events takes, one after the other.
+/// Adds the appends of a bisection that isolates the poison events, in order.
 fn bisected(part: Range<u32>, poison: &BTreeSet<u32>, appends: &mut Vec<Vec<u32>>) {
     appends.push(part.clone().collect());
     if part.len() > 1 && poison.range(part.clone()).next().is_some() {
@@ -20,14 +20,14 @@ fn bisected(part: Range<u32>, poison: &BTreeSet<u32>, appends: &mut Vec<Vec<u32>
     }
 }
 
-/// The clock of timers is in whole milliseconds.
+/// Tokio timers have a resolution of one millisecond.
 const TICK: Duration = Duration::from_millis(1);
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn bisecting_finds_the_poison_events_and_makes_no_append_too_many(
+    fn bisection_isolates_poison_events_with_expected_appends(
         len in 1u32..300,
         poison in proptest::collection::btree_set(0u32..300, 0..6),
     ) {
@@ -50,7 +50,7 @@ proptest! {
     }
 
     #[test]
-    fn retries_come_when_the_policy_says(
+    fn retries_follow_policy(
         waits in vec(proptest::option::of(0u64..8_000), 0..30),
         deadline in prop_oneof![(0u64..20_000).prop_map(Duration::from_millis), Just(Duration::MAX)],
         seed: u64,
@@ -85,7 +85,7 @@ proptest! {
             prop_assert_eq!(times.len(), asked.len() + 1);
             prop_assert!(letters.events().is_empty());
         } else {
-            // Given up at once, and only where the next delay might have passed the deadline.
+            // Given up at once, and only if the next delay could have passed the deadline.
             prop_assert_eq!(given_up, *times.last().unwrap());
             prop_assert!(failing + most(times.len() - 1) > deadline);
             prop_assert_eq!(letters.events(), [0, 1, 2, 3]);

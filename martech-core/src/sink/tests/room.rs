@@ -1,4 +1,4 @@
-//! The two capacities, and waiting for room.
+//! The two capacities, and backpressure.
 
 use super::*;
 
@@ -10,7 +10,7 @@ fn retry_after(error: &PushError<u32>) -> Duration {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_sink_hands_the_event_back_and_says_when_to_come_again() {
+async fn full_sink_returns_event_with_retry_after() {
     let delay = Duration::from_millis(400);
     let store = Puppet::acting(vec![Act::TakeAfter(delay); 20]);
     let sink = small().max_concurrent_flushes(1).build(store).unwrap();
@@ -33,7 +33,7 @@ async fn a_full_sink_hands_the_event_back_and_says_when_to_come_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn bytes_bound_the_sink_as_well() {
+async fn capacity_bytes_bounds_the_sink() {
     let sink =
         small().capacity_bytes(100).size_of(|event| *event as usize).build(Puppet::acting([Act::Stall])).unwrap();
     drop(sink.try_push(60).unwrap());
@@ -44,7 +44,7 @@ async fn bytes_bound_the_sink_as_well() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_would_not_fit_an_empty_sink_is_refused_at_once() {
+async fn push_larger_than_capacity_is_refused_at_once() {
     let sink = small().capacity_bytes(100).size_of(|event| *event as usize).build(Puppet::default()).unwrap();
     let error = sink.push(101).await.unwrap_err();
     assert!(matches!(error.refusal(), Refusal::TooLarge { bytes: 101, capacity_bytes: 100, .. }));
@@ -58,7 +58,7 @@ async fn what_would_not_fit_an_empty_sink_is_refused_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_is_admitted_whole_or_not_at_all() {
+async fn batch_is_admitted_whole_or_not_at_all() {
     let sink = small().build(Puppet::acting([Act::Stall, Act::Stall])).unwrap();
     drop(sink.try_push_batch((0..7).collect()).unwrap());
     let error = sink.try_push_batch((7..11).collect()).unwrap_err();
@@ -70,7 +70,7 @@ async fn a_batch_is_admitted_whole_or_not_at_all() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_sink_flushes_without_waiting_for_the_interval() {
+async fn full_sink_flushes_without_waiting_for_interval() {
     let store = Puppet::default();
     let sink = small().max_batch(1000).capacity_bytes(8).flush_interval(Duration::MAX).build(store.clone()).unwrap();
     for event in 0..20 {
@@ -81,7 +81,7 @@ async fn a_full_sink_flushes_without_waiting_for_the_interval() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_who_wait_are_served_in_turn_and_before_newcomers() {
+async fn waiting_pushes_are_served_in_order_before_newcomers() {
     let store = Puppet::acting([1, 2, 2].map(|seconds| Act::TakeAfter(Duration::from_secs(seconds))));
     let sink = small().build(store.clone()).unwrap();
     drop(sink.try_push_batch((0..10).collect()).unwrap());
@@ -98,7 +98,7 @@ async fn those_who_wait_are_served_in_turn_and_before_newcomers() {
     }
     assert_eq!(sink.stats().waiting, 3);
 
-    // Room for four: not enough for the first in line, and nobody passes it.
+    // Room for four: not enough for the first waiting push, and no other push overtakes it.
     tokio::time::sleep(Duration::from_millis(1100)).await;
     assert_eq!(sink.stats().pending, 6);
     assert!(sink.try_push(1).unwrap_err().is_full());
@@ -114,7 +114,7 @@ async fn those_who_wait_are_served_in_turn_and_before_newcomers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cancelled_push_leaves_nothing_behind() {
+async fn canceled_push_leaves_no_trace() {
     let store = Puppet::acting([Act::TakeAfter(Duration::from_secs(1)), Act::TakeAfter(Duration::from_secs(1))]);
     let sink = small().build(store.clone()).unwrap();
     drop(sink.try_push_batch((0..10).collect()).unwrap());
@@ -127,7 +127,7 @@ async fn a_cancelled_push_leaves_nothing_behind() {
     settle_down().await;
     assert_eq!(sink.stats().waiting, 4);
 
-    // The head of the line, and one in its middle.
+    // The first waiting push, and one in the middle.
     for index in [2, 0] {
         let task = tasks.remove(index);
         task.abort();
@@ -145,7 +145,7 @@ async fn a_cancelled_push_leaves_nothing_behind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_head_that_is_cancelled_as_room_comes_passes_it_on() {
+async fn canceled_first_waiter_passes_room_on() {
     let sink = small().build(Puppet::acting([Act::Stall])).unwrap();
     drop(sink.try_push_batch((0..4).collect()).unwrap());
     settle_down().await;
@@ -160,7 +160,7 @@ async fn a_head_that_is_cancelled_as_room_comes_passes_it_on() {
         async move { sink.push(2).await.map(drop) }
     });
     settle_down().await;
-    // The other slot has stored six, but the head needs ten.
+    // The other slot has stored six, and the first waiting push needs ten.
     assert_eq!(sink.stats().pending, 4);
     assert!(!second.is_finished());
     head.abort();

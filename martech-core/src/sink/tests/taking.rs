@@ -1,11 +1,11 @@
-//! Taking events and telling what became of them.
+//! Accepting events, and reporting their outcomes.
 
 use tokio::time::Instant;
 
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_goes_when_it_is_full() {
+async fn batch_is_flushed_when_full() {
     let store = Puppet::default();
     let sink = small().build(store.clone()).unwrap();
     let start = Instant::now();
@@ -18,7 +18,7 @@ async fn a_batch_goes_when_it_is_full() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_goes_when_its_oldest_event_has_waited_the_interval() {
+async fn batch_is_flushed_when_oldest_event_is_due() {
     let store = Puppet::default();
     let sink = small().build(store.clone()).unwrap();
     let start = Instant::now();
@@ -31,7 +31,7 @@ async fn a_batch_goes_when_its_oldest_event_has_waited_the_interval() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_an_interval_events_wait_only_for_a_slot() {
+async fn zero_interval_flushes_when_slot_is_free() {
     let store = Puppet::acting([Act::TakeAfter(Duration::from_millis(5)), Act::TakeAfter(Duration::from_millis(5))]);
     let sink = small().flush_interval(Duration::ZERO).build(store.clone()).unwrap();
     let start = Instant::now();
@@ -41,13 +41,13 @@ async fn without_an_interval_events_wait_only_for_a_slot() {
         settle_down().await;
     }
     last.unwrap().await.unwrap();
-    // Two slots took the first two at once; the others gathered until one was free.
+    // Two slots take the first two events at once. The others collect until a slot is free.
     assert_eq!(store.batches(), [vec![0], vec![1], vec![2, 3]]);
     assert!(start.elapsed() <= Duration::from_millis(7));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_endless_interval_waits_for_a_full_batch_or_a_flush() {
+async fn unlimited_interval_waits_for_full_batch_or_flush() {
     let store = Puppet::default();
     let sink = small().flush_interval(Duration::MAX).build(store.clone()).unwrap();
     drop(sink.try_push(1).unwrap());
@@ -58,7 +58,7 @@ async fn an_endless_interval_waits_for_a_full_batch_or_a_flush() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn receipts_tell_duplicates_and_rejections_apart() {
+async fn receipts_distinguish_duplicates_and_rejections() {
     let letters = Letters::default();
     let store = Puppet::acting([Act::Duplicates(vec![1]), Act::Reject(vec![0, 2])]);
     let sink = small().dead_letters(letters.handler()).build(store).unwrap();
@@ -82,7 +82,7 @@ async fn receipts_tell_duplicates_and_rejections_apart() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pushed_batch_may_span_several_of_the_sinks() {
+async fn pushed_batch_can_span_several_flushed_batches() {
     let store = Puppet::acting([Act::Duplicates(vec![1]), Act::Duplicates(vec![0, 3]), Act::Duplicates(vec![1])]);
     let sink = small().max_concurrent_flushes(1).build(store.clone()).unwrap();
     drop(sink.try_push(100).unwrap());
@@ -95,14 +95,14 @@ async fn a_pushed_batch_may_span_several_of_the_sinks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_empty_batch_is_nothing() {
+async fn empty_batch_is_a_no_op() {
     let sink = small().build(Puppet::default()).unwrap();
     assert!(sink.push_batch(Vec::new()).await.unwrap().await.is_empty());
     assert_eq!(sink.stats().accepted, 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flush_waits_for_what_was_accepted_before_it_and_no_longer() {
+async fn flush_waits_only_for_earlier_events() {
     let store = Puppet::acting([
         Act::TakeAfter(Duration::from_millis(30)),
         Act::TakeAfter(Duration::from_millis(10)),
@@ -127,7 +127,7 @@ async fn a_flush_waits_for_what_was_accepted_before_it_and_no_longer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn receipts_may_be_polled_by_changing_tasks_and_dropped_at_any_time() {
+async fn receipts_can_move_between_tasks_and_be_dropped() {
     let sink = small().build(Puppet::acting([Act::TakeAfter(Duration::from_millis(10))])).unwrap();
     let mut receipts: Vec<_> = (0..4).map(|event| sink.try_push(event).unwrap()).collect();
     settle_down().await;
@@ -141,7 +141,7 @@ async fn receipts_may_be_polled_by_changing_tasks_and_dropped_at_any_time() {
 }
 
 #[test]
-fn settings_are_checked() {
+fn build_rejects_invalid_settings() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let build = |builder: SinkBuilder<u32>| {
         let _inside = runtime.enter();

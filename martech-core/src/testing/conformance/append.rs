@@ -1,4 +1,4 @@
-//! What is answered for each event of a batch.
+//! Checks of the result for each event of a batch.
 
 use std::{
     collections::HashSet,
@@ -18,7 +18,7 @@ use crate::{
 pub(super) const NO_DUPLICATES: Verdict = Verdict::NotApplicable("the store does not know duplicates");
 pub(super) const NOT_PERSISTENT: Verdict = Verdict::NotApplicable("the store is not persistent");
 
-/// An empty batch is answered at once, and nothing is stored.
+/// Checks that an empty batch is answered and stores nothing.
 pub async fn nothing<S: Numbered>(subject: &S) -> Verdict {
     let trial = Trial::open(subject, 1).await;
     let appended = trial.store().append(&[]).await.expect("an empty batch is answered");
@@ -27,7 +27,7 @@ pub async fn nothing<S: Numbered>(subject: &S) -> Verdict {
     Verdict::Passed
 }
 
-/// Batches of one event and of thousands are stored whole.
+/// Checks that batches of one event up to thousands are stored completely.
 pub async fn batches_of_many_sizes<S: Numbered>(subject: &S) -> Verdict {
     let mut trial = Trial::open(subject, 2).await;
     let mut end = 0;
@@ -41,7 +41,7 @@ pub async fn batches_of_many_sizes<S: Numbered>(subject: &S) -> Verdict {
     Verdict::Passed
 }
 
-/// Of equal events in a batch the first is stored.
+/// Checks that only the first of several equal events in a batch is stored.
 pub async fn duplicates_inside_a_batch<S: Numbered>(subject: &S) -> Verdict {
     if !S::KNOWS_DUPLICATES {
         return NO_DUPLICATES;
@@ -55,7 +55,7 @@ pub async fn duplicates_inside_a_batch<S: Numbered>(subject: &S) -> Verdict {
     Verdict::Passed
 }
 
-/// Old and new events in one batch, whatever has become of the store since the old ones came.
+/// Checks batches that mix known and new events, with disturbances of the store between them.
 pub async fn duplicates_across_batches<S: Numbered>(subject: &S) -> Verdict {
     if !S::KNOWS_DUPLICATES {
         return NO_DUPLICATES;
@@ -73,7 +73,7 @@ pub async fn duplicates_across_batches<S: Numbered>(subject: &S) -> Verdict {
     Verdict::Passed
 }
 
-/// What was stored is there when the store is opened again, and known.
+/// Checks that stored events survive closing and opening the store, and are still recognized as duplicates.
 pub async fn opening_again<S: Numbered>(subject: &S) -> Verdict {
     if !S::PERSISTENT {
         return NOT_PERSISTENT;
@@ -98,7 +98,7 @@ pub async fn opening_again<S: Numbered>(subject: &S) -> Verdict {
     Verdict::Passed
 }
 
-/// Events that the store will not have do no harm to those around them.
+/// Checks that rejected events do not affect the other events of their batch.
 pub async fn refused_events<S: Numbered>(subject: &S) -> Verdict {
     const SIZE: u64 = 50;
     let mut trial = Trial::open(subject, 6).await;
@@ -126,7 +126,7 @@ pub async fn refused_events<S: Numbered>(subject: &S) -> Verdict {
     Verdict::Passed
 }
 
-/// A sink in front gives every receipt the outcome of its event, and its figures add up.
+/// Checks that a sink resolves each receipt with the outcome of its event, and that its statistics add up.
 pub async fn through_a_sink<S: Numbered>(subject: &S) -> Verdict {
     let mut trial = Trial::open(subject, 7).await;
     let letters = Arc::new(Mutex::new(Vec::new()));
@@ -134,7 +134,7 @@ pub async fn through_a_sink<S: Numbered>(subject: &S) -> Verdict {
     let sink = EventSink::builder()
         .max_batch(64)
         .flush_interval(Duration::from_millis(1))
-        // One batch after the other, so that of two equal events the first is stored.
+        // Serial flushes make the first of two equal events the stored one.
         .max_concurrent_flushes(1)
         .dead_letters(move |letter| noted.lock().unwrap_or_else(PoisonError::into_inner).push(letter.reason))
         .build(trial.store().clone())

@@ -1,4 +1,4 @@
-//! Many writers at once, and questions meanwhile.
+//! Checks with many concurrent writers, and with queries during writes.
 
 use std::sync::{
     Arc,
@@ -20,13 +20,13 @@ use crate::{
 
 const WRITERS: u64 = 8;
 
-/// What all writers together were answered.
+/// Sum of the results of all writers.
 struct Sum {
     stored: usize,
     duplicates: usize,
 }
 
-/// Each writer appends its batches, one after the other, while things happen to the store.
+/// Runs all writers. Each appends its batches in sequence while the store is disturbed.
 async fn write<S: Numbered>(trial: &mut Trial<'_, S>, batches_of: impl Fn(u64) -> Vec<Vec<u64>>) -> Sum {
     let mut writers = Vec::new();
     for writer in 0..WRITERS {
@@ -54,7 +54,7 @@ async fn write<S: Numbered>(trial: &mut Trial<'_, S>, batches_of: impl Fn(u64) -
     sum
 }
 
-/// Writers of different events do not get in each other's way.
+/// Checks that concurrent writers of different events all succeed.
 pub async fn writers_of_different_events<S: Numbered>(subject: &S) -> Verdict {
     let mut trial = Trial::open(subject, 40).await;
     let batches =
@@ -67,14 +67,14 @@ pub async fn writers_of_different_events<S: Numbered>(subject: &S) -> Verdict {
     Verdict::Passed
 }
 
-/// Of writers who all write the same events, in batches that overlap, each event is stored by one.
+/// Checks that concurrent writers of the same events, in overlapping batches, store each event once.
 pub async fn writers_of_the_same_events<S: Numbered>(subject: &S) -> Verdict {
     if !S::KNOWS_DUPLICATES {
         return NO_DUPLICATES;
     }
     let mut trial = Trial::open(subject, 41).await;
     const EVENTS: u64 = 900;
-    // Every writer begins elsewhere, and cuts its batches elsewhere.
+    // Every writer starts at another offset and uses another batch size.
     let batches = |writer: u64| {
         let mut numbers: Vec<u64> = (0..EVENTS).collect();
         numbers.rotate_left((writer / 2 * 130) as usize);
@@ -89,8 +89,8 @@ pub async fn writers_of_the_same_events<S: Numbered>(subject: &S) -> Verdict {
     Verdict::Passed
 }
 
-/// While others write, and whatever happens to the store, an answer holds each event that was stored before it was asked
-/// for, once, and none that was not even sent.
+/// Checks queries during writes and disturbances. A result contains each event that was stored before the query,
+/// exactly once, and no event that was not sent yet.
 pub async fn questions_meanwhile<S: EventSubject>(subject: &S) -> Verdict {
     const BATCH: u64 = 40;
     let mut trial = Trial::open(subject, 42).await;

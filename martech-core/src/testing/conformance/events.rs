@@ -1,4 +1,4 @@
-//! Events for checks: random, the same in every run, and such as stores have tripped over.
+//! Events for checks: random with fixed seeds, and edge cases that have broken stores before.
 
 use std::collections::HashSet;
 
@@ -11,13 +11,13 @@ use crate::event::{Event, EventBuilder, EventId, EventKey, EventRules, EventType
 pub(super) const MINUTE: i64 = 60_000;
 pub(super) const DAY: i64 = 24 * 60 * MINUTE;
 
-/// When everything came in: 2026-06-01T00:00:00Z.
+/// Time of receipt of all events: 2026-06-01T00:00:00Z.
 const RECEIVED: i64 = 1_780_272_000_000;
 
-/// The upper half of the ids of numbered events.
+/// Upper half of the ids of numbered events.
 const NUMBERED: u64 = 0x6d61_7274_6563_6800;
 
-/// The event of a number.
+/// Returns the event with this number.
 pub(super) fn numbered(number: u64) -> Event {
     let builder = Event::builder(format!("user-{}", number % 7), EventType::PAGE_VIEW)
         .id(EventId(Uuid::from_u64_pair(NUMBERED, number)))
@@ -26,33 +26,33 @@ pub(super) fn numbered(number: u64) -> Event {
     built(builder, &EventRules::default())
 }
 
-/// The number of an event.
+/// Returns the number of an event.
 pub(super) fn number(event: &Event) -> u64 {
     event.id.0.as_u64_pair().1
 }
 
-/// An event as a journey shows it: without what stores need not keep for it.
+/// Strips the fields that a store need not return in a journey.
 pub(super) fn shown(event: Event) -> Event {
     Event { facts: Facts::default(), estimated_time: false, ..event }
 }
 
-/// Days around which clocks change or months begin, and the moments of such changes.
+/// Days around clock changes and starts of months, and the instants of such changes.
 const DAYS: [&str; 4] =
     ["2026-02-28T00:00:00Z", "2026-03-08T00:00:00Z", "2026-03-29T00:00:00Z", "2026-04-05T00:00:00Z"];
 const MOMENTS: [&str; 8] = [
-    // Midnights in New York, Berlin, Kolkata.
+    // Midnight in New York, Berlin, Kolkata.
     "2026-03-08T05:00:00Z",
     "2026-03-09T04:00:00Z",
     "2026-03-28T23:00:00Z",
     "2026-03-29T22:00:00Z",
     "2026-02-28T18:30:00Z",
-    // Clocks change in New York, Berlin, Lord Howe.
+    // Clock changes in New York, Berlin, Lord Howe.
     "2026-03-08T07:00:00Z",
     "2026-03-29T01:00:00Z",
     "2026-04-04T15:00:00Z",
 ];
 
-/// The moments at which something begins: days, local days, other clocks.
+/// Instants at which a UTC day, a local day or a new UTC offset begins.
 pub(super) fn turning_points() -> Vec<i64> {
     DAYS.iter().chain(&MOMENTS).map(|text| millis(text)).collect()
 }
@@ -61,7 +61,7 @@ pub(super) fn millis(text: &str) -> i64 {
     text.parse::<Timestamp>().expect("a time in this module is well formed").millis()
 }
 
-/// Ids that sort near each other, begin alike, or are long; and some that nothing is the matter with.
+/// User ids that sort next to each other, share prefixes or are long, and plain ones.
 pub(super) fn user_ids() -> Vec<String> {
     let near =
         ["a", "A", "a b", "aa", "ab", "a\u{301}", "á", "b", "user-1", "user-10", "user-2", "Null", "0", "%", "'"];
@@ -73,11 +73,11 @@ pub(super) fn user_ids() -> Vec<String> {
     texts.chain(long).chain(plain).collect()
 }
 
-/// A type that is not among the known ones.
+/// An event type outside [`EventType::KNOWN`].
 pub(super) const CUSTOM: &str = "wish.list:add-2";
 
-/// What a shop might see: visits of a few events, a good deal of them at turning points. Each of them is another event for a
-/// store that tells events apart so.
+/// Generates a shop's events: short visits, many of them at turning points. All events are distinct under the given
+/// identity.
 pub(super) fn shop(seed: u64, count: usize, identity: Identity) -> Vec<Event> {
     let mut shop = Shop {
         random: Rng::with_seed(seed),
@@ -106,10 +106,10 @@ struct Shop {
 }
 
 impl Shop {
-    /// A few events of a user, the gaps between them being those at which sessions end, or nearly.
+    /// Generates a user's visit. Gaps between events are close to the session timeout.
     fn visit(&mut self, events: &mut Vec<Event>) {
         let random = &mut self.random;
-        // A few users do much.
+        // The minimum of two draws gives a few users most of the events.
         let user = random.usize(..self.users.len()).min(random.usize(..self.users.len()));
         let point = self.turning_points[random.usize(..self.turning_points.len())];
         let mut time = match random.u8(..4) {
@@ -164,7 +164,7 @@ impl Shop {
             }
         }
         if random.bool() {
-            // More than are listed, some of them as often as others.
+            // More pages than the top list holds, some with equal counts.
             builder = builder.property("page", format!("/p{}", random.u8(..14)));
         }
         if random.u8(..3) == 0 {

@@ -1,4 +1,4 @@
-//! Which events are the same: see [`EventKey`](crate::event::EventKey), [`Deed`](crate::event::Deed) and [`Identity`].
+//! Checks of event identity. See [`EventKey`](crate::event::EventKey), [`Deed`](crate::event::Deed) and [`Identity`].
 
 use super::{
     EventSubject, Identity, Verdict, events,
@@ -11,7 +11,7 @@ use crate::{
 
 const MIDNIGHT: i64 = events::DAY * 20_000;
 
-/// What becomes of one event.
+/// Outcome of one event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Stored,
@@ -29,7 +29,7 @@ fn assert_outcomes(appended: &Appended, expected: &[Outcome], what: &str) {
     assert_same(&found, expected, what);
 }
 
-/// Where something is rejected, it is because its id names another event, and the reason says which id.
+/// Checks that every rejection is an id conflict whose reason names the id.
 #[track_caller]
 fn assert_conflicts(appended: &Appended, batch: &[Event]) {
     for rejection in &appended.rejected {
@@ -39,7 +39,8 @@ fn assert_conflicts(appended: &Appended, batch: &[Event]) {
     }
 }
 
-/// An id on two UTC days is two events, or one event always. On one day it is the event that came first.
+/// Checks one id on several UTC days: a separate event on each day, or one event overall, depending on [`Identity`].
+/// Within a day, the first event wins.
 pub async fn one_id_on_two_days<S: EventSubject>(subject: &S) -> Verdict {
     if !S::KNOWS_DUPLICATES {
         return super::append::NO_DUPLICATES;
@@ -88,7 +89,8 @@ pub async fn one_id_on_two_days<S: EventSubject>(subject: &S) -> Verdict {
     Verdict::Passed
 }
 
-/// Where the time was made or corrected on arrival, an event sent again may come out on a day beside, and is known.
+/// Checks that an event whose time was estimated on arrival is recognized when it is resent with a time on an adjacent
+/// day.
 pub async fn estimated_times<S: EventSubject>(subject: &S) -> Verdict {
     if !S::KNOWS_DUPLICATES {
         return super::append::NO_DUPLICATES;
@@ -100,7 +102,7 @@ pub async fn estimated_times<S: EventSubject>(subject: &S) -> Verdict {
         estimated_time,
         ..events::numbered(number)
     };
-    // The time of what is there, whether the times of what comes are estimated, and what comes of it.
+    // Whether the stored event's time is estimated, whether the resent one's is, and the expected outcome.
     let new = by_day(Stored, Rejected);
     let cases = [(true, true, Duplicate), (false, true, Duplicate), (true, false, new), (false, false, new)];
     for (number, (there, again, expected)) in (0..).zip(cases) {
@@ -123,7 +125,8 @@ pub async fn estimated_times<S: EventSubject>(subject: &S) -> Verdict {
     Verdict::Passed
 }
 
-/// An event with the id of another one is rejected, wherever that one is and whenever it came; an honest retry is not.
+/// Checks that an event with the id of another event is rejected, wherever and whenever that one was stored, and that a
+/// genuine retry is a duplicate.
 pub async fn another_event_with_a_known_id<S: EventSubject>(subject: &S) -> Verdict {
     if !S::KNOWS_DUPLICATES {
         return super::append::NO_DUPLICATES;
@@ -143,7 +146,7 @@ pub async fn another_event_with_a_known_id<S: EventSubject>(subject: &S) -> Verd
             (Event { occurred_at: later(&first), estimated_time: true, ..first.clone() }, Duplicate),
             (Event { estimated_time: true, ..of_another_user(&first) }, Rejected),
             (first.clone(), Duplicate),
-            // The first of a batch names the event.
+            // The first event of a batch owns the id.
             (second.clone(), Stored),
             (of_another_user(&second), Rejected),
             (second.clone(), Duplicate),
@@ -171,7 +174,7 @@ pub async fn another_event_with_a_known_id<S: EventSubject>(subject: &S) -> Verd
     Verdict::Passed
 }
 
-/// Of two events with one id that come at once, one is stored and the other rejected.
+/// Checks that of two different events with one id, appended concurrently, one is stored and the other is rejected.
 pub async fn one_id_at_once<S: EventSubject>(subject: &S) -> Verdict {
     if !S::KNOWS_DUPLICATES {
         return super::append::NO_DUPLICATES;

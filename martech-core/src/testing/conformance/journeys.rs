@@ -1,4 +1,4 @@
-//! What a journey holds, in which order, on which page.
+//! Checks of journeys: contents, order and pages.
 
 use super::{
     EventSubject, Verdict, events,
@@ -10,7 +10,7 @@ use crate::{
     query::{JourneyQuery, Order, Reader, StatsQuery, TimeRange, UsersQuery},
 };
 
-/// A store with the events of a shop, that things have happened to, and the model of what it holds.
+/// Opens a store, appends a shop's events with disturbances, and returns it with the model of its contents.
 pub(super) async fn with_shop<S: EventSubject>(subject: &S, seed: u64) -> (Trial<'_, S>, Model) {
     let mut trial = Trial::open(subject, seed).await;
     let events = events::shop(seed, 1500, S::IDENTITY);
@@ -33,7 +33,7 @@ async fn assert_journey<R: Reader>(store: &R, model: &Model, query: JourneyQuery
     assert_same(&shown(walk_journey(store, query).await), &expected, &what);
 }
 
-/// A journey holds the events of its user as they were sent, by time and then by id.
+/// Checks that a journey holds its user's events as they were sent, ordered by time and then by id.
 pub async fn whole_journeys<S: EventSubject>(subject: &S) -> Verdict {
     let (trial, model) = with_shop(subject, 80).await;
     let strangers = ["nobody", "shopper-", "x", "", "0123456789abcd", "a\u{302}"].map(str::to_owned);
@@ -46,7 +46,7 @@ pub async fn whole_journeys<S: EventSubject>(subject: &S) -> Verdict {
     Verdict::Passed
 }
 
-/// A span includes its first moment and not its last one; types are any of those named.
+/// Checks that a span is half-open, and that a type filter matches any of its types.
 pub async fn spans_and_types<S: EventSubject>(subject: &S) -> Verdict {
     let (mut trial, model) = with_shop(subject, 81).await;
     let mut edges = events::turning_points();
@@ -75,7 +75,7 @@ pub async fn spans_and_types<S: EventSubject>(subject: &S) -> Verdict {
     Verdict::Passed
 }
 
-/// Pages of every size follow each other without a gap and without repeating anything; the last one says so.
+/// Checks that pages of every size follow each other without gaps or repeats, and that the last page has no cursor.
 pub async fn pages<S: EventSubject>(subject: &S) -> Verdict {
     let (trial, model) = with_shop(subject, 82).await;
     for user_id in events::user_ids().into_iter().take(6) {
@@ -90,7 +90,7 @@ pub async fn pages<S: EventSubject>(subject: &S) -> Verdict {
     Verdict::Passed
 }
 
-/// What is there from the first page to the last is shown once, whatever arrives in between.
+/// Checks that events present during the whole walk appear exactly once, although other events arrive between pages.
 pub async fn pages_while_events_arrive<S: EventSubject>(subject: &S) -> Verdict {
     let (mut trial, model) = with_shop(subject, 83).await;
     let user_id = events::user_ids()[0].clone();
@@ -104,7 +104,7 @@ pub async fn pages_while_events_arrive<S: EventSubject>(subject: &S) -> Verdict 
             found.extend(page.events);
             let Some(next) = page.next else { break };
             query.cursor = Some(through_text(next, order));
-            // Around the place where the next page begins, and at the same moment.
+            // Just before, at and just after the start of the next page.
             for later in [-1, 0, 1] {
                 arrived += 1;
                 let occurred_at = Timestamp::from_millis(next.occurred_at.millis() + later);
@@ -130,7 +130,7 @@ pub async fn pages_while_events_arrive<S: EventSubject>(subject: &S) -> Verdict 
     Verdict::Passed
 }
 
-/// When an append is answered, every question sees its events.
+/// Checks that every query sees the events of an append as soon as it returns.
 pub async fn stored_events_are_seen_at_once<S: EventSubject>(subject: &S) -> Verdict {
     let mut trial = Trial::open(subject, 84).await;
     let range = TimeRange { from: Timestamp::from_millis(0), to: Timestamp::from_millis(events::DAY * 30_000) };

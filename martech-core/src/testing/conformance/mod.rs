@@ -1,7 +1,7 @@
-//! One set of checks for every store, also for those that others write.
+//! A conformance suite for every [`Store`], including third-party stores.
 //!
-//! Whoever writes a [`Store`] says in a [`Subject`] how one is opened, and calls [`run`]. For a store of its own event
-//! type, [`Numbered`] says how an event is made out of a number:
+//! To test a [`Store`], implement [`Subject`], which opens it, and call [`run`]. A store with its own event type also
+//! implements [`Numbered`], which creates an event from a number:
 //!
 //! ```
 //! use martech_core::{MemoryStore, testing::conformance::{self, Numbered, Subject}};
@@ -43,8 +43,8 @@
 //! # }
 //! ```
 //!
-//! A store of [`Event`]s that answers questions ([`Reader`]) needs no [`Numbered`]. [`run_events`] also checks which
-//! events it takes to be the same, journeys, users and figures:
+//! A store of [`Event`]s that answers queries ([`Reader`]) does not need [`Numbered`]. [`run_events`] also checks event
+//! identity, journeys, users and statistics:
 //!
 //! ```
 //! # use martech_core::{Event, MemoryStore, testing::conformance::{self, Subject}};
@@ -69,24 +69,25 @@
 //! # }
 //! ```
 //!
-//! # What is checked
-//! | module | |
+//! # Checks
+//! | module | checks |
 //! |---|---|
-//! | [`append`] | what is answered for each event: stored, duplicates inside and across batches, refused ones; opening again; a sink in front |
-//! | [`retries`] | appends that are dropped half-way, answers that get lost, batches that are sent again |
-//! | [`concurrency`] | many writers of the same events, and questions meanwhile |
-//! | [`identity`] | which [`Event`]s are the same, and what becomes of others with the same id |
-//! | [`journeys`] | what a journey holds, its order, its pages |
-//! | [`users`] | the list of users, its orders, its pages |
-//! | [`retention`] | days that are forgotten |
-//! | [`stats`] | every figure, against a plain model, in several time zones |
+//! | [`append`] | the result for each event: stored, duplicates inside and across batches, rejected events; reopening; a sink in front of the store |
+//! | [`retries`] | appends that are cancelled, results that are lost, batches that are sent again |
+//! | [`concurrency`] | many writers of the same events, and queries during writes |
+//! | [`identity`] | which [`Event`]s are the same, and what happens to others with the same id |
+//! | [`journeys`] | contents, order and pages of journeys |
+//! | [`users`] | order and pages of the list of users |
+//! | [`retention`] | removal of old days |
+//! | [`stats`] | every statistic, against a simple model, in several time zones |
 //!
-//! Each check is a function that can be called alone; it panics with what it found and what it expected. [`run`] and
-//! [`run_events`] call them all, and go on where one fails. Events are random but the same in every run.
+//! Each check is a function that can be called separately, and panics with the actual and the expected result. [`run`]
+//! and [`run_events`] call all checks and continue after a failure. Events are random with fixed seeds, so every run
+//! uses the same ones.
 //!
-//! # What is needed
-//! - A tokio runtime whose clock runs. With more than one thread, writers really write at once.
-//! - A store in good health: an error that asks for a retry is retried a while, then it is a failure.
+//! # Requirements
+//! - A Tokio runtime whose clock is not paused. With several worker threads, writers run in parallel.
+//! - A healthy store. Errors that ask for a retry are retried for a while and then count as a failure.
 //! - Every check opens a store of its own, which must be empty.
 
 use std::future::Future;
@@ -112,73 +113,75 @@ pub mod users;
 
 pub use report::{Report, Verdict};
 
-/// A store that is to be checked: how it is opened, and what can be done to it.
+/// A store under test: how it is opened, and what can happen to it.
 pub trait Subject: Sync {
-    /// What it stores.
+    /// The event type of the store.
     type Event: Clone + Send + Sync + 'static;
-    /// A handle of it, whose clones are the same store. A store that cannot be cloned goes into an
-    /// [`Arc`](std::sync::Arc).
+    /// A handle whose clones refer to the same store. Wrap a store that is not `Clone` in an [`Arc`](std::sync::Arc).
     type Store: Store<Self::Event> + Clone;
 
-    /// Whether it keeps its events when it is closed and opened again. Without, the checks of that are not applicable.
+    /// Whether events survive closing and reopening. If not, the checks of that are not applicable.
     const PERSISTENT: bool;
 
-    /// Whether it knows an event that it has. Without, the checks of duplicates are not applicable.
+    /// Whether the store deduplicates. If not, the checks of duplicates are not applicable.
     const KNOWS_DUPLICATES: bool = true;
 
-    /// What tells an [`Event`] from others in it. Of no meaning for events of other types.
+    /// The identity of an [`Event`] in this store. Ignored for other event types.
     const IDENTITY: Identity = Identity::IdAndDay;
 
-    /// Opens a store that is empty.
+    /// Opens an empty store.
     fn open(&self) -> impl Future<Output = Self::Store> + Send;
 
-    /// Closes a store, of which this is the only handle, and opens what it has left behind. A store that is not
-    /// [persistent](Self::PERSISTENT) is given back as it is.
+    /// Closes a store, of which this is the only handle, and opens it again from what it left behind. A store that is
+    /// not [persistent](Self::PERSISTENT) returns the handle unchanged.
     fn reopen(&self, store: Self::Store) -> impl Future<Output = Self::Store> + Send;
 
-    /// An event that the store refuses, another one for each number; `None` where it takes whatever its type can say.
+    /// Returns an event that the store rejects, a different one for each number. `None` if the store accepts every
+    /// event.
     fn poison(&self, _number: u64) -> Option<Self::Event> {
         None
     }
 
-    /// Forgets the events of all UTC days that were over at a moment; how many. `None` where the store cannot.
+    /// Removes the events of all UTC days that ended by `before`. Returns how many were removed, or `None` if the store
+    /// does not support it.
     fn forget(&self, _store: &Self::Store, _before: Timestamp) -> impl Future<Output = Option<u64>> + Send {
         async { None }
     }
 
-    /// Does to a store what may happen to it at any time: flushes or compacts it, moves it to another node, or nothing.
-    /// It is called between appends, and while others append. `random` is to be used for what is left to chance.
+    /// Does something to the store that may happen at any time, such as a flush, a compaction or a failover. The
+    /// default does nothing. Called between appends and during them. Use `random` for all random choices.
     fn disturb(&self, _store: &Self::Store, _random: u64) -> impl Future<Output = ()> + Send {
         async {}
     }
 }
 
-/// Where a store looks for an [`Event`] with the id of one that comes. An event that is found there is the same one, sent
-/// again, or another one, which the store rejects: [`Deed`](crate::event::Deed) says which.
+/// Scope in which an [`Event`] id is unique in a store. If the store holds an event with the id of a new one in that
+/// scope, [`Deed`](crate::event::Deed) decides: the new event is either a resend of the stored one, or a different
+/// event, which the store rejects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Identity {
-    /// Its [key](crate::event::EventKey): id and UTC day. On another day an id names another event.
+    /// By [key](crate::event::EventKey): id and UTC day. The same id on another day is another event.
     IdAndDay,
-    /// Its id alone, on whichever day.
+    /// By id alone, on any day.
     Id,
 }
 
-/// A [`Subject`] whose events can be made out of numbers, and read back as such.
+/// A [`Subject`] whose events can be created from numbers and read back as numbers.
 pub trait Numbered: Subject {
-    /// Makes an event: the same for the same number, different ones for different numbers.
+    /// Creates the event with this number. Equal numbers give equal events, different numbers different ones.
     fn event(&self, number: u64) -> Self::Event;
 
-    /// The numbers of all events in the store, in any order, each as often as its event is there; `None` where this
-    /// cannot be told. Then only what the store says of itself is checked.
+    /// Returns the numbers of all events in the store, in any order, with repeats if an event is stored more than once.
+    /// `None` if the store cannot be read. In that case only the results of appends are checked.
     fn contents(&self, store: &Self::Store) -> impl Future<Output = Option<Vec<u64>>> + Send;
 }
 
-/// A [`Subject`] whose store holds [`Event`]s and answers questions; every such one is.
+/// A [`Subject`] whose store holds [`Event`]s and answers queries. Implemented for every such subject.
 pub trait EventSubject: Subject<Event = Event, Store: Reader> {}
 
 impl<S: Subject<Event = Event, Store: Reader>> EventSubject for S {}
 
-/// Stores that answer questions are asked for their contents.
+/// Reads the contents of the store by queries.
 impl<S: EventSubject> Numbered for S {
     fn event(&self, number: u64) -> Event {
         events::numbered(number)
@@ -189,14 +192,14 @@ impl<S: EventSubject> Numbered for S {
     }
 }
 
-/// Calls checks one after another and notes how they ended.
+/// Runs checks in sequence and records their results.
 macro_rules! check {
     ($report:ident, $subject:ident: $($module:ident::$check:ident),* $(,)?) => {
         $($report.note(concat!(stringify!($module), "::", stringify!($check)), Box::pin($module::$check($subject))).await;)*
     };
 }
 
-/// Checks what every store must do.
+/// Runs the checks that apply to every store.
 pub async fn run<S: Numbered>(subject: &S) -> Report {
     let mut report = Report::default();
     check!(report, subject:
@@ -218,7 +221,7 @@ pub async fn run<S: Numbered>(subject: &S) -> Report {
     report
 }
 
-/// Checks what every store must do, and what a store of [`Event`]s must answer.
+/// Runs the checks that apply to every store, and those for queries of [`Event`]s.
 pub async fn run_events<S: EventSubject>(subject: &S) -> Report {
     let mut report = run(subject).await;
     check!(report, subject:

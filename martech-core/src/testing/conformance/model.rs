@@ -1,4 +1,4 @@
-//! What a store should answer, slowly and obviously. It shares no code with what stores count with.
+//! Reference model of a store: slow, simple, and without code shared with the real implementation.
 
 mod figures;
 mod local;
@@ -13,14 +13,14 @@ use crate::{
     query::{JourneyQuery, Order, Stats, StatsQuery, UserRow, UserSort, UsersQuery},
 };
 
-/// All events that were stored.
+/// All stored events.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Model {
     pub(crate) events: Vec<Event>,
 }
 
 impl Model {
-    /// All pages of a journey.
+    /// Returns all pages of a journey.
     pub(crate) fn journey(&self, query: &JourneyQuery) -> Vec<Event> {
         let is_wanted = |event: &&Event| {
             event.user_id == query.user_id
@@ -36,13 +36,13 @@ impl Model {
         events
     }
 
-    /// All pages of a list of users.
+    /// Returns all pages of a list of users.
     pub(crate) fn users(&self, query: &UsersQuery) -> Vec<UserRow> {
         let mut by_user: BTreeMap<&str, Vec<&Event>> = BTreeMap::new();
         for event in self.events.iter().filter(|event| event.user_id.starts_with(&query.prefix)) {
             by_user.entry(&event.user_id).or_default().push(event);
         }
-        // By user id, which decides where the sort leaves a tie.
+        // Ordered by user id, which breaks the ties of the stable sort below.
         let mut users: Vec<UserRow> = by_user.into_iter().map(|(user_id, events)| row(user_id, &events)).collect();
         let value = |user: &UserRow| -> i128 {
             match query.sort {

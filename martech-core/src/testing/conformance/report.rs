@@ -8,38 +8,38 @@ use std::{
     time::Duration,
 };
 
-/// How a check ended that did not fail.
+/// Result of a check that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// All is as it should be.
+    /// The check passed.
     Passed,
-    /// There was nothing to check, and why.
+    /// The check does not apply, for this reason.
     NotApplicable(&'static str),
 }
 
-/// How the checks ended, in the order in which they ran.
+/// Results of checks, in the order in which they ran.
 #[derive(Debug, Default)]
 #[must_use = "a failed check is only noted here; `assert_passed` panics"]
 pub struct Report {
     checks: Vec<(&'static str, Result<Verdict, String>)>,
 }
 
-/// A check takes seconds; one that takes longer than this waits for something that does not come.
+/// Checks take seconds. A check that exceeds this limit is stuck.
 const LIMIT: Duration = Duration::from_secs(300);
 
 impl Report {
-    /// Runs a check to its end, and notes which it was.
+    /// Runs a check and records its result under `name`.
     pub(super) async fn note(&mut self, name: &'static str, check: impl Future<Output = Verdict>) {
         let ended = tokio::time::timeout(LIMIT, caught(check)).await;
         self.checks.push((name, ended.unwrap_or_else(|_| Err(format!("has not ended in {} s", LIMIT.as_secs())))));
     }
 
-    /// The checks that failed, each with what it found and expected.
+    /// Returns the failed checks, each with its panic message.
     pub fn failed(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.checks.iter().filter_map(|(name, ended)| Some((*name, ended.as_ref().err()?.as_str())))
     }
 
-    /// The checks that do not apply to this store, each with why.
+    /// Returns the checks that do not apply to this store, each with the reason.
     pub fn not_applicable(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         self.checks.iter().filter_map(|(name, ended)| match ended {
             Ok(Verdict::NotApplicable(why)) => Some((*name, *why)),
@@ -47,15 +47,17 @@ impl Report {
         })
     }
 
+    /// Panics if a check failed.
+    ///
     /// # Panics
-    /// When a check failed; the message is the whole report.
+    /// When a check failed. The message is the whole report.
     #[track_caller]
     pub fn assert_passed(&self) {
         assert!(self.failed().next().is_none(), "the store does not conform:\n{self}");
     }
 }
 
-/// One line for each check, more where one failed.
+/// One line per check, or more if a check failed.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, ended) in &self.checks {
@@ -69,7 +71,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// The message of a panic in place of the panic.
+/// Converts a panic to an error with its message.
 async fn caught<T>(work: impl Future<Output = T>) -> Result<T, String> {
     let mut work = pin!(work);
     poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {

@@ -1,4 +1,4 @@
-//! Days that are forgotten, where a store can do that.
+//! Checks of retention, for stores that support it.
 
 use super::{EventSubject, Verdict, events, journeys::with_shop, model::Model, trial::assert_same};
 use crate::{
@@ -23,7 +23,8 @@ async fn assert_answers<R: Reader>(store: &R, model: &Model, what: &str) {
     assert_same(&[found.totals], &[model.stats(&query).totals], &format!("{what}: totals"));
 }
 
-/// The days that were over go, whole; all answers are as if they had never been. Others stay, and so does what comes after.
+/// Checks that whole expired days are removed, that queries answer as if their events had never existed, that other
+/// events stay, and that new events can be stored afterwards.
 pub async fn days_that_are_over<S: EventSubject>(subject: &S) -> Verdict {
     let (mut trial, mut model) = with_shop(subject, 140).await;
     let mut times: Vec<i64> = model.events.iter().map(|event| event.occurred_at.millis()).collect();
@@ -41,7 +42,7 @@ pub async fn days_that_are_over<S: EventSubject>(subject: &S) -> Verdict {
         model.events.retain(|event| !is_old(event));
         assert_answers(trial.store(), &model, &format!("round {round}")).await;
         trial.disturb().await;
-        // The same moment again finds nothing more.
+        // Repeating the call removes nothing.
         assert_eq!(subject.forget(trial.store(), moment).await, Some(0), "round {round}, again");
     }
     assert!(model.events.is_empty(), "in the end nothing is left");

@@ -1,4 +1,4 @@
-//! Appends whose outcome nobody learns, and what comes after them.
+//! Checks of appends with unknown outcomes, and of the retries that follow.
 
 use std::{
     future::{Future, poll_fn},
@@ -18,7 +18,7 @@ use crate::{
     store::{Appended, Store, StoreError},
 };
 
-/// A batch that is sent again, and again later, is all duplicates and changes nothing.
+/// Checks that a batch sent again, at once or later, consists of duplicates and changes nothing.
 pub async fn a_batch_sent_again<S: Numbered>(subject: &S) -> Verdict {
     if !S::KNOWS_DUPLICATES {
         return NO_DUPLICATES;
@@ -36,7 +36,7 @@ pub async fn a_batch_sent_again<S: Numbered>(subject: &S) -> Verdict {
     Verdict::Passed
 }
 
-/// A batch that is sent again while its first append is under way is stored once.
+/// Checks that a batch appended twice concurrently is stored once.
 pub async fn a_batch_sent_twice_at_once<S: Numbered>(subject: &S) -> Verdict {
     if !S::KNOWS_DUPLICATES {
         return NO_DUPLICATES;
@@ -52,7 +52,7 @@ pub async fn a_batch_sent_twice_at_once<S: Numbered>(subject: &S) -> Verdict {
     Verdict::Passed
 }
 
-/// An append that is dropped at any of its await points has stored its events or not; sent again, each is there once.
+/// Checks that an append can be dropped at any await point. After a retry, each event is stored exactly once.
 pub async fn an_append_dropped_half_way<S: Numbered>(subject: &S) -> Verdict {
     if !S::KNOWS_DUPLICATES {
         return NO_DUPLICATES;
@@ -74,7 +74,7 @@ pub async fn an_append_dropped_half_way<S: Numbered>(subject: &S) -> Verdict {
     Verdict::Passed
 }
 
-/// The same, where the store is closed and opened right after the append was dropped.
+/// Checks the same for a store that is closed and reopened right after the append was dropped.
 pub async fn an_append_dropped_before_closing<S: Numbered>(subject: &S) -> Verdict {
     if !S::PERSISTENT {
         return NOT_PERSISTENT;
@@ -95,7 +95,7 @@ pub async fn an_append_dropped_before_closing<S: Numbered>(subject: &S) -> Verdi
     Verdict::Passed
 }
 
-/// How often the appends are polled before they are dropped.
+/// Number of polls before each append is dropped.
 fn rounds() -> impl Iterator<Item = usize> {
     (0..24).map(|round| round % 8)
 }
@@ -108,7 +108,7 @@ async fn settle<S: Numbered>(trial: &Trial<'_, S>, batch: &[S::Event]) {
     assert_appended(&trial.append(batch).await, batch.len(), &all, "a batch once more after an append was dropped");
 }
 
-/// Polls a future so often, unless it ends before, and drops it.
+/// Polls a future at most `polls` times and drops it.
 async fn drop_after<F: Future>(polls: usize, work: F) {
     let mut work = pin!(work);
     let mut left = polls;
@@ -125,7 +125,7 @@ async fn drop_after<F: Future>(polls: usize, work: F) {
     .await;
 }
 
-/// A store whose answers get lost on their way, two of three times.
+/// A store that loses two of three results.
 struct Lossy<S> {
     store: S,
     appends: AtomicU64,
@@ -141,7 +141,7 @@ impl<E: Sync, S: Store<E>> Store<E> for Lossy<S> {
     }
 }
 
-/// A sink that retries what it has no answer to stores each event once.
+/// Checks that a sink which retries after lost results stores each event once.
 pub async fn answers_that_get_lost<S: Numbered>(subject: &S) -> Verdict {
     if !S::KNOWS_DUPLICATES {
         return NO_DUPLICATES;

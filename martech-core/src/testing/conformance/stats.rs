@@ -1,4 +1,4 @@
-//! Every figure, against a plain model of all of them.
+//! Checks of all statistics against a simple model.
 
 use jiff::tz::TimeZone;
 
@@ -19,7 +19,7 @@ fn range(from: i64, to: i64) -> TimeRange {
     TimeRange { from: Timestamp::from_millis(from), to: Timestamp::from_millis(to) }
 }
 
-/// Local days across changes of clocks, and times that have nothing to do with days.
+/// Ranges of local days across clock changes, and ranges that cut days.
 fn ranges(tz: &TimeZone, events: &[Event]) -> Vec<TimeRange> {
     let midnight = |date| parse_instant("from", date, tz).expect("a date");
     let days = [("2026-03-07", "2026-03-10"), ("2026-03-29", "2026-03-30"), ("2026-04-04", "2026-04-07")];
@@ -35,7 +35,7 @@ fn ranges(tz: &TimeZone, events: &[Event]) -> Vec<TimeRange> {
 async fn assert_figures<R: Reader>(store: &R, model: &Model, query: StatsQuery) {
     let found = store.stats(query.clone()).await.expect("figures are answered");
     let expected = model.stats(&query);
-    // Part by part, so that the message is short.
+    // Compared in parts to keep the message short.
     let what = |part| format!("{part} of {query:?}");
     assert_eq!((found.from, found.to), (expected.from, expected.to), "{}", what("from and to"));
     assert_eq!((&found.tz, found.interval), (&expected.tz, expected.interval), "{}", what("tz and interval"));
@@ -46,14 +46,14 @@ async fn assert_figures<R: Reader>(store: &R, model: &Model, query: StatsQuery) 
     assert_eq!(found.top, expected.top, "{}", what("top"));
 }
 
-/// Figures in several time zones, over days on which clocks change and times that cut days, in all intervals.
+/// Checks statistics in several time zones, over clock changes and partial days, in all intervals.
 pub async fn figures<S: EventSubject>(subject: &S) -> Verdict {
     let (mut trial, model) = with_shop(subject, 120).await;
     for name in ZONES {
         let tz = zone(name);
         for (place, range) in ranges(&tz, &model.events).into_iter().enumerate() {
             for interval in INTERVALS {
-                // The long ones by the hour say nothing more.
+                // Long ranges by the hour add no coverage.
                 if interval != Interval::Hour || place < 3 {
                     let query = StatsQuery { range, tz: tz.clone(), interval };
                     assert_figures(trial.store(), &model, query).await;
@@ -62,7 +62,7 @@ pub async fn figures<S: EventSubject>(subject: &S) -> Verdict {
         }
         trial.disturb().await;
     }
-    // All there is, nothing at all, and moments.
+    // The whole history, an empty range, and single milliseconds.
     for (from, to) in
         [("2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"), ("2027-01-01T00:00:00Z", "2027-02-01T00:00:00Z")]
     {
@@ -76,7 +76,7 @@ pub async fn figures<S: EventSubject>(subject: &S) -> Verdict {
     Verdict::Passed
 }
 
-/// A store without events has figures too.
+/// Checks the statistics of an empty store.
 pub async fn an_empty_store<S: EventSubject>(subject: &S) -> Verdict {
     let trial = Trial::open(subject, 121).await;
     let range = range(millis("2026-03-01T00:00:00Z"), millis("2026-03-31T22:00:00Z"));
@@ -87,7 +87,7 @@ pub async fn an_empty_store<S: EventSubject>(subject: &S) -> Verdict {
     Verdict::Passed
 }
 
-/// A question that cannot be answered is refused, and the refusal names the field.
+/// Checks that an invalid query is refused with an error that names the field.
 pub async fn impossible_questions<S: EventSubject>(subject: &S) -> Verdict {
     let trial = Trial::open(subject, 123).await;
     let cases = [

@@ -1,4 +1,4 @@
-//! A store while it is checked, and what checks do with it again and again.
+//! A store under test, and helpers for checks.
 
 use std::{fmt::Debug, time::Duration};
 
@@ -9,10 +9,10 @@ use crate::{
     store::{Advice, Appended, Rejection, Store, StoreError},
 };
 
-/// A store that one check works on.
+/// The store of one check.
 pub(super) struct Trial<'a, S: Subject> {
     subject: &'a S,
-    /// There but while it is opened again.
+    /// `None` only while the store is reopened.
     store: Option<S::Store>,
     pub(super) random: fastrand::Rng,
 }
@@ -30,7 +30,7 @@ impl<'a, S: Subject> Trial<'a, S> {
         append(self.store(), batch).await
     }
 
-    /// Lets something happen to the store, as it does between two appends.
+    /// Disturbs or reopens the store, as may happen between two appends.
     pub(super) async fn disturb(&mut self) {
         if S::PERSISTENT && self.random.u8(..4) == 0 {
             self.reopen().await;
@@ -40,7 +40,7 @@ impl<'a, S: Subject> Trial<'a, S> {
         }
     }
 
-    /// Lets something happen to the store that may happen while it is in use.
+    /// Disturbs the store in a way that may happen while it is in use.
     pub(super) async fn disturb_in_use(&mut self) {
         let random = self.random.u64(..);
         self.subject.disturb(self.store(), random).await;
@@ -58,7 +58,7 @@ impl<S: Numbered> Trial<'_, S> {
         numbers.into_iter().map(|number| self.subject.event(number)).collect()
     }
 
-    /// Each of these events is in the store once, and no other.
+    /// Asserts that the store holds exactly these events, each once.
     pub(super) async fn assert_holds(&self, numbers: impl IntoIterator<Item = u64>) {
         let Some(mut found) = self.subject.contents(self.store()).await else { return };
         let mut expected: Vec<u64> = numbers.into_iter().collect();
@@ -68,10 +68,10 @@ impl<S: Numbered> Trial<'_, S> {
     }
 }
 
-/// How often an append is repeated when the store asks for it.
+/// Maximum attempts of one append.
 const ATTEMPTS: usize = 100;
 
-/// Appends as a sink does: again where the store says so, in halves where it refuses a batch as a whole.
+/// Appends as a sink does: retries when the store asks for it, and splits a batch that the store refuses as a whole.
 pub(super) async fn append<E: Sync, S: Store<E>>(store: &S, batch: &[E]) -> Appended {
     for _ in 0..ATTEMPTS {
         let error = match store.append(batch).await {
@@ -105,7 +105,7 @@ async fn append_halves<E: Sync, S: Store<E>>(store: &S, batch: &[E], error: &Sto
     whole
 }
 
-/// An answer speaks of every event of its batch, once.
+/// Asserts that a result covers every event of its batch exactly once.
 fn assert_fits(appended: &Appended, len: usize) {
     assert_eq!(appended.total(), len, "stored, duplicates and rejected add up to the batch: {appended:?}");
     let rejected: Vec<usize> = appended.rejected.iter().map(|rejection| rejection.index).collect();
@@ -123,7 +123,7 @@ fn assert_fits(appended: &Appended, len: usize) {
     );
 }
 
-/// The answer to a batch whose duplicates are these; the rest of it is stored.
+/// Asserts that these indices are duplicates and all other events are stored.
 #[track_caller]
 pub(super) fn assert_appended(appended: &Appended, len: usize, duplicates: &[usize], what: &str) {
     assert_same(&appended.duplicates, duplicates, &format!("{what}: the indices of duplicates"));
@@ -131,7 +131,7 @@ pub(super) fn assert_appended(appended: &Appended, len: usize, duplicates: &[usi
     assert_eq!(appended.stored, len - duplicates.len(), "{what}: how many events are stored");
 }
 
-/// Two lists are the same; says where they part.
+/// Asserts that two lists are equal. The message shows the first difference.
 #[track_caller]
 pub(super) fn assert_same<T: PartialEq + Debug>(found: &[T], expected: &[T], what: &str) {
     let Some(at) = (0..found.len().max(expected.len())).find(|at| found.get(*at) != expected.get(*at)) else { return };
@@ -145,7 +145,7 @@ pub(super) fn assert_same<T: PartialEq + Debug>(found: &[T], expected: &[T], wha
     );
 }
 
-/// All pages of a journey from the query's cursor on. Cursors go through their text, as they do on the wire.
+/// Reads all pages of a journey from the query's cursor on. Cursors are encoded and decoded, as on the wire.
 pub(super) async fn walk_journey<R: Reader>(store: &R, mut query: JourneyQuery) -> Vec<Event> {
     let mut events = Vec::new();
     loop {
@@ -163,14 +163,14 @@ pub(super) fn through_text(cursor: JourneyCursor, order: Order) -> JourneyCursor
     JourneyCursor::decode(&cursor.encode(order), order).expect("a cursor comes back from its text")
 }
 
-/// The same for a cursor of users.
+/// Encodes and decodes a cursor of users.
 pub(super) fn users_through_text(cursor: &UsersCursor, query: &UsersQuery) -> UsersCursor {
     let UsersQuery { sort, order, currency, .. } = *query;
     let text = cursor.encode(sort, order, currency);
     UsersCursor::decode(&text, sort, order, currency).expect("a cursor comes back from its text")
 }
 
-/// All there is, user by user.
+/// Reads all events, user by user.
 pub(super) async fn all_events<R: Reader>(store: &R) -> Vec<Event> {
     let mut users =
         UsersQuery { sort: UserSort::UserId, order: Order::Ascending, limit: 1000, ..UsersQuery::default() };

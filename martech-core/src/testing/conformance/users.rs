@@ -1,4 +1,4 @@
-//! The list of users: its figures, its orders, its pages.
+//! Checks of the list of users: contents, order and pages.
 
 use super::{
     EventSubject, Verdict, events,
@@ -14,7 +14,7 @@ const SORTS: [UserSort; 6] =
     [UserSort::UserId, UserSort::FirstSeen, UserSort::LastSeen, UserSort::Events, UserSort::Orders, UserSort::Revenue];
 const ORDERS: [Order; 2] = [Order::Ascending, Order::Descending];
 
-/// All pages of a list; each says how many users there are.
+/// Reads all pages of a list and checks the total of each page.
 async fn walk<R: Reader>(store: &R, mut query: UsersQuery, total: usize) -> Vec<UserRow> {
     let mut users = Vec::new();
     loop {
@@ -29,7 +29,7 @@ async fn walk<R: Reader>(store: &R, mut query: UsersQuery, total: usize) -> Vec<
     }
 }
 
-/// Every sort in both orders, for some prefixes and currencies; ties go by user id.
+/// Checks every sort in both orders, for several prefixes and currencies. Ties are ordered by user id.
 pub async fn whole_lists<S: EventSubject>(subject: &S) -> Verdict {
     let (trial, model) = with_shop(subject, 100).await;
     let currencies = ["USD", "EUR", "JPY", "GBP"].map(|code| code.parse::<Currency>().expect("a code"));
@@ -48,7 +48,7 @@ pub async fn whole_lists<S: EventSubject>(subject: &S) -> Verdict {
     Verdict::Passed
 }
 
-/// Pages of every size follow each other without a gap and without repeating anybody; the last one says so.
+/// Checks that pages of every size follow each other without gaps or repeats, and that the last page has no cursor.
 pub async fn pages<S: EventSubject>(subject: &S) -> Verdict {
     let (trial, model) = with_shop(subject, 101).await;
     for sort in SORTS {
@@ -69,7 +69,7 @@ pub async fn pages<S: EventSubject>(subject: &S) -> Verdict {
     Verdict::Passed
 }
 
-/// Users who are there from the first page to the last are shown once, whoever comes in between.
+/// Checks that users present during the whole walk appear exactly once, although other users arrive between pages.
 pub async fn pages_while_events_arrive<S: EventSubject>(subject: &S) -> Verdict {
     let (mut trial, model) = with_shop(subject, 102).await;
     let mut arrived = 0;
@@ -81,7 +81,7 @@ pub async fn pages_while_events_arrive<S: EventSubject>(subject: &S) -> Verdict 
             let page = trial.store().users(query.clone()).await.expect("users are answered");
             found.extend(page.users.into_iter().map(|user| user.user_id));
             let Some(next) = page.next else { break };
-            // Right behind where the next page begins in ascending order, and far from it.
+            // One directly behind the start of the next page in ascending order, and one far from it.
             for user_id in [format!("{}+{arrived}", found[found.len() - 1]), format!("later-{arrived}")] {
                 arrived += 1;
                 let user_id = user_id.chars().rev().take(100).collect::<Vec<_>>().into_iter().rev().collect();

@@ -1,4 +1,4 @@
-//! The plan of what fails, and when.
+//! Fault injection: which operations fail, and when.
 
 use std::{
     collections::BTreeMap,
@@ -8,10 +8,10 @@ use std::{
 
 pub(super) const EIO: i32 = 5;
 
-/// What a file system is asked to do.
+/// Operations of a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Operation {
-    /// Making a file.
+    /// Creating a file.
     Create,
     /// Opening a file.
     Open,
@@ -21,13 +21,13 @@ pub enum Operation {
     Write,
     /// Syncing a file.
     Sync,
-    /// Cutting a file.
+    /// Truncating a file.
     Truncate,
-    /// Renaming a file; the path is the old one.
+    /// Renaming a file. The path is the old one.
     Rename,
     /// Removing a file.
     Remove,
-    /// Making a directory.
+    /// Creating a directory.
     CreateDir,
     /// Removing a directory.
     RemoveDir,
@@ -37,18 +37,19 @@ pub enum Operation {
     SyncDir,
 }
 
-/// What a fault does to an operation.
+/// Effect of a fault on an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
-    /// It fails with an error of the operating system, by number, and changes nothing.
+    /// Fails with this OS error number and changes nothing. A failed sync still leaves pages clean, as described in
+    /// [`SimFs`](super::SimFs).
     Os(i32),
-    /// It fails with an error of this kind, and changes nothing.
+    /// Fails with an error of this kind and changes nothing, with the same exception for a sync.
     Fail(io::ErrorKind),
-    /// It reads or writes at most so many bytes, and succeeds.
+    /// Reads or writes at most this many bytes and succeeds.
     Short(usize),
 }
 
-/// Lets chosen operations fail. By default: the next one, once, whatever the path.
+/// A fault that makes selected operations fail. By default it applies once, to the next operation on any path.
 #[derive(Debug, Clone)]
 pub struct Fault {
     operation: Operation,
@@ -59,42 +60,42 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// Any effect on any operation.
+    /// Creates a fault with any effect on any operation.
     pub fn new(operation: Operation, effect: Effect) -> Self {
         Self { operation, effect, skip: 0, times: 1, path: None }
     }
 
-    /// The operation fails with EIO.
+    /// Creates a fault that makes the operation fail with EIO.
     pub fn eio(operation: Operation) -> Self {
         Self::new(operation, Effect::Os(EIO))
     }
 
-    /// A write takes only so many bytes.
+    /// Creates a fault that limits a write to this many bytes.
     pub fn short_write(bytes: usize) -> Self {
         Self::new(Operation::Write, Effect::Short(bytes))
     }
 
-    /// Lets so many matching operations pass first.
+    /// Lets this many matching operations succeed first.
     #[must_use]
     pub fn skip(mut self, operations: u64) -> Self {
         self.skip = operations;
         self
     }
 
-    /// Applies so many times.
+    /// Applies the fault this many times.
     #[must_use]
     pub fn times(mut self, times: u64) -> Self {
         self.times = times;
         self
     }
 
-    /// Applies until [`SimFs::heal`](super::SimFs::heal).
+    /// Applies the fault until [`SimFs::heal`](super::SimFs::heal).
     #[must_use]
     pub fn forever(self) -> Self {
         self.times(u64::MAX)
     }
 
-    /// Applies only to this path and what lies below it.
+    /// Limits the fault to this path and everything below it.
     #[must_use]
     pub fn below(mut self, path: impl Into<PathBuf>) -> Self {
         self.path = Some(path.into());
@@ -107,28 +108,28 @@ impl Fault {
 }
 
 impl Operation {
-    /// Whether it changes what is on the disk, or what of it is durable.
+    /// Whether the operation changes the contents of the disk, or which of them are durable.
     pub(super) fn changes(self) -> bool {
         !matches!(self, Self::Open | Self::Read | Self::List)
     }
 }
 
-/// The faults still to come, and what was called so far.
+/// Pending faults and operation counts.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     faults: Vec<Fault>,
     counts: BTreeMap<Operation, u64>,
-    /// So many changes are still made; the next one finds the power gone.
+    /// Number of changes until the power loss.
     changes_left: Option<u64>,
-    /// Of all changes and their order.
+    /// Hash of all changes in order.
     fingerprint: u64,
 }
 
-/// Whether an operation takes place at all.
+/// Power state for an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Power {
     On,
-    /// It goes with this operation, before that has changed anything.
+    /// Power is lost at this operation, before it changes anything.
     Goes,
     Gone,
 }
@@ -154,7 +155,7 @@ impl Plan {
         self.fingerprint
     }
 
-    /// Counts the changes that are left before the power goes.
+    /// Counts down the changes until the power loss.
     pub(super) fn power(&mut self, operation: Operation, gone: bool) -> Power {
         if gone {
             return Power::Gone;
@@ -169,7 +170,7 @@ impl Plan {
         }
     }
 
-    /// Counts an operation. The first fault whose turn it is applies; all that match count it.
+    /// Counts an operation. The first fault that is due applies, and every matching fault counts the operation.
     pub(super) fn enter(&mut self, operation: Operation, path: &Path) -> io::Result<Option<usize>> {
         *self.counts.entry(operation).or_default() += 1;
         if operation.changes() {

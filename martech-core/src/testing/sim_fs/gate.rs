@@ -1,10 +1,10 @@
-//! Holding changes up, so that a test decides what comes together.
+//! A gate that blocks changes, so that a test decides which requests are batched.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use super::{SimFs, lock};
 
-/// Lets changes pass, or holds them up.
+/// Blocks or passes changes.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
     state: Mutex<State>,
@@ -33,14 +33,14 @@ impl Gate {
     }
 }
 
-/// Changes that are held up. They go on when this is dropped.
+/// Blocked changes. They continue when this is dropped.
 #[derive(Debug)]
 pub struct Held {
     pub(super) disk: SimFs,
 }
 
 impl Held {
-    /// Waits until there is one.
+    /// Blocks until at least one change is waiting.
     pub fn wait(&self) {
         let gate = &self.disk.state.gate;
         let waited = gate.changed.wait_while(lock(&gate.state), |state| state.waiting == 0);

@@ -1,4 +1,4 @@
-//! The content of a file: what can be read, and what a power loss leaves of it.
+//! Contents of a file: the bytes that can be read, and the bytes that survive a power loss.
 
 use std::{
     io,
@@ -16,26 +16,27 @@ pub(super) struct Inode {
     space: Arc<Space>,
 }
 
-/// The durable content is `content[..stable]` and then `cut`.
+/// The durable contents are `content[..stable]` followed by `cut`.
 #[derive(Debug, Clone, Default)]
 struct Data {
     content: Vec<u8>,
-    /// Up to here the durable content is the content.
+    /// Length of the common prefix of the contents and the durable contents.
     stable: usize,
-    /// Durable bytes that were truncated or written over, and what stood behind those.
+    /// Durable bytes from `stable` on that were truncated or overwritten.
     cut: Vec<u8>,
-    /// The least length since the last sync.
+    /// Minimum length since the last sync.
     shortest: usize,
-    /// What a failed sync left clean but not on disk, so that no later sync writes it: where, and what is there instead.
+    /// Ranges that a failed sync marked clean without writing them, so no later sync writes them: the offset, and the
+    /// bytes on disk there.
     never: Vec<(usize, Vec<u8>)>,
-    /// Whether the file was removed: then it takes no space.
+    /// Whether the file was removed. A removed file takes no space.
     removed: bool,
 }
 
 impl Inode {
-    /// A file with durable content.
+    /// Creates a file with durable contents.
     pub(super) fn new(content: Vec<u8>, space: Arc<Space>) -> Self {
-        // Content that is put there counts, and need not fit.
+        // Contents set up by a test count as used space but may exceed the capacity.
         space.add(content.len() as u64);
         let data = Data { stable: content.len(), shortest: content.len(), content, ..Data::default() };
         Self { data: RwLock::new(data), space }
@@ -65,7 +66,7 @@ impl Inode {
         length
     }
 
-    /// Writes at most `limit` bytes at an offset, as far as there is space; gives how many.
+    /// Writes at most `limit` bytes at an offset, as far as there is space. Returns the number written.
     pub(super) fn write_at(&self, buffer: &[u8], offset: u64, limit: usize) -> io::Result<usize> {
         let mut data = self.write();
         let start = usize::try_from(offset).ok().filter(|start| *start <= data.content.len());
@@ -82,7 +83,7 @@ impl Inode {
         Ok(written.len())
     }
 
-    /// The last name of the file is gone.
+    /// Marks the file as removed when its last name is gone, and returns its space.
     pub(super) fn remove(&self) {
         let mut data = self.write();
         if !std::mem::replace(&mut data.removed, true) {
@@ -125,7 +126,7 @@ impl Inode {
         Ok(())
     }
 
-    /// The same file in another file system: what was not synced is there and still is not.
+    /// Copies the file to another file system. Unsynced data is copied as unsynced.
     pub(super) fn copy(&self, space: Arc<Space>) -> Self {
         let data = self.read().clone();
         if !data.removed {
@@ -134,7 +135,8 @@ impl Inode {
         Self { data: RwLock::new(data), space }
     }
 
-    /// What a power loss leaves: what is durable, or with randomness any part of the rest as well.
+    /// Returns the contents after a power loss: the durable bytes, or with randomness any part of the unsynced bytes as
+    /// well.
     pub(super) fn after_crash(&self, random: Option<&mut fastrand::Rng>) -> Vec<u8> {
         let data = self.read();
         match random {
@@ -145,7 +147,7 @@ impl Inode {
 }
 
 impl Data {
-    /// From here on the content is about to differ from what is durable.
+    /// Records that the contents from `start` on are about to differ from the durable bytes.
     fn cut_at(&mut self, start: usize) {
         if start < self.stable {
             let mut cut = self.content[start..self.stable].to_vec();
@@ -155,7 +157,7 @@ impl Data {
         }
     }
 
-    /// These bytes are given to the disk anew.
+    /// Marks a range as dirty again, so that the next sync writes it.
     fn forget(&mut self, range: Range<usize>) {
         for (start, mut old) in std::mem::take(&mut self.never) {
             let end = start + old.len();
@@ -180,16 +182,16 @@ impl Data {
         content
     }
 
-    /// As the last sync left it, if all syncs did what they said.
+    /// Contents as of the last sync, assuming that no sync failed.
     fn before(&self) -> Vec<u8> {
         [&self.content[..self.stable], &self.cut].concat()
     }
 
-    /// Length and sectors reach the disk each on their own.
+    /// Contents after a crash in which the length and each sector reach the disk independently.
     fn torn(&self, random: &mut fastrand::Rng) -> Vec<u8> {
         let before = self.before();
         let len = match random.u8(..4) {
-            // A truncation that was not synced reached the disk or did not.
+            // An unsynced truncation may or may not have reached the disk.
             _ if self.shortest < before.len() && random.bool() => before.len(),
             0 => self.shortest,
             1 => self.content.len(),
@@ -198,7 +200,7 @@ impl Data {
         let mut after = self.content[..self.stable].to_vec();
         after.resize(len, 0);
         for sector in sectors(self.stable..len) {
-            // Mostly all of a write is there, or nothing.
+            // Most draws keep the written sector, because whole or missing writes are the common case.
             let written = sector.start < self.content.len() && random.u8(..8) > 0;
             let source = if written { &self.content } else { &before };
             let there = sector.start.min(source.len())..sector.end.min(source.len());
@@ -206,7 +208,7 @@ impl Data {
         }
         for (start, old) in &self.never {
             for sector in sectors(*start.min(&len)..(start + old.len()).min(len)) {
-                // Whether it was written before the sync failed nobody knows.
+                // The sector may or may not have been written before the sync failed.
                 if random.bool() {
                     after[sector.clone()].copy_from_slice(&old[sector.start - start..sector.end - start]);
                 }
@@ -216,7 +218,7 @@ impl Data {
     }
 }
 
-/// The parts of the sectors of a file that lie in a range.
+/// Splits a range of a file at sector boundaries.
 fn sectors(range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
     let first = range.start / SECTOR;
     let last = range.end.div_ceil(SECTOR);

@@ -1,4 +1,4 @@
-//! A disk in memory that knows what is durable, and fails on command.
+//! An in-memory disk that tracks durability and injects faults.
 
 mod fault;
 mod gate;
@@ -29,26 +29,25 @@ use crate::fs::{DirEntry, File, FileSystem};
 
 /// A simulated disk. Clones share one state.
 ///
-/// Content is durable once its file is synced; creations, renames and removals once their directory is synced. A failed
-/// sync leaves the pages clean but not on disk, as Linux does: they can be read, a later sync succeeds, and a power loss
-/// brings back what was there before (zeros, where that was nothing) all the same.
+/// Contents are durable once their file is synced. Creations, renames and removals are durable once their directory is
+/// synced. A failed sync marks the pages clean without writing them, as Linux does: reads return the new bytes, a later
+/// sync succeeds, and a power loss still restores the old bytes (zeros, if there were none).
 ///
-/// # What a power loss may do
-/// It is as bad as a file system with a journal (ext4, XFS, btrfs in their usual modes) may be to a program, by the
-/// loosest of them:
-/// - Of what was written and not synced, any sectors (512 bytes) are there and any length; the others are what was there
-///   before, or zeros.
-/// - A truncation that was not synced is there or not, and what was written behind it since is there in any sectors,
-///   with the old length or the new one.
-/// - Each directory has lost its newest changes from some point on, independently of every other directory. A file
-///   may have its name and no content, or content and no name. A directory whose own entry is lost is gone with all
-///   that was synced in it.
-/// - Pages that a failed sync gave up are on disk or are what was there before, whatever a later sync said.
+/// # Power loss model
+/// A power loss does the worst that any journaling file system (ext4, XFS, btrfs in their default modes) may do:
+/// - Unsynced writes survive in any subset of sectors (512 bytes) and with any length. Other sectors hold the old bytes
+///   or zeros.
+/// - An unsynced truncation survives or not. Later writes behind it survive in any subset of sectors, with the old
+///   length or the new one.
+/// - Each directory loses its newest changes from some point on, independently of other directories. A file may have
+///   its name without contents, or contents without a name. A directory whose own entry is lost takes everything that
+///   was synced in it with it.
+/// - Pages that a failed sync gave up hold the new or the old bytes, whatever a later sync reported.
 ///
-/// It does not do what such file systems rule out: change a sector that was not being written, mix the old and the new
-/// content of one sector (disks write a sector whole or not at all), show blocks of other files, tear a rename, or
-/// reorder changes within one directory. An error of a directory's sync leaves its changes as undecided as they were: the
-/// real ones go read-only then, and do not report success afterwards.
+/// The simulation excludes what these file systems rule out: changes to sectors that were not being written, torn
+/// sectors (disks write a sector completely or not at all), blocks of other files, torn renames, and reordering within
+/// one directory. A failed directory sync leaves the directory's changes pending. Real file systems go read-only in
+/// that case and do not report success afterwards.
 ///
 /// ```
 /// use std::{io::Write, path::Path};
@@ -77,7 +76,7 @@ struct State {
     plan: Mutex<Plan>,
     space: Arc<Space>,
     gate: Gate,
-    /// What the power will leave when it goes, and has left when it went.
+    /// Result of the scheduled power loss: how to compute it, and the disk it left.
     outage: Mutex<Outage>,
 }
 
@@ -87,7 +86,7 @@ struct Outage {
     left: Option<SimFs>,
 }
 
-/// How much is used, and how much there is.
+/// Used bytes and capacity.
 #[derive(Debug)]
 struct Space {
     used: AtomicU64,
@@ -101,14 +100,14 @@ impl Default for Space {
 }
 
 impl Space {
-    /// Takes as much of `wanted` as there is.
+    /// Takes up to `wanted` bytes. Returns the number taken.
     fn take(&self, wanted: u64) -> u64 {
         let mut taken = 0;
         let take = |used: u64| {
             taken = wanted.min(self.capacity.load(Ordering::Acquire).saturating_sub(used));
             Some(used + taken)
         };
-        // The closure never declines, so this cannot fail.
+        // The closure always returns `Some`, so the update cannot fail.
         let _ = self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, take);
         taken
     }
@@ -122,29 +121,29 @@ impl Space {
     }
 }
 
-/// What a sudden end leaves.
+/// Kinds of crashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Crash {
-    /// Only the process was killed: what was written can be read, and what was not synced can still be lost.
+    /// The process was killed. Everything written can be read, and unsynced data can still be lost.
     Killed,
-    /// Nothing that was not synced.
+    /// Nothing unsynced survives.
     LoseUnsynced,
-    /// Of each file any sectors of what was not synced, and any length; of each directory a random number of its oldest
-    /// changes. The same seed gives the same disk.
+    /// A random part survives: of each file, any unsynced sectors and any length; of each directory, a random number of
+    /// its oldest changes. The same seed gives the same disk.
     KeepSome {
-        /// Of the random choices.
+        /// Seed of the random choices.
         seed: u64,
     },
 }
 
 impl SimFs {
-    /// An empty disk without limits or faults.
+    /// Creates an empty disk without limits or faults.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The disk after a sudden end, without faults and limits. This one stays as it is, so a writer that still runs on
-    /// it does no harm to the other.
+    /// Returns the disk after a crash, without faults and limits. The original does not change, so a writer that still
+    /// runs on it does not affect the copy.
     #[must_use]
     pub fn crash(&self, crash: Crash) -> Self {
         let mut random = match crash {
@@ -160,7 +159,8 @@ impl SimFs {
         disk
     }
 
-    /// The disk as it is, without faults and limits: what was not synced can still be lost. This one stays as it is.
+    /// Returns a copy of the disk without faults and limits. Unsynced data can still be lost. The original does not
+    /// change.
     #[must_use]
     pub fn copy(&self) -> Self {
         let disk = Self::new();
@@ -169,77 +169,84 @@ impl SimFs {
         disk
     }
 
-    /// Lets the power fail after so many more changes (every operation but opening, reading and listing): with the
-    /// next one [`after_power_loss`](Self::after_power_loss) is taken, and from then on every operation fails.
+    /// Schedules a power loss after this many more changes (every operation except opening, reading and listing). At
+    /// the next change the state for [`after_power_loss`](Self::after_power_loss) is captured, and every operation
+    /// fails from then on.
     pub fn lose_power_after(&self, changes: u64, crash: Crash) {
         lock(&self.state.plan).lose_power_after(changes);
         *lock(&self.state.outage) = Outage { crash: Some(crash), left: None };
     }
 
-    /// What the power loss left that was [asked for](Self::lose_power_after); `None` while the power is still there.
+    /// Returns the disk after the [scheduled](Self::lose_power_after) power loss, or `None` if it has not happened yet.
     pub fn after_power_loss(&self) -> Option<Self> {
         lock(&self.state.outage).left.clone()
     }
 
-    /// Holds all changes up until the answer is dropped, so that what is asked for meanwhile comes together.
+    /// Blocks all changes until the returned guard is dropped, so that concurrent requests can be batched.
     #[must_use]
     pub fn hold(&self) -> Held {
         self.state.gate.close();
         Held { disk: self.clone() }
     }
 
-    /// A number that is the same for the same changes in the same order, failed ones included.
+    /// Returns a hash of all changes in order, including failed ones.
     pub fn fingerprint(&self) -> u64 {
         lock(&self.state.plan).fingerprint()
     }
 
-    /// Lets operations fail from now on, besides the faults that are there.
+    /// Adds a fault to those already active.
     pub fn inject(&self, fault: Fault) {
         lock(&self.state.plan).add(fault);
     }
 
-    /// Takes all faults away.
+    /// Removes all faults.
     pub fn heal(&self) {
         lock(&self.state.plan).clear();
     }
 
-    /// How often an operation was called.
+    /// Returns how often an operation was called.
     pub fn count(&self, operation: Operation) -> u64 {
         lock(&self.state.plan).count(operation)
     }
 
-    /// How many bytes all files together may have; beyond it writes are cut short, then fail with ENOSPC.
+    /// Limits the total size of all files in bytes. Writes beyond it are shortened and then fail with ENOSPC.
     pub fn set_capacity(&self, bytes: u64) {
         self.state.space.capacity.store(bytes, Ordering::Release);
     }
 
-    /// How many bytes the files have. A removed file counts no more, even if it is still open.
+    /// Returns the total size of all files in bytes. Removed files do not count, even while open.
     pub fn used(&self) -> u64 {
         self.state.space.used.load(Ordering::Acquire)
     }
 
-    /// All files, sorted.
+    /// Returns the paths of all files, sorted.
     pub fn files(&self) -> Vec<PathBuf> {
         lock(&self.state.names).files()
     }
 
-    /// What a file holds; `None` when there is none.
+    /// Returns the contents of a file, or `None` if there is no such file.
     pub fn read(&self, path: impl AsRef<Path>) -> Option<Vec<u8>> {
         lock(&self.state.names).file(path.as_ref()).ok().map(|inode| inode.content())
     }
 
-    /// Puts a durable file in place, whatever was there. Its directory must exist.
+    /// Creates or replaces a file durably.
+    ///
+    /// # Errors
+    /// When the parent directory does not exist.
     pub fn write(&self, path: impl AsRef<Path>, content: impl Into<Vec<u8>>) -> io::Result<()> {
         let inode = Arc::new(Inode::new(content.into(), self.state.space.clone()));
         lock(&self.state.names).put(path.as_ref(), inode)
     }
 
-    /// Flips bits of one byte, as a failing medium does: `mask` says which. Fails when there is no such byte.
+    /// Flips the bits of `mask` in one byte, as a failing medium does.
+    ///
+    /// # Errors
+    /// When there is no such byte.
     pub fn flip(&self, path: impl AsRef<Path>, offset: u64, mask: u8) -> io::Result<()> {
         lock(&self.state.names).file(path.as_ref())?.flip(offset, mask)
     }
 
-    /// Counts an operation and applies the plan: an error, or a limit of bytes for a write.
+    /// Counts an operation and applies the plan. Returns an error, or a limit of bytes for reads and writes.
     fn enter(&self, operation: Operation, path: &Path) -> io::Result<Option<usize>> {
         if operation.changes() {
             self.state.gate.pass();
@@ -254,7 +261,8 @@ impl SimFs {
         Err(io::Error::from_raw_os_error(EIO))
     }
 
-    /// Step by step, as the real disk does: what an earlier call left undecided is made durable as well.
+    /// Creates directories level by level, as the real file system layer does. Existing parents are synced too, because
+    /// an earlier call may have failed before it synced them.
     fn make_dirs(&self, path: &Path) -> io::Result<()> {
         let there = lock(&self.state.names).is_dir(path)?;
         if !there {
@@ -314,7 +322,7 @@ impl FileSystem for SimFs {
     }
 }
 
-/// An open file; its path is the one it was opened by.
+/// An open file with the path under which it was opened.
 #[derive(Debug)]
 struct SimFile {
     fs: SimFs,
@@ -356,5 +364,5 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Entries by path.
+/// Directory entries by path.
 type Tree = BTreeMap<PathBuf, namespace::Entry>;

@@ -1,4 +1,4 @@
-//! Names of files and directories: as they are seen, and as a power loss leaves them.
+//! Names of files and directories: the visible ones, and those that survive a power loss.
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +18,7 @@ pub(super) enum Entry {
     Dir,
 }
 
-/// A change that its directory was not synced after.
+/// A change whose directory was not synced yet.
 #[derive(Debug, Clone)]
 enum Change {
     Link(PathBuf, Arc<Inode>),
@@ -40,7 +40,7 @@ impl Change {
             Self::MakeDir(path) => drop(tree.insert(path, Entry::Dir)),
             Self::Unlink(path) => drop(tree.remove(&path)),
             Self::Move(from, to, inode) => {
-                // Another file may have the old name by now.
+                // The old name may belong to another file by now.
                 if matches!(tree.get(&from), Some(Entry::File(old)) if Arc::ptr_eq(old, &inode)) {
                     tree.remove(&from);
                 }
@@ -85,7 +85,7 @@ impl Namespace {
         Ok(())
     }
 
-    /// Puts a file in place, durably.
+    /// Creates or replaces a file durably.
     pub(super) fn put(&mut self, path: &Path, inode: Arc<Inode>) -> io::Result<()> {
         let path = clean(path);
         self.need_dir(parent(&path))?;
@@ -115,7 +115,7 @@ impl Namespace {
         Ok(())
     }
 
-    /// Fails when it is a file.
+    /// Whether the path is a directory. Returns an error if it is a file.
     pub(super) fn is_dir(&self, path: &Path) -> io::Result<bool> {
         match self.need_dir(&clean(path)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -150,7 +150,7 @@ impl Namespace {
         let (now, mut later): (Vec<_>, Vec<_>) = self.pending.drain(..).partition(|change| change.dir() == dir);
         for change in now {
             if let Change::Move(from, _, inode) = &change {
-                // The old name is gone with the new one: its creation must not come back later.
+                // The new name replaces the old one, so a pending creation of the old name must not be applied later.
                 later.retain(
                     |other| !matches!(other, Change::Link(path, old) if path == from && Arc::ptr_eq(old, inode)),
                 );
@@ -166,8 +166,8 @@ impl Namespace {
         files.map(|(path, _)| path.clone()).collect()
     }
 
-    /// The names after a power loss, each file made anew: those that are durable, or with randomness some of the changes
-    /// of each directory as well, the oldest of each. What lies in a directory that is not there is lost with it.
+    /// Returns the names after a power loss, with each file recreated by `remake`. The durable names survive, and with
+    /// randomness also some of each directory's oldest pending changes. Entries below a lost directory are lost.
     pub(super) fn after_crash(
         &self,
         mut random: Option<&mut fastrand::Rng>,
@@ -201,9 +201,9 @@ impl Namespace {
         Self { durable: seen.clone(), seen, pending: Vec::new() }
     }
 
-    /// The same names, each file made anew.
+    /// Copies the names, with each file recreated by `remake`.
     pub(super) fn copy(&self, remake: &mut dyn FnMut(&Inode) -> Arc<Inode>) -> Self {
-        // A file may be in several places: before and after a change that is not durable.
+        // A file may appear several times, before and after a pending change, and must stay one file.
         let mut made = BTreeMap::<*const Inode, Arc<Inode>>::new();
         let mut remake = |inode: &Arc<Inode>| made.entry(Arc::as_ptr(inode)).or_insert_with(|| remake(inode)).clone();
         let mut tree = |tree: &Tree| -> Tree {
@@ -239,7 +239,7 @@ pub(super) fn no_space() -> io::Error {
     io::Error::from_raw_os_error(ENOSPC)
 }
 
-/// `./a//b` and `a/b` are one name.
+/// Normalizes a path: `./a//b` and `a/b` are the same name.
 fn clean(path: &Path) -> PathBuf {
     path.components().filter(|component| *component != Component::CurDir).collect()
 }
@@ -248,7 +248,7 @@ pub(super) fn parent(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new(""))
 }
 
-/// The working directory and `/` are always there.
+/// The working directory and `/` always exist.
 fn is_root(path: &Path) -> bool {
     path.as_os_str().is_empty() || path == Path::new("/")
 }

@@ -3,7 +3,7 @@ use super::*;
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-/// 1 MiB for small bodies, 7 MiB for large ones, of which one holder may have 4.
+/// Returns a budget with 1 MiB for small bodies and 7 MiB for large ones, of which one holder may have 4 MiB.
 fn room() -> Arc<Room> {
     Room::new(8 * MIB, 2 * MIB)
 }
@@ -12,7 +12,7 @@ fn address(last: u8) -> Holder {
     Holder::at([192, 0, 2, last].into())
 }
 
-/// A body that has arrived so far and of which more is to come.
+/// A body that has arrived in part.
 struct Arriving(tokio::task::JoinHandle<Result<(), ApiError>>);
 
 impl Arriving {
@@ -35,7 +35,7 @@ impl Arriving {
 }
 
 #[tokio::test(start_paused = true)]
-async fn small_bodies_have_a_reserve_that_large_ones_cannot_take() {
+async fn reserves_memory_for_small_bodies() {
     let room = room();
     let mut large = Vec::new();
     for last in [1, 2] {
@@ -50,10 +50,10 @@ async fn small_bodies_have_a_reserve_that_large_ones_cannot_take() {
         charge.add(SMALL).await.unwrap();
     }
     assert_eq!(room.held(), 8 * MIB);
-    // All that is there is complete, so nobody can go.
+    // All bodies are complete, so none can be displaced.
     let error = room.charge(address(4)).add(1).await.unwrap_err();
     assert_eq!(error.status, StatusCode::TOO_MANY_REQUESTS);
-    // One that grows beyond what is small leaves the reserve.
+    // A body that outgrows the small size leaves the reserve.
     large.pop();
     small[0].add(1).await.unwrap();
     assert!(room.charge(address(4)).add(SMALL).await.is_ok());
@@ -63,7 +63,7 @@ async fn small_bodies_have_a_reserve_that_large_ones_cannot_take() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_slowest_goes_so_that_a_newcomer_has_room() {
+async fn displaces_the_slowest_body_for_a_new_one() {
     let room = room();
     let held = [
         Arriving::new(&room, address(1), 2 * MIB).await,
@@ -73,7 +73,7 @@ async fn the_slowest_goes_so_that_a_newcomer_has_room() {
     tokio::time::advance(Duration::from_secs(12)).await;
     room.charge(address(4)).add(2 * MIB).await.unwrap();
     let [first, second, third] = held;
-    // None of them moves, and the second holds the most.
+    // None of them makes progress, and the second holds the most.
     assert!(second.is_displaced().await && !first.is_displaced().await && !third.is_displaced().await);
     let error = second.error().await;
     assert_eq!(error.status, StatusCode::REQUEST_TIMEOUT);
@@ -81,7 +81,7 @@ async fn the_slowest_goes_so_that_a_newcomer_has_room() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_a_sender_with_many_bodies_one_goes_first() {
+async fn displaces_a_body_of_the_largest_holder_first() {
     let room = room();
     let mut held = Vec::new();
     for last in [1, 1, 2, 3] {
@@ -98,7 +98,7 @@ async fn of_a_sender_with_many_bodies_one_goes_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_is_the_slowest_itself_is_refused() {
+async fn rejects_growth_of_the_slowest_body() {
     let room = room();
     let mut quick = room.charge(address(1));
     let mut slow = room.charge(address(2));
@@ -116,7 +116,7 @@ async fn whoever_is_the_slowest_itself_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sender_has_its_share_and_no_more() {
+async fn limits_each_holder_to_its_share() {
     let room = room();
     let key = || Holder::Key("a".to_owned());
     let own = Arriving::new(&room, key(), 2 * MIB).await;
@@ -125,7 +125,7 @@ async fn a_sender_has_its_share_and_no_more() {
     let mut complete = room.charge(key());
     complete.add(2 * MIB).await.unwrap();
     complete.complete();
-    // There is room, and the share is used up: the slower one of the same holder goes.
+    // There is room, but the share is used up: the slower body of the same holder is displaced.
     room.charge(key()).add(MIB).await.unwrap();
     assert!(own.is_displaced().await && !other.is_displaced().await);
     let mut second = room.charge(key());
@@ -133,13 +133,13 @@ async fn a_sender_has_its_share_and_no_more() {
     second.complete();
     let error = room.charge(key()).add(MIB).await.unwrap_err();
     assert!(format!("{error:?}").contains("4194304 bytes"), "{error:?}");
-    // Small bodies are not concerned.
+    // Small bodies are exempt.
     room.charge(key()).add(10 * KIB).await.unwrap();
     assert!(!other.is_displaced().await);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_crumb_stays_where_an_idle_block_can_go() {
+async fn displaces_large_idle_bodies_before_small_ones() {
     let room = room();
     let crumbs: Vec<_> =
         futures_util::future::join_all((0..16).map(|last| Arriving::new(&room, address(last), SMALL))).await;

@@ -30,7 +30,7 @@ fn columns(options: &str, header: &str, record: &str) -> Result<String, Reason> 
     Composer::new(layout).compose(View::Columns { cells: &cells, record }, record, 0).map(str::to_owned)
 }
 
-/// The event without its made id.
+/// Returns the event without its generated id.
 fn value(event: Result<String, Reason>) -> Json {
     let mut event: Json = serde_json::from_str(&event.unwrap()).unwrap();
     event.as_object_mut().unwrap().remove("eventId");
@@ -42,7 +42,7 @@ fn code(event: Result<String, Reason>) -> String {
 }
 
 #[test]
-fn an_event_passes_as_it_is() {
+fn passes_complete_events_through_unchanged() {
     let record = r#"{"eventId":"e1","userId":"ü","type":"search","occurredAt":1760000000000,"anonymousId":"a","sessionId":"s","receivedAt":2,"properties":{"n":1.10,"deep":{"x":[1,null]}}}"#;
     let event = object("", record).unwrap();
     assert!(event.contains(r#""properties":{"n":1.10,"deep":{"x":[1,null]}}"#), "{event}");
@@ -53,7 +53,7 @@ fn an_event_passes_as_it_is() {
 }
 
 #[test]
-fn columns_go_by_their_names() {
+fn assigns_columns_by_name() {
     let event =
         columns("", "userId,type,occurredAt,properties.page.url,price,note", "0012,page_view,2026-11-22,/a,1.50,");
     assert!(event.as_ref().unwrap().contains(r#""price":1.50"#));
@@ -64,7 +64,7 @@ fn columns_go_by_their_names() {
 }
 
 #[test]
-fn options_go_before_names() {
+fn options_take_precedence_over_column_names() {
     let options = "--map userId=customer --map properties.total=amount --set type=purchase --set properties.currency=USD \
                    --time-format %Y%m%d --map occurredAt=day";
     let event = columns(options, "customer,day,amount,type,currency", "1,19970101,11.770,search,EUR");
@@ -76,7 +76,7 @@ fn options_go_before_names() {
 }
 
 #[test]
-fn what_is_left_can_be_dropped() {
+fn only_mapped_drops_remaining_columns() {
     let record =
         r#"{"who":{"id":5},"type":"product_view","occurredAt":"2026-11-22T00:00:00Z","x":1,"properties":{"y":2}}"#;
     let options = "--map userId=who.id --rename product_view=page_view";
@@ -91,14 +91,14 @@ fn what_is_left_can_be_dropped() {
 }
 
 #[test]
-fn mapped_properties_are_laid_over_those_that_are_there() {
+fn mapped_properties_override_properties_of_the_record() {
     let record = r#"{"userId":"u","type":"search","occurredAt":1760000000000,"t":9,"properties":{"a":{"b":1,"c":2},"d":3,"e":4}}"#;
     let event = value(object("--map properties.a.b=t --set properties.d=x --map properties.e=absent", record));
     assert_eq!(event["properties"], json!({"a": {"b": 9, "c": 2}, "d": "x", "e": 4}));
 }
 
 #[test]
-fn ids_are_made_of_text_and_type() {
+fn derives_ids_from_text_and_type() {
     let record = r#"{"userId":"u","type":"search","occurredAt":1760000000000}"#;
     let id = IdMaker::default().id(record, 0, "search").to_string();
     assert!(object("", record).unwrap().contains(&id));
@@ -107,7 +107,7 @@ fn ids_are_made_of_text_and_type() {
 }
 
 #[test]
-fn faults_are_named() {
+fn reports_the_code_of_each_fault() {
     let head = r#""userId":"u","type":"search""#;
     assert_eq!(code(object("", &format!("{{{head}}}"))), "missing_field");
     assert_eq!(code(object("", &format!(r#"{{{head},"occurredAt":null}}"#))), "missing_field");
@@ -128,7 +128,7 @@ fn faults_are_named() {
 }
 
 #[test]
-fn options_that_contradict_each_other_are_refused() {
+fn rejects_contradictory_options() {
     let error = |options: &str, header: &str| {
         let columns: Vec<String> = header.split(',').map(str::to_owned).collect();
         Layout::for_columns(&args(options), &columns).unwrap_err().to_string()
@@ -142,7 +142,7 @@ fn options_that_contradict_each_other_are_refused() {
 
 const ORDERS: &str = "--set type=purchase --set occurredAt=2026-11-22 --map properties.total=amount";
 
-/// The properties of an order with this amount.
+/// Returns the properties of an order with this amount.
 fn order(options: &str, amount: &str) -> Result<Json, (String, String)> {
     let event = columns(&format!("{ORDERS} {options}"), "userId,amount", &format!("u,{amount}"));
     match event {
@@ -152,7 +152,7 @@ fn order(options: &str, amount: &str) -> Result<Json, (String, String)> {
 }
 
 #[test]
-fn amounts_are_read_in_the_notation_of_the_file() {
+fn parses_amounts_in_the_notation_of_the_file() {
     assert_eq!(order("", " 59.90 "), Ok(json!({"total": 59.9})));
     assert_eq!(order("", "(12.00)"), Ok(json!({"total": -12.0})));
     assert_eq!(order("", "'-70"), Ok(json!({"total": -70})));
@@ -164,7 +164,7 @@ fn amounts_are_read_in_the_notation_of_the_file() {
 }
 
 #[test]
-fn the_sign_of_an_amount_says_its_currency() {
+fn takes_the_currency_from_the_sign() {
     assert_eq!(order("--decimal ,", "\"€59,90\""), Ok(json!({"total": 59.9, "currency": "EUR"})));
     assert_eq!(order("--currency CAD", "$7"), Ok(json!({"total": 7, "currency": "CAD"})));
     assert_eq!(order("--set properties.currency=AUD", "$7"), Ok(json!({"total": 7, "currency": "AUD"})));
@@ -175,7 +175,7 @@ fn the_sign_of_an_amount_says_its_currency() {
 }
 
 #[test]
-fn a_server_is_told_the_currency_that_was_given() {
+fn sends_the_given_currency_to_a_server() {
     let url = "--url http://localhost:3000";
     assert_eq!(order(&format!("{url} --currency EUR"), "10"), Ok(json!({"total": 10, "currency": "EUR"})));
     assert_eq!(order(&format!("{url} --currency JPY"), "¥20"), Ok(json!({"total": 20, "currency": "JPY"})));
@@ -189,14 +189,14 @@ fn a_server_is_told_the_currency_that_was_given() {
 }
 
 #[test]
-fn pages_products_and_search_terms_are_texts() {
+fn keeps_pages_products_and_search_terms_as_text() {
     let options = "--set type=search --map properties.query=w --decimal , --thousands .";
     let event = value(columns(options, "userId,occurredAt,w,page,productId,a", "u,2026-11-22,501,404, 1.234 ,1.234"));
     assert_eq!(event["properties"], json!({"query": "501", "page": "404", "productId": "1.234", "a": 1234}));
 }
 
 #[test]
-fn amounts_of_json_are_read_in_the_notation_too() {
+fn parses_json_amounts_in_the_notation_of_the_file() {
     let order = |properties: &str| {
         let record =
             format!(r#"{{"userId":"u","type":"purchase","occurredAt":1760000000000,"properties":{properties}}}"#);
@@ -209,13 +209,13 @@ fn amounts_of_json_are_read_in_the_notation_too() {
         code(object("", r#"{"userId":"u","type":"purchase","occurredAt":"2026-11-22","total":"59,90"}"#)),
         "invalid_amount"
     );
-    // Only purchases have amounts.
+    // Only purchases have an order value.
     let search = r#"{"userId":"u","type":"search","occurredAt":"2026-11-22","total":"many"}"#;
     assert_eq!(value(object("", search))["properties"], json!({"total": "many"}));
 }
 
 #[test]
-fn numbers_of_other_columns_are_read_in_the_notation() {
+fn parses_other_columns_in_the_notation_of_the_file() {
     let event = columns("--set type=search --decimal , --thousands .", "userId;occurredAt;a;b;c;d", "");
     assert!(event.is_err(), "one column");
     let options = "--set type=search --set properties.e=1.5 --decimal , --thousands .";
@@ -225,7 +225,7 @@ fn numbers_of_other_columns_are_read_in_the_notation() {
 }
 
 #[test]
-fn what_is_mapped_goes_before_columns_for_the_same_figure() {
+fn mapped_columns_shadow_columns_for_the_same_figure() {
     let event = value(columns(ORDERS, "userId,amount,revenue,value", "u,59.90,1,2"));
     assert_eq!(event["properties"], json!({"total": 59.9, "value": 2}));
     let layout = Layout::for_columns(&args(ORDERS), &["userId", "amount", "revenue"].map(str::to_owned)).unwrap();
@@ -238,7 +238,7 @@ fn what_is_mapped_goes_before_columns_for_the_same_figure() {
 }
 
 #[test]
-fn blanks_around_ids_types_and_currencies_are_trimmed() {
+fn trims_blanks_around_ids_types_and_currencies() {
     let header = "eventId,userId,anonymousId,sessionId,type,occurredAt,total,currency";
     let event = value_with_id(columns("", header, " e1 , u , a\u{a0}, s , purchase , 2026-11-22 , 5 , EUR "));
     assert_eq!(
@@ -258,7 +258,7 @@ fn value_with_id(event: Result<String, Reason>) -> Json {
 }
 
 #[test]
-fn texts_for_nothing_are_absent() {
+fn treats_null_texts_as_absent() {
     let properties = |options: &str, record: &str| {
         let event = columns(&format!("--set type=search {options}"), "userId,occurredAt,a,b", record);
         value(event).get("properties").cloned()

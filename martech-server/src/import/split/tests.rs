@@ -1,6 +1,6 @@
 use super::*;
 
-/// Gives out a few bytes at a time, so that records cross the edges of reads.
+/// A reader that returns a few bytes at a time, so that records cross the boundaries of reads.
 struct Trickle<'a>(&'a [u8], usize);
 
 impl Read for Trickle<'_> {
@@ -31,7 +31,7 @@ fn ok(text: &str, line: u64, number: u64) -> Seen {
 }
 
 #[test]
-fn lines_end_in_each_way_and_blank_ones_are_not_counted() {
+fn accepts_all_line_ends_and_skips_blank_lines() {
     let content = b"\xef\xbb\xbfa\r\n\n  \nb\r\nc\rd\r\r\n\xef\xbb\xbfe";
     for step in [1, 2, 1000] {
         let seen = split(content, Framing::Lines, step);
@@ -40,7 +40,7 @@ fn lines_end_in_each_way_and_blank_ones_are_not_counted() {
 }
 
 #[test]
-fn reads_files_of_old_macs() {
+fn splits_quoted_records_at_carriage_returns() {
     for step in [1, 3, 1000] {
         let seen = split(b"a,b\r1,\"x\ry\"\r2,z\r", Framing::Quoted(b','), step);
         assert_eq!(seen, [ok("a,b", 1, 1), ok("1,\"x\ry\"", 2, 2), ok("2,z", 4, 3)]);
@@ -48,7 +48,7 @@ fn reads_files_of_old_macs() {
 }
 
 #[test]
-fn quotes_hold_line_ends() {
+fn quoted_columns_may_contain_line_ends() {
     let content = b"a,\"x\ny\"\"\n\",1\r\nb,5\" disk\nc,\"end\"";
     for step in [1, 2, 1000] {
         let seen = split(content, Framing::Quoted(b','), step);
@@ -57,7 +57,7 @@ fn quotes_hold_line_ends() {
 }
 
 #[test]
-fn a_quote_in_the_wrong_place_costs_one_line() {
+fn a_misplaced_quote_costs_one_line() {
     let content = b"u1,\"5 inch,1\r\nu2,a,2\nu3,6\" disk,3\nu4,\"say \\\"hi\\\"\",4\nu5, \"b\",5\nu6,c,6\n";
     for step in [1, 5, 1000] {
         let bad = |text: &str, line, number, why| (text.to_owned(), line, number, Some(Fault::BadQuote(why)));
@@ -77,7 +77,7 @@ fn a_quote_in_the_wrong_place_costs_one_line() {
 }
 
 #[test]
-fn json_values_stand_in_arrays_and_envelopes() {
+fn splits_json_values_in_arrays_and_envelopes() {
     let content = b"[\n  {\r\n    \"a\": \"]}\\\"\"\n  },\n  {}, 5 ,\n  {\"b\":\n[1]}\n]\n";
     for step in [1, 2, 1000] {
         let seen = split(content, Framing::Values, step);
@@ -92,7 +92,7 @@ fn json_values_stand_in_arrays_and_envelopes() {
 }
 
 #[test]
-fn a_json_value_that_is_none_costs_one_line() {
+fn a_malformed_json_value_costs_one_line() {
     let content = b"[\n{\"a\":1},\n{\"b\":[1},\n{\"c\":\"x\ny\"},\n{\"d\":1}\n";
     for step in [1, 4, 1000] {
         let seen = split(content, Framing::Values, step);
@@ -112,10 +112,10 @@ fn a_json_value_that_is_none_costs_one_line() {
         );
     }
     assert_eq!(split(b"[\n", Framing::Values, 1), [(String::new(), 2, 1, Some(Fault::CutOff))]);
-    // Joined files are split in the same way.
+    // Byte order marks between joined files are skipped.
     let joined = split(b"[{}]\n\xef\xbb\xbf[{}]", Framing::Values, 2);
     assert_eq!(joined, [ok("{}", 1, 1), ok("{}", 2, 2)]);
-    // What is not closed ends where no record is longer.
+    // A value that is never closed ends at the maximum length of a record.
     let mut long = b"{\"a\":[\n".to_vec();
     long.resize(2 * MAX_RECORD, b' ');
     long.extend_from_slice(b"\n{}");
@@ -125,7 +125,7 @@ fn a_json_value_that_is_none_costs_one_line() {
 }
 
 #[test]
-fn knows_ndjson_by_its_first_line() {
+fn detects_ndjson_by_its_first_line() {
     for (content, is_ndjson) in [
         ("", true),
         ("\n {\"a\":1} \r\n{\"a\":", true),
@@ -146,7 +146,7 @@ fn knows_ndjson_by_its_first_line() {
 }
 
 #[test]
-fn a_quote_that_stays_open_costs_one_line() {
+fn an_unclosed_quote_costs_one_line() {
     let seen = split(b"a,1\nb,\"2\nc,3\nd,4\n", Framing::Quoted(b','), 7);
     let open = ("b,\"2".to_owned(), 2, 2, Some(Fault::OpenQuote));
     assert_eq!(seen, [ok("a,1", 1, 1), open.clone(), ok("c,3", 3, 3), ok("d,4", 4, 4)]);
@@ -162,7 +162,7 @@ fn a_quote_that_stays_open_costs_one_line() {
 }
 
 #[test]
-fn a_line_that_is_too_long_is_cut_and_passed_over() {
+fn truncates_and_skips_lines_that_are_too_long() {
     let mut content = b"a\n".to_vec();
     content.resize(2 + 3 * MAX_RECORD, b'x');
     content.extend_from_slice(b"\nb\n");
@@ -175,7 +175,7 @@ fn a_line_that_is_too_long_is_cut_and_passed_over() {
 }
 
 #[test]
-fn a_record_of_just_the_limit_is_taken() {
+fn accepts_records_of_exactly_the_maximum_length() {
     let mut content = vec![b'x'; MAX_RECORD - 1];
     content.push(b'\n');
     assert_eq!(split(&content, Framing::Lines, 1 << 20)[0].3, None);
@@ -184,7 +184,7 @@ fn a_record_of_just_the_limit_is_taken() {
 }
 
 #[test]
-fn a_header_is_no_record() {
+fn does_not_count_the_header_as_a_record() {
     let content = b"h\na\n\nb\nc\n";
     let mut splitter = Splitter::new(&content[..], Framing::Lines);
     assert_eq!(splitter.peek().unwrap().unwrap().bytes, b"h");

@@ -1,5 +1,5 @@
-//! Accounts and sessions, in the routes and shapes of [Better Auth](https://www.better-auth.com/docs/concepts/api), so that
-//! its clients can be used as they are.
+//! Accounts and sessions, with the routes and JSON shapes of
+//! [Better Auth](https://www.better-auth.com/docs/concepts/api), so that its clients work unchanged.
 
 mod session;
 mod sign;

@@ -1,4 +1,4 @@
-//! Sessions: one's own, and one's others.
+//! Sessions of the signed-in user.
 
 use axum::{
     Json,
@@ -28,7 +28,9 @@ struct Both<'a> {
     user: UserShape<'a>,
 }
 
-/// Who asks, or `null`.
+/// Retrieve the current session.
+///
+/// Returns the session and its user, or `null` if the caller is not signed in.
 #[utoipa::path(
     get,
     path = "/get-session",
@@ -48,10 +50,10 @@ pub(super) async fn get(State(app): State<App>, caller: Caller, site: Site) -> R
     Ok(with_cookies(Json(Both { session, user: UserShape::of(&member.handle.user) }), cookies))
 }
 
-/// One's own sessions.
+/// List your sessions.
 ///
-/// Each is named by its `token`: the one that asks by the real one, others by what theirs hash to. So it takes no fresh session, as
-/// Better Auth asks for since it gives all tokens away.
+/// `token` identifies each session: the current session has its real token, and the others have the hash of theirs.
+/// Because the list reveals no token of another session, it needs no fresh session, unlike in Better Auth.
 #[utoipa::path(
     get,
     path = "/list-sessions",
@@ -84,7 +86,9 @@ impl Done {
     pub(super) const DONE: Json<Self> = Json(Self { status: true });
 }
 
-/// Ends one of one's own sessions.
+/// Revoke a session.
+///
+/// Ends one of your sessions. `token` is the value from the list of sessions.
 #[utoipa::path(
     post,
     path = "/revoke-session",
@@ -108,7 +112,9 @@ pub(super) async fn revoke(
     Ok(with_cookies(Done::DONE, if is_own { expired_cookies(site.secure) } else { Vec::new() }))
 }
 
-/// Ends all of one's own sessions.
+/// Revoke all sessions.
+///
+/// Ends all your sessions, including the current one.
 #[utoipa::path(
     post,
     path = "/revoke-sessions",
@@ -127,7 +133,9 @@ pub(super) async fn revoke_all(
     Ok(with_cookies(Done::DONE, expired_cookies(site.secure)))
 }
 
-/// Ends one's own sessions besides this one.
+/// Revoke other sessions.
+///
+/// Ends all your sessions except the current one.
 #[utoipa::path(
     post,
     path = "/revoke-other-sessions",

@@ -31,7 +31,7 @@ use crate::{
     },
 };
 
-// Of what may be left out nothing is `null`: a form has none, and Better Auth takes none here.
+// Optional fields cannot be `null`: a form has no `null`, and Better Auth does not accept it here.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SignUp {
@@ -47,7 +47,7 @@ pub(super) struct SignUp {
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
     remember_me: Option<bool>,
-    /// The token of an invitation. Not one of Better Auth's.
+    /// The token of an invitation. This field is not part of Better Auth.
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
     invitation: Option<String>,
@@ -59,9 +59,10 @@ pub(super) struct SignedUp<'a> {
     user: UserShape<'a>,
 }
 
-/// Makes an account, and signs in.
+/// Create an account.
 ///
-/// The first account needs the admin token as bearer, or the token of the set-up link as `invitation`. Others need an invitation, unless the server is open to all.
+/// Creates an account and signs in. The first account needs the admin token as a bearer token, or the token of the
+/// set-up link as `invitation`. Further accounts need an invitation, unless sign-up is open to everyone.
 #[utoipa::path(
     post,
     path = "/sign-up/email",
@@ -113,7 +114,9 @@ pub(super) struct Welcome<'a> {
     user: UserShape<'a>,
 }
 
-/// Signs in.
+/// Sign in.
+///
+/// Returns the token of a new session and sets its cookie.
 #[utoipa::path(
     post,
     path = "/sign-in/email",
@@ -140,7 +143,8 @@ pub(super) async fn in_(
     signed_in(&app, &site, &done, welcome).await
 }
 
-/// A page of somebody else signs nobody in, even where there is no cookie yet. Programs say nothing of pages.
+/// Rejects requests from pages of other sites, even without a cookie, so that no page can sign a visitor in. Clients
+/// other than browsers send none of these headers and pass.
 fn check_origin(site: &Site, headers: &HeaderMap) -> Result<(), ApiError> {
     let of_a_page = [header::ORIGIN, header::REFERER, HeaderName::from_static("sec-fetch-site")];
     if of_a_page.iter().any(|name| headers.contains_key(name)) { site.check_source(headers) } else { Ok(()) }
@@ -151,9 +155,9 @@ pub(super) struct SignedOut {
     success: bool,
 }
 
-/// Signs out.
+/// Sign out.
 ///
-/// Who is not signed in is signed out.
+/// Ends the current session and removes its cookie. The request also succeeds if the caller is not signed in.
 #[utoipa::path(
     post,
     path = "/sign-out",

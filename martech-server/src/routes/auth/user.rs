@@ -1,4 +1,4 @@
-//! What people change of themselves.
+//! Changes to the signed-in user's own account.
 
 use axum::{
     Json,
@@ -32,17 +32,19 @@ pub(super) struct Update {
     #[serde(default)]
     #[schema(max_length = 128, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     name: Option<String>,
-    /// `null` takes it away.
+    /// `null` removes the picture.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, pattern = "^https://[!-~]*$", max_length = 2048)]
     image: Option<Option<String>>,
-    /// Cannot be changed.
+    /// Cannot be changed: the server rejects requests with this field.
     #[serde(default)]
     #[schema(ignore)]
     email: Option<serde_json::Value>,
 }
 
-/// Changes one's own name or picture.
+/// Update your profile.
+///
+/// Changes your name or picture. Absent fields keep their value.
 #[utoipa::path(
     post,
     path = "/update-user",
@@ -86,7 +88,9 @@ struct Changed<'a> {
     user: UserShape<'a>,
 }
 
-/// Changes one's own password.
+/// Change your password.
+///
+/// With `revokeOtherSessions`, all your sessions end, and the response contains the token of a new one.
 #[utoipa::path(
     post,
     path = "/change-password",

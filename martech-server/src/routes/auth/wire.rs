@@ -1,4 +1,4 @@
-//! Bodies, as Better Auth has them.
+//! Request and response bodies in the shapes of Better Auth.
 
 use std::{collections::BTreeMap, error::Error};
 
@@ -21,21 +21,22 @@ use crate::{
     projects::ProjectId,
 };
 
-/// A user, as they and others see them.
+/// A user account.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = User)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UserShape<'a> {
     name: &'a str,
     email: &'a str,
-    /// Nobody is sent mail.
+    /// Always `false`: the server sends no email.
     email_verified: bool,
     image: Option<&'a str>,
     created_at: Timestamp,
     updated_at: Timestamp,
     id: &'a str,
-    /// Not one of Better Auth's: the role in the default project, and those in all.
+    /// The role in the default project. Not part of Better Auth.
     role: Option<Role>,
+    /// The roles by project. Not part of Better Auth.
     roles: &'a BTreeMap<ProjectId, Role>,
 }
 
@@ -55,7 +56,7 @@ impl<'a> UserShape<'a> {
     }
 }
 
-/// A session. Its token is known to who has it, and to nobody else: others are named by the hash of theirs.
+/// A session. Only the client of a session knows its token: for other sessions, `token` is the hash of the token.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Session)]
 #[serde(rename_all = "camelCase")]
@@ -85,7 +86,7 @@ impl<'a> SessionShape<'a> {
     }
 }
 
-/// An answer to somebody who has just signed in, with the cookie.
+/// Returns the response to a new session: the body `answer`, the session cookie and the bearer token header.
 pub(super) async fn signed_in(
     app: &App,
     site: &Site,
@@ -99,10 +100,10 @@ pub(super) async fn signed_in(
     Ok(with_cookies((bearer.map(AppendHeaders), Json(answer)), cookies))
 }
 
-/// A body of JSON, which is small here.
+/// Extracts a small JSON object from the request body.
 pub(in crate::routes) struct Body<T>(pub(in crate::routes) T);
 
-/// The same, or the fields of a form, as pages without a script send them.
+/// Extracts a small JSON object, or the fields of a form, as pages without scripts send them.
 pub(super) struct BodyOrForm<T>(pub(super) T);
 
 impl<T: DeserializeOwned + Send + 'static> FromRequest<App> for Body<T> {
@@ -127,14 +128,15 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest<App> for BodyOrForm<T> {
     }
 }
 
-/// How a body is written.
+/// The format of a request body.
 enum Format {
     Json,
     Form,
 }
 
 impl Format {
-    /// Text is neither: it may be a beacon, which pages of others send without asking.
+    /// Returns the format that `Content-Type` names. `text/plain` is not supported, because browsers send `text/plain`
+    /// beacons cross-origin without a preflight.
     fn of(headers: &HeaderMap) -> Option<Self> {
         match essence(headers).ok()?.as_str() {
             "application/json" => Some(Self::Json),
@@ -161,7 +163,8 @@ async fn read<T: DeserializeOwned + Send + 'static>(
     parsed
 }
 
-/// Serde takes a list for a structure as well, its fields in their order.
+/// Parses a JSON object. Serde alone would also accept an array with the fields in order, so other values are rejected
+/// first.
 fn object<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
     if bytes.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
         serde_json::from_slice::<serde_json::Map<_, _>>(bytes)?;
@@ -179,7 +182,7 @@ fn invalid(is_of_data: bool, error: &dyn Error) -> ApiError {
     ApiError::new(StatusCode::BAD_REQUEST, code, format!("the body cannot be used: {error}"))
 }
 
-/// Somebody who has signed in; the admin token is nobody.
+/// Extracts the signed-in user. The admin token does not count as one.
 pub(super) struct Signed(pub(super) Member);
 
 impl FromRequestParts<App> for Signed {

@@ -1,8 +1,8 @@
-//! What a sender reads: how many events met which fate, and which ones.
+//! The response to `POST /events`: counts by outcome, and the events that were not accepted.
 //!
-//! An answer is bounded by its question. The first [`FULL_RESULTS`] events that were not accepted are told in full; of the
-//! others the answer has the indices, by status and code. So a sender learns the fate of every event, for a few bytes each.
-//! The ids of events are told only on request (`results=all`).
+//! The size of the request bounds the size of the response. The first [`FULL_RESULTS`] events that were not accepted
+//! are listed in full. The others are listed as indexes, grouped by status and code. A sender learns the outcome of
+//! every event this way, at a cost of a few bytes per event. Event ids are listed only on request (`results=all`).
 
 use std::{borrow::Cow, time::Duration};
 
@@ -22,36 +22,36 @@ use super::{
 };
 use crate::error::ApiError;
 
-/// How many events that were not accepted are told in full.
+/// Maximum number of unaccepted events that a response lists in full.
 pub(super) const FULL_RESULTS: usize = 100;
 
-/// How many events met which fate, and which ones.
+/// The outcome of the events of a request.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Ingested)]
 pub(super) struct Answer {
     accepted: usize,
-    /// Events that are stored already. They were not added again.
+    /// Number of events that were already stored. The server did not store them again.
     duplicates: usize,
-    /// Events that break a rule.
+    /// Number of events that break a rule.
     rejected: usize,
-    /// Events that the store could not take in time.
+    /// Number of events that the store could not store in time.
     #[serde(skip_serializing_if = "is_zero")]
     failed: usize,
-    /// The first 100 events that were not accepted, and with `results=all` also every accepted event.
+    /// The first 100 events that were not accepted. With `results=all`, also every accepted event.
     #[schema(value_type = Vec<EventResult>)]
     results: Results,
-    /// Where more than 100 events were not accepted: the others, by status and code.
+    /// The further events that were not accepted, grouped by status and code. Present if there are more than 100.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     more: Vec<MoreResults>,
 }
 
-/// The fate of one event.
+/// The outcome of one event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct EventResult {
-    /// Its position in the body, counted from 0.
+    /// The index of the event in the body, from 0.
     index: usize,
-    /// Its id, with `results=all`.
+    /// The id of the event. Present with `results=all`.
     #[serde(skip_serializing_if = "Option::is_none")]
     event_id: Option<EventId>,
     status: Status,
@@ -63,14 +63,14 @@ pub(super) struct EventResult {
     message: Option<Cow<'static, str>>,
 }
 
-/// Events that met the same fate.
+/// Events with the same outcome.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(super) struct MoreResults {
     status: Status,
     code: &'static str,
-    /// How many events these are.
+    /// Number of these events.
     count: usize,
-    /// Their positions in the body, counted from 0: ascending, separated by commas, runs as `first-last`.
+    /// The indexes of the events in the body, from 0: ascending, separated by commas, with runs as `first-last`.
     #[schema(value_type = String, pattern = "^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$", example = "100-2047,2050")]
     indices: Indices,
 }
@@ -82,12 +82,12 @@ enum Status {
     Accepted,
     Duplicate,
     Rejected,
-    /// Nothing is wrong with the event. The store could not take it.
+    /// The event is valid, but the store could not store it.
     Failed,
 }
 
-/// The list of results. Accepted events are written out of what is known of them anyway: a list of a hundred thousand results
-/// would take ten times as much memory.
+/// The list of results. Results of accepted events are built from their origins during serialization: a list of a
+/// hundred thousand results would take ten times as much memory.
 #[derive(Debug, Default)]
 struct Results {
     exceptions: Vec<EventResult>,
@@ -115,7 +115,7 @@ impl EventResult {
     }
 }
 
-/// An event that was not accepted, and why.
+/// An event that was not accepted, and the reason.
 struct Exception {
     index: usize,
     event_id: Option<EventId>,
@@ -126,7 +126,7 @@ struct Exception {
 }
 
 impl Exception {
-    /// An event that breaks a rule. The error may be missing behind the first [`FULL_RESULTS`].
+    /// Returns the exception for an invalid event. Events after the first [`FULL_RESULTS`] may have no error.
     fn refused(refused: Refused) -> Self {
         let Refused { index, code, error } = refused;
         let (field, message, event_id) = match error {
@@ -139,7 +139,7 @@ impl Exception {
         Self { index, event_id, status: Status::Rejected, code: code.as_str(), field, message }
     }
 
-    /// What the store says of an event that it has not stored; `None` where it has.
+    /// Returns the exception for an event that is not newly stored, or `None` for a stored event.
     fn of(origin: Origin, outcome: Option<EventOutcome>, is_taken: bool) -> Option<Self> {
         const NOT_STORED: &str = "the store could not take it in time";
         let (status, code, message) = match outcome {
@@ -159,7 +159,7 @@ impl Exception {
 }
 
 impl Answer {
-    /// `origins` and `refused` ascend by index.
+    /// Returns the response. `origins` and `refused` must be in ascending order of their indexes.
     pub(super) fn new(mut origins: Vec<Origin>, refused: Vec<Refused>, fates: Fates, listing: Listing) -> Self {
         let Fates { taken, exceptions } = fates;
         let mut answer =
@@ -188,7 +188,7 @@ impl Answer {
         answer
     }
 
-    /// Counts an event that was not accepted, and tells of it.
+    /// Counts and lists an event that was not accepted.
     fn except(&mut self, exception: Exception, listing: Listing) {
         let Exception { index, event_id, status, code, field, message } = exception;
         match status {
@@ -212,7 +212,11 @@ impl Answer {
         }
     }
 
-    /// Whether the answer is good news. A pure retry is: all of its events are safe.
+    /// Decides whether the request succeeded. A batch of only duplicates succeeds, because all of its events are
+    /// stored.
+    ///
+    /// # Errors
+    /// Returns 503 if some events could not be stored, and 400 if no event is accepted or a duplicate.
     pub(super) fn verdict(&self, single: bool) -> Result<(), ApiError> {
         if self.failed > 0 {
             let total = self.accepted + self.duplicates + self.rejected + self.failed;

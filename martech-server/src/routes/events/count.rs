@@ -1,11 +1,11 @@
-//! Counts the events of a body by what their sender is told.
+//! Counts the events of a body in the metrics, by the outcome that the response reports.
 
 use martech_core::sink::Outcome;
 
 use super::{intake::Origin, submit::Fates};
 use crate::metrics::{Fate, Ingested};
 
-/// The sink took them, or some of them.
+/// Counts the events of a body of which the sink took all or some.
 pub(super) fn taken(ingested: &Ingested, origins: &[Origin], fates: &Fates) {
     let mut exceptions = fates.exceptions.iter().peekable();
     let fate = |(at, origin): (usize, &Origin)| {
@@ -22,7 +22,7 @@ pub(super) fn taken(ingested: &Ingested, origins: &[Origin], fates: &Fates) {
     ingested.count(origins.iter().enumerate().map(fate));
 }
 
-/// The sink took none of them.
+/// Counts the events of a body of which the sink took none.
 pub(super) fn refused(ingested: &Ingested, origins: &[Origin]) {
     ingested.count(origins.iter().map(|origin| (origin.kind, Fate::Refused)));
 }
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_event_counts_once() {
+    fn counts_each_event_once() {
         let ingested = Ingested::new(&EventTypes::known());
         let kind = ingested.kind(&EventType::SEARCH);
         let origins: Vec<_> = (0..6).map(|index| Origin { index, id: EventId::new_v7(), kind }).collect();
@@ -43,7 +43,7 @@ mod tests {
         let exceptions = vec![(1, Ok(Outcome::Duplicate)), (2, Ok(rejected)), (3, Err(NotStored::Returned))];
         taken(&ingested, &origins, &Fates { taken: 5, exceptions });
         refused(&ingested, &origins[..1]);
-        // Accepted 0 and 4; failed 3 and 5.
+        // Events 0 and 4 are accepted, and events 3 and 5 failed.
         let fates = [Fate::Accepted, Fate::Duplicate, Fate::Rejected, Fate::Refused, Fate::Failed];
         assert_eq!(fates.map(|fate| ingested.counted(kind, fate)), [2, 1, 1, 1, 2]);
     }

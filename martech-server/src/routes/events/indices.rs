@@ -1,10 +1,11 @@
-//! Many positions in few bytes.
+//! A compact text format for lists of indexes.
 
 use std::fmt::{self, Write};
 
 use serde::{Serialize, Serializer};
 
-/// Ascending positions, as text: `100-2047,2050`. It takes no more than seven bytes for each position below 100,000.
+/// Ascending indexes, serialized as text with runs: `100-2047,2050`. The text has at most seven bytes per index below
+/// 100,000.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Indices {
     runs: Vec<(u32, u32)>,
@@ -16,7 +17,7 @@ impl Indices {
         Self { runs: vec![(index, index)] }
     }
 
-    /// Adds a position that is greater than all before.
+    /// Adds an index, which must be greater than all indexes before it.
     pub(super) fn push(&mut self, index: usize) {
         let index = narrow(index);
         match self.runs.last_mut() {
@@ -26,7 +27,7 @@ impl Indices {
     }
 }
 
-/// A body has far fewer events than this holds.
+/// Converts an index. A body has far fewer events than `u32::MAX`.
 fn narrow(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
@@ -57,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn neighbours_become_a_run() {
+    fn merges_consecutive_indices_into_runs() {
         let mut indices = Indices::of(7);
         for index in [8, 9, 12, 99_998, 99_999] {
             indices.push(index);
@@ -66,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn every_other_position_takes_six_bytes() {
+    fn alternating_indices_take_six_bytes_each() {
         let mut indices = Indices::of(1);
         (3..100_000).step_by(2).for_each(|index| indices.push(index));
         assert!(indices.to_string().len() <= 6 * 50_000);

@@ -1,4 +1,4 @@
-//! From the bytes of a body to events, and to what is wrong with the others.
+//! Parses the bytes of a body into events, and into errors for the events that break a rule.
 
 use axum::http::StatusCode;
 use martech_core::event::{
@@ -12,16 +12,16 @@ use crate::{
     metrics::{Ingested, Kind},
 };
 
-/// A body that was read.
+/// The events of a parsed body.
 #[derive(Debug)]
 pub(super) struct Intake {
-    /// Whether it was one event, not a list.
+    /// Whether the body was one event instead of a list.
     pub(super) single: bool,
-    /// The events that can be taken.
+    /// The valid events.
     pub(super) events: Vec<Event>,
-    /// For each of them, where it stood and its id.
+    /// The origin of each event in `events`, in the same order.
     pub(super) origins: Vec<Origin>,
-    /// The others, by index.
+    /// The invalid events, ascending by index.
     pub(super) refused: Vec<Refused>,
 }
 
@@ -30,23 +30,27 @@ pub(super) struct Intake {
 pub(super) struct Refused {
     pub(super) index: usize,
     pub(super) code: ErrorCode,
-    /// Kept of the first [`FULL_RESULTS`] only: no answer tells more of them in full.
+    /// The error. Kept for the first [`FULL_RESULTS`] events only, because a response lists no more in full.
     pub(super) error: Option<Box<EventError>>,
 }
 
-/// Room that is made for events before any is read. A body may have many that cannot be taken.
+/// Maximum capacity to reserve before parsing: many of the events of a body may be invalid.
 const FIRST_ROOM: usize = 1024;
 
-/// What is still known of an event when it has gone to the sink.
+/// The data of an event that stays available after the sink has taken the event.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Origin {
     pub(super) index: usize,
     pub(super) id: EventId,
-    /// Its type, as it is counted.
+    /// The event type, as the metrics count it.
     pub(super) kind: Kind,
 }
 
-/// Reads a body; an error speaks of the body as a whole.
+/// Parses a body.
+///
+/// # Errors
+/// Returns an error if the body as a whole is unusable, or if its only event is invalid. Invalid events of a list are
+/// in [`Intake::refused`] instead.
 pub(super) fn read(
     rules: &EventRules,
     format: Format,
@@ -99,7 +103,7 @@ fn refuse_body(error: EventError) -> ApiError {
     located(ApiError::new(status, error.code.as_str(), error.message), error.field)
 }
 
-/// A single event is the whole body: what is wrong with it is what the answer is about.
+/// Returns the error of a single event as the error of the request.
 fn refuse_single(error: EventError) -> ApiError {
     let api_error = match error.code {
         ErrorCode::EventTooLarge => {

@@ -1,4 +1,4 @@
-//! `POST /events`: a body in, what became of each event out.
+//! `POST /events`: reads the events of a body, submits them to the sink, and reports the outcome of each.
 
 mod answer;
 mod count;
@@ -47,7 +47,7 @@ use crate::{
     telemetry::Timeline,
 };
 
-/// `POST /events`; also from pages of other origins, where those are allowed.
+/// Returns the route `POST /events`, with CORS for the pages of allowed origins.
 pub(super) fn router(app: &App) -> OpenApiRouter<App> {
     let limited = |route: MethodRouter<App>| {
         if !app.rates().any(Traffic::Ingest) {
@@ -60,7 +60,7 @@ pub(super) fn router(app: &App) -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(ingest).map(limited).map(shared))
 }
 
-/// What a browser asks before it lets a page of another origin send events.
+/// Answers the CORS preflight that browsers send before a page of another origin may send events.
 async fn preflight(State(app): State<App>, headers: HeaderMap) -> Result<impl IntoResponse, ApiError> {
     if let Some(origin) = headers.get(header::ORIGIN)
         && !is_allowed(&app, origin).await
@@ -80,10 +80,10 @@ async fn preflight(State(app): State<App>, headers: HeaderMap) -> Result<impl In
     Ok((StatusCode::NO_CONTENT, headers))
 }
 
-/// What pages may send beside a body; the last two those add that are traced.
+/// Request headers that pages may set. Pages with tracing add the last two.
 const HEADERS: &str = "authorization, content-encoding, content-type, x-request-id, traceparent, tracestate";
 
-/// Tells pages of other origins, where they are allowed, that they may read the answer.
+/// Adds the CORS headers with which pages of allowed origins can read the response.
 async fn share(State(app): State<App>, request: Request, next: Next) -> Response {
     let origin = request.headers().get(header::ORIGIN).cloned();
     let Some(origin) = origin else { return next.run(request).await };
@@ -93,15 +93,15 @@ async fn share(State(app): State<App>, request: Request, next: Next) -> Response
     response
 }
 
-/// What a sender waits for. In the order in which metrics list them.
+/// The step that a sender waits for. The discriminants index the metrics by `ack`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
 #[schema(rename_all = "camelCase")]
 enum Ack {
-    /// The events are in the queue. What is a duplicate is not known yet and counts as accepted.
+    /// The events are in the queue. Duplicates are not detected yet and count as accepted.
     Buffered,
     /// The events are on disk.
     Durable,
-    /// The events are in the store, where queries see them. Without a spool that is the same step.
+    /// The events are in the store, where queries see them. Without a spool, this is the same step as `Durable`.
     Stored,
 }
 
@@ -131,20 +131,21 @@ impl Ack {
     }
 }
 
-/// Which events an answer lists.
+/// The events that a response lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Listing {
-    /// Those that were not accepted.
+    /// The events that were not accepted.
     Exceptions,
-    /// All of them, with their ids.
+    /// All events, with their ids.
     All,
 }
 
-/// Sends events.
+/// Send events.
 ///
-/// One event, a list, or NDJSON; compressed with gzip or zstd where `Content-Encoding` says so. Each event of a list is judged
-/// for itself: the answer lists those that were not accepted, the first 100 in full and the others by status and code. Sent
-/// again, events with an `eventId` are stored once.
+/// The body is one event, a list of events, or NDJSON, optionally compressed with gzip or zstd (`Content-Encoding`).
+/// The server checks each event of a list separately. The response lists the events that were not accepted: the first
+/// 100 in full, and the others by status and code. An event with an `eventId` is stored once, even if you send it
+/// again.
 #[utoipa::path(
     post,
     path = "/events",
@@ -190,10 +191,10 @@ pub(super) async fn ingest(State(app): State<App>, mut params: Params, request: 
     Ok(response)
 }
 
-/// A body that has taken longer may have outlasted its key.
+/// If receiving a body took longer, the server checks the key again: it may have been revoked in the meantime.
 const LONG: Duration = Duration::from_secs(1);
 
-/// Takes the events of somebody who may send them.
+/// Reads, checks and submits the events of an admitted sender.
 async fn take(
     app: &App,
     admitted: &Admitted<'_>,
@@ -222,7 +223,7 @@ async fn take(
     let begun = Instant::now();
     let timeline = Timeline::current();
     let holder = match key {
-        // A key that everybody can read is nobody's.
+        // Everyone can read the key of a page, so it does not identify a sender.
         Some(key) if !sender.is_public() => Holder::Key(key.clone()),
         _ => Holder::at(app.access().proxies.client_of_head(head)),
     };
@@ -240,7 +241,7 @@ async fn take(
         meter.as_ref().map_or(Ok(()), |meter| meter.count(bytes.len()))?;
         intake::read(&rules, format, bytes, single_limit, Timestamp::now(), sender, &counter)
     };
-    // Held to the end: what was parsed takes as much memory as the body did.
+    // The charge is held until the response: the parsed events use as much memory as the body did.
     let (intake, _charge) = timeline.step("parse events", app.bodies().parse(received, read)).await?;
     let Intake { single, events, origins, refused } = intake?;
     let quota = project.admit_days(&events).and_then(|()| {

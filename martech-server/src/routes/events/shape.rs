@@ -1,4 +1,5 @@
-//! What `POST /events` takes, for its description. Core reads events in one pass of its own, without such structures.
+//! Schemas of the request body of `POST /events`, for the API description only. The core crate parses events in one
+//! pass, without these structures.
 
 #![expect(dead_code, reason = "only the schemas are used")]
 
@@ -15,7 +16,7 @@ use utoipa::{
     },
 };
 
-/// An event, a list of events, or a list with the time at which it was sent.
+/// An event, a list of events, or an envelope with events and the time at which they were sent.
 pub(super) struct EventsBody;
 
 impl PartialSchema for EventsBody {
@@ -35,13 +36,14 @@ impl ToSchema for EventsBody {
     }
 }
 
-/// Events, and when they were sent.
+/// Events, and the time at which they were sent.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Envelope {
     #[schema(min_items = 1, max_items = 100_000)]
     events: Vec<NewEvent>,
-    /// What the sender's clock showed then: where that is off by a minute or more, the times of the events are set right.
+    /// When the client sent the events, by its own clock. If that clock is off by a minute or more, the server corrects
+    /// the times of the events.
     #[schema(schema_with = time)]
     sent_at: Option<String>,
 }
@@ -50,13 +52,14 @@ pub(super) struct Envelope {
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Fields {
-    /// A UUID, or any other text that is the event's own. Sent again with the same id, user, type and time, it is stored once;
-    /// another event with the id is rejected. Made where it is left out. Without a key, or with one that has origins, the id that
-    /// is stored is derived from this one, so that it never meets the id of an event that came with a secret key.
+    /// A UUID, or any other text that is unique to the event. An event that you send again with the same id, user, type
+    /// and time is stored once. A different event with the same id is rejected. The server generates an id if you omit
+    /// it. For events sent without a key, or with a key that has origins, the server derives the stored id from this
+    /// one, so that it cannot collide with the id of an event sent with a secret key.
     #[schema(min_length = 1, max_length = 128, example = "018f3c7e-5a1b-7c2d-8e4f-0a1b2c3d4e5f")]
     event_id: Option<String>,
-    /// Who did it; the `anonymousId` where it is left out. `undefined`, `null`, `NaN` and `[object ...]`, which JavaScript makes of
-    /// missing values, are refused, here and in the other ids.
+    /// The user. Defaults to `anonymousId`. All ids reject `undefined`, `null`, `NaN` and `[object ...]`, which
+    /// JavaScript makes of missing values.
     #[schema(
         min_length = 1,
         max_length = 128,
@@ -66,34 +69,35 @@ struct Fields {
     user_id: Option<String>,
     #[serde(rename = "type")]
     event_type: EventType,
-    /// When: an RFC 3339 time with an offset, or milliseconds since 1970; not before 1970, and at most a day ahead. Without a
-    /// key, or with one that has origins, at most 30 days ago, unless the server is set otherwise. When it arrived where it is
-    /// left out.
+    /// When the event occurred: an RFC 3339 time with an offset, or milliseconds since 1970. The time must not be
+    /// before 1970, nor more than a day in the future. Events sent without a key, or with a key that has origins, can
+    /// be at most 30 days old, unless the server has another setting. Defaults to the time at which the server received
+    /// the event.
     #[schema(schema_with = time)]
     occurred_at: Option<String>,
-    /// The browser or device.
+    /// The id of the browser or device.
     #[schema(
         min_length = 1,
         max_length = 128,
         pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$"
     )]
     anonymous_id: Option<String>,
-    /// The visit that it belongs to.
+    /// The id of the visit that the event belongs to.
     #[schema(
         min_length = 1,
         max_length = 128,
         pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$"
     )]
     session_id: Option<String>,
-    /// Whatever else is known. Figures look at `revenue`, `total` or `value` and `currency` of a purchase, `query` of a search,
-    /// and `page` and `productId` of any event.
+    /// Further data about the event. Figures use `revenue`, `total` or `value`, and `currency` of a purchase, `query`
+    /// of a search, and `page` and `productId` of any event.
     properties: Option<Map<String, Value>>,
-    /// Not looked at, so that events of a journey can be sent again.
+    /// Ignored. Accepted so that you can send the events of a journey again.
     #[schema(schema_with = anything)]
     received_at: Option<Value>,
 }
 
-/// An event as it is sent: its fields, with a user or at least a browser.
+/// An event as it is sent: its fields, with a `userId` or at least an `anonymousId`.
 pub(super) struct NewEvent;
 
 impl PartialSchema for NewEvent {
@@ -113,11 +117,11 @@ impl PartialSchema for NewEvent {
 
 impl ToSchema for NewEvent {}
 
-/// An RFC 3339 time, or milliseconds.
+/// Returns the schema of a time: an RFC 3339 time, or milliseconds since 1970.
 fn time() -> Schema {
     let text =
         ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::Custom("date-time".to_owned())));
-    // A smaller number would be of seconds.
+    // The server takes a smaller number for seconds and rejects it.
     let millis = ObjectBuilder::new()
         .schema_type(Type::Integer)
         .minimum(Some(100_000_000_000_i64))

@@ -1,4 +1,4 @@
-//! Handing events to the sink, and learning what became of them.
+//! Submits events to the sink and collects their outcomes.
 
 use std::time::Duration;
 
@@ -16,30 +16,34 @@ use crate::{
     telemetry::Timeline,
 };
 
-/// More than this is handed over in parts, so that one large body neither needs the whole queue nor keeps it.
+/// Larger batches are submitted in chunks, so that one large body neither needs nor occupies the whole queue.
 const CHUNK_EVENTS: usize = 10_000;
 const CHUNK_BYTES: usize = 8 << 20;
 
-/// What became of the events of a body. Positions are those in the list that was submitted.
+/// The outcomes of the events of a body. Positions are indexes into the submitted list.
 #[derive(Debug, Default)]
 pub(super) struct Fates {
-    /// The first so many were taken by the sink; the rest was not.
+    /// The number of events that the sink took. These are the first events of the list.
     pub(super) taken: usize,
-    /// Those of the taken that are not simply stored, ascending. Unknown, and so empty, for [`Ack::Buffered`].
+    /// The outcomes of these events other than stored, ascending by position. Always empty for [`Ack::Buffered`],
+    /// whose outcomes are not known.
     pub(super) exceptions: Vec<(usize, EventOutcome)>,
 }
 
 impl Fates {
-    /// How many are stored, or are taken to be.
+    /// Returns the number of events that are stored, or assumed to be stored.
     pub(super) fn stored(&self) -> usize {
         self.taken.saturating_sub(self.exceptions.len())
     }
 }
 
-/// Hands all events over, waiting for room where the first part has found some, and for what `ack` asks for. The permit is given back when the last is in
-/// the queue.
+/// Submits all events, and waits for the step that `ack` names.
 ///
-/// An error means that nothing was taken.
+/// The first chunk needs room in the queue immediately. Later chunks wait for room. The permit is released when the
+/// last chunk is in the queue.
+///
+/// # Errors
+/// Returns an error if the sink refuses the first chunk. The sink has then taken no event.
 pub(super) async fn submit(
     sink: &EventSink<Event>,
     bounds: QueueBounds,
@@ -56,7 +60,7 @@ pub(super) async fn submit(
             0 => sink.try_push_batch(chunk).map_err(|refused| refuse(refused.refusal()))?,
             _ => match sink.push_batch(chunk).await {
                 Ok(receipt) => receipt,
-                // Part of the body is taken, so the answer is about events, not about the body.
+                // The sink has taken part of the body, so the response reports the outcome per event.
                 Err(_) => break,
             },
         };
@@ -75,7 +79,8 @@ pub(super) async fn submit(
     Ok(fates)
 }
 
-/// Splits a list into parts that an empty sink takes.
+/// Splits a list into chunks that fit into an empty queue. An event that is larger than the byte limit forms a chunk of
+/// its own.
 fn chunks(events: Vec<Event>, bounds: QueueBounds) -> Vec<Vec<Event>> {
     let (max_events, max_bytes) = (bounds.events.min(CHUNK_EVENTS), bounds.bytes.min(CHUNK_BYTES));
     let fits_whole = events.len() <= max_events && events.iter().map(Event::size).sum::<usize>() <= max_bytes;
@@ -115,7 +120,7 @@ fn refuse(refusal: &Refusal) -> ApiError {
     }
 }
 
-/// The answer to a sender whose events the store is known not to take.
+/// Returns the error for a store that is known to fail.
 pub(super) fn unavailable(Unavailable { is_final }: Unavailable) -> ApiError {
     let (message, delay) = if is_final {
         ("the store takes nothing any more; someone must look after the server", Duration::from_secs(30))

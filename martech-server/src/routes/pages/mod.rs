@@ -1,4 +1,4 @@
-//! Pages for people. They bring everything along, and run nothing that is not theirs.
+//! Pages for people. Their files are in the binary, and the pages load and run nothing else.
 
 use axum::{
     Extension, Router,
@@ -9,13 +9,13 @@ use axum::{
 
 use crate::{App, serve::InMemoryAnyway};
 
-/// Nothing from elsewhere, nothing inline, in nobody's frame.
+/// Blocks resources from other hosts, inline code and framing.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'; \
                       base-uri 'none'; frame-ancestors 'none'";
 
 const HEADERS: [(HeaderName, HeaderValue); 3] = [
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
-    // The address of the sign-up page is a secret.
+    // The URL of the sign-up page contains the secret of the invitation.
     (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
     (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
 ];

@@ -6,7 +6,7 @@ form.addEventListener('submit', async event => {
   const button = form.querySelector('button')
   button.disabled = true
   say('')
-  // The invitation stands behind the #, which browsers do not send: it is in no log, and in no header of the next page.
+  // The invitation is in the fragment, which browsers do not send: it appears in no log and in no Referer header.
   const invitation = decodeURIComponent(location.hash.slice(1)) || undefined
   try {
     const answer = await fetch('/api/auth/sign-up/email', {

@@ -9,7 +9,7 @@ fn budget(capacity: usize) -> Arc<Owed> {
     Owed::new(capacity, bytes, IntCounter::new("given_up", "given up").unwrap())
 }
 
-/// A connection whose task does nothing.
+/// Returns a connection whose task does nothing.
 fn connection() -> Arc<ConnectionState> {
     let state = ConnectionState::new();
     state.set_task(tokio::spawn(std::future::pending::<()>()).abort_handle());
@@ -25,7 +25,7 @@ async fn read_piece(answer: &mut Answer) -> usize {
 }
 
 #[tokio::test]
-async fn comes_in_pieces_and_the_last_is_small() {
+async fn splits_responses_and_keeps_the_last_piece_small() {
     let (owed, connection) = (budget(1 << 20), connection());
     let mut answer = answer(&owed, &connection, 40_000);
     assert_eq!(answer.size_hint().exact(), Some(40_000));
@@ -41,7 +41,7 @@ async fn comes_in_pieces_and_the_last_is_small() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn gives_up_the_answer_that_got_on_least_recently() {
+async fn drops_the_response_with_the_oldest_progress() {
     let owed = budget(100_000);
     let [reads, stalls, late, small] = [(); 4].map(|()| connection());
     let mut read_on = answer(&owed, &reads, 40_000);
@@ -59,7 +59,7 @@ async fn gives_up_the_answer_that_got_on_least_recently() {
 }
 
 #[tokio::test]
-async fn an_answer_larger_than_the_budget_is_sent_alone() {
+async fn sends_a_response_larger_than_the_budget() {
     let owed = budget(10_000);
     let [first, second] = [(); 2].map(|()| connection());
     let _first = answer(&owed, &first, 5_000);
@@ -68,7 +68,7 @@ async fn an_answer_larger_than_the_budget_is_sent_alone() {
 }
 
 #[tokio::test]
-async fn what_is_in_memory_anyway_is_not_charged() {
+async fn does_not_charge_responses_already_in_memory() {
     let (owed, connection) = (budget(10), connection());
     let mut response = Response::new(Body::from(Bytes::from_static(&[0; 5_000])));
     response.extensions_mut().insert(InMemoryAnyway);

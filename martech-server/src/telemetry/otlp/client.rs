@@ -1,4 +1,4 @@
-//! The HTTP client of the exporters. It blocks, on the exporters' own threads.
+//! HTTP client of the exporters, which blocks on the exporters' own threads.
 
 use std::{
     error::Error,
@@ -14,12 +14,12 @@ use ureq::tls::{RootCerts, TlsConfig};
 
 use super::Signal;
 
-/// Limit of one request.
+/// Timeout of one request.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Most bytes read of a response.
+/// Maximum number of bytes read of a response.
 const MAX_RESPONSE: u64 = 64 << 10;
 
-/// Sends one signal. An outage is logged once, and so is its end.
+/// Sends one signal. Logs the start and the end of an outage once each.
 #[derive(Debug)]
 pub(super) struct Client {
     signal: Signal,
@@ -32,7 +32,7 @@ impl Client {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(TIMEOUT))
-            // Headers may hold a password of the collector.
+            // Redirects are not followed: headers may contain a password of the collector.
             .max_redirects(0)
             .tls_config(TlsConfig::builder().root_certs(RootCerts::WebPki).build())
             .user_agent(concat!("martech-server/", env!("CARGO_PKG_VERSION")))
@@ -41,7 +41,7 @@ impl Client {
         Self { signal, agent, is_away: AtomicBool::new(false) }
     }
 
-    /// Blocks until the collector has answered, or the time is over.
+    /// Blocks until the collector has responded, or the timeout is over.
     fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ureq::Error> {
         let sent = self.try_send(request);
         match &sent {
@@ -73,7 +73,7 @@ impl Client {
     }
 }
 
-/// The SDK polls this on a thread of its own, which has nothing else to do.
+/// The SDK polls this on a thread of its own that does nothing else, so it may block.
 #[async_trait]
 impl HttpClient for Client {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
@@ -81,7 +81,7 @@ impl HttpClient for Client {
     }
 }
 
-/// With what caused it.
+/// Returns the error message with its causes.
 fn in_full(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

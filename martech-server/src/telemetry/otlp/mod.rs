@@ -1,10 +1,12 @@
-//! OpenTelemetry: traces and logs to a collector over OTLP (HTTP and Protobuf), where `OTEL_*` variables name one.
+//! OpenTelemetry: exports traces and logs over OTLP (HTTP and Protobuf) to the collector that `OTEL_*` variables name.
 //!
-//! - The SDK reads the variables. Only whether there is a collector is decided here: without an endpoint nothing is sent,
-//!   where the SDK would take `localhost:4318`.
-//! - Spans and log records wait in the SDK's bounded queues, which drop records that do not fit. One thread a queue sends them.
-//! - A collector that is away costs a request nothing: only the end of the process waits for those threads, for a few seconds.
-//! - Metrics are not sent: a collector scrapes `/metrics`.
+//! - The SDK reads the variables. This module only decides whether there is a collector: without an endpoint nothing is
+//!   sent, whereas the SDK would use `localhost:4318`.
+//! - Spans and log records wait in bounded queues of the SDK, which drop records that do not fit. One thread per queue
+//!   sends them.
+//! - An unavailable collector does not delay requests. Only the end of the process waits for those threads, for a few
+//!   seconds.
+//! - Metrics are not sent: a collector can scrape `/metrics`.
 
 mod client;
 
@@ -22,10 +24,10 @@ use uuid::Uuid;
 use self::client::Client;
 use super::{TelemetryError, trace};
 
-/// The service name where `OTEL_SERVICE_NAME` sets none.
+/// Service name if the variables set none.
 const NAME: &str = env!("CARGO_PKG_NAME");
 
-/// One kind of telemetry.
+/// A kind of telemetry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Signal {
     Traces,
@@ -33,9 +35,9 @@ pub(super) enum Signal {
 }
 
 impl Signal {
-    /// Whether the variables name a collector for it.
+    /// Returns whether the variables name a collector for this signal.
     fn is_exported(self, variable: &dyn Fn(&str) -> Option<String>) -> bool {
-        // The specification: an empty variable counts as unset.
+        // By the specification, an empty variable counts as unset.
         let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
         let has = |name: &str, wanted: &str| variable(name).is_some_and(|value| value.eq_ignore_ascii_case(wanted));
         let (endpoint, exporter) = match self {
@@ -56,7 +58,7 @@ impl fmt::Display for Signal {
     }
 }
 
-/// The exporters that the variables ask for.
+/// The exporters that the variables configure.
 #[derive(Debug)]
 pub(crate) struct Exporters {
     traces: Option<SpanExporter>,
@@ -64,7 +66,7 @@ pub(crate) struct Exporters {
 }
 
 impl Exporters {
-    /// Builds the exporters. No thread runs yet.
+    /// Builds the exporters without starting any threads.
     pub(crate) fn from_environment() -> Result<Self, TelemetryError> {
         let is_exported = |signal: &Signal| signal.is_exported(&|name| env::var(name).ok());
         let client = |signal| is_exported(&signal).then(|| Client::new(signal));
@@ -79,7 +81,7 @@ impl Exporters {
         Ok(Self { traces, logs })
     }
 
-    /// The signals that are sent, in words; `None` where nothing is.
+    /// Returns the exported signals in words, or `None` if there are none.
     pub(crate) fn describe(&self) -> Option<&'static str> {
         match (&self.traces, &self.logs) {
             (Some(_), Some(_)) => Some("traces and logs"),
@@ -89,7 +91,7 @@ impl Exporters {
         }
     }
 
-    /// Starts the sending threads. From now on requests are traced, where traces are sent.
+    /// Starts the export threads. If traces are exported, requests are traced from now on.
     pub(super) fn start(self) -> Providers {
         let resource = resource();
         let traces = self.traces.map(|exporter| {
@@ -105,7 +107,7 @@ impl Exporters {
     }
 }
 
-/// What sends while a server runs.
+/// Exports telemetry while the server runs.
 #[derive(Debug)]
 pub(super) struct Providers {
     traces: Option<SdkTracerProvider>,
@@ -113,7 +115,7 @@ pub(super) struct Providers {
 }
 
 impl Providers {
-    /// Sends the records that wait, for as long as `patience` lasts.
+    /// Sends the remaining records. Waits for at most `patience`.
     pub(super) async fn shut_down(self, patience: Duration) {
         let Self { traces, logs } = self;
         let deadline = Instant::now() + patience;
@@ -124,7 +126,7 @@ impl Providers {
         if let Some(logs) = logs {
             ends.push(Box::new(move || drop(logs.shutdown_with_timeout(patience))));
         }
-        // Not on threads of the runtime: its end waits for them.
+        // Runtime threads are not used, because the end of the runtime waits for them.
         let ended: Vec<_> = ends.into_iter().map(on_thread).collect();
         for ended in ended {
             // Records that are not sent by then are dropped.
@@ -137,15 +139,15 @@ fn on_thread(work: Box<dyn FnOnce() + Send>) -> oneshot::Receiver<()> {
     let (done, ended) = oneshot::channel();
     let run = move || {
         work();
-        // The receiver is gone when this took too long.
+        // The receiver is gone if this took too long.
         let _ = done.send(());
     };
-    // Where no thread can be started, the sender is dropped, which ends the wait.
+    // If no thread can be started, the sender is dropped, which ends the wait.
     let _ = thread::Builder::new().name("telemetry-end".to_owned()).spawn(run);
     ended
 }
 
-/// The attributes of this process: those that variables set, and a few more.
+/// Returns the attributes of this process: those that variables set, and defaults for the others.
 fn resource() -> Resource {
     let found = Resource::builder().build();
     let is_named = found
@@ -167,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sends_only_to_a_named_collector() {
+    fn exports_only_to_a_configured_collector() {
         let exported = |variables: &[(&str, &str)]| {
             let find = |name: &str| variables.iter().find(|(of, _)| *of == name).map(|(_, value)| (*value).to_owned());
             [Signal::Traces, Signal::Logs].map(|signal| signal.is_exported(&find))

@@ -2,7 +2,7 @@ use super::*;
 use crate::lake::LakeError;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_catalog_is_made_anew_without_losing_or_doubling_an_event() {
+async fn rebuilds_catalog_without_losing_or_duplicating_events() {
     let made = made().await;
     let path = Path::new("/data/catalog");
     let mut random = fastrand::Rng::with_seed(4);
@@ -22,7 +22,7 @@ async fn a_catalog_is_made_anew_without_losing_or_doubling_an_event() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_catalog_the_files_prove_what_is_in_them() {
+async fn detects_damaged_file_without_catalog() {
     let made = made().await;
     let mut random = fastrand::Rng::with_seed(5);
     for entry in catalog(&made).events {
@@ -40,13 +40,13 @@ async fn without_a_catalog_the_files_prove_what_is_in_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn files_from_before_and_after_a_compaction_lie_there_together() {
+async fn removes_duplicates_if_compacted_files_were_not_deleted() {
     let before = made().await;
     let disk = before.copy();
     let lake = Lake::open(options(&disk)).await.unwrap();
     lake.compact().await.unwrap();
     drop(lake);
-    // As if the crash had come before the old files were removed, and had taken the catalog.
+    // Simulates a crash before the old files were removed, with the catalog lost as well.
     for (path, content) in tree(&before) {
         if disk.read(&path).is_none() {
             disk.write(&path, content).unwrap();
@@ -59,7 +59,7 @@ async fn files_from_before_and_after_a_compaction_lie_there_together() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_catalog_that_contradicts_the_files_is_corrected() {
+async fn corrects_catalog_that_contradicts_files() {
     type Edit = fn(&mut Catalog);
     let edits: [(&str, Edit, &[Kind]); 7] = [
         ("rows", |catalog| catalog.events[1].rows += 1, &[Kind::CatalogWrong]),
@@ -80,7 +80,7 @@ async fn a_catalog_that_contradicts_the_files_is_corrected() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sequence_that_is_too_low_is_found() {
+async fn detects_sequence_that_is_too_low() {
     let disk = made().await;
     edit(&disk, |catalog| catalog.sequence -= 1);
     let losses = repaired(&disk, "sequence", &[Kind::JournalDamaged], &ids(0..460)).await;
@@ -88,7 +88,7 @@ async fn a_sequence_that_is_too_low_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_the_catalog_forgot_is_missed_by_the_users() {
+async fn users_files_reveal_event_file_missing_in_catalog() {
     let disk = made().await;
     edit(&disk, |catalog| {
         catalog.events.remove(0);
@@ -99,7 +99,7 @@ async fn a_file_that_the_catalog_forgot_is_missed_by_the_users() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_newer_format_is_no_damage() {
+async fn newer_format_is_not_damage() {
     let disk = made().await;
     let text = String::from_utf8(disk.read("/data/catalog").unwrap()).unwrap();
     let state = text.lines().next().unwrap().replace("\"format\":2", "\"format\":3");

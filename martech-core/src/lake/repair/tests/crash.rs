@@ -7,7 +7,7 @@ use crate::{
 const OPERATIONS: [Operation; 6] =
     [Operation::Create, Operation::Write, Operation::Sync, Operation::Rename, Operation::SyncDir, Operation::Remove];
 
-/// Of everything something: an index, a file of events, a file of users, the journal.
+/// Returns a lake with a damaged id index, event file, users file and journal, and the ids that a repair should keep.
 async fn ruined() -> (SimFs, Ids) {
     let disk = made().await;
     let entries = catalog(&disk).events;
@@ -20,7 +20,7 @@ async fn ruined() -> (SimFs, Ids) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_repair_that_fails_anywhere_is_done_by_the_next_one() {
+async fn next_repair_completes_a_repair_that_failed() {
     let (ruined, left) = ruined().await;
     let sound_run = ruined.copy();
     let mut resumed = 0;

@@ -12,7 +12,7 @@ use crate::lake::{
 use arrow_array::{RecordBatch, StringArray, cast::AsArray};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_damaged_file_of_events_is_set_aside_and_nothing_else_is_lost() {
+async fn sets_aside_damaged_event_file_and_loses_nothing_else() {
     let made = made().await;
     let entries = catalog(&made).events;
     let mut random = fastrand::Rng::with_seed(1);
@@ -39,7 +39,7 @@ async fn a_damaged_file_of_events_is_set_aside_and_nothing_else_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_files_that_were_exchanged_are_both_set_aside() {
+async fn sets_aside_both_of_two_swapped_files() {
     let disk = made().await;
     let entries = catalog(&disk).events;
     let (left, right) = (entries[0], *entries.iter().rev().find(|entry| entry.day == entries[0].day).unwrap());
@@ -53,7 +53,7 @@ async fn two_files_that_were_exchanged_are_both_set_aside() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn id_indexes_and_files_of_users_are_made_anew() {
+async fn rebuilds_id_indexes_and_users_files() {
     let made = made().await;
     let mut random = fastrand::Rng::with_seed(2);
     for (folder, kind) in [("ids", Kind::IndexDamaged), ("users", Kind::UsersDamaged)] {
@@ -74,7 +74,7 @@ async fn id_indexes_and_files_of_users_are_made_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_crash_left_is_no_damage() {
+async fn orphans_of_a_crash_are_not_damage() {
     let disk = made().await;
     disk.write("/data/events/0000000777.parquet", "half a file").unwrap();
     disk.write("/data/users/0000000778.tmp", "half a file").unwrap();
@@ -84,7 +84,7 @@ async fn what_a_crash_left_is_no_damage() {
     sound(&disk, "orphans", &ids(0..460)).await;
 }
 
-/// Writes events to files that the catalog then names, whatever else is there.
+/// Writes events to files and adds these to the catalog, without deduplication.
 fn force(disk: &SimFs, events: &[Event]) {
     let layout = layout(disk);
     let mut catalog = catalog(disk);
@@ -105,7 +105,7 @@ fn force(disk: &SimFs, events: &[Event]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_events_that_are_there_twice_one_stays() {
+async fn keeps_one_copy_of_duplicate_events() {
     let made = made().await;
     let twice: Vec<_> = (50..150).map(event).collect();
     let disk = made.copy();
@@ -114,7 +114,7 @@ async fn of_events_that_are_there_twice_one_stays() {
     let losses = repaired(&disk, "doubled", &found, &ids(0..460)).await;
     assert_eq!((losses.events(), losses.copies, losses.conflicts.len()), (Some(0), 100, 0));
 
-    // What came later goes, wherever it lies.
+    // The copy that was received later is dropped, whichever file holds it.
     let disk = made.copy();
     let later = twice
         .iter()
@@ -124,7 +124,7 @@ async fn of_events_that_are_there_twice_one_stays() {
     let received = events_of(&disk).await.into_iter().map(|event| event.received_at).collect::<BTreeSet<_>>();
     assert_eq!(received.len(), 1);
 
-    // Which of two that differ is right cannot be known.
+    // If two copies differ, the right one cannot be known.
     let disk = made.copy();
     let differ = |event: &Event| Event { properties: Some(r#"{"page":"/other"}"#.to_owned()), ..event.clone() };
     let mut changed: Vec<_> = twice[..10].iter().map(differ).collect();
@@ -149,13 +149,13 @@ async fn events_of(disk: &SimFs) -> Vec<Event> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_is_not_sorted_or_of_another_day_is_found() {
+async fn detects_unsorted_file_and_file_of_another_day() {
     let made = made().await;
     let disk = made.copy();
     let events: Vec<_> = (1000..1040).map(event).collect();
     force(&disk, &events);
     let entry = *catalog(&disk).events.last().unwrap();
-    // The same rows the other way round, under a right checksum.
+    // The same rows in reverse order, with a valid checksum.
     let layout = layout(&disk);
     let (file, mut batches) = (events_file(&disk, entry), Vec::new());
     file.for_each_batch(64, |batch| {
@@ -184,7 +184,7 @@ async fn a_file_that_is_not_sorted_or_of_another_day_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_flipped_bit_goes_unnoticed() {
+async fn detects_every_flipped_bit() {
     let made = made().await;
     let newest_frame = {
         let journal = files_in(&made, "journal").pop().unwrap();
@@ -198,14 +198,14 @@ async fn no_flipped_bit_goes_unnoticed() {
         let path = &files[round % files.len()];
         let offset = flip(&disk, path, &mut random);
         let report = look(&disk);
-        // The newest frame cannot be told from an interrupted write.
+        // Damage to the newest frame cannot be told from an interrupted write.
         let torn = report.findings.iter().any(|finding| finding.kind == Kind::TornTail);
         let excused = torn && *path == newest_frame.0 && offset > newest_frame.1 / 2;
         assert!(!report.is_clean() || excused, "byte {offset} of {}", path.display());
     }
 }
 
-/// Gives every third event of a file properties as older programs took them; how many these are.
+/// Gives every third event of a file properties that older programs accepted. Returns the number of these events.
 fn with_halves(disk: &SimFs, entry: EventsEntry) -> u64 {
     let (layout, mut catalog) = (layout(disk), catalog(disk));
     let mut writer = EventsWriter::create(&layout, catalog.take_file_id(), entry.day, entry.rows as usize, 1).unwrap();
@@ -232,7 +232,7 @@ fn with_halves(disk: &SimFs, entry: EventsEntry) -> u64 {
     count
 }
 
-/// The properties of all events, and whether strict readers take them.
+/// Returns the properties of all events, and whether strict JSON readers accept them.
 async fn all_properties(disk: &SimFs) -> Vec<(String, bool)> {
     let lake = Lake::open(options(disk)).await.unwrap();
     let mut texts = Vec::new();
@@ -246,7 +246,7 @@ async fn all_properties(disk: &SimFs) -> Vec<(String, bool)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn half_a_surrogate_pair_is_mended_where_it_is_found_and_where_files_are_merged() {
+async fn repair_and_merge_replace_lone_surrogates() {
     let disk = made().await;
     let entry = catalog(&disk).events[0];
     let halved = with_halves(&disk, entry);
@@ -271,7 +271,7 @@ async fn half_a_surrogate_pair_is_mended_where_it_is_found_and_where_files_are_m
     let whole = r#"{"q":"cut \ufffd","\ufffd":["\ud83d\ude00"]}"#;
     assert_eq!(texts.iter().filter(|(text, _)| text == whole).count() as u64, halved);
 
-    // Beside other damage.
+    // Together with other damage.
     let disk = made().await;
     let entry = catalog(&disk).events[0];
     let halved = with_halves(&disk, entry);
@@ -287,7 +287,7 @@ async fn half_a_surrogate_pair_is_mended_where_it_is_found_and_where_files_are_m
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_index_of_the_first_version_goes_on_until_its_file_is_merged() {
+async fn first_version_index_works_until_its_file_is_merged() {
     let disk = made().await;
     let layout = layout(&disk);
     edit(&disk, |catalog| {

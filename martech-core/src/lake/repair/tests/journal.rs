@@ -9,7 +9,7 @@ fn segment(disk: &SimFs) -> PathBuf {
     files_in(disk, "journal").pop().unwrap()
 }
 
-/// Appends what the lake never would.
+/// Appends a frame that the lake would never write.
 async fn append(disk: &SimFs, payload: Vec<u8>) {
     let sizes = JournalOptions { segment_bytes: 1 << 20, capacity_bytes: 1 << 20 };
     let (journal, _) = Journal::open(Arc::new(disk.clone()), Path::new("/data/journal"), sizes).unwrap();
@@ -17,7 +17,7 @@ async fn append(disk: &SimFs, payload: Vec<u8>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_damaged_frame_is_lost_alone() {
+async fn damaged_frame_loses_only_its_own_events() {
     let disk = made().await;
     disk.flip(segment(&disk), 36 + 20 + 100, 4).unwrap();
     let left = &ids(0..460) - &ids(400..420);
@@ -26,7 +26,7 @@ async fn a_damaged_frame_is_lost_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_damaged_header_loses_nothing() {
+async fn damaged_segment_header_loses_nothing() {
     let disk = made().await;
     disk.flip(segment(&disk), 20, 4).unwrap();
     let losses = repaired(&disk, "header", &[Kind::JournalDamaged], &ids(0..460)).await;
@@ -34,7 +34,7 @@ async fn a_damaged_header_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_torn_tail_is_no_damage() {
+async fn torn_tail_is_not_damage() {
     let disk = made().await;
     let mut content = disk.read(segment(&disk)).unwrap();
     content.truncate(content.len() - 7);
@@ -46,14 +46,14 @@ async fn a_torn_tail_is_no_damage() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_journal_that_is_gone_is_found() {
+async fn detects_missing_journal() {
     let disk = made().await;
     files_in(&disk, "journal").iter().for_each(|path| remove(&disk, path));
     repaired(&disk, "gone", &[Kind::JournalDamaged], &ids(0..400)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_frame_that_holds_no_events_is_set_aside() {
+async fn sets_aside_frame_without_events() {
     let disk = made().await;
     append(&disk, vec![0xff; 50]).await;
     assert!(Lake::open(options(&disk)).await.is_err());
@@ -62,7 +62,7 @@ async fn a_frame_that_holds_no_events_is_set_aside() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_that_is_in_a_file_and_in_the_journal_stays_once() {
+async fn keeps_one_copy_of_event_in_file_and_journal() {
     let disk = made().await;
     let twice: Vec<_> = (90..110).chain(455..465).map(event).collect();
     append(&disk, Encoded::new(&twice).into_chunk_without(&[]).bytes().to_vec()).await;
@@ -78,9 +78,9 @@ async fn an_event_that_is_in_a_file_and_in_the_journal_stays_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_journal_still_holds_of_a_lost_file_comes_back() {
+async fn recovers_events_of_lost_file_from_journal() {
     let disk = made().await;
-    // Rolled, with a journal as it was before it was trimmed.
+    // A rolled lake with the journal from before it was trimmed.
     let journal = (segment(&disk), disk.read(segment(&disk)).unwrap());
     let lake = Lake::open(options(&disk)).await.unwrap();
     lake.roll().await.unwrap();
@@ -96,7 +96,7 @@ async fn what_the_journal_still_holds_of_a_lost_file_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn files_that_the_disk_does_not_give_are_damage() {
+async fn unreadable_files_count_as_damage() {
     let made = made().await;
     let entry = catalog(&made).events[0];
     let file = layout(&made).events_file(entry.day, entry.id);

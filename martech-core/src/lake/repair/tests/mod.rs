@@ -1,5 +1,6 @@
-//! A lake with files of several rolls, compacted ones and hot events is damaged in every manner: the damage is found,
-//! looking changes nothing, and after a repair exactly what should be left is there.
+//! Tests of `verify` and `repair` on a lake with files of several rolls, compacted files and hot events. The tests
+//! damage the lake in many ways. A check must find the damage without changing a byte, and after a repair exactly the
+//! expected events must remain.
 
 mod catalog;
 mod crash;
@@ -43,7 +44,7 @@ fn options(disk: &SimFs) -> LakeOptions {
 }
 
 fn verify_options(disk: &SimFs) -> VerifyOptions {
-    // So little memory that the ids of a day take several passes.
+    // With this little memory, the ids of a day take several passes.
     VerifyOptions { fs: Arc::new(disk.clone()), memory: 512, ..VerifyOptions::new("/data") }
 }
 
@@ -69,7 +70,8 @@ fn ids(numbers: std::ops::Range<u64>) -> Ids {
     numbers.map(|number| event(number).id).collect()
 }
 
-/// Events 0..400 are in files: those up to 200 were compacted. 400..460 are in three frames of the journal.
+/// Makes a lake. Events 0..400 are in files, and files of the first 200 were compacted. Events 400..460 are in three
+/// frames of the journal.
 async fn made() -> SimFs {
     let disk = SimFs::new();
     let lake = Lake::open(options(&disk)).await.unwrap();
@@ -87,7 +89,7 @@ async fn made() -> SimFs {
     }
     lake.close().await.unwrap();
     drop(lake);
-    // Opening the journal once more gives back the zeros behind the newest frame: what follows is about that frame's bytes.
+    // Opening the journal once more removes the zeros after the newest frame, so that tests damage bytes of that frame.
     let sizes = JournalOptions { segment_bytes: 1 << 20, capacity_bytes: 1 << 20 };
     drop(Journal::open(Arc::new(disk.clone()), Path::new("/data/journal"), sizes).unwrap());
     disk
@@ -97,7 +99,7 @@ fn tree(disk: &SimFs) -> Tree {
     disk.files().into_iter().map(|path| (path.clone(), disk.read(&path).unwrap())).collect()
 }
 
-/// The files below a folder of the data folder.
+/// Returns the files below a folder of the data folder.
 fn files_in(disk: &SimFs, folder: &str) -> Vec<PathBuf> {
     let folder = Path::new("/data").join(folder);
     disk.files().into_iter().filter(|path| path.starts_with(&folder)).collect()
@@ -121,7 +123,7 @@ fn ids_in(disk: &SimFs, entry: EventsEntry) -> Ids {
     rows_of(&events_file(disk, entry)).unwrap().into_iter().map(|row| EventId::from_bytes(row.id)).collect()
 }
 
-/// Looks, which must not change a byte.
+/// Checks the folder, and asserts that no byte changed.
 fn look(disk: &SimFs) -> Report {
     let before = tree(disk);
     let report = verify(&verify_options(disk), &mut |_| {}).unwrap();
@@ -133,7 +135,8 @@ fn kinds(report: &Report) -> BTreeSet<Kind> {
     report.damage().map(|finding| finding.kind).collect()
 }
 
-/// Finds damage of these kinds and no others, repairs it, and finds `left` in the lake afterwards, and no damage.
+/// Asserts that the check finds exactly these kinds of damage, repairs the folder, and asserts that it is sound and
+/// holds exactly `left`.
 async fn repaired(disk: &SimFs, what: &str, expected: &[Kind], left: &Ids) -> Losses {
     let report = look(disk);
     assert_eq!(kinds(&report), expected.iter().copied().collect(), "{what}: {report}");
@@ -141,7 +144,7 @@ async fn repaired(disk: &SimFs, what: &str, expected: &[Kind], left: &Ids) -> Lo
     let done = repair(&verify_options(disk), LABEL, &mut |_| {}).unwrap_or_else(|error| panic!("{what}: {error}"));
     assert!(done.resumed.is_none(), "{what}");
     let losses = done.losses.unwrap();
-    // Nothing that was there is gone: it is where it was, or set aside. What a crash had left is no data.
+    // Every file except the catalog is still at its path, or was moved aside.
     let after = tree(disk);
     for (path, content) in before {
         let aside = Path::new("/data").join(&losses.folder).join(path.strip_prefix("/data").unwrap());
@@ -152,7 +155,7 @@ async fn repaired(disk: &SimFs, what: &str, expected: &[Kind], left: &Ids) -> Lo
     losses
 }
 
-/// No damage is found, the lake opens, and holds exactly `left`, before and after everything is rolled and merged.
+/// Asserts that there is no damage and that the lake holds exactly `left`, before and after a compaction and a roll.
 async fn sound(disk: &SimFs, what: &str, left: &Ids) {
     let report = look(disk);
     assert!(report.is_clean(), "{what}: {report}");
@@ -170,7 +173,7 @@ async fn sound(disk: &SimFs, what: &str, left: &Ids) {
     assert!(report.is_clean(), "{what}: after another life: {report}");
 }
 
-/// All events, by way of users and journeys.
+/// Returns the ids of all events, read through users and journeys.
 async fn all_ids(lake: &Lake) -> Vec<EventId> {
     let users = lake.users(UsersQuery { limit: 100, ..UsersQuery::default() }).await.unwrap();
     assert!(users.next.is_none());
@@ -201,7 +204,7 @@ fn flip(disk: &SimFs, path: &Path, random: &mut fastrand::Rng) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sound_lake_has_no_damage_and_a_repair_changes_nothing() {
+async fn repair_of_sound_lake_changes_nothing() {
     let disk = made().await;
     let report = look(&disk);
     assert!(report.findings.is_empty(), "{report}");
@@ -215,7 +218,7 @@ async fn a_sound_lake_has_no_damage_and_a_repair_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_without_a_lake_is_no_lake() {
+async fn verify_fails_for_folder_without_lake() {
     let disk = SimFs::new();
     disk.create_dir_all(Path::new("/data")).unwrap();
     let error = verify(&verify_options(&disk), &mut |_| {}).unwrap_err();

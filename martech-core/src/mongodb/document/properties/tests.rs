@@ -22,7 +22,7 @@ fn refused(json: &str) -> String {
 }
 
 #[test]
-fn values_have_the_types_that_a_mongodb_user_expects() {
+fn json_values_map_to_expected_bson_types() {
     let found = document(
         r#"{"i":7,"l":3000000000,"d":12.5,"e":1e2,"big":18446744073709551615,"fine":0.1000000000000000000001,
             "s":"é\u0000\n","t":true,"f":false,"n":null,"o":{"x":{}},"a":[1,[2,{"y":-9223372036854775808}]]}"#,
@@ -42,13 +42,13 @@ fn values_have_the_types_that_a_mongodb_user_expects() {
 }
 
 #[test]
-fn text_comes_back_compact_and_in_order() {
+fn json_roundtrips_compact_and_in_order() {
     let json = r#"{"z":1,"a":{"":-0.0,"$x":[true,null,"\"\\\u0001"]},"b.c":[]}"#;
     assert_eq!(through_bson(&json.replace(':', " :\n ")), json);
 }
 
 #[test]
-fn numbers_come_back_as_the_same_numbers() {
+fn numbers_keep_their_value() {
     for (number, back) in [
         ("-0", "-0.0"),
         ("-0.0", "-0.0"),
@@ -60,7 +60,7 @@ fn numbers_come_back_as_the_same_numbers() {
         ("9223372036854775808", "9223372036854775808"),
         ("0.1", "0.1"),
         ("0.30000000000000004", "0.30000000000000004"),
-        // A double has two shortest texts.
+        // Two decimal texts are equally short for this double.
         ("2.5003128051757812", "2.5003128051757812"),
         ("2.5003128051757813", "25003128051757813e-16"),
         ("1234567890123456789012345678901234", "1234567890123456789012345678901234"),
@@ -70,7 +70,7 @@ fn numbers_come_back_as_the_same_numbers() {
 }
 
 #[test]
-fn what_some_servers_refuse_is_noted() {
+fn detects_content_that_some_servers_refuse() {
     for name in ["", "$", "$ref", "a.b", "."] {
         assert_eq!(written(&format!(r#"{{"x":[{{"{name}":1}}]}}"#)).1, Content::Awkward, "{name}");
     }
@@ -80,7 +80,7 @@ fn what_some_servers_refuse_is_noted() {
 }
 
 #[test]
-fn what_bson_has_no_room_for_is_refused_with_the_field() {
+fn unstorable_values_are_rejected_with_their_path() {
     let number = refused(r#"{"a":{"b":[0,12345678901234567890123456789012345]}}"#);
     assert!(number.starts_with("properties.a.b.1 is 12345678901234567890123456789012345, "), "{number}");
     assert!(refused(r#"{"n":1e6145}"#).starts_with("properties.n is 1e6145"));
@@ -93,7 +93,7 @@ fn what_bson_has_no_room_for_is_refused_with_the_field() {
     assert!(refused(&deep).contains("nested"));
 }
 
-/// JSON with exact numbers: how `serde_json` would compare it if it did not round.
+/// JSON with exact numbers, compared without the rounding of `serde_json`.
 #[derive(Debug, Clone, PartialEq)]
 enum Json {
     Number(Decimal),
@@ -169,14 +169,14 @@ fn parsed_value(scanner: &mut Scanner<'_>) -> Json {
 
 proptest! {
     #[test]
-    fn json_comes_back_as_the_same_json(json in object(4)) {
+    fn arbitrary_json_roundtrips(json in object(4)) {
         let back = through_bson(&json);
         prop_assert_eq!(parsed(&back), parsed(&json));
         prop_assert_eq!(through_bson(&back), back);
     }
 
     #[test]
-    fn no_text_makes_it_panic(json in "\\PC{0,40}|[{}\\[\\]\":,0-9eE.+\\-a\\\\u ]{0,40}") {
+    fn arbitrary_text_never_panics(json in "\\PC{0,40}|[{}\\[\\]\":,0-9eE.+\\-a\\\\u ]{0,40}") {
         let mut out = Vec::new();
         if write(&json, &mut out).is_ok() {
             prop_assert!(read(RawDocument::from_bytes(&out).unwrap()).is_ok());

@@ -1,4 +1,4 @@
-//! Every figure is a question to all events.
+//! Statistics computed directly from all events.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -57,7 +57,7 @@ fn is(event: &Event, event_type: EventType) -> bool {
     event.event_type == event_type
 }
 
-/// When each user was first seen.
+/// Times at which users were first seen, one per user.
 fn first_seen(events: &[Event]) -> Vec<Timestamp> {
     let mut first: BTreeMap<&str, Timestamp> = BTreeMap::new();
     for event in events {
@@ -79,7 +79,7 @@ pub(super) fn orders(events: &[&Event]) -> u64 {
     events.iter().filter(|event| is(event, EventType::PURCHASE)).count() as u64
 }
 
-/// The values of the orders, by currency.
+/// Order values by currency.
 fn values(events: &[&Event]) -> BTreeMap<Currency, Vec<i128>> {
     let mut values: BTreeMap<Currency, Vec<i128>> = BTreeMap::new();
     for event in events.iter().filter(|event| is(event, EventType::PURCHASE)) {
@@ -99,7 +99,7 @@ fn amounts(events: &[&Event], of: impl Fn(&[i128]) -> i128) -> Vec<CurrencyAmoun
     values(events).into_iter().map(amount).collect()
 }
 
-/// Rounded half to even.
+/// Average, rounded half to even.
 fn average(values: &[i128]) -> i128 {
     let (sum, count) = (values.iter().sum::<i128>(), values.len() as i128);
     let (below, rest) = (sum.div_euclid(count), sum.rem_euclid(count));
@@ -107,7 +107,7 @@ fn average(values: &[i128]) -> i128 {
     below + i128::from(above)
 }
 
-/// The events of each session, in time order.
+/// Groups events into sessions, each in time order.
 pub(super) fn sessions<'a>(events: &[&'a Event]) -> Vec<Vec<&'a Event>> {
     let mut events = events.to_vec();
     events.sort_by_key(|event| event.occurred_at);
@@ -182,7 +182,7 @@ struct Ranked {
     users: u64,
 }
 
-/// The events of each name, most events first, then by name.
+/// Groups events by name, most events first, then by name.
 fn ranked<'a>(events: &[&'a Event], name: impl Fn(&'a Event) -> Option<&'a str>) -> Vec<Ranked> {
     let mut by_name: BTreeMap<&str, Vec<&Event>> = BTreeMap::new();
     for event in events {
@@ -195,7 +195,7 @@ fn ranked<'a>(events: &[&'a Event], name: impl Fn(&'a Event) -> Option<&'a str>)
         Ranked { name: name.to_owned(), events, orders, users }
     };
     let mut rows: Vec<_> = by_name.into_iter().map(row).collect();
-    // Stable: names stay in their order.
+    // The sort is stable, so equal counts stay ordered by name.
     rows.sort_by_key(|row| std::cmp::Reverse(row.events));
     rows
 }

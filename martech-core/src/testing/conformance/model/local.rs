@@ -1,4 +1,4 @@
-//! Calendars by looking at the clock, again and again.
+//! Calendar arithmetic that samples the local clock in small steps.
 
 use jiff::{
     ToSpan,
@@ -8,16 +8,16 @@ use jiff::{
 
 use crate::query::{Interval, StatsQuery, TimeRange};
 
-/// Clocks of our days change, and hours of all time zones begin, at quarters of an hour.
+/// Contemporary clock changes and starts of local hours fall on multiples of a quarter of an hour.
 const STEP: i64 = 15 * 60_000;
 
-/// Names the bucket of a moment: found by the local clock at that moment, not by any boundaries.
+/// Returns the bucket of a time, computed from the local clock at that time and not from boundaries.
 pub(crate) fn label(millis: i64, interval: Interval, tz: &TimeZone) -> (DateTime, Offset) {
     let instant = instant(millis);
     let local = tz.to_datetime(instant);
     let date = local.date();
     match interval {
-        // An hour that is there twice, since clocks went back, is two.
+        // An hour that repeats when clocks go back counts as two hours.
         Interval::Hour => (date.at(local.hour(), 0, 0, 0), tz.to_offset(instant)),
         Interval::Day => (date.at(0, 0, 0, 0), Offset::UTC),
         Interval::Week => {
@@ -28,7 +28,7 @@ pub(crate) fn label(millis: i64, interval: Interval, tz: &TimeZone) -> (DateTime
     }
 }
 
-/// Where the buckets of a range begin: wherever the label changes.
+/// Finds the starts of the buckets in a range, wherever the label changes.
 pub(super) fn bucket_starts(range: TimeRange, interval: Interval, tz: &TimeZone) -> Vec<i64> {
     let label = |millis| label(millis, interval, tz);
     let (from, to) = (range.from.millis(), range.to.millis());
@@ -48,7 +48,8 @@ pub(super) fn bucket_starts(range: TimeRange, interval: Interval, tz: &TimeZone)
     starts
 }
 
-/// The period before a range: as many local days, where it begins and ends with one, else as long a time.
+/// Returns the period before a range: the same number of local days if the range starts and ends at local midnight,
+/// otherwise the same duration.
 pub(super) fn previous(query: &StatsQuery) -> TimeRange {
     let TimeRange { from, to } = query.range;
     let date = |millis: i64| query.tz.to_datetime(instant(millis)).date();
@@ -62,7 +63,7 @@ pub(super) fn previous(query: &StatsQuery) -> TimeRange {
         }
     }
     if start == first {
-        // Days are cut, or a place that skipped some had none before.
+        // The range cuts days, or a zone that skipped days has no such local days before it.
         start = first - (end - first);
     }
     TimeRange { from: crate::event::Timestamp::from_millis(start), to: from }

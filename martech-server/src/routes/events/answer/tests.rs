@@ -8,7 +8,7 @@ fn origins(indices: impl IntoIterator<Item = usize>) -> Vec<Origin> {
     indices.into_iter().map(|index| Origin { index, id: EventId::new_v7(), kind: Kind::default() }).collect()
 }
 
-/// As reading a body leaves them: the errors of the first are there, those of the others are not.
+/// Returns refused events as parsing a body does: only the first [`FULL_RESULTS`] have an error.
 fn refused(events: impl IntoIterator<Item = (usize, ErrorCode)>, message: &str) -> Vec<Refused> {
     let refuse = |(position, (index, code)): (usize, (usize, ErrorCode))| {
         let (field, message) = (Some("type".into()), message.into());
@@ -27,7 +27,7 @@ fn told(answer: &Answer) -> Value {
 }
 
 #[test]
-fn positions_are_told_as_indices_of_the_body() {
+fn reports_positions_as_body_indices() {
     let fates = Fates { taken: 3, exceptions: vec![(1, Ok(Outcome::Duplicate))] };
     let refused = refused([(1, ErrorCode::UnknownType)], "no such type");
     let answer = Answer::new(origins([0, 2, 3]), refused, fates, Listing::Exceptions);
@@ -59,9 +59,9 @@ fn lists_ids_and_accepted_events_in_order_on_request() {
     assert_eq!(told(&Answer::new(origins, refused, fates, Listing::All))["results"], expected);
 }
 
-/// Of 1,000 events those with an even index break a rule, and every fourth is there already.
+/// Uses 1,000 events: events with an even index are invalid, and every fourth event is a duplicate.
 #[test]
-fn further_exceptions_are_told_as_indices_by_code() {
+fn groups_further_exceptions_by_code() {
     let odd = (1..1000).step_by(2);
     let duplicates = (1..500).step_by(2).map(|at| (at, Ok(Outcome::Duplicate))).collect();
     let fates = Fates { taken: 500, exceptions: duplicates };
@@ -89,9 +89,9 @@ fn further_exceptions_are_told_as_indices_by_code() {
     assert_eq!(rest("duplicate"), (3..1000).step_by(4).collect::<Vec<_>>());
 }
 
-/// The shortest events there are, of which no two neighbours meet the same fate.
+/// Uses the shortest possible events, with alternating error codes, so that no indexes form a run.
 #[test]
-fn is_not_many_times_larger_than_its_question() {
+fn response_size_is_bounded_by_request_size() {
     const EVENTS: usize = 100_000;
     let question = "{},".len() * EVENTS;
     let codes = [ErrorCode::MissingField, ErrorCode::UnknownField];
@@ -102,13 +102,13 @@ fn is_not_many_times_larger_than_its_question() {
 }
 
 #[test]
-fn a_pure_retry_is_no_error() {
+fn batch_of_only_duplicates_succeeds() {
     let fates = Fates { taken: 1, exceptions: vec![(0, Ok(Outcome::Duplicate))] };
     assert!(Answer::new(origins([0]), Vec::new(), fates, Listing::Exceptions).verdict(true).is_ok());
 }
 
 #[test]
-fn what_is_not_stored_is_never_claimed() {
+fn counts_unstored_events_as_failed() {
     let fates = Fates { taken: 2, exceptions: vec![(0, Err(NotStored::Returned))] };
     let answer = Answer::new(origins([0, 1, 2]), Vec::new(), fates, Listing::All);
     assert_eq!(counts(&answer), [1, 0, 0, 2]);
