@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::error::ApiError;
 
 /// Maximum number of bodies per processor. A body takes a few milliseconds.
-const PER_PROCESSOR: usize = 16;
+const PER_PROCESSOR: usize = 8;
 
 /// The limit of one project.
 #[derive(Debug)]
