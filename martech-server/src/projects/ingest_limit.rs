@@ -1,10 +1,9 @@
-//! A limit on the bodies that are on their way to the queue of a project.
+//! A limit on the bodies that are on their way to the disk of a project.
 //!
-//! A pool with one worker per processor decompresses and parses large and compressed bodies. Bodies that arrive faster
-//! wait for a worker, and each one increases the wait. At the limit, the server refuses further bodies with 503 before
-//! it reads them, so that the other bodies reach the queue within a fraction of a second. The limit is a count, and
-//! depends on no clock and no estimate. A neighbor that uses the processor, or a disk that stalls, therefore causes no
-//! refusals.
+//! A pool with one worker per processor decompresses and parses large and compressed bodies, and their events wait in a
+//! queue. Bodies that arrive faster wait, and each one increases the wait. At the limit, the server refuses further bodies
+//! with 503 before it reads them, so that the other bodies are durable within a fraction of a second. The limit is a count,
+//! and depends on no clock and no estimate. A neighbor that uses the processor therefore causes no refusals by itself.
 //!
 //! Small bodies need no worker. Only the number of connections limits them.
 
