@@ -1,7 +1,6 @@
 //! The parts of a running server: opening and closing.
 
 use std::{
-    io,
     net::SocketAddr,
     sync::{
         Arc,
@@ -113,9 +112,6 @@ pub enum CloseError {
     /// The store did not close cleanly.
     #[error("the store did not close cleanly: {0}")]
     Store(#[from] BackendError),
-    /// The listener failed.
-    #[error("connections cannot be accepted: {0}")]
-    Listener(#[from] io::Error),
 }
 
 impl App {

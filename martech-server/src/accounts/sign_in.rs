@@ -70,7 +70,7 @@ impl Accounts {
         Ok(if is_known { Standing::Known } else { self.inner.throttle.stranger(email, origin.address) })
     }
 
-    /// Verifies a password and returns its user. Records the outcome for later attempts.
+    /// Verifies a password and returns its user.
     pub(super) async fn verified(
         &self,
         email: &Email,
@@ -81,13 +81,27 @@ impl Accounts {
     ) -> Result<User, AccountError> {
         let user = self.user(email).await?;
         let hash = user.as_ref().map(|user| user.password_hash.as_str());
+        let is_right = self.is_right(email, password, hash, origin, standing, now).await?;
+        user.filter(|_| is_right).map(|user| user.entity).ok_or(AccountError::InvalidEmailOrPassword)
+    }
+
+    /// Compares a password with a hash, if there is one. Records the outcome for later attempts.
+    async fn is_right(
+        &self,
+        email: &Email,
+        password: &str,
+        hash: Option<&str>,
+        origin: &Origin,
+        standing: Standing,
+        now: Timestamp,
+    ) -> Result<bool, AccountError> {
         let looked = self.inner.hasher.verify(password, hash, standing).await;
         self.inner.throttle.tried(origin.address, looked);
         let is_right = looked?;
         if !is_right {
             self.note_failure(email.as_str(), origin, now).await;
         }
-        user.filter(|_| is_right).map(|user| user.entity).ok_or(AccountError::InvalidEmailOrPassword)
+        Ok(is_right)
     }
 
     /// Rehashes the password if its hash has outdated parameters, because the plain password is known only now.
@@ -112,10 +126,8 @@ impl Accounts {
         password::check(new)?;
         password::check_length(current)?;
         self.inner.throttle.attempt(&user.email, origin.address).map_err(AccountError::TooManyRequests)?;
-        let looked = self.inner.hasher.verify(current, Some(&user.password_hash), Standing::Known).await;
-        self.inner.throttle.tried(origin.address, looked);
-        if !looked? {
-            self.note_failure(user.email.as_str(), origin, now).await;
+        let hash = Some(user.password_hash.as_str());
+        if !self.is_right(&user.email, current, hash, origin, Standing::Known, now).await? {
             return Err(AccountError::InvalidPassword);
         }
         let place = self.place(&user.email, origin).await?;

@@ -84,11 +84,10 @@ impl<F> Received<F> {
 
 impl Bodies {
     pub(crate) fn new(limits: BodyLimits) -> Self {
-        let cores = thread::available_parallelism().map_or(2, usize::from).max(2);
         Self {
             room: Room::new(limits.in_flight.max(limits.batch), limits.batch),
             limits,
-            workers: Arc::new(Semaphore::new(cores)),
+            workers: Arc::new(Semaphore::new(worker_count())),
         }
     }
 
@@ -151,9 +150,9 @@ impl Bodies {
         format: F,
     ) -> Result<Received<F>, ApiError> {
         let encoding = encoding(headers)?;
-        let promised = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        let promised = promised(headers);
         let limit = self.limits.batch;
-        if promised.is_some_and(|promised: usize| promised > limit) {
+        if promised.is_some_and(|promised| promised > limit) {
             return Err(too_large("the body", limit));
         }
         let mut charge = self.room.charge(holder);
@@ -221,8 +220,17 @@ async fn next_chunk(body: &mut Body, pace: &mut Pace) -> Result<Option<Bytes>, A
 
 /// Returns whether the request head promises a body that needs no worker.
 pub(crate) fn is_small(headers: &HeaderMap) -> bool {
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    !headers.contains_key(header::CONTENT_ENCODING) && length.is_some_and(|length: usize| length <= INLINE_BYTES)
+    !headers.contains_key(header::CONTENT_ENCODING) && promised(headers).is_some_and(|length| length <= INLINE_BYTES)
+}
+
+/// Returns the length that the request head promises, in bytes.
+fn promised(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Returns the number of workers that decompress and parse bodies.
+pub(crate) fn worker_count() -> usize {
+    thread::available_parallelism().map_or(2, usize::from).max(2)
 }
 
 /// Returns a 413 error that names the limit.

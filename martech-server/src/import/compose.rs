@@ -316,20 +316,20 @@ impl<'a> Properties<'a> {
                 }
                 // The event rules report an invalid currency.
                 Some(_) => {}
-                None => match unit.codes.as_slice() {
-                    [only] => over.push((CURRENCY, only.to_string())),
-                    several => {
-                        if let Some(currency) = self.layout.currency.filter(|currency| several.contains(currency)) {
-                            over.push((CURRENCY, currency.to_string()));
-                        } else {
-                            let message = format!(
-                                "{:?} may be in {codes}: say which by --currency, or by a property `currency`",
-                                cut(&text)
-                            );
-                            return wrong(message);
-                        }
-                    }
-                },
+                None => {
+                    let currency = match unit.codes.as_slice() {
+                        [only] => Some(*only),
+                        several => self.layout.currency.filter(|currency| several.contains(currency)),
+                    };
+                    let Some(currency) = currency else {
+                        let message = format!(
+                            "{:?} may be in {codes}: say which by --currency, or by a property `currency`",
+                            cut(&text)
+                        );
+                        return wrong(message);
+                    };
+                    over.push((CURRENCY, currency.to_string()));
+                }
             }
         }
         if number != *text {

@@ -36,12 +36,7 @@ mod target;
 mod time;
 mod values;
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{collections::BTreeSet, path::PathBuf, process::ExitCode, time::Duration};
 
 use martech_core::{
     Appended, Store, StoreError,
@@ -59,7 +54,12 @@ pub use records::read_records;
 pub use report::{Complaint, FileReport, Report};
 pub use state::Counts;
 
-use self::{http::HttpStore, input::Source, rejects::RejectsPath, run::FileImport};
+use self::{
+    http::HttpStore,
+    input::{Source, same_file},
+    rejects::RejectsPath,
+    run::FileImport,
+};
 use crate::{
     backend::StoreChoice,
     projects::{self, ProjectId, ProjectRecord},
@@ -218,10 +218,6 @@ fn rejects_of(source: &Source) -> PathBuf {
         Source::Stdin => PathBuf::from(name),
         Source::Path(path) => path.with_file_name(name),
     }
-}
-
-pub(crate) fn same_file(a: &Path, b: &Path) -> bool {
-    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 async fn import_into(

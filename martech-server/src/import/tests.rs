@@ -1,6 +1,7 @@
 use std::{
     fs,
     io::Write,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},

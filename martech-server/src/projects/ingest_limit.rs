@@ -7,28 +7,23 @@
 //!
 //! Small bodies need no worker. Only the number of connections limits them.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::http::StatusCode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::error::ApiError;
+use crate::{body, error::ApiError};
 
-/// Maximum number of bodies per processor. A body takes a few milliseconds.
-const PER_PROCESSOR: usize = 8;
+/// Maximum number of bodies per worker. A body takes a few milliseconds.
+const PER_WORKER: usize = 8;
 
 /// The limit of one project.
 #[derive(Debug)]
 pub(crate) struct IngestLimit(Arc<Semaphore>);
 
-/// A permit for one body. Dropping it releases the place.
-#[derive(Debug)]
-pub(crate) struct IngestPermit(#[expect(dead_code, reason = "dropping it is what counts")] OwnedSemaphorePermit);
-
 impl Default for IngestLimit {
     fn default() -> Self {
-        let processors = thread::available_parallelism().map_or(2, usize::from).max(2);
-        Self(Arc::new(Semaphore::new(processors * PER_PROCESSOR)))
+        Self(Arc::new(Semaphore::new(body::worker_count() * PER_WORKER)))
     }
 }
 
@@ -41,12 +36,12 @@ impl IngestLimit {
         if self.0.available_permits() > 0 { Ok(()) } else { Err(server_busy()) }
     }
 
-    /// Takes a permit for a body.
+    /// Takes a permit for a body. Dropping the permit releases the place.
     ///
     /// # Errors
     /// Returns 503 if the limit is reached.
-    pub(crate) fn enter(&self) -> Result<IngestPermit, ApiError> {
-        self.0.clone().try_acquire_owned().map(IngestPermit).map_err(|_| server_busy())
+    pub(crate) fn enter(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        self.0.clone().try_acquire_owned().map_err(|_| server_busy())
     }
 }
 

@@ -41,7 +41,6 @@ pub(crate) use self::{
     availability::{Circuit, RETRY_AFTER, Unavailable},
     copies::read as in_folder,
     id::{DEFAULT_PROJECT, ProjectId},
-    ingest_limit::IngestPermit,
     record::{ProjectChange, ProjectRecord, Whole, event_types},
     registry::{ProjectError, Projects},
     settings::ProjectSettings,
@@ -163,8 +162,7 @@ impl Project {
 
     /// Returns the sink for events whose sender waits for `waits`.
     pub(crate) fn way_in(&self, waits: Waits, circuit: Circuit) -> &EventSink<Event> {
-        let Parts { front, stored, .. } = &*self.parts;
-        let front = if waits == Waits::Store { stored.as_ref().unwrap_or(front) } else { front };
+        let front = self.front(waits);
         match (waits, circuit) {
             // No sender waits for the outcome, so the sink retries as usual.
             (Waits::Nothing, _) => &front.sink,
@@ -176,9 +174,14 @@ impl Project {
     /// Returns how to submit events to the store behind [`way_in`](Self::way_in), or an error if that store is known to
     /// fail.
     pub(crate) fn check(&self, waits: Waits) -> Result<Circuit, Unavailable> {
-        let Parts { front, stored, .. } = &*self.parts;
-        let front = if waits == Waits::Store { stored.as_ref().unwrap_or(front) } else { front };
+        let front = self.front(waits);
         front.availability.check(|| front.sink.stats().pending > 0)
+    }
+
+    /// Returns the front for events whose sender waits for `waits`.
+    fn front(&self, waits: Waits) -> &Front {
+        let Parts { front, stored, .. } = &*self.parts;
+        if waits == Waits::Store { stored.as_ref().unwrap_or(front) } else { front }
     }
 
     /// Returns the limit on bodies that are on their way to the queue.

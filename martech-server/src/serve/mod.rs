@@ -72,10 +72,10 @@ pub async fn serve(
     };
     let limits = app.connections();
     let limit = ConnectionLimit::new(descriptors::room_for(limits.count), limits.per_address);
-    let accepted = tokio::select! {
-        accepted = accept(&listener, &app, &limit, &connections, stop) => accepted,
+    tokio::select! {
+        () = accept(&listener, &app, &limit, &connections, stop) => {}
         never = limit.close_idle(limits.idle) => match never {},
-    };
+    }
     app.begin_drain();
     drop(listener);
 
@@ -89,24 +89,24 @@ pub async fn serve(
         () = sleep(left().saturating_sub(LEAST_PATIENCE)) => tracing::warn!("some requests were not answered in time"),
     }
     app.close(left().max(LEAST_PATIENCE)).await?;
-    accepted?;
     tracing::info!("stopped");
     Ok(())
 }
 
+/// Serves each connection in a task of its own, until `stop` completes.
 async fn accept(
     listener: &TcpListener,
     app: &App,
     limit: &Arc<ConnectionLimit>,
     connections: &watch::Sender<()>,
     stop: impl Future<Output = ()> + Send,
-) -> io::Result<()> {
+) {
     let protocols = Arc::new(Protocols::new(app));
 
     let mut stop = pin!(stop);
     loop {
         let accepted = tokio::select! {
-            () = &mut stop => return Ok(()),
+            () = &mut stop => return,
             accepted = next(listener, app, limit) => accepted,
         };
         match accepted {
@@ -125,7 +125,7 @@ async fn accept(
             Err(error) => {
                 tracing::error!(%error, "a connection cannot be accepted");
                 tokio::select! {
-                    () = &mut stop => return Ok(()),
+                    () = &mut stop => return,
                     () = sleep(ACCEPT_PAUSE) => {}
                 }
             }

@@ -7,12 +7,13 @@ use martech_core::{
     event::Event,
     sink::{EventOutcome, EventSink, Refusal},
 };
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Ack;
 use crate::{
     app::QueueBounds,
     error::ApiError,
-    projects::{self, IngestPermit, Unavailable},
+    projects::{self, Unavailable},
     telemetry::Timeline,
 };
 
@@ -48,7 +49,7 @@ pub(super) async fn submit(
     sink: &EventSink<Event>,
     bounds: QueueBounds,
     events: Vec<Event>,
-    permit: Option<IngestPermit>,
+    permit: Option<OwnedSemaphorePermit>,
     ack: Ack,
     timeline: &Timeline,
 ) -> Result<Fates, ApiError> {
