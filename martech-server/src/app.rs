@@ -1,79 +1,45 @@
-//! The parts of a running server: opening and closing.
+//! A server as a whole: opens its parts, serves requests, and closes.
 
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use martech_core::{event::Timestamp, sink::ConfigError};
-
-use crate::{
-    AdminToken, AllowedOrigins, TrustedProxies, WebOrigin,
-    accounts::{Accounts, Hasher},
-    auth::{Site, TokenError, TokenOrigin},
-    backend::{Backend, BackendError, Switch},
-    body::{Bodies, BodyLimits},
-    config::{self, ServeArgs},
-    dead_letters::DeadLetterFile,
-    limits::Rates,
-    metrics::Metrics,
-    permissions,
-    projects::Projects,
-    queries::Queries,
-    records::{AnyRecords, RecordsError},
-    serve::{ConnectionLimits, Tls, TlsError},
-    space::Space,
-    telemetry::{self, Observer, RequestLog},
+use tokio::{
+    net::TcpListener,
+    time::{Instant, sleep},
 };
 
-/// The parts of a server that requests need. Cheap to clone.
+use crate::{
+    config::{ServeArgs, Switch},
+    http::{
+        auth::{Access, AdminToken, Site, TokenError, TokenOrigin},
+        bodies::{Bodies, BodyLimits},
+        connections::{ConnectionLimits, Connections, Tls, TlsError},
+        rate_limits::Rates,
+        request_log::RequestLog,
+    },
+    identity::{Accounts, Hasher},
+    observability::{self, metrics::Metrics},
+    projects::{
+        DeadLetterFile, Projects,
+        backend::{Backend, BackendError},
+        disk_space::DiskSpace,
+    },
+    records::{AnyRecords, RecordsError},
+    routes::{
+        self, ApiState,
+        queries::Queries,
+        state::{Bounds, Lifecycle, Parts, SmallBodies},
+    },
+    util::file_permissions,
+};
+
+/// A running server. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct App {
-    parts: Arc<Parts>,
-}
-
-#[derive(Debug)]
-struct Parts {
-    projects: Projects,
-    bodies: Bodies,
-    access: Access,
-    rates: Rates,
-    queries: Queries,
-    space: Space,
-    metrics: Arc<Metrics>,
-    log: Arc<RequestLog>,
-    queue: QueueBounds,
-    connections: ConnectionLimits,
+    state: ApiState,
+    limits: ConnectionLimits,
     tls: Option<Tls>,
-    journal_capacity: u64,
     drain_timeout: Duration,
-    draining: AtomicBool,
-    started: Instant,
-}
-
-/// Access to the server: tokens, accounts and origins.
-#[derive(Debug)]
-pub(crate) struct Access {
-    pub(crate) admin_token: AdminToken,
-    pub(crate) accounts: Accounts,
-    pub(crate) public_url: Option<WebOrigin>,
-    pub(crate) proxies: TrustedProxies,
-    /// True if clients may send events without a key.
-    pub(crate) public_ingest: bool,
-    pub(crate) allowed_origins: AllowedOrigins,
-    /// Bodies of requests about accounts, which are small.
-    pub(crate) bodies: Bodies,
-}
-
-/// Bounds of the queue in front of a store.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct QueueBounds {
-    pub(crate) events: usize,
-    pub(crate) bytes: usize,
 }
 
 /// Reasons why a server cannot start.
@@ -123,9 +89,10 @@ impl App {
         if Timestamp::now().millis() < 0 {
             return Err(StartError::Clock);
         }
-        let tls = Tls::load(&args.tls)?;
+        let tls = Tls::load(&args.tls.files())?;
+        let options = args.projects();
         let dead_letters = DeadLetterFile::new(&args.data_dir);
-        let backend = Backend::open(args, &dead_letters).await?;
+        let backend = Backend::open(&options.backend, &args.data_dir, &dead_letters).await?;
         // After the store: its lock ensures that no other process creates a token at the same time.
         let (admin_token, origin) = AdminToken::load(args.admin_token.clone(), &args.data_dir)?;
         match origin {
@@ -133,45 +100,39 @@ impl App {
             TokenOrigin::Read(path) => tracing::info!(path = %path.display(), "the admin token is in this file"),
             TokenOrigin::Made(path) => tracing::info!(path = %path.display(), "a new admin token was made: this file"),
         }
-        let queue = QueueBounds {
-            events: usize::try_from(args.bounds.queue_events).unwrap_or(usize::MAX),
-            bytes: config::bytes(args.bounds.queue_bytes),
-        };
         let records = match &backend {
             Backend::Lake(_) => AnyRecords::open(&args.data_dir)?,
             Backend::Mongo(mongo) | Backend::Spooled(mongo, _) => AnyRecords::beside(&mongo.store),
         };
-        permissions::tighten(&args.data_dir);
-        let metrics = Arc::new(Metrics::new(&args.event_types));
-        let bodies = Bodies::new(args.bodies());
-        let parts = Parts {
-            bodies,
-            access: Access::open(args, records.clone(), admin_token)?,
-            projects: Projects::open((backend, dead_letters), records, args, queue).await?,
-            rates: Rates::new(&args.rates),
-            queries: Queries::new(args.bounds.max_queries, args.store.query_timeout),
-            space: Space::watch(args.data_dir.clone(), args.bounds.min_free_space.as_u64()),
-            metrics,
-            log: RequestLog::start(),
-            queue,
-            connections: args.connections.limits(args.bounds.min_body_rate.as_u64()),
-            tls,
-            journal_capacity: args.storage.journal_size.as_u64(),
-            drain_timeout: args.bounds.drain_timeout,
-            draining: AtomicBool::new(false),
-            started: Instant::now(),
-        };
-        Ok(Self { parts: Arc::new(parts) })
+        file_permissions::tighten(&args.data_dir);
+        let limits = args.connections.limits(args.bounds.min_body_rate.as_u64());
+        let bounds =
+            Bounds { queue: options.queue, connections: limits.count, journal_bytes: options.backend.journal_bytes };
+        let small =
+            BodyLimits { single: SMALL_BODY, batch: SMALL_BODY, in_flight: SMALL_BODIES, ..args.bounds.bodies() };
+        let state = ApiState::new(Parts {
+            access: Arc::new(access(args, records.clone(), admin_token)?),
+            projects: Projects::open((backend, dead_letters), records, options).await?,
+            bodies: Arc::new(Bodies::new(args.bounds.bodies())),
+            small_bodies: SmallBodies(Arc::new(Bodies::new(small))),
+            queries: Arc::new(Queries::new(args.bounds.max_queries, args.store.query_timeout)),
+            disk_space: Arc::new(DiskSpace::watch(args.data_dir.clone(), args.bounds.min_free_space.as_u64())),
+            metrics: Arc::new(Metrics::new(&args.event_types)),
+            request_log: RequestLog::start(),
+            bounds,
+            lifecycle: Arc::new(Lifecycle::start()),
+        });
+        Ok(Self { state, limits, tls, drain_timeout: args.bounds.drain_timeout })
     }
 
     /// Logs the link for creating the first account, if there is no account yet.
-    pub(crate) async fn tell_set_up_link(self, listener: SocketAddr) {
-        match self.access().accounts.set_up_token(Timestamp::now()).await {
+    async fn tell_set_up_link(self, listener: SocketAddr) {
+        let access = &self.state.access;
+        match access.accounts.set_up_token(Timestamp::now()).await {
             Ok(Some(token)) => {
-                let site = Site::at(listener, self.access().public_url.as_ref(), self.tls().is_some());
-                let link = site.sign_up_link(&token);
+                let link = Site::at(listener, access.public_url.as_ref(), self.tls.is_some()).sign_up_link(&token);
                 tracing::warn!(
-                    target: telemetry::LOCAL,
+                    target: observability::LOCAL,
                     link,
                     "this server has no account yet; whoever opens this link within a day makes the owner's"
                 );
@@ -181,112 +142,84 @@ impl App {
         }
     }
 
-    /// Makes `/readyz` fail from now on.
-    pub(crate) fn begin_drain(&self) {
-        self.parts.draining.store(true, Ordering::Relaxed);
-    }
-
-    pub(crate) fn is_draining(&self) -> bool {
-        self.parts.draining.load(Ordering::Relaxed)
+    #[cfg(test)]
+    pub(crate) fn state(&self) -> ApiState {
+        self.state.clone()
     }
 
     /// Stores the waiting events within `patience`, and closes the store.
-    pub(crate) async fn close(&self, patience: Duration) -> Result<(), CloseError> {
-        let closed = self.parts.projects.close(patience).await;
-        self.access().accounts.close().await;
+    async fn close(&self, patience: Duration) -> Result<(), CloseError> {
+        let closed = self.state.projects.close(patience).await;
+        self.state.access.accounts.close().await;
         match closed? {
             0 => Ok(()),
             unstored => Err(CloseError::Unstored(unstored)),
         }
     }
-
-    pub(crate) fn projects(&self) -> &Projects {
-        &self.parts.projects
-    }
-
-    pub(crate) fn bodies(&self) -> &Bodies {
-        &self.parts.bodies
-    }
-
-    pub(crate) fn access(&self) -> &Access {
-        &self.parts.access
-    }
-
-    pub(crate) fn rates(&self) -> &Rates {
-        &self.parts.rates
-    }
-
-    pub(crate) fn queries(&self) -> &Queries {
-        &self.parts.queries
-    }
-
-    pub(crate) fn space(&self) -> &Space {
-        &self.parts.space
-    }
-
-    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
-        &self.parts.metrics
-    }
-
-    pub(crate) fn log(&self) -> &Arc<RequestLog> {
-        &self.parts.log
-    }
-
-    /// Returns the parts that the outermost layer needs.
-    pub(crate) fn observer(&self) -> Arc<Observer> {
-        Arc::new(Observer {
-            metrics: self.metrics().http.clone(),
-            log: self.log().clone(),
-            proxies: self.access().proxies.clone(),
-        })
-    }
-
-    pub(crate) fn queue(&self) -> QueueBounds {
-        self.parts.queue
-    }
-
-    pub(crate) fn connections(&self) -> ConnectionLimits {
-        self.parts.connections
-    }
-
-    pub(crate) fn tls(&self) -> Option<&Tls> {
-        self.parts.tls.as_ref()
-    }
-
-    pub(crate) fn journal_capacity(&self) -> u64 {
-        self.parts.journal_capacity
-    }
-
-    pub(crate) fn drain_timeout(&self) -> Duration {
-        self.parts.drain_timeout
-    }
-
-    pub(crate) fn uptime(&self) -> Duration {
-        self.parts.started.elapsed()
-    }
 }
 
-/// Maximum body of a request about accounts, and the memory of all of them, in bytes.
-const ACCOUNT_BODY: usize = 64 << 10;
-const ACCOUNT_BODIES: usize = 8 << 20;
-
-impl Access {
-    fn open(args: &ServeArgs, records: AnyRecords, admin_token: AdminToken) -> Result<Self, StartError> {
-        let settings = &args.accounts;
-        let hasher =
-            Hasher::new(settings.passwords.cost()).map_err(|error| StartError::Passwords(error.to_string()))?;
-        let accounts = Accounts::new(records, hasher, settings.settings());
-        accounts.keep_swept();
-        let limits =
-            BodyLimits { single: ACCOUNT_BODY, batch: ACCOUNT_BODY, in_flight: ACCOUNT_BODIES, ..args.bodies() };
-        Ok(Self {
-            admin_token,
-            accounts,
-            public_url: settings.public_url.clone(),
-            proxies: settings.trusted_proxies.clone(),
-            public_ingest: settings.public_ingest == Switch::On,
-            allowed_origins: settings.allowed_origins.clone(),
-            bodies: Bodies::new(limits),
-        })
+/// Serves requests until `shutdown` completes, then drains and closes the server.
+///
+/// During the drain delay of the settings, the server still accepts requests while `/readyz` fails. Then it stops
+/// accepting connections, answers requests in flight, stores waiting events, and closes the store. All of this takes at
+/// most the drain timeout of the settings, except for closing the store itself. The sink always gets at least one
+/// second.
+///
+/// # Errors
+/// Fails if accepted events were not stored in time, or if the store did not close cleanly.
+pub async fn serve(
+    listener: TcpListener,
+    app: App,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), CloseError> {
+    if let Ok(address) = listener.local_addr() {
+        tokio::spawn(app.clone().tell_set_up_link(address));
     }
+    let App { state, limits, tls, drain_timeout } = app.clone();
+    let (metrics, proxies) = (state.metrics.http.clone(), state.access.proxies.clone());
+    let connections = Connections::new(routes::router(state.clone()), limits, tls, metrics, proxies);
+    let mut deadline = None;
+    let stop = async {
+        shutdown.await;
+        state.lifecycle.begin_drain();
+        deadline = Some(Instant::now() + drain_timeout);
+        sleep(limits.drain_delay.min(drain_timeout)).await;
+    };
+    connections.accept(&listener, stop).await;
+    drop(listener);
+
+    let deadline = deadline.unwrap_or_else(|| Instant::now() + drain_timeout);
+    let left = || deadline.saturating_duration_since(Instant::now());
+    connections.drain(left().saturating_sub(LEAST_PATIENCE)).await;
+    app.close(left().max(LEAST_PATIENCE)).await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Serves `GET /metrics` until `shutdown` completes. Metrics are meant to stay available while the server drains.
+pub async fn serve_metrics(listener: TcpListener, app: App, shutdown: impl Future<Output = ()> + Send) {
+    routes::metrics::serve(listener, app.state, shutdown).await;
+}
+
+/// Minimum time that the sink gets, however long connections take. Storing accepted events comes first.
+const LEAST_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Maximum body of a request that does not send events, and the memory of all of them, in bytes.
+const SMALL_BODY: usize = 64 << 10;
+const SMALL_BODIES: usize = 8 << 20;
+
+fn access(args: &ServeArgs, records: AnyRecords, admin_token: AdminToken) -> Result<Access, StartError> {
+    let settings = &args.accounts;
+    let hasher = Hasher::new(settings.passwords.cost()).map_err(|error| StartError::Passwords(error.to_string()))?;
+    let accounts = Accounts::new(records, hasher, settings.settings());
+    accounts.keep_swept();
+    Ok(Access {
+        admin_token,
+        accounts,
+        public_url: settings.public_url.clone(),
+        proxies: Arc::new(settings.trusted_proxies.clone()),
+        public_ingest: settings.public_ingest == Switch::On,
+        allowed_origins: settings.allowed_origins.clone(),
+        rates: Arc::new(Rates::new(args.rates.limits())),
+    })
 }

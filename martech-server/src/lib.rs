@@ -19,51 +19,37 @@
 //! # }
 //! ```
 
-#![warn(clippy::print_stdout)] // `println!` panics on a closed pipe: see `say`
+#![warn(clippy::print_stdout)] // `println!` panics on a closed pipe: see `commands::output`
 
-mod accounts;
 mod app;
-mod auth;
-mod backend;
-mod body;
-pub mod care;
-mod client;
+mod commands;
 mod config;
-mod dead_letters;
-mod error;
-pub mod import;
-mod limits;
-mod metrics;
-pub mod migrate;
-mod openapi;
-mod params;
-mod periodic;
-mod permissions;
+mod http;
+mod identity;
+mod observability;
 mod projects;
-mod queries;
 mod records;
 mod routes;
-mod say;
-mod secret_files;
-mod serve;
-mod settings;
-pub mod signals;
-mod space;
-mod telemetry;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod testing;
-pub mod users;
+mod util;
 
-pub use accounts::{Role, SignUpPolicy};
-pub use app::{App, CloseError, StartError};
-pub use auth::{AdminToken, AllowedOrigins, Networks, TokenError, TrustedProxies, WebOrigin};
-pub use backend::{BackendError, SpoolArgs, StoreArgs, StoreChoice, Switch};
-pub use config::{AccountArgs, BoundArgs, Cli, Command, PasswordArgs, ServeArgs, StorageArgs};
-pub use limits::{ByteRate, Rate, RateArgs};
-pub use metrics::{MetricsAddr, bind as bind_metrics, serve_metrics};
-pub use permissions::keep_to_oneself;
+pub use app::{App, CloseError, StartError, serve, serve_metrics};
+pub use commands::{Cli, Command, import, run};
+pub use config::{
+    AccountArgs, BoundArgs, ConnectionArgs, PasswordArgs, RateArgs, ServeArgs, SpoolArgs, StorageArgs, StoreArgs,
+    Switch, TlsArgs,
+};
+pub use http::{
+    auth::{AdminToken, AllowedOrigins, TokenError, WebOrigin},
+    connections::TlsError,
+    peer::TrustedProxies,
+    rate_limits::{ByteRate, Rate},
+};
+pub use identity::SignUpPolicy;
+pub use observability::{InvalidLogFilter, LogFormat, Telemetry, TelemetryError};
+pub use projects::backend::{BackendError, StoreChoice};
 pub use records::RecordsError;
-pub use serve::{ConnectionArgs, TlsArgs, TlsError, serve};
-pub use settings::{Mistakes, SettingsError, run_check};
-pub use telemetry::{InvalidLogFilter, LogFormat, Telemetry, TelemetryError};
+pub use routes::metrics::{MetricsAddr, bind as bind_metrics};
+pub use util::Networks;

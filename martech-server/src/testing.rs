@@ -14,9 +14,11 @@ use martech_core::{
 };
 
 use crate::{
-    body::{self, Bodies, BodyLimits, Holder},
-    error::ApiError,
-    params::Params,
+    http::{
+        bodies::{self, Bodies, BodyLimits, Holder},
+        error::ApiError,
+        params::Params,
+    },
     routes::{stats, users},
 };
 

@@ -23,8 +23,6 @@ use tokio::time::Instant;
 const KNOWN_AFTER: Duration = Duration::from_secs(1);
 /// Interval between two probes, if no batch is being retried.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
-/// `Retry-After` for senders while the store fails.
-pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// The state of the circuit breaker of one store.
 #[derive(Debug, Default)]

@@ -7,12 +7,12 @@
 //!
 //! Small bodies need no worker. Only the number of connections limits them.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use axum::http::StatusCode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{body, error::ApiError};
+use super::IngestRefusal;
+use crate::util::worker_count;
 
 /// Maximum number of bodies per worker. A body takes a few milliseconds.
 const PER_WORKER: usize = 8;
@@ -23,7 +23,7 @@ pub(crate) struct IngestLimit(Arc<Semaphore>);
 
 impl Default for IngestLimit {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(body::worker_count() * PER_WORKER)))
+        Self(Arc::new(Semaphore::new(worker_count() * PER_WORKER)))
     }
 }
 
@@ -32,22 +32,17 @@ impl IngestLimit {
     ///
     /// # Errors
     /// Returns 503 if the limit is reached.
-    pub(crate) fn check(&self) -> Result<(), ApiError> {
-        if self.0.available_permits() > 0 { Ok(()) } else { Err(server_busy()) }
+    pub(crate) fn check(&self) -> Result<(), IngestRefusal> {
+        if self.0.available_permits() > 0 { Ok(()) } else { Err(IngestRefusal::Busy) }
     }
 
     /// Takes a permit for a body. Dropping the permit releases the place.
     ///
     /// # Errors
     /// Returns 503 if the limit is reached.
-    pub(crate) fn enter(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        self.0.clone().try_acquire_owned().map_err(|_| server_busy())
+    pub(crate) fn enter(&self) -> Result<OwnedSemaphorePermit, IngestRefusal> {
+        self.0.clone().try_acquire_owned().map_err(|_| IngestRefusal::Busy)
     }
-}
-
-fn server_busy() -> ApiError {
-    let message = "more bodies wait to be parsed than may wait; send the events again after Retry-After";
-    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "server_busy", message).retry_after(Duration::from_secs(1))
 }
 
 #[cfg(test)]
@@ -59,7 +54,7 @@ mod tests {
         let limit = IngestLimit(Arc::new(Semaphore::new(2)));
         let (first, _second) = (limit.enter().unwrap(), limit.enter().unwrap());
         assert!(limit.check().is_err());
-        assert_eq!(limit.enter().unwrap_err().status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(limit.enter().unwrap_err(), IngestRefusal::Busy);
         drop(first);
         assert!(limit.check().is_ok() && limit.enter().is_ok());
     }

@@ -8,24 +8,23 @@
 //! The records list the projects. Servers that share records see each other's changes within seconds.
 
 mod availability;
-mod copies;
-mod id;
+pub(crate) mod backend;
+mod dead_letters;
+pub(crate) mod disk_space;
 mod ingest_limit;
 mod quota;
-mod record;
+mod record_cache;
+mod refusal;
 mod registry;
 mod retention;
 mod settings;
 
 use std::{
+    path::PathBuf,
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
-use axum::{
-    extract::FromRequestParts,
-    http::{StatusCode, request::Parts as RequestParts},
-};
 use martech_core::{
     Store,
     event::Event,
@@ -38,19 +37,17 @@ use self::{
     quota::Quota,
 };
 pub(crate) use self::{
-    availability::{Circuit, RETRY_AFTER, Unavailable},
-    copies::read as in_folder,
-    id::{DEFAULT_PROJECT, ProjectId},
-    record::{ProjectChange, ProjectRecord, Whole, event_types},
+    availability::{Circuit, Unavailable},
+    backend::BackendOptions,
+    dead_letters::{DeadLetterCounts, DeadLetterFile},
+    record_cache::read as cached_records,
+    refusal::IngestRefusal,
     registry::{ProjectError, Projects},
-    settings::ProjectSettings,
+    settings::{ProjectDefaults, ProjectSettings},
 };
 use crate::{
-    App,
-    app::QueueBounds,
-    backend::{Backend, BackendError},
-    dead_letters::{DeadLetterCounts, DeadLetterFile},
-    error::ApiError,
+    identity::ProjectId,
+    projects::backend::{Backend, BackendError},
 };
 
 /// The step that the sender of an event waits for.
@@ -59,6 +56,22 @@ pub(crate) enum Waits {
     Nothing,
     Disk,
     Store,
+}
+
+/// Bounds of the queue in front of a store.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct QueueBounds {
+    pub(crate) events: usize,
+    pub(crate) bytes: usize,
+}
+
+/// Options of the projects of a server.
+#[derive(Debug, Clone)]
+pub(crate) struct ProjectOptions {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) backend: BackendOptions,
+    pub(crate) queue: QueueBounds,
+    pub(crate) defaults: ProjectDefaults,
 }
 
 /// An open project. Cheap to clone.
@@ -119,7 +132,6 @@ const CONCURRENT_FLUSHES: usize = 3;
 /// Maximum number of distinct days in a body that is always accepted. Live traffic has fewer, even from a client that
 /// was offline for weeks.
 const FEW_DAYS: usize = 32;
-const DAYS_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// How long the sink retries a failing store before it reports the failure. Senders wait for this long.
 const STORE_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -192,22 +204,15 @@ impl Project {
     /// Checks whether the store can accept events of so many distinct days. Up to [`FEW_DAYS`] days always pass.
     ///
     /// # Errors
-    /// Returns 429 if the events have more distinct days and the store [is behind](Backend::is_behind).
-    pub(crate) fn admit_days(&self, events: &[Event]) -> Result<(), ApiError> {
+    /// Fails if the events have more distinct days and the store [is behind](Backend::is_behind).
+    pub(crate) fn admit_days(&self, events: &[Event]) -> Result<(), IngestRefusal> {
         if events.len() <= FEW_DAYS || !self.backend().is_behind() {
             return Ok(());
         }
         let mut days: Vec<i32> = events.iter().map(|event| event.occurred_at.day()).collect();
         days.sort_unstable();
         days.dedup();
-        if days.len() <= FEW_DAYS {
-            return Ok(());
-        }
-        let message = format!(
-            "the store is still sorting earlier events of many days; send events of more than {FEW_DAYS} days at once again \
-             after Retry-After"
-        );
-        Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_days", message).retry_after(DAYS_RETRY_AFTER))
+        if days.len() <= FEW_DAYS { Ok(()) } else { Err(IngestRefusal::TooManyDays { most: FEW_DAYS }) }
     }
 
     /// Returns the count of events accepted today, which the quota limits.
@@ -244,15 +249,6 @@ impl Project {
         }
         self.parts.backend.close(left()).await?;
         Ok(unstored.len())
-    }
-}
-
-/// Extracts the project of a request, which [`crate::auth::require`] has set.
-impl FromRequestParts<App> for Project {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(parts: &mut RequestParts, app: &App) -> Result<Self, Self::Rejection> {
-        Ok(parts.extensions.get::<Self>().unwrap_or_else(|| app.projects().default()).clone())
     }
 }
 

@@ -6,10 +6,9 @@ use std::{
     time::Duration,
 };
 
-use axum::http::StatusCode;
 use martech_core::event::{Sender, Timestamp};
 
-use crate::error::ApiError;
+use super::IngestRefusal;
 
 /// Counts the events that a project has accepted on a UTC day. Each server counts separately, from its start.
 #[derive(Debug, Default)]
@@ -38,7 +37,7 @@ impl Quota {
         events: usize,
         sender: Sender,
         now: Timestamp,
-    ) -> Result<Part<'_>, ApiError> {
+    ) -> Result<Part<'_>, IngestRefusal> {
         let mut taken = self.taken();
         if taken.day != now.day() {
             *taken = Taken { day: now.day(), ..Taken::default() };
@@ -46,11 +45,8 @@ impl Quota {
         let is_public = sender.is_public();
         let left = most.get().saturating_sub(if is_public { taken.events } else { taken.trusted });
         if events as u64 > left {
-            let message = format!(
-                "this project has a quota of {most} events a day, of which {left} are left until midnight UTC; these are {events}"
-            );
-            let error = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "quota_exceeded", message);
-            return Err(error.retry_after(until_tomorrow(now)));
+            let until_tomorrow = until_tomorrow(now);
+            return Err(IngestRefusal::QuotaExceeded { quota: most, left, events, until_tomorrow });
         }
         taken.add(events as u64, is_public);
         Ok(Part { quota: self, events, is_public })
@@ -113,8 +109,9 @@ mod tests {
         let morning = at("2026-11-22T06:00:00Z");
         assert!(take(6, morning).is_ok());
         let error = take(5, at("2026-11-22T23:59:30Z")).unwrap_err();
-        let shown = format!("{error:?}");
-        assert!(shown.contains("of which 4 are left") && shown.contains("30s"), "{shown}");
+        let until_tomorrow = Duration::from_secs(30);
+        let quota_of_day = NonZero::new(10).unwrap();
+        assert_eq!(error, IngestRefusal::QuotaExceeded { quota: quota_of_day, left: 4, events: 5, until_tomorrow });
         let part = take(4, morning).unwrap();
         assert!(take(1, morning).is_err());
         part.settle(1);

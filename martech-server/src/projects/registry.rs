@@ -10,17 +10,14 @@ use martech_core::{event::Timestamp, sink::ConfigError};
 use tokio::{sync::Mutex, task::JoinSet, time::timeout};
 
 use super::{
-    Project, ProjectChange, ProjectId, ProjectRecord, ProjectSettings, copies, record::InvalidField, retention,
-    settings::Defaults,
+    DeadLetterFile, Project, ProjectOptions, ProjectSettings,
+    backend::{Backend, BackendError},
+    record_cache, retention,
 };
 use crate::{
-    accounts::{AccountError, Actor, Role, forget_project},
-    app::QueueBounds,
-    backend::{Backend, BackendError},
-    config::ServeArgs,
-    dead_letters::DeadLetterFile,
-    periodic::every,
+    identity::{AccountError, Actor, InvalidField, ProjectChange, ProjectId, ProjectRecord, Role, forget_project},
     records::{AnyRecords, Records, RecordsError, transact},
+    util::every,
 };
 
 /// Each project uses its own memory and files.
@@ -69,9 +66,7 @@ struct Inner {
     /// The other open projects.
     others: RwLock<BTreeMap<ProjectId, Project>>,
     records: AnyRecords,
-    args: ServeArgs,
-    defaults: Defaults,
-    queue: QueueBounds,
+    options: ProjectOptions,
     /// Held while projects are opened and closed. The value is whether the server is closing.
     changing: Mutex<bool>,
     /// Background tasks. They end when the server closes, because they may hold resources that closing releases.
@@ -86,19 +81,15 @@ impl Projects {
     pub(crate) async fn open(
         default: (Backend, Arc<DeadLetterFile>),
         records: AnyRecords,
-        args: &ServeArgs,
-        queue: QueueBounds,
+        options: ProjectOptions,
     ) -> Result<Self, ConfigError> {
         let (backend, dead_letters) = default;
-        let defaults = Defaults::of(args);
-        let settings = ProjectSettings::new(None, &defaults);
+        let settings = ProjectSettings::new(None, &options.defaults);
         let inner = Inner {
-            default: Project::new(ProjectId::default(), backend, dead_letters, queue, settings)?,
+            default: Project::new(ProjectId::default(), backend, dead_letters, options.queue, settings)?,
             others: RwLock::default(),
             records,
-            args: args.clone(),
-            defaults,
-            queue,
+            options,
             changing: Mutex::new(false),
             tasks: Mutex::default(),
         };
@@ -278,13 +269,14 @@ impl Projects {
             return Err(RecordsError::Closed.into());
         }
         let inner = &*self.inner;
-        let folder = record.id.folder(&inner.args.data_dir);
+        let folder = record.id.folder(&inner.options.data_dir);
         std::fs::create_dir_all(&folder).map_err(ProjectError::Folder)?;
         let dead_letters = DeadLetterFile::new(&folder);
-        let backend = inner.default.backend().beside(&record.id, &inner.args, &folder, &dead_letters).await?;
-        let settings = ProjectSettings::new(Some(record), &inner.defaults);
-        let project = Project::new(record.id.clone(), backend, dead_letters, inner.queue, settings)?;
-        copies::keep(record, &folder);
+        let backend =
+            inner.default.backend().beside(&record.id, &inner.options.backend, &folder, &dead_letters).await?;
+        let settings = ProjectSettings::new(Some(record), &inner.options.defaults);
+        let project = Project::new(record.id.clone(), backend, dead_letters, inner.options.queue, settings)?;
+        record_cache::keep(record, &folder);
         let mut others = self.inner.others.write().unwrap_or_else(PoisonError::into_inner);
         others.insert(record.id.clone(), project.clone());
         Ok(project)
@@ -293,7 +285,7 @@ impl Projects {
     /// Closes a project if it is open. The caller must hold `changing`.
     async fn shut(&self, id: &ProjectId) {
         let project = self.inner.others.write().unwrap_or_else(PoisonError::into_inner).remove(id);
-        copies::remove(&id.folder(&self.inner.args.data_dir));
+        record_cache::remove(&id.folder(&self.inner.options.data_dir));
         let Some(project) = project else { return };
         match project.close(REMOVAL_PATIENCE).await {
             Ok(0) => {}
@@ -332,8 +324,8 @@ impl Projects {
     async fn follow(&self, record: &ProjectRecord) -> Result<(), ProjectError> {
         let project = if record.id.is_default() { self.default().clone() } else { self.opened(record).await? };
         if !project.settings().are_of(record) {
-            project.set(ProjectSettings::new(Some(record), &self.inner.defaults));
-            copies::keep(record, &record.id.folder(&self.inner.args.data_dir));
+            project.set(ProjectSettings::new(Some(record), &self.inner.options.defaults));
+            record_cache::keep(record, &record.id.folder(&self.inner.options.data_dir));
         }
         Ok(())
     }
@@ -343,7 +335,7 @@ impl Projects {
             return;
         }
         tracing::warn!("which projects there are could not be found out; those of the last time are opened");
-        for record in copies::read(&self.inner.args.data_dir) {
+        for record in record_cache::read(&self.inner.options.data_dir) {
             if let Err(error) = self.follow(&record).await {
                 tracing::error!(project = %record.id, %error, "a project cannot be opened");
             }

@@ -6,7 +6,7 @@ use jiff::{Span, tz::TimeZone};
 use martech_core::{event::Timestamp, query::start_of_day};
 
 use super::{Project, Projects};
-use crate::backend::BackendError;
+use crate::projects::backend::BackendError;
 
 /// Interval between two runs.
 pub(super) const EVERY: Duration = Duration::from_secs(3600);

@@ -5,27 +5,17 @@ use std::{num::NonZero, sync::Arc};
 use jiff::tz::TimeZone;
 use martech_core::{event::EventRules, query::parse_time_zone};
 
-use super::ProjectRecord;
-use crate::config::ServeArgs;
+use crate::identity::ProjectRecord;
 
 /// The settings of the server that a project can override.
 #[derive(Debug, Clone)]
-pub(super) struct Defaults {
-    rules: EventRules,
-    time_zone: TimeZone,
-    retention_days: u32,
-    events_per_day: u64,
-}
-
-impl Defaults {
-    pub(super) fn of(args: &ServeArgs) -> Self {
-        Self {
-            rules: args.rules(),
-            time_zone: args.time_zone.clone(),
-            retention_days: args.storage.retention_days,
-            events_per_day: args.bounds.events_per_day,
-        }
-    }
+pub(crate) struct ProjectDefaults {
+    pub(crate) rules: EventRules,
+    pub(crate) time_zone: TimeZone,
+    /// Zero for no limit.
+    pub(crate) retention_days: u32,
+    /// Zero for no quota.
+    pub(crate) events_per_day: u64,
 }
 
 /// Advice for senders of an event whose type is not accepted.
@@ -50,7 +40,7 @@ impl ProjectSettings {
     ///
     /// Records are validated before they are stored. A value from another version that this version does not know falls
     /// back to the setting of the server.
-    pub(super) fn new(record: Option<&ProjectRecord>, defaults: &Defaults) -> Self {
+    pub(super) fn new(record: Option<&ProjectRecord>, defaults: &ProjectDefaults) -> Self {
         let time_zone = record.and_then(|record| parse_time_zone(record.time_zone.as_deref()?).ok());
         let currency = record.and_then(ProjectRecord::currency);
         let types = record.and_then(ProjectRecord::event_types);

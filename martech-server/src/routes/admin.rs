@@ -9,10 +9,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    error::ApiError,
-    openapi::{
-        Refusals,
-        faults::{NoRetention, NotTheEmbeddedStore},
+    http::{
+        error::ApiError,
+        openapi::{
+            Refusals,
+            faults::{NoRetention, NotTheEmbeddedStore},
+        },
     },
     projects::Project,
 };

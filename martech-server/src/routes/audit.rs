@@ -1,18 +1,20 @@
 //! The audit log of the server.
 
+use std::sync::Arc;
+
 use axum::{Json, extract::State};
 use martech_core::event::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    App,
-    accounts::{Action, Entry, Origin, Target},
-    auth::Caller,
-    error::ApiError,
-    openapi::{Refusals, faults::InvalidParameter},
-    params::Params,
-    projects::ProjectId,
+    http::{
+        auth::{Access, Caller},
+        error::ApiError,
+        openapi::{Refusals, faults::InvalidParameter},
+        params::Params,
+    },
+    identity::{Action, Entry, Origin, ProjectId, Target},
 };
 
 #[derive(Serialize, ToSchema)]
@@ -38,7 +40,7 @@ pub(super) struct Entries {
     ),
     responses((status = 200, description = "A page of entries.", body = Entries), Refusals<InvalidParameter>),
 )]
-pub(super) async fn list(State(app): State<App>, mut params: Params) -> Result<Json<Entries>, ApiError> {
+pub(super) async fn list(State(access): State<Arc<Access>>, mut params: Params) -> Result<Json<Entries>, ApiError> {
     let limit = params.limit()?;
     let cursor =
         params.one("cursor", |text| match text.bytes().all(|byte| byte.is_ascii_hexdigit()) && text.len() == 48 {
@@ -46,7 +48,7 @@ pub(super) async fn list(State(app): State<App>, mut params: Params) -> Result<J
             false => Err("is none of those that a page names as its nextCursor"),
         })?;
     params.finish()?;
-    let mut entries = app.access().accounts.audit(cursor.as_deref(), limit + 1).await?;
+    let mut entries = access.accounts.audit(cursor.as_deref(), limit + 1).await?;
     let more = entries.len() > limit;
     entries.truncate(limit);
     let next_cursor = entries.last().filter(|_| more).map(|entry| entry.id.clone());
@@ -55,12 +57,12 @@ pub(super) async fn list(State(app): State<App>, mut params: Params) -> Result<J
 
 /// Adds an entry to the audit log. `project` is `None` for actions that concern the whole server.
 pub(super) async fn note(
-    app: &App,
+    access: &Access,
     project: Option<&ProjectId>,
     action: Action,
     caller: &Caller,
     target: Target<'_>,
     origin: &Origin,
 ) {
-    app.access().accounts.note(action, project, caller.name(), target, origin, Timestamp::now()).await;
+    access.accounts.note(action, project, caller.name(), target, origin, Timestamp::now()).await;
 }

@@ -17,7 +17,10 @@ use bytes::Bytes;
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::Config;
 
-use crate::{App, error::ApiError, serve::InMemoryAnyway};
+use crate::{
+    http::{connections::InMemoryAnyway, error::ApiError},
+    routes::ApiState,
+};
 
 const DESCRIPTION: &str = "/api-docs/openapi.json";
 
@@ -43,7 +46,7 @@ static SWAGGER: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
     )
 });
 
-pub(super) fn router(api: OpenApi) -> Router<App> {
+pub(super) fn router(api: OpenApi) -> Router<ApiState> {
     let description = api.to_json().map(Bytes::from).expect("a description is JSON");
     let json = HeaderValue::from_static("application/json");
     Router::new()

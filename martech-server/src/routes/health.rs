@@ -13,16 +13,21 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    App, Role,
-    auth::Caller,
-    backend::{Backend, BackendStatus, MongoStatus},
-    error::ApiError,
-    openapi::{
-        Refusals,
-        faults::{Draining, Full, SpoolFull, Stalled, Stopped, StoreFailing, StoreUnavailable},
+    http::{
+        auth::Caller,
+        error::ApiError,
+        openapi::{
+            Refusals,
+            faults::{Draining, Full, SpoolFull, Stalled, Stopped, StoreFailing, StoreUnavailable},
+        },
     },
-    projects::{Circuit, Project, ProjectId, Waits},
-    space::Space,
+    identity::{ProjectId, Role},
+    projects::{
+        Circuit, Project, Waits,
+        backend::{Backend, BackendStatus, MongoStatus},
+        disk_space::DiskSpace,
+    },
+    routes::ApiState,
 };
 
 /// Check liveness.
@@ -50,15 +55,15 @@ pub(super) async fn live() -> Json<Short> {
     operation_id = "isReady",
     responses((status = 200, description = "They would.", body = Short), Refusals<(Draining, Stopped, StoreFailing, StoreUnavailable, Full, Stalled, SpoolFull)>),
 )]
-pub(super) async fn ready(State(app): State<App>) -> Result<Json<Short>, ApiError> {
+pub(super) async fn ready(State(state): State<ApiState>) -> Result<Json<Short>, ApiError> {
     let mut first = None;
     // One project that accepts events is enough: a full queue of one shop must not make the others unreachable.
-    for project in app.projects().all() {
+    for project in state.projects.all() {
         let obstacle = match project.backend() {
             Backend::Spooled(_, spool) => {
-                of_sink(&app, &project).or_else(|| of_spool(&spool.status())).or_else(|| of_stall(&project))
+                of_sink(&state, &project).or_else(|| of_spool(&spool.status())).or_else(|| of_stall(&project))
             }
-            backend => obstacle(&app, &project, &backend.status().await),
+            backend => obstacle(&state, &project, &backend.status().await),
         };
         match obstacle {
             None => return Ok(Json(Short { status: "ready" })),
@@ -80,27 +85,27 @@ pub(super) async fn ready(State(app): State<App>) -> Result<Json<Short>, ApiErro
     security((), ("bearer" = []), ("basic" = []), ("cookie" = [])),
     responses((status = 200, description = "All is well.", body = Health), (status = 503, description = "Events are not taken now; `status` says why.", body = Health)),
 )]
-pub(super) async fn health(State(app): State<App>, caller: Result<Caller, ApiError>) -> Response {
+pub(super) async fn health(State(state): State<ApiState>, caller: Result<Caller, ApiError>) -> Response {
     let caller = match caller {
         Err(error) if error.status == StatusCode::TOO_MANY_REQUESTS => return error.into_response(),
         // The account store may be unavailable, and the response must still report that.
         caller => caller.unwrap_or(Caller::Stranger),
     };
-    let (mut default, mut worst) = Shop::look(&app, app.projects().default()).await;
+    let (mut default, mut worst) = Shop::look(&state, state.projects.default()).await;
     let mut projects = BTreeMap::new();
-    for project in app.projects().others() {
-        let (shop, obstacle) = Shop::look(&app, &project).await;
+    for project in state.projects.others() {
+        let (shop, obstacle) = Shop::look(&state, &project).await;
         worst = worst.or(obstacle);
         if caller.may(Role::Analyst, project.id()).is_ok() {
             projects.insert(project.id().clone(), shop);
         }
     }
-    default.checks.bodies = Some(Bodies { bytes: app.bodies().held(), capacity_bytes: app.bodies().capacity() });
-    default.checks.disk = Some(Disk::look(app.space()));
+    default.checks.bodies = Some(Bodies { bytes: state.bodies.held(), capacity_bytes: state.bodies.capacity() });
+    default.checks.disk = Some(Disk::look(&state.disk_space));
     let mut health = Health { status: told(worst), projects, ..Health::default() };
     if caller.may(Role::Analyst, &ProjectId::default()).is_ok() {
         health.version = Some(env!("CARGO_PKG_VERSION"));
-        health.uptime_seconds = Some(app.uptime().as_secs());
+        health.uptime_seconds = Some(state.lifecycle.uptime().as_secs());
         (health.checks, health.sink, health.stored_sink) =
             (Some(default.checks), Some(default.sink), default.stored_sink);
     }
@@ -138,20 +143,20 @@ impl Obstacle {
     }
 }
 
-fn obstacle(app: &App, project: &Project, store: &BackendStatus) -> Option<Obstacle> {
+fn obstacle(state: &ApiState, project: &Project, store: &BackendStatus) -> Option<Obstacle> {
     let of_store = || match store {
         BackendStatus::Lake(lake) => lake.error.is_some().then_some(Obstacle::StoreFailing),
         BackendStatus::Mongo(mongo) => mongo.is_away().then_some(Obstacle::StoreAway),
         BackendStatus::Spooled(_, spool) => of_spool(spool),
     };
     // A stall comes last, because the other reasons are more specific.
-    of_sink(app, project).or_else(of_store).or_else(|| of_stall(project))
+    of_sink(state, project).or_else(of_store).or_else(|| of_stall(project))
 }
 
-fn of_sink(app: &App, project: &Project) -> Option<Obstacle> {
-    let (queue, sink) = (app.queue(), project.sink().stats());
+fn of_sink(state: &ApiState, project: &Project) -> Option<Obstacle> {
+    let (queue, sink) = (state.bounds.queue, project.sink().stats());
     let full = sink.pending >= queue.events as u64 || sink.pending_bytes >= queue.bytes as u64;
-    if app.is_draining() {
+    if state.lifecycle.is_draining() {
         Some(Obstacle::Draining)
     } else if project.sink().poison().is_some() {
         Some(Obstacle::Poisoned)
@@ -223,12 +228,12 @@ struct Shop {
 
 impl Shop {
     /// Returns the health of a project, and the reason if it does not accept events.
-    async fn look(app: &App, project: &Project) -> (Self, Option<Obstacle>) {
+    async fn look(state: &ApiState, project: &Project) -> (Self, Option<Obstacle>) {
         let store = project.backend().status().await;
-        let obstacle = obstacle(app, project, &store);
+        let obstacle = obstacle(state, project, &store);
         let shop = Self {
             status: told(obstacle),
-            checks: Checks::new(store, app.journal_capacity()),
+            checks: Checks::new(store, state.bounds.journal_bytes),
             sink: Sink::new(&project.sink().stats()),
             stored_sink: project
                 .backend()
@@ -339,7 +344,7 @@ struct Disk {
 }
 
 impl Disk {
-    fn look(space: &Space) -> Self {
+    fn look(space: &DiskSpace) -> Self {
         let status = if space.is_short() { "low" } else { "ok" };
         Self { status, free_bytes: space.free(), floor_bytes: space.floor() }
     }

@@ -1,5 +1,7 @@
 //! Keys of programs: create, list without secrets, rotate and revoke.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::State,
@@ -23,15 +25,16 @@ use super::{
     page::{Page, since},
 };
 use crate::{
-    App,
-    accounts::{Action, ApiKey, KeyKind, NewKey, Origin, Target},
-    auth::{Caller, WebOrigin},
-    error::ApiError,
-    openapi::{
-        Refusals,
-        faults::{InvalidParameter, NotFound, OfBody},
+    http::{
+        auth::{Access, Caller, WebOrigin},
+        error::ApiError,
+        openapi::{
+            Refusals,
+            faults::{InvalidParameter, NotFound, OfBody},
+        },
+        params::{Named, Params},
     },
-    params::{Named, Params},
+    identity::{Action, ApiKey, KeyKind, NewKey, Origin, Target},
     projects::Project,
 };
 
@@ -88,9 +91,13 @@ pub(super) struct Keys {
     ),
     responses((status = 200, description = "A page of keys.", body = Keys), Refusals<InvalidParameter>),
 )]
-pub(super) async fn list(State(app): State<App>, project: Project, params: Params) -> Result<Json<Keys>, ApiError> {
+pub(super) async fn list(
+    State(access): State<Arc<Access>>,
+    project: Project,
+    params: Params,
+) -> Result<Json<Keys>, ApiError> {
     let page = Page::of(params)?;
-    let keys = app.access().accounts.keys(project.id(), Timestamp::now()).await?;
+    let keys = access.accounts.keys(project.id(), Timestamp::now()).await?;
     // Ids begin with the creation time, and the secrets of one key are adjacent.
     let place = |key: &ApiKey| format!("{}{}{}", key.id, since(key.created_at.millis(), ""), key.hint);
     let (keys, next_cursor) = page.cut(keys, place);
@@ -137,7 +144,7 @@ struct Made {
     responses((status = 201, description = "The key and its secret.", body = Made), Refusals<OfBody>),
 )]
 pub(super) async fn make(
-    State(app): State<App>,
+    State(access): State<Arc<Access>>,
     project: Project,
     caller: Caller,
     origin: Origin,
@@ -152,9 +159,9 @@ pub(super) async fn make(
     };
     let origins = origins.into_iter().enumerate().map(parse).collect::<Result<_, _>>()?;
     let new = NewKey { name, kind, origins };
-    let (actor, accounts) = (actor(&caller)?, &app.access().accounts);
+    let (actor, accounts) = (actor(&caller)?, &access.accounts);
     let (key, made) = accounts.make_key(&actor, project.id(), new, Timestamp::now()).await?;
-    note(&app, Some(project.id()), Action::KeyMade, &caller, Target::of(&made.id).with(&made.name), &origin).await;
+    note(&access, Some(project.id()), Action::KeyMade, &caller, Target::of(&made.id).with(&made.name), &origin).await;
     Ok((StatusCode::CREATED, Json(Made { key, shown: made.into() })).into_response())
 }
 
@@ -171,15 +178,15 @@ pub(super) async fn make(
     responses((status = 201, description = "The key and its new secret.", body = Made), Refusals<NotFound>),
 )]
 pub(super) async fn rotate(
-    State(app): State<App>,
+    State(access): State<Arc<Access>>,
     project: Project,
     Named(id): Named,
     caller: Caller,
     origin: Origin,
 ) -> Result<Response, ApiError> {
-    let (actor, accounts) = (actor(&caller)?, &app.access().accounts);
+    let (actor, accounts) = (actor(&caller)?, &access.accounts);
     let (key, made) = accounts.rotate_key(&actor, project.id(), &id, Timestamp::now()).await?;
-    note(&app, Some(project.id()), Action::KeyRotated, &caller, Target::of(&id).with(&made.name), &origin).await;
+    note(&access, Some(project.id()), Action::KeyRotated, &caller, Target::of(&id).with(&made.name), &origin).await;
     Ok((StatusCode::CREATED, Json(Made { key, shown: made.into() })).into_response())
 }
 
@@ -195,14 +202,14 @@ pub(super) async fn rotate(
     responses((status = 204, description = "It is good for nothing any more."), Refusals<NotFound>),
 )]
 pub(super) async fn revoke(
-    State(app): State<App>,
+    State(access): State<Arc<Access>>,
     project: Project,
     Named(id): Named,
     caller: Caller,
     origin: Origin,
 ) -> Result<StatusCode, ApiError> {
-    let (actor, accounts) = (actor(&caller)?, &app.access().accounts);
+    let (actor, accounts) = (actor(&caller)?, &access.accounts);
     let name = accounts.revoke_key(&actor, project.id(), &id, Timestamp::now()).await?.name;
-    note(&app, Some(project.id()), Action::KeyRevoked, &caller, Target::of(&id).with(&name), &origin).await;
+    note(&access, Some(project.id()), Action::KeyRevoked, &caller, Target::of(&id).with(&name), &origin).await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,5 +1,7 @@
 //! Members and invitations of a project.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::State,
@@ -16,20 +18,22 @@ use super::{
     page::{Page, since},
 };
 use crate::{
-    App, Role,
-    accounts::{
-        AccountError, Action, Actor, ApiKey, Email, Invitation, KeyFate, KeyKind, Member, NewUser, Origin, Settled,
-        Target, User,
-    },
-    auth::{Caller, Site},
-    error::ApiError,
-    openapi::{
-        Refusals,
-        faults::{
-            InvalidEmail, InvalidParameter, LastOwner, NotFound, OfBody, OfPassword, SignUpClosed, UserAlreadyExists,
+    http::{
+        auth::{Access, Caller, Site},
+        error::ApiError,
+        openapi::{
+            Refusals,
+            faults::{
+                InvalidEmail, InvalidParameter, LastOwner, NotFound, OfBody, OfPassword, SignUpClosed,
+                UserAlreadyExists,
+            },
         },
+        params::{Named, Params},
     },
-    params::{Named, Params},
+    identity::{
+        AccountError, Action, Actor, ApiKey, Email, Invitation, KeyFate, KeyKind, Member, NewUser, Origin, Role,
+        Settled, Target, User,
+    },
     projects::Project,
 };
 
@@ -56,8 +60,12 @@ pub(super) struct Members {
     ),
     responses((status = 200, description = "A page of members.", body = Members), Refusals<InvalidParameter>),
 )]
-pub(super) async fn list(State(app): State<App>, project: Project, params: Params) -> Result<Json<Members>, ApiError> {
-    let (page, all) = (Page::of(params)?, app.access().accounts.members(project.id()).await?);
+pub(super) async fn list(
+    State(access): State<Arc<Access>>,
+    project: Project,
+    params: Params,
+) -> Result<Json<Members>, ApiError> {
+    let (page, all) = (Page::of(params)?, access.accounts.members(project.id()).await?);
     let (members, next_cursor) = page.cut(all, |member| since(member.created_at.millis(), &member.id));
     Ok(Json(Members { members, next_cursor }))
 }
@@ -89,7 +97,7 @@ pub(super) struct NewMember {
     responses((status = 201, description = "The member.", body = Member), Refusals<(OfBody, OfPassword, InvalidEmail, UserAlreadyExists)>),
 )]
 pub(super) async fn add(
-    State(app): State<App>,
+    State(access): State<Arc<Access>>,
     project: Project,
     caller: Caller,
     origin: Origin,
@@ -100,8 +108,8 @@ pub(super) async fn add(
         return Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message));
     };
     let new = NewUser { name: &name, email: &email, password: &password, image: None };
-    let made = app.access().accounts.add_member(new, project.id(), role, Timestamp::now()).await?;
-    note(&app, Some(project.id()), Action::MemberAdded, &caller, Target::user(&made), &origin).await;
+    let made = access.accounts.add_member(new, project.id(), role, Timestamp::now()).await?;
+    note(&access, Some(project.id()), Action::MemberAdded, &caller, Target::user(&made), &origin).await;
     Ok((StatusCode::CREATED, Json(Member::of(made, project.id()))).into_response())
 }
 
@@ -158,11 +166,11 @@ fn fate(mut params: Params) -> Result<KeyFate, ApiError> {
 }
 
 /// Records revoked and handed-over keys in the audit log.
-async fn note_keys(app: &App, settled: &Settled, whose: &User, caller: &Caller, origin: &Origin) {
+async fn note_keys(access: &Access, settled: &Settled, whose: &User, caller: &Caller, origin: &Origin) {
     for (keys, action) in [(&settled.ended, Action::KeyRevoked), (&settled.handed_on, Action::KeyHandedOn)] {
         for key in keys {
             let told = format!("{}, of {}", key.name, whose.email);
-            note(app, Some(&key.project), action, caller, Target::of(&key.id).with(&told), origin).await;
+            note(access, Some(&key.project), action, caller, Target::of(&key.id).with(&told), origin).await;
         }
     }
 }
@@ -191,19 +199,19 @@ pub(super) struct NewRole {
     responses((status = 200, description = "The member, and what became of their keys.", body = ChangedMember), Refusals<(OfBody, NotFound, LastOwner, InvalidParameter)>),
 )]
 pub(super) async fn change(
-    State(app): State<App>,
+    State(access): State<Arc<Access>>,
     project: Project,
     Named(id): Named,
     (caller, origin, params): (Caller, Origin, Params),
     Body(NewRole { role }): Body<NewRole>,
 ) -> Result<Json<ChangedMember>, ApiError> {
-    let (actor, accounts, keys) = (actor(&caller)?, &app.access().accounts, fate(params)?);
+    let (actor, accounts, keys) = (actor(&caller)?, &access.accounts, fate(params)?);
     let changed = accounts.set_role(&actor, project.id(), &id, Some(role), keys, Timestamp::now());
     let (changed, settled) = changed.await?;
     tracing::info!(user = %changed.id, project = %project.id(), %role, "a role was changed");
     let told = changed.told_as(role);
-    note(&app, Some(project.id()), Action::RoleChanged, &caller, Target::of(&changed.id).with(&told), &origin).await;
-    note_keys(&app, &settled, &changed, &caller, &origin).await;
+    note(&access, Some(project.id()), Action::RoleChanged, &caller, Target::of(&changed.id).with(&told), &origin).await;
+    note_keys(&access, &settled, &changed, &caller, &origin).await;
     Ok(Json(ChangedMember { keys: Keys::from(&settled), member: Member::of(changed, project.id()) }))
 }
 
@@ -227,18 +235,18 @@ pub(super) async fn change(
     ),
 )]
 pub(super) async fn remove(
-    State(app): State<App>,
+    State(access): State<Arc<Access>>,
     project: Project,
     Named(id): Named,
     caller: Caller,
     origin: Origin,
     params: Params,
 ) -> Result<Response, ApiError> {
-    let (actor, accounts, keys) = (actor(&caller)?, &app.access().accounts, fate(params)?);
+    let (actor, accounts, keys) = (actor(&caller)?, &access.accounts, fate(params)?);
     let (removed, settled) = accounts.remove_member(&actor, project.id(), &id, keys, Timestamp::now()).await?;
     tracing::info!(user = %removed.id, project = %project.id(), "a member was removed");
-    note(&app, Some(project.id()), Action::MemberRemoved, &caller, Target::user(&removed), &origin).await;
-    note_keys(&app, &settled, &removed, &caller, &origin).await;
+    note(&access, Some(project.id()), Action::MemberRemoved, &caller, Target::user(&removed), &origin).await;
+    note_keys(&access, &settled, &removed, &caller, &origin).await;
     Ok(match settled == Settled::default() {
         true => StatusCode::NO_CONTENT.into_response(),
         false => Json(Keys::from(&settled)).into_response(),
@@ -266,16 +274,16 @@ pub(super) struct NewPassword {
     responses((status = 204, description = "It is the new one now."), Refusals<(OfBody, OfPassword, NotFound)>),
 )]
 pub(super) async fn reset_password(
-    State(app): State<App>,
+    State(access): State<Arc<Access>>,
     Named(id): Named,
     caller: Caller,
     origin: Origin,
     Body(NewPassword { new_password }): Body<NewPassword>,
 ) -> Result<StatusCode, ApiError> {
     let (actor, now) = (actor(&caller)?, Timestamp::now());
-    let changed = app.access().accounts.reset_password(&actor, &id, &new_password, now).await?;
+    let changed = access.accounts.reset_password(&actor, &id, &new_password, now).await?;
     tracing::info!(user = %changed.id, "a password was reset");
-    note(&app, None, Action::PasswordReset, &caller, Target::user(&changed), &origin).await;
+    note(&access, None, Action::PasswordReset, &caller, Target::user(&changed), &origin).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -325,12 +333,12 @@ pub(super) struct Invitations {
     responses((status = 200, description = "A page of invitations.", body = Invitations), Refusals<InvalidParameter>),
 )]
 pub(super) async fn invitations(
-    State(app): State<App>,
+    State(access): State<Arc<Access>>,
     project: Project,
     params: Params,
 ) -> Result<Json<Invitations>, ApiError> {
     let page = Page::of(params)?;
-    let open = app.access().accounts.invitations(project.id(), Timestamp::now()).await?;
+    let open = access.accounts.invitations(project.id(), Timestamp::now()).await?;
     let (open, next_cursor) = page.cut(open, |open| since(open.created_at.millis(), &open.token_hash));
     Ok(Json(Invitations { invitations: open.into_iter().map(Invited::from).collect(), next_cursor }))
 }
@@ -368,7 +376,7 @@ struct Made {
     responses((status = 201, description = "The invitation and its link, which is told nowhere else.", body = Made), Refusals<(OfBody, InvalidEmail, SignUpClosed)>),
 )]
 pub(super) async fn invite(
-    State(app): State<App>,
+    State(access): State<Arc<Access>>,
     project: Project,
     caller: Caller,
     site: Site,
@@ -376,11 +384,11 @@ pub(super) async fn invite(
     Body(Invite { role, email }): Body<Invite>,
 ) -> Result<Response, ApiError> {
     let email = email.map(|email| email.parse()).transpose().map_err(|_| AccountError::InvalidEmail)?;
-    let (actor, accounts) = (actor(&caller)?, &app.access().accounts);
+    let (actor, accounts) = (actor(&caller)?, &access.accounts);
     let (token, invitation) = accounts.invite_as(&actor, project.id(), role, email, Timestamp::now()).await?;
     let whom = invitation.email.as_ref().map_or("anybody", Email::as_str);
     let (told, id) = (format!("{whom}: {role}"), &invitation.token_hash);
-    note(&app, Some(project.id()), Action::Invited, &caller, Target::of(id).with(&told), &origin).await;
+    note(&access, Some(project.id()), Action::Invited, &caller, Target::of(id).with(&told), &origin).await;
     let made = Made { link: site.sign_up_link(&token), token, invited: invitation.into() };
     Ok((StatusCode::CREATED, Json(made)).into_response())
 }
@@ -397,16 +405,16 @@ pub(super) async fn invite(
     responses((status = 204, description = "Its link works no more."), Refusals<NotFound>),
 )]
 pub(super) async fn withdraw(
-    State(app): State<App>,
+    State(access): State<Arc<Access>>,
     project: Project,
     Named(id): Named,
     caller: Caller,
     origin: Origin,
 ) -> Result<StatusCode, ApiError> {
-    if !app.access().accounts.withdraw(&actor(&caller)?, project.id(), &id).await? {
+    if !access.accounts.withdraw(&actor(&caller)?, project.id(), &id).await? {
         return Err(ApiError::new(StatusCode::NOT_FOUND, "not_found", "there is no such invitation any more"));
     }
-    note(&app, Some(project.id()), Action::InvitationWithdrawn, &caller, Target::of(&id), &origin).await;
+    note(&access, Some(project.id()), Action::InvitationWithdrawn, &caller, Target::of(&id), &origin).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -4,11 +4,14 @@ use axum::{Router, middleware};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    App, Role,
-    auth::Need,
-    error,
-    limits::{self, Traffic},
-    openapi, params, telemetry,
+    http::{
+        auth::{self as authentication, Need},
+        error, framing, headers,
+        observe::observe,
+        openapi, params,
+        rate_limits::{self, Traffic},
+    },
+    identity::Role,
 };
 
 mod admin;
@@ -16,47 +19,51 @@ mod audit;
 mod auth;
 mod docs;
 mod events;
-mod framing;
-mod headers;
 mod health;
 mod keys;
 mod members;
+pub(crate) mod metrics;
 mod page;
 mod pages;
 mod projects;
+pub(crate) mod queries;
+pub(crate) mod state;
 pub(crate) mod stats;
 pub(crate) mod users;
 
-pub(crate) use self::{headers::be_careful, health::is_stalled};
+pub(crate) use self::{health::is_stalled, state::ApiState};
 
 /// Returns the router with all routes of a server.
-pub(crate) fn router(app: App) -> Router {
-    let (routes, api) = described(&app).split_for_parts();
-    let limit = middleware::from_fn_with_state((app.clone(), Traffic::Reads), limits::limit);
-    let reads = |pages: Router<App>| pages.route_layer(limit.clone());
+pub(crate) fn router(state: ApiState) -> Router {
+    let (routes, api) = described(&state).split_for_parts();
+    let limit = middleware::from_fn_with_state(state.limiter(Traffic::Reads), rate_limits::limit);
+    let reads = |pages: Router<ApiState>| pages.route_layer(limit.clone());
     routes
         .merge(reads(docs::router(openapi::finish(api))))
         .merge(reads(pages::router()))
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(middleware::from_fn(framing::check))
-        .layer(middleware::from_fn_with_state(app.observer(), telemetry::observe))
+        .layer(middleware::from_fn_with_state(state.observer(), observe))
         .layer(middleware::from_fn(headers::add))
-        .with_state(app)
+        .with_state(state)
 }
 
 /// Returns the routes of the API with their OpenAPI description.
-fn described(app: &App) -> OpenApiRouter<App> {
+fn described(state: &ApiState) -> OpenApiRouter<ApiState> {
     // Requests are counted before authentication, so that unauthenticated requests count too.
-    let counted = |mut routes: OpenApiRouter<App>| {
+    let counted = |mut routes: OpenApiRouter<ApiState>| {
         openapi::counted(routes.get_openapi_mut());
-        routes.route_layer(middleware::from_fn_with_state((app.clone(), Traffic::Reads), limits::limit))
+        routes.route_layer(middleware::from_fn_with_state(state.limiter(Traffic::Reads), rate_limits::limit))
     };
-    let needing = |need, mut routes: OpenApiRouter<App>| {
+    let needing = |need, mut routes: OpenApiRouter<ApiState>| {
         openapi::needing(routes.get_openapi_mut(), need);
-        counted(routes.route_layer(middleware::from_fn_with_state((app.clone(), need), crate::auth::require)))
+        counted(routes.route_layer(middleware::from_fn_with_state(
+            (state.access.clone(), state.projects.clone(), need),
+            authentication::require,
+        )))
     };
-    let strict = |routes: OpenApiRouter<App>| routes.route_layer(middleware::from_fn(params::no_others));
+    let strict = |routes: OpenApiRouter<ApiState>| routes.route_layer(middleware::from_fn(params::no_others));
     let reading =
         OpenApiRouter::new().routes(routes!(users::list)).routes(routes!(users::journey)).routes(routes!(stats::stats));
     let administration = OpenApiRouter::new()
@@ -79,7 +86,7 @@ fn described(app: &App) -> OpenApiRouter<App> {
     let owned = OpenApiRouter::new().routes(routes!(projects::make)).routes(routes!(projects::remove));
     let shops = strict(OpenApiRouter::new().routes(routes!(projects::change))).routes(routes!(projects::list));
     OpenApiRouter::with_openapi(openapi::base())
-        .merge(events::router(app).layer(middleware::from_fn(headers::share)))
+        .merge(events::router(state).layer(middleware::from_fn(headers::share)))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .merge(counted(OpenApiRouter::new().routes(routes!(health::health))))
@@ -105,7 +112,7 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
-    use crate::{Cli, Command};
+    use crate::commands::{Cli, Command};
 
     /// The pages for people, which are not part of the API description.
     const PAGES: [&str; 8] = [
@@ -134,10 +141,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let cli = Cli::parse_from(["martech-server".as_ref(), "--data-dir".as_ref(), dir.path().as_os_str()]);
         let Command::Serve(args) = cli.into_command() else { unreachable!() };
-        let app = App::open(&args).await.unwrap();
-        let described = described(&app).into_openapi().paths.paths;
+        let state = crate::App::open(&args).await.unwrap().state();
+        let described = described(&state).into_openapi().paths.paths;
         let expected: BTreeSet<String> = described.keys().cloned().chain(PAGES.map(str::to_owned)).collect();
-        let router = router(app);
+        let router = router(state);
         assert_eq!(paths(&router), expected);
         for (path, item) in described {
             let own = [

@@ -1,6 +1,6 @@
 //! Keyset pagination of lists, in the order of creation.
 
-use crate::{error::ApiError, params::Params};
+use crate::http::{error::ApiError, params::Params};
 
 /// The page of a list that a request asks for.
 pub(super) struct Page {

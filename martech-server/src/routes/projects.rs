@@ -3,6 +3,8 @@
 //! Owners of the server create and remove projects, admins of a project change it, and callers with a role in a project
 //! see it.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::State,
@@ -20,16 +22,19 @@ use super::{
     page::{Page, since},
 };
 use crate::{
-    App, Role,
-    accounts::{Action, Origin, Target},
-    auth::Caller,
-    error::ApiError,
-    openapi::{
-        Refusals,
-        faults::{DefaultProject, InvalidParameter, NoSuchProject, NotFound, OfBody, ProjectExists, TooManyProjects},
+    http::{
+        auth::{Access, Caller},
+        error::ApiError,
+        openapi::{
+            Refusals,
+            faults::{
+                DefaultProject, InvalidParameter, NoSuchProject, NotFound, OfBody, ProjectExists, TooManyProjects,
+            },
+        },
+        params::{Named, Params},
     },
-    params::{Named, Params},
-    projects::{ProjectChange, ProjectError, ProjectId, ProjectRecord, Whole, event_types},
+    identity::{Action, Origin, ProjectChange, ProjectId, ProjectRecord, Role, Target, Whole, event_types},
+    projects::{ProjectError, Projects},
 };
 
 /// A project with its own settings. A setting that is absent has the value of the server.
@@ -95,8 +100,12 @@ pub(super) struct Shops {
     ),
     responses((status = 200, description = "A page of projects.", body = Shops), Refusals<InvalidParameter>),
 )]
-pub(super) async fn list(State(app): State<App>, caller: Caller, params: Params) -> Result<Json<Shops>, ApiError> {
-    let (page, mut records) = (Page::of(params)?, app.projects().records().await?);
+pub(super) async fn list(
+    State(projects): State<Projects>,
+    caller: Caller,
+    params: Params,
+) -> Result<Json<Shops>, ApiError> {
+    let (page, mut records) = (Page::of(params)?, projects.records().await?);
     records.retain(|record| caller.may(Role::Analyst, &record.id).is_ok());
     if records.is_empty() {
         // An error explains the missing permission better than an empty list.
@@ -145,7 +154,8 @@ pub(super) struct NewProject {
     responses((status = 201, description = "The project.", body = Shown), Refusals<(OfBody, ProjectExists, TooManyProjects)>),
 )]
 pub(super) async fn make(
-    State(app): State<App>,
+    State(projects): State<Projects>,
+    State(access): State<Arc<Access>>,
     caller: Caller,
     origin: Origin,
     Body(wanted): Body<NewProject>,
@@ -163,8 +173,8 @@ pub(super) async fn make(
         let message = format!("the name of a project has {expected}");
         ApiError::new(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", message).at("id")
     })?;
-    let made = app.projects().make(&actor(&caller)?, id, settings, Timestamp::now()).await?;
-    note(&app, Some(&made.id), Action::ProjectMade, &caller, Target::PROJECT, &origin).await;
+    let made = projects.make(&actor(&caller)?, id, settings, Timestamp::now()).await?;
+    note(&access, Some(&made.id), Action::ProjectMade, &caller, Target::PROJECT, &origin).await;
     Ok((StatusCode::CREATED, Json(Shown::from(made))).into_response())
 }
 
@@ -181,7 +191,8 @@ pub(super) async fn make(
     responses((status = 200, description = "The project.", body = Shown), Refusals<(OfBody, NoSuchProject, NotFound)>),
 )]
 pub(super) async fn change(
-    State(app): State<App>,
+    State(projects): State<Projects>,
+    State(access): State<Arc<Access>>,
     Named(id): Named,
     caller: Caller,
     origin: Origin,
@@ -189,8 +200,8 @@ pub(super) async fn change(
 ) -> Result<Json<Shown>, ApiError> {
     let id = named(&id)?;
     caller.may(Role::Admin, &id)?;
-    let changed = app.projects().change(&actor(&caller)?, &id, settings, Timestamp::now()).await?;
-    note(&app, Some(&id), Action::ProjectChanged, &caller, Target::PROJECT, &origin).await;
+    let changed = projects.change(&actor(&caller)?, &id, settings, Timestamp::now()).await?;
+    note(&access, Some(&id), Action::ProjectChanged, &caller, Target::PROJECT, &origin).await;
     Ok(Json(changed.into()))
 }
 
@@ -206,15 +217,16 @@ pub(super) async fn change(
     responses((status = 204, description = "It is gone."), Refusals<(NoSuchProject, NotFound, DefaultProject)>),
 )]
 pub(super) async fn remove(
-    State(app): State<App>,
+    State(projects): State<Projects>,
+    State(access): State<Arc<Access>>,
     Named(id): Named,
     caller: Caller,
     origin: Origin,
 ) -> Result<StatusCode, ApiError> {
     let id = named(&id)?;
-    app.projects().remove(&actor(&caller)?, &id).await?;
-    app.access().accounts.forget_known_keys();
-    note(&app, Some(&id), Action::ProjectRemoved, &caller, Target::PROJECT, &origin).await;
+    projects.remove(&actor(&caller)?, &id).await?;
+    access.accounts.forget_known_keys();
+    note(&access, Some(&id), Action::ProjectRemoved, &caller, Target::PROJECT, &origin).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

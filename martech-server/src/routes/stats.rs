@@ -1,5 +1,7 @@
 //! `GET /stats`: the figures of a project.
 
+use std::sync::Arc;
+
 use axum::{Json, extract::State};
 use jiff::{ToSpan, tz::TimeZone};
 use martech_core::{
@@ -9,11 +11,13 @@ use martech_core::{
 };
 
 use crate::{
-    App,
-    error::ApiError,
-    openapi::{Refusals, faults::OfQuery},
-    params::{Params, message},
+    http::{
+        error::ApiError,
+        openapi::{Refusals, faults::OfQuery},
+        params::{Params, message},
+    },
     projects::Project,
+    routes::queries::Queries,
 };
 
 /// Length of the default range, in days.
@@ -36,10 +40,14 @@ const DEFAULT_DAYS: i64 = 30;
     ),
     responses((status = 200, description = "The figures.", body = Stats), Refusals<OfQuery>),
 )]
-pub(super) async fn stats(State(app): State<App>, project: Project, params: Params) -> Result<Json<Stats>, ApiError> {
+pub(super) async fn stats(
+    State(queries): State<Arc<Queries>>,
+    project: Project,
+    params: Params,
+) -> Result<Json<Stats>, ApiError> {
     let query = question(params, &project.settings().time_zone, Timestamp::now())?;
     let backend = project.backend().clone();
-    Ok(Json(app.queries().answer(async move { backend.stats(query).await }).await?))
+    Ok(Json(queries.answer(async move { backend.stats(query).await }).await?))
 }
 
 pub(crate) fn question(mut params: Params, tz: &TimeZone, now: Timestamp) -> Result<StatsQuery, ApiError> {

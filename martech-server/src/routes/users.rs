@@ -1,5 +1,7 @@
 //! Users and their journeys.
 
+use std::sync::Arc;
+
 use axum::{Json, extract::State};
 use jiff::tz::TimeZone;
 use martech_core::{
@@ -10,11 +12,13 @@ use martech_core::{
 };
 
 use crate::{
-    App,
-    error::ApiError,
-    openapi::{Refusals, faults::OfQuery},
-    params::{Named, Params, message},
+    http::{
+        error::ApiError,
+        openapi::{Refusals, faults::OfQuery},
+        params::{Named, Params, message},
+    },
     projects::Project,
+    routes::queries::Queries,
 };
 
 /// Maximum length of a user id, in characters.
@@ -41,14 +45,14 @@ const MAX_USER_ID: usize = 128;
     responses((status = 200, description = "A page of the journey.", body = Journey), Refusals<OfQuery>),
 )]
 pub(super) async fn journey(
-    State(app): State<App>,
+    State(queries): State<Arc<Queries>>,
     project: Project,
     Named(user_id): Named,
     params: Params,
 ) -> Result<Json<Journey>, ApiError> {
     let query = journey_question(user_id, params, &project.settings().time_zone)?;
     let (backend, asked) = (project.backend().clone(), query.clone());
-    let page = app.queries().answer(async move { backend.journey(asked).await }).await?;
+    let page = queries.answer(async move { backend.journey(asked).await }).await?;
     Ok(Json(query.answer(page)))
 }
 
@@ -98,10 +102,14 @@ fn types(params: &mut Params) -> Result<Vec<EventType>, ApiError> {
     ),
     responses((status = 200, description = "A page of users.", body = Users), Refusals<OfQuery>),
 )]
-pub(super) async fn list(State(app): State<App>, project: Project, params: Params) -> Result<Json<Users>, ApiError> {
+pub(super) async fn list(
+    State(queries): State<Arc<Queries>>,
+    project: Project,
+    params: Params,
+) -> Result<Json<Users>, ApiError> {
     let query = users_question(params, project.settings().rules.currency)?;
     let (backend, asked) = (project.backend().clone(), query.clone());
-    let page = app.queries().answer(async move { backend.users(asked).await }).await?;
+    let page = queries.answer(async move { backend.users(asked).await }).await?;
     Ok(Json(query.answer(page)))
 }
 

@@ -9,9 +9,9 @@ mod wire;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(super) use self::wire::Body;
-use crate::{App, openapi};
+use crate::{http::openapi, routes::ApiState};
 
-pub(super) fn router() -> OpenApiRouter<App> {
+pub(super) fn router() -> OpenApiRouter<ApiState> {
     let mut own = OpenApiRouter::new()
         .routes(routes!(session::list))
         .routes(routes!(session::revoke))

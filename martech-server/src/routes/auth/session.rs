@@ -1,5 +1,7 @@
 //! Sessions of the signed-in user.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::State,
@@ -11,14 +13,15 @@ use utoipa::ToSchema;
 
 use super::wire::{Body, SessionShape, Signed, UserShape};
 use crate::{
-    App,
-    accounts::{Action, Origin, Target, User},
-    auth::{Caller, Member, Site, expired_cookies, renewed, with_cookies},
-    error::ApiError,
-    openapi::{
-        Refusals,
-        faults::{Draining, OfBody, StoreUnavailable},
+    http::{
+        auth::{Access, Caller, Member, Site, expired_cookies, renewed, with_cookies},
+        error::ApiError,
+        openapi::{
+            Refusals,
+            faults::{Draining, OfBody, StoreUnavailable},
+        },
     },
+    identity::{Action, Origin, Target, User},
 };
 
 #[derive(Serialize, ToSchema)]
@@ -39,8 +42,8 @@ struct Both<'a> {
     security((), ("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "The session and its user.", body = Option<Both<'static>>), Refusals<(StoreUnavailable, Draining)>),
 )]
-pub(super) async fn get(State(app): State<App>, caller: Caller, site: Site) -> Result<Response, ApiError> {
-    let cookies = renewed(&app, &caller, &site).await?;
+pub(super) async fn get(State(access): State<Arc<Access>>, caller: Caller, site: Site) -> Result<Response, ApiError> {
+    let cookies = renewed(&access, &caller, &site).await?;
     let member = match &caller {
         Caller::Member(member) => member,
         Caller::Over => return Ok(with_cookies(Json(()), expired_cookies(site.secure))),
@@ -61,9 +64,9 @@ pub(super) async fn get(State(app): State<App>, caller: Caller, site: Site) -> R
     operation_id = "listSessions",
     responses((status = 200, description = "The sessions.", body = Vec<SessionShape<'static>>)),
 )]
-pub(super) async fn list(State(app): State<App>, Signed(member): Signed) -> Result<Response, ApiError> {
+pub(super) async fn list(State(access): State<Arc<Access>>, Signed(member): Signed) -> Result<Response, ApiError> {
     let Member { token, handle, .. } = &member;
-    let sessions = app.access().accounts.sessions(&handle.user, Timestamp::now()).await?;
+    let sessions = access.accounts.sessions(&handle.user, Timestamp::now()).await?;
     let shapes = sessions.iter().map(|session| {
         let is_own = session.id == handle.session.id;
         SessionShape::of(session, is_own.then_some(token.as_str()))
@@ -98,15 +101,15 @@ impl Done {
     responses((status = 200, description = "It is over.", body = Done), Refusals<OfBody>),
 )]
 pub(super) async fn revoke(
-    State(app): State<App>,
+    State(access): State<Arc<Access>>,
     Signed(member): Signed,
     site: Site,
     origin: Origin,
     Body(Revoke { token }): Body<Revoke>,
 ) -> Result<Response, ApiError> {
     let user = &member.handle.user;
-    if app.access().accounts.revoke(user, &token).await? {
-        revoked(&app, user, &origin).await;
+    if access.accounts.revoke(user, &token).await? {
+        revoked(&access, user, &origin).await;
     }
     let is_own = token == member.token;
     Ok(with_cookies(Done::DONE, if is_own { expired_cookies(site.secure) } else { Vec::new() }))
@@ -123,13 +126,13 @@ pub(super) async fn revoke(
     responses((status = 200, description = "They are over.", body = Done)),
 )]
 pub(super) async fn revoke_all(
-    State(app): State<App>,
+    State(access): State<Arc<Access>>,
     Signed(member): Signed,
     site: Site,
     origin: Origin,
 ) -> Result<Response, ApiError> {
-    app.access().accounts.revoke_all(&member.handle.user.id, None).await?;
-    revoked(&app, &member.handle.user, &origin).await;
+    access.accounts.revoke_all(&member.handle.user.id, None).await?;
+    revoked(&access, &member.handle.user, &origin).await;
     Ok(with_cookies(Done::DONE, expired_cookies(site.secure)))
 }
 
@@ -144,17 +147,17 @@ pub(super) async fn revoke_all(
     responses((status = 200, description = "They are over.", body = Done)),
 )]
 pub(super) async fn revoke_others(
-    State(app): State<App>,
+    State(access): State<Arc<Access>>,
     Signed(member): Signed,
     origin: Origin,
 ) -> Result<Json<Done>, ApiError> {
     let Member { handle, .. } = &member;
-    app.access().accounts.revoke_all(&handle.user.id, Some(&handle.session)).await?;
-    revoked(&app, &handle.user, &origin).await;
+    access.accounts.revoke_all(&handle.user.id, Some(&handle.session)).await?;
+    revoked(&access, &handle.user, &origin).await;
     Ok(Done::DONE)
 }
 
-async fn revoked(app: &App, user: &User, origin: &Origin) {
-    let (accounts, now) = (&app.access().accounts, Timestamp::now());
+async fn revoked(access: &Access, user: &User, origin: &Origin) {
+    let (accounts, now) = (&access.accounts, Timestamp::now());
     accounts.note(Action::SessionRevoked, None, Some(&user.id), Target::user(user), origin, now).await;
 }

@@ -1,5 +1,7 @@
 //! Signing up, in and out.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::State,
@@ -15,20 +17,21 @@ use super::{
     wire::{BodyOrForm, UserShape, signed_in},
 };
 use crate::{
-    App,
-    accounts::{Action, Entitlement, NewUser, Origin, Target},
-    auth::{Caller, Site, expired_cookies, with_cookies},
-    body::given,
-    error::ApiError,
-    metrics::SignInOutcome,
-    openapi::{
-        Refusals,
-        faults::{
-            Draining, InvalidEmail, InvalidEmailOrPassword, InvalidInvitation, InvalidOrigin, InvitationRequired,
-            MissingOrigin, OfBodyOrForm, OfPassword, SetUpRequired, SignUpClosed, StoreUnavailable, TooManyAccounts,
-            TooManySignIns, UserAlreadyExists,
+    http::{
+        auth::{Access, Caller, Site, expired_cookies, with_cookies},
+        error::ApiError,
+        openapi::{
+            Refusals,
+            faults::{
+                Draining, InvalidEmail, InvalidEmailOrPassword, InvalidInvitation, InvalidOrigin, InvitationRequired,
+                MissingOrigin, OfBodyOrForm, OfPassword, SetUpRequired, SignUpClosed, StoreUnavailable,
+                TooManyAccounts, TooManySignIns, UserAlreadyExists,
+            },
         },
     },
+    identity::{AccountError, Action, Entitlement, NewUser, Origin, Target},
+    observability::metrics::{Metrics, SignInOutcome},
+    util::given,
 };
 
 // Optional fields cannot be `null`: a form has no `null`, and Better Auth does not accept it here.
@@ -73,7 +76,7 @@ pub(super) struct SignedUp<'a> {
     responses((status = 200, description = "The account; a cookie is set.", body = SignedUp<'static>), Refusals<(OfBodyOrForm, OfPassword, (InvalidEmail, UserAlreadyExists, SetUpRequired, InvitationRequired, InvalidInvitation, SignUpClosed, TooManyAccounts), (TooManySignIns, MissingOrigin, InvalidOrigin, StoreUnavailable, Draining))>),
 )]
 pub(super) async fn up(
-    State(app): State<App>,
+    State(access): State<Arc<Access>>,
     caller: Caller,
     site: Site,
     origin: Origin,
@@ -89,9 +92,9 @@ pub(super) async fn up(
     };
     let new = NewUser { name, email, password, image: image.as_deref() };
     let remember = remember_me.unwrap_or(true);
-    let done = app.access().accounts.sign_up(new, entitlement, remember, &origin, Timestamp::now()).await?;
-    note(&app, None, Action::SignedUp, &caller, Target::user(&done.user), &origin).await;
-    signed_in(&app, &site, &done, SignedUp { token: &done.token, user: UserShape::of(&done.user) }).await
+    let done = access.accounts.sign_up(new, entitlement, remember, &origin, Timestamp::now()).await?;
+    note(&access, None, Action::SignedUp, &caller, Target::user(&done.user), &origin).await;
+    signed_in(&access, &site, &done, SignedUp { token: &done.token, user: UserShape::of(&done.user) }).await
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -126,7 +129,8 @@ pub(super) struct Welcome<'a> {
     responses((status = 200, description = "The token of the session; a cookie is set.", body = Welcome<'static>), Refusals<(OfBodyOrForm, OfPassword, InvalidEmail, InvalidEmailOrPassword, (TooManySignIns, MissingOrigin, InvalidOrigin, StoreUnavailable, Draining))>),
 )]
 pub(super) async fn in_(
-    State(app): State<App>,
+    State(access): State<Arc<Access>>,
+    State(metrics): State<Arc<Metrics>>,
     caller: Caller,
     site: Site,
     origin: Origin,
@@ -135,12 +139,21 @@ pub(super) async fn in_(
 ) -> Result<Response, ApiError> {
     check_origin(&site, &headers)?;
     let remember = remember_me.unwrap_or(true);
-    let answer = app.access().accounts.sign_in(&email, &password, remember, &origin, Timestamp::now()).await;
-    app.metrics().sign_ins.count(SignInOutcome::of(&answer));
+    let answer = access.accounts.sign_in(&email, &password, remember, &origin, Timestamp::now()).await;
+    metrics.sign_ins.count(outcome(&answer));
     let done = answer?;
-    note(&app, None, Action::SignedIn, &caller, Target::user(&done.user), &origin).await;
+    note(&access, None, Action::SignedIn, &caller, Target::user(&done.user), &origin).await;
     let welcome = Welcome { redirect: false, token: &done.token, user: UserShape::of(&done.user) };
-    signed_in(&app, &site, &done, welcome).await
+    signed_in(&access, &site, &done, welcome).await
+}
+
+fn outcome<T>(answer: &Result<T, AccountError>) -> SignInOutcome {
+    match answer {
+        Ok(_) => SignInOutcome::SignedIn,
+        Err(AccountError::TooManyRequests(_)) => SignInOutcome::Throttled,
+        Err(AccountError::Records(_) | AccountError::Hash(_)) => SignInOutcome::Error,
+        Err(_) => SignInOutcome::Failed,
+    }
 }
 
 /// Rejects requests from pages of other sites, even without a cookie, so that no page can sign a visitor in. Clients
@@ -167,14 +180,14 @@ pub(super) struct SignedOut {
     responses((status = 200, description = "Done; the cookie is taken away.", body = SignedOut), Refusals<(MissingOrigin, InvalidOrigin, StoreUnavailable, Draining)>),
 )]
 pub(super) async fn out(
-    State(app): State<App>,
+    State(access): State<Arc<Access>>,
     caller: Caller,
     site: Site,
     origin: Origin,
 ) -> Result<Response, ApiError> {
     if let Caller::Member(member) = &caller {
-        app.access().accounts.sign_out(&member.token).await?;
-        note(&app, None, Action::SignedOut, &caller, Target::user(&member.handle.user), &origin).await;
+        access.accounts.sign_out(&member.token).await?;
+        note(&access, None, Action::SignedOut, &caller, Target::user(&member.handle.user), &origin).await;
     }
     Ok(with_cookies(Json(SignedOut { success: true }), expired_cookies(site.secure)))
 }

@@ -1,5 +1,7 @@
 //! Changes to the signed-in user's own account.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::State,
@@ -15,15 +17,16 @@ use super::{
     wire::{Body, Signed, UserShape, signed_in},
 };
 use crate::{
-    App,
-    accounts::{Action, Origin, Target},
-    auth::Site,
-    body::given,
-    error::ApiError,
-    openapi::{
-        Refusals,
-        faults::{EmailCanNotBeUpdated, InvalidPassword, OfBody, OfPassword, TooManySignIns},
+    http::{
+        auth::{Access, Site},
+        error::ApiError,
+        openapi::{
+            Refusals,
+            faults::{EmailCanNotBeUpdated, InvalidPassword, OfBody, OfPassword, TooManySignIns},
+        },
     },
+    identity::{Action, Origin, Target},
+    util::given,
 };
 
 #[derive(Deserialize, ToSchema)]
@@ -54,7 +57,7 @@ pub(super) struct Update {
     responses((status = 200, description = "Done.", body = Done), Refusals<(OfBody, EmailCanNotBeUpdated)>),
 )]
 pub(super) async fn update(
-    State(app): State<App>,
+    State(access): State<Arc<Access>>,
     Signed(member): Signed,
     Body(Update { name, image, email }): Body<Update>,
 ) -> Result<Json<Done>, ApiError> {
@@ -66,7 +69,7 @@ pub(super) async fn update(
     }
     let image = image.as_ref().map(Option::as_deref);
     let id = &member.handle.user.id;
-    app.access().accounts.update_user(id, name.as_deref(), image, Timestamp::now()).await?;
+    access.accounts.update_user(id, name.as_deref(), image, Timestamp::now()).await?;
     Ok(Done::DONE)
 }
 
@@ -100,13 +103,13 @@ struct Changed<'a> {
     responses((status = 200, description = "Done; where other sessions were ended, the token of a new one, and a cookie.", body = Changed<'static>), Refusals<(OfBody, OfPassword, InvalidPassword, TooManySignIns)>),
 )]
 pub(super) async fn change_password(
-    State(app): State<App>,
+    State(access): State<Arc<Access>>,
     Signed(member): Signed,
     site: Site,
     origin: Origin,
     Body(ChangePassword { current_password, new_password, revoke_other_sessions }): Body<ChangePassword>,
 ) -> Result<Response, ApiError> {
-    let begun = app.access().accounts.change_password(
+    let begun = access.accounts.change_password(
         &member.handle,
         &current_password,
         &new_password,
@@ -115,12 +118,12 @@ pub(super) async fn change_password(
         Timestamp::now(),
     );
     let begun = begun.await?;
-    let (accounts, user) = (&app.access().accounts, &member.handle.user);
+    let (accounts, user) = (&access.accounts, &member.handle.user);
     accounts.note(Action::PasswordChanged, None, Some(&user.id), Target::user(user), &origin, Timestamp::now()).await;
     match begun {
         Some(begun) => {
             let changed = Changed { token: Some(&begun.token), user: UserShape::of(&begun.user) };
-            signed_in(&app, &site, &begun, changed).await
+            signed_in(&access, &site, &begun, changed).await
         }
         None => Ok(Json(Changed { token: None, user: UserShape::of(&member.handle.user) }).into_response()),
     }

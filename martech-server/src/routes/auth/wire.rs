@@ -13,12 +13,13 @@ use serde::{Serialize, de::DeserializeOwned};
 use utoipa::ToSchema;
 
 use crate::{
-    App,
-    accounts::{Role, Session, SignedIn, User},
-    auth::{AUTH_TOKEN, Caller, Member, Site, auth_token, session_cookies, with_cookies},
-    body::{Holder, essence},
-    error::ApiError,
-    projects::ProjectId,
+    http::{
+        auth::{AUTH_TOKEN, Access, Caller, Member, Site, auth_token, session_cookies, with_cookies},
+        bodies::{Holder, essence},
+        error::ApiError,
+    },
+    identity::{ProjectId, Role, Session, SignedIn, User},
+    routes::ApiState,
 };
 
 /// A user account.
@@ -88,12 +89,12 @@ impl<'a> SessionShape<'a> {
 
 /// Returns the response to a new session: the body `answer`, the session cookie and the bearer token header.
 pub(super) async fn signed_in(
-    app: &App,
+    access: &Access,
     site: &Site,
     signed_in: &SignedIn,
     answer: impl Serialize,
 ) -> Result<Response, ApiError> {
-    let key = app.access().accounts.cookie_key().await?;
+    let key = access.accounts.cookie_key().await?;
     let SignedIn { token, session, .. } = signed_in;
     let cookies = session_cookies(token, session, key, site.secure);
     let bearer = auth_token(token, key).map(|token| [(AUTH_TOKEN, token)]);
@@ -106,25 +107,25 @@ pub(in crate::routes) struct Body<T>(pub(in crate::routes) T);
 /// Extracts a small JSON object, or the fields of a form, as pages without scripts send them.
 pub(super) struct BodyOrForm<T>(pub(super) T);
 
-impl<T: DeserializeOwned + Send + 'static> FromRequest<App> for Body<T> {
+impl<T: DeserializeOwned + Send + 'static> FromRequest<ApiState> for Body<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, state: &ApiState) -> Result<Self, ApiError> {
         let format = |headers: &HeaderMap| match Format::of(headers) {
             Some(Format::Json) => Ok(Format::Json),
             _ => Err(unsupported("a JSON object, of Content-Type: application/json")),
         };
-        read(request, app, format).await.map(Self)
+        read(request, state, format).await.map(Self)
     }
 }
 
-impl<T: DeserializeOwned + Send + 'static> FromRequest<App> for BodyOrForm<T> {
+impl<T: DeserializeOwned + Send + 'static> FromRequest<ApiState> for BodyOrForm<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, state: &ApiState) -> Result<Self, ApiError> {
         let taken = "a JSON object, of Content-Type: application/json, or a form (application/x-www-form-urlencoded)";
         let format = |headers: &HeaderMap| Format::of(headers).ok_or_else(|| unsupported(taken));
-        read(request, app, format).await.map(Self)
+        read(request, state, format).await.map(Self)
     }
 }
 
@@ -148,12 +149,12 @@ impl Format {
 
 async fn read<T: DeserializeOwned + Send + 'static>(
     request: Request,
-    app: &App,
+    state: &ApiState,
     format: impl FnOnce(&HeaderMap) -> Result<Format, ApiError>,
 ) -> Result<T, ApiError> {
     let (parts, body) = request.into_parts();
-    let bodies = &app.access().bodies;
-    let holder = Holder::at(app.access().proxies.client_of_head(&parts));
+    let bodies = &state.small_bodies.0;
+    let holder = Holder::at(state.access.proxies.client_of_head(&parts));
     let received = bodies.read(holder, &parts.headers, body, format).await?;
     let parse = |format, bytes: &[u8]| match format {
         Format::Json => object(bytes).map_err(|error| invalid(error.is_data(), &error)),
@@ -185,11 +186,11 @@ fn invalid(is_of_data: bool, error: &dyn Error) -> ApiError {
 /// Extracts the signed-in user. The admin token does not count as one.
 pub(super) struct Signed(pub(super) Member);
 
-impl FromRequestParts<App> for Signed {
+impl FromRequestParts<ApiState> for Signed {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        match Caller::from_request_parts(parts, app).await? {
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, ApiError> {
+        match Caller::from_request_parts(parts, state).await? {
             Caller::Member(member) => Ok(Self(*member)),
             _ => Err(ApiError::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "Unauthorized")),
         }

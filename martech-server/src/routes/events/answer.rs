@@ -20,7 +20,7 @@ use super::{
     intake::{Origin, Refused},
     submit::Fates,
 };
-use crate::error::ApiError;
+use crate::http::error::ApiError;
 
 /// Maximum number of unaccepted events that a response lists in full.
 pub(super) const FULL_RESULTS: usize = 100;

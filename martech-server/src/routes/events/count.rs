@@ -3,7 +3,7 @@
 use martech_core::sink::Outcome;
 
 use super::{intake::Origin, submit::Fates};
-use crate::metrics::{Fate, Ingested};
+use crate::observability::metrics::{Fate, Ingested};
 
 /// Counts the events of a body of which the sink took all or some.
 pub(super) fn taken(ingested: &Ingested, origins: &[Origin], fates: &Fates) {

@@ -7,9 +7,11 @@ use martech_core::event::{
 
 use super::answer::FULL_RESULTS;
 use crate::{
-    body::{Format, too_large},
-    error::ApiError,
-    metrics::{Ingested, Kind},
+    http::{
+        bodies::{Format, too_large},
+        error::ApiError,
+    },
+    observability::metrics::{Ingested, Kind},
 };
 
 /// The events of a parsed body.

@@ -30,40 +30,44 @@ use utoipa_axum::{
 
 use self::{answer::Answer, intake::Intake, shape::EventsBody};
 use crate::{
-    AllowedOrigins, App,
-    auth::{Admitted, admit, is_allowed},
-    body::{self, Holder},
-    error::{self, ApiError},
-    limits::{self, Traffic},
-    openapi::{
-        Refusals,
-        faults::{
-            Draining, Forbidden, InvalidKey, InvalidParameter, NoSuchProject, OfEvents, OriginNotAllowed, RateLimited,
-            StoreUnavailable, Unauthorized,
+    http::{
+        auth::{Access, Admitted, AllowedOrigins, admit, is_allowed},
+        bodies::{self, Holder},
+        error::{self, ApiError},
+        openapi::{
+            Refusals,
+            faults::{
+                Draining, Forbidden, InvalidKey, InvalidParameter, NoSuchProject, OfEvents, OriginNotAllowed,
+                RateLimited, StoreUnavailable, Unauthorized,
+            },
         },
+        params::Params,
+        rate_limits::{self, Traffic},
     },
-    params::Params,
-    projects::{ProjectId, Waits},
-    telemetry::Timeline,
+    identity::ProjectId,
+    observability::Timeline,
+    projects::{Circuit, IngestRefusal, Waits},
+    routes::ApiState,
 };
 
 /// Returns the route `POST /events`, with CORS for the pages of allowed origins.
-pub(super) fn router(app: &App) -> OpenApiRouter<App> {
-    let limited = |route: MethodRouter<App>| {
-        if !app.rates().any(Traffic::Ingest) {
+pub(super) fn router(state: &ApiState) -> OpenApiRouter<ApiState> {
+    let limited = |route: MethodRouter<ApiState>| {
+        if !state.access.rates.any(Traffic::Ingest) {
             return route;
         }
-        route.route_layer(middleware::from_fn_with_state((app.clone(), Traffic::Ingest), limits::limit))
+        route.route_layer(middleware::from_fn_with_state(state.limiter(Traffic::Ingest), rate_limits::limit))
     };
-    let shared =
-        |route: MethodRouter<App>| route.options(preflight).layer(middleware::from_fn_with_state(app.clone(), share));
+    let shared = |route: MethodRouter<ApiState>| {
+        route.options(preflight).layer(middleware::from_fn_with_state(state.access.clone(), share))
+    };
     OpenApiRouter::new().routes(routes!(ingest).map(limited).map(shared))
 }
 
 /// Answers the CORS preflight that browsers send before a page of another origin may send events.
-async fn preflight(State(app): State<App>, headers: HeaderMap) -> Result<impl IntoResponse, ApiError> {
+async fn preflight(State(access): State<Arc<Access>>, headers: HeaderMap) -> Result<impl IntoResponse, ApiError> {
     if let Some(origin) = headers.get(header::ORIGIN)
-        && !is_allowed(&app, origin).await
+        && !is_allowed(&access, origin).await
     {
         let message = format!(
             "pages of {} may not send events; name the origin in MARTECH_ALLOWED_ORIGINS, or in the origins of a key",
@@ -84,10 +88,10 @@ async fn preflight(State(app): State<App>, headers: HeaderMap) -> Result<impl In
 const HEADERS: &str = "authorization, content-encoding, content-type, x-request-id, traceparent, tracestate";
 
 /// Adds the CORS headers with which pages of allowed origins can read the response.
-async fn share(State(app): State<App>, request: Request, next: Next) -> Response {
+async fn share(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
     let origin = request.headers().get(header::ORIGIN).cloned();
     let Some(origin) = origin else { return next.run(request).await };
-    let allowed = is_allowed(&app, &origin).await.then_some(&origin);
+    let allowed = is_allowed(&access, &origin).await.then_some(&origin);
     let mut response = next.run(request).await;
     response.headers_mut().extend(AllowedOrigins::headers(allowed));
     response
@@ -176,7 +180,11 @@ enum Listing {
         )>
     )
 )]
-pub(super) async fn ingest(State(app): State<App>, mut params: Params, request: Request) -> Result<Response, ApiError> {
+pub(super) async fn ingest(
+    State(state): State<ApiState>,
+    mut params: Params,
+    request: Request,
+) -> Result<Response, ApiError> {
     let ack = params.one("ack", Ack::parse)?.unwrap_or(Ack::Durable);
     let all = |text: &str| if text == "all" { Ok(Listing::All) } else { Err("must be all, or be left out") };
     let listing = params.one("results", all)?.unwrap_or(Listing::Exceptions);
@@ -185,8 +193,8 @@ pub(super) async fn ingest(State(app): State<App>, mut params: Params, request: 
     params.finish()?;
 
     let (head, body) = request.into_parts();
-    let admitted = admit(&app, &head, key.as_deref(), project).await?;
-    let mut response = take(&app, &admitted, &head, body, ack, listing).await.into_response();
+    let admitted = admit(&state.access, &state.projects, &head, key.as_deref(), project).await?;
+    let mut response = take(&state, &admitted, &head, body, ack, listing).await.into_response();
     error::attribute(&mut response, Some(admitted.project.id()), admitted.key.as_deref());
     Ok(response)
 }
@@ -196,7 +204,7 @@ const LONG: Duration = Duration::from_secs(1);
 
 /// Reads, checks and submits the events of an admitted sender.
 async fn take(
-    app: &App,
+    state: &ApiState,
     admitted: &Admitted<'_>,
     head: &Parts,
     body: Body,
@@ -205,10 +213,10 @@ async fn take(
 ) -> Result<Response, ApiError> {
     let Admitted { project, key, .. } = admitted;
     let sender = admitted.sender;
-    let may_come = || {
-        app.space().admit(sender)?;
-        let circuit = project.check(ack.waits()).map_err(submit::unavailable)?;
-        if !body::is_small(&head.headers) {
+    let may_come = || -> Result<Circuit, IngestRefusal> {
+        state.disk_space.admit(sender)?;
+        let circuit = project.check(ack.waits())?;
+        if !bodies::is_small(&head.headers) {
             project.ingest_limit().check()?;
         }
         Ok(circuit)
@@ -216,8 +224,8 @@ async fn take(
     let circuit = match may_come() {
         Ok(circuit) => circuit,
         Err(refused) => {
-            app.bodies().turn_away(&head.headers, body).await;
-            return Err(refused);
+            state.bodies.turn_away(&head.headers, body).await;
+            return Err(refused.into());
         }
     };
     let begun = Instant::now();
@@ -225,24 +233,24 @@ async fn take(
     let holder = match key {
         // Everyone can read the key of a page, so it does not identify a sender.
         Some(key) if !sender.is_public() => Holder::Key(key.clone()),
-        _ => Holder::at(app.access().proxies.client_of_head(head)),
+        _ => Holder::at(state.access.proxies.client_of_head(head)),
     };
-    let reading = app.bodies().read(holder, &head.headers, body, body::format);
+    let reading = state.bodies.read(holder, &head.headers, body, bodies::format);
     let received = timeline.step("receive body", reading).await?;
     if begun.elapsed() > LONG {
-        admitted.check_again(app).await?;
+        admitted.check_again(&state.access).await?;
     }
     let permit = received.needs_worker().then(|| project.ingest_limit().enter()).transpose()?;
-    let (came, ingested) = (Instant::now(), app.metrics().ingested.clone());
+    let (came, ingested) = (Instant::now(), state.metrics.ingested.clone());
     let settings = project.settings();
-    let (rules, single_limit, counter) = (Arc::clone(&settings.rules), app.bodies().limits().single, ingested.clone());
-    let meter = limits::Meter::of(app, &head.extensions);
+    let (rules, single_limit, counter) = (Arc::clone(&settings.rules), state.bodies.limits().single, ingested.clone());
+    let meter = rate_limits::Meter::of(&state.access.rates, &head.extensions);
     let read = move |format, bytes: &[u8]| {
         meter.as_ref().map_or(Ok(()), |meter| meter.count(bytes.len()))?;
         intake::read(&rules, format, bytes, single_limit, Timestamp::now(), sender, &counter)
     };
     // The charge is held until the response: the parsed events use as much memory as the body did.
-    let (intake, _charge) = timeline.step("parse events", app.bodies().parse(received, read)).await?;
+    let (intake, _charge) = timeline.step("parse events", state.bodies.parse(received, read)).await?;
     let Intake { single, events, origins, refused } = intake?;
     let quota = project.admit_days(&events).and_then(|()| {
         let most = settings.events_per_day;
@@ -251,7 +259,7 @@ async fn take(
     let quota = quota.inspect_err(|_| count::refused(&ingested, &origins))?;
 
     let submitted =
-        submit::submit(project.way_in(ack.waits(), circuit), app.queue(), events, permit, ack, &timeline).await;
+        submit::submit(project.way_in(ack.waits(), circuit), state.bounds.queue, events, permit, ack, &timeline).await;
     if let Some(quota) = quota {
         quota.settle(submitted.as_ref().map_or(0, submit::Fates::stored));
     }

@@ -11,10 +11,9 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::Ack;
 use crate::{
-    app::QueueBounds,
-    error::ApiError,
-    projects::{self, Unavailable},
-    telemetry::Timeline,
+    http::error::ApiError,
+    observability::Timeline,
+    projects::{IngestRefusal, QueueBounds, Unavailable},
 };
 
 /// Larger batches are submitted in chunks, so that one large body neither needs nor occupies the whole queue.
@@ -118,18 +117,8 @@ fn refuse(refusal: &Refusal) -> ApiError {
                 .retry_after(Duration::from_secs(5))
         }
         Refusal::TooLarge { .. } => ApiError::internal(&refusal),
-        _ => unavailable(Unavailable { is_final: true }),
+        _ => IngestRefusal::Unavailable(Unavailable { is_final: true }).into(),
     }
-}
-
-/// Returns the error for a store that is known to fail.
-pub(super) fn unavailable(Unavailable { is_final }: Unavailable) -> ApiError {
-    let (message, delay) = if is_final {
-        ("the store takes nothing any more; someone must look after the server", Duration::from_secs(30))
-    } else {
-        ("the store takes no events now; send them again after Retry-After; /health says more", projects::RETRY_AFTER)
-    };
-    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", message).retry_after(delay)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use axum::{
     routing::get,
 };
 
-use crate::{App, serve::InMemoryAnyway};
+use crate::{http::connections::InMemoryAnyway, routes::ApiState};
 
 /// Blocks resources from other hosts, inline code and framing.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'; \
@@ -20,7 +20,7 @@ const HEADERS: [(HeaderName, HeaderValue); 3] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
 ];
 
-pub(super) fn router() -> Router<App> {
+pub(super) fn router() -> Router<ApiState> {
     Router::new()
         .route("/sign-up", get(|| async { page("text/html; charset=utf-8", include_str!("sign-up.html")) }))
         .route(

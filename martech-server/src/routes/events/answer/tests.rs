@@ -2,7 +2,7 @@ use martech_core::{event::ErrorCode, sink::NotStored};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::metrics::Kind;
+use crate::observability::metrics::Kind;
 
 fn origins(indices: impl IntoIterator<Item = usize>) -> Vec<Origin> {
     indices.into_iter().map(|index| Origin { index, id: EventId::new_v7(), kind: Kind::default() }).collect()

@@ -1,0 +1,53 @@
+//! Decompression with a bound on the output.
+
+use std::io::{self, Read};
+
+use axum::http::StatusCode;
+use flate2::bufread::MultiGzDecoder;
+use zstd::stream::read::Decoder as ZstdDecoder;
+
+use super::{Charge, Encoding, too_large};
+use crate::http::error::ApiError;
+
+/// Maximum window of zstd over HTTP: 8 MiB (RFC 9659).
+const ZSTD_WINDOW_LOG: u32 = 23;
+const STEP: usize = 128 * 1024;
+
+/// Returns the decompressed bytes, at most `limit` of them. The charge grows with the actual output, not with a claimed
+/// size.
+pub(super) fn decode(
+    encoding: Encoding,
+    bytes: Vec<u8>,
+    limit: usize,
+    charge: &mut Charge,
+) -> Result<Vec<u8>, ApiError> {
+    match encoding {
+        Encoding::Identity => Ok(bytes),
+        Encoding::Gzip => drain(MultiGzDecoder::new(bytes.as_slice()), limit, charge),
+        Encoding::Zstd => {
+            let mut decoder = ZstdDecoder::with_buffer(bytes.as_slice()).map_err(malformed)?;
+            decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(malformed)?;
+            drain(decoder, limit, charge)
+        }
+    }
+}
+
+fn drain(mut decoder: impl Read, limit: usize, charge: &mut Charge) -> Result<Vec<u8>, ApiError> {
+    let mut plain = Vec::new();
+    loop {
+        let before = plain.len();
+        decoder.by_ref().take(STEP as u64).read_to_end(&mut plain).map_err(malformed)?;
+        if plain.len() > limit {
+            return Err(too_large("the unpacked body", limit));
+        }
+        charge.add_blocking(plain.len() - before)?;
+        if plain.len() - before < STEP {
+            return Ok(plain);
+        }
+    }
+}
+
+fn malformed(error: io::Error) -> ApiError {
+    let message = format!("the body is not what Content-Encoding says, or it is cut off: {error}");
+    ApiError::new(StatusCode::BAD_REQUEST, "malformed_encoding", message).at("Content-Encoding")
+}

@@ -1,0 +1,449 @@
+//! Memory budget that all bodies share, and the choice of the body to displace when memory is short.
+//!
+//! - Bodies of up to 64 KiB have a reserve of one eighth, so that large ones cannot keep them out.
+//! - One holder (a secret key, or else an address) may hold half of the rest, or two of the largest bodies, whichever
+//!   is more.
+//! - When there is no room, the slowest body is displaced, so that a new one is not rejected because of it. The
+//!   slowness of a body is the time that all memory of its holder would take at the present rate of the body. An idle
+//!   body of a few bytes therefore stays while an idle one of many MiB is displaced, and a sender with many bodies
+//!   loses one sooner than a sender with one.
+//!
+//! A small body that arrives in one piece only takes permits from a semaphore. A body is listed when the server waits
+//! for more of it, or when it does not fit the reserve.
+
+use std::{
+    collections::HashMap,
+    future::poll_fn,
+    net::IpAddr,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use axum::http::StatusCode;
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout},
+};
+
+use crate::{http::error::ApiError, util::network};
+
+/// Maximum size of a body that may use the reserve.
+const SMALL: usize = 64 << 10;
+/// Maximum wait for the memory of displaced bodies.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Window over which the present rate of a body is measured.
+const WINDOW: Duration = Duration::from_secs(2);
+
+/// Owner of the memory that a body uses.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Holder {
+    /// A secret key, by its id.
+    Key(String),
+    /// Any other sender, by address; for IPv6, by /64.
+    Address(IpAddr),
+}
+
+impl Holder {
+    pub(crate) fn at(address: IpAddr) -> Self {
+        Self::Address(network(address))
+    }
+}
+
+/// The memory of all bodies.
+#[derive(Debug)]
+pub(super) struct Room {
+    small: Part,
+    large: Part,
+    /// Maximum that one holder may have of the large part.
+    share: usize,
+    list: Mutex<List>,
+}
+
+/// A part of the memory, in bytes.
+#[derive(Debug)]
+struct Part {
+    free: Arc<Semaphore>,
+    size: usize,
+}
+
+impl Part {
+    fn new(size: usize) -> Self {
+        let size = size.min(Semaphore::MAX_PERMITS);
+        Self { free: Arc::new(Semaphore::new(size)), size }
+    }
+
+    fn held(&self) -> usize {
+        self.size.saturating_sub(self.free.available_permits())
+    }
+
+    fn try_take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        self.free.clone().try_acquire_many_owned(permits(bytes)).ok()
+    }
+
+    /// Waits for room. The semaphore is never closed.
+    async fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        self.free.clone().acquire_many_owned(permits(bytes)).await.ok()
+    }
+}
+
+fn permits(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+impl Room {
+    /// Creates a budget of `bytes` bytes, or more if a body of `largest` bytes would not fit otherwise.
+    pub(super) fn new(bytes: usize, largest: usize) -> Arc<Self> {
+        let reserve = bytes / 8;
+        let large = (bytes - reserve).max(largest);
+        let share = (large / 2).max(largest.saturating_mul(2)).min(large);
+        Arc::new(Self { small: Part::new(reserve), large: Part::new(large), share, list: Mutex::default() })
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.small.held() + self.large.held()
+    }
+
+    pub(super) fn size(&self) -> usize {
+        self.small.size + self.large.size
+    }
+
+    /// Returns the charge of a new body, which holds nothing yet.
+    pub(super) fn charge(self: &Arc<Self>, holder: Holder) -> Charge {
+        Charge { room: self.clone(), holder, bytes: 0, small: None, large: None, number: None }
+    }
+
+    /// Locks the list. A poisoned lock is fine: no code that holds it can leave the list in an inconsistent state.
+    fn list(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Memory that a body holds, released on drop.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    room: Arc<Room>,
+    holder: Holder,
+    bytes: usize,
+    small: Option<OwnedSemaphorePermit>,
+    large: Option<OwnedSemaphorePermit>,
+    /// Number of the body in the list, if it is listed.
+    number: Option<u64>,
+}
+
+impl Charge {
+    /// Takes more memory. If none is left, displaces the slowest bodies first, or fails if this body is the slowest.
+    pub(super) async fn add(&mut self, more: usize) -> Result<(), ApiError> {
+        if self.add_small(more) {
+            return Ok(());
+        }
+        self.enlist();
+        if !self.room.list().makes_share(self.number, more, self.room.share) {
+            return Err(beyond_share(self.room.share));
+        }
+        if self.add_large(more) {
+            return Ok(());
+        }
+        let total = self.bytes + more;
+        let fits_reserve = self.large.is_none() && total <= SMALL;
+        if !self.room.list().makes_room(self.number, if self.large.is_none() { total } else { more }, !fits_reserve) {
+            return Err(overloaded());
+        }
+        timeout(PATIENCE, self.wait(more, fits_reserve)).await.map_err(|_| overloaded())
+    }
+
+    /// Does the same as [`add`](Self::add), on a thread that may block.
+    pub(super) fn add_blocking(&mut self, more: usize) -> Result<(), ApiError> {
+        if self.add_small(more) { Ok(()) } else { Handle::current().block_on(self.add(more)) }
+    }
+
+    /// Waits for more of the body. Fails if the body is displaced in the meantime.
+    pub(super) async fn while_held<T>(
+        &mut self,
+        more: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
+        let mut more = pin!(more);
+        poll_fn(|context| match more.as_mut().poll(context) {
+            Poll::Pending if self.is_displaced(context) => Poll::Ready(Err(displaced())),
+            polled => polled,
+        })
+        .await
+    }
+
+    /// Marks the body as complete: it can no longer be displaced.
+    pub(super) fn complete(&mut self) {
+        if let Some(number) = self.number {
+            self.room.list().settle(number);
+        }
+    }
+
+    fn add_small(&mut self, more: usize) -> bool {
+        if self.large.is_some() || self.bytes + more > SMALL {
+            return false;
+        }
+        let Some(permit) = self.room.small.try_take(more) else { return false };
+        self.hold_small(permit, more);
+        true
+    }
+
+    fn add_large(&mut self, more: usize) -> bool {
+        let wanted = if self.large.is_none() { self.bytes + more } else { more };
+        let Some(permit) = self.room.large.try_take(wanted) else { return false };
+        self.hold_large(permit, more);
+        true
+    }
+
+    async fn wait(&mut self, more: usize, fits_reserve: bool) {
+        let (room, wanted) = (self.room.clone(), if self.large.is_none() { self.bytes + more } else { more });
+        let reserve = async { if fits_reserve { room.small.take(more).await } else { std::future::pending().await } };
+        tokio::select! {
+            Some(permit) = reserve => self.hold_small(permit, more),
+            Some(permit) = room.large.take(wanted) => self.hold_large(permit, more),
+            else => {}
+        }
+    }
+
+    fn hold_small(&mut self, permit: OwnedSemaphorePermit, more: usize) {
+        hold(&mut self.small, permit);
+        self.grow(more);
+    }
+
+    /// Takes a permit of the large part. A body that becomes large leaves the reserve.
+    fn hold_large(&mut self, permit: OwnedSemaphorePermit, more: usize) {
+        hold(&mut self.large, permit);
+        self.small = None;
+        self.grow(more);
+    }
+
+    fn grow(&mut self, more: usize) {
+        self.bytes += more;
+        if let Some(number) = self.number {
+            self.room.list().grow(number, more, self.large.is_some());
+        }
+    }
+
+    fn enlist(&mut self) {
+        if self.number.is_none() {
+            let number = self.room.list().add(self.holder.clone(), self.bytes, self.large.is_some());
+            self.number = Some(number);
+        }
+    }
+
+    /// Returns whether the body is displaced. If not, the task is woken when it is.
+    fn is_displaced(&mut self, context: &Context<'_>) -> bool {
+        if self.bytes == 0 {
+            return false;
+        }
+        self.enlist();
+        self.number.is_some_and(|number| self.room.list().wait(number, context.waker()))
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.room.list().remove(number);
+        }
+    }
+}
+
+fn hold(held: &mut Option<OwnedSemaphorePermit>, more: OwnedSemaphorePermit) {
+    match held {
+        Some(held) => held.merge(more),
+        None => *held = Some(more),
+    }
+}
+
+/// Bodies that may be displaced, and the memory of each holder.
+#[derive(Debug, Default)]
+struct List {
+    bodies: HashMap<u64, Listed>,
+    held: HashMap<Holder, usize>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Listed {
+    holder: Holder,
+    bytes: usize,
+    is_large: bool,
+    rate: Rate,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// More data is expected. Holds the waker of the task that waits for it.
+    Arriving(Option<Waker>),
+    /// The body must release its memory.
+    Displaced,
+    Complete,
+}
+
+impl List {
+    fn add(&mut self, holder: Holder, bytes: usize, is_large: bool) -> u64 {
+        self.next += 1;
+        *self.held.entry(holder.clone()).or_default() += bytes;
+        let (rate, stage) = (Rate::new(Instant::now(), bytes), Stage::Arriving(None));
+        self.bodies.insert(self.next, Listed { holder, bytes, is_large, rate, stage });
+        self.next
+    }
+
+    fn remove(&mut self, number: u64) {
+        if let Some(body) = self.bodies.remove(&number)
+            && !matches!(body.stage, Stage::Displaced)
+        {
+            self.give_back(&body.holder, body.bytes);
+        }
+    }
+
+    fn grow(&mut self, number: u64, more: usize, is_large: bool) {
+        let Some(body) = self.bodies.get_mut(&number) else { return };
+        body.bytes += more;
+        body.is_large = is_large;
+        body.rate.saw(Instant::now(), more);
+        if !matches!(body.stage, Stage::Displaced) {
+            *self.held.entry(body.holder.clone()).or_default() += more;
+        }
+    }
+
+    fn settle(&mut self, number: u64) {
+        if let Some(body) = self.bodies.get_mut(&number)
+            && matches!(body.stage, Stage::Arriving(_))
+        {
+            body.stage = Stage::Complete;
+        }
+    }
+
+    /// Returns whether the body is displaced. If it is still arriving, stores the waker.
+    fn wait(&mut self, number: u64, waker: &Waker) -> bool {
+        match self.bodies.get_mut(&number).map(|body| &mut body.stage) {
+            Some(Stage::Displaced) => true,
+            Some(Stage::Arriving(known)) => {
+                match known {
+                    Some(known) => known.clone_from(waker),
+                    None => *known = Some(waker.clone()),
+                }
+                false
+            }
+            _ => false,
+        }
+    }
+
+    /// Returns whether a holder may take `more` bytes. Displaces slower bodies of the same holder if its share is used
+    /// up.
+    fn makes_share(&mut self, number: Option<u64>, more: usize, share: usize) -> bool {
+        let Some(holder) = number.and_then(|number| self.bodies.get(&number)).map(|body| body.holder.clone()) else {
+            return true;
+        };
+        let excess = (self.held.get(&holder).copied().unwrap_or(0) + more).saturating_sub(share);
+        excess == 0 || self.displace(number, excess, |body| body.holder == holder)
+    }
+
+    /// Displaces slower bodies to free `bytes` bytes. Returns whether they hold that many, and displaces none
+    /// otherwise. With `large`, only bodies outside the reserve count.
+    fn makes_room(&mut self, number: Option<u64>, bytes: usize, large: bool) -> bool {
+        self.displace(number, bytes, |body| body.is_large || !large)
+    }
+
+    fn displace(&mut self, by: Option<u64>, bytes: usize, concerns: impl Fn(&Listed) -> bool) -> bool {
+        let now = Instant::now();
+        let own = by.and_then(|number| self.bodies.get(&number)).map_or(0.0, |body| self.slowness(body, now));
+        let others = self.bodies.iter().filter(|(number, body)| {
+            Some(**number) != by && concerns(body) && matches!(body.stage, Stage::Arriving(Some(_)))
+        });
+        let slower = others.map(|(number, body)| (self.slowness(body, now), *number, body.bytes));
+        // At equal slowness, the other body is displaced: it is usually older, and this one may have just begun.
+        let mut slower: Vec<_> = slower.filter(|(slowness, ..)| *slowness >= own).collect();
+        if slower.iter().map(|(_, _, bytes)| bytes).sum::<usize>() < bytes {
+            return false;
+        }
+        slower.sort_unstable_by(|left, right| right.0.total_cmp(&left.0));
+        let mut freed = 0;
+        for (_, number, bytes_of_it) in slower {
+            if freed >= bytes {
+                break;
+            }
+            freed += bytes_of_it;
+            self.give_up(number);
+        }
+        true
+    }
+
+    fn give_up(&mut self, number: u64) {
+        let Some(body) = self.bodies.get_mut(&number) else { return };
+        if let Stage::Arriving(Some(waker)) = std::mem::replace(&mut body.stage, Stage::Displaced) {
+            waker.wake();
+        }
+        let (holder, bytes) = (body.holder.clone(), body.bytes);
+        self.give_back(&holder, bytes);
+    }
+
+    fn give_back(&mut self, holder: &Holder, bytes: usize) {
+        if let Some(held) = self.held.get_mut(holder) {
+            *held = held.saturating_sub(bytes);
+            if *held == 0 {
+                self.held.remove(holder);
+            }
+        }
+    }
+
+    /// Returns how many seconds all memory of the holder would take at the present rate of the body.
+    fn slowness(&self, body: &Listed, now: Instant) -> f64 {
+        self.held.get(&body.holder).copied().unwrap_or(0) as f64 / body.rate.per_second(now).max(1.0)
+    }
+}
+
+/// The present rate of a body.
+#[derive(Debug)]
+struct Rate {
+    /// Start of the measurement, and the bytes received since then.
+    since: Instant,
+    bytes: usize,
+    /// Time of the latest data.
+    last: Instant,
+}
+
+impl Rate {
+    fn new(now: Instant, bytes: usize) -> Self {
+        Self { since: now, bytes, last: now }
+    }
+
+    fn saw(&mut self, now: Instant, bytes: usize) {
+        if now.saturating_duration_since(self.since) > WINDOW {
+            (self.since, self.bytes) = (self.last, 0);
+        }
+        self.bytes += bytes;
+        self.last = now;
+    }
+
+    fn per_second(&self, now: Instant) -> f64 {
+        if now.saturating_duration_since(self.last) >= WINDOW {
+            return 0.0;
+        }
+        let time = now.saturating_duration_since(self.since).max(Duration::from_millis(100));
+        self.bytes as f64 / time.as_secs_f64()
+    }
+}
+
+fn overloaded() -> ApiError {
+    let message = "the bodies that are being received take all the memory that they may; send it again in a while";
+    ApiError::new(StatusCode::TOO_MANY_REQUESTS, "overloaded", message).retry_after(Duration::from_secs(1))
+}
+
+fn beyond_share(share: usize) -> ApiError {
+    let message = format!(
+        "bodies of this address or key hold {share} bytes of memory, which is all that one sender may hold; send fewer at once"
+    );
+    ApiError::new(StatusCode::TOO_MANY_REQUESTS, "overloaded", message).retry_after(Duration::from_secs(1))
+}
+
+fn displaced() -> ApiError {
+    let message = "the memory for bodies is short, and this body came more slowly than the others; send less at once";
+    ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_displaced", message)
+}
+
+#[cfg(test)]
+mod tests;

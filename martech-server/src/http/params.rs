@@ -1,0 +1,123 @@
+//! Strict parsing of query strings: an unknown parameter is an error.
+
+use std::fmt::Display;
+
+use axum::{
+    RequestPartsExt,
+    extract::{FromRequestParts, Path, Query, Request},
+    http::{Uri, request::Parts},
+    middleware::Next,
+    response::Response,
+};
+use martech_core::{
+    event::Timestamp,
+    query::{QueryError, parse_instant},
+};
+
+use crate::{http::error::ApiError, identity::ProjectId, projects::Project};
+
+/// The parameters of a request that are not consumed yet, and the names of the known ones.
+#[derive(Debug)]
+pub(crate) struct Params {
+    left: Vec<(String, String)>,
+    known: Vec<&'static str>,
+}
+
+impl Params {
+    /// Parses the query string of `uri`.
+    pub(crate) fn of(uri: &Uri) -> Result<Self, ApiError> {
+        let Query(left) = Query::try_from_uri(uri)
+            .map_err(|_| ApiError::bad_parameter("query", "the query string is not form-urlencoded"))?;
+        Ok(Self { left, known: Vec::new() })
+    }
+
+    /// Consumes a parameter that may occur once.
+    pub(crate) fn one<T, E: Display>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, ApiError> {
+        let mut values = self.many(name);
+        let Some(value) = values.pop() else { return Ok(None) };
+        if !values.is_empty() {
+            return Err(ApiError::bad_parameter(name, format!("{name} is given more than once")));
+        }
+        parse(&value).map(Some).map_err(|error| ApiError::bad_parameter(name, format!("{name}: {error}")))
+    }
+
+    /// Consumes a parameter that may be repeated, and returns its values.
+    pub(crate) fn many(&mut self, name: &'static str) -> Vec<String> {
+        self.known.push(name);
+        self.left.extract_if(.., |(key, _)| key == name).map(|(_, value)| value).collect()
+    }
+
+    /// Consumes `project`.
+    pub(crate) fn project(&mut self) -> Result<Option<ProjectId>, ApiError> {
+        self.one("project", |text| text.parse().map_err(|expected: &str| format!("a project's name has {expected}")))
+    }
+
+    /// Consumes `limit`, the number of rows: 1 to 1,000, by default 100.
+    pub(crate) fn limit(&mut self) -> Result<usize, ApiError> {
+        const MAX: usize = 1_000;
+        let parse = |text: &str| match text.parse() {
+            Ok(limit @ 1..=MAX) => Ok(limit),
+            _ => Err("must be a whole number from 1 to 1000"),
+        };
+        Ok(self.one("limit", parse)?.unwrap_or(100))
+    }
+
+    /// Consumes a time: a date in the time zone `tz`, or an RFC 3339 time.
+    pub(crate) fn instant(
+        &mut self,
+        name: &'static str,
+        tz: &jiff::tz::TimeZone,
+    ) -> Result<Option<Timestamp>, ApiError> {
+        self.one(name, |text| parse_instant(name, text, tz).map_err(|error| error.message))
+    }
+
+    /// Fails if any parameter is left. Call it after all known parameters are consumed.
+    pub(crate) fn finish(self) -> Result<(), ApiError> {
+        let Some((name, _)) = self.left.first() else { return Ok(()) };
+        let known = if self.known.is_empty() { "none".to_owned() } else { self.known.join(", ") };
+        let name: String = name.chars().take(64).collect();
+        let message = format!("there is no such parameter here; these can be given: {known}");
+        Err(ApiError::bad_parameter(&name, message))
+    }
+}
+
+/// Middleware for routes with no parameter but the project.
+pub(crate) async fn no_others(params: Params, request: Request, next: Next) -> Result<Response, ApiError> {
+    params.finish()?;
+    Ok(next.run(request).await)
+}
+
+/// Returns the error message without its field, because [`Params::one`] adds the field.
+pub(crate) fn message<T>(result: Result<T, QueryError>) -> Result<T, String> {
+    result.map_err(|error| error.message)
+}
+
+impl<S: Sync> FromRequestParts<S> for Params {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        let mut params = Self::of(&parts.uri)?;
+        // The middleware in front has consumed `project` already.
+        if parts.extensions.get::<Project>().is_some() {
+            params.many("project");
+        }
+        Ok(params)
+    }
+}
+
+/// The value of `{id}` or `{userId}` in a path.
+#[derive(Debug)]
+pub(crate) struct Named(pub(crate) String);
+
+impl<S: Sync> FromRequestParts<S> for Named {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        let rejected = |_| ApiError::bad_parameter("path", "a part of the path is not UTF-8");
+        parts.extract::<Path<String>>().await.map(|Path(name)| Self(name)).map_err(rejected)
+    }
+}

@@ -1,0 +1,102 @@
+//! Writes a log line for each request that failed.
+//!
+//! Anyone can make the server write lines, with invalid or refused requests. Lines are therefore short, whatever the
+//! path, and lines of one kind are [sampled](Sampler): the server writes ten of them in ten seconds, and then
+//! one that says how many more there were. A kind is a status, an error code, a project and a key.
+
+use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Instant};
+
+use axum::http::StatusCode;
+use tracing::Level;
+
+use super::error::Blame;
+use crate::{
+    identity::ProjectId,
+    observability::{PERIOD, Sampler},
+    util::every,
+};
+
+/// Maximum part of a path in a log line, in bytes. A path may have 8 KiB.
+const PATH_BYTES: usize = 256;
+
+/// Writes the log lines of requests.
+#[derive(Debug, Default)]
+pub(crate) struct RequestLog {
+    sampler: Sampler<Kind>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Kind {
+    status: StatusCode,
+    code: Option<Cow<'static, str>>,
+    project: Option<ProjectId>,
+    key: Option<String>,
+}
+
+impl Kind {
+    /// Removes the project and the key, so that all callers share one kind.
+    fn general(self) -> Self {
+        Self { project: None, key: None, ..self }
+    }
+}
+
+impl RequestLog {
+    /// Starts a log that regularly reports how many lines were left out, for as long as the log is in use.
+    pub(crate) fn start() -> Arc<Self> {
+        let log = Arc::new(Self::default());
+        tokio::spawn(every(PERIOD, Arc::downgrade(&log), async |log: Arc<Self>| log.tell_suppressed()));
+        log
+    }
+
+    /// Logs a request that was answered. Its span has its id, method and path.
+    pub(super) fn answered(&self, status: StatusCode, blame: Blame, address: IpAddr, started: Instant) {
+        let elapsed_us = started.elapsed().as_micros() as u64;
+        if !status.is_client_error() && !status.is_server_error() {
+            tracing::debug!(status = status.as_u16(), elapsed_us, "answered");
+            return;
+        }
+        let Blame { code, field, project, key, cause } = blame;
+        let kind = Kind { status, code, project, key };
+        if !self.sampler.admit(kind.clone(), Kind::general) {
+            return;
+        }
+        let Kind { code, project, key, .. } = kind;
+        macro_rules! line {
+            ($level:expr) => {
+                tracing::event!(
+                    $level,
+                    status = status.as_u16(),
+                    code = code.as_deref(),
+                    field = field.as_deref(),
+                    project = project.as_ref().map(tracing::field::display),
+                    key = key.as_deref(),
+                    %address,
+                    cause = cause.as_deref(),
+                    elapsed_us,
+                    "answered"
+                )
+            };
+        }
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            line!(Level::ERROR);
+        } else if status.is_server_error() {
+            line!(Level::WARN);
+        } else {
+            line!(Level::INFO);
+        }
+    }
+
+    fn tell_suppressed(&self) {
+        for (Kind { status, code, project, key }, count) in self.sampler.suppressed() {
+            let (code, key) = (code.as_deref(), key.as_deref());
+            let project = project.as_ref().map(tracing::field::display);
+            let status = status.as_u16();
+            tracing::info!(status, code, project, key, count, "further requests were answered so, each without a line");
+        }
+    }
+}
+
+/// Returns the beginning of a path.
+pub(super) fn excerpt(path: &str) -> &str {
+    &path[..path.floor_char_boundary(PATH_BYTES)]
+}

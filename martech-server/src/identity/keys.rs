@@ -1,0 +1,382 @@
+//! API keys for programs: write keys send events, read keys read reports.
+//!
+//! The secret of a key is returned once, when it is created. Only its hash is stored. Secrets begin with `mt_write_` or
+//! `mt_read_`, so that people and secret scanners recognize a leaked key.
+//!
+//! A key has one secret. For a day after a rotation it has two. A key ends when the user who created or last rotated it
+//! loses the role to do so, because that user knows the secret. Alternatively, the key is handed on to another user.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
+};
+
+use martech_core::event::Timestamp;
+use tokio::time::{Instant, timeout};
+use uuid::Uuid;
+
+use super::{
+    AccountError, Accounts, Actor, Role, User,
+    actor::check_project,
+    later,
+    model::{ApiKey, KeyKind, NAME_EXPECTED, is_name},
+    secret,
+};
+use crate::{
+    identity::ProjectId,
+    records::{Records, RecordsError, Transaction, transact},
+};
+
+/// The settings of a new key.
+#[derive(Debug, Clone)]
+pub(crate) struct NewKey {
+    pub(crate) name: String,
+    pub(crate) kind: KeyKind,
+    /// The web origins that may use the key; empty for all.
+    pub(crate) origins: Vec<String>,
+}
+
+/// How long the previous secret stays valid after a rotation.
+const GRACE: Duration = Duration::from_secs(24 * 3600);
+/// The minimum interval between updates of `last_used_at`.
+const USE_INTERVAL: Duration = Duration::from_secs(3600);
+const MAX_ORIGINS: usize = 100;
+/// The maximum number of keys of a project, and the capacity of the key cache.
+pub(super) const MAX_KEYS: usize = 1000;
+/// The role that creates, rotates and revokes keys.
+const MAKERS: Role = Role::Admin;
+
+impl KeyKind {
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Write => "mt_write_",
+            Self::Read => "mt_read_",
+        }
+    }
+}
+
+/// Returns whether a text has the prefix of a key.
+pub(crate) fn is_key(text: &str) -> bool {
+    [KeyKind::Write, KeyKind::Read].iter().any(|kind| text.starts_with(kind.prefix()))
+}
+
+impl Accounts {
+    /// Creates a key. Returns its secret, which is not stored, and its record.
+    pub(crate) async fn make_key(
+        &self,
+        actor: &Actor,
+        project: &ProjectId,
+        new: NewKey,
+        now: Timestamp,
+    ) -> Result<(String, ApiKey), AccountError> {
+        if !is_name(&new.name) {
+            return Err(AccountError::InvalidField("name", NAME_EXPECTED));
+        }
+        if new.origins.len() > MAX_ORIGINS {
+            return Err(AccountError::InvalidField("origins", "are a hundred at most"));
+        }
+        let (secret, key) = fresh(new, project, actor.id(), now);
+        transact!(self.records(), AccountError, |transaction| {
+            actor.powers(transaction).await?.need(MAKERS, project)?;
+            check_project(transaction, project).await?;
+            let there = transaction.all::<ApiKey>(Some(project.as_str())).await?;
+            if there.iter().filter(|key| key.expires_at.is_none()).count() >= MAX_KEYS {
+                return Err(AccountError::InvalidField("keys", "are a thousand at most; revoke some first"));
+            }
+            transaction.put(&key);
+            Ok(())
+        })?;
+        self.inner.known_keys.forget();
+        tracing::info!(key = %key.id, kind = ?key.kind, "a key was made");
+        Ok((secret, key))
+    }
+
+    /// Returns the valid secrets of a project's keys. Secrets of one key have the same id.
+    pub(crate) async fn keys(&self, project: &ProjectId, now: Timestamp) -> Result<Vec<ApiKey>, RecordsError> {
+        let mut keys = self.records().all::<ApiKey>(Some(project.as_str())).await?;
+        keys.retain(|key| key.is_valid(now));
+        Ok(keys)
+    }
+
+    /// Gives a key a new secret. The current secret stays valid for a day. A secret from an earlier rotation ends at
+    /// once.
+    ///
+    /// Returns the new secret and its record.
+    pub(crate) async fn rotate_key(
+        &self,
+        actor: &Actor,
+        project: &ProjectId,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<(String, ApiKey), AccountError> {
+        let (secret, key) = transact!(self.records(), AccountError, |transaction| {
+            actor.powers(transaction).await?.need(MAKERS, project)?;
+            let secrets = secrets(transaction, project, id).await?;
+            let current = secrets.iter().find(|key| key.expires_at.is_none()).ok_or(AccountError::NoSuchKey)?;
+            let new = NewKey { name: current.name.clone(), kind: current.kind, origins: current.origins.clone() };
+            let (secret, key) = fresh(new, project, actor.id(), now);
+            let key = ApiKey { id: current.id.clone(), ..key };
+            for older in secrets.iter().filter(|key| key.expires_at.is_some()) {
+                transaction.remove::<ApiKey>(&older.secret_hash);
+            }
+            transaction.put(&ApiKey { expires_at: Some(later(now, GRACE)), ..current.clone() });
+            transaction.put(&key);
+            Ok((secret, key))
+        })?;
+        self.inner.known_keys.forget();
+        tracing::info!(key = %key.id, "a key was given another secret");
+        Ok((secret, key))
+    }
+
+    /// Revokes a key with all its secrets at once, and returns it.
+    pub(crate) async fn revoke_key(
+        &self,
+        actor: &Actor,
+        project: &ProjectId,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<ApiKey, AccountError> {
+        let revoked = transact!(self.records(), AccountError, |transaction| {
+            actor.powers(transaction).await?.need(MAKERS, project)?;
+            let mut secrets = secrets(transaction, project, id).await?;
+            secrets.iter().for_each(|key| transaction.remove::<ApiKey>(&key.secret_hash));
+            secrets.retain(|key| key.is_valid(now));
+            secrets.pop().ok_or(AccountError::NoSuchKey)
+        })?;
+        self.inner.known_keys.forget();
+        tracing::info!(key = id, "a key was revoked");
+        Ok(revoked)
+    }
+
+    /// Clears the key cache after keys have ended elsewhere.
+    pub(crate) fn forget_known_keys(&self) {
+        self.inner.known_keys.forget();
+    }
+
+    /// Returns the key of a secret; `None` if there is none. Changes by other servers take effect within 5 s.
+    pub(crate) async fn key(&self, secret: &str, now: Timestamp) -> Result<Option<ApiKey>, RecordsError> {
+        let hash = secret::digest(secret);
+        let looked_up = self.inner.known_keys.age();
+        let found = match self.inner.known_keys.get(&hash) {
+            Some((key, since)) if since.elapsed() < BELIEVED => return Ok(Some(key).filter(|key| key.is_valid(now))),
+            None => self.records().get::<ApiKey>(&hash).await?,
+            // If the store is unavailable, keep the cached key in use, so that the server continues to accept events.
+            Some((stale, _)) => match timeout(PATIENCE, self.records().get::<ApiKey>(&hash)).await {
+                Ok(Ok(found)) => found,
+                _ => {
+                    self.inner.known_keys.keep(&hash, &stale, looked_up);
+                    return Ok(Some(stale).filter(|key| key.is_valid(now)));
+                }
+            },
+        };
+        let Some(found) = found.filter(|found| found.is_valid(now)) else {
+            self.inner.known_keys.drop(&hash);
+            return Ok(None);
+        };
+        let key = found.entity.clone();
+        self.inner.known_keys.keep(&hash, &key, looked_up);
+        let is_due = key.last_used_at.is_none_or(|used| later(used, USE_INTERVAL) <= now);
+        if is_due {
+            let used = ApiKey { last_used_at: Some(now), ..key.clone() };
+            // On a concurrent change the update is skipped; the next use records the time.
+            if let Err(error) = self.records().replace(&found, &used).await {
+                tracing::debug!(%error, "the use of a key could not be written down");
+            }
+        }
+        Ok(Some(key))
+    }
+}
+
+impl Accounts {
+    /// Returns whether any key permits pages of `origin`. Changes by other servers take effect within 5 s. If the store
+    /// is unavailable, the cached origins stay in use.
+    pub(crate) async fn is_origin_of_a_key(&self, origin: &str) -> bool {
+        let (origins, age) = (&self.inner.key_origins, self.inner.known_keys.age());
+        let (known, is_fresh) = origins.known(age);
+        if is_fresh {
+            return known.contains(origin);
+        }
+        // One task reads the origins. Meanwhile the others use the cached ones, if there are any.
+        let _reading = match origins.reading.try_lock() {
+            Ok(reading) => reading,
+            Err(_) if origins.were_read() => return known.contains(origin),
+            Err(_) => origins.reading.lock().await,
+        };
+        let (known, is_fresh) = origins.known(age);
+        if is_fresh {
+            return known.contains(origin);
+        }
+        let read = match timeout(PATIENCE, self.records().all::<ApiKey>(None)).await {
+            Ok(Ok(keys)) => Arc::new(keys.into_iter().flat_map(|key| key.origins).collect()),
+            _ => known,
+        };
+        let is_one = read.contains(origin);
+        let read = KnownOrigins { origins: read, since: Instant::now(), age };
+        *origins.known.write().unwrap_or_else(PoisonError::into_inner) = Some(read);
+        is_one
+    }
+}
+
+/// A cache of the origins of all keys.
+#[derive(Default)]
+pub(super) struct KeyOrigins {
+    known: RwLock<Option<KnownOrigins>>,
+    /// Held by the task that reads the keys.
+    reading: tokio::sync::Mutex<()>,
+}
+
+/// The origins of all keys at the time of the last read.
+struct KnownOrigins {
+    origins: Arc<HashSet<String>>,
+    since: Instant,
+    /// The value of [`Known::age`] before the read.
+    age: u64,
+}
+
+impl KeyOrigins {
+    /// Returns the cached origins, and whether they are current.
+    fn known(&self, age: u64) -> (Arc<HashSet<String>>, bool) {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().map_or_else(Default::default, |known| {
+            (known.origins.clone(), known.since.elapsed() < BELIEVED && known.age == age)
+        })
+    }
+
+    fn were_read(&self) -> bool {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+}
+
+fn fresh(new: NewKey, project: &ProjectId, created_by: Option<String>, now: Timestamp) -> (String, ApiKey) {
+    let NewKey { name, kind, origins } = new;
+    let secret = format!("{}{}", kind.prefix(), secret::random());
+    let key = ApiKey {
+        id: Uuid::now_v7().simple().to_string(),
+        secret_hash: secret::digest(&secret),
+        hint: secret[secret.len() - 4..].to_owned(),
+        name,
+        kind,
+        origins,
+        project: project.clone(),
+        created_by,
+        created_at: now,
+        last_used_at: None,
+        expires_at: None,
+    };
+    (secret, key)
+}
+
+/// Returns the records of a key: one for each of its secrets.
+async fn secrets(transaction: &Transaction, project: &ProjectId, id: &str) -> Result<Vec<ApiKey>, RecordsError> {
+    let mut keys = transaction.all::<ApiKey>(Some(project.as_str())).await?;
+    keys.retain(|key| key.id == id);
+    Ok(keys)
+}
+
+/// The fate of the keys of a user who may no longer create keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyFate {
+    /// The keys end.
+    End,
+    /// The keys pass to the author of the change.
+    HandOn,
+}
+
+/// The keys that ended or were handed on, because their user may no longer create keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Settled {
+    pub(crate) ended: Vec<ApiKey>,
+    pub(crate) handed_on: Vec<ApiKey>,
+}
+
+/// Ends or hands on the keys of a user in each project where `after` lacks the role to create keys. `after` is the user
+/// after the change; `None` if the account is removed.
+pub(super) async fn settle(
+    transaction: &mut Transaction,
+    user: &User,
+    after: Option<&User>,
+    heir: &Actor,
+    fate: KeyFate,
+) -> Result<Settled, RecordsError> {
+    let keys = transaction.all::<ApiKey>(None).await?;
+    let may_keep = |key: &ApiKey| after.and_then(|user| user.role(&key.project)) >= Some(MAKERS);
+    let lost = keys.iter().filter(|key| key.created_by.as_ref() == Some(&user.id) && !may_keep(key));
+    let mut settled = Settled::default();
+    for key in lost {
+        match fate {
+            KeyFate::HandOn => {
+                let handed_on = ApiKey { created_by: heir.id(), ..key.clone() };
+                transaction.put(&handed_on);
+                settled.handed_on.push(handed_on);
+            }
+            KeyFate::End => {
+                // A replaced secret ends alone. The current secret ends the whole key.
+                let is_replaced = key.expires_at.is_some();
+                let of_key = keys.iter().filter(|other| other.id == key.id && !is_replaced);
+                of_key.chain([key]).for_each(|key| transaction.remove::<ApiKey>(&key.secret_hash));
+                settled.ended.push(key.clone());
+            }
+        }
+    }
+    // List each key once, by its current secret.
+    for keys in [&mut settled.ended, &mut settled.handed_on] {
+        keys.sort_by(|left, right| (&left.id, left.expires_at).cmp(&(&right.id, right.expires_at)));
+        keys.dedup_by(|later, key| later.id == key.id);
+    }
+    Ok(settled)
+}
+
+/// A cache of keys. Each ingestion request with a key looks one up.
+#[derive(Debug, Default)]
+pub(super) struct KnownKeys {
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    by_hash: HashMap<String, (ApiKey, Instant)>,
+    /// Counts the calls of [`KnownKeys::forget`]. A lookup that began before the last call is not cached.
+    age: u64,
+}
+
+/// The timeout of a lookup when the cache has an older result.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a cached key is used before it is looked up again.
+pub(super) const BELIEVED: Duration = Duration::from_secs(5);
+
+impl KnownKeys {
+    /// Returns the cached key and the time of its lookup.
+    fn get(&self, hash: &str) -> Option<(ApiKey, Instant)> {
+        self.known().by_hash.get(hash).cloned()
+    }
+
+    fn drop(&self, hash: &str) {
+        self.known().by_hash.remove(hash);
+    }
+
+    fn age(&self) -> u64 {
+        self.known().age
+    }
+
+    fn keep(&self, hash: &str, key: &ApiKey, looked_up: u64) {
+        let mut known = self.known();
+        if known.age != looked_up {
+            return;
+        }
+        if known.by_hash.len() >= MAX_KEYS {
+            known.by_hash.retain(|_, (_, since)| since.elapsed() < BELIEVED);
+        }
+        known.by_hash.insert(hash.to_owned(), (key.clone(), Instant::now()));
+    }
+
+    pub(super) fn forget(&self) {
+        let mut known = self.known();
+        known.by_hash.clear();
+        known.age += 1;
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

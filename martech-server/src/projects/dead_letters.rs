@@ -1,0 +1,155 @@
+//! Dead letters: accepted events that the store rejects go to a file, which can be imported again.
+//!
+//! The senders of these events have already received their response. If a sender still waits, it gets the rejection
+//! instead and nothing is written here.
+
+use std::{
+    fmt::Display,
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use martech_core::event::Event;
+
+use crate::{
+    observability::{PERIOD, Sampler},
+    util::every,
+};
+
+const FILE: &str = "dead-letters.ndjson";
+/// The maximum size of the file. A store that rejects everything must not fill the disk.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// An append-only NDJSON file of events with mode 0600. The first event creates it.
+#[derive(Debug)]
+pub(crate) struct DeadLetterFile {
+    path: PathBuf,
+    open: Mutex<Option<Open>>,
+    kept: AtomicU64,
+    lost: AtomicU64,
+    lines: Sampler<Ended>,
+}
+
+/// The outcome of a dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Ended {
+    Kept,
+    Lost,
+}
+
+/// Counts of dead letters since the start of the process.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct DeadLetterCounts {
+    pub(crate) kept: u64,
+    /// Events that could not be written.
+    pub(crate) lost: u64,
+    /// The size of the file; 0 until this process has written to it.
+    pub(crate) bytes: u64,
+}
+
+#[derive(Debug)]
+struct Open {
+    file: File,
+    len: u64,
+}
+
+impl std::iter::Sum for DeadLetterCounts {
+    fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
+        counts.fold(Self::default(), |sum, counts| Self {
+            kept: sum.kept + counts.kept,
+            lost: sum.lost + counts.lost,
+            bytes: sum.bytes + counts.bytes,
+        })
+    }
+}
+
+impl DeadLetterFile {
+    /// Returns a handle for the file in a folder. Must be called in a Tokio runtime, where it starts a task that logs
+    /// suppressed lines.
+    pub(crate) fn new(data_dir: &Path) -> Arc<Self> {
+        let file = Arc::new(Self {
+            path: data_dir.join(FILE),
+            open: Mutex::new(None),
+            kept: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+            lines: Sampler::default(),
+        });
+        tokio::spawn(every(PERIOD, Arc::downgrade(&file), async |file: Arc<Self>| file.tell_suppressed()));
+        file
+    }
+
+    /// Appends an event as a line that `martech-server import` and `POST /events` accept. Logs the reason, within a
+    /// limit of lines.
+    pub(crate) fn write(&self, event: &Event, reason: &dyn Display) {
+        let kept = self.append(event);
+        let (ended, counter) = if kept.is_ok() { (Ended::Kept, &self.kept) } else { (Ended::Lost, &self.lost) };
+        counter.fetch_add(1, Ordering::Relaxed);
+        if !self.lines.admit(ended, |ended| ended) {
+            return;
+        }
+        let path = self.path.display();
+        match kept {
+            Ok(()) => {
+                tracing::error!(event_id = %event.id, %reason, %path, "an event was not stored; it is in the file")
+            }
+            Err(error) => {
+                tracing::error!(event_id = %event.id, %reason, %path, %error, "an event was not stored and is lost");
+            }
+        }
+    }
+
+    fn tell_suppressed(&self) {
+        let path = self.path.display();
+        for (ended, events) in self.lines.suppressed() {
+            match ended {
+                Ended::Kept => tracing::error!(events, %path, "further events were not stored; they are in the file"),
+                Ended::Lost => tracing::error!(events, %path, "further events were not stored and are lost"),
+            }
+        }
+    }
+
+    /// Returns the counts and the size of the file.
+    pub(crate) fn counts(&self) -> DeadLetterCounts {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        DeadLetterCounts {
+            kept: count(&self.kept),
+            lost: count(&self.lost),
+            bytes: open.as_ref().map_or(0, |open| open.len),
+        }
+    }
+
+    /// Flushes written events to disk.
+    pub(crate) fn sync(&self) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Open { file, .. }) = &*open
+            && let Err(error) = file.sync_data()
+        {
+            tracing::error!(path = %self.path.display(), %error, "the file may lose what was written to it");
+        }
+    }
+
+    fn append(&self, event: &Event) -> io::Result<()> {
+        let mut line = Vec::new();
+        event.write_ndjson(&mut line)?;
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.is_none() {
+            let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&self.path)?;
+            let len = file.metadata()?.len();
+            *open = Some(Open { file, len });
+        }
+        let Some(open) = open.as_mut() else { return Ok(()) };
+        if open.len + line.len() as u64 > MAX_BYTES {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the dead-letter file is full; move it away"));
+        }
+        open.file.write_all(&line)?;
+        open.len += line.len() as u64;
+        Ok(())
+    }
+}

@@ -1,0 +1,135 @@
+//! The state of the routes. Handlers extract the parts that they need.
+
+use std::{
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use axum::extract::FromRef;
+
+use super::queries::Queries;
+use crate::{
+    http::{
+        auth::Access, bodies::Bodies, observe::Observer, rate_limits::Limiter, rate_limits::Traffic,
+        request_log::RequestLog,
+    },
+    observability::metrics::Metrics,
+    projects::{Projects, QueueBounds, disk_space::DiskSpace},
+};
+
+/// The state of the routes. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct ApiState(Arc<Parts>);
+
+/// The parts of a server that requests need.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) projects: Projects,
+    pub(crate) access: Arc<Access>,
+    /// The bodies of events.
+    pub(crate) bodies: Arc<Bodies>,
+    /// The bodies of other requests, which are small.
+    pub(crate) small_bodies: SmallBodies,
+    pub(crate) queries: Arc<Queries>,
+    pub(crate) disk_space: Arc<DiskSpace>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) request_log: Arc<RequestLog>,
+    pub(crate) bounds: Bounds,
+    pub(crate) lifecycle: Arc<Lifecycle>,
+}
+
+/// The bodies of requests that do not send events.
+#[derive(Debug, Clone)]
+pub(crate) struct SmallBodies(pub(crate) Arc<Bodies>);
+
+/// Bounds that responses report.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) queue: QueueBounds,
+    pub(crate) connections: usize,
+    pub(crate) journal_bytes: u64,
+}
+
+/// When the server started, and whether it is stopping.
+#[derive(Debug)]
+pub(crate) struct Lifecycle {
+    started: Instant,
+    draining: AtomicBool,
+}
+
+impl Lifecycle {
+    pub(crate) fn start() -> Self {
+        Self { started: Instant::now(), draining: AtomicBool::new(false) }
+    }
+
+    /// Makes `/readyz` fail from now on.
+    pub(crate) fn begin_drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+impl ApiState {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Returns the state of the outermost layer.
+    pub(super) fn observer(&self) -> Arc<Observer> {
+        Arc::new(Observer {
+            metrics: self.metrics.http.clone(),
+            log: self.request_log.clone(),
+            proxies: self.access.proxies.clone(),
+        })
+    }
+
+    /// Returns the state of the layer that limits a class of requests.
+    pub(super) fn limiter(&self, traffic: Traffic) -> Limiter {
+        Limiter {
+            rates: self.access.rates.clone(),
+            proxies: self.access.proxies.clone(),
+            bodies: self.bodies.clone(),
+            traffic,
+        }
+    }
+}
+
+impl Deref for ApiState {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+macro_rules! parts {
+    ($($field:ident: $part:ty),+ $(,)?) => {
+        $(
+            impl FromRef<ApiState> for $part {
+                fn from_ref(state: &ApiState) -> Self {
+                    state.$field.clone()
+                }
+            }
+        )+
+    };
+}
+
+parts! {
+    projects: Projects,
+    access: Arc<Access>,
+    bodies: Arc<Bodies>,
+    small_bodies: SmallBodies,
+    queries: Arc<Queries>,
+    metrics: Arc<Metrics>,
+}

@@ -1,0 +1,19 @@
+//! Helpers that know nothing of the server.
+
+mod duration;
+pub(crate) mod file_permissions;
+mod interval;
+mod limiter;
+mod network;
+mod optional_field;
+mod threads;
+
+pub use self::network::Networks;
+pub(crate) use self::{
+    duration::parse_duration,
+    interval::every,
+    limiter::{Left, Limit},
+    network::{network, parse_addr, site},
+    optional_field::given,
+    threads::worker_count,
+};
