@@ -32,13 +32,13 @@ fn date_time(text: ObjectBuilder) -> ObjectBuilder {
 }
 
 text! {
-    Timestamp: "A moment, in UTC.", "2026-11-22T10:15:00.250Z", date_time;
-    LocalTime: "A moment, as clocks of the time zone show it.", "2026-11-22T00:00:00+01:00", date_time;
-    EventId: "The UUID of an event. Another id that its sender gave is told as the UUIDv5 of its bytes.",
+    Timestamp: "A time in UTC.", "2026-11-22T10:15:00.250Z", date_time;
+    LocalTime: "A time with the UTC offset of the time zone.", "2026-11-22T00:00:00+01:00", date_time;
+    EventId: "The UUID of an event. An id that is not a UUID is returned as the UUIDv5 of its bytes.",
         "018f3c7e-5a1b-7c2d-8e4f-0a1b2c3d4e5f",
         |text| text.format(Some(SchemaFormat::Custom("uuid".to_owned())));
-    Currency: "The code of a currency.", "EUR", |text| text.pattern(Some("^[A-Z0-9]{3,8}$"));
-    EventType: "What was done.", "page_view", |text| text.pattern(Some("^[A-Za-z][A-Za-z0-9_.:-]{0,63}$"));
+    Currency: "A currency code.", "EUR", |text| text.pattern(Some("^[A-Z0-9]{3,8}$"));
+    EventType: "The type of an event.", "page_view", |text| text.pattern(Some("^[A-Za-z][A-Za-z0-9_.:-]{0,63}$"));
     MoneySum: "An exact decimal number.", "1234.50", |text| text.pattern(Some(r"^-?[0-9]+(\.[0-9]+)?$"));
 }
 
@@ -48,7 +48,7 @@ impl PartialSchema for Event {
         let text = |description| ObjectBuilder::new().schema_type(Type::String).description(Some(description));
         let properties = ObjectBuilder::new()
             .schema_type(Type::Object)
-            .description(Some("What its sender said of it."))
+            .description(Some("The properties that the sender gave."))
             .additional_properties(Some(AdditionalProperties::FreeForm(true)));
         ObjectBuilder::new()
             .schema_type(Type::Object)
@@ -57,7 +57,7 @@ impl PartialSchema for Event {
             .property("type", EventType::schema())
             .property("occurredAt", Timestamp::schema())
             .property("receivedAt", Timestamp::schema())
-            .property("sessionId", text("The session that it belongs to."))
+            .property("sessionId", text("The session of the event."))
             .property("anonymousId", text("The browser or device."))
             .property("properties", properties)
             .required("eventId")

@@ -139,8 +139,8 @@ impl Rejection {
     /// determines whether two events differ.
     pub fn id_conflict(index: usize, id: impl fmt::Display) -> Self {
         let reason = format!(
-            "another event with the id {id} is there already: its user, type or occurredAt differs; give each event an id of \
-             its own, and send it again as it was"
+            "another event already has the id {id}: its user, type or occurredAt differs; give each event its own id, \
+             and resend an event unchanged"
         );
         Self { index, code: RejectionCode::IdConflict, reason }
     }

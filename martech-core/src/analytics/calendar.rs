@@ -90,7 +90,7 @@ impl Starts {
         let replaces = self.starts.last().is_some_and(|last| start <= *last || start <= self.range.from.millis());
         let last = if replaces { self.starts.pop() } else { None };
         if self.starts.len() == MAX_BUCKETS {
-            let message = format!("too fine for this range: it would give more than {MAX_BUCKETS} buckets");
+            let message = format!("too fine for this range: the result would have more than {MAX_BUCKETS} buckets");
             return Err(QueryError::new("interval", message));
         }
         self.starts.push(last.map_or(start, |last| last.max(start)));

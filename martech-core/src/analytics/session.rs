@@ -17,7 +17,7 @@ pub struct Sessions {
 
 /// An error returned for bytes that are not encoded sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the bytes of a user's sessions are damaged")]
+#[error("the encoded sessions of a user are damaged")]
 pub struct SessionsDecodeError;
 
 impl Sessions {

@@ -39,7 +39,7 @@ impl UserSummary {
         for row in rows.iter().filter(|row| row.is_order()) {
             summary.orders += 1;
             if let Some((currency, micros)) = row.value() {
-                let currency = symbols.currencies.get(currency).expect("rows come with the symbols they speak in");
+                let currency = symbols.currencies.get(currency).expect("rows refer only to symbols of their own table");
                 summary.add_revenue(*currency, Money::from_micros(micros).into());
             }
         }

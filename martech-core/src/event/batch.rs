@@ -94,7 +94,8 @@ impl<'a> Splitter<'a> {
             return Err(Box::new(EventError::new(ErrorCode::WrongType, message)));
         };
         if let Some((b'{', _)) = self.scanner.peek() {
-            let message = "the body goes on after its first event; one event per line is sent as application/x-ndjson";
+            let message =
+                "unexpected content after the first event; to send one event per line, use application/x-ndjson";
             return Err(Box::new(EventError::new(ErrorCode::MalformedJson, message)));
         }
         self.scanner.end()?;
@@ -134,12 +135,12 @@ impl<'a> Splitter<'a> {
             return Ok(Batch { sent_at: None, items: vec![Ok(self.scanner.since(start))], single: true });
         }
         if let Some(name) = repeated {
-            let message = format!("the key {name} is there more than once; which one counts cannot be told");
+            let message = format!("the key {name} occurs more than once; send it once");
             return Err(Box::new(EventError::new(ErrorCode::DuplicateKey, message).at(name)));
         }
         if let Some(name) = unknown {
             let name = excerpt(&name.text());
-            let message = format!("{name:?} cannot stand beside events; the fields there are events, sentAt");
+            let message = format!("unknown field {name:?} beside events; the fields of a batch are events, sentAt");
             return Err(Box::new(EventError::new(ErrorCode::UnknownField, message).at(name)));
         }
         let sent_at = timestamp("sentAt", sent_at.unwrap_or(Value::Null))?;
@@ -169,7 +170,7 @@ fn admit(count: usize, max_events: usize) -> Result<(), EventError> {
     if count < max_events {
         return Ok(());
     }
-    let message = format!("a body has at most {max_events} events; send the rest in another one");
+    let message = format!("a body has at most {max_events} events; send the rest in another request");
     Err(EventError::new(ErrorCode::TooManyEvents, message))
 }
 
@@ -178,7 +179,7 @@ fn empty(what: &str) -> EventError {
 }
 
 fn invalid_utf8(error: str::Utf8Error, place: &str) -> EventError {
-    let message = format!("{place} is not UTF-8: byte {} does not belong to a character", error.valid_up_to());
+    let message = format!("{place} is not valid UTF-8: invalid byte at offset {}", error.valid_up_to());
     EventError::new(ErrorCode::InvalidUtf8, message)
 }
 

@@ -11,12 +11,12 @@ pub struct Currency([u8; 8]);
 
 /// An error returned for text that is not a currency code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a currency code: 3 to 8 ASCII letters or digits, such as USD")]
+#[error("not a currency code; expected 3 to 8 ASCII letters or digits, such as USD")]
 pub struct InvalidCurrency;
 
 /// An error returned for text that is not an ISO 4217 code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not an ISO 4217 currency code: three letters, such as USD or EUR")]
+#[error("not an ISO 4217 currency code; expected three letters, such as USD or EUR")]
 pub struct UnlistedCurrency;
 
 /// ISO 4217, list one: active currencies and funds.

@@ -123,7 +123,7 @@ impl<'a> Candidates<'a> {
         let refuse = |why: Malformed| why.into_error(ErrorCode::InvalidCurrency, NAMES[CURRENCY]);
         let currency: Currency = parse(value, false).map_err(refuse)?;
         if sender.is_public() && currency != configured && Currency::iso_4217(currency.as_str()).is_err() {
-            let why = "ISO 4217 does not list it; other codes need a secret key".to_owned();
+            let why = "not listed in ISO 4217; other codes need a secret key".to_owned();
             return Err(refuse(Malformed { why, input: format!("{:?}", currency.as_str()) }));
         }
         Ok(currency)
@@ -163,7 +163,7 @@ fn parse<T: FromStr<Err: ToString>>(value: Value<'_>, number: bool) -> Result<T,
         Value::String(text) => text.text(),
         Value::Number(text) if number => text.into(),
         other => {
-            let why = if number { "it must be a number or a string with one" } else { "it must be a string" };
+            let why = if number { "must be a number or a string with a number" } else { "must be a string" };
             return Err(Malformed { why: why.to_owned(), input: other.kind().to_owned() });
         }
     };

@@ -15,18 +15,18 @@ pub struct EventId(pub Uuid);
 #[non_exhaustive]
 pub enum EventIdError {
     /// The text is empty or only white space.
-    #[error("an event id must not be empty; leave it out to have one made")]
+    #[error("an event id must not be empty; leave it out to have one generated")]
     Empty,
     /// The text has more than 128 characters.
     #[error("an event id has at most {} characters", EventId::MAX_CHARS)]
     TooLong,
     /// The nil UUID, which identifies nothing: events that share it would all count as one.
-    #[error("the nil UUID names no event; leave the id out to have one made")]
+    #[error("an event id must not be the nil UUID; leave it out to have one generated")]
     Nil,
     /// A text that JavaScript produces from a missing value, such as `undefined`: events that share it would all count
     /// as one.
     #[error(
-        "an event id is undefined, null, NaN or [object ...]: JavaScript made that of a missing value; leave it out to have one made"
+        "an event id must not be undefined, null, NaN or [object ...], which JavaScript produces from a missing value; leave it out to have one generated"
     )]
     Placeholder,
 }

@@ -64,7 +64,7 @@ enum Escapes {
 impl<'a> Text<'a> {
     /// Decodes the string, with U+FFFD in place of lone surrogates.
     pub(crate) fn text(self) -> Cow<'a, str> {
-        let decoded = |quoted: &str| serde_json::from_str(quoted).expect("the scanner has seen that it is a string");
+        let decoded = |quoted: &str| serde_json::from_str(quoted).expect("the scanner found a string");
         match self.escapes {
             Escapes::None => Cow::Borrowed(&self.quoted[1..self.quoted.len() - 1]),
             Escapes::Whole => Cow::Owned(decoded(self.quoted)),
@@ -472,7 +472,7 @@ impl<'a> Scanner<'a> {
     fn duplicate(&self, key: &str) -> Box<EventError> {
         let mut path = self.path();
         push_key(&mut path, key);
-        let message = format!("the key {path} is there more than once; which one counts cannot be told");
+        let message = format!("the key {path} occurs more than once; send it once");
         Box::new(EventError::new(ErrorCode::DuplicateKey, message).at(path))
     }
 }

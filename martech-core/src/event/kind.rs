@@ -10,7 +10,7 @@ pub struct EventType(Cow<'static, str>);
 
 /// An error returned for text that is not a valid event type name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} cannot name an event type: 1 to 64 characters, a letter and then letters, digits and _ . : - can")]
+#[error("{0:?} is not a valid event type; expected 1 to 64 characters: a letter, then letters, digits and _ . : -")]
 pub struct InvalidEventType(String);
 
 impl EventType {
@@ -158,7 +158,7 @@ impl EventTypes {
         };
         let known = EventType::KNOWN.each_ref().map(EventType::as_str).join(", ");
         let between = if self.advice.is_empty() { "" } else { "; " };
-        format!("events of type {name} are not taken; known are {known}{between}{}", self.advice)
+        format!("event type {name} is not accepted; known types are {known}{between}{}", self.advice)
     }
 
     /// Returns the types accepted by name: the known and the configured ones.

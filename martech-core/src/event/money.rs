@@ -23,10 +23,10 @@ pub struct Money(i64);
 #[non_exhaustive]
 pub enum MoneyError {
     /// The text is not a decimal number.
-    #[error("not a decimal number, such as 12.50")]
+    #[error("not a decimal number such as 12.50")]
     Malformed,
     /// The amount is a trillion or more, or minus a trillion or less.
-    #[error("an amount must be below 1,000,000,000,000 and above its negative")]
+    #[error("an amount must be above -1,000,000,000,000 and below 1,000,000,000,000")]
     OutOfRange,
 }
 

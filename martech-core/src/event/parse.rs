@@ -89,7 +89,7 @@ impl EventRules {
     fn parse_shifted(&self, json: &str, receipt: Receipt) -> Result<Event, EventError> {
         let json = json.trim_matches(BLANKS);
         if json.len() > MAX_EVENT_BYTES {
-            let message = format!("an event has at most {MAX_EVENT_BYTES} bytes of JSON, this one has {}", json.len());
+            let message = format!("an event has at most {MAX_EVENT_BYTES} bytes of JSON; this one has {}", json.len());
             return Err(EventError::new(ErrorCode::EventTooLarge, message));
         }
         let mut draft = Draft::default();
@@ -110,7 +110,7 @@ impl EventRules {
     fn finish(&self, draft: &Draft<'_>, id: Option<EventId>, receipt: Receipt) -> Result<Event, EventError> {
         if let Some(name) = draft.unknown {
             let name = excerpt(&name.text());
-            let message = format!("{name:?} is no field of an event; the fields are {FIELDS}");
+            let message = format!("unknown field {name:?}; the fields of an event are {FIELDS}");
             return Err(EventError::new(ErrorCode::UnknownField, message).at(name));
         }
         let user_id = identifier("userId", draft.user_id)?;
@@ -185,7 +185,7 @@ impl<'a> Draft<'a> {
         if scanner.enter(b'{')?.is_none() {
             let value = scanner.value()?;
             scanner.end()?;
-            let message = format!("an event is a JSON object, not {}", value.kind());
+            let message = format!("an event must be a JSON object, not {}", value.kind());
             return Err(Box::new(EventError::new(ErrorCode::WrongType, message)));
         }
         while let Some(name) = scanner.next_key()? {
@@ -249,14 +249,15 @@ fn identifier(field: &str, value: Value<'_>) -> Result<Option<String>, EventErro
         return refuse(ErrorCode::EmptyValue, "must not be empty or blank; leave it out if it is not known");
     }
     if is_placeholder(&text) {
-        let why = format!("is {text:?}, which JavaScript makes of a missing value; leave it out if it is not known");
+        let why =
+            format!("is {text:?}, which JavaScript produces from a missing value; leave it out if it is not known");
         return refuse(ErrorCode::NotAnId, &why);
     }
     if text.len() > MAX_ID_CHARS && text.chars().nth(MAX_ID_CHARS).is_some() {
         return refuse(ErrorCode::TooLong, &format!("has at most {MAX_ID_CHARS} characters"));
     }
     if text.chars().any(char::is_control) {
-        return refuse(ErrorCode::InvalidCharacter, "must not hold control characters");
+        return refuse(ErrorCode::InvalidCharacter, "must not contain control characters");
     }
     if text.trim().len() != text.len() {
         return refuse(ErrorCode::InvalidCharacter, "must not begin or end with white space");

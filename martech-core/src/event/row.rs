@@ -58,7 +58,7 @@ impl<'a> Row<'a> {
     /// Appends the encoded row to `bytes`.
     pub(crate) fn encode(&self, mut bytes: Vec<u8>) -> Vec<u8> {
         bytes.extend_from_slice(&self.id);
-        postcard::to_extend(self, bytes).expect("a vector takes every byte and a row serializes without errors")
+        postcard::to_extend(self, bytes).expect("writing a row to a vector cannot fail")
     }
 
     /// Fails if the row holds a type or a time that no event can have.
@@ -124,11 +124,11 @@ pub(crate) fn take_id(bytes: &[u8]) -> Result<([u8; 16], &[u8]), postcard::Error
 pub(crate) enum BadRow {
     #[error(transparent)]
     Encoding(#[from] postcard::Error),
-    #[error("{0:?} is no type of event")]
+    #[error("invalid event type {0:?}")]
     Type(String),
-    #[error("{0:?} is no currency")]
+    #[error("invalid currency code {0:?}")]
     Currency(String),
-    #[error("{0} ms is no time of the years -9999 to 9999")]
+    #[error("time {0} ms is outside the years -9999 to 9999")]
     Time(i64),
 }
 

@@ -19,10 +19,10 @@ pub enum JournalError {
     #[error("the journal is full")]
     Full,
     /// Too many frames or bytes wait for the disk. Retry shortly.
-    #[error("the journal's queue is full")]
+    #[error("the journal queue is full")]
     Busy,
     /// The payload exceeds the maximum length.
-    #[error("a payload of {len} bytes is over the limit of {max} bytes")]
+    #[error("a payload of {len} bytes exceeds the limit of {max} bytes")]
     TooLarge {
         /// Length of the payload in bytes.
         len: usize,
@@ -30,14 +30,14 @@ pub enum JournalError {
         max: usize,
     },
     /// The disk is full. The frame was not written, and the journal continues when space is available.
-    #[error("no space is left for the journal")]
+    #[error("no disk space left for the journal")]
     NoSpace {
         /// Error from the operating system.
         #[source]
         cause: Arc<io::Error>,
     },
     /// A write failed. The frame was not written, and the journal continues.
-    #[error("the journal could not be written")]
+    #[error("cannot write to the journal")]
     Write {
         /// Error from the operating system.
         #[source]
@@ -45,14 +45,14 @@ pub enum JournalError {
     },
     /// The state of the disk is unknown, so the journal accepts nothing until it is reopened. The failed frame may or
     /// may not be present then.
-    #[error("the journal has stopped after a failure of its disk")]
+    #[error("the journal stopped after a disk failure")]
     Poisoned {
         /// The failure that stopped the journal.
         #[source]
         cause: Arc<io::Error>,
     },
     /// A file or directory of the journal could not be opened, read or removed.
-    #[error("the journal failed at {}", path.display())]
+    #[error("the journal cannot access {}", path.display())]
     Io {
         /// The file or directory.
         path: PathBuf,
@@ -61,7 +61,7 @@ pub enum JournalError {
         cause: Arc<io::Error>,
     },
     /// Bytes that were valid when the journal was opened are now damaged. Reading continues after them.
-    #[error("{len} bytes at {offset} of {} are damaged", path.display())]
+    #[error("{len} bytes at offset {offset} of {} are damaged", path.display())]
     Damaged {
         /// The segment.
         path: PathBuf,
@@ -71,7 +71,7 @@ pub enum JournalError {
         len: u64,
     },
     /// The segment has a newer format version. Nothing was changed.
-    #[error("{} has version {version}, which this program does not know", path.display())]
+    #[error("{} has version {version}, which this program does not support", path.display())]
     UnsupportedVersion {
         /// The segment.
         path: PathBuf,
@@ -100,10 +100,10 @@ impl From<JournalError> for StoreError {
         match &error {
             JournalError::Full | JournalError::Busy => Self::retry_after(FULL, "the journal is full"),
             JournalError::Write { .. } | JournalError::NoSpace { .. } => {
-                Self::retry_after(WRITE_FAILED, "the journal could not be written")
+                Self::retry_after(WRITE_FAILED, "cannot write to the journal")
             }
-            JournalError::TooLarge { .. } => Self::refused("the batch is larger than a frame of the journal"),
-            _ => Self::fatal("the journal takes nothing any more"),
+            JournalError::TooLarge { .. } => Self::refused("the batch exceeds the size limit of a journal frame"),
+            _ => Self::fatal("the journal no longer accepts events"),
         }
         .with_source(error)
     }

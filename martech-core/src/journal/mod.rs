@@ -231,7 +231,7 @@ impl Journal {
     ) -> Result<(), JournalError> {
         let (shared, payload) = (&self.handle.shared, payload.into());
         let bytes = shared.admit(payload.len())?;
-        let writer = self.handle.writer.as_ref().expect("the writer is taken only by the drop of the handle");
+        let writer = self.handle.writer.as_ref().expect("only dropping the handle takes the writer");
         writer.sender.try_send(Pending { payload, bytes, done: Box::new(done) }).map_err(|refused| {
             shared.dequeued(1, bytes);
             shared.release(bytes);

@@ -307,7 +307,7 @@ impl<'a> Pass<'a> {
         match copied {
             Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
                 // The journal must open on a full disk, because trimming is what frees space.
-                tracing::warn!(%error, segment = %path.display(), "no room to write the newest segment anew");
+                tracing::warn!(%error, segment = %path.display(), "no space to rewrite the newest segment");
                 file.truncate(end)?;
                 file.sync()?;
                 Ok(file)
@@ -338,7 +338,7 @@ impl<'a> Pass<'a> {
             Ok((copy, known)) => (Some(copy), known),
             Err(error) => {
                 // Not fatal: the bytes are still in the segment, and the journal must open on a full disk.
-                tracing::warn!(%error, segment = %path.display(), "damaged bytes could not be copied");
+                tracing::warn!(%error, segment = %path.display(), "cannot copy damaged bytes");
                 (None, false)
             }
         };

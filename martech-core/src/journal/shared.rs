@@ -125,7 +125,7 @@ impl Shared {
 
     /// Stops the journal permanently. The first cause is kept.
     pub(super) fn poison(&self, cause: io::Error) -> JournalError {
-        tracing::error!(error = %cause, dir = %self.dir.display(), "the journal stops after a failure of its disk");
+        tracing::error!(error = %cause, dir = %self.dir.display(), "journal stopped after a disk failure");
         JournalError::Poisoned { cause: self.poison.get_or_init(|| Arc::new(cause)).clone() }
     }
 

@@ -113,7 +113,7 @@ fn make_ahead(active: &mut Active, group_bytes: u64, segment_bytes: u64) {
 
 /// Durably cuts off the remains of a failed write, so that no later power loss brings them back.
 fn take_back(shared: &Shared, active: &mut Active, cause: io::Error) -> JournalError {
-    tracing::warn!(error = %cause, segment = %active.segment.path.display(), "a group of frames could not be written");
+    tracing::warn!(error = %cause, segment = %active.segment.path.display(), "failed to write a group of frames");
     let file = &active.file;
     let cut = match file.len() {
         Ok(len) if len == active.len => Ok(()),
@@ -132,7 +132,7 @@ fn answer(group: &mut Vec<Pending>, outcome: &Result<Committed, JournalError>) {
         drop(payload);
         let result = outcome.clone().map(|first| Committed { sequence: first.sequence + index as u64, ..first });
         if panic::catch_unwind(AssertUnwindSafe(|| done(result))).is_err() {
-            tracing::error!("a callback of the journal panicked");
+            tracing::error!("journal callback panicked");
         }
     }
 }

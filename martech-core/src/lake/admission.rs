@@ -39,7 +39,7 @@ pub(super) async fn append(inner: &Arc<Inner>, batch: &[Event]) -> Answer {
     // The lookup of ids may read files, so it runs on a blocking thread. If the future is dropped, the task still runs
     // to its end.
     let admitted = tokio::task::spawn_blocking(move || admit(&inner, encoded)).await;
-    match admitted.map_err(|panic| StoreError::fatal("an append failed half-way").with_source(panic))?? {
+    match admitted.map_err(|panic| StoreError::fatal("the append task failed").with_source(panic))?? {
         Admitted::Known(appended) => Ok(appended),
         Admitted::Pending(answer) => answer.await.map_err(|_| StoreError::fatal("the journal stopped"))?,
     }
@@ -50,7 +50,8 @@ pub(super) async fn append(inner: &Arc<Inner>, batch: &[Event]) -> Answer {
 fn rejections(batch: &[Event]) -> Vec<Rejection> {
     let times = |event: &Event| [event.occurred_at, event.received_at].map(Timestamp::millis);
     let bad = batch.iter().enumerate().filter(|(_, event)| !times(event).into_iter().all(is_on_calendar));
-    bad.map(|(index, _)| Rejection::unfit(index, "its times must lie in the years -9999 to 9999")).collect()
+    bad.map(|(index, _)| Rejection::unfit(index, "occurredAt and receivedAt must be in the years -9999 to 9999"))
+        .collect()
 }
 
 /// Appends the events that are not rejected as a batch of their own. The indexes in the result refer to `batch`.
@@ -166,5 +167,5 @@ fn sort_out(keys: &[EncodedKey], known: &[Option<Known>]) -> Fates {
 }
 
 fn unreadable(error: LakeError) -> StoreError {
-    StoreError::retry_after(UNREADABLE, "cannot look up whether events are there already").with_source(error)
+    StoreError::retry_after(UNREADABLE, "cannot check for duplicate events").with_source(error)
 }

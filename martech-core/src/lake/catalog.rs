@@ -122,16 +122,16 @@ pub(super) fn load_sealed<T: DeserializeOwned>(layout: &Layout, path: &Path) -> 
 
 /// Replaces a sealed file as a whole.
 pub(super) fn store_sealed(layout: &Layout, path: &Path, state: &impl Serialize) -> Result<()> {
-    let state = serde_json::to_string(state).expect("numbers and text serialize without errors");
+    let state = serde_json::to_string(state).expect("serializing numbers and text cannot fail");
     let text = format!("{state}\n{:08x}\n", crc32c::crc32c(state.as_bytes()));
     fs::replace(&*layout.fs, path, text.as_bytes()).context("cannot write", path)
 }
 
 /// Returns the first line, if the second line is its checksum and nothing follows.
 fn unseal(bytes: &[u8]) -> Result<&[u8], &'static str> {
-    let (state, checksum) = bytes.split_last_chunk::<10>().ok_or("it is cut short")?;
+    let (state, checksum) = bytes.split_last_chunk::<10>().ok_or("the file is truncated")?;
     let expected = format!("\n{:08x}\n", crc32c::crc32c(state));
-    if *checksum == *expected.as_bytes() { Ok(state) } else { Err("its checksum does not fit") }
+    if *checksum == *expected.as_bytes() { Ok(state) } else { Err("checksum mismatch") }
 }
 
 #[derive(Deserialize)]
@@ -163,24 +163,24 @@ impl Catalog {
         let mut ids = HashSet::new();
         for (id, rows, bytes) in files {
             if id >= self.next_file || !ids.insert(id) {
-                return Err(format!("it gives the number {id} to a file that cannot have it"));
+                return Err(format!("invalid or repeated file number {id}"));
             }
             if rows > MAX_COUNT || bytes > MAX_COUNT {
-                return Err(format!("it gives file {id} a size that no file has"));
+                return Err(format!("the size of file {id} is out of range"));
             }
         }
         if self.sequence > MAX_COUNT || self.next_file > MAX_COUNT {
-            return Err("it counts further than any lake comes".to_owned());
+            return Err("the frame sequence or the next file number is out of range".to_owned());
         }
         let waiting = || self.waiting.iter().flat_map(|entry| entry.days.iter().map(|day| (*day, entry.after)));
         let mut days = HashSet::new();
         if let Some((day, after)) =
             waiting().find(|(day, after)| !row::is_day(*day) || *after >= self.sequence || !days.insert(*day))
         {
-            return Err(format!("rows of the day {day} cannot wait behind frame {after}"));
+            return Err(format!("invalid entry for waiting rows of day {day} after frame {after}"));
         }
         match self.events.iter().find(|file| !row::is_day(file.day)) {
-            Some(file) => Err(format!("file {} is of the day {}, which no calendar has", file.id, file.day)),
+            Some(file) => Err(format!("file {} has day {}, which is out of range", file.id, file.day)),
             None => Ok(()),
         }
     }

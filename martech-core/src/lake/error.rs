@@ -10,7 +10,7 @@ use crate::{journal::JournalError, query::QueryError};
 #[derive(Debug, thiserror::Error)]
 pub enum LakeError {
     /// Another process has the data folder open.
-    #[error("the data folder {0} is in use by another process; stop that one, or choose another folder")]
+    #[error("the data folder {0} is in use by another process; stop that process or choose another folder")]
     Locked(PathBuf),
     /// A file could not be read or written.
     #[error("{action} {path}: {source}")]
@@ -31,7 +31,7 @@ pub enum LakeError {
         message: String,
     },
     /// A file has a newer format. Nothing was changed.
-    #[error("{path} has format {format}, which this program does not know")]
+    #[error("{path} has format {format}, which this program does not support")]
     UnknownFormat {
         /// The file with the unknown format.
         path: PathBuf,
@@ -39,10 +39,10 @@ pub enum LakeError {
         format: u32,
     },
     /// The folder holds no lake.
-    #[error("{0} holds no lake")]
+    #[error("no lake in {0}")]
     NoLake(PathBuf),
     /// A repair of the folder was interrupted. Run the repair again before you open the lake.
-    #[error("a repair of {0} was interrupted, and has to be brought to its end")]
+    #[error("a repair of {0} was interrupted; run the repair again to finish it")]
     Repairing(PathBuf),
     /// Parquet or Arrow failed.
     #[error("{path}: {source}")]
@@ -59,7 +59,7 @@ pub enum LakeError {
     #[error(transparent)]
     Query(#[from] QueryError),
     /// A thread of the lake panicked. Its work had no effect.
-    #[error("a task of the lake failed: {0}")]
+    #[error("a lake task failed: {0}")]
     Task(String),
     /// The lake was closed.
     #[error("the lake is closed")]
@@ -71,7 +71,7 @@ pub(super) type Result<T, E = LakeError> = std::result::Result<T, E>;
 /// Runs `work` and turns a panic into an error, so that the worker continues and its callers get the error.
 pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     panic::catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err(LakeError::Task("it panicked; the log says where".to_owned())))
+        .unwrap_or_else(|_| Err(LakeError::Task("the task panicked; see the log".to_owned())))
 }
 
 /// Adds the operation and the file to an error.

@@ -107,7 +107,7 @@ impl State {
             match rows.next(|batch, row| schema::row_at(batch, row).to_event())? {
                 None => self.rows = None,
                 Some(event) => {
-                    let event = event.map_err(|error| LakeError::Task(format!("a row is no event: {error}")))?;
+                    let event = event.map_err(|error| LakeError::Task(format!("invalid event in a row: {error}")))?;
                     if self.after.as_ref().is_none_or(|after| after.is_before(&event)) {
                         self.after = None;
                         events.push(event);

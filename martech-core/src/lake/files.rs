@@ -164,7 +164,7 @@ impl<Entry> Drop for LiveFile<Entry> {
         for path in &self.paths {
             if let Err(error) = self.shared.layout.remove(path) {
                 // The next start removes files that no catalog names.
-                tracing::warn!(%error, "an old file stays until the next start");
+                tracing::warn!(%error, "cannot remove an old file; it stays until the next start");
             }
         }
     }

@@ -59,7 +59,7 @@ pub(super) struct IdRow {
 /// Writes the index of `rows` and makes it durable. Returns its length in bytes.
 pub(super) fn write(fs: &dyn FileSystem, path: &Path, rows: &[IdRow], pages: &[IdPage]) -> Result<u64> {
     let bytes = encode(rows, pages);
-    let file = fs.create(path).context("cannot make", path)?;
+    let file = fs.create(path).context("cannot create", path)?;
     file.write_all_at(&bytes, 0).and_then(|()| file.sync()).context("cannot write", path)?;
     Ok(bytes.len() as u64)
 }
@@ -207,26 +207,26 @@ impl IdFile {
     pub(super) fn find_fault(&self, rows: &[IdRow], pages: &[IdPage]) -> io::Result<Option<String>> {
         let index = IdIndex::of(self)?;
         if self.file.len()? != (self.header.content() + self.header.trailer()) as u64 {
-            return Ok(Some("its length is not what its header says".to_owned()));
+            return Ok(Some("length differs from the header".to_owned()));
         }
         if index.entries.len() != rows.len() {
             let (entries, rows) = (index.entries.len(), rows.len());
-            return Ok(Some(format!("it has {entries} entries, and its file of events {rows} rows")));
+            return Ok(Some(format!("{entries} entries, but the event file has {rows} rows")));
         }
         if index.pages != pages {
-            return Ok(Some("it does not say where the ids lie".to_owned()));
+            return Ok(Some("wrong positions of the ids".to_owned()));
         }
         let is_found =
             |(row, IdRow { id, .. }): (usize, &IdRow)| index.candidates(xxh3_64(id)).any(|found| found as usize == row);
         let lost = rows.iter().enumerate().filter(|row| !is_found(*row)).count();
         if lost > 0 {
-            return Ok(Some(format!("{lost} rows of its file of events cannot be found by it")));
+            return Ok(Some(format!("{lost} rows of the event file are missing from the index")));
         }
         if self.header.has_prints {
             let prints = numbers(&self.sums.read(&*self.file, self.header.prints() as u64, rows.len() * 4)?);
             let wrong = rows.iter().zip(&prints).filter(|(row, print)| row.print.bits() != **print).count();
             if wrong > 0 {
-                return Ok(Some(format!("it takes {wrong} events for others")));
+                return Ok(Some(format!("wrong fingerprints of {wrong} events")));
             }
         }
         Ok(None)
@@ -330,7 +330,7 @@ fn position(pages: &[IdPage], row: u32) -> io::Result<u64> {
 
 /// Returns the error for an offset or a row outside the index.
 fn nowhere() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "the index is damaged: it leads nowhere")
+    io::Error::new(io::ErrorKind::InvalidData, "the index is damaged: position out of range")
 }
 
 fn page(bytes: &[u8]) -> IdPage {
@@ -346,7 +346,7 @@ fn numbers(bytes: &[u8]) -> Box<[u32]> {
 }
 
 fn damaged(path: &Path) -> LakeError {
-    LakeError::Damaged { path: path.into(), message: "its checksum does not fit".to_owned() }
+    LakeError::Damaged { path: path.into(), message: "checksum mismatch".to_owned() }
 }
 
 #[cfg(test)]
@@ -407,7 +407,7 @@ mod tests {
             IdFile::open(&Disk, &path).unwrap().find_fault(rows, pages).unwrap().unwrap()
         };
         assert!(fault(&rows[1..], &pages).contains("2000 entries"));
-        assert!(fault(&rows, &pages[1..]).contains("where the ids lie"));
+        assert!(fault(&rows, &pages[1..]).contains("positions of the ids"));
         let changed = |change: fn(&mut IdRow)| {
             let mut changed = rows.clone();
             change(&mut changed[7]);
@@ -415,7 +415,7 @@ mod tests {
         };
         assert!(fault(&changed(|row| row.id = [0; 16]), &pages).contains("1 rows"));
         assert!(
-            fault(&changed(|row| row.print = Fingerprint::from_bits(3)), &pages).contains("takes 1 events for others")
+            fault(&changed(|row| row.print = Fingerprint::from_bits(3)), &pages).contains("fingerprints of 1 events")
         );
         std::fs::write(&path, [encode(&rows, &pages), vec![0]].concat()).unwrap();
         assert!(fault(&rows, &pages).contains("length"));

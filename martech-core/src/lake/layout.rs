@@ -105,7 +105,7 @@ impl Layout {
     /// Creates the folders that every lake has.
     pub(super) fn create(&self) -> Result<()> {
         for dir in [self.root.clone(), self.events(), self.ids(), self.users(), self.journal()] {
-            self.fs.create_dir_all(&dir).context("cannot make the folder", dir)?;
+            self.fs.create_dir_all(&dir).context("cannot create the folder", dir)?;
         }
         Ok(())
     }

@@ -26,7 +26,7 @@ pub(super) fn mended(batch: &RecordBatch) -> Cow<'_, RecordBatch> {
     let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
     columns[column::PROPERTIES] = Arc::new(whole);
     Cow::Owned(
-        RecordBatch::try_new(batch.schema(), columns).expect("a column is replaced by one of its kind and length"),
+        RecordBatch::try_new(batch.schema(), columns).expect("the new column has the type and length of the old one"),
     )
 }
 

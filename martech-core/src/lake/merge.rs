@@ -71,7 +71,7 @@ pub(super) fn merge_files(inner: &Inner, files: &[Arc<EventsFile>], folders: &mu
         inner.discard(&[merged], &[]);
         return Err(LakeError::Damaged {
             path: files[0].path().clone(),
-            message: "it, or one that it was merged with, has not as many rows as the catalog says".to_owned(),
+            message: "the row count of this file, or of one merged with it, differs from the catalog".to_owned(),
         });
     }
     Ok(merged)

@@ -27,7 +27,7 @@ impl Inner {
         options.roll_bytes =
             options.roll_bytes.min(usize::try_from(options.journal_capacity / 4).unwrap_or(usize::MAX));
         let layout = Layout { fs: options.fs.clone(), root: options.dir.clone() };
-        layout.fs.create_dir_all(&layout.root).context("cannot make the folder", &layout.root)?;
+        layout.fs.create_dir_all(&layout.root).context("cannot create the folder", &layout.root)?;
         let lock = layout.take_lock()?;
         layout.create()?;
         let shared = Arc::new(Shared::new(layout, FOOTER_MEMORY));
@@ -57,18 +57,18 @@ impl Inner {
         let found = Found::new(&recovery, &journal, &catalog, &held);
         journal.start_at_least(catalog.sequence + 1)?;
         for damage in &recovery.damaged {
-            tracing::error!(?damage, "a part of the journal is damaged; it was set aside, its events are missing");
+            tracing::error!(?damage, "set aside a damaged part of the journal; its events are missing");
         }
         for missing in &recovery.missing {
-            tracing::error!(?missing, "these frames of the journal are missing");
+            tracing::error!(?missing, "journal frames are missing");
         }
         if found.cut_bytes > 0 {
-            tracing::warn!(bytes = found.cut_bytes, "the end of the journal was cut, where a write was interrupted");
+            tracing::warn!(bytes = found.cut_bytes, "truncated an interrupted write at the end of the journal");
         }
         let mut state = State::new(version.clone(), options.roll_bytes);
         replay(&journal, &catalog, &held, &shared.layout, &mut state)?;
         if let Err(error) = journal.trim(held.through()) {
-            tracing::warn!(%error, "what is in files stays in the journal until the next roll");
+            tracing::warn!(%error, "cannot trim the journal; events in files stay in it until the next roll");
         }
         Ok(Self::new(options, shared, journal, state, Files { catalog, version }, lock, found))
     }
@@ -94,7 +94,10 @@ fn load_catalog(layout: &Layout) -> Result<Option<Catalog>> {
     }
     let catalog = Catalog::load(layout)?;
     if catalog.is_none() && !layout.is_blank()? {
-        return Err(LakeError::Damaged { path: layout.catalog(), message: "it is gone, and there is data".to_owned() });
+        return Err(LakeError::Damaged {
+            path: layout.catalog(),
+            message: "the file is missing, but the folder contains data".to_owned(),
+        });
     }
     Ok(catalog)
 }
@@ -117,12 +120,12 @@ fn check_files(version: &Version, layout: &Layout) -> Result<()> {
     if let Some(path) = named.iter().find(|path| !there.contains(*path)) {
         return Err(LakeError::Damaged {
             path: path.clone(),
-            message: "the catalog names it, and it is gone".to_owned(),
+            message: "the file is missing, but the catalog lists it".to_owned(),
         });
     }
     for path in there.difference(&named) {
         if let Err(error) = layout.remove(path) {
-            tracing::warn!(%error, "a file that is not in use stays until the next start");
+            tracing::warn!(%error, "cannot remove an unused file; it stays until the next start");
         }
     }
     Ok(())
@@ -135,7 +138,7 @@ fn replay(journal: &Journal, catalog: &Catalog, held: &Held, layout: &Layout, st
         let frame = frame?;
         let chunk = Chunk::decode(frame.payload).map_err(|error| LakeError::Damaged {
             path: layout.journal(),
-            message: format!("frame {} holds no events: {error}", frame.sequence),
+            message: format!("frame {} contains no valid events: {error}", frame.sequence),
         })?;
         if frame.sequence <= catalog.sequence {
             waiting.add(&chunk, |day| !held.holds(frame.sequence, day));

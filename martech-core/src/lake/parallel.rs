@@ -26,7 +26,7 @@ pub(super) fn run<T: Send>(
     thread::scope(|scope| {
         let running: Vec<_> = (0..threads().min(pieces)).map(|_| scope.spawn(|| work(&draw))).collect();
         let join = |thread: thread::ScopedJoinHandle<'_, Result<T>>| {
-            thread.join().unwrap_or_else(|_| Err(LakeError::Task("a thread that reads panicked".to_owned())))
+            thread.join().unwrap_or_else(|_| Err(LakeError::Task("a reader thread panicked".to_owned())))
         };
         running.into_iter().map(join).collect()
     })

@@ -64,7 +64,7 @@ impl Output {
         schema: &SchemaRef,
         properties: WriterProperties,
     ) -> Result<Self> {
-        let file = fs.create(path).context("cannot make", path)?;
+        let file = fs.create(path).context("cannot create", path)?;
         let buffer = Summing::new(BufWriter::with_capacity(WRITE_BUFFER, Cursor::new(file.clone(), 0)));
         // With Arrow's own copy of the schema in the file, a reader could not choose between text and dictionaries.
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
@@ -123,9 +123,9 @@ impl Input {
         let indexes = columns.flat_map(|column| [column.column_index_offset(), column.offset_index_offset()]);
         let start = indexes.flatten().min().and_then(|start| u64::try_from(start).ok());
         let wrong = |what: &str| ParquetError::General(format!("the footer is damaged: {what}"));
-        let bytes = start.and_then(|start| self.len.checked_sub(start)).ok_or_else(|| wrong("it has no page index"))?;
+        let bytes = start.and_then(|start| self.len.checked_sub(start)).ok_or_else(|| wrong("no page index"))?;
         let rows = metadata.file_metadata().num_rows();
-        let rows = u64::try_from(rows).map_err(|_| wrong("it does not say how many rows there are"))?;
+        let rows = u64::try_from(rows).map_err(|_| wrong("invalid row count"))?;
         let checksum = crc32c::crc32c(&self.bytes(self.len - bytes, bytes as usize)?);
         Ok((rows, Tail { bytes, checksum }))
     }
@@ -151,7 +151,7 @@ impl Input {
         let metadata = guarded(|| reader.parse_and_finish(&tail_bytes))?;
         check(&metadata, rows)?;
         let sums = sums_in(&metadata, self.len - tail.bytes);
-        let sums = sums.ok_or_else(|| ParquetError::General("it has no checksums".to_owned()))?;
+        let sums = sums.ok_or_else(|| ParquetError::General("no checksums".to_owned()))?;
         let (metadata, sums) = (Arc::new(metadata), Arc::new(sums));
         Ok(Footer { metadata, sums, view: OnceLock::new(), filter: OnceLock::new() })
     }
@@ -165,14 +165,14 @@ impl Input {
     pub(super) fn bytes(&self, start: u64, length: usize) -> io::Result<Bytes> {
         // Damaged metadata may ask for more bytes than fit into memory.
         if start.checked_add(length as u64).is_none_or(|end| end > self.len) {
-            let message = format!("{length} bytes at {start} lie behind the end of the file");
+            let message = format!("{length} bytes at offset {start} are beyond the end of the file");
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
         }
         self.sums.read(&*self.file, start, length)
     }
 
     fn tail(&self, tail: Tail) -> ParquetResult<TailBytes> {
-        let damaged = || ParquetError::General("the checksum of its metadata does not fit".to_owned());
+        let damaged = || ParquetError::General("metadata checksum mismatch".to_owned());
         let start = self.len.checked_sub(tail.bytes).ok_or_else(damaged)?;
         let bytes = self.bytes(start, tail.bytes as usize)?;
         if crc32c::crc32c(&bytes) == tail.checksum { Ok(TailBytes { start, bytes }) } else { Err(damaged()) }
@@ -218,15 +218,15 @@ impl Iterator for Batches {
 /// Runs a read, and turns a panic of the library into an error.
 pub(super) fn guarded<T>(read: impl FnOnce() -> ParquetResult<T>) -> ParquetResult<T> {
     panic::catch_unwind(AssertUnwindSafe(read))
-        .unwrap_or_else(|_| Err(ParquetError::General("the file is damaged, and reading it panicked".to_owned())))
+        .unwrap_or_else(|_| Err(ParquetError::General("the file is damaged: reading it panicked".to_owned())))
 }
 
 /// Checks that a footer has the shape of the lake's own files, which later code relies on.
 fn check(metadata: &ParquetMetaData, rows: u64) -> ParquetResult<()> {
     let wrong = |what: &str| Err(ParquetError::General(format!("the footer is damaged: {what}")));
-    let [group] = metadata.row_groups() else { return wrong("there is not one row group") };
+    let [group] = metadata.row_groups() else { return wrong("expected one row group") };
     if [metadata.file_metadata().num_rows(), group.num_rows()].iter().any(|found| u64::try_from(*found) != Ok(rows)) {
-        return wrong("it does not have as many rows as the catalog says");
+        return wrong("the row count differs from the catalog");
     }
     for column in 0..group.num_columns() {
         let Some(offsets) = metadata.page_index().and_then(|index| index.offset_index(0, column)) else { continue };
@@ -234,7 +234,7 @@ fn check(metadata: &ParquetMetaData, rows: u64) -> ParquetResult<()> {
         let ends = [firsts.first(), firsts.last()];
         let [Some(0), Some(last)] = ends else { return wrong("the pages of a column do not begin with the first row") };
         if *last >= rows as i64 || !firsts.is_sorted_by(|left, right| left < right) {
-            return wrong("the pages of a column do not follow one another");
+            return wrong("the pages of a column are not consecutive");
         }
     }
     Ok(())

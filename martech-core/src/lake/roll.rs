@@ -123,7 +123,7 @@ pub(super) fn write_events(
         // days.
         if version.day(day).is_empty() {
             let dir = layout.events_day(day);
-            layout.fs.create_dir_all(&dir).context("cannot make the folder", dir)?;
+            layout.fs.create_dir_all(&dir).context("cannot create the folder", dir)?;
         }
         for positions in positions.chunks(MAX_ROWS) {
             let mut writer = EventsWriter::create(layout, take_id(), day, positions.len(), ZSTD_LEVEL)?;

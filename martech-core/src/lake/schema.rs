@@ -71,7 +71,7 @@ pub(super) fn writing(rows: usize, level: i32) -> WriterProperties {
         // The version of data pages that `pages` reads.
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_created_by(concat!("martech ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(level).expect("a level of zstd")))
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(level).expect("a valid zstd level")))
         .set_data_page_row_count_limit(PAGE_ROWS)
         .set_write_batch_size(PAGE_ROWS)
         .set_max_row_group_row_count(None)

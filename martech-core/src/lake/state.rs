@@ -139,7 +139,7 @@ impl State {
     /// Returns why the lake accepts no events or cannot roll, if that is so.
     pub(super) fn trouble(&self, journal_stopped: bool) -> Option<String> {
         if journal_stopped {
-            return Some("the journal failed and takes nothing any more; restart to go on".to_owned());
+            return Some("the journal failed and no longer accepts events; restart to continue".to_owned());
         }
         // Clients that wait for recovery may have stopped sending, so no later write would clear an old failure.
         let recent = self.write_error.as_ref().filter(|(when, _)| when.elapsed() < WRITE_ERROR_STANDS);

@@ -65,7 +65,7 @@ impl Sums {
         let covered = self.len.saturating_sub(from).min(bytes.len() as u64) as usize;
         for (block, at) in bytes[..covered].chunks(BLOCK as usize).zip((from / BLOCK) as usize..) {
             if crc32c::crc32c(block) != self.blocks[at] {
-                let message = format!("the checksum of the block at {} does not fit", at as u64 * BLOCK);
+                let message = format!("checksum mismatch in the block at offset {}", at as u64 * BLOCK);
                 return Err(io::Error::new(io::ErrorKind::InvalidData, message));
             }
         }

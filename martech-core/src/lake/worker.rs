@@ -50,7 +50,7 @@ impl Workers {
         let (compactor, compactions) = mpsc::channel();
         inner.state().roller = Some(roller.clone());
         let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
-            thread::Builder::new().name(name.to_owned()).spawn(work).expect("the system gives two threads")
+            thread::Builder::new().name(name.to_owned()).spawn(work).expect("the system can start two threads")
         };
         let (rolling, compacting, look) = (inner.clone(), inner.clone(), compactor.clone());
         let threads = vec![
@@ -101,7 +101,7 @@ impl Workers {
 impl Drop for Workers {
     fn drop(&mut self) {
         if let Err(error) = self.close() {
-            tracing::error!(%error, "closing the lake");
+            tracing::error!(%error, "failed to close the lake");
         }
     }
 }
@@ -134,7 +134,7 @@ fn run_rolls(inner: &Inner, messages: &Receiver<Message>, compactor: &Sender<Mes
             // A roll that was stopped is not a failure: the next start continues it.
             (Ok(()) | Err(LakeError::Closed), None) => {}
             (Err(error), None) => {
-                tracing::error!(%error, "a roll failed; the events stay in the journal, it is tried again");
+                tracing::error!(%error, "roll failed; the events stay in the journal and the roll is retried");
             }
         }
         let _ = compactor.send(Message::Look);
@@ -155,7 +155,7 @@ fn run_compactions(inner: &Inner, messages: &Receiver<Message>) {
                 match guarded(|| compaction::compact_what_is_due(inner)) {
                     // A compaction that was stopped is not a failure: the next start begins it anew.
                     Ok(()) | Err(LakeError::Closed) => {}
-                    Err(error) => tracing::error!(%error, "a compaction failed; the files stay as they were"),
+                    Err(error) => tracing::error!(%error, "compaction failed; the files are unchanged"),
                 }
             }
             Message::Look => {}

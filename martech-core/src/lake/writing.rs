@@ -85,7 +85,7 @@ impl<'a> EventsWriter<'a> {
         let (footer, tail, bytes) = output.finish().context("cannot write", temporary.path())?;
         let pages = id_pages(&footer).ok_or_else(|| LakeError::Damaged {
             path: temporary.path().into(),
-            message: "ids do not lie plain".to_owned(),
+            message: "the ids are not stored in plain encoding".to_owned(),
         })?;
         let index = Temporary::beside(layout, &layout.ids_file(id))?;
         let index_bytes = ids::write(&*layout.fs, index.path(), &ids, &pages)?;

@@ -15,29 +15,29 @@ pub enum MongoError {
     #[error(transparent)]
     Query(#[from] QueryError),
     /// The connection string is invalid.
-    #[error("the connection string: {0}")]
+    #[error("connection string: {0}")]
     Options(String),
     /// No server is available: none is reachable, none is the primary, or the server is shutting down. This is
     /// transient.
     #[error("MongoDB is not available: {0}")]
     Unavailable(String),
     /// The server did not answer in time.
-    #[error("MongoDB takes too long: {0}")]
+    #[error("MongoDB timed out: {0}")]
     TimedOut(String),
     /// Authentication failed, or the user lacks a privilege.
-    #[error("MongoDB refuses access: {0}")]
+    #[error("MongoDB denied access: {0}")]
     Unauthorized(String),
     /// The server does not speak the MongoDB protocol, is too old, or lacks a required feature.
-    #[error("not a MongoDB that can be used: {0}")]
+    #[error("unsupported MongoDB server: {0}")]
     WrongServer(String),
     /// An existing index would reject events.
-    #[error("an index of the collection: {0}")]
+    #[error("unusable index of the collection: {0}")]
     WrongIndex(String),
     /// The message exceeds the server's size limit.
-    #[error("MongoDB refuses a message as too large: {0}")]
+    #[error("MongoDB rejected a message as too large: {0}")]
     TooLarge(String),
     /// A document in the collection is not an event.
-    #[error("the document {id} is no event: {why}")]
+    #[error("document {id} is not an event: {why}")]
     Damaged {
         /// The document's `_id`.
         id: String,

@@ -39,9 +39,12 @@ pub(super) async fn ensure(inner: &Inner, warnings: &mut Vec<String>) -> Result<
         Err(MongoError::Unauthorized(_) | MongoError::Other(_) | MongoError::WrongServer(_)) => Vec::new(),
         Err(error) => return Err(error),
     };
-    warnings.extend(found.iter().filter(|index| is_other_unique(index)).map(|index| {
-        format!("the index {} is unique: it refuses events that have nothing else wrong with them", name(index))
-    }));
+    warnings.extend(
+        found
+            .iter()
+            .filter(|index| is_other_unique(index))
+            .map(|index| format!("the index {} is unique and rejects events that are otherwise valid", name(index))),
+    );
     match judge(&found)? {
         Verdict::Good => return Ok(Index::Good),
         Verdict::Useless(why) => warnings.push(why),
@@ -51,7 +54,7 @@ pub(super) async fn ensure(inner: &Inner, warnings: &mut Vec<String>) -> Result<
             // Appends do not have to wait for it.
             Err(MongoError::TimedOut(_)) => {
                 warnings.push(
-                    "the index {userId: 1, occurredAt: 1} is still being made. Until it is there, questions read the whole \
+                    "the index {userId: 1, occurredAt: 1} is still being built; until then, queries read the whole \
                      collection"
                         .to_owned(),
                 );
@@ -59,8 +62,8 @@ pub(super) async fn ensure(inner: &Inner, warnings: &mut Vec<String>) -> Result<
             }
             Err(error @ MongoError::Unavailable(_)) => return Err(error),
             Err(error) => warnings.push(format!(
-                "the index {{userId: 1, occurredAt: 1}} is missing and cannot be made ({error}). Questions read the whole \
-                 collection"
+                "the index {{userId: 1, occurredAt: 1}} is missing and cannot be created ({error}); queries read the \
+                 whole collection"
             )),
         },
     }
@@ -85,15 +88,15 @@ fn judge(found: &[Document]) -> Result<Verdict, MongoError> {
     if is_set(index, "unique") {
         let name = name(index);
         return Err(MongoError::WrongIndex(format!(
-            "{name} is unique, so a user could do only one thing at a time. Drop it (db.events.dropIndex(\"{name}\")); it is \
-             made anew"
+            "{name} is unique, so a user could have only one event at a time; drop it \
+             (db.events.dropIndex(\"{name}\")), and it is created again"
         )));
     }
     let hindrance = [
-        ("partialFilterExpression", "has only some of the events in it"),
-        ("collation", "compares texts in another way than questions do"),
+        ("partialFilterExpression", "contains only some of the events"),
+        ("collation", "has another collation than the queries"),
     ];
-    let flags = [("sparse", "may leave events out"), ("hidden", "is hidden")];
+    let flags = [("sparse", "may omit events"), ("hidden", "is hidden")];
     let why = hindrance
         .into_iter()
         .find(|(option, _)| index.contains_key(*option))
@@ -101,8 +104,8 @@ fn judge(found: &[Document]) -> Result<Verdict, MongoError> {
     Ok(why.map_or(Verdict::Good, |(_, why)| {
         let name = name(index);
         Verdict::Useless(format!(
-            "the index {name} on {{userId: 1, occurredAt: 1}} {why}, so questions read the whole collection. Drop it, and it is \
-             made anew at the next start"
+            "the index {name} on {{userId: 1, occurredAt: 1}} {why}, so queries read the whole collection; drop it, \
+             and the next start creates it again"
         ))
     }))
 }

@@ -127,7 +127,7 @@ impl<'a> Batch<'a> {
             self.fates[index] = match is_known {
                 true => Fate::Known,
                 false if awkward.contains(&index) => Fate::Awkward(reason),
-                false => Fate::Rejected(format!("MongoDB refuses the document: {reason}")),
+                false => Fate::Rejected(format!("MongoDB rejected the document: {reason}")),
             };
         }
         Ok(())
@@ -144,7 +144,7 @@ impl<'a> Batch<'a> {
                 }
                 Fate::Known => Fate::Known,
                 Fate::Rejected(why) => {
-                    Fate::Rejected(format!("an earlier event of the batch has the same id, and was refused: {why}"))
+                    Fate::Rejected(format!("an earlier event in the batch has the same id and was rejected: {why}"))
                 }
                 other => other.clone(),
             };
@@ -175,7 +175,9 @@ impl<'a> Batch<'a> {
         match known.keys().next() {
             None => Ok(()),
             // The document was deleted in between, or a failover rolled it back.
-            Some(id) => Err(StoreError::retry(format!("MongoDB said that it has the event {id}, and then had not"))),
+            Some(id) => Err(StoreError::retry(format!(
+                "MongoDB reported the event {id} as a duplicate, but the event was not found"
+            ))),
         }
     }
 
@@ -188,9 +190,9 @@ impl<'a> Batch<'a> {
                 Fate::Conflict => appended.rejected.push(Rejection::id_conflict(index, self.events[index].id)),
                 Fate::Rejected(reason) => appended.rejected.push(Rejection::unfit(index, reason)),
                 Fate::Awkward(reason) => {
-                    appended.rejected.push(Rejection::unfit(index, format!("MongoDB refuses the document: {reason}")));
+                    appended.rejected.push(Rejection::unfit(index, format!("MongoDB rejected the document: {reason}")));
                 }
-                other => unreachable!("each event has been sent and answered, and is not {other:?}"),
+                other => unreachable!("every event has a final outcome, not {other:?}"),
             }
         }
         appended
@@ -263,7 +265,7 @@ impl Command {
         if size > limits.document_bytes {
             self.bytes.truncate(before);
             let most = limits.document_bytes;
-            return Pushed::Unfit(format!("its document has {size} bytes, and MongoDB takes {most} at most"));
+            return Pushed::Unfit(format!("the document has {size} bytes; MongoDB accepts at most {most}"));
         }
         // The documents of a command must fit into one BSON document. The server allows the command itself some bytes
         // more.
@@ -331,14 +333,14 @@ impl Answer {
         }
         let mut errors = Vec::new();
         for error in answer.get_array("writeErrors").into_iter().flatten() {
-            let error = error.as_document().ok_or_else(|| strange("an error of a document is no document"))?;
+            let error = error.as_document().ok_or_else(|| strange("a write error is not a document"))?;
             errors.push(WriteError::read(error, sent)?);
         }
         // If the server stored fewer documents than it accounts for, events would be lost silently.
         let stored =
-            questions::whole(answer, "n").ok_or_else(|| strange("it does not say how many documents it has stored"))?;
+            questions::whole(answer, "n").ok_or_else(|| strange("the number of stored documents is missing"))?;
         if usize::try_from(stored).ok().and_then(|stored| stored.checked_add(errors.len())) != Some(sent) {
-            return Err(strange(&format!("of {sent} documents it has stored {stored}, and refused {}", errors.len())));
+            return Err(strange(&format!("{sent} documents sent, {stored} stored, {} rejected", errors.len())));
         }
         Ok(Self { errors })
     }
@@ -349,7 +351,7 @@ impl WriteError {
         let position = questions::whole(error, "index")
             .and_then(|index| usize::try_from(index).ok())
             .filter(|index| *index < sent);
-        let position = position.ok_or_else(|| strange("it speaks of a document that was not sent"))?;
+        let position = position.ok_or_else(|| strange("a write error refers to a document that was not sent"))?;
         let (code, words) = (code(error), words(error));
         if let Some(error) = error::of_server(code, &words) {
             return Err(error.into());
@@ -380,11 +382,11 @@ fn code(error: &Document) -> i32 {
 }
 
 fn words(error: &Document) -> String {
-    error.get_str("errmsg").unwrap_or("without a reason").to_owned()
+    error.get_str("errmsg").unwrap_or("no reason given").to_owned()
 }
 
 fn strange(what: &str) -> StoreError {
-    StoreError::from(MongoError::Other(format!("an answer that cannot be: {what}")))
+    StoreError::from(MongoError::Other(format!("invalid answer from the server: {what}")))
 }
 
 #[cfg(test)]

@@ -349,7 +349,7 @@ macro_rules! answer {
         match $store.inner.$question(&prepared, &$query).await {
             Err(error) if error.is_passing() => $store.inner.$question(&prepared, &$query).await,
             Err(error) if error.is_refusal() => {
-                tracing::warn!(%error, "a question is refused, so the server is asked about itself again");
+                tracing::warn!(%error, "query refused; probing the server again");
                 $store.inner.note(None);
                 let prepared = $store.prepare().await?;
                 $store.inner.$question(&prepared, &$query).await

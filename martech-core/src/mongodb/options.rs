@@ -132,15 +132,17 @@ impl Acknowledgement {
         let w = concern.w.take().unwrap_or(Acknowledgment::Majority);
         let journal = concern.journal.unwrap_or(true);
         if w == Acknowledgment::Nodes(0) {
-            let why = "w=0 asks for no answers, so nobody would know what is stored; leave it out, or say w=1";
+            let why = "w=0 requests no acknowledgement, so stored events cannot be confirmed; leave it out or use w=1";
             return Err(MongoError::Options(why.to_owned()));
         }
         let mut weaker = Vec::new();
         match &w {
             Acknowledgment::Nodes(nodes) => {
-                weaker.push(format!("w={nodes} counts {nodes} servers, not a majority of them"));
+                weaker.push(format!("w={nodes} waits for {nodes} servers, not for a majority"));
             }
-            Acknowledgment::Custom(name) => weaker.push(format!("w={name} means what the replica set says it does")),
+            Acknowledgment::Custom(name) => {
+                weaker.push(format!("w={name} depends on the configuration of the replica set"));
+            }
             _ => {}
         }
         if !journal {
@@ -148,8 +150,8 @@ impl Acknowledgement {
         }
         let warning = (!weaker.is_empty()).then(|| {
             format!(
-                "the write concern of the connection string may be weaker than majority and journaled: {}. Events that \
-                 were acknowledged can be lost when a server fails",
+                "the write concern of the connection string may be weaker than majority and journaled: {}; \
+                 acknowledged events can be lost when a server fails",
                 weaker.join("; ")
             )
         });
@@ -159,7 +161,7 @@ impl Acknowledgement {
     /// Returns the write concern as a document, for commands other than inserts.
     pub(super) fn document(&self) -> Document {
         let raw = RawDocument::from_bytes(&self.bytes).and_then(Document::try_from);
-        raw.expect("it was written as a document")
+        raw.expect("the bytes are a document")
     }
 }
 

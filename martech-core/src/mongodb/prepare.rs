@@ -103,13 +103,12 @@ impl Inner {
         }
         if index && !abilities.hint {
             warnings.push(
-                "the server does not let a question name its index (hint). Questions rely on it to choose the right one"
-                    .to_owned(),
+                "the server does not support index hints; queries rely on a hint to use the right index".to_owned(),
             );
         }
         if !abilities.max_time {
             warnings.push(
-                "the server does not take maxTimeMS. It goes on with a question that nobody waits for any more"
+                "the server does not support maxTimeMS; it continues queries that clients no longer wait for"
                     .to_owned(),
             );
         }
@@ -117,18 +116,18 @@ impl Inner {
             abilities.disk = false;
             abilities.group = self.can_group(abilities).await?;
             warnings.push(if abilities.group {
-                "the server does not take allowDiskUse. Lists of very many users may fail for want of memory".to_owned()
+                "the server does not support allowDiskUse; lists of very many users may run out of memory".to_owned()
             } else {
-                "the server does not aggregate ($sort, $group). Lists of users and new users read the whole index instead, \
-                 which takes long where there are many events"
+                "the server does not support aggregation ($sort, $group); lists of users and new users read the whole \
+                 index instead, which is slow with many events"
                     .to_owned()
             });
         }
         if !self.can_compare_decimals().await? {
             abilities.decimals = false;
             warnings.push(
-                "the server has no Decimal128. Order values are stored as whole millionths, in orderValueMicros, and \
-                 properties with numbers that no double holds as text, in propertiesText"
+                "the server does not support Decimal128; order values are stored as whole millionths in \
+                 orderValueMicros, and properties with numbers that do not fit a double as text in propertiesText"
                     .to_owned(),
             );
         }
@@ -149,7 +148,7 @@ impl Inner {
                 Err(error @ MongoError::Unauthorized(_)) => return Err(error),
                 Err(error) => {
                     self.command(&self.database, doc! { "ping": 1 }).await?;
-                    tracing::debug!(%error, "a question with a Decimal128 was not answered");
+                    tracing::debug!(%error, "query with a Decimal128 failed");
                 }
             }
         }
@@ -209,7 +208,7 @@ fn limits(hello: &Document) -> Result<Limits, MongoError> {
         Some(value) => questions::whole(hello, name)
             .and_then(|number| usize::try_from(number).ok())
             .filter(|number| *number > 0)
-            .ok_or_else(|| MongoError::WrongServer(format!("it says that {name} is {value}"))),
+            .ok_or_else(|| MongoError::WrongServer(format!("invalid limit {name}: {value}"))),
     };
     Ok(Limits {
         document_bytes: limit("maxBsonObjectSize", 16 << 20)?,

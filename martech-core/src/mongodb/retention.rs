@@ -20,7 +20,7 @@ impl Inner {
         let index = doc! { "key": { "occurredAt": 1 }, "name": NAME };
         let create = doc! { "createIndexes": &self.options.collection, "indexes": [index] };
         if let Err(error) = self.ask(MongoCommand::Other, FINDING, self.database.run_command(create)).await {
-            tracing::warn!(%error, "there is no index of times: what is too old is looked for in the whole collection");
+            tracing::warn!(%error, "cannot create an index on occurredAt; finding old events in the whole collection");
         }
         let all = doc! { "$lt": date(before.millis()) };
         let (primary, mut forgotten) = (self.primary(), 0);
@@ -43,8 +43,8 @@ impl Inner {
         };
         let answer = self.command(&self.database, delete).await?;
         if let Some(Bson::Document(error)) = answer.get_array("writeErrors").ok().and_then(|errors| errors.first()) {
-            let words = error.get_str("errmsg").unwrap_or("it does not say why");
-            return Err(MongoError::Other(format!("what is too old cannot be removed: {words}")));
+            let words = error.get_str("errmsg").unwrap_or("no reason given");
+            return Err(MongoError::Other(format!("cannot remove old events: {words}")));
         }
         Ok(questions::whole(&answer, "n").and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
     }

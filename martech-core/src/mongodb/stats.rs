@@ -25,7 +25,7 @@ impl Inner {
             }
             match self.first_seen(prepared, &plan).await {
                 Err(error) if error.is_refusal() => {
-                    tracing::warn!(%error, "MongoDB does not group users, so new ones are sought in the whole index");
+                    tracing::warn!(%error, "MongoDB refused to group users; finding new users in the whole index");
                     self.first_seen_by_index(prepared, &plan).await
                 }
                 seen => seen,

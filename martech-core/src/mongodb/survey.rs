@@ -93,7 +93,7 @@ fn check(event: &Event) -> Result<(), NotAnEvent> {
     if is_right {
         Ok(())
     } else {
-        Err(wrong("orderValue, currency, page, product or searchTerm is not what its properties say".to_owned()))
+        Err(wrong("orderValue, currency, page, product or searchTerm differs from the properties".to_owned()))
     }
 }
 

@@ -24,7 +24,7 @@ impl Inner {
         }
         match self.users_by_group(prepared, query).await {
             Err(error) if error.is_refusal() => {
-                tracing::warn!(%error, "MongoDB does not group users, so their list is made from the whole index");
+                tracing::warn!(%error, "MongoDB refused to group users; building the user list from the whole index");
                 self.users_by_index(prepared, query).await
             }
             answer => answer,
@@ -55,7 +55,7 @@ impl Inner {
         let mut documents = self.aggregate(prepared.abilities, pipeline).documents().await?;
         let Some(document) = documents.next().await? else { return Ok(0) };
         let users = number(document, "users").and_then(|users| u64::try_from(users.coefficient_at(0)?).ok());
-        users.ok_or_else(|| MongoError::Other("the server counted users in something that is no number".to_owned()))
+        users.ok_or_else(|| MongoError::Other("the server returned a user count that is not a number".to_owned()))
     }
 
     /// Returns the users of the page, and one more if there is a next page.
@@ -64,7 +64,7 @@ impl Inner {
         let (mut documents, mut places) = (documents.await?, Vec::new());
         while let Some(document) = documents.next().await? {
             places.push(place(document, query.sort).ok_or_else(|| {
-                MongoError::Other("the server answered with a user whose value is of another type".to_owned())
+                MongoError::Other("the server returned a user with a value of the wrong type".to_owned())
             })?);
         }
         Ok(places)

@@ -42,8 +42,8 @@ pub(super) fn decode<const N: usize>(text: &str, kind: &str, binding: &[&str]) -
     if found != head(kind, binding) {
         return Err(QueryError::new(
             "cursor",
-            "this cursor comes from a question with another sort, order or currency; \
-             ask for the first page again, without a cursor",
+            "this cursor belongs to a query with another sort, order or currency; \
+             request the first page again, without a cursor",
         ));
     }
     let fields: Vec<String> = fields.splitn(N, '\n').map(str::to_owned).collect();
@@ -56,5 +56,5 @@ pub(super) fn field<T: FromStr>(text: &str) -> Result<T, QueryError> {
 }
 
 fn malformed() -> QueryError {
-    QueryError::new("cursor", "not a cursor; pass on the nextCursor of the page before, unchanged")
+    QueryError::new("cursor", "not a cursor; pass the nextCursor of the previous page unchanged")
 }

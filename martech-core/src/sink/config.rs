@@ -63,7 +63,7 @@ pub enum ConfigError {
     #[error("`{0}` must be at least 1")]
     Zero(&'static str),
     /// The first retry delay is zero, or longer than the longest delay.
-    #[error("the first retry delay must be above zero and no more than the longest: {initial:?}, {max:?}")]
+    #[error("the first retry delay must be above zero and at most the longest delay: {initial:?}, {max:?}")]
     Backoff {
         /// `retry.initial`
         initial: Duration,

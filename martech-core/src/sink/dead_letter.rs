@@ -41,7 +41,7 @@ pub enum DeadLetterReason {
     #[error("the sink was poisoned: {0}")]
     Poisoned(Poison),
     /// The [`close`](super::EventSink::close) call that would have returned the event was canceled.
-    #[error("the sink was closed, and nobody waited to get the event back")]
+    #[error("the sink was closed, and no caller waited for the event")]
     Unclaimed,
 }
 
@@ -69,7 +69,7 @@ impl<E> DeadLetters<E> {
     pub(super) fn hand_over(&self, letter: DeadLetter<E>) {
         let reason = letter.reason.clone();
         if catch_unwind(AssertUnwindSafe(|| (self.0)(letter))).is_err() {
-            tracing::error!(error = &reason as &dyn Error, "the dead-letter handler panicked; an event is lost");
+            tracing::error!(error = &reason as &dyn Error, "dead-letter handler panicked; an event is lost");
         }
     }
 }
@@ -77,7 +77,7 @@ impl<E> DeadLetters<E> {
 impl<E> Default for DeadLetters<E> {
     fn default() -> Self {
         Self::new(|letter| {
-            tracing::error!(error = &letter.reason as &dyn Error, "an event was not stored");
+            tracing::error!(error = &letter.reason as &dyn Error, "event not stored");
         })
     }
 }

@@ -113,10 +113,10 @@ pub enum Poison {
     #[error("the store panicked: {0}")]
     Panicked(Arc<str>),
     /// The store reported a fatal error.
-    #[error("the store takes nothing any more: {}", in_full(.0))]
+    #[error("the store failed permanently: {}", in_full(.0))]
     Fatal(Arc<StoreError>),
     /// The store's answer is inconsistent with the batch it was given.
-    #[error("the store's answer does not fit the batch: {0}")]
+    #[error("the store's answer does not match the batch: {0}")]
     BrokenAnswer(Arc<str>),
     /// A task of the sink ended early: the runtime was shut down, or dropping an event panicked.
     #[error("the sink's tasks were stopped")]

@@ -110,10 +110,10 @@ fn exceptions(appended: Appended, len: usize) -> Result<Vec<(usize, EventOutcome
     let mut exceptions: Vec<(usize, EventOutcome)> = duplicates.chain(rejected).collect();
     exceptions.sort_by_key(|(index, _)| *index);
     if let Some(pair) = exceptions.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        return Err(format!("event {} is named twice", pair[0].0));
+        return Err(format!("event {} is listed twice", pair[0].0));
     }
     match exceptions.last() {
-        Some((index, _)) if *index >= len => Err(format!("event {index} is named in a batch of {len}")),
+        Some((index, _)) if *index >= len => Err(format!("event {index} is out of range in a batch of {len}")),
         _ => Ok(exceptions),
     }
 }
@@ -141,9 +141,9 @@ mod tests {
             (answer(3, &[], &[]), "3 stored"),
             (answer(5, &[], &[]), "5 stored"),
             (answer(usize::MAX, &[0, 1], &[]), "stored"),
-            (answer(2, &[1], &[1]), "event 1 is named twice"),
-            (answer(2, &[1, 1], &[]), "event 1 is named twice"),
-            (answer(3, &[], &[4]), "event 4 is named in a batch of 4"),
+            (answer(2, &[1], &[1]), "event 1 is listed twice"),
+            (answer(2, &[1, 1], &[]), "event 1 is listed twice"),
+            (answer(3, &[], &[4]), "event 4 is out of range in a batch of 4"),
         ] {
             let error = exceptions(lie, 4).unwrap_err();
             assert!(error.contains(about), "{error}");

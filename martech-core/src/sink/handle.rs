@@ -44,7 +44,7 @@ pub struct EventSink<E> {
 
 /// Result of closing a sink.
 #[derive(Debug, Clone)]
-#[must_use = "it holds the events that were not stored"]
+#[must_use = "the report contains the events that were not stored"]
 pub struct CloseReport<E> {
     /// Statistics over the whole life of the sink.
     pub stats: SinkStats,

@@ -145,7 +145,7 @@ impl Drop for Settled {
 
 /// Receipt for one accepted event. Await it to get the outcome of the event; dropping it has no effect on the event.
 #[derive(Debug)]
-#[must_use = "await it to learn what became of the event, or drop it"]
+#[must_use = "await the receipt to get the outcome of the event, or drop it"]
 pub struct Receipt {
     settled: Settled,
     index: usize,
@@ -170,7 +170,7 @@ impl Future for Receipt {
 /// Receipt for an accepted batch of events. Await it to get the outcome of each event; dropping it has no effect on the
 /// events.
 #[derive(Debug)]
-#[must_use = "await it to learn what became of the events, or drop it"]
+#[must_use = "await the receipt to get the outcome of the events, or drop it"]
 pub struct BatchReceipt {
     /// Unresolved parts in reverse order: the next part is the last element.
     parts: Vec<Part>,

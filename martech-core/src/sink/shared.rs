@@ -190,7 +190,7 @@ impl<E> Shared<E> {
         if !self.change(|queue| queue.poison(poison.clone())) {
             return;
         }
-        tracing::error!(error = &poison as &dyn std::error::Error, "the event sink is poisoned");
+        tracing::error!(error = &poison as &dyn std::error::Error, "event sink poisoned");
         self.room.notify_one();
         self.stop(NotStored::Poisoned(poison));
     }

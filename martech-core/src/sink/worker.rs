@@ -100,7 +100,7 @@ where
                             continue;
                         };
                         if backoff.is_first() {
-                            tracing::warn!(error = &error as &dyn Error, ?delay, "an append failed; it is retried");
+                            tracing::warn!(error = &error as &dyn Error, ?delay, "append failed; retrying");
                         }
                         self.shared.lock().count_retry();
                         if let Some(reason) = wait(delay, &self.halt).await {

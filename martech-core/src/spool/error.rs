@@ -6,10 +6,10 @@ use crate::{journal::JournalError, sink::ConfigError};
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
     /// Another process has the spool open.
-    #[error("the spool {0} is in use by another process; each needs a folder of its own")]
+    #[error("the spool {0} is in use by another process; each process needs its own folder")]
     Locked(PathBuf),
     /// The folder, or a file in it, could not be created or read.
-    #[error("the spool {path} cannot be opened: {source}")]
+    #[error("cannot open the spool {path}: {source}")]
     Io {
         /// The folder or file.
         path: PathBuf,
@@ -21,7 +21,7 @@ pub enum SpoolError {
     Journal(#[from] JournalError),
     /// The folder holds a frame that was not written by a spool, or was written by a newer version. The frame was not
     /// changed.
-    #[error("frame {sequence} in {path} is none of a spool: {reason}")]
+    #[error("frame {sequence} in {path} is not a spool frame: {reason}")]
     Foreign {
         /// The folder.
         path: PathBuf,
@@ -31,6 +31,6 @@ pub enum SpoolError {
         reason: String,
     },
     /// The settings of the inner sink are invalid.
-    #[error("the sink of the spool cannot be built: {0}")]
+    #[error("cannot build the sink of the spool: {0}")]
     Sink(#[from] ConfigError),
 }

@@ -89,7 +89,7 @@ impl Tasks {
         self.stop.send_replace(true);
         for task in [self.forwarder, self.settler] {
             if let Err(panic) = task.await {
-                tracing::error!(%panic, "a task of the spool failed");
+                tracing::error!(%panic, "spool task failed");
             }
         }
     }
@@ -101,7 +101,7 @@ struct Alarm(Arc<Shared>);
 impl Drop for Alarm {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.0.halt("a task of the spool panicked; the log says how".to_owned());
+            self.0.halt("a spool task panicked; see the log".to_owned());
         }
     }
 }
@@ -155,7 +155,7 @@ impl<E: Record> Forwarder<E> {
                 let some = backlog.take(durable);
                 (backlog, some)
             });
-            let Ok((rest, some)) = some.await else { return "reading the journal failed; the log says how".to_owned() };
+            let Ok((rest, some)) = some.await else { return "reading the journal failed; see the log".to_owned() };
             backlog = rest;
             if some.damage > 0 {
                 self.shared.progress().damage += some.damage;
@@ -171,7 +171,7 @@ impl<E: Record> Forwarder<E> {
                 End::More => {}
                 End::Through => {
                     if read < durable {
-                        tracing::error!(from = read + 1, through = durable, "frames of the spool are missing");
+                        tracing::error!(from = read + 1, through = durable, "spool frames are missing");
                         self.depart(Flight {
                             sequence: durable,
                             load: Load::default(),
@@ -182,7 +182,7 @@ impl<E: Record> Forwarder<E> {
                     }
                 }
                 End::Failed(error) => {
-                    tracing::error!(error = in_full(&error), "the spool cannot be read; it is tried again");
+                    tracing::error!(error = in_full(&error), "cannot read the spool; retrying");
                     sleep(READ_PAUSE).await;
                     backlog = Backlog::new(&self.shared.journal, read);
                 }
@@ -196,7 +196,7 @@ impl<E: Record> Forwarder<E> {
         let bytes = payload.len();
         let units = (bytes / ROOM_UNIT + 1).min(self.units);
         let room = self.room.clone().acquire_many_owned(units as u32).await.map_err(|error| error.to_string())?;
-        let unreadable = |error| format!("frame {sequence} of the spool cannot be read: {error}");
+        let unreadable = |error| format!("cannot read frame {sequence} of the spool: {error}");
         let head = Head::take(&mut payload).map_err(unreadable)?;
         let mut events = frame::decode::<E>(head, payload).map_err(unreadable)?.into_iter();
         if head.events > 0 {
@@ -260,7 +260,7 @@ impl Backlog {
                     break;
                 }
                 Some(Err(error @ JournalError::Damaged { .. })) => {
-                    tracing::error!(error = in_full(&error), "a part of the spool is damaged; its events are missing");
+                    tracing::error!(error = in_full(&error), "part of the spool is damaged; its events are missing");
                     some.damage += 1;
                     continue;
                 }
@@ -323,7 +323,7 @@ impl Settler {
                 }
                 Some((_, _, Err(reason))) => {
                     // The inner sink is closed or poisoned. The forwarder notices this as well.
-                    tracing::debug!(reason, "the rest of the spool stays where it is");
+                    tracing::debug!(reason, "the rest of the spool stays in place");
                     break;
                 }
                 None => break,
@@ -342,7 +342,7 @@ impl Settler {
         let trims = self.untrimmed >= self.trim;
         let (file, journal) = (self.file.clone(), self.shared.journal.clone());
         let done = spawn_blocking(move || {
-            file.save(forwarded).map_err(|error| format!("the watermark of the spool cannot be saved: {error}"))?;
+            file.save(forwarded).map_err(|error| format!("cannot save the watermark of the spool: {error}"))?;
             if trims { journal.trim(forwarded).map_err(|error| in_full(&error)) } else { Ok(()) }
         });
         match done.await {
@@ -352,7 +352,7 @@ impl Settler {
                     self.untrimmed = 0;
                 }
             }
-            Ok(Err(error)) => tracing::warn!(error, "what is forwarded stays in the spool for now"),
+            Ok(Err(error)) => tracing::warn!(error, "forwarded events stay in the spool for now"),
             Err(panic) => tracing::error!(%panic, "saving the watermark failed"),
         }
     }

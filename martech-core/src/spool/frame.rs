@@ -61,7 +61,8 @@ impl Frame {
         let start = self.payload.len();
         self.payload.extend_from_slice(&[0; 4]);
         let written = event.write(&mut self.payload).and_then(|()| {
-            u32::try_from(self.payload.len() - start - 4).map_err(|_| RecordError::new("it is larger than 4 GiB"))
+            u32::try_from(self.payload.len() - start - 4)
+                .map_err(|_| RecordError::new("the event is larger than 4 GiB"))
         });
         match written {
             Ok(len) => {
@@ -88,11 +89,11 @@ impl Head {
     /// Decodes the head, and leaves the rest in `payload`.
     pub(super) fn take(payload: &mut Bytes) -> Result<Self, RecordError> {
         if payload.len() < HEADER_LEN {
-            return Err(RecordError::new("it is too short"));
+            return Err(RecordError::new("the frame is too short"));
         }
         match payload.get_u8() {
             VERSION => {}
-            version => return Err(RecordError::new(format!("its version is {version}, and {VERSION} is known"))),
+            version => return Err(RecordError::new(format!("unknown version {version}; expected {VERSION}"))),
         }
         let spooled_at = Timestamp::from_millis(payload.get_i64_le());
         Ok(Self { spooled_at, events: payload.get_u32_le().into() })
@@ -104,16 +105,16 @@ pub(super) fn decode<E: Record>(head: Head, mut payload: Bytes) -> Result<Vec<E>
     // Limits the reservation, because the count may be damaged.
     let mut events = Vec::with_capacity(payload.len().min(head.events as usize));
     while !payload.is_empty() {
-        let len = payload.try_get_u32_le().map_err(|_| RecordError::new("it breaks off"))? as usize;
+        let len = payload.try_get_u32_le().map_err(|_| RecordError::new("the frame is truncated"))? as usize;
         if payload.len() < len {
-            return Err(RecordError::new("it breaks off"));
+            return Err(RecordError::new("the frame is truncated"));
         }
         events.push(E::read(&payload.split_to(len))?);
     }
     if events.len() as u64 == head.events {
         Ok(events)
     } else {
-        Err(RecordError::new(format!("it has {} events and says {}", events.len(), head.events)))
+        Err(RecordError::new(format!("the frame has {} events, but its header says {}", events.len(), head.events)))
     }
 }
 
@@ -175,9 +176,9 @@ mod tests {
         }
         let mut newer = payload.clone();
         newer[0] = 2;
-        assert!(read(newer).unwrap_err().to_string().contains("version is 2"));
+        assert!(read(newer).unwrap_err().to_string().contains("version 2"));
         let mut more = payload.clone();
         more[9] = 3;
-        assert!(read(more).unwrap_err().to_string().contains("2 events and says 3"));
+        assert!(read(more).unwrap_err().to_string().contains("2 events, but its header says 3"));
     }
 }

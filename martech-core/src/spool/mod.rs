@@ -270,7 +270,7 @@ impl<S: Store<E>, E: Record> Spooled<S, E> {
             answers.push((positions, answer));
         }
         for (positions, answer) in answers {
-            let part = answer.await.map_err(|_| StoreError::retry("the spool ends; the events stay in it"))??;
+            let part = answer.await.map_err(|_| StoreError::retry("the spool was closed; the events stay in it"))??;
             appended.stored += part.stored;
             appended.steps = appended.steps.and(part.steps);
             appended.duplicates.extend(part.duplicates.into_iter().map(|index| positions[index]));
@@ -302,7 +302,7 @@ impl<S: Store<E>, E: Record> Store<E> for Stored<S, E> {
         timeout(self.patience, self.spool.spool(batch, true)).await.unwrap_or_else(|_| {
             Err(StoreError::retry_after(
                 Duration::from_secs(5),
-                "the events are durable and on their way, and the store does not have them yet",
+                "the events are durable in the spool but not yet in the store",
             ))
         })
     }

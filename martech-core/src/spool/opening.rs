@@ -33,10 +33,10 @@ pub(super) fn open(options: &SpoolOptions) -> Result<(Shared, WatermarkFile), Sp
         JournalOptions { segment_bytes: segment_bytes(*capacity_bytes), capacity_bytes: *capacity_bytes };
     let (journal, recovery) = Journal::open(fs.clone(), &journal_dir(dir), journal_options)?;
     for damage in &recovery.damaged {
-        tracing::error!(?damage, "a part of the spool is damaged; it was set aside, its events are missing");
+        tracing::error!(?damage, "set aside a damaged part of the spool; its events are missing");
     }
     for missing in &recovery.missing {
-        tracing::error!(?missing, "these frames of the spool are missing");
+        tracing::error!(?missing, "spool frames are missing");
     }
     let watermark = WatermarkFile::new(fs.clone(), dir);
     let forwarded = watermark.load().map_err(at(dir))?;

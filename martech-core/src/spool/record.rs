@@ -56,10 +56,10 @@ impl Record for Event {
     }
 
     fn read(bytes: &[u8]) -> Result<Self, RecordError> {
-        let (estimated, bytes) = bytes.split_first().ok_or_else(|| RecordError::new("there is no event in it"))?;
+        let (estimated, bytes) = bytes.split_first().ok_or_else(|| RecordError::new("the record is empty"))?;
         let (row, rest) = Row::decode(bytes).map_err(|error| RecordError::new(error.to_string()))?;
         if *estimated > 1 || !rest.is_empty() {
-            return Err(RecordError::new("these are not the bytes of an event"));
+            return Err(RecordError::new("not the bytes of an event"));
         }
         let event = row.to_event().map_err(|error| RecordError::new(error.to_string()))?;
         Ok(Event { estimated_time: *estimated == 1, ..event })

@@ -155,7 +155,7 @@ impl Shared {
 
     /// Halts forwarding for the rest of this process. The content of the journal stays there.
     pub(super) fn halt(&self, reason: String) {
-        tracing::error!(reason, "events are spooled, and not forwarded any more");
+        tracing::error!(reason, "forwarding stopped; events stay in the spool");
         self.progress().halted.get_or_insert(reason);
         self.dismiss();
     }

@@ -34,7 +34,7 @@ impl WatermarkFile {
         file.read_exact_at(&mut line, 0)?;
         let sequence = parse(&line);
         if sequence.is_none() {
-            tracing::warn!(path = %self.path.display(), "the file is damaged; events that were forwarded are sent again");
+            tracing::warn!(path = %self.path.display(), "watermark file is damaged; forwarded events are sent again");
         }
         Ok(sequence.unwrap_or(0))
     }

@@ -296,28 +296,28 @@ fn append_faults_are_caught() {
     Fault::DoublesAcrossBatches.is_caught_by(append::duplicates_across_batches, duplicates);
     Fault::DoublesAcrossBatches.is_caught_by(retries::a_batch_sent_again, duplicates);
     Fault::DoublesAcrossBatches.is_caught_by(retries::answers_that_get_lost, contents);
-    Fault::DoublesAcrossBatches.is_caught_by(concurrency::writers_of_the_same_events, "how many are stored");
+    Fault::DoublesAcrossBatches.is_caught_by(concurrency::writers_of_the_same_events, "stored events");
     Fault::ForgetsWhenClosed.is_caught_by(append::opening_again, contents);
     Fault::RejectsTheWholeBatch.is_caught_by(append::refused_events, "the indices of refused events");
-    Fault::RejectsTheWholeBatch.is_caught_by(append::through_a_sink, "what the receipt of event");
+    Fault::RejectsTheWholeBatch.is_caught_by(append::through_a_sink, "the outcome in the receipt of event");
     Fault::NotesBeforeItStores.is_caught_by(retries::an_append_dropped_half_way, contents);
     Fault::NotesBeforeItStores.is_caught_by(retries::an_append_dropped_before_closing, contents);
-    Fault::LooksUpBeforeItsTurn.is_caught_by(retries::a_batch_sent_twice_at_once, "two appends at once");
-    Fault::LooksUpBeforeItsTurn.is_caught_by(concurrency::writers_of_the_same_events, "how many are stored");
+    Fault::LooksUpBeforeItsTurn.is_caught_by(retries::a_batch_sent_twice_at_once, "two concurrent appends");
+    Fault::LooksUpBeforeItsTurn.is_caught_by(concurrency::writers_of_the_same_events, "stored events");
     Fault::IgnoresTheDay.is_caught_by(identity::one_id_on_two_days, "one id on three days");
-    Fault::IgnoresEstimates.is_caught_by(identity::estimated_times, "an event on a day beside");
+    Fault::IgnoresEstimates.is_caught_by(identity::estimated_times, "an event on a neighboring day");
     let known = "events with known ids";
     Fault::TakesOthersForTheSame.is_caught_by(identity::one_id_on_two_days, "one id on three days");
     Fault::TakesOthersForTheSame.is_caught_by(identity::another_event_with_a_known_id, known);
-    Fault::TakesOthersForTheSame.is_caught_by(identity::one_id_at_once, "is no duplicate");
+    Fault::TakesOthersForTheSame.is_caught_by(identity::one_id_at_once, "is not a duplicate");
     Fault::TakesOthersForTheSameWhenClosed.is_caught_by(identity::another_event_with_a_known_id, "later");
     Fault::StoresOthersBeside.is_caught_by(identity::another_event_with_a_known_id, known);
-    Fault::StoresOthersBeside.is_caught_by(identity::one_id_at_once, "have stored");
+    Fault::StoresOthersBeside.is_caught_by(identity::one_id_at_once, "stored by two appends");
     Fault::ComparesTheUserAlone.is_caught_by(identity::another_event_with_a_known_id, known);
     Fault::ComparesEstimates.is_caught_by(identity::another_event_with_a_known_id, known);
     Fault::ComparesProperties.is_caught_by(identity::another_event_with_a_known_id, known);
-    Fault::SaysNothingOfTheId.is_caught_by(identity::another_event_with_a_known_id, "says which id");
-    Fault::LooksUpBeforeItsTurn.is_caught_by(identity::one_id_at_once, "have stored");
+    Fault::SaysNothingOfTheId.is_caught_by(identity::another_event_with_a_known_id, "contains the id");
+    Fault::LooksUpBeforeItsTurn.is_caught_by(identity::one_id_at_once, "stored by two appends");
 }
 
 #[test]
@@ -326,7 +326,7 @@ fn query_and_retention_faults_are_caught() {
     Fault::IncludesTheEnd.is_caught_by(journeys::spans_and_types, "JourneyQuery");
     Fault::DropsLaterPages.is_caught_by(journeys::pages, "nothing more");
     Fault::DropsLaterPages.is_caught_by(users::pages, "nothing more");
-    Fault::RepeatsAnEvent.is_caught_by(journeys::pages_while_events_arrive, "twice");
+    Fault::RepeatsAnEvent.is_caught_by(journeys::pages_while_events_arrive, "without repeats");
     Fault::PagesByTimeAlone.is_caught_by(journeys::pages, "JourneyQuery");
     Fault::AnswersBeforeItStores.is_caught_by(journeys::stored_events_are_seen_at_once, "after an append");
     Fault::DropsLaterPages.is_caught_by(concurrency::questions_meanwhile, "while others write");
@@ -336,8 +336,8 @@ fn query_and_retention_faults_are_caught() {
     Fault::CountsAMillisecondMore.is_caught_by(stats::figures, "totals");
     Fault::TakesUsersForNew.is_caught_by(stats::figures, "totals");
     Fault::AnswersAnything.is_caught_by(stats::impossible_questions, "has no answer");
-    Fault::ForgetsPartOfADay.is_caught_by(retention::days_that_are_over, "events that were forgotten");
-    Fault::ForgetsNothing.is_caught_by(retention::days_that_are_over, "events that were forgotten");
+    Fault::ForgetsPartOfADay.is_caught_by(retention::days_that_are_over, "events removed");
+    Fault::ForgetsNothing.is_caught_by(retention::days_that_are_over, "events removed");
 }
 
 /// A store that identifies events by id alone. With `hides`, it reports conflicts as duplicates.

@@ -78,7 +78,7 @@ async fn missing_file_is_reported() {
     let gone = data_files(dir.path()).into_iter().find(|path| path.to_string_lossy().contains("date=")).unwrap();
     std::fs::remove_file(&gone).unwrap();
     let error = martech_core::lake::Lake::open(options(dir.path())).await.unwrap_err().to_string();
-    assert!(error.contains(&*gone.to_string_lossy()) && error.contains("gone"), "{error}");
+    assert!(error.contains(&*gone.to_string_lossy()) && error.contains("missing"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

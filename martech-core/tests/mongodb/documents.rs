@@ -229,7 +229,7 @@ async fn foreign_document_is_reported_by_its_id() {
     let strange = doc! { "_id": "mine", "userId": "u", "occurredAt": mongodb::bson::DateTime::from_millis(5) };
     scratch.documents().await.insert_one(strange).await.unwrap();
     let error = store.journey(JourneyQuery::new("u")).await.unwrap_err().to_string();
-    assert!(error.contains("mine") && error.contains("is no event"), "{error}");
+    assert!(error.contains("mine") && error.contains("is not an event"), "{error}");
 }
 
 #[tokio::test]

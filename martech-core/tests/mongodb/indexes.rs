@@ -78,7 +78,7 @@ async fn unusable_index_is_a_warning_with_the_same_answers() {
     with_index(&scratch, doc! { "userId": 1, "occurredAt": 1 }, sparse).await;
     let store = scratch.store().await;
     let warnings = store.prepare().await.unwrap().warnings.clone();
-    assert!(warnings.iter().any(|warning| warning.contains("may leave events out")), "{warnings:?}");
+    assert!(warnings.iter().any(|warning| warning.contains("may omit events")), "{warnings:?}");
     store.append(&events(0..20)).await.unwrap();
     assert_eq!(store.journey(JourneyQuery::new("user-1")).await.unwrap().events.len(), 4);
     assert_eq!(store.users(UsersQuery::default()).await.unwrap().total, 5);

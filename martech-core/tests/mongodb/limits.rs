@@ -39,7 +39,7 @@ async fn oversized_document_is_rejected_alone() {
     batch.insert(2, event("u", &format!(r#"{{"text":"{}"}}"#, "x".repeat(3000))));
     let appended = store.append(&batch).await.unwrap();
     assert_eq!((appended.stored, appended.rejected.len(), appended.rejected[0].index), (5, 1, 2));
-    assert!(appended.rejected[0].reason.contains("MongoDB takes 3000 at most"), "{appended:?}");
+    assert!(appended.rejected[0].reason.contains("MongoDB accepts at most 3000"), "{appended:?}");
 }
 
 /// More than 16 MiB in one batch of events of the largest size that the model allows.

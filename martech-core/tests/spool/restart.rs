@@ -102,7 +102,7 @@ async fn events_of_another_type_are_kept() {
     spool.forwarded().await;
     let status = spool.status();
     assert!(status.halted && status.behind_events == 3, "{status:?}");
-    assert!(status.error.unwrap().contains("cannot be read"));
+    assert!(status.error.unwrap().contains("cannot read"));
     spool.close(LONG).await;
     assert!(words.is_empty());
 

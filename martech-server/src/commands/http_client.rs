@@ -27,7 +27,7 @@ pub(crate) struct TrustArgs {
 pub(crate) enum TrustError {
     #[error("--ca-cert {0}: {1}")]
     Unreadable(PathBuf, io::Error),
-    #[error("--ca-cert {0} holds no certificate: a PEM file begins with -----BEGIN CERTIFICATE-----")]
+    #[error("--ca-cert {0} contains no certificate; a certificate in PEM begins with -----BEGIN CERTIFICATE-----")]
     NoCertificate(PathBuf),
 }
 

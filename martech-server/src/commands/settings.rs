@@ -53,7 +53,7 @@ impl fmt::Display for SettingsError {
         match self {
             Self::Usage(error) => error.fmt(f),
             Self::Mistakes { list, .. } => {
-                f.write_str("the settings cannot be used:")?;
+                f.write_str("invalid settings:")?;
                 list.iter().try_for_each(|line| write!(f, "\n  {line}"))
             }
         }
@@ -138,7 +138,7 @@ fn shown_secrets(command: &Command, matches: &ArgMatches) -> Vec<String> {
         let variable = arg.get_env().map(|name| name.to_string_lossy().into_owned());
         let instead =
             variable.map_or_else(String::new, |name| format!("; set {name}, or {name}_FILE to the path of a file"));
-        format!("--{flag} is a secret, and `ps` shows a command line to everybody on this machine{instead}")
+        format!("--{flag} is a secret, and `ps` shows command lines to every user of this machine{instead}")
     };
     let here = command.get_arguments().filter(is_shown).map(told);
     let below = matches.subcommand().and_then(|(name, matches)| Some((command.find_subcommand(name)?, matches)));
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn rejects_log_filters_that_would_log_nothing() {
         for (filter, about) in [
-            ("wran", "wran is no level (off, error, warn, info, debug, trace)"),
+            ("wran", "wran is not a level (off, error, warn, info, debug, trace)"),
             ("info,martech_core", "martech_core=LEVEL"),
         ] {
             let told = errors(&["--log", filter]);

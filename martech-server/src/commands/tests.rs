@@ -15,7 +15,7 @@ fn serve(args: &[&str]) -> Result<Box<ServeArgs>, clap::Error> {
     let cli = Cli::try_parse_from(["martech-server"].iter().chain(args))?;
     match cli.into_command() {
         Command::Serve(args) => Ok(args),
-        _ => panic!("these arguments ask for the server"),
+        _ => panic!("expected the serve command"),
     }
 }
 
@@ -134,7 +134,7 @@ fn reads_secrets_from_files() {
         let matches = command.try_get_matches_from(["martech-server"].iter().chain(args)).unwrap();
         match Cli::from_arg_matches(&matches).unwrap().into_command() {
             Command::Serve(args) => Ok((args.admin_token.is_some(), args.store.store.to_string())),
-            _ => panic!("these arguments ask for the server"),
+            _ => panic!("expected the serve command"),
         }
     };
     let files = [("MARTECH_ADMIN_TOKEN_FILE", token.as_path()), ("MARTECH_STORE_FILE", &store)];

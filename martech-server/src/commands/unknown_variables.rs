@@ -40,8 +40,8 @@ fn line(name: &str, known: &[String]) -> String {
     let nearest = known.iter().min_by_key(distance);
     // A more distant name would be a guess.
     match nearest.filter(|known| distance(known) <= 1 + name.len() / 5) {
-        Some(known) => format!("{name} is no setting; is {known} meant?"),
-        None => format!("{name} is no setting"),
+        Some(known) => format!("{name} is not a setting; did you mean {known}?"),
+        None => format!("{name} is not a setting"),
     }
 }
 
@@ -57,10 +57,10 @@ mod tests {
         assert_eq!(
             told,
             [
-                "MARTECH_ADR is no setting; is MARTECH_ADDR meant?",
-                "MARTECH_COFFEE is no setting",
-                "MARTECH_QUEUE_EVENT is no setting; is MARTECH_QUEUE_EVENTS meant?",
-                "MARTECH_SESSION_MAXX is no setting; is MARTECH_SESSION_MAX meant?",
+                "MARTECH_ADR is not a setting; did you mean MARTECH_ADDR?",
+                "MARTECH_COFFEE is not a setting",
+                "MARTECH_QUEUE_EVENT is not a setting; did you mean MARTECH_QUEUE_EVENTS?",
+                "MARTECH_SESSION_MAXX is not a setting; did you mean MARTECH_SESSION_MAX?",
             ]
         );
     }

@@ -96,12 +96,12 @@ impl AccountArgs {
 /// Parses a session time. One minute is short enough to watch a session end.
 fn session_time(text: &str) -> Result<Duration, String> {
     let time = parse_duration(text)?;
-    if time < Duration::from_secs(60) { Err("at least 1m".to_owned()) } else { Ok(time) }
+    if time < Duration::from_secs(60) { Err("must be at least 1m".to_owned()) } else { Ok(time) }
 }
 
 /// Parses the memory of a password hash. Each lane needs 8 KiB, and several passwords are hashed at once.
 fn password_memory(text: &str) -> Result<ByteSize, String> {
     let size: ByteSize = text.parse()?;
     let fits = (ByteSize::kib(512)..=ByteSize::gib(1)).contains(&size);
-    if fits { Ok(size) } else { Err("512KiB to 1GiB".to_owned()) }
+    if fits { Ok(size) } else { Err("must be 512KiB to 1GiB".to_owned()) }
 }

@@ -86,11 +86,15 @@ impl BoundArgs {
 /// Parses the size of the queue. The largest event must fit.
 fn queue_bytes(text: &str) -> Result<ByteSize, String> {
     let size: ByteSize = text.parse()?;
-    if size < ByteSize::kib(256) { Err("at least 256KiB, so that every event fits".to_owned()) } else { Ok(size) }
+    if size < ByteSize::kib(256) {
+        Err("must be at least 256KiB, so that every event fits".to_owned())
+    } else {
+        Ok(size)
+    }
 }
 
 /// Parses the size of a body. A small event must fit.
 fn body_size(text: &str) -> Result<ByteSize, String> {
     let size: ByteSize = text.parse()?;
-    if size < ByteSize::kib(1) { Err("at least 1KiB".to_owned()) } else { Ok(size) }
+    if size < ByteSize::kib(1) { Err("must be at least 1KiB".to_owned()) } else { Ok(size) }
 }

@@ -39,13 +39,13 @@ fn tls(args: &ServeArgs) -> Option<String> {
 fn session(args: &ServeArgs) -> Option<String> {
     let (idle, max) = (args.accounts.session_idle, args.accounts.session_max);
     (idle > max).then(|| {
-        format!("--session-idle is {idle:?} and --session-max is {max:?}: a session that ends anyway cannot be idle for longer")
+        format!("--session-idle is {idle:?} and --session-max is {max:?}; --session-idle must not exceed --session-max")
     })
 }
 
 fn password(args: &ServeArgs) -> Option<String> {
     let error = Hasher::new(args.accounts.passwords.cost()).err()?;
-    Some(format!("--password-memory, --password-passes and --password-lanes do not go together: {error}"))
+    Some(format!("--password-memory, --password-passes and --password-lanes are not a valid combination: {error}"))
 }
 
 /// Checks the log filter. A bare word is parsed as a module name, so that `wran` would log nothing.
@@ -59,21 +59,24 @@ fn log(filter: &str) -> Option<String> {
         !word.is_empty() && is_name && !is_level(word)
     })?;
     Some(format!(
-        "--log is {filter:?}: {word} is no level (off, error, warn, info, debug, trace); of one module it is \
-         {word}=LEVEL"
+        "--log is {filter:?}: {word} is not a level (off, error, warn, info, debug, trace); for the level of one \
+         module, write {word}=LEVEL"
     ))
 }
 
 fn drain(args: &ServeArgs) -> Option<String> {
     let (delay, timeout) = (args.connections.drain_delay, args.bounds.drain_timeout);
     (delay > timeout).then(|| {
-        format!("--drain-delay is {delay:?} and --drain-timeout {timeout:?}: the delay is a part of that time")
+        format!(
+            "--drain-delay is {delay:?} and --drain-timeout is {timeout:?}; the delay must not exceed the timeout, which \
+             includes it"
+        )
     })
 }
 
 fn listeners(args: &ServeArgs) -> Option<String> {
     let same = args.addr.port() != 0 && args.metrics_addr == Some(MetricsAddr::At(args.addr));
-    same.then(|| format!("--addr and --metrics-addr are both {}: metrics have a listener of their own", args.addr))
+    same.then(|| format!("--addr and --metrics-addr are both {}; metrics need their own address", args.addr))
 }
 
 /// Checks the connection string. The message does not repeat the parser's error, which may contain a part of the
@@ -82,8 +85,8 @@ fn store(args: &ServeArgs) -> Option<String> {
     let StoreChoice::Mongo(uri) = &args.store.store else { return None };
     ConnectionString::parse(uri).err()?;
     Some(
-        "--store cannot be used: it is no connection string that MongoDB's driver can read \
-         (mongodb://USER:PASSWORD@HOST:PORT/DATABASE?OPTIONS, with whatever is special in a password percent-encoded)"
+        "--store is invalid: MongoDB's driver cannot parse the connection string \
+         (mongodb://USER:PASSWORD@HOST:PORT/DATABASE?OPTIONS, with special characters in the password percent-encoded)"
             .to_owned(),
     )
 }
@@ -104,10 +107,9 @@ fn folder(dir: &Path) -> Result<(), String> {
     };
     let place = if place.as_os_str().is_empty() { Path::new(".") } else { &place };
     if !metadata.is_dir() {
-        return Err(told(place, &"is no folder"));
+        return Err(told(place, &"not a folder"));
     }
-    access(place, Access::WRITE_OK | Access::EXEC_OK)
-        .map_err(|error| told(place, &format!("cannot be written: {error}")))
+    access(place, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| told(place, &format!("not writable: {error}")))
 }
 
 /// Checks a token that is stored in the data folder.

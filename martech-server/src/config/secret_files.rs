@@ -36,7 +36,7 @@ fn is_store(text: &str) -> Result<(), String> {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SecretFileError {
     /// The variable and the file are both given.
-    #[error("{0} and {0}_FILE are both set; one of them is enough")]
+    #[error("{0} and {0}_FILE are both set; set only one of them")]
     Both(&'static str),
     /// The file cannot be read.
     #[error("{name}_FILE is {path}, which cannot be read: {source}")]
@@ -49,7 +49,7 @@ pub(crate) enum SecretFileError {
         source: io::Error,
     },
     /// The content of the file is not valid for the setting.
-    #[error("what {0}_FILE names cannot be used: {1}")]
+    #[error("the file that {0}_FILE names has an invalid value: {1}")]
     Unusable(&'static str, String),
 }
 

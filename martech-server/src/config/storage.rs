@@ -93,5 +93,5 @@ impl StoreArgs {
 /// Parses a timeout of at least one millisecond, because no query completes within a zero timeout.
 fn some_time(text: &str) -> Result<Duration, String> {
     let time = parse_duration(text)?;
-    if time < Duration::from_millis(1) { Err("at least 1ms".to_owned()) } else { Ok(time) }
+    if time < Duration::from_millis(1) { Err("must be at least 1ms".to_owned()) } else { Ok(time) }
 }

@@ -41,7 +41,7 @@ pub(crate) fn tighten(dir: &Path) {
     if fs::metadata(dir).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0) {
         tracing::warn!(
             path = %dir.display(),
-            "others may enter the data folder, which holds other things too: chmod 700 it, or give the server one of its own"
+            "other users can enter the data folder, which also holds other files; chmod 700 it or use a separate folder"
         );
     }
 }
@@ -60,9 +60,9 @@ fn close(path: &Path) -> io::Result<bool> {
 fn told(path: &Path, closed: io::Result<bool>) {
     match closed {
         Ok(false) => {}
-        Ok(true) => tracing::warn!(path = %path.display(), "others could read this; now only the server's user can"),
+        Ok(true) => tracing::warn!(path = %path.display(), "removed access for other users"),
         Err(error) => {
-            tracing::warn!(path = %path.display(), %error, "others can read this, and it cannot be changed: chmod it");
+            tracing::warn!(path = %path.display(), %error, "cannot remove access for other users; run chmod on this path");
         }
     }
 }

@@ -54,15 +54,15 @@ pub(crate) fn parse_addr(text: &str) -> Result<SocketAddr, String> {
     if let Ok(addr) = text.parse() {
         return Ok(addr);
     }
-    let expected = || "a host and a port, such as 127.0.0.1:3000, localhost:3000 or [::1]:3000".to_owned();
+    let expected = || "expected a host and a port, such as 127.0.0.1:3000, localhost:3000 or [::1]:3000".to_owned();
     let (host, port) = text.rsplit_once(':').ok_or_else(expected)?;
     if host.is_empty() || host.contains([':', '/']) || port.parse::<u16>().is_err() {
         return Err(expected());
     }
-    let unknown = |reason: &dyn std::fmt::Display| format!("the host {host:?} has no address: {reason}");
+    let unknown = |reason: &dyn std::fmt::Display| format!("cannot resolve the host {host:?}: {reason}");
     let found: Vec<SocketAddr> = text.to_socket_addrs().map_err(|error| unknown(&error))?.collect();
     let best = found.iter().find(|addr| addr.is_ipv4()).or(found.first());
-    best.copied().ok_or_else(|| unknown(&"none was found"))
+    best.copied().ok_or_else(|| unknown(&"no address found"))
 }
 
 #[cfg(test)]

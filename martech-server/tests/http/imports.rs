@@ -140,15 +140,15 @@ async fn reports_unknown_projects_and_tokens() {
     };
     let (code, _, errors) = import_into(server.dir.path(), "hamburg", &server.token, Some(&url)).await.unwrap();
     assert_eq!(code, 1);
-    assert!(errors.contains("there is no project hamburg; there are: berlin, default"), "{errors}");
+    assert!(errors.contains("there is no project hamburg; existing projects: berlin, default"), "{errors}");
     // Without a token, the server accepts the events as those of a public sender. A misspelled token must fail instead.
     let short = &server.token[..server.token.len() - 1];
     let (code, _, errors) = import_into(server.dir.path(), "default", short, Some(&url)).await.unwrap();
-    assert!(code == 1 && errors.contains("does not know the token in MARTECH_TOKEN"), "{errors}");
+    assert!(code == 1 && errors.contains("rejected the token in MARTECH_TOKEN"), "{errors}");
     assert!(!errors.contains(short));
     let (code, said, errors) = import_into(server.dir.path(), "berlin", &server.token, Some(&url)).await.unwrap();
     assert_eq!(code, 0, "{said} {errors}");
     let dir = server.stopped().await;
     let (code, _, errors) = import_into(dir.path(), "hamburg", "", None).await.unwrap();
-    assert!(code == 1 && errors.contains("there are: berlin, default"), "{errors}");
+    assert!(code == 1 && errors.contains("existing projects: berlin, default"), "{errors}");
 }

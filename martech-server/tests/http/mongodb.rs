@@ -102,7 +102,7 @@ async fn rejects_unusable_stores_at_startup() {
     let http = Server::start().await;
     let http_uri = format!("mongodb://{}/shop?serverSelectionTimeoutMS=2000&connectTimeoutMS=2000", http.addr);
     for (uri, said) in
-        [("mongodb://127.0.0.1/shop?w=0", "w"), ("mongodb://127.0.0.1:x/", "port"), (&*http_uri, "not a MongoDB")]
+        [("mongodb://127.0.0.1/shop?w=0", "w"), ("mongodb://127.0.0.1:x/", "port"), (&*http_uri, "unsupported MongoDB")]
     {
         let error = martech_server::App::open(&serve_args(dir.path(), &["--store", uri])).await.unwrap_err();
         assert!(error.to_string().contains(said), "{uri}: {error}");
@@ -202,11 +202,11 @@ fn imports_verifies_and_migrates_both_ways() {
 
     let there = run(dir.path(), &["migrate", "--from", &uri, "--to", "lake"]);
     assert_eq!(there.0, 0, "{}", there.1);
-    assert!(there.1.contains("3000 copied") && there.1.contains("3000 events where they were, 3000 where they went"));
+    assert!(there.1.contains("3000 copied") && there.1.contains("3000 events in the source, 3000 in the destination"));
     let back = run(dir.path(), &["migrate", "--from", "lake", "--to", &other]);
     assert_eq!(back.0, 0, "{}", back.1);
     let again = run(dir.path(), &["migrate", "--from", "lake", "--to", &uri]);
-    assert!(again.1.contains("0 copied, 3000 there already"), "{}", again.1);
+    assert!(again.1.contains("0 copied, 3000 duplicates"), "{}", again.1);
     let (code, said) = run(dir.path(), &["verify", "--data-dir", "lake"]);
     assert_eq!(code, 0, "{said}");
     assert!(!dir.path().join("martech-migrate.json").exists(), "a finished migration removes its state");

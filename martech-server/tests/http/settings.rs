@@ -54,7 +54,7 @@ fn check_prints_settings_without_secrets_or_side_effects() {
     let sources = ["MARTECH_CURRENCY", "MARTECH_ADMIN_TOKEN", "MARTECH_ADDR"].map(source);
     assert_eq!(sources, ["command line", "environment", "default"]);
     assert!(!shown.contains(TOKEN) && !shown.contains("secret"), "{shown}");
-    assert!(told.contains("MARTECH_QUEUE_EVENT is no setting; is MARTECH_QUEUE_EVENTS meant?"), "{told}");
+    assert!(told.contains("MARTECH_QUEUE_EVENT is not a setting; did you mean MARTECH_QUEUE_EVENTS?"), "{told}");
     assert_eq!(entries(dir.path()), 0, "`check` creates nothing");
 }
 
@@ -136,7 +136,7 @@ fn warns_of_unknown_variables() {
     server.kill().unwrap();
     server.wait().unwrap();
     assert!(
-        until.iter().any(|line| line.contains("is MARTECH_IDLE_TIMEOUT meant?") && line.contains("WARN")),
+        until.iter().any(|line| line.contains("did you mean MARTECH_IDLE_TIMEOUT?") && line.contains("WARN")),
         "{until:#?}"
     );
 }
@@ -168,7 +168,7 @@ fn rejects_tokens_on_command_line_without_echoing_them() {
         assert!(!output.status.success() && !told.contains(TOKEN), "{line:?}: {told}");
         let variable = if line.contains(&"import") { "MARTECH_TOKEN" } else { "MARTECH_ADMIN_TOKEN" };
         let instead = format!(
-            "is a secret, and `ps` shows a command line to everybody on this machine; set {variable}, or {variable}_FILE"
+            "is a secret, and `ps` shows command lines to every user of this machine; set {variable}, or {variable}_FILE"
         );
         assert_eq!(told.matches(&instead).count(), 1, "{line:?}: {told}");
     }

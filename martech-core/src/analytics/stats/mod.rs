@@ -94,7 +94,7 @@ impl StatsAccumulator {
     /// Counts one user. `rows` are all events of that user in the [span](StatsPlan::span), in time order; events
     /// outside the span are ignored. Call this once per user, in any order of users.
     pub fn user(&mut self, rows: &[Row]) {
-        debug_assert!(rows.is_sorted_by_key(|row| row.occurred_at), "a user's rows come in time order");
+        debug_assert!(rows.is_sorted_by_key(|row| row.occurred_at), "the rows of a user are in time order");
         let TimeRange { from, to } = self.plan.query.range;
         let before = |time: Timestamp| rows.partition_point(|row| row.occurred_at < time.millis());
         let (first, middle, end) = (before(self.plan.previous.from), before(from), before(to));

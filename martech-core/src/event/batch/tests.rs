@@ -57,7 +57,7 @@ fn rejects_malformed_bodies_as_a_whole() {
     refused("[{}]]", ErrorCode::MalformedJson, "", "the end of the text");
     refused("{}\n{}", ErrorCode::MalformedJson, "", "application/x-ndjson");
     refused("[".repeat(100_000), ErrorCode::MalformedJson, "", "index 0");
-    refused(b"[{\"a\":\"\xff\"}]", ErrorCode::InvalidUtf8, "", "byte 7");
+    refused(b"[{\"a\":\"\xff\"}]", ErrorCode::InvalidUtf8, "", "offset 7");
     refused("1", ErrorCode::WrongType, "", "not a number");
 }
 

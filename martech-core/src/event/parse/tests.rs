@@ -105,8 +105,12 @@ fn validates_user_anonymous_and_session_ids() {
             refused(read(&format!("\"{text}\"")), ErrorCode::InvalidCharacter, field, "begin or end with white space");
         }
         for made in PLACEHOLDERS {
-            let error =
-                refused(read(&format!("{made:?}")), ErrorCode::NotAnId, field, "JavaScript makes of a missing value");
+            let error = refused(
+                read(&format!("{made:?}")),
+                ErrorCode::NotAnId,
+                field,
+                "JavaScript produces from a missing value",
+            );
             assert!(error.message.contains(made), "{error}");
         }
         // Surnames, and texts that only resemble placeholders.
@@ -222,7 +226,7 @@ fn rejects_old_events_of_public_senders() {
 #[test]
 fn rejects_unknown_fields() {
     let error = refused(with(r#""ocurredAt":1"#), ErrorCode::UnknownField, "ocurredAt", "occurredAt, anonymousId");
-    assert!(error.message.contains(r#""ocurredAt" is no field"#));
+    assert!(error.message.contains(r#"unknown field "ocurredAt""#));
     refused(
         with(&format!(r#""{}":1"#, "x".repeat(1000))),
         ErrorCode::UnknownField,
@@ -327,12 +331,7 @@ fn extracts_and_validates_order_values() {
     );
     refused(purchase(r#"{"revenue":"","total":5}"#), ErrorCode::InvalidAmount, "properties.revenue", "decimal number");
     refused(purchase(r#"{"value":1e999}"#), ErrorCode::InvalidAmount, "properties.value", "1,000,000,000,000");
-    refused(
-        purchase(r#"{"total":[5]}"#),
-        ErrorCode::InvalidAmount,
-        "properties.total",
-        "an array: it must be a number",
-    );
+    refused(purchase(r#"{"total":[5]}"#), ErrorCode::InvalidAmount, "properties.total", "an array: must be a number");
     refused(purchase(r#"{"total":"NaN"}"#), ErrorCode::InvalidAmount, "properties.total", "NaN");
     assert!(with(r#""properties":{"total":"12,50"}"#).unwrap().facts.order_value.is_none());
 }
@@ -364,7 +363,7 @@ fn rejects_unlisted_currencies_of_public_senders() {
     for sender in [Sender::Anonymous, Sender::Page] {
         assert_eq!(read(sender, "eur").as_deref(), Ok("EUR"));
         assert_eq!(read(sender, "points").as_deref(), Ok("POINTS"), "the configured one");
-        let part = "ISO 4217 does not list it; other codes need a secret key";
+        let part = "not listed in ISO 4217; other codes need a secret key";
         refused(read(sender, "zaaaaaa"), ErrorCode::InvalidCurrency, "properties.currency", part);
     }
     assert_eq!(read(Sender::Trusted, "USDT").as_deref(), Ok("USDT"));
@@ -447,7 +446,7 @@ fn replaces_lone_surrogates_in_all_fields() {
     assert_eq!(read, json!({"q": "cut \u{fffd}", "\u{fffd}": [{"deep\u{fffd}": "\u{fffd}😀 \\ud83d"}]}));
 
     refused(with(r#""properties":{"a\ud83d":1,"a\ude00":2}"#), ErrorCode::DuplicateKey, "properties.a\u{fffd}", "");
-    refused(with(r#""\ud83d":1"#), ErrorCode::UnknownField, "\u{fffd}", "no field");
+    refused(with(r#""\ud83d":1"#), ErrorCode::UnknownField, "\u{fffd}", "unknown field");
     refused(with(r#""occurredAt":"\ud83d""#), ErrorCode::InvalidTime, "occurredAt", "RFC 3339");
 }
 

@@ -51,7 +51,7 @@ impl Decoder {
                 }
                 row += 1;
             });
-            texts.ok_or_else(|| malformed("a page holds no texts"))
+            texts.ok_or_else(|| malformed("invalid strings in a page"))
         })?;
         if begin < rows.end {
             each(&current, begin..rows.end);
@@ -79,7 +79,7 @@ impl Decoder {
                 }
                 values.push(last);
             });
-            texts.ok_or_else(|| malformed("a page holds no texts"))?;
+            texts.ok_or_else(|| malformed("invalid strings in a page"))?;
             let wanted = self.present(&page, within(&page, rows))?;
             self.place(&values[wanted], none, made);
             Ok(())
@@ -132,7 +132,7 @@ impl Decoder {
             bits::hybrid(packed, u32::from(*width), wanted.end, &mut self.indices).ok_or_else(too_short)?;
             let value = |index: &u32| dictionary.get(*index as usize).copied();
             let values: Option<Vec<T>> = self.indices[wanted].iter().map(value).collect();
-            let values = values.ok_or_else(|| malformed("a page names a value that its dictionary does not have"))?;
+            let values = values.ok_or_else(|| malformed("a page refers to a value missing from its dictionary"))?;
             self.place(&values, none, made);
             Ok(())
         })
@@ -174,11 +174,7 @@ fn within(page: &ValuePage, rows: &Range<usize>) -> Range<usize> {
 }
 
 fn check(page: &ValuePage, encoding: Encoding) -> Result<()> {
-    if page.encoding == encoding {
-        Ok(())
-    } else {
-        Err(malformed("a page has another encoding than it was written in"))
-    }
+    if page.encoding == encoding { Ok(()) } else { Err(malformed("a page has an unexpected encoding")) }
 }
 
 fn too_short() -> parquet::errors::ParquetError {

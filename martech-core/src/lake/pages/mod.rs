@@ -57,7 +57,7 @@ impl<'a> Pages<'a> {
 
     fn locations(&self) -> Result<&'a [PageLocation]> {
         let index = self.footer.metadata.page_index().and_then(|index| index.offset_index(0, self.column));
-        index.map(|index| index.page_locations().as_slice()).ok_or_else(|| malformed("it has no index of pages"))
+        index.map(|index| index.page_locations().as_slice()).ok_or_else(|| malformed("no page index"))
     }
 
     fn reader(&self, locations: &[PageLocation]) -> Result<SerializedPageReader<Input>> {
@@ -101,10 +101,10 @@ impl<'a> Pages<'a> {
             let behind = locations.get(page + 1).map_or(self.rows(), first_row);
             let rows = first_row(location)..behind;
             let Some(Page::DataPage { mut buf, num_values, encoding, .. }) = guarded(|| reader.get_next_page())? else {
-                return Err(malformed("it has a page of an unknown kind"));
+                return Err(malformed("a page has an unknown type"));
             };
             if num_values as usize != rows.len() || !(1..=MAX_ROWS).contains(&rows.len()) {
-                return Err(malformed("a page has more or fewer values than its index says"));
+                return Err(malformed("the number of values in a page differs from the page index"));
             }
             let levels = if self.may_be_null() { take_levels(&mut buf)? } else { Bytes::new() };
             each(ValuePage { rows, encoding, levels, values: buf })?;

@@ -108,7 +108,7 @@ impl<'a> Builder<'a> {
             number => format!("{label}-{number}"),
         });
         let mut folders = names.map(|name| layout.damaged().join(name));
-        let folder = folders.find(|folder| layout.fs.list(folder).is_err()).expect("numbers do not end");
+        let folder = folders.find(|folder| layout.fs.list(folder).is_err()).expect("there is always an unused number");
         Self {
             layout,
             survey,
@@ -196,7 +196,7 @@ impl<'a> Builder<'a> {
                 !held.holds(frame, key.day) || survey.salvage.contains(&key)
             });
             let bytes = wanted.fold(Vec::new(), |bytes, row| row.encode(bytes));
-            let chunk = Chunk::decode(bytes.into()).expect("what was encoded can be decoded");
+            let chunk = Chunk::decode(bytes.into()).expect("an encoded row can be decoded");
             hot.push(Arc::new(chunk), frame);
         });
         match inspected {
@@ -249,7 +249,7 @@ impl<'a> Builder<'a> {
     fn index(&mut self, entry: &EventsEntry) -> Result<u64> {
         let file = EventsFile::events(*entry, &self.shared);
         let (_, footer) = file.open()?;
-        let pages = id_pages(&footer.metadata).ok_or_else(|| file.damaged("it has no page index"))?;
+        let pages = id_pages(&footer.metadata).ok_or_else(|| file.damaged("no page index"))?;
         let path = self.layout.ids_file(entry.id);
         let temporary = path.with_extension("tmp");
         self.layout.remove(&temporary)?;

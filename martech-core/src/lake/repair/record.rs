@@ -85,32 +85,32 @@ impl fmt::Display for Losses {
             writeln!(f, "lost: {}, {count} events of {day}", path.display())?;
         }
         if self.frames > 0 {
-            writeln!(f, "lost: {} frames of the journal, with an unknown number of events", self.frames)?;
+            writeln!(f, "lost: {} journal frames, with an unknown number of events", self.frames)?;
         }
         if self.unreadable {
-            writeln!(f, "lost: a part of the journal that cannot be read, with an unknown number of events")?;
+            writeln!(f, "lost: an unreadable part of the journal, with an unknown number of events")?;
         }
         for Conflict { id, day, copies } in &self.conflicts {
             writeln!(f, "lost: event {id} of {day}: {copies} copies that differ")?;
         }
         if self.recovered > 0 {
-            writeln!(f, "recovered: {} events that were in no sound file and still in the journal", self.recovered)?;
+            writeln!(f, "recovered: {} events from the journal that were in no intact file", self.recovered)?;
         }
         if self.copies > 0 {
-            writeln!(f, "removed: {} copies of events that are still there once", self.copies)?;
+            writeln!(f, "removed: {} duplicate copies of events; one copy of each event remains", self.copies)?;
         }
         if self.unproven {
             writeln!(
                 f,
-                "without the catalog nothing proves the metadata of the files; their checksums prove what is in them"
+                "file metadata could not be verified without the catalog; file contents were verified by checksums"
             )?;
         }
         match self.events() {
-            Some(0) => write!(f, "no event was lost")?,
-            Some(events) => write!(f, "{events} events were lost")?,
-            None => write!(f, "how many events were lost cannot be known")?,
+            Some(0) => write!(f, "no events lost")?,
+            Some(events) => write!(f, "{events} events lost")?,
+            None => write!(f, "the number of lost events is unknown")?,
         }
-        write!(f, "; {} files were set aside in {}", self.set_aside.len(), self.folder.display())
+        write!(f, "; {} files set aside in {}", self.set_aside.len(), self.folder.display())
     }
 }
 
@@ -162,9 +162,9 @@ impl Record {
             let (journal, _) = Journal::open(layout.fs.clone(), &layout.journal(), options)?;
             journal.start_at_least(self.catalog.sequence + 1)?;
         }
-        layout.fs.create_dir_all(&folder).context("cannot make the folder", &folder)?;
+        layout.fs.create_dir_all(&folder).context("cannot create the folder", &folder)?;
         let report = folder.join("report.json");
-        let losses = serde_json::to_vec_pretty(&self.losses).expect("numbers and text serialize without errors");
+        let losses = serde_json::to_vec_pretty(&self.losses).expect("serializing numbers and text cannot fail");
         fs::replace(&*layout.fs, &report, &losses).context("cannot write", report)?;
         layout.remove(&layout.repairing())?;
         layout.fs.sync_dir(&layout.root).context("cannot sync the folder", &layout.root)
@@ -179,7 +179,7 @@ fn rename_all(layout: &Layout, renames: impl Iterator<Item = (PathBuf, PathBuf)>
             continue;
         }
         let folder = to.parent().unwrap_or(&layout.root);
-        layout.fs.create_dir_all(folder).context("cannot make the folder", folder)?;
+        layout.fs.create_dir_all(folder).context("cannot create the folder", folder)?;
         layout.fs.rename(&from, &to).context("cannot rename", &from)?;
         folders.extend([&from, &to].into_iter().filter_map(|path| path.parent()).map(Path::to_owned));
     }

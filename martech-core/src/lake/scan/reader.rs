@@ -187,7 +187,7 @@ impl Columns {
         let symbols = [&self.types, &self.currencies, &self.pages, &self.products, &self.searches];
         let lengths = [self.occurred_at.len(), self.sessions.len(), self.order_values.len()];
         if symbols.map(Vec::len).into_iter().chain(lengths).any(|length| length != part.rows.len()) {
-            return Err(ParquetError::General("its columns are of different lengths".to_owned()));
+            return Err(ParquetError::General("columns have different lengths".to_owned()));
         }
         Ok(())
     }

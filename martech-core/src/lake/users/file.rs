@@ -64,7 +64,7 @@ pub(super) static USERS: LazyLock<SchemaRef> = LazyLock::new(|| {
 fn writing() -> WriterProperties {
     let path = |column: usize| ColumnPath::from(USERS.field(column).name().as_str());
     let mut properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("1 is a level of zstd")))
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("1 is a valid zstd level")))
         .set_data_page_row_count_limit(PAGE_ROWS)
         .set_write_batch_size(PAGE_ROWS)
         .set_max_row_group_row_count(None)

@@ -103,7 +103,7 @@ fn summaries(snapshot: &Snapshot, hot: &Sorted<'_>, page: &[Candidate]) -> Resul
         }
     }
     let found: Option<Vec<_>> = whole.into_iter().collect();
-    found.ok_or_else(|| LakeError::Task("a user on the page was not found again".to_owned()))
+    found.ok_or_else(|| LakeError::Task("a user of the page was not found on the second read".to_owned()))
 }
 
 fn read_rows(

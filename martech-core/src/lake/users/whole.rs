@@ -39,7 +39,7 @@ pub(in super::super) fn check(file: &UsersFile) -> Result<()> {
     let mut rows = 0;
     while let Some(user) = source.user() {
         if last.as_deref().is_some_and(|last| last >= user) {
-            return Err(file.damaged(format!("row {rows}: it does not come behind the one before")));
+            return Err(file.damaged(format!("row {rows}: out of order")));
         }
         last = Some(user.to_owned());
         source.summary()?;
@@ -47,7 +47,7 @@ pub(in super::super) fn check(file: &UsersFile) -> Result<()> {
         rows += 1;
     }
     if rows != file.entry.rows {
-        return Err(file.damaged(format!("it has {rows} rows, and the catalog says {}", file.entry.rows)));
+        return Err(file.damaged(format!("{rows} rows, but the catalog says {}", file.entry.rows)));
     }
     Ok(())
 }

@@ -39,7 +39,7 @@ pub(in super::super) fn check(layout: &Layout, file: &EventsFile) -> Result<Soun
     let (input, footer) = file.open()?;
     input.check_all().context("cannot read", file.path())?;
     let (rows, broken) = Content { file, input: &input, footer: &footer }.check()?;
-    let pages = id_pages(&footer.metadata).ok_or_else(|| file.damaged("it has no page index"))?;
+    let pages = id_pages(&footer.metadata).ok_or_else(|| file.damaged("no page index"))?;
     check_plain_ids(file, &input, &pages, &rows)?;
     Ok(Sound { bytes: input.len(), index: check_index(layout, file, &rows, &pages), broken })
 }
@@ -55,7 +55,7 @@ impl Content<'_> {
     fn check(&self) -> Result<(Vec<IdRow>, u64)> {
         let rows = self.file.entry.rows as usize;
         if rows > MAX_ROWS {
-            return Err(self.file.damaged(format!("it has {rows} rows, and no lake writes so many")));
+            return Err(self.file.damaged(format!("{rows} rows are more than a file can have")));
         }
         let columns: Vec<usize> = (0..EVENTS.fields().len()).collect();
         let reader = self.input.read(self.footer, &EVENTS, &columns, None, BATCH_ROWS);
@@ -68,7 +68,7 @@ impl Content<'_> {
             found.extend(id_rows(&batch));
         }
         if found.len() != rows {
-            return Err(self.file.damaged(format!("its footer states {rows} rows, and it has {}", found.len())));
+            return Err(self.file.damaged(format!("the footer says {rows} rows, but the file has {}", found.len())));
         }
         Ok((found, broken))
     }
@@ -93,20 +93,20 @@ impl Pass<'_> {
             let number = first_row + row;
             let damaged = |message: &str| content.file.damaged(format!("row {number}: {message}"));
             if day_of(times.value(row)) != day {
-                return Err(damaged("its time is of another day"));
+                return Err(damaged("the time is on another day"));
             }
             let key = key_at(users, times, ids, row);
             let new_user = match row.checked_sub(1) {
                 Some(before) => {
                     if key_at(users, times, ids, before) >= key {
-                        return Err(damaged("it does not come behind the one before"));
+                        return Err(damaged("out of order"));
                     }
                     users.value(before) != key.0
                 }
                 None => {
                     let last = self.last.as_ref();
                     if last.is_some_and(|(user, time, id)| (user.as_str(), *time, id.as_slice()) >= key) {
-                        return Err(damaged("it does not come behind the one before"));
+                        return Err(damaged("out of order"));
                     }
                     last.is_none_or(|(user, ..)| user != key.0)
                 }
@@ -116,7 +116,7 @@ impl Pass<'_> {
                 .map(|page| &self.pages[page])
                 .is_some_and(|page| page.first_user <= key.0.as_bytes() && key.0.as_bytes() <= page.last_user);
             if !within {
-                return Err(damaged("the page statistics exclude its user"));
+                return Err(damaged("the page statistics exclude the user"));
             }
             if new_user
                 && !content
@@ -124,11 +124,11 @@ impl Pass<'_> {
                     .may_hold(content.input, column::USER_ID, key.0)
                     .context("cannot read", content.file.path())?
             {
-                return Err(damaged("the Bloom filter excludes its user"));
+                return Err(damaged("the Bloom filter excludes the user"));
             }
             if types.value(row) != self.event_type {
                 self.event_type = types.value(row).to_owned();
-                EventType::parse(&self.event_type).map_err(|_| damaged("its type is no name of one"))?;
+                EventType::parse(&self.event_type).map_err(|_| damaged("invalid event type"))?;
             }
         }
         if let Some(row) = batch.num_rows().checked_sub(1) {
@@ -160,7 +160,7 @@ fn check_plain_ids(file: &EventsFile, input: &Input, pages: &[IdPage], rows: &[I
         let ids = ids.as_flattened();
         let plain = input.bytes(page.position, ids.len()).context("cannot read", file.path())?;
         if plain != *ids {
-            return Err(file.damaged("its ids do not lie plain"));
+            return Err(file.damaged("the ids are not stored in plain encoding"));
         }
     }
     Ok(())

@@ -91,24 +91,24 @@ impl Kind {
     /// Returns the action that `repair` takes.
     fn remedy(self) -> &'static str {
         match self {
-            Self::UnfinishedRepair => "brings it to its end",
-            Self::CatalogDamaged => "sets it aside and makes a new one from the files and the journal",
-            Self::CatalogWrong => "sets it aside and corrects it by the files",
+            Self::UnfinishedRepair => "finishes the interrupted repair",
+            Self::CatalogDamaged => "sets the catalog aside and rebuilds it from the files and the journal",
+            Self::CatalogWrong => "sets the catalog aside and corrects it from the files",
             Self::EventsMissing => {
-                "takes it out of the catalog; its events are lost, but for those still in the journal"
+                "removes the file from the catalog; its events are lost, except those still in the journal"
             }
-            Self::EventsDamaged => "sets it aside; its events are lost, but for those still in the journal",
-            Self::IndexDamaged => "makes it anew from the file of events; nothing is lost",
-            Self::HalfCharacters => "writes the file anew with U+FFFD in their place; nothing is lost",
-            Self::UsersDamaged => "makes the files of users anew from those of events; nothing is lost",
+            Self::EventsDamaged => "sets the file aside; its events are lost, except those still in the journal",
+            Self::IndexDamaged => "rebuilds the index from the event file; nothing is lost",
+            Self::HalfCharacters => "rewrites the file with U+FFFD in place of half pairs; nothing is lost",
+            Self::UsersDamaged => "rebuilds the user files from the event files; nothing is lost",
             Self::Doubled => {
-                "keeps one, the first to be received, where they say the same; sets all aside where they do not"
+                "keeps the copy received first if all copies are equal; sets all copies aside if they differ"
             }
-            Self::NotInFiles => "writes them to files from the journal",
-            Self::JournalDamaged => "writes what is sound to files and sets the journal aside",
-            Self::TornTail => "nothing: it was never acknowledged, and the next start cuts it",
-            Self::Orphan => "nothing: a crash left it, and the next start removes it",
-            Self::Quarantined => "nothing: it is a copy to look at, and may be removed",
+            Self::NotInFiles => "writes the events from the journal to files",
+            Self::JournalDamaged => "writes the intact events to files and sets the journal aside",
+            Self::TornTail => "none; the data was never acknowledged, and the next start truncates it",
+            Self::Orphan => "none; a crash left the file, and the next start removes it",
+            Self::Quarantined => "none; the file is a copy for inspection and may be removed",
         }
     }
 }
@@ -137,8 +137,8 @@ impl fmt::Display for Finding {
         writeln!(f, "{severity} {}: {}", self.path.display(), self.message)?;
         match self.events {
             _ if !self.damage => {}
-            Some(events) => writeln!(f, "       events concerned: {events}")?,
-            None => writeln!(f, "       events concerned: cannot be known")?,
+            Some(events) => writeln!(f, "       events affected: {events}")?,
+            None => writeln!(f, "       events affected: unknown")?,
         }
         write!(f, "       repair: {}", self.remedy)
     }
@@ -150,13 +150,13 @@ impl fmt::Display for Report {
         let Checked { events, hot_events, events_files, users_files, journal_frames, .. } = self.checked;
         write!(
             f,
-            "sound: {events} events in {events_files} files, {hot_events} events in {journal_frames} frames of the \
-             journal, {users_files} files of users; "
+            "intact: {events} events in {events_files} files, {hot_events} events in {journal_frames} journal \
+             frames, {users_files} user files; "
         )?;
         match self.damage().count() {
             0 => write!(f, "no damage"),
-            1 => write!(f, "1 thing is damaged"),
-            count => write!(f, "{count} things are damaged"),
+            1 => write!(f, "1 damaged item"),
+            count => write!(f, "{count} damaged items"),
         }
     }
 }

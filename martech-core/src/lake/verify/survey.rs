@@ -54,12 +54,7 @@ impl Survey {
         let mut surveyor = Surveyor::new(layout, options.memory, progress)?;
         if surveyor.shared.layout.fs.open(&surveyor.shared.layout.repairing()).is_ok() {
             let path = PathBuf::from("repair.json");
-            surveyor.find(
-                Kind::UnfinishedRepair,
-                &path,
-                Some(0),
-                "a repair was interrupted; nothing else was looked at",
-            );
+            surveyor.find(Kind::UnfinishedRepair, &path, Some(0), "a repair was interrupted; nothing else was checked");
             return Ok(surveyor.survey);
         }
         surveyor.catalog()?;
@@ -119,7 +114,7 @@ impl<'a> Surveyor<'a> {
         match Catalog::load(&layout) {
             Ok(Some(catalog)) => self.survey.catalog = Some(catalog),
             Ok(None) if layout.is_blank().is_ok_and(|blank| blank) => return Err(LakeError::NoLake(layout.root)),
-            Ok(None) => self.find(Kind::CatalogDamaged, &layout.catalog(), None, "it is gone"),
+            Ok(None) => self.find(Kind::CatalogDamaged, &layout.catalog(), None, "the file is missing"),
             Err(error @ LakeError::UnknownFormat { .. }) => return Err(error),
             Err(error) => self.find(Kind::CatalogDamaged, &layout.catalog(), None, reason(&error)),
         }
@@ -166,7 +161,12 @@ impl<'a> Surveyor<'a> {
                 .find_map(|path| layout.day_of(path).filter(|_| number_of(path) == Some(entry.id)));
             let Some(day) = elsewhere else {
                 self.survey.lost.push(entry);
-                return self.find(Kind::EventsMissing, &path, concerned, "the catalog names it, and it is gone");
+                return self.find(
+                    Kind::EventsMissing,
+                    &path,
+                    concerned,
+                    "the file is missing, but the catalog lists it",
+                );
             };
             real.day = day;
         }
@@ -191,7 +191,7 @@ impl<'a> Surveyor<'a> {
             || (real.bytes != entry.bytes && self.survey.to_index.last() != Some(&real));
         if sound.broken > 0 {
             let message = format!(
-                "properties of {} events have half a surrogate pair (\\ud800 to \\udfff), which strict JSON readers refuse",
+                "properties of {} events have half a surrogate pair (\\ud800 to \\udfff), which strict JSON parsers reject",
                 sound.broken
             );
             self.find(Kind::HalfCharacters, &path, Some(sound.broken), message);
@@ -199,7 +199,7 @@ impl<'a> Surveyor<'a> {
         }
         if is_named && differs {
             let path = layout.relative(&layout.events_file(real.day, real.id));
-            let message = format!("it is wrong about {}", path.display());
+            let message = format!("wrong entry for {}", path.display());
             self.find(Kind::CatalogWrong, &layout.catalog(), Some(0), message);
         }
         let checked = &mut self.survey.report.checked;
@@ -216,7 +216,7 @@ impl<'a> Surveyor<'a> {
         let path = layout.events_file(entry.day, entry.id);
         let stated = Input::open(&*layout.fs, &path)?.stated().context("cannot read", &path)?;
         if is_named && stated.1 != entry.tail {
-            let message = "its metadata is not what the catalog knows".to_owned();
+            let message = "the metadata differs from the catalog".to_owned();
             return Err(LakeError::Damaged { path, message });
         }
         (entry.rows, entry.tail) = stated;
@@ -249,7 +249,7 @@ impl<'a> Surveyor<'a> {
         let named: BTreeSet<PathBuf> = events.chain(users).collect();
         let orphans: Vec<PathBuf> = self.survey.there.difference(&named).cloned().collect();
         for orphan in orphans {
-            self.find(Kind::Orphan, &orphan, Some(0), "no catalog names it");
+            self.find(Kind::Orphan, &orphan, Some(0), "the file is not in the catalog");
         }
     }
 
@@ -264,15 +264,15 @@ impl<'a> Surveyor<'a> {
         checked.bytes += inspection.bytes;
 
         if let Some((path, cause)) = &found.unreadable {
-            let message = format!("it cannot be read: {cause}; what comes behind it is not looked at");
+            let message = format!("cannot read: {cause}; the rest of the journal was not checked");
             self.find(Kind::JournalDamaged, path, None, message);
         }
         if inspection.segments.is_empty() {
-            self.find(Kind::JournalDamaged, &layout.journal(), None, "all of it is gone");
+            self.find(Kind::JournalDamaged, &layout.journal(), None, "the whole journal is missing");
         }
         for damaged in &inspection.damaged {
             let range = &damaged.range;
-            let message = format!("{} bytes at {} are damaged", range.end - range.start, range.start);
+            let message = format!("{} bytes at offset {} are damaged", range.end - range.start, range.start);
             // The events that are lost are reported below, with the missing sequences.
             self.find(Kind::JournalDamaged, &damaged.segment, Some(0), message);
         }
@@ -281,20 +281,20 @@ impl<'a> Surveyor<'a> {
         for missing in trimmed.iter().chain(&inspection.missing) {
             let first = *missing.start().max(&(held.through() + 1));
             if first <= *missing.end() {
-                let message = format!("frames {first} to {} are gone, with their events", missing.end());
+                let message = format!("frames {first} to {} are missing, with their events", missing.end());
                 self.find(Kind::JournalDamaged, &layout.journal(), None, message);
             }
         }
         for frame in &found.strange {
-            let message = format!("frame {frame} holds no events");
+            let message = format!("frame {frame} contains no valid events");
             self.find(Kind::JournalDamaged, &layout.journal(), None, message);
         }
         if let Some(torn) = &inspection.torn {
-            let message = format!("{} bytes at its end: a write was interrupted", torn.range.end - torn.range.start);
+            let message = format!("{} bytes of an interrupted write at the end", torn.range.end - torn.range.start);
             self.find(Kind::TornTail, &torn.segment, Some(0), message);
         }
         for copy in &inspection.quarantined {
-            self.find(Kind::Quarantined, copy, Some(0), "bytes of the journal that were damaged at an earlier start");
+            self.find(Kind::Quarantined, copy, Some(0), "damaged bytes of the journal, set aside at an earlier start");
         }
         self.survey.journal = found;
         Ok(())
@@ -336,12 +336,13 @@ impl<'a> Surveyor<'a> {
             if journal.iter().any(|event| event.hot && found.doubled.binary_search(event.id()).is_ok()) {
                 holders.push("the journal".to_owned());
             }
-            let message = format!("{} events are there more than once, in {}", found.doubled.len(), holders.join(", "));
+            let message =
+                format!("{} events are stored more than once, in {}", found.doubled.len(), holders.join(", "));
             let path = self.shared.layout.events_day(day);
             self.find(Kind::Doubled, &path, Some(found.surplus), message);
         }
         if not_in_files > 0 {
-            let message = "the catalog says that they are in files, and they are in none";
+            let message = "events are in no file, but the catalog says that they are";
             self.find(Kind::NotInFiles, &self.shared.layout.journal(), Some(not_in_files), message);
         }
         Ok(())
@@ -361,8 +362,10 @@ impl<'a> Surveyor<'a> {
             done += events;
         })?;
         if let Some(example) = differences.example {
-            let message =
-                format!("they do not say what the events say, of {} users; one is {example:?}", differences.users);
+            let message = format!(
+                "the figures of {} users differ from the events; one of them is {example:?}",
+                differences.users
+            );
             self.find(Kind::UsersDamaged, &self.shared.layout.users(), Some(0), message);
         }
         Ok(())
@@ -377,7 +380,7 @@ fn check_users(file: &UsersFile) -> Result<()> {
     input.check_all().context("cannot read", file.path())?;
     let (bytes, expected) = (input.len(), file.entry.bytes);
     if bytes != expected {
-        return Err(file.damaged(format!("it has {bytes} bytes, and the catalog says {expected}")));
+        return Err(file.damaged(format!("{bytes} bytes, but the catalog says {expected}")));
     }
     users::check(file)
 }

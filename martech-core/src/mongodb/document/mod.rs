@@ -116,7 +116,7 @@ fn event(document: &RawDocument) -> Result<Event, String> {
         let (name, value) = element.map_err(|error| error.to_string())?;
         let name = name.as_str();
         match name {
-            field::ID => id = Some(id_of(value).ok_or("_id is no UUID")?),
+            field::ID => id = Some(id_of(value).ok_or("_id is not a UUID")?),
             field::USER => user_id = Some(owned(name, value)?),
             field::TYPE => {
                 event_type = Some(EventType::parse(&owned(name, value)?).map_err(|error| error.to_string())?)
@@ -132,7 +132,7 @@ fn event(document: &RawDocument) -> Result<Event, String> {
             field::PRODUCT => facts.product = Some(owned(name, value)?),
             field::SEARCH => facts.search = Some(owned(name, value)?),
             field::PROPERTIES => {
-                let document = value.as_document().ok_or("properties is no document")?;
+                let document = value.as_document().ok_or("properties is not a document")?;
                 json = Some(properties::read(document).map_err(|error| format!("properties: {error}"))?);
             }
             field::PROPERTIES_TEXT => json = Some(owned(name, value)?),
@@ -168,7 +168,7 @@ pub(super) fn place(document: &RawDocument) -> Result<(Timestamp, EventId), NotA
             return Ok((at, id));
         }
     }
-    Err(not_an_event(document, "its _id is no UUID, or its occurredAt no date".to_owned()))
+    Err(not_an_event(document, "_id is not a UUID, or occurredAt is not a date".to_owned()))
 }
 
 /// Returns a document's user id and its row for statistics. The document may be a projection to those fields.
@@ -218,7 +218,7 @@ pub(super) fn decimal_of(value: RawBsonRef<'_>) -> Option<Decimal> {
 }
 
 fn text<'a>(name: &str, value: RawBsonRef<'a>) -> Result<&'a str, String> {
-    value.as_str().ok_or_else(|| format!("{name} is no string"))
+    value.as_str().ok_or_else(|| format!("{name} is not a string"))
 }
 
 fn owned(name: &str, value: RawBsonRef<'_>) -> Result<String, String> {
@@ -226,23 +226,23 @@ fn owned(name: &str, value: RawBsonRef<'_>) -> Result<String, String> {
 }
 
 fn time(name: &str, value: RawBsonRef<'_>) -> Result<Timestamp, String> {
-    let date = value.as_datetime().ok_or_else(|| format!("{name} is no date"))?;
+    let date = value.as_datetime().ok_or_else(|| format!("{name} is not a date"))?;
     Ok(Timestamp::from_millis(date.timestamp_millis()))
 }
 
 fn money(value: RawBsonRef<'_>) -> Result<Money, String> {
     let micros = decimal_of(value).and_then(Decimal::to_micros).and_then(|micros| i64::try_from(micros).ok());
-    Ok(Money::from_micros(micros.ok_or("orderValue is no amount of money")?))
+    Ok(Money::from_micros(micros.ok_or("orderValue is not an amount of money")?))
 }
 
 fn micros(value: RawBsonRef<'_>) -> Result<Money, String> {
     let micros =
         decimal_of(value).and_then(|number| number.coefficient_at(0)).and_then(|micros| i64::try_from(micros).ok());
-    Ok(Money::from_micros(micros.ok_or("orderValueMicros is no whole number")?))
+    Ok(Money::from_micros(micros.ok_or("orderValueMicros is not a whole number")?))
 }
 
 fn currency(value: RawBsonRef<'_>) -> Result<Currency, String> {
-    text(field::CURRENCY, value)?.parse().map_err(|_| "currency is no currency code".to_owned())
+    text(field::CURRENCY, value)?.parse().map_err(|_| "currency is not a currency code".to_owned())
 }
 
 #[cfg(test)]

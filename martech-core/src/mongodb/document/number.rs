@@ -144,7 +144,7 @@ impl Decimal {
             0 => write!(out, "{sign}{}", self.coefficient),
             exponent => write!(out, "{sign}{}e{exponent}", self.coefficient),
         };
-        written.expect("a vector takes every byte");
+        written.expect("writing to a vector cannot fail");
     }
 }
 

@@ -67,7 +67,7 @@ impl Writer<'_, '_> {
         while let Some(key) = self.scanner.next_key().map_err(Unfit::syntax)? {
             let name = key.text();
             if name.contains('\0') {
-                return Err(self.unfit("has a NUL in its name, which MongoDB has no way to store"));
+                return Err(self.unfit("has a NUL in its name, which MongoDB cannot store"));
             }
             if name.is_empty() || name.starts_with('$') || name.contains('.') {
                 self.note(Content::Awkward);
@@ -152,7 +152,7 @@ impl Writer<'_, '_> {
             head(self.out, bson::DECIMAL);
             self.out.extend_from_slice(&bits.to_le_bytes());
         } else {
-            let why = "which MongoDB cannot store exactly: a number has at most 34 digits, and lies between 1e-6176 and \
+            let why = "which MongoDB cannot store exactly: a number has at most 34 digits and is between 1e-6176 and \
                        1e6145";
             return Err(self.unfit(&format!("is {}, {why}; send it as a string", excerpt(text))));
         }
@@ -210,11 +210,11 @@ fn json_value(value: RawBsonRef<'_>, out: &mut Vec<u8>) -> Result<(), Unreadable
         RawBsonRef::Int32(number) => out.extend_from_slice(number.to_string().as_bytes()),
         RawBsonRef::Int64(number) => out.extend_from_slice(number.to_string().as_bytes()),
         RawBsonRef::Double(number) if number.is_finite() => {
-            write_double(number, out).expect("a vector takes every byte and JSON has every finite number");
+            write_double(number, out).expect("writing a finite number to a vector cannot fail");
         }
         RawBsonRef::Decimal128(number) => {
             let decimal = Decimal::of_bits(u128::from_le_bytes(number.bytes()));
-            decimal.ok_or_else(|| Unreadable("a Decimal128 is no number".to_owned()))?.write_json(out);
+            decimal.ok_or_else(|| Unreadable("a Decimal128 is not a number".to_owned()))?.write_json(out);
         }
         RawBsonRef::Boolean(yes) => out.extend_from_slice(if yes { b"true" } else { b"false" }),
         RawBsonRef::Null => out.extend_from_slice(b"null"),
@@ -239,14 +239,14 @@ fn json_value(value: RawBsonRef<'_>, out: &mut Vec<u8>) -> Result<(), Unreadable
             quoted(&id.to_string(), out);
         }
         other => {
-            return Err(Unreadable(format!("JSON has nothing for a value of the type {:?}", other.element_type())));
+            return Err(Unreadable(format!("JSON has no form for a value of type {:?}", other.element_type())));
         }
     }
     Ok(())
 }
 
 fn quoted(text: &str, out: &mut Vec<u8>) {
-    serde_json::to_writer(out, text).expect("a vector takes every byte");
+    serde_json::to_writer(out, text).expect("writing to a vector cannot fail");
 }
 
 #[cfg(test)]

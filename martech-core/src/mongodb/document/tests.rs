@@ -124,11 +124,11 @@ fn another_user_type_or_time_is_another_event() {
 #[test]
 fn invalid_document_names_the_cause() {
     for (document, why) in [
-        (mongodb::bson::rawdoc! { "_id": 7 }, "_id is no UUID"),
+        (mongodb::bson::rawdoc! { "_id": 7 }, "_id is not a UUID"),
         (mongodb::bson::rawdoc! { "userId": "u" }, "_id is missing"),
-        (mongodb::bson::rawdoc! { "userId": 7 }, "userId is no string"),
-        (mongodb::bson::rawdoc! { "orderValue": "1" }, "orderValue is no amount of money"),
-        (mongodb::bson::rawdoc! { "properties": 1 }, "properties is no document"),
+        (mongodb::bson::rawdoc! { "userId": 7 }, "userId is not a string"),
+        (mongodb::bson::rawdoc! { "orderValue": "1" }, "orderValue is not an amount of money"),
+        (mongodb::bson::rawdoc! { "properties": 1 }, "properties is not a document"),
     ] {
         assert_eq!(read(&document).unwrap_err().why, why);
         assert!(place(&document).is_err() && row(&document, &mut Symbols::new()).is_err());

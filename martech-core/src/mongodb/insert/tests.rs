@@ -50,7 +50,7 @@ fn command_is_limited_by_count_and_by_bytes() {
     let Pushed::Unfit(why) = next.push(6, &event(2000), Form::Document, true, LIMITS) else {
         panic!("it is too large alone")
     };
-    assert!(why.contains("bytes, and MongoDB takes 2000 at most"), "{why}");
+    assert!(why.contains("bytes; MongoDB accepts at most 2000"), "{why}");
     let (bytes, indices, _) = next.finish(&[5, 0, 0, 0, 0]);
     assert_eq!((Document::try_from(RawDocument::from_bytes(&bytes).unwrap()).is_ok(), indices), (true, vec![3, 4]));
 }

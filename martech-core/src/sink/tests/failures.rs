@@ -101,14 +101,14 @@ async fn bisection_continues_across_retries() {
 async fn broken_store_poisons_sink() {
     for (act, reason) in [
         (Act::Panic, "the store panicked: the puppet panics"),
-        (Act::Fatal, "the store takes nothing any more: broken"),
+        (Act::Fatal, "the store failed permanently: broken"),
         (
             Act::Lie(Appended::all(5)),
-            "the store's answer does not fit the batch: 5 stored, 0 duplicates and 0 rejected of 4 events",
+            "the store's answer does not match the batch: 5 stored, 0 duplicates and 0 rejected of 4 events",
         ),
         (
             Act::Lie(Appended { stored: 3, duplicates: vec![4], ..Appended::default() }),
-            "the store's answer does not fit the batch: event 4 is named in a batch of 4",
+            "the store's answer does not match the batch: event 4 is out of range in a batch of 4",
         ),
     ] {
         let letters = Letters::default();

@@ -15,13 +15,13 @@ use crate::{
     store::{Appended, Store},
 };
 
-pub(super) const NO_DUPLICATES: Verdict = Verdict::NotApplicable("the store does not know duplicates");
+pub(super) const NO_DUPLICATES: Verdict = Verdict::NotApplicable("the store does not detect duplicates");
 pub(super) const NOT_PERSISTENT: Verdict = Verdict::NotApplicable("the store is not persistent");
 
 /// Checks that an empty batch is answered and stores nothing.
 pub async fn nothing<S: Numbered>(subject: &S) -> Verdict {
     let trial = Trial::open(subject, 1).await;
-    let appended = trial.store().append(&[]).await.expect("an empty batch is answered");
+    let appended = trial.store().append(&[]).await.expect("append accepts an empty batch");
     assert_eq!(appended, Appended::default(), "the answer to an empty batch");
     trial.assert_holds([]).await;
     Verdict::Passed
@@ -50,7 +50,7 @@ pub async fn duplicates_inside_a_batch<S: Numbered>(subject: &S) -> Verdict {
     let appended = trial.append(&trial.events([0, 1, 0, 2, 1, 1, 3])).await;
     assert_appended(&appended, 7, &[2, 4, 5], "a batch of the events 0 1 0 2 1 1 3");
     let appended = trial.append(&trial.events([4; 100])).await;
-    assert_appended(&appended, 100, &(1..100).collect::<Vec<_>>(), "a batch of a hundred times the same event");
+    assert_appended(&appended, 100, &(1..100).collect::<Vec<_>>(), "a batch with the same event a hundred times");
     trial.assert_holds(0..5).await;
     Verdict::Passed
 }
@@ -83,7 +83,7 @@ pub async fn opening_again<S: Numbered>(subject: &S) -> Verdict {
     trial.assert_holds([]).await;
     for round in 0..4 {
         let new = trial.events(round * 100..(round + 1) * 100);
-        assert_appended(&trial.append(&new).await, 100, &[], "new events after opening again");
+        assert_appended(&trial.append(&new).await, 100, &[], "new events after reopening");
         if round == 1 {
             trial.disturb_in_use().await;
         }
@@ -92,7 +92,7 @@ pub async fn opening_again<S: Numbered>(subject: &S) -> Verdict {
         if S::KNOWS_DUPLICATES {
             let appended = trial.append(&trial.events(0..(round + 1) * 100)).await;
             let all: Vec<usize> = (0..(round as usize + 1) * 100).collect();
-            assert_appended(&appended, all.len(), &all, "all events once more after opening again");
+            assert_appended(&appended, all.len(), &all, "all events again after reopening");
         }
     }
     Verdict::Passed
@@ -113,7 +113,7 @@ pub async fn refused_events<S: Numbered>(subject: &S) -> Verdict {
             } else if let Some(poison) = subject.poison(number) {
                 batch.push(poison);
             } else {
-                return Verdict::NotApplicable("the store refuses no events");
+                return Verdict::NotApplicable("the store rejects no events");
             }
         }
         let appended = trial.append(&batch).await;
@@ -159,11 +159,11 @@ pub async fn through_a_sink<S: Numbered>(subject: &S) -> Verdict {
             Outcome::Duplicate => "duplicate",
             Outcome::Rejected { .. } => "rejected",
         };
-        assert_eq!(outcome, expected, "what the receipt of event {number} says");
+        assert_eq!(outcome, expected, "the outcome in the receipt of event {number}");
         refused += u64::from(outcome == "rejected");
     }
     let report = sink.close(Duration::from_secs(60)).await;
-    assert_eq!(report.unstored.len(), 0, "a sink whose store works closes with nothing left");
+    assert_eq!(report.unstored.len(), 0, "a sink with a working store closes with no unstored events");
     let stats = report.stats;
     assert_eq!((stats.accepted, stats.stored, stats.rejected), (500, new.len() as u64, refused), "{stats:?}");
     let letters = std::mem::take(&mut *letters.lock().unwrap_or_else(PoisonError::into_inner));

@@ -47,7 +47,7 @@ async fn write<S: Numbered>(trial: &mut Trial<'_, S>, batches_of: impl Fn(u64) -
     let mut sum = Sum { stored: 0, duplicates: 0 };
     for writer in writers {
         trial.disturb_in_use().await;
-        let of_writer = writer.await.expect("a writer ends well");
+        let of_writer = writer.await.expect("a writer task succeeds");
         sum.stored += of_writer.stored;
         sum.duplicates += of_writer.duplicates;
     }
@@ -60,7 +60,7 @@ pub async fn writers_of_different_events<S: Numbered>(subject: &S) -> Verdict {
     let batches =
         |writer| (0..10).map(|batch| (0..30).map(|n| (batch * 30 + n) * WRITERS + writer).collect()).collect();
     let sum = write(&mut trial, batches).await;
-    assert_eq!((sum.stored, sum.duplicates), (2400, 0), "how many of 2400 events are stored, and duplicates");
+    assert_eq!((sum.stored, sum.duplicates), (2400, 0), "stored events of 2400, and duplicates");
     trial.assert_holds(0..2400).await;
     trial.disturb().await;
     trial.assert_holds(0..2400).await;
@@ -82,7 +82,7 @@ pub async fn writers_of_the_same_events<S: Numbered>(subject: &S) -> Verdict {
     };
     let sum = write(&mut trial, batches).await;
     let duplicates = (EVENTS * (WRITERS - 1)) as usize;
-    assert_eq!((sum.stored, sum.duplicates), (EVENTS as usize, duplicates), "how many are stored, and duplicates");
+    assert_eq!((sum.stored, sum.duplicates), (EVENTS as usize, duplicates), "stored events, and duplicates");
     trial.assert_holds(0..EVENTS).await;
     trial.disturb().await;
     trial.assert_holds(0..EVENTS).await;
@@ -111,7 +111,7 @@ pub async fn questions_meanwhile<S: EventSubject>(subject: &S) -> Verdict {
     loop {
         let is_last = writer.is_finished();
         let least = stored.load(Ordering::SeqCst);
-        let figures = trial.store().stats(stats.clone()).await.expect("figures are answered");
+        let figures = trial.store().stats(stats.clone()).await.expect("stats succeeds");
         let journey = walk_journey(trial.store(), JourneyQuery { limit: 50, ..JourneyQuery::new(&user) }).await;
         let most = sent.load(Ordering::SeqCst);
         let events = figures.totals.events;
@@ -126,6 +126,6 @@ pub async fn questions_meanwhile<S: EventSubject>(subject: &S) -> Verdict {
         trial.disturb_in_use().await;
         tokio::task::yield_now().await;
     }
-    writer.await.expect("the writer ends well");
+    writer.await.expect("the writer task succeeds");
     Verdict::Passed
 }

@@ -35,7 +35,7 @@ fn assert_conflicts(appended: &Appended, batch: &[Event]) {
     for rejection in &appended.rejected {
         let id = batch[rejection.index].id.to_string();
         assert_eq!(rejection.code, RejectionCode::IdConflict, "the code of a conflict: {rejection:?}");
-        assert!(rejection.reason.contains(&id), "the reason of a conflict says which id: {rejection:?}");
+        assert!(rejection.reason.contains(&id), "the reason of a conflict contains the id: {rejection:?}");
     }
 }
 
@@ -111,13 +111,13 @@ pub async fn estimated_times<S: EventSubject>(subject: &S) -> Verdict {
             let appended = trial.append(&[at(number, earlier, there)]).await;
             assert_outcomes(&appended, &[Stored], "a new event");
             trial.disturb().await;
-            let what = format!("an event on a day beside, estimated {again}, where one lies that is estimated {there}");
+            let what = format!("an event on a neighboring day, estimated {again}, next to one estimated {there}");
             assert_outcomes(&trial.append(&[at(number, later, again)]).await, &[expected], &what);
             trial.disturb().await;
         }
     }
     let appended = trial.append(&[at(0, MIDNIGHT + 2 * events::DAY, true)]).await;
-    assert_outcomes(&appended, &[by_day(Stored, Duplicate)], "an estimated time two days off");
+    assert_outcomes(&appended, &[by_day(Stored, Duplicate)], "an estimated time two days away");
     let batch =
         [at(90, MIDNIGHT - 1, true), at(90, MIDNIGHT, true), at(91, MIDNIGHT, true), at(91, MIDNIGHT - 1, false)];
     let expected = [Stored, Duplicate, Stored, new];
@@ -186,12 +186,16 @@ pub async fn one_id_at_once<S: EventSubject>(subject: &S) -> Verdict {
             batch.iter().map(|event| Event { user_id: format!("not-{}", event.user_id), ..event.clone() }).collect();
         let (left, right) = tokio::join!(trial.append(&batch), trial.append(&of_others));
         for appended in [&left, &right] {
-            assert_same(&appended.duplicates, &[], "an event with the id of another one is no duplicate");
+            assert_same(&appended.duplicates, &[], "an event with the id of another event is not a duplicate");
             assert_conflicts(appended, &batch);
         }
-        assert_eq!(left.stored + right.stored, batch.len(), "how many events two appends of the same ids have stored");
+        assert_eq!(
+            left.stored + right.stored,
+            batch.len(),
+            "the number of events stored by two appends of the same ids"
+        );
         trial.disturb().await;
     }
-    assert_eq!(all_events(trial.store()).await.len(), 500, "how many events are there");
+    assert_eq!(all_events(trial.store()).await.len(), 500, "the number of events in the store");
     Verdict::Passed
 }

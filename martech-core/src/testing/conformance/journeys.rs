@@ -100,7 +100,7 @@ pub async fn pages_while_events_arrive<S: EventSubject>(subject: &S) -> Verdict 
         let expected = shown(model.journey(&query));
         let mut found = Vec::new();
         loop {
-            let page = trial.store().journey(query.clone()).await.expect("a journey is answered");
+            let page = trial.store().journey(query.clone()).await.expect("journey succeeds");
             found.extend(page.events);
             let Some(next) = page.next else { break };
             query.cursor = Some(through_text(next, order));
@@ -123,9 +123,9 @@ pub async fn pages_while_events_arrive<S: EventSubject>(subject: &S) -> Verdict 
                 place(&pair[0]) > place(&pair[1])
             }
         };
-        assert!(found.windows(2).all(in_order), "pages go on in order, and show nothing twice");
+        assert!(found.windows(2).all(in_order), "pages are in order, without repeats");
         found.retain(|event| model.events.iter().any(|known| known.key() == event.key()));
-        assert_same(&shown(found), &expected, "events that were there all the time");
+        assert_same(&shown(found), &expected, "events that existed throughout");
     }
     Verdict::Passed
 }
@@ -141,12 +141,12 @@ pub async fn stored_events_are_seen_at_once<S: EventSubject>(subject: &S) -> Ver
         ids.push(event.id);
         assert_appended(&trial.append(&[event]).await, 1, &[], "a new event");
         let store = trial.store();
-        let journey = store.journey(JourneyQuery::new("u")).await.expect("a journey is answered");
+        let journey = store.journey(JourneyQuery::new("u")).await.expect("journey succeeds");
         let found: Vec<EventId> = journey.events.iter().map(|event| event.id).collect();
         assert_same(&found, &ids, "the journey after an append");
-        let users = store.users(UsersQuery::default()).await.expect("users are answered").users;
+        let users = store.users(UsersQuery::default()).await.expect("users succeeds").users;
         assert_eq!(users.first().map(|user| user.events), Some(number + 1), "the user's events after an append");
-        let figures = store.stats(stats.clone()).await.expect("figures are answered");
+        let figures = store.stats(stats.clone()).await.expect("stats succeeds");
         assert_eq!(figures.totals.events, number + 1, "all events after an append");
         if number % 5 == 4 {
             trial.disturb().await;

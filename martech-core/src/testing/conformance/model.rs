@@ -74,8 +74,8 @@ fn row(user_id: &str, events: &[&Event]) -> UserRow {
     let times = || events.iter().map(|event| event.occurred_at);
     UserRow {
         user_id: user_id.to_owned(),
-        first_seen: times().min().expect("who has no event is not listed"),
-        last_seen: times().max().expect("who has no event is not listed"),
+        first_seen: times().min().expect("a listed user has an event"),
+        last_seen: times().max().expect("a listed user has an event"),
         events: events.len() as u64,
         sessions: figures::sessions(events).len() as u64,
         orders: figures::orders(events),

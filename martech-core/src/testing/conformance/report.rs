@@ -19,7 +19,7 @@ pub enum Verdict {
 
 /// Results of checks, in the order in which they ran.
 #[derive(Debug, Default)]
-#[must_use = "a failed check is only noted here; `assert_passed` panics"]
+#[must_use = "failed checks are only recorded; `assert_passed` panics"]
 pub struct Report {
     checks: Vec<(&'static str, Result<Verdict, String>)>,
 }
@@ -31,7 +31,7 @@ impl Report {
     /// Runs a check and records its result under `name`.
     pub(super) async fn note(&mut self, name: &'static str, check: impl Future<Output = Verdict>) {
         let ended = tokio::time::timeout(LIMIT, caught(check)).await;
-        self.checks.push((name, ended.unwrap_or_else(|_| Err(format!("has not ended in {} s", LIMIT.as_secs())))));
+        self.checks.push((name, ended.unwrap_or_else(|_| Err(format!("did not finish within {} s", LIMIT.as_secs())))));
     }
 
     /// Returns the failed checks, each with its panic message.

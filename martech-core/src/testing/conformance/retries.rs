@@ -45,7 +45,7 @@ pub async fn a_batch_sent_twice_at_once<S: Numbered>(subject: &S) -> Verdict {
     for round in 0..10 {
         let batch = trial.events(round * 100..(round + 1) * 100);
         let (left, right) = tokio::join!(trial.append(&batch), trial.append(&batch));
-        assert_eq!(left.stored + right.stored, 100, "how many of a hundred events two appends at once have stored");
+        assert_eq!(left.stored + right.stored, 100, "the number of a hundred events stored by two concurrent appends");
         trial.disturb().await;
     }
     trial.assert_holds(0..1000).await;
@@ -105,7 +105,7 @@ async fn settle<S: Numbered>(trial: &Trial<'_, S>, batch: &[S::Event]) {
     let again = trial.append(batch).await;
     assert_eq!(again.rejected.len(), 0, "nothing is rejected: {again:?}");
     let all: Vec<usize> = (0..batch.len()).collect();
-    assert_appended(&trial.append(batch).await, batch.len(), &all, "a batch once more after an append was dropped");
+    assert_appended(&trial.append(batch).await, batch.len(), &all, "a batch again after an append was dropped");
 }
 
 /// Polls a future at most `polls` times and drops it.
@@ -135,7 +135,7 @@ impl<E: Sync, S: Store<E>> Store<E> for Lossy<S> {
     async fn append(&self, batch: &[E]) -> Result<Appended, StoreError> {
         let appended = append(&self.store, batch).await;
         match self.appends.fetch_add(1, Ordering::Relaxed) % 3 {
-            0 | 1 => Err(StoreError::retry("the answer got lost")),
+            0 | 1 => Err(StoreError::retry("the answer was lost")),
             _ => Ok(appended),
         }
     }
@@ -165,7 +165,7 @@ pub async fn answers_that_get_lost<S: Numbered>(subject: &S) -> Verdict {
         assert!(matches!(outcome, Outcome::Stored | Outcome::Duplicate), "{outcome:?}");
     }
     let report = sink.close(Duration::from_secs(60)).await;
-    assert!(report.stats.retries > 0, "answers got lost: {:?}", report.stats);
+    assert!(report.stats.retries > 0, "answers were lost: {:?}", report.stats);
     trial.assert_holds(0..1000).await;
     Verdict::Passed
 }

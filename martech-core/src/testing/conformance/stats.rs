@@ -12,7 +12,7 @@ const ZONES: [&str; 5] = ["UTC", "America/New_York", "Europe/Berlin", "Asia/Kolk
 const INTERVALS: [Interval; 4] = [Interval::Hour, Interval::Day, Interval::Week, Interval::Month];
 
 fn zone(name: &str) -> TimeZone {
-    TimeZone::get(name).expect("a zone that the time zone database has")
+    TimeZone::get(name).expect("a known time zone")
 }
 
 fn range(from: i64, to: i64) -> TimeRange {
@@ -33,7 +33,7 @@ fn ranges(tz: &TimeZone, events: &[Event]) -> Vec<TimeRange> {
 }
 
 async fn assert_figures<R: Reader>(store: &R, model: &Model, query: StatsQuery) {
-    let found = store.stats(query.clone()).await.expect("figures are answered");
+    let found = store.stats(query.clone()).await.expect("stats succeeds");
     let expected = model.stats(&query);
     // Compared in parts to keep the message short.
     let what = |part| format!("{part} of {query:?}");

@@ -23,7 +23,7 @@ impl<'a, S: Subject> Trial<'a, S> {
     }
 
     pub(super) fn store(&self) -> &S::Store {
-        self.store.as_ref().expect("it is away only while it is opened again")
+        self.store.as_ref().expect("the store is absent only during a reopen")
     }
 
     pub(super) async fn append(&self, batch: &[S::Event]) -> Appended {
@@ -85,10 +85,10 @@ pub(super) async fn append<E: Sync, S: Store<E>>(store: &S, batch: &[E]) -> Appe
             Advice::Retry => tokio::time::sleep(Duration::from_millis(20)).await,
             Advice::RetryAfter(delay) => tokio::time::sleep(delay).await,
             Advice::Refused => return append_halves(store, batch, &error).await,
-            Advice::Fatal => panic!("an append failed for good: {error}"),
+            Advice::Fatal => panic!("an append failed permanently: {error}"),
         }
     }
-    panic!("an append was repeated {ATTEMPTS} times, as the store had asked, and never answered");
+    panic!("an append was retried {ATTEMPTS} times, as the store asked, and never succeeded");
 }
 
 async fn append_halves<E: Sync, S: Store<E>>(store: &S, batch: &[E], error: &StoreError) -> Appended {
@@ -119,7 +119,7 @@ fn assert_fits(appended: &Appended, len: usize) {
     );
     assert!(
         appended.rejected.iter().all(|rejection| !rejection.reason.is_empty()),
-        "a rejection says why: {appended:?}"
+        "a rejection has a reason: {appended:?}"
     );
 }
 
@@ -128,7 +128,7 @@ fn assert_fits(appended: &Appended, len: usize) {
 pub(super) fn assert_appended(appended: &Appended, len: usize, duplicates: &[usize], what: &str) {
     assert_same(&appended.duplicates, duplicates, &format!("{what}: the indices of duplicates"));
     assert!(appended.rejected.is_empty(), "{what}: nothing is rejected: {:?}", appended.rejected);
-    assert_eq!(appended.stored, len - duplicates.len(), "{what}: how many events are stored");
+    assert_eq!(appended.stored, len - duplicates.len(), "{what}: the number of stored events");
 }
 
 /// Asserts that two lists are equal. The message shows the first difference.
@@ -149,7 +149,7 @@ pub(super) fn assert_same<T: PartialEq + Debug>(found: &[T], expected: &[T], wha
 pub(super) async fn walk_journey<R: Reader>(store: &R, mut query: JourneyQuery) -> Vec<Event> {
     let mut events = Vec::new();
     loop {
-        let page = store.journey(query.clone()).await.expect("a journey is answered");
+        let page = store.journey(query.clone()).await.expect("journey succeeds");
         let (count, limit) = (page.events.len(), query.limit);
         assert!(count <= limit, "a page of at most {limit} events has {count}");
         events.extend(page.events);
@@ -160,14 +160,14 @@ pub(super) async fn walk_journey<R: Reader>(store: &R, mut query: JourneyQuery) 
 }
 
 pub(super) fn through_text(cursor: JourneyCursor, order: Order) -> JourneyCursor {
-    JourneyCursor::decode(&cursor.encode(order), order).expect("a cursor comes back from its text")
+    JourneyCursor::decode(&cursor.encode(order), order).expect("a cursor can be decoded from its text")
 }
 
 /// Encodes and decodes a cursor of users.
 pub(super) fn users_through_text(cursor: &UsersCursor, query: &UsersQuery) -> UsersCursor {
     let UsersQuery { sort, order, currency, .. } = *query;
     let text = cursor.encode(sort, order, currency);
-    UsersCursor::decode(&text, sort, order, currency).expect("a cursor comes back from its text")
+    UsersCursor::decode(&text, sort, order, currency).expect("a cursor can be decoded from its text")
 }
 
 /// Reads all events, user by user.
@@ -176,7 +176,7 @@ pub(super) async fn all_events<R: Reader>(store: &R) -> Vec<Event> {
         UsersQuery { sort: UserSort::UserId, order: Order::Ascending, limit: 1000, ..UsersQuery::default() };
     let mut events = Vec::new();
     loop {
-        let page = store.users(users.clone()).await.expect("users are answered");
+        let page = store.users(users.clone()).await.expect("users succeeds");
         for user in page.users {
             events.extend(walk_journey(store, JourneyQuery { limit: 1000, ..JourneyQuery::new(user.user_id) }).await);
         }

@@ -18,10 +18,10 @@ const ORDERS: [Order; 2] = [Order::Ascending, Order::Descending];
 async fn walk<R: Reader>(store: &R, mut query: UsersQuery, total: usize) -> Vec<UserRow> {
     let mut users = Vec::new();
     loop {
-        let page = store.users(query.clone()).await.expect("users are answered");
+        let page = store.users(query.clone()).await.expect("users succeeds");
         let (count, limit) = (page.users.len(), query.limit);
         assert!(count <= limit, "a page of at most {limit} users has {count}");
-        assert_eq!(page.total, total as u64, "the total that a page tells: {query:?}");
+        assert_eq!(page.total, total as u64, "the total on a page: {query:?}");
         users.extend(page.users);
         let Some(next) = page.next else { return users };
         assert_eq!(count, limit, "a page is full when there is another");
@@ -78,7 +78,7 @@ pub async fn pages_while_events_arrive<S: EventSubject>(subject: &S) -> Verdict 
         let expected: Vec<String> = model.users(&query).into_iter().map(|user| user.user_id).collect();
         let mut found: Vec<String> = Vec::new();
         loop {
-            let page = trial.store().users(query.clone()).await.expect("users are answered");
+            let page = trial.store().users(query.clone()).await.expect("users succeeds");
             found.extend(page.users.into_iter().map(|user| user.user_id));
             let Some(next) = page.next else { break };
             // One directly behind the start of the next page in ascending order, and one far from it.
@@ -94,9 +94,9 @@ pub async fn pages_while_events_arrive<S: EventSubject>(subject: &S) -> Verdict 
             }
         }
         let in_order = |pair: &[String]| (pair[0] < pair[1]) == (order == Order::Ascending) && pair[0] != pair[1];
-        assert!(found.windows(2).all(in_order), "pages go on in order, and show nobody twice: {found:?}");
+        assert!(found.windows(2).all(in_order), "pages are in order, without repeats: {found:?}");
         found.retain(|user| expected.contains(user));
-        assert_same(&found, &expected, "users who were there all the time");
+        assert_same(&found, &expected, "users that existed throughout");
     }
     Verdict::Passed
 }

@@ -191,9 +191,9 @@ fn hint(bare: Option<&Bare<'_>>) -> String {
     let flags: Vec<String> = notations.iter().filter(|notation| reads(notation)).map(Notation::flags).take(2).collect();
     match flags.as_slice() {
         [] => String::new(),
-        [flags, ..] if flags.is_empty() => "; without --decimal and --thousands it is one".to_owned(),
-        [flags] => format!("; {flags} reads it"),
-        [first, second, ..] => format!("; {first} reads it, or {second}: say which is meant"),
+        [flags, ..] if flags.is_empty() => "; valid without --decimal and --thousands".to_owned(),
+        [flags] => format!("; use {flags}"),
+        [first, second, ..] => format!("; ambiguous: use {first} or {second}"),
     }
 }
 
@@ -344,18 +344,18 @@ mod tests {
     #[test]
     fn rejects_ambiguous_amounts_and_names_the_options() {
         let cases = [
-            (PLAIN, "59,90", "; --decimal , reads it"),
-            (PLAIN, "19,- €", "; --decimal , reads it"),
-            (GERMAN, "5.-", "; without --decimal and --thousands it is one"),
-            (PLAIN, "€59,90", "; --decimal , reads it"),
-            (PLAIN, "1.234,50", "; --decimal , --thousands . reads it"),
-            (PLAIN, "1,234.50", "; --thousands , reads it"),
-            (PLAIN, "1,234", "; --decimal , reads it, or --thousands ,: say which is meant"),
-            (PLAIN, "1 234,50", "; --decimal , --thousands \" \" reads it"),
-            (PLAIN, "1'234.50", "; --thousands \"'\" reads it"),
-            (GERMAN, "1,234.50", "; --thousands , reads it"),
-            (GERMAN, "59.90", "; without --decimal and --thousands it is one"),
-            (ENGLISH, "59,90", "; --decimal , reads it"),
+            (PLAIN, "59,90", "; use --decimal ,"),
+            (PLAIN, "19,- €", "; use --decimal ,"),
+            (GERMAN, "5.-", "; valid without --decimal and --thousands"),
+            (PLAIN, "€59,90", "; use --decimal ,"),
+            (PLAIN, "1.234,50", "; use --decimal , --thousands ."),
+            (PLAIN, "1,234.50", "; use --thousands ,"),
+            (PLAIN, "1,234", "; ambiguous: use --decimal , or --thousands ,"),
+            (PLAIN, "1 234,50", "; use --decimal , --thousands \" \""),
+            (PLAIN, "1'234.50", "; use --thousands \"'\""),
+            (GERMAN, "1,234.50", "; use --thousands ,"),
+            (GERMAN, "59.90", "; valid without --decimal and --thousands"),
+            (ENGLISH, "59,90", "; use --decimal ,"),
         ];
         for (notation, text, hint) in cases {
             let error = notation.amount(text).unwrap_err();

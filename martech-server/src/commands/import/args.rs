@@ -228,9 +228,9 @@ impl FromStr for Delimiter {
             ("tab" | "\\t", _) => Ok(Self::Byte(b'\t')),
             ("comma", _) => Ok(Self::Byte(b',')),
             ("semicolon", _) => Ok(Self::Byte(b';')),
-            (_, b"\n" | b"\r" | b"\"") => Err("a line end or a quote cannot separate columns".to_owned()),
+            (_, b"\n" | b"\r" | b"\"") => Err("line ends and quotes cannot separate columns".to_owned()),
             (_, &[byte]) if byte.is_ascii() => Ok(Self::Byte(byte)),
-            _ => Err("one ASCII character, `tab` or `whitespace`".to_owned()),
+            _ => Err("expected one ASCII character, `tab` or `whitespace`".to_owned()),
         }
     }
 }
@@ -238,7 +238,7 @@ impl FromStr for Delimiter {
 fn parse_pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((left, right)) if !left.is_empty() && !right.is_empty() => Ok((left.to_owned(), right.to_owned())),
-        _ => Err("two names with = between them".to_owned()),
+        _ => Err("expected two names separated by =".to_owned()),
     }
 }
 
@@ -249,7 +249,7 @@ fn parse_mapping(text: &str) -> Result<(Target, String), String> {
 
 fn parse_encoding(name: &str) -> Result<&'static Encoding, String> {
     Encoding::for_label(name.as_bytes())
-        .ok_or_else(|| "an encoding such as utf-8, utf-16le, utf-16be, windows-1252 or shift_jis".to_owned())
+        .ok_or_else(|| "expected an encoding such as utf-8, utf-16le, utf-16be, windows-1252 or shift_jis".to_owned())
 }
 
 /// Parses a decimal or thousands separator.
@@ -258,11 +258,13 @@ fn parse_mark(text: &str) -> Result<char, String> {
     match (text, chars.next(), chars.next()) {
         ("space", ..) => Ok(' '),
         (_, Some(mark), None) if !mark.is_alphanumeric() && !"+-()".contains(mark) => Ok(mark),
-        _ => Err("one character such as . or , or `space`".to_owned()),
+        _ => Err("expected one character such as . or , or `space`".to_owned()),
     }
 }
 
 fn parse_percent(text: &str) -> Result<f64, String> {
     let percent = text.strip_suffix('%').unwrap_or(text).parse().ok();
-    percent.filter(|percent| (0.0..=100.0).contains(percent)).ok_or_else(|| "0 to 100, such as 10 or 0.5".to_owned())
+    percent
+        .filter(|percent| (0.0..=100.0).contains(percent))
+        .ok_or_else(|| "expected 0 to 100, such as 10 or 0.5".to_owned())
 }

@@ -83,7 +83,7 @@ impl Composer {
         if let View::Object(members) = view
             && let Some(name) = members.duplicate()
         {
-            let message = format!("the member {name:?} is there twice");
+            let message = format!("duplicate member {name:?}");
             return Err(Reason::new("duplicate_key", message).at(name));
         }
         let Self { layout, ids, json } = self;
@@ -95,9 +95,9 @@ impl Composer {
         let kind = match &kind {
             Some(Ok(name)) => layout.renames.get(name.trim()).map_or(name.trim(), String::as_str),
             Some(Err(json)) => {
-                return Err(Reason::new("wrong_type", format!("type is a text, not {}", cut(json))).at("type"));
+                return Err(Reason::new("wrong_type", format!("type must be a string, not {}", cut(json))).at("type"));
             }
-            None => return Err(Reason::new("missing_field", "type is missing; --set or --map it").at("type")),
+            None => return Err(Reason::new("missing_field", "type is missing; set it with --set or --map").at("type")),
         };
         write_text(json, kind);
 
@@ -118,7 +118,7 @@ impl Composer {
             },
             Some(Err(other)) => json.extend_from_slice(other.as_bytes()),
             None => {
-                let message = "occurredAt is missing: an import does not make up times";
+                let message = "occurredAt is missing; the import does not make up times";
                 return Err(Reason::new("missing_field", message).at("occurredAt"));
             }
         }
@@ -184,7 +184,7 @@ fn write_text(out: &mut Vec<u8>, text: &str) {
         out.extend_from_slice(text.as_bytes());
         out.push(b'"');
     } else {
-        serde_json::to_writer(out, text).expect("a string has a JSON text, and a Vec takes it");
+        serde_json::to_writer(out, text).expect("writing a string as JSON to a Vec cannot fail");
     }
 }
 
@@ -215,7 +215,7 @@ fn write_properties(out: &mut Vec<u8>, layout: &Layout, view: View<'_>, is_order
         return Ok(());
     }
     if base.is_some_and(|base| !base.starts_with('{')) {
-        return Err(Reason::new("wrong_type", "properties is a JSON object").at("properties"));
+        return Err(Reason::new("wrong_type", "properties must be a JSON object").at("properties"));
     }
     if let Some(Err(error)) = &properties.base {
         return Err(malformed(error));
@@ -311,7 +311,7 @@ impl<'a> Properties<'a> {
             match named.as_ref().map(|text| text.trim().parse::<Currency>()) {
                 Some(Ok(currency)) if !unit.codes.contains(&currency) => {
                     let message =
-                        format!("{:?} is in {codes}, and the currency of the record is {currency}", cut(&text));
+                        format!("{:?} is in {codes}, but the currency of the record is {currency}", cut(&text));
                     return wrong(message);
                 }
                 // The event rules report an invalid currency.
@@ -322,10 +322,8 @@ impl<'a> Properties<'a> {
                         several => self.layout.currency.filter(|currency| several.contains(currency)),
                     };
                     let Some(currency) = currency else {
-                        let message = format!(
-                            "{:?} may be in {codes}: say which by --currency, or by a property `currency`",
-                            cut(&text)
-                        );
+                        let message =
+                            format!("{:?} may be in {codes}; set --currency or a property `currency`", cut(&text));
                         return wrong(message);
                     };
                     over.push((CURRENCY, currency.to_string()));

@@ -41,7 +41,7 @@ pub enum ImportError {
         source: io::Error,
     },
     /// The rejects file could not be written.
-    #[error("cannot write the rejects to {path}; --rejects names another file", path = path.display())]
+    #[error("cannot write the rejects to {path}; set another file with --rejects", path = path.display())]
     Rejects {
         /// The path of the file.
         path: PathBuf,
@@ -50,7 +50,7 @@ pub enum ImportError {
         source: io::Error,
     },
     /// The temporary file that counts equal records could not be created or used.
-    #[error("cannot make a temporary file in {}, which files of so many records need; --rejects names another folder", dir.display())]
+    #[error("cannot create a temporary file in {}, which files with so many records need; set another folder with --rejects", dir.display())]
     Temporary {
         /// The folder of the temporary file.
         dir: PathBuf,
@@ -59,7 +59,7 @@ pub enum ImportError {
         source: io::Error,
     },
     /// The project does not exist.
-    #[error("there is no project {project}; there are: {there}")]
+    #[error("there is no project {project}; existing projects: {there}")]
     NoProject {
         /// The requested project.
         project: String,
@@ -67,7 +67,7 @@ pub enum ImportError {
         there: String,
     },
     /// The server does not accept the token.
-    #[error("{url} does not know the token in MARTECH_TOKEN; it is the admin token, or a write key")]
+    #[error("{url} rejected the token in MARTECH_TOKEN; use the admin token or a write key")]
     Token {
         /// The server's URL.
         url: String,
@@ -87,25 +87,25 @@ pub enum ImportError {
     #[error("cannot use the database")]
     Mongo(#[from] MongoError),
     /// The projects in the database cannot be read.
-    #[error("cannot find out which projects there are")]
+    #[error("cannot read the list of projects")]
     Projects(#[from] RecordsError),
     /// The store or the server neither stored nor rejected an event.
-    #[error("the events could not be stored")]
+    #[error("cannot store the events")]
     NotStored(#[from] NotStored),
     /// The sink accepts no more events.
-    #[error("the events could not be stored")]
+    #[error("cannot store the events")]
     Refused(#[from] Refusal),
     /// The sink could not be created.
-    #[error("the events cannot be stored")]
+    #[error("cannot store the events")]
     Sink(#[from] ConfigError),
     /// The runtime could not be created.
-    #[error("cannot start")]
+    #[error("cannot start the runtime")]
     Runtime(#[source] io::Error),
     /// A thread of the import ended unexpectedly.
-    #[error("a thread of the import stopped; this is a bug")]
+    #[error("an import thread stopped unexpectedly; this is a bug")]
     Stopped,
     /// SIGINT or SIGTERM interrupted the import.
-    #[error("interrupted; the same command goes on from here")]
+    #[error("interrupted; run the same command again to resume")]
     Interrupted,
 }
 

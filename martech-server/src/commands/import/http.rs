@@ -43,7 +43,7 @@ impl HttpStore {
         project: Option<&ProjectId>,
     ) -> Result<Self, ImportError> {
         if !url.starts_with("http://") && !url.starts_with("https://") {
-            let message = format!("--url {url}: it begins with http:// or https://");
+            let message = format!("--url {url}: must begin with http:// or https://");
             return Err(ImportError::Options(message));
         }
         let project = project.map(|project| format!("&project={project}")).unwrap_or_default();
@@ -66,7 +66,7 @@ impl HttpStore {
         let found = match tokio::time::timeout(SOON, &mut found).await {
             Ok(found) => found,
             Err(_) => {
-                eprintln!("nobody has answered at {} within a second; that is tried for ten", self.server);
+                eprintln!("no response from {} yet; trying for 10 s", self.server);
                 found.await
             }
         };
@@ -118,13 +118,13 @@ impl HttpStore {
         }
         let mut response = request.send(body).map_err(|error| match error {
             ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
-                StoreError::fatal(format!("{} is no address of a server", self.url)).with_source(error)
+                StoreError::fatal(format!("{} is not a valid server URL", self.url)).with_source(error)
             }
             error => {
                 if !self.away.swap(true, Ordering::Relaxed) {
-                    eprintln!("{} does not answer: {error}; that is tried again for some minutes", self.server);
+                    eprintln!("no response from {}: {error}; retrying for several minutes", self.server);
                 }
-                StoreError::retry(format!("{} does not answer", self.url)).with_source(error)
+                StoreError::retry(format!("no response from {}", self.url)).with_source(error)
             }
         })?;
         self.away.store(false, Ordering::Relaxed);
@@ -135,18 +135,18 @@ impl HttpStore {
             .with_config()
             .limit(64 << 20)
             .read_to_vec()
-            .map_err(|error| StoreError::retry("the server's answer broke off").with_source(error))?;
+            .map_err(|error| StoreError::retry("the server's response ended early").with_source(error))?;
         understand(status, retry_after.map(Duration::from_secs), &answer, events)
     }
 }
 
 impl Store<Event> for HttpStore {
     async fn append(&self, batch: &[Event]) -> Result<Appended, StoreError> {
-        let body = encode(batch).map_err(|error| StoreError::fatal("an event has no JSON").with_source(error))?;
+        let body = encode(batch).map_err(|error| StoreError::fatal("cannot encode the events").with_source(error))?;
         let (store, events) = (self.clone(), batch.len());
         tokio::task::spawn_blocking(move || store.post(&body, events))
             .await
-            .unwrap_or_else(|error| Err(StoreError::fatal("sending failed").with_source(error)))
+            .unwrap_or_else(|error| Err(StoreError::fatal("the sending thread failed").with_source(error)))
     }
 }
 
@@ -213,7 +213,7 @@ fn understand(status: u16, retry_after: Option<Duration>, body: &[u8], events: u
         return answer.into_appended(events);
     }
     let said = serde_json::from_slice(body).ok().map(|failure: Failure| failure.message);
-    let message = format!("the server answers {status}: {}", said.as_deref().unwrap_or("(without a reason)"));
+    let message = format!("the server responded with {status}: {}", said.as_deref().unwrap_or("(no reason given)"));
     Err(match status {
         429 | 503 => StoreError::retry_after(retry_after.unwrap_or(Duration::from_secs(1)), message),
         // The server may accept smaller parts of the batch.
@@ -225,7 +225,7 @@ fn understand(status: u16, retry_after: Option<Duration>, body: &[u8], events: u
 
 impl Answer {
     fn into_appended(self, events: usize) -> Result<Appended, StoreError> {
-        let broken = || StoreError::fatal("the server's answer does not fit what was sent");
+        let broken = || StoreError::fatal("the server's response does not match the request");
         let mut appended = Appended { stored: self.accepted, ..Appended::default() };
         let mut note = |index, status: &str, code: &str, message: &str| match status {
             "duplicate" => appended.duplicates.push(index),
@@ -249,7 +249,7 @@ impl Answer {
                     return Err(broken());
                 }
                 (first..=last)
-                    .for_each(|index| note(index, status, code, "the server tells the code of so many alone"));
+                    .for_each(|index| note(index, status, code, "the server reports only the code for so many events"));
             }
         }
         appended.duplicates.sort_unstable();

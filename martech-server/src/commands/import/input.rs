@@ -66,7 +66,7 @@ impl Input {
                 let file = File::open(path)?;
                 let metadata = file.metadata()?;
                 if metadata.is_dir() {
-                    return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"));
+                    return Err(io::Error::new(io::ErrorKind::IsADirectory, "is a folder, not a file"));
                 }
                 let size = metadata.is_file().then_some(metadata.len());
                 if metadata.is_file() {
@@ -117,8 +117,9 @@ fn check_compression(path: &Path) -> io::Result<()> {
     let mut magic = [0; 4];
     let read = read_up_to(&mut file, &mut magic)?;
     if Compression::detect(&magic[..read]).is_some() {
-        let damaged =
-            |error: io::Error| io::Error::new(error.kind(), format!("it is damaged, nothing was imported: {error}"));
+        let damaged = |error: io::Error| {
+            io::Error::new(error.kind(), format!("the file is damaged; nothing was imported: {error}"))
+        };
         io::copy(&mut decompressed(File::open(path)?)?, &mut io::sink()).map_err(damaged)?;
     }
     Ok(())
@@ -158,13 +159,13 @@ fn foreign(begin: &[u8]) -> io::Result<()> {
     let told = |what: &str| Err(io::Error::new(io::ErrorKind::InvalidData, what));
     match *begin {
         [first, 0, second, 0] if first != 0 && second != 0 => {
-            told("it is UTF-16 (little-endian) without a byte order mark; --encoding utf-16le reads it")
+            told("the input is UTF-16 (little-endian) without a byte order mark; use --encoding utf-16le")
         }
         [0, first, 0, second] if first != 0 && second != 0 => {
-            told("it is UTF-16 (big-endian) without a byte order mark; --encoding utf-16be reads it")
+            told("the input is UTF-16 (big-endian) without a byte order mark; use --encoding utf-16be")
         }
-        [b'P', b'K', 3, 4] => told("it is a ZIP archive, or a workbook of a spreadsheet; save the sheet as CSV"),
-        [b'P', b'A', b'R', b'1'] => told("it is a Parquet file; DuckDB writes CSV of it"),
+        [b'P', b'K', 3, 4] => told("the input is a ZIP archive or a spreadsheet workbook; save the sheet as CSV"),
+        [b'P', b'A', b'R', b'1'] => told("the input is a Parquet file; convert it to CSV, for example with DuckDB"),
         _ => Ok(()),
     }
 }

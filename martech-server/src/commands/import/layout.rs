@@ -110,15 +110,15 @@ impl Nulls {
 pub(crate) enum LayoutError {
     #[error("{0} is given twice")]
     Twice(Target),
-    #[error("{0} cannot be a value and hold others at once")]
+    #[error("{0} cannot be both a value and an object")]
     Overlap(Target),
     #[error("there is no column {column:?}; the columns are {columns}")]
     NoColumn { column: String, columns: String },
-    #[error("--decimal and --thousands are both {0:?}")]
+    #[error("--decimal and --thousands are both {0:?}; they must differ")]
     SameMark(char),
-    #[error("two columns are named {0:?}; give them other names with --columns")]
+    #[error("two columns are named {0:?}; rename them with --columns")]
     SameName(String),
-    #[error("the column {0:?} has the place of another property; --map it elsewhere or drop it with --only-mapped")]
+    #[error("the column {0:?} conflicts with another property; assign it with --map or drop it with --only-mapped")]
     ColumnOverlap(String),
 }
 

@@ -58,7 +58,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
                 let mut members = Vec::with_capacity(8);
                 // Read as JSON text, because a name may contain a lone surrogate, which `text_of` replaces.
                 while let Some((key, value)) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
-                    let key = text_of(key.get()).ok_or_else(|| serde::de::Error::custom("a name that is no text"))?;
+                    let key = text_of(key.get())
+                        .ok_or_else(|| serde::de::Error::custom("a member name is not a valid string"))?;
                     members.push((key, value.get()));
                 }
                 Ok(Members(members))

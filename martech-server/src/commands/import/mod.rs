@@ -183,7 +183,7 @@ fn plan(args: &ImportArgs) -> Result<Vec<Job>, ImportError> {
     let stdin = [PathBuf::from("-")];
     let files = if args.files.is_empty() { &stdin[..] } else { &args.files };
     if args.rejects.is_some() && files.len() > 1 {
-        let message = "--rejects is for one FILE; several have a rejects file each, FILE.rejects.ndjson";
+        let message = "--rejects applies to a single FILE; for several, each gets its own FILE.rejects.ndjson";
         return Err(ImportError::Options(message.to_owned()));
     }
     let mut jobs: Vec<Job> = Vec::with_capacity(files.len());
@@ -201,8 +201,7 @@ fn plan(args: &ImportArgs) -> Result<Vec<Job>, ImportError> {
             None => RejectsPath::Beside(rejects_of(&source)),
         };
         if files.iter().any(|file| same_file(rejects.path(), file)) {
-            let message =
-                format!("the rejects in {} would overwrite a file that is imported", rejects.path().display());
+            let message = format!("the rejects file {} would overwrite an input file", rejects.path().display());
             return Err(ImportError::Options(message));
         }
         jobs.push(Job { source, rejects });
@@ -255,7 +254,7 @@ async fn import_into(
             Err(error) => {
                 import.tell_progress();
                 if let Err(error) = import.checkpoint() {
-                    tracing::warn!(error = error.chain(), "an interrupted import will start over");
+                    tracing::warn!(error = error.chain(), "cannot save the progress; the next import starts over");
                 }
                 result = Err(error);
                 break;

@@ -23,7 +23,7 @@ use super::{
 const WAITING: usize = 2;
 
 /// Advice in rejections of unknown event types.
-const MORE_TYPES: &str = "to allow more, list them in --event-types (or * for any)";
+const MORE_TYPES: &str = "to allow more types, list them in --event-types (or * for any)";
 
 /// A chunk, and the outcome of each of its records.
 pub(crate) struct Parsed {
@@ -152,7 +152,10 @@ fn next_chunk(splitter: &mut Splitter<Input>, batch: usize, done: Position) -> i
     let mut chunk = Chunk::default();
     let found = splitter.next_chunk(most, &mut chunk)?;
     if !found && left > 0 {
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it is shorter than when its import was interrupted"));
+        return Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "the file is shorter than when its import was interrupted",
+        ));
     }
     Ok(found.then_some(chunk))
 }
@@ -194,7 +197,7 @@ pub fn read_records<R: io::Read + Send + 'static>(
         for (index, record) in chunk.records.iter().enumerate() {
             let outcome = match rejects.next_if(|(rejected, _)| *rejected == index) {
                 Some((_, reason)) => Err(reason.code().to_owned()),
-                None => Ok(events.next().expect("what is not rejected is an event")),
+                None => Ok(events.next().expect("each record that is not rejected has an event")),
             };
             each(&chunk.bytes[record.range.clone()], record.line, record.number, outcome);
         }
@@ -229,7 +232,7 @@ pub(crate) fn shape_of(source: &Source, args: &ImportArgs) -> Result<Shape, Impo
     let extension = plain.rsplit_once('.').map(|(_, extension)| extension);
     let format = match (args.format, args.delimiter, extension) {
         (Some(Format::Ndjson | Format::Json), Some(_), _) => {
-            return Err(ImportError::Options("--delimiter is not for JSON".to_owned()));
+            return Err(ImportError::Options("--delimiter does not apply to JSON".to_owned()));
         }
         (Some(format), None, _) => format,
         (_, Some(delimiter), _) => return Ok(Shape::Columns(delimiter)),
@@ -240,7 +243,7 @@ pub(crate) fn shape_of(source: &Source, args: &ImportArgs) -> Result<Shape, Impo
         (None, None, _) if *source == Source::Stdin => Format::Json,
         (None, None, _) => {
             let name = source.name();
-            let message = format!("{name} does not say by its name what it holds; give --format or --delimiter");
+            let message = format!("{name} has no known file extension; set --format or --delimiter");
             return Err(ImportError::Options(message));
         }
     };
@@ -290,7 +293,7 @@ fn columns_of(
     };
     let record = &first.records[0];
     let no_header =
-        |reason: Reason| ImportError::Options(format!("the first line of {name} cannot be read: {}", reason.message()));
+        |reason: Reason| ImportError::Options(format!("cannot read the first line of {name}: {}", reason.message()));
     if let Some(fault) = record.fault {
         return Err(no_header(not_whole(fault)));
     }
@@ -374,7 +377,7 @@ impl Parser {
         let text = std::str::from_utf8(record).map_err(|error| not_utf8(record, error.valid_up_to()))?;
         match self.encoding {
             Some(encoding) if text.contains('\u{fffd}') => {
-                let message = format!("a character that is none in {}, which --encoding names", encoding.name());
+                let message = format!("invalid character for {}, the encoding set with --encoding", encoding.name());
                 Err(Reason::new("invalid_encoding", message))
             }
             _ => Ok(text),
@@ -394,11 +397,11 @@ fn view<'a>(columns: Option<&'a mut Columns>, text: &'a str, members: &'a mut Me
             let surplus = (*count..found).any(|column| cells.get(text, column).is_some());
             if found != *count && (!*pad || surplus) {
                 let hint = match (surplus, found < *count) {
-                    (false, true) => "; --pad-rows takes rows that are too short",
-                    (false, false) => "; --pad-rows takes rows that end with more delimiters",
+                    (false, true) => "; --pad-rows accepts rows that are too short",
+                    (false, false) => "; --pad-rows accepts rows that end with extra delimiters",
                     (true, _) => "",
                 };
-                let message = format!("{found} columns where there should be {count}{hint}");
+                let message = format!("{found} columns instead of {count}{hint}");
                 return Err(Reason::new("column_count", message));
             }
             Ok(View::Columns { cells, record: text })
@@ -416,22 +419,22 @@ fn ordinal(composer: &Composer, ordinals: &mut Ordinals, view: View<'_>, text: &
 
 fn not_whole(fault: Fault) -> Reason {
     let (code, message) = match fault {
-        Fault::TooLong => ("record_too_long", format!("a record has at most {MAX_RECORD} bytes")),
-        Fault::OpenQuote => ("open_quote", format!("a quote is opened and not closed within {MAX_RECORD} bytes")),
+        Fault::TooLong => ("record_too_long", format!("the record exceeds {MAX_RECORD} bytes")),
+        Fault::OpenQuote => ("open_quote", format!("a quote is not closed within {MAX_RECORD} bytes")),
         Fault::BadQuote(BadQuote::TextBehind) => (
             "bad_quote",
-            "behind a closing quote stands neither a delimiter nor the end of the line; a quote inside a quoted column is written \
+            "a closing quote must be followed by a delimiter or the end of the line; write a quote inside a quoted column \
              twice (\"\", not \\\")"
                 .to_owned(),
         ),
         Fault::BadQuote(BadQuote::BlanksBefore) => {
-            ("bad_quote", "blanks stand before the quote that opens a column".to_owned())
+            ("bad_quote", "blanks before the opening quote of a column".to_owned())
         }
         Fault::BadValue => {
-            let message = format!("not JSON: brackets or quotes that do not match, or none that closes within {MAX_RECORD} bytes");
+            let message = format!("not JSON: brackets or quotes do not match, or do not close within {MAX_RECORD} bytes");
             ("malformed_json", message)
         }
-        Fault::CutOff => ("cut_off", "the file ends before its array does".to_owned()),
+        Fault::CutOff => ("cut_off", "the file ends before its array is closed".to_owned()),
     };
     Reason::new(code, message)
 }
@@ -441,7 +444,7 @@ fn not_utf8(record: &[u8], at: usize) -> Reason {
     let byte = record.get(at).copied().unwrap_or_default();
     let (shown, _, _) = WINDOWS_1252.decode(std::slice::from_ref(&byte));
     let message = format!(
-        "not UTF-8 at byte {} of the record: {byte:#04x} is {shown:?} in Latin-1, which --encoding windows-1252 reads",
+        "not UTF-8 at byte {} of the record: {byte:#04x} is {shown:?} in Latin-1; try --encoding windows-1252",
         at + 1
     );
     Reason::new("invalid_utf8", message)
@@ -449,7 +452,7 @@ fn not_utf8(record: &[u8], at: usize) -> Reason {
 
 fn not_an_object(text: &str, error: &serde_json::Error) -> Reason {
     let message = if text.trim_start().starts_with('[') {
-        "an array, where each line should be a JSON object (NDJSON); --format json reads arrays".to_owned()
+        "an array; each line must be a JSON object (NDJSON); use --format json for arrays".to_owned()
     } else {
         format!("not a JSON object: {error}")
     };

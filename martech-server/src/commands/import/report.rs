@@ -108,17 +108,17 @@ impl fmt::Display for FileReport {
             _ if !self.dry_run => write!(f, "{}: {} in {elapsed:.1} s", self.name, Words(&self.counts))?,
             first => {
                 let Counts { read, stored, rejected, .. } = self.counts;
-                write!(f, "{}: {read} read, {stored} can be events, {rejected} rejected, nothing stored", self.name)?;
+                write!(f, "{}: {read} read, {stored} valid, {rejected} rejected, nothing stored", self.name)?;
                 if let Some(first) = first {
-                    write!(f, "; the first event: {first}")?;
+                    write!(f, "; first event: {first}")?;
                 }
             }
         }
         if let Some(record) = self.resumed_at {
-            write!(f, " (resumed behind record {record})")?;
+            write!(f, " (resumed after record {record})")?;
         }
         match &self.rejects {
-            Some(path) => write!(f, "; what was rejected, and why: {}", path.display()),
+            Some(path) => write!(f, "; rejected records and reasons: {}", path.display()),
             None => Ok(()),
         }
     }

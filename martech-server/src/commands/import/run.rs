@@ -101,12 +101,12 @@ impl FileImport {
         let dir = self.rejects_path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let records = Records::open(source, args, dir, self.state.position)?;
         if let Some(record) = self.resumed_at {
-            eprintln!("{}: going on behind record {record}", self.name);
+            eprintln!("{}: resuming after record {record}", self.name);
         }
         for column in records.left_out() {
             eprintln!(
-                "{}: the column {column} is left out, since another one is mapped to what it would be taken for; \
-                 --map properties.NAME={column} keeps it",
+                "{}: ignoring column {column}, because another mapping sets the same figure; \
+                 to keep it, use --map properties.NAME={column}",
                 self.name
             );
         }
@@ -176,7 +176,7 @@ impl FileImport {
     /// Prints the progress of an unfinished file on standard error.
     pub(crate) fn tell_progress(&self) {
         if self.state.counts.read > 0 {
-            eprintln!("{}: until then {}", self.name, Words(&self.state.counts));
+            eprintln!("{}: so far {}", self.name, Words(&self.state.counts));
         }
     }
 

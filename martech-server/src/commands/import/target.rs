@@ -45,7 +45,7 @@ pub(crate) enum Target {
 /// The text names no place in an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no field of an event: eventId, userId, type, occurredAt, anonymousId, sessionId, properties or properties.NAME"
+    "{0:?} is not an event field; expected eventId, userId, type, occurredAt, anonymousId, sessionId, properties or properties.NAME"
 )]
 pub(crate) struct UnknownTarget(String);
 

@@ -282,7 +282,7 @@ fn pads_rows_on_request() {
     );
     assert_eq!(counts(&shop.import(&file, &[])), [3, 0, 0, 3]);
     let messages: Vec<_> = shop.rejects().iter().map(|reject| reject["message"].as_str().unwrap().to_owned()).collect();
-    assert!(messages[0].contains("3 columns where there should be 5; --pad-rows"), "{messages:?}");
+    assert!(messages[0].contains("3 columns instead of 5; --pad-rows"), "{messages:?}");
     assert!(messages[1].contains("--pad-rows") && !messages[2].contains("--pad-rows"), "{messages:?}");
     assert_eq!(counts(&shop.import(&file, &["--pad-rows"])), [3, 2, 0, 1]);
     assert_eq!(shop.store.events()[1].properties.as_deref(), Some(r#"{"a":1,"b":2}"#));
@@ -363,10 +363,7 @@ fn dry_run_stores_nothing() {
     let report = &report.files[0];
     assert_eq!(counts(report), [10, 9, 0, 1]);
     let told = report.to_string();
-    assert!(
-        told.contains("10 read, 9 can be events, 1 rejected, nothing stored; the first event: {\"eventId\":"),
-        "{told}"
-    );
+    assert!(told.contains("10 read, 9 valid, 1 rejected, nothing stored; first event: {\"eventId\":"), "{told}");
     assert_eq!(report.complaints().len(), 1, "the reason of the one that was rejected");
     let mut left: Vec<_> = fs::read_dir(shop.dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
@@ -379,12 +376,12 @@ fn an_unknown_project_error_lists_existing_projects() {
     let file = shop.file("a.ndjson", events(1));
     let import = |project| import(&shop.args(&file, &["--project", project]), |_| ());
     let told = import("hamburg").unwrap_err().to_string();
-    assert_eq!(told, "there is no project hamburg; there are: default");
+    assert_eq!(told, "there is no project hamburg; existing projects: default");
     let folder = shop.dir.path().join("projects/berlin");
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("project.json"), project_record().to_string()).unwrap();
     let told = import("hamburg").unwrap_err().to_string();
-    assert_eq!(told, "there is no project hamburg; there are: berlin, default");
+    assert_eq!(told, "there is no project hamburg; existing projects: berlin, default");
     assert_eq!(counts(&import("berlin").unwrap().files[0]), [1, 1, 0, 0]);
 }
 

@@ -53,7 +53,7 @@ impl FromStr for TimeFormat {
             "unix_ns" => Ok(Self::Unix(Unit::Nanoseconds)),
             // A pattern without a conversion specifier matches only itself.
             _ if text.contains('%') => Ok(Self::Pattern(text.to_owned())),
-            _ => Err("`unix`, `unix_ms`, `unix_us`, `unix_ns` or a pattern such as %Y-%m-%d".to_owned()),
+            _ => Err("expected `unix`, `unix_ms`, `unix_us`, `unix_ns` or a pattern such as %Y-%m-%d".to_owned()),
         }
     }
 }
@@ -94,13 +94,17 @@ impl TimeReader {
             Some(TimeFormat::UnixSeconds) => {
                 let time = seconds(text).ok_or_else(|| "not a number of seconds since 1970".to_owned())?;
                 if time.millis() >= LARGEST_SECONDS {
-                    return Err("too large for seconds since 1970; --time-format unix_ms reads milliseconds".to_owned());
+                    return Err(
+                        "too large for seconds since 1970; use --time-format unix_ms for milliseconds".to_owned()
+                    );
                 }
                 Ok(time)
             }
             Some(TimeFormat::Pattern(pattern)) => {
-                let parsed = strtime::parse(pattern, text).map_err(|error| format!("not of --time-format: {error}"))?;
-                self.place(&parsed).map_err(|error| format!("of --time-format, but no time: {error}"))
+                let parsed = strtime::parse(pattern, text)
+                    .map_err(|error| format!("not in the format of --time-format: {error}"))?;
+                self.place(&parsed)
+                    .map_err(|error| format!("in the format of --time-format, but not a valid time: {error}"))
             }
         }
     }
@@ -116,15 +120,15 @@ impl TimeReader {
         {
             return match millis.unsigned_abs() {
                 ..SMALLEST_MILLIS => {
-                    Err("too small for milliseconds since 1970; --time-format unix reads seconds, and unix_ms \
+                    Err("too small for milliseconds since 1970; use --time-format unix for seconds, or unix_ms for \
                      milliseconds of the years around 1970"
                         .to_owned())
                 }
-                TOO_MANY_MILLIS.. => {
-                    Err("too large for milliseconds since 1970; --time-format unix_us reads microseconds, unix_ns \
-                     nanoseconds, and %Y%m%d%H%M%S digits of a date"
-                        .to_owned())
-                }
+                TOO_MANY_MILLIS.. => Err(
+                    "too large for milliseconds since 1970; use --time-format unix_us for microseconds, unix_ns for \
+                     nanoseconds, or %Y%m%d%H%M%S for the digits of a date"
+                        .to_owned(),
+                ),
                 _ => Ok(Timestamp::from_millis(millis)),
             };
         }
@@ -132,7 +136,7 @@ impl TimeReader {
         let civil: Option<civil::DateTime> = if has_offset_or_zone { None } else { text.parse().ok() };
         let time = civil.and_then(|civil| self.zone.to_timestamp(civil).ok());
         time.map(Timestamp::from).ok_or_else(|| {
-            "not an RFC 3339 time, a date such as 2026-11-22 or epoch milliseconds; --time-format reads others"
+            "not an RFC 3339 time, a date such as 2026-11-22 or epoch milliseconds; use --time-format for other formats"
                 .to_owned()
         })
     }
@@ -216,11 +220,11 @@ mod tests {
     #[test]
     fn suggests_a_format_for_numbers_that_are_not_milliseconds() {
         for (text, flag) in [
-            ("1763806500", "--time-format unix reads seconds"),
-            ("1763806500.25", "--time-format unix reads seconds"),
+            ("1763806500", "use --time-format unix for seconds"),
+            ("1763806500.25", "use --time-format unix for seconds"),
             ("86400000", "a date such as"),
-            ("1763806500000000", "--time-format unix_us reads microseconds"),
-            ("1763806500000000000", "unix_ns nanoseconds"),
+            ("1763806500000000", "use --time-format unix_us for microseconds"),
+            ("1763806500000000000", "unix_ns for nanoseconds"),
             ("20261122101500", "%Y%m%d%H%M%S"),
         ] {
             let fault = read(None, "UTC", text).unwrap_err();

@@ -40,7 +40,7 @@ use crate::{
 /// the end, the events of both stores are counted.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Exit code: 0 all events are in the other store, 1 some were refused or the counts differ, 2 it could not be finished"
+    after_help = "Exit code: 0 all events are in the destination, 1 some were rejected or the counts differ, 2 the migration could not be finished"
 )]
 pub struct MigrateArgs {
     /// Source: a data folder, or a MongoDB connection string
@@ -68,8 +68,10 @@ pub(super) enum End {
 fn parse_end(text: &str) -> Result<End, String> {
     match text.parse() {
         Ok(mongo @ StoreChoice::Mongo(_)) => Ok(End::Mongo(mongo)),
-        _ if text.is_empty() => Err("a data folder, or a connection string that begins with mongodb://".to_owned()),
-        _ if text.contains("://") => Err("a connection string begins with mongodb:// or mongodb+srv://".to_owned()),
+        _ if text.is_empty() => {
+            Err("expected a data folder, or a connection string that begins with mongodb://".to_owned())
+        }
+        _ if text.contains("://") => Err("a connection string must begin with mongodb:// or mongodb+srv://".to_owned()),
         _ => Ok(End::Folder(text.into())),
     }
 }
@@ -104,19 +106,19 @@ pub(super) enum MigrateError {
         source: io::Error,
     },
     /// The destination neither stored nor rejected an event.
-    #[error("the events could not be stored: {0}")]
+    #[error("cannot store the events: {0}")]
     NotStored(#[from] NotStored),
     /// The sink accepts no more events.
-    #[error("the events could not be stored: {0}")]
+    #[error("cannot store the events: {0}")]
     Refused(#[from] Refusal),
     /// The sink could not be created.
-    #[error("the events cannot be stored: {0}")]
+    #[error("cannot store the events: {0}")]
     Sink(#[from] ConfigError),
     /// The runtime could not be created.
-    #[error("cannot start: {0}")]
+    #[error("cannot start the runtime: {0}")]
     Runtime(io::Error),
     /// SIGINT or SIGTERM interrupted the migration.
-    #[error("interrupted; the same command goes on from here")]
+    #[error("interrupted; run the same command again to resume")]
     Interrupted,
 }
 
@@ -145,13 +147,13 @@ impl fmt::Display for Report {
         let state::Counts { read, copied, duplicates, refused } = self.counts;
         writeln!(
             f,
-            "{read} events read, {copied} copied, {duplicates} there already, {refused} refused in {:.1} s",
+            "{read} events read, {copied} copied, {duplicates} duplicates, {refused} rejected in {:.1} s",
             self.elapsed.as_secs_f64()
         )?;
         for refused in &self.refused {
-            writeln!(f, "refused: {refused}")?;
+            writeln!(f, "rejected: {refused}")?;
         }
-        write!(f, "{} events where they were, {} where they went", self.from, self.to)
+        write!(f, "{} events in the source, {} in the destination", self.from, self.to)
     }
 }
 
@@ -207,7 +209,7 @@ async fn open(end: &End) -> Result<Backend, BackendError> {
             store.prepare().await?;
             Ok(Backend::Mongo(Mongo::without_folder(store)))
         }
-        End::Mongo(StoreChoice::Lake) => unreachable!("an end is a folder or a connection string"),
+        End::Mongo(StoreChoice::Lake) => unreachable!("`End::Mongo` contains a connection string"),
     }
 }
 
@@ -235,7 +237,7 @@ impl Migration {
         let file = StateFile::new(&args.state, &args.from, &args.to);
         let state = file.load().unwrap_or_default();
         if state.counts.read > 0 {
-            eprintln!("going on behind event {}", state.counts.read);
+            eprintln!("resuming after event {}", state.counts.read);
         }
         Self { file, state, refused: Vec::new(), begun: Instant::now(), saved: Instant::now() }
     }

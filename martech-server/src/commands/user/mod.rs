@@ -27,8 +27,8 @@ use crate::{
 /// Arguments of `user`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-A new password is read from standard input with --password-stdin; otherwise one is made, and shown once.
-The first account is the owner's, whatever --role says.")]
+With --password-stdin, a new password is read from standard input; otherwise one is generated and shown once.
+The first account is always an owner, regardless of --role.")]
 pub struct UserArgs {
     #[command(subcommand)]
     command: UserCommand,
@@ -146,8 +146,8 @@ struct Keys {
 
 impl Keys {
     fn tell(&self) {
-        self.revoked.iter().for_each(|name| say(format_args!("their key `{name}` was revoked")));
-        self.handed_on.iter().for_each(|name| say(format_args!("their key `{name}` was kept")));
+        self.revoked.iter().for_each(|name| say(format_args!("key `{name}` revoked")));
+        self.handed_on.iter().for_each(|name| say(format_args!("key `{name}` kept")));
     }
 }
 
@@ -162,7 +162,7 @@ enum UserError {
     Account(#[from] AccountError),
     #[error(transparent)]
     Records(#[from] RecordsError),
-    #[error("there is no account of {0}")]
+    #[error("there is no account for {0}")]
     Nobody(String),
     #[error("there is no project {0}")]
     NoProject(ProjectId),
@@ -172,11 +172,11 @@ enum UserError {
     Store(#[from] BackendError),
     #[error(transparent)]
     Trust(#[from] TrustError),
-    #[error("the password cannot be read: {0}")]
+    #[error("cannot read the password: {0}")]
     Input(io::Error),
-    #[error("a server has the data folder, and does not answer at {url}: {reason} (--url says where it listens)")]
+    #[error("a server uses the data folder, but the request to {url} failed: {reason} (set its address with --url)")]
     Unreachable { url: String, reason: String },
-    #[error("the server refuses: {0}")]
+    #[error("the server refused the request: {0}")]
     Refused(String),
 }
 
@@ -207,7 +207,7 @@ async fn carry_out(args: &UserArgs) -> Result<(), UserError> {
         UserCommand::Add { email, name, role, password_stdin } => {
             let password = Password::get(*password_stdin)?;
             let made = accounts.add(project, email, name, *role, &password.text).await?;
-            let role = made.role.map_or_else(|| "nothing".to_owned(), |role| role.to_string());
+            let role = made.role.map_or_else(|| "without a role".to_owned(), |role| role.to_string());
             say(format_args!("{} is {role}", made.email));
             password.tell();
         }
@@ -223,7 +223,7 @@ async fn carry_out(args: &UserArgs) -> Result<(), UserError> {
         UserCommand::Passwd { email, password_stdin } => {
             let password = Password::get(*password_stdin)?;
             accounts.reset_password(&accounts.find(email).await?, &password.text).await?;
-            say(format_args!("{email} has another password"));
+            say(format_args!("{email} has a new password"));
             password.tell();
         }
         UserCommand::Role { email, role, keep_keys } => {
@@ -234,8 +234,8 @@ async fn carry_out(args: &UserArgs) -> Result<(), UserError> {
         UserCommand::Remove { email, keep_keys } => {
             let keys = accounts.remove(project, &accounts.find(email).await?, fate(*keep_keys)).await?;
             match project.is_default() {
-                true => say(format_args!("{email} has no account any more")),
-                false => say(format_args!("{email} has no role in {project} any more")),
+                true => say(format_args!("{email} no longer has an account")),
+                false => say(format_args!("{email} no longer has a role in {project}")),
             }
             keys.tell();
         }

@@ -122,7 +122,7 @@ impl Remote {
     fn read<T: for<'de> Deserialize<'de>>(&self, content: &[u8]) -> Result<T, UserError> {
         serde_json::from_slice(content).map_err(|error| UserError::Unreachable {
             url: self.url.clone(),
-            reason: format!("a strange answer: {error}"),
+            reason: format!("unexpected response: {error}"),
         })
     }
 }

@@ -32,9 +32,10 @@ pub(super) enum AccountsReport {
     },
 }
 
-const CONSEQUENCE: &str = "users, sessions, invitations, keys and the list of projects are in it; put a copy of the file in its \
-                           place if you have one. Without it the server starts with no account and tells a set-up link; \
-                           events are not touched, and projects find theirs when they are made again";
+const CONSEQUENCE: &str = "the file contains users, sessions, invitations, keys and the list of projects; if you have a copy, \
+                           put it in place of the file. Without the file, the server starts without accounts and logs \
+                           a set-up link; events are unchanged, and projects have their events again once you \
+                           recreate them";
 
 impl AccountsReport {
     pub(super) fn of(dir: &Path) -> Self {
@@ -56,11 +57,13 @@ impl AccountsReport {
     pub(super) fn told(&self) -> String {
         match self {
             Self::Absent => "accounts: none".to_owned(),
-            Self::Sound { records } => format!("accounts: {records} records, all of them sound"),
+            Self::Sound { records } => format!("accounts: {records} records, all valid"),
             Self::Damaged { reason } => {
                 format!("accounts: {FILE} is damaged: {reason}\n  repair: sets it aside; {CONSEQUENCE}")
             }
-            Self::SetAside { path } => format!("accounts: {FILE} was damaged, and was moved to {path}; {CONSEQUENCE}"),
+            Self::SetAside { path } => {
+                format!("accounts: {FILE} was damaged and has been moved to {path}; {CONSEQUENCE}")
+            }
         }
     }
 

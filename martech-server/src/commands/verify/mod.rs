@@ -22,7 +22,7 @@ use crate::{commands::output::say, config::StoreArgs};
 /// Arguments of `verify`.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Exit code: 0 no damage, 1 damage, 2 no verdict (a server is running on it, no such folder, ...)"
+    after_help = "Exit code: 0 no damage, 1 damage, 2 no verdict (no such folder, a server is running on it, ...)"
 )]
 pub struct VerifyArgs {
     /// The data folder
@@ -40,10 +40,10 @@ pub struct VerifyArgs {
 /// Arguments of `repair`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-Without --yes it says what it would do, and does nothing. What is damaged or replaced is moved to DIR/damaged/TIME/, never
-removed, with a report.json of what was lost.
+Without --yes, the command reports what it would do and changes nothing. Damaged or replaced files are moved to
+DIR/damaged/TIME/, never removed, with a report.json of the losses.
 
-Exit code: 0 no damage is left, 1 there is damage and --yes was not given, 2 it could not be done; run it again")]
+Exit code: 0 no damage is left, 1 there is damage and --yes was not given, 2 the repair did not finish; run it again")]
 pub struct RepairArgs {
     /// The data folder
     #[arg(long, env = "MARTECH_DATA_DIR", default_value = "./data", value_name = "DIR")]
@@ -111,9 +111,9 @@ fn plan(args: &RepairArgs) -> ExitCode {
         Ok(report) => {
             print(args.json, &json!({ "found": report, "losses": null, "resumed": null }), || {
                 match report.is_clean() {
-                    true => format!("{report}\nthere is nothing to repair"),
+                    true => format!("{report}\nnothing to repair"),
                     false => format!(
-                        "{report}\nnothing was changed; `martech-server repair --yes` does what stands behind `repair:`"
+                        "{report}\nnothing was changed; `martech-server repair --yes` does what the `repair:` lines say"
                     ),
                 }
             });
@@ -135,7 +135,7 @@ fn carry_out(args: &RepairArgs) -> ExitCode {
     };
     let accounts = match AccountsReport::of(&args.data_dir).set_aside(&args.data_dir, &label) {
         Ok(accounts) => accounts,
-        Err(error) => return fail(&format_args!("the accounts cannot be set aside: {error}")),
+        Err(error) => return fail(&format_args!("cannot set the accounts aside: {error}")),
     };
     // A second check decides whether the repair is complete.
     let after = match look(&args.data_dir) {
@@ -148,11 +148,10 @@ fn carry_out(args: &RepairArgs) -> ExitCode {
             "resumed": done.resumed, "found": done.found, "losses": done.losses, "accounts": accounts, "after": after
         }),
         || {
-            let resumed =
-                done.resumed.iter().map(|losses| format!("an interrupted repair was brought to its end:\n{losses}\n"));
+            let resumed = done.resumed.iter().map(|losses| format!("finished an interrupted repair:\n{losses}\n"));
             let repaired = match (&done.losses, &accounts) {
                 (None, AccountsReport::SetAside { .. }) => accounts.told(),
-                (None, _) => "there was nothing to repair".to_owned(),
+                (None, _) => "nothing to repair".to_owned(),
                 (Some(losses), accounts) => {
                     format!("{}\n{}", repaired(&done.found, losses, &after), accounts.told())
                 }

@@ -83,8 +83,8 @@ impl Spool {
             let (segment, range) = (bytes.segment.display(), &bytes.range);
             format!("{segment}: bytes {} to {} are damaged", range.start, range.end)
         });
-        let lost = found.lost().map(|frames| format!("frames {} to {} are gone", frames.start(), frames.end()));
-        let unreadable = found.unreadable.iter().map(|(frame, why)| format!("frame {frame} holds no events: {why}"));
+        let lost = found.lost().map(|frames| format!("frames {} to {} are missing", frames.start(), frames.end()));
+        let unreadable = found.unreadable.iter().map(|(frame, why)| format!("frame {frame} contains no events: {why}"));
         Self {
             behind_events: found.behind_events,
             sound: found.is_sound(),
@@ -103,7 +103,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} events in MongoDB {}", self.events, self.server_version)?;
         for warning in &self.warnings {
-            writeln!(f, "worth knowing: {warning}")?;
+            writeln!(f, "note: {warning}")?;
         }
         for Finding { id, message } in &self.documents {
             writeln!(f, "document {id}: {message}")?;
@@ -113,11 +113,11 @@ impl fmt::Display for Report {
             writeln!(f, "and {untold} more documents")?;
         }
         if let Some(spool) = &self.spool {
-            writeln!(f, "{} events in the spool that MongoDB does not have yet", spool.behind_events)?;
+            writeln!(f, "{} events in the spool are not in MongoDB yet", spool.behind_events)?;
             for finding in &spool.findings {
                 writeln!(f, "spool: {finding}")?;
             }
         }
-        f.write_str(if self.is_clean() { "no damage" } else { "damage was found" })
+        f.write_str(if self.is_clean() { "no damage" } else { "damage found" })
     }
 }

@@ -184,32 +184,32 @@ faults! {
 
     // Events.
     MalformedJson: 400, "malformed_json", "the JSON is broken at byte 11: a value is missing", { "index": 0 };
-    InvalidUtf8: 400, "invalid_utf8", "the body is not UTF-8 from byte 7 on", {};
+    InvalidUtf8: 400, "invalid_utf8", "the body is not valid UTF-8: invalid byte at offset 7", {};
     EmptyBatch: 400, "empty_batch", "the list of events is empty", {};
     TooDeep: 400, "too_deep", "objects and arrays are nested deeper than 32 levels", { "index": 0 };
-    DuplicateKey: 400, "duplicate_key", "the key userId is there more than once; which one counts cannot be told", { "index": 0, "field": "userId" };
-    UnknownField: 400, "unknown_field", "\"user\" is no field of an event; the fields are eventId, userId, type, occurredAt, anonymousId, sessionId, properties", { "index": 0, "field": "user" };
+    DuplicateKey: 400, "duplicate_key", "the key userId occurs more than once; send it once", { "index": 0, "field": "userId" };
+    UnknownField: 400, "unknown_field", "unknown field \"user\"; the fields of an event are eventId, userId, type, occurredAt, anonymousId, sessionId, properties", { "index": 0, "field": "user" };
     MissingField: 400, "missing_field", "an event needs a type, such as page_view", { "index": 0, "field": "type" };
     WrongType: 400, "wrong_type", "userId must be a string, not a number", { "index": 0, "field": "userId" };
-    NotAnId: 400, "not_an_id", "userId is \"undefined\", which JavaScript makes of a missing value; leave it out if it is not known", { "index": 0, "field": "userId" };
+    NotAnId: 400, "not_an_id", "userId is \"undefined\", which JavaScript produces from a missing value; leave it out if it is not known", { "index": 0, "field": "userId" };
     EmptyValue: 400, "empty_value", "userId must not be empty; leave it out if it is not known", { "index": 0, "field": "userId" };
     TooLong: 400, "too_long", "userId has at most 128 characters", { "index": 0, "field": "userId" };
-    InvalidCharacter: 400, "invalid_character", "userId must not hold control characters", { "index": 0, "field": "userId" };
-    UnknownType: 400, "unknown_type", "events of type wishlist_add are not taken; known are session_start, page_view, search, purchase, add_to_cart, remove_from_cart, button_click, form_submit, video_play, video_pause; to allow more, list them in MARTECH_EVENT_TYPES, or in the eventTypes of the project (or * for any)", { "index": 0, "field": "type" };
+    InvalidCharacter: 400, "invalid_character", "userId must not contain control characters", { "index": 0, "field": "userId" };
+    UnknownType: 400, "unknown_type", "event type wishlist_add is not accepted; known types are session_start, page_view, search, purchase, add_to_cart, remove_from_cart, button_click, form_submit, video_play, video_pause; to allow more, list them in MARTECH_EVENT_TYPES, or in the eventTypes of the project (or * for any)", { "index": 0, "field": "type" };
     InvalidTime: 400, "invalid_time", "occurredAt is not an RFC 3339 time with an offset, such as 2026-11-22T10:15:00.250Z", { "index": 0, "field": "occurredAt" };
     OccurredAtTooEarly: 400, "occurred_at_too_early", "occurredAt lies before 1970", { "index": 0, "field": "occurredAt" };
     OccurredAtTooOld: 400, "occurred_at_too_old", "occurredAt is 2026-01-05T10:00:00.000Z and must be at most 30 days before 2026-11-22T10:15:00.250Z, when the event was received; older events need a secret key", { "index": 0, "field": "occurredAt" };
     OccurredAtInFuture: 400, "occurred_at_in_future", "occurredAt lies more than a day in the future", { "index": 0, "field": "occurredAt" };
     InvalidAmount: 400, "invalid_amount", "properties.total is \"12,50\": not a decimal number", { "index": 0, "field": "properties.total" };
-    InvalidCurrency: 400, "invalid_currency", "properties.currency is \"€\": not a currency code: 3 to 8 ASCII letters or digits, such as USD", { "index": 0, "field": "properties.currency" };
-    IdConflict: 400, "id_conflict", "another event with the id 8daa2fe7-3ba4-5b1f-9d04-9a1a4f7cae5c is there already: its user, type or occurredAt differs; give each event an id of its own, and send it again as it was", { "index": 0 };
-    RejectedByStore: 400, "rejected_by_store", "properties.a has a NUL in its name, which MongoDB has no way to store", { "index": 0 };
+    InvalidCurrency: 400, "invalid_currency", "properties.currency is \"€\": not a currency code; expected 3 to 8 ASCII letters or digits, such as USD", { "index": 0, "field": "properties.currency" };
+    IdConflict: 400, "id_conflict", "another event already has the id 8daa2fe7-3ba4-5b1f-9d04-9a1a4f7cae5c: its user, type or occurredAt differs; give each event its own id, and resend an event unchanged", { "index": 0 };
+    RejectedByStore: 400, "rejected_by_store", "properties.a has a NUL in its name, which MongoDB cannot store", { "index": 0 };
     NoValidEvents: 400, "no_valid_events", "none of the 2 events can be taken; results say why", { "accepted": 0, "duplicates": 0, "rejected": 2, "results": [
         { "index": 0, "status": "rejected", "code": "missing_field", "field": "type", "message": "an event needs a type, such as page_view" },
         { "index": 1, "status": "rejected", "code": "wrong_type", "field": "userId", "message": "userId must be a string, not a number" }
     ] };
-    EventTooLarge: 413, "event_too_large", "an event has at most 32768 bytes of JSON, this one has 40211", { "index": 0, "limit": 32_768 };
-    TooManyEvents: 413, "too_many_events", "a body has at most 100000 events; send the rest in another one", {};
+    EventTooLarge: 413, "event_too_large", "an event has at most 32768 bytes of JSON; this one has 40211", { "index": 0, "limit": 32_768 };
+    TooManyEvents: 413, "too_many_events", "a body has at most 100000 events; send the rest in another request", {};
     ServerBusy: 503, "server_busy", "more bodies wait to be parsed than may wait; send the events again after Retry-After", {};
     TooManyDays: 429, "too_many_days", "the store is still sorting earlier events of many days; send events of more than 32 days at once again after Retry-After", {};
     QuotaExceeded: 429, "quota_exceeded", "this project has a quota of 100000 events a day, of which 40 are left until midnight UTC; these are 100", {};

@@ -25,7 +25,7 @@ pub(super) fn stats(events: &[Event], query: &StatsQuery) -> Stats {
     Stats {
         from: local(query.range.from),
         to: local(query.range.to),
-        tz: query.tz.iana_name().expect("a zone with a name").to_owned(),
+        tz: query.tz.iana_name().expect("a known time zone").to_owned(),
         interval: query.interval,
         totals: totals(&current, &first_seen, query.range),
         previous: PreviousTotals {

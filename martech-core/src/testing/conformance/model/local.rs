@@ -22,7 +22,7 @@ pub(crate) fn label(millis: i64, interval: Interval, tz: &TimeZone) -> (DateTime
         Interval::Day => (date.at(0, 0, 0, 0), Offset::UTC),
         Interval::Week => {
             let days = i64::from(date.weekday().to_monday_zero_offset()).days();
-            (date.checked_sub(days).expect("a date of our days").at(0, 0, 0, 0), Offset::UTC)
+            (date.checked_sub(days).expect("a date in range").at(0, 0, 0, 0), Offset::UTC)
         }
         Interval::Month => (date.first_of_month().at(0, 0, 0, 0), Offset::UTC),
     }
@@ -70,9 +70,9 @@ pub(super) fn previous(query: &StatsQuery) -> TimeRange {
 }
 
 fn days_between(from: Date, to: Date) -> i32 {
-    from.until(to).expect("dates of our days").get_days()
+    from.until(to).expect("dates in range").get_days()
 }
 
 fn instant(millis: i64) -> jiff::Timestamp {
-    jiff::Timestamp::from_millisecond(millis).expect("a time of our days")
+    jiff::Timestamp::from_millisecond(millis).expect("a time in range")
 }
