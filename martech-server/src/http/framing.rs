@@ -5,12 +5,12 @@
 
 use axum::{
     extract::Request,
-    http::{StatusCode, Version, header, uri::Authority},
+    http::{Version, header, uri::Authority},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 
-use crate::http::error::ApiError;
+use crate::http::error::catalogue;
 
 /// Rejects a request that does not have exactly one valid `Host` header, or that has a transfer coding other than one
 /// `chunked`. Only HTTP/1.1 requires `Host`: HTTP/1.0 does not define it, and HTTP/2 has the host in the target.
@@ -24,8 +24,7 @@ pub(crate) async fn check(request: Request, next: Next) -> Response {
         _ => false,
     };
     if !is_fine {
-        let message = "a request has one Host header, with the name of the server and perhaps a port";
-        return ApiError::new(StatusCode::BAD_REQUEST, "invalid_host", message).at("Host").into_response();
+        return catalogue::invalid_host().into_response();
     }
     let mut codings = request.headers().get_all(header::TRANSFER_ENCODING).iter();
     let is_fine = match (codings.next(), codings.next()) {
@@ -34,10 +33,7 @@ pub(crate) async fn check(request: Request, next: Next) -> Response {
         _ => false,
     };
     if !is_fine {
-        let message =
-            "chunked is the only transfer coding that is taken, once; what is packed says so in Content-Encoding";
-        let error = ApiError::new(StatusCode::BAD_REQUEST, "invalid_transfer_encoding", message);
-        return error.at("Transfer-Encoding").into_response();
+        return catalogue::invalid_transfer_encoding().into_response();
     }
     next.run(request).await
 }

@@ -11,11 +11,14 @@ use futures_util::FutureExt;
 use tracing::{Instrument, field::Empty};
 
 use super::{
-    error::{self, ApiError},
+    error::{self},
     peer::TrustedProxies,
     request_log::{self, RequestLog},
 };
-use crate::observability::{RequestId, RequestSpan, metrics::HttpMetrics};
+use crate::{
+    http::error::catalogue,
+    observability::{RequestId, RequestSpan, metrics::HttpMetrics},
+};
 
 /// Parts of a server that the outermost layer needs.
 #[derive(Debug, Default)]
@@ -46,7 +49,7 @@ pub(crate) async fn observe(State(observer): State<Arc<Observer>>, request: Requ
     });
     let handled = handled.await;
     let (_entered, _attached) = (span.enter(), traced.attach());
-    let response = handled.unwrap_or_else(|panic| ApiError::internal(&panic_message(&*panic)).into_response());
+    let response = handled.unwrap_or_else(|panic| catalogue::internal(&panic_message(&*panic)).into_response());
     let blame = error::blame(&response);
     let mut response = error::render(response, &id);
     id.name(&mut response);

@@ -14,7 +14,11 @@ use martech_core::{
     query::{QueryError, parse_instant},
 };
 
-use crate::{http::error::ApiError, identity::ProjectId, projects::Project};
+use crate::{
+    http::error::{ApiError, catalogue},
+    identity::ProjectId,
+    projects::Project,
+};
 
 /// The parameters of a request that are not consumed yet, and the names of the known ones.
 #[derive(Debug)]
@@ -27,7 +31,7 @@ impl Params {
     /// Parses the query string of `uri`.
     pub(crate) fn of(uri: &Uri) -> Result<Self, ApiError> {
         let Query(left) = Query::try_from_uri(uri)
-            .map_err(|_| ApiError::bad_parameter("query", "the query string is not form-urlencoded"))?;
+            .map_err(|_| catalogue::invalid_parameter("query", "the query string is not form-urlencoded"))?;
         Ok(Self { left, known: Vec::new() })
     }
 
@@ -40,9 +44,9 @@ impl Params {
         let mut values = self.many(name);
         let Some(value) = values.pop() else { return Ok(None) };
         if !values.is_empty() {
-            return Err(ApiError::bad_parameter(name, format!("{name} is given more than once")));
+            return Err(catalogue::invalid_parameter(name, format!("{name} is given more than once")));
         }
-        parse(&value).map(Some).map_err(|error| ApiError::bad_parameter(name, format!("{name}: {error}")))
+        parse(&value).map(Some).map_err(|error| catalogue::invalid_parameter(name, format!("{name}: {error}")))
     }
 
     /// Consumes a parameter that may be repeated, and returns its values.
@@ -81,7 +85,7 @@ impl Params {
         let known = if self.known.is_empty() { "none".to_owned() } else { self.known.join(", ") };
         let name: String = name.chars().take(64).collect();
         let message = format!("there is no such parameter here; these can be given: {known}");
-        Err(ApiError::bad_parameter(&name, message))
+        Err(catalogue::invalid_parameter(&name, message))
     }
 }
 
@@ -117,7 +121,7 @@ impl<S: Sync> FromRequestParts<S> for Named {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
-        let rejected = |_| ApiError::bad_parameter("path", "a part of the path is not UTF-8");
+        let rejected = |_| catalogue::invalid_parameter("path", "a part of the path is not UTF-8");
         parts.extract::<Path<String>>().await.map(|Path(name)| Self(name)).map_err(rejected)
     }
 }

@@ -18,7 +18,7 @@ pub(crate) enum AccountError {
     PasswordTooShort,
     #[error("Password too long: it has at most {} characters", LENGTHS.end())]
     PasswordTooLong,
-    #[error("Password too common: it is one of the first that are guessed")]
+    #[error("Password too common: it is in the list of the most used passwords")]
     PasswordTooCommon,
     /// A signed-in user gave a wrong current password.
     #[error("Invalid password")]
@@ -33,18 +33,18 @@ pub(crate) enum AccountError {
     InvalidField(&'static str, &'static str),
     /// The server has no account yet.
     #[error(
-        "this server has no account yet: the first one needs the admin token, as Authorization: Bearer, or the set-up link \
-             that the server told when it started"
+        "this server has no account yet; the first one needs the admin token, as Authorization: Bearer, or the set-up \
+         link in the log of the server"
     )]
     SetUpRequired,
-    #[error("an account needs an invitation: ask an admin of this server for a link")]
+    #[error("sign-up needs an invitation; ask an admin of this server for a link")]
     InvitationRequired,
     /// The invitation is used, expired, for another person, or unknown.
-    #[error("this invitation cannot be used: it is over, or it was for somebody else")]
+    #[error("this invitation has expired, was used, or is for another person")]
     InvalidInvitation,
-    #[error("nobody can sign up here")]
+    #[error("sign-up is closed on this server")]
     SignUpClosed,
-    #[error("this is for those who may make somebody {0}: owners all, admins analysts")]
+    #[error("you may not grant the role {0}: owners grant every role, admins grant the role analyst")]
     NotAllowed(Role),
     #[error("this needs the role {0} in the project {1}; ask an admin for it")]
     RoleNeeded(Role, ProjectId),
@@ -52,11 +52,11 @@ pub(crate) enum AccountError {
     NoSuchProject(ProjectId),
     #[error("there is no such member")]
     NoSuchMember,
-    #[error("there is no such key, or not any more")]
+    #[error("unknown or revoked key")]
     NoSuchKey,
-    #[error("this server has as many accounts as it lets people make themselves; ask for an invitation")]
+    #[error("this server has reached its limit of accounts without an invitation; ask for an invitation")]
     TooManyAccounts,
-    #[error("there has to be an owner: make somebody else one first")]
+    #[error("the server needs an owner; make another user an owner first")]
     LastOwner,
     #[error("Too many requests. Please try again later.")]
     TooManyRequests(Duration),

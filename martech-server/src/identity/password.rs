@@ -90,7 +90,7 @@ struct Inner {
 /// time is the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HashError {
-    #[error("too many passwords are being verified")]
+    #[error("too many concurrent sign-ins; retry in a moment")]
     Busy,
     #[error("the password cannot be hashed: {0}")]
     Failed(&'static str),

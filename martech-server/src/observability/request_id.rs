@@ -27,6 +27,11 @@ impl RequestId {
         }
     }
 
+    /// Returns the id of the examples in the API description.
+    pub(crate) fn example() -> Self {
+        Self("0193a5b8c7d97e0f8a1b2c3d4e5f6071".into())
+    }
+
     /// Sets the id as a header of the response.
     pub(crate) fn name(&self, response: &mut Response) {
         if let Ok(value) = HeaderValue::from_str(&self.0) {

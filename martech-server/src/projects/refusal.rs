@@ -4,18 +4,31 @@ use std::{num::NonZero, time::Duration};
 
 use super::availability::Unavailable;
 
+const FAILED: &str = "the store has failed and accepts no events until the server is restarted";
+const UNAVAILABLE: &str = "the store is unavailable; retry after Retry-After; see /health";
+
 /// The reason for which a project refuses a body of events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum IngestRefusal {
     /// Too many large or compressed bodies are on their way to the queue.
+    #[error("too many large or compressed bodies are being processed; retry after Retry-After")]
     Busy,
-    /// The disk is nearly full, and the events are sent without a secret key.
+    /// The disk is almost full, and the events are sent without a secret key.
+    #[error("the disk is almost full; until there is room, only events sent with a secret key are accepted")]
     DiskSpaceLow,
     /// The store is known to fail.
+    #[error("{}", if .0.is_final { FAILED } else { UNAVAILABLE })]
     Unavailable(Unavailable),
     /// The store is behind, and the events are of more than `most` days.
+    #[error(
+        "the store is still sorting earlier events of many days; retry a body with more than {most} days after \
+         Retry-After"
+    )]
     TooManyDays { most: usize },
     /// The quota of the day has `left` events left, and the body has `events`.
+    #[error(
+        "this project has a quota of {quota} events a day, and {left} are left until midnight UTC; this body has {events}"
+    )]
     QuotaExceeded { quota: NonZero<u64>, left: u64, events: usize, until_tomorrow: Duration },
 }
 

@@ -34,11 +34,11 @@ const REMOVAL_PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) enum ProjectError {
     #[error("there is no project {0}")]
     Unknown(ProjectId),
-    #[error("there is a project {0} already")]
+    #[error("there is already a project {0}")]
     Exists(ProjectId),
     #[error("the project `default` cannot be removed")]
     Default,
-    #[error("there are {MAX_PROJECTS} projects, which is as many as a server takes")]
+    #[error("a server has at most {MAX_PROJECTS} projects")]
     TooMany,
     #[error("{} {}", .0.0, .0.1)]
     Invalid(InvalidField),

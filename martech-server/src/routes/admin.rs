@@ -1,6 +1,6 @@
 //! Maintenance that an admin can start now instead of waiting for the schedule.
 
-use axum::{Json, http::StatusCode};
+use axum::Json;
 use martech_core::{
     event::Timestamp,
     lake::{Lake, LakeStatus},
@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::{
     http::{
-        error::ApiError,
+        error::{ApiError, catalogue},
         openapi::{
             Refusals,
             faults::{NoRetention, NotTheEmbeddedStore},
@@ -70,17 +70,11 @@ pub(super) struct Forgotten {
 pub(super) async fn forget(project: Project) -> Result<Json<Forgotten>, ApiError> {
     match project.forget(Timestamp::now()).await? {
         Some(forgotten) => Ok(Json(Forgotten { forgotten })),
-        None => {
-            let message = "this project keeps its events for ever; give it retentionDays first";
-            Err(ApiError::new(StatusCode::CONFLICT, "no_retention", message))
-        }
+        None => Err(catalogue::no_retention()),
     }
 }
 
 /// Returns the embedded store of a project, or an error if its events are in MongoDB.
 fn lake(project: &Project) -> Result<&Lake, ApiError> {
-    project.backend().lake().ok_or_else(|| {
-        let message = "events are kept in MongoDB here, which has no files to roll or to compact";
-        ApiError::new(StatusCode::CONFLICT, "not_the_embedded_store", message)
-    })
+    project.backend().lake().ok_or_else(catalogue::not_the_embedded_store)
 }

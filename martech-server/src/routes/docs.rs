@@ -18,7 +18,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::Config;
 
 use crate::{
-    http::{connections::InMemoryAnyway, error::ApiError},
+    http::{connections::InMemoryAnyway, error::catalogue},
     routes::ApiState,
 };
 
@@ -70,7 +70,7 @@ fn file(name: &str) -> Response {
     match utoipa_swagger_ui::serve(name, SWAGGER.clone()) {
         Ok(Some(file)) => {
             let Ok(content_type) = HeaderValue::from_str(&file.content_type) else {
-                return ApiError::internal(&file.content_type).into_response();
+                return catalogue::internal(&file.content_type).into_response();
             };
             // Static files are not copied per request: they have more than a megabyte, and some clients read slowly.
             let headers = ([(header::CONTENT_TYPE, content_type)], HEADERS);
@@ -81,7 +81,7 @@ fn file(name: &str) -> Response {
                 Cow::Owned(bytes) => (headers.0, headers.1, bytes).into_response(),
             }
         }
-        Ok(None) => ApiError::nothing_at(&format!("/api-docs/{name}")).into_response(),
-        Err(error) => ApiError::internal(&error).into_response(),
+        Ok(None) => catalogue::nothing_at(&format!("/api-docs/{name}")).into_response(),
+        Err(error) => catalogue::internal(&error).into_response(),
     }
 }

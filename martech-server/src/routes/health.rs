@@ -15,7 +15,10 @@ use utoipa::ToSchema;
 use crate::{
     http::{
         auth::Caller,
-        error::ApiError,
+        error::{
+            ApiError,
+            catalogue::{self, Obstacle},
+        },
         openapi::{
             Refusals,
             faults::{Draining, Full, SpoolFull, Stalled, Stopped, StoreFailing, StoreUnavailable},
@@ -70,8 +73,7 @@ pub(super) async fn ready(State(state): State<ApiState>) -> Result<Json<Short>, 
             Some(obstacle) => first = first.or(Some(obstacle)),
         }
     }
-    let (code, message) = first.unwrap_or(Obstacle::Draining).explain();
-    Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, message).retry_after(Duration::from_secs(1)))
+    Err(catalogue::not_ready(first.unwrap_or(Obstacle::Draining)))
 }
 
 /// Retrieve health figures.
@@ -114,39 +116,13 @@ pub(super) async fn health(State(state): State<ApiState>, caller: Result<Caller,
 }
 
 fn told(obstacle: Option<Obstacle>) -> &'static str {
-    obstacle.map_or("ok", |obstacle| obstacle.explain().0)
-}
-
-/// The reason why events are not accepted.
-#[derive(Debug, Clone, Copy)]
-enum Obstacle {
-    Draining,
-    Poisoned,
-    StoreFailing,
-    StoreAway,
-    Full,
-    Stalled,
-    SpoolFull,
-}
-
-impl Obstacle {
-    fn explain(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Draining => ("draining", "the server is stopping"),
-            Self::Poisoned => ("stopped", "the store takes nothing any more; the server must be started anew"),
-            Self::StoreFailing => ("store_failing", "the store reports an error; /health shows it"),
-            Self::StoreAway => ("store_unavailable", "MongoDB is away; /health says more"),
-            Self::Full => ("full", "the queue is full"),
-            Self::Stalled => ("stalled", "events wait, and the store has taken none for half a minute"),
-            Self::SpoolFull => ("spool_full", "MongoDB is behind by as much as the spool holds"),
-        }
-    }
+    obstacle.map_or("ok", |obstacle| obstacle.code())
 }
 
 fn obstacle(state: &ApiState, project: &Project, store: &BackendStatus) -> Option<Obstacle> {
     let of_store = || match store {
         BackendStatus::Lake(lake) => lake.error.is_some().then_some(Obstacle::StoreFailing),
-        BackendStatus::Mongo(mongo) => mongo.is_away().then_some(Obstacle::StoreAway),
+        BackendStatus::Mongo(mongo) => mongo.is_away().then_some(Obstacle::StoreUnavailable),
         BackendStatus::Spooled(_, spool) => of_spool(spool),
     };
     // A stall comes last, because the other reasons are more specific.
@@ -159,7 +135,7 @@ fn of_sink(state: &ApiState, project: &Project) -> Option<Obstacle> {
     if state.lifecycle.is_draining() {
         Some(Obstacle::Draining)
     } else if project.sink().poison().is_some() {
-        Some(Obstacle::Poisoned)
+        Some(Obstacle::Stopped)
     } else {
         full.then_some(Obstacle::Full)
     }
@@ -179,7 +155,7 @@ pub(crate) fn is_stalled(sink: &SinkStats) -> bool {
 
 fn of_spool(spool: &SpoolStatus) -> Option<Obstacle> {
     if spool.poisoned {
-        Some(Obstacle::Poisoned)
+        Some(Obstacle::Stopped)
     } else {
         // Only events that are not forwarded count. Forwarded ones may also fill the spool until it is trimmed, which
         // takes a moment.
@@ -406,6 +382,6 @@ mod tests {
         assert!(!is_stalled(&stats));
         stats.stalled = STALLED;
         assert!(is_stalled(&stats));
-        assert_eq!(Obstacle::Stalled.explain().0, "stalled");
+        assert_eq!(Obstacle::Stalled.code(), "stalled");
     }
 }

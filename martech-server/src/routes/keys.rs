@@ -27,7 +27,7 @@ use super::{
 use crate::{
     http::{
         auth::{Access, Caller, WebOrigin},
-        error::ApiError,
+        error::{ApiError, catalogue},
         openapi::{
             Refusals,
             faults::{InvalidParameter, NotFound, OfBody},
@@ -154,7 +154,7 @@ pub(super) async fn make(
         Ok(origin) => Ok(origin.to_string()),
         Err(expected) => {
             let message = format!("`{origin}` is not {expected}");
-            Err(ApiError::new(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", message).at(format!("origins.{index}")))
+            Err(catalogue::validation_error(message).at(format!("origins.{index}")))
         }
     };
     let origins = origins.into_iter().enumerate().map(parse).collect::<Result<_, _>>()?;

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     http::{
         auth::{Access, Caller, Site},
-        error::ApiError,
+        error::{ApiError, catalogue},
         openapi::{
             Refusals,
             faults::{
@@ -104,8 +104,7 @@ pub(super) async fn add(
     Body(NewMember { email, password, name, role }): Body<NewMember>,
 ) -> Result<Response, ApiError> {
     let Caller::Operator = caller else {
-        let message = "this is for the admin token; POST /admin/invitations invites somebody";
-        return Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message));
+        return Err(catalogue::admin_token_required());
     };
     let new = NewUser { name: &name, email: &email, password: &password, image: None };
     let made = access.accounts.add_member(new, project.id(), role, Timestamp::now()).await?;
@@ -412,14 +411,12 @@ pub(super) async fn withdraw(
     origin: Origin,
 ) -> Result<StatusCode, ApiError> {
     if !access.accounts.withdraw(&actor(&caller)?, project.id(), &id).await? {
-        return Err(ApiError::new(StatusCode::NOT_FOUND, "not_found", "there is no such invitation any more"));
+        return Err(catalogue::not_found("there is no such invitation"));
     }
     note(&access, Some(project.id()), Action::InvitationWithdrawn, &caller, Target::of(&id), &origin).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) fn actor(caller: &Caller) -> Result<Actor, ApiError> {
-    caller
-        .actor()
-        .ok_or_else(|| ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "who changes others has signed in"))
+    caller.actor().ok_or_else(catalogue::actor_required)
 }

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     http::{
         auth::{Access, Caller},
-        error::ApiError,
+        error::{ApiError, catalogue},
         openapi::{
             Refusals,
             faults::{
@@ -34,7 +34,7 @@ use crate::{
         params::{Named, Params},
     },
     identity::{Action, Origin, ProjectChange, ProjectId, ProjectRecord, Role, Target, Whole, event_types},
-    projects::{ProjectError, Projects},
+    projects::Projects,
 };
 
 /// A project with its own settings. A setting that is absent has the value of the server.
@@ -171,7 +171,7 @@ pub(super) async fn make(
     };
     let id: ProjectId = id.parse().map_err(|expected| {
         let message = format!("the name of a project has {expected}");
-        ApiError::new(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", message).at("id")
+        catalogue::validation_error(message).at("id")
     })?;
     let made = projects.make(&actor(&caller)?, id, settings, Timestamp::now()).await?;
     note(&access, Some(&made.id), Action::ProjectMade, &caller, Target::PROJECT, &origin).await;
@@ -231,28 +231,5 @@ pub(super) async fn remove(
 }
 
 fn named(id: &str) -> Result<ProjectId, ApiError> {
-    id.parse().map_err(|_| ApiError::new(StatusCode::NOT_FOUND, "not_found", "there is no such project"))
-}
-
-impl From<ProjectError> for ApiError {
-    fn from(error: ProjectError) -> Self {
-        let error = match error {
-            ProjectError::Account(error) => return error.into(),
-            error => error,
-        };
-        let (status, code) = match &error {
-            ProjectError::Unknown(_) => (StatusCode::NOT_FOUND, "no_such_project"),
-            ProjectError::Exists(_) => (StatusCode::CONFLICT, "project_exists"),
-            ProjectError::Default => (StatusCode::CONFLICT, "default_project"),
-            ProjectError::TooMany => (StatusCode::CONFLICT, "too_many_projects"),
-            ProjectError::Invalid(invalid) => {
-                return Self::new(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", error.to_string()).at(invalid.0);
-            }
-            ProjectError::Records(error) => return error.into(),
-            ProjectError::Account(_) | ProjectError::Store(_) | ProjectError::Sink(_) | ProjectError::Folder(_) => {
-                return Self::internal(&error);
-            }
-        };
-        Self::new(status, code, error.to_string())
-    }
+    id.parse().map_err(|_| catalogue::not_found("there is no such project"))
 }

@@ -6,14 +6,16 @@
 
 use std::{future::Future, sync::Arc, thread, time::Duration};
 
-use axum::http::StatusCode;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
 use tracing::Instrument;
 
-use crate::{http::error::ApiError, projects::backend::BackendError};
+use crate::{
+    http::error::{ApiError, catalogue},
+    projects::backend::BackendError,
+};
 
 /// The default number of permits for each core.
 const PLACES_PER_CORE: usize = 4;
@@ -64,31 +66,25 @@ impl Queries {
         };
         match timeout(self.patience, tokio::spawn(work.in_current_span())).await {
             Ok(Ok(answer)) => Ok(answer?),
-            Ok(Err(panic)) => Err(ApiError::internal(&panic)),
-            Err(_) => {
-                let message = "this takes too long; ask for a shorter time, or again later";
-                Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "query_timeout", message)
-                    .retry_after(Duration::from_secs(5)))
-            }
+            Ok(Err(panic)) => Err(catalogue::internal(&panic)),
+            Err(_) => Err(catalogue::query_timeout()),
         }
     }
 
     async fn place(&self) -> Result<[OwnedSemaphorePermit; 2], ApiError> {
-        let present = self.present.clone().try_acquire_owned().map_err(|_| crowded())?;
-        let place = timeout(self.line_patience, self.places.clone().acquire_owned()).await.map_err(|_| crowded())?;
-        Ok([place.map_err(|closed| ApiError::internal(&closed))?, present])
+        let present = self.present.clone().try_acquire_owned().map_err(|_| catalogue::too_many_queries())?;
+        let place = timeout(self.line_patience, self.places.clone().acquire_owned())
+            .await
+            .map_err(|_| catalogue::too_many_queries())?;
+        Ok([place.map_err(|closed| catalogue::internal(&closed))?, present])
     }
-}
-
-fn crowded() -> ApiError {
-    let message = "more questions are being answered than may be at once; ask again in a while";
-    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_queries", message).retry_after(Duration::from_secs(2))
 }
 
 #[cfg(test)]
 mod tests {
     use std::future::{pending, ready};
 
+    use axum::http::StatusCode;
     use tokio::sync::oneshot;
 
     use super::*;

@@ -12,7 +12,7 @@ use martech_core::{
 
 use crate::{
     http::{
-        error::ApiError,
+        error::{ApiError, catalogue},
         openapi::{Refusals, faults::OfQuery},
         params::{Params, message},
     },
@@ -77,7 +77,7 @@ fn shifted_day(time: Timestamp, days: i64, tz: &TimeZone) -> Option<Timestamp> {
 }
 
 fn outside(field: &str) -> ApiError {
-    ApiError::bad_parameter(field, "the edge of the calendar is too near; give both from and to")
+    catalogue::invalid_parameter(field, "the edge of the calendar is too near; give both from and to")
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use martech_core::{
 
 use crate::{
     http::{
-        error::ApiError,
+        error::{ApiError, catalogue},
         openapi::{Refusals, faults::OfQuery},
         params::{Named, Params, message},
     },
@@ -58,14 +58,14 @@ pub(super) async fn journey(
 
 pub(crate) fn journey_question(user_id: String, mut params: Params, tz: &TimeZone) -> Result<JourneyQuery, ApiError> {
     if !(1..=MAX_USER_ID).contains(&user_id.chars().count()) {
-        return Err(ApiError::bad_parameter("userId", "a userId has 1 to 128 characters"));
+        return Err(catalogue::invalid_parameter("userId", "a userId has 1 to 128 characters"));
     }
     let tz = params.one("tz", |text| message(parse_time_zone(text)))?.unwrap_or_else(|| tz.clone());
     let (from, to) = (params.instant("from", &tz)?, params.instant("to", &tz)?);
     if let (Some(from), Some(to)) = (from, to)
         && from >= to
     {
-        return Err(ApiError::bad_parameter("to", "to must lie after from"));
+        return Err(catalogue::invalid_parameter("to", "to must lie after from"));
     }
     let types = types(&mut params)?;
     let order = params.one("order", |text| message(text.parse()))?.unwrap_or(Order::Ascending);
@@ -80,7 +80,7 @@ fn types(params: &mut Params) -> Result<Vec<EventType>, ApiError> {
     let values = params.many("type");
     let names = values.iter().flat_map(|value| value.split(','));
     names
-        .map(|name| EventType::parse(name).map_err(|error| ApiError::bad_parameter("type", error.to_string())))
+        .map(|name| EventType::parse(name).map_err(|error| catalogue::invalid_parameter("type", error.to_string())))
         .collect()
 }
 

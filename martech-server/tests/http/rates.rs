@@ -172,7 +172,7 @@ async fn limits_decompressed_bytes_per_address() {
     assert_eq!(told(&answer, "ratelimit", "bytes"), [("r".to_owned(), 400), ("t".to_owned(), 2160)]);
     let refused = send("192.0.2.1").await;
     assert_limited(&refused, "bytes");
-    assert!(refused.json["message"].as_str().unwrap().contains("1000 bytes/3600s at most"), "{}", refused.text);
+    assert!(refused.json["message"].as_str().unwrap().contains("its limit of 1000 bytes/3600s"), "{}", refused.text);
     // The missing 200 bytes are available again after a fifth of the hour.
     let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
     assert!((700..=720).contains(&wait), "{wait}");

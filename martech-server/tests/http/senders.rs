@@ -139,7 +139,7 @@ async fn enforces_daily_event_quota_per_project() {
     let refused = post("", batch(4, 6)).await;
     refused.assert_error(429, "quota_exceeded");
     assert!(
-        refused.json["message"].as_str().unwrap().contains("5 events a day, of which 1 are left"),
+        refused.json["message"].as_str().unwrap().contains("5 events a day, and 1 are left"),
         "{}",
         refused.text
     );

@@ -26,7 +26,7 @@ async fn rejects_at_once_while_the_store_is_failing() {
     };
     refused.assert_error(503, "store_unavailable");
     assert_eq!(refused.header("retry-after"), Some("5"));
-    assert!(refused.json["message"].as_str().unwrap().contains("takes no events now"), "{}", refused.text);
+    assert!(refused.json["message"].as_str().unwrap().contains("the store is unavailable"), "{}", refused.text);
     first.await.assert_error(503, "store_unavailable");
     // The senders know that nothing was stored, so the events do not go to the dead-letter file.
     assert!(!server.dir.path().join("dead-letters.ndjson").exists());

@@ -85,7 +85,7 @@ fn walk(dir: &Path, url: &str) {
         lines[0].starts_with("olga@shop.example") && lines[0].contains("owner") && lines[0].ends_with("Olga"),
         "{list}"
     );
-    assert!(refused(&user(&["remove", "olga@shop.example"], "")).contains("has to be an owner"));
+    assert!(refused(&user(&["remove", "olga@shop.example"], "")).contains("needs an owner"));
     assert!(said(&user(&["passwd", "ANN@shop.example"], "")).contains("password: "));
     said(&user(&["remove", "ann@shop.example"], ""));
     assert!(refused(&user(&["passwd", "ann@shop.example"], "")).contains("no account for ann@shop.example"));

@@ -134,7 +134,7 @@ fn accepts_known_and_configured_types() {
     for known in EventType::KNOWN {
         assert_eq!(read("", known.as_str()).unwrap(), known);
     }
-    refused(read("", "wishlist_add"), ErrorCode::UnknownType, "type", "known are session_start, page_view");
+    refused(read("", "wishlist_add"), ErrorCode::UnknownType, "type", "known types are session_start, page_view");
     let advised = EventRules { types: EventTypes::known().advise("ask Ann for more"), ..EventRules::default() };
     let error = advised.parse(r#"{"userId":"u","type":"wishlist_add"}"#, NOW);
     refused(error, ErrorCode::UnknownType, "type", "video_pause; ask Ann for more");
@@ -490,7 +490,7 @@ fn builder_applies_the_same_rules() {
         Event::builder("u", own).build(&rules),
         ErrorCode::UnknownType,
         "type",
-        "known are session_start, page_view",
+        "known types are session_start, page_view",
     );
 }
 

@@ -1,10 +1,10 @@
 //! The caller of a request, by its credential.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     extract::{FromRef, FromRequestParts, Request, State},
-    http::{StatusCode, request::Parts},
+    http::request::Parts,
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -17,11 +17,11 @@ use super::{
 };
 use crate::{
     http::{
-        error::{self, ApiError},
+        error::{self, ApiError, catalogue},
         params::Params,
         rate_limits,
     },
-    identity::{ADMIN_TOKEN, Actor, ApiKey, KeyKind, ProjectId, Role, SessionHandle},
+    identity::{ADMIN_TOKEN, AccountError, Actor, ApiKey, KeyKind, ProjectId, Role, SessionHandle},
     projects::{Project, Projects},
 };
 
@@ -124,22 +124,12 @@ impl Caller {
         match self {
             Self::Operator => Ok(()),
             Self::Member(member) if member.handle.user.role(project) >= Some(role) => Ok(()),
-            Self::Key(key) if key.project != *project => Err(wrong_project(key)),
+            Self::Key(key) if key.project != *project => Err(catalogue::key_of_other_project(&key.project)),
             Self::Key(key) if key.kind == KeyKind::Read && role == Role::Analyst => Ok(()),
-            Self::Key(_) => {
-                let message = "this key is not for that: read keys read, write keys send events";
-                Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message))
-            }
-            Self::Member(_) => {
-                let message = format!("this needs the role {role} in the project {project}; ask an admin for it");
-                Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message))
-            }
-            Self::WrongKey => Err(super::ingest::no_such_key()),
-            Self::Over | Self::Stranger => {
-                let message = "this needs somebody who has signed in (POST /api/auth/sign-in/email), or the header \
-                               Authorization: Bearer with a session's token, a read key or the admin token";
-                Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message))
-            }
+            Self::Key(_) => Err(catalogue::wrong_kind_of_key()),
+            Self::Member(_) => Err(AccountError::RoleNeeded(role, project.clone()).into()),
+            Self::WrongKey => Err(catalogue::invalid_key()),
+            Self::Over | Self::Stranger => Err(catalogue::unauthorized()),
         }
     }
 }
@@ -152,7 +142,7 @@ impl Caller {
 pub(super) async fn refused(access: &Access, parts: &Parts, what: &str) -> Result<(), ApiError> {
     let (accounts, address) = (&access.accounts, access.proxies.client_of_head(parts));
     let refused = accounts.refuse_token(what, parts.uri.path(), address, Timestamp::now()).await;
-    refused.or_else(|wait| if access.rates.is_exempt(address) { Ok(()) } else { Err(too_many_tokens(wait)) })
+    refused.or_else(|wait| if access.rates.is_exempt(address) { Ok(()) } else { Err(catalogue::too_many_tokens(wait)) })
 }
 
 /// Checks that the address may present the admin token, and records that it has.
@@ -163,17 +153,12 @@ pub(super) async fn refused(access: &Access, parts: &Parts, what: &str) -> Resul
 pub(super) fn may_show_token(access: &Access, parts: &Parts) -> Result<(), ApiError> {
     let (accounts, address) = (&access.accounts, access.proxies.client_of_head(parts));
     match accounts.may_show_token(address) {
-        Err(wait) if !access.rates.is_exempt(address) => Err(too_many_tokens(wait)),
+        Err(wait) if !access.rates.is_exempt(address) => Err(catalogue::too_many_tokens(wait)),
         _ => {
             accounts.token_shown(address);
             Ok(())
         }
     }
-}
-
-fn too_many_tokens(wait: Duration) -> ApiError {
-    let message = "too many tokens that open nothing come from this address; try again after Retry-After";
-    ApiError::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message).retry_after(wait)
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller
@@ -203,12 +188,6 @@ where
         let known = parts.extensions.get::<Self>().cloned();
         Ok(known.unwrap_or_else(|| Projects::from_ref(state).default().clone()))
     }
-}
-
-/// The error for a key that is used for another project.
-pub(super) fn wrong_project(key: &ApiKey) -> ApiError {
-    let message = format!("this key is for the project {}", key.project);
-    ApiError::new(StatusCode::FORBIDDEN, "forbidden", message)
 }
 
 /// The requirement of a route.

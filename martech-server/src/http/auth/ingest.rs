@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
 use martech_core::event::{Sender, Timestamp};
 
 use super::{
@@ -13,7 +13,10 @@ use super::{
     credentials::{self, Credential},
 };
 use crate::{
-    http::{error::ApiError, rate_limits},
+    http::{
+        error::{ApiError, catalogue},
+        rate_limits,
+    },
     identity::{ApiKey, KeyKind, ProjectId},
     projects::{Project, Projects},
 };
@@ -91,7 +94,7 @@ impl Admitted<'_> {
     pub(crate) async fn check_again(&self, access: &Access) -> Result<(), ApiError> {
         let Some(secret) = &self.secret else { return Ok(()) };
         let key = access.accounts.key(secret, Timestamp::now()).await?;
-        key.map(drop).ok_or_else(no_such_key)
+        key.map(drop).ok_or_else(catalogue::invalid_key)
     }
 }
 
@@ -123,8 +126,7 @@ pub(crate) async fn admit<'a>(
             };
         }
         _ if credentials::holds_a_key(headers) => {
-            let message = "a key is given as Authorization: Bearer KEY, or as the user of Basic; this is neither";
-            return Err(ApiError::new(StatusCode::UNAUTHORIZED, "invalid_key", message).at("authorization"));
+            return Err(catalogue::malformed_key());
         }
         _ if access.public_ingest => {
             if let Some(Credential::Bearer(_)) = credential {
@@ -137,31 +139,24 @@ pub(crate) async fn admit<'a>(
             if let Some(Credential::Bearer(_)) = credential {
                 super::caller::refused(access, head, "token").await?;
             }
-            let message = "sending events needs a write key here, as Authorization: Bearer KEY, or as ?key=KEY";
-            return Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message));
+            return Err(catalogue::write_key_required());
         }
     };
     let key = access.accounts.key(&secret, Timestamp::now()).await?;
     let Some(key) = key else {
         super::caller::refused(access, head, "key").await?;
-        return Err(no_such_key());
+        return Err(catalogue::invalid_key());
     };
     if key.kind != KeyKind::Write {
-        let message = "this key reads; sending events needs a write key";
-        return Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message));
+        return Err(catalogue::wrong_kind_of_key());
     }
     if asked.is_some_and(|asked| asked != key.project) {
-        return Err(super::caller::wrong_project(&key));
+        return Err(catalogue::key_of_other_project(&key.project));
     }
     check_origin(&key, headers)?;
     rate_limits::count_key(&access.rates, &head.extensions, &key.id)?;
     let sender = if key.origins.is_empty() { Sender::Trusted } else { Sender::Page };
     Ok(Admitted { project: found(projects, Some(key.project)).await?, sender, key: Some(key.id), secret: Some(secret) })
-}
-
-/// The error for a key that is unknown or has ended.
-pub(super) fn no_such_key() -> ApiError {
-    ApiError::new(StatusCode::UNAUTHORIZED, "invalid_key", "there is no such key, or not any more")
 }
 
 /// Checks that a key permits the origin of a request. Requests of programs have no `Origin` header.
@@ -170,8 +165,7 @@ pub(super) fn check_origin(key: &ApiKey, headers: &HeaderMap) -> Result<(), ApiE
         |origin: &str| origin.parse::<WebOrigin>().is_ok_and(|origin| key.origins.contains(&origin.to_string()));
     match headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()) {
         Some(origin) if !key.origins.is_empty() && !is_allowed(origin) => {
-            let message = format!("this key is not for pages of {origin}");
-            Err(ApiError::new(StatusCode::FORBIDDEN, "origin_not_allowed", message))
+            Err(catalogue::origin_not_allowed_by_key(origin))
         }
         _ => Ok(()),
     }

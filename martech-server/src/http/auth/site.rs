@@ -2,11 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header, request::Parts};
+use axum::http::{HeaderMap, Method, Uri, header, request::Parts};
 
 use super::{WebOrigin, web_origin::normal};
 use crate::http::{
-    error::ApiError,
+    error::{ApiError, catalogue},
     peer::{TrustedProxies, has_tls, peer},
 };
 
@@ -54,15 +54,9 @@ impl Site {
     pub(crate) fn check_source(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         let source = headers.get(header::ORIGIN).or_else(|| headers.get(header::REFERER));
         let Some(source) = source.and_then(|value| value.to_str().ok()).filter(|text| *text != "null") else {
-            let message = "Missing or null Origin: a request with a cookie has to say which page it comes from";
-            return Err(ApiError::new(StatusCode::FORBIDDEN, "MISSING_OR_NULL_ORIGIN", message));
+            return Err(catalogue::missing_origin());
         };
-        if self.is_own(source) {
-            Ok(())
-        } else {
-            let message = "Invalid origin: only pages of this site may use its cookies";
-            Err(ApiError::new(StatusCode::FORBIDDEN, "INVALID_ORIGIN", message))
-        }
+        if self.is_own(source) { Ok(()) } else { Err(catalogue::invalid_origin()) }
     }
 
     fn is_own(&self, source: &str) -> bool {
@@ -89,7 +83,7 @@ fn reachable(listener: SocketAddr) -> SocketAddr {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::Request;
+    use axum::http::{Request, StatusCode};
 
     use super::*;
 

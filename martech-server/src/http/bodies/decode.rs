@@ -2,12 +2,11 @@
 
 use std::io::{self, Read};
 
-use axum::http::StatusCode;
 use flate2::bufread::MultiGzDecoder;
 use zstd::stream::read::Decoder as ZstdDecoder;
 
-use super::{Charge, Encoding, too_large};
-use crate::http::error::ApiError;
+use super::{Charge, Encoding};
+use crate::http::error::{ApiError, catalogue};
 
 /// Maximum window of zstd over HTTP: 8 MiB (RFC 9659).
 const ZSTD_WINDOW_LOG: u32 = 23;
@@ -38,7 +37,7 @@ fn drain(mut decoder: impl Read, limit: usize, charge: &mut Charge) -> Result<Ve
         let before = plain.len();
         decoder.by_ref().take(STEP as u64).read_to_end(&mut plain).map_err(malformed)?;
         if plain.len() > limit {
-            return Err(too_large("the unpacked body", limit));
+            return Err(catalogue::body_too_large("the unpacked body", limit));
         }
         charge.add_blocking(plain.len() - before)?;
         if plain.len() - before < STEP {
@@ -48,6 +47,5 @@ fn drain(mut decoder: impl Read, limit: usize, charge: &mut Charge) -> Result<Ve
 }
 
 fn malformed(error: io::Error) -> ApiError {
-    let message = format!("the body is not what Content-Encoding says, or it is cut off: {error}");
-    ApiError::new(StatusCode::BAD_REQUEST, "malformed_encoding", message).at("Content-Encoding")
+    catalogue::malformed_encoding(&error)
 }

@@ -1,8 +1,8 @@
 //! The media type and compression of a body: `Content-Type` and `Content-Encoding`.
 
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, header};
 
-use crate::http::error::ApiError;
+use crate::http::error::{ApiError, catalogue};
 
 /// Format of the events in a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,22 +23,18 @@ pub(crate) enum Encoding {
 
 /// Returns the format of a body of events.
 pub(crate) fn format(headers: &HeaderMap) -> Result<Format, ApiError> {
-    let unsupported = |what: &str| {
-        let message = format!("{what}; send application/json or application/x-ndjson, in UTF-8");
-        ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message).at("Content-Type")
-    };
-    match essence(headers).map_err(unsupported)?.as_str() {
+    match essence(headers).map_err(catalogue::unsupported_media_type)?.as_str() {
         // Browsers send `text/plain` beacons cross-origin without a preflight.
         "application/json" | "text/plain" => Ok(Format::Json),
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Format::Ndjson),
-        _ => Err(unsupported("this Content-Type is not taken")),
+        _ => Err(catalogue::unsupported_media_type("unsupported Content-Type")),
     }
 }
 
 /// Returns the media type in lowercase and without parameters, or the reason why it is not accepted. The charset, if
 /// any, must be UTF-8 or US-ASCII.
 pub(crate) fn essence(headers: &HeaderMap) -> Result<String, &'static str> {
-    let value = only(headers, header::CONTENT_TYPE).ok_or("there is no single Content-Type")?;
+    let value = only(headers, header::CONTENT_TYPE).ok_or("the request must have one Content-Type")?;
     let mut parts = value.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
     let charset = parts.find_map(|parameter| {
@@ -46,7 +42,7 @@ pub(crate) fn essence(headers: &HeaderMap) -> Result<String, &'static str> {
         name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
     });
     let is_taken = |charset: &str| charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("us-ascii");
-    if charset.is_none_or(is_taken) { Ok(essence) } else { Err("this charset is not taken") }
+    if charset.is_none_or(is_taken) { Ok(essence) } else { Err("unsupported charset") }
 }
 
 pub(super) fn encoding(headers: &HeaderMap) -> Result<Encoding, ApiError> {
@@ -58,12 +54,7 @@ pub(super) fn encoding(headers: &HeaderMap) -> Result<Encoding, ApiError> {
         "identity" => Ok(Encoding::Identity),
         "gzip" | "x-gzip" => Ok(Encoding::Gzip),
         "zstd" => Ok(Encoding::Zstd),
-        _ => Err(ApiError::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_encoding",
-            "this Content-Encoding is not taken; send gzip, zstd or identity, one of them",
-        )
-        .at("Content-Encoding")),
+        _ => Err(catalogue::unsupported_encoding()),
     }
 }
 

@@ -17,7 +17,10 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use tokio::{sync::Semaphore, time::timeout};
 
-use crate::{http::error::ApiError, util::worker_count};
+use crate::{
+    http::error::{ApiError, catalogue},
+    util::worker_count,
+};
 
 mod decode;
 mod media;
@@ -151,13 +154,13 @@ impl Bodies {
         let promised = promised(headers);
         let limit = self.limits.batch;
         if promised.is_some_and(|promised| promised > limit) {
-            return Err(too_large("the body", limit));
+            return Err(catalogue::body_too_large("the body", limit));
         }
         let mut charge = self.room.charge(holder);
         let mut bytes = Vec::with_capacity(promised.unwrap_or(0).min(FIRST_ROOM));
         while let Some(chunk) = charge.while_held(next_chunk(body, pace)).await? {
             if bytes.len() + chunk.len() > limit {
-                return Err(too_large("the body", limit));
+                return Err(catalogue::body_too_large("the body", limit));
             }
             charge.add(chunk.len()).await?;
             bytes.extend_from_slice(&chunk);
@@ -176,14 +179,14 @@ impl Bodies {
             return Ok((parse(received.format, &received.bytes), received.charge));
         }
         let Received { format, encoding, bytes, mut charge } = received;
-        let worker = self.workers.clone().acquire_owned().await.map_err(|closed| ApiError::internal(&closed))?;
+        let worker = self.workers.clone().acquire_owned().await.map_err(|closed| catalogue::internal(&closed))?;
         let limit = self.limits.batch;
         let work = move || {
             let _worker = worker;
             let plain = decode::decode(encoding, bytes, limit, &mut charge)?;
             Ok((parse(format, &plain), charge))
         };
-        tokio::task::spawn_blocking(work).await.map_err(|panic| ApiError::internal(&panic))?
+        tokio::task::spawn_blocking(work).await.map_err(|panic| catalogue::internal(&panic))?
     }
 
     /// Reads and discards more of the body for a while: a client that is still sending when the connection closes gets
@@ -226,13 +229,7 @@ fn promised(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Returns a 413 error that names the limit.
-pub(crate) fn too_large(what: &str, limit: usize) -> ApiError {
-    let message = format!("{what} is larger than {limit} bytes; send less at once");
-    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message).limit(limit)
-}
-
 fn cut_short(error: &dyn std::error::Error) -> ApiError {
     tracing::debug!(%error, "a body could not be received");
-    ApiError::new(StatusCode::BAD_REQUEST, "incomplete_body", "the body ended early or was framed wrongly")
+    catalogue::incomplete_body()
 }

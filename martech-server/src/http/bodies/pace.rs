@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use tokio::time::Instant;
 
 use super::BodyLimits;
-use crate::http::error::ApiError;
+use crate::http::error::{ApiError, catalogue};
 
 /// Pace of one body, measured from the first wait for it.
 #[derive(Debug)]
@@ -45,10 +44,9 @@ impl Pace {
     pub(super) fn error(&self) -> ApiError {
         let earned = self.earned();
         if earned < self.total && earned <= self.started.elapsed() && self.progress.elapsed() < self.idle {
-            let message = format!("the body came at less than {} bytes a second; send less at once", self.rate);
-            return ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", message);
+            return catalogue::body_too_slow(self.rate);
         }
-        ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the body did not arrive in time; send it again")
+        catalogue::body_timeout()
     }
 
     fn allowed(&self) -> Duration {

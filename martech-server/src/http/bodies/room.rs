@@ -21,14 +21,16 @@ use std::{
     time::Duration,
 };
 
-use axum::http::StatusCode;
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout},
 };
 
-use crate::{http::error::ApiError, util::network};
+use crate::{
+    http::error::{ApiError, catalogue},
+    util::network,
+};
 
 /// Maximum size of a body that may use the reserve.
 const SMALL: usize = 64 << 10;
@@ -141,7 +143,7 @@ impl Charge {
         }
         self.enlist();
         if !self.room.list().makes_share(self.number, more, self.room.share) {
-            return Err(beyond_share(self.room.share));
+            return Err(catalogue::sender_overloaded(self.room.share));
         }
         if self.add_large(more) {
             return Ok(());
@@ -149,9 +151,9 @@ impl Charge {
         let total = self.bytes + more;
         let fits_reserve = self.large.is_none() && total <= SMALL;
         if !self.room.list().makes_room(self.number, if self.large.is_none() { total } else { more }, !fits_reserve) {
-            return Err(overloaded());
+            return Err(catalogue::overloaded());
         }
-        timeout(PATIENCE, self.wait(more, fits_reserve)).await.map_err(|_| overloaded())
+        timeout(PATIENCE, self.wait(more, fits_reserve)).await.map_err(|_| catalogue::overloaded())
     }
 
     /// Does the same as [`add`](Self::add), on a thread that may block.
@@ -166,7 +168,7 @@ impl Charge {
     ) -> Result<T, ApiError> {
         let mut more = pin!(more);
         poll_fn(|context| match more.as_mut().poll(context) {
-            Poll::Pending if self.is_displaced(context) => Poll::Ready(Err(displaced())),
+            Poll::Pending if self.is_displaced(context) => Poll::Ready(Err(catalogue::body_displaced())),
             polled => polled,
         })
         .await
@@ -426,23 +428,6 @@ impl Rate {
         let time = now.saturating_duration_since(self.since).max(Duration::from_millis(100));
         self.bytes as f64 / time.as_secs_f64()
     }
-}
-
-fn overloaded() -> ApiError {
-    let message = "the bodies that are being received take all the memory that they may; send it again in a while";
-    ApiError::new(StatusCode::TOO_MANY_REQUESTS, "overloaded", message).retry_after(Duration::from_secs(1))
-}
-
-fn beyond_share(share: usize) -> ApiError {
-    let message = format!(
-        "bodies of this address or key hold {share} bytes of memory, which is all that one sender may hold; send fewer at once"
-    );
-    ApiError::new(StatusCode::TOO_MANY_REQUESTS, "overloaded", message).retry_after(Duration::from_secs(1))
-}
-
-fn displaced() -> ApiError {
-    let message = "the memory for bodies is short, and this body came more slowly than the others; send less at once";
-    ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_displaced", message)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{convert::Infallible, net::IpAddr, pin::pin, sync::Arc, time::Duration}
 use axum::{
     BoxError, Router,
     body::Body,
-    http::{HeaderValue, Request, Response, StatusCode, header},
+    http::{HeaderValue, Request, Response, header},
     response::IntoResponse,
 };
 use hyper::{
@@ -34,7 +34,7 @@ use super::{
 };
 use crate::{
     http::{
-        error::{self, ApiError},
+        error::{self, catalogue},
         headers,
         peer::Peer,
     },
@@ -166,7 +166,7 @@ impl Protocols {
         service_fn(move |mut request: Request<Incoming>| {
             let (in_flight, state, owed) = (state.begin(), state.clone(), owed.clone());
             let answer = if request.uri().path_and_query().is_some_and(|uri| uri.as_str().len() > MAX_URI) {
-                metrics.refused(URI_TOO_LONG);
+                metrics.refused(catalogue::URI_TOO_LONG);
                 Err(long_uri(&request))
             } else {
                 request.extensions_mut().insert(peer);
@@ -197,13 +197,9 @@ fn refusal(error: &hyper::Error) -> Option<&'static str> {
     if error.is_parse_too_large() { Some("head_too_large") } else { error.is_parse().then_some("malformed_request") }
 }
 
-const URI_TOO_LONG: &str = "uri_too_long";
-
 fn long_uri(request: &Request<Incoming>) -> Response<Body> {
-    let message = format!("the URI is longer than {MAX_URI} bytes; send less in it");
-    let error = ApiError::new(StatusCode::URI_TOO_LONG, URI_TOO_LONG, message).limit(MAX_URI);
     let id = RequestId::of(request.headers());
-    let mut response = error::render(error.into_response(), &id);
+    let mut response = error::render(catalogue::uri_too_long(MAX_URI).into_response(), &id);
     id.name(&mut response);
     headers::add_security_headers(&mut response);
     response

@@ -7,16 +7,15 @@
 
 use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, http::HeaderMap};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
     time::sleep,
 };
-use uuid::Uuid;
 
-use super::peer::TrustedProxies;
-use crate::observability::metrics::HttpMetrics;
+use super::{error::catalogue, peer::TrustedProxies};
+use crate::observability::{RequestId, metrics::HttpMetrics};
 
 mod connection;
 mod descriptors;
@@ -141,7 +140,7 @@ impl Connections {
         match self.limit.admit(peer.ip(), self.proxies.contains(peer.ip())) {
             Some(admitted) => Ok(Some((stream, peer, admitted.permit().await))),
             None => {
-                self.metrics.refused(TOO_MANY_CONNECTIONS);
+                self.metrics.refused(catalogue::TOO_MANY_CONNECTIONS);
                 tracing::debug!(%peer, "refused: this address has all the connections that it may");
                 if !self.has_tls {
                     // Best effort: sends only what the socket accepts at once.
@@ -153,13 +152,10 @@ impl Connections {
     }
 }
 
-const TOO_MANY_CONNECTIONS: &str = "too_many_connections";
-
 /// Returns a complete response for a client that has reached its connection limit.
 fn too_many_connections(most: u32) -> Vec<u8> {
-    let id = Uuid::now_v7().simple().to_string();
-    let message = format!("this address has {most} connections, which is the limit; use them for more requests");
-    let body = serde_json::json!({ "code": TOO_MANY_CONNECTIONS, "message": message, "requestId": id }).to_string();
+    let id = RequestId::of(&HeaderMap::new());
+    let body = catalogue::too_many_connections(most).body(&id).to_string();
     format!(
         "HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\nx-content-type-options: nosniff\r\n\
          x-request-id: {id}\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",

@@ -154,9 +154,8 @@ pub(crate) fn rate_limited(by: &str, rate: impl Display, wait: Duration) -> ApiE
 }
 
 pub(crate) fn bytes_limited(rate: impl Display, wait: Duration) -> ApiError {
-    let message = format!(
-        "this address has reached its limit of {rate} of events after decompression; retry after Retry-After"
-    );
+    let message =
+        format!("this address has reached its limit of {rate} of events after decompression; retry after Retry-After");
     too_many("rate_limited", message, wait)
 }
 
@@ -197,9 +196,47 @@ pub(crate) fn accounts_busy() -> ApiError {
     unavailable("store_unavailable", "too many concurrent changes of accounts; retry in a moment", SECOND)
 }
 
-/// `/readyz` fails with the reason that `/health` shows as its status.
-pub(crate) fn not_ready(status: &'static str, message: &'static str) -> ApiError {
-    unavailable(status, message, SECOND)
+/// The reason for which a project, or the whole server, accepts no events.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Obstacle {
+    Draining,
+    Stopped,
+    StoreFailing,
+    StoreUnavailable,
+    Full,
+    Stalled,
+    SpoolFull,
+}
+
+impl Obstacle {
+    /// Returns the error code of `/readyz`, which is the status of `/health`.
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::Draining => "draining",
+            Self::Stopped => "stopped",
+            Self::StoreFailing => "store_failing",
+            Self::StoreUnavailable => "store_unavailable",
+            Self::Full => "full",
+            Self::Stalled => "stalled",
+            Self::SpoolFull => "spool_full",
+        }
+    }
+
+    fn message(self) -> &'static str {
+        match self {
+            Self::Draining => "the server is shutting down",
+            Self::Stopped => "the store has failed for good; restart the server",
+            Self::StoreFailing => "the store reports an error; see /health",
+            Self::StoreUnavailable => "MongoDB is unavailable; see /health",
+            Self::Full => "the queue of events is full",
+            Self::Stalled => "events are waiting, and the store has accepted none for 30 seconds",
+            Self::SpoolFull => "the spool is full, because MongoDB is too far behind",
+        }
+    }
+}
+
+pub(crate) fn not_ready(obstacle: Obstacle) -> ApiError {
+    unavailable(obstacle.code(), obstacle.message(), SECOND)
 }
 
 pub(crate) fn no_retention() -> ApiError {
@@ -292,6 +329,11 @@ pub(crate) fn email_can_not_be_updated() -> ApiError {
 }
 
 // Events.
+
+/// A single event that the store rejects, with its code and message.
+pub(crate) fn rejected(code: &'static str, message: impl Message) -> ApiError {
+    bad_request(code, message)
+}
 
 pub(crate) fn no_valid_events(count: usize) -> ApiError {
     bad_request("no_valid_events", format!("none of the {count} events is accepted; see results"))

@@ -3,18 +3,24 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use martech_core::{lake::LakeError, mongodb::MongoError, query::QueryError};
+use martech_core::{
+    event::{ErrorCode, EventError, MAX_EVENT_BYTES},
+    lake::LakeError,
+    mongodb::MongoError,
+    query::QueryError,
+    sink::Refusal,
+};
 
-use super::ApiError;
+use super::{ApiError, catalogue};
 use crate::{
     identity::{AccountError, HashError},
-    projects::{IngestRefusal, Unavailable, backend::BackendError},
+    projects::{IngestRefusal, ProjectError, Unavailable, backend::BackendError},
     records::RecordsError,
 };
 
 impl From<QueryError> for ApiError {
     fn from(error: QueryError) -> Self {
-        Self::bad_parameter(error.field, error.to_string())
+        catalogue::invalid_parameter(error.field, error.to_string())
     }
 }
 
@@ -23,11 +29,8 @@ impl From<LakeError> for ApiError {
     fn from(error: LakeError) -> Self {
         match error {
             LakeError::Query(error) => error.into(),
-            LakeError::Closed => {
-                let message = "the server is shutting down; try again in a moment";
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", message).retry_after(Duration::from_secs(1))
-            }
-            error => Self::internal(&error),
+            LakeError::Closed => catalogue::draining(Duration::from_secs(1)),
+            error => catalogue::internal(&error),
         }
     }
 }
@@ -36,17 +39,13 @@ impl From<LakeError> for ApiError {
 impl From<MongoError> for ApiError {
     fn from(error: MongoError) -> Self {
         let cause = error.to_string();
-        let (code, message, delay) = match error {
+        let response = match error {
             MongoError::Query(error) => return error.into(),
-            MongoError::TimedOut(_) => {
-                ("query_timeout", "MongoDB took too long; ask for a shorter time, or again later", 5)
-            }
-            MongoError::Damaged { .. } | MongoError::Other(_) => return Self::internal(&error),
-            _ => ("store_unavailable", "MongoDB cannot be asked now; /health says more", 5),
+            MongoError::Damaged { .. } | MongoError::Other(_) => return catalogue::internal(&error),
+            MongoError::TimedOut(_) => catalogue::query_timeout(),
+            _ => catalogue::mongodb_unavailable(),
         };
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
-            .retry_after(Duration::from_secs(delay))
-            .because(&cause)
+        response.because(&cause)
     }
 }
 
@@ -55,7 +54,7 @@ impl From<BackendError> for ApiError {
         match error {
             BackendError::Lake(error) => error.into(),
             BackendError::Mongo(error) => error.into(),
-            error => Self::internal(&error),
+            error => catalogue::internal(&error),
         }
     }
 }
@@ -63,47 +62,59 @@ impl From<BackendError> for ApiError {
 impl From<IngestRefusal> for ApiError {
     fn from(refusal: IngestRefusal) -> Self {
         use IngestRefusal as R;
-        let status = match refusal {
-            R::TooManyDays { .. } | R::QuotaExceeded { .. } => StatusCode::TOO_MANY_REQUESTS,
-            R::Busy | R::DiskSpaceLow | R::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        let (status, code) = match refusal {
+            R::TooManyDays { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_days"),
+            R::QuotaExceeded { .. } => (StatusCode::TOO_MANY_REQUESTS, "quota_exceeded"),
+            R::Busy => (StatusCode::SERVICE_UNAVAILABLE, "server_busy"),
+            R::DiskSpaceLow => (StatusCode::SERVICE_UNAVAILABLE, "disk_space_low"),
+            R::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
         };
-        let (code, message) = match refusal {
-            R::Busy => (
-                "server_busy",
-                "more bodies wait to be parsed than may wait; send the events again after Retry-After".into(),
-            ),
-            R::DiskSpaceLow => (
-                "disk_space_low",
-                "the disk is nearly full: only events with a secret key are taken until there is room; send it again \
-                 later"
-                    .into(),
-            ),
-            R::Unavailable(Unavailable { is_final: true }) => {
-                ("store_unavailable", "the store takes nothing any more; someone must look after the server".into())
-            }
-            R::Unavailable(_) => (
-                "store_unavailable",
-                "the store takes no events now; send them again after Retry-After; /health says more".into(),
-            ),
-            R::TooManyDays { most } => (
-                "too_many_days",
-                format!(
-                    "the store is still sorting earlier events of many days; send events of more than {most} days at \
-                     once again after Retry-After"
-                )
-                .into(),
-            ),
-            R::QuotaExceeded { quota, left, events, .. } => (
-                "quota_exceeded",
-                format!(
-                    "this project has a quota of {quota} events a day, of which {left} are left until midnight UTC; \
-                     these are {events}"
-                )
-                .into(),
-            ),
+        Self::new(status, code, refusal.to_string()).retry_after(refusal.retry_after())
+    }
+}
+
+/// A sink refuses events that the server has checked only if its queue is full, or if it accepts no more.
+impl From<&Refusal> for ApiError {
+    fn from(refusal: &Refusal) -> Self {
+        match refusal {
+            Refusal::Full { retry_after } => catalogue::queue_full(*retry_after),
+            Refusal::Closed => catalogue::draining(Duration::from_secs(5)),
+            Refusal::TooLarge { .. } => catalogue::internal(&refusal),
+            _ => IngestRefusal::Unavailable(Unavailable { is_final: true }).into(),
+        }
+    }
+}
+
+/// An event, or a body as a whole, breaks a rule.
+impl From<EventError> for ApiError {
+    fn from(error: EventError) -> Self {
+        let status = match error.code {
+            ErrorCode::TooManyEvents | ErrorCode::EventTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            _ => StatusCode::BAD_REQUEST,
         };
-        let message: std::borrow::Cow<'static, str> = message;
-        Self::new(status, code, message).retry_after(refusal.retry_after())
+        let response = Self::new(status, error.code.as_str(), error.message);
+        let response = if let Some(field) = error.field { response.at(field) } else { response };
+        if error.code == ErrorCode::EventTooLarge { response.limit(MAX_EVENT_BYTES) } else { response }
+    }
+}
+
+impl From<ProjectError> for ApiError {
+    fn from(error: ProjectError) -> Self {
+        use ProjectError as E;
+        let (status, code) = match &error {
+            E::Unknown(_) => (StatusCode::NOT_FOUND, "no_such_project"),
+            E::Exists(_) => (StatusCode::CONFLICT, "project_exists"),
+            E::Default => (StatusCode::CONFLICT, "default_project"),
+            E::TooMany => (StatusCode::CONFLICT, "too_many_projects"),
+            E::Invalid(invalid) => return catalogue::validation_error(error.to_string()).at(invalid.0),
+            E::Records(error) => return error.into(),
+            E::Account(_) => match error {
+                E::Account(error) => return error.into(),
+                error => return catalogue::internal(&error),
+            },
+            E::Store(_) | E::Sink(_) | E::Folder(_) => return catalogue::internal(&error),
+        };
+        Self::new(status, code, error.to_string())
     }
 }
 
@@ -114,57 +125,41 @@ impl From<AccountError> for ApiError {
             E::InvalidEmail => (StatusCode::BAD_REQUEST, "INVALID_EMAIL"),
             E::PasswordTooShort => (StatusCode::BAD_REQUEST, "PASSWORD_TOO_SHORT"),
             E::PasswordTooLong => (StatusCode::BAD_REQUEST, "PASSWORD_TOO_LONG"),
+            E::PasswordTooCommon => (StatusCode::BAD_REQUEST, "PASSWORD_COMPROMISED"),
             E::InvalidPassword => (StatusCode::BAD_REQUEST, "INVALID_PASSWORD"),
             E::InvalidEmailOrPassword => (StatusCode::UNAUTHORIZED, "INVALID_EMAIL_OR_PASSWORD"),
-            E::UserAlreadyExists => (StatusCode::UNPROCESSABLE_ENTITY, "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL"),
-            E::InvalidField(..) => (StatusCode::BAD_REQUEST, "VALIDATION_ERROR"),
             E::SetUpRequired => (StatusCode::FORBIDDEN, "SET_UP_REQUIRED"),
             E::InvitationRequired => (StatusCode::FORBIDDEN, "INVITATION_REQUIRED"),
             E::InvalidInvitation => (StatusCode::FORBIDDEN, "INVALID_INVITATION"),
-            E::PasswordTooCommon => (StatusCode::BAD_REQUEST, "PASSWORD_COMPROMISED"),
-            E::NoSuchProject(_) => (StatusCode::NOT_FOUND, "no_such_project"),
+            E::SignUpClosed => (StatusCode::FORBIDDEN, "SIGN_UP_CLOSED"),
+            E::TooManyAccounts => (StatusCode::FORBIDDEN, "TOO_MANY_ACCOUNTS"),
             E::NotAllowed(_) | E::RoleNeeded(..) => (StatusCode::FORBIDDEN, "forbidden"),
+            E::NoSuchProject(_) => (StatusCode::NOT_FOUND, "no_such_project"),
             E::NoSuchMember | E::NoSuchKey => (StatusCode::NOT_FOUND, "not_found"),
             E::LastOwner => (StatusCode::CONFLICT, "last_owner"),
-            E::TooManyAccounts => (StatusCode::FORBIDDEN, "TOO_MANY_ACCOUNTS"),
-            E::SignUpClosed => (StatusCode::FORBIDDEN, "SIGN_UP_CLOSED"),
-            E::TooManyRequests(delay) => {
-                let delay = *delay;
-                return Self::new(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS", error.to_string())
-                    .retry_after(delay);
-            }
-            E::Hash(HashError::Busy) => {
-                let message = "too many people are signing in at once";
-                return Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message).retry_after(Duration::from_secs(1));
-            }
-            E::Hash(HashError::Failed(_)) => return Self::internal(&error),
+            E::UserAlreadyExists => (StatusCode::UNPROCESSABLE_ENTITY, "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL"),
+            E::TooManyRequests(_) => (StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS"),
+            E::Hash(HashError::Busy) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            E::InvalidField(field, _) => return catalogue::validation_error(error.to_string()).at(*field),
+            E::Hash(HashError::Failed(_)) => return catalogue::internal(&error),
             E::Records(error) => return error.into(),
         };
-        let field = if let AccountError::InvalidField(field, _) = &error { Some(*field) } else { None };
-        let told = Self::new(status, code, error.to_string());
-        field.into_iter().fold(told, Self::at)
+        let response = Self::new(status, code, error.to_string());
+        match error {
+            E::TooManyRequests(wait) => response.retry_after(wait),
+            E::Hash(HashError::Busy) => response.retry_after(Duration::from_secs(1)),
+            _ => response,
+        }
     }
 }
 
 impl From<&RecordsError> for ApiError {
     fn from(error: &RecordsError) -> Self {
         match error {
-            RecordsError::Mongo(error) => {
-                let message = "MongoDB, where the accounts are, cannot be asked now; /health says more";
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", message)
-                    .retry_after(Duration::from_secs(5))
-                    .because(error)
-            }
-            RecordsError::Closed => {
-                let message = "the server is shutting down; try again in a moment";
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", message).retry_after(Duration::from_secs(1))
-            }
-            RecordsError::Busy => {
-                let message = "too many changes of accounts are made at once; try again in a moment";
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", message)
-                    .retry_after(Duration::from_secs(1))
-            }
-            error => Self::internal(error),
+            RecordsError::Mongo(error) => catalogue::accounts_unavailable().because(error),
+            RecordsError::Closed => catalogue::draining(Duration::from_secs(1)),
+            RecordsError::Busy => catalogue::accounts_busy(),
+            error => catalogue::internal(error),
         }
     }
 }

@@ -8,6 +8,7 @@ use axum::{
 };
 use serde::Serialize;
 
+pub(crate) mod catalogue;
 mod conversions;
 
 use crate::{identity::ProjectId, observability::RequestId};
@@ -51,11 +52,7 @@ struct Told {
 }
 
 impl ApiError {
-    pub(crate) fn new(
-        status: StatusCode,
-        code: impl Into<Cow<'static, str>>,
-        message: impl Into<Cow<'static, str>>,
-    ) -> Self {
+    fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
         let (code, message) = (code.into(), message.into());
         let told = Told {
             code,
@@ -72,28 +69,16 @@ impl ApiError {
         Self { status, told: Box::new(told) }
     }
 
-    /// Returns 400 for an invalid query or path parameter.
-    pub(crate) fn bad_parameter(name: &str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "invalid_parameter", message).at(name)
+    /// Returns the error code.
+    pub(crate) fn code(&self) -> &str {
+        &self.told.code
     }
 
-    /// Returns 404 for a path without a route.
-    pub(crate) fn nothing_at(path: &str) -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            "not_found",
-            format!("there is nothing at {path}; /api-docs/ tells what there is"),
-        )
-    }
-
-    /// Returns 500 for a failure that the client cannot fix. The cause goes to the log only.
-    pub(crate) fn internal(cause: &dyn std::fmt::Display) -> Self {
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "something broke inside the server; its log says what, under this requestId",
-        )
-        .because(cause)
+    /// Returns the JSON of the response.
+    pub(crate) fn body(&self, request_id: &RequestId) -> serde_json::Value {
+        let mut told = self.told.clone();
+        told.request_id = Some(request_id.clone());
+        serde_json::to_value(told).unwrap_or_default()
     }
 
     /// Adds the cause, which goes to the log only.
@@ -222,15 +207,11 @@ pub(crate) fn whole_seconds(delay: Duration) -> u64 {
 }
 
 pub(crate) async fn not_found(uri: Uri) -> ApiError {
-    ApiError::nothing_at(uri.path())
+    catalogue::nothing_at(uri.path())
 }
 
 pub(crate) async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
-    ApiError::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method_not_allowed",
-        format!("{} does not take {method}; the Allow header says what it takes", uri.path()),
-    )
+    catalogue::method_not_allowed(uri.path(), &method)
 }
 
 #[cfg(test)]

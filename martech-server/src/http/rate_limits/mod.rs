@@ -22,7 +22,7 @@ use std::{
 
 use axum::{
     extract::{Request, State},
-    http::{Extensions, StatusCode},
+    http::Extensions,
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -31,7 +31,11 @@ use governor::clock::{Clock, MonotonicClock};
 use self::fields::Counted;
 pub use self::rate::{ByteRate, Rate};
 use crate::{
-    http::{bodies::Bodies, error::ApiError, peer::TrustedProxies},
+    http::{
+        bodies::Bodies,
+        error::{ApiError, catalogue},
+        peer::TrustedProxies,
+    },
     util::{Left, Limit, Networks, network, site},
 };
 
@@ -263,17 +267,10 @@ pub(crate) fn count_key(rates: &Rates, request: &Extensions, key: &str) -> Resul
 
 fn check(counted: Counted) -> Result<(), ApiError> {
     let Err(wait) = counted.outcome else { return Ok(()) };
-    let message = match counted.by {
-        fields::BYTES => format!(
-            "this address has sent as many bytes of events as it may ({} at most, unpacked); send it again after Retry-After",
-            ByteRate(counted.rate)
-        ),
-        by => format!(
-            "this {by} has sent as many requests as it may ({} at most); send it again after Retry-After",
-            counted.rate
-        ),
-    };
-    Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message).retry_after(wait))
+    Err(match counted.by {
+        fields::BYTES => catalogue::bytes_limited(ByteRate(counted.rate), wait),
+        by => catalogue::rate_limited(by, counted.rate, wait),
+    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::State,
-    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use martech_core::event::Timestamp;
@@ -19,7 +18,7 @@ use super::{
 use crate::{
     http::{
         auth::{Access, Site},
-        error::ApiError,
+        error::{ApiError, catalogue},
         openapi::{
             Refusals,
             faults::{EmailCanNotBeUpdated, InvalidPassword, OfBody, OfPassword, TooManySignIns},
@@ -62,10 +61,10 @@ pub(super) async fn update(
     Body(Update { name, image, email }): Body<Update>,
 ) -> Result<Json<Done>, ApiError> {
     if email.is_some() {
-        return Err(ApiError::new(StatusCode::BAD_REQUEST, "EMAIL_CAN_NOT_BE_UPDATED", "Email can not be updated"));
+        return Err(catalogue::email_can_not_be_updated());
     }
     if name.is_none() && image.is_none() {
-        return Err(ApiError::new(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", "No fields to update"));
+        return Err(catalogue::validation_error("No fields to update"));
     }
     let image = image.as_ref().map(Option::as_deref);
     let id = &member.handle.user.id;

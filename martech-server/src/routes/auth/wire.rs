@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, error::Error};
 use axum::{
     Json,
     extract::{FromRequest, FromRequestParts, Request},
-    http::{HeaderMap, StatusCode, request::Parts},
+    http::{HeaderMap, request::Parts},
     response::{AppendHeaders, Response},
 };
 use martech_core::event::Timestamp;
@@ -16,7 +16,7 @@ use crate::{
     http::{
         auth::{AUTH_TOKEN, Access, Caller, Member, Site, auth_token, session_cookies, with_cookies},
         bodies::{Holder, essence},
-        error::ApiError,
+        error::{ApiError, catalogue},
     },
     identity::{ProjectId, Role, Session, SignedIn, User},
     routes::ApiState,
@@ -113,7 +113,7 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest<ApiState> for Body<T> {
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, ApiError> {
         let format = |headers: &HeaderMap| match Format::of(headers) {
             Some(Format::Json) => Ok(Format::Json),
-            _ => Err(unsupported("a JSON object, of Content-Type: application/json")),
+            _ => Err(catalogue::json_expected()),
         };
         read(request, state, format).await.map(Self)
     }
@@ -123,8 +123,7 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest<ApiState> for BodyOrForm<
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, ApiError> {
-        let taken = "a JSON object, of Content-Type: application/json, or a form (application/x-www-form-urlencoded)";
-        let format = |headers: &HeaderMap| Format::of(headers).ok_or_else(|| unsupported(taken));
+        let format = |headers: &HeaderMap| Format::of(headers).ok_or_else(catalogue::json_or_form_expected);
         read(request, state, format).await.map(Self)
     }
 }
@@ -173,14 +172,8 @@ fn object<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
     serde_json::from_slice(bytes)
 }
 
-fn unsupported(taken: &str) -> ApiError {
-    let message = format!("this takes {taken}");
-    ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", message)
-}
-
 fn invalid(is_of_data: bool, error: &dyn Error) -> ApiError {
-    let code = if is_of_data { "VALIDATION_ERROR" } else { "BAD_REQUEST" };
-    ApiError::new(StatusCode::BAD_REQUEST, code, format!("the body cannot be used: {error}"))
+    if is_of_data { catalogue::invalid_body(&error) } else { catalogue::unparsable_body(&error) }
 }
 
 /// Extracts the signed-in user. The admin token does not count as one.
@@ -192,7 +185,7 @@ impl FromRequestParts<ApiState> for Signed {
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, ApiError> {
         match Caller::from_request_parts(parts, state).await? {
             Caller::Member(member) => Ok(Self(*member)),
-            _ => Err(ApiError::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "Unauthorized")),
+            _ => Err(catalogue::not_signed_in()),
         }
     }
 }

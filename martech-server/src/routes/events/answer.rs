@@ -4,9 +4,8 @@
 //! are listed in full. The others are listed as indexes, grouped by status and code. A sender learns the outcome of
 //! every event this way, at a cost of a few bytes per event. Event ids are listed only on request (`results=all`).
 
-use std::{borrow::Cow, time::Duration};
+use std::borrow::Cow;
 
-use axum::http::StatusCode;
 use martech_core::{
     event::{EventError, EventId},
     sink::{EventOutcome, Outcome},
@@ -20,7 +19,7 @@ use super::{
     intake::{Origin, Refused},
     submit::Fates,
 };
-use crate::http::error::ApiError;
+use crate::http::error::{ApiError, catalogue};
 
 /// Maximum number of unaccepted events that a response lists in full.
 pub(super) const FULL_RESULTS: usize = 100;
@@ -220,25 +219,16 @@ impl Answer {
     pub(super) fn verdict(&self, single: bool) -> Result<(), ApiError> {
         if self.failed > 0 {
             let total = self.accepted + self.duplicates + self.rejected + self.failed;
-            let message = format!(
-                "{} of {total} events could not be stored; send those again, or the whole body: \
-                 events that carry an eventId are never stored twice",
-                self.failed
-            );
-            return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", message)
-                .retry_after(Duration::from_secs(5)));
+            return Err(catalogue::not_stored(self.failed, total));
         }
         if self.accepted + self.duplicates > 0 {
             return Ok(());
         }
         let error = match self.results.exceptions.first() {
             Some(EventResult { code: Some(code), message: Some(message), .. }) if single => {
-                ApiError::new(StatusCode::BAD_REQUEST, *code, message.clone()).index(0)
+                catalogue::rejected(code, message.clone()).index(0)
             }
-            _ => {
-                let message = format!("none of the {} events can be taken; results say why", self.rejected);
-                ApiError::new(StatusCode::BAD_REQUEST, "no_valid_events", message)
-            }
+            _ => catalogue::no_valid_events(self.rejected),
         };
         Err(error)
     }

@@ -1,15 +1,12 @@
 //! Parses the bytes of a body into events, and into errors for the events that break a rule.
 
-use axum::http::StatusCode;
-use martech_core::event::{
-    Batch, ErrorCode, Event, EventError, EventId, EventRules, MAX_EVENT_BYTES, Sender, Timestamp,
-};
+use martech_core::event::{Batch, ErrorCode, Event, EventError, EventId, EventRules, Sender, Timestamp};
 
 use super::answer::FULL_RESULTS;
 use crate::{
     http::{
-        bodies::{Format, too_large},
-        error::ApiError,
+        bodies::Format,
+        error::{ApiError, catalogue},
     },
     observability::metrics::{Ingested, Kind},
 };
@@ -66,9 +63,9 @@ pub(super) fn read(
         Format::Json => Batch::from_json(bytes),
         Format::Ndjson => Batch::from_ndjson(bytes),
     };
-    let batch = batch.map_err(refuse_body)?;
+    let batch = batch?;
     if batch.single && bytes.len() > single_limit {
-        return Err(too_large("the body of a single event", single_limit));
+        return Err(catalogue::body_too_large("the body of a single event", single_limit));
     }
     let room = batch.items.len().min(FIRST_ROOM);
     let mut intake = Intake {
@@ -86,7 +83,7 @@ pub(super) fn read(
             Err(error) => {
                 ingested.reject(error.event_type.as_ref());
                 if intake.single {
-                    return Err(refuse_single(error));
+                    return Err(ApiError::from(error).index(0));
                 }
                 let code = error.code;
                 let error = (intake.refused.len() < FULL_RESULTS).then(|| Box::new(error));
@@ -95,30 +92,4 @@ pub(super) fn read(
         }
     }
     Ok(intake)
-}
-
-fn refuse_body(error: EventError) -> ApiError {
-    let status = match error.code {
-        ErrorCode::TooManyEvents => StatusCode::PAYLOAD_TOO_LARGE,
-        _ => StatusCode::BAD_REQUEST,
-    };
-    located(ApiError::new(status, error.code.as_str(), error.message), error.field)
-}
-
-/// Returns the error of a single event as the error of the request.
-fn refuse_single(error: EventError) -> ApiError {
-    let api_error = match error.code {
-        ErrorCode::EventTooLarge => {
-            ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, error.code.as_str(), error.message).limit(MAX_EVENT_BYTES)
-        }
-        _ => ApiError::new(StatusCode::BAD_REQUEST, error.code.as_str(), error.message),
-    };
-    located(api_error, error.field).index(0)
-}
-
-fn located(error: ApiError, field: Option<String>) -> ApiError {
-    match field {
-        Some(field) => error.at(field),
-        None => error,
-    }
 }

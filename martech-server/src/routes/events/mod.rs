@@ -33,7 +33,7 @@ use crate::{
     http::{
         auth::{Access, Admitted, AllowedOrigins, admit, is_allowed},
         bodies::{self, Holder},
-        error::{self, ApiError},
+        error::{self, ApiError, catalogue},
         openapi::{
             Refusals,
             faults::{
@@ -69,11 +69,7 @@ async fn preflight(State(access): State<Arc<Access>>, headers: HeaderMap) -> Res
     if let Some(origin) = headers.get(header::ORIGIN)
         && !is_allowed(&access, origin).await
     {
-        let message = format!(
-            "pages of {} may not send events; name the origin in MARTECH_ALLOWED_ORIGINS, or in the origins of a key",
-            String::from_utf8_lossy(origin.as_bytes())
-        );
-        return Err(ApiError::new(StatusCode::FORBIDDEN, "origin_not_allowed", message));
+        return Err(catalogue::origin_not_allowed(&String::from_utf8_lossy(origin.as_bytes())));
     }
     let headers = [
         (header::ALLOW, "POST, OPTIONS"),

@@ -1,20 +1,13 @@
 //! Submits events to the sink and collects their outcomes.
 
-use std::time::Duration;
-
-use axum::http::StatusCode;
 use martech_core::{
     event::Event,
-    sink::{EventOutcome, EventSink, Refusal},
+    sink::{EventOutcome, EventSink},
 };
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Ack;
-use crate::{
-    http::error::ApiError,
-    observability::Timeline,
-    projects::{IngestRefusal, QueueBounds, Unavailable},
-};
+use crate::{http::error::ApiError, observability::Timeline, projects::QueueBounds};
 
 /// Larger batches are submitted in chunks, so that one large body neither needs nor occupies the whole queue.
 const CHUNK_EVENTS: usize = 10_000;
@@ -57,7 +50,7 @@ pub(super) async fn submit(
     for chunk in chunks(events, bounds) {
         let (len, handed_over) = (chunk.len(), timeline.now());
         let pushed = match fates.taken {
-            0 => sink.try_push_batch(chunk).map_err(|refused| refuse(refused.refusal()))?,
+            0 => sink.try_push_batch(chunk).map_err(|refused| ApiError::from(refused.refusal()))?,
             _ => match sink.push_batch(chunk).await {
                 Ok(receipt) => receipt,
                 // The sink has taken part of the body, so the response reports the outcome per event.
@@ -104,21 +97,6 @@ fn chunks(events: Vec<Event>, bounds: QueueBounds) -> Vec<Vec<Event>> {
         }
     }
     chunks
-}
-
-fn refuse(refusal: &Refusal) -> ApiError {
-    match refusal {
-        Refusal::Full { retry_after } => {
-            let message = "more events are waiting to be stored than may wait; send them again after Retry-After";
-            ApiError::new(StatusCode::TOO_MANY_REQUESTS, "queue_full", message).retry_after(*retry_after)
-        }
-        Refusal::Closed => {
-            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "draining", "the server is stopping; send it again")
-                .retry_after(Duration::from_secs(5))
-        }
-        Refusal::TooLarge { .. } => ApiError::internal(&refusal),
-        _ => IngestRefusal::Unavailable(Unavailable { is_final: true }).into(),
-    }
 }
 
 #[cfg(test)]

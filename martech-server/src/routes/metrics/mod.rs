@@ -17,12 +17,15 @@ use prometheus::TextEncoder;
 pub(crate) use self::listener::serve;
 pub use self::listener::{MetricsAddr, bind};
 use super::ApiState;
-use crate::{http::error::ApiError, observability::metrics::Families};
+use crate::{
+    http::error::{ApiError, catalogue},
+    observability::metrics::Families,
+};
 
 async fn metrics(State(state): State<ApiState>) -> Result<Response, ApiError> {
     // Reading the figures of the process from the kernel is quick but blocks, so it runs on a blocking thread.
     let scraped = tokio::task::spawn_blocking(move || scrape(&state)).await;
-    let text = scraped.map_err(|panic| ApiError::internal(&panic))?.map_err(|error| ApiError::internal(&error))?;
+    let text = scraped.map_err(|panic| catalogue::internal(&panic))?.map_err(|error| catalogue::internal(&error))?;
     Ok(([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response())
 }
 

@@ -1,3 +1,5 @@
+use axum::http::StatusCode;
+
 use super::*;
 
 const KIB: usize = 1 << 10;

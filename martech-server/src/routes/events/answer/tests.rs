@@ -1,6 +1,8 @@
 use martech_core::{event::ErrorCode, sink::NotStored};
 use serde_json::{Value, json};
 
+use axum::http::StatusCode;
+
 use super::*;
 use crate::observability::metrics::Kind;
 
