@@ -14,6 +14,7 @@ use crate::{
         auth::{Access, AdminToken, Site, TokenError, TokenOrigin},
         bodies::{Bodies, BodyLimits},
         connections::{ConnectionLimits, Connections, Tls, TlsError},
+        observe::Observer,
         rate_limits::Rates,
         request_log::RequestLog,
     },
@@ -26,7 +27,7 @@ use crate::{
     },
     records::{AnyRecords, RecordsError},
     routes::{
-        self, ApiState,
+        self, ApiState, Routes,
         queries::Queries,
         state::{Bounds, Lifecycle, Parts, SmallBodies},
     },
@@ -110,15 +111,22 @@ impl App {
             Bounds { queue: options.queue, connections: limits.count, journal_bytes: options.backend.journal_bytes };
         let small =
             BodyLimits { single: SMALL_BODY, batch: SMALL_BODY, in_flight: SMALL_BODIES, ..args.bounds.bodies() };
+        let access = Arc::new(access(args, records.clone(), admin_token)?);
+        let metrics = Arc::new(Metrics::new(&args.event_types));
+        let observer = Arc::new(Observer {
+            metrics: metrics.http.clone(),
+            log: RequestLog::start(),
+            proxies: access.proxies.clone(),
+        });
         let state = ApiState::new(Parts {
-            access: Arc::new(access(args, records.clone(), admin_token)?),
+            access,
             projects: Projects::open((backend, dead_letters), records, options).await?,
             bodies: Arc::new(Bodies::new(args.bounds.bodies())),
             small_bodies: SmallBodies(Arc::new(Bodies::new(small))),
             queries: Arc::new(Queries::new(args.bounds.max_queries, args.store.query_timeout)),
             disk_space: Arc::new(DiskSpace::watch(args.data_dir.clone(), args.bounds.min_free_space.as_u64())),
-            metrics: Arc::new(Metrics::new(&args.event_types)),
-            request_log: RequestLog::start(),
+            metrics,
+            observer,
             bounds,
             lifecycle: Arc::new(Lifecycle::start()),
         });
@@ -177,7 +185,7 @@ pub async fn serve(
     }
     let App { state, limits, tls, drain_timeout } = app.clone();
     let (metrics, proxies) = (state.metrics.http.clone(), state.access.proxies.clone());
-    let connections = Connections::new(routes::router(state.clone()), limits, tls, metrics, proxies);
+    let connections = Connections::new(Routes::new(state.clone()), limits, tls, metrics, proxies);
     let mut deadline = None;
     let stop = async {
         shutdown.await;

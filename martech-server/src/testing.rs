@@ -63,15 +63,15 @@ pub struct PlainBody {
 
 /// Parses the query of `GET /stats`. The error is the status of the response.
 pub fn stats_query(uri: &Uri, tz: &TimeZone, now: Timestamp) -> Result<StatsQuery, StatusCode> {
-    Params::of(uri).and_then(|params| stats::question(params, tz, now)).map_err(status)
+    stats::question(Params::of(uri), tz, now).map_err(status)
 }
 
 /// Parses the query of `GET /users/{userId}/journey`. The error is the status of the response.
 pub fn journey_query(user_id: &str, uri: &Uri, tz: &TimeZone) -> Result<JourneyQuery, StatusCode> {
-    Params::of(uri).and_then(|params| users::journey_question(user_id.to_owned(), params, tz)).map_err(status)
+    users::journey_question(user_id.to_owned(), Params::of(uri), tz).map_err(status)
 }
 
 /// Parses the query of `GET /users`. The error is the status of the response.
 pub fn users_query(uri: &Uri, currency: Currency) -> Result<UsersQuery, StatusCode> {
-    Params::of(uri).and_then(|params| users::users_question(params, currency)).map_err(status)
+    users::users_question(Params::of(uri), currency).map_err(status)
 }

@@ -3,7 +3,7 @@
 
 use axum::{
     extract::Request,
-    http::{HeaderName, HeaderValue, header},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
     middleware::Next,
     response::Response,
 };
@@ -23,23 +23,21 @@ const DEFAULTS: [(HeaderName, HeaderValue); 6] = [
     (RESOURCE_POLICY, HeaderValue::from_static("same-origin")),
 ];
 
-/// Adds the default headers that the route did not set.
+/// Middleware that adds the [defaults](add_defaults) to each response.
 pub(crate) async fn add(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    add_security_headers(&mut response);
+    add_defaults(response.headers_mut());
     response
 }
 
-/// Adds the default headers to a response. Also used for responses that do not come from a route.
-pub(crate) fn add_security_headers(response: &mut Response) {
+/// Adds the default headers that the route did not set.
+pub(crate) fn add_defaults(headers: &mut HeaderMap) {
     for (name, value) in DEFAULTS {
-        response.headers_mut().entry(name).or_insert(value);
+        headers.entry(name).or_insert(value);
     }
 }
 
-/// Lets pages of other sites load the responses of a route.
-pub(crate) async fn share(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    response.headers_mut().insert(RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
-    response
+/// Lets pages of other sites load a response.
+pub(crate) fn share_with_other_sites(headers: &mut HeaderMap) {
+    headers.insert(RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
 }

@@ -1,23 +1,34 @@
-//! The outermost layer of the routes.
+//! The outermost step of every request.
 
-use std::{future::poll_fn, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Instant};
+use std::{
+    future::{Future, poll_fn},
+    net::IpAddr,
+    panic::AssertUnwindSafe,
+    pin::pin,
+    sync::Arc,
+    time::Instant,
+};
 
 use axum::{
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
+    http::{Method, Uri},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
-use tracing::{Instrument, field::Empty};
+use tracing::Instrument;
 
 use super::{
-    error::{self},
+    error,
     peer::TrustedProxies,
-    request_log::{self, RequestLog},
+    request_log::{self, Answered, RequestLog},
 };
 use crate::{
     http::error::catalogue,
-    observability::{RequestId, RequestSpan, metrics::HttpMetrics},
+    observability::{
+        RequestId, RequestSpan,
+        metrics::{Exchange, HttpMetrics, Route},
+    },
 };
 
 /// Parts of a server that the outermost layer needs.
@@ -28,35 +39,77 @@ pub(crate) struct Observer {
     pub(crate) proxies: Arc<TrustedProxies>,
 }
 
-/// Outermost layer: assigns the request id, counts and logs the request, turns a panic into a response, and renders
-/// errors.
+/// Outermost layer: observes the requests of a router.
 pub(crate) async fn observe(State(observer): State<Arc<Observer>>, request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let exchange = observer.metrics.begin(&request);
-    let id = RequestId::of(request.headers());
-    let (method, path) = (request.method(), request_log::excerpt(request.uri().path()));
-    let span = tracing::info_span!("request", %id, %method, path, trace_id = Empty);
-    let traced = RequestSpan::begin(&request, &id);
-    if let Some(trace_id) = traced.trace_id() {
-        span.record("trace_id", tracing::field::display(trace_id));
-    }
-    let address = observer.proxies.client_of(&request);
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let observation = observer.begin(&request, Route::Matched(route));
+    observation.answer(next.run(request)).await
+}
 
-    let mut run = pin!(AssertUnwindSafe(next.run(request).instrument(span.clone())).catch_unwind());
-    let handled = poll_fn(|context| {
-        let _attached = traced.attach();
-        run.as_mut().poll(context)
-    });
-    let handled = handled.await;
-    let (_entered, _attached) = (span.enter(), traced.attach());
-    let response = handled.unwrap_or_else(|panic| catalogue::internal(&panic_message(&*panic)).into_response());
-    let blame = error::blame(&response);
-    let mut response = error::render(response, &id);
-    id.name(&mut response);
-    exchange.answered(response.status(), blame.code.as_ref());
-    traced.answered(response.status(), blame.code.as_deref());
-    observer.log.answered(response.status(), blame, address, started);
-    response
+impl Observer {
+    /// Begins to observe a request.
+    pub(crate) fn begin<B>(&self, request: &Request<B>, route: Route) -> Observation<'_> {
+        let id = RequestId::of(request.headers());
+        Observation {
+            started: Instant::now(),
+            span: RequestSpan::begin(request, route.template(), &id),
+            exchange: self.metrics.begin(route, request.method()),
+            address: self.proxies.client_of(request),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            log: &self.log,
+            id,
+        }
+    }
+}
+
+/// A request that is being answered. Assigns the request id, counts and logs the request, turns a panic into a
+/// response, and renders errors.
+#[derive(Debug)]
+pub(crate) struct Observation<'a> {
+    started: Instant,
+    id: RequestId,
+    exchange: Exchange,
+    span: RequestSpan,
+    pub(crate) address: IpAddr,
+    method: Method,
+    uri: Uri,
+    log: &'a RequestLog,
+}
+
+impl Observation<'_> {
+    /// Waits for the response, and completes it.
+    pub(crate) async fn answer(self, handler: impl Future<Output = Response>) -> Response {
+        // Lines of a handler name the request only where debugging is on: a span costs as much as parsing an event.
+        let (id, method, path) = (&self.id, &self.method, request_log::excerpt(self.uri.path()));
+        let log_span = tracing::debug_span!("request", %id, %method, path);
+        let mut run = pin!(AssertUnwindSafe(handler.instrument(log_span)).catch_unwind());
+        let handled = poll_fn(|context| {
+            let _attached = self.span.attach();
+            run.as_mut().poll(context)
+        });
+        let handled = handled.await;
+        let _attached = self.span.attach();
+        let response = handled.unwrap_or_else(|panic| catalogue::internal(&panic_message(&*panic)).into_response());
+        let blame = error::blame(&response);
+        let mut response = error::render(response, &self.id);
+        self.id.name(&mut response);
+        self.span.answered(response.status(), blame.code.as_deref());
+        self.exchange.answered(response.status(), blame.code.as_ref());
+        self.log.answered(
+            &Answered {
+                id: &self.id,
+                method: &self.method,
+                path: request_log::excerpt(self.uri.path()),
+                status: response.status(),
+                address: self.address,
+                trace_id: self.span.trace_id(),
+                elapsed: self.started.elapsed(),
+            },
+            blame,
+        );
+        response
+    }
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {

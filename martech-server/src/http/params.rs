@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use axum::{
     RequestPartsExt,
-    extract::{FromRequestParts, Path, Query, Request},
+    extract::{FromRequestParts, Path, Request},
     http::{Uri, request::Parts},
     middleware::Next,
     response::Response,
@@ -29,10 +29,9 @@ pub(crate) struct Params {
 
 impl Params {
     /// Parses the query string of `uri`.
-    pub(crate) fn of(uri: &Uri) -> Result<Self, ApiError> {
-        let Query(left) = Query::try_from_uri(uri)
-            .map_err(|_| catalogue::invalid_parameter("query", "the query string is not form-urlencoded"))?;
-        Ok(Self { left, known: Vec::new() })
+    pub(crate) fn of(uri: &Uri) -> Self {
+        let query = uri.query().unwrap_or_default();
+        Self { left: form_urlencoded::parse(query.as_bytes()).into_owned().collect(), known: Vec::new() }
     }
 
     /// Consumes a parameter that may occur once.
@@ -104,7 +103,7 @@ impl<S: Sync> FromRequestParts<S> for Params {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
-        let mut params = Self::of(&parts.uri)?;
+        let mut params = Self::of(&parts.uri);
         // The middleware in front has consumed `project` already.
         if parts.extensions.get::<Project>().is_some() {
             params.many("project");

@@ -4,15 +4,16 @@
 //! path, and lines of one kind are [sampled](Sampler): the server writes ten of them in ten seconds, and then
 //! one that says how many more there were. A kind is a status, an error code, a project and a key.
 
-use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Instant};
+use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Duration};
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
+use opentelemetry::trace::TraceId;
 use tracing::Level;
 
 use super::error::Blame;
 use crate::{
     identity::ProjectId,
-    observability::{PERIOD, Sampler},
+    observability::{PERIOD, RequestId, Sampler},
     util::every,
 };
 
@@ -23,6 +24,19 @@ const PATH_BYTES: usize = 256;
 #[derive(Debug, Default)]
 pub(crate) struct RequestLog {
     sampler: Sampler<Kind>,
+}
+
+/// A request that was answered.
+#[derive(Debug)]
+pub(super) struct Answered<'a> {
+    pub(super) id: &'a RequestId,
+    pub(super) method: &'a Method,
+    /// The [beginning](excerpt) of the path.
+    pub(super) path: &'a str,
+    pub(super) status: StatusCode,
+    pub(super) address: IpAddr,
+    pub(super) trace_id: Option<TraceId>,
+    pub(super) elapsed: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -48,11 +62,12 @@ impl RequestLog {
         log
     }
 
-    /// Logs a request that was answered. Its span has its id, method and path.
-    pub(super) fn answered(&self, status: StatusCode, blame: Blame, address: IpAddr, started: Instant) {
-        let elapsed_us = started.elapsed().as_micros() as u64;
+    /// Logs a request that was answered.
+    pub(super) fn answered(&self, answered: &Answered<'_>, blame: Blame) {
+        let Answered { id, method, path, status, address, trace_id, elapsed } = *answered;
+        let elapsed_us = elapsed.as_micros() as u64;
         if !status.is_client_error() && !status.is_server_error() {
-            tracing::debug!(status = status.as_u16(), elapsed_us, "answered");
+            tracing::debug!(%id, %method, path, status = status.as_u16(), elapsed_us, "answered");
             return;
         }
         let Blame { code, field, project, key, cause } = blame;
@@ -65,6 +80,10 @@ impl RequestLog {
             ($level:expr) => {
                 tracing::event!(
                     $level,
+                    %id,
+                    %method,
+                    path,
+                    trace_id = trace_id.map(tracing::field::display),
                     status = status.as_u16(),
                     code = code.as_deref(),
                     field = field.as_deref(),

@@ -13,10 +13,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use axum::{
-    extract::{MatchedPath, Request},
-    http::StatusCode,
-};
+use axum::http::{Request, StatusCode};
 use martech_core::{sink::Passage, store::Step};
 use opentelemetry::{
     Context, ContextGuard, KeyValue,
@@ -49,10 +46,9 @@ const PATH_BYTES: usize = 512;
 pub(crate) struct RequestSpan(Option<Context>);
 
 impl RequestSpan {
-    /// Begins the span of a request.
-    pub(crate) fn begin(request: &Request, id: &RequestId) -> Self {
+    /// Begins the span of a request. `route` is the template of its path.
+    pub(crate) fn begin<B>(request: &Request<B>, route: Option<&str>, id: &RequestId) -> Self {
         let Some(tracer) = TRACER.get() else { return Self(None) };
-        let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
         if route.is_some_and(|route| UNTRACED.contains(&route)) {
             return Self(None);
         }

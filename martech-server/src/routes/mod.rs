@@ -1,15 +1,18 @@
 //! The routes of the HTTP API and of the pages, one module per group.
 
-use axum::{Router, middleware};
+use axum::{Router, extract::Request, middleware, response::Response};
+use futures_util::future::Either;
+use hyper::{body::Incoming, service::Service};
+use hyper_util::service::TowerToHyperService;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     http::{
         auth::{self as authentication, Need},
+        connections::Respond,
         error, framing, headers,
         observe::observe,
-        openapi, params,
-        rate_limits::{self, Traffic},
+        openapi, params, rate_limits,
     },
     identity::Role,
 };
@@ -33,18 +36,42 @@ pub(crate) mod users;
 
 pub(crate) use self::{health::is_stalled, state::ApiState};
 
+/// The routes of a server.
+#[derive(Debug, Clone)]
+pub(crate) struct Routes {
+    state: ApiState,
+    router: TowerToHyperService<Router>,
+}
+
+impl Routes {
+    pub(crate) fn new(state: ApiState) -> Self {
+        Self { router: TowerToHyperService::new(router(state.clone())), state }
+    }
+}
+
+impl Respond for Routes {
+    fn respond(self, request: Request<Incoming>) -> impl Future<Output = Response> + Send + 'static {
+        if events::is_ingest(&request) {
+            // Boxed, because a connection reserves memory for the future even while it is idle.
+            return Either::Left(Box::pin(async move { events::answer(&self.state, request).await }));
+        }
+        let answer = self.router.call(request);
+        Either::Right(async move { answer.await.unwrap_or_else(|never| match never {}) })
+    }
+}
+
 /// Returns the router with all routes of a server.
-pub(crate) fn router(state: ApiState) -> Router {
+fn router(state: ApiState) -> Router {
     let (routes, api) = described(&state).split_for_parts();
-    let limit = middleware::from_fn_with_state(state.limiter(Traffic::Reads), rate_limits::limit);
+    let limit = middleware::from_fn_with_state(state.limiter(), rate_limits::limit);
     let reads = |pages: Router<ApiState>| pages.route_layer(limit.clone());
     routes
         .merge(reads(docs::router(openapi::finish(api))))
         .merge(reads(pages::router()))
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
-        .layer(middleware::from_fn(framing::check))
-        .layer(middleware::from_fn_with_state(state.observer(), observe))
+        .layer(middleware::from_fn(framing::layer))
+        .layer(middleware::from_fn_with_state(state.observer.clone(), observe))
         .layer(middleware::from_fn(headers::add))
         .with_state(state)
 }
@@ -54,7 +81,7 @@ fn described(state: &ApiState) -> OpenApiRouter<ApiState> {
     // Requests are counted before authentication, so that unauthenticated requests count too.
     let counted = |mut routes: OpenApiRouter<ApiState>| {
         openapi::counted(routes.get_openapi_mut());
-        routes.route_layer(middleware::from_fn_with_state(state.limiter(Traffic::Reads), rate_limits::limit))
+        routes.route_layer(middleware::from_fn_with_state(state.limiter(), rate_limits::limit))
     };
     let needing = |need, mut routes: OpenApiRouter<ApiState>| {
         openapi::needing(routes.get_openapi_mut(), need);
@@ -86,7 +113,7 @@ fn described(state: &ApiState) -> OpenApiRouter<ApiState> {
     let owned = OpenApiRouter::new().routes(routes!(projects::make)).routes(routes!(projects::remove));
     let shops = strict(OpenApiRouter::new().routes(routes!(projects::change))).routes(routes!(projects::list));
     OpenApiRouter::with_openapi(openapi::base())
-        .merge(events::router(state).layer(middleware::from_fn(headers::share)))
+        .merge(events::router(state))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .merge(counted(OpenApiRouter::new().routes(routes!(health::health))))

@@ -13,10 +13,7 @@ use axum::extract::FromRef;
 
 use super::queries::Queries;
 use crate::{
-    http::{
-        auth::Access, bodies::Bodies, observe::Observer, rate_limits::Limiter, rate_limits::Traffic,
-        request_log::RequestLog,
-    },
+    http::{auth::Access, bodies::Bodies, observe::Observer, rate_limits::Limiter},
     observability::metrics::Metrics,
     projects::{Projects, QueueBounds, disk_space::DiskSpace},
 };
@@ -37,7 +34,7 @@ pub(crate) struct Parts {
     pub(crate) queries: Arc<Queries>,
     pub(crate) disk_space: Arc<DiskSpace>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) request_log: Arc<RequestLog>,
+    pub(crate) observer: Arc<Observer>,
     pub(crate) bounds: Bounds,
     pub(crate) lifecycle: Arc<Lifecycle>,
 }
@@ -85,23 +82,9 @@ impl ApiState {
         Self(Arc::new(parts))
     }
 
-    /// Returns the state of the outermost layer.
-    pub(super) fn observer(&self) -> Arc<Observer> {
-        Arc::new(Observer {
-            metrics: self.metrics.http.clone(),
-            log: self.request_log.clone(),
-            proxies: self.access.proxies.clone(),
-        })
-    }
-
-    /// Returns the state of the layer that limits a class of requests.
-    pub(super) fn limiter(&self, traffic: Traffic) -> Limiter {
-        Limiter {
-            rates: self.access.rates.clone(),
-            proxies: self.access.proxies.clone(),
-            bodies: self.bodies.clone(),
-            traffic,
-        }
+    /// Returns the state of the layer that limits requests.
+    pub(super) fn limiter(&self) -> Limiter {
+        Limiter { rates: self.access.rates.clone(), proxies: self.access.proxies.clone(), bodies: self.bodies.clone() }
     }
 }
 

@@ -138,11 +138,7 @@ async fn enforces_daily_event_quota_per_project() {
     post("", batch(3, 4)).await.assert_counts(202, [0, 1, 0]);
     let refused = post("", batch(4, 6)).await;
     refused.assert_error(429, "quota_exceeded");
-    assert!(
-        refused.json["message"].as_str().unwrap().contains("5 events a day, and 1 are left"),
-        "{}",
-        refused.text
-    );
+    assert!(refused.json["message"].as_str().unwrap().contains("5 events a day, and 1 are left"), "{}", refused.text);
     let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=86_400).contains(&wait), "{wait}");
     post("", batch(4, 5)).await.assert_counts(202, [1, 0, 0]);

@@ -214,7 +214,7 @@ pub(crate) async fn require(
         Ok(caller) => caller,
         Err(error) => return error.into_response(),
     };
-    if let Err(error) = admit(&access, &projects, need, &caller, &mut parts).await {
+    if let Err(error) = admit(&projects, need, &caller, &mut parts).await {
         let mut response = error.into_response();
         error::attribute(&mut response, None, caller.key().map(|key| key.id.as_str()));
         return response;
@@ -229,16 +229,10 @@ pub(crate) async fn require(
     }
 }
 
-async fn admit(
-    access: &Access,
-    projects: &Projects,
-    need: Need,
-    caller: &Caller,
-    parts: &mut Parts,
-) -> Result<(), ApiError> {
+async fn admit(projects: &Projects, need: Need, caller: &Caller, parts: &mut Parts) -> Result<(), ApiError> {
     let project = match need {
         Need::InProject(role) => {
-            let project = caller.project(Params::of(&parts.uri)?.project()?);
+            let project = caller.project(Params::of(&parts.uri).project()?);
             caller.may(role, &project)?;
             Some(project)
         }
@@ -250,7 +244,7 @@ async fn admit(
     };
     if let Caller::Key(key) = caller {
         super::ingest::check_origin(key, &parts.headers)?;
-        rate_limits::count_key(&access.rates, &parts.extensions, &key.id)?;
+        rate_limits::count_key(&parts.extensions, &key.id)?;
     }
     if let Some(project) = project {
         parts.extensions.insert(projects.find(&project).await?);

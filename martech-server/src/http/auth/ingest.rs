@@ -13,10 +13,7 @@ use super::{
     credentials::{self, Credential},
 };
 use crate::{
-    http::{
-        error::{ApiError, catalogue},
-        rate_limits,
-    },
+    http::error::{ApiError, catalogue},
     identity::{ApiKey, KeyKind, ProjectId},
     projects::{Project, Projects},
 };
@@ -98,7 +95,8 @@ impl Admitted<'_> {
     }
 }
 
-/// Checks whether a request may send events. `given` is the key of the query, `asked` the project.
+/// Checks whether a request may send events. `given` is the key of the query, `asked` the project. `count_key` counts a
+/// valid key.
 ///
 /// With a key, and on a server that needs one, a missing project and another project give the same error. Without a
 /// key, a missing project gives 404: the sender must learn that its events are not stored, and the names of public
@@ -109,6 +107,7 @@ pub(crate) async fn admit<'a>(
     head: &'a Parts,
     given: Option<&'a str>,
     asked: Option<ProjectId>,
+    count_key: impl FnOnce(&ApiKey) -> Result<(), ApiError>,
 ) -> Result<Admitted<'a>, ApiError> {
     let headers = &head.headers;
     let without_key =
@@ -154,7 +153,7 @@ pub(crate) async fn admit<'a>(
         return Err(catalogue::key_of_other_project(&key.project));
     }
     check_origin(&key, headers)?;
-    rate_limits::count_key(&access.rates, &head.extensions, &key.id)?;
+    count_key(&key)?;
     let sender = if key.origins.is_empty() { Sender::Trusted } else { Sender::Page };
     Ok(Admitted { project: found(projects, Some(key.project)).await?, sender, key: Some(key.id), secret: Some(secret) })
 }

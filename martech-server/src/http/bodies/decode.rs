@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 
+use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
 use zstd::stream::read::Decoder as ZstdDecoder;
 
@@ -14,24 +15,19 @@ const STEP: usize = 128 * 1024;
 
 /// Returns the decompressed bytes, at most `limit` of them. The charge grows with the actual output, not with a claimed
 /// size.
-pub(super) fn decode(
-    encoding: Encoding,
-    bytes: Vec<u8>,
-    limit: usize,
-    charge: &mut Charge,
-) -> Result<Vec<u8>, ApiError> {
+pub(super) fn decode(encoding: Encoding, bytes: Bytes, limit: usize, charge: &mut Charge) -> Result<Bytes, ApiError> {
     match encoding {
         Encoding::Identity => Ok(bytes),
-        Encoding::Gzip => drain(MultiGzDecoder::new(bytes.as_slice()), limit, charge),
+        Encoding::Gzip => drain(MultiGzDecoder::new(&*bytes), limit, charge),
         Encoding::Zstd => {
-            let mut decoder = ZstdDecoder::with_buffer(bytes.as_slice()).map_err(malformed)?;
+            let mut decoder = ZstdDecoder::with_buffer(&*bytes).map_err(malformed)?;
             decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(malformed)?;
             drain(decoder, limit, charge)
         }
     }
 }
 
-fn drain(mut decoder: impl Read, limit: usize, charge: &mut Charge) -> Result<Vec<u8>, ApiError> {
+fn drain(mut decoder: impl Read, limit: usize, charge: &mut Charge) -> Result<Bytes, ApiError> {
     let mut plain = Vec::new();
     loop {
         let before = plain.len();
@@ -41,7 +37,7 @@ fn drain(mut decoder: impl Read, limit: usize, charge: &mut Charge) -> Result<Ve
         }
         charge.add_blocking(plain.len() - before)?;
         if plain.len() - before < STEP {
-            return Ok(plain);
+            return Ok(plain.into());
         }
     }
 }

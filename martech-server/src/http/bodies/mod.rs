@@ -10,10 +10,10 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    body::Body,
+    BoxError,
     http::{HeaderMap, HeaderValue, StatusCode, header},
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use tokio::{sync::Semaphore, time::timeout};
 
@@ -32,6 +32,11 @@ pub(crate) use media::{Format, essence, format};
 use pace::Pace;
 use room::Room;
 pub(crate) use room::{Charge, Holder};
+
+/// The body of a request, as hyper or the router has it.
+pub(crate) trait RequestBody: hyper::body::Body<Data = Bytes, Error: Into<BoxError>> + Unpin + Send {}
+
+impl<B: hyper::body::Body<Data = Bytes, Error: Into<BoxError>> + Unpin + Send> RequestBody for B {}
 
 /// Limits on the size and duration of bodies.
 #[derive(Debug, Clone)]
@@ -72,7 +77,7 @@ pub(crate) struct Bodies {
 pub(crate) struct Received<F> {
     format: F,
     encoding: Encoding,
-    bytes: Vec<u8>,
+    bytes: Bytes,
     charge: Charge,
 }
 
@@ -111,7 +116,7 @@ impl Bodies {
         &self,
         holder: Holder,
         headers: &HeaderMap,
-        mut body: Body,
+        mut body: impl RequestBody,
         format: impl FnOnce(&HeaderMap) -> Result<F, ApiError>,
     ) -> Result<Received<F>, ApiError> {
         let mut pace = Pace::new(&self.limits);
@@ -130,14 +135,14 @@ impl Bodies {
     }
 
     /// Rejects a body. Reads only a small part of it that arrives at once.
-    pub(crate) async fn discard(&self, headers: &HeaderMap, body: Body) {
+    pub(crate) async fn discard(&self, headers: &HeaderMap, body: impl RequestBody) {
         let pace = Pace::new(&BodyLimits { total: DISCARDING, ..self.limits });
         self.linger(headers, body, DISCARDED, pace).await;
     }
 
     /// Rejects a body for now. The client should retry, and needs to read the response for that, so this reads more of
     /// the body than [`discard`](Self::discard).
-    pub(crate) async fn turn_away(&self, headers: &HeaderMap, body: Body) {
+    pub(crate) async fn turn_away(&self, headers: &HeaderMap, body: impl RequestBody) {
         let pace = Pace::new(&BodyLimits { total: DISCARDING, ..self.limits });
         self.linger(headers, body, self.limits.single, pace).await;
     }
@@ -146,7 +151,7 @@ impl Bodies {
         &self,
         holder: Holder,
         headers: &HeaderMap,
-        body: &mut Body,
+        body: &mut impl RequestBody,
         pace: &mut Pace,
         format: F,
     ) -> Result<Received<F>, ApiError> {
@@ -157,14 +162,23 @@ impl Bodies {
             return Err(catalogue::body_too_large("the body", limit));
         }
         let mut charge = self.room.charge(holder);
-        let mut bytes = Vec::with_capacity(promised.unwrap_or(0).min(FIRST_ROOM));
+        let mut bytes = BytesMut::new();
         while let Some(chunk) = charge.while_held(next_chunk(body, pace)).await? {
             if bytes.len() + chunk.len() > limit {
                 return Err(catalogue::body_too_large("the body", limit));
             }
             charge.add(chunk.len()).await?;
+            if bytes.is_empty() && promised == Some(chunk.len()) {
+                // The whole body in one piece, as most are, needs no copy.
+                charge.complete();
+                return Ok(Received { format, encoding, bytes: chunk, charge });
+            }
+            if bytes.is_empty() {
+                bytes.reserve(promised.unwrap_or(0).min(FIRST_ROOM));
+            }
             bytes.extend_from_slice(&chunk);
         }
+        let bytes = bytes.freeze();
         charge.complete();
         Ok(Received { format, encoding, bytes, charge })
     }
@@ -191,7 +205,7 @@ impl Bodies {
 
     /// Reads and discards more of the body for a while: a client that is still sending when the connection closes gets
     /// a reset and never reads the response. A client that waits for `100 Continue` reads the response at once.
-    async fn linger(&self, headers: &HeaderMap, mut body: Body, most: usize, mut pace: Pace) {
+    async fn linger(&self, headers: &HeaderMap, mut body: impl RequestBody, most: usize, mut pace: Pace) {
         let waits = headers.get(header::EXPECT).is_some_and(|value| *value == HeaderValue::from_static("100-continue"));
         let mut patience = if waits { 0 } else { most };
         while patience > 0 {
@@ -203,12 +217,12 @@ impl Bodies {
     }
 }
 
-async fn next_chunk(body: &mut Body, pace: &mut Pace) -> Result<Option<Bytes>, ApiError> {
+async fn next_chunk(body: &mut impl RequestBody, pace: &mut Pace) -> Result<Option<Bytes>, ApiError> {
     loop {
         let frame = match timeout(pace.patience(), body.frame()).await {
             Err(_) => return Err(pace.error()),
             Ok(None) => return Ok(None),
-            Ok(Some(Err(error))) => return Err(cut_short(&error)),
+            Ok(Some(Err(error))) => return Err(cut_short(&error.into())),
             Ok(Some(Ok(frame))) => frame,
         };
         // Any other frame is a trailer, which is ignored.
@@ -229,7 +243,7 @@ fn promised(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-fn cut_short(error: &dyn std::error::Error) -> ApiError {
+fn cut_short(error: &BoxError) -> ApiError {
     tracing::debug!(%error, "a body could not be received");
     catalogue::incomplete_body()
 }

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
-    BoxError, Router,
+    BoxError,
     body::Body,
     http::{HeaderValue, Request, Response, header},
     response::IntoResponse,
@@ -13,10 +13,7 @@ use hyper::{
     server::conn::{http1, http2},
     service::{Service, service_fn},
 };
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -59,9 +56,9 @@ const HSTS: &str = "max-age=31536000";
 
 /// Protocol settings and services that all connections share.
 #[derive(Debug)]
-pub(super) struct Protocols {
+pub(super) struct Protocols<R> {
     limits: ConnectionLimits,
-    router: Router,
+    routes: R,
     metrics: Arc<HttpMetrics>,
     tls: Option<Tls>,
     http1: http1::Builder,
@@ -69,8 +66,8 @@ pub(super) struct Protocols {
     owed: Arc<Owed>,
 }
 
-impl Protocols {
-    pub(super) fn new(router: Router, limits: ConnectionLimits, tls: Option<Tls>, metrics: Arc<HttpMetrics>) -> Self {
+impl<R: Respond> Protocols<R> {
+    pub(super) fn new(routes: R, limits: ConnectionLimits, tls: Option<Tls>, metrics: Arc<HttpMetrics>) -> Self {
         let mut http1 = http1::Builder::new();
         // hyper's timers stay off: `ConnectionLimit` closes idle connections at no cost to requests.
         http1.max_header_size(MAX_HEAD).max_buf_size(MAX_BUFFER);
@@ -87,7 +84,7 @@ impl Protocols {
             .max_local_error_reset_streams(MAX_RESETS)
             .keep_alive_interval(PING)
             .keep_alive_timeout(PING);
-        Self { limits, router, metrics, tls, http1, http2, owed: Owed::new(owed::CAPACITY, answer_bytes, given_up) }
+        Self { limits, routes, metrics, tls, http1, http2, owed: Owed::new(owed::CAPACITY, answer_bytes, given_up) }
     }
 
     pub(super) async fn serve(&self, stream: TcpStream, address: IpAddr, permit: ConnectionPermit, drain: Drain) {
@@ -160,8 +157,8 @@ impl Protocols {
         Error = Infallible,
         Future: Future<Output = Result<Response<Answer>, Infallible>> + Send + 'static,
     > + Send
-    + use<> {
-        let (router, metrics) = (TowerToHyperService::new(self.router.clone()), self.metrics.clone());
+    + use<R> {
+        let (routes, metrics) = (self.routes.clone(), self.metrics.clone());
         let owed = self.owed.clone();
         service_fn(move |mut request: Request<Incoming>| {
             let (in_flight, state, owed) = (state.begin(), state.clone(), owed.clone());
@@ -170,11 +167,11 @@ impl Protocols {
                 Err(long_uri(&request))
             } else {
                 request.extensions_mut().insert(peer);
-                Ok(router.call(request))
+                Ok(routes.clone().respond(request))
             };
             async move {
                 let mut response = match answer {
-                    Ok(answer) => answer.await?,
+                    Ok(answer) => answer.await,
                     Err(refused) => refused,
                 };
                 if peer.tls {
@@ -184,6 +181,12 @@ impl Protocols {
             }
         })
     }
+}
+
+/// Answers the requests of all connections.
+pub(crate) trait Respond: Clone + Send + Sync + 'static {
+    /// Returns the response to a request. Its extensions have the [`Peer`].
+    fn respond(self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send + 'static;
 }
 
 /// Receiver that is notified when the server stops. The server waits until all receivers are dropped.
@@ -201,6 +204,6 @@ fn long_uri(request: &Request<Incoming>) -> Response<Body> {
     let id = RequestId::of(request.headers());
     let mut response = error::render(catalogue::uri_too_long(MAX_URI).into_response(), &id);
     id.name(&mut response);
-    headers::add_security_headers(&mut response);
+    headers::add_defaults(response.headers_mut());
     response
 }

@@ -7,7 +7,7 @@
 
 use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::{Router, http::HeaderMap};
+use axum::http::HeaderMap;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
@@ -27,6 +27,7 @@ mod tls;
 mod write_timer;
 
 use connection::Protocols;
+pub(crate) use connection::Respond;
 use limit::{ConnectionLimit, ConnectionPermit};
 pub(crate) use owed::InMemoryAnyway;
 pub use tls::TlsError;
@@ -54,8 +55,8 @@ pub(crate) struct ConnectionLimits {
 
 /// The connections of a server.
 #[derive(Debug)]
-pub(crate) struct Connections {
-    protocols: Arc<Protocols>,
+pub(crate) struct Connections<R> {
+    protocols: Arc<Protocols<R>>,
     limits: ConnectionLimits,
     limit: Arc<ConnectionLimit>,
     proxies: Arc<TrustedProxies>,
@@ -65,9 +66,9 @@ pub(crate) struct Connections {
     open: watch::Sender<()>,
 }
 
-impl Connections {
+impl<R: Respond> Connections<R> {
     pub(crate) fn new(
-        router: Router,
+        routes: R,
         limits: ConnectionLimits,
         tls: Option<Tls>,
         metrics: Arc<HttpMetrics>,
@@ -75,7 +76,7 @@ impl Connections {
     ) -> Self {
         Self {
             has_tls: tls.is_some(),
-            protocols: Arc::new(Protocols::new(router, limits, tls, metrics.clone())),
+            protocols: Arc::new(Protocols::new(routes, limits, tls, metrics.clone())),
             limits,
             limit: ConnectionLimit::new(descriptors::room_for(limits.count), limits.per_address),
             proxies,

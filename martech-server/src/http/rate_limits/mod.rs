@@ -17,12 +17,11 @@ use std::{
     net::IpAddr,
     num::NonZeroU32,
     sync::{Arc, OnceLock},
-    time::Duration,
 };
 
 use axum::{
     extract::{Request, State},
-    http::Extensions,
+    http::{Extensions, HeaderMap},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -141,12 +140,6 @@ impl<C: Clock + Clone> Rates<C> {
         }
     }
 
-    /// Returns whether any limit applies to a class. If none does, the middleware is left out.
-    pub(crate) fn any(&self, traffic: Traffic) -> bool {
-        let Pair { address, key } = self.of(traffic);
-        address.is_some() || key.is_some() || (traffic == Traffic::Ingest && self.bytes.is_some())
-    }
-
     fn of(&self, traffic: Traffic) -> &Pair<C> {
         match traffic {
             Traffic::Ingest => &self.ingest,
@@ -179,38 +172,51 @@ impl<C: Clock> fmt::Debug for Rates<C> {
     }
 }
 
-/// A request extension that receives the result of counting the key.
-#[derive(Debug, Clone)]
-struct OfKey {
-    traffic: Traffic,
-    counted: Arc<OnceLock<Counted>>,
-    /// The time until the address may send another request.
-    address_waits: Duration,
-}
-
-/// A request extension that receives the result of counting bytes by address.
-#[derive(Debug, Clone)]
-struct OfBytes {
-    address: IpAddr,
-    counted: Arc<OnceLock<Counted>>,
-}
-
-/// Counts the bytes of one request.
+/// What the limits have counted of one request. The key and the bytes are counted later than the address.
 #[derive(Debug)]
-pub(crate) struct Meter {
+pub(crate) struct Tally {
     rates: Arc<Rates>,
-    of: OfBytes,
+    traffic: Traffic,
+    address: IpAddr,
+    by_address: Option<Counted>,
+    by_key: OnceLock<Counted>,
+    by_bytes: OnceLock<Counted>,
 }
 
-impl Meter {
-    /// Returns a meter if the bytes of the request are counted.
-    pub(crate) fn of(rates: &Arc<Rates>, request: &Extensions) -> Option<Self> {
-        request.get::<OfBytes>().map(|of| Self { rates: rates.clone(), of: of.clone() })
+impl Tally {
+    /// Counts a request of an address. Returns `None` if the address is exempt.
+    pub(crate) fn begin(rates: &Arc<Rates>, traffic: Traffic, address: IpAddr) -> Option<Self> {
+        if rates.is_exempt(address) {
+            return None;
+        }
+        let by_address = rates.count_address(traffic, address);
+        let (by_key, by_bytes) = (OnceLock::new(), OnceLock::new());
+        Some(Self { rates: rates.clone(), traffic, address, by_address, by_key, by_bytes })
     }
 
-    pub(crate) fn count(&self, bytes: usize) -> Result<(), ApiError> {
-        let Some(counted) = self.rates.count_bytes(self.of.address, bytes) else { return Ok(()) };
-        check(*self.of.counted.get_or_init(|| counted))
+    /// Fails with 429 if the address is over its limit.
+    pub(crate) fn check_address(&self) -> Result<(), ApiError> {
+        self.by_address.map_or(Ok(()), check)
+    }
+
+    /// Counts the key of the request. Fails with 429 and the longer wait of the key and the address if the key is over
+    /// its limit.
+    pub(crate) fn count_key(&self, id: &str) -> Result<(), ApiError> {
+        let Some(counted) = self.rates.count_key(self.traffic, id) else { return Ok(()) };
+        let address_waits = self.by_address.map(Counted::wait).unwrap_or_default();
+        check(*self.by_key.get_or_init(|| counted.at_least(address_waits)))
+    }
+
+    /// Counts the bytes of the request's events. Fails with 429 if the address is over its limit.
+    pub(crate) fn count_bytes(&self, bytes: usize) -> Result<(), ApiError> {
+        let Some(counted) = self.rates.count_bytes(self.address, bytes) else { return Ok(()) };
+        check(*self.by_bytes.get_or_init(|| counted))
+    }
+
+    /// Writes the rate-limit headers of the response.
+    pub(crate) fn tell(&self, headers: &mut HeaderMap) {
+        let later = [self.by_key.get(), self.by_bytes.get()].into_iter().flatten().copied();
+        fields::tell(headers, self.by_address.into_iter().chain(later));
     }
 }
 
@@ -220,25 +226,17 @@ pub(crate) struct Limiter {
     pub(crate) rates: Arc<Rates>,
     pub(crate) proxies: Arc<TrustedProxies>,
     pub(crate) bodies: Arc<Bodies>,
-    pub(crate) traffic: Traffic,
 }
 
-/// Rejects requests over the limit of their address, and adds the rate-limit headers to all responses.
+/// Middleware for requests that read or administer: rejects those over the limit of their address, and adds the
+/// rate-limit headers to all responses. Handlers find the [`Tally`] in the request's extensions.
 pub(crate) async fn limit(State(limiter): State<Limiter>, mut request: Request, next: Next) -> Response {
-    let Limiter { rates, proxies, bodies, traffic } = limiter;
-    let address = proxies.client_of(&request);
-    if rates.is_exempt(address) {
-        return next.run(request).await;
-    }
-    let by_address = rates.count_address(traffic, address);
-    let (by_key, by_bytes) = (Arc::default(), Arc::default());
-    let mut response = match by_address.map(check).transpose() {
-        Ok(_) => {
-            let address_waits = by_address.map(Counted::wait).unwrap_or_default();
-            request.extensions_mut().insert(OfKey { traffic, counted: Arc::clone(&by_key), address_waits });
-            if traffic == Traffic::Ingest && rates.bytes.is_some() {
-                request.extensions_mut().insert(OfBytes { address, counted: Arc::clone(&by_bytes) });
-            }
+    let Limiter { rates, proxies, bodies } = limiter;
+    let tally = Tally::begin(&rates, Traffic::Reads, proxies.client_of(&request)).map(Arc::new);
+    let Some(tally) = tally else { return next.run(request).await };
+    let mut response = match tally.check_address() {
+        Ok(()) => {
+            request.extensions_mut().insert(tally.clone());
             next.run(request).await
         }
         Err(error) => {
@@ -247,22 +245,13 @@ pub(crate) async fn limit(State(limiter): State<Limiter>, mut request: Request, 
             error.into_response()
         }
     };
-    fields::tell(
-        response.headers_mut(),
-        by_address.into_iter().chain(by_key.get().copied()).chain(by_bytes.get().copied()),
-    );
+    tally.tell(response.headers_mut());
     response
 }
 
-/// Counts the key of a request, if the request is counted.
-///
-/// # Errors
-///
-/// Returns 429 with the longer wait of the key and the address if the key is over its limit.
-pub(crate) fn count_key(rates: &Rates, request: &Extensions, key: &str) -> Result<(), ApiError> {
-    let Some(OfKey { traffic, counted: slot, address_waits }) = request.get() else { return Ok(()) };
-    let Some(counted) = rates.count_key(*traffic, key) else { return Ok(()) };
-    check(*slot.get_or_init(|| counted.at_least(*address_waits)))
+/// Counts the key of a request, if the request is [limited](limit).
+pub(crate) fn count_key(request: &Extensions, key: &str) -> Result<(), ApiError> {
+    request.get::<Arc<Tally>>().map_or(Ok(()), |tally| tally.count_key(key))
 }
 
 fn check(counted: Counted) -> Result<(), ApiError> {
@@ -275,6 +264,8 @@ fn check(counted: Counted) -> Result<(), ApiError> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use governor::clock::FakeRelativeClock;
 
     use super::*;
@@ -341,7 +332,6 @@ mod tests {
         assert!(count(50_000).is_ok() && count(1).is_err());
         assert!(rates.count_bytes("192.0.2.2".parse().unwrap(), 1000).unwrap().outcome.is_ok());
         assert_eq!(rates.count_bytes("192.0.2.2".parse().unwrap(), 0), None);
-        assert!(rates.any(Traffic::Ingest));
     }
 
     #[test]
@@ -358,6 +348,5 @@ mod tests {
         let key = |id: &str| rates.count_key(Traffic::Ingest, id).unwrap().outcome;
         assert!(key("a").is_ok() && key("a").is_err() && key("b").is_ok());
         assert_eq!(rates.count_key(Traffic::Reads, "a"), None);
-        assert!(rates.any(Traffic::Ingest) && !rates.any(Traffic::Reads));
     }
 }

@@ -3,10 +3,10 @@
 use std::{borrow::Cow, sync::Arc, time::Instant};
 
 use axum::{
-    extract::{MatchedPath, Request},
+    extract::MatchedPath,
     http::{Method, StatusCode},
 };
-use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, core::Collector};
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, core::Collector};
 
 /// Histogram buckets in seconds, from an fsync on a good disk to the time at which clients give up.
 pub(super) const BUCKETS: [f64; 14] =
@@ -22,6 +22,7 @@ const CANCELLED: &str = "cancelled";
 pub(crate) struct HttpMetrics {
     requests: IntCounterVec,
     seconds: HistogramVec,
+    events: EventRequests,
     in_flight: IntGauge,
     refused: IntCounterVec,
     connections: IntGauge,
@@ -41,14 +42,20 @@ impl Default for HttpMetrics {
             "martech_http_request_duration_seconds",
             "Time from the head of a request to the head of its response, by route and method.",
         );
+        let seconds =
+            HistogramVec::new(seconds.buckets(BUCKETS.to_vec()), &["route", "method"]).expect("the name is valid");
+        let requests = counters(
+            "martech_http_requests_total",
+            "Requests by route, method and status; the status is cancelled if the client disconnected.",
+            &["route", "method", "status"],
+        );
         Self {
-            requests: counters(
-                "martech_http_requests_total",
-                "Requests by route, method and status; the status is cancelled if the client disconnected.",
-                &["route", "method", "status"],
-            ),
-            seconds: HistogramVec::new(seconds.buckets(BUCKETS.to_vec()), &["route", "method"])
-                .expect("the name is valid"),
+            events: EventRequests {
+                accepted: requests.with_label_values(&[Route::EVENTS, "POST", StatusCode::ACCEPTED.as_str()]),
+                seconds: seconds.with_label_values(&[Route::EVENTS, "POST"]),
+            },
+            requests,
+            seconds,
             in_flight: gauge("martech_http_requests_in_flight", "Requests in progress."),
             refused: counters(
                 "martech_http_refused_total",
@@ -84,12 +91,12 @@ impl HttpMetrics {
     }
 
     /// Counts a request as in flight until the exchange ends.
-    pub(crate) fn begin(self: &Arc<Self>, request: &Request) -> Exchange {
+    pub(crate) fn begin(self: &Arc<Self>, route: Route, method: &Method) -> Exchange {
         self.in_flight.inc();
         Exchange {
             metrics: self.clone(),
-            route: request.extensions().get::<MatchedPath>().cloned(),
-            method: known_method(request.method()).unwrap_or(OTHER),
+            route,
+            method: known_method(method).unwrap_or(OTHER),
             begun: Instant::now(),
             is_answered: false,
         }
@@ -113,11 +120,40 @@ impl HttpMetrics {
     }
 }
 
+/// The route of a request.
+#[derive(Debug, Clone)]
+pub(crate) enum Route {
+    /// `/events`.
+    Events,
+    /// The route that the router found, if there is one.
+    Matched(Option<MatchedPath>),
+}
+
+impl Route {
+    const EVENTS: &'static str = "/events";
+
+    /// Returns the template of the path. The path itself is never a label, because clients can choose it freely.
+    pub(crate) fn template(&self) -> Option<&str> {
+        match self {
+            Self::Events => Some(Self::EVENTS),
+            Self::Matched(route) => route.as_ref().map(MatchedPath::as_str),
+        }
+    }
+}
+
+/// Metrics of accepted requests with events, which are too frequent to look up each time.
+#[derive(Debug)]
+struct EventRequests {
+    /// With status 202.
+    accepted: IntCounter,
+    seconds: Histogram,
+}
+
 /// A request that is being answered.
 #[derive(Debug)]
 pub(crate) struct Exchange {
     metrics: Arc<HttpMetrics>,
-    route: Option<MatchedPath>,
+    route: Route,
     method: &'static str,
     begun: Instant,
     is_answered: bool,
@@ -127,11 +163,14 @@ impl Exchange {
     /// Counts the response. `code` is the code of the error.
     pub(crate) fn answered(mut self, status: StatusCode, code: Option<&Cow<'static, str>>) {
         self.is_answered = true;
+        let elapsed = self.begun.elapsed().as_secs_f64();
+        if let (Route::Events, "POST", StatusCode::ACCEPTED) = (&self.route, self.method, status) {
+            self.metrics.events.accepted.inc();
+            self.metrics.events.seconds.observe(elapsed);
+            return;
+        }
         self.count(status.as_str());
-        self.metrics
-            .seconds
-            .with_label_values(&[self.route(), self.method])
-            .observe(self.begun.elapsed().as_secs_f64());
+        self.metrics.seconds.with_label_values(&[self.label(), self.method]).observe(elapsed);
         if is_refusal(status) {
             // Only codes that the program defines become labels.
             let reason = if let Some(Cow::Borrowed(code)) = code { *code } else { OTHER };
@@ -140,12 +179,11 @@ impl Exchange {
     }
 
     fn count(&self, status: &str) {
-        self.metrics.requests.with_label_values(&[self.route(), self.method, status]).inc();
+        self.metrics.requests.with_label_values(&[self.label(), self.method, status]).inc();
     }
 
-    /// Returns the route template. The path is never a label, because clients can choose it freely.
-    fn route(&self) -> &str {
-        self.route.as_ref().map_or(OTHER, MatchedPath::as_str)
+    fn label(&self) -> &str {
+        self.route.template().unwrap_or(OTHER)
     }
 }
 

@@ -83,6 +83,11 @@ impl Ingested {
 
     /// Counts the events of a body, with one addition for each kind and fate among them.
     pub(crate) fn count(&self, events: impl IntoIterator<Item = (Kind, Fate)>) {
+        let events = events.into_iter();
+        // Most bodies have one event, which needs no sums.
+        if let (1, Some(1)) = events.size_hint() {
+            return events.for_each(|(kind, fate)| self.counters[kind.0][fate as usize].inc());
+        }
         let mut tally = vec![[0_u64; Fate::NAMES.len()]; self.counters.len()];
         for (kind, fate) in events {
             tally[kind.0][fate as usize] += 1;

@@ -20,7 +20,7 @@ use prometheus::{Registry, proto::MetricFamily};
 
 pub(crate) use self::{
     families::Families,
-    http::{HttpMetrics, known_method},
+    http::{Exchange, HttpMetrics, Route, known_method},
     ingest::{Fate, Ingested, Kind},
     sign_ins::SignInOutcome,
 };

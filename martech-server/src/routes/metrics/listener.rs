@@ -115,7 +115,7 @@ fn spawn(http: &http1::Builder, stream: TcpStream, router: Router, place: OwnedS
 
 fn router(state: ApiState) -> Router {
     // Scrapes are not counted in the metrics.
-    let uncounted = Arc::new(Observer { log: state.request_log.clone(), ..Observer::default() });
+    let uncounted = Arc::new(Observer { log: state.observer.log.clone(), ..Observer::default() });
     Router::new()
         .route("/metrics", get(metrics))
         .fallback(error::not_found)
