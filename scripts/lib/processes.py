@@ -149,6 +149,12 @@ def must(line, variables=None, **options):
         fail(f"{' '.join(map(str, line))} ended with code {code}")
 
 
+def children_seconds():
+    """The processor time of all commands and processes that ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def spawn(line, variables, **options):
     """In a process group of its own, which Ctrl-C does not reach and which is killed as a whole."""
     return subprocess.Popen(line, env={**environment(), **(variables or {})}, start_new_session=True, **options)
