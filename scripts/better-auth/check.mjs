@@ -1,9 +1,9 @@
 // Whether Better Auth's own JavaScript client, unmodified, gets along with the server at URL.
 //
-//   [MARTECH_ADMIN_TOKEN=TOKEN] node check.mjs URL [--browser]
+//   [ADMIN_TOKEN=TOKEN] node check.mjs URL [--browser]
 //
 // Signs up new accounts (every run its own), and prints a line for each check: "ok" or "FAIL" with the reason. Ends with 1 if
-// any failed. Sign-ups must be open, but for the first one: with MARTECH_ADMIN_TOKEN that one carries the token, which a server that
+// any failed. Sign-ups must be open, but for the first one: with ADMIN_TOKEN that one carries the token, which a server that
 // wants an administrator first asks for. --browser has the client run in Chromium too (/usr/bin/chromium, or $CHROMIUM).
 //
 // What is expected here is what a genuine Better Auth answers: reference.mjs is one, and must pass.
@@ -17,8 +17,8 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { createAuthClient } from "better-auth/client";
 
-const USAGE = "usage: [MARTECH_ADMIN_TOKEN=TOKEN] node check.mjs URL [--browser]";
-const ADMIN_TOKEN = process.env.MARTECH_ADMIN_TOKEN;
+const USAGE = "usage: [ADMIN_TOKEN=TOKEN] node check.mjs URL [--browser]";
+const ADMIN_TOKEN = process.env.ADMIN_TOKEN;
 const COOKIE = "better-auth.session_token";
 const FORGET = "better-auth.dont_remember";
 const DAY = 24 * 60 * 60;
