@@ -2,11 +2,14 @@
 
 import asyncio
 import json
-import multiprocessing
 import ssl
 import statistics
+import subprocess
+import sys
 import time
 
+from processes import kill_group, spawn
+from report import check
 from server import NOW
 
 # Each address may have a limited number of connections, and has its own ports.
@@ -69,20 +72,20 @@ def event(user, name, number):
 
 
 async def measure(server, seconds):
-    """The figures of a normal client. It runs in a process of its own, so that this one does not delay it."""
-    protocol = "http/1.1" if "--tls-cert" in server.line else None
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        result = pool.apply_async(run_normal_client, (server.port, seconds, protocol))
-        while not result.ready():
+    """The figures of a normal client. It is a process of its own (this file), so that the attack does not delay it."""
+    protocol = ["http/1.1"] if "--tls-cert" in server.line else []
+    line = [sys.executable, __file__, str(server.port), str(seconds), *protocol]
+    child = spawn(line, None, stdout=subprocess.PIPE)
+    try:
+        while child.poll() is None:
             await asyncio.sleep(0.05)
-        return result.get()
+        check(child.returncode == 0, "the normal client failed")
+        return json.load(child.stdout)
+    finally:
+        kill_group(child)
 
 
-def run_normal_client(port, seconds, protocol):
-    return asyncio.run(normal_client(port, seconds, protocol))
-
-
-async def normal_client(port, seconds, protocol):
+async def normal_client(port, seconds, protocol=None):
     """Sends one event after another: every tenth on a new connection, the others on one that it keeps."""
     took, responses, kept = [], {}, None
     ends = time.monotonic() + seconds
@@ -114,3 +117,7 @@ async def normal_client(port, seconds, protocol):
 
 def times(figures):
     return f"{figures['p50']:.1f} ms, {figures['p99']:.1f} ms"
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(normal_client(int(sys.argv[1]), float(sys.argv[2]), *sys.argv[3:]))))
