@@ -25,7 +25,7 @@ def install():
         if not installed.exists() or installed.read_text() != REQUIREMENTS.read_text():
             shutil.rmtree(VENV, ignore_errors=True)
             must([sys.executable, "-m", "venv", VENV])
-            must([PROGRAMS / "pip", "install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS])
+            must([PROGRAMS / "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check", "-r", REQUIREMENTS])
             shutil.copy(REQUIREMENTS, installed)
     return PROGRAMS
 
