@@ -1,12 +1,12 @@
-// Whether Better Auth's own JavaScript client, unmodified, gets along with the server at URL.
+// Checks the server at URL with Better Auth's own JavaScript client, unmodified.
 //
-//   [MARTECH_ADMIN_TOKEN=TOKEN] node check.mjs URL [--browser]
+//   [ADMIN_TOKEN=TOKEN] node check.mjs URL [--browser]
 //
-// Signs up new accounts (every run its own), and prints a line for each check: "ok" or "FAIL" with the reason. Ends with 1 if
-// any failed. Sign-ups must be open, but for the first one: with MARTECH_ADMIN_TOKEN that one carries the token, which a server that
-// wants an administrator first asks for. --browser has the client run in Chromium too (/usr/bin/chromium, or $CHROMIUM).
+// Signs up new accounts in each run, and prints a line for each check: "ok", or "FAIL" with the reason. Exits with 1 if a
+// check failed. Sign-ups must be open. With ADMIN_TOKEN, the first sign-up carries the token, which martech-server
+// requires. --browser also runs the client in Chromium (/usr/bin/chromium, or $CHROMIUM).
 //
-// What is expected here is what a genuine Better Auth answers: reference.mjs is one, and must pass.
+// The checks expect what a genuine Better Auth answers. reference.mjs is one, and must pass.
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -17,8 +17,8 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { createAuthClient } from "better-auth/client";
 
-const USAGE = "usage: [MARTECH_ADMIN_TOKEN=TOKEN] node check.mjs URL [--browser]";
-const ADMIN_TOKEN = process.env.MARTECH_ADMIN_TOKEN;
+const USAGE = "usage: [ADMIN_TOKEN=TOKEN] node check.mjs URL [--browser]";
+const ADMIN_TOKEN = process.env.ADMIN_TOKEN;
 const COOKIE = "better-auth.session_token";
 const FORGET = "better-auth.dont_remember";
 const DAY = 24 * 60 * 60;
@@ -33,7 +33,7 @@ try {
   });
   assert.equal(positionals.length, 1);
   const url = new URL(positionals[0]);
-  // Over https the cookies have another name and are Secure: not what is checked here.
+  // Over https, the cookies have another name and are Secure. These checks do not cover that.
   assert.equal(url.protocol, "http:");
   base = url.origin;
   options = values;
@@ -53,9 +53,9 @@ async function check(name, body) {
   } catch (error) {
     failed += 1;
     const stack = error?.stack ?? "";
-    // Of another error than a refuted assertion one wants to know where it came from.
+    // An error that is not a failed assertion is printed with its stack.
     const reason = error instanceof assert.AssertionError ? error.message : stack || String(error);
-    // Of the lines on the stack the one in `body`, rather than that of a helper it called.
+    // The line in `body`, and not in a helper that it called.
     const line = stack.split(/\bcheck \(/)[0].match(/check\.mjs:\d+/g)?.at(-1);
     console.log(`FAIL ${name} (${line})\n     ${reason.replaceAll("\n", "\n     ")}`);
   }
@@ -73,7 +73,7 @@ function parseSetCookie(line) {
   return { name: pair.slice(0, at), value: pair.slice(at + 1), attributes };
 }
 
-// A client with cookies of its own, as Node's fetch keeps none. It sends Origin like a page of the server would.
+// A client with its own cookies, because Node's fetch keeps none. It sends the Origin of a page of the server.
 class Device {
   cookies = new Map();
   client = createAuthClient({
@@ -89,7 +89,7 @@ class Device {
     const headers = new Headers(init.headers);
     headers.set("origin", base);
     if (this.cookies.size > 0) headers.set("cookie", this.cookie);
-    // The client's own signal is not used by it here; without one a server that hangs would hang the check.
+    // The client sets no signal. Without a timeout, a server that hangs would hang the check.
     const response = await fetch(input, { ...init, headers, signal: AbortSignal.timeout(TIMEOUT) });
     for (const { name, value, attributes } of response.headers.getSetCookie().map(parseSetCookie)) {
       if (attributes["max-age"] === "0") this.cookies.delete(name);
@@ -117,7 +117,7 @@ class Device {
   }
 }
 
-// A request with just these headers, to see what is on the wire. `origin` defaults to the server's own, null leaves it out.
+// A request with exactly these headers. `origin` defaults to that of the server; null omits the header.
 async function raw(method, path, { body, cookie, origin = base, headers = {} } = {}) {
   const response = await fetch(`${base}/api/auth${path}`, {
     method,
@@ -136,7 +136,7 @@ async function raw(method, path, { body, cookie, origin = base, headers = {} } =
   try {
     json = JSON.parse(text);
   } catch {
-    // Some answers have no body.
+    // Some responses have no body.
   }
   const { status, headers: answered } = response;
   return { status, headers: answered, cookies: answered.getSetCookie().map(parseSetCookie), text, json };
@@ -146,7 +146,7 @@ function refused({ data, error }, status, code, message) {
   assert.equal(data, null);
   assert.deepEqual({ status: error.status, code: error.code }, { status, code });
   assert.ok(typeof error.message === "string" && error.message !== "");
-  // A server may say more than the genuine one, after its words.
+  // A server may add to the message of the genuine one.
   if (message !== undefined) assert.ok(error.message.startsWith(message), error.message);
 }
 
@@ -157,7 +157,7 @@ function rawRefused(answer, status, code) {
   assert.deepEqual(answer.cookies, []);
 }
 
-// As JSON has no dates, the client looks for strings of exactly this form (of more than three decimals it makes a wrong date).
+// JSON has no dates, so the client converts strings of exactly this form. With more than three decimals the date is wrong.
 const onTheWire = (value) => typeof value === "string" && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(value);
 const inTheClient = (value) => value instanceof Date && !Number.isNaN(value.getTime());
 
@@ -165,7 +165,7 @@ function isUser(user, { name, email, image }, isDate) {
   assert.ok(typeof user.id === "string" && user.id !== "");
   assert.equal(user.name, name);
   assert.equal(user.email, email.toLowerCase());
-  // Without an image some of Better Auth's stores answer null, and some leave it out.
+  // Without an image, some of Better Auth's stores return null and some omit the field.
   assert.equal(user.image ?? null, image ?? null);
   assert.equal(user.emailVerified, false);
   assert.ok(isDate(user.createdAt), `createdAt is ${user.createdAt}`);
@@ -190,13 +190,13 @@ function noSecrets(object) {
   assert.deepEqual(Object.keys(object).filter((key) => /password|hash|salt|secret/i.test(key)), []);
 }
 
-// What the cookie `name` among `cookies` is, given that its attributes are those of a session's cookie.
+// The value of the cookie `name`, whose attributes must be those of a session cookie.
 function sessionCookie(cookies, name, maxAge) {
   const found = cookies.filter((cookie) => cookie.name === name);
   assert.equal(found.length, 1, `${found.length} cookies ${name}`);
   const { samesite, ...attributes } = found[0].attributes;
   assert.equal(String(samesite).toLowerCase(), "lax");
-  // Thereby no Secure, no Domain and no Expires either.
+  // The cookie has no other attribute: no Secure, Domain or Expires.
   assert.deepEqual(attributes, { httponly: true, path: "/", ...(maxAge === undefined ? {} : { "max-age": String(maxAge) }) });
   return found[0].value;
 }
@@ -213,28 +213,28 @@ function signed(value) {
 
 const run = randomBytes(6).toString("hex");
 
-// With capitals, as addresses are compared and answered without.
+// Addresses have capitals here. The server compares and returns them in lower case.
 function person(name, password = `${name} has a password`) {
   return { name, email: `${name}.${run}@Example.com`, password };
 }
 
 const ann = person("Ann");
-// As short as a password may be.
+// The shortest password.
 const bob = person("Bob", "8 chars.");
 
 async function signUps() {
-  await check("sign-up: the client answers a token and the user", async () => {
+  await check("sign-up: the client returns a token and the user", async () => {
     const device = new Device();
     const authorization = { headers: { Authorization: `Bearer ${ADMIN_TOKEN}` } };
     let result = await device.client.signUp.email({ ...ann, fetchOptions: ADMIN_TOKEN ? authorization : {} });
-    // On a server that has its first account already the token may not help any more.
+    // A server that has its first account may refuse the token.
     if (ADMIN_TOKEN && result.error?.status === 403) result = await device.client.signUp.email(ann);
     assert.equal(result.error, null);
     assert.ok(result.data.token.length >= 32);
     isUser(result.data.user, ann, inTheClient);
     assert.equal((await device.session()).user.id, result.data.user.id);
   });
-  await check("sign-up: the same on the wire, with ISO dates, and the cookie", async () => {
+  await check("sign-up: the response has ISO dates and sets the cookie", async () => {
     const answer = await raw("POST", "/sign-up/email", { body: bob });
     assert.equal(answer.status, 200);
     assert.match(answer.headers.get("content-type"), /^application\/json\b/);
@@ -249,7 +249,7 @@ async function signUps() {
     sessionCookie(answer.cookies, COOKIE);
     sessionCookie(answer.cookies, FORGET);
   });
-  await check("sign-up: the client passes on fields that only the server knows (invitation)", async () => {
+  await check("sign-up: the client passes on unknown fields (invitation)", async () => {
     let sent;
     const client = createAuthClient({
       baseURL: base,
@@ -280,7 +280,7 @@ async function signUps() {
       rawRefused(await raw("POST", "/sign-up/email", { body: { ...dan, [key]: undefined } }), 400, "VALIDATION_ERROR");
     });
   }
-  await check("sign-up: none of those made an account", async () => {
+  await check("sign-up: the refused requests created no account", async () => {
     refused(await client.signIn.email({ email: dan.email, password: "1234567" }), 401, "INVALID_EMAIL_OR_PASSWORD");
   });
   for (const email of [ann.email, ann.email.toLowerCase()]) {
@@ -292,7 +292,7 @@ async function signUps() {
 }
 
 async function signIns() {
-  await check("sign-in: the client answers a token and the user", async () => {
+  await check("sign-in: the client returns a token and the user", async () => {
     const data = await new Device().signIn(ann);
     assert.equal(data.redirect, false);
     assert.ok(data.token.length >= 32);
@@ -301,13 +301,13 @@ async function signIns() {
   await check("sign-in: the case of the address does not matter", async () => {
     for (const email of [ann.email.toLowerCase(), ann.email.toUpperCase()]) await new Device().signIn({ ...ann, email });
   });
-  await check("sign-in: a wrong password and an unknown account are the same", async () => {
+  await check("sign-in: a wrong password and an unknown account get the same response", async () => {
     const { client } = new Device();
     const message = "Invalid email or password";
     const wrong = await client.signIn.email({ email: ann.email, password: "not the password" });
     refused(wrong, 401, "INVALID_EMAIL_OR_PASSWORD", message);
     const unknown = await client.signIn.email({ email: person("Nobody").email, password: "not the password" });
-    // A server may name each request.
+    // A server may add a request id.
     const told = ({ error: { requestId, ...error } }) => error;
     assert.deepEqual(told(unknown), told(wrong));
     const answers = [];
@@ -324,7 +324,7 @@ async function signIns() {
     const result = await new Device().client.signIn.email({ email: "ann", password: ann.password });
     refused(result, 400, "INVALID_EMAIL", "Invalid email");
   });
-  await check("sign-in: a short password is just a wrong one", async () => {
+  await check("sign-in: a short password is a wrong password", async () => {
     refused(await new Device().client.signIn.email({ email: ann.email, password: "x" }), 401, "INVALID_EMAIL_OR_PASSWORD");
   });
   await check("sign-in: 129 characters are PASSWORD_TOO_LONG", async () => {
@@ -343,16 +343,16 @@ async function signIns() {
     ["malformed JSON", "{", 400, "BAD_REQUEST"],
   ];
   for (const [name, body, status, code] of bodies) {
-    await check(`sign-in: as body ${name} is ${code}`, async () => {
+    await check(`sign-in: body with ${name} is ${code}`, async () => {
       rawRefused(await raw("POST", "/sign-in/email", { body }), status, code);
     });
   }
-  // Pages of other sites can send that one without asking, so it must not be read as JSON.
+  // Other sites can send text/plain without a preflight, so the server must not read it as JSON.
   await check("sign-in: text/plain is UNSUPPORTED_MEDIA_TYPE", async () => {
     const answer = await raw("POST", "/sign-in/email", { body: { email, password }, headers: { "content-type": "text/plain" } });
     rawRefused(answer, 415, "UNSUPPORTED_MEDIA_TYPE");
   });
-  // As pages without a script send them.
+  // Requests of pages without a script.
   const form = (path, fields, more) =>
     raw("POST", path, {
       body: new URLSearchParams(fields).toString(),
@@ -370,7 +370,7 @@ async function signIns() {
   await check("forms: without a password is VALIDATION_ERROR", async () => {
     rawRefused(await form("/sign-in/email", { email }), 400, "VALIDATION_ERROR");
   });
-  await check("forms: of another site are refused, where there is no cookie as well", async () => {
+  await check("forms: a form of another site is refused, also without a cookie", async () => {
     const answer = await form("/sign-in/email", { email, password }, { origin: "https://evil.example" });
     rawRefused(answer, 403, "INVALID_ORIGIN");
   });
@@ -378,7 +378,7 @@ async function signIns() {
     await check(`routes: ${route} is refused`, async () => {
       const [method, path] = route.split(" ");
       const { status } = await raw(method, path, { body: method === "POST" ? {} : undefined });
-      // Of a route that there is with another method, 405 says more than the genuine server's 404.
+      // For a known route with another method, 405 is more precise than the genuine server's 404.
       assert.ok(status === 404 || status === 405 && !path.includes("no-such"), `${status}`);
     });
   }
@@ -394,7 +394,7 @@ async function cookies() {
     assert.equal(answer.text, "null");
   };
 
-  await check("cookie: a sign-in's is signed, and lives for 7 days", async () => {
+  await check("cookie: a sign-in sets a signed cookie for 7 days", async () => {
     const answer = await raw("POST", "/sign-in/email", { body: { email, password } });
     assert.equal(answer.status, 200);
     isUser(answer.json.user, ann, onTheWire);
@@ -404,7 +404,7 @@ async function cookies() {
     assert.equal(token, answer.json.token);
     cookie = value;
   });
-  await check("cookie: without rememberMe it ends with the browser, and the session after a day", async () => {
+  await check("cookie: without rememberMe it ends with the browser, and the session ends after a day", async () => {
     const answer = await raw("POST", "/sign-in/email", { body: { email, password, rememberMe: false } });
     const value = sessionCookie(answer.cookies, COOKIE);
     const forget = sessionCookie(answer.cookies, FORGET);
@@ -412,7 +412,7 @@ async function cookies() {
     const { json } = await raw("GET", "/get-session", { cookie: `${COOKIE}=${value}; ${FORGET}=${forget}` });
     isSession(json.session, answer.json.user.id, onTheWire, DAY);
   });
-  await check("cookie: get-session takes it, and answers the session and the user", async () => {
+  await check("cookie: get-session returns the session and the user", async () => {
     const answer = await raw("GET", "/get-session", { cookie: `${COOKIE}=${cookie}` });
     assert.equal(answer.status, 200);
     assert.match(answer.headers.get("cache-control"), /\bno-store\b/);
@@ -421,7 +421,7 @@ async function cookies() {
     isSession(answer.json.session, answer.json.user.id, onTheWire);
     assert.equal(answer.json.session.token, token);
   });
-  await check("cookie: get-session without it answers null", async () => {
+  await check("cookie: get-session without a cookie returns null", async () => {
     const answer = await raw("GET", "/get-session");
     assert.equal(answer.status, 200);
     assert.match(answer.headers.get("cache-control"), /\bno-store\b/);
@@ -429,17 +429,17 @@ async function cookies() {
     assert.equal(answer.text, "null");
     assert.deepEqual(answer.cookies, []);
   });
-  await check("cookie: with another signature it is void", async () => {
+  await check("cookie: another signature is invalid", async () => {
     const { signature } = signed(cookie);
-    // The first character: of the last one not all bits count.
+    // Changes the first character, because not all bits of the last one count.
     const other = (signature[0] === "A" ? "B" : "A") + signature.slice(1);
     await isDead(encodeURIComponent(`${token}.${other}`));
   });
-  await check("cookie: with another token it is void", async () => {
+  await check("cookie: another token is invalid", async () => {
     const other = (token[0] === "A" ? "B" : "A") + token.slice(1);
     await isDead(encodeURIComponent(`${other}.${signed(cookie).signature}`));
   });
-  await check("cookie: without a signature, or as garbage, it is void", async () => {
+  await check("cookie: no signature, or garbage, is invalid", async () => {
     for (const value of [token, `${token}.`, "garbage", "a.b", ".", "%", "%ff"]) await isDead(value);
   });
   await check("cookie: the signature of another cookie does not sign a session", async () => {
@@ -448,7 +448,7 @@ async function cookies() {
   });
 }
 
-// Clients that keep no cookies, as the documentation of the bearer plugin has them.
+// Clients without cookies, as in the documentation of the bearer plugin.
 async function bearers() {
   const { email, password } = ann;
   let told;
@@ -462,21 +462,21 @@ async function bearers() {
       auth: { type: "Bearer", token: () => told },
     },
   });
-  await check("bearer: a header of the sign-in tells it, signed", async () => {
+  await check("bearer: the sign-in returns the signed token in a header", async () => {
     const { data, error } = await client.signIn.email({ email, password });
     assert.equal(error, null);
     assert.equal(signed(encodeURIComponent(decodeURIComponent(told))).token, data.token);
   });
-  await check("bearer: it shows who asks, and whose sessions to list", async () => {
+  await check("bearer: the token works for get-session and list-sessions", async () => {
     const { data } = await client.getSession();
     isUser(data.user, ann, inTheClient);
     assert.ok((await client.listSessions()).data.length > 0);
   });
-  await check("bearer: another's is nobody's", async () => {
+  await check("bearer: a changed token is invalid", async () => {
     const answer = await raw("GET", "/get-session", { headers: { authorization: `Bearer A${told}` } });
     assert.equal(answer.text, "null");
   });
-  await check("bearer: sign-out ends it", async () => {
+  await check("bearer: sign-out ends the session", async () => {
     assert.equal((await client.signOut()).error, null);
     const answer = await raw("GET", "/get-session", { headers: { authorization: `Bearer ${told}` } });
     assert.equal(answer.text, "null");
@@ -496,26 +496,26 @@ async function origins() {
       rawRefused(await raw("POST", "/sign-out", { body: {}, cookie, origin }), 403, "INVALID_ORIGIN");
     });
   }
-  await check("origin: none with the cookie is MISSING_OR_NULL_ORIGIN", async () => {
+  await check("origin: no Origin with the cookie is MISSING_OR_NULL_ORIGIN", async () => {
     for (const origin of [null, "null"]) {
       rawRefused(await raw("POST", "/update-user", { body, cookie, origin }), 403, "MISSING_OR_NULL_ORIGIN");
       rawRefused(await raw("POST", "/sign-out", { body: {}, cookie, origin }), 403, "MISSING_OR_NULL_ORIGIN");
     }
   });
-  await check("origin: a foreign Referer is INVALID_ORIGIN, the server's own will do", async () => {
+  await check("origin: a foreign Referer is INVALID_ORIGIN, that of the server is accepted", async () => {
     const foreign = { cookie, origin: null, headers: { referer: "http://evil.example/page" } };
     rawRefused(await raw("POST", "/update-user", { ...foreign, body }), 403, "INVALID_ORIGIN");
     const own = { cookie, origin: null, headers: { referer: `${base}/page` } };
     const answer = await raw("POST", "/update-user", { ...own, body: { name: ann.name } });
     assert.deepEqual([answer.status, answer.json], [200, { status: true }]);
   });
-  await check("origin: a foreign one cannot sign in or up either", async () => {
+  await check("origin: a foreign origin cannot sign in or up", async () => {
     const foreign = { origin: "http://evil.example" };
     const { email, password } = ann;
     rawRefused(await raw("POST", "/sign-in/email", { ...foreign, body: { email, password } }), 403, "INVALID_ORIGIN");
     rawRefused(await raw("POST", "/sign-up/email", { ...foreign, body: person("Mallory") }), 403, "INVALID_ORIGIN");
   });
-  await check("origin: nothing came of any of that", async () => {
+  await check("origin: the refused requests changed nothing", async () => {
     const { session, user } = await device.session();
     assert.equal(session.token, token);
     assert.equal(user.name, ann.name);
@@ -529,7 +529,7 @@ async function sessions() {
   const [desk, phone, tablet, stranger] = [new Device(), new Device(), new Device(), new Device()];
   let token;
 
-  await check("sessions: without one there is none to see or to change", async () => {
+  await check("sessions: without a session, routes of the account are UNAUTHORIZED", async () => {
     assert.equal(await new Device().session(), null);
     const { client } = new Device();
     refused(await client.listSessions(), 401, "UNAUTHORIZED", "Unauthorized");
@@ -539,7 +539,7 @@ async function sessions() {
     const passwords = { currentPassword: ann.password, newPassword: "another password" };
     refused(await client.changePassword(passwords), 401, "UNAUTHORIZED", "Unauthorized");
   });
-  await check("sessions: list-sessions has all of the account, one of them the client's own", async () => {
+  await check("sessions: list-sessions returns all sessions of the account, with the client's own", async () => {
     const { data, error } = await desk.client.signUp.email(eve);
     assert.equal(error, null);
     token = data.token;
@@ -551,17 +551,17 @@ async function sessions() {
     for (const session of list) isSession(session, data.user.id, inTheClient);
     assert.equal(new Set(list.map((session) => session.id)).size, 3);
     assert.equal(new Set(list.map((session) => session.token)).size, 3);
-    // By this a page knows which of them not to offer for revocation.
+    // A page needs this to mark the current session.
     const own = list.filter((session) => session.token === token);
     assert.equal(own.length, 1);
     assert.equal(own[0].id, (await desk.session()).session.id);
   });
-  await check("sessions: list-sessions on the wire", async () => {
+  await check("sessions: the response of list-sessions has ISO dates", async () => {
     const answer = await raw("GET", "/list-sessions", { cookie: desk.cookie });
     assert.equal(answer.status, 200);
     for (const session of answer.json) isSession(session, answer.json[0].userId, onTheWire);
   });
-  await check("sessions: revoke-session ends the one that was named, and no other", async () => {
+  await check("sessions: revoke-session ends the given session only", async () => {
     const { session } = await phone.session();
     const { token } = (await desk.sessions()).find(({ id }) => id === session.id);
     const { data, error } = await desk.client.revokeSession({ token });
@@ -572,10 +572,10 @@ async function sessions() {
     assert.notEqual(await desk.session(), null);
     assert.notEqual(await tablet.session(), null);
     assert.equal((await desk.sessions()).length, 2);
-    // Once more is no error, nor is any unknown one.
+    // Ending a session again, or an unknown one, is not an error.
     for (const gone of [token, "x"]) assert.deepEqual((await desk.client.revokeSession({ token: gone })).data, { status: true });
   });
-  await check("sessions: the cookie of a dead session is cleared", async () => {
+  await check("sessions: the cookie of an ended session is cleared", async () => {
     const device = new Device();
     await device.signIn(eve);
     const { cookie } = device;
@@ -584,8 +584,7 @@ async function sessions() {
     assert.deepEqual([answer.status, answer.text], [200, "null"]);
     assert.equal(sessionCookie(answer.cookies, COOKIE, 0), "");
   });
-  await check("sessions: revoke-session does not touch those of others", async () => {
-    // What the stranger's own list calls it, and what the cookie does.
+  await check("sessions: revoke-session cannot end a session of another account", async () => {
     for (const { token } of await stranger.sessions()) {
       assert.deepEqual((await desk.client.revokeSession({ token })).data, { status: true });
     }
@@ -596,7 +595,7 @@ async function sessions() {
       rawRefused(await raw("POST", "/revoke-session", { body, cookie: desk.cookie }), 400, "VALIDATION_ERROR");
     }
   });
-  await check("sessions: revoke-other-sessions ends all others of the account", async () => {
+  await check("sessions: revoke-other-sessions ends all other sessions of the account", async () => {
     await phone.signIn(eve);
     const { data, error } = await desk.client.revokeOtherSessions();
     assert.equal(error, null);
@@ -607,13 +606,13 @@ async function sessions() {
     assert.equal((await desk.session()).session.token, token);
     assert.deepEqual((await desk.sessions()).map((session) => session.token), [token]);
   });
-  await check("sessions: revoke-session of the own one clears the cookie", async () => {
+  await check("sessions: revoke-session of the client's own session clears the cookie", async () => {
     const answer = await raw("POST", "/revoke-session", { body: { token }, cookie: desk.cookie });
     assert.deepEqual([answer.status, answer.json], [200, { status: true }]);
     assert.equal(sessionCookie(answer.cookies, COOKIE, 0), "");
     assert.equal(await desk.session(), null);
   });
-  await check("sessions: revoke-sessions ends all, the own one too", async () => {
+  await check("sessions: revoke-sessions ends all sessions, with the client's own", async () => {
     await desk.signIn(eve);
     await phone.signIn(eve);
     const { data, error } = await desk.client.revokeSessions();
@@ -637,30 +636,30 @@ async function users() {
 
   await check("update-user: name", async () => {
     const { data } = await device.client.signUp.email(fay);
-    // So that updatedAt is another millisecond.
+    // updatedAt has milliseconds, and must change.
     await setTimeout(5);
     await update({ name: "Fay Ray" }, { name: "Fay Ray" });
     const { user } = await device.session();
     assert.deepEqual(user.createdAt, data.user.createdAt);
     assert.ok(user.updatedAt > data.user.updatedAt);
   });
-  await check("update-user: image, and none again", async () => {
+  await check("update-user: an image, and then none", async () => {
     const image = "https://example.com/fay.png";
     await update({ image }, { name: "Fay Ray", image });
     await update({ image: null }, { name: "Fay Ray" });
   });
-  await check("update-user: both, for all clients of the account", async () => {
+  await check("update-user: name and image, for all clients of the account", async () => {
     const image = "https://example.com/fay.png";
     const other = new Device();
     await other.signIn(fay);
     await update({ name: "Fay W.", image }, { name: "Fay W.", image });
     isUser((await other.session()).user, { ...fay, name: "Fay W.", image }, inTheClient);
   });
-  await check("update-user: the address is EMAIL_CAN_NOT_BE_UPDATED", async () => {
+  await check("update-user: an email address is EMAIL_CAN_NOT_BE_UPDATED", async () => {
     const result = await device.client.updateUser({ name: "x", email: person("Gus").email });
     refused(result, 400, "EMAIL_CAN_NOT_BE_UPDATED", "Email can not be updated");
   });
-  await check("update-user: nothing that can be updated is 400, and changes nothing", async () => {
+  await check("update-user: a body without a known field is 400 and changes nothing", async () => {
     const before = (await device.session()).user;
     for (const body of [{}, { emailVerified: true }, { id: "x" }, { no: "such" }]) {
       const answer = await raw("POST", "/update-user", { body, cookie: device.cookie });
@@ -684,7 +683,7 @@ async function passwords() {
     else refused(result, 401, "INVALID_EMAIL_OR_PASSWORD");
   };
 
-  await check("change-password: a wrong current one is INVALID_PASSWORD", async () => {
+  await check("change-password: a wrong current password is INVALID_PASSWORD", async () => {
     assert.equal((await desk.client.signUp.email(hal)).error, null);
     await phone.signIn(hal);
     refused(await change("not the password", "another password"), 400, "INVALID_PASSWORD", "Invalid password");
@@ -700,7 +699,7 @@ async function passwords() {
       rawRefused(await raw("POST", "/change-password", { body, cookie: desk.cookie }), 400, "VALIDATION_ERROR");
     }
   });
-  await check("change-password: the old one stops working, all sessions stay", async () => {
+  await check("change-password: the old password stops working, all sessions stay", async () => {
     const next = "x".repeat(128);
     const { data, error } = await change(current, next);
     assert.equal(error, null);
@@ -712,7 +711,7 @@ async function passwords() {
     assert.notEqual(await desk.session(), null);
     assert.notEqual(await phone.session(), null);
   });
-  await check("change-password: with revokeOtherSessions just a new session of the caller is left", async () => {
+  await check("change-password: with revokeOtherSessions, only a new session of the caller is left", async () => {
     const before = { cookie: desk.cookie, ...(await desk.session()) };
     const next = "yet another password";
     const { data, error } = await change(current, next, { revokeOtherSessions: true });
@@ -731,7 +730,7 @@ async function passwords() {
     await isPassword(next, true);
     current = next;
   });
-  await check("change-password: the new session's cookie on the wire, remembered or not", async () => {
+  await check("change-password: the response sets the cookie of the new session, remembered or not", async () => {
     for (const rememberMe of [true, false]) {
       const device = new Device();
       await device.signIn({ ...hal, password: current }, { rememberMe });
@@ -746,7 +745,7 @@ async function passwords() {
 }
 
 async function signOuts() {
-  await check("sign-out: the session is dead, the cookie gone, other sessions stay", async () => {
+  await check("sign-out: ends the session and clears the cookie, other sessions stay", async () => {
     const [device, other] = [new Device(), new Device()];
     await device.signIn(ann);
     await other.signIn(ann);
@@ -757,19 +756,19 @@ async function signOuts() {
     assert.equal(device.cookies.size, 0);
     assert.equal(await device.session(), null);
     assert.equal((await raw("GET", "/get-session", { cookie })).text, "null");
-    // Not rawRefused, as the answer may clear the cookie of a dead session.
+    // rawRefused does not fit, because the response may clear the cookie of the ended session.
     const { status, json } = await raw("GET", "/list-sessions", { cookie });
     assert.deepEqual([status, json.message, json.code], [401, "Unauthorized", "UNAUTHORIZED"]);
     assert.notEqual(await other.session(), null);
   });
-  await check("sign-out: the cookies on the wire", async () => {
+  await check("sign-out: the response clears the cookies", async () => {
     const device = new Device();
     await device.signIn(ann, { rememberMe: false });
     const answer = await raw("POST", "/sign-out", { body: {}, cookie: device.cookie });
     assert.deepEqual([answer.status, answer.json], [200, { success: true }]);
     for (const name of [COOKIE, FORGET]) assert.equal(sessionCookie(answer.cookies, name, 0), "");
   });
-  await check("sign-out: without a session it is no error, nor without a body", async () => {
+  await check("sign-out: no session, or no body, is not an error", async () => {
     for (const body of [{}, undefined]) {
       const answer = await raw("POST", "/sign-out", { body });
       assert.deepEqual([answer.status, answer.json], [200, { success: true }]);
@@ -801,9 +800,9 @@ async function browsers() {
     </script>`,
   });
 
-  // A page of another origin. By another port it is of the same site still, so the browser sends the cookies along, and Playwright
-  // answers preflight requests itself while it intercepts: it is all for the server to refuse. That page is served for real, as
-  // the browser keeps one that only seems to come from this machine from the server anyhow.
+  // A page of another origin. Another port is still the same site, so the browser sends the cookies, and Playwright answers
+  // preflight requests while it intercepts. So only the server can refuse its requests. A real server serves the page, since
+  // the browser would keep an intercepted one away from this machine.
   const elsewhere = createServer((request, response) => {
     const { contentType, body } = request.url.endsWith(".js") ? script : page(JSON.stringify({ baseURL: base }));
     response.writeHead(200, { "content-type": contentType }).end(body);
@@ -820,7 +819,7 @@ async function browsers() {
     const context = await browser.newContext();
     const tab = await context.newPage();
     tab.setDefaultTimeout(TIMEOUT);
-    // None of these requests reaches the server, but for the page they come from there. Where that is, the client takes from it.
+    // Playwright answers these requests, and to the page they come from the server. The client takes its URL from the page.
     await context.route(`${base}/__check/**`, (route) => {
       return route.fulfill(route.request().url().endsWith(".js") ? script : page(""));
     });
@@ -854,14 +853,14 @@ async function inTheBrowser({ context, tab, errors, others, foreign }) {
     assert.equal(error, null);
     return data;
   };
-  // What the client's store tells the page, which it updates by itself.
+  // Waits for the client's store, which updates itself.
   const store = (name) => {
     const is = (name) => !window.session.isPending && (window.session.data?.user.name ?? null) === name;
     return tab.waitForFunction(is, name);
   };
   const cookie = async (name) => (await context.cookies(base)).find((cookie) => cookie.name === name);
 
-  await check("browser: at first nobody is signed in", async () => {
+  await check("browser: at first no user is signed in", async () => {
     await open();
     assert.equal(await succeed("getSession"), null);
     await store(null);
@@ -887,7 +886,7 @@ async function inTheBrowser({ context, tab, errors, others, foreign }) {
     isUser(data.user, ida, inTheClient);
     await store(ida.name);
   });
-  await check("browser: getSession, after a reload too", async () => {
+  await check("browser: getSession, also after a reload", async () => {
     const { session, user } = await succeed("getSession");
     isUser(user, ida, inTheClient);
     isSession(session, user.id, inTheClient);
@@ -895,7 +894,7 @@ async function inTheBrowser({ context, tab, errors, others, foreign }) {
     await store(ida.name);
     assert.equal((await succeed("getSession")).session.id, session.id);
   });
-  await check("browser: the cookie is kept from scripts", async () => {
+  await check("browser: scripts cannot read the cookie", async () => {
     assert.equal(await tab.evaluate(() => document.cookie), "");
     const { httpOnly, sameSite, secure, path, expires } = await cookie(COOKIE);
     assert.deepEqual({ httpOnly, sameSite, secure, path }, { httpOnly: true, sameSite: "Lax", secure: false, path: "/" });
@@ -909,7 +908,7 @@ async function inTheBrowser({ context, tab, errors, others, foreign }) {
     const { session } = await succeed("getSession");
     assert.deepEqual(list.filter(({ token }) => token === session.token).map(({ id }) => id), [session.id]);
   });
-  await check("browser: revokeSession of the other one", async () => {
+  await check("browser: revokeSession of another session", async () => {
     const { id } = (await device.session()).session;
     const { token } = (await succeed("listSessions")).find((session) => session.id === id);
     assert.deepEqual(await succeed("revokeSession", { token }), { status: true });
@@ -948,17 +947,17 @@ async function inTheBrowser({ context, tab, errors, others, foreign }) {
     await store(null);
     assert.deepEqual(await context.cookies(base), []);
   });
-  await check("browser: no error in the page, and no request elsewhere", async () => {
+  await check("browser: no error in the page, and no request to another origin", async () => {
     assert.deepEqual(errors, []);
     assert.deepEqual(others, []);
   });
-  await check("browser: a page of another origin can neither sign in, nor out, nor see who is", async () => {
+  await check("browser: a page of another origin can neither sign in nor out, nor read the session", async () => {
     const credentials = { email: ida.email, password: "another password" };
     const fails = async (path, ...args) => {
       const data = await call(path, ...args).then(({ data }) => data, () => null);
       assert.equal(data, null, `${path} succeeds`);
     };
-    // Requests like these the browser sends without asking first.
+    // The browser sends these requests without a preflight.
     const send = (path, body) => {
       const simple = async ([url, body]) => {
         await fetch(url, { method: "POST", mode: "no-cors", credentials: "include", body }).catch(() => {});
@@ -998,7 +997,7 @@ for (const group of groups) {
   try {
     await group();
   } catch (error) {
-    // What a group needs before its first check.
+    // The group failed before its first check.
     await check(group.name, () => Promise.reject(error));
   }
 }

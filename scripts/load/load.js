@@ -1,14 +1,14 @@
-// Shoppers who browse: their shops' pages send what they did, some events at a time, and wait until it is on disk.
+// Shoppers who browse a shop. Its pages send their events in batches and wait until these are on disk.
 import http from 'k6/http'
 import { check, sleep } from 'k6'
 import { Counter } from 'k6/metrics'
 import exec from 'k6/execution'
 
-const url = `${__ENV.MARTECH_URL}/events?ack=durable`
+const url = `${__ENV.SERVER_URL}/events?ack=durable`
 const batch = Number(__ENV.BATCH)
 const scale = Number(__ENV.SECONDS) / 30
 const accepted = new Counter('events_accepted')
-// All stages together are so many seconds of virtual users; in that time they are to send all events.
+// The seconds of all virtual users in all stages. In that time they send 300,000 events.
 const userSeconds = (100 * 10) / 2 + ((100 + 500) / 2) * 15 + (500 * 5) / 2
 const period = (batch * userSeconds) / 300000
 
@@ -25,7 +25,7 @@ export const options = {
       ],
     },
   },
-  // Each tag of each request costs k6 time of a processor that the server would have.
+  // Tags cost k6 processor time that the server could use.
   systemTags: ['status'],
   summaryTrendStats: ['avg', 'med', 'p(95)', 'p(99)', 'max'],
 }
@@ -41,26 +41,26 @@ function event(user, session, number) {
   return { userId: user, sessionId: session, type, properties }
 }
 
-// Made before the first request: on the machine that serves them, making them would be most of the work. The server makes the ids,
-// so the same body again is of other events.
-const bodies = Array.from({ length: 40 }, (_, visit) => {
+// The bodies are built before the first request, because building them would be most of the work of this machine. The
+// server makes the ids, so a body that is sent again is new events, and a short run needs few bodies.
+const bodies = Array.from({ length: Math.ceil(40 * Math.min(scale, 1)) }, (_, visit) => {
   const user = `shopper-${__VU}-${visit % 20}`
   return JSON.stringify(Array.from({ length: batch }, (_, place) => event(user, `s-${user}`, visit * batch + place)))
 })
 const request = { headers: { 'Content-Type': 'application/json' } }
 const expected = `"accepted":${batch},`
 
-// When this shopper comes again: by a clock, so that who had to wait for an answer is not late with all that follow.
+// When this shopper sends again. It follows a clock, so that one slow response does not delay all later requests.
 let due = 0
 
 export default function () {
   due = Math.max(due, Date.now() - 1000 * period) + 1000 * period
-  const answer = http.post(url, bodies[exec.vu.iterationInInstance % bodies.length], request)
-  const taken = check(answer, {
-    'answered 202': (answer) => answer.status === 202,
-    'all taken': (answer) => answer.status === 202 && answer.body.includes(expected),
+  const response = http.post(url, bodies[exec.vu.iterationInInstance % bodies.length], request)
+  const acknowledged = check(response, {
+    'status is 202': (response) => response.status === 202,
+    'all events accepted': (response) => response.status === 202 && response.body.includes(expected),
   })
-  if (taken) {
+  if (acknowledged) {
     accepted.add(batch)
   }
   sleep(Math.max(0, due - Date.now()) / 1000)

@@ -1,5 +1,4 @@
-"""What Schemathesis has to know of the server beyond what its description says: who asks, how values with formats of ours
-look, and which rules bind two values together, so that they cannot stand in a schema."""
+"""Tells Schemathesis what a schema cannot: credentials, the values of formats, and rules that concern two values."""
 
 import datetime
 import json
@@ -9,14 +8,14 @@ import requests
 import schemathesis
 from hypothesis import strategies as st
 
-URL = os.environ["MARTECH_URL"]
-TOKEN = os.environ["MARTECH_ADMIN_TOKEN"]
-EMAIL, PASSWORD = os.environ["MARTECH_EMAIL"], os.environ["MARTECH_PASSWORD"]
+URL = os.environ["SERVER_URL"]
+TOKEN = os.environ["ADMIN_TOKEN"]
+EMAIL, PASSWORD = os.environ["EMAIL"], os.environ["PASSWORD"]
 
 dates = st.dates(datetime.date(2010, 1, 1), datetime.date(2025, 12, 31)).map(str)
 times = st.datetimes(datetime.datetime(2010, 1, 1), datetime.datetime(2025, 12, 31)).map(lambda at: at.isoformat(timespec="milliseconds") + "Z")
 
-# An event is not of the future.
+# The server rejects events of the future.
 schemathesis.openapi.format("date-time", times)
 schemathesis.openapi.format("instant", dates | times)
 schemathesis.openapi.format("iana-time-zone", st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Apia"]))
@@ -27,7 +26,7 @@ schemathesis.openapi.format("email", st.from_regex(r"[a-z]{1,20}@shop\.example",
 
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
-    """Lines and beacons are texts to OpenAPI, which cannot say of what: they are made of the same events as JSON is."""
+    """OpenAPI describes NDJSON and beacons as texts. Here they get the schemas of the JSON bodies."""
     content = raw_schema["paths"]["/events"]["post"]["requestBody"]["content"]
     content["text/plain"] = {"schema": content["application/json"]["schema"]}
     lists = [shape for shape in raw_schema["components"]["schemas"]["EventsBody"]["anyOf"] if shape.get("type") == "array"]
@@ -36,7 +35,7 @@ def before_load_schema(context, raw_schema):
 
 @schemathesis.serializer("application/x-ndjson")
 def lines(context, value):
-    # What is no list is one that has no events on its lines.
+    # A value that is not a list becomes a line that is not an event.
     return "\n".join(map(json.dumps, value if isinstance(value, list) else [[value]])).encode()
 
 
@@ -47,23 +46,23 @@ def beacon(context, value):
 
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
-    """What no schema can say: a cursor is one that a page has named, a password is known to who has it and is none of the most
-    common, which types of events are taken is a setting of the project, an event is not of the future, an id names one event,
-    and one of two fields has to be there."""
+    """Drops failures by rules that no schema can express: a cursor comes from a page, the current password must be right
+    and a new one uncommon, event types are a setting, an event is not of the future, an id names one event, and one of two
+    fields is required."""
     if type(failure).__name__ != "RejectedPositiveData" or response.status_code != 400:
         return True
-    told = response.json()
+    error = response.json()
     codes = ["INVALID_PASSWORD", "PASSWORD_COMPROMISED", "unknown_type", "id_conflict"]
     codes += ["occurred_at_in_future", "occurred_at_too_early", "occurred_at_too_old"]
-    if told["code"] == "no_valid_events":
-        return not all(result["code"] in codes for result in told["results"])
-    is_known = told["code"] in codes or told["message"] == "No fields to update"
-    return not (is_known or told.get("field") == "cursor" and "not a cursor" in told["message"])
+    if error["code"] == "no_valid_events":
+        return not all(result["code"] in codes for result in error["results"])
+    is_known = error["code"] in codes or error["message"] == "No fields to update"
+    return not (is_known or error.get("field") == "cursor" and "not a cursor" in error["message"])
 
 
 @schemathesis.hook
 def map_query(context, query):
-    """A time range ends after it begins, and is no longer than the buckets of a series."""
+    """Keeps a time range from ending before it begins, and from having too many buckets."""
     if not query:
         return query
     if "from" in query or query.get("interval") == "hour":
@@ -74,20 +73,20 @@ def map_query(context, query):
 
 
 @schemathesis.auth(refresh_interval=None)
-class Asking:
-    """With the admin token; about one's own account in a session, each case in one of its own, for some end it."""
+class Credentials:
+    """The admin token. Cases about the own account get a session each, because some of them end it."""
 
     def get(self, case, context):
         if "Account" not in (case.operation.tags or []):
             return TOKEN
-        answer = sign_in()
-        if answer.status_code == 401:
-            # Another case has removed them, or given them another password.
-            tell("/admin/members", {"email": EMAIL, "password": PASSWORD, "role": "owner"})
-            tell(f"/admin/members/{EMAIL}/password", {"newPassword": PASSWORD})
-            answer = sign_in()
-        answer.raise_for_status()
-        return answer.json()["token"]
+        response = sign_in()
+        if response.status_code == 401:
+            # Another case removed the account, or changed its password.
+            post("/admin/members", {"email": EMAIL, "password": PASSWORD, "role": "owner"})
+            post(f"/admin/members/{EMAIL}/password", {"newPassword": PASSWORD})
+            response = sign_in()
+        response.raise_for_status()
+        return response.json()["token"]
 
     def set(self, case, data, context):
         case.headers = case.headers or {}
@@ -98,5 +97,5 @@ def sign_in():
     return requests.post(f"{URL}/api/auth/sign-in/email", json={"email": EMAIL, "password": PASSWORD}, timeout=30)
 
 
-def tell(path, body):
+def post(path, body):
     requests.post(URL + path, json=body, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30)

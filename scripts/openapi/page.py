@@ -1,4 +1,4 @@
-"""The page at /api-docs, in Chromium: it is shown whole, asks nobody else, and tries things out with a key or signed in.
+"""Checks the page /api-docs in Chromium: it shows all operations, executes them, and sends no request elsewhere.
 
 Usage: page.py URL ADMIN_TOKEN EMAIL PASSWORD [PICTURE]
 """
@@ -14,31 +14,31 @@ CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 
 
 def try_out(page, operation, status):
-    """Opens an operation, sends it, and reads the status that came."""
+    """Executes an operation in the page, and expects a status."""
     block = page.locator(f"[id$='-{operation}']")
     block.locator(".opblock-summary-control").click()
     block.get_by_role("button", name="Execute").click()
     expect(block.locator(".live-responses-table tr.response .response-col_status").first).to_contain_text(str(status))
     block.locator(".opblock-summary-control").click()
-    print(f"ok     {operation} answers {status}", flush=True)
+    print(f"ok      {operation}: {status}", flush=True)
 
 
 with sync_playwright() as playwright:
     browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
     context = browser.new_context(viewport={"width": 1280, "height": 1600})
-    asked, complaints = [], []
+    requested, errors = [], []
     page = context.new_page()
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: requested.append(request.url))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(URL + "/api-docs")
     described = json.loads(context.request.get(URL + "/api-docs/openapi.json").text())
     count = sum(len(item) for item in described["paths"].values())
     expect(page.locator(".opblock")).to_have_count(count)
-    print(f"ok     all {count} operations are shown", flush=True)
+    print(f"ok      all {count} operations are shown", flush=True)
     if len(sys.argv) > 5:
         page.screenshot(path=sys.argv[5])
-    assert not complaints, complaints
+    assert not errors, errors
 
     try_out(page, "getStats", 401)
     headers = {"Authorization": f"Bearer {TOKEN}"}
@@ -56,7 +56,7 @@ with sync_playwright() as playwright:
     page.reload()
     try_out(page, "listMembers", 200)
     try_out(page, "sendEvents", 202)
-    elsewhere = [url for url in asked if not url.startswith((URL, "data:"))]
+    elsewhere = [url for url in requested if not url.startswith((URL, "data:"))]
     assert not elsewhere, elsewhere
-    print("ok     nobody else was asked", flush=True)
+    print("ok      no request to another origin", flush=True)
     browser.close()

@@ -1,9 +1,9 @@
-"""A receiver of OTLP over HTTP, made of the official Protobuf messages (PyPI `opentelemetry-proto`).
+"""Receives OTLP over HTTP with the official Protobuf messages (`opentelemetry-proto` on PyPI).
 
 Usage: receiver.py PORT FILE
 
-Appends what it is sent to FILE, each request as a line of OTLP's JSON, as scripts/otlp/collector does. What it cannot read it
-answers 400. It is as strict as Protobuf is, and that is not what a collector is: that one checks more.
+Appends each request to FILE as a line of OTLP's JSON, as scripts/otlp/collector does. Answers 400 to a body that is not
+such a message. The OpenTelemetry Collector checks more.
 """
 
 import base64
@@ -24,7 +24,7 @@ MESSAGES = {
 
 
 def as_otlp(value):
-    """Protobuf's JSON has bytes in base64, and OTLP's has ids in hexadecimal."""
+    """Writes ids in hexadecimal, as OTLP's JSON does. Protobuf's JSON has them in base64."""
     if isinstance(value, list):
         return [as_otlp(item) for item in value]
     if not isinstance(value, dict):
@@ -52,9 +52,9 @@ class Receiver(http.server.BaseHTTPRequestHandler):
         except Exception as error:
             print(f"{self.path}: {error}", file=sys.stderr, flush=True)
             return self.answer(400)
-        told = as_otlp(json_format.MessageToDict(received, use_integers_for_enums=True))
-        with FILE.open("a") as lines:
-            lines.write(json.dumps(told) + "\n")
+        line = as_otlp(json_format.MessageToDict(received, use_integers_for_enums=True))
+        with FILE.open("a") as file:
+            file.write(json.dumps(line) + "\n")
         self.answer(200)
 
     def answer(self, status):

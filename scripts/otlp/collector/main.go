@@ -1,4 +1,5 @@
-// The OpenTelemetry Collector with what scripts/otlp/run needs of it: OTLP in, and each request as a line of JSON out.
+// The OpenTelemetry Collector with the two parts that scripts/otlp/run uses: a receiver of OTLP, and an exporter that
+// appends each request to a file as a line of JSON.
 package main
 
 import (
@@ -21,7 +22,7 @@ import (
 	"go.opentelemetry.io/collector/service/telemetry/otelconftelemetry"
 )
 
-// Where the lines go.
+// The file of the lines.
 type config struct {
 	Path string `mapstructure:"path"`
 }
