@@ -5,7 +5,7 @@ use std::{env, process::ExitCode};
 use clap::parser::ValueSource;
 
 use super::{
-    output::say,
+    output::print_line,
     settings::{Settings, SettingsError},
     unknown_variables,
 };
@@ -21,10 +21,10 @@ pub(super) fn run(settings: &Settings) -> ExitCode {
         return SettingsError::Mistakes { list: mistakes, code: 1 }.report();
     }
     for line in shown(settings) {
-        say(line);
+        print_line(line);
     }
     if let Ok(exporters) = OtlpExporters::from_environment() {
-        say(format_args!("# OpenTelemetry sends {}", exporters.describe().unwrap_or("nothing")));
+        print_line(format_args!("# OpenTelemetry sends {}", exporters.describe().unwrap_or("nothing")));
     }
     for line in unknown_variables::lines() {
         eprintln!("martech-server: warning: {line}");

@@ -32,7 +32,7 @@ use crate::{config::ServeArgs, util::file_permissions};
 /// Without a command, it runs the server. Send events with POST /events (no token needed), and read them from /users,
 /// /users/{userId}/journey and /stats with `Authorization: Bearer <admin token>`.
 #[derive(Debug, Parser)]
-#[command(name = "martech-server", version, args_conflicts_with_subcommands = true, after_help = AFTER_HELP)]
+#[command(name = "martech-server", version, args_conflicts_with_subcommands = true, disable_help_flag = true, after_help = AFTER_HELP)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -44,6 +44,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Runs the server: accepts events over HTTP and answers queries about them (the default)
+    #[command(disable_help_flag = true)]
     Serve(Box<ServeArgs>),
     /// Imports events from files or standard input
     Import(Box<ImportArgs>),
@@ -55,6 +56,7 @@ pub enum Command {
     User(Box<UserArgs>),
     /// Checks the settings of the server and prints them without secrets; changes nothing; exits with 0 if they are
     /// valid, else 1
+    #[command(disable_help_flag = true)]
     Check(Box<ServeArgs>),
     /// Sets damage in a data folder aside and reports what was lost; no server may be running on it
     Repair(RepairArgs),
@@ -97,7 +99,7 @@ pub fn run() -> ExitCode {
 }
 
 const AFTER_HELP: &str = "\
-Sizes are written 512KiB, 64MiB, 2GiB; times 500ms, 30s, 5m, 1h.
+Sizes are written 512KiB, 64MiB, 2GiB; times 500ms, 30s, 5m, 1h. --help-advanced shows all settings.
 
 Try it:
   martech-server &

@@ -6,7 +6,7 @@ use std::{
 };
 
 /// Prints a line. A closed pipe is not an error: the reader may have seen enough, and the command goes on.
-pub(crate) fn say(line: impl fmt::Display) {
+pub(crate) fn print_line(line: impl fmt::Display) {
     match writeln!(io::stdout(), "{line}") {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => eprintln!("martech-server: standard output: {error}"),
         _ => {}

@@ -153,6 +153,18 @@ fn reads_secrets_from_files() {
 }
 
 #[test]
+fn help_shows_common_settings_and_advanced_help_shows_all() {
+    let help = |flag: &str| Cli::try_parse_from(["martech-server", flag]).unwrap_err().to_string();
+    let (common, all) = (help("--help"), help("--help-advanced"));
+    let count = |text: &str| settings().iter().filter(|(flag, ..)| text.contains(&format!("{flag} <"))).count();
+    assert_eq!(count(&all), settings().len());
+    assert!((15..=25).contains(&count(&common)), "{common}");
+    assert_eq!(help("-h"), common);
+    let of_command = Cli::try_parse_from(["martech-server", "serve", "--help"]).unwrap_err().to_string();
+    assert_eq!(count(&of_command), count(&common));
+}
+
+#[test]
 fn help_shows_no_secret() {
     let help = Cli::command().render_long_help().to_string();
     assert!(help.contains("MARTECH_ADMIN_TOKEN]"), "the variable is named without its value:\n{help}");

@@ -34,7 +34,7 @@ pub struct AccountArgs {
     pub public_ingest: Switch,
 
     /// Maximum age in days of events sent without a key, or with a page key (one that has origins); 0 for no limit
-    #[arg(long, env = "MARTECH_PUBLIC_EVENT_DAYS", default_value = "30", value_name = "DAYS", value_parser = clap::value_parser!(u32).range(..=36_500))]
+    #[arg(long, hide_short_help = true, env = "MARTECH_PUBLIC_EVENT_DAYS", default_value = "30", value_name = "DAYS", value_parser = clap::value_parser!(u32).range(..=36_500))]
     pub public_event_days: u32,
 
     /// Origins whose pages may send events, such as `https://shop.example`, separated by commas, or `*` for all
@@ -46,15 +46,15 @@ pub struct AccountArgs {
     pub sign_up: SignUpPolicy,
 
     /// A session ends after this time without use
-    #[arg(long, env = "MARTECH_SESSION_IDLE", default_value = "168h", value_name = "TIME", value_parser = session_time)]
+    #[arg(long, hide_short_help = true, env = "MARTECH_SESSION_IDLE", default_value = "168h", value_name = "TIME", value_parser = session_time)]
     pub session_idle: Duration,
 
     /// A session ends this long after sign-in
-    #[arg(long, env = "MARTECH_SESSION_MAX", default_value = "2160h", value_name = "TIME", value_parser = session_time)]
+    #[arg(long, hide_short_help = true, env = "MARTECH_SESSION_MAX", default_value = "2160h", value_name = "TIME", value_parser = session_time)]
     pub session_max: Duration,
 
     /// Sign-in attempts that one address may make at once; after that, one every two seconds
-    #[arg(long, env = "MARTECH_SIGN_IN_ATTEMPTS", default_value = "30", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(6..))]
+    #[arg(long, hide_short_help = true, env = "MARTECH_SIGN_IN_ATTEMPTS", default_value = "30", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(6..))]
     pub sign_in_attempts: u32,
 
     /// Cost of a password hash.
@@ -67,15 +67,15 @@ pub struct AccountArgs {
 #[command(next_help_heading = "Accounts")]
 pub struct PasswordArgs {
     /// Memory for hashing a password (Argon2id)
-    #[arg(long, env = "MARTECH_PASSWORD_MEMORY", default_value = "19MiB", value_name = "SIZE", value_parser = password_memory)]
+    #[arg(long, hide_short_help = true, env = "MARTECH_PASSWORD_MEMORY", default_value = "19MiB", value_name = "SIZE", value_parser = password_memory)]
     pub password_memory: ByteSize,
 
     /// Passes over that memory
-    #[arg(long, env = "MARTECH_PASSWORD_PASSES", default_value = "2", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, hide_short_help = true, env = "MARTECH_PASSWORD_PASSES", default_value = "2", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub password_passes: u32,
 
     /// Lanes of that memory
-    #[arg(long, env = "MARTECH_PASSWORD_LANES", default_value = "1", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(long, hide_short_help = true, env = "MARTECH_PASSWORD_LANES", default_value = "1", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub password_lanes: u32,
 }
 

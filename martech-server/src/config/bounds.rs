@@ -14,29 +14,29 @@ use crate::{http::bodies::BodyLimits, projects::QueueBounds};
 #[command(next_help_heading = "Bounds")]
 pub struct BoundArgs {
     /// Maximum number of events that wait to be stored; further ones get 429
-    #[arg(long, env = "MARTECH_QUEUE_EVENTS", default_value = "50000", value_name = "COUNT", value_parser = positive())]
+    #[arg(long, hide_short_help = true, env = "MARTECH_QUEUE_EVENTS", default_value = "50000", value_name = "COUNT", value_parser = positive())]
     pub queue_events: u64,
 
     /// Maximum memory of the events that wait to be stored
-    #[arg(long, env = "MARTECH_QUEUE_BYTES", default_value = "64MiB", value_name = "SIZE", value_parser = queue_bytes)]
+    #[arg(long, hide_short_help = true, env = "MARTECH_QUEUE_BYTES", default_value = "64MiB", value_name = "SIZE", value_parser = queue_bytes)]
     pub queue_bytes: ByteSize,
 
     /// Maximum body of a single event
-    #[arg(long, env = "MARTECH_MAX_BODY", default_value = "1MiB", value_name = "SIZE", value_parser = body_size)]
+    #[arg(long, hide_short_help = true, env = "MARTECH_MAX_BODY", default_value = "1MiB", value_name = "SIZE", value_parser = body_size)]
     pub max_body: ByteSize,
 
     /// Maximum body of a batch, before and after decompression
-    #[arg(long, env = "MARTECH_MAX_BATCH_BODY", default_value = "16MiB", value_name = "SIZE", value_parser = body_size)]
+    #[arg(long, hide_short_help = true, env = "MARTECH_MAX_BATCH_BODY", default_value = "16MiB", value_name = "SIZE", value_parser = body_size)]
     pub max_batch_body: ByteSize,
 
     /// Maximum memory for bodies that are being received and parsed; when it is full, the server rejects the slowest
     /// body
-    #[arg(long, env = "MARTECH_MAX_BODIES", default_value = "64MiB", value_name = "SIZE", value_parser = body_size)]
+    #[arg(long, hide_short_help = true, env = "MARTECH_MAX_BODIES", default_value = "64MiB", value_name = "SIZE", value_parser = body_size)]
     pub max_bodies: ByteSize,
 
     /// Minimum free space on the disk of the data folder; below it, events without a key, or with a page key, are
     /// refused; 0 for no minimum
-    #[arg(long, env = "MARTECH_MIN_FREE_SPACE", default_value = "1GiB", value_name = "SIZE")]
+    #[arg(long, hide_short_help = true, env = "MARTECH_MIN_FREE_SPACE", default_value = "1GiB", value_name = "SIZE")]
     pub min_free_space: ByteSize,
 
     /// Quota of events per project and UTC day, unless the project sets another; further events get 429. 0 for no quota
@@ -45,24 +45,24 @@ pub struct BoundArgs {
 
     /// Maximum number of concurrent queries; further ones wait for a few seconds and then get 503. Without it, four for
     /// each core
-    #[arg(long, env = "MARTECH_MAX_QUERIES", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, hide_short_help = true, env = "MARTECH_MAX_QUERIES", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_queries: Option<u32>,
 
     /// Idle timeout of a request body
-    #[arg(long, env = "MARTECH_BODY_IDLE_TIMEOUT", default_value = "15s", value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, hide_short_help = true, env = "MARTECH_BODY_IDLE_TIMEOUT", default_value = "15s", value_name = "TIME", value_parser = parse_duration)]
     pub body_idle_timeout: Duration,
 
     /// Timeout of a whole request body
-    #[arg(long, env = "MARTECH_BODY_TIMEOUT", default_value = "2m", value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, hide_short_help = true, env = "MARTECH_BODY_TIMEOUT", default_value = "2m", value_name = "TIME", value_parser = parse_duration)]
     pub body_timeout: Duration,
 
     /// Minimum bytes per second of a request body after its idle timeout, and of a response whose client delays it for
     /// longer than the write timeout; 0 for no minimum
-    #[arg(long, env = "MARTECH_MIN_BODY_RATE", default_value = "1KiB", value_name = "SIZE")]
+    #[arg(long, hide_short_help = true, env = "MARTECH_MIN_BODY_RATE", default_value = "1KiB", value_name = "SIZE")]
     pub min_body_rate: ByteSize,
 
     /// After SIGTERM or SIGINT: how long to answer requests in flight and to store waiting events
-    #[arg(long, env = "MARTECH_DRAIN_TIMEOUT", default_value = "25s", value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, hide_short_help = true, env = "MARTECH_DRAIN_TIMEOUT", default_value = "25s", value_name = "TIME", value_parser = parse_duration)]
     pub drain_timeout: Duration,
 }
 

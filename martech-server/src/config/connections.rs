@@ -13,21 +13,21 @@ use crate::util::parse_duration;
 #[command(next_help_heading = "Connections")]
 pub struct ConnectionArgs {
     /// Idle timeout of a connection, including the time to send a request head
-    #[arg(long, env = "MARTECH_IDLE_TIMEOUT", default_value = "60s", value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, hide_short_help = true, env = "MARTECH_IDLE_TIMEOUT", default_value = "60s", value_name = "TIME", value_parser = parse_duration)]
     pub idle_timeout: Duration,
 
     /// How long a client may read nothing of a response
-    #[arg(long, env = "MARTECH_WRITE_TIMEOUT", default_value = "30s", value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, hide_short_help = true, env = "MARTECH_WRITE_TIMEOUT", default_value = "30s", value_name = "TIME", value_parser = parse_duration)]
     pub write_timeout: Duration,
 
     /// Maximum number of connections; for a further one, the server closes the connection that has been idle longest
-    #[arg(long, env = "MARTECH_MAX_CONNECTIONS", default_value = "16384", value_name = "COUNT", value_parser = positive())]
+    #[arg(long, hide_short_help = true, env = "MARTECH_MAX_CONNECTIONS", default_value = "16384", value_name = "COUNT", value_parser = positive())]
     pub max_connections: u64,
 
     /// Maximum number of connections from one address (or one IPv6 /64) that is not a trusted proxy; further ones are
     /// refused
     #[arg(
-        long,
+        long, hide_short_help = true,
         env = "MARTECH_MAX_CONNECTIONS_PER_ADDRESS",
         default_value = "1024",
         value_name = "COUNT",
@@ -37,7 +37,7 @@ pub struct ConnectionArgs {
 
     /// After SIGTERM or SIGINT: how long to keep serving requests while /readyz fails, so that load balancers notice;
     /// part of the drain timeout
-    #[arg(long, env = "MARTECH_DRAIN_DELAY", default_value = "0s", value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, hide_short_help = true, env = "MARTECH_DRAIN_DELAY", default_value = "0s", value_name = "TIME", value_parser = parse_duration)]
     pub drain_delay: Duration,
 }
 

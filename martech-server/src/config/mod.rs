@@ -14,7 +14,7 @@ mod values;
 
 use std::{net::SocketAddr, num::NonZero, path::PathBuf};
 
-use clap::Args;
+use clap::{ArgAction, Args};
 use jiff::tz::TimeZone;
 use martech_core::event::{Currency, EventRules, EventTypes};
 
@@ -71,7 +71,7 @@ pub struct ServeArgs {
     pub time_zone: TimeZone,
 
     /// Format of log lines
-    #[arg(long, env = "MARTECH_LOG_FORMAT", default_value = "auto", value_name = "FORMAT", value_parser = one_of::<LogFormat>(&LogFormat::NAMES), help_heading = "Logs")]
+    #[arg(long, hide_short_help = true, env = "MARTECH_LOG_FORMAT", default_value = "auto", value_name = "FORMAT", value_parser = one_of::<LogFormat>(&LogFormat::NAMES), help_heading = "Logs")]
     pub log_format: LogFormat,
 
     /// Log level: error, warn, info, debug, trace, or a filter such as `info,martech_core=debug`
@@ -109,6 +109,21 @@ pub struct ServeArgs {
     /// TLS.
     #[command(flatten)]
     pub tls: TlsArgs,
+
+    #[command(flatten)]
+    help: HelpArgs,
+}
+
+/// The help of a server: short by default, because most settings need no change.
+#[derive(Debug, Clone, Args)]
+struct HelpArgs {
+    /// Print help
+    #[arg(short, long, action = ArgAction::HelpShort)]
+    help: Option<bool>,
+
+    /// Print help with all settings
+    #[arg(long, action = ArgAction::HelpLong)]
+    help_advanced: Option<bool>,
 }
 
 impl ServeArgs {

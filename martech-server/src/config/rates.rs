@@ -21,22 +21,40 @@ pub struct RateArgs {
     pub rate_per_address: Rate,
 
     /// The same, for one key
-    #[arg(long, env = "MARTECH_RATE_PER_KEY", default_value = "100000/10s", value_name = "COUNT/TIME")]
+    #[arg(
+        long,
+        hide_short_help = true,
+        env = "MARTECH_RATE_PER_KEY",
+        default_value = "100000/10s",
+        value_name = "COUNT/TIME"
+    )]
     pub rate_per_key: Rate,
 
     /// Bytes of events from one address (for IPv6, from one /64), after decompression: so many at once, and as many
     /// again over that time; or `off`
-    #[arg(long, env = "MARTECH_RATE_BYTES_PER_ADDRESS", default_value = "128MiB/10s", value_name = "SIZE/TIME")]
+    #[arg(
+        long,
+        hide_short_help = true,
+        env = "MARTECH_RATE_BYTES_PER_ADDRESS",
+        default_value = "128MiB/10s",
+        value_name = "SIZE/TIME"
+    )]
     pub rate_bytes_per_address: ByteRate,
 
     /// Requests to all routes that read or administer, from one address, and with one key
-    #[arg(long, env = "MARTECH_RATE_READS", default_value = "600/60s", value_name = "COUNT/TIME")]
+    #[arg(
+        long,
+        hide_short_help = true,
+        env = "MARTECH_RATE_READS",
+        default_value = "600/60s",
+        value_name = "COUNT/TIME"
+    )]
     pub rate_reads: Rate,
 
     /// Addresses and networks that are not rate limited, separated by commas; by default those of the own machine and
     /// of private networks
     #[arg(
-        long,
+        long, hide_short_help = true,
         env = "MARTECH_RATE_EXEMPT",
         default_value = OWN_NETWORK,
         hide_default_value = true,

@@ -25,7 +25,7 @@ pub struct StoreArgs {
 
     /// Timeout of a query, also of its work in MongoDB; then 503
     #[arg(
-        long,
+        long, hide_short_help = true,
         env = "MARTECH_QUERY_TIMEOUT",
         default_value = "30s",
         value_name = "TIME",
@@ -44,7 +44,7 @@ pub struct SpoolArgs {
     pub spool: Switch,
 
     /// Maximum size of the spool on disk. When it is full, clients wait and then get 429 or 503 with `Retry-After`
-    #[arg(long, env = "MARTECH_SPOOL_SIZE", default_value = "1GiB", value_name = "SIZE")]
+    #[arg(long, hide_short_help = true, env = "MARTECH_SPOOL_SIZE", default_value = "1GiB", value_name = "SIZE")]
     pub spool_size: ByteSize,
 }
 
@@ -62,15 +62,15 @@ pub enum Switch {
 #[command(next_help_heading = "Storage")]
 pub struct StorageArgs {
     /// New events are written to Parquet when they use this much memory
-    #[arg(long, env = "MARTECH_ROLL_BYTES", default_value = "24MiB", value_name = "SIZE")]
+    #[arg(long, hide_short_help = true, env = "MARTECH_ROLL_BYTES", default_value = "24MiB", value_name = "SIZE")]
     pub roll_bytes: ByteSize,
 
     /// New events are also written to Parquet when the oldest of them reaches this age
-    #[arg(long, env = "MARTECH_ROLL_AGE", default_value = "5m", value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, hide_short_help = true, env = "MARTECH_ROLL_AGE", default_value = "5m", value_name = "TIME", value_parser = parse_duration)]
     pub roll_age: Duration,
 
     /// Memory for deduplication; exact at any size, faster with more memory
-    #[arg(long, env = "MARTECH_DEDUPE_MEMORY", default_value = "64MiB", value_name = "SIZE")]
+    #[arg(long, hide_short_help = true, env = "MARTECH_DEDUPE_MEMORY", default_value = "64MiB", value_name = "SIZE")]
     pub dedupe_memory: ByteSize,
 
     /// Retention of events in days; 0 for no limit
@@ -78,7 +78,7 @@ pub struct StorageArgs {
     pub retention_days: u32,
 
     /// Maximum size of the journal on disk; when it is full, clients are asked to wait
-    #[arg(long, env = "MARTECH_JOURNAL_SIZE", default_value = "256MiB", value_name = "SIZE")]
+    #[arg(long, hide_short_help = true, env = "MARTECH_JOURNAL_SIZE", default_value = "256MiB", value_name = "SIZE")]
     pub journal_size: ByteSize,
 }
 

@@ -91,11 +91,11 @@ impl Observation<'_> {
         let handled = handled.await;
         let _attached = self.span.attach();
         let response = handled.unwrap_or_else(|panic| catalogue::internal(&panic_message(&*panic)).into_response());
-        let blame = error::blame(&response);
+        let details = error::details(&response);
         let mut response = error::render(response, &self.id);
         self.id.name(&mut response);
-        self.span.answered(response.status(), blame.code.as_deref());
-        self.exchange.answered(response.status(), blame.code.as_ref());
+        self.span.answered(response.status(), details.code.as_deref());
+        self.exchange.answered(response.status(), details.code.as_ref());
         self.log.answered(
             &Answered {
                 id: &self.id,
@@ -106,7 +106,7 @@ impl Observation<'_> {
                 trace_id: self.span.trace_id(),
                 elapsed: self.started.elapsed(),
             },
-            blame,
+            details,
         );
         response
     }

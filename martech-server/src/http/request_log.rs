@@ -10,7 +10,7 @@ use axum::http::{Method, StatusCode};
 use opentelemetry::trace::TraceId;
 use tracing::Level;
 
-use super::error::Blame;
+use super::error::ErrorDetails;
 use crate::{
     identity::ProjectId,
     observability::{PERIOD, RequestId, Sampler},
@@ -63,14 +63,14 @@ impl RequestLog {
     }
 
     /// Logs a request that was answered.
-    pub(super) fn answered(&self, answered: &Answered<'_>, blame: Blame) {
+    pub(super) fn answered(&self, answered: &Answered<'_>, details: ErrorDetails) {
         let Answered { id, method, path, status, address, trace_id, elapsed } = *answered;
         let elapsed_us = elapsed.as_micros() as u64;
         if !status.is_client_error() && !status.is_server_error() {
             tracing::debug!(%id, %method, path, status = status.as_u16(), elapsed_us, "answered");
             return;
         }
-        let Blame { code, field, project, key, cause } = blame;
+        let ErrorDetails { code, field, project, key, cause } = details;
         let kind = Kind { status, code, project, key };
         if !self.sampler.admit(kind.clone(), Kind::general) {
             return;

@@ -20,6 +20,7 @@ mod keys;
 mod members;
 mod model;
 mod password;
+mod priority_semaphore;
 mod project_id;
 mod project_record;
 #[cfg(test)]
@@ -31,7 +32,6 @@ mod sign_up;
 #[cfg(test)]
 mod tests;
 mod throttle;
-mod turns;
 
 use std::{fmt, net::IpAddr, str::FromStr, sync::Arc, time::Duration};
 

@@ -16,7 +16,7 @@ use argon2::{
 use tokio::task::spawn_blocking;
 use unicode_normalization::UnicodeNormalization;
 
-use super::{AccountError, throttle::Standing, turns::Turns};
+use super::{AccountError, priority_semaphore::PrioritySemaphore, throttle::Standing};
 
 /// The permitted lengths of a password, in characters.
 pub(crate) const LENGTHS: std::ops::RangeInclusive<usize> = 8..=128;
@@ -80,7 +80,7 @@ pub(crate) struct Hasher {
 struct Inner {
     argon2: Argon2<'static>,
     /// One turn for each core, because each hash takes its own memory.
-    turns: Turns,
+    semaphore: PrioritySemaphore,
     /// The hash of a random text, created on first use. It is verified when there is no account, so that the response
     /// time is the same.
     decoy: OnceLock<Result<String, HashError>>,
@@ -102,7 +102,7 @@ impl Hasher {
             .map_err(|_| HashError::Failed("Argon2 takes at least 8 KiB of memory for each lane, and one pass"))?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let inner = Inner { argon2, turns: Turns::new(cores, MAX_WAITING), decoy: OnceLock::new() };
+        let inner = Inner { argon2, semaphore: PrioritySemaphore::new(cores, MAX_WAITING), decoy: OnceLock::new() };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -152,7 +152,7 @@ impl Hasher {
         standing: Standing,
         work: impl FnOnce(&Inner) -> T + Send + 'static,
     ) -> Result<T, HashError> {
-        let turn = self.inner.turns.take(standing).await.ok_or(HashError::Busy)?;
+        let turn = self.inner.semaphore.take(standing).await.ok_or(HashError::Busy)?;
         let inner = self.inner.clone();
         let work = move || {
             // Keep the turn until the work ends, even if the caller stops waiting.
@@ -237,10 +237,10 @@ mod tests {
     #[tokio::test]
     async fn rejects_hashing_when_the_queue_is_full() {
         let hasher = Hasher::new(CHEAP).unwrap();
-        let turns = &hasher.inner.turns;
+        let semaphore = &hasher.inner.semaphore;
         let mut all = Vec::new();
-        while turns.free() > 0 {
-            all.push(turns.take(Known).await);
+        while semaphore.free() > 0 {
+            all.push(semaphore.take(Known).await);
         }
         let waiting: Vec<_> = (0..MAX_WAITING)
             .map(|_| {
@@ -248,7 +248,7 @@ mod tests {
                 tokio::spawn(async move { hasher.hash("correct horse", Known).await })
             })
             .collect();
-        while turns.waiting() < MAX_WAITING {
+        while semaphore.waiting() < MAX_WAITING {
             tokio::task::yield_now().await;
         }
         assert_eq!(hasher.hash("correct horse", Known).await, Err(HashError::Busy));
@@ -261,20 +261,20 @@ mod tests {
     #[tokio::test]
     async fn abandoned_work_keeps_its_turn_until_it_ends() {
         let hasher = Hasher::new(CHEAP).unwrap();
-        let places = hasher.inner.turns.free();
+        let places = hasher.inner.semaphore.free();
         let (end, ended) = std::sync::mpsc::channel::<()>();
         let abandoned = tokio::spawn({
             let hasher = hasher.clone();
             async move { hasher.run(Known, move |_| ended.recv()).await }
         });
-        while hasher.inner.turns.free() == places {
+        while hasher.inner.semaphore.free() == places {
             tokio::task::yield_now().await;
         }
         abandoned.abort();
         assert!(abandoned.await.is_err());
-        assert_eq!(hasher.inner.turns.free(), places - 1, "its memory is still taken");
+        assert_eq!(hasher.inner.semaphore.free(), places - 1, "its memory is still taken");
         end.send(()).unwrap();
-        while hasher.inner.turns.free() < places {
+        while hasher.inner.semaphore.free() < places {
             tokio::task::yield_now().await;
         }
     }

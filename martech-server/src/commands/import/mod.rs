@@ -61,7 +61,7 @@ use self::{
     run::FileImport,
 };
 use crate::{
-    commands::{output::say, signals::interrupted},
+    commands::{output::print_line, signals::interrupted},
     identity::{ProjectId, ProjectRecord},
     projects::{self, backend::database_of},
     records::{AnyRecords, Records as _},
@@ -72,14 +72,14 @@ use crate::{
 /// finished.
 pub fn run(args: ImportArgs) -> ExitCode {
     let told = |file: &FileReport| {
-        say(file);
+        print_line(file);
         file.complaints().iter().for_each(|line| eprintln!("{line}"));
     };
     match import(&args, told) {
         Ok(report) => {
             let is_fine = report.is_fine();
             if report.files.len() > 1 && !args.dry_run {
-                say(report);
+                print_line(report);
             }
             if is_fine { ExitCode::SUCCESS } else { ExitCode::from(2) }
         }

@@ -29,7 +29,7 @@ use self::{
     state::{State, StateFile},
 };
 use crate::{
-    commands::{output::say, signals::interrupted, verify::bar},
+    commands::{output::print_line, signals::interrupted, verify::bar},
     projects::backend::{Backend, BackendError, Mongo, StoreChoice},
 };
 
@@ -161,7 +161,7 @@ impl fmt::Display for Report {
 pub(super) fn run(args: &MigrateArgs) -> ExitCode {
     match migrate(args) {
         Ok(report) => {
-            say(&report);
+            print_line(&report);
             ExitCode::from(u8::from(!report.is_complete()))
         }
         Err(error) => {

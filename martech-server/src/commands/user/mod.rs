@@ -14,7 +14,7 @@ use self::{local::Local, remote::Remote};
 use crate::{
     commands::{
         http_client::{TrustArgs, TrustError},
-        output::say,
+        output::print_line,
     },
     config::{PasswordArgs, StoreArgs, one_of},
     http::auth::AdminToken,
@@ -146,8 +146,8 @@ struct Keys {
 
 impl Keys {
     fn tell(&self) {
-        self.revoked.iter().for_each(|name| say(format_args!("key `{name}` revoked")));
-        self.handed_on.iter().for_each(|name| say(format_args!("key `{name}` kept")));
+        self.revoked.iter().for_each(|name| print_line(format_args!("key `{name}` revoked")));
+        self.handed_on.iter().for_each(|name| print_line(format_args!("key `{name}` kept")));
     }
 }
 
@@ -208,34 +208,34 @@ async fn carry_out(args: &UserArgs) -> Result<(), UserError> {
             let password = Password::get(*password_stdin)?;
             let made = accounts.add(project, email, name, *role, &password.text).await?;
             let role = made.role.map_or_else(|| "without a role".to_owned(), |role| role.to_string());
-            say(format_args!("{} is {role}", made.email));
+            print_line(format_args!("{} is {role}", made.email));
             password.tell();
         }
         UserCommand::List { json: true } => {
-            say(serde_json::json!({ "members": accounts.list(project).await? }));
+            print_line(serde_json::json!({ "members": accounts.list(project).await? }));
         }
         UserCommand::List { json: false } => {
             for Member { email, name, role, created_at, .. } in accounts.list(project).await? {
                 let role = role.map_or_else(|| "-".to_owned(), |role| role.to_string());
-                say(format_args!("{email:40} {role:8} since {} {name}", &created_at.to_string()[..10]));
+                print_line(format_args!("{email:40} {role:8} since {} {name}", &created_at.to_string()[..10]));
             }
         }
         UserCommand::Passwd { email, password_stdin } => {
             let password = Password::get(*password_stdin)?;
             accounts.reset_password(&accounts.find(email).await?, &password.text).await?;
-            say(format_args!("{email} has a new password"));
+            print_line(format_args!("{email} has a new password"));
             password.tell();
         }
         UserCommand::Role { email, role, keep_keys } => {
             let keys = accounts.set_role(project, &accounts.find(email).await?, *role, fate(*keep_keys)).await?;
-            say(format_args!("{email} is {role}"));
+            print_line(format_args!("{email} is {role}"));
             keys.tell();
         }
         UserCommand::Remove { email, keep_keys } => {
             let keys = accounts.remove(project, &accounts.find(email).await?, fate(*keep_keys)).await?;
             match project.is_default() {
-                true => say(format_args!("{email} no longer has an account")),
-                false => say(format_args!("{email} no longer has a role in {project}")),
+                true => print_line(format_args!("{email} no longer has an account")),
+                false => print_line(format_args!("{email} no longer has a role in {project}")),
             }
             keys.tell();
         }
@@ -331,7 +331,7 @@ impl Password {
 
     fn tell(&self) {
         if self.made {
-            say(format_args!("password: {}", self.text));
+            print_line(format_args!("password: {}", self.text));
         }
     }
 }

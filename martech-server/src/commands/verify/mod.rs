@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use self::accounts::AccountsReport;
-use crate::{commands::output::say, config::StoreArgs};
+use crate::{commands::output::print_line, config::StoreArgs};
 
 /// Arguments of `verify`.
 #[derive(Debug, Clone, Args)]
@@ -169,7 +169,7 @@ fn repaired(found: &Report, losses: &Losses, after: &Looked) -> String {
 fn print(json: bool, value: &impl serde::Serialize, text: impl FnOnce() -> String) {
     let text =
         if json { serde_json::to_string_pretty(value).unwrap_or_else(|error| error.to_string()) } else { text() };
-    say(text);
+    print_line(text);
 }
 
 fn fail(error: &dyn std::fmt::Display) -> ExitCode {

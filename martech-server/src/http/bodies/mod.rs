@@ -3,7 +3,7 @@
 //! No client can make the server hold more memory than the limits allow:
 //! - Each body has a size limit before and after decompression.
 //! - All bodies share a memory budget. Bytes are charged as they arrive, not as `Content-Length` promises them.
-//!   [`room`] decides which body is displaced when memory is short.
+//!   [`memory`] decides which body is displaced when memory is short.
 //! - As many workers decompress and parse bodies as there are cores, but at least two.
 //! - A body that stalls or arrives too slowly is rejected.
 
@@ -24,14 +24,14 @@ use crate::{
 
 mod decode;
 mod media;
-mod pace;
-mod room;
+mod memory;
+mod timer;
 
 use media::{Encoding, encoding};
 pub(crate) use media::{Format, essence, format};
-use pace::Pace;
-use room::Room;
-pub(crate) use room::{Charge, Holder};
+use memory::BodyMemory;
+pub(crate) use memory::{Charge, Holder};
+use timer::BodyTimer;
 
 /// The body of a request, as hyper or the router has it.
 pub(crate) trait RequestBody: hyper::body::Body<Data = Bytes, Error: Into<BoxError>> + Unpin + Send {}
@@ -68,7 +68,7 @@ const DISCARDING: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Bodies {
     limits: BodyLimits,
-    room: Arc<Room>,
+    memory: Arc<BodyMemory>,
     workers: Arc<Semaphore>,
 }
 
@@ -91,7 +91,7 @@ impl<F> Received<F> {
 impl Bodies {
     pub(crate) fn new(limits: BodyLimits) -> Self {
         Self {
-            room: Room::new(limits.in_flight.max(limits.batch), limits.batch),
+            memory: BodyMemory::new(limits.in_flight.max(limits.batch), limits.batch),
             limits,
             workers: Arc::new(Semaphore::new(worker_count())),
         }
@@ -103,12 +103,12 @@ impl Bodies {
 
     /// Returns the memory that all bodies hold now, in bytes.
     pub(crate) fn held(&self) -> usize {
-        self.room.held()
+        self.memory.held()
     }
 
     /// Returns the memory budget of all bodies, in bytes.
     pub(crate) fn capacity(&self) -> usize {
-        self.room.size()
+        self.memory.size()
     }
 
     /// Receives the whole body of a holder, if its headers name an accepted format.
@@ -119,32 +119,32 @@ impl Bodies {
         mut body: impl RequestBody,
         format: impl FnOnce(&HeaderMap) -> Result<F, ApiError>,
     ) -> Result<Received<F>, ApiError> {
-        let mut pace = Pace::new(&self.limits);
+        let mut timer = BodyTimer::new(&self.limits);
         let received = match format(headers) {
-            Ok(format) => self.receive(holder, headers, &mut body, &mut pace, format).await,
+            Ok(format) => self.receive(holder, headers, &mut body, &mut timer, format).await,
             Err(error) => Err(error),
         };
         if let Err(error) = &received
             && error.status != StatusCode::REQUEST_TIMEOUT
         {
             // A client that pauses may be waiting for the response.
-            pace.hurry(DISCARDING);
-            self.linger(headers, body, self.limits.batch, pace).await;
+            timer.hurry(DISCARDING);
+            self.linger(headers, body, self.limits.batch, timer).await;
         }
         received
     }
 
     /// Rejects a body. Reads only a small part of it that arrives at once.
     pub(crate) async fn discard(&self, headers: &HeaderMap, body: impl RequestBody) {
-        let pace = Pace::new(&BodyLimits { total: DISCARDING, ..self.limits });
-        self.linger(headers, body, DISCARDED, pace).await;
+        let timer = BodyTimer::new(&BodyLimits { total: DISCARDING, ..self.limits });
+        self.linger(headers, body, DISCARDED, timer).await;
     }
 
     /// Rejects a body for now. The client should retry, and needs to read the response for that, so this reads more of
     /// the body than [`discard`](Self::discard).
     pub(crate) async fn turn_away(&self, headers: &HeaderMap, body: impl RequestBody) {
-        let pace = Pace::new(&BodyLimits { total: DISCARDING, ..self.limits });
-        self.linger(headers, body, self.limits.single, pace).await;
+        let timer = BodyTimer::new(&BodyLimits { total: DISCARDING, ..self.limits });
+        self.linger(headers, body, self.limits.single, timer).await;
     }
 
     async fn receive<F>(
@@ -152,7 +152,7 @@ impl Bodies {
         holder: Holder,
         headers: &HeaderMap,
         body: &mut impl RequestBody,
-        pace: &mut Pace,
+        timer: &mut BodyTimer,
         format: F,
     ) -> Result<Received<F>, ApiError> {
         let encoding = encoding(headers)?;
@@ -161,9 +161,9 @@ impl Bodies {
         if promised.is_some_and(|promised| promised > limit) {
             return Err(catalogue::body_too_large("the body", limit));
         }
-        let mut charge = self.room.charge(holder);
+        let mut charge = self.memory.charge(holder);
         let mut bytes = BytesMut::new();
-        while let Some(chunk) = charge.while_held(next_chunk(body, pace)).await? {
+        while let Some(chunk) = charge.while_held(next_chunk(body, timer)).await? {
             if bytes.len() + chunk.len() > limit {
                 return Err(catalogue::body_too_large("the body", limit));
             }
@@ -205,11 +205,11 @@ impl Bodies {
 
     /// Reads and discards more of the body for a while: a client that is still sending when the connection closes gets
     /// a reset and never reads the response. A client that waits for `100 Continue` reads the response at once.
-    async fn linger(&self, headers: &HeaderMap, mut body: impl RequestBody, most: usize, mut pace: Pace) {
+    async fn linger(&self, headers: &HeaderMap, mut body: impl RequestBody, most: usize, mut timer: BodyTimer) {
         let waits = headers.get(header::EXPECT).is_some_and(|value| *value == HeaderValue::from_static("100-continue"));
         let mut patience = if waits { 0 } else { most };
         while patience > 0 {
-            match next_chunk(&mut body, &mut pace).await {
+            match next_chunk(&mut body, &mut timer).await {
                 Ok(Some(chunk)) => patience = patience.saturating_sub(chunk.len()),
                 Ok(None) | Err(_) => break,
             }
@@ -217,17 +217,17 @@ impl Bodies {
     }
 }
 
-async fn next_chunk(body: &mut impl RequestBody, pace: &mut Pace) -> Result<Option<Bytes>, ApiError> {
+async fn next_chunk(body: &mut impl RequestBody, timer: &mut BodyTimer) -> Result<Option<Bytes>, ApiError> {
     loop {
-        let frame = match timeout(pace.patience(), body.frame()).await {
-            Err(_) => return Err(pace.error()),
+        let frame = match timeout(timer.patience(), body.frame()).await {
+            Err(_) => return Err(timer.error()),
             Ok(None) => return Ok(None),
             Ok(Some(Err(error))) => return Err(cut_short(&error.into())),
             Ok(Some(Ok(frame))) => frame,
         };
         // Any other frame is a trailer, which is ignored.
         if let Ok(data) = frame.into_data() {
-            pace.received(data.len());
+            timer.received(data.len());
             return Ok(Some(data));
         }
     }

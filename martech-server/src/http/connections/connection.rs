@@ -23,7 +23,7 @@ use tokio::{
 use super::{
     ConnectionLimits, MAX_HEAD, MAX_URI,
     limit::ConnectionPermit,
-    owed::{self, Answer, Owed},
+    response_memory::{self, ChargedBody, ResponseMemory},
     state::ConnectionState,
     stream::StreamExecutor,
     tls::{Tls, speaks_http2},
@@ -63,7 +63,7 @@ pub(super) struct Protocols<R> {
     tls: Option<Tls>,
     http1: http1::Builder,
     http2: http2::Builder<StreamExecutor>,
-    owed: Arc<Owed>,
+    memory: Arc<ResponseMemory>,
 }
 
 impl<R: Respond> Protocols<R> {
@@ -84,7 +84,15 @@ impl<R: Respond> Protocols<R> {
             .max_local_error_reset_streams(MAX_RESETS)
             .keep_alive_interval(PING)
             .keep_alive_timeout(PING);
-        Self { limits, routes, metrics, tls, http1, http2, owed: Owed::new(owed::CAPACITY, answer_bytes, given_up) }
+        Self {
+            limits,
+            routes,
+            metrics,
+            tls,
+            http1,
+            http2,
+            memory: ResponseMemory::new(response_memory::CAPACITY, answer_bytes, given_up),
+        }
     }
 
     pub(super) async fn serve(&self, stream: TcpStream, address: IpAddr, permit: ConnectionPermit, drain: Drain) {
@@ -153,15 +161,15 @@ impl<R: Respond> Protocols<R> {
         state: Arc<ConnectionState>,
     ) -> impl Service<
         Request<Incoming>,
-        Response = Response<Answer>,
+        Response = Response<ChargedBody>,
         Error = Infallible,
-        Future: Future<Output = Result<Response<Answer>, Infallible>> + Send + 'static,
+        Future: Future<Output = Result<Response<ChargedBody>, Infallible>> + Send + 'static,
     > + Send
     + use<R> {
         let (routes, metrics) = (self.routes.clone(), self.metrics.clone());
-        let owed = self.owed.clone();
+        let memory = self.memory.clone();
         service_fn(move |mut request: Request<Incoming>| {
-            let (in_flight, state, owed) = (state.begin(), state.clone(), owed.clone());
+            let (in_flight, state, memory) = (state.begin(), state.clone(), memory.clone());
             let answer = if request.uri().path_and_query().is_some_and(|uri| uri.as_str().len() > MAX_URI) {
                 metrics.refused(catalogue::URI_TOO_LONG);
                 Err(long_uri(&request))
@@ -177,7 +185,7 @@ impl<R: Respond> Protocols<R> {
                 if peer.tls {
                     response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
                 }
-                Ok(Answer::of(response, &owed, &state, in_flight))
+                Ok(ChargedBody::of(response, &memory, &state, in_flight))
             }
         })
     }

@@ -2,7 +2,7 @@
 //!
 //! Anyone who can reach the port can open connections and send nothing, or send slowly. [`limit`] bounds the number of
 //! connections, in total and per address, and closes connections that are idle or take too long to send a request head.
-//! [`write_timer`] and [`stream`] close connections and streams whose client does not read. [`owed`] bounds the memory
+//! [`write_timer`] and [`stream`] close connections and streams whose client does not read. [`response_memory`] bounds the memory
 //! of responses that clients are still reading. Request bodies have their own timers (`body`).
 
 use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
@@ -20,7 +20,7 @@ use crate::observability::{RequestId, metrics::HttpMetrics};
 mod connection;
 mod descriptors;
 mod limit;
-mod owed;
+mod response_memory;
 mod state;
 mod stream;
 mod tls;
@@ -29,7 +29,7 @@ mod write_timer;
 use connection::Protocols;
 pub(crate) use connection::Respond;
 use limit::{ConnectionLimit, ConnectionPermit};
-pub(crate) use owed::InMemoryAnyway;
+pub(crate) use response_memory::InMemoryAnyway;
 pub use tls::TlsError;
 pub(crate) use tls::{Tls, TlsFiles};
 pub(crate) use write_timer::WriteLimits;

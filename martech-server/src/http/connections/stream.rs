@@ -49,7 +49,7 @@ impl<F: Future<Output: Send> + Send + 'static> hyper::rt::Executor<F> for Stream
                     given_up.inc();
                     tracing::debug!("a stream was reset: its client does not read the answer");
                 }
-                () = stream.given_up() => {}
+                () = stream.abandoned() => {}
             }
         }));
     }
@@ -60,8 +60,8 @@ impl<F: Future<Output: Send> + Send + 'static> hyper::rt::Executor<F> for Stream
 pub(super) struct Stream {
     progress: Mutex<Option<Progress>>,
     begun: Notify,
-    is_given_up: AtomicBool,
-    giving_up: Notify,
+    is_abandoned: AtomicBool,
+    abandoning: Notify,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +85,7 @@ impl Stream {
     }
 
     /// Records that hyper took more of the response, because it had room.
-    pub(super) fn got_on(&self, bytes: usize) {
+    pub(super) fn progressed(&self, bytes: usize) {
         if let Some(progress) = &mut *self.progress() {
             progress.last = Instant::now();
             progress.bytes += bytes as u64;
@@ -93,14 +93,14 @@ impl Stream {
     }
 
     /// Resets the stream.
-    pub(super) fn give_up(&self) {
-        self.is_given_up.store(true, Ordering::Relaxed);
-        self.giving_up.notify_one();
+    pub(super) fn abandon(&self) {
+        self.is_abandoned.store(true, Ordering::Relaxed);
+        self.abandoning.notify_one();
     }
 
-    async fn given_up(&self) {
-        while !self.is_given_up.load(Ordering::Relaxed) {
-            self.giving_up.notified().await;
+    async fn abandoned(&self) {
+        while !self.is_abandoned.load(Ordering::Relaxed) {
+            self.abandoning.notified().await;
         }
     }
 

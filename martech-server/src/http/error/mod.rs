@@ -137,7 +137,7 @@ impl IntoResponse for ApiError {
 
 /// The data of an error for the log. The name of a field is the only text in it that a client may have chosen.
 #[derive(Debug, Default)]
-pub(crate) struct Blame {
+pub(crate) struct ErrorDetails {
     pub(crate) code: Option<Cow<'static, str>>,
     pub(crate) field: Option<String>,
     pub(crate) project: Option<ProjectId>,
@@ -146,10 +146,10 @@ pub(crate) struct Blame {
 }
 
 /// Returns the data for the log of the error in a response, if there is one.
-pub(crate) fn blame(response: &Response) -> Blame {
-    let Some(Pending { error, .. }) = response.extensions().get::<Pending>() else { return Blame::default() };
+pub(crate) fn details(response: &Response) -> ErrorDetails {
+    let Some(Pending { error, .. }) = response.extensions().get::<Pending>() else { return ErrorDetails::default() };
     let Told { code, field, project, key, cause, .. } = &*error.told;
-    Blame {
+    ErrorDetails {
         code: Some(code.clone()),
         field: field.clone(),
         project: project.clone(),

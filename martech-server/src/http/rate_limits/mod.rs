@@ -174,7 +174,7 @@ impl<C: Clock> fmt::Debug for Rates<C> {
 
 /// What the limits have counted of one request. The key and the bytes are counted later than the address.
 #[derive(Debug)]
-pub(crate) struct Tally {
+pub(crate) struct RateCheck {
     rates: Arc<Rates>,
     traffic: Traffic,
     address: IpAddr,
@@ -183,7 +183,7 @@ pub(crate) struct Tally {
     by_bytes: OnceLock<Counted>,
 }
 
-impl Tally {
+impl RateCheck {
     /// Counts a request of an address. Returns `None` if the address is exempt.
     pub(crate) fn begin(rates: &Arc<Rates>, traffic: Traffic, address: IpAddr) -> Option<Self> {
         if rates.is_exempt(address) {
@@ -229,14 +229,14 @@ pub(crate) struct Limiter {
 }
 
 /// Middleware for requests that read or administer: rejects those over the limit of their address, and adds the
-/// rate-limit headers to all responses. Handlers find the [`Tally`] in the request's extensions.
+/// rate-limit headers to all responses. Handlers find the [`RateCheck`] in the request's extensions.
 pub(crate) async fn limit(State(limiter): State<Limiter>, mut request: Request, next: Next) -> Response {
     let Limiter { rates, proxies, bodies } = limiter;
-    let tally = Tally::begin(&rates, Traffic::Reads, proxies.client_of(&request)).map(Arc::new);
-    let Some(tally) = tally else { return next.run(request).await };
-    let mut response = match tally.check_address() {
+    let rate_check = RateCheck::begin(&rates, Traffic::Reads, proxies.client_of(&request)).map(Arc::new);
+    let Some(rate_check) = rate_check else { return next.run(request).await };
+    let mut response = match rate_check.check_address() {
         Ok(()) => {
-            request.extensions_mut().insert(tally.clone());
+            request.extensions_mut().insert(rate_check.clone());
             next.run(request).await
         }
         Err(error) => {
@@ -245,13 +245,13 @@ pub(crate) async fn limit(State(limiter): State<Limiter>, mut request: Request, 
             error.into_response()
         }
     };
-    tally.tell(response.headers_mut());
+    rate_check.tell(response.headers_mut());
     response
 }
 
 /// Counts the key of a request, if the request is [limited](limit).
 pub(crate) fn count_key(request: &Extensions, key: &str) -> Result<(), ApiError> {
-    request.get::<Arc<Tally>>().map_or(Ok(()), |tally| tally.count_key(key))
+    request.get::<Arc<RateCheck>>().map_or(Ok(()), |rate_check| rate_check.count_key(key))
 }
 
 fn check(counted: Counted) -> Result<(), ApiError> {

@@ -9,7 +9,7 @@ use super::http::BUCKETS;
 
 /// Outcome of an event, as reported to its sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum EventOutcome {
     Accepted,
     Duplicate,
     /// The event breaks a rule, or the store rejects it.
@@ -20,7 +20,7 @@ pub(crate) enum Fate {
     Failed,
 }
 
-impl Fate {
+impl EventOutcome {
     const NAMES: [&'static str; 5] = ["accepted", "duplicate", "rejected", "refused", "failed"];
 }
 
@@ -39,7 +39,7 @@ const ACKS: [&str; 3] = ["buffered", "durable", "stored"];
 pub(crate) struct Ingested {
     /// Sorted. The kind of a type is its index; all other types have the index after the last.
     names: Vec<EventType>,
-    counters: Vec<[IntCounter; Fate::NAMES.len()]>,
+    counters: Vec<[IntCounter; EventOutcome::NAMES.len()]>,
     events: IntCounterVec,
     durations: [Histogram; ACKS.len()],
     seconds: HistogramVec,
@@ -61,7 +61,8 @@ impl Ingested {
         names.sort_unstable();
         names.dedup();
         let labels = names.iter().map(EventType::as_str).chain([OTHER]);
-        let counters = labels.map(|name| Fate::NAMES.map(|fate| events.with_label_values(&[name, fate]))).collect();
+        let counters =
+            labels.map(|name| EventOutcome::NAMES.map(|outcome| events.with_label_values(&[name, outcome]))).collect();
         let durations = ACKS.map(|ack| seconds.with_label_values(&[ack]));
         Self { names, counters, events, durations, seconds }
     }
@@ -78,19 +79,19 @@ impl Ingested {
     /// Counts an event that breaks a rule.
     pub(crate) fn reject(&self, event_type: Option<&EventType>) {
         let kind = event_type.map_or(Kind(self.names.len()), |event_type| self.kind(event_type));
-        self.counters[kind.0][Fate::Rejected as usize].inc();
+        self.counters[kind.0][EventOutcome::Rejected as usize].inc();
     }
 
-    /// Counts the events of a body, with one addition for each kind and fate among them.
-    pub(crate) fn count(&self, events: impl IntoIterator<Item = (Kind, Fate)>) {
+    /// Counts the events of a body, with one addition for each kind and outcome among them.
+    pub(crate) fn count(&self, events: impl IntoIterator<Item = (Kind, EventOutcome)>) {
         let events = events.into_iter();
         // Most bodies have one event, which needs no sums.
         if let (1, Some(1)) = events.size_hint() {
-            return events.for_each(|(kind, fate)| self.counters[kind.0][fate as usize].inc());
+            return events.for_each(|(kind, outcome)| self.counters[kind.0][outcome as usize].inc());
         }
-        let mut tally = vec![[0_u64; Fate::NAMES.len()]; self.counters.len()];
-        for (kind, fate) in events {
-            tally[kind.0][fate as usize] += 1;
+        let mut tally = vec![[0_u64; EventOutcome::NAMES.len()]; self.counters.len()];
+        for (kind, outcome) in events {
+            tally[kind.0][outcome as usize] += 1;
         }
         for (counts, counters) in tally.iter().zip(&self.counters) {
             for (count, counter) in counts.iter().zip(counters).filter(|(count, _)| **count > 0) {
@@ -100,8 +101,8 @@ impl Ingested {
     }
 
     #[cfg(test)]
-    pub(crate) fn counted(&self, kind: Kind, fate: Fate) -> u64 {
-        self.counters[kind.0][fate as usize].get()
+    pub(crate) fn counted(&self, kind: Kind, outcome: EventOutcome) -> u64 {
+        self.counters[kind.0][outcome as usize].get()
     }
 
     /// Records the ingestion duration of a body that arrived at `since`. `ack` is an index into `ACKS`.
@@ -125,10 +126,14 @@ mod tests {
         let before = series();
         for n in 0..1_000 {
             let kind = kind(&format!("made_up_{n}"));
-            ingested.count([(kind, Fate::Accepted), (kind, Fate::Duplicate), (kind, Fate::Accepted)]);
+            ingested.count([
+                (kind, EventOutcome::Accepted),
+                (kind, EventOutcome::Duplicate),
+                (kind, EventOutcome::Accepted),
+            ]);
         }
         assert_eq!(series(), before);
-        let counted = |name, fate| ingested.events.with_label_values(&[name, fate]).get();
+        let counted = |name, outcome| ingested.events.with_label_values(&[name, outcome]).get();
         assert_eq!((counted(OTHER, "accepted"), counted(OTHER, "duplicate")), (2_000, 1_000));
         assert_eq!(counted("page_view", "accepted"), 0);
     }

@@ -21,7 +21,7 @@ use prometheus::{Registry, proto::MetricFamily};
 pub(crate) use self::{
     families::Families,
     http::{Exchange, HttpMetrics, Route, known_method},
-    ingest::{Fate, Ingested, Kind},
+    ingest::{EventOutcome, Ingested, Kind},
     sign_ins::SignInOutcome,
 };
 use self::{process::Started, sign_ins::SignIns};

@@ -17,7 +17,7 @@ use super::{
     Listing,
     indices::Indices,
     intake::{Origin, Refused},
-    submit::Fates,
+    submit::Outcomes,
 };
 use crate::http::error::{ApiError, catalogue};
 
@@ -159,8 +159,8 @@ impl Exception {
 
 impl Answer {
     /// Returns the response. `origins` and `refused` must be in ascending order of their indexes.
-    pub(super) fn new(mut origins: Vec<Origin>, refused: Vec<Refused>, fates: Fates, listing: Listing) -> Self {
-        let Fates { taken, exceptions } = fates;
+    pub(super) fn new(mut origins: Vec<Origin>, refused: Vec<Refused>, outcomes: Outcomes, listing: Listing) -> Self {
+        let Outcomes { taken, exceptions } = outcomes;
         let mut answer =
             Self { accepted: 0, duplicates: 0, rejected: 0, failed: 0, results: Results::default(), more: Vec::new() };
         let mut refused = refused.into_iter().peekable();

@@ -2,29 +2,29 @@
 
 use martech_core::sink::Outcome;
 
-use super::{intake::Origin, submit::Fates};
-use crate::observability::metrics::{Fate, Ingested};
+use super::{intake::Origin, submit::Outcomes};
+use crate::observability::metrics::{EventOutcome, Ingested};
 
 /// Counts the events of a body of which the sink took all or some.
-pub(super) fn taken(ingested: &Ingested, origins: &[Origin], fates: &Fates) {
-    let mut exceptions = fates.exceptions.iter().peekable();
-    let fate = |(at, origin): (usize, &Origin)| {
+pub(super) fn taken(ingested: &Ingested, origins: &[Origin], outcomes: &Outcomes) {
+    let mut exceptions = outcomes.exceptions.iter().peekable();
+    let outcome = |(at, origin): (usize, &Origin)| {
         let exception = exceptions.next_if(|(position, _)| *position == at).map(|(_, outcome)| outcome);
-        let fate = match exception {
-            _ if at >= fates.taken => Fate::Failed,
-            Some(Err(_)) => Fate::Failed,
-            Some(Ok(Outcome::Duplicate)) => Fate::Duplicate,
-            Some(Ok(Outcome::Rejected { .. })) => Fate::Rejected,
-            Some(Ok(Outcome::Stored)) | None => Fate::Accepted,
+        let outcome = match exception {
+            _ if at >= outcomes.taken => EventOutcome::Failed,
+            Some(Err(_)) => EventOutcome::Failed,
+            Some(Ok(Outcome::Duplicate)) => EventOutcome::Duplicate,
+            Some(Ok(Outcome::Rejected { .. })) => EventOutcome::Rejected,
+            Some(Ok(Outcome::Stored)) | None => EventOutcome::Accepted,
         };
-        (origin.kind, fate)
+        (origin.kind, outcome)
     };
-    ingested.count(origins.iter().enumerate().map(fate));
+    ingested.count(origins.iter().enumerate().map(outcome));
 }
 
 /// Counts the events of a body of which the sink took none.
 pub(super) fn refused(ingested: &Ingested, origins: &[Origin]) {
-    ingested.count(origins.iter().map(|origin| (origin.kind, Fate::Refused)));
+    ingested.count(origins.iter().map(|origin| (origin.kind, EventOutcome::Refused)));
 }
 
 #[cfg(test)]
@@ -41,10 +41,16 @@ mod tests {
         let origins: Vec<_> = (0..6).map(|index| Origin { index, id: EventId::new_v7(), kind }).collect();
         let rejected = Outcome::Rejected { code: RejectionCode::IdConflict, reason: "no".into() };
         let exceptions = vec![(1, Ok(Outcome::Duplicate)), (2, Ok(rejected)), (3, Err(NotStored::Returned))];
-        taken(&ingested, &origins, &Fates { taken: 5, exceptions });
+        taken(&ingested, &origins, &Outcomes { taken: 5, exceptions });
         refused(&ingested, &origins[..1]);
         // Events 0 and 4 are accepted, and events 3 and 5 failed.
-        let fates = [Fate::Accepted, Fate::Duplicate, Fate::Rejected, Fate::Refused, Fate::Failed];
-        assert_eq!(fates.map(|fate| ingested.counted(kind, fate)), [2, 1, 1, 1, 2]);
+        let outcomes = [
+            EventOutcome::Accepted,
+            EventOutcome::Duplicate,
+            EventOutcome::Rejected,
+            EventOutcome::Refused,
+            EventOutcome::Failed,
+        ];
+        assert_eq!(outcomes.map(|outcome| ingested.counted(kind, outcome)), [2, 1, 1, 1, 2]);
     }
 }

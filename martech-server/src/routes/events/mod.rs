@@ -44,7 +44,7 @@ use crate::{
             },
         },
         params::Params,
-        rate_limits::{Tally, Traffic},
+        rate_limits::{RateCheck, Traffic},
     },
     identity::{ApiKey, ProjectId},
     observability::{Timeline, metrics::Route},
@@ -76,12 +76,12 @@ pub(super) async fn answer<B: RequestBody>(state: &ApiState, request: Request<B>
     let observation = state.observer.begin(&request, Route::Events);
     let address = observation.address;
     let (head, body) = request.into_parts();
-    let tally = Tally::begin(&state.access.rates, Traffic::Ingest, address).map(Arc::new);
-    let mut response = observation.answer(ingest(state, &head, body, address, tally.as_ref())).await;
+    let rate_check = RateCheck::begin(&state.access.rates, Traffic::Ingest, address).map(Arc::new);
+    let mut response = observation.answer(ingest(state, &head, body, address, rate_check.as_ref())).await;
     let headers = response.headers_mut();
     headers.reserve(HEADERS_OF_RESPONSE);
-    if let Some(tally) = tally {
-        tally.tell(headers);
+    if let Some(rate_check) = rate_check {
+        rate_check.tell(headers);
     }
     if let Some(origin) = head.headers.get(header::ORIGIN) {
         let allowed = is_allowed(&state.access, origin).await.then_some(origin);
@@ -100,12 +100,12 @@ async fn ingest<B: RequestBody>(
     head: &Parts,
     body: B,
     address: IpAddr,
-    tally: Option<&Arc<Tally>>,
+    rate_check: Option<&Arc<RateCheck>>,
 ) -> Response {
     if let Err(error) = framing::check(head.version, &head.headers) {
         return error.into_response();
     }
-    if let Err(error) = tally.map_or(Ok(()), |tally| tally.check_address()) {
+    if let Err(error) = rate_check.map_or(Ok(()), |rate_check| rate_check.check_address()) {
         state.bodies.discard(&head.headers, body).await;
         return error.into_response();
     }
@@ -114,12 +114,12 @@ async fn ingest<B: RequestBody>(
         Err(error) => return error.into_response(),
     };
     let Asked { ack, listing, key, project } = asked;
-    let count_key = |key: &ApiKey| tally.map_or(Ok(()), |tally| tally.count_key(&key.id));
+    let count_key = |key: &ApiKey| rate_check.map_or(Ok(()), |rate_check| rate_check.count_key(&key.id));
     let admitted = match admit(&state.access, &state.projects, head, key.as_deref(), project, count_key).await {
         Ok(admitted) => admitted,
         Err(error) => return error.into_response(),
     };
-    let mut response = take(state, &admitted, head, body, address, tally, (ack, listing)).await.into_response();
+    let mut response = take(state, &admitted, head, body, address, rate_check, (ack, listing)).await.into_response();
     error::attribute(&mut response, Some(admitted.project.id()), admitted.key.as_deref());
     response
 }
@@ -275,7 +275,7 @@ async fn take<B: RequestBody>(
     head: &Parts,
     body: B,
     address: IpAddr,
-    tally: Option<&Arc<Tally>>,
+    rate_check: Option<&Arc<RateCheck>>,
     (ack, listing): (Ack, Listing),
 ) -> Result<Response, ApiError> {
     let Admitted { project, key, .. } = admitted;
@@ -311,9 +311,9 @@ async fn take<B: RequestBody>(
     let (came, ingested) = (Instant::now(), state.metrics.ingested.clone());
     let settings = project.settings();
     let (rules, single_limit, counter) = (Arc::clone(&settings.rules), state.bodies.limits().single, ingested.clone());
-    let tally = tally.cloned();
+    let rate_check = rate_check.cloned();
     let read = move |format, bytes: &[u8]| {
-        tally.map_or(Ok(()), |tally| tally.count_bytes(bytes.len()))?;
+        rate_check.map_or(Ok(()), |rate_check| rate_check.count_bytes(bytes.len()))?;
         intake::read(&rules, format, bytes, single_limit, Timestamp::now(), sender, &counter)
     };
     // The charge is held until the response: the parsed events use as much memory as the body did.
@@ -328,11 +328,11 @@ async fn take<B: RequestBody>(
     let submitted =
         submit::submit(project.way_in(ack.waits(), circuit), state.bounds.queue, events, permit, ack, &timeline).await;
     if let Some(quota) = quota {
-        quota.settle(submitted.as_ref().map_or(0, submit::Fates::stored));
+        quota.settle(submitted.as_ref().map_or(0, submit::Outcomes::stored));
     }
-    let fates = submitted.inspect_err(|_| count::refused(&ingested, &origins))?;
-    count::taken(&ingested, &origins, &fates);
-    let answer = Answer::new(origins, refused, fates, listing);
+    let outcomes = submitted.inspect_err(|_| count::refused(&ingested, &origins))?;
+    count::taken(&ingested, &origins, &outcomes);
+    let answer = Answer::new(origins, refused, outcomes, listing);
     ingested.took(ack as usize, came);
     Ok(match answer.verdict(single) {
         Ok(()) => (ack.status(), Json(answer)).into_response(),

@@ -15,7 +15,7 @@ const CHUNK_BYTES: usize = 8 << 20;
 
 /// The outcomes of the events of a body. Positions are indexes into the submitted list.
 #[derive(Debug, Default)]
-pub(super) struct Fates {
+pub(super) struct Outcomes {
     /// The number of events that the sink took. These are the first events of the list.
     pub(super) taken: usize,
     /// The outcomes of these events other than stored, ascending by position. Always empty for [`Ack::Buffered`],
@@ -23,7 +23,7 @@ pub(super) struct Fates {
     pub(super) exceptions: Vec<(usize, EventOutcome)>,
 }
 
-impl Fates {
+impl Outcomes {
     /// Returns the number of events that are stored, or assumed to be stored.
     pub(super) fn stored(&self) -> usize {
         self.taken.saturating_sub(self.exceptions.len())
@@ -44,12 +44,12 @@ pub(super) async fn submit(
     permit: Option<OwnedSemaphorePermit>,
     ack: Ack,
     timeline: &Timeline,
-) -> Result<Fates, ApiError> {
-    let mut fates = Fates::default();
+) -> Result<Outcomes, ApiError> {
+    let mut outcomes = Outcomes::default();
     let mut receipts = Vec::new();
     for chunk in chunks(events, bounds) {
         let (len, handed_over) = (chunk.len(), timeline.now());
-        let pushed = match fates.taken {
+        let pushed = match outcomes.taken {
             0 => sink.try_push_batch(chunk).map_err(|refused| ApiError::from(refused.refusal()))?,
             _ => match sink.push_batch(chunk).await {
                 Ok(receipt) => receipt,
@@ -57,8 +57,8 @@ pub(super) async fn submit(
                 Err(_) => break,
             },
         };
-        receipts.push((fates.taken, handed_over, pushed));
-        fates.taken += len;
+        receipts.push((outcomes.taken, handed_over, pushed));
+        outcomes.taken += len;
     }
     // MongoDB may be away for long. A client that waits for it does not count meanwhile.
     let _permit = permit.filter(|_| ack != Ack::Stored);
@@ -67,10 +67,10 @@ pub(super) async fn submit(
             let outcome = receipt.await;
             timeline.passage(handed_over, outcome.passage());
             let exceptions = outcome.into_exceptions();
-            fates.exceptions.extend(exceptions.into_iter().map(|(at, outcome)| (first + at, outcome)));
+            outcomes.exceptions.extend(exceptions.into_iter().map(|(at, outcome)| (first + at, outcome)));
         }
     }
-    Ok(fates)
+    Ok(outcomes)
 }
 
 /// Splits a list into chunks that fit into an empty queue. An event that is larger than the byte limit forms a chunk of

@@ -30,9 +30,9 @@ fn told(answer: &Answer) -> Value {
 
 #[test]
 fn reports_positions_as_body_indices() {
-    let fates = Fates { taken: 3, exceptions: vec![(1, Ok(Outcome::Duplicate))] };
+    let outcomes = Outcomes { taken: 3, exceptions: vec![(1, Ok(Outcome::Duplicate))] };
     let refused = refused([(1, ErrorCode::UnknownType)], "no such type");
-    let answer = Answer::new(origins([0, 2, 3]), refused, fates, Listing::Exceptions);
+    let answer = Answer::new(origins([0, 2, 3]), refused, outcomes, Listing::Exceptions);
     assert_eq!(counts(&answer), [2, 1, 1, 0]);
     assert_eq!(
         told(&answer)["results"],
@@ -56,9 +56,9 @@ fn lists_ids_and_accepted_events_in_order_on_request() {
           "message": "an event with this id is stored already; this one was not added" },
         { "index": 3, "status": "accepted", "eventId": id(2) },
     ]);
-    let fates = Fates { taken: 3, exceptions: vec![(1, Ok(Outcome::Duplicate))] };
+    let outcomes = Outcomes { taken: 3, exceptions: vec![(1, Ok(Outcome::Duplicate))] };
     let refused = refused([(1, ErrorCode::UnknownType)], "no");
-    assert_eq!(told(&Answer::new(origins, refused, fates, Listing::All))["results"], expected);
+    assert_eq!(told(&Answer::new(origins, refused, outcomes, Listing::All))["results"], expected);
 }
 
 /// Uses 1,000 events: events with an even index are invalid, and every fourth event is a duplicate.
@@ -66,9 +66,9 @@ fn lists_ids_and_accepted_events_in_order_on_request() {
 fn groups_further_exceptions_by_code() {
     let odd = (1..1000).step_by(2);
     let duplicates = (1..500).step_by(2).map(|at| (at, Ok(Outcome::Duplicate))).collect();
-    let fates = Fates { taken: 500, exceptions: duplicates };
+    let outcomes = Outcomes { taken: 500, exceptions: duplicates };
     let refused = refused((0..1000).step_by(2).map(|index| (index, ErrorCode::UnknownType)), "no");
-    let answer = Answer::new(origins(odd), refused, fates, Listing::Exceptions);
+    let answer = Answer::new(origins(odd), refused, outcomes, Listing::Exceptions);
     assert_eq!(counts(&answer), [250, 250, 500, 0]);
     let told = told(&answer);
     let results = told["results"].as_array().unwrap();
@@ -98,21 +98,21 @@ fn response_size_is_bounded_by_request_size() {
     let question = "{},".len() * EVENTS;
     let codes = [ErrorCode::MissingField, ErrorCode::UnknownField];
     let refused = refused((0..EVENTS).map(|index| (index, codes[index % 2])), &"x".repeat(200));
-    let answer = Answer::new(Vec::new(), refused, Fates::default(), Listing::All);
+    let answer = Answer::new(Vec::new(), refused, Outcomes::default(), Listing::All);
     let bytes = serde_json::to_vec(&answer).unwrap().len();
     assert!(bytes < 2 * question + 64 * 1024, "{bytes} bytes for {question}");
 }
 
 #[test]
 fn batch_of_only_duplicates_succeeds() {
-    let fates = Fates { taken: 1, exceptions: vec![(0, Ok(Outcome::Duplicate))] };
-    assert!(Answer::new(origins([0]), Vec::new(), fates, Listing::Exceptions).verdict(true).is_ok());
+    let outcomes = Outcomes { taken: 1, exceptions: vec![(0, Ok(Outcome::Duplicate))] };
+    assert!(Answer::new(origins([0]), Vec::new(), outcomes, Listing::Exceptions).verdict(true).is_ok());
 }
 
 #[test]
 fn counts_unstored_events_as_failed() {
-    let fates = Fates { taken: 2, exceptions: vec![(0, Err(NotStored::Returned))] };
-    let answer = Answer::new(origins([0, 1, 2]), Vec::new(), fates, Listing::All);
+    let outcomes = Outcomes { taken: 2, exceptions: vec![(0, Err(NotStored::Returned))] };
+    let answer = Answer::new(origins([0, 1, 2]), Vec::new(), outcomes, Listing::All);
     assert_eq!(counts(&answer), [1, 0, 0, 2]);
     assert_eq!(answer.verdict(false).unwrap_err().status, StatusCode::SERVICE_UNAVAILABLE);
 }

@@ -41,7 +41,7 @@ pub(crate) struct InMemoryAnyway;
 
 /// Budget of all responses.
 #[derive(Debug)]
-pub(super) struct Owed {
+pub(super) struct ResponseMemory {
     capacity: usize,
     state: Mutex<State>,
     bytes: IntGauge,
@@ -69,26 +69,26 @@ pub(super) enum Writer {
 }
 
 impl Writer {
-    fn give_up(&self) {
+    fn abandon(&self) {
         match self {
             Self::Connection(connection) => connection.close(),
-            Self::Stream(stream) => stream.give_up(),
+            Self::Stream(stream) => stream.abandon(),
         }
     }
 }
 
-impl Owed {
+impl ResponseMemory {
     pub(super) fn new(capacity: usize, bytes: IntGauge, given_up: IntCounter) -> Arc<Self> {
         Arc::new(Self { capacity, state: Mutex::default(), bytes, given_up })
     }
 
     /// Charges a response to the budget. If there is no room, drops the responses whose last progress is oldest.
-    fn charge(self: &Arc<Self>, bytes: usize, writer: &Writer) -> Debt {
+    fn charge(self: &Arc<Self>, bytes: usize, writer: &Writer) -> Charge {
         let mut state = self.state();
         while state.held > 0 && state.held + bytes > self.capacity {
             let Some((_, (freed, writer))) = state.answers.pop_first() else { break };
             state.held -= freed;
-            writer.give_up();
+            writer.abandon();
             self.given_up.inc();
         }
         let age = (Instant::now(), state.next);
@@ -96,7 +96,7 @@ impl Owed {
         state.held += bytes;
         state.answers.insert(age, (bytes, writer.clone()));
         self.tell(&state);
-        Debt { owed: self.clone(), age }
+        Charge { memory: self.clone(), age }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -110,15 +110,15 @@ impl Owed {
 
 /// Share of the budget that one response holds until it is dropped.
 #[derive(Debug)]
-struct Debt {
-    owed: Arc<Owed>,
+struct Charge {
+    memory: Arc<ResponseMemory>,
     age: Age,
 }
 
-impl Debt {
+impl Charge {
     /// Records that the client has read more.
-    fn got_on(&mut self) {
-        let mut state = self.owed.state();
+    fn progressed(&mut self) {
+        let mut state = self.memory.state();
         // A response that was given up is no longer in the map.
         if let Some(answer) = state.answers.remove(&self.age) {
             self.age.0 = Instant::now();
@@ -127,46 +127,46 @@ impl Debt {
     }
 }
 
-impl Drop for Debt {
+impl Drop for Charge {
     fn drop(&mut self) {
-        let mut state = self.owed.state();
+        let mut state = self.memory.state();
         if let Some((bytes, _)) = state.answers.remove(&self.age) {
             state.held -= bytes;
-            self.owed.tell(&state);
+            self.memory.tell(&state);
         }
     }
 }
 
 /// Body of a response, charged until hyper has taken all of it.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct ChargedBody {
     body: Body,
     /// Bytes that the body has produced and hyper has not taken.
     rest: Bytes,
-    debt: Option<Debt>,
+    charge: Option<Charge>,
     stream: Option<Arc<Stream>>,
     _in_flight: InFlight,
 }
 
-impl Answer {
+impl ChargedBody {
     /// Charges a response that its connection, or the current [`Stream`], writes, and wraps its body.
     pub(super) fn of(
         response: Response<Body>,
-        owed: &Arc<Owed>,
+        memory: &Arc<ResponseMemory>,
         connection: &Arc<ConnectionState>,
         in_flight: InFlight,
     ) -> Response<Self> {
         let stream = Stream::current();
         let bytes = usize::try_from(response.body().size_hint().lower()).unwrap_or(usize::MAX);
         let is_free = bytes <= FREE || response.extensions().get::<InMemoryAnyway>().is_some();
-        let debt = (!is_free).then(|| {
+        let charge = (!is_free).then(|| {
             let writer = stream.clone().map_or_else(|| Writer::Connection(connection.clone()), Writer::Stream);
-            owed.charge(bytes, &writer)
+            memory.charge(bytes, &writer)
         });
         if let Some(stream) = &stream {
             stream.begin();
         }
-        response.map(|body| Self { body, rest: Bytes::new(), debt, stream, _in_flight: in_flight })
+        response.map(|body| Self { body, rest: Bytes::new(), charge, stream, _in_flight: in_flight })
     }
 
     fn next_piece(&mut self) -> Bytes {
@@ -174,17 +174,17 @@ impl Answer {
             len if len <= FREE => len,
             len => PIECE.min(len - FREE),
         };
-        if let Some(debt) = &mut self.debt {
-            debt.got_on();
+        if let Some(charge) = &mut self.charge {
+            charge.progressed();
         }
         if let Some(stream) = &self.stream {
-            stream.got_on(len);
+            stream.progressed(len);
         }
         self.rest.split_to(len)
     }
 }
 
-impl hyper::body::Body for Answer {
+impl hyper::body::Body for ChargedBody {
     type Data = Bytes;
     type Error = axum::Error;
 

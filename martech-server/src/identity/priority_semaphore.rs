@@ -12,7 +12,7 @@ use super::throttle::Standing;
 
 /// A semaphore with a bounded priority queue. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Turns {
+pub(super) struct PrioritySemaphore {
     line: Arc<Mutex<Line>>,
     most_waiting: usize,
 }
@@ -20,26 +20,26 @@ pub(super) struct Turns {
 struct Line {
     free: usize,
     /// The waiters by standing, then first come, first served. Empty while a turn is free.
-    waiting: BTreeMap<(Reverse<Standing>, u64), oneshot::Sender<Turn>>,
+    waiting: BTreeMap<(Reverse<Standing>, u64), oneshot::Sender<PriorityPermit>>,
     came: u64,
 }
 
 /// A permit. Dropping it passes the turn to the first waiter.
-pub(super) struct Turn(Turns);
+pub(super) struct PriorityPermit(PrioritySemaphore);
 
-impl Turns {
+impl PrioritySemaphore {
     pub(super) fn new(places: usize, most_waiting: usize) -> Self {
         let line = Line { free: places, waiting: BTreeMap::new(), came: 0 };
         Self { line: Arc::new(Mutex::new(line)), most_waiting }
     }
 
     /// Waits for a turn. Returns `None` if the queue is full and this waiter ranks last, on arrival or later.
-    pub(super) async fn take(&self, standing: Standing) -> Option<Turn> {
+    pub(super) async fn take(&self, standing: Standing) -> Option<PriorityPermit> {
         let told = {
             let mut line = self.line();
             if line.free > 0 {
                 line.free -= 1;
-                return Some(Turn(self.clone()));
+                return Some(PriorityPermit(self.clone()));
             }
             line.waiting.retain(|_, waits| !waits.is_closed());
             let (tell, told) = oneshot::channel();
@@ -69,7 +69,7 @@ impl Turns {
     }
 }
 
-impl Drop for Turn {
+impl Drop for PriorityPermit {
     fn drop(&mut self) {
         let next = {
             let mut line = self.0.line();
@@ -96,18 +96,18 @@ mod tests {
 
     /// Queues a task that sends `name` when it gets its turn. The task returns whether it got one.
     async fn wait(
-        turns: &Turns,
+        semaphore: &PrioritySemaphore,
         standing: Standing,
         name: &'static str,
         told: &mpsc::UnboundedSender<&'static str>,
     ) -> JoinHandle<bool> {
-        let (own, told) = (turns.clone(), told.clone());
-        let came = turns.line().came;
+        let (own, told) = (semaphore.clone(), told.clone());
+        let came = semaphore.line().came;
         let waits = tokio::spawn(async move {
             let turn = own.take(standing).await;
             turn.is_some_and(|_turn| told.send(name).is_ok())
         });
-        while turns.line().came == came {
+        while semaphore.line().came == came {
             yield_now().await;
         }
         waits
@@ -115,20 +115,20 @@ mod tests {
 
     #[tokio::test]
     async fn serves_best_standing_first_and_rejects_the_worst() {
-        let (turns, (told, mut names)) = (Turns::new(1, 4), mpsc::unbounded_channel());
-        let first = turns.take(stranger(0)).await.unwrap();
-        let bad = wait(&turns, stranger(7), "seven were wrong", &told).await;
-        let early = wait(&turns, stranger(0), "came early", &told).await;
-        let gone = wait(&turns, stranger(0), "went away", &told).await;
-        let late = wait(&turns, stranger(0), "came late", &told).await;
-        assert_eq!(turns.waiting(), 4);
-        let known = wait(&turns, Standing::Known, "is known", &told).await;
+        let (semaphore, (told, mut names)) = (PrioritySemaphore::new(1, 4), mpsc::unbounded_channel());
+        let first = semaphore.take(stranger(0)).await.unwrap();
+        let bad = wait(&semaphore, stranger(7), "seven were wrong", &told).await;
+        let early = wait(&semaphore, stranger(0), "came early", &told).await;
+        let gone = wait(&semaphore, stranger(0), "went away", &told).await;
+        let late = wait(&semaphore, stranger(0), "came late", &told).await;
+        assert_eq!(semaphore.waiting(), 4);
+        let known = wait(&semaphore, Standing::Known, "is known", &told).await;
         assert!(!bad.await.unwrap(), "there was no room for both");
         gone.abort();
         assert!(gone.await.unwrap_err().is_cancelled());
-        let worse = wait(&turns, stranger(1), "one was wrong", &told).await;
-        assert_eq!(turns.waiting(), 4, "who went away makes room");
-        assert!(turns.take(stranger(1)).await.is_none(), "who comes later is sent away");
+        let worse = wait(&semaphore, stranger(1), "one was wrong", &told).await;
+        assert_eq!(semaphore.waiting(), 4, "who went away makes room");
+        assert!(semaphore.take(stranger(1)).await.is_none(), "who comes later is sent away");
         drop(first);
         for waits in [known, early, late, worse] {
             assert!(waits.await.unwrap());
@@ -139,19 +139,19 @@ mod tests {
             order.push(name);
         }
         assert_eq!(order, ["is known", "came early", "came late", "one was wrong"]);
-        assert_eq!(turns.free(), 1);
+        assert_eq!(semaphore.free(), 1);
     }
 
     #[tokio::test]
     async fn cancelled_waiter_passes_its_turn_on() {
-        let (turns, (told, _names)) = (Turns::new(1, 4), mpsc::unbounded_channel());
-        let first = turns.take(Standing::Known).await.unwrap();
-        let gone = wait(&turns, stranger(0), "went away", &told).await;
-        let next = wait(&turns, stranger(1), "comes next", &told).await;
+        let (semaphore, (told, _names)) = (PrioritySemaphore::new(1, 4), mpsc::unbounded_channel());
+        let first = semaphore.take(Standing::Known).await.unwrap();
+        let gone = wait(&semaphore, stranger(0), "went away", &told).await;
+        let next = wait(&semaphore, stranger(1), "comes next", &told).await;
         gone.abort();
         assert!(gone.await.is_err());
         drop(first);
         assert!(next.await.unwrap());
-        assert_eq!(turns.free(), 1);
+        assert_eq!(semaphore.free(), 1);
     }
 }

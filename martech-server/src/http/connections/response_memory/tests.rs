@@ -4,9 +4,9 @@ use http_body_util::BodyExt;
 
 use super::*;
 
-fn budget(capacity: usize) -> Arc<Owed> {
+fn budget(capacity: usize) -> Arc<ResponseMemory> {
     let bytes = IntGauge::new("bytes", "bytes").unwrap();
-    Owed::new(capacity, bytes, IntCounter::new("given_up", "given up").unwrap())
+    ResponseMemory::new(capacity, bytes, IntCounter::new("given_up", "given up").unwrap())
 }
 
 /// Returns a connection whose task does nothing.
@@ -16,62 +16,62 @@ fn connection() -> Arc<ConnectionState> {
     state
 }
 
-fn answer(owed: &Arc<Owed>, connection: &Arc<ConnectionState>, bytes: usize) -> Answer {
-    Answer::of(Response::new(Body::from(vec![7; bytes])), owed, connection, connection.begin()).into_body()
+fn answer(memory: &Arc<ResponseMemory>, connection: &Arc<ConnectionState>, bytes: usize) -> ChargedBody {
+    ChargedBody::of(Response::new(Body::from(vec![7; bytes])), memory, connection, connection.begin()).into_body()
 }
 
-async fn read_piece(answer: &mut Answer) -> usize {
+async fn read_piece(answer: &mut ChargedBody) -> usize {
     answer.frame().await.unwrap().unwrap().into_data().unwrap().len()
 }
 
 #[tokio::test]
 async fn splits_responses_and_keeps_the_last_piece_small() {
-    let (owed, connection) = (budget(1 << 20), connection());
-    let mut answer = answer(&owed, &connection, 40_000);
+    let (memory, connection) = (budget(1 << 20), connection());
+    let mut answer = answer(&memory, &connection, 40_000);
     assert_eq!(answer.size_hint().exact(), Some(40_000));
     let mut pieces = Vec::new();
     while !answer.is_end_stream() {
         pieces.push(read_piece(&mut answer).await);
     }
     assert_eq!(pieces, [16_384, 16_384, 6_208, 1_024]);
-    assert_eq!(owed.bytes.get(), 40_000);
+    assert_eq!(memory.bytes.get(), 40_000);
     drop(answer);
-    assert_eq!(owed.bytes.get(), 0);
-    assert!(owed.state().answers.is_empty());
+    assert_eq!(memory.bytes.get(), 0);
+    assert!(memory.state().answers.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn drops_the_response_with_the_oldest_progress() {
-    let owed = budget(100_000);
+    let memory = budget(100_000);
     let [reads, stalls, late, small] = [(); 4].map(|()| connection());
-    let mut read_on = answer(&owed, &reads, 40_000);
+    let mut read_on = answer(&memory, &reads, 40_000);
     tokio::time::advance(Duration::from_secs(1)).await;
-    let stalled = answer(&owed, &stalls, 40_000);
+    let stalled = answer(&memory, &stalls, 40_000);
     tokio::time::advance(Duration::from_secs(1)).await;
     read_piece(&mut read_on).await;
-    let _free = answer(&owed, &small, 1_024);
+    let _free = answer(&memory, &small, 1_024);
     assert!(!stalls.is_closed(), "small answers cost nothing");
-    let _late = answer(&owed, &late, 40_000);
+    let _late = answer(&memory, &late, 40_000);
     assert!(stalls.is_closed() && !reads.is_closed() && !late.is_closed());
-    assert_eq!((owed.bytes.get(), owed.given_up.get()), (80_000, 1));
+    assert_eq!((memory.bytes.get(), memory.given_up.get()), (80_000, 1));
     drop(stalled);
-    assert_eq!(owed.bytes.get(), 80_000, "it is given back once");
+    assert_eq!(memory.bytes.get(), 80_000, "it is given back once");
 }
 
 #[tokio::test]
 async fn sends_a_response_larger_than_the_budget() {
-    let owed = budget(10_000);
+    let memory = budget(10_000);
     let [first, second] = [(); 2].map(|()| connection());
-    let _first = answer(&owed, &first, 5_000);
-    let _second = answer(&owed, &second, 50_000);
+    let _first = answer(&memory, &first, 5_000);
+    let _second = answer(&memory, &second, 50_000);
     assert!(first.is_closed() && !second.is_closed());
 }
 
 #[tokio::test]
 async fn does_not_charge_responses_already_in_memory() {
-    let (owed, connection) = (budget(10), connection());
+    let (memory, connection) = (budget(10), connection());
     let mut response = Response::new(Body::from(Bytes::from_static(&[0; 5_000])));
     response.extensions_mut().insert(InMemoryAnyway);
-    let _answer = Answer::of(response, &owed, &connection, connection.begin());
-    assert_eq!(owed.bytes.get(), 0);
+    let _answer = ChargedBody::of(response, &memory, &connection, connection.begin());
+    assert_eq!(memory.bytes.get(), 0);
 }

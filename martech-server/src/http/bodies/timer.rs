@@ -7,9 +7,9 @@ use tokio::time::Instant;
 use super::BodyLimits;
 use crate::http::error::{ApiError, catalogue};
 
-/// Pace of one body, measured from the first wait for it.
+/// Timer of one body, measured from the first wait for it.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct BodyTimer {
     started: Instant,
     progress: Instant,
     received: u64,
@@ -18,7 +18,7 @@ pub(super) struct Pace {
     rate: u64,
 }
 
-impl Pace {
+impl BodyTimer {
     pub(super) fn new(limits: &BodyLimits) -> Self {
         let BodyLimits { idle, total, rate, .. } = *limits;
         let now = Instant::now();
@@ -71,15 +71,15 @@ mod tests {
     async fn at(bytes: usize) -> (String, u64) {
         let (idle, total) = (Duration::from_secs(15), Duration::from_secs(120));
         let limits = BodyLimits { single: 0, batch: 0, in_flight: 0, idle, total, rate: 1024 };
-        let mut pace = Pace::new(&limits);
+        let mut timer = BodyTimer::new(&limits);
         let started = Instant::now();
         let step = Duration::from_secs(1);
-        while pace.patience() >= step {
+        while timer.patience() >= step {
             tokio::time::advance(step).await;
-            pace.received(bytes);
+            timer.received(bytes);
         }
-        tokio::time::advance(pace.patience()).await;
-        (format!("{:?}", pace.error()), started.elapsed().as_secs())
+        tokio::time::advance(timer.patience()).await;
+        (format!("{:?}", timer.error()), started.elapsed().as_secs())
     }
 
     #[tokio::test(start_paused = true)]

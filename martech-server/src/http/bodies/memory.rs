@@ -3,7 +3,7 @@
 //! - Bodies of up to 64 KiB have a reserve of one eighth, so that large ones cannot keep them out.
 //! - One holder (a secret key, or else an address) may hold half of the rest, or two of the largest bodies, whichever
 //!   is more.
-//! - When there is no room, the slowest body is displaced, so that a new one is not rejected because of it. The
+//! - When there is no memory, the slowest body is displaced, so that a new one is not rejected because of it. The
 //!   slowness of a body is the time that all memory of its holder would take at the present rate of the body. An idle
 //!   body of a few bytes therefore stays while an idle one of many MiB is displaced, and a sender with many bodies
 //!   loses one sooner than a sender with one.
@@ -56,7 +56,7 @@ impl Holder {
 
 /// The memory of all bodies.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct BodyMemory {
     small: Part,
     large: Part,
     /// Maximum that one holder may have of the large part.
@@ -85,7 +85,7 @@ impl Part {
         self.free.clone().try_acquire_many_owned(permits(bytes)).ok()
     }
 
-    /// Waits for room. The semaphore is never closed.
+    /// Waits for memory. The semaphore is never closed.
     async fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
         self.free.clone().acquire_many_owned(permits(bytes)).await.ok()
     }
@@ -95,7 +95,7 @@ fn permits(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
-impl Room {
+impl BodyMemory {
     /// Creates a budget of `bytes` bytes, or more if a body of `largest` bytes would not fit otherwise.
     pub(super) fn new(bytes: usize, largest: usize) -> Arc<Self> {
         let reserve = bytes / 8;
@@ -114,7 +114,7 @@ impl Room {
 
     /// Returns the charge of a new body, which holds nothing yet.
     pub(super) fn charge(self: &Arc<Self>, holder: Holder) -> Charge {
-        Charge { room: self.clone(), holder, bytes: 0, small: None, large: None, number: None }
+        Charge { memory: self.clone(), holder, bytes: 0, small: None, large: None, number: None }
     }
 
     /// Locks the list. A poisoned lock is fine: no code that holds it can leave the list in an inconsistent state.
@@ -126,7 +126,7 @@ impl Room {
 /// Memory that a body holds, released on drop.
 #[derive(Debug)]
 pub(crate) struct Charge {
-    room: Arc<Room>,
+    memory: Arc<BodyMemory>,
     holder: Holder,
     bytes: usize,
     small: Option<OwnedSemaphorePermit>,
@@ -142,15 +142,15 @@ impl Charge {
             return Ok(());
         }
         self.enlist();
-        if !self.room.list().makes_share(self.number, more, self.room.share) {
-            return Err(catalogue::sender_overloaded(self.room.share));
+        if !self.memory.list().makes_share(self.number, more, self.memory.share) {
+            return Err(catalogue::sender_overloaded(self.memory.share));
         }
         if self.add_large(more) {
             return Ok(());
         }
         let total = self.bytes + more;
         let fits_reserve = self.large.is_none() && total <= SMALL;
-        if !self.room.list().makes_room(self.number, if self.large.is_none() { total } else { more }, !fits_reserve) {
+        if !self.memory.list().makes_room(self.number, if self.large.is_none() { total } else { more }, !fits_reserve) {
             return Err(catalogue::overloaded());
         }
         timeout(PATIENCE, self.wait(more, fits_reserve)).await.map_err(|_| catalogue::overloaded())
@@ -177,7 +177,7 @@ impl Charge {
     /// Marks the body as complete: it can no longer be displaced.
     pub(super) fn complete(&mut self) {
         if let Some(number) = self.number {
-            self.room.list().settle(number);
+            self.memory.list().settle(number);
         }
     }
 
@@ -185,24 +185,24 @@ impl Charge {
         if self.large.is_some() || self.bytes + more > SMALL {
             return false;
         }
-        let Some(permit) = self.room.small.try_take(more) else { return false };
+        let Some(permit) = self.memory.small.try_take(more) else { return false };
         self.hold_small(permit, more);
         true
     }
 
     fn add_large(&mut self, more: usize) -> bool {
         let wanted = if self.large.is_none() { self.bytes + more } else { more };
-        let Some(permit) = self.room.large.try_take(wanted) else { return false };
+        let Some(permit) = self.memory.large.try_take(wanted) else { return false };
         self.hold_large(permit, more);
         true
     }
 
     async fn wait(&mut self, more: usize, fits_reserve: bool) {
-        let (room, wanted) = (self.room.clone(), if self.large.is_none() { self.bytes + more } else { more });
-        let reserve = async { if fits_reserve { room.small.take(more).await } else { std::future::pending().await } };
+        let (memory, wanted) = (self.memory.clone(), if self.large.is_none() { self.bytes + more } else { more });
+        let reserve = async { if fits_reserve { memory.small.take(more).await } else { std::future::pending().await } };
         tokio::select! {
             Some(permit) = reserve => self.hold_small(permit, more),
-            Some(permit) = room.large.take(wanted) => self.hold_large(permit, more),
+            Some(permit) = memory.large.take(wanted) => self.hold_large(permit, more),
             else => {}
         }
     }
@@ -222,13 +222,13 @@ impl Charge {
     fn grow(&mut self, more: usize) {
         self.bytes += more;
         if let Some(number) = self.number {
-            self.room.list().grow(number, more, self.large.is_some());
+            self.memory.list().grow(number, more, self.large.is_some());
         }
     }
 
     fn enlist(&mut self) {
         if self.number.is_none() {
-            let number = self.room.list().add(self.holder.clone(), self.bytes, self.large.is_some());
+            let number = self.memory.list().add(self.holder.clone(), self.bytes, self.large.is_some());
             self.number = Some(number);
         }
     }
@@ -239,14 +239,14 @@ impl Charge {
             return false;
         }
         self.enlist();
-        self.number.is_some_and(|number| self.room.list().wait(number, context.waker()))
+        self.number.is_some_and(|number| self.memory.list().wait(number, context.waker()))
     }
 }
 
 impl Drop for Charge {
     fn drop(&mut self) {
         if let Some(number) = self.number {
-            self.room.list().remove(number);
+            self.memory.list().remove(number);
         }
     }
 }
