@@ -33,6 +33,10 @@ mod routes;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod testing;
+#[cfg(test)]
+mod tests {
+    mod documentation;
+}
 mod util;
 
 pub use app::{App, CloseError, StartError, serve, serve_metrics};

@@ -96,30 +96,6 @@ fn example_file_lists_all_settings_with_defaults() {
 }
 
 #[test]
-fn documentation_lists_all_settings_with_defaults() {
-    let documentation = include_str!("../../../docs/configuration.md");
-    let cells = |line: &'static str| line.split('|').skip(1).map(|cell| cell.trim().split(", ").collect()).collect();
-    let rows: Vec<Vec<Vec<&str>>> = documentation.lines().filter(|line| line.starts_with("| ")).map(cells).collect();
-    for (flag, variable, default) in settings() {
-        let name = format!("`{variable}`");
-        let row = rows.iter().find_map(|row| Some((row, row.get(1)?.iter().position(|cell| *cell == name)?)));
-        let (row, at) = row.unwrap_or_else(|| panic!("{variable} is not in docs/configuration.md"));
-        // The row of a secret may have no flag.
-        assert!(
-            row[0] == [""] || row[0][at].trim_matches('`') == flag,
-            "of {variable} in docs/configuration.md: {:?}",
-            row[0]
-        );
-        // Words describe a default that is long or computed.
-        let told = row[2].get(at).and_then(|value| value.strip_prefix('`')?.strip_suffix('`'));
-        assert!(
-            told.is_none() || default.is_none() || told == default.as_deref(),
-            "{variable} in docs/configuration.md: {told:?}, {default:?}"
-        );
-    }
-}
-
-#[test]
 fn reads_secrets_from_files() {
     let dir = tempfile::tempdir().unwrap();
     let (token, store) = (dir.path().join("token"), dir.path().join("store"));

@@ -38,10 +38,15 @@ pub struct AccountArgs {
     pub public_event_days: u32,
 
     /// Origins whose pages may send events, such as `https://shop.example`, separated by commas, or `*` for all
+    ///
+    /// The origins of keys are allowed in addition.
     #[arg(long, env = "MARTECH_ALLOWED_ORIGINS", default_value = "", hide_default_value = true, value_name = "LIST")]
     pub allowed_origins: AllowedOrigins,
 
     /// Sign-up policy once there is an owner
+    ///
+    /// `invitation`: people with an invitation. `open`: everyone, as an analyst, until there are 1,000 accounts.
+    /// `closed`: no one; `martech-server user add` still works.
     #[arg(long, env = "MARTECH_SIGN_UP", default_value = "invitation", value_name = "POLICY", value_parser = one_of::<SignUpPolicy>(&SignUpPolicy::NAMES))]
     pub sign_up: SignUpPolicy,
 
@@ -54,6 +59,8 @@ pub struct AccountArgs {
     pub session_max: Duration,
 
     /// Sign-in attempts that one address may make at once; after that, one every two seconds
+    ///
+    /// At least 6. The other limits of sign-ins scale with it.
     #[arg(long, hide_short_help = true, env = "MARTECH_SIGN_IN_ATTEMPTS", default_value = "30", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(6..))]
     pub sign_in_attempts: u32,
 
@@ -67,6 +74,8 @@ pub struct AccountArgs {
 #[command(next_help_heading = "Accounts")]
 pub struct PasswordArgs {
     /// Memory for hashing a password (Argon2id)
+    ///
+    /// After a change, each hash is computed again at the next sign-in.
     #[arg(long, hide_short_help = true, env = "MARTECH_PASSWORD_MEMORY", default_value = "19MiB", value_name = "SIZE", value_parser = password_memory)]
     pub password_memory: ByteSize,
 

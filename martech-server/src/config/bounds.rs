@@ -18,6 +18,8 @@ pub struct BoundArgs {
     pub queue_events: u64,
 
     /// Maximum memory of the events that wait to be stored
+    ///
+    /// At least 256KiB.
     #[arg(long, hide_short_help = true, env = "MARTECH_QUEUE_BYTES", default_value = "64MiB", value_name = "SIZE", value_parser = queue_bytes)]
     pub queue_bytes: ByteSize,
 
@@ -31,11 +33,16 @@ pub struct BoundArgs {
 
     /// Maximum memory for bodies that are being received and parsed; when it is full, the server rejects the slowest
     /// body
+    ///
+    /// One eighth is reserved for bodies of up to 64 KiB. One address or secret key may use half of the rest, or the
+    /// size of two of the largest bodies. The rejected body gets 408.
     #[arg(long, hide_short_help = true, env = "MARTECH_MAX_BODIES", default_value = "64MiB", value_name = "SIZE", value_parser = body_size)]
     pub max_bodies: ByteSize,
 
     /// Minimum free space on the disk of the data folder; below it, events without a key, or with a page key, are
     /// refused; 0 for no minimum
+    ///
+    /// The refused events get 503. Events with a secret key are accepted until the disk is full.
     #[arg(long, hide_short_help = true, env = "MARTECH_MIN_FREE_SPACE", default_value = "1GiB", value_name = "SIZE")]
     pub min_free_space: ByteSize,
 
@@ -45,6 +52,9 @@ pub struct BoundArgs {
 
     /// Maximum number of concurrent queries; further ones wait for a few seconds and then get 503. Without it, four for
     /// each core
+    ///
+    /// Four times as many may wait. The embedded store of a project runs fewer at a time: one `/stats` query and eight
+    /// others.
     #[arg(long, hide_short_help = true, env = "MARTECH_MAX_QUERIES", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_queries: Option<u32>,
 

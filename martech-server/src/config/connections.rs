@@ -26,6 +26,8 @@ pub struct ConnectionArgs {
 
     /// Maximum number of connections from one address (or one IPv6 /64) that is not a trusted proxy; further ones are
     /// refused
+    ///
+    /// An IPv6 /48 has eight times as many.
     #[arg(
         long, hide_short_help = true,
         env = "MARTECH_MAX_CONNECTIONS_PER_ADDRESS",

@@ -62,6 +62,8 @@ pub enum Switch {
 #[command(next_help_heading = "Storage")]
 pub struct StorageArgs {
     /// New events are written to Parquet when they use this much memory
+    ///
+    /// At most a quarter of `--journal-size` takes effect.
     #[arg(long, hide_short_help = true, env = "MARTECH_ROLL_BYTES", default_value = "24MiB", value_name = "SIZE")]
     pub roll_bytes: ByteSize,
 

@@ -278,6 +278,15 @@ faults! {
     SpoolFull: catalogue::not_ready(Obstacle::SpoolFull);
 }
 
+/// Returns the status and an example of the body of each error.
+#[cfg(test)]
+pub(crate) fn all() -> Vec<(StatusCode, Value)> {
+    let without_route =
+        [catalogue::nothing_at("/event"), catalogue::method_not_allowed("/events", &axum::http::Method::PUT)];
+    let of_routes = ALL.iter().flat_map(|list| list()).map(|fault| (fault.error)());
+    of_routes.chain(without_route).map(|error| (error.status, error.body(&RequestId::example()))).collect()
+}
+
 /// Returns the errors that any route may return. Most of them occur before routing.
 pub(super) fn everywhere() -> Vec<&'static Fault> {
     <(InvalidHost, InvalidTransferEncoding, UriTooLong, TooManyConnections, Internal)>::list()

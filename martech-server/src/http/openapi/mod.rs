@@ -21,6 +21,9 @@ pub(crate) use self::{
     guard::{counted, needing, needing_session},
 };
 
+#[cfg(test)]
+pub(crate) use self::faults::all as all_errors;
+
 /// The groups of routes, with their descriptions.
 const TAGS: [(&str, &str); 8] = [
     ("Events", "Events in."),

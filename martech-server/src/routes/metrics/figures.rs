@@ -21,6 +21,26 @@ pub(super) struct StoreFigures {
     pub(super) mongo: Option<MongoStats>,
 }
 
+#[cfg(test)]
+impl StoreFigures {
+    /// Returns figures of all parts that any store has.
+    pub(super) fn example() -> Self {
+        let sink = SinkFigures {
+            stats: SinkStats::default(),
+            bounds: QueueBounds { events: 1, bytes: 1 },
+            is_poisoned: false,
+            is_for_stored: false,
+        };
+        Self {
+            sinks: vec![sink],
+            journal: Some(JournalStats::default()),
+            lake: Some(LakeStatus::default()),
+            spool: Some(SpoolFigures { status: SpoolStatus::default(), sink: SinkStats::default() }),
+            mongo: Some(MongoStats::default()),
+        }
+    }
+}
+
 /// A queue in front of a store.
 pub(super) struct SinkFigures {
     pub(super) stats: SinkStats,

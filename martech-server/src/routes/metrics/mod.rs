@@ -29,6 +29,16 @@ async fn metrics(State(state): State<ApiState>) -> Result<Response, ApiError> {
     Ok(([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response())
 }
 
+/// Returns all metrics, also those of stores that the server does not have.
+#[cfg(test)]
+pub(crate) fn examples(state: &ApiState) -> Vec<prometheus::proto::MetricFamily> {
+    let mut families = Families::default();
+    state.metrics.http.refused("forbidden");
+    figures::of_server(state).tell(&mut families);
+    stores::tell(&[figures::StoreFigures::example()], &mut families);
+    state.metrics.gather(families)
+}
+
 /// Returns all metrics of a server in Prometheus' text format.
 fn scrape(state: &ApiState) -> Result<String, prometheus::Error> {
     let mut families = Families::default();
