@@ -5,11 +5,20 @@ use std::{io, sync::Arc};
 use bytes::Bytes;
 
 use super::{
-    Frame, JournalError,
+    error::JournalError,
     scan::{Scanned, Scanner},
     segment::Segment,
     shared::Shared,
 };
+
+/// A frame read back from the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// The sequence: counts up by one from 1 over the whole life of the journal.
+    pub sequence: u64,
+    /// The appended payload.
+    pub payload: Bytes,
+}
 
 /// Keeps one file open, so a segment that is trimmed in the meantime is still read to its end.
 #[derive(Debug)]

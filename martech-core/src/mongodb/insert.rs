@@ -10,22 +10,26 @@ use std::collections::HashMap;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 
 use super::{
-    Inner, Limits, MongoCommand, MongoError, MongoStore, Prepared,
     document::{self, ARRAY, Content, DOCUMENT, Form, begin, boolean, end, field, name, position, string},
-    error, questions,
+    error::{self, MongoError},
+    event_collection::EventCollection,
+    monitor::MongoCommand,
+    options::Limits,
+    query,
+    server_info::ServerInfo,
 };
 use crate::{
     event::{Event, EventId},
-    store::{Appended, Rejection, Store, StoreError},
+    store::{Appended, Rejection, StoreError},
 };
 
-impl Store<Event> for MongoStore {
-    async fn append(&self, batch: &[Event]) -> Result<Appended, StoreError> {
+impl EventCollection {
+    pub(super) async fn append(&self, batch: &[Event]) -> Result<Appended, StoreError> {
         if batch.is_empty() {
             return Ok(Appended::default());
         }
-        let prepared = self.prepare().await?;
-        Batch::new(&self.inner, &prepared, batch).run().await
+        let server = self.server_info().await?;
+        Batch::new(self, &server, batch).run().await
     }
 }
 
@@ -49,7 +53,7 @@ enum Fate {
 
 /// A batch that is being inserted.
 struct Batch<'a> {
-    inner: &'a Inner,
+    target: &'a EventCollection,
     limits: Limits,
     /// Whether the server has Decimal128.
     decimals: bool,
@@ -61,11 +65,11 @@ struct Batch<'a> {
 const STRIDE: usize = 128;
 
 impl<'a> Batch<'a> {
-    fn new(inner: &'a Inner, prepared: &Prepared, events: &'a [Event]) -> Self {
+    fn new(target: &'a EventCollection, server: &ServerInfo, events: &'a [Event]) -> Self {
         Self {
-            inner,
-            limits: prepared.limits,
-            decimals: prepared.abilities.decimals,
+            target,
+            limits: server.limits,
+            decimals: server.capabilities.decimals,
             events,
             fates: vec![Fate::Open; events.len()],
         }
@@ -91,7 +95,7 @@ impl<'a> Batch<'a> {
 
     /// Sends the events for which `is_due` holds.
     async fn send_all(&mut self, form: Form, is_due: fn(&Fate) -> bool) -> Result<(), StoreError> {
-        let mut command = Command::new(&self.inner.options.collection);
+        let mut command = Command::new(&self.target.options.collection);
         let events = self.events;
         for (index, event) in events.iter().enumerate() {
             if index % STRIDE == STRIDE - 1 {
@@ -104,7 +108,7 @@ impl<'a> Batch<'a> {
                 Pushed::Taken => {}
                 Pushed::Unfit(why) => self.fates[index] = Fate::Rejected(why),
                 Pushed::NoRoom(document, content) => {
-                    let full = std::mem::replace(&mut command, Command::new(&self.inner.options.collection));
+                    let full = std::mem::replace(&mut command, Command::new(&self.target.options.collection));
                     self.send(full).await?;
                     command.push_document(index, document, content);
                 }
@@ -114,10 +118,10 @@ impl<'a> Batch<'a> {
     }
 
     async fn send(&mut self, command: Command) -> Result<(), StoreError> {
-        let (bytes, indices, awkward) = command.finish(&self.inner.acknowledgement.bytes);
+        let (bytes, indices, awkward) = command.finish(&self.target.acknowledgement.bytes);
         let command = RawDocumentBuf::from_bytes(bytes).map_err(|error| MongoError::Other(error.to_string()))?;
-        let insert = self.inner.database.run_raw_command(command);
-        let answer = self.inner.ask(MongoCommand::Insert, self.inner.options.answer_timeout, insert).await?;
+        let insert = self.target.database.run_raw_command(command);
+        let answer = self.target.ask(MongoCommand::Insert, self.target.options.answer_timeout, insert).await?;
         let answer = Answer::read(&answer, indices.len())?;
         for index in &indices {
             self.fates[*index] = Fate::Stored;
@@ -162,9 +166,9 @@ impl<'a> Batch<'a> {
         if known.is_empty() {
             return Ok(());
         }
-        let ids: Vec<Bson> = known.keys().map(|id| questions::uuid(*id).into()).collect();
+        let ids: Vec<Bson> = known.keys().map(|id| query::uuid(*id).into()).collect();
         for ids in ids.chunks(ASKED) {
-            let mut found = self.inner.by_ids(ids).await?;
+            let mut found = self.target.by_ids(ids).await?;
             while let Some(document) = found.next().await? {
                 let id = document.get(field::ID).ok().flatten().and_then(document::id_of);
                 for index in id.and_then(|id| known.remove(&id)).unwrap_or_default() {
@@ -204,13 +208,13 @@ fn verdict(is_again: bool) -> Fate {
     if is_again { Fate::Duplicate } else { Fate::Conflict }
 }
 
-impl Inner {
+impl EventCollection {
     /// Reads the documents with these ids from the primary.
-    async fn by_ids(&self, ids: &[Bson]) -> Result<questions::Documents, MongoError> {
+    async fn by_ids(&self, ids: &[Bson]) -> Result<query::Documents, MongoError> {
         let collection = self.primary();
         let find = collection.find(doc! { field::ID: { "$in": ids } });
         let patience = self.options.answer_timeout;
-        Ok(questions::Documents::new(self.ask(MongoCommand::Find, patience, find).await?, patience))
+        Ok(query::Documents::new(self.ask(MongoCommand::Find, patience, find).await?, patience))
     }
 }
 
@@ -336,7 +340,7 @@ impl Answer {
         }
         // If the server stored fewer documents than it accounts for, events would be lost silently.
         let stored =
-            questions::whole(answer, "n").ok_or_else(|| strange("it does not say how many documents it has stored"))?;
+            query::whole(answer, "n").ok_or_else(|| strange("it does not say how many documents it has stored"))?;
         if usize::try_from(stored).ok().and_then(|stored| stored.checked_add(errors.len())) != Some(sent) {
             return Err(strange(&format!("of {sent} documents it has stored {stored}, and refused {}", errors.len())));
         }
@@ -346,9 +350,8 @@ impl Answer {
 
 impl WriteError {
     fn read(error: &Document, sent: usize) -> Result<Self, StoreError> {
-        let position = questions::whole(error, "index")
-            .and_then(|index| usize::try_from(index).ok())
-            .filter(|index| *index < sent);
+        let position =
+            query::whole(error, "index").and_then(|index| usize::try_from(index).ok()).filter(|index| *index < sent);
         let position = position.ok_or_else(|| strange("it speaks of a document that was not sent"))?;
         let (code, words) = (code(error), words(error));
         if let Some(error) = error::of_server(code, &words) {
@@ -376,7 +379,7 @@ fn is_about_id(error: &Document, words: &str) -> bool {
 }
 
 fn code(error: &Document) -> i32 {
-    questions::whole(error, "code").and_then(|code| i32::try_from(code).ok()).unwrap_or_default()
+    query::whole(error, "code").and_then(|code| i32::try_from(code).ok()).unwrap_or_default()
 }
 
 fn words(error: &Document) -> String {

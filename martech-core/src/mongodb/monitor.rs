@@ -17,7 +17,7 @@ use mongodb::{
     options::ServerAddress,
 };
 
-use super::MongoError;
+use super::error::MongoError;
 use crate::timing::TotalTime;
 
 /// Kinds of commands sent to a server.

@@ -11,8 +11,8 @@ use tokio::{
 };
 
 use super::{
-    Record,
     frame::{self, Head},
+    record::Record,
     shared::{Load, Shared},
     watermark::WatermarkFile,
 };
