@@ -45,9 +45,9 @@
 //! changes nothing before it is accepted, so it can be dropped at any time.
 //!
 //! # Testing
-//! `tests/model.rs` runs random operations against a reference model, under a paused clock. `explore/` compiles these
-//! sources with the locks and tasks of a scheduler that explores their interleavings. `tests/parallel.rs` uses real
-//! threads.
+//! `tests/model.rs` runs random operations against a reference model, under a paused clock. `tests/parallel.rs` uses real
+//! threads. `martech-core/tests/shuttle.rs` runs the sink on a scheduler that explores the interleavings of its threads
+//! and tasks.
 
 mod batch;
 mod builder;

@@ -1,7 +1,8 @@
 //! Invariants of the sink under every interleaving of producers, flush slots and waiters: no task waits forever, which
-//! shuttle reports as a deadlock, and every accepted event is stored once. `MARTECH_EXPLORE=100000` sets the number of
-//! schedules per test.
+//! shuttle reports as a deadlock, and every accepted event is stored once. The clock is paused. The tests exist only
+//! with `RUSTFLAGS="--cfg shuttle"`; `MARTECH_TEST_SCHEDULES=100000` sets the number of schedules per test.
 
+#![cfg(shuttle)]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::{
@@ -13,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use martech_explore::{
+use martech_core::{
     sink::{EventSink, NotStored, Outcome, PushError, Refusal, SinkBuilder, SinkStats},
     store::{Appended, Store, StoreError},
 };
@@ -26,7 +27,8 @@ use shuttle::{
 /// Runs a test under many schedules. Half of them are random. The other half uses priorities that change a few times
 /// (PCT), which finds bugs that need a few steps in a certain order.
 fn explore(test: impl Fn() + Send + Sync + 'static) {
-    let schedules = env::var("MARTECH_EXPLORE").map_or(2_000, |count| count.parse().expect("a number of schedules"));
+    let schedules =
+        env::var("MARTECH_TEST_SCHEDULES").map_or(2_000, |count| count.parse().expect("a number of schedules"));
     // Only for the clock, which is paused. Tasks run on shuttle.
     let clock = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let _clock = clock.enter();
@@ -297,7 +299,7 @@ fn broken_store_leaves_no_waiter() {
             let letters = Arc::new(Mutex::new(Vec::new()));
             let handler = {
                 let letters = letters.clone();
-                move |letter: martech_explore::sink::DeadLetter<u32>| letters.lock().unwrap().push(letter.event)
+                move |letter: martech_core::sink::DeadLetter<u32>| letters.lock().unwrap().push(letter.event)
             };
             let sink = sink(2, 3).max_concurrent_flushes(2).dead_letters(handler).build(keeper.clone()).unwrap();
             let producers: Vec<_> = (0..3)
