@@ -7,19 +7,19 @@
 //! [shuttle]: https://docs.rs/shuttle
 
 #[cfg(not(shuttle))]
-pub(crate) use std::sync::{Mutex, MutexGuard, OnceLock};
+pub(crate) use std::sync::{Mutex, MutexGuard, OnceLock, atomic::AtomicBool};
 
 #[cfg(not(shuttle))]
 pub(crate) use tokio::runtime::Handle;
 
 #[cfg(shuttle)]
-pub(crate) use self::scheduled::{Handle, Mutex, MutexGuard, OnceLock};
+pub(crate) use self::scheduled::{AtomicBool, Handle, Mutex, MutexGuard, OnceLock};
 
 #[cfg(shuttle)]
 mod scheduled {
     use std::{convert::Infallible, future::Future};
 
-    pub(crate) use shuttle::sync::{Mutex, MutexGuard};
+    pub(crate) use shuttle::sync::{Mutex, MutexGuard, atomic::AtomicBool};
     use shuttle::thread;
 
     /// A cell in which each read and the write are separate scheduling steps.

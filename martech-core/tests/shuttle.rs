@@ -234,6 +234,33 @@ fn wakes_every_waiter_of_a_batch() {
 }
 
 #[test]
+fn awaited_receipts_end_linger_and_small_batches_are_flushed() {
+    explore(|| {
+        let keeper = Keeper::default();
+        // The clock is paused, so only awaited receipts end the linger.
+        let sink = sink(30, 60).flush_interval(Duration::ZERO).linger(Duration::MAX).min_concurrent_batch(4);
+        let sink = sink.max_concurrent_flushes(2).build(keeper.clone()).unwrap();
+        let producers: Vec<_> = (0..3)
+            .map(|producer: u32| {
+                let sink = sink.clone();
+                spawn(async move {
+                    let events = producer * 100..producer * 100 + 8;
+                    let mut receipts: Vec<_> = events.map(|event| sink.try_push(event).unwrap()).collect();
+                    assert_eq!(receipts.pop().unwrap().await.unwrap(), Outcome::Stored);
+                    let outcome = sink.push_batch(vec![producer * 100 + 8, producer * 100 + 9]).await.unwrap().await;
+                    assert_eq!(outcome.stored(), 2);
+                })
+            })
+            .collect();
+        for producer in producers {
+            block_on(producer).unwrap();
+        }
+        assert!(close(sink).is_empty());
+        assert_eq!(keeper.kept().len(), 30);
+    });
+}
+
+#[test]
 fn close_resolves_all_receipts_and_rejects_pushes() {
     explore(|| {
         let keeper = Keeper::default();

@@ -17,7 +17,7 @@ use axum::{
     extract::{MatchedPath, Request},
     http::StatusCode,
 };
-use martech_core::{sink::Passage, store::Step};
+use martech_core::{sink::BatchTiming, store::Step};
 use opentelemetry::{
     Context, ContextGuard, KeyValue,
     propagation::TextMapPropagator,
@@ -146,9 +146,9 @@ impl Timeline {
     }
 
     /// Records the path of events that were handed to the sink.
-    pub(crate) fn passage(&self, handed_over: Option<Instant>, passage: Option<Passage>) {
+    pub(crate) fn passage(&self, handed_over: Option<Instant>, passage: Option<BatchTiming>) {
         let (Some(recording), Some(handed_over), Some(passage)) = (&self.0, handed_over, passage) else { return };
-        let Passage { taken, settled, events, steps } = passage;
+        let BatchTiming { taken, settled, events, steps } = passage;
         let request = &recording.request;
         recording.child(request, "wait in queue", SpanKind::Internal, Step { from: handed_over, to: taken }, []);
         let of_batch = [KeyValue::new("martech.batch.events", i64::try_from(events).unwrap_or(i64::MAX))];

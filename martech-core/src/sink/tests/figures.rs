@@ -102,21 +102,21 @@ async fn receipt_reports_batch_timing() {
     let second = sink.push_batch(vec![5, 6, 7, 8]).await.unwrap();
     // Spans two batches of four.
     let third = sink.push_batch((10..18).collect()).await.unwrap();
-    let first = first.await.passage().unwrap();
+    let first = first.await.timing().unwrap();
     assert_eq!((first.taken, first.events), (begun, 4));
     assert_eq!(first.settled, begun + Duration::from_secs(40));
-    let second = second.await.passage().unwrap();
+    let second = second.await.timing().unwrap();
     assert_eq!((second.taken, second.settled), (first.settled, first.settled + Duration::from_secs(2)));
-    let third = third.await.passage().unwrap();
+    let third = third.await.timing().unwrap();
     assert_eq!((third.taken, third.events), (second.settled, 8));
     assert_eq!(third.steps, crate::store::Steps::default(), "this store says nothing");
 }
 
 #[tokio::test]
-async fn events_no_slot_took_have_no_passage() {
+async fn events_that_no_slot_took_have_no_timing() {
     let sink = small().max_concurrent_flushes(1).build(Puppet::acting([Act::Stall])).unwrap();
     let _first = sink.push_batch(vec![1, 2, 3, 4]).await.unwrap();
     let waiting = sink.push_batch(vec![5]).await.unwrap();
     let _ = sink.close(Duration::ZERO).await;
-    assert_eq!(waiting.await.passage(), None);
+    assert_eq!(waiting.await.timing(), None);
 }

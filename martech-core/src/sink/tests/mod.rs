@@ -4,6 +4,7 @@ mod book;
 mod closing;
 mod failures;
 mod figures;
+mod linger;
 mod model;
 mod ops;
 mod parallel;

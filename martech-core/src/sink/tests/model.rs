@@ -14,7 +14,7 @@ use tokio::{task::JoinHandle, time::timeout};
 
 use super::{
     super::batch::Load,
-    book::{Book, Fate, batch_slip, load_of, poll_once, size_of, slip},
+    book::{Book, Entry, Fate, batch_slip, load_of, poll_once, size_of, slip},
     ops::{Care, Op, Shape, act, disaster, ops, shape},
     *,
 };
@@ -43,8 +43,8 @@ struct World {
 
 /// Runs a push, and records in the book when it starts and stops waiting for room.
 async fn watched<T>(book: Shared, load: Load, push: impl Future<Output = T>) -> T {
-    struct Place(Shared, Load, bool);
-    impl Place {
+    struct Waiting(Shared, Load, bool);
+    impl Waiting {
         fn set(&mut self, stands: bool) {
             let mut book = lock(&self.0);
             match (std::mem::replace(&mut self.2, stands), stands) {
@@ -54,17 +54,17 @@ async fn watched<T>(book: Shared, load: Load, push: impl Future<Output = T>) -> 
             }
         }
     }
-    impl Drop for Place {
+    impl Drop for Waiting {
         fn drop(&mut self) {
             self.set(false);
         }
     }
 
     let mut push = Box::pin(push);
-    let mut place = Place(book, load, false);
+    let mut waiting = Waiting(book, load, false);
     poll_fn(move |context| {
         let poll = push.as_mut().poll(context);
-        place.set(poll.is_pending());
+        waiting.set(poll.is_pending());
         poll
     })
     .await
@@ -79,14 +79,16 @@ impl World {
             .capacity_bytes(shape.capacity.bytes)
             .size_of(size_of)
             .flush_interval(shape.interval)
+            .linger(shape.linger)
+            .min_concurrent_batch(shape.min_concurrent_batch)
             .max_concurrent_flushes(shape.slots)
             .retry(RetryPolicy { deadline: Duration::from_secs(2), ..RetryPolicy::default() })
             .seed(1)
             .dead_letters({
-                let (book, hand_over) = (book.clone(), letters.handler());
+                let (book, keep) = (book.clone(), letters.handler());
                 move |letter| {
                     let event = letter.event;
-                    hand_over(letter);
+                    keep(letter);
                     // The handler is called before the receipts resolve.
                     let mut book = lock(&book);
                     book.read_slips();
@@ -153,7 +155,7 @@ impl World {
         let poisoned = sink.poison().is_some();
         let answer = sink.try_push(event);
         assert!(!(poisoned && answer.is_ok()), "a poisoned sink takes an event");
-        // Reading statistics ends all grants. After every push, it would keep lanes from being used.
+        // Reading statistics ends all reservations. After every push, it would keep them from being used.
         if answer.is_err() || event.is_multiple_of(8) {
             self.judge(load_of(&[event]), &sink, &answer);
         }
@@ -291,7 +293,8 @@ impl World {
         lock(&self.book).check(&stats, &self.letters);
     }
 
-    /// Checks that while a slot is free, no full batch waits, and no event waits longer than the interval.
+    /// Checks that while a slot is free, no full batch waits, and no event waits longer than the interval and
+    /// the linger, which does not apply to attended handles.
     fn check_haste(&self) {
         let mut book = lock(&self.book);
         book.read_slips();
@@ -307,7 +310,10 @@ impl World {
         assert!(waiting.len() < self.shape.max_batch, "{} events wait for a free slot", waiting.len());
         let late = Duration::from_millis(2);
         for event in waiting {
-            assert!(book.entries[&event].at.elapsed() <= self.shape.interval + late, "{event} waits for a free slot");
+            let Entry { handle, at, .. } = &book.entries[&event];
+            let linger = if handle % 2 == 1 { Duration::ZERO } else { self.shape.linger };
+            let longest = self.shape.interval.max(linger) + late;
+            assert!(at.elapsed() <= longest, "{event} waits for a free slot");
         }
     }
 

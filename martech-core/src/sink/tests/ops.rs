@@ -42,6 +42,8 @@ pub(super) struct Shape {
     pub(super) capacity: Load,
     pub(super) slots: usize,
     pub(super) interval: Duration,
+    pub(super) linger: Duration,
+    pub(super) min_concurrent_batch: usize,
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -66,7 +68,7 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 /// Operations, each with a flag to check the statistics afterwards, and possibly one that closes the sink in between. A
-/// check ends all grants, so it must not follow every operation.
+/// check ends all reservations, so it must not follow every operation.
 pub(super) fn ops() -> impl Strategy<Value = Vec<(Op, bool)>> {
     let close = (0usize..60, 0usize..16, 0u64..3_000);
     (vec((op(), any::<bool>()), 0..60), proptest::option::weighted(0.3, close)).prop_map(|(mut ops, close)| {
@@ -81,11 +83,15 @@ pub(super) fn shape() -> impl Strategy<Value = Shape> {
     let max_batch = prop_oneof![Just(1usize), Just(5), Just(40), Just(1_000)];
     let capacity = prop_oneof![Just((12, 40)), Just((70, 200)), Just((70, 1_000))];
     let interval = prop_oneof![Just(Duration::ZERO), (1u64..200).prop_map(Duration::from_millis)];
-    (max_batch, capacity, 1usize..4, interval).prop_map(|(max_batch, (events, bytes), slots, interval)| Shape {
+    let linger = prop_oneof![Just(Duration::ZERO), (1u64..300).prop_map(Duration::from_millis)];
+    let shape = (max_batch, capacity, 1usize..4, interval, linger, 1usize..30);
+    shape.prop_map(|(max_batch, (events, bytes), slots, interval, linger, min_concurrent_batch)| Shape {
         max_batch,
         capacity: Load { events, bytes },
         slots,
         interval,
+        linger,
+        min_concurrent_batch,
     })
 }
 

@@ -150,6 +150,7 @@ fn build_rejects_invalid_settings() {
     assert_eq!(build(small().max_batch(0)), ConfigError::Zero("max_batch"));
     assert_eq!(build(small().capacity(0)), ConfigError::Zero("capacity"));
     assert_eq!(build(small().capacity_bytes(0)), ConfigError::Zero("capacity_bytes"));
+    assert_eq!(build(small().min_concurrent_batch(0)), ConfigError::Zero("min_concurrent_batch"));
     assert_eq!(build(small().max_concurrent_flushes(0)), ConfigError::Zero("max_concurrent_flushes"));
     let retry = RetryPolicy { initial: Duration::from_secs(9), ..RetryPolicy::default() };
     assert!(matches!(build(small().retry(retry)), ConfigError::Backoff { .. }));

@@ -6,7 +6,7 @@ use crate::store::Steps;
 
 /// Timing of a batch in the sink. Shared by all events of the batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Passage {
+pub struct BatchTiming {
     /// Time at which a flush slot took the batch; before that, the batch waited for a slot.
     pub taken: Instant,
     /// Time at which the outcome of every event was known.
@@ -17,7 +17,7 @@ pub struct Passage {
     pub steps: Steps,
 }
 
-impl Passage {
+impl BatchTiming {
     /// Combines the timing of two batches as if they were one.
     pub(super) fn and(self, other: Self) -> Self {
         Self {
