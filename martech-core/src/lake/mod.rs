@@ -189,7 +189,7 @@ impl Lake {
     /// senders, so a sender with events of many more days should wait. The check is cheap.
     pub fn is_behind(&self) -> bool {
         let engine = self.engine();
-        let waits = !engine.state().waiting.is_empty();
+        let waits = !engine.state().deferred.is_empty();
         let JournalStats { bytes, capacity_bytes, .. } = engine.journal.stats();
         waits && bytes > capacity_bytes / 4
     }

@@ -1,11 +1,11 @@
 //! Rows of days that no roll has had room for yet.
 //!
 //! Each day that a roll writes costs two files and their syncs, however few rows it has. A roll therefore writes at
-//! most [`LakeOptions::roll_days`](super::LakeOptions::roll_days) days. The rows of other days wait here: durable in
+//! most [`LakeOptions::roll_days`](crate::lake::LakeOptions::roll_days) days. The rows of other days wait here: durable in
 //! the journal, visible to every query, and known to dedupe. The next rolls write them, along with new events.
 //!
 //! The catalog names the waiting days, and for each day the frame after which its rows are in no file
-//! ([`Held`](super::catalog::Held)). A roll that writes a day writes all of its rows, so one number for each day states
+//! ([`Persisted`](crate::lake::files::catalog::Persisted)). A roll that writes a day writes all of its rows, so one number for each day states
 //! exactly which rows of the journal are in files. The journal is trimmed up to the least of these numbers.
 
 use std::{
@@ -17,7 +17,7 @@ use std::{
 use crate::{
     event::{EventId, EventKey, Fingerprint},
     lake::{
-        files::catalog::WaitingEntry,
+        files::catalog::DeferredEntry,
         rows::{
             hot::{Chunk, Hot, Picked},
             row::day_of,
@@ -28,7 +28,7 @@ use crate::{
 
 /// All waiting rows, by UTC day.
 #[derive(Debug, Default)]
-pub(crate) struct Waiting {
+pub(crate) struct DeferredRows {
     days: BTreeMap<i32, Arc<Day>>,
     /// The rows of all days, for readers.
     hot: Arc<Hot>,
@@ -42,7 +42,7 @@ struct Day {
     ids: HashMap<EventId, Fingerprint>,
 }
 
-impl Waiting {
+impl DeferredRows {
     pub(crate) fn is_empty(&self) -> bool {
         self.days.is_empty()
     }
@@ -67,17 +67,17 @@ impl Waiting {
     }
 
     /// Returns the waiting days as the catalog states them.
-    pub(crate) fn entries(&self) -> Vec<WaitingEntry> {
+    pub(crate) fn entries(&self) -> Vec<DeferredEntry> {
         let mut entries = BTreeMap::<u64, Vec<i32>>::new();
         for (number, day) in &self.days {
             entries.entry(day.after).or_default().push(*number);
         }
-        entries.into_iter().map(|(after, days)| WaitingEntry { after, days }).collect()
+        entries.into_iter().map(|(after, days)| DeferredEntry { after, days }).collect()
     }
 
     /// Returns a copy without the days in `gone` and with the rows in `more`. For a day that did not wait before,
     /// `after` returns the frame after which its rows wait.
-    pub(crate) fn with(&self, gone: &BTreeSet<i32>, more: Aside, after: impl Fn(i32) -> u64) -> Self {
+    pub(crate) fn with(&self, gone: &BTreeSet<i32>, more: SelectedRows, after: impl Fn(i32) -> u64) -> Self {
         let mut days = self.days.clone();
         days.retain(|day, _| !gone.contains(day));
         for (number, picked) in more.0 {
@@ -98,9 +98,9 @@ impl Waiting {
 
 /// Rows that are set aside, by day.
 #[derive(Debug, Default)]
-pub(crate) struct Aside(BTreeMap<i32, Vec<Picked>>);
+pub(crate) struct SelectedRows(BTreeMap<i32, Vec<Picked>>);
 
-impl Aside {
+impl SelectedRows {
     /// Sets aside the rows of a chunk whose day is `wanted`.
     pub(crate) fn add(&mut self, chunk: &Chunk, wanted: impl Fn(i32) -> bool) {
         for (index, row) in chunk.heads().enumerate() {
@@ -118,27 +118,27 @@ impl Aside {
 
 /// The rows that one roll writes, and the rows that it leaves.
 #[derive(Debug)]
-pub(crate) struct Part<'a> {
+pub(crate) struct RollPart<'a> {
     fresh: Option<&'a Hot>,
     /// The waiting rows of the days that are written.
     waited: Arc<Hot>,
     /// The days that are written. `None` if all are.
     days: Option<BTreeSet<i32>>,
     /// The rows that wait afterwards.
-    pub(crate) left: Waiting,
+    pub(crate) left: DeferredRows,
 }
 
-impl<'a> Part<'a> {
+impl<'a> RollPart<'a> {
     /// Chooses `most` days. Three quarters are the days that have waited longest, so that each day has its turn and the
     /// journal can be trimmed. The others are the days with the most rows, such as the present day. Rows of frames up
     /// to `rolled` are in files or wait already.
-    pub(crate) fn choose(fresh: Option<&'a Hot>, waiting: &Waiting, most: usize, rolled: u64) -> Self {
+    pub(crate) fn choose(fresh: Option<&'a Hot>, waiting: &DeferredRows, most: usize, rolled: u64) -> Self {
         let mut rows: HashMap<i32, usize> = waiting.days.iter().map(|(number, day)| (*number, day.hot.rows)).collect();
         for row in fresh.into_iter().flat_map(|hot| &hot.chunks).flat_map(|chunk| chunk.heads()) {
             *rows.entry(day_of(row.occurred_at)).or_default() += 1;
         }
         if rows.len() <= most {
-            return Self { fresh, waited: waiting.hot.clone(), days: None, left: Waiting::default() };
+            return Self { fresh, waited: waiting.hot.clone(), days: None, left: DeferredRows::default() };
         }
         let mut by_age: Vec<(u64, i32)> = waiting.days.iter().map(|(number, day)| (day.after, *number)).collect();
         by_age.sort_unstable();
@@ -148,7 +148,7 @@ impl<'a> Part<'a> {
         by_rows.sort_unstable_by_key(|(number, rows)| Reverse((*rows, *number)));
         days.extend(by_rows.into_iter().take(most - days.len()).map(|(number, _)| number));
 
-        let mut aside = Aside::default();
+        let mut aside = SelectedRows::default();
         for chunk in fresh.into_iter().flat_map(|hot| &hot.chunks) {
             aside.add(chunk, |day| !days.contains(&day));
         }
@@ -197,14 +197,14 @@ mod tests {
         sorted.days().into_iter().map(|(day, rows)| (day, rows.len())).collect()
     }
 
-    fn entries(waiting: &Waiting) -> Vec<(u64, Vec<i32>)> {
+    fn entries(waiting: &DeferredRows) -> Vec<(u64, Vec<i32>)> {
         waiting.entries().into_iter().map(|entry| (entry.after, entry.days)).collect()
     }
 
     #[test]
     fn writes_all_days_if_there_are_few() {
         let hot = table(1, &[&[1, 2], &[2]]);
-        let part = Part::choose(Some(&hot), &Waiting::default(), 2, 0);
+        let part = RollPart::choose(Some(&hot), &DeferredRows::default(), 2, 0);
         assert_eq!(days_of(&part.sorted()), [(1, 1), (2, 2)]);
         assert!(part.left.is_empty() && part.left.after().is_none());
     }
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn writes_oldest_and_largest_days_first() {
         let first = table(1, &[&[1, 2, 3, 4, 9, 9], &[5, 9]]);
-        let part = Part::choose(Some(&first), &Waiting::default(), 2, 0);
+        let part = RollPart::choose(Some(&first), &DeferredRows::default(), 2, 0);
         // The day with the most rows, and the newest of the other days.
         assert_eq!(days_of(&part.sorted()), [(5, 1), (9, 3)]);
         assert_eq!(entries(&part.left), [(0, vec![1, 2, 3, 4])]);
@@ -220,10 +220,10 @@ mod tests {
 
         // Frames 3 and 4 bring rows of a waiting day, of a day that was written, and of a new day.
         let second = table(3, &[&[3, 5], &[7, 9, 9]]);
-        let part = Part::choose(Some(&second), &part.left, 2, 2);
+        let part = RollPart::choose(Some(&second), &part.left, 2, 2);
         assert_eq!(days_of(&part.sorted()), [(1, 1), (9, 2)]);
         assert_eq!(entries(&part.left), [(0, vec![2, 3, 4]), (2, vec![5, 7])]);
-        let holds = |waiting: &Waiting, key: &EventKey| waiting.print(key).is_some();
+        let holds = |waiting: &DeferredRows, key: &EventKey| waiting.print(key).is_some();
         let key = |day, hot: &Hot| {
             let mut rows = hot.chunks.iter().flat_map(|chunk| chunk.heads());
             let row = rows.find(|row| day_of(row.occurred_at) == day).unwrap();
@@ -237,7 +237,7 @@ mod tests {
         let mut left = part.left;
         let mut written = Vec::new();
         while !left.is_empty() {
-            let part = Part::choose(None, &left, 2, 4);
+            let part = RollPart::choose(None, &left, 2, 4);
             written.push(days_of(&part.sorted()));
             left = part.left;
         }

@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use self::{
     counters::Work,
     job::Job,
-    state::{Fresh, State, Ticket},
+    state::{ActiveTable, State, Ticket},
     status::LakeStatus,
 };
 use super::{
@@ -38,7 +38,7 @@ pub(crate) struct Engine {
     pub(crate) options: LakeOptions,
     pub(crate) journal: Journal,
     pub(crate) dedupe: Dedupe,
-    /// Held through an admission, so that batches reach the journal in the order of their lookups.
+    /// Persisted through an admission, so that batches reach the journal in the order of their lookups.
     pub(crate) admission: Mutex<()>,
     state: Mutex<State>,
     /// Notified when the state changes, for example when a batch becomes durable or a roll ends.
@@ -104,9 +104,9 @@ impl Engine {
     }
 
     /// Makes a durable batch visible, and wakes the roll worker if it has something to do.
-    pub(crate) fn arrive(&self, state: &mut State, ticket: Ticket, chunk: Arc<Chunk>, sequence: u64) {
+    pub(crate) fn complete_write(&self, state: &mut State, ticket: Ticket, chunk: Arc<Chunk>, sequence: u64) {
         let before = state.active.bytes;
-        state.arrive(ticket, chunk, sequence);
+        state.complete_write(ticket, chunk, sequence);
         let is_full = |bytes: usize| bytes >= self.options.roll_bytes;
         if (before == 0 || (is_full(state.active.bytes) && !is_full(before)))
             && let Some(roller) = &state.roller
@@ -119,12 +119,12 @@ impl Engine {
     /// Returns the time until a roll is due. Returns `None` if there is nothing to roll.
     pub(crate) fn roll_due_in(&self) -> Option<Duration> {
         let state = self.state();
-        if state.waiting.is_empty() { self.active_due_in(&state) } else { Some(Duration::ZERO) }
+        if state.deferred.is_empty() { self.active_due_in(&state) } else { Some(Duration::ZERO) }
     }
 
     /// Returns whether a roll should take the active table now.
-    pub(crate) fn fresh(&self) -> Fresh {
-        if self.active_due_in(&self.state()) == Some(Duration::ZERO) { Fresh::Roll } else { Fresh::Wait }
+    pub(crate) fn active_table(&self) -> ActiveTable {
+        if self.active_due_in(&self.state()) == Some(Duration::ZERO) { ActiveTable::Freeze } else { ActiveTable::Keep }
     }
 
     fn active_due_in(&self, state: &State) -> Option<Duration> {
@@ -167,8 +167,8 @@ impl Engine {
         if state.closed {
             return Err(LakeError::Closed);
         }
-        let waiting = (!state.waiting.is_empty()).then(|| state.waiting.hot());
-        let hot = waiting.into_iter().chain(&state.frozen).cloned().chain([Arc::new(state.active.clone())]).collect();
+        let deferred = (!state.deferred.is_empty()).then(|| state.deferred.hot());
+        let hot = deferred.into_iter().chain(&state.frozen).cloned().chain([Arc::new(state.active.clone())]).collect();
         Ok(Snapshot { hot, version: state.version.clone() })
     }
 
@@ -177,14 +177,14 @@ impl Engine {
         let dedupe_bytes = self.dedupe.memory();
         let state = self.state();
         let frozen = state.frozen.as_ref().map_or(0, |hot| hot.rows);
-        let hot_events = (state.active.rows + frozen + state.waiting.hot().rows) as u64;
+        let hot_events = (state.active.rows + frozen + state.deferred.hot().rows) as u64;
         let files = state.version.events();
         let (rows, bytes) =
             files.fold((0, 0), |(rows, bytes), file| (rows + file.entry.rows, bytes + file.entry.bytes));
         LakeStatus {
             events: hot_events + rows,
             hot_events,
-            waiting_days: state.waiting.days() as u64,
+            waiting_days: state.deferred.days() as u64,
             files: state.version.events().count() as u64,
             file_bytes: bytes + state.version.users.iter().map(|file| file.entry.bytes).sum::<u64>(),
             journal_bytes: journal.bytes,

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, io, sync::Arc};
 
 use super::{
     Engine, Found,
-    deferred::{Aside, Waiting},
+    deferred::{DeferredRows, SelectedRows},
     state::State,
 };
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     lake::{
         error::{Context, LakeError, Result},
         files::{
-            catalog::{Catalog, Held},
+            catalog::{Catalog, Persisted},
             layout::Layout,
             live::{EventsFile, Shared, UsersFile, Version},
             set::FileSet,
@@ -55,8 +55,8 @@ pub(crate) fn open(mut options: LakeOptions) -> Result<Engine> {
         // damage.
         catalog.store(&shared.layout)?;
     }
-    let held = catalog.held();
-    let found = Found::new(&recovery, &journal, &catalog, &held);
+    let persisted = catalog.persisted();
+    let found = Found::new(&recovery, &journal, &catalog, &persisted);
     journal.start_at_least(catalog.sequence + 1)?;
     for damage in &recovery.damaged {
         tracing::error!(?damage, "a part of the journal is damaged; it was set aside, its events are missing");
@@ -68,16 +68,16 @@ pub(crate) fn open(mut options: LakeOptions) -> Result<Engine> {
         tracing::warn!(bytes = found.cut_bytes, "the end of the journal was cut, where a write was interrupted");
     }
     let mut state = State::new(version.clone(), options.roll_bytes);
-    replay(&journal, &catalog, &held, &shared.layout, &mut state)?;
-    if let Err(error) = journal.trim(held.through()) {
+    replay(&journal, &catalog, &persisted, &shared.layout, &mut state)?;
+    if let Err(error) = journal.trim(persisted.through()) {
         tracing::warn!(%error, "what is in files stays in the journal until the next roll");
     }
     Ok(Engine::new(options, journal, state, FileSet::new(shared, catalog, version), lock, found))
 }
 
 impl Found {
-    fn new(recovery: &Recovery, journal: &Journal, catalog: &Catalog, held: &Held) -> Self {
-        let missing = recovery.missing.iter().filter(|range| *range.end() > held.through()).count();
+    fn new(recovery: &Recovery, journal: &Journal, catalog: &Catalog, persisted: &Persisted) -> Self {
+        let missing = recovery.missing.iter().filter(|range| *range.end() > persisted.through()).count();
         // Rolled frames were durable, so a journal that ends before them has lost its end.
         let cut_short = usize::from(journal.stats().last_sequence < catalog.sequence);
         Self { damage: recovery.damaged.len().max(missing).max(cut_short) as u64, cut_bytes: recovery.truncated_bytes }
@@ -130,22 +130,28 @@ fn check_files(version: &Version, layout: &Layout) -> Result<()> {
 }
 
 /// Reads the rows that are in no file into memory.
-fn replay(journal: &Journal, catalog: &Catalog, held: &Held, layout: &Layout, state: &mut State) -> Result<()> {
-    let mut waiting = Aside::default();
-    for frame in journal.read(held.through()) {
+fn replay(
+    journal: &Journal,
+    catalog: &Catalog,
+    persisted: &Persisted,
+    layout: &Layout,
+    state: &mut State,
+) -> Result<()> {
+    let mut waiting = SelectedRows::default();
+    for frame in journal.read(persisted.through()) {
         let frame = frame?;
         let chunk = Chunk::decode(frame.payload).map_err(|error| LakeError::Damaged {
             path: layout.journal(),
             message: format!("frame {} holds no events: {error}", frame.sequence),
         })?;
         if frame.sequence <= catalog.sequence {
-            waiting.add(&chunk, |day| !held.holds(frame.sequence, day));
+            waiting.add(&chunk, |day| !persisted.holds(frame.sequence, day));
             continue;
         }
-        let ticket = state.depart(chunk.keys().collect(), chunk.size());
-        state.arrive(ticket, Arc::new(chunk), frame.sequence);
+        let ticket = state.begin_write(chunk.keys().collect(), chunk.size());
+        state.complete_write(ticket, Arc::new(chunk), frame.sequence);
     }
-    let after = |day| held.after(day).unwrap_or_default();
-    state.waiting = Arc::new(Waiting::default().with(&BTreeSet::new(), waiting, after));
+    let after = |day| persisted.after(day).unwrap_or_default();
+    state.deferred = Arc::new(DeferredRows::default().with(&BTreeSet::new(), waiting, after));
     Ok(())
 }

@@ -10,7 +10,7 @@ use std::{
 use hashbrown::HashMap;
 
 use super::{
-    deferred::Waiting,
+    deferred::DeferredRows,
     job::Job,
     throttle::{Room, Step, Throttle},
 };
@@ -30,16 +30,16 @@ pub(crate) struct State {
     /// The table that is being written to files.
     pub(crate) frozen: Option<Arc<Hot>>,
     /// Rows of days that wait for a later roll.
-    pub(crate) waiting: Arc<Waiting>,
+    pub(crate) deferred: Arc<DeferredRows>,
     pub(crate) version: Arc<Version>,
     /// Ids of the active table and of batches on their way to the journal.
-    ids: HashMap<EventKey, Place>,
+    ids: HashMap<EventKey, UnflushedKey>,
     /// Ids of the frozen table.
-    frozen_ids: HashMap<EventKey, Place>,
+    frozen_ids: HashMap<EventKey, UnflushedKey>,
     /// Batches on their way to the journal, oldest first.
     in_flight: VecDeque<InFlight>,
     /// The size of these batches, in bytes.
-    departed_bytes: usize,
+    in_flight_bytes: usize,
     next_ticket: Ticket,
     /// The speed of rolls, by which batches are slowed down while a roll runs.
     throttle: Throttle,
@@ -62,7 +62,7 @@ pub(crate) type Ticket = u64;
 
 /// An event that is in no file yet.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct UnflushedKey {
     ticket: Ticket,
     print: Fingerprint,
 }
@@ -76,10 +76,11 @@ struct InFlight {
 
 /// The treatment of the active table in a roll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fresh {
-    Roll,
+pub(crate) enum ActiveTable {
+    /// Freeze it, so that its rows are rolled.
+    Freeze,
     /// The active table gathers more rows. Only a frozen table and waiting days are rolled.
-    Wait,
+    Keep,
 }
 
 impl State {
@@ -90,60 +91,60 @@ impl State {
     /// Returns what is known about each event of a batch without reading files. Returns `None` while another batch with
     /// one of these events is on its way to the journal, because it is not known yet whether that batch becomes
     /// durable.
-    pub(crate) fn know(&self, keys: &[EncodedKey]) -> Option<Vec<Option<Known>>> {
+    pub(crate) fn lookup(&self, keys: &[EncodedKey]) -> Option<Vec<Option<Known>>> {
         let durable_before = self.in_flight.front().map_or(self.next_ticket, |batch| batch.ticket);
         let mut all = Vec::with_capacity(keys.len());
         for event in keys {
             let mut known = None;
             for key in event.candidates() {
-                let Some(place) = self.place(&key) else { continue };
+                let Some(place) = self.unflushed(&key) else { continue };
                 if place.ticket >= durable_before {
                     return None;
                 }
-                known = known.max(event.beside(key, place.print));
+                known = known.max(event.compare_stored(key, place.print));
             }
             all.push(known);
         }
         Some(all)
     }
 
-    /// Returns an event that is in no file. Waiting rows came before all batches on their way, so their ticket is 0.
-    fn place(&self, key: &EventKey) -> Option<Place> {
+    /// Returns an event that is in no file. DeferredRows rows came before all batches on their way, so their ticket is 0.
+    fn unflushed(&self, key: &EventKey) -> Option<UnflushedKey> {
         let known = self.ids.get(key).or_else(|| self.frozen_ids.get(key)).copied();
-        known.or_else(|| Some(Place { ticket: 0, print: self.waiting.print(key)? }))
+        known.or_else(|| Some(UnflushedKey { ticket: 0, print: self.deferred.print(key)? }))
     }
 
     /// Records the events of a batch that goes to the journal.
-    pub(crate) fn depart(&mut self, keys: Vec<(EventKey, Fingerprint)>, bytes: usize) -> Ticket {
+    pub(crate) fn begin_write(&mut self, keys: Vec<(EventKey, Fingerprint)>, bytes: usize) -> Ticket {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.ids.extend(keys.iter().map(|(key, print)| (*key, Place { ticket, print: *print })));
+        self.ids.extend(keys.iter().map(|(key, print)| (*key, UnflushedKey { ticket, print: *print })));
         self.in_flight.push_back(InFlight { ticket, keys, bytes });
-        self.departed_bytes += bytes;
+        self.in_flight_bytes += bytes;
         ticket
     }
 
     /// Makes a durable batch visible.
-    pub(crate) fn arrive(&mut self, ticket: Ticket, chunk: Arc<Chunk>, sequence: u64) {
-        self.land(ticket);
+    pub(crate) fn complete_write(&mut self, ticket: Ticket, chunk: Arc<Chunk>, sequence: u64) {
+        self.remove_in_flight(ticket);
         self.write_error = None;
         self.active_since.get_or_insert_with(Instant::now);
         self.active.push(chunk, sequence);
     }
 
     /// Forgets a batch that did not become durable.
-    pub(crate) fn fail(&mut self, ticket: Ticket, error: &dyn std::error::Error) {
+    pub(crate) fn fail_write(&mut self, ticket: Ticket, error: &dyn std::error::Error) {
         self.write_error = Some((Instant::now(), error.to_string()));
-        for (key, _) in self.land(ticket) {
+        for (key, _) in self.remove_in_flight(ticket) {
             self.ids.remove(&key);
             self.frozen_ids.remove(&key);
         }
     }
 
-    fn land(&mut self, ticket: Ticket) -> Vec<(EventKey, Fingerprint)> {
+    fn remove_in_flight(&mut self, ticket: Ticket) -> Vec<(EventKey, Fingerprint)> {
         let position = self.in_flight.iter().position(|batch| batch.ticket == ticket);
         let Some(batch) = position.and_then(|position| self.in_flight.remove(position)) else { return Vec::new() };
-        self.departed_bytes -= batch.bytes;
+        self.in_flight_bytes -= batch.bytes;
         batch.keys
     }
 
@@ -162,24 +163,25 @@ impl State {
     }
 
     /// Begins a roll. Returns the frozen table, if there is one, and the waiting rows. Returns `None` if there is
-    /// nothing to roll. With [`Fresh::Roll`], an active table with rows is frozen first, unless a table is frozen
+    /// nothing to roll. With [`ActiveTable::Freeze`], an active table with rows is frozen first, unless a table is frozen
     /// already.
-    pub(crate) fn begin_roll(&mut self, fresh: Fresh) -> Option<(Option<Arc<Hot>>, Arc<Waiting>)> {
-        if fresh == Fresh::Roll && self.frozen.is_none() && self.active.rows > 0 {
+    pub(crate) fn begin_roll(&mut self, fresh: ActiveTable) -> Option<(Option<Arc<Hot>>, Arc<DeferredRows>)> {
+        if fresh == ActiveTable::Freeze && self.frozen.is_none() && self.active.rows > 0 {
             self.frozen = Some(Arc::new(std::mem::take(&mut self.active)));
             self.active_since = None;
             self.frozen_ids = std::mem::take(&mut self.ids);
             // Batches on their way land in the new active table.
             for InFlight { ticket, keys, .. } in &self.in_flight {
-                self.ids.extend(keys.iter().map(|(key, print)| (*key, Place { ticket: *ticket, print: *print })));
+                self.ids
+                    .extend(keys.iter().map(|(key, print)| (*key, UnflushedKey { ticket: *ticket, print: *print })));
             }
         }
-        if self.frozen.is_none() && self.waiting.is_empty() {
+        if self.frozen.is_none() && self.deferred.is_empty() {
             return None;
         }
         let (bytes, gathered) = (self.frozen.as_ref().map_or(0, |frozen| frozen.bytes), self.gathered());
         self.throttle.begin(Instant::now(), bytes, gathered);
-        Some((self.frozen.clone(), self.waiting.clone()))
+        Some((self.frozen.clone(), self.deferred.clone()))
     }
 
     /// Returns when the hot table can take a batch while a roll runs. If rolls fail, only the capacity of the journal
@@ -189,23 +191,28 @@ impl State {
     }
 
     /// Records the progress of the roll.
-    pub(crate) fn rolls_on(&mut self, step: Step) {
+    pub(crate) fn record_progress(&mut self, step: Step) {
         let gathered = self.gathered();
         self.throttle.step(Instant::now(), step, gathered);
     }
 
     /// Returns the bytes that have gathered for the next roll.
     fn gathered(&self) -> usize {
-        self.active.bytes + self.departed_bytes
+        self.active.bytes + self.in_flight_bytes
     }
 
     /// Ends a roll. The files of `version` hold the waiting rows and, `with_frozen`, the frozen table, except for the
     /// rows in `left`. Returns the replaced state, to be dropped outside the lock.
-    pub(crate) fn thaw(&mut self, version: Version, with_frozen: bool, left: Waiting) -> impl Sized + use<> {
+    pub(crate) fn finish_roll(
+        &mut self,
+        version: Version,
+        with_frozen: bool,
+        left: DeferredRows,
+    ) -> impl Sized + use<> {
         self.throttle.end(Instant::now());
         // The roll makes room in the journal, so an earlier failure to write no longer applies.
         self.write_error = None;
         let frozen = with_frozen.then(|| (self.frozen.take(), mem::take(&mut self.frozen_ids)));
-        (mem::replace(&mut self.version, Arc::new(version)), mem::replace(&mut self.waiting, Arc::new(left)), frozen)
+        (mem::replace(&mut self.version, Arc::new(version)), mem::replace(&mut self.deferred, Arc::new(left)), frozen)
     }
 }

@@ -34,7 +34,7 @@ pub(crate) struct Catalog {
     pub(crate) sequence: u64,
     /// Days whose rows of these frames are only partly in files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) waiting: Vec<WaitingEntry>,
+    pub(crate) waiting: Vec<DeferredEntry>,
     /// The number of the next file.
     pub(crate) next_file: u64,
     /// Live event files.
@@ -46,7 +46,7 @@ pub(crate) struct Catalog {
 /// Days whose rows are only partly in files. Rows of frames up to `after` are in files. Rows of later frames, up to the
 /// sequence of the catalog, are not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct WaitingEntry {
+pub(crate) struct DeferredEntry {
     pub(crate) after: u64,
     /// UTC days, counted from 1970-01-01.
     pub(crate) days: Vec<i32>,
@@ -54,12 +54,12 @@ pub(crate) struct WaitingEntry {
 
 /// The rows of the journal that are in files, as a catalog states it.
 #[derive(Debug, Default)]
-pub(crate) struct Held {
+pub(crate) struct Persisted {
     sequence: u64,
     waiting: HashMap<i32, u64>,
 }
 
-impl Held {
+impl Persisted {
     /// Returns whether the rows of a frame that belong to `day` are in files.
     pub(crate) fn holds(&self, frame: u64, day: i32) -> bool {
         frame <= self.sequence && self.after(day).is_none_or(|after| frame <= after)
@@ -186,9 +186,9 @@ impl Catalog {
         }
     }
 
-    pub(crate) fn held(&self) -> Held {
-        let days = |entry: &WaitingEntry| entry.days.iter().map(|day| (*day, entry.after)).collect::<Vec<_>>();
-        Held { sequence: self.sequence, waiting: self.waiting.iter().flat_map(days).collect() }
+    pub(crate) fn persisted(&self) -> Persisted {
+        let days = |entry: &DeferredEntry| entry.days.iter().map(|day| (*day, entry.after)).collect::<Vec<_>>();
+        Persisted { sequence: self.sequence, waiting: self.waiting.iter().flat_map(days).collect() }
     }
 
     /// Makes this catalog the state of the folder.
@@ -241,18 +241,18 @@ mod tests {
     fn tracks_which_journal_rows_are_in_files() {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout { fs: Arc::new(Disk), root: dir.path().to_owned() };
-        let waiting = |after, days: &[i32]| WaitingEntry { after, days: days.to_vec() };
+        let waiting = |after, days: &[i32]| DeferredEntry { after, days: days.to_vec() };
         let catalog =
             Catalog { sequence: 9, waiting: vec![waiting(3, &[5, 6]), waiting(7, &[8])], ..Catalog::default() };
         catalog.store(&layout).unwrap();
         assert_eq!(Catalog::load(&layout).unwrap(), Some(catalog.clone()));
-        let held = catalog.held();
-        let in_files = |frame| [5, 6, 7, 8].map(|day| held.holds(frame, day));
+        let persisted = catalog.persisted();
+        let in_files = |frame| [5, 6, 7, 8].map(|day| persisted.holds(frame, day));
         assert_eq!(in_files(3), [true; 4]);
         assert_eq!(in_files(4), [false, false, true, true]);
         assert_eq!(in_files(9), [false, false, true, false]);
         assert_eq!(in_files(10), [false; 4]);
-        assert_eq!((held.through(), Catalog { sequence: 9, ..Catalog::default() }.held().through()), (3, 9));
+        assert_eq!((persisted.through(), Catalog { sequence: 9, ..Catalog::default() }.persisted().through()), (3, 9));
         for wrong in [vec![waiting(9, &[5])], vec![waiting(3, &[5]), waiting(4, &[5])], vec![waiting(3, &[i32::MAX])]] {
             Catalog { waiting: wrong, ..catalog.clone() }.store(&layout).unwrap();
             assert!(matches!(Catalog::load(&layout), Err(LakeError::Damaged { .. })));

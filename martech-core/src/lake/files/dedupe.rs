@@ -157,7 +157,7 @@ impl Dedupe {
             };
             let print = prints.of(row).context("cannot read", self.layout.ids_file(file.entry.id))?;
             // An index of the first version does not tell which event the row holds.
-            let found = print.map_or(Some(Known::Duplicate), |print| event.beside(*key, print));
+            let found = print.map_or(Some(Known::Duplicate), |print| event.compare_stored(*key, print));
             known[*position] = known[*position].max(found);
         }
         Ok(())

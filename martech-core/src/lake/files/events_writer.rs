@@ -15,7 +15,7 @@ use super::{
     live::Version,
     parquet_file::Output,
     schema::{BatchBuilder, EVENTS, column, id_rows, writing},
-    surrogates::mended,
+    surrogates,
 };
 use crate::lake::{
     error::{Context, LakeError, Result},
@@ -80,11 +80,11 @@ impl<'a> EventsWriter<'a> {
 
     /// Writes rows, sorted by user, time and id, that come after all rows written before.
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.write_as_it_is(&mended(batch))
+        self.write_unchanged(&surrogates::replace(batch))
     }
 
     /// Writes rows without replacing lone surrogates, as older programs did.
-    pub(crate) fn write_as_it_is(&mut self, batch: &RecordBatch) -> Result<()> {
+    pub(crate) fn write_unchanged(&mut self, batch: &RecordBatch) -> Result<()> {
         self.ids.extend(id_rows(batch));
         self.output.write(batch).context("cannot write", self.temporary.path())
     }

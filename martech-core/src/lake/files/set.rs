@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{
-    catalog::{Catalog, EventsEntry, UsersEntry, WaitingEntry},
+    catalog::{Catalog, DeferredEntry, EventsEntry, UsersEntry},
     events_writer::Folders,
     layout::Layout,
     live::{EventsFile, Shared, UsersFile, Version},
@@ -14,7 +14,7 @@ use crate::lake::error::Result;
 #[derive(Debug)]
 pub(crate) struct FileSet {
     shared: Arc<Shared>,
-    /// Held while files are added or retired. Lock order: this lock before the lock of the engine's state.
+    /// Persisted while files are added or retired. Lock order: this lock before the lock of the engine's state.
     live: Mutex<Live>,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Change {
     /// Files now hold all rows up to this journal frame, except for the waiting days.
     pub(crate) sequence: Option<u64>,
     /// The days that wait from now on, if that changes.
-    pub(crate) waiting: Option<Vec<WaitingEntry>>,
+    pub(crate) waiting: Option<Vec<DeferredEntry>>,
     /// The folders of the new files.
     pub(crate) folders: Folders,
 }

@@ -17,12 +17,12 @@ pub(crate) fn count(batch: &RecordBatch) -> usize {
 }
 
 /// Returns the batch with `\ufffd` in place of lone surrogates.
-pub(crate) fn mended(batch: &RecordBatch) -> Cow<'_, RecordBatch> {
+pub(crate) fn replace(batch: &RecordBatch) -> Cow<'_, RecordBatch> {
     let properties = properties(batch);
     if !properties.iter().flatten().any(is_broken) {
         return Cow::Borrowed(batch);
     }
-    let whole: StringArray = properties.iter().map(|text| text.map(json::mended)).collect();
+    let whole: StringArray = properties.iter().map(|text| text.map(json::replace_lone_surrogates)).collect();
     let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
     columns[column::PROPERTIES] = Arc::new(whole);
     Cow::Owned(
@@ -35,5 +35,5 @@ fn properties(batch: &RecordBatch) -> &StringArray {
 }
 
 fn is_broken(json: &str) -> bool {
-    matches!(json::mended(json), Cow::Owned(_))
+    matches!(json::replace_lone_surrogates(json), Cow::Owned(_))
 }

@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// A stream of the events of a lake, ordered by UTC day, user, time and id. [`Lake::export`](super::Lake::export)
+/// A stream of the events of a lake, ordered by UTC day, user, time and id. [`Lake::export`](crate::lake::Lake::export)
 /// creates it.
 ///
 /// ```

@@ -80,7 +80,7 @@ fn admit(engine: &Arc<Engine>, encoded: Encoded) -> Result<Admitted, StoreError>
         loop {
             check(&state)?;
             match state.room(Instant::now()) {
-                Room::Now => match state.know(&encoded.keys) {
+                Room::Now => match state.lookup(&encoded.keys) {
                     Some(known) => break (known, state.version.clone()),
                     None => state = engine.wait(state),
                 },
@@ -90,7 +90,7 @@ fn admit(engine: &Arc<Engine>, encoded: Encoded) -> Result<Admitted, StoreError>
         }
     };
     engine.dedupe.find(&version, &encoded.keys, &mut known).map_err(unreadable)?;
-    let Fates { dropped, new, mut appended } = sort_out(&encoded.keys, &known);
+    let Classified { dropped, new, mut appended } = classify(&encoded.keys, &known);
     if new.is_empty() {
         return Ok(Admitted::Known(appended));
     }
@@ -100,31 +100,31 @@ fn admit(engine: &Arc<Engine>, encoded: Encoded) -> Result<Admitted, StoreError>
     let (reply, answer) = oneshot::channel();
     let mut state = engine.state();
     check(&state)?;
-    let ticket = state.depart(new, chunk.size());
+    let ticket = state.begin_write(new, chunk.size());
     let payload = chunk.bytes().clone();
-    let landing = engine.clone();
+    let shared = engine.clone();
     let submitted = engine.journal.submit_timed(payload, move |result| {
-        let mut state = landing.state();
+        let mut state = shared.state();
         let answer = match result {
             Ok(committed) => {
-                landing.arrive(&mut state, ticket, chunk, committed.sequence);
+                shared.complete_write(&mut state, ticket, chunk, committed.sequence);
                 appended.steps.synced = Some(committed.synced);
                 Ok(appended)
             }
             Err(error) => {
-                state.fail(ticket, &error);
+                state.fail_write(ticket, &error);
                 Err(error.into())
             }
         };
         drop(state);
-        landing.progress.notify_all();
+        shared.progress.notify_all();
         // The receiver is gone if the append was dropped.
         let _ = reply.send(answer);
     });
     match submitted {
         Ok(()) => Ok(Admitted::Pending(answer)),
         Err(error) => {
-            state.fail(ticket, &error);
+            state.fail_write(ticket, &error);
             Err(error.into())
         }
     }
@@ -135,7 +135,7 @@ fn check(state: &State) -> Result<(), StoreError> {
 }
 
 /// The outcome of a batch: which of its events are new.
-struct Fates {
+struct Classified {
     /// The indexes of the events that are not stored, ascending.
     dropped: Vec<usize>,
     /// The events to store.
@@ -145,24 +145,25 @@ struct Fates {
 }
 
 /// Decides for each event whether it is new, compared with the stored events and with earlier events of the same batch.
-fn sort_out(keys: &[EncodedKey], known: &[Option<Known>]) -> Fates {
-    let mut fates = Fates { dropped: Vec::new(), new: Vec::with_capacity(keys.len()), appended: Appended::default() };
+fn classify(keys: &[EncodedKey], known: &[Option<Known>]) -> Classified {
+    let mut classified =
+        Classified { dropped: Vec::new(), new: Vec::with_capacity(keys.len()), appended: Appended::default() };
     let mut own: HashMap<EventKey, Fingerprint> = HashMap::with_capacity(keys.len());
     for (index, (event, known)) in keys.iter().zip(known).enumerate() {
-        let before = event.candidates().filter_map(|key| event.beside(key, *own.get(&key)?)).max();
+        let before = event.candidates().filter_map(|key| event.compare_stored(key, *own.get(&key)?)).max();
         match before.max(*known) {
             None => {
                 own.insert(event.key, event.print);
-                fates.new.push((event.key, event.print));
+                classified.new.push((event.key, event.print));
                 continue;
             }
-            Some(Known::Duplicate) => fates.appended.duplicates.push(index),
-            Some(Known::Conflict) => fates.appended.rejected.push(Rejection::id_conflict(index, event.key.id)),
+            Some(Known::Duplicate) => classified.appended.duplicates.push(index),
+            Some(Known::Conflict) => classified.appended.rejected.push(Rejection::id_conflict(index, event.key.id)),
         }
-        fates.dropped.push(index);
+        classified.dropped.push(index);
     }
-    fates.appended.stored = fates.new.len();
-    fates
+    classified.appended.stored = classified.new.len();
+    classified
 }
 
 fn unreadable(error: LakeError) -> StoreError {

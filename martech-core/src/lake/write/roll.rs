@@ -1,7 +1,7 @@
-//! A roll: writes the hot table to files, some days at a time ([`deferred`](super::super::engine::deferred) explains why).
+//! A roll: writes the hot table to files, some days at a time ([`deferred`](crate::lake::engine::deferred) explains why).
 
 use crate::lake::{
-    engine::{Engine, deferred::Part, state::Fresh, throttle::Step},
+    engine::{Engine, deferred::RollPart, state::ActiveTable, throttle::Step},
     error::{LakeError, Result, guarded},
     files::{events_writer::write_sorted, set::Change, users_file},
     rows::sorted::Sorted,
@@ -10,13 +10,13 @@ use crate::lake::{
 /// Writes all rows that were in memory when the call began.
 pub(crate) fn roll_everything(engine: &Engine) -> Result<()> {
     roll_what_is_left(engine)?;
-    roll(engine, Fresh::Roll)?;
+    roll(engine, ActiveTable::Freeze)?;
     roll_what_is_left(engine)
 }
 
 /// Writes the active table if that is due, and rows that earlier rolls left.
 pub(crate) fn roll_what_is_due(engine: &Engine) -> Result<()> {
-    roll(engine, engine.fresh())?;
+    roll(engine, engine.active_table())?;
     roll_what_is_left(engine)
 }
 
@@ -25,24 +25,25 @@ fn roll_what_is_left(engine: &Engine) -> Result<()> {
     let before = engine.files.rolled();
     let is_left = || {
         let state = engine.state();
-        let left = state.frozen.is_some() || state.waiting.after().is_some_and(|after| after < before);
+        let left = state.frozen.is_some() || state.deferred.after().is_some_and(|after| after < before);
         if left && state.closed { Err(LakeError::Closed) } else { Ok(left) }
     };
     while is_left()? {
-        roll(engine, engine.fresh())?;
+        roll(engine, engine.active_table())?;
     }
     Ok(())
 }
 
-/// Writes some days of the frozen table and of the waiting rows. With [`Fresh::Roll`], the active table is frozen
+/// Writes some days of the frozen table and of the waiting rows. With [`ActiveTable::Freeze`], the active table is frozen
 /// first, unless a table is frozen already.
-fn roll(engine: &Engine, fresh: Fresh) -> Result<()> {
+fn roll(engine: &Engine, fresh: ActiveTable) -> Result<()> {
     let Some((frozen, waiting)) = engine.state().begin_roll(fresh) else { return Ok(()) };
     let piece = engine.rolls.begin();
     let sequence = frozen.as_ref().map(|hot| hot.sequence);
     let mut change = Change { sequence, ..Change::default() };
     let written = guarded(|| {
-        let part = Part::choose(frozen.as_deref(), &waiting, engine.options.roll_days.max(1), engine.files.rolled());
+        let part =
+            RollPart::choose(frozen.as_deref(), &waiting, engine.options.roll_days.max(1), engine.files.rolled());
         change.waiting = Some(part.left.entries());
         write(engine, &part.sorted(), &mut change)?;
         Ok(part.left)
@@ -52,9 +53,9 @@ fn roll(engine: &Engine, fresh: Fresh) -> Result<()> {
             let after = left.after();
             // The replaced state is dropped outside the lock of the state, because it may be large.
             let mut before = None;
-            let shown = engine
-                .files
-                .publish(change, |version| before = Some(engine.state().thaw(version, sequence.is_some(), left)));
+            let shown = engine.files.publish(change, |version| {
+                before = Some(engine.state().finish_roll(version, sequence.is_some(), left))
+            });
             shown.map(|()| after)
         }
         Err(error) => {
@@ -72,7 +73,7 @@ fn roll(engine: &Engine, fresh: Fresh) -> Result<()> {
 fn write(engine: &Engine, sorted: &Sorted<'_>, change: &mut Change) -> Result<()> {
     let (files, layout) = (&engine.files, engine.files.layout());
     let step = |step| {
-        engine.state().rolls_on(step);
+        engine.state().record_progress(step);
         // A batch that waits for room may now get it earlier than expected.
         engine.progress.notify_all();
     };

@@ -23,13 +23,13 @@ struct Copies {
     /// The hash of the content of the copy found last.
     content: u128,
     differ: bool,
-    places: Vec<Place>,
+    places: Vec<UnflushedKey>,
 }
 
 /// The location of a copy. The least one is kept: the copy that was received first and, if times of receipt are equal,
 /// the copy in the largest file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+struct UnflushedKey {
     received_at: i64,
     file_rows: Reverse<u64>,
     file: usize,
@@ -98,7 +98,7 @@ fn find_copies(file: &EventsFile, number: usize, ids: &[Id], copies: &mut [Copie
                 let (copies, content) = (&mut copies[found], content_of(&row));
                 copies.differ |= !copies.places.is_empty() && copies.content != content;
                 copies.content = content;
-                copies.places.push(Place {
+                copies.places.push(UnflushedKey {
                     received_at: row.received_at,
                     file_rows: Reverse(file.entry.rows),
                     file: number,

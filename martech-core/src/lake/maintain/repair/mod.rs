@@ -38,7 +38,7 @@ use crate::{
     lake::{
         error::Result,
         files::{
-            catalog::{Catalog, EventsEntry, Held, UsersEntry},
+            catalog::{Catalog, EventsEntry, Persisted, UsersEntry},
             events_writer::{Folders, id_pages, write_sorted},
             ids,
             layout::{Layout, date, number_of},
@@ -92,7 +92,7 @@ struct Builder<'a> {
     layout: &'a Layout,
     survey: &'a Survey,
     /// Empty if there is no catalog.
-    held: Held,
+    persisted: Persisted,
     shared: Arc<Shared>,
     next_file: u64,
     folders: Folders,
@@ -115,7 +115,7 @@ impl<'a> Builder<'a> {
         Self {
             layout,
             survey,
-            held: survey.catalog.as_ref().map(Catalog::held).unwrap_or_default(),
+            persisted: survey.catalog.as_ref().map(Catalog::persisted).unwrap_or_default(),
             shared: Arc::new(Shared::new(layout.clone())),
             next_file: next_file.max(named),
             folders: Folders::default(),
@@ -137,7 +137,7 @@ impl<'a> Builder<'a> {
             catalog.sequence = catalog.sequence.max(survey.journal.inspection.newest);
             catalog.waiting = Vec::new();
         }
-        for entry in catalog.events.iter_mut().filter(|entry| survey.to_mend.contains(entry)) {
+        for entry in catalog.events.iter_mut().filter(|entry| survey.with_surrogates.contains(entry)) {
             let file = EventsFile::events(*entry, &self.shared);
             *entry = self.without_rows(&file, &[])?;
         }
@@ -175,7 +175,7 @@ impl<'a> Builder<'a> {
             let events = survey.catalog.as_ref().map(|_| entry.rows);
             losses.files.push(LostFile { path, day: date(entry.day).to_string(), events });
         }
-        let sequence = self.held.through();
+        let sequence = self.persisted.through();
         let inspection = &survey.journal.inspection;
         let trimmed = (sequence > 0 && inspection.trimmed > sequence).then_some(1..=inspection.trimmed);
         let missing = inspection.missing.iter().chain(&trimmed);
@@ -189,14 +189,14 @@ impl<'a> Builder<'a> {
     /// Writes rows that are only in the journal to files. Without a catalog, these are all rows of the journal.
     fn journal_to_files(&mut self) -> Result<Vec<EventsEntry>> {
         let survey = self.survey;
-        let held = &self.held;
+        let persisted = &self.persisted;
         let mut hot = Hot::default();
         let inspected = journal::inspect(&*self.layout.fs, &self.layout.journal(), |frame, payload| {
             // The survey already reported frames without events.
             let Ok(chunk) = Chunk::decode(Bytes::copy_from_slice(payload)) else { return };
             let wanted = chunk.rows().filter(|row| {
                 let key = key_of(row);
-                !held.holds(frame, key.day) || survey.salvage.contains(&key)
+                !persisted.holds(frame, key.day) || survey.salvage.contains(&key)
             });
             let bytes = wanted.fold(Vec::new(), |bytes, row| row.encode(bytes));
             let chunk = Chunk::decode(bytes.into()).expect("what was encoded can be decoded");

@@ -33,7 +33,7 @@ pub(crate) struct Sound {
     pub(crate) bytes: u64,
     /// The length of the id index, or an error that says what is wrong with it.
     pub(crate) index: Result<u64>,
-    /// The number of events whose properties must be [mended](mending).
+    /// The number of events whose properties must be [replaced](surrogates).
     pub(crate) broken: u64,
 }
 
@@ -55,7 +55,7 @@ struct Content<'a> {
 }
 
 impl Content<'_> {
-    /// Returns the rows that the id index should have, and the number of events that must be mended.
+    /// Returns the rows that the id index should have, and the number of events that must be rewritten.
     fn check(&self) -> Result<(Vec<IdRow>, u64)> {
         let rows = self.file.entry.rows as usize;
         if rows > MAX_ROWS {

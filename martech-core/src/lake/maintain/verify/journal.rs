@@ -9,7 +9,7 @@ use crate::{
     journal::{self, Inspection, JournalError},
     lake::{
         error::{Context, Result},
-        files::{catalog::Held, layout::Layout},
+        files::{catalog::Persisted, layout::Layout},
         rows::{hot::Chunk, row::key_of},
     },
 };
@@ -44,15 +44,15 @@ impl JournalEvent {
 }
 
 impl Found {
-    /// Reads the whole journal. `held` states which rows are in files, according to the catalog.
-    pub(crate) fn read(layout: &Layout, held: &Held) -> Result<Self> {
+    /// Reads the whole journal. `persisted` states which rows are in files, according to the catalog.
+    pub(crate) fn read(layout: &Layout, persisted: &Persisted) -> Result<Self> {
         let mut found = Self::default();
         let mut newest = 0;
         let inspected = journal::inspect(&*layout.fs, &layout.journal(), |frame, payload| {
             newest = frame;
             match Chunk::decode(Bytes::copy_from_slice(payload)) {
                 Ok(chunk) => {
-                    let event = |key: EventKey| JournalEvent { key, hot: !held.holds(frame, key.day) };
+                    let event = |key: EventKey| JournalEvent { key, hot: !persisted.holds(frame, key.day) };
                     found.events.extend(chunk.rows().map(|row| event(key_of(&row))));
                 }
                 Err(_) => found.strange.push(frame),

@@ -37,8 +37,8 @@ pub(crate) struct Survey {
     pub(crate) sound: Vec<EventsEntry>,
     /// Sound files whose id index must be rebuilt.
     pub(crate) to_index: Vec<EventsEntry>,
-    /// Sound files with properties that must be mended.
-    pub(crate) to_mend: Vec<EventsEntry>,
+    /// Sound files with properties that must be rewritten.
+    pub(crate) with_surrogates: Vec<EventsEntry>,
     /// Event files that are damaged, or that the catalog names and that are missing.
     pub(crate) lost: Vec<EventsEntry>,
     pub(crate) journal: Found,
@@ -96,7 +96,7 @@ impl<'a> Surveyor<'a> {
             catalog: None,
             sound: Vec::new(),
             to_index: Vec::new(),
-            to_mend: Vec::new(),
+            with_surrogates: Vec::new(),
             lost: Vec::new(),
             journal: Found::default(),
             salvage: HashSet::new(),
@@ -196,7 +196,7 @@ impl<'a> Surveyor<'a> {
                 sound.broken
             );
             self.find(Kind::HalfCharacters, &path, Some(sound.broken), message);
-            self.survey.to_mend.push(real);
+            self.survey.with_surrogates.push(real);
         }
         if is_named && differs {
             let path = layout.relative(&layout.events_file(real.day, real.id));
@@ -256,8 +256,8 @@ impl<'a> Surveyor<'a> {
 
     fn journal(&mut self) -> Result<()> {
         let layout = self.shared.layout.clone();
-        let held = self.survey.catalog.as_ref().map(Catalog::held).unwrap_or_default();
-        let found = Found::read(&layout, &held)?;
+        let persisted = self.survey.catalog.as_ref().map(Catalog::persisted).unwrap_or_default();
+        let found = Found::read(&layout, &persisted)?;
         let inspection = &found.inspection;
         let checked = &mut self.survey.report.checked;
         checked.hot_events = found.events.iter().filter(|event| event.hot).count() as u64;
@@ -280,7 +280,7 @@ impl<'a> Surveyor<'a> {
         // Frames are trimmed only if their rows are in files, so other trimmed frames are missing.
         let trimmed = (self.survey.catalog.is_some() && inspection.trimmed > 0).then_some(1..=inspection.trimmed);
         for missing in trimmed.iter().chain(&inspection.missing) {
-            let first = *missing.start().max(&(held.through() + 1));
+            let first = *missing.start().max(&(persisted.through() + 1));
             if first <= *missing.end() {
                 let message = format!("frames {first} to {} are gone, with their events", missing.end());
                 self.find(Kind::JournalDamaged, &layout.journal(), None, message);

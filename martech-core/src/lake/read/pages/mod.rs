@@ -3,7 +3,7 @@
 //! Arrow would build a text for every user and every session, row by row. Consecutive rows mostly have the same user
 //! and the same session, and the encoding states this in two small numbers: the length of the prefix shared with the
 //! previous text, and a suffix of length zero. This reader knows only the encodings that the lake
-//! [writes](super::schema::writing) for these columns. A file with other encodings is damaged.
+//! [writes](crate::lake::files::schema::writing) for these columns. A file with other encodings is damaged.
 //!
 //! Formats: <https://parquet.apache.org/docs/file-format/data-pages/encodings/>
 

@@ -215,7 +215,7 @@ fn with_halves(disk: &SimFs, entry: EventsEntry) -> u64 {
             });
             let mut columns = batch.columns().to_vec();
             columns[column::PROPERTIES] = Arc::new(halved.collect::<StringArray>());
-            writer.write_as_it_is(&RecordBatch::try_new(batch.schema(), columns).unwrap())
+            writer.write_unchanged(&RecordBatch::try_new(batch.schema(), columns).unwrap())
         })
         .unwrap();
     let made = writer.finish(&mut Folders::default()).unwrap();
