@@ -2,6 +2,7 @@ use std::time::Duration;
 
 /// Statistics of a journal since it was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct JournalStats {
     /// Bytes on disk, in all segments.
     pub bytes: u64,

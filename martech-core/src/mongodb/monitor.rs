@@ -51,6 +51,7 @@ impl MongoCommand {
 
 /// Metrics of one kind of command.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CommandStats {
     /// Commands that the server answered.
     pub answered: u64,

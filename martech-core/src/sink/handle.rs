@@ -45,6 +45,7 @@ pub struct EventSink<E> {
 /// Result of closing a sink.
 #[derive(Debug, Clone)]
 #[must_use = "it holds the events that were not stored"]
+#[non_exhaustive]
 pub struct CloseReport<E> {
     /// Statistics over the whole life of the sink.
     pub stats: SinkStats,

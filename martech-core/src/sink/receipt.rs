@@ -2,9 +2,10 @@
 
 use std::{
     future::Future,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, PoisonError},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
 };
 
 use super::{BatchTiming, NotStored, urgency::Urgency};
@@ -172,6 +173,27 @@ impl Receipt {
     pub(super) fn new(cell: Arc<BatchCell>, index: usize) -> Self {
         Self { settled: Settled::new(cell), index }
     }
+
+    /// Blocks the thread until the outcome is known, and returns it. For threads that run no async tasks and push with
+    /// [`try_push`](super::EventSink::try_push).
+    ///
+    /// ```
+    /// use martech_core::{memory::MemoryStore, sink::{EventSink, Outcome}};
+    ///
+    /// let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build()?;
+    /// let sink = {
+    ///     let _inside = runtime.enter();
+    ///     EventSink::builder().build(MemoryStore::new())?
+    /// };
+    /// assert_eq!(sink.try_push("a page view")?.blocking_wait()?, Outcome::Stored);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    /// Panics on a thread that runs async tasks, which it would keep from running.
+    pub fn blocking_wait(self) -> EventOutcome {
+        blocking_wait(self)
+    }
 }
 
 impl Future for Receipt {
@@ -211,9 +233,39 @@ impl Part {
 }
 
 impl BatchReceipt {
+    /// Blocks the thread until all outcomes are known, and returns them.
+    ///
+    /// # Panics
+    /// Like [`Receipt::blocking_wait`].
+    pub fn blocking_wait(self) -> BatchOutcome {
+        blocking_wait(self)
+    }
+
     pub(super) fn new(mut parts: Vec<Part>) -> Self {
         parts.reverse();
         Self { parts, outcome: BatchOutcome::default(), is_awaited: false }
+    }
+}
+
+/// Runs a receipt to completion on this thread.
+fn blocking_wait<F: Future>(receipt: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    // Tokio panics here if the thread runs async tasks.
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        return runtime.block_on(receipt);
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut receipt = pin!(receipt);
+    loop {
+        match receipt.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(outcome) => return outcome,
+            Poll::Pending => thread::park(),
+        }
     }
 }
 

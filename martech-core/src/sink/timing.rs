@@ -6,6 +6,7 @@ use crate::store::Steps;
 
 /// Timing of a batch in the sink. Shared by all events of the batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BatchTiming {
     /// Time at which a flush slot took the batch; before that, the batch waited for a slot.
     pub taken: Instant,

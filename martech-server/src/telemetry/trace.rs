@@ -148,7 +148,7 @@ impl Timeline {
     /// Records the path of events that were handed to the sink.
     pub(crate) fn passage(&self, handed_over: Option<Instant>, passage: Option<BatchTiming>) {
         let (Some(recording), Some(handed_over), Some(passage)) = (&self.0, handed_over, passage) else { return };
-        let BatchTiming { taken, settled, events, steps } = passage;
+        let BatchTiming { taken, settled, events, steps, .. } = passage;
         let request = &recording.request;
         recording.child(request, "wait in queue", SpanKind::Internal, Step { from: handed_over, to: taken }, []);
         let of_batch = [KeyValue::new("martech.batch.events", i64::try_from(events).unwrap_or(i64::MAX))];

@@ -12,6 +12,7 @@ use crate::timing::{TotalTime, seconds};
 /// Counters of rolls or of compactions since the lake was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct WorkStats {
     /// The number of rolls or compactions that succeeded. Their results are visible.
     pub done: u64,

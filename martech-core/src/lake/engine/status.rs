@@ -4,6 +4,7 @@ use super::counters::WorkStats;
 #[derive(Debug, Clone, Default, serde::Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct LakeStatus {
     /// Number of events.
     pub events: u64,
