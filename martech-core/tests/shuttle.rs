@@ -38,32 +38,32 @@ fn explore(test: impl Fn() + Send + Sync + 'static) {
     shuttle::Runner::new(PctScheduler::new(3, schedules / 2), shuttle::Config::new()).run(move || test());
 }
 
-/// Stores everything. `trouble` selects the append that fails, by its number.
+/// Stores everything. `failure` selects the append that fails, by its number.
 #[derive(Clone, Default)]
-struct Keeper {
-    kept: Arc<Mutex<Vec<u32>>>,
+struct RecordingStore {
+    stored_events: Arc<Mutex<Vec<u32>>>,
     begun: Arc<Mutex<usize>>,
-    trouble: Option<(usize, Trouble)>,
+    failure: Option<(usize, Failure)>,
 }
 
 #[derive(Clone, Copy)]
-enum Trouble {
+enum Failure {
     Fatal,
     Panic,
     Stall,
 }
 
-impl Keeper {
-    fn with(nth: usize, trouble: Trouble) -> Self {
-        Self { trouble: Some((nth, trouble)), ..Self::default() }
+impl RecordingStore {
+    fn with(nth: usize, failure: Failure) -> Self {
+        Self { failure: Some((nth, failure)), ..Self::default() }
     }
 
-    fn kept(&self) -> Vec<u32> {
-        self.kept.lock().unwrap().clone()
+    fn stored_events(&self) -> Vec<u32> {
+        self.stored_events.lock().unwrap().clone()
     }
 }
 
-impl Store<u32> for Keeper {
+impl Store<u32> for RecordingStore {
     async fn append(&self, batch: &[u32]) -> Result<Appended, StoreError> {
         yield_now().await;
         let nth = {
@@ -71,13 +71,13 @@ impl Store<u32> for Keeper {
             *begun += 1;
             *begun
         };
-        match self.trouble {
-            Some((at, Trouble::Fatal)) if at == nth => return Err(StoreError::fatal("broken")),
-            Some((at, Trouble::Panic)) if at == nth => std::panic::panic_any("broken"),
-            Some((at, Trouble::Stall)) if at == nth => pending().await,
+        match self.failure {
+            Some((at, Failure::Fatal)) if at == nth => return Err(StoreError::fatal("broken")),
+            Some((at, Failure::Panic)) if at == nth => std::panic::panic_any("broken"),
+            Some((at, Failure::Stall)) if at == nth => pending().await,
             _ => {}
         }
-        self.kept.lock().unwrap().extend(batch);
+        self.stored_events.lock().unwrap().extend(batch);
         Ok(Appended::all(batch.len()))
     }
 }
@@ -110,8 +110,8 @@ fn close(sink: EventSink<u32>) -> Vec<u32> {
 fn concurrent_producers_lose_nothing_and_keep_order() {
     explore(|| {
         const EACH: u32 = 14;
-        let keeper = Keeper::default();
-        let sink = sink(24, 40).max_concurrent_flushes(1).build(keeper.clone()).unwrap();
+        let store = RecordingStore::default();
+        let sink = sink(24, 40).max_concurrent_flushes(1).build(store.clone()).unwrap();
         let producers: Vec<_> = (0..2)
             .map(|producer| {
                 let sink = sink.clone();
@@ -135,20 +135,20 @@ fn concurrent_producers_lose_nothing_and_keep_order() {
             producer.join().unwrap();
         }
         assert!(close(sink).is_empty());
-        let kept = keeper.kept();
+        let stored_events = store.stored_events();
         for producer in 0..2 {
-            let own = kept.iter().copied().filter(|event| event / EACH == producer);
-            assert!(own.eq(producer * EACH..(producer + 1) * EACH), "{kept:?}");
+            let own = stored_events.iter().copied().filter(|event| event / EACH == producer);
+            assert!(own.eq(producer * EACH..(producer + 1) * EACH), "{stored_events:?}");
         }
-        assert_eq!(kept.len(), 2 * EACH as usize);
+        assert_eq!(stored_events.len(), 2 * EACH as usize);
     });
 }
 
 #[test]
 fn waiting_pushes_all_get_capacity() {
     explore(|| {
-        let keeper = Keeper::default();
-        let sink = sink(1, 2).max_concurrent_flushes(2).build(keeper.clone()).unwrap();
+        let store = RecordingStore::default();
+        let sink = sink(1, 2).max_concurrent_flushes(2).build(store.clone()).unwrap();
         let producers: Vec<_> = (0..3)
             .map(|producer| {
                 let sink = sink.clone();
@@ -163,17 +163,17 @@ fn waiting_pushes_all_get_capacity() {
             block_on(producer).unwrap();
         }
         assert!(close(sink).is_empty());
-        let mut kept = keeper.kept();
-        kept.sort_unstable();
-        assert_eq!(kept, [0, 1, 2, 10, 11, 12, 20, 21, 22]);
+        let mut stored_events = store.stored_events();
+        stored_events.sort_unstable();
+        assert_eq!(stored_events, [0, 1, 2, 10, 11, 12, 20, 21, 22]);
     });
 }
 
 #[test]
 fn dropped_waiting_push_does_not_block_others() {
     explore(|| {
-        let keeper = Keeper::default();
-        let sink = sink(1, 1).max_concurrent_flushes(1).build(keeper.clone()).unwrap();
+        let store = RecordingStore::default();
+        let sink = sink(1, 1).max_concurrent_flushes(1).build(store.clone()).unwrap();
         drop(sink.try_push(0).unwrap());
         let fickle = spawn({
             let sink = sink.clone();
@@ -203,16 +203,16 @@ fn dropped_waiting_push_does_not_block_others() {
         let accepted = block_on(fickle).unwrap();
         assert_eq!(block_on(steady).unwrap(), Outcome::Stored);
         assert!(close(sink).is_empty());
-        let mut kept = keeper.kept();
-        kept.sort_unstable();
-        assert_eq!(kept, if accepted { vec![0, 1, 2] } else { vec![0, 2] });
+        let mut stored_events = store.stored_events();
+        stored_events.sort_unstable();
+        assert_eq!(stored_events, if accepted { vec![0, 1, 2] } else { vec![0, 2] });
     });
 }
 
 #[test]
 fn wakes_every_waiter_of_a_batch() {
     explore(|| {
-        let sink = sink(3, 3).max_concurrent_flushes(1).build(Keeper::default()).unwrap();
+        let sink = sink(3, 3).max_concurrent_flushes(1).build(RecordingStore::default()).unwrap();
         let waiters: Vec<_> = (0..3)
             .map(|event| {
                 let receipt = sink.try_push(event).unwrap();
@@ -236,10 +236,10 @@ fn wakes_every_waiter_of_a_batch() {
 #[test]
 fn awaited_receipts_end_linger_and_small_batches_are_flushed() {
     explore(|| {
-        let keeper = Keeper::default();
+        let store = RecordingStore::default();
         // The clock is paused, so only awaited receipts end the linger.
         let sink = sink(30, 60).flush_interval(Duration::ZERO).linger(Duration::MAX).min_concurrent_batch(4);
-        let sink = sink.max_concurrent_flushes(2).build(keeper.clone()).unwrap();
+        let sink = sink.max_concurrent_flushes(2).build(store.clone()).unwrap();
         let producers: Vec<_> = (0..3)
             .map(|producer: u32| {
                 let sink = sink.clone();
@@ -256,15 +256,15 @@ fn awaited_receipts_end_linger_and_small_batches_are_flushed() {
             block_on(producer).unwrap();
         }
         assert!(close(sink).is_empty());
-        assert_eq!(keeper.kept().len(), 30);
+        assert_eq!(store.stored_events().len(), 30);
     });
 }
 
 #[test]
 fn close_resolves_all_receipts_and_rejects_pushes() {
     explore(|| {
-        let keeper = Keeper::default();
-        let sink = sink(20, 24).max_concurrent_flushes(2).build(keeper.clone()).unwrap();
+        let store = RecordingStore::default();
+        let sink = sink(20, 24).max_concurrent_flushes(2).build(store.clone()).unwrap();
         let producers: Vec<_> = (0..2)
             .map(|producer: u32| {
                 let sink = sink.clone();
@@ -290,10 +290,10 @@ fn close_resolves_all_receipts_and_rejects_pushes() {
         assert!(unstored.is_empty());
         assert!(matches!(sink.try_push(7).map_err(PushError::into_parts), Err((7, Refusal::Closed))));
         let mut stored: Vec<u32> = producers.into_iter().flat_map(|producer| block_on(producer).unwrap()).collect();
-        let mut kept = keeper.kept();
+        let mut stored_events = store.stored_events();
         stored.sort_unstable();
-        kept.sort_unstable();
-        assert_eq!(kept, stored);
+        stored_events.sort_unstable();
+        assert_eq!(stored_events, stored);
     });
 }
 
@@ -304,8 +304,8 @@ fn yield_for_a_while() {
 #[test]
 fn flush_slots_end_after_the_last_handle() {
     explore(|| {
-        let keeper = Keeper::default();
-        let sink = sink(20, 24).max_concurrent_flushes(2).build(keeper.clone()).unwrap();
+        let store = RecordingStore::default();
+        let sink = sink(20, 24).max_concurrent_flushes(2).build(store.clone()).unwrap();
         let producer = thread::spawn({
             let sink = sink.clone();
             move || (0..9).for_each(|event| drop(sink.try_push(event).unwrap()))
@@ -320,15 +320,15 @@ fn flush_slots_end_after_the_last_handle() {
 
 #[test]
 fn broken_store_leaves_no_waiter() {
-    for trouble in [Trouble::Fatal, Trouble::Panic] {
+    for failure in [Failure::Fatal, Failure::Panic] {
         explore(move || {
-            let keeper = Keeper::with(2, trouble);
+            let store = RecordingStore::with(2, failure);
             let letters = Arc::new(Mutex::new(Vec::new()));
             let handler = {
                 let letters = letters.clone();
                 move |letter: martech_core::sink::DeadLetter<u32>| letters.lock().unwrap().push(letter.event)
             };
-            let sink = sink(2, 3).max_concurrent_flushes(2).dead_letters(handler).build(keeper.clone()).unwrap();
+            let sink = sink(2, 3).max_concurrent_flushes(2).dead_letters(handler).build(store.clone()).unwrap();
             let producers: Vec<_> = (0..3)
                 .map(|producer| {
                     let sink = sink.clone();
@@ -362,9 +362,9 @@ fn broken_store_leaves_no_waiter() {
             });
             let fates: Vec<_> = producers.into_iter().flat_map(|producer| block_on(producer).unwrap()).collect();
             block_on(flusher).unwrap();
-            let (kept, dead) = (keeper.kept(), letters.lock().unwrap().clone());
+            let (stored_events, dead) = (store.stored_events(), letters.lock().unwrap().clone());
             for (event, fate) in fates {
-                let (stored, lettered) = (kept.contains(&event), dead.contains(&event));
+                let (stored, lettered) = (stored_events.contains(&event), dead.contains(&event));
                 match fate {
                     Some(Ok(Outcome::Stored)) => assert!(stored && !lettered),
                     // The event may have been stored although its append was cancelled.
@@ -380,8 +380,8 @@ fn broken_store_leaves_no_waiter() {
 #[test]
 fn unstored_events_are_returned_once_at_the_deadline() {
     explore(|| {
-        let keeper = Keeper::with(1, Trouble::Stall);
-        let sink = sink(2, 8).max_concurrent_flushes(2).build(keeper.clone()).unwrap();
+        let store = RecordingStore::with(1, Failure::Stall);
+        let sink = sink(2, 8).max_concurrent_flushes(2).build(store.clone()).unwrap();
         let receipts: Vec<_> = (0..5).map(|event| sink.try_push(event).unwrap()).collect();
         let other = spawn({
             let sink = sink.clone();
@@ -396,7 +396,7 @@ fn unstored_events_are_returned_once_at_the_deadline() {
         let mut returned = Vec::new();
         for (event, receipt) in (0..).zip(receipts) {
             match block_on(receipt) {
-                Ok(outcome) => assert!(outcome == Outcome::Stored && keeper.kept().contains(&event)),
+                Ok(outcome) => assert!(outcome == Outcome::Stored && store.stored_events().contains(&event)),
                 Err(NotStored::Returned) => returned.push(event),
                 Err(other) => unreachable!("{other:?}"),
             }

@@ -29,7 +29,7 @@ impl Export {
         let was_open = documents.is_some();
         let (documents, events) = match self.take(documents, limit).await {
             // Cursors expire when idle and do not survive a server restart: open a new one.
-            Err(error) if was_open && error.is_passing() => self.take(None, limit).await?,
+            Err(error) if was_open && error.is_transient() => self.take(None, limit).await?,
             taken => taken?,
         };
         self.after = events.last().map_or(self.after, |event| Some(event.id));

@@ -24,9 +24,9 @@ pub(super) fn date(millis: i64) -> DateTime {
 /// State of the index, as seen by queries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Index {
-    Good,
+    Ready,
     /// The server is still building it.
-    Coming,
+    Building,
     None,
 }
 
@@ -46,10 +46,10 @@ pub(super) async fn ensure(target: &EventCollection, warnings: &mut Vec<String>)
         format!("the index {} is unique: it refuses events that have nothing else wrong with them", name(index))
     }));
     match judge(&found)? {
-        Verdict::Good => return Ok(Index::Good),
+        Verdict::Good => return Ok(Index::Ready),
         Verdict::Useless(why) => warnings.push(why),
         Verdict::Missing(name) => match create(target, name).await {
-            Ok(()) => return Ok(Index::Good),
+            Ok(()) => return Ok(Index::Ready),
             // Building the index over many events takes long, and the server continues after the client times out.
             // Appends do not have to wait for it.
             Err(MongoError::TimedOut(_)) => {
@@ -58,7 +58,7 @@ pub(super) async fn ensure(target: &EventCollection, warnings: &mut Vec<String>)
                      collection"
                         .to_owned(),
                 );
-                return Ok(Index::Coming);
+                return Ok(Index::Building);
             }
             Err(error @ MongoError::Unavailable(_)) => return Err(error),
             Err(error) => warnings.push(format!(

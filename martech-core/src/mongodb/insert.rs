@@ -35,7 +35,7 @@ impl EventCollection {
 
 /// State of one event of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Fate {
+enum EventState {
     /// Not sent yet.
     Open,
     Stored,
@@ -48,7 +48,7 @@ enum Fate {
     /// An earlier event of the batch, at this position, has the same id.
     Follows(usize),
     /// The server refused the document, and the document contains something that some servers refuse.
-    Awkward(String),
+    Incompatible(String),
 }
 
 /// A batch that is being inserted.
@@ -58,7 +58,7 @@ struct Batch<'a> {
     /// Whether the server has Decimal128.
     decimals: bool,
     events: &'a [Event],
-    fates: Vec<Fate>,
+    states: Vec<EventState>,
 }
 
 /// Number of events to encode before yielding to other tasks.
@@ -71,7 +71,7 @@ impl<'a> Batch<'a> {
             limits: server.limits,
             decimals: server.capabilities.decimals,
             events,
-            fates: vec![Fate::Open; events.len()],
+            states: vec![EventState::Open; events.len()],
         }
     }
 
@@ -80,13 +80,13 @@ impl<'a> Batch<'a> {
         for (index, event) in self.events.iter().enumerate() {
             let first = *firsts.entry(event.id).or_insert(index);
             if first != index {
-                self.fates[index] = Fate::Follows(first);
+                self.states[index] = EventState::Follows(first);
             }
         }
         drop(firsts);
-        self.send_all(Form::Document, |fate| *fate == Fate::Open).await?;
-        if self.fates.iter().any(|fate| matches!(fate, Fate::Awkward(_))) {
-            self.send_all(Form::Text, |fate| matches!(fate, Fate::Awkward(_))).await?;
+        self.send_all(Form::Document, |fate| *fate == EventState::Open).await?;
+        if self.states.iter().any(|fate| matches!(fate, EventState::Incompatible(_))) {
+            self.send_all(Form::Text, |fate| matches!(fate, EventState::Incompatible(_))).await?;
         }
         self.settle_followers();
         self.look_up().await?;
@@ -94,19 +94,19 @@ impl<'a> Batch<'a> {
     }
 
     /// Sends the events for which `is_due` holds.
-    async fn send_all(&mut self, form: Form, is_due: fn(&Fate) -> bool) -> Result<(), StoreError> {
+    async fn send_all(&mut self, form: Form, is_due: fn(&EventState) -> bool) -> Result<(), StoreError> {
         let mut command = Command::new(&self.target.options.collection);
         let events = self.events;
         for (index, event) in events.iter().enumerate() {
             if index % STRIDE == STRIDE - 1 {
                 tokio::task::yield_now().await;
             }
-            if !is_due(&self.fates[index]) {
+            if !is_due(&self.states[index]) {
                 continue;
             }
             match command.push(index, event, form, self.decimals, self.limits) {
                 Pushed::Taken => {}
-                Pushed::Unfit(why) => self.fates[index] = Fate::Rejected(why),
+                Pushed::Unfit(why) => self.states[index] = EventState::Rejected(why),
                 Pushed::NoRoom(document, content) => {
                     let full = std::mem::replace(&mut command, Command::new(&self.target.options.collection));
                     self.send(full).await?;
@@ -118,20 +118,20 @@ impl<'a> Batch<'a> {
     }
 
     async fn send(&mut self, command: Command) -> Result<(), StoreError> {
-        let (bytes, indices, awkward) = command.finish(&self.target.acknowledgement.bytes);
+        let (bytes, indices, incompatible) = command.finish(&self.target.acknowledgement.bytes);
         let command = RawDocumentBuf::from_bytes(bytes).map_err(|error| MongoError::Other(error.to_string()))?;
         let insert = self.target.database.run_raw_command(command);
         let answer = self.target.ask(MongoCommand::Insert, self.target.options.answer_timeout, insert).await?;
         let answer = Answer::read(&answer, indices.len())?;
         for index in &indices {
-            self.fates[*index] = Fate::Stored;
+            self.states[*index] = EventState::Stored;
         }
         for WriteError { position, is_known, reason } in answer.errors {
             let index = indices[position];
-            self.fates[index] = match is_known {
-                true => Fate::Known,
-                false if awkward.contains(&index) => Fate::Awkward(reason),
-                false => Fate::Rejected(format!("MongoDB refuses the document: {reason}")),
+            self.states[index] = match is_known {
+                true => EventState::Known,
+                false if incompatible.contains(&index) => EventState::Incompatible(reason),
+                false => EventState::Rejected(format!("MongoDB refuses the document: {reason}")),
             };
         }
         Ok(())
@@ -140,16 +140,16 @@ impl<'a> Batch<'a> {
     /// Decides each event that repeats an id by the outcome of the first event with that id.
     fn settle_followers(&mut self) {
         for index in 0..self.events.len() {
-            let Fate::Follows(first) = self.fates[index] else { continue };
-            self.fates[index] = match &self.fates[first] {
-                Fate::Stored => {
+            let EventState::Follows(first) = self.states[index] else { continue };
+            self.states[index] = match &self.states[first] {
+                EventState::Stored => {
                     let event = &self.events[index];
                     verdict(event.deed().is_again(&self.events[first].deed(), event.estimated_time))
                 }
-                Fate::Known => Fate::Known,
-                Fate::Rejected(why) => {
-                    Fate::Rejected(format!("an earlier event of the batch has the same id, and was refused: {why}"))
-                }
+                EventState::Known => EventState::Known,
+                EventState::Rejected(why) => EventState::Rejected(format!(
+                    "an earlier event of the batch has the same id, and was refused: {why}"
+                )),
                 other => other.clone(),
             };
         }
@@ -158,8 +158,8 @@ impl<'a> Batch<'a> {
     /// Compares events with the stored documents that have the same ids.
     async fn look_up(&mut self) -> Result<(), StoreError> {
         let mut known = HashMap::<EventId, Vec<usize>>::new();
-        for (index, fate) in self.fates.iter().enumerate() {
-            if *fate == Fate::Known {
+        for (index, fate) in self.states.iter().enumerate() {
+            if *fate == EventState::Known {
                 known.entry(self.events[index].id).or_default().push(index);
             }
         }
@@ -172,7 +172,7 @@ impl<'a> Batch<'a> {
             while let Some(document) = found.next().await? {
                 let id = document.get(field::ID).ok().flatten().and_then(document::id_of);
                 for index in id.and_then(|id| known.remove(&id)).unwrap_or_default() {
-                    self.fates[index] = verdict(document::is_again(&self.events[index], document));
+                    self.states[index] = verdict(document::is_again(&self.events[index], document));
                 }
             }
         }
@@ -185,13 +185,13 @@ impl<'a> Batch<'a> {
 
     fn finish(self) -> Appended {
         let mut appended = Appended::default();
-        for (index, fate) in self.fates.into_iter().enumerate() {
+        for (index, fate) in self.states.into_iter().enumerate() {
             match fate {
-                Fate::Stored => appended.stored += 1,
-                Fate::Duplicate => appended.duplicates.push(index),
-                Fate::Conflict => appended.rejected.push(Rejection::id_conflict(index, self.events[index].id)),
-                Fate::Rejected(reason) => appended.rejected.push(Rejection::unfit(index, reason)),
-                Fate::Awkward(reason) => {
+                EventState::Stored => appended.stored += 1,
+                EventState::Duplicate => appended.duplicates.push(index),
+                EventState::Conflict => appended.rejected.push(Rejection::id_conflict(index, self.events[index].id)),
+                EventState::Rejected(reason) => appended.rejected.push(Rejection::unfit(index, reason)),
+                EventState::Incompatible(reason) => {
                     appended.rejected.push(Rejection::unfit(index, format!("MongoDB refuses the document: {reason}")));
                 }
                 other => unreachable!("each event has been sent and answered, and is not {other:?}"),
@@ -204,8 +204,8 @@ impl<'a> Batch<'a> {
 /// Number of ids per lookup. Some servers take time quadratic in that number.
 const ASKED: usize = 250;
 
-fn verdict(is_again: bool) -> Fate {
-    if is_again { Fate::Duplicate } else { Fate::Conflict }
+fn verdict(is_again: bool) -> EventState {
+    if is_again { EventState::Duplicate } else { EventState::Conflict }
 }
 
 impl EventCollection {
@@ -227,7 +227,7 @@ struct Command {
     /// Batch positions of the documents in this command.
     indices: Vec<usize>,
     /// The subset of `indices` whose documents contain something that some servers refuse.
-    awkward: Vec<usize>,
+    incompatible: Vec<usize>,
 }
 
 /// Result of adding an event to a command.
@@ -249,7 +249,7 @@ impl Command {
         boolean(&mut bytes, "ordered", false);
         name(&mut bytes, ARRAY, "documents");
         let documents = begin(&mut bytes);
-        Self { bytes, whole, documents, indices: Vec::new(), awkward: Vec::new() }
+        Self { bytes, whole, documents, indices: Vec::new(), incompatible: Vec::new() }
     }
 
     fn push(&mut self, index: usize, event: &Event, form: Form, decimals: bool, limits: Limits) -> Pushed {
@@ -292,7 +292,7 @@ impl Command {
     fn note(&mut self, index: usize, content: Content) {
         self.indices.push(index);
         if content != Content::Plain {
-            self.awkward.push(index);
+            self.incompatible.push(index);
         }
     }
 
@@ -301,7 +301,7 @@ impl Command {
         name(&mut self.bytes, DOCUMENT, "writeConcern");
         self.bytes.extend_from_slice(concern);
         end(&mut self.bytes, self.whole);
-        (self.bytes, self.indices, self.awkward)
+        (self.bytes, self.indices, self.incompatible)
     }
 }
 

@@ -257,7 +257,7 @@ macro_rules! answer {
     ($store:ident.$operation:ident($query:expr)) => {{
         let server = $store.prepare().await?;
         match $store.target.$operation(&server, &$query).await {
-            Err(error) if error.is_passing() => $store.target.$operation(&server, &$query).await,
+            Err(error) if error.is_transient() => $store.target.$operation(&server, &$query).await,
             Err(error) if error.is_refusal() => {
                 tracing::warn!(%error, "the server refused a query, so its capabilities are probed again");
                 $store.target.set_known(None);

@@ -55,7 +55,7 @@ impl EventCollection {
         let hello = self.hello().await?;
         let mut warnings: Vec<String> = self.acknowledgement.warning.iter().cloned().collect();
         let index = index::ensure(self, &mut warnings).await?;
-        let capabilities = self.probe_capabilities(index == Index::Good, &mut warnings).await?;
+        let capabilities = self.probe_capabilities(index == Index::Ready, &mut warnings).await?;
         for warning in &warnings {
             tracing::warn!(database = self.database.name(), collection = self.options.collection, "{warning}");
         }
@@ -65,7 +65,7 @@ impl EventCollection {
             limits: limits(&hello)?.and(self.options.limits),
             warnings,
             capabilities,
-            until: (index == Index::Coming).then(|| Instant::now() + AGAIN),
+            until: (index == Index::Building).then(|| Instant::now() + AGAIN),
         })
     }
 

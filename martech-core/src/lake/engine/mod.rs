@@ -45,7 +45,7 @@ pub(crate) struct Engine {
     pub(crate) progress: Condvar,
     pub(crate) files: FileSet,
     pub(crate) lock: Mutex<Option<Lock>>,
-    pub(crate) found: Found,
+    pub(crate) journal_damage: JournalDamage,
     pub(crate) rolls: Work,
     pub(crate) compactions: Work,
     /// Permits of queries that read all events of a time range. Each such query uses one thread per core and much
@@ -57,7 +57,7 @@ pub(crate) struct Engine {
 
 /// Damage of the journal that was found when the lake was opened.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Found {
+pub(crate) struct JournalDamage {
     pub(crate) damage: u64,
     pub(crate) cut_bytes: u64,
 }
@@ -78,7 +78,7 @@ impl Engine {
         state: State,
         files: FileSet,
         lock: Lock,
-        found: Found,
+        journal_damage: JournalDamage,
     ) -> Self {
         Self {
             dedupe: Dedupe::new(files.layout().clone(), options.dedupe_memory),
@@ -89,7 +89,7 @@ impl Engine {
             progress: Condvar::new(),
             files,
             lock: Mutex::new(Some(lock)),
-            found,
+            journal_damage,
             rolls: Work::default(),
             compactions: Work::default(),
             scans: Arc::new(Semaphore::new(SCANS)),
@@ -189,8 +189,8 @@ impl Engine {
             file_bytes: bytes + state.version.users.iter().map(|file| file.entry.bytes).sum::<u64>(),
             journal_bytes: journal.bytes,
             dedupe_bytes,
-            journal_damage: self.found.damage,
-            journal_cut_bytes: self.found.cut_bytes,
+            journal_damage: self.journal_damage.damage,
+            journal_cut_bytes: self.journal_damage.cut_bytes,
             rolls: self.rolls.stats(),
             compactions: self.compactions.stats(),
             error: state.trouble(journal.poisoned),

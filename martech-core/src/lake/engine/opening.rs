@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, io, sync::Arc};
 
 use super::{
-    Engine, Found,
+    Engine, JournalDamage,
     deferred::{DeferredRows, SelectedRows},
     state::State,
 };
@@ -56,7 +56,7 @@ pub(crate) fn open(mut options: LakeOptions) -> Result<Engine> {
         catalog.store(&shared.layout)?;
     }
     let persisted = catalog.persisted();
-    let found = Found::new(&recovery, &journal, &catalog, &persisted);
+    let journal_damage = JournalDamage::new(&recovery, &journal, &catalog, &persisted);
     journal.start_at_least(catalog.sequence + 1)?;
     for damage in &recovery.damaged {
         tracing::error!(?damage, "a part of the journal is damaged; it was set aside, its events are missing");
@@ -64,18 +64,21 @@ pub(crate) fn open(mut options: LakeOptions) -> Result<Engine> {
     for missing in &recovery.missing {
         tracing::error!(?missing, "these frames of the journal are missing");
     }
-    if found.cut_bytes > 0 {
-        tracing::warn!(bytes = found.cut_bytes, "the end of the journal was cut, where a write was interrupted");
+    if journal_damage.cut_bytes > 0 {
+        tracing::warn!(
+            bytes = journal_damage.cut_bytes,
+            "the end of the journal was cut, where a write was interrupted"
+        );
     }
     let mut state = State::new(version.clone(), options.roll_bytes);
     replay(&journal, &catalog, &persisted, &shared.layout, &mut state)?;
     if let Err(error) = journal.trim(persisted.through()) {
         tracing::warn!(%error, "what is in files stays in the journal until the next roll");
     }
-    Ok(Engine::new(options, journal, state, FileSet::new(shared, catalog, version), lock, found))
+    Ok(Engine::new(options, journal, state, FileSet::new(shared, catalog, version), lock, journal_damage))
 }
 
-impl Found {
+impl JournalDamage {
     fn new(recovery: &Recovery, journal: &Journal, catalog: &Catalog, persisted: &Persisted) -> Self {
         let missing = recovery.missing.iter().filter(|range| *range.end() > persisted.through()).count();
         // Rolled frames were durable, so a journal that ends before them has lost its end.

@@ -35,10 +35,10 @@ use crate::{
 /// # }
 /// ```
 pub struct Export {
-    state: Option<State>,
+    position: Option<Position>,
 }
 
-struct State {
+struct Position {
     days: VecDeque<Vec<Arc<EventsFile>>>,
     /// The day that is being read.
     rows: Option<Merged>,
@@ -75,7 +75,7 @@ impl Export {
     pub(crate) fn new(snapshot: Snapshot, after: Option<ExportCursor>) -> Self {
         let from = after.as_ref().map_or(i32::MIN, |cursor| cursor.occurred_at.day());
         let days = snapshot.version.events.range(from..).map(|(_, files)| files.clone()).collect();
-        Self { state: Some(State { days, rows: None, after }) }
+        Self { position: Some(Position { days, rows: None, after }) }
     }
 
     /// Returns the next events: `limit` of them, or fewer at the end. Returns an empty list once the export is
@@ -85,18 +85,18 @@ impl Export {
     /// Returns an error if a file cannot be read. After an error, and after a cancelled call, every call returns
     /// [`LakeError::Closed`].
     pub async fn next(&mut self, limit: usize) -> Result<Vec<Event>> {
-        let mut state = self.state.take().ok_or(LakeError::Closed)?;
-        let (state, events) = blocking(move || {
-            let events = state.take(limit)?;
-            Ok((state, events))
+        let mut position = self.position.take().ok_or(LakeError::Closed)?;
+        let (position, events) = blocking(move || {
+            let events = position.take(limit)?;
+            Ok((position, events))
         })
         .await?;
-        self.state = Some(state);
+        self.position = Some(position);
         Ok(events)
     }
 }
 
-impl State {
+impl Position {
     fn take(&mut self, limit: usize) -> Result<Vec<Event>> {
         let mut events = Vec::new();
         while events.len() < limit {

@@ -22,14 +22,14 @@ fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
 
 /// Runs all tasks and asserts that they appended `batches` without waiting.
 #[track_caller]
-fn assert_appended(store: &Puppet, start: Instant, batches: &[&[u32]]) {
+fn assert_appended(store: &ScriptedStore, start: Instant, batches: &[&[u32]]) {
     assert_eq!(store.batches(), batches);
     assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
 async fn batch_lingers_while_no_receipt_is_awaited() {
-    let store = Puppet::default();
+    let store = ScriptedStore::default();
     let sink = lingering().build(store.clone()).unwrap();
     let start = Instant::now();
     for event in 0..3 {
@@ -44,7 +44,7 @@ async fn batch_lingers_while_no_receipt_is_awaited() {
 
 #[tokio::test(start_paused = true)]
 async fn awaited_receipt_ends_linger() {
-    let store = Puppet::default();
+    let store = ScriptedStore::default();
     let sink = lingering().build(store.clone()).unwrap();
     let start = Instant::now();
     drop(sink.try_push(0).unwrap());
@@ -59,7 +59,7 @@ async fn awaited_receipt_ends_linger() {
 
 #[tokio::test(start_paused = true)]
 async fn awaited_receipt_of_reservation_ends_linger() {
-    let store = Puppet::default();
+    let store = ScriptedStore::default();
     let sink = lingering().max_batch(200).capacity(1_000).build(store.clone()).unwrap();
     let start = Instant::now();
     let mut receipts: Vec<_> = (0..10).map(|event| sink.try_push(event).unwrap()).collect();
@@ -72,7 +72,7 @@ async fn awaited_receipt_of_reservation_ends_linger() {
 
 #[tokio::test(start_paused = true)]
 async fn awaited_batch_receipt_ends_linger_of_all_its_parts() {
-    let store = Puppet::acting([Act::Stall]);
+    let store = ScriptedStore::scripted([Reaction::Stall]);
     let sink = lingering().build(store.clone()).unwrap();
     let start = Instant::now();
     // The first eight events fill a batch, which stalls. The others are in the open batch.
@@ -86,7 +86,7 @@ async fn awaited_batch_receipt_ends_linger_of_all_its_parts() {
 
 #[tokio::test(start_paused = true)]
 async fn attended_push_ends_linger() {
-    let store = Puppet::default();
+    let store = ScriptedStore::default();
     let sink = lingering().build(store.clone()).unwrap();
     let start = Instant::now();
     drop(sink.try_push(0).unwrap());
@@ -101,7 +101,7 @@ async fn attended_push_ends_linger() {
 
 #[tokio::test(start_paused = true)]
 async fn flush_close_and_full_sink_end_linger() {
-    let store = Puppet::default();
+    let store = ScriptedStore::default();
     let sink = lingering().build(store.clone()).unwrap();
     let start = Instant::now();
     drop(sink.try_push(0).unwrap());
@@ -120,7 +120,7 @@ async fn flush_close_and_full_sink_end_linger() {
 
 #[tokio::test(start_paused = true)]
 async fn flush_interval_applies_to_awaited_receipts() {
-    let store = Puppet::default();
+    let store = ScriptedStore::default();
     let sink = lingering().flush_interval(Duration::from_millis(2)).build(store.clone()).unwrap();
     let start = Instant::now();
     sink.try_push(0).unwrap().await.unwrap();
@@ -132,14 +132,14 @@ async fn flush_interval_applies_to_awaited_receipts() {
     assert_eq!(start.elapsed(), Duration::from_millis(100));
 }
 
-fn gathering(store: &Puppet) -> EventSink<u32> {
+fn gathering(store: &ScriptedStore) -> EventSink<u32> {
     let sink = small().max_batch(8).flush_interval(Duration::ZERO).min_concurrent_batch(3);
     sink.build(store.clone()).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
 async fn small_batch_waits_for_running_append() {
-    let store = Puppet::acting([Act::TakeAfter(SOON)]);
+    let store = ScriptedStore::scripted([Reaction::TakeAfter(SOON)]);
     let sink = gathering(&store);
     let start = Instant::now();
     for event in 0..3 {
@@ -154,7 +154,7 @@ async fn small_batch_waits_for_running_append() {
 
 #[tokio::test(start_paused = true)]
 async fn large_batch_is_flushed_next_to_running_append() {
-    let store = Puppet::acting([Act::Stall, Act::Stall]);
+    let store = ScriptedStore::scripted([Reaction::Stall, Reaction::Stall]);
     let sink = gathering(&store);
     let start = Instant::now();
     for event in 0..4 {
@@ -166,7 +166,7 @@ async fn large_batch_is_flushed_next_to_running_append() {
 
 #[tokio::test(start_paused = true)]
 async fn flush_does_not_wait_for_running_append() {
-    let store = Puppet::acting([Act::TakeAfter(SOON)]);
+    let store = ScriptedStore::scripted([Reaction::TakeAfter(SOON)]);
     let sink = gathering(&store);
     let start = Instant::now();
     drop(sink.try_push(0).unwrap());
@@ -183,7 +183,7 @@ async fn flush_does_not_wait_for_running_append() {
 
 #[tokio::test(start_paused = true)]
 async fn small_batch_does_not_wait_for_retry() {
-    let store = Puppet::acting([Act::RetryAfter(SOON)]);
+    let store = ScriptedStore::scripted([Reaction::RetryAfter(SOON)]);
     let sink = gathering(&store);
     let start = Instant::now();
     drop(sink.try_push(0).unwrap());

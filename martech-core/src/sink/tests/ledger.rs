@@ -43,13 +43,13 @@ impl Fate {
 }
 
 /// A receipt of an event or a batch.
-pub(super) type Slip = Pin<Box<dyn Future<Output = Vec<EventOutcome>> + Send>>;
+pub(super) type HeldReceipt = Pin<Box<dyn Future<Output = Vec<EventOutcome>> + Send>>;
 
-pub(super) fn slip(receipt: Receipt) -> Slip {
+pub(super) fn held_receipt(receipt: Receipt) -> HeldReceipt {
     Box::pin(async move { vec![receipt.await] })
 }
 
-pub(super) fn batch_slip(receipt: BatchReceipt) -> Slip {
+pub(super) fn held_batch_receipt(receipt: BatchReceipt) -> HeldReceipt {
     Box::pin(async move {
         let outcome = receipt.await;
         (0..outcome.len()).map(|index| outcome.get(index).unwrap()).collect()
@@ -69,16 +69,16 @@ pub(super) struct Entry {
 }
 
 #[derive(Default)]
-pub(super) struct Book {
+pub(super) struct Ledger {
     /// Every accepted event.
     pub(super) entries: BTreeMap<u32, Entry>,
     /// The accepted events in the order of acceptance.
     pub(super) order: Vec<u32>,
     /// Receipts held by the model, with their events.
-    pub(super) slips: Vec<(Vec<u32>, Slip)>,
+    pub(super) held_receipts: Vec<(Vec<u32>, HeldReceipt)>,
     /// Total load of the waiting pushes.
-    pub(super) line: Load,
-    pub(super) in_line: usize,
+    pub(super) waiting_load: Load,
+    pub(super) waiting: usize,
     /// Events whose receipt resolved before the dead-letter handler was called.
     pub(super) told_too_early: Vec<u32>,
     /// `true` once a `close` was called.
@@ -87,15 +87,15 @@ pub(super) struct Book {
     pub(super) unstored: Vec<Vec<u32>>,
 }
 
-impl Book {
-    pub(super) fn accept(&mut self, handle: usize, events: Vec<u32>, slip: Slip) {
+impl Ledger {
+    pub(super) fn accept(&mut self, handle: usize, events: Vec<u32>, held_receipt: HeldReceipt) {
         for event in &events {
             assert!(!self.closed, "a closed sink takes event {event}");
             let entry = Entry { handle, at: Instant::now(), fate: None };
             assert!(self.entries.insert(*event, entry).is_none(), "event {event} is accepted twice");
             self.order.push(*event);
         }
-        self.slips.push((events, slip));
+        self.held_receipts.push((events, held_receipt));
     }
 
     pub(super) fn tell(&mut self, events: &[u32], outcomes: &[EventOutcome]) {
@@ -107,18 +107,18 @@ impl Book {
     }
 
     /// Polls every held receipt.
-    pub(super) fn read_slips(&mut self) {
-        for (events, mut slip) in std::mem::take(&mut self.slips) {
-            match poll_once(slip.as_mut()) {
+    pub(super) fn poll_receipts(&mut self) {
+        for (events, mut held_receipt) in std::mem::take(&mut self.held_receipts) {
+            match poll_once(held_receipt.as_mut()) {
                 Poll::Ready(outcomes) => self.tell(&events, &outcomes),
-                Poll::Pending => self.slips.push((events, slip)),
+                Poll::Pending => self.held_receipts.push((events, held_receipt)),
             }
         }
     }
 
     /// Events whose held receipts are pending.
     pub(super) fn open(&self) -> BTreeSet<u32> {
-        self.slips.iter().flat_map(|(events, _)| events.iter().copied()).collect()
+        self.held_receipts.iter().flat_map(|(events, _)| events.iter().copied()).collect()
     }
 
     fn count(&self, fate: Fate) -> u64 {
@@ -127,11 +127,11 @@ impl Book {
 
     /// Checks that statistics, receipts and dead letters agree at this moment.
     pub(super) fn check(&mut self, stats: &SinkStats, letters: &Letters) {
-        self.read_slips();
+        self.poll_receipts();
         assert!(self.told_too_early.is_empty(), "{:?}", self.told_too_early);
         assert_conserved(stats);
         assert_eq!(stats.accepted, self.order.len() as u64, "{stats:?}");
-        assert_eq!(stats.waiting, self.in_line as u64, "{stats:?}");
+        assert_eq!(stats.waiting, self.waiting as u64, "{stats:?}");
 
         let settled = stats.accepted - stats.pending;
         assert!(stats.flushes.total() <= settled && (stats.flushes.total() > 0) == (settled > 0), "{stats:?}");
@@ -139,7 +139,7 @@ impl Book {
 
         // The model does not know the state of an event whose receipt was dropped, was given away, or is shared with
         // other events.
-        let single = self.slips.iter().filter(|(events, _)| events.len() == 1);
+        let single = self.held_receipts.iter().filter(|(events, _)| events.len() == 1);
         let open: BTreeSet<u32> = single.map(|(events, _)| events[0]).collect();
         let silent = self.entries.iter().filter(|(event, entry)| entry.fate.is_none() && !open.contains(event)).count();
         let told = [
