@@ -1,5 +1,5 @@
-//! The locks and tasks on which the guarantees of the sink depend. Under `--cfg shuttle`, they are those of [shuttle], a
-//! scheduler that runs a test many times with different interleavings (`tests/shuttle.rs`).
+//! The locks and tasks on which the guarantees of the sink depend. Under `--cfg shuttle`, they are those of [shuttle],
+//! a scheduler that runs a test many times with different interleavings (`tests/shuttle.rs`).
 //!
 //! The schedules cover every order in which the sink's locks, cells and tasks can run. Tokio's `Notify`, `Mutex` and
 //! `watch` are the real ones: each call counts as one step, and their correctness is assumed.

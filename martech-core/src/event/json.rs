@@ -5,8 +5,8 @@
 //! Escapes are decoded by `serde_json`, and only in text that is used.
 //!
 //! JavaScript's `slice()` can cut a character in two and leave a lone surrogate, `"\ud83d"`. UTF-8 cannot represent it,
-//! and strict readers reject it. The scanner reads it as U+FFFD, in names and in values, and [`replace_lone_surrogates`] replaces it in
-//! text.
+//! and strict readers reject it. The scanner reads it as U+FFFD, in names and in values, and
+//! [`replace_lone_surrogates`] replaces it in text.
 //!
 //! The grammar is exactly that of RFC 8259: no comments, no trailing commas, no `NaN`.
 

@@ -49,7 +49,8 @@ impl<R: Reader> Reader for Arc<R> {
 /// ```
 /// use martech_core::{MemoryStore, query::{DynReader, JourneyQuery, Reader}};
 ///
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let reader = DynReader::new(MemoryStore::of_events()); // or a lake
 /// assert!(reader.journey(JourneyQuery::new("u1")).await?.events.is_empty());
 /// # Ok(()) }

@@ -96,8 +96,8 @@ impl<E: Send + Sync + 'static> EventSink<E> {
     /// waiting.
     pub async fn push(&self, event: E) -> Result<Receipt, PushError<E>> {
         let load = self.weigh(&event);
-        // Fast path: moves the event only once. The last event of a reservation takes the slow path, which regularly yields
-        // to other tasks.
+        // Fast path: moves the event only once. The last event of a reservation takes the slow path, which regularly
+        // yields to other tasks.
         if let Some(slot) = self.buffer.slot(load.bytes).filter(|slot| !slot.is_last()) {
             return Ok(slot.fill(event));
         }

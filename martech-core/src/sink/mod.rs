@@ -13,8 +13,8 @@
 //! - **Batches.** The open batch is *sealed* when it holds `max_batch` events. A free flush slot takes it earlier when
 //!   its oldest event has waited `flush_interval`, when the sink is full, or on `flush` and `close`. Its `Vec` is
 //!   handed over whole and recycled.
-//! - **Linger.** With [`linger`](SinkConfig::linger), a batch gathers events for longer while no caller awaits a receipt
-//!   of it. The first awaited receipt makes the batch *urgent*: from then on only `flush_interval` applies.
+//! - **Linger.** With [`linger`](SinkConfig::linger), a batch gathers events for longer while no caller awaits a
+//!   receipt of it. The first awaited receipt makes the batch *urgent*: from then on only `flush_interval` applies.
 //! - **Flush slots.** `max_concurrent_flushes` tasks each take a batch, append it, and settle it. While one of them
 //!   appends, another one takes only batches of at least [`min_concurrent_batch`](SinkConfig::min_concurrent_batch).
 //! - **Settlement.** When every event of a batch has an outcome, the counters, the freed room and the batch's cell
@@ -48,9 +48,9 @@
 //! before it is accepted, so it can be dropped at any time.
 //!
 //! # Testing
-//! `tests/model.rs` runs random operations against a reference model, under a paused clock. `tests/parallel.rs` uses real
-//! threads. `martech-core/tests/shuttle.rs` runs the sink on a scheduler that explores the interleavings of its threads
-//! and tasks.
+//! `tests/model.rs` runs random operations against a reference model, under a paused clock. `tests/parallel.rs` uses
+//! real threads. `martech-core/tests/shuttle.rs` runs the sink on a scheduler that explores the interleavings of its
+//! threads and tasks.
 
 mod batch;
 mod builder;

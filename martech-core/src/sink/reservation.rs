@@ -2,9 +2,9 @@
 //!
 //! A handle that pushes repeatedly into the same open batch gets a reservation in it: a number of events and bytes,
 //! which count as taken from then on. The handle fills the reservation through its local buffer, under the buffer's own
-//! lock. When the reservation is full, the events join the batch as one run with its own cell. A reservation is as large
-//! as the number of events that the handle has pushed into the batch so far. Handles that push little therefore take
-//! little room from others, and a busy handle soon takes the queue's lock only once for every 64 events.
+//! lock. When the reservation is full, the events join the batch as one run with its own cell. A reservation is as
+//! large as the number of events that the handle has pushed into the batch so far. Handles that push little therefore
+//! take little room from others, and a busy handle soon takes the queue's lock only once for every 64 events.
 //!
 //! An operation that needs all events, or room that is reserved and unused, *collects* the buffers first: their events
 //! join the batch, and the reservations end. Reservations therefore change neither the statistics nor the time of a

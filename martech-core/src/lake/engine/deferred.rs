@@ -1,12 +1,13 @@
 //! Rows of days that no roll has had room for yet.
 //!
 //! Each day that a roll writes costs two files and their syncs, however few rows it has. A roll therefore writes at
-//! most [`LakeOptions::roll_days`](crate::lake::LakeOptions::roll_days) days. The rows of other days wait here: durable in
-//! the journal, visible to every query, and known to dedupe. The next rolls write them, along with new events.
+//! most [`LakeOptions::roll_days`](crate::lake::LakeOptions::roll_days) days. The rows of other days wait here: durable
+//! in the journal, visible to every query, and known to dedupe. The next rolls write them, along with new events.
 //!
 //! The catalog names the waiting days, and for each day the frame after which its rows are in no file
-//! ([`Persisted`](crate::lake::files::catalog::Persisted)). A roll that writes a day writes all of its rows, so one number for each day states
-//! exactly which rows of the journal are in files. The journal is trimmed up to the least of these numbers.
+//! ([`Persisted`](crate::lake::files::catalog::Persisted)). A roll that writes a day writes all of its rows, so one
+//! number for each day states exactly which rows of the journal are in files. The journal is trimmed up to the least of
+//! these numbers.
 
 use std::{
     cmp::Reverse,
@@ -26,7 +27,7 @@ use crate::{
     },
 };
 
-/// All waiting rows, by UTC day.
+/// All deferred rows, by UTC day.
 #[derive(Debug, Default)]
 pub(crate) struct DeferredRows {
     days: BTreeMap<i32, Arc<Day>>,
@@ -51,7 +52,7 @@ impl DeferredRows {
         self.days.len()
     }
 
-    /// Returns all waiting rows.
+    /// Returns all deferred rows.
     pub(crate) fn hot(&self) -> &Arc<Hot> {
         &self.hot
     }
@@ -120,7 +121,7 @@ impl SelectedRows {
 #[derive(Debug)]
 pub(crate) struct RollPart<'a> {
     fresh: Option<&'a Hot>,
-    /// The waiting rows of the days that are written.
+    /// The deferred rows of the days that are written.
     waited: Arc<Hot>,
     /// The days that are written. `None` if all are.
     days: Option<BTreeSet<i32>>,

@@ -108,7 +108,7 @@ impl State {
         Some(all)
     }
 
-    /// Returns an event that is in no file. DeferredRows rows came before all batches on their way, so their ticket is 0.
+    /// Returns an event that is in no file. Deferred rows came before all batches on their way, so their ticket is 0.
     fn unflushed(&self, key: &EventKey) -> Option<UnflushedKey> {
         let known = self.ids.get(key).or_else(|| self.frozen_ids.get(key)).copied();
         known.or_else(|| Some(UnflushedKey { ticket: 0, print: self.deferred.print(key)? }))
@@ -162,9 +162,9 @@ impl State {
         !self.in_flight.is_empty()
     }
 
-    /// Begins a roll. Returns the frozen table, if there is one, and the waiting rows. Returns `None` if there is
-    /// nothing to roll. With [`ActiveTable::Freeze`], an active table with rows is frozen first, unless a table is frozen
-    /// already.
+    /// Begins a roll. Returns the frozen table, if there is one, and the deferred rows. Returns `None` if there is
+    /// nothing to roll. With [`ActiveTable::Freeze`], an active table with rows is frozen first, unless a table is
+    /// frozen already.
     pub(crate) fn begin_roll(&mut self, fresh: ActiveTable) -> Option<(Option<Arc<Hot>>, Arc<DeferredRows>)> {
         if fresh == ActiveTable::Freeze && self.frozen.is_none() && self.active.rows > 0 {
             self.frozen = Some(Arc::new(std::mem::take(&mut self.active)));
@@ -201,7 +201,7 @@ impl State {
         self.active.bytes + self.in_flight_bytes
     }
 
-    /// Ends a roll. The files of `version` hold the waiting rows and, `with_frozen`, the frozen table, except for the
+    /// Ends a roll. The files of `version` hold the deferred rows and, `with_frozen`, the frozen table, except for the
     /// rows in `left`. Returns the replaced state, to be dropped outside the lock.
     pub(crate) fn finish_roll(
         &mut self,

@@ -1,4 +1,5 @@
-//! A roll: writes the hot table to files, some days at a time ([`deferred`](crate::lake::engine::deferred) explains why).
+//! A roll: writes the hot table to files, some days at a time ([`deferred`](crate::lake::engine::deferred) explains
+//! why).
 
 use crate::lake::{
     engine::{Engine, deferred::RollPart, state::ActiveTable, throttle::Step},
@@ -34,8 +35,8 @@ fn roll_what_is_left(engine: &Engine) -> Result<()> {
     Ok(())
 }
 
-/// Writes some days of the frozen table and of the waiting rows. With [`ActiveTable::Freeze`], the active table is frozen
-/// first, unless a table is frozen already.
+/// Writes some days of the frozen table and of the deferred rows. With [`ActiveTable::Freeze`], the active table is
+/// frozen first, unless a table is frozen already.
 fn roll(engine: &Engine, fresh: ActiveTable) -> Result<()> {
     let Some((frozen, waiting)) = engine.state().begin_roll(fresh) else { return Ok(()) };
     let piece = engine.rolls.begin();

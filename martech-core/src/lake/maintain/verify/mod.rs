@@ -108,9 +108,9 @@ impl fmt::Display for Phase {
 ///
 /// # Errors
 /// Returns an error if no verdict is possible: another process has the folder open
-/// ([`Locked`](crate::lake::LakeError::Locked)), there is no lake in it ([`NoLake`](crate::lake::LakeError::NoLake)), the catalog
-/// has a newer format ([`UnknownFormat`](crate::lake::LakeError::UnknownFormat)), or a folder cannot be listed. A file that
-/// cannot be read is a finding and not an error.
+/// ([`Locked`](crate::lake::LakeError::Locked)), there is no lake in it ([`NoLake`](crate::lake::LakeError::NoLake)),
+/// the catalog has a newer format ([`UnknownFormat`](crate::lake::LakeError::UnknownFormat)), or a folder cannot be
+/// listed. A file that cannot be read is a finding and not an error.
 pub fn verify(options: &VerifyOptions, progress: &mut dyn FnMut(Progress)) -> Result<Report> {
     let _lock = Layout { fs: Arc::new(ReadOnly(options.fs.clone())), ..options.layout() }.take_lock()?;
     Survey::take(options, progress).map(|survey| survey.report)
