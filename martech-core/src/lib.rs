@@ -1,19 +1,40 @@
 //! Durable event ingestion and analytics for online shops, as a library.
 //!
-//! You push events one by one or in batches. An [`EventSink`] batches them, bounds memory, retries, and reports the
-//! outcome of each event. The sink writes to a [`Store`]: the embedded `lake` of this crate, a [`MemoryStore`] in
-//! tests, or one that you write.
-//!
 //! This crate is:
-//! - a sink for any event type in front of any store, which compiles without Arrow, Parquet or HTTP;
-//! - an [event model](event) for shops, with limits and errors that name the field;
 //! - an embedded store (feature `lake`): a journal, sorted Parquet files, exact deduplication, journeys, users and
-//!   statistics.
+//!   statistics;
+//! - an [event model](event) for shops, with limits and errors that name the field;
+//! - a sink for any event type in front of any store, which compiles without Arrow, Parquet or HTTP.
 //!
 //! This crate is not a server (see `martech-server`), not a message broker (it has no subscribers), and not a general
 //! database (events are added, never changed). The crate runs on a Tokio runtime and on Unix.
 //!
-//! # A custom event type and store
+//! # The embedded store
+//! Open a lake, append events, ask. An event is durable and visible to every query when `append` returns.
+//! ```
+//! use martech_core::{
+//!     Event, EventRules, EventType, Lake, LakeOptions, Store,
+//!     query::{JourneyQuery, Reader},
+//! };
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?; let dir = dir.path();
+//! let lake = Lake::open(LakeOptions::new(dir)).await?;
+//!
+//! let order = Event::builder("u1", EventType::PURCHASE).property("total", "12.50").build(&EventRules::default())?;
+//! assert_eq!(lake.append(&[order]).await?.stored, 1);
+//!
+//! let journey = lake.journey(JourneyQuery::new("u1")).await?;
+//! assert_eq!(journey.events.len(), 1);
+//! lake.close().await?;
+//! # Ok(())
+//! # }
+//! ```
+//! Put an [`EventSink`] in front of the lake if events come one by one: it batches them, bounds memory, retries, and
+//! reports the outcome of each event.
+//!
+//! # A sink for an event type and a store of your own
 //! ```
 //! use std::{sync::{Arc, Mutex}, time::Duration};
 //!
@@ -76,19 +97,19 @@ pub mod testing;
 mod timing;
 mod varint;
 
+// The embedded store.
+#[cfg(feature = "lake")]
+pub use lake::{Lake, LakeOptions};
+
+// The event model.
+pub use event::{Event, EventRules, EventType};
+
 // The sink.
 pub use sink::{EventSink, SinkBuilder};
 
 // The store interface, and a store in memory.
 pub use memory::MemoryStore;
 pub use store::{Appended, Rejection, RejectionCode, Step, Steps, Store, StoreError};
-
-// The event model.
-pub use event::{Event, EventRules, EventType};
-
-// The embedded store.
-#[cfg(feature = "lake")]
-pub use lake::{Lake, LakeOptions};
 
 // The store on a MongoDB server.
 #[cfg(feature = "mongodb")]

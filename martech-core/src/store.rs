@@ -4,6 +4,7 @@ use std::{
     error::Error,
     fmt::{self, Write as _},
     future::Future,
+    pin::Pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -31,6 +32,59 @@ pub trait Store<E>: Send + Sync + 'static {
 impl<E: Sync, S: Store<E>> Store<E> for Arc<S> {
     fn append(&self, batch: &[E]) -> impl Future<Output = Result<Appended, StoreError>> + Send {
         S::append(self, batch)
+    }
+}
+
+/// A store whose type is known only at run time. Cloning is cheap, and clones share the store.
+///
+/// ```
+/// use martech_core::{MemoryStore, Store, store::DynStore};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let stores: Vec<DynStore<&str>> = vec![DynStore::new(MemoryStore::new())]; // possibly of different types
+/// assert_eq!(stores[0].append(&["a page view"]).await?.stored, 1);
+/// # Ok(()) }
+/// ```
+pub struct DynStore<E>(Arc<dyn ErasedStore<E>>);
+
+impl<E: Sync + 'static> DynStore<E> {
+    /// Erases the type of a store.
+    pub fn new(store: impl Store<E>) -> Self {
+        Self(Arc::new(store))
+    }
+}
+
+impl<E: Sync + 'static> Store<E> for DynStore<E> {
+    async fn append(&self, batch: &[E]) -> Result<Appended, StoreError> {
+        self.0.append_erased(batch).await
+    }
+}
+
+impl<E> Clone for DynStore<E> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<E> fmt::Debug for DynStore<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DynStore").finish_non_exhaustive()
+    }
+}
+
+trait ErasedStore<E>: Send + Sync {
+    fn append_erased<'a>(
+        &'a self,
+        batch: &'a [E],
+    ) -> Pin<Box<dyn Future<Output = Result<Appended, StoreError>> + Send + 'a>>;
+}
+
+impl<E: Sync, S: Store<E>> ErasedStore<E> for S {
+    fn append_erased<'a>(
+        &'a self,
+        batch: &'a [E],
+    ) -> Pin<Box<dyn Future<Output = Result<Appended, StoreError>> + Send + 'a>> {
+        Box::pin(self.append(batch))
     }
 }
 

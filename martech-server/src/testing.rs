@@ -30,7 +30,7 @@ fn status(error: ApiError) -> StatusCode {
 /// bodies: while the plain bytes exist, and after their release.
 pub async fn plain_body(headers: &HeaderMap, chunks: Vec<Bytes>, limit: usize) -> PlainBody {
     let patience = Duration::from_secs(60);
-    let bodies = Bodies::new(BodyLimits {
+    let pool = Bodies::new(BodyLimits {
         single: limit,
         batch: limit,
         in_flight: 4 * limit,
@@ -41,16 +41,16 @@ pub async fn plain_body(headers: &HeaderMap, chunks: Vec<Bytes>, limit: usize) -
     let stream = futures_util::stream::iter(chunks.into_iter().map(Ok::<_, std::io::Error>));
     let read = async {
         let received =
-            bodies.read(Holder::at([192, 0, 2, 1].into()), headers, Body::from_stream(stream), body::format).await?;
-        bodies.parse(received, |_, plain| plain.to_vec()).await
+            pool.read(Holder::at([192, 0, 2, 1].into()), headers, Body::from_stream(stream), bodies::format).await?;
+        pool.parse(received, |_, plain| plain.to_vec()).await
     };
     match read.await {
         Ok((plain, charge)) => {
-            let held = bodies.held();
+            let held = pool.held();
             drop(charge);
-            PlainBody { plain: Ok(plain), held: [held, bodies.held()] }
+            PlainBody { plain: Ok(plain), held: [held, pool.held()] }
         }
-        Err(error) => PlainBody { plain: Err(status(error)), held: [0, bodies.held()] },
+        Err(error) => PlainBody { plain: Err(status(error)), held: [0, pool.held()] },
     }
 }
 

@@ -5,8 +5,8 @@
 //! Escapes are decoded by `serde_json`, and only in text that is used.
 //!
 //! JavaScript's `slice()` can cut a character in two and leave a lone surrogate, `"\ud83d"`. UTF-8 cannot represent it,
-//! and strict readers reject it. The scanner reads it as U+FFFD, in names and in values, and [`mended`] replaces it in
-//! text.
+//! and strict readers reject it. The scanner reads it as U+FFFD, in names and in values, and
+//! [`replace_lone_surrogates`] replaces it in text.
 //!
 //! The grammar is exactly that of RFC 8259: no comments, no trailing commas, no `NaN`.
 
@@ -68,21 +68,21 @@ impl<'a> Text<'a> {
         match self.escapes {
             Escapes::None => Cow::Borrowed(&self.quoted[1..self.quoted.len() - 1]),
             Escapes::Whole => Cow::Owned(decoded(self.quoted)),
-            Escapes::Halves => Cow::Owned(decoded(&mended(self.quoted))),
+            Escapes::Halves => Cow::Owned(decoded(&replace_lone_surrogates(self.quoted))),
         }
     }
 }
 
 /// Replaces every lone surrogate in JSON text with `\ufffd`. Borrows the text if there is none. The length does not
 /// change.
-pub fn mended(json: &str) -> Cow<'_, str> {
-    let (mut mended, mut copied, mut at) = (String::new(), 0, 0);
+pub fn replace_lone_surrogates(json: &str) -> Cow<'_, str> {
+    let (mut replaced, mut copied, mut at) = (String::new(), 0, 0);
     while let Some(next) = json[at..].find('\\') {
         at += next;
         at += match Surrogates::at_head(&json.as_bytes()[at..]) {
             Some(Surrogates::Half) => {
-                mended.push_str(&json[copied..at]);
-                mended.push_str("\\ufffd");
+                replaced.push_str(&json[copied..at]);
+                replaced.push_str("\\ufffd");
                 copied = at + Surrogates::Half.len();
                 Surrogates::Half.len()
             }
@@ -94,8 +94,8 @@ pub fn mended(json: &str) -> Cow<'_, str> {
     if copied == 0 {
         return Cow::Borrowed(json);
     }
-    mended.push_str(&json[copied..]);
-    Cow::Owned(mended)
+    replaced.push_str(&json[copied..]);
+    Cow::Owned(replaced)
 }
 
 /// Escapes of code units that are not characters by themselves.
@@ -173,7 +173,7 @@ impl<'a> Scanner<'a> {
         Self { text, at: 0, max_depth, strict: false, frames: Vec::new(), keys: Vec::new(), halves: false }
     }
 
-    /// Returns whether the text up to here needs [`mended`].
+    /// Returns whether the text up to here needs [`replace_lone_surrogates`].
     pub(crate) fn has_halves(&self) -> bool {
         self.halves
     }

@@ -51,7 +51,7 @@ pub use currency::{Currency, InvalidCurrency, UnlistedCurrency};
 pub use error::{ErrorCode, EventError};
 pub use facts::Facts;
 pub use id::{EventId, EventIdError};
-pub use json::mended as replace_lone_surrogates;
+pub use json::replace_lone_surrogates;
 pub use key::{Deed, EventKey, Fingerprint};
 pub use kind::{EventType, EventTypes, InvalidEventType};
 pub use money::{Money, MoneyError, MoneySum};

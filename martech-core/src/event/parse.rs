@@ -6,7 +6,7 @@ use super::{
     error::excerpt,
     facts::Candidates,
     id::{is_blank, is_placeholder},
-    json::{BLANKS, Scanned, Scanner, Text, Value, mended},
+    json::{BLANKS, Scanned, Scanner, Text, Value, replace_lone_surrogates},
 };
 
 /// The maximum size of one event's JSON text, in bytes.
@@ -124,7 +124,7 @@ impl EventRules {
         let explicit = occurred_at(draft.occurred_at, receipt, self.public_days)?;
         let properties = match draft.properties {
             Value::Null => None,
-            Value::Object(text) if draft.halves => Some(mended(text).into_owned()),
+            Value::Object(text) if draft.halves => Some(replace_lone_surrogates(text).into_owned()),
             Value::Object(text) => Some(text.to_owned()),
             other => return Err(wrong_type("properties", "a JSON object", other)),
         };

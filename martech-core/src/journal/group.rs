@@ -4,12 +4,21 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
-use super::{Committed, JournalError};
+use super::error::JournalError;
+use crate::store::Step;
 
 /// Maximum length of a group in bytes, also limited by the segment length. A single frame may be longer.
 const GROUP_BYTES: u64 = 8 << 20;
 /// The longest wait for one more frame.
 const MAX_LULL: Duration = Duration::from_micros(500);
+
+/// A durable frame.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Committed {
+    pub(crate) sequence: u64,
+    /// The sync that made the frame and the rest of its group durable.
+    pub(crate) synced: Step,
+}
 
 /// A frame waiting to become durable.
 pub(super) struct Pending {

@@ -61,12 +61,14 @@ mod error;
 mod frame;
 mod group;
 mod inspect;
+mod options;
 mod quarantine;
 mod reader;
 mod recovery;
 mod scan;
 mod segment;
 mod shared;
+mod stats;
 mod trim;
 mod writer;
 
@@ -75,7 +77,6 @@ use std::{
     path::Path,
     sync::Arc,
     thread::{self, JoinHandle},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -84,24 +85,22 @@ use crossbeam_channel::{Sender, TrySendError};
 pub use self::{
     error::JournalError,
     inspect::{DamagedBytes, Inspection, inspect},
+    options::JournalOptions,
+    reader::Frame,
     recovery::{Damage, Recovery},
+    stats::JournalStats,
 };
-use self::{group::Pending, reader::Reader, shared::Shared};
-use crate::{fs::FileSystem, store::Step};
+use self::{
+    group::{Committed, Pending},
+    reader::Reader,
+    shared::Shared,
+};
+use crate::fs::FileSystem;
 
 /// Disk space per frame besides its payload, in bytes.
 pub(crate) const FRAME_OVERHEAD: usize = frame::HEADER_LEN;
 /// Maximum sequence of a frame.
 pub(crate) const MAX_SEQUENCE: u64 = frame::MAX_SEQUENCE;
-
-/// Size limits of a journal.
-#[derive(Debug, Clone)]
-pub struct JournalOptions {
-    /// Maximum length of a segment in bytes. A single frame may be longer.
-    pub segment_bytes: u64,
-    /// Maximum size in bytes of all frames, on disk and waiting. Further frames fail with [`JournalError::Full`].
-    pub capacity_bytes: u64,
-}
 
 /// A write-ahead log. Cloning is cheap. Dropping the last clone blocks until every submitted frame is answered.
 ///
@@ -119,50 +118,6 @@ pub struct JournalOptions {
 #[derive(Clone)]
 pub struct Journal {
     handle: Arc<Handle>,
-}
-
-/// Statistics of a journal since it was opened.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct JournalStats {
-    /// Bytes on disk, in all segments.
-    pub bytes: u64,
-    /// Capacity in bytes, as in the options.
-    pub capacity_bytes: u64,
-    /// Number of segments.
-    pub segments: usize,
-    /// First sequence of the oldest segment.
-    pub first_sequence: u64,
-    /// Sequence of the newest durable frame, trimmed or not; 0 when there was none yet.
-    pub last_sequence: u64,
-    /// Frames waiting to become durable.
-    pub queued_frames: u64,
-    /// Bytes of the waiting frames.
-    pub queued_bytes: u64,
-    /// Groups of frames made durable.
-    pub groups: u64,
-    /// Calls of fsync for groups, new segments and directories.
-    pub fsyncs: u64,
-    /// Total time of these calls.
-    pub fsync_time: Duration,
-    /// `true` if the journal has stopped after a disk failure.
-    pub poisoned: bool,
-}
-
-/// A frame read back from the journal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Frame {
-    /// The sequence: counts up by one from 1 over the whole life of the journal.
-    pub sequence: u64,
-    /// The appended payload.
-    pub payload: Bytes,
-}
-
-/// A durable frame.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Committed {
-    pub(crate) sequence: u64,
-    /// The sync that made the frame and the rest of its group durable.
-    pub(crate) synced: Step,
 }
 
 impl Journal {

@@ -5,23 +5,32 @@ use std::{io, sync::Arc};
 use bytes::Bytes;
 
 use super::{
-    Frame, JournalError,
+    error::JournalError,
     scan::{Scanned, Scanner},
     segment::Segment,
     shared::Shared,
 };
+
+/// A frame read back from the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// The sequence: counts up by one from 1 over the whole life of the journal.
+    pub sequence: u64,
+    /// The appended payload.
+    pub payload: Bytes,
+}
 
 /// Keeps one file open, so a segment that is trimmed in the meantime is still read to its end.
 #[derive(Debug)]
 pub(super) struct Reader {
     shared: Arc<Shared>,
     after: u64,
-    place: Option<Place>,
+    position: Option<Position>,
     failed: bool,
 }
 
 #[derive(Debug)]
-struct Place {
+struct Position {
     segment: Arc<Segment>,
     scanner: Scanner,
     /// `true` once a newer segment has been seen. From then on the end of this segment is final.
@@ -30,37 +39,37 @@ struct Place {
 
 impl Reader {
     pub(super) fn new(shared: Arc<Shared>, after: u64) -> Self {
-        Self { shared, after, place: None, failed: false }
+        Self { shared, after, position: None, failed: false }
     }
 
     fn step(&mut self) -> Result<Option<Frame>, JournalError> {
         loop {
-            let mut place = match self.place.take() {
-                Some(place) => place,
+            let mut position = match self.position.take() {
+                Some(position) => position,
                 None => self.open(self.first_segment())?,
             };
-            let step = place.next(self.after);
-            let (first, sealed) = (place.segment.first, place.sealed);
-            let place = self.place.insert(place);
+            let step = position.next(self.after);
+            let (first, sealed) = (position.segment.first, position.sealed);
+            let position = self.position.insert(position);
             if let Some(frame) = step? {
                 self.after = frame.sequence;
                 return Ok(Some(frame));
             }
             match self.shared.segment_behind(first) {
                 None => return Ok(None),
-                Some(next) if sealed => self.place = Some(self.open(next)?),
-                Some(_) => place.sealed = true,
+                Some(next) if sealed => self.position = Some(self.open(next)?),
+                Some(_) => position.sealed = true,
             }
         }
     }
 
     /// Opens a segment, or the oldest one after it if the segment was trimmed in the meantime.
-    fn open(&self, mut segment: Arc<Segment>) -> Result<Place, JournalError> {
+    fn open(&self, mut segment: Arc<Segment>) -> Result<Position, JournalError> {
         loop {
             match self.shared.fs.open(&segment.path) {
                 Ok(file) => {
                     let scanner = Scanner::new(file, segment.marker, segment.oldest);
-                    return Ok(Place { segment, scanner, sealed: false });
+                    return Ok(Position { segment, scanner, sealed: false });
                 }
                 Err(error) => {
                     let trimmed = !self.shared.segments().contains_key(&segment.first);
@@ -82,7 +91,7 @@ impl Reader {
     }
 }
 
-impl Place {
+impl Position {
     /// Returns the next frame of this segment that is newer than `after`.
     fn next(&mut self, after: u64) -> Result<Option<Frame>, JournalError> {
         let segment = &self.segment;

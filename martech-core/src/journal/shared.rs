@@ -13,8 +13,11 @@ use std::{
 };
 
 use super::{
-    JournalError, JournalOptions, JournalStats, frame,
+    error::JournalError,
+    frame,
+    options::JournalOptions,
     segment::{self, CreateError, Segment},
+    stats::JournalStats,
 };
 use crate::{
     fs::{File, FileSystem},

@@ -66,16 +66,16 @@ pub enum LakeError {
     Closed,
 }
 
-pub(super) type Result<T, E = LakeError> = std::result::Result<T, E>;
+pub(crate) type Result<T, E = LakeError> = std::result::Result<T, E>;
 
 /// Runs `work` and turns a panic into an error, so that the worker continues and its callers get the error.
-pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     panic::catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(LakeError::Task("the task panicked; see the log".to_owned())))
 }
 
 /// Adds the operation and the file to an error.
-pub(super) trait Context<T> {
+pub(crate) trait Context<T> {
     fn context(self, action: &'static str, path: impl Into<PathBuf>) -> Result<T>;
 }
 

@@ -15,7 +15,7 @@
 //!    answers when they are durable. The same bytes become rows of the hot table, which every query reads.
 //! 2. A roll (`roll`) freezes the hot table, sorts it, writes a file for each day and one for the users, replaces the
 //!    catalog, and trims the journal. If there are very many days, the rows of some days wait for a later roll
-//!    (`waiting`).
+//!    (`deferred`).
 //! 3. Compaction (`compaction`) merges the files of a day, and the users files, so that their number stays small.
 //!
 //! # Invariants
@@ -35,136 +35,44 @@
 //! - If a roll fails, its events stay in the journal and in the hot table, and the roll is retried. Meanwhile the
 //!   journal grows up to its capacity. Then appends are refused until there is room.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc};
 
 use tokio::sync::Semaphore;
 
 use crate::{
     event::{Event, Timestamp},
-    fs::{Disk, FileSystem},
     journal::JournalStats,
     query::{JourneyPage, JourneyQuery, Reader, Stats, StatsQuery, UsersPage, UsersQuery},
     store::{Appended, Store, StoreError},
 };
 
-mod admission;
-mod catalog;
-mod compaction;
-mod dedupe;
+mod blocking;
+mod engine;
 mod error;
-mod export;
 mod files;
-mod hot;
-mod ids;
-mod inner;
-mod journey;
-mod layout;
-mod mending;
-mod merge;
-mod opening;
-mod pace;
-mod pages;
-mod parallel;
-mod parquet_file;
-mod publish;
-pub mod repair;
-mod retention;
-mod roll;
-mod row;
-mod scan;
-mod schema;
-mod sorted;
-mod state;
-mod stats;
-mod sums;
-mod users;
-pub mod verify;
-mod waiting;
-mod work;
+mod maintain;
+mod options;
+mod read;
+mod rows;
+mod snapshot;
 mod worker;
-mod writing;
+mod write;
 
-pub use error::LakeError;
-pub use export::{Export, ExportCursor};
-use inner::{Inner, Snapshot};
-pub use work::WorkStats;
-
-/// The location of a lake, and the limits of its parts.
-#[derive(Debug, Clone)]
-pub struct LakeOptions {
-    /// The data folder. It is created if it does not exist.
-    pub dir: PathBuf,
-    /// The file system that holds the data folder.
-    pub fs: Arc<dyn FileSystem>,
-    /// The size in bytes at which the hot table is written to files. If this is more than a quarter of
-    /// `journal_capacity`, a quarter of `journal_capacity` applies.
-    pub roll_bytes: usize,
-    /// The age at which the oldest event causes the hot table to be written to files.
-    pub roll_age: Duration,
-    /// The largest number of UTC days that one roll writes. Each day costs files and syncs, however few events it has.
-    /// Events of further days wait in the journal and in memory. The next rolls follow at once and write them, along
-    /// with new events.
-    pub roll_days: usize,
-    /// The memory for the indexes of event ids, in bytes.
-    pub dedupe_memory: usize,
-    /// The capacity of the journal on disk, in bytes.
-    pub journal_capacity: u64,
-    /// Whether files are merged in the background.
-    pub auto_compaction: bool,
-}
-
-impl LakeOptions {
-    /// Returns the default options for a folder.
-    pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self {
-            dir: dir.into(),
-            fs: Arc::new(Disk),
-            roll_bytes: 24 << 20,
-            roll_age: Duration::from_secs(300),
-            roll_days: 128,
-            dedupe_memory: 64 << 20,
-            journal_capacity: 256 << 20,
-            auto_compaction: true,
-        }
-    }
-}
-
-/// Figures of a lake.
-#[derive(Debug, Clone, Default, serde::Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct LakeStatus {
-    /// Number of events.
-    pub events: u64,
-    /// Number of events that are in no file yet.
-    pub hot_events: u64,
-    /// UTC days whose events wait for a later roll. 0 unless events of very many days arrive at once.
-    pub waiting_days: u64,
-    /// Number of live event files.
-    pub files: u64,
-    /// Bytes of all live files.
-    pub file_bytes: u64,
-    /// Bytes of the journal.
-    pub journal_bytes: u64,
-    /// Bytes of memory of the id indexes.
-    pub dedupe_bytes: u64,
-    /// Parts of the journal that were damaged or missing when the lake was opened.
-    pub journal_damage: u64,
-    /// Bytes that were cut from the end of the journal when the lake was opened: a write that a power loss interrupted,
-    /// or damage to the newest events.
-    pub journal_cut_bytes: u64,
-    /// Rolls: hot tables that were written to files.
-    pub rolls: WorkStats,
-    /// Compactions: merges of files.
-    pub compactions: WorkStats,
-    /// Why the lake accepts no events or cannot roll. Absent if all is well.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-}
+use self::{
+    blocking::blocking,
+    engine::Engine,
+    read::{journey, stats, users},
+    snapshot::Snapshot,
+    worker::Workers,
+    write::admission,
+};
+pub use self::{
+    engine::{counters::WorkStats, status::LakeStatus},
+    error::LakeError,
+    maintain::{repair, verify},
+    options::LakeOptions,
+    read::export::{Export, ExportCursor},
+};
 
 /// The embedded store. Clones are cheap and share one lake. Requires a Tokio runtime.
 ///
@@ -189,12 +97,12 @@ pub struct LakeStatus {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Lake {
-    workers: Arc<worker::Workers>,
+    workers: Arc<Workers>,
 }
 
 impl Store<Event> for Lake {
     async fn append(&self, batch: &[Event]) -> Result<Appended, StoreError> {
-        admission::append(self.inner(), batch).await
+        admission::append(self.engine(), batch).await
     }
 }
 
@@ -202,15 +110,15 @@ impl Reader for Lake {
     type Error = LakeError;
 
     async fn journey(&self, query: JourneyQuery) -> Result<JourneyPage, LakeError> {
-        self.read(&self.inner().lookups, move |snapshot| journey::journey(snapshot, &query)).await
+        self.read(&self.engine().lookups, move |snapshot| journey::journey(snapshot, &query)).await
     }
 
     async fn users(&self, query: UsersQuery) -> Result<UsersPage, LakeError> {
-        self.read(&self.inner().lookups, move |snapshot| users::page(snapshot, &query)).await
+        self.read(&self.engine().lookups, move |snapshot| users::page(snapshot, &query)).await
     }
 
     async fn stats(&self, query: StatsQuery) -> Result<Stats, LakeError> {
-        self.read(&self.inner().scans, move |snapshot| stats::stats(snapshot, &query)).await
+        self.read(&self.engine().scans, move |snapshot| stats::stats(snapshot, &query)).await
     }
 }
 
@@ -221,7 +129,7 @@ impl Lake {
     /// Returns an error if another process has the folder open ([`LakeError::Locked`]), a repair of it was interrupted
     /// ([`LakeError::Repairing`]), a file is damaged or has a newer format, or a file cannot be read or written.
     pub async fn open(options: LakeOptions) -> Result<Self, LakeError> {
-        let workers = blocking(move || Inner::open(options).map(worker::Workers::start)).await?;
+        let workers = blocking(move || engine::opening::open(options).map(Workers::start)).await?;
         Ok(Self { workers: Arc::new(workers) })
     }
 
@@ -248,7 +156,7 @@ impl Lake {
     /// Use it to copy a whole lake. Rolls first. Events that are appended later are not included.
     pub async fn export(&self, after: Option<ExportCursor>) -> Result<Export, LakeError> {
         self.roll().await?;
-        Ok(Export::new(self.inner().snapshot()?, after))
+        Ok(Export::new(self.engine().snapshot()?, after))
     }
 
     /// Runs a query on a snapshot once a permit is available.
@@ -258,37 +166,37 @@ impl Lake {
         ask: impl FnOnce(&Snapshot) -> error::Result<T> + Send + 'static,
     ) -> Result<T, LakeError> {
         let turn = turns.clone().acquire_owned().await.map_err(|_| LakeError::Closed)?;
-        let inner = self.inner().clone();
+        let engine = self.engine().clone();
         blocking(move || {
             // The work holds the permit, because it runs to its end even if the caller was dropped.
             let _turn = turn;
-            ask(&inner.snapshot()?)
+            ask(&engine.snapshot()?)
         })
         .await
     }
 
     /// Returns the data folder.
     pub fn dir(&self) -> &Path {
-        &self.inner().options.dir
+        &self.engine().options.dir
     }
 
     /// Returns the current figures.
     pub fn status(&self) -> LakeStatus {
-        self.inner().status()
+        self.engine().status()
     }
 
     /// Returns whether days wait for a roll while the journal is more than a quarter full. The journal is shared by all
     /// senders, so a sender with events of many more days should wait. The check is cheap.
     pub fn is_behind(&self) -> bool {
-        let inner = self.inner();
-        let waits = !inner.state().waiting.is_empty();
-        let JournalStats { bytes, capacity_bytes, .. } = inner.journal.stats();
+        let engine = self.engine();
+        let waits = !engine.state().deferred.is_empty();
+        let JournalStats { bytes, capacity_bytes, .. } = engine.journal.stats();
         waits && bytes > capacity_bytes / 4
     }
 
     /// Returns figures of the journal.
     pub fn journal(&self) -> JournalStats {
-        self.inner().journal.stats()
+        self.engine().journal.stats()
     }
 
     /// Stops accepting events, ends the background work and releases the folder. Events in the journal stay there.
@@ -297,15 +205,7 @@ impl Lake {
         blocking(move || workers.close()).await
     }
 
-    fn inner(&self) -> &Arc<Inner> {
-        self.workers.inner()
-    }
-}
-
-/// Runs file reads and long computations off the async threads.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> error::Result<T> + Send + 'static) -> error::Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(panic) => Err(LakeError::Task(panic.to_string())),
+    fn engine(&self) -> &Arc<Engine> {
+        self.workers.engine()
     }
 }

@@ -11,89 +11,76 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{
-    compaction,
+use crate::lake::{
+    engine::{Engine, job::Job},
     error::{LakeError, Result, guarded},
-    inner::Inner,
-    retention, roll,
+    maintain::{compaction, retention},
+    write::roll,
 };
-
-/// A message to a worker.
-#[derive(Debug)]
-pub(super) enum Message {
-    /// Look for work that is due.
-    Look,
-    /// Do all work now, and send the result.
-    Now(oneshot::Sender<Result<()>>),
-    /// For the compaction worker: remove the days before this one, and send the number of removed events.
-    Forget(i32, oneshot::Sender<Result<u64>>),
-    /// Stop the thread.
-    Stop,
-}
 
 /// The delay before a failed roll is retried.
 const RETRY: Duration = Duration::from_secs(5);
 
 /// The running threads. They stop when the last handle of the lake is dropped.
 #[derive(Debug)]
-pub(super) struct Workers {
-    inner: Arc<Inner>,
-    roller: Sender<Message>,
-    compactor: Sender<Message>,
+pub(crate) struct Workers {
+    engine: Arc<Engine>,
+    roller: Sender<Job>,
+    compactor: Sender<Job>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Workers {
-    pub(super) fn start(inner: Inner) -> Self {
-        let inner = Arc::new(inner);
+    pub(crate) fn start(engine: Engine) -> Self {
+        let engine = Arc::new(engine);
         let (roller, rolls) = mpsc::channel();
         let (compactor, compactions) = mpsc::channel();
-        inner.state().roller = Some(roller.clone());
+        engine.state().roller = Some(roller.clone());
         let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
             thread::Builder::new().name(name.to_owned()).spawn(work).expect("the system can start two threads")
         };
-        let (rolling, compacting, look) = (inner.clone(), inner.clone(), compactor.clone());
+        let (rolling, compacting, look) = (engine.clone(), engine.clone(), compactor.clone());
         let threads = vec![
             spawn("lake-roll", Box::new(move || run_rolls(&rolling, &rolls, &look))),
             spawn("lake-compact", Box::new(move || run_compactions(&compacting, &compactions))),
         ];
-        let workers = Self { inner, roller, compactor, threads: Mutex::new(threads) };
+        let workers = Self { engine, roller, compactor, threads: Mutex::new(threads) };
         // Continue the work that an earlier run left.
-        let _ = (workers.roller.send(Message::Look), workers.compactor.send(Message::Look));
+        let _ = (workers.roller.send(Job::Due), workers.compactor.send(Job::Due));
         workers
     }
 
-    pub(super) fn inner(&self) -> &Arc<Inner> {
-        &self.inner
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
     }
 
-    pub(super) async fn roll(&self) -> Result<()> {
+    pub(crate) async fn roll(&self) -> Result<()> {
         ask(&self.roller).await
     }
 
-    pub(super) async fn compact(&self) -> Result<()> {
+    pub(crate) async fn compact(&self) -> Result<()> {
         ask(&self.compactor).await
     }
 
-    pub(super) async fn forget(&self, before: i32) -> Result<u64> {
+    pub(crate) async fn forget(&self, before: i32) -> Result<u64> {
         let (reply, answer) = oneshot::channel();
-        self.compactor.send(Message::Forget(before, reply)).map_err(|_| LakeError::Closed)?;
+        self.compactor.send(Job::Forget(before, reply)).map_err(|_| LakeError::Closed)?;
         answer.await.map_err(|_| LakeError::Closed)?
     }
 
     /// Stops the threads, waits for batches on their way to the journal, and releases the folder.
-    pub(super) fn close(&self) -> Result<()> {
-        self.inner.state().closed = true;
-        self.inner.progress.notify_all();
-        let _ = (self.roller.send(Message::Stop), self.compactor.send(Message::Stop));
+    pub(crate) fn close(&self) -> Result<()> {
+        self.engine.state().closed = true;
+        self.engine.progress.notify_all();
+        let _ = (self.roller.send(Job::Stop), self.compactor.send(Job::Stop));
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         let panicked = threads.into_iter().map(JoinHandle::join).filter(Result::is_err).count();
-        let mut state = self.inner.state();
+        let mut state = self.engine.state();
         while state.is_anything_in_flight() {
-            state = self.inner.wait(state);
+            state = self.engine.wait(state);
         }
         drop(state);
-        self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.engine.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
         if panicked == 0 { Ok(()) } else { Err(LakeError::Task("a background thread panicked".to_owned())) }
     }
 }
@@ -106,26 +93,26 @@ impl Drop for Workers {
     }
 }
 
-async fn ask(worker: &Sender<Message>) -> Result<()> {
+async fn ask(worker: &Sender<Job>) -> Result<()> {
     let (reply, answer) = oneshot::channel();
-    worker.send(Message::Now(reply)).map_err(|_| LakeError::Closed)?;
+    worker.send(Job::All(reply)).map_err(|_| LakeError::Closed)?;
     answer.await.map_err(|_| LakeError::Closed)?
 }
 
-fn run_rolls(inner: &Inner, messages: &Receiver<Message>, compactor: &Sender<Message>) {
+fn run_rolls(engine: &Engine, messages: &Receiver<Job>, compactor: &Sender<Job>) {
     let mut retry_at: Option<Instant> = None;
     loop {
         let due = || match retry_at {
             Some(at) => Some(at.saturating_duration_since(Instant::now())),
-            None => inner.roll_due_in(),
+            None => engine.roll_due_in(),
         };
         let (rolled, reply) = match receive(messages, due()) {
-            Message::Stop => return,
-            Message::Forget(..) => continue,
-            Message::Now(reply) => (roll::roll_everything(inner), Some(reply)),
+            Job::Stop => return,
+            Job::Forget(..) => continue,
+            Job::All(reply) => (roll::roll_everything(engine), Some(reply)),
             // The message may have waited while another roll ran.
-            Message::Look if due() != Some(Duration::ZERO) => continue,
-            Message::Look => (roll::roll_what_is_due(inner), None),
+            Job::Due if due() != Some(Duration::ZERO) => continue,
+            Job::Due => (roll::roll_what_is_due(engine), None),
         };
         retry_at = rolled.is_err().then(|| Instant::now() + RETRY);
         match (rolled, reply) {
@@ -137,41 +124,41 @@ fn run_rolls(inner: &Inner, messages: &Receiver<Message>, compactor: &Sender<Mes
                 tracing::error!(%error, "roll failed; the events stay in the journal and the roll is retried");
             }
         }
-        let _ = compactor.send(Message::Look);
+        let _ = compactor.send(Job::Due);
     }
 }
 
-fn run_compactions(inner: &Inner, messages: &Receiver<Message>) {
+fn run_compactions(engine: &Engine, messages: &Receiver<Job>) {
     loop {
         match receive(messages, None) {
-            Message::Stop => return,
-            Message::Now(reply) => {
-                let _ = reply.send(guarded(|| compaction::compact_everything(inner)));
+            Job::Stop => return,
+            Job::All(reply) => {
+                let _ = reply.send(guarded(|| compaction::compact_everything(engine)));
             }
-            Message::Forget(before, reply) => {
-                let _ = reply.send(guarded(|| retention::forget(inner, before)));
+            Job::Forget(before, reply) => {
+                let _ = reply.send(guarded(|| retention::forget(engine, before)));
             }
-            Message::Look if inner.options.auto_compaction => {
-                match guarded(|| compaction::compact_what_is_due(inner)) {
+            Job::Due if engine.options.auto_compaction => {
+                match guarded(|| compaction::compact_what_is_due(engine)) {
                     // A compaction that was stopped is not a failure: the next start begins it anew.
                     Ok(()) | Err(LakeError::Closed) => {}
                     Err(error) => tracing::error!(%error, "compaction failed; the files are unchanged"),
                 }
             }
-            Message::Look => {}
+            Job::Due => {}
         }
     }
 }
 
 /// Returns the next message. Returns `Look` if none arrives in time, and `Stop` if all senders are gone.
-fn receive(messages: &Receiver<Message>, patience: Option<Duration>) -> Message {
+fn receive(messages: &Receiver<Job>, patience: Option<Duration>) -> Job {
     let received = match patience {
         Some(patience) => messages.recv_timeout(patience),
         None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
     };
     match received {
         Ok(message) => message,
-        Err(RecvTimeoutError::Timeout) => Message::Look,
-        Err(RecvTimeoutError::Disconnected) => Message::Stop,
+        Err(RecvTimeoutError::Timeout) => Job::Due,
+        Err(RecvTimeoutError::Disconnected) => Job::Stop,
     }
 }

@@ -54,7 +54,7 @@ const MENDING: Duration = Duration::from_secs(30);
 
 impl MongoError {
     /// Whether an immediate retry on another connection or server may succeed.
-    pub(super) fn is_passing(&self) -> bool {
+    pub(super) fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable(_))
     }
 
@@ -139,7 +139,7 @@ fn of_code(code: i32, text: String, passes: bool) -> MongoError {
     match code {
         // MaxTimeMSExpired, ExceededTimeLimit.
         50 | 262 => MongoError::TimedOut(text),
-        code if passes || is_passing(code) => MongoError::Unavailable(text),
+        code if passes || is_transient(code) => MongoError::Unavailable(text),
         // Unauthorized, AuthenticationFailed, UserNotFound, ReauthenticationRequired; AtlasError.
         13 | 18 | 11 | 391 | 8000 => MongoError::Unauthorized(text),
         // CommandNotFound, CommandNotSupported, CommandNotSupportedOnView.
@@ -151,7 +151,7 @@ fn of_code(code: i32, text: String, passes: bool) -> MongoError {
 }
 
 /// Whether a code means that the server is changing its role, shutting down, overloaded, or resolving a conflict.
-fn is_passing(code: i32) -> bool {
+fn is_transient(code: i32) -> bool {
     matches!(
         code,
         // Host unreachable, host not found, network timeouts, sockets.

@@ -1,12 +1,13 @@
 //! Export of a whole collection, in the order of ids.
 
-use super::{MongoError, MongoStore, document, questions::Documents};
+use std::sync::Arc;
+
+use super::{document, error::MongoError, event_collection::EventCollection, query::Documents};
 use crate::event::{Event, EventId};
 
-/// The events of a collection in the order of their ids. Created by [`MongoStore::export`].
-#[derive(Debug)]
+/// The events of a collection in the order of their ids. Created by [`MongoStore::export`](super::MongoStore::export).
 pub struct Export {
-    store: MongoStore,
+    target: Arc<EventCollection>,
     /// Id of the last event returned.
     after: Option<EventId>,
     /// Open cursor behind `after`, if there is one.
@@ -14,8 +15,8 @@ pub struct Export {
 }
 
 impl Export {
-    pub(super) fn new(store: MongoStore, after: Option<EventId>) -> Self {
-        Self { store, after, documents: None }
+    pub(super) fn new(target: Arc<EventCollection>, after: Option<EventId>) -> Self {
+        Self { target, after, documents: None }
     }
 
     /// Returns the next events, at most `limit`. An empty vector marks the end of the export.
@@ -28,7 +29,7 @@ impl Export {
         let was_open = documents.is_some();
         let (documents, events) = match self.take(documents, limit).await {
             // Cursors expire when idle and do not survive a server restart: open a new one.
-            Err(error) if was_open && error.is_passing() => self.take(None, limit).await?,
+            Err(error) if was_open && error.is_transient() => self.take(None, limit).await?,
             taken => taken?,
         };
         self.after = events.last().map_or(self.after, |event| Some(event.id));
@@ -41,8 +42,8 @@ impl Export {
         let mut documents = match documents {
             Some(documents) => documents,
             None => {
-                self.store.prepare().await?;
-                self.store.inner.by_id(self.after, None).await?
+                self.target.server_info().await?;
+                self.target.by_id(self.after, None).await?
             }
         };
         let mut events = Vec::new();

@@ -2,7 +2,10 @@
 
 use mongodb::bson::{DateTime, Document, doc};
 
-use super::{Inner, MongoError};
+use super::{
+    error::MongoError,
+    event_collection::{EventCollection, timed_raw},
+};
 
 const NAME: &str = "userId_1_occurredAt_1";
 /// Used if an index with another key already has that name.
@@ -21,9 +24,9 @@ pub(super) fn date(millis: i64) -> DateTime {
 /// State of the index, as seen by queries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Index {
-    Good,
+    Ready,
     /// The server is still building it.
-    Coming,
+    Building,
     None,
 }
 
@@ -32,8 +35,8 @@ pub(super) enum Index {
 /// # Errors
 /// When the index is unique, because it would reject two events of one user at the same time. When the server is
 /// unavailable.
-pub(super) async fn ensure(inner: &Inner, warnings: &mut Vec<String>) -> Result<Index, MongoError> {
-    let found = match list(inner).await {
+pub(super) async fn ensure(target: &EventCollection, warnings: &mut Vec<String>) -> Result<Index, MongoError> {
+    let found = match list(target).await {
         Ok(found) => found,
         // A user with write access may lack the `listIndexes` privilege.
         Err(MongoError::Unauthorized(_) | MongoError::Other(_) | MongoError::WrongServer(_)) => Vec::new(),
@@ -46,10 +49,10 @@ pub(super) async fn ensure(inner: &Inner, warnings: &mut Vec<String>) -> Result<
             .map(|index| format!("the index {} is unique and rejects events that are otherwise valid", name(index))),
     );
     match judge(&found)? {
-        Verdict::Good => return Ok(Index::Good),
+        Verdict::Good => return Ok(Index::Ready),
         Verdict::Useless(why) => warnings.push(why),
-        Verdict::Missing(name) => match create(inner, name).await {
-            Ok(()) => return Ok(Index::Good),
+        Verdict::Missing(name) => match create(target, name).await {
+            Ok(()) => return Ok(Index::Ready),
             // Building the index over many events takes long, and the server continues after the client times out.
             // Appends do not have to wait for it.
             Err(MongoError::TimedOut(_)) => {
@@ -58,7 +61,7 @@ pub(super) async fn ensure(inner: &Inner, warnings: &mut Vec<String>) -> Result<
                      collection"
                         .to_owned(),
                 );
-                return Ok(Index::Coming);
+                return Ok(Index::Building);
             }
             Err(error @ MongoError::Unavailable(_)) => return Err(error),
             Err(error) => warnings.push(format!(
@@ -132,10 +135,10 @@ fn name(index: &Document) -> &str {
     index.get_str("name").unwrap_or("without a name")
 }
 
-async fn list(inner: &Inner) -> Result<Vec<Document>, MongoError> {
-    let command = doc! { "listIndexes": &inner.options.collection, "cursor": { "batchSize": 1000 } };
-    let answer = inner.database.run_command(command);
-    let answer = match super::timed_raw(inner.options.answer_timeout, answer).await? {
+async fn list(target: &EventCollection) -> Result<Vec<Document>, MongoError> {
+    let command = doc! { "listIndexes": &target.options.collection, "cursor": { "batchSize": 1000 } };
+    let answer = target.database.run_command(command);
+    let answer = match timed_raw(target.options.answer_timeout, answer).await? {
         Ok(answer) => answer,
         // The collection does not exist yet.
         Err(error) if is_no_collection(&error) => return Ok(Vec::new()),
@@ -150,9 +153,9 @@ fn is_no_collection(error: &mongodb::error::Error) -> bool {
     matches!(&*error.kind, mongodb::error::ErrorKind::Command(error) if error.code == 26)
 }
 
-async fn create(inner: &Inner, name: &str) -> Result<(), MongoError> {
-    let command = doc! { "createIndexes": &inner.options.collection, "indexes": [{ "key": key(), "name": name }] };
-    inner.command(&inner.database, command).await.map(drop)
+async fn create(target: &EventCollection, name: &str) -> Result<(), MongoError> {
+    let command = doc! { "createIndexes": &target.options.collection, "indexes": [{ "key": key(), "name": name }] };
+    target.command(&target.database, command).await.map(drop)
 }
 
 #[cfg(test)]

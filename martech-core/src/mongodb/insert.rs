@@ -10,28 +10,32 @@ use std::collections::HashMap;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 
 use super::{
-    Inner, Limits, MongoCommand, MongoError, MongoStore, Prepared,
     document::{self, ARRAY, Content, DOCUMENT, Form, begin, boolean, end, field, name, position, string},
-    error, questions,
+    error::{self, MongoError},
+    event_collection::EventCollection,
+    monitor::MongoCommand,
+    options::Limits,
+    query,
+    server_info::ServerInfo,
 };
 use crate::{
     event::{Event, EventId},
-    store::{Appended, Rejection, Store, StoreError},
+    store::{Appended, Rejection, StoreError},
 };
 
-impl Store<Event> for MongoStore {
-    async fn append(&self, batch: &[Event]) -> Result<Appended, StoreError> {
+impl EventCollection {
+    pub(super) async fn append(&self, batch: &[Event]) -> Result<Appended, StoreError> {
         if batch.is_empty() {
             return Ok(Appended::default());
         }
-        let prepared = self.prepare().await?;
-        Batch::new(&self.inner, &prepared, batch).run().await
+        let server = self.server_info().await?;
+        Batch::new(self, &server, batch).run().await
     }
 }
 
 /// State of one event of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Fate {
+enum EventState {
     /// Not sent yet.
     Open,
     Stored,
@@ -44,30 +48,30 @@ enum Fate {
     /// An earlier event of the batch, at this position, has the same id.
     Follows(usize),
     /// The server refused the document, and the document contains something that some servers refuse.
-    Awkward(String),
+    Incompatible(String),
 }
 
 /// A batch that is being inserted.
 struct Batch<'a> {
-    inner: &'a Inner,
+    target: &'a EventCollection,
     limits: Limits,
     /// Whether the server has Decimal128.
     decimals: bool,
     events: &'a [Event],
-    fates: Vec<Fate>,
+    states: Vec<EventState>,
 }
 
 /// Number of events to encode before yielding to other tasks.
 const STRIDE: usize = 128;
 
 impl<'a> Batch<'a> {
-    fn new(inner: &'a Inner, prepared: &Prepared, events: &'a [Event]) -> Self {
+    fn new(target: &'a EventCollection, server: &ServerInfo, events: &'a [Event]) -> Self {
         Self {
-            inner,
-            limits: prepared.limits,
-            decimals: prepared.abilities.decimals,
+            target,
+            limits: server.limits,
+            decimals: server.capabilities.decimals,
             events,
-            fates: vec![Fate::Open; events.len()],
+            states: vec![EventState::Open; events.len()],
         }
     }
 
@@ -76,13 +80,13 @@ impl<'a> Batch<'a> {
         for (index, event) in self.events.iter().enumerate() {
             let first = *firsts.entry(event.id).or_insert(index);
             if first != index {
-                self.fates[index] = Fate::Follows(first);
+                self.states[index] = EventState::Follows(first);
             }
         }
         drop(firsts);
-        self.send_all(Form::Document, |fate| *fate == Fate::Open).await?;
-        if self.fates.iter().any(|fate| matches!(fate, Fate::Awkward(_))) {
-            self.send_all(Form::Text, |fate| matches!(fate, Fate::Awkward(_))).await?;
+        self.send_all(Form::Document, |fate| *fate == EventState::Open).await?;
+        if self.states.iter().any(|fate| matches!(fate, EventState::Incompatible(_))) {
+            self.send_all(Form::Text, |fate| matches!(fate, EventState::Incompatible(_))).await?;
         }
         self.settle_followers();
         self.look_up().await?;
@@ -90,21 +94,21 @@ impl<'a> Batch<'a> {
     }
 
     /// Sends the events for which `is_due` holds.
-    async fn send_all(&mut self, form: Form, is_due: fn(&Fate) -> bool) -> Result<(), StoreError> {
-        let mut command = Command::new(&self.inner.options.collection);
+    async fn send_all(&mut self, form: Form, is_due: fn(&EventState) -> bool) -> Result<(), StoreError> {
+        let mut command = Command::new(&self.target.options.collection);
         let events = self.events;
         for (index, event) in events.iter().enumerate() {
             if index % STRIDE == STRIDE - 1 {
                 tokio::task::yield_now().await;
             }
-            if !is_due(&self.fates[index]) {
+            if !is_due(&self.states[index]) {
                 continue;
             }
             match command.push(index, event, form, self.decimals, self.limits) {
                 Pushed::Taken => {}
-                Pushed::Unfit(why) => self.fates[index] = Fate::Rejected(why),
+                Pushed::Unfit(why) => self.states[index] = EventState::Rejected(why),
                 Pushed::NoRoom(document, content) => {
-                    let full = std::mem::replace(&mut command, Command::new(&self.inner.options.collection));
+                    let full = std::mem::replace(&mut command, Command::new(&self.target.options.collection));
                     self.send(full).await?;
                     command.push_document(index, document, content);
                 }
@@ -114,20 +118,20 @@ impl<'a> Batch<'a> {
     }
 
     async fn send(&mut self, command: Command) -> Result<(), StoreError> {
-        let (bytes, indices, awkward) = command.finish(&self.inner.acknowledgement.bytes);
+        let (bytes, indices, incompatible) = command.finish(&self.target.acknowledgement.bytes);
         let command = RawDocumentBuf::from_bytes(bytes).map_err(|error| MongoError::Other(error.to_string()))?;
-        let insert = self.inner.database.run_raw_command(command);
-        let answer = self.inner.ask(MongoCommand::Insert, self.inner.options.answer_timeout, insert).await?;
+        let insert = self.target.database.run_raw_command(command);
+        let answer = self.target.ask(MongoCommand::Insert, self.target.options.answer_timeout, insert).await?;
         let answer = Answer::read(&answer, indices.len())?;
         for index in &indices {
-            self.fates[*index] = Fate::Stored;
+            self.states[*index] = EventState::Stored;
         }
         for WriteError { position, is_known, reason } in answer.errors {
             let index = indices[position];
-            self.fates[index] = match is_known {
-                true => Fate::Known,
-                false if awkward.contains(&index) => Fate::Awkward(reason),
-                false => Fate::Rejected(format!("MongoDB rejected the document: {reason}")),
+            self.states[index] = match is_known {
+                true => EventState::Known,
+                false if incompatible.contains(&index) => EventState::Incompatible(reason),
+                false => EventState::Rejected(format!("MongoDB rejected the document: {reason}")),
             };
         }
         Ok(())
@@ -136,16 +140,16 @@ impl<'a> Batch<'a> {
     /// Decides each event that repeats an id by the outcome of the first event with that id.
     fn settle_followers(&mut self) {
         for index in 0..self.events.len() {
-            let Fate::Follows(first) = self.fates[index] else { continue };
-            self.fates[index] = match &self.fates[first] {
-                Fate::Stored => {
+            let EventState::Follows(first) = self.states[index] else { continue };
+            self.states[index] = match &self.states[first] {
+                EventState::Stored => {
                     let event = &self.events[index];
                     verdict(event.deed().is_again(&self.events[first].deed(), event.estimated_time))
                 }
-                Fate::Known => Fate::Known,
-                Fate::Rejected(why) => {
-                    Fate::Rejected(format!("an earlier event in the batch has the same id and was rejected: {why}"))
-                }
+                EventState::Known => EventState::Known,
+                EventState::Rejected(why) => EventState::Rejected(format!(
+                    "an earlier event in the batch has the same id and was rejected: {why}"
+                )),
                 other => other.clone(),
             };
         }
@@ -154,21 +158,21 @@ impl<'a> Batch<'a> {
     /// Compares events with the stored documents that have the same ids.
     async fn look_up(&mut self) -> Result<(), StoreError> {
         let mut known = HashMap::<EventId, Vec<usize>>::new();
-        for (index, fate) in self.fates.iter().enumerate() {
-            if *fate == Fate::Known {
+        for (index, fate) in self.states.iter().enumerate() {
+            if *fate == EventState::Known {
                 known.entry(self.events[index].id).or_default().push(index);
             }
         }
         if known.is_empty() {
             return Ok(());
         }
-        let ids: Vec<Bson> = known.keys().map(|id| questions::uuid(*id).into()).collect();
+        let ids: Vec<Bson> = known.keys().map(|id| query::uuid(*id).into()).collect();
         for ids in ids.chunks(ASKED) {
-            let mut found = self.inner.by_ids(ids).await?;
+            let mut found = self.target.by_ids(ids).await?;
             while let Some(document) = found.next().await? {
                 let id = document.get(field::ID).ok().flatten().and_then(document::id_of);
                 for index in id.and_then(|id| known.remove(&id)).unwrap_or_default() {
-                    self.fates[index] = verdict(document::is_again(&self.events[index], document));
+                    self.states[index] = verdict(document::is_again(&self.events[index], document));
                 }
             }
         }
@@ -183,13 +187,13 @@ impl<'a> Batch<'a> {
 
     fn finish(self) -> Appended {
         let mut appended = Appended::default();
-        for (index, fate) in self.fates.into_iter().enumerate() {
+        for (index, fate) in self.states.into_iter().enumerate() {
             match fate {
-                Fate::Stored => appended.stored += 1,
-                Fate::Duplicate => appended.duplicates.push(index),
-                Fate::Conflict => appended.rejected.push(Rejection::id_conflict(index, self.events[index].id)),
-                Fate::Rejected(reason) => appended.rejected.push(Rejection::unfit(index, reason)),
-                Fate::Awkward(reason) => {
+                EventState::Stored => appended.stored += 1,
+                EventState::Duplicate => appended.duplicates.push(index),
+                EventState::Conflict => appended.rejected.push(Rejection::id_conflict(index, self.events[index].id)),
+                EventState::Rejected(reason) => appended.rejected.push(Rejection::unfit(index, reason)),
+                EventState::Incompatible(reason) => {
                     appended.rejected.push(Rejection::unfit(index, format!("MongoDB rejected the document: {reason}")));
                 }
                 other => unreachable!("every event has a final outcome, not {other:?}"),
@@ -202,17 +206,17 @@ impl<'a> Batch<'a> {
 /// Number of ids per lookup. Some servers take time quadratic in that number.
 const ASKED: usize = 250;
 
-fn verdict(is_again: bool) -> Fate {
-    if is_again { Fate::Duplicate } else { Fate::Conflict }
+fn verdict(is_again: bool) -> EventState {
+    if is_again { EventState::Duplicate } else { EventState::Conflict }
 }
 
-impl Inner {
+impl EventCollection {
     /// Reads the documents with these ids from the primary.
-    async fn by_ids(&self, ids: &[Bson]) -> Result<questions::Documents, MongoError> {
+    async fn by_ids(&self, ids: &[Bson]) -> Result<query::Documents, MongoError> {
         let collection = self.primary();
         let find = collection.find(doc! { field::ID: { "$in": ids } });
         let patience = self.options.answer_timeout;
-        Ok(questions::Documents::new(self.ask(MongoCommand::Find, patience, find).await?, patience))
+        Ok(query::Documents::new(self.ask(MongoCommand::Find, patience, find).await?, patience))
     }
 }
 
@@ -225,7 +229,7 @@ struct Command {
     /// Batch positions of the documents in this command.
     indices: Vec<usize>,
     /// The subset of `indices` whose documents contain something that some servers refuse.
-    awkward: Vec<usize>,
+    incompatible: Vec<usize>,
 }
 
 /// Result of adding an event to a command.
@@ -247,7 +251,7 @@ impl Command {
         boolean(&mut bytes, "ordered", false);
         name(&mut bytes, ARRAY, "documents");
         let documents = begin(&mut bytes);
-        Self { bytes, whole, documents, indices: Vec::new(), awkward: Vec::new() }
+        Self { bytes, whole, documents, indices: Vec::new(), incompatible: Vec::new() }
     }
 
     fn push(&mut self, index: usize, event: &Event, form: Form, decimals: bool, limits: Limits) -> Pushed {
@@ -290,7 +294,7 @@ impl Command {
     fn note(&mut self, index: usize, content: Content) {
         self.indices.push(index);
         if content != Content::Plain {
-            self.awkward.push(index);
+            self.incompatible.push(index);
         }
     }
 
@@ -299,7 +303,7 @@ impl Command {
         name(&mut self.bytes, DOCUMENT, "writeConcern");
         self.bytes.extend_from_slice(concern);
         end(&mut self.bytes, self.whole);
-        (self.bytes, self.indices, self.awkward)
+        (self.bytes, self.indices, self.incompatible)
     }
 }
 
@@ -337,8 +341,7 @@ impl Answer {
             errors.push(WriteError::read(error, sent)?);
         }
         // If the server stored fewer documents than it accounts for, events would be lost silently.
-        let stored =
-            questions::whole(answer, "n").ok_or_else(|| strange("the number of stored documents is missing"))?;
+        let stored = query::whole(answer, "n").ok_or_else(|| strange("the number of stored documents is missing"))?;
         if usize::try_from(stored).ok().and_then(|stored| stored.checked_add(errors.len())) != Some(sent) {
             return Err(strange(&format!("{sent} documents sent, {stored} stored, {} rejected", errors.len())));
         }
@@ -348,9 +351,8 @@ impl Answer {
 
 impl WriteError {
     fn read(error: &Document, sent: usize) -> Result<Self, StoreError> {
-        let position = questions::whole(error, "index")
-            .and_then(|index| usize::try_from(index).ok())
-            .filter(|index| *index < sent);
+        let position =
+            query::whole(error, "index").and_then(|index| usize::try_from(index).ok()).filter(|index| *index < sent);
         let position = position.ok_or_else(|| strange("a write error refers to a document that was not sent"))?;
         let (code, words) = (code(error), words(error));
         if let Some(error) = error::of_server(code, &words) {
@@ -378,7 +380,7 @@ fn is_about_id(error: &Document, words: &str) -> bool {
 }
 
 fn code(error: &Document) -> i32 {
-    questions::whole(error, "code").and_then(|code| i32::try_from(code).ok()).unwrap_or_default()
+    query::whole(error, "code").and_then(|code| i32::try_from(code).ok()).unwrap_or_default()
 }
 
 fn words(error: &Document) -> String {

@@ -6,23 +6,25 @@
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 
 use super::{
-    Inner, MongoError, Prepared,
     document::{self, field},
+    error::MongoError,
+    event_collection::EventCollection,
     index::date,
+    server_info::ServerInfo,
 };
 use crate::{
     event::{EventId, Timestamp},
     query::{JourneyCursor, JourneyPage, JourneyQuery, Order},
 };
 
-impl Inner {
-    pub(super) async fn journey(&self, prepared: &Prepared, query: &JourneyQuery) -> Result<JourneyPage, MongoError> {
+impl EventCollection {
+    pub(super) async fn journey(&self, server: &ServerInfo, query: &JourneyQuery) -> Result<JourneyPage, MongoError> {
         let Some(filter) = filter(query).filter(|_| query.limit > 0) else { return Ok(JourneyPage::default()) };
         let direction = match query.order {
             Order::Ascending => 1,
             Order::Descending => -1,
         };
-        let find = self.find(prepared.abilities, filter).sort(doc! { "userId": direction, "occurredAt": direction });
+        let find = self.find(server.capabilities, filter).sort(doc! { "userId": direction, "occurredAt": direction });
         let mut documents = find.batch(query.limit.saturating_add(1)).documents().await?;
         let mut page = Page::new(query);
         while let Some(document) = documents.next().await? {

@@ -43,7 +43,7 @@
 //! - Properties are read back as compact JSON with the same names and values in the same order.
 //!
 //! Queries use the index `{userId: 1, occurredAt: 1}`. The store creates and validates it when it first reaches the
-//! server. An unusable index is a [warning](Prepared::warnings), and so is a unique index on another key. A unique
+//! server. An unusable index is a [warning](ServerInfo::warnings), and so is a unique index on another key. A unique
 //! index on this key is an error, because it would reject events. [`MongoStore::forget`] adds an index on `occurredAt`.
 //! The key of the first index is also a good shard key: a resent event has the same user and time, so it reaches the
 //! same shard.
@@ -94,64 +94,48 @@
 
 mod document;
 mod error;
+mod event_collection;
 mod export;
 mod index;
 mod insert;
 mod journey;
 mod monitor;
 mod options;
-mod prepare;
-mod questions;
+mod probe;
+mod query;
 mod retention;
+mod server_info;
 mod stats;
 mod survey;
 mod users;
 
-use std::{
-    fmt,
-    future::IntoFuture,
-    sync::{Arc, Mutex as StdMutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::{fmt, sync::Arc};
 
-use mongodb::{
-    Client, Collection, Database,
-    bson::{Document, RawDocumentBuf, doc},
-    options::{CollectionOptions, ReadConcern, ReadPreference, SelectionCriteria},
-};
-use tokio::sync::Mutex;
+use mongodb::{Client, Database, bson::doc};
 
 pub use self::{
     error::MongoError,
     export::Export,
     monitor::{CommandStats, MongoCommand, MongoStats},
     options::{Limits, MongoOptions},
-    prepare::{Deployment, Prepared},
+    server_info::{Deployment, ServerInfo},
     survey::Survey,
 };
-use self::{monitor::Monitor, options::Acknowledgement};
+use self::{
+    event_collection::{EventCollection, WHOLE},
+    monitor::Monitor,
+};
 use crate::{
-    event::{EventId, Timestamp},
+    event::{Event, EventId, Timestamp},
     query::{JourneyPage, JourneyQuery, Reader, Stats, StatsQuery, UsersPage, UsersQuery},
+    store::{Appended, Store, StoreError},
 };
 
 /// A store of events on a MongoDB server, replica set or sharded cluster. Cloning is cheap, and all clones share their
 /// connections.
 #[derive(Clone)]
 pub struct MongoStore {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    options: MongoOptions,
-    client: Client,
-    database: Database,
-    acknowledgement: Acknowledgement,
-    monitor: Arc<Monitor>,
-    /// Cleared when a query is refused, because the index may have been dropped.
-    prepared: StdMutex<Option<Arc<Prepared>>>,
-    /// Held while the server is probed. Holds when the last probe started and how it failed.
-    attempt: Mutex<Option<(Instant, MongoError)>>,
+    target: Arc<EventCollection>,
 }
 
 impl MongoStore {
@@ -166,70 +150,38 @@ impl MongoStore {
         parsed.client.cmap_event_handler = Some(monitor.of_pool());
         let client = Client::with_options(parsed.client)?;
         let database = client.database(&parsed.database);
-        Ok(Self::of(options, client, database, parsed.acknowledgement, monitor))
+        Ok(Self::of(EventCollection::new(options, client, database, parsed.acknowledgement, monitor)))
     }
 
     /// Returns a store for another database on the same server, with the same settings. Both stores share their
     /// connections and their metrics.
     #[must_use]
     pub fn in_database(&self, name: &str) -> Self {
-        let Inner { options, client, acknowledgement, monitor, .. } = &*self.inner;
+        let EventCollection { options, client, acknowledgement, monitor, .. } = &*self.target;
         let database = client.database(name);
-        Self::of(options.clone(), client.clone(), database, acknowledgement.clone(), monitor.clone())
+        let (acknowledgement, monitor) = (acknowledgement.clone(), monitor.clone());
+        Self::of(EventCollection::new(options.clone(), client.clone(), database, acknowledgement, monitor))
     }
 
-    /// Creates a store that has not contacted the server yet.
-    fn of(
-        options: MongoOptions,
-        client: Client,
-        database: Database,
-        acknowledgement: Acknowledgement,
-        monitor: Arc<Monitor>,
-    ) -> Self {
-        let (prepared, attempt) = (StdMutex::default(), Mutex::new(None));
-        Self { inner: Arc::new(Inner { options, client, database, acknowledgement, monitor, prepared, attempt }) }
+    fn of(target: EventCollection) -> Self {
+        Self { target: Arc::new(target) }
     }
 
     /// Connects, reads the server's limits, creates or validates the index, and probes the features that queries need.
     /// The result is cached, so later calls return at once. Every operation that needs the server calls this first.
     ///
-    /// Each of the [warnings](Prepared::warnings) is also logged.
+    /// Each of the [warnings](ServerInfo::warnings) is also logged.
     ///
     /// # Errors
     /// When the server is unavailable or unusable. The next call tries again.
-    pub async fn prepare(&self) -> Result<Arc<Prepared>, MongoError> {
-        let inner = &*self.inner;
-        if let Some(prepared) = inner.known() {
-            return Ok(prepared);
-        }
-        let came = Instant::now();
-        let mut attempt = inner.attempt.lock().await;
-        if let Some(prepared) = inner.known() {
-            return Ok(prepared);
-        }
-        match &*attempt {
-            // Callers that waited for this attempt share its error instead of repeating it.
-            Some((begun, error)) if *begun >= came => return Err(error.clone()),
-            _ => {}
-        }
-        let begun = Instant::now();
-        match inner.find_out().await {
-            Ok(prepared) => {
-                let prepared = Arc::new(prepared);
-                inner.note(Some(prepared.clone()));
-                Ok(prepared)
-            }
-            Err(error) => {
-                *attempt = Some((begun, error.clone()));
-                Err(error)
-            }
-        }
+    pub async fn prepare(&self) -> Result<Arc<ServerInfo>, MongoError> {
+        self.target.server_info().await
     }
 
     /// Returns the database of the events, for data that an application keeps beside them. The settings are those of
     /// the connection string.
     pub fn database(&self) -> &Database {
-        &self.inner.database
+        &self.target.database
     }
 
     /// Checks that a server answers.
@@ -237,17 +189,17 @@ impl MongoStore {
     /// # Errors
     /// When no server answers.
     pub async fn ping(&self) -> Result<(), MongoError> {
-        let inner = &*self.inner;
-        let mut ping = inner.database.run_command(doc! { "ping": 1 });
-        if let Some(criteria) = inner.database.selection_criteria() {
+        let target = &*self.target;
+        let mut ping = target.database.run_command(doc! { "ping": 1 });
+        if let Some(criteria) = target.database.selection_criteria() {
             ping = ping.selection_criteria(criteria.clone());
         }
-        inner.ask(MongoCommand::Other, inner.options.answer_timeout, ping).await.map(drop)
+        target.ask(MongoCommand::Other, target.options.answer_timeout, ping).await.map(drop)
     }
 
     /// Returns metrics of commands and connections. Sends nothing to the server.
     pub fn monitor(&self) -> MongoStats {
-        self.inner.monitor.stats()
+        self.target.monitor.stats()
     }
 
     /// Returns the exact number of events. The server counts them one by one, which is slow for large collections.
@@ -256,9 +208,9 @@ impl MongoStore {
     /// When the server is unavailable or fails.
     pub async fn count(&self) -> Result<u64, MongoError> {
         self.prepare().await?;
-        let collection = self.inner.collection();
-        match self.inner.ask(MongoCommand::Aggregate, WHOLE, collection.count_documents(doc! {})).await {
-            Err(error) if error.is_refusal() => self.inner.count_one_by_one().await,
+        let collection = self.target.collection();
+        match self.target.ask(MongoCommand::Aggregate, WHOLE, collection.count_documents(doc! {})).await {
+            Err(error) if error.is_refusal() => self.target.count_one_by_one().await,
             other => other,
         }
     }
@@ -269,7 +221,7 @@ impl MongoStore {
     /// When the server is unavailable or fails.
     pub async fn estimate(&self) -> Result<u64, MongoError> {
         self.prepare().await?;
-        self.inner.estimate().await
+        self.target.estimate().await
     }
 
     /// Reads every document of the collection and reports those that are not events, or whose facts do not match their
@@ -279,7 +231,7 @@ impl MongoStore {
     /// When the server is unavailable or fails.
     pub async fn survey(&self, mut each: impl FnMut(u64) + Send) -> Result<Survey, MongoError> {
         self.prepare().await?;
-        self.inner.survey(&mut each).await
+        self.target.survey(&mut each).await
     }
 
     /// Removes the events of all UTC days that ended by `before`, in small batches. Returns how many were removed.
@@ -289,74 +241,38 @@ impl MongoStore {
     /// When the server is unavailable or fails. Events removed before the error stay removed.
     pub async fn forget(&self, before: Timestamp) -> Result<u64, MongoError> {
         self.prepare().await?;
-        self.inner.forget(before.start_of_day()).await
+        self.target.forget(before.start_of_day()).await
     }
 
     /// Returns all events with ids greater than `after`, or all events if it is `None`, in the order of ids. Use it to
     /// copy a whole store. Events that are stored during the export may be included.
     pub fn export(&self, after: Option<EventId>) -> Export {
-        Export::new(self.clone(), after)
-    }
-}
-
-/// How long the server may take to return the first results of a query over the whole collection.
-const WHOLE: Duration = Duration::from_secs(1800);
-
-impl Inner {
-    fn known(&self) -> Option<Arc<Prepared>> {
-        let known = self.prepared.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        known.filter(|prepared| prepared.until.is_none_or(|until| Instant::now() < until))
-    }
-
-    fn note(&self, prepared: Option<Arc<Prepared>>) {
-        *self.prepared.lock().unwrap_or_else(PoisonError::into_inner) = prepared;
-    }
-
-    /// The collection, with the read preference of the connection string.
-    fn collection(&self) -> Collection<RawDocumentBuf> {
-        self.database.collection(&self.options.collection)
-    }
-
-    /// The collection, read from the primary, which has every acknowledged write.
-    fn primary(&self) -> Collection<RawDocumentBuf> {
-        let mut options = CollectionOptions::default();
-        options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
-        // `local` is the server's default, so it is set only to override another level. Some servers reject the option.
-        options.read_concern = self.database.read_concern().map(|_| ReadConcern::local());
-        self.database.collection_with_options(&self.options.collection, options)
-    }
-
-    async fn command(&self, database: &Database, command: Document) -> Result<Document, MongoError> {
-        self.ask(MongoCommand::Other, self.options.answer_timeout, database.run_command(command)).await
-    }
-
-    /// Runs a command with a time limit and records it in the metrics.
-    async fn ask<T>(
-        &self,
-        command: MongoCommand,
-        limit: Duration,
-        work: impl IntoFuture<Output = Answer<T>>,
-    ) -> Result<T, MongoError> {
-        self.monitor.watch(command, timed(limit, work)).await
+        Export::new(self.target.clone(), after)
     }
 }
 
 /// Retries a query once if the first attempt failed for a transient reason (a lost cursor, a new primary), or if the
 /// server no longer accepts it, because the index or the collection may have been dropped.
 macro_rules! answer {
-    ($store:ident.$question:ident($query:expr)) => {{
-        let prepared = $store.prepare().await?;
-        match $store.inner.$question(&prepared, &$query).await {
-            Err(error) if error.is_passing() => $store.inner.$question(&prepared, &$query).await,
+    ($store:ident.$operation:ident($query:expr)) => {{
+        let server = $store.prepare().await?;
+        match $store.target.$operation(&server, &$query).await {
+            Err(error) if error.is_transient() => $store.target.$operation(&server, &$query).await,
             Err(error) if error.is_refusal() => {
                 tracing::warn!(%error, "query refused; probing the server again");
-                $store.inner.note(None);
-                let prepared = $store.prepare().await?;
-                $store.inner.$question(&prepared, &$query).await
+                $store.target.set_known(None);
+                let server = $store.prepare().await?;
+                $store.target.$operation(&server, &$query).await
             }
             answer => answer,
         }
     }};
+}
+
+impl Store<Event> for MongoStore {
+    async fn append(&self, batch: &[Event]) -> Result<Appended, StoreError> {
+        self.target.append(batch).await
+    }
 }
 
 impl Reader for MongoStore {
@@ -378,21 +294,8 @@ impl Reader for MongoStore {
 impl fmt::Debug for MongoStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MongoStore")
-            .field("database", &self.inner.database.name())
-            .field("collection", &self.inner.options.collection)
+            .field("database", &self.target.database.name())
+            .field("collection", &self.target.options.collection)
             .finish_non_exhaustive()
     }
-}
-
-type Answer<T> = Result<T, mongodb::error::Error>;
-
-/// Waits for an answer up to a time limit. Dropping the future closes its connection, so a late answer cannot reach
-/// another request.
-async fn timed_raw<T>(limit: Duration, work: impl IntoFuture<Output = Answer<T>>) -> Result<Answer<T>, MongoError> {
-    let late = |_| MongoError::TimedOut(format!("no answer within {} s", limit.as_secs_f64()));
-    tokio::time::timeout(limit, work.into_future()).await.map_err(late)
-}
-
-async fn timed<T>(limit: Duration, work: impl IntoFuture<Output = Answer<T>>) -> Result<T, MongoError> {
-    timed_raw(limit, work).await?.map_err(MongoError::from)
 }

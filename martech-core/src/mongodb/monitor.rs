@@ -17,7 +17,7 @@ use mongodb::{
     options::ServerAddress,
 };
 
-use super::MongoError;
+use super::error::MongoError;
 use crate::timing::TotalTime;
 
 /// Kinds of commands sent to a server.
@@ -51,6 +51,7 @@ impl MongoCommand {
 
 /// Metrics of one kind of command.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CommandStats {
     /// Commands that the server answered.
     pub answered: u64,

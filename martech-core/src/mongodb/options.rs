@@ -8,8 +8,8 @@ use mongodb::{
 };
 
 use super::{
-    MongoError,
     document::{begin, boolean, end, string},
+    error::MongoError,
 };
 
 /// Settings of a [`MongoStore`](super::MongoStore): connection string, collection, timeouts and limits.

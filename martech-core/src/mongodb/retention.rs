@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mongodb::bson::{Bson, doc};
 
-use super::{Inner, MongoCommand, MongoError, index::date, questions};
+use super::{error::MongoError, event_collection::EventCollection, index::date, monitor::MongoCommand, query};
 use crate::event::Timestamp;
 
 const NAME: &str = "occurredAt_1";
@@ -13,7 +13,7 @@ const AT_ONCE: u64 = 1000;
 /// Time limit for finding old events if there is no index, and for building that index.
 const FINDING: Duration = Duration::from_secs(600);
 
-impl Inner {
+impl EventCollection {
     /// Removes the events before a time, the oldest first. Returns how many were removed. Creates an index to find
     /// them.
     pub(super) async fn forget(&self, before: Timestamp) -> Result<u64, MongoError> {
@@ -46,6 +46,6 @@ impl Inner {
             let words = error.get_str("errmsg").unwrap_or("no reason given");
             return Err(MongoError::Other(format!("cannot remove old events: {words}")));
         }
-        Ok(questions::whole(&answer, "n").and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
+        Ok(query::whole(&answer, "n").and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
     }
 }

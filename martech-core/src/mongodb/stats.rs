@@ -6,39 +6,41 @@ use std::sync::Arc;
 use mongodb::bson::doc;
 
 use super::{
-    Inner, MongoError, Prepared,
     document::{self, field},
+    error::MongoError,
+    event_collection::EventCollection,
     index::{self, date},
+    server_info::ServerInfo,
 };
 use crate::{
     analytics::{Row, StatsAccumulator, StatsPlan},
     query::{Stats, StatsQuery},
 };
 
-impl Inner {
-    pub(super) async fn stats(&self, prepared: &Prepared, query: &StatsQuery) -> Result<Stats, MongoError> {
+impl EventCollection {
+    pub(super) async fn stats(&self, server: &ServerInfo, query: &StatsQuery) -> Result<Stats, MongoError> {
         let plan = Arc::new(StatsPlan::new(query)?);
         let mut counted = StatsAccumulator::new(plan.clone());
         let seen = async {
-            if !prepared.abilities.group {
-                return self.first_seen_by_index(prepared, &plan).await;
+            if !server.capabilities.group {
+                return self.first_seen_by_index(server, &plan).await;
             }
-            match self.first_seen(prepared, &plan).await {
+            match self.first_seen(server, &plan).await {
                 Err(error) if error.is_refusal() => {
                     tracing::warn!(%error, "MongoDB refused to group users; finding new users in the whole index");
-                    self.first_seen_by_index(prepared, &plan).await
+                    self.first_seen_by_index(server, &plan).await
                 }
                 seen => seen,
             }
         };
-        let (seen, ()) = tokio::try_join!(seen, self.count_events(prepared, &plan, &mut counted))?;
+        let (seen, ()) = tokio::try_join!(seen, self.count_events(server, &plan, &mut counted))?;
         counted.merge(seen);
         Ok(counted.finish())
     }
 
     async fn count_events(
         &self,
-        prepared: &Prepared,
+        server: &ServerInfo,
         plan: &StatsPlan,
         counted: &mut StatsAccumulator,
     ) -> Result<(), MongoError> {
@@ -49,7 +51,7 @@ impl Inner {
             field::MICROS: 1,
             field::CURRENCY: 1, field::PAGE: 1, field::PRODUCT: 1, field::SEARCH: 1,
         };
-        let find = self.find(prepared.abilities, filter).sort(index::key()).projection(fields);
+        let find = self.find(server.capabilities, filter).sort(index::key()).projection(fields);
         let mut documents = find.batch(BATCH).documents().await?;
         let (mut user, mut rows) = (String::new(), Vec::<Row>::new());
         while let Some(document) = documents.next().await? {
@@ -70,7 +72,7 @@ impl Inner {
     }
 
     /// Finds the users whose first event lies in the span, by aggregation on the server.
-    async fn first_seen(&self, prepared: &Prepared, plan: &Arc<StatsPlan>) -> Result<StatsAccumulator, MongoError> {
+    async fn first_seen(&self, server: &ServerInfo, plan: &Arc<StatsPlan>) -> Result<StatsAccumulator, MongoError> {
         let span = plan.span();
         // `$first` in the index order lets the server skip from user to user (DISTINCT_SCAN) if it supports that.
         let pipeline = [
@@ -79,7 +81,7 @@ impl Inner {
             doc! { "$match": { "first": { "$gte": date(span.from.millis()), "$lt": date(span.to.millis()) } } },
         ];
         let mut counted = StatsAccumulator::new(plan.clone());
-        let mut documents = self.aggregate(prepared.abilities, pipeline).documents().await?;
+        let mut documents = self.aggregate(server.capabilities, pipeline).documents().await?;
         while let Some(document) = documents.next().await? {
             let first = document.get_datetime("first").map_err(|error| MongoError::Other(error.to_string()))?;
             counted.new_user(first.timestamp_millis());
@@ -90,12 +92,12 @@ impl Inner {
     /// Finds the same users by reading the whole index.
     async fn first_seen_by_index(
         &self,
-        prepared: &Prepared,
+        server: &ServerInfo,
         plan: &Arc<StatsPlan>,
     ) -> Result<StatsAccumulator, MongoError> {
         let mut counted = StatsAccumulator::new(plan.clone());
         let fields = doc! { field::USER: 1, field::OCCURRED: 1 };
-        let find = self.find(prepared.abilities, doc! {}).sort(index::key()).projection(fields);
+        let find = self.find(server.capabilities, doc! {}).sort(index::key()).projection(fields);
         let mut documents = find.batch(BATCH).documents().await?;
         let mut user = None::<String>;
         while let Some(document) = documents.next().await? {

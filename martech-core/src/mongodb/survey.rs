@@ -3,10 +3,10 @@
 use mongodb::bson::doc;
 
 use super::{
-    Inner, MongoError, WHOLE, document,
-    document::NotAnEvent,
-    questions::{self, Documents},
-    timed,
+    document::{self, NotAnEvent},
+    error::MongoError,
+    event_collection::{EventCollection, WHOLE, timed},
+    query::{self, Documents},
 };
 use crate::event::{Event, EventRules, EventTypes};
 
@@ -37,7 +37,7 @@ impl Survey {
     }
 }
 
-impl Inner {
+impl EventCollection {
     /// Reads every document. `each` is called with the number of documents read so far.
     pub(super) async fn survey(&self, each: &mut (dyn FnMut(u64) + Send)) -> Result<Survey, MongoError> {
         let cursor = timed(WHOLE, self.collection().find(doc! {})).await?;
@@ -64,7 +64,7 @@ impl Inner {
     /// Returns the approximate number of documents, from the collection's metadata.
     pub(super) async fn estimate(&self) -> Result<u64, MongoError> {
         let counted = self.command(&self.database, doc! { "count": &self.options.collection }).await?;
-        Ok(questions::whole(&counted, "n").and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
+        Ok(query::whole(&counted, "n").and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
     }
 }
 

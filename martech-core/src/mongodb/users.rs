@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use mongodb::bson::{Bson, Decimal128, Document, RawBsonRef, RawDocument, doc};
 
 use super::{
-    Inner, MongoError, Prepared,
     document::{self, Decimal, field},
+    error::MongoError,
+    event_collection::EventCollection,
     index::{self, date},
-    questions::Documents,
+    query::Documents,
+    server_info::ServerInfo,
     stats::BATCH,
 };
 use crate::{
@@ -17,27 +19,27 @@ use crate::{
     query::{Order, UserSort, UsersCursor, UsersPage, UsersQuery},
 };
 
-impl Inner {
-    pub(super) async fn users(&self, prepared: &Prepared, query: &UsersQuery) -> Result<UsersPage, MongoError> {
-        if !prepared.abilities.group {
-            return self.users_by_index(prepared, query).await;
+impl EventCollection {
+    pub(super) async fn users(&self, server: &ServerInfo, query: &UsersQuery) -> Result<UsersPage, MongoError> {
+        if !server.capabilities.group {
+            return self.users_by_index(server, query).await;
         }
-        match self.users_by_group(prepared, query).await {
+        match self.users_by_group(server, query).await {
             Err(error) if error.is_refusal() => {
                 tracing::warn!(%error, "MongoDB refused to group users; building the user list from the whole index");
-                self.users_by_index(prepared, query).await
+                self.users_by_index(server, query).await
             }
             answer => answer,
         }
     }
 
     /// Returns the page, found by aggregation on the server.
-    async fn users_by_group(&self, prepared: &Prepared, query: &UsersQuery) -> Result<UsersPage, MongoError> {
-        let (total, mut places) = tokio::try_join!(self.total(prepared, query), self.places(prepared, query))?;
+    async fn users_by_group(&self, server: &ServerInfo, query: &UsersQuery) -> Result<UsersPage, MongoError> {
+        let (total, mut places) = tokio::try_join!(self.total(server, query), self.places(server, query))?;
         let more = places.len() > query.limit;
         places.truncate(query.limit);
         let next = places.last().filter(|_| more).cloned();
-        let mut summaries = self.summaries(prepared, &places).await?;
+        let mut summaries = self.summaries(server, &places).await?;
         let row = |place: UsersCursor| {
             // Retention may have removed a user's events since the page was found. Such a user is left out.
             summaries.remove(&place.user_id).map(|summary| summary.to_row(place.user_id))
@@ -46,21 +48,21 @@ impl Inner {
     }
 
     /// Counts the users over all pages.
-    async fn total(&self, prepared: &Prepared, query: &UsersQuery) -> Result<u64, MongoError> {
+    async fn total(&self, server: &ServerInfo, query: &UsersQuery) -> Result<u64, MongoError> {
         let pipeline = [
             doc! { "$match": begins_with(&query.prefix) },
             doc! { "$group": { "_id": "$userId" } },
             doc! { "$group": { "_id": null, "users": { "$sum": 1 } } },
         ];
-        let mut documents = self.aggregate(prepared.abilities, pipeline).documents().await?;
+        let mut documents = self.aggregate(server.capabilities, pipeline).documents().await?;
         let Some(document) = documents.next().await? else { return Ok(0) };
         let users = number(document, "users").and_then(|users| u64::try_from(users.coefficient_at(0)?).ok());
         users.ok_or_else(|| MongoError::Other("the server returned a user count that is not a number".to_owned()))
     }
 
     /// Returns the users of the page, and one more if there is a next page.
-    async fn places(&self, prepared: &Prepared, query: &UsersQuery) -> Result<Vec<UsersCursor>, MongoError> {
-        let documents = self.aggregate(prepared.abilities, pipeline(query)).documents();
+    async fn places(&self, server: &ServerInfo, query: &UsersQuery) -> Result<Vec<UsersCursor>, MongoError> {
+        let documents = self.aggregate(server.capabilities, pipeline(query)).documents();
         let (mut documents, mut places) = (documents.await?, Vec::new());
         while let Some(document) = documents.next().await? {
             places.push(place(document, query.sort).ok_or_else(|| {
@@ -73,7 +75,7 @@ impl Inner {
     /// Builds the summaries of these users.
     async fn summaries(
         &self,
-        prepared: &Prepared,
+        server: &ServerInfo,
         places: &[UsersCursor],
     ) -> Result<HashMap<String, UserSummary>, MongoError> {
         let mut summaries = HashMap::with_capacity(places.len());
@@ -81,25 +83,25 @@ impl Inner {
             return Ok(summaries);
         }
         let ids: Vec<&str> = places.iter().map(|place| place.user_id.as_str()).collect();
-        let documents = self.events_for_summaries(prepared, doc! { field::USER: { "$in": ids } }).await?;
+        let documents = self.events_for_summaries(server, doc! { field::USER: { "$in": ids } }).await?;
         summarize(documents, |user_id, summary| _ = summaries.insert(user_id, summary)).await?;
         Ok(summaries)
     }
 
-    async fn events_for_summaries(&self, prepared: &Prepared, filter: Document) -> Result<Documents, MongoError> {
+    async fn events_for_summaries(&self, server: &ServerInfo, filter: Document) -> Result<Documents, MongoError> {
         let fields = doc! {
             "_id": 0, field::USER: 1, field::TYPE: 1, field::OCCURRED: 1, field::SESSION: 1, field::VALUE: 1,
             field::MICROS: 1,
             field::CURRENCY: 1,
         };
-        let find = self.find(prepared.abilities, filter).sort(index::key()).projection(fields);
+        let find = self.find(server.capabilities, filter).sort(index::key()).projection(fields);
         find.batch(BATCH).documents().await
     }
 
     /// Builds the same page without aggregation, from all events of the users that match the prefix.
-    async fn users_by_index(&self, prepared: &Prepared, query: &UsersQuery) -> Result<UsersPage, MongoError> {
+    async fn users_by_index(&self, server: &ServerInfo, query: &UsersQuery) -> Result<UsersPage, MongoError> {
         let (mut total, mut best) = (0, Vec::<(UsersCursor, UserSummary)>::new());
-        let documents = self.events_for_summaries(prepared, begins_with(&query.prefix)).await?;
+        let documents = self.events_for_summaries(server, begins_with(&query.prefix)).await?;
         let room = query.limit.saturating_add(1);
         summarize(documents, |user_id, summary| {
             total += 1;

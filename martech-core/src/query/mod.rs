@@ -36,7 +36,7 @@ mod tests;
 
 pub use error::QueryError;
 pub use journey::{Journey, JourneyCursor, JourneyPage, JourneyQuery};
-pub use reader::Reader;
+pub use reader::{DynReader, DynReaderError, Reader};
 pub use stats::{
     PageRow, PreviousTotals, ProductRow, SearchRow, SeriesBucket, Stats, StatsQuery, TopLists, Totals, TypeRow,
 };

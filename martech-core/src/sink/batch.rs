@@ -5,8 +5,9 @@ use std::{ops::Range, sync::Arc};
 use tokio::time::Instant;
 
 use super::{
-    EventOutcome, FlushReason, Passage,
+    BatchTiming, EventOutcome, FlushReason,
     receipt::{BatchCell, Part, Receipt},
+    urgency::Urgency,
 };
 use crate::store::Steps;
 
@@ -42,12 +43,16 @@ pub(super) struct Batch<E> {
     pub(super) reason: FlushReason,
     /// Time at which a flush slot took the batch; `None` before that.
     pub(super) taken_at: Option<Instant>,
+    /// Whether the batch is being appended, and not waiting for a retry.
+    pub(super) is_appending: bool,
     /// Timing steps that the store reported for this batch.
     pub(super) steps: Steps,
     /// Never empty. The lengths add up to the number of events in the batch when it was taken.
     runs: Vec<Run>,
     /// Positions of events pushed by attended handles, ascending.
     attended: Vec<Range<usize>>,
+    /// `None` if the sink does not linger.
+    urgency: Option<Arc<Urgency>>,
 }
 
 /// Consecutive events whose receipts watch the same cell.
@@ -59,9 +64,9 @@ struct Run {
 
 impl<E> Batch<E> {
     /// Creates an empty batch that reuses `events`, which must be empty.
-    pub(super) fn new(sequence: u64, events: Vec<E>, opened_at: Instant) -> Self {
+    pub(super) fn new(sequence: u64, events: Vec<E>, opened_at: Instant, urgency: Option<Arc<Urgency>>) -> Self {
         debug_assert!(events.is_empty());
-        let runs = vec![Run { cell: Arc::default(), len: 0 }];
+        let runs = vec![Run { cell: Arc::new(BatchCell::new(urgency.clone())), len: 0 }];
         Self {
             sequence,
             events,
@@ -69,20 +74,40 @@ impl<E> Batch<E> {
             opened_at,
             reason: FlushReason::Due,
             taken_at: None,
+            is_appending: false,
             steps: Steps::default(),
             runs,
             attended: Vec::new(),
+            urgency,
         }
     }
 
     /// Records that a flush slot took the batch.
     pub(super) fn taken(mut self, now: Instant) -> Self {
         self.taken_at = Some(now);
+        self.is_appending = true;
+        // Callers that await receipts from now on need not wake a slot.
+        self.make_urgent();
         self
     }
 
     pub(super) fn load(&self) -> Load {
         Load { events: self.events.len(), bytes: self.bytes }
+    }
+
+    /// Returns a cell for a run of events that join the batch later.
+    pub(super) fn new_cell(&self) -> Arc<BatchCell> {
+        Arc::new(BatchCell::new(self.urgency.clone()))
+    }
+
+    /// Whether the batch should be flushed without lingering.
+    pub(super) fn is_urgent(&self) -> bool {
+        self.urgency.as_ref().is_none_or(|urgency| urgency.is_urgent())
+    }
+
+    /// Ends the linger of the batch. Returns whether it lingered before.
+    pub(super) fn make_urgent(&self) -> bool {
+        self.urgency.as_ref().is_some_and(|urgency| urgency.mark())
     }
 
     /// Returns the cell of the first run, which is resolved last.
@@ -155,7 +180,7 @@ impl<E> Batch<E> {
     pub(super) fn publish(&self, mut exceptions: Vec<(usize, EventOutcome)>, now: Instant) {
         // `events` is incomplete here: dead-lettered and returned events have been removed from it.
         let mut start: usize = self.runs.iter().map(|run| run.len).sum();
-        let passage = self.taken_at.map(|taken| Passage {
+        let timing = self.taken_at.map(|taken| BatchTiming {
             taken: taken.into_std(),
             settled: now.into_std(),
             events: start,
@@ -165,7 +190,7 @@ impl<E> Batch<E> {
         for Run { cell, len } in self.runs.iter().rev() {
             start -= len;
             let own = exceptions.split_off(exceptions.partition_point(|(index, _)| *index < start));
-            cell.publish(own.into_iter().map(|(index, outcome)| (index - start, outcome)).collect(), passage);
+            cell.publish(own.into_iter().map(|(index, outcome)| (index - start, outcome)).collect(), timing);
         }
     }
 

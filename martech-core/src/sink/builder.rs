@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 use super::{
     ConfigError, DeadLetter, EventSink, RetryPolicy, SinkConfig,
@@ -44,6 +44,20 @@ impl<E: Send + Sync + 'static> SinkBuilder<E> {
     #[must_use]
     pub fn flush_interval(mut self, interval: Duration) -> Self {
         self.config.flush_interval = interval;
+        self
+    }
+
+    /// Sets [`SinkConfig::linger`].
+    #[must_use]
+    pub fn linger(mut self, linger: Duration) -> Self {
+        self.config.linger = linger;
+        self
+    }
+
+    /// Sets [`SinkConfig::min_concurrent_batch`].
+    #[must_use]
+    pub fn min_concurrent_batch(mut self, events: usize) -> Self {
+        self.config.min_concurrent_batch = events;
         self
     }
 
@@ -117,8 +131,9 @@ impl<E: Send + Sync + 'static> SinkBuilder<E> {
         let runtime = sync::Handle::try_current().map_err(|_| ConfigError::NoRuntime)?;
         let mut random = self.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
 
-        let queue = Queue::new(&self.config, Instant::now());
-        let shared = Arc::new(Shared::new(queue, self.size_of, self.dead_letters));
+        let work = Arc::new(Notify::new());
+        let queue = Queue::new(&self.config, work.clone(), Instant::now());
+        let shared = Arc::new(Shared::new(queue, work, self.size_of, self.dead_letters));
         let store = Arc::new(store);
         for _ in 0..self.config.max_concurrent_flushes {
             let worker = Worker::new(shared.clone(), store.clone(), self.config.retry.clone(), random.fork());

@@ -13,6 +13,17 @@ pub struct SinkConfig {
     /// Longest time that the oldest event of a batch waits before a free flush slot takes the batch; default 200 ms.
     /// Zero flushes as soon as a slot is free.
     pub flush_interval: Duration,
+    /// Time that a batch gathers events while no caller awaits a receipt of one of them, if that is longer than
+    /// `flush_interval`; default zero. Larger batches cost the store less, and a crash loses that much more of the
+    /// events whose receipts nobody awaits.
+    ///
+    /// The linger of a batch ends at once when a caller awaits a receipt, an [attended](super::EventSink::attended)
+    /// handle pushes, the batch is full, the sink is full, or on `flush` and `close`.
+    pub linger: Duration,
+    /// Number of events from which a batch is flushed while another one is being appended; default 1. A smaller batch
+    /// gathers events until that append ends or waits for a retry. Set this for a store that handles one batch at a
+    /// time faster than several small ones. Batches that are full or that `flush` or `close` requested do not wait.
+    pub min_concurrent_batch: usize,
     /// Maximum number of events in the sink, waiting or being appended; default 10,000.
     pub capacity: usize,
     /// Maximum size of those events in bytes, as measured by the builder's `size_of`; default 64 MiB.
@@ -28,6 +39,8 @@ impl Default for SinkConfig {
         Self {
             max_batch: 2_000,
             flush_interval: Duration::from_millis(200),
+            linger: Duration::ZERO,
+            min_concurrent_batch: 1,
             capacity: 10_000,
             capacity_bytes: 64 << 20,
             max_concurrent_flushes: 3,
@@ -40,6 +53,7 @@ impl SinkConfig {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         let counts = [
             ("max_batch", self.max_batch),
+            ("min_concurrent_batch", self.min_concurrent_batch),
             ("capacity", self.capacity),
             ("capacity_bytes", self.capacity_bytes),
             ("max_concurrent_flushes", self.max_concurrent_flushes),

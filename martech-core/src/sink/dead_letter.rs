@@ -12,6 +12,7 @@ use crate::store::{RejectionCode, StoreError, in_full};
 
 /// An accepted event that will not be stored, as passed to the dead-letter handler.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct DeadLetter<E> {
     /// The event.
     pub event: E,

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use super::{EventOutcome, NotStored, Outcome, Poison, batch::Batch, shared::Shared};
+use super::{EventOutcome, NotStored, Outcome, Poison, batch::Batch, queue::Queue, shared::Shared};
 use crate::store::{Appended, Rejection, RejectionCode};
 
 /// A batch taken by a flush slot. Settled exactly once: by [`land`](Self::land), or on drop if the runtime ends first.
@@ -66,6 +66,18 @@ impl<E> Flight<E> {
     pub(super) fn poison(&mut self, poison: Poison) {
         self.shared.poison(poison.clone());
         self.give_up(&NotStored::Poisoned(poison));
+    }
+
+    /// Records that the batch waits for a retry.
+    pub(super) fn pause(&mut self) {
+        self.batch.iter_mut().for_each(|batch| batch.is_appending = false);
+        self.shared.change(Queue::pause);
+    }
+
+    /// Records that the batch is appended again.
+    pub(super) fn resume(&mut self) {
+        self.batch.iter_mut().for_each(|batch| batch.is_appending = true);
+        self.shared.change(Queue::resume);
     }
 
     /// Settles the batch. Every outcome must be known.

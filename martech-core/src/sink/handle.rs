@@ -7,9 +7,9 @@ use tokio::{task::coop, time::timeout};
 use super::{
     BatchReceipt, Poison, PushError, Receipt, SinkBuilder, SinkStats,
     batch::Load,
-    lane::Lane,
-    queue::{Place, Queue},
+    queue::{Caller, Queue},
     receipt::Settled,
+    reservation::LocalBuffer,
     shared::{Handles, Shared},
 };
 
@@ -39,12 +39,13 @@ use super::{
 /// ```
 pub struct EventSink<E> {
     handles: Arc<Handles<E>>,
-    lane: Arc<Lane<E>>,
+    buffer: Arc<LocalBuffer<E>>,
 }
 
 /// Result of closing a sink.
 #[derive(Debug, Clone)]
 #[must_use = "the report contains the events that were not stored"]
+#[non_exhaustive]
 pub struct CloseReport<E> {
     /// Statistics over the whole life of the sink.
     pub stats: SinkStats,
@@ -63,7 +64,7 @@ impl<E: Send + Sync + 'static> EventSink<E> {
     }
 
     pub(super) fn new(shared: Arc<Shared<E>>) -> Self {
-        Self { handles: Arc::new(Handles(shared)), lane: Arc::new(Lane::new(false)) }
+        Self { handles: Arc::new(Handles(shared)), buffer: Arc::new(LocalBuffer::new(false)) }
     }
 
     /// Returns a handle for a producer that awaits every receipt and reports the outcome to the sender.
@@ -73,7 +74,7 @@ impl<E: Send + Sync + 'static> EventSink<E> {
     /// as well.
     #[must_use]
     pub fn attended(&self) -> Self {
-        Self { handles: self.handles.clone(), lane: Arc::new(Lane::new(true)) }
+        Self { handles: self.handles.clone(), buffer: Arc::new(LocalBuffer::new(true)) }
     }
 
     /// Pushes an event if there is room now. Never waits, and needs no runtime.
@@ -83,7 +84,7 @@ impl<E: Send + Sync + 'static> EventSink<E> {
     /// reserved for callers that wait in [`push`](Self::push).
     pub fn try_push(&self, event: E) -> Result<Receipt, PushError<E>> {
         let load = self.weigh(&event);
-        self.shared().push(&self.lane, event, load, Place::Passing)
+        self.shared().push(&self.buffer, event, load, Caller::TryPush)
     }
 
     /// Pushes an event, waiting for room if necessary. Waiting pushes are served first come, first served.
@@ -95,15 +96,15 @@ impl<E: Send + Sync + 'static> EventSink<E> {
     /// waiting.
     pub async fn push(&self, event: E) -> Result<Receipt, PushError<E>> {
         let load = self.weigh(&event);
-        // Fast path: moves the event only once. The last place of a grant takes the slow path, which regularly yields
-        // to other tasks.
-        if let Some(vacancy) = self.lane.vacancy(load.bytes).filter(|vacancy| !vacancy.is_last()) {
-            return Ok(vacancy.fill(event));
+        // Fast path: moves the event only once. The last event of a reservation takes the slow path, which regularly
+        // yields to other tasks.
+        if let Some(slot) = self.buffer.slot(load.bytes).filter(|slot| !slot.is_last()) {
+            return Ok(slot.fill(event));
         }
         coop::consume_budget().await;
-        match self.shared().push(&self.lane, event, load, Place::Newcomer) {
+        match self.shared().push(&self.buffer, event, load, Caller::Push) {
             Err(error) if error.is_full() => {
-                let add = |queue: &mut Queue<E>, event| queue.add(event, load.bytes, &self.lane);
+                let add = |queue: &mut Queue<E>, event| queue.add(event, load.bytes, &self.buffer);
                 self.shared().wait(error.into_inner(), load, add).await
             }
             answer => answer,
@@ -116,7 +117,8 @@ impl<E: Send + Sync + 'static> EventSink<E> {
     /// Like [`try_push`](Self::try_push); the error returns all events.
     pub fn try_push_batch(&self, events: Vec<E>) -> Result<BatchReceipt, PushError<Vec<E>>> {
         let (sizes, load) = self.weigh_all(&events);
-        self.shared().admit(events, load, Place::Passing, |queue, events| queue.add_batch(events, &sizes, &self.lane))
+        self.shared()
+            .admit(events, load, Caller::TryPush, |queue, events| queue.add_batch(events, &sizes, &self.buffer))
     }
 
     /// Pushes all events or none, waiting until there is room for all. Waiting pushes are served first come, first
@@ -129,8 +131,8 @@ impl<E: Send + Sync + 'static> EventSink<E> {
     pub async fn push_batch(&self, events: Vec<E>) -> Result<BatchReceipt, PushError<Vec<E>>> {
         coop::consume_budget().await;
         let (sizes, load) = self.weigh_all(&events);
-        let add = |queue: &mut Queue<E>, events| queue.add_batch(events, &sizes, &self.lane);
-        match self.shared().admit(events, load, Place::Newcomer, add) {
+        let add = |queue: &mut Queue<E>, events| queue.add_batch(events, &sizes, &self.buffer);
+        match self.shared().admit(events, load, Caller::Push, add) {
             Err(error) if error.is_full() => self.shared().wait(error.into_inner(), load, add).await,
             answer => answer,
         }
@@ -193,7 +195,7 @@ impl<E: Send + Sync + 'static> EventSink<E> {
 
 impl<E> Clone for EventSink<E> {
     fn clone(&self) -> Self {
-        Self { handles: self.handles.clone(), lane: Arc::new(Lane::new(self.lane.is_attended())) }
+        Self { handles: self.handles.clone(), buffer: Arc::new(LocalBuffer::new(self.buffer.is_attended())) }
     }
 }
 

@@ -7,13 +7,16 @@
 //! # Design
 //! - **Handle.** Producers share one short lock around a queue. A push adds the event to the *open batch*, a `Vec`, and
 //!   returns a [`Receipt`]: a cell that neighboring events share, and a position. There is no channel and no allocation
-//!   per event. Give each producer its own clone: a busy handle is granted room in the open batch, in its own *lane*,
-//!   and fills it without taking the shared lock. Events in lanes count like all others: statistics, `flush`, `close`
-//!   and a full sink call the lanes in first.
+//!   per event. Give each producer its own clone: a busy handle gets a *reservation* in the open batch, which it fills
+//!   without taking the shared lock. Events in reservations count like all others: statistics, `flush`, `close` and a
+//!   full sink collect them first.
 //! - **Batches.** The open batch is *sealed* when it holds `max_batch` events. A free flush slot takes it earlier when
 //!   its oldest event has waited `flush_interval`, when the sink is full, or on `flush` and `close`. Its `Vec` is
 //!   handed over whole and recycled.
-//! - **Flush slots.** `max_concurrent_flushes` tasks each take a batch, append it, and settle it.
+//! - **Linger.** With [`linger`](SinkConfig::linger), a batch gathers events for longer while no caller awaits a
+//!   receipt of it. The first awaited receipt makes the batch *urgent*: from then on only `flush_interval` applies.
+//! - **Flush slots.** `max_concurrent_flushes` tasks each take a batch, append it, and settle it. While one of them
+//!   appends, another one takes only batches of at least [`min_concurrent_batch`](SinkConfig::min_concurrent_batch).
 //! - **Settlement.** When every event of a batch has an outcome, the counters, the freed room and the batch's cell
 //!   change together, under one lock. The cell is sparse: it lists only the events that are not stored.
 //!
@@ -40,14 +43,14 @@
 //!
 //! # Backpressure
 //! [`EventSink::push`] waits first come, first served: waiting pushes queue on a fair lock, and only the first one
-//! watches for room. The room that they need is reserved for them: new pushes are admitted, and lanes are granted
-//! places, only when there is enough room for all. No push starves, and the queue ends with the shortage. A push
-//! changes nothing before it is accepted, so it can be dropped at any time.
+//! watches for room. The room that they need is kept for them: new pushes are admitted, and reservations are made, only
+//! when there is enough room for all. No push starves, and the queue ends with the shortage. A push changes nothing
+//! before it is accepted, so it can be dropped at any time.
 //!
 //! # Testing
-//! `tests/model.rs` runs random operations against a reference model, under a paused clock. `explore/` compiles these
-//! sources with the locks and tasks of a scheduler that explores their interleavings. `tests/parallel.rs` uses real
-//! threads.
+//! `tests/model.rs` runs random operations against a reference model, under a paused clock. `tests/parallel.rs` uses
+//! real threads. `martech-core/tests/shuttle.rs` runs the sink on a scheduler that explores the interleavings of its
+//! threads and tasks.
 
 mod batch;
 mod builder;
@@ -58,13 +61,14 @@ mod error;
 mod flight;
 mod flush;
 mod handle;
-mod lane;
-mod passage;
 mod queue;
 mod receipt;
+mod reservation;
 mod retry;
 mod shared;
 mod stats;
+mod timing;
+mod urgency;
 mod worker;
 
 #[cfg(test)]
@@ -76,7 +80,7 @@ pub use dead_letter::{DeadLetter, DeadLetterReason};
 pub use error::{NotStored, Poison, PushError, Refusal};
 pub use flush::{FlushCounts, FlushOutcome, FlushReason};
 pub use handle::{CloseReport, EventSink};
-pub use passage::Passage;
 pub use receipt::{BatchOutcome, BatchReceipt, EventOutcome, Outcome, Receipt};
 pub use retry::RetryPolicy;
 pub use stats::SinkStats;
+pub use timing::BatchTiming;

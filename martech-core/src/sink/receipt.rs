@@ -2,12 +2,13 @@
 
 use std::{
     future::Future,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, PoisonError},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
 };
 
-use super::{NotStored, Passage};
+use super::{BatchTiming, NotStored, urgency::Urgency};
 use crate::{
     store::RejectionCode,
     sync::{Mutex, MutexGuard, OnceLock},
@@ -33,38 +34,51 @@ pub enum Outcome {
 pub type EventOutcome = Result<Outcome, NotStored>;
 
 /// The outcomes of one run of events in a batch.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct BatchCell {
-    fates: OnceLock<Fates>,
+    outcomes: OnceLock<Outcomes>,
     wakers: Mutex<Wakers>,
+    /// `None` if the sink does not linger.
+    urgency: Option<Arc<Urgency>>,
 }
 
 #[derive(Debug)]
-struct Fates {
+struct Outcomes {
     /// Events that are not stored, ascending by position.
     exceptions: Vec<(usize, EventOutcome)>,
-    passage: Option<Passage>,
+    timing: Option<BatchTiming>,
 }
 
-/// Wakers of the pending receipts. Places are reused, so their number never exceeds the peak number of concurrent
+/// Wakers of the pending receipts. Slots are reused, so their number never exceeds the peak number of concurrent
 /// waiters.
 #[derive(Debug, Default)]
 struct Wakers {
-    places: Vec<Option<Waker>>,
-    vacant: Vec<usize>,
+    slots: Vec<Option<Waker>>,
+    free: Vec<usize>,
 }
 
 impl BatchCell {
+    pub(super) fn new(urgency: Option<Arc<Urgency>>) -> Self {
+        Self { outcomes: OnceLock::default(), wakers: Mutex::default(), urgency }
+    }
+
+    /// Ends the linger of the batch, because a caller awaits a receipt.
+    fn request_flush(&self) {
+        if let Some(urgency) = &self.urgency {
+            urgency.request();
+        }
+    }
+
     /// Publishes the outcomes without waking the waiters. Must be called only once.
-    pub(super) fn publish(&self, exceptions: Vec<(usize, EventOutcome)>, passage: Option<Passage>) {
-        let first = self.fates.set(Fates { exceptions, passage }).is_ok();
+    pub(super) fn publish(&self, exceptions: Vec<(usize, EventOutcome)>, timing: Option<BatchTiming>) {
+        let first = self.outcomes.set(Outcomes { exceptions, timing }).is_ok();
         debug_assert!(first, "a batch is settled once");
     }
 
     /// Wakes all waiters. Must be called after [`publish`](Self::publish).
     pub(super) fn wake(&self) {
         let wakers = std::mem::take(&mut *self.wakers());
-        wakers.places.into_iter().flatten().for_each(Waker::wake);
+        wakers.slots.into_iter().flatten().for_each(Waker::wake);
     }
 
     fn outcome(exceptions: &[(usize, EventOutcome)], index: usize) -> EventOutcome {
@@ -83,39 +97,43 @@ impl BatchCell {
 #[derive(Debug)]
 pub(super) struct Settled {
     cell: Arc<BatchCell>,
-    place: Option<usize>,
+    slot: Option<usize>,
 }
 
 impl Settled {
     pub(super) fn new(cell: Arc<BatchCell>) -> Self {
-        Self { cell, place: None }
+        Self { cell, slot: None }
     }
 
-    fn poll_fates(&mut self, context: &Context<'_>) -> Poll<&Fates> {
-        if self.cell.fates.get().is_none() {
+    fn poll_outcomes(&mut self, context: &Context<'_>) -> Poll<&Outcomes> {
+        if self.cell.outcomes.get().is_none() {
             let mut wakers = self.cell.wakers();
             // `wake` takes this lock after the cell is resolved, so it cannot run between this check and the
             // registration.
-            if self.cell.fates.get().is_none() {
-                match self.place {
-                    Some(place) => wakers.places[place] = Some(context.waker().clone()),
-                    None => self.place = Some(wakers.enter(context.waker().clone())),
+            if self.cell.outcomes.get().is_none() {
+                match self.slot {
+                    Some(slot) => wakers.slots[slot] = Some(context.waker().clone()),
+                    None => {
+                        self.slot = Some(wakers.enter(context.waker().clone()));
+                        drop(wakers);
+                        self.cell.request_flush();
+                    }
                 }
                 return Poll::Pending;
             }
         }
-        self.cell.fates.get().map_or(Poll::Pending, Poll::Ready)
+        self.cell.outcomes.get().map_or(Poll::Pending, Poll::Ready)
     }
 }
 
 impl Wakers {
     fn enter(&mut self, waker: Waker) -> usize {
-        if let Some(place) = self.vacant.pop() {
-            self.places[place] = Some(waker);
-            return place;
+        if let Some(slot) = self.free.pop() {
+            self.slots[slot] = Some(waker);
+            return slot;
         }
-        self.places.push(Some(waker));
-        self.places.len() - 1
+        self.slots.push(Some(waker));
+        self.slots.len() - 1
     }
 }
 
@@ -123,22 +141,22 @@ impl Future for Settled {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        self.get_mut().poll_fates(context).map(|_| ())
+        self.get_mut().poll_outcomes(context).map(|_| ())
     }
 }
 
 impl Drop for Settled {
     #[inline]
     fn drop(&mut self) {
-        let Some(place) = self.place else { return };
-        if self.cell.fates.get().is_some() {
+        let Some(slot) = self.slot else { return };
+        if self.cell.outcomes.get().is_some() {
             return;
         }
         let mut wakers = self.cell.wakers();
-        // The place is gone if the cell was resolved in the meantime.
-        if let Some(waker) = wakers.places.get_mut(place) {
+        // The slot is gone if the cell was resolved in the meantime.
+        if let Some(waker) = wakers.slots.get_mut(slot) {
             *waker = None;
-            wakers.vacant.push(place);
+            wakers.free.push(slot);
         }
     }
 }
@@ -155,6 +173,27 @@ impl Receipt {
     pub(super) fn new(cell: Arc<BatchCell>, index: usize) -> Self {
         Self { settled: Settled::new(cell), index }
     }
+
+    /// Blocks the thread until the outcome is known, and returns it. For threads that run no async tasks and push with
+    /// [`try_push`](super::EventSink::try_push).
+    ///
+    /// ```
+    /// use martech_core::{memory::MemoryStore, sink::{EventSink, Outcome}};
+    ///
+    /// let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build()?;
+    /// let sink = {
+    ///     let _inside = runtime.enter();
+    ///     EventSink::builder().build(MemoryStore::new())?
+    /// };
+    /// assert_eq!(sink.try_push("a page view")?.blocking_wait()?, Outcome::Stored);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    /// Panics on a thread that runs async tasks, which it would keep from running.
+    pub fn blocking_wait(self) -> EventOutcome {
+        blocking_wait(self)
+    }
 }
 
 impl Future for Receipt {
@@ -163,7 +202,7 @@ impl Future for Receipt {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<EventOutcome> {
         let this = self.get_mut();
         let index = this.index;
-        this.settled.poll_fates(context).map(|fates| BatchCell::outcome(&fates.exceptions, index))
+        this.settled.poll_outcomes(context).map(|outcomes| BatchCell::outcome(&outcomes.exceptions, index))
     }
 }
 
@@ -175,6 +214,7 @@ pub struct BatchReceipt {
     /// Unresolved parts in reverse order: the next part is the last element.
     parts: Vec<Part>,
     outcome: BatchOutcome,
+    is_awaited: bool,
 }
 
 /// Consecutive pushed events that share a cell.
@@ -193,9 +233,39 @@ impl Part {
 }
 
 impl BatchReceipt {
+    /// Blocks the thread until all outcomes are known, and returns them.
+    ///
+    /// # Panics
+    /// Like [`Receipt::blocking_wait`].
+    pub fn blocking_wait(self) -> BatchOutcome {
+        blocking_wait(self)
+    }
+
     pub(super) fn new(mut parts: Vec<Part>) -> Self {
         parts.reverse();
-        Self { parts, outcome: BatchOutcome::default() }
+        Self { parts, outcome: BatchOutcome::default(), is_awaited: false }
+    }
+}
+
+/// Runs a receipt to completion on this thread.
+fn blocking_wait<F: Future>(receipt: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    // Tokio panics here if the thread runs async tasks.
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        return runtime.block_on(receipt);
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut receipt = pin!(receipt);
+    loop {
+        match receipt.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(outcome) => return outcome,
+            Poll::Pending => thread::park(),
+        }
     }
 }
 
@@ -203,15 +273,19 @@ impl Future for BatchReceipt {
     type Output = BatchOutcome;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<BatchOutcome> {
-        let Self { parts, outcome } = self.get_mut();
+        let Self { parts, outcome, is_awaited } = self.get_mut();
+        if !std::mem::replace(is_awaited, true) {
+            // The parts are awaited one after the other. None of them may linger until its turn.
+            parts.iter().for_each(|part| part.settled.cell.request_flush());
+        }
         while let Some(part) = parts.last_mut() {
             let (first, len) = (part.first, part.len);
-            let Poll::Ready(Fates { exceptions, passage }) = part.settled.poll_fates(context) else {
+            let Poll::Ready(Outcomes { exceptions, timing }) = part.settled.poll_outcomes(context) else {
                 return Poll::Pending;
             };
-            outcome.passage = match (outcome.passage, *passage) {
-                (Some(before), Some(passage)) => Some(before.and(passage)),
-                (before, passage) => before.or(passage),
+            outcome.timing = match (outcome.timing, *timing) {
+                (Some(before), Some(timing)) => Some(before.and(timing)),
+                (before, timing) => before.or(timing),
             };
             let from = exceptions.partition_point(|(at, _)| *at < first);
             let to = exceptions.partition_point(|(at, _)| *at < first + len);
@@ -231,7 +305,7 @@ impl Future for BatchReceipt {
 pub struct BatchOutcome {
     len: usize,
     exceptions: Vec<(usize, EventOutcome)>,
-    passage: Option<Passage>,
+    timing: Option<BatchTiming>,
 }
 
 impl BatchOutcome {
@@ -262,8 +336,8 @@ impl BatchOutcome {
 
     /// Returns the timing of the sink's batch with these events, combined if they were in several. `None` if no flush
     /// slot took any of them before the sink ended.
-    pub fn passage(&self) -> Option<Passage> {
-        self.passage
+    pub fn timing(&self) -> Option<BatchTiming> {
+        self.timing
     }
 
     /// Returns the outcome of the event at a position; `None` past the end.

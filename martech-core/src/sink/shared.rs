@@ -11,9 +11,9 @@ use super::{
     DeadLetter, DeadLetterReason, EventOutcome, NotStored, Poison, PushError,
     batch::{Batch, Load},
     dead_letter::DeadLetters,
-    lane::Lane,
-    queue::{Place, Queue},
+    queue::{Caller, Queue},
     receipt::{BatchCell, Receipt},
+    reservation::LocalBuffer,
 };
 use crate::sync::{Mutex, MutexGuard};
 
@@ -22,7 +22,7 @@ pub(super) type SizeOf<E> = dyn Fn(&E) -> usize + Send + Sync;
 pub(super) struct Shared<E> {
     queue: Mutex<Queue<E>>,
     /// Signals the flush slots that there are batches to take, or that the sink ends.
-    pub(super) work: Notify,
+    pub(super) work: Arc<Notify>,
     /// Signals the first waiting push that there may be room.
     room: Notify,
     /// Fair lock on which waiting pushes queue in order of arrival.
@@ -35,10 +35,15 @@ pub(super) struct Shared<E> {
 }
 
 impl<E> Shared<E> {
-    pub(super) fn new(queue: Queue<E>, size_of: Option<Box<SizeOf<E>>>, dead_letters: DeadLetters<E>) -> Self {
+    pub(super) fn new(
+        queue: Queue<E>,
+        work: Arc<Notify>,
+        size_of: Option<Box<SizeOf<E>>>,
+        dead_letters: DeadLetters<E>,
+    ) -> Self {
         Self {
             queue: Mutex::new(queue),
-            work: Notify::new(),
+            work,
             room: Notify::new(),
             turnstile: tokio::sync::Mutex::new(()),
             halt: watch::Sender::new(None),
@@ -61,22 +66,22 @@ impl<E> Shared<E> {
 
     // Admission.
 
-    /// Adds an event through the handle's lane, if there is room now.
+    /// Adds an event through the handle's local buffer, if there is room now.
     #[inline]
     pub(super) fn push(
         &self,
-        lane: &Arc<Lane<E>>,
+        buffer: &Arc<LocalBuffer<E>>,
         event: E,
         load: Load,
-        place: Place,
+        caller: Caller,
     ) -> Result<Receipt, PushError<E>> {
-        let Some(vacancy) = lane.vacancy(load.bytes) else {
-            return self.admit(event, load, place, |queue, event| queue.add(event, load.bytes, lane));
+        let Some(slot) = buffer.slot(load.bytes) else {
+            return self.admit(event, load, caller, |queue, event| queue.add(event, load.bytes, buffer));
         };
-        let last = vacancy.is_last();
-        let receipt = vacancy.fill(event);
+        let last = slot.is_last();
+        let receipt = slot.fill(event);
         if last {
-            self.change(|queue| queue.renew(lane, load.bytes));
+            self.change(|queue| queue.renew(buffer, load.bytes));
         }
         Ok(receipt)
     }
@@ -87,10 +92,10 @@ impl<E> Shared<E> {
         &self,
         item: T,
         load: Load,
-        place: Place,
+        caller: Caller,
         add: impl FnOnce(&mut Queue<E>, T) -> R,
     ) -> Result<R, PushError<T>> {
-        self.change(|queue| match queue.check(load, place) {
+        self.change(|queue| match queue.check(load, caller) {
             Ok(()) => Ok(add(queue, item)),
             Err(refusal) => Err(PushError::new(item, refusal)),
         })
@@ -103,12 +108,12 @@ impl<E> Shared<E> {
         load: Load,
         add: impl Fn(&mut Queue<E>, T) -> R,
     ) -> Result<R, PushError<T>> {
-        let _in_line = InLine::new(self, load);
+        let _waiting = Waiting::new(self, load);
         let _turn = self.turnstile.lock().await;
         loop {
             // Created before the check, so that no signal in between is lost.
             let room = self.room.notified();
-            item = match self.admit(item, load, Place::Head, &add) {
+            item = match self.admit(item, load, Caller::FirstWaiting, &add) {
                 Err(error) if error.is_full() => error.into_inner(),
                 answer => return answer,
             };
@@ -158,10 +163,10 @@ impl<E> Shared<E> {
         let mut queue = self.lock();
         queue.give_back(batch.sequence, returned);
         queue.settle(&batch, load, exceptions);
-        let has_line = queue.has_line();
+        let has_waiting = queue.has_waiting();
         drop(queue);
         batch.wake();
-        if has_line {
+        if has_waiting {
             self.room.notify_one();
         }
 
@@ -223,19 +228,19 @@ impl<E> fmt::Debug for Shared<E> {
     }
 }
 
-/// A place among the waiting pushes, released on drop.
-struct InLine<'a, E>(&'a Shared<E>, Load);
+/// Counts a push as waiting until it is dropped.
+struct Waiting<'a, E>(&'a Shared<E>, Load);
 
-impl<'a, E> InLine<'a, E> {
+impl<'a, E> Waiting<'a, E> {
     fn new(shared: &'a Shared<E>, load: Load) -> Self {
-        shared.lock().join_line(load);
+        shared.lock().add_waiting(load);
         Self(shared, load)
     }
 }
 
-impl<E> Drop for InLine<'_, E> {
+impl<E> Drop for Waiting<'_, E> {
     fn drop(&mut self) {
-        self.0.lock().leave_line(self.1);
+        self.0.lock().remove_waiting(self.1);
     }
 }
 

@@ -102,8 +102,10 @@ where
                         if backoff.is_first() {
                             tracing::warn!(error = &error as &dyn Error, ?delay, "append failed; retrying");
                         }
-                        self.shared.lock().count_retry();
-                        if let Some(reason) = wait(delay, &self.halt).await {
+                        flight.pause();
+                        let halted = wait(delay, &self.halt).await;
+                        flight.resume();
+                        if let Some(reason) = halted {
                             flight.give_up(&reason);
                         }
                     }

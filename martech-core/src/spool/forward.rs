@@ -11,8 +11,8 @@ use tokio::{
 };
 
 use super::{
-    Record,
     frame::{self, Head},
+    record::Record,
     shared::{Load, Shared},
     watermark::WatermarkFile,
 };
@@ -373,8 +373,8 @@ async fn settled(receipts: Vec<BatchReceipt>) -> Result<Appended, String> {
     for receipt in receipts {
         let outcome = receipt.await;
         appended.stored += outcome.stored();
-        let way = outcome.passage().map(|passage| Step { from: passage.taken, to: passage.settled });
-        appended.steps = appended.steps.and(Steps { forwarded: way, synced: None });
+        let forwarded = outcome.timing().map(|timing| Step { from: timing.taken, to: timing.settled });
+        appended.steps = appended.steps.and(Steps { forwarded, synced: None });
         let len = outcome.len();
         for (index, outcome) in outcome.into_exceptions() {
             match outcome {

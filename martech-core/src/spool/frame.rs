@@ -9,7 +9,7 @@
 
 use bytes::{Buf, Bytes};
 
-use super::{Record, RecordError};
+use super::record::{Record, RecordError};
 use crate::{event::Timestamp, store::Rejection};
 
 const VERSION: u8 = 1;

@@ -50,11 +50,13 @@
 //! | damaged frames | they are set aside, counted and reported as described in the [journal](crate::journal); later frames are forwarded |
 //! | frames with events of another type | forwarding halts; the frames stay in the journal |
 
+mod availability;
 mod error;
 mod forward;
 mod frame;
 mod inspect;
-mod link;
+
+mod observed;
 mod opening;
 mod record;
 mod shared;
@@ -78,7 +80,7 @@ pub use self::{
 };
 use self::{
     forward::{Bounds, Tasks},
-    link::Linked,
+    observed::Observed,
     shared::{Load, Shared},
 };
 use crate::{
@@ -167,7 +169,7 @@ impl<S: Store<E>, E: Record> Spooled<S, E> {
                     rejected(letter);
                 }
             })
-            .build(Linked { store: store.clone(), shared: shared.clone() })?;
+            .build(Observed { store: store.clone(), shared: shared.clone() })?;
         let bounds = Bounds { in_flight: in_flight_bytes, chunk, trim: opening::segment_bytes(capacity_bytes) };
         let tasks = Mutex::new(Some(Tasks::start(&shared, sink.clone(), watermark, bounds)));
         Ok(Self { handle: Arc::new(Handle { shared, store, sink, capacity_bytes, tasks }) })
@@ -190,11 +192,11 @@ impl<S: Store<E>, E: Record> Spooled<S, E> {
     /// Returns the status of the spool.
     pub fn status(&self) -> SpoolStatus {
         let Handle { shared, sink, capacity_bytes, .. } = &*self.handle;
-        let (journal, sink, link) = (shared.journal.stats(), sink.stats(), shared.link.state());
+        let (journal, sink, connection) = (shared.journal.stats(), sink.stats(), shared.availability.connection());
         let progress = shared.progress();
         let age = |since: Timestamp| Duration::from_millis((Timestamp::now().millis() - since.millis()).max(0) as u64);
         SpoolStatus {
-            connected: link.connected,
+            connected: connection.connected,
             behind_events: progress.behind.events,
             behind_bytes: progress.behind.bytes,
             behind: progress.oldest().map_or(Duration::ZERO, age),
@@ -205,7 +207,7 @@ impl<S: Store<E>, E: Record> Spooled<S, E> {
             rejected: sink.rejected,
             retries: sink.retries,
             damage: progress.damage,
-            error: progress.halted.clone().or(link.error),
+            error: progress.halted.clone().or(connection.error),
             halted: progress.halted.is_some(),
             poisoned: journal.poisoned,
         }
@@ -232,7 +234,8 @@ impl<S: Store<E>, E: Record> Spooled<S, E> {
     pub async fn close(&self, patience: Duration) -> SpoolStatus {
         let shared = &self.handle.shared;
         shared.progress().closed = true;
-        let done = shared.until(|progress| progress.is_done() || progress.halted.is_some() || shared.link.is_down());
+        let done =
+            shared.until(|progress| progress.is_done() || progress.halted.is_some() || shared.availability.is_down());
         // The status shows whether this finished in time.
         let _ = timeout(patience, done).await;
         let tasks = self.handle.tasks.lock().unwrap_or_else(PoisonError::into_inner).take();

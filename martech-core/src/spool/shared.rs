@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::{Notify, oneshot, watch};
 
-use super::link::Link;
+use super::availability::Availability;
 use crate::{
     event::Timestamp,
     fs::Lock,
@@ -36,11 +36,11 @@ impl Load {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) journal: Journal,
-    pub(super) link: Link,
+    pub(super) availability: Availability,
     progress: Mutex<Progress>,
     /// Signals the forwarder that there are new frames.
     pub(super) arrived: Notify,
-    /// Signals changes of the progress or the link.
+    /// Signals changes of the progress or the availability.
     pulse: watch::Sender<()>,
     /// Lock on the folder, held until the last task has ended.
     lock: Mutex<Option<Lock>>,
@@ -86,7 +86,7 @@ impl Shared {
     pub(super) fn new(journal: Journal, progress: Progress, lock: Lock) -> Self {
         Self {
             journal,
-            link: Link::default(),
+            availability: Availability::default(),
             progress: Mutex::new(progress),
             arrived: Notify::new(),
             pulse: watch::Sender::new(()),
@@ -103,7 +103,7 @@ impl Shared {
         self.pulse.send_replace(());
     }
 
-    /// Waits until `is_so` holds. Checked again after each change of the progress or the link.
+    /// Waits until `is_so` holds. Checked again after each change of the progress or the availability.
     pub(super) async fn until(&self, is_so: impl Fn(&Progress) -> bool) {
         let mut pulse = self.pulse.subscribe();
         loop {

@@ -8,6 +8,7 @@ use crate::timing::seconds;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct SpoolStatus {
     /// `true` if the store answered the last append; `None` before the first answer.
     pub connected: Option<bool>,

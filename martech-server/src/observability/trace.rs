@@ -14,7 +14,7 @@ use std::{
 };
 
 use axum::http::{Request, StatusCode};
-use martech_core::{sink::Passage, store::Step};
+use martech_core::{sink::BatchTiming, store::Step};
 use opentelemetry::{
     Context, ContextGuard, KeyValue,
     propagation::TextMapPropagator,
@@ -141,10 +141,10 @@ impl Timeline {
         result
     }
 
-    /// Records the path of events that were handed to the sink.
-    pub(crate) fn passage(&self, handed_over: Option<Instant>, passage: Option<Passage>) {
-        let (Some(recording), Some(handed_over), Some(passage)) = (&self.0, handed_over, passage) else { return };
-        let Passage { taken, settled, events, steps } = passage;
+    /// Records the steps of the batch that had the events of this request.
+    pub(crate) fn batch(&self, handed_over: Option<Instant>, timing: Option<BatchTiming>) {
+        let (Some(recording), Some(handed_over), Some(timing)) = (&self.0, handed_over, timing) else { return };
+        let BatchTiming { taken, settled, events, steps, .. } = timing;
         let request = &recording.request;
         recording.child(request, "wait in queue", SpanKind::Internal, Step { from: handed_over, to: taken }, []);
         let of_batch = [KeyValue::new("martech.batch.events", i64::try_from(events).unwrap_or(i64::MAX))];

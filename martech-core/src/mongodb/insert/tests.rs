@@ -22,13 +22,13 @@ fn insert_command_has_expected_fields() {
     let mark = begin(&mut concern);
     string(&mut concern, "w", "majority");
     end(&mut concern, mark);
-    let (bytes, indices, awkward) = command.finish(&concern);
+    let (bytes, indices, incompatible) = command.finish(&concern);
     let read = Document::try_from(RawDocument::from_bytes(&bytes).unwrap()).unwrap();
     assert_eq!(read.keys().map(String::as_str).collect::<Vec<_>>(), ["insert", "ordered", "documents", "writeConcern"]);
     assert_eq!((read.get_str("insert").unwrap(), read.get_bool("ordered").unwrap()), ("events", false));
     assert_eq!(read.get_array("documents").unwrap().len(), 2);
     assert_eq!(read.get_document("writeConcern").unwrap(), &doc! { "w": "majority" });
-    assert_eq!((indices, awkward), (vec![4, 7], vec![]));
+    assert_eq!((indices, incompatible), (vec![4, 7], vec![]));
 }
 
 #[test]
@@ -57,16 +57,16 @@ fn command_is_limited_by_count_and_by_bytes() {
 
 #[test]
 fn awkward_names_are_tracked_across_commands() {
-    let awkward = Event { properties: Some(r#"{"$x":1}"#.to_owned()), ..event(1) };
+    let incompatible = Event { properties: Some(r#"{"$x":1}"#.to_owned()), ..event(1) };
     let one = Limits { documents: 1, ..LIMITS };
     let mut command = Command::new("events");
     assert!(matches!(command.push(0, &event(1), Form::Document, true, one), Pushed::Taken));
-    let Pushed::NoRoom(document, names) = command.push(1, &awkward, Form::Document, true, one) else {
+    let Pushed::NoRoom(document, names) = command.push(1, &incompatible, Form::Document, true, one) else {
         panic!("one is enough")
     };
     let mut next = Command::new("events");
     next.push_document(1, document, names);
-    assert_eq!((command.awkward, next.awkward), (vec![], vec![1]));
+    assert_eq!((command.incompatible, next.incompatible), (vec![], vec![1]));
 }
 
 fn advice(answer: Document, sent: usize) -> Advice {

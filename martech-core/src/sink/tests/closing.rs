@@ -6,7 +6,7 @@ use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn close_drains_without_waiting_for_flush_interval() {
-    let store = Puppet::default();
+    let store = ScriptedStore::default();
     let sink = small().flush_interval(Duration::from_secs(60)).build(store.clone()).unwrap();
     let receipt = sink.try_push(1).unwrap();
     let start = Instant::now();
@@ -20,7 +20,7 @@ async fn close_drains_without_waiting_for_flush_interval() {
 
 #[tokio::test(start_paused = true)]
 async fn closed_sink_refuses_all_pushes() {
-    let sink = small().build(Puppet::acting(vec![Act::TakeAfter(Duration::from_secs(1)); 4])).unwrap();
+    let sink = small().build(ScriptedStore::scripted(vec![Reaction::TakeAfter(Duration::from_secs(1)); 4])).unwrap();
     drop(sink.try_push_batch((0..10).collect()).unwrap());
     let waiting = [10, 11].map(|event| {
         let sink = sink.clone();
@@ -41,7 +41,13 @@ async fn closed_sink_refuses_all_pushes() {
 #[tokio::test(start_paused = true)]
 async fn close_returns_unstored_events_in_order_at_deadline() {
     let letters = Letters::default();
-    let store = Puppet::acting([Act::Stall, Act::Reject(vec![2]), Act::Retry, Act::Retry, Act::Stall]);
+    let store = ScriptedStore::scripted([
+        Reaction::Stall,
+        Reaction::Reject(vec![2]),
+        Reaction::Retry,
+        Reaction::Retry,
+        Reaction::Stall,
+    ]);
     let sink = small().capacity(20).dead_letters(letters.handler()).build(store.clone()).unwrap();
     let stalled = sink.try_push_batch((0..4).collect()).unwrap();
     settle_down().await;
@@ -61,8 +67,8 @@ async fn close_returns_unstored_events_in_order_at_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn close_does_not_return_stored_part_of_batch() {
-    let store = Puppet::acting([Act::Take, Act::Stall]);
-    store.stage(|stage| stage.unbearable = vec![3]);
+    let store = ScriptedStore::scripted([Reaction::Take, Reaction::Stall]);
+    store.stage(|stage| stage.poisonous = vec![3]);
     let sink = small().build(store.clone()).unwrap();
     drop(sink.try_push_batch((0..4).collect()).unwrap());
     let report = sink.close(SOON).await;
@@ -72,7 +78,7 @@ async fn close_does_not_return_stored_part_of_batch() {
 
 #[tokio::test(start_paused = true)]
 async fn close_with_zero_deadline_returns_unstored_events() {
-    let store = Puppet::default();
+    let store = ScriptedStore::default();
     let sink = small().build(store.clone()).unwrap();
     drop(sink.try_push_batch((0..6).collect()).unwrap());
     let report = sink.close(Duration::ZERO).await;
@@ -83,7 +89,7 @@ async fn close_with_zero_deadline_returns_unstored_events() {
 #[tokio::test(start_paused = true)]
 async fn canceled_close_dead_letters_unclaimed_events() {
     let letters = Letters::default();
-    let sink = small().dead_letters(letters.handler()).build(Puppet::acting([Act::Stall])).unwrap();
+    let sink = small().dead_letters(letters.handler()).build(ScriptedStore::scripted([Reaction::Stall])).unwrap();
     drop(sink.try_push_batch((0..4).collect()).unwrap());
     settle_down().await;
     let mut close = Box::pin(sink.close(Duration::from_secs(1)));
@@ -111,7 +117,7 @@ fn futures_poll<F: Future>(future: std::pin::Pin<&mut F>) -> Option<F::Output> {
 
 #[tokio::test(start_paused = true)]
 async fn dropping_all_handles_stores_accepted_events() {
-    let store = Puppet::acting([Act::Retry, Act::TakeAfter(Duration::from_secs(1))]);
+    let store = ScriptedStore::scripted([Reaction::Retry, Reaction::TakeAfter(Duration::from_secs(1))]);
     let sink = small().flush_interval(Duration::MAX).build(store.clone()).unwrap();
     let receipt = sink.clone().try_push(1).unwrap();
     drop(sink);

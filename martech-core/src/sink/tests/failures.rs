@@ -6,7 +6,8 @@ use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn batch_is_retried_until_stored() {
-    let store = Puppet::acting([Act::Retry, Act::RetryAfter(Duration::from_secs(3)), Act::Retry]);
+    let store =
+        ScriptedStore::scripted([Reaction::Retry, Reaction::RetryAfter(Duration::from_secs(3)), Reaction::Retry]);
     let sink = small().build(store.clone()).unwrap();
     let start = Instant::now();
     let outcome = sink.try_push_batch((0..4).collect()).unwrap().await;
@@ -24,7 +25,7 @@ async fn batch_is_dead_lettered_at_retry_deadline() {
         .max_concurrent_flushes(1)
         .retry(retry)
         .dead_letters(letters.handler())
-        .build(Puppet::acting(vec![Act::RetryAfter(Duration::from_secs(4)); 3]))
+        .build(ScriptedStore::scripted(vec![Reaction::RetryAfter(Duration::from_secs(4)); 3]))
         .unwrap();
     let start = Instant::now();
     let given_up = sink.try_push_batch((0..4).collect()).unwrap();
@@ -44,8 +45,8 @@ async fn batch_is_dead_lettered_at_retry_deadline() {
 #[tokio::test(start_paused = true)]
 async fn dead_letters_mark_events_of_attended_handles() {
     let letters = Letters::default();
-    let store = Puppet::default();
-    store.stage(|stage| stage.unbearable = (0..20).collect());
+    let store = ScriptedStore::default();
+    store.stage(|stage| stage.poisonous = (0..20).collect());
     let sink = small().max_batch(8).capacity(20).dead_letters(letters.handler()).build(store).unwrap();
     let attended = sink.attended();
     let receipts = [
@@ -71,14 +72,14 @@ async fn dead_letters_mark_events_of_attended_handles() {
 #[tokio::test(start_paused = true)]
 async fn refused_batch_is_bisected_to_isolate_poison_events() {
     let letters = Letters::default();
-    let store = Puppet::default();
-    store.stage(|stage| stage.unbearable = vec![3, 700, 701]);
+    let store = ScriptedStore::default();
+    store.stage(|stage| stage.poisonous = vec![3, 700, 701]);
     let sink = EventSink::builder().max_batch(1000).dead_letters(letters.handler()).build(store.clone()).unwrap();
     let outcome = sink.try_push_batch((0..1000).collect()).unwrap().await;
 
     let refused: Vec<_> = outcome.exceptions().iter().map(|(index, _)| *index).collect();
     assert_eq!(refused, [3, 700, 701]);
-    assert!(matches!(outcome.get(700), Some(Ok(Outcome::Rejected { reason, .. })) if &*reason == "unbearable"));
+    assert!(matches!(outcome.get(700), Some(Ok(Outcome::Rejected { reason, .. })) if &*reason == "poisonous"));
     assert_eq!(letters.events(), [3, 700, 701]);
     assert_eq!(store.stored(), (0..1000).filter(|event| !refused.contains(&(*event as usize))).collect::<Vec<_>>());
     assert!(store.batches().len() < 60, "{}", store.batches().len());
@@ -88,8 +89,13 @@ async fn refused_batch_is_bisected_to_isolate_poison_events() {
 #[tokio::test(start_paused = true)]
 async fn bisection_continues_across_retries() {
     let letters = Letters::default();
-    let store = Puppet::acting([Act::Retry, Act::Reject(vec![0]), Act::Retry, Act::Duplicates(vec![0])]);
-    store.stage(|stage| stage.unbearable = vec![1]);
+    let store = ScriptedStore::scripted([
+        Reaction::Retry,
+        Reaction::Reject(vec![0]),
+        Reaction::Retry,
+        Reaction::Duplicates(vec![0]),
+    ]);
+    store.stage(|stage| stage.poisonous = vec![1]);
     let sink = small().dead_letters(letters.handler()).build(store.clone()).unwrap();
     let outcome = sink.try_push_batch((0..4).collect()).unwrap().await;
     assert_eq!(letters.events(), [0, 1]);
@@ -100,19 +106,19 @@ async fn bisection_continues_across_retries() {
 #[tokio::test(start_paused = true)]
 async fn broken_store_poisons_sink() {
     for (act, reason) in [
-        (Act::Panic, "the store panicked: the puppet panics"),
-        (Act::Fatal, "the store failed permanently: broken"),
+        (Reaction::Panic, "the store panicked: the store panics"),
+        (Reaction::Fatal, "the store failed permanently: broken"),
         (
-            Act::Lie(Appended::all(5)),
+            Reaction::BrokenAnswer(Appended::all(5)),
             "the store's answer does not match the batch: 5 stored, 0 duplicates and 0 rejected of 4 events",
         ),
         (
-            Act::Lie(Appended { stored: 3, duplicates: vec![4], ..Appended::default() }),
+            Reaction::BrokenAnswer(Appended { stored: 3, duplicates: vec![4], ..Appended::default() }),
             "the store's answer does not match the batch: event 4 is out of range in a batch of 4",
         ),
     ] {
         let letters = Letters::default();
-        let store = Puppet::acting([Act::Stall, Act::TakeAfter(Duration::from_secs(1)), act]);
+        let store = ScriptedStore::scripted([Reaction::Stall, Reaction::TakeAfter(Duration::from_secs(1)), act]);
         let sink = small().capacity(14).max_concurrent_flushes(3).dead_letters(letters.handler()).build(store).unwrap();
         let stalled = sink.try_push_batch((0..4).collect()).unwrap();
         let slow = sink.try_push_batch((4..8).collect()).unwrap();
@@ -149,8 +155,10 @@ async fn broken_store_poisons_sink() {
 
 #[tokio::test(start_paused = true)]
 async fn panic_in_dead_letter_handler_is_contained() {
-    let sink =
-        small().dead_letters(|_| panic!("the handler panics")).build(Puppet::acting([Act::Reject(vec![1])])).unwrap();
+    let sink = small()
+        .dead_letters(|_| panic!("the handler panics"))
+        .build(ScriptedStore::scripted([Reaction::Reject(vec![1])]))
+        .unwrap();
     let outcome = sink.try_push_batch((0..4).collect()).unwrap().await;
     assert_eq!(outcome.stored(), 3);
     assert_eq!(sink.push(4).await.unwrap().await.unwrap(), Outcome::Stored);
@@ -162,7 +170,7 @@ fn runtime_shutdown_fails_held_events() {
     let letters = Letters::default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let (sink, flying, waiting) = runtime.block_on(async {
-        let sink = small().dead_letters(letters.handler()).build(Puppet::acting([Act::Stall])).unwrap();
+        let sink = small().dead_letters(letters.handler()).build(ScriptedStore::scripted([Reaction::Stall])).unwrap();
         let flying = sink.try_push_batch((0..4).collect()).unwrap();
         settle_down().await;
         let waiting = sink.try_push(4).unwrap();

@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn stats_report_oldest_event_age_and_store_stall() {
-    let store = Puppet::acting([Act::TakeAfter(Duration::from_secs(40)), Act::Stall]);
+    let store = ScriptedStore::scripted([Reaction::TakeAfter(Duration::from_secs(40)), Reaction::Stall]);
     let sink = small().max_concurrent_flushes(1).build(store).unwrap();
     let waits = |sink: &EventSink<u32>| (sink.stats().oldest, sink.stats().stalled);
     tokio::time::advance(Duration::from_secs(100)).await;
@@ -24,7 +24,7 @@ async fn stats_report_oldest_event_age_and_store_stall() {
 #[tokio::test(start_paused = true)]
 async fn given_up_events_do_not_reset_stall_time() {
     let policy = RetryPolicy { deadline: Duration::from_secs(2), ..RetryPolicy::default() };
-    let store = Puppet::acting(std::iter::repeat_n(Act::Retry, 1_000));
+    let store = ScriptedStore::scripted(std::iter::repeat_n(Reaction::Retry, 1_000));
     let sink = small().max_concurrent_flushes(1).retry(policy).dead_letters(drop).build(store).unwrap();
     // More events than the sink can hold, so that some are always pending.
     for event in 0..1_200 {
@@ -40,7 +40,13 @@ async fn given_up_events_do_not_reset_stall_time() {
 #[tokio::test(start_paused = true)]
 async fn counts_flushes_by_reason_and_outcome() {
     let policy = RetryPolicy { deadline: Duration::ZERO, ..RetryPolicy::default() };
-    let store = Puppet::acting([Act::Take, Act::Take, Act::Take, Act::Duplicates(vec![0]), Act::Retry]);
+    let store = ScriptedStore::scripted([
+        Reaction::Take,
+        Reaction::Take,
+        Reaction::Take,
+        Reaction::Duplicates(vec![0]),
+        Reaction::Retry,
+    ]);
     let sink = small().retry(policy).dead_letters(drop).build(store.clone()).unwrap();
     let mut expected = std::collections::HashMap::new();
     let mut check = |reason, outcome| {
@@ -74,7 +80,7 @@ async fn counts_flushes_by_reason_and_outcome() {
 
 #[tokio::test(start_paused = true)]
 async fn full_sink_flushes_with_reason_pressed() {
-    let store = Puppet::default();
+    let store = ScriptedStore::default();
     // Full by bytes, while its batch is not full.
     let sink = small().capacity_bytes(8).flush_interval(Duration::from_secs(3600)).build(store).unwrap();
     let _receipts = [sink.try_push(1).unwrap(), sink.try_push(2).unwrap()];
@@ -85,7 +91,7 @@ async fn full_sink_flushes_with_reason_pressed() {
 
 #[tokio::test(start_paused = true)]
 async fn events_returned_by_close_count_as_failed_flush() {
-    let sink = small().build(Puppet::acting([Act::Stall])).unwrap();
+    let sink = small().build(ScriptedStore::scripted([Reaction::Stall])).unwrap();
     let _receipt = sink.push(1).await.unwrap();
     let report = sink.close(Duration::from_secs(1)).await;
     assert_eq!(report.unstored, [1]);
@@ -95,28 +101,31 @@ async fn events_returned_by_close_count_as_failed_flush() {
 
 #[tokio::test(start_paused = true)]
 async fn receipt_reports_batch_timing() {
-    let store = Puppet::acting([Act::TakeAfter(Duration::from_secs(40)), Act::TakeAfter(Duration::from_secs(2))]);
+    let store = ScriptedStore::scripted([
+        Reaction::TakeAfter(Duration::from_secs(40)),
+        Reaction::TakeAfter(Duration::from_secs(2)),
+    ]);
     let sink = small().max_concurrent_flushes(1).build(store).unwrap();
     let begun = Instant::now().into_std();
     let first = sink.push_batch(vec![1, 2, 3, 4]).await.unwrap();
     let second = sink.push_batch(vec![5, 6, 7, 8]).await.unwrap();
     // Spans two batches of four.
     let third = sink.push_batch((10..18).collect()).await.unwrap();
-    let first = first.await.passage().unwrap();
+    let first = first.await.timing().unwrap();
     assert_eq!((first.taken, first.events), (begun, 4));
     assert_eq!(first.settled, begun + Duration::from_secs(40));
-    let second = second.await.passage().unwrap();
+    let second = second.await.timing().unwrap();
     assert_eq!((second.taken, second.settled), (first.settled, first.settled + Duration::from_secs(2)));
-    let third = third.await.passage().unwrap();
+    let third = third.await.timing().unwrap();
     assert_eq!((third.taken, third.events), (second.settled, 8));
     assert_eq!(third.steps, crate::store::Steps::default(), "this store says nothing");
 }
 
 #[tokio::test]
-async fn events_no_slot_took_have_no_passage() {
-    let sink = small().max_concurrent_flushes(1).build(Puppet::acting([Act::Stall])).unwrap();
+async fn events_that_no_slot_took_have_no_timing() {
+    let sink = small().max_concurrent_flushes(1).build(ScriptedStore::scripted([Reaction::Stall])).unwrap();
     let _first = sink.push_batch(vec![1, 2, 3, 4]).await.unwrap();
     let waiting = sink.push_batch(vec![5]).await.unwrap();
     let _ = sink.close(Duration::ZERO).await;
-    assert_eq!(waiting.await.passage(), None);
+    assert_eq!(waiting.await.timing(), None);
 }

@@ -1,9 +1,10 @@
 //! Tests of the sink against scripted stores, under a paused clock.
 
-mod book;
 mod closing;
 mod failures;
 mod figures;
+mod ledger;
+mod linger;
 mod model;
 mod ops;
 mod parallel;
@@ -23,9 +24,9 @@ use tokio::time::Instant;
 use super::{DeadLetter, SinkBuilder, SinkStats, *};
 use crate::store::{Appended, Rejection, Store, StoreError};
 
-/// Behavior of a [`Puppet`] for one append.
+/// Behavior of a [`ScriptedStore`] for one append.
 #[derive(Debug, Clone)]
-enum Act {
+enum Reaction {
     /// Stores everything.
     Take,
     /// Stores everything after a delay.
@@ -37,9 +38,9 @@ enum Act {
     Fatal,
     Panic,
     /// Answers this, regardless of the batch.
-    Lie(Appended),
+    BrokenAnswer(Appended),
     /// Answers inconsistently with the batch.
-    LieOf(Lie),
+    BrokenAnswerFor(BrokenAnswer),
     /// Reports the events at these positions as duplicates.
     Duplicates(Vec<usize>),
     /// Rejects the events at these positions.
@@ -47,7 +48,7 @@ enum Act {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Lie {
+enum BrokenAnswer {
     TooMany,
     TooFew,
     OutOfRange,
@@ -55,7 +56,7 @@ enum Lie {
     DuplicateAndRejected,
 }
 
-impl Lie {
+impl BrokenAnswer {
     fn about(self, len: usize) -> Appended {
         let no = |index| Rejection::unfit(index, "no");
         match self {
@@ -74,14 +75,14 @@ impl Lie {
     }
 }
 
-/// A store that follows a script, then stores everything. A batch with an `unbearable` event is refused as a whole.
+/// A store that follows a script, then stores everything. A batch with an `poisonous` event is refused as a whole.
 #[derive(Debug, Clone, Default)]
-struct Puppet(Arc<Mutex<Stage>>);
+struct ScriptedStore(Arc<Mutex<ScriptState>>);
 
 #[derive(Debug, Default)]
-struct Stage {
-    script: VecDeque<Act>,
-    unbearable: Vec<u32>,
+struct ScriptState {
+    script: VecDeque<Reaction>,
+    poisonous: Vec<u32>,
     /// The batch of each started append.
     batches: Vec<Vec<u32>>,
     /// The start time of each append.
@@ -93,14 +94,14 @@ struct Stage {
     duplicates: Vec<u32>,
 }
 
-impl Puppet {
-    fn acting(script: impl IntoIterator<Item = Act>) -> Self {
-        let puppet = Self::default();
-        puppet.stage(|stage| stage.script.extend(script));
-        puppet
+impl ScriptedStore {
+    fn scripted(script: impl IntoIterator<Item = Reaction>) -> Self {
+        let store = Self::default();
+        store.stage(|stage| stage.script.extend(script));
+        store
     }
 
-    fn stage<R>(&self, look: impl FnOnce(&mut Stage) -> R) -> R {
+    fn stage<R>(&self, look: impl FnOnce(&mut ScriptState) -> R) -> R {
         look(&mut self.0.lock().unwrap())
     }
 
@@ -134,48 +135,48 @@ impl Puppet {
     }
 }
 
-impl Store<u32> for Puppet {
+impl Store<u32> for ScriptedStore {
     async fn append(&self, batch: &[u32]) -> Result<Appended, StoreError> {
         assert!(!batch.is_empty(), "the sink appends no empty batch");
         let _running = Running::new(self);
         let (act, refused) = self.stage(|stage| {
             stage.batches.push(batch.to_vec());
             stage.times.push(Instant::now());
-            let refused = batch.iter().any(|event| stage.unbearable.contains(event));
+            let refused = batch.iter().any(|event| stage.poisonous.contains(event));
             (if refused { None } else { stage.script.pop_front() }, refused)
         });
         if refused {
-            return Err(StoreError::refused("unbearable"));
+            return Err(StoreError::refused("poisonous"));
         }
-        match act.unwrap_or(Act::Take) {
-            Act::Take => Ok(self.take(batch, &[], &[])),
-            Act::TakeAfter(delay) => {
+        match act.unwrap_or(Reaction::Take) {
+            Reaction::Take => Ok(self.take(batch, &[], &[])),
+            Reaction::TakeAfter(delay) => {
                 tokio::time::sleep(delay).await;
                 Ok(self.take(batch, &[], &[]))
             }
-            Act::Stall => pending().await,
-            Act::Retry => Err(StoreError::retry("not now")),
-            Act::RetryAfter(delay) => Err(StoreError::retry_after(delay, "later")),
-            Act::Fatal => Err(StoreError::fatal("broken")),
-            Act::Panic => panic!("the puppet panics"),
-            Act::Lie(lie) => Ok(lie),
-            Act::LieOf(lie) => Ok(lie.about(batch.len())),
-            Act::Duplicates(positions) => Ok(self.take(batch, &positions, &[])),
-            Act::Reject(positions) => Ok(self.take(batch, &[], &positions)),
+            Reaction::Stall => pending().await,
+            Reaction::Retry => Err(StoreError::retry("not now")),
+            Reaction::RetryAfter(delay) => Err(StoreError::retry_after(delay, "later")),
+            Reaction::Fatal => Err(StoreError::fatal("broken")),
+            Reaction::Panic => panic!("the store panics"),
+            Reaction::BrokenAnswer(lie) => Ok(lie),
+            Reaction::BrokenAnswerFor(lie) => Ok(lie.about(batch.len())),
+            Reaction::Duplicates(positions) => Ok(self.take(batch, &positions, &[])),
+            Reaction::Reject(positions) => Ok(self.take(batch, &[], &positions)),
         }
     }
 }
 
 /// Counts an append in progress, also when it is canceled or panics.
-struct Running<'a>(&'a Puppet);
+struct Running<'a>(&'a ScriptedStore);
 
 impl<'a> Running<'a> {
-    fn new(puppet: &'a Puppet) -> Self {
-        puppet.stage(|stage| {
+    fn new(store: &'a ScriptedStore) -> Self {
+        store.stage(|stage| {
             stage.running += 1;
             stage.most_running = stage.most_running.max(stage.running);
         });
-        Self(puppet)
+        Self(store)
     }
 }
 

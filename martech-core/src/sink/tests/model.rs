@@ -1,5 +1,5 @@
 //! Model test: random operations on a sink of random shape, against a failing store, under a paused clock. After random
-//! steps the sink's statistics must match the [`Book`]. At the end every accepted event is in exactly one place, the
+//! steps the sink's statistics must match the [`Ledger`]. At the end every accepted event is in exactly one place, the
 //! one that its receipt reports, and nothing hangs.
 
 use std::{
@@ -14,25 +14,25 @@ use tokio::{task::JoinHandle, time::timeout};
 
 use super::{
     super::batch::Load,
-    book::{Book, Fate, batch_slip, load_of, poll_once, size_of, slip},
-    ops::{Care, Op, Shape, act, disaster, ops, shape},
+    ledger::{Entry, Fate, Ledger, held_batch_receipt, held_receipt, load_of, poll_once, size_of},
+    ops::{Op, Owner, Shape, disaster, ops, reaction, shape},
     *,
 };
 
-type Shared = Arc<Mutex<Book>>;
-/// Locks the book, also after a panic of the test.
-fn lock(book: &Shared) -> MutexGuard<'_, Book> {
-    book.lock().unwrap_or_else(PoisonError::into_inner)
+type Shared = Arc<Mutex<Ledger>>;
+/// Locks the ledger, also after a panic of the test.
+fn lock(ledger: &Shared) -> MutexGuard<'_, Ledger> {
+    ledger.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 type Handle = Arc<EventSink<u32>>;
 type Call = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-struct World {
+struct ModelRun {
     shape: Shape,
-    book: Shared,
+    ledger: Shared,
     letters: Letters,
-    store: Puppet,
+    store: ScriptedStore,
     /// Handles by number. A pending call keeps its handle alive.
     handles: Vec<(usize, Handle)>,
     next_handle: usize,
@@ -41,56 +41,62 @@ struct World {
     tasks: Vec<JoinHandle<()>>,
 }
 
-/// Runs a push, and records in the book when it starts and stops waiting for room.
-async fn watched<T>(book: Shared, load: Load, push: impl Future<Output = T>) -> T {
-    struct Place(Shared, Load, bool);
-    impl Place {
+/// Runs a push, and records in the ledger when it starts and stops waiting for room.
+async fn watched<T>(ledger: Shared, load: Load, push: impl Future<Output = T>) -> T {
+    struct Waiting(Shared, Load, bool);
+    impl Waiting {
         fn set(&mut self, stands: bool) {
-            let mut book = lock(&self.0);
+            let mut ledger = lock(&self.0);
             match (std::mem::replace(&mut self.2, stands), stands) {
-                (false, true) => (book.line, book.in_line) = (book.line.plus(self.1), book.in_line + 1),
-                (true, false) => (book.line, book.in_line) = (book.line.minus(self.1), book.in_line - 1),
+                (false, true) => {
+                    (ledger.waiting_load, ledger.waiting) = (ledger.waiting_load.plus(self.1), ledger.waiting + 1)
+                }
+                (true, false) => {
+                    (ledger.waiting_load, ledger.waiting) = (ledger.waiting_load.minus(self.1), ledger.waiting - 1)
+                }
                 _ => {}
             }
         }
     }
-    impl Drop for Place {
+    impl Drop for Waiting {
         fn drop(&mut self) {
             self.set(false);
         }
     }
 
     let mut push = Box::pin(push);
-    let mut place = Place(book, load, false);
+    let mut waiting = Waiting(ledger, load, false);
     poll_fn(move |context| {
         let poll = push.as_mut().poll(context);
-        place.set(poll.is_pending());
+        waiting.set(poll.is_pending());
         poll
     })
     .await
 }
 
-impl World {
-    fn new(shape: Shape, store: Puppet) -> Self {
-        let (book, letters) = <(Shared, Letters)>::default();
+impl ModelRun {
+    fn new(shape: Shape, store: ScriptedStore) -> Self {
+        let (ledger, letters) = <(Shared, Letters)>::default();
         let sink = EventSink::builder()
             .max_batch(shape.max_batch)
             .capacity(shape.capacity.events)
             .capacity_bytes(shape.capacity.bytes)
             .size_of(size_of)
             .flush_interval(shape.interval)
+            .linger(shape.linger)
+            .min_concurrent_batch(shape.min_concurrent_batch)
             .max_concurrent_flushes(shape.slots)
             .retry(RetryPolicy { deadline: Duration::from_secs(2), ..RetryPolicy::default() })
             .seed(1)
             .dead_letters({
-                let (book, hand_over) = (book.clone(), letters.handler());
+                let (ledger, keep) = (ledger.clone(), letters.handler());
                 move |letter| {
                     let event = letter.event;
-                    hand_over(letter);
+                    keep(letter);
                     // The handler is called before the receipts resolve.
-                    let mut book = lock(&book);
-                    book.read_slips();
-                    let told = book.entries.get(&event).and_then(|entry| entry.fate);
+                    let mut ledger = lock(&ledger);
+                    ledger.poll_receipts();
+                    let told = ledger.entries.get(&event).and_then(|entry| entry.fate);
                     assert!(
                         told.is_none_or(|fate| fate == Fate::Returned),
                         "the receipt of {event} said {told:?} first"
@@ -101,7 +107,7 @@ impl World {
             .unwrap();
         Self {
             shape,
-            book,
+            ledger,
             letters,
             store,
             // Handles with odd numbers are attended. A clone's number has the parity of the original's.
@@ -125,10 +131,10 @@ impl World {
         self.handles[which % self.handles.len()].clone()
     }
 
-    fn call(&mut self, care: Care, call: impl Future<Output = ()> + Send + 'static) {
-        match care {
-            Care::Task => self.tasks.push(tokio::spawn(call)),
-            Care::Model => self.calls.push(Box::pin(call)),
+    fn call(&mut self, owner: Owner, call: impl Future<Output = ()> + Send + 'static) {
+        match owner {
+            Owner::Task => self.tasks.push(tokio::spawn(call)),
+            Owner::Model => self.calls.push(Box::pin(call)),
         }
     }
 
@@ -136,7 +142,7 @@ impl World {
     fn judge<R, T>(&self, load: Load, sink: &EventSink<u32>, answer: &Result<R, PushError<T>>) {
         let stats = sink.stats();
         let held = Load { events: stats.pending as usize, bytes: stats.pending_bytes as usize };
-        let taken = held.plus(lock(&self.book).line);
+        let taken = held.plus(lock(&self.ledger).waiting_load);
         match answer.as_ref().map_err(PushError::refusal) {
             // An empty batch needs no room.
             Ok(_) => assert!(taken.fits(self.shape.capacity) || load.events == 0, "{load:?} is let in, {stats:?}"),
@@ -153,12 +159,12 @@ impl World {
         let poisoned = sink.poison().is_some();
         let answer = sink.try_push(event);
         assert!(!(poisoned && answer.is_ok()), "a poisoned sink takes an event");
-        // Reading statistics ends all grants. After every push, it would keep lanes from being used.
+        // Reading statistics ends all reservations. After every push, it would keep them from being used.
         if answer.is_err() || event.is_multiple_of(8) {
             self.judge(load_of(&[event]), &sink, &answer);
         }
         match answer {
-            Ok(receipt) => lock(&self.book).accept(number, vec![event], slip(receipt)),
+            Ok(receipt) => lock(&self.ledger).accept(number, vec![event], held_receipt(receipt)),
             Err(error) => assert_eq!(error.into_inner(), event),
         }
     }
@@ -173,40 +179,43 @@ impl World {
                 let answer = sink.try_push_batch(events.clone());
                 self.judge(load_of(&events), &sink, &answer);
                 match answer {
-                    Ok(receipt) => lock(&self.book).accept(number, events, batch_slip(receipt)),
+                    Ok(receipt) => lock(&self.ledger).accept(number, events, held_batch_receipt(receipt)),
                     Err(error) => assert_eq!(error.into_inner(), events),
                 }
             }
-            Op::Push(handle, care) => {
+            Op::Push(handle, owner) => {
                 let event = self.fresh(1)[0];
-                let ((number, sink), book) = (self.handle(handle), self.book.clone());
-                self.call(care, async move {
-                    match watched(book.clone(), load_of(&[event]), sink.push(event)).await {
-                        Ok(receipt) => lock(&book).accept(number, vec![event], slip(receipt)),
+                let ((number, sink), ledger) = (self.handle(handle), self.ledger.clone());
+                self.call(owner, async move {
+                    match watched(ledger.clone(), load_of(&[event]), sink.push(event)).await {
+                        Ok(receipt) => lock(&ledger).accept(number, vec![event], held_receipt(receipt)),
                         Err(error) => assert!(!error.is_full() && error.into_inner() == event),
                     }
                 });
             }
-            Op::PushBatch(handle, count, care) => {
+            Op::PushBatch(handle, count, owner) => {
                 let events = self.fresh(count);
-                let ((number, sink), book) = (self.handle(handle), self.book.clone());
-                self.call(care, async move {
+                let ((number, sink), ledger) = (self.handle(handle), self.ledger.clone());
+                self.call(owner, async move {
                     let push = sink.push_batch(events.clone());
-                    match watched(book.clone(), load_of(&events), push).await {
-                        Ok(receipt) => lock(&book).accept(number, events, batch_slip(receipt)),
+                    match watched(ledger.clone(), load_of(&events), push).await {
+                        Ok(receipt) => lock(&ledger).accept(number, events, held_batch_receipt(receipt)),
                         Err(error) => assert!(!error.is_full() && error.into_inner() == events),
                     }
                 });
             }
-            Op::Flush(handle, care) => {
-                let ((_, sink), book) = (self.handle(handle), self.book.clone());
-                self.call(care, async move {
-                    let before = lock(&book).order.len();
+            Op::Flush(handle, owner) => {
+                let ((_, sink), ledger) = (self.handle(handle), self.ledger.clone());
+                self.call(owner, async move {
+                    let before = lock(&ledger).order.len();
                     sink.flush().await;
-                    let mut book = lock(&book);
-                    book.read_slips();
-                    let open = book.open();
-                    assert!(book.order[..before].iter().all(|event| !open.contains(event)), "a barrier came too early");
+                    let mut ledger = lock(&ledger);
+                    ledger.poll_receipts();
+                    let open = ledger.open();
+                    assert!(
+                        ledger.order[..before].iter().all(|event| !open.contains(event)),
+                        "a barrier came too early"
+                    );
                 });
             }
             Op::Poll(which) if !self.calls.is_empty() => {
@@ -238,21 +247,21 @@ impl World {
                 drop(self.handles.swap_remove(which));
             }
             Op::DropReceipt(which) => {
-                let mut book = lock(&self.book);
-                if !book.slips.is_empty() {
-                    let which = which % book.slips.len();
-                    drop(book.slips.swap_remove(which));
+                let mut ledger = lock(&self.ledger);
+                if !ledger.held_receipts.is_empty() {
+                    let which = which % ledger.held_receipts.len();
+                    drop(ledger.held_receipts.swap_remove(which));
                 }
             }
             Op::AwaitReceipt(which) => {
-                let mut book = lock(&self.book);
-                if !book.slips.is_empty() {
-                    let which = which % book.slips.len();
-                    let (events, slip) = book.slips.swap_remove(which);
-                    let book = self.book.clone();
+                let mut ledger = lock(&self.ledger);
+                if !ledger.held_receipts.is_empty() {
+                    let which = which % ledger.held_receipts.len();
+                    let (events, held_receipt) = ledger.held_receipts.swap_remove(which);
+                    let ledger = self.ledger.clone();
                     self.tasks.push(tokio::spawn(async move {
-                        let outcomes = slip.await;
-                        lock(&book).tell(&events, &outcomes);
+                        let outcomes = held_receipt.await;
+                        lock(&ledger).tell(&events, &outcomes);
                     }));
                 }
             }
@@ -267,18 +276,18 @@ impl World {
                 self.check_haste();
             }
             Op::Close(handle, millis) => {
-                let ((_, sink), book) = (self.handle(handle), self.book.clone());
+                let ((_, sink), ledger) = (self.handle(handle), self.ledger.clone());
                 let mut close: Call = Box::pin(async move {
                     let report = sink.close(Duration::from_millis(millis)).await;
                     assert_eq!(report.stats.pending, 0);
                     assert_conserved(&report.stats);
-                    lock(&book).unstored.push(report.unstored);
+                    lock(&ledger).unstored.push(report.unstored);
                 });
                 // The first poll closes the sink. No event is accepted from here on.
                 if poll_once(close.as_mut()).is_pending() {
                     self.tasks.push(tokio::spawn(close));
                 }
-                lock(&self.book).closed = true;
+                lock(&self.ledger).closed = true;
             }
             Op::Poll(_) | Op::Cancel(_) | Op::DropHandle(_) => {}
         }
@@ -288,13 +297,14 @@ impl World {
         let stats = self.handles[0].1.stats();
         let held = Load { events: stats.pending as usize, bytes: stats.pending_bytes as usize };
         assert!(held.fits(self.shape.capacity), "{stats:?}");
-        lock(&self.book).check(&stats, &self.letters);
+        lock(&self.ledger).check(&stats, &self.letters);
     }
 
-    /// Checks that while a slot is free, no full batch waits, and no event waits longer than the interval.
+    /// Checks that while a slot is free, no full batch waits, and no event waits longer than the interval and
+    /// the linger, which does not apply to attended handles.
     fn check_haste(&self) {
-        let mut book = lock(&self.book);
-        book.read_slips();
+        let mut ledger = lock(&self.ledger);
+        ledger.poll_receipts();
         let (begun, mut ended) = self
             .store
             .stage(|stage| (stage.batches.concat(), [stage.stored.clone(), stage.duplicates.clone()].concat()));
@@ -303,33 +313,36 @@ impl World {
         if begun.iter().any(|event| !ended.contains(event)) {
             return;
         }
-        let waiting: Vec<u32> = book.open().into_iter().filter(|event| !begun.contains(event)).collect();
+        let waiting: Vec<u32> = ledger.open().into_iter().filter(|event| !begun.contains(event)).collect();
         assert!(waiting.len() < self.shape.max_batch, "{} events wait for a free slot", waiting.len());
         let late = Duration::from_millis(2);
         for event in waiting {
-            assert!(book.entries[&event].at.elapsed() <= self.shape.interval + late, "{event} waits for a free slot");
+            let Entry { handle, at, .. } = &ledger.entries[&event];
+            let linger = if handle % 2 == 1 { Duration::ZERO } else { self.shape.linger };
+            let longest = self.shape.interval.max(linger) + late;
+            assert!(at.elapsed() <= longest, "{event} waits for a free slot");
         }
     }
 
     /// Waits for all work to finish, and accounts for every event.
     async fn end(self) {
-        let Self { shape, book, letters, store, handles, calls, tasks, .. } = self;
+        let Self { shape, ledger, letters, store, handles, calls, tasks, .. } = self;
         let calls: Vec<_> = calls.into_iter().map(tokio::spawn).collect();
         for task in tasks.into_iter().chain(calls) {
             task.await.unwrap();
         }
         drop(handles);
-        let slips = std::mem::take(&mut lock(&book).slips);
-        for (events, slip) in slips {
-            let outcomes = slip.await;
-            lock(&book).tell(&events, &outcomes);
+        let held_receipts = std::mem::take(&mut lock(&ledger).held_receipts);
+        for (events, held_receipt) in held_receipts {
+            let outcomes = held_receipt.await;
+            lock(&ledger).tell(&events, &outcomes);
         }
         // The slots end. Events that no caller of `close` claimed are dead-lettered with the last of them.
         while Arc::strong_count(&store.0) > 1 {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
 
-        let book = lock(&book);
+        let ledger = lock(&ledger);
         let letter_fate = |reason: &DeadLetterReason| match reason {
             DeadLetterReason::Rejected { .. } => Fate::Rejected,
             DeadLetterReason::Unclaimed => Fate::Returned,
@@ -337,19 +350,19 @@ impl World {
         };
         let all = |fate: Fate, events: Vec<u32>| events.into_iter().map(move |event| (event, fate));
         for letter in letters.all().iter().filter(|letter| !matches!(letter.reason, DeadLetterReason::Unclaimed)) {
-            assert_eq!(letter.attended, book.entries[&letter.event].handle % 2 == 1, "{letter:?}");
+            assert_eq!(letter.attended, ledger.entries[&letter.event].handle % 2 == 1, "{letter:?}");
         }
         let lettered = letters.events().into_iter().zip(letters.reasons().iter().map(letter_fate).collect::<Vec<_>>());
         let ended = all(Fate::Stored, store.stored())
             .chain(all(Fate::Duplicate, store.stage(|stage| stage.duplicates.clone())))
-            .chain(all(Fate::Returned, book.unstored.concat()))
+            .chain(all(Fate::Returned, ledger.unstored.concat()))
             .chain(lettered);
         let mut found = BTreeMap::new();
         for (event, fate) in ended {
             assert_eq!(found.insert(event, fate), None, "event {event} ended in two places");
         }
-        assert!(found.keys().eq(book.entries.keys()), "{:?} were accepted, {found:?}", book.entries.keys());
-        for (event, entry) in &book.entries {
+        assert!(found.keys().eq(ledger.entries.keys()), "{:?} were accepted, {found:?}", ledger.entries.keys());
+        for (event, entry) in &ledger.entries {
             assert!(entry.fate.is_none_or(|told| found[event] == told), "{event}: {entry:?}, {:?}", found[event]);
         }
 
@@ -357,10 +370,10 @@ impl World {
         assert!(batches.iter().all(|batch| batch.len() <= shape.max_batch), "{batches:?}");
         assert!(batches.iter().flatten().all(|event| found.contains_key(event)), "the store got what was not accepted");
         assert!(store.stage(|stage| stage.most_running) <= shape.slots);
-        batches.iter().for_each(|batch| book.check_order(batch));
-        book.unstored.iter().for_each(|events| book.check_order(events));
+        batches.iter().for_each(|batch| ledger.check_order(batch));
+        ledger.unstored.iter().for_each(|events| ledger.check_order(events));
         if shape.slots == 1 {
-            book.check_order(&store.stored());
+            ledger.check_order(&store.stored());
         }
     }
 }
@@ -372,17 +385,17 @@ proptest! {
     fn every_accepted_event_ends_in_one_place(
         shape in shape(),
         ops in ops(),
-        script in vec(act(), 0..30),
+        script in vec(reaction(), 0..30),
         disaster in disaster(),
-        unbearable in vec(0u32..200, 0..4),
+        poisonous in vec(0u32..200, 0..4),
     ) {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
-            let store = Puppet::acting(script.into_iter().chain(disaster));
-            store.stage(|stage| stage.unbearable = unbearable);
+            let store = ScriptedStore::scripted(script.into_iter().chain(disaster));
+            store.stage(|stage| stage.poisonous = poisonous);
             let play = async {
-                let mut world = World::new(shape, store);
+                let mut world = ModelRun::new(shape, store);
                 for (op, look) in ops {
                     world.run(op).await;
                     if look {

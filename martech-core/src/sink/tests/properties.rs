@@ -32,8 +32,8 @@ proptest! {
         poison in proptest::collection::btree_set(0u32..300, 0..6),
     ) {
         let poison: BTreeSet<u32> = poison.into_iter().filter(|event| *event < len).collect();
-        let (letters, store) = (Letters::default(), Puppet::default());
-        store.stage(|stage| stage.unbearable = poison.iter().copied().collect());
+        let (letters, store) = (Letters::default(), ScriptedStore::default());
+        store.stage(|stage| stage.poisonous = poison.iter().copied().collect());
         let outcome = paused(async {
             let sink = EventSink::builder().dead_letters(letters.handler()).build(store.clone()).unwrap();
             sink.try_push_batch((0..len).collect()).unwrap().await
@@ -62,7 +62,7 @@ proptest! {
             max_retry_after: Duration::from_secs(5),
         };
         let asked: Vec<Option<Duration>> = waits.iter().map(|wait| wait.map(Duration::from_millis)).collect();
-        let store = Puppet::acting(asked.iter().map(|asked| asked.map_or(Act::Retry, Act::RetryAfter)));
+        let store = ScriptedStore::scripted(asked.iter().map(|asked| asked.map_or(Reaction::Retry, Reaction::RetryAfter)));
         let letters = Letters::default();
         let (outcome, given_up, stats) = paused(async {
             let sink = small().seed(seed).retry(policy.clone()).dead_letters(letters.handler()).build(store.clone());

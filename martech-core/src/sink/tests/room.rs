@@ -12,7 +12,7 @@ fn retry_after(error: &PushError<u32>) -> Duration {
 #[tokio::test(start_paused = true)]
 async fn full_sink_returns_event_with_retry_after() {
     let delay = Duration::from_millis(400);
-    let store = Puppet::acting(vec![Act::TakeAfter(delay); 20]);
+    let store = ScriptedStore::scripted(vec![Reaction::TakeAfter(delay); 20]);
     let sink = small().max_concurrent_flushes(1).build(store).unwrap();
     for event in 0..10 {
         drop(sink.try_push(event).unwrap());
@@ -34,8 +34,11 @@ async fn full_sink_returns_event_with_retry_after() {
 
 #[tokio::test(start_paused = true)]
 async fn capacity_bytes_bounds_the_sink() {
-    let sink =
-        small().capacity_bytes(100).size_of(|event| *event as usize).build(Puppet::acting([Act::Stall])).unwrap();
+    let sink = small()
+        .capacity_bytes(100)
+        .size_of(|event| *event as usize)
+        .build(ScriptedStore::scripted([Reaction::Stall]))
+        .unwrap();
     drop(sink.try_push(60).unwrap());
     assert!(sink.try_push(41).unwrap_err().is_full());
     drop(sink.try_push(40).unwrap());
@@ -45,7 +48,7 @@ async fn capacity_bytes_bounds_the_sink() {
 
 #[tokio::test(start_paused = true)]
 async fn push_larger_than_capacity_is_refused_at_once() {
-    let sink = small().capacity_bytes(100).size_of(|event| *event as usize).build(Puppet::default()).unwrap();
+    let sink = small().capacity_bytes(100).size_of(|event| *event as usize).build(ScriptedStore::default()).unwrap();
     let error = sink.push(101).await.unwrap_err();
     assert!(matches!(error.refusal(), Refusal::TooLarge { bytes: 101, capacity_bytes: 100, .. }));
     assert_eq!(error.into_inner(), 101);
@@ -59,7 +62,7 @@ async fn push_larger_than_capacity_is_refused_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn batch_is_admitted_whole_or_not_at_all() {
-    let sink = small().build(Puppet::acting([Act::Stall, Act::Stall])).unwrap();
+    let sink = small().build(ScriptedStore::scripted([Reaction::Stall, Reaction::Stall])).unwrap();
     drop(sink.try_push_batch((0..7).collect()).unwrap());
     let error = sink.try_push_batch((7..11).collect()).unwrap_err();
     assert!(error.is_full());
@@ -71,7 +74,7 @@ async fn batch_is_admitted_whole_or_not_at_all() {
 
 #[tokio::test(start_paused = true)]
 async fn full_sink_flushes_without_waiting_for_interval() {
-    let store = Puppet::default();
+    let store = ScriptedStore::default();
     let sink = small().max_batch(1000).capacity_bytes(8).flush_interval(Duration::MAX).build(store.clone()).unwrap();
     for event in 0..20 {
         drop(sink.push(event).await.unwrap());
@@ -82,7 +85,7 @@ async fn full_sink_flushes_without_waiting_for_interval() {
 
 #[tokio::test(start_paused = true)]
 async fn waiting_pushes_are_served_in_order_before_newcomers() {
-    let store = Puppet::acting([1, 2, 2].map(|seconds| Act::TakeAfter(Duration::from_secs(seconds))));
+    let store = ScriptedStore::scripted([1, 2, 2].map(|seconds| Reaction::TakeAfter(Duration::from_secs(seconds))));
     let sink = small().build(store.clone()).unwrap();
     drop(sink.try_push_batch((0..10).collect()).unwrap());
 
@@ -115,7 +118,10 @@ async fn waiting_pushes_are_served_in_order_before_newcomers() {
 
 #[tokio::test(start_paused = true)]
 async fn canceled_push_leaves_no_trace() {
-    let store = Puppet::acting([Act::TakeAfter(Duration::from_secs(1)), Act::TakeAfter(Duration::from_secs(1))]);
+    let store = ScriptedStore::scripted([
+        Reaction::TakeAfter(Duration::from_secs(1)),
+        Reaction::TakeAfter(Duration::from_secs(1)),
+    ]);
     let sink = small().build(store.clone()).unwrap();
     drop(sink.try_push_batch((0..10).collect()).unwrap());
     let mut tasks: Vec<_> = (10..14)
@@ -146,7 +152,7 @@ async fn canceled_push_leaves_no_trace() {
 
 #[tokio::test(start_paused = true)]
 async fn canceled_first_waiter_passes_room_on() {
-    let sink = small().build(Puppet::acting([Act::Stall])).unwrap();
+    let sink = small().build(ScriptedStore::scripted([Reaction::Stall])).unwrap();
     drop(sink.try_push_batch((0..4).collect()).unwrap());
     settle_down().await;
     drop(sink.try_push_batch((4..10).collect()).unwrap());

@@ -6,7 +6,7 @@ use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn batch_is_flushed_when_full() {
-    let store = Puppet::default();
+    let store = ScriptedStore::default();
     let sink = small().build(store.clone()).unwrap();
     let start = Instant::now();
     let receipts: Vec<_> = (0..4).map(|event| sink.try_push(event).unwrap()).collect();
@@ -19,7 +19,7 @@ async fn batch_is_flushed_when_full() {
 
 #[tokio::test(start_paused = true)]
 async fn batch_is_flushed_when_oldest_event_is_due() {
-    let store = Puppet::default();
+    let store = ScriptedStore::default();
     let sink = small().build(store.clone()).unwrap();
     let start = Instant::now();
     let first = sink.try_push(1).unwrap();
@@ -32,7 +32,10 @@ async fn batch_is_flushed_when_oldest_event_is_due() {
 
 #[tokio::test(start_paused = true)]
 async fn zero_interval_flushes_when_slot_is_free() {
-    let store = Puppet::acting([Act::TakeAfter(Duration::from_millis(5)), Act::TakeAfter(Duration::from_millis(5))]);
+    let store = ScriptedStore::scripted([
+        Reaction::TakeAfter(Duration::from_millis(5)),
+        Reaction::TakeAfter(Duration::from_millis(5)),
+    ]);
     let sink = small().flush_interval(Duration::ZERO).build(store.clone()).unwrap();
     let start = Instant::now();
     let mut last = None;
@@ -48,7 +51,7 @@ async fn zero_interval_flushes_when_slot_is_free() {
 
 #[tokio::test(start_paused = true)]
 async fn unlimited_interval_waits_for_full_batch_or_flush() {
-    let store = Puppet::default();
+    let store = ScriptedStore::default();
     let sink = small().flush_interval(Duration::MAX).build(store.clone()).unwrap();
     drop(sink.try_push(1).unwrap());
     tokio::time::sleep(Duration::from_secs(3600)).await;
@@ -60,7 +63,7 @@ async fn unlimited_interval_waits_for_full_batch_or_flush() {
 #[tokio::test(start_paused = true)]
 async fn receipts_distinguish_duplicates_and_rejections() {
     let letters = Letters::default();
-    let store = Puppet::acting([Act::Duplicates(vec![1]), Act::Reject(vec![0, 2])]);
+    let store = ScriptedStore::scripted([Reaction::Duplicates(vec![1]), Reaction::Reject(vec![0, 2])]);
     let sink = small().dead_letters(letters.handler()).build(store).unwrap();
 
     let first = sink.try_push_batch(vec![0, 1, 2, 3]).unwrap().await;
@@ -83,7 +86,11 @@ async fn receipts_distinguish_duplicates_and_rejections() {
 
 #[tokio::test(start_paused = true)]
 async fn pushed_batch_can_span_several_flushed_batches() {
-    let store = Puppet::acting([Act::Duplicates(vec![1]), Act::Duplicates(vec![0, 3]), Act::Duplicates(vec![1])]);
+    let store = ScriptedStore::scripted([
+        Reaction::Duplicates(vec![1]),
+        Reaction::Duplicates(vec![0, 3]),
+        Reaction::Duplicates(vec![1]),
+    ]);
     let sink = small().max_concurrent_flushes(1).build(store.clone()).unwrap();
     drop(sink.try_push(100).unwrap());
     let receipt = sink.try_push_batch((0..9).collect()).unwrap();
@@ -96,17 +103,17 @@ async fn pushed_batch_can_span_several_flushed_batches() {
 
 #[tokio::test(start_paused = true)]
 async fn empty_batch_is_a_no_op() {
-    let sink = small().build(Puppet::default()).unwrap();
+    let sink = small().build(ScriptedStore::default()).unwrap();
     assert!(sink.push_batch(Vec::new()).await.unwrap().await.is_empty());
     assert_eq!(sink.stats().accepted, 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn flush_waits_only_for_earlier_events() {
-    let store = Puppet::acting([
-        Act::TakeAfter(Duration::from_millis(30)),
-        Act::TakeAfter(Duration::from_millis(10)),
-        Act::Stall,
+    let store = ScriptedStore::scripted([
+        Reaction::TakeAfter(Duration::from_millis(30)),
+        Reaction::TakeAfter(Duration::from_millis(10)),
+        Reaction::Stall,
     ]);
     let sink = small().build(store.clone()).unwrap();
     for event in 0..6 {
@@ -128,7 +135,7 @@ async fn flush_waits_only_for_earlier_events() {
 
 #[tokio::test(start_paused = true)]
 async fn receipts_can_move_between_tasks_and_be_dropped() {
-    let sink = small().build(Puppet::acting([Act::TakeAfter(Duration::from_millis(10))])).unwrap();
+    let sink = small().build(ScriptedStore::scripted([Reaction::TakeAfter(Duration::from_millis(10))])).unwrap();
     let mut receipts: Vec<_> = (0..4).map(|event| sink.try_push(event).unwrap()).collect();
     settle_down().await;
     for receipt in &mut receipts {
@@ -141,17 +148,32 @@ async fn receipts_can_move_between_tasks_and_be_dropped() {
 }
 
 #[test]
+fn receipts_block_threads_inside_and_outside_a_runtime() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+    let sink =
+        runtime.block_on(async { small().flush_interval(Duration::ZERO).build(ScriptedStore::default()).unwrap() });
+    assert_eq!(sink.try_push(1).unwrap().blocking_wait().unwrap(), Outcome::Stored);
+    assert_eq!(sink.try_push_batch(vec![2, 3]).unwrap().blocking_wait().stored(), 2);
+    let receipt = sink.try_push(4).unwrap();
+    let blocking = runtime.spawn_blocking(move || receipt.blocking_wait().unwrap());
+    assert_eq!(runtime.block_on(blocking).unwrap(), Outcome::Stored);
+    let receipt = sink.try_push(5).unwrap();
+    assert!(runtime.block_on(runtime.spawn(async move { drop(receipt.blocking_wait()) })).unwrap_err().is_panic());
+}
+
+#[test]
 fn build_rejects_invalid_settings() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let build = |builder: SinkBuilder<u32>| {
         let _inside = runtime.enter();
-        builder.build(Puppet::default()).map(|_| ()).unwrap_err()
+        builder.build(ScriptedStore::default()).map(|_| ()).unwrap_err()
     };
     assert_eq!(build(small().max_batch(0)), ConfigError::Zero("max_batch"));
     assert_eq!(build(small().capacity(0)), ConfigError::Zero("capacity"));
     assert_eq!(build(small().capacity_bytes(0)), ConfigError::Zero("capacity_bytes"));
+    assert_eq!(build(small().min_concurrent_batch(0)), ConfigError::Zero("min_concurrent_batch"));
     assert_eq!(build(small().max_concurrent_flushes(0)), ConfigError::Zero("max_concurrent_flushes"));
     let retry = RetryPolicy { initial: Duration::from_secs(9), ..RetryPolicy::default() };
     assert!(matches!(build(small().retry(retry)), ConfigError::Backoff { .. }));
-    assert_eq!(small().build(Puppet::default()).map(|_| ()).unwrap_err(), ConfigError::NoRuntime);
+    assert_eq!(small().build(ScriptedStore::default()).map(|_| ()).unwrap_err(), ConfigError::NoRuntime);
 }

@@ -1,8 +1,8 @@
 //! A gate that blocks changes, so that a test decides which requests are batched.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use super::{SimFs, lock};
+use super::lock::lock;
 
 /// Blocks or passes changes.
 #[derive(Debug, Default)]
@@ -36,13 +36,13 @@ impl Gate {
 /// Blocked changes. They continue when this is dropped.
 #[derive(Debug)]
 pub struct Held {
-    pub(super) disk: SimFs,
+    pub(super) gate: Arc<Gate>,
 }
 
 impl Held {
     /// Blocks until at least one change is waiting.
     pub fn wait(&self) {
-        let gate = &self.disk.state.gate;
+        let gate = &self.gate;
         let waited = gate.changed.wait_while(lock(&gate.state), |state| state.waiting == 0);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
@@ -50,7 +50,7 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let gate = &self.disk.state.gate;
+        let gate = &self.gate;
         lock(&gate.state).closed = false;
         gate.changed.notify_all();
     }

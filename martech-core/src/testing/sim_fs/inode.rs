@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use super::Space;
+use super::space::Space;
 
 const SECTOR: usize = 512;
 

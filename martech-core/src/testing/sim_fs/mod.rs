@@ -3,23 +3,23 @@
 mod fault;
 mod gate;
 mod inode;
+mod lock;
 mod namespace;
+mod space;
 
 use std::{
-    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, atomic::Ordering},
 };
 
 use self::{
     fault::{EIO, Plan, Power},
     gate::Gate,
     inode::Inode,
+    lock::lock,
     namespace::{Namespace, no_space, parent},
+    space::Space,
 };
 pub use self::{
     fault::{Effect, Fault, Operation},
@@ -75,7 +75,7 @@ struct State {
     names: Mutex<Namespace>,
     plan: Mutex<Plan>,
     space: Arc<Space>,
-    gate: Gate,
+    gate: Arc<Gate>,
     /// Result of the scheduled power loss: how to compute it, and the disk it left.
     outage: Mutex<Outage>,
 }
@@ -84,41 +84,6 @@ struct State {
 struct Outage {
     crash: Option<Crash>,
     left: Option<SimFs>,
-}
-
-/// Used bytes and capacity.
-#[derive(Debug)]
-struct Space {
-    used: AtomicU64,
-    capacity: AtomicU64,
-}
-
-impl Default for Space {
-    fn default() -> Self {
-        Self { used: AtomicU64::new(0), capacity: AtomicU64::new(u64::MAX) }
-    }
-}
-
-impl Space {
-    /// Takes up to `wanted` bytes. Returns the number taken.
-    fn take(&self, wanted: u64) -> u64 {
-        let mut taken = 0;
-        let take = |used: u64| {
-            taken = wanted.min(self.capacity.load(Ordering::Acquire).saturating_sub(used));
-            Some(used + taken)
-        };
-        // The closure always returns `Some`, so the update cannot fail.
-        let _ = self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, take);
-        taken
-    }
-
-    fn add(&self, bytes: u64) {
-        self.used.fetch_add(bytes, Ordering::AcqRel);
-    }
-
-    fn give_back(&self, bytes: u64) {
-        self.used.fetch_sub(bytes, Ordering::AcqRel);
-    }
 }
 
 /// Kinds of crashes.
@@ -186,7 +151,7 @@ impl SimFs {
     #[must_use]
     pub fn hold(&self) -> Held {
         self.state.gate.close();
-        Held { disk: self.clone() }
+        Held { gate: self.state.gate.clone() }
     }
 
     /// Returns a hash of all changes in order, including failed ones.
@@ -359,10 +324,3 @@ impl File for SimFile {
         Ok(self.inode.len())
     }
 }
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Directory entries by path.
-type Tree = BTreeMap<PathBuf, namespace::Entry>;

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Tree, inode::Inode};
+use super::inode::Inode;
 use crate::fs::DirEntry;
 
 const ENOSPC: i32 = 28;
@@ -17,6 +17,9 @@ pub(super) enum Entry {
     File(Arc<Inode>),
     Dir,
 }
+
+/// Directory entries by path.
+type Tree = BTreeMap<PathBuf, Entry>;
 
 /// A change whose directory was not synced yet.
 #[derive(Debug, Clone)]

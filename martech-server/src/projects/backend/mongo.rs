@@ -5,7 +5,7 @@ use std::{io, path::Path, sync::Arc, time::Duration};
 use martech_core::{
     event::Event,
     fs::{Disk, FileSystem, Lock},
-    mongodb::{MongoError, MongoOptions, MongoStore, Prepared},
+    mongodb::{MongoError, MongoOptions, MongoStore, ServerInfo},
     sink::DeadLetter,
     spool::{SpoolOptions, Spooled},
 };
@@ -56,7 +56,7 @@ impl Mongo {
         let store = MongoStore::new(options).await?;
         match timeout(START_PATIENCE, store.prepare()).await {
             Ok(Ok(prepared)) => {
-                let Prepared { server_version, deployment, .. } = &*prepared;
+                let ServerInfo { server_version, deployment, .. } = &*prepared;
                 tracing::info!(server_version, ?deployment, "connected to MongoDB");
             }
             Ok(Err(error @ (MongoError::Unavailable(_) | MongoError::TimedOut(_)))) => {

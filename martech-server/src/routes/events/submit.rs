@@ -65,7 +65,7 @@ pub(super) async fn submit(
     if ack != Ack::Buffered {
         for (first, handed_over, receipt) in receipts {
             let outcome = receipt.await;
-            timeline.passage(handed_over, outcome.passage());
+            timeline.batch(handed_over, outcome.timing());
             let exceptions = outcome.into_exceptions();
             outcomes.exceptions.extend(exceptions.into_iter().map(|(at, outcome)| (first + at, outcome)));
         }

@@ -1,0 +1,247 @@
+//! Deduplication: finds out whether an event, or another event with its id, is already in a file. Memory is bounded,
+//! regardless of the length of the history.
+
+use std::sync::{Arc, OnceLock};
+
+use quick_cache::{Weighter, sync::Cache};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{
+    ids::{IdFile, IdIndex},
+    layout::Layout,
+    live::{EventsFile, Version},
+    parquet_file::Input,
+};
+use crate::{
+    event::EventKey,
+    lake::{
+        error::{Context, Result},
+        rows::hot::{EncodedKey, Known},
+    },
+};
+
+/// Looks up event ids in the id indexes of the files. A cache of bounded size holds indexes that are used often; other
+/// indexes are read from disk by bucket.
+pub(crate) struct Dedupe {
+    layout: Layout,
+    indexes: Cache<u64, Arc<Loaded>, LoadedWeight>,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    index: IdIndex,
+    files: Files,
+}
+
+/// The files that tell which event a row holds. They are opened once an id may be in them.
+#[derive(Debug, Default)]
+struct Files {
+    /// The event file, which holds the ids.
+    events: OnceLock<Input>,
+    /// The id index, which holds the fingerprints.
+    index: OnceLock<IdFile>,
+}
+
+/// Weighs an index by its size, and at least by `least`, so that at most [`MAX_LOADED`] indexes are in memory.
+#[derive(Clone)]
+struct LoadedWeight {
+    least: u64,
+}
+
+impl Weighter<u64, Arc<Loaded>> for LoadedWeight {
+    fn weight(&self, _file: &u64, loaded: &Arc<Loaded>) -> u64 {
+        loaded.index.size().max(self.least)
+    }
+}
+
+/// An index is loaded as a whole if a batch has more than one lookup for this many of its rows.
+const ROWS_PER_QUESTION: u64 = 1000;
+
+/// The largest number of indexes in memory. Each keeps its own file and its event file open.
+const MAX_LOADED: usize = 192;
+
+impl Dedupe {
+    pub(crate) fn new(layout: Layout, memory: usize) -> Self {
+        let memory = memory as u64;
+        let weight = LoadedWeight { least: memory.div_ceil(MAX_LOADED as u64) };
+        Self { layout, indexes: Cache::with_weighter(MAX_LOADED, memory, weight) }
+    }
+
+    /// Looks up events in the files, and adds the results to `known`.
+    pub(crate) fn find(&self, version: &Version, events: &[EncodedKey], known: &mut [Option<Known>]) -> Result<()> {
+        let mut questions: Vec<Question<'_>> = Vec::with_capacity(events.len());
+        for (position, event) in events.iter().enumerate() {
+            match known[position] {
+                Some(Known::Duplicate) => {}
+                // Its own day has no other event of this id. An adjacent day may hold the event that this one repeats.
+                Some(Known::Conflict) if !event.estimated => {}
+                _ => questions.extend(event.candidates().map(|key| Question { key, event, position })),
+            }
+        }
+        questions.sort_unstable_by_key(|question| (question.key.day, question.position));
+        for questions in questions.chunk_by(|left, right| left.key.day == right.key.day) {
+            let ids = || questions.iter().map(|question| *question.key.id.as_bytes());
+            let (Some(least), Some(greatest)) = (ids().min(), ids().max()) else { continue };
+            for file in version.day(questions[0].key.day) {
+                match file.ids()? {
+                    // New events mostly have ids of the present time, and files have older ids, so most lookups end
+                    // here.
+                    Some(ids) if greatest < *ids.start() || least > *ids.end() => {}
+                    Some(ids) if least < *ids.start() || greatest > *ids.end() => {
+                        let within = |question: &&Question<'_>| ids.contains(question.key.id.as_bytes());
+                        let questions: Vec<_> = questions.iter().filter(within).copied().collect();
+                        if !questions.is_empty() {
+                            self.ask(file, &questions, known)?;
+                        }
+                    }
+                    _ => self.ask(file, questions, known)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn ask(&self, file: &EventsFile, questions: &[Question<'_>], known: &mut [Option<Known>]) -> Result<()> {
+        let worthwhile = questions.len() as u64 * ROWS_PER_QUESTION >= file.entry.rows && self.fits(file);
+        let loaded = match self.indexes.get(&file.entry.id) {
+            Some(loaded) => Some(loaded),
+            None if worthwhile => Some(self.load(file)?),
+            None => None,
+        };
+        let path = self.layout.ids_file(file.entry.id);
+        match loaded {
+            Some(loaded) => {
+                let mut rows = Vec::new();
+                for question in questions {
+                    for row in loaded.index.candidates(question.hash()) {
+                        rows.push((loaded.index.position(row).context("cannot read", &path)?, row, question));
+                    }
+                }
+                self.compare(file, &loaded.files, rows, known)
+            }
+            None => {
+                let files = Files { index: IdFile::open(&*self.layout.fs, &path)?.into(), ..Files::default() };
+                let (index, mut rows) = (self.index(file, &files)?, Vec::new());
+                for question in questions {
+                    for row in index.candidates(question.hash()).context("cannot read", &path)? {
+                        rows.push((index.position(row).context("cannot read", &path)?, row, question));
+                    }
+                }
+                self.compare(file, &files, rows, known)
+            }
+        }
+    }
+
+    /// Compares events with the rows that may have their ids. Each row comes with the position of its id in the event
+    /// file.
+    fn compare(
+        &self,
+        file: &EventsFile,
+        files: &Files,
+        mut rows: Vec<(u64, u32, &Question<'_>)>,
+        known: &mut [Option<Known>],
+    ) -> Result<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        rows.sort_unstable_by_key(|(place, ..)| *place);
+        let events = opened(&files.events, || Ok(file.open()?.0))?;
+        let (mut ids, mut prints) = (events.near(), None);
+        for (place, row, Question { key, event, position }) in rows {
+            if *ids.read(place, 16).context("cannot read", file.path())? != *key.id.as_bytes() {
+                continue;
+            }
+            let prints = match &mut prints {
+                Some(prints) => prints,
+                none => none.insert(self.index(file, files)?.prints()),
+            };
+            let print = prints.of(row).context("cannot read", self.layout.ids_file(file.entry.id))?;
+            // An index of the first version does not tell which event the row holds.
+            let found = print.map_or(Some(Known::Duplicate), |print| event.compare_stored(*key, print));
+            known[*position] = known[*position].max(found);
+        }
+        Ok(())
+    }
+
+    fn index<'a>(&self, file: &EventsFile, files: &'a Files) -> Result<&'a IdFile> {
+        opened(&files.index, || IdFile::open(&*self.layout.fs, &self.layout.ids_file(file.entry.id)))
+    }
+
+    fn fits(&self, file: &EventsFile) -> bool {
+        // An entry takes four bytes, plus a quarter for buckets and pages. The cache would immediately evict an index
+        // larger than one of its shards.
+        file.entry.rows * 5 <= self.indexes.shard_capacity()
+    }
+
+    fn load(&self, file: &EventsFile) -> Result<Arc<Loaded>> {
+        let index = IdIndex::read(&*self.layout.fs, &self.layout.ids_file(file.entry.id))?;
+        let loaded = Arc::new(Loaded { index, files: Files::default() });
+        self.indexes.insert(file.entry.id, loaded.clone());
+        Ok(loaded)
+    }
+
+    /// Removes the indexes of files that are no longer live.
+    pub(crate) fn forget(&self, files: impl IntoIterator<Item = u64>) {
+        for file in files {
+            self.indexes.remove(&file);
+        }
+    }
+
+    /// Returns the memory in use, in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        self.indexes.weight()
+    }
+}
+
+/// A lookup of an event in the files under one of its keys.
+#[derive(Clone, Copy)]
+struct Question<'a> {
+    key: EventKey,
+    event: &'a EncodedKey,
+    /// The position of the event in its batch.
+    position: usize,
+}
+
+impl Question<'_> {
+    fn hash(&self) -> u64 {
+        xxh3_64(self.key.id.as_bytes())
+    }
+}
+
+/// Returns the value of the cell. Opens it first if the cell is empty.
+fn opened<T>(cell: &OnceLock<T>, open: impl FnOnce() -> Result<T>) -> Result<&T> {
+    if let Some(opened) = cell.get() {
+        return Ok(opened);
+    }
+    let opened = open()?;
+    Ok(cell.get_or_init(|| opened))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        event::Fingerprint,
+        lake::files::{catalog::EventsEntry, ids, live::Shared, parquet_file::Tail},
+        testing::SimFs,
+    };
+
+    #[test]
+    fn keeps_few_files_open_with_many_small_files() {
+        let layout = Layout { fs: Arc::new(SimFs::new()), root: "/".into() };
+        layout.create().unwrap();
+        let shared = Arc::new(Shared::new(layout.clone()));
+        let dedupe = Dedupe::new(layout.clone(), 64 << 20);
+        layout.fs.create_dir_all(&layout.events_day(0)).unwrap();
+        for id in 0..2_000 {
+            let page = ids::IdPage { first_row: 0, position: 4 };
+            let row = ids::IdRow { id: [1; 16], print: Fingerprint::from_bits(1) };
+            let bytes = ids::write(&*layout.fs, &layout.ids_file(id), &[row], &[page]).unwrap();
+            layout.fs.create(&layout.events_file(0, id)).unwrap();
+            let file = EventsFile::events(EventsEntry { id, day: 0, rows: 1, bytes, tail: Tail::default() }, &shared);
+            assert!(dedupe.fits(&file));
+            dedupe.load(&file).unwrap();
+        }
+        assert!((1..=MAX_LOADED).contains(&dedupe.indexes.len()), "{} are open", dedupe.indexes.len());
+    }
+}

@@ -1,0 +1,148 @@
+//! The paths of a data folder.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use jiff::civil::Date;
+
+use crate::{
+    fs::{FileSystem, Lock},
+    journal,
+    lake::error::{Context, LakeError, Result},
+};
+
+/// The largest number that a catalog may contain.
+pub(crate) const MAX_COUNT: u64 = 1 << 48;
+
+/// The data folder, and the file system that holds it.
+#[derive(Debug, Clone)]
+pub(crate) struct Layout {
+    pub(crate) fs: Arc<dyn FileSystem>,
+    pub(crate) root: PathBuf,
+}
+
+impl Layout {
+    pub(crate) fn catalog(&self) -> PathBuf {
+        self.root.join("catalog")
+    }
+
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.root.join("LOCK")
+    }
+
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.root.join("journal")
+    }
+
+    pub(crate) fn events(&self) -> PathBuf {
+        self.root.join("events")
+    }
+
+    pub(crate) fn ids(&self) -> PathBuf {
+        self.root.join("ids")
+    }
+
+    pub(crate) fn users(&self) -> PathBuf {
+        self.root.join("users")
+    }
+
+    pub(crate) fn events_day(&self, day: i32) -> PathBuf {
+        self.events().join(format!("date={}", date(day)))
+    }
+
+    pub(crate) fn events_file(&self, day: i32, id: u64) -> PathBuf {
+        self.events_day(day).join(format!("{id:010}.parquet"))
+    }
+
+    pub(crate) fn ids_file(&self, id: u64) -> PathBuf {
+        self.ids().join(format!("{id:010}.ids"))
+    }
+
+    pub(crate) fn users_file(&self, id: u64) -> PathBuf {
+        self.users().join(format!("{id:010}.parquet"))
+    }
+
+    /// Returns the path of the record that an unfinished repair leaves.
+    pub(crate) fn repairing(&self) -> PathBuf {
+        self.root.join("repair.json")
+    }
+
+    /// Returns the folder to which repairs move files.
+    pub(crate) fn damaged(&self) -> PathBuf {
+        self.root.join("damaged")
+    }
+
+    /// Returns the day of an event file, according to its folder.
+    pub(crate) fn day_of(&self, path: &Path) -> Option<i32> {
+        let folder = path.extension().filter(|extension| *extension == "parquet").and(path.parent())?;
+        let date: Date = folder.file_name()?.to_str()?.strip_prefix("date=")?.parse().ok()?;
+        let days = date.since((jiff::Unit::Day, EPOCH)).ok()?.get_days();
+        (folder.parent()? == self.events()).then_some(days)
+    }
+
+    /// Returns a path as reports show it: relative to the data folder.
+    pub(crate) fn relative(&self, path: &Path) -> PathBuf {
+        path.strip_prefix(&self.root).unwrap_or(path).to_owned()
+    }
+
+    /// Returns whether the lake was never written to.
+    pub(crate) fn is_blank(&self) -> Result<bool> {
+        let journal = journal::inspect(&*self.fs, &self.journal(), |_, _| {})?;
+        Ok(journal.is_blank() && self.data_files()?.is_empty())
+    }
+
+    /// Locks the data folder against other processes.
+    pub(crate) fn take_lock(&self) -> Result<Lock> {
+        match self.fs.lock(&self.lock()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(LakeError::Locked(self.root.clone())),
+            lock => lock.context("cannot lock", self.lock()),
+        }
+    }
+
+    /// Creates the folders that every lake has.
+    pub(crate) fn create(&self) -> Result<()> {
+        for dir in [self.root.clone(), self.events(), self.ids(), self.users(), self.journal()] {
+            self.fs.create_dir_all(&dir).context("cannot create the folder", dir)?;
+        }
+        Ok(())
+    }
+
+    /// Removes a file. A missing file is not an error.
+    pub(crate) fn remove(&self, path: &Path) -> Result<()> {
+        match self.fs.remove(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).context("cannot remove", path),
+            _ => Ok(()),
+        }
+    }
+
+    /// Lists all files below `events`, `ids` and `users`.
+    pub(crate) fn data_files(&self) -> Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        let mut dirs = vec![self.events(), self.ids(), self.users()];
+        while let Some(dir) = dirs.pop() {
+            let entries = match self.fs.list(&dir) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                entries => entries.context("cannot list", dir)?,
+            };
+            for entry in entries {
+                if entry.is_dir { dirs.push(entry.path) } else { files.push(entry.path) }
+            }
+        }
+        Ok(files)
+    }
+}
+
+const EPOCH: Date = Date::constant(1970, 1, 1);
+
+/// Returns the number in the name of a data file, if it is a number that a catalog can give.
+pub(crate) fn number_of(path: &Path) -> Option<u64> {
+    path.file_stem()?.to_str()?.parse().ok().filter(|number| (1..MAX_COUNT).contains(number))
+}
+
+/// Returns the calendar date of a day counted from 1970-01-01.
+pub(crate) fn date(day: i32) -> Date {
+    EPOCH.saturating_add(jiff::Span::new().days(day))
+}

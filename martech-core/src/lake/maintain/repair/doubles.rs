@@ -1,0 +1,117 @@
+//! Events of a day that are stored more than once.
+
+use std::cmp::Reverse;
+
+use arrow_array::BooleanArray;
+use arrow_select::filter::filter_record_batch;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::{Builder, Conflict};
+use crate::lake::{
+    error::{Context, Result},
+    files::{catalog::EventsEntry, events_writer::EventsWriter, layout::date, live::EventsFile, schema::row_at},
+    maintain::verify::{Id, look_at_day},
+    rows::row::Row,
+};
+
+const BATCH_ROWS: usize = 4 * 1024;
+const ZSTD_LEVEL: i32 = 6;
+
+/// The copies of one event.
+#[derive(Debug, Default)]
+struct Copies {
+    /// The hash of the content of the copy found last.
+    content: u128,
+    differ: bool,
+    places: Vec<UnflushedKey>,
+}
+
+/// The location of a copy. The least one is kept: the copy that was received first and, if times of receipt are equal,
+/// the copy in the largest file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct UnflushedKey {
+    received_at: i64,
+    file_rows: Reverse<u64>,
+    file: usize,
+    row: usize,
+}
+
+impl Builder<'_> {
+    /// Returns the files of a day without duplicates. Files with dropped rows are rewritten without them.
+    pub(crate) fn day_without_doubles(&mut self, entries: Vec<EventsEntry>, memory: usize) -> Result<Vec<EventsEntry>> {
+        let files: Vec<_> = entries.iter().map(|entry| EventsFile::events(*entry, &self.shared)).collect();
+        let ids = look_at_day(&files, &[], memory)?.doubled;
+        if ids.is_empty() {
+            return Ok(entries);
+        }
+        let mut copies: Vec<Copies> = ids.iter().map(|_| Copies::default()).collect();
+        for (number, file) in files.iter().enumerate() {
+            find_copies(file, number, &ids, &mut copies)?;
+        }
+        let mut dropped: Vec<Vec<usize>> = vec![Vec::new(); files.len()];
+        for (id, copies) in ids.iter().zip(&copies) {
+            let kept = copies.places.iter().min().filter(|_| !copies.differ);
+            for place in copies.places.iter().filter(|place| Some(*place) != kept) {
+                dropped[place.file].push(place.row);
+            }
+            if copies.differ {
+                let day = date(entries[0].day).to_string();
+                let id = uuid::Uuid::from_bytes(*id).to_string();
+                self.losses.conflicts.push(Conflict { id, day, copies: copies.places.len() as u64 });
+            } else {
+                self.losses.copies += copies.places.len() as u64 - 1;
+            }
+        }
+        let mut kept = Vec::new();
+        for (file, mut dropped) in files.iter().zip(dropped) {
+            dropped.sort_unstable();
+            if dropped.is_empty() {
+                kept.push(file.entry);
+            } else if (dropped.len() as u64) < file.entry.rows {
+                kept.push(self.without_rows(file, &dropped)?);
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Writes the rows of a file, except those at `dropped` (ascending), to a new file.
+    pub(crate) fn without_rows(&mut self, file: &EventsFile, dropped: &[usize]) -> Result<EventsEntry> {
+        let rows = file.entry.rows as usize - dropped.len();
+        let mut writer = EventsWriter::create(self.layout, self.take_id(), file.entry.day, rows, ZSTD_LEVEL)?;
+        let mut first = 0;
+        file.for_each_batch(BATCH_ROWS, |batch| {
+            let keep = (first..first + batch.num_rows()).map(|row| Some(dropped.binary_search(&row).is_err()));
+            let keep: BooleanArray = keep.collect();
+            first += batch.num_rows();
+            writer.write(&filter_record_batch(batch, &keep).context("cannot read", file.path())?)
+        })?;
+        writer.finish(&mut self.folders)
+    }
+}
+
+fn find_copies(file: &EventsFile, number: usize, ids: &[Id], copies: &mut [Copies]) -> Result<()> {
+    let mut first = 0;
+    file.for_each_batch(BATCH_ROWS, |batch| {
+        for index in 0..batch.num_rows() {
+            let row = row_at(batch, index);
+            if let Ok(found) = ids.binary_search(&row.id) {
+                let (copies, content) = (&mut copies[found], content_of(&row));
+                copies.differ |= !copies.places.is_empty() && copies.content != content;
+                copies.content = content;
+                copies.places.push(UnflushedKey {
+                    received_at: row.received_at,
+                    file_rows: Reverse(file.entry.rows),
+                    file: number,
+                    row: first + index,
+                });
+            }
+        }
+        first += batch.num_rows();
+        Ok(())
+    })
+}
+
+/// Hashes what the sender stated: all fields except the time of receipt.
+fn content_of(row: &Row<'_>) -> u128 {
+    xxh3_128(&Row { received_at: 0, ..*row }.encode(Vec::new()))
+}

@@ -1,0 +1,43 @@
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use crate::fs::{Disk, FileSystem};
+
+/// The location of a lake, and the limits of its parts.
+#[derive(Debug, Clone)]
+pub struct LakeOptions {
+    /// The data folder. It is created if it does not exist.
+    pub dir: PathBuf,
+    /// The file system that holds the data folder.
+    pub fs: Arc<dyn FileSystem>,
+    /// The size in bytes at which the hot table is written to files. If this is more than a quarter of
+    /// `journal_capacity`, a quarter of `journal_capacity` applies.
+    pub roll_bytes: usize,
+    /// The age at which the oldest event causes the hot table to be written to files.
+    pub roll_age: Duration,
+    /// The largest number of UTC days that one roll writes. Each day costs files and syncs, however few events it has.
+    /// Events of further days wait in the journal and in memory. The next rolls follow at once and write them, along
+    /// with new events.
+    pub roll_days: usize,
+    /// The memory for the indexes of event ids, in bytes.
+    pub dedupe_memory: usize,
+    /// The capacity of the journal on disk, in bytes.
+    pub journal_capacity: u64,
+    /// Whether files are merged in the background.
+    pub auto_compaction: bool,
+}
+
+impl LakeOptions {
+    /// Returns the default options for a folder.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            fs: Arc::new(Disk),
+            roll_bytes: 24 << 20,
+            roll_age: Duration::from_secs(300),
+            roll_days: 128,
+            dedupe_memory: 64 << 20,
+            journal_capacity: 256 << 20,
+            auto_compaction: true,
+        }
+    }
+}

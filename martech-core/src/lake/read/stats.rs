@@ -1,0 +1,53 @@
+//! The figures of a shop, computed in one pass over the events and one over the users.
+
+use std::sync::Arc;
+
+use super::{
+    parallel,
+    scan::{Scan, SliceReader},
+    users,
+};
+use crate::{
+    analytics::{StatsAccumulator, StatsPlan},
+    lake::{
+        error::Result,
+        rows::{row::day_of, sorted::Sorted},
+        snapshot::Snapshot,
+    },
+    query::{Stats, StatsQuery},
+};
+
+/// Returns the figures that a query asks for.
+pub(crate) fn stats(snapshot: &Snapshot, query: &StatsQuery) -> Result<Stats> {
+    let plan = Arc::new(StatsPlan::new(query)?);
+    let times = plan.span().from.millis()..plan.span().to.millis();
+    let hot = Sorted::by_user(snapshot.hot.iter().map(|hot| &**hot), "");
+    let days = day_of(times.start)..=day_of(times.end - 1);
+    let files = snapshot.version.events.range(days).flat_map(|(_, files)| files).map(|file| &**file);
+    let scan = Scan::new(files, &hot, times);
+    let slices = scan.slices()?;
+    let spans = users::Span::cut(snapshot, "", parallel::threads())?;
+
+    // The pieces are the spans of all users, then the slices of events.
+    let parts = parallel::run(spans.len() + slices.len(), |draw| {
+        let mut accumulator = StatsAccumulator::new(plan.clone());
+        let mut reader = SliceReader::new(&scan);
+        while let Some(piece) = draw() {
+            if let Some(span) = spans.get(piece) {
+                users::for_each_first_seen(snapshot, &hot, span, |first_seen| accumulator.new_user(first_seen))?;
+            } else {
+                let loaded = reader.load(&slices[piece - spans.len()], accumulator.symbols())?;
+                loaded.for_each_user(|_, rows| {
+                    accumulator.user(rows);
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(accumulator)
+    })?;
+    let whole = parts.into_iter().reduce(|mut whole, part| {
+        whole.merge(part);
+        whole
+    });
+    Ok(whole.unwrap_or_else(|| StatsAccumulator::new(plan)).finish())
+}

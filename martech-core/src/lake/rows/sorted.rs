@@ -1,0 +1,104 @@
+//! The hot table in the sort order of the files: by user, time and id.
+
+use std::{cmp::Ordering, ops::Range};
+
+use super::{
+    hot::{Chunk, Hot},
+    row::{Row, RowHead, compare_users, day_of, user_head},
+};
+
+/// The sort key of a row of the hot table, and the position of the row.
+#[derive(Debug, Clone, Copy)]
+struct Key<'a> {
+    head: u128,
+    user_id: &'a str,
+    occurred_at: i64,
+    id: [u8; 16],
+    chunk: u32,
+    index: u32,
+}
+
+impl Key<'_> {
+    /// Compares in the sort order of the files. Rows that are equal there stay in order of arrival.
+    fn compare(&self, other: &Self) -> Ordering {
+        let place = |key: &Self| (key.occurred_at, key.id, key.chunk, key.index);
+        self.compare_users(other).then_with(|| place(self).cmp(&place(other)))
+    }
+
+    fn compare_users(&self, other: &Self) -> Ordering {
+        compare_users((self.head, self.user_id.as_bytes()), (other.head, other.user_id.as_bytes()))
+    }
+}
+
+/// Rows of the hot table, sorted.
+pub(crate) struct Sorted<'a> {
+    chunks: Vec<&'a Chunk>,
+    keys: Vec<Key<'a>>,
+    /// The positions of each user's rows, user by user.
+    users: Vec<Range<usize>>,
+}
+
+impl<'a> Sorted<'a> {
+    /// Sorts the rows of users whose ids begin with `prefix`.
+    pub(crate) fn by_user(hots: impl IntoIterator<Item = &'a Hot>, prefix: &str) -> Self {
+        Self::of(hots, |row| row.user_id.starts_with(prefix))
+    }
+
+    /// Sorts the rows for which `wanted` returns `true`.
+    pub(crate) fn of(hots: impl IntoIterator<Item = &'a Hot>, wanted: impl Fn(&RowHead<'_>) -> bool) -> Self {
+        let chunks: Vec<&Chunk> = hots.into_iter().flat_map(|hot| &hot.chunks).map(|chunk| &**chunk).collect();
+        let mut keys = Vec::new();
+        for (number, chunk) in chunks.iter().enumerate() {
+            for (index, row) in chunk.heads().enumerate().filter(|(_, row)| wanted(row)) {
+                keys.push(Key {
+                    head: user_head(row.user_id.as_bytes()),
+                    user_id: row.user_id,
+                    occurred_at: row.occurred_at,
+                    id: row.id,
+                    chunk: number as u32,
+                    index: index as u32,
+                });
+            }
+        }
+        keys.sort_unstable_by(Key::compare);
+        let mut end = 0;
+        let users = keys.chunk_by(|left, right| left.compare_users(right).is_eq()).map(|rows| {
+            let begin = end;
+            end += rows.len();
+            begin..end
+        });
+        Self { users: users.collect(), chunks, keys }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    pub(crate) fn row(&self, position: usize) -> Row<'a> {
+        let key = &self.keys[position];
+        self.chunks[key.chunk as usize].row(key.index as usize)
+    }
+
+    pub(crate) fn user_id(&self, position: usize) -> &'a str {
+        self.keys[position].user_id
+    }
+
+    /// Returns the positions of each user's rows, user by user.
+    pub(crate) fn users(&self) -> &[Range<usize>] {
+        &self.users
+    }
+
+    /// Returns how many [users](Self::users) come before `user_id`.
+    pub(crate) fn users_before(&self, user_id: &[u8]) -> usize {
+        self.users.partition_point(|rows| self.user_id(rows.start).as_bytes() < user_id)
+    }
+
+    /// Returns the positions of each UTC day's rows, day by day, sorted by user, time and id.
+    pub(crate) fn days(&self) -> Vec<(i32, Vec<u32>)> {
+        let mut days = std::collections::BTreeMap::<i32, Vec<u32>>::new();
+        for (position, key) in self.keys.iter().enumerate() {
+            days.entry(day_of(key.occurred_at)).or_default().push(position as u32);
+        }
+        days.into_iter().collect()
+    }
+}
