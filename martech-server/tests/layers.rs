@@ -7,12 +7,13 @@ mod arrows;
 use std::path::Path;
 
 /// From the lowest to the highest.
-const LAYERS: [&str; 24] = [
+const LAYERS: [&str; 27] = [
     "util",
     "observability",
     "records",
     "identity",
-    "projects::backend projects::dead_letters",
+    "projects::dead_letters",
+    "projects::backend",
     "projects",
     // HTTP, from its errors to its connections.
     "http::error",
@@ -23,13 +24,15 @@ const LAYERS: [&str; 24] = [
     "http::openapi http::observe",
     "http::connections",
     "http",
-    "routes::state routes::queries routes::page",
+    "routes::queries routes::page",
+    "routes::state",
     "routes",
     "config",
     "app",
     "commands::output commands::signals commands::http_client",
     "commands::verify",
     "commands::import commands::migrate commands::user",
+    "commands::cli",
     "commands::settings commands::unknown_variables",
     "commands",
     "testing",

@@ -13,7 +13,7 @@ use clap::{
     parser::ValueSource,
 };
 
-use super::Cli;
+use super::cli::Cli;
 use crate::config::{self, ServeArgs, secret_files};
 
 /// The reasons for which the settings cannot be used.

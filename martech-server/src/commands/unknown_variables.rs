@@ -4,7 +4,7 @@ use std::env;
 
 use clap::{Command, CommandFactory};
 
-use super::Cli;
+use super::cli::Cli;
 use crate::config::secret_files;
 
 /// Returns a line for each variable of this process that looks like a setting but is not.

@@ -23,8 +23,7 @@ pub(crate) use self::{
     mongo::{Mongo, MongoStatus, database_of},
     options::BackendOptions,
 };
-use super::DeadLetterFile;
-use crate::identity::ProjectId;
+use crate::{identity::ProjectId, projects::dead_letters::DeadLetterFile};
 
 /// Name of the spool folder in the data folder.
 pub(crate) const SPOOL: &str = "spool";

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::BackendError;
-use crate::{identity::ProjectId, projects::DeadLetterFile};
+use crate::{identity::ProjectId, projects::dead_letters::DeadLetterFile};
 
 /// How long a starting server waits for MongoDB before it continues without.
 const START_PATIENCE: Duration = Duration::from_secs(5);
