@@ -56,13 +56,13 @@ pub enum StartError {
     #[error("the accounts cannot be opened: {0}")]
     Accounts(#[from] RecordsError),
     /// The system clock is wrong: HTTP has no dates before 1970.
-    #[error("the system clock is before 1970; set it, and start again")]
+    #[error("the system clock is before 1970; set the clock and restart")]
     Clock,
     /// Passwords cannot be hashed with these parameters.
-    #[error("passwords cannot be hashed so: {0}")]
+    #[error("invalid Argon2 parameters: {0}")]
     Passwords(String),
     /// The certificate or its key cannot be used.
-    #[error("TLS is not possible so: {0}")]
+    #[error("cannot use TLS: {0}")]
     Tls(#[from] TlsError),
     /// The queue cannot be built.
     #[error("the queue cannot be built: {0}")]
@@ -97,9 +97,9 @@ impl App {
         // After the store: its lock ensures that no other process creates a token at the same time.
         let (admin_token, origin) = AdminToken::load(args.admin_token.clone(), &args.data_dir)?;
         match origin {
-            TokenOrigin::Given => tracing::info!("the admin token is the one that was given"),
+            TokenOrigin::Given => tracing::info!("the admin token comes from the settings"),
             TokenOrigin::Read(path) => tracing::info!(path = %path.display(), "the admin token is in this file"),
-            TokenOrigin::Made(path) => tracing::info!(path = %path.display(), "a new admin token was made: this file"),
+            TokenOrigin::Made(path) => tracing::info!(path = %path.display(), "created a new admin token in this file"),
         }
         let records = match &backend {
             Backend::Lake(_) => AnyRecords::open(&args.data_dir)?,
@@ -142,15 +142,15 @@ impl App {
                 tracing::warn!(
                     target: observability::LOCAL,
                     link,
-                    "this server has no account yet; whoever opens this link within a day makes the owner's"
+                    "this server has no account yet; open this link within a day to create the owner's account"
                 );
             }
             Ok(None) => {}
-            Err(error) => tracing::warn!(%error, "whether this server has an account cannot be told now"),
+            Err(error) => tracing::warn!(%error, "cannot find out whether this server has an account"),
         }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn state(&self) -> ApiState {
         self.state.clone()
     }

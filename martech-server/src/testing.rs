@@ -1,12 +1,14 @@
-//! Entry points for the fuzz targets (`fuzz/` beside this crate): private parsers of untrusted input.
+//! Entry points for the fuzz targets (`fuzz/` beside this crate), which are private parsers of untrusted input, and for
+//! `examples/instructions.rs`.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use axum::{
     body::Body,
-    http::{HeaderMap, StatusCode, Uri},
+    http::{HeaderMap, Request, StatusCode, Uri, header},
 };
 use bytes::Bytes;
+use clap::Parser;
 use jiff::tz::TimeZone;
 use martech_core::{
     event::{Currency, Timestamp},
@@ -14,13 +16,41 @@ use martech_core::{
 };
 
 use crate::{
+    App, Cli, Command, StartError,
     http::{
         bodies::{self, Bodies, BodyLimits, Holder},
         error::ApiError,
         params::Params,
     },
-    routes::{stats, users},
+    routes::{Routes, stats, users},
 };
+
+/// A server without connections, for counting the instructions of a request.
+#[derive(Debug)]
+pub struct InProcess(Routes);
+
+impl InProcess {
+    /// Opens a server with default settings in a folder.
+    pub async fn open(dir: &Path) -> Result<Self, StartError> {
+        let line = ["martech-server".as_ref(), "--data-dir".as_ref(), dir.as_os_str()];
+        let Command::Serve(args) = Cli::parse_from(line).into_command() else {
+            unreachable!("no other command was given")
+        };
+        Ok(Self(Routes::new(App::open(&args).await?.state())))
+    }
+
+    /// Sends JSON to a path, and returns the status of the response.
+    pub async fn post(&self, target: &str, body: Bytes) -> StatusCode {
+        let length = body.len();
+        let request = Request::post(target)
+            .header(header::HOST, "localhost")
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::CONTENT_LENGTH, length)
+            .body(Body::from(body))
+            .expect("the target is a path");
+        self.0.clone().answer(request).await.status()
+    }
+}
 
 fn status(error: ApiError) -> StatusCode {
     error.status

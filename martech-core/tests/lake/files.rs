@@ -91,7 +91,7 @@ async fn lost_catalog_is_reported_and_removes_no_file() {
     let files = data_files(dir.path());
     std::fs::remove_file(dir.path().join("catalog")).unwrap();
     let error = martech_core::lake::Lake::open(options(dir.path())).await.unwrap_err().to_string();
-    assert!(error.contains("catalog is damaged: it is gone"), "{error}");
+    assert!(error.contains("catalog is damaged: the file is missing"), "{error}");
     assert_eq!(data_files(dir.path()), files);
 }
 

@@ -110,7 +110,7 @@ impl RequestLog {
             let (code, key) = (code.as_deref(), key.as_deref());
             let project = project.as_ref().map(tracing::field::display);
             let status = status.as_u16();
-            tracing::info!(status, code, project, key, count, "further requests were answered so, each without a line");
+            tracing::info!(status, code, project, key, count, "further requests with this answer were not logged");
         }
     }
 }

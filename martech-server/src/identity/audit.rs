@@ -190,7 +190,7 @@ impl Accounts {
             ip_address: origin.ip_address(),
         };
         if let Err(error) = self.records().append(&entry).await {
-            tracing::warn!(%error, ?entry, "what was done could not be written down");
+            tracing::warn!(%error, ?entry, "cannot write to the audit log");
         }
     }
 

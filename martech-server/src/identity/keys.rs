@@ -88,7 +88,7 @@ impl Accounts {
             Ok(())
         })?;
         self.inner.known_keys.forget();
-        tracing::info!(key = %key.id, kind = ?key.kind, "a key was made");
+        tracing::info!(key = %key.id, kind = ?key.kind, "a key was created");
         Ok((secret, key))
     }
 
@@ -125,7 +125,7 @@ impl Accounts {
             Ok((secret, key))
         })?;
         self.inner.known_keys.forget();
-        tracing::info!(key = %key.id, "a key was given another secret");
+        tracing::info!(key = %key.id, "a key was rotated");
         Ok((secret, key))
     }
 
@@ -181,7 +181,7 @@ impl Accounts {
             let used = ApiKey { last_used_at: Some(now), ..key.clone() };
             // On a concurrent change the update is skipped; the next use records the time.
             if let Err(error) = self.records().replace(&found, &used).await {
-                tracing::debug!(%error, "the use of a key could not be written down");
+                tracing::debug!(%error, "cannot record the use of a key");
             }
         }
         Ok(Some(key))

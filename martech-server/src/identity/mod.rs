@@ -213,7 +213,7 @@ impl Accounts {
     pub(crate) fn keep_swept(&self) {
         tokio::spawn(every(SWEEPING, Arc::downgrade(&self.inner), async |inner| {
             if let Err(error) = (Self { inner }).sweep(Timestamp::now()).await {
-                tracing::warn!(%error, "sessions that are over could not be removed; that is tried again later");
+                tracing::warn!(%error, "cannot remove expired sessions; retrying later");
             }
         }));
     }

@@ -98,7 +98,7 @@ impl Accounts {
             Ok(self.start_session(transaction, &user, remember, from, now).await?)
         })?;
         let SignedIn { user, .. } = &signed_in;
-        tracing::info!(user = %user.id, roles = ?user.roles, "somebody has signed up");
+        tracing::info!(user = %user.id, roles = ?user.roles, "a user signed up");
         Ok(signed_in)
     }
 
@@ -131,7 +131,7 @@ impl Accounts {
             transaction.put(&user);
             Ok(user)
         })?;
-        tracing::info!(user = %user.id, roles = ?user.roles, "an account was made");
+        tracing::info!(user = %user.id, roles = ?user.roles, "an account was created");
         Ok(user)
     }
 

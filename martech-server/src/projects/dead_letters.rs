@@ -96,7 +96,7 @@ impl DeadLetterFile {
         let path = self.path.display();
         match kept {
             Ok(()) => {
-                tracing::error!(event_id = %event.id, %reason, %path, "an event was not stored; it is in the file")
+                tracing::error!(event_id = %event.id, %reason, %path, "an event was not stored; the file contains it")
             }
             Err(error) => {
                 tracing::error!(event_id = %event.id, %reason, %path, %error, "an event was not stored and is lost");
@@ -108,7 +108,7 @@ impl DeadLetterFile {
         let path = self.path.display();
         for (ended, events) in self.lines.suppressed() {
             match ended {
-                Ended::Kept => tracing::error!(events, %path, "further events were not stored; they are in the file"),
+                Ended::Kept => tracing::error!(events, %path, "further events were not stored; the file contains them"),
                 Ended::Lost => tracing::error!(events, %path, "further events were not stored and are lost"),
             }
         }
@@ -131,7 +131,7 @@ impl DeadLetterFile {
         if let Some(Open { file, .. }) = &*open
             && let Err(error) = file.sync_data()
         {
-            tracing::error!(path = %self.path.display(), %error, "the file may lose what was written to it");
+            tracing::error!(path = %self.path.display(), %error, "cannot sync the dead-letter file");
         }
     }
 

@@ -71,6 +71,6 @@ impl DiskSpace {
 /// Returns the space available to unprivileged users, in bytes.
 fn free_of(dir: &Path) -> Option<u64> {
     let found = rustix::fs::statvfs(dir);
-    let found = found.inspect_err(|error| tracing::debug!(%error, "the free space of the disk is not known")).ok()?;
+    let found = found.inspect_err(|error| tracing::debug!(%error, "cannot read the free space of the disk")).ok()?;
     Some(found.f_bavail.saturating_mul(found.f_frsize))
 }

@@ -15,7 +15,7 @@ pub(super) fn keep(record: &ProjectRecord, folder: &Path) {
     let copy = serde_json::to_vec_pretty(record).map_err(std::io::Error::from);
     let kept = copy.and_then(|copy| replace(&Disk, &path, &copy));
     if let Err(error) = kept {
-        tracing::warn!(path = %path.display(), %error, "the settings of a project could not be copied");
+        tracing::warn!(path = %path.display(), %error, "cannot cache the settings of a project");
     }
 }
 

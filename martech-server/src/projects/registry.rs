@@ -50,7 +50,7 @@ pub(crate) enum ProjectError {
     Store(#[from] BackendError),
     #[error("the queue of the project cannot be built: {0}")]
     Sink(#[from] ConfigError),
-    #[error("the folder of the project cannot be made: {0}")]
+    #[error("cannot create the folder of the project: {0}")]
     Folder(std::io::Error),
 }
 
@@ -182,7 +182,7 @@ impl Projects {
                 }
             }
         }
-        tracing::info!(project = %record.id, "a project was made");
+        tracing::info!(project = %record.id, "a project was created");
         Ok(record)
     }
 
@@ -230,7 +230,7 @@ impl Projects {
                 break;
             }
         }
-        tracing::info!(project = %id, "a project was removed; its events stay where they are");
+        tracing::info!(project = %id, "a project was removed; its events remain in place");
         let _changing = self.inner.changing.lock().await;
         self.shut(id).await;
         Ok(())
@@ -290,7 +290,7 @@ impl Projects {
         match project.close(REMOVAL_PATIENCE).await {
             Ok(0) => {}
             Ok(events) => {
-                tracing::error!(project = %id, events, "events of a removed project are in its dead-letter file")
+                tracing::error!(project = %id, events, "the dead-letter file has events of a removed project")
             }
             Err(error) => tracing::error!(project = %id, %error, "a removed project did not close cleanly"),
         }
@@ -314,7 +314,7 @@ impl Projects {
         for record in records {
             if let Err(error) = self.follow(&record).await {
                 // One project that cannot be opened must not block the others.
-                tracing::error!(project = %record.id, %error, "a project cannot be opened; that is tried again");
+                tracing::error!(project = %record.id, %error, "cannot open a project; retrying");
             }
         }
         Ok(())
@@ -334,17 +334,17 @@ impl Projects {
         if let Ok(Ok(())) = timeout(START_PATIENCE, self.sync()).await {
             return;
         }
-        tracing::warn!("which projects there are could not be found out; those of the last time are opened");
+        tracing::warn!("cannot read the list of projects; opening the projects of the last run");
         for record in record_cache::read(&self.inner.options.data_dir) {
             if let Err(error) = self.follow(&record).await {
-                tracing::error!(project = %record.id, %error, "a project cannot be opened");
+                tracing::error!(project = %record.id, %error, "cannot open a project");
             }
         }
     }
 
     async fn synced(&self) {
         if let Err(error) = self.sync().await {
-            tracing::error!(%error, "which projects there are could not be found out; that is tried again");
+            tracing::error!(%error, "cannot read the list of projects; retrying");
         }
     }
 

@@ -21,7 +21,7 @@ impl Project {
         let Some(before) = horizon(now, days, &settings.time_zone) else { return Ok(Some(0)) };
         let forgotten = self.backend().forget(before).await?;
         if forgotten > 0 {
-            tracing::info!(project = %self.id(), events = forgotten, %before, "events were kept long enough, and are removed");
+            tracing::info!(project = %self.id(), events = forgotten, %before, "removed events that are older than the retention");
         }
         Ok(Some(forgotten))
     }
@@ -38,7 +38,7 @@ impl Projects {
     pub(super) async fn forget(&self) {
         for project in self.all() {
             if let Err(error) = project.forget(Timestamp::now()).await {
-                tracing::warn!(project = %project.id(), %error, "events that are too old stay for now");
+                tracing::warn!(project = %project.id(), %error, "cannot remove events that are older than the retention");
             }
         }
     }

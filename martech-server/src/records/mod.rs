@@ -82,7 +82,7 @@ pub enum RecordsError {
     #[error("the records are closed")]
     Closed,
     /// Concurrent transactions have delayed this one for too long.
-    #[error("too many changes of accounts are made at once")]
+    #[error("too many concurrent changes of accounts")]
     Busy,
     /// MongoDB returned an error, or cannot be reached.
     #[error("MongoDB: {0}")]

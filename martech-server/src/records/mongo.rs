@@ -166,7 +166,7 @@ impl MongoRecords {
         ];
         for index in indexes {
             if let Err(error) = self.collection::<Document>(table).create_index(index).await {
-                tracing::warn!(%error, collection = table, "MongoDB makes no such index; it is done without");
+                tracing::warn!(%error, collection = table, "MongoDB cannot create this index; continuing without it");
             }
         }
     }

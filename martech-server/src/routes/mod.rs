@@ -9,6 +9,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     http::{
         auth::{self as authentication, Need},
+        bodies::RequestBody,
         connections::Respond,
         error, framing, headers,
         observe::observe,
@@ -49,14 +50,24 @@ impl Routes {
     }
 }
 
-impl Respond for Routes {
-    fn respond(self, request: Request<Incoming>) -> impl Future<Output = Response> + Send + 'static {
+impl Routes {
+    /// Returns the response to a request.
+    pub(crate) fn answer<B: RequestBody + 'static>(
+        self,
+        request: Request<B>,
+    ) -> impl Future<Output = Response> + Send + 'static {
         if events::is_ingest(&request) {
             // Boxed, because a connection reserves memory for the future even while it is idle.
             return Either::Left(Box::pin(async move { events::answer(&self.state, request).await }));
         }
         let answer = self.router.call(request);
         Either::Right(async move { answer.await.unwrap_or_else(|never| match never {}) })
+    }
+}
+
+impl Respond for Routes {
+    fn respond(self, request: Request<Incoming>) -> impl Future<Output = Response> + Send + 'static {
+        self.answer(request)
     }
 }
 

@@ -88,7 +88,7 @@ impl<K: Hash + Eq + Clone, C: Clock + Clone> Limit<K, C> {
         let mut limiter = self.limiter.write().unwrap_or_else(PoisonError::into_inner);
         limiter.retain_recent();
         if limiter.len() > self.most / 2 {
-            tracing::warn!(limit = self.what, "too many were counted to remember them all; they are forgotten");
+            tracing::warn!(limit = self.what, "a rate limit has too many keys; resetting it");
             *limiter = Self::limiter(self.quota, &self.clock);
         }
     }

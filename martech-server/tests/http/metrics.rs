@@ -330,7 +330,7 @@ fn starts_without_metrics_when_default_address_is_taken() {
         (program.wait().unwrap().code(), lines.join("\n"))
     };
     let (_, log) = start(&[]);
-    assert!(log.contains("\"listening\"") && log.contains("metrics are not served"), "{log}");
+    assert!(log.contains("\"listening\"") && log.contains("cannot serve metrics"), "{log}");
     let (_, log) = start(&["--metrics-addr", "off"]);
     assert!(log.contains("\"listening\"") && !log.contains("metrics"), "{log}");
     let (code, log) = start(&["--metrics-addr", &address]);

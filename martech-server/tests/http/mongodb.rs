@@ -74,7 +74,7 @@ async fn spools_events_while_mongodb_is_unreachable() {
     server.command("/admin/roll").await.assert_error(409, "not_the_embedded_store");
     // A second process on the same folder would forward the same spool.
     let error = martech_server::App::open(&serve_args(server.dir.path(), &["--store", NOBODY])).await.unwrap_err();
-    assert!(error.to_string().contains("in use by another process"), "{error}");
+    assert!(error.to_string().contains("another process uses"), "{error}");
 
     let server = start_in(server.stopped().await, NOBODY, &[]).await;
     let health = server.get("/health").await;

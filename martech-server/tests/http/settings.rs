@@ -81,7 +81,7 @@ fn check_reports_all_conflicts_and_exits_with_1() {
     ];
     let (code, shown, told) = check(&variables, &[]);
     assert_eq!((code, shown.as_str()), (1, ""), "{told}");
-    for name in ["MARTECH_STORE_FILE is", "--session-idle", "--tls-cert, --tls-key: there is one without the other"] {
+    for name in ["MARTECH_STORE_FILE is", "--session-idle", "--tls-cert, --tls-key: one is set without the other"] {
         assert!(told.lines().any(|line| line.trim_start().starts_with(name)), "{name}: {told}");
     }
     assert_eq!(told.lines().count(), 4, "{told}");

@@ -25,7 +25,7 @@ pub enum TokenError {
     #[error("an admin token has at least {} characters, all of them visible ASCII", AdminToken::MIN_CHARS)]
     Weak,
     /// The file does not hold a usable token.
-    #[error("{path} does not hold a usable admin token: {source} (remove the file to have a new one made)")]
+    #[error("{path} contains no valid admin token: {source}; remove the file to create a new one")]
     BadFile {
         /// The path of the file.
         path: PathBuf,
@@ -41,7 +41,7 @@ pub enum TokenError {
         source: io::Error,
     },
     /// The system provided no random bytes.
-    #[error("the system gave no random bytes: {0}")]
+    #[error("cannot read random bytes from the system: {0}")]
     NoRandomness(getrandom::Error),
 }
 
@@ -138,7 +138,7 @@ fn warn_if_exposed(path: &Path) {
     if let Ok(metadata) = fs::metadata(path)
         && metadata.mode() & 0o077 != 0
     {
-        tracing::warn!(path = %path.display(), "others than its owner can read the admin token: chmod 600 it");
+        tracing::warn!(path = %path.display(), "other users can read the admin token; run chmod 600 on this file");
     }
 }
 

@@ -244,6 +244,6 @@ fn promised(headers: &HeaderMap) -> Option<usize> {
 }
 
 fn cut_short(error: &BoxError) -> ApiError {
-    tracing::debug!(%error, "a body could not be received");
+    tracing::debug!(%error, "cannot receive a body");
     catalogue::incomplete_body()
 }

@@ -98,7 +98,7 @@ impl<R: Respond> Protocols<R> {
     pub(super) async fn serve(&self, stream: TcpStream, address: IpAddr, permit: ConnectionPermit, drain: Drain) {
         // Responses are small and clients wait for them: delaying them to fill a packet only adds latency.
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY cannot be set");
+            tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
         let state = permit.state();
         let stream = WriteTimer::new(stream, state.clone(), self.limits.write);

@@ -17,7 +17,7 @@ pub(super) fn room_for(wanted: usize) -> usize {
         tracing::warn!(
             descriptors,
             connections = room,
-            "fewer connections than MARTECH_MAX_CONNECTIONS: see ulimit -n"
+            "ulimit -n permits fewer connections than MARTECH_MAX_CONNECTIONS"
         );
     }
     room.min(wanted)

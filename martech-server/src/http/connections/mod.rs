@@ -100,7 +100,7 @@ impl<R: Respond> Connections<R> {
         tokio::select! {
             () = self.open.closed() => {}
             never = self.limit.close_idle(DRAIN_IDLE) => match never {},
-            () = sleep(patience) => tracing::warn!("some requests were not answered in time"),
+            () = sleep(patience) => tracing::warn!("the drain timeout ended before all requests were answered"),
         }
     }
 
@@ -125,7 +125,7 @@ impl<R: Respond> Connections<R> {
                 // Only this connection failed; the next one may succeed.
                 Err(error) if is_of_connection(&error) => tracing::debug!(%error, "a connection was lost early"),
                 Err(error) => {
-                    tracing::error!(%error, "a connection cannot be accepted");
+                    tracing::error!(%error, "cannot accept a connection");
                     tokio::select! {
                         () = &mut stop => return,
                         () = sleep(ACCEPT_PAUSE) => {}
@@ -142,7 +142,7 @@ impl<R: Respond> Connections<R> {
             Some(admitted) => Ok(Some((stream, peer, admitted.permit().await))),
             None => {
                 self.metrics.refused(catalogue::TOO_MANY_CONNECTIONS);
-                tracing::debug!(%peer, "refused: this address has all the connections that it may");
+                tracing::debug!(%peer, "refused a connection: the address has reached its limit");
                 if !self.has_tls {
                     // Best effort: sends only what the socket accepts at once.
                     let _ = stream.try_write(&too_many_connections(self.limits.per_address));

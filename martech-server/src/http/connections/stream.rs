@@ -47,7 +47,7 @@ impl<F: Future<Output: Send> + Send + 'static> hyper::rt::Executor<F> for Stream
                 _ = future => {}
                 () = stream.overdue(limits) => {
                     given_up.inc();
-                    tracing::debug!("a stream was reset: its client does not read the answer");
+                    tracing::debug!("reset a stream: its client does not read the response");
                 }
                 () = stream.abandoned() => {}
             }

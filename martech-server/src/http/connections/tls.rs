@@ -39,7 +39,7 @@ pub(crate) struct TlsFiles {
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A certificate without a key, or a key without a certificate.
-    #[error("there is one without the other; TLS needs both")]
+    #[error("one is set without the other; TLS needs both")]
     Half,
     /// A file that cannot be read or has the wrong contents.
     #[error("{path}: {1}", path = .0.display())]
@@ -168,7 +168,7 @@ impl ResolvesServerCert for Pairs {
                     current.pair = pair;
                     tracing::info!(cert = %self.files.cert.display(), "a new certificate is in use");
                 }
-                Err(error) => tracing::error!(%error, "the certificate stays as it was"),
+                Err(error) => tracing::error!(%error, "cannot load the new certificate; keeping the previous one"),
             }
         }
         Some(current.pair.clone())

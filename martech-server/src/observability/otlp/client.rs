@@ -61,14 +61,14 @@ impl Client {
 
     fn arrived(&self) {
         if self.is_away.swap(false, Ordering::Relaxed) {
-            tracing::info!(signal = %self.signal, "the collector takes telemetry again");
+            tracing::info!(signal = %self.signal, "the collector is available again");
         }
     }
 
     fn failed(&self, error: &str) {
         if !self.is_away.swap(true, Ordering::Relaxed) {
             let signal = self.signal;
-            tracing::warn!(%signal, error, "telemetry does not get to the collector; until it does, records that do not fit the queue are dropped");
+            tracing::warn!(%signal, error, "the collector is unavailable; records that exceed the queue are dropped");
         }
     }
 }

@@ -15,10 +15,10 @@ pub enum BackendError {
     #[error(transparent)]
     Spool(#[from] SpoolError),
     /// The database name of a project is too long for MongoDB.
-    #[error("MongoDB takes no name of a database as long as {0}; choose a shorter one for the project")]
+    #[error("the database name {0} is too long for MongoDB; choose a shorter project id")]
     DatabaseName(String),
     /// Another process uses the data folder.
-    #[error("the data folder {0} is in use by another process; each server needs a folder of its own")]
+    #[error("another process uses the data folder {0}; each server needs its own folder")]
     Locked(PathBuf),
     /// The data folder cannot be used.
     #[error("cannot use {path}: {source}")]

@@ -140,7 +140,7 @@ impl Backend {
             Self::Spooled(_, spool) => {
                 let left = spool.close(patience).await.behind_events;
                 if left > 0 {
-                    tracing::warn!(events = left, "events stay in the spool, for the next start to forward");
+                    tracing::warn!(events = left, "events remain in the spool; the next start forwards them");
                 }
             }
         }
@@ -153,7 +153,7 @@ fn warn_of_spool(data_dir: &Path) {
     if data_dir.join(SPOOL).exists() {
         tracing::warn!(
             data_dir = %data_dir.display(),
-            "there is a spool in the data folder; what it holds goes to MongoDB when the server runs with MARTECH_SPOOL=on again"
+            "the data folder contains a spool; its events go to MongoDB when the server runs with MARTECH_SPOOL=on"
         );
     }
 }

@@ -60,7 +60,7 @@ impl Mongo {
                 tracing::info!(server_version, ?deployment, "connected to MongoDB");
             }
             Ok(Err(error @ (MongoError::Unavailable(_) | MongoError::TimedOut(_)))) => {
-                tracing::warn!(%error, "MongoDB is away; the server starts without it");
+                tracing::warn!(%error, "MongoDB is unavailable; the server starts without it");
             }
             Ok(Err(error)) => return Err(error.into()),
             Err(_) => tracing::warn!("MongoDB does not answer; the server starts without it"),
@@ -89,7 +89,7 @@ impl Mongo {
         let spool = Spooled::open(options, self.store.clone(), rejected).await?;
         let left = spool.status().behind_events;
         if left > 0 {
-            tracing::info!(events = left, "an earlier run left events in the spool; they are forwarded now");
+            tracing::info!(events = left, "forwarding events that an earlier run left in the spool");
         }
         Ok(spool)
     }

@@ -1,6 +1,7 @@
 //! `POST /events`: reads the events of a body, submits them to the sink, and reports the outcome of each.
 
 mod answer;
+mod cors;
 mod count;
 mod indices;
 mod intake;
@@ -16,8 +17,8 @@ use std::{
 use axum::{
     Json,
     extract::{Request, State},
-    http::{HeaderMap, Method, StatusCode, Uri, header, request::Parts},
-    middleware::{self, Next},
+    http::{Method, StatusCode, Uri, header, request::Parts},
+    middleware,
     response::{IntoResponse, Response},
     routing::MethodRouter,
 };
@@ -31,11 +32,11 @@ use utoipa_axum::{
 use self::{answer::Answer, intake::Intake, shape::EventsBody};
 use crate::{
     http::{
-        auth::{Access, Admitted, AllowedOrigins, admit, is_allowed},
+        auth::{Admitted, admit},
         bodies::{self, Holder, RequestBody},
-        error::{self, ApiError, catalogue},
+        error::{self, ApiError},
         framing,
-        headers::{add_defaults, share_with_other_sites},
+        headers::add_defaults,
         openapi::{
             Refusals,
             faults::{
@@ -55,7 +56,7 @@ use crate::{
 /// Returns the route `/events`, with CORS for the pages of allowed origins.
 pub(super) fn router(state: &ApiState) -> OpenApiRouter<ApiState> {
     let with_preflight = |route: MethodRouter<ApiState>| {
-        route.options(preflight).layer(middleware::from_fn_with_state(state.access.clone(), share))
+        route.options(cors::preflight).layer(middleware::from_fn_with_state(state.access.clone(), cors::layer))
     };
     OpenApiRouter::new().routes(routes!(send).map(with_preflight))
 }
@@ -77,17 +78,14 @@ pub(super) async fn answer<B: RequestBody>(state: &ApiState, request: Request<B>
     let address = observation.address;
     let (head, body) = request.into_parts();
     let rate_check = RateCheck::begin(&state.access.rates, Traffic::Ingest, address).map(Arc::new);
-    let mut response = observation.answer(ingest(state, &head, body, address, rate_check.as_ref())).await;
+    let handler = ingest(state, &head, body, address, rate_check.as_ref());
+    let mut response = observation.answer(async { handler.await.into_response() }).await;
     let headers = response.headers_mut();
     headers.reserve(HEADERS_OF_RESPONSE);
     if let Some(rate_check) = rate_check {
         rate_check.tell(headers);
     }
-    if let Some(origin) = head.headers.get(header::ORIGIN) {
-        let allowed = is_allowed(&state.access, origin).await.then_some(origin);
-        headers.extend(AllowedOrigins::headers(allowed));
-    }
-    share_with_other_sites(headers);
+    cors::add_headers(&state.access, head.headers.get(header::ORIGIN), headers).await;
     add_defaults(headers);
     response
 }
@@ -101,27 +99,18 @@ async fn ingest<B: RequestBody>(
     body: B,
     address: IpAddr,
     rate_check: Option<&Arc<RateCheck>>,
-) -> Response {
-    if let Err(error) = framing::check(head.version, &head.headers) {
-        return error.into_response();
-    }
-    if let Err(error) = rate_check.map_or(Ok(()), |rate_check| rate_check.check_address()) {
+) -> Result<Response, ApiError> {
+    framing::check(head.version, &head.headers)?;
+    if let Err(limited) = rate_check.map_or(Ok(()), |rate_check| rate_check.check_address()) {
         state.bodies.discard(&head.headers, body).await;
-        return error.into_response();
+        return Err(limited);
     }
-    let asked = match Asked::parse(&head.uri) {
-        Ok(asked) => asked,
-        Err(error) => return error.into_response(),
-    };
-    let Asked { ack, listing, key, project } = asked;
+    let Asked { ack, listing, key, project } = Asked::parse(&head.uri)?;
     let count_key = |key: &ApiKey| rate_check.map_or(Ok(()), |rate_check| rate_check.count_key(&key.id));
-    let admitted = match admit(&state.access, &state.projects, head, key.as_deref(), project, count_key).await {
-        Ok(admitted) => admitted,
-        Err(error) => return error.into_response(),
-    };
+    let admitted = admit(&state.access, &state.projects, head, key.as_deref(), project, count_key).await?;
     let mut response = take(state, &admitted, head, body, address, rate_check, (ack, listing)).await.into_response();
     error::attribute(&mut response, Some(admitted.project.id()), admitted.key.as_deref());
-    response
+    Ok(response)
 }
 
 /// The parameters of a request.
@@ -145,37 +134,6 @@ impl Asked {
         params.finish()?;
         Ok(asked)
     }
-}
-
-/// Answers the CORS preflight that browsers send before a page of another origin may send events.
-async fn preflight(State(access): State<Arc<Access>>, headers: HeaderMap) -> Result<impl IntoResponse, ApiError> {
-    if let Some(origin) = headers.get(header::ORIGIN)
-        && !is_allowed(&access, origin).await
-    {
-        return Err(catalogue::origin_not_allowed(&String::from_utf8_lossy(origin.as_bytes())));
-    }
-    let headers = [
-        (header::ALLOW, "POST, OPTIONS"),
-        (header::ACCESS_CONTROL_ALLOW_METHODS, "POST"),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS),
-        (header::ACCESS_CONTROL_MAX_AGE, "86400"),
-    ];
-    Ok((StatusCode::NO_CONTENT, headers))
-}
-
-/// Request headers that pages may set. Pages with tracing add the last two.
-const HEADERS: &str = "authorization, content-encoding, content-type, x-request-id, traceparent, tracestate";
-
-/// Adds the CORS headers with which pages of allowed origins can read the response.
-async fn share(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
-    let origin = request.headers().get(header::ORIGIN).cloned();
-    let mut response = next.run(request).await;
-    if let Some(origin) = origin {
-        let allowed = is_allowed(&access, &origin).await.then_some(&origin);
-        response.headers_mut().extend(AllowedOrigins::headers(allowed));
-    }
-    share_with_other_sites(response.headers_mut());
-    response
 }
 
 /// The step that a sender waits for. The discriminants index the metrics by `ack`.

@@ -70,11 +70,11 @@ pub async fn bind(choice: Option<MetricsAddr>) -> io::Result<Option<TcpListener>
     };
     match TcpListener::bind(addr).await {
         Ok(listener) => {
-            tracing::info!(addr = %listener.local_addr()?, "metrics are served here, at /metrics");
+            tracing::info!(addr = %listener.local_addr()?, "serving /metrics");
             Ok(Some(listener))
         }
         Err(error) if choice.is_none() => {
-            tracing::warn!(%addr, %error, "metrics are not served; MARTECH_METRICS_ADDR chooses another address, or off");
+            tracing::warn!(%addr, %error, "cannot serve metrics; set MARTECH_METRICS_ADDR to another address, or to off");
             Ok(None)
         }
         Err(error) => Err(io::Error::new(error.kind(), format!("the address of the metrics, {addr}: {error}"))),
@@ -92,7 +92,7 @@ pub(crate) async fn serve(listener: TcpListener, state: ApiState, shutdown: impl
             match listener.accept().await {
                 Ok((stream, _)) => spawn(&http, stream, router.clone(), place),
                 Err(error) => {
-                    tracing::debug!(%error, "a connection for metrics cannot be accepted");
+                    tracing::debug!(%error, "cannot accept a connection for metrics");
                     sleep(ACCEPT_PAUSE).await;
                 }
             }
