@@ -16,7 +16,8 @@ use martech_core::{
 };
 
 use crate::{
-    App, Cli, Command, StartError,
+    app::{App, StartError},
+    commands::{Cli, Command},
     http::{
         bodies::{self, Bodies, BodyLimits, Holder},
         error::ApiError,

@@ -67,7 +67,8 @@ impl RequestLog {
         let Answered { id, method, path, status, address, trace_id, elapsed } = *answered;
         let elapsed_us = elapsed.as_micros() as u64;
         if !status.is_client_error() && !status.is_server_error() {
-            tracing::debug!(%id, %method, path, status = status.as_u16(), elapsed_us, "answered");
+            let trace_id = trace_id.map(tracing::field::display);
+            tracing::debug!(%id, %method, path, trace_id, status = status.as_u16(), elapsed_us, "answered");
             return;
         }
         let ErrorDetails { code, field, project, key, cause } = details;
