@@ -29,7 +29,7 @@ use crate::{
     routes::{
         self, ApiState, Routes,
         queries::Queries,
-        state::{Bounds, Lifecycle, Parts, SmallBodies},
+        state::{Bounds, Lifecycle, Parts},
     },
     util::file_permissions,
 };
@@ -122,7 +122,7 @@ impl App {
             access,
             projects: Projects::open((backend, dead_letters), records, options).await?,
             bodies: Arc::new(Bodies::new(args.bounds.bodies())),
-            small_bodies: SmallBodies(Arc::new(Bodies::new(small))),
+            small_bodies: Arc::new(Bodies::new(small)),
             queries: Arc::new(Queries::new(args.bounds.max_queries, args.store.query_timeout)),
             disk_space: Arc::new(DiskSpace::watch(args.data_dir.clone(), args.bounds.min_free_space.as_u64())),
             metrics,

@@ -4,14 +4,11 @@
 //! program can therefore run the real server in-process:
 //!
 //! ```no_run
-//! use clap::Parser;
-//! use martech_server::{App, Cli, Command, serve};
+//! use martech_server::{App, ServeArgs, serve};
 //!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let Command::Serve(args) = Cli::parse_from(["martech-server", "--data-dir", "/tmp/shop"]).into_command() else {
-//!     unreachable!("no other command was given")
-//! };
+//! let args = ServeArgs::parse_from(["--data-dir", "/tmp/shop"]);
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 //! let app = App::open(&args).await?;
 //! serve(listener, app, std::future::pending()).await?;

@@ -8,7 +8,6 @@ use axum::{
     http::{HeaderMap, Request, StatusCode, Uri, header},
 };
 use bytes::Bytes;
-use clap::Parser;
 use jiff::tz::TimeZone;
 use martech_core::{
     event::{Currency, Timestamp},
@@ -17,7 +16,7 @@ use martech_core::{
 
 use crate::{
     app::{App, StartError},
-    commands::{Cli, Command},
+    config::ServeArgs,
     http::{
         bodies::{self, Bodies, BodyLimits, Holder},
         error::ApiError,
@@ -33,10 +32,7 @@ pub struct InProcess(Routes);
 impl InProcess {
     /// Opens a server with default settings in a folder.
     pub async fn open(dir: &Path) -> Result<Self, StartError> {
-        let line = ["martech-server".as_ref(), "--data-dir".as_ref(), dir.as_os_str()];
-        let Command::Serve(args) = Cli::parse_from(line).into_command() else {
-            unreachable!("no other command was given")
-        };
+        let args = ServeArgs::parse_from(["--data-dir".as_ref(), dir.as_os_str()]);
         Ok(Self(Routes::new(App::open(&args).await?.state())))
     }
 

@@ -2,25 +2,25 @@
 
 use std::{env, process::ExitCode};
 
-use clap::parser::ValueSource;
+use clap::{ArgMatches, Command, parser::ValueSource};
 
 use super::{
     output::print_line,
-    settings::{Settings, SettingsError},
+    settings::{HIDDEN, SettingsError},
     unknown_variables,
 };
-use crate::{config::mistakes_of_folder, observability::OtlpExporters};
+use crate::{
+    config::{ServeArgs, mistakes_of_folder},
+    observability::OtlpExporters,
+};
 
-/// Stands for a value that is not shown.
-const HIDDEN: &str = "(hidden)";
-
-/// Runs the command.
-pub(super) fn run(settings: &Settings) -> ExitCode {
-    let mistakes = settings.server().map(mistakes_of_folder).unwrap_or_default();
+/// Runs the command. `command` and `matches` are the whole command line.
+pub(super) fn run(args: &ServeArgs, command: &Command, matches: &ArgMatches) -> ExitCode {
+    let mistakes = mistakes_of_folder(args);
     if !mistakes.is_empty() {
         return SettingsError::Mistakes { list: mistakes, code: 1 }.report();
     }
-    for line in shown(settings) {
+    for line in shown(command, matches) {
         print_line(line);
     }
     if let Ok(exporters) = OtlpExporters::from_environment() {
@@ -33,9 +33,9 @@ pub(super) fn run(settings: &Settings) -> ExitCode {
 }
 
 /// Returns a line for each setting, with its variable, its value and its source.
-fn shown(settings: &Settings) -> Vec<String> {
-    let Some((name, matches)) = settings.matches.subcommand() else { return Vec::new() };
-    let Some(command) = settings.command.find_subcommand(name) else { return Vec::new() };
+fn shown(command: &Command, matches: &ArgMatches) -> Vec<String> {
+    let Some((name, matches)) = matches.subcommand() else { return Vec::new() };
+    let Some(command) = command.find_subcommand(name) else { return Vec::new() };
     let line = |arg: &clap::Arg| {
         let variable = arg.get_env()?.to_str()?;
         let Some(raw) = matches.get_raw(arg.get_id().as_str()) else {

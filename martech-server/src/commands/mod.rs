@@ -28,11 +28,10 @@ pub fn run() -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return error.report(),
     };
-    if let Some(Command::Check(_)) = settings.cli.command {
-        return check::run(&settings);
-    }
-    match settings.cli.into_command() {
-        Command::Serve(args) | Command::Check(args) => serve::run(&args),
+    let Settings { cli, command, matches } = settings;
+    match cli.into_command() {
+        Command::Serve(args) => serve::run(&args),
+        Command::Check(args) => check::run(&args, &command, &matches),
         Command::Import(args) => import::run(*args),
         Command::Migrate(args) => migrate::run(&args),
         Command::Verify(args) => verify::verify(&args),

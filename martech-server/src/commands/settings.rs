@@ -14,7 +14,10 @@ use clap::{
 };
 
 use super::cli::Cli;
-use crate::config::{self, ServeArgs, secret_files};
+use crate::config::{self, secret_files};
+
+/// Stands for a value that is not shown.
+pub(super) const HIDDEN: &str = "(hidden)";
 
 /// The reasons for which the settings cannot be used.
 #[derive(Debug)]
@@ -88,15 +91,10 @@ impl Settings {
         list.extend(shown_secrets(&settings.command, &settings.matches));
         // A flag that all levels of a command share is found at each of them.
         list.dedup();
-        let server = settings.server();
+        let server = settings.cli.server();
         list.extend(server.map(config::mistakes).unwrap_or_default());
         let code = if server.is_some() { 1 } else { 2 };
         if list.is_empty() { Ok(settings) } else { Err(SettingsError::Mistakes { list, code }) }
-    }
-
-    /// Returns the settings of a server, if the command line has them.
-    pub(super) fn server(&self) -> Option<&ServeArgs> {
-        self.cli.server()
     }
 }
 
@@ -113,7 +111,7 @@ fn explained(command: &Command, line: &[OsString], mut error: clap::Error) -> cl
     let find = |command: &Command| command.get_arguments().find(|arg| arg.to_string() == *shown).cloned();
     let Some(arg) = find(&command).or_else(|| command.get_subcommands().find_map(find)) else { return error };
     if arg.is_hide_env_values_set() {
-        error.insert(ContextKind::InvalidValue, ContextValue::String("(hidden)".to_owned()));
+        error.insert(ContextKind::InvalidValue, ContextValue::String(HIDDEN.to_owned()));
     }
     let flag = format!("--{}", arg.get_long().unwrap_or_default());
     let is_on_line = line.iter().any(|word| word.to_string_lossy().split('=').next() == Some(&flag));

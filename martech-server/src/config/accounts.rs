@@ -47,7 +47,7 @@ pub struct AccountArgs {
     ///
     /// `invitation`: people with an invitation. `open`: everyone, as an analyst, until there are 1,000 accounts.
     /// `closed`: no one; `martech-server user add` still works.
-    #[arg(long, env = "MARTECH_SIGN_UP", default_value = "invitation", value_name = "POLICY", value_parser = one_of::<SignUpPolicy>(&SignUpPolicy::NAMES))]
+    #[arg(long, env = "MARTECH_SIGN_UP", default_value = "invitation", value_name = "POLICY", value_parser = one_of(&SignUpPolicy::ALL))]
     pub sign_up: SignUpPolicy,
 
     /// A session ends after this time without use

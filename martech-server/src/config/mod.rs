@@ -12,9 +12,9 @@ pub(crate) mod secret_files;
 mod storage;
 mod values;
 
-use std::{net::SocketAddr, num::NonZero, path::PathBuf};
+use std::{ffi::OsString, iter, net::SocketAddr, num::NonZero, path::PathBuf};
 
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, Parser};
 use jiff::tz::TimeZone;
 use martech_core::event::{Currency, EventRules, EventTypes};
 
@@ -71,7 +71,7 @@ pub struct ServeArgs {
     pub time_zone: TimeZone,
 
     /// Format of log lines
-    #[arg(long, hide_short_help = true, env = "MARTECH_LOG_FORMAT", default_value = "auto", value_name = "FORMAT", value_parser = one_of::<LogFormat>(&LogFormat::NAMES), help_heading = "Logs")]
+    #[arg(long, hide_short_help = true, env = "MARTECH_LOG_FORMAT", default_value = "auto", value_name = "FORMAT", value_parser = one_of(&LogFormat::ALL), help_heading = "Logs")]
     pub log_format: LogFormat,
 
     /// Log level: error, warn, info, debug, trace, or a filter such as `info,martech_core=debug`
@@ -112,6 +112,23 @@ pub struct ServeArgs {
 
     #[command(flatten)]
     help: HelpArgs,
+}
+
+/// The settings of a server by themselves, without commands.
+#[derive(Debug, Parser)]
+#[command(disable_help_flag = true)]
+struct Flags {
+    #[command(flatten)]
+    args: ServeArgs,
+}
+
+impl ServeArgs {
+    /// Parses flags such as `["--data-dir", "/tmp/shop"]`, and the environment for what they leave out. Ends the
+    /// process with a message if one of them is invalid, as the command line does.
+    pub fn parse_from<T: Into<OsString>>(flags: impl IntoIterator<Item = T>) -> Self {
+        let name = iter::once(OsString::from("martech-server"));
+        Flags::parse_from(name.chain(flags.into_iter().map(Into::into))).args
+    }
 }
 
 /// The help of a server: short by default, because most settings need no change.

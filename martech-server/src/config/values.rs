@@ -1,7 +1,5 @@
 //! Parsers of values.
 
-use std::str::FromStr;
-
 use bytesize::ByteSize;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::tz::TimeZone;
@@ -19,9 +17,13 @@ pub(crate) fn parse_zone(name: &str) -> Result<TimeZone, String> {
     martech_core::query::parse_time_zone(name).map_err(|error| error.message)
 }
 
-/// Returns a parser for one of a few names, which the help lists. `T` parses each of them.
-pub(crate) fn one_of<T: FromStr + Clone + Send + Sync + 'static>(
-    names: &'static [&'static str],
+/// Returns a parser for one of a few names, which the help lists.
+pub(crate) fn one_of<T: Copy + Send + Sync + 'static>(
+    choices: &'static [(&str, T)],
 ) -> impl TypedValueParser<Value = T> {
-    PossibleValuesParser::new(names).try_map(|name| name.parse().map_err(|_| "there is no such value"))
+    let names = choices.iter().map(|(name, _)| *name);
+    PossibleValuesParser::new(names).try_map(|name| {
+        let found = choices.iter().find(|(choice, _)| *choice == name);
+        found.map(|(_, choice)| *choice).ok_or("there is no such value")
+    })
 }

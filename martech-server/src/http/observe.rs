@@ -95,19 +95,10 @@ impl Observation<'_> {
         let mut response = error::render(response, &self.id);
         self.id.name(&mut response);
         self.span.answered(response.status(), details.code.as_deref());
-        self.exchange.answered(response.status(), details.code.as_ref());
-        self.log.answered(
-            &Answered {
-                id: &self.id,
-                method: &self.method,
-                path: request_log::excerpt(self.uri.path()),
-                status: response.status(),
-                address: self.address,
-                trace_id: self.span.trace_id(),
-                elapsed: self.started.elapsed(),
-            },
-            details,
-        );
+        let (status, elapsed) = (response.status(), self.started.elapsed());
+        self.exchange.answered(status, details.code.as_ref(), elapsed);
+        let (address, trace_id) = (self.address, self.span.trace_id());
+        self.log.answered(&Answered { id, method, path, status, address, trace_id, elapsed }, details);
         response
     }
 }

@@ -33,7 +33,7 @@ mod sign_up;
 mod tests;
 mod throttle;
 
-use std::{fmt, net::IpAddr, str::FromStr, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use martech_core::event::Timestamp;
 
@@ -76,20 +76,9 @@ pub enum SignUpPolicy {
 }
 
 impl SignUpPolicy {
-    pub(crate) const NAMES: [&'static str; 3] = ["invitation", "open", "closed"];
-}
-
-impl FromStr for SignUpPolicy {
-    type Err = &'static str;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        match name {
-            "invitation" => Ok(Self::Invitation),
-            "open" => Ok(Self::Open),
-            "closed" => Ok(Self::Closed),
-            _ => Err("must be invitation, open or closed"),
-        }
-    }
+    /// Each value with its name.
+    pub(crate) const ALL: [(&'static str, Self); 3] =
+        [("invitation", Self::Invitation), ("open", Self::Open), ("closed", Self::Closed)];
 }
 
 /// The lifetimes of sessions.

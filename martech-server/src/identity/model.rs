@@ -24,20 +24,9 @@ pub(crate) enum Role {
 }
 
 impl Role {
-    pub(crate) const NAMES: [&'static str; 3] = ["analyst", "admin", "owner"];
-}
-
-impl FromStr for Role {
-    type Err = &'static str;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        match name {
-            "analyst" => Ok(Self::Analyst),
-            "admin" => Ok(Self::Admin),
-            "owner" => Ok(Self::Owner),
-            _ => Err("must be analyst, admin or owner"),
-        }
-    }
+    /// Each value with its name.
+    pub(crate) const ALL: [(&'static str, Self); 3] =
+        [("analyst", Self::Analyst), ("admin", Self::Admin), ("owner", Self::Owner)];
 }
 
 impl fmt::Display for Role {

@@ -1,9 +1,6 @@
 //! Logs to standard error, and to a collector if there is one.
 
-use std::{
-    io::{self, IsTerminal},
-    str::FromStr,
-};
+use std::io::{self, IsTerminal};
 
 use opentelemetry_appender_tracing::layer::{OpenTelemetryTracingBridge, TracingSpanAttributes};
 use opentelemetry_sdk::logs::SdkLoggerProvider;
@@ -25,20 +22,9 @@ pub enum LogFormat {
 }
 
 impl LogFormat {
-    pub(crate) const NAMES: [&'static str; 3] = ["auto", "human", "json"];
-}
-
-impl FromStr for LogFormat {
-    type Err = &'static str;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        match name {
-            "auto" => Ok(Self::Auto),
-            "human" => Ok(Self::Human),
-            "json" => Ok(Self::Json),
-            _ => Err("must be auto, human or json"),
-        }
-    }
+    /// Each value with its name.
+    pub(crate) const ALL: [(&'static str, Self); 3] =
+        [("auto", Self::Auto), ("human", Self::Human), ("json", Self::Json)];
 }
 
 /// A log filter that cannot be parsed.

@@ -146,11 +146,10 @@ mod tests {
         extract::Request,
         http::{Method, StatusCode},
     };
-    use clap::Parser;
     use tower::ServiceExt;
 
     use super::*;
-    use crate::commands::{Cli, Command};
+    use crate::config::ServeArgs;
 
     /// The pages for people, which are not part of the API description.
     const PAGES: [&str; 8] = [
@@ -177,8 +176,7 @@ mod tests {
     #[tokio::test]
     async fn every_route_is_described() {
         let dir = tempfile::tempdir().unwrap();
-        let cli = Cli::parse_from(["martech-server".as_ref(), "--data-dir".as_ref(), dir.path().as_os_str()]);
-        let Command::Serve(args) = cli.into_command() else { unreachable!() };
+        let args = ServeArgs::parse_from(["--data-dir".as_ref(), dir.path().as_os_str()]);
         let state = crate::App::open(&args).await.unwrap().state();
         let described = described(&state).into_openapi().paths.paths;
         let expected: BTreeSet<String> = described.keys().cloned().chain(PAGES.map(str::to_owned)).collect();

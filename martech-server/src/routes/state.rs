@@ -30,7 +30,7 @@ pub(crate) struct Parts {
     /// The bodies of events.
     pub(crate) bodies: Arc<Bodies>,
     /// The bodies of other requests, which are small.
-    pub(crate) small_bodies: SmallBodies,
+    pub(crate) small_bodies: Arc<Bodies>,
     pub(crate) queries: Arc<Queries>,
     pub(crate) disk_space: Arc<DiskSpace>,
     pub(crate) metrics: Arc<Metrics>,
@@ -38,10 +38,6 @@ pub(crate) struct Parts {
     pub(crate) bounds: Bounds,
     pub(crate) lifecycle: Arc<Lifecycle>,
 }
-
-/// The bodies of requests that do not send events.
-#[derive(Debug, Clone)]
-pub(crate) struct SmallBodies(pub(crate) Arc<Bodies>);
 
 /// Bounds that responses report.
 #[derive(Debug, Clone, Copy)]
@@ -111,8 +107,6 @@ macro_rules! parts {
 parts! {
     projects: Projects,
     access: Arc<Access>,
-    bodies: Arc<Bodies>,
-    small_bodies: SmallBodies,
     queries: Arc<Queries>,
     metrics: Arc<Metrics>,
 }

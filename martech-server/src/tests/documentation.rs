@@ -10,9 +10,9 @@ use std::{
     path::Path,
 };
 
-use clap::{Command, CommandFactory, Parser};
+use clap::{Command, CommandFactory};
 
-use crate::{App, Cli, http::openapi, routes::metrics};
+use crate::{App, Cli, ServeArgs, http::openapi, routes::metrics};
 
 /// Compares the text between two markers of a document with `table`, or writes it.
 fn check(document: &str, name: &str, table: &str) {
@@ -79,8 +79,7 @@ fn errors() {
 #[tokio::test]
 async fn metrics() {
     let dir = tempfile::tempdir().unwrap();
-    let cli = Cli::parse_from(["martech-server".as_ref(), "--data-dir".as_ref(), dir.path().as_os_str()]);
-    let crate::Command::Serve(args) = cli.into_command() else { unreachable!() };
+    let args = ServeArgs::parse_from(["--data-dir".as_ref(), dir.path().as_os_str()]);
     let state = App::open(&args).await.unwrap().state();
     let mut rows = BTreeMap::new();
     for family in metrics::examples(&state) {

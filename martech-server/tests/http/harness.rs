@@ -4,13 +4,12 @@ use std::{ffi::OsString, fs, net::SocketAddr, path::Path, time::Duration};
 
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use bytes::Bytes;
-use clap::Parser;
 use http_body_util::{BodyExt, Full};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use martech_server::{App, Cli, CloseError, Command, MetricsAddr, bind_metrics, serve, serve_metrics};
+use martech_server::{App, CloseError, MetricsAddr, ServeArgs, bind_metrics, serve, serve_metrics};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
@@ -170,8 +169,8 @@ impl Server {
     }
 }
 
-pub(crate) fn serve_args(dir: &Path, flags: &[&str]) -> martech_server::ServeArgs {
-    let mut line: Vec<OsString> = vec!["martech-server".into(), "--data-dir".into(), dir.into()];
+pub(crate) fn serve_args(dir: &Path, flags: &[&str]) -> ServeArgs {
+    let mut line: Vec<OsString> = vec!["--data-dir".into(), dir.into()];
     line.extend(flags.iter().map(OsString::from));
     // Tests must not depend on the free disk space of the machine.
     if !flags.contains(&"--min-free-space") {
@@ -181,10 +180,7 @@ pub(crate) fn serve_args(dir: &Path, flags: &[&str]) -> martech_server::ServeArg
     if !flags.contains(&"--public-event-days") {
         line.extend(["--public-event-days", "0"].map(OsString::from));
     }
-    match Cli::parse_from(line).into_command() {
-        Command::Serve(args) => *args,
-        _ => unreachable!("the flags ask for the server"),
-    }
+    ServeArgs::parse_from(line)
 }
 
 impl Answer {

@@ -79,7 +79,7 @@ enum UserCommand {
         #[arg(long, default_value = "")]
         name: String,
         /// Role: analysts read; admins also invite members and manage keys and the store; owners may do everything
-        #[arg(long, default_value = "analyst", value_parser = one_of::<Role>(&Role::NAMES))]
+        #[arg(long, default_value = "analyst", value_parser = one_of(&Role::ALL))]
         role: Role,
         /// Reads the password from standard input
         #[arg(long)]
@@ -104,7 +104,7 @@ enum UserCommand {
         /// Email address
         email: String,
         /// New role
-        #[arg(value_parser = one_of::<Role>(&Role::NAMES))]
+        #[arg(value_parser = one_of(&Role::ALL))]
         role: Role,
         /// Keeps the account's keys if the new role may not create keys; by default they are revoked
         #[arg(long)]

@@ -13,7 +13,10 @@ use super::{
     credentials::{self, Credential},
 };
 use crate::{
-    http::error::{ApiError, catalogue},
+    http::{
+        error::{ApiError, catalogue},
+        rate_limits::RateCheck,
+    },
     identity::{ApiKey, KeyKind, ProjectId},
     projects::{Project, Projects},
 };
@@ -95,8 +98,8 @@ impl Admitted<'_> {
     }
 }
 
-/// Checks whether a request may send events. `given` is the key of the query, `asked` the project. `count_key` counts a
-/// valid key.
+/// Checks whether a request may send events. `given` is the key of the query, `asked` the project. A valid key
+/// is counted.
 ///
 /// With a key, and on a server that needs one, a missing project and another project give the same error. Without a
 /// key, a missing project gives 404: the sender must learn that its events are not stored, and the names of public
@@ -107,7 +110,7 @@ pub(crate) async fn admit<'a>(
     head: &'a Parts,
     given: Option<&'a str>,
     asked: Option<ProjectId>,
-    count_key: impl FnOnce(&ApiKey) -> Result<(), ApiError>,
+    rate_check: &RateCheck,
 ) -> Result<Admitted<'a>, ApiError> {
     let headers = &head.headers;
     let without_key =
@@ -153,7 +156,7 @@ pub(crate) async fn admit<'a>(
         return Err(catalogue::key_of_other_project(&key.project));
     }
     check_origin(&key, headers)?;
-    count_key(&key)?;
+    rate_check.count_key(&key.id)?;
     let sender = if key.origins.is_empty() { Sender::Trusted } else { Sender::Page };
     Ok(Admitted { project: found(projects, Some(key.project)).await?, sender, key: Some(key.id), secret: Some(secret) })
 }

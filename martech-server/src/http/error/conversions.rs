@@ -101,18 +101,20 @@ impl From<EventError> for ApiError {
 impl From<ProjectError> for ApiError {
     fn from(error: ProjectError) -> Self {
         use ProjectError as E;
+        let error = match error {
+            E::Account(error) => return error.into(),
+            E::Records(error) => return error.into(),
+            error => error,
+        };
         let (status, code) = match &error {
             E::Unknown(_) => (StatusCode::NOT_FOUND, "no_such_project"),
             E::Exists(_) => (StatusCode::CONFLICT, "project_exists"),
             E::Default => (StatusCode::CONFLICT, "default_project"),
             E::TooMany => (StatusCode::CONFLICT, "too_many_projects"),
             E::Invalid(invalid) => return catalogue::validation_error(error.to_string()).at(invalid.0),
-            E::Records(error) => return error.into(),
-            E::Account(_) => match error {
-                E::Account(error) => return error.into(),
-                error => return catalogue::internal(&error),
-            },
-            E::Store(_) | E::Sink(_) | E::Folder(_) => return catalogue::internal(&error),
+            E::Account(_) | E::Records(_) | E::Store(_) | E::Sink(_) | E::Folder(_) => {
+                return catalogue::internal(&error);
+            }
         };
         Self::new(status, code, error.to_string())
     }

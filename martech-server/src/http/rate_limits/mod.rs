@@ -172,10 +172,12 @@ impl<C: Clock> fmt::Debug for Rates<C> {
     }
 }
 
-/// What the limits have counted of one request. The key and the bytes are counted later than the address.
+/// What the limits have counted of one request. The key and the bytes are counted later than the address. An exempt
+/// address passes all checks and gets no headers.
 #[derive(Debug)]
 pub(crate) struct RateCheck {
-    rates: Arc<Rates>,
+    /// `None` if the address is exempt.
+    rates: Option<Arc<Rates>>,
     traffic: Traffic,
     address: IpAddr,
     by_address: Option<Counted>,
@@ -184,14 +186,11 @@ pub(crate) struct RateCheck {
 }
 
 impl RateCheck {
-    /// Counts a request of an address. Returns `None` if the address is exempt.
-    pub(crate) fn begin(rates: &Arc<Rates>, traffic: Traffic, address: IpAddr) -> Option<Self> {
-        if rates.is_exempt(address) {
-            return None;
-        }
-        let by_address = rates.count_address(traffic, address);
-        let (by_key, by_bytes) = (OnceLock::new(), OnceLock::new());
-        Some(Self { rates: rates.clone(), traffic, address, by_address, by_key, by_bytes })
+    /// Counts a request of an address.
+    pub(crate) fn begin(rates: &Arc<Rates>, traffic: Traffic, address: IpAddr) -> Self {
+        let rates = (!rates.is_exempt(address)).then(|| rates.clone());
+        let by_address = rates.as_ref().and_then(|rates| rates.count_address(traffic, address));
+        Self { rates, traffic, address, by_address, by_key: OnceLock::new(), by_bytes: OnceLock::new() }
     }
 
     /// Fails with 429 if the address is over its limit.
@@ -202,14 +201,16 @@ impl RateCheck {
     /// Counts the key of the request. Fails with 429 and the longer wait of the key and the address if the key is over
     /// its limit.
     pub(crate) fn count_key(&self, id: &str) -> Result<(), ApiError> {
-        let Some(counted) = self.rates.count_key(self.traffic, id) else { return Ok(()) };
+        let counted = self.rates.as_ref().and_then(|rates| rates.count_key(self.traffic, id));
+        let Some(counted) = counted else { return Ok(()) };
         let address_waits = self.by_address.map(Counted::wait).unwrap_or_default();
         check(*self.by_key.get_or_init(|| counted.at_least(address_waits)))
     }
 
     /// Counts the bytes of the request's events. Fails with 429 if the address is over its limit.
     pub(crate) fn count_bytes(&self, bytes: usize) -> Result<(), ApiError> {
-        let Some(counted) = self.rates.count_bytes(self.address, bytes) else { return Ok(()) };
+        let counted = self.rates.as_ref().and_then(|rates| rates.count_bytes(self.address, bytes));
+        let Some(counted) = counted else { return Ok(()) };
         check(*self.by_bytes.get_or_init(|| counted))
     }
 
@@ -232,8 +233,7 @@ pub(crate) struct Limiter {
 /// rate-limit headers to all responses. Handlers find the [`RateCheck`] in the request's extensions.
 pub(crate) async fn limit(State(limiter): State<Limiter>, mut request: Request, next: Next) -> Response {
     let Limiter { rates, proxies, bodies } = limiter;
-    let rate_check = RateCheck::begin(&rates, Traffic::Reads, proxies.client_of(&request)).map(Arc::new);
-    let Some(rate_check) = rate_check else { return next.run(request).await };
+    let rate_check = Arc::new(RateCheck::begin(&rates, Traffic::Reads, proxies.client_of(&request)));
     let mut response = match rate_check.check_address() {
         Ok(()) => {
             request.extensions_mut().insert(rate_check.clone());

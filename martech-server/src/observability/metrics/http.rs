@@ -1,6 +1,6 @@
 //! Metrics of requests and connections.
 
-use std::{borrow::Cow, sync::Arc, time::Instant};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use axum::{
     extract::MatchedPath,
@@ -93,13 +93,7 @@ impl HttpMetrics {
     /// Counts a request as in flight until the exchange ends.
     pub(crate) fn begin(self: &Arc<Self>, route: Route, method: &Method) -> Exchange {
         self.in_flight.inc();
-        Exchange {
-            metrics: self.clone(),
-            route,
-            method: known_method(method).unwrap_or(OTHER),
-            begun: Instant::now(),
-            is_answered: false,
-        }
+        Exchange { metrics: self.clone(), route, method: known_method(method).unwrap_or(OTHER), is_answered: false }
     }
 
     /// Counts a refused request or connection, by reason.
@@ -155,15 +149,14 @@ pub(crate) struct Exchange {
     metrics: Arc<HttpMetrics>,
     route: Route,
     method: &'static str,
-    begun: Instant,
     is_answered: bool,
 }
 
 impl Exchange {
-    /// Counts the response. `code` is the code of the error.
-    pub(crate) fn answered(mut self, status: StatusCode, code: Option<&Cow<'static, str>>) {
+    /// Counts the response, `elapsed` after the head of the request. `code` is the code of the error.
+    pub(crate) fn answered(mut self, status: StatusCode, code: Option<&Cow<'static, str>>, elapsed: Duration) {
         self.is_answered = true;
-        let elapsed = self.begun.elapsed().as_secs_f64();
+        let elapsed = elapsed.as_secs_f64();
         if let (Route::Events, "POST", StatusCode::ACCEPTED) = (&self.route, self.method, status) {
             self.metrics.events.accepted.inc();
             self.metrics.events.seconds.observe(elapsed);

@@ -152,7 +152,7 @@ async fn read<T: DeserializeOwned + Send + 'static>(
     format: impl FnOnce(&HeaderMap) -> Result<Format, ApiError>,
 ) -> Result<T, ApiError> {
     let (parts, body) = request.into_parts();
-    let bodies = &state.small_bodies.0;
+    let bodies = &state.small_bodies;
     let holder = Holder::at(state.access.proxies.client_of_head(&parts));
     let received = bodies.read(holder, &parts.headers, body, format).await?;
     let parse = |format, bytes: &[u8]| match format {

@@ -47,7 +47,7 @@ use crate::{
         params::Params,
         rate_limits::{RateCheck, Traffic},
     },
-    identity::{ApiKey, ProjectId},
+    identity::ProjectId,
     observability::{Timeline, metrics::Route},
     projects::{Circuit, IngestRefusal, Waits},
     routes::ApiState,
@@ -77,14 +77,12 @@ pub(super) async fn answer<B: RequestBody>(state: &ApiState, request: Request<B>
     let observation = state.observer.begin(&request, Route::Events);
     let address = observation.address;
     let (head, body) = request.into_parts();
-    let rate_check = RateCheck::begin(&state.access.rates, Traffic::Ingest, address).map(Arc::new);
-    let handler = ingest(state, &head, body, address, rate_check.as_ref());
-    let mut response = observation.answer(async { handler.await.into_response() }).await;
+    let rate_check = Arc::new(RateCheck::begin(&state.access.rates, Traffic::Ingest, address));
+    let ingest = Ingest { state, head: &head, address, rate_check: &rate_check };
+    let mut response = observation.answer(async { ingest.answer(body).await.into_response() }).await;
     let headers = response.headers_mut();
     headers.reserve(HEADERS_OF_RESPONSE);
-    if let Some(rate_check) = rate_check {
-        rate_check.tell(headers);
-    }
+    rate_check.tell(headers);
     cors::add_headers(&state.access, head.headers.get(header::ORIGIN), headers).await;
     add_defaults(headers);
     response
@@ -92,26 +90,6 @@ pub(super) async fn answer<B: RequestBody>(state: &ApiState, request: Request<B>
 
 /// The number of headers that most responses get after their content type.
 const HEADERS_OF_RESPONSE: usize = 12;
-
-async fn ingest<B: RequestBody>(
-    state: &ApiState,
-    head: &Parts,
-    body: B,
-    address: IpAddr,
-    rate_check: Option<&Arc<RateCheck>>,
-) -> Result<Response, ApiError> {
-    framing::check(head.version, &head.headers)?;
-    if let Err(limited) = rate_check.map_or(Ok(()), |rate_check| rate_check.check_address()) {
-        state.bodies.discard(&head.headers, body).await;
-        return Err(limited);
-    }
-    let Asked { ack, listing, key, project } = Asked::parse(&head.uri)?;
-    let count_key = |key: &ApiKey| rate_check.map_or(Ok(()), |rate_check| rate_check.count_key(&key.id));
-    let admitted = admit(&state.access, &state.projects, head, key.as_deref(), project, count_key).await?;
-    let mut response = take(state, &admitted, head, body, address, rate_check, (ack, listing)).await.into_response();
-    error::attribute(&mut response, Some(admitted.project.id()), admitted.key.as_deref());
-    Ok(response)
-}
 
 /// The parameters of a request.
 struct Asked {
@@ -226,74 +204,104 @@ pub(super) async fn send(State(state): State<ApiState>, request: Request) -> Res
 /// If receiving a body took longer, the server checks the key again: it may have been revoked in the meantime.
 const LONG: Duration = Duration::from_secs(1);
 
-/// Reads, checks and submits the events of an admitted sender.
-async fn take<B: RequestBody>(
-    state: &ApiState,
-    admitted: &Admitted<'_>,
-    head: &Parts,
-    body: B,
+/// A request with events.
+struct Ingest<'a> {
+    state: &'a ApiState,
+    head: &'a Parts,
     address: IpAddr,
-    rate_check: Option<&Arc<RateCheck>>,
-    (ack, listing): (Ack, Listing),
-) -> Result<Response, ApiError> {
-    let Admitted { project, key, .. } = admitted;
-    let sender = admitted.sender;
-    let may_come = || -> Result<Circuit, IngestRefusal> {
-        state.disk_space.admit(sender)?;
-        let circuit = project.check(ack.waits())?;
-        if !bodies::is_small(&head.headers) {
-            project.ingest_limit().check()?;
-        }
-        Ok(circuit)
-    };
-    let circuit = match may_come() {
-        Ok(circuit) => circuit,
-        Err(refused) => {
-            state.bodies.turn_away(&head.headers, body).await;
-            return Err(refused.into());
-        }
-    };
-    let begun = Instant::now();
-    let timeline = Timeline::current();
-    let holder = match key {
-        // Everyone can read the key of a page, so it does not identify a sender.
-        Some(key) if !sender.is_public() => Holder::Key(key.clone()),
-        _ => Holder::at(address),
-    };
-    let reading = state.bodies.read(holder, &head.headers, body, bodies::format);
-    let received = timeline.step("receive body", reading).await?;
-    if begun.elapsed() > LONG {
-        admitted.check_again(&state.access).await?;
-    }
-    let permit = received.needs_worker().then(|| project.ingest_limit().enter()).transpose()?;
-    let (came, ingested) = (Instant::now(), state.metrics.ingested.clone());
-    let settings = project.settings();
-    let (rules, single_limit, counter) = (Arc::clone(&settings.rules), state.bodies.limits().single, ingested.clone());
-    let rate_check = rate_check.cloned();
-    let read = move |format, bytes: &[u8]| {
-        rate_check.map_or(Ok(()), |rate_check| rate_check.count_bytes(bytes.len()))?;
-        intake::read(&rules, format, bytes, single_limit, Timestamp::now(), sender, &counter)
-    };
-    // The charge is held until the response: the parsed events use as much memory as the body did.
-    let (intake, _charge) = timeline.step("parse events", state.bodies.parse(received, read)).await?;
-    let Intake { single, events, origins, refused } = intake?;
-    let quota = project.admit_days(&events).and_then(|()| {
-        let most = settings.events_per_day;
-        most.map(|most| project.quota().take(most, events.len(), sender, Timestamp::now())).transpose()
-    });
-    let quota = quota.inspect_err(|_| count::refused(&ingested, &origins))?;
+    rate_check: &'a Arc<RateCheck>,
+}
 
-    let submitted =
-        submit::submit(project.way_in(ack.waits(), circuit), state.bounds.queue, events, permit, ack, &timeline).await;
-    if let Some(quota) = quota {
-        quota.settle(submitted.as_ref().map_or(0, submit::Outcomes::stored));
+impl Ingest<'_> {
+    async fn answer<B: RequestBody>(&self, body: B) -> Result<Response, ApiError> {
+        let Self { state, head, rate_check, .. } = self;
+        framing::check(head.version, &head.headers)?;
+        if let Err(limited) = rate_check.check_address() {
+            state.bodies.discard(&head.headers, body).await;
+            return Err(limited);
+        }
+        let Asked { ack, listing, key, project } = Asked::parse(&head.uri)?;
+        let admitted = admit(&state.access, &state.projects, head, key.as_deref(), project, rate_check).await?;
+        let mut response = self.take(&admitted, body, ack, listing).await.into_response();
+        error::attribute(&mut response, Some(admitted.project.id()), admitted.key.as_deref());
+        Ok(response)
     }
-    let outcomes = submitted.inspect_err(|_| count::refused(&ingested, &origins))?;
-    count::taken(&ingested, &origins, &outcomes);
-    let answer = Answer::new(origins, refused, outcomes, listing);
-    ingested.took(ack as usize, came);
-    Ok(match answer.verdict(single) {
-        Ok(()) => (ack.status(), Json(answer)).into_response(),
-        Err(error) => error.with(answer),
-    })
+
+    /// Reads, checks and submits the events of an admitted sender.
+    async fn take<B: RequestBody>(
+        &self,
+        admitted: &Admitted<'_>,
+        body: B,
+        ack: Ack,
+        listing: Listing,
+    ) -> Result<Response, ApiError> {
+        let Admitted { project, key, .. } = admitted;
+        let sender = admitted.sender;
+        let may_come = || -> Result<Circuit, IngestRefusal> {
+            self.state.disk_space.admit(sender)?;
+            let circuit = project.check(ack.waits())?;
+            if !bodies::is_small(&self.head.headers) {
+                project.ingest_limit().check()?;
+            }
+            Ok(circuit)
+        };
+        let circuit = match may_come() {
+            Ok(circuit) => circuit,
+            Err(refused) => {
+                self.state.bodies.turn_away(&self.head.headers, body).await;
+                return Err(refused.into());
+            }
+        };
+        let begun = Instant::now();
+        let timeline = Timeline::current();
+        let holder = match key {
+            // Everyone can read the key of a page, so it does not identify a sender.
+            Some(key) if !sender.is_public() => Holder::Key(key.clone()),
+            _ => Holder::at(self.address),
+        };
+        let reading = self.state.bodies.read(holder, &self.head.headers, body, bodies::format);
+        let received = timeline.step("receive body", reading).await?;
+        if begun.elapsed() > LONG {
+            admitted.check_again(&self.state.access).await?;
+        }
+        let permit = received.needs_worker().then(|| project.ingest_limit().enter()).transpose()?;
+        let (came, ingested) = (Instant::now(), self.state.metrics.ingested.clone());
+        let settings = project.settings();
+        let (rules, single_limit, counter) =
+            (Arc::clone(&settings.rules), self.state.bodies.limits().single, ingested.clone());
+        let rate_check = self.rate_check.clone();
+        let read = move |format, bytes: &[u8]| {
+            rate_check.count_bytes(bytes.len())?;
+            intake::read(&rules, format, bytes, single_limit, Timestamp::now(), sender, &counter)
+        };
+        // The charge is held until the response: the parsed events use as much memory as the body did.
+        let (intake, _charge) = timeline.step("parse events", self.state.bodies.parse(received, read)).await?;
+        let Intake { single, events, origins, refused } = intake?;
+        let quota = project.admit_days(&events).and_then(|()| {
+            let most = settings.events_per_day;
+            most.map(|most| project.quota().take(most, events.len(), sender, Timestamp::now())).transpose()
+        });
+        let quota = quota.inspect_err(|_| count::refused(&ingested, &origins))?;
+
+        let submitted = submit::submit(
+            project.way_in(ack.waits(), circuit),
+            self.state.bounds.queue,
+            events,
+            permit,
+            ack,
+            &timeline,
+        )
+        .await;
+        if let Some(quota) = quota {
+            quota.settle(submitted.as_ref().map_or(0, submit::Outcomes::stored));
+        }
+        let outcomes = submitted.inspect_err(|_| count::refused(&ingested, &origins))?;
+        count::taken(&ingested, &origins, &outcomes);
+        let answer = Answer::new(origins, refused, outcomes, listing);
+        ingested.took(ack as usize, came);
+        Ok(match answer.verdict(single) {
+            Ok(()) => (ack.status(), Json(answer)).into_response(),
+            Err(error) => error.with(answer),
+        })
+    }
 }
