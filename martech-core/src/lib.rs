@@ -109,7 +109,7 @@ pub use sink::{EventSink, SinkBuilder};
 
 // The store interface, and a store in memory.
 pub use memory::MemoryStore;
-pub use store::{Appended, Rejection, RejectionCode, Step, Steps, Store, StoreError};
+pub use store::{Appended, Rejection, RejectionCode, Store, StoreError};
 
 // The store on a MongoDB server.
 #[cfg(feature = "mongodb")]

@@ -1,13 +1,17 @@
 //! The trait that connects all parts: a batch goes in, and the outcome of each event comes out.
 
+mod steps;
+
 use std::{
     error::Error,
     fmt::{self, Write as _},
     future::Future,
     pin::Pin,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+pub use self::steps::{Step, Steps};
 
 /// A destination of events: a database, a lake of files, another server.
 ///
@@ -88,8 +92,8 @@ impl<E: Sync, S: Store<E>> ErasedStore<E> for S {
     }
 }
 
-/// The outcome of a batch, event by event. Equality ignores the timings in [`steps`](Self::steps).
-#[derive(Debug, Clone, Default)]
+/// The outcome of a batch, event by event.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Appended {
     /// Number of events that this append made durable.
     pub stored: usize,
@@ -97,57 +101,6 @@ pub struct Appended {
     pub duplicates: Vec<usize>,
     /// The events that the store permanently rejects, ascending by index.
     pub rejected: Vec<Rejection>,
-    /// Timings, if the store reports them.
-    pub steps: Steps,
-}
-
-impl PartialEq for Appended {
-    fn eq(&self, other: &Self) -> bool {
-        self.stored == other.stored && self.duplicates == other.duplicates && self.rejected == other.rejected
-    }
-}
-
-impl Eq for Appended {}
-
-/// Timings of what a batch waited for in its store, for tracing. Empty if the store reports none.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Steps {
-    /// The fsync that made the batch durable on the disk of this machine.
-    pub synced: Option<Step>,
-    /// For a spool: forwarding to the store behind it, including retries.
-    pub forwarded: Option<Step>,
-}
-
-/// The start and the end of a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Step {
-    /// Start of the step.
-    pub from: Instant,
-    /// End of the step.
-    pub to: Instant,
-}
-
-impl Steps {
-    /// Combines the steps of two batches, or of two parts of one, as if they had been one.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        Self { synced: Step::join(self.synced, other.synced), forwarded: Step::join(self.forwarded, other.forwarded) }
-    }
-}
-
-impl Step {
-    /// Returns the step from the earlier start to the later end.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        Self { from: self.from.min(other.from), to: self.to.max(other.to) }
-    }
-
-    fn join(one: Option<Self>, other: Option<Self>) -> Option<Self> {
-        match (one, other) {
-            (Some(one), Some(other)) => Some(one.and(other)),
-            (one, other) => one.or(other),
-        }
-    }
 }
 
 impl Appended {

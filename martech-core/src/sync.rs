@@ -7,20 +7,26 @@
 //! [shuttle]: https://docs.rs/shuttle
 
 #[cfg(not(shuttle))]
-pub(crate) use std::sync::{Mutex, MutexGuard, OnceLock, atomic::AtomicBool};
+pub(crate) use std::{
+    sync::{Mutex, MutexGuard, OnceLock, atomic::AtomicBool},
+    thread_local,
+};
 
 #[cfg(not(shuttle))]
 pub(crate) use tokio::runtime::Handle;
 
 #[cfg(shuttle)]
-pub(crate) use self::scheduled::{AtomicBool, Handle, Mutex, MutexGuard, OnceLock};
+pub(crate) use self::scheduled::{AtomicBool, Handle, Mutex, MutexGuard, OnceLock, thread_local};
 
 #[cfg(shuttle)]
 mod scheduled {
     use std::{convert::Infallible, future::Future};
 
-    pub(crate) use shuttle::sync::{Mutex, MutexGuard, atomic::AtomicBool};
     use shuttle::thread;
+    pub(crate) use shuttle::{
+        sync::{Mutex, MutexGuard, atomic::AtomicBool},
+        thread_local,
+    };
 
     /// A cell in which each read and the write are separate scheduling steps.
     #[derive(Debug)]

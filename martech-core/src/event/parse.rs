@@ -88,49 +88,38 @@ impl EventRules {
 
     fn parse_shifted(&self, json: &str, receipt: Receipt) -> Result<Event, EventError> {
         let json = json.trim_matches(BLANKS);
-        if json.len() > MAX_EVENT_BYTES {
-            let message = format!("an event has at most {MAX_EVENT_BYTES} bytes of JSON; this one has {}", json.len());
-            return Err(EventError::new(ErrorCode::EventTooLarge, message));
-        }
+        check_size(json.len())?;
         let mut draft = Draft::default();
         let scanned = draft.scan(json);
         let id = event_id(draft.event_id).map(|id| id.map(|id| receipt.sender.id(id)));
         let known_id = id.as_ref().ok().copied().flatten();
+        let event_type = draft.event_type;
         let event = match scanned {
-            Ok(()) => id.and_then(|id| self.finish(&draft, id, receipt)),
+            Ok(()) => id.and_then(|id| self.event(Fields { id, ..draft.fields()? }, receipt)),
             Err(error) => Err(*error),
         };
         event.map_err(|error| {
-            let name = string("type", draft.event_type).ok().flatten();
+            let name = string("type", event_type).ok().flatten();
             let event_type = name.and_then(|name| self.types.get(&name));
             EventError { event_id: known_id, event_type, ..error }
         })
     }
 
-    fn finish(&self, draft: &Draft<'_>, id: Option<EventId>, receipt: Receipt) -> Result<Event, EventError> {
-        if let Some(name) = draft.unknown {
-            let name = excerpt(&name.text());
-            let message = format!("unknown field {name:?}; the fields of an event are {FIELDS}");
-            return Err(EventError::new(ErrorCode::UnknownField, message).at(name));
-        }
-        let user_id = identifier("userId", draft.user_id)?;
-        let anonymous_id = identifier("anonymousId", draft.anonymous_id)?;
-        let session_id = identifier("sessionId", draft.session_id)?;
+    /// Checks the fields of an event and extracts its facts.
+    pub(super) fn event(&self, fields: Fields<'_>, receipt: Receipt) -> Result<Event, EventError> {
+        let identifier = |field, id: Option<_>| id.map(|id| identifier(field, id)).transpose();
+        let user_id = identifier("userId", fields.user_id)?;
+        let anonymous_id = identifier("anonymousId", fields.anonymous_id)?;
+        let session_id = identifier("sessionId", fields.session_id)?;
         let user_id = user_id.or_else(|| anonymous_id.clone()).ok_or_else(|| {
             EventError::new(ErrorCode::MissingField, "an event needs a userId, or at least an anonymousId").at("userId")
         })?;
-        let event_type = self.event_type(draft.event_type)?;
-        let Receipt { received_at, shift, .. } = receipt;
-        let explicit = occurred_at(draft.occurred_at, receipt, self.public_days)?;
-        let properties = match draft.properties {
-            Value::Null => None,
-            Value::Object(text) if draft.halves => Some(replace_lone_surrogates(text).into_owned()),
-            Value::Object(text) => Some(text.to_owned()),
-            other => return Err(wrong_type("properties", "a JSON object", other)),
-        };
-        let facts = draft.candidates.facts(&event_type, self.currency, receipt.sender)?;
+        let event_type = self.event_type(fields.event_type)?;
+        let Receipt { received_at, shift, sender } = receipt;
+        let explicit = fields.occurred_at.map(|sent| occurred_at(sent, receipt, self.public_days)).transpose()?;
+        let facts = fields.candidates.facts(&event_type, self.currency, sender)?;
         Ok(Event {
-            id: id.unwrap_or_else(EventId::new_v7),
+            id: fields.id.unwrap_or_else(EventId::new_v7),
             user_id,
             event_type,
             occurred_at: explicit.unwrap_or(received_at),
@@ -138,14 +127,14 @@ impl EventRules {
             received_at,
             anonymous_id,
             session_id,
-            properties,
+            properties: fields.properties,
             facts,
         })
     }
 
-    fn event_type(&self, value: Value<'_>) -> Result<EventType, EventError> {
+    fn event_type(&self, name: Option<Cow<'_, str>>) -> Result<EventType, EventError> {
         const FIELD: &str = "type";
-        let Some(name) = string(FIELD, value)? else {
+        let Some(name) = name else {
             return Err(EventError::new(ErrorCode::MissingField, "an event needs a type, such as page_view").at(FIELD));
         };
         let unknown = || EventError::new(ErrorCode::UnknownType, self.types.refusal(&name)).at(FIELD);
@@ -155,15 +144,29 @@ impl EventRules {
 
 /// The sender and arrival time of an event, and the correction of the sender's clock in milliseconds.
 #[derive(Debug, Clone, Copy)]
-struct Receipt {
-    sender: Sender,
-    received_at: Timestamp,
-    shift: i64,
+pub(super) struct Receipt {
+    pub(super) sender: Sender,
+    pub(super) received_at: Timestamp,
+    pub(super) shift: i64,
+}
+
+/// The fields of an event. They have the right types, and their content is not checked yet.
+#[derive(Debug)]
+pub(super) struct Fields<'a> {
+    pub(super) id: Option<EventId>,
+    pub(super) user_id: Option<Cow<'a, str>>,
+    pub(super) event_type: Option<Cow<'a, str>>,
+    pub(super) occurred_at: Option<Timestamp>,
+    pub(super) anonymous_id: Option<Cow<'a, str>>,
+    pub(super) session_id: Option<Cow<'a, str>>,
+    /// The text of a JSON object.
+    pub(super) properties: Option<String>,
+    pub(super) candidates: Candidates<'a>,
 }
 
 /// The fields of an event, as slices of the text.
 #[derive(Debug, Default)]
-struct Draft<'a> {
+pub(super) struct Draft<'a> {
     event_id: Value<'a>,
     user_id: Value<'a>,
     event_type: Value<'a>,
@@ -180,7 +183,7 @@ struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     /// Scans the event once. After an error, the fields before it are set.
-    fn scan(&mut self, json: &'a str) -> Scanned<()> {
+    pub(super) fn scan(&mut self, json: &'a str) -> Scanned<()> {
         let mut scanner = Scanner::strict(json, MAX_DEPTH);
         if scanner.enter(b'{')?.is_none() {
             let value = scanner.value()?;
@@ -226,6 +229,39 @@ impl<'a> Draft<'a> {
         self.halves = scanner.has_halves();
         Ok(())
     }
+
+    /// Returns the fields, without the id.
+    pub(super) fn fields(self) -> Result<Fields<'a>, EventError> {
+        if let Some(name) = self.unknown {
+            let name = excerpt(&name.text());
+            let message = format!("unknown field {name:?}; the fields of an event are {FIELDS}");
+            return Err(EventError::new(ErrorCode::UnknownField, message).at(name));
+        }
+        Ok(Fields {
+            id: None,
+            user_id: string("userId", self.user_id)?,
+            event_type: string("type", self.event_type)?,
+            occurred_at: timestamp("occurredAt", self.occurred_at)?,
+            anonymous_id: string("anonymousId", self.anonymous_id)?,
+            session_id: string("sessionId", self.session_id)?,
+            properties: match self.properties {
+                Value::Null => None,
+                Value::Object(text) if self.halves => Some(replace_lone_surrogates(text).into_owned()),
+                Value::Object(text) => Some(text.to_owned()),
+                other => return Err(wrong_type("properties", "a JSON object", other)),
+            },
+            candidates: self.candidates,
+        })
+    }
+}
+
+/// Checks the number of bytes that an event has as JSON.
+pub(super) fn check_size(bytes: usize) -> Result<(), EventError> {
+    if bytes <= MAX_EVENT_BYTES {
+        return Ok(());
+    }
+    let message = format!("an event has at most {MAX_EVENT_BYTES} bytes of JSON; this one has {bytes}");
+    Err(EventError::new(ErrorCode::EventTooLarge, message))
 }
 
 fn event_id(value: Value<'_>) -> Result<Option<EventId>, EventError> {
@@ -241,9 +277,8 @@ fn event_id(value: Value<'_>) -> Result<Option<EventId>, EventError> {
     })
 }
 
-/// Parses a `userId`, `anonymousId` or `sessionId`.
-fn identifier(field: &str, value: Value<'_>) -> Result<Option<String>, EventError> {
-    let Some(text) = string(field, value)? else { return Ok(None) };
+/// Checks a `userId`, `anonymousId` or `sessionId`.
+fn identifier(field: &str, text: Cow<'_, str>) -> Result<String, EventError> {
     let refuse = |code, why: &str| Err(EventError::new(code, format!("{field} {why}")).at(field));
     if is_blank(&text) {
         return refuse(ErrorCode::EmptyValue, "must not be empty or blank; leave it out if it is not known");
@@ -262,7 +297,7 @@ fn identifier(field: &str, value: Value<'_>) -> Result<Option<String>, EventErro
     if text.trim().len() != text.len() {
         return refuse(ErrorCode::InvalidCharacter, "must not begin or end with white space");
     }
-    Ok(Some(text.into_owned()))
+    Ok(text.into_owned())
 }
 
 fn string<'a>(field: &str, value: Value<'a>) -> Result<Option<Cow<'a, str>>, EventError> {
@@ -277,14 +312,10 @@ pub(super) fn wrong_type(field: &str, right: &str, value: Value<'_>) -> EventErr
     EventError::new(ErrorCode::WrongType, format!("{field} must be {right}, not {}", value.kind())).at(field)
 }
 
-fn occurred_at(
-    value: Value<'_>,
-    receipt: Receipt,
-    public_days: Option<NonZero<u32>>,
-) -> Result<Option<Timestamp>, EventError> {
+/// Corrects and checks the time of an event.
+fn occurred_at(sent: Timestamp, receipt: Receipt, public_days: Option<NonZero<u32>>) -> Result<Timestamp, EventError> {
     const FIELD: &str = "occurredAt";
     let Receipt { sender, received_at, shift } = receipt;
-    let Some(sent) = timestamp(FIELD, value)? else { return Ok(None) };
     let time = Timestamp::from_millis(sent.millis().saturating_add(shift));
     let corrected = if shift == 0 { "" } else { ", after the correction by sentAt," };
     if time.millis() < 0 {
@@ -306,7 +337,7 @@ fn occurred_at(
         );
         return Err(EventError::new(ErrorCode::OccurredAtInFuture, message).at(FIELD));
     }
-    Ok(Some(time))
+    Ok(time)
 }
 
 /// Parses a time: RFC 3339, or milliseconds since 1970 as a number or a string of digits.

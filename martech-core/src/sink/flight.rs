@@ -3,7 +3,7 @@
 use std::{ops::Range, sync::Arc};
 
 use super::{EventOutcome, NotStored, Outcome, Poison, batch::Batch, queue::Queue, shared::Shared};
-use crate::store::{Appended, Rejection, RejectionCode};
+use crate::store::{Appended, Rejection, RejectionCode, Steps};
 
 /// A batch taken by a flush slot. Settled exactly once: by [`land`](Self::land), or on drop if the runtime ends first.
 #[derive(Debug)]
@@ -30,9 +30,8 @@ impl<E> Flight<E> {
     }
 
     /// Records the store's answer for the current part. Fails if the answer is inconsistent.
-    pub(super) fn record(&mut self, appended: Appended) -> Result<(), String> {
+    pub(super) fn record(&mut self, appended: Appended, steps: Steps) -> Result<(), String> {
         let Some(part) = self.open.last().cloned() else { return Ok(()) };
-        let steps = appended.steps;
         let exceptions = exceptions(appended, part.len())?;
         if let Some(batch) = &mut self.batch {
             batch.steps = batch.steps.and(steps);
@@ -136,7 +135,7 @@ mod tests {
 
     fn answer(stored: usize, duplicates: &[usize], rejected: &[usize]) -> Appended {
         let rejected = rejected.iter().map(|&index| Rejection::unfit(index, "no")).collect();
-        Appended { stored, duplicates: duplicates.to_vec(), rejected, ..Appended::default() }
+        Appended { stored, duplicates: duplicates.to_vec(), rejected }
     }
 
     #[test]

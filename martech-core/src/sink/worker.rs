@@ -20,7 +20,7 @@ use tokio::{
 use super::{
     NotStored, Poison, RetryPolicy, batch::Batch, flight::Flight, queue::Next, retry::Backoff, shared::Shared,
 };
-use crate::store::{Advice, Appended, Store, StoreError};
+use crate::store::{Advice, Appended, Steps, Store, StoreError};
 
 pub(super) struct Worker<E, S> {
     shared: Arc<Shared<E>>,
@@ -34,7 +34,7 @@ pub(super) struct Worker<E, S> {
 
 /// Result of an append.
 enum Answer {
-    Appended(Appended),
+    Appended(Appended, Steps),
     Failed(StoreError),
     Panicked(Arc<str>),
     /// The append was canceled for this reason.
@@ -82,9 +82,9 @@ where
         let mut backoff = Backoff::new(&self.retry, &mut self.random);
         while let Some(part) = flight.part() {
             match append(&*self.store, part, &self.halt).await {
-                Answer::Appended(appended) => {
+                Answer::Appended(appended, steps) => {
                     backoff.answered();
-                    if let Err(lie) = flight.record(appended) {
+                    if let Err(lie) = flight.record(appended, steps) {
                         flight.poison(Poison::BrokenAnswer(lie.into()));
                     }
                 }
@@ -134,8 +134,8 @@ async fn append<E, S: Store<E>>(store: &S, events: &[E], halt: &watch::Receiver<
     select! {
         // An answer takes precedence over a halt at the same moment.
         biased;
-        answer = catch_panic(async { store.append(events).await }) => match answer {
-            Ok(Ok(appended)) => Answer::Appended(appended),
+        (answer, steps) = Steps::collect(catch_panic(async { store.append(events).await })) => match answer {
+            Ok(Ok(appended)) => Answer::Appended(appended, steps),
             Ok(Err(error)) => Answer::Failed(error),
             Err(message) => Answer::Panicked(message),
         },

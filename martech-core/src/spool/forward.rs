@@ -310,8 +310,8 @@ impl Settler {
                 }
             };
             match landed {
-                Some((sequence, load, Ok(appended))) => {
-                    self.shared.forwarded(sequence, load, appended);
+                Some((sequence, load, Ok((appended, forwarding)))) => {
+                    self.shared.forwarded(sequence, load, appended, forwarding);
                     self.untrimmed += load.bytes;
                     if self.untrimmed >= self.trim {
                         // Saves and trims at once, because callers that find the journal full wait for this.
@@ -366,15 +366,15 @@ async fn due(at: Option<Instant>) {
 }
 
 /// Combines the outcomes of a frame's events into a store's answer. Returns `Err` if the inner sink gave up some of
-/// them.
-async fn settled(receipts: Vec<BatchReceipt>) -> Result<Appended, String> {
-    let mut appended = Appended::default();
+/// them. Also returns when the store appended them.
+async fn settled(receipts: Vec<BatchReceipt>) -> Result<(Appended, Option<Step>), String> {
+    let (mut appended, mut forwarding) = (Appended::default(), Steps::default());
     let mut before = 0;
     for receipt in receipts {
         let outcome = receipt.await;
         appended.stored += outcome.stored();
         let forwarded = outcome.timing().map(|timing| Step { from: timing.taken, to: timing.settled });
-        appended.steps = appended.steps.and(Steps { forwarded, synced: None });
+        forwarding = forwarding.and(Steps { forwarded, synced: None });
         let len = outcome.len();
         for (index, outcome) in outcome.into_exceptions() {
             match outcome {
@@ -388,5 +388,5 @@ async fn settled(receipts: Vec<BatchReceipt>) -> Result<Appended, String> {
         }
         before += len;
     }
-    Ok(appended)
+    Ok((appended, forwarding.forwarded))
 }

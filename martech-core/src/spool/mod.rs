@@ -264,7 +264,7 @@ impl<S: Store<E>, E: Record> Spooled<S, E> {
                     shared.durable(committed.sequence, load, None);
                     let steps = Steps { synced: Some(committed.synced), forwarded: None };
                     // The receiver is gone if the append was dropped.
-                    let _ = waiter.send(Ok(Appended { steps, ..Appended::all(load.events as usize) }));
+                    let _ = waiter.send(Ok((Appended::all(load.events as usize), steps)));
                 }
                 Err(error) => {
                     let _ = waiter.send(Err(error.into()));
@@ -273,9 +273,10 @@ impl<S: Store<E>, E: Record> Spooled<S, E> {
             answers.push((positions, answer));
         }
         for (positions, answer) in answers {
-            let part = answer.await.map_err(|_| StoreError::retry("the spool was closed; the events stay in it"))??;
+            let answer = answer.await.map_err(|_| StoreError::retry("the spool was closed; the events stay in it"))?;
+            let (part, steps) = answer?;
+            steps.report();
             appended.stored += part.stored;
-            appended.steps = appended.steps.and(part.steps);
             appended.duplicates.extend(part.duplicates.into_iter().map(|index| positions[index]));
             for mut rejection in part.rejected {
                 rejection.index = positions[rejection.index];

@@ -12,11 +12,14 @@ use crate::{
     event::Timestamp,
     fs::Lock,
     journal::{FRAME_OVERHEAD, Journal},
-    store::{Appended, Step, StoreError},
+    store::{Appended, Step, Steps, StoreError},
 };
 
 /// A caller that waits until the store has a frame, and the sync that made the frame durable.
-pub(super) type Waiter = (oneshot::Sender<Result<Appended, StoreError>>, Step);
+pub(super) type Waiter = (oneshot::Sender<Answer>, Step);
+
+/// The outcome of a frame, and the timings of its steps.
+pub(super) type Answer = Result<(Appended, Steps), StoreError>;
 
 /// A number of events and the bytes that they take in the journal.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -134,7 +137,7 @@ impl Shared {
     }
 
     /// Records that the store has a frame, and answers its waiter. Must be called in the order of sequences.
-    pub(super) fn forwarded(&self, sequence: u64, load: Load, mut appended: Appended) {
+    pub(super) fn forwarded(&self, sequence: u64, load: Load, appended: Appended, forwarding: Option<Step>) {
         let mut progress = self.progress();
         // Missing frames were never in flight.
         if load.events > 0 {
@@ -146,9 +149,9 @@ impl Shared {
         progress.advance(sequence);
         drop(progress);
         if let Some((waiter, synced)) = waiter {
-            appended.steps.synced = Some(synced);
+            let steps = Steps { synced: Some(synced), forwarded: forwarding };
             // The receiver may have been dropped.
-            let _ = waiter.send(Ok(appended));
+            let _ = waiter.send(Ok((appended, steps)));
         }
         self.pulse();
     }

@@ -10,6 +10,7 @@ use martech_core::{
     lake::{Lake, LakeError, LakeOptions},
     query::Reader,
     store::Advice,
+    store::Steps,
     testing::{Crash, Fault, Operation, SimFs},
 };
 
@@ -39,9 +40,10 @@ async fn append_reports_the_sync_it_waited_for() {
     let dir = tempfile::tempdir().unwrap();
     let lake = open(dir.path()).await;
     let (batch, begun) = (events(0..10, 2, 1), Instant::now());
-    let synced = lake.append(&batch).await.unwrap().steps.synced.unwrap();
+    let (_, steps) = Steps::collect(lake.append(&batch)).await;
+    let synced = steps.synced.unwrap();
     assert!(begun <= synced.from && synced.from < synced.to && synced.to <= Instant::now());
-    assert_eq!(lake.append(&batch).await.unwrap().steps.synced, None, "it was all there");
+    assert_eq!(Steps::collect(lake.append(&batch)).await.1.synced, None, "it was all there");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use martech_core::{Appended, Store, store::Advice, testing::SimFs};
+use martech_core::{
+    Appended, Store,
+    store::{Advice, Steps},
+    testing::SimFs,
+};
 
 use crate::{far::Mood, *};
 
@@ -80,9 +84,9 @@ async fn waiting_append_returns_the_result_of_the_store() {
 #[tokio::test(flavor = "multi_thread")]
 async fn append_reports_sync_and_forwarding_times() {
     let spool = open(&SimFs::new(), &Far::new()).await;
-    let steps = spool.append(&[1, 2]).await.unwrap().steps;
+    let (_, steps) = Steps::collect(spool.append(&[1, 2])).await;
     assert!(steps.synced.is_some() && steps.forwarded.is_none(), "{steps:?}");
-    let steps = spool.stored(LONG).append(&[3]).await.unwrap().steps;
+    let (_, steps) = Steps::collect(spool.stored(LONG).append(&[3])).await;
     let (synced, forwarded) = (steps.synced.unwrap(), steps.forwarded.unwrap());
     assert!(synced.to <= forwarded.from && forwarded.from <= forwarded.to, "{steps:?}");
 }

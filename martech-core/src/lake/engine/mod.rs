@@ -103,6 +103,11 @@ impl Engine {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Locks the state if no other thread has locked it.
+    pub(crate) fn try_state(&self) -> Option<MutexGuard<'_, State>> {
+        self.state.try_lock().ok()
+    }
+
     /// Makes a durable batch visible, and wakes the roll worker if it has something to do.
     pub(crate) fn complete_write(&self, state: &mut State, ticket: Ticket, chunk: Arc<Chunk>, sequence: u64) {
         let before = state.active.bytes;

@@ -69,15 +69,7 @@ impl Dedupe {
 
     /// Looks up events in the files, and adds the results to `known`.
     pub(crate) fn find(&self, version: &Version, events: &[EncodedKey], known: &mut [Option<Known>]) -> Result<()> {
-        let mut questions: Vec<Question<'_>> = Vec::with_capacity(events.len());
-        for (position, event) in events.iter().enumerate() {
-            match known[position] {
-                Some(Known::Duplicate) => {}
-                // Its own day has no other event of this id. An adjacent day may hold the event that this one repeats.
-                Some(Known::Conflict) if !event.estimated => {}
-                _ => questions.extend(event.candidates().map(|key| Question { key, event, position })),
-            }
-        }
+        let mut questions = questions(events, known);
         questions.sort_unstable_by_key(|question| (question.key.day, question.position));
         for questions in questions.chunk_by(|left, right| left.key.day == right.key.day) {
             let ids = || questions.iter().map(|question| *question.key.id.as_bytes());
@@ -191,6 +183,28 @@ impl Dedupe {
     pub(crate) fn memory(&self) -> u64 {
         self.indexes.weight()
     }
+}
+
+/// Returns whether [`Dedupe::find`] would find nothing, going by the ranges of ids that are in memory.
+pub(crate) fn is_in_no_file(version: &Version, events: &[EncodedKey], known: &[Option<Known>]) -> bool {
+    questions(events, known).iter().all(|Question { key, .. }| {
+        let is_outside = |file: &EventsFile| file.ids_in_memory().is_some_and(|ids| !ids.contains(key.id.as_bytes()));
+        version.day(key.day).iter().all(|file| is_outside(file))
+    })
+}
+
+/// Returns the lookups for the events about which something is still to be found out.
+fn questions<'a>(events: &'a [EncodedKey], known: &[Option<Known>]) -> Vec<Question<'a>> {
+    let mut questions = Vec::with_capacity(events.len());
+    for (position, event) in events.iter().enumerate() {
+        match known[position] {
+            Some(Known::Duplicate) => {}
+            // Its own day has no other event of this id. An adjacent day may hold the event that this one repeats.
+            Some(Known::Conflict) if !event.estimated => {}
+            _ => questions.extend(event.candidates().map(|key| Question { key, event, position })),
+        }
+    }
+    questions
 }
 
 /// A lookup of an event in the files under one of its keys.

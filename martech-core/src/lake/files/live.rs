@@ -96,6 +96,11 @@ impl EventsFile {
         Ok(self.ids.get_or_init(|| footer.id_range()).as_ref())
     }
 
+    /// Returns [`ids`](Self::ids), or `None` if that would read the file.
+    pub(crate) fn ids_in_memory(&self) -> Option<&IdRange> {
+        self.ids.get().and_then(Option::as_ref)
+    }
+
     /// Calls `each` with all rows and columns, batch by batch.
     pub(crate) fn for_each_batch(&self, rows: usize, mut each: impl FnMut(&RecordBatch) -> Result<()>) -> Result<()> {
         let (input, footer) = self.open()?;

@@ -13,12 +13,13 @@ use crate::{
     lake::{
         engine::{Engine, state::State, throttle::Room},
         error::LakeError,
+        files::dedupe::is_in_no_file,
         rows::{
             hot::{Encoded, EncodedKey, Known},
             row::is_on_calendar,
         },
     },
-    store::{Appended, Rejection, StoreError},
+    store::{Appended, Rejection, Step, Steps, StoreError},
 };
 
 /// The retry delay to report when files cannot be read.
@@ -34,14 +35,22 @@ pub(crate) async fn append(engine: &Arc<Engine>, batch: &[Event]) -> Answer {
     if !rejected.is_empty() {
         return append_others(engine, batch, rejected).await;
     }
-    let encoded = Encoded::new(batch);
-    let engine = engine.clone();
-    // The lookup of ids may read files, so it runs on a blocking thread. If the future is dropped, the task still runs
-    // to its end.
-    let admitted = tokio::task::spawn_blocking(move || admit(&engine, encoded)).await;
-    match admitted.map_err(|panic| StoreError::fatal("the append task failed").with_source(panic))?? {
+    let admitted = match admit_now(engine, Encoded::new(batch)) {
+        Ok(admitted) => admitted?,
+        Err(encoded) => {
+            let engine = engine.clone();
+            // If the future is dropped, the task still runs to its end.
+            let admitted = tokio::task::spawn_blocking(move || admit(&engine, encoded)).await;
+            admitted.map_err(|panic| StoreError::fatal("the append task failed").with_source(panic))??
+        }
+    };
+    match admitted {
         Admitted::Known(appended) => Ok(appended),
-        Admitted::Pending(answer) => answer.await.map_err(|_| StoreError::fatal("the journal stopped"))?,
+        Admitted::Pending(answer) => {
+            let (appended, synced) = answer.await.map_err(|_| StoreError::fatal("the journal stopped"))??;
+            Steps { synced: Some(synced), forwarded: None }.report();
+            Ok(appended)
+        }
     }
 }
 
@@ -71,9 +80,39 @@ enum Admitted {
     /// Every event of the batch is already durable.
     Known(Appended),
     /// The batch is on its way to the journal.
-    Pending(oneshot::Receiver<Answer>),
+    Pending(oneshot::Receiver<Result<(Appended, Step), StoreError>>),
 }
 
+/// Batches with more events are not admitted on a thread that serves other tasks.
+const SMALL_BATCH: usize = 256;
+
+/// Admits a batch if that takes neither a wait nor a file: small batches of new events mostly need neither, and a
+/// blocking thread would cost more than the admission itself. Otherwise gives the batch back.
+fn admit_now(engine: &Arc<Engine>, encoded: Encoded) -> Result<Result<Admitted, StoreError>, Encoded> {
+    if encoded.keys.len() > SMALL_BATCH {
+        return Err(encoded);
+    }
+    let Ok(_admission) = engine.admission.try_lock() else { return Err(encoded) };
+    match known_now(engine, &encoded.keys) {
+        Some(known) => Ok(submit(engine, encoded, &known)),
+        None => Err(encoded),
+    }
+}
+
+/// Returns what is known about each event, if memory tells.
+fn known_now(engine: &Engine, keys: &[EncodedKey]) -> Option<Vec<Option<Known>>> {
+    let (known, version) = {
+        let state = engine.try_state()?;
+        check(&state).ok()?;
+        match state.room(Instant::now()) {
+            Room::Now => (state.lookup(keys)?, state.version.clone()),
+            Room::In(_) | Room::Rolled => return None,
+        }
+    };
+    is_in_no_file(&version, keys, &known).then_some(known)
+}
+
+/// Admits a batch. Waits for room and for batches with the same events, and reads files.
 fn admit(engine: &Arc<Engine>, encoded: Encoded) -> Result<Admitted, StoreError> {
     let _admission = engine.admission.lock().unwrap_or_else(PoisonError::into_inner);
     let (mut known, version) = {
@@ -91,13 +130,18 @@ fn admit(engine: &Arc<Engine>, encoded: Encoded) -> Result<Admitted, StoreError>
         }
     };
     engine.dedupe.find(&version, &encoded.keys, &mut known).map_err(unreadable)?;
-    let Classified { dropped, new, mut appended } = classify(&encoded.keys, &known);
+    submit(engine, encoded, &known)
+}
+
+/// Submits the new events of a batch to the journal. The caller holds the admission lock, so no other batch comes
+/// between the lookup and the submission.
+fn submit(engine: &Arc<Engine>, encoded: Encoded, known: &[Option<Known>]) -> Result<Admitted, StoreError> {
+    let Classified { dropped, new, appended } = classify(&encoded.keys, known);
     if new.is_empty() {
         return Ok(Admitted::Known(appended));
     }
     let chunk = Arc::new(encoded.into_chunk_without(&dropped));
 
-    // The admission lock is still held, so no other batch comes between the lookup and the submission.
     let (reply, answer) = oneshot::channel();
     let mut state = engine.state();
     check(&state)?;
@@ -109,8 +153,7 @@ fn admit(engine: &Arc<Engine>, encoded: Encoded) -> Result<Admitted, StoreError>
         let answer = match result {
             Ok(committed) => {
                 shared.complete_write(&mut state, ticket, chunk, committed.sequence);
-                appended.steps.synced = Some(committed.synced);
-                Ok(appended)
+                Ok((appended, committed.synced))
             }
             Err(error) => {
                 state.fail_write(ticket, &error);
