@@ -247,6 +247,13 @@ impl BatchReceipt {
     }
 }
 
+/// The receipt of an event as that of a batch of one event.
+impl From<Receipt> for BatchReceipt {
+    fn from(Receipt { settled, index }: Receipt) -> Self {
+        Self::new(vec![Part { settled, first: index, len: 1 }])
+    }
+}
+
 /// Runs a receipt to completion on this thread.
 fn blocking_wait<F: Future>(receipt: F) -> F::Output {
     struct Unpark(Thread);

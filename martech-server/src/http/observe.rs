@@ -4,7 +4,7 @@ use std::{
     future::{Future, poll_fn},
     net::IpAddr,
     panic::AssertUnwindSafe,
-    pin::pin,
+    pin::{Pin, pin},
     sync::Arc,
     time::Instant,
 };
@@ -43,7 +43,7 @@ pub(crate) struct Observer {
 pub(crate) async fn observe(State(observer): State<Arc<Observer>>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
     let observation = observer.begin(&request, Route::Matched(route));
-    observation.answer(next.run(request)).await
+    observation.answer(pin!(next.run(request))).await
 }
 
 impl Observer {
@@ -79,7 +79,8 @@ pub(crate) struct Observation<'a> {
 
 impl Observation<'_> {
     /// Waits for the response, and completes it.
-    pub(crate) async fn answer(self, handler: impl Future<Output = Response>) -> Response {
+    /// The handler is pinned, because its future is large and would be moved several times.
+    pub(crate) async fn answer(self, handler: Pin<&mut impl Future<Output = Response>>) -> Response {
         // Lines of a handler name the request only where debugging is on: a span costs as much as parsing an event.
         let (id, method, path) = (&self.id, &self.method, request_log::excerpt(self.uri.path()));
         let log_span = tracing::debug_span!("request", %id, %method, path);

@@ -40,9 +40,10 @@ impl Params {
         name: &'static str,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<Option<T>, ApiError> {
-        let mut values = self.many(name);
-        let Some(value) = values.pop() else { return Ok(None) };
-        if !values.is_empty() {
+        self.known.push(name);
+        let mut found = self.left.extract_if(.., |(key, _)| key == name);
+        let Some((_, value)) = found.next() else { return Ok(None) };
+        if found.next().is_some() {
             return Err(catalogue::invalid_parameter(name, format!("{name} is given more than once")));
         }
         parse(&value).map(Some).map_err(|error| catalogue::invalid_parameter(name, format!("{name}: {error}")))

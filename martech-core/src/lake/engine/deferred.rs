@@ -163,7 +163,7 @@ impl<'a> RollPart<'a> {
     pub(crate) fn sorted(&self) -> Sorted<'_> {
         let hots = self.fresh.into_iter().chain([&*self.waited]);
         match &self.days {
-            None => Sorted::by_user(hots, ""),
+            None => Sorted::all(hots),
             Some(days) => Sorted::of(hots, |row| days.contains(&day_of(row.occurred_at))),
         }
     }

@@ -69,7 +69,11 @@ impl Dedupe {
 
     /// Looks up events in the files, and adds the results to `known`.
     pub(crate) fn find(&self, version: &Version, events: &[EncodedKey], known: &mut [Option<Known>]) -> Result<()> {
-        let mut questions = questions(events, known);
+        // Sorting the lookups of a large batch would cost more than the lookups.
+        if is_in_no_file(version, events, known) {
+            return Ok(());
+        }
+        let mut questions: Vec<Question<'_>> = questions(events, known).collect();
         questions.sort_unstable_by_key(|question| (question.key.day, question.position));
         for questions in questions.chunk_by(|left, right| left.key.day == right.key.day) {
             let ids = || questions.iter().map(|question| *question.key.id.as_bytes());
@@ -187,24 +191,22 @@ impl Dedupe {
 
 /// Returns whether [`Dedupe::find`] would find nothing, going by the ranges of ids that are in memory.
 pub(crate) fn is_in_no_file(version: &Version, events: &[EncodedKey], known: &[Option<Known>]) -> bool {
-    questions(events, known).iter().all(|Question { key, .. }| {
+    questions(events, known).all(|Question { key, .. }| {
         let is_outside = |file: &EventsFile| file.ids_in_memory().is_some_and(|ids| !ids.contains(key.id.as_bytes()));
         version.day(key.day).iter().all(|file| is_outside(file))
     })
 }
 
 /// Returns the lookups for the events about which something is still to be found out.
-fn questions<'a>(events: &'a [EncodedKey], known: &[Option<Known>]) -> Vec<Question<'a>> {
-    let mut questions = Vec::with_capacity(events.len());
-    for (position, event) in events.iter().enumerate() {
-        match known[position] {
-            Some(Known::Duplicate) => {}
-            // Its own day has no other event of this id. An adjacent day may hold the event that this one repeats.
-            Some(Known::Conflict) if !event.estimated => {}
-            _ => questions.extend(event.candidates().map(|key| Question { key, event, position })),
-        }
-    }
-    questions
+fn questions<'a>(events: &'a [EncodedKey], known: &[Option<Known>]) -> impl Iterator<Item = Question<'a>> {
+    let is_open = |(event, known): (&EncodedKey, &Option<Known>)| match known {
+        Some(Known::Duplicate) => false,
+        // Its own day has no other event of this id. An adjacent day may hold the event that this one repeats.
+        Some(Known::Conflict) => event.estimated,
+        None => true,
+    };
+    let open = events.iter().zip(known).enumerate().filter(move |(_, event)| is_open(*event));
+    open.flat_map(|(position, (event, _))| event.candidates().map(move |key| Question { key, event, position }))
 }
 
 /// A lookup of an event in the files under one of its keys.

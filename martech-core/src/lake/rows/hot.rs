@@ -153,10 +153,18 @@ pub(crate) enum Known {
     Duplicate,
 }
 
+/// The bytes of an encoded row besides its text: the id, two times, lengths, and an amount.
+const FIXED_BYTES: usize = 48;
+
 impl Encoded {
     /// Encodes the rows of a batch, one after another.
     pub(crate) fn new(batch: &[Event]) -> Self {
-        let mut encoded = Self::default();
+        let text = |event: &Event| event.size() - size_of::<Event>();
+        let mut encoded = Self {
+            bytes: Vec::with_capacity(batch.iter().map(|event| text(event) + FIXED_BYTES).sum()),
+            slots: Vec::with_capacity(batch.len()),
+            keys: Vec::with_capacity(batch.len()),
+        };
         for event in batch {
             let row = Row::of(event);
             let user = user_hash(row.user_id);

@@ -44,10 +44,25 @@ impl<'a> Sorted<'a> {
         Self::of(hots, |row| row.user_id.starts_with(prefix))
     }
 
+    /// Sorts all rows.
+    pub(crate) fn all(hots: impl IntoIterator<Item = &'a Hot>) -> Self {
+        let hots: Vec<&Hot> = hots.into_iter().collect();
+        // Growing a list of a hundred thousand keys would copy it a dozen times.
+        let keys = Vec::with_capacity(hots.iter().map(|hot| hot.rows).sum());
+        Self::sort(hots, keys, |_| true)
+    }
+
     /// Sorts the rows for which `wanted` returns `true`.
     pub(crate) fn of(hots: impl IntoIterator<Item = &'a Hot>, wanted: impl Fn(&RowHead<'_>) -> bool) -> Self {
+        Self::sort(hots, Vec::new(), wanted)
+    }
+
+    fn sort(
+        hots: impl IntoIterator<Item = &'a Hot>,
+        mut keys: Vec<Key<'a>>,
+        wanted: impl Fn(&RowHead<'_>) -> bool,
+    ) -> Self {
         let chunks: Vec<&Chunk> = hots.into_iter().flat_map(|hot| &hot.chunks).map(|chunk| &**chunk).collect();
-        let mut keys = Vec::new();
         for (number, chunk) in chunks.iter().enumerate() {
             for (index, row) in chunk.heads().enumerate().filter(|(_, row)| wanted(row)) {
                 keys.push(Key {

@@ -62,9 +62,9 @@ impl BrokenAnswer {
         match self {
             Self::TooMany => Appended::all(len + 1),
             Self::TooFew => Appended::all(len - 1),
-            Self::OutOfRange => Appended { stored: len - 1, duplicates: vec![len] },
-            Self::NamedTwice if len == 1 => Appended { stored: 0, duplicates: vec![0, 0] },
-            Self::NamedTwice => Appended { stored: len - 2, duplicates: vec![0, 0] },
+            Self::OutOfRange => Appended { stored: len - 1, duplicates: vec![len], ..Appended::default() },
+            Self::NamedTwice if len == 1 => Appended { stored: 0, duplicates: vec![0, 0], ..Appended::default() },
+            Self::NamedTwice => Appended { stored: len - 2, duplicates: vec![0, 0], ..Appended::default() },
             Self::DuplicateAndRejected if len == 1 => {
                 Appended { stored: 0, duplicates: vec![0], rejected: vec![no(0)] }
             }

@@ -6,6 +6,12 @@
 
 use std::borrow::Cow;
 
+use axum::{
+    body::Body,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::Response,
+};
+use bytes::Bytes;
 use martech_core::{
     event::{EventError, EventId},
     sink::{EventOutcome, Outcome},
@@ -20,6 +26,11 @@ use super::{
     submit::Outcomes,
 };
 use crate::http::error::{ApiError, catalogue};
+
+/// The most frequent body of a response: a single event was accepted.
+const ONE_ACCEPTED: &[u8] = br#"{"accepted":1,"duplicates":0,"rejected":0,"results":[]}"#;
+/// The number of headers of a response, with room for those of CORS.
+const HEADERS: usize = 16;
 
 /// Maximum number of unaccepted events that a response lists in full.
 pub(super) const FULL_RESULTS: usize = 100;
@@ -209,6 +220,27 @@ impl Answer {
             }
             None => self.more.push(MoreResults { status, code, count: 1, indices: Indices::of(index) }),
         }
+    }
+
+    /// Returns the response with this status.
+    pub(super) fn respond(&self, status: StatusCode) -> Result<Response, ApiError> {
+        let body = if self.is_one_accepted() {
+            Body::from(Bytes::from_static(ONE_ACCEPTED))
+        } else {
+            Body::from(serde_json::to_vec(self).map_err(|error| catalogue::internal(&error))?)
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        // A map that grows with each few of the headers costs more than the headers.
+        let mut headers = HeaderMap::with_capacity(HEADERS);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        *response.headers_mut() = headers;
+        Ok(response)
+    }
+
+    fn is_one_accepted(&self) -> bool {
+        let Self { accepted, duplicates, rejected, failed, results, .. } = self;
+        (*accepted, *duplicates, *rejected, *failed) == (1, 0, 0, 0) && results.accepted.is_empty()
     }
 
     /// Decides whether the request succeeded. A batch of only duplicates succeeds, because all of its events are

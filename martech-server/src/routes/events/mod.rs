@@ -10,12 +10,12 @@ mod submit;
 
 use std::{
     net::IpAddr,
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use axum::{
-    Json,
     extract::{Request, State},
     http::{Method, StatusCode, Uri, header, request::Parts},
     middleware,
@@ -79,17 +79,14 @@ pub(super) async fn answer<B: RequestBody>(state: &ApiState, request: Request<B>
     let (head, body) = request.into_parts();
     let rate_check = Arc::new(RateCheck::begin(&state.access.rates, Traffic::Ingest, address));
     let ingest = Ingest { state, head: &head, address, rate_check: &rate_check };
-    let mut response = observation.answer(async { ingest.answer(body).await.into_response() }).await;
+    let handler = pin!(async { ingest.answer(body).await.into_response() });
+    let mut response = observation.answer(handler).await;
     let headers = response.headers_mut();
-    headers.reserve(HEADERS_OF_RESPONSE);
     rate_check.tell(headers);
     cors::add_headers(&state.access, head.headers.get(header::ORIGIN), headers).await;
     add_defaults(headers);
     response
 }
-
-/// The number of headers that most responses get after their content type.
-const HEADERS_OF_RESPONSE: usize = 12;
 
 /// The parameters of a request.
 struct Asked {
@@ -260,7 +257,7 @@ impl Ingest<'_> {
             _ => Holder::at(self.address),
         };
         let reading = self.state.bodies.read(holder, &self.head.headers, body, bodies::format);
-        let received = timeline.step("receive body", reading).await?;
+        let received = timeline.step("receive body", pin!(reading)).await?;
         if begun.elapsed() > LONG {
             admitted.check_again(&self.state.access).await?;
         }
@@ -300,7 +297,7 @@ impl Ingest<'_> {
         let answer = Answer::new(origins, refused, outcomes, listing);
         ingested.took(ack as usize, came);
         Ok(match answer.verdict(single) {
-            Ok(()) => (ack.status(), Json(answer)).into_response(),
+            Ok(()) => answer.respond(ack.status())?,
             Err(error) => error.with(answer),
         })
     }

@@ -2,7 +2,7 @@
 
 use martech_core::{
     event::Event,
-    sink::{EventOutcome, EventSink},
+    sink::{BatchReceipt, EventOutcome, EventSink},
 };
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -50,7 +50,7 @@ pub(super) async fn submit(
     for chunk in chunks(events, bounds) {
         let (len, handed_over) = (chunk.len(), timeline.now());
         let pushed = match outcomes.taken {
-            0 => sink.try_push_batch(chunk).map_err(|refused| ApiError::from(refused.refusal()))?,
+            0 => push_now(sink, chunk)?,
             _ => match sink.push_batch(chunk).await {
                 Ok(receipt) => receipt,
                 // The sink has taken part of the body, so the response reports the outcome per event.
@@ -71,6 +71,15 @@ pub(super) async fn submit(
         }
     }
     Ok(outcomes)
+}
+
+/// Submits a chunk if there is room for it.
+fn push_now(sink: &EventSink<Event>, chunk: Vec<Event>) -> Result<BatchReceipt, ApiError> {
+    // A vector with a single event would become the batch of the sink, and grow with each of the events that follow.
+    match <[Event; 1]>::try_from(chunk) {
+        Ok([event]) => sink.try_push(event).map(BatchReceipt::from).map_err(|refused| refused.refusal().into()),
+        Err(chunk) => sink.try_push_batch(chunk).map_err(|refused| refused.refusal().into()),
+    }
 }
 
 /// Splits a list into chunks that fit into an empty queue. An event that is larger than the byte limit forms a chunk of

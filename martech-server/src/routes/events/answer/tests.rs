@@ -45,6 +45,23 @@ fn reports_positions_as_body_indices() {
     assert!(answer.verdict(false).is_ok());
 }
 
+#[tokio::test]
+async fn one_accepted_event_has_a_constant_response() {
+    let body = async |count, listing| {
+        let outcomes = Outcomes { taken: count, exceptions: Vec::new() };
+        let answer = Answer::new(origins(0..count), Vec::new(), outcomes, listing);
+        let response = answer.respond(StatusCode::ACCEPTED).unwrap();
+        assert_eq!(response.headers()["content-type"], "application/json");
+        (axum::body::to_bytes(response.into_body(), 1 << 10).await.unwrap(), serde_json::to_vec(&answer).unwrap())
+    };
+    let (one, serialized) = body(1, Listing::Exceptions).await;
+    assert_eq!((&one[..], ONE_ACCEPTED), (&serialized[..], &serialized[..]));
+    for (count, listing) in [(0, Listing::Exceptions), (2, Listing::Exceptions), (1, Listing::All)] {
+        let (sent, serialized) = body(count, listing).await;
+        assert_eq!(sent, serialized, "{count} events, {listing:?}");
+    }
+}
+
 #[test]
 fn lists_ids_and_accepted_events_in_order_on_request() {
     let origins = origins([0, 2, 3]);
