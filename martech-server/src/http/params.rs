@@ -31,7 +31,14 @@ impl Params {
     /// Parses the query string of `uri`.
     pub(crate) fn of(uri: &Uri) -> Self {
         let query = uri.query().unwrap_or_default();
-        Self { left: form_urlencoded::parse(query.as_bytes()).into_owned().collect(), known: Vec::new() }
+        let left = if query.contains(['%', '+']) {
+            form_urlencoded::parse(query.as_bytes()).into_owned().collect()
+        } else {
+            let pairs = query.split('&').filter(|pair| !pair.is_empty());
+            let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+            pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+        };
+        Self { left, known: Vec::new() }
     }
 
     /// Consumes a parameter that may occur once.
@@ -123,5 +130,32 @@ impl<S: Sync> FromRequestParts<S> for Named {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
         let rejected = |_| catalogue::invalid_parameter("path", "a part of the path is not UTF-8");
         parts.extract::<Path<String>>().await.map(|Path(name)| Self(name)).map_err(rejected)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_queries_are_split_as_encoded_ones_are() {
+        for query in
+            ["", "a", "a=", "=b", "a=b&c=d", "&&a=b&", "a=b=c", "a=b&a=c", "é=ü", "a%20b=c+d", "%=%zz", "a=b&%"]
+        {
+            let uri = Uri::builder().path_and_query(format!("/?{query}")).build().unwrap();
+            let form: Vec<_> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+            assert_eq!(Params::of(&uri).left, form, "{query}");
+        }
+    }
+
+    #[test]
+    fn parameter_may_occur_once() {
+        let mut params = Params::of(&Uri::from_static("/?a=1&b=2&a=3"));
+        let twice = params.one("a", str::parse::<u8>).unwrap_err();
+        assert!(format!("{twice:?}").contains("more than once"), "{twice:?}");
+        let mut params = Params::of(&Uri::from_static("/?a=1&b=2"));
+        assert_eq!(params.one("a", str::parse::<u8>).unwrap(), Some(1));
+        assert!(params.one("c", str::parse::<u8>).unwrap().is_none());
+        assert!(params.finish().is_err(), "b is left");
     }
 }

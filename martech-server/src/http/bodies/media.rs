@@ -23,6 +23,10 @@ pub(crate) enum Encoding {
 
 /// Returns the format of a body of events.
 pub(crate) fn format(headers: &HeaderMap) -> Result<Format, ApiError> {
+    // The usual value needs no copy in lowercase.
+    if only(headers, header::CONTENT_TYPE) == Some("application/json") {
+        return Ok(Format::Json);
+    }
     match essence(headers).map_err(catalogue::unsupported_media_type)?.as_str() {
         // Browsers send `text/plain` beacons cross-origin without a preflight.
         "application/json" | "text/plain" => Ok(Format::Json),
