@@ -15,7 +15,7 @@ use martech_core::{
     Store,
     event::Timestamp,
     lake::{Lake, LakeOptions},
-    query::{Interval, JourneyQuery, Reader, StatsQuery, TimeRange, UserSort, UsersQuery},
+    query::{JourneyQuery, Reader, StatsQuery, TimeRange, UserSort, UsersQuery},
 };
 
 const BATCH: usize = 2_000;
@@ -50,7 +50,7 @@ fn row(what: &str, figure: String) {
 
 async fn open(dir: &Path, what: &str) -> Lake {
     let start = Instant::now();
-    let lake = Lake::open(LakeOptions { auto_compaction: false, ..LakeOptions::new(dir) }).await.expect("opening");
+    let lake = Lake::open(LakeOptions::new(dir).auto_compaction(false)).await.expect("opening");
     let status = lake.status();
     row(what, format!("{:.0} ms, {} hot", millis(start), status.hot_events));
     lake
@@ -122,18 +122,18 @@ async fn query(lake: &Lake, when: &str) {
     println!("{when}:");
     let day = |day: i64| Timestamp::from_millis(END.millis() - day * 86_400_000);
     let tz = jiff::tz::TimeZone::get("America/New_York").expect("a time zone");
-    let month = StatsQuery { range: TimeRange { from: day(30), to: day(0) }, tz, interval: Interval::Day };
+    let month = StatsQuery::new(TimeRange { from: day(30), to: day(0) }).tz(tz);
     time("  stats over 30 days, first", 1, || async { lake.stats(month.clone()).await.expect("stats").totals.events })
         .await;
     time("  stats over 30 days, again", 3, || async { lake.stats(month.clone()).await.expect("stats").totals.users })
         .await;
-    let journey = JourneyQuery { limit: 1000, ..JourneyQuery::new(REGULAR) };
+    let journey = JourneyQuery::new(REGULAR).limit(1000);
     time("  journey of about 200 events", 9, || async {
         lake.journey(journey.clone()).await.expect("journey").events.len() as u64
     })
     .await;
     for sort in [UserSort::LastSeen, UserSort::Revenue, UserSort::Events, UserSort::UserId] {
-        let query = UsersQuery { sort, ..UsersQuery::default() };
+        let query = UsersQuery::default().sort(sort);
         time(&format!("  page of users by {}", sort.as_str()), 5, || async {
             lake.users(query.clone()).await.expect("users").total
         })

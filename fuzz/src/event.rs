@@ -11,7 +11,7 @@ use serde_json::{Value, value::RawValue};
 const RECEIVED_AT: Timestamp = Timestamp::from_millis(1_795_400_000_000);
 
 pub fn run(data: &[u8]) {
-    let rules = EventRules { types: EventTypes::any(), ..EventRules::default() };
+    let rules = EventRules::default().types(EventTypes::any());
     if let Ok(text) = str::from_utf8(data) {
         one(&rules, text);
     }

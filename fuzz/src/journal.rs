@@ -164,7 +164,7 @@ fn model(files: &BTreeMap<u64, Vec<u8>>) -> Frames {
 }
 
 fn open(disk: &SimFs) -> Result<(Journal, Recovery), JournalError> {
-    let options = JournalOptions { segment_bytes: 200, capacity_bytes: 1 << 20 };
+    let options = JournalOptions::new(1 << 20).segment_bytes(200);
     Journal::open(Arc::new(disk.clone()), Path::new(DIR), options)
 }
 

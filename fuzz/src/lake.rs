@@ -25,13 +25,11 @@ pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 
 /// Returns options that disable automatic rolls and compactions.
 pub fn options(disk: &SimFs, dedupe_memory: usize) -> LakeOptions {
-    LakeOptions {
-        fs: Arc::new(disk.clone()),
-        roll_age: Duration::from_secs(1 << 30),
-        auto_compaction: false,
-        dedupe_memory,
-        ..LakeOptions::new(DIR)
-    }
+    LakeOptions::new(DIR)
+        .fs(Arc::new(disk.clone()))
+        .roll_age(Duration::from_secs(1 << 30))
+        .auto_compaction(false)
+        .dedupe_memory(dedupe_memory)
 }
 
 /// Creates a disk with the directories of a lake.
@@ -76,7 +74,7 @@ pub async fn ask(lake: &Lake, users: &[String], times: TimeRange) -> Answers {
     for user in users {
         journeys.insert(user.clone(), journey(lake, user).await.map_err(told));
     }
-    let query = StatsQuery { range: times, interval: Interval::Month, tz: jiff::tz::TimeZone::UTC };
+    let query = StatsQuery::new(times).interval(Interval::Month);
     let stats = lake.stats(query).await.map_err(told);
     let stats = stats.map(|stats| serde_json::to_string(&stats).expect("figures have a JSON text"));
     Answers { users: all_users(lake).await.map_err(told), journeys, stats }
@@ -86,7 +84,7 @@ async fn all_users(lake: &Lake) -> Result<(Vec<(String, u64)>, u64), LakeError> 
     let mut users = Vec::new();
     for sort in [UserSort::Revenue, UserSort::FirstSeen, UserSort::UserId] {
         users.clear();
-        let mut query = UsersQuery { sort, limit: 5, ..UsersQuery::default() };
+        let mut query = UsersQuery::default().sort(sort).limit(5);
         loop {
             let page = lake.users(query.clone()).await?;
             users.extend(page.users.into_iter().map(|user| (user.user_id, user.events)));
@@ -106,7 +104,7 @@ async fn all_users(lake: &Lake) -> Result<(Vec<(String, u64)>, u64), LakeError> 
 
 async fn journey(lake: &Lake, user: &str) -> Result<Vec<Event>, LakeError> {
     let mut events = Vec::new();
-    let mut query = JourneyQuery { limit: 15, ..JourneyQuery::new(user) };
+    let mut query = JourneyQuery::new(user).limit(15);
     loop {
         let page = lake.journey(query.clone()).await?;
         events.extend(page.events);

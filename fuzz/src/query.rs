@@ -76,7 +76,7 @@ fn with_uri(text: &str, ask: impl FnOnce(&Uri) -> Result<(), StatusCode>) {
 
 /// Asserts that an accepted query can be answered: its calendar covers the range without gaps.
 fn stats(query: &StatsQuery) {
-    let StatsQuery { range, interval, tz } = query;
+    let StatsQuery { range, interval, tz, .. } = query;
     assert!(range.from < range.to);
     let calendar = Calendar::new(*range, *interval, tz).expect("the question was taken");
     let starts = calendar.starts();

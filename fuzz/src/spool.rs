@@ -67,7 +67,7 @@ async fn holds(disk: &SimFs, frames: &[(u64, Frame)]) {
     let found = spool::inspect::<Event>(&fs, Path::new(DIR)).expect("looking changes nothing").expect("it is there");
     let unreadable: Vec<u64> =
         frames.iter().filter(|(_, frame)| !sound(frame)).map(|(sequence, _)| *sequence).collect();
-    assert_eq!(found.unreadable.iter().map(|(sequence, _)| *sequence).collect::<Vec<_>>(), unreadable);
+    assert_eq!(found.unreadable.iter().map(|frame| frame.sequence).collect::<Vec<_>>(), unreadable);
     let readable: Vec<&Event> = frames.iter().flat_map(|(_, frame)| frame.events()).collect();
     assert_eq!(found.behind_events, readable.len() as u64);
 
@@ -116,8 +116,8 @@ fn check(status: &SpoolStatus, frames: &[(u64, Frame)], halts: Option<usize>) {
 }
 
 async fn open(disk: &SimFs, store: &Kept) -> std::result::Result<Spooled<Kept, Event>, SpoolError> {
-    let sink = SinkConfig { flush_interval: Duration::ZERO, ..SinkConfig::default() };
-    let options = SpoolOptions { fs: Arc::new(disk.clone()), sink, ..SpoolOptions::new(DIR) };
+    let sink = SinkConfig::default().flush_interval(Duration::ZERO);
+    let options = SpoolOptions::new(DIR).fs(Arc::new(disk.clone())).sink(sink);
     Spooled::open(options, store.clone(), |letter| panic!("nothing is refused: {letter:?}")).await
 }
 

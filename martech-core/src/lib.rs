@@ -75,10 +75,15 @@
 //! | `lake` | the embedded store `lake::Lake`, which keeps [`Event`]s; compiles Arrow and Parquet |
 //! | `mongodb` | the store `mongodb::MongoStore`, which keeps [`Event`]s on a MongoDB server; compiles its driver |
 //! | `testing` | `testing::conformance`, checks for stores; `testing::SimFs`, a disk in memory that fails on command |
+//! | `parts` | the documentation of `journal`, `fs` and `analytics`, parts for a store of your own; they work without it |
+//! | `openapi` | schemas of queries and answers, for an HTTP API over them |
 
+#[cfg_attr(not(feature = "parts"), doc(hidden))]
 pub mod analytics;
 pub mod event;
+#[cfg_attr(not(any(feature = "parts", feature = "testing")), doc(hidden))]
 pub mod fs;
+#[cfg_attr(not(feature = "parts"), doc(hidden))]
 pub mod journal;
 #[cfg(feature = "lake")]
 pub mod lake;
@@ -88,6 +93,7 @@ pub mod mongodb;
 #[cfg(feature = "openapi")]
 mod openapi;
 pub mod query;
+mod setters;
 pub mod sink;
 pub mod spool;
 pub mod store;

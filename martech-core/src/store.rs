@@ -11,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+use serde::{Serialize, Serializer};
+
 pub use self::steps::{Step, Steps};
 
 /// A destination of events: a database, a lake of files, another server.
@@ -93,7 +95,8 @@ impl<E: Sync, S: Store<E>> ErasedStore<E> for S {
 }
 
 /// The outcome of a batch, event by event.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Appended {
     /// Number of events that this append made durable.
     pub stored: usize,
@@ -116,7 +119,8 @@ impl Appended {
 }
 
 /// An event that the store rejects, and the reason.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Rejection {
     /// Position in the batch.
     pub index: usize,
@@ -165,6 +169,13 @@ impl RejectionCode {
     /// Returns the code with this name.
     pub fn parse(name: &str) -> Option<Self> {
         [Self::Unfit, Self::IdConflict].into_iter().find(|code| code.as_str() == name)
+    }
+}
+
+/// Serializes as its [name](RejectionCode::as_str).
+impl Serialize for RejectionCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

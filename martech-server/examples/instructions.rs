@@ -5,7 +5,6 @@
 use std::{env, error::Error, hint::black_box, path::Path};
 
 use bytes::Bytes;
-use jiff::tz::TimeZone;
 use martech_core::{
     Appended, EventSink, Lake, LakeOptions, Store, StoreError,
     event::{Batch, Event, EventRules, Sender, Timestamp},
@@ -102,7 +101,7 @@ async fn stats(dir: &Path, count: usize) -> Result<(), Box<dyn Error>> {
     lake.roll().await?;
     let range = TimeRange { from: Timestamp::from_millis(NOW.millis() - 48 * HOUR), to: NOW };
     for _ in 0..count {
-        let query = StatsQuery { range, tz: TimeZone::UTC, interval: Interval::Hour };
+        let query = StatsQuery::new(range).interval(Interval::Hour);
         black_box(lake.stats(query).await?);
     }
     lake.close().await?;

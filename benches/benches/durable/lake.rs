@@ -32,7 +32,7 @@ impl Contestant for LakeStore {
     }
 
     fn journey(&mut self, user: &str) -> Vec<Told> {
-        let query = JourneyQuery { limit: 10_000, ..JourneyQuery::new(user) };
+        let query = JourneyQuery::new(user).limit(10_000);
         let JourneyPage { events, .. } = self.runtime.block_on(self.lake.journey(query)).expect("it answers");
         events.into_iter().map(Told::from).collect()
     }

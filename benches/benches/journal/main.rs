@@ -85,7 +85,7 @@ fn main() {
     // The system's temporary directory may be in memory.
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder can be made");
     let runtime = Runtime::new().expect("a runtime can be made");
-    let options = JournalOptions { segment_bytes: 16 << 20, capacity_bytes: 64 << 30 };
+    let options = JournalOptions::new(64 << 30);
     let (journal, _) = Journal::open(Arc::new(Disk), &dir.path().join("journal"), options).expect("it opens");
     let ours: [Contestant<'_>; 3] = [
         ("callback", Box::new(|callers, end| callback(&journal, callers, end))),

@@ -23,7 +23,7 @@
 //!     from: parse_instant("from", "2026-11-22", &tz)?,
 //!     to: parse_instant("to", "2026-11-23", &tz)?,
 //! };
-//! let plan = Arc::new(StatsPlan::new(&StatsQuery { range, tz, interval: Interval::Hour })?);
+//! let plan = Arc::new(StatsPlan::new(&StatsQuery::new(range).tz(tz).interval(Interval::Hour))?);
 //!
 //! let mut counted = StatsAccumulator::new(plan);
 //! let page = counted.symbols().pages.intern("/cups");

@@ -8,6 +8,7 @@ use super::{
     id::{is_blank, is_placeholder},
     json::{BLANKS, Scanned, Scanner, Text, Value, replace_lone_surrogates},
 };
+use crate::setters::setters;
 
 /// The maximum size of one event's JSON text, in bytes.
 pub const MAX_EVENT_BYTES: usize = 32 * 1024;
@@ -41,6 +42,7 @@ const FIELDS: &str = "eventId, userId, type, occurredAt, anonymousId, sessionId,
 /// # Ok::<(), martech_core::event::EventError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EventRules {
     /// The accepted event types.
     pub types: EventTypes,
@@ -54,6 +56,14 @@ pub struct EventRules {
 impl Default for EventRules {
     fn default() -> Self {
         Self { types: EventTypes::known(), currency: Currency::USD, public_days: None }
+    }
+}
+
+setters! {
+    EventRules {
+        types: EventTypes,
+        currency: Currency,
+        public_days: into Option<NonZero<u32>>,
     }
 }
 

@@ -14,6 +14,7 @@ const WRITE_FAILED: Duration = Duration::from_secs(1);
 
 /// Error of a journal operation. Cheap to clone, because one failure is reported to a whole group.
 #[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
 pub enum JournalError {
     /// The journal has reached its capacity. Trim it, then retry.
     #[error("the journal is full")]

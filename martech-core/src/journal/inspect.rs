@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::Serialize;
+
 use super::{
     JournalError, quarantine,
     recovery::{Pass, survey},
@@ -14,7 +16,9 @@ use super::{
 use crate::fs::FileSystem;
 
 /// Content of a journal's folder.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Inspection {
     /// Segments, oldest first. Never empty once a journal was opened in the folder.
     pub segments: Vec<PathBuf>,
@@ -45,7 +49,9 @@ impl Inspection {
 }
 
 /// A range of bytes of a segment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct DamagedBytes {
     /// The segment.
     pub segment: PathBuf,

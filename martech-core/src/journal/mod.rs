@@ -5,8 +5,7 @@
 //! # use martech_core::{fs::Disk, journal::{Journal, JournalOptions}};
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let dir = tempfile::tempdir()?; let dir = dir.path();
-//! let options = JournalOptions { segment_bytes: 16 << 20, capacity_bytes: 512 << 20 };
-//! let (journal, recovery) = Journal::open(Arc::new(Disk), dir, options)?;
+//! let (journal, recovery) = Journal::open(Arc::new(Disk), dir, JournalOptions::new(512 << 20))?;
 //! assert!(recovery.is_sound());
 //! let sequence = journal.append(b"an event".to_vec()).await?; // durable from here on
 //! for frame in journal.read(sequence - 1) {
@@ -108,8 +107,7 @@ pub(crate) const MAX_SEQUENCE: u64 = frame::MAX_SEQUENCE;
 /// # use std::sync::{Arc, mpsc};
 /// # use martech_core::{fs::Disk, journal::{Journal, JournalOptions}};
 /// # let dir = tempfile::tempdir()?; let dir = dir.path();
-/// # let options = JournalOptions { segment_bytes: 16 << 20, capacity_bytes: 512 << 20 };
-/// let (journal, _) = Journal::open(Arc::new(Disk), dir, options)?;
+/// let (journal, _) = Journal::open(Arc::new(Disk), dir, JournalOptions::new(512 << 20))?;
 /// let (done, answers) = mpsc::channel();
 /// journal.submit("an event", move |result| drop(done.send(result)))?; // needs no async runtime
 /// assert_eq!(answers.recv()??, 1);

@@ -8,6 +8,8 @@ use std::{
     sync::Arc,
 };
 
+use serde::Serialize;
+
 use super::{
     JournalError, frame, quarantine,
     scan::{Scanned, Scanner},
@@ -17,7 +19,9 @@ use super::{
 use crate::fs::{self, Cursor, File, FileSystem};
 
 /// Findings when a journal was opened.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Recovery {
     /// Number of valid frames.
     pub frames: u64,
@@ -37,7 +41,9 @@ impl Recovery {
 }
 
 /// Damaged bytes. They stay in their segment until it is trimmed, and readers skip them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Damage {
     /// The segment.
     pub segment: PathBuf,

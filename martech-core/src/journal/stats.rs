@@ -1,7 +1,12 @@
 use std::time::Duration;
 
+use serde::Serialize;
+
+use crate::timing::seconds;
+
 /// Statistics of a journal since it was opened.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct JournalStats {
     /// Bytes on disk, in all segments.
@@ -23,6 +28,7 @@ pub struct JournalStats {
     /// Calls of fsync for groups, new segments and directories.
     pub fsyncs: u64,
     /// Total time of these calls.
+    #[serde(rename = "fsyncSeconds", serialize_with = "seconds")]
     pub fsync_time: Duration,
     /// `true` if the journal has stopped after a disk failure.
     pub poisoned: bool,

@@ -8,6 +8,7 @@ use crate::{journal::JournalError, query::QueryError};
 
 /// An error of opening, rolling or reading a lake.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LakeError {
     /// Another process has the data folder open.
     #[error("the data folder {0} is in use by another process; stop that process or choose another folder")]

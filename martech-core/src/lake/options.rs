@@ -1,9 +1,22 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use crate::fs::{Disk, FileSystem};
+use crate::{
+    fs::{Disk, FileSystem},
+    setters::setters,
+};
 
 /// The location of a lake, and the limits of its parts.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use martech_core::lake::LakeOptions;
+///
+/// let options = LakeOptions::new("data").roll_age(Duration::from_secs(60)).dedupe_memory(16 << 20);
+/// assert_eq!(options.roll_age, Duration::from_secs(60));
+/// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct LakeOptions {
     /// The data folder. It is created if it does not exist.
     pub dir: PathBuf,
@@ -39,5 +52,17 @@ impl LakeOptions {
             journal_capacity: 256 << 20,
             auto_compaction: true,
         }
+    }
+}
+
+setters! {
+    LakeOptions {
+        fs: Arc<dyn FileSystem>,
+        roll_bytes: usize,
+        roll_age: Duration,
+        roll_days: usize,
+        dedupe_memory: usize,
+        journal_capacity: u64,
+        auto_compaction: bool,
     }
 }

@@ -119,7 +119,7 @@ pub use self::{
     monitor::{CommandStats, MongoCommand, MongoStats},
     options::{Limits, MongoOptions},
     server_info::{Deployment, ServerInfo},
-    survey::Survey,
+    survey::{DamagedDocument, Survey},
 };
 use self::{
     event_collection::{EventCollection, WHOLE},

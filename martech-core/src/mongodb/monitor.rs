@@ -16,12 +16,14 @@ use mongodb::{
     event::{EventHandler, cmap::CmapEvent},
     options::ServerAddress,
 };
+use serde::{Serialize, Serializer};
 
 use super::error::MongoError;
-use crate::timing::TotalTime;
+use crate::timing::{TotalTime, seconds};
 
 /// Kinds of commands sent to a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum MongoCommand {
     /// Inserts of events.
@@ -50,7 +52,8 @@ impl MongoCommand {
 }
 
 /// Metrics of one kind of command.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct CommandStats {
     /// Commands that the server answered.
@@ -58,11 +61,13 @@ pub struct CommandStats {
     /// Commands that failed or were cancelled.
     pub failed: u64,
     /// Total duration of all commands, including the wait for a connection.
+    #[serde(rename = "seconds", serialize_with = "seconds")]
     pub time: Duration,
 }
 
 /// Metrics of a store's commands and connections.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct MongoStats {
     /// Connections that are being established.
@@ -73,6 +78,7 @@ pub struct MongoStats {
     pub in_use: u64,
     /// Failed attempts to check out a connection.
     pub checkouts_failed: u64,
+    #[serde(serialize_with = "by_command")]
     commands: [CommandStats; MongoCommand::ALL.len()],
 }
 
@@ -81,6 +87,11 @@ impl MongoStats {
     pub fn commands(&self, command: MongoCommand) -> CommandStats {
         self.commands[command as usize]
     }
+}
+
+/// Serializes the metrics of commands as a map by the name of the command.
+fn by_command<S: Serializer>(stats: &[CommandStats], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(MongoCommand::ALL.iter().zip(stats))
 }
 
 /// Counters behind [`MongoStats`].
@@ -212,5 +223,7 @@ mod tests {
         let stats = monitor.stats();
         let counts = |command| (stats.commands(command).answered, stats.commands(command).failed);
         assert_eq!(MongoCommand::ALL.map(counts), [(1, 1), (0, 1), (0, 0), (0, 0)]);
+        let json = serde_json::to_value(stats).unwrap();
+        assert_eq!((&json["commands"]["insert"]["failed"], &json["inUse"]), (&1.into(), &0.into()), "{json}");
     }
 }

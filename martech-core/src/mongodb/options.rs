@@ -7,10 +7,13 @@ use mongodb::{
     options::{Acknowledgment, ClientOptions, WriteConcern},
 };
 
+use serde::Serialize;
+
 use super::{
     document::{begin, boolean, end, string},
     error::MongoError,
 };
+use crate::setters::setters;
 
 /// Settings of a [`MongoStore`](super::MongoStore): connection string, collection, timeouts and limits.
 ///
@@ -19,8 +22,10 @@ use super::{
 ///
 /// let options = MongoOptions::new("mongodb://db1,db2,db3/shop?replicaSet=rs0&readPreference=primaryPreferred");
 /// assert_eq!(options.collection, "events");
+/// let unlimited = options.collection("visits").query_timeout(None);
 /// ```
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct MongoOptions {
     /// A [connection string](https://www.mongodb.com/docs/manual/reference/connection-string/), with every option that
     /// the driver supports. Its path names the database; the default is `martech`. Other defaults: at most 10
@@ -39,7 +44,16 @@ pub struct MongoOptions {
 }
 
 /// Limits of one insert command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// ```
+/// use martech_core::mongodb::Limits;
+///
+/// let limits = Limits::NONE.documents(500);
+/// assert_eq!(limits.documents, 500);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Limits {
     /// Maximum bytes of one document (`maxBsonObjectSize`), and of all documents of one insert.
     pub document_bytes: usize,
@@ -73,6 +87,23 @@ impl MongoOptions {
             answer_timeout: Duration::from_secs(30),
             limits: Limits::NONE,
         }
+    }
+}
+
+setters! {
+    MongoOptions {
+        collection: into String,
+        query_timeout: into Option<Duration>,
+        answer_timeout: Duration,
+        limits: Limits,
+    }
+}
+
+setters! {
+    Limits {
+        document_bytes: usize,
+        message_bytes: usize,
+        documents: usize,
     }
 }
 

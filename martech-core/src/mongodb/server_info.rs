@@ -2,10 +2,13 @@
 
 use std::time::Instant;
 
+use serde::Serialize;
+
 use super::options::Limits;
 
 /// Facts about the server.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ServerInfo {
     /// Version reported by the server, such as `8.0.4`, or `unknown`.
@@ -17,13 +20,17 @@ pub struct ServerInfo {
     /// Missing or weaker features and their fallbacks, one or two sentences each.
     pub warnings: Vec<String>,
     /// Features that queries may use.
+    #[serde(skip)]
     pub(super) capabilities: Capabilities,
     /// When these facts expire, because the index is still being built.
+    #[serde(skip)]
     pub(super) until: Option<Instant>,
 }
 
 /// The kind of deployment behind the server that answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub enum Deployment {
     /// A single server.
     Standalone,

@@ -1,6 +1,7 @@
 //! Validation of a whole collection.
 
 use mongodb::bson::doc;
+use serde::Serialize;
 
 use super::{
     document::{self, NotAnEvent},
@@ -11,14 +12,27 @@ use super::{
 use crate::event::{Event, EventRules, EventTypes};
 
 /// Result of validating a collection.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Survey {
     /// Number of documents that are valid events.
     pub events: u64,
     /// Number of documents that are not events, or whose facts do not match their properties.
     pub damaged: u64,
-    /// The first thousand damaged documents: `_id` and what is wrong.
-    pub findings: Vec<(String, String)>,
+    /// The first thousand damaged documents.
+    pub findings: Vec<DamagedDocument>,
+}
+
+/// A document that is not an event, or whose facts do not match its properties.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct DamagedDocument {
+    /// The `_id` of the document.
+    pub id: String,
+    /// A description of the damage.
+    pub message: String,
 }
 
 const MAX_FINDINGS: usize = 1000;
@@ -30,7 +44,7 @@ impl Survey {
             Err(NotAnEvent { id, why }) => {
                 self.damaged += 1;
                 if self.findings.len() < MAX_FINDINGS {
-                    self.findings.push((id, why));
+                    self.findings.push(DamagedDocument { id, message: why });
                 }
             }
         }

@@ -2,6 +2,7 @@
 /// valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {message}")]
+#[non_exhaustive]
 pub struct QueryError {
     /// Name of the field in the query string: `from`, `interval`, `cursor`, ...
     pub field: &'static str,

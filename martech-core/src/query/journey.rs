@@ -1,10 +1,21 @@
 use serde::Serialize;
 
 use super::{Order, QueryError, cursor};
-use crate::event::{Event, EventId, EventType, Timestamp};
+use crate::{
+    event::{Event, EventId, EventType, Timestamp},
+    setters::setters,
+};
 
 /// A query for the events of one user, in time order.
+///
+/// ```
+/// use martech_core::{EventType, query::{JourneyQuery, Order}};
+///
+/// let orders = JourneyQuery::new("u1").types([EventType::PURCHASE]).order(Order::Descending).limit(10);
+/// assert!(orders.from.is_none());
+/// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct JourneyQuery {
     /// The user.
     pub user_id: String,
@@ -37,6 +48,17 @@ impl JourneyQuery {
     }
 }
 
+setters! {
+    JourneyQuery {
+        from: into Option<Timestamp>,
+        to: into Option<Timestamp>,
+        types: into Vec<EventType>,
+        order: Order,
+        limit: usize,
+        cursor: into Option<JourneyCursor>,
+    }
+}
+
 /// A page of a journey, as a store returns it. [`JourneyQuery::answer`] converts it to its wire shape.
 #[derive(Debug, Clone, Default)]
 pub struct JourneyPage {
@@ -51,6 +73,7 @@ pub struct JourneyPage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Journey {
     /// The user.
     pub user_id: String,

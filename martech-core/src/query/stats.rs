@@ -4,9 +4,21 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::{CurrencyAmount, Interval, LocalTime, TimeRange};
+use crate::setters::setters;
 
 /// A query for the statistics of a shop over a range of time.
+///
+/// ```
+/// use martech_core::query::{Interval, StatsQuery, TimeRange, parse_instant, parse_time_zone};
+///
+/// let tz = parse_time_zone("Europe/Berlin")?;
+/// let range =
+///     TimeRange { from: parse_instant("from", "2026-11-01", &tz)?, to: parse_instant("to", "2026-12-01", &tz)? };
+/// let query = StatsQuery::new(range).tz(tz).interval(Interval::Week);
+/// # Ok::<(), martech_core::query::QueryError>(())
+/// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct StatsQuery {
     /// The time range.
     pub range: TimeRange,
@@ -16,6 +28,20 @@ pub struct StatsQuery {
     pub interval: Interval,
 }
 
+impl StatsQuery {
+    /// Creates a query for the statistics of a range, by days in UTC.
+    pub fn new(range: TimeRange) -> Self {
+        Self { range, tz: TimeZone::UTC, interval: Interval::Day }
+    }
+}
+
+setters! {
+    StatsQuery {
+        tz: TimeZone,
+        interval: Interval,
+    }
+}
+
 /// Statistics over a range, the same statistics for the previous period, and breakdowns.
 ///
 /// A *session* is a `sessionId` of one user or, for events that have none, a run of a user's events with no gap over 30
@@ -23,6 +49,7 @@ pub struct StatsQuery {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Stats {
     /// Inclusive start of the range.
     pub from: LocalTime,
@@ -49,6 +76,7 @@ pub struct Stats {
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Totals {
     /// Number of events.
     pub events: u64,
@@ -75,6 +103,7 @@ pub struct Totals {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct PreviousTotals {
     /// Inclusive start of the period.
     pub from: LocalTime,
@@ -86,9 +115,10 @@ pub struct PreviousTotals {
 }
 
 /// Counts of one event type.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct TypeRow {
     /// Name of the event type.
     #[serde(rename = "type")]
@@ -103,6 +133,7 @@ pub struct TypeRow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct SeriesBucket {
     /// Start of the bucket in the calendar. The first bucket may start before the range; only events in the range are
     /// counted.
@@ -127,6 +158,7 @@ pub struct SeriesBucket {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct TopLists {
     /// Pages by views.
     pub pages: Vec<PageRow>,
@@ -141,9 +173,10 @@ pub struct TopLists {
 }
 
 /// Counts of one page.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct PageRow {
     /// The page.
     pub page: String,
@@ -154,9 +187,10 @@ pub struct PageRow {
 }
 
 /// Counts of one product.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct ProductRow {
     /// The product.
     pub product: String,
@@ -169,9 +203,10 @@ pub struct ProductRow {
 }
 
 /// Counts of one search term.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct SearchRow {
     /// The search term.
     pub term: String,

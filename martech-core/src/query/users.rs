@@ -3,10 +3,21 @@ use std::{cmp::Ordering, str::FromStr};
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use super::{Order, QueryError, cursor};
-use crate::event::{Currency, MoneySum, Timestamp};
+use crate::{
+    event::{Currency, MoneySum, Timestamp},
+    setters::setters,
+};
 
 /// A query for users and their statistics.
+///
+/// ```
+/// use martech_core::query::{UserSort, UsersQuery};
+///
+/// let best = UsersQuery::default().sort(UserSort::Revenue).limit(10);
+/// assert!(best.cursor.is_none());
+/// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct UsersQuery {
     /// Prefix of the user ids to include. Includes all if empty.
     pub prefix: String,
@@ -43,6 +54,17 @@ impl Default for UsersQuery {
             limit: 100,
             cursor: None,
         }
+    }
+}
+
+setters! {
+    UsersQuery {
+        prefix: into String,
+        sort: UserSort,
+        order: Order,
+        currency: Currency,
+        limit: usize,
+        cursor: into Option<UsersCursor>,
     }
 }
 
@@ -142,6 +164,7 @@ pub struct UsersPage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Users {
     /// Users in the requested order.
     pub users: Vec<UserRow>,
@@ -162,9 +185,10 @@ impl UsersQuery {
 }
 
 /// The statistics of one user, over all events.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct UserRow {
     /// The user id.
     pub user_id: String,

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::RetryPolicy;
+use crate::setters::setters;
 
 /// Settings of an [`EventSink`](super::EventSink).
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SinkConfig {
     /// Number of events at which a batch is sealed; default 2,000. Values above `capacity` have the effect of
     /// `capacity`.
@@ -46,6 +48,19 @@ impl Default for SinkConfig {
             max_concurrent_flushes: 3,
             retry: RetryPolicy::default(),
         }
+    }
+}
+
+setters! {
+    SinkConfig {
+        max_batch: usize,
+        flush_interval: Duration,
+        linger: Duration,
+        min_concurrent_batch: usize,
+        capacity: usize,
+        capacity_bytes: usize,
+        max_concurrent_flushes: usize,
+        retry: RetryPolicy,
     }
 }
 

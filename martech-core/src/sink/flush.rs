@@ -1,7 +1,12 @@
 //! Flush counters: batches by the reason for the flush and its outcome.
 
+use std::collections::BTreeMap;
+
+use serde::{Serialize, Serializer};
+
 /// Reason why a batch was flushed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum FlushReason {
     /// The batch held `max_batch` events.
@@ -17,7 +22,8 @@ pub enum FlushReason {
 }
 
 /// Outcome of a flush.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum FlushOutcome {
     /// The store decided about every event: stored, duplicate or rejected.
     Answered,
@@ -71,5 +77,32 @@ impl FlushCounts {
 
     pub(super) fn count(&mut self, reason: FlushReason, outcome: FlushOutcome) {
         self.0[reason as usize][outcome as usize] += 1;
+    }
+}
+
+/// Serializes as a map by reason and outcome: `{"full": {"answered": 2, "failed": 0}, ...}`.
+impl Serialize for FlushCounts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(FlushReason::ALL.map(|reason| {
+            let outcomes = FlushOutcome::ALL.map(|outcome| (outcome.as_str(), self.get(reason, outcome)));
+            (reason.as_str(), BTreeMap::from(outcomes))
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn serializes_counts_by_reason_and_outcome() {
+        let mut counts = FlushCounts::default();
+        counts.count(FlushReason::Full, FlushOutcome::Failed);
+        let json = serde_json::to_value(counts).unwrap();
+        assert_eq!(json["full"], serde_json::json!({"answered": 0, "failed": 1}));
+        for reason in FlushReason::ALL {
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
+            assert!(json[reason.as_str()].is_object(), "{json}");
+        }
     }
 }

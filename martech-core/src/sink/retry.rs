@@ -4,14 +4,24 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::store::Advice;
+use crate::{setters::setters, store::Advice};
 
 /// Retry policy for batches to which the store answers [`Advice::Retry`] or [`Advice::RetryAfter`].
 ///
 /// The n-th delay, counted from 0, is uniformly distributed between zero and the smaller of `initial * 2^n` and `max`.
 /// This is "full jitter", which spreads the retries of many clients best
 /// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use martech_core::sink::RetryPolicy;
+///
+/// let policy = RetryPolicy::default().deadline(Duration::from_secs(10));
+/// assert_eq!(policy.max, Duration::from_secs(5));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RetryPolicy {
     /// Upper bound of the first delay; default 100 ms.
     pub initial: Duration,
@@ -33,6 +43,15 @@ impl Default for RetryPolicy {
             deadline: Duration::from_secs(60),
             max_retry_after: Duration::from_secs(30),
         }
+    }
+}
+
+setters! {
+    RetryPolicy {
+        initial: Duration,
+        max: Duration,
+        deadline: Duration,
+        max_retry_after: Duration,
     }
 }
 

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::{EventOutcome, FlushCounts, FlushOutcome, NotStored, Outcome};
+use crate::timing::seconds;
 
 /// Counters of a sink, all read at the same moment.
 ///
 /// Invariant: `accepted = stored + duplicates + rejected + dead_lettered + returned + pending`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct SinkStats {
     /// Accepted events.
@@ -36,8 +40,10 @@ pub struct SinkStats {
     /// Events settled per second, averaged over the last seconds; zero before the first settlement.
     pub drain_per_second: u64,
     /// Age of the oldest pending event; zero if there is none.
+    #[serde(rename = "oldestSeconds", serialize_with = "seconds")]
     pub oldest: Duration,
     /// Time for which the store has settled no event although some are pending; zero if there are none.
+    #[serde(rename = "stalledSeconds", serialize_with = "seconds")]
     pub stalled: Duration,
     /// Flushed batches, by reason and outcome.
     pub flushes: FlushCounts,

@@ -4,6 +4,7 @@ use crate::{journal::JournalError, sink::ConfigError};
 
 /// Error when opening or inspecting a spool.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SpoolError {
     /// Another process has the spool open.
     #[error("the spool {0} is in use by another process; each process needs its own folder")]

@@ -3,6 +3,7 @@
 use std::{io, path::Path, sync::Arc};
 
 use bytes::Bytes;
+use serde::Serialize;
 
 use super::{
     Record, SpoolError,
@@ -16,16 +17,29 @@ use crate::{
 };
 
 /// Content of a spool's folder.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct SpoolInspection {
     /// The watermark: the store has everything up to this frame.
     pub forwarded: u64,
     /// Number of events after the watermark.
     pub behind_events: u64,
-    /// Frames after the watermark that hold no events of this type: sequence and reason.
-    pub unreadable: Vec<(u64, String)>,
+    /// Frames after the watermark that hold no events of this type.
+    pub unreadable: Vec<UnreadableFrame>,
     /// Inspection of the journal.
     pub journal: Inspection,
+}
+
+/// A frame of a spool that holds no events of the expected type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct UnreadableFrame {
+    /// The sequence of the frame in the journal.
+    pub sequence: u64,
+    /// The problem with the frame.
+    pub reason: String,
 }
 
 impl SpoolInspection {
@@ -59,7 +73,7 @@ pub fn inspect<E: Record>(fs: &Arc<dyn FileSystem>, dir: &Path) -> Result<Option
         if sequence > forwarded {
             match events_of::<E>(payload) {
                 Ok(events) => found.behind_events += events,
-                Err(reason) => found.unreadable.push((sequence, reason)),
+                Err(reason) => found.unreadable.push(UnreadableFrame { sequence, reason }),
             }
         }
     })?;

@@ -74,7 +74,7 @@ use tokio::{sync::oneshot, task::spawn_blocking, time::timeout};
 
 pub use self::{
     error::SpoolError,
-    inspect::{SpoolInspection, inspect},
+    inspect::{SpoolInspection, UnreadableFrame, inspect},
     record::{Record, RecordError},
     status::SpoolStatus,
 };
@@ -83,16 +83,20 @@ use self::{
     observed::Observed,
     shared::{Load, Shared},
 };
+#[doc(inline)]
+pub use crate::journal::{DamagedBytes, Inspection, JournalError, JournalStats};
 use crate::{
     event::Timestamp,
     fs::{Disk, FileSystem},
-    journal::JournalStats,
+    journal::JournalOptions,
+    setters::setters,
     sink::{DeadLetter, DeadLetterReason, EventSink, RetryPolicy, SinkConfig, SinkStats},
     store::{Appended, Steps, Store, StoreError},
 };
 
 /// Location and limits of a spool.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct SpoolOptions {
     /// Folder of the spool; created if missing.
     pub dir: PathBuf,
@@ -118,6 +122,15 @@ impl SpoolOptions {
             in_flight_bytes: 16 << 20,
             sink: SinkConfig::default(),
         }
+    }
+}
+
+setters! {
+    SpoolOptions {
+        fs: Arc<dyn FileSystem>,
+        capacity_bytes: u64,
+        in_flight_bytes: usize,
+        sink: SinkConfig,
     }
 }
 
@@ -170,7 +183,8 @@ impl<S: Store<E>, E: Record> Spooled<S, E> {
                 }
             })
             .build(Observed { store: store.clone(), shared: shared.clone() })?;
-        let bounds = Bounds { in_flight: in_flight_bytes, chunk, trim: opening::segment_bytes(capacity_bytes) };
+        let bounds =
+            Bounds { in_flight: in_flight_bytes, chunk, trim: JournalOptions::new(capacity_bytes).segment_bytes };
         let tasks = Mutex::new(Some(Tasks::start(&shared, sink.clone(), watermark, bounds)));
         Ok(Self { handle: Arc::new(Handle { shared, store, sink, capacity_bytes, tasks }) })
     }

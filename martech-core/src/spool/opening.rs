@@ -17,21 +17,12 @@ use crate::{
 };
 
 /// Maximum length of a segment, the unit in which disk space is freed.
-const SEGMENT_BYTES: u64 = 16 << 20;
-
-/// Returns the segment length of a spool's journal.
-pub(super) fn segment_bytes(capacity: u64) -> u64 {
-    SEGMENT_BYTES.min(capacity / 4).max(1)
-}
-
 /// Opens or creates the spool in `options.dir`. Blocks on the disk, and reads the journal.
 pub(super) fn open(options: &SpoolOptions) -> Result<(Shared, WatermarkFile), SpoolError> {
     let SpoolOptions { dir, fs, capacity_bytes, .. } = options;
     fs.create_dir_all(dir).map_err(at(dir))?;
     let lock = lock(&**fs, dir)?;
-    let journal_options =
-        JournalOptions { segment_bytes: segment_bytes(*capacity_bytes), capacity_bytes: *capacity_bytes };
-    let (journal, recovery) = Journal::open(fs.clone(), &journal_dir(dir), journal_options)?;
+    let (journal, recovery) = Journal::open(fs.clone(), &journal_dir(dir), JournalOptions::new(*capacity_bytes))?;
     for damage in &recovery.damaged {
         tracing::error!(?damage, "set aside a damaged part of the spool; its events are missing");
     }

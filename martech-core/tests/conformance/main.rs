@@ -91,7 +91,7 @@ async fn memory_store_without_deduplication_conforms() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lake_with_default_options_conforms() {
-    let report = conformance::run_events(&OnDisk::new(|_| {})).await;
+    let report = conformance::run_events(&OnDisk::new(|options| options)).await;
     report.assert_passed();
     assert_eq!(not_applicable(&report), [UNREFUSED]);
 }
@@ -99,10 +99,7 @@ async fn lake_with_default_options_conforms() {
 /// Each roll writes one day, so other days have to wait.
 #[tokio::test(flavor = "multi_thread")]
 async fn lake_with_waiting_days_conforms() {
-    let waiting = OnDisk::new(|options| {
-        options.roll_bytes = 20 << 10;
-        options.roll_days = 1;
-    });
+    let waiting = OnDisk::new(|options| options.roll_bytes(20 << 10).roll_days(1));
     let report = conformance::run_events(&waiting).await;
     report.assert_passed();
     assert_eq!(not_applicable(&report), [UNREFUSED]);
@@ -111,11 +108,7 @@ async fn lake_with_waiting_days_conforms() {
 /// Hot tables of a few dozen events, background compaction, and no memory for the ids of stored files.
 #[tokio::test(flavor = "multi_thread")]
 async fn lake_with_small_hot_tables_conforms() {
-    let small = OnDisk::new(|options| {
-        options.roll_bytes = 40 << 10;
-        options.dedupe_memory = 0;
-        options.journal_capacity = 1 << 20;
-    });
+    let small = OnDisk::new(|options| options.roll_bytes(40 << 10).dedupe_memory(0).journal_capacity(1 << 20));
     let report = conformance::run_events(&small).await;
     report.assert_passed();
     assert_eq!(not_applicable(&report), [UNREFUSED]);

@@ -193,7 +193,7 @@ impl Reader for Faulty {
         let is_later_page = query.cursor.is_some();
         let reversed = self.is(Fault::ReversesTies) && query.order == Order::Descending && query.cursor.is_none();
         let order = if reversed { Order::Ascending } else { query.order };
-        let mut page = self.events.users(UsersQuery { order, ..query }).await?;
+        let mut page = self.events.users(query.order(order)).await?;
         if reversed {
             page.users.reverse();
         }

@@ -15,18 +15,16 @@ use tempfile::TempDir;
 pub(crate) struct OnDisk {
     root: TempDir,
     lakes: AtomicU64,
-    set: fn(&mut LakeOptions),
+    set: fn(LakeOptions) -> LakeOptions,
 }
 
 impl OnDisk {
-    pub(crate) fn new(set: fn(&mut LakeOptions)) -> Self {
+    pub(crate) fn new(set: fn(LakeOptions) -> LakeOptions) -> Self {
         Self { root: tempfile::tempdir().unwrap(), lakes: AtomicU64::new(0), set }
     }
 
     async fn lake(&self, dir: PathBuf) -> Lake {
-        let mut options = LakeOptions::new(dir);
-        (self.set)(&mut options);
-        Lake::open(options).await.unwrap()
+        Lake::open((self.set)(LakeOptions::new(dir))).await.unwrap()
     }
 }
 

@@ -64,7 +64,7 @@ fn torn_last_frame_is_truncated_at_any_byte() {
             // Trailing zeros look like preallocated space and are not counted.
             let part = &whole[whole.len() - frame..][..kept];
             let truncated_bytes = part.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1);
-            assert_eq!(recovery, Recovery { frames: 4, truncated_bytes, ..Recovery::default() });
+            assert_eq!(recovery, recovered(4, truncated_bytes));
             assert_eq!(frames(&journal), expected(1..=4));
             drop(journal);
             assert_stable(&disk, large(), &recovery, &expected(1..=4));
@@ -80,7 +80,7 @@ fn first_segment_with_torn_header_is_recreated() {
         let disk = whole.copy();
         disk.write(&segment, &whole.read(&segment).unwrap()[..kept]).unwrap();
         let (journal, recovery) = open(&disk, large());
-        assert_eq!(recovery, Recovery { truncated_bytes: kept as u64, ..Recovery::default() });
+        assert_eq!(recovery, recovered(0, kept as u64));
         fill(&journal, 3);
         drop(journal);
         assert_eq!(frames(&open(&disk, large()).0), expected(1..=3));
@@ -383,7 +383,7 @@ fn unrelated_files_are_ignored() {
         disk.write(Path::new(DIR).join(name), *b"not ours").unwrap();
     }
     let (journal, recovery) = open(&disk, large());
-    assert_eq!(recovery, Recovery { frames: 3, ..Recovery::default() });
+    assert_eq!(recovery, recovered(3, 0));
     journal.trim(3).unwrap();
     assert_eq!(disk.files().len(), 6);
 }

@@ -3,7 +3,7 @@
 use std::{error::Error, io};
 
 use martech_core::{
-    journal::{JournalError, Recovery},
+    journal::JournalError,
     testing::{Crash, Effect, Fault, Operation, SimFs},
 };
 
@@ -21,7 +21,7 @@ fn completes_short_and_interrupted_writes() {
     }
     drop(journal);
     let (journal, recovery) = open(&disk.crash(Crash::LoseUnsynced), small());
-    assert_eq!(recovery, Recovery { frames: 59, ..Recovery::default() });
+    assert_eq!(recovery, recovered(59, 0));
     assert_eq!(frames(&journal), expected(1..=59));
 }
 
@@ -46,13 +46,13 @@ fn failed_write_rolls_back_only_its_group() {
         // Nothing of the failed group survives a power loss either.
         for disk in [disk.crash(Crash::LoseUnsynced), disk.crash(Crash::KeepSome { seed: written as u64 })] {
             let (_, recovery) = open(&disk, large());
-            assert_eq!(recovery, Recovery { frames: 4, ..Recovery::default() });
+            assert_eq!(recovery, recovered(4, 0));
         }
         assert_eq!(append(&journal, b"five").unwrap(), 5);
         assert_eq!(frames(&journal).len(), 5);
         drop(journal);
         let (journal, recovery) = open(&disk.crash(Crash::LoseUnsynced), large());
-        assert_eq!(recovery, Recovery { frames: 5, ..Recovery::default() });
+        assert_eq!(recovery, recovered(5, 0));
         assert_eq!(frames(&journal)[4], (5, b"five".to_vec()));
     }
 }
@@ -159,7 +159,7 @@ fn open_makes_found_frames_durable_despite_failed_fsync() {
         try_open(&disk, large()).map(drop).unwrap_err();
     }
     let (journal, recovery) = open(&disk, large());
-    assert_eq!(recovery, Recovery { frames: 4, ..Recovery::default() });
+    assert_eq!(recovery, recovered(4, 0));
     for disk in [disk.crash(Crash::LoseUnsynced), disk.crash(Crash::KeepSome { seed: 1 })] {
         assert_eq!(frames(&open(&disk, large()).0), frames(&journal));
     }
@@ -240,7 +240,7 @@ fn half_written_segment_is_removed_or_poisons_the_journal() {
     assert!(matches!(append(&journal, &[0; 150]), Err(JournalError::Poisoned { .. })));
     drop(journal);
     let (journal, recovery) = open(&disk, small());
-    assert_eq!(recovery, Recovery { frames: 5, truncated_bytes: 7, ..Recovery::default() });
+    assert_eq!(recovery, recovered(5, 7));
     fill(&journal, 10);
     drop(journal);
     assert_eq!(frames(&open(&disk, small()).0), expected(1..=15));
@@ -256,7 +256,7 @@ fn reappearing_half_written_segment_is_removed() {
     drop(journal);
     disk.write("journal/00000000000000000003.log", *b"MTJO").unwrap();
     let (journal, recovery) = open(&disk, large());
-    assert_eq!(recovery, Recovery { frames: 5, truncated_bytes: 4, ..Recovery::default() });
+    assert_eq!(recovery, recovered(5, 4));
     assert_eq!(segments(&disk).len(), 1);
     fill(&journal, 1);
     drop(journal);

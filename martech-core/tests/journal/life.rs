@@ -31,7 +31,7 @@ fn reads_frames_after_any_sequence() {
 #[test]
 fn empty_and_long_payloads_roundtrip() {
     let disk = SimFs::new();
-    let options = JournalOptions { segment_bytes: 1 << 16, capacity_bytes: 64 << 20 };
+    let options = JournalOptions::new(64 << 20).segment_bytes(1 << 16);
     let (journal, _) = open(&disk, options.clone());
     let payloads: Vec<_> = [0, 1, (256 << 10) - 20, 256 << 10, 3 << 20, 0].map(|len| vec![7; len]).into();
     for payload in &payloads {
@@ -83,7 +83,7 @@ fn acknowledged_frame_is_durable() {
     for count in 1..=30 {
         fill(&journal, 1);
         let (after, recovery) = open(&disk.crash(Crash::LoseUnsynced), small());
-        assert_eq!(recovery, Recovery { frames: count, ..Recovery::default() });
+        assert_eq!(recovery, recovered(count, 0));
         assert_eq!(frames(&after), expected(1..=count));
     }
 }
@@ -161,7 +161,7 @@ fn reader_survives_trim_of_its_segment() {
 #[test]
 fn readers_writers_and_trim_run_concurrently() {
     let disk = SimFs::new();
-    let (journal, _) = open(&disk, JournalOptions { segment_bytes: 2_000, capacity_bytes: 1 << 20 });
+    let (journal, _) = open(&disk, JournalOptions::new(1 << 20).segment_bytes(2_000));
     const TOTAL: u64 = 2_000;
     thread::scope(|scope| {
         for _ in 0..4 {
@@ -198,7 +198,7 @@ fn readers_writers_and_trim_run_concurrently() {
 #[test]
 fn full_journal_rejects_appends_until_trimmed() {
     let disk = SimFs::new();
-    let options = JournalOptions { segment_bytes: 200, capacity_bytes: 400 };
+    let options = JournalOptions::new(400).segment_bytes(200);
     let (journal, _) = open(&disk, options.clone());
     let mut taken = 0;
     while journal.submit(vec![0; 80], |_| ()).is_ok() {
@@ -219,7 +219,7 @@ fn full_journal_rejects_appends_until_trimmed() {
 #[test]
 fn queue_is_bounded_by_frames_and_bytes() {
     let disk = SimFs::new();
-    let (journal, _) = open(&disk, JournalOptions { segment_bytes: 1 << 30, capacity_bytes: 1 << 30 });
+    let (journal, _) = open(&disk, JournalOptions::new(1 << 30).segment_bytes(1 << 30));
     let hold = Hold::new(&journal);
     let taken = (0..10_000).take_while(|_| journal.submit(vec![], |_| ()).is_ok()).count();
     assert_eq!(taken, 4096);
@@ -252,7 +252,7 @@ fn skipped_sequences_are_not_reported_missing() {
     assert_eq!(append(&journal, b"far").unwrap(), 200);
     drop(journal);
     let (journal, recovery) = open(&disk, small());
-    assert_eq!(recovery, Recovery { frames: 5, ..Recovery::default() });
+    assert_eq!(recovery, recovered(5, 0));
     assert_eq!(frames(&journal).iter().map(|frame| frame.0).collect::<Vec<_>>(), [1, 2, 3, 4, 200]);
     journal.trim(4).unwrap();
     assert_eq!(frames(&journal), [(200, b"far".to_vec())]);
@@ -340,7 +340,7 @@ fn small_groups_overwrite_preallocated_zeros() {
         let found = inspect(&killed, Path::new(DIR), |_, _| {}).unwrap();
         assert_eq!((found.frames, found.torn, found.bytes), (10, None, journal.stats().bytes));
         let (journal, recovery) = open(&killed, large());
-        assert_eq!(recovery, Recovery { frames: 10, ..Recovery::default() });
+        assert_eq!(recovery, recovered(10, 0));
         assert_eq!(append(&journal, &payload(11)).unwrap(), 11);
         assert_eq!(frames(&journal), expected(1..=11));
     }

@@ -21,16 +21,23 @@ pub(crate) const DIR: &str = "journal";
 
 /// Small segments, so that few frames fill several.
 pub(crate) fn small() -> JournalOptions {
-    JournalOptions { segment_bytes: 200, capacity_bytes: 1 << 20 }
+    JournalOptions::new(1 << 20).segment_bytes(200)
 }
 
 /// One segment for all frames.
 pub(crate) fn large() -> JournalOptions {
-    JournalOptions { segment_bytes: 1 << 20, capacity_bytes: 1 << 20 }
+    JournalOptions::new(1 << 20).segment_bytes(1 << 20)
 }
 
 pub(crate) fn try_open(disk: &SimFs, options: JournalOptions) -> Result<(Journal, Recovery), JournalError> {
     Journal::open(Arc::new(disk.clone()), Path::new(DIR), options)
+}
+
+/// The recovery of a journal without damage.
+pub(crate) fn recovered(frames: u64, truncated_bytes: u64) -> Recovery {
+    let mut recovery = Recovery::default();
+    (recovery.frames, recovery.truncated_bytes) = (frames, truncated_bytes);
+    recovery
 }
 
 pub(crate) fn open(disk: &SimFs, options: JournalOptions) -> (Journal, Recovery) {

@@ -13,7 +13,7 @@ pub(crate) const HOUR: i64 = 3_600_000;
 
 /// Returns options that disable automatic rolls and compactions.
 pub(crate) fn options(dir: &Path) -> LakeOptions {
-    LakeOptions { roll_age: Duration::from_secs(3600), auto_compaction: false, ..LakeOptions::new(dir) }
+    LakeOptions::new(dir).roll_age(Duration::from_secs(3600)).auto_compaction(false)
 }
 
 pub(crate) async fn open(dir: &Path) -> Lake {
@@ -69,11 +69,11 @@ pub(crate) async fn store(lake: &Lake, events: &[Event]) {
 }
 
 pub(crate) fn journey(user: &str) -> JourneyQuery {
-    JourneyQuery { limit: 1000, ..JourneyQuery::new(user) }
+    JourneyQuery::new(user).limit(1000)
 }
 
 pub(crate) fn users(sort: UserSort) -> UsersQuery {
-    UsersQuery { sort, ..UsersQuery::default() }
+    UsersQuery::default().sort(sort)
 }
 
 /// Returns the sorted ids of all events, read through every page of users and journeys.

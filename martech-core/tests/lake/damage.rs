@@ -10,7 +10,7 @@ use martech_core::{
         LakeError,
         verify::{VerifyOptions, verify},
     },
-    query::{Interval, Reader, StatsQuery, TimeRange, UserSort},
+    query::{Reader, StatsQuery, TimeRange, UserSort},
     store::Rejection,
     testing::SimFs,
 };
@@ -18,14 +18,14 @@ use martech_core::{
 use crate::common::*;
 
 fn simulated(disk: &SimFs) -> LakeOptions {
-    LakeOptions { fs: Arc::new(disk.clone()), ..options("data".as_ref()) }
+    options("data".as_ref()).fs(Arc::new(disk.clone()))
 }
 
 /// Runs every operation that reads files.
 async fn ask(lake: &Lake) -> Vec<Result<(), LakeError>> {
     let range =
         TimeRange { from: Timestamp::from_millis(START - 24 * HOUR), to: Timestamp::from_millis(START + 72 * HOUR) };
-    let stats = StatsQuery { range, interval: Interval::Day, tz: jiff::tz::TimeZone::UTC };
+    let stats = StatsQuery::new(range);
     vec![
         lake.journey(journey("user-1")).await.map(drop),
         lake.users(users(UserSort::Revenue)).await.map(drop),
@@ -55,7 +55,7 @@ async fn damaged_file_gives_an_error_that_names_a_file() {
         for (number, offset) in offsets.enumerate() {
             let disk = disk.copy();
             disk.flip(&path, offset, 1 << (number % 8)).unwrap();
-            let options = VerifyOptions { fs: Arc::new(disk.clone()), ..VerifyOptions::new("data") };
+            let options = VerifyOptions::new("data").fs(Arc::new(disk.clone()));
             let report = verify(&options, &mut |_| {}).unwrap();
             let found: Vec<_> = report.damage().map(|finding| Path::new("data").join(&finding.path)).collect();
             assert_eq!(found, std::slice::from_ref(&path), "byte {offset}: {report}");

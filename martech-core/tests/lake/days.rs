@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use martech_core::{
     Event, Store,
     lake::{
-        Lake, LakeOptions,
+        Lake,
         verify::{VerifyOptions, verify},
     },
     testing::{Effect, Fault, Operation, SimFs},
@@ -28,7 +28,7 @@ fn of_today(numbers: std::ops::Range<u64>) -> Vec<Event> {
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_days_do_not_block_appends() {
     let dir = tempfile::tempdir().unwrap();
-    let options = LakeOptions { roll_bytes: 40 << 10, roll_days: 4, ..options(dir.path()) };
+    let options = options(dir.path()).roll_bytes(40 << 10).roll_days(4);
     let lake = Lake::open(options.clone()).await.unwrap();
     let old = on_days(0..1000);
     store(&lake, &old).await;
@@ -51,7 +51,7 @@ async fn waiting_days_do_not_block_appends() {
     lake.close().await.unwrap();
     let report = verify(&VerifyOptions::new(dir.path()), &mut |_| {}).unwrap();
     assert!(report.is_clean() && report.checked.hot_events > 0, "{report}");
-    let lake = Lake::open(LakeOptions { roll_days: 1000, ..options }).await.unwrap();
+    let lake = Lake::open(options.roll_days(1000)).await.unwrap();
     assert_eq!(lake.append(&old).await.unwrap().duplicates.len(), 1000);
     lake.roll().await.unwrap();
     let status = lake.status();
@@ -63,8 +63,7 @@ async fn waiting_days_do_not_block_appends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn crash_within_a_roll_neither_loses_nor_duplicates() {
     let made = SimFs::new();
-    let options =
-        |disk: &SimFs| LakeOptions { fs: Arc::new(disk.clone()), roll_days: 3, ..options(Path::new("/data")) };
+    let options = |disk: &SimFs| options(Path::new("/data")).fs(Arc::new(disk.clone())).roll_days(3);
     let first = on_days(0..20);
     // Frames with events both of rolled days and of waiting days.
     let second: Vec<Event> = (0..20).map(|day| event(2_000_000 + day, "late", START - day as i64 * DAY + 1)).collect();
@@ -96,7 +95,7 @@ async fn crash_within_a_roll_neither_loses_nor_duplicates() {
         assert_eq!(all_ids(&lake).await, sorted_ids(&all), "after {renames} renames");
         lake.close().await.unwrap();
         drop(lake);
-        let options = VerifyOptions { fs: Arc::new(disk.copy()), ..VerifyOptions::new("/data") };
+        let options = VerifyOptions::new("/data").fs(Arc::new(disk.copy()));
         let report = verify(&options, &mut |_| {}).unwrap();
         assert!(report.is_clean() && report.checked.events == 40, "{report}");
         if rolled.is_ok() {

@@ -1,10 +1,6 @@
 use std::ops::Range;
 
-use martech_core::{
-    Event, Store,
-    event::EventId,
-    lake::{Lake, LakeOptions},
-};
+use martech_core::{Event, Store, event::EventId, lake::Lake};
 use uuid::Uuid;
 
 use crate::common::*;
@@ -12,7 +8,7 @@ use crate::common::*;
 #[tokio::test(flavor = "multi_thread")]
 async fn deduplicates_without_memory_for_indexes() {
     let dir = tempfile::tempdir().unwrap();
-    let lake = Lake::open(LakeOptions { dedupe_memory: 0, ..options(dir.path()) }).await.unwrap();
+    let lake = Lake::open(options(dir.path()).dedupe_memory(0)).await.unwrap();
     let first = events(0..3000, 20, 2);
     store(&lake, &first).await;
     lake.roll().await.unwrap();

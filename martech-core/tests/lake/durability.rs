@@ -69,7 +69,7 @@ async fn closed_lake_returns_closed_error() {
 }
 
 fn simulated(disk: &SimFs) -> LakeOptions {
-    LakeOptions { fs: Arc::new(disk.clone()), ..options(Path::new("/data")) }
+    options(Path::new("/data")).fs(Arc::new(disk.clone()))
 }
 
 /// Runs appends, rolls and compactions on a disk that may fail. Returns the acknowledged events.
@@ -256,7 +256,7 @@ async fn lost_journal_segment_is_reported() {
         disk.files().into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "log")).collect()
     };
     let disk = SimFs::new();
-    let options = LakeOptions { journal_capacity: 60_000, ..simulated(&disk) };
+    let options = simulated(&disk).journal_capacity(60_000);
     let lake = Lake::open(options.clone()).await.unwrap();
     // Rolls fail, so several segments accumulate.
     disk.inject(Fault::eio(Operation::CreateDir).forever());

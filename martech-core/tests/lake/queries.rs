@@ -6,7 +6,7 @@ use martech_core::{
     Event,
     event::{EventType, Timestamp},
     lake::Lake,
-    query::{Interval, JourneyQuery, Order, Reader, StatsQuery, TimeRange, UserSort},
+    query::{Order, Reader, StatsQuery, TimeRange, UserSort},
 };
 
 use crate::common::*;
@@ -63,7 +63,7 @@ async fn long_journey_is_read_in_both_orders() {
             if order == Order::Descending {
                 expected.reverse();
             }
-            let mut query = JourneyQuery { order, limit, types, ..journey("busy") };
+            let mut query = journey("busy").order(order).limit(limit).types(types);
             let mut found = Vec::new();
             loop {
                 let page = lake.journey(query.clone()).await.unwrap();
@@ -85,7 +85,7 @@ async fn concurrent_queries_are_queued_and_all_answered() {
     let dir = tempfile::tempdir().unwrap();
     let (lake, all) = filled(dir.path()).await;
     let range = TimeRange { from: Timestamp::from_millis(START), to: Timestamp::from_millis(START + 200 * HOUR) };
-    let query = StatsQuery { range, tz: jiff::tz::TimeZone::UTC, interval: Interval::Day };
+    let query = StatsQuery::new(range);
     let alone = lake.stats(query.clone()).await.unwrap();
     let asking: Vec<_> = (0..24)
         .map(|number| {
@@ -149,7 +149,7 @@ async fn reads_selected_pages_of_large_files() {
         assert!(found.iter().map(|event| event.id).eq(of_user(&all, user).iter().map(|event| event.id)), "{user}");
     }
     let range = TimeRange { from: Timestamp::from_millis(START), to: Timestamp::from_millis(START + 80 * HOUR) };
-    let stats = lake.stats(StatsQuery { range, tz: jiff::tz::TimeZone::UTC, interval: Interval::Day }).await.unwrap();
+    let stats = lake.stats(StatsQuery::new(range)).await.unwrap();
     assert_eq!((stats.totals.users, stats.totals.new_users), (last_seen.len() as u64, last_seen.len() as u64));
 }
 
@@ -165,7 +165,7 @@ async fn journey_spans_many_pages_of_a_file() {
         if order == Order::Descending {
             expected.reverse();
         }
-        let mut query = JourneyQuery { order, limit: 1100, ..journey("user-1") };
+        let mut query = journey("user-1").order(order).limit(1100);
         let mut found = Vec::new();
         loop {
             let page = lake.journey(query.clone()).await.unwrap();

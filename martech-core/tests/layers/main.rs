@@ -8,7 +8,8 @@ use std::path::Path;
 use arrows::Sources;
 
 /// From the lowest to the highest.
-const LAYERS: [&str; 23] = [
+const LAYERS: [&str; 24] = [
+    "setters",
     "varint timing sync fs event",
     "store query",
     "analytics openapi",

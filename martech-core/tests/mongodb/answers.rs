@@ -48,7 +48,7 @@ pub(crate) async fn answers<R: Reader>(store: &R) -> Vec<String> {
             to: parse_instant("to", "2026-03-31", &tz).unwrap(),
         };
         for interval in [Interval::Hour, Interval::Day] {
-            let stats = store.stats(StatsQuery { range, tz: tz.clone(), interval }).await.unwrap();
+            let stats = store.stats(StatsQuery::new(range).tz(tz.clone()).interval(interval)).await.unwrap();
             answers.push(serde_json::to_string(&stats).unwrap());
         }
     }
@@ -63,7 +63,7 @@ pub(crate) async fn answers<R: Reader>(store: &R) -> Vec<String> {
     for sort in sorts {
         for order in [Order::Ascending, Order::Descending] {
             let currency = "EUR".parse().unwrap();
-            let mut query = UsersQuery { sort, order, currency, limit: 15, ..UsersQuery::default() };
+            let mut query = UsersQuery::default().sort(sort).order(order).currency(currency).limit(15);
             loop {
                 let page = store.users(query.clone()).await.unwrap();
                 answers.push(format!("{} {:?}", page.total, page.users));
@@ -76,7 +76,7 @@ pub(crate) async fn answers<R: Reader>(store: &R) -> Vec<String> {
     }
     for user in ["user-0", "user-7"] {
         for order in [Order::Ascending, Order::Descending] {
-            let query = JourneyQuery { order, limit: 500, ..JourneyQuery::new(user) };
+            let query = JourneyQuery::new(user).order(order).limit(500);
             let mut journey = store.journey(query).await.unwrap().events;
             journey.iter_mut().for_each(|event| event.facts = Default::default());
             answers.push(format!("{journey:?}"));

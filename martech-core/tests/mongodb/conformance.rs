@@ -79,7 +79,7 @@ async fn store_with_small_inserts_conforms() {
         return;
     }
     let small = OnMongo::new(|options| {
-        options.limits = Limits { documents: 7, document_bytes: 8 << 10, ..Limits::NONE };
+        options.limits = Limits::NONE.documents(7).document_bytes(8 << 10);
     });
     assert_conforms(&conformance::run(&small).await);
 }

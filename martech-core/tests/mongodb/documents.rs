@@ -80,7 +80,7 @@ async fn through_the_store(texts: &[String]) -> Option<Vec<String>> {
     // A resend of each is a duplicate.
     let all: Vec<usize> = (0..batch.len()).collect();
     assert_eq!(store.append(&batch).await.unwrap().duplicates, all);
-    let found = store.journey(JourneyQuery { limit: 1000, ..JourneyQuery::new("u") }).await.unwrap().events;
+    let found = store.journey(JourneyQuery::new("u").limit(1000)).await.unwrap().events;
     let text_of = |event: &Event| {
         let found = found.iter().find(|found| found.id == event.id).unwrap();
         found.properties.clone().unwrap()

@@ -6,7 +6,7 @@ use martech_core::{
     MemoryStore, Store,
     event::Timestamp,
     mongodb::{MongoError, MongoStore},
-    query::{Interval, JourneyQuery, Reader, StatsQuery, TimeRange, UsersQuery},
+    query::{JourneyQuery, Reader, StatsQuery, TimeRange, UsersQuery},
     store::Advice,
 };
 use mongodb::{Database, bson::doc};
@@ -145,7 +145,7 @@ async fn stats_restart_after_a_lost_cursor() {
     }
     let (from, to) = (Timestamp::from_millis(1_779_000_000_000), Timestamp::from_millis(1_781_000_000_000));
     let range = TimeRange { from, to };
-    let query = StatsQuery { range, tz: jiff::tz::TimeZone::UTC, interval: Interval::Day };
+    let query = StatsQuery::new(range);
     failing.fail(1, &["getMore"], doc! { "errorCode": 43 }).await;
     let figures = failing.store.stats(query).await.unwrap();
     assert_eq!((figures.totals.events, figures.totals.users, figures.totals.new_users), (5000, 5, 5));
@@ -207,7 +207,7 @@ async fn refused_aggregation_falls_back_to_the_index() {
     failing.fail(1_000_000, &["aggregate"], doc! { "errorCode": 292 }).await;
     assert_eq!(failing.store.users(UsersQuery::default()).await.unwrap().total, 5);
     let (from, to) = (Timestamp::from_millis(1_779_000_000_000), Timestamp::from_millis(1_781_000_000_000));
-    let query = StatsQuery { range: TimeRange { from, to }, tz: jiff::tz::TimeZone::UTC, interval: Interval::Day };
+    let query = StatsQuery::new(TimeRange { from, to });
     assert_eq!(failing.store.stats(query).await.unwrap().totals.new_users, 5);
     fail_no_more(&failing.database).await;
 }

@@ -148,8 +148,8 @@ async fn questions(scratch: &Scratch) -> Vec<Document> {
     let types = vec![martech_core::EventType::PURCHASE];
     let order = martech_core::query::Order::Descending;
     let from = Some(martech_core::event::Timestamp::from_millis(5));
-    store.journey(JourneyQuery { types, order, from, ..JourneyQuery::new("user-1") }).await.unwrap();
-    store.users(UsersQuery { prefix: "user-".to_owned(), ..UsersQuery::default() }).await.unwrap();
+    store.journey(JourneyQuery::new("user-1").types(types).order(order).from(from)).await.unwrap();
+    store.users(UsersQuery::default().prefix("user-")).await.unwrap();
     let commands = commands.lock().unwrap().clone();
     commands.into_iter().filter(|command| command.contains_key("find") || command.contains_key("aggregate")).collect()
 }

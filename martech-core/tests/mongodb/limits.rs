@@ -20,7 +20,7 @@ async fn default_limits_come_from_the_server() {
 async fn batch_larger_than_a_message_is_split() {
     let Some(scratch) = Scratch::new() else { return };
     let mut options = scratch.options();
-    options.limits = Limits { document_bytes: 40_000, message_bytes: 60_000, documents: 10 };
+    options.limits = Limits::NONE.document_bytes(40_000).message_bytes(60_000).documents(10);
     let store = MongoStore::new(options).await.unwrap();
     let large = |size: usize| event("u", &format!(r#"{{"text":"{}"}}"#, "x".repeat(size)));
     let mut batch: Vec<_> = events(0..25);

@@ -62,7 +62,7 @@ async fn sink_stores_each_event_once_despite_lost_responses() {
     let (proxy, store) = through(&scratch, |_| {}).await;
     store.prepare().await.unwrap();
     let delay = Duration::from_millis(10);
-    let retry = RetryPolicy { initial: delay, max: delay, ..RetryPolicy::default() };
+    let retry = RetryPolicy::default().initial(delay).max(delay);
     let sink = EventSink::builder().max_batch(100).retry(retry).build(store.clone()).unwrap();
     proxy.lose_answers(4);
     let mut receipts = Vec::new();
@@ -83,7 +83,7 @@ async fn server_outages_neither_lose_nor_duplicate() {
     let Some(scratch) = Scratch::new() else { return };
     let (proxy, store) = through(&scratch, |_| {}).await;
     let delay = Duration::from_millis(10);
-    let retry = RetryPolicy { initial: delay, max: delay, ..RetryPolicy::default() };
+    let retry = RetryPolicy::default().initial(delay).max(delay);
     let sink = EventSink::builder().max_batch(100).retry(retry).build(store.clone()).unwrap();
     let mut receipts = Vec::new();
     for (number, event) in events(0..2000).into_iter().enumerate() {

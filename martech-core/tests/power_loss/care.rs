@@ -12,7 +12,7 @@ use martech_core::{
 
 fn options(disk: &SimFs, dir: &Path) -> VerifyOptions {
     // With this little memory, checking the ids of a day takes several passes.
-    VerifyOptions { fs: Arc::new(disk.clone()), memory: 512, ..VerifyOptions::new(dir) }
+    VerifyOptions::new(dir).fs(Arc::new(disk.clone())).memory(512)
 }
 
 /// Asserts that no damage is found, apart from torn groups of frames after a power loss.

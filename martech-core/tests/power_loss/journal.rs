@@ -53,7 +53,8 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(seed: u64, log: &'a Log) -> Self {
         let mut random = Rng::with_seed(seed);
-        let options = JournalOptions { segment_bytes: random.u64(100..3000), capacity_bytes: random.u64(2000..40_000) };
+        let (segment, capacity) = (random.u64(100..3000), random.u64(2000..40_000));
+        let options = JournalOptions::new(capacity).segment_bytes(segment);
         log.say(format_args!("{options:?}"));
         let faults = [0, 2, 6][random.usize(..3)];
         Self {

@@ -67,17 +67,15 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(seed: u64, log: &'a Log) -> Self {
         let mut random = Rng::with_seed(seed);
-        let options = LakeOptions {
-            roll_bytes: 1 << random.u32(10..20),
-            roll_age: Duration::from_secs(3600),
+        let options = LakeOptions::new(DIR)
+            .roll_bytes(1 << random.u32(10..20))
+            .roll_age(Duration::from_secs(3600))
             // Either so few that rows of other days have to wait, or enough for all days.
-            roll_days: if random.bool() { random.usize(1..6) } else { 128 },
+            .roll_days(if random.bool() { random.usize(1..6) } else { 128 })
             // Either so little that indexes are read bucket by bucket, or enough for all of them.
-            dedupe_memory: if random.bool() { 100 } else { 1 << 20 },
-            journal_capacity: 1 << random.u32(13..21),
-            auto_compaction: false,
-            ..LakeOptions::new(DIR)
-        };
+            .dedupe_memory(if random.bool() { 100 } else { 1 << 20 })
+            .journal_capacity(1 << random.u32(13..21))
+            .auto_compaction(false);
         log.say(format_args!(
             "rolls at {} or so, {} days of it, journal {}",
             options.roll_bytes, options.roll_days, options.journal_capacity
@@ -146,7 +144,7 @@ impl<'a> Run<'a> {
     }
 
     async fn try_open(&mut self) -> Result<Lake, LakeError> {
-        let opened = Lake::open(LakeOptions { fs: Arc::new(self.disk.clone()), ..self.options.clone() }).await;
+        let opened = Lake::open(self.options.clone().fs(Arc::new(self.disk.clone()))).await;
         self.log.say(format_args!("open: {}", said(&opened.as_ref().map(|lake| lake.status().events))));
         self.roll_failed = false;
         if let Ok(lake) = &opened {
@@ -429,7 +427,7 @@ impl<'a> Run<'a> {
     async fn repair(&self) {
         let disk = self.disk.copy();
         let done = care::repaired(&disk, Path::new(DIR));
-        let lake = Lake::open(LakeOptions { fs: Arc::new(disk), ..self.options.clone() }).await.unwrap();
+        let lake = Lake::open(self.options.clone().fs(Arc::new(disk))).await.unwrap();
         let seen = self.shop.look(&lake).await.unwrap();
         self.shop.figures(&lake, &seen).await.unwrap();
         lake.close().await.unwrap();

@@ -10,7 +10,7 @@ use crate::{far::Mood, *};
 async fn full_journal_throttles_and_drops_nothing() {
     let (disk, far) = (SimFs::new(), Far::new());
     far.be(Mood::Away);
-    let spool = try_open(SpoolOptions { capacity_bytes: 20_000, ..options(&disk) }, &far).await.unwrap();
+    let spool = try_open(options(&disk).capacity_bytes(20_000), &far).await.unwrap();
     let mut taken = 0;
     let error = loop {
         match spool.append(&[taken]).await {
@@ -47,7 +47,7 @@ async fn long_backlog_uses_bounded_memory() {
     spool.close(Duration::ZERO).await;
 
     far.be(Mood::Stalled);
-    let bounded = SpoolOptions { in_flight_bytes: 8 << 10, ..options(&disk) };
+    let bounded = options(&disk).in_flight_bytes(8 << 10);
     let spool = try_open(bounded, &far).await.unwrap();
     assert_eq!(spool.status().behind_events, 20_000, "what is left is counted when it is opened");
     until("the slots are busy", || far.most_in_flight() >= 30).await;
@@ -60,7 +60,7 @@ async fn long_backlog_uses_bounded_memory() {
 #[tokio::test(flavor = "multi_thread")]
 async fn journal_is_trimmed_up_to_the_watermark() {
     let (disk, far) = (SimFs::new(), Far::new());
-    let spool = try_open(SpoolOptions { capacity_bytes: 64_000, ..options(&disk) }, &far).await.unwrap();
+    let spool = try_open(options(&disk).capacity_bytes(64_000), &far).await.unwrap();
     // Many times the capacity of the journal.
     for number in 0..20_000 {
         loop {

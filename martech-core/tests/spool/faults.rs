@@ -139,7 +139,7 @@ async fn damaged_frames_are_reported_and_later_ones_forwarded() {
             // Stalls the store before the rest is read. The limit of one frame in flight is used up by the first frame.
             spool.close(LONG).await;
             far.be(Mood::Stalled);
-            let spool = try_open(SpoolOptions { in_flight_bytes: 1, ..options(&disk) }, &far).await.unwrap();
+            let spool = try_open(options(&disk).in_flight_bytes(1), &far).await.unwrap();
             until("the first is on its way", || far.appends() > 1).await;
             far.be(Mood::Well);
             flip();

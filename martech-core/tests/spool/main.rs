@@ -29,11 +29,8 @@ const LONG: Duration = Duration::from_secs(60);
 
 /// Options of a spool that forwards at once, in small batches.
 fn options(disk: &SimFs) -> SpoolOptions {
-    SpoolOptions {
-        fs: Arc::new(disk.clone()),
-        sink: SinkConfig { max_batch: 10, flush_interval: Duration::ZERO, capacity: 50, ..SinkConfig::default() },
-        ..SpoolOptions::new(Path::new("/spool"))
-    }
+    let sink = SinkConfig::default().max_batch(10).flush_interval(Duration::ZERO).capacity(50);
+    SpoolOptions::new("/spool").fs(Arc::new(disk.clone())).sink(sink)
 }
 
 async fn try_open(options: SpoolOptions, far: &Far) -> Result<Spool, SpoolError> {

@@ -29,7 +29,7 @@ async fn run(seed: u64) {
             _ => Crash::KeepSome { seed: random.u64(..) },
         };
         disk.lose_power_after(random.u64(5..200), crash);
-        let small = SpoolOptions { capacity_bytes: 8_000, ..options(&disk) };
+        let small = options(&disk).capacity_bytes(8_000);
         // The power may be lost while the spool is opened.
         if let Ok(spool) = try_open(small, &far).await {
             while disk.after_power_loss().is_none() {

@@ -116,7 +116,7 @@ async fn events_of_another_type_are_kept() {
 async fn foreign_journal_is_rejected() {
     use martech_core::journal::{Journal, JournalOptions};
     let disk = SimFs::new();
-    let options = JournalOptions { segment_bytes: 1 << 20, capacity_bytes: 1 << 20 };
+    let options = JournalOptions::new(1 << 20).segment_bytes(1 << 20);
     let (journal, _) = Journal::open(Arc::new(disk.clone()), Path::new("/spool/journal"), options).unwrap();
     journal.append(&b"no spool wrote this"[..]).await.unwrap();
     drop(journal);
@@ -144,5 +144,5 @@ async fn inspect_reads_a_closed_spool() {
     assert_eq!((found.forwarded, found.behind_events, found.journal.frames), (1, 25, 3));
     let found = inspect::<String>(&fs, dir.path()).unwrap().unwrap();
     assert!(!found.is_sound());
-    assert_eq!(found.unreadable.iter().map(|(sequence, _)| *sequence).collect::<Vec<_>>(), [2, 3]);
+    assert_eq!(found.unreadable.iter().map(|frame| frame.sequence).collect::<Vec<_>>(), [2, 3]);
 }

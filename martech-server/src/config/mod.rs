@@ -159,11 +159,10 @@ impl ServeArgs {
 
     /// Returns the options of the projects.
     pub(crate) fn projects(&self) -> ProjectOptions {
-        let rules = EventRules {
-            types: self.event_types.clone(),
-            currency: self.currency,
-            public_days: NonZero::new(self.accounts.public_event_days),
-        };
+        let rules = EventRules::default()
+            .types(self.event_types.clone())
+            .currency(self.currency)
+            .public_days(NonZero::new(self.accounts.public_event_days));
         ProjectOptions {
             data_dir: self.data_dir.clone(),
             backend: self.backend(),

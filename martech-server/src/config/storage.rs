@@ -88,7 +88,7 @@ impl StoreArgs {
     /// Returns the options of MongoDB, or `None` if the store is a lake.
     pub(crate) fn mongo(&self) -> Option<MongoOptions> {
         let StoreChoice::Mongo(uri) = &self.store else { return None };
-        Some(MongoOptions { query_timeout: Some(self.query_timeout), ..MongoOptions::new(uri) })
+        Some(MongoOptions::new(uri).query_timeout(self.query_timeout))
     }
 }
 

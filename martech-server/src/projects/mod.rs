@@ -273,5 +273,5 @@ pub(crate) fn sink(queue: QueueBounds, patience: Duration) -> SinkBuilder<Event>
         .capacity(queue.events)
         .capacity_bytes(queue.bytes)
         .size_of(Event::size)
-        .retry(RetryPolicy { deadline: patience, ..RetryPolicy::default() })
+        .retry(RetryPolicy::default().deadline(patience))
 }

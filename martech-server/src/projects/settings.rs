@@ -44,11 +44,10 @@ impl ProjectSettings {
         let time_zone = record.and_then(|record| parse_time_zone(record.time_zone.as_deref()?).ok());
         let currency = record.and_then(ProjectRecord::currency);
         let types = record.and_then(ProjectRecord::event_types);
-        let rules = EventRules {
-            types: types.unwrap_or_else(|| defaults.rules.types.clone()).advise(MORE_TYPES),
-            currency: currency.unwrap_or(defaults.rules.currency),
-            public_days: defaults.rules.public_days,
-        };
+        let rules = defaults.rules.clone();
+        let types = types.unwrap_or_else(|| rules.types.clone()).advise(MORE_TYPES);
+        let currency = currency.unwrap_or(rules.currency);
+        let rules = rules.types(types).currency(currency);
         let days = record.and_then(|record| record.retention_days).unwrap_or(defaults.retention_days);
         let events = record.and_then(|record| record.events_per_day).unwrap_or(defaults.events_per_day);
         Self {

@@ -64,7 +64,7 @@ pub(crate) fn question(mut params: Params, tz: &TimeZone, now: Timestamp) -> Res
         Some(from) => from,
         None => shifted_day(to, -DEFAULT_DAYS, &tz).ok_or_else(|| outside("from"))?,
     };
-    let query = StatsQuery { range: TimeRange { from, to }, tz, interval };
+    let query = StatsQuery::new(TimeRange { from, to }).tz(tz).interval(interval);
     // The plan only validates the query; the lake makes its own.
     StatsPlan::new(&query)?;
     Ok(query)

@@ -72,7 +72,7 @@ pub(crate) fn journey_question(user_id: String, mut params: Params, tz: &TimeZon
     let limit = params.limit()?;
     let cursor = params.one("cursor", |text| message(JourneyCursor::decode(text, order)))?;
     params.finish()?;
-    Ok(JourneyQuery { user_id, from, to, types, order, limit, cursor })
+    Ok(JourneyQuery::new(user_id).from(from).to(to).types(types).order(order).limit(limit).cursor(cursor))
 }
 
 /// Parses `type`, which may be repeated and may hold a comma-separated list.
@@ -125,5 +125,11 @@ pub(crate) fn users_question(mut params: Params, currency: Currency) -> Result<U
     let limit = params.limit()?;
     let cursor = params.one("cursor", |text| message(UsersCursor::decode(text, sort, order, currency)))?;
     params.finish()?;
-    Ok(UsersQuery { prefix: prefix.unwrap_or_default(), sort, order, currency, limit, cursor })
+    Ok(UsersQuery::default()
+        .prefix(prefix.unwrap_or_default())
+        .sort(sort)
+        .order(order)
+        .currency(currency)
+        .limit(limit)
+        .cursor(cursor))
 }

@@ -22,8 +22,6 @@ use crate::{
     },
 };
 
-const SEGMENT_BYTES: u64 = 16 << 20;
-
 /// Opens the lake in `options.dir`, or creates it.
 pub(crate) fn open(mut options: LakeOptions) -> Result<Engine> {
     // A roll that starts too late finds the journal full.
@@ -45,10 +43,7 @@ pub(crate) fn open(mut options: LakeOptions) -> Result<Engine> {
     let version = version_of(&catalog, &shared);
     check_files(&version, layout)?;
 
-    let journal_options = JournalOptions {
-        segment_bytes: SEGMENT_BYTES.min(options.journal_capacity / 4).max(1),
-        capacity_bytes: options.journal_capacity,
-    };
+    let journal_options = JournalOptions::new(options.journal_capacity);
     let (journal, recovery) = Journal::open(options.fs.clone(), &shared.layout.journal(), journal_options)?;
     if is_new {
         // From here on, the folder is known to have a catalog and a journal. If one is missing later, that is

@@ -10,6 +10,7 @@ pub(super) const EIO: i32 = 5;
 
 /// Operations of a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Operation {
     /// Creating a file.
     Create,
@@ -39,6 +40,7 @@ pub enum Operation {
 
 /// Effect of a fault on an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Effect {
     /// Fails with this OS error number and changes nothing. A failed sync still leaves pages clean, as described in
     /// [`SimFs`](super::SimFs).

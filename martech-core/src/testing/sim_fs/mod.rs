@@ -88,6 +88,7 @@ struct Outage {
 
 /// Kinds of crashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Crash {
     /// The process was killed. Everything written can be read, and unsynced data can still be lost.
     Killed,

@@ -231,7 +231,7 @@ async fn import_into(
         .capacity(batch.saturating_mul(5))
         .size_of(Event::size)
         // Leaves time for a server to restart. Giving up is harmless: the state file lets the import resume.
-        .retry(RetryPolicy { deadline: Duration::from_secs(300), ..RetryPolicy::default() })
+        .retry(RetryPolicy::default().deadline(Duration::from_secs(300)))
         // Receipts report the outcome of each event, and rejected records go to the rejects file.
         .dead_letters(drop)
         .build(store)?;

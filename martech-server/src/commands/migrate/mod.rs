@@ -248,7 +248,7 @@ impl Migration {
             .max_batch(BATCH)
             .capacity(BATCH * (IN_FLIGHT + 1))
             .size_of(Event::size)
-            .retry(RetryPolicy { deadline: PATIENCE, ..RetryPolicy::default() })
+            .retry(RetryPolicy::default().deadline(PATIENCE))
             // Receipts report the outcome of each event.
             .dead_letters(drop)
             .build(to.clone())?;

@@ -5,7 +5,7 @@ use std::{fmt, process::ExitCode, sync::Arc};
 use martech_core::{
     event::Event,
     fs::{Disk, FileSystem},
-    mongodb::{MongoOptions, MongoStore, Survey},
+    mongodb::{DamagedDocument, MongoOptions, MongoStore},
     spool::{self, SpoolInspection},
 };
 use serde::Serialize;
@@ -24,15 +24,9 @@ struct Report {
     /// Number of documents that are not events.
     damaged: u64,
     /// The first thousand of these documents.
-    documents: Vec<Finding>,
+    documents: Vec<DamagedDocument>,
     #[serde(skip_serializing_if = "Option::is_none")]
     spool: Option<Spool>,
-}
-
-#[derive(Debug, Serialize)]
-struct Finding {
-    id: String,
-    message: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -64,14 +58,14 @@ async fn look(args: &VerifyArgs, options: MongoOptions) -> Result<Report, Backen
     let store = MongoStore::new(options).await?;
     let prepared = store.prepare().await?;
     let bar = bar("events", store.estimate().await?);
-    let Survey { events, damaged, findings } = store.survey(|read| bar.set_position(read)).await?;
+    let survey = store.survey(|read| bar.set_position(read)).await?;
     bar.finish_and_clear();
     Ok(Report {
         server_version: prepared.server_version.clone(),
-        events,
+        events: survey.events,
         warnings: prepared.warnings.clone(),
-        damaged,
-        documents: findings.into_iter().map(|(id, message)| Finding { id, message }).collect(),
+        damaged: survey.damaged,
+        documents: survey.findings,
         spool: spool.as_ref().map(Spool::of),
     })
 }
@@ -84,7 +78,9 @@ impl Spool {
             format!("{segment}: bytes {} to {} are damaged", range.start, range.end)
         });
         let lost = found.lost().map(|frames| format!("frames {} to {} are missing", frames.start(), frames.end()));
-        let unreadable = found.unreadable.iter().map(|(frame, why)| format!("frame {frame} contains no events: {why}"));
+        let unreadable = found.unreadable.iter();
+        let unreadable =
+            unreadable.map(|frame| format!("frame {} contains no events: {}", frame.sequence, frame.reason));
         Self {
             behind_events: found.behind_events,
             sound: found.is_sound(),
@@ -105,8 +101,8 @@ impl fmt::Display for Report {
         for warning in &self.warnings {
             writeln!(f, "note: {warning}")?;
         }
-        for Finding { id, message } in &self.documents {
-            writeln!(f, "document {id}: {message}")?;
+        for document in &self.documents {
+            writeln!(f, "document {}: {}", document.id, document.message)?;
         }
         let untold = self.damaged - self.documents.len() as u64;
         if untold > 0 {

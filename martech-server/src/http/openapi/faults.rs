@@ -148,7 +148,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// Returns the error of an event that is sent without a key.
 fn event(json: &str) -> ApiError {
-    let rules = EventRules { public_days: NonZero::new(30), ..EventRules::default() };
+    let rules = EventRules::default().public_days(NonZero::new(30));
     let received_at = Timestamp::from_millis(1_795_342_500_250);
     let batch = Batch::from_json(json.as_bytes());
     let error = match &batch {

@@ -80,7 +80,7 @@ impl Mongo {
         data_dir: &Path,
         dead_letters: Arc<DeadLetterFile>,
     ) -> Result<Spooled<MongoStore, Event>, BackendError> {
-        let options = SpoolOptions { capacity_bytes, ..SpoolOptions::new(data_dir.join(super::SPOOL)) };
+        let options = SpoolOptions::new(data_dir.join(super::SPOOL)).capacity_bytes(capacity_bytes);
         let rejected = move |letter: DeadLetter<Event>| {
             dead_letters.write(&letter.event, &letter.reason);
             // The spool discards the event after this call, so the dead letter must be on disk.

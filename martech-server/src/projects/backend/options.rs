@@ -20,12 +20,10 @@ pub(crate) struct BackendOptions {
 impl BackendOptions {
     /// Returns the options of a lake in a folder.
     pub(crate) fn lake(&self, dir: &Path) -> LakeOptions {
-        LakeOptions {
-            roll_bytes: self.roll_bytes,
-            roll_age: self.roll_age,
-            dedupe_memory: self.dedupe_memory,
-            journal_capacity: self.journal_bytes,
-            ..LakeOptions::new(dir)
-        }
+        LakeOptions::new(dir)
+            .roll_bytes(self.roll_bytes)
+            .roll_age(self.roll_age)
+            .dedupe_memory(self.dedupe_memory)
+            .journal_capacity(self.journal_bytes)
     }
 }

@@ -29,6 +29,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use serde::Serialize;
 
 use self::record::Record;
 pub use self::record::{Conflict, Losses, LostFile};
@@ -54,7 +55,9 @@ use crate::{
 };
 
 /// The result of a repair.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Repair {
     /// The losses of an interrupted repair, which was completed first.
     pub resumed: Option<Losses>,

@@ -24,6 +24,7 @@ use crate::{
 /// The files that a repair moved aside, and the events that are lost.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Losses {
     /// The folder of all files that were moved aside, below the data folder. Its `report.json` contains these losses.
     pub folder: PathBuf,
@@ -49,6 +50,7 @@ pub struct Losses {
 /// A lost event file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct LostFile {
     /// The path of the file, below the data folder.
     pub path: PathBuf,
@@ -61,6 +63,7 @@ pub struct LostFile {
 /// An event with copies that differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Conflict {
     /// The id of the event.
     pub id: String,

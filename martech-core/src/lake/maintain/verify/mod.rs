@@ -38,6 +38,8 @@ mod survey;
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
+use serde::Serialize;
+
 pub use self::report::{Checked, Finding, Kind, Report};
 pub(crate) use self::{
     ids::{look_at_day, rows_of},
@@ -48,10 +50,12 @@ pub(crate) use self::{
 use crate::{
     fs::{Disk, FileSystem, ReadOnly},
     lake::{error::Result, files::layout::Layout},
+    setters::setters,
 };
 
 /// Options of a check or a repair.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct VerifyOptions {
     /// The data folder.
     pub dir: PathBuf,
@@ -72,8 +76,17 @@ impl VerifyOptions {
     }
 }
 
+setters! {
+    VerifyOptions {
+        fs: Arc<dyn FileSystem>,
+        memory: usize,
+    }
+}
+
 /// The progress of a check or a repair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Progress {
     /// The current phase.
     pub phase: Phase,
@@ -84,7 +97,9 @@ pub struct Progress {
 }
 
 /// The phases of a check or a repair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub enum Phase {
     /// Reading every file to its end.
     Files,

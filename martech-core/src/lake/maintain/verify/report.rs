@@ -5,6 +5,7 @@ use serde::Serialize;
 /// The result of a check of a data folder.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Report {
     /// The data that was checked.
     pub checked: Checked,
@@ -15,6 +16,7 @@ pub struct Report {
 /// The data that was checked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Checked {
     /// Events in sound event files.
     pub events: u64,
@@ -33,6 +35,7 @@ pub struct Checked {
 /// A finding of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Finding {
     /// The kind of the finding.
     pub kind: Kind,
@@ -51,6 +54,7 @@ pub struct Finding {
 /// Kinds of findings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub enum Kind {
     /// A repair was interrupted.
     UnfinishedRepair,
