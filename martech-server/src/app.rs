@@ -28,7 +28,7 @@ use crate::{
     records::{AnyRecords, RecordsError},
     routes::{
         self, ApiState, Routes,
-        queries::Queries,
+        queries::QueryLimit,
         state::{Bounds, Lifecycle, Parts},
     },
     util::file_permissions,
@@ -123,7 +123,7 @@ impl App {
             projects: Projects::open((backend, dead_letters), records, options).await?,
             bodies: Arc::new(Bodies::new(args.bounds.bodies())),
             small_bodies: Arc::new(Bodies::new(small)),
-            queries: Arc::new(Queries::new(args.bounds.max_queries, args.store.query_timeout)),
+            query_limit: Arc::new(QueryLimit::new(args.bounds.max_queries, args.store.query_timeout)),
             disk_space: Arc::new(DiskSpace::watch(args.data_dir.clone(), args.bounds.min_free_space.as_u64())),
             metrics,
             observer,
