@@ -47,7 +47,7 @@ pub(crate) use self::{
     model::{ApiKey, Email, Invitation, KeyKind, NAME_EXPECTED, Session, User, is_name},
     password::{Cost, HashError, Hasher},
     project_id::{DEFAULT_PROJECT, FOLDER as PROJECTS_FOLDER, ProjectId},
-    project_record::{InvalidField, ProjectChange, ProjectRecord, Whole, event_types},
+    project_record::{InvalidField, ProjectChange, ProjectRecord, Whole, currency, event_types},
     session::{SessionHandle, SignedIn},
     sign_up::{Entitlement, NewUser},
 };
