@@ -155,9 +155,9 @@ impl App {
         self.state.clone()
     }
 
-    /// Stores the waiting events within `patience`, and closes the store.
-    async fn close(&self, patience: Duration) -> Result<(), CloseError> {
-        let closed = self.state.projects.close(patience).await;
+    /// Stores the waiting events within `timeout`, and closes the store.
+    async fn close(&self, timeout: Duration) -> Result<(), CloseError> {
+        let closed = self.state.projects.close(timeout).await;
         self.state.access.accounts.close().await;
         match closed? {
             0 => Ok(()),

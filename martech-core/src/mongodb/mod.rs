@@ -44,7 +44,7 @@
 //!
 //! Queries use the index `{userId: 1, occurredAt: 1}`. The store creates and validates it when it first reaches the
 //! server. An unusable index is a [warning](ServerInfo::warnings), and so is a unique index on another key. A unique
-//! index on this key is an error, because it would reject events. [`MongoStore::forget`] adds an index on `occurredAt`.
+//! index on this key is an error, because it would reject events. [`MongoStore::remove_before`] adds an index on `occurredAt`.
 //! The key of the first index is also a good shard key: a resent event has the same user and time, so it reaches the
 //! same shard.
 //!
@@ -241,9 +241,9 @@ impl MongoStore {
     ///
     /// # Errors
     /// When the server is unavailable or fails. Events removed before the error stay removed.
-    pub async fn forget(&self, before: Timestamp) -> Result<u64, MongoError> {
+    pub async fn remove_before(&self, before: Timestamp) -> Result<u64, MongoError> {
         self.prepare().await?;
-        self.target.forget(before.start_of_day()).await
+        self.target.remove_before(before.start_of_day()).await
     }
 
     /// Returns all events with ids greater than `after`, or all events if it is `None`, in the order of ids. Use it to

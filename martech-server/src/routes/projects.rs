@@ -225,7 +225,7 @@ pub(super) async fn remove(
 ) -> Result<StatusCode, ApiError> {
     let id = named(&id)?;
     projects.remove(&actor(&caller)?, &id).await?;
-    access.accounts.forget_known_keys();
+    access.accounts.clear_known_keys();
     note(&access, Some(&id), Action::ProjectRemoved, &caller, Target::PROJECT, &origin).await;
     Ok(StatusCode::NO_CONTENT)
 }

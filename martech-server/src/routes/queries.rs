@@ -41,10 +41,7 @@ impl QueryLimit {
     /// # Errors
     ///
     /// Returns 503 if too many queries run or wait, or if the answer does not arrive in time.
-    pub(crate) async fn run<T>(
-        &self,
-        query: impl Future<Output = Result<T, BackendError>>,
-    ) -> Result<T, ApiError> {
+    pub(crate) async fn run<T>(&self, query: impl Future<Output = Result<T, BackendError>>) -> Result<T, ApiError> {
         let _permit = self.permits.try_acquire().map_err(|_| catalogue::too_many_queries())?;
         match timeout(self.timeout, query).await {
             Ok(answer) => Ok(answer?),

@@ -265,7 +265,7 @@ async fn import_into(
     let closed = sink.close(Duration::from_secs(1)).await;
     result?;
     debug_assert!(closed.unstored.is_empty());
-    imports.iter().try_for_each(FileImport::forget)?;
+    imports.iter().try_for_each(FileImport::remove_state_file)?;
     Ok(report)
 }
 
