@@ -48,6 +48,11 @@ impl Accounts {
         Ok(users.into_iter().filter(belongs).map(|user| Member::of(user, project)).collect())
     }
 
+    /// Checks that a project exists.
+    pub(crate) async fn check_project(&self, project: &ProjectId) -> Result<(), AccountError> {
+        transact!(self.records(), AccountError, |transaction| { check_project(transaction, project).await })
+    }
+
     /// Sets the role of a user in a project; `None` removes it. `id` is the user's id or email address. A user without
     /// a role in the project gets one.
     ///
