@@ -110,8 +110,8 @@ impl MemoryStore<Event> {
             }
             match known.entry(event.key()) {
                 Entry::Occupied(_) => Verdict::Conflict(event.id),
-                Entry::Vacant(place) => {
-                    place.insert(Event { properties: None, facts: Facts::default(), ..event.clone() });
+                Entry::Vacant(entry) => {
+                    entry.insert(Event { properties: None, facts: Facts::default(), ..event.clone() });
                     Verdict::New
                 }
             }
@@ -122,7 +122,7 @@ impl MemoryStore<Event> {
 impl MemoryStore<Event> {
     /// Removes the events of all UTC days that had ended at a moment, and returns their number. The store still
     /// recognizes duplicates of the removed events.
-    pub fn forget(&self, before: Timestamp) -> u64 {
+    pub fn remove_before(&self, before: Timestamp) -> u64 {
         let events = &mut self.content().events;
         let (all, day) = (events.len(), before.day());
         events.retain(|event| event.occurred_at.day() >= day);

@@ -28,7 +28,7 @@ use crate::{
     records::{AnyRecords, RecordsError},
     routes::{
         self, ApiState, Routes,
-        queries::Queries,
+        queries::QueryLimit,
         state::{Bounds, Lifecycle, Parts},
     },
     util::file_permissions,
@@ -123,7 +123,7 @@ impl App {
             projects: Projects::open((backend, dead_letters), records, options).await?,
             bodies: Arc::new(Bodies::new(args.bounds.bodies())),
             small_bodies: Arc::new(Bodies::new(small)),
-            queries: Arc::new(Queries::new(args.bounds.max_queries, args.store.query_timeout)),
+            query_limit: Arc::new(QueryLimit::new(args.bounds.max_queries, args.store.query_timeout)),
             disk_space: Arc::new(DiskSpace::watch(args.data_dir.clone(), args.bounds.min_free_space.as_u64())),
             metrics,
             observer,
@@ -155,9 +155,9 @@ impl App {
         self.state.clone()
     }
 
-    /// Stores the waiting events within `patience`, and closes the store.
-    async fn close(&self, patience: Duration) -> Result<(), CloseError> {
-        let closed = self.state.projects.close(patience).await;
+    /// Stores the waiting events within `timeout`, and closes the store.
+    async fn close(&self, timeout: Duration) -> Result<(), CloseError> {
+        let closed = self.state.projects.close(timeout).await;
         self.state.access.accounts.close().await;
         match closed? {
             0 => Ok(()),

@@ -56,13 +56,13 @@ fn status(error: ApiError) -> StatusCode {
 /// Receives and decompresses a body that arrives in these chunks. `held` is the memory charged to the budget of all
 /// bodies: while the plain bytes exist, and after their release.
 pub async fn plain_body(headers: &HeaderMap, chunks: Vec<Bytes>, limit: usize) -> PlainBody {
-    let patience = Duration::from_secs(60);
+    let minute = Duration::from_secs(60);
     let pool = Bodies::new(BodyLimits {
         single: limit,
         batch: limit,
         in_flight: 4 * limit,
-        idle: patience,
-        total: patience,
+        idle: minute,
+        total: minute,
         rate: 0,
     });
     let stream = futures_util::stream::iter(chunks.into_iter().map(Ok::<_, std::io::Error>));

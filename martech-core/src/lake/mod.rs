@@ -147,9 +147,9 @@ impl Lake {
     /// events are removed too. Rolls first. The call takes as long as reading all remaining events.
     ///
     /// The lake no longer knows the removed events: if one is sent again, it is stored again.
-    pub async fn forget(&self, before: Timestamp) -> Result<u64, LakeError> {
+    pub async fn remove_before(&self, before: Timestamp) -> Result<u64, LakeError> {
         self.roll().await?;
-        self.workers.forget(before.day()).await
+        self.workers.remove_before(before.day()).await
     }
 
     /// Returns an export of all events, with their facts, that come after the position `after` of an earlier export.

@@ -62,7 +62,7 @@ impl Workers {
         ask(&self.compactor).await
     }
 
-    pub(crate) async fn forget(&self, before: i32) -> Result<u64> {
+    pub(crate) async fn remove_before(&self, before: i32) -> Result<u64> {
         let (reply, answer) = oneshot::channel();
         self.compactor.send(Job::Forget(before, reply)).map_err(|_| LakeError::Closed)?;
         answer.await.map_err(|_| LakeError::Closed)?
@@ -136,7 +136,7 @@ fn run_compactions(engine: &Engine, messages: &Receiver<Job>) {
                 let _ = reply.send(guarded(|| compaction::compact_everything(engine)));
             }
             Job::Forget(before, reply) => {
-                let _ = reply.send(guarded(|| retention::forget(engine, before)));
+                let _ = reply.send(guarded(|| retention::remove_before(engine, before)));
             }
             Job::Due if engine.options.auto_compaction => {
                 match guarded(|| compaction::compact_what_is_due(engine)) {
@@ -151,9 +151,9 @@ fn run_compactions(engine: &Engine, messages: &Receiver<Job>) {
 }
 
 /// Returns the next message. Returns `Look` if none arrives in time, and `Stop` if all senders are gone.
-fn receive(messages: &Receiver<Job>, patience: Option<Duration>) -> Job {
-    let received = match patience {
-        Some(patience) => messages.recv_timeout(patience),
+fn receive(messages: &Receiver<Job>, timeout: Option<Duration>) -> Job {
+    let received = match timeout {
+        Some(timeout) => messages.recv_timeout(timeout),
         None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
     };
     match received {

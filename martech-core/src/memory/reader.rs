@@ -29,19 +29,19 @@ impl Reader for MemoryStore<Event> {
 }
 
 fn journey(events: &[Event], query: &JourneyQuery) -> JourneyPage {
-    let place = |event: &Event| JourneyCursor { occurred_at: event.occurred_at, event_id: event.id };
+    let cursor_of = |event: &Event| JourneyCursor { occurred_at: event.occurred_at, event_id: event.id };
     let mut found: Vec<&Event> = events
         .iter()
         .filter(|event| event.user_id == query.user_id)
         .filter(|event| query.from.is_none_or(|from| from <= event.occurred_at))
         .filter(|event| query.to.is_none_or(|to| event.occurred_at < to))
         .filter(|event| query.types.is_empty() || query.types.contains(&event.event_type))
-        .filter(|event| query.cursor.is_none_or(|cursor| query.order.apply(place(event).cmp(&cursor)).is_gt()))
+        .filter(|event| query.cursor.is_none_or(|cursor| query.order.apply(cursor_of(event).cmp(&cursor)).is_gt()))
         .collect();
-    found.sort_unstable_by(|left, right| query.order.apply(place(left).cmp(&place(right))));
+    found.sort_unstable_by(|left, right| query.order.apply(cursor_of(left).cmp(&cursor_of(right))));
     let more = found.len() > query.limit;
     found.truncate(query.limit);
-    let next = found.last().filter(|_| more).map(|last| place(last));
+    let next = found.last().filter(|_| more).map(|last| cursor_of(last));
     JourneyPage { events: found.into_iter().cloned().collect(), next }
 }
 
@@ -57,12 +57,12 @@ fn users(events: &[Event], query: &UsersQuery) -> UsersPage {
         })
         .collect();
     let total = users.len() as u64;
-    users.retain(|(place, _)| query.cursor.as_ref().is_none_or(|cursor| query.rank(place.key(), cursor.key()).is_gt()));
+    users.retain(|(cursor, _)| query.cursor.as_ref().is_none_or(|after| query.rank(cursor.key(), after.key()).is_gt()));
     users.sort_unstable_by(|left, right| query.rank(left.0.key(), right.0.key()));
     let more = users.len() > query.limit;
     users.truncate(query.limit);
-    let next = users.last().filter(|_| more).map(|(place, _)| place.clone());
-    let users = users.into_iter().map(|(place, summary)| summary.to_row(place.user_id)).collect();
+    let next = users.last().filter(|_| more).map(|(cursor, _)| cursor.clone());
+    let users = users.into_iter().map(|(cursor, summary)| summary.to_row(cursor.user_id)).collect();
     UsersPage { users, total, next }
 }
 

@@ -17,6 +17,7 @@ use super::{
     error::MongoError,
     monitor::{MongoCommand, Monitor},
     options::{Acknowledgement, MongoOptions},
+    permits::QueryPermits,
     server_info::ServerInfo,
 };
 
@@ -26,6 +27,7 @@ pub(super) struct EventCollection {
     pub(super) database: Database,
     pub(super) acknowledgement: Acknowledgement,
     pub(super) monitor: Arc<Monitor>,
+    pub(super) permits: Arc<QueryPermits>,
     /// Cleared when a query is refused, because the index may have been dropped.
     server: StdMutex<Option<Arc<ServerInfo>>>,
     /// Held while the server is probed. Holds when the last probe started and how it failed.
@@ -43,6 +45,7 @@ impl EventCollection {
         database: Database,
         acknowledgement: Acknowledgement,
         monitor: Arc<Monitor>,
+        permits: Arc<QueryPermits>,
     ) -> Self {
         Self {
             options,
@@ -50,6 +53,7 @@ impl EventCollection {
             database,
             acknowledgement,
             monitor,
+            permits,
             server: StdMutex::default(),
             attempt: Mutex::new(None),
         }

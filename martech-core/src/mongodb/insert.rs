@@ -215,8 +215,8 @@ impl EventCollection {
     async fn by_ids(&self, ids: &[Bson]) -> Result<query::Documents, MongoError> {
         let collection = self.primary();
         let find = collection.find(doc! { field::ID: { "$in": ids } });
-        let patience = self.options.answer_timeout;
-        Ok(query::Documents::new(self.ask(MongoCommand::Find, patience, find).await?, patience))
+        let timeout = self.options.answer_timeout;
+        Ok(query::Documents::new(self.ask(MongoCommand::Find, timeout, find).await?, timeout))
     }
 }
 

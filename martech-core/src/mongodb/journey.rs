@@ -28,7 +28,7 @@ impl EventCollection {
         let mut documents = find.batch(query.limit.saturating_add(1)).documents().await?;
         let mut page = Page::new(query);
         while let Some(document) = documents.next().await? {
-            if !page.take(document::place(document)?, || document.to_owned()) {
+            if !page.take(document::time_and_id(document)?, || document.to_owned()) {
                 break;
             }
         }
@@ -107,11 +107,11 @@ impl<'q> Page<'q> {
         true
     }
 
-    fn is_behind(&self, place: (Timestamp, EventId), cursor: JourneyCursor) -> bool {
+    fn is_behind(&self, position: (Timestamp, EventId), cursor: JourneyCursor) -> bool {
         let cursor = (cursor.occurred_at, cursor.event_id);
         match self.query.order {
-            Order::Ascending => place > cursor,
-            Order::Descending => place < cursor,
+            Order::Ascending => position > cursor,
+            Order::Descending => position < cursor,
         }
     }
 

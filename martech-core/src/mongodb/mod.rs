@@ -44,7 +44,7 @@
 //!
 //! Queries use the index `{userId: 1, occurredAt: 1}`. The store creates and validates it when it first reaches the
 //! server. An unusable index is a [warning](ServerInfo::warnings), and so is a unique index on another key. A unique
-//! index on this key is an error, because it would reject events. [`MongoStore::forget`] adds an index on `occurredAt`.
+//! index on this key is an error, because it would reject events. [`MongoStore::remove_before`] adds an index on `occurredAt`.
 //! The key of the first index is also a good shard key: a resent event has the same user and time, so it reaches the
 //! same shard.
 //!
@@ -85,7 +85,7 @@
 //! | stats | reads the span's events from the index, user by user; the server groups to find new users |
 //!
 //! Each query has `maxTimeMS`. Read preference and read concern come from the connection string. Reads from a secondary
-//! may miss recently stored events. The client holds in memory one page of a journey, the users of one page, and for
+//! may miss recently stored events. Four `stats` queries and eight others run at once; further ones wait. The client holds in memory one page of a journey, the users of one page, and for
 //! `stats` the events of one user.
 //!
 //! # Servers
@@ -101,6 +101,7 @@ mod insert;
 mod journey;
 mod monitor;
 mod options;
+mod permits;
 mod probe;
 mod query;
 mod retention;
@@ -150,17 +151,18 @@ impl MongoStore {
         parsed.client.cmap_event_handler = Some(monitor.of_pool());
         let client = Client::with_options(parsed.client)?;
         let database = client.database(&parsed.database);
-        Ok(Self::of(EventCollection::new(options, client, database, parsed.acknowledgement, monitor)))
+        let permits = Arc::default();
+        Ok(Self::of(EventCollection::new(options, client, database, parsed.acknowledgement, monitor, permits)))
     }
 
     /// Returns a store for another database on the same server, with the same settings. Both stores share their
-    /// connections and their metrics.
+    /// connections, their metrics and the limits of queries that run at once.
     #[must_use]
     pub fn in_database(&self, name: &str) -> Self {
-        let EventCollection { options, client, acknowledgement, monitor, .. } = &*self.target;
-        let database = client.database(name);
-        let (acknowledgement, monitor) = (acknowledgement.clone(), monitor.clone());
-        Self::of(EventCollection::new(options.clone(), client.clone(), database, acknowledgement, monitor))
+        let EventCollection { options, client, acknowledgement, monitor, permits, .. } = &*self.target;
+        let (options, client, database) = (options.clone(), client.clone(), client.database(name));
+        let (acknowledgement, monitor, permits) = (acknowledgement.clone(), monitor.clone(), permits.clone());
+        Self::of(EventCollection::new(options, client, database, acknowledgement, monitor, permits))
     }
 
     fn of(target: EventCollection) -> Self {
@@ -239,9 +241,9 @@ impl MongoStore {
     ///
     /// # Errors
     /// When the server is unavailable or fails. Events removed before the error stay removed.
-    pub async fn forget(&self, before: Timestamp) -> Result<u64, MongoError> {
+    pub async fn remove_before(&self, before: Timestamp) -> Result<u64, MongoError> {
         self.prepare().await?;
-        self.target.forget(before.start_of_day()).await
+        self.target.remove_before(before.start_of_day()).await
     }
 
     /// Returns all events with ids greater than `after`, or all events if it is `None`, in the order of ids. Use it to
@@ -279,14 +281,17 @@ impl Reader for MongoStore {
     type Error = MongoError;
 
     async fn journey(&self, query: JourneyQuery) -> Result<JourneyPage, MongoError> {
+        let _permit = self.target.permits.lookup().await;
         answer!(self.journey(query))
     }
 
     async fn users(&self, query: UsersQuery) -> Result<UsersPage, MongoError> {
+        let _permit = self.target.permits.lookup().await;
         answer!(self.users(query))
     }
 
     async fn stats(&self, query: StatsQuery) -> Result<Stats, MongoError> {
+        let _permit = self.target.permits.stats().await;
         answer!(self.stats(query))
     }
 }

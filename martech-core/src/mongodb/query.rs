@@ -19,7 +19,7 @@ use super::{
 use crate::event::EventId;
 
 /// How long to wait for the response to a query.
-fn patience(target: &EventCollection) -> Duration {
+fn timeout(target: &EventCollection) -> Duration {
     // Without a time limit, a query ends when its caller drops it.
     target.options.query_timeout.map_or(Duration::MAX, |limit| limit.saturating_add(target.options.answer_timeout))
 }
@@ -28,19 +28,19 @@ fn patience(target: &EventCollection) -> Duration {
 #[derive(Debug)]
 pub(super) struct Documents {
     cursor: Cursor<RawDocumentBuf>,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Documents {
-    pub(super) fn new(cursor: Cursor<RawDocumentBuf>, patience: Duration) -> Self {
-        Self { cursor, patience }
+    pub(super) fn new(cursor: Cursor<RawDocumentBuf>, timeout: Duration) -> Self {
+        Self { cursor, timeout }
     }
 
     /// Returns the next document, which is borrowed until the next call.
     pub(super) async fn next(&mut self) -> Result<Option<&RawDocument>, MongoError> {
         // Documents of a batch that has arrived need no waiting, so a loop over them would never yield without this.
         tokio::task::consume_budget().await;
-        let more = timed(self.patience, self.cursor.advance()).await?;
+        let more = timed(self.timeout, self.cursor.advance()).await?;
         Ok(more.then(|| self.cursor.current()))
     }
 }
@@ -74,7 +74,7 @@ impl EventCollection {
             find = find.projection(projection);
         }
         let cursor = self.ask(MongoCommand::Find, WHOLE, find).await?;
-        Ok(Documents { cursor, patience: self.options.answer_timeout })
+        Ok(Documents { cursor, timeout: self.options.answer_timeout })
     }
 }
 
@@ -147,8 +147,8 @@ impl FindEvents<'_> {
         if let Some(limit) = target.options.query_timeout.filter(|_| capabilities.max_time) {
             find = find.max_time(limit);
         }
-        let patience = patience(target);
-        Ok(Documents { cursor: target.ask(MongoCommand::Find, patience, find).await?, patience })
+        let timeout = timeout(target);
+        Ok(Documents { cursor: target.ask(MongoCommand::Find, timeout, find).await?, timeout })
     }
 }
 
@@ -170,7 +170,7 @@ impl AggregateEvents<'_> {
         if let Some(limit) = target.options.query_timeout.filter(|_| capabilities.max_time) {
             aggregate = aggregate.max_time(limit);
         }
-        let patience = patience(target);
-        Ok(Documents { cursor: target.ask(MongoCommand::Aggregate, patience, aggregate).await?, patience })
+        let timeout = timeout(target);
+        Ok(Documents { cursor: target.ask(MongoCommand::Aggregate, timeout, aggregate).await?, timeout })
     }
 }

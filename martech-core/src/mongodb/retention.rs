@@ -16,7 +16,7 @@ const FINDING: Duration = Duration::from_secs(600);
 impl EventCollection {
     /// Removes the events before a time, the oldest first. Returns how many were removed. Creates an index to find
     /// them.
-    pub(super) async fn forget(&self, before: Timestamp) -> Result<u64, MongoError> {
+    pub(super) async fn remove_before(&self, before: Timestamp) -> Result<u64, MongoError> {
         let index = doc! { "key": { "occurredAt": 1 }, "name": NAME };
         let create = doc! { "createIndexes": &self.options.collection, "indexes": [index] };
         if let Err(error) = self.ask(MongoCommand::Other, FINDING, self.database.run_command(create)).await {

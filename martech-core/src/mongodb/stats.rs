@@ -104,7 +104,7 @@ impl EventCollection {
             let of = document.get_str(field::USER).unwrap_or_default();
             if user.as_deref() != Some(of) {
                 user = Some(of.to_owned());
-                counted.new_user(document::place(document)?.0.millis());
+                counted.new_user(document::time_and_id(document)?.0.millis());
             }
         }
         Ok(counted)

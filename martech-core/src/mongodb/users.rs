@@ -35,16 +35,16 @@ impl EventCollection {
 
     /// Returns the page, found by aggregation on the server.
     async fn users_by_group(&self, server: &ServerInfo, query: &UsersQuery) -> Result<UsersPage, MongoError> {
-        let (total, mut places) = tokio::try_join!(self.total(server, query), self.places(server, query))?;
-        let more = places.len() > query.limit;
-        places.truncate(query.limit);
-        let next = places.last().filter(|_| more).cloned();
-        let mut summaries = self.summaries(server, &places).await?;
-        let row = |place: UsersCursor| {
+        let (total, mut cursors) = tokio::try_join!(self.total(server, query), self.cursors(server, query))?;
+        let more = cursors.len() > query.limit;
+        cursors.truncate(query.limit);
+        let next = cursors.last().filter(|_| more).cloned();
+        let mut summaries = self.summaries(server, &cursors).await?;
+        let row = |cursor: UsersCursor| {
             // Retention may have removed a user's events since the page was found. Such a user is left out.
-            summaries.remove(&place.user_id).map(|summary| summary.to_row(place.user_id))
+            summaries.remove(&cursor.user_id).map(|summary| summary.to_row(cursor.user_id))
         };
-        Ok(UsersPage { users: places.into_iter().filter_map(row).collect(), total, next })
+        Ok(UsersPage { users: cursors.into_iter().filter_map(row).collect(), total, next })
     }
 
     /// Counts the users over all pages.
@@ -61,28 +61,28 @@ impl EventCollection {
     }
 
     /// Returns the users of the page, and one more if there is a next page.
-    async fn places(&self, server: &ServerInfo, query: &UsersQuery) -> Result<Vec<UsersCursor>, MongoError> {
+    async fn cursors(&self, server: &ServerInfo, query: &UsersQuery) -> Result<Vec<UsersCursor>, MongoError> {
         let documents = self.aggregate(server.capabilities, pipeline(query)).documents();
-        let (mut documents, mut places) = (documents.await?, Vec::new());
+        let (mut documents, mut cursors) = (documents.await?, Vec::new());
         while let Some(document) = documents.next().await? {
-            places.push(place(document, query.sort).ok_or_else(|| {
+            cursors.push(cursor(document, query.sort).ok_or_else(|| {
                 MongoError::Other("the server returned a user with a value of the wrong type".to_owned())
             })?);
         }
-        Ok(places)
+        Ok(cursors)
     }
 
     /// Builds the summaries of these users.
     async fn summaries(
         &self,
         server: &ServerInfo,
-        places: &[UsersCursor],
+        cursors: &[UsersCursor],
     ) -> Result<HashMap<String, UserSummary>, MongoError> {
-        let mut summaries = HashMap::with_capacity(places.len());
-        if places.is_empty() {
+        let mut summaries = HashMap::with_capacity(cursors.len());
+        if cursors.is_empty() {
             return Ok(summaries);
         }
-        let ids: Vec<&str> = places.iter().map(|place| place.user_id.as_str()).collect();
+        let ids: Vec<&str> = cursors.iter().map(|cursor| cursor.user_id.as_str()).collect();
         let documents = self.events_for_summaries(server, doc! { field::USER: { "$in": ids } }).await?;
         summarize(documents, |user_id, summary| _ = summaries.insert(user_id, summary)).await?;
         Ok(summaries)
@@ -105,9 +105,9 @@ impl EventCollection {
         let room = query.limit.saturating_add(1);
         summarize(documents, |user_id, summary| {
             total += 1;
-            let place = UsersCursor { value: summary.sort_value(query.sort, query.currency), user_id };
-            if query.cursor.as_ref().is_none_or(|cursor| query.rank(place.key(), cursor.key()).is_gt()) {
-                best.push((place, summary));
+            let cursor = UsersCursor { value: summary.sort_value(query.sort, query.currency), user_id };
+            if query.cursor.as_ref().is_none_or(|after| query.rank(cursor.key(), after.key()).is_gt()) {
+                best.push((cursor, summary));
             }
             if best.len() >= room.saturating_mul(2) {
                 best.sort_unstable_by(|left, right| query.rank(left.0.key(), right.0.key()));
@@ -118,9 +118,9 @@ impl EventCollection {
         best.sort_unstable_by(|left, right| query.rank(left.0.key(), right.0.key()));
         let more = best.len() > query.limit;
         best.truncate(query.limit);
-        let next = best.last().filter(|_| more).map(|(place, _)| place.clone());
+        let next = best.last().filter(|_| more).map(|(cursor, _)| cursor.clone());
         Ok(UsersPage {
-            users: best.into_iter().map(|(place, summary)| summary.to_row(place.user_id)).collect(),
+            users: best.into_iter().map(|(cursor, summary)| summary.to_row(cursor.user_id)).collect(),
             total,
             next,
         })
@@ -226,7 +226,7 @@ fn number(document: &RawDocument, name: &str) -> Option<Decimal> {
     document.get(name).ok().flatten().and_then(document::decimal_of)
 }
 
-fn place(document: &RawDocument, sort: UserSort) -> Option<UsersCursor> {
+fn cursor(document: &RawDocument, sort: UserSort) -> Option<UsersCursor> {
     let user_id = document.get("_id").ok()?.and_then(RawBsonRef::as_str)?.to_owned();
     let value = match sort {
         UserSort::UserId => 0,
@@ -322,7 +322,7 @@ mod tests {
     #[test]
     fn sort_values_roundtrip_through_bson() {
         let raw = |value: Bson| RawDocumentOf(doc! { "_id": "u", "value": value });
-        let value = |value: Bson, sort| place(&raw(value).raw(), sort).map(|place| place.value);
+        let value = |value: Bson, sort| cursor(&raw(value).raw(), sort).map(|cursor| cursor.value);
         assert_eq!(value(Bson::Int32(7), UserSort::Events), Some(7));
         assert_eq!(value(Bson::Double(7.0), UserSort::Orders), Some(7));
         assert_eq!(value(Bson::Int64(0), UserSort::Revenue), Some(0));

@@ -192,10 +192,10 @@ impl<S: Store<E>, E: Record> Spooled<S, E> {
     /// Returns a store that writes to this spool, and answers when the store behind it has the events, with that
     /// store's answer.
     ///
-    /// When that takes longer than `patience`, the answer is an error that asks for a retry. The events are durable
+    /// When that takes longer than `limit`, the answer is an error that asks for a retry. The events are durable
     /// nevertheless, and will be forwarded.
-    pub fn stored(&self, patience: Duration) -> Stored<S, E> {
-        Stored { spool: self.clone(), patience }
+    pub fn stored(&self, limit: Duration) -> Stored<S, E> {
+        Stored { spool: self.clone(), limit }
     }
 
     /// Returns the store behind the spool.
@@ -243,15 +243,15 @@ impl<S: Store<E>, E: Record> Spooled<S, E> {
         self.handle.shared.until(|progress| progress.is_done() || progress.halted.is_some() || progress.closed).await;
     }
 
-    /// Closes the spool: accepts nothing more, forwards its content while `patience` lasts and the store answers, ends,
+    /// Closes the spool: accepts nothing more, forwards its content while `limit` lasts and the store answers, ends,
     /// and releases the folder. The next run forwards the rest; the returned status shows how much that is.
-    pub async fn close(&self, patience: Duration) -> SpoolStatus {
+    pub async fn close(&self, limit: Duration) -> SpoolStatus {
         let shared = &self.handle.shared;
         shared.progress().closed = true;
         let done =
             shared.until(|progress| progress.is_done() || progress.halted.is_some() || shared.availability.is_down());
         // The status shows whether this finished in time.
-        let _ = timeout(patience, done).await;
+        let _ = timeout(limit, done).await;
         let tasks = self.handle.tasks.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(tasks) = tasks {
             tasks.end().await;
@@ -312,12 +312,12 @@ impl<S: Store<E>, E: Record> Store<E> for Spooled<S, E> {
 /// A spool that answers when the store behind it has the events; see [`Spooled::stored`].
 pub struct Stored<S, E> {
     spool: Spooled<S, E>,
-    patience: Duration,
+    limit: Duration,
 }
 
 impl<S: Store<E>, E: Record> Store<E> for Stored<S, E> {
     async fn append(&self, batch: &[E]) -> Result<Appended, StoreError> {
-        timeout(self.patience, self.spool.spool(batch, true)).await.unwrap_or_else(|_| {
+        timeout(self.limit, self.spool.spool(batch, true)).await.unwrap_or_else(|_| {
             Err(StoreError::retry_after(
                 Duration::from_secs(5),
                 "the events are durable in the spool but not yet in the store",
@@ -334,7 +334,7 @@ impl<S, E> Clone for Spooled<S, E> {
 
 impl<S, E> Clone for Stored<S, E> {
     fn clone(&self) -> Self {
-        Self { spool: self.spool.clone(), patience: self.patience }
+        Self { spool: self.spool.clone(), limit: self.limit }
     }
 }
 
@@ -346,6 +346,6 @@ impl<S, E> fmt::Debug for Spooled<S, E> {
 
 impl<S, E> fmt::Debug for Stored<S, E> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Stored").field("spool", &self.spool).field("patience", &self.patience).finish()
+        formatter.debug_struct("Stored").field("spool", &self.spool).field("limit", &self.limit).finish()
     }
 }

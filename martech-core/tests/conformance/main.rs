@@ -29,8 +29,8 @@ impl Subject for InMemory {
         store
     }
 
-    async fn forget(&self, store: &MemoryStore<Event>, before: Timestamp) -> Option<u64> {
-        Some(store.forget(before))
+    async fn remove_before(&self, store: &MemoryStore<Event>, before: Timestamp) -> Option<u64> {
+        Some(store.remove_before(before))
     }
 }
 

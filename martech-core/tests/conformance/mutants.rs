@@ -244,17 +244,17 @@ impl Subject for Fault {
         }
     }
 
-    async fn forget(&self, store: &Faulty, before: Timestamp) -> Option<u64> {
+    async fn remove_before(&self, store: &Faulty, before: Timestamp) -> Option<u64> {
         if *self == Self::ForgetsNothing {
             return Some(0);
         }
-        let whole = store.events.forget(before);
+        let whole = store.events.remove_before(before);
         if *self != Self::ForgetsPartOfADay {
             return Some(whole);
         }
         let left = store.events.events().into_iter().filter(|event| event.occurred_at >= before).collect::<Vec<_>>();
         let part = store.events.len() - left.len();
-        store.events.forget(Timestamp::from_millis(4_102_444_800_000));
+        store.events.remove_before(Timestamp::from_millis(4_102_444_800_000));
         store.events.append(&left).await.unwrap();
         Some(whole + part as u64)
     }

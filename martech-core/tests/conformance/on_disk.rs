@@ -44,8 +44,8 @@ impl Subject for OnDisk {
         self.lake(dir).await
     }
 
-    async fn forget(&self, lake: &Lake, before: Timestamp) -> Option<u64> {
-        Some(lake.forget(before).await.unwrap())
+    async fn remove_before(&self, lake: &Lake, before: Timestamp) -> Option<u64> {
+        Some(lake.remove_before(before).await.unwrap())
     }
 
     async fn disturb(&self, lake: &Lake, random: u64) {

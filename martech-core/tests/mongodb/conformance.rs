@@ -47,8 +47,8 @@ impl Subject for OnMongo {
         self.at(uri).await
     }
 
-    async fn forget(&self, store: &MongoStore, before: Timestamp) -> Option<u64> {
-        Some(store.forget(before).await.unwrap())
+    async fn remove_before(&self, store: &MongoStore, before: Timestamp) -> Option<u64> {
+        Some(store.remove_before(before).await.unwrap())
     }
 
     fn poison(&self, number: u64) -> Option<Event> {

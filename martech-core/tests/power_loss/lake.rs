@@ -12,9 +12,8 @@ use martech_core::{
 use tokio::task::{spawn_blocking, yield_now};
 
 use crate::{
-    care,
     draw::{self, End},
-    files,
+    files, inspection,
     model::{Seen, Shop},
     seeds::Log,
 };
@@ -225,7 +224,7 @@ impl<'a> Run<'a> {
                 let compacted = lake.compact().await;
                 self.log.say(format_args!("compact: {}", said(&compacted)));
             }
-            14 => self.forget(lake).await,
+            14 => self.remove_before(lake).await,
             _ => {
                 let checked = self.check(lake).await;
                 self.log.say(format_args!("look: {}", said(&checked)));
@@ -233,12 +232,12 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn forget(&mut self, lake: &Lake) {
+    async fn remove_before(&mut self, lake: &Lake) {
         self.roll(lake).await;
         if !self.roll_failed {
             let moment = self.shop.moment(&mut self.random);
-            let forgotten = lake.forget(moment).await;
-            self.log.say(format_args!("forget: {}", said(&forgotten)));
+            let forgotten = lake.remove_before(moment).await;
+            self.log.say(format_args!("remove_before: {}", said(&forgotten)));
             self.shop.forgot(moment, forgotten.ok());
         }
     }
@@ -383,7 +382,7 @@ impl<'a> Run<'a> {
         lake.close().await.unwrap();
         drop(lake);
         self.shop.assert_all(files::rows(&self.disk, Path::new(DIR)), "in the files");
-        care::assert_sound(&self.disk, Path::new(DIR), self.power_was_lost);
+        inspection::assert_sound(&self.disk, Path::new(DIR), self.power_was_lost);
         let lake = self.try_open().await.unwrap();
         assert_eq!(self.check(&lake).await.unwrap().events.len() as u64, self.shop.sent(), "opened again");
         lake.close().await.unwrap();
@@ -426,7 +425,7 @@ impl<'a> Run<'a> {
     /// Repairs a copy. The remaining events must be correct, and the reported number of lost events must match.
     async fn repair(&self) {
         let disk = self.disk.copy();
-        let done = care::repaired(&disk, Path::new(DIR));
+        let done = inspection::repaired(&disk, Path::new(DIR));
         let lake = Lake::open(self.options.clone().fs(Arc::new(disk))).await.unwrap();
         let seen = self.shop.look(&lake).await.unwrap();
         self.shop.figures(&lake, &seen).await.unwrap();

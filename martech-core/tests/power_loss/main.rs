@@ -26,9 +26,9 @@
 // Clippy allows these in functions marked as tests, but not in the helpers they share.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod care;
 mod draw;
 mod files;
+mod inspection;
 mod journal;
 mod lake;
 mod model;

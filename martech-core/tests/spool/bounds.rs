@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use martech_core::{Store, store::Advice, testing::SimFs};
 
-use crate::{far::Mood, *};
+use crate::{store::Behavior, *};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn full_journal_throttles_and_drops_nothing() {
-    let (disk, far) = (SimFs::new(), Far::new());
-    far.be(Mood::Away);
-    let spool = try_open(options(&disk).capacity_bytes(20_000), &far).await.unwrap();
+    let (disk, store) = (SimFs::new(), TestStore::new());
+    store.be(Behavior::Away);
+    let spool = try_open(options(&disk).capacity_bytes(20_000), &store).await.unwrap();
     let mut taken = 0;
     let error = loop {
         match spool.append(&[taken]).await {
@@ -23,7 +23,7 @@ async fn full_journal_throttles_and_drops_nothing() {
     let status = spool.status();
     assert!(status.bytes <= 21_000 && status.behind_bytes > 19_900, "what it says to hold fills it: {status:?}");
 
-    far.be(Mood::Well);
+    store.be(Behavior::Well);
     // Forwarding frees space without further action.
     let mut more = taken;
     while more < 3 * taken {
@@ -33,34 +33,34 @@ async fn full_journal_throttles_and_drops_nothing() {
         }
     }
     spool.forwarded().await;
-    assert_eq!(far.sorted(), (0..more).collect::<Vec<_>>());
+    assert_eq!(store.sorted(), (0..more).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn long_backlog_uses_bounded_memory() {
-    let (disk, far) = (SimFs::new(), Far::new());
-    far.be(Mood::Away);
-    let spool = open(&disk, &far).await;
+    let (disk, store) = (SimFs::new(), TestStore::new());
+    store.be(Behavior::Away);
+    let spool = open(&disk, &store).await;
     for start in (0..20_000).step_by(500) {
         append(&spool, start..start + 500).await;
     }
     spool.close(Duration::ZERO).await;
 
-    far.be(Mood::Stalled);
+    store.be(Behavior::Stalled);
     let bounded = options(&disk).in_flight_bytes(8 << 10);
-    let spool = try_open(bounded, &far).await.unwrap();
+    let spool = try_open(bounded, &store).await.unwrap();
     assert_eq!(spool.status().behind_events, 20_000, "what is left is counted when it is opened");
-    until("the slots are busy", || far.most_in_flight() >= 30).await;
-    far.be(Mood::Well);
+    until("the slots are busy", || store.most_in_flight() >= 30).await;
+    store.be(Behavior::Well);
     spool.forwarded().await;
-    assert_eq!(far.distinct().len(), 20_000);
-    assert!(far.most_in_flight() <= 30, "three batches of ten at once");
+    assert_eq!(store.distinct().len(), 20_000);
+    assert!(store.most_in_flight() <= 30, "three batches of ten at once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn journal_is_trimmed_up_to_the_watermark() {
-    let (disk, far) = (SimFs::new(), Far::new());
-    let spool = try_open(options(&disk).capacity_bytes(64_000), &far).await.unwrap();
+    let (disk, store) = (SimFs::new(), TestStore::new());
+    let spool = try_open(options(&disk).capacity_bytes(64_000), &store).await.unwrap();
     // Many times the capacity of the journal.
     for number in 0..20_000 {
         loop {
@@ -71,6 +71,6 @@ async fn journal_is_trimmed_up_to_the_watermark() {
         }
     }
     spool.forwarded().await;
-    assert_eq!(far.sorted(), (0..20_000).collect::<Vec<_>>());
+    assert_eq!(store.sorted(), (0..20_000).collect::<Vec<_>>());
     assert!(disk.used() < 64_000 + (256 << 10) + 1000, "{} bytes", disk.used());
 }

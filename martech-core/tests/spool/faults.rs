@@ -8,13 +8,13 @@ use martech_core::{
 
 use tokio::time::timeout;
 
-use crate::{far::Mood, *};
+use crate::{store::Behavior, *};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn full_disk_throttles_until_space_is_free() {
-    let (disk, far) = (SimFs::new(), Far::new());
-    far.be(Mood::Away);
-    let spool = open(&disk, &far).await;
+    let (disk, store) = (SimFs::new(), TestStore::new());
+    store.be(Behavior::Away);
+    let spool = open(&disk, &store).await;
     disk.set_capacity(disk.used() + 2_000);
     let mut taken = 0;
     while spool.append(&(taken..taken + 50).collect::<Vec<_>>()).await.is_ok() {
@@ -24,67 +24,71 @@ async fn full_disk_throttles_until_space_is_free() {
     assert!(matches!(error.advice(), Advice::RetryAfter(_)), "{error}");
     disk.set_capacity(u64::MAX);
     append(&spool, taken..taken + 50).await;
-    far.be(Mood::Well);
+    store.be(Behavior::Well);
     spool.forwarded().await;
-    assert_eq!(far.sorted(), (0..taken + 50).collect::<Vec<_>>());
+    assert_eq!(store.sorted(), (0..taken + 50).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn failed_fsync_rejects_appends_and_forwards_the_backlog() {
-    let (disk, far) = (SimFs::new(), Far::new());
-    far.be(Mood::Away);
-    let spool = open(&disk, &far).await;
+    let (disk, store) = (SimFs::new(), TestStore::new());
+    store.be(Behavior::Away);
+    let spool = open(&disk, &store).await;
     append(&spool, 0..20).await;
     disk.inject(Fault::eio(Operation::Sync).below("/spool/journal"));
     assert_eq!(spool.append(&[20]).await.unwrap_err().advice(), Advice::Fatal);
     assert_eq!(spool.append(&[21]).await.unwrap_err().advice(), Advice::Fatal);
     assert!(spool.status().poisoned);
-    far.be(Mood::Well);
+    store.be(Behavior::Well);
     spool.forwarded().await;
-    assert_eq!(far.sorted(), (0..20).collect::<Vec<_>>());
+    assert_eq!(store.sorted(), (0..20).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unsaved_watermark_only_repeats_events() {
-    let (disk, far) = (SimFs::new(), Far::new());
-    let spool = open(&disk, &far).await;
+    let (disk, store) = (SimFs::new(), TestStore::new());
+    let spool = open(&disk, &store).await;
     disk.inject(Fault::eio(Operation::Create).below("/spool/forwarded.tmp").forever());
     append(&spool, 0..50).await;
     spool.forwarded().await;
     spool.close(LONG).await;
     disk.heal();
-    far.be(Mood::Away);
-    let spool = open(&disk, &far).await;
+    store.be(Behavior::Away);
+    let spool = open(&disk, &store).await;
     assert_eq!(spool.status().behind_events, 50);
-    far.be(Mood::Well);
+    store.be(Behavior::Well);
     spool.forwarded().await;
-    assert_eq!((far.distinct().len(), far.stored().len()), (50, 100));
+    assert_eq!((store.distinct().len(), store.stored().len()), (50, 100));
     spool.close(LONG).await;
-    assert_eq!(open(&disk, &far).await.status().behind_events, 0);
+    assert_eq!(open(&disk, &store).await.status().behind_events, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fatal_or_panicking_store_halts_without_loss() {
-    for mood in [Mood::Finished, Mood::Panics] {
-        let (disk, far) = (SimFs::new(), Far::new());
-        far.be(mood);
-        let spool = open(&disk, &far).await;
+    for behavior in [Behavior::Finished, Behavior::Panics] {
+        let (disk, store) = (SimFs::new(), TestStore::new());
+        store.be(behavior);
+        let spool = open(&disk, &store).await;
         append(&spool, 0..100).await;
         spool.forwarded().await;
         let status = spool.status();
         assert!(status.halted, "{status:?}");
-        assert!(status.error.is_some_and(|error| error.contains(if mood == Mood::Finished { "all" } else { "panic" })));
+        assert!(status.error.is_some_and(|error| error.contains(if behavior == Behavior::Finished {
+            "all"
+        } else {
+            "panic"
+        })));
         // Events are still stored durably in the spool.
         append(&spool, 100..120).await;
         let error = spool.stored(LONG).append(&[120]).await.unwrap_err();
         assert_eq!(error.advice(), Advice::Retry, "nobody waits for what will not happen: {error}");
         assert_eq!(spool.close(LONG).await.behind_events, 121);
-        assert!(far.letters().is_empty());
+        assert!(store.letters().is_empty());
 
-        far.be(Mood::Well);
-        let spool = open(&disk, &far).await;
+        store.be(Behavior::Well);
+        let spool = open(&disk, &store).await;
         spool.forwarded().await;
-        assert_eq!(far.sorted(), (0..121).collect::<Vec<_>>());
+        assert_eq!(store.sorted(), (0..121).collect::<Vec<_>>());
     }
 }
 
@@ -119,9 +123,9 @@ async fn panicking_deserialization_halts_with_an_error() {
 #[tokio::test(flavor = "multi_thread")]
 async fn damaged_frames_are_reported_and_later_ones_forwarded() {
     for at_rest in [true, false] {
-        let (disk, far) = (SimFs::new(), Far::new());
-        far.be(Mood::Away);
-        let spool = open(&disk, &far).await;
+        let (disk, store) = (SimFs::new(), TestStore::new());
+        store.be(Behavior::Away);
+        let spool = open(&disk, &store).await;
         for number in 0..10 {
             append(&spool, [number]).await;
         }
@@ -133,20 +137,20 @@ async fn damaged_frames_are_reported_and_later_ones_forwarded() {
         let spool = if at_rest {
             spool.close(LONG).await;
             flip();
-            far.be(Mood::Well);
-            open(&disk, &far).await
+            store.be(Behavior::Well);
+            open(&disk, &store).await
         } else {
             // Stalls the store before the rest is read. The limit of one frame in flight is used up by the first frame.
             spool.close(LONG).await;
-            far.be(Mood::Stalled);
-            let spool = try_open(options(&disk).in_flight_bytes(1), &far).await.unwrap();
-            until("the first is on its way", || far.appends() > 1).await;
-            far.be(Mood::Well);
+            store.be(Behavior::Stalled);
+            let spool = try_open(options(&disk).in_flight_bytes(1), &store).await.unwrap();
+            until("the first is on its way", || store.appends() > 1).await;
+            store.be(Behavior::Well);
             flip();
             spool
         };
         tokio::time::timeout(LONG, spool.forwarded()).await.unwrap();
-        let found = far.distinct();
+        let found = store.distinct();
         if at_rest {
             assert_eq!(found, [0, 1, 3, 4, 5, 6, 7, 8, 9]);
             assert_eq!(spool.status().damage, 1);
@@ -156,15 +160,15 @@ async fn damaged_frames_are_reported_and_later_ones_forwarded() {
         }
         append(&spool, [10]).await;
         spool.forwarded().await;
-        assert!(far.stored().contains(&10));
+        assert!(store.stored().contains(&10));
         assert_eq!(spool.status().behind_events, 0);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lost_newest_frame_does_not_hide_new_events() {
-    let (disk, far) = (SimFs::new(), Far::new());
-    let spool = open(&disk, &far).await;
+    let (disk, store) = (SimFs::new(), TestStore::new());
+    let spool = open(&disk, &store).await;
     append(&spool, [1]).await;
     append(&spool, [2]).await;
     spool.close(LONG).await;
@@ -172,8 +176,8 @@ async fn lost_newest_frame_does_not_hide_new_events() {
     let journal = disk.files().into_iter().find(|path| path.extension().is_some_and(|end| end == "log")).unwrap();
     let len = disk.read(&journal).unwrap().iter().rposition(|byte| *byte != 0).unwrap();
     disk.flip(&journal, len as u64, 0x40).unwrap();
-    let spool = open(&disk, &far).await;
+    let spool = open(&disk, &store).await;
     append(&spool, [3]).await;
     spool.forwarded().await;
-    assert_eq!(far.sorted(), [1, 2, 3], "its frame does not pass for one that was forwarded");
+    assert_eq!(store.sorted(), [1, 2, 3], "its frame does not pass for one that was forwarded");
 }

@@ -8,17 +8,17 @@ use martech_core::{
     testing::SimFs,
 };
 
-use crate::{far::Mood, *};
+use crate::{store::Behavior, *};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn appended_events_reach_the_store_once() {
-    let far = Far::new();
-    let spool = open(&SimFs::new(), &far).await;
+    let store = TestStore::new();
+    let spool = open(&SimFs::new(), &store).await;
     for start in (0..2000).step_by(40) {
         append(&spool, start..start + 40).await;
     }
     spool.forwarded().await;
-    assert_eq!(far.sorted(), (0..2000).collect::<Vec<_>>());
+    assert_eq!(store.sorted(), (0..2000).collect::<Vec<_>>());
     let status = spool.status();
     assert_eq!((status.connected, status.stored, status.behind_events, status.behind_bytes), (Some(true), 2000, 0, 0));
     assert_eq!((status.error, status.halted, status.poisoned), (None, false, false));
@@ -26,22 +26,22 @@ async fn appended_events_reach_the_store_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn serial_flushes_keep_the_order() {
-    let far = Far::new();
+    let store = TestStore::new();
     let mut options = options(&SimFs::new());
     options.sink.max_concurrent_flushes = 1;
-    let spool = try_open(options, &far).await.unwrap();
+    let spool = try_open(options, &store).await.unwrap();
     for number in 0..500 {
         append(&spool, [number]).await;
     }
     spool.forwarded().await;
-    assert_eq!(far.stored(), (0..500).collect::<Vec<_>>());
+    assert_eq!(store.stored(), (0..500).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn accepts_events_while_store_is_unavailable() {
-    let far = Far::new();
-    far.be(Mood::Away);
-    let spool = open(&SimFs::new(), &far).await;
+    let store = TestStore::new();
+    store.be(Behavior::Away);
+    let spool = open(&SimFs::new(), &store).await;
     assert_eq!(spool.status().connected, None);
     for start in (0..1000).step_by(10) {
         append(&spool, start..start + 10).await;
@@ -53,9 +53,9 @@ async fn accepts_events_while_store_is_unavailable() {
     assert_eq!(status.error.as_deref(), Some("nobody is there"));
     until("time passes", || spool.status().behind > Duration::ZERO).await;
 
-    far.be(Mood::Well);
+    store.be(Behavior::Well);
     spool.forwarded().await;
-    assert_eq!(far.sorted(), (0..1000).collect::<Vec<_>>());
+    assert_eq!(store.sorted(), (0..1000).collect::<Vec<_>>());
     let status = spool.status();
     assert_eq!((status.connected, status.behind_events, status.behind), (Some(true), 0, Duration::ZERO));
     assert!(status.retries > 0 && status.error.is_none());
@@ -63,27 +63,27 @@ async fn accepts_events_while_store_is_unavailable() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_append_returns_the_result_of_the_store() {
-    let far = Far::new();
-    far.refuse(3);
-    let spool = open(&SimFs::new(), &far).await;
+    let store = TestStore::new();
+    store.refuse(3);
+    let spool = open(&SimFs::new(), &store).await;
     let stored = spool.stored(LONG);
     let appended = stored.append(&[1, 2, 3, 4]).await.unwrap();
     assert_eq!((appended.stored, &appended.duplicates[..]), (3, &[][..]));
     assert_eq!(appended.rejected.len(), 1);
     assert_eq!((appended.rejected[0].index, &*appended.rejected[0].reason), (2, "3 is not wanted"));
-    assert_eq!(far.sorted(), [1, 2, 4]);
-    assert_eq!(far.letters(), [3]);
+    assert_eq!(store.sorted(), [1, 2, 4]);
+    assert_eq!(store.letters(), [3]);
     // An append that does not wait for the store does not learn of the rejection. The event is kept as a dead letter.
     assert_eq!(spool.append(&[3]).await.unwrap(), Appended::all(1));
     spool.forwarded().await;
-    assert_eq!(far.letters(), [3, 3]);
+    assert_eq!(store.letters(), [3, 3]);
     assert_eq!(spool.status().rejected, 2);
     assert_eq!(stored.append(&[]).await.unwrap(), Appended::default());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn append_reports_sync_and_forwarding_times() {
-    let spool = open(&SimFs::new(), &Far::new()).await;
+    let spool = open(&SimFs::new(), &TestStore::new()).await;
     let (_, steps) = Steps::collect(spool.append(&[1, 2])).await;
     assert!(steps.synced.is_some() && steps.forwarded.is_none(), "{steps:?}");
     let (_, steps) = Steps::collect(spool.stored(LONG).append(&[3])).await;
@@ -93,50 +93,50 @@ async fn append_reports_sync_and_forwarding_times() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn timed_out_wait_asks_for_retry_and_events_arrive_later() {
-    let far = Far::new();
-    far.be(Mood::Away);
-    let spool = open(&SimFs::new(), &far).await;
+    let store = TestStore::new();
+    store.be(Behavior::Away);
+    let spool = open(&SimFs::new(), &store).await;
     let error = spool.stored(Duration::from_millis(20)).append(&[1]).await.unwrap_err();
     assert!(matches!(error.advice(), Advice::RetryAfter(_)));
     assert!(error.to_string().contains("durable"), "{error}");
-    far.be(Mood::Well);
+    store.be(Behavior::Well);
     spool.forwarded().await;
-    assert_eq!(far.stored(), [1]);
+    assert_eq!(store.stored(), [1]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn watermark_does_not_pass_unacknowledged_events() {
-    let (disk, far) = (SimFs::new(), Far::new());
-    far.hold(5);
-    let spool = open(&disk, &far).await;
+    let (disk, store) = (SimFs::new(), TestStore::new());
+    store.hold(5);
+    let spool = open(&disk, &store).await;
     for number in 0..200 {
         append(&spool, [number]).await;
     }
     // One of the three flush slots is blocked. The others continue as far as the limit of frames in flight allows.
-    until("others overtake", || far.stored().iter().any(|number| *number > 30)).await;
-    assert!(!far.stored().contains(&5));
+    until("others overtake", || store.stored().iter().any(|number| *number > 30)).await;
+    assert!(!store.stored().contains(&5));
     let spool = {
         // State as a crash would leave it.
         let left = disk.copy();
         drop(spool);
-        far.let_go(5);
-        open(&left, &far).await
+        store.let_go(5);
+        open(&left, &store).await
     };
     spool.forwarded().await;
-    assert_eq!(far.distinct(), (0..200).collect::<Vec<_>>(), "nothing is passed over");
+    assert_eq!(store.distinct(), (0..200).collect::<Vec<_>>(), "nothing is passed over");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unacknowledged_events_are_sent_again() {
-    let far = Far::new();
-    far.be(Mood::Forgetful);
-    let spool = open(&SimFs::new(), &far).await;
+    let store = TestStore::new();
+    store.be(Behavior::Forgetful);
+    let spool = open(&SimFs::new(), &store).await;
     append(&spool, 0..100).await;
-    until("answers get lost", || far.appends() > 5).await;
+    until("answers get lost", || store.appends() > 5).await;
     assert_eq!(spool.status().behind_events, 100);
-    far.be(Mood::Well);
+    store.be(Behavior::Well);
     spool.forwarded().await;
-    assert_eq!(far.distinct(), (0..100).collect::<Vec<_>>());
+    assert_eq!(store.distinct(), (0..100).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread")]

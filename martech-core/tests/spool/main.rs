@@ -5,11 +5,11 @@
 
 mod bounds;
 mod conformance;
-mod far;
 mod faults;
 mod forwarding;
 mod power;
 mod restart;
+mod store;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -20,9 +20,9 @@ use martech_core::{
     testing::SimFs,
 };
 
-use far::Far;
+use store::TestStore;
 
-type Spool = Spooled<Far, u64>;
+type Spool = Spooled<TestStore, u64>;
 
 /// Longer than any step here takes. A wait this long is a failure.
 const LONG: Duration = Duration::from_secs(60);
@@ -33,13 +33,13 @@ fn options(disk: &SimFs) -> SpoolOptions {
     SpoolOptions::new("/spool").fs(Arc::new(disk.clone())).sink(sink)
 }
 
-async fn try_open(options: SpoolOptions, far: &Far) -> Result<Spool, SpoolError> {
-    let letters = far.clone();
-    Spooled::open(options, far.clone(), move |letter| letters.letter(letter.event)).await
+async fn try_open(options: SpoolOptions, store: &TestStore) -> Result<Spool, SpoolError> {
+    let letters = store.clone();
+    Spooled::open(options, store.clone(), move |letter| letters.letter(letter.event)).await
 }
 
-async fn open(disk: &SimFs, far: &Far) -> Spool {
-    try_open(options(disk), far).await.unwrap()
+async fn open(disk: &SimFs, store: &TestStore) -> Spool {
+    try_open(options(disk), store).await.unwrap()
 }
 
 /// Appends events with these numbers as one batch.

@@ -50,11 +50,10 @@ pub struct BoundArgs {
     #[arg(long, env = "MARTECH_EVENTS_PER_DAY", default_value = "0", value_name = "COUNT")]
     pub events_per_day: u64,
 
-    /// Maximum number of concurrent queries; further ones wait for a few seconds and then get 503. Without it, four for
-    /// each core
+    /// Maximum number of queries that run or wait; further ones get 503. Without it, twenty for each core
     ///
-    /// Four times as many may wait. The embedded store of a project runs fewer at a time: one `/stats` query and eight
-    /// others.
+    /// Stores run fewer at a time; the others wait. The embedded store of a project runs one `/stats` query and eight
+    /// other queries; a MongoDB runs four and eight, of all projects together.
     #[arg(long, hide_short_help = true, env = "MARTECH_MAX_QUERIES", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_queries: Option<u32>,
 

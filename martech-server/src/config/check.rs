@@ -96,20 +96,20 @@ fn folder(dir: &Path) -> Result<(), String> {
     let told = |path: &Path, error: &dyn std::fmt::Display| {
         format!("--data-dir is {}: {}: {error}", dir.display(), path.display())
     };
-    let mut place: PathBuf = dir.to_owned();
+    let mut folder: PathBuf = dir.to_owned();
     let metadata = loop {
-        let shown = if place.as_os_str().is_empty() { Path::new(".") } else { &place };
+        let shown = if folder.as_os_str().is_empty() { Path::new(".") } else { &folder };
         match fs::metadata(shown) {
             Ok(metadata) => break metadata,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && place.pop() => {}
-            Err(error) => return Err(told(&place, &error)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && folder.pop() => {}
+            Err(error) => return Err(told(&folder, &error)),
         }
     };
-    let place = if place.as_os_str().is_empty() { Path::new(".") } else { &place };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { &folder };
     if !metadata.is_dir() {
-        return Err(told(place, &"not a folder"));
+        return Err(told(folder, &"not a folder"));
     }
-    access(place, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| told(place, &format!("not writable: {error}")))
+    access(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| told(folder, &format!("not writable: {error}")))
 }
 
 /// Checks a token that is stored in the data folder.

@@ -23,7 +23,7 @@ pub struct StoreArgs {
     )]
     pub store: StoreChoice,
 
-    /// Timeout of a query, also of its work in MongoDB; then 503
+    /// Timeout of a query, including its wait for other queries, and of its work in MongoDB; then 503
     #[arg(
         long, hide_short_help = true,
         env = "MARTECH_QUERY_TIMEOUT",

@@ -6,14 +6,9 @@
 //! A key has one secret. For a day after a rotation it has two. A key ends when the user who created or last rotated it
 //! loses the role to do so, because that user knows the secret. Alternatively, the key is handed on to another user.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError, RwLock},
-    time::Duration,
-};
+use std::time::Duration;
 
 use martech_core::event::Timestamp;
-use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::{
@@ -39,8 +34,6 @@ pub(crate) struct NewKey {
 
 /// How long the previous secret stays valid after a rotation.
 const GRACE: Duration = Duration::from_secs(24 * 3600);
-/// The minimum interval between updates of `last_used_at`.
-const USE_INTERVAL: Duration = Duration::from_secs(3600);
 const MAX_ORIGINS: usize = 100;
 /// The maximum number of keys of a project, and the capacity of the key cache.
 pub(super) const MAX_KEYS: usize = 1000;
@@ -87,7 +80,7 @@ impl Accounts {
             transaction.put(&key);
             Ok(())
         })?;
-        self.inner.known_keys.forget();
+        self.inner.known_keys.clear();
         tracing::info!(key = %key.id, kind = ?key.kind, "a key was created");
         Ok((secret, key))
     }
@@ -124,7 +117,7 @@ impl Accounts {
             transaction.put(&key);
             Ok((secret, key))
         })?;
-        self.inner.known_keys.forget();
+        self.inner.known_keys.clear();
         tracing::info!(key = %key.id, "a key was rotated");
         Ok((secret, key))
     }
@@ -144,107 +137,9 @@ impl Accounts {
             secrets.retain(|key| key.is_valid(now));
             secrets.pop().ok_or(AccountError::NoSuchKey)
         })?;
-        self.inner.known_keys.forget();
+        self.inner.known_keys.clear();
         tracing::info!(key = id, "a key was revoked");
         Ok(revoked)
-    }
-
-    /// Clears the key cache after keys have ended elsewhere.
-    pub(crate) fn forget_known_keys(&self) {
-        self.inner.known_keys.forget();
-    }
-
-    /// Returns the key of a secret; `None` if there is none. Changes by other servers take effect within 5 s.
-    pub(crate) async fn key(&self, secret: &str, now: Timestamp) -> Result<Option<ApiKey>, RecordsError> {
-        let hash = secret::digest(secret);
-        let looked_up = self.inner.known_keys.age();
-        let found = match self.inner.known_keys.get(&hash) {
-            Some((key, since)) if since.elapsed() < BELIEVED => return Ok(Some(key).filter(|key| key.is_valid(now))),
-            None => self.records().get::<ApiKey>(&hash).await?,
-            // If the store is unavailable, keep the cached key in use, so that the server continues to accept events.
-            Some((stale, _)) => match timeout(PATIENCE, self.records().get::<ApiKey>(&hash)).await {
-                Ok(Ok(found)) => found,
-                _ => {
-                    self.inner.known_keys.keep(&hash, &stale, looked_up);
-                    return Ok(Some(stale).filter(|key| key.is_valid(now)));
-                }
-            },
-        };
-        let Some(found) = found.filter(|found| found.is_valid(now)) else {
-            self.inner.known_keys.drop(&hash);
-            return Ok(None);
-        };
-        let key = found.entity.clone();
-        self.inner.known_keys.keep(&hash, &key, looked_up);
-        let is_due = key.last_used_at.is_none_or(|used| later(used, USE_INTERVAL) <= now);
-        if is_due {
-            let used = ApiKey { last_used_at: Some(now), ..key.clone() };
-            // On a concurrent change the update is skipped; the next use records the time.
-            if let Err(error) = self.records().replace(&found, &used).await {
-                tracing::debug!(%error, "cannot record the use of a key");
-            }
-        }
-        Ok(Some(key))
-    }
-}
-
-impl Accounts {
-    /// Returns whether any key permits pages of `origin`. Changes by other servers take effect within 5 s. If the store
-    /// is unavailable, the cached origins stay in use.
-    pub(crate) async fn is_origin_of_a_key(&self, origin: &str) -> bool {
-        let (origins, age) = (&self.inner.key_origins, self.inner.known_keys.age());
-        let (known, is_fresh) = origins.known(age);
-        if is_fresh {
-            return known.contains(origin);
-        }
-        // One task reads the origins. Meanwhile the others use the cached ones, if there are any.
-        let _reading = match origins.reading.try_lock() {
-            Ok(reading) => reading,
-            Err(_) if origins.were_read() => return known.contains(origin),
-            Err(_) => origins.reading.lock().await,
-        };
-        let (known, is_fresh) = origins.known(age);
-        if is_fresh {
-            return known.contains(origin);
-        }
-        let read = match timeout(PATIENCE, self.records().all::<ApiKey>(None)).await {
-            Ok(Ok(keys)) => Arc::new(keys.into_iter().flat_map(|key| key.origins).collect()),
-            _ => known,
-        };
-        let is_one = read.contains(origin);
-        let read = KnownOrigins { origins: read, since: Instant::now(), age };
-        *origins.known.write().unwrap_or_else(PoisonError::into_inner) = Some(read);
-        is_one
-    }
-}
-
-/// A cache of the origins of all keys.
-#[derive(Default)]
-pub(super) struct KeyOrigins {
-    known: RwLock<Option<KnownOrigins>>,
-    /// Held by the task that reads the keys.
-    reading: tokio::sync::Mutex<()>,
-}
-
-/// The origins of all keys at the time of the last read.
-struct KnownOrigins {
-    origins: Arc<HashSet<String>>,
-    since: Instant,
-    /// The value of [`Known::age`] before the read.
-    age: u64,
-}
-
-impl KeyOrigins {
-    /// Returns the cached origins, and whether they are current.
-    fn known(&self, age: u64) -> (Arc<HashSet<String>>, bool) {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.as_ref().map_or_else(Default::default, |known| {
-            (known.origins.clone(), known.since.elapsed() < BELIEVED && known.age == age)
-        })
-    }
-
-    fn were_read(&self) -> bool {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 }
 
@@ -325,58 +220,4 @@ pub(super) async fn settle(
         keys.dedup_by(|later, key| later.id == key.id);
     }
     Ok(settled)
-}
-
-/// A cache of keys. Each ingestion request with a key looks one up.
-#[derive(Debug, Default)]
-pub(super) struct KnownKeys {
-    known: Mutex<Known>,
-}
-
-#[derive(Debug, Default)]
-struct Known {
-    by_hash: HashMap<String, (ApiKey, Instant)>,
-    /// Counts the calls of [`KnownKeys::forget`]. A lookup that began before the last call is not cached.
-    age: u64,
-}
-
-/// The timeout of a lookup when the cache has an older result.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// How long a cached key is used before it is looked up again.
-pub(super) const BELIEVED: Duration = Duration::from_secs(5);
-
-impl KnownKeys {
-    /// Returns the cached key and the time of its lookup.
-    fn get(&self, hash: &str) -> Option<(ApiKey, Instant)> {
-        self.known().by_hash.get(hash).cloned()
-    }
-
-    fn drop(&self, hash: &str) {
-        self.known().by_hash.remove(hash);
-    }
-
-    fn age(&self) -> u64 {
-        self.known().age
-    }
-
-    fn keep(&self, hash: &str, key: &ApiKey, looked_up: u64) {
-        let mut known = self.known();
-        if known.age != looked_up {
-            return;
-        }
-        if known.by_hash.len() >= MAX_KEYS {
-            known.by_hash.retain(|_, (_, since)| since.elapsed() < BELIEVED);
-        }
-        known.by_hash.insert(hash.to_owned(), (key.clone(), Instant::now()));
-    }
-
-    pub(super) fn forget(&self) {
-        let mut known = self.known();
-        known.by_hash.clear();
-        known.age += 1;
-    }
-
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }

@@ -8,7 +8,7 @@ use super::{
     AccountError, Accounts, Actor, Email, Invitation, Role, Session, User,
     actor::{Powers, check_project},
     keys::{KeyFate, Settled, settle},
-    model::{ApiKey, KnownPlace},
+    model::{ApiKey, KnownNetwork},
     throttle::Standing,
 };
 use crate::{
@@ -48,6 +48,11 @@ impl Accounts {
         Ok(users.into_iter().filter(belongs).map(|user| Member::of(user, project)).collect())
     }
 
+    /// Checks that a project exists.
+    pub(crate) async fn check_project(&self, project: &ProjectId) -> Result<(), AccountError> {
+        transact!(self.records(), AccountError, |transaction| { check_project(transaction, project).await })
+    }
+
     /// Sets the role of a user in a project; `None` removes it. `id` is the user's id or email address. A user without
     /// a role in the project gets one.
     ///
@@ -81,7 +86,7 @@ impl Accounts {
             transaction.put(&changed);
             Ok((changed, settled))
         })?;
-        self.inner.known_keys.forget();
+        self.inner.known_keys.clear();
         Ok(done)
     }
 
@@ -101,7 +106,7 @@ impl Accounts {
         }
     }
 
-    /// Deletes an account with its sessions and known places.
+    /// Deletes an account with its sessions and known networks.
     async fn remove_user(&self, actor: &Actor, id: &str, keys: KeyFate) -> Result<(User, Settled), AccountError> {
         let done = transact!(self.records(), AccountError, |transaction| {
             let user = found(transaction, id).await?.ok_or(AccountError::NoSuchMember)?;
@@ -109,13 +114,13 @@ impl Accounts {
             check_owners(transaction, &user, None).await?;
             let settled = settle(transaction, &user, None, actor, keys).await?;
             end_sessions(transaction, &user.id, None).await?;
-            for place in transaction.all::<KnownPlace>(Some(&user.id)).await? {
-                transaction.remove::<KnownPlace>(&place.place);
+            for network in transaction.all::<KnownNetwork>(Some(&user.id)).await? {
+                transaction.remove::<KnownNetwork>(&network.network_hash);
             }
             transaction.remove::<User>(user.email.as_str());
             Ok((user, settled))
         })?;
-        self.inner.known_keys.forget();
+        self.inner.known_keys.clear();
         Ok(done)
     }
 
@@ -188,7 +193,10 @@ pub(super) async fn end_sessions(
 /// Deletes the keys, invitations and roles of a project that is removed or created anew.
 ///
 /// Returns `false` if users are left for another transaction; then it has deleted only roles.
-pub(crate) async fn forget_project(transaction: &mut Transaction, project: &ProjectId) -> Result<bool, RecordsError> {
+pub(crate) async fn remove_project_access(
+    transaction: &mut Transaction,
+    project: &ProjectId,
+) -> Result<bool, RecordsError> {
     let mut with_roles = transaction.all::<User>(None).await?;
     with_roles.retain(|user| user.roles.contains_key(project));
     for user in with_roles.iter_mut().take(AT_ONCE) {

@@ -14,8 +14,10 @@
 
 mod actor;
 mod audit;
+mod email;
 mod error;
 mod invite;
+mod key_cache;
 mod keys;
 mod members;
 mod model;
@@ -41,20 +43,21 @@ pub(crate) use self::model::Role;
 pub(crate) use self::{
     actor::{ADMIN_TOKEN, Actor, SHELL},
     audit::{Action, Entry, Target},
+    email::Email,
     error::AccountError,
     keys::{KeyFate, NewKey, Settled, is_key},
-    members::{Member, forget_project},
-    model::{ApiKey, Email, Invitation, KeyKind, NAME_EXPECTED, Session, User, is_name},
+    members::{Member, remove_project_access},
+    model::{ApiKey, Invitation, KeyKind, NAME_EXPECTED, Session, User, is_name},
     password::{Cost, HashError, Hasher},
     project_id::{DEFAULT_PROJECT, FOLDER as PROJECTS_FOLDER, ProjectId},
-    project_record::{InvalidField, ProjectChange, ProjectRecord, Whole, event_types},
+    project_record::{InvalidField, ProjectChange, ProjectRecord, Whole, currency, event_types},
     session::{SessionHandle, SignedIn},
     sign_up::{Entitlement, NewUser},
 };
 use self::{
-    keys::{KeyOrigins, KnownKeys},
+    key_cache::{KeyOrigins, KnownKeys},
     members::found,
-    model::{Agreement, KnownPlace},
+    model::{Agreement, KnownNetwork},
     secret::CookieKey,
     throttle::Throttle,
 };
@@ -192,7 +195,7 @@ impl Accounts {
         let records = self.records();
         records.settle().await?;
         Ok(records.sweep::<Session>(now).await?
-            + records.sweep::<KnownPlace>(now).await?
+            + records.sweep::<KnownNetwork>(now).await?
             + records.sweep::<Invitation>(now).await?
             + records.sweep::<ApiKey>(now).await?
             + records.sweep::<Entry>(now).await?)

@@ -79,7 +79,7 @@ pub(crate) struct Hasher {
 
 struct Inner {
     argon2: Argon2<'static>,
-    /// One turn for each core, because each hash takes its own memory.
+    /// One permit for each core, because each hash takes its own memory.
     semaphore: PrioritySemaphore,
     /// The hash of a random text, created on first use. It is verified when there is no account, so that the response
     /// time is the same.
@@ -152,11 +152,11 @@ impl Hasher {
         standing: Standing,
         work: impl FnOnce(&Inner) -> T + Send + 'static,
     ) -> Result<T, HashError> {
-        let turn = self.inner.semaphore.take(standing).await.ok_or(HashError::Busy)?;
+        let permit = self.inner.semaphore.take(standing).await.ok_or(HashError::Busy)?;
         let inner = self.inner.clone();
         let work = move || {
-            // Keep the turn until the work ends, even if the caller stops waiting.
-            let _turn = turn;
+            // Keep the permit until the work ends, even if the caller stops waiting.
+            let _permit = permit;
             work(&inner)
         };
         spawn_blocking(work).await.map_err(|_| HashError::Failed("the thread panicked"))
@@ -261,20 +261,20 @@ mod tests {
     #[tokio::test]
     async fn abandoned_work_keeps_its_turn_until_it_ends() {
         let hasher = Hasher::new(CHEAP).unwrap();
-        let places = hasher.inner.semaphore.free();
+        let permits = hasher.inner.semaphore.free();
         let (end, ended) = std::sync::mpsc::channel::<()>();
         let abandoned = tokio::spawn({
             let hasher = hasher.clone();
             async move { hasher.run(Known, move |_| ended.recv()).await }
         });
-        while hasher.inner.semaphore.free() == places {
+        while hasher.inner.semaphore.free() == permits {
             tokio::task::yield_now().await;
         }
         abandoned.abort();
         assert!(abandoned.await.is_err());
-        assert_eq!(hasher.inner.semaphore.free(), places - 1, "its memory is still taken");
+        assert_eq!(hasher.inner.semaphore.free(), permits - 1, "its memory is still taken");
         end.send(()).unwrap();
-        while hasher.inner.semaphore.free() < places {
+        while hasher.inner.semaphore.free() < permits {
             tokio::task::yield_now().await;
         }
     }

@@ -13,72 +13,72 @@ use super::throttle::Standing;
 /// A semaphore with a bounded priority queue. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct PrioritySemaphore {
-    line: Arc<Mutex<Line>>,
-    most_waiting: usize,
+    queue: Arc<Mutex<Queue>>,
+    max_waiting: usize,
 }
 
-struct Line {
+struct Queue {
     free: usize,
-    /// The waiters by standing, then first come, first served. Empty while a turn is free.
+    /// The waiters by standing, then first come, first served. Empty while a permit is free.
     waiting: BTreeMap<(Reverse<Standing>, u64), oneshot::Sender<PriorityPermit>>,
-    came: u64,
+    arrivals: u64,
 }
 
-/// A permit. Dropping it passes the turn to the first waiter.
+/// A permit. Dropping it passes it on to the first waiter.
 pub(super) struct PriorityPermit(PrioritySemaphore);
 
 impl PrioritySemaphore {
-    pub(super) fn new(places: usize, most_waiting: usize) -> Self {
-        let line = Line { free: places, waiting: BTreeMap::new(), came: 0 };
-        Self { line: Arc::new(Mutex::new(line)), most_waiting }
+    pub(super) fn new(permits: usize, max_waiting: usize) -> Self {
+        let queue = Queue { free: permits, waiting: BTreeMap::new(), arrivals: 0 };
+        Self { queue: Arc::new(Mutex::new(queue)), max_waiting }
     }
 
-    /// Waits for a turn. Returns `None` if the queue is full and this waiter ranks last, on arrival or later.
+    /// Waits for a permit. Returns `None` if the queue is full and this waiter ranks last, on arrival or later.
     pub(super) async fn take(&self, standing: Standing) -> Option<PriorityPermit> {
         let told = {
-            let mut line = self.line();
-            if line.free > 0 {
-                line.free -= 1;
+            let mut queue = self.queue();
+            if queue.free > 0 {
+                queue.free -= 1;
                 return Some(PriorityPermit(self.clone()));
             }
-            line.waiting.retain(|_, waits| !waits.is_closed());
+            queue.waiting.retain(|_, waiter| !waiter.is_closed());
             let (tell, told) = oneshot::channel();
-            line.came += 1;
-            let came = line.came;
-            line.waiting.insert((Reverse(standing), came), tell);
-            if line.waiting.len() > self.most_waiting {
-                line.waiting.pop_last();
+            queue.arrivals += 1;
+            let arrival = queue.arrivals;
+            queue.waiting.insert((Reverse(standing), arrival), tell);
+            if queue.waiting.len() > self.max_waiting {
+                queue.waiting.pop_last();
             }
             told
         };
         told.await.ok()
     }
 
-    fn line(&self) -> MutexGuard<'_, Line> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[cfg(test)]
     pub(super) fn waiting(&self) -> usize {
-        self.line().waiting.len()
+        self.queue().waiting.len()
     }
 
     #[cfg(test)]
     pub(super) fn free(&self) -> usize {
-        self.line().free
+        self.queue().free
     }
 }
 
 impl Drop for PriorityPermit {
     fn drop(&mut self) {
         let next = {
-            let mut line = self.0.line();
-            let next = line.waiting.pop_first();
-            line.free += usize::from(next.is_none());
+            let mut queue = self.0.queue();
+            let next = queue.waiting.pop_first();
+            queue.free += usize::from(next.is_none());
             next
         };
         if let Some((_, next)) = next {
-            // If the waiter is gone, the turn in the message is dropped and passes to the next one.
+            // If the waiter is gone, the permit in the message is dropped and passes to the next one.
             let _ = next.send(Self(self.0.clone()));
         }
     }
@@ -94,7 +94,7 @@ mod tests {
         Standing::Stranger(Tries { wrong: Reverse(wrong), ..Tries::default() })
     }
 
-    /// Queues a task that sends `name` when it gets its turn. The task returns whether it got one.
+    /// Queues a task that sends `name` when it gets its permit. The task returns whether it got one.
     async fn wait(
         semaphore: &PrioritySemaphore,
         standing: Standing,
@@ -102,15 +102,15 @@ mod tests {
         told: &mpsc::UnboundedSender<&'static str>,
     ) -> JoinHandle<bool> {
         let (own, told) = (semaphore.clone(), told.clone());
-        let came = semaphore.line().came;
-        let waits = tokio::spawn(async move {
-            let turn = own.take(standing).await;
-            turn.is_some_and(|_turn| told.send(name).is_ok())
+        let arrivals = semaphore.queue().arrivals;
+        let waiter = tokio::spawn(async move {
+            let permit = own.take(standing).await;
+            permit.is_some_and(|_permit| told.send(name).is_ok())
         });
-        while semaphore.line().came == came {
+        while semaphore.queue().arrivals == arrivals {
             yield_now().await;
         }
-        waits
+        waiter
     }
 
     #[tokio::test]
@@ -130,8 +130,8 @@ mod tests {
         assert_eq!(semaphore.waiting(), 4, "who went away makes room");
         assert!(semaphore.take(stranger(1)).await.is_none(), "who comes later is sent away");
         drop(first);
-        for waits in [known, early, late, worse] {
-            assert!(waits.await.unwrap());
+        for waiter in [known, early, late, worse] {
+            assert!(waiter.await.unwrap());
         }
         drop(told);
         let mut order = Vec::new();

@@ -60,7 +60,7 @@ pub(crate) struct ProjectChange {
     #[schema(value_type = Option<String>, format = "iana-time-zone", example = "Europe/Berlin")]
     pub(crate) time_zone: Option<Option<String>>,
     #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>, pattern = "^[A-Za-z]{3}$", example = "EUR")]
+    #[schema(schema_with = currency)]
     pub(crate) currency: Option<Option<String>>,
     #[serde(default, deserialize_with = "given")]
     #[schema(schema_with = event_types)]
@@ -72,6 +72,12 @@ pub(crate) struct ProjectChange {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<u64>, maximum = 4_294_967_295_i64)]
     pub(crate) events_per_day: Option<Option<Whole>>,
+}
+
+/// Returns the schema of `currency` for the API description.
+pub(crate) fn currency() -> Schema {
+    let code = ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Null]));
+    code.pattern(Some("^[A-Za-z]{3}$")).examples(["EUR"]).into()
 }
 
 /// Returns the schema of `eventTypes` for the API description.

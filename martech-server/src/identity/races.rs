@@ -231,7 +231,7 @@ async fn removed_project_keeps_no_roles_keys_or_invitations() {
                         3 => {
                             let removed = transact!(server.records(), RecordsError, |transaction| {
                                 transaction.remove::<ProjectRecord>("berlin");
-                                forget_project(transaction, &berlin()).await
+                                remove_project_access(transaction, &berlin()).await
                             });
                             assert!(removed.unwrap());
                         }

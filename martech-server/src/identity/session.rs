@@ -5,7 +5,7 @@ use std::time::Duration;
 use martech_core::event::Timestamp;
 use uuid::Uuid;
 
-use super::{Accounts, Origin, Session, UNREMEMBERED, User, later, members::end_sessions, model::KnownPlace, secret};
+use super::{Accounts, Origin, Session, UNREMEMBERED, User, later, members::end_sessions, model::KnownNetwork, secret};
 use crate::{
     records::{Records, RecordsError, Stored, Transaction, transact},
     util::network,
@@ -31,7 +31,7 @@ pub(crate) struct SessionHandle {
 /// The maximum number of sessions of a user.
 const MAX_SESSIONS: usize = 100;
 /// The maximum number of known places of a user, and how long a place stays known after the last sign-in from it.
-const MAX_PLACES: usize = 20;
+const MAX_NETWORKS: usize = 20;
 const KNOWN_FOR: Duration = Duration::from_secs(90 * 24 * 3600);
 /// The maximum number of characters that are stored of a `User-Agent`.
 const USER_AGENT_CHARS: usize = 256;
@@ -40,13 +40,13 @@ const USER_AGENT_CHARS: usize = 256;
 const SLIDES: u32 = 7;
 
 impl Accounts {
-    /// Starts a session for an authenticated user, and remembers the place of the sign-in.
+    /// Starts a session for an authenticated user, and remembers its network.
     pub(super) async fn start_session(
         &self,
         transaction: &mut Transaction,
         user: &User,
         remember: bool,
-        (origin, place): (&Origin, Option<&str>),
+        (origin, network_hash): (&Origin, Option<&str>),
         now: Timestamp,
     ) -> Result<SignedIn, RecordsError> {
         let token = secret::random();
@@ -70,24 +70,28 @@ impl Accounts {
             transaction.remove::<Session>(&oldest.token_hash);
         }
         transaction.put(&session);
-        if let Some(place) = place {
-            remember_place(transaction, user, place, now).await?;
+        if let Some(network_hash) = network_hash {
+            remember_network(transaction, user, network_hash, now).await?;
         }
         Ok(SignedIn { token, session, user: user.clone() })
     }
 
     /// Returns the keyed hash of an email address and the network of the client; `None` without an address. The network
     /// cannot be recovered from it.
-    pub(super) async fn place(&self, email: &super::Email, origin: &Origin) -> Result<Option<String>, RecordsError> {
+    pub(super) async fn network_hash(
+        &self,
+        email: &super::Email,
+        origin: &Origin,
+    ) -> Result<Option<String>, RecordsError> {
         let Some(address) = origin.address else { return Ok(None) };
         let key = self.cookie_key().await?;
         Ok(Some(key.digest(&format!("place {email} {}", network(address)))))
     }
 
-    /// Returns whether a user has signed in from a place before.
-    pub(super) async fn is_known(&self, place: Option<&str>, now: Timestamp) -> Result<bool, RecordsError> {
-        let Some(place) = place else { return Ok(false) };
-        let known = self.records().get::<KnownPlace>(place).await?;
+    /// Returns whether a user has signed in from this network before.
+    pub(super) async fn is_known(&self, network_hash: Option<&str>, now: Timestamp) -> Result<bool, RecordsError> {
+        let Some(network_hash) = network_hash else { return Ok(false) };
+        let known = self.records().get::<KnownNetwork>(network_hash).await?;
         Ok(known.is_some_and(|known| known.expires_at > now))
     }
 
@@ -154,20 +158,20 @@ impl Accounts {
     }
 }
 
-/// Stores the place of a sign-in, so that all servers know it, also after a restart.
-async fn remember_place(
+/// Stores the network of a sign-in, so that all servers know it, also after a restart.
+async fn remember_network(
     transaction: &mut Transaction,
     user: &User,
-    place: &str,
+    network_hash: &str,
     now: Timestamp,
 ) -> Result<(), RecordsError> {
-    let mut others = transaction.all::<KnownPlace>(Some(&user.id)).await?;
-    others.retain(|other| other.place != place);
+    let mut others = transaction.all::<KnownNetwork>(Some(&user.id)).await?;
+    others.retain(|other| other.network_hash != network_hash);
     others.sort_by_key(|other| std::cmp::Reverse(other.expires_at));
-    for oldest in others.iter().skip(MAX_PLACES - 1) {
-        transaction.remove::<KnownPlace>(&oldest.place);
+    for oldest in others.iter().skip(MAX_NETWORKS - 1) {
+        transaction.remove::<KnownNetwork>(&oldest.network_hash);
     }
     let expires_at = later(now, KNOWN_FOR);
-    transaction.put(&KnownPlace { place: place.to_owned(), user_id: user.id.clone(), expires_at });
+    transaction.put(&KnownNetwork { network_hash: network_hash.to_owned(), user_id: user.id.clone(), expires_at });
     Ok(())
 }

@@ -27,8 +27,8 @@ impl Accounts {
     ) -> Result<SignedIn, AccountError> {
         let email: Email = email.parse().map_err(|_| AccountError::InvalidEmail)?;
         password::check_length(password)?;
-        let place = self.place(&email, origin).await?;
-        let standing = self.standing(&email, origin, place.as_deref(), now).await?;
+        let network_hash = self.network_hash(&email, origin).await?;
+        let standing = self.standing(&email, origin, network_hash.as_deref(), now).await?;
         let mut user = self.verified(&email, password, origin, standing, now).await?;
         for _ in 0..CHANGES {
             let renewed = self.renewed_hash(&user, password).await;
@@ -41,7 +41,7 @@ impl Accounts {
                     current.password_hash.clone_from(renewed);
                     transaction.put(&current);
                 }
-                let from = (origin, place.as_deref());
+                let from = (origin, network_hash.as_deref());
                 Ok(Some(self.start_session(transaction, &current, remember, from, now).await?))
             });
             if let Some(signed_in) = begun? {
@@ -62,11 +62,11 @@ impl Accounts {
         &self,
         email: &Email,
         origin: &Origin,
-        place: Option<&str>,
+        network_hash: Option<&str>,
         now: Timestamp,
     ) -> Result<Standing, AccountError> {
         self.inner.throttle.attempt(email, origin.address).map_err(AccountError::TooManyRequests)?;
-        let is_known = self.is_known(place, now).await?;
+        let is_known = self.is_known(network_hash, now).await?;
         Ok(if is_known { Standing::Known } else { self.inner.throttle.stranger(email, origin.address) })
     }
 
@@ -130,7 +130,7 @@ impl Accounts {
         if !self.is_right(&user.email, current, hash, origin, Standing::Known, now).await? {
             return Err(AccountError::InvalidPassword);
         }
-        let place = self.place(&user.email, origin).await?;
+        let network_hash = self.network_hash(&user.email, origin).await?;
         let password_hash = self.inner.hasher.hash(new, Standing::Known).await?;
         let begun = transact!(self.records(), AccountError, |transaction| {
             // The password may have changed since the verification.
@@ -143,7 +143,7 @@ impl Accounts {
                 return Ok(None);
             }
             end_sessions(transaction, &changed.id, None).await?;
-            let from = (origin, place.as_deref());
+            let from = (origin, network_hash.as_deref());
             Ok(Some(self.start_session(transaction, &changed, session.remembered, from, now).await?))
         })?;
         tracing::info!(user = %user.id, "a password was changed");

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     AccountError, Accounts, Email, Invitation, Origin, Role, SignUpPolicy, User, actor::check_project,
-    model::InvalidEmail, password, secret::digest, session::SignedIn, throttle::Standing,
+    email::InvalidEmail, password, secret::digest, session::SignedIn, throttle::Standing,
 };
 use crate::{
     identity::{DEFAULT_PROJECT, ProjectId},
@@ -66,7 +66,7 @@ impl Accounts {
     ) -> Result<SignedIn, AccountError> {
         let standing = self.inner.throttle.address(origin.address).map_err(AccountError::TooManyRequests)?;
         let email = new.check()?;
-        let place = self.place(&email, origin).await?;
+        let network_hash = self.network_hash(&email, origin).await?;
         // Check the entitlement before hashing, because hashing is slow.
         let looked = transact!(self.records(), AccountError, |transaction| {
             let admission = self.admit(transaction, entitlement, &email, now).await?;
@@ -75,7 +75,7 @@ impl Accounts {
         });
         let user = match looked? {
             (false, true) => return Err(AccountError::UserAlreadyExists),
-            (true, true) => self.invited(&email, new.password, origin, place.as_deref(), now).await?,
+            (true, true) => self.invited(&email, new.password, origin, network_hash.as_deref(), now).await?,
             (_, false) => self.fresh(new, email.clone(), standing, now).await?,
         };
         let signed_in = transact!(self.records(), AccountError, |transaction| {
@@ -94,7 +94,7 @@ impl Accounts {
             let has = user.roles.entry(project).or_insert(role);
             *has = role.max(*has);
             transaction.put(&user);
-            let from = (origin, place.as_deref());
+            let from = (origin, network_hash.as_deref());
             Ok(self.start_session(transaction, &user, remember, from, now).await?)
         })?;
         let SignedIn { user, .. } = &signed_in;
@@ -162,10 +162,10 @@ impl Accounts {
         email: &Email,
         password: &str,
         origin: &Origin,
-        place: Option<&str>,
+        network_hash: Option<&str>,
         now: Timestamp,
     ) -> Result<User, AccountError> {
-        let standing = self.standing(email, origin, place, now).await?;
+        let standing = self.standing(email, origin, network_hash, now).await?;
         match self.verified(email, password, origin, standing, now).await {
             Err(AccountError::InvalidEmailOrPassword) => Err(AccountError::InvalidInvitation),
             other => other,

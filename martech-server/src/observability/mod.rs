@@ -58,8 +58,8 @@ impl Telemetry {
         Ok(Self(providers))
     }
 
-    /// Sends the remaining records. Waits for at most `patience`, limited to between one and five seconds.
-    pub async fn end(self, patience: Duration) {
-        self.0.shut_down(patience.clamp(LEAST_LAST_WORDS, LAST_WORDS)).await;
+    /// Sends the remaining records. Waits for at most `timeout`, limited to between one and five seconds.
+    pub async fn end(self, timeout: Duration) {
+        self.0.shut_down(timeout.clamp(LEAST_LAST_WORDS, LAST_WORDS)).await;
     }
 }

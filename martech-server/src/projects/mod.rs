@@ -107,7 +107,7 @@ struct Front {
 impl Front {
     fn new<S: Store<Event> + Clone>(
         queue: QueueBounds,
-        patience: Duration,
+        timeout: Duration,
         min_concurrent_batch: usize,
         keep: impl Fn(DeadLetter<Event>) + Send + Sync + 'static,
         store: S,
@@ -115,7 +115,7 @@ impl Front {
         let availability = Arc::<Availability>::default();
         let probe = Watched::new(store.clone(), availability.clone());
         let probe = sink(queue, Duration::ZERO).dead_letters(drop).build(probe)?.attended();
-        let sink = sink(queue, patience)
+        let sink = sink(queue, timeout)
             .linger(LINGER)
             .min_concurrent_batch(min_concurrent_batch)
             .dead_letters(keep)
@@ -123,9 +123,9 @@ impl Front {
         Ok(Self { attended: sink.attended(), sink, probe, availability })
     }
 
-    /// Closes the sinks, and returns the events that were not stored within `patience`.
-    async fn close(&self, patience: Duration) -> Vec<Event> {
-        let (closed, _) = tokio::join!(self.sink.close(patience), self.probe.close(patience));
+    /// Closes the sinks, and returns the events that were not stored within `timeout`.
+    async fn close(&self, timeout: Duration) -> Vec<Event> {
+        let (closed, _) = tokio::join!(self.sink.close(timeout), self.probe.close(timeout));
         closed.unstored
     }
 }
@@ -143,7 +143,7 @@ const LINGER: Duration = Duration::from_millis(3);
 /// was offline for weeks.
 const FEW_DAYS: usize = 32;
 /// How long the sink retries a failing store before it reports the failure. Senders wait for this long.
-const STORE_PATIENCE: Duration = Duration::from_secs(10);
+const STORE_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Project {
     /// Builds the sinks in front of an open store.
@@ -163,9 +163,9 @@ impl Project {
         };
         // A local disk syncs one large batch as fast as a small one. MongoDB answers small batches in parallel.
         let min_concurrent_batch = if matches!(backend, Backend::Mongo(_)) { 1 } else { MIN_CONCURRENT_BATCH };
-        let front = Front::new(queue, STORE_PATIENCE, min_concurrent_batch, keep, backend.clone())?;
+        let front = Front::new(queue, STORE_TIMEOUT, min_concurrent_batch, keep, backend.clone())?;
         // The events are durable in the spool even if this wait times out, so a retry would append them twice.
-        let stored = backend.stored(STORE_PATIENCE);
+        let stored = backend.stored(STORE_TIMEOUT);
         let stored = stored.map(|store| Front::new(queue, Duration::ZERO, 1, drop, store)).transpose()?;
         let settings = RwLock::new(Arc::new(settings));
         let (ingest_limit, quota) = (IngestLimit::default(), Quota::default());
@@ -245,12 +245,12 @@ impl Project {
         *self.parts.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 
-    /// Closes the sinks and the store, and returns the number of events that were not stored within `patience`. The
+    /// Closes the sinks and the store, and returns the number of events that were not stored within `timeout`. The
     /// unstored events go to the dead-letter file.
-    pub(crate) async fn close(&self, patience: Duration) -> Result<usize, BackendError> {
-        let deadline = Instant::now() + patience;
+    pub(crate) async fn close(&self, timeout: Duration) -> Result<usize, BackendError> {
+        let deadline = Instant::now() + timeout;
         let left = || deadline.saturating_duration_since(Instant::now());
-        let unstored = self.parts.front.close(patience).await;
+        let unstored = self.parts.front.close(timeout).await;
         for event in &unstored {
             self.parts.dead_letters.write(event, &"the server stopped before it was stored");
         }
@@ -265,7 +265,7 @@ impl Project {
 }
 
 /// Returns the builder of a sink in front of any store. Awaited events wait for a flush slot, never for a timer.
-pub(crate) fn sink(queue: QueueBounds, patience: Duration) -> SinkBuilder<Event> {
+pub(crate) fn sink(queue: QueueBounds, timeout: Duration) -> SinkBuilder<Event> {
     EventSink::builder()
         .flush_interval(Duration::ZERO)
         .max_batch(MAX_BATCH)
@@ -273,5 +273,5 @@ pub(crate) fn sink(queue: QueueBounds, patience: Duration) -> SinkBuilder<Event>
         .capacity(queue.events)
         .capacity_bytes(queue.bytes)
         .size_of(Event::size)
-        .retry(RetryPolicy::default().deadline(patience))
+        .retry(RetryPolicy::default().deadline(timeout))
 }

@@ -15,7 +15,9 @@ use super::{
     record_cache, retention,
 };
 use crate::{
-    identity::{AccountError, Actor, InvalidField, ProjectChange, ProjectId, ProjectRecord, Role, forget_project},
+    identity::{
+        AccountError, Actor, InvalidField, ProjectChange, ProjectId, ProjectRecord, Role, remove_project_access,
+    },
     records::{AnyRecords, Records, RecordsError, transact},
     util::every,
 };
@@ -23,11 +25,11 @@ use crate::{
 /// Each project uses its own memory and files.
 const MAX_PROJECTS: usize = 100;
 /// How long a starting server waits for the list of projects.
-const START_PATIENCE: Duration = Duration::from_secs(5);
+const START_TIMEOUT: Duration = Duration::from_secs(5);
 /// Interval at which a server reads changes by other servers.
 const SYNCING: Duration = Duration::from_secs(5);
 /// How long the removal of a project waits for its pending events to be stored.
-const REMOVAL_PATIENCE: Duration = Duration::from_secs(10);
+const REMOVAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An error of creating, changing, removing or finding a project.
 #[derive(Debug, thiserror::Error)]
@@ -165,7 +167,7 @@ impl Projects {
                 check_new(&record.id, &transaction.all(None).await?)?;
                 // An earlier project with the same id may have left keys, invitations or roles: older versions removed
                 // projects less thoroughly.
-                let is_anew = forget_project(transaction, &record.id).await?;
+                let is_anew = remove_project_access(transaction, &record.id).await?;
                 if is_anew {
                     transaction.put(&record);
                 }
@@ -220,7 +222,7 @@ impl Projects {
                 if transaction.get::<ProjectRecord>(id.as_str()).await?.is_none() {
                     return Err(ProjectError::Unknown(id.clone()));
                 }
-                let is_all = forget_project(transaction, id).await?;
+                let is_all = remove_project_access(transaction, id).await?;
                 if is_all {
                     transaction.remove::<ProjectRecord>(id.as_str());
                 }
@@ -236,13 +238,13 @@ impl Projects {
         Ok(())
     }
 
-    /// Closes all projects concurrently, and returns the number of events that were not stored within `patience`.
-    pub(crate) async fn close(&self, patience: Duration) -> Result<usize, BackendError> {
+    /// Closes all projects concurrently, and returns the number of events that were not stored within `timeout`.
+    pub(crate) async fn close(&self, timeout: Duration) -> Result<usize, BackendError> {
         self.inner.tasks.lock().await.shutdown().await;
         let mut closing = self.inner.changing.lock().await;
         *closing = true;
         let all = self.all();
-        let closed = futures_util::future::join_all(all.iter().map(|project| project.close(patience))).await;
+        let closed = futures_util::future::join_all(all.iter().map(|project| project.close(timeout))).await;
         closed.into_iter().try_fold(0, |sum, unstored| Ok(sum + unstored?))
     }
 
@@ -287,7 +289,7 @@ impl Projects {
         let project = self.inner.others.write().unwrap_or_else(PoisonError::into_inner).remove(id);
         record_cache::remove(&id.folder(&self.inner.options.data_dir));
         let Some(project) = project else { return };
-        match project.close(REMOVAL_PATIENCE).await {
+        match project.close(REMOVAL_TIMEOUT).await {
             Ok(0) => {}
             Ok(events) => {
                 tracing::error!(project = %id, events, "the dead-letter file has events of a removed project")
@@ -331,7 +333,7 @@ impl Projects {
     }
 
     async fn begin(&self) {
-        if let Ok(Ok(())) = timeout(START_PATIENCE, self.sync()).await {
+        if let Ok(Ok(())) = timeout(START_TIMEOUT, self.sync()).await {
             return;
         }
         tracing::warn!("cannot read the list of projects; opening the projects of the last run");
@@ -355,9 +357,9 @@ impl Projects {
         tasks.spawn(every(SYNCING, inner.clone(), async |inner| Self { inner }.synced().await));
         tasks.spawn(async move {
             if let Some(inner) = inner.upgrade() {
-                Self { inner }.forget().await;
+                Self { inner }.apply_retention().await;
             }
-            every(retention::EVERY, inner, async |inner| Self { inner }.forget().await).await;
+            every(retention::EVERY, inner, async |inner| Self { inner }.apply_retention().await).await;
         });
     }
 }

@@ -14,16 +14,16 @@ pub(super) const EVERY: Duration = Duration::from_secs(3600);
 impl Project {
     /// Removes the events of UTC days that ended by the start of the retention period, and returns their number.
     /// Returns `None` if the project has no retention.
-    pub(crate) async fn forget(&self, now: Timestamp) -> Result<Option<u64>, BackendError> {
+    pub(crate) async fn apply_retention(&self, now: Timestamp) -> Result<Option<u64>, BackendError> {
         let settings = self.settings();
         let Some(days) = settings.retention_days else { return Ok(None) };
         // The horizon is before the start of the calendar, so no event is old enough.
         let Some(before) = horizon(now, days, &settings.time_zone) else { return Ok(Some(0)) };
-        let forgotten = self.backend().forget(before).await?;
-        if forgotten > 0 {
-            tracing::info!(project = %self.id(), events = forgotten, %before, "removed events that are older than the retention");
+        let removed = self.backend().remove_before(before).await?;
+        if removed > 0 {
+            tracing::info!(project = %self.id(), events = removed, %before, "removed events that are older than the retention");
         }
-        Ok(Some(forgotten))
+        Ok(Some(removed))
     }
 }
 
@@ -35,9 +35,9 @@ fn horizon(now: Timestamp, days: NonZero<u32>, tz: &TimeZone) -> Option<Timestam
 
 impl Projects {
     /// Applies the retention of all open projects.
-    pub(super) async fn forget(&self) {
+    pub(super) async fn apply_retention(&self) {
         for project in self.all() {
-            if let Err(error) = project.forget(Timestamp::now()).await {
+            if let Err(error) = project.apply_retention(Timestamp::now()).await {
                 tracing::warn!(project = %project.id(), %error, "cannot remove events that are older than the retention");
             }
         }

@@ -170,7 +170,7 @@ impl AnyRecords {
             Self::Redb(records) => records.turns(),
             Self::Mongo(records) => records.turns(),
         };
-        let turn = timeout(PATIENCE, turns.clone().lock_owned()).await.map_err(|_| RecordsError::Busy)?;
+        let turn = timeout(LOCK_TIMEOUT, turns.clone().lock_owned()).await.map_err(|_| RecordsError::Busy)?;
         let (begun, transaction) = self.anew().await?;
         Ok(Attempt { turn: Some(turn), begun, count: 0, transaction })
     }
@@ -211,7 +211,7 @@ impl AnyRecords {
 /// The maximum number of attempts of a transaction.
 const ATTEMPTS: u32 = 100;
 /// The timeout for the lock on transactions of the same server.
-const PATIENCE: Duration = Duration::from_secs(30);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Runs a rule as a serializable transaction. `transact!(records, ERROR, |transaction| { ... Ok(..) })` is a `Result`
 /// with that error type. If the rule returns an error, nothing is written. The rule may run more than once, so it must

@@ -228,8 +228,8 @@ fn list_of<E: Entity>(
     let Some(table) = table::<E>(transaction)? else { return Ok(Vec::new()) };
     let mut found = Vec::new();
     for entry in transaction.open_table(Owners::new(&owners_of::<E>()))?.range((owner, after)..)? {
-        let (place, _) = entry?;
-        let (of, key) = place.value();
+        let (index_key, _) = entry?;
+        let (of, key) = index_key.value();
         if of != owner || found.len() == limit {
             break;
         }

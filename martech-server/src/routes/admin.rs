@@ -68,7 +68,7 @@ pub(super) struct Forgotten {
     responses((status = 200, description = "How many were removed.", body = Forgotten), Refusals<NoRetention>),
 )]
 pub(super) async fn forget(project: Project) -> Result<Json<Forgotten>, ApiError> {
-    match project.forget(Timestamp::now()).await? {
+    match project.apply_retention(Timestamp::now()).await? {
         Some(forgotten) => Ok(Json(Forgotten { forgotten })),
         None => Err(catalogue::no_retention()),
     }

@@ -99,8 +99,8 @@ pub(super) async fn list(
     let page = Page::of(params)?;
     let keys = access.accounts.keys(project.id(), Timestamp::now()).await?;
     // Ids begin with the creation time, and the secrets of one key are adjacent.
-    let place = |key: &ApiKey| format!("{}{}{}", key.id, since(key.created_at.millis(), ""), key.hint);
-    let (keys, next_cursor) = page.cut(keys, place);
+    let sort_key = |key: &ApiKey| format!("{}{}{}", key.id, since(key.created_at.millis(), ""), key.hint);
+    let (keys, next_cursor) = page.cut(keys, sort_key);
     Ok(Json(Keys { keys: keys.into_iter().map(Shown::from).collect(), next_cursor }))
 }
 

@@ -24,6 +24,7 @@ mod auth;
 mod docs;
 mod events;
 mod health;
+mod invitations;
 mod keys;
 mod members;
 pub(crate) mod metrics;
@@ -109,8 +110,8 @@ fn described(state: &ApiState) -> OpenApiRouter<ApiState> {
         .routes(routes!(admin::compact))
         .routes(routes!(admin::forget))
         .routes(routes!(members::add))
-        .routes(routes!(members::invite))
-        .routes(routes!(members::withdraw))
+        .routes(routes!(invitations::add))
+        .routes(routes!(invitations::remove))
         .routes(routes!(keys::make))
         .routes(routes!(keys::revoke))
         .routes(routes!(keys::rotate));
@@ -118,7 +119,7 @@ fn described(state: &ApiState) -> OpenApiRouter<ApiState> {
     let lists = OpenApiRouter::new()
         .routes(routes!(members::list))
         .routes(routes!(members::change, members::remove))
-        .routes(routes!(members::invitations))
+        .routes(routes!(invitations::list))
         .routes(routes!(keys::list));
     let of_server = strict(OpenApiRouter::new().routes(routes!(members::reset_password))).routes(routes!(audit::list));
     let owned = OpenApiRouter::new().routes(routes!(projects::make)).routes(routes!(projects::remove));

@@ -27,15 +27,15 @@ impl Page {
 
     /// Returns the rows of the page, and the cursor of the next page if there is one.
     ///
-    /// `place` returns the sort key of a row. The key must be unique and must not change.
-    pub(super) fn cut<T>(&self, rows: Vec<T>, place: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {
-        let mut placed: Vec<(String, T)> = rows.into_iter().map(|row| (place(&row), row)).collect();
-        placed.retain(|(place, _)| self.after.as_ref().is_none_or(|after| place > after));
-        placed.sort_by(|(left, _), (right, _)| left.cmp(right));
-        let more = placed.len() > self.limit;
-        placed.truncate(self.limit);
-        let next = placed.last().filter(|_| more).map(|(place, _)| place.clone());
-        (placed.into_iter().map(|(_, row)| row).collect(), next)
+    /// `sort_key` returns the sort key of a row. The key must be unique and must not change.
+    pub(super) fn cut<T>(&self, rows: Vec<T>, sort_key: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {
+        let mut keyed: Vec<(String, T)> = rows.into_iter().map(|row| (sort_key(&row), row)).collect();
+        keyed.retain(|(sort_key, _)| self.after.as_ref().is_none_or(|after| sort_key > after));
+        keyed.sort_by(|(left, _), (right, _)| left.cmp(right));
+        let more = keyed.len() > self.limit;
+        keyed.truncate(self.limit);
+        let next = keyed.last().filter(|_| more).map(|(sort_key, _)| sort_key.clone());
+        (keyed.into_iter().map(|(_, row)| row).collect(), next)
     }
 }
 
@@ -51,11 +51,11 @@ mod tests {
     #[test]
     fn pages_hold_each_row_once_in_order() {
         let rows: Vec<u64> = (0..25).rev().collect();
-        let place = |row: &u64| since(*row as i64 / 2, &format!("id{row:02}"));
+        let sort_key = |row: &u64| since(*row as i64 / 2, &format!("id{row:02}"));
         let (mut seen, mut after, mut pages) = (Vec::new(), None, 0);
         loop {
             let page = Page { limit: 10, after };
-            let (rows, next) = page.cut(rows.clone(), place);
+            let (rows, next) = page.cut(rows.clone(), sort_key);
             seen.extend(rows);
             pages += 1;
             after = next;
@@ -65,8 +65,8 @@ mod tests {
         }
         assert_eq!((pages, seen), (3, (0..25).collect::<Vec<u64>>()));
         // Removing the row of the cursor does not shift the others.
-        let page = Page { limit: 10, after: Some(place(&9)) };
+        let page = Page { limit: 10, after: Some(sort_key(&9)) };
         let without: Vec<u64> = rows.iter().copied().filter(|row| *row != 9).collect();
-        assert_eq!(page.cut(without, place).0, (10..20).collect::<Vec<u64>>());
+        assert_eq!(page.cut(without, sort_key).0, (10..20).collect::<Vec<u64>>());
     }
 }

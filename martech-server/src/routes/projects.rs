@@ -33,7 +33,7 @@ use crate::{
         },
         params::{Named, Params},
     },
-    identity::{Action, Origin, ProjectChange, ProjectId, ProjectRecord, Role, Target, Whole, event_types},
+    identity::{Action, Origin, ProjectChange, ProjectId, ProjectRecord, Role, Target, Whole, currency, event_types},
     projects::Projects,
 };
 
@@ -128,7 +128,7 @@ pub(super) struct NewProject {
     #[schema(format = "iana-time-zone", example = "Europe/Berlin")]
     time_zone: Option<String>,
     #[serde(default)]
-    #[schema(pattern = "^[A-Za-z0-9]{3,8}$", example = "EUR")]
+    #[schema(schema_with = currency)]
     currency: Option<String>,
     #[serde(default)]
     #[schema(schema_with = event_types)]
@@ -225,7 +225,7 @@ pub(super) async fn remove(
 ) -> Result<StatusCode, ApiError> {
     let id = named(&id)?;
     projects.remove(&actor(&caller)?, &id).await?;
-    access.accounts.forget_known_keys();
+    access.accounts.clear_known_keys();
     note(&access, Some(&id), Action::ProjectRemoved, &caller, Target::PROJECT, &origin).await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,143 +1,97 @@
 //! Concurrency limit and timeout of queries.
 //!
-//! A query runs to its end even if its client has disconnected or timed out, because the threads that read files cannot
-//! be stopped. The query keeps its permit until then, so a client gains nothing by repeatedly sending queries and
-//! disconnecting. The stores limit their own concurrency; this module limits the queue in front of them.
+//! The stores limit how many queries run at once: the lake and MongoDB each run a few and let the others wait. This
+//! module limits how many run or wait. A query over the limit is refused at once, so the queue cannot grow. One timeout
+//! covers waiting and running.
+//!
+//! A query that times out, or whose client disconnects, leaves the queue. If a lake already runs it, the query runs to
+//! its end, because the threads that read files cannot be stopped. The query keeps its permit of the lake until then, so
+//! a client gains nothing by repeatedly sending queries and disconnecting.
 
-use std::{future::Future, sync::Arc, thread, time::Duration};
+use std::{future::Future, thread, time::Duration};
 
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
-};
-use tracing::Instrument;
+use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
     http::error::{ApiError, catalogue},
     projects::backend::BackendError,
 };
 
-/// The default number of permits for each core.
-const PLACES_PER_CORE: usize = 4;
-/// The length of the queue, as a multiple of the number of permits.
-const LINE: usize = 4;
-/// The timeout for a permit.
-const LINE_PATIENCE: Duration = Duration::from_secs(5);
+/// The default number of queries for each core.
+const QUERIES_PER_CORE: usize = 20;
 
-/// The queries of a server.
+/// Limits the queries of a server.
 #[derive(Debug)]
-pub(crate) struct Queries {
-    places: Arc<Semaphore>,
+pub(crate) struct QueryLimit {
     /// One permit for each query that runs or waits.
-    present: Arc<Semaphore>,
-    line_patience: Duration,
-    patience: Duration,
+    permits: Semaphore,
+    timeout: Duration,
 }
 
-impl Queries {
-    /// Creates the limit. `places` is the number of concurrent queries, `patience` their timeout.
-    pub(crate) fn new(places: Option<u32>, patience: Duration) -> Self {
-        let cores = || thread::available_parallelism().map_or(1, usize::from);
-        let places =
-            places.map_or_else(|| PLACES_PER_CORE * cores(), |places| usize::try_from(places).unwrap_or(usize::MAX));
-        let places = places.min(Semaphore::MAX_PERMITS / (LINE + 1));
-        Self {
-            places: Arc::new(Semaphore::new(places)),
-            present: Arc::new(Semaphore::new(places * (LINE + 1))),
-            line_patience: LINE_PATIENCE,
-            patience,
-        }
+impl QueryLimit {
+    /// Creates a limit of `max_queries` that run or wait. Each may take `timeout`, including its wait.
+    pub(crate) fn new(max_queries: Option<u32>, timeout: Duration) -> Self {
+        let default = || thread::available_parallelism().map_or(1, usize::from).saturating_mul(QUERIES_PER_CORE);
+        let max_queries = max_queries.map_or_else(default, |count| usize::try_from(count).unwrap_or(usize::MAX));
+        Self { permits: Semaphore::new(max_queries.min(Semaphore::MAX_PERMITS)), timeout }
     }
 
-    /// Runs a query when a permit is free.
+    /// Runs a query.
     ///
     /// # Errors
     ///
-    /// Returns 503 if the queue is full, or if the permit or the answer does not arrive in time.
-    pub(crate) async fn answer<T: Send + 'static>(
-        &self,
-        question: impl Future<Output = Result<T, BackendError>> + Send + 'static,
-    ) -> Result<T, ApiError> {
-        let place = self.place().await?;
-        let work = async move {
-            // Keep the permit until the work ends, even if the caller stops waiting.
-            let _place = place;
-            question.await
-        };
-        match timeout(self.patience, tokio::spawn(work.in_current_span())).await {
-            Ok(Ok(answer)) => Ok(answer?),
-            Ok(Err(panic)) => Err(catalogue::internal(&panic)),
+    /// Returns 503 if too many queries run or wait, or if the answer does not arrive in time.
+    pub(crate) async fn run<T>(&self, query: impl Future<Output = Result<T, BackendError>>) -> Result<T, ApiError> {
+        let _permit = self.permits.try_acquire().map_err(|_| catalogue::too_many_queries())?;
+        match timeout(self.timeout, query).await {
+            Ok(answer) => Ok(answer?),
             Err(_) => Err(catalogue::query_timeout()),
         }
-    }
-
-    async fn place(&self) -> Result<[OwnedSemaphorePermit; 2], ApiError> {
-        let present = self.present.clone().try_acquire_owned().map_err(|_| catalogue::too_many_queries())?;
-        let place = timeout(self.line_patience, self.places.clone().acquire_owned())
-            .await
-            .map_err(|_| catalogue::too_many_queries())?;
-        Ok([place.map_err(|closed| catalogue::internal(&closed))?, present])
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::future::{pending, ready};
+    use std::{
+        future::{pending, ready},
+        pin::pin,
+    };
 
-    use axum::http::StatusCode;
-    use tokio::sync::oneshot;
+    use futures_util::poll;
 
     use super::*;
 
     const LONG: Duration = Duration::from_secs(60);
 
-    fn queries(places: u32) -> Queries {
-        Queries::new(Some(places), LONG)
-    }
-
-    /// Returns a query that completes when the sender sends its answer.
-    fn slow() -> (oneshot::Sender<u8>, impl Future<Output = Result<u8, BackendError>>) {
-        let (answer, asked) = oneshot::channel();
-        (answer, async { Ok(asked.await.unwrap_or_default()) })
-    }
-
     #[tokio::test]
-    async fn queries_wait_in_a_bounded_queue() {
-        let queries = Arc::new(Queries { line_patience: Duration::from_millis(20), ..queries(1) });
-        let (answer, question) = slow();
-        let first = tokio::spawn({
-            let queries = queries.clone();
-            async move { queries.answer(question).await }
-        });
-        while queries.places.available_permits() > 0 {
-            tokio::task::yield_now().await;
+    async fn refuses_query_over_the_limit_at_once() {
+        let limit = QueryLimit::new(Some(2), LONG);
+        let mut running = [0; 2].map(|_| Box::pin(limit.run(pending::<Result<(), _>>())));
+        for query in &mut running {
+            assert!(poll!(query).is_pending());
         }
-        let late = queries.answer(ready(Ok(2))).await.unwrap_err();
-        assert_eq!(late.status, StatusCode::SERVICE_UNAVAILABLE, "nobody waits for ever");
-        let line: Vec<_> = (0..LINE).map(|_| queries.present.clone().try_acquire_owned().unwrap()).collect();
-        assert!(queries.place().await.is_err(), "the line is full");
-        drop(line);
-        answer.send(1).unwrap();
-        assert_eq!(first.await.unwrap().unwrap(), 1);
-        assert_eq!(queries.answer(ready(Ok(3))).await.unwrap(), 3);
+        let refused = limit.run(ready(Ok(()))).await.unwrap_err();
+        assert_eq!(refused.code(), "too_many_queries");
+        drop(running);
+        limit.run(ready(Ok(()))).await.unwrap();
     }
 
     #[tokio::test]
-    async fn abandoned_query_keeps_its_permit_until_it_ends() {
-        let queries = queries(1);
-        let (answer, question) = slow();
-        let abandoned = timeout(Duration::from_millis(20), queries.answer(question)).await;
-        assert!(abandoned.is_err());
-        assert_eq!(queries.places.available_permits(), 0);
-        answer.send(1).unwrap();
-        assert_eq!(queries.answer(ready(Ok(2))).await.unwrap(), 2);
+    async fn abandoned_query_leaves_the_queue() {
+        let limit = QueryLimit::new(Some(1), LONG);
+        {
+            let mut abandoned = pin!(limit.run(pending::<Result<(), _>>()));
+            assert!(poll!(&mut abandoned).is_pending());
+            assert_eq!(limit.permits.available_permits(), 0);
+        }
+        assert_eq!(limit.run(ready(Ok(2))).await.unwrap(), 2);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn slow_query_times_out() {
-        let queries = Queries { patience: Duration::from_millis(20), ..queries(2) };
-        let refused = queries.answer(pending::<Result<(), _>>()).await.unwrap_err();
-        assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(queries.places.available_permits(), 1, "it is still being worked on");
+        let limit = QueryLimit::new(Some(1), LONG);
+        let refused = limit.run(pending::<Result<(), _>>()).await.unwrap_err();
+        assert_eq!(refused.code(), "query_timeout");
+        assert_eq!(limit.permits.available_permits(), 1);
     }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use axum::extract::FromRef;
 
-use super::queries::Queries;
+use super::queries::QueryLimit;
 use crate::{
     http::{auth::Access, bodies::Bodies, observe::Observer, rate_limits::Limiter},
     observability::metrics::Metrics,
@@ -31,7 +31,7 @@ pub(crate) struct Parts {
     pub(crate) bodies: Arc<Bodies>,
     /// The bodies of other requests, which are small.
     pub(crate) small_bodies: Arc<Bodies>,
-    pub(crate) queries: Arc<Queries>,
+    pub(crate) query_limit: Arc<QueryLimit>,
     pub(crate) disk_space: Arc<DiskSpace>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) observer: Arc<Observer>,
@@ -107,6 +107,6 @@ macro_rules! parts {
 parts! {
     projects: Projects,
     access: Arc<Access>,
-    queries: Arc<Queries>,
+    query_limit: Arc<QueryLimit>,
     metrics: Arc<Metrics>,
 }

@@ -17,7 +17,7 @@ use crate::{
         params::{Params, message},
     },
     projects::Project,
-    routes::queries::Queries,
+    routes::queries::QueryLimit,
 };
 
 /// Length of the default range, in days.
@@ -41,13 +41,13 @@ const DEFAULT_DAYS: i64 = 30;
     responses((status = 200, description = "The figures.", body = Stats), Refusals<OfQuery>),
 )]
 pub(super) async fn stats(
-    State(queries): State<Arc<Queries>>,
+    State(limit): State<Arc<QueryLimit>>,
     project: Project,
     params: Params,
 ) -> Result<Json<Stats>, ApiError> {
     let query = question(params, &project.settings().time_zone, Timestamp::now())?;
     let backend = project.backend().clone();
-    Ok(Json(queries.answer(async move { backend.stats(query).await }).await?))
+    Ok(Json(limit.run(async move { backend.stats(query).await }).await?))
 }
 
 pub(crate) fn question(mut params: Params, tz: &TimeZone, now: Timestamp) -> Result<StatsQuery, ApiError> {

@@ -18,7 +18,7 @@ use crate::{
         params::{Named, Params, message},
     },
     projects::Project,
-    routes::queries::Queries,
+    routes::queries::QueryLimit,
 };
 
 /// Maximum length of a user id, in characters.
@@ -45,14 +45,14 @@ const MAX_USER_ID: usize = 128;
     responses((status = 200, description = "A page of the journey.", body = Journey), Refusals<OfQuery>),
 )]
 pub(super) async fn journey(
-    State(queries): State<Arc<Queries>>,
+    State(limit): State<Arc<QueryLimit>>,
     project: Project,
     Named(user_id): Named,
     params: Params,
 ) -> Result<Json<Journey>, ApiError> {
     let query = journey_question(user_id, params, &project.settings().time_zone)?;
     let (backend, asked) = (project.backend().clone(), query.clone());
-    let page = queries.answer(async move { backend.journey(asked).await }).await?;
+    let page = limit.run(async move { backend.journey(asked).await }).await?;
     Ok(Json(query.answer(page)))
 }
 
@@ -103,13 +103,13 @@ fn types(params: &mut Params) -> Result<Vec<EventType>, ApiError> {
     responses((status = 200, description = "A page of users.", body = Users), Refusals<OfQuery>),
 )]
 pub(super) async fn list(
-    State(queries): State<Arc<Queries>>,
+    State(limit): State<Arc<QueryLimit>>,
     project: Project,
     params: Params,
 ) -> Result<Json<Users>, ApiError> {
     let query = users_question(params, project.settings().rules.currency)?;
     let (backend, asked) = (project.backend().clone(), query.clone());
-    let page = queries.answer(async move { backend.users(asked).await }).await?;
+    let page = limit.run(async move { backend.users(asked).await }).await?;
     Ok(Json(query.answer(page)))
 }
 

@@ -158,7 +158,7 @@ impl Engine {
         self.files
             .publish(change, |version| before = Some(mem::replace(&mut self.state().version, Arc::new(version))))?;
         drop(before);
-        self.dedupe.forget(retired);
+        self.dedupe.remove_indexes(retired);
         Ok(())
     }
 

@@ -97,11 +97,11 @@ impl State {
         for event in keys {
             let mut known = None;
             for key in event.candidates() {
-                let Some(place) = self.unflushed(&key) else { continue };
-                if place.ticket >= durable_before {
+                let Some(unflushed) = self.unflushed(&key) else { continue };
+                if unflushed.ticket >= durable_before {
                     return None;
                 }
-                known = known.max(event.compare_stored(key, place.print));
+                known = known.max(event.compare_stored(key, unflushed.print));
             }
             all.push(known);
         }

@@ -140,11 +140,11 @@ impl Dedupe {
         if rows.is_empty() {
             return Ok(());
         }
-        rows.sort_unstable_by_key(|(place, ..)| *place);
+        rows.sort_unstable_by_key(|(offset, ..)| *offset);
         let events = opened(&files.events, || Ok(file.open()?.0))?;
         let (mut ids, mut prints) = (events.near(), None);
-        for (place, row, Question { key, event, position }) in rows {
-            if *ids.read(place, 16).context("cannot read", file.path())? != *key.id.as_bytes() {
+        for (offset, row, Question { key, event, position }) in rows {
+            if *ids.read(offset, 16).context("cannot read", file.path())? != *key.id.as_bytes() {
                 continue;
             }
             let prints = match &mut prints {
@@ -177,7 +177,7 @@ impl Dedupe {
     }
 
     /// Removes the indexes of files that are no longer live.
-    pub(crate) fn forget(&self, files: impl IntoIterator<Item = u64>) {
+    pub(crate) fn remove_indexes(&self, files: impl IntoIterator<Item = u64>) {
         for file in files {
             self.indexes.remove(&file);
         }

@@ -233,7 +233,7 @@ pub(crate) fn revenue_in(currency: Currency, bytes: &[u8]) -> i128 {
 
 fn padded(currency: Currency) -> [u8; 8] {
     let code = currency.as_str().as_bytes();
-    std::array::from_fn(|place| code.get(place).copied().unwrap_or(0))
+    std::array::from_fn(|index| code.get(index).copied().unwrap_or(0))
 }
 
 /// Decodes the revenue by currency.

@@ -14,7 +14,7 @@ use crate::lake::{
 };
 
 /// Removes the files of all days before `before`. Returns the number of events in them.
-pub(crate) fn forget(engine: &Engine, before: i32) -> Result<u64> {
+pub(crate) fn remove_before(engine: &Engine, before: i32) -> Result<u64> {
     let version = engine.snapshot()?.version;
     let (mut old, mut kept): (Vec<Arc<EventsFile>>, Vec<Arc<EventsFile>>) = (Vec::new(), Vec::new());
     for (day, files) in &version.events {

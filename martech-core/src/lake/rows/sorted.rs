@@ -21,8 +21,8 @@ struct Key<'a> {
 impl Key<'_> {
     /// Compares in the sort order of the files. Rows that are equal there stay in order of arrival.
     fn compare(&self, other: &Self) -> Ordering {
-        let place = |key: &Self| (key.occurred_at, key.id, key.chunk, key.index);
-        self.compare_users(other).then_with(|| place(self).cmp(&place(other)))
+        let rank = |key: &Self| (key.occurred_at, key.id, key.chunk, key.index);
+        self.compare_users(other).then_with(|| rank(self).cmp(&rank(other)))
     }
 
     fn compare_users(&self, other: &Self) -> Ordering {

@@ -155,7 +155,7 @@ fn event(document: &RawDocument) -> Result<Event, String> {
 }
 
 /// Returns the sort key of a document: the event's time and its id.
-pub(super) fn place(document: &RawDocument) -> Result<(Timestamp, EventId), NotAnEvent> {
+pub(super) fn time_and_id(document: &RawDocument) -> Result<(Timestamp, EventId), NotAnEvent> {
     let (mut at, mut id) = (None, None);
     for element in document {
         let Ok((name, value)) = element else { break };

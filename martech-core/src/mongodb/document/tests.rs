@@ -91,7 +91,7 @@ fn reads_properties_in_both_forms() {
         );
         assert_eq!(back.properties, compact);
         assert!(is_again(&event, raw(&bytes)));
-        assert_eq!(place(raw(&bytes)).unwrap(), (event.occurred_at, event.id));
+        assert_eq!(time_and_id(raw(&bytes)).unwrap(), (event.occurred_at, event.id));
     }
 }
 
@@ -131,7 +131,7 @@ fn invalid_document_names_the_cause() {
         (mongodb::bson::rawdoc! { "properties": 1 }, "properties is not a document"),
     ] {
         assert_eq!(read(&document).unwrap_err().why, why);
-        assert!(place(&document).is_err() && row(&document, &mut Symbols::new()).is_err());
+        assert!(time_and_id(&document).is_err() && row(&document, &mut Symbols::new()).is_err());
     }
 }
 
@@ -161,7 +161,7 @@ proptest! {
             }
             let Ok(document) = RawDocument::from_bytes(&bytes) else { continue };
             // These calls must not panic.
-            let _ = (place(document), row(document, &mut Symbols::new()).is_ok(), is_again(&event, document));
+            let _ = (time_and_id(document), row(document, &mut Symbols::new()).is_ok(), is_again(&event, document));
             let Ok(found) = read(document) else { continue };
             let mut again = Vec::new();
             if write(&found, form, true, &mut again).is_ok() {

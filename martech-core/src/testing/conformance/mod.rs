@@ -144,7 +144,7 @@ pub trait Subject: Sync {
 
     /// Removes the events of all UTC days that ended by `before`. Returns how many were removed, or `None` if the store
     /// does not support it.
-    fn forget(&self, _store: &Self::Store, _before: Timestamp) -> impl Future<Output = Option<u64>> + Send {
+    fn remove_before(&self, _store: &Self::Store, _before: Timestamp) -> impl Future<Output = Option<u64>> + Send {
         async { None }
     }
 

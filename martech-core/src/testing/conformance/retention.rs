@@ -35,15 +35,15 @@ pub async fn days_that_are_over<S: EventSubject>(subject: &S) -> Verdict {
         let moment = Timestamp::from_millis(moment);
         let is_old = |event: &Event| event.occurred_at.day() < moment.day();
         let old = model.events.iter().filter(|event| is_old(event)).count() as u64;
-        let Some(forgotten) = subject.forget(trial.store(), moment).await else {
+        let Some(removed) = subject.remove_before(trial.store(), moment).await else {
             return Verdict::NotApplicable("the store has no retention");
         };
-        assert_eq!(forgotten, old, "events removed in round {round}");
+        assert_eq!(removed, old, "events removed in round {round}");
         model.events.retain(|event| !is_old(event));
         assert_answers(trial.store(), &model, &format!("round {round}")).await;
         trial.disturb().await;
         // Repeating the call removes nothing.
-        assert_eq!(subject.forget(trial.store(), moment).await, Some(0), "round {round}, again");
+        assert_eq!(subject.remove_before(trial.store(), moment).await, Some(0), "round {round}, again");
     }
     assert!(model.events.is_empty(), "no events are left at the end");
     let fresh: Vec<Event> = (0..50).map(events::numbered).collect();

@@ -20,7 +20,7 @@ use crate::{
 /// Time without an answer after which the command prints a message.
 const SOON: Duration = Duration::from_secs(1);
 /// Timeout of the first requests, before any file is read.
-const PATIENCE: Duration = Duration::from_secs(10);
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Sends batches to `POST /events?ack=durable`, as NDJSON with zstd.
 #[derive(Debug, Clone)]
@@ -80,7 +80,7 @@ impl HttpStore {
         };
         let get = |path: &str| {
             let request =
-                self.agent.get(format!("{}{path}", self.server)).config().timeout_global(Some(PATIENCE)).build();
+                self.agent.get(format!("{}{path}", self.server)).config().timeout_global(Some(READ_TIMEOUT)).build();
             let request = match &self.authorization {
                 Some(authorization) => request.header("authorization", &**authorization),
                 None => request,

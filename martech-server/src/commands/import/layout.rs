@@ -144,22 +144,22 @@ impl Layout {
     /// Returns the layout for records with these columns.
     pub(crate) fn for_columns(args: &ImportArgs, columns: &[String]) -> Result<Self, LayoutError> {
         let mut layout = Self::with_constants(args)?;
-        let mut places = HashMap::new();
-        for (place, name) in columns.iter().enumerate() {
-            if places.insert(name.as_str(), place).is_some() {
+        let mut indices = HashMap::new();
+        for (index, name) in columns.iter().enumerate() {
+            if indices.insert(name.as_str(), index).is_some() {
                 return Err(LayoutError::SameName(name.clone()));
             }
         }
         let mut mapped = HashSet::new();
         for (target, column) in &args.maps {
-            let place = *places
+            let index = *indices
                 .get(column.as_str())
                 .ok_or_else(|| LayoutError::NoColumn { column: column.clone(), columns: columns.join(", ") })?;
-            layout.insert(target, Source::Column(place))?;
-            mapped.insert(place);
+            layout.insert(target, Source::Column(index))?;
+            mapped.insert(index);
         }
         layout.shadow();
-        for (place, name) in columns.iter().enumerate().filter(|(place, _)| !mapped.contains(place)) {
+        for (index, name) in columns.iter().enumerate().filter(|(index, _)| !mapped.contains(index)) {
             let target = match name.parse() {
                 Ok(target) => target,
                 Err(_) if args.only_mapped || name == "receivedAt" => continue,
@@ -170,7 +170,7 @@ impl Layout {
                 layout.left_out.push(name.clone());
                 continue;
             }
-            match layout.insert(&target, Source::Column(place)) {
+            match layout.insert(&target, Source::Column(index)) {
                 // --map and --set take precedence over a column of that name.
                 Ok(()) | Err(LayoutError::Twice(_)) => {}
                 Err(_) => return Err(LayoutError::ColumnOverlap(name.clone())),

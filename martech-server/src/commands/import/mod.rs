@@ -104,32 +104,24 @@ pub fn import(args: &ImportArgs, done: impl FnMut(&FileReport)) -> Result<Report
     let jobs = plan(args)?;
     let runtime = tokio::runtime::Runtime::new().map_err(ImportError::Runtime)?;
     let result = runtime.block_on(async {
-        let project = args.project.clone().unwrap_or_default();
-        match (&args.url, args.store.mongo()) {
-            (Some(_), _) if args.dry_run => import_into(Nowhere, args, &jobs, done).await,
+        let (mongo, args) = &with_project_settings(args).await?;
+        if args.dry_run {
+            return import_into(Nowhere, args, &jobs, done).await;
+        }
+        match (&args.url, mongo) {
             (Some(url), _) => {
                 let store = HttpStore::new(url, &args.trust, args.token.as_deref(), args.project.as_ref())?;
                 store.find(args.project.as_ref()).await?;
                 import_into(store, args, &jobs, done).await
             }
-            (None, Some(options)) => {
-                let store = MongoStore::new(options).await?;
-                let args =
-                    &args.of_project(find_project(&project, AnyRecords::beside(&store).all(None).await?)?.as_ref());
-                if args.dry_run {
-                    return import_into(Nowhere, args, &jobs, done).await;
-                }
-                let store = database_of(&project, &store);
+            (None, Some(mongo)) => {
+                let store = database_of(&args.project.clone().unwrap_or_default(), mongo);
                 let store = store.map_err(|error| ImportError::Options(error.to_string()))?;
                 // Reports problems of the database before a file is read.
                 store.prepare().await?;
                 import_into(store, args, &jobs, done).await
             }
             (None, None) => {
-                let args = &args.of_project(find_project(&project, projects::cached_records(&args.data_dir))?.as_ref());
-                if args.dry_run {
-                    return import_into(Nowhere, args, &jobs, done).await;
-                }
                 let lake = Lake::open(LakeOptions::new(args.folder())).await?;
                 let result = import_into(lake.clone(), args, &jobs, done).await;
                 let rolled = if result.is_ok() { lake.roll().await } else { Ok(()) };
@@ -144,6 +136,24 @@ pub fn import(args: &ImportArgs, done: impl FnMut(&FileReport)) -> Result<Report
     // A thread may still be blocked on standard input.
     runtime.shutdown_background();
     result
+}
+
+/// Returns the MongoDB that the events go to, if any, and the arguments with the settings of the project. A running
+/// server applies the settings itself.
+async fn with_project_settings(args: &ImportArgs) -> Result<(Option<MongoStore>, ImportArgs), ImportError> {
+    if args.url.is_some() {
+        return Ok((None, args.clone()));
+    }
+    let mongo = match args.store.mongo() {
+        Some(options) => Some(MongoStore::new(options).await?),
+        None => None,
+    };
+    let records = match &mongo {
+        Some(mongo) => AnyRecords::beside(mongo).all(None).await?,
+        None => projects::cached_records(&args.data_dir),
+    };
+    let project = find_project(&args.project.clone().unwrap_or_default(), records)?;
+    Ok((mongo, args.of_project(project.as_ref())))
 }
 
 /// Returns the record of a project. The default project always exists, even without a record.
@@ -265,7 +275,7 @@ async fn import_into(
     let closed = sink.close(Duration::from_secs(1)).await;
     result?;
     debug_assert!(closed.unstored.is_empty());
-    imports.iter().try_for_each(FileImport::forget)?;
+    imports.iter().try_for_each(FileImport::remove_state_file)?;
     Ok(report)
 }
 

@@ -25,11 +25,11 @@ pub(crate) enum Found {
 /// Looks for the end of one record, piece by piece.
 pub(crate) struct RecordScan {
     delimiter: u8,
-    state: State,
+    state: ColumnState,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+enum ColumnState {
     /// At the start of a column.
     Start,
     /// In the blanks at the start of a column.
@@ -42,11 +42,11 @@ enum State {
 
 impl RecordScan {
     pub(crate) fn new(delimiter: u8) -> Self {
-        Self { delimiter, state: State::Start }
+        Self { delimiter, state: ColumnState::Start }
     }
 
     pub(crate) fn is_in_quotes(&self) -> bool {
-        self.state == State::Quoted
+        self.state == ColumnState::Quoted
     }
 
     pub(crate) fn read(&mut self, bytes: &[u8]) -> Found {
@@ -54,28 +54,28 @@ impl RecordScan {
         while let Some(&byte) = bytes.get(at) {
             let ends_column = byte == self.delimiter || byte == b'\n' || byte == b'\r';
             self.state = match self.state {
-                State::Plain if !ends_column => match memchr3(self.delimiter, b'\n', b'\r', &bytes[at..]) {
+                ColumnState::Plain if !ends_column => match memchr3(self.delimiter, b'\n', b'\r', &bytes[at..]) {
                     Some(distance) => {
                         at += distance;
                         continue;
                     }
                     None => break,
                 },
-                State::Quoted => match memchr(b'"', &bytes[at..]) {
+                ColumnState::Quoted => match memchr(b'"', &bytes[at..]) {
                     Some(distance) => {
                         at += distance;
-                        State::Closed
+                        ColumnState::Closed
                     }
                     None => break,
                 },
-                State::Closed if byte == b'"' => State::Quoted,
-                _ if byte == self.delimiter => State::Start,
+                ColumnState::Closed if byte == b'"' => ColumnState::Quoted,
+                _ if byte == self.delimiter => ColumnState::Start,
                 _ if ends_column => return Found::End(at),
-                State::Closed => return Found::Bad(BadQuote::TextBehind),
-                State::Start if byte == b'"' => State::Quoted,
-                State::Blanks if byte == b'"' => return Found::Bad(BadQuote::BlanksBefore),
-                State::Start | State::Blanks if byte == b' ' || byte == b'\t' => State::Blanks,
-                _ => State::Plain,
+                ColumnState::Closed => return Found::Bad(BadQuote::TextBehind),
+                ColumnState::Start if byte == b'"' => ColumnState::Quoted,
+                ColumnState::Blanks if byte == b'"' => return Found::Bad(BadQuote::BlanksBefore),
+                ColumnState::Start | ColumnState::Blanks if byte == b' ' || byte == b'\t' => ColumnState::Blanks,
+                _ => ColumnState::Plain,
             };
             at += 1;
         }

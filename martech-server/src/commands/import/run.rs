@@ -18,7 +18,7 @@ use super::{
     records::{Message, Parsed, Records},
     rejects::{Reason, Rejects, RejectsPath},
     report::{Complaint, FileReport, Progress, Words},
-    state::{State, StateFile},
+    state::{Checkpoint, StateFile},
 };
 
 /// Number of chunks on their way to the store.
@@ -29,7 +29,7 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 /// The import of one file.
 pub(crate) struct FileImport {
     name: String,
-    state: State,
+    state: Checkpoint,
     state_file: Option<StateFile>,
     saved: Instant,
     rejects: Rejects,
@@ -64,7 +64,7 @@ impl FileImport {
             }
             None => {
                 let rejects = Rejects::begin(rejects.clone()).map_err(ImportError::write(&rejects_path))?;
-                (rejects, State::default(), None)
+                (rejects, Checkpoint::default(), None)
             }
         };
         Ok(Self { name, state, state_file, saved: Instant::now(), rejects, rejects_path, resumed_at, first: None })
@@ -191,7 +191,7 @@ impl FileImport {
     }
 
     /// Removes the state file, once all files of the command are imported.
-    pub(crate) fn forget(&self) -> Result<(), ImportError> {
+    pub(crate) fn remove_state_file(&self) -> Result<(), ImportError> {
         match &self.state_file {
             Some(file) => file.remove().map_err(ImportError::write(file.path())),
             None => Ok(()),

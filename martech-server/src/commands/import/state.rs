@@ -27,7 +27,7 @@ pub struct Counts {
 
 /// A checkpoint of an import: everything before `position` is settled and durable.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct State {
+pub(crate) struct Checkpoint {
     /// The key of the file and options that the state belongs to.
     key: String,
     pub(crate) position: Position,
@@ -65,13 +65,13 @@ impl StateFile {
 
     /// Returns the state of an interrupted import of exactly this file with exactly these options. Any other state
     /// counts as absent.
-    pub(crate) fn load(&self) -> Option<State> {
-        let state: State = serde_json::from_slice(&fs::read(&self.path).ok()?).ok()?;
+    pub(crate) fn load(&self) -> Option<Checkpoint> {
+        let state: Checkpoint = serde_json::from_slice(&fs::read(&self.path).ok()?).ok()?;
         (state.key == self.key).then_some(state)
     }
 
-    pub(crate) fn save(&self, state: &State) -> io::Result<()> {
-        let state = State { key: self.key.clone(), ..state.clone() };
+    pub(crate) fn save(&self, state: &Checkpoint) -> io::Result<()> {
+        let state = Checkpoint { key: self.key.clone(), ..state.clone() };
         if let Some(dir) = self.path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
             fs::create_dir_all(dir)?;
         }

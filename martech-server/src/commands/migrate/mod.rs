@@ -26,7 +26,7 @@ use martech_core::{
 
 use self::{
     source::Source,
-    state::{State, StateFile},
+    state::{Checkpoint, StateFile},
 };
 use crate::{
     commands::{output::print_line, signals::interrupted, verify::bar},
@@ -220,13 +220,13 @@ const IN_FLIGHT: usize = 4;
 /// Interval between writes of the state file.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 /// Leaves time for the destination to restart.
-const PATIENCE: Duration = Duration::from_secs(300);
+const RETRY_DEADLINE: Duration = Duration::from_secs(300);
 /// Maximum number of rejected events in the report.
 const MAX_NAMED: usize = 100;
 
 struct Migration {
     file: StateFile,
-    state: State,
+    state: Checkpoint,
     refused: Vec<String>,
     begun: Instant,
     saved: Instant,
@@ -248,7 +248,7 @@ impl Migration {
             .max_batch(BATCH)
             .capacity(BATCH * (IN_FLIGHT + 1))
             .size_of(Event::size)
-            .retry(RetryPolicy::default().deadline(PATIENCE))
+            .retry(RetryPolicy::default().deadline(RETRY_DEADLINE))
             // Receipts report the outcome of each event.
             .dead_letters(drop)
             .build(to.clone())?;
@@ -321,7 +321,7 @@ impl Migration {
                 }
             }
         }
-        self.state = State { cursor: Some(cursor), counts };
+        self.state = Checkpoint { cursor: Some(cursor), counts };
         Ok(())
     }
 

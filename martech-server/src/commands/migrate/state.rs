@@ -25,7 +25,7 @@ pub(super) struct Counts {
 
 /// A checkpoint of a migration: everything up to the cursor is settled.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct State {
+pub(super) struct Checkpoint {
     pub(super) cursor: Option<ExportCursor>,
     pub(super) counts: Counts,
 }
@@ -42,7 +42,7 @@ struct Content {
     from: String,
     to: String,
     #[serde(flatten)]
-    state: State,
+    state: Checkpoint,
 }
 
 impl StateFile {
@@ -51,12 +51,12 @@ impl StateFile {
     }
 
     /// Returns the state of an interrupted migration between exactly these stores, in this direction.
-    pub(super) fn load(&self) -> Option<State> {
+    pub(super) fn load(&self) -> Option<Checkpoint> {
         let Content { from, to, state } = serde_json::from_slice(&fs::read(&self.path).ok()?).ok()?;
         ([from, to] == self.ends).then_some(state)
     }
 
-    pub(super) fn save(&self, state: &State) -> io::Result<()> {
+    pub(super) fn save(&self, state: &Checkpoint) -> io::Result<()> {
         let [from, to] = self.ends.clone();
         let content = serde_json::to_vec(&Content { from, to, state: state.clone() })?;
         replace(&Disk, &std::path::absolute(&self.path)?, &content)
@@ -88,7 +88,7 @@ mod tests {
         let file = StateFile::new(&path, &ends[0], &ends[1]);
         assert_eq!(file.load(), None);
         let event = Event::builder("u1", EventType::SEARCH).build(&EventRules::default()).unwrap();
-        let state = State {
+        let state = Checkpoint {
             cursor: Some(ExportCursor::of(&event)),
             counts: Counts { read: 3, copied: 2, ..Counts::default() },
         };

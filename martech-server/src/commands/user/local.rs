@@ -12,16 +12,15 @@ use super::{Keys, UserError};
 use crate::{
     config::PasswordArgs,
     identity::{
-        AccountSettings, Accounts, Action, Actor, Hasher, KeyFate, Member, NewUser, Origin, ProjectId, ProjectRecord,
-        Role, SHELL, Settled, Target, User,
+        AccountSettings, Accounts, Action, Actor, Hasher, KeyFate, Member, NewUser, Origin, ProjectId, Role, SHELL,
+        Settled, Target, User,
     },
     projects::backend::BackendError,
-    records::{AnyRecords, Records},
+    records::AnyRecords,
 };
 
 pub(super) struct Local {
     accounts: Accounts,
-    records: AnyRecords,
     /// Lock on the data folder, if the accounts are in one.
     _lock: Option<Lock>,
 }
@@ -38,13 +37,8 @@ impl Local {
 
     fn new(records: AnyRecords, lock: Option<Lock>, args: &PasswordArgs) -> Result<Self, UserError> {
         let hasher = Hasher::new(args.cost()).map_err(crate::identity::AccountError::from)?;
-        let accounts = Accounts::new(records.clone(), hasher, AccountSettings::default());
-        Ok(Self { accounts, records, _lock: lock })
-    }
-
-    async fn check(&self, project: &ProjectId) -> Result<(), UserError> {
-        let is_there = project.is_default() || self.records.get::<ProjectRecord>(project.as_str()).await?.is_some();
-        if is_there { Ok(()) } else { Err(UserError::NoProject(project.clone())) }
+        let accounts = Accounts::new(records, hasher, AccountSettings::default());
+        Ok(Self { accounts, _lock: lock })
     }
 
     pub(super) async fn add(
@@ -55,7 +49,7 @@ impl Local {
         role: Role,
         password: &str,
     ) -> Result<Member, UserError> {
-        self.check(project).await?;
+        self.accounts.check_project(project).await?;
         let new = NewUser { name, email, password, image: None };
         let made = self.accounts.add_member(new, project, Some(role), Timestamp::now()).await?;
         self.note(Action::MemberAdded, Some(project), Target::user(&made)).await;
@@ -63,7 +57,7 @@ impl Local {
     }
 
     pub(super) async fn list(&self, project: &ProjectId) -> Result<Vec<Member>, UserError> {
-        self.check(project).await?;
+        self.accounts.check_project(project).await?;
         Ok(self.accounts.members(project).await?)
     }
 

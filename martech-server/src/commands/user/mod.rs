@@ -164,8 +164,6 @@ enum UserError {
     Records(#[from] RecordsError),
     #[error("there is no account for {0}")]
     Nobody(String),
-    #[error("there is no project {0}")]
-    NoProject(ProjectId),
     #[error("{0}: {1}")]
     Folder(PathBuf, io::Error),
     #[error(transparent)]

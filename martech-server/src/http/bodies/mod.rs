@@ -207,10 +207,10 @@ impl Bodies {
     /// a reset and never reads the response. A client that waits for `100 Continue` reads the response at once.
     async fn linger(&self, headers: &HeaderMap, mut body: impl RequestBody, most: usize, mut timer: BodyTimer) {
         let waits = headers.get(header::EXPECT).is_some_and(|value| *value == HeaderValue::from_static("100-continue"));
-        let mut patience = if waits { 0 } else { most };
-        while patience > 0 {
+        let mut left = if waits { 0 } else { most };
+        while left > 0 {
             match next_chunk(&mut body, &mut timer).await {
-                Ok(Some(chunk)) => patience = patience.saturating_sub(chunk.len()),
+                Ok(Some(chunk)) => left = left.saturating_sub(chunk.len()),
                 Ok(None) | Err(_) => break,
             }
         }
@@ -219,7 +219,7 @@ impl Bodies {
 
 async fn next_chunk(body: &mut impl RequestBody, timer: &mut BodyTimer) -> Result<Option<Bytes>, ApiError> {
     loop {
-        let frame = match timeout(timer.patience(), body.frame()).await {
+        let frame = match timeout(timer.remaining(), body.frame()).await {
             Err(_) => return Err(timer.error()),
             Ok(None) => return Ok(None),
             Ok(Some(Err(error))) => return Err(cut_short(&error.into())),

@@ -36,7 +36,7 @@ impl BodyTimer {
     }
 
     /// Returns how long the next bytes may take.
-    pub(super) fn patience(&self) -> Duration {
+    pub(super) fn remaining(&self) -> Duration {
         self.allowed().saturating_sub(self.started.elapsed()).min(self.idle)
     }
 
@@ -74,11 +74,11 @@ mod tests {
         let mut timer = BodyTimer::new(&limits);
         let started = Instant::now();
         let step = Duration::from_secs(1);
-        while timer.patience() >= step {
+        while timer.remaining() >= step {
             tokio::time::advance(step).await;
             timer.received(bytes);
         }
-        tokio::time::advance(timer.patience()).await;
+        tokio::time::advance(timer.remaining()).await;
         (format!("{:?}", timer.error()), started.elapsed().as_secs())
     }
 

@@ -1,6 +1,12 @@
 //! Serves one connection, from its first byte to its last.
 
-use std::{convert::Infallible, net::IpAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::IpAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     BoxError,
@@ -13,7 +19,10 @@ use hyper::{
     server::conn::{http1, http2},
     service::{Service, service_fn},
 };
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulConnection,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -121,19 +130,14 @@ impl<R: Respond> Protocols<R> {
         stream: S,
         peer: Peer,
         state: &Arc<ConnectionState>,
-        mut drain: Drain,
+        drain: Drain,
     ) -> Result<(), BoxError> {
         let stream = tls.accept(stream).await?;
         if !speaks_http2(&stream) {
             return self.serve_http1(stream, peer, state, drain).await;
         }
-        let mut connection =
-            pin!(self.http2.serve_connection(TokioIo::new(stream), self.answering(peer, state.clone())));
-        tokio::select! {
-            ended = connection.as_mut() => return Ok(ended?),
-            _ = drain.changed() => connection.as_mut().graceful_shutdown(),
-        }
-        Ok(connection.await?)
+        let connection = self.http2.serve_connection(TokioIo::new(stream), self.answering(peer, state.clone()));
+        run_to_end(pin!(connection), drain).await
     }
 
     async fn serve_http1<S: Stream>(
@@ -141,17 +145,10 @@ impl<R: Respond> Protocols<R> {
         stream: S,
         peer: Peer,
         state: &Arc<ConnectionState>,
-        mut drain: Drain,
+        drain: Drain,
     ) -> Result<(), BoxError> {
-        let mut connection =
-            pin!(self.http1.serve_connection(TokioIo::new(stream), self.answering(peer, state.clone())));
-        tokio::select! {
-            // The connection is polled first, so that hyper reads a head that arrived before the shutdown.
-            biased;
-            ended = connection.as_mut() => return Ok(ended?),
-            _ = drain.changed() => connection.as_mut().graceful_shutdown(),
-        }
-        Ok(connection.await?)
+        let connection = self.http1.serve_connection(TokioIo::new(stream), self.answering(peer, state.clone()));
+        run_to_end(pin!(connection), drain).await
     }
 
     /// Returns the routes as a service for one connection.
@@ -189,6 +186,20 @@ impl<R: Respond> Protocols<R> {
             }
         })
     }
+}
+
+/// Serves a connection until it ends. When the server drains, the connection ends after the requests in flight.
+async fn run_to_end(
+    mut connection: Pin<&mut impl GracefulConnection<Error = hyper::Error>>,
+    mut drain: Drain,
+) -> Result<(), BoxError> {
+    tokio::select! {
+        // The connection is polled first, so that hyper reads a head that arrived before the shutdown.
+        biased;
+        ended = connection.as_mut() => return Ok(ended?),
+        _ = drain.changed() => connection.as_mut().graceful_shutdown(),
+    }
+    Ok(connection.await?)
 }
 
 /// Answers the requests of all connections.

@@ -93,14 +93,14 @@ impl<R: Respond> Connections<R> {
         }
     }
 
-    /// Answers the requests in flight, and closes all connections. Waits for at most `patience`.
-    pub(crate) async fn drain(&self, patience: Duration) {
+    /// Answers the requests in flight, and closes all connections. Waits for at most `timeout`.
+    pub(crate) async fn drain(&self, timeout: Duration) {
         tracing::info!(connections = self.open.receiver_count(), "draining");
         self.open.send_replace(());
         tokio::select! {
             () = self.open.closed() => {}
             never = self.limit.close_idle(DRAIN_IDLE) => match never {},
-            () = sleep(patience) => tracing::warn!("the drain timeout ended before all requests were answered"),
+            () = sleep(timeout) => tracing::warn!("the drain timeout ended before all requests were answered"),
         }
     }
 

@@ -43,13 +43,13 @@ pub(crate) struct InMemoryAnyway;
 #[derive(Debug)]
 pub(super) struct ResponseMemory {
     capacity: usize,
-    state: Mutex<State>,
+    state: Mutex<Responses>,
     bytes: IntGauge,
     given_up: IntCounter,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Responses {
     held: usize,
     next: u64,
     /// Sorted by last progress, oldest first.
@@ -99,11 +99,11 @@ impl ResponseMemory {
         Charge { memory: self.clone(), age }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Responses> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self, state: &State) {
+    fn tell(&self, state: &Responses) {
         self.bytes.set(i64::try_from(state.held).unwrap_or(i64::MAX));
     }
 }

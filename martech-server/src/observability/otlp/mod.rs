@@ -115,16 +115,16 @@ pub(super) struct Providers {
 }
 
 impl Providers {
-    /// Sends the remaining records. Waits for at most `patience`.
-    pub(super) async fn shut_down(self, patience: Duration) {
+    /// Sends the remaining records. Waits for at most `timeout`.
+    pub(super) async fn shut_down(self, timeout: Duration) {
         let Self { traces, logs } = self;
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + timeout;
         let mut ends: Vec<Box<dyn FnOnce() + Send>> = Vec::new();
         if let Some(traces) = traces {
-            ends.push(Box::new(move || drop(traces.shutdown_with_timeout(patience))));
+            ends.push(Box::new(move || drop(traces.shutdown_with_timeout(timeout))));
         }
         if let Some(logs) = logs {
-            ends.push(Box::new(move || drop(logs.shutdown_with_timeout(patience))));
+            ends.push(Box::new(move || drop(logs.shutdown_with_timeout(timeout))));
         }
         // Runtime threads are not used, because the end of the runtime waits for them.
         let ended: Vec<_> = ends.into_iter().map(on_thread).collect();

@@ -35,8 +35,8 @@ impl fmt::Display for StoreChoice {
         let (scheme, rest) = uri.split_once("://").unwrap_or_default();
         // A password that is not percent-encoded may contain any character, but a host contains no `@`. The options
         // after the database may contain secrets too.
-        let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
-        write!(f, "{scheme}://{}", place.split(['?', '#']).next().unwrap_or_default())
+        let hosts = rest.rsplit_once('@').map_or(rest, |(_, hosts)| hosts);
+        write!(f, "{scheme}://{}", hosts.split(['?', '#']).next().unwrap_or_default())
     }
 }
 

@@ -111,15 +111,15 @@ impl Backend {
     }
 
     /// Returns a store whose appends complete when MongoDB has the events, or `None` without a spool.
-    pub(crate) fn stored(&self, patience: Duration) -> Option<Stored<MongoStore, Event>> {
-        if let Self::Spooled(_, spool) = self { Some(spool.stored(patience)) } else { None }
+    pub(crate) fn stored(&self, timeout: Duration) -> Option<Stored<MongoStore, Event>> {
+        if let Self::Spooled(_, spool) = self { Some(spool.stored(timeout)) } else { None }
     }
 
     /// Removes the events of all UTC days that ended by `before`, and returns their number.
-    pub(crate) async fn forget(&self, before: Timestamp) -> Result<u64, BackendError> {
+    pub(crate) async fn remove_before(&self, before: Timestamp) -> Result<u64, BackendError> {
         Ok(match self {
-            Self::Lake(lake) => lake.forget(before).await?,
-            Self::Mongo(mongo) | Self::Spooled(mongo, _) => mongo.store.forget(before).await?,
+            Self::Lake(lake) => lake.remove_before(before).await?,
+            Self::Mongo(mongo) | Self::Spooled(mongo, _) => mongo.store.remove_before(before).await?,
         })
     }
 
@@ -132,13 +132,13 @@ impl Backend {
         }
     }
 
-    /// Closes the store. Events that the spool does not forward within `patience` stay in the data folder.
-    pub(crate) async fn close(&self, patience: Duration) -> Result<(), BackendError> {
+    /// Closes the store. Events that the spool does not forward within `timeout` stay in the data folder.
+    pub(crate) async fn close(&self, timeout: Duration) -> Result<(), BackendError> {
         match self {
             Self::Lake(lake) => lake.close().await?,
             Self::Mongo(_) => {}
             Self::Spooled(_, spool) => {
-                let left = spool.close(patience).await.behind_events;
+                let left = spool.close(timeout).await.behind_events;
                 if left > 0 {
                     tracing::warn!(events = left, "events remain in the spool; the next start forwards them");
                 }

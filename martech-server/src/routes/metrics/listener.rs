@@ -84,13 +84,13 @@ pub async fn bind(choice: Option<MetricsAddr>) -> io::Result<Option<TcpListener>
 /// Serves `GET /metrics` until `shutdown` completes. Metrics are meant to stay available while the server drains.
 pub(crate) async fn serve(listener: TcpListener, state: ApiState, shutdown: impl Future<Output = ()> + Send) {
     let router = router(state);
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let permits = Arc::new(Semaphore::new(CONNECTIONS));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(IDLE);
     let accepting = async {
-        while let Ok(place) = places.clone().acquire_owned().await {
+        while let Ok(permit) = permits.clone().acquire_owned().await {
             match listener.accept().await {
-                Ok((stream, _)) => spawn(&http, stream, router.clone(), place),
+                Ok((stream, _)) => spawn(&http, stream, router.clone(), permit),
                 Err(error) => {
                     tracing::debug!(%error, "cannot accept a connection for metrics");
                     sleep(ACCEPT_PAUSE).await;
@@ -104,10 +104,10 @@ pub(crate) async fn serve(listener: TcpListener, state: ApiState, shutdown: impl
     }
 }
 
-fn spawn(http: &http1::Builder, stream: TcpStream, router: Router, place: OwnedSemaphorePermit) {
+fn spawn(http: &http1::Builder, stream: TcpStream, router: Router, permit: OwnedSemaphorePermit) {
     let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     tokio::spawn(async move {
-        let _place = place;
+        let _permit = permit;
         // The client connects again for its next scrape.
         let _ = timeout(LIFE, connection).await;
     });

@@ -23,13 +23,13 @@ struct Copies {
     /// The hash of the content of the copy found last.
     content: u128,
     differ: bool,
-    places: Vec<UnflushedKey>,
+    locations: Vec<CopyLocation>,
 }
 
 /// The location of a copy. The least one is kept: the copy that was received first and, if times of receipt are equal,
 /// the copy in the largest file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct UnflushedKey {
+struct CopyLocation {
     received_at: i64,
     file_rows: Reverse<u64>,
     file: usize,
@@ -50,16 +50,16 @@ impl Builder<'_> {
         }
         let mut dropped: Vec<Vec<usize>> = vec![Vec::new(); files.len()];
         for (id, copies) in ids.iter().zip(&copies) {
-            let kept = copies.places.iter().min().filter(|_| !copies.differ);
-            for place in copies.places.iter().filter(|place| Some(*place) != kept) {
-                dropped[place.file].push(place.row);
+            let kept = copies.locations.iter().min().filter(|_| !copies.differ);
+            for location in copies.locations.iter().filter(|location| Some(*location) != kept) {
+                dropped[location.file].push(location.row);
             }
             if copies.differ {
                 let day = date(entries[0].day).to_string();
                 let id = uuid::Uuid::from_bytes(*id).to_string();
-                self.losses.conflicts.push(Conflict { id, day, copies: copies.places.len() as u64 });
+                self.losses.conflicts.push(Conflict { id, day, copies: copies.locations.len() as u64 });
             } else {
-                self.losses.copies += copies.places.len() as u64 - 1;
+                self.losses.copies += copies.locations.len() as u64 - 1;
             }
         }
         let mut kept = Vec::new();
@@ -96,9 +96,9 @@ fn find_copies(file: &EventsFile, number: usize, ids: &[Id], copies: &mut [Copie
             let row = row_at(batch, index);
             if let Ok(found) = ids.binary_search(&row.id) {
                 let (copies, content) = (&mut copies[found], content_of(&row));
-                copies.differ |= !copies.places.is_empty() && copies.content != content;
+                copies.differ |= !copies.locations.is_empty() && copies.content != content;
                 copies.content = content;
-                copies.places.push(UnflushedKey {
+                copies.locations.push(CopyLocation {
                     received_at: row.received_at,
                     file_rows: Reverse(file.entry.rows),
                     file: number,

@@ -20,10 +20,10 @@ pub(crate) fn groups(packed: &[u8], width: u32, count: usize) -> Option<impl Ite
         if width <= 8 {
             // All eight numbers are in one word.
             let word = word(packed, begin);
-            (0..).zip(&mut numbers).for_each(|(place, number): (u32, _)| *number = word >> (place * width) & mask);
+            (0..).zip(&mut numbers).for_each(|(index, number): (u32, _)| *number = word >> (index * width) & mask);
         } else {
-            for (place, number) in numbers.iter_mut().enumerate() {
-                let (byte, shift) = (begin + place * bytes / 8, place * bytes % 8);
+            for (index, number) in numbers.iter_mut().enumerate() {
+                let (byte, shift) = (begin + index * bytes / 8, index * bytes % 8);
                 let low = word(packed, byte) >> shift;
                 // Up to seven bits are in the byte after the word.
                 let high = if width > 57 && shift > 0 { word(packed, byte + 8) << (64 - shift) } else { 0 };
@@ -82,8 +82,8 @@ mod tests {
         let mut bytes = vec![0_u8; (numbers.len() * width as usize).div_ceil(8)];
         for (position, number) in numbers.iter().enumerate() {
             for bit in (0..width).filter(|bit| number >> bit & 1 == 1) {
-                let place = position * width as usize + bit as usize;
-                bytes[place / 8] |= 1 << (place % 8);
+                let index = position * width as usize + bit as usize;
+                bytes[index / 8] |= 1 << (index % 8);
             }
         }
         bytes

@@ -110,7 +110,7 @@ fn agrees_with_arrow() {
             seen.len() - 1
         };
         decoder.texts(pages(column::SESSION_ID), &rows, 0, make, &mut read).unwrap();
-        assert!(read.iter().map(|place| &seen[*place]).eq(&sessions[rows.clone()]), "sessions in {rows:?}");
+        assert!(read.iter().map(|row| &seen[*row]).eq(&sessions[rows.clone()]), "sessions in {rows:?}");
 
         for (column, expected) in [(column::EVENT_TYPE, &types), (column::PAGE, &names), (column::PRODUCT, &products)] {
             let (mut seen, mut read) = (vec![None], Vec::new());
@@ -119,7 +119,7 @@ fn agrees_with_arrow() {
                 Some(seen.len() - 1)
             };
             decoder.values(pages(column), &rows, 0, &mut make, &mut None, &mut read).unwrap();
-            assert!(read.iter().map(|place| &seen[*place]).eq(&expected[rows.clone()]), "column {column} in {rows:?}");
+            assert!(read.iter().map(|row| &seen[*row]).eq(&expected[rows.clone()]), "column {column} in {rows:?}");
         }
         let mut read = Vec::new();
         let mut make = |bytes: &mut &[u8]| plain_number(bytes).map(Some);

@@ -26,7 +26,7 @@ struct Candidate {
     value: i128,
     user_id: String,
     /// For each part: the source, and the position in it.
-    places: Vec<(usize, usize)>,
+    positions: Vec<(usize, usize)>,
 }
 
 /// Returns a page of users.
@@ -62,8 +62,8 @@ fn choose(snapshot: &Snapshot, hot: &Sorted<'_>, query: &UsersQuery, span: &Span
         let is_behind_cursor = query.cursor.as_ref().is_none_or(|cursor| query.rank(here, cursor.key()).is_gt());
         let may_be_on_page = worst.as_ref().is_none_or(|(value, user_id)| query.rank(here, (*value, user_id)).is_lt());
         if is_behind_cursor && may_be_on_page {
-            let places = holders.iter().map(|&holder| (holder, sources[holder].position())).collect();
-            candidates.push(Candidate { value, user_id: user_id.to_owned(), places });
+            let positions = holders.iter().map(|&holder| (holder, sources[holder].position())).collect();
+            candidates.push(Candidate { value, user_id: user_id.to_owned(), positions });
             if candidates.len() >= 2 * most {
                 keep_first(query, &mut candidates, most);
                 worst = candidates.last().map(|last| (last.value, last.user_id.clone()));
@@ -89,9 +89,11 @@ fn summaries(snapshot: &Snapshot, hot: &Sorted<'_>, page: &[Candidate]) -> Resul
         none => *none = Some(part),
     };
     let wanted = |source: usize| -> BTreeMap<usize, usize> {
-        let places =
-            page.iter().enumerate().flat_map(|(index, user)| user.places.iter().map(move |place| (place, index)));
-        places.filter(|(place, _)| place.0 == source).map(|(place, index)| (place.1, index)).collect()
+        let positions = page
+            .iter()
+            .enumerate()
+            .flat_map(|(index, user)| user.positions.iter().map(move |position| (position, index)));
+        positions.filter(|(position, _)| position.0 == source).map(|(position, index)| (position.1, index)).collect()
     };
     for (number, file) in snapshot.version.users.iter().enumerate() {
         read_rows(file, &wanted(number), &mut add)?;

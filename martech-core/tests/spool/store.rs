@@ -10,7 +10,7 @@ use martech_core::{Appended, Rejection, Store, StoreError};
 use tokio::sync::watch;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Mood {
+pub(crate) enum Behavior {
     #[default]
     Well,
     /// Reports that it is unreachable.
@@ -26,9 +26,9 @@ pub(crate) enum Mood {
 
 /// Stores numbers, except those passed to [`refuse`](Self::refuse). Survives restarts of the spool.
 #[derive(Clone)]
-pub(crate) struct Far {
+pub(crate) struct TestStore {
     state: Arc<Mutex<State>>,
-    mood: watch::Sender<Mood>,
+    behavior: watch::Sender<Behavior>,
 }
 
 #[derive(Default)]
@@ -44,17 +44,17 @@ struct State {
     appends: usize,
 }
 
-impl Far {
+impl TestStore {
     pub(crate) fn new() -> Self {
-        Self { state: Arc::default(), mood: watch::Sender::default() }
+        Self { state: Arc::default(), behavior: watch::Sender::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
 
-    pub(crate) fn be(&self, mood: Mood) {
-        self.mood.send_replace(mood);
+    pub(crate) fn be(&self, behavior: Behavior) {
+        self.behavior.send_replace(behavior);
     }
 
     pub(crate) fn refuse(&self, number: u64) {
@@ -69,7 +69,7 @@ impl Far {
     pub(crate) fn let_go(&self, number: u64) {
         self.state().held.remove(&number);
         // Wakes the waiting appends.
-        self.mood.send_modify(|_| {});
+        self.behavior.send_modify(|_| {});
     }
 
     pub(crate) fn letter(&self, number: u64) {
@@ -122,30 +122,30 @@ impl Far {
     }
 
     async fn answer(&self, batch: &[u64]) -> Result<Appended, StoreError> {
-        let mut mood = self.mood.subscribe();
+        let mut behavior = self.behavior.subscribe();
         loop {
-            let now = *mood.borrow_and_update();
+            let now = *behavior.borrow_and_update();
             let held = batch.iter().any(|number| self.state().held.contains(number));
             match now {
-                Mood::Stalled => {}
+                Behavior::Stalled => {}
                 _ if held => {}
-                Mood::Well => return Ok(self.take(batch)),
-                Mood::Away => return Err(StoreError::retry_after(Duration::from_millis(1), "nobody is there")),
-                Mood::Forgetful => {
+                Behavior::Well => return Ok(self.take(batch)),
+                Behavior::Away => return Err(StoreError::retry_after(Duration::from_millis(1), "nobody is there")),
+                Behavior::Forgetful => {
                     self.take(batch);
                     return Err(StoreError::retry("the answer got lost"));
                 }
-                Mood::Finished => return Err(StoreError::fatal("that was all")),
-                Mood::Panics => panic!("a store that panics"),
+                Behavior::Finished => return Err(StoreError::fatal("that was all")),
+                Behavior::Panics => panic!("a store that panics"),
             }
-            mood.changed().await.unwrap();
+            behavior.changed().await.unwrap();
         }
     }
 }
 
-impl Store<u64> for Far {
+impl Store<u64> for TestStore {
     async fn append(&self, batch: &[u64]) -> Result<Appended, StoreError> {
-        struct InFlight<'a>(&'a Far, usize);
+        struct InFlight<'a>(&'a TestStore, usize);
         impl Drop for InFlight<'_> {
             fn drop(&mut self) {
                 self.0.state().in_flight -= self.1;
