@@ -27,7 +27,7 @@ const LAYERS: [&str; 24] = [
     // The store on MongoDB.
     "mongodb::document",
     "mongodb::error",
-    "mongodb::monitor mongodb::options",
+    "mongodb::monitor mongodb::options mongodb::permits",
     "mongodb::server_info",
     "mongodb::event_collection",
     "mongodb::index",
