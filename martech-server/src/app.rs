@@ -231,3 +231,19 @@ fn access(args: &ServeArgs, records: AnyRecords, admin_token: AdminToken) -> Res
         rates: Arc::new(Rates::new(args.rates.limits())),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn other_users_cannot_enter_a_data_folder_that_existed_before() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let args = ServeArgs::parse_from(["--data-dir".as_ref(), dir.path().as_os_str()]);
+        let _app = App::open(&args).await.unwrap();
+        assert_eq!(fs::metadata(dir.path()).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+}

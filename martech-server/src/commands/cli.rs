@@ -38,7 +38,7 @@ pub enum Command {
     /// Creates, lists, changes and removes accounts
     User(Box<UserArgs>),
     /// Checks the settings of the server and prints them without secrets; changes nothing; exits with 0 if they are
-    /// valid, else 1
+    /// valid, 1 on a conflict, 2 if a value is invalid
     #[command(disable_help_flag = true)]
     Check(Box<ServeArgs>),
     /// Sets damage in a data folder aside and reports what was lost; no server may be running on it

@@ -141,6 +141,19 @@ fn help_shows_common_settings_and_advanced_help_shows_all() {
 }
 
 #[test]
+fn every_command_has_help() {
+    for command in
+        ["serve", "check", "import", "migrate", "verify", "repair", "user", "user add", "user list", "user remove"]
+    {
+        for flag in ["-h", "--help"] {
+            let line = ["martech-server"].into_iter().chain(command.split(' ')).chain([flag]);
+            let error = Cli::try_parse_from(line).unwrap_err();
+            assert_eq!(error.kind(), clap::error::ErrorKind::DisplayHelp, "{command} {flag}: {error}");
+        }
+    }
+}
+
+#[test]
 fn help_shows_no_secret() {
     let help = Cli::command().render_long_help().to_string();
     assert!(help.contains("MARTECH_ADMIN_TOKEN]"), "the variable is named without its value:\n{help}");

@@ -135,7 +135,8 @@ impl ServeArgs {
 #[derive(Debug, Clone, Args)]
 struct HelpArgs {
     /// Print help
-    #[arg(short, long, action = ArgAction::HelpShort)]
+    // Global, because clap takes the help flag of its own from all commands if it takes it from one.
+    #[arg(short, long, global = true, action = ArgAction::HelpShort)]
     help: Option<bool>,
 
     /// Print help with all settings
