@@ -71,10 +71,7 @@ pub(super) struct Invitations {
     path = "/admin/invitations",
     tag = "Members",
     operation_id = "listInvitations",
-    params(
-        ("limit" = Option<u32>, Query, description = "How many at most; 100 by default.", minimum = 1, maximum = 1000),
-        ("cursor" = Option<String>, Query, pattern = "^[!-~]{1,200}$", description = "`nextCursor` of the page before.")
-    ),
+    params(Page),
     responses((status = 200, description = "A page of invitations.", body = Invitations), Refusals<InvalidParameter>),
 )]
 pub(super) async fn list(

@@ -85,10 +85,7 @@ pub(super) struct Keys {
     path = "/admin/keys",
     tag = "Keys",
     operation_id = "listKeys",
-    params(
-        ("limit" = Option<u32>, Query, description = "How many at most; 100 by default.", minimum = 1, maximum = 1000),
-        ("cursor" = Option<String>, Query, pattern = "^[!-~]{1,200}$", description = "`nextCursor` of the page before.")
-    ),
+    params(Page),
     responses((status = 200, description = "A page of keys.", body = Keys), Refusals<InvalidParameter>),
 )]
 pub(super) async fn list(

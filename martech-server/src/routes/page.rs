@@ -1,11 +1,19 @@
 //! Keyset pagination of lists, in the order of creation.
 
+use utoipa::IntoParams;
+
 use crate::http::{error::ApiError, params::Params};
 
 /// The page of a list that a request asks for.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Page {
+    /// How many at most; 100 by default.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     limit: usize,
-    after: Option<String>,
+    /// `nextCursor` of the page before.
+    #[param(pattern = "^[!-~]{1,200}$")]
+    cursor: Option<String>,
 }
 
 /// Maximum length of a cursor, in bytes.
@@ -17,12 +25,12 @@ impl Page {
         let limit = params.limit()?;
         let is_cursor =
             |text: &str| (1..=LONGEST).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-        let after = params.one("cursor", |text| match is_cursor(text) {
+        let cursor = params.one("cursor", |text| match is_cursor(text) {
             true => Ok(text.to_owned()),
             false => Err("is none of those that a page names as its nextCursor"),
         })?;
         params.finish()?;
-        Ok(Self { limit, after })
+        Ok(Self { limit, cursor })
     }
 
     /// Returns the rows of the page, and the cursor of the next page if there is one.
@@ -30,7 +38,7 @@ impl Page {
     /// `sort_key` returns the sort key of a row. The key must be unique and must not change.
     pub(super) fn cut<T>(&self, rows: Vec<T>, sort_key: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {
         let mut keyed: Vec<(String, T)> = rows.into_iter().map(|row| (sort_key(&row), row)).collect();
-        keyed.retain(|(sort_key, _)| self.after.as_ref().is_none_or(|after| sort_key > after));
+        keyed.retain(|(sort_key, _)| self.cursor.as_ref().is_none_or(|cursor| sort_key > cursor));
         keyed.sort_by(|(left, _), (right, _)| left.cmp(right));
         let more = keyed.len() > self.limit;
         keyed.truncate(self.limit);
@@ -52,20 +60,20 @@ mod tests {
     fn pages_hold_each_row_once_in_order() {
         let rows: Vec<u64> = (0..25).rev().collect();
         let sort_key = |row: &u64| since(*row as i64 / 2, &format!("id{row:02}"));
-        let (mut seen, mut after, mut pages) = (Vec::new(), None, 0);
+        let (mut seen, mut cursor, mut pages) = (Vec::new(), None, 0);
         loop {
-            let page = Page { limit: 10, after };
+            let page = Page { limit: 10, cursor };
             let (rows, next) = page.cut(rows.clone(), sort_key);
             seen.extend(rows);
             pages += 1;
-            after = next;
-            if after.is_none() {
+            cursor = next;
+            if cursor.is_none() {
                 break;
             }
         }
         assert_eq!((pages, seen), (3, (0..25).collect::<Vec<u64>>()));
         // Removing the row of the cursor does not shift the others.
-        let page = Page { limit: 10, after: Some(sort_key(&9)) };
+        let page = Page { limit: 10, cursor: Some(sort_key(&9)) };
         let without: Vec<u64> = rows.iter().copied().filter(|row| *row != 9).collect();
         assert_eq!(page.cut(without, sort_key).0, (10..20).collect::<Vec<u64>>());
     }

@@ -94,10 +94,7 @@ pub(super) struct Shops {
     path = "/admin/projects",
     tag = "Projects",
     operation_id = "listProjects",
-    params(
-        ("limit" = Option<u32>, Query, description = "How many at most; 100 by default.", minimum = 1, maximum = 1000),
-        ("cursor" = Option<String>, Query, pattern = "^[!-~]{1,200}$", description = "`nextCursor` of the page before.")
-    ),
+    params(Page),
     responses((status = 200, description = "A page of projects.", body = Shops), Refusals<InvalidParameter>),
 )]
 pub(super) async fn list(

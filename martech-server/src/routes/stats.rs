@@ -46,8 +46,7 @@ pub(super) async fn stats(
     params: Params,
 ) -> Result<Json<Stats>, ApiError> {
     let query = question(params, &project.settings().time_zone, Timestamp::now())?;
-    let backend = project.backend().clone();
-    Ok(Json(limit.run(async move { backend.stats(query).await }).await?))
+    Ok(Json(limit.run(project.backend().stats(query)).await?))
 }
 
 pub(crate) fn question(mut params: Params, tz: &TimeZone, now: Timestamp) -> Result<StatsQuery, ApiError> {

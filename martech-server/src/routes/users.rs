@@ -51,8 +51,7 @@ pub(super) async fn journey(
     params: Params,
 ) -> Result<Json<Journey>, ApiError> {
     let query = journey_question(user_id, params, &project.settings().time_zone)?;
-    let (backend, asked) = (project.backend().clone(), query.clone());
-    let page = limit.run(async move { backend.journey(asked).await }).await?;
+    let page = limit.run(project.backend().journey(query.clone())).await?;
     Ok(Json(query.answer(page)))
 }
 
@@ -108,8 +107,7 @@ pub(super) async fn list(
     params: Params,
 ) -> Result<Json<Users>, ApiError> {
     let query = users_question(params, project.settings().rules.currency)?;
-    let (backend, asked) = (project.backend().clone(), query.clone());
-    let page = limit.run(async move { backend.users(asked).await }).await?;
+    let page = limit.run(project.backend().users(query.clone())).await?;
     Ok(Json(query.answer(page)))
 }
 
