@@ -44,7 +44,7 @@ impl Archive {
         file.set_len(len)?;
         file.sync_all()?;
         let events = read(&path)?;
-        let known = events.iter().map(|event| (event.id, event.deed().fingerprint())).collect();
+        let known = events.iter().map(|event| (event.id, event.signature().fingerprint())).collect();
         let log = Log { file, len, known, is_broken: false };
         Ok(Self { path, log: Arc::new(Mutex::new(log)) })
     }
@@ -69,9 +69,9 @@ impl Log {
     fn append(&mut self, batch: &[Event]) -> Result<Appended, StoreError> {
         let (mut appended, mut lines, mut new) = (Appended::default(), Vec::new(), HashMap::new());
         for (index, event) in batch.iter().enumerate() {
-            let fingerprint = event.deed().fingerprint();
+            let fingerprint = event.signature().fingerprint();
             match self.known.get(&event.id).or_else(|| new.get(&event.id)) {
-                Some(known) if fingerprint.is_again(*known, event.estimated_time) => appended.duplicates.push(index),
+                Some(known) if fingerprint.is_resend(*known, event.estimated_time) => appended.duplicates.push(index),
                 Some(_) => appended.rejected.push(Rejection::id_conflict(index, event.id)),
                 None => {
                     event.write_ndjson(&mut lines).map_err(|error| StoreError::refused(error.to_string()))?;

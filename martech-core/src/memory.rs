@@ -104,8 +104,8 @@ impl MemoryStore<Event> {
     pub fn of_events() -> Self {
         let mut known = HashMap::<EventKey, Event>::new();
         Self::with(Some(Box::new(move |event: &Event| {
-            let is_again = |stored: &Event| event.deed().is_again(&stored.deed(), event.estimated_time);
-            if event.candidates().filter_map(|key| known.get(&key)).any(is_again) {
+            let is_resend = |stored: &Event| event.signature().is_resend(&stored.signature(), event.estimated_time);
+            if event.candidates().filter_map(|key| known.get(&key)).any(is_resend) {
                 return Verdict::Duplicate;
             }
             match known.entry(event.key()) {

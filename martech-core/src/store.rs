@@ -3,6 +3,7 @@
 mod steps;
 
 use std::{
+    borrow::Cow,
     error::Error,
     fmt::{self, Write as _},
     future::Future,
@@ -130,45 +131,49 @@ pub struct Rejection {
     pub reason: String,
 }
 
-/// The reason that a store rejects an event, for programs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum RejectionCode {
-    /// `rejected_by_store`: the store cannot keep the event as it is.
-    Unfit,
-    /// `id_conflict`: another event has the same id.
-    IdConflict,
-}
+/// The reason that a store rejects an event, for programs: a name in `snake_case`.
+///
+/// A store may use codes of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RejectionCode(Cow<'static, str>);
 
 impl Rejection {
     /// Creates the rejection of an event that the store cannot keep as it is.
     pub fn unfit(index: usize, reason: impl Into<String>) -> Self {
-        Self { index, code: RejectionCode::Unfit, reason: reason.into() }
+        Self { index, code: RejectionCode::REJECTED_BY_STORE, reason: reason.into() }
     }
 
-    /// Creates the rejection of an event whose id belongs to another event. For events of this crate, `event::Deed`
+    /// Creates the rejection of an event whose id belongs to another event. For events of this crate, `event::Signature`
     /// determines whether two events differ.
     pub fn id_conflict(index: usize, id: impl fmt::Display) -> Self {
         let reason = format!(
             "another event already has the id {id}: its user, type or occurredAt differs; give each event its own id, \
              and resend an event unchanged"
         );
-        Self { index, code: RejectionCode::IdConflict, reason }
+        Self { index, code: RejectionCode::ID_CONFLICT, reason }
     }
 }
 
 impl RejectionCode {
-    /// Returns the name used on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Unfit => "rejected_by_store",
-            Self::IdConflict => "id_conflict",
-        }
+    /// The store cannot keep the event as it is.
+    pub const REJECTED_BY_STORE: Self = Self(Cow::Borrowed("rejected_by_store"));
+    /// Another event has the same id.
+    pub const ID_CONFLICT: Self = Self(Cow::Borrowed("id_conflict"));
+
+    /// Creates a code from its name.
+    pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
+        Self(name.into())
     }
 
-    /// Returns the code with this name.
-    pub fn parse(name: &str) -> Option<Self> {
-        [Self::Unfit, Self::IdConflict].into_iter().find(|code| code.as_str() == name)
+    /// Returns the name, which is also used on the wire.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<RejectionCode> for Cow<'static, str> {
+    fn from(code: RejectionCode) -> Self {
+        code.0
     }
 }
 

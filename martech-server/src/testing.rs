@@ -10,6 +10,7 @@ use axum::{
 use bytes::Bytes;
 use jiff::tz::TimeZone;
 use martech_core::{
+    analytics::StatsPlan,
     event::{Currency, Timestamp},
     query::{JourneyQuery, StatsQuery, UsersQuery},
 };
@@ -88,9 +89,11 @@ pub struct PlainBody {
     pub held: [usize; 2],
 }
 
-/// Parses the query of `GET /stats`. The error is the status of the response.
+/// Parses the query of `GET /stats` and checks it as a store does. The error is the status of the response.
 pub fn stats_query(uri: &Uri, tz: &TimeZone, now: Timestamp) -> Result<StatsQuery, StatusCode> {
-    stats::question(Params::of(uri), tz, now).map_err(status)
+    let query = stats::question(Params::of(uri), tz, now).map_err(status)?;
+    StatsPlan::new(&query).map_err(|error| status(error.into()))?;
+    Ok(query)
 }
 
 /// Parses the query of `GET /users/{userId}/journey`. The error is the status of the response.

@@ -10,8 +10,13 @@
 //!
 //! The grammar is exactly that of RFC 8259: no comments, no trailing commas, no `NaN`.
 
+mod scalars;
+mod text;
+
 use std::borrow::Cow;
 
+pub(crate) use self::text::Text;
+pub use self::text::replace_lone_surrogates;
 use super::{ErrorCode, EventError, error::excerpt};
 
 /// The white space of JSON. Rust also counts the form feed as white space; JSON does not.
@@ -42,95 +47,6 @@ impl Value<'_> {
             Self::Array(_) => "an array",
         }
     }
-}
-
-/// A string with its quotes and escapes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Text<'a> {
-    quoted: &'a str,
-    escapes: Escapes,
-}
-
-/// The kinds of escapes in a string.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Escapes {
-    None,
-    /// All escapes stand for characters.
-    Whole,
-    /// Some escapes are lone surrogates.
-    Halves,
-}
-
-impl<'a> Text<'a> {
-    /// Decodes the string, with U+FFFD in place of lone surrogates.
-    pub(crate) fn text(self) -> Cow<'a, str> {
-        let decoded = |quoted: &str| serde_json::from_str(quoted).expect("the scanner found a string");
-        match self.escapes {
-            Escapes::None => Cow::Borrowed(&self.quoted[1..self.quoted.len() - 1]),
-            Escapes::Whole => Cow::Owned(decoded(self.quoted)),
-            Escapes::Halves => Cow::Owned(decoded(&replace_lone_surrogates(self.quoted))),
-        }
-    }
-}
-
-/// Replaces every lone surrogate in JSON text with `\ufffd`. Borrows the text if there is none. The length does not
-/// change.
-pub fn replace_lone_surrogates(json: &str) -> Cow<'_, str> {
-    let (mut replaced, mut copied, mut at) = (String::new(), 0, 0);
-    while let Some(next) = json[at..].find('\\') {
-        at += next;
-        at += match Surrogates::at_head(&json.as_bytes()[at..]) {
-            Some(Surrogates::Half) => {
-                replaced.push_str(&json[copied..at]);
-                replaced.push_str("\\ufffd");
-                copied = at + Surrogates::Half.len();
-                Surrogates::Half.len()
-            }
-            Some(pair) => pair.len(),
-            // Skips the backslash and the character that it escapes.
-            None => 1 + json[at + 1..].chars().next().map_or(0, char::len_utf8),
-        };
-    }
-    if copied == 0 {
-        return Cow::Borrowed(json);
-    }
-    replaced.push_str(&json[copied..]);
-    Cow::Owned(replaced)
-}
-
-/// Escapes of code units that are not characters by themselves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Surrogates {
-    Pair,
-    Half,
-}
-
-impl Surrogates {
-    /// Returns the surrogates at the start of a text.
-    fn at_head(text: &[u8]) -> Option<Self> {
-        match code_unit(text)? {
-            0xd800..=0xdbff => match code_unit(&text[Self::Half.len()..]) {
-                Some(0xdc00..=0xdfff) => Some(Self::Pair),
-                _ => Some(Self::Half),
-            },
-            0xdc00..=0xdfff => Some(Self::Half),
-            _ => None,
-        }
-    }
-
-    /// Length of the escapes in bytes.
-    const fn len(self) -> usize {
-        match self {
-            Self::Pair => 12,
-            Self::Half => 6,
-        }
-    }
-}
-
-/// Decodes the escape at the start of a text if it is `\u` and four digits.
-fn code_unit(text: &[u8]) -> Option<u32> {
-    let digits = text.strip_prefix(b"\\u")?.first_chunk::<4>()?;
-    digits.iter().try_fold(0, |unit, digit| Some(unit << 4 | char::from(*digit).to_digit(16)?))
 }
 
 /// Errors are boxed to keep the many intermediate results small.
@@ -312,108 +228,6 @@ impl<'a> Scanner<'a> {
         let repeated = repeated(&mut self.keys[frame.keys..]);
         self.keys.truncate(frame.keys);
         repeated.map_or(Ok(()), |key| Err(self.duplicate(&key)))
-    }
-
-    fn scalar(&mut self, byte: u8) -> Scanned<Value<'a>> {
-        match byte {
-            b'"' => self.string().map(Value::String),
-            b'-' | b'0'..=b'9' => self.number(),
-            b't' => self.word("true", Value::Bool),
-            b'f' => self.word("false", Value::Bool),
-            b'n' => self.word("null", Value::Null),
-            _ => Err(self.syntax("a value")),
-        }
-    }
-
-    fn word(&mut self, word: &str, value: Value<'a>) -> Scanned<Value<'a>> {
-        if !self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
-            return Err(self.syntax("a value"));
-        }
-        self.at += word.len();
-        Ok(value)
-    }
-
-    fn number(&mut self) -> Scanned<Value<'a>> {
-        let start = self.at;
-        self.skip(|byte| byte == b'-', 1);
-        match self.skip(|byte| byte.is_ascii_digit(), usize::MAX) {
-            0 => return Err(self.syntax("a digit")),
-            1 => {}
-            digits if self.text.as_bytes()[self.at - digits] == b'0' => {
-                self.at = self.at - digits + 1;
-                return Err(self.syntax("no digit after a leading zero"));
-            }
-            _ => {}
-        }
-        if self.skip(|byte| byte == b'.', 1) == 1 && self.skip(|byte| byte.is_ascii_digit(), usize::MAX) == 0 {
-            return Err(self.syntax("a digit"));
-        }
-        if self.skip(|byte| matches!(byte, b'e' | b'E'), 1) == 1 {
-            self.skip(|byte| matches!(byte, b'+' | b'-'), 1);
-            if self.skip(|byte| byte.is_ascii_digit(), usize::MAX) == 0 {
-                return Err(self.syntax("a digit"));
-            }
-        }
-        Ok(Value::Number(self.since(start)))
-    }
-
-    /// Skips up to `limit` bytes of a kind and returns their number.
-    fn skip(&mut self, kind: impl Fn(u8) -> bool, limit: usize) -> usize {
-        let bytes = &self.text.as_bytes()[self.at..];
-        let count = bytes.iter().take(limit).take_while(|byte| kind(**byte)).count();
-        self.at += count;
-        count
-    }
-
-    /// Reads a string from its opening quote.
-    fn string(&mut self) -> Scanned<Text<'a>> {
-        let (bytes, start) = (self.text.as_bytes(), self.at);
-        let mut escapes = Escapes::None;
-        self.at += 1;
-        loop {
-            self.skip(|byte| byte >= b' ' && byte != b'"' && byte != b'\\', usize::MAX);
-            match bytes.get(self.at) {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(Text { quoted: self.since(start), escapes });
-                }
-                Some(b'\\') => escapes = self.escape(escapes)?,
-                Some(_) => return Err(self.syntax("an escape in place of a control character")),
-                None => return Err(self.syntax("the closing quote of a string")),
-            }
-        }
-    }
-
-    /// Reads an escape, or the two escapes of a surrogate pair, from the backslash. Returns the kinds of escapes in the
-    /// string so far.
-    fn escape(&mut self, before: Escapes) -> Scanned<Escapes> {
-        let surrogates = Surrogates::at_head(&self.text.as_bytes()[self.at..]);
-        if let Some(surrogates) = surrogates {
-            self.at += surrogates.len();
-            if surrogates == Surrogates::Half {
-                self.halves = true;
-                return Ok(Escapes::Halves);
-            }
-        } else {
-            self.at += 1;
-            self.character()?;
-        }
-        Ok(if before == Escapes::None { Escapes::Whole } else { before })
-    }
-
-    /// Checks the part of an escape after its backslash.
-    fn character(&mut self) -> Scanned<()> {
-        match self.text.as_bytes().get(self.at) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
-            Some(b'u') => {
-                self.at += 1;
-                if self.skip(|byte| byte.is_ascii_hexdigit(), 4) < 4 {
-                    return Err(self.syntax("four hexadecimal digits"));
-                }
-            }
-            _ => return Err(self.syntax("one of the escapes \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\u")),
-        }
-        Ok(())
     }
 
     /// Skips an object or array by counting brackets.

@@ -52,7 +52,7 @@ pub use error::{ErrorCode, EventError};
 pub use facts::Facts;
 pub use id::{EventId, EventIdError};
 pub use json::replace_lone_surrogates;
-pub use key::{Deed, EventKey, Fingerprint};
+pub use key::{EventKey, Fingerprint, Signature};
 pub use kind::{EventType, EventTypes, InvalidEventType};
 pub use money::{Money, MoneyError, MoneySum};
 pub use parse::{EventRules, MAX_DEPTH, MAX_EVENT_BYTES, MAX_ID_CHARS};

@@ -9,8 +9,8 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    JournalError, quarantine,
-    recovery::{Pass, survey},
+    JournalError, listing, quarantine,
+    recovery::Pass,
     segment::{HEADER_LEN, Segment},
 };
 use crate::fs::FileSystem;
@@ -70,7 +70,7 @@ pub fn inspect(fs: &dyn FileSystem, dir: &Path, mut each: impl FnMut(u64, &[u8])
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Inspection::default()),
         listed => listed.map_err(JournalError::at(dir))?,
     };
-    let mut candidates = survey(fs, dir)?;
+    let mut candidates = listing::list(fs, dir)?;
     let mut found = Inspection {
         segments: candidates.iter().map(|candidate| candidate.path.clone()).collect(),
         quarantined: quarantine::copies(fs, dir).map_err(JournalError::at(dir))?,

@@ -60,6 +60,7 @@ mod error;
 mod frame;
 mod group;
 mod inspect;
+mod listing;
 mod options;
 mod quarantine;
 mod reader;

@@ -11,9 +11,11 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    JournalError, frame, quarantine,
+    JournalError, frame,
+    listing::{self, Candidate},
+    quarantine,
     scan::{Scanned, Scanner},
-    segment::{self, BadHeader, CreateError, HEADER_LEN, Header, Segment},
+    segment::{self, CreateError, HEADER_LEN, Header, Segment},
     shared::Active,
 };
 use crate::fs::{self, Cursor, File, FileSystem};
@@ -65,26 +67,10 @@ pub(super) struct Recovered {
     pub(super) recovery: Recovery,
 }
 
-/// A segment found in the directory.
-#[derive(Debug)]
-pub(super) struct Candidate {
-    pub(super) path: PathBuf,
-    pub(super) first: u64,
-    pub(super) len: u64,
-    pub(super) header: Option<Header>,
-}
-
-impl Candidate {
-    /// Whether the creation of the segment was interrupted. Frames are written only after a durable header.
-    pub(super) fn is_blank(&self) -> bool {
-        self.header.is_none() && self.len <= HEADER_LEN
-    }
-}
-
 pub(super) fn recover(fs: &dyn FileSystem, dir: &Path) -> Result<Recovered, JournalError> {
     fs.create_dir_all(dir).map_err(JournalError::at(dir))?;
     remove_unfinished(fs, dir)?;
-    let mut candidates = survey(fs, dir)?;
+    let mut candidates = listing::list(fs, dir)?;
     let blank = candidates.pop_if(|newest| newest.is_blank());
     let mut pass = Pass::new(fs, dir, &candidates)?;
     let mut active = None;
@@ -120,64 +106,6 @@ fn is_unfinished(path: &Path) -> bool {
         && segment::first_of(&path.with_extension("")).is_some()
 }
 
-/// Lists the segments, in the order of their names, which is the order of their sequences.
-pub(super) fn survey(fs: &dyn FileSystem, dir: &Path) -> Result<Vec<Candidate>, JournalError> {
-    let entries = fs.list(dir).map_err(JournalError::at(dir))?;
-    let files = entries.into_iter().filter(|entry| !entry.is_dir);
-    let named = files.filter_map(|entry| Some((segment::first_of(&entry.path)?, entry.path)));
-    let mut candidates = named.map(|(first, path)| candidate(fs, path, first)).collect::<Result<Vec<_>, _>>()?;
-    candidates.sort_by_key(|candidate| candidate.first);
-    Ok(candidates)
-}
-
-fn candidate(fs: &dyn FileSystem, path: PathBuf, first: u64) -> Result<Candidate, JournalError> {
-    let read = || -> io::Result<_> {
-        let file = fs.open(&path)?;
-        let len = file.len()?;
-        let mut bytes = [0; HEADER_LEN as usize];
-        if len < HEADER_LEN {
-            return Ok((len, Err(BadHeader::Damaged)));
-        }
-        file.read_exact_at(&mut bytes, 0)?;
-        Ok((len, Header::decode(&bytes)))
-    };
-    match read().map_err(JournalError::at(&path))? {
-        (_, Err(BadHeader::Version(version))) => Err(JournalError::UnsupportedVersion { path, version }),
-        (len, header) => {
-            // An implausible header counts as damaged even if its checksum is correct: its `previous` must not hide
-            // frames.
-            let header = header.ok().filter(|header| header.first == first && header.previous < first);
-            Ok(Candidate { path, first, len, header })
-        }
-    }
-}
-
-/// Returns the most likely marker for segments with a damaged header: that of the newest intact header, or else that of
-/// the oldest segment with a valid first frame.
-fn marker_of(fs: &dyn FileSystem, candidates: &[Candidate]) -> Result<Option<u32>, JournalError> {
-    let headers = candidates.iter().rev().filter_map(|candidate| candidate.header);
-    let mut marker = headers.map(|header| header.marker).next();
-    for Candidate { path, len, .. } in candidates {
-        if marker.is_none() {
-            marker =
-                fs.open(path).and_then(|file| marker_of_first_frame(&file, *len)).map_err(JournalError::at(path))?;
-        }
-    }
-    Ok(marker)
-}
-
-/// Returns the marker of a segment's first frame, if that frame is valid.
-fn marker_of_first_frame(file: &Arc<dyn File>, len: u64) -> io::Result<Option<u32>> {
-    let mut bytes = [0; 4];
-    if len < HEADER_LEN + frame::HEADER_LEN as u64 {
-        return Ok(None);
-    }
-    file.read_exact_at(&mut bytes, HEADER_LEN)?;
-    let marker = u32::from_le_bytes(bytes);
-    let first = Scanner::new(file.clone(), marker, 1).next(len)?;
-    Ok(matches!(first, Some(Scanned::Frame { .. })).then_some(marker))
-}
-
 /// One pass over the segments, oldest first.
 #[derive(Debug)]
 pub(super) struct Pass<'a> {
@@ -211,7 +139,7 @@ pub(super) struct Content {
 
 impl<'a> Pass<'a> {
     pub(super) fn new(fs: &'a dyn FileSystem, dir: &'a Path, candidates: &[Candidate]) -> Result<Self, JournalError> {
-        let marker = marker_of(fs, candidates)?;
+        let marker = listing::marker_of(fs, candidates)?;
         Ok(Self { fs, dir, marker, next: 1, segments: BTreeMap::new(), recovery: Recovery::default() })
     }
 

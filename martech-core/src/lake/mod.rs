@@ -37,8 +37,6 @@
 
 use std::{path::Path, sync::Arc};
 
-use tokio::sync::Semaphore;
-
 use crate::{
     event::{Event, Timestamp},
     journal::JournalStats,
@@ -52,6 +50,7 @@ mod error;
 mod files;
 mod maintain;
 mod options;
+mod permits;
 mod read;
 mod rows;
 mod snapshot;
@@ -61,6 +60,7 @@ mod write;
 use self::{
     blocking::blocking,
     engine::Engine,
+    permits::QueryPermit,
     read::{journey, stats, users},
     snapshot::Snapshot,
     worker::Workers,
@@ -71,6 +71,7 @@ pub use self::{
     error::LakeError,
     maintain::{repair, verify},
     options::LakeOptions,
+    permits::ScanLimit,
     read::export::{Export, ExportCursor},
 };
 
@@ -110,15 +111,18 @@ impl Reader for Lake {
     type Error = LakeError;
 
     async fn journey(&self, query: JourneyQuery) -> Result<JourneyPage, LakeError> {
-        self.read(&self.engine().lookups, move |snapshot| journey::journey(snapshot, &query)).await
+        let permit = self.engine().permits.lookup().await;
+        self.read(permit, move |snapshot| journey::journey(snapshot, &query)).await
     }
 
     async fn users(&self, query: UsersQuery) -> Result<UsersPage, LakeError> {
-        self.read(&self.engine().lookups, move |snapshot| users::page(snapshot, &query)).await
+        let permit = self.engine().permits.lookup().await;
+        self.read(permit, move |snapshot| users::page(snapshot, &query)).await
     }
 
     async fn stats(&self, query: StatsQuery) -> Result<Stats, LakeError> {
-        self.read(&self.engine().scans, move |snapshot| stats::stats(snapshot, &query)).await
+        let permit = self.engine().permits.scan().await;
+        self.read(permit, move |snapshot| stats::stats(snapshot, &query)).await
     }
 }
 
@@ -159,17 +163,16 @@ impl Lake {
         Ok(Export::new(self.engine().snapshot()?, after))
     }
 
-    /// Runs a query on a snapshot once a permit is available.
+    /// Runs a query on a snapshot.
     async fn read<T: Send + 'static>(
         &self,
-        turns: &Arc<Semaphore>,
+        permit: QueryPermit,
         ask: impl FnOnce(&Snapshot) -> error::Result<T> + Send + 'static,
     ) -> Result<T, LakeError> {
-        let turn = turns.clone().acquire_owned().await.map_err(|_| LakeError::Closed)?;
         let engine = self.engine().clone();
         blocking(move || {
             // The work holds the permit, because it runs to its end even if the caller was dropped.
-            let _turn = turn;
+            let _permit = permit;
             ask(&engine.snapshot()?)
         })
         .await

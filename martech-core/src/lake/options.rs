@@ -1,5 +1,6 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use super::permits::ScanLimit;
 use crate::{
     fs::{Disk, FileSystem},
     setters::setters,
@@ -37,6 +38,8 @@ pub struct LakeOptions {
     pub journal_capacity: u64,
     /// Whether files are merged in the background.
     pub auto_compaction: bool,
+    /// The limit of `stats` queries that this lake shares with others. By default, it shares none.
+    pub scan_limit: ScanLimit,
 }
 
 impl LakeOptions {
@@ -51,6 +54,7 @@ impl LakeOptions {
             dedupe_memory: 64 << 20,
             journal_capacity: 256 << 20,
             auto_compaction: true,
+            scan_limit: ScanLimit::new(1),
         }
     }
 }
@@ -64,5 +68,6 @@ setters! {
         dedupe_memory: usize,
         journal_capacity: u64,
         auto_compaction: bool,
+        scan_limit: ScanLimit,
     }
 }

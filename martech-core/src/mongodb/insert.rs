@@ -144,7 +144,7 @@ impl<'a> Batch<'a> {
             self.states[index] = match &self.states[first] {
                 EventState::Stored => {
                     let event = &self.events[index];
-                    verdict(event.deed().is_again(&self.events[first].deed(), event.estimated_time))
+                    verdict(event.signature().is_resend(&self.events[first].signature(), event.estimated_time))
                 }
                 EventState::Known => EventState::Known,
                 EventState::Rejected(why) => EventState::Rejected(format!(
@@ -172,7 +172,7 @@ impl<'a> Batch<'a> {
             while let Some(document) = found.next().await? {
                 let id = document.get(field::ID).ok().flatten().and_then(document::id_of);
                 for index in id.and_then(|id| known.remove(&id)).unwrap_or_default() {
-                    self.states[index] = verdict(document::is_again(&self.events[index], document));
+                    self.states[index] = verdict(document::is_resend(&self.events[index], document));
                 }
             }
         }
@@ -206,8 +206,8 @@ impl<'a> Batch<'a> {
 /// Number of ids per lookup. Some servers take time quadratic in that number.
 const ASKED: usize = 250;
 
-fn verdict(is_again: bool) -> EventState {
-    if is_again { EventState::Duplicate } else { EventState::Conflict }
+fn verdict(is_resend: bool) -> EventState {
+    if is_resend { EventState::Duplicate } else { EventState::Conflict }
 }
 
 impl EventCollection {

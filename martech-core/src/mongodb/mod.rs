@@ -67,8 +67,8 @@
 //!
 //! | server response | outcome |
 //! |---|---|
-//! | duplicate `_id`, same [deed](crate::event::Deed) | duplicate |
-//! | duplicate `_id`, different deed | rejected as an [id conflict](crate::RejectionCode::IdConflict) |
+//! | duplicate `_id`, same [signature](crate::event::Signature) | duplicate |
+//! | duplicate `_id`, different signature | rejected as an [id conflict](crate::RejectionCode::ID_CONFLICT) |
 //! | the document is refused | only this event is rejected, with the server's message |
 //! | no primary, shutdown, timeout, lost connection, write concern timeout | the batch must be sent again (`Retry`); events already stored are then duplicates |
 //! | access denied, incompatible server, conflicting index | the batch must be sent again after 30 seconds, because an operator may fix the cause |

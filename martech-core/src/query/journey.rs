@@ -68,8 +68,7 @@ pub struct JourneyPage {
     pub next: Option<JourneyCursor>,
 }
 
-/// A page of a journey on the wire: `{"userId", "events": [...], "nextCursor"?}`, with events in their [serialized
-/// form](Event#impl-Serialize-for-Event).
+/// A page of a journey: `{"userId", "events": [...], "nextCursor"?}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]

@@ -57,7 +57,7 @@ pub struct Stats {
     pub to: LocalTime,
     /// Name of the time zone, or its UTC offset if it has no IANA name.
     pub tz: String,
-    /// Width of the buckets of [`series`](Self::series).
+    /// Width of the buckets of `series`.
     pub interval: Interval,
     /// Totals over the whole range.
     pub totals: Totals,
@@ -99,7 +99,7 @@ pub struct Totals {
     pub conversion: Option<f64>,
 }
 
-/// [`Totals`] of the previous period.
+/// Totals of the previous period.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -166,8 +166,8 @@ pub struct TopLists {
     pub products: Vec<ProductRow>,
     /// Search terms by searches.
     pub searches: Vec<SearchRow>,
-    /// Present and true if the distinct names of a kind exceed the memory limit
-    /// ([`MAX_NAME_BYTES`](crate::analytics::MAX_NAME_BYTES)), so that some are not counted in these lists.
+    /// Present and true if the distinct names of a kind exceed a memory limit of 32 MiB, so that some are not counted
+    /// in these lists.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub incomplete: bool,
 }

@@ -160,7 +160,7 @@ pub struct UsersPage {
     pub next: Option<UsersCursor>,
 }
 
-/// A page of users on the wire: `{"users": [...], "total", "nextCursor"?}`.
+/// A page of users: `{"users": [...], "total", "nextCursor"?}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]

@@ -49,8 +49,8 @@ pub(super) struct Batch<E> {
     pub(super) steps: Steps,
     /// Never empty. The lengths add up to the number of events in the batch when it was taken.
     runs: Vec<Run>,
-    /// Positions of events pushed by attended handles, ascending.
-    attended: Vec<Range<usize>>,
+    /// Positions of events pushed by awaited handles, ascending.
+    awaited: Vec<Range<usize>>,
     /// `None` if the sink does not linger.
     urgency: Option<Arc<Urgency>>,
 }
@@ -77,7 +77,7 @@ impl<E> Batch<E> {
             is_appending: false,
             steps: Steps::default(),
             runs,
-            attended: Vec::new(),
+            awaited: Vec::new(),
             urgency,
         }
     }
@@ -116,54 +116,54 @@ impl<E> Batch<E> {
     }
 
     #[inline]
-    pub(super) fn add(&mut self, event: E, bytes: usize, attended: bool) -> Receipt {
-        self.attend(1, attended);
+    pub(super) fn add(&mut self, event: E, bytes: usize, awaited: bool) -> Receipt {
+        self.mark_awaited(1, awaited);
         self.events.push(event);
         let (cell, first) = self.extend_run(1, bytes);
         Receipt::new(cell, first)
     }
 
-    pub(super) fn add_all(&mut self, events: impl Iterator<Item = E>, load: Load, attended: bool) -> Part {
-        self.attend(load.events, attended);
+    pub(super) fn add_all(&mut self, events: impl Iterator<Item = E>, load: Load, awaited: bool) -> Part {
+        self.mark_awaited(load.events, awaited);
         self.events.extend(events);
         let (cell, first) = self.extend_run(load.events, load.bytes);
         Part::new(cell, first, load.events)
     }
 
     /// Like [`add_all`](Self::add_all) for the first events of a batch: `events` becomes the batch's vector.
-    pub(super) fn adopt(&mut self, events: Vec<E>, load: Load, attended: bool) -> Part {
+    pub(super) fn adopt(&mut self, events: Vec<E>, load: Load, awaited: bool) -> Part {
         debug_assert!(self.events.is_empty());
-        self.attend(load.events, attended);
+        self.mark_awaited(load.events, awaited);
         self.events = events;
         let (cell, first) = self.extend_run(load.events, load.bytes);
         Part::new(cell, first, load.events)
     }
 
     /// Appends events whose receipts watch `cell` instead of the batch's own cell.
-    pub(super) fn append(&mut self, events: &mut Vec<E>, bytes: usize, cell: Arc<BatchCell>, attended: bool) {
-        self.attend(events.len(), attended);
+    pub(super) fn append(&mut self, events: &mut Vec<E>, bytes: usize, cell: Arc<BatchCell>, awaited: bool) {
+        self.mark_awaited(events.len(), awaited);
         self.runs.push(Run { cell, len: events.len() });
         self.bytes += bytes;
         self.events.append(events);
     }
 
-    /// Records whether the next `len` events come from an attended handle.
+    /// Records whether the next `len` events come from an awaited handle.
     #[inline]
-    fn attend(&mut self, len: usize, attended: bool) {
-        if !attended {
+    fn mark_awaited(&mut self, len: usize, awaited: bool) {
+        if !awaited {
             return;
         }
         let next = self.events.len();
-        match self.attended.last_mut() {
+        match self.awaited.last_mut() {
             Some(last) if last.end == next => last.end += len,
-            _ => self.attended.push(next..next + len),
+            _ => self.awaited.push(next..next + len),
         }
     }
 
-    /// Whether an attended handle pushed the event at `index`, a position in the batch as it was taken.
-    pub(super) fn is_attended(&self, index: usize) -> bool {
-        let behind = self.attended.partition_point(|range| range.start <= index);
-        self.attended[..behind].last().is_some_and(|range| index < range.end)
+    /// Whether an awaited handle pushed the event at `index`, a position in the batch as it was taken.
+    pub(super) fn is_awaited(&self, index: usize) -> bool {
+        let behind = self.awaited.partition_point(|range| range.start <= index);
+        self.awaited[..behind].last().is_some_and(|range| index < range.end)
     }
 
     fn extend_run(&mut self, len: usize, bytes: usize) -> (Arc<BatchCell>, usize) {

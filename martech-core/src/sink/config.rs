@@ -19,7 +19,7 @@ pub struct SinkConfig {
     /// `flush_interval`; default zero. Larger batches cost the store less, and a crash loses that much more of the
     /// events whose receipts nobody awaits.
     ///
-    /// The linger of a batch ends at once when a caller awaits a receipt, an [attended](super::EventSink::attended)
+    /// The linger of a batch ends at once when a caller awaits a receipt, an [awaited](super::EventSink::awaited)
     /// handle pushes, the batch is full, the sink is full, or on `flush` and `close`.
     pub linger: Duration,
     /// Number of events from which a batch is flushed while another one is being appended; default 1. A smaller batch

@@ -18,9 +18,9 @@ pub struct DeadLetter<E> {
     pub event: E,
     /// The reason why the event was not stored.
     pub reason: DeadLetterReason,
-    /// `true` if an [attended](super::EventSink::attended) handle pushed the event. Its receipt then reports the same
+    /// `true` if an [awaited](super::EventSink::awaited) handle pushed the event. Its receipt then reports the same
     /// outcome to a producer that awaits it.
-    pub attended: bool,
+    pub awaited: bool,
 }
 
 /// Reason why an event was not stored.
@@ -51,7 +51,9 @@ impl DeadLetterReason {
     pub(super) fn of(outcome: &EventOutcome) -> Option<Self> {
         match outcome {
             Ok(Outcome::Stored | Outcome::Duplicate) | Err(NotStored::Returned) => None,
-            Ok(Outcome::Rejected { code, reason }) => Some(Self::Rejected { code: *code, reason: reason.clone() }),
+            Ok(Outcome::Rejected { code, reason }) => {
+                Some(Self::Rejected { code: code.clone(), reason: reason.clone() })
+            }
             Err(NotStored::RetriesExhausted(error)) => Some(Self::RetriesExhausted(error.clone())),
             Err(NotStored::Poisoned(poison)) => Some(Self::Poisoned(poison.clone())),
         }

@@ -45,8 +45,10 @@ impl<E> Flight<E> {
     pub(super) fn bisect(&mut self, reason: &str) {
         let Some(part) = self.open.pop() else { return };
         if part.len() == 1 {
-            self.exceptions
-                .push((part.start, Ok(Outcome::Rejected { code: RejectionCode::Unfit, reason: reason.into() })));
+            self.exceptions.push((
+                part.start,
+                Ok(Outcome::Rejected { code: RejectionCode::REJECTED_BY_STORE, reason: reason.into() }),
+            ));
             return;
         }
         let middle = part.start + part.len() / 2;

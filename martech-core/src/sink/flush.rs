@@ -14,9 +14,9 @@ pub enum FlushReason {
     /// The oldest event of the batch had waited `flush_interval`. With a zero interval: a flush slot was free.
     Due,
     /// The sink was full and did not wait for the batch to grow.
-    Pressed,
+    Backpressure,
     /// A caller requested a `flush`.
-    Asked,
+    Requested,
     /// The sink was closed or poisoned.
     Closing,
 }
@@ -33,15 +33,15 @@ pub enum FlushOutcome {
 
 impl FlushReason {
     /// All reasons.
-    pub const ALL: [Self; 5] = [Self::Full, Self::Due, Self::Pressed, Self::Asked, Self::Closing];
+    pub const ALL: [Self; 5] = [Self::Full, Self::Due, Self::Backpressure, Self::Requested, Self::Closing];
 
     /// Returns the name used in metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Full => "full",
             Self::Due => "due",
-            Self::Pressed => "pressed",
-            Self::Asked => "asked",
+            Self::Backpressure => "backpressure",
+            Self::Requested => "requested",
             Self::Closing => "closing",
         }
     }

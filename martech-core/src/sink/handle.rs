@@ -69,11 +69,11 @@ impl<E: Send + Sync + 'static> EventSink<E> {
 
     /// Returns a handle for a producer that awaits every receipt and reports the outcome to the sender.
     ///
-    /// Dead letters of its events are marked as [attended](super::DeadLetter::attended). An application that keeps dead
-    /// letters can skip them, because the sender knows that the event was not stored. Clones of the handle are attended
+    /// Dead letters of its events are marked as [awaited](super::DeadLetter::awaited). An application that keeps dead
+    /// letters can skip them, because the sender knows that the event was not stored. Clones of the handle are awaited
     /// as well.
     #[must_use]
-    pub fn attended(&self) -> Self {
+    pub fn awaited(&self) -> Self {
         Self { handles: self.handles.clone(), buffer: Arc::new(LocalBuffer::new(true)) }
     }
 
@@ -195,7 +195,7 @@ impl<E: Send + Sync + 'static> EventSink<E> {
 
 impl<E> Clone for EventSink<E> {
     fn clone(&self) -> Self {
-        Self { handles: self.handles.clone(), buffer: Arc::new(LocalBuffer::new(self.buffer.is_attended())) }
+        Self { handles: self.handles.clone(), buffer: Arc::new(LocalBuffer::new(self.buffer.is_awaited())) }
     }
 }
 

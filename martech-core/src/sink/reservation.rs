@@ -38,7 +38,7 @@ const MAX_RESERVATIONS: usize = 64;
 #[repr(align(128))]
 pub(super) struct LocalBuffer<E> {
     state: Mutex<BufferState<E>>,
-    attended: bool,
+    awaited: bool,
 }
 
 #[derive(Debug)]
@@ -85,16 +85,16 @@ impl<E> ReservedSlot<'_, E> {
 }
 
 impl<E> LocalBuffer<E> {
-    pub(super) fn new(attended: bool) -> Self {
+    pub(super) fn new(awaited: bool) -> Self {
         Self {
             state: Mutex::new(BufferState { reservation: None, events: Vec::new(), last_batch: None, pushed: 0 }),
-            attended,
+            awaited,
         }
     }
 
-    /// Whether the handle is [attended](super::EventSink::attended).
-    pub(super) fn is_attended(&self) -> bool {
-        self.attended
+    /// Whether the handle is [awaited](super::EventSink::awaited).
+    pub(super) fn is_awaited(&self) -> bool {
+        self.awaited
     }
 
     /// Returns a slot for an event of `bytes` bytes, if the reservation has room.
@@ -198,7 +198,7 @@ impl<E> OpenBatch<E> {
         let joined = whole.minus(left);
         state.pushed += joined.events;
         if joined.events > 0 {
-            self.batch.append(&mut state.events, joined.bytes, cell, buffer.attended);
+            self.batch.append(&mut state.events, joined.bytes, cell, buffer.awaited);
         }
         self.reserved = self.reserved.minus(whole);
         joined

@@ -150,8 +150,8 @@ impl<E> Shared<E> {
         let mut returned = Vec::new();
         for (index, outcome) in exceptions.iter().rev() {
             if let Some(reason) = DeadLetterReason::of(outcome) {
-                let attended = batch.is_attended(*index);
-                letters.push(DeadLetter { event: batch.events.swap_remove(*index), reason, attended });
+                let awaited = batch.is_awaited(*index);
+                letters.push(DeadLetter { event: batch.events.swap_remove(*index), reason, awaited });
             } else if matches!(outcome, Err(NotStored::Returned)) {
                 returned.push(batch.events.swap_remove(*index));
             }
@@ -217,7 +217,7 @@ impl<E> Drop for Shared<E> {
     fn drop(&mut self) {
         let unclaimed = self.lock().take_returned();
         for event in unclaimed {
-            self.dead_letters.hand_over(DeadLetter { event, reason: DeadLetterReason::Unclaimed, attended: false });
+            self.dead_letters.hand_over(DeadLetter { event, reason: DeadLetterReason::Unclaimed, awaited: false });
         }
     }
 }

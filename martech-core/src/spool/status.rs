@@ -10,7 +10,7 @@ use crate::timing::seconds;
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct SpoolStatus {
-    /// `true` if the store answered the last append; `None` before the first answer.
+    /// `true` if the store answered the last append; absent before the first answer.
     pub connected: Option<bool>,
     /// Events that are durable here and that the store does not have yet.
     pub behind_events: u64,
@@ -34,7 +34,7 @@ pub struct SpoolStatus {
     pub retries: u64,
     /// Number of damaged parts of the journal.
     pub damage: u64,
-    /// The store's error when it is not [connected](Self::connected), or the reason why forwarding has halted.
+    /// The store's error when it is not connected, or the reason why forwarding has halted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// `true` if forwarding has halted for the rest of this process. The content of the journal stays there.

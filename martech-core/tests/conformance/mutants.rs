@@ -101,9 +101,9 @@ impl Faulty {
                 Fault::TakesOthersForTheSame => true,
                 Fault::TakesOthersForTheSameWhenClosed if stored.user_id == REOPENED => true,
                 Fault::ComparesTheUserAlone => event.user_id == stored.user_id,
-                Fault::ComparesEstimates => event.deed().is_again(&stored.deed(), false),
+                Fault::ComparesEstimates => event.signature().is_resend(&stored.signature(), false),
                 Fault::ComparesProperties if event.properties != stored.properties => false,
-                _ => event.deed().is_again(&stored.deed(), estimated),
+                _ => event.signature().is_resend(&stored.signature(), estimated),
             };
             let is_in_the_way = key == self.key(event) && !self.is(Fault::StoresOthersBeside);
             if is_same { Some(Found::Same) } else { is_in_the_way.then_some(Found::Another) }
@@ -358,7 +358,7 @@ impl Store<Event> for OneOfEachId {
                 new.push(event.clone());
                 continue;
             };
-            if self.hides || event.deed().is_again(&stored.deed(), event.estimated_time) {
+            if self.hides || event.signature().is_resend(&stored.signature(), event.estimated_time) {
                 appended.duplicates.push(index);
             } else {
                 appended.rejected.push(Rejection::id_conflict(index, event.id));

@@ -16,7 +16,7 @@ const LAYERS: [&str; 24] = [
     "journal sink",
     "spool memory",
     // The lake, from its error to its threads.
-    "lake::error",
+    "lake::error lake::permits",
     "lake::options lake::blocking lake::rows",
     "lake::files",
     "lake::snapshot",

@@ -40,8 +40,15 @@ async fn first_of_equal_ids_in_a_batch_wins() {
     let batch = [first.clone(), other.clone(), first.clone(), unfit.clone(), unfit];
     let appended = store.append(&batch).await.unwrap();
     assert_eq!((appended.stored, &appended.duplicates[..]), (1, &[2][..]));
-    let rejected: Vec<_> = appended.rejected.iter().map(|rejection| (rejection.index, rejection.code)).collect();
-    assert_eq!(rejected, [(1, RejectionCode::IdConflict), (3, RejectionCode::Unfit), (4, RejectionCode::Unfit)]);
+    let rejected: Vec<_> = appended.rejected.iter().map(|rejection| (rejection.index, &rejection.code)).collect();
+    assert_eq!(
+        rejected,
+        [
+            (1, &RejectionCode::ID_CONFLICT),
+            (3, &RejectionCode::REJECTED_BY_STORE),
+            (4, &RejectionCode::REJECTED_BY_STORE)
+        ]
+    );
     assert_eq!(store.count().await.unwrap(), 1);
 }
 

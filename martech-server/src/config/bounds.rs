@@ -53,7 +53,8 @@ pub struct BoundArgs {
     /// Maximum number of queries that run or wait; further ones get 503. Without it, twenty for each core
     ///
     /// Stores run fewer at a time; the others wait. The embedded store of a project runs one `/stats` query and eight
-    /// other queries; a MongoDB runs four and eight, of all projects together.
+    /// other queries, and those of all projects run two `/stats` queries. A MongoDB runs four and eight, of all
+    /// projects together.
     #[arg(long, hide_short_help = true, env = "MARTECH_MAX_QUERIES", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_queries: Option<u32>,
 

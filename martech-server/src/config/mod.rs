@@ -16,7 +16,10 @@ use std::{ffi::OsString, iter, net::SocketAddr, num::NonZero, path::PathBuf};
 
 use clap::{ArgAction, Args, Parser};
 use jiff::tz::TimeZone;
-use martech_core::event::{Currency, EventRules, EventTypes};
+use martech_core::{
+    event::{Currency, EventRules, EventTypes},
+    lake::ScanLimit,
+};
 
 pub use self::{
     accounts::{AccountArgs, PasswordArgs},
@@ -32,7 +35,7 @@ pub(crate) use self::{
 use crate::{
     http::auth::AdminToken,
     observability::LogFormat,
-    projects::{BackendOptions, ProjectDefaults, ProjectOptions},
+    projects::{BackendOptions, ProjectDefaults, ProjectOptions, SCANS},
     routes::metrics::MetricsAddr,
     util::parse_addr,
 };
@@ -133,6 +136,7 @@ impl ServeArgs {
 
 /// The help of a server: short by default, because most settings need no change.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Help")]
 struct HelpArgs {
     /// Print help
     // Global, because clap takes the help flag of its own from all commands if it takes it from one.
@@ -155,6 +159,7 @@ impl ServeArgs {
             roll_age: storage.roll_age,
             dedupe_memory: values::bytes(storage.dedupe_memory),
             journal_bytes: storage.journal_size.as_u64(),
+            scan_limit: ScanLimit::new(SCANS),
         }
     }
 

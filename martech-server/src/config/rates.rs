@@ -15,12 +15,12 @@ const OWN_NETWORK: &str = "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Rates")]
 pub struct RateArgs {
-    /// Requests to POST /events from one address (for IPv6, from one /64): so many at once, and as many again over that
-    /// time; or `off`
+    /// Maximum rate of requests to POST /events from one address (for IPv6, from one /64); 5000/10s allows 5,000 at
+    /// once, and permits as many again in the course of 10 s; `off` for no limit
     #[arg(long, env = "MARTECH_RATE_PER_ADDRESS", default_value = "5000/10s", value_name = "COUNT/TIME")]
     pub rate_per_address: Rate,
 
-    /// The same, for one key
+    /// Maximum rate of requests to POST /events with one key
     #[arg(
         long,
         hide_short_help = true,
@@ -30,8 +30,7 @@ pub struct RateArgs {
     )]
     pub rate_per_key: Rate,
 
-    /// Bytes of events from one address (for IPv6, from one /64), after decompression: so many at once, and as many
-    /// again over that time; or `off`
+    /// Maximum rate of bytes of events from one address (for IPv6, from one /64), after decompression
     #[arg(
         long,
         hide_short_help = true,
@@ -41,7 +40,7 @@ pub struct RateArgs {
     )]
     pub rate_bytes_per_address: ByteRate,
 
-    /// Requests to all routes that read or administer, from one address, and with one key
+    /// Maximum rate of requests to all routes that read or administer, from one address, and with one key
     #[arg(
         long,
         hide_short_help = true,

@@ -12,7 +12,8 @@ use crate::util::parse_duration;
 /// Settings of the store.
 #[derive(Debug, Clone, Args)]
 pub struct StoreArgs {
-    /// Event store: `lake`, in the data folder, or a MongoDB connection string, mongodb://USER:PASSWORD@HOST/DATABASE
+    /// Event store: `lake`, the embedded store in the data folder, or a MongoDB connection string,
+    /// mongodb://USER:PASSWORD@HOST/DATABASE
     #[arg(
         long,
         env = "MARTECH_STORE",

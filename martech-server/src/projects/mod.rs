@@ -38,7 +38,7 @@ use self::{
 };
 pub(crate) use self::{
     availability::{Circuit, Unavailable},
-    backend::BackendOptions,
+    backend::{BackendOptions, SCANS},
     dead_letters::{DeadLetterCounts, DeadLetterFile},
     record_cache::read as cached_records,
     refusal::IngestRefusal,
@@ -98,7 +98,7 @@ struct Parts {
 struct Front {
     sink: EventSink<Event>,
     /// A handle for events whose sender waits for the outcome.
-    attended: EventSink<Event>,
+    awaited: EventSink<Event>,
     /// A sink without retries, for the one attempt that finds out whether a failing store has recovered.
     probe: EventSink<Event>,
     availability: Arc<Availability>,
@@ -114,13 +114,13 @@ impl Front {
     ) -> Result<Self, ConfigError> {
         let availability = Arc::<Availability>::default();
         let probe = Watched::new(store.clone(), availability.clone());
-        let probe = sink(queue, Duration::ZERO).dead_letters(drop).build(probe)?.attended();
+        let probe = sink(queue, Duration::ZERO).dead_letters(drop).build(probe)?.awaited();
         let sink = sink(queue, timeout)
             .linger(LINGER)
             .min_concurrent_batch(min_concurrent_batch)
             .dead_letters(keep)
             .build(Watched::new(store, availability.clone()))?;
-        Ok(Self { attended: sink.attended(), sink, probe, availability })
+        Ok(Self { awaited: sink.awaited(), sink, probe, availability })
     }
 
     /// Closes the sinks, and returns the events that were not stored within `timeout`.
@@ -156,8 +156,8 @@ impl Project {
     ) -> Result<Self, ConfigError> {
         let file = dead_letters.clone();
         let keep = move |letter: DeadLetter<Event>| {
-            // The sender of an attended event learns of the failure, and may send the event again.
-            if !letter.attended {
+            // The sender of an awaited event learns of the failure, and may send the event again.
+            if !letter.awaited {
                 file.write(&letter.event, &letter.reason);
             }
         };
@@ -190,7 +190,7 @@ impl Project {
         match (waits, circuit) {
             // No sender waits for the outcome, so the sink retries as usual.
             (Waits::Nothing, _) => &front.sink,
-            (_, Circuit::Closed) => &front.attended,
+            (_, Circuit::Closed) => &front.awaited,
             (_, Circuit::HalfOpen) => &front.probe,
         }
     }

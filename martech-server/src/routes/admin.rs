@@ -28,7 +28,7 @@ use crate::{
     path = "/admin/roll",
     tag = "Server",
     operation_id = "roll",
-    responses((status = 200, description = "What the lake holds then.", body = LakeStatus), Refusals<NotTheEmbeddedStore>),
+    responses((status = 200, description = "The figures of the store afterwards.", body = LakeStatus), Refusals<NotTheEmbeddedStore>),
 )]
 pub(super) async fn roll(project: Project) -> Result<Json<LakeStatus>, ApiError> {
     let lake = lake(&project)?;
@@ -44,7 +44,7 @@ pub(super) async fn roll(project: Project) -> Result<Json<LakeStatus>, ApiError>
     path = "/admin/compact",
     tag = "Server",
     operation_id = "compact",
-    responses((status = 200, description = "What the lake holds then.", body = LakeStatus), Refusals<NotTheEmbeddedStore>),
+    responses((status = 200, description = "The figures of the store afterwards.", body = LakeStatus), Refusals<NotTheEmbeddedStore>),
 )]
 pub(super) async fn compact(project: Project) -> Result<Json<LakeStatus>, ApiError> {
     let lake = lake(&project)?;
@@ -65,7 +65,7 @@ pub(super) struct Forgotten {
     path = "/admin/forget",
     tag = "Server",
     operation_id = "forget",
-    responses((status = 200, description = "How many were removed.", body = Forgotten), Refusals<NoRetention>),
+    responses((status = 200, description = "The number of removed events.", body = Forgotten), Refusals<NoRetention>),
 )]
 pub(super) async fn forget(project: Project) -> Result<Json<Forgotten>, ApiError> {
     match project.apply_retention(Timestamp::now()).await? {

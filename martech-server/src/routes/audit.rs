@@ -35,8 +35,8 @@ pub(super) struct Entries {
     tag = "Server",
     operation_id = "listAudit",
     params(
-        ("limit" = Option<u32>, Query, description = "How many at most; 100 by default.", minimum = 1, maximum = 1000),
-        ("cursor" = Option<String>, Query, pattern = "^[0-9A-Fa-f]{48}$", description = "`nextCursor` of the page before.")
+        ("limit" = Option<u32>, Query, description = "The maximum number of entries; 100 by default.", minimum = 1, maximum = 1000),
+        ("cursor" = Option<String>, Query, pattern = "^[0-9A-Fa-f]{48}$", description = "The `nextCursor` of the previous page.")
     ),
     responses((status = 200, description = "A page of entries.", body = Entries), Refusals<InvalidParameter>),
 )]

@@ -41,7 +41,7 @@ use crate::{
     path = "/livez",
     tag = "Health",
     operation_id = "isAlive",
-    responses((status = 200, description = "It does.", body = Short)),
+    responses((status = 200, description = "The process runs.", body = Short)),
 )]
 pub(super) async fn live() -> Json<Short> {
     Json(Short { status: "alive" })
@@ -56,7 +56,7 @@ pub(super) async fn live() -> Json<Short> {
     path = "/readyz",
     tag = "Health",
     operation_id = "isReady",
-    responses((status = 200, description = "They would.", body = Short), Refusals<(Draining, Stopped, StoreFailing, StoreUnavailable, Full, Stalled, SpoolFull)>),
+    responses((status = 200, description = "The server accepts events.", body = Short), Refusals<(Draining, Stopped, StoreFailing, StoreUnavailable, Full, Stalled, SpoolFull)>),
 )]
 pub(super) async fn ready(State(state): State<ApiState>) -> Result<Json<Short>, ApiError> {
     let mut first = None;
@@ -85,7 +85,7 @@ pub(super) async fn ready(State(state): State<ApiState>) -> Result<Json<Short>, 
     tag = "Health",
     operation_id = "getHealth",
     security((), ("bearer" = []), ("basic" = []), ("cookie" = [])),
-    responses((status = 200, description = "All is well.", body = Health), (status = 503, description = "Events are not taken now; `status` says why.", body = Health)),
+    responses((status = 200, description = "The server accepts events.", body = Health), (status = 503, description = "The server does not accept events; `status` gives the reason.", body = Health)),
 )]
 pub(super) async fn health(State(state): State<ApiState>, caller: Result<Caller, ApiError>) -> Response {
     let caller = match caller {

@@ -115,7 +115,7 @@ struct Made {
     tag = "Members",
     operation_id = "invite",
     request_body = Invite,
-    responses((status = 201, description = "The invitation and its link, which is told nowhere else.", body = Made), Refusals<(OfBody, InvalidEmail, SignUpClosed)>),
+    responses((status = 201, description = "The invitation and its link.", body = Made), Refusals<(OfBody, InvalidEmail, SignUpClosed)>),
 )]
 pub(super) async fn add(
     State(access): State<Arc<Access>>,
@@ -143,8 +143,8 @@ pub(super) async fn add(
     path = "/admin/invitations/{id}",
     tag = "Members",
     operation_id = "withdrawInvitation",
-    params(("id" = String, Path, description = "Of the invitation.")),
-    responses((status = 204, description = "Its link works no more."), Refusals<NotFound>),
+    params(("id" = String, Path, description = "The id of the invitation.")),
+    responses((status = 204, description = "The invitation was withdrawn."), Refusals<NotFound>),
 )]
 pub(super) async fn remove(
     State(access): State<Arc<Access>>,

@@ -171,7 +171,7 @@ pub(super) async fn make(
     path = "/admin/keys/{id}/rotate",
     tag = "Keys",
     operation_id = "rotateKey",
-    params(("id" = String, Path, description = "Of the key.")),
+    params(("id" = String, Path, description = "The id of the key.")),
     responses((status = 201, description = "The key and its new secret.", body = Made), Refusals<NotFound>),
 )]
 pub(super) async fn rotate(
@@ -195,8 +195,8 @@ pub(super) async fn rotate(
     path = "/admin/keys/{id}",
     tag = "Keys",
     operation_id = "revokeKey",
-    params(("id" = String, Path, description = "Of the key.")),
-    responses((status = 204, description = "It is good for nothing any more."), Refusals<NotFound>),
+    params(("id" = String, Path, description = "The id of the key.")),
+    responses((status = 204, description = "The key was revoked."), Refusals<NotFound>),
 )]
 pub(super) async fn revoke(
     State(access): State<Arc<Access>>,

@@ -182,11 +182,11 @@ pub(super) struct NewRole {
     tag = "Members",
     operation_id = "changeMember",
     params(
-        ("id" = String, Path, description = "The id of a member, or the address."),
-        ("keys" = Option<String>, Query, pattern = "^(revoke|keep)$", description = "What becomes of the keys whose secret the member knows, where they lose the role that making keys takes: `revoke` (the default) ends them, `keep` makes them yours.")
+        ("id" = String, Path, description = "The id or the email address of a member."),
+        ("keys" = Option<String>, Query, pattern = "^(revoke|keep)$", description = "What happens to the keys that the member created or last rotated, if the member loses the right to create keys: `revoke` (the default) revokes them, `keep` makes them yours.")
     ),
     request_body = NewRole,
-    responses((status = 200, description = "The member, and what became of their keys.", body = ChangedMember), Refusals<(OfBody, NotFound, LastOwner, InvalidParameter)>),
+    responses((status = 200, description = "The member, and the affected keys.", body = ChangedMember), Refusals<(OfBody, NotFound, LastOwner, InvalidParameter)>),
 )]
 pub(super) async fn change(
     State(access): State<Arc<Access>>,
@@ -215,12 +215,12 @@ pub(super) async fn change(
     tag = "Members",
     operation_id = "removeMember",
     params(
-        ("id" = String, Path, description = "The id of a member, or the address."),
-        ("keys" = Option<String>, Query, pattern = "^(revoke|keep)$", description = "What becomes of the keys whose secret the member knows, where they lose the role that making keys takes: `revoke` (the default) ends them, `keep` makes them yours.")
+        ("id" = String, Path, description = "The id or the email address of a member."),
+        ("keys" = Option<String>, Query, pattern = "^(revoke|keep)$", description = "What happens to the keys that the member created or last rotated, if the member loses the right to create keys: `revoke` (the default) revokes them, `keep` makes them yours.")
     ),
     responses(
-        (status = 200, description = "They are gone, and had keys.", body = Keys),
-        (status = 204, description = "They are gone."),
+        (status = 200, description = "The member was removed. The response lists the affected keys.", body = Keys),
+        (status = 204, description = "The member was removed, and had no keys."),
         Refusals<(NotFound, LastOwner, InvalidParameter)>
     ),
 )]
@@ -259,9 +259,9 @@ pub(super) struct NewPassword {
     path = "/admin/members/{id}/password",
     tag = "Members",
     operation_id = "resetPassword",
-    params(("id" = String, Path, description = "The id of a member, or the address.")),
+    params(("id" = String, Path, description = "The id or the email address of a member.")),
     request_body = NewPassword,
-    responses((status = 204, description = "It is the new one now."), Refusals<(OfBody, OfPassword, NotFound)>),
+    responses((status = 204, description = "The password has changed."), Refusals<(OfBody, OfPassword, NotFound)>),
 )]
 pub(super) async fn reset_password(
     State(access): State<Arc<Access>>,

@@ -89,7 +89,7 @@ fn router(state: ApiState) -> Router {
 }
 
 /// Returns the routes of the API with their OpenAPI description.
-fn described(state: &ApiState) -> OpenApiRouter<ApiState> {
+pub(crate) fn described(state: &ApiState) -> OpenApiRouter<ApiState> {
     // Requests are counted before authentication, so that unauthenticated requests count too.
     let counted = |mut routes: OpenApiRouter<ApiState>| {
         openapi::counted(routes.get_openapi_mut());

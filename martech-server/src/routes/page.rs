@@ -8,10 +8,10 @@ use crate::http::{error::ApiError, params::Params};
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Page {
-    /// How many at most; 100 by default.
+    /// The maximum number of entries; 100 by default.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     limit: usize,
-    /// `nextCursor` of the page before.
+    /// The `nextCursor` of the previous page.
     #[param(pattern = "^[!-~]{1,200}$")]
     cursor: Option<String>,
 }

@@ -183,7 +183,7 @@ pub(super) async fn make(
     path = "/admin/projects/{id}",
     tag = "Projects",
     operation_id = "changeProject",
-    params(("id" = String, Path, description = "Of the project.")),
+    params(("id" = String, Path, description = "The id of the project.")),
     request_body = ProjectChange,
     responses((status = 200, description = "The project.", body = Shown), Refusals<(OfBody, NoSuchProject, NotFound)>),
 )]
@@ -210,8 +210,8 @@ pub(super) async fn change(
     path = "/admin/projects/{id}",
     tag = "Projects",
     operation_id = "removeProject",
-    params(("id" = String, Path, description = "Of the project.")),
-    responses((status = 204, description = "It is gone."), Refusals<(NoSuchProject, NotFound, DefaultProject)>),
+    params(("id" = String, Path, description = "The id of the project.")),
+    responses((status = 204, description = "The project was removed."), Refusals<(NoSuchProject, NotFound, DefaultProject)>),
 )]
 pub(super) async fn remove(
     State(projects): State<Projects>,

@@ -33,14 +33,14 @@ const MAX_USER_ID: usize = 128;
     tag = "Figures",
     operation_id = "getJourney",
     params(
-        ("userId" = String, Path, description = "Who.", min_length = 1, max_length = 128, example = "u1"),
-        ("from" = Option<String>, Query, format = "instant", description = "The first moment: a date in the time zone, or an RFC 3339 time.", example = "2026-11-01"),
-        ("to" = Option<String>, Query, format = "instant", description = "The first moment after it.", example = "2026-12-01"),
-        ("tz" = Option<String>, Query, format = "iana-time-zone", description = "The IANA time zone of dates; by default the project's.", example = "Europe/Berlin"),
-        ("type" = inline(Option<Vec<EventType>>), Query, description = "Only events of these types; repeated, or a list with commas.", style = Form, explode = true),
-        ("order" = inline(Option<Order>), Query, description = "Oldest first by default."),
-        ("limit" = Option<u32>, Query, description = "How many at most; 100 by default.", minimum = 1, maximum = 1000),
-        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before.")
+        ("userId" = String, Path, description = "The id of the user.", min_length = 1, max_length = 128, example = "u1"),
+        ("from" = Option<String>, Query, format = "instant", description = "The inclusive start of the range: a date in the time zone, or an RFC 3339 time.", example = "2026-11-01"),
+        ("to" = Option<String>, Query, format = "instant", description = "The exclusive end of the range, in the same forms as `from`.", example = "2026-12-01"),
+        ("tz" = Option<String>, Query, format = "iana-time-zone", description = "The IANA time zone of dates; by default that of the project.", example = "Europe/Berlin"),
+        ("type" = inline(Option<Vec<EventType>>), Query, description = "The types of the events to return; repeat the parameter, or separate the types by commas.", style = Form, explode = true),
+        ("order" = inline(Option<Order>), Query, description = "The sort order by time; by default `asc`, oldest first."),
+        ("limit" = Option<u32>, Query, description = "The maximum number of entries; 100 by default.", minimum = 1, maximum = 1000),
+        ("cursor" = Option<String>, Query, description = "The `nextCursor` of the previous page.")
     ),
     responses((status = 200, description = "A page of the journey.", body = Journey), Refusals<OfQuery>),
 )]
@@ -92,12 +92,12 @@ fn types(params: &mut Params) -> Result<Vec<EventType>, ApiError> {
     tag = "Figures",
     operation_id = "listUsers",
     params(
-        ("q" = Option<String>, Query, description = "Only ids that begin so.", max_length = 128),
-        ("sort" = inline(Option<UserSort>), Query, description = "By what; by default `lastSeen`."),
-        ("order" = inline(Option<Order>), Query, description = "Largest or newest first by default, ids ascending."),
-        ("currency" = Option<String>, Query, description = "The currency by which `revenue` compares; by default the project's.", pattern = "^[A-Za-z0-9]{3,8}$", example = "EUR"),
-        ("limit" = Option<u32>, Query, description = "How many at most; 100 by default.", minimum = 1, maximum = 1000),
-        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before.")
+        ("q" = Option<String>, Query, description = "The beginning of the ids to return.", max_length = 128),
+        ("sort" = inline(Option<UserSort>), Query, description = "The sort key; by default `lastSeen`."),
+        ("order" = inline(Option<Order>), Query, description = "The sort order; by default `desc`, but `asc` for `userId`."),
+        ("currency" = Option<String>, Query, description = "The currency of the revenue to sort by; by default that of the project.", pattern = "^[A-Za-z0-9]{3,8}$", example = "EUR"),
+        ("limit" = Option<u32>, Query, description = "The maximum number of entries; 100 by default.", minimum = 1, maximum = 1000),
+        ("cursor" = Option<String>, Query, description = "The `nextCursor` of the previous page.")
     ),
     responses((status = 200, description = "A page of users.", body = Users), Refusals<OfQuery>),
 )]

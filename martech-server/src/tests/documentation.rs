@@ -10,9 +10,14 @@ use std::{
     path::Path,
 };
 
-use clap::{Command, CommandFactory};
+use clap::{Arg, Command, CommandFactory};
+use serde_json::Value;
 
-use crate::{App, Cli, ServeArgs, http::openapi, routes::metrics};
+use crate::{
+    App, Cli, ServeArgs,
+    http::openapi,
+    routes::{self, ApiState, metrics},
+};
 
 /// Compares the text between two markers of a document with `table`, or writes it.
 fn check(document: &str, name: &str, table: &str) {
@@ -64,6 +69,98 @@ fn settings() {
 }
 
 #[test]
+fn variables() {
+    let mut command: Command = Cli::command();
+    command.build();
+    let settings: BTreeSet<_> =
+        command.find_subcommand("serve").unwrap().get_arguments().filter_map(Arg::get_env).collect();
+    let mut rows: BTreeMap<String, (Vec<&str>, String)> = BTreeMap::new();
+    for command in command.get_subcommands() {
+        let arguments = command.get_arguments().chain(command.get_subcommands().flat_map(Command::get_arguments));
+        for arg in arguments.filter(|arg| !arg.is_hide_set()) {
+            let (Some(flag), Some(variable)) = (arg.get_long(), arg.get_env()) else { continue };
+            if settings.contains(variable) {
+                continue;
+            }
+            let head = format!("| `--{flag}` | `{}` |", variable.to_string_lossy());
+            let meaning = arg.get_help().map(ToString::to_string).unwrap_or_default();
+            let (commands, _) = rows.entry(head).or_insert_with(|| (Vec::new(), meaning));
+            if !commands.contains(&command.get_name()) {
+                commands.push(command.get_name());
+            }
+        }
+    }
+    let mut table = "| flag | variable | commands | meaning |\n|---|---|---|---|\n".to_owned();
+    for (head, (commands, meaning)) in rows {
+        let commands: Vec<_> = commands.iter().map(|name| format!("`{name}`")).collect();
+        writeln!(table, "{head} {} | {} |", commands.join(", "), cell(&meaning)).unwrap();
+    }
+    check("configuration.md", "variables", &table);
+}
+
+/// The routes of administration and health. Those of events, queries and accounts have their own sections.
+#[tokio::test]
+async fn routes() {
+    let api = described().await;
+    let mut table = "| route | parameters | body | effect |\n|---|---|---|---|\n".to_owned();
+    for (path, methods) in api["paths"].as_object().unwrap() {
+        let is_listed = path.starts_with("/admin/") || ["/livez", "/readyz", "/health"].contains(&path.as_str());
+        for (method, operation) in methods.as_object().unwrap().iter().filter(|_| is_listed) {
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            let parameters = parameters.filter(|parameter| parameter["in"] == "query");
+            let parameters: Vec<_> =
+                parameters.map(|parameter| parameter["name"].as_str().unwrap().to_owned()).collect();
+            let fields = fields(&api, &operation["requestBody"]["content"]["application/json"]["schema"]);
+            let [parameters, fields] = [parameters, fields]
+                .map(|names| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "));
+            let effect = operation["summary"].as_str().unwrap().trim_end_matches('.');
+            let method = method.to_uppercase();
+            writeln!(table, "| `{method} {path}` | {parameters} | {fields} | {effect} |").unwrap();
+        }
+    }
+    check("http-api.md", "routes", &table);
+}
+
+/// Returns the OpenAPI description.
+async fn described() -> Value {
+    let api = routes::described(&state().await).into_openapi();
+    serde_json::to_value(openapi::finish(api)).unwrap()
+}
+
+/// Returns the state of a server with default settings.
+async fn state() -> ApiState {
+    let dir = tempfile::tempdir().unwrap();
+    let args = ServeArgs::parse_from(["--data-dir".as_ref(), dir.path().as_os_str()]);
+    App::open(&args).await.unwrap().state()
+}
+
+/// Returns the fields of a schema that is a reference, with `?` after optional ones.
+fn fields(api: &Value, schema: &Value) -> Vec<String> {
+    let Some(name) = schema["$ref"].as_str() else { return Vec::new() };
+    let schema = api.pointer(name.strip_prefix('#').unwrap()).unwrap();
+    let required: Vec<_> = schema["required"].as_array().into_iter().flatten().collect();
+    let mark = |field: &String| if required.iter().any(|name| *name == field) { "" } else { "?" };
+    schema["properties"].as_object().unwrap().keys().map(|field| format!("{field}{}", mark(field))).collect()
+}
+
+#[tokio::test]
+async fn api_description_has_no_links_to_rust_items() {
+    let api = described().await.to_string();
+    for link in ["[`", "](Self", "](crate", "](super", "#impl"] {
+        let at = api.find(link);
+        assert_eq!(at.map(|at| &api[at.saturating_sub(60)..at]), None, "{link}");
+    }
+}
+
+#[tokio::test]
+async fn actions() {
+    let api = described().await;
+    let names = api["components"]["schemas"]["Action"]["enum"].as_array().unwrap();
+    let names: Vec<_> = names.iter().map(|name| format!("`{}`", name.as_str().unwrap())).collect();
+    check("http-api.md", "actions", &format!("{}.\n", names.join(", ")));
+}
+
+#[test]
 fn errors() {
     let mut table = "| code | status | example of a message |\n|---|---|---|\n".to_owned();
     let mut seen = BTreeSet::new();
@@ -78,9 +175,7 @@ fn errors() {
 
 #[tokio::test]
 async fn metrics() {
-    let dir = tempfile::tempdir().unwrap();
-    let args = ServeArgs::parse_from(["--data-dir".as_ref(), dir.path().as_os_str()]);
-    let state = App::open(&args).await.unwrap().state();
+    let state = state().await;
     let mut rows = BTreeMap::new();
     for family in metrics::examples(&state) {
         let labels = family.get_metric().iter().flat_map(|metric| metric.get_label());

@@ -14,8 +14,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::Semaphore;
-
 use self::{
     counters::Work,
     job::Job,
@@ -29,6 +27,7 @@ use super::{
         set::{Change, FileSet},
     },
     options::LakeOptions,
+    permits::QueryPermits,
     rows::hot::Chunk,
     snapshot::Snapshot,
 };
@@ -48,11 +47,7 @@ pub(crate) struct Engine {
     pub(crate) journal_damage: JournalDamage,
     pub(crate) rolls: Work,
     pub(crate) compactions: Work,
-    /// Permits of queries that read all events of a time range. Each such query uses one thread per core and much
-    /// memory.
-    pub(crate) scans: Arc<Semaphore>,
-    /// Permits of the other queries.
-    pub(crate) lookups: Arc<Semaphore>,
+    pub(crate) permits: QueryPermits,
 }
 
 /// Damage of the journal that was found when the lake was opened.
@@ -61,9 +56,6 @@ pub(crate) struct JournalDamage {
     pub(crate) damage: u64,
     pub(crate) cut_bytes: u64,
 }
-
-const SCANS: usize = 1;
-const LOOKUPS: usize = 8;
 
 impl fmt::Debug for Engine {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -83,6 +75,7 @@ impl Engine {
         Self {
             dedupe: Dedupe::new(files.layout().clone(), options.dedupe_memory),
             admission: Mutex::new(()),
+            permits: QueryPermits::new(options.scan_limit.clone()),
             options,
             journal,
             state: Mutex::new(state),
@@ -92,8 +85,6 @@ impl Engine {
             journal_damage,
             rolls: Work::default(),
             compactions: Work::default(),
-            scans: Arc::new(Semaphore::new(SCANS)),
-            lookups: Arc::new(Semaphore::new(LOOKUPS)),
         }
     }
 

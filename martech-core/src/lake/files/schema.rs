@@ -20,7 +20,7 @@ use parquet::{
 
 use super::ids::IdRow;
 use crate::{
-    event::{Deed, Timestamp},
+    event::{Signature, Timestamp},
     lake::rows::row::Row,
 };
 
@@ -170,8 +170,8 @@ pub(crate) fn id_rows(batch: &RecordBatch) -> impl Iterator<Item = IdRow> {
     let times = batch.column(column::OCCURRED_AT).as_primitive::<TimestampMillisecondType>();
     (0..batch.num_rows()).map(move |row| {
         let occurred_at = Timestamp::from_millis(times.value(row));
-        let deed = Deed { user_id: users.value(row), event_type: types.value(row), occurred_at };
-        IdRow { id: ids.value(row).try_into().expect("an id has 16 bytes"), print: deed.fingerprint() }
+        let signature = Signature { user_id: users.value(row), event_type: types.value(row), occurred_at };
+        IdRow { id: ids.value(row).try_into().expect("an id has 16 bytes"), print: signature.fingerprint() }
     })
 }
 

@@ -136,7 +136,7 @@ impl EncodedKey {
 
     /// Compares this event with a stored one that has `key`, which is one of the [candidates](Self::candidates).
     pub(crate) fn compare_stored(&self, key: EventKey, stored: Fingerprint) -> Option<Known> {
-        if self.print.is_again(stored, self.estimated) {
+        if self.print.is_resend(stored, self.estimated) {
             return Some(Known::Duplicate);
         }
         // On an adjacent day, another event may have the same id.

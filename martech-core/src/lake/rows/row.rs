@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use serde::Deserialize;
 
 pub(crate) use crate::event::row::{BadRow, Row, is_on_calendar};
-use crate::event::{Deed, EventId, EventKey, Fingerprint, MILLIS_PER_DAY, Timestamp, row::take_id};
+use crate::event::{EventId, EventKey, Fingerprint, MILLIS_PER_DAY, Signature, Timestamp, row::take_id};
 
 /// The beginning of a row, up to the user and the time of the event.
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -34,7 +34,7 @@ pub(crate) fn key_of(row: &Row<'_>) -> EventKey {
 
 /// Returns the fingerprint of a row's user, type and time.
 pub(crate) fn print_of(row: &Row<'_>) -> Fingerprint {
-    Deed { user_id: row.user_id, event_type: row.event_type, occurred_at: Timestamp::from_millis(row.occurred_at) }
+    Signature { user_id: row.user_id, event_type: row.event_type, occurred_at: Timestamp::from_millis(row.occurred_at) }
         .fingerprint()
 }
 

@@ -10,7 +10,7 @@ use mongodb::bson::{RawBsonRef, RawDocument};
 pub(super) use self::{
     number::Decimal,
     properties::{Content, Unfit},
-    same::is_again,
+    same::is_resend,
 };
 use crate::{
     analytics::{Row, Symbol, Symbols, session_key},

@@ -65,7 +65,7 @@ fn without_decimal128_events_keep_their_values() {
         assert_eq!(read(raw(&out)).unwrap(), event);
         let row = row(raw(&out), &mut Symbols::new()).unwrap().1;
         assert_eq!(row.order_value, event.facts.order_value.unwrap().micros());
-        assert!(is_again(&event, raw(&out)));
+        assert!(is_resend(&event, raw(&out)));
     }
 }
 
@@ -90,7 +90,7 @@ fn reads_properties_in_both_forms() {
             Event { properties: compact.clone(), ..event.clone() }
         );
         assert_eq!(back.properties, compact);
-        assert!(is_again(&event, raw(&bytes)));
+        assert!(is_resend(&event, raw(&bytes)));
         assert_eq!(time_and_id(raw(&bytes)).unwrap(), (event.occurred_at, event.id));
     }
 }
@@ -108,17 +108,17 @@ fn row_matches_the_event() {
 fn another_user_type_or_time_is_another_event() {
     let event = purchase();
     let bytes = bytes(&event, Form::Document);
-    let is_again_with = |change: fn(&mut Event)| {
+    let is_resend_with = |change: fn(&mut Event)| {
         let mut other = event.clone();
         change(&mut other);
-        is_again(&other, raw(&bytes))
+        is_resend(&other, raw(&bytes))
     };
-    assert!(is_again_with(|event| event.received_at = Timestamp::from_millis(5)));
-    assert!(is_again_with(|event| (event.occurred_at, event.estimated_time) = (Timestamp::from_millis(5), true)));
-    assert!(is_again_with(|event| (event.anonymous_id, event.session_id, event.properties) = (None, None, None)));
-    assert!(!is_again_with(|event| event.user_id.push('x')));
-    assert!(!is_again_with(|event| event.event_type = EventType::SEARCH));
-    assert!(!is_again_with(|event| event.occurred_at = Timestamp::from_millis(5)));
+    assert!(is_resend_with(|event| event.received_at = Timestamp::from_millis(5)));
+    assert!(is_resend_with(|event| (event.occurred_at, event.estimated_time) = (Timestamp::from_millis(5), true)));
+    assert!(is_resend_with(|event| (event.anonymous_id, event.session_id, event.properties) = (None, None, None)));
+    assert!(!is_resend_with(|event| event.user_id.push('x')));
+    assert!(!is_resend_with(|event| event.event_type = EventType::SEARCH));
+    assert!(!is_resend_with(|event| event.occurred_at = Timestamp::from_millis(5)));
 }
 
 #[test]
@@ -161,7 +161,7 @@ proptest! {
             }
             let Ok(document) = RawDocument::from_bytes(&bytes) else { continue };
             // These calls must not panic.
-            let _ = (time_and_id(document), row(document, &mut Symbols::new()).is_ok(), is_again(&event, document));
+            let _ = (time_and_id(document), row(document, &mut Symbols::new()).is_ok(), is_resend(&event, document));
             let Ok(found) = read(document) else { continue };
             let mut again = Vec::new();
             if write(&found, form, true, &mut again).is_ok() {

@@ -43,27 +43,27 @@ async fn batch_is_dead_lettered_at_retry_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dead_letters_mark_events_of_attended_handles() {
+async fn dead_letters_mark_events_of_awaited_handles() {
     let letters = Letters::default();
     let store = ScriptedStore::default();
     store.stage(|stage| stage.poisonous = (0..20).collect());
     let sink = small().max_batch(8).capacity(20).dead_letters(letters.handler()).build(store).unwrap();
-    let attended = sink.attended();
+    let awaited = sink.awaited();
     let receipts = [
         sink.try_push_batch(vec![0, 1]).unwrap(),
-        attended.try_push_batch(vec![2, 3, 4]).unwrap(),
-        attended.clone().try_push_batch(vec![5]).unwrap(),
+        awaited.try_push_batch(vec![2, 3, 4]).unwrap(),
+        awaited.clone().try_push_batch(vec![5]).unwrap(),
         sink.try_push_batch(vec![6]).unwrap(),
         // Spans two batches.
-        attended.try_push_batch(vec![7, 8, 9]).unwrap(),
+        awaited.try_push_batch(vec![7, 8, 9]).unwrap(),
     ];
-    let single = (sink.try_push(10).unwrap(), attended.try_push(11).unwrap());
+    let single = (sink.try_push(10).unwrap(), awaited.try_push(11).unwrap());
     for receipt in receipts {
         let outcome = receipt.await;
         assert_eq!(outcome.exceptions().len(), outcome.len());
     }
     assert!(single.0.await.is_ok() && single.1.await.is_ok(), "rejected");
-    let mut told: Vec<u32> = letters.all().iter().filter(|letter| letter.attended).map(|letter| letter.event).collect();
+    let mut told: Vec<u32> = letters.all().iter().filter(|letter| letter.awaited).map(|letter| letter.event).collect();
     told.sort_unstable();
     assert_eq!(told, [2, 3, 4, 5, 7, 8, 9, 11]);
     assert_eq!(letters.events().len(), 12);

@@ -65,7 +65,7 @@ async fn counts_flushes_by_reason_and_outcome() {
     check(FlushReason::Due, FlushOutcome::Answered);
     let _unread = sink.push(6).await.unwrap();
     sink.flush().await;
-    check(FlushReason::Asked, FlushOutcome::Answered);
+    check(FlushReason::Requested, FlushOutcome::Answered);
     // A duplicate is an answer as well.
     sink.push(7).await.unwrap().await.unwrap();
     check(FlushReason::Due, FlushOutcome::Answered);
@@ -79,14 +79,14 @@ async fn counts_flushes_by_reason_and_outcome() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn full_sink_flushes_with_reason_pressed() {
+async fn full_sink_flushes_with_reason_backpressure() {
     let store = ScriptedStore::default();
     // Full by bytes, while its batch is not full.
     let sink = small().capacity_bytes(8).flush_interval(Duration::from_secs(3600)).build(store).unwrap();
     let _receipts = [sink.try_push(1).unwrap(), sink.try_push(2).unwrap()];
     assert!(sink.try_push(3).unwrap_err().is_full());
     settle_down().await;
-    assert_eq!(sink.stats().flushes.get(FlushReason::Pressed, FlushOutcome::Answered), 1);
+    assert_eq!(sink.stats().flushes.get(FlushReason::Backpressure, FlushOutcome::Answered), 1);
 }
 
 #[tokio::test(start_paused = true)]

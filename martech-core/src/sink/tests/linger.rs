@@ -85,16 +85,16 @@ async fn awaited_batch_receipt_ends_linger_of_all_its_parts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn attended_push_ends_linger() {
+async fn awaited_push_ends_linger() {
     let store = ScriptedStore::default();
     let sink = lingering().build(store.clone()).unwrap();
     let start = Instant::now();
     drop(sink.try_push(0).unwrap());
     settle_down().await;
-    drop(sink.attended().try_push(1).unwrap());
+    drop(sink.awaited().try_push(1).unwrap());
     settle_down().await;
     assert_appended(&store, start, &[&[0, 1]]);
-    drop(sink.attended().try_push_batch(vec![2, 3]).unwrap());
+    drop(sink.awaited().try_push_batch(vec![2, 3]).unwrap());
     settle_down().await;
     assert_appended(&store, start, &[&[0, 1], &[2, 3]]);
 }

@@ -110,9 +110,9 @@ impl ModelRun {
             ledger,
             letters,
             store,
-            // Handles with odd numbers are attended. A clone's number has the parity of the original's.
+            // Handles with odd numbers are awaited. A clone's number has the parity of the original's.
             handles: (0..4)
-                .map(|number| (number, Arc::new(if number % 2 == 1 { sink.attended() } else { sink.clone() })))
+                .map(|number| (number, Arc::new(if number % 2 == 1 { sink.awaited() } else { sink.clone() })))
                 .collect(),
             next_handle: 4,
             next_event: 0,
@@ -301,7 +301,7 @@ impl ModelRun {
     }
 
     /// Checks that while a slot is free, no full batch waits, and no event waits longer than the interval and
-    /// the linger, which does not apply to attended handles.
+    /// the linger, which does not apply to awaited handles.
     fn check_haste(&self) {
         let mut ledger = lock(&self.ledger);
         ledger.poll_receipts();
@@ -350,7 +350,7 @@ impl ModelRun {
         };
         let all = |fate: Fate, events: Vec<u32>| events.into_iter().map(move |event| (event, fate));
         for letter in letters.all().iter().filter(|letter| !matches!(letter.reason, DeadLetterReason::Unclaimed)) {
-            assert_eq!(letter.attended, ledger.entries[&letter.event].handle % 2 == 1, "{letter:?}");
+            assert_eq!(letter.awaited, ledger.entries[&letter.event].handle % 2 == 1, "{letter:?}");
         }
         let lettered = letters.events().into_iter().zip(letters.reasons().iter().map(letter_fate).collect::<Vec<_>>());
         let ended = all(Fate::Stored, store.stored())

@@ -1,4 +1,4 @@
-//! Checks of event identity. See [`EventKey`](crate::event::EventKey), [`Deed`](crate::event::Deed) and [`Identity`].
+//! Checks of event identity. See [`EventKey`](crate::event::EventKey), [`Signature`](crate::event::Signature) and [`Identity`].
 
 use super::{
     EventSubject, Identity, Verdict, events,
@@ -34,7 +34,7 @@ fn assert_outcomes(appended: &Appended, expected: &[Outcome], what: &str) {
 fn assert_conflicts(appended: &Appended, batch: &[Event]) {
     for rejection in &appended.rejected {
         let id = batch[rejection.index].id.to_string();
-        assert_eq!(rejection.code, RejectionCode::IdConflict, "the code of a conflict: {rejection:?}");
+        assert_eq!(rejection.code, RejectionCode::ID_CONFLICT, "the code of a conflict: {rejection:?}");
         assert!(rejection.reason.contains(&id), "the reason of a conflict contains the id: {rejection:?}");
     }
 }

@@ -156,7 +156,7 @@ pub trait Subject: Sync {
 }
 
 /// Scope in which an [`Event`] id is unique in a store. If the store holds an event with the id of a new one in that
-/// scope, [`Deed`](crate::event::Deed) decides: the new event is either a resend of the stored one, or a different
+/// scope, [`Signature`](crate::event::Signature) decides: the new event is either a resend of the stored one, or a different
 /// event, which the store rejects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Identity {

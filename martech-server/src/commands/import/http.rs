@@ -230,9 +230,8 @@ impl Answer {
         let mut note = |index, status: &str, code: &str, message: &str| match status {
             "duplicate" => appended.duplicates.push(index),
             "rejected" => {
-                let reason = format!("{code}: {message}");
-                let code = RejectionCode::parse(code).unwrap_or(RejectionCode::Unfit);
-                appended.rejected.push(Rejection { index, code, reason });
+                let code = RejectionCode::new(code.to_owned());
+                appended.rejected.push(Rejection { index, code, reason: message.to_owned() });
             }
             _ => {}
         };
@@ -272,7 +271,8 @@ mod tests {
             {"index":0,"eventId":"y","status":"duplicate"}]}"#;
         let appended = understand(202, None, body, 3).unwrap();
         assert_eq!((appended.stored, appended.duplicates), (1, vec![0]));
-        assert_eq!(appended.rejected, [Rejection::unfit(2, "unknown_type: no")]);
+        let code = RejectionCode::new("unknown_type");
+        assert_eq!(appended.rejected, [Rejection { index: 2, code, reason: "no".to_owned() }]);
         assert_eq!(understand(202, None, body, 4).unwrap_err().advice(), Advice::Fatal);
     }
 
@@ -288,8 +288,9 @@ mod tests {
         };
         let appended = more("1-2,4").unwrap();
         assert_eq!((appended.stored, appended.duplicates), (1, vec![0, 1, 2, 4]));
-        let rejected: Vec<_> = appended.rejected.iter().map(|rejection| (rejection.index, rejection.code)).collect();
-        assert_eq!(rejected, [(5, RejectionCode::IdConflict), (6, RejectionCode::IdConflict)]);
+        let rejected: Vec<_> =
+            appended.rejected.iter().map(|rejection| (rejection.index, rejection.code.as_str())).collect();
+        assert_eq!(rejected, [(5, "id_conflict"), (6, "id_conflict")]);
         for wrong in ["1-2", "1-9999999", "a", "", "4-1"] {
             assert_eq!(more(wrong).unwrap_err().advice(), Advice::Fatal, "{wrong}");
         }

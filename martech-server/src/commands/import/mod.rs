@@ -105,15 +105,19 @@ pub fn import(args: &ImportArgs, done: impl FnMut(&FileReport)) -> Result<Report
     let runtime = tokio::runtime::Runtime::new().map_err(ImportError::Runtime)?;
     let result = runtime.block_on(async {
         let (mongo, args) = &with_project_settings(args).await?;
+        let server = match &args.url {
+            Some(url) => {
+                let server = HttpStore::new(url, &args.trust, args.token.as_deref(), args.project.as_ref())?;
+                server.find(args.project.as_ref()).await?;
+                Some(server)
+            }
+            None => None,
+        };
         if args.dry_run {
             return import_into(Nowhere, args, &jobs, done).await;
         }
-        match (&args.url, mongo) {
-            (Some(url), _) => {
-                let store = HttpStore::new(url, &args.trust, args.token.as_deref(), args.project.as_ref())?;
-                store.find(args.project.as_ref()).await?;
-                import_into(store, args, &jobs, done).await
-            }
+        match (server, mongo) {
+            (Some(server), _) => import_into(server, args, &jobs, done).await,
             (None, Some(mongo)) => {
                 let store = database_of(&args.project.clone().unwrap_or_default(), mongo);
                 let store = store.map_err(|error| ImportError::Options(error.to_string()))?;

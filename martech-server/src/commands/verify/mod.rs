@@ -40,7 +40,7 @@ pub struct VerifyArgs {
 /// Arguments of `repair`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-Without --yes, the command reports what it would do and changes nothing. Damaged or replaced files are moved to
+Without --yes, the command reports what it would do and changes nothing. Damaged or replaced files are moved to \
 DIR/damaged/TIME/, never removed, with a report.json of the losses.
 
 Exit code: 0 no damage is left, 1 there is damage and --yes was not given, 2 the repair did not finish; run it again")]

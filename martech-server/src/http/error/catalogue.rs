@@ -331,8 +331,8 @@ pub(crate) fn email_can_not_be_updated() -> ApiError {
 // Events.
 
 /// A single event that the store rejects, with its code and message.
-pub(crate) fn rejected(code: &'static str, message: impl Message) -> ApiError {
-    bad_request(code, message)
+pub(crate) fn rejected(code: impl Into<Cow<'static, str>>, message: impl Message) -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, code, message)
 }
 
 pub(crate) fn no_valid_events(count: usize) -> ApiError {

@@ -65,6 +65,6 @@ fn project() -> ParameterBuilder {
         .name("project")
         .parameter_in(ParameterIn::Query)
         .required(Required::False)
-        .description(Some("Which project; by default that of the key, or `default`."))
+        .description(Some("The project; by default that of the key, or `default`."))
         .schema(Some(schema))
 }

@@ -26,27 +26,28 @@ pub(crate) use self::faults::all as all_errors;
 
 /// The groups of routes, with their descriptions.
 const TAGS: [(&str, &str); 8] = [
-    ("Events", "Events in."),
-    ("Figures", "Journeys, users and figures out."),
-    ("Health", "How the server is."),
-    ("Account", "Signing up and in, and one's own account, as Better Auth has it."),
-    ("Members", "Who belongs to a project."),
-    ("Keys", "Keys of programs."),
-    ("Projects", "The shops of the server."),
-    ("Server", "Looking after the store, and what was done."),
+    ("Events", "Send events."),
+    ("Figures", "Query journeys, users and figures."),
+    ("Health", "Check the server."),
+    ("Account", "Sign up, sign in and manage your account, as with Better Auth."),
+    ("Members", "Manage the members of a project."),
+    ("Keys", "Manage the keys of programs."),
+    ("Projects", "Manage the projects of the server."),
+    ("Server", "Manage the store, and read the audit log."),
 ];
 
 const ABOUT: &str = "Event ingestion and analytics for online shops.
 
-Events are sent to `POST /events`, with a write key where public ingest is off. Everything else needs somebody who has signed in \
-(`POST /api/auth/sign-in/email`; the cookie or the token as bearer), a read key, or the admin token.
+Send events to `POST /events`. If public ingest is off, this needs a write key. All other routes need a session, a read \
+key or the admin token. To get a session, call `POST /api/auth/sign-in/email`; then send its cookie, or its token as a \
+bearer token.
 
-Every error is `{code, message, requestId}` with, where it applies, the `field`, the `index` of the event and the `limit` that was \
-passed. Programs go by `code`. Where it makes sense to try again, `Retry-After` says when. A path without a route is `not_found`, and a \
-method that a route does not take is `method_not_allowed` (405), with `Allow`.
+An error has `code`, `message` and `requestId`. Some errors also have `field`, `index` (of the event) and `limit`. \
+Programs should use `code`. If a retry can succeed, `Retry-After` says when. An unknown path gets 404 `not_found`. A \
+method that a path does not support gets 405 `method_not_allowed`, with `Allow`.
 
-`X-Request-Id` is in every answer: the one that was sent, or a new one. Where requests are counted, `RateLimit-Policy` and `RateLimit` say \
-what may be sent and what is left of it.";
+Every response has an `X-Request-Id`: that of the request, or a new one. Where requests are counted, `RateLimit-Policy` \
+and `RateLimit` give the limit and what remains of it.";
 
 /// Returns the description without routes.
 pub(crate) fn base() -> OpenApi {
@@ -78,12 +79,12 @@ fn schemes() -> [(&'static str, SecurityScheme); 4] {
     let value = |name, about| ApiKeyValue::with_description(name, about);
     [
         ("bearer", http(HttpAuthScheme::Bearer, "The token of a session, a key, or the admin token.")),
-        ("basic", http(HttpAuthScheme::Basic, "A key as the user, without a password.")),
+        ("basic", http(HttpAuthScheme::Basic, "A key as the user name, without a password.")),
         (
             "cookie",
             SecurityScheme::ApiKey(ApiKey::Cookie(value(
                 "better-auth.session_token",
-                "Set by signing in; behind TLS its name begins with `__Secure-`.",
+                "The session cookie, which sign-in sets. Over TLS, its name begins with `__Secure-`.",
             ))),
         ),
         (

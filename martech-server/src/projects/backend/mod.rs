@@ -21,7 +21,7 @@ pub use self::{choice::StoreChoice, error::BackendError};
 pub(crate) use self::{
     error::advised,
     mongo::{Mongo, MongoStatus, database_of},
-    options::BackendOptions,
+    options::{BackendOptions, SCANS},
 };
 use crate::{identity::ProjectId, projects::dead_letters::DeadLetterFile};
 

@@ -2,7 +2,14 @@
 
 use std::{path::Path, time::Duration};
 
-use martech_core::{lake::LakeOptions, mongodb::MongoOptions};
+use martech_core::{
+    lake::{LakeOptions, ScanLimit},
+    mongodb::MongoOptions,
+};
+
+/// The `/stats` queries that all lakes of a server run at once. With two, a long query of one project does not hold up
+/// the others. More would take more memory and finish no sooner: each query uses all cores.
+pub(crate) const SCANS: usize = 2;
 
 /// Options of the event stores of a server. All projects have the same.
 #[derive(Debug, Clone)]
@@ -15,6 +22,8 @@ pub(crate) struct BackendOptions {
     pub(crate) roll_age: Duration,
     pub(crate) dedupe_memory: usize,
     pub(crate) journal_bytes: u64,
+    /// Shared by the lakes of all projects.
+    pub(crate) scan_limit: ScanLimit,
 }
 
 impl BackendOptions {
@@ -25,5 +34,6 @@ impl BackendOptions {
             .roll_age(self.roll_age)
             .dedupe_memory(self.dedupe_memory)
             .journal_capacity(self.journal_bytes)
+            .scan_limit(self.scan_limit.clone())
     }
 }

@@ -98,7 +98,7 @@ impl Done {
     tag = "Account",
     operation_id = "revokeSession",
     request_body = Revoke,
-    responses((status = 200, description = "It is over.", body = Done), Refusals<OfBody>),
+    responses((status = 200, description = "The session has ended.", body = Done), Refusals<OfBody>),
 )]
 pub(super) async fn revoke(
     State(access): State<Arc<Access>>,
@@ -123,7 +123,7 @@ pub(super) async fn revoke(
     path = "/revoke-sessions",
     tag = "Account",
     operation_id = "revokeSessions",
-    responses((status = 200, description = "They are over.", body = Done)),
+    responses((status = 200, description = "The sessions have ended.", body = Done)),
 )]
 pub(super) async fn revoke_all(
     State(access): State<Arc<Access>>,
@@ -144,7 +144,7 @@ pub(super) async fn revoke_all(
     path = "/revoke-other-sessions",
     tag = "Account",
     operation_id = "revokeOtherSessions",
-    responses((status = 200, description = "They are over.", body = Done)),
+    responses((status = 200, description = "The sessions have ended.", body = Done)),
 )]
 pub(super) async fn revoke_others(
     State(access): State<Arc<Access>>,

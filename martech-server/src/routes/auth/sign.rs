@@ -73,7 +73,7 @@ pub(super) struct SignedUp<'a> {
     operation_id = "signUp",
     security((), ("bearer" = [])),
     request_body(content((SignUp = "application/json"), (SignUp = "application/x-www-form-urlencoded"))),
-    responses((status = 200, description = "The account; a cookie is set.", body = SignedUp<'static>), Refusals<(OfBodyOrForm, OfPassword, (InvalidEmail, UserAlreadyExists, SetUpRequired, InvitationRequired, InvalidInvitation, SignUpClosed, TooManyAccounts), (TooManySignIns, MissingOrigin, InvalidOrigin, StoreUnavailable, Draining))>),
+    responses((status = 200, description = "The user, and the token of the session; its cookie is set.", body = SignedUp<'static>), Refusals<(OfBodyOrForm, OfPassword, (InvalidEmail, UserAlreadyExists, SetUpRequired, InvitationRequired, InvalidInvitation, SignUpClosed, TooManyAccounts), (TooManySignIns, MissingOrigin, InvalidOrigin, StoreUnavailable, Draining))>),
 )]
 pub(super) async fn up(
     State(access): State<Arc<Access>>,
@@ -126,7 +126,7 @@ pub(super) struct Welcome<'a> {
     tag = "Account",
     operation_id = "signIn",
     request_body(content((SignIn = "application/json"), (SignIn = "application/x-www-form-urlencoded"))),
-    responses((status = 200, description = "The token of the session; a cookie is set.", body = Welcome<'static>), Refusals<(OfBodyOrForm, OfPassword, InvalidEmail, InvalidEmailOrPassword, (TooManySignIns, MissingOrigin, InvalidOrigin, StoreUnavailable, Draining))>),
+    responses((status = 200, description = "The user, and the token of the session; its cookie is set.", body = Welcome<'static>), Refusals<(OfBodyOrForm, OfPassword, InvalidEmail, InvalidEmailOrPassword, (TooManySignIns, MissingOrigin, InvalidOrigin, StoreUnavailable, Draining))>),
 )]
 pub(super) async fn in_(
     State(access): State<Arc<Access>>,
@@ -177,7 +177,7 @@ pub(super) struct SignedOut {
     tag = "Account",
     operation_id = "signOut",
     security((), ("bearer" = []), ("cookie" = [])),
-    responses((status = 200, description = "Done; the cookie is taken away.", body = SignedOut), Refusals<(MissingOrigin, InvalidOrigin, StoreUnavailable, Draining)>),
+    responses((status = 200, description = "The session has ended; its cookie is removed.", body = SignedOut), Refusals<(MissingOrigin, InvalidOrigin, StoreUnavailable, Draining)>),
 )]
 pub(super) async fn out(
     State(access): State<Arc<Access>>,

@@ -53,7 +53,7 @@ pub(super) struct Update {
     tag = "Account",
     operation_id = "updateUser",
     request_body = Update,
-    responses((status = 200, description = "Done.", body = Done), Refusals<(OfBody, EmailCanNotBeUpdated)>),
+    responses((status = 200, description = "The profile has changed.", body = Done), Refusals<(OfBody, EmailCanNotBeUpdated)>),
 )]
 pub(super) async fn update(
     State(access): State<Arc<Access>>,
@@ -99,7 +99,7 @@ struct Changed<'a> {
     tag = "Account",
     operation_id = "changePassword",
     request_body = ChangePassword,
-    responses((status = 200, description = "Done; where other sessions were ended, the token of a new one, and a cookie.", body = Changed<'static>), Refusals<(OfBody, OfPassword, InvalidPassword, TooManySignIns)>),
+    responses((status = 200, description = "The user. If other sessions were ended, also the token of a new session and its cookie.", body = Changed<'static>), Refusals<(OfBody, OfPassword, InvalidPassword, TooManySignIns)>),
 )]
 pub(super) async fn change_password(
     State(access): State<Arc<Access>>,

@@ -66,7 +66,7 @@ pub(super) struct EventResult {
     event_id: Option<EventId>,
     status: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<&'static str>,
+    code: Option<Cow<'static, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,7 +77,7 @@ pub(super) struct EventResult {
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(super) struct MoreResults {
     status: Status,
-    code: &'static str,
+    code: Cow<'static, str>,
     /// Number of these events.
     count: usize,
     /// The indexes of the events in the body, from 0: ascending, separated by commas, with runs as `first-last`.
@@ -130,7 +130,7 @@ struct Exception {
     index: usize,
     event_id: Option<EventId>,
     status: Status,
-    code: &'static str,
+    code: Cow<'static, str>,
     field: Option<String>,
     message: Cow<'static, str>,
 }
@@ -146,22 +146,20 @@ impl Exception {
             }
             None => (None, Cow::default(), None),
         };
-        Self { index, event_id, status: Status::Rejected, code: code.as_str(), field, message }
+        Self { index, event_id, status: Status::Rejected, code: code.as_str().into(), field, message }
     }
 
     /// Returns the exception for an event that is not newly stored, or `None` for a stored event.
     fn of(origin: Origin, outcome: Option<EventOutcome>, is_taken: bool) -> Option<Self> {
         const NOT_STORED: &str = "the store could not take it in time";
         let (status, code, message) = match outcome {
-            _ if !is_taken => (Status::Failed, "not_stored", NOT_STORED.into()),
-            Some(Err(_)) => (Status::Failed, "not_stored", NOT_STORED.into()),
+            _ if !is_taken => (Status::Failed, "not_stored".into(), NOT_STORED.into()),
+            Some(Err(_)) => (Status::Failed, "not_stored".into(), NOT_STORED.into()),
             Some(Ok(Outcome::Duplicate)) => {
                 let message = "an event with this id is stored already; this one was not added";
-                (Status::Duplicate, "duplicate", message.into())
+                (Status::Duplicate, "duplicate".into(), message.into())
             }
-            Some(Ok(Outcome::Rejected { code, reason })) => {
-                (Status::Rejected, code.as_str(), reason.to_string().into())
-            }
+            Some(Ok(Outcome::Rejected { code, reason })) => (Status::Rejected, code.into(), reason.to_string().into()),
             Some(Ok(Outcome::Stored)) | None => return None,
         };
         Some(Self { index: origin.index, event_id: Some(origin.id), status, code, field: None, message })
@@ -258,7 +256,7 @@ impl Answer {
         }
         let error = match self.results.exceptions.first() {
             Some(EventResult { code: Some(code), message: Some(message), .. }) if single => {
-                catalogue::rejected(code, message.clone()).index(0)
+                catalogue::rejected(code.clone(), message.clone()).index(0)
             }
             _ => catalogue::no_valid_events(self.rejected),
         };

@@ -39,7 +39,7 @@ mod tests {
         let ingested = Ingested::new(&EventTypes::known());
         let kind = ingested.kind(&EventType::SEARCH);
         let origins: Vec<_> = (0..6).map(|index| Origin { index, id: EventId::new_v7(), kind }).collect();
-        let rejected = Outcome::Rejected { code: RejectionCode::IdConflict, reason: "no".into() };
+        let rejected = Outcome::Rejected { code: RejectionCode::ID_CONFLICT, reason: "no".into() };
         let exceptions = vec![(1, Ok(Outcome::Duplicate)), (2, Ok(rejected)), (3, Err(NotStored::Returned))];
         taken(&ingested, &origins, &Outcomes { taken: 5, exceptions });
         refused(&ingested, &origins[..1]);

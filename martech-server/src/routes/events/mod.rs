@@ -111,7 +111,7 @@ impl Asked {
     }
 }
 
-/// The step that a sender waits for. The discriminants index the metrics by `ack`.
+/// The step that a sender waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
 #[schema(rename_all = "camelCase")]
 enum Ack {
@@ -170,14 +170,14 @@ enum Listing {
     tag = "Events",
     operation_id = "sendEvents",
     params(
-        ("ack" = inline(Option<Ack>), Query, description = "What to wait for: that the events are in memory, on disk (the default), \
-            or in the store, where queries see them."),
-        ("results" = Option<String>, Query, pattern = "^all$", description = "To list also what was accepted, and the ids of events."),
+        ("ack" = inline(Option<Ack>), Query, description = "The step to wait for: the events are in memory (`buffered`), on disk \
+            (`durable`, the default), or in the store, where queries see them (`stored`)."),
+        ("results" = Option<String>, Query, pattern = "^all$", description = "`all` also lists the accepted events, and the ids of events."),
         ("key" = Option<String>, Query, description = "A write key, for senders that cannot set headers."),
-        ("project" = inline(Option<ProjectId>), Query, description = "Which project; by default that of the key, or `default`."),
+        ("project" = inline(Option<ProjectId>), Query, description = "The project; by default that of the key, or `default`."),
     ),
     request_body(
-        description = "Events. `text/plain`, as beacons of browsers have it, is read as JSON.",
+        description = "The events. `text/plain`, which beacons of browsers use, is read as JSON.",
         content(
             (EventsBody = "application/json"),
             (String = "application/x-ndjson", example = "{\"userId\":\"u1\",\"type\":\"page_view\"}\n{\"userId\":\"u2\",\"type\":\"search\"}\n"),
@@ -186,8 +186,8 @@ enum Listing {
     ),
     security((), ("bearer" = []), ("basic" = []), ("key" = [])),
     responses(
-        (status = 200, description = "With `ack=stored`: what became of each event.", body = Answer),
-        (status = 202, description = "What became of each event.", body = Answer),
+        (status = 200, description = "The outcome of the events, with `ack=stored`.", body = Answer),
+        (status = 202, description = "The outcome of the events.", body = Answer),
         Refusals<(
             OfEvents, InvalidParameter, NoSuchProject,
             (Unauthorized, InvalidKey, Forbidden, OriginNotAllowed, RateLimited, StoreUnavailable, Draining),
@@ -295,6 +295,7 @@ impl Ingest<'_> {
         let outcomes = submitted.inspect_err(|_| count::refused(&ingested, &origins))?;
         count::taken(&ingested, &origins, &outcomes);
         let answer = Answer::new(origins, refused, outcomes, listing);
+        // The discriminants index the metrics by `ack`.
         ingested.took(ack as usize, came);
         Ok(match answer.verdict(single) {
             Ok(()) => answer.respond(ack.status())?,
