@@ -30,6 +30,7 @@ mod records;
 mod rejects;
 mod report;
 mod run;
+mod shape;
 mod split;
 mod state;
 mod target;
@@ -59,6 +60,7 @@ use self::{
     input::{Source, same_file},
     rejects::RejectsPath,
     run::FileImport,
+    shape::shape_of,
 };
 use crate::{
     commands::{output::print_line, signals::interrupted},
@@ -203,7 +205,7 @@ fn plan(args: &ImportArgs) -> Result<Vec<Job>, ImportError> {
     let mut jobs: Vec<Job> = Vec::with_capacity(files.len());
     for path in files {
         let source = Source::new(path);
-        records::shape_of(&source, args)?;
+        shape_of(&source, args)?;
         if let Source::Path(path) = &source {
             std::fs::metadata(path).map_err(ImportError::read(path.display().to_string()))?;
         }

@@ -1,0 +1,69 @@
+//! The lines before the first record of delimited text: a separator line, and the names of the columns.
+
+use std::{collections::BTreeSet, io};
+
+use super::malformed::{not_utf8, not_whole};
+use crate::commands::import::{
+    args::{Delimiter, ImportArgs},
+    cells::Cells,
+    error::ImportError,
+    input::Input,
+    rejects::Reason,
+    split::{Framing, Splitter},
+};
+
+/// Returns the column separator. Spreadsheets may write a first line such as `sep=;`, which sets the separator unless
+/// an option does. Skips that line.
+pub(super) fn separator(
+    splitter: &mut Splitter<Input>,
+    delimiter: Delimiter,
+    args: &ImportArgs,
+) -> io::Result<Delimiter> {
+    let Some(first) = splitter.peek()? else { return Ok(delimiter) };
+    let line = first.bytes.trim_ascii();
+    let line = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\"")).unwrap_or(&first.bytes);
+    let Some((b"sep=", &[mark])) = line.split_at_checked(4) else { return Ok(delimiter) };
+    splitter.header()?;
+    if args.delimiter.is_some() || !mark.is_ascii() || mark == b'"' {
+        return Ok(delimiter);
+    }
+    let delimiter = Delimiter::Byte(mark);
+    splitter.set_framing(Framing::of(delimiter));
+    Ok(delimiter)
+}
+
+/// Returns the names of the columns. Skips the header.
+pub(super) fn columns_of(
+    splitter: &mut Splitter<Input>,
+    cells: &mut Cells,
+    args: &ImportArgs,
+    name: &str,
+) -> Result<Vec<String>, ImportError> {
+    if args.no_header && !args.columns.is_empty() {
+        return Ok(args.columns.clone());
+    }
+    let first = if args.no_header { splitter.peek() } else { splitter.header() };
+    let first = first.map_err(ImportError::read(name))?;
+    if !args.columns.is_empty() {
+        return Ok(args.columns.clone());
+    }
+    let Some(first) = first else {
+        // An empty file has no header to check, so the mapped columns are assumed to exist.
+        let mapped: BTreeSet<String> = args.maps.iter().map(|(_, column)| column.clone()).collect();
+        return Ok(mapped.into_iter().collect());
+    };
+    let record = &first.records[0];
+    let no_header =
+        |reason: Reason| ImportError::Options(format!("cannot read the first line of {name}: {}", reason.message()));
+    if let Some(fault) = record.fault {
+        return Err(no_header(not_whole(fault)));
+    }
+    let bytes = &first.bytes[record.range.clone()];
+    let text = std::str::from_utf8(bytes).map_err(|error| no_header(not_utf8(bytes, error.valid_up_to())))?;
+    let count = cells.split(text);
+    let named = |column: usize| {
+        let name = if args.no_header { None } else { cells.get(text, column).map(|column| column.text.trim()) };
+        name.filter(|name| !name.is_empty()).map_or_else(|| (column + 1).to_string(), str::to_owned)
+    };
+    Ok((0..count).map(named).collect())
+}

@@ -1,0 +1,174 @@
+//! Parses records into events.
+
+use std::path::Path;
+
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use martech_core::event::{Event, EventRules, EventTypes, Timestamp};
+
+use super::malformed::{not_an_object, not_utf8, not_whole};
+use crate::commands::import::{
+    args::ImportArgs,
+    cells::Cells,
+    compose::{Composer, View},
+    error::ImportError,
+    layout::Layout,
+    members::Members,
+    ordinals::Ordinals,
+    rejects::Reason,
+    split::Chunk,
+};
+
+/// Advice in rejections of unknown event types.
+const MORE_TYPES: &str = "to allow more types, list them in --event-types (or * for any)";
+
+/// A chunk, and the outcome of each of its records.
+pub(crate) struct Parsed {
+    pub(crate) chunk: Chunk,
+    pub(crate) events: Vec<Event>,
+    /// Record index of each event.
+    pub(crate) origins: Vec<usize>,
+    /// Record index and reason of the other records, ascending.
+    pub(crate) rejects: Vec<(usize, Reason)>,
+}
+
+/// Parses the records of a file.
+pub(super) struct Parser {
+    composer: Composer,
+    /// Columns of delimited text. Without them, a record is a JSON object.
+    columns: Option<Columns>,
+    ordinals: Ordinals,
+    /// The encoding of the file, if the decoder replaces its invalid characters with U+FFFD.
+    encoding: Option<&'static Encoding>,
+    rules: EventRules,
+    received_at: Timestamp,
+}
+
+/// The columns of delimited text.
+pub(super) struct Columns {
+    cells: Cells,
+    count: usize,
+    /// Whether rows may be too short or end with extra delimiters.
+    pad: bool,
+}
+
+impl Columns {
+    pub(super) fn new(cells: Cells, count: usize, pad: bool) -> Self {
+        Self { cells, count, pad }
+    }
+}
+
+impl Parser {
+    /// Creates a parser that counts equal records in temporary files in `dir`.
+    pub(super) fn new(args: &ImportArgs, layout: Layout, columns: Option<Columns>, dir: &Path) -> Self {
+        let mut rules = EventRules::default();
+        rules.currency = args.currency.unwrap_or(rules.currency);
+        rules.types = match &args.event_types {
+            // The server decides which types it accepts.
+            _ if args.url.is_some() => EventTypes::any(),
+            types => types.clone().unwrap_or(rules.types).advise(MORE_TYPES),
+        };
+        Self {
+            composer: Composer::new(layout),
+            columns,
+            ordinals: Ordinals::new(dir),
+            encoding: args.encoding.filter(|encoding| ![UTF_8, UTF_16BE, UTF_16LE].contains(encoding)),
+            rules,
+            received_at: Timestamp::now(),
+        }
+    }
+
+    /// Returns the columns that are left out because others are mapped to the same figure.
+    pub(super) fn left_out(&self) -> &[String] {
+        self.composer.left_out()
+    }
+
+    pub(super) fn parse(&mut self, chunk: Chunk) -> Result<Parsed, ImportError> {
+        let mut events = Vec::with_capacity(chunk.records.len());
+        let (mut origins, mut rejects) = (Vec::with_capacity(chunk.records.len()), Vec::new());
+        for (index, record) in chunk.records.iter().enumerate() {
+            let event = match record.fault {
+                None => self.event(&chunk.bytes[record.range.clone()])?,
+                Some(fault) => Err(not_whole(fault)),
+            };
+            match event {
+                Ok(event) => {
+                    events.push(event);
+                    origins.push(index);
+                }
+                Err(reason) => rejects.push((index, reason)),
+            }
+        }
+        Ok(Parsed { chunk, events, origins, rejects })
+    }
+
+    /// Counts the records of a chunk that an earlier import has settled, without composing events.
+    pub(super) fn pass_over(&mut self, chunk: &Chunk) -> Result<(), ImportError> {
+        for record in chunk.records.iter().filter(|record| record.fault.is_none()) {
+            if let Ok(text) = self.text(&chunk.bytes[record.range.clone()]) {
+                let mut members = Members::default();
+                if let Ok(view) = view(self.columns.as_mut(), text, &mut members) {
+                    ordinal(&self.composer, &mut self.ordinals, view, text)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, record: &[u8]) -> Result<Result<Event, Reason>, ImportError> {
+        let text = match self.text(record) {
+            Ok(text) => text,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let mut members = Members::default();
+        let view = match view(self.columns.as_mut(), text, &mut members) {
+            Ok(view) => view,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let ordinal = ordinal(&self.composer, &mut self.ordinals, view, text)?;
+        let json = self.composer.compose(view, text, ordinal);
+        Ok(json.and_then(|json| Ok(self.rules.parse(json, self.received_at)?)))
+    }
+
+    fn text<'a>(&self, record: &'a [u8]) -> Result<&'a str, Reason> {
+        let text = std::str::from_utf8(record).map_err(|error| not_utf8(record, error.valid_up_to()))?;
+        match self.encoding {
+            Some(encoding) if text.contains('\u{fffd}') => {
+                let message = format!("invalid character for {}, the encoding set with --encoding", encoding.name());
+                Err(Reason::new("invalid_encoding", message))
+            }
+            _ => Ok(text),
+        }
+    }
+}
+
+/// Parses a record. JSON goes into `members`.
+fn view<'a>(columns: Option<&'a mut Columns>, text: &'a str, members: &'a mut Members<'a>) -> Result<View<'a>, Reason> {
+    match columns {
+        None => {
+            *members = Members::parse(text).map_err(|error| not_an_object(text, &error))?;
+            Ok(View::Object(members))
+        }
+        Some(Columns { cells, count, pad }) => {
+            let found = cells.split(text);
+            let surplus = (*count..found).any(|column| cells.get(text, column).is_some());
+            if found != *count && (!*pad || surplus) {
+                let hint = match (surplus, found < *count) {
+                    (false, true) => "; --pad-rows accepts rows that are too short",
+                    (false, false) => "; --pad-rows accepts rows that end with extra delimiters",
+                    (true, _) => "",
+                };
+                let message = format!("{found} columns instead of {count}{hint}");
+                return Err(Reason::new("column_count", message));
+            }
+            Ok(View::Columns { cells, record: text })
+        }
+    }
+}
+
+/// Returns the number of equal records before this one, or 0 if the record has an id.
+fn ordinal(composer: &Composer, ordinals: &mut Ordinals, view: View<'_>, text: &str) -> Result<u64, ImportError> {
+    if !composer.makes_id(view) {
+        return Ok(0);
+    }
+    ordinals.next(text).map_err(|source| ImportError::Temporary { dir: ordinals.dir().to_owned(), source })
+}
