@@ -2,7 +2,11 @@ use clap::Parser;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::commands::import::args::{Delimiter, ImportArgs};
+use crate::commands::import::{
+    args::{Delimiter, ImportArgs},
+    cells::Cells,
+    members::Members,
+};
 
 #[derive(Parser)]
 struct Command {
