@@ -1,23 +1,23 @@
 //! Splits a stream of bytes into records, with bounded memory.
 //!
-//! A line ends with `\n`, `\r\n` or `\r`. A malformed record costs only its first line: reading continues with the next
+//! A line ends with `\n`, `\r\n` or `\r`. A malformed record ends with its first line: reading continues with the next
 //! line.
 
-use std::{
-    io::{self, Read},
-    ops::Range,
-};
+mod buffer;
+mod record;
+
+use std::io::{self, Read};
 
 use memchr::{memchr, memchr2, memchr2_iter};
 
+pub(crate) use self::record::{Chunk, Fault, MAX_RECORD, Position};
+use self::{buffer::Buffer, record::Record};
 use super::{
     args::Delimiter,
-    quotes::{self, BadQuote, RecordScan},
+    quotes::{self, RecordScan},
     values::{self, MAX_TOKEN, Token, ValueScan, Within},
 };
 
-/// Maximum length of a record. Longer records are rejected.
-pub(crate) const MAX_RECORD: usize = 1 << 20;
 /// Approximate maximum size of a chunk. A chunk may exceed it by one record.
 const CHUNK_BYTES: usize = 1 << 20;
 
@@ -43,62 +43,10 @@ impl Framing {
     }
 }
 
-/// A position in a stream, at the start of a record.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(crate) struct Position {
-    /// Decompressed bytes before the position.
-    pub(crate) offset: u64,
-    /// Lines before the position.
-    pub(crate) lines: u64,
-    /// Records before the position, without the header.
-    pub(crate) records: u64,
-    /// The JSON structure around the position.
-    #[serde(default)]
-    pub(crate) within: Within,
-}
-
-/// Consecutive records, and the bytes that contain them.
-#[derive(Debug, Default)]
-pub(crate) struct Chunk {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) records: Vec<Record>,
-    /// Position behind the last record.
-    pub(crate) end: Position,
-}
-
-/// A record as found in the stream. Blank lines are not records.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Record {
-    /// Range of its text in the chunk, without the line end.
-    pub(crate) range: Range<usize>,
-    /// Number of its first line, from 1.
-    pub(crate) line: u64,
-    /// Number of the record, from 1, without the header.
-    pub(crate) number: u64,
-    pub(crate) fault: Option<Fault>,
-}
-
-/// Why the text of a record is incomplete or invalid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// The record is longer than [`MAX_RECORD`]. Its beginning is kept.
-    TooLong,
-    /// A quote is not closed within [`MAX_RECORD`]. Only the first line is kept, as for the faults below.
-    OpenQuote,
-    BadQuote(BadQuote),
-    /// A JSON value is not closed within [`MAX_RECORD`], or is malformed.
-    BadValue,
-    /// The file ends inside an array.
-    CutOff,
-}
-
 /// Reads records from a stream.
 pub(crate) struct Splitter<R> {
-    reader: R,
+    buffer: Buffer<R>,
     framing: Framing,
-    buffer: Vec<u8>,
-    start: usize,
-    ended: bool,
     position: Position,
 }
 
@@ -121,7 +69,7 @@ impl<R: Read> Splitter<R> {
     /// Starts at the beginning of a stream. A byte order mark is skipped before each record, because files may have
     /// been joined.
     pub(crate) fn new(reader: R, framing: Framing) -> Self {
-        Self { reader, framing, buffer: Vec::new(), start: 0, ended: false, position: Position::default() }
+        Self { buffer: Buffer::new(reader), framing, position: Position::default() }
     }
 
     pub(crate) fn position(&self) -> Position {
@@ -141,15 +89,14 @@ impl<R: Read> Splitter<R> {
         if self.position.within != Within::Nothing || first.records[0].fault.is_some() {
             return Ok(false);
         }
-        let line = self.line()?.flatten();
-        let start = self.start;
+        let line = self.buffer.line()?.flatten();
         Ok(line.is_some_and(|line| {
-            line >= length && self.buffer[start + length..start + line].iter().all(u8::is_ascii_whitespace)
+            line >= length && self.buffer.pending()[length..line].iter().all(u8::is_ascii_whitespace)
         }))
     }
 
     pub(crate) fn reader(&self) -> &R {
-        &self.reader
+        self.buffer.reader()
     }
 
     /// Clears the chunk and reads up to `max` records into it. Returns `false` at the end of the stream.
@@ -170,9 +117,10 @@ impl<R: Read> Splitter<R> {
     /// Returns the next record without consuming it.
     pub(crate) fn peek(&mut self) -> io::Result<Option<Chunk>> {
         let Some(found) = self.find()? else { return Ok(None) };
-        let (mut chunk, start, position) = (Chunk::default(), self.start, self.position);
+        let (mut chunk, position) = (Chunk::default(), self.position);
         self.take(&found, &mut chunk);
-        (self.start, self.position) = (start, position);
+        self.buffer.rewind(found.length);
+        self.position = position;
         Ok(Some(chunk))
     }
 
@@ -191,9 +139,9 @@ impl<R: Read> Splitter<R> {
             if self.framing == Framing::Values {
                 return self.find_value();
             }
-            let Some(line) = self.line()? else { return Ok(None) };
+            let Some(line) = self.buffer.line()? else { return Ok(None) };
             let Some(length) = line else { return self.first_line(Fault::TooLong).map(Some) };
-            let text = &self.buffer[self.start..self.start + length];
+            let text = &self.buffer.pending()[..length];
             if text.iter().all(u8::is_ascii_whitespace) {
                 self.position.lines += line_ends(text, None);
                 self.advance(length);
@@ -207,39 +155,12 @@ impl<R: Read> Splitter<R> {
         }
     }
 
-    /// Returns the length of the next line with its end; `Some(None)` if the line is too long, `None` at the end of the
-    /// stream.
-    fn line(&mut self) -> io::Result<Option<Option<usize>>> {
-        let mut searched = 0;
-        loop {
-            let pending = &self.buffer[self.start..];
-            if let Some(at) = memchr2(b'\n', b'\r', &pending[searched..]) {
-                let length = self.behind_line_end(searched + at)?;
-                return Ok(Some((length <= MAX_RECORD).then_some(length)));
-            }
-            searched = pending.len();
-            if searched > MAX_RECORD {
-                return Ok(Some(None));
-            }
-            if self.ended {
-                return Ok((searched > 0).then_some(Some(searched)));
-            }
-            self.fill(searched + 1)?;
-        }
-    }
-
-    /// Returns the distance to the byte behind the line end that begins at `at`.
-    fn behind_line_end(&mut self, at: usize) -> io::Result<usize> {
-        let is_pair = self.fill(at + 2)?[at..].starts_with(b"\r\n");
-        Ok(at + 1 + usize::from(is_pair))
-    }
-
     /// Returns the first line of a malformed record.
     fn first_line(&mut self, fault: Fault) -> io::Result<Found> {
-        Ok(match self.line()?.flatten() {
+        Ok(match self.buffer.line()?.flatten() {
             Some(length) => Found { length, fault: Some(fault), is_cut: false },
             None => {
-                let length = self.fill(MAX_RECORD)?.len().min(MAX_RECORD);
+                let length = self.buffer.fill(MAX_RECORD)?.len().min(MAX_RECORD);
                 Found { length, fault: Some(fault), is_cut: true }
             }
         })
@@ -250,9 +171,9 @@ impl<R: Read> Splitter<R> {
         let mut scan = RecordScan::new(delimiter);
         let mut read = 0;
         loop {
-            match scan.read(&self.buffer[self.start + read..]) {
+            match scan.read(&self.buffer.pending()[read..]) {
                 quotes::Found::End(at) => {
-                    let length = self.behind_line_end(read + at)?;
+                    let length = self.buffer.behind_line_end(read + at)?;
                     return if length <= MAX_RECORD {
                         Ok(Found::sound(length))
                     } else {
@@ -260,12 +181,12 @@ impl<R: Read> Splitter<R> {
                     };
                 }
                 quotes::Found::Bad(why) => return self.first_line(Fault::BadQuote(why)),
-                quotes::Found::Nothing => read = self.buffer.len() - self.start,
+                quotes::Found::Nothing => read = self.buffer.pending().len(),
             }
             if read > MAX_RECORD {
                 return self.first_line(Fault::OpenQuote);
             }
-            if self.fill(read + 1)?.len() == read {
+            if self.buffer.fill(read + 1)?.len() == read {
                 return if scan.is_in_quotes() { self.first_line(Fault::OpenQuote) } else { Ok(Found::sound(read)) };
             }
         }
@@ -278,8 +199,8 @@ impl<R: Read> Splitter<R> {
             if self.skip_mark()? {
                 continue;
             }
-            self.fill(MAX_TOKEN)?;
-            let (pending, within) = (&self.buffer[self.start..], self.position.within);
+            self.buffer.fill(MAX_TOKEN)?;
+            let (pending, within) = (self.buffer.pending(), self.position.within);
             if pending.is_empty() {
                 let cut_off = Found { length: 0, fault: Some(Fault::CutOff), is_cut: false };
                 return Ok((within != Within::Nothing).then_some(cut_off));
@@ -296,9 +217,12 @@ impl<R: Read> Splitter<R> {
         let mut scan = ValueScan::default();
         let mut read = 0;
         loop {
-            let mut found = scan.read(&self.buffer[self.start + read..]);
-            let pending = self.buffer.len() - self.start;
-            if found == values::Found::Nothing && pending <= MAX_RECORD && self.fill(pending + 1)?.len() == pending {
+            let mut found = scan.read(&self.buffer.pending()[read..]);
+            let pending = self.buffer.pending().len();
+            if found == values::Found::Nothing
+                && pending <= MAX_RECORD
+                && self.buffer.fill(pending + 1)?.len() == pending
+            {
                 found = scan.at_end(pending - read);
             }
             match found {
@@ -311,7 +235,7 @@ impl<R: Read> Splitter<R> {
 
     /// Skips a byte order mark. Returns whether there was one.
     fn skip_mark(&mut self) -> io::Result<bool> {
-        let is_there = self.fill(BYTE_ORDER_MARK.len())?.starts_with(BYTE_ORDER_MARK);
+        let is_there = self.buffer.fill(BYTE_ORDER_MARK.len())?.starts_with(BYTE_ORDER_MARK);
         if is_there {
             self.advance(BYTE_ORDER_MARK.len());
         }
@@ -320,23 +244,23 @@ impl<R: Read> Splitter<R> {
 
     fn skip_blanks(&mut self) -> io::Result<()> {
         loop {
-            self.fill(1)?;
-            let pending = &self.buffer[self.start..];
+            self.buffer.fill(1)?;
+            let pending = self.buffer.pending();
             let blanks = pending.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
             let next = pending.get(blanks).copied();
             // The last blank may be the `\r` of a line end whose `\n` has not been read yet.
-            let passed = if next.is_none() && !self.ended { blanks.saturating_sub(1) } else { blanks };
+            let passed = if next.is_none() && !self.buffer.has_ended() { blanks.saturating_sub(1) } else { blanks };
             self.position.lines += line_ends(&pending[..passed], pending.get(passed).copied());
             self.advance(passed);
-            if next.is_some() || self.ended {
+            if next.is_some() || self.buffer.has_ended() {
                 return Ok(());
             }
-            self.fill(2)?;
+            self.buffer.fill(2)?;
         }
     }
 
     fn take(&mut self, found: &Found, chunk: &mut Chunk) {
-        let text = &self.buffer[self.start..self.start + found.length];
+        let text = &self.buffer.pending()[..found.length];
         let lines = if found.is_cut { 0 } else { line_ends(text, None) };
         let text = text.strip_suffix(b"\n").unwrap_or(text);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
@@ -360,11 +284,11 @@ impl<R: Read> Splitter<R> {
     /// Skips the rest of a line that is too long.
     fn skip_line(&mut self) -> io::Result<()> {
         loop {
-            let pending = self.fill(1)?;
+            let pending = self.buffer.fill(1)?;
             let (length, ends) = (pending.len(), memchr2(b'\n', b'\r', pending));
             match ends {
                 Some(at) => {
-                    let length = self.behind_line_end(at)?;
+                    let length = self.buffer.behind_line_end(at)?;
                     self.advance(length);
                     self.position.lines += 1;
                     return Ok(());
@@ -377,27 +301,7 @@ impl<R: Read> Splitter<R> {
 
     fn advance(&mut self, length: usize) {
         self.position.offset += length as u64;
-        self.start += length;
-    }
-
-    /// Returns at least `wanted` bytes from the current position on, or fewer at the end of the stream.
-    fn fill(&mut self, wanted: usize) -> io::Result<&[u8]> {
-        const STEP: usize = 256 * 1024;
-        while self.buffer.len() - self.start < wanted && !self.ended {
-            self.buffer.drain(..self.start);
-            self.start = 0;
-            let filled = self.buffer.len();
-            self.buffer.resize(filled + STEP, 0);
-            let read = loop {
-                match self.reader.read(&mut self.buffer[filled..]) {
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    other => break other,
-                }
-            };
-            self.buffer.truncate(filled + *read.as_ref().unwrap_or(&0));
-            self.ended = read? == 0;
-        }
-        Ok(&self.buffer[self.start..])
+        self.buffer.advance(length);
     }
 }
 
