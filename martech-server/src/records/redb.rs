@@ -1,5 +1,8 @@
 //! Records in a [redb](https://www.redb.org) file: for each entity type a table of contents and an index of owners.
 
+mod check;
+mod tables;
+
 use std::{
     fs::{self, OpenOptions},
     io,
@@ -9,14 +12,11 @@ use std::{
 };
 
 use martech_core::event::Timestamp;
-use redb::{
-    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
-    TableError, TableHandle, WriteTransaction,
-    backends::{FileBackend, InMemoryBackend},
-};
-use serde::{Deserialize, Serialize};
+use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction, backends::FileBackend};
 use tokio::sync::Mutex;
 
+pub(crate) use self::check::check;
+use self::tables::{Failure, Tables, find, first_version, list_all, list_of, read, table};
 use super::{Entity, Records, RecordsError, Result, Stored};
 
 /// The records in a data folder.
@@ -31,25 +31,6 @@ struct File {
     /// `None` after the file is closed.
     database: RwLock<Option<Database>>,
     path: PathBuf,
-}
-
-/// Key to content, as JSON.
-type Content = TableDefinition<'static, &'static str, &'static [u8]>;
-
-fn content<E: Entity>() -> Content {
-    TableDefinition::new(E::TABLE)
-}
-
-/// The suffix of the name of an owner index.
-const OWNERS: &str = ".owners";
-
-/// Owner and key. Both tables of an entity type change in the same transaction.
-type Owners<'a> = TableDefinition<'a, (&'static str, &'static str), ()>;
-
-#[derive(Serialize, Deserialize)]
-struct Versioned<E> {
-    version: i64,
-    entity: E,
 }
 
 impl RedbRecords {
@@ -123,182 +104,8 @@ impl RedbRecords {
     }
 }
 
-/// Checks the integrity of a file by reading it from end to end, and returns the number of records. The file is only
-/// read: recovery after a crash runs on a copy in memory.
-pub(crate) fn check(path: &Path) -> std::result::Result<u64, String> {
-    let looked = std::panic::catch_unwind(|| {
-        let bytes = fs::read(path).map_err(|error| error.to_string())?;
-        if bytes.is_empty() {
-            return Err("it is empty".to_owned());
-        }
-        let memory = InMemoryBackend::new();
-        let copied = memory.set_len(bytes.len() as u64).and_then(|()| memory.write(0, &bytes));
-        copied.map_err(|error| format!("{error:?}"))?;
-        let mut database = Database::builder().create_with_backend(memory).map_err(|error| error.to_string())?;
-        match database.check_integrity() {
-            Ok(true) => count(&database).map_err(|failure| match failure {
-                Failure::File(error) => error.to_string(),
-                Failure::Record(error) => error.to_string(),
-            }),
-            Ok(false) => Err("its pages contradict each other".to_owned()),
-            Err(error) => Err(error.to_string()),
-        }
-    });
-    looked.unwrap_or_else(|_| Err("it cannot be read".to_owned()))
-}
-
-/// Decodes all records, and returns how many there are.
-fn count(database: &Database) -> std::result::Result<u64, Failure> {
-    let transaction = database.begin_read()?;
-    let names: Vec<String> = transaction.list_tables()?.map(|table| table.name().to_owned()).collect();
-    let mut records = 0;
-    for name in names.iter().filter(|name| !name.ends_with(OWNERS)) {
-        let table: TableDefinition<'_, &'static str, &'static [u8]> = TableDefinition::new(name);
-        for entry in transaction.open_table(table)?.iter()? {
-            let (key, bytes) = entry?;
-            let found: serde_json::Result<Versioned<serde_json::Value>> = serde_json::from_slice(bytes.value());
-            found.map_err(|error| {
-                let (table, key) = (name.clone().into(), key.value().to_owned());
-                Failure::Record(RecordsError::Damaged { table, key, reason: error.to_string() })
-            })?;
-            records += 1;
-        }
-    }
-    Ok(records)
-}
-
-/// An error within a redb transaction.
-enum Failure {
-    File(redb::Error),
-    Record(RecordsError),
-}
-
-macro_rules! failures_of_the_file {
-    ($($error:ident)*) => {$(
-        impl From<redb::$error> for Failure {
-            fn from(error: redb::$error) -> Self {
-                Self::File(error.into())
-            }
-        }
-    )*};
-}
-
-failures_of_the_file!(CommitError StorageError TableError TransactionError);
-
 fn at(path: &Path) -> impl FnOnce(redb::Error) -> RecordsError + use<'_> {
     move |source| RecordsError::File { path: path.to_owned(), source: Box::new(source) }
-}
-
-fn read<E: Entity>(key: &str, bytes: &[u8]) -> std::result::Result<Stored<E>, Failure> {
-    let found: serde_json::Result<Versioned<E>> = serde_json::from_slice(bytes);
-    let Versioned { version, entity } = found.map_err(|error| {
-        Failure::Record(RecordsError::Damaged {
-            table: E::TABLE.into(),
-            key: key.to_owned(),
-            reason: error.to_string(),
-        })
-    })?;
-    Ok(Stored { entity, version })
-}
-
-fn find<E: Entity>(
-    table: &impl ReadableTable<&'static str, &'static [u8]>,
-    key: &str,
-) -> std::result::Result<Option<Stored<E>>, Failure> {
-    let found = table.get(key)?;
-    found.map(|bytes| read(key, bytes.value())).transpose()
-}
-
-/// Opens the table of an entity type for reading; `None` if nothing was ever written to it.
-fn table<E: Entity>(
-    transaction: &ReadTransaction,
-) -> std::result::Result<Option<ReadOnlyTable<&'static str, &'static [u8]>>, Failure> {
-    match transaction.open_table(content::<E>()) {
-        Err(TableError::TableDoesNotExist(_)) => Ok(None),
-        opened => Ok(Some(opened?)),
-    }
-}
-
-fn list_of<E: Entity>(
-    transaction: &ReadTransaction,
-    owner: &str,
-    after: &str,
-    limit: usize,
-) -> std::result::Result<Vec<Stored<E>>, Failure> {
-    let Some(table) = table::<E>(transaction)? else { return Ok(Vec::new()) };
-    let mut found = Vec::new();
-    for entry in transaction.open_table(Owners::new(&owners_of::<E>()))?.range((owner, after)..)? {
-        let (index_key, _) = entry?;
-        let (of, key) = index_key.value();
-        if of != owner || found.len() == limit {
-            break;
-        }
-        if key != after {
-            found.extend(find(&table, key)?);
-        }
-    }
-    Ok(found)
-}
-
-fn list_all<E: Entity>(
-    transaction: &ReadTransaction,
-    after: &str,
-    limit: usize,
-) -> std::result::Result<Vec<Stored<E>>, Failure> {
-    let Some(table) = table::<E>(transaction)? else { return Ok(Vec::new()) };
-    let mut found = Vec::new();
-    for entry in table.range(after..)? {
-        let (key, bytes) = entry?;
-        if found.len() == limit {
-            break;
-        }
-        if key.value() != after {
-            found.push(read(key.value(), bytes.value())?);
-        }
-    }
-    Ok(found)
-}
-
-fn owners_of<E: Entity>() -> String {
-    format!("{}{OWNERS}", E::TABLE)
-}
-
-/// The tables of an entity type, opened for writing.
-struct Tables<'t> {
-    content: redb::Table<'t, &'static str, &'static [u8]>,
-    owners: redb::Table<'t, (&'static str, &'static str), ()>,
-}
-
-impl<'t> Tables<'t> {
-    fn open<E: Entity>(transaction: &'t WriteTransaction) -> std::result::Result<Self, Failure> {
-        let owners = owners_of::<E>();
-        Ok(Self {
-            content: transaction.open_table(content::<E>())?,
-            owners: transaction.open_table(Owners::new(&owners))?,
-        })
-    }
-
-    fn put<E: Entity>(&mut self, entity: &E, version: i64) -> std::result::Result<(), Failure> {
-        let bytes = serde_json::to_vec(&Versioned { version, entity }).map_err(|error| {
-            let (table, key) = (E::TABLE.into(), entity.key().to_owned());
-            Failure::Record(RecordsError::Damaged { table, key, reason: error.to_string() })
-        })?;
-        self.content.insert(entity.key(), bytes.as_slice())?;
-        self.owners.insert((entity.owner(), entity.key()), ())?;
-        Ok(())
-    }
-
-    fn drop<E: Entity>(&mut self, entity: &E) -> std::result::Result<(), Failure> {
-        self.content.remove(entity.key())?;
-        self.owners.remove((entity.owner(), entity.key()))?;
-        Ok(())
-    }
-}
-
-/// Returns a random version for a new record. A record that had the same key before has another version, so a stale
-/// [`Stored`] does not match.
-fn first_version() -> i64 {
-    getrandom::u64().map_or(1, |random| i64::from_ne_bytes((random >> 2).to_ne_bytes()))
 }
 
 /// A write of one record.
