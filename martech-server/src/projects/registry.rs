@@ -1,4 +1,8 @@
-//! The registry of projects: keeps the open projects of this server in step with the records.
+//! The registry of projects: the open projects of this server. `changes` creates, changes and removes projects; `sync`
+//! keeps the open projects in step with the records.
+
+mod changes;
+mod sync;
 
 use std::{
     collections::BTreeMap,
@@ -7,27 +11,20 @@ use std::{
 };
 
 use martech_core::{event::Timestamp, sink::ConfigError};
-use tokio::{sync::Mutex, task::JoinSet, time::timeout};
+use tokio::{sync::Mutex, task::JoinSet};
 
 use super::{
     DeadLetterFile, Project, ProjectOptions, ProjectSettings,
     backend::{Backend, BackendError},
-    record_cache, retention,
+    record_cache,
 };
 use crate::{
-    identity::{
-        AccountError, Actor, InvalidField, ProjectChange, ProjectId, ProjectRecord, Role, remove_project_access,
-    },
-    records::{AnyRecords, Records, RecordsError, transact},
-    util::every,
+    identity::{AccountError, InvalidField, ProjectId, ProjectRecord},
+    records::{AnyRecords, Records, RecordsError},
 };
 
 /// Each project uses its own memory and files.
 const MAX_PROJECTS: usize = 100;
-/// How long a starting server waits for the list of projects.
-const START_TIMEOUT: Duration = Duration::from_secs(5);
-/// Interval at which a server reads changes by other servers.
-const SYNCING: Duration = Duration::from_secs(5);
 /// How long the removal of a project waits for its pending events to be stored.
 const REMOVAL_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -79,7 +76,7 @@ impl Projects {
     /// Opens the default project and all projects in the records.
     ///
     /// If the records cannot be read, opens the projects of the local copies instead. A background task reads the
-    /// records again every [`SYNCING`].
+    /// records again every few seconds.
     pub(crate) async fn open(
         default: (Backend, Arc<DeadLetterFile>),
         records: AnyRecords,
@@ -142,102 +139,6 @@ impl Projects {
         Ok(records)
     }
 
-    /// Creates a project, and opens it.
-    ///
-    /// The transaction checks the permission of the actor again, because it may have been revoked since the request
-    /// started. [`change`](Self::change) and [`remove`](Self::remove) do the same.
-    pub(crate) async fn make(
-        &self,
-        actor: &Actor,
-        id: ProjectId,
-        change: ProjectChange,
-        now: Timestamp,
-    ) -> Result<ProjectRecord, ProjectError> {
-        if id.is_default() {
-            return Err(ProjectError::Exists(id));
-        }
-        let record = ProjectRecord::new(id, now).with(change, now).map_err(ProjectError::Invalid)?;
-        let closing = self.inner.changing.lock().await;
-        check_new(&record.id, &self.records().await?)?;
-        // Open the project before recording it, so that a project that cannot be opened is not created.
-        self.open_now(&record, *closing).await?;
-        loop {
-            let is_made = transact!(self.inner.records, ProjectError, |transaction| {
-                actor.powers(transaction).await?.need(Role::Owner, &ProjectId::default())?;
-                check_new(&record.id, &transaction.all(None).await?)?;
-                // An earlier project with the same id may have left keys, invitations or roles: older versions removed
-                // projects less thoroughly.
-                let is_anew = remove_project_access(transaction, &record.id).await?;
-                if is_anew {
-                    transaction.put(&record);
-                }
-                Ok(is_anew)
-            });
-            match is_made {
-                Ok(true) => break,
-                Ok(false) => {}
-                Err(error) => {
-                    if !matches!(error, ProjectError::Exists(_)) {
-                        self.shut(&record.id).await;
-                    }
-                    return Err(error);
-                }
-            }
-        }
-        tracing::info!(project = %record.id, "a project was created");
-        Ok(record)
-    }
-
-    /// Changes the settings of a project.
-    pub(crate) async fn change(
-        &self,
-        actor: &Actor,
-        id: &ProjectId,
-        change: ProjectChange,
-        now: Timestamp,
-    ) -> Result<ProjectRecord, ProjectError> {
-        let record = transact!(self.inner.records, ProjectError, |transaction| {
-            actor.powers(transaction).await?.need(Role::Admin, id)?;
-            let old = match transaction.get::<ProjectRecord>(id.as_str()).await? {
-                Some(old) => old,
-                None if id.is_default() => ProjectRecord::new(id.clone(), now),
-                None => return Err(ProjectError::Unknown(id.clone())),
-            };
-            let record = old.with(change.clone(), now).map_err(ProjectError::Invalid)?;
-            transaction.put(&record);
-            Ok(record)
-        })?;
-        self.follow(&record).await?;
-        Ok(record)
-    }
-
-    /// Removes a project with its keys, invitations and roles. The events remain in place.
-    pub(crate) async fn remove(&self, actor: &Actor, id: &ProjectId) -> Result<(), ProjectError> {
-        if id.is_default() {
-            return Err(ProjectError::Default);
-        }
-        loop {
-            let is_gone = transact!(self.inner.records, ProjectError, |transaction| {
-                actor.powers(transaction).await?.need(Role::Owner, &ProjectId::default())?;
-                if transaction.get::<ProjectRecord>(id.as_str()).await?.is_none() {
-                    return Err(ProjectError::Unknown(id.clone()));
-                }
-                let is_all = remove_project_access(transaction, id).await?;
-                if is_all {
-                    transaction.remove::<ProjectRecord>(id.as_str());
-                }
-                Ok(is_all)
-            });
-            if is_gone? {
-                break;
-            }
-        }
-        tracing::info!(project = %id, "a project was removed; its events remain in place");
-        let _changing = self.inner.changing.lock().await;
-        self.shut(id).await;
-        Ok(())
-    }
-
     /// Closes all projects concurrently, and returns the number of events that were not stored within `timeout`.
     pub(crate) async fn close(&self, timeout: Duration) -> Result<usize, BackendError> {
         self.inner.tasks.lock().await.shutdown().await;
@@ -297,83 +198,4 @@ impl Projects {
             Err(error) => tracing::error!(project = %id, %error, "a removed project did not close cleanly"),
         }
     }
-
-    /// Opens, updates and closes projects until the open projects match the records.
-    async fn sync(&self) -> Result<(), ProjectError> {
-        self.inner.records.settle().await?;
-        let records: Vec<ProjectRecord> = self.inner.records.all(None).await?;
-        let gone: Vec<ProjectId> = {
-            let is_there = |id: &ProjectId| records.iter().any(|record| record.id == *id);
-            self.opened_others().keys().filter(|id| !is_there(id)).cloned().collect()
-        };
-        for id in gone {
-            let _changing = self.inner.changing.lock().await;
-            // The project may have been created again in the meantime.
-            if self.record(&id).await?.is_none() {
-                self.shut(&id).await;
-            }
-        }
-        for record in records {
-            if let Err(error) = self.follow(&record).await {
-                // One project that cannot be opened must not block the others.
-                tracing::error!(project = %record.id, %error, "cannot open a project; retrying");
-            }
-        }
-        Ok(())
-    }
-
-    /// Opens the project of a record, and applies the settings of the record.
-    async fn follow(&self, record: &ProjectRecord) -> Result<(), ProjectError> {
-        let project = if record.id.is_default() { self.default().clone() } else { self.opened(record).await? };
-        if !project.settings().are_of(record) {
-            project.set(ProjectSettings::new(Some(record), &self.inner.options.defaults));
-            record_cache::keep(record, &record.id.folder(&self.inner.options.data_dir));
-        }
-        Ok(())
-    }
-
-    async fn begin(&self) {
-        if let Ok(Ok(())) = timeout(START_TIMEOUT, self.sync()).await {
-            return;
-        }
-        tracing::warn!("cannot read the list of projects; opening the projects of the last run");
-        for record in record_cache::read(&self.inner.options.data_dir) {
-            if let Err(error) = self.follow(&record).await {
-                tracing::error!(project = %record.id, %error, "cannot open a project");
-            }
-        }
-    }
-
-    async fn synced(&self) {
-        if let Err(error) = self.sync().await {
-            tracing::error!(%error, "cannot read the list of projects; retrying");
-        }
-    }
-
-    /// Starts the background tasks: reading the records, and retention.
-    async fn go_on(&self) {
-        let inner = Arc::downgrade(&self.inner);
-        let mut tasks = self.inner.tasks.lock().await;
-        tasks.spawn(every(SYNCING, inner.clone(), async |inner| Self { inner }.synced().await));
-        tasks.spawn(async move {
-            if let Some(inner) = inner.upgrade() {
-                Self { inner }.apply_retention().await;
-            }
-            every(retention::EVERY, inner, async |inner| Self { inner }.apply_retention().await).await;
-        });
-    }
-}
-
-/// Checks whether a project can be created beside the existing ones. The default project counts, even without a record.
-///
-/// # Errors
-/// Returns [`ProjectError::Exists`] or [`ProjectError::TooMany`].
-fn check_new(id: &ProjectId, there: &[ProjectRecord]) -> Result<(), ProjectError> {
-    if there.iter().any(|other| other.id == *id) {
-        return Err(ProjectError::Exists(id.clone()));
-    }
-    if there.iter().filter(|other| !other.id.is_default()).count() + 1 >= MAX_PROJECTS {
-        return Err(ProjectError::TooMany);
-    }
-    Ok(())
 }

@@ -1,0 +1,122 @@
+//! Creates, changes and removes projects.
+
+use martech_core::event::Timestamp;
+
+use super::{MAX_PROJECTS, ProjectError, Projects};
+use crate::{
+    identity::{Actor, ProjectChange, ProjectId, ProjectRecord, Role, remove_project_access},
+    records::transact,
+};
+
+impl Projects {
+    /// Creates a project, and opens it.
+    ///
+    /// The transaction checks the permission of the actor again, because it may have been revoked since the request
+    /// started. [`change`](Self::change) and [`remove`](Self::remove) do the same.
+    pub(crate) async fn make(
+        &self,
+        actor: &Actor,
+        id: ProjectId,
+        change: ProjectChange,
+        now: Timestamp,
+    ) -> Result<ProjectRecord, ProjectError> {
+        if id.is_default() {
+            return Err(ProjectError::Exists(id));
+        }
+        let record = ProjectRecord::new(id, now).with(change, now).map_err(ProjectError::Invalid)?;
+        let closing = self.inner.changing.lock().await;
+        check_new(&record.id, &self.records().await?)?;
+        // Open the project before recording it, so that a project that cannot be opened is not created.
+        self.open_now(&record, *closing).await?;
+        loop {
+            let is_made = transact!(self.inner.records, ProjectError, |transaction| {
+                actor.powers(transaction).await?.need(Role::Owner, &ProjectId::default())?;
+                check_new(&record.id, &transaction.all(None).await?)?;
+                // An earlier project with the same id may have left keys, invitations or roles: older versions removed
+                // projects less thoroughly.
+                let is_anew = remove_project_access(transaction, &record.id).await?;
+                if is_anew {
+                    transaction.put(&record);
+                }
+                Ok(is_anew)
+            });
+            match is_made {
+                Ok(true) => break,
+                Ok(false) => {}
+                Err(error) => {
+                    if !matches!(error, ProjectError::Exists(_)) {
+                        self.shut(&record.id).await;
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        tracing::info!(project = %record.id, "a project was created");
+        Ok(record)
+    }
+
+    /// Changes the settings of a project.
+    pub(crate) async fn change(
+        &self,
+        actor: &Actor,
+        id: &ProjectId,
+        change: ProjectChange,
+        now: Timestamp,
+    ) -> Result<ProjectRecord, ProjectError> {
+        let record = transact!(self.inner.records, ProjectError, |transaction| {
+            actor.powers(transaction).await?.need(Role::Admin, id)?;
+            let old = match transaction.get::<ProjectRecord>(id.as_str()).await? {
+                Some(old) => old,
+                None if id.is_default() => ProjectRecord::new(id.clone(), now),
+                None => return Err(ProjectError::Unknown(id.clone())),
+            };
+            let record = old.with(change.clone(), now).map_err(ProjectError::Invalid)?;
+            transaction.put(&record);
+            Ok(record)
+        })?;
+        self.follow(&record).await?;
+        Ok(record)
+    }
+
+    /// Removes a project with its keys, invitations and roles. The events remain in place.
+    pub(crate) async fn remove(&self, actor: &Actor, id: &ProjectId) -> Result<(), ProjectError> {
+        if id.is_default() {
+            return Err(ProjectError::Default);
+        }
+        loop {
+            let is_gone = transact!(self.inner.records, ProjectError, |transaction| {
+                actor.powers(transaction).await?.need(Role::Owner, &ProjectId::default())?;
+                if transaction.get::<ProjectRecord>(id.as_str()).await?.is_none() {
+                    return Err(ProjectError::Unknown(id.clone()));
+                }
+                let is_all = remove_project_access(transaction, id).await?;
+                if is_all {
+                    transaction.remove::<ProjectRecord>(id.as_str());
+                }
+                Ok(is_all)
+            });
+            if is_gone? {
+                break;
+            }
+        }
+        tracing::info!(project = %id, "a project was removed; its events remain in place");
+        let _changing = self.inner.changing.lock().await;
+        self.shut(id).await;
+        Ok(())
+    }
+}
+
+/// Checks whether a project can be created beside the existing ones. The default project counts, even without a record.
+///
+/// # Errors
+///
+/// Returns [`ProjectError::Exists`] or [`ProjectError::TooMany`].
+fn check_new(id: &ProjectId, there: &[ProjectRecord]) -> Result<(), ProjectError> {
+    if there.iter().any(|other| other.id == *id) {
+        return Err(ProjectError::Exists(id.clone()));
+    }
+    if there.iter().filter(|other| !other.id.is_default()).count() + 1 >= MAX_PROJECTS {
+        return Err(ProjectError::TooMany);
+    }
+    Ok(())
+}
