@@ -1,6 +1,9 @@
 //! Liveness, readiness and health figures.
 
-use std::{collections::BTreeMap, time::Duration};
+mod figures;
+mod obstacles;
+
+use std::collections::BTreeMap;
 
 use axum::{
     Json,
@@ -8,10 +11,14 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use martech_core::{lake::LakeStatus, sink::SinkStats, spool::SpoolStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+pub(crate) use self::obstacles::is_stalled;
+use self::{
+    figures::{Bodies, Disk, Health, Shop, told},
+    obstacles::readiness_obstacle,
+};
 use crate::{
     http::{
         auth::Caller,
@@ -25,13 +32,14 @@ use crate::{
         },
     },
     identity::{ProjectId, Role},
-    projects::{
-        Circuit, Project, Waits,
-        backend::{Backend, BackendStatus, MongoStatus},
-        disk_space::DiskSpace,
-    },
     routes::ApiState,
 };
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = State)]
+pub(super) struct Short {
+    status: &'static str,
+}
 
 /// Check liveness.
 ///
@@ -62,13 +70,7 @@ pub(super) async fn ready(State(state): State<ApiState>) -> Result<Json<Short>, 
     let mut first = None;
     // One project that accepts events is enough: a full queue of one shop must not make the others unreachable.
     for project in state.projects.all() {
-        let obstacle = match project.backend() {
-            Backend::Spooled(_, spool) => {
-                of_sink(&state, &project).or_else(|| of_spool(&spool.status())).or_else(|| of_stall(&project))
-            }
-            backend => obstacle(&state, &project, &backend.status().await),
-        };
-        match obstacle {
+        match readiness_obstacle(&state, &project).await {
             None => return Ok(Json(Short { status: "ready" })),
             Some(obstacle) => first = first.or(Some(obstacle)),
         }
@@ -113,275 +115,4 @@ pub(super) async fn health(State(state): State<ApiState>, caller: Result<Caller,
     }
     let status = if worst.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     (status, Json(health)).into_response()
-}
-
-fn told(obstacle: Option<Obstacle>) -> &'static str {
-    obstacle.map_or("ok", |obstacle| obstacle.code())
-}
-
-fn obstacle(state: &ApiState, project: &Project, store: &BackendStatus) -> Option<Obstacle> {
-    let of_store = || match store {
-        BackendStatus::Lake(lake) => lake.error.is_some().then_some(Obstacle::StoreFailing),
-        BackendStatus::Mongo(mongo) => mongo.is_away().then_some(Obstacle::StoreUnavailable),
-        BackendStatus::Spooled(_, spool) => of_spool(spool),
-    };
-    // A stall comes last, because the other reasons are more specific.
-    of_sink(state, project).or_else(of_store).or_else(|| of_stall(project))
-}
-
-fn of_sink(state: &ApiState, project: &Project) -> Option<Obstacle> {
-    let (queue, sink) = (state.bounds.queue, project.sink().stats());
-    let full = sink.pending >= queue.events as u64 || sink.pending_bytes >= queue.bytes as u64;
-    if state.lifecycle.is_draining() {
-        Some(Obstacle::Draining)
-    } else if project.sink().poison().is_some() {
-        Some(Obstacle::Stopped)
-    } else {
-        full.then_some(Obstacle::Full)
-    }
-}
-
-fn of_stall(project: &Project) -> Option<Obstacle> {
-    is_stalled(&project.sink().stats()).then_some(Obstacle::Stalled)
-}
-
-/// Time without progress after which a store with waiting events counts as stalled.
-const STALLED: Duration = Duration::from_secs(30);
-
-/// Returns whether events have waited for [`STALLED`] while the store accepted none.
-pub(crate) fn is_stalled(sink: &SinkStats) -> bool {
-    sink.stalled >= STALLED
-}
-
-fn of_spool(spool: &SpoolStatus) -> Option<Obstacle> {
-    if spool.poisoned {
-        Some(Obstacle::Stopped)
-    } else {
-        // Only events that are not forwarded count. Forwarded ones may also fill the spool until it is trimmed, which
-        // takes a moment.
-        (spool.behind_bytes >= spool.capacity_bytes / 10 * 9).then_some(Obstacle::SpoolFull)
-    }
-}
-
-#[derive(Serialize, ToSchema)]
-#[schema(as = State)]
-pub(super) struct Short {
-    status: &'static str,
-}
-
-/// The health of the server. The figures are those of the default project, if the caller may read it.
-#[derive(Default, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Health {
-    status: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    uptime_seconds: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    checks: Option<Checks>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sink: Option<Sink>,
-    /// The queue of events sent with `ack=stored`. Present with a spool.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stored_sink: Option<Sink>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    projects: BTreeMap<ProjectId, Shop>,
-}
-
-/// The health of a project.
-#[derive(Serialize, ToSchema)]
-#[schema(as = ProjectHealth)]
-#[serde(rename_all = "camelCase")]
-struct Shop {
-    status: &'static str,
-    checks: Checks,
-    sink: Sink,
-    /// The queue of events sent with `ack=stored`. Present with a spool.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stored_sink: Option<Sink>,
-}
-
-impl Shop {
-    /// Returns the health of a project, and the reason if it does not accept events.
-    async fn look(state: &ApiState, project: &Project) -> (Self, Option<Obstacle>) {
-        let store = project.backend().status().await;
-        let obstacle = obstacle(state, project, &store);
-        let shop = Self {
-            status: told(obstacle),
-            checks: Checks::new(store, state.bounds.journal_bytes),
-            sink: Sink::new(&project.sink().stats()),
-            stored_sink: project
-                .backend()
-                .is_spooled()
-                .then(|| Sink::new(&project.way_in(Waits::Store, Circuit::Closed).stats())),
-        };
-        (shop, obstacle)
-    }
-}
-
-/// The checks of a project. Only those that apply to its store are present.
-#[derive(Default, Serialize, ToSchema)]
-struct Checks {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lake: Option<Lake>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    journal: Option<Journal>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mongodb: Option<MongoStatus>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    spool: Option<Spool>,
-    /// Server-wide, so present in the figures of the default project only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bodies: Option<Bodies>,
-    /// Server-wide, so present in the figures of the default project only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    disk: Option<Disk>,
-}
-
-impl Checks {
-    fn new(store: BackendStatus, capacity_bytes: u64) -> Self {
-        match store {
-            BackendStatus::Lake(lake) => Self {
-                journal: Some(Journal {
-                    status: if lake.journal_bytes < capacity_bytes { "ok" } else { "full" },
-                    bytes: lake.journal_bytes,
-                    capacity_bytes,
-                }),
-                lake: Some(Lake { status: if lake.error.is_none() { "ok" } else { "failing" }, figures: lake }),
-                ..Self::default()
-            },
-            BackendStatus::Mongo(mongo) => Self { mongodb: Some(mongo), ..Self::default() },
-            BackendStatus::Spooled(mongo, spool) => {
-                Self { mongodb: Some(mongo), spool: Some(Spool::new(spool)), ..Self::default() }
-            }
-        }
-    }
-}
-
-#[derive(Serialize, ToSchema)]
-#[schema(as = LakeHealth)]
-struct Lake {
-    status: &'static str,
-    #[serde(flatten)]
-    figures: LakeStatus,
-}
-
-#[derive(Serialize, ToSchema)]
-#[schema(as = JournalHealth)]
-#[serde(rename_all = "camelCase")]
-struct Journal {
-    status: &'static str,
-    bytes: u64,
-    capacity_bytes: u64,
-}
-
-#[derive(Serialize, ToSchema)]
-#[schema(as = SpoolHealth)]
-struct Spool {
-    status: &'static str,
-    #[serde(flatten)]
-    figures: SpoolStatus,
-}
-
-impl Spool {
-    fn new(figures: SpoolStatus) -> Self {
-        let status = match of_spool(&figures) {
-            Some(Obstacle::SpoolFull) => "full",
-            Some(_) => "stopped",
-            None if figures.halted => "halted",
-            None if figures.behind_events > 0 => "forwarding",
-            None => "ok",
-        };
-        Self { status, figures }
-    }
-}
-
-/// Memory that request bodies use while they are received and parsed.
-#[derive(Serialize, ToSchema)]
-#[schema(as = BodiesHealth)]
-#[serde(rename_all = "camelCase")]
-struct Bodies {
-    bytes: usize,
-    capacity_bytes: usize,
-}
-
-/// Free space on the disk of the data folder. If the status is `low`, only events sent with a secret key are accepted.
-#[derive(Serialize, ToSchema)]
-#[schema(as = DiskHealth)]
-#[serde(rename_all = "camelCase")]
-struct Disk {
-    status: &'static str,
-    /// Absent if the operating system does not report it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    free_bytes: Option<u64>,
-    /// Minimum free space for events from public senders.
-    floor_bytes: u64,
-}
-
-impl Disk {
-    fn look(space: &DiskSpace) -> Self {
-        let status = if space.is_short() { "low" } else { "ok" };
-        Self { status, free_bytes: space.free(), floor_bytes: space.floor() }
-    }
-}
-
-#[derive(Serialize, ToSchema)]
-#[schema(as = SinkHealth)]
-#[serde(rename_all = "camelCase")]
-struct Sink {
-    accepted: u64,
-    stored: u64,
-    duplicates: u64,
-    rejected: u64,
-    dead_lettered: u64,
-    pending: u64,
-    pending_bytes: u64,
-    refused: u64,
-    retries: u64,
-    drain_per_second: u64,
-    /// Waiting time of the oldest pending event.
-    oldest_pending_seconds: f64,
-    /// How long the store has accepted no event while events wait.
-    stalled_seconds: f64,
-}
-
-/// Returns a duration in seconds, rounded to the millisecond.
-fn seconds(time: Duration) -> f64 {
-    (time.as_secs_f64() * 1000.0).round() / 1000.0
-}
-
-impl Sink {
-    fn new(stats: &SinkStats) -> Self {
-        Self {
-            accepted: stats.accepted,
-            stored: stats.stored,
-            duplicates: stats.duplicates,
-            rejected: stats.rejected,
-            dead_lettered: stats.dead_lettered,
-            pending: stats.pending,
-            pending_bytes: stats.pending_bytes,
-            refused: stats.refused,
-            retries: stats.retries,
-            drain_per_second: stats.drain_per_second,
-            oldest_pending_seconds: seconds(stats.oldest),
-            stalled_seconds: seconds(stats.stalled),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reports_stall_after_thirty_seconds() {
-        let mut stats = SinkStats::default();
-        assert!(!is_stalled(&stats), "nothing waits");
-        stats.stalled = Duration::from_millis(29_999);
-        assert!(!is_stalled(&stats));
-        stats.stalled = STALLED;
-        assert!(is_stalled(&stats));
-        assert_eq!(Obstacle::Stalled.code(), "stalled");
-    }
 }
