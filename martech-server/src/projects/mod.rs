@@ -30,6 +30,7 @@ use martech_core::{
     event::Event,
     sink::{ConfigError, DeadLetter, EventSink, RetryPolicy, SinkBuilder},
 };
+use utoipa::ToSchema;
 
 use self::{
     availability::{Availability, Watched},
@@ -50,12 +51,16 @@ use crate::{
     projects::backend::{Backend, BackendError},
 };
 
-/// The step that the sender of an event waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Waits {
-    Nothing,
-    Disk,
-    Store,
+/// The step that a sender waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) enum Ack {
+    /// The events are in the queue. Duplicates are not detected yet and count as accepted.
+    Buffered,
+    /// The events are on disk.
+    Durable,
+    /// The events are in the store, where queries see them. Without a spool, this is the same step as `Durable`.
+    Stored,
 }
 
 /// Bounds of the queue in front of a store.
@@ -184,28 +189,28 @@ impl Project {
         &self.parts.front.sink
     }
 
-    /// Returns the sink for events whose sender waits for `waits`.
-    pub(crate) fn way_in(&self, waits: Waits, circuit: Circuit) -> &EventSink<Event> {
-        let front = self.front(waits);
-        match (waits, circuit) {
+    /// Returns the sink for events whose sender waits for `ack`.
+    pub(crate) fn sink_for(&self, ack: Ack, circuit: Circuit) -> &EventSink<Event> {
+        let front = self.front(ack);
+        match (ack, circuit) {
             // No sender waits for the outcome, so the sink retries as usual.
-            (Waits::Nothing, _) => &front.sink,
+            (Ack::Buffered, _) => &front.sink,
             (_, Circuit::Closed) => &front.awaited,
             (_, Circuit::HalfOpen) => &front.probe,
         }
     }
 
-    /// Returns how to submit events to the store behind [`way_in`](Self::way_in), or an error if that store is known to
+    /// Returns how to submit events to the store behind [`sink_for`](Self::sink_for), or an error if that store is known to
     /// fail.
-    pub(crate) fn check(&self, waits: Waits) -> Result<Circuit, Unavailable> {
-        let front = self.front(waits);
+    pub(crate) fn check(&self, ack: Ack) -> Result<Circuit, Unavailable> {
+        let front = self.front(ack);
         front.availability.check(|| front.sink.stats().pending > 0)
     }
 
-    /// Returns the front for events whose sender waits for `waits`.
-    fn front(&self, waits: Waits) -> &Front {
+    /// Returns the front for events whose sender waits for `ack`.
+    fn front(&self, ack: Ack) -> &Front {
         let Parts { front, stored, .. } = &*self.parts;
-        if waits == Waits::Store { stored.as_ref().unwrap_or(front) } else { front }
+        if ack == Ack::Stored { stored.as_ref().unwrap_or(front) } else { front }
     }
 
     /// Returns the limit on bodies that are on their way to the queue.

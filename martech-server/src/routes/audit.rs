@@ -18,9 +18,8 @@ use crate::{
 };
 
 #[derive(Serialize, ToSchema)]
-#[schema(as = AuditLog)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Entries {
+pub(super) struct AuditLog {
     entries: Vec<Entry>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
@@ -38,9 +37,9 @@ pub(super) struct Entries {
         ("limit" = Option<u32>, Query, description = "The maximum number of entries; 100 by default.", minimum = 1, maximum = 1000),
         ("cursor" = Option<String>, Query, pattern = "^[0-9A-Fa-f]{48}$", description = "The `nextCursor` of the previous page.")
     ),
-    responses((status = 200, description = "A page of entries.", body = Entries), Refusals<InvalidParameter>),
+    responses((status = 200, description = "A page of entries.", body = AuditLog), Refusals<InvalidParameter>),
 )]
-pub(super) async fn list(State(access): State<Arc<Access>>, mut params: Params) -> Result<Json<Entries>, ApiError> {
+pub(super) async fn list(State(access): State<Arc<Access>>, mut params: Params) -> Result<Json<AuditLog>, ApiError> {
     let limit = params.limit()?;
     let cursor =
         params.one("cursor", |text| match text.bytes().all(|byte| byte.is_ascii_hexdigit()) && text.len() == 48 {
@@ -52,7 +51,7 @@ pub(super) async fn list(State(access): State<Arc<Access>>, mut params: Params) 
     let more = entries.len() > limit;
     entries.truncate(limit);
     let next_cursor = entries.last().filter(|_| more).map(|entry| entry.id.clone());
-    Ok(Json(Entries { entries, next_cursor }))
+    Ok(Json(AuditLog { entries, next_cursor }))
 }
 
 /// Adds an entry to the audit log. `project` is `None` for actions that concern the whole server.

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 
 pub(crate) use self::obstacles::is_stalled;
 use self::{
-    figures::{Bodies, Disk, Health, Shop, told},
+    figures::{BodiesHealth, DiskHealth, Health, ProjectHealth, status_of},
     obstacles::readiness_obstacle,
 };
 use crate::{
@@ -37,7 +37,7 @@ use crate::{
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = State)]
-pub(super) struct Short {
+pub(super) struct ProbeStatus {
     status: &'static str,
 }
 
@@ -49,10 +49,10 @@ pub(super) struct Short {
     path = "/livez",
     tag = "Health",
     operation_id = "isAlive",
-    responses((status = 200, description = "The process runs.", body = Short)),
+    responses((status = 200, description = "The process runs.", body = ProbeStatus)),
 )]
-pub(super) async fn live() -> Json<Short> {
-    Json(Short { status: "alive" })
+pub(super) async fn live() -> Json<ProbeStatus> {
+    Json(ProbeStatus { status: "alive" })
 }
 
 /// Check readiness.
@@ -64,14 +64,14 @@ pub(super) async fn live() -> Json<Short> {
     path = "/readyz",
     tag = "Health",
     operation_id = "isReady",
-    responses((status = 200, description = "The server accepts events.", body = Short), Refusals<(Draining, Stopped, StoreFailing, StoreUnavailable, Full, Stalled, SpoolFull)>),
+    responses((status = 200, description = "The server accepts events.", body = ProbeStatus), Refusals<(Draining, Stopped, StoreFailing, StoreUnavailable, Full, Stalled, SpoolFull)>),
 )]
-pub(super) async fn ready(State(state): State<ApiState>) -> Result<Json<Short>, ApiError> {
+pub(super) async fn ready(State(state): State<ApiState>) -> Result<Json<ProbeStatus>, ApiError> {
     let mut first = None;
     // One project that accepts events is enough: a full queue of one shop must not make the others unreachable.
     for project in state.projects.all() {
         match readiness_obstacle(&state, &project).await {
-            None => return Ok(Json(Short { status: "ready" })),
+            None => return Ok(Json(ProbeStatus { status: "ready" })),
             Some(obstacle) => first = first.or(Some(obstacle)),
         }
     }
@@ -95,18 +95,18 @@ pub(super) async fn health(State(state): State<ApiState>, caller: Result<Caller,
         // The account store may be unavailable, and the response must still report that.
         caller => caller.unwrap_or(Caller::Stranger),
     };
-    let (mut default, mut worst) = Shop::look(&state, state.projects.default()).await;
+    let (mut default, mut worst) = ProjectHealth::look(&state, state.projects.default()).await;
     let mut projects = BTreeMap::new();
     for project in state.projects.others() {
-        let (shop, obstacle) = Shop::look(&state, &project).await;
+        let (shop, obstacle) = ProjectHealth::look(&state, &project).await;
         worst = worst.or(obstacle);
         if caller.may(Role::Analyst, project.id()).is_ok() {
             projects.insert(project.id().clone(), shop);
         }
     }
-    default.checks.bodies = Some(Bodies { bytes: state.bodies.held(), capacity_bytes: state.bodies.capacity() });
-    default.checks.disk = Some(Disk::look(&state.disk_space));
-    let mut health = Health { status: told(worst), projects, ..Health::default() };
+    default.checks.bodies = Some(BodiesHealth { bytes: state.bodies.held(), capacity_bytes: state.bodies.capacity() });
+    default.checks.disk = Some(DiskHealth::look(&state.disk_space));
+    let mut health = Health { status: status_of(worst), projects, ..Health::default() };
     if caller.may(Role::Analyst, &ProjectId::default()).is_ok() {
         health.version = Some(env!("CARGO_PKG_VERSION"));
         health.uptime_seconds = Some(state.lifecycle.uptime().as_secs());

@@ -36,7 +36,7 @@ use crate::{
 #[derive(Serialize, ToSchema)]
 #[schema(as = Invitation)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Invited {
+pub(super) struct InvitationShape {
     id: String,
     role: Role,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,7 +47,7 @@ pub(super) struct Invited {
     expires_at: Timestamp,
 }
 
-impl From<Invitation> for Invited {
+impl From<Invitation> for InvitationShape {
     fn from(invitation: Invitation) -> Self {
         let Invitation { token_hash, role, email, invited_by, created_at, expires_at, .. } = invitation;
         Self { id: token_hash, role, email, invited_by, created_at, expires_at }
@@ -55,10 +55,9 @@ impl From<Invitation> for Invited {
 }
 
 #[derive(Serialize, ToSchema)]
-#[schema(as = InvitationList)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Invitations {
-    invitations: Vec<Invited>,
+pub(super) struct InvitationList {
+    invitations: Vec<InvitationShape>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }
@@ -72,23 +71,22 @@ pub(super) struct Invitations {
     tag = "Members",
     operation_id = "listInvitations",
     params(Page),
-    responses((status = 200, description = "A page of invitations.", body = Invitations), Refusals<InvalidParameter>),
+    responses((status = 200, description = "A page of invitations.", body = InvitationList), Refusals<InvalidParameter>),
 )]
 pub(super) async fn list(
     State(access): State<Arc<Access>>,
     project: Project,
     params: Params,
-) -> Result<Json<Invitations>, ApiError> {
+) -> Result<Json<InvitationList>, ApiError> {
     let page = Page::of(params)?;
     let open = access.accounts.invitations(project.id(), Timestamp::now()).await?;
     let (open, next_cursor) = page.cut(open, |open| since(open.created_at.millis(), &open.token_hash));
-    Ok(Json(Invitations { invitations: open.into_iter().map(Invited::from).collect(), next_cursor }))
+    Ok(Json(InvitationList { invitations: open.into_iter().map(InvitationShape::from).collect(), next_cursor }))
 }
 
 #[derive(Deserialize, ToSchema)]
-#[schema(as = NewInvitation)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Invite {
+pub(super) struct NewInvitation {
     role: Role,
     /// The only address that can use the invitation. Without an address, anyone with the link can use it.
     #[serde(default)]
@@ -97,13 +95,12 @@ pub(super) struct Invite {
 }
 
 #[derive(Serialize, ToSchema)]
-#[schema(as = MadeInvitation)]
-struct Made {
+struct MadeInvitation {
     /// The link for the invited person. Only this response contains it.
     link: String,
     token: String,
     #[serde(flatten)]
-    invited: Invited,
+    invited: InvitationShape,
 }
 
 /// Create an invitation.
@@ -114,8 +111,8 @@ struct Made {
     path = "/admin/invitations",
     tag = "Members",
     operation_id = "invite",
-    request_body = Invite,
-    responses((status = 201, description = "The invitation and its link.", body = Made), Refusals<(OfBody, InvalidEmail, SignUpClosed)>),
+    request_body = NewInvitation,
+    responses((status = 201, description = "The invitation and its link.", body = MadeInvitation), Refusals<(OfBody, InvalidEmail, SignUpClosed)>),
 )]
 pub(super) async fn add(
     State(access): State<Arc<Access>>,
@@ -123,7 +120,7 @@ pub(super) async fn add(
     caller: Caller,
     site: Site,
     origin: Origin,
-    Body(Invite { role, email }): Body<Invite>,
+    Body(NewInvitation { role, email }): Body<NewInvitation>,
 ) -> Result<Response, ApiError> {
     let email = email.map(|email| email.parse()).transpose().map_err(|_| AccountError::InvalidEmail)?;
     let (actor, accounts) = (actor(&caller)?, &access.accounts);
@@ -131,7 +128,7 @@ pub(super) async fn add(
     let whom = invitation.email.as_ref().map_or("anybody", Email::as_str);
     let (told, id) = (format!("{whom}: {role}"), &invitation.token_hash);
     note(&access, Some(project.id()), Action::Invited, &caller, Target::of(id).with(&told), &origin).await;
-    let made = Made { link: site.sign_up_link(&token), token, invited: invitation.into() };
+    let made = MadeInvitation { link: site.sign_up_link(&token), token, invited: invitation.into() };
     Ok((StatusCode::CREATED, Json(made)).into_response())
 }
 

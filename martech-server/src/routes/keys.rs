@@ -42,7 +42,7 @@ use crate::{
 #[derive(Serialize, ToSchema)]
 #[schema(as = Key)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Shown {
+pub(super) struct KeyShape {
     id: String,
     name: String,
     kind: KeyKind,
@@ -60,7 +60,7 @@ pub(super) struct Shown {
     expires_at: Option<Timestamp>,
 }
 
-impl From<ApiKey> for Shown {
+impl From<ApiKey> for KeyShape {
     fn from(key: ApiKey) -> Self {
         let ApiKey { id, hint, name, kind, origins, created_by, created_at, last_used_at, expires_at, .. } = key;
         Self { id, name, kind, hint, origins, created_by, created_at, last_used_at, expires_at }
@@ -68,10 +68,9 @@ impl From<ApiKey> for Shown {
 }
 
 #[derive(Serialize, ToSchema)]
-#[schema(as = KeyList)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Keys {
-    keys: Vec<Shown>,
+pub(super) struct KeyList {
+    keys: Vec<KeyShape>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }
@@ -86,25 +85,25 @@ pub(super) struct Keys {
     tag = "Keys",
     operation_id = "listKeys",
     params(Page),
-    responses((status = 200, description = "A page of keys.", body = Keys), Refusals<InvalidParameter>),
+    responses((status = 200, description = "A page of keys.", body = KeyList), Refusals<InvalidParameter>),
 )]
 pub(super) async fn list(
     State(access): State<Arc<Access>>,
     project: Project,
     params: Params,
-) -> Result<Json<Keys>, ApiError> {
+) -> Result<Json<KeyList>, ApiError> {
     let page = Page::of(params)?;
     let keys = access.accounts.keys(project.id(), Timestamp::now()).await?;
     // Ids begin with the creation time, and the secrets of one key are adjacent.
     let sort_key = |key: &ApiKey| format!("{}{}{}", key.id, since(key.created_at.millis(), ""), key.hint);
     let (keys, next_cursor) = page.cut(keys, sort_key);
-    Ok(Json(Keys { keys: keys.into_iter().map(Shown::from).collect(), next_cursor }))
+    Ok(Json(KeyList { keys: keys.into_iter().map(KeyShape::from).collect(), next_cursor }))
 }
 
 #[derive(Deserialize, ToSchema)]
 #[schema(as = NewKey)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(super) struct KeyRequest {
     #[schema(min_length = 1, max_length = 128, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     name: String,
     kind: KeyKind,
@@ -120,12 +119,11 @@ fn origins() -> Schema {
 }
 
 #[derive(Serialize, ToSchema)]
-#[schema(as = MadeKey)]
-struct Made {
+struct MadeKey {
     /// The secret. Only this response contains it.
     key: String,
     #[serde(flatten)]
-    shown: Shown,
+    shown: KeyShape,
 }
 
 /// Create a key.
@@ -137,15 +135,15 @@ struct Made {
     path = "/admin/keys",
     tag = "Keys",
     operation_id = "makeKey",
-    request_body = Wanted,
-    responses((status = 201, description = "The key and its secret.", body = Made), Refusals<OfBody>),
+    request_body = KeyRequest,
+    responses((status = 201, description = "The key and its secret.", body = MadeKey), Refusals<OfBody>),
 )]
 pub(super) async fn make(
     State(access): State<Arc<Access>>,
     project: Project,
     caller: Caller,
     origin: Origin,
-    Body(Wanted { name, kind, origins }): Body<Wanted>,
+    Body(KeyRequest { name, kind, origins }): Body<KeyRequest>,
 ) -> Result<Response, ApiError> {
     let parse = |(index, origin): (usize, String)| match origin.parse::<WebOrigin>() {
         Ok(origin) => Ok(origin.to_string()),
@@ -159,7 +157,7 @@ pub(super) async fn make(
     let (actor, accounts) = (actor(&caller)?, &access.accounts);
     let (key, made) = accounts.make_key(&actor, project.id(), new, Timestamp::now()).await?;
     note(&access, Some(project.id()), Action::KeyMade, &caller, Target::of(&made.id).with(&made.name), &origin).await;
-    Ok((StatusCode::CREATED, Json(Made { key, shown: made.into() })).into_response())
+    Ok((StatusCode::CREATED, Json(MadeKey { key, shown: made.into() })).into_response())
 }
 
 /// Rotate a key.
@@ -172,7 +170,7 @@ pub(super) async fn make(
     tag = "Keys",
     operation_id = "rotateKey",
     params(("id" = String, Path, description = "The id of the key.")),
-    responses((status = 201, description = "The key and its new secret.", body = Made), Refusals<NotFound>),
+    responses((status = 201, description = "The key and its new secret.", body = MadeKey), Refusals<NotFound>),
 )]
 pub(super) async fn rotate(
     State(access): State<Arc<Access>>,
@@ -184,7 +182,7 @@ pub(super) async fn rotate(
     let (actor, accounts) = (actor(&caller)?, &access.accounts);
     let (key, made) = accounts.rotate_key(&actor, project.id(), &id, Timestamp::now()).await?;
     note(&access, Some(project.id()), Action::KeyRotated, &caller, Target::of(&id).with(&made.name), &origin).await;
-    Ok((StatusCode::CREATED, Json(Made { key, shown: made.into() })).into_response())
+    Ok((StatusCode::CREATED, Json(MadeKey { key, shown: made.into() })).into_response())
 }
 
 /// Revoke a key.

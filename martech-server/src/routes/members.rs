@@ -32,9 +32,8 @@ use crate::{
 };
 
 #[derive(Serialize, ToSchema)]
-#[schema(as = MemberList)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Members {
+pub(super) struct MemberList {
     members: Vec<Member>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
@@ -49,16 +48,16 @@ pub(super) struct Members {
     tag = "Members",
     operation_id = "listMembers",
     params(Page),
-    responses((status = 200, description = "A page of members.", body = Members), Refusals<InvalidParameter>),
+    responses((status = 200, description = "A page of members.", body = MemberList), Refusals<InvalidParameter>),
 )]
 pub(super) async fn list(
     State(access): State<Arc<Access>>,
     project: Project,
     params: Params,
-) -> Result<Json<Members>, ApiError> {
+) -> Result<Json<MemberList>, ApiError> {
     let (page, all) = (Page::of(params)?, access.accounts.members(project.id()).await?);
     let (members, next_cursor) = page.cut(all, |member| since(member.created_at.millis(), &member.id));
-    Ok(Json(Members { members, next_cursor }))
+    Ok(Json(MemberList { members, next_cursor }))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -105,8 +104,7 @@ pub(super) async fn add(
 
 /// A key of a member who lost the right to create keys.
 #[derive(Serialize, ToSchema)]
-#[schema(as = LostKey)]
-pub(super) struct Lost {
+pub(super) struct LostKey {
     id: String,
     name: String,
     kind: KeyKind,
@@ -114,20 +112,19 @@ pub(super) struct Lost {
 
 /// The keys that changed because a member lost the right to create keys.
 #[derive(Serialize, ToSchema)]
-#[schema(as = SettledKeys)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Keys {
+pub(super) struct SettledKeys {
     /// Keys that were revoked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    revoked_keys: Vec<Lost>,
+    revoked_keys: Vec<LostKey>,
     /// Keys that now belong to the caller.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    handed_on_keys: Vec<Lost>,
+    handed_on_keys: Vec<LostKey>,
 }
 
-impl From<&Settled> for Keys {
+impl From<&Settled> for SettledKeys {
     fn from(settled: &Settled) -> Self {
-        let lost = |key: &ApiKey| Lost { id: key.id.clone(), name: key.name.clone(), kind: key.kind };
+        let lost = |key: &ApiKey| LostKey { id: key.id.clone(), name: key.name.clone(), kind: key.kind };
         let list = |keys: &[ApiKey]| keys.iter().map(lost).collect();
         Self { revoked_keys: list(&settled.ended), handed_on_keys: list(&settled.handed_on) }
     }
@@ -135,12 +132,11 @@ impl From<&Settled> for Keys {
 
 /// A member after a change, and the affected keys.
 #[derive(Serialize, ToSchema)]
-#[schema(as = ChangedMember)]
 pub(super) struct ChangedMember {
     #[serde(flatten)]
     member: Member,
     #[serde(flatten)]
-    keys: Keys,
+    keys: SettledKeys,
 }
 
 /// Parses `keys`, which decides about the keys of a member who loses the right to create keys.
@@ -202,7 +198,7 @@ pub(super) async fn change(
     let told = changed.told_as(role);
     note(&access, Some(project.id()), Action::RoleChanged, &caller, Target::of(&changed.id).with(&told), &origin).await;
     note_keys(&access, &settled, &changed, &caller, &origin).await;
-    Ok(Json(ChangedMember { keys: Keys::from(&settled), member: Member::of(changed, project.id()) }))
+    Ok(Json(ChangedMember { keys: SettledKeys::from(&settled), member: Member::of(changed, project.id()) }))
 }
 
 /// Remove a member.
@@ -219,7 +215,7 @@ pub(super) async fn change(
         ("keys" = Option<String>, Query, pattern = "^(revoke|keep)$", description = "What happens to the keys that the member created or last rotated, if the member loses the right to create keys: `revoke` (the default) revokes them, `keep` makes them yours.")
     ),
     responses(
-        (status = 200, description = "The member was removed. The response lists the affected keys.", body = Keys),
+        (status = 200, description = "The member was removed. The response lists the affected keys.", body = SettledKeys),
         (status = 204, description = "The member was removed, and had no keys."),
         Refusals<(NotFound, LastOwner, InvalidParameter)>
     ),
@@ -239,7 +235,7 @@ pub(super) async fn remove(
     note_keys(&access, &settled, &removed, &caller, &origin).await;
     Ok(match settled == Settled::default() {
         true => StatusCode::NO_CONTENT.into_response(),
-        false => Json(Keys::from(&settled)).into_response(),
+        false => Json(SettledKeys::from(&settled)).into_response(),
     })
 }
 

@@ -41,7 +41,7 @@ use crate::{
 #[derive(Serialize, ToSchema)]
 #[schema(as = Project)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Shown {
+pub(super) struct ProjectShape {
     id: ProjectId,
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,7 +59,7 @@ pub(super) struct Shown {
     created_at: Option<Timestamp>,
 }
 
-impl From<ProjectRecord> for Shown {
+impl From<ProjectRecord> for ProjectShape {
     fn from(record: ProjectRecord) -> Self {
         let ProjectRecord {
             id,
@@ -78,10 +78,9 @@ impl From<ProjectRecord> for Shown {
 }
 
 #[derive(Serialize, ToSchema)]
-#[schema(as = ProjectList)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Shops {
-    projects: Vec<Shown>,
+pub(super) struct ProjectList {
+    projects: Vec<ProjectShape>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }
@@ -95,13 +94,13 @@ pub(super) struct Shops {
     tag = "Projects",
     operation_id = "listProjects",
     params(Page),
-    responses((status = 200, description = "A page of projects.", body = Shops), Refusals<InvalidParameter>),
+    responses((status = 200, description = "A page of projects.", body = ProjectList), Refusals<InvalidParameter>),
 )]
 pub(super) async fn list(
     State(projects): State<Projects>,
     caller: Caller,
     params: Params,
-) -> Result<Json<Shops>, ApiError> {
+) -> Result<Json<ProjectList>, ApiError> {
     let (page, mut records) = (Page::of(params)?, projects.records().await?);
     records.retain(|record| caller.may(Role::Analyst, &record.id).is_ok());
     if records.is_empty() {
@@ -110,7 +109,7 @@ pub(super) async fn list(
     }
     let begun = |record: &ProjectRecord| if record.id.is_default() { 0 } else { record.created_at.millis() };
     let (records, next_cursor) = page.cut(records, |record| since(begun(record), record.id.as_str()));
-    Ok(Json(Shops { projects: records.into_iter().map(Shown::from).collect(), next_cursor }))
+    Ok(Json(ProjectList { projects: records.into_iter().map(ProjectShape::from).collect(), next_cursor }))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -148,7 +147,7 @@ pub(super) struct NewProject {
     tag = "Projects",
     operation_id = "makeProject",
     request_body = NewProject,
-    responses((status = 201, description = "The project.", body = Shown), Refusals<(OfBody, ProjectExists, TooManyProjects)>),
+    responses((status = 201, description = "The project.", body = ProjectShape), Refusals<(OfBody, ProjectExists, TooManyProjects)>),
 )]
 pub(super) async fn make(
     State(projects): State<Projects>,
@@ -172,7 +171,7 @@ pub(super) async fn make(
     })?;
     let made = projects.make(&actor(&caller)?, id, settings, Timestamp::now()).await?;
     note(&access, Some(&made.id), Action::ProjectMade, &caller, Target::PROJECT, &origin).await;
-    Ok((StatusCode::CREATED, Json(Shown::from(made))).into_response())
+    Ok((StatusCode::CREATED, Json(ProjectShape::from(made))).into_response())
 }
 
 /// Update a project.
@@ -185,7 +184,7 @@ pub(super) async fn make(
     operation_id = "changeProject",
     params(("id" = String, Path, description = "The id of the project.")),
     request_body = ProjectChange,
-    responses((status = 200, description = "The project.", body = Shown), Refusals<(OfBody, NoSuchProject, NotFound)>),
+    responses((status = 200, description = "The project.", body = ProjectShape), Refusals<(OfBody, NoSuchProject, NotFound)>),
 )]
 pub(super) async fn change(
     State(projects): State<Projects>,
@@ -194,7 +193,7 @@ pub(super) async fn change(
     caller: Caller,
     origin: Origin,
     Body(settings): Body<ProjectChange>,
-) -> Result<Json<Shown>, ApiError> {
+) -> Result<Json<ProjectShape>, ApiError> {
     let id = named(&id)?;
     caller.may(Role::Admin, &id)?;
     let changed = projects.change(&actor(&caller)?, &id, settings, Timestamp::now()).await?;

@@ -25,8 +25,7 @@ use crate::{
 };
 
 #[derive(Serialize, ToSchema)]
-#[schema(as = SessionAndUser)]
-struct Both<'a> {
+struct SessionAndUser<'a> {
     session: SessionShape<'a>,
     user: UserShape<'a>,
 }
@@ -40,7 +39,7 @@ struct Both<'a> {
     tag = "Account",
     operation_id = "getSession",
     security((), ("bearer" = []), ("cookie" = [])),
-    responses((status = 200, description = "The session and its user.", body = Option<Both<'static>>), Refusals<(StoreUnavailable, Draining)>),
+    responses((status = 200, description = "The session and its user.", body = Option<SessionAndUser<'static>>), Refusals<(StoreUnavailable, Draining)>),
 )]
 pub(super) async fn get(State(access): State<Arc<Access>>, caller: Caller, site: Site) -> Result<Response, ApiError> {
     let cookies = renewed(&access, &caller, &site).await?;
@@ -50,7 +49,7 @@ pub(super) async fn get(State(access): State<Arc<Access>>, caller: Caller, site:
         _ => return Ok(Json(()).into_response()),
     };
     let session = SessionShape::of(&member.handle.session, Some(&member.token));
-    Ok(with_cookies(Json(Both { session, user: UserShape::of(&member.handle.user) }), cookies))
+    Ok(with_cookies(Json(SessionAndUser { session, user: UserShape::of(&member.handle.user) }), cookies))
 }
 
 /// List your sessions.
@@ -75,8 +74,7 @@ pub(super) async fn list(State(access): State<Arc<Access>>, Signed(member): Sign
 }
 
 #[derive(Deserialize, ToSchema)]
-#[schema(as = RevokeSession)]
-pub(super) struct Revoke {
+pub(super) struct RevokeSession {
     token: String,
 }
 
@@ -97,7 +95,7 @@ impl Done {
     path = "/revoke-session",
     tag = "Account",
     operation_id = "revokeSession",
-    request_body = Revoke,
+    request_body = RevokeSession,
     responses((status = 200, description = "The session has ended.", body = Done), Refusals<OfBody>),
 )]
 pub(super) async fn revoke(
@@ -105,7 +103,7 @@ pub(super) async fn revoke(
     Signed(member): Signed,
     site: Site,
     origin: Origin,
-    Body(Revoke { token }): Body<Revoke>,
+    Body(RevokeSession { token }): Body<RevokeSession>,
 ) -> Result<Response, ApiError> {
     let user = &member.handle.user;
     if access.accounts.revoke(user, &token).await? {

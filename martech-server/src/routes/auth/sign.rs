@@ -110,8 +110,7 @@ pub(super) struct SignIn {
 }
 
 #[derive(Serialize, ToSchema)]
-#[schema(as = SignedIn)]
-pub(super) struct Welcome<'a> {
+pub(super) struct SignedIn<'a> {
     redirect: bool,
     token: &'a str,
     user: UserShape<'a>,
@@ -126,7 +125,7 @@ pub(super) struct Welcome<'a> {
     tag = "Account",
     operation_id = "signIn",
     request_body(content((SignIn = "application/json"), (SignIn = "application/x-www-form-urlencoded"))),
-    responses((status = 200, description = "The user, and the token of the session; its cookie is set.", body = Welcome<'static>), Refusals<(OfBodyOrForm, OfPassword, InvalidEmail, InvalidEmailOrPassword, (TooManySignIns, MissingOrigin, InvalidOrigin, StoreUnavailable, Draining))>),
+    responses((status = 200, description = "The user, and the token of the session; its cookie is set.", body = SignedIn<'static>), Refusals<(OfBodyOrForm, OfPassword, InvalidEmail, InvalidEmailOrPassword, (TooManySignIns, MissingOrigin, InvalidOrigin, StoreUnavailable, Draining))>),
 )]
 pub(super) async fn in_(
     State(access): State<Arc<Access>>,
@@ -143,8 +142,8 @@ pub(super) async fn in_(
     metrics.sign_ins.count(outcome(&answer));
     let done = answer?;
     note(&access, None, Action::SignedIn, &caller, Target::user(&done.user), &origin).await;
-    let welcome = Welcome { redirect: false, token: &done.token, user: UserShape::of(&done.user) };
-    signed_in(&access, &site, &done, welcome).await
+    let body = SignedIn { redirect: false, token: &done.token, user: UserShape::of(&done.user) };
+    signed_in(&access, &site, &done, body).await
 }
 
 fn outcome<T>(answer: &Result<T, AccountError>) -> SignInOutcome {

@@ -29,8 +29,7 @@ use crate::{
 };
 
 #[derive(Deserialize, ToSchema)]
-#[schema(as = UpdateUser)]
-pub(super) struct Update {
+pub(super) struct UpdateUser {
     #[serde(default)]
     #[schema(max_length = 128, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     name: Option<String>,
@@ -52,13 +51,13 @@ pub(super) struct Update {
     path = "/update-user",
     tag = "Account",
     operation_id = "updateUser",
-    request_body = Update,
+    request_body = UpdateUser,
     responses((status = 200, description = "The profile has changed.", body = Done), Refusals<(OfBody, EmailCanNotBeUpdated)>),
 )]
 pub(super) async fn update(
     State(access): State<Arc<Access>>,
     Signed(member): Signed,
-    Body(Update { name, image, email }): Body<Update>,
+    Body(UpdateUser { name, image, email }): Body<UpdateUser>,
 ) -> Result<Json<Done>, ApiError> {
     if email.is_some() {
         return Err(catalogue::email_can_not_be_updated());
@@ -84,8 +83,7 @@ pub(super) struct ChangePassword {
 }
 
 #[derive(Serialize, ToSchema)]
-#[schema(as = ChangedPassword)]
-struct Changed<'a> {
+struct ChangedPassword<'a> {
     token: Option<&'a str>,
     user: UserShape<'a>,
 }
@@ -99,7 +97,7 @@ struct Changed<'a> {
     tag = "Account",
     operation_id = "changePassword",
     request_body = ChangePassword,
-    responses((status = 200, description = "The user. If other sessions were ended, also the token of a new session and its cookie.", body = Changed<'static>), Refusals<(OfBody, OfPassword, InvalidPassword, TooManySignIns)>),
+    responses((status = 200, description = "The user. If other sessions were ended, also the token of a new session and its cookie.", body = ChangedPassword<'static>), Refusals<(OfBody, OfPassword, InvalidPassword, TooManySignIns)>),
 )]
 pub(super) async fn change_password(
     State(access): State<Arc<Access>>,
@@ -121,9 +119,9 @@ pub(super) async fn change_password(
     accounts.note(Action::PasswordChanged, None, Some(&user.id), Target::user(user), &origin, Timestamp::now()).await;
     match begun {
         Some(begun) => {
-            let changed = Changed { token: Some(&begun.token), user: UserShape::of(&begun.user) };
+            let changed = ChangedPassword { token: Some(&begun.token), user: UserShape::of(&begun.user) };
             signed_in(&access, &site, &begun, changed).await
         }
-        None => Ok(Json(Changed { token: None, user: UserShape::of(&member.handle.user) }).into_response()),
+        None => Ok(Json(ChangedPassword { token: None, user: UserShape::of(&member.handle.user) }).into_response()),
     }
 }

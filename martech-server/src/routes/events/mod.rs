@@ -23,7 +23,6 @@ use axum::{
     routing::MethodRouter,
 };
 use martech_core::event::Timestamp;
-use utoipa::ToSchema;
 use utoipa_axum::{
     router::{OpenApiRouter, UtoipaMethodRouterExt},
     routes,
@@ -49,7 +48,7 @@ use crate::{
     },
     identity::ProjectId,
     observability::{Timeline, metrics::Route},
-    projects::{Circuit, IngestRefusal, Waits},
+    projects::{Ack, Circuit, IngestRefusal},
     routes::ApiState,
 };
 
@@ -111,18 +110,6 @@ impl Asked {
     }
 }
 
-/// The step that a sender waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
-#[schema(rename_all = "camelCase")]
-enum Ack {
-    /// The events are in the queue. Duplicates are not detected yet and count as accepted.
-    Buffered,
-    /// The events are on disk.
-    Durable,
-    /// The events are in the store, where queries see them. Without a spool, this is the same step as `Durable`.
-    Stored,
-}
-
 impl Ack {
     fn parse(text: &str) -> Result<Self, &'static str> {
         match text {
@@ -130,14 +117,6 @@ impl Ack {
             "durable" => Ok(Self::Durable),
             "stored" => Ok(Self::Stored),
             _ => Err("must be buffered, durable or stored"),
-        }
-    }
-
-    fn waits(self) -> Waits {
-        match self {
-            Self::Buffered => Waits::Nothing,
-            Self::Durable => Waits::Disk,
-            Self::Stored => Waits::Store,
         }
     }
 
@@ -236,7 +215,7 @@ impl Ingest<'_> {
         let sender = admitted.sender;
         let may_come = || -> Result<Circuit, IngestRefusal> {
             self.state.disk_space.admit(sender)?;
-            let circuit = project.check(ack.waits())?;
+            let circuit = project.check(ack)?;
             if !bodies::is_small(&self.head.headers) {
                 project.ingest_limit().check()?;
             }
@@ -280,15 +259,9 @@ impl Ingest<'_> {
         });
         let quota = quota.inspect_err(|_| count::refused(&ingested, &origins))?;
 
-        let submitted = submit::submit(
-            project.way_in(ack.waits(), circuit),
-            self.state.bounds.queue,
-            events,
-            permit,
-            ack,
-            &timeline,
-        )
-        .await;
+        let submitted =
+            submit::submit(project.sink_for(ack, circuit), self.state.bounds.queue, events, permit, ack, &timeline)
+                .await;
         if let Some(quota) = quota {
             quota.settle(submitted.as_ref().map_or(0, submit::Outcomes::stored));
         }

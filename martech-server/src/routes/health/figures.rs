@@ -11,7 +11,7 @@ use crate::{
     http::error::catalogue::Obstacle,
     identity::ProjectId,
     projects::{
-        Circuit, Project, Waits,
+        Ack, Circuit, Project,
         backend::{BackendStatus, MongoStatus},
         disk_space::DiskSpace,
     },
@@ -30,40 +30,39 @@ pub(super) struct Health {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) checks: Option<Checks>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) sink: Option<Sink>,
+    pub(super) sink: Option<SinkHealth>,
     /// The queue of events sent with `ack=stored`. Present with a spool.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) stored_sink: Option<Sink>,
+    pub(super) stored_sink: Option<SinkHealth>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) projects: BTreeMap<ProjectId, Shop>,
+    pub(super) projects: BTreeMap<ProjectId, ProjectHealth>,
 }
 
 /// The health of a project.
 #[derive(Serialize, ToSchema)]
-#[schema(as = ProjectHealth)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Shop {
+pub(super) struct ProjectHealth {
     status: &'static str,
     pub(super) checks: Checks,
-    pub(super) sink: Sink,
+    pub(super) sink: SinkHealth,
     /// The queue of events sent with `ack=stored`. Present with a spool.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) stored_sink: Option<Sink>,
+    pub(super) stored_sink: Option<SinkHealth>,
 }
 
-impl Shop {
+impl ProjectHealth {
     /// Returns the health of a project, and the reason if it does not accept events.
     pub(super) async fn look(state: &ApiState, project: &Project) -> (Self, Option<Obstacle>) {
         let store = project.backend().status().await;
         let obstacle = obstacle(state, project, &store);
         let shop = Self {
-            status: told(obstacle),
+            status: status_of(obstacle),
             checks: Checks::new(store, state.bounds.journal_bytes),
-            sink: Sink::new(&project.sink().stats()),
+            sink: SinkHealth::new(&project.sink().stats()),
             stored_sink: project
                 .backend()
                 .is_spooled()
-                .then(|| Sink::new(&project.way_in(Waits::Store, Circuit::Closed).stats())),
+                .then(|| SinkHealth::new(&project.sink_for(Ack::Stored, Circuit::Closed).stats())),
         };
         (shop, obstacle)
     }
@@ -73,67 +72,64 @@ impl Shop {
 #[derive(Default, Serialize, ToSchema)]
 pub(super) struct Checks {
     #[serde(skip_serializing_if = "Option::is_none")]
-    lake: Option<Lake>,
+    lake: Option<LakeHealth>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    journal: Option<Journal>,
+    journal: Option<JournalHealth>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mongodb: Option<MongoStatus>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    spool: Option<Spool>,
+    spool: Option<SpoolHealth>,
     /// Server-wide, so present in the figures of the default project only.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) bodies: Option<Bodies>,
+    pub(super) bodies: Option<BodiesHealth>,
     /// Server-wide, so present in the figures of the default project only.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) disk: Option<Disk>,
+    pub(super) disk: Option<DiskHealth>,
 }
 
 impl Checks {
     fn new(store: BackendStatus, capacity_bytes: u64) -> Self {
         match store {
             BackendStatus::Lake(lake) => Self {
-                journal: Some(Journal {
+                journal: Some(JournalHealth {
                     status: if lake.journal_bytes < capacity_bytes { "ok" } else { "full" },
                     bytes: lake.journal_bytes,
                     capacity_bytes,
                 }),
-                lake: Some(Lake { status: if lake.error.is_none() { "ok" } else { "failing" }, figures: lake }),
+                lake: Some(LakeHealth { status: if lake.error.is_none() { "ok" } else { "failing" }, figures: lake }),
                 ..Self::default()
             },
             BackendStatus::Mongo(mongo) => Self { mongodb: Some(mongo), ..Self::default() },
             BackendStatus::Spooled(mongo, spool) => {
-                Self { mongodb: Some(mongo), spool: Some(Spool::new(spool)), ..Self::default() }
+                Self { mongodb: Some(mongo), spool: Some(SpoolHealth::new(spool)), ..Self::default() }
             }
         }
     }
 }
 
 #[derive(Serialize, ToSchema)]
-#[schema(as = LakeHealth)]
-struct Lake {
+struct LakeHealth {
     status: &'static str,
     #[serde(flatten)]
     figures: LakeStatus,
 }
 
 #[derive(Serialize, ToSchema)]
-#[schema(as = JournalHealth)]
 #[serde(rename_all = "camelCase")]
-struct Journal {
+struct JournalHealth {
     status: &'static str,
     bytes: u64,
     capacity_bytes: u64,
 }
 
 #[derive(Serialize, ToSchema)]
-#[schema(as = SpoolHealth)]
-struct Spool {
+struct SpoolHealth {
     status: &'static str,
     #[serde(flatten)]
     figures: SpoolStatus,
 }
 
-impl Spool {
+impl SpoolHealth {
     fn new(figures: SpoolStatus) -> Self {
         let status = match of_spool(&figures) {
             Some(Obstacle::SpoolFull) => "full",
@@ -148,18 +144,16 @@ impl Spool {
 
 /// Memory that request bodies use while they are received and parsed.
 #[derive(Serialize, ToSchema)]
-#[schema(as = BodiesHealth)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Bodies {
+pub(super) struct BodiesHealth {
     pub(super) bytes: usize,
     pub(super) capacity_bytes: usize,
 }
 
 /// Free space on the disk of the data folder. If the status is `low`, only events sent with a secret key are accepted.
 #[derive(Serialize, ToSchema)]
-#[schema(as = DiskHealth)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Disk {
+pub(super) struct DiskHealth {
     status: &'static str,
     /// Absent if the operating system does not report it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -168,7 +162,7 @@ pub(super) struct Disk {
     floor_bytes: u64,
 }
 
-impl Disk {
+impl DiskHealth {
     pub(super) fn look(space: &DiskSpace) -> Self {
         let status = if space.is_short() { "low" } else { "ok" };
         Self { status, free_bytes: space.free(), floor_bytes: space.floor() }
@@ -176,9 +170,8 @@ impl Disk {
 }
 
 #[derive(Serialize, ToSchema)]
-#[schema(as = SinkHealth)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Sink {
+pub(super) struct SinkHealth {
     accepted: u64,
     stored: u64,
     duplicates: u64,
@@ -195,7 +188,7 @@ pub(super) struct Sink {
     stalled_seconds: f64,
 }
 
-impl Sink {
+impl SinkHealth {
     fn new(stats: &SinkStats) -> Self {
         Self {
             accepted: stats.accepted,
@@ -220,6 +213,6 @@ fn seconds(time: Duration) -> f64 {
 }
 
 /// Returns the `status` of a server or a project.
-pub(super) fn told(obstacle: Option<Obstacle>) -> &'static str {
+pub(super) fn status_of(obstacle: Option<Obstacle>) -> &'static str {
     obstacle.map_or("ok", |obstacle| obstacle.code())
 }

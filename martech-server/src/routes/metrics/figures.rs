@@ -6,7 +6,7 @@ use tokio::runtime::{Handle, RuntimeMetrics};
 use crate::{
     observability::metrics::Families,
     projects::{
-        Circuit, DeadLetterCounts, Project, QueueBounds, Waits,
+        Ack, Circuit, DeadLetterCounts, Project, QueueBounds,
         backend::{Backend, Mongo},
     },
     routes::ApiState,
@@ -70,7 +70,7 @@ fn of_store(project: &Project, bounds: QueueBounds) -> StoreFigures {
     };
     let mut sinks = vec![sink(project.sink(), false)];
     if project.backend().is_spooled() {
-        sinks.push(sink(project.way_in(Waits::Store, Circuit::Closed), true));
+        sinks.push(sink(project.sink_for(Ack::Stored, Circuit::Closed), true));
     }
     let none = StoreFigures { sinks, journal: None, lake: None, spool: None, mongo: None };
     // All projects share the MongoDB connections and their counters, so only the default project reports them.
