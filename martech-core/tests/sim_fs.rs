@@ -138,7 +138,7 @@ fn unsynced_data_can_be_lost_after_a_kill() {
     assert_eq!(lost(&killed, "d/old").unwrap(), b"new");
     killed.open(Path::new("d/old")).unwrap().sync().unwrap();
     assert_eq!(lost(&killed, "d/old").unwrap(), b"newer");
-    assert_eq!(lost(&disk, "d/old").unwrap(), b"old", "the other disk knows nothing of it");
+    assert_eq!(lost(&disk, "d/old").unwrap(), b"old", "the other disk does not have it");
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn space_is_limited_and_freed() {
     assert_eq!(b.write_at(b"12345", 0).unwrap(), 4);
     assert_eq!(b.write_at(b"5", 4).unwrap_err().kind(), ErrorKind::StorageFull);
     assert_eq!(b.write_at(b"", 4).unwrap(), 0);
-    assert_eq!(b.write_at(b"1234", 0).unwrap(), 4, "what is written over takes no more");
+    assert_eq!(b.write_at(b"1234", 0).unwrap(), 4, "overwriting needs no more space");
     a.truncate(5).unwrap();
     put(&b, b"5");
     disk.remove(Path::new("d/a")).unwrap();

@@ -129,9 +129,9 @@ fn failed_fsync_poisons_the_journal() {
     assert!(matches!(journal.trim(4), Err(JournalError::Poisoned { .. })));
     assert!(matches!(journal.start_at_least(40), Err(JournalError::Poisoned { .. })));
     assert!(journal.stats().poisoned);
-    assert_eq!(frames(&journal).len(), 4, "what was durable is still read");
+    assert_eq!(frames(&journal).len(), 4, "durable events can still be read");
     drop(journal);
-    assert_eq!(disk.count(Operation::Sync), syncs, "an fsync was tried again");
+    assert_eq!(disk.count(Operation::Sync), syncs, "an fsync was retried");
 
     // Unsynced data is never treated as durable, neither in the same boot nor after a power loss.
     for disk in [disk.copy(), disk.crash(Crash::LoseUnsynced), disk.crash(Crash::KeepSome { seed: 3 })] {
@@ -319,5 +319,5 @@ fn reader_ends_with_the_disk_error() {
     let read: Vec<_> = journal.read(0).collect();
     assert!(matches!(read.last(), Some(Err(JournalError::Io { .. }))));
     assert_eq!(read.iter().filter(|frame| frame.is_err()).count(), 1);
-    assert_eq!(frames(&journal), expected(1..=30), "the journal itself is well");
+    assert_eq!(frames(&journal), expected(1..=30), "the journal itself is intact");
 }

@@ -333,7 +333,7 @@ fn small_groups_overwrite_preallocated_zeros() {
     assert!(ahead > 200_000, "{ahead}");
     fill(&journal, 9);
     assert_eq!(length(&disk), ahead, "the file need not grow for each group");
-    assert!(journal.stats().bytes < 1000, "zeros count for nothing");
+    assert!(journal.stats().bytes < 1000, "zeros do not count");
 
     // A killed process leaves the zeros. Opening recognizes them as preallocated space.
     for killed in [disk.copy(), disk.crash(Crash::LoseUnsynced)] {

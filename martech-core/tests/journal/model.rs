@@ -101,7 +101,7 @@ fn run(steps: Vec<Step>) {
                 for (payload, answer) in submitted {
                     match answer.recv().unwrap() {
                         Ok(sequence) => {
-                            assert!(sequence > model.newest, "{sequence} was given before");
+                            assert!(sequence > model.newest, "{sequence} was assigned before");
                             model.newest = sequence;
                             model.acknowledged.insert(sequence, payload);
                         }

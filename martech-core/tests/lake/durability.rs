@@ -93,7 +93,7 @@ async fn work(disk: &SimFs, all: &[Event]) -> Vec<Event> {
 async fn check(disk: &SimFs, all: &[Event], acknowledged: &[Event], what: &str) {
     let lake = Lake::open(simulated(disk)).await.unwrap_or_else(|error| panic!("{what}: {error}"));
     let there = all_ids(&lake).await;
-    assert!(there.is_sorted_by(|left, right| left < right), "{what}: something is there twice");
+    assert!(there.is_sorted_by(|left, right| left < right), "{what}: an event is stored twice");
     for event in acknowledged {
         assert!(there.binary_search(&event.id).is_ok(), "{what}: an acknowledged event is lost");
     }

@@ -198,7 +198,7 @@ impl<'a> Run<'a> {
             // Every sync fails without power, so a success was reported before the loss.
             match answer {
                 Ok(sequence) => {
-                    assert!(sequence > self.newest, "{sequence} was given before");
+                    assert!(sequence > self.newest, "{sequence} was assigned before");
                     self.newest = sequence;
                     self.acknowledged.insert(sequence, payload);
                 }
@@ -252,7 +252,7 @@ impl<'a> Run<'a> {
         }
         for sequence in lost {
             let missing = recovery.missing.iter().any(|range| range.contains(&sequence));
-            assert!(missing || recovery.truncated_bytes > 0, "{sequence} is lost without a word");
+            assert!(missing || recovery.truncated_bytes > 0, "{sequence} is lost without a report");
         }
     }
 }

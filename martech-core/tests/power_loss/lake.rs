@@ -388,7 +388,7 @@ impl<'a> Run<'a> {
         lake.close().await.unwrap();
         let left: Vec<_> =
             self.disk.files().into_iter().filter(|path| path.extension().is_some_and(|it| it == "tmp")).collect();
-        assert!(left.is_empty(), "left behind: {left:?}");
+        assert!(left.is_empty(), "leftover files: {left:?}");
     }
 
     /// Flips a bit while the lake is closed. Every later answer must be correct, or an error must report the damage.

@@ -151,8 +151,12 @@ impl Shop {
                 let number = self.numbers.get(&event.id).unwrap_or_else(|| panic!("invented: {event:?}"));
                 let sent = &self.sent[number];
                 // Journeys do not return facts, which are derived from the properties.
-                assert_eq!(Event { facts: sent.facts.clone(), ..event }, *sent, "event {number} is not as it was sent");
-                assert!(seen.events.insert(*number), "event {number} is there twice");
+                assert_eq!(
+                    Event { facts: sent.facts.clone(), ..event },
+                    *sent,
+                    "event {number} differs from the one sent"
+                );
+                assert!(seen.events.insert(*number), "event {number} is stored twice");
             }
             query.cursor = page.next;
             if query.cursor.is_none() {
@@ -164,9 +168,9 @@ impl Shop {
     /// Asserts that no required event is missing, and requires all seen events from now on.
     pub(crate) fn settle(&mut self, seen: &Seen) {
         let lost: Vec<_> = self.must.difference(&seen.events).collect();
-        assert!(lost.is_empty(), "acknowledged or seen before, and not there: {lost:?}");
+        assert!(lost.is_empty(), "events that were acknowledged or returned before are missing: {lost:?}");
         let back: Vec<_> = self.gone.intersection(&seen.events).collect();
-        assert!(back.is_empty(), "forgotten, and there again: {back:?}");
+        assert!(back.is_empty(), "removed events came back: {back:?}");
         self.must.extend(&seen.events);
     }
 
@@ -213,7 +217,7 @@ impl Shop {
             let number = self.numbers.get(&id).unwrap_or_else(|| panic!("{what}: invented"));
             let sent = &self.sent[number];
             assert_eq!((&sent.user_id, &sent.properties), (&user, &properties), "{what}: event {number}");
-            assert!(there.insert(*number), "{what}: event {number} is there twice");
+            assert!(there.insert(*number), "{what}: event {number} is stored twice");
         }
         assert!(there.iter().eq(self.sent.keys()), "{what}: {} of {} are there", there.len(), self.sent.len());
     }

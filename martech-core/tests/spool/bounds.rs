@@ -21,7 +21,10 @@ async fn full_journal_throttles_and_drops_nothing() {
     assert!(matches!(error.advice(), Advice::RetryAfter(_)), "{error}");
     assert!(taken > 100, "{taken} events of some 40 bytes in 20,000");
     let status = spool.status();
-    assert!(status.bytes <= 21_000 && status.behind_bytes > 19_900, "what it says to hold fills it: {status:?}");
+    assert!(
+        status.bytes <= 21_000 && status.behind_bytes > 19_900,
+        "the reported size matches the content: {status:?}"
+    );
 
     store.be(Behavior::Well);
     // Forwarding frees space without further action.
@@ -49,7 +52,7 @@ async fn long_backlog_uses_bounded_memory() {
     store.be(Behavior::Stalled);
     let bounded = options(&disk).in_flight_bytes(8 << 10);
     let spool = try_open(bounded, &store).await.unwrap();
-    assert_eq!(spool.status().behind_events, 20_000, "what is left is counted when it is opened");
+    assert_eq!(spool.status().behind_events, 20_000, "opening counts the remaining events");
     until("the slots are busy", || store.most_in_flight() >= 30).await;
     store.be(Behavior::Well);
     spool.forwarded().await;

@@ -81,7 +81,7 @@ async fn fatal_or_panicking_store_halts_without_loss() {
         // Events are still stored durably in the spool.
         append(&spool, 100..120).await;
         let error = spool.stored(LONG).append(&[120]).await.unwrap_err();
-        assert_eq!(error.advice(), Advice::Retry, "nobody waits for what will not happen: {error}");
+        assert_eq!(error.advice(), Advice::Retry, "an append to a halted store fails at once: {error}");
         assert_eq!(spool.close(LONG).await.behind_events, 121);
         assert!(store.letters().is_empty());
 
@@ -179,5 +179,5 @@ async fn lost_newest_frame_does_not_hide_new_events() {
     let spool = open(&disk, &store).await;
     append(&spool, [3]).await;
     spool.forwarded().await;
-    assert_eq!(store.sorted(), [1, 2, 3], "its frame does not pass for one that was forwarded");
+    assert_eq!(store.sorted(), [1, 2, 3], "its frame does not count as forwarded");
 }

@@ -123,7 +123,7 @@ async fn watermark_does_not_pass_unacknowledged_events() {
         open(&left, &store).await
     };
     spool.forwarded().await;
-    assert_eq!(store.distinct(), (0..200).collect::<Vec<_>>(), "nothing is passed over");
+    assert_eq!(store.distinct(), (0..200).collect::<Vec<_>>(), "nothing is skipped");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,7 +21,7 @@ async fn next_run_forwards_the_backlog() {
     store.be(Behavior::Away);
     append(&spool, 100..200).await;
     let status = spool.close(LONG).await;
-    assert_eq!(status.behind_events, 100, "who is away is not waited for");
+    assert_eq!(status.behind_events, 100, "closing does not wait for an unavailable store");
     assert_eq!(store.stored().len(), 100);
 
     store.be(Behavior::Well);
@@ -30,7 +30,7 @@ async fn next_run_forwards_the_backlog() {
     let status = spool.close(LONG).await;
     assert_eq!(status.behind_events, 0);
     assert_eq!(store.sorted(), (0..300).collect::<Vec<_>>(), "nothing is sent twice after a clean end");
-    assert!(store.letters().is_empty(), "what stays in the journal is no dead letter");
+    assert!(store.letters().is_empty(), "events that stay in the journal are no dead letters");
 
     let spool = open(&disk, &store).await;
     spool.forwarded().await;
@@ -64,7 +64,7 @@ async fn close_does_not_wait_for_a_stalled_store() {
     until("the waiter's event is durable", || spool.status().behind_events == 31).await;
     let status = tokio::time::timeout(LONG, spool.close(patience)).await.unwrap();
     assert_eq!(status.behind_events, 31);
-    assert_eq!(waiter.await.unwrap().unwrap_err().advice(), Advice::Retry, "who waits hears that it ends");
+    assert_eq!(waiter.await.unwrap().unwrap_err().advice(), Advice::Retry, "waiting callers get an error");
     store.be(Behavior::Well);
     let spool = open(&disk, &store).await;
     spool.forwarded().await;

@@ -86,7 +86,7 @@ fn example_file_lists_all_settings_with_defaults() {
         let value = |line: &'static str| line.strip_prefix(&*variable)?.strip_prefix('=');
         let set: Vec<&str> = example.lines().filter_map(value).collect();
         let shown = example.lines().filter_map(|line| line.strip_prefix('#')).filter_map(value).count();
-        assert_eq!(set.len() + shown, 1, "{variable} stands in .env.example once");
+        assert_eq!(set.len() + shown, 1, "{variable} occurs in .env.example once");
         // Lines that are commented out are examples.
         assert!(
             set.iter().all(|set| Some(*set) == default.as_deref()),

@@ -136,6 +136,6 @@ mod tests {
         let body = response.into_body().collect().await.unwrap().to_bytes();
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!((&body["code"], &body["requestId"]), (&"internal".into(), &"r-1".into()));
-        assert!(!body.to_string().contains("boom"), "what broke is for the log");
+        assert!(!body.to_string().contains("boom"), "only the log has the cause");
     }
 }

@@ -22,11 +22,11 @@ pub(crate) const SHELL: &str = "shell";
 
 /// The permissions of an actor at the time of the transaction. The actor may have lost a role since the request
 /// arrived.
-pub(crate) enum Powers {
+pub(crate) enum Permissions {
     Operator,
     User(User),
     /// The account of the actor no longer exists.
-    Nobody,
+    None,
 }
 
 impl Actor {
@@ -38,20 +38,20 @@ impl Actor {
         }
     }
 
-    pub(crate) async fn powers(&self, transaction: &Transaction) -> Result<Powers, RecordsError> {
+    pub(crate) async fn permissions(&self, transaction: &Transaction) -> Result<Permissions, RecordsError> {
         Ok(match self {
-            Self::Operator => Powers::Operator,
-            Self::User(id) => found(transaction, id).await?.map_or(Powers::Nobody, Powers::User),
+            Self::Operator => Permissions::Operator,
+            Self::User(id) => found(transaction, id).await?.map_or(Permissions::None, Permissions::User),
         })
     }
 }
 
-impl Powers {
+impl Permissions {
     pub(super) fn role(&self, project: &ProjectId) -> Option<Role> {
         match self {
             Self::Operator => Some(Role::Owner),
             Self::User(user) => user.role(project),
-            Self::Nobody => None,
+            Self::None => None,
         }
     }
 

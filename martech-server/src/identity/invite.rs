@@ -38,7 +38,7 @@ impl Accounts {
         let by = actor.id().unwrap_or_else(|| ADMIN_TOKEN.to_owned());
         let (token, invitation) = fresh(project.clone(), role, email, Some(by), LIFETIME, now);
         transact!(self.records(), AccountError, |transaction| {
-            actor.powers(transaction).await?.check(role, project)?;
+            actor.permissions(transaction).await?.check(role, project)?;
             check_project(transaction, project).await?;
             if self.inner.policy == SignUpPolicy::Closed {
                 return Err(AccountError::SignUpClosed);
@@ -74,7 +74,7 @@ impl Accounts {
         transact!(self.records(), AccountError, |transaction| {
             let found = transaction.get::<Invitation>(token_hash).await?;
             let Some(found) = found.filter(|found| found.project == *project) else { return Ok(false) };
-            actor.powers(transaction).await?.check(found.role, project)?;
+            actor.permissions(transaction).await?.check(found.role, project)?;
             transaction.remove::<Invitation>(token_hash);
             Ok(true)
         })

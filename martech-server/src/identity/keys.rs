@@ -71,7 +71,7 @@ impl Accounts {
         }
         let (secret, key) = fresh(new, project, actor.id(), now);
         transact!(self.records(), AccountError, |transaction| {
-            actor.powers(transaction).await?.need(MAKERS, project)?;
+            actor.permissions(transaction).await?.need(MAKERS, project)?;
             check_project(transaction, project).await?;
             let there = transaction.all::<ApiKey>(Some(project.as_str())).await?;
             if there.iter().filter(|key| key.expires_at.is_none()).count() >= MAX_KEYS {
@@ -104,7 +104,7 @@ impl Accounts {
         now: Timestamp,
     ) -> Result<(String, ApiKey), AccountError> {
         let (secret, key) = transact!(self.records(), AccountError, |transaction| {
-            actor.powers(transaction).await?.need(MAKERS, project)?;
+            actor.permissions(transaction).await?.need(MAKERS, project)?;
             let secrets = secrets(transaction, project, id).await?;
             let current = secrets.iter().find(|key| key.expires_at.is_none()).ok_or(AccountError::NoSuchKey)?;
             let new = NewKey { name: current.name.clone(), kind: current.kind, origins: current.origins.clone() };
@@ -131,7 +131,7 @@ impl Accounts {
         now: Timestamp,
     ) -> Result<ApiKey, AccountError> {
         let revoked = transact!(self.records(), AccountError, |transaction| {
-            actor.powers(transaction).await?.need(MAKERS, project)?;
+            actor.permissions(transaction).await?.need(MAKERS, project)?;
             let mut secrets = secrets(transaction, project, id).await?;
             secrets.iter().for_each(|key| transaction.remove::<ApiKey>(&key.secret_hash));
             secrets.retain(|key| key.is_valid(now));

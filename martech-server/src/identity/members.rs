@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::{
     AccountError, Accounts, Actor, Email, Invitation, Role, Session, User,
-    actor::{Powers, check_project},
+    actor::{Permissions, check_project},
     keys::{KeyFate, Settled, settle},
     model::{ApiKey, KnownNetwork},
     throttle::Standing,
@@ -67,15 +67,15 @@ impl Accounts {
         now: Timestamp,
     ) -> Result<(User, Settled), AccountError> {
         let done = transact!(self.records(), AccountError, |transaction| {
-            let powers = actor.powers(transaction).await?;
-            powers.check(role.unwrap_or(Role::Analyst), project)?;
+            let permissions = actor.permissions(transaction).await?;
+            permissions.check(role.unwrap_or(Role::Analyst), project)?;
             check_project(transaction, project).await?;
-            let user = member(transaction, &powers, project, id).await?;
+            let user = member(transaction, &permissions, project, id).await?;
             let had = user.role(project);
             if role.is_none() && had.is_none() {
                 return Err(AccountError::NoSuchMember);
             }
-            powers.check(had.unwrap_or(Role::Analyst), project)?;
+            permissions.check(had.unwrap_or(Role::Analyst), project)?;
             let mut changed = User { updated_at: now, ..user.clone() };
             match role {
                 Some(role) => changed.roles.insert(project.clone(), role),
@@ -110,7 +110,7 @@ impl Accounts {
     async fn remove_user(&self, actor: &Actor, id: &str, keys: KeyFate) -> Result<(User, Settled), AccountError> {
         let done = transact!(self.records(), AccountError, |transaction| {
             let user = found(transaction, id).await?.ok_or(AccountError::NoSuchMember)?;
-            actor.powers(transaction).await?.check_account(&user)?;
+            actor.permissions(transaction).await?.check_account(&user)?;
             check_owners(transaction, &user, None).await?;
             let settled = settle(transaction, &user, None, actor, keys).await?;
             end_sessions(transaction, &user.id, None).await?;
@@ -136,7 +136,7 @@ impl Accounts {
         let password_hash = self.inner.hasher.hash(new, Standing::Known).await?;
         transact!(self.records(), AccountError, |transaction| {
             let user = found(transaction, id).await?.ok_or(AccountError::NoSuchMember)?;
-            actor.powers(transaction).await?.check_account(&user)?;
+            actor.permissions(transaction).await?.check_account(&user)?;
             let changed = User { password_hash: password_hash.clone(), updated_at: now, ..user };
             end_sessions(transaction, &changed.id, None).await?;
             transaction.put(&changed);
@@ -157,11 +157,11 @@ pub(super) async fn found(transaction: &Transaction, id: &str) -> Result<Option<
 /// project, so that they do not learn who else has an account. Invitations also work for people with an account.
 async fn member(
     transaction: &Transaction,
-    powers: &Powers,
+    permissions: &Permissions,
     project: &ProjectId,
     id: &str,
 ) -> Result<User, AccountError> {
-    let sees_all = powers.role(&ProjectId::default()) >= Some(Role::Admin);
+    let sees_all = permissions.role(&ProjectId::default()) >= Some(Role::Admin);
     let user = found(transaction, id).await?.filter(|user| sees_all || user.role(project).is_some());
     user.ok_or(AccountError::NoSuchMember)
 }

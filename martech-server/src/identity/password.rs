@@ -189,7 +189,7 @@ mod tests {
         assert!(!hasher.verify("correct horsE", Some(&hash), Known).await.unwrap());
         assert!(!hasher.verify("correct horse", None, Known).await.unwrap());
         assert!(!hasher.verify("correct horse", Some("no hash"), Known).await.unwrap());
-        assert_ne!(hasher.hash("correct horse", Known).await.unwrap(), hash, "each has a salt of its own");
+        assert_ne!(hasher.hash("correct horse", Known).await.unwrap(), hash, "each hash has its own salt");
     }
 
     #[test]

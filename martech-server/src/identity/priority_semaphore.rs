@@ -127,8 +127,8 @@ mod tests {
         gone.abort();
         assert!(gone.await.unwrap_err().is_cancelled());
         let worse = wait(&semaphore, stranger(1), "one was wrong", &told).await;
-        assert_eq!(semaphore.waiting(), 4, "who went away makes room");
-        assert!(semaphore.take(stranger(1)).await.is_none(), "who comes later is sent away");
+        assert_eq!(semaphore.waiting(), 4, "a disconnected client frees its place");
+        assert!(semaphore.take(stranger(1)).await.is_none(), "a later request is refused");
         drop(first);
         for waiter in [known, early, late, worse] {
             assert!(waiter.await.unwrap());

@@ -157,7 +157,7 @@ async fn concurrent_demotions_and_removals_leave_an_owner() {
                 }
             });
             let done = wins(&results.await);
-            assert_eq!(town.owners().await, owners.len() - done, "each that was done took one away");
+            assert_eq!(town.owners().await, owners.len() - done, "each success removed one owner");
             assert!(done < owners.len() && done > 0);
         }
         town.end().await;

@@ -271,7 +271,7 @@ mod tests {
         let wait = throttle.attempt(&ann, address("10.0.0.1")).unwrap_err();
         assert!(wait > Duration::from_secs(29) && wait <= Duration::from_secs(30), "{wait:?}");
         assert_eq!(throttle.attempt(&ann, address("10.0.0.2")), Ok(()), "Ann herself is somewhere else");
-        assert_eq!(throttle.attempt(&ben, address("10.0.0.1")), Ok(()), "and Ben behind the same wall");
+        assert_eq!(throttle.attempt(&ben, address("10.0.0.1")), Ok(()), "Ben has the same address");
         clock.advance(wait);
         assert_eq!(throttle.attempt(&ann, address("10.0.0.1")), Ok(()));
         assert!(throttle.attempt(&ann, address("10.0.0.1")).is_err());
@@ -304,11 +304,11 @@ mod tests {
             throttle.stranger(&ann, elsewhere);
             throttle.tried(elsewhere, Ok(false));
         }
-        assert!(throttle.attempt(&ann, fresh).is_ok(), "she is at an address where she never was");
+        assert!(throttle.attempt(&ann, fresh).is_ok(), "her address is new");
         let beset = throttle.stranger(&ann, fresh);
         let ben = throttle.stranger(&email("ben"), fresh);
-        assert!(Standing::Known > ben && ben > beset, "others' accounts do not wait for hers");
-        assert!(beset > throttle.stranger(&ann, address("11.0.0.1")), "and she goes before who has guessed wrong");
+        assert!(Standing::Known > ben && ben > beset, "other accounts do not wait for hers");
+        assert!(beset > throttle.stranger(&ann, address("11.0.0.1")), "she comes before clients with wrong guesses");
     }
 
     #[test]
@@ -334,7 +334,10 @@ mod tests {
         assert!(throttle.may_show_token(of).is_ok());
         throttle.token_shown(of);
         assert_eq!((0..100).filter(|_| throttle.wrong_bearer(of).is_ok()).count(), 1);
-        assert!(throttle.may_show_token(of).is_ok(), "others at the same address lock nobody out");
+        assert!(
+            throttle.may_show_token(of).is_ok(),
+            "invalid tokens from the same network do not block a known address"
+        );
     }
 
     #[test]
@@ -343,8 +346,8 @@ mod tests {
         let of = |number: u32| format!("2001:db8:0:{number:x}::1").parse().unwrap();
         throttle.token_shown(of(7));
         assert_eq!((1000..2000).filter(|number| throttle.wrong_bearer(of(*number)).is_ok()).count(), 120);
-        assert!(throttle.may_show_token(of(9999)).is_err(), "from a network that has shown none");
-        assert!(throttle.may_show_token(of(7)).is_ok(), "where it was shown before");
+        assert!(throttle.may_show_token(of(9999)).is_err(), "an address whose network has shown no valid token");
+        assert!(throttle.may_show_token(of(7)).is_ok(), "at the address where the token was used before");
         assert!(throttle.may_show_token("2001:db8:1::1".parse().unwrap()).is_ok(), "another site");
     }
 }

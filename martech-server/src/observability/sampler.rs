@@ -79,7 +79,7 @@ mod tests {
         assert!(sampler.admit("b", |kind| kind));
         assert_eq!(sampler.suppressed(), []);
         tokio::time::advance(PERIOD).await;
-        assert!(!sampler.admit("a", |kind| kind), "what was not written is told before more is written");
+        assert!(!sampler.admit("a", |kind| kind), "the count of suppressed lines comes before further lines");
         assert_eq!(sampler.suppressed(), [("a", 991)]);
         assert!(sampler.admit("a", |kind| kind));
         assert_eq!(sampler.suppressed(), []);

@@ -202,7 +202,7 @@ async fn races(servers: &[AnyRecords]) {
         };
         tokio::spawn(moving).await.unwrap()
     }));
-    assert!(moved.await.into_iter().all(|sum| sum == 100), "one has seen half of another");
+    assert!(moved.await.into_iter().all(|sum| sum == 100), "a transaction saw a part of another");
     let right = servers[0].get::<Note>("right").await.unwrap().unwrap();
     assert_eq!(right.text.as_deref(), Some("300"), "the sum of 1 to 24");
 }
@@ -259,7 +259,7 @@ async fn another_server_finishes_a_dead_servers_transaction() {
     let begun = dead.begin().await.unwrap();
     let writes = vec![mongo::Change::put(&note("new", "u")), mongo::Change::remove::<Note>("old")];
     let committed = dead.commit_alone(begun, writes.clone()).await.unwrap().unwrap();
-    assert_eq!(keys(&records, "u", None, 10).await, ["old"], "it died before it wrote");
+    assert_eq!(keys(&records, "u", None, 10).await, ["old"], "the program ended before it wrote");
     // A transaction that began earlier must run again. The next one finds all writes.
     assert!(!alive.commit(begun, vec![mongo::Change::put(&note("late", "u"))]).await.unwrap());
     records.settle().await.unwrap();

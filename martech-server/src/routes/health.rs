@@ -93,7 +93,7 @@ pub(super) async fn health(State(state): State<ApiState>, caller: Result<Caller,
     let caller = match caller {
         Err(error) if error.status == StatusCode::TOO_MANY_REQUESTS => return error.into_response(),
         // The account store may be unavailable, and the response must still report that.
-        caller => caller.unwrap_or(Caller::Stranger),
+        caller => caller.unwrap_or(Caller::Anonymous),
     };
     let (mut default, mut worst) = ProjectHealth::look(&state, state.projects.default()).await;
     let mut projects = BTreeMap::new();

@@ -231,7 +231,7 @@ mod tests {
             EventKey { id: EventId::from_bytes(row.id), day }
         };
         assert!(holds(&part.left, &key(3, &first)) && holds(&part.left, &key(3, &second)));
-        assert!(holds(&part.left, &key(5, &second)) && !holds(&part.left, &key(5, &first)), "that one is in a file");
+        assert!(holds(&part.left, &key(5, &second)) && !holds(&part.left, &key(5, &first)), "that event is in a file");
         assert!(!holds(&part.left, &key(9, &second)));
 
         // Without new rows, the other days follow, oldest first, until nothing is left.

@@ -120,7 +120,7 @@ mod tests {
     fn after_first_roll(start: Instant) -> Throttle {
         let mut throttle = Throttle::new(100);
         throttle.begin(start, 100, 0);
-        assert_eq!(throttle.room(start, 149), Room::Now, "how long the first one takes nobody knows");
+        assert_eq!(throttle.room(start, 149), Room::Now, "the duration of the first roll is unknown");
         assert_eq!(throttle.room(start, 150), Room::Rolled);
         throttle.end(start + 10 * SECOND);
         throttle
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(throttle.room(start + 5 * SECOND, 75), Room::Now);
         assert_eq!(throttle.room(start + 5 * SECOND, 100), Room::In(5 * SECOND));
         assert_eq!(throttle.room(start + 20 * SECOND, 149), Room::Now);
-        assert_eq!(throttle.room(start + 90 * SECOND, 150), Room::Rolled, "later than it should be");
+        assert_eq!(throttle.room(start + 90 * SECOND, 150), Room::Rolled, "later than expected");
         throttle.end(start + 20 * SECOND);
         throttle.begin(start, 100, 0);
         assert_eq!(throttle.room(start, 12), Room::Now, "a little is free");
@@ -160,10 +160,10 @@ mod tests {
         // Half of the roll took as long as all of the last one.
         throttle.step(start + 10 * SECOND, Step::Written(0.375 / 0.575), 100);
         let room = |after: u32, gathered| throttle.room(start + after * SECOND, gathered);
-        assert_eq!(room(10, 100), Room::Now, "nobody waits for what was foreseen wrongly");
+        assert_eq!(room(10, 100), Room::Now, "a wrong forecast delays no batch");
         assert!(matches!(room(10, 125), Room::In(time) if time.abs_diff(5 * SECOND) < SECOND / 100));
         assert_eq!(room(16, 125), Room::Now);
-        assert!(matches!(room(16, 149), Room::In(_)), "some is left until its end");
+        assert!(matches!(room(16, 149), Room::In(_)), "the rest stays until the end");
         // A faster roll is expected to slow down again.
         throttle.begin(start, 100, 0);
         throttle.step(start + SECOND, Step::Summed(0.0), 0);

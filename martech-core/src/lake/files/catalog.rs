@@ -234,7 +234,7 @@ mod tests {
         assert!(matches!(Catalog::load(&layout), Err(LakeError::UnknownFormat { format: 3, .. })));
         let older = Catalog { format: 1, ..Catalog::default() };
         older.store(&layout).unwrap();
-        assert_eq!(Catalog::load(&layout).unwrap(), Some(Catalog::default()), "it has all but the days that wait");
+        assert_eq!(Catalog::load(&layout).unwrap(), Some(Catalog::default()), "format 1 has no waiting days");
     }
 
     #[test]

@@ -118,7 +118,7 @@ async fn receipt_reports_batch_timing() {
     assert_eq!((second.taken, second.settled), (first.settled, first.settled + Duration::from_secs(2)));
     let third = third.await.timing().unwrap();
     assert_eq!((third.taken, third.events), (second.settled, 8));
-    assert_eq!(third.steps, crate::store::Steps::default(), "this store says nothing");
+    assert_eq!(third.steps, crate::store::Steps::default(), "this store reports no timings");
 }
 
 #[tokio::test]

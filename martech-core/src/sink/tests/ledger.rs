@@ -151,7 +151,10 @@ impl Ledger {
         ];
         for (counted, fate) in told {
             let known = self.count(fate);
-            assert!((known..=known + silent as u64).contains(&counted), "{fate:?}: {known} are told, {stats:?}");
+            assert!(
+                (known..=known + silent as u64).contains(&counted),
+                "{fate:?}: {known} outcomes are reported, {stats:?}"
+            );
         }
         let pending = load_of(&open.iter().copied().collect::<Vec<_>>());
         assert!(stats.pending >= pending.events as u64 && stats.pending_bytes >= pending.bytes as u64, "{stats:?}");

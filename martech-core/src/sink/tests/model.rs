@@ -368,7 +368,10 @@ impl ModelRun {
 
         let batches = store.batches();
         assert!(batches.iter().all(|batch| batch.len() <= shape.max_batch), "{batches:?}");
-        assert!(batches.iter().flatten().all(|event| found.contains_key(event)), "the store got what was not accepted");
+        assert!(
+            batches.iter().flatten().all(|event| found.contains_key(event)),
+            "the store got an event that was not accepted"
+        );
         assert!(store.stage(|stage| stage.most_running) <= shape.slots);
         batches.iter().for_each(|batch| ledger.check_order(batch));
         ledger.unstored.iter().for_each(|events| ledger.check_order(events));

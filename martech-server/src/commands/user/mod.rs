@@ -163,7 +163,7 @@ enum UserError {
     #[error(transparent)]
     Records(#[from] RecordsError),
     #[error("there is no account for {0}")]
-    Nobody(String),
+    NotFound(String),
     #[error("{0}: {1}")]
     Folder(PathBuf, io::Error),
     #[error(transparent)]
@@ -264,7 +264,7 @@ impl Accounts {
     async fn find(&self, email: &str) -> Result<String, UserError> {
         let mut all = self.list(&ProjectId::default()).await?.into_iter();
         let found = all.find(|member| member.email.as_str().eq_ignore_ascii_case(email));
-        found.map(|member| member.id).ok_or_else(|| UserError::Nobody(email.to_owned()))
+        found.map(|member| member.id).ok_or_else(|| UserError::NotFound(email.to_owned()))
     }
 
     async fn add(

@@ -35,11 +35,11 @@ pub(crate) enum Caller {
     /// A program with a valid key.
     Key(Box<ApiKey>),
     /// A program whose key is unknown or has ended.
-    WrongKey,
+    InvalidKey,
     /// Has a session cookie with a valid signature, but the session has ended.
-    Over,
+    Expired,
     /// Has presented no credential, or an unknown one.
-    Stranger,
+    Anonymous,
 }
 
 /// A signed-in user, with the token they presented.
@@ -56,7 +56,7 @@ impl Caller {
         let (tokens, by_cookie) = match Credential::of(&parts.headers) {
             Some(Credential::Key(secret)) => {
                 let found = access.accounts.key(&secret, Timestamp::now()).await?;
-                let Some(key) = found else { return refused(access, parts, "key").await.map(|()| Self::WrongKey) };
+                let Some(key) = found else { return refused(access, parts, "key").await.map(|()| Self::InvalidKey) };
                 return Ok(Self::Key(Box::new(key)));
             }
             Some(Credential::Bearer(token)) if access.admin_token.matches(token) => {
@@ -71,7 +71,7 @@ impl Caller {
                 let key = access.accounts.cookie_key().await?;
                 (cookie::session_tokens(&parts.headers, key, site.secure), true)
             }
-            None => return Ok(Self::Stranger),
+            None => return Ok(Self::Anonymous),
         };
         let was_ours = !tokens.is_empty();
         for token in tokens {
@@ -80,9 +80,9 @@ impl Caller {
             }
         }
         match by_cookie {
-            true if was_ours => Ok(Self::Over),
-            true => Ok(Self::Stranger),
-            false => refused(access, parts, "token").await.map(|()| Self::Stranger),
+            true if was_ours => Ok(Self::Expired),
+            true => Ok(Self::Anonymous),
+            false => refused(access, parts, "token").await.map(|()| Self::Anonymous),
         }
     }
 
@@ -97,7 +97,7 @@ impl Caller {
             Self::Operator => Some(ADMIN_TOKEN),
             Self::Member(member) => Some(&member.handle.user.id),
             Self::Key(key) => Some(&key.id),
-            Self::WrongKey | Self::Over | Self::Stranger => None,
+            Self::InvalidKey | Self::Expired | Self::Anonymous => None,
         }
     }
 
@@ -106,7 +106,7 @@ impl Caller {
         match self {
             Self::Operator => Some(Actor::Operator),
             Self::Member(member) => Some(Actor::User(member.handle.user.id.clone())),
-            Self::Key(_) | Self::WrongKey | Self::Over | Self::Stranger => None,
+            Self::Key(_) | Self::InvalidKey | Self::Expired | Self::Anonymous => None,
         }
     }
 
@@ -128,8 +128,8 @@ impl Caller {
             Self::Key(key) if key.kind == KeyKind::Read && role == Role::Analyst => Ok(()),
             Self::Key(_) => Err(catalogue::wrong_kind_of_key()),
             Self::Member(_) => Err(AccountError::RoleNeeded(role, project.clone()).into()),
-            Self::WrongKey => Err(catalogue::invalid_key()),
-            Self::Over | Self::Stranger => Err(catalogue::unauthorized()),
+            Self::InvalidKey => Err(catalogue::invalid_key()),
+            Self::Expired | Self::Anonymous => Err(catalogue::unauthorized()),
         }
     }
 }

@@ -301,7 +301,7 @@ mod tests {
         assert!(count().is_ok());
         assert_eq!(count(), Err(Duration::from_millis(2500)));
         clock.advance(Duration::from_secs(10));
-        assert_eq!(count(), left(3, 2500), "all of it is there again");
+        assert_eq!(count(), left(3, 2500), "the whole burst is available again");
     }
 
     #[test]
@@ -327,7 +327,7 @@ mod tests {
         assert_eq!(count(600), Err(Duration::from_secs(2)));
         assert_eq!(count(400), Ok(Left { count: 0, whole_in: Duration::from_secs(10) }));
         clock.advance(Duration::from_secs(9));
-        assert_eq!(count(50_000), Err(Duration::from_secs(1)), "it counts as all that may come at once");
+        assert_eq!(count(50_000), Err(Duration::from_secs(1)), "it counts as the whole burst");
         clock.advance(Duration::from_secs(1));
         assert!(count(50_000).is_ok() && count(1).is_err());
         assert!(rates.count_bytes("192.0.2.2".parse().unwrap(), 1000).unwrap().outcome.is_ok());

@@ -25,7 +25,7 @@ async fn session_slides_and_expires() {
 
     let ann = shop.sign_in("owner", PASSWORD).await.unwrap();
     shop.after(7 * DAY);
-    assert!(shop.session(&ann.token).await.is_none(), "who does not come back is signed out");
+    assert!(shop.session(&ann.token).await.is_none(), "an unused session ends");
 }
 
 #[tokio::test]

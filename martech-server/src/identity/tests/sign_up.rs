@@ -43,11 +43,11 @@ async fn set_up_ends_with_the_first_account() {
     shop.accounts.set_role(&by, &default, &first.id, Some(Role::Analyst), KeyFate::End, shop.now).await.unwrap();
     shop.accounts.remove_member(&by, &default, &first.id, KeyFate::End, shop.now).await.unwrap();
     assert!(shop.has_owner().await, "the second owns the server");
-    assert_eq!(shop.accounts.set_up_token(shop.now).await.unwrap(), None, "a restart tells no link");
+    assert_eq!(shop.accounts.set_up_token(shop.now).await.unwrap(), None, "a restart logs no link");
     let again = shop.sign_up("first", Entitlement::Invitation(&link)).await;
     assert!(matches!(again, Err(AccountError::InvalidInvitation)), "{again:?}");
     let invitation = shop.invite(Role::Analyst, None).await;
-    assert!(shop.sign_up("third", Entitlement::Invitation(&invitation)).await.is_ok(), "invitations go on to work");
+    assert!(shop.sign_up("third", Entitlement::Invitation(&invitation)).await.is_ok(), "invitations still work");
 }
 
 #[tokio::test]

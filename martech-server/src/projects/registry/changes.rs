@@ -30,7 +30,7 @@ impl Projects {
         self.open_now(&record, *closing).await?;
         loop {
             let is_made = transact!(self.inner.records, ProjectError, |transaction| {
-                actor.powers(transaction).await?.need(Role::Owner, &ProjectId::default())?;
+                actor.permissions(transaction).await?.need(Role::Owner, &ProjectId::default())?;
                 check_new(&record.id, &transaction.all(None).await?)?;
                 // An earlier project with the same id may have left keys, invitations or roles: older versions removed
                 // projects less thoroughly.
@@ -64,7 +64,7 @@ impl Projects {
         now: Timestamp,
     ) -> Result<ProjectRecord, ProjectError> {
         let record = transact!(self.inner.records, ProjectError, |transaction| {
-            actor.powers(transaction).await?.need(Role::Admin, id)?;
+            actor.permissions(transaction).await?.need(Role::Admin, id)?;
             let old = match transaction.get::<ProjectRecord>(id.as_str()).await? {
                 Some(old) => old,
                 None if id.is_default() => ProjectRecord::new(id.clone(), now),
@@ -85,7 +85,7 @@ impl Projects {
         }
         loop {
             let is_gone = transact!(self.inner.records, ProjectError, |transaction| {
-                actor.powers(transaction).await?.need(Role::Owner, &ProjectId::default())?;
+                actor.permissions(transaction).await?.need(Role::Owner, &ProjectId::default())?;
                 if transaction.get::<ProjectRecord>(id.as_str()).await?.is_none() {
                     return Err(ProjectError::Unknown(id.clone()));
                 }

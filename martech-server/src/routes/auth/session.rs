@@ -45,7 +45,7 @@ pub(super) async fn get(State(access): State<Arc<Access>>, caller: Caller, site:
     let cookies = renewed(&access, &caller, &site).await?;
     let member = match &caller {
         Caller::Member(member) => member,
-        Caller::Over => return Ok(with_cookies(Json(()), expired_cookies(site.secure))),
+        Caller::Expired => return Ok(with_cookies(Json(()), expired_cookies(site.secure))),
         _ => return Ok(Json(()).into_response()),
     };
     let session = SessionShape::of(&member.handle.session, Some(&member.token));

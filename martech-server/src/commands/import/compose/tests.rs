@@ -184,7 +184,7 @@ fn sends_the_given_currency_to_a_server() {
     assert_eq!(order(&format!("{url} --currency EUR"), "10"), Ok(json!({"total": 10, "currency": "EUR"})));
     assert_eq!(order(&format!("{url} --currency JPY"), "¥20"), Ok(json!({"total": 20, "currency": "JPY"})));
     assert_eq!(order(&format!("{url} --currency EUR"), "20 CHF"), Ok(json!({"total": 20, "currency": "CHF"})));
-    assert_eq!(order(url, "10"), Ok(json!({"total": 10})), "the server knows its own");
+    assert_eq!(order(url, "10"), Ok(json!({"total": 10})), "the server adds its default currency");
     let (code, _) = order(url, "$10").unwrap_err();
     assert_eq!(code, "invalid_currency");
     let record = r#"{"userId":"u","type":"purchase","occurredAt":1760000000000,"properties":{"total":5}}"#;
@@ -254,7 +254,7 @@ fn trims_blanks_around_ids_types_and_currencies() {
     let event = value_with_id(object("--rename search=find", record));
     assert_eq!((&event["eventId"], &event["userId"], &event["type"]), (&json!("e1"), &json!("u"), &json!("find")));
     let blank = columns("--set type=search", "userId,occurredAt,eventId", "u,2026-11-22,  ");
-    assert!(blank.unwrap().contains("\"eventId\":\""), "a blank id is none, and one is made");
+    assert!(blank.unwrap().contains("\"eventId\":\""), "a blank id counts as absent, and the server generates one");
 }
 
 fn value_with_id(event: Result<String, Reason>) -> Json {

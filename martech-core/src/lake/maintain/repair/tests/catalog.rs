@@ -35,7 +35,7 @@ async fn detects_damaged_file_without_catalog() {
         let left = &ids(0..460) - &ids_in(&made, entry);
         let found = [Kind::CatalogDamaged, Kind::EventsDamaged];
         let losses = repaired(&disk, &path.display().to_string(), &found, &left).await;
-        assert_eq!((losses.files.len(), losses.events()), (1, None), "nobody knows how many there were");
+        assert_eq!((losses.files.len(), losses.events()), (1, None), "the number of events is unknown");
     }
 }
 

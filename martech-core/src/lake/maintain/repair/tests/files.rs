@@ -303,7 +303,11 @@ async fn first_version_index_works_until_its_file_is_merged() {
     let honest: Vec<_> = (0..400).map(event).collect();
     let forged: Vec<_> = honest.iter().map(|event| Event { user_id: "someone else".into(), ..event.clone() }).collect();
     for events in [&honest, &forged] {
-        assert_eq!(lake.append(events).await.unwrap().duplicates.len(), 400, "it does not tell them apart");
+        assert_eq!(
+            lake.append(events).await.unwrap().duplicates.len(),
+            400,
+            "file indexes of the first version cannot tell them apart"
+        );
     }
     lake.compact().await.unwrap();
     assert_eq!(lake.append(&honest).await.unwrap().duplicates.len(), 400);

@@ -166,13 +166,13 @@ async fn sound(disk: &SimFs, what: &str, left: &Ids) {
     assert_eq!(all_ids(&lake).await, left.iter().copied().collect::<Vec<_>>(), "{what}");
     let again: Vec<_> = (0..460).map(event).collect();
     let stored = lake.append(&again).await.unwrap().stored;
-    assert_eq!(stored, again.len() - left.len(), "{what}: dedupe knows what is left");
+    assert_eq!(stored, again.len() - left.len(), "{what}: dedupe recognizes the remaining events");
     lake.compact().await.unwrap();
     lake.roll().await.unwrap();
     lake.close().await.unwrap();
     drop(lake);
     let report = look(disk);
-    assert!(report.is_clean(), "{what}: after another life: {report}");
+    assert!(report.is_clean(), "{what}: after another opening: {report}");
 }
 
 /// Returns the ids of all events, read through users and journeys.
