@@ -28,7 +28,7 @@ const END: Timestamp = Timestamp::from_millis(1_793_491_200_000);
 #[tokio::main]
 async fn main() {
     let count = argument(0).unwrap_or(5_000_000);
-    let temporary = tempfile::tempdir_in(option_env!("CARGO_TARGET_TMPDIR").unwrap_or(".")).expect("a folder");
+    let temporary = tempfile::tempdir_in(option_env!("CARGO_TARGET_TMPDIR").unwrap_or(".")).expect("a directory");
     let kept = std::env::var_os("MARTECH_BENCH_DIR").map(PathBuf::from);
     let dir = kept.as_deref().unwrap_or(temporary.path());
     println!("{count} events over {DAYS} days");
@@ -52,7 +52,7 @@ async fn open(dir: &Path, what: &str) -> Lake {
     let start = Instant::now();
     let lake = Lake::open(LakeOptions::new(dir).auto_compaction(false)).await.expect("opening");
     let status = lake.status();
-    row(what, format!("{:.0} ms, {} hot", millis(start), status.hot_events));
+    row(what, format!("{:.0} ms, {} hot events", millis(start), status.hot_events));
     lake
 }
 
@@ -75,20 +75,20 @@ async fn append(dir: &Path, count: u64) {
     }
     let seconds = start.elapsed().as_secs_f64();
     let sampled = count.div_ceil(100_000) * BATCH as u64;
-    row("append, making the events included", format!("{:.0} events/s", count as f64 / seconds));
+    row("append, including event generation", format!("{:.0} events/s", count as f64 / seconds));
     row("append alone", format!("{:.0} events/s", count as f64 / appending.as_secs_f64()));
     row("slowest append", format!("{:.0} ms", slowest.as_secs_f64() * 1000.0));
     row("JSON of an event", format!("{} B", bytes as u64 / sampled));
-    // A copy of the running store, as a kill would leave it.
+    // A copy of the running store, in the state that a kill would leave.
     let copy = dir.join("copy");
     copy_dir(dir, &copy);
     lake.close().await.expect("closing");
-    open(&copy, "open a copy taken while it ran").await.close().await.expect("closing");
+    open(&copy, "open a copy of the running store").await.close().await.expect("closing");
     std::fs::remove_dir_all(copy).expect("removing the copy");
 }
 
 fn copy_dir(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a folder");
+    std::fs::create_dir_all(to).expect("a directory");
     for entry in std::fs::read_dir(from).expect("listing").filter_map(Result::ok) {
         let target = to.join(entry.file_name());
         if entry.path() == *to {
@@ -125,8 +125,10 @@ async fn query(lake: &Lake, when: &str) {
     let month = StatsQuery::new(TimeRange { from: day(30), to: day(0) }).tz(tz);
     time("  stats over 30 days, first", 1, || async { lake.stats(month.clone()).await.expect("stats").totals.events })
         .await;
-    time("  stats over 30 days, again", 3, || async { lake.stats(month.clone()).await.expect("stats").totals.users })
-        .await;
+    time("  stats over 30 days, repeated", 3, || async {
+        lake.stats(month.clone()).await.expect("stats").totals.users
+    })
+    .await;
     let journey = JourneyQuery::new(REGULAR).limit(1000);
     time("  journey of about 200 events", 9, || async {
         lake.journey(journey.clone()).await.expect("journey").events.len() as u64
@@ -159,7 +161,7 @@ async fn duplicates(lake: &Lake, count: u64) {
     for _ in 0..again / BATCH as u64 {
         assert_eq!(lake.append(&shop.events(BATCH)).await.expect("appending").duplicates.len(), BATCH);
     }
-    row("append of events that are there", format!("{:.0} events/s", again as f64 / start.elapsed().as_secs_f64()));
+    row("append of duplicate events", format!("{:.0} events/s", again as f64 / start.elapsed().as_secs_f64()));
 }
 
 fn millis(start: Instant) -> f64 {

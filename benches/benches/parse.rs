@@ -1,4 +1,4 @@
-//! Parsing of events: one of about 250 bytes, and a batch of a thousand.
+//! Parsing of single events of about 250 bytes, and of a batch of a thousand events.
 
 use std::hint::black_box;
 
@@ -29,12 +29,12 @@ fn one(c: &mut Criterion) {
     }
     group.finish();
 
-    let event = rules.parse(&with_id, RECEIVED_AT).expect("a good event");
+    let event = rules.parse(&with_id, RECEIVED_AT).expect("a valid event");
     c.bench_function("event/to_json", |b| b.iter(|| serialize(black_box(&event))));
 }
 
 fn serialize(event: &Event) -> String {
-    serde_json::to_string(event).expect("an event is JSON")
+    serde_json::to_string(event).expect("events serialize")
 }
 
 fn batch(c: &mut Criterion) {

@@ -1,6 +1,6 @@
-//! The least that a server can do: reads the body of each request and answers 202.
+//! A minimal server: reads the body of each request and answers 202.
 //!
-//! `benches/http` runs it beside the real one: hyper and tokio in the same versions, with the same settings.
+//! `benches/http` compares martech-server with it. Both use the same versions and settings of hyper and tokio.
 
 use std::{convert::Infallible, error::Error};
 
@@ -20,12 +20,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
         let connection = http.serve_connection(TokioIo::new(stream), service_fn(answer));
-        // Clients come and go as they like.
+        // Errors of single connections are ignored.
         tokio::spawn(async move { drop(connection.await) });
     }
 }
 
-/// The answer is as long as the real one's.
+/// Returns a response as long as that of martech-server.
 async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let read = request.into_body().collect().await;
     let status = if read.is_ok() { StatusCode::ACCEPTED } else { StatusCode::BAD_REQUEST };

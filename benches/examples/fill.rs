@@ -1,8 +1,9 @@
-//! Fills a lake with events of a shop, as large as `benches/analytics` wants it.
+//! Fills a lake with a shop's events, for `benches/analytics`.
 //!
 //! `cargo run --release -p martech-benches --example fill -- <folder> [events]`
 //!
-//! Thirty days up to 2026-11-01, UTC. In the end everything is rolled and compacted, as it is after a while without load.
+//! The events span the thirty days before 2026-11-01, UTC. At the end the lake is rolled and compacted, as it is after
+//! a period without load.
 
 use std::error::Error;
 
@@ -11,7 +12,7 @@ use martech_core::{Lake, LakeOptions, Store, event::Timestamp};
 
 const BATCH: usize = 2_000;
 const DAYS: u32 = 30;
-/// The last millisecond before 2026-11-01, UTC: the last event falls on it.
+/// The last millisecond before 2026-11-01, UTC, which is the time of the last event.
 const END: Timestamp = Timestamp::from_millis(1_793_491_199_999);
 
 #[tokio::main]
@@ -20,7 +21,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let dir = arguments.next().ok_or("usage: fill <folder> [events]")?;
     let count: u64 = arguments.next().map_or(Ok(20_000_000), |count| count.parse())?;
     let lake = Lake::open(LakeOptions::new(dir)).await?;
-    // Ten events a user: two visits, on two days.
+    // Ten events per user: two visits, on two days.
     let mut shop = Shop::new(count, count / 10, DAYS, END);
     for _ in 0..count.div_ceil(BATCH as u64) {
         lake.append(&shop.events(BATCH)).await?;

@@ -1,4 +1,4 @@
-//! A stand-in for a MongoDB server: `stand_in 127.0.0.1:27118`. See `martech_benches::stand_in`.
+//! Runs the stand-in for a MongoDB server: `stand_in 127.0.0.1:27118`. See `martech_benches::stand_in`.
 
 use std::{error::Error, net::TcpListener};
 

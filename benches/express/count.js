@@ -1,4 +1,6 @@
-// How many documents a collection has, or `node count.js mongodb://... --drop` to have none.
+// Prints the number of documents in the collection `events`. With --drop, drops the database first.
+//
+//   node count.js mongodb://... [--drop]
 
 import { createRequire } from "node:module";
 

@@ -1,10 +1,11 @@
-// Events by Express into MongoDB by Mongoose: a buffer in memory, and insertMany of what is in it.
+// Stores events in MongoDB with Express and Mongoose: a buffer in memory, and insertMany.
 //
 //   node server.js PORT mongodb://...
 //
-// POST /events takes an event or an array of them, and answers 202 as soon as they are in the buffer. Every 200 ms, or when
-// there are 2,000, up to 2,000 of them go to insertMany, unordered; several may be on their way. GET /state tells counts.
-// SIGTERM stores what is left, and ends.
+// POST /events takes an event or an array of events, and answers 202 when they are in the buffer. Every 200 ms, and
+// when the buffer holds 2,000 events, up to 2,000 of them go to an unordered insertMany. Several inserts may be in
+// flight. GET /state returns the counts of waiting, stored and failed events. SIGTERM stores the rest of the buffer and
+// exits.
 
 import express from "express";
 import mongoose from "mongoose";

@@ -88,7 +88,7 @@ fn template(random: &mut fastrand::Rng) -> Event {
             .property("total", format!("{}.{:02}", random.u32(5..300), random.u32(..100)))
             .property("currency", "USD"),
     };
-    builder.build(&EventRules::default()).expect("the events of the bench are valid")
+    builder.build(&EventRules::default()).expect("generated events are valid")
 }
 
 /// Returns the peak and the current resident memory of this process in MiB, from `/proc` on Linux.

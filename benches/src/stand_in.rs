@@ -52,7 +52,7 @@ fn connection(mut stream: TcpStream, state: &State) -> io::Result<()> {
     let (mut head, mut message, mut out) = ([0; HEAD], Vec::new(), Vec::new());
     loop {
         stream.read_exact(&mut head)?;
-        message.resize(number(&head, 0)?.checked_sub(HEAD).ok_or_else(broken)?, 0);
+        message.resize(number(&head, 0)?.checked_sub(HEAD).ok_or_else(malformed)?, 0);
         stream.read_exact(&mut message)?;
         out.clear();
         out.extend_from_slice(&[0; 8]);
@@ -60,11 +60,11 @@ fn connection(mut stream: TcpStream, state: &State) -> io::Result<()> {
         match number(&head, 12)? as u32 {
             OP_MSG => {
                 let request = Request::read(&message)?;
-                let answer = answer(&request, state)?;
+                let response = respond(&request, state)?;
                 let is_insert = request.name() == "insert";
                 out.extend_from_slice(&OP_MSG.to_le_bytes());
                 out.extend_from_slice(&[0; 5]);
-                answer.to_writer(&mut out).map_err(io::Error::other)?;
+                response.to_writer(&mut out).map_err(io::Error::other)?;
                 if is_insert {
                     std::mem::swap(&mut *state.last.lock().unwrap_or_else(PoisonError::into_inner), &mut message);
                 }
@@ -75,7 +75,7 @@ fn connection(mut stream: TcpStream, state: &State) -> io::Result<()> {
                 out.extend_from_slice(&1_u32.to_le_bytes());
                 greeting().to_writer(&mut out).map_err(io::Error::other)?;
             }
-            _ => return Err(broken()),
+            _ => return Err(malformed()),
         }
         let length = out.len() as u32;
         out[..4].copy_from_slice(&length.to_le_bytes());
@@ -92,20 +92,20 @@ struct Request<'a> {
 impl<'a> Request<'a> {
     fn read(message: &'a [u8]) -> io::Result<Self> {
         let (mut body, mut sequence) = (None, None);
-        let mut rest = message.get(4..).ok_or_else(broken)?;
+        let mut rest = message.get(4..).ok_or_else(malformed)?;
         while let Some((kind, section)) = rest.split_first() {
             let length = number(section, 0)?;
-            let part = section.get(..length).ok_or_else(broken)?;
+            let part = section.get(..length).ok_or_else(malformed)?;
             match kind {
                 0 => body = Some(RawDocument::from_bytes(part).map_err(io::Error::other)?),
                 _ => {
-                    let name = part[4..].iter().position(|byte| *byte == 0).ok_or_else(broken)?;
+                    let name = part[4..].iter().position(|byte| *byte == 0).ok_or_else(malformed)?;
                     sequence = Some(&part[4 + name + 1..]);
                 }
             }
             rest = &section[length..];
         }
-        Ok(Self { body: body.ok_or_else(broken)?, sequence })
+        Ok(Self { body: body.ok_or_else(malformed)?, sequence })
     }
 
     fn name(&self) -> &str {
@@ -117,16 +117,16 @@ impl<'a> Request<'a> {
         let (mut rest, is_array) = match (self.sequence, self.body.get_array("documents")) {
             (Some(sequence), _) => (sequence, false),
             (None, Ok(array)) => (&array.as_bytes()[4..array.as_bytes().len() - 1], true),
-            _ => return Err(broken()),
+            _ => return Err(malformed()),
         };
         let mut documents = Vec::new();
         while !rest.is_empty() {
             if is_array {
                 // Skips the element's type, its name and the NUL.
-                let name = rest.iter().skip(1).position(|byte| *byte == 0).ok_or_else(broken)?;
+                let name = rest.iter().skip(1).position(|byte| *byte == 0).ok_or_else(malformed)?;
                 rest = &rest[name + 2..];
             }
-            let (document, others) = rest.split_at_checked(number(rest, 0)?).ok_or_else(broken)?;
+            let (document, others) = rest.split_at_checked(number(rest, 0)?).ok_or_else(malformed)?;
             documents.push(document);
             rest = others;
         }
@@ -134,7 +134,7 @@ impl<'a> Request<'a> {
     }
 }
 
-fn answer(request: &Request<'_>, state: &State) -> io::Result<Document> {
+fn respond(request: &Request<'_>, state: &State) -> io::Result<Document> {
     let cursor =
         |found: Vec<Document>| doc! { "cursor": { "id": 0_i64, "ns": "shop.events", "firstBatch": found }, "ok": 1.0 };
     Ok(match request.name() {
@@ -182,10 +182,10 @@ fn last(state: &State) -> io::Result<Document> {
 
 /// Reads a little-endian number of four bytes.
 fn number(bytes: &[u8], at: usize) -> io::Result<usize> {
-    let bytes = bytes.get(at..).and_then(<[u8]>::first_chunk).ok_or_else(broken)?;
+    let bytes = bytes.get(at..).and_then(<[u8]>::first_chunk).ok_or_else(malformed)?;
     Ok(u32::from_le_bytes(*bytes) as usize)
 }
 
-fn broken() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "no message of MongoDB's protocol")
+fn malformed() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "malformed message of MongoDB's protocol")
 }

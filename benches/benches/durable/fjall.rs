@@ -4,7 +4,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use super::{
     CACHE, Rival,
-    row::{self, Batch, Told},
+    row::{self, Batch, StoredEvent},
 };
 
 pub(super) struct Fjall {
@@ -16,10 +16,10 @@ pub(super) struct Fjall {
 impl Fjall {
     pub(super) fn open(dir: &Path) -> Self {
         let builder = Database::builder(dir).cache_size(CACHE as u64).worker_threads(2);
-        let database = builder.max_journaling_size(1 << 30).open().expect("it opens");
+        let database = builder.max_journaling_size(1 << 30).open().expect("fjall opens");
         let keyspace = |name| {
             let options = || KeyspaceCreateOptions::default().max_memtable_size(256 << 20);
-            database.keyspace(name, options).expect("a keyspace can be made")
+            database.keyspace(name, options).expect("a keyspace can be created")
         };
         Self { ids: keyspace("ids"), events: keyspace("events"), database }
     }
@@ -31,8 +31,8 @@ impl Rival for Fjall {
         let mut write = self.database.batch().durability(Some(PersistMode::SyncData));
         let (mut last, mut new) = (None, Vec::new());
         for (at, event) in row::by_id(group) {
-            let doubled = last.replace(event.id) == Some(event.id);
-            if doubled || self.ids.contains_key(event.id).expect("it answers") {
+            let is_duplicate = last.replace(event.id) == Some(event.id);
+            if is_duplicate || self.ids.contains_key(event.id).expect("the query succeeds") {
                 continue;
             }
             stored[at] += 1;
@@ -43,16 +43,16 @@ impl Rival for Fjall {
         for (key, row) in new {
             write.insert(&self.events, key, &row[..]);
         }
-        write.commit().expect("the disk takes events");
+        write.commit().expect("the disk accepts events");
         stored
     }
 
-    fn journey(&mut self, user: &str) -> Vec<Told> {
+    fn journey(&mut self, user: &str) -> Vec<StoredEvent> {
         let events = self.events.prefix(row::user_prefix(user));
         events
             .map(|event| {
-                let (key, row) = event.into_inner().expect("it answers");
-                Told::of_key(&key, &row)
+                let (key, row) = event.into_inner().expect("the query succeeds");
+                StoredEvent::from_key(&key, &row)
             })
             .collect()
     }

@@ -6,7 +6,7 @@ use martech_core::{
 };
 use tokio::runtime::Runtime;
 
-use super::{Contestant, Turns, row::Told};
+use super::{Contestant, SharedBatches, row::StoredEvent};
 
 pub(super) struct LakeStore {
     runtime: Runtime,
@@ -15,29 +15,30 @@ pub(super) struct LakeStore {
 
 impl LakeStore {
     pub(super) fn open(dir: &Path) -> Self {
-        let runtime = Runtime::new().expect("a runtime can be made");
-        let lake = runtime.block_on(Lake::open(LakeOptions::new(dir))).expect("it opens");
+        let runtime = Runtime::new().expect("a runtime can be created");
+        let lake = runtime.block_on(Lake::open(LakeOptions::new(dir))).expect("the lake opens");
         Self { runtime, lake }
     }
 }
 
 impl Contestant for LakeStore {
     fn append(&mut self, batches: &[Vec<Event>], in_flight: usize) -> usize {
-        let turns = Turns::new(batches);
-        let append = |events| self.runtime.block_on(self.lake.append(events)).expect("the disk takes events").stored;
+        let batches = SharedBatches::new(batches);
+        let append = |events| self.runtime.block_on(self.lake.append(events)).expect("the disk accepts events").stored;
         thread::scope(|scope| {
-            let hands: Vec<_> = (0..in_flight).map(|_| scope.spawn(|| (&turns).map(append).sum::<usize>())).collect();
-            hands.into_iter().map(|hand| hand.join().expect("a hand does not panic")).sum()
+            let workers: Vec<_> =
+                (0..in_flight).map(|_| scope.spawn(|| (&batches).map(append).sum::<usize>())).collect();
+            workers.into_iter().map(|worker| worker.join().expect("a worker does not panic")).sum()
         })
     }
 
-    fn journey(&mut self, user: &str) -> Vec<Told> {
+    fn journey(&mut self, user: &str) -> Vec<StoredEvent> {
         let query = JourneyQuery::new(user).limit(10_000);
-        let JourneyPage { events, .. } = self.runtime.block_on(self.lake.journey(query)).expect("it answers");
-        events.into_iter().map(Told::from).collect()
+        let JourneyPage { events, .. } = self.runtime.block_on(self.lake.journey(query)).expect("the query succeeds");
+        events.into_iter().map(StoredEvent::from).collect()
     }
 
     fn close(self: Box<Self>) {
-        self.runtime.block_on(self.lake.close()).expect("it closes");
+        self.runtime.block_on(self.lake.close()).expect("the lake closes");
     }
 }

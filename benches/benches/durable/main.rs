@@ -47,7 +47,7 @@ use std::{
 use martech_benches::{Shop, argument, bytes_in, median};
 use martech_core::{Event, event::Timestamp};
 
-use self::row::{Batch, Told};
+use self::row::{Batch, StoredEvent};
 
 const BATCH: usize = 2_000;
 /// Numbers of batches in flight.
@@ -63,7 +63,7 @@ trait Contestant {
     /// Appends all batches with `in_flight` at a time. Returns the number of new events.
     fn append(&mut self, batches: &[Vec<Event>], in_flight: usize) -> usize;
     /// Returns a user's events in time order.
-    fn journey(&mut self, user: &str) -> Vec<Told>;
+    fn journey(&mut self, user: &str) -> Vec<StoredEvent>;
     /// Closes the store and stops its background work.
     fn close(self: Box<Self>);
 }
@@ -72,7 +72,7 @@ trait Contestant {
 trait Rival {
     /// Commits a group of batches durably in one transaction. Returns the number of new events of each batch.
     fn commit(&mut self, group: &[Batch<'_>]) -> Vec<usize>;
-    fn journey(&mut self, user: &str) -> Vec<Told>;
+    fn journey(&mut self, user: &str) -> Vec<StoredEvent>;
 }
 
 type Open = fn(&Path) -> Box<dyn Contestant>;
@@ -105,9 +105,12 @@ fn main() {
     for round in 0..rounds {
         for (at, (name, open, in_flight)) in combinations().enumerate() {
             let (figures, journeys) = run(open, in_flight, &batches, &users);
-            assert!(*expected.get_or_insert_with(|| journeys.clone()) == journeys, "{name} tells other journeys");
+            assert!(
+                *expected.get_or_insert_with(|| journeys.clone()) == journeys,
+                "{name} returned different journeys"
+            );
             if round == 0 {
-                rows.push((format!("{name}, {in_flight} at once"), Vec::new()));
+                rows.push((format!("{name}, {in_flight} in flight"), Vec::new()));
             }
             rows[at].1.push(figures);
         }
@@ -119,39 +122,39 @@ fn combinations() -> impl Iterator<Item = (&'static str, Open, usize)> {
     CONTESTANTS.into_iter().flat_map(|(name, open)| IN_FLIGHT.map(|in_flight| (name, open, in_flight)))
 }
 
-fn run(open: Open, in_flight: usize, batches: &[Vec<Event>], users: &[&str]) -> (Figures, Vec<Vec<Told>>) {
+fn run(open: Open, in_flight: usize, batches: &[Vec<Event>], users: &[&str]) -> (Figures, Vec<Vec<StoredEvent>>) {
     // The system's temporary directory may be in memory.
-    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder can be made");
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be created");
     let mut store = open(dir.path());
     let start = Instant::now();
     let stored = store.append(batches, in_flight);
     let per_second = (batches.len() * BATCH) as f64 / start.elapsed().as_secs_f64();
-    assert_eq!(stored, batches.len() * BATCH, "each event is new");
+    assert_eq!(stored, batches.len() * BATCH, "some events were not stored");
     // Two batches are sent again.
-    assert_eq!(store.append(&batches[batches.len() / 2..][..2], in_flight), 0, "no event is stored twice");
+    assert_eq!(store.append(&batches[batches.len() / 2..][..2], in_flight), 0, "events were stored twice");
     let start = Instant::now();
     let journeys = users.iter().map(|user| store.journey(user)).collect();
-    let asked = start.elapsed();
+    let journeys_time = start.elapsed();
     let start = Instant::now();
     store.close();
-    let figures = Figures { per_second, close: start.elapsed(), bytes: bytes_in(dir.path()), journeys: asked };
+    let figures = Figures { per_second, close: start.elapsed(), bytes: bytes_in(dir.path()), journeys: journeys_time };
     (figures, journeys)
 }
 
 fn print(rows: &[(String, Vec<Figures>)], count: u64) {
-    let of = |runs: &[Figures], figure: fn(&Figures) -> f64| median(runs.iter().map(figure));
+    let median_of = |runs: &[Figures], figure: fn(&Figures) -> f64| median(runs.iter().map(figure));
     let best = |ours: bool| {
         let rows = rows.iter().filter(|(name, _)| name.starts_with("lake") == ours);
-        rows.map(|(_, runs)| of(runs, |run| run.per_second)).fold(0.0, f64::max)
+        rows.map(|(_, runs)| median_of(runs, |run| run.per_second)).fold(0.0, f64::max)
     };
     println!("{:<20} {:>12} {:>10} {:>12} {:>22}", "", "events/s", "closing", "B/event", "100 journeys");
     for (name, runs) in rows {
         println!(
             "{name:<20} {:>12.0} {:>8.2} s {:>12.1} {:>19.1} ms",
-            of(runs, |run| run.per_second),
-            of(runs, |run| run.close.as_secs_f64()),
-            of(runs, |run| run.bytes as f64) / count as f64,
-            of(runs, |run| run.journeys.as_secs_f64() * 1000.0),
+            median_of(runs, |run| run.per_second),
+            median_of(runs, |run| run.close.as_secs_f64()),
+            median_of(runs, |run| run.bytes as f64) / count as f64,
+            median_of(runs, |run| run.journeys.as_secs_f64() * 1000.0),
         );
     }
     println!("lake / best rival: {:.2}", best(true) / best(false));
@@ -160,28 +163,28 @@ fn print(rows: &[(String, Vec<Figures>)], count: u64) {
 impl<R: Rival> Contestant for R {
     fn append(&mut self, batches: &[Vec<Event>], in_flight: usize) -> usize {
         if in_flight == 1 {
-            return batches.iter().map(|events| self.commit(&[Batch::of(events)])[0]).sum();
+            return batches.iter().map(|events| self.commit(&[Batch::new(events)])[0]).sum();
         }
-        let turns = Turns::new(batches);
+        let shared = SharedBatches::new(batches);
         let (sender, waiting) = mpsc::sync_channel(in_flight);
         thread::scope(|scope| {
-            let hands = (0..in_flight).map(|_| {
-                let (sender, turns) = (sender.clone(), &turns);
-                scope.spawn(move || turns.map(|events| by_the_writer(&sender, Batch::of(events))).sum::<usize>())
+            let workers = (0..in_flight).map(|_| {
+                let (sender, shared) = (sender.clone(), &shared);
+                scope.spawn(move || shared.map(|events| commit_on_writer(&sender, Batch::new(events))).sum::<usize>())
             });
-            let hands: Vec<_> = hands.collect();
+            let workers: Vec<_> = workers.collect();
             drop(sender);
             while let Ok(first) = waiting.recv() {
-                let (group, answers): (Vec<_>, Vec<_>) = iter::once(first).chain(waiting.try_iter()).unzip();
-                for (answer, stored) in answers.into_iter().zip(self.commit(&group)) {
-                    answer.send(stored).expect("a hand waits for each answer");
+                let (group, senders): (Vec<_>, Vec<_>) = iter::once(first).chain(waiting.try_iter()).unzip();
+                for (result_sender, stored) in senders.into_iter().zip(self.commit(&group)) {
+                    result_sender.send(stored).expect("a worker waits for each result");
                 }
             }
-            hands.into_iter().map(|hand| hand.join().expect("a hand does not panic")).sum()
+            workers.into_iter().map(|worker| worker.join().expect("a worker does not panic")).sum()
         })
     }
 
-    fn journey(&mut self, user: &str) -> Vec<Told> {
+    fn journey(&mut self, user: &str) -> Vec<StoredEvent> {
         Rival::journey(self, user)
     }
 
@@ -189,25 +192,25 @@ impl<R: Rival> Contestant for R {
 }
 
 /// Passes a batch to the writer thread and waits until it is durable.
-fn by_the_writer<'a>(writer: &SyncSender<(Batch<'a>, SyncSender<usize>)>, batch: Batch<'a>) -> usize {
-    let (answer, answered) = mpsc::sync_channel(1);
-    writer.send((batch, answer)).expect("the writer is there");
-    answered.recv().expect("each batch is answered")
+fn commit_on_writer<'a>(writer: &SyncSender<(Batch<'a>, SyncSender<usize>)>, batch: Batch<'a>) -> usize {
+    let (result_sender, result) = mpsc::sync_channel(1);
+    writer.send((batch, result_sender)).expect("the writer is running");
+    result.recv().expect("each batch gets a result")
 }
 
 /// An iterator over batches, shared by several threads.
-struct Turns<'a> {
+struct SharedBatches<'a> {
     batches: &'a [Vec<Event>],
     next: AtomicUsize,
 }
 
-impl<'a> Turns<'a> {
+impl<'a> SharedBatches<'a> {
     fn new(batches: &'a [Vec<Event>]) -> Self {
         Self { batches, next: AtomicUsize::new(0) }
     }
 }
 
-impl<'a> Iterator for &Turns<'a> {
+impl<'a> Iterator for &SharedBatches<'a> {
     type Item = &'a [Event];
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -30,7 +30,7 @@ struct Row<'a> {
 
 /// An event as returned by a journey, without facts, which are derived from the properties.
 #[derive(Clone, PartialEq)]
-pub(super) struct Told {
+pub(super) struct StoredEvent {
     time: i64,
     id: [u8; 16],
     event_type: String,
@@ -40,9 +40,9 @@ pub(super) struct Told {
     properties: Option<String>,
 }
 
-impl Told {
+impl StoredEvent {
     pub(super) fn new(time: i64, id: [u8; 16], row: &[u8]) -> Self {
-        let row: Row<'_> = postcard::from_bytes(row).expect("rows come back as they were written");
+        let row: Row<'_> = postcard::from_bytes(row).expect("rows decode");
         let owned = |text: Option<&str>| text.map(str::to_owned);
         Self {
             time,
@@ -56,7 +56,7 @@ impl Told {
     }
 
     /// Decodes an event from a key made by [`Keyed::key`] and its row.
-    pub(super) fn of_key(key: &[u8], row: &[u8]) -> Self {
+    pub(super) fn from_key(key: &[u8], row: &[u8]) -> Self {
         let (_, key) = key.split_at(key.len() - 24);
         let (time, id) = key.split_at(8);
         let time = i64::from_be_bytes(time.try_into().expect("eight bytes"));
@@ -64,7 +64,7 @@ impl Told {
     }
 }
 
-impl From<Event> for Told {
+impl From<Event> for StoredEvent {
     fn from(event: Event) -> Self {
         Self {
             time: event.occurred_at.millis(),
@@ -78,7 +78,7 @@ impl From<Event> for Told {
     }
 }
 
-/// An event to be inserted.
+/// An event to insert.
 pub(super) struct Keyed<'a> {
     pub(super) user: &'a str,
     pub(super) time: i64,
@@ -90,8 +90,8 @@ pub(super) struct Keyed<'a> {
 pub(super) struct Batch<'a>(pub(super) Vec<Keyed<'a>>);
 
 impl<'a> Batch<'a> {
-    pub(super) fn of(events: &'a [Event]) -> Self {
-        let mut events: Vec<_> = events.iter().map(Keyed::of).collect();
+    pub(super) fn new(events: &'a [Event]) -> Self {
+        let mut events: Vec<_> = events.iter().map(Keyed::new).collect();
         events.sort_unstable_by(|one, other| (one.user, one.time, one.id).cmp(&(other.user, other.time, other.id)));
         Self(events)
     }
@@ -106,7 +106,7 @@ pub(super) fn by_id<'a, 'b>(group: &'b [Batch<'a>]) -> Vec<(usize, &'b Keyed<'a>
 }
 
 impl<'a> Keyed<'a> {
-    fn of(event: &'a Event) -> Self {
+    fn new(event: &'a Event) -> Self {
         Self { user: &event.user_id, time: event.occurred_at.millis(), id: *event.id.as_bytes(), row: row(event) }
     }
 
@@ -141,5 +141,5 @@ fn row(event: &Event) -> Vec<u8> {
         product: event.facts.product.as_deref(),
         search: event.facts.search.as_deref(),
     };
-    postcard::to_extend(&row, Vec::with_capacity(256)).expect("a vector takes every byte")
+    postcard::to_extend(&row, Vec::with_capacity(256)).expect("rows serialize")
 }

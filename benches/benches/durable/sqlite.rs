@@ -4,14 +4,14 @@ use rusqlite::{Connection, params};
 
 use super::{
     CACHE, Rival,
-    row::{self, Batch, Told},
+    row::{self, Batch, StoredEvent},
 };
 
 pub(super) struct Sqlite(Connection);
 
 impl Sqlite {
     pub(super) fn open(dir: &Path) -> Self {
-        let connection = Connection::open(dir.join("sqlite")).expect("it opens");
+        let connection = Connection::open(dir.join("sqlite")).expect("SQLite opens");
         let set_up = format!(
             "PRAGMA page_size = 4096;
              PRAGMA journal_mode = WAL;
@@ -25,7 +25,7 @@ impl Sqlite {
             cache = CACHE >> 10,
             checkpoint = (64 << 20) / 4096,
         );
-        connection.execute_batch(&set_up).expect("the settings are known");
+        connection.execute_batch(&set_up).expect("the settings are valid");
         Self(connection)
     }
 }
@@ -33,30 +33,31 @@ impl Sqlite {
 impl Rival for Sqlite {
     fn commit(&mut self, group: &[Batch<'_>]) -> Vec<usize> {
         let mut stored = vec![0; group.len()];
-        let write = self.0.transaction().expect("nobody else writes");
+        let write = self.0.transaction().expect("there is no other writer");
         {
-            let mut ids = write.prepare_cached("INSERT OR IGNORE INTO ids VALUES (?)").expect("it is SQL");
+            let mut ids = write.prepare_cached("INSERT OR IGNORE INTO ids VALUES (?)").expect("the SQL is valid");
             let mut new: Vec<_> = row::by_id(group);
             new.retain(|(at, event)| {
-                let inserted = ids.execute([event.id]).expect("the disk takes ids");
+                let inserted = ids.execute([event.id]).expect("the disk accepts ids");
                 stored[*at] += inserted;
                 inserted == 1
             });
             new.sort_unstable_by_key(|(_, event)| (event.user, event.time, event.id));
-            let mut events = write.prepare_cached("INSERT INTO events VALUES (?, ?, ?, ?)").expect("it is SQL");
+            let mut events = write.prepare_cached("INSERT INTO events VALUES (?, ?, ?, ?)").expect("the SQL is valid");
             for (_, event) in new {
-                events.execute(params![event.user, event.time, event.id, event.row]).expect("the disk takes events");
+                events.execute(params![event.user, event.time, event.id, event.row]).expect("the disk accepts events");
             }
         }
         write.commit().expect("the disk syncs");
         stored
     }
 
-    fn journey(&mut self, user: &str) -> Vec<Told> {
+    fn journey(&mut self, user: &str) -> Vec<StoredEvent> {
         let query = "SELECT time, id, row FROM events WHERE user = ? ORDER BY time, id";
-        let mut events = self.0.prepare_cached(query).expect("it is SQL");
-        let events =
-            events.query_map([user], |event| Ok(Told::new(event.get(0)?, event.get(1)?, event.get_ref(2)?.as_blob()?)));
-        events.expect("it answers").map(|event| event.expect("it answers")).collect()
+        let mut events = self.0.prepare_cached(query).expect("the SQL is valid");
+        let events = events.query_map([user], |event| {
+            Ok(StoredEvent::new(event.get(0)?, event.get(1)?, event.get_ref(2)?.as_blob()?))
+        });
+        events.expect("the query succeeds").map(|event| event.expect("the query succeeds")).collect()
     }
 }

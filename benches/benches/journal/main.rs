@@ -83,10 +83,10 @@ fn main() {
     let rounds = argument(0).unwrap_or(7);
     let length = Duration::from_millis(argument(1).unwrap_or(1_000));
     // The system's temporary directory may be in memory.
-    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder can be made");
-    let runtime = Runtime::new().expect("a runtime can be made");
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be created");
+    let runtime = Runtime::new().expect("a runtime can be created");
     let options = JournalOptions::new(64 << 30);
-    let (journal, _) = Journal::open(Arc::new(Disk), &dir.path().join("journal"), options).expect("it opens");
+    let (journal, _) = Journal::open(Arc::new(Disk), &dir.path().join("journal"), options).expect("the journal opens");
     let ours: [Contestant<'_>; 3] = [
         ("callback", Box::new(|callers, end| callback(&journal, callers, end))),
         ("await", Box::new(|callers, end| awaited(&runtime, &journal, callers, end))),
@@ -99,7 +99,7 @@ fn main() {
     #[cfg(not(feature = "rivals"))]
     let rivals: [Contestant<'_>; 0] = [];
 
-    println!("{rounds} rounds, runs of {} ms, {} B a caller", length.as_millis(), PAYLOAD.len());
+    println!("{rounds} rounds, runs of {} ms, {} B per frame", length.as_millis(), PAYLOAD.len());
     for callers in CALLERS {
         let mut table = Table::default();
         for _ in 0..rounds {
@@ -141,13 +141,13 @@ struct Row {
 }
 
 impl Table {
-    fn add(&mut self, name: &str, run: Run, beside: Option<Run>) {
+    fn add(&mut self, name: &str, run: Run, journal: Option<Run>) {
         let at = self.0.iter().position(|row| row.name == name).unwrap_or_else(|| {
             self.0.push(Row { name: name.to_owned(), runs: Vec::new(), ratios: Vec::new() });
             self.0.len() - 1
         });
         self.0[at].runs.push(run);
-        self.0[at].ratios.extend(beside.map(|journal| journal.per_second() / run.per_second()));
+        self.0[at].ratios.extend(journal.map(|journal| journal.per_second() / run.per_second()));
     }
 
     fn print(&self) {
@@ -157,7 +157,7 @@ impl Table {
             let grouped: Vec<_> = runs.iter().filter_map(|run| Some((run.frames, run.syncs?))).collect();
             if !grouped.is_empty() {
                 let size = median(grouped.iter().map(|(frames, syncs)| *frames as f64 / *syncs as f64));
-                line += &format!("  {size:>6.1} frames a sync");
+                line += &format!("  {size:>6.1} frames per sync");
             }
             if !ratios.is_empty() {
                 line += &format!("  journal / this = {:.2}", median(ratios.iter().copied()));
@@ -167,16 +167,16 @@ impl Table {
     }
 }
 
-/// Writes as many frames in as many syncs as the journal needed for them.
+/// Writes the journal's number of frames with the same number of syncs.
 fn bare(dir: &Path, frames: u64, syncs: u64, prepared: Prepared) -> Run {
     let path = dir.join("bare");
-    let mut file = File::options().write(true).create_new(true).open(&path).expect("a file can be made");
+    let mut file = File::options().write(true).create_new(true).open(&path).expect("a file can be created");
     let groups = (0..syncs).map(|group| frames * (group + 1) / syncs - frames * group / syncs);
     let largest = vec![7; FRAME * frames.div_ceil(syncs) as usize];
     let length = frames * FRAME as u64;
     if prepared == Prepared::Bytes {
-        std::io::copy(&mut std::io::repeat(0).take(length), &mut file).expect("the disk takes writes");
-        file.rewind().expect("a file can be written from its beginning");
+        std::io::copy(&mut std::io::repeat(0).take(length), &mut file).expect("the disk accepts writes");
+        file.rewind().expect("a file can be rewound");
     }
     if prepared != Prepared::Nothing {
         file.set_len(length).expect("a length can be set");
@@ -184,23 +184,23 @@ fn bare(dir: &Path, frames: u64, syncs: u64, prepared: Prepared) -> Run {
     }
     let start = Instant::now();
     for group in groups {
-        file.write_all(&largest[..FRAME * group as usize]).expect("the disk takes writes");
+        file.write_all(&largest[..FRAME * group as usize]).expect("the disk accepts writes");
         file.sync_data().expect("the disk syncs");
     }
     let elapsed = start.elapsed();
-    std::fs::remove_file(path).expect("the file is there");
+    std::fs::remove_file(path).expect("the file can be removed");
     Run { frames, elapsed, syncs: Some(syncs) }
 }
 
 fn callback(journal: &Journal, callers: usize, end: Instant) -> u64 {
-    fn call(journal: Journal, end: Instant, answered: u64, total: mpsc::Sender<u64>) {
+    fn call(journal: Journal, end: Instant, completed: u64, total: mpsc::Sender<u64>) {
         let next = journal.clone();
         let done = move |result: Result<u64, JournalError>| {
-            result.expect("the disk takes frames");
+            result.expect("the disk accepts frames");
             if Instant::now() < end {
-                call(next, end, answered + 1, total);
+                call(next, end, completed + 1, total);
             } else {
-                total.send(answered + 1).expect("the bench waits for all callers");
+                total.send(completed + 1).expect("the bench waits for all callers");
             }
         };
         journal.submit(&PAYLOAD[..], done).expect("the queue holds a frame of each caller");
@@ -221,7 +221,7 @@ fn awaited(runtime: &Runtime, journal: &Journal, callers: usize, end: Instant) -
             tasks.spawn(async move {
                 let mut frames = 0;
                 while Instant::now() < end {
-                    journal.append(&PAYLOAD[..]).await.expect("the disk takes frames");
+                    journal.append(&PAYLOAD[..]).await.expect("the disk accepts frames");
                     frames += 1;
                 }
                 frames
@@ -250,10 +250,10 @@ fn threads<F: FnMut()>(callers: usize, end: Instant, caller: impl Fn() -> F + Sy
 }
 
 fn blocking(journal: &Journal) -> impl FnMut() {
-    let (done, answers) = mpsc::channel();
+    let (done, results) = mpsc::channel();
     move || {
         let done = done.clone();
         journal.submit(&PAYLOAD[..], move |result| drop(done.send(result))).expect("the queue holds a frame of each");
-        answers.recv().expect("each frame is answered").expect("the disk takes frames");
+        results.recv().expect("each frame completes").expect("the disk accepts frames");
     }
 }

@@ -23,7 +23,7 @@ impl Logs {
             .checkpoint_after_bytes(SEGMENT - (1 << 20))
             .buffer_bytes(1 << 20);
         let raft_engine = Config {
-            dir: dir.join("raft-engine").to_str().expect("a path of the bench is text").to_owned(),
+            dir: dir.join("raft-engine").to_str().expect("the path is UTF-8").to_owned(),
             batch_compression_threshold: ReadableSize(0),
             target_file_size: ReadableSize(SEGMENT),
             // Files are prefilled, so that no sync has to store a new length.
@@ -34,8 +34,8 @@ impl Logs {
             ..Config::default()
         };
         Self {
-            okaywal: okaywal.open(LogVoid).expect("it opens"),
-            raft_engine: Engine::open(raft_engine).expect("it opens"),
+            okaywal: okaywal.open(LogVoid).expect("okaywal opens"),
+            raft_engine: Engine::open(raft_engine).expect("raft-engine opens"),
         }
     }
 
@@ -50,7 +50,7 @@ impl Logs {
         threads(callers, end, || {
             || {
                 let mut entry = self.okaywal.begin_entry().expect("an entry can begin");
-                entry.write_chunk(&PAYLOAD).expect("the disk takes frames");
+                entry.write_chunk(&PAYLOAD).expect("the disk accepts frames");
                 entry.commit().expect("the disk syncs");
             }
         })
@@ -61,7 +61,7 @@ impl Logs {
             || {
                 let mut batch = LogBatch::default();
                 // A single key keeps the in-memory index from growing.
-                batch.put(1, b"k".to_vec(), PAYLOAD.to_vec()).expect("the key is allowed");
+                batch.put(1, b"k".to_vec(), PAYLOAD.to_vec()).expect("the key is valid");
                 self.raft_engine.write(&mut batch, true).expect("the disk syncs");
             }
         });

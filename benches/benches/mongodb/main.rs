@@ -74,8 +74,8 @@ const CONTESTANTS: [(&str, Contestant); 6] = [
     ("raw", Raw),
 ];
 
-/// Clients that the contestants use.
-struct Ways {
+/// The clients of the contestants.
+struct Clients {
     store: MongoStore,
     driver: Driver,
 }
@@ -96,17 +96,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let uri = format!("mongodb://{}{URI_END}", server.addr);
-        let ways =
-            Ways { store: MongoStore::new(MongoOptions::new(&uri)).await?, driver: Driver::connect(&uri).await? };
-        let size = same_documents(&ways, &contestants, &batches[0]).await?;
+        let clients =
+            Clients { store: MongoStore::new(MongoOptions::new(&uri)).await?, driver: Driver::connect(&uri).await? };
+        let size = verify_same_documents(&clients, &contestants, &batches[0]).await?;
         println!(
-            "{} batches of {BATCH} events, {size:.0} B of BSON an event, median of {rounds} rounds",
+            "{} batches of {BATCH} events, {size:.0} B of BSON per event, median of {rounds} rounds",
             batches.len()
         );
         let mut costs = vec![Vec::new(); contestants.len()];
         for round in 0..=rounds {
             for ((_, contestant), costs) in contestants.iter().zip(&mut costs) {
-                let cost = measure(&ways, *contestant, &batches).await?;
+                let cost = measure(&clients, *contestant, &batches).await?;
                 if round > 0 {
                     costs.push(cost);
                 }
@@ -119,7 +119,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Inserts the batches. Returns CPU time and wall time.
 async fn measure(
-    ways: &Ways,
+    clients: &Clients,
     contestant: Contestant,
     batches: &[Vec<Event>],
 ) -> Result<(Duration, Duration), Box<dyn Error>> {
@@ -129,13 +129,13 @@ async fn measure(
     };
     let (start, spent) = (Instant::now(), ProcessTime::now());
     for (at, batch) in batches.iter().enumerate() {
-        insert(ways, contestant, batch, ready.get(at).map(Vec::as_slice)).await?;
+        insert(clients, contestant, batch, ready.get(at).map(Vec::as_slice)).await?;
     }
     Ok((spent.elapsed(), start.elapsed()))
 }
 
 async fn insert(
-    Ways { store, driver }: &Ways,
+    Clients { store, driver }: &Clients,
     contestant: Contestant,
     batch: &[Event],
     ready: Option<&[Document]>,
@@ -150,28 +150,28 @@ async fn insert(
         },
         Raw => driver.raw(batch).await?,
     };
-    assert_eq!(stored, batch.len(), "every event is stored");
+    assert_eq!(stored, batch.len(), "some events were not stored");
     Ok(())
 }
 
 /// Verifies that all contestants send the same documents. Returns the size of a document in bytes.
-async fn same_documents(
-    ways: &Ways,
+async fn verify_same_documents(
+    clients: &Clients,
     contestants: &[(&str, Contestant)],
     batch: &[Event],
 ) -> Result<f64, Box<dyn Error>> {
     let mut expected = None;
     for (name, contestant) in contestants {
-        insert(ways, *contestant, batch, None).await?;
-        let sent = ways.driver.admin(doc! { "lastInsert": 1 }).await?;
+        insert(clients, *contestant, batch, None).await?;
+        let sent = clients.driver.admin(doc! { "lastInsert": 1 }).await?;
         assert_eq!(
             *expected.get_or_insert_with(|| sent.clone()),
             sent,
-            "{name} sends other documents than {}",
+            "{name} sends different documents than {}",
             contestants[0].0
         );
     }
-    let expected = expected.ok_or("there is no such contestant")?;
+    let expected = expected.ok_or("unknown contestant")?;
     Ok(expected.get_i64("bytes")? as f64 / expected.get_i64("documents")? as f64)
 }
 
@@ -200,7 +200,7 @@ impl Server {
         let mut process =
             Command::new(env::current_exe()?).arg(STAND_IN).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let mut addr = String::new();
-        BufReader::new(process.stdout.take().ok_or("no output")?).read_line(&mut addr)?;
+        BufReader::new(process.stdout.take().ok_or("the stand-in has no output")?).read_line(&mut addr)?;
         let lifeline = process.stdin.take();
         Ok(Self { addr: addr.trim().to_owned(), process, _lifeline: lifeline })
     }

@@ -28,7 +28,7 @@ pub(crate) struct Driver {
 impl Driver {
     pub(crate) async fn connect(uri: &str) -> Answer<Self> {
         let client = Client::with_uri_str(uri).await?;
-        let database = client.default_database().ok_or("the string names a database")?;
+        let database = client.default_database().ok_or("the connection string names no database")?;
         let events = database.collection("events");
         Ok(Self { client, database, events })
     }
@@ -57,7 +57,7 @@ impl Driver {
 
     pub(crate) async fn typed(&self, events: &[Event]) -> Answer<usize> {
         let collection = self.events.clone_with_type::<Typed<'_>>();
-        let inserted = collection.insert_many(events.iter().map(Typed::of)).ordered(false).await?;
+        let inserted = collection.insert_many(events.iter().map(Typed::new)).ordered(false).await?;
         Ok(inserted.inserted_ids.len())
     }
 
@@ -102,7 +102,7 @@ struct Typed<'a> {
 }
 
 impl<'a> Typed<'a> {
-    fn of(event: &'a Event) -> Self {
+    fn new(event: &'a Event) -> Self {
         Self {
             id: id(event),
             user_id: &event.user_id,

@@ -20,7 +20,7 @@ pub(super) fn tokio(runtime: &Runtime, job: Job, counter: Counter) {
             let sender = sender.clone();
             tokio::spawn(async move {
                 for number in 0..job.each() {
-                    sender.send(Event::new(number)).await.expect("the consumer is there");
+                    sender.send(Event::new(number)).await.expect("the consumer is running");
                 }
             });
         }
@@ -45,7 +45,7 @@ pub(super) fn crossbeam(_: &Runtime, job: Job, counter: Counter) {
             let sender = sender.clone();
             scope.spawn(move || {
                 for number in 0..job.each() {
-                    sender.send(Event::new(number)).expect("the consumer is there");
+                    sender.send(Event::new(number)).expect("the consumer is running");
                 }
             });
         }
@@ -69,7 +69,7 @@ pub(super) fn flume(_: &Runtime, job: Job, counter: Counter) {
             let sender = sender.clone();
             scope.spawn(move || {
                 for number in 0..job.each() {
-                    sender.send(Event::new(number)).expect("the consumer is there");
+                    sender.send(Event::new(number)).expect("the consumer is running");
                 }
             });
         }
@@ -93,7 +93,7 @@ pub(super) fn flume_async(runtime: &Runtime, job: Job, counter: Counter) {
             let sender = sender.clone();
             tokio::spawn(async move {
                 for number in 0..job.each() {
-                    sender.send_async(Event::new(number)).await.expect("the consumer is there");
+                    sender.send_async(Event::new(number)).await.expect("the consumer is running");
                 }
             });
         }

@@ -1,5 +1,5 @@
-//! Handing over events: producers push single events, and a worker passes batches to a store that only counts. The
-//! clock stops when the store has all events. The sink is compared with common alternatives.
+//! Throughput of the sink, compared with common alternatives: producers push single events, and a worker passes batches
+//! to a store that only counts. The clock stops when the store has all events.
 //!
 //! `cargo bench -p martech-benches --features rivals --bench sink -- [events] [rounds] [one contestant]`
 //!
@@ -92,14 +92,14 @@ const RIVALS: [(&str, Contestant); 5] = [
 ];
 
 /// Pushing batches is a different job, shown for comparison.
-const BESIDE: [(&str, Contestant); 1] = [("sink, push_batch of 100", ours::push_batch)];
+const OTHERS: [(&str, Contestant); 1] = [("sink, push_batch of 100", ours::push_batch)];
 
 fn main() {
     let mut arguments = env::args().filter_map(|argument| argument.parse::<usize>().ok());
     let events = arguments.next().unwrap_or(5_000_000);
     let rounds = arguments.next().unwrap_or(7);
     let runtime =
-        runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().expect("a runtime can be made");
+        runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().expect("a runtime can be created");
     let only = env::args().skip(1).find(|argument| argument.starts_with(char::is_alphabetic));
     println!("{events} events, median of {rounds} rounds\n");
     for producers in [1, 2, 8] {
@@ -108,7 +108,7 @@ fn main() {
 }
 
 fn compare(runtime: &Runtime, job: Job, rounds: usize, only: Option<&str>) {
-    let mut contestants: Vec<(&str, Contestant)> = [&OURS[..], &RIVALS, &BESIDE].concat();
+    let mut contestants: Vec<(&str, Contestant)> = [&OURS[..], &RIVALS, &OTHERS].concat();
     contestants.retain(|(name, _)| only.is_none_or(|only| *name == only));
     let mut costs = vec![(Vec::new(), Vec::new()); contestants.len()];
     // The first round warms up.
@@ -129,9 +129,11 @@ fn compare(runtime: &Runtime, job: Job, rounds: usize, only: Option<&str>) {
     println!("{} producers", job.producers);
     for (name, (time, spent)) in named() {
         let nanos = |time: Duration| time.as_secs_f64() * 1e9 / job.events as f64;
-        print!("  {name:<32} {:>7.1} ns an event ({:>7.1} ns of processors)", nanos(time), nanos(spent));
+        print!("  {name:<32} {:>7.1} ns an event ({:>7.1} ns CPU)", nanos(time), nanos(spent));
         match best {
-            Some((best, (record, _))) => println!("   {:>5.2} x {best}", record.as_secs_f64() / time.as_secs_f64()),
+            Some((best, (best_time, _))) => {
+                println!("   {:>5.2} x {best}", best_time.as_secs_f64() / time.as_secs_f64())
+            }
             None => println!(),
         }
     }
@@ -144,7 +146,7 @@ fn measure(runtime: &Runtime, job: Job, name: &str, contestant: Contestant) -> (
     let (start, spent) = (Instant::now(), ProcessTime::now());
     contestant(runtime, job, counter.clone());
     let (time, spent) = (start.elapsed(), spent.elapsed());
-    assert_eq!(counter.0.load(Ordering::Relaxed), job.each() * job.producers, "{name} loses nothing");
+    assert_eq!(counter.0.load(Ordering::Relaxed), job.each() * job.producers, "{name} lost or duplicated events");
     (time, spent)
 }
 

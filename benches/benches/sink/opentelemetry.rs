@@ -1,7 +1,7 @@
 //! OpenTelemetry's batch processor for log records, the cheapest of its signals.
 //!
 //! The processor drops records when its queue is full, and producers cannot wait. The queue therefore holds the whole
-//! run, which saves its producers all waiting. The processor accepts only its own record type. The record has a
+//! run, and its producers never wait. The processor accepts only its own record type. The record has a
 //! timestamp and nothing else, and is cloned for each event, because the processor takes it by reference.
 
 use std::{thread, time::SystemTime};
@@ -42,5 +42,5 @@ pub(super) fn batch_processor(_: &Runtime, job: Job, counter: Counter) {
             scope.spawn(producer);
         }
     });
-    processor.shutdown().expect("it ends in time");
+    processor.shutdown().expect("the processor shuts down");
 }
