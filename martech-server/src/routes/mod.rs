@@ -2,7 +2,7 @@
 
 use axum::{Router, extract::Request, middleware, response::Response};
 use futures_util::future::Either;
-use hyper::{body::Incoming, service::Service};
+use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -10,7 +10,7 @@ use crate::{
     http::{
         auth::{self as authentication, Need},
         bodies::RequestBody,
-        connections::Respond,
+        connections::{ReceivedBody, Respond},
         error, framing, headers,
         observe::observe,
         openapi, params, rate_limits,
@@ -67,7 +67,7 @@ impl Routes {
 }
 
 impl Respond for Routes {
-    fn respond(self, request: Request<Incoming>) -> impl Future<Output = Response> + Send + 'static {
+    fn respond(self, request: Request<ReceivedBody>) -> impl Future<Output = Response> + Send + 'static {
         self.answer(request)
     }
 }

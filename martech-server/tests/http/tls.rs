@@ -1,11 +1,14 @@
 //! TLS in the server itself, and HTTP/2 over TLS.
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{convert::Infallible, fs, path::Path, sync::Arc, time::Duration};
 
 use axum::http::{Method, Request, Version, header};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::{http1, http2};
+use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
+use hyper::{
+    body::Frame,
+    client::conn::{http1, http2},
+};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use martech_server::App;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -227,6 +230,32 @@ async fn rejects_unusable_certificates_at_startup() {
         let dir = tempfile::tempdir().unwrap();
         let error = App::open(&serve_args(dir.path(), &half)).await.unwrap_err().to_string();
         assert!(error.contains("TLS needs both"), "{error}");
+    }
+}
+
+/// Some clients report the reset of a stream in place of the response that came before it.
+#[tokio::test]
+async fn http2_response_before_the_end_of_a_body_resets_no_stream() {
+    let files = Files::new();
+    let server = files.serve(&[]).await;
+    let stream = files.connect(&server, &[&TLS13], "h2").await.unwrap();
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+
+    for (path, status) in [("/nothing", 404), ("/admin/keys", 401), ("/livez", 405)] {
+        let (part, mut parts) = tokio::sync::mpsc::channel::<Result<Frame<Bytes>, Infallible>>(1);
+        let parts = futures_util::stream::poll_fn(move |context| parts.poll_recv(context));
+        let uri = format!("https://localhost{path}");
+        let request =
+            Request::post(uri).header("content-type", "application/json").body(BoxBody::new(StreamBody::new(parts)));
+        let response = sender.send_request(request.unwrap()).await.unwrap();
+        assert_eq!(response.status(), status);
+        response.into_body().collect().await.unwrap();
+        // A reset would be here before the response to another request.
+        let next = Request::get("https://localhost/livez").body(BoxBody::new(Full::default())).unwrap();
+        assert_eq!(sender.send_request(next).await.unwrap().status(), 200);
+        assert!(!part.is_closed(), "{path}");
+        part.try_send(Ok(Frame::data(Bytes::from_static(b"{}")))).unwrap();
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 use axum::{
     BoxError,
     body::Body,
-    http::{HeaderValue, Request, Response, header},
+    http::{HeaderValue, Request, Response, Version, header},
     response::IntoResponse,
 };
 use hyper::{
@@ -32,6 +32,7 @@ use tokio::{
 use super::{
     ConnectionLimits, MAX_HEAD, MAX_URI,
     limit::ConnectionPermit,
+    received_body::ReceivedBody,
     response_memory::{self, ChargedBody, ResponseMemory},
     state::ConnectionState,
     stream::StreamExecutor,
@@ -172,7 +173,8 @@ impl<R: Respond> Protocols<R> {
                 Err(long_uri(&request))
             } else {
                 request.extensions_mut().insert(peer);
-                Ok(routes.clone().respond(request))
+                let is_http2 = request.version() == Version::HTTP_2;
+                Ok(routes.clone().respond(request.map(|body| ReceivedBody::new(body, is_http2))))
             };
             async move {
                 let mut response = match answer {
@@ -205,7 +207,7 @@ async fn run_to_end(
 /// Answers the requests of all connections.
 pub(crate) trait Respond: Clone + Send + Sync + 'static {
     /// Returns the response to a request. Its extensions have the [`Peer`].
-    fn respond(self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send + 'static;
+    fn respond(self, request: Request<ReceivedBody>) -> impl Future<Output = Response<Body>> + Send + 'static;
 }
 
 /// Receiver that is notified when the server stops. The server waits until all receivers are dropped.
