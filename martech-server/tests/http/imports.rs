@@ -150,6 +150,13 @@ async fn reports_unknown_projects_and_tokens() {
     let (code, _, errors) = import_into(server.dir.path(), "default", short, Some(&url)).await.unwrap();
     assert!(code == 1 && errors.contains("rejected the token in MARTECH_TOKEN"), "{errors}");
     assert!(!errors.contains(short));
+    for (token, project, expected) in [
+        ("mt_write_unknown", "default", "refuses events with 401: unknown or revoked key"),
+        ("", "hamburg", "refuses events with 404: there is no project hamburg"),
+    ] {
+        let (code, _, errors) = import_into(server.dir.path(), project, token, Some(&url)).await.unwrap();
+        assert!(code == 1 && errors.contains(expected), "{errors}");
+    }
     let (code, said, errors) = import_into(server.dir.path(), "berlin", &server.token, Some(&url)).await.unwrap();
     assert_eq!(code, 0, "{said} {errors}");
     let dir = server.stopped().await;

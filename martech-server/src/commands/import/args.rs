@@ -23,7 +23,7 @@ use crate::{
 /// A record without an eventId gets an id derived from its text, its type, and the number of equal records before it in
 /// the file. Importing the same file again, in full or after an interruption, therefore adds no event twice. An export
 /// that overlaps the previous one, in any order, adds only the new records. Every record needs an occurredAt: the
-/// import does not make up times.
+/// import sets no times.
 ///
 /// Records that cannot become events are written to a rejects file with their line number and the reason. The other
 /// records are imported. After an interruption, the same command resumes where it stopped, unless it reads standard

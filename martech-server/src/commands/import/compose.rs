@@ -77,7 +77,7 @@ impl Composer {
             },
             Some(Err(other)) => json.extend_from_slice(other.as_bytes()),
             None => {
-                let message = "occurredAt is missing; the import does not make up times";
+                let message = "occurredAt is missing; every record needs a time";
                 return Err(Reason::new("missing_field", message).at("occurredAt"));
             }
         }

@@ -72,6 +72,22 @@ pub enum ImportError {
         /// The server's URL.
         url: String,
     },
+    /// The server refuses events from this sender.
+    #[error("{url} refuses events with {status}: {message}")]
+    Forbidden {
+        /// The server's URL.
+        url: String,
+        /// The status of the response.
+        status: u16,
+        /// The server's message.
+        message: String,
+    },
+    /// The URL has no route for events.
+    #[error("{url} is not a martech server: it has no POST /events")]
+    NotAServer {
+        /// The URL.
+        url: String,
+    },
     /// The server at the URL cannot be reached.
     #[error("cannot reach {url}: {reason}")]
     Unreachable {

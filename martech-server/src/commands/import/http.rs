@@ -9,7 +9,7 @@ use std::{
 };
 
 use martech_core::{Appended, Rejection, RejectionCode, Store, StoreError, event::Event};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{check_project, error::ImportError};
 use crate::{
@@ -59,10 +59,10 @@ impl HttpStore {
         })
     }
 
-    /// Checks that a server answers and, if the token may list projects, that the project exists.
+    /// Checks that a server answers, that the project exists, and that the token may send events to it.
     pub(crate) async fn find(&self, project: Option<&ProjectId>) -> Result<(), ImportError> {
         let (store, project) = (self.clone(), project.cloned());
-        let mut found = tokio::task::spawn_blocking(move || store.look(project.as_ref()));
+        let mut found = tokio::task::spawn_blocking(move || store.check(project.as_ref()));
         let found = match tokio::time::timeout(SOON, &mut found).await {
             Ok(found) => found,
             Err(_) => {
@@ -73,37 +73,49 @@ impl HttpStore {
         found.unwrap_or(Err(ImportError::Stopped))
     }
 
-    fn look(&self, project: Option<&ProjectId>) -> Result<(), ImportError> {
-        let unreachable = |error: &dyn std::fmt::Display| ImportError::Unreachable {
-            url: self.server.to_string(),
-            reason: error.to_string(),
+    fn check(&self, project: Option<&ProjectId>) -> Result<(), ImportError> {
+        let get = |path: &str| self.agent.get(format!("{}{path}", self.server));
+        self.ask(get("/livez"), |request| request.call())?;
+        if self.authorization.is_some() {
+            let mut response = self.ask(get("/admin/projects"), |request| request.call())?;
+            // A server may accept events without a token. It would treat an importer with a misspelled token like one
+            // without a token, so a wrong token fails here.
+            if response.status() == 401 && !self.shows_key {
+                return Err(ImportError::Token { url: self.server.to_string() });
+            }
+            // A token without access to the list gets the error for a wrong project below.
+            if let (Some(project), true) = (project, response.status().is_success())
+                && let Some(Projects { projects }) = json(&mut response)
+            {
+                check_project(project, projects.into_iter().map(|project| project.id))?;
+            }
+        }
+        // The server checks the token and the project before it reports that the body has no events.
+        let probe = self.agent.post(&*self.url).header("content-type", "application/x-ndjson");
+        let mut response = self.ask(probe, |request| request.send_empty())?;
+        let status = response.status().as_u16();
+        match (status, json(&mut response)) {
+            (401 | 403 | 404, Some(Failure { message })) => {
+                Err(ImportError::Forbidden { url: self.server.to_string(), status, message })
+            }
+            (404 | 405, None) => Err(ImportError::NotAServer { url: self.server.to_string() }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends a request of the check, with the token.
+    fn ask<B>(
+        &self,
+        request: ureq::RequestBuilder<B>,
+        send: impl FnOnce(ureq::RequestBuilder<B>) -> Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<ureq::http::Response<ureq::Body>, ImportError> {
+        let request = request.config().timeout_global(Some(READ_TIMEOUT)).build();
+        let request = match &self.authorization {
+            Some(authorization) => request.header("authorization", &**authorization),
+            None => request,
         };
-        let get = |path: &str| {
-            let request =
-                self.agent.get(format!("{}{path}", self.server)).config().timeout_global(Some(READ_TIMEOUT)).build();
-            let request = match &self.authorization {
-                Some(authorization) => request.header("authorization", &**authorization),
-                None => request,
-            };
-            request.call().map_err(|error| unreachable(&error))
-        };
-        get("/livez")?;
-        if self.authorization.is_none() {
-            return Ok(());
-        }
-        let mut answer = get("/admin/projects")?;
-        // A server may accept events without a token. It would treat an importer with a misspelled token like one
-        // without a token, so a wrong token fails here.
-        if answer.status() == 401 && !self.shows_key {
-            return Err(ImportError::Token { url: self.server.to_string() });
-        }
-        // A key without access to the list gets the error for a wrong project when it sends events.
-        let (Some(project), true) = (project, answer.status().is_success()) else { return Ok(()) };
-        let body = answer.body_mut().read_to_vec().map_err(|error| unreachable(&error))?;
-        match serde_json::from_slice(&body) {
-            Ok(Projects { projects }) => check_project(project, projects.into_iter().map(|project| project.id)),
-            Err(_) => Ok(()),
-        }
+        send(request)
+            .map_err(|error| ImportError::Unreachable { url: self.server.to_string(), reason: error.to_string() })
     }
 
     /// Sends a batch. Blocks until the server has answered.
@@ -148,6 +160,11 @@ impl Store<Event> for HttpStore {
             .await
             .unwrap_or_else(|error| Err(StoreError::fatal("the sending thread failed").with_source(error)))
     }
+}
+
+/// Reads a JSON response. Returns `None` if the response has another form.
+fn json<T: DeserializeOwned>(response: &mut ureq::http::Response<ureq::Body>) -> Option<T> {
+    serde_json::from_slice(&response.body_mut().read_to_vec().ok()?).ok()
 }
 
 fn encode(batch: &[Event]) -> std::io::Result<Vec<u8>> {

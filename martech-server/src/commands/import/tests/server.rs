@@ -7,7 +7,7 @@ use std::sync::{
 
 use super::*;
 
-/// A server that is overloaded at the first request, and accepts only zstd.
+/// A server that is overloaded at the first batch, and accepts only zstd.
 struct Fake {
     store: MemoryStore<Event>,
     requests: AtomicUsize,
@@ -21,6 +21,10 @@ async fn take(
     use http_body_util::BodyExt;
 
     let answer = |status: u16, body: Value| Response::builder().status(status).body(Body::from(body.to_string()));
+    // The command first sends no events, to check that the server would take some.
+    if !request.headers().contains_key("content-encoding") {
+        return answer(400, serde_json::json!({"code": "empty_batch", "message": "no event"})).unwrap();
+    }
     if fake.requests.fetch_add(1, Ordering::Relaxed) == 0 {
         let mut busy = answer(503, serde_json::json!({"code": "busy", "message": "later"})).unwrap();
         busy.headers_mut().insert("retry-after", 0.into());
