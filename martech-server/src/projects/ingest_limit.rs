@@ -14,8 +14,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::IngestRefusal;
 use crate::util::worker_count;
 
-/// Maximum number of bodies per worker. A body takes a few milliseconds.
-const PER_WORKER: usize = 8;
+/// Maximum number of bodies per worker. A body of a thousand events takes about ten milliseconds, so bodies at the limit
+/// wait for less than a tenth of a second. There are at least two workers, so eight batch clients are never refused.
+const PER_WORKER: usize = 4;
 
 /// The limit of one project.
 #[derive(Debug)]
