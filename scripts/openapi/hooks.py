@@ -19,6 +19,7 @@ times = st.datetimes(datetime.datetime(2010, 1, 1), datetime.datetime(2025, 12, 
 schemathesis.openapi.format("date-time", times)
 schemathesis.openapi.format("instant", dates | times)
 schemathesis.openapi.format("iana-time-zone", st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Apia"]))
+schemathesis.openapi.format("iso-4217", st.sampled_from(["EUR", "USD", "usd", "JPY", "KWD"]))
 schemathesis.openapi.format("origin", st.sampled_from(["https://shop.example", "http://localhost:8080", "https://www.shop.example:8443"]))
 schemathesis.openapi.format("https", st.sampled_from(["https://shop.example/ann.png", "https://shop.example/"]))
 schemathesis.openapi.format("email", st.from_regex(r"[a-z]{1,20}@shop\.example", fullmatch=True))

@@ -26,7 +26,7 @@ pub(super) fn shutdown() -> io::Result<impl Future<Output = ()> + Send> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
         let name = either(&mut terminate, &mut interrupt).await;
-        tracing::info!(signal = name, "stopping; send it again to stop at once");
+        tracing::info!(signal = name, "stopping; a second signal stops at once");
         tokio::spawn(async move {
             let name = either(&mut terminate, &mut interrupt).await;
             tracing::warn!(signal = name, "stopped at once");

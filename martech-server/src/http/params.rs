@@ -91,7 +91,7 @@ impl Params {
         let Some((name, _)) = self.left.first() else { return Ok(()) };
         let known = if self.known.is_empty() { "none".to_owned() } else { self.known.join(", ") };
         let name: String = name.chars().take(64).collect();
-        let message = format!("there is no such parameter here; these can be given: {known}");
+        let message = format!("unknown parameter {name}; this route has: {known}");
         Err(catalogue::invalid_parameter(&name, message))
     }
 }

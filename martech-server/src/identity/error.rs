@@ -44,9 +44,9 @@ pub(crate) enum AccountError {
     InvalidInvitation,
     #[error("sign-up is closed on this server")]
     SignUpClosed,
-    #[error("you may not grant the role {0}: owners grant every role, admins grant the role analyst")]
+    #[error("this needs the right to grant the role {0}: owners grant every role, admins grant the role analyst")]
     NotAllowed(Role),
-    #[error("this needs the role {0} in the project {1}; ask an admin for it")]
+    #[error("this needs the role {0} in the project {1}; ask an owner of the server for it")]
     RoleNeeded(Role, ProjectId),
     #[error("there is no project {0}")]
     NoSuchProject(ProjectId),

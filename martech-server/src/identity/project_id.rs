@@ -24,7 +24,7 @@ pub(crate) struct ProjectId(String);
 
 impl ProjectId {
     pub(crate) const EXPECTED: &'static str =
-        "1 to 32 small letters, digits and hyphens, of which the first is no hyphen, such as shop-berlin";
+        "1 to 32 lowercase letters, digits and hyphens, not starting with a hyphen, such as shop-berlin";
 
     pub(crate) fn as_str(&self) -> &str {
         &self.0

@@ -4,7 +4,7 @@ use martech_core::event::{Currency, EventType, EventTypes, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{
     ToSchema,
-    openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type},
+    openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type},
 };
 
 use super::ProjectId;
@@ -77,7 +77,8 @@ pub(crate) struct ProjectChange {
 /// Returns the schema of `currency` for the API description.
 pub(crate) fn currency() -> Schema {
     let code = ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Null]));
-    code.pattern(Some("^[A-Za-z]{3}$")).examples(["EUR"]).into()
+    let format = SchemaFormat::Custom("iso-4217".to_owned());
+    code.format(Some(format)).pattern(Some("^[A-Za-z]{3}$")).examples(["EUR"]).into()
 }
 
 /// Returns the schema of `eventTypes` for the API description.
@@ -97,7 +98,7 @@ impl TryFrom<f64> for Whole {
 
     fn try_from(number: f64) -> Result<Self, Self::Error> {
         let whole = number as u32;
-        if f64::from(whole) == number { Ok(Self(whole)) } else { Err("expected a whole number, below 4294967296") }
+        if f64::from(whole) == number { Ok(Self(whole)) } else { Err("expected a whole number from 0 to 4294967295") }
     }
 }
 

@@ -5,13 +5,13 @@ use std::{num::NonZero, time::Duration};
 use super::availability::Unavailable;
 
 const FAILED: &str = "the store has failed and accepts no events until the server is restarted";
-const UNAVAILABLE: &str = "the store is unavailable; retry after Retry-After; see /health";
+const UNAVAILABLE: &str = "the store is unavailable; retry after the time in Retry-After; see /health";
 
 /// The reason for which a project refuses a body of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum IngestRefusal {
     /// Too many large or compressed bodies are on their way to the queue.
-    #[error("too many large or compressed bodies are being processed; retry after Retry-After")]
+    #[error("too many large or compressed bodies are being processed; retry after the time in Retry-After")]
     Busy,
     /// The disk is almost full, and the events are sent without a secret key.
     #[error("the disk is almost full; until there is room, only events sent with a secret key are accepted")]

@@ -44,7 +44,7 @@ pub(super) async fn list(State(access): State<Arc<Access>>, mut params: Params) 
     let cursor =
         params.one("cursor", |text| match text.bytes().all(|byte| byte.is_ascii_hexdigit()) && text.len() == 48 {
             true => Ok(text.to_owned()),
-            false => Err("is none of those that a page names as its nextCursor"),
+            false => Err("must be the nextCursor of a page of this list"),
         })?;
     params.finish()?;
     let mut entries = access.accounts.audit(cursor.as_deref(), limit + 1).await?;

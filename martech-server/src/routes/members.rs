@@ -144,7 +144,7 @@ fn fate(mut params: Params) -> Result<KeyFate, ApiError> {
     let parse = |text: &str| match text {
         "revoke" => Ok(KeyFate::End),
         "keep" => Ok(KeyFate::HandOn),
-        _ => Err("must be revoke, or keep, which makes them yours"),
+        _ => Err("must be revoke or keep"),
     };
     let fate = params.one("keys", parse)?.unwrap_or(KeyFate::End);
     params.finish()?;

@@ -23,11 +23,14 @@ impl Page {
     /// Parses `limit` and `cursor`. Lists take no other parameters, so any other one is an error.
     pub(super) fn of(mut params: Params) -> Result<Self, ApiError> {
         let limit = params.limit()?;
+        // A sort key begins with the time of creation; see `since`.
+        let is_time =
+            |text: &str| text.as_bytes().first_chunk::<16>().is_some_and(|time| time.iter().all(u8::is_ascii_hexdigit));
         let is_cursor =
-            |text: &str| (1..=LONGEST).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+            |text: &str| text.len() <= LONGEST && is_time(text) && text.bytes().all(|byte| byte.is_ascii_graphic());
         let cursor = params.one("cursor", |text| match is_cursor(text) {
             true => Ok(text.to_owned()),
-            false => Err("is none of those that a page names as its nextCursor"),
+            false => Err("must be the nextCursor of a page of this list"),
         })?;
         params.finish()?;
         Ok(Self { limit, cursor })

@@ -64,7 +64,7 @@ pub(crate) fn journey_question(user_id: String, mut params: Params, tz: &TimeZon
     if let (Some(from), Some(to)) = (from, to)
         && from >= to
     {
-        return Err(catalogue::invalid_parameter("to", "to must lie after from"));
+        return Err(catalogue::invalid_parameter("to", "to: must be later than from"));
     }
     let types = types(&mut params)?;
     let order = params.one("order", |text| message(text.parse()))?.unwrap_or(Order::Ascending);

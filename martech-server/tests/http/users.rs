@@ -114,7 +114,7 @@ async fn changes_accounts_through_a_running_server() {
     let elsewhere = dir.clone();
     tokio::task::spawn_blocking(move || walk(&dir, &url)).await.unwrap();
     let told = tokio::task::spawn_blocking(move || refused(&user(&elsewhere, "http://127.0.0.1:1", &["list"], "")));
-    assert!(told.await.unwrap().contains("set its address with --url"));
+    assert!(told.await.unwrap().contains("--url sets its address"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,7 +153,7 @@ fn creates_no_accounts_in_wrong_or_locked_folders() {
     let _server = Disk.lock(&dir.path().join("LOCK")).unwrap();
     std::fs::write(dir.path().join("admin-token"), "a-token-of-its-own").unwrap();
     let told = refused(&user(dir.path(), "http://127.0.0.1:1", &["add", "ann@shop.example"], ""));
-    assert!(told.contains("set its address with --url") && !dir.path().join("accounts.redb").exists(), "{told}");
+    assert!(told.contains("--url sets its address") && !dir.path().join("accounts.redb").exists(), "{told}");
 }
 
 /// The umask of the shell has no effect.

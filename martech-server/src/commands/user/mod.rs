@@ -172,7 +172,9 @@ enum UserError {
     Trust(#[from] TrustError),
     #[error("cannot read the password: {0}")]
     Input(io::Error),
-    #[error("a server uses the data folder, but the request to {url} failed: {reason} (set its address with --url)")]
+    #[error(
+        "a server uses the data folder, but the request to {url} failed: {reason} (--url sets its address, --ca-cert the certificates to trust)"
+    )]
     Unreachable { url: String, reason: String },
     #[error("the server refused the request: {0}")]
     Refused(String),

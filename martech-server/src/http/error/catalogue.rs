@@ -114,7 +114,7 @@ pub(crate) fn malformed_key() -> ApiError {
 }
 
 pub(crate) fn wrong_kind_of_key() -> ApiError {
-    forbidden("this key does not permit that: read keys read, write keys send events")
+    forbidden("this key does not permit the request: read keys only read, and write keys only send events")
 }
 
 pub(crate) fn key_of_other_project(project: &ProjectId) -> ApiError {
@@ -149,18 +149,19 @@ pub(crate) fn invalid_origin() -> ApiError {
 
 /// `by` is what the limit counts: `address`, `site` or `key`.
 pub(crate) fn rate_limited(by: &str, rate: impl Display, wait: Duration) -> ApiError {
-    let message = format!("this {by} has reached its limit of {rate} requests; retry after Retry-After");
+    let message = format!("this {by} has reached its limit of {rate} requests; retry after the time in Retry-After");
     too_many("rate_limited", message, wait)
 }
 
 pub(crate) fn bytes_limited(rate: impl Display, wait: Duration) -> ApiError {
-    let message =
-        format!("this address has reached its limit of {rate} of events after decompression; retry after Retry-After");
+    let message = format!(
+        "this address has reached its limit of {rate} of events after decompression; retry after the time in Retry-After"
+    );
     too_many("rate_limited", message, wait)
 }
 
 pub(crate) fn too_many_tokens(wait: Duration) -> ApiError {
-    too_many("rate_limited", "too many invalid tokens from this address; retry after Retry-After", wait)
+    too_many("rate_limited", "too many invalid tokens from this address; retry after the time in Retry-After", wait)
 }
 
 // Queries.
@@ -225,7 +226,7 @@ impl Obstacle {
     fn message(self) -> &'static str {
         match self {
             Self::Draining => "the server is shutting down",
-            Self::Stopped => "the store has failed for good; restart the server",
+            Self::Stopped => "the store has failed and accepts nothing more; restart the server",
             Self::StoreFailing => "the store reports an error; see /health",
             Self::StoreUnavailable => "MongoDB is unavailable; see /health",
             Self::Full => "the queue of events is full",
@@ -341,12 +342,12 @@ pub(crate) fn no_valid_events(count: usize) -> ApiError {
 
 pub(crate) fn not_stored(failed: usize, total: usize) -> ApiError {
     let message = format!(
-        "{failed} of {total} events could not be stored; send these or the whole body again: an event with an eventId is \
-         stored once"
+        "the store has not confirmed {failed} of {total} events in time, and may still store them; send events with an \
+         eventId again: they are stored once"
     );
     unavailable("store_unavailable", message, 5 * SECOND)
 }
 
 pub(crate) fn queue_full(wait: Duration) -> ApiError {
-    too_many("queue_full", "the queue of events is full; retry after Retry-After", wait)
+    too_many("queue_full", "the queue of events is full; retry after the time in Retry-After", wait)
 }

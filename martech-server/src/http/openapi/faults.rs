@@ -241,7 +241,7 @@ faults! {
     QueueFull: catalogue::queue_full(Duration::from_secs(1));
     NotStored: catalogue::not_stored(1, 2), (
         "accepted": 1, "duplicates": 0, "rejected": 0, "failed": 1, "results": [
-            { "index": 1, "eventId": "018f3c7e-5a1b-7c2d-8e4f-0a1b2c3d4e5f", "status": "failed", "code": "not_stored", "message": "the store could not take it in time" }
+            { "index": 1, "eventId": "018f3c7e-5a1b-7c2d-8e4f-0a1b2c3d4e5f", "status": "failed", "code": "not_stored", "message": "the store did not confirm it in time" }
         ]
     );
 

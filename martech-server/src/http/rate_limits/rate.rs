@@ -28,8 +28,8 @@ impl FromStr for Rate {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const SHAPE: &str = "`off`, or a count of requests (at most 10000000) and the whole seconds over which as many \
-                             are had again (at most a day), such as 5000/10s";
+        const SHAPE: &str = "`off`, or a count of requests (at most 10000000) and a time in whole seconds (at most a day), \
+                             such as 5000/10s";
         if text == "off" {
             return Ok(Self::Off);
         }
@@ -52,8 +52,8 @@ impl FromStr for ByteRate {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const SHAPE: &str = "`off`, or a size (less than 4GiB, and at most 512MiB for each second) and the whole seconds over \
-                             which as much is had again (at most a day), such as 128MiB/10s";
+        const SHAPE: &str = "`off`, or a size (less than 4GiB, and at most 512MiB for each second) and a time in whole \
+                             seconds (at most a day), such as 128MiB/10s";
         if text == "off" {
             return Ok(Self(Rate::Off));
         }

@@ -151,7 +151,7 @@ impl Exception {
 
     /// Returns the exception for an event that is not newly stored, or `None` for a stored event.
     fn of(origin: Origin, outcome: Option<EventOutcome>, is_taken: bool) -> Option<Self> {
-        const NOT_STORED: &str = "the store could not take it in time";
+        const NOT_STORED: &str = "the store did not confirm it in time";
         let (status, code, message) = match outcome {
             _ if !is_taken => (Status::Failed, "not_stored".into(), NOT_STORED.into()),
             Some(Err(_)) => (Status::Failed, "not_stored".into(), NOT_STORED.into()),
