@@ -1,4 +1,4 @@
-//! Keeps events on disk while the store behind is away: `cargo run -p martech-examples --example spool`.
+//! Keeps events on disk while the store behind it is unavailable: `cargo run -p martech-examples --example spool`.
 
 use std::{
     error::Error,

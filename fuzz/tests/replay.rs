@@ -1,5 +1,5 @@
-//! Every target over its seeds, which are also what once was a finding, and over some variations of them: without a
-//! fuzzer, so that targets and findings stay alive. `MARTECH_FUZZ_ROUNDS` says how many variations of each seed.
+//! Runs every target on its seeds, which include the inputs of earlier findings, and on some variations of them. This
+//! needs no fuzzer. `MARTECH_FUZZ_ROUNDS` sets the number of variations of each seed.
 
 use std::{env, fs, path::Path};
 
