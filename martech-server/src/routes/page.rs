@@ -12,7 +12,7 @@ pub(super) struct Page {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     limit: usize,
     /// The `nextCursor` of the previous page.
-    #[param(pattern = "^[!-~]{1,200}$")]
+    #[param(pattern = "^[0-9A-Fa-f]{16}[!-~]{0,184}$")]
     cursor: Option<String>,
 }
 

@@ -33,7 +33,7 @@ impl Reasons {
         self.0.entry(key).or_insert_with(first).records += 1;
     }
 
-    /// Returns the most frequent reasons, one line each.
+    /// Returns the most frequent reasons, one line each, and the number of the others.
     pub(crate) fn commonest(&self) -> Vec<String> {
         let mut all: Vec<_> = self.0.iter().collect();
         all.sort_by_key(|(_, tally)| std::cmp::Reverse(tally.records));
@@ -41,7 +41,10 @@ impl Reasons {
             let records = if tally.records == 1 { "record" } else { "records" };
             format!("{} {records}: {key}: {} (first on line {})", tally.records, tally.message, tally.line)
         };
-        all.iter().take(SHOWN).map(line).collect()
+        let others = all.len().saturating_sub(SHOWN);
+        let reasons = if others == 1 { "reason" } else { "reasons" };
+        let more = (others > 0).then(|| format!("{others} more {reasons}: see the rejects file"));
+        all.iter().take(SHOWN).map(line).chain(more).collect()
     }
 }
 
@@ -61,6 +64,7 @@ mod tests {
                 "3 records: c (total): message 5 (first on line 5)",
                 "2 records: b (total): message 3 (first on line 3)",
                 "2 records: d (total): message 8 (first on line 8)",
+                "1 more reason: see the rejects file",
             ]
         );
     }

@@ -66,7 +66,7 @@ pub(super) fn verify(args: &VerifyArgs) -> ExitCode {
     if let Some(options) = args.store.mongo() {
         return mongo::verify(args, options);
     }
-    match look(&args.data_dir) {
+    match check(&args.data_dir) {
         Ok(report) => {
             print(args.json, &report, || report.to_string());
             ExitCode::from(u8::from(!report.is_clean()))
@@ -82,32 +82,32 @@ pub(super) fn repair(args: &RepairArgs) -> ExitCode {
 
 /// Findings in a data folder: its events and its accounts.
 #[derive(Serialize)]
-struct Looked {
+struct Findings {
     #[serde(flatten)]
     events: Report,
     accounts: AccountsReport,
 }
 
-impl Looked {
+impl Findings {
     fn is_clean(&self) -> bool {
         self.events.is_clean() && self.accounts.is_clean()
     }
 }
 
-impl fmt::Display for Looked {
+impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}\n{}", self.events, self.accounts.told())
     }
 }
 
-fn look(dir: &PathBuf) -> Result<Looked, LakeError> {
+fn check(dir: &PathBuf) -> Result<Findings, LakeError> {
     let bar = Bar::new();
     let events = verify::verify(&VerifyOptions::new(dir), &mut |progress| bar.show(progress))?;
-    Ok(Looked { events, accounts: AccountsReport::of(dir) })
+    Ok(Findings { events, accounts: AccountsReport::of(dir) })
 }
 
 fn plan(args: &RepairArgs) -> ExitCode {
-    match look(&args.data_dir) {
+    match check(&args.data_dir) {
         Ok(report) => {
             print(args.json, &json!({ "found": report, "losses": null, "resumed": null }), || {
                 match report.is_clean() {
@@ -138,7 +138,7 @@ fn carry_out(args: &RepairArgs) -> ExitCode {
         Err(error) => return fail(&format_args!("cannot set the accounts aside: {error}")),
     };
     // A second check decides whether the repair is complete.
-    let after = match look(&args.data_dir) {
+    let after = match check(&args.data_dir) {
         Ok(after) => after,
         Err(error) => return fail(&error),
     };
@@ -149,20 +149,17 @@ fn carry_out(args: &RepairArgs) -> ExitCode {
         }),
         || {
             let resumed = done.resumed.iter().map(|losses| format!("finished an interrupted repair:\n{losses}\n"));
-            let repaired = match (&done.losses, &accounts) {
-                (None, AccountsReport::SetAside { .. }) => accounts.told(),
-                (None, _) => "nothing to repair".to_owned(),
-                (Some(losses), accounts) => {
-                    format!("{}\n{}", repaired(&done.found, losses, &after), accounts.told())
-                }
-            };
-            resumed.chain([repaired]).collect()
+            let events = done.losses.as_ref().map(|losses| repaired(&done.found, losses, &after));
+            let accounts = matches!(accounts, AccountsReport::SetAside { .. }).then(|| accounts.told());
+            let repaired: Vec<String> = events.into_iter().chain(accounts).collect();
+            let nothing = repaired.is_empty().then(|| "nothing to repair".to_owned());
+            resumed.chain([repaired.join("\n")]).chain(nothing).collect()
         },
     );
     ExitCode::from(if after.is_clean() { 0 } else { FAILED })
 }
 
-fn repaired(found: &Report, losses: &Losses, after: &Looked) -> String {
+fn repaired(found: &Report, losses: &Losses, after: &Findings) -> String {
     format!("{found}\n\nrepaired:\n{losses}\n\nchecked again:\n{after}")
 }
 

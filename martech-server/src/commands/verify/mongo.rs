@@ -42,7 +42,7 @@ pub(super) fn verify(args: &VerifyArgs, options: MongoOptions) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
-    match runtime.block_on(look(args, options)) {
+    match runtime.block_on(check(args, options)) {
         Ok(report) => {
             print(args.json, &report, || report.to_string());
             ExitCode::from(u8::from(!report.is_clean()))
@@ -51,7 +51,7 @@ pub(super) fn verify(args: &VerifyArgs, options: MongoOptions) -> ExitCode {
     }
 }
 
-async fn look(args: &VerifyArgs, options: MongoOptions) -> Result<Report, BackendError> {
+async fn check(args: &VerifyArgs, options: MongoOptions) -> Result<Report, BackendError> {
     // The spool is local, so its check fails fast if a server is running on this folder.
     let disk: Arc<dyn FileSystem> = Arc::new(Disk);
     let spool = spool::inspect::<Event>(&disk, &args.data_dir.join(SPOOL))?;
