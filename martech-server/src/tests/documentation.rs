@@ -5,7 +5,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     env,
-    fmt::Write,
+    fmt::{Display, Write},
     fs,
     path::Path,
 };
@@ -39,6 +39,11 @@ fn check(document: &str, name: &str, table: &str) {
 
 fn cell(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
+}
+
+/// Returns names as code, separated by commas.
+fn code_list(names: impl IntoIterator<Item = impl Display>) -> String {
+    names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 #[test]
@@ -92,8 +97,7 @@ fn variables() {
     }
     let mut table = "| flag | variable | commands | meaning |\n|---|---|---|---|\n".to_owned();
     for (head, (commands, meaning)) in rows {
-        let commands: Vec<_> = commands.iter().map(|name| format!("`{name}`")).collect();
-        writeln!(table, "{head} {} | {} |", commands.join(", "), cell(&meaning)).unwrap();
+        writeln!(table, "{head} {} | {} |", code_list(commands), cell(&meaning)).unwrap();
     }
     check("configuration.md", "variables", &table);
 }
@@ -108,11 +112,8 @@ async fn routes() {
         for (method, operation) in methods.as_object().unwrap().iter().filter(|_| is_listed) {
             let parameters = operation["parameters"].as_array().into_iter().flatten();
             let parameters = parameters.filter(|parameter| parameter["in"] == "query");
-            let parameters: Vec<_> =
-                parameters.map(|parameter| parameter["name"].as_str().unwrap().to_owned()).collect();
-            let fields = fields(&api, &operation["requestBody"]["content"]["application/json"]["schema"]);
-            let [parameters, fields] = [parameters, fields]
-                .map(|names| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "));
+            let parameters = code_list(parameters.map(|parameter| parameter["name"].as_str().unwrap()));
+            let fields = code_list(fields(&api, &operation["requestBody"]["content"]["application/json"]["schema"]));
             let effect = operation["summary"].as_str().unwrap().trim_end_matches('.');
             let method = method.to_uppercase();
             writeln!(table, "| `{method} {path}` | {parameters} | {fields} | {effect} |").unwrap();
@@ -156,8 +157,8 @@ async fn api_description_has_no_links_to_rust_items() {
 async fn actions() {
     let api = described().await;
     let names = api["components"]["schemas"]["Action"]["enum"].as_array().unwrap();
-    let names: Vec<_> = names.iter().map(|name| format!("`{}`", name.as_str().unwrap())).collect();
-    check("http-api.md", "actions", &format!("{}.\n", names.join(", ")));
+    let names = code_list(names.iter().map(|name| name.as_str().unwrap()));
+    check("http-api.md", "actions", &format!("{names}.\n"));
 }
 
 #[test]
@@ -179,11 +180,9 @@ async fn metrics() {
     let mut rows = BTreeMap::new();
     for family in metrics::examples(&state) {
         let labels = family.get_metric().iter().flat_map(|metric| metric.get_label());
-        let mut labels: Vec<_> = labels.map(|label| format!("`{}`", label.name())).collect();
-        labels.sort();
-        labels.dedup();
+        let labels = code_list(labels.map(|label| label.name()).collect::<BTreeSet<_>>());
         let kind = format!("{:?}", family.get_field_type()).to_lowercase();
-        let row = format!("| `{}` | {kind} | {} | {} |\n", family.name(), labels.join(", "), cell(family.help()));
+        let row = format!("| `{}` | {kind} | {} | {} |\n", family.name(), labels, cell(family.help()));
         rows.insert(family.name().to_owned(), row);
     }
     let rows: String = rows.into_values().collect();

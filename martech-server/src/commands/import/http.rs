@@ -10,6 +10,7 @@ use std::{
 
 use martech_core::{Appended, Rejection, RejectionCode, Store, StoreError, event::Event};
 use serde::{Deserialize, de::DeserializeOwned};
+use ureq::typestate::WithBody;
 
 use super::{check_project, error::ImportError};
 use crate::{
@@ -91,8 +92,7 @@ impl HttpStore {
             }
         }
         // The server checks the token and the project before it reports that the body has no events.
-        let probe = self.agent.post(&*self.url).header("content-type", "application/x-ndjson");
-        let mut response = self.ask(probe, |request| request.send_empty())?;
+        let mut response = self.ask(self.events(), |request| request.send_empty())?;
         let status = response.status().as_u16();
         match (status, json(&mut response)) {
             (401 | 403 | 404, Some(Failure { message })) => {
@@ -110,24 +110,26 @@ impl HttpStore {
         send: impl FnOnce(ureq::RequestBuilder<B>) -> Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> Result<ureq::http::Response<ureq::Body>, ImportError> {
         let request = request.config().timeout_global(Some(READ_TIMEOUT)).build();
-        let request = match &self.authorization {
+        send(self.authorized(request))
+            .map_err(|error| ImportError::Unreachable { url: self.server.to_string(), reason: error.to_string() })
+    }
+
+    /// Returns a request for `POST /events`, without a body.
+    fn events(&self) -> ureq::RequestBuilder<WithBody> {
+        self.agent.post(&*self.url).header("content-type", "application/x-ndjson")
+    }
+
+    /// Adds the token, if there is one.
+    fn authorized<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
+        match &self.authorization {
             Some(authorization) => request.header("authorization", &**authorization),
             None => request,
-        };
-        send(request)
-            .map_err(|error| ImportError::Unreachable { url: self.server.to_string(), reason: error.to_string() })
+        }
     }
 
     /// Sends a batch. Blocks until the server has answered.
     fn post(&self, body: &[u8], events: usize) -> Result<Appended, StoreError> {
-        let mut request = self
-            .agent
-            .post(&*self.url)
-            .header("content-type", "application/x-ndjson")
-            .header("content-encoding", "zstd");
-        if let Some(authorization) = &self.authorization {
-            request = request.header("authorization", &**authorization);
-        }
+        let request = self.authorized(self.events()).header("content-encoding", "zstd");
         let mut response = request.send(body).map_err(|error| match error {
             ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
                 StoreError::fatal(format!("{} is not a valid server URL", self.url)).with_source(error)

@@ -152,8 +152,8 @@ fn carry_out(args: &RepairArgs) -> ExitCode {
             let events = done.losses.as_ref().map(|losses| repaired(&done.found, losses, &after));
             let accounts = matches!(accounts, AccountsReport::SetAside { .. }).then(|| accounts.told());
             let repaired: Vec<String> = events.into_iter().chain(accounts).collect();
-            let nothing = repaired.is_empty().then(|| "nothing to repair".to_owned());
-            resumed.chain([repaired.join("\n")]).chain(nothing).collect()
+            let repaired = if repaired.is_empty() { "nothing to repair".to_owned() } else { repaired.join("\n") };
+            resumed.chain([repaired]).collect()
         },
     );
     ExitCode::from(if after.is_clean() { 0 } else { FAILED })

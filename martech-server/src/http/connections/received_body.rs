@@ -10,6 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::{runtime::Handle, time::timeout};
 
@@ -70,7 +71,7 @@ impl Drop for ReceivedBody {
 async fn read_to_end(mut body: Incoming) {
     let mut read = 0;
     while read <= MAX_REST
-        && let Some(Ok(frame)) = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await
+        && let Some(Ok(frame)) = body.frame().await
     {
         read += frame.data_ref().map_or(0, Bytes::len);
     }

@@ -55,7 +55,7 @@ impl ProjectHealth {
     pub(super) async fn look(state: &ApiState, project: &Project) -> (Self, Option<Obstacle>) {
         let store = project.backend().status().await;
         let obstacle = obstacle(state, project, &store);
-        let shop = Self {
+        let health = Self {
             status: status_of(obstacle),
             checks: Checks::new(store, state.bounds.journal_bytes),
             sink: SinkHealth::new(&project.sink().stats()),
@@ -64,7 +64,7 @@ impl ProjectHealth {
                 .is_spooled()
                 .then(|| SinkHealth::new(&project.sink_for(Ack::Stored, Circuit::Closed).stats())),
         };
-        (shop, obstacle)
+        (health, obstacle)
     }
 }
 
