@@ -14,7 +14,7 @@ pub struct EventId(pub Uuid);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EventIdError {
-    /// The text is empty or only white space.
+    /// The text has no visible characters.
     #[error("an event id must not be empty; leave it out to have one generated")]
     Empty,
     /// The text has more than 128 characters.
