@@ -268,13 +268,17 @@ impl<'a> Scanner<'a> {
 
     fn syntax(&self, expected: &'static str) -> Box<EventError> {
         let before = &self.text[..self.at];
-        let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+        // Text of one line may itself be a line of a longer text, whose number is not known here.
+        let line = match self.text.contains('\n') {
+            true => format!("line {}, ", before.matches('\n').count() + 1),
+            false => String::new(),
+        };
         let found = match self.text[self.at..].chars().next() {
             Some(found) => format!("not {found:?}"),
             None => "but the text ends".to_owned(),
         };
-        let message = format!("malformed JSON at line {line}, column {column}: expected {expected}, {found}");
+        let message = format!("malformed JSON at {line}column {column}: expected {expected}, {found}");
         Box::new(EventError::new(ErrorCode::MalformedJson, message))
     }
 
