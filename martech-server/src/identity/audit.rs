@@ -36,13 +36,13 @@ pub(crate) enum Action {
     RoleChanged,
     PasswordReset,
     MemberRemoved,
-    KeyMade,
+    KeyCreated,
     KeyRotated,
     KeyRevoked,
-    KeyHandedOn,
+    KeyTransferred,
     TokenRefused,
-    ProjectMade,
-    ProjectChanged,
+    ProjectCreated,
+    ProjectUpdated,
     ProjectRemoved,
 }
 

@@ -4,7 +4,7 @@
 //! `mt_read_`, so that people and secret scanners recognize a leaked key.
 //!
 //! A key has one secret. For a day after a rotation it has two. A key ends when the user who created or last rotated it
-//! loses the role to do so, because that user knows the secret. Alternatively, the key is handed on to another user.
+//! loses the role to do so, because that user knows the secret. Alternatively, the key is transferred to another user.
 
 use std::time::Duration;
 
@@ -175,17 +175,17 @@ pub(crate) enum KeyFate {
     /// The keys end.
     End,
     /// The keys pass to the author of the change.
-    HandOn,
+    Transfer,
 }
 
-/// The keys that ended or were handed on, because their user may no longer create keys.
+/// The keys that ended or were transferred, because their user may no longer create keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Settled {
     pub(crate) ended: Vec<ApiKey>,
-    pub(crate) handed_on: Vec<ApiKey>,
+    pub(crate) transferred: Vec<ApiKey>,
 }
 
-/// Ends or hands on the keys of a user in each project where `after` lacks the role to create keys. `after` is the user
+/// Ends or transfers the keys of a user in each project where `after` lacks the role to create keys. `after` is the user
 /// after the change; `None` if the account is removed.
 pub(super) async fn settle(
     transaction: &mut Transaction,
@@ -200,10 +200,10 @@ pub(super) async fn settle(
     let mut settled = Settled::default();
     for key in lost {
         match fate {
-            KeyFate::HandOn => {
-                let handed_on = ApiKey { created_by: heir.id(), ..key.clone() };
-                transaction.put(&handed_on);
-                settled.handed_on.push(handed_on);
+            KeyFate::Transfer => {
+                let transferred = ApiKey { created_by: heir.id(), ..key.clone() };
+                transaction.put(&transferred);
+                settled.transferred.push(transferred);
             }
             KeyFate::End => {
                 // A replaced secret ends alone. The current secret ends the whole key.
@@ -215,7 +215,7 @@ pub(super) async fn settle(
         }
     }
     // List each key once, by its current secret.
-    for keys in [&mut settled.ended, &mut settled.handed_on] {
+    for keys in [&mut settled.ended, &mut settled.transferred] {
         keys.sort_by(|left, right| (&left.id, left.expires_at).cmp(&(&right.id, right.expires_at)));
         keys.dedup_by(|later, key| later.id == key.id);
     }

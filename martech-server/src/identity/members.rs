@@ -56,7 +56,7 @@ impl Accounts {
     /// Sets the role of a user in a project; `None` removes it. `id` is the user's id or email address. A user without
     /// a role in the project gets one.
     ///
-    /// Returns the changed user, and the keys that ended or were handed on.
+    /// Returns the changed user, and the keys that ended or were transferred.
     pub(crate) async fn set_role(
         &self,
         actor: &Actor,

@@ -53,8 +53,8 @@ impl Entity for ProjectRecord {
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ProjectChange {
-    #[serde(default)]
-    #[schema(min_length = 1, max_length = 128, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false, min_length = 1, max_length = 128, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     pub(crate) name: Option<String>,
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, format = "iana-time-zone", example = "Europe/Berlin")]

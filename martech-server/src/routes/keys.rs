@@ -134,7 +134,7 @@ struct MadeKey {
     post,
     path = "/admin/keys",
     tag = "Keys",
-    operation_id = "makeKey",
+    operation_id = "createKey",
     request_body = KeyRequest,
     responses((status = 201, description = "The key and its secret.", body = MadeKey), Refusals<OfBody>),
 )]
@@ -156,7 +156,8 @@ pub(super) async fn make(
     let new = NewKey { name, kind, origins };
     let (actor, accounts) = (actor(&caller)?, &access.accounts);
     let (key, made) = accounts.make_key(&actor, project.id(), new, Timestamp::now()).await?;
-    note(&access, Some(project.id()), Action::KeyMade, &caller, Target::of(&made.id).with(&made.name), &origin).await;
+    note(&access, Some(project.id()), Action::KeyCreated, &caller, Target::of(&made.id).with(&made.name), &origin)
+        .await;
     Ok((StatusCode::CREATED, Json(MadeKey { key, shown: made.into() })).into_response())
 }
 

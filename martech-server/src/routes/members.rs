@@ -119,14 +119,14 @@ pub(super) struct SettledKeys {
     revoked_keys: Vec<LostKey>,
     /// Keys that now belong to the caller.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    handed_on_keys: Vec<LostKey>,
+    transferred_keys: Vec<LostKey>,
 }
 
 impl From<&Settled> for SettledKeys {
     fn from(settled: &Settled) -> Self {
         let lost = |key: &ApiKey| LostKey { id: key.id.clone(), name: key.name.clone(), kind: key.kind };
         let list = |keys: &[ApiKey]| keys.iter().map(lost).collect();
-        Self { revoked_keys: list(&settled.ended), handed_on_keys: list(&settled.handed_on) }
+        Self { revoked_keys: list(&settled.ended), transferred_keys: list(&settled.transferred) }
     }
 }
 
@@ -143,7 +143,7 @@ pub(super) struct ChangedMember {
 fn fate(mut params: Params) -> Result<KeyFate, ApiError> {
     let parse = |text: &str| match text {
         "revoke" => Ok(KeyFate::End),
-        "keep" => Ok(KeyFate::HandOn),
+        "keep" => Ok(KeyFate::Transfer),
         _ => Err("must be revoke or keep"),
     };
     let fate = params.one("keys", parse)?.unwrap_or(KeyFate::End);
@@ -151,9 +151,9 @@ fn fate(mut params: Params) -> Result<KeyFate, ApiError> {
     Ok(fate)
 }
 
-/// Records revoked and handed-over keys in the audit log.
+/// Records revoked and transferred keys in the audit log.
 async fn note_keys(access: &Access, settled: &Settled, whose: &User, caller: &Caller, origin: &Origin) {
-    for (keys, action) in [(&settled.ended, Action::KeyRevoked), (&settled.handed_on, Action::KeyHandedOn)] {
+    for (keys, action) in [(&settled.ended, Action::KeyRevoked), (&settled.transferred, Action::KeyTransferred)] {
         for key in keys {
             let told = format!("{}, of {}", key.name, whose.email);
             note(access, Some(&key.project), action, caller, Target::of(&key.id).with(&told), origin).await;
@@ -176,7 +176,7 @@ pub(super) struct NewRole {
     patch,
     path = "/admin/members/{id}",
     tag = "Members",
-    operation_id = "changeMember",
+    operation_id = "updateMember",
     params(
         ("id" = String, Path, description = "The id or the email address of a member."),
         ("keys" = Option<String>, Query, pattern = "^(revoke|keep)$", description = "What happens to the keys that the member created or last rotated, if the member loses the right to create keys: `revoke` (the default) revokes them, `keep` makes them yours.")

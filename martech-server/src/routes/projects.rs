@@ -145,7 +145,7 @@ pub(super) struct NewProject {
     post,
     path = "/admin/projects",
     tag = "Projects",
-    operation_id = "makeProject",
+    operation_id = "createProject",
     request_body = NewProject,
     responses((status = 201, description = "The project.", body = ProjectShape), Refusals<(OfBody, ProjectExists, TooManyProjects)>),
 )]
@@ -170,7 +170,7 @@ pub(super) async fn make(
         catalogue::validation_error(message).at("id")
     })?;
     let made = projects.make(&actor(&caller)?, id, settings, Timestamp::now()).await?;
-    note(&access, Some(&made.id), Action::ProjectMade, &caller, Target::PROJECT, &origin).await;
+    note(&access, Some(&made.id), Action::ProjectCreated, &caller, Target::PROJECT, &origin).await;
     Ok((StatusCode::CREATED, Json(ProjectShape::from(made))).into_response())
 }
 
@@ -181,7 +181,7 @@ pub(super) async fn make(
     patch,
     path = "/admin/projects/{id}",
     tag = "Projects",
-    operation_id = "changeProject",
+    operation_id = "updateProject",
     params(("id" = String, Path, description = "The id of the project.")),
     request_body = ProjectChange,
     responses((status = 200, description = "The project.", body = ProjectShape), Refusals<(OfBody, NoSuchProject, NotFound)>),
@@ -197,7 +197,7 @@ pub(super) async fn change(
     let id = named(&id)?;
     caller.may(Role::Admin, &id)?;
     let changed = projects.change(&actor(&caller)?, &id, settings, Timestamp::now()).await?;
-    note(&access, Some(&id), Action::ProjectChanged, &caller, Target::PROJECT, &origin).await;
+    note(&access, Some(&id), Action::ProjectUpdated, &caller, Target::PROJECT, &origin).await;
     Ok(Json(changed.into()))
 }
 

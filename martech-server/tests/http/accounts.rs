@@ -479,7 +479,7 @@ async fn audit_log_lists_actions_for_admins() {
     let all = owner.get(&server, "/admin/audit").await;
     let entries = all.json["entries"].as_array().unwrap();
     let actions: Vec<&str> = entries.iter().map(|entry| entry["action"].as_str().unwrap()).collect();
-    assert_eq!(actions, ["signedOut", "keyRevoked", "keyMade", "signInFailed", "signedUp", "invited", "signedUp"]);
+    assert_eq!(actions, ["signedOut", "keyRevoked", "keyCreated", "signInFailed", "signedUp", "invited", "signedUp"]);
     let failed = &entries[3];
     assert_eq!(
         (&failed["target"], &failed["ipAddress"], &failed["actor"]),
@@ -516,7 +516,7 @@ async fn audit_log_lists_actions_for_admins() {
 }
 
 #[tokio::test]
-async fn revokes_or_hands_on_keys_of_removed_members() {
+async fn revokes_or_transfers_keys_of_removed_members() {
     let server = start(&[]).await;
     let owner = owner(&server).await;
     let reads =
@@ -529,11 +529,11 @@ async fn revokes_or_hands_on_keys_of_removed_members() {
         let path = format!("/admin/members/{name}@shop.example{query}");
         let removed = owner.send(&server, Method::DELETE, &path, None).await;
         let told = json!([{ "id": key["id"], "name": "report", "kind": "read" }]);
-        let (field, status) = if query.is_empty() { ("revokedKeys", 401) } else { ("handedOnKeys", 200) };
+        let (field, status) = if query.is_empty() { ("revokedKeys", 401) } else { ("transferredKeys", 200) };
         assert_eq!((removed.status.as_u16(), &removed.json), (200, &json!({ field: told })));
         assert_eq!(reads(&key).await, status);
         // The audit log names the previous holder of the key.
-        let action = if query.is_empty() { "keyRevoked" } else { "keyHandedOn" };
+        let action = if query.is_empty() { "keyRevoked" } else { "keyTransferred" };
         let audit = owner.get(&server, "/admin/audit").await.json["entries"].clone();
         let entry = audit.as_array().unwrap().iter().find(|entry| entry["action"] == action).unwrap();
         assert_eq!(
@@ -541,7 +541,7 @@ async fn revokes_or_hands_on_keys_of_removed_members() {
             (&json!(action), &json!(format!("report, of {name}@shop.example")))
         );
     }
-    // The owner holds the key that was handed on, and loses it with the role.
+    // The owner holds the key that was transferred, and loses it with the role.
     let other = invited(&server, &owner, "other", "owner").await;
     let left = owner.get(&server, "/admin/keys").await.json["keys"].clone();
     assert_eq!(left.as_array().unwrap().len(), 1);

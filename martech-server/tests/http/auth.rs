@@ -29,6 +29,12 @@ async fn query_and_admin_routes_require_the_token() {
             }
             let answer = server.send(request.body(Full::default()).unwrap()).await;
             answer.assert_error(401, "unauthorized");
+            let is_token_wrong = answer.json["message"].as_str().unwrap().contains("this token is unknown");
+            assert_eq!(
+                is_token_wrong,
+                given.is_some_and(|given| given.len() > "Bearer ".len() && given != basic),
+                "{given:?}"
+            );
             assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
         }
         let right = format!("bearer {}", server.token);

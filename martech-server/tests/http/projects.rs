@@ -119,13 +119,20 @@ async fn project_has_its_own_currency_zone_and_types() {
         ("currency", json!("$")),
         ("eventTypes", json!(["No Type"])),
         ("retentionDays", json!(40_000)),
+        ("retentionDays", json!(1.5)),
+        ("retentionDays", json!("30")),
         ("name", json!("")),
+        ("name", json!(null)),
     ] {
         let mut body = json!({});
         body[field] = value;
         change(body).await.assert_error(400, "VALIDATION_ERROR").assert_field(field);
     }
-    change(json!({ "colour": "red" })).await.assert_error(400, "VALIDATION_ERROR");
+    change(json!({ "eventTypes": ["wish", 7] }))
+        .await
+        .assert_error(400, "VALIDATION_ERROR")
+        .assert_field("eventTypes[1]");
+    change(json!({ "colour": "red" })).await.assert_error(400, "VALIDATION_ERROR").assert_field("colour");
     // The default project changes in the same way.
     assert_eq!(
         admin(&server, "PATCH", "/admin/projects/default", json!({ "timeZone": "Europe/Berlin" })).await.status,

@@ -91,7 +91,7 @@ impl Local {
     /// Records the outcome for each key, and returns the names of the keys.
     async fn settled(&self, settled: Settled, whose: &User) -> Keys {
         let mut names = [Vec::new(), Vec::new()];
-        let fates = [(settled.ended, Action::KeyRevoked), (settled.handed_on, Action::KeyHandedOn)];
+        let fates = [(settled.ended, Action::KeyRevoked), (settled.transferred, Action::KeyTransferred)];
         for (names, (keys, action)) in names.iter_mut().zip(fates) {
             for key in keys {
                 let told = format!("{}, of {}", key.name, whose.email);
@@ -99,8 +99,8 @@ impl Local {
                 names.push(key.name);
             }
         }
-        let [revoked, handed_on] = names;
-        Keys { revoked, handed_on }
+        let [revoked, transferred] = names;
+        Keys { revoked, transferred }
     }
 
     async fn note(&self, action: Action, project: Option<&ProjectId>, target: Target<'_>) {

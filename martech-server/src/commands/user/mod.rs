@@ -141,18 +141,18 @@ impl UserArgs {
 /// The names of keys whose creator may no longer create keys.
 struct Keys {
     revoked: Vec<String>,
-    handed_on: Vec<String>,
+    transferred: Vec<String>,
 }
 
 impl Keys {
     fn tell(&self) {
         self.revoked.iter().for_each(|name| print_line(format_args!("key `{name}` revoked")));
-        self.handed_on.iter().for_each(|name| print_line(format_args!("key `{name}` kept")));
+        self.transferred.iter().for_each(|name| print_line(format_args!("key `{name}` kept")));
     }
 }
 
 fn fate(keep: bool) -> KeyFate {
-    if keep { KeyFate::HandOn } else { KeyFate::End }
+    if keep { KeyFate::Transfer } else { KeyFate::End }
 }
 
 /// An error of the command.

@@ -30,7 +30,7 @@ struct Members {
 #[serde(rename_all = "camelCase", default)]
 struct Settled {
     revoked_keys: Vec<Lost>,
-    handed_on_keys: Vec<Lost>,
+    transferred_keys: Vec<Lost>,
 }
 
 #[derive(Deserialize)]
@@ -92,7 +92,7 @@ impl Remote {
     fn keys(&self, answer: &[u8]) -> Result<Keys, UserError> {
         let settled: Settled = if answer.is_empty() { Settled::default() } else { self.read(answer)? };
         let names = |keys: Vec<Lost>| keys.into_iter().map(|key| key.name).collect();
-        Ok(Keys { revoked: names(settled.revoked_keys), handed_on: names(settled.handed_on_keys) })
+        Ok(Keys { revoked: names(settled.revoked_keys), transferred: names(settled.transferred_keys) })
     }
 
     /// Sends a request. Returns the body of a successful response.
@@ -130,6 +130,6 @@ impl Remote {
 fn parameter(keys: KeyFate) -> &'static str {
     match keys {
         KeyFate::End => "",
-        KeyFate::HandOn => "&keys=keep",
+        KeyFate::Transfer => "&keys=keep",
     }
 }

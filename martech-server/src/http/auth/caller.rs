@@ -38,7 +38,9 @@ pub(crate) enum Caller {
     InvalidKey,
     /// Has a session cookie with a valid signature, but the session has ended.
     Expired,
-    /// Has presented no credential, or an unknown one.
+    /// Has presented a token that is unknown or has ended.
+    InvalidToken,
+    /// Has presented no credential.
     Anonymous,
 }
 
@@ -82,7 +84,7 @@ impl Caller {
         match by_cookie {
             true if was_ours => Ok(Self::Expired),
             true => Ok(Self::Anonymous),
-            false => refused(access, parts, "token").await.map(|()| Self::Anonymous),
+            false => refused(access, parts, "token").await.map(|()| Self::InvalidToken),
         }
     }
 
@@ -97,7 +99,7 @@ impl Caller {
             Self::Operator => Some(ADMIN_TOKEN),
             Self::Member(member) => Some(&member.handle.user.id),
             Self::Key(key) => Some(&key.id),
-            Self::InvalidKey | Self::Expired | Self::Anonymous => None,
+            Self::InvalidKey | Self::Expired | Self::InvalidToken | Self::Anonymous => None,
         }
     }
 
@@ -106,7 +108,7 @@ impl Caller {
         match self {
             Self::Operator => Some(Actor::Operator),
             Self::Member(member) => Some(Actor::User(member.handle.user.id.clone())),
-            Self::Key(_) | Self::InvalidKey | Self::Expired | Self::Anonymous => None,
+            Self::Key(_) | Self::InvalidKey | Self::Expired | Self::InvalidToken | Self::Anonymous => None,
         }
     }
 
@@ -129,7 +131,8 @@ impl Caller {
             Self::Key(_) => Err(catalogue::wrong_kind_of_key()),
             Self::Member(_) => Err(AccountError::RoleNeeded(role, project.clone()).into()),
             Self::InvalidKey => Err(catalogue::invalid_key()),
-            Self::Expired | Self::Anonymous => Err(catalogue::unauthorized()),
+            Self::Expired | Self::InvalidToken => Err(catalogue::invalid_token()),
+            Self::Anonymous => Err(catalogue::unauthorized()),
         }
     }
 }

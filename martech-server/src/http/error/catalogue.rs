@@ -89,6 +89,11 @@ pub(crate) fn unauthorized() -> ApiError {
     unauthorized_as("unauthorized", message)
 }
 
+pub(crate) fn invalid_token() -> ApiError {
+    let message = "this token is unknown, or its session has ended; sign in again, or send a valid token or read key";
+    unauthorized_as("unauthorized", message)
+}
+
 /// The code and message of Better Auth.
 pub(crate) fn not_signed_in() -> ApiError {
     unauthorized_as("UNAUTHORIZED", "Unauthorized")

@@ -1,6 +1,6 @@
 //! Request and response bodies in the shapes of Better Auth.
 
-use std::{collections::BTreeMap, error::Error};
+use std::collections::BTreeMap;
 
 use axum::{
     Json,
@@ -156,8 +156,8 @@ async fn read<T: DeserializeOwned + Send + 'static>(
     let holder = Holder::at(state.access.proxies.client_of_head(&parts));
     let received = bodies.read(holder, &parts.headers, body, format).await?;
     let parse = |format, bytes: &[u8]| match format {
-        Format::Json => object(bytes).map_err(|error| invalid(error.is_data(), &error)),
-        Format::Form => serde_urlencoded::from_bytes(bytes).map_err(|error| invalid(true, &error)),
+        Format::Json => object(bytes),
+        Format::Form => serde_urlencoded::from_bytes(bytes).map_err(|error| catalogue::invalid_body(&error)),
     };
     let (parsed, _charge) = bodies.parse(received, parse).await?;
     parsed
@@ -165,15 +165,23 @@ async fn read<T: DeserializeOwned + Send + 'static>(
 
 /// Parses a JSON object. Serde alone would also accept an array with the fields in order, so other values are rejected
 /// first.
-fn object<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
+fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     if bytes.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
-        serde_json::from_slice::<serde_json::Map<_, _>>(bytes)?;
+        serde_json::from_slice::<serde_json::Map<_, _>>(bytes).map_err(invalid)?;
     }
-    serde_json::from_slice(bytes)
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let field = error.path().to_string();
+        let error = invalid(error.into_inner());
+        // The path of the body as a whole is a point.
+        if field == "." { error } else { error.at(field) }
+    })?;
+    json.end().map_err(invalid)?;
+    Ok(value)
 }
 
-fn invalid(is_of_data: bool, error: &dyn Error) -> ApiError {
-    if is_of_data { catalogue::invalid_body(&error) } else { catalogue::unparsable_body(&error) }
+fn invalid(error: serde_json::Error) -> ApiError {
+    if error.is_data() { catalogue::invalid_body(&error) } else { catalogue::unparsable_body(&error) }
 }
 
 /// Extracts the signed-in user. The admin token does not count as one.
