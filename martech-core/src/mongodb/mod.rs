@@ -110,7 +110,11 @@ mod stats;
 mod survey;
 mod users;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use mongodb::{Client, Database, bson::doc};
 
@@ -253,13 +257,20 @@ impl MongoStore {
     }
 }
 
+/// A query that failed after a longer time is not retried. If the driver has found no server, which it reports after
+/// 15 s by default, a second attempt would wait as long, and the caller would see a timeout instead of the cause.
+const RETRY_WITHIN: Duration = Duration::from_secs(10);
+
 /// Retries a query once if the first attempt failed for a transient reason (a lost cursor, a new primary), or if the
 /// server no longer accepts it, because the index or the collection may have been dropped.
 macro_rules! answer {
     ($store:ident.$operation:ident($query:expr)) => {{
         let server = $store.prepare().await?;
+        let begun = Instant::now();
         match $store.target.$operation(&server, &$query).await {
-            Err(error) if error.is_transient() => $store.target.$operation(&server, &$query).await,
+            Err(error) if error.is_transient() && begun.elapsed() < RETRY_WITHIN => {
+                $store.target.$operation(&server, &$query).await
+            }
             Err(error) if error.is_refusal() => {
                 tracing::warn!(%error, "query refused; probing the server again");
                 $store.target.set_known(None);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use martech_core::{
     Store,
-    mongodb::{MongoError, MongoOptions, MongoStore},
+    mongodb::{MongoCommand, MongoError, MongoOptions, MongoStore},
     query::{JourneyQuery, Reader},
     sink::{EventSink, RetryPolicy},
     store::Advice,
@@ -155,6 +155,25 @@ async fn server_may_become_available_later() {
     proxy.set(Mode::Pass);
     append_at_last(&store, &events(40..45)).await;
     assert_eq!(store.count().await.unwrap(), 45);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn query_waits_once_for_a_lost_server() {
+    let Some(scratch) = Scratch::new() else { return };
+    // More than the time within which a query is retried.
+    let wait = Duration::from_secs(11);
+    let (proxy, store) = through(&scratch, |options| {
+        let of_proxy = "serverSelectionTimeoutMS=1000";
+        assert!(options.uri.contains(of_proxy));
+        options.uri = options.uri.replace(of_proxy, &format!("serverSelectionTimeoutMS={}", wait.as_millis()));
+    })
+    .await;
+    store.append(&events(0..10)).await.unwrap();
+    proxy.set(Mode::Away);
+    let begun = Instant::now();
+    let error = store.journey(JourneyQuery::new("user-1")).await.unwrap_err();
+    assert!(matches!(error, MongoError::Unavailable(_)) && begun.elapsed() >= wait, "{error:?}");
+    assert_eq!(store.monitor().commands(MongoCommand::Find).failed, 1);
 }
 
 /// Starts a listener that is not a MongoDB server and answers everything with `says`.
