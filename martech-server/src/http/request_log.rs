@@ -1,7 +1,7 @@
 //! Writes a log line for each request that failed.
 //!
 //! Anyone can make the server write lines, with invalid or refused requests. Lines are therefore short, whatever the
-//! path, and lines of one kind are [sampled](Sampler): the server writes ten of them in ten seconds, and then
+//! path and the name of an invalid field, and lines of one kind are [sampled](Sampler): the server writes ten of them in ten seconds, and then
 //! one that says how many more there were. A kind is a status, an error code, a project and a key.
 
 use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Duration};
@@ -17,8 +17,9 @@ use crate::{
     util::every,
 };
 
-/// Maximum part of a path in a log line, in bytes. A path may have 8 KiB.
-const PATH_BYTES: usize = 256;
+/// Maximum part of a path or a field name in a log line, in bytes. A path may have 8 KiB, the name of an unknown field
+/// in a body 64 KiB.
+const EXCERPT_BYTES: usize = 256;
 
 /// Writes the log lines of requests.
 #[derive(Debug, Default)]
@@ -87,7 +88,7 @@ impl RequestLog {
                     trace_id = trace_id.map(tracing::field::display),
                     status = status.as_u16(),
                     code = code.as_deref(),
-                    field = field.as_deref(),
+                    field = field.as_deref().map(excerpt),
                     project = project.as_ref().map(tracing::field::display),
                     key = key.as_deref(),
                     %address,
@@ -116,7 +117,54 @@ impl RequestLog {
     }
 }
 
-/// Returns the beginning of a path.
-pub(super) fn excerpt(path: &str) -> &str {
-    &path[..path.floor_char_boundary(PATH_BYTES)]
+/// Returns the beginning of a text that a client has chosen.
+pub(super) fn excerpt(text: &str) -> &str {
+    &text[..text.floor_char_boundary(EXCERPT_BYTES)]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{self, Write},
+        net::Ipv4Addr,
+        sync::{Mutex, PoisonError},
+    };
+
+    use super::*;
+
+    /// The bytes of a log.
+    #[derive(Debug, Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_are_short_whatever_the_field() {
+        let (written, id) = (Written::default(), RequestId::example());
+        let writer = written.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let answered = Answered {
+                id: &id,
+                method: &Method::POST,
+                path: "/api/auth/sign-in/email",
+                status: StatusCode::BAD_REQUEST,
+                address: Ipv4Addr::LOCALHOST.into(),
+                trace_id: None,
+                elapsed: Duration::ZERO,
+            };
+            let field = Some("é".repeat(30_000));
+            RequestLog::default().answered(&answered, ErrorDetails { field, ..ErrorDetails::default() });
+        });
+        let line = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        assert!(line.contains("field=\"éé") && line.len() < 1_000, "{} bytes", line.len());
+    }
 }
