@@ -21,6 +21,7 @@ use crate::{
 const KEPT: Duration = Duration::from_secs(400 * 24 * 3600);
 
 /// The kind of an audit entry.
+// The aliases are the names in entries that earlier versions have stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Action {
@@ -36,12 +37,16 @@ pub(crate) enum Action {
     RoleChanged,
     PasswordReset,
     MemberRemoved,
+    #[serde(alias = "keyMade")]
     KeyCreated,
     KeyRotated,
     KeyRevoked,
+    #[serde(alias = "keyHandedOn")]
     KeyTransferred,
     TokenRefused,
+    #[serde(alias = "projectMade")]
     ProjectCreated,
+    #[serde(alias = "projectChanged")]
     ProjectUpdated,
     ProjectRemoved,
 }
@@ -198,5 +203,24 @@ impl Accounts {
     pub(crate) async fn audit(&self, after: Option<&str>, limit: usize) -> Result<Vec<Entry>, RecordsError> {
         let found: Vec<Stored<Entry>> = self.records().list(Some(DEFAULT_PROJECT), after, limit).await?;
         Ok(found.into_iter().map(|stored| stored.entity).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{from_value, json};
+
+    use super::*;
+
+    #[test]
+    fn reads_actions_that_earlier_versions_stored() {
+        for (stored, action) in [
+            ("keyMade", Action::KeyCreated),
+            ("keyHandedOn", Action::KeyTransferred),
+            ("projectMade", Action::ProjectCreated),
+            ("projectChanged", Action::ProjectUpdated),
+        ] {
+            assert_eq!(from_value::<Action>(json!(stored)).unwrap(), action);
+        }
     }
 }
