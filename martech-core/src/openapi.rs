@@ -1,5 +1,7 @@
 //! How the smallest parts of answers look, for OpenAPI: they serialize themselves as text. All else derives its schema.
 
+use std::borrow::Cow;
+
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
@@ -9,7 +11,7 @@ use utoipa::{
 };
 
 use crate::{
-    event::{Currency, Event, EventId, EventType, MoneySum, Timestamp},
+    event::{Currency, Event, EventId, EventType, MoneySum, Timestamp, UserEvent},
     query::LocalTime,
 };
 
@@ -45,27 +47,46 @@ text! {
 /// As a journey shows it.
 impl PartialSchema for Event {
     fn schema() -> RefOr<Schema> {
-        let text = |description| ObjectBuilder::new().schema_type(Type::String).description(Some(description));
-        let properties = ObjectBuilder::new()
-            .schema_type(Type::Object)
-            .description(Some("The properties that the sender gave."))
-            .additional_properties(Some(AdditionalProperties::FreeForm(true)));
-        ObjectBuilder::new()
-            .schema_type(Type::Object)
-            .description(Some("An event of a user."))
-            .property("eventId", EventId::schema())
-            .property("type", EventType::schema())
-            .property("occurredAt", Timestamp::schema())
-            .property("receivedAt", Timestamp::schema())
-            .property("sessionId", text("The session of the event."))
-            .property("anonymousId", text("The browser or device."))
-            .property("properties", properties)
-            .required("eventId")
-            .required("type")
-            .required("occurredAt")
-            .required("receivedAt")
-            .into()
+        event("An event of a user.").into()
     }
 }
 
 impl ToSchema for Event {}
+
+impl PartialSchema for UserEvent<'_> {
+    fn schema() -> RefOr<Schema> {
+        event("An event and its user.").property("userId", text("The user.")).required("userId").into()
+    }
+}
+
+impl ToSchema for UserEvent<'_> {
+    // The name of the type has a lifetime.
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("UserEvent")
+    }
+}
+
+fn event(description: &str) -> ObjectBuilder {
+    let properties = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .description(Some("The properties that the sender gave."))
+        .additional_properties(Some(AdditionalProperties::FreeForm(true)));
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .description(Some(description))
+        .property("eventId", EventId::schema())
+        .property("type", EventType::schema())
+        .property("occurredAt", Timestamp::schema())
+        .property("receivedAt", Timestamp::schema())
+        .property("sessionId", text("The session of the event."))
+        .property("anonymousId", text("The browser or device."))
+        .property("properties", properties)
+        .required("eventId")
+        .required("type")
+        .required("occurredAt")
+        .required("receivedAt")
+}
+
+fn text(description: &str) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String).description(Some(description))
+}

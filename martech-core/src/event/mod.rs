@@ -59,6 +59,7 @@ pub use parse::{EventRules, MAX_DEPTH, MAX_EVENT_BYTES, MAX_ID_CHARS};
 pub use sender::Sender;
 pub(crate) use time::MILLIS_PER_DAY;
 pub use time::{InvalidTimestamp, Timestamp};
+pub use wire::UserEvent;
 
 /// An action of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]

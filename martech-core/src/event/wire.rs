@@ -10,8 +10,33 @@ use super::{Event, EventId, EventType, Timestamp};
 /// The user is left out, because a journey names its user once. The properties are the text received.
 impl Serialize for Event {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.serialize_with(None, self.properties.as_deref(), serializer)
+    }
+}
+
+/// An event with its user, for JSON: the fields of a journey, and `userId` after `eventId`. The JSON has no line breaks.
+#[derive(Debug, Clone, Copy)]
+pub struct UserEvent<'a>(pub &'a Event);
+
+impl Serialize for UserEvent<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(event) = self;
+        event.serialize_with(Some(&event.user_id), event.properties_line().as_deref(), serializer)
+    }
+}
+
+impl Event {
+    fn serialize_with<S: Serializer>(
+        &self,
+        user_id: Option<&str>,
+        properties: Option<&str>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("eventId", &self.id)?;
+        if let Some(user_id) = user_id {
+            map.serialize_entry("userId", user_id)?;
+        }
         map.serialize_entry("type", &self.event_type)?;
         map.serialize_entry("occurredAt", &self.occurred_at)?;
         map.serialize_entry("receivedAt", &self.received_at)?;
@@ -21,26 +46,28 @@ impl Serialize for Event {
         if let Some(id) = &self.anonymous_id {
             map.serialize_entry("anonymousId", id)?;
         }
-        if let Some(properties) = &self.properties {
+        if let Some(properties) = properties {
             let raw: &RawValue = serde_json::from_str(properties).map_err(serde::ser::Error::custom)?;
             map.serialize_entry("properties", raw)?;
         }
         map.end()
     }
-}
 
-impl Event {
+    /// Returns the properties without line breaks. In JSON they occur only between tokens, so a space can replace them.
+    fn properties_line(&self) -> Option<Cow<'_, str>> {
+        self.properties.as_deref().map(|text| match text.contains(['\n', '\r']) {
+            true => Cow::Owned(text.replace(['\n', '\r'], " ")),
+            false => Cow::Borrowed(text),
+        })
+    }
+
     /// Writes the event as one line of NDJSON in the format that `POST /events` accepts, including the line break.
     ///
     /// # Errors
     /// Returns the errors of `out`. Returns `InvalidData` or `UnexpectedEof` if the event was not parsed and its
     /// properties are not JSON.
     pub fn write_ndjson(&self, mut out: impl io::Write) -> io::Result<()> {
-        // Line breaks in JSON occur only between tokens, so a space can replace them.
-        let properties = self.properties.as_deref().map(|text| match text.contains(['\n', '\r']) {
-            true => Cow::Owned(text.replace(['\n', '\r'], " ")),
-            false => Cow::Borrowed(text),
-        });
+        let properties = self.properties_line();
         let line = Line {
             event_id: self.id,
             user_id: &self.user_id,
@@ -73,7 +100,21 @@ struct Line<'a> {
 
 #[cfg(test)]
 mod tests {
-    use crate::event::{EventRules, Timestamp};
+    use serde_json::{Value, json};
+
+    use crate::event::{Event, EventRules, EventType, Timestamp, UserEvent};
+
+    #[test]
+    fn event_with_its_user_has_the_fields_of_a_journey_in_one_line() {
+        let event = Event::builder("u", EventType::SEARCH).anonymous_id("a").session_id("s");
+        let mut event = event.property("query", "boots").build(&EventRules::default()).unwrap();
+        event.properties = Some("{\"query\":\r\n\"boots\\n\"}".to_owned());
+        let line = serde_json::to_string(&UserEvent(&event)).unwrap();
+        assert!(!line.contains(['\n', '\r']), "{line}");
+        let mut expected = serde_json::to_value(&event).unwrap();
+        expected["userId"] = json!("u");
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), expected);
+    }
 
     #[test]
     fn ndjson_line_parses_back_to_the_same_event() {
