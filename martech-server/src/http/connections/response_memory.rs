@@ -8,6 +8,9 @@
 //!
 //! hyper gets responses in pieces, which shows the server whether the client keeps reading. The last piece is small:
 //! over HTTP/2, it stays in memory after hyper is done with the response and before the client has read it.
+//!
+//! A response whose length is not known, which is a stream of events, is not charged: hyper takes its pieces one by one,
+//! and the feed bounds what waits.
 
 use std::{
     collections::BTreeMap,
@@ -190,7 +193,13 @@ impl hyper::body::Body for ChargedBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         while self.rest.is_empty() {
-            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            let polled = Pin::new(&mut self.body).poll_frame(cx);
+            if polled.is_pending()
+                && let Some(stream) = &self.stream
+            {
+                stream.idle();
+            }
+            match ready!(polled) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => self.rest = data,
                     Err(trailers) => return Poll::Ready(Some(Ok(trailers))),

@@ -58,6 +58,7 @@ impl<F: Future<Output: Send> + Send + 'static> hyper::rt::Executor<F> for Stream
 /// State of the response on a stream.
 #[derive(Debug, Default)]
 pub(super) struct Stream {
+    /// `None` while the client has nothing to read.
     progress: Mutex<Option<Progress>>,
     begun: Notify,
     is_abandoned: AtomicBool,
@@ -86,10 +87,19 @@ impl Stream {
 
     /// Records that hyper took more of the response, because it had room.
     pub(super) fn progressed(&self, bytes: usize) {
+        if self.progress().is_none() {
+            self.begin();
+        }
         if let Some(progress) = &mut *self.progress() {
             progress.last = Instant::now();
             progress.bytes += bytes as u64;
         }
+    }
+
+    /// Records that hyper has room and the response has no more bytes for now, as the stream of events often has. The
+    /// client has nothing to read until there are more.
+    pub(super) fn idle(&self) {
+        *self.progress() = None;
     }
 
     /// Resets the stream.

@@ -1,8 +1,10 @@
 use std::time::Duration;
 
 use http_body_util::BodyExt;
+use hyper::rt::Executor;
 
 use super::*;
+use crate::http::connections::{stream::StreamExecutor, write_timer::WriteLimits};
 
 fn budget(capacity: usize) -> Arc<ResponseMemory> {
     let bytes = IntGauge::new("bytes", "bytes").unwrap();
@@ -74,4 +76,38 @@ async fn does_not_charge_responses_already_in_memory() {
     response.extensions_mut().insert(InMemoryAnyway);
     let _answer = ChargedBody::of(response, &memory, &connection, connection.begin());
     assert_eq!(memory.bytes.get(), 0);
+}
+
+/// Runs a response on an HTTP/2 stream, whose client has `reads` pieces of it and then nothing. Returns whether the
+/// stream was reset within an hour.
+async fn is_reset(body: Body, reads: usize) -> bool {
+    let limits = WriteLimits { stall: Duration::from_secs(30), rate: 1024 };
+    let given_up = IntCounter::new("given_up", "given up").unwrap();
+    let (memory, connection) = (budget(1 << 20), connection());
+    let client = async move {
+        let mut answer = ChargedBody::of(Response::new(body), &memory, &connection, connection.begin()).into_body();
+        for _ in 0..reads {
+            answer.frame().await.unwrap().unwrap();
+        }
+        // hyper does not ask for more while the client reads nothing.
+        std::future::pending::<()>().await;
+    };
+    StreamExecutor::new(limits, given_up.clone()).execute(client);
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    given_up.get() == 1
+}
+
+#[tokio::test(start_paused = true)]
+async fn stream_of_events_may_be_quiet_but_its_client_must_read() {
+    // A few bytes a minute, far below the minimum rate.
+    let events = || {
+        let piece = async |count: u32| {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            Some((Ok::<_, std::convert::Infallible>(Bytes::from_static(b": keep-alive\n\n")), count + 1))
+        };
+        Body::from_stream(futures_util::stream::unfold(0, piece))
+    };
+    assert!(!is_reset(events(), usize::MAX).await);
+    assert!(is_reset(events(), 10).await);
+    assert!(is_reset(Body::from("text"), 0).await);
 }
