@@ -198,6 +198,8 @@ pub async fn serve(
 
     let deadline = deadline.unwrap_or_else(|| Instant::now() + drain_timeout);
     let left = || deadline.saturating_duration_since(Instant::now());
+    // Their streams would last for as long as their clients want.
+    state.projects.end_watchers();
     connections.drain(left().saturating_sub(LEAST_PATIENCE)).await;
     app.close(left().max(LEAST_PATIENCE)).await?;
     tracing::info!("stopped");

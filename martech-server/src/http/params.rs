@@ -10,7 +10,7 @@ use axum::{
     response::Response,
 };
 use martech_core::{
-    event::Timestamp,
+    event::{EventType, Timestamp},
     query::{QueryError, parse_instant},
 };
 
@@ -84,6 +84,15 @@ impl Params {
         tz: &jiff::tz::TimeZone,
     ) -> Result<Option<Timestamp>, ApiError> {
         self.one(name, |text| parse_instant(name, text, tz).map_err(|error| error.message))
+    }
+
+    /// Consumes `type`, the types of events, which may be repeated and may hold a comma-separated list.
+    pub(crate) fn event_types(&mut self) -> Result<Vec<EventType>, ApiError> {
+        let values = self.many("type");
+        let names = values.iter().flat_map(|value| value.split(','));
+        names
+            .map(|name| EventType::parse(name).map_err(|error| catalogue::invalid_parameter("type", error.to_string())))
+            .collect()
     }
 
     /// Fails if any parameter is left. Call it after all known parameters are consumed.

@@ -21,33 +21,38 @@ const BELIEVED: Duration = Duration::from_secs(5);
 const USE_INTERVAL: Duration = Duration::from_secs(3600);
 
 impl Accounts {
-    /// Clears the key cache after keys have ended elsewhere.
+    /// Clears the key cache after keys have changed or ended.
     pub(crate) fn clear_known_keys(&self) {
         self.inner.known_keys.clear();
+        self.tell_access_lost();
     }
 
     /// Returns the key of a secret; `None` if there is none. Changes by other servers take effect within 5 s.
     pub(crate) async fn key(&self, secret: &str, now: Timestamp) -> Result<Option<ApiKey>, RecordsError> {
-        let hash = secret::digest(secret);
+        self.key_of_hash(&secret::digest(secret), now).await
+    }
+
+    /// Returns the key whose secret has this hash; `None` if there is none.
+    pub(crate) async fn key_of_hash(&self, hash: &str, now: Timestamp) -> Result<Option<ApiKey>, RecordsError> {
         let looked_up = self.inner.known_keys.generation();
-        let found = match self.inner.known_keys.get(&hash) {
+        let found = match self.inner.known_keys.get(hash) {
             Some((key, since)) if since.elapsed() < BELIEVED => return Ok(Some(key).filter(|key| key.is_valid(now))),
-            None => self.records().get::<ApiKey>(&hash).await?,
+            None => self.records().get::<ApiKey>(hash).await?,
             // If the store is unavailable, keep the cached key in use, so that the server continues to accept events.
-            Some((stale, _)) => match timeout(LOOKUP_TIMEOUT, self.records().get::<ApiKey>(&hash)).await {
+            Some((stale, _)) => match timeout(LOOKUP_TIMEOUT, self.records().get::<ApiKey>(hash)).await {
                 Ok(Ok(found)) => found,
                 _ => {
-                    self.inner.known_keys.keep(&hash, &stale, looked_up);
+                    self.inner.known_keys.keep(hash, &stale, looked_up);
                     return Ok(Some(stale).filter(|key| key.is_valid(now)));
                 }
             },
         };
         let Some(found) = found.filter(|found| found.is_valid(now)) else {
-            self.inner.known_keys.drop(&hash);
+            self.inner.known_keys.drop(hash);
             return Ok(None);
         };
         let key = found.entity.clone();
-        self.inner.known_keys.keep(&hash, &key, looked_up);
+        self.inner.known_keys.keep(hash, &key, looked_up);
         let is_due = key.last_used_at.is_none_or(|used| later(used, USE_INTERVAL) <= now);
         if is_due {
             let used = ApiKey { last_used_at: Some(now), ..key.clone() };

@@ -80,7 +80,7 @@ impl Accounts {
             transaction.put(&key);
             Ok(())
         })?;
-        self.inner.known_keys.clear();
+        self.clear_known_keys();
         tracing::info!(key = %key.id, kind = ?key.kind, "a key was created");
         Ok((secret, key))
     }
@@ -117,7 +117,7 @@ impl Accounts {
             transaction.put(&key);
             Ok((secret, key))
         })?;
-        self.inner.known_keys.clear();
+        self.clear_known_keys();
         tracing::info!(key = %key.id, "a key was rotated");
         Ok((secret, key))
     }
@@ -137,7 +137,7 @@ impl Accounts {
             secrets.retain(|key| key.is_valid(now));
             secrets.pop().ok_or(AccountError::NoSuchKey)
         })?;
-        self.inner.known_keys.clear();
+        self.clear_known_keys();
         tracing::info!(key = id, "a key was revoked");
         Ok(revoked)
     }

@@ -86,7 +86,7 @@ impl Accounts {
             transaction.put(&changed);
             Ok((changed, settled))
         })?;
-        self.inner.known_keys.clear();
+        self.clear_known_keys();
         Ok(done)
     }
 
@@ -120,7 +120,7 @@ impl Accounts {
             transaction.remove::<User>(user.email.as_str());
             Ok((user, settled))
         })?;
-        self.inner.known_keys.clear();
+        self.clear_known_keys();
         Ok(done)
     }
 
@@ -134,14 +134,16 @@ impl Accounts {
     ) -> Result<User, AccountError> {
         super::password::check(new)?;
         let password_hash = self.inner.hasher.hash(new, Standing::Known).await?;
-        transact!(self.records(), AccountError, |transaction| {
+        let changed = transact!(self.records(), AccountError, |transaction| {
             let user = found(transaction, id).await?.ok_or(AccountError::NoSuchMember)?;
             actor.permissions(transaction).await?.check_account(&user)?;
             let changed = User { password_hash: password_hash.clone(), updated_at: now, ..user };
             end_sessions(transaction, &changed.id, None).await?;
             transaction.put(&changed);
             Ok(changed)
-        })
+        })?;
+        self.tell_access_lost();
+        Ok(changed)
     }
 }
 

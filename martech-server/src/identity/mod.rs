@@ -38,6 +38,7 @@ mod throttle;
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use martech_core::event::Timestamp;
+use tokio::sync::watch;
 
 pub(crate) use self::model::Role;
 pub(crate) use self::{
@@ -145,6 +146,8 @@ struct Inner {
     cookie_key: tokio::sync::OnceCell<CookieKey>,
     known_keys: KnownKeys,
     key_origins: KeyOrigins,
+    /// Notified when somebody may have lost access.
+    access_lost: watch::Sender<()>,
 }
 
 impl Accounts {
@@ -161,6 +164,7 @@ impl Accounts {
                 cookie_key,
                 known_keys: KnownKeys::default(),
                 key_origins: KeyOrigins::default(),
+                access_lost: watch::Sender::new(()),
             }),
         }
     }
@@ -188,6 +192,15 @@ impl Accounts {
     /// Returns a user by email address.
     pub(crate) async fn user(&self, email: &Email) -> Result<Option<Stored<User>>, RecordsError> {
         self.records().get(email.as_str()).await
+    }
+
+    /// Returns a receiver that is notified when a session or a key has ended, or a role has changed, on this server.
+    pub(crate) fn access_losses(&self) -> watch::Receiver<()> {
+        self.inner.access_lost.subscribe()
+    }
+
+    fn tell_access_lost(&self) {
+        self.inner.access_lost.send_replace(());
     }
 
     /// Removes expired records, and returns how many.

@@ -98,13 +98,7 @@ impl Accounts {
     /// Returns the session of a token and its user; `None` if the session has ended or never existed. Extends a
     /// remembered session when that is due.
     pub(crate) async fn session(&self, token: &str, now: Timestamp) -> Result<Option<SessionHandle>, RecordsError> {
-        let Some(found) = self.records().get::<Session>(&secret::digest(token)).await? else { return Ok(None) };
-        if found.expires_at <= now {
-            return Ok(None);
-        }
-        let Some(user) = self.user(&found.email).await?.filter(|user| user.id == found.user_id) else {
-            return Ok(None);
-        };
+        let Some((found, user)) = self.session_of_hash(&secret::digest(token), now).await? else { return Ok(None) };
         let end = later(now, self.inner.times.idle).min(later(found.created_at, self.inner.times.most));
         let gained = end.millis() - found.expires_at.millis();
         let is_due = found.remembered && gained >= (self.inner.times.idle / SLIDES).as_millis() as i64;
@@ -117,6 +111,19 @@ impl Accounts {
             }
         }
         Ok(Some(SessionHandle { session: found.entity, user, slid: false }))
+    }
+
+    /// Returns the session whose token has this hash, and its user; `None` if the session has ended or never existed.
+    /// Extends nothing.
+    pub(crate) async fn session_of_hash(
+        &self,
+        hash: &str,
+        now: Timestamp,
+    ) -> Result<Option<(Stored<Session>, Stored<User>)>, RecordsError> {
+        let found = self.records().get::<Session>(hash).await?.filter(|found| found.expires_at > now);
+        let Some(found) = found else { return Ok(None) };
+        let user = self.user(&found.email).await?.filter(|user| user.id == found.user_id);
+        Ok(user.map(|user| (found, user)))
     }
 
     /// Returns the sessions of a user, oldest first.
@@ -140,7 +147,7 @@ impl Accounts {
 
     /// Ends the first session among these hashes for which `is_right` holds.
     async fn end_session(&self, hashes: &[String], is_right: impl Fn(&Session) -> bool) -> Result<bool, RecordsError> {
-        transact!(self.records(), RecordsError, |transaction| {
+        let has_ended = transact!(self.records(), RecordsError, |transaction| {
             for hash in hashes {
                 if transaction.get::<Session>(hash).await?.is_some_and(|session| is_right(&session)) {
                     transaction.remove::<Session>(hash);
@@ -148,13 +155,17 @@ impl Accounts {
                 }
             }
             Ok(false)
-        })
+        })?;
+        self.tell_access_lost();
+        Ok(has_ended)
     }
 
     /// Ends the sessions of a user, except `but`.
     pub(crate) async fn revoke_all(&self, user_id: &str, but: Option<&Session>) -> Result<(), RecordsError> {
         let but = but.map(|session| session.id.as_str());
-        transact!(self.records(), RecordsError, |transaction| { end_sessions(transaction, user_id, but).await })
+        transact!(self.records(), RecordsError, |transaction| { end_sessions(transaction, user_id, but).await })?;
+        self.tell_access_lost();
+        Ok(())
     }
 }
 

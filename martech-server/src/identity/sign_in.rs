@@ -146,6 +146,7 @@ impl Accounts {
             let from = (origin, network_hash.as_deref());
             Ok(Some(self.start_session(transaction, &changed, session.remembered, from, now).await?))
         })?;
+        self.tell_access_lost();
         tracing::info!(user = %user.id, "a password was changed");
         Ok(begun)
     }

@@ -11,6 +11,7 @@ mod availability;
 pub(crate) mod backend;
 mod dead_letters;
 pub(crate) mod disk_space;
+mod feed;
 mod ingest_limit;
 mod quota;
 mod record_cache;
@@ -34,6 +35,7 @@ use utoipa::ToSchema;
 
 use self::{
     availability::{Availability, Watched},
+    feed::{Feed, Tapped},
     ingest_limit::IngestLimit,
     quota::Quota,
 };
@@ -41,6 +43,7 @@ pub(crate) use self::{
     availability::{Circuit, Unavailable},
     backend::{BackendOptions, SCANS},
     dead_letters::{DeadLetterCounts, DeadLetterFile},
+    feed::{Filter, Message, WatchError, Watcher, WatcherLimit},
     record_cache::read as cached_records,
     refusal::IngestRefusal,
     registry::{ProjectError, Projects},
@@ -93,6 +96,7 @@ struct Parts {
     /// The front whose receipts resolve when the store behind the spool has the events. `None` without a spool.
     stored: Option<Front>,
     dead_letters: Arc<DeadLetterFile>,
+    feed: Arc<Feed>,
     settings: RwLock<Arc<ProjectSettings>>,
     ingest_limit: IngestLimit,
     quota: Quota,
@@ -115,16 +119,17 @@ impl Front {
         timeout: Duration,
         min_concurrent_batch: usize,
         keep: impl Fn(DeadLetter<Event>) + Send + Sync + 'static,
+        feed: &Arc<Feed>,
         store: S,
     ) -> Result<Self, ConfigError> {
         let availability = Arc::<Availability>::default();
-        let probe = Watched::new(store.clone(), availability.clone());
-        let probe = sink(queue, Duration::ZERO).dead_letters(drop).build(probe)?.awaited();
+        let watched = |store| Watched::new(Tapped::new(store, feed.clone()), availability.clone());
+        let probe = sink(queue, Duration::ZERO).dead_letters(drop).build(watched(store.clone()))?.awaited();
         let sink = sink(queue, timeout)
             .linger(LINGER)
             .min_concurrent_batch(min_concurrent_batch)
             .dead_letters(keep)
-            .build(Watched::new(store, availability.clone()))?;
+            .build(watched(store))?;
         Ok(Self { awaited: sink.awaited(), sink, probe, availability })
     }
 
@@ -158,7 +163,9 @@ impl Project {
         dead_letters: Arc<DeadLetterFile>,
         queue: QueueBounds,
         settings: ProjectSettings,
+        watchers: &WatcherLimit,
     ) -> Result<Self, ConfigError> {
+        let feed = Feed::new(watchers.clone());
         let file = dead_letters.clone();
         let keep = move |letter: DeadLetter<Event>| {
             // The sender of an awaited event learns of the failure, and may send the event again.
@@ -168,13 +175,14 @@ impl Project {
         };
         // A local disk syncs one large batch as fast as a small one. MongoDB answers small batches in parallel.
         let min_concurrent_batch = if matches!(backend, Backend::Mongo(_)) { 1 } else { MIN_CONCURRENT_BATCH };
-        let front = Front::new(queue, STORE_TIMEOUT, min_concurrent_batch, keep, backend.clone())?;
+        let front = Front::new(queue, STORE_TIMEOUT, min_concurrent_batch, keep, &feed, backend.clone())?;
         // The events are durable in the spool even if this wait times out, so a retry would append them twice.
         let stored = backend.stored(STORE_TIMEOUT);
-        let stored = stored.map(|store| Front::new(queue, Duration::ZERO, 1, drop, store)).transpose()?;
+        let stored = stored.map(|store| Front::new(queue, Duration::ZERO, 1, drop, &feed, store)).transpose()?;
         let settings = RwLock::new(Arc::new(settings));
         let (ingest_limit, quota) = (IngestLimit::default(), Quota::default());
-        Ok(Self { parts: Arc::new(Parts { id, backend, front, stored, dead_letters, settings, ingest_limit, quota }) })
+        let parts = Parts { id, backend, front, stored, dead_letters, feed, settings, ingest_limit, quota };
+        Ok(Self { parts: Arc::new(parts) })
     }
 
     pub(crate) fn id(&self) -> &ProjectId {
@@ -237,6 +245,11 @@ impl Project {
         &self.parts.quota
     }
 
+    /// Returns the feed of events as they are stored.
+    pub(crate) fn feed(&self) -> &Arc<Feed> {
+        &self.parts.feed
+    }
+
     pub(crate) fn dead_letters(&self) -> DeadLetterCounts {
         self.parts.dead_letters.counts()
     }
@@ -250,9 +263,10 @@ impl Project {
         *self.parts.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 
-    /// Closes the sinks and the store, and returns the number of events that were not stored within `timeout`. The
-    /// unstored events go to the dead-letter file.
+    /// Closes the feed, the sinks and the store, and returns the number of events that were not stored within
+    /// `timeout`. The unstored events go to the dead-letter file.
     pub(crate) async fn close(&self, timeout: Duration) -> Result<usize, BackendError> {
+        self.parts.feed.close();
         let deadline = Instant::now() + timeout;
         let left = || deadline.saturating_duration_since(Instant::now());
         let unstored = self.parts.front.close(timeout).await;

@@ -14,7 +14,7 @@ use martech_core::{event::Timestamp, sink::ConfigError};
 use tokio::{sync::Mutex, task::JoinSet};
 
 use super::{
-    DeadLetterFile, Project, ProjectOptions, ProjectSettings,
+    DeadLetterFile, Project, ProjectOptions, ProjectSettings, WatcherLimit,
     backend::{Backend, BackendError},
     record_cache,
 };
@@ -66,6 +66,7 @@ struct Inner {
     others: RwLock<BTreeMap<ProjectId, Project>>,
     records: AnyRecords,
     options: ProjectOptions,
+    watchers: WatcherLimit,
     /// Held while projects are opened and closed. The value is whether the server is closing.
     changing: Mutex<bool>,
     /// Background tasks. They end when the server closes, because they may hold resources that closing releases.
@@ -84,11 +85,13 @@ impl Projects {
     ) -> Result<Self, ConfigError> {
         let (backend, dead_letters) = default;
         let settings = ProjectSettings::new(None, &options.defaults);
+        let (id, watchers) = (ProjectId::default(), WatcherLimit::default());
         let inner = Inner {
-            default: Project::new(ProjectId::default(), backend, dead_letters, options.queue, settings)?,
+            default: Project::new(id, backend, dead_letters, options.queue, settings, &watchers)?,
             others: RwLock::default(),
             records,
             options,
+            watchers,
             changing: Mutex::new(false),
             tasks: Mutex::default(),
         };
@@ -139,6 +142,17 @@ impl Projects {
         Ok(records)
     }
 
+    /// Returns the number of watchers of all feeds.
+    pub(crate) fn watchers(&self) -> usize {
+        self.inner.watchers.watchers()
+    }
+
+    /// Ends the watchers of all feeds, and admits no further ones.
+    pub(crate) fn end_watchers(&self) {
+        self.inner.watchers.close();
+        self.all().iter().for_each(|project| project.feed().close());
+    }
+
     /// Closes all projects concurrently, and returns the number of events that were not stored within `timeout`.
     pub(crate) async fn close(&self, timeout: Duration) -> Result<usize, BackendError> {
         self.inner.tasks.lock().await.shutdown().await;
@@ -178,7 +192,8 @@ impl Projects {
         let backend =
             inner.default.backend().beside(&record.id, &inner.options.backend, &folder, &dead_letters).await?;
         let settings = ProjectSettings::new(Some(record), &inner.options.defaults);
-        let project = Project::new(record.id.clone(), backend, dead_letters, inner.options.queue, settings)?;
+        let (id, queue) = (record.id.clone(), inner.options.queue);
+        let project = Project::new(id, backend, dead_letters, queue, settings, &inner.watchers)?;
         record_cache::keep(record, &folder);
         let mut others = self.inner.others.write().unwrap_or_else(PoisonError::into_inner);
         others.insert(record.id.clone(), project.clone());

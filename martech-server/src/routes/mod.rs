@@ -34,6 +34,7 @@ mod projects;
 pub(crate) mod queries;
 pub(crate) mod state;
 pub(crate) mod stats;
+mod stream;
 pub(crate) mod users;
 
 pub(crate) use self::{health::is_stalled, state::ApiState};
@@ -103,8 +104,11 @@ pub(crate) fn described(state: &ApiState) -> OpenApiRouter<ApiState> {
         )))
     };
     let strict = |routes: OpenApiRouter<ApiState>| routes.route_layer(middleware::from_fn(params::no_others));
-    let reading =
-        OpenApiRouter::new().routes(routes!(users::list)).routes(routes!(users::journey)).routes(routes!(stats::stats));
+    let reading = OpenApiRouter::new()
+        .routes(routes!(users::list))
+        .routes(routes!(users::journey))
+        .routes(routes!(stats::stats))
+        .routes(routes!(stream::stream));
     let administration = OpenApiRouter::new()
         .routes(routes!(admin::roll))
         .routes(routes!(admin::compact))

@@ -66,21 +66,12 @@ pub(crate) fn journey_question(user_id: String, mut params: Params, tz: &TimeZon
     {
         return Err(catalogue::invalid_parameter("to", "to: must be later than from"));
     }
-    let types = types(&mut params)?;
+    let types = params.event_types()?;
     let order = params.one("order", |text| message(text.parse()))?.unwrap_or(Order::Ascending);
     let limit = params.limit()?;
     let cursor = params.one("cursor", |text| message(JourneyCursor::decode(text, order)))?;
     params.finish()?;
     Ok(JourneyQuery::new(user_id).from(from).to(to).types(types).order(order).limit(limit).cursor(cursor))
-}
-
-/// Parses `type`, which may be repeated and may hold a comma-separated list.
-fn types(params: &mut Params) -> Result<Vec<EventType>, ApiError> {
-    let values = params.many("type");
-    let names = values.iter().flat_map(|value| value.split(','));
-    names
-        .map(|name| EventType::parse(name).map_err(|error| catalogue::invalid_parameter("type", error.to_string())))
-        .collect()
 }
 
 /// List users.

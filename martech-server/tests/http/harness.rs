@@ -23,7 +23,7 @@ use tokio::{
 use super::contract::Contract;
 
 /// Longer than any step of a test takes. A test that waits this long hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Server {
     pub(crate) addr: SocketAddr,
@@ -103,10 +103,14 @@ impl Server {
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Answer {
-        let answer = timeout(PATIENCE, self.client.request(request)).await.expect("the server answers").unwrap();
-        let (head, body) = answer.into_parts();
+        let (head, body) = self.open(request).await.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Answer::new(head.status, head.headers, &body)
+    }
+
+    /// Sends a request, and returns the response before its body has come.
+    pub(crate) async fn open(&self, request: Request<Full<Bytes>>) -> hyper::Response<hyper::body::Incoming> {
+        timeout(PATIENCE, self.client.request(request)).await.expect("the server answers").unwrap()
     }
 
     async fn contract(&self) -> &'static Contract {

@@ -28,6 +28,7 @@ mod queries;
 mod rates;
 mod senders;
 mod settings;
+mod stream;
 mod tls;
 mod unavailable;
 mod users;

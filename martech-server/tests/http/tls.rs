@@ -285,6 +285,39 @@ async fn resets_stream_when_client_stops_reading() {
     assert!(server.ask_metrics(Method::GET, "/metrics").await.text.contains("martech_http_answer_bytes 0"));
 }
 
+/// A stream of events has no end, and may be quiet for longer than the write timeout.
+#[tokio::test]
+async fn resets_stream_of_events_when_client_stops_reading_but_not_when_it_is_quiet() {
+    let files = Files::new();
+    let server = files.serve(&["--write-timeout", "300ms", "--metrics-addr", "127.0.0.1:0"]).await;
+    let stream = files.connect(&server, &[&TLS13], "h2").await.unwrap();
+    let mut client = http2::Builder::new(TokioExecutor::new());
+    client.initial_stream_window_size(1024);
+    let (mut sender, connection) = client.handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let mut open = async |user: &str| {
+        let request = Request::get(format!("https://localhost/events/stream?userId={user}"))
+            .header(header::AUTHORIZATION, format!("Bearer {}", server.token));
+        sender.send_request(request.body(Full::<Bytes>::default()).unwrap()).await.unwrap().into_body()
+    };
+    let (mut quiet, unread) = (open("quiet").await, open("busy").await);
+    assert_eq!(quiet.frame().await.unwrap().unwrap().into_data().unwrap(), ": keep-alive\n\n");
+    let mut http1 = files.http1(&server).await;
+    let mut send = async |user: &str, n: usize| {
+        let event = event(user, &format!("{user}{n}"));
+        read(http1.send_request(post("https://localhost/events", "", &event)).await.unwrap()).await
+    };
+    let mut sent = 0;
+    while !server.ask_metrics(Method::GET, "/metrics").await.text.contains("martech_http_answers_given_up_total 1") {
+        send("busy", sent).await.assert_counts(202, [1, 0, 0]);
+        sent += 1;
+    }
+    assert!(unread.collect().await.is_err());
+    send("quiet", 0).await.assert_counts(202, [1, 0, 0]);
+    let shown = quiet.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert!(shown.starts_with(b"event: event\ndata: "), "{shown:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_trust_the_given_ca_certificate() {
     let files = Files::new();

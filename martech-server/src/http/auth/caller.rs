@@ -121,6 +121,27 @@ impl Caller {
         }
     }
 
+    /// Checks again, later in a long response, that the caller has the permissions of `role` in a project. The key or
+    /// the session may have ended, or the role may have changed. Extends no session.
+    pub(crate) async fn may_still(&self, access: &Access, role: Role, project: &ProjectId) -> Result<(), ApiError> {
+        let (accounts, now) = (&access.accounts, Timestamp::now());
+        let caller = match self {
+            Self::Member(member) => {
+                let found = accounts.session_of_hash(&member.handle.session.token_hash, now).await?;
+                found.map_or(Self::Expired, |(session, user)| {
+                    let handle = SessionHandle { session: session.entity, user, slid: false };
+                    Self::Member(Box::new(Member { handle, ..Member::clone(member) }))
+                })
+            }
+            Self::Key(key) => {
+                let found = accounts.key_of_hash(&key.secret_hash, now).await?;
+                found.map_or(Self::InvalidKey, |key| Self::Key(Box::new(key)))
+            }
+            other => other.clone(),
+        };
+        caller.may(role, project)
+    }
+
     /// Checks that the caller has the permissions of `role` in a project.
     pub(crate) fn may(&self, role: Role, project: &ProjectId) -> Result<(), ApiError> {
         match self {

@@ -183,6 +183,11 @@ pub(crate) fn query_timeout() -> ApiError {
     unavailable("query_timeout", "the query took too long; use a shorter range, or retry later", 5 * SECOND)
 }
 
+pub(crate) fn too_many_streams() -> ApiError {
+    let message = "the project or the server has too many open streams of events; close one, or retry later";
+    unavailable("too_many_streams", message, 10 * SECOND)
+}
+
 // The store and the server.
 
 pub(crate) fn draining(delay: Duration) -> ApiError {

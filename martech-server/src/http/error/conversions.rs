@@ -14,7 +14,7 @@ use martech_core::{
 use super::{ApiError, catalogue};
 use crate::{
     identity::{AccountError, HashError},
-    projects::{IngestRefusal, ProjectError, Unavailable, backend::BackendError},
+    projects::{IngestRefusal, ProjectError, Unavailable, WatchError, backend::BackendError},
     records::RecordsError,
 };
 
@@ -70,6 +70,15 @@ impl From<IngestRefusal> for ApiError {
             R::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
         };
         Self::new(status, code, refusal.to_string()).retry_after(refusal.retry_after())
+    }
+}
+
+impl From<WatchError> for ApiError {
+    fn from(error: WatchError) -> Self {
+        match error {
+            WatchError::TooMany => catalogue::too_many_streams(),
+            WatchError::Closed => catalogue::draining(Duration::from_secs(1)),
+        }
     }
 }
 

@@ -186,6 +186,7 @@ faults! {
     NotFound: AccountError::NoSuchMember;
     TooManyQueries: catalogue::too_many_queries();
     QueryTimeout: catalogue::query_timeout();
+    TooManyStreams: catalogue::too_many_streams();
     StoreUnavailable: catalogue::mongodb_unavailable();
     Draining: catalogue::draining(Duration::from_secs(1));
 

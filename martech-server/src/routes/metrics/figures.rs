@@ -95,6 +95,7 @@ pub(super) struct ServerFigures {
     /// Free disk space, if known, and whether public senders are refused because of it.
     disk_free: (Option<u64>, bool),
     connections_max: usize,
+    watchers: usize,
     dead_letters: DeadLetterCounts,
     runtime: RuntimeMetrics,
 }
@@ -107,6 +108,7 @@ pub(super) fn of_server(state: &ApiState) -> ServerFigures {
         body_capacity: state.bodies.capacity(),
         disk_free: (state.disk_space.free(), state.disk_space.is_short()),
         connections_max: state.bounds.connections,
+        watchers: state.projects.watchers(),
         dead_letters: state.projects.all().iter().map(Project::dead_letters).sum(),
         runtime: Handle::current().metrics(),
     }
@@ -149,6 +151,7 @@ impl ServerFigures {
             "Maximum number of open connections. For further ones, idle ones are closed.",
             self.connections_max as f64,
         );
+        families.gauge("martech_event_streams", "Open streams of events (GET /events/stream).", self.watchers as f64);
         let DeadLetterCounts { kept, lost, bytes } = self.dead_letters;
         families.counters(
             "martech_dead_letters_total",
