@@ -39,10 +39,11 @@ pub(crate) struct Observer {
     pub(crate) proxies: Arc<TrustedProxies>,
 }
 
-/// Outermost layer: observes the requests of a router.
-pub(crate) async fn observe(State(observer): State<Arc<Observer>>, request: Request, next: Next) -> Response {
+/// Outermost layer: observes the requests of a router. Handlers find the [`RequestId`] in the request's extensions.
+pub(crate) async fn observe(State(observer): State<Arc<Observer>>, mut request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
     let observation = observer.begin(&request, Route::Matched(route));
+    request.extensions_mut().insert(observation.id.clone());
     observation.answer(pin!(next.run(request))).await
 }
 

@@ -64,29 +64,36 @@ impl Accounts {
         Ok(Some(key))
     }
 
+    /// Returns the key of a secret if the cache of origins has it. Reads no records, so that it is cheap for requests
+    /// that nothing limits.
+    pub(crate) fn key_with_origins(&self, secret: &str) -> Option<ApiKey> {
+        let (known, _) = self.inner.key_origins.known(self.inner.known_keys.generation());
+        known.keys.get(&secret::digest(secret)).cloned()
+    }
+
     /// Returns whether any key permits pages of `origin`. Changes by other servers take effect within 5 s. If the store
     /// is unavailable, the cached origins stay in use.
     pub(crate) async fn is_origin_of_a_key(&self, origin: &str) -> bool {
         let (origins, generation) = (&self.inner.key_origins, self.inner.known_keys.generation());
         let (known, is_fresh) = origins.known(generation);
         if is_fresh {
-            return known.contains(origin);
+            return known.permits(origin);
         }
         // One task reads the origins. Meanwhile the others use the cached ones, if there are any.
         let _reading = match origins.reading.try_lock() {
             Ok(reading) => reading,
-            Err(_) if origins.were_read() => return known.contains(origin),
+            Err(_) if origins.were_read() => return known.permits(origin),
             Err(_) => origins.reading.lock().await,
         };
         let (known, is_fresh) = origins.known(generation);
         if is_fresh {
-            return known.contains(origin);
+            return known.permits(origin);
         }
         let read = match timeout(LOOKUP_TIMEOUT, self.records().all::<ApiKey>(None)).await {
-            Ok(Ok(keys)) => Arc::new(keys.into_iter().flat_map(|key| key.origins).collect()),
+            Ok(Ok(keys)) => Arc::new(Origins::of(keys)),
             _ => known,
         };
-        let is_one = read.contains(origin);
+        let is_one = read.permits(origin);
         let read = KnownOrigins { origins: read, since: Instant::now(), generation };
         *origins.known.write().unwrap_or_else(PoisonError::into_inner) = Some(read);
         is_one
@@ -150,9 +157,28 @@ pub(super) struct KeyOrigins {
     reading: tokio::sync::Mutex<()>,
 }
 
+/// All keys, and their origins.
+#[derive(Default)]
+struct Origins {
+    all: HashSet<String>,
+    /// By the hash of the secret.
+    keys: HashMap<String, ApiKey>,
+}
+
+impl Origins {
+    fn of(keys: Vec<ApiKey>) -> Self {
+        let all = keys.iter().flat_map(|key| key.origins.iter().cloned()).collect();
+        Self { all, keys: keys.into_iter().map(|key| (key.secret_hash.clone(), key)).collect() }
+    }
+
+    fn permits(&self, origin: &str) -> bool {
+        self.all.contains(origin)
+    }
+}
+
 /// The origins of all keys at the time of the last read.
 struct KnownOrigins {
-    origins: Arc<HashSet<String>>,
+    origins: Arc<Origins>,
     since: Instant,
     /// The value of [`Known::generation`] before the read.
     generation: u64,
@@ -160,7 +186,7 @@ struct KnownOrigins {
 
 impl KeyOrigins {
     /// Returns the cached origins, and whether they are current.
-    fn known(&self, generation: u64) -> (Arc<HashSet<String>>, bool) {
+    fn known(&self, generation: u64) -> (Arc<Origins>, bool) {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.as_ref().map_or_else(Default::default, |known| {
             (known.origins.clone(), known.since.elapsed() < BELIEVED && known.generation == generation)

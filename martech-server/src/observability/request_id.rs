@@ -32,6 +32,10 @@ impl RequestId {
         Self("0193a5b8c7d97e0f8a1b2c3d4e5f6071".into())
     }
 
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Sets the id as a header of the response.
     pub(crate) fn name(&self, response: &mut Response) {
         if let Ok(value) = HeaderValue::from_str(&self.0) {

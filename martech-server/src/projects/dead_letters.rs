@@ -1,7 +1,7 @@
 //! Dead letters: accepted events that the store rejects go to a file, which can be imported again.
 //!
 //! The senders of these events have already received their response. If a sender still waits, it gets the rejection
-//! instead and nothing is written here.
+//! instead and nothing is written here. The log of rejections lists dead letters too.
 
 use std::{
     fmt::Display,
@@ -15,8 +15,12 @@ use std::{
     },
 };
 
-use martech_core::event::Event;
+use martech_core::{
+    event::{Event, Timestamp},
+    sink::{DeadLetter, DeadLetterReason},
+};
 
+use super::rejects::{RejectedRequest, Rejection, Rejects};
 use crate::{
     observability::{PERIOD, Sampler},
     util::every,
@@ -25,6 +29,7 @@ use crate::{
 const FILE: &str = "dead-letters.ndjson";
 /// The maximum size of the file. A store that rejects everything must not fill the disk.
 const MAX_BYTES: u64 = 256 << 20;
+const NOT_STORED: &str = "the store did not take the accepted event in time; the dead-letter file contains it";
 
 /// An append-only NDJSON file of events with mode 0600. The first event creates it.
 #[derive(Debug)]
@@ -34,6 +39,7 @@ pub(crate) struct DeadLetterFile {
     kept: AtomicU64,
     lost: AtomicU64,
     lines: Sampler<Ended>,
+    rejects: Arc<Rejects>,
 }
 
 /// The outcome of a dead letter.
@@ -79,9 +85,27 @@ impl DeadLetterFile {
             kept: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             lines: Sampler::default(),
+            rejects: Arc::default(),
         });
         tokio::spawn(every(PERIOD, Arc::downgrade(&file), async |file: Arc<Self>| file.tell_suppressed()));
         file
+    }
+
+    /// Returns the log of the rejections of the project.
+    pub(super) fn rejects(&self) -> &Arc<Rejects> {
+        &self.rejects
+    }
+
+    /// Writes a dead letter, and adds it to the log of rejections.
+    pub(super) fn keep(&self, letter: &DeadLetter<Event>) {
+        let (code, message) = match &letter.reason {
+            DeadLetterReason::Rejected { code, reason } => (code.clone().into(), reason.to_string().into()),
+            _ => ("not_stored".into(), NOT_STORED.into()),
+        };
+        let event_type = Some(letter.event.event_type.clone());
+        let rejection = Rejection { code, message, field: None, index: None, event_type, count: 1 };
+        self.rejects.add(&RejectedRequest::default(), [rejection], Timestamp::now());
+        self.write(&letter.event, &letter.reason);
     }
 
     /// Appends an event as a line that `martech-server import` and `POST /events` accept. Logs the reason, within a

@@ -17,6 +17,7 @@ mod quota;
 mod record_cache;
 mod refusal;
 mod registry;
+mod rejects;
 mod retention;
 mod settings;
 
@@ -47,6 +48,7 @@ pub(crate) use self::{
     record_cache::read as cached_records,
     refusal::IngestRefusal,
     registry::{ProjectError, Projects},
+    rejects::{Entry as RejectEntry, RejectedRequest, RejectedSender, Rejection, Rejects},
     settings::{ProjectDefaults, ProjectSettings},
 };
 use crate::{
@@ -170,7 +172,7 @@ impl Project {
         let keep = move |letter: DeadLetter<Event>| {
             // The sender of an awaited event learns of the failure, and may send the event again.
             if !letter.awaited {
-                file.write(&letter.event, &letter.reason);
+                file.keep(&letter);
             }
         };
         // A local disk syncs one large batch as fast as a small one. MongoDB answers small batches in parallel.
@@ -248,6 +250,11 @@ impl Project {
     /// Returns the feed of events as they are stored.
     pub(crate) fn feed(&self) -> &Arc<Feed> {
         &self.parts.feed
+    }
+
+    /// Returns the log of the last rejections.
+    pub(crate) fn rejects(&self) -> &Rejects {
+        self.parts.dead_letters.rejects()
     }
 
     pub(crate) fn dead_letters(&self) -> DeadLetterCounts {

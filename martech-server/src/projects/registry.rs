@@ -118,11 +118,7 @@ impl Projects {
 
     /// Returns the project with an id. Opens it if it is in the records and not open yet.
     pub(crate) async fn find(&self, id: &ProjectId) -> Result<Project, ProjectError> {
-        if id.is_default() {
-            return Ok(self.inner.default.clone());
-        }
-        let known = self.opened_others().get(id).cloned();
-        match known {
+        match self.opened_now(id) {
             Some(project) => Ok(project),
             // Another server may have just created the project.
             None => match self.record(id).await? {
@@ -130,6 +126,11 @@ impl Projects {
                 None => Err(ProjectError::Unknown(id.clone())),
             },
         }
+    }
+
+    /// Returns the project with an id if it is open. Every project is, a few seconds after its creation.
+    pub(crate) fn opened_now(&self, id: &ProjectId) -> Option<Project> {
+        if id.is_default() { Some(self.inner.default.clone()) } else { self.opened_others().get(id).cloned() }
     }
 
     /// Returns the records of all projects, the default project first.

@@ -32,6 +32,7 @@ mod page;
 mod pages;
 mod projects;
 pub(crate) mod queries;
+mod rejects;
 pub(crate) mod state;
 pub(crate) mod stats;
 mod stream;
@@ -124,7 +125,8 @@ pub(crate) fn described(state: &ApiState) -> OpenApiRouter<ApiState> {
         .routes(routes!(members::list))
         .routes(routes!(members::change, members::remove))
         .routes(routes!(invitations::list))
-        .routes(routes!(keys::list));
+        .routes(routes!(keys::list))
+        .routes(routes!(rejects::list));
     let of_server = strict(OpenApiRouter::new().routes(routes!(members::reset_password))).routes(routes!(audit::list));
     let owned = OpenApiRouter::new().routes(routes!(projects::make)).routes(routes!(projects::remove));
     let shops = strict(OpenApiRouter::new().routes(routes!(projects::change))).routes(routes!(projects::list));

@@ -26,6 +26,7 @@ mod projects;
 mod protocol;
 mod queries;
 mod rates;
+mod rejects;
 mod senders;
 mod settings;
 mod stream;

@@ -84,9 +84,23 @@ const EXPOSED: &str = "ratelimit, ratelimit-policy, retry-after, x-request-id";
 pub(crate) struct Admitted<'a> {
     pub(crate) project: Project,
     pub(crate) sender: Sender,
-    /// The id of the key, if the sender presented one.
-    pub(crate) key: Option<String>,
+    /// The key, if the sender presented one.
+    pub(crate) key: Option<ApiKey>,
     secret: Option<Cow<'a, str>>,
+}
+
+/// A request that may not send events.
+#[derive(Debug)]
+pub(crate) struct NotAdmitted {
+    pub(crate) error: ApiError,
+    /// The key, if the sender presented a valid one.
+    pub(crate) key: Option<Box<ApiKey>>,
+}
+
+impl<E: Into<ApiError>> From<E> for NotAdmitted {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), key: None }
+    }
 }
 
 impl Admitted<'_> {
@@ -111,10 +125,12 @@ pub(crate) async fn admit<'a>(
     given: Option<&'a str>,
     asked: Option<ProjectId>,
     rate_check: &RateCheck,
-) -> Result<Admitted<'a>, ApiError> {
+) -> Result<Admitted<'a>, NotAdmitted> {
     let headers = &head.headers;
-    let without_key =
-        async |sender, asked| Ok(Admitted { project: found(projects, asked).await?, sender, key: None, secret: None });
+    let without_key = async |sender, asked: Option<ProjectId>| {
+        let project = found(projects, asked.as_ref()).await?;
+        Ok(Admitted { project, sender, key: None, secret: None })
+    };
     let credential = Credential::of(headers);
     let secret = match (&credential, given) {
         (Some(Credential::Key(secret)), _) => secret.clone(),
@@ -124,11 +140,11 @@ pub(crate) async fn admit<'a>(
                 Ok(()) => without_key(Sender::Trusted, asked).await,
                 // Treat the token as a wrong one, so that the response tells nothing.
                 Err(_) if access.public_ingest => without_key(Sender::Anonymous, asked).await,
-                Err(limited) => Err(limited),
+                Err(limited) => Err(limited.into()),
             };
         }
         _ if credentials::holds_a_key(headers) => {
-            return Err(catalogue::malformed_key());
+            return Err(catalogue::malformed_key().into());
         }
         _ if access.public_ingest => {
             if let Some(Credential::Bearer(_)) = credential {
@@ -141,24 +157,37 @@ pub(crate) async fn admit<'a>(
             if let Some(Credential::Bearer(_)) = credential {
                 super::caller::refused(access, head, "token").await?;
             }
-            return Err(catalogue::write_key_required());
+            return Err(catalogue::write_key_required().into());
         }
     };
     let key = access.accounts.key(&secret, Timestamp::now()).await?;
     let Some(key) = key else {
         super::caller::refused(access, head, "key").await?;
-        return Err(catalogue::invalid_key());
+        return Err(catalogue::invalid_key().into());
     };
+    if let Err(error) = check_key(&key, headers, asked, rate_check) {
+        return Err(NotAdmitted { error, key: Some(Box::new(key)) });
+    }
+    let sender = if key.origins.is_empty() { Sender::Trusted } else { Sender::Page };
+    let project = found(projects, Some(&key.project)).await?;
+    Ok(Admitted { project, sender, key: Some(key), secret: Some(secret) })
+}
+
+/// Checks that a key permits a request with events, and counts the key.
+fn check_key(
+    key: &ApiKey,
+    headers: &HeaderMap,
+    asked: Option<ProjectId>,
+    rate_check: &RateCheck,
+) -> Result<(), ApiError> {
     if key.kind != KeyKind::Write {
         return Err(catalogue::wrong_kind_of_key());
     }
     if asked.is_some_and(|asked| asked != key.project) {
         return Err(catalogue::key_of_other_project(&key.project));
     }
-    check_origin(&key, headers)?;
-    rate_check.count_key(&key.id)?;
-    let sender = if key.origins.is_empty() { Sender::Trusted } else { Sender::Page };
-    Ok(Admitted { project: found(projects, Some(key.project)).await?, sender, key: Some(key.id), secret: Some(secret) })
+    check_origin(key, headers)?;
+    rate_check.count_key(&key.id)
 }
 
 /// Checks that a key permits the origin of a request. Requests of programs have no `Origin` header.
@@ -173,9 +202,9 @@ pub(super) fn check_origin(key: &ApiKey, headers: &HeaderMap) -> Result<(), ApiE
     }
 }
 
-async fn found(projects: &Projects, project: Option<ProjectId>) -> Result<Project, ApiError> {
+async fn found(projects: &Projects, project: Option<&ProjectId>) -> Result<Project, ApiError> {
     match project {
         None => Ok(projects.default().clone()),
-        Some(project) => Ok(projects.find(&project).await?),
+        Some(project) => Ok(projects.find(project).await?),
     }
 }

@@ -23,7 +23,7 @@ pub(crate) use self::{
     admin_token::TokenOrigin,
     caller::{Caller, Member, Need, renewed, require},
     cookie::{AUTH_TOKEN, auth_token, expired_cookies, session_cookies, with_cookies},
-    ingest::{Admitted, admit, is_allowed},
+    ingest::{Admitted, NotAdmitted, admit, is_allowed},
     site::Site,
 };
 pub use self::{

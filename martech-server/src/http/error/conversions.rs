@@ -101,7 +101,7 @@ impl From<EventError> for ApiError {
             ErrorCode::TooManyEvents | ErrorCode::EventTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             _ => StatusCode::BAD_REQUEST,
         };
-        let response = Self::new(status, error.code.as_str(), error.message);
+        let response = Self::new(status, error.code.as_str(), error.message).event_type(error.event_type);
         let response = if let Some(field) = error.field { response.at(field) } else { response };
         if error.code == ErrorCode::EventTooLarge { response.limit(MAX_EVENT_BYTES) } else { response }
     }

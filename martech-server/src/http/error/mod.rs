@@ -11,7 +11,9 @@ use serde::Serialize;
 pub(crate) mod catalogue;
 mod conversions;
 
-use crate::{identity::ProjectId, observability::RequestId};
+use martech_core::event::EventType;
+
+use crate::{identity::ProjectId, observability::RequestId, projects::Rejection};
 
 /// An error response.
 ///
@@ -46,6 +48,9 @@ struct Told {
     project: Option<ProjectId>,
     #[serde(skip)]
     key: Option<String>,
+    /// The type of the invalid event, only for the log of rejections.
+    #[serde(skip)]
+    event_type: Option<EventType>,
     /// The cause, only for the log.
     #[serde(skip)]
     cause: Option<String>,
@@ -64,6 +69,7 @@ impl ApiError {
             retry_after: None,
             project: None,
             key: None,
+            event_type: None,
             cause: None,
         };
         Self { status, told: Box::new(told) }
@@ -72,6 +78,19 @@ impl ApiError {
     /// Returns the error code.
     pub(crate) fn code(&self) -> &str {
         &self.told.code
+    }
+
+    /// Returns the error as the rejection of a body.
+    pub(crate) fn rejection(&self) -> Rejection {
+        let Told { code, message, field, index, event_type, .. } = &*self.told;
+        Rejection {
+            code: code.clone(),
+            message: message.clone(),
+            field: field.clone(),
+            index: *index,
+            event_type: event_type.clone(),
+            count: 1,
+        }
     }
 
     /// Returns the JSON of the response.
@@ -97,6 +116,12 @@ impl ApiError {
     #[must_use]
     pub(crate) fn index(mut self, index: usize) -> Self {
         self.told.index = Some(index);
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn event_type(mut self, event_type: Option<EventType>) -> Self {
+        self.told.event_type = event_type;
         self
     }
 

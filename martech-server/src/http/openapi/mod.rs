@@ -33,7 +33,7 @@ const TAGS: [(&str, &str); 8] = [
     ("Members", "Manage the members of a project."),
     ("Keys", "Manage the keys of programs."),
     ("Projects", "Manage the projects of the server."),
-    ("Server", "Manage the store, and read the audit log."),
+    ("Server", "Manage the store, and read the audit log and the rejections."),
 ];
 
 const ABOUT: &str = "Event ingestion and analytics for online shops.

@@ -76,6 +76,11 @@ impl Ingested {
         Kind(self.names.binary_search(event_type).unwrap_or(self.names.len()))
     }
 
+    /// Returns the type of a kind; `None` for types that the configuration does not name.
+    pub(crate) fn event_type(&self, kind: Kind) -> Option<&EventType> {
+        self.names.get(kind.0)
+    }
+
     /// Counts an event that breaks a rule.
     pub(crate) fn reject(&self, event_type: Option<&EventType>) {
         let kind = event_type.map_or(Kind(self.names.len()), |event_type| self.kind(event_type));

@@ -82,7 +82,7 @@ impl Mongo {
     ) -> Result<Spooled<MongoStore, Event>, BackendError> {
         let options = SpoolOptions::new(data_dir.join(super::SPOOL)).capacity_bytes(capacity_bytes);
         let rejected = move |letter: DeadLetter<Event>| {
-            dead_letters.write(&letter.event, &letter.reason);
+            dead_letters.keep(&letter);
             // The spool discards the event after this call, so the dead letter must be on disk.
             dead_letters.sync();
         };

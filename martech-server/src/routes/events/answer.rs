@@ -35,6 +35,9 @@ const HEADERS: usize = 16;
 /// Maximum number of unaccepted events that a response lists in full.
 pub(super) const FULL_RESULTS: usize = 100;
 
+/// The code and message of a valid event that the store did not store.
+pub(super) const NOT_STORED: (&str, &str) = ("not_stored", "the store did not confirm it in time");
+
 /// The outcome of the events of a request.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Ingested)]
@@ -151,10 +154,10 @@ impl Exception {
 
     /// Returns the exception for an event that is not newly stored, or `None` for a stored event.
     fn of(origin: Origin, outcome: Option<EventOutcome>, is_taken: bool) -> Option<Self> {
-        const NOT_STORED: &str = "the store did not confirm it in time";
+        let not_stored = || (Status::Failed, NOT_STORED.0.into(), NOT_STORED.1.into());
         let (status, code, message) = match outcome {
-            _ if !is_taken => (Status::Failed, "not_stored".into(), NOT_STORED.into()),
-            Some(Err(_)) => (Status::Failed, "not_stored".into(), NOT_STORED.into()),
+            _ if !is_taken => not_stored(),
+            Some(Err(_)) => not_stored(),
             Some(Ok(Outcome::Duplicate)) => {
                 let message = "an event with this id is stored already; this one was not added";
                 (Status::Duplicate, "duplicate".into(), message.into())

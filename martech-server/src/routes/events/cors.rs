@@ -4,26 +4,32 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 
-use crate::http::{
-    auth::{Access, AllowedOrigins, is_allowed},
-    error::{ApiError, catalogue},
-    headers::share_with_other_sites,
+use super::rejected::Rejected;
+use crate::{
+    http::{
+        auth::{Access, AllowedOrigins, is_allowed},
+        error::{ApiError, catalogue},
+        headers::share_with_other_sites,
+        params::Params,
+    },
+    observability::RequestId,
+    routes::ApiState,
 };
 
 /// Answers the CORS preflight that browsers send before a page of another origin may send events.
-pub(super) async fn preflight(
-    State(access): State<Arc<Access>>,
-    headers: HeaderMap,
-) -> Result<impl IntoResponse, ApiError> {
-    if let Some(origin) = headers.get(header::ORIGIN)
-        && !is_allowed(&access, origin).await
+pub(super) async fn preflight(State(state): State<ApiState>, request: Request) -> Result<impl IntoResponse, ApiError> {
+    let (head, _) = request.into_parts();
+    if let Some(origin) = head.headers.get(header::ORIGIN)
+        && !is_allowed(&state.access, origin).await
     {
-        return Err(catalogue::origin_not_allowed(&String::from_utf8_lossy(origin.as_bytes())));
+        let error = catalogue::origin_not_allowed(&String::from_utf8_lossy(origin.as_bytes()));
+        record(&state, &head, &error);
+        return Err(error);
     }
     let headers = [
         (header::ALLOW, "POST, OPTIONS"),
@@ -32,6 +38,16 @@ pub(super) async fn preflight(
         (header::ACCESS_CONTROL_MAX_AGE, "86400"),
     ];
     Ok((StatusCode::NO_CONTENT, headers))
+}
+
+/// Records that a browser will not send the events of a page. The page itself does not learn why.
+fn record(state: &ApiState, head: &Parts, error: &ApiError) {
+    let secret = Params::of(&head.uri).one("key", |text| Ok::<_, &str>(text.to_owned())).ok().flatten();
+    let key = secret.and_then(|secret| state.access.accounts.key_with_origins(&secret));
+    let rejected = Rejected { rejections: vec![error.rejection()], project: None, key };
+    let address = state.access.proxies.client_of_head(head);
+    let request_id = head.extensions.get::<RequestId>().map(RequestId::as_str);
+    rejected.record(&state.projects, head, address, error.status, request_id);
 }
 
 /// Request headers that pages may set. Pages with tracing add the last two.

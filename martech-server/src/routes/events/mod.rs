@@ -5,13 +5,14 @@ mod cors;
 mod count;
 mod indices;
 mod intake;
+mod rejected;
 mod shape;
 mod submit;
 
 use std::{
     net::IpAddr,
     pin::pin,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -28,10 +29,10 @@ use utoipa_axum::{
     routes,
 };
 
-use self::{answer::Answer, intake::Intake, shape::EventsBody};
+use self::{answer::Answer, intake::Intake, rejected::Rejected, shape::EventsBody};
 use crate::{
     http::{
-        auth::{Admitted, admit},
+        auth::{Admitted, NotAdmitted, admit},
         bodies::{self, Holder, RequestBody},
         error::{self, ApiError},
         framing,
@@ -46,9 +47,9 @@ use crate::{
         params::Params,
         rate_limits::{RateCheck, Traffic},
     },
-    identity::ProjectId,
-    observability::{Timeline, metrics::Route},
-    projects::{Ack, Circuit, IngestRefusal},
+    identity::{ApiKey, ProjectId},
+    observability::{RequestId, Timeline, metrics::Route},
+    projects::{Ack, Circuit, IngestRefusal, Project, Rejection},
     routes::ApiState,
 };
 
@@ -71,15 +72,22 @@ const PATH: &str = "/events";
 ///
 /// Most requests of a server send events, so they do not pass through the router and its layers, which cost several
 /// times as much as the events themselves. The steps are the same, in this order: request id and address, framing, rate
-/// limit, parameters, key, body, events, queue, acknowledgment, metrics and log.
+/// limit, parameters, key, body, events, queue, acknowledgment, metrics, log, and the log of rejections.
 pub(super) async fn answer<B: RequestBody>(state: &ApiState, request: Request<B>) -> Response {
     let observation = state.observer.begin(&request, Route::Events);
     let address = observation.address;
     let (head, body) = request.into_parts();
     let rate_check = Arc::new(RateCheck::begin(&state.access.rates, Traffic::Ingest, address));
-    let ingest = Ingest { state, head: &head, address, rate_check: &rate_check };
-    let handler = pin!(async { ingest.answer(body).await.into_response() });
-    let mut response = observation.answer(handler).await;
+    let rejected = OnceLock::new();
+    let mut response = {
+        let ingest = Ingest { state, head: &head, address, rate_check: &rate_check, rejected: &rejected };
+        let handler = pin!(async { ingest.answer(body).await.into_response() });
+        observation.answer(handler).await
+    };
+    if let Some(rejected) = rejected.into_inner() {
+        let request_id = response.headers().get(RequestId::HEADER).and_then(|id| id.to_str().ok());
+        rejected.record(&state.projects, &head, address, response.status(), request_id);
+    }
     let headers = response.headers_mut();
     rate_check.tell(headers);
     cors::add_headers(&state.access, head.headers.get(header::ORIGIN), headers).await;
@@ -186,21 +194,40 @@ struct Ingest<'a> {
     head: &'a Parts,
     address: IpAddr,
     rate_check: &'a Arc<RateCheck>,
+    /// What did not arrive, if anything.
+    rejected: &'a OnceLock<Box<Rejected>>,
 }
 
 impl Ingest<'_> {
     async fn answer<B: RequestBody>(&self, body: B) -> Result<Response, ApiError> {
         let Self { state, head, rate_check, .. } = self;
-        framing::check(head.version, &head.headers)?;
+        let unknown = |error| self.refused(error, None, None);
+        framing::check(head.version, &head.headers).map_err(unknown)?;
         if let Err(limited) = rate_check.check_address() {
             state.bodies.discard(&head.headers, body).await;
-            return Err(limited);
+            return Err(unknown(limited));
         }
-        let Asked { ack, listing, key, project } = Asked::parse(&head.uri)?;
-        let admitted = admit(&state.access, &state.projects, head, key.as_deref(), project, rate_check).await?;
-        let mut response = self.take(&admitted, body, ack, listing).await.into_response();
-        error::attribute(&mut response, Some(admitted.project.id()), admitted.key.as_deref());
+        let Asked { ack, listing, key, project } = Asked::parse(&head.uri).map_err(unknown)?;
+        let admitted = admit(&state.access, &state.projects, head, key.as_deref(), project, rate_check).await;
+        let admitted = admitted.map_err(|NotAdmitted { error, key }| self.refused(error, None, key.map(|key| *key)))?;
+        let taken = self.take(&admitted, body, ack, listing).await;
+        let taken = taken.map_err(|error| self.refused(error, Some(&admitted.project), admitted.key.clone()));
+        let mut response = taken.into_response();
+        error::attribute(&mut response, Some(admitted.project.id()), admitted.key.as_ref().map(|key| key.id.as_str()));
         Ok(response)
+    }
+
+    /// Notes that the whole body is refused.
+    fn refused(&self, error: ApiError, project: Option<&Project>, key: Option<ApiKey>) -> ApiError {
+        self.note(vec![error.rejection()], project, key);
+        error
+    }
+
+    fn note(&self, rejections: Vec<Rejection>, project: Option<&Project>, key: Option<ApiKey>) {
+        if !rejections.is_empty() {
+            // The first note has the reason. A later one would be about the response.
+            let _ = self.rejected.set(Box::new(Rejected { rejections, project: project.cloned(), key }));
+        }
     }
 
     /// Reads, checks and submits the events of an admitted sender.
@@ -232,7 +259,7 @@ impl Ingest<'_> {
         let timeline = Timeline::current();
         let holder = match key {
             // Everyone can read the key of a page, so it does not identify a sender.
-            Some(key) if !sender.is_public() => Holder::Key(key.clone()),
+            Some(key) if !sender.is_public() => Holder::Key(key.id.clone()),
             _ => Holder::at(self.address),
         };
         let reading = self.state.bodies.read(holder, &self.head.headers, body, bodies::format);
@@ -267,6 +294,10 @@ impl Ingest<'_> {
         }
         let outcomes = submitted.inspect_err(|_| count::refused(&ingested, &origins))?;
         count::taken(&ingested, &origins, &outcomes);
+        if !refused.is_empty() || outcomes.stored() < origins.len() {
+            let rejections = rejected::of_events(&refused, &origins, &outcomes, &ingested);
+            self.note(rejections, Some(project), key.clone());
+        }
         let answer = Answer::new(origins, refused, outcomes, listing);
         // The discriminants index the metrics by `ack`.
         ingested.took(ack as usize, came);
