@@ -6,11 +6,11 @@ use std::str;
 use http::{StatusCode, Uri};
 use jiff::tz::TimeZone;
 use martech_core::{
-    analytics::{Calendar, MAX_BUCKETS},
+    analytics::{Calendar, MAX_BUCKETS, StatsPlan},
     event::{Currency, EventId, EventType, Timestamp},
     query::{
-        Interval, JourneyCursor, LocalTime, Order, StatsQuery, UserSort, UsersCursor, parse_instant, parse_time_zone,
-        start_of_day,
+        Compare, Interval, JourneyCursor, LocalTime, Order, StatsQuery, UserSort, UsersCursor, parse_instant,
+        parse_time_zone, start_of_day,
     },
 };
 use martech_server::testing;
@@ -76,8 +76,13 @@ fn with_uri(text: &str, ask: impl FnOnce(&Uri) -> Result<(), StatusCode>) {
 
 /// Asserts that an accepted query can be answered: its calendar covers the range without gaps.
 fn stats(query: &StatsQuery) {
-    let StatsQuery { range, interval, tz, .. } = query;
+    let StatsQuery { range, interval, tz, compare, .. } = query;
     assert!(range.from < range.to);
+    let plan = StatsPlan::new(query).expect("the question was taken");
+    assert_eq!(plan.compared().is_none(), *compare == Compare::None);
+    let spans = plan.spans();
+    assert!(spans.iter().all(|span| span.from < span.to) && spans.windows(2).all(|pair| pair[0].to < pair[1].from));
+    assert_eq!(spans.last().map(|span| span.to), Some(range.to));
     let calendar = Calendar::new(*range, *interval, tz).expect("the question was taken");
     let starts = calendar.starts();
     assert!((1..=MAX_BUCKETS).contains(&starts.len()) && starts.is_sorted_by(|left, right| left < right));
@@ -122,6 +127,9 @@ fn times(text: &str, zone: &TimeZone) {
     }
     for known in ["hour", "day", "week", "month"] {
         assert!(text != known || text.parse::<Interval>().is_ok());
+    }
+    for known in ["previousPeriod", "previousYear", "none"] {
+        assert!(text != known || text.parse::<Compare>().is_ok());
     }
 }
 

@@ -11,12 +11,15 @@ use crate::{
 
 /// The maximum number of buckets in a series.
 pub const MAX_BUCKETS: usize = 10_000;
+/// The maximum number of buckets of a compared period. It can have more than the range: the hours of a leap day, of
+/// clock changes, and of a first and a last bucket that the range has in part.
+const MAX_COMPARED: usize = MAX_BUCKETS + 100;
 
 const HOUR_MILLIS: i64 = 3_600_000;
 
 /// The buckets of a range in a time zone, following local clocks and calendars. Days have 23 or 25 hours when clocks
 /// change, and months have 28 to 31 days.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Calendar {
     /// Start of each bucket in milliseconds, ascending. The first is not after the start of the range.
     starts: Vec<i64>,
@@ -40,7 +43,16 @@ impl Calendar {
         if [range.from, range.to].iter().any(|edge| jiff::Timestamp::from_millisecond(edge.millis()).is_err()) {
             return Err(QueryError::new("from", "from and to must lie in the years -9999 to 9999"));
         }
-        let mut starts = Starts { range, starts: Vec::new() };
+        Self::of(range, interval, tz, MAX_BUCKETS)
+    }
+
+    /// Divides a compared period, which lies on the calendar, into buckets. An empty period has none.
+    pub(super) fn compared(range: TimeRange, interval: Interval, tz: &TimeZone) -> Result<Self, QueryError> {
+        if range.from >= range.to { Ok(Self::default()) } else { Self::of(range, interval, tz, MAX_COMPARED) }
+    }
+
+    fn of(range: TimeRange, interval: Interval, tz: &TimeZone, most: usize) -> Result<Self, QueryError> {
+        let mut starts = Starts { range, starts: Vec::new(), most };
         match interval {
             Interval::Hour => starts.hours(tz)?,
             _ => starts.dates(first_date(range.from, interval, tz), interval, tz)?,
@@ -78,6 +90,8 @@ impl Calendar {
 struct Starts {
     range: TimeRange,
     starts: Vec<i64>,
+    /// The maximum number of buckets.
+    most: usize,
 }
 
 impl Starts {
@@ -89,7 +103,7 @@ impl Starts {
         // The previous bucket is empty or ends before the range.
         let replaces = self.starts.last().is_some_and(|last| start <= *last || start <= self.range.from.millis());
         let last = if replaces { self.starts.pop() } else { None };
-        if self.starts.len() == MAX_BUCKETS {
+        if self.starts.len() == self.most {
             let message = format!("too fine for this range: the result would have more than {MAX_BUCKETS} buckets");
             return Err(QueryError::new("interval", message));
         }

@@ -2,10 +2,10 @@
 //! [`Row`]s in time order, and receives the answer.
 //!
 //! A store computes [`Stats`](crate::query::Stats) in these steps:
-//! 1. [`StatsPlan::new`] checks the query and determines the [span of time](StatsPlan::span) to read.
+//! 1. [`StatsPlan::new`] checks the query and determines the [spans of time](StatsPlan::spans) to read.
 //! 2. Each worker creates a [`StatsAccumulator`], turns strings into symbols with
-//!    [`symbols`](StatsAccumulator::symbols) (or whole events with [`Row::of`]), and passes in each user's rows of that
-//!    span, one user after another.
+//!    [`symbols`](StatsAccumulator::symbols) (or whole events with [`Row::of`]), and passes in each user's rows of those
+//!    spans, one user after another.
 //! 3. [`new_user`](StatsAccumulator::new_user) records when each user was first seen.
 //! 4. The accumulators of workers, which have disjoint users, are [merged](StatsAccumulator::merge) and
 //!    [finished](StatsAccumulator::finish).

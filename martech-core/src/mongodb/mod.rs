@@ -82,7 +82,7 @@
 //! |---|---|
 //! | journey | reads the index in its order; events with equal times are sorted by id on the client |
 //! | users | the server groups (on disk if necessary) to find the users of the page and their total number; then the events of those users are read from the index |
-//! | stats | reads the span's events from the index, user by user; the server groups to find new users |
+//! | stats | reads the events of the spans from the index, user by user; the server groups to find new users |
 //!
 //! Each query has `maxTimeMS`. Read preference and read concern come from the connection string. Reads from a secondary
 //! may miss recently stored events. Four `stats` queries and eight others run at once; further ones wait. The client holds in memory one page of a journey, the users of one page, and for

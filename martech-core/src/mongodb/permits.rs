@@ -47,7 +47,7 @@ mod tests {
     use crate::{
         event::Timestamp,
         mongodb::{MongoError, MongoOptions, MongoStore},
-        query::{Interval, JourneyQuery, Reader, StatsQuery, TimeRange},
+        query::{JourneyQuery, Reader, StatsQuery, TimeRange},
     };
 
     #[tokio::test]
@@ -60,7 +60,7 @@ mod tests {
             running.push(store.target.permits.stats().await);
         }
         let range = TimeRange { from: Timestamp::from_millis(0), to: Timestamp::from_millis(1) };
-        let stats = || other.stats(StatsQuery { range, tz: jiff::tz::TimeZone::UTC, interval: Interval::Day });
+        let stats = || other.stats(StatsQuery::new(range));
         assert!(timeout(Duration::from_millis(20), stats()).await.is_err());
         let journey = other.journey(JourneyQuery::new("u")).await;
         assert!(matches!(journey, Err(MongoError::Unavailable(_))), "{journey:?}");

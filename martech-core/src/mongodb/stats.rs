@@ -1,9 +1,9 @@
-//! Statistics of a shop. The span's events are read from the index, user by user. Aggregation over all users finds when
-//! each was first seen.
+//! Statistics of a shop. The events of the spans are read from the index, user by user. Aggregation over all users finds
+//! when each was first seen.
 
 use std::sync::Arc;
 
-use mongodb::bson::doc;
+use mongodb::bson::{Document, doc};
 
 use super::{
     document::{self, field},
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     analytics::{Row, StatsAccumulator, StatsPlan},
-    query::{Stats, StatsQuery},
+    query::{Stats, StatsQuery, TimeRange},
 };
 
 impl EventCollection {
@@ -44,8 +44,7 @@ impl EventCollection {
         plan: &StatsPlan,
         counted: &mut StatsAccumulator,
     ) -> Result<(), MongoError> {
-        let span = plan.span();
-        let filter = doc! { field::OCCURRED: { "$gte": date(span.from.millis()), "$lt": date(span.to.millis()) } };
+        let filter = within(field::OCCURRED, plan.spans());
         let fields = doc! {
             "_id": 0, field::USER: 1, field::TYPE: 1, field::OCCURRED: 1, field::SESSION: 1, field::VALUE: 1,
             field::MICROS: 1,
@@ -71,14 +70,13 @@ impl EventCollection {
         Ok(())
     }
 
-    /// Finds the users whose first event lies in the span, by aggregation on the server.
+    /// Finds the users whose first event lies in a span, by aggregation on the server.
     async fn first_seen(&self, server: &ServerInfo, plan: &Arc<StatsPlan>) -> Result<StatsAccumulator, MongoError> {
-        let span = plan.span();
         // `$first` in the index order lets the server skip from user to user (DISTINCT_SCAN) if it supports that.
         let pipeline = [
             doc! { "$sort": index::key() },
             doc! { "$group": { "_id": "$userId", "first": { "$first": "$occurredAt" } } },
-            doc! { "$match": { "first": { "$gte": date(span.from.millis()), "$lt": date(span.to.millis()) } } },
+            doc! { "$match": within("first", plan.spans()) },
         ];
         let mut counted = StatsAccumulator::new(plan.clone());
         let mut documents = self.aggregate(server.capabilities, pipeline).documents().await?;
@@ -108,6 +106,15 @@ impl EventCollection {
             }
         }
         Ok(counted)
+    }
+}
+
+/// Returns the filter for dates in one of the spans.
+fn within(field: &str, spans: &[TimeRange]) -> Document {
+    let within = |span: &TimeRange| doc! { field: { "$gte": date(span.from.millis()), "$lt": date(span.to.millis()) } };
+    match spans {
+        [span] => within(span),
+        spans => doc! { "$or": spans.iter().map(within).collect::<Vec<_>>() },
     }
 }
 

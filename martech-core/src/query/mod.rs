@@ -38,7 +38,8 @@ pub use error::QueryError;
 pub use journey::{Journey, JourneyCursor, JourneyPage, JourneyQuery};
 pub use reader::{DynReader, DynReaderError, Reader};
 pub use stats::{
-    PageRow, PreviousTotals, ProductRow, SearchRow, SeriesBucket, Stats, StatsQuery, TopLists, Totals, TypeRow,
+    Compare, ComparedBucket, ComparedPeriod, PageRow, ProductRow, SearchRow, SeriesBucket, Stats, StatsQuery, TopLists,
+    Totals, TypeRow,
 };
 pub use time::{Interval, LocalTime, Order, TimeRange, parse_instant, parse_time_zone, start_of_day};
 pub use users::{CurrencyAmount, UserRow, UserSort, Users, UsersCursor, UsersPage, UsersQuery};

@@ -1,20 +1,20 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, str::FromStr};
 
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::{CurrencyAmount, Interval, LocalTime, TimeRange};
+use super::{CurrencyAmount, Interval, LocalTime, QueryError, TimeRange};
 use crate::setters::setters;
 
 /// A query for the statistics of a shop over a range of time.
 ///
 /// ```
-/// use martech_core::query::{Interval, StatsQuery, TimeRange, parse_instant, parse_time_zone};
+/// use martech_core::query::{Compare, Interval, StatsQuery, TimeRange, parse_instant, parse_time_zone};
 ///
 /// let tz = parse_time_zone("Europe/Berlin")?;
 /// let range =
 ///     TimeRange { from: parse_instant("from", "2026-11-01", &tz)?, to: parse_instant("to", "2026-12-01", &tz)? };
-/// let query = StatsQuery::new(range).tz(tz).interval(Interval::Week);
+/// let query = StatsQuery::new(range).tz(tz).interval(Interval::Week).compare(Compare::PreviousYear);
 /// # Ok::<(), martech_core::query::QueryError>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -26,12 +26,14 @@ pub struct StatsQuery {
     pub tz: TimeZone,
     /// Width of the buckets of the series.
     pub interval: Interval,
+    /// The period to compare the range with.
+    pub compare: Compare,
 }
 
 impl StatsQuery {
-    /// Creates a query for the statistics of a range, by days in UTC.
+    /// Creates a query for the statistics of a range, by days in UTC, compared with the previous period.
     pub fn new(range: TimeRange) -> Self {
-        Self { range, tz: TimeZone::UTC, interval: Interval::Day }
+        Self { range, tz: TimeZone::UTC, interval: Interval::Day, compare: Compare::default() }
     }
 }
 
@@ -39,10 +41,45 @@ setters! {
     StatsQuery {
         tz: TimeZone,
         interval: Interval,
+        compare: Compare,
     }
 }
 
-/// Statistics over a range, the same statistics for the previous period, and breakdowns.
+/// The period that a range is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub enum Compare {
+    /// The period that ends where the range begins. It has as many local days if the range begins and ends at local
+    /// midnight, and otherwise the same duration.
+    #[default]
+    PreviousPeriod,
+    /// The same local dates and times one year earlier.
+    ///
+    /// February 29 has no counterpart. A range that begins on it is compared from February 28 on. A range that ends on
+    /// it is compared up to the same time on March 1, so that February 28 is not lost; or on February 28, if the range
+    /// begins on the same day.
+    ///
+    /// The period overlaps a range that is longer than a year. Events in both count in both.
+    PreviousYear,
+    /// No period.
+    None,
+}
+
+impl FromStr for Compare {
+    type Err = QueryError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "previousPeriod" => Ok(Self::PreviousPeriod),
+            "previousYear" => Ok(Self::PreviousYear),
+            "none" => Ok(Self::None),
+            _ => Err(QueryError::new("compare", "must be previousPeriod, previousYear or none")),
+        }
+    }
+}
+
+/// Statistics over a range, the same statistics for the compared period, and breakdowns.
 ///
 /// A *session* is a `sessionId` of one user or, for events that have none, a run of a user's events with no gap over 30
 /// minutes. An *order* is a `purchase`. Distinct counts are exact.
@@ -61,9 +98,9 @@ pub struct Stats {
     pub interval: Interval,
     /// Totals over the whole range.
     pub totals: Totals,
-    /// Totals over the previous period. It has as many local days if the range begins and ends at local midnights, and
-    /// otherwise the same duration.
-    pub previous: PreviousTotals,
+    /// Totals and series of the period that the range is compared with. Absent if it is compared with none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous: Option<ComparedPeriod>,
     /// Counts by event type, most events first, then by name.
     pub by_type: Vec<TypeRow>,
     /// One entry per bucket in time order, including empty buckets.
@@ -99,12 +136,12 @@ pub struct Totals {
     pub conversion: Option<f64>,
 }
 
-/// Totals of the previous period.
+/// Statistics of the period that the range is compared with.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
-pub struct PreviousTotals {
+pub struct ComparedPeriod {
     /// Inclusive start of the period.
     pub from: LocalTime,
     /// Exclusive end of the period.
@@ -112,6 +149,9 @@ pub struct PreviousTotals {
     /// Totals over the period.
     #[serde(flatten)]
     pub totals: Totals,
+    /// One entry per bucket in time order, including empty buckets. The buckets are made as those of the range, so
+    /// their number can differ: a period can have one more month or, when clocks change, one more hour.
+    pub series: Vec<ComparedBucket>,
 }
 
 /// Counts of one event type.
@@ -127,6 +167,29 @@ pub struct TypeRow {
     pub events: u64,
     /// Distinct users with such an event.
     pub users: u64,
+}
+
+/// Counts of one bucket of the period that the range is compared with. There are no counts by event type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct ComparedBucket {
+    /// Start of the bucket in the calendar. The first bucket may start before the period; only events in the period are
+    /// counted.
+    pub start: LocalTime,
+    /// Number of events.
+    pub events: u64,
+    /// Distinct users with an event in the bucket.
+    pub users: u64,
+    /// Users whose first event ever lies in the bucket.
+    pub new_users: u64,
+    /// Sessions whose first event in the period lies in the bucket. These add up to the total.
+    pub sessions: u64,
+    /// Number of purchases.
+    pub orders: u64,
+    /// Sum of the order values, by currency.
+    pub revenue: Vec<CurrencyAmount>,
 }
 
 /// Counts of one bucket.

@@ -203,7 +203,8 @@ fn totals_without_sessions_omit_conversion() {
     let expected = json!({
         "from": "2026-11-22T00:00:00Z", "to": "2026-11-22T00:00:00Z",
         "events": 0, "users": 0, "newUsers": 0, "sessions": 0, "orders": 0, "revenue": [], "averageOrderValue": [],
+        "series": [],
     });
-    let totals = PreviousTotals { from: at, to: at, totals: Totals::default() };
-    assert_eq!(serde_json::to_value(totals).unwrap(), expected);
+    let compared = ComparedPeriod { from: at, to: at, totals: Totals::default(), series: Vec::new() };
+    assert_eq!(serde_json::to_value(compared).unwrap(), expected);
 }

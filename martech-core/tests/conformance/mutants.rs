@@ -10,7 +10,8 @@ use martech_core::{
     Appended, Event, MemoryStore, Rejection, Store, StoreError,
     event::{EventId, EventKey, Timestamp},
     query::{
-        JourneyPage, JourneyQuery, LocalTime, Order, QueryError, Reader, Stats, StatsQuery, UsersPage, UsersQuery,
+        Compare, JourneyPage, JourneyQuery, LocalTime, Order, QueryError, Reader, Stats, StatsQuery, UsersPage,
+        UsersQuery,
     },
     testing::conformance::{
         self, Identity, Subject, Verdict, append, concurrency, identity, journeys, retention, retries, stats, users,
@@ -52,6 +53,7 @@ enum Fault {
     KnowsOneZone,
     CountsAMillisecondMore,
     TakesUsersForNew,
+    ComparesWithThePeriodBefore,
     AnswersAnything,
     // During retention.
     ForgetsPartOfADay,
@@ -210,6 +212,7 @@ impl Reader for Faulty {
         match self.fault {
             Fault::KnowsOneZone => asked.tz = jiff::tz::TimeZone::UTC,
             Fault::CountsAMillisecondMore => asked.range.to = Timestamp::from_millis(asked.range.to.millis() + 1),
+            Fault::ComparesWithThePeriodBefore => asked.compare = Compare::PreviousPeriod,
             Fault::AnswersAnything if asked.range.from >= asked.range.to => {
                 asked.range.to = Timestamp::from_millis(asked.range.from.millis() + 1);
             }
@@ -333,8 +336,9 @@ fn query_and_retention_faults_are_caught() {
     Fault::ReversesTies.is_caught_by(users::whole_lists, "UsersQuery");
     Fault::CountsThePage.is_caught_by(users::pages, "the total");
     Fault::KnowsOneZone.is_caught_by(stats::figures, "tz");
-    Fault::CountsAMillisecondMore.is_caught_by(stats::figures, "totals");
+    Fault::CountsAMillisecondMore.is_caught_by(stats::figures, "previous from and to");
     Fault::TakesUsersForNew.is_caught_by(stats::figures, "totals");
+    Fault::ComparesWithThePeriodBefore.is_caught_by(stats::compared_periods, "previous from and to");
     Fault::AnswersAnything.is_caught_by(stats::impossible_questions, "has no answer");
     Fault::ForgetsPartOfADay.is_caught_by(retention::days_that_are_over, "events removed");
     Fault::ForgetsNothing.is_caught_by(retention::days_that_are_over, "events removed");

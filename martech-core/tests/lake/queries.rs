@@ -6,7 +6,7 @@ use martech_core::{
     Event,
     event::{EventType, Timestamp},
     lake::Lake,
-    query::{Order, Reader, StatsQuery, TimeRange, UserSort},
+    query::{Compare, Order, Reader, StatsQuery, TimeRange, UserSort},
 };
 
 use crate::common::*;
@@ -177,4 +177,24 @@ async fn journey_spans_many_pages_of_a_file() {
         }
         assert_eq!(found, expected, "{order:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn comparison_with_the_previous_year_skips_the_months_between() {
+    const DAY: i64 = 24 * HOUR;
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path()).await;
+    let times = [START, START - 100 * DAY, START - 365 * DAY];
+    let all: Vec<_> = (0..).zip(times).map(|(number, time)| event(number, "u", time)).collect();
+    store(&lake, &all).await;
+    lake.roll().await.unwrap();
+    // A query that reads the day between fails.
+    let date = all[1].occurred_at.to_string()[..10].to_owned();
+    std::fs::remove_dir_all(dir.path().join(format!("events/date={date}"))).unwrap();
+    let around = |from: i64| TimeRange { from: Timestamp::from_millis(from), to: Timestamp::from_millis(START + 1) };
+    let week = StatsQuery::new(around(START - 7 * DAY)).compare(Compare::PreviousYear);
+    let stats = lake.stats(week).await.unwrap();
+    assert_eq!((stats.totals.events, stats.previous.map(|previous| previous.totals.events)), (1, Some(1)));
+    let months = StatsQuery::new(around(START - 200 * DAY)).compare(Compare::PreviousYear);
+    assert!(lake.stats(months).await.is_err());
 }

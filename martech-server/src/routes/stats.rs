@@ -6,7 +6,7 @@ use axum::{Json, extract::State};
 use jiff::{ToSpan, tz::TimeZone};
 use martech_core::{
     event::Timestamp,
-    query::{Interval, Reader, Stats, StatsQuery, TimeRange, parse_time_zone, start_of_day},
+    query::{Compare, Interval, Reader, Stats, StatsQuery, TimeRange, parse_time_zone, start_of_day},
 };
 
 use crate::{
@@ -24,8 +24,9 @@ const DEFAULT_DAYS: i64 = 30;
 
 /// Retrieve figures.
 ///
-/// Returns totals, a time series, top lists and the previous period. By default, the range covers the last 30 days up
-/// to the end of today, in buckets of one day.
+/// Returns totals, a time series, top lists, and the totals and the series of another period to compare with. By
+/// default, the range covers the last 30 days up to the end of today, in buckets of one day, and is compared with the
+/// period before it.
 #[utoipa::path(
     get,
     path = "/stats",
@@ -35,7 +36,8 @@ const DEFAULT_DAYS: i64 = 30;
         ("from" = Option<String>, Query, format = "instant", description = "The inclusive start of the range: a date in the time zone, or an RFC 3339 time.", example = "2026-11-01"),
         ("to" = Option<String>, Query, format = "instant", description = "The exclusive end of the range, in the same forms as `from`.", example = "2026-12-01"),
         ("tz" = Option<String>, Query, format = "iana-time-zone", description = "The IANA time zone of dates; by default that of the project.", example = "Europe/Berlin"),
-        ("interval" = inline(Option<Interval>), Query, description = "The width of the buckets of the series; by default a day.")
+        ("interval" = inline(Option<Interval>), Query, description = "The width of the buckets of the series; by default a day."),
+        ("compare" = inline(Option<Compare>), Query, description = "The period to compare with: the one before (the default), the same dates one year earlier, or none.")
     ),
     responses((status = 200, description = "The figures.", body = Stats), Refusals<OfQuery>),
 )]
@@ -53,6 +55,7 @@ pub(crate) fn question(mut params: Params, tz: &TimeZone, now: Timestamp) -> Res
     let tz = params.one("tz", |text| message(parse_time_zone(text)))?.unwrap_or_else(|| tz.clone());
     let (from, to) = (params.instant("from", &tz)?, params.instant("to", &tz)?);
     let interval = params.one("interval", |text| message(text.parse()))?.unwrap_or(Interval::Day);
+    let compare = params.one("compare", |text| message(text.parse()))?.unwrap_or_default();
     params.finish()?;
 
     let to = match to {
@@ -63,7 +66,7 @@ pub(crate) fn question(mut params: Params, tz: &TimeZone, now: Timestamp) -> Res
         Some(from) => from,
         None => shifted_day(to, -DEFAULT_DAYS, &tz).ok_or_else(|| outside("from"))?,
     };
-    Ok(StatsQuery::new(TimeRange { from, to }).tz(tz).interval(interval))
+    Ok(StatsQuery::new(TimeRange { from, to }).tz(tz).interval(interval).compare(compare))
 }
 
 /// Returns the start of the local day that lies `days` days after the day of `time`.

@@ -142,6 +142,36 @@ async fn returns_users_and_stats_in_their_shapes() {
 }
 
 #[tokio::test]
+async fn compares_stats_with_another_period() {
+    let server = Server::start().await;
+    let mut now = event("u1", "a");
+    let mut then = event("u1", "b");
+    now["occurredAt"] = json!("2026-01-05T10:00:00Z");
+    then["occurredAt"] = json!("2025-01-06T10:00:00Z");
+    server.post("", json!([now, then]).to_string()).await.assert_counts(202, [2, 0, 0]);
+    let stats = async |compare: &str| {
+        let stats = server.get(&format!("/stats?from=2026-01-05&to=2026-01-07{compare}")).await;
+        assert_eq!((stats.status.as_u16(), &stats.json["totals"]["events"]), (200, &json!(1)), "{}", stats.text);
+        stats.json["previous"].clone()
+    };
+    let year = stats("&compare=previousYear").await;
+    assert_eq!((&year["from"], &year["to"]), (&json!("2025-01-05T00:00:00Z"), &json!("2025-01-07T00:00:00Z")));
+    let empty = json!({ "start": "2025-01-05T00:00:00Z", "events": 0, "users": 0, "newUsers": 0, "sessions": 0,
+        "orders": 0, "revenue": [] });
+    let mut second = empty.clone();
+    second["start"] = json!("2025-01-06T00:00:00Z");
+    for field in ["events", "users", "newUsers", "sessions"] {
+        second[field] = json!(1);
+    }
+    assert_eq!(year["series"], json!([empty, second]));
+    assert_eq!(stats("&compare=previousPeriod").await, stats("").await);
+    assert_eq!(stats("").await["from"], "2026-01-03T00:00:00Z");
+    assert_eq!(stats("&compare=none").await, json!(null));
+    let refused = server.get("/stats?compare=lastWeek").await;
+    refused.assert_error(400, "invalid_parameter").assert_field("compare");
+}
+
+#[tokio::test]
 async fn stats_default_to_last_30_days_in_configured_zone() {
     let server = Server::start_with(&["--time-zone", "Asia/Tokyo"]).await;
     let body = json!({ "userId": "u1", "type": "page_view" });

@@ -2,16 +2,19 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use jiff::tz::TimeZone;
+
 use super::{
     Period, StatsAccumulator,
     counters::{BySymbol, Revenue, Tally},
+    plan::Planned,
 };
 use crate::{
     analytics::symbols::Interner,
     event::{Currency, MoneySum, Timestamp},
     query::{
-        CurrencyAmount, LocalTime, PageRow, PreviousTotals, ProductRow, SearchRow, SeriesBucket, Stats, TopLists,
-        Totals, TypeRow,
+        ComparedBucket, ComparedPeriod, CurrencyAmount, LocalTime, PageRow, ProductRow, SearchRow, SeriesBucket, Stats,
+        TopLists, Totals, TypeRow,
     },
 };
 
@@ -21,7 +24,13 @@ pub const TOP_ROWS: usize = 10;
 pub(super) fn of(counted: &StatsAccumulator) -> Stats {
     let query = &counted.plan.query;
     let local = |time: Timestamp| LocalTime::new(time, &query.tz);
-    let (symbols, previous) = (&counted.symbols, counted.plan.previous);
+    let symbols = &counted.symbols;
+    let compared = |planned: &Planned| ComparedPeriod {
+        from: local(planned.range.from),
+        to: local(planned.range.to),
+        totals: totals(&counted.compared, &symbols.currencies),
+        series: buckets(&counted.compared, planned, &symbols.currencies, &query.tz),
+    };
     let types = ranked(&symbols.types, &counted.types, usize::MAX);
     Stats {
         from: local(query.range.from),
@@ -32,11 +41,7 @@ pub(super) fn of(counted: &StatsAccumulator) -> Stats {
         },
         interval: query.interval,
         totals: totals(&counted.current, &symbols.currencies),
-        previous: PreviousTotals {
-            from: local(previous.from),
-            to: local(previous.to),
-            totals: totals(&counted.previous, &symbols.currencies),
-        },
+        previous: counted.plan.compared.as_ref().map(compared),
         by_type: types
             .map(|(event_type, tally)| TypeRow { event_type, events: tally.events, users: tally.users })
             .collect(),
@@ -54,15 +59,16 @@ fn totals(period: &Period, currencies: &Interner<Currency>) -> Totals {
     let amounts = |of: fn(Revenue) -> i128| {
         by_currency.iter().map(|(currency, revenue)| amount(*currency, of(*revenue))).collect()
     };
+    let whole = &period.whole;
     Totals {
-        events: period.tally.events,
-        users: period.tally.users,
-        new_users: period.new_users,
-        sessions: period.sessions,
-        orders: period.tally.orders,
+        events: whole.tally.events,
+        users: whole.tally.users,
+        new_users: whole.new_users,
+        sessions: whole.sessions,
+        orders: whole.tally.orders,
         revenue: amounts(|revenue| revenue.micros),
         average_order_value: amounts(Revenue::average),
-        conversion: (period.sessions > 0).then(|| share(period.converted, period.sessions)),
+        conversion: (whole.sessions > 0).then(|| share(period.converted, whole.sessions)),
     }
 }
 
@@ -76,33 +82,43 @@ fn share(part: u64, whole: u64) -> f64 {
 }
 
 fn series(counted: &StatsAccumulator) -> Vec<SeriesBucket> {
-    let starts = counted.plan.calendar.starts().iter();
-    let mut series: Vec<_> = starts
-        .zip(&counted.buckets)
-        .map(|(start, bucket)| SeriesBucket {
-            start: LocalTime::new(Timestamp::from_millis(*start), &counted.plan.query.tz),
+    let (plan, symbols) = (&counted.plan, &counted.symbols);
+    let buckets = buckets(&counted.current, &plan.current, &symbols.currencies, &plan.query.tz);
+    let with_types = |bucket: ComparedBucket| {
+        let ComparedBucket { start, events, users, new_users, sessions, orders, revenue } = bucket;
+        SeriesBucket { start, events, users, new_users, sessions, orders, revenue, by_type: BTreeMap::new() }
+    };
+    let mut series: Vec<_> = buckets.into_iter().map(with_types).collect();
+    counted.events_by_type.for_each(|symbol, bucket, events| {
+        if let Some(name) = symbols.types.get(symbol) {
+            series[bucket].by_type.insert(name.as_ref().to_owned(), events);
+        }
+    });
+    series
+}
+
+/// Returns the buckets of a period, without the types of events.
+fn buckets(period: &Period, planned: &Planned, currencies: &Interner<Currency>, tz: &TimeZone) -> Vec<ComparedBucket> {
+    let starts = planned.calendar.starts().iter();
+    let mut buckets: Vec<_> = starts
+        .zip(&period.buckets)
+        .map(|(start, bucket)| ComparedBucket {
+            start: LocalTime::new(Timestamp::from_millis(*start), tz),
             events: bucket.tally.events,
             users: bucket.tally.users,
             new_users: bucket.new_users,
             sessions: bucket.sessions,
             orders: bucket.tally.orders,
             revenue: Vec::new(),
-            by_type: BTreeMap::new(),
         })
         .collect();
-    let symbols = &counted.symbols;
-    counted.events_by_type.for_each(|symbol, bucket, events| {
-        if let Some(name) = symbols.types.get(symbol) {
-            series[bucket].by_type.insert(name.as_ref().to_owned(), events);
+    period.revenue_by_bucket.for_each(|symbol, bucket, revenue| {
+        if let Some(currency) = currencies.get(symbol) {
+            buckets[bucket].revenue.push(amount(*currency, revenue.micros));
         }
     });
-    counted.revenue.for_each(|symbol, bucket, revenue| {
-        if let Some(currency) = symbols.currencies.get(symbol) {
-            series[bucket].revenue.push(amount(*currency, revenue.micros));
-        }
-    });
-    series.iter_mut().for_each(|bucket| bucket.revenue.sort_unstable_by_key(|amount| amount.currency));
-    series
+    buckets.iter_mut().for_each(|bucket| bucket.revenue.sort_unstable_by_key(|amount| amount.currency));
+    buckets
 }
 
 fn top(counted: &StatsAccumulator) -> TopLists {

@@ -1,24 +1,23 @@
 mod answer;
+mod compared;
 mod counters;
 mod plan;
 #[cfg(test)]
 mod tests;
 mod visits;
 
-use std::sync::Arc;
+use std::{ops::AddAssign, sync::Arc};
 
 use self::{
     counters::{BySymbol, Grid, Revenue, Tally},
-    visits::Visits,
+    visits::{Visit, Visits},
 };
 use super::{
+    calendar::Calendar,
     row::Row,
     symbols::{Symbol, Symbols},
 };
-use crate::{
-    event::Timestamp,
-    query::{Stats, TimeRange},
-};
+use crate::{event::Timestamp, query::Stats};
 
 pub use answer::TOP_ROWS;
 pub use plan::StatsPlan;
@@ -36,28 +35,27 @@ pub struct StatsAccumulator {
     user: u64,
     visits: Visits,
     current: Period,
-    previous: Period,
+    /// Without buckets if there is nothing to compare with.
+    compared: Period,
     types: BySymbol<Tally>,
     pages: BySymbol<Tally>,
     products: BySymbol<Tally>,
     searches: BySymbol<Tally>,
-    buckets: Vec<Bucket>,
     events_by_type: Grid<u64>,
-    revenue: Grid<Revenue>,
 }
 
 /// Counters of one period.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Period {
-    tally: Tally,
-    sessions: u64,
+    whole: Bucket,
     /// Sessions with an order.
     converted: u64,
-    new_users: u64,
     revenue: BySymbol<Revenue>,
+    buckets: Vec<Bucket>,
+    revenue_by_bucket: Grid<Revenue>,
 }
 
-/// Counters of one bucket.
+/// Counters of one bucket, or of all buckets.
 #[derive(Debug, Clone, Copy, Default)]
 struct Bucket {
     tally: Tally,
@@ -68,21 +66,20 @@ struct Bucket {
 impl StatsAccumulator {
     /// Creates an accumulator with nothing counted.
     pub fn new(plan: Arc<StatsPlan>) -> Self {
-        let buckets = plan.calendar.starts().len();
+        let buckets = plan.current.calendar.starts().len();
+        let compared = plan.compared.as_ref().map_or(0, |compared| compared.calendar.starts().len());
         Self {
             plan,
             symbols: Symbols::new(),
             user: 0,
             visits: Visits::default(),
-            current: Period::default(),
-            previous: Period::default(),
+            current: Period::new(buckets),
+            compared: Period::new(compared),
             types: BySymbol::default(),
             pages: BySymbol::default(),
             products: BySymbol::default(),
             searches: BySymbol::default(),
-            buckets: vec![Bucket::default(); buckets],
             events_by_type: Grid::new(buckets),
-            revenue: Grid::new(buckets),
         }
     }
 
@@ -91,41 +88,33 @@ impl StatsAccumulator {
         &mut self.symbols
     }
 
-    /// Counts one user. `rows` are all events of that user in the [span](StatsPlan::span), in time order; events
-    /// outside the span are ignored. Call this once per user, in any order of users.
+    /// Counts one user. `rows` are all events of that user in the [spans](StatsPlan::spans), in time order; events
+    /// outside the spans are ignored. Call this once per user, in any order of users.
     pub fn user(&mut self, rows: &[Row]) {
         debug_assert!(rows.is_sorted_by_key(|row| row.occurred_at), "the rows of a user are in time order");
-        let TimeRange { from, to } = self.plan.query.range;
-        let before = |time: Timestamp| rows.partition_point(|row| row.occurred_at < time.millis());
-        let (first, middle, end) = (before(self.plan.previous.from), before(from), before(to));
         self.user += 1;
-        self.count_previous(&rows[first..middle]);
-        self.count_current(&rows[middle..end]);
+        self.count_compared(rows);
+        self.count_current(rows);
     }
 
-    fn count_previous(&mut self, rows: &[Row]) {
+    fn count_compared(&mut self, rows: &[Row]) {
+        let Some(planned) = &self.plan.compared else { return };
         self.visits.reset();
-        for row in rows {
-            self.previous.count(row, self.user, &mut self.visits);
+        let mut bucket = 0;
+        for row in planned.rows(rows) {
+            self.compared.count(row, self.user, &mut self.visits, &planned.calendar, &mut bucket);
         }
     }
 
     fn count_current(&mut self, rows: &[Row]) {
+        let planned = &self.plan.current;
         self.visits.reset();
-        let (user, mut index) = (self.user, 0);
-        for row in rows {
+        let (user, mut bucket) = (self.user, 0);
+        for row in planned.rows(rows) {
+            self.current.count(row, user, &mut self.visits, &planned.calendar, &mut bucket);
+            *self.events_by_type.at(row.event_type, bucket) += 1;
+
             let is_order = row.is_order();
-            let starts_session = self.current.count(row, user, &mut self.visits);
-
-            index = self.plan.calendar.bucket_near(row.occurred_at, index);
-            let bucket = &mut self.buckets[index];
-            bucket.tally.count(user, is_order);
-            bucket.sessions += u64::from(starts_session);
-            *self.events_by_type.at(row.event_type, index) += 1;
-            if let Some((currency, micros)) = row.value() {
-                self.revenue.at(currency, index).count(micros);
-            }
-
             self.types.at(row.event_type).count(user, is_order);
             if row.product != Symbol::NONE {
                 self.products.at(row.product).count(user, is_order);
@@ -140,14 +129,15 @@ impl StatsAccumulator {
     }
 
     /// Counts a user whose first event ever was at `first_seen` (milliseconds), if that lies in the range or in the
-    /// previous period. Call this once per user, on any of the accumulators that are merged.
+    /// compared period. Call this once per user, on any of the accumulators that are merged.
     pub fn new_user(&mut self, first_seen: i64) {
         let time = Timestamp::from_millis(first_seen);
-        if self.plan.query.range.contains(time) {
-            self.current.new_users += 1;
-            self.buckets[self.plan.calendar.bucket_of(first_seen)].new_users += 1;
-        } else if self.plan.previous.contains(time) {
-            self.previous.new_users += 1;
+        let current = (Some(&self.plan.current), &mut self.current);
+        for (planned, period) in [current, (self.plan.compared.as_ref(), &mut self.compared)] {
+            if let Some(planned) = planned.filter(|planned| planned.range.contains(time)) {
+                period.whole.new_users += 1;
+                period.buckets[planned.calendar.bucket_of(first_seen)].new_users += 1;
+            }
         }
     }
 
@@ -156,18 +146,12 @@ impl StatsAccumulator {
         let types = self.symbols.types.absorb(&other.symbols.types);
         let currencies = self.symbols.currencies.absorb(&other.symbols.currencies);
         self.current.merge(other.current, &currencies);
-        self.previous.merge(other.previous, &currencies);
+        self.compared.merge(other.compared, &currencies);
         self.types.merge(other.types, &types);
         self.pages.merge(other.pages, &self.symbols.pages.absorb(&other.symbols.pages));
         self.products.merge(other.products, &self.symbols.products.absorb(&other.symbols.products));
         self.searches.merge(other.searches, &self.symbols.searches.absorb(&other.symbols.searches));
-        for (bucket, other) in self.buckets.iter_mut().zip(other.buckets) {
-            bucket.tally += other.tally;
-            bucket.sessions += other.sessions;
-            bucket.new_users += other.new_users;
-        }
         self.events_by_type.merge(other.events_by_type, &types);
-        self.revenue.merge(other.revenue, &currencies);
     }
 
     /// Returns the statistics.
@@ -177,24 +161,51 @@ impl StatsAccumulator {
 }
 
 impl Period {
-    /// Counts an event. Returns whether it starts a session.
+    fn new(buckets: usize) -> Self {
+        Self {
+            whole: Bucket::default(),
+            converted: 0,
+            revenue: BySymbol::default(),
+            buckets: vec![Bucket::default(); buckets],
+            revenue_by_bucket: Grid::new(buckets),
+        }
+    }
+
+    /// Counts the next event of a user. `bucket` is the bucket of the event before, and becomes that of this one.
     #[inline]
-    fn count(&mut self, row: &Row, user: u64, visits: &mut Visits) -> bool {
-        let visit = visits.next(row);
-        self.tally.count(user, row.is_order());
-        self.sessions += u64::from(visit.starts);
+    fn count(&mut self, row: &Row, user: u64, visits: &mut Visits, calendar: &Calendar, bucket: &mut usize) {
+        let (visit, is_order) = (visits.next(row), row.is_order());
+        *bucket = calendar.bucket_near(row.occurred_at, *bucket);
+        self.whole.count(user, is_order, visit);
+        self.buckets[*bucket].count(user, is_order, visit);
         self.converted += u64::from(visit.converts);
         if let Some((currency, micros)) = row.value() {
             self.revenue.at(currency).count(micros);
+            self.revenue_by_bucket.at(currency, *bucket).count(micros);
         }
-        visit.starts
     }
 
     fn merge(&mut self, other: Self, currencies: &[Symbol]) {
+        self.whole += other.whole;
+        self.converted += other.converted;
+        self.revenue.merge(other.revenue, currencies);
+        self.buckets.iter_mut().zip(other.buckets).for_each(|(bucket, other)| *bucket += other);
+        self.revenue_by_bucket.merge(other.revenue_by_bucket, currencies);
+    }
+}
+
+impl Bucket {
+    #[inline]
+    fn count(&mut self, user: u64, is_order: bool, visit: Visit) {
+        self.tally.count(user, is_order);
+        self.sessions += u64::from(visit.starts);
+    }
+}
+
+impl AddAssign for Bucket {
+    fn add_assign(&mut self, other: Self) {
         self.tally += other.tally;
         self.sessions += other.sessions;
-        self.converted += other.converted;
         self.new_users += other.new_users;
-        self.revenue.merge(other.revenue, currencies);
     }
 }

@@ -1,16 +1,22 @@
-use jiff::{ToSpan, civil::Date, tz::TimeZone};
-
+use super::compared::compared;
 use crate::{
-    analytics::Calendar,
-    event::Timestamp,
-    query::{QueryError, StatsQuery, TimeRange, start_of_day},
+    analytics::{Calendar, Row},
+    query::{QueryError, StatsQuery, TimeRange},
 };
 
-/// A validated statistics query: its buckets and the previous period.
+/// A validated statistics query: its buckets, the compared period, and what to read.
 #[derive(Debug, Clone)]
 pub struct StatsPlan {
     pub(super) query: StatsQuery,
-    pub(super) previous: TimeRange,
+    pub(super) current: Planned,
+    pub(super) compared: Option<Planned>,
+    spans: Vec<TimeRange>,
+}
+
+/// A period and its buckets.
+#[derive(Debug, Clone)]
+pub(super) struct Planned {
+    pub(super) range: TimeRange,
     pub(super) calendar: Calendar,
 }
 
@@ -19,39 +25,45 @@ impl StatsPlan {
     ///
     /// # Errors
     /// Fails if the range is empty, leaves the years -9999 to 9999, or has more than
-    /// [`MAX_BUCKETS`](crate::analytics::MAX_BUCKETS) buckets.
+    /// [`MAX_BUCKETS`](crate::analytics::MAX_BUCKETS) buckets, or if the calendar has no year before it to compare
+    /// with.
     pub fn new(query: &StatsQuery) -> Result<Self, QueryError> {
-        let calendar = Calendar::new(query.range, query.interval, &query.tz)?;
-        let previous = TimeRange { from: previous_from(query.range, &query.tz), to: query.range.from };
-        Ok(Self { query: query.clone(), previous, calendar })
+        let current = Planned { range: query.range, calendar: Calendar::new(query.range, query.interval, &query.tz)? };
+        let compared = match compared(query)? {
+            Some(range) => Some(Planned { range, calendar: Calendar::compared(range, query.interval, &query.tz)? }),
+            None => None,
+        };
+        let spans = joined(compared.as_ref().map(|compared| compared.range), query.range);
+        Ok(Self { query: query.clone(), current, compared, spans })
     }
 
-    /// Returns the previous period, which ends where the range begins. It has as many local days if the range begins
-    /// and ends with a local day, and otherwise the same duration.
-    pub fn previous(&self) -> TimeRange {
-        self.previous
+    /// Returns the period that the range is [compared](StatsQuery::compare) with. It begins before the range. It may be
+    /// empty at the edge of the calendar.
+    pub fn compared(&self) -> Option<TimeRange> {
+        self.compared.as_ref().map(|compared| compared.range)
     }
 
-    /// Returns the span to read: the previous period and the range.
-    pub fn span(&self) -> TimeRange {
-        TimeRange { from: self.previous.from, to: self.query.range.to }
+    /// Returns the spans of time to read, one or two, in order: the compared period and the range. They are apart from
+    /// each other, and none is empty.
+    pub fn spans(&self) -> &[TimeRange] {
+        &self.spans
     }
 }
 
-fn previous_from(range: TimeRange, tz: &TimeZone) -> Timestamp {
-    let by_days = || {
-        let (first, end) = (day_beginning_at(range.from, tz)?, day_beginning_at(range.to, tz)?);
-        let days = first.until(end).ok()?.get_days();
-        start_of_day(first.checked_sub(days.days()).ok()?, tz)
-    };
-    // If a place skipped whole days, the preceding days may not exist.
-    by_days().filter(|from| *from < range.from).unwrap_or_else(|| {
-        let (from, to) = (range.from.millis(), range.to.millis());
-        Timestamp::from_millis((2 * from - to).max(jiff::Timestamp::MIN.as_millisecond()))
-    })
+impl Planned {
+    /// Returns those of a user's rows, which are in time order, that lie in the period.
+    pub(super) fn rows<'a>(&self, rows: &'a [Row]) -> &'a [Row] {
+        let before = |time: crate::event::Timestamp| rows.partition_point(|row| row.occurred_at < time.millis());
+        let (begin, end) = (before(self.range.from), before(self.range.to));
+        &rows[begin..end]
+    }
 }
 
-fn day_beginning_at(time: Timestamp, tz: &TimeZone) -> Option<Date> {
-    let date = tz.to_datetime(time.into()).date();
-    (start_of_day(date, tz)? == time).then_some(date)
+/// Joins the spans of a period and of the range after it if nothing is between them.
+fn joined(compared: Option<TimeRange>, range: TimeRange) -> Vec<TimeRange> {
+    match compared {
+        Some(compared) if compared.to < range.from && compared.from < compared.to => vec![compared, range],
+        Some(compared) if range.from <= compared.to => vec![TimeRange { from: compared.from, ..range }],
+        _ => vec![range],
+    }
 }

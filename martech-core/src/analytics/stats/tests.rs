@@ -14,7 +14,7 @@ use crate::{
         symbols::{Interner, NAME_OVERHEAD},
     },
     event::{Currency, Event, EventId, EventType, Facts, Money},
-    query::{Interval, StatsQuery},
+    query::{Compare, Interval, StatsQuery, TimeRange},
     testing::conformance::model::Model,
 };
 
@@ -26,7 +26,7 @@ fn time(text: &str) -> Timestamp {
 }
 
 fn query(from: &str, to: &str, zone: &str, interval: Interval) -> StatsQuery {
-    StatsQuery { range: TimeRange { from: time(from), to: time(to) }, tz: TimeZone::get(zone).unwrap(), interval }
+    StatsQuery::new(TimeRange { from: time(from), to: time(to) }).tz(TimeZone::get(zone).unwrap()).interval(interval)
 }
 
 /// Counts the events, with the users spread over several accumulators.
@@ -128,6 +128,16 @@ fn matches_figures_computed_by_hand() {
             "to": "2026-03-08T00:00:00-05:00",
             "events": 2, "users": 1, "newUsers": 1, "sessions": 2, "orders": 0,
             "revenue": [], "averageOrderValue": [], "conversion": 0.0,
+            "series": [
+                {
+                    "start": "2026-03-06T00:00:00-05:00",
+                    "events": 1, "users": 1, "newUsers": 1, "sessions": 1, "orders": 0, "revenue": [],
+                },
+                {
+                    "start": "2026-03-07T00:00:00-05:00",
+                    "events": 1, "users": 1, "newUsers": 0, "sessions": 1, "orders": 0, "revenue": [],
+                },
+            ],
         },
         "byType": [
             {"type": "purchase", "events": 3, "users": 2},
@@ -158,8 +168,7 @@ fn matches_figures_computed_by_hand() {
 }
 
 fn previous(from: &str, to: &str, zone: &str) -> (String, String) {
-    let previous = StatsPlan::new(&query(from, to, zone, Interval::Day)).unwrap().previous();
-    (previous.from.to_string(), previous.to.to_string())
+    compared(from, to, zone, Compare::PreviousPeriod)
 }
 
 #[test]
@@ -180,6 +189,119 @@ fn previous_period_is_never_empty() {
     // Samoa skipped December 30, 2011.
     let (from, to) = previous("2011-12-30T10:00:00Z", "2011-12-31T10:00:00Z", "Pacific/Apia");
     assert_eq!((from.as_str(), to.as_str()), ("2011-12-29T10:00:00.000Z", "2011-12-30T10:00:00.000Z"));
+}
+
+fn compared(from: &str, to: &str, zone: &str, compare: Compare) -> (String, String) {
+    let plan = StatsPlan::new(&query(from, to, zone, Interval::Day).compare(compare)).unwrap();
+    let compared = plan.compared().unwrap();
+    (compared.from.to_string(), compared.to.to_string())
+}
+
+/// The dates of the previous year in Berlin, for a range of whole days there.
+fn dates_of_previous_year(from: &str, to: &str) -> (String, String) {
+    let tz = TimeZone::get("Europe/Berlin").unwrap();
+    let midnight = |date: &str| crate::query::parse_instant("from", date, &tz).unwrap();
+    let query = StatsQuery::new(TimeRange { from: midnight(from), to: midnight(to) }).tz(tz.clone());
+    let compared = StatsPlan::new(&query.compare(Compare::PreviousYear)).unwrap().compared().unwrap();
+    let date = |time: Timestamp| {
+        let local = tz.to_datetime(time.into());
+        assert_eq!((local.hour(), local.minute()), (0, 0), "{local}");
+        local.date().to_string()
+    };
+    (date(compared.from), date(compared.to))
+}
+
+#[test]
+fn previous_year_has_the_same_dates() {
+    for (range, expected) in [
+        (("2026-11-01", "2026-12-01"), ("2025-11-01", "2025-12-01")),
+        // Clocks changed on March 29 in 2026, and on March 30 in 2025.
+        (("2026-03-29", "2026-03-30"), ("2025-03-29", "2025-03-30")),
+        // February with and without its 29th day.
+        (("2028-02-01", "2028-03-01"), ("2027-02-01", "2027-03-01")),
+        (("2029-02-01", "2029-03-01"), ("2028-02-01", "2028-03-01")),
+        (("2028-02-28", "2028-02-29"), ("2027-02-28", "2027-03-01")),
+        (("2028-02-29", "2028-03-01"), ("2027-02-28", "2027-03-01")),
+        (("2028-02-29", "2032-02-29"), ("2027-02-28", "2031-03-01")),
+    ] {
+        let (from, to) = dates_of_previous_year(range.0, range.1);
+        assert_eq!((from.as_str(), to.as_str()), expected, "{range:?}");
+    }
+}
+
+#[test]
+fn previous_year_of_partial_days_has_the_same_local_times() {
+    let in_berlin = |from, to| compared(from, to, "Europe/Berlin", Compare::PreviousYear);
+    // From 23:30 in winter to 01:30 in summer time.
+    let (from, to) = in_berlin("2026-03-28T22:30:00Z", "2026-04-01T23:30:00.5Z");
+    assert_eq!((from.as_str(), to.as_str()), ("2025-03-28T22:30:00.000Z", "2025-04-01T23:30:00.500Z"));
+    // From 06:00 to 12:00 on February 29, and from February 28 at 18:00 to 06:00 of the next day.
+    let (from, to) = in_berlin("2028-02-29T05:00:00Z", "2028-02-29T11:00:00Z");
+    assert_eq!((from.as_str(), to.as_str()), ("2027-02-28T05:00:00.000Z", "2027-02-28T11:00:00.000Z"));
+    let (from, to) = in_berlin("2028-02-28T17:00:00Z", "2028-02-29T05:00:00Z");
+    assert_eq!((from.as_str(), to.as_str()), ("2027-02-28T17:00:00.000Z", "2027-03-01T05:00:00.000Z"));
+    // Clocks repeat the hour from 02:00 to 03:00: from the first 02:50 to the second 02:10. A year earlier they do not.
+    let (from, to) = in_berlin("2026-10-25T00:50:00Z", "2026-10-25T01:10:00Z");
+    assert_eq!((from.as_str(), to.as_str()), ("2025-10-25T00:50:00.000Z", "2025-10-25T01:10:00.000Z"));
+}
+
+fn spans(from: &str, to: &str, compare: Compare) -> Vec<(String, String)> {
+    let plan = StatsPlan::new(&query(from, to, "UTC", Interval::Month).compare(compare)).unwrap();
+    let day = |time: Timestamp| time.to_string()[..10].to_owned();
+    plan.spans().iter().map(|span| (day(span.from), day(span.to))).collect()
+}
+
+#[test]
+fn spans_leave_out_the_time_between() {
+    let span = |from: &str, to: &str| (from.to_owned(), to.to_owned());
+    let november = |compare| spans("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z", compare);
+    assert_eq!(november(Compare::None), [span("2026-11-01", "2026-12-01")]);
+    assert_eq!(november(Compare::PreviousPeriod), [span("2026-10-02", "2026-12-01")]);
+    assert_eq!(november(Compare::PreviousYear), [span("2025-11-01", "2025-12-01"), span("2026-11-01", "2026-12-01")]);
+    // A whole year, and more than a year.
+    let longer = |to| spans("2026-01-01T00:00:00Z", to, Compare::PreviousYear);
+    assert_eq!(longer("2027-01-01T00:00:00Z"), [span("2025-01-01", "2027-01-01")]);
+    assert_eq!(longer("2027-07-01T00:00:00Z"), [span("2025-01-01", "2027-07-01")]);
+}
+
+#[test]
+fn events_in_both_periods_count_in_both() {
+    let query = query("2026-01-01T00:00:00Z", "2027-07-01T00:00:00Z", "UTC", Interval::Month);
+    let day = |text| click(1, time(text), "purchase", value("EUR", 1_000_000));
+    let clicks = ["2025-02-01T00:00:00Z", "2026-02-01T00:00:00Z", "2027-02-01T00:00:00Z"].map(day);
+    let stats = count(&query.compare(Compare::PreviousYear), &clicks, &first_seen(&clicks), 1);
+    let previous = stats.previous.unwrap();
+    assert_eq!((stats.totals.orders, previous.totals.orders), (2, 2));
+    let months = |orders: Vec<u64>| {
+        let months = orders.into_iter().enumerate();
+        months.filter(|(_, orders)| *orders > 0).map(|(month, _)| month).collect::<Vec<_>>()
+    };
+    assert_eq!(months(stats.series.iter().map(|bucket| bucket.orders).collect()), [1, 13]);
+    assert_eq!(months(previous.series.iter().map(|bucket| bucket.orders).collect()), [1, 13]);
+    assert_eq!((stats.totals.new_users, previous.totals.new_users), (0, 1));
+}
+
+#[test]
+fn compared_period_may_have_more_buckets_than_a_series() {
+    // 416 days and 16 hours, the most that a series by the hour has. The same dates a year earlier have a leap day.
+    let most = query("2028-03-01T00:00:00Z", "2029-04-21T16:00:00Z", "UTC", Interval::Hour);
+    let plan = StatsPlan::new(&most.clone().compare(Compare::PreviousYear)).unwrap();
+    let buckets = |planned: &plan::Planned| planned.calendar.starts().len();
+    assert_eq!(buckets(&plan.current), crate::analytics::MAX_BUCKETS);
+    assert_eq!(buckets(plan.compared.as_ref().unwrap()), crate::analytics::MAX_BUCKETS + 24);
+}
+
+#[test]
+fn first_year_of_the_calendar_has_none_before() {
+    let first = query("-009999-02-01T00:00:00Z", "-009999-03-01T00:00:00Z", "UTC", Interval::Day);
+    let refused = StatsPlan::new(&first.clone().compare(Compare::PreviousYear)).unwrap_err();
+    assert_eq!(refused.field, "compare");
+    assert!(StatsPlan::new(&first).is_ok());
+    // The previous period is cut, down to nothing.
+    let edge = Timestamp::from_millis(jiff::Timestamp::MIN.as_millisecond());
+    let range = TimeRange { from: edge, to: Timestamp::from_millis(edge.millis() + DAY) };
+    let stats = count(&StatsQuery::new(range), &[], &[], 1);
+    assert_eq!(stats.previous.unwrap().series, []);
 }
 
 #[test]
@@ -288,7 +410,7 @@ proptest! {
     }
 }
 
-fn any_click(from: i64, length: i64) -> impl Strategy<Value = Event> {
+fn any_click(from: i64, length: i64, compares_years: bool) -> impl Strategy<Value = Event> {
     let word = |words: &'static [&'static str]| prop::sample::select(words);
     let maybe = move |words| prop::option::of(word(words).prop_map(str::to_owned));
     (
@@ -302,7 +424,8 @@ fn any_click(from: i64, length: i64) -> impl Strategy<Value = Event> {
         maybe(&["tea", "cup"]),
     )
         .prop_map(move |((part, within, user), event_type, session_id, money, page, product, search)| {
-            let millis = from - length - DAY + part * (2 * length + 2 * DAY) / 40 + within;
+            let year = i64::from(compares_years && part % 2 == 0) * 365 * DAY;
+            let millis = from - year - length - DAY + part * (2 * length + 2 * DAY) / 40 + within;
             let facts = money.map_or_else(Facts::default, |(code, micros)| value(code, micros));
             let facts = Facts { page, product, search, ..facts };
             Event { session_id, ..click(user, Timestamp::from_millis(millis), event_type, facts) }
@@ -311,14 +434,25 @@ fn any_click(from: i64, length: i64) -> impl Strategy<Value = Event> {
 
 /// Ranges around clock changes, with events inside and outside of them.
 fn any_question() -> impl Strategy<Value = (StatsQuery, Vec<Event>)> {
-    let bases = ["2026-03-05T10:00:00Z", "2026-10-20T00:00:00Z", "2011-12-20T10:00:00Z", "2026-03-28T23:00:00Z"];
-    (any_zone(), any_interval(), prop::sample::select(bases.map(time).to_vec()), 0..20 * 24i64, 1..30 * 48i64)
-        .prop_flat_map(|(tz, interval, base, later, half_hours)| {
+    let bases = [
+        "2026-03-05T10:00:00Z",
+        "2026-10-20T00:00:00Z",
+        "2011-12-20T10:00:00Z",
+        "2012-12-20T10:00:00Z",
+        "2026-03-28T23:00:00Z",
+        "2028-02-24T23:00:00Z",
+    ];
+    let compares = vec![Compare::PreviousPeriod, Compare::PreviousYear, Compare::None];
+    let asked = (any_zone(), any_interval(), prop::sample::select(compares));
+    (asked, prop::sample::select(bases.map(time).to_vec()), 0..20 * 24i64, 1..30 * 48i64).prop_flat_map(
+        |((tz, interval, compare), base, later, half_hours)| {
             let (from, length) = (base.millis() + later * 60 * MINUTE, half_hours * 30 * MINUTE);
             let range = TimeRange { from: Timestamp::from_millis(from), to: Timestamp::from_millis(from + length) };
-            let query = StatsQuery { range, tz, interval };
-            (Just(query), prop::collection::vec(any_click(from, length), 0..120))
-        })
+            let query = StatsQuery { range, tz, interval, compare };
+            let clicks = any_click(from, length, compare == Compare::PreviousYear);
+            (Just(query), prop::collection::vec(clicks, 0..120))
+        },
+    )
 }
 
 proptest! {
@@ -331,6 +465,12 @@ proptest! {
         prop_assert_eq!(sum(|bucket| bucket.sessions), counted.totals.sessions);
         prop_assert_eq!(sum(|bucket| bucket.new_users), counted.totals.new_users);
         prop_assert_eq!(sum(|bucket| bucket.orders), counted.totals.orders);
+        if let Some(previous) = &counted.previous {
+            let sum = |of: fn(&crate::query::ComparedBucket) -> u64| previous.series.iter().map(of).sum::<u64>();
+            prop_assert_eq!(sum(|bucket| bucket.events), previous.totals.events);
+            prop_assert_eq!(sum(|bucket| bucket.sessions), previous.totals.sessions);
+            prop_assert_eq!(sum(|bucket| bucket.new_users), previous.totals.new_users);
+        }
     }
 }
 

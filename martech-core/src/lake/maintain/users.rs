@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     analytics::{Symbols, UserSummary},
+    event::Timestamp,
     lake::{
         error::Result,
         files::{
@@ -19,7 +20,10 @@ use crate::{
         },
         rows::sorted::Sorted,
     },
+    query::TimeRange,
 };
+
+const ALWAYS: TimeRange = TimeRange { from: Timestamp::from_millis(i64::MIN), to: Timestamp::from_millis(i64::MAX) };
 
 /// Users whose users files do not agree with their events.
 #[derive(Debug, Default)]
@@ -125,7 +129,7 @@ fn for_each_summary(
     mut each: impl FnMut(&str, &UserSummary) -> Result<()>,
 ) -> Result<()> {
     let hot = Sorted::by_user([], "");
-    let scan = Scan::new(events.iter().map(|file| &**file), &hot, i64::MIN..i64::MAX);
+    let scan = Scan::new(events.iter().map(|file| &**file), &hot, &[ALWAYS]);
     for slice in scan.slices()? {
         // Each slice gets new symbols, because the names of all slices together may not fit into memory.
         let (mut reader, mut symbols) = (SliceReader::new(&scan), Symbols::new());

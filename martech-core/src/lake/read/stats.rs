@@ -1,6 +1,6 @@
 //! The figures of a shop, computed in one pass over the events and one over the users.
 
-use std::sync::Arc;
+use std::{ops::RangeInclusive, sync::Arc};
 
 use super::{
     parallel,
@@ -14,17 +14,16 @@ use crate::{
         rows::{row::day_of, sorted::Sorted},
         snapshot::Snapshot,
     },
-    query::{Stats, StatsQuery},
+    query::{Stats, StatsQuery, TimeRange},
 };
 
 /// Returns the figures that a query asks for.
 pub(crate) fn stats(snapshot: &Snapshot, query: &StatsQuery) -> Result<Stats> {
     let plan = Arc::new(StatsPlan::new(query)?);
-    let times = plan.span().from.millis()..plan.span().to.millis();
     let hot = Sorted::by_user(snapshot.hot.iter().map(|hot| &**hot), "");
-    let days = day_of(times.start)..=day_of(times.end - 1);
-    let files = snapshot.version.events.range(days).flat_map(|(_, files)| files).map(|file| &**file);
-    let scan = Scan::new(files, &hot, times);
+    let is_read = |day: &i32| plan.spans().iter().any(|span| days_of(*span).contains(day));
+    let days = snapshot.version.events.iter().filter(|(day, _)| is_read(day));
+    let scan = Scan::new(days.flat_map(|(_, files)| files).map(|file| &**file), &hot, plan.spans());
     let slices = scan.slices()?;
     let spans = users::Span::cut(snapshot, "", parallel::threads())?;
 
@@ -50,4 +49,9 @@ pub(crate) fn stats(snapshot: &Snapshot, query: &StatsQuery) -> Result<Stats> {
         whole
     });
     Ok(whole.unwrap_or_else(|| StatsAccumulator::new(plan)).finish())
+}
+
+/// Returns the UTC days of a span that is not empty.
+fn days_of(span: TimeRange) -> RangeInclusive<i32> {
+    day_of(span.from.millis())..=day_of(span.to.millis() - 1)
 }

@@ -5,8 +5,6 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use jiff::tz::TimeZone;
-
 use super::{
     EventSubject, Numbered, Verdict,
     append::NO_DUPLICATES,
@@ -106,7 +104,7 @@ pub async fn questions_meanwhile<S: EventSubject>(subject: &S) -> Verdict {
         }
     });
     let range = TimeRange { from: Timestamp::from_millis(0), to: Timestamp::from_millis(events::DAY * 30_000) };
-    let stats = StatsQuery { range, tz: TimeZone::UTC, interval: Interval::Month };
+    let stats = StatsQuery::new(range).interval(Interval::Month);
     let user = events::numbered(3).user_id;
     loop {
         let is_last = writer.is_finished();

@@ -134,7 +134,7 @@ pub async fn pages_while_events_arrive<S: EventSubject>(subject: &S) -> Verdict 
 pub async fn stored_events_are_seen_at_once<S: EventSubject>(subject: &S) -> Verdict {
     let mut trial = Trial::open(subject, 84).await;
     let range = TimeRange { from: Timestamp::from_millis(0), to: Timestamp::from_millis(events::DAY * 30_000) };
-    let stats = StatsQuery { range, tz: jiff::tz::TimeZone::UTC, interval: crate::query::Interval::Month };
+    let stats = StatsQuery::new(range).interval(crate::query::Interval::Month);
     let mut ids: Vec<EventId> = Vec::new();
     for number in 0..30 {
         let event = Event { user_id: "u".to_owned(), ..events::numbered(number) };

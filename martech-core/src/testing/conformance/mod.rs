@@ -239,6 +239,7 @@ pub async fn run_events<S: EventSubject>(subject: &S) -> Report {
         users::pages,
         users::pages_while_events_arrive,
         stats::figures,
+        stats::compared_periods,
         stats::an_empty_store,
         stats::impossible_questions,
         retention::days_that_are_over,

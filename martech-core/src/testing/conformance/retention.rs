@@ -18,7 +18,7 @@ async fn assert_answers<R: Reader>(store: &R, model: &Model, what: &str) {
     }
     let (from, to) = (events::millis("2025-01-01T00:00:00Z"), events::millis("2027-12-31T00:00:00Z"));
     let range = TimeRange { from: Timestamp::from_millis(from), to: Timestamp::from_millis(to) };
-    let query = StatsQuery { range, tz: jiff::tz::TimeZone::UTC, interval: Interval::Month };
+    let query = StatsQuery::new(range).interval(Interval::Month);
     let found = store.stats(query.clone()).await.expect("stats succeeds");
     assert_same(&[found.totals], &[model.stats(&query).totals], &format!("{what}: totals"));
 }

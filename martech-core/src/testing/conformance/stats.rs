@@ -2,10 +2,16 @@
 
 use jiff::tz::TimeZone;
 
-use super::{EventSubject, Verdict, events, events::millis, journeys::with_shop, model::Model, trial::Trial};
+use super::{
+    EventSubject, Verdict, events,
+    events::millis,
+    journeys::with_shop,
+    model::Model,
+    trial::{Trial, assert_appended, assert_same},
+};
 use crate::{
     event::{Event, Timestamp},
-    query::{Interval, Reader, StatsQuery, TimeRange, parse_instant},
+    query::{Compare, Interval, Reader, StatsQuery, TimeRange, parse_instant},
 };
 
 const ZONES: [&str; 5] = ["UTC", "America/New_York", "Europe/Berlin", "Asia/Kolkata", "Australia/Lord_Howe"];
@@ -40,9 +46,16 @@ async fn assert_figures<R: Reader>(store: &R, model: &Model, query: StatsQuery) 
     assert_eq!((found.from, found.to), (expected.from, expected.to), "{}", what("from and to"));
     assert_eq!((&found.tz, found.interval), (&expected.tz, expected.interval), "{}", what("tz and interval"));
     assert_eq!(found.totals, expected.totals, "{}", what("totals"));
-    assert_eq!(found.previous, expected.previous, "{}", what("previous"));
+    match (&found.previous, &expected.previous) {
+        (Some(found), Some(expected)) => {
+            assert_eq!((found.from, found.to), (expected.from, expected.to), "{}", what("previous from and to"));
+            assert_eq!(found.totals, expected.totals, "{}", what("previous"));
+            assert_same(&found.series, &expected.series, &what("previous series"));
+        }
+        (found, expected) => assert_eq!(found, expected, "{}", what("previous")),
+    }
     assert_eq!(found.by_type, expected.by_type, "{}", what("byType"));
-    super::trial::assert_same(&found.series, &expected.series, &what("series"));
+    assert_same(&found.series, &expected.series, &what("series"));
     assert_eq!(found.top, expected.top, "{}", what("top"));
 }
 
@@ -55,7 +68,7 @@ pub async fn figures<S: EventSubject>(subject: &S) -> Verdict {
             for interval in INTERVALS {
                 // Long ranges by the hour add no coverage.
                 if interval != Interval::Hour || place < 3 {
-                    let query = StatsQuery { range, tz: tz.clone(), interval };
+                    let query = StatsQuery::new(range).tz(tz.clone()).interval(interval);
                     assert_figures(trial.store(), &model, query).await;
                 }
             }
@@ -66,12 +79,48 @@ pub async fn figures<S: EventSubject>(subject: &S) -> Verdict {
     for (from, to) in
         [("2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"), ("2027-01-01T00:00:00Z", "2027-02-01T00:00:00Z")]
     {
-        let query = StatsQuery { range: range(millis(from), millis(to)), tz: TimeZone::UTC, interval: Interval::Week };
+        let query = StatsQuery::new(range(millis(from), millis(to))).interval(Interval::Week);
         assert_figures(trial.store(), &model, query).await;
     }
     for point in events::turning_points() {
-        let query = StatsQuery { range: range(point, point + 1), tz: zone("Asia/Kolkata"), interval: Interval::Day };
+        let query = StatsQuery::new(range(point, point + 1)).tz(zone("Asia/Kolkata"));
         assert_figures(trial.store(), &model, query).await;
+    }
+    Verdict::Passed
+}
+
+/// Checks the comparison with the same dates of the year before, also where they overlap the range, and with no period.
+pub async fn compared_periods<S: EventSubject>(subject: &S) -> Verdict {
+    let (mut trial, mut model) = with_shop(subject, 124).await;
+    // Another shop's events, a year earlier.
+    let earlier = events::shop(125, 700, S::IDENTITY).into_iter().map(|event| Event {
+        occurred_at: Timestamp::from_millis(event.occurred_at.millis() - 365 * events::DAY),
+        ..event
+    });
+    let earlier: Vec<Event> = earlier.collect();
+    for batch in earlier.chunks(170) {
+        assert_appended(&trial.append(batch).await, batch.len(), &[], "events of the year before");
+        trial.disturb().await;
+    }
+    model.events.extend(earlier);
+    for name in ZONES {
+        let tz = zone(name);
+        let midnight = |date| parse_instant("from", date, &tz).expect("a date");
+        let days = |(from, to)| TimeRange { from: midnight(from), to: midnight(to) };
+        let short = [("2026-03-07", "2026-03-10"), ("2026-03-28", "2026-04-01")].map(days);
+        // A year, which ends where the range begins, and thirteen months, which overlap it.
+        let long = [("2025-04-05", "2026-04-05"), ("2025-03-01", "2026-04-01")].map(days);
+        let cut = ranges(&tz, &model.events).pop().expect("a range that cuts days");
+        let ask = |range| StatsQuery::new(range).tz(tz.clone()).compare(Compare::PreviousYear);
+        for range in short.into_iter().chain([cut]) {
+            assert_figures(trial.store(), &model, ask(range)).await;
+        }
+        assert_figures(trial.store(), &model, ask(short[0]).interval(Interval::Hour)).await;
+        for range in long {
+            assert_figures(trial.store(), &model, ask(range).interval(Interval::Month)).await;
+        }
+        assert_figures(trial.store(), &model, ask(short[0]).compare(Compare::None)).await;
+        trial.disturb().await;
     }
     Verdict::Passed
 }
@@ -81,7 +130,7 @@ pub async fn an_empty_store<S: EventSubject>(subject: &S) -> Verdict {
     let trial = Trial::open(subject, 121).await;
     let range = range(millis("2026-03-01T00:00:00Z"), millis("2026-03-31T22:00:00Z"));
     for interval in INTERVALS {
-        let query = StatsQuery { range, tz: zone("Europe/Berlin"), interval };
+        let query = StatsQuery::new(range).tz(zone("Europe/Berlin")).interval(interval);
         assert_figures(trial.store(), &Model::default(), query).await;
     }
     Verdict::Passed
@@ -96,8 +145,13 @@ pub async fn impossible_questions<S: EventSubject>(subject: &S) -> Verdict {
         (range(0, 400 * 366 * events::DAY / 10), Interval::Hour, "interval"),
         (range(i64::MIN, i64::MAX), Interval::Month, "from"),
     ];
+    // The calendar has no year before this one.
+    let first = range(jiff::Timestamp::MIN.as_millisecond(), jiff::Timestamp::MIN.as_millisecond() + events::DAY);
+    let refusal = trial.store().stats(StatsQuery::new(first).compare(Compare::PreviousYear)).await;
+    let refusal = refusal.map(|_| "has an answer".to_owned()).unwrap_or_else(|refusal| refusal.to_string());
+    assert!(refusal.starts_with("compare: "), "a year before the calendar is refused: {refusal}");
     for (range, interval, field) in cases {
-        let query = StatsQuery { range, tz: TimeZone::UTC, interval };
+        let query = StatsQuery::new(range).interval(interval);
         let what = format!("{query:?}");
         let Err(refusal) = trial.store().stats(query).await else { panic!("{what} has no answer") };
         let refusal = refusal.to_string();

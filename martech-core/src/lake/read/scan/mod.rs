@@ -10,31 +10,51 @@ mod reader;
 use std::ops::Range;
 
 pub(crate) use self::reader::SliceReader;
-use crate::lake::{
-    error::Result,
-    files::{
-        live::{EventsFile, user_pages},
-        parquet_file::Footer,
-        schema::column,
+use crate::{
+    event::{MILLIS_PER_DAY, Timestamp},
+    lake::{
+        error::Result,
+        files::{
+            live::{EventsFile, user_pages},
+            parquet_file::Footer,
+            schema::column,
+        },
+        rows::sorted::Sorted,
     },
-    rows::sorted::Sorted,
+    query::TimeRange,
 };
 
 /// The approximate number of events in a slice.
 const SLICE_ROWS: usize = 960 * 1024;
 
-/// The files and the rows of the hot table for a range of times.
+/// The files and the rows of the hot table for spans of time.
 pub(crate) struct Scan<'a> {
     /// Files are opened when they are read, because there may be more than a process can have open.
     files: Vec<&'a EventsFile>,
     hot: &'a Sorted<'a>,
-    times: Range<i64>,
+    spans: &'a [TimeRange],
 }
 
 impl<'a> Scan<'a> {
-    /// Creates a scan of `files`, which must hold the days of `times`.
-    pub(crate) fn new(files: impl Iterator<Item = &'a EventsFile>, hot: &'a Sorted<'a>, times: Range<i64>) -> Self {
-        Self { files: files.collect(), hot, times }
+    /// Creates a scan of `files`, which must hold the days of `spans`.
+    pub(crate) fn new(
+        files: impl Iterator<Item = &'a EventsFile>,
+        hot: &'a Sorted<'a>,
+        spans: &'a [TimeRange],
+    ) -> Self {
+        Self { files: files.collect(), hot, spans }
+    }
+
+    /// Returns whether a UTC day lies in one of the spans from its start to its end.
+    fn is_whole(&self, day: i32) -> bool {
+        let start = i64::from(day) * MILLIS_PER_DAY;
+        let end = Timestamp::from_millis(start + MILLIS_PER_DAY);
+        self.spans.iter().any(|span| span.from.millis() <= start && end <= span.to)
+    }
+
+    /// Returns whether a time, in milliseconds, lies in one of the spans.
+    fn is_within(&self, time: i64) -> bool {
+        self.spans.iter().any(|span| span.contains(Timestamp::from_millis(time)))
     }
 
     /// Cuts the users into slices with about the same number of events.

@@ -78,7 +78,8 @@ impl<'a> SliceReader<'a> {
         for file in &self.scan.files {
             let (input, footer) = file.open()?;
             if let Some(rows) = slice.rows_of(&footer) {
-                let part = Part { file: file.entry.id, input: &Arc::new(input), footer: &footer, rows };
+                let part =
+                    Part { file: file.entry.id, day: file.entry.day, input: &Arc::new(input), footer: &footer, rows };
                 self.load_part(part, slice, symbols).context("cannot read", file.path())?;
             }
         }
@@ -97,15 +98,14 @@ impl<'a> SliceReader<'a> {
         let (Some((_, first)), Some((_, last))) = (users.runs.first(), users.runs.last()) else { return Ok(()) };
         part.rows = first.start..last.end;
         columns.read(&part, decoder, names, symbols)?;
-        let is_within = |time: &i64| scan.times.contains(time);
-        let all_within = columns.occurred_at.iter().all(is_within);
+        let all_within = scan.is_whole(part.day) || columns.occurred_at.iter().all(|time| scan.is_within(*time));
         for (user, rows) in &users.runs {
             let begin = loaded.rows.len();
             let rows = rows.start - part.rows.start..rows.end - part.rows.start;
             if all_within {
                 loaded.rows.extend(rows.map(|row| columns.row(row)));
             } else {
-                let within = rows.filter(|row| is_within(&columns.occurred_at[*row]));
+                let within = rows.filter(|row| scan.is_within(columns.occurred_at[*row]));
                 loaded.rows.extend(within.map(|row| columns.row(row)));
             }
             loaded.end_run(&users.text[user.clone()], begin);
@@ -120,7 +120,7 @@ impl<'a> SliceReader<'a> {
         for positions in &hot.users()[users] {
             let begin = loaded.rows.len();
             let rows = positions.clone().map(|position| hot.row(position));
-            let within = rows.filter(|row| self.scan.times.contains(&row.occurred_at));
+            let within = rows.filter(|row| self.scan.is_within(row.occurred_at));
             loaded.rows.extend(within.map(|row| to_row(&row, symbols)));
             loaded.end_run(hot.user_id(positions.start).as_bytes(), begin);
         }
@@ -130,6 +130,7 @@ impl<'a> SliceReader<'a> {
 /// A range of rows of a file.
 struct Part<'a> {
     file: u64,
+    day: i32,
     input: &'a Arc<Input>,
     footer: &'a Footer,
     rows: Range<usize>,

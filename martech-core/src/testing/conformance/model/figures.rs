@@ -4,17 +4,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::{civil::DateTime, tz::Offset};
 
-use super::local::{bucket_starts, label, previous};
+use super::local::{bucket_starts, compared, label};
 use crate::{
     event::{Currency, Event, EventType, MoneySum, Timestamp},
     query::{
-        CurrencyAmount, LocalTime, PageRow, PreviousTotals, ProductRow, SearchRow, SeriesBucket, Stats, StatsQuery,
-        TimeRange, TopLists, Totals, TypeRow,
+        ComparedBucket, ComparedPeriod, CurrencyAmount, LocalTime, PageRow, ProductRow, SearchRow, SeriesBucket, Stats,
+        StatsQuery, TimeRange, TopLists, Totals, TypeRow,
     },
 };
 
 pub(super) fn stats(events: &[Event], query: &StatsQuery) -> Stats {
-    let previous = previous(query);
     let local = |time: Timestamp| LocalTime::new(time, &query.tz);
     let first_seen = first_seen(events);
     let current = within(events, query.range);
@@ -28,16 +27,27 @@ pub(super) fn stats(events: &[Event], query: &StatsQuery) -> Stats {
         tz: query.tz.iana_name().expect("a known time zone").to_owned(),
         interval: query.interval,
         totals: totals(&current, &first_seen, query.range),
-        previous: PreviousTotals {
-            from: local(previous.from),
-            to: local(previous.to),
-            totals: totals(&within(events, previous), &first_seen, previous),
-        },
+        previous: compared(query).map(|range| ComparedPeriod {
+            from: local(range.from),
+            to: local(range.to),
+            totals: totals(&within(events, range), &first_seen, range),
+            series: (series(query, range, &within(events, range), &first_seen).into_iter())
+                .map(|bucket| ComparedBucket {
+                    start: bucket.start,
+                    events: bucket.events,
+                    users: bucket.users,
+                    new_users: bucket.new_users,
+                    sessions: bucket.sessions,
+                    orders: bucket.orders,
+                    revenue: bucket.revenue,
+                })
+                .collect(),
+        }),
         by_type: by_type
             .into_iter()
             .map(|row| TypeRow { event_type: row.name, events: row.events, users: row.users })
             .collect(),
-        series: series(query, &current, &first_seen),
+        series: series(query, query.range, &current, &first_seen),
         top: TopLists {
             pages: (pages.into_iter().take(10))
                 .map(|row| PageRow { page: row.name, views: row.events, users: row.users })
@@ -143,7 +153,7 @@ fn totals(events: &[&Event], first_seen: &[Timestamp], range: TimeRange) -> Tota
     }
 }
 
-fn series(query: &StatsQuery, events: &[&Event], first_seen: &[Timestamp]) -> Vec<SeriesBucket> {
+fn series(query: &StatsQuery, range: TimeRange, events: &[&Event], first_seen: &[Timestamp]) -> Vec<SeriesBucket> {
     type Label = (DateTime, Offset);
     let label = |time: Timestamp| label(time.millis(), query.interval, &query.tz);
     let mut by_label: HashMap<Label, Vec<&Event>> = HashMap::new();
@@ -151,7 +161,7 @@ fn series(query: &StatsQuery, events: &[&Event], first_seen: &[Timestamp]) -> Ve
         by_label.entry(label(event.occurred_at)).or_default().push(event);
     }
     let new_users: Vec<Label> =
-        first_seen.iter().filter(|seen| query.range.contains(**seen)).map(|seen| label(*seen)).collect();
+        first_seen.iter().filter(|seen| range.contains(**seen)).map(|seen| label(*seen)).collect();
     let visits: Vec<Label> = sessions(events).iter().map(|session| label(session[0].occurred_at)).collect();
     let count = |labels: &[Label], wanted| labels.iter().filter(|label| **label == wanted).count() as u64;
     let bucket = |start| {
@@ -172,7 +182,7 @@ fn series(query: &StatsQuery, events: &[&Event], first_seen: &[Timestamp]) -> Ve
             by_type,
         }
     };
-    bucket_starts(query.range, query.interval, &query.tz).into_iter().map(bucket).collect()
+    bucket_starts(range, query.interval, &query.tz).into_iter().map(bucket).collect()
 }
 
 struct Ranked {

@@ -6,10 +6,14 @@ use jiff::{
     tz::{Offset, TimeZone},
 };
 
-use crate::query::{Interval, StatsQuery, TimeRange};
+use crate::{
+    event::Timestamp,
+    query::{Compare, Interval, StatsQuery, TimeRange},
+};
 
 /// Contemporary clock changes and starts of local hours fall on multiples of a quarter of an hour.
 const STEP: i64 = 15 * 60_000;
+const DAY: i64 = 24 * 60 * 60_000;
 
 /// Returns the bucket of a time, computed from the local clock at that time and not from boundaries.
 pub(crate) fn label(millis: i64, interval: Interval, tz: &TimeZone) -> (DateTime, Offset) {
@@ -48,12 +52,21 @@ pub(super) fn bucket_starts(range: TimeRange, interval: Interval, tz: &TimeZone)
     starts
 }
 
+/// Returns the period that a query compares its range with.
+pub(super) fn compared(query: &StatsQuery) -> Option<TimeRange> {
+    match query.compare {
+        Compare::PreviousPeriod => Some(previous(query)),
+        Compare::PreviousYear => Some(previous_year(query)),
+        Compare::None => None,
+    }
+}
+
 /// Returns the period before a range: the same number of local days if the range starts and ends at local midnight,
 /// otherwise the same duration.
-pub(super) fn previous(query: &StatsQuery) -> TimeRange {
+fn previous(query: &StatsQuery) -> TimeRange {
     let TimeRange { from, to } = query.range;
-    let date = |millis: i64| query.tz.to_datetime(instant(millis)).date();
-    let begins_a_day = |millis: i64| date(millis - 1) != date(millis);
+    let date = |millis: i64| date(millis, &query.tz);
+    let begins_a_day = |millis: i64| begins_a_day(millis, &query.tz);
     let (first, end) = (from.millis(), to.millis());
     let mut start = first;
     if begins_a_day(first) && begins_a_day(end) {
@@ -66,7 +79,45 @@ pub(super) fn previous(query: &StatsQuery) -> TimeRange {
         // The range cuts days, or a zone that skipped days has no such local days before it.
         start = first - (end - first);
     }
-    TimeRange { from: crate::event::Timestamp::from_millis(start), to: from }
+    TimeRange { from: Timestamp::from_millis(start), to: from }
+}
+
+/// Returns the same local times one year earlier. February 29 becomes February 28 at the start of a range. At its end,
+/// it becomes March 1, unless the range begins on that day.
+fn previous_year(query: &StatsQuery) -> TimeRange {
+    let (from, to) = (query.range.from.millis(), query.range.to.millis());
+    let is_one_day = date(from, &query.tz) == date(to, &query.tz);
+    let start = year_before(from, (2, 28), &query.tz);
+    let mut end = year_before(to, if is_one_day { (2, 28) } else { (3, 1) }, &query.tz);
+    if end <= start {
+        // Clock changes turned the edges around.
+        end = start + (to - from);
+    }
+    TimeRange { from: Timestamp::from_millis(start), to: Timestamp::from_millis(end) }
+}
+
+fn year_before(millis: i64, leap_day: (i8, i8), tz: &TimeZone) -> i64 {
+    let local = tz.to_datetime(instant(millis));
+    let local = if begins_a_day(millis, tz) { local.date().at(0, 0, 0, 0) } else { local };
+    let (month, day) = if (local.month(), local.day()) == (2, 29) { leap_day } else { (local.month(), local.day()) };
+    let wanted = local.with().year(local.year() - 1).month(month).day(day).build().expect("a date");
+    // Clocks skip some local times: half an hour, an hour or, in Samoa, a day. Time goes on from before that.
+    for skipped in [0, 60 * 60_000, DAY] {
+        let before = wanted.checked_sub(skipped.milliseconds()).expect("a date in range");
+        let mut candidates = (millis - 369 * DAY..millis - 360 * DAY).step_by(STEP as usize);
+        if let Some(found) = candidates.find(|found| tz.to_datetime(instant(*found)) == before) {
+            return found + skipped;
+        }
+    }
+    panic!("{wanted} exists in {tz:?}, or an hour or a day earlier")
+}
+
+fn date(millis: i64, tz: &TimeZone) -> Date {
+    tz.to_datetime(instant(millis)).date()
+}
+
+fn begins_a_day(millis: i64, tz: &TimeZone) -> bool {
+    date(millis - 1, tz) != date(millis, tz)
 }
 
 fn days_between(from: Date, to: Date) -> i32 {
