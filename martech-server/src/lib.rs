@@ -27,6 +27,7 @@ mod observability;
 mod projects;
 mod records;
 mod routes;
+mod sample;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod testing;

@@ -7,8 +7,8 @@ mod arrows;
 use std::path::Path;
 
 /// From the lowest to the highest.
-const LAYERS: [&str; 28] = [
-    "util",
+const LAYERS: [&str; 27] = [
+    "util sample",
     "observability",
     "records",
     "identity",

@@ -250,6 +250,16 @@ impl MongoStore {
         self.target.remove_before(before.start_of_day()).await
     }
 
+    /// Removes all events: drops their collection. MongoDB removes a database without collections itself. Close all
+    /// sinks of this store before: an append afterwards creates the collection again, without its index.
+    ///
+    /// # Errors
+    /// When the server is unavailable or refuses.
+    pub async fn remove_all(&self) -> Result<(), MongoError> {
+        let target = &*self.target;
+        target.ask(MongoCommand::Other, target.options.answer_timeout, target.collection().drop()).await
+    }
+
     /// Returns all events with ids greater than `after`, or all events if it is `None`, in the order of ids. Use it to
     /// copy a whole store. Events that are stored during the export may be included.
     pub fn export(&self, after: Option<EventId>) -> Export {

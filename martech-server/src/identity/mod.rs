@@ -25,6 +25,7 @@ mod password;
 mod priority_semaphore;
 mod project_id;
 mod project_record;
+mod project_removal;
 #[cfg(test)]
 mod races;
 pub(crate) mod secret;
@@ -52,6 +53,7 @@ pub(crate) use self::{
     password::{Cost, HashError, Hasher},
     project_id::{DEFAULT_PROJECT, FOLDER as PROJECTS_FOLDER, ProjectId},
     project_record::{InvalidField, ProjectChange, ProjectRecord, Whole, currency, event_types},
+    project_removal::ProjectRemoval,
     session::{SessionHandle, SignedIn},
     sign_up::{Entitlement, NewUser},
 };
@@ -211,6 +213,7 @@ impl Accounts {
             + records.sweep::<KnownNetwork>(now).await?
             + records.sweep::<Invitation>(now).await?
             + records.sweep::<ApiKey>(now).await?
+            + records.sweep::<ProjectRemoval>(now).await?
             + records.sweep::<Entry>(now).await?)
     }
 

@@ -2,8 +2,8 @@
 //!
 //! Every server has the project `default`, whose store is the one in the settings. The store of another project is
 //! beside it: a lake in `projects/ID` of the data folder, or a database `DATABASE_ID` of the same MongoDB, with its
-//! spool in `projects/ID`. When a project is removed, its events remain in place. They are available again if a project
-//! with the same id is created.
+//! spool in `projects/ID`. When a project is removed, its events are deleted with it, or they remain in place and are
+//! available again if a project with the same id is created.
 //!
 //! The records list the projects. Servers that share records see each other's changes within seconds.
 
@@ -17,7 +17,7 @@ mod quota;
 mod record_cache;
 mod refusal;
 mod registry;
-mod rejects;
+mod removed_files;
 mod retention;
 mod settings;
 
@@ -47,8 +47,7 @@ pub(crate) use self::{
     feed::{Filter, Message, WatchError, Watcher, WatcherLimit},
     record_cache::read as cached_records,
     refusal::IngestRefusal,
-    registry::{ProjectError, Projects},
-    rejects::{Entry as RejectEntry, RejectedRequest, RejectedSender, Rejection, Rejects},
+    registry::{EventsFate, ProjectError, Projects},
     settings::{ProjectDefaults, ProjectSettings},
 };
 use crate::{

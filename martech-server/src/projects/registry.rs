@@ -1,16 +1,28 @@
-//! The registry of projects: the open projects of this server. `changes` creates, changes and removes projects; `sync`
+//! The registry of projects: the open projects of this server. `changes` creates, changes and removes projects,
+//! `filling` creates a project together with its events, `removal` deletes the events of removed projects, and `sync`
 //! keeps the open projects in step with the records.
 
 mod changes;
+mod filling;
+mod removal;
 mod sync;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
-use martech_core::{event::Timestamp, sink::ConfigError};
+use martech_core::{
+    StoreError,
+    event::{EventError, Timestamp},
+    sink::ConfigError,
+};
 use tokio::{sync::Mutex, task::JoinSet};
 
 use super::{
@@ -35,6 +47,10 @@ pub(crate) enum ProjectError {
     Unknown(ProjectId),
     #[error("there is already a project {0}")]
     Exists(ProjectId),
+    #[error("the events of an earlier project {0} are being deleted; retry in a few minutes")]
+    Removing(ProjectId),
+    #[error("an earlier project {0} has left events; to delete them, create it again and remove it with events=delete")]
+    HasEvents(ProjectId),
     #[error("the project `default` cannot be removed")]
     Default,
     #[error("a server has at most {MAX_PROJECTS} projects")]
@@ -49,9 +65,17 @@ pub(crate) enum ProjectError {
     Store(#[from] BackendError),
     #[error("the queue of the project cannot be built: {0}")]
     Sink(#[from] ConfigError),
-    #[error("cannot create the folder of the project: {0}")]
+    #[error("cannot create or move the folder of the project: {0}")]
     Folder(std::io::Error),
+    #[error("the event of a new project is invalid: {0}")]
+    Event(#[from] EventError),
+    #[error("the events of a new project were not stored: {0}")]
+    NotStored(#[from] StoreError),
+    #[error("the events of a new project were not stored in time")]
+    NotStoredInTime,
 }
+
+pub(crate) use self::changes::EventsFate;
 
 /// The projects of a server. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -69,6 +93,8 @@ struct Inner {
     watchers: WatcherLimit,
     /// Held while projects are opened and closed. The value is whether the server is closing.
     changing: Mutex<bool>,
+    /// Set before the server waits for `changing` to close.
+    stopping: AtomicBool,
     /// Background tasks. They end when the server closes, because they may hold resources that closing releases.
     tasks: Mutex<JoinSet<()>>,
 }
@@ -93,6 +119,7 @@ impl Projects {
             options,
             watchers,
             changing: Mutex::new(false),
+            stopping: AtomicBool::new(false),
             tasks: Mutex::default(),
         };
         let projects = Self { inner: Arc::new(inner) };
@@ -156,6 +183,7 @@ impl Projects {
 
     /// Closes all projects concurrently, and returns the number of events that were not stored within `timeout`.
     pub(crate) async fn close(&self, timeout: Duration) -> Result<usize, BackendError> {
+        self.inner.stopping.store(true, Ordering::Relaxed);
         self.inner.tasks.lock().await.shutdown().await;
         let mut closing = self.inner.changing.lock().await;
         *closing = true;
@@ -186,6 +214,13 @@ impl Projects {
         if closing {
             return Err(RecordsError::Closed.into());
         }
+        let project = self.build(record).await?;
+        self.enter(record, &project);
+        Ok(project)
+    }
+
+    /// Opens the project of a record, without making it available.
+    async fn build(&self, record: &ProjectRecord) -> Result<Project, ProjectError> {
         let inner = &*self.inner;
         let folder = record.id.folder(&inner.options.data_dir);
         std::fs::create_dir_all(&folder).map_err(ProjectError::Folder)?;
@@ -193,19 +228,27 @@ impl Projects {
         let backend =
             inner.default.backend().beside(&record.id, &inner.options.backend, &folder, &dead_letters).await?;
         let settings = ProjectSettings::new(Some(record), &inner.options.defaults);
-        let (id, queue) = (record.id.clone(), inner.options.queue);
-        let project = Project::new(id, backend, dead_letters, queue, settings, &inner.watchers)?;
-        record_cache::keep(record, &folder);
-        let mut others = self.inner.others.write().unwrap_or_else(PoisonError::into_inner);
-        others.insert(record.id.clone(), project.clone());
-        Ok(project)
+        Ok(Project::new(record.id.clone(), backend, dead_letters, inner.options.queue, settings)?)
     }
 
-    /// Closes a project if it is open. The caller must hold `changing`.
-    async fn shut(&self, id: &ProjectId) {
+    /// Makes an open project available.
+    fn enter(&self, record: &ProjectRecord, project: &Project) {
+        record_cache::keep(record, &record.id.folder(&self.inner.options.data_dir));
+        let mut others = self.inner.others.write().unwrap_or_else(PoisonError::into_inner);
+        others.insert(record.id.clone(), project.clone());
+    }
+
+    /// Closes a project if it is open, and returns whether it was. The caller must hold `changing`.
+    async fn shut(&self, id: &ProjectId) -> bool {
         let project = self.inner.others.write().unwrap_or_else(PoisonError::into_inner).remove(id);
         record_cache::remove(&id.folder(&self.inner.options.data_dir));
-        let Some(project) = project else { return };
+        let Some(project) = project else { return false };
+        Self::close_removed(&project).await;
+        true
+    }
+
+    async fn close_removed(project: &Project) {
+        let id = project.id();
         match project.close(REMOVAL_TIMEOUT).await {
             Ok(0) => {}
             Ok(events) => {

@@ -128,7 +128,8 @@ pub(crate) fn described(state: &ApiState) -> OpenApiRouter<ApiState> {
         .routes(routes!(keys::list))
         .routes(routes!(rejects::list));
     let of_server = strict(OpenApiRouter::new().routes(routes!(members::reset_password))).routes(routes!(audit::list));
-    let owned = OpenApiRouter::new().routes(routes!(projects::make)).routes(routes!(projects::remove));
+    let owned = strict(OpenApiRouter::new().routes(routes!(projects::make)).routes(routes!(projects::make_sample)))
+        .routes(routes!(projects::remove));
     let shops = strict(OpenApiRouter::new().routes(routes!(projects::change))).routes(routes!(projects::list));
     OpenApiRouter::with_openapi(openapi::base())
         .merge(events::router(state))
@@ -140,7 +141,7 @@ pub(crate) fn described(state: &ApiState) -> OpenApiRouter<ApiState> {
         .merge(needing(Need::InProject(Role::Admin), strict(administration)))
         .merge(needing(Need::InProject(Role::Admin), lists))
         .merge(needing(Need::InServer(Role::Admin), of_server))
-        .merge(needing(Need::InServer(Role::Owner), strict(owned)))
+        .merge(needing(Need::InServer(Role::Owner), owned))
         .merge(needing(Need::Nothing, shops))
 }
 

@@ -28,13 +28,15 @@ use crate::{
         openapi::{
             Refusals,
             faults::{
-                DefaultProject, InvalidParameter, NoSuchProject, NotFound, OfBody, ProjectExists, TooManyProjects,
+                DefaultProject, InvalidParameter, NoSuchProject, NotFound, OfBody, ProjectExists, ProjectHasEvents,
+                ProjectNotFilled, ProjectRemoving, TooManyProjects,
             },
         },
         params::{Named, Params},
     },
     identity::{Action, Origin, ProjectChange, ProjectId, ProjectRecord, Role, Target, Whole, currency, event_types},
-    projects::Projects,
+    projects::{EventsFate, ProjectSettings, Projects},
+    sample::SampleShop,
 };
 
 /// A project with its own settings. A setting that is absent has the value of the server.
@@ -147,7 +149,7 @@ pub(super) struct NewProject {
     tag = "Projects",
     operation_id = "createProject",
     request_body = NewProject,
-    responses((status = 201, description = "The project.", body = ProjectShape), Refusals<(OfBody, ProjectExists, TooManyProjects)>),
+    responses((status = 201, description = "The project.", body = ProjectShape), Refusals<(OfBody, ProjectExists, ProjectRemoving, TooManyProjects)>),
 )]
 pub(super) async fn make(
     State(projects): State<Projects>,
@@ -203,13 +205,18 @@ pub(super) async fn change(
 
 /// Remove a project.
 ///
-/// Revokes the keys of the project, withdraws its invitations and removes all roles in it. The events remain in place.
+/// Revokes the keys of the project, withdraws its invitations and removes all roles in it. By default, the events remain
+/// in place. With `events=delete`, they are deleted, with the dead letters of the project. If MongoDB does not delete
+/// them now, the response is 503, the project is removed all the same, and the server deletes them as soon as it can.
 #[utoipa::path(
     delete,
     path = "/admin/projects/{id}",
     tag = "Projects",
     operation_id = "removeProject",
-    params(("id" = String, Path, description = "The id of the project.")),
+    params(
+        ("id" = String, Path, description = "The id of the project."),
+        ("events" = inline(Option<EventsFate>), Query, description = "What happens to the events; by default `keep`.")
+    ),
     responses((status = 204, description = "The project was removed."), Refusals<(NoSuchProject, NotFound, DefaultProject)>),
 )]
 pub(super) async fn remove(
@@ -218,12 +225,68 @@ pub(super) async fn remove(
     Named(id): Named,
     caller: Caller,
     origin: Origin,
+    mut params: Params,
 ) -> Result<StatusCode, ApiError> {
     let id = named(&id)?;
-    projects.remove(&actor(&caller)?, &id).await?;
+    let events = params.one("events", str::parse::<EventsFate>)?.unwrap_or_default();
+    params.finish()?;
+    projects.remove(&actor(&caller)?, &id, events, Timestamp::now()).await?;
     access.accounts.clear_known_keys();
-    note(&access, Some(&id), Action::ProjectRemoved, &caller, Target::PROJECT, &origin).await;
+    let detail = match events {
+        EventsFate::Keep => "its events remain",
+        EventsFate::Delete => "with its events",
+    };
+    note(&access, Some(&id), Action::ProjectRemoved, &caller, Target::PROJECT.with(detail), &origin).await;
+    if events == EventsFate::Delete {
+        projects.delete_events(&id).await?;
+    }
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The id of the sample shop.
+const SAMPLE: &str = "sample";
+/// Any number: each gives another shop.
+const SAMPLE_SEED: u64 = 7;
+
+/// A project that was created with events.
+#[derive(Serialize, ToSchema)]
+pub(super) struct FilledProject {
+    project: ProjectShape,
+    /// The number of events.
+    events: u64,
+}
+
+/// Create a sample shop.
+///
+/// Creates the project `sample` with the settings of the server, and fills it with the events of a made-up shop: the 90
+/// days before today, and today up to now. The events go straight to the store and do not count toward a quota. Remove
+/// the project with `events=delete`.
+#[utoipa::path(
+    post,
+    path = "/admin/sample-shop",
+    tag = "Projects",
+    operation_id = "createSampleShop",
+    responses(
+        (status = 201, description = "The project, and the number of its events.", body = FilledProject),
+        Refusals<(ProjectExists, ProjectRemoving, ProjectHasEvents, TooManyProjects, ProjectNotFilled)>
+    ),
+)]
+pub(super) async fn make_sample(
+    State(projects): State<Projects>,
+    State(access): State<Arc<Access>>,
+    caller: Caller,
+    origin: Origin,
+) -> Result<Response, ApiError> {
+    let id: ProjectId = SAMPLE.parse().map_err(|error| catalogue::internal(&error))?;
+    let change = ProjectChange { name: Some("Sample shop".to_owned()), ..ProjectChange::default() };
+    let now = Timestamp::now();
+    let events = move |settings: &ProjectSettings| {
+        SampleShop::new(SAMPLE_SEED, now, settings.time_zone.clone(), settings.rules.currency)
+    };
+    let (made, events) = projects.make_filled(&actor(&caller)?, id, change, now, events).await?;
+    let target = Target::PROJECT.with("a sample shop");
+    note(&access, Some(&made.id), Action::ProjectCreated, &caller, target, &origin).await;
+    Ok((StatusCode::CREATED, Json(FilledProject { project: made.into(), events })).into_response())
 }
 
 fn named(id: &str) -> Result<ProjectId, ApiError> {

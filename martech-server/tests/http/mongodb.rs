@@ -315,3 +315,42 @@ async fn projects_have_own_databases_that_servers_share() {
     let (place, options) = uri.split_once('?').unwrap();
     clean_up(&format!("{place}_b?{options}")).await;
 }
+
+/// Repeats a check until it succeeds.
+async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !is_so().await {
+        assert!(Instant::now() < end, "{what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn removed_project_loses_its_events_on_all_servers() {
+    let Some(uri) = database() else { return };
+    let one = start(&uri, &["--admin-token", "a-token-for-both-servers"]).await;
+    let two = start(&uri, &["--admin-token", "a-token-for-both-servers"]).await;
+    let admin = [("authorization", "Bearer a-token-for-both-servers")];
+    let get = async |server: &Server, path: &str| server.send_json("GET", path, &admin, &json!({})).await;
+    let make = async |server: &Server| server.send_json("POST", "/admin/projects", &admin, &json!({ "id": "b" })).await;
+    assert_eq!(make(&one).await.status, 201);
+    two.post("?project=b&ack=stored", event("u1", "a").to_string()).await.assert_counts(200, [1, 0, 0]);
+    let removed = one.send_json("DELETE", "/admin/projects/b?events=delete", &admin, &json!({})).await;
+    assert_eq!(removed.status, 204, "{}", removed.text);
+    assert!(!one.dir.path().join("projects/b").exists());
+    let folder = two.dir.path().join("projects/b");
+    eventually("the other server still has the files", async || !folder.exists()).await;
+    assert_eq!(get(&two, "/users?project=b").await.status, 404);
+    assert_eq!(make(&two).await.status, 201);
+    assert_eq!(get(&two, "/users?project=b").await.json["total"], 0);
+    two.post("?project=b&ack=stored", event("u2", "b").to_string()).await.assert_counts(200, [1, 0, 0]);
+    // The first server does not delete what the new project has.
+    let dir = one.stopped().await;
+    let one = start_in(dir, &uri, &["--admin-token", "a-token-for-both-servers"]).await;
+    assert_eq!(get(&one, "/users?project=b").await.json["total"], 1);
+    one.stopped().await;
+    two.stopped().await;
+    clean_up(&uri).await;
+    let (place, options) = uri.split_once('?').unwrap();
+    clean_up(&format!("{place}_b?{options}")).await;
+}

@@ -460,3 +460,52 @@ async fn concurrent_requests_create_a_project_once() {
     assert_eq!(made.iter().filter(|status| **status == 201).count(), 1, "{made:?}");
     assert_eq!(made.iter().filter(|status| **status == 409).count(), 5, "{made:?}");
 }
+
+#[tokio::test]
+async fn project_is_removed_with_its_events() {
+    let server = two_shops(&[], json!({})).await;
+    server.post("?project=berlin", event("u1", "a").to_string()).await.assert_counts(202, [1, 0, 0]);
+    let remove =
+        async |query: &str| admin(&server, "DELETE", &format!("/admin/projects/berlin{query}"), json!({})).await;
+    remove("?events=burn").await.assert_error(400, "invalid_parameter").assert_field("events");
+    remove("?colour=red").await.assert_error(400, "invalid_parameter");
+    let folder = server.dir.path().join("projects/berlin");
+    assert!(folder.is_dir());
+    assert_eq!(remove("?events=delete").await.status, 204);
+    assert!(!folder.exists() && !server.dir.path().join("removed").exists());
+    remove("?events=delete").await.assert_error(404, "no_such_project");
+    let default = admin(&server, "DELETE", "/admin/projects/default?events=delete", json!({})).await;
+    default.assert_error(409, "default_project");
+    assert_eq!(admin(&server, "POST", "/admin/projects", json!({ "id": "berlin" })).await.status, 201);
+    assert_eq!(journey(&server, "u1", "?project=berlin").await, 0);
+    assert_eq!(remove("?events=keep").await.status, 204);
+    let audit = admin(&server, "GET", "/admin/audit", json!({})).await;
+    let entries = audit.json["entries"].as_array().unwrap();
+    let removals = entries.iter().filter(|entry| entry["action"] == "projectRemoved");
+    let details: Vec<_> = removals.map(|entry| entry["detail"].as_str().unwrap()).collect();
+    assert_eq!(details, ["its events remain", "with its events"]);
+}
+
+#[tokio::test]
+async fn sample_shop_is_created_and_removed() {
+    let server =
+        Server::start_with(&[&CHEAP[..], &["--time-zone", "Europe/Berlin", "--currency", "JPY"]].concat()).await;
+    let owner = owner(&server).await;
+    let ann = invited(&server, &owner, "", "ann", "admin").await;
+    ask(&server, &ann, "POST", "/admin/sample-shop", json!({})).await.assert_error(403, "forbidden");
+    let made = ask(&server, &owner, "POST", "/admin/sample-shop", json!({})).await;
+    assert_eq!((made.status.as_u16(), &made.json["project"]["name"]), (201, &json!("Sample shop")), "{}", made.text);
+    ask(&server, &owner, "POST", "/admin/sample-shop", json!({})).await.assert_error(409, "project_exists");
+    // Midnight may have passed since.
+    let stats = server.get("/stats?project=sample&interval=month&from=2000-01-01&compare=none").await;
+    assert_eq!(stats.json["totals"]["events"], made.json["events"]);
+    assert_eq!(stats.json["totals"]["revenue"][0]["currency"], "JPY");
+    assert_eq!(stats.json["top"]["products"].as_array().unwrap().len(), 10);
+    assert_eq!(server.get("/users").await.json["total"], 0, "the default project has none of the events");
+    let removed = ask(&server, &owner, "DELETE", "/admin/projects/sample?events=delete", json!({})).await;
+    assert_eq!(removed.status, 204);
+    server.get("/stats?project=sample").await.assert_error(404, "no_such_project");
+    let audit = admin(&server, "GET", "/admin/audit", json!({})).await;
+    let created = audit.json["entries"].as_array().unwrap().iter().find(|entry| entry["action"] == "projectCreated");
+    assert_eq!(created.unwrap()["detail"], "a sample shop");
+}

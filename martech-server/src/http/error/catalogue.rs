@@ -207,6 +207,11 @@ pub(crate) fn accounts_busy() -> ApiError {
     unavailable("store_unavailable", "too many concurrent changes of accounts; retry in a moment", SECOND)
 }
 
+pub(crate) fn project_not_filled() -> ApiError {
+    let message = "the store did not accept the events of the new project in time, so it was not created; retry later";
+    unavailable("store_unavailable", message, 5 * SECOND)
+}
+
 /// The reason for which a project, or the whole server, accepts no events.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Obstacle {

@@ -113,15 +113,19 @@ impl From<ProjectError> for ApiError {
         let error = match error {
             E::Account(error) => return error.into(),
             E::Records(error) => return error.into(),
+            E::Store(BackendError::Mongo(error)) => return catalogue::mongodb_unavailable().because(&error),
             error => error,
         };
         let (status, code) = match &error {
             E::Unknown(_) => (StatusCode::NOT_FOUND, "no_such_project"),
             E::Exists(_) => (StatusCode::CONFLICT, "project_exists"),
+            E::Removing(_) => (StatusCode::CONFLICT, "project_removing"),
+            E::HasEvents(_) => (StatusCode::CONFLICT, "project_has_events"),
             E::Default => (StatusCode::CONFLICT, "default_project"),
             E::TooMany => (StatusCode::CONFLICT, "too_many_projects"),
             E::Invalid(invalid) => return catalogue::validation_error(error.to_string()).at(invalid.0),
-            E::Account(_) | E::Records(_) | E::Store(_) | E::Sink(_) | E::Folder(_) => {
+            E::NotStored(_) | E::NotStoredInTime => return catalogue::project_not_filled().because(&error),
+            E::Account(_) | E::Records(_) | E::Store(_) | E::Sink(_) | E::Folder(_) | E::Event(_) => {
                 return catalogue::internal(&error);
             }
         };

@@ -266,6 +266,9 @@ faults! {
 
     // Projects and the store.
     ProjectExists: ProjectError::Exists(project());
+    ProjectRemoving: ProjectError::Removing(project());
+    ProjectHasEvents: ProjectError::HasEvents(project());
+    ProjectNotFilled: catalogue::project_not_filled();
     DefaultProject: ProjectError::Default;
     TooManyProjects: ProjectError::TooMany;
     NoRetention: catalogue::no_retention();

@@ -123,6 +123,24 @@ impl Backend {
         })
     }
 
+    /// Returns whether the store has no events, not even some on their way.
+    pub(crate) async fn is_empty(&self) -> Result<bool, BackendError> {
+        Ok(match self {
+            Self::Lake(lake) => lake.status().events == 0,
+            Self::Mongo(mongo) => mongo.store.estimate().await? == 0,
+            Self::Spooled(mongo, spool) => spool.status().behind_events == 0 && mongo.store.estimate().await? == 0,
+        })
+    }
+
+    /// Deletes the events of another project in the MongoDB of this store. The files of the project are not touched, so
+    /// a lake has nothing to do.
+    pub(crate) async fn remove_beside(&self, id: &ProjectId) -> Result<(), BackendError> {
+        match self {
+            Self::Lake(_) => Ok(()),
+            Self::Mongo(mongo) | Self::Spooled(mongo, _) => mongo.remove_beside(id).await,
+        }
+    }
+
     /// Returns the status of the store. Sends a ping to MongoDB.
     pub(crate) async fn status(&self) -> BackendStatus {
         match self {

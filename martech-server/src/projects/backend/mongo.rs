@@ -73,6 +73,16 @@ impl Mongo {
         Ok(Self::without_folder(database_of(id, &self.store)?))
     }
 
+    /// Deletes the events of another project on the same server, which must be closed.
+    pub(super) async fn remove_beside(&self, id: &ProjectId) -> Result<(), BackendError> {
+        match database_of(id, &self.store) {
+            Ok(store) => Ok(store.remove_all().await?),
+            // A project with this id could not be opened, so it has no events.
+            Err(BackendError::DatabaseName(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Opens a spool in the data folder, in front of this store.
     pub(super) async fn spooled(
         &self,

@@ -6,7 +6,7 @@ use tokio::time::timeout;
 
 use super::{ProjectError, Projects};
 use crate::{
-    identity::{ProjectId, ProjectRecord},
+    identity::{ProjectId, ProjectRecord, ProjectRemoval},
     projects::{ProjectSettings, record_cache, retention},
     records::Records,
     util::every,
@@ -35,6 +35,8 @@ impl Projects {
     pub(super) async fn go_on(&self) {
         let inner = Arc::downgrade(&self.inner);
         let mut tasks = self.inner.tasks.lock().await;
+        let this = self.clone();
+        tasks.spawn(async move { this.delete_files().await });
         tasks.spawn(every(SYNCING, inner.clone(), async |inner| Self { inner }.synced().await));
         tasks.spawn(async move {
             if let Some(inner) = inner.upgrade() {
@@ -51,11 +53,16 @@ impl Projects {
     }
 
     /// Opens, updates and closes projects until the open projects match the records.
-    async fn sync(&self) -> Result<(), ProjectError> {
+    pub(super) async fn sync(&self) -> Result<(), ProjectError> {
         self.inner.records.settle().await?;
+        self.carry_out_removals().await?;
         let records: Vec<ProjectRecord> = self.inner.records.all(None).await?;
+        let removals: Vec<ProjectRemoval> = self.inner.records.all(None).await?;
         let gone: Vec<ProjectId> = {
-            let is_there = |id: &ProjectId| records.iter().any(|record| record.id == *id);
+            // A project whose events are being deleted stays open until they are: its last events must go too.
+            let is_there = |id: &ProjectId| {
+                records.iter().any(|record| record.id == *id) || removals.iter().any(|removal| removal.id == *id)
+            };
             self.opened_others().keys().filter(|id| !is_there(id)).cloned().collect()
         };
         for id in gone {
