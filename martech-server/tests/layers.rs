@@ -19,7 +19,7 @@ const LAYERS: [&str; 27] = [
     // HTTP, from its errors to its connections.
     "http::error",
     "http::peer http::framing http::headers http::params",
-    "http::bodies",
+    "http::bodies http::csv",
     "http::rate_limits",
     "http::auth http::request_log",
     "http::openapi http::observe",

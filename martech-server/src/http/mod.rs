@@ -3,6 +3,7 @@
 pub(crate) mod auth;
 pub(crate) mod bodies;
 pub(crate) mod connections;
+pub(crate) mod csv;
 pub(crate) mod error;
 pub(crate) mod framing;
 pub(crate) mod headers;

@@ -35,7 +35,7 @@ pub(crate) mod queries;
 mod rejects;
 pub(crate) mod state;
 pub(crate) mod stats;
-mod stream;
+mod tables;
 pub(crate) mod users;
 
 pub(crate) use self::{health::is_stalled, state::ApiState};

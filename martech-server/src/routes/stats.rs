@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
+use axum::{extract::State, response::Response};
 use jiff::{ToSpan, tz::TimeZone};
 use martech_core::{
     event::Timestamp,
@@ -11,12 +11,13 @@ use martech_core::{
 
 use crate::{
     http::{
+        csv::Format,
         error::{ApiError, catalogue},
         openapi::{Refusals, faults::OfQuery},
         params::{Params, message},
     },
     projects::Project,
-    routes::queries::QueryLimit,
+    routes::{queries::QueryLimit, tables},
 };
 
 /// Length of the default range, in days.
@@ -39,15 +40,25 @@ const DEFAULT_DAYS: i64 = 30;
         ("interval" = inline(Option<Interval>), Query, description = "The width of the buckets of the series; by default a day."),
         ("compare" = inline(Option<Compare>), Query, description = "The period to compare with: the one before (the default), the same dates one year earlier, or none.")
     ),
-    responses((status = 200, description = "The figures.", body = Stats), Refusals<OfQuery>),
+    responses(
+        (
+            status = 200,
+            description = "The figures; as CSV, the series alone.",
+            content((Stats = "application/json"), (String = "text/csv", example = json!(tables::STATS_EXAMPLE))),
+            headers(("Content-Disposition" = Option<String>, description = "With CSV: the name of the file."))
+        ),
+        Refusals<OfQuery>
+    ),
 )]
 pub(super) async fn stats(
     State(limit): State<Arc<QueryLimit>>,
     project: Project,
+    format: Format,
     params: Params,
-) -> Result<Json<Stats>, ApiError> {
+) -> Result<Response, ApiError> {
     let query = question(params, &project.settings().time_zone, Timestamp::now())?;
-    Ok(Json(limit.run(project.backend().stats(query)).await?))
+    let stats = limit.run(project.backend().stats(query)).await?;
+    Ok(format.respond(project.id(), &stats))
 }
 
 /// Reads the parameters. The store checks the range.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
+use axum::{extract::State, response::Response};
 use jiff::tz::TimeZone;
 use martech_core::{
     event::{Currency, EventType},
@@ -13,12 +13,13 @@ use martech_core::{
 
 use crate::{
     http::{
+        csv::Format,
         error::{ApiError, catalogue},
         openapi::{Refusals, faults::OfQuery},
         params::{Named, Params, message},
     },
     projects::Project,
-    routes::queries::QueryLimit,
+    routes::{queries::QueryLimit, tables},
 };
 
 /// Maximum length of a user id, in characters.
@@ -42,17 +43,29 @@ const MAX_USER_ID: usize = 128;
         ("limit" = Option<u32>, Query, description = "The maximum number of entries; 100 by default.", minimum = 1, maximum = 1000),
         ("cursor" = Option<String>, Query, description = "The `nextCursor` of the previous page.")
     ),
-    responses((status = 200, description = "A page of the journey.", body = Journey), Refusals<OfQuery>),
+    responses(
+        (
+            status = 200,
+            description = "A page of the journey.",
+            content((Journey = "application/json"), (String = "text/csv", example = json!(tables::JOURNEY_EXAMPLE))),
+            headers(
+                ("Content-Disposition" = Option<String>, description = "With CSV: the name of the file."),
+                ("Link" = Option<String>, description = "With CSV: the next page, as `rel=\"next\"`, if there is one.")
+            )
+        ),
+        Refusals<OfQuery>
+    ),
 )]
 pub(super) async fn journey(
     State(limit): State<Arc<QueryLimit>>,
     project: Project,
     Named(user_id): Named,
+    format: Format,
     params: Params,
-) -> Result<Json<Journey>, ApiError> {
+) -> Result<Response, ApiError> {
     let query = journey_question(user_id, params, &project.settings().time_zone)?;
     let page = limit.run(project.backend().journey(query.clone())).await?;
-    Ok(Json(query.answer(page)))
+    Ok(format.respond(project.id(), &query.answer(page)))
 }
 
 pub(crate) fn journey_question(user_id: String, mut params: Params, tz: &TimeZone) -> Result<JourneyQuery, ApiError> {
@@ -90,16 +103,28 @@ pub(crate) fn journey_question(user_id: String, mut params: Params, tz: &TimeZon
         ("limit" = Option<u32>, Query, description = "The maximum number of entries; 100 by default.", minimum = 1, maximum = 1000),
         ("cursor" = Option<String>, Query, description = "The `nextCursor` of the previous page.")
     ),
-    responses((status = 200, description = "A page of users.", body = Users), Refusals<OfQuery>),
+    responses(
+        (
+            status = 200,
+            description = "A page of users.",
+            content((Users = "application/json"), (String = "text/csv", example = json!(tables::USERS_EXAMPLE))),
+            headers(
+                ("Content-Disposition" = Option<String>, description = "With CSV: the name of the file."),
+                ("Link" = Option<String>, description = "With CSV: the next page, as `rel=\"next\"`, if there is one.")
+            )
+        ),
+        Refusals<OfQuery>
+    ),
 )]
 pub(super) async fn list(
     State(limit): State<Arc<QueryLimit>>,
     project: Project,
+    format: Format,
     params: Params,
-) -> Result<Json<Users>, ApiError> {
+) -> Result<Response, ApiError> {
     let query = users_question(params, project.settings().rules.currency)?;
     let page = limit.run(project.backend().users(query.clone())).await?;
-    Ok(Json(query.answer(page)))
+    Ok(format.respond(project.id(), &query.answer(page)))
 }
 
 pub(crate) fn users_question(mut params: Params, currency: Currency) -> Result<UsersQuery, ApiError> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, event};
+use crate::harness::{Answer, Server, event};
 
 async fn with_events(count: u32) -> Server {
     let server = Server::start().await;
@@ -169,6 +169,85 @@ async fn compares_stats_with_another_period() {
     assert_eq!(stats("&compare=none").await, json!(null));
     let refused = server.get("/stats?compare=lastWeek").await;
     refused.assert_error(400, "invalid_parameter").assert_field("compare");
+}
+
+/// Sends a GET with the admin token, and asks for CSV.
+async fn csv(server: &Server, path: &str) -> Answer {
+    let bearer = format!("Bearer {}", server.token);
+    let answer = server.send_with("GET", path, &[("authorization", &bearer), ("accept", "text/csv")], "").await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!(answer.header("content-type"), Some("text/csv; charset=utf-8; header=present"));
+    assert_eq!(answer.header("vary"), Some("accept"));
+    answer
+}
+
+#[tokio::test]
+async fn answers_as_csv() {
+    let server = Server::start().await;
+    let order = |user: &str, id: &str, total: &str, currency: &str| {
+        let mut order = event(user, id);
+        order["type"] = json!("purchase");
+        order["properties"] = json!({ "total": total, "currency": currency, "note": "a, \"b\"" });
+        order
+    };
+    let mut visit = event("=cmd()", "d");
+    visit["sessionId"] = json!("-1");
+    let all =
+        json!([order("u1", "a", "12.5", "EUR"), order("u1", "b", "-3", "EUR"), order("u2", "c", "7", "JPY"), visit]);
+    server.post("", all.to_string()).await.assert_counts(202, [4, 0, 0]);
+
+    let stats = csv(&server, "/stats?from=2026-01-05&to=2026-01-07").await;
+    let expected = "start,events,users,newUsers,sessions,orders,revenue_EUR,revenue_JPY\r\n\
+                    2026-01-05T00:00:00Z,4,3,3,3,3,9.50,7\r\n2026-01-06T00:00:00Z,0,0,0,0,0,,\r\n";
+    assert_eq!(stats.text, expected);
+    let name = "attachment; filename=\"default-stats-2026-01-05-2026-01-07.csv\"";
+    assert_eq!(stats.header("content-disposition"), Some(name));
+    assert_eq!(stats.header("link"), None);
+
+    let users = csv(&server, "/users?sort=userId&limit=2").await;
+    let time = "2026-01-05T10:00:00.000Z";
+    let expected = format!(
+        "userId,firstSeen,lastSeen,events,sessions,orders,revenue_EUR\r\n'=cmd(),{time},{time},1,1,0,\r\n\
+         u1,{time},{time},2,1,2,9.50\r\n"
+    );
+    assert_eq!(users.text, expected);
+    let next = users.header("link").unwrap().strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap();
+    assert!(next.starts_with("?sort=userId&limit=2&cursor="), "{next}");
+    let rest = csv(&server, &format!("/users{next}")).await;
+    assert_eq!(rest.text.lines().count(), 2, "{}", rest.text);
+    assert!(rest.text.contains("revenue_JPY\r\nu2,") && rest.text.ends_with(",7\r\n"), "{}", rest.text);
+    assert_eq!(
+        (rest.header("link"), rest.header("content-disposition")),
+        (None, Some("attachment; filename=\"default-users.csv\""))
+    );
+
+    let journey = csv(&server, "/users/=cmd()/journey").await;
+    let (head, row) = journey.text.split_once("\r\n").unwrap();
+    assert_eq!(head, "eventId,userId,type,occurredAt,receivedAt,sessionId,anonymousId,properties");
+    assert!(row.contains(&format!(",'=cmd(),page_view,{time},")) && row.ends_with(",'-1,,\r\n"), "{row}");
+    let journey = csv(&server, "/users/u1/journey?limit=1&order=desc").await;
+    // The properties are one cell, with the quotes of the JSON doubled.
+    let json = r#"{"currency":"EUR","note":"a, \"b\"","total":"12.5"}"#;
+    assert!(journey.text.ends_with(&format!(",,,\"{}\"\r\n", json.replace('"', "\"\""))), "{}", journey.text);
+    assert!(journey.header("link").unwrap().contains("?limit=1&order=desc&cursor="));
+}
+
+#[tokio::test]
+async fn json_is_the_default_format() {
+    let server = with_events(1).await;
+    let bearer = format!("Bearer {}", server.token);
+    for accept in ["*/*", "application/json", "text/html, */*;q=0.8", "text/csv;q=0.5, application/json", "image/png"] {
+        let headers = [("authorization", &*bearer), ("accept", accept)];
+        for path in ["/stats", "/users", "/users/u1/journey"] {
+            let answer = server.send_with("GET", path, &headers, "").await;
+            assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, Some("application/json")));
+            assert_eq!(answer.header("vary"), Some("accept"));
+            assert!(answer.json.is_object() && answer.header("content-disposition").is_none());
+        }
+    }
+    // Errors are always JSON.
+    let headers = [("authorization", &*bearer), ("accept", "text/csv")];
+    server.send_with("GET", "/stats?interval=never", &headers, "").await.assert_error(400, "invalid_parameter");
 }
 
 #[tokio::test]
