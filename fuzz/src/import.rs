@@ -11,10 +11,7 @@ use std::{
 use clap::Parser;
 use flate2::{Compression, write::GzEncoder};
 use martech_core::event::{Event, Timestamp};
-use martech_server::{
-    Cli, Command,
-    import::{ImportArgs, read_records},
-};
+use martech_server::{Cli, Command, ImportArgs, testing::read_records};
 use serde_json::Value;
 
 /// How the records of some options are separated.
@@ -157,8 +154,7 @@ fn read(args: &ImportArgs, content: &[u8], step: usize, batch: usize, interrupte
         // The time of receipt differs on every run.
         let outcome = outcome.map(|event| Event { received_at: Timestamp::from_millis(0), ..event });
         seen.push((text.to_vec(), line, number, outcome));
-    })
-    .map_err(|error| error.to_string())?;
+    })?;
     Ok(seen)
 }
 

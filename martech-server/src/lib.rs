@@ -23,6 +23,7 @@ mod commands;
 mod config;
 mod http;
 mod identity;
+mod import;
 mod observability;
 mod projects;
 mod records;
@@ -38,7 +39,7 @@ mod tests {
 mod util;
 
 pub use app::{App, CloseError, StartError, serve, serve_metrics};
-pub use commands::{Cli, Command, import, run};
+pub use commands::{Cli, Command, import::ImportArgs, run};
 pub use config::{
     AccountArgs, BoundArgs, ConnectionArgs, PasswordArgs, RateArgs, ServeArgs, SpoolArgs, StorageArgs, StoreArgs,
     Switch, TlsArgs,

@@ -1,7 +1,7 @@
 //! Entry points for the fuzz targets (`fuzz/` beside this crate), which are private parsers of untrusted input, and for
 //! `examples/instructions.rs`.
 
-use std::{path::Path, time::Duration};
+use std::{io::Read, path::Path, time::Duration};
 
 use axum::{
     body::Body,
@@ -11,18 +11,20 @@ use bytes::Bytes;
 use jiff::tz::TimeZone;
 use martech_core::{
     analytics::StatsPlan,
-    event::{Currency, Timestamp},
+    event::{Currency, Event, Timestamp},
     query::{JourneyQuery, StatsQuery, UsersQuery},
 };
 
 use crate::{
     app::{App, StartError},
+    commands::import::ImportArgs,
     config::ServeArgs,
     http::{
         bodies::{self, Bodies, BodyLimits, Holder},
         error::ApiError,
         params::Params,
     },
+    import,
     routes::{Routes, stats, users},
 };
 
@@ -104,4 +106,20 @@ pub fn journey_query(user_id: &str, uri: &Uri, tz: &TimeZone) -> Result<JourneyQ
 /// Parses the query of `GET /users`. The error is the status of the response.
 pub fn users_query(uri: &Uri, currency: Currency) -> Result<UsersQuery, StatusCode> {
     users::users_question(Params::of(uri), currency).map_err(status)
+}
+
+/// Reads records as an import does. The error is its message.
+///
+/// `open` returns the content from its beginning. `each` gets the text, line and number of a record, and either its
+/// event or the code of its rejection. With `interrupted`, a separate import reads each batch and resumes where the
+/// previous one stopped.
+pub fn read_records<R: Read + Send + 'static>(
+    args: &ImportArgs,
+    open: impl Fn() -> R,
+    batch: usize,
+    interrupted: bool,
+    each: impl FnMut(&[u8], u64, u64, Result<Event, String>),
+) -> Result<(), String> {
+    let options = args.options().map_err(|error| error.to_string())?;
+    import::read_records(&options, open, batch, interrupted, each).map_err(|error| error.to_string())
 }

@@ -7,12 +7,12 @@ mod arrows;
 use std::path::Path;
 
 /// From the lowest to the highest.
-const LAYERS: [&str; 27] = [
-    "util sample",
+const LAYERS: [&str; 28] = [
+    "util",
     "observability",
     "records",
     "identity",
-    "projects::rejects",
+    "import",
     "projects::dead_letters",
     "projects::backend",
     "projects",

@@ -3,7 +3,7 @@
 mod check;
 mod cli;
 mod http_client;
-pub mod import;
+pub(crate) mod import;
 mod migrate;
 mod output;
 mod serve;

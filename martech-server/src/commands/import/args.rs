@@ -1,16 +1,19 @@
 //! Command-line arguments of `martech-server import`.
 
-use std::{path::PathBuf, str::FromStr};
+use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, builder::PossibleValue};
 use encoding_rs::Encoding;
 use martech_core::event::{Currency, EventRules, EventTypes};
 
-use super::{amount::Notation, layout::LayoutError, target::Target, time::TimeFormat};
+use super::error::CommandError;
 use crate::{
     commands::http_client::TrustArgs,
     config::StoreArgs,
     identity::{ProjectId, ProjectRecord},
+    import::{
+        Delimiter, Format, ImportOptions, Notation, Target, TimeFormat, UnknownTarget, parse_encoding, parse_mark,
+    },
     projects::backend::StoreChoice,
 };
 
@@ -149,7 +152,7 @@ pub struct ImportArgs {
     /// Sends the events to a running server instead of writing to a store: `http://127.0.0.1:3000`,
     /// `https://analytics.shop.example`
     #[arg(long, value_name = "URL")]
-    pub(super) url: Option<String>,
+    pub(crate) url: Option<String>,
 
     #[command(flatten)]
     pub(super) trust: TrustArgs,
@@ -162,7 +165,7 @@ pub struct ImportArgs {
 
 impl ImportArgs {
     /// Returns the arguments with the defaults of the project for options that are not set.
-    pub(super) fn of_project(&self, project: Option<&ProjectRecord>) -> Self {
+    pub(crate) fn of_project(&self, project: Option<&ProjectRecord>) -> Self {
         let rules = EventRules::default();
         let currency = self.currency.or_else(|| project?.currency()).unwrap_or(rules.currency);
         let types = self.event_types.clone().or_else(|| project?.event_types()).unwrap_or(rules.types);
@@ -179,15 +182,49 @@ impl ImportArgs {
         self.url.is_none() && self.store.store == StoreChoice::Lake
     }
 
-    pub(super) fn numbers(&self) -> Result<Notation, LayoutError> {
-        let Self { decimal, thousands, .. } = *self;
-        if thousands == Some(decimal) {
-            Err(LayoutError::SameMark(decimal))
-        } else {
-            Ok(Notation { decimal, thousands })
-        }
+    /// Returns the options of the import.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the separators of numbers are the same.
+    pub(crate) fn options(&self) -> Result<ImportOptions, CommandError> {
+        let same = || {
+            let mark = self.decimal;
+            CommandError::Options(format!("--decimal and --thousands are both {mark:?}; they must differ"))
+        };
+        let mut rules = EventRules::default();
+        rules.currency = self.currency.unwrap_or(rules.currency);
+        rules.types = match &self.event_types {
+            // The server decides which types it accepts.
+            _ if self.url.is_some() => EventTypes::any(),
+            types => types.clone().unwrap_or(rules.types).advise(MORE_TYPES),
+        };
+        Ok(ImportOptions {
+            format: self.format,
+            encoding: self.encoding,
+            delimiter: self.delimiter,
+            no_header: self.no_header,
+            columns: self.columns.clone(),
+            pad_rows: self.pad_rows,
+            maps: self.maps.clone(),
+            constants: self.constants.clone(),
+            renames: self.renames.clone(),
+            only_mapped: self.only_mapped,
+            nulls: self.nulls.clone(),
+            numbers: Notation::new(self.decimal, self.thousands).ok_or_else(same)?,
+            time_format: self.time_format.clone(),
+            time_zone: self.time_zone.clone(),
+            currency: self.currency,
+            names_currency: self.url.is_some(),
+            rules,
+            batch_size: self.batch_size.into(),
+            dry_run: self.dry_run,
+        })
     }
 }
+
+/// Advice in rejections of unknown event types.
+const MORE_TYPES: &str = "to allow more types, list them in --event-types (or * for any)";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -197,41 +234,22 @@ Examples:
       --map eventId=order_id --map userId=customer --map occurredAt=ordered_at --map properties.total=amount --set type=purchase
   martech-server import events.jsonl --rename product_view=page_view --url http://127.0.0.1:3000";
 
-/// Format of the records in a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// One JSON object on each line
-    Ndjson,
-    /// JSON objects: an array of them, `{"events": [...]}`, or one after another on any number of lines
-    Json,
-    /// Columns separated by commas, with RFC 4180 quoting
-    Csv,
-    /// Columns separated by tabs
-    Tsv,
-}
+impl ValueEnum for Format {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Ndjson, Self::Json, Self::Csv, Self::Tsv]
+    }
 
-/// Separator of columns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Delimiter {
-    /// Any run of blanks and tabs.
-    Whitespace,
-    /// One ASCII character. Fields may be quoted.
-    Byte(u8),
-}
-
-impl FromStr for Delimiter {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match (text, text.as_bytes()) {
-            ("whitespace", _) => Ok(Self::Whitespace),
-            ("tab" | "\\t", _) => Ok(Self::Byte(b'\t')),
-            ("comma", _) => Ok(Self::Byte(b',')),
-            ("semicolon", _) => Ok(Self::Byte(b';')),
-            (_, b"\n" | b"\r" | b"\"") => Err("line ends and quotes cannot separate columns".to_owned()),
-            (_, &[byte]) if byte.is_ascii() => Ok(Self::Byte(byte)),
-            _ => Err("expected one ASCII character, `tab` or `whitespace`".to_owned()),
-        }
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (name, help) = match self {
+            Self::Ndjson => ("ndjson", "One JSON object on each line"),
+            Self::Json => (
+                "json",
+                r#"JSON objects: an array of them, `{"events": [...]}`, or one after another on any number of lines"#,
+            ),
+            Self::Csv => ("csv", "Columns separated by commas, with RFC 4180 quoting"),
+            Self::Tsv => ("tsv", "Columns separated by tabs"),
+        };
+        Some(PossibleValue::new(name).help(help))
     }
 }
 
@@ -244,22 +262,7 @@ fn parse_pair(text: &str) -> Result<(String, String), String> {
 
 fn parse_mapping(text: &str) -> Result<(Target, String), String> {
     let (target, value) = parse_pair(text)?;
-    Ok((target.parse().map_err(|error: super::target::UnknownTarget| error.to_string())?, value))
-}
-
-fn parse_encoding(name: &str) -> Result<&'static Encoding, String> {
-    Encoding::for_label(name.as_bytes())
-        .ok_or_else(|| "expected an encoding such as utf-8, utf-16le, utf-16be, windows-1252 or shift_jis".to_owned())
-}
-
-/// Parses a decimal or thousands separator.
-fn parse_mark(text: &str) -> Result<char, String> {
-    let mut chars = text.chars();
-    match (text, chars.next(), chars.next()) {
-        ("space", ..) => Ok(' '),
-        (_, Some(mark), None) if !mark.is_alphanumeric() && !"+-()".contains(mark) => Ok(mark),
-        _ => Err("expected one character such as . or , or `space`".to_owned()),
-    }
+    Ok((target.parse().map_err(|error: UnknownTarget| error.to_string())?, value))
 }
 
 fn parse_percent(text: &str) -> Result<f64, String> {

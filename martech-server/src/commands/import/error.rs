@@ -1,63 +1,17 @@
-//! Errors that end an import.
+//! Errors that end an import from the command line.
 
-use std::{
-    error::Error,
-    io,
-    path::{Path, PathBuf},
-};
+use std::{error::Error, io};
 
-use martech_core::{
-    lake::LakeError,
-    mongodb::MongoError,
-    sink::{ConfigError, NotStored, Refusal},
-};
+use martech_core::{lake::LakeError, mongodb::MongoError};
 
-use super::layout::LayoutError;
-use crate::{projects::backend::advised, records::RecordsError};
+use crate::{import::ImportError, projects::backend::advised, records::RecordsError};
 
 /// An error that ended an import. Events stored before the error stay stored.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ImportError {
+pub(crate) enum CommandError {
     /// The options contradict each other or do not fit the file.
     #[error("{0}")]
     Options(String),
-    /// A file could not be opened or read to its end.
-    #[error("cannot read {name}")]
-    Read {
-        /// The name of the source.
-        name: String,
-        /// The underlying error.
-        #[source]
-        source: io::Error,
-    },
-    /// A file of the import, such as its state file, could not be written.
-    #[error("cannot write {path}")]
-    Write {
-        /// The path of the file.
-        path: PathBuf,
-        /// The underlying error.
-        #[source]
-        source: io::Error,
-    },
-    /// The rejects file could not be written.
-    #[error("cannot write the rejects to {path}; set another file with --rejects", path = path.display())]
-    Rejects {
-        /// The path of the file.
-        path: PathBuf,
-        /// The underlying error.
-        #[source]
-        source: io::Error,
-    },
-    /// The temporary file that counts equal records could not be created or used.
-    #[error("cannot create a temporary file in {}, which files with so many records need; set another folder with --rejects", dir.display())]
-    Temporary {
-        /// The folder of the temporary file.
-        dir: PathBuf,
-        /// The underlying error.
-        #[source]
-        source: io::Error,
-    },
     /// The project does not exist.
     #[error("there is no project {project}; existing projects: {there}")]
     NoProject {
@@ -105,45 +59,26 @@ pub enum ImportError {
     /// The projects in the database cannot be read.
     #[error("cannot read the list of projects")]
     Projects(#[from] RecordsError),
-    /// The store or the server neither stored nor rejected an event.
-    #[error("cannot store the events")]
-    NotStored(#[from] NotStored),
-    /// The sink accepts no more events.
-    #[error("cannot store the events")]
-    Refused(#[from] Refusal),
-    /// The sink could not be created.
-    #[error("cannot store the events")]
-    Sink(#[from] ConfigError),
     /// The runtime could not be created.
     #[error("cannot start the runtime")]
     Runtime(#[source] io::Error),
-    /// A thread of the import ended unexpectedly.
-    #[error("an import thread stopped unexpectedly; this is a bug")]
-    Stopped,
+    /// The import of a file ended early.
+    #[error(transparent)]
+    File(#[from] ImportError),
     /// SIGINT or SIGTERM interrupted the import.
     #[error("interrupted; run the same command again to resume")]
     Interrupted,
 }
 
-impl From<LakeError> for ImportError {
+impl From<LakeError> for CommandError {
     fn from(error: LakeError) -> Self {
         Self::Lake(error)
     }
 }
 
-impl ImportError {
-    pub(super) fn read(name: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
-        let name = name.into();
-        move |source| Self::Read { name, source }
-    }
-
-    pub(super) fn write(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Write { path, source }
-    }
-
+impl CommandError {
     /// Returns the error and its causes on one line.
-    pub fn chain(&self) -> String {
+    pub(crate) fn chain(&self) -> String {
         let mut text = self.to_string();
         let mut cause = self.source();
         while let Some(error) = cause {
@@ -152,11 +87,5 @@ impl ImportError {
             cause = error.source();
         }
         text
-    }
-}
-
-impl From<LayoutError> for ImportError {
-    fn from(error: LayoutError) -> Self {
-        Self::Options(error.to_string())
     }
 }

@@ -12,10 +12,11 @@ use martech_core::{Appended, Rejection, RejectionCode, Store, StoreError, event:
 use serde::{Deserialize, de::DeserializeOwned};
 use ureq::typestate::WithBody;
 
-use super::{check_project, error::ImportError};
+use super::{check_project, error::CommandError};
 use crate::{
     commands::http_client::TrustArgs,
     identity::{ProjectId, is_key},
+    import::ImportError,
 };
 
 /// Time without an answer after which the command prints a message.
@@ -42,13 +43,13 @@ impl HttpStore {
         trust: &TrustArgs,
         token: Option<&str>,
         project: Option<&ProjectId>,
-    ) -> Result<Self, ImportError> {
+    ) -> Result<Self, CommandError> {
         if !url.starts_with("http://") && !url.starts_with("https://") {
             let message = format!("--url {url}: must begin with http:// or https://");
-            return Err(ImportError::Options(message));
+            return Err(CommandError::Options(message));
         }
         let project = project.map(|project| format!("&project={project}")).unwrap_or_default();
-        let agent = trust.agent().map_err(|error| ImportError::Options(error.to_string()))?;
+        let agent = trust.agent().map_err(|error| CommandError::Options(error.to_string()))?;
         let server = url.trim_end_matches('/');
         Ok(Self {
             agent: agent.timeout_global(Some(Duration::from_secs(60))).build().into(),
@@ -61,7 +62,7 @@ impl HttpStore {
     }
 
     /// Checks that a server answers, that the project exists, and that the token may send events to it.
-    pub(crate) async fn find(&self, project: Option<&ProjectId>) -> Result<(), ImportError> {
+    pub(crate) async fn find(&self, project: Option<&ProjectId>) -> Result<(), CommandError> {
         let (store, project) = (self.clone(), project.cloned());
         let mut found = tokio::task::spawn_blocking(move || store.check(project.as_ref()));
         let found = match tokio::time::timeout(SOON, &mut found).await {
@@ -71,10 +72,10 @@ impl HttpStore {
                 found.await
             }
         };
-        found.unwrap_or(Err(ImportError::Stopped))
+        found.unwrap_or_else(|_| Err(ImportError::Stopped.into()))
     }
 
-    fn check(&self, project: Option<&ProjectId>) -> Result<(), ImportError> {
+    fn check(&self, project: Option<&ProjectId>) -> Result<(), CommandError> {
         let get = |path: &str| self.agent.get(format!("{}{path}", self.server));
         self.ask(get("/livez"), |request| request.call())?;
         if self.authorization.is_some() {
@@ -82,7 +83,7 @@ impl HttpStore {
             // A server may accept events without a token. It would treat an importer with a misspelled token like one
             // without a token, so a wrong token fails here.
             if response.status() == 401 && !self.shows_key {
-                return Err(ImportError::Token { url: self.server.to_string() });
+                return Err(CommandError::Token { url: self.server.to_string() });
             }
             // A token without access to the list gets the error for a wrong project below.
             if let (Some(project), true) = (project, response.status().is_success())
@@ -96,9 +97,9 @@ impl HttpStore {
         let status = response.status().as_u16();
         match (status, json(&mut response)) {
             (401 | 403 | 404, Some(Failure { message })) => {
-                Err(ImportError::Forbidden { url: self.server.to_string(), status, message })
+                Err(CommandError::Forbidden { url: self.server.to_string(), status, message })
             }
-            (404 | 405, None) => Err(ImportError::NotAServer { url: self.server.to_string() }),
+            (404 | 405, None) => Err(CommandError::NotAServer { url: self.server.to_string() }),
             _ => Ok(()),
         }
     }
@@ -108,10 +109,10 @@ impl HttpStore {
         &self,
         request: ureq::RequestBuilder<B>,
         send: impl FnOnce(ureq::RequestBuilder<B>) -> Result<ureq::http::Response<ureq::Body>, ureq::Error>,
-    ) -> Result<ureq::http::Response<ureq::Body>, ImportError> {
+    ) -> Result<ureq::http::Response<ureq::Body>, CommandError> {
         let request = request.config().timeout_global(Some(READ_TIMEOUT)).build();
         send(self.authorized(request))
-            .map_err(|error| ImportError::Unreachable { url: self.server.to_string(), reason: error.to_string() })
+            .map_err(|error| CommandError::Unreachable { url: self.server.to_string(), reason: error.to_string() })
     }
 
     /// Returns a request for `POST /events`, without a body.

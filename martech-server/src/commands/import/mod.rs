@@ -1,78 +1,46 @@
-//! `martech-server import`: reads events from files into the data folder, a MongoDB or a running server.
+//! `martech-server import`: imports events from files into the data folder, a MongoDB or a running server.
 //!
-//! ```text
-//! file ─ decompress ─ split ──▶ parse ──▶ EventSink ──▶ Lake, MongoDB
-//!           one thread        one thread             └▶ POST /events
-//! ```
-//!
-//! Chunks of up to `--batch-size` records (and about 1 MiB) pass through bounded channels, so memory does not grow with
-//! the size of a file. The `ordinals` module describes the memory for counting equal records.
-//!
-//! Chunks are settled in order. Once the store has made a chunk durable, the import writes its rejects, counts its
-//! records, and may save the position behind it in the state file. All records before that position are therefore
-//! settled, whenever an import ends. The next import reads the records behind it again. Their ids are derived from
-//! content (see the `id` module), so the store counts those that it already has as duplicates.
+//! [`crate::import`] does the work. This module chooses the store, prints, and handles signals.
 
-mod amount;
 mod args;
-mod cells;
-mod compose;
 mod error;
 mod http;
-mod id;
-mod input;
-mod layout;
-mod members;
-mod ordinals;
-mod quotes;
-mod reasons;
-mod records;
-mod rejects;
 mod report;
-mod run;
-mod shape;
-mod split;
 mod state;
-mod target;
-mod time;
-mod values;
 
-use std::{collections::BTreeSet, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use martech_core::{
-    Appended, Store, StoreError,
+    Store,
     event::Event,
     lake::{Lake, LakeOptions},
     mongodb::MongoStore,
-    sink::{EventSink, RetryPolicy},
 };
 
-pub use args::ImportArgs;
-pub use error::ImportError;
-#[cfg(feature = "testing")]
-#[doc(hidden)]
-pub use records::read_records;
-pub use report::{Complaint, FileReport, Report};
-pub use state::Counts;
-
+pub use self::args::ImportArgs;
 use self::{
+    error::CommandError,
     http::HttpStore,
-    input::{Source, same_file},
-    rejects::RejectsPath,
-    run::FileImport,
-    shape::shape_of,
+    report::{FileReport, Report, Terminal},
+    state::state_file,
 };
 use crate::{
     commands::{output::print_line, signals::interrupted},
     identity::{ProjectId, ProjectRecord},
+    import::{self, FileImport, ImportError, Nowhere, RejectsPath, Source, same_file, shape_of},
     projects::{self, backend::database_of},
     records::{AnyRecords, Records as _},
 };
 
 /// Imports files and prints the results: one line for each file on standard output, and problems on standard error. The
-/// exit code is 2 if a file has a [complaint](Complaint), 130 after SIGINT or SIGTERM, and 1 if the import could not be
+/// exit code is 2 if a file has a [complaint](report::Complaint), 130 after SIGINT or SIGTERM, and 1 if the import could not be
 /// finished.
-pub fn run(args: ImportArgs) -> ExitCode {
+pub(super) fn run(args: ImportArgs) -> ExitCode {
     let told = |file: &FileReport| {
         print_line(file);
         file.complaints().iter().for_each(|line| eprintln!("{line}"));
@@ -88,7 +56,7 @@ pub fn run(args: ImportArgs) -> ExitCode {
         Err(error) => {
             eprintln!("martech-server: {}", error.chain());
             // Shells report status 130 for a program that SIGINT ended.
-            if matches!(error, ImportError::Interrupted) { ExitCode::from(130) } else { ExitCode::FAILURE }
+            if matches!(error, CommandError::Interrupted) { ExitCode::from(130) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -97,14 +65,14 @@ pub fn run(args: ImportArgs) -> ExitCode {
 ///
 /// # Errors
 ///
-/// Returns an [`ImportError`] if the import cannot be finished. Events stored before the error stay stored.
+/// Returns a [`CommandError`] if the import cannot be finished. Events stored before the error stay stored.
 ///
 /// # Panics
 ///
 /// Panics if called inside a Tokio runtime, because it creates its own.
-pub fn import(args: &ImportArgs, done: impl FnMut(&FileReport)) -> Result<Report, ImportError> {
+fn import(args: &ImportArgs, done: impl FnMut(&FileReport)) -> Result<Report, CommandError> {
     let jobs = plan(args)?;
-    let runtime = tokio::runtime::Runtime::new().map_err(ImportError::Runtime)?;
+    let runtime = tokio::runtime::Runtime::new().map_err(CommandError::Runtime)?;
     let result = runtime.block_on(async {
         let (mongo, args) = &with_project_settings(args).await?;
         let server = match &args.url {
@@ -122,7 +90,7 @@ pub fn import(args: &ImportArgs, done: impl FnMut(&FileReport)) -> Result<Report
             (Some(server), _) => import_into(server, args, &jobs, done).await,
             (None, Some(mongo)) => {
                 let store = database_of(&args.project.clone().unwrap_or_default(), mongo);
-                let store = store.map_err(|error| ImportError::Options(error.to_string()))?;
+                let store = store.map_err(|error| CommandError::Options(error.to_string()))?;
                 // Reports problems of the database before a file is read.
                 store.prepare().await?;
                 import_into(store, args, &jobs, done).await
@@ -146,7 +114,7 @@ pub fn import(args: &ImportArgs, done: impl FnMut(&FileReport)) -> Result<Report
 
 /// Returns the MongoDB that the events go to, if any, and the arguments with the settings of the project. A running
 /// server applies the settings itself.
-async fn with_project_settings(args: &ImportArgs) -> Result<(Option<MongoStore>, ImportArgs), ImportError> {
+async fn with_project_settings(args: &ImportArgs) -> Result<(Option<MongoStore>, ImportArgs), CommandError> {
     if args.url.is_some() {
         return Ok((None, args.clone()));
     }
@@ -163,29 +131,20 @@ async fn with_project_settings(args: &ImportArgs) -> Result<(Option<MongoStore>,
 }
 
 /// Returns the record of a project. The default project always exists, even without a record.
-fn find_project(project: &ProjectId, there: Vec<ProjectRecord>) -> Result<Option<ProjectRecord>, ImportError> {
+fn find_project(project: &ProjectId, there: Vec<ProjectRecord>) -> Result<Option<ProjectRecord>, CommandError> {
     check_project(project, there.iter().map(|record| record.id.clone()))?;
     Ok(there.into_iter().find(|record| record.id == *project))
 }
 
 /// Returns an error if the project does not exist.
-fn check_project(project: &ProjectId, there: impl Iterator<Item = ProjectId>) -> Result<(), ImportError> {
+fn check_project(project: &ProjectId, there: impl Iterator<Item = ProjectId>) -> Result<(), CommandError> {
     let mut there: BTreeSet<ProjectId> = there.collect();
     there.insert(ProjectId::default());
     if there.contains(project) {
         return Ok(());
     }
     let there: Vec<&str> = there.iter().map(ProjectId::as_str).collect();
-    Err(ImportError::NoProject { project: project.to_string(), there: there.join(", ") })
-}
-
-/// Store of a dry run. It stores nothing and counts every event as stored.
-struct Nowhere;
-
-impl Store<Event> for Nowhere {
-    async fn append(&self, batch: &[Event]) -> Result<Appended, StoreError> {
-        Ok(Appended { stored: batch.len(), ..Appended::default() })
-    }
+    Err(CommandError::NoProject { project: project.to_string(), there: there.join(", ") })
 }
 
 /// One source, and the path for its rejects.
@@ -195,22 +154,24 @@ struct Job {
 }
 
 /// Validates the command before anything is read or written.
-fn plan(args: &ImportArgs) -> Result<Vec<Job>, ImportError> {
+fn plan(args: &ImportArgs) -> Result<Vec<Job>, CommandError> {
     let stdin = [PathBuf::from("-")];
     let files = if args.files.is_empty() { &stdin[..] } else { &args.files };
     if args.rejects.is_some() && files.len() > 1 {
         let message = "--rejects applies to a single FILE; for several, each gets its own FILE.rejects.ndjson";
-        return Err(ImportError::Options(message.to_owned()));
+        return Err(CommandError::Options(message.to_owned()));
     }
+    let options = args.options()?;
     let mut jobs: Vec<Job> = Vec::with_capacity(files.len());
     for path in files {
         let source = Source::new(path);
-        shape_of(&source, args)?;
-        if let Source::Path(path) = &source {
-            std::fs::metadata(path).map_err(ImportError::read(path.display().to_string()))?;
+        shape_of(&source, &options)?;
+        if let Source::File(path, _) = &source {
+            let unreadable = |source| ImportError::Read { name: path.display().to_string(), source };
+            std::fs::metadata(path).map_err(unreadable)?;
         }
         if jobs.iter().any(|job| job.source.is_same(&source)) {
-            return Err(ImportError::Options(format!("{} is given twice", source.name())));
+            return Err(CommandError::Options(format!("{} is given twice", source.name())));
         }
         let rejects = match &args.rejects {
             Some(path) => RejectsPath::Given(path.clone()),
@@ -218,7 +179,7 @@ fn plan(args: &ImportArgs) -> Result<Vec<Job>, ImportError> {
         };
         if files.iter().any(|file| same_file(rejects.path(), file)) {
             let message = format!("the rejects file {} would overwrite an input file", rejects.path().display());
-            return Err(ImportError::Options(message));
+            return Err(CommandError::Options(message));
         }
         jobs.push(Job { source, rejects });
     }
@@ -230,7 +191,7 @@ fn rejects_of(source: &Source) -> PathBuf {
     let name = format!("{}.rejects.ndjson", source.name());
     match source {
         Source::Stdin => PathBuf::from(name),
-        Source::Path(path) => path.with_file_name(name),
+        Source::File(path, _) => path.with_file_name(name),
     }
 }
 
@@ -239,38 +200,33 @@ async fn import_into(
     args: &ImportArgs,
     jobs: &[Job],
     mut done: impl FnMut(&FileReport),
-) -> Result<Report, ImportError> {
-    let batch = usize::from(args.batch_size);
-    let sink = EventSink::builder()
-        .max_batch(batch)
-        .flush_interval(Duration::ZERO)
-        .capacity(batch.saturating_mul(5))
-        .size_of(Event::size)
-        // Leaves time for a server to restart. Giving up is harmless: the state file lets the import resume.
-        .retry(RetryPolicy::default().deadline(Duration::from_secs(300)))
-        // Receipts report the outcome of each event, and rejected records go to the rejects file.
-        .dead_letters(drop)
-        .build(store)?;
+) -> Result<Report, CommandError> {
+    let options = args.options()?;
+    let sink = import::sink(store, options.batch_size).map_err(ImportError::from)?;
     let mut interrupted = std::pin::pin!(interrupted());
     let mut report = Report::default();
     let mut imports = Vec::with_capacity(jobs.len());
     let mut result = Ok(());
     for Job { source, rejects } in jobs {
-        let mut import = FileImport::prepare(source, rejects, args)?;
+        let mut import = prepare(source, rejects, args)?;
+        let (mut terminal, started) = (Terminal::new(source.name()), Instant::now());
         let outcome = tokio::select! {
-            outcome = import.run(source, args, &sink) => outcome,
-            () = &mut interrupted => Err(ImportError::Interrupted),
+            outcome = import.run(&options, &sink, &mut terminal) => outcome.map_err(CommandError::from),
+            () = &mut interrupted => Err(CommandError::Interrupted),
         };
+        drop(terminal);
         match outcome {
             Ok(file) => {
+                let file = FileReport::new(source.name(), file, started.elapsed(), args);
                 done(&file);
                 report.files.push(file);
                 imports.push(import);
             }
             Err(error) => {
-                import.tell_progress();
+                report::tell_progress(&source.name(), import.counts());
                 if let Err(error) = import.checkpoint() {
-                    tracing::warn!(error = error.chain(), "cannot save the progress; the next import starts over");
+                    let error = CommandError::from(error).chain();
+                    tracing::warn!(error, "cannot save the progress; the next import starts over");
                 }
                 result = Err(error);
                 break;
@@ -283,6 +239,18 @@ async fn import_into(
     debug_assert!(closed.unstored.is_empty());
     imports.iter().try_for_each(FileImport::remove_state_file)?;
     Ok(report)
+}
+
+/// Prepares the import of a file. Only files that can be read again have a state file.
+fn prepare(source: &Source, rejects: &RejectsPath, args: &ImportArgs) -> Result<FileImport, ImportError> {
+    let state_file = match source {
+        Source::File(path, name) if path.is_file() && !args.dry_run => {
+            let unreadable = |source| ImportError::Read { name: name.clone(), source };
+            Some(state_file(path, rejects.path(), args).map_err(unreadable)?)
+        }
+        _ => None,
+    };
+    FileImport::prepare(source.clone(), rejects, state_file)
 }
 
 #[cfg(test)]

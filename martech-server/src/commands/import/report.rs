@@ -3,50 +3,47 @@
 use std::{
     fmt,
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
     time::{Duration, Instant},
 };
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
-use super::{input::Input, state::Counts};
+use super::args::ImportArgs;
+use crate::import::{self, Counts, Opened, Reading, Reasons, Watch};
 
 /// The results of an import.
 #[derive(Debug, Clone, Default)]
-pub struct Report {
+pub(super) struct Report {
     /// The results of each file, in order.
-    pub files: Vec<FileReport>,
+    pub(super) files: Vec<FileReport>,
 }
 
 /// The result of importing one file. After a resumption, the counts include the earlier runs.
 #[derive(Debug, Clone)]
-pub struct FileReport {
+pub(super) struct FileReport {
     /// The name of the file.
-    pub name: String,
+    pub(super) name: String,
     /// Counts of records.
-    pub counts: Counts,
+    pub(super) counts: Counts,
     /// Duration of this run.
-    pub elapsed: Duration,
+    pub(super) elapsed: Duration,
     /// Path of the rejects file, if there is one.
-    pub rejects: Option<PathBuf>,
+    pub(super) rejects: Option<PathBuf>,
     /// The number of records that an interrupted import had settled, if this import resumed it.
-    pub resumed_at: Option<u64>,
+    pub(super) resumed_at: Option<u64>,
     /// What is wrong with the result, if anything.
-    pub complaint: Option<Complaint>,
+    pub(super) complaint: Option<Complaint>,
     /// The most frequent reasons for rejections, with counts; three at most.
-    pub reasons: Vec<String>,
+    pub(super) reasons: Vec<String>,
     /// The first event of a dry run, as JSON.
-    pub first: Option<String>,
+    pub(super) first: Option<String>,
     /// Whether this was a dry run, which stores nothing.
-    pub dry_run: bool,
+    pub(super) dry_run: bool,
 }
 
 /// Why the import of a file that was read to its end is not a success.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Complaint {
+pub(super) enum Complaint {
     /// The file has records, and none of them is in the store.
     NothingStored,
     /// More records were rejected than this limit allows, in percent.
@@ -54,7 +51,7 @@ pub enum Complaint {
 }
 
 impl Complaint {
-    pub(crate) fn of(counts: &Counts, max_rejects: f64) -> Option<Self> {
+    fn of(counts: &Counts, max_rejects: f64) -> Option<Self> {
         let Counts { read, stored, duplicates, rejected } = *counts;
         if read > 0 && stored + duplicates == 0 {
             return Some(Self::NothingStored);
@@ -76,8 +73,14 @@ impl fmt::Display for Complaint {
 }
 
 impl FileReport {
+    pub(super) fn new(name: String, report: import::FileOutcome, elapsed: Duration, args: &ImportArgs) -> Self {
+        let import::FileOutcome { counts, rejects, resumed_at, reasons, first } = report;
+        let (complaint, reasons) = (Complaint::of(&counts, args.max_rejects), reasons.lines());
+        Self { name, counts, elapsed, rejects, resumed_at, complaint, reasons, first, dry_run: args.dry_run }
+    }
+
     /// Returns what is wrong with the result, and the reasons, as lines for people.
-    pub fn complaints(&self) -> Vec<String> {
+    pub(super) fn complaints(&self) -> Vec<String> {
         let told = self.complaint.map(|complaint| format!("{}: {complaint}", self.name));
         let reasons = if told.is_some() || self.dry_run { self.reasons.as_slice() } else { &[] };
         told.into_iter().chain(reasons.iter().map(|reason| format!("  {reason}"))).collect()
@@ -86,12 +89,12 @@ impl FileReport {
 
 impl Report {
     /// Returns whether no file has a complaint.
-    pub fn is_fine(&self) -> bool {
+    pub(super) fn is_fine(&self) -> bool {
         self.files.iter().all(|file| file.complaint.is_none())
     }
 
     /// Returns the sums over all files.
-    pub fn total(&self) -> Counts {
+    pub(super) fn total(&self) -> Counts {
         self.files.iter().fold(Counts::default(), |sum, file| Counts {
             read: sum.read + file.counts.read,
             stored: sum.stored + file.counts.stored,
@@ -105,7 +108,7 @@ impl fmt::Display for FileReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let elapsed = self.elapsed.as_secs_f64();
         match &self.first {
-            _ if !self.dry_run => write!(f, "{}: {} in {elapsed:.1} s", self.name, Words(&self.counts))?,
+            _ if !self.dry_run => write!(f, "{}: {} in {elapsed:.1} s", self.name, self.counts)?,
             first => {
                 let Counts { read, stored, rejected, .. } = self.counts;
                 write!(f, "{}: {read} read, {stored} valid, {rejected} rejected, nothing stored", self.name)?;
@@ -128,34 +131,65 @@ impl fmt::Display for FileReport {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let elapsed: Duration = self.files.iter().map(|file| file.elapsed).sum();
-        write!(f, "{} files: {} in {:.1} s", self.files.len(), Words(&self.total()), elapsed.as_secs_f64())
-    }
-}
-
-/// Formats counts with words.
-pub(crate) struct Words<'a>(pub(crate) &'a Counts);
-
-impl fmt::Display for Words<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Counts { read, stored, duplicates, rejected } = self.0;
-        write!(f, "{read} read, {stored} stored, {duplicates} duplicates, {rejected} rejected")
+        write!(f, "{} files: {} in {:.1} s", self.files.len(), self.total(), elapsed.as_secs_f64())
     }
 }
 
 const WITH_SIZE: &str = "{prefix} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {msg} eta {eta}";
 const WITHOUT_SIZE: &str = "{prefix} {spinner} {bytes} {bytes_per_sec} {msg} {elapsed}";
 
-/// The progress bar on standard error. It hides itself if standard error is no terminal.
-pub(crate) struct Progress {
+/// Prints how far an unfinished file was imported, on standard error.
+pub(super) fn tell_progress(name: &str, counts: &Counts) {
+    if counts.read > 0 {
+        eprintln!("{name}: so far {counts}");
+    }
+}
+
+/// Shows the import of a file on standard error: messages, and a progress bar.
+pub(super) struct Terminal {
+    name: String,
+    bar: Option<Progress>,
+}
+
+impl Terminal {
+    pub(super) fn new(name: String) -> Self {
+        Self { name, bar: None }
+    }
+}
+
+impl Watch for Terminal {
+    fn opened(&mut self, opened: &Opened<'_>) {
+        let Self { name, bar } = self;
+        if let Some(record) = opened.resumed_at {
+            eprintln!("{name}: resuming after record {record}");
+        }
+        for column in opened.left_out {
+            eprintln!(
+                "{name}: ignoring column {column}, because another mapping sets the same figure; \
+                 to keep it, use --map properties.NAME={column}",
+            );
+        }
+        *bar = Some(Progress::new(name, opened));
+    }
+
+    fn settled(&mut self, counts: &Counts, _reasons: &Reasons) {
+        if let Some(bar) = &self.bar {
+            bar.show(counts);
+        }
+    }
+}
+
+/// The progress bar. It hides itself if standard error is no terminal.
+struct Progress {
     bar: ProgressBar,
-    consumed: Arc<AtomicU64>,
+    reading: Reading,
     started: Instant,
     before: u64,
 }
 
 impl Progress {
-    pub(crate) fn new(name: &str, input: &Input, before: Counts) -> Self {
-        let (bar, template) = match input.size {
+    fn new(name: &str, opened: &Opened<'_>) -> Self {
+        let (bar, template) = match opened.size {
             Some(size) => (ProgressBar::new(size), WITH_SIZE),
             None => (ProgressBar::no_length(), WITHOUT_SIZE),
         };
@@ -163,15 +197,15 @@ impl Progress {
             bar.set_style(style);
         }
         bar.set_prefix(name.to_owned());
-        Self { bar, consumed: input.consumed.clone(), started: Instant::now(), before: before.read }
+        Self { bar, reading: opened.reading.clone(), started: Instant::now(), before: opened.counts.read }
     }
 
-    pub(crate) fn show(&self, counts: Counts) {
+    fn show(&self, counts: &Counts) {
         if self.bar.is_hidden() {
             return;
         }
         let rate = (counts.read - self.before) as f64 / self.started.elapsed().as_secs_f64().max(0.001);
-        self.bar.set_position(self.consumed.load(Ordering::Relaxed));
+        self.bar.set_position(self.reading.bytes());
         self.bar.set_message(format!("{} events, {}/s", HumanCount(counts.read), HumanCount(rate as u64)));
     }
 }

@@ -10,7 +10,8 @@ use clap::Parser;
 use martech_core::{Appended, StoreError, event::EventId, memory::MemoryStore};
 use serde_json::Value;
 
-use super::*;
+use super::{report::Complaint, *};
+use crate::import::Counts;
 
 #[derive(Parser)]
 struct Command {
@@ -46,7 +47,7 @@ impl Shop {
         self.dir.path().join("rejects")
     }
 
-    fn import_to(&self, store: impl Store<Event>, file: &Path, options: &[&str]) -> Result<FileReport, ImportError> {
+    fn import_to(&self, store: impl Store<Event>, file: &Path, options: &[&str]) -> Result<FileReport, CommandError> {
         let args = self.args(file, options);
         let jobs = plan(&args)?;
         let runtime = tokio::runtime::Runtime::new().unwrap();

@@ -188,7 +188,7 @@ fn imports_nothing_of_a_damaged_file() {
     for damaged in [&content[..content.len() - 100], &flipped] {
         let file = shop.file("a.ndjson.gz", damaged);
         let error = shop.import_to(shop.store.clone(), &file, &[]).unwrap_err();
-        assert!(matches!(error, ImportError::Read { .. }), "{error}");
+        assert!(matches!(error, CommandError::File(ImportError::Read { .. })), "{error}");
         assert!(error.chain().contains("nothing was imported"), "{}", error.chain());
         assert_eq!(shop.store.len(), 0);
     }

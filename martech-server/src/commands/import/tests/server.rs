@@ -92,6 +92,6 @@ fn reports_an_unreachable_server() {
     let file = shop.file("a.ndjson", events(1));
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let error = import(&shop.args(&file, &["--url", &format!("http://{closed}")]), |_| ()).unwrap_err();
-    assert!(matches!(&error, ImportError::Unreachable { .. }), "{error}");
+    assert!(matches!(&error, CommandError::Unreachable { .. }), "{error}");
     assert!(error.to_string().contains(&format!("cannot reach http://{closed}: ")), "{error}");
 }

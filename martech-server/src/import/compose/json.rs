@@ -1,7 +1,7 @@
 //! Writes values and objects as JSON.
 
 use super::view::{Value, text_or_json};
-use crate::commands::import::amount::Notation;
+use crate::import::amount::Notation;
 
 /// Writes an id. Ids are always strings without blanks around them, even if the record has a number.
 pub(super) fn write_name(out: &mut Vec<u8>, value: Value<'_>) {

@@ -2,7 +2,7 @@
 
 use encoding_rs::WINDOWS_1252;
 
-use crate::commands::import::{
+use crate::import::{
     quotes::BadQuote,
     rejects::Reason,
     split::{Fault, MAX_RECORD},

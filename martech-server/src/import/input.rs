@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -18,18 +18,22 @@ use flate2::bufread::MultiGzDecoder;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
     Stdin,
-    Path(PathBuf),
+    /// A file, and the name of its content for messages.
+    File(PathBuf, String),
 }
 
 impl Source {
     pub(crate) fn new(path: &Path) -> Self {
-        if path.as_os_str() == "-" { Self::Stdin } else { Self::Path(path.to_owned()) }
+        if path.as_os_str() == "-" {
+            return Self::Stdin;
+        }
+        Self::File(path.to_owned(), path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned())
     }
 
     /// Returns whether both are the same file.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Path(one), Self::Path(other)) => one == other || same_file(one, other),
+            (Self::File(one, _), Self::File(other, _)) => one == other || same_file(one, other),
             _ => self == other,
         }
     }
@@ -38,7 +42,7 @@ impl Source {
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Stdin => "stdin".to_owned(),
-            Self::Path(path) => path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
+            Self::File(_, name) => name.clone(),
         }
     }
 }
@@ -47,22 +51,43 @@ pub(crate) fn same_file(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
-/// Decompressed content as UTF-8, and a count of the bytes read from the file.
+/// How far a file has been read. A clone is a handle to the same file.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Reading {
+    bytes: Arc<AtomicU64>,
+    is_stopped: Arc<AtomicBool>,
+}
+
+impl Reading {
+    /// Returns the bytes read from the file so far, before decompression.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Makes every further read of the file fail.
+    pub(crate) fn stop(&self) {
+        self.is_stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns a handle that stops together with this one, and has a count of its own.
+    fn uncounted(&self) -> Self {
+        Self { bytes: Arc::default(), is_stopped: self.is_stopped.clone() }
+    }
+}
+
+/// Decompressed content as UTF-8.
 pub(crate) struct Input {
     stream: Box<dyn Read + Send>,
-    /// Bytes read from the file so far, before decompression.
-    pub(crate) consumed: Arc<AtomicU64>,
-    /// Length of the file, if it is a regular file.
-    pub(crate) size: Option<u64>,
+    size: Option<u64>,
 }
 
 impl Input {
     /// Opens a source. The first bytes determine the compression, regardless of the file name. A byte order mark
     /// identifies UTF-16.
-    pub(crate) fn open(source: &Source, encoding: Option<&'static Encoding>) -> io::Result<Self> {
+    pub(crate) fn open(source: &Source, encoding: Option<&'static Encoding>, reading: &Reading) -> io::Result<Self> {
         match source {
-            Source::Stdin => Self::of(io::stdin(), encoding),
-            Source::Path(path) => {
+            Source::Stdin => Self::of(io::stdin(), encoding, reading),
+            Source::File(path, _) => {
                 let file = File::open(path)?;
                 let metadata = file.metadata()?;
                 if metadata.is_dir() {
@@ -70,19 +95,27 @@ impl Input {
                 }
                 let size = metadata.is_file().then_some(metadata.len());
                 if metadata.is_file() {
-                    check_compression(path)?;
+                    check_compression(path, reading)?;
                 }
-                Ok(Self { size, ..Self::of(file, encoding)? })
+                Ok(Self { size, ..Self::of(file, encoding, reading)? })
             }
         }
     }
 
     /// Wraps content from any reader.
-    pub(crate) fn of(reader: impl Read + Send + 'static, encoding: Option<&'static Encoding>) -> io::Result<Self> {
-        let consumed = Arc::new(AtomicU64::new(0));
-        let content = decompressed(Counted { inner: reader, consumed: consumed.clone() })?;
+    pub(crate) fn of(
+        reader: impl Read + Send + 'static,
+        encoding: Option<&'static Encoding>,
+        reading: &Reading,
+    ) -> io::Result<Self> {
+        let content = decompressed(Watched { inner: reader, reading: reading.clone() })?;
         let encoding = encoding.filter(|encoding| *encoding != encoding_rs::UTF_8);
-        Ok(Self { stream: decoded(content, encoding)?, consumed, size: None })
+        Ok(Self { stream: decoded(content, encoding)?, size: None })
+    }
+
+    /// Returns the length of the file in bytes, if it is a regular file.
+    pub(crate) fn size(&self) -> Option<u64> {
+        self.size
     }
 }
 
@@ -112,7 +145,7 @@ impl Compression {
 const BUFFER: usize = 128 * 1024;
 
 /// Reads a compressed file to its end, where its checksum is. An import must not store any part of a damaged file.
-fn check_compression(path: &Path) -> io::Result<()> {
+fn check_compression(path: &Path, reading: &Reading) -> io::Result<()> {
     let mut file = File::open(path)?;
     let mut magic = [0; 4];
     let read = read_up_to(&mut file, &mut magic)?;
@@ -120,7 +153,8 @@ fn check_compression(path: &Path) -> io::Result<()> {
         let damaged = |error: io::Error| {
             io::Error::new(error.kind(), format!("the file is damaged; nothing was imported: {error}"))
         };
-        io::copy(&mut decompressed(File::open(path)?)?, &mut io::sink()).map_err(damaged)?;
+        let unread = Watched { inner: File::open(path)?, reading: reading.uncounted() };
+        io::copy(&mut decompressed(unread)?, &mut io::sink()).map_err(damaged)?;
     }
     Ok(())
 }
@@ -183,15 +217,19 @@ fn read_up_to(reader: &mut impl Read, mut buffer: &mut [u8]) -> io::Result<usize
     Ok(wanted - buffer.len())
 }
 
-struct Counted<R> {
+/// Counts the bytes that are read, and fails once the reading is stopped.
+struct Watched<R> {
     inner: R,
-    consumed: Arc<AtomicU64>,
+    reading: Reading,
 }
 
-impl<R: Read> Read for Counted<R> {
+impl<R: Read> Read for Watched<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.reading.is_stopped.load(Ordering::Relaxed) {
+            return Err(io::Error::other("the import was cancelled"));
+        }
         let read = self.inner.read(buffer)?;
-        self.consumed.fetch_add(read as u64, Ordering::Relaxed);
+        self.reading.bytes.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
     }
 }

@@ -1,9 +1,9 @@
 //! The format of a file: NDJSON, JSON or delimited text.
 
 use super::{
-    args::{Delimiter, Format, ImportArgs},
     error::ImportError,
     input::Source,
+    options::{Delimiter, Format, ImportOptions},
     split::Framing,
 };
 
@@ -26,11 +26,11 @@ impl Shape {
 }
 
 /// Determines the format from the options or the file name.
-pub(crate) fn shape_of(source: &Source, args: &ImportArgs) -> Result<Shape, ImportError> {
+pub(crate) fn shape_of(source: &Source, options: &ImportOptions) -> Result<Shape, ImportError> {
     let name = source.name().to_ascii_lowercase();
     let plain = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
     let extension = plain.rsplit_once('.').map(|(_, extension)| extension);
-    let format = match (args.format, args.delimiter, extension) {
+    let format = match (options.format, options.delimiter, extension) {
         (Some(Format::Ndjson | Format::Json), Some(_), _) => {
             return Err(ImportError::Options("--delimiter does not apply to JSON".to_owned()));
         }

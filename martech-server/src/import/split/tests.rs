@@ -1,5 +1,5 @@
 use super::*;
-use crate::commands::import::quotes::BadQuote;
+use crate::import::quotes::BadQuote;
 
 /// A reader that returns a few bytes at a time, so that records cross the boundaries of reads.
 struct Trickle<'a>(&'a [u8], usize);

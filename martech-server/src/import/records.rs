@@ -15,11 +15,11 @@ use self::{
     parser::{Columns, Parser},
 };
 use super::{
-    args::ImportArgs,
     cells::Cells,
     error::ImportError,
-    input::{Input, Source},
+    input::{Input, Reading, Source},
     layout::Layout,
+    options::ImportOptions,
     shape::{Shape, shape_of},
     split::{Chunk, Framing, Position, Splitter},
 };
@@ -44,43 +44,51 @@ pub(crate) struct Records {
 
 impl Records {
     /// Opens a file, reads its header, and resolves the options against it. Temporary files are created in `dir`.
-    pub(crate) fn open(source: &Source, args: &ImportArgs, dir: &Path, done: Position) -> Result<Self, ImportError> {
-        let shape = shape_of(source, args)?;
-        let input = Input::open(source, args.encoding).map_err(ImportError::read(source.name()))?;
-        Self::of(input, source.name(), shape, args, dir, done)
+    pub(crate) fn open(
+        source: &Source,
+        options: &ImportOptions,
+        dir: &Path,
+        done: Position,
+        reading: &Reading,
+    ) -> Result<Self, ImportError> {
+        let shape = shape_of(source, options)?;
+        let input = Input::open(source, options.encoding, reading).map_err(ImportError::read(source.name()))?;
+        Self::of(input, source.name(), shape, options, dir, done)
     }
 
     fn of(
         input: Input,
         name: String,
         shape: Shape,
-        args: &ImportArgs,
+        options: &ImportOptions,
         dir: &Path,
         done: Position,
     ) -> Result<Self, ImportError> {
         let mut splitter = Splitter::new(input, shape.framing());
         let (layout, columns) = match shape {
-            Shape::Ndjson => (Layout::for_objects(args)?, None),
+            Shape::Ndjson => (Layout::for_objects(options)?, None),
             Shape::Json => {
                 if splitter.is_ndjson().map_err(ImportError::read(name.clone()))? {
                     splitter.set_framing(Framing::Lines);
                 }
-                (Layout::for_objects(args)?, None)
+                (Layout::for_objects(options)?, None)
             }
             Shape::Columns(delimiter) => {
-                let delimiter = separator(&mut splitter, delimiter, args).map_err(ImportError::read(name.clone()))?;
+                let delimiter =
+                    separator(&mut splitter, delimiter, options).map_err(ImportError::read(name.clone()))?;
                 let mut cells = Cells::new(delimiter);
-                let names = columns_of(&mut splitter, &mut cells, args, &name)?;
-                let layout = Layout::for_columns(args, &names)?;
-                (layout, Some(Columns::new(cells, names.len(), args.pad_rows)))
+                let names = columns_of(&mut splitter, &mut cells, options, &name)?;
+                let layout = Layout::for_columns(options, &names)?;
+                (layout, Some(Columns::new(cells, names.len(), options.pad_rows)))
             }
         };
-        let parser = Parser::new(args, layout, columns, dir);
+        let parser = Parser::new(options, layout, columns, dir);
         Ok(Self { name, splitter, parser, done })
     }
 
-    pub(crate) fn input(&self) -> &Input {
-        self.splitter.reader()
+    /// Returns the length of the file in bytes, if it is a regular file.
+    pub(crate) fn size(&self) -> Option<u64> {
+        self.splitter.reader().size()
     }
 
     /// Returns the columns that are left out because others are mapped to the same figure.
@@ -148,17 +156,17 @@ fn next_chunk(splitter: &mut Splitter<Input>, batch: usize, done: Position) -> i
 ///
 /// Returns an [`ImportError`] if the options do not fit the content, or if the content cannot be read.
 #[cfg(feature = "testing")]
-pub fn read_records<R: io::Read + Send + 'static>(
-    args: &ImportArgs,
+pub(crate) fn read_records<R: io::Read + Send + 'static>(
+    options: &ImportOptions,
     open: impl Fn() -> R,
     batch: usize,
     interrupted: bool,
     mut each: impl FnMut(&[u8], u64, u64, Result<Event, String>),
 ) -> Result<(), ImportError> {
-    let shape = shape_of(&Source::Stdin, args)?;
+    let shape = shape_of(&Source::Stdin, options)?;
     let again = |done| {
-        let input = Input::of(open(), args.encoding).map_err(ImportError::read("content"))?;
-        Records::of(input, "content".to_owned(), shape, args, &std::env::temp_dir(), done)
+        let input = Input::of(open(), options.encoding, &Reading::default()).map_err(ImportError::read("content"))?;
+        Records::of(input, "content".to_owned(), shape, options, &std::env::temp_dir(), done)
     };
     let mut records = again(Position::default())?;
     loop {

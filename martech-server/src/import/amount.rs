@@ -83,6 +83,11 @@ const SIGNS: [(&str, &[&str]); 36] = [
 ];
 
 impl Notation {
+    /// Returns a notation, or `None` if both separators are the same.
+    pub(crate) fn new(decimal: char, thousands: Option<char>) -> Option<Self> {
+        (thousands != Some(decimal)).then_some(Self { decimal, thousands })
+    }
+
     /// Returns `text` as a JSON number. Returns `None` if `text` is not a number in this notation, or if JSON readers
     /// may not read it exactly. `007` and `1e5` are refused, as are whole numbers beyond 2^53, which are mostly ids.
     pub(crate) fn json<'a>(&self, text: &'a str) -> Option<Cow<'a, str>> {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::commands::import::{
+use crate::import::{
     cells::Cells,
     layout::{Nulls, Source},
     members::{Members, text_of},

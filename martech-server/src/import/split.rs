@@ -13,7 +13,7 @@ use memchr::{memchr, memchr2, memchr2_iter};
 pub(crate) use self::record::{Chunk, Fault, MAX_RECORD, Position};
 use self::{buffer::Buffer, record::Record};
 use super::{
-    args::Delimiter,
+    options::Delimiter,
     quotes::{self, RecordScan},
     values::{self, MAX_TOKEN, Token, ValueScan, Within},
 };

@@ -6,7 +6,7 @@ use super::{
     json::{Object, write_value},
     view::{Value, View, cut, text_or_json},
 };
-use crate::commands::import::{
+use crate::import::{
     amount::{Amount, Notation},
     layout::{Child, Layout, Node},
     members::Members,

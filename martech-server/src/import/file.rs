@@ -12,13 +12,13 @@ use martech_core::{
 };
 
 use super::{
-    args::ImportArgs,
     error::ImportError,
-    input::Source,
+    input::{Reading, Source},
+    options::ImportOptions,
+    reasons::Reasons,
     records::{Message, Parsed, Records},
     rejects::{Reason, Rejects, RejectsPath},
-    report::{Complaint, FileReport, Progress, Words},
-    state::{Checkpoint, StateFile},
+    state::{Checkpoint, Counts, StateFile},
 };
 
 /// Number of chunks on their way to the store.
@@ -28,7 +28,8 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The import of one file.
 pub(crate) struct FileImport {
-    name: String,
+    source: Source,
+    reading: Reading,
     state: Checkpoint,
     state_file: Option<StateFile>,
     saved: Instant,
@@ -39,16 +40,47 @@ pub(crate) struct FileImport {
     first: Option<String>,
 }
 
+/// The result of importing one file. After a resumption, the counts include the earlier runs.
+#[derive(Debug)]
+pub(crate) struct FileOutcome {
+    pub(crate) counts: Counts,
+    /// Path of the rejects file, if there is one.
+    pub(crate) rejects: Option<PathBuf>,
+    /// The number of records that an interrupted import had settled, if this import resumed it.
+    pub(crate) resumed_at: Option<u64>,
+    pub(crate) reasons: Reasons,
+    /// The first event of a dry run, as JSON.
+    pub(crate) first: Option<String>,
+}
+
+/// Watches the import of a file.
+pub(crate) trait Watch {
+    /// The file is open, and the options fit it.
+    fn opened(&mut self, opened: &Opened<'_>);
+
+    /// The records of another chunk are settled.
+    fn settled(&mut self, counts: &Counts, reasons: &Reasons);
+}
+
+/// A file that is open.
+pub(crate) struct Opened<'a> {
+    /// Length of the file in bytes, if it is a regular file.
+    pub(crate) size: Option<u64>,
+    pub(crate) reading: &'a Reading,
+    /// The number of records that an interrupted import had settled, if this import resumes it.
+    pub(crate) resumed_at: Option<u64>,
+    /// Columns that are left out, because others are mapped to the same figure.
+    pub(crate) left_out: &'a [String],
+    pub(crate) counts: &'a Counts,
+}
+
 impl FileImport {
-    /// Prepares an import, and resumes an interrupted import of this file if there is one.
-    pub(crate) fn prepare(source: &Source, rejects: &RejectsPath, args: &ImportArgs) -> Result<Self, ImportError> {
-        let name = source.name();
-        let state_file = match source {
-            Source::Path(path) if path.is_file() && !args.dry_run => {
-                Some(StateFile::new(path, rejects.path(), args).map_err(ImportError::read(name.clone()))?)
-            }
-            _ => None,
-        };
+    /// Prepares an import, and resumes the interrupted import of the state file if there is one.
+    pub(crate) fn prepare(
+        source: Source,
+        rejects: &RejectsPath,
+        state_file: Option<StateFile>,
+    ) -> Result<Self, ImportError> {
         let left = state_file.as_ref().and_then(StateFile::load);
         let rejects_path = rejects.path().to_owned();
         let resumed = match left {
@@ -67,58 +99,57 @@ impl FileImport {
                 (rejects, Checkpoint::default(), None)
             }
         };
-        Ok(Self { name, state, state_file, saved: Instant::now(), rejects, rejects_path, resumed_at, first: None })
+        let (reading, saved) = (Reading::default(), Instant::now());
+        Ok(Self { source, reading, state, state_file, saved, rejects, rejects_path, resumed_at, first: None })
     }
 
     /// Reads the file to its end. After an error or a cancellation, [`checkpoint`](Self::checkpoint) saves the
     /// progress.
+    ///
+    /// Opens the file and writes the rejects on the calling thread.
     pub(crate) async fn run(
         &mut self,
-        source: &Source,
-        args: &ImportArgs,
+        options: &ImportOptions,
         sink: &EventSink<Event>,
-    ) -> Result<FileReport, ImportError> {
-        let started = Instant::now();
+        watch: &mut impl Watch,
+    ) -> Result<FileOutcome, ImportError> {
         if !self.state.finished {
-            self.read(source, args, sink).await?;
+            self.read(options, sink, watch).await?;
             self.state.finished = true;
             self.checkpoint()?;
         }
-        Ok(FileReport {
-            name: self.name.clone(),
+        Ok(FileOutcome {
             counts: self.state.counts,
-            elapsed: started.elapsed(),
             rejects: self.rejects.path().map(Path::to_owned),
             resumed_at: self.resumed_at,
-            complaint: Complaint::of(&self.state.counts, args.max_rejects),
-            reasons: self.state.reasons.commonest(),
+            reasons: self.state.reasons.clone(),
             first: self.first.take(),
-            dry_run: args.dry_run,
         })
     }
 
-    async fn read(&mut self, source: &Source, args: &ImportArgs, sink: &EventSink<Event>) -> Result<(), ImportError> {
+    async fn read(
+        &mut self,
+        options: &ImportOptions,
+        sink: &EventSink<Event>,
+        watch: &mut impl Watch,
+    ) -> Result<(), ImportError> {
         let dir = self.rejects_path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let records = Records::open(source, args, dir, self.state.position)?;
-        if let Some(record) = self.resumed_at {
-            eprintln!("{}: resuming after record {record}", self.name);
-        }
-        for column in records.left_out() {
-            eprintln!(
-                "{}: ignoring column {column}, because another mapping sets the same figure; \
-                 to keep it, use --map properties.NAME={column}",
-                self.name
-            );
-        }
-        let progress = Progress::new(&self.name, records.input(), self.state.counts);
-        let mut messages = records.start(args.batch_size.into());
+        let records = Records::open(&self.source, options, dir, self.state.position, &self.reading)?;
+        watch.opened(&Opened {
+            size: records.size(),
+            reading: &self.reading,
+            resumed_at: self.resumed_at,
+            left_out: records.left_out(),
+            counts: &self.state.counts,
+        });
+        let mut messages = records.start(options.batch_size);
         let mut in_flight = VecDeque::with_capacity(IN_FLIGHT);
         loop {
             match messages.recv().await.ok_or(ImportError::Stopped)?? {
                 Message::End => break,
                 Message::Parsed(mut parsed) => {
                     let events = std::mem::take(&mut parsed.events);
-                    if args.dry_run && self.first.is_none() {
+                    if options.dry_run && self.first.is_none() {
                         self.first = events.first().and_then(as_json);
                     }
                     let receipt = sink.push_batch(events).await.map_err(|error| error.into_parts().1)?;
@@ -126,22 +157,25 @@ impl FileImport {
                 }
             }
             if in_flight.len() == IN_FLIGHT {
-                self.settle_oldest(&mut in_flight).await?;
-                progress.show(self.state.counts);
+                self.settle_oldest(&mut in_flight, watch).await?;
                 if self.saved.elapsed() >= CHECKPOINT_INTERVAL {
                     self.checkpoint()?;
                 }
             }
         }
         while !in_flight.is_empty() {
-            self.settle_oldest(&mut in_flight).await?;
+            self.settle_oldest(&mut in_flight, watch).await?;
         }
         Ok(())
     }
 
     /// Waits until the events of the oldest chunk are durable, and counts them. If cancelled while it waits, it counts
     /// nothing.
-    async fn settle_oldest(&mut self, in_flight: &mut VecDeque<(Parsed, BatchReceipt)>) -> Result<(), ImportError> {
+    async fn settle_oldest(
+        &mut self,
+        in_flight: &mut VecDeque<(Parsed, BatchReceipt)>,
+        watch: &mut impl Watch,
+    ) -> Result<(), ImportError> {
         let Some((parsed, receipt)) = in_flight.pop_front() else { return Ok(()) };
         let Parsed { chunk, origins, mut rejects, .. } = parsed;
         let outcome = receipt.await;
@@ -170,14 +204,12 @@ impl FileImport {
         counts.duplicates += duplicates;
         counts.rejected += rejects.len() as u64;
         self.state.position = chunk.end;
+        watch.settled(&self.state.counts, &self.state.reasons);
         Ok(())
     }
 
-    /// Prints the progress of an unfinished file on standard error.
-    pub(crate) fn tell_progress(&self) {
-        if self.state.counts.read > 0 {
-            eprintln!("{}: so far {}", self.name, Words(&self.state.counts));
-        }
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.state.counts
     }
 
     /// Makes the progress durable.
@@ -190,12 +222,19 @@ impl FileImport {
         Ok(())
     }
 
-    /// Removes the state file, once all files of the command are imported.
+    /// Removes the state file. Call this when no later import needs to know that this file is finished.
     pub(crate) fn remove_state_file(&self) -> Result<(), ImportError> {
         match &self.state_file {
             Some(file) => file.remove().map_err(ImportError::write(file.path())),
             None => Ok(()),
         }
+    }
+}
+
+/// A thread may still read the file.
+impl Drop for FileImport {
+    fn drop(&mut self) {
+        self.reading.stop();
     }
 }
 

@@ -3,11 +3,11 @@
 use std::{collections::BTreeSet, io};
 
 use super::malformed::{not_utf8, not_whole};
-use crate::commands::import::{
-    args::{Delimiter, ImportArgs},
+use crate::import::{
     cells::Cells,
     error::ImportError,
     input::Input,
+    options::{Delimiter, ImportOptions},
     rejects::Reason,
     split::{Framing, Splitter},
 };
@@ -17,14 +17,14 @@ use crate::commands::import::{
 pub(super) fn separator(
     splitter: &mut Splitter<Input>,
     delimiter: Delimiter,
-    args: &ImportArgs,
+    options: &ImportOptions,
 ) -> io::Result<Delimiter> {
     let Some(first) = splitter.peek()? else { return Ok(delimiter) };
     let line = first.bytes.trim_ascii();
     let line = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\"")).unwrap_or(&first.bytes);
     let Some((b"sep=", &[mark])) = line.split_at_checked(4) else { return Ok(delimiter) };
     splitter.header()?;
-    if args.delimiter.is_some() || !mark.is_ascii() || mark == b'"' {
+    if options.delimiter.is_some() || !mark.is_ascii() || mark == b'"' {
         return Ok(delimiter);
     }
     let delimiter = Delimiter::Byte(mark);
@@ -36,20 +36,20 @@ pub(super) fn separator(
 pub(super) fn columns_of(
     splitter: &mut Splitter<Input>,
     cells: &mut Cells,
-    args: &ImportArgs,
+    options: &ImportOptions,
     name: &str,
 ) -> Result<Vec<String>, ImportError> {
-    if args.no_header && !args.columns.is_empty() {
-        return Ok(args.columns.clone());
+    if options.no_header && !options.columns.is_empty() {
+        return Ok(options.columns.clone());
     }
-    let first = if args.no_header { splitter.peek() } else { splitter.header() };
+    let first = if options.no_header { splitter.peek() } else { splitter.header() };
     let first = first.map_err(ImportError::read(name))?;
-    if !args.columns.is_empty() {
-        return Ok(args.columns.clone());
+    if !options.columns.is_empty() {
+        return Ok(options.columns.clone());
     }
     let Some(first) = first else {
         // An empty file has no header to check, so the mapped columns are assumed to exist.
-        let mapped: BTreeSet<String> = args.maps.iter().map(|(_, column)| column.clone()).collect();
+        let mapped: BTreeSet<String> = options.maps.iter().map(|(_, column)| column.clone()).collect();
         return Ok(mapped.into_iter().collect());
     };
     let record = &first.records[0];
@@ -62,7 +62,7 @@ pub(super) fn columns_of(
     let text = std::str::from_utf8(bytes).map_err(|error| no_header(not_utf8(bytes, error.valid_up_to())))?;
     let count = cells.split(text);
     let named = |column: usize| {
-        let name = if args.no_header { None } else { cells.get(text, column).map(|column| column.text.trim()) };
+        let name = if options.no_header { None } else { cells.get(text, column).map(|column| column.text.trim()) };
         name.filter(|name| !name.is_empty()).map_or_else(|| (column + 1).to_string(), str::to_owned)
     };
     Ok((0..count).map(named).collect())

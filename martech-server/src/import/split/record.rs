@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::commands::import::{quotes::BadQuote, values::Within};
+use crate::import::{quotes::BadQuote, values::Within};
 
 /// Maximum length of a record. Longer records are rejected.
 pub(crate) const MAX_RECORD: usize = 1 << 20;

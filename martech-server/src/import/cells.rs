@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr_iter};
 
-use super::args::Delimiter;
+use super::options::Delimiter;
 
 /// The columns of the current record. Buffers are reused for the next record.
 pub(crate) struct Cells {

@@ -6,8 +6,8 @@ use martech_core::event::{Currency, Facts};
 
 use super::{
     amount::Notation,
-    args::ImportArgs,
     members::text_of,
+    options::ImportOptions,
     target::{Field, Target},
     time::TimeReader,
 };
@@ -114,8 +114,6 @@ pub(crate) enum LayoutError {
     Overlap(Target),
     #[error("there is no column {column:?}; the columns are {columns}")]
     NoColumn { column: String, columns: String },
-    #[error("--decimal and --thousands are both {0:?}; they must differ")]
-    SameMark(char),
     #[error("two columns are named {0:?}; rename them with --columns")]
     SameName(String),
     #[error("the column {0:?} conflicts with another property; assign it with --map or drop it with --only-mapped")]
@@ -124,9 +122,9 @@ pub(crate) enum LayoutError {
 
 impl Layout {
     /// Returns the layout for records that are JSON objects.
-    pub(crate) fn for_objects(args: &ImportArgs) -> Result<Self, LayoutError> {
-        let mut layout = Self::with_constants(args)?;
-        for (target, member) in &args.maps {
+    pub(crate) fn for_objects(options: &ImportOptions) -> Result<Self, LayoutError> {
+        let mut layout = Self::with_constants(options)?;
+        for (target, member) in &options.maps {
             layout.insert(target, Source::Member(member.clone()))?;
             layout.taken.insert(member.clone());
         }
@@ -142,8 +140,8 @@ impl Layout {
     }
 
     /// Returns the layout for records with these columns.
-    pub(crate) fn for_columns(args: &ImportArgs, columns: &[String]) -> Result<Self, LayoutError> {
-        let mut layout = Self::with_constants(args)?;
+    pub(crate) fn for_columns(options: &ImportOptions, columns: &[String]) -> Result<Self, LayoutError> {
+        let mut layout = Self::with_constants(options)?;
         let mut indices = HashMap::new();
         for (index, name) in columns.iter().enumerate() {
             if indices.insert(name.as_str(), index).is_some() {
@@ -151,7 +149,7 @@ impl Layout {
             }
         }
         let mut mapped = HashSet::new();
-        for (target, column) in &args.maps {
+        for (target, column) in &options.maps {
             let index = *indices
                 .get(column.as_str())
                 .ok_or_else(|| LayoutError::NoColumn { column: column.clone(), columns: columns.join(", ") })?;
@@ -162,7 +160,7 @@ impl Layout {
         for (index, name) in columns.iter().enumerate().filter(|(index, _)| !mapped.contains(index)) {
             let target = match name.parse() {
                 Ok(target) => target,
-                Err(_) if args.only_mapped || name == "receivedAt" => continue,
+                Err(_) if options.only_mapped || name == "receivedAt" => continue,
                 Err(_) => Target::Property(vec![name.clone()]),
             };
             if matches!(&target, Target::Property(path) if matches!(&path[..], [name] if layout.shadowed.contains(&**name)))
@@ -179,7 +177,7 @@ impl Layout {
         Ok(layout)
     }
 
-    fn with_constants(args: &ImportArgs) -> Result<Self, LayoutError> {
+    fn with_constants(options: &ImportOptions) -> Result<Self, LayoutError> {
         let mut layout = Self {
             fields: Default::default(),
             base: None,
@@ -187,15 +185,15 @@ impl Layout {
             taken: HashSet::new(),
             shadowed: BTreeSet::new(),
             left_out: Vec::new(),
-            keep_rest: !args.only_mapped,
-            renames: args.renames.iter().cloned().collect(),
-            times: TimeReader::new(args.time_format.clone(), args.time_zone.clone()),
-            numbers: args.numbers()?,
-            nulls: args.nulls.clone().map_or(Nulls::Usual, Nulls::These),
-            currency: args.currency,
-            names_currency: args.url.is_some(),
+            keep_rest: !options.only_mapped,
+            renames: options.renames.iter().cloned().collect(),
+            times: TimeReader::new(options.time_format.clone(), options.time_zone.clone()),
+            numbers: options.numbers,
+            nulls: options.nulls.clone().map_or(Nulls::Usual, Nulls::These),
+            currency: options.currency,
+            names_currency: options.names_currency,
         };
-        for (target, value) in &args.constants {
+        for (target, value) in &options.constants {
             layout.insert(target, Source::Constant(value.clone()))?;
         }
         Ok(layout)

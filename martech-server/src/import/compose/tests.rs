@@ -2,10 +2,9 @@ use clap::Parser;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::commands::import::{
-    args::{Delimiter, ImportArgs},
-    cells::Cells,
-    members::Members,
+use crate::{
+    commands::import::ImportArgs,
+    import::{Delimiter, ImportOptions, cells::Cells, members::Members},
 };
 
 #[derive(Parser)]
@@ -14,21 +13,22 @@ struct Command {
     args: ImportArgs,
 }
 
-fn args(options: &str) -> ImportArgs {
-    let words = format!("import {options}");
+fn options(flags: &str) -> ImportOptions {
+    let words = format!("import {flags}");
     let args = Command::try_parse_from(words.split(' ').filter(|word| !word.is_empty())).unwrap().args;
-    if args.url.is_some() { args } else { args.of_project(None) }
+    let args = if args.url.is_some() { args } else { args.of_project(None) };
+    args.options().unwrap()
 }
 
-fn object(options: &str, record: &str) -> Result<String, Reason> {
-    let layout = Layout::for_objects(&args(options)).unwrap();
+fn object(flags: &str, record: &str) -> Result<String, Reason> {
+    let layout = Layout::for_objects(&options(flags)).unwrap();
     let members = Members::parse(record).unwrap();
     Composer::new(layout).compose(View::Object(&members), record, 0).map(str::to_owned)
 }
 
-fn columns(options: &str, header: &str, record: &str) -> Result<String, Reason> {
+fn columns(flags: &str, header: &str, record: &str) -> Result<String, Reason> {
     let columns: Vec<String> = header.split(',').map(str::to_owned).collect();
-    let layout = Layout::for_columns(&args(options), &columns).unwrap();
+    let layout = Layout::for_columns(&options(flags), &columns).unwrap();
     let mut cells = Cells::new(Delimiter::Byte(b','));
     cells.split(record);
     Composer::new(layout).compose(View::Columns { cells: &cells, record }, record, 0).map(str::to_owned)
@@ -133,9 +133,9 @@ fn reports_the_code_of_each_fault() {
 
 #[test]
 fn rejects_contradictory_options() {
-    let error = |options: &str, header: &str| {
+    let error = |flags: &str, header: &str| {
         let columns: Vec<String> = header.split(',').map(str::to_owned).collect();
-        Layout::for_columns(&args(options), &columns).unwrap_err().to_string()
+        Layout::for_columns(&options(flags), &columns).unwrap_err().to_string()
     };
     assert!(error("--map userId=a --set userId=b", "a,b").contains("twice"));
     assert!(error("--map userId=c", "a,b").contains("a, b"));
@@ -232,7 +232,7 @@ fn parses_other_columns_in_the_notation_of_the_file() {
 fn mapped_columns_shadow_columns_for_the_same_figure() {
     let event = value(columns(ORDERS, "userId,amount,revenue,value", "u,59.90,1,2"));
     assert_eq!(event["properties"], json!({"total": 59.9, "value": 2}));
-    let layout = Layout::for_columns(&args(ORDERS), &["userId", "amount", "revenue"].map(str::to_owned)).unwrap();
+    let layout = Layout::for_columns(&options(ORDERS), &["userId", "amount", "revenue"].map(str::to_owned)).unwrap();
     assert_eq!(layout.left_out, ["revenue"]);
     let kept = value(columns(&format!("{ORDERS} --map properties.net=revenue"), "userId,amount,revenue", "u,59.90,1"));
     assert_eq!(kept["properties"], json!({"total": 59.9, "net": 1}));

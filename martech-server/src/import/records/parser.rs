@@ -3,23 +3,20 @@
 use std::path::Path;
 
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
-use martech_core::event::{Event, EventRules, EventTypes, Timestamp};
+use martech_core::event::{Event, EventRules, Timestamp};
 
 use super::malformed::{not_an_object, not_utf8, not_whole};
-use crate::commands::import::{
-    args::ImportArgs,
+use crate::import::{
     cells::Cells,
     compose::{Composer, View},
     error::ImportError,
     layout::Layout,
     members::Members,
+    options::ImportOptions,
     ordinals::Ordinals,
     rejects::Reason,
     split::Chunk,
 };
-
-/// Advice in rejections of unknown event types.
-const MORE_TYPES: &str = "to allow more types, list them in --event-types (or * for any)";
 
 /// A chunk, and the outcome of each of its records.
 pub(crate) struct Parsed {
@@ -59,20 +56,13 @@ impl Columns {
 
 impl Parser {
     /// Creates a parser that counts equal records in temporary files in `dir`.
-    pub(super) fn new(args: &ImportArgs, layout: Layout, columns: Option<Columns>, dir: &Path) -> Self {
-        let mut rules = EventRules::default();
-        rules.currency = args.currency.unwrap_or(rules.currency);
-        rules.types = match &args.event_types {
-            // The server decides which types it accepts.
-            _ if args.url.is_some() => EventTypes::any(),
-            types => types.clone().unwrap_or(rules.types).advise(MORE_TYPES),
-        };
+    pub(super) fn new(options: &ImportOptions, layout: Layout, columns: Option<Columns>, dir: &Path) -> Self {
         Self {
             composer: Composer::new(layout),
             columns,
             ordinals: Ordinals::new(dir),
-            encoding: args.encoding.filter(|encoding| ![UTF_8, UTF_16BE, UTF_16LE].contains(encoding)),
-            rules,
+            encoding: options.encoding.filter(|encoding| ![UTF_8, UTF_16BE, UTF_16LE].contains(encoding)),
+            rules: options.rules.clone(),
             received_at: Timestamp::now(),
         }
     }

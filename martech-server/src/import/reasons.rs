@@ -34,7 +34,7 @@ impl Reasons {
     }
 
     /// Returns the most frequent reasons, one line each, and the number of the others.
-    pub(crate) fn commonest(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         let mut all: Vec<_> = self.0.iter().collect();
         all.sort_by_key(|(_, tally)| std::cmp::Reverse(tally.records));
         let line = |(key, tally): &(&String, &Tally)| {
@@ -59,7 +59,7 @@ mod tests {
             reasons.note(&Reason::new(code, format!("message {line}")).at("total"), line);
         }
         assert_eq!(
-            reasons.commonest(),
+            reasons.lines(),
             [
                 "3 records: c (total): message 5 (first on line 5)",
                 "2 records: b (total): message 3 (first on line 3)",
@@ -76,6 +76,6 @@ mod tests {
             reasons.note(&Reason::new("duplicate_key", "twice").at(format!("field{line}")), line);
         }
         assert_eq!(reasons.0.len(), MOST_FIELDS + 1);
-        assert_eq!(reasons.commonest()[0], "900 records: duplicate_key: twice (first on line 101)");
+        assert_eq!(reasons.lines()[0], "900 records: duplicate_key: twice (first on line 101)");
     }
 }
