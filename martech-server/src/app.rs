@@ -31,6 +31,7 @@ use crate::{
         queries::QueryLimit,
         state::{Bounds, Lifecycle, Parts},
     },
+    uploads::Uploads,
     util::file_permissions,
 };
 
@@ -125,6 +126,7 @@ impl App {
             small_bodies: Arc::new(Bodies::new(small)),
             query_limit: Arc::new(QueryLimit::new(args.bounds.max_queries, args.store.query_timeout)),
             disk_space: Arc::new(DiskSpace::watch(args.data_dir.clone(), args.bounds.min_free_space.as_u64())),
+            uploads: Uploads::open(args.data_dir.clone()),
             metrics,
             observer,
             bounds,
@@ -157,6 +159,8 @@ impl App {
 
     /// Stores the waiting events within `timeout`, and closes the store.
     async fn close(&self, timeout: Duration) -> Result<(), CloseError> {
+        // Imports write to the stores, and to the audit log.
+        self.state.uploads.close(IMPORT_PATIENCE).await;
         let closed = self.state.projects.close(timeout).await;
         self.state.access.accounts.close().await;
         match closed? {
@@ -190,6 +194,7 @@ pub async fn serve(
     let stop = async {
         shutdown.await;
         state.lifecycle.begin_drain();
+        state.uploads.stop();
         deadline = Some(Instant::now() + drain_timeout);
         sleep(limits.drain_delay.min(drain_timeout)).await;
     };
@@ -213,6 +218,9 @@ pub async fn serve_metrics(listener: TcpListener, app: App, shutdown: impl Futur
 
 /// Minimum time that the sink gets, however long connections take. Storing accepted events comes first.
 const LEAST_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long cancelled imports may take to end.
+const IMPORT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Maximum body of a request that does not send events, and the memory of all of them, in bytes.
 const SMALL_BODY: usize = 64 << 10;

@@ -36,6 +36,7 @@ pub mod testing;
 mod tests {
     mod documentation;
 }
+mod uploads;
 mod util;
 
 pub use app::{App, CloseError, StartError, serve, serve_metrics};

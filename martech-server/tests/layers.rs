@@ -7,7 +7,7 @@ mod arrows;
 use std::path::Path;
 
 /// From the lowest to the highest.
-const LAYERS: [&str; 28] = [
+const LAYERS: [&str; 29] = [
     "util",
     "observability",
     "records",
@@ -16,6 +16,7 @@ const LAYERS: [&str; 28] = [
     "projects::dead_letters",
     "projects::backend",
     "projects",
+    "uploads",
     // HTTP, from its errors to its connections.
     "http::error",
     "http::peer http::framing http::headers http::params",

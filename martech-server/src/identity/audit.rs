@@ -49,6 +49,7 @@ pub(crate) enum Action {
     #[serde(alias = "projectChanged")]
     ProjectUpdated,
     ProjectRemoved,
+    Imported,
 }
 
 /// One entry of the audit log.
@@ -66,10 +67,11 @@ pub(crate) struct Entry {
     /// The author: the id of a user, `adminToken` or `shell`; absent if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) actor: Option<String>,
-    /// The object of the action: the id of a user, a key or an invitation, or the email address of a failed sign-in.
+    /// The object of the action: the id of a user, a key or an invitation, the email address of a failed sign-in, or
+    /// the name of an imported file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) target: Option<String>,
-    /// A description of the target at that time: an email address, a role or a name.
+    /// A description of the target at that time: an email address, a role, a name, or the counts of an import.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) detail: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -51,7 +51,7 @@ pub(crate) use self::{
     members::{Member, remove_project_access},
     model::{ApiKey, Invitation, KeyKind, NAME_EXPECTED, Session, User, is_name},
     password::{Cost, HashError, Hasher},
-    project_id::{DEFAULT_PROJECT, FOLDER as PROJECTS_FOLDER, ProjectId},
+    project_id::{DEFAULT_PROJECT, ProjectId, project_folders},
     project_record::{InvalidField, ProjectChange, ProjectRecord, Whole, currency, event_types},
     project_removal::ProjectRemoval,
     session::{SessionHandle, SignedIn},

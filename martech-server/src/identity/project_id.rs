@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Borrow,
-    fmt,
+    fmt, fs,
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -38,6 +38,12 @@ impl ProjectId {
     pub(crate) fn is_default(&self) -> bool {
         self.0 == DEFAULT_PROJECT
     }
+}
+
+/// Returns the folders that projects may have in a data folder, that of the default project first.
+pub(crate) fn project_folders(data_dir: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let others = fs::read_dir(data_dir.join(FOLDER)).into_iter().flatten().flatten().map(|folder| folder.path());
+    std::iter::once(data_dir.to_owned()).chain(others)
 }
 
 impl Default for ProjectId {

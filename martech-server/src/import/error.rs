@@ -1,6 +1,7 @@
 //! Errors that end the import of a file.
 
 use std::{
+    error::Error,
     io,
     path::{Path, PathBuf},
 };
@@ -15,6 +16,9 @@ pub(crate) enum ImportError {
     /// The options contradict each other or do not fit the file.
     #[error("{0}")]
     Options(String),
+    /// The mapping options contradict each other, or do not fit the columns.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
     /// A file could not be opened or read to its end.
     #[error("cannot read {name}")]
     Read {
@@ -70,8 +74,14 @@ impl ImportError {
     }
 }
 
-impl From<LayoutError> for ImportError {
-    fn from(error: LayoutError) -> Self {
-        Self::Options(error.to_string())
+/// Returns an error and its causes on one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
     }
+    text
 }

@@ -19,6 +19,7 @@ use super::{
     records::{Message, Parsed, Records},
     rejects::{Reason, Rejects, RejectsPath},
     state::{Checkpoint, Counts, StateFile},
+    terms::Terms,
 };
 
 /// Number of chunks on their way to the store.
@@ -78,6 +79,7 @@ impl FileImport {
     /// Prepares an import, and resumes the interrupted import of the state file if there is one.
     pub(crate) fn prepare(
         source: Source,
+        reading: Reading,
         rejects: &RejectsPath,
         state_file: Option<StateFile>,
     ) -> Result<Self, ImportError> {
@@ -99,7 +101,7 @@ impl FileImport {
                 (rejects, Checkpoint::default(), None)
             }
         };
-        let (reading, saved) = (Reading::default(), Instant::now());
+        let saved = Instant::now();
         Ok(Self { source, reading, state, state_file, saved, rejects, rejects_path, resumed_at, first: None })
     }
 
@@ -157,14 +159,14 @@ impl FileImport {
                 }
             }
             if in_flight.len() == IN_FLIGHT {
-                self.settle_oldest(&mut in_flight, watch).await?;
+                self.settle_oldest(&mut in_flight, options.terms, watch).await?;
                 if self.saved.elapsed() >= CHECKPOINT_INTERVAL {
                     self.checkpoint()?;
                 }
             }
         }
         while !in_flight.is_empty() {
-            self.settle_oldest(&mut in_flight, watch).await?;
+            self.settle_oldest(&mut in_flight, options.terms, watch).await?;
         }
         Ok(())
     }
@@ -174,6 +176,7 @@ impl FileImport {
     async fn settle_oldest(
         &mut self,
         in_flight: &mut VecDeque<(Parsed, BatchReceipt)>,
+        terms: Terms,
         watch: &mut impl Watch,
     ) -> Result<(), ImportError> {
         let Some((parsed, receipt)) = in_flight.pop_front() else { return Ok(()) };
@@ -191,7 +194,8 @@ impl FileImport {
         }
         // The rejections of the store were appended after those of the parser.
         rejects.sort_by_key(|(index, _)| *index);
-        for (index, reason) in &rejects {
+        for (index, reason) in &mut rejects {
+            reason.name_options(terms);
             let record = &chunk.records[*index];
             self.state.reasons.note(reason, record.line);
             let raw = &chunk.bytes[record.range.clone()];

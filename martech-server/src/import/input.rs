@@ -64,6 +64,11 @@ impl Reading {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// Returns whether reads fail.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.is_stopped.load(Ordering::Relaxed)
+    }
+
     /// Makes every further read of the file fail.
     pub(crate) fn stop(&self) {
         self.is_stopped.store(true, Ordering::Relaxed);
@@ -83,8 +88,18 @@ pub(crate) struct Input {
 
 impl Input {
     /// Opens a source. The first bytes determine the compression, regardless of the file name. A byte order mark
-    /// identifies UTF-16.
+    /// identifies UTF-16. A compressed file is read to its end first, because nothing of a damaged file may be imported.
     pub(crate) fn open(source: &Source, encoding: Option<&'static Encoding>, reading: &Reading) -> io::Result<Self> {
+        check_compression(source, reading)?;
+        Self::open_unchecked(source, encoding, reading)
+    }
+
+    /// Opens a source that may be damaged.
+    pub(crate) fn open_unchecked(
+        source: &Source,
+        encoding: Option<&'static Encoding>,
+        reading: &Reading,
+    ) -> io::Result<Self> {
         match source {
             Source::Stdin => Self::of(io::stdin(), encoding, reading),
             Source::File(path, _) => {
@@ -94,9 +109,6 @@ impl Input {
                     return Err(io::Error::new(io::ErrorKind::IsADirectory, "is a folder, not a file"));
                 }
                 let size = metadata.is_file().then_some(metadata.len());
-                if metadata.is_file() {
-                    check_compression(path, reading)?;
-                }
                 Ok(Self { size, ..Self::of(file, encoding, reading)? })
             }
         }
@@ -144,8 +156,12 @@ impl Compression {
 
 const BUFFER: usize = 128 * 1024;
 
-/// Reads a compressed file to its end, where its checksum is. An import must not store any part of a damaged file.
-fn check_compression(path: &Path, reading: &Reading) -> io::Result<()> {
+/// Reads a compressed file to its end, where its checksum is. Other sources pass.
+pub(super) fn check_compression(source: &Source, reading: &Reading) -> io::Result<()> {
+    let path = match source {
+        Source::File(path, _) if path.is_file() => path,
+        _ => return Ok(()),
+    };
     let mut file = File::open(path)?;
     let mut magic = [0; 4];
     let read = read_up_to(&mut file, &mut magic)?;
@@ -153,10 +169,14 @@ fn check_compression(path: &Path, reading: &Reading) -> io::Result<()> {
         let damaged = |error: io::Error| {
             io::Error::new(error.kind(), format!("the file is damaged; nothing was imported: {error}"))
         };
-        let unread = Watched { inner: File::open(path)?, reading: reading.uncounted() };
-        io::copy(&mut decompressed(unread)?, &mut io::sink()).map_err(damaged)?;
+        io::copy(&mut plain(path, reading)?, &mut io::sink()).map_err(damaged)?;
     }
     Ok(())
+}
+
+/// Returns the decompressed bytes of a file. They do not count as read.
+pub(super) fn plain(path: &Path, reading: &Reading) -> io::Result<Box<dyn Read + Send>> {
+    decompressed(Watched { inner: File::open(path)?, reading: reading.uncounted() })
 }
 
 fn decompressed(mut reader: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
@@ -175,7 +195,10 @@ fn decompressed(mut reader: impl Read + Send + 'static) -> io::Result<Box<dyn Re
 
 /// Converts content to UTF-8. UTF-8 content passes through unchanged, including invalid bytes. Invalid bytes of another
 /// encoding become U+FFFD.
-fn decoded(mut content: Box<dyn Read + Send>, encoding: Option<&'static Encoding>) -> io::Result<Box<dyn Read + Send>> {
+pub(super) fn decoded(
+    mut content: Box<dyn Read + Send>,
+    encoding: Option<&'static Encoding>,
+) -> io::Result<Box<dyn Read + Send>> {
     let mut begin = vec![0; 4];
     let read = read_up_to(&mut content, &mut begin)?;
     begin.truncate(read);
@@ -225,7 +248,7 @@ struct Watched<R> {
 
 impl<R: Read> Read for Watched<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.reading.is_stopped.load(Ordering::Relaxed) {
+        if self.reading.is_stopped() {
             return Err(io::Error::other("the import was cancelled"));
         }
         let read = self.inner.read(buffer)?;

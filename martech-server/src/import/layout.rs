@@ -113,11 +113,25 @@ pub(crate) enum LayoutError {
     #[error("{0} cannot be both a value and an object")]
     Overlap(Target),
     #[error("there is no column {column:?}; the columns are {columns}")]
-    NoColumn { column: String, columns: String },
+    NoColumn { target: Target, column: String, columns: String },
     #[error("two columns are named {0:?}; rename them with --columns")]
     SameName(String),
     #[error("the column {0:?} conflicts with another property; assign it with --map or drop it with --only-mapped")]
     ColumnOverlap(String),
+}
+
+impl LayoutError {
+    /// Returns the field that is mapped or set in a way that does not fit.
+    pub(crate) fn target(&self) -> Option<&Target> {
+        match self {
+            Self::Twice(target) | Self::Overlap(target) | Self::NoColumn { target, .. } => Some(target),
+            Self::SameName(_) | Self::ColumnOverlap(_) => None,
+        }
+    }
+}
+
+fn no_column(target: &Target, column: &str, columns: &[String]) -> LayoutError {
+    LayoutError::NoColumn { target: target.clone(), column: column.to_owned(), columns: columns.join(", ") }
 }
 
 impl Layout {
@@ -150,9 +164,7 @@ impl Layout {
         }
         let mut mapped = HashSet::new();
         for (target, column) in &options.maps {
-            let index = *indices
-                .get(column.as_str())
-                .ok_or_else(|| LayoutError::NoColumn { column: column.clone(), columns: columns.join(", ") })?;
+            let index = *indices.get(column.as_str()).ok_or_else(|| no_column(target, column, columns))?;
             layout.insert(target, Source::Column(index))?;
             mapped.insert(index);
         }

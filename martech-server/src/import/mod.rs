@@ -19,6 +19,7 @@
 mod amount;
 mod cells;
 mod compose;
+mod detect;
 mod error;
 mod file;
 mod id;
@@ -35,6 +36,7 @@ mod shape;
 mod split;
 mod state;
 mod target;
+mod terms;
 mod time;
 mod values;
 
@@ -50,15 +52,19 @@ use martech_core::{
 pub(crate) use self::records::read_records;
 pub(crate) use self::{
     amount::Notation,
-    error::ImportError,
+    detect::{Detected, detect},
+    error::{ImportError, chain},
     file::{FileImport, FileOutcome, Opened, Watch},
     input::{Reading, Source, same_file},
+    layout::LayoutError,
     options::{Delimiter, Format, ImportOptions, parse_encoding, parse_mark},
-    reasons::Reasons,
+    reasons::{Reasons, Tally},
+    records::check,
     rejects::RejectsPath,
     shape::shape_of,
     state::{Counts, StateFile},
     target::{Target, UnknownTarget},
+    terms::Terms,
     time::TimeFormat,
 };
 

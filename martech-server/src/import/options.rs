@@ -5,8 +5,10 @@ use std::str::FromStr;
 use encoding_rs::Encoding;
 use jiff::tz::TimeZone;
 use martech_core::event::{Currency, EventRules};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::{amount::Notation, target::Target, time::TimeFormat};
+use super::{amount::Notation, target::Target, terms::Terms, time::TimeFormat};
 
 /// The options of an import.
 #[derive(Debug, Clone)]
@@ -47,10 +49,42 @@ pub(crate) struct ImportOptions {
     pub(crate) batch_size: usize,
     /// Whether nothing is stored.
     pub(crate) dry_run: bool,
+    /// How reasons for rejections name options.
+    pub(crate) terms: Terms,
+}
+
+impl Default for ImportOptions {
+    fn default() -> Self {
+        let rules = EventRules::default();
+        Self {
+            format: None,
+            encoding: None,
+            delimiter: None,
+            no_header: false,
+            columns: Vec::new(),
+            pad_rows: false,
+            maps: Vec::new(),
+            constants: Vec::new(),
+            renames: Vec::new(),
+            only_mapped: false,
+            nulls: None,
+            numbers: Notation::default(),
+            time_format: None,
+            time_zone: TimeZone::UTC,
+            currency: Some(rules.currency),
+            names_currency: false,
+            rules,
+            batch_size: 2000,
+            dry_run: false,
+            terms: Terms::default(),
+        }
+    }
 }
 
 /// Format of the records in a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ImportFormat)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Format {
     /// One JSON object on each line.
     Ndjson,

@@ -1,6 +1,6 @@
 //! Counts the reasons for which records of a file were rejected.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,11 +17,13 @@ pub(crate) struct Reasons(BTreeMap<String, Tally>);
 
 /// The count of one reason, and an example.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Tally {
-    records: u64,
+pub(crate) struct Tally {
+    pub(crate) code: String,
+    pub(crate) field: Option<String>,
+    pub(crate) records: u64,
     /// Line of the first record with this reason.
-    line: u64,
-    message: String,
+    pub(crate) line: u64,
+    pub(crate) message: String,
 }
 
 impl Reasons {
@@ -29,22 +31,41 @@ impl Reasons {
         let code = reason.code();
         let field = reason.field().filter(|_| self.0.len() < MOST_FIELDS);
         let key = field.map_or_else(|| code.to_owned(), |field| format!("{code} ({field})"));
-        let first = || Tally { records: 0, line, message: reason.message().to_owned() };
+        let first = || Tally {
+            code: code.to_owned(),
+            field: field.map(str::to_owned),
+            records: 0,
+            line,
+            message: reason.message().to_owned(),
+        };
         self.0.entry(key).or_insert_with(first).records += 1;
+    }
+
+    /// Returns the reasons, the most frequent one first.
+    pub(crate) fn commonest(&self) -> impl Iterator<Item = &Tally> {
+        let mut all: Vec<_> = self.0.values().collect();
+        all.sort_by_key(|tally| std::cmp::Reverse(tally.records));
+        all.into_iter()
     }
 
     /// Returns the most frequent reasons, one line each, and the number of the others.
     pub(crate) fn lines(&self) -> Vec<String> {
-        let mut all: Vec<_> = self.0.iter().collect();
-        all.sort_by_key(|(_, tally)| std::cmp::Reverse(tally.records));
-        let line = |(key, tally): &(&String, &Tally)| {
-            let records = if tally.records == 1 { "record" } else { "records" };
-            format!("{} {records}: {key}: {} (first on line {})", tally.records, tally.message, tally.line)
-        };
-        let others = all.len().saturating_sub(SHOWN);
+        let others = self.0.len().saturating_sub(SHOWN);
         let reasons = if others == 1 { "reason" } else { "reasons" };
         let more = (others > 0).then(|| format!("{others} more {reasons}: see the rejects file"));
-        all.iter().take(SHOWN).map(line).chain(more).collect()
+        self.commonest().take(SHOWN).map(Tally::to_string).chain(more).collect()
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { code, field, records, line, message } = self;
+        let things = if *records == 1 { "record" } else { "records" };
+        write!(f, "{records} {things}: {code}")?;
+        if let Some(field) = field {
+            write!(f, " ({field})")?;
+        }
+        write!(f, ": {message} (first on line {line})")
     }
 }
 

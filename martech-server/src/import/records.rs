@@ -3,6 +3,7 @@
 mod header;
 mod malformed;
 mod parser;
+mod sample;
 
 use std::{io, path::Path, sync::mpsc, thread};
 
@@ -18,7 +19,7 @@ use super::{
     cells::Cells,
     error::ImportError,
     input::{Input, Reading, Source},
-    layout::Layout,
+    layout::{Layout, LayoutError},
     options::ImportOptions,
     shape::{Shape, shape_of},
     split::{Chunk, Framing, Position, Splitter},
@@ -33,9 +34,15 @@ pub(crate) enum Message {
     End,
 }
 
+/// Resolves options against the names of columns.
+type Resolve = fn(&ImportOptions, &[String]) -> Result<Layout, LayoutError>;
+
 /// An opened file, at its first record.
 pub(crate) struct Records {
     name: String,
+    shape: Shape,
+    /// The names of the columns of delimited text.
+    names: Vec<String>,
     splitter: Splitter<Input>,
     parser: Parser,
     /// Position up to which an earlier import of the same file is settled.
@@ -53,7 +60,24 @@ impl Records {
     ) -> Result<Self, ImportError> {
         let shape = shape_of(source, options)?;
         let input = Input::open(source, options.encoding, reading).map_err(ImportError::read(source.name()))?;
-        Self::of(input, source.name(), shape, options, dir, done)
+        Self::of(input, source.name(), shape, options, Layout::for_columns, dir, done)
+    }
+
+    /// Opens a file to look at its first records, whatever its columns. The file may be damaged.
+    pub(crate) fn peek(source: &Source, options: &ImportOptions, reading: &Reading) -> Result<Self, ImportError> {
+        Self::begin(source, options, reading, |options, _| Layout::for_columns(options, &[]))
+    }
+
+    fn begin(
+        source: &Source,
+        options: &ImportOptions,
+        reading: &Reading,
+        resolve: Resolve,
+    ) -> Result<Self, ImportError> {
+        let shape = shape_of(source, options)?;
+        let input =
+            Input::open_unchecked(source, options.encoding, reading).map_err(ImportError::read(source.name()))?;
+        Self::of(input, source.name(), shape, options, resolve, &std::env::temp_dir(), Position::default())
     }
 
     fn of(
@@ -61,29 +85,33 @@ impl Records {
         name: String,
         shape: Shape,
         options: &ImportOptions,
+        resolve: Resolve,
         dir: &Path,
         done: Position,
     ) -> Result<Self, ImportError> {
         let mut splitter = Splitter::new(input, shape.framing());
+        let (mut shape, mut names) = (shape, Vec::new());
         let (layout, columns) = match shape {
             Shape::Ndjson => (Layout::for_objects(options)?, None),
             Shape::Json => {
                 if splitter.is_ndjson().map_err(ImportError::read(name.clone()))? {
                     splitter.set_framing(Framing::Lines);
+                    shape = Shape::Ndjson;
                 }
                 (Layout::for_objects(options)?, None)
             }
             Shape::Columns(delimiter) => {
                 let delimiter =
                     separator(&mut splitter, delimiter, options).map_err(ImportError::read(name.clone()))?;
+                shape = Shape::Columns(delimiter);
                 let mut cells = Cells::new(delimiter);
-                let names = columns_of(&mut splitter, &mut cells, options, &name)?;
-                let layout = Layout::for_columns(options, &names)?;
+                names = columns_of(&mut splitter, &mut cells, options, &name)?;
+                let layout = resolve(options, &names)?;
                 (layout, Some(Columns::new(cells, names.len(), options.pad_rows)))
             }
         };
         let parser = Parser::new(options, layout, columns, dir);
-        Ok(Self { name, splitter, parser, done })
+        Ok(Self { name, shape, names, splitter, parser, done })
     }
 
     /// Returns the length of the file in bytes, if it is a regular file.
@@ -98,7 +126,7 @@ impl Records {
 
     /// Starts the threads. They end at the end of the file, at an error, or when the receiver is dropped.
     pub(crate) fn start(self, batch: usize) -> tokio::sync::mpsc::Receiver<Result<Message, ImportError>> {
-        let Self { name, mut splitter, mut parser, done } = self;
+        let Self { name, mut splitter, mut parser, done, .. } = self;
         let (chunks, unparsed) = mpsc::sync_channel::<Result<Option<Chunk>, ImportError>>(WAITING);
         let (parsed, receiver) = tokio::sync::mpsc::channel(WAITING);
         thread::spawn(move || {
@@ -129,6 +157,11 @@ impl Records {
         });
         receiver
     }
+}
+
+/// Checks that options fit a file. Reads only the beginning of the file.
+pub(crate) fn check(source: &Source, options: &ImportOptions) -> Result<(), ImportError> {
+    Records::begin(source, options, &Reading::default(), Layout::for_columns).map(drop)
 }
 
 /// Reads up to `batch` records that are all before `done` or all after it.
@@ -166,7 +199,7 @@ pub(crate) fn read_records<R: io::Read + Send + 'static>(
     let shape = shape_of(&Source::Stdin, options)?;
     let again = |done| {
         let input = Input::of(open(), options.encoding, &Reading::default()).map_err(ImportError::read("content"))?;
-        Records::of(input, "content".to_owned(), shape, options, &std::env::temp_dir(), done)
+        Records::of(input, "content".to_owned(), shape, options, Layout::for_columns, &std::env::temp_dir(), done)
     };
     let mut records = again(Position::default())?;
     loop {

@@ -27,21 +27,15 @@ impl Shape {
 
 /// Determines the format from the options or the file name.
 pub(crate) fn shape_of(source: &Source, options: &ImportOptions) -> Result<Shape, ImportError> {
-    let name = source.name().to_ascii_lowercase();
-    let plain = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
-    let extension = plain.rsplit_once('.').map(|(_, extension)| extension);
-    let format = match (options.format, options.delimiter, extension) {
+    let format = match (options.format, options.delimiter, format_of(&source.name())) {
         (Some(Format::Ndjson | Format::Json), Some(_), _) => {
             return Err(ImportError::Options("--delimiter does not apply to JSON".to_owned()));
         }
         (Some(format), None, _) => format,
         (_, Some(delimiter), _) => return Ok(Shape::Columns(delimiter)),
-        (None, None, Some("ndjson" | "jsonl")) => Format::Ndjson,
-        (None, None, Some("json")) => Format::Json,
-        (None, None, Some("csv")) => Format::Csv,
-        (None, None, Some("tsv")) => Format::Tsv,
-        (None, None, _) if *source == Source::Stdin => Format::Json,
-        (None, None, _) => {
+        (None, None, Some(format)) => format,
+        (None, None, None) if *source == Source::Stdin => Format::Json,
+        (None, None, None) => {
             let name = source.name();
             let message = format!("{name} has no known file extension; set --format or --delimiter");
             return Err(ImportError::Options(message));
@@ -53,4 +47,17 @@ pub(crate) fn shape_of(source: &Source, options: &ImportOptions) -> Result<Shape
         Format::Csv => Shape::Columns(Delimiter::Byte(b',')),
         Format::Tsv => Shape::Columns(Delimiter::Byte(b'\t')),
     })
+}
+
+/// Returns the format that the extension of a file name stands for.
+pub(crate) fn format_of(name: &str) -> Option<Format> {
+    let name = name.to_ascii_lowercase();
+    let plain = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
+    match plain.rsplit_once('.')?.1 {
+        "ndjson" | "jsonl" => Some(Format::Ndjson),
+        "json" => Some(Format::Json),
+        "csv" => Some(Format::Csv),
+        "tsv" => Some(Format::Tsv),
+        _ => None,
+    }
 }

@@ -10,8 +10,8 @@ use std::io::{self, Read};
 
 use memchr::{memchr, memchr2, memchr2_iter};
 
-pub(crate) use self::record::{Chunk, Fault, MAX_RECORD, Position};
-use self::{buffer::Buffer, record::Record};
+use self::buffer::Buffer;
+pub(crate) use self::record::{Chunk, Fault, MAX_RECORD, Position, Record};
 use super::{
     options::Delimiter,
     quotes::{self, RecordScan},

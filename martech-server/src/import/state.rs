@@ -7,11 +7,13 @@ use std::{
 
 use martech_core::fs::{Disk, replace};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{reasons::Reasons, split::Position};
 
 /// Counts of the records so far, by outcome.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ImportCounts)]
 pub(crate) struct Counts {
     /// Records read, without the header and blank lines.
     pub(crate) read: u64,

@@ -53,6 +53,11 @@ impl DiskSpace {
         if sender.is_public() && self.is_short() { Err(IngestRefusal::DiskSpaceLow) } else { Ok(()) }
     }
 
+    /// Returns whether so many bytes leave the configured minimum free.
+    pub(crate) fn has_room(&self, bytes: u64) -> bool {
+        self.free.load(Ordering::Relaxed).saturating_sub(self.floor) >= bytes && !self.is_short()
+    }
+
     /// Returns whether public senders are rejected.
     pub(crate) fn is_short(&self) -> bool {
         self.free.load(Ordering::Relaxed) < self.floor

@@ -11,7 +11,7 @@ mod availability;
 pub(crate) mod backend;
 mod dead_letters;
 pub(crate) mod disk_space;
-mod feed;
+mod import_store;
 mod ingest_limit;
 mod quota;
 mod record_cache;

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use martech_core::fs::{Disk, replace};
 
-use crate::identity::{PROJECTS_FOLDER, ProjectRecord};
+use crate::identity::{ProjectRecord, project_folders};
 
 const FILE: &str = "project.json";
 
@@ -21,10 +21,7 @@ pub(super) fn keep(record: &ProjectRecord, folder: &Path) {
 
 /// Reads the copies in a data folder. Skips files that cannot be read.
 pub(crate) fn read(data_dir: &Path) -> Vec<ProjectRecord> {
-    let others =
-        fs::read_dir(data_dir.join(PROJECTS_FOLDER)).into_iter().flatten().flatten().map(|folder| folder.path());
-    let copies =
-        std::iter::once(data_dir.to_owned()).chain(others).filter_map(|folder| fs::read(folder.join(FILE)).ok());
+    let copies = project_folders(data_dir).filter_map(|folder| fs::read(folder.join(FILE)).ok());
     copies.filter_map(|copy| serde_json::from_slice(&copy).ok()).collect()
 }
 

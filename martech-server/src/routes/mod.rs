@@ -24,6 +24,7 @@ mod auth;
 mod docs;
 mod events;
 mod health;
+mod imports;
 mod invitations;
 mod keys;
 mod members;
@@ -119,14 +120,18 @@ pub(crate) fn described(state: &ApiState) -> OpenApiRouter<ApiState> {
         .routes(routes!(invitations::remove))
         .routes(routes!(keys::make))
         .routes(routes!(keys::revoke))
-        .routes(routes!(keys::rotate));
+        .routes(routes!(keys::rotate))
+        .routes(routes!(imports::list))
+        .routes(routes!(imports::get, imports::remove))
+        .routes(routes!(imports::run))
+        .routes(routes!(imports::rejects));
     // Handlers of lists parse their query parameters themselves, so these routes are not `strict`.
     let lists = OpenApiRouter::new()
         .routes(routes!(members::list))
         .routes(routes!(members::change, members::remove))
         .routes(routes!(invitations::list))
         .routes(routes!(keys::list))
-        .routes(routes!(rejects::list));
+        .routes(routes!(imports::upload));
     let of_server = strict(OpenApiRouter::new().routes(routes!(members::reset_password))).routes(routes!(audit::list));
     let owned = strict(OpenApiRouter::new().routes(routes!(projects::make)).routes(routes!(projects::make_sample)))
         .routes(routes!(projects::remove));

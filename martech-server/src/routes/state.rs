@@ -16,6 +16,7 @@ use crate::{
     http::{auth::Access, bodies::Bodies, observe::Observer, rate_limits::Limiter},
     observability::metrics::Metrics,
     projects::{Projects, QueueBounds, disk_space::DiskSpace},
+    uploads::Uploads,
 };
 
 /// The state of the routes. Cheap to clone.
@@ -33,6 +34,7 @@ pub(crate) struct Parts {
     pub(crate) small_bodies: Arc<Bodies>,
     pub(crate) query_limit: Arc<QueryLimit>,
     pub(crate) disk_space: Arc<DiskSpace>,
+    pub(crate) uploads: Uploads,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) observer: Arc<Observer>,
     pub(crate) bounds: Bounds,
@@ -108,5 +110,6 @@ parts! {
     projects: Projects,
     access: Arc<Access>,
     query_limit: Arc<QueryLimit>,
+    uploads: Uploads,
     metrics: Arc<Metrics>,
 }

@@ -10,7 +10,7 @@ pub(crate) fn restrict_umask() {
 }
 
 /// The entries of a data folder.
-const OURS: [&str; 13] = [
+const OURS: [&str; 14] = [
     "LOCK",
     "accounts.redb",
     "admin-token",
@@ -20,6 +20,7 @@ const OURS: [&str; 13] = [
     "dead-letters.1.ndjson",
     "events",
     "ids",
+    "imports",
     "journal",
     "projects",
     "spool",

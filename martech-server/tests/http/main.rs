@@ -32,4 +32,5 @@ mod settings;
 mod stream;
 mod tls;
 mod unavailable;
+mod uploads;
 mod users;

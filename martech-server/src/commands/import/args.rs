@@ -12,7 +12,8 @@ use crate::{
     config::StoreArgs,
     identity::{ProjectId, ProjectRecord},
     import::{
-        Delimiter, Format, ImportOptions, Notation, Target, TimeFormat, UnknownTarget, parse_encoding, parse_mark,
+        Delimiter, Format, ImportOptions, Notation, Target, Terms, TimeFormat, UnknownTarget, parse_encoding,
+        parse_mark,
     },
     projects::backend::StoreChoice,
 };
@@ -219,6 +220,7 @@ impl ImportArgs {
             rules,
             batch_size: self.batch_size.into(),
             dry_run: self.dry_run,
+            terms: Terms::Flags,
         })
     }
 }

@@ -1,10 +1,14 @@
 //! Errors that end an import from the command line.
 
-use std::{error::Error, io};
+use std::io;
 
 use martech_core::{lake::LakeError, mongodb::MongoError};
 
-use crate::{import::ImportError, projects::backend::advised, records::RecordsError};
+use crate::{
+    import::{ImportError, chain},
+    projects::backend::advised,
+    records::RecordsError,
+};
 
 /// An error that ended an import. Events stored before the error stay stored.
 #[derive(Debug, thiserror::Error)]
@@ -79,13 +83,6 @@ impl From<LakeError> for CommandError {
 impl CommandError {
     /// Returns the error and its causes on one line.
     pub(crate) fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        text
+        chain(self)
     }
 }

@@ -32,7 +32,7 @@ use self::{
 use crate::{
     commands::{output::print_line, signals::interrupted},
     identity::{ProjectId, ProjectRecord},
-    import::{self, FileImport, ImportError, Nowhere, RejectsPath, Source, same_file, shape_of},
+    import::{self, FileImport, ImportError, Nowhere, Reading, RejectsPath, Source, same_file, shape_of},
     projects::{self, backend::database_of},
     records::{AnyRecords, Records as _},
 };
@@ -250,7 +250,7 @@ fn prepare(source: &Source, rejects: &RejectsPath, args: &ImportArgs) -> Result<
         }
         _ => None,
     };
-    FileImport::prepare(source.clone(), rejects, state_file)
+    FileImport::prepare(source.clone(), Reading::default(), rejects, state_file)
 }
 
 #[cfg(test)]

@@ -25,8 +25,10 @@ use crate::{
 mod decode;
 mod media;
 mod memory;
+mod pieces;
 mod timer;
 
+pub(crate) use self::pieces::Pieces;
 use media::{Encoding, encoding};
 pub(crate) use media::{Format, essence, format};
 use memory::BodyMemory;
@@ -239,7 +241,7 @@ pub(crate) fn is_small(headers: &HeaderMap) -> bool {
 }
 
 /// Returns the length that the request head promises, in bytes.
-fn promised(headers: &HeaderMap) -> Option<usize> {
+pub(crate) fn promised(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 

@@ -8,7 +8,7 @@ use std::{borrow::Cow, fmt::Display, time::Duration};
 use axum::http::{Method, StatusCode};
 
 use super::ApiError;
-use crate::identity::ProjectId;
+use crate::{identity::ProjectId, uploads::MAX_BYTES};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -265,6 +265,11 @@ pub(crate) fn not_the_embedded_store() -> ApiError {
     ApiError::new(StatusCode::CONFLICT, "not_the_embedded_store", message)
 }
 
+pub(crate) fn no_room_for_upload() -> ApiError {
+    let message = "the disk is almost full; free some space, or upload a smaller file";
+    unavailable("disk_space_low", message, 30 * SECOND)
+}
+
 // Request bodies.
 
 pub(crate) fn incomplete_body() -> ApiError {
@@ -293,6 +298,10 @@ pub(crate) fn body_displaced() -> ApiError {
 pub(crate) fn body_too_large(what: &str, limit: usize) -> ApiError {
     let message = format!("{what} is larger than {limit} bytes; send less at once");
     ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message).limit(limit)
+}
+
+pub(crate) fn file_too_large() -> ApiError {
+    body_too_large("the file", usize::try_from(MAX_BYTES).unwrap_or(usize::MAX))
 }
 
 pub(crate) fn unsupported_media_type(reason: &str) -> ApiError {

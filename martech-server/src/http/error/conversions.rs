@@ -1,6 +1,6 @@
 //! The responses for the errors of the parts of the server.
 
-use std::time::Duration;
+use std::{io::ErrorKind, time::Duration};
 
 use axum::http::StatusCode;
 use martech_core::{
@@ -16,6 +16,7 @@ use crate::{
     identity::{AccountError, HashError},
     projects::{IngestRefusal, ProjectError, Unavailable, WatchError, backend::BackendError},
     records::RecordsError,
+    uploads::UploadError,
 };
 
 impl From<QueryError> for ApiError {
@@ -130,6 +131,26 @@ impl From<ProjectError> for ApiError {
             }
         };
         Self::new(status, code, error.to_string())
+    }
+}
+
+impl From<UploadError> for ApiError {
+    fn from(error: UploadError) -> Self {
+        use UploadError as E;
+        let (status, code) = match &error {
+            E::Unknown => (StatusCode::NOT_FOUND, "not_found"),
+            E::TooMany => (StatusCode::CONFLICT, "too_many_imports"),
+            E::Running => (StatusCode::CONFLICT, "import_running"),
+            E::Busy => (StatusCode::SERVICE_UNAVAILABLE, "imports_busy"),
+            E::Unreadable(_) => (StatusCode::BAD_REQUEST, "unreadable_file"),
+            E::Options(_) => return catalogue::validation_error(error.to_string()),
+            E::TooLarge => return catalogue::file_too_large(),
+            E::Stopping => return catalogue::draining(Duration::from_secs(5)),
+            E::Folder(cause) if cause.kind() == ErrorKind::StorageFull => return catalogue::no_room_for_upload(),
+            E::Folder(_) => return catalogue::internal(&error),
+        };
+        let response = Self::new(status, code, error.to_string());
+        if matches!(error, E::Busy) { response.retry_after(Duration::from_secs(10)) } else { response }
     }
 }
 

@@ -22,8 +22,10 @@ use crate::{
         catalogue::{self, Obstacle},
     },
     identity::{AccountError, HashError, ProjectId, Role},
+    import::ImportError,
     observability::RequestId,
     projects::{IngestRefusal, ProjectError},
+    uploads::UploadError,
 };
 
 /// An error that a route may return: a name for the description, and an example of the response.
@@ -274,6 +276,12 @@ faults! {
     NoRetention: catalogue::no_retention();
     NotTheEmbeddedStore: catalogue::not_the_embedded_store();
 
+    // Imports.
+    UnreadableFile: UploadError::Unreadable(ImportError::Options("orders.csv: the file is empty".to_owned()));
+    TooManyImports: UploadError::TooMany;
+    ImportRunning: UploadError::Running;
+    ImportsBusy: UploadError::Busy;
+
     // Readiness.
     Stopped: catalogue::not_ready(Obstacle::Stopped);
     StoreFailing: catalogue::not_ready(Obstacle::StoreFailing);
@@ -311,6 +319,10 @@ pub(crate) type OfBody = (Receiving, NotJson, BadRequest, ValidationError);
 
 /// Errors of a small body that is JSON or a form.
 pub(crate) type OfBodyOrForm = (Receiving, NotJsonOrForm, BadRequest, ValidationError);
+
+/// Errors of an uploaded file.
+pub(crate) type OfUpload =
+    (IncompleteBody, BodyTimeout, BodyTooSlow, BodyTooLarge, UnsupportedEncoding, UnreadableFile);
 
 /// Errors of a body with events.
 pub(crate) type OfEvents = (

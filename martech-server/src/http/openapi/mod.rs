@@ -25,8 +25,9 @@ pub(crate) use self::{
 pub(crate) use self::faults::all as all_errors;
 
 /// The groups of routes, with their descriptions.
-const TAGS: [(&str, &str); 8] = [
-    ("Events", "Send events, and watch them arrive."),
+const TAGS: [(&str, &str); 9] = [
+    ("Events", "Send events."),
+    ("Imports", "Import events from files."),
     ("Figures", "Query journeys, users and figures."),
     ("Health", "Check the server."),
     ("Account", "Sign up, sign in and manage your account, as with Better Auth."),

@@ -1,6 +1,6 @@
 //! Parses records into events.
 
-use std::path::Path;
+use std::{borrow::Cow, path::Path};
 
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use martech_core::event::{Event, EventRules, Timestamp};
@@ -11,11 +11,11 @@ use crate::import::{
     compose::{Composer, View},
     error::ImportError,
     layout::Layout,
-    members::Members,
+    members::{Members, text_of},
     options::ImportOptions,
     ordinals::Ordinals,
     rejects::Reason,
-    split::Chunk,
+    split::{Chunk, Record},
 };
 
 /// A chunk, and the outcome of each of its records.
@@ -39,6 +39,17 @@ pub(super) struct Parser {
     rules: EventRules,
     received_at: Timestamp,
 }
+
+/// The texts of one record.
+pub(super) enum Texts {
+    /// The texts of the columns.
+    Columns(Vec<String>),
+    /// The texts of the members of an object, by their paths.
+    Members(Vec<(String, String)>),
+}
+
+/// Maximum depth of the objects whose members have paths of their own.
+const MAX_DEPTH: usize = 4;
 
 /// The columns of delimited text.
 pub(super) struct Columns {
@@ -104,6 +115,26 @@ impl Parser {
         Ok(())
     }
 
+    /// Returns the texts of a record, as a person sees them.
+    pub(super) fn texts(&mut self, record: &Record, bytes: &[u8]) -> Result<Texts, Reason> {
+        if let Some(fault) = record.fault {
+            return Err(not_whole(fault));
+        }
+        let text = self.text(bytes)?;
+        let (count, mut members) = (self.columns.as_ref().map_or(0, |columns| columns.count), Members::default());
+        Ok(match view(self.columns.as_mut(), text, &mut members)? {
+            View::Columns { cells, record } => {
+                let text = |column| cells.get(record, column).map_or_else(String::new, |found| found.text.to_owned());
+                Texts::Columns((0..count).map(text).collect())
+            }
+            View::Object(members) => {
+                let mut texts = Vec::new();
+                flatten(members, "", MAX_DEPTH, &mut texts);
+                Texts::Members(texts)
+            }
+        })
+    }
+
     fn event(&mut self, record: &[u8]) -> Result<Result<Event, Reason>, ImportError> {
         let text = match self.text(record) {
             Ok(text) => text,
@@ -127,6 +158,21 @@ impl Parser {
                 Err(Reason::new("invalid_encoding", message))
             }
             _ => Ok(text),
+        }
+    }
+}
+
+/// Adds the members of an object with their paths. An object in it counts as members of its own, down to a depth.
+fn flatten(members: &Members<'_>, prefix: &str, depth: usize, texts: &mut Vec<(String, String)>) {
+    for (name, json) in &members.0 {
+        let path = format!("{prefix}{name}");
+        match Members::parse(json) {
+            Ok(inner) if depth > 1 && !inner.0.is_empty() => flatten(&inner, &format!("{path}."), depth - 1, texts),
+            _ => {
+                let text =
+                    if *json == "null" { Cow::Borrowed("") } else { text_of(json).unwrap_or(Cow::Borrowed(json)) };
+                texts.push((path, text.into_owned()));
+            }
         }
     }
 }
