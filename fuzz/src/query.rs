@@ -76,14 +76,14 @@ fn with_uri(text: &str, ask: impl FnOnce(&Uri) -> Result<(), StatusCode>) {
 
 /// Asserts that an accepted query can be answered: its calendar covers the range without gaps.
 fn stats(query: &StatsQuery) {
-    let StatsQuery { range, interval, tz, compare, .. } = query;
+    let StatsQuery { range, interval, week_start, tz, compare, .. } = query;
     assert!(range.from < range.to);
     let plan = StatsPlan::new(query).expect("the question was taken");
     assert_eq!(plan.compared().is_none(), *compare == Compare::None);
     let spans = plan.spans();
     assert!(spans.iter().all(|span| span.from < span.to) && spans.windows(2).all(|pair| pair[0].to < pair[1].from));
     assert_eq!(spans.last().map(|span| span.to), Some(range.to));
-    let calendar = Calendar::new(*range, *interval, tz).expect("the question was taken");
+    let calendar = Calendar::new(*range, *interval, *week_start, tz).expect("the question was taken");
     let starts = calendar.starts();
     assert!((1..=MAX_BUCKETS).contains(&starts.len()) && starts.is_sorted_by(|left, right| left < right));
     assert!(starts[0] <= range.from.millis() && starts[starts.len() - 1] < range.to.millis());

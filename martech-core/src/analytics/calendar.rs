@@ -1,12 +1,12 @@
 use jiff::{
     ToSpan,
-    civil::{Date, Weekday},
+    civil::Date,
     tz::{Offset, TimeZone},
 };
 
 use crate::{
     event::Timestamp,
-    query::{Interval, QueryError, TimeRange, start_of_day},
+    query::{Interval, QueryError, TimeRange, WeekStart, start_of_day},
 };
 
 /// The maximum number of buckets in a series.
@@ -31,31 +31,43 @@ impl Calendar {
     /// - An hour ends at the next full hour of the local clock, or when the clock changes. An hour that a clock change
     ///   repeats has two buckets. If the offset from UTC is not a whole number of hours, local hours start between
     ///   those of UTC.
+    /// - Weeks begin on the day `week`.
     /// - Days, weeks and months start at the [start of their first day](start_of_day). A day that a place skipped has
     ///   no bucket.
     ///
     /// # Errors
     /// Fails if the range is empty, leaves the years -9999 to 9999, or has more than [`MAX_BUCKETS`] buckets.
-    pub fn new(range: TimeRange, interval: Interval, tz: &TimeZone) -> Result<Self, QueryError> {
+    pub fn new(range: TimeRange, interval: Interval, week: WeekStart, tz: &TimeZone) -> Result<Self, QueryError> {
         if range.from >= range.to {
             return Err(QueryError::new("to", "must be later than from"));
         }
         if [range.from, range.to].iter().any(|edge| jiff::Timestamp::from_millisecond(edge.millis()).is_err()) {
             return Err(QueryError::new("from", "from and to must lie in the years -9999 to 9999"));
         }
-        Self::of(range, interval, tz, MAX_BUCKETS)
+        Self::of(range, interval, week, tz, MAX_BUCKETS)
     }
 
     /// Divides a compared period, which lies on the calendar, into buckets. An empty period has none.
-    pub(super) fn compared(range: TimeRange, interval: Interval, tz: &TimeZone) -> Result<Self, QueryError> {
-        if range.from >= range.to { Ok(Self::default()) } else { Self::of(range, interval, tz, MAX_COMPARED) }
+    pub(super) fn compared(
+        range: TimeRange,
+        interval: Interval,
+        week: WeekStart,
+        tz: &TimeZone,
+    ) -> Result<Self, QueryError> {
+        if range.from >= range.to { Ok(Self::default()) } else { Self::of(range, interval, week, tz, MAX_COMPARED) }
     }
 
-    fn of(range: TimeRange, interval: Interval, tz: &TimeZone, most: usize) -> Result<Self, QueryError> {
+    fn of(
+        range: TimeRange,
+        interval: Interval,
+        week: WeekStart,
+        tz: &TimeZone,
+        most: usize,
+    ) -> Result<Self, QueryError> {
         let mut starts = Starts { range, starts: Vec::new(), most };
         match interval {
             Interval::Hour => starts.hours(tz)?,
-            _ => starts.dates(first_date(range.from, interval, tz), interval, tz)?,
+            _ => starts.dates(first_date(range.from, interval, week, tz), interval, tz)?,
         }
         Ok(Self { starts: starts.starts })
     }
@@ -159,11 +171,11 @@ impl Starts {
 }
 
 /// Returns the first day of the bucket that contains a moment.
-fn first_date(from: Timestamp, interval: Interval, tz: &TimeZone) -> Date {
+fn first_date(from: Timestamp, interval: Interval, week: WeekStart, tz: &TimeZone) -> Date {
     let date = tz.to_datetime(from.into()).date();
     match interval {
         Interval::Month => date.first_of_month(),
-        Interval::Week => date.checked_sub(date.weekday().since(Weekday::Monday).days()).unwrap_or(date),
+        Interval::Week => date.checked_sub(date.weekday().since(week.weekday()).days()).unwrap_or(date),
         Interval::Day | Interval::Hour => date,
     }
 }

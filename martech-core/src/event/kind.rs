@@ -166,6 +166,11 @@ impl EventTypes {
         EventType::KNOWN.into_iter().chain(self.more.iter().cloned())
     }
 
+    /// Returns whether every well-formed name is accepted.
+    pub fn accepts_any(&self) -> bool {
+        self.any
+    }
+
     /// Returns the type of this name, if it is accepted.
     pub fn get(&self, name: &str) -> Option<EventType> {
         let event_type = EventType::parse(name).ok()?;

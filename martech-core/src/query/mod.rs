@@ -41,5 +41,5 @@ pub use stats::{
     Compare, ComparedBucket, ComparedPeriod, PageRow, ProductRow, SearchRow, SeriesBucket, Stats, StatsQuery, TopLists,
     Totals, TypeRow,
 };
-pub use time::{Interval, LocalTime, Order, TimeRange, parse_instant, parse_time_zone, start_of_day};
+pub use time::{Interval, LocalTime, Order, TimeRange, WeekStart, parse_instant, parse_time_zone, start_of_day};
 pub use users::{CurrencyAmount, UserRow, UserSort, Users, UsersCursor, UsersPage, UsersQuery};

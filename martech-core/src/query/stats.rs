@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, str::FromStr};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::{CurrencyAmount, Interval, LocalTime, QueryError, TimeRange};
+use super::{CurrencyAmount, Interval, LocalTime, QueryError, TimeRange, WeekStart};
 use crate::setters::setters;
 
 /// A query for the statistics of a shop over a range of time.
@@ -26,6 +26,8 @@ pub struct StatsQuery {
     pub tz: TimeZone,
     /// Width of the buckets of the series.
     pub interval: Interval,
+    /// The first day of a week, for [`Interval::Week`].
+    pub week_start: WeekStart,
     /// The period to compare the range with.
     pub compare: Compare,
 }
@@ -33,7 +35,13 @@ pub struct StatsQuery {
 impl StatsQuery {
     /// Creates a query for the statistics of a range, by days in UTC, compared with the previous period.
     pub fn new(range: TimeRange) -> Self {
-        Self { range, tz: TimeZone::UTC, interval: Interval::Day, compare: Compare::default() }
+        Self {
+            range,
+            tz: TimeZone::UTC,
+            interval: Interval::Day,
+            week_start: WeekStart::default(),
+            compare: Compare::default(),
+        }
     }
 }
 
@@ -41,6 +49,7 @@ setters! {
     StatsQuery {
         tz: TimeZone,
         interval: Interval,
+        week_start: WeekStart,
         compare: Compare,
     }
 }
@@ -50,8 +59,9 @@ setters! {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Compare {
-    /// The period that ends where the range begins. It has as many local days if the range begins and ends at local
-    /// midnight, and otherwise the same duration.
+    /// The local days before, as many as the range has. If the range ends within its last day, the period ends at the
+    /// same time of its last day. If the range does not begin at local midnight, the period is the same duration before
+    /// the range.
     #[default]
     PreviousPeriod,
     /// The same local dates and times one year earlier.
@@ -130,6 +140,8 @@ pub struct Totals {
     /// Average order value, by currency: revenue divided by the number of orders that have a value in the currency,
     /// rounded half to even to the millionth.
     pub average_order_value: Vec<CurrencyAmount>,
+    /// Revenue per user, by currency: revenue divided by `users`, rounded half to even to the millionth.
+    pub revenue_per_user: Vec<CurrencyAmount>,
     /// Conversion rate: sessions with at least one purchase in the span, divided by sessions, rounded to six decimals.
     /// Absent if there are no sessions.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -169,8 +181,8 @@ pub struct TypeRow {
     pub users: u64,
 }
 
-/// Counts of one bucket of the period that the range is compared with. There are no counts by event type.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// Totals of one bucket of the period that the range is compared with. There are no counts by event type.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -178,22 +190,17 @@ pub struct ComparedBucket {
     /// Start of the bucket in the calendar. The first bucket may start before the period; only events in the period are
     /// counted.
     pub start: LocalTime,
-    /// Number of events.
-    pub events: u64,
-    /// Distinct users with an event in the bucket.
-    pub users: u64,
-    /// Users whose first event ever lies in the bucket.
-    pub new_users: u64,
-    /// Sessions whose first event in the period lies in the bucket. These add up to the total.
-    pub sessions: u64,
-    /// Number of purchases.
-    pub orders: u64,
-    /// Sum of the order values, by currency.
-    pub revenue: Vec<CurrencyAmount>,
+    /// Totals of the bucket.
+    #[serde(flatten)]
+    pub totals: Totals,
 }
 
-/// Counts of one bucket.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// Totals of one bucket.
+///
+/// A session counts in the bucket of its first event in the range, so the sessions of the buckets add up to the total.
+/// The conversion of a bucket is that of the sessions which count in it: an order counts even if it comes in a later
+/// bucket of the range. All other figures are those of the events in the bucket.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -201,18 +208,9 @@ pub struct SeriesBucket {
     /// Start of the bucket in the calendar. The first bucket may start before the range; only events in the range are
     /// counted.
     pub start: LocalTime,
-    /// Number of events.
-    pub events: u64,
-    /// Distinct users with an event in the bucket.
-    pub users: u64,
-    /// Users whose first event ever lies in the bucket.
-    pub new_users: u64,
-    /// Sessions whose first event in the range lies in the bucket. These add up to the total.
-    pub sessions: u64,
-    /// Number of purchases.
-    pub orders: u64,
-    /// Sum of the order values, by currency.
-    pub revenue: Vec<CurrencyAmount>,
+    /// Totals of the bucket.
+    #[serde(flatten)]
+    pub totals: Totals,
     /// Number of events by type. Types without events in the bucket are left out.
     pub by_type: BTreeMap<String, u64>,
 }

@@ -1,7 +1,7 @@
 use std::{cmp::Ordering, fmt, str::FromStr};
 
 use jiff::{
-    civil::Date,
+    civil::{Date, Weekday},
     tz::{Offset, TimeZone},
 };
 use serde::{Serialize, Serializer};
@@ -77,7 +77,7 @@ pub enum Interval {
     Hour,
     /// Calendar days.
     Day,
-    /// Weeks that begin on Monday.
+    /// Weeks. They begin on Monday, unless the query names another day.
     Week,
     /// Calendar months.
     Month,
@@ -93,6 +93,44 @@ impl FromStr for Interval {
             "week" => Ok(Self::Week),
             "month" => Ok(Self::Month),
             _ => Err(QueryError::new("interval", "must be hour, day, week or month")),
+        }
+    }
+}
+
+/// The first day of a week.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub enum WeekStart {
+    /// As in ISO 8601.
+    #[default]
+    Monday,
+    /// As in most of the Middle East.
+    Saturday,
+    /// As in America.
+    Sunday,
+}
+
+impl WeekStart {
+    /// Returns the day.
+    pub(crate) fn weekday(self) -> Weekday {
+        match self {
+            Self::Monday => Weekday::Monday,
+            Self::Saturday => Weekday::Saturday,
+            Self::Sunday => Weekday::Sunday,
+        }
+    }
+}
+
+impl FromStr for WeekStart {
+    type Err = QueryError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "monday" => Ok(Self::Monday),
+            "saturday" => Ok(Self::Saturday),
+            "sunday" => Ok(Self::Sunday),
+            _ => Err(QueryError::new("weekStart", "must be monday, saturday or sunday")),
         }
     }
 }

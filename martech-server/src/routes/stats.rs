@@ -6,7 +6,7 @@ use axum::{extract::State, response::Response};
 use jiff::{ToSpan, tz::TimeZone};
 use martech_core::{
     event::Timestamp,
-    query::{Compare, Interval, Reader, Stats, StatsQuery, TimeRange, parse_time_zone, start_of_day},
+    query::{Compare, Interval, Reader, Stats, StatsQuery, TimeRange, WeekStart, parse_time_zone, start_of_day},
 };
 
 use crate::{
@@ -38,6 +38,7 @@ const DEFAULT_DAYS: i64 = 30;
         ("to" = Option<String>, Query, format = "instant", description = "The exclusive end of the range, in the same forms as `from`.", example = "2026-12-01"),
         ("tz" = Option<String>, Query, format = "iana-time-zone", description = "The IANA time zone of dates; by default that of the project.", example = "Europe/Berlin"),
         ("interval" = inline(Option<Interval>), Query, description = "The width of the buckets of the series; by default a day."),
+        ("weekStart" = inline(Option<WeekStart>), Query, description = "The first day of a week, with `interval=week`; by default Monday."),
         ("compare" = inline(Option<Compare>), Query, description = "The period to compare with: the one before (the default), the same dates one year earlier, or none.")
     ),
     responses(
@@ -66,6 +67,7 @@ pub(crate) fn question(mut params: Params, tz: &TimeZone, now: Timestamp) -> Res
     let tz = params.one("tz", |text| message(parse_time_zone(text)))?.unwrap_or_else(|| tz.clone());
     let (from, to) = (params.instant("from", &tz)?, params.instant("to", &tz)?);
     let interval = params.one("interval", |text| message(text.parse()))?.unwrap_or(Interval::Day);
+    let week_start = params.one("weekStart", |text| message(text.parse()))?.unwrap_or_default();
     let compare = params.one("compare", |text| message(text.parse()))?.unwrap_or_default();
     params.finish()?;
 
@@ -77,7 +79,7 @@ pub(crate) fn question(mut params: Params, tz: &TimeZone, now: Timestamp) -> Res
         Some(from) => from,
         None => shifted_day(to, -DEFAULT_DAYS, &tz).ok_or_else(|| outside("from"))?,
     };
-    Ok(StatsQuery::new(TimeRange { from, to }).tz(tz).interval(interval).compare(compare))
+    Ok(StatsQuery::new(TimeRange { from, to }).tz(tz).interval(interval).week_start(week_start).compare(compare))
 }
 
 /// Returns the start of the local day that lies `days` days after the day of `time`.

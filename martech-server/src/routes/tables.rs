@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use martech_core::{
     event::Currency,
-    query::{CurrencyAmount, Journey, Stats, Users},
+    query::{CurrencyAmount, Journey, Stats, Totals, Users},
 };
 
 use crate::http::csv::{Csv, Table};
@@ -30,14 +30,15 @@ impl Table for Stats {
 
     fn write(&self, csv: &mut Csv) {
         csv.names(["start", "events", "users", "newUsers", "sessions", "orders"]);
-        let currencies = Currencies::of(self.series.iter().map(|bucket| &*bucket.revenue));
+        let currencies = Currencies::of(self.series.iter().map(|bucket| &*bucket.totals.revenue));
         currencies.write_names(csv);
         for bucket in &self.series {
             csv.value(bucket.start);
-            for count in [bucket.events, bucket.users, bucket.new_users, bucket.sessions, bucket.orders] {
+            let Totals { events, users, new_users, sessions, orders, revenue, .. } = &bucket.totals;
+            for count in [events, users, new_users, sessions, orders] {
                 csv.value(count);
             }
-            currencies.write(&bucket.revenue, csv);
+            currencies.write(revenue, csv);
         }
     }
 

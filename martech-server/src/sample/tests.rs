@@ -69,12 +69,12 @@ async fn figures_are_those_of_a_shop() {
     assert!((4_000..10_000).contains(&totals.users), "{}", totals.users);
     assert_eq!(totals.new_users, totals.users);
     // The busiest day is one of the sale, which is in the last 30 days.
-    let orders: Vec<u64> = whole.series.iter().map(|bucket| bucket.orders).collect();
-    let busiest = whole.series.iter().enumerate().max_by_key(|(_, bucket)| bucket.sessions).unwrap().0;
+    let orders: Vec<u64> = whole.series.iter().map(|bucket| bucket.totals.orders).collect();
+    let busiest = whole.series.iter().enumerate().max_by_key(|(_, bucket)| bucket.totals.sessions).unwrap().0;
     assert!(busiest > 60, "{busiest}");
     assert!(orders[busiest] as f64 > 2.0 * totals.orders as f64 / 91.0, "{orders:?}");
     // Growth: the last four weeks have more visits than the first four.
-    let sessions = |days: std::ops::Range<usize>| whole.series[days].iter().map(|day| day.sessions).sum::<u64>();
+    let sessions = |days: std::ops::Range<usize>| whole.series[days].iter().map(|day| day.totals.sessions).sum::<u64>();
     assert!(sessions(63..91) > sessions(0..28) * 5 / 4);
     let types: BTreeSet<&str> = whole.by_type.iter().map(|row| row.event_type.as_str()).collect();
     let expected = ["add_to_cart", "page_view", "purchase", "remove_from_cart", "search", "session_start"];

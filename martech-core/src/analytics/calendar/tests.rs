@@ -14,7 +14,7 @@ fn range(from: &str, to: &str) -> TimeRange {
 
 /// The bucket starts in local time.
 fn starts(from: &str, to: &str, interval: Interval, zone: &str) -> Vec<String> {
-    let calendar = Calendar::new(range(from, to), interval, &tz(zone)).unwrap();
+    let calendar = Calendar::new(range(from, to), interval, WeekStart::Monday, &tz(zone)).unwrap();
     let local = |start: &i64| {
         let instant = Instant::from_millisecond(*start).unwrap();
         instant.display_with_offset(tz(zone).to_offset(instant)).to_string()
@@ -30,9 +30,15 @@ fn lengths_in_hours(calendar: &Calendar) -> Vec<i64> {
 fn days_have_23_or_25_hours_at_clock_changes() {
     let new_york = tz("America/New_York");
     let spring = range("2026-03-07T05:00:00Z", "2026-03-11T04:00:00Z");
-    assert_eq!(lengths_in_hours(&Calendar::new(spring, Interval::Day, &new_york).unwrap()), [24, 23, 24]);
+    assert_eq!(
+        lengths_in_hours(&Calendar::new(spring, Interval::Day, WeekStart::Monday, &new_york).unwrap()),
+        [24, 23, 24]
+    );
     let autumn = range("2026-10-31T04:00:00Z", "2026-11-04T05:00:00Z");
-    assert_eq!(lengths_in_hours(&Calendar::new(autumn, Interval::Day, &new_york).unwrap()), [24, 25, 24]);
+    assert_eq!(
+        lengths_in_hours(&Calendar::new(autumn, Interval::Day, WeekStart::Monday, &new_york).unwrap()),
+        [24, 25, 24]
+    );
 }
 
 #[test]
@@ -100,18 +106,22 @@ fn skipped_day_has_no_bucket() {
 
 #[test]
 fn rejects_too_many_buckets() {
-    let hours = |to| Calendar::new(range("2026-01-01T00:00:00Z", to), Interval::Hour, &TimeZone::UTC);
+    let hours =
+        |to| Calendar::new(range("2026-01-01T00:00:00Z", to), Interval::Hour, WeekStart::Monday, &TimeZone::UTC);
     assert_eq!(hours("2027-02-21T16:00:00Z").unwrap().starts().len(), MAX_BUCKETS);
     assert_eq!(hours("2027-02-21T16:00:00.001Z").unwrap_err().field, "interval");
     let ages = range("-009999-01-03T00:00:00Z", "9999-12-30T00:00:00Z");
-    assert_eq!(Calendar::new(ages, Interval::Week, &tz("Europe/Berlin")).unwrap_err().field, "interval");
+    assert_eq!(
+        Calendar::new(ages, Interval::Week, WeekStart::Monday, &tz("Europe/Berlin")).unwrap_err().field,
+        "interval"
+    );
 }
 
 #[test]
 fn rejects_empty_and_out_of_range_spans() {
     let at = |from, to| {
         let range = TimeRange { from: Timestamp::from_millis(from), to: Timestamp::from_millis(to) };
-        Calendar::new(range, Interval::Day, &TimeZone::UTC).map(|calendar| calendar.starts().len())
+        Calendar::new(range, Interval::Day, WeekStart::Monday, &TimeZone::UTC).map(|calendar| calendar.starts().len())
     };
     assert_eq!(at(1, 1).unwrap_err().field, "to");
     assert_eq!(at(2, 1).unwrap_err().field, "to");
@@ -128,30 +138,35 @@ pub(in crate::analytics) fn any_interval() -> impl Strategy<Value = Interval> {
     prop::sample::select(vec![Interval::Hour, Interval::Day, Interval::Week, Interval::Month])
 }
 
+pub(in crate::analytics) fn any_week() -> impl Strategy<Value = WeekStart> {
+    prop::sample::select(vec![WeekStart::Monday, WeekStart::Saturday, WeekStart::Sunday])
+}
+
 proptest! {
     #[test]
     fn buckets_match_local_clock_labels(
         zone in any_zone(),
         interval in any_interval(),
+        week in any_week(),
         // 2011 to 2026.
         from in 1_300_000_000_000i64..1_800_000_000_000,
         length in 1i64..100 * 24 * HOUR_MILLIS,
         places in prop::collection::vec(0.0..1.0f64, 1..40),
     ) {
         let range = TimeRange { from: Timestamp::from_millis(from), to: Timestamp::from_millis(from + length) };
-        let calendar = Calendar::new(range, interval, &zone).unwrap();
+        let calendar = Calendar::new(range, interval, week, &zone).unwrap();
         let starts = calendar.starts();
         prop_assert!(starts.is_sorted_by(|a, b| a < b));
         prop_assert!(starts[0] <= from);
         prop_assert!(starts[starts.len() - 1] < from + length);
         for start in starts {
-            prop_assert_ne!(label(*start - 1, interval, &zone), label(*start, interval, &zone));
+            prop_assert_ne!(label(*start - 1, interval, week, &zone), label(*start, interval, week, &zone));
         }
         let mut hint = 0;
         for place in places {
             let millis = from + (length as f64 * place) as i64;
             let bucket = calendar.bucket_of(millis);
-            prop_assert_eq!(label(millis, interval, &zone), label(starts[bucket], interval, &zone));
+            prop_assert_eq!(label(millis, interval, week, &zone), label(starts[bucket], interval, week, &zone));
             hint = calendar.bucket_near(millis, hint);
             prop_assert_eq!(hint, bucket);
         }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use jiff::tz::TimeZone;
 
 use super::{
-    Period, StatsAccumulator,
+    Bucket, Period, StatsAccumulator,
     counters::{BySymbol, Revenue, Tally},
     plan::Planned,
 };
@@ -51,24 +51,26 @@ pub(super) fn of(counted: &StatsAccumulator) -> Stats {
 }
 
 fn totals(period: &Period, currencies: &Interner<Currency>) -> Totals {
-    let by_currency: BTreeMap<Currency, Revenue> = currencies
-        .iter()
-        .map(|(symbol, currency)| (*currency, period.revenue.get(symbol)))
-        .filter(|(_, revenue)| revenue.orders > 0)
-        .collect();
-    let amounts = |of: fn(Revenue) -> i128| {
-        by_currency.iter().map(|(currency, revenue)| amount(*currency, of(*revenue))).collect()
+    let revenue = currencies.iter().map(|(symbol, currency)| (*currency, period.revenue.get(symbol)));
+    totals_of(&period.whole, revenue.filter(|(_, revenue)| revenue.orders > 0).collect())
+}
+
+fn totals_of(counted: &Bucket, mut revenue: Vec<(Currency, Revenue)>) -> Totals {
+    revenue.sort_unstable_by_key(|(currency, _)| *currency);
+    let amounts = |of: &dyn Fn(Revenue) -> i128| {
+        revenue.iter().map(|(currency, revenue)| amount(*currency, of(*revenue))).collect::<Vec<_>>()
     };
-    let whole = &period.whole;
+    let users = counted.tally.users;
     Totals {
-        events: whole.tally.events,
-        users: whole.tally.users,
-        new_users: whole.new_users,
-        sessions: whole.sessions,
-        orders: whole.tally.orders,
-        revenue: amounts(|revenue| revenue.micros),
-        average_order_value: amounts(Revenue::average),
-        conversion: (whole.sessions > 0).then(|| share(period.converted, whole.sessions)),
+        events: counted.tally.events,
+        users,
+        new_users: counted.new_users,
+        sessions: counted.sessions,
+        orders: counted.tally.orders,
+        revenue: amounts(&|revenue| revenue.micros),
+        average_order_value: amounts(&|revenue| revenue.per(revenue.orders)),
+        revenue_per_user: amounts(&|revenue| revenue.per(users)),
+        conversion: (counted.sessions > 0).then(|| share(counted.converted, counted.sessions)),
     }
 }
 
@@ -84,10 +86,7 @@ fn share(part: u64, whole: u64) -> f64 {
 fn series(counted: &StatsAccumulator) -> Vec<SeriesBucket> {
     let (plan, symbols) = (&counted.plan, &counted.symbols);
     let buckets = buckets(&counted.current, &plan.current, &symbols.currencies, &plan.query.tz);
-    let with_types = |bucket: ComparedBucket| {
-        let ComparedBucket { start, events, users, new_users, sessions, orders, revenue } = bucket;
-        SeriesBucket { start, events, users, new_users, sessions, orders, revenue, by_type: BTreeMap::new() }
-    };
+    let with_types = |ComparedBucket { start, totals }| SeriesBucket { start, totals, by_type: BTreeMap::new() };
     let mut series: Vec<_> = buckets.into_iter().map(with_types).collect();
     counted.events_by_type.for_each(|symbol, bucket, events| {
         if let Some(name) = symbols.types.get(symbol) {
@@ -99,26 +98,18 @@ fn series(counted: &StatsAccumulator) -> Vec<SeriesBucket> {
 
 /// Returns the buckets of a period, without the types of events.
 fn buckets(period: &Period, planned: &Planned, currencies: &Interner<Currency>, tz: &TimeZone) -> Vec<ComparedBucket> {
-    let starts = planned.calendar.starts().iter();
-    let mut buckets: Vec<_> = starts
-        .zip(&period.buckets)
-        .map(|(start, bucket)| ComparedBucket {
-            start: LocalTime::new(Timestamp::from_millis(*start), tz),
-            events: bucket.tally.events,
-            users: bucket.tally.users,
-            new_users: bucket.new_users,
-            sessions: bucket.sessions,
-            orders: bucket.tally.orders,
-            revenue: Vec::new(),
-        })
-        .collect();
-    period.revenue_by_bucket.for_each(|symbol, bucket, revenue| {
+    let mut revenue: Vec<Vec<(Currency, Revenue)>> = vec![Vec::new(); period.buckets.len()];
+    period.revenue_by_bucket.for_each(|symbol, bucket, sum| {
         if let Some(currency) = currencies.get(symbol) {
-            buckets[bucket].revenue.push(amount(*currency, revenue.micros));
+            revenue[bucket].push((*currency, sum));
         }
     });
-    buckets.iter_mut().for_each(|bucket| bucket.revenue.sort_unstable_by_key(|amount| amount.currency));
-    buckets
+    let counted = period.buckets.iter().zip(revenue);
+    let buckets = planned.calendar.starts().iter().zip(counted).map(|(start, (bucket, revenue))| ComparedBucket {
+        start: LocalTime::new(Timestamp::from_millis(*start), tz),
+        totals: totals_of(bucket, revenue),
+    });
+    buckets.collect()
 }
 
 fn top(counted: &StatsAccumulator) -> TopLists {

@@ -19,7 +19,7 @@ pub(super) fn compared(query: &StatsQuery) -> Result<Option<TimeRange>, QueryErr
     let (range, tz) = (query.range, &query.tz);
     match query.compare {
         Compare::None => Ok(None),
-        Compare::PreviousPeriod => Ok(Some(TimeRange { from: previous_from(range, tz), to: range.from })),
+        Compare::PreviousPeriod => Ok(Some(previous_days(range, tz).unwrap_or_else(|| same_duration(range)))),
         Compare::PreviousYear => match previous_year(range, tz) {
             Some(compared) => Ok(Some(compared)),
             None => Err(QueryError::new("compare", "the calendar has no year before this range")),
@@ -27,17 +27,22 @@ pub(super) fn compared(query: &StatsQuery) -> Result<Option<TimeRange>, QueryErr
     }
 }
 
-fn previous_from(range: TimeRange, tz: &TimeZone) -> Timestamp {
-    let by_days = || {
-        let (first, end) = (day_beginning_at(range.from, tz)?, day_beginning_at(range.to, tz)?);
-        let days = first.until(end).ok()?.get_days();
-        start_of_day(first.checked_sub(days.days()).ok()?, tz)
-    };
-    // If a place skipped whole days, the preceding days may not exist.
-    by_days().filter(|from| *from < range.from).unwrap_or_else(|| {
-        let (from, to) = (range.from.millis(), range.to.millis());
-        Timestamp::from_millis((2 * from - to).max(jiff::Timestamp::MIN.as_millisecond()))
-    })
+/// Returns as many local days before a range as it has. If it ends within a day, so does the period, at the same local
+/// time. Returns `None` if the range does not begin with a day, or if a place that skipped days has no such days.
+fn previous_days(range: TimeRange, tz: &TimeZone) -> Option<TimeRange> {
+    let first = day_beginning_at(range.from, tz)?;
+    let (end, ends_day) = (local(range.to, tz), begins_day(range.to, tz));
+    let days = first.until(end.date()).ok()?.get_days() + i32::from(!ends_day);
+    let from = start_of_day(first.checked_sub(days.days()).ok()?, tz)?;
+    let to = moment(end.checked_sub(days.days()).ok()?, ends_day, tz)?;
+    (from < to && to <= range.from).then_some(TimeRange { from, to })
+}
+
+/// Returns the same duration before a range, cut at the edge of the calendar.
+fn same_duration(range: TimeRange) -> TimeRange {
+    let (from, to) = (range.from.millis(), range.to.millis());
+    let before = (2 * from - to).max(jiff::Timestamp::MIN.as_millisecond());
+    TimeRange { from: Timestamp::from_millis(before), to: range.from }
 }
 
 fn previous_year(range: TimeRange, tz: &TimeZone) -> Option<TimeRange> {

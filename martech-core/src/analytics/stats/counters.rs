@@ -45,11 +45,11 @@ impl Revenue {
         self.orders += 1;
     }
 
-    /// Returns the millionths per order, rounded half to even.
-    pub(super) fn average(self) -> i128 {
-        let orders = i128::from(self.orders.max(1));
-        let (floor, rest) = (self.micros.div_euclid(orders), self.micros.rem_euclid(orders));
-        let up = 2 * rest > orders || (2 * rest == orders && floor % 2 != 0);
+    /// Returns the millionths for each of a count, rounded half to even.
+    pub(super) fn per(self, count: u64) -> i128 {
+        let count = i128::from(count.max(1));
+        let (floor, rest) = (self.micros.div_euclid(count), self.micros.rem_euclid(count));
+        let up = 2 * rest > count || (2 * rest == count && floor % 2 != 0);
         floor + i128::from(up)
     }
 }

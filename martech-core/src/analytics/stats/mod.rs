@@ -10,7 +10,7 @@ use std::{ops::AddAssign, sync::Arc};
 
 use self::{
     counters::{BySymbol, Grid, Revenue, Tally},
-    visits::{Visit, Visits},
+    visits::Visits,
 };
 use super::{
     calendar::Calendar,
@@ -48,8 +48,6 @@ pub struct StatsAccumulator {
 #[derive(Debug)]
 struct Period {
     whole: Bucket,
-    /// Sessions with an order.
-    converted: u64,
     revenue: BySymbol<Revenue>,
     buckets: Vec<Bucket>,
     revenue_by_bucket: Grid<Revenue>,
@@ -60,6 +58,8 @@ struct Period {
 struct Bucket {
     tally: Tally,
     sessions: u64,
+    /// Sessions with an order.
+    converted: u64,
     new_users: u64,
 }
 
@@ -164,7 +164,6 @@ impl Period {
     fn new(buckets: usize) -> Self {
         Self {
             whole: Bucket::default(),
-            converted: 0,
             revenue: BySymbol::default(),
             buckets: vec![Bucket::default(); buckets],
             revenue_by_bucket: Grid::new(buckets),
@@ -174,11 +173,14 @@ impl Period {
     /// Counts the next event of a user. `bucket` is the bucket of the event before, and becomes that of this one.
     #[inline]
     fn count(&mut self, row: &Row, user: u64, visits: &mut Visits, calendar: &Calendar, bucket: &mut usize) {
-        let (visit, is_order) = (visits.next(row), row.is_order());
         *bucket = calendar.bucket_near(row.occurred_at, *bucket);
-        self.whole.count(user, is_order, visit);
-        self.buckets[*bucket].count(user, is_order, visit);
-        self.converted += u64::from(visit.converts);
+        let (visit, is_order) = (visits.next(row, *bucket), row.is_order());
+        self.whole.count(user, is_order, visit.starts);
+        self.buckets[*bucket].count(user, is_order, visit.starts);
+        if visit.converts {
+            self.whole.converted += 1;
+            self.buckets[visit.bucket].converted += 1;
+        }
         if let Some((currency, micros)) = row.value() {
             self.revenue.at(currency).count(micros);
             self.revenue_by_bucket.at(currency, *bucket).count(micros);
@@ -187,7 +189,6 @@ impl Period {
 
     fn merge(&mut self, other: Self, currencies: &[Symbol]) {
         self.whole += other.whole;
-        self.converted += other.converted;
         self.revenue.merge(other.revenue, currencies);
         self.buckets.iter_mut().zip(other.buckets).for_each(|(bucket, other)| *bucket += other);
         self.revenue_by_bucket.merge(other.revenue_by_bucket, currencies);
@@ -196,9 +197,9 @@ impl Period {
 
 impl Bucket {
     #[inline]
-    fn count(&mut self, user: u64, is_order: bool, visit: Visit) {
+    fn count(&mut self, user: u64, is_order: bool, starts_session: bool) {
         self.tally.count(user, is_order);
-        self.sessions += u64::from(visit.starts);
+        self.sessions += u64::from(starts_session);
     }
 }
 
@@ -206,6 +207,7 @@ impl AddAssign for Bucket {
     fn add_assign(&mut self, other: Self) {
         self.tally += other.tally;
         self.sessions += other.sessions;
+        self.converted += other.converted;
         self.new_users += other.new_users;
     }
 }

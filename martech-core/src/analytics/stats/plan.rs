@@ -28,9 +28,11 @@ impl StatsPlan {
     /// [`MAX_BUCKETS`](crate::analytics::MAX_BUCKETS) buckets, or if the calendar has no year before it to compare
     /// with.
     pub fn new(query: &StatsQuery) -> Result<Self, QueryError> {
-        let current = Planned { range: query.range, calendar: Calendar::new(query.range, query.interval, &query.tz)? };
+        let (interval, week) = (query.interval, query.week_start);
+        let calendar = Calendar::new(query.range, interval, week, &query.tz)?;
+        let current = Planned { range: query.range, calendar };
         let compared = match compared(query)? {
-            Some(range) => Some(Planned { range, calendar: Calendar::compared(range, query.interval, &query.tz)? }),
+            Some(range) => Some(Planned { range, calendar: Calendar::compared(range, interval, week, &query.tz)? }),
             None => None,
         };
         let spans = joined(compared.as_ref().map(|compared| compared.range), query.range);

@@ -9,12 +9,12 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     analytics::{
-        calendar::tests::{any_interval, any_zone},
+        calendar::tests::{any_interval, any_week, any_zone},
         row::session_key,
         symbols::{Interner, NAME_OVERHEAD},
     },
     event::{Currency, Event, EventId, EventType, Facts, Money},
-    query::{Compare, Interval, StatsQuery, TimeRange},
+    query::{Compare, Interval, StatsQuery, TimeRange, WeekStart},
     testing::conformance::model::Model,
 };
 
@@ -121,21 +121,24 @@ fn matches_figures_computed_by_hand() {
             "revenue": [{"currency": "USD", "amount": "15.000001"}],
             // 7.5000005, half to even.
             "averageOrderValue": [{"currency": "USD", "amount": "7.50"}],
+            "revenuePerUser": [{"currency": "USD", "amount": "7.50"}],
             "conversion": 0.666667,
         },
         "previous": {
             "from": "2026-03-06T00:00:00-05:00",
             "to": "2026-03-08T00:00:00-05:00",
             "events": 2, "users": 1, "newUsers": 1, "sessions": 2, "orders": 0,
-            "revenue": [], "averageOrderValue": [], "conversion": 0.0,
+            "revenue": [], "averageOrderValue": [], "revenuePerUser": [], "conversion": 0.0,
             "series": [
                 {
                     "start": "2026-03-06T00:00:00-05:00",
-                    "events": 1, "users": 1, "newUsers": 1, "sessions": 1, "orders": 0, "revenue": [],
+                    "events": 1, "users": 1, "newUsers": 1, "sessions": 1, "orders": 0,
+                    "revenue": [], "averageOrderValue": [], "revenuePerUser": [], "conversion": 0.0,
                 },
                 {
                     "start": "2026-03-07T00:00:00-05:00",
-                    "events": 1, "users": 1, "newUsers": 0, "sessions": 1, "orders": 0, "revenue": [],
+                    "events": 1, "users": 1, "newUsers": 0, "sessions": 1, "orders": 0,
+                    "revenue": [], "averageOrderValue": [], "revenuePerUser": [], "conversion": 0.0,
                 },
             ],
         },
@@ -149,12 +152,16 @@ fn matches_figures_computed_by_hand() {
                 "start": "2026-03-08T00:00:00-05:00",
                 "events": 4, "users": 2, "newUsers": 1, "sessions": 2, "orders": 2,
                 "revenue": [{"currency": "USD", "amount": "15.000001"}],
+                "averageOrderValue": [{"currency": "USD", "amount": "7.50"}],
+                "revenuePerUser": [{"currency": "USD", "amount": "7.50"}],
+                // One of two sessions.
+                "conversion": 0.5,
                 "byType": {"page_view": 1, "purchase": 2, "search": 1},
             },
             {
                 "start": "2026-03-09T00:00:00-04:00",
                 "events": 2, "users": 1, "newUsers": 0, "sessions": 1, "orders": 1,
-                "revenue": [],
+                "revenue": [], "averageOrderValue": [], "revenuePerUser": [], "conversion": 1.0,
                 "byType": {"page_view": 1, "purchase": 1},
             },
         ],
@@ -179,7 +186,17 @@ fn previous_period_has_as_many_local_days() {
 }
 
 #[test]
-fn previous_period_has_same_duration_for_partial_days() {
+fn previous_period_of_days_that_are_not_over_ends_at_the_same_time() {
+    // Three days until 15:30. The clocks change on March 29, in the days before.
+    let (from, to) = previous("2026-03-29T22:00:00Z", "2026-04-01T13:30:00Z", "Europe/Berlin");
+    assert_eq!((from.as_str(), to.as_str()), ("2026-03-26T23:00:00.000Z", "2026-03-29T13:30:00.000Z"));
+    // A day until 02:30, which clocks skipped the day before.
+    let (from, to) = previous("2026-03-29T22:00:00Z", "2026-03-30T00:30:00Z", "Europe/Berlin");
+    assert_eq!((from.as_str(), to.as_str()), ("2026-03-28T23:00:00.000Z", "2026-03-29T01:30:00.000Z"));
+}
+
+#[test]
+fn previous_period_has_same_duration_for_partial_first_days() {
     let (from, to) = previous("2026-03-29T22:30:00Z", "2026-04-05T22:00:00Z", "Europe/Berlin");
     assert_eq!((from.as_str(), to.as_str()), ("2026-03-22T23:00:00.000Z", "2026-03-29T22:30:00.000Z"));
 }
@@ -276,8 +293,8 @@ fn events_in_both_periods_count_in_both() {
         let months = orders.into_iter().enumerate();
         months.filter(|(_, orders)| *orders > 0).map(|(month, _)| month).collect::<Vec<_>>()
     };
-    assert_eq!(months(stats.series.iter().map(|bucket| bucket.orders).collect()), [1, 13]);
-    assert_eq!(months(previous.series.iter().map(|bucket| bucket.orders).collect()), [1, 13]);
+    assert_eq!(months(stats.series.iter().map(|bucket| bucket.totals.orders).collect()), [1, 13]);
+    assert_eq!(months(previous.series.iter().map(|bucket| bucket.totals.orders).collect()), [1, 13]);
     assert_eq!((stats.totals.new_users, previous.totals.new_users), (0, 1));
 }
 
@@ -306,7 +323,7 @@ fn first_year_of_the_calendar_has_none_before() {
 
 #[test]
 fn averages_round_half_to_even() {
-    let average = |micros, orders| Revenue { micros, orders }.average();
+    let average = |micros, orders| Revenue { micros, orders }.per(orders);
     assert_eq!([average(5, 2), average(7, 2), average(-5, 2), average(-7, 2)], [2, 4, -2, -4]);
     assert_eq!([average(1, 3), average(2, 3), average(-1, 3), average(-2, 3), average(0, 0)], [0, 1, 0, -1, 0]);
 }
@@ -443,12 +460,12 @@ fn any_question() -> impl Strategy<Value = (StatsQuery, Vec<Event>)> {
         "2028-02-24T23:00:00Z",
     ];
     let compares = vec![Compare::PreviousPeriod, Compare::PreviousYear, Compare::None];
-    let asked = (any_zone(), any_interval(), prop::sample::select(compares));
+    let asked = (any_zone(), any_interval(), any_week(), prop::sample::select(compares));
     (asked, prop::sample::select(bases.map(time).to_vec()), 0..20 * 24i64, 1..30 * 48i64).prop_flat_map(
-        |((tz, interval, compare), base, later, half_hours)| {
+        |((tz, interval, week_start, compare), base, later, half_hours)| {
             let (from, length) = (base.millis() + later * 60 * MINUTE, half_hours * 30 * MINUTE);
             let range = TimeRange { from: Timestamp::from_millis(from), to: Timestamp::from_millis(from + length) };
-            let query = StatsQuery { range, tz, interval, compare };
+            let query = StatsQuery { range, tz, interval, week_start, compare };
             let clicks = any_click(from, length, compare == Compare::PreviousYear);
             (Just(query), prop::collection::vec(clicks, 0..120))
         },
@@ -461,15 +478,15 @@ proptest! {
         let counted = count(&query, &clicks, &first_seen(&clicks), workers);
         prop_assert_eq!(&counted, &Model { events: clicks }.stats(&query));
         let sum = |of: fn(&crate::query::SeriesBucket) -> u64| counted.series.iter().map(of).sum::<u64>();
-        prop_assert_eq!(sum(|bucket| bucket.events), counted.totals.events);
-        prop_assert_eq!(sum(|bucket| bucket.sessions), counted.totals.sessions);
-        prop_assert_eq!(sum(|bucket| bucket.new_users), counted.totals.new_users);
-        prop_assert_eq!(sum(|bucket| bucket.orders), counted.totals.orders);
+        prop_assert_eq!(sum(|bucket| bucket.totals.events), counted.totals.events);
+        prop_assert_eq!(sum(|bucket| bucket.totals.sessions), counted.totals.sessions);
+        prop_assert_eq!(sum(|bucket| bucket.totals.new_users), counted.totals.new_users);
+        prop_assert_eq!(sum(|bucket| bucket.totals.orders), counted.totals.orders);
         if let Some(previous) = &counted.previous {
             let sum = |of: fn(&crate::query::ComparedBucket) -> u64| previous.series.iter().map(of).sum::<u64>();
-            prop_assert_eq!(sum(|bucket| bucket.events), previous.totals.events);
-            prop_assert_eq!(sum(|bucket| bucket.sessions), previous.totals.sessions);
-            prop_assert_eq!(sum(|bucket| bucket.new_users), previous.totals.new_users);
+            prop_assert_eq!(sum(|bucket| bucket.totals.events), previous.totals.events);
+            prop_assert_eq!(sum(|bucket| bucket.totals.sessions), previous.totals.sessions);
+            prop_assert_eq!(sum(|bucket| bucket.totals.new_users), previous.totals.new_users);
         }
     }
 }
@@ -481,4 +498,32 @@ fn revenue_sum_exceeds_largest_amount() {
     let stats = count(&query, &[order.clone(), order], &[], 1);
     assert_eq!(stats.totals.revenue[0].currency, Currency::USD);
     assert_eq!(stats.totals.revenue[0].amount.micros(), 2 * i128::from(i64::MAX));
+}
+
+#[test]
+fn session_converts_in_the_bucket_in_which_it_began() {
+    let query = query("2026-01-01T00:00:00Z", "2026-01-03T00:00:00Z", "UTC", Interval::Day);
+    let clicks = [
+        click(1, time("2026-01-01T23:50:00Z"), "page_view", Facts::default()),
+        click(1, time("2026-01-02T00:05:00Z"), "purchase", Facts::default()),
+        click(2, time("2026-01-02T12:00:00Z"), "page_view", Facts::default()),
+    ];
+    let stats = count(&query, &clicks, &first_seen(&clicks), 2);
+    let buckets: Vec<_> = stats.series.iter().map(|bucket| &bucket.totals).collect();
+    assert_eq!(buckets.iter().map(|totals| totals.sessions).collect::<Vec<_>>(), [1, 1]);
+    assert_eq!(buckets.iter().map(|totals| totals.orders).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(buckets.iter().map(|totals| totals.conversion).collect::<Vec<_>>(), [Some(1.0), Some(0.0)]);
+    assert_eq!(stats.totals.conversion, Some(0.5));
+}
+
+#[test]
+fn weeks_begin_on_the_day_of_the_query() {
+    let begin = |week| {
+        let query = query("2026-01-01T00:00:00Z", "2026-01-12T00:00:00Z", "UTC", Interval::Week).week_start(week);
+        let stats = count(&query, &[], &[], 1);
+        stats.series.iter().map(|bucket| bucket.start.to_string()[5..10].to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(begin(WeekStart::Monday), ["12-29", "01-05"]);
+    assert_eq!(begin(WeekStart::Sunday), ["12-28", "01-04", "01-11"]);
+    assert_eq!(begin(WeekStart::Saturday), ["12-27", "01-03", "01-10"]);
 }

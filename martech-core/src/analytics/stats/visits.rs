@@ -5,8 +5,8 @@ use crate::analytics::{row::Row, session::SESSION_GAP_MILLIS};
 /// Assigns the events of one user, in time order, to sessions.
 #[derive(Debug, Default)]
 pub(super) struct Visits {
-    /// Whether each session of this user has an order yet.
-    ordered: Vec<bool>,
+    /// The sessions of this user.
+    known: Vec<Known>,
     /// Number of each session that has an id, by its key.
     by_key: HashMap<u64, usize, foldhash::fast::RandomState>,
     /// Key and number of the last session that has an id, because the next event most often belongs to the same
@@ -16,6 +16,15 @@ pub(super) struct Visits {
     run: Option<(i64, usize)>,
 }
 
+/// A session so far.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    /// The bucket of its first event.
+    bucket: usize,
+    /// Whether it has an order.
+    ordered: bool,
+}
+
 /// The effect of an event on its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Visit {
@@ -23,6 +32,8 @@ pub(super) struct Visit {
     pub(super) starts: bool,
     /// Whether the event is the first order of its session.
     pub(super) converts: bool,
+    /// The bucket of the first event of the session.
+    pub(super) bucket: usize,
 }
 
 /// The largest map capacity that is kept from one user to the next. Clearing a map takes time proportional to its
@@ -32,7 +43,7 @@ const KEPT_CAPACITY: usize = 256;
 impl Visits {
     /// Forgets the sessions of the previous user.
     pub(super) fn reset(&mut self) {
-        self.ordered.clear();
+        self.known.clear();
         if self.by_key.capacity() > KEPT_CAPACITY {
             self.by_key = HashMap::default();
         } else if !self.by_key.is_empty() {
@@ -42,25 +53,26 @@ impl Visits {
         self.run = None;
     }
 
-    /// Assigns the user's next event to its session.
+    /// Assigns the user's next event, in a bucket, to its session.
     #[inline]
-    pub(super) fn next(&mut self, row: &Row) -> Visit {
-        let known = self.ordered.len();
+    pub(super) fn next(&mut self, row: &Row, bucket: usize) -> Visit {
+        let known = self.known.len();
         let number = if row.session == 0 { self.of_run(row.occurred_at) } else { self.of_key(row.session) };
         let starts = number == known;
         if starts {
-            self.ordered.push(false);
+            self.known.push(Known { bucket, ordered: false });
         }
-        let converts = row.is_order() && !self.ordered[number];
-        self.ordered[number] |= converts;
-        Visit { starts, converts }
+        let session = &mut self.known[number];
+        let converts = row.is_order() && !session.ordered;
+        session.ordered |= converts;
+        Visit { starts, converts, bucket: session.bucket }
     }
 
     /// Returns the number of the session, or the next free number for a new one.
     fn of_run(&mut self, occurred_at: i64) -> usize {
         let number = match self.run {
             Some((end, number)) if occurred_at.saturating_sub(end) <= SESSION_GAP_MILLIS => number,
-            _ => self.ordered.len(),
+            _ => self.known.len(),
         };
         self.run = Some((occurred_at, number));
         number
@@ -73,7 +85,7 @@ impl Visits {
         {
             return number;
         }
-        let number = *self.by_key.entry(key).or_insert(self.ordered.len());
+        let number = *self.by_key.entry(key).or_insert(self.known.len());
         self.last = Some((key, number));
         number
     }

@@ -32,15 +32,7 @@ pub(super) fn stats(events: &[Event], query: &StatsQuery) -> Stats {
             to: local(range.to),
             totals: totals(&within(events, range), &first_seen, range),
             series: (series(query, range, &within(events, range), &first_seen).into_iter())
-                .map(|bucket| ComparedBucket {
-                    start: bucket.start,
-                    events: bucket.events,
-                    users: bucket.users,
-                    new_users: bucket.new_users,
-                    sessions: bucket.sessions,
-                    orders: bucket.orders,
-                    revenue: bucket.revenue,
-                })
+                .map(|bucket| ComparedBucket { start: bucket.start, totals: bucket.totals })
                 .collect(),
         }),
         by_type: by_type
@@ -109,9 +101,8 @@ fn amounts(events: &[&Event], of: impl Fn(&[i128]) -> i128) -> Vec<CurrencyAmoun
     values(events).into_iter().map(amount).collect()
 }
 
-/// Average, rounded half to even.
-fn average(values: &[i128]) -> i128 {
-    let (sum, count) = (values.iter().sum::<i128>(), values.len() as i128);
+/// A part of a sum, rounded half to even.
+fn average(sum: i128, count: i128) -> i128 {
     let (below, rest) = (sum.div_euclid(count), sum.rem_euclid(count));
     let above = 2 * rest > count || (2 * rest == count && below % 2 != 0);
     below + i128::from(above)
@@ -139,31 +130,39 @@ pub(super) fn sessions<'a>(events: &[&'a Event]) -> Vec<Vec<&'a Event>> {
 }
 
 fn totals(events: &[&Event], first_seen: &[Timestamp], range: TimeRange) -> Totals {
-    let sessions = sessions(events);
+    let new_users = first_seen.iter().filter(|seen| range.contains(**seen)).count() as u64;
+    totals_of(events, new_users, &sessions(events))
+}
+
+/// The totals of events, with the sessions that count among them.
+fn totals_of(events: &[&Event], new_users: u64, sessions: &[Vec<&Event>]) -> Totals {
     let converted = sessions.iter().filter(|session| orders(session) > 0).count();
     Totals {
         events: events.len() as u64,
         users: users(events),
-        new_users: first_seen.iter().filter(|seen| range.contains(**seen)).count() as u64,
+        new_users,
         sessions: sessions.len() as u64,
         orders: orders(events),
         revenue: revenue(events),
-        average_order_value: amounts(events, average),
+        average_order_value: amounts(events, |values| average(values.iter().sum(), values.len() as i128)),
+        revenue_per_user: amounts(events, |values| average(values.iter().sum(), users(events).into())),
         conversion: (!sessions.is_empty()).then(|| (converted as f64 / sessions.len() as f64 * 1e6).round() / 1e6),
     }
 }
 
 fn series(query: &StatsQuery, range: TimeRange, events: &[&Event], first_seen: &[Timestamp]) -> Vec<SeriesBucket> {
     type Label = (DateTime, Offset);
-    let label = |time: Timestamp| label(time.millis(), query.interval, &query.tz);
+    let label = |time: Timestamp| label(time.millis(), query.interval, query.week_start, &query.tz);
     let mut by_label: HashMap<Label, Vec<&Event>> = HashMap::new();
     for event in events {
         by_label.entry(label(event.occurred_at)).or_default().push(event);
     }
     let new_users: Vec<Label> =
         first_seen.iter().filter(|seen| range.contains(**seen)).map(|seen| label(*seen)).collect();
-    let visits: Vec<Label> = sessions(events).iter().map(|session| label(session[0].occurred_at)).collect();
-    let count = |labels: &[Label], wanted| labels.iter().filter(|label| **label == wanted).count() as u64;
+    let mut visits: HashMap<Label, Vec<Vec<&Event>>> = HashMap::new();
+    for session in sessions(events) {
+        visits.entry(label(session[0].occurred_at)).or_default().push(session);
+    }
     let bucket = |start| {
         let start = Timestamp::from_millis(start);
         let events = by_label.get(&label(start)).map_or(&[][..], Vec::as_slice);
@@ -171,18 +170,11 @@ fn series(query: &StatsQuery, range: TimeRange, events: &[&Event], first_seen: &
         for event in events {
             *by_type.entry(event.event_type.as_str().to_owned()).or_default() += 1;
         }
-        SeriesBucket {
-            start: LocalTime::new(start, &query.tz),
-            events: events.len() as u64,
-            users: users(events),
-            new_users: count(&new_users, label(start)),
-            sessions: count(&visits, label(start)),
-            orders: orders(events),
-            revenue: revenue(events),
-            by_type,
-        }
+        let new_users = new_users.iter().filter(|seen| **seen == label(start)).count() as u64;
+        let visits = visits.get(&label(start)).map_or(&[][..], Vec::as_slice);
+        SeriesBucket { start: LocalTime::new(start, &query.tz), totals: totals_of(events, new_users, visits), by_type }
     };
-    bucket_starts(range, query.interval, &query.tz).into_iter().map(bucket).collect()
+    bucket_starts(range, query).into_iter().map(bucket).collect()
 }
 
 struct Ranked {

@@ -1,14 +1,13 @@
 //! Calendar arithmetic that samples the local clock in small steps.
 
 use jiff::{
-    ToSpan,
-    civil::{Date, DateTime},
+    civil::{Date, DateTime, Weekday},
     tz::{Offset, TimeZone},
 };
 
 use crate::{
     event::Timestamp,
-    query::{Compare, Interval, StatsQuery, TimeRange},
+    query::{Compare, Interval, StatsQuery, TimeRange, WeekStart},
 };
 
 /// Contemporary clock changes and starts of local hours fall on multiples of a quarter of an hour.
@@ -16,7 +15,7 @@ const STEP: i64 = 15 * 60_000;
 const DAY: i64 = 24 * 60 * 60_000;
 
 /// Returns the bucket of a time, computed from the local clock at that time and not from boundaries.
-pub(crate) fn label(millis: i64, interval: Interval, tz: &TimeZone) -> (DateTime, Offset) {
+pub(crate) fn label(millis: i64, interval: Interval, week: WeekStart, tz: &TimeZone) -> (DateTime, Offset) {
     let instant = instant(millis);
     let local = tz.to_datetime(instant);
     let date = local.date();
@@ -25,16 +24,24 @@ pub(crate) fn label(millis: i64, interval: Interval, tz: &TimeZone) -> (DateTime
         Interval::Hour => (date.at(local.hour(), 0, 0, 0), tz.to_offset(instant)),
         Interval::Day => (date.at(0, 0, 0, 0), Offset::UTC),
         Interval::Week => {
-            let days = i64::from(date.weekday().to_monday_zero_offset()).days();
-            (date.checked_sub(days).expect("a date in range").at(0, 0, 0, 0), Offset::UTC)
+            let first = match week {
+                WeekStart::Monday => Weekday::Monday,
+                WeekStart::Saturday => Weekday::Saturday,
+                WeekStart::Sunday => Weekday::Sunday,
+            };
+            let mut date = date;
+            while date.weekday() != first {
+                date = date.yesterday().expect("a date in range");
+            }
+            (date.at(0, 0, 0, 0), Offset::UTC)
         }
         Interval::Month => (date.first_of_month().at(0, 0, 0, 0), Offset::UTC),
     }
 }
 
 /// Finds the starts of the buckets in a range, wherever the label changes.
-pub(super) fn bucket_starts(range: TimeRange, interval: Interval, tz: &TimeZone) -> Vec<i64> {
-    let label = |millis| label(millis, interval, tz);
+pub(super) fn bucket_starts(range: TimeRange, query: &StatsQuery) -> Vec<i64> {
+    let label = |millis| label(millis, query.interval, query.week_start, &query.tz);
     let (from, to) = (range.from.millis(), range.to.millis());
     let step = from.div_euclid(STEP) * STEP;
     let mut first = step;
@@ -61,25 +68,43 @@ pub(super) fn compared(query: &StatsQuery) -> Option<TimeRange> {
     }
 }
 
-/// Returns the period before a range: the same number of local days if the range starts and ends at local midnight,
-/// otherwise the same duration.
+/// Returns the period before a range. If the range begins with a local day, the period has as many local days, and ends
+/// at the same local time. Otherwise it has the same duration.
 fn previous(query: &StatsQuery) -> TimeRange {
     let TimeRange { from, to } = query.range;
-    let date = |millis: i64| date(millis, &query.tz);
-    let begins_a_day = |millis: i64| begins_a_day(millis, &query.tz);
+    let tz = &query.tz;
     let (first, end) = (from.millis(), to.millis());
-    let mut start = first;
-    if begins_a_day(first) && begins_a_day(end) {
-        let days: i32 = days_between(date(first), date(end));
-        while days_between(date(start - STEP), date(first)) <= days {
-            start -= STEP;
+    let same_duration = (first - (end - first), first);
+    let (start, stop) = if begins_a_day(first, tz) { days_before(first, end, tz) } else { same_duration };
+    // A zone that skipped days may have no such local days.
+    let (start, stop) = if start < stop && stop <= first { (start, stop) } else { same_duration };
+    TimeRange { from: Timestamp::from_millis(start), to: Timestamp::from_millis(stop) }
+}
+
+/// Returns the edges of a range, moved back by the local days that it touches.
+fn days_before(first: i64, end: i64, tz: &TimeZone) -> (i64, i64) {
+    let days = days_between(date(first, tz), date(end - 1, tz)) + 1;
+    let back = |millis: i64| {
+        let local = tz.to_datetime(instant(millis));
+        let local = if begins_a_day(millis, tz) { local.date().at(0, 0, 0, 0) } else { local };
+        let wanted = local.checked_sub(jiff::Span::new().days(days)).expect("a date in range");
+        let about = millis - i64::from(days) * DAY;
+        first_moment(wanted, about - 3 * DAY..about + 3 * DAY, tz)
+    };
+    (back(first), back(end))
+}
+
+/// Finds the first moment of a local time. Clocks skip some local times: half an hour, an hour or, in Samoa, a day. Time
+/// goes on from before that.
+fn first_moment(wanted: DateTime, among: std::ops::Range<i64>, tz: &TimeZone) -> i64 {
+    for skipped in [0, 30 * 60_000, 60 * 60_000, DAY] {
+        let before = wanted.checked_sub(jiff::Span::new().milliseconds(skipped)).expect("a date in range");
+        let mut candidates = among.clone().step_by(STEP as usize);
+        if let Some(found) = candidates.find(|found| tz.to_datetime(instant(*found)) == before) {
+            return found + skipped;
         }
     }
-    if start == first {
-        // The range cuts days, or a zone that skipped days has no such local days before it.
-        start = first - (end - first);
-    }
-    TimeRange { from: Timestamp::from_millis(start), to: from }
+    panic!("{wanted} exists in {tz:?}, or a little or a day earlier")
 }
 
 /// Returns the same local times one year earlier. February 29 becomes February 28 at the start of a range. At its end,
@@ -101,15 +126,7 @@ fn year_before(millis: i64, leap_day: (i8, i8), tz: &TimeZone) -> i64 {
     let local = if begins_a_day(millis, tz) { local.date().at(0, 0, 0, 0) } else { local };
     let (month, day) = if (local.month(), local.day()) == (2, 29) { leap_day } else { (local.month(), local.day()) };
     let wanted = local.with().year(local.year() - 1).month(month).day(day).build().expect("a date");
-    // Clocks skip some local times: half an hour, an hour or, in Samoa, a day. Time goes on from before that.
-    for skipped in [0, 60 * 60_000, DAY] {
-        let before = wanted.checked_sub(skipped.milliseconds()).expect("a date in range");
-        let mut candidates = (millis - 369 * DAY..millis - 360 * DAY).step_by(STEP as usize);
-        if let Some(found) = candidates.find(|found| tz.to_datetime(instant(*found)) == before) {
-            return found + skipped;
-        }
-    }
-    panic!("{wanted} exists in {tz:?}, or an hour or a day earlier")
+    first_moment(wanted, millis - 369 * DAY..millis - 360 * DAY, tz)
 }
 
 fn date(millis: i64, tz: &TimeZone) -> Date {
