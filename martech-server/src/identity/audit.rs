@@ -39,6 +39,7 @@ pub(crate) enum Action {
     MemberRemoved,
     #[serde(alias = "keyMade")]
     KeyCreated,
+    KeyUpdated,
     KeyRotated,
     KeyRevoked,
     #[serde(alias = "keyHandedOn")]

@@ -32,12 +32,21 @@ pub(crate) struct NewKey {
     pub(crate) origins: Vec<String>,
 }
 
+/// A change of a key. Absent settings keep their value.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct KeyChange {
+    pub(crate) name: Option<String>,
+    pub(crate) origins: Option<Vec<String>>,
+}
+
 /// How long the previous secret stays valid after a rotation.
 const GRACE: Duration = Duration::from_secs(24 * 3600);
 const MAX_ORIGINS: usize = 100;
+const ORIGINS_NEEDED: &str =
+    "are at least one for a key that has some, because everyone can read the key of a page; create another key instead";
 /// The maximum number of keys of a project, and the capacity of the key cache.
 pub(super) const MAX_KEYS: usize = 1000;
-/// The role that creates, rotates and revokes keys.
+/// The role that creates, changes, rotates and revokes keys.
 const MAKERS: Role = Role::Admin;
 
 impl KeyKind {
@@ -63,12 +72,7 @@ impl Accounts {
         new: NewKey,
         now: Timestamp,
     ) -> Result<(String, ApiKey), AccountError> {
-        if !is_name(&new.name) {
-            return Err(AccountError::InvalidField("name", NAME_EXPECTED));
-        }
-        if new.origins.len() > MAX_ORIGINS {
-            return Err(AccountError::InvalidField("origins", "are a hundred at most"));
-        }
+        check(Some(&new.name), Some(&new.origins))?;
         let (secret, key) = fresh(new, project, actor.id(), now);
         transact!(self.records(), AccountError, |transaction| {
             actor.permissions(transaction).await?.need(MAKERS, project)?;
@@ -122,6 +126,38 @@ impl Accounts {
         Ok((secret, key))
     }
 
+    /// Changes the name or the origins of a key, for all its secrets, and returns the key.
+    ///
+    /// A key with origins keeps at least one: everyone can read the key of a page, so it must not become a secret one.
+    pub(crate) async fn update_key(
+        &self,
+        actor: &Actor,
+        project: &ProjectId,
+        id: &str,
+        change: KeyChange,
+        now: Timestamp,
+    ) -> Result<ApiKey, AccountError> {
+        let KeyChange { name, origins } = change;
+        check(name.as_deref(), origins.as_deref())?;
+        let changed = transact!(self.records(), AccountError, |transaction| {
+            actor.permissions(transaction).await?.need(MAKERS, project)?;
+            let mut secrets = secrets(transaction, project, id).await?;
+            secrets.retain(|key| key.is_valid(now));
+            for key in &mut secrets {
+                if !key.origins.is_empty() && origins.as_ref().is_some_and(Vec::is_empty) {
+                    return Err(AccountError::InvalidField("origins", ORIGINS_NEEDED));
+                }
+                key.name = name.clone().unwrap_or_else(|| key.name.clone());
+                key.origins = origins.clone().unwrap_or_else(|| key.origins.clone());
+                transaction.put(&*key);
+            }
+            secrets.into_iter().find(|key| key.expires_at.is_none()).ok_or(AccountError::NoSuchKey)
+        })?;
+        self.clear_known_keys();
+        tracing::info!(key = id, "a key was changed");
+        Ok(changed)
+    }
+
     /// Revokes a key with all its secrets at once, and returns it.
     pub(crate) async fn revoke_key(
         &self,
@@ -141,6 +177,17 @@ impl Accounts {
         tracing::info!(key = id, "a key was revoked");
         Ok(revoked)
     }
+}
+
+/// Checks the name and the origins of a new or changed key.
+fn check(name: Option<&str>, origins: Option<&[String]>) -> Result<(), AccountError> {
+    if name.is_some_and(|name| !is_name(name)) {
+        return Err(AccountError::InvalidField("name", NAME_EXPECTED));
+    }
+    if origins.is_some_and(|origins| origins.len() > MAX_ORIGINS) {
+        return Err(AccountError::InvalidField("origins", "are a hundred at most"));
+    }
+    Ok(())
 }
 
 fn fresh(new: NewKey, project: &ProjectId, created_by: Option<String>, now: Timestamp) -> (String, ApiKey) {

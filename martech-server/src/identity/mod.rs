@@ -47,7 +47,7 @@ pub(crate) use self::{
     audit::{Action, Entry, Target},
     email::Email,
     error::AccountError,
-    keys::{KeyFate, NewKey, Settled, is_key},
+    keys::{KeyChange, KeyFate, NewKey, Settled, is_key},
     members::{Member, remove_project_access},
     model::{ApiKey, Invitation, KeyKind, NAME_EXPECTED, Session, User, is_name},
     password::{Cost, HashError, Hasher},

@@ -1,4 +1,4 @@
-//! Keys of programs: create, list without secrets, rotate and revoke.
+//! Keys of programs: create, list without secrets, change, rotate and revoke.
 
 use std::sync::Arc;
 
@@ -34,8 +34,9 @@ use crate::{
         },
         params::{Named, Params},
     },
-    identity::{Action, ApiKey, KeyKind, NewKey, Origin, Target},
+    identity::{Action, ApiKey, KeyChange, KeyKind, NewKey, Origin, Target},
     projects::Project,
+    util::given,
 };
 
 /// A key, without its secret.
@@ -145,6 +146,16 @@ pub(super) async fn make(
     origin: Origin,
     Body(KeyRequest { name, kind, origins }): Body<KeyRequest>,
 ) -> Result<Response, ApiError> {
+    let new = NewKey { name, kind, origins: parsed(origins)? };
+    let (actor, accounts) = (actor(&caller)?, &access.accounts);
+    let (key, made) = accounts.make_key(&actor, project.id(), new, Timestamp::now()).await?;
+    note(&access, Some(project.id()), Action::KeyCreated, &caller, Target::of(&made.id).with(&made.name), &origin)
+        .await;
+    Ok((StatusCode::CREATED, Json(MadeKey { key, shown: made.into() })).into_response())
+}
+
+/// Parses origins, and writes each in its normal form.
+fn parsed(origins: Vec<String>) -> Result<Vec<String>, ApiError> {
     let parse = |(index, origin): (usize, String)| match origin.parse::<WebOrigin>() {
         Ok(origin) => Ok(origin.to_string()),
         Err(expected) => {
@@ -152,13 +163,46 @@ pub(super) async fn make(
             Err(catalogue::validation_error(message).at(format!("origins.{index}")))
         }
     };
-    let origins = origins.into_iter().enumerate().map(parse).collect::<Result<_, _>>()?;
-    let new = NewKey { name, kind, origins };
+    origins.into_iter().enumerate().map(parse).collect()
+}
+
+#[derive(Deserialize, ToSchema)]
+#[schema(as = KeyChange)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeyUpdate {
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false, min_length = 1, max_length = 128, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
+    name: Option<String>,
+    /// The origins whose pages can use the key. A key that has origins keeps at least one.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(schema_with = origins)]
+    origins: Option<Vec<String>>,
+}
+
+/// Update a key.
+///
+/// Changes the name or the origins of a key. Absent fields keep their value. The secret stays the same.
+#[utoipa::path(
+    patch,
+    path = "/admin/keys/{id}",
+    tag = "Keys",
+    operation_id = "updateKey",
+    params(("id" = String, Path, description = "The id of the key.")),
+    request_body = KeyUpdate,
+    responses((status = 200, description = "The key.", body = KeyShape), Refusals<(OfBody, NotFound)>),
+)]
+pub(super) async fn update(
+    State(access): State<Arc<Access>>,
+    project: Project,
+    Named(id): Named,
+    (caller, origin): (Caller, Origin),
+    Body(KeyUpdate { name, origins }): Body<KeyUpdate>,
+) -> Result<Json<KeyShape>, ApiError> {
+    let change = KeyChange { name, origins: origins.map(parsed).transpose()? };
     let (actor, accounts) = (actor(&caller)?, &access.accounts);
-    let (key, made) = accounts.make_key(&actor, project.id(), new, Timestamp::now()).await?;
-    note(&access, Some(project.id()), Action::KeyCreated, &caller, Target::of(&made.id).with(&made.name), &origin)
-        .await;
-    Ok((StatusCode::CREATED, Json(MadeKey { key, shown: made.into() })).into_response())
+    let key = accounts.update_key(&actor, project.id(), &id, change, Timestamp::now()).await?;
+    note(&access, Some(project.id()), Action::KeyUpdated, &caller, Target::of(&id).with(&key.name), &origin).await;
+    Ok(Json(key.into()))
 }
 
 /// Rotate a key.

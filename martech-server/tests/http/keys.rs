@@ -103,6 +103,43 @@ async fn lists_rotates_and_revokes_keys() {
 }
 
 #[tokio::test]
+async fn changes_name_and_origins_of_a_key_at_once() {
+    let server = Server::start_with(&["--public-ingest", "off"]).await;
+    let admin = format!("Bearer {}", server.token);
+    let made = make(&server, json!({ "name": "mine", "kind": "write", "origins": ["https://a.example"] })).await;
+    let (id, secret) = (made.json["id"].as_str().unwrap(), made.json["key"].as_str().unwrap());
+    let path = format!("/admin/keys/{id}");
+    let change = async |body: Value| server.send_json("PATCH", &path, &[("authorization", &admin)], &body).await;
+    let from = async |origin: &str| send(&server, &format!("?key={secret}"), &[("origin", origin)]).await;
+    assert_eq!(from("https://a.example").await.status, 202);
+    from("https://b.example").await.assert_error(403, "origin_not_allowed");
+
+    let changed = change(json!({ "origins": ["https://B.example:443"] })).await;
+    assert_eq!((changed.status.as_u16(), &changed.json["origins"]), (200, &json!(["https://b.example"])));
+    assert_eq!((&changed.json["name"], changed.json.get("key")), (&json!("mine"), None));
+    let sent = from("https://b.example").await;
+    assert_eq!((sent.status.as_u16(), sent.header("access-control-allow-origin")), (202, Some("https://b.example")));
+    from("https://a.example").await.assert_error(403, "origin_not_allowed");
+
+    assert_eq!(change(json!({ "name": "shop" })).await.json["name"], "shop");
+    // Both secrets of a rotated key change.
+    server.command(&format!("{path}/rotate")).await;
+    change(json!({ "origins": ["https://c.example"] })).await;
+    assert_eq!(from("https://c.example").await.status, 202);
+
+    // Everyone has read the key of a page, so it must not become a secret key.
+    change(json!({ "origins": [] })).await.assert_error(400, "VALIDATION_ERROR").assert_field("origins");
+    change(json!({ "origins": ["c.example"] })).await.assert_error(400, "VALIDATION_ERROR").assert_field("origins.0");
+    change(json!({ "origins": null })).await.assert_error(400, "VALIDATION_ERROR").assert_field("origins");
+    change(json!({ "name": "" })).await.assert_error(400, "VALIDATION_ERROR").assert_field("name");
+    let missing = server.send_json("PATCH", "/admin/keys/none", &[("authorization", &admin)], &json!({})).await;
+    missing.assert_error(404, "not_found");
+    let audit = server.get("/admin/audit").await;
+    let entries = audit.json["entries"].as_array().unwrap();
+    assert_eq!(entries.iter().filter(|entry| entry["action"] == "keyUpdated").count(), 3);
+}
+
+#[tokio::test]
 async fn rejects_slow_body_of_a_revoked_key() {
     let server = Server::start().await;
     let made = make(&server, json!({ "name": "shop", "kind": "write" })).await;
