@@ -7,11 +7,12 @@ mod arrows;
 use std::path::Path;
 
 /// From the lowest to the highest.
-const LAYERS: [&str; 29] = [
-    "util",
+const LAYERS: [&str; 30] = [
+    "util sample",
     "observability",
     "records",
     "identity",
+    "projects::rejects",
     "import",
     "projects::dead_letters",
     "projects::backend",

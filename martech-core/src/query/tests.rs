@@ -203,6 +203,7 @@ fn totals_without_sessions_omit_conversion() {
     let expected = json!({
         "from": "2026-11-22T00:00:00Z", "to": "2026-11-22T00:00:00Z",
         "events": 0, "users": 0, "newUsers": 0, "sessions": 0, "orders": 0, "revenue": [], "averageOrderValue": [],
+        "revenuePerUser": [],
         "series": [],
     });
     let compared = ComparedPeriod { from: at, to: at, totals: Totals::default(), series: Vec::new() };

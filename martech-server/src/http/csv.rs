@@ -143,7 +143,7 @@ fn next_page(uri: &Uri, cursor: &str) -> String {
         .filter(|pair| !pair.is_empty() && pair.split('=').next() != Some("cursor"))
         .map(|pair| format!("{pair}&"))
         .collect();
-    query.extend(form_urlencoded::Serializer::new(String::new()).append_pair("cursor", cursor).finish().chars());
+    query.push_str(&form_urlencoded::Serializer::new(String::new()).append_pair("cursor", cursor).finish());
     format!("<?{query}>; rel=\"next\"")
 }
 

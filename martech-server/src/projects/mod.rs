@@ -11,12 +11,14 @@ mod availability;
 pub(crate) mod backend;
 mod dead_letters;
 pub(crate) mod disk_space;
+mod feed;
 mod import_store;
 mod ingest_limit;
 mod quota;
 mod record_cache;
 mod refusal;
 mod registry;
+mod rejects;
 mod removed_files;
 mod retention;
 mod settings;
@@ -48,6 +50,7 @@ pub(crate) use self::{
     record_cache::read as cached_records,
     refusal::IngestRefusal,
     registry::{EventsFate, ProjectError, Projects},
+    rejects::{Entry as RejectEntry, RejectedRequest, RejectedSender, Rejection, Rejects},
     settings::{ProjectDefaults, ProjectSettings},
 };
 use crate::{

@@ -26,7 +26,7 @@ use martech_core::{
 use tokio::{sync::Mutex, task::JoinSet};
 
 use super::{
-    DeadLetterFile, Project, ProjectOptions, ProjectSettings, WatcherLimit,
+    DeadLetterFile, Project, ProjectDefaults, ProjectOptions, ProjectSettings, WatcherLimit,
     backend::{Backend, BackendError},
     record_cache,
 };
@@ -133,6 +133,11 @@ impl Projects {
         &self.inner.default
     }
 
+    /// Returns the settings of the server, which apply where a project has none of its own.
+    pub(crate) fn defaults(&self) -> &ProjectDefaults {
+        &self.inner.options.defaults
+    }
+
     /// Returns all open projects, the default project first.
     pub(crate) fn all(&self) -> Vec<Project> {
         std::iter::once(&self.inner.default).chain(self.opened_others().values()).cloned().collect()
@@ -228,7 +233,8 @@ impl Projects {
         let backend =
             inner.default.backend().beside(&record.id, &inner.options.backend, &folder, &dead_letters).await?;
         let settings = ProjectSettings::new(Some(record), &inner.options.defaults);
-        Ok(Project::new(record.id.clone(), backend, dead_letters, inner.options.queue, settings)?)
+        let (id, queue) = (record.id.clone(), inner.options.queue);
+        Ok(Project::new(id, backend, dead_letters, queue, settings, &inner.watchers)?)
     }
 
     /// Makes an open project available.

@@ -57,8 +57,6 @@ pub(super) fn router(api: OpenApi) -> Router<ApiState> {
                 (Extension(InMemoryAnyway), [(header::CONTENT_TYPE, json), (header::CACHE_CONTROL, cache)], description)
             }),
         )
-        // Visitors of the root find the documentation.
-        .route("/", get(|| async { Redirect::temporary("/api-docs/") }))
         // Swagger UI names its files relative to the page, so the path must end with a slash.
         .route("/api-docs", get(|| async { Redirect::permanent("/api-docs/") }))
         .route("/api-docs/", get(|| async { file("index.html") }))

@@ -21,6 +21,7 @@ use crate::{
 mod admin;
 mod audit;
 mod auth;
+mod dashboard;
 mod docs;
 mod events;
 mod health;
@@ -30,12 +31,12 @@ mod keys;
 mod members;
 pub(crate) mod metrics;
 mod page;
-mod pages;
 mod projects;
 pub(crate) mod queries;
 mod rejects;
 pub(crate) mod state;
 pub(crate) mod stats;
+mod stream;
 mod tables;
 pub(crate) mod users;
 
@@ -82,7 +83,7 @@ fn router(state: ApiState) -> Router {
     let reads = |pages: Router<ApiState>| pages.route_layer(limit.clone());
     routes
         .merge(reads(docs::router(openapi::finish(api))))
-        .merge(reads(pages::router()))
+        .merge(reads(dashboard::router()))
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(middleware::from_fn(framing::layer))
@@ -119,7 +120,7 @@ pub(crate) fn described(state: &ApiState) -> OpenApiRouter<ApiState> {
         .routes(routes!(invitations::add))
         .routes(routes!(invitations::remove))
         .routes(routes!(keys::make))
-        .routes(routes!(keys::revoke))
+        .routes(routes!(keys::update, keys::revoke))
         .routes(routes!(keys::rotate))
         .routes(routes!(imports::list))
         .routes(routes!(imports::get, imports::remove))
@@ -131,6 +132,7 @@ pub(crate) fn described(state: &ApiState) -> OpenApiRouter<ApiState> {
         .routes(routes!(members::change, members::remove))
         .routes(routes!(invitations::list))
         .routes(routes!(keys::list))
+        .routes(routes!(rejects::list))
         .routes(routes!(imports::upload));
     let of_server = strict(OpenApiRouter::new().routes(routes!(members::reset_password))).routes(routes!(audit::list));
     let owned = strict(OpenApiRouter::new().routes(routes!(projects::make)).routes(routes!(projects::make_sample)))
@@ -165,14 +167,15 @@ mod tests {
     use crate::config::ServeArgs;
 
     /// The pages for people, which are not part of the API description.
-    const PAGES: [&str; 8] = [
+    const PAGES: [&str; 9] = [
         "/",
         "/api-docs",
         "/api-docs/",
         "/api-docs/openapi.json",
         "/api-docs/{file}",
-        "/pages/sign-up.js",
-        "/pages/style.css",
+        "/dashboard",
+        "/dashboard/",
+        "/dashboard/{*path}",
         "/sign-up",
     ];
 

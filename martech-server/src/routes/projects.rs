@@ -11,7 +11,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use martech_core::event::Timestamp;
+use martech_core::event::{Currency, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -35,7 +35,7 @@ use crate::{
         params::{Named, Params},
     },
     identity::{Action, Origin, ProjectChange, ProjectId, ProjectRecord, Role, Target, Whole, currency, event_types},
-    projects::{EventsFate, ProjectSettings, Projects},
+    projects::{EventsFate, ProjectDefaults, ProjectSettings, Projects},
     sample::SampleShop,
 };
 
@@ -79,10 +79,40 @@ impl From<ProjectRecord> for ProjectShape {
     }
 }
 
+/// The settings of the server, which apply where a project has none of its own.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ProjectDefaults)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DefaultsShape {
+    time_zone: String,
+    currency: Currency,
+    /// The accepted types. `*` if any type is accepted.
+    event_types: Vec<String>,
+    /// 0 if events are kept for ever.
+    retention_days: u32,
+    /// 0 if there is no quota.
+    events_per_day: u64,
+}
+
+impl From<&ProjectDefaults> for DefaultsShape {
+    fn from(defaults: &ProjectDefaults) -> Self {
+        let ProjectDefaults { rules, time_zone, retention_days, events_per_day } = defaults;
+        let types = rules.types.named().map(|named| named.to_string());
+        Self {
+            time_zone: time_zone.iana_name().unwrap_or("UTC").to_owned(),
+            currency: rules.currency,
+            event_types: types.chain(rules.types.accepts_any().then(|| "*".to_owned())).collect(),
+            retention_days: *retention_days,
+            events_per_day: *events_per_day,
+        }
+    }
+}
+
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ProjectList {
     projects: Vec<ProjectShape>,
+    defaults: DefaultsShape,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }
@@ -111,7 +141,8 @@ pub(super) async fn list(
     }
     let begun = |record: &ProjectRecord| if record.id.is_default() { 0 } else { record.created_at.millis() };
     let (records, next_cursor) = page.cut(records, |record| since(begun(record), record.id.as_str()));
-    Ok(Json(ProjectList { projects: records.into_iter().map(ProjectShape::from).collect(), next_cursor }))
+    let defaults = projects.defaults().into();
+    Ok(Json(ProjectList { projects: records.into_iter().map(ProjectShape::from).collect(), defaults, next_cursor }))
 }
 
 #[derive(Deserialize, ToSchema)]

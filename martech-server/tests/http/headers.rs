@@ -25,8 +25,8 @@ const ROUTES: [(&str, &str); 22] = [
     ("GET", "/api/auth/get-session"),
     ("POST", "/api/auth/sign-in/email"),
     ("POST", "/api/auth/sign-out"),
-    ("GET", "/sign-up"),
-    ("GET", "/pages/sign-up.js"),
+    ("GET", "/dashboard/sign-up"),
+    ("GET", "/dashboard/index.js"),
     ("GET", "/nothing"),
 ];
 

@@ -9,6 +9,7 @@ mod bodies;
 mod care;
 mod connections;
 mod contract;
+mod dashboard;
 mod events;
 mod harness;
 mod headers;

@@ -157,18 +157,23 @@ async fn compares_stats_with_another_period() {
     let year = stats("&compare=previousYear").await;
     assert_eq!((&year["from"], &year["to"]), (&json!("2025-01-05T00:00:00Z"), &json!("2025-01-07T00:00:00Z")));
     let empty = json!({ "start": "2025-01-05T00:00:00Z", "events": 0, "users": 0, "newUsers": 0, "sessions": 0,
-        "orders": 0, "revenue": [] });
+        "orders": 0, "revenue": [], "averageOrderValue": [], "revenuePerUser": [] });
     let mut second = empty.clone();
     second["start"] = json!("2025-01-06T00:00:00Z");
     for field in ["events", "users", "newUsers", "sessions"] {
         second[field] = json!(1);
     }
+    second["conversion"] = json!(0.0);
     assert_eq!(year["series"], json!([empty, second]));
     assert_eq!(stats("&compare=previousPeriod").await, stats("").await);
     assert_eq!(stats("").await["from"], "2026-01-03T00:00:00Z");
     assert_eq!(stats("&compare=none").await, json!(null));
-    let refused = server.get("/stats?compare=lastWeek").await;
-    refused.assert_error(400, "invalid_parameter").assert_field("compare");
+    for (parameter, value) in [("compare", "lastWeek"), ("weekStart", "tuesday")] {
+        let refused = server.get(&format!("/stats?{parameter}={value}")).await;
+        refused.assert_error(400, "invalid_parameter").assert_field(parameter);
+    }
+    let weeks = server.get("/stats?from=2026-01-05&to=2026-01-07&interval=week&weekStart=sunday").await;
+    assert_eq!(weeks.json["series"][0]["start"], "2026-01-04T00:00:00Z");
 }
 
 /// Sends a GET with the admin token, and asks for CSV.

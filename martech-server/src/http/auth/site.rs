@@ -42,7 +42,7 @@ impl Site {
     /// Returns the sign-up link of an invitation. The token is in the fragment, which browsers do not send.
     pub(crate) fn sign_up_link(&self, token: &str) -> String {
         let scheme = if self.secure { "https" } else { "http" };
-        format!("{scheme}://{}/sign-up#{token}", self.authority.as_deref().unwrap_or("localhost"))
+        format!("{scheme}://{}/dashboard/sign-up#{token}", self.authority.as_deref().unwrap_or("localhost"))
     }
 
     /// Checks that a request with a cookie either uses a safe method or comes from a page of this site.
@@ -132,9 +132,9 @@ mod tests {
     #[test]
     fn sign_up_link_has_a_reachable_address() {
         let link = |listener: &str| Site::at(listener.parse().unwrap(), None, false).sign_up_link("x");
-        assert_eq!(link("192.0.2.1:3000"), "http://192.0.2.1:3000/sign-up#x");
-        assert_eq!(link("0.0.0.0:3000"), "http://127.0.0.1:3000/sign-up#x");
-        assert_eq!(link("[::]:3000"), "http://[::1]:3000/sign-up#x");
+        assert_eq!(link("192.0.2.1:3000"), "http://192.0.2.1:3000/dashboard/sign-up#x");
+        assert_eq!(link("0.0.0.0:3000"), "http://127.0.0.1:3000/dashboard/sign-up#x");
+        assert_eq!(link("[::]:3000"), "http://[::1]:3000/dashboard/sign-up#x");
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(crate) use self::faults::all as all_errors;
 
 /// The groups of routes, with their descriptions.
 const TAGS: [(&str, &str); 9] = [
-    ("Events", "Send events."),
+    ("Events", "Send events, and watch them arrive."),
     ("Imports", "Import events from files."),
     ("Figures", "Query journeys, users and figures."),
     ("Health", "Check the server."),

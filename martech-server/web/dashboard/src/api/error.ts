@@ -1,0 +1,33 @@
+/** An answer other than success, or no answer. */
+export class ApiError extends Error {
+  override name = 'ApiError'
+
+  private constructor(
+    /** The HTTP status; 0 if there was no answer. */
+    readonly status: number,
+    readonly code: string,
+    message: string,
+    readonly field?: string,
+    readonly requestId?: string,
+    /** Seconds to wait before another try. */
+    readonly retryAfter?: number,
+  ) {
+    super(message)
+  }
+
+  static async of(response: Response): Promise<ApiError> {
+    const body: unknown = await response.json().catch(() => null)
+    const { code, message, field, requestId } = typeof body === 'object' && body !== null ? (body as Partial<ApiError>) : {}
+    const retryAfter = Number(response.headers.get('retry-after')) || undefined
+    return new ApiError(response.status, code ?? 'unknown', message ?? response.statusText, field, requestId, retryAfter)
+  }
+
+  static offline(cause: unknown): ApiError {
+    return new ApiError(0, 'offline', cause instanceof Error ? cause.message : String(cause))
+  }
+
+  /** Whether the same request may succeed later. */
+  get isPassing(): boolean {
+    return this.status === 0 || this.status === 429 || this.status >= 500
+  }
+}

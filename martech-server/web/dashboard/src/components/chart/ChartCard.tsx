@@ -1,0 +1,130 @@
+import { lazy, type ReactNode, Suspense, useRef } from 'react'
+import { download, downloadCsv, fileName } from '../../lib/download.ts'
+import { IconButton } from '../Button.tsx'
+import { Card } from '../Card.tsx'
+import { Icon } from '../icons.tsx'
+import { Skeleton } from '../states.tsx'
+import { DataTable } from '../DataTable.tsx'
+import { ScrollRegion } from '../ScrollRegion.tsx'
+import { useTheme } from '../Theme.tsx'
+import { chartPicture } from './picture.ts'
+import type { ChartPoint } from './points.ts'
+
+const TimeChart = lazy(() => import('./TimeChart.tsx'))
+
+export interface ChartTexts {
+  table: string
+  chart: string
+  csv: string
+  png: string
+  time: string
+  comparedTime: string
+  hint: string
+  incomplete: string
+  current: string
+  compared: string
+  change: string
+}
+
+interface ChartCardProps {
+  title: string
+  /** What stands beside the title, such as what the figure counts. */
+  info?: ReactNode
+  /** Choices at the right of the title. */
+  choices?: ReactNode
+  points: readonly ChartPoint[]
+  running: boolean
+  /** The period, for files and pictures. */
+  period: string
+  asTable: boolean
+  onAsTable(asTable: boolean): void
+  axis(value: number): string
+  tick(start: string): string
+  texts: ChartTexts
+}
+
+/** A chart over time that is also a table, a CSV file and a picture. */
+export function ChartCard({ title, info, choices, points, running, period, asTable, onAsTable, axis, tick, texts }: ChartCardProps) {
+  const canvas = useRef<HTMLCanvasElement>(null)
+  // A chart takes its colors when it is made.
+  const { shown } = useTheme()
+  const hasCompared = points.some(({ compared }) => compared !== undefined)
+  const header = hasCompared
+    ? [texts.time, texts.current, texts.comparedTime, texts.compared, texts.change]
+    : [texts.time, texts.current]
+  const saveCsv = () => {
+    const rows = points.map(({ start, value, compared }) =>
+      hasCompared ? [start, value.raw, compared?.start, compared?.value.raw] : [start, value.raw],
+    )
+    downloadCsv(fileName(title, period), [header.slice(0, hasCompared ? 4 : 2), ...rows])
+  }
+  const savePicture = async () => {
+    if (canvas.current === null) return
+    const image = await chartPicture(canvas.current, title, period)
+    if (image !== null) download(`${fileName(title, period)}.png`, image)
+  }
+  const actions = (
+    <>
+      {choices}
+      <IconButton label={asTable ? texts.chart : texts.table} pressed={asTable} onClick={() => onAsTable(!asTable)}>
+        <Icon name={asTable ? 'chart' : 'table'} />
+      </IconButton>
+      <IconButton label={texts.csv} onClick={saveCsv}>
+        <Icon name="download" />
+      </IconButton>
+      <IconButton label={texts.png} disabled={asTable} onClick={savePicture}>
+        <Icon name="picture" />
+      </IconButton>
+    </>
+  )
+  return (
+    <Card title={title} info={info} actions={actions}>
+      {asTable ? (
+        <ScrollRegion label={title} className="max-h-96 px-4 pb-3">
+          <DataTable
+            caption={title}
+            columns={header.map((name, index) => ({ name, numeric: index % 2 === 1 || index === 4 }))}
+            rows={points.map(({ start, time, value, compared, change }, index) => ({
+              key: start,
+              cells: [
+                running && index === points.length - 1 ? `${time} (${texts.incomplete})` : time,
+                value.text,
+                ...(hasCompared ? [compared?.time ?? '', compared?.value.text ?? '', change ?? ''] : []),
+              ],
+            }))}
+          />
+        </ScrollRegion>
+      ) : (
+        <div className="px-4 pb-3">
+          <Suspense fallback={<Skeleton className="h-[260px] w-full" />}>
+            <TimeChart
+              key={shown}
+              label={title}
+              hint={texts.hint}
+              points={points}
+              running={running}
+              axis={axis}
+              tick={tick}
+              onDraw={(drawn) => {
+                canvas.current = drawn
+              }}
+            />
+          </Suspense>
+          <ul className="flex flex-wrap gap-x-5 gap-y-1 pt-1 text-xs text-muted">
+            <li className="flex items-center gap-2">
+              <span aria-hidden className="h-0.5 w-5 bg-accent" />
+              {texts.current}
+            </li>
+            {hasCompared && (
+              <li className="flex items-center gap-2">
+                <span aria-hidden className="w-5 border-t-2 border-dashed border-muted" />
+                {texts.compared}
+              </li>
+            )}
+          </ul>
+        </div>
+      )}
+    </Card>
+  )
+}
+

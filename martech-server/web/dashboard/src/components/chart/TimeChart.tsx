@@ -1,0 +1,185 @@
+import { type KeyboardEvent, useEffect, useEffectEvent, useRef, useState } from 'react'
+import uPlot from 'uplot'
+import 'uplot/dist/uPlot.min.css'
+import type { ChartPoint } from './points.ts'
+
+interface TimeChartProps {
+  /** What the chart shows, for screen readers. */
+  label: string
+  /** How to read it. */
+  hint: string
+  points: readonly ChartPoint[]
+  /** Whether the last bucket is not over yet. */
+  running: boolean
+  axis(value: number): string
+  tick(start: string): string
+  /** Receives the canvas, for pictures. */
+  onDraw?(canvas: HTMLCanvasElement): void
+}
+
+/** The bucket at the cursor, and where it is, in pixels. */
+interface Cursor {
+  index: number
+  left: number
+  width: number
+}
+
+const HEIGHT = 260
+const AWAY = { left: -10, top: -10 }
+
+/** A line for each bucket of a period, and a dashed one for the compared period. The arrow keys go from bucket to bucket. */
+export default function TimeChart({ label, hint, points, running, axis, tick, onDraw }: TimeChartProps) {
+  const box = useRef<HTMLDivElement>(null)
+  const plot = useRef<uPlot>(null)
+  const [at, setAt] = useState<Cursor | null>(null)
+  const drawn = useEffectEvent((canvas: HTMLCanvasElement) => onDraw?.(canvas))
+
+  useEffect(() => {
+    const element = box.current
+    if (element === null) return
+    const made = new uPlot(options(element, { points, running, axis, tick }, setAt), columns(points, running), element)
+    plot.current = made
+    drawn(made.ctx.canvas)
+    const sizes = new ResizeObserver(() => made.setSize({ width: element.clientWidth, height: HEIGHT }))
+    sizes.observe(element)
+    return () => {
+      sizes.disconnect()
+      made.destroy()
+      plot.current = null
+      setAt(null)
+    }
+  }, [points, running, axis, tick])
+
+  const last = points.length - 1
+  const go = (index: number) => {
+    const made = plot.current
+    if (made === null || points.length === 0) return
+    const left = made.valToPos(Math.max(0, Math.min(index, last)), 'x')
+    made.setCursor({ left, top: HEIGHT / 3 })
+  }
+  const onKeyDown = (event: KeyboardEvent) => {
+    const index = at?.index ?? (event.key === 'ArrowLeft' ? last + 1 : -1)
+    const steps: Record<string, number> = {
+      ArrowLeft: index - 1,
+      ArrowRight: index + 1,
+      PageDown: index - 7,
+      PageUp: index + 7,
+      Home: 0,
+      End: last,
+    }
+    const next = steps[event.key]
+    if (next === undefined) return
+    event.preventDefault()
+    go(next)
+  }
+  const point = points[at?.index ?? last]
+  return (
+    <div className="relative">
+      <div
+        ref={box}
+        role="slider"
+        tabIndex={0}
+        aria-label={`${label}. ${hint}`}
+        aria-valuemin={1}
+        aria-valuemax={Math.max(points.length, 1)}
+        aria-valuenow={(at?.index ?? last) + 1}
+        aria-valuetext={point === undefined ? '' : spoken(point)}
+        className="min-w-0 rounded-lg"
+        style={{ height: HEIGHT }}
+        onKeyDown={onKeyDown}
+        onBlur={() => plot.current?.setCursor(AWAY)}
+      />
+      {at !== null && point !== undefined && <Tip point={point} cursor={at} />}
+    </div>
+  )
+}
+
+function spoken({ time, value, compared, change }: ChartPoint): string {
+  const before = compared === undefined ? '' : `; ${compared.time}: ${compared.value.text}`
+  return `${time}: ${value.text}${before}${change === undefined ? '' : ` (${change})`}`
+}
+
+function Tip({ point, cursor: { left, width } }: { point: ChartPoint; cursor: Cursor }) {
+  const side = left > width / 2 ? { right: width - left + 12 } : { left: left + 12 }
+  return (
+    <div
+      aria-hidden
+      className="pointer-events-none absolute top-2 z-10 rounded-lg border border-line bg-surface px-3 py-2 text-sm shadow-lg"
+      style={side}
+    >
+      <p className="text-muted">{point.time}</p>
+      <p className="flex items-baseline gap-2 font-semibold">
+        {point.value.text}
+        {point.change !== undefined && <span className="text-xs font-medium text-muted">{point.change}</span>}
+      </p>
+      {point.compared !== undefined && (
+        <p className="text-muted">
+          {point.compared.time}: {point.compared.value.text}
+        </p>
+      )}
+    </div>
+  )
+}
+
+/** The columns of the chart: indices, the period up to the last whole bucket, the rest of it, and the compared period. */
+function columns(points: readonly ChartPoint[], running: boolean): uPlot.AlignedData {
+  const last = points.length - 1
+  const values = points.map(({ value }) => value.number)
+  return [
+    points.map((_, index) => index),
+    values.map((value, index) => (running && index === last && last > 0 ? null : value)),
+    values.map((value, index) => (running && index >= last - 1 ? value : null)),
+    points.map(({ compared }) => compared?.value.number ?? null),
+  ]
+}
+
+function options(
+  element: HTMLElement,
+  { points, axis, tick }: Pick<TimeChartProps, 'points' | 'running' | 'axis' | 'tick'>,
+  setAt: (at: Cursor | null) => void,
+): uPlot.Options {
+  const style = getComputedStyle(element)
+  const color = (name: string) => style.getPropertyValue(`--${name}`).trim()
+  const [accent, muted, line, tint] = [color('accent'), color('muted'), color('line'), color('tint')]
+  const font = `12px ${style.fontFamily}`
+  const axisLook = { stroke: muted, font, ticks: { show: false } }
+  return {
+    width: element.clientWidth,
+    height: HEIGHT,
+    padding: [12, 12, 0, 0],
+    legend: { show: false },
+    cursor: { y: false, drag: { x: false, y: false } },
+    scales: { x: { time: false }, y: { range: (_, low, high) => [Math.min(0, low), high > 0 ? high * 1.08 : low < 0 ? 0 : 1] } },
+    axes: [
+      {
+        ...axisLook,
+        grid: { show: false },
+        size: 28,
+        space: 90,
+        incrs: [1, 2, 3, 4, 6, 7, 12, 14, 24, 28, 48, 56, 96, 168, 336],
+        values: (_, indices) => indices.map((index) => (points[index] === undefined ? '' : tick(points[index].start))),
+      },
+      {
+        ...axisLook,
+        grid: { stroke: line, width: 1 },
+        size: (_, values) => 14 + 7 * Math.max(3, ...(values ?? []).map((value) => value.length)),
+        values: (_, values) => values.map(axis),
+      },
+    ],
+    series: [
+      {},
+      { stroke: accent, width: 2, fill: tint, points: { show: points.length < 3, size: 6 } },
+      { stroke: accent, width: 2, dash: [2, 4], fill: tint, points: { show: false } },
+      { stroke: muted, width: 1.5, dash: [4, 4], points: { show: false } },
+    ],
+    hooks: {
+      setCursor: [
+        (made) => {
+          const { idx, left } = made.cursor
+          const isInside = typeof idx === 'number' && left !== undefined && left >= 0
+          setAt(isInside ? { index: idx, left: made.valToPos(idx, 'x') + made.bbox.left / devicePixelRatio, width: made.width } : null)
+        },
+      ],
+    },
+  }
+}

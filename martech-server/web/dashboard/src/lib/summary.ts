@@ -1,0 +1,26 @@
+// What an event is about, in a few words: the properties that reports use, by their names in the documentation.
+
+const NAMES = {
+  value: ['revenue', 'total', 'value'],
+  page: ['page', 'path', 'url'],
+  product: ['productId', 'product_id', 'sku', 'product'],
+  search: ['query', 'q', 'search', 'term'],
+} as const
+
+export function summaryOf(type: string, properties: unknown): string {
+  if (typeof properties !== 'object' || properties === null) return ''
+  const of = (fact: keyof typeof NAMES): string | undefined => {
+    for (const name of NAMES[fact]) {
+      const value: unknown = (properties as Record<string, unknown>)[name]
+      if ((typeof value === 'string' && value !== '') || typeof value === 'number') return String(value)
+    }
+    return undefined
+  }
+  if (type === 'purchase') {
+    const currency: unknown = (properties as Record<string, unknown>).currency
+    const amount = [of('value'), typeof currency === 'string' ? currency : undefined].filter(Boolean).join(' ')
+    return [amount, of('product')].filter(Boolean).join(' · ')
+  }
+  if (type === 'search') return of('search') ?? ''
+  return [of('product'), of('page')].filter(Boolean).join(' · ')
+}
