@@ -2,11 +2,15 @@
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 
 export const PASSWORD = 'correct horse battery'
+const run = promisify(execFile)
 
-export async function firstEvent(walker, page, setUpLink) {
+export async function firstEvent(walker, page, setUpLink, short) {
   await walker.step('a stranger is led to the sign-in page', async () => {
     await page.goto(`${walker.url}/`)
     await page.getByRole('heading', { name: 'Sign in to martech' }).waitFor()
@@ -37,20 +41,28 @@ export async function firstEvent(walker, page, setUpLink) {
     await code.getByText(/mt_write_/).waitFor()
     await page.getByText('Live', { exact: true }).waitFor()
     await walker.look(page, 'start')
-    const { stdout } = await promisify(execFile)('bash', ['-c', `curl -sS ${(await code.textContent()).slice('curl '.length)}`])
+    const { stdout } = await run('bash', ['-c', `curl -sS ${(await code.textContent()).slice('curl '.length)}`])
     assert.equal(JSON.parse(stdout).accepted, 1, stdout)
     await page.getByText('Your event has arrived').waitFor()
     await walker.look(page, 'start-arrived')
   })
   await walker.step('a page may send with a key of its own', async () => {
-    await page.getByRole('button', { name: 'sendBeacon' }).click()
+    await page.getByRole('button', { name: 'fetch' }).click()
     await page.getByLabel('Address of your shop').fill(walker.url)
     await page.getByRole('button', { name: 'Create a key' }).click()
-    const code = page.getByRole('group', { name: 'sendBeacon' })
-    await code.getByText(/key=mt_write_/).waitFor()
-    await page.evaluate(await code.textContent())
-    await page.getByText(/page_view of [0-9a-f-]{36}/).waitFor()
+    for (const [name, events] of [['fetch', 1], ['sendBeacon', 2]]) {
+      await page.getByRole('button', { name }).click()
+      const code = page.getByRole('group', { name })
+      await code.getByText(/mt_write_/).waitFor()
+      await page.evaluate(`(async () => { ${await code.textContent()} })()`)
+      await page.getByText(/page_view of [0-9a-f-]{36}/).waitFor()
+      await page.waitForFunction(async (events) => {
+        const { users } = await (await fetch(`/users?q=${localStorage.visitorId}`)).json()
+        return users[0]?.events === events
+      }, events)
+    }
   })
+  if (!short) await walker.step('a Rust program may send', () => runRust(page))
   await walker.step('a rejected event is told at once', async () => {
     await walker.go(page, '/start')
     walker.expected.add(400)
@@ -96,4 +108,23 @@ export async function people(walker, owner) {
     })
   }
   return sessions
+}
+
+/** Does what the Rust snippet says, in a package of its own. */
+async function runRust(page) {
+  await page.getByRole('button', { name: 'Rust' }).click()
+  await page.getByRole('button', { name: 'Create a key' }).click()
+  const code = page.getByRole('group', { name: 'Rust' })
+  await code.getByText(/mt_write_/).waitFor()
+  const program = await code.textContent()
+  const add = /^\/\/ (cargo add .*)$/m.exec(program)[1]
+  const folder = await mkdtemp(join(tmpdir(), 'martech-rust-'))
+  try {
+    await run('bash', ['-c', `cargo init --quiet --name sender && ${add}`], { cwd: folder })
+    await writeFile(join(folder, 'src/main.rs'), program)
+    await run('cargo', ['run', '--quiet'], { cwd: folder })
+    await page.getByText(/purchase of u1/).waitFor()
+  } finally {
+    await rm(folder, { recursive: true })
+  }
 }

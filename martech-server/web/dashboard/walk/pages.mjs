@@ -41,6 +41,11 @@ export async function lookAround(walker, page) {
     await page.getByText('live boots').first().click()
     await page.getByText('"query": "live boots"').waitFor()
     await walker.look(page, 'journey')
+    await page.getByRole('search').getByLabel('Find a user').fill('u9')
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { name: 'u9', level: 1 }).waitFor()
+    await page.getByText('No events of this user').waitFor()
+    await walker.look(page, 'journey-empty')
   })
   await walker.step('events appear as they come, and stop at a pause', async () => {
     await walker.go(page, '/events?project=default')

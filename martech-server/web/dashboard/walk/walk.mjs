@@ -24,7 +24,7 @@ const [url, setUpLink] = positionals
 const walker = await open(url, values.pictures)
 try {
   const owner = await walker.window()
-  await firstEvent(walker, owner, setUpLink)
+  await firstEvent(walker, owner, setUpLink, values.short)
   const sessions = await people(walker, owner)
   await overview(walker, owner)
   await lookAround(walker, owner)

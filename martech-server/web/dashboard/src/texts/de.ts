@@ -206,6 +206,7 @@ export const de: Texts = {
     noMatchHint: 'Kennungen werden Buchstabe für Buchstabe verglichen, auch groß und klein. Versuchen Sie weniger Buchstaben.',
   },
   journey: {
+    find: 'Nutzer suchen',
     session: (begin) => `Sitzung vom ${begin}`,
     size: (count, open) => `${count}${open ? ' oder mehr' : ''} Ereignisse`,
     empty: 'Keine Ereignisse dieses Nutzers',

@@ -206,6 +206,7 @@ export const en = {
     noMatchHint: 'Ids are compared letter by letter, with capitals. Try fewer letters.',
   },
   journey: {
+    find: 'Find a user',
     session: (begin: string) => `Session of ${begin}`,
     size: (count: string, open: boolean) => `${count}${open ? ' or more' : ''} events`,
     empty: 'No events of this user',

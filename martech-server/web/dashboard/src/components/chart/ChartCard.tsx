@@ -7,7 +7,6 @@ import { Skeleton } from '../states.tsx'
 import { DataTable } from '../DataTable.tsx'
 import { ScrollRegion } from '../ScrollRegion.tsx'
 import { useTheme } from '../Theme.tsx'
-import { chartPicture } from './picture.ts'
 import type { ChartPoint } from './points.ts'
 
 const TimeChart = lazy(() => import('./TimeChart.tsx'))
@@ -59,6 +58,7 @@ export function ChartCard({ title, info, choices, points, running, period, asTab
     downloadCsv(fileName(title, period), [header.slice(0, hasCompared ? 4 : 2), ...rows])
   }
   const savePicture = async () => {
+    const { chartPicture } = await import('./picture.ts')
     if (canvas.current === null) return
     const image = await chartPicture(canvas.current, title, period)
     if (image !== null) download(`${fileName(title, period)}.png`, image)

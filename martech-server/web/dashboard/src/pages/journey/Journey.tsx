@@ -15,6 +15,7 @@ import { Page } from '../../session/Page.tsx'
 import { usePath, useProject } from '../../session/project.tsx'
 import { TypeFilter } from '../../session/TypeFilter.tsx'
 import { useFormat, useTexts } from '../../texts/index.tsx'
+import { FindUser } from './FindUser.tsx'
 import { type JourneyEvent, useJourney, useSums } from './queries.ts'
 
 export default function Journey() {
@@ -49,7 +50,12 @@ export default function Journey() {
           <Live state={fresh.state} texts={common.live} />
         </>
       }
-      controls={<TypeFilter value={type} onChoose={(chosen) => setParams({ type: chosen })} />}
+      controls={
+        <>
+          <FindUser />
+          <TypeFilter value={type} onChoose={(chosen) => setParams({ type: chosen })} />
+        </>
+      }
     >
       <Sums project={project.id} userId={userId} />
       {error !== null && data === undefined ? (

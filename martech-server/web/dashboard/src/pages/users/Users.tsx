@@ -1,4 +1,3 @@
-import { Popover } from '@base-ui/react/popover'
 import { useEffect, useEffectEvent, useState } from 'react'
 import { Link } from 'react-router'
 import { Button } from '../../components/Button.tsx'
@@ -8,6 +7,7 @@ import { ScrollRegion } from '../../components/ScrollRegion.tsx'
 import { Field } from '../../components/Field.tsx'
 import { IconButton } from '../../components/Button.tsx'
 import { Icon } from '../../components/icons.tsx'
+import { Popover } from '../../components/Popover.tsx'
 import { Notice, Skeleton } from '../../components/states.tsx'
 import { downloadCsv, fileName } from '../../lib/download.ts'
 import type { Format } from '../../lib/format.ts'
@@ -166,32 +166,24 @@ function Search({ value, onSearch }: { value: string; onSearch(text: string): vo
 function ColumnChoice({ columns, onChoose }: { columns: readonly string[]; onChoose(columns: ColumnName[]): void }) {
   const { users } = useTexts()
   return (
-    <Popover.Root>
-      <Popover.Trigger render={<Button />}>{users.columns}</Popover.Trigger>
-      <Popover.Portal>
-        <Popover.Positioner sideOffset={6} align="end" className="z-40">
-          <Popover.Popup className="rounded-xl border border-line bg-surface p-4 text-sm shadow-xl">
-            <Popover.Title className="sr-only">{users.columns}</Popover.Title>
-            <fieldset className="flex flex-col gap-2">
-              <legend className="sr-only">{users.columns}</legend>
-              {COLUMNS.map((name) => (
-                <label key={name} className="flex items-center gap-2">
-                  <input
-                    type="checkbox"
-                    className="size-4 accent-strong"
-                    checked={columns.includes(name)}
-                    onChange={({ target }) =>
-                      onChoose(COLUMNS.filter((other) => (other === name ? target.checked : columns.includes(other))))
-                    }
-                  />
-                  {users[name]}
-                </label>
-              ))}
-            </fieldset>
-          </Popover.Popup>
-        </Popover.Positioner>
-      </Popover.Portal>
-    </Popover.Root>
+    <Popover label={users.columns} align="end" as={Button} button={{ children: users.columns }}>
+      <fieldset className="flex flex-col gap-2">
+        <legend className="sr-only">{users.columns}</legend>
+        {COLUMNS.map((name) => (
+          <label key={name} className="flex items-center gap-2">
+            <input
+              type="checkbox"
+              className="size-4 accent-strong"
+              checked={columns.includes(name)}
+              onChange={({ target }) =>
+                onChoose(COLUMNS.filter((other) => (other === name ? target.checked : columns.includes(other))))
+              }
+            />
+            {users[name]}
+          </label>
+        ))}
+      </fieldset>
+    </Popover>
   )
 }
 

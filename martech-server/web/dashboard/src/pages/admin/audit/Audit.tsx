@@ -1,5 +1,5 @@
 import { useInfiniteQuery } from '@tanstack/react-query'
-import { answer, client } from '../../../api/client.ts'
+import { answer, client, type Schema } from '../../../api/client.ts'
 import { Button } from '../../../components/Button.tsx'
 import { Card } from '../../../components/Card.tsx'
 import { DataTable } from '../../../components/DataTable.tsx'
@@ -11,6 +11,8 @@ import { Page } from '../../../session/Page.tsx'
 import { DEFAULT_PROJECT } from '../../../session/project.tsx'
 import { useFormat, useTexts } from '../../../texts/index.tsx'
 import { useMembers } from '../members/queries.ts'
+
+type Entry = Schema<'AuditEntry'>
 
 function useAudit() {
   return useInfiniteQuery({
@@ -31,6 +33,11 @@ export default function Audit() {
   const names = new Map(members?.members.map(({ id, name, email }) => [id, name || email]))
   const who = (actor: string | null | undefined) =>
     actor == null ? UNKNOWN : (names.get(actor) ?? texts.actors[actor as keyof typeof texts.actors] ?? actor)
+  // The name of a person or a file says more than an id. The id of a key says nothing beside its name, the detail.
+  const about = ({ action, target, detail }: Entry) => {
+    const name = names.get(target ?? '') ?? (action === 'imported' || detail == null ? target : undefined)
+    return [name, detail].filter(Boolean).join(' · ')
+  }
   const columns = [texts.time, texts.action, texts.actor, texts.target, texts.project, texts.address]
   return (
     <Page title={texts.title}>
@@ -48,17 +55,17 @@ export default function Audit() {
               columns={columns.map((name) => ({ name }))}
               rows={data.pages
                 .flatMap(({ entries }) => entries)
-                .map(({ id, at, action, actor, target, detail, project, ipAddress }) => ({
-                  key: id,
+                .map((entry) => ({
+                  key: entry.id,
                   cells: [
                     <span key="at" className="whitespace-nowrap">
-                      {format.exactTime(at)}
+                      {format.exactTime(entry.at)}
                     </span>,
-                    texts.actions[action],
-                    who(actor),
-                    detail ?? target ?? '',
-                    project ?? DEFAULT_PROJECT,
-                    ipAddress ?? '',
+                    texts.actions[entry.action],
+                    who(entry.actor),
+                    about(entry),
+                    entry.project ?? DEFAULT_PROJECT,
+                    entry.ipAddress ?? '',
                   ],
                 }))}
             />
