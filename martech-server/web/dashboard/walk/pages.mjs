@@ -71,6 +71,13 @@ export async function lookAround(walker, page) {
     assert.equal(await page.getByRole('link', { name: 'viewer', exact: true }).count(), 0)
     await page.getByText('unknown_type').waitFor()
     await walker.look(page, 'events')
+    await page.getByLabel('Project').selectOption('sample')
+    await page.getByText('Waiting for events').waitFor()
+    assert.equal(await page.getByRole('link', { name: 'buyer', exact: true }).count(), 0)
+    await walker.go(page, '/?project=none')
+    await walker.look(page, 'no-project')
+    await page.getByRole('button', { name: /^Go to/ }).click()
+    await page.getByRole('heading', { name: 'Overview', level: 1 }).waitFor()
   })
   await walker.step('German is complete, also on a phone in the dark', async () => {
     const german = await walker.window({ viewport: PHONE, theme: 'dark', locale: 'de-DE' })

@@ -13,7 +13,7 @@ import { lookAround } from './pages.mjs'
 import { overview } from './overview.mjs'
 import { trouble } from './trouble.mjs'
 
-const PAGES = ['/', '/?view=table', '/users', '/users/u1', '/events', '/start', '/account']
+const PAGES = ['/', '/?view=table', '/users', '/journey?user=u1', '/events', '/start', '/account']
 const ADMIN_PAGES = ['members', 'keys', 'projects', 'import', 'audit', 'system'].map((page) => `/admin/${page}`)
 
 const { positionals, values } = parseArgs({

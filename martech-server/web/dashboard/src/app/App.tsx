@@ -42,7 +42,7 @@ export function App({ spoken }: { spoken: { language: Language; texts: Texts } }
                   <Route element={<Gate />}>
                     <Route index element={<Overview />} />
                     <Route path="/users" element={<Users />} />
-                    <Route path="/users/:userId" element={<Journey />} />
+                    <Route path="/journey" element={<Journey />} />
                     <Route path="/events" element={<Events />} />
                     <Route path="/start" element={<Start />} />
                     <Route path="/account" element={<Account />} />

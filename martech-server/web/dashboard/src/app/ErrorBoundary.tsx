@@ -3,19 +3,36 @@ import { Button } from '../components/Button.tsx'
 import { Notice } from '../components/states.tsx'
 import { useTexts } from '../texts/index.tsx'
 
+interface ErrorBoundaryProps {
+  children: ReactNode
+  fallback?: ReactNode
+  /** Where the page is. Another place gets another chance. */
+  place?: string | null
+}
+
+interface ErrorBoundaryState {
+  failed: boolean
+  place: string | null | undefined
+}
+
 /**
  * Shows a notice in place of a page that failed. After an update of the server, an open page may ask for a file that is
  * another one now; loading the page again mends this.
  */
-export class ErrorBoundary extends Component<{ children: ReactNode }, { failed: boolean }> {
-  override state = { failed: false }
+export class ErrorBoundary extends Component<ErrorBoundaryProps, ErrorBoundaryState> {
+  override state: ErrorBoundaryState = { failed: false, place: this.props.place }
 
   static getDerivedStateFromError() {
     return { failed: true }
   }
 
+  static getDerivedStateFromProps({ place }: ErrorBoundaryProps, state: ErrorBoundaryState) {
+    return place === state.place ? null : { failed: false, place }
+  }
+
   override render() {
-    return this.state.failed ? <Failed /> : this.props.children
+    const { fallback = <Failed />, children } = this.props
+    return this.state.failed ? fallback : children
   }
 }
 

@@ -4,10 +4,11 @@ import { ApiError } from '../api/error.ts'
 import { useSessionEnded } from '../api/session-ended.ts'
 import { Button } from '../components/Button.tsx'
 import { Notice } from '../components/states.tsx'
-import { Failure } from '../session/Failure.tsx'
+import { Failure, FormFailure } from '../session/Failure.tsx'
 import { ProjectProvider, useProjects } from '../session/project.tsx'
 import { UserContext, useSession, useSignOut } from '../session/session.tsx'
 import { useTexts } from '../texts/index.tsx'
+import { ErrorBoundary } from './ErrorBoundary.tsx'
 import { Shell } from './Shell.tsx'
 import { Placeholder } from './Waiting.tsx'
 
@@ -27,9 +28,11 @@ export function Gate() {
     <UserContext value={user}>
       <Inside />
       {isEnded && (
-        <Suspense>
-          <SignInAgain user={user} />
-        </Suspense>
+        <ErrorBoundary>
+          <Suspense>
+            <SignInAgain user={user} />
+          </Suspense>
+        </ErrorBoundary>
       )}
     </UserContext>
   )
@@ -49,10 +52,15 @@ function Inside() {
 function NoRole() {
   const { account, settings } = useTexts()
   const signOut = useSignOut()
-  const action = <Button onClick={() => void signOut()}>{settings.signOut}</Button>
+  const action = (
+    <Button busy={signOut.isPending} onClick={() => signOut.mutate()}>
+      {settings.signOut}
+    </Button>
+  )
   return (
     <main>
       <Notice title={account.noRole} hint={account.noRoleHint} action={action} />
+      <FormFailure error={signOut.error ?? undefined} />
     </main>
   )
 }

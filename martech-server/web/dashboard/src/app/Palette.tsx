@@ -12,6 +12,8 @@ interface Item {
   value: string
   label: string
   kind: string
+  /** The id of the user, unless it is a page. */
+  user?: string
 }
 
 /** Finds pages by their name, and users by the beginning of their id. */
@@ -27,15 +29,16 @@ export default function Palette({ onClose }: { onClose(): void }) {
   const items = useMemo(() => {
     const wanted = text.trim().toLowerCase()
     const found = pages.filter(({ name }) => name.toLowerCase().includes(wanted))
-    const users = q === '' ? [] : (data?.users ?? [])
+    // The ids of an older text may still be here.
+    const users = q === '' ? [] : (data?.users ?? []).filter(({ userId }) => userId.startsWith(text.trim()))
     return [
       ...found.map(({ to, name }): Item => ({ value: to, label: name, kind: palette.page })),
-      ...users.map(({ userId }): Item => ({ value: `/users/${encodeURIComponent(userId)}`, label: userId, kind: palette.user })),
+      ...users.map(({ userId }): Item => ({ value: userId, label: userId, kind: palette.user, user: userId })),
     ]
   }, [pages, text, q, data, palette])
   const go = (item: Item) => {
     onClose()
-    void navigate(path(item.value))
+    void navigate(item.user === undefined ? path(item.value) : path('/journey', { user: item.user }))
   }
   return (
     <Modal title={nav.search} open onClose={onClose} close={common.close}>

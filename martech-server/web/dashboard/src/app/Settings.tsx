@@ -4,6 +4,7 @@ import { Select } from '../components/Field.tsx'
 import { Icon } from '../components/icons.tsx'
 import { Popover } from '../components/Popover.tsx'
 import { THEMES, useTheme } from '../components/Theme.tsx'
+import { FormFailure } from '../session/Failure.tsx'
 import { usePath } from '../session/project.tsx'
 import { useSignOut, useUser } from '../session/session.tsx'
 import { type Language, LANGUAGES, useLanguage } from '../texts/index.tsx'
@@ -44,6 +45,7 @@ export function Settings() {
           options={Object.entries(LANGUAGES) as [Language, string][]}
           onChoose={(chosen) => void choose(chosen)}
         />
+        <FormFailure error={signOut.error ?? undefined} />
         <div className="flex items-center justify-between border-t border-line pt-3">
           <Link to={path('/account')} className="text-accent underline">
             {nav.account}
@@ -52,7 +54,7 @@ export function Settings() {
             <Icon name="api" />
             {nav.apiDocs}
           </a>
-          <Button look="quiet" onClick={() => void signOut()}>
+          <Button look="quiet" busy={signOut.isPending} onClick={() => signOut.mutate()}>
             {settings.signOut}
           </Button>
         </div>

@@ -1,6 +1,6 @@
-import { onlineManager, useIsFetching } from '@tanstack/react-query'
-import { lazy, Suspense, useState, useSyncExternalStore } from 'react'
-import { NavLink, Outlet } from 'react-router'
+import { notifyManager, onlineManager, useIsFetching, useQueryClient } from '@tanstack/react-query'
+import { Fragment, lazy, Suspense, useState, useSyncExternalStore } from 'react'
+import { NavLink, Outlet, useLocation } from 'react-router'
 import { IconButton } from '../components/Button.tsx'
 import { Select } from '../components/Field.tsx'
 import { Icon } from '../components/icons.tsx'
@@ -16,13 +16,16 @@ import { Waiting } from './Waiting.tsx'
 const Palette = lazy(() => import('./Palette.tsx'))
 const Shortcuts = lazy(() => import('./Shortcuts.tsx'))
 
+const isMac = /Mac|iPhone|iPad/.test(navigator.userAgent)
+
 /** What is around every page: the navigation, the choice of the project, and the settings. */
 export function Shell() {
-  const { common, nav, errors } = useTexts()
+  const { common, nav } = useTexts()
   const [opened, open] = useState<'palette' | 'shortcuts' | null>(null)
   useCommand('k', () => open('palette'))
   useShortcut('?', () => open('shortcuts'))
-  const isOnline = useSyncExternalStore((listener) => onlineManager.subscribe(listener), () => onlineManager.isOnline())
+  const { pathname } = useLocation()
+  const { project } = useProject()
   return (
     <div className="min-h-dvh lg:grid lg:grid-cols-[13rem_minmax(0,1fr)]">
       <a href="#content" className="sr-only focus:not-sr-only focus:fixed focus:left-2 focus:top-2 focus:z-50 focus:rounded-lg focus:bg-surface focus:px-3 focus:py-2">
@@ -35,28 +38,44 @@ export function Shell() {
           <ProjectChoice />
           <span className="grow" />
           <Busy />
-          <IconButton label={`${nav.search} (Ctrl K)`} onClick={() => open('palette')}>
+          <IconButton label={`${nav.search} (${isMac ? '⌘ K' : nav.searchKeys})`} onClick={() => open('palette')}>
             <Icon name="search" />
           </IconButton>
           <Settings />
         </header>
-        <div role="status">
-          {!isOnline && <p className="bg-raised px-4 py-2 text-center text-sm">{errors.connection}</p>}
-        </div>
+        <Connection />
         <main id="content" tabIndex={-1} className="mx-auto w-full max-w-screen-2xl px-4 py-5 outline-none lg:px-6">
-          <ErrorBoundary>
+          <ErrorBoundary place={pathname}>
             <Waiting>
-              <Outlet />
+              {/* Nothing of one project may be left on the page of another. */}
+              <Fragment key={project.id}>
+                <Outlet />
+              </Fragment>
             </Waiting>
           </ErrorBoundary>
         </main>
       </div>
-      <Suspense>
-        {opened === 'palette' && <Palette onClose={() => open(null)} />}
-        {opened === 'shortcuts' && <Shortcuts onClose={() => open(null)} />}
-      </Suspense>
+      <ErrorBoundary fallback={null} place={opened}>
+        <Suspense>
+          {opened === 'palette' && <Palette onClose={() => open(null)} />}
+          {opened === 'shortcuts' && <Shortcuts onClose={() => open(null)} />}
+        </Suspense>
+      </ErrorBoundary>
     </div>
   )
+}
+
+/** Says that the server cannot be reached, or that what the page shows could not be brought up to date. */
+function Connection() {
+  const { errors } = useTexts()
+  const queries = useQueryClient()
+  const isOnline = useSyncExternalStore((listener) => onlineManager.subscribe(listener), () => onlineManager.isOnline())
+  const isStale = useSyncExternalStore(
+    (listener) => queries.getQueryCache().subscribe(notifyManager.batchCalls(listener)),
+    () => queries.getQueryCache().findAll({ type: 'active' }).some(({ state }) => state.error !== null && state.data !== undefined),
+  )
+  const text = isOnline ? (isStale ? errors.stale : undefined) : errors.connection
+  return <div role="status">{text !== undefined && <p className="bg-raised px-4 py-2 text-center text-sm">{text}</p>}</div>
 }
 
 /** At the left of a wide window, at the bottom of a narrow one. */

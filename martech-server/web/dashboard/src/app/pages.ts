@@ -2,6 +2,7 @@
 
 import type { IconName } from '../components/icons.tsx'
 import { useMay } from '../session/project.tsx'
+import { includes, useUser } from '../session/session.tsx'
 import { useTexts } from '../texts/index.tsx'
 
 interface PageEntry {
@@ -15,7 +16,8 @@ interface PageEntry {
 export function usePages(): PageEntry[] {
   const { nav, admin, account } = useTexts()
   const mayAdminister = useMay('admin')
-  const pages: (PageEntry & { admin?: boolean })[] = [
+  const isServerAdmin = includes(useUser().role ?? undefined, 'admin')
+  const pages: (PageEntry & { admin?: boolean; server?: boolean })[] = [
     { to: '/', name: nav.overview, icon: 'overview', main: true },
     { to: '/users', name: nav.users, icon: 'users', main: true },
     { to: '/events', name: nav.events, icon: 'events', main: true },
@@ -25,9 +27,9 @@ export function usePages(): PageEntry[] {
     { to: '/admin/keys', name: admin.keys.title, icon: 'admin', main: false, admin: true },
     { to: '/admin/projects', name: admin.projects.title, icon: 'admin', main: false, admin: true },
     { to: '/admin/import', name: admin.import.title, icon: 'admin', main: false, admin: true },
-    { to: '/admin/audit', name: admin.audit.title, icon: 'admin', main: false, admin: true },
-    { to: '/admin/system', name: admin.system.title, icon: 'admin', main: false, admin: true },
+    { to: '/admin/audit', name: admin.audit.title, icon: 'admin', main: false, server: true },
+    { to: '/admin/system', name: admin.system.title, icon: 'admin', main: false, server: true },
     { to: '/account', name: account.title, icon: 'account', main: false },
   ]
-  return pages.filter(({ admin }) => mayAdminister || admin !== true)
+  return pages.filter(({ admin, server }) => (admin !== true || mayAdminister) && (server !== true || isServerAdmin))
 }

@@ -26,7 +26,7 @@ export function EventRow({ time, type, user, summary, json }: EventRowProps) {
           onClick={() => open(!isOpen)}
           className="flex min-h-9 min-w-0 grow items-center gap-3 text-left"
         >
-          <time className="w-24 shrink-0 whitespace-nowrap tabular-nums text-muted">{time}</time>
+          <time className="min-w-24 shrink-0 whitespace-nowrap tabular-nums text-muted">{time}</time>
           <span className="rounded bg-tint px-1.5 py-0.5 font-mono text-xs text-accent">{type}</span>
           <span className="min-w-0 truncate">{summary}</span>
         </button>

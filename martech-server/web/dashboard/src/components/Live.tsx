@@ -1,9 +1,9 @@
 import { classes } from '../lib/classes.ts'
 
 /** The state of a connection. */
-export type StreamState = 'connecting' | 'open' | 'paused'
+export type StreamState = 'connecting' | 'open' | 'paused' | 'refused'
 
-const LIGHTS: Record<StreamState, string> = { open: 'bg-good', connecting: 'bg-warn', paused: 'bg-muted' }
+const LIGHTS: Record<StreamState, string> = { open: 'bg-good', connecting: 'bg-warn', paused: 'bg-muted', refused: 'bg-bad' }
 
 /** Says whether new events appear by themselves. */
 export function Live({ state, texts }: { state: StreamState; texts: Record<StreamState, string> }) {

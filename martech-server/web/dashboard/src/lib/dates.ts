@@ -11,6 +11,15 @@ export function dateIn(timeZone: string, moment: Date): DateText {
   return `${of.year}-${of.month}-${of.day}`
 }
 
+/** The time zone, or UTC if the browser does not know it. An old browser may lack the newest ones. */
+export function knownZone(timeZone: string): string {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone }).resolvedOptions().timeZone
+  } catch {
+    return 'UTC'
+  }
+}
+
 export function addDays(date: DateText, days: number): DateText {
   return text(Date.parse(date) + days * DAY)
 }

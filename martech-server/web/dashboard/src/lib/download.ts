@@ -15,7 +15,7 @@ export function downloadCsv(name: string, rows: readonly (readonly Cell[])[]): v
   download(`${name}.csv`, new Blob([toCsv(rows)], { type: 'text/csv' }))
 }
 
-/** A file name of plain characters, without its ending. */
+/** A file name of letters and digits, without its ending. */
 export function fileName(...parts: string[]): string {
-  return parts.join(' ').toLowerCase().replaceAll(/[^a-z0-9]+/g, '-').replaceAll(/^-|-$/g, '')
+  return parts.join(' ').toLowerCase().replaceAll(/[^\p{L}\p{N}]+/gu, '-').replaceAll(/^-|-$/g, '')
 }

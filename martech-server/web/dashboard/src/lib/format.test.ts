@@ -12,7 +12,7 @@ describe('formats', () => {
     expect(english.money({ currency: 'JPY', amount: '1234' })).toBe('¥1,234')
     expect(english.money({ currency: 'USD', amount: '90071992547409931.25' })).toBe('$90,071,992,547,409,931.25')
     expect(english.money({ currency: 'USDT', amount: '12.5' })).toBe('12.50 USDT')
-    expect(english.money({ currency: 'USD', amount: '1234567' }, { compact: true })).toBe('$1.2M')
+    expect(english.money({ currency: 'USD', amount: '1234567' }, 'compact')).toBe('$1.2M')
   })
 
   test('show times in the time zone of the project', () => {

@@ -10,6 +10,15 @@ export interface Amount {
 
 export type Format = ReturnType<typeof createFormat>
 
+/** How an amount is written: in full, without the decimals of whole amounts, or in thousands and millions. */
+type Length = 'full' | 'stripped' | 'compact'
+
+const LENGTHS: Record<Length, Intl.NumberFormatOptions> = {
+  full: {},
+  stripped: { trailingZeroDisplay: 'stripIfInteger' },
+  compact: { notation: 'compact', minimumFractionDigits: 0, maximumFractionDigits: 1 },
+}
+
 /** What stands in place of a figure that is not known. */
 export const UNKNOWN = '–'
 
@@ -38,11 +47,11 @@ export function createFormat(locale: string, timeZone: string) {
   const relative = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' })
 
   /** Formats the decimal text itself: a JavaScript number would round large amounts. */
-  function money({ currency, amount }: Amount, options?: { compact?: boolean }): string {
-    const key = `${currency} ${options?.compact ?? false}`
+  function money({ currency, amount }: Amount, length: Length = 'full'): string {
+    const key = `${currency} ${length}`
     let format = currencies.get(key)
     if (format === undefined) {
-      format = moneyFormat(locale, currency, options?.compact ?? false)
+      format = moneyFormat(locale, currency, length)
       currencies.set(key, format)
     }
     const text = format.format(amount as Intl.StringNumericLiteral)
@@ -56,6 +65,8 @@ export function createFormat(locale: string, timeZone: string) {
     money,
     number: (value: number | bigint) => numbers.format(value),
     compact: (value: number) => compact.format(value),
+    /** The number of decimals of a currency. */
+    digits: (currency: string) => moneyFormat(locale, currency, 'full').resolvedOptions().maximumFractionDigits ?? 2,
     percent: (value: number) => percents.format(value),
     change: (value: number) => changes.format(value),
     date: time({ dateStyle: 'medium' }),
@@ -76,10 +87,9 @@ function isIsoCode(currency: string): boolean {
   return /^[A-Za-z]{3}$/.test(currency)
 }
 
-function moneyFormat(locale: string, currency: string, compact: boolean): Intl.NumberFormat {
-  const short = compact ? ({ notation: 'compact', maximumFractionDigits: 1 } as const) : {}
-  if (isIsoCode(currency)) return new Intl.NumberFormat(locale, { style: 'currency', currency, ...short })
-  return new Intl.NumberFormat(locale, { minimumFractionDigits: compact ? 0 : 2, maximumFractionDigits: 2, ...short })
+function moneyFormat(locale: string, currency: string, length: Length): Intl.NumberFormat {
+  const kind = isIsoCode(currency) ? { style: 'currency' as const, currency } : { minimumFractionDigits: 2, maximumFractionDigits: 2 }
+  return new Intl.NumberFormat(locale, { ...kind, ...LENGTHS[length] })
 }
 
 const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [

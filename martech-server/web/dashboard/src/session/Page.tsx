@@ -18,7 +18,7 @@ export function Page({ title, beside, controls, children }: PageProps) {
     <>
       <header className="mb-4 flex flex-wrap items-center justify-between gap-x-6 gap-y-3">
         <div className="flex min-w-0 flex-wrap items-center gap-x-4 gap-y-1">
-          <h1 className="text-xl font-semibold">{title}</h1>
+          <h1 className="min-w-0 text-xl font-semibold wrap-anywhere">{title}</h1>
           {beside}
         </div>
         {controls !== undefined && <div className="flex flex-wrap items-start gap-2">{controls}</div>}

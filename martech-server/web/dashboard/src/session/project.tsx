@@ -1,11 +1,15 @@
 // The project that the pages show: the one in the URL, or else the last one, or else the first.
 
 import { useQuery } from '@tanstack/react-query'
-import { createContext, type ReactNode, useContext, useEffect, useMemo } from 'react'
+import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from 'react'
 import { useSearchParams } from 'react-router'
 import { answer, client, type Schema } from '../api/client.ts'
+import { Button } from '../components/Button.tsx'
+import { Notice } from '../components/states.tsx'
+import { knownZone } from '../lib/dates.ts'
 import { readStored, writeStored } from '../lib/stored.ts'
-import { FormatProvider } from '../texts/index.tsx'
+import { FormatProvider, useTexts } from '../texts/index.tsx'
+import { Page } from './Page.tsx'
 import { includes, type Role, useUser } from './session.tsx'
 
 /** A project with the settings that apply: its own ones, or those of the server. */
@@ -43,8 +47,10 @@ export function ProjectProvider({ list, children }: { list: Schema<'ProjectList'
   const user = useUser()
   const [params, setParams] = useSearchParams()
   const projects = useMemo(() => list.projects.map((project) => effective(project, list.defaults)), [list])
-  const wanted = params.get('project') ?? readStored('project')
-  const project = projects.find(({ id }) => id === wanted) ?? projects[0]
+  // Another tab may choose another project meanwhile; this one keeps its own.
+  const [last] = useState(() => readStored('project'))
+  const asked = params.get('project')
+  const project = projects.find(({ id }) => id === (asked ?? last)) ?? projects[0]
   if (project === undefined) throw new Error('there is no project to show')
 
   useEffect(() => writeStored('project', project.id), [project.id])
@@ -56,8 +62,22 @@ export function ProjectProvider({ list, children }: { list: Schema<'ProjectList'
   }, [project, projects, user, setParams])
   return (
     <Context value={value}>
-      <FormatProvider timeZone={project.timeZone}>{children}</FormatProvider>
+      <FormatProvider timeZone={project.timeZone}>{asked === null || asked === project.id ? children : <NoProject />}</FormatProvider>
     </Context>
+  )
+}
+
+/** Stands in place of a project that was removed, or that the user may not read. */
+function NoProject() {
+  const { errors } = useTexts()
+  const { project, choose } = useProject()
+  const action = <Button onClick={() => choose(project.id)}>{errors.otherProject(project.name)}</Button>
+  return (
+    <main className="p-6">
+      <Page title={errors.noProject}>
+        <Notice title={errors.noProject} hint={errors.noProjectHint} action={action} />
+      </Page>
+    </main>
   )
 }
 
@@ -85,7 +105,7 @@ function effective(project: Schema<'Project'>, defaults: Schema<'ProjectDefaults
   return {
     id: project.id,
     name: project.name,
-    timeZone: project.timeZone ?? defaults.timeZone,
+    timeZone: knownZone(project.timeZone ?? defaults.timeZone),
     currency: project.currency ?? defaults.currency,
     eventTypes: [...new Set([...defaults.eventTypes, ...(project.eventTypes ?? [])])].filter((type) => type !== '*'),
   }

@@ -1,9 +1,9 @@
 // Who is signed in.
 
-import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { createContext, useContext } from 'react'
 import { answer, client, type Schema } from '../api/client.ts'
-import { resumeSession } from '../api/session-ended.ts'
+import { endSession, resumeSession } from '../api/session-ended.ts'
 
 export type User = Schema<'User'>
 export type Role = Schema<'Role'>
@@ -14,7 +14,13 @@ const KEY = ['session']
 export function useSession() {
   return useQuery({
     queryKey: KEY,
-    queryFn: async ({ signal }) => (await answer(client.GET('/api/auth/get-session', { signal })))?.user ?? null,
+    queryFn: async ({ signal, client: queries }) => {
+      const user = (await answer(client.GET('/api/auth/get-session', { signal })))?.user ?? null
+      const known = queries.getQueryData<User | null>(KEY) ?? null
+      // A page in use stays as it is, and asks for the password.
+      if (user === null && known !== null) endSession()
+      return user ?? known
+    },
     staleTime: 5 * 60_000,
   })
 }
@@ -29,15 +35,12 @@ export function useSignedIn() {
   }
 }
 
-/** Signs out, and forgets everything that the page knows. */
+/** Signs out. The page is loaded anew, so that it forgets everything that it knows. */
 export function useSignOut() {
-  const queries = useQueryClient()
-  return async () => {
-    await queries.cancelQueries()
-    await answer(client.POST('/api/auth/sign-out'))
-    queries.setQueryData(KEY, null)
-    queries.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== KEY[0] })
-  }
+  return useMutation({
+    mutationFn: () => answer(client.POST('/api/auth/sign-out')),
+    onSuccess: () => location.assign(`${import.meta.env.BASE_URL}sign-in`),
+  })
 }
 
 export const UserContext = createContext<User | null>(null)

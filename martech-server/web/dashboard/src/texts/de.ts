@@ -19,7 +19,7 @@ export const de: Texts = {
     skip: 'Zum Inhalt springen',
     about: (figure) => `Was ist „${figure}“?`,
     change: (change) => `${change} gegenüber dem Vergleichszeitraum`,
-    live: { open: 'Live', connecting: 'Verbindet …', paused: 'Angehalten' },
+    live: { open: 'Live', connecting: 'Verbindet …', paused: 'Angehalten', refused: 'Abgelehnt, neuer Versuch …' },
   },
   errors: {
     title: 'Das konnte nicht geladen werden',
@@ -34,6 +34,10 @@ export const de: Texts = {
     missingHint: 'Die Adresse ist falsch geschrieben, oder die Seite ist umgezogen.',
     home: 'Zur Übersicht',
     connection: 'Keine Verbindung zum Server. Neuer Versuch läuft …',
+    stale: 'Die Anzeige ist vielleicht nicht mehr aktuell: Der Server antwortet nicht. Neuer Versuch …',
+    noProject: 'Dieses Projekt gibt es nicht',
+    noProjectHint: 'Es wurde entfernt, oder Sie haben keine Rolle darin. Der Inhaber kann Sie einladen.',
+    otherProject: (name: string) => `Zu ${name}`,
   },
   nav: {
     label: 'Hauptmenü',
@@ -47,6 +51,7 @@ export const de: Texts = {
     project: 'Projekt',
     menu: 'Menü',
     search: 'Suchen',
+    searchKeys: 'Strg K',
   },
   settings: {
     theme: 'Darstellung',
@@ -273,6 +278,7 @@ export const de: Texts = {
     makeSample: 'Mit einem Beispielshop umsehen',
     openSample: 'Beispielshop öffnen',
     removeSample: 'Beispielshop entfernen',
+    removeSampleHint: 'Das Projekt „sample“ wird mit allen seinen Ereignissen entfernt.',
   },
   palette: {
     hint: 'Eine Seite oder der Anfang einer Kennung',

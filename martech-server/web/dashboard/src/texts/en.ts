@@ -19,7 +19,7 @@ export const en = {
     skip: 'Skip to the content',
     about: (figure: string) => `What is “${figure}”?`,
     change: (change: string) => `${change} against the compared period`,
-    live: { open: 'Live', connecting: 'Connecting …', paused: 'Paused' },
+    live: { open: 'Live', connecting: 'Connecting …', paused: 'Paused', refused: 'Refused, trying again …' },
   },
   errors: {
     title: 'This could not be loaded',
@@ -34,6 +34,10 @@ export const en = {
     missingHint: 'The address may be misspelled, or the page has moved.',
     home: 'To the overview',
     connection: 'No connection to the server. Trying again …',
+    stale: 'What you see may be out of date: the server does not answer. Trying again …',
+    noProject: 'There is no such project',
+    noProjectHint: 'It was removed, or you have no role in it. An owner can invite you.',
+    otherProject: (name: string) => `Go to ${name}`,
   },
   nav: {
     label: 'Main',
@@ -47,6 +51,7 @@ export const en = {
     project: 'Project',
     menu: 'Menu',
     search: 'Search',
+    searchKeys: 'Ctrl K',
   },
   settings: {
     theme: 'Appearance',
@@ -273,6 +278,7 @@ export const en = {
     makeSample: 'Look around with a sample shop',
     openSample: 'Open the sample shop',
     removeSample: 'Remove the sample shop',
+    removeSampleHint: 'The project “sample” goes, with all its events.',
   },
   palette: {
     hint: 'A page, or the beginning of a user id',

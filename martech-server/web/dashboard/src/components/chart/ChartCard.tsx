@@ -7,7 +7,7 @@ import { Skeleton } from '../states.tsx'
 import { DataTable } from '../DataTable.tsx'
 import { ScrollRegion } from '../ScrollRegion.tsx'
 import { useTheme } from '../Theme.tsx'
-import type { ChartPoint } from './points.ts'
+import type { Axis, ChartPoint } from './points.ts'
 
 const TimeChart = lazy(() => import('./TimeChart.tsx'))
 
@@ -32,18 +32,19 @@ interface ChartCardProps {
   /** Choices at the right of the title. */
   choices?: ReactNode
   points: readonly ChartPoint[]
-  running: boolean
+  /** The currency of the values, for files. */
+  unit?: string | undefined
   /** The period, for files and pictures. */
   period: string
   asTable: boolean
   onAsTable(asTable: boolean): void
-  axis(value: number): string
+  axis: Axis
   tick(start: string): string
   texts: ChartTexts
 }
 
 /** A chart over time that is also a table, a CSV file and a picture. */
-export function ChartCard({ title, info, choices, points, running, period, asTable, onAsTable, axis, tick, texts }: ChartCardProps) {
+export function ChartCard({ title, info, choices, points, unit, period, asTable, onAsTable, axis, tick, texts }: ChartCardProps) {
   const canvas = useRef<HTMLCanvasElement>(null)
   // A chart takes its colors when it is made.
   const { shown } = useTheme()
@@ -51,17 +52,19 @@ export function ChartCard({ title, info, choices, points, running, period, asTab
   const header = hasCompared
     ? [texts.time, texts.current, texts.comparedTime, texts.compared, texts.change]
     : [texts.time, texts.current]
+  const file = fileName(title, unit ?? '', period)
   const saveCsv = () => {
     const rows = points.map(({ start, value, compared }) =>
       hasCompared ? [start, value.raw, compared?.start, compared?.value.raw] : [start, value.raw],
     )
-    downloadCsv(fileName(title, period), [header.slice(0, hasCompared ? 4 : 2), ...rows])
+    const names = header.slice(0, hasCompared ? 4 : 2).map((name, index) => (unit !== undefined && index % 2 === 1 ? `${name} (${unit})` : name))
+    downloadCsv(file, [names, ...rows])
   }
   const savePicture = async () => {
     const { chartPicture } = await import('./picture.ts')
     if (canvas.current === null) return
-    const image = await chartPicture(canvas.current, title, period)
-    if (image !== null) download(`${fileName(title, period)}.png`, image)
+    const image = await chartPicture(canvas.current, unit === undefined ? title : `${title} (${unit})`, period)
+    if (image !== null) download(`${file}.png`, image)
   }
   const actions = (
     <>
@@ -84,10 +87,10 @@ export function ChartCard({ title, info, choices, points, running, period, asTab
           <DataTable
             caption={title}
             columns={header.map((name, index) => ({ name, numeric: index % 2 === 1 || index === 4 }))}
-            rows={points.map(({ start, time, value, compared, change }, index) => ({
-              key: start,
+            rows={points.map(({ time, value, isPartial, compared, change }, index) => ({
+              key: String(index),
               cells: [
-                running && index === points.length - 1 ? `${time} (${texts.incomplete})` : time,
+                isPartial ? `${time} (${texts.incomplete})` : time,
                 value.text,
                 ...(hasCompared ? [compared?.time ?? '', compared?.value.text ?? '', change ?? ''] : []),
               ],
@@ -102,7 +105,7 @@ export function ChartCard({ title, info, choices, points, running, period, asTab
               label={title}
               hint={texts.hint}
               points={points}
-              running={running}
+              incomplete={texts.incomplete}
               axis={axis}
               tick={tick}
               onDraw={(drawn) => {

@@ -1,7 +1,7 @@
 import { type KeyboardEvent, useEffect, useEffectEvent, useRef, useState } from 'react'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
-import type { ChartPoint } from './points.ts'
+import type { Axis, ChartPoint } from './points.ts'
 
 interface TimeChartProps {
   /** What the chart shows, for screen readers. */
@@ -9,9 +9,9 @@ interface TimeChartProps {
   /** How to read it. */
   hint: string
   points: readonly ChartPoint[]
-  /** Whether the last bucket is not over yet. */
-  running: boolean
-  axis(value: number): string
+  /** What is said of a bucket of which the period has only a part. */
+  incomplete: string
+  axis: Axis
   tick(start: string): string
   /** Receives the canvas, for pictures. */
   onDraw?(canvas: HTMLCanvasElement): void
@@ -25,30 +25,36 @@ interface Cursor {
 }
 
 const HEIGHT = 260
+/** Round steps, from one to a trillion. */
+const STEPS = Array.from({ length: 16 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat()
 const AWAY = { left: -10, top: -10 }
 
 /** A line for each bucket of a period, and a dashed one for the compared period. The arrow keys go from bucket to bucket. */
-export default function TimeChart({ label, hint, points, running, axis, tick, onDraw }: TimeChartProps) {
+export default function TimeChart({ label, hint, points, incomplete, axis, tick, onDraw }: TimeChartProps) {
   const box = useRef<HTMLDivElement>(null)
   const plot = useRef<uPlot>(null)
   const [at, setAt] = useState<Cursor | null>(null)
   const drawn = useEffectEvent((canvas: HTMLCanvasElement) => onDraw?.(canvas))
+  // New figures leave the reader at the bucket.
+  const resume = useEffectEvent((made: uPlot) => {
+    if (at !== null) made.setCursor({ left: made.valToPos(Math.min(at.index, points.length - 1), 'x'), top: HEIGHT / 3 })
+  })
 
   useEffect(() => {
     const element = box.current
     if (element === null) return
-    const made = new uPlot(options(element, { points, running, axis, tick }, setAt), columns(points, running), element)
+    const made = new uPlot(options(element, { points, axis, tick }, setAt), columns(points), element)
     plot.current = made
     drawn(made.ctx.canvas)
+    resume(made)
     const sizes = new ResizeObserver(() => made.setSize({ width: element.clientWidth, height: HEIGHT }))
     sizes.observe(element)
     return () => {
       sizes.disconnect()
       made.destroy()
       plot.current = null
-      setAt(null)
     }
-  }, [points, running, axis, tick])
+  }, [points, axis, tick])
 
   const last = points.length - 1
   const go = (index: number) => {
@@ -83,7 +89,7 @@ export default function TimeChart({ label, hint, points, running, axis, tick, on
         aria-valuemin={1}
         aria-valuemax={Math.max(points.length, 1)}
         aria-valuenow={(at?.index ?? last) + 1}
-        aria-valuetext={point === undefined ? '' : spoken(point)}
+        aria-valuetext={point === undefined ? '' : spoken(point, incomplete)}
         className="min-w-0 rounded-lg"
         style={{ height: HEIGHT }}
         onKeyDown={onKeyDown}
@@ -94,9 +100,9 @@ export default function TimeChart({ label, hint, points, running, axis, tick, on
   )
 }
 
-function spoken({ time, value, compared, change }: ChartPoint): string {
+function spoken({ time, value, isPartial, compared, change }: ChartPoint, incomplete: string): string {
   const before = compared === undefined ? '' : `; ${compared.time}: ${compared.value.text}`
-  return `${time}: ${value.text}${before}${change === undefined ? '' : ` (${change})`}`
+  return `${time}${isPartial ? ` (${incomplete})` : ''}: ${value.text}${before}${change === undefined ? '' : ` (${change})`}`
 }
 
 function Tip({ point, cursor: { left, width } }: { point: ChartPoint; cursor: Cursor }) {
@@ -122,20 +128,21 @@ function Tip({ point, cursor: { left, width } }: { point: ChartPoint; cursor: Cu
 }
 
 /** The columns of the chart: indices, the period up to the last whole bucket, the rest of it, and the compared period. */
-function columns(points: readonly ChartPoint[], running: boolean): uPlot.AlignedData {
-  const last = points.length - 1
+function columns(points: readonly ChartPoint[]): uPlot.AlignedData {
+  const last = points.findLastIndex(({ start }) => start !== '')
+  const running = points[last]?.isPartial === true
   const values = points.map(({ value }) => value.number)
   return [
     points.map((_, index) => index),
     values.map((value, index) => (running && index === last && last > 0 ? null : value)),
-    values.map((value, index) => (running && index >= last - 1 ? value : null)),
+    values.map((value, index) => (running && (index === last - 1 || index === last) ? value : null)),
     points.map(({ compared }) => compared?.value.number ?? null),
   ]
 }
 
 function options(
   element: HTMLElement,
-  { points, axis, tick }: Pick<TimeChartProps, 'points' | 'running' | 'axis' | 'tick'>,
+  { points, axis, tick }: Pick<TimeChartProps, 'points' | 'axis' | 'tick'>,
   setAt: (at: Cursor | null) => void,
 ): uPlot.Options {
   const style = getComputedStyle(element)
@@ -157,13 +164,14 @@ function options(
         size: 28,
         space: 90,
         incrs: [1, 2, 3, 4, 6, 7, 12, 14, 24, 28, 48, 56, 96, 168, 336],
-        values: (_, indices) => indices.map((index) => (points[index] === undefined ? '' : tick(points[index].start))),
+        values: (_, indices) => indices.map((index) => (points[index]?.start ? tick(points[index].start) : '')),
       },
       {
         ...axisLook,
         grid: { stroke: line, width: 1 },
         size: (_, values) => 14 + 7 * Math.max(3, ...(values ?? []).map((value) => value.length)),
-        values: (_, values) => values.map(axis),
+        incrs: STEPS.map((step) => step * axis.step),
+        values: (_, values) => values.map(axis.label),
       },
     ],
     series: [

@@ -17,7 +17,15 @@ export interface ChartPoint {
   /** The start, for people. */
   time: string
   value: Value
+  /** Whether the period has only a part of the bucket. */
+  isPartial: boolean
   compared?: { start: string; time: string; value: Value }
   /** The change from the compared value, for people. */
-  change?: string
+  change?: string | undefined
+}
+
+export interface Axis {
+  /** The smallest step between two labels. */
+  step: number
+  label(value: number): string
 }

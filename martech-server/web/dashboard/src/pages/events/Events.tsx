@@ -65,8 +65,13 @@ function Stream({ type, userId, paused }: { type: string; userId: string; paused
   const path = usePath()
   const { project } = useProject()
   const [{ events, skipped }, set] = useState<{ events: StreamedEvent[]; skipped: number }>({ events: [], skipped: 0 })
-  const state = useEventStream({ project: project.id, type, userId }, paused, (came, left) =>
-    set((last) => ({ events: [...came.toReversed(), ...last.events].slice(0, KEPT), skipped: last.skipped + left })),
+  const state = useEventStream(
+    { project: project.id, type, userId },
+    {
+      paused,
+      onEvents: (came) => set(({ events, ...last }) => ({ ...last, events: [...came.toReversed(), ...events].slice(0, KEPT) })),
+      onGap: (left) => set((last) => ({ ...last, skipped: last.skipped + left })),
+    },
   )
   return (
     <Card title={texts.stream} actions={<Live state={state} texts={common.live} />}>
@@ -82,13 +87,13 @@ function Stream({ type, userId, paused }: { type: string; userId: string; paused
               type={event.type}
               user={
                 <Link
-                  to={path(`/users/${encodeURIComponent(event.userId)}`)}
+                  to={path('/journey', { user: event.userId })}
                   className="max-w-56 truncate py-1.5 font-medium text-accent hover:underline"
                 >
                   {event.userId}
                 </Link>
               }
-              summary={summaryOf(event.type, event.properties)}
+              summary={summaryOf(event.type, event.properties, project.currency, format)}
               json={event}
             />
           ))}

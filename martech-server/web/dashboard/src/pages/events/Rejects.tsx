@@ -1,5 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
+import { useState } from 'react'
 import { answer, client, type Schema } from '../../api/client.ts'
+import { Button } from '../../components/Button.tsx'
 import { Card } from '../../components/Card.tsx'
 import { Info } from '../../components/Info.tsx'
 import { Notice, Skeleton } from '../../components/states.tsx'
@@ -9,12 +11,16 @@ import { useFormat, useTexts } from '../../texts/index.tsx'
 
 type Reject = Schema<'Reject'>
 
+/** The newest rejections are shown first, and all that the server keeps on demand. */
+const [FEW, ALL] = [100, 1000]
+
 /** The rejections of a project, newest first. */
-export function useRejects(project: string, refetchInterval: number) {
+export function useRejects(project: string, refetchInterval: number, limit = FEW) {
   return useQuery({
-    queryKey: ['rejects', project],
-    queryFn: ({ signal }) => answer(client.GET('/admin/rejects', { params: { query: { project, limit: 100 } }, signal })),
+    queryKey: ['rejects', project, limit],
+    queryFn: ({ signal }) => answer(client.GET('/admin/rejects', { params: { query: { project, limit } }, signal })),
     refetchInterval,
+    placeholderData: (before) => before,
   })
 }
 
@@ -22,7 +28,8 @@ export function useRejects(project: string, refetchInterval: number) {
 export function Rejects() {
   const { rejects: texts, common } = useTexts()
   const { project } = useProject()
-  const { data, error, refetch } = useRejects(project.id, 5_000)
+  const [limit, setLimit] = useState(FEW)
+  const { data, error, refetch } = useRejects(project.id, 5_000, limit)
   return (
     <Card title={texts.title} info={<Info label={common.about(texts.title)}>{texts.definition}</Info>}>
       {error !== null && data === undefined ? (
@@ -34,9 +41,14 @@ export function Rejects() {
       ) : (
         <ul>
           {data.rejects.map((reject) => (
-            <RejectItem key={`${reject.at} ${reject.code} ${reject.message}`} reject={reject} />
+            <RejectItem key={`${reject.at} ${reject.code} ${reject.field} ${reject.key?.id} ${reject.origin} ${reject.eventType}`} reject={reject} />
           ))}
         </ul>
+      )}
+      {data?.nextCursor != null && limit === FEW && (
+        <footer className="flex justify-center p-3">
+          <Button onClick={() => setLimit(ALL)}>{common.more}</Button>
+        </footer>
       )}
     </Card>
   )

@@ -24,7 +24,7 @@ export function FindUser() {
         const userId = text.trim()
         if (userId === '') return
         setText('')
-        void navigate(path(`/users/${encodeURIComponent(userId)}`))
+        void navigate(path('/journey', { user: userId }))
       }}
     >
       <Field

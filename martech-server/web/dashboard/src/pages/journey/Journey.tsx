@@ -1,7 +1,5 @@
-import { useQueryClient } from '@tanstack/react-query'
-import { useMemo, useState } from 'react'
-import { Link, useParams } from 'react-router'
-import { type StreamedEvent, useEventStream } from '../../api/stream.ts'
+import { useMemo } from 'react'
+import { Link, Navigate } from 'react-router'
 import { Button } from '../../components/Button.tsx'
 import { Card } from '../../components/Card.tsx'
 import { EventRow } from '../../components/EventRow.tsx'
@@ -16,24 +14,27 @@ import { usePath, useProject } from '../../session/project.tsx'
 import { TypeFilter } from '../../session/TypeFilter.tsx'
 import { useFormat, useTexts } from '../../texts/index.tsx'
 import { FindUser } from './FindUser.tsx'
-import { type JourneyEvent, useJourney, useSums } from './queries.ts'
+import { type JourneyEvent, useJourney, useLiveJourney, useSums } from './queries.ts'
 
-export default function Journey() {
-  const { userId = '' } = useParams()
+export default function JourneyPage() {
+  const userId = useUrl()[0].get('user')
+  return userId === null ? <Navigate to="/users" replace /> : <Journey userId={userId} />
+}
+
+function Journey({ userId }: { userId: string }) {
   const { journey, common, users } = useTexts()
+  const format = useFormat()
   const { project } = useProject()
   const path = usePath()
   const [params, setParams] = useUrl()
   const type = params.get('type') ?? ''
   const { data, error, refetch, fetchNextPage, hasNextPage, isFetchingNextPage } = useJourney(project.id, userId, type)
-  const fresh = useFresh(project.id, userId, type)
+  const state = useLiveJourney(project.id, userId, type)
 
-  const events = useMemo(() => {
-    const read = data?.pages.flatMap(({ events }) => events) ?? []
-    const known = new Set(read.map(({ eventId }) => eventId))
-    const live = fresh.events.filter(({ eventId }) => !known.has(eventId))
-    return [...live, ...read].toSorted((a, b) => b.occurredAt.localeCompare(a.occurredAt))
-  }, [data, fresh.events])
+  const events = useMemo(
+    () => (data?.pages.flatMap(({ events }) => events) ?? []).toSorted((a, b) => b.occurredAt.localeCompare(a.occurredAt)),
+    [data],
+  )
   const sessions = useMemo(() => sessionsOf(events), [events])
 
   const back = (
@@ -47,7 +48,7 @@ export default function Journey() {
       beside={
         <>
           {back}
-          <Live state={fresh.state} texts={common.live} />
+          <Live state={state} texts={common.live} />
         </>
       }
       controls={
@@ -66,13 +67,20 @@ export default function Journey() {
         <Notice title={journey.empty} hint={type === '' ? journey.emptyHint : journey.emptyType} />
       ) : (
         <div className="flex flex-col gap-4">
-          {sessions.map((session, index) => (
-            <SessionCard
-              key={session.events.at(-1)?.eventId ?? index}
-              session={session}
-              open={hasNextPage && index === sessions.length - 1}
-            />
-          ))}
+          {type === '' ? (
+            sessions.map((session, index) => (
+              <SessionCard
+                key={session.events.at(-1)?.eventId ?? index}
+                session={session}
+                open={hasNextPage && index === sessions.length - 1}
+              />
+            ))
+          ) : (
+            // Events of one type do not tell where a session begins.
+            <Card>
+              <Rows events={events} time={format.exactTime} />
+            </Card>
+          )}
           {hasNextPage && (
             <Button className="self-center" busy={isFetchingNextPage} onClick={() => void fetchNextPage()}>
               {common.more}
@@ -84,23 +92,11 @@ export default function Journey() {
   )
 }
 
-/** The events that came since the page was opened. */
-function useFresh(project: string, userId: string, type: string) {
-  const queries = useQueryClient()
-  const key = `${project} ${userId} ${type}`
-  const [{ of, events }, set] = useState<{ of: string; events: StreamedEvent[] }>({ of: key, events: [] })
-  const state = useEventStream({ project, userId, type }, false, (came) => {
-    set((last) => ({ of: key, events: [...came.toReversed(), ...(last.of === key ? last.events : [])] }))
-    void queries.invalidateQueries({ queryKey: ['sums', project, userId] })
-  })
-  return { state, events: of === key ? events : [] }
-}
-
 function Sums({ project, userId }: { project: string; userId: string }) {
   const { users } = useTexts()
   const format = useFormat()
-  const { data: sums } = useSums(project, userId)
-  if (sums === null) return null
+  const { data: sums, error } = useSums(project, userId)
+  if (sums === null || (sums === undefined && error !== null)) return null
   const rows: [string, string | undefined][] = [
     [users.firstSeen, sums && format.dateTime(sums.firstSeen)],
     [users.lastSeen, sums && format.dateTime(sums.lastSeen)],
@@ -128,6 +124,7 @@ function SessionCard({ session, open }: { session: Session<JourneyEvent>; open: 
   const [last, first] = [session.events[0], session.events.at(-1)]
   if (last === undefined || first === undefined) return null
   const begin = format.dateTime(first.occurredAt)
+  const isOneDay = format.date(first.occurredAt) === format.date(last.occurredAt)
   return (
     <Card
       title={journey.session(begin)}
@@ -138,15 +135,21 @@ function SessionCard({ session, open }: { session: Session<JourneyEvent>; open: 
         </span>
       }
     >
-      {session.events.map((event) => (
-        <EventRow
-          key={event.eventId}
-          time={format.clock(event.occurredAt)}
-          type={event.type}
-          summary={summaryOf(event.type, event.properties)}
-          json={event}
-        />
-      ))}
+      <Rows events={session.events} time={isOneDay ? format.clock : format.exactTime} />
     </Card>
   )
+}
+
+function Rows({ events, time }: { events: readonly JourneyEvent[]; time(moment: string): string }) {
+  const format = useFormat()
+  const { project } = useProject()
+  return events.map((event) => (
+    <EventRow
+      key={event.eventId}
+      time={time(event.occurredAt)}
+      type={event.type}
+      summary={summaryOf(event.type, event.properties, project.currency, format)}
+      json={event}
+    />
+  ))
 }

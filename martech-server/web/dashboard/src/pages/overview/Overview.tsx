@@ -12,12 +12,13 @@ import { Notice, Skeleton } from '../../components/states.tsx'
 import { dateIn, firstDayOfWeek } from '../../lib/dates.ts'
 import { useNow } from '../../lib/useNow.ts'
 import { useShortcut } from '../../lib/shortcuts.ts'
-import { COMPARISONS, days, intervals } from '../../lib/ranges.ts'
+import { classes } from '../../lib/classes.ts'
+import { COMPARISONS, days, intervals, type Place } from '../../lib/ranges.ts'
 import { usePath, useProject } from '../../session/project.tsx'
 import { Failure } from '../../session/Failure.tsx'
 import { Page } from '../../session/Page.tsx'
 import { useFormat, useTexts } from '../../texts/index.tsx'
-import { axisOf, changeOf, currenciesOf, FIGURES, pointsOf, valueOf } from './figures.ts'
+import { axisOf, changeOf, currenciesOf, FIGURES, isMoney, pointsOf, valueOf } from './figures.ts'
 import { useHereNow, useStats } from './queries.ts'
 import { useView, type View } from './view.ts'
 
@@ -33,9 +34,11 @@ export default function Overview() {
   )
   const now = { ...place, now: useNow() }
   const [view, set] = useView(now, project.currency)
-  const { data: stats, error, isPlaceholderData, refetch } = useStats(project.id, view, place)
+  const { data: stats, error, isPlaceholderData, dataUpdatedAt, refetch } = useStats(project.id, view, place)
   const shown = days(view.range, now)
-  const period = texts.ranges.until(shown.first, shown.last)
+  const dateOf = (moment: number) => dateIn(place.timeZone, new Date(moment))
+  // The figures of the last range stay until those of the new one are here.
+  const period = stats === undefined ? '' : texts.ranges.until(dateOf(Date.parse(stats.from)), dateOf(Date.parse(stats.to) - 1))
   useShortcut('t', () => set({ table: !view.table }))
 
   const controls = (
@@ -62,9 +65,12 @@ export default function Overview() {
       {error !== null && stats === undefined ? (
         <Failure error={error} onRetry={() => void refetch()} />
       ) : (
-        <div aria-busy={stats === undefined || isPlaceholderData} className="flex flex-col gap-4">
+        <div
+          aria-busy={stats === undefined || isPlaceholderData}
+          className={classes('flex flex-col gap-4 transition-opacity', isPlaceholderData && 'opacity-60')}
+        >
           <Metrics stats={stats} view={view} set={set} />
-          {stats === undefined ? <Skeleton className="h-[380px] w-full rounded-xl" /> : <Chart {...{ stats, view, set, period }} />}
+          {stats === undefined ? <Skeleton className="h-[380px] w-full rounded-xl" /> : <Chart {...{ stats, view, set, period, place }} updatedAt={dataUpdatedAt} />}
           {stats !== undefined && (stats.totals.events === 0 ? <Empty /> : <Lists stats={stats} period={period} />)}
         </div>
       )}
@@ -73,10 +79,10 @@ export default function Overview() {
 }
 
 function HereNow({ project }: { project: string }) {
-  const { data: count } = useHereNow(project)
+  const { data: count, error } = useHereNow(project)
   const { overview, definitions, common } = useTexts()
   const format = useFormat()
-  if (count === undefined) return <Skeleton className="h-6 w-24" />
+  if (count === undefined) return error === null && <Skeleton className="h-6 w-24" />
   const text = overview.now(format.number(count))
   return (
     <p className="flex items-center gap-1 text-sm text-muted">
@@ -120,18 +126,25 @@ function Metrics({ stats, view, set }: Pick<PartProps, 'view' | 'set'> & { stats
   )
 }
 
-function Chart({ stats, view, set, period }: PartProps) {
+interface ChartProps extends PartProps {
+  place: Omit<Place, 'now'>
+  /** When the figures were read. */
+  updatedAt: number
+}
+
+function Chart({ stats, view, set, period, place, updatedAt }: ChartProps) {
   const texts = useTexts()
   const format = useFormat()
   const { project } = useProject()
   const { figure, currency } = view
-  const points = useMemo(() => pointsOf(figure, stats, currency, format), [figure, stats, currency, format])
+  // A period that ends when its figures were read goes on.
+  const running = Date.parse(stats.to) > updatedAt - 120_000
+  const points = useMemo(() => pointsOf(figure, stats, currency, running, format), [figure, stats, currency, running, format])
   const axis = useMemo(() => axisOf(figure, currency, format), [figure, currency, format])
   const tick = useMemo(() => (start: string) => format.tick(start, stats.interval), [format, stats.interval])
   const now = useNow()
-  const place = { timeZone: project.timeZone, now, firstDayOfWeek: 1 }
   const names = { hour: texts.ranges.hour, day: texts.ranges.day, week: texts.ranges.weekInterval, month: texts.ranges.monthInterval }
-  const currencies = currenciesOf(stats, project.currency)
+  const currencies = currenciesOf(stats, project.currency, currency)
   const choices = (
     <>
       {currencies.length > 1 && (
@@ -147,7 +160,7 @@ function Chart({ stats, view, set, period }: PartProps) {
         compact
         label={texts.ranges.interval}
         value={view.interval}
-        options={intervals(view.range, place).map((interval) => [interval, names[interval]] as const)}
+        options={intervals(view.range, { ...place, now }).map((interval) => [interval, names[interval]] as const)}
         onChoose={(interval) => set({ interval })}
       />
     </>
@@ -157,7 +170,7 @@ function Chart({ stats, view, set, period }: PartProps) {
       title={texts.overview.chart(texts.figures[figure])}
       choices={choices}
       points={points}
-      running={Date.parse(stats.to) > now.getTime() - 120_000}
+      unit={isMoney(figure) ? currency : undefined}
       period={period}
       asTable={view.table}
       onAsTable={(table) => set({ table })}

@@ -1,7 +1,8 @@
 // The figures of the overview, and how they are shown.
 
 import type { Schema } from '../../api/client.ts'
-import type { ChartPoint, Value } from '../../components/chart/points.ts'
+import type { Axis, ChartPoint, Value } from '../../components/chart/points.ts'
+import { addDays, addMonths, dateIn } from '../../lib/dates.ts'
 import { change, type Format, UNKNOWN } from '../../lib/format.ts'
 import type { Interval } from '../../lib/ranges.ts'
 
@@ -19,7 +20,12 @@ export type Figure = (typeof FIGURES)[number]
 
 type Totals = Schema<'Totals'>
 type Stats = Schema<'Stats'>
-type Bucket = Schema<'SeriesBucket'>
+
+const MONEY: ReadonlySet<Figure> = new Set(['revenue', 'averageOrderValue', 'revenuePerUser'])
+
+export function isMoney(figure: Figure): boolean {
+  return MONEY.has(figure)
+}
 
 /** A figure of a period or of a bucket. */
 export function valueOf(figure: Figure, totals: Totals, currency: string, format: Format): Value {
@@ -42,51 +48,66 @@ export function valueOf(figure: Figure, totals: Totals, currency: string, format
   }
 }
 
-/** How the values of a figure are written at the axis of its chart. */
-export function axisOf(figure: Figure, currency: string, format: Format): (value: number) => string {
-  switch (figure) {
-    case 'revenue':
-    case 'averageOrderValue':
-    case 'revenuePerUser':
-      return (value) => format.money({ currency, amount: value.toFixed(2) }, { compact: true })
-    case 'conversion':
-      return format.percent
-    default:
-      return format.compact
-  }
+/** The axis of the chart of a figure. Its steps are not finer than what the figure counts. */
+export function axisOf(figure: Figure, currency: string, format: Format): Axis {
+  if (figure === 'conversion') return { step: 0.0001, label: format.percent }
+  if (!isMoney(figure)) return { step: 1, label: format.compact }
+  const digits = format.digits(currency)
+  const label = (value: number) => format.money({ currency, amount: value.toFixed(digits) }, value < 10_000 ? 'stripped' : 'compact')
+  return { step: 10 ** -digits, label }
 }
 
 /** The change of a figure between two periods. */
 export function changeOf(now: Value, before: Value | undefined, format: Format) {
   const part = change(now.number ?? undefined, before?.number ?? undefined)
   if (part === undefined) return undefined
-  const direction = part > 0 ? ('up' as const) : part < 0 ? ('down' as const) : ('same' as const)
+  // A change that is written as 0 % is none.
+  const percent = Math.round(part * 100)
+  const direction = percent > 0 ? ('up' as const) : percent < 0 ? ('down' as const) : ('same' as const)
   return { text: format.change(part), direction }
 }
 
 /** The points of a chart: bucket by bucket, with the compared period behind. */
-export function pointsOf(figure: Figure, stats: Stats, currency: string, format: Format): ChartPoint[] {
-  const before = stats.previous?.series
-  return stats.series.map((bucket, index) => {
-    const value = valueOf(figure, bucket, currency, format)
-    const point = { start: bucket.start, time: timeOf(bucket, stats.interval, format), value }
-    const other = before?.[index]
-    if (other === undefined) return point
-    const compared = {
-      start: other.start,
-      time: timeOf(other, stats.interval, format),
-      value: valueOf(figure, other, currency, format),
+export function pointsOf(figure: Figure, stats: Stats, currency: string, running: boolean, format: Format): ChartPoint[] {
+  const { series, previous, interval } = stats
+  const shown = (bucket: Totals & { start: string }) => ({
+    start: bucket.start,
+    time: format.bucket(bucket.start, interval),
+    value: valueOf(figure, bucket, currency, format),
+  })
+  // One of the two periods may touch more weeks or months than the other.
+  const length = Math.max(series.length, previous?.series.length ?? 0)
+  return Array.from({ length }, (_, index) => {
+    const [bucket, other] = [series[index], previous?.series[index]]
+    const point = {
+      ...(bucket === undefined ? NOTHING : shown(bucket)),
+      isPartial: bucket !== undefined && ((running && index === series.length - 1) || isCut(bucket, stats, interval, format)),
     }
-    return { ...point, compared, change: changeOf(value, compared.value, format)?.text }
+    if (other === undefined || previous == null) return point
+    const compared = shown(other)
+    // Days and hours are cut at the same time in both periods, weeks and months are not.
+    const isComparable = !isLong(interval) || !(point.isPartial || isCut(other, previous, interval, format))
+    return { ...point, compared, change: isComparable ? changeOf(point.value, compared.value, format)?.text : undefined }
   })
 }
 
-function timeOf(bucket: Pick<Bucket, 'start'>, interval: Interval, format: Format): string {
-  return format.bucket(bucket.start, interval)
+/** A bucket of a period that is over while the compared one goes on. */
+const NOTHING = { start: '', time: UNKNOWN, value: { number: null, text: UNKNOWN, raw: null } }
+
+function isLong(interval: Interval): boolean {
+  return interval === 'week' || interval === 'month'
 }
 
-/** The currencies that occur, and that of the project. */
-export function currenciesOf(stats: Stats, own: string): string[] {
+/** Whether the period has only a part of a week or of a month. */
+function isCut(bucket: { start: string }, { from, to }: { from: string; to: string }, interval: Interval, { timeZone }: Format): boolean {
+  if (!isLong(interval)) return false
+  const first = dateIn(timeZone, new Date(bucket.start))
+  const next = interval === 'week' ? addDays(first, 7) : addMonths(first, 1)
+  return Date.parse(bucket.start) < Date.parse(from) || dateIn(timeZone, new Date(to)) < next
+}
+
+/** The currencies that occur, that of the project, and the chosen one. */
+export function currenciesOf(stats: Stats, own: string, chosen: string): string[] {
   const found = [...stats.totals.revenue, ...(stats.previous?.revenue ?? [])].map(({ currency }) => currency)
-  return [...new Set([own, ...found])].toSorted()
+  return [...new Set([own, chosen, ...found])].toSorted()
 }

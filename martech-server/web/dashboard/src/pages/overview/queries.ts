@@ -1,4 +1,4 @@
-import { keepPreviousData, useQuery } from '@tanstack/react-query'
+import { useQuery } from '@tanstack/react-query'
 import { answer, client } from '../../api/client.ts'
 import { bounds, type Place, rangeText } from '../../lib/ranges.ts'
 import type { View } from './view.ts'
@@ -15,7 +15,7 @@ export function useStats(project: string, { range, interval, compare }: View, pl
       const query = { project, ...bounds(range, { ...place, now: new Date() }), interval, compare, weekStart }
       return answer(client.GET('/stats', { params: { query }, signal }))
     },
-    placeholderData: keepPreviousData,
+    placeholderData: (before) => before,
     refetchInterval: 60_000,
   })
 }

@@ -10,6 +10,7 @@ import { Copy } from '../../components/Copy.tsx'
 import { Field } from '../../components/Field.tsx'
 import { Icon } from '../../components/icons.tsx'
 import { Live } from '../../components/Live.tsx'
+import { Confirm } from '../../session/Confirm.tsx'
 import { FormFailure } from '../../session/Failure.tsx'
 import { Page } from '../../session/Page.tsx'
 import { useMay, usePath, useProject } from '../../session/project.tsx'
@@ -135,11 +136,15 @@ function Arrival() {
   const mayAdminister = useMay('admin')
   const [event, setEvent] = useState<StreamedEvent>()
   const [since] = useState(() => Date.now())
-  const state = useEventStream({ project: project.id }, false, (events) => setEvent(events.at(-1)))
+  const state = useEventStream({ project: project.id }, { onEvents: (events) => setEvent(events.at(-1)) })
   return (
     <Card title={start.arrival} actions={<Live state={state} texts={common.live} />} className={event === undefined ? '' : 'border-good'}>
-      <div role="status" className="flex flex-col gap-3 p-4 pt-1 text-sm">
-        {event === undefined ? <p className="text-muted">{start.waiting}</p> : <Arrived event={event} />}
+      <div className="flex flex-col gap-3 p-4 pt-1 text-sm">
+        <p role="status" className={event === undefined ? 'text-muted' : 'flex items-center gap-2 text-base font-semibold text-good'}>
+          {event !== undefined && <Icon name="check" className="size-5" />}
+          {event === undefined ? start.waiting : start.arrived}
+        </p>
+        {event !== undefined && <Arrived event={event} />}
       </div>
       {mayAdminister && event === undefined && <Refused since={since} />}
     </Card>
@@ -152,13 +157,9 @@ function Arrived({ event }: { event: StreamedEvent }) {
   const path = usePath()
   return (
     <>
-      <p className="flex items-center gap-2 text-base font-semibold text-good">
-        <Icon name="check" className="size-5" />
-        {start.arrived}
-      </p>
       <p>{start.what(event.type, event.userId, format.clock(event.receivedAt))}</p>
       <p className="flex flex-wrap gap-4">
-        <Link to={path(`/users/${encodeURIComponent(event.userId)}`)} className="text-accent underline">
+        <Link to={path('/journey', { user: event.userId })} className="text-accent underline">
           {start.journey}
         </Link>
         <Link to={path('/')} className="text-accent underline">
@@ -194,6 +195,7 @@ function SampleShop() {
   const navigate = useNavigate()
   const { project, projects } = useProject()
   const exists = projects.some(({ id }) => id === SAMPLE)
+  const [isAsking, setAsking] = useState(false)
   const create = useMutation({
     mutationFn: () => answer(client.POST('/admin/sample-shop')),
     onSuccess: async () => {
@@ -213,11 +215,11 @@ function SampleShop() {
     <Card title={start.sample}>
       <div className="flex flex-col items-start gap-3 p-4 pt-1 text-sm">
         <p className="text-muted">{start.sampleHint}</p>
-        <FormFailure error={create.error ?? remove.error ?? undefined} />
+        <FormFailure error={create.error ?? undefined} />
         {exists ? (
           <div className="flex flex-wrap gap-2">
             <Button onClick={() => void navigate(`/?project=${SAMPLE}`)}>{start.openSample}</Button>
-            <Button look="danger" busy={remove.isPending} onClick={() => remove.mutate()}>
+            <Button look="danger" onClick={() => setAsking(true)}>
               {start.removeSample}
             </Button>
           </div>
@@ -225,6 +227,15 @@ function SampleShop() {
           <Button busy={create.isPending} onClick={() => create.mutate()}>
             {start.makeSample}
           </Button>
+        )}
+        {isAsking && (
+          <Confirm
+            title={start.removeSample}
+            hint={start.removeSampleHint}
+            action={start.removeSample}
+            onConfirm={remove.mutateAsync}
+            onClose={() => setAsking(false)}
+          />
         )}
       </div>
     </Card>
