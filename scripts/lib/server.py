@@ -83,6 +83,11 @@ class Server(processes.Process):
         """The JSON lines of the log."""
         return [json.loads(line) for line in self.log.read_text().splitlines(True) if line.startswith("{") and line.endswith("\n")]
 
+    def set_up_link(self):
+        """The link from the log that creates the first account."""
+        links = lambda: [line["link"] for line in self.log_lines() if "link" in line]
+        return processes.wait_until("the set-up link is logged", links)[-1]
+
 
 def martech(*arguments, variables=None, **options):
     """Runs a command of the program. Returns its exit code, standard output and standard error."""

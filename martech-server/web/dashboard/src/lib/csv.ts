@@ -8,11 +8,15 @@ export function toCsv(rows: readonly (readonly Cell[])[]): string {
 }
 
 function cell(value: Cell): string {
-  const text = typeof value === 'string' ? guarded(value) : String(value ?? '')
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+  const text = typeof value === 'string' ? neutralized(value) : String(value ?? '')
+  return /[",;\t\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
-/** A spreadsheet runs a text that begins like a formula. Names come from visitors, so an apostrophe is put before it. */
-function guarded(text: string): string {
-  return /^[=+\-@\t\r]/.test(text) && !/^-?\d+(\.\d+)?$/.test(text) ? `'${text}` : text
+/**
+ * A spreadsheet runs a cell that begins like a formula, and with some settings it begins a cell at each semicolon, even
+ * within quotation marks. Names come from visitors, so an apostrophe is put there. The server's files have the same rule.
+ */
+function neutralized(text: string): string {
+  if (/^-?\d+(\.\d+)?$/.test(text)) return text
+  return text.replaceAll(/(^|[;\t\r\n])(?=[\s\p{Cc}"]*[=+\-@＝＋－＠]|')/gu, "$1'")
 }
