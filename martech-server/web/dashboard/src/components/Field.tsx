@@ -45,11 +45,13 @@ interface SelectProps<Value extends string> extends Omit<ComponentProps<'select'
   value: Value
   options: readonly (readonly [Value, string])[]
   onChoose(value: Value): void
+  /** What is wrong with the value. */
+  error?: string | undefined
   /** Whether the label is for screen readers only. */
   compact?: boolean
 }
 
-export function Select<Value extends string>({ label, value, options, onChoose, compact = false, className, ...rest }: SelectProps<Value>) {
+export function Select<Value extends string>({ label, value, options, onChoose, error, compact = false, className, ...rest }: SelectProps<Value>) {
   const id = useId()
   return (
     <div className={classes(compact ? 'min-w-0' : 'flex flex-col gap-1', className)}>
@@ -59,7 +61,9 @@ export function Select<Value extends string>({ label, value, options, onChoose, 
       <select
         id={id}
         value={value}
-        className="control w-full max-w-full truncate pr-8"
+        className={classes('control w-full max-w-full truncate pr-8', error !== undefined && 'border-bad')}
+        aria-invalid={error !== undefined}
+        aria-describedby={error === undefined ? undefined : `${id}-error`}
         onChange={(event) => {
           const chosen = options.find(([option]) => option === event.target.value)
           if (chosen !== undefined) onChoose(chosen[0])
@@ -72,6 +76,11 @@ export function Select<Value extends string>({ label, value, options, onChoose, 
           </option>
         ))}
       </select>
+      {error !== undefined && (
+        <p id={`${id}-error`} className="text-xs text-bad">
+          {error}
+        </p>
+      )}
     </div>
   )
 }

@@ -414,6 +414,7 @@ export const de: Texts = {
       timeZoneHint: 'Von Zeiten ohne Abstand zu UTC.',
       numbers: 'Zahlen',
       lacking: (fields) => `Es fehlt noch: ${fields}`,
+      doubled: 'Auch eine andere Spalte hat diese Bedeutung.',
       try: 'Ausprobieren',
       import: 'Importieren',
       trying: 'Wird ausprobiert',

@@ -414,6 +414,7 @@ export const en = {
       timeZoneHint: 'Of times without an offset.',
       numbers: 'Numbers',
       lacking: (fields: string) => `Still missing: ${fields}`,
+      doubled: 'Another column has this meaning too.',
       try: 'Try it',
       import: 'Import',
       trying: 'Trying',

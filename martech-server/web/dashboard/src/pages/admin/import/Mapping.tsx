@@ -7,7 +7,7 @@ import { Suggestions } from '../../../components/Suggestions.tsx'
 import { FormFailure } from '../../../session/Failure.tsx'
 import { useProject } from '../../../session/project.tsx'
 import { useTexts } from '../../../texts/index.tsx'
-import { guess, mapOf, missing, type Target, TARGETS } from './mapping.ts'
+import { doubled, guess, mapOf, missing, type Target, TARGETS } from './mapping.ts'
 import { type ImportOptions, type Upload, useImportChanges } from './queries.ts'
 
 /** What each column of a file means. The server tries it, and then imports. */
@@ -23,6 +23,8 @@ export function Mapping({ upload, disabled }: { upload: Upload; disabled: boolea
   const [timeFormat, setTimeFormat] = useState('')
   const [timeZone, setTimeZone] = useState(project.timeZone)
   const lacking = missing(targets, { type })
+  const twice = doubled(columns, targets)
+  const isIncomplete = lacking.length > 0 || twice.size > 0
   const run = (dryRun: boolean) => {
     const options: ImportOptions = {
       dryRun,
@@ -52,6 +54,7 @@ export function Mapping({ upload, disabled }: { upload: Upload; disabled: boolea
                 label={texts.meaningOf(column)}
                 value={targets[index] ?? 'keep'}
                 options={TARGETS.map((target) => [target, texts.targets[target]] as const)}
+                error={twice.has(index) ? texts.doubled : undefined}
                 onChoose={(target) => choose(index, target)}
               />,
               <span key="example" className="block max-w-80 truncate text-muted">
@@ -85,10 +88,10 @@ export function Mapping({ upload, disabled }: { upload: Upload; disabled: boolea
       {lacking.length > 0 && <p className="text-sm text-warn">{texts.lacking(lacking.map((field) => texts.targets[field]).join(', '))}</p>}
       <FormFailure error={start.error ?? undefined} />
       <div className="flex flex-wrap gap-2">
-        <Button disabled={disabled || lacking.length > 0} busy={start.isPending} onClick={() => run(true)}>
+        <Button disabled={disabled || isIncomplete} busy={start.isPending} onClick={() => run(true)}>
           {texts.try}
         </Button>
-        <Button look="primary" disabled={disabled || lacking.length > 0} busy={start.isPending} onClick={() => run(false)}>
+        <Button look="primary" disabled={disabled || isIncomplete} busy={start.isPending} onClick={() => run(false)}>
           {texts.import}
         </Button>
       </div>

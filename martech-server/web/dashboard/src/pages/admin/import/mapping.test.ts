@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { guess, mapOf, missing } from './mapping.ts'
+import { doubled, guess, mapOf, missing } from './mapping.ts'
 
 test('columns are guessed by their names', () => {
   expect(guess(['order_id', 'Customer', 'ordered_at', 'amount', 'Currency', 'SKU', 'note'])).toEqual([
@@ -21,6 +21,33 @@ test('a mapping names the column of each target', () => {
     occurredAt: 'when',
     'properties.Unit_Price': 'Unit Price',
   })
+})
+
+test('properties that the server exports stay what they are', () => {
+  const table = ['eventId', 'userId', 'type', 'occurredAt', 'receivedAt', 'sessionId', 'anonymousId', 'properties']
+  expect(mapOf(table, guess(table))).toEqual({
+    eventId: 'eventId',
+    userId: 'userId',
+    type: 'type',
+    occurredAt: 'occurredAt',
+    sessionId: 'sessionId',
+    anonymousId: 'anonymousId',
+    properties: 'properties',
+  })
+  const members = ['userId', 'properties.page', 'properties.cart.total', 'properties.', 'property.page']
+  expect(mapOf(members, guess(members))).toEqual({
+    userId: 'userId',
+    'properties.page': 'properties.page',
+    'properties.cart.total': 'properties.cart.total',
+    'properties.properties_': 'properties.',
+    'properties.property_page': 'property.page',
+  })
+})
+
+test('says which columns fill the same place', () => {
+  const columns = ['id', 'customer', 'Unit Price', 'Unit.Price', 'total', 'properties.total', 'secret', 'secret']
+  expect([...doubled(columns, ['userId', 'userId', 'keep', 'keep', 'properties.total', 'keep', 'drop', 'drop'])]).toEqual([0, 1, 2, 3, 4, 5])
+  expect([...doubled(columns, ['userId', 'eventId', 'keep', 'drop', 'properties.total', 'drop', 'keep', 'drop'])]).toEqual([])
 })
 
 test('says what an event still needs', () => {

@@ -22,6 +22,8 @@ const GUESSES: readonly (readonly [Target, RegExp])[] = [
   ['properties.productId', /^(product|item|artikel|produkt)(id|nr|nummer|number)?$|^sku$/],
   ['properties.page', /^(page|path|url|seite)$/],
   ['properties.query', /^(query|search|term|searchterm|suche|suchbegriff)$/],
+  // The server gives every event the time at which it arrives.
+  ['drop', /^receivedat$/],
 ]
 
 /** Guesses the targets of columns by their names. Each target but the last two is guessed once. */
@@ -37,17 +39,28 @@ export function guess(columns: readonly string[]): Target[] {
 
 /** The mapping as the server takes it: the target of each column that is kept. */
 export function mapOf(columns: readonly string[], targets: readonly Target[]): Record<string, string> {
-  const pairs = columns.flatMap((column, index) => {
-    const target = targets[index]
-    if (target === undefined || target === 'drop') return []
-    return [[target === 'keep' ? `properties.${propertyName(column)}` : target, column] as const]
-  })
-  return Object.fromEntries(pairs)
+  const paths = pathsOf(columns, targets)
+  return Object.fromEntries(columns.flatMap((column, index) => (paths[index] === undefined ? [] : [[paths[index], column]])))
 }
 
-/** A dot in the path of a property begins an object inside of it. */
-function propertyName(column: string): string {
-  return column.trim().replaceAll(/[.\s]+/g, '_')
+/** The place in an event that each column fills, or `undefined` for one that is left out. */
+function pathsOf(columns: readonly string[], targets: readonly Target[]): (string | undefined)[] {
+  return columns.map((column, index) => {
+    const target = targets[index]
+    return target === 'drop' ? undefined : target === 'keep' ? propertyPath(column) : target
+  })
+}
+
+/** Columns that the server itself exports are properties already. In other names, a dot would begin an object. */
+function propertyPath(column: string): string {
+  return /^properties(\.[^.]+)*$/.test(column) ? column : `properties.${column.trim().replaceAll(/[.\s]+/g, '_')}`
+}
+
+/** The columns, by their index, that fill the same place as another one. An event has each place once. */
+export function doubled(columns: readonly string[], targets: readonly Target[]): ReadonlySet<number> {
+  const paths = pathsOf(columns, targets)
+  const isDoubled = (path: string | undefined) => path !== undefined && paths.indexOf(path) !== paths.lastIndexOf(path)
+  return new Set(paths.flatMap((path, index) => (isDoubled(path) ? [index] : [])))
 }
 
 /** What is missing for an event: each needs a user, a type and a time. */
