@@ -19,14 +19,24 @@ export const client = createClient<paths>({ baseUrl: globalThis.location.origin 
 
 client.use({
   async onResponse({ response, schemaPath }) {
-    if (response.ok) return
-    if (response.status === 401 && !schemaPath.startsWith('/api/auth/sign-')) endSession()
-    throw await ApiError.of(response)
+    if (response.ok || isHealth(schemaPath, response.status)) return
+    throw await refusal(response, schemaPath)
   },
   onError({ error }) {
     return error instanceof DOMException && error.name === 'AbortError' ? error : ApiError.offline(error)
   },
 })
+
+/** A server that accepts no events answers 503, with its health. */
+function isHealth(path: string, status: number): boolean {
+  return path === '/health' && status === 503
+}
+
+/** The error of an answer other than success. The page is told if the session has ended. */
+export async function refusal(response: Response, path: string): Promise<ApiError> {
+  if (response.status === 401 && !path.startsWith('/api/auth/sign-')) endSession()
+  return ApiError.of(response)
+}
 
 /** Returns what the server answers to a request. Other answers than success are thrown as an `ApiError`. */
 export async function answer<T>(request: Promise<{ data?: T }>): Promise<T> {
@@ -42,6 +52,8 @@ export function createQueries(): QueryClient {
         staleTime: 30_000,
         retry: (failures, error) => error instanceof ApiError && error.isPassing && failures < RETRIES,
       },
+      // A change that waits for a connection would happen after the user has given it up.
+      mutations: { networkMode: 'always' },
     },
   })
 }

@@ -1,6 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { answer, client, type Schema } from '../../../api/client.ts'
-import { ApiError } from '../../../api/error.ts'
+import { upload } from '../../../api/upload.ts'
 
 export type Upload = Schema<'Import'>
 export type ImportOptions = Schema<'ImportOptions'>
@@ -31,7 +31,8 @@ export function useImportChanges(project: string) {
   const query = { project }
   return {
     upload: useMutation({
-      mutationFn: ({ file, onProgress }: { file: File; onProgress(part: number): void }) => upload(project, file, onProgress),
+      mutationFn: ({ file, onProgress }: { file: File; onProgress(part: number): void }) =>
+        upload<Upload>('/admin/imports', { project, fileName: file.name }, file, onProgress),
       onSuccess,
     }),
     start: useMutation({
@@ -50,20 +51,4 @@ export function useImportChanges(project: string) {
       },
     }),
   }
-}
-
-/** Sends a file. `fetch` does not tell how much of it has gone. */
-function upload(project: string, file: File, onProgress: (part: number) => void): Promise<Upload> {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest()
-    request.open('POST', `/admin/imports?${new URLSearchParams({ project, fileName: file.name })}`)
-    request.setRequestHeader('content-type', 'application/octet-stream')
-    request.upload.addEventListener('progress', ({ loaded, total }) => onProgress(total > 0 ? loaded / total : 0))
-    request.addEventListener('error', () => reject(ApiError.offline('the upload was interrupted')))
-    request.addEventListener('load', () => {
-      if (request.status < 300) resolve(JSON.parse(request.responseText) as Upload)
-      else void ApiError.of(new Response(request.responseText, { status: request.status })).then(reject)
-    })
-    request.send(file)
-  })
 }
