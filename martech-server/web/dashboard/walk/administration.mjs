@@ -77,6 +77,21 @@ export async function administer(walker, page) {
     const user = await (await page.request.get(`${walker.url}/users?q=anna@shop.example`)).json()
     assert.deepEqual(user.users[0].revenue, [{ currency: 'USD', amount: '59.90' }])
     await card.getByRole('button', { name: 'Remove' }).click()
+    await page.getByRole('dialog', { name: 'Remove orders.csv?' }).getByRole('button', { name: 'Remove' }).click()
+    await card.waitFor({ state: 'detached' })
+    await focusIsIn(page, page.getByRole('group', { name: 'Import' }))
+  })
+  await walker.step('an exported journey is imported again', async () => {
+    const journey = await (await page.request.get(`${walker.url}/users/anna@shop.example/journey?format=csv`)).body()
+    await page.getByLabel('Choose a file').setInputFiles({ name: 'journey.csv', mimeType: 'text/csv', buffer: journey })
+    const card = page.getByRole('region', { name: 'journey.csv' })
+    await card.getByLabel('Meaning of userId').selectOption('anonymousId')
+    await card.getByText('Another column has this meaning too.').first().waitFor()
+    await card.getByLabel('Meaning of userId').selectOption('userId')
+    await card.getByRole('button', { name: 'Import', exact: true }).click()
+    await card.getByText('1 read, 0 stored, 1 already there, 0 rejected').waitFor()
+    await card.getByRole('button', { name: 'Remove' }).click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click()
     await card.waitFor({ state: 'detached' })
   })
   await walker.step('the role of a member changes', async () => {
@@ -123,4 +138,10 @@ export async function administer(walker, page) {
     await page.getByText('The password has changed').waitFor()
     await walker.look(page, 'account')
   })
+}
+
+/** Waits until the focus is in a part of the page, as it is after what had it has gone. */
+async function focusIsIn(page, part) {
+  const element = await part.elementHandle()
+  await page.waitForFunction((element) => element.contains(document.activeElement), element)
 }

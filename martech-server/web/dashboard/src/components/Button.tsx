@@ -12,21 +12,22 @@ const LOOKS: Record<Look, string> = {
 
 interface ButtonProps extends ComponentProps<'button'> {
   look?: Look
-  /** Shows that the action is running. The button cannot be used meanwhile. */
+  /** Shows that the action is running. The button does nothing meanwhile, and keeps the focus. */
   busy?: boolean
 }
 
-export function Button({ look = 'plain', busy = false, className, disabled, children, ...rest }: ButtonProps) {
+export function Button({ look = 'plain', busy = false, className, onClick, children, ...rest }: ButtonProps) {
   return (
     <button
       type="button"
       className={classes(
-        'inline-flex h-9 items-center justify-center gap-2 whitespace-nowrap rounded-lg border px-3 text-sm font-medium disabled:opacity-60',
+        'inline-flex h-9 items-center justify-center gap-2 whitespace-nowrap rounded-lg border px-3 text-sm font-medium disabled:opacity-60 aria-disabled:opacity-60',
         LOOKS[look],
         className,
       )}
-      disabled={disabled === true || busy}
       aria-busy={busy}
+      aria-disabled={busy || undefined}
+      onClick={busy ? (event) => event.preventDefault() : onClick}
       {...rest}
     >
       {busy && <span aria-hidden className="size-3.5 animate-spin rounded-full border-2 border-current border-t-transparent" />}

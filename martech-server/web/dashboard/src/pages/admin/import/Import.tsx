@@ -3,7 +3,9 @@ import { Button } from '../../../components/Button.tsx'
 import { Card } from '../../../components/Card.tsx'
 import { Code } from '../../../components/Code.tsx'
 import { FilePicker } from '../../../components/FilePicker.tsx'
+import { KeepFocus } from '../../../components/KeepFocus.tsx'
 import { Notice, Skeleton } from '../../../components/states.tsx'
+import { Confirm } from '../../../session/Confirm.tsx'
 import { Failure, FormFailure } from '../../../session/Failure.tsx'
 import { Page } from '../../../session/Page.tsx'
 import { useProject } from '../../../session/project.tsx'
@@ -18,7 +20,7 @@ export default function Import() {
   const { data, error, refetch } = useImports(project.id)
   return (
     <Page title={texts.title}>
-      <div className="flex flex-col gap-4">
+      <KeepFocus label={texts.title} className="flex flex-col gap-4">
         <UploadCard />
         {data === undefined ? (
           error === null ? (
@@ -31,7 +33,7 @@ export default function Import() {
         ) : (
           data.imports.map(({ id, fileName }) => <UploadedFile key={id} id={id} fileName={fileName} />)
         )}
-      </div>
+      </KeepFocus>
     </Page>
   )
 }
@@ -67,6 +69,7 @@ function UploadedFile({ id, fileName }: { id: string; fileName: string }) {
   const format = useFormat()
   const { project } = useProject()
   const { remove } = useImportChanges(project.id)
+  const [removing, setRemoving] = useState(false)
   const { data: upload, error, refetch } = useImport(project.id, id)
   const isRunning = upload?.state === 'running'
   return (
@@ -77,14 +80,13 @@ function UploadedFile({ id, fileName }: { id: string; fileName: string }) {
           <span className="text-xs text-muted">
             {upload && `${format.bytes(upload.bytes)} · ${format.dateTime(upload.createdAt)}`}
           </span>
-          <Button look="quiet" busy={remove.isPending} onClick={() => remove.mutate(id)}>
+          <Button look="quiet" onClick={() => setRemoving(true)}>
             {isRunning ? texts.cancel : texts.remove}
           </Button>
         </>
       }
     >
       <div className="flex flex-col gap-4 p-4 pt-1">
-        <FormFailure error={remove.error ?? undefined} />
         {upload === undefined ? (
           error === null ? (
             <Skeleton className="h-40" />
@@ -99,6 +101,15 @@ function UploadedFile({ id, fileName }: { id: string; fileName: string }) {
           </>
         )}
       </div>
+      {removing && (
+        <Confirm
+          title={texts.removeTitle(fileName)}
+          hint={isRunning ? texts.cancelHint : texts.removeHint}
+          action={isRunning ? texts.cancel : texts.remove}
+          onConfirm={() => remove.mutateAsync(id)}
+          onClose={() => setRemoving(false)}
+        />
+      )}
     </Card>
   )
 }
@@ -109,28 +120,36 @@ function Outcome({ upload }: { upload: Upload }) {
   const texts = admin.import
   const format = useFormat()
   const { project } = useProject()
-  const { state, dryRun, counts, bytes, bytesRead, reasons, firstEvent, error } = upload
-  if (state === 'uploaded') return null
+  const { state, dryRun, counts, bytes, bytesRead, reasons, firstEvent } = upload
+  const isRunning = state === 'running'
   const part = bytes > 0 ? bytesRead / bytes : 0
   const [read, stored] = [format.number(counts.read), format.number(counts.stored)]
   const [duplicates, rejected] = [format.number(counts.duplicates), format.number(counts.rejected)]
+  const sums = dryRun ? texts.triedCounts(read, stored, rejected) : texts.counts(read, stored, duplicates, rejected)
   return (
-    <div role="status" className="flex flex-col gap-2 text-sm">
-      {state === 'running' && <Bar label={dryRun ? texts.trying : texts.importing} part={part} text={format.percent(part)} />}
-      {state === 'finished' && <p className="font-medium text-good">{dryRun ? texts.tried : texts.imported}</p>}
-      {(state === 'failed' || state === 'cancelled') && <p className="font-medium text-bad">{error ?? texts.cancelled}</p>}
-      <p>{dryRun ? texts.triedCounts(read, stored, rejected) : texts.counts(read, stored, duplicates, rejected)}</p>
-      {reasons.length > 0 && (
+    <div className="flex flex-col gap-2 text-sm">
+      {/* Screen readers tell when an import begins and how it ends, but not each step of its bar. */}
+      <div role="status" className="flex flex-col gap-2">
+        <State upload={upload} />
+        {isEnded(upload) && <p>{sums}</p>}
+      </div>
+      {isRunning && (
         <>
-          <ul className="list-disc pl-5 text-muted">
-            {reasons.map(({ code, message, count, firstLine }) => (
-              <li key={`${code} ${message}`}>{texts.reason(format.number(count), message, format.number(firstLine))}</li>
-            ))}
-          </ul>
-          <a className="text-accent underline" href={`/admin/imports/${upload.id}/rejects?project=${project.id}`} download>
-            {texts.rejects}
-          </a>
+          <Bar label={dryRun ? texts.trying : texts.importing} part={part} text={format.percent(part)} />
+          <p>{sums}</p>
         </>
+      )}
+      {reasons.length > 0 && (
+        <ul className="list-disc pl-5 text-muted">
+          {reasons.map(({ code, message, count, firstLine }) => (
+            <li key={`${code} ${message}`}>{texts.reason(format.number(count), message, format.number(firstLine))}</li>
+          ))}
+        </ul>
+      )}
+      {reasons.length > 0 && isEnded(upload) && (
+        <a className="text-accent underline" href={`/admin/imports/${upload.id}/rejects?project=${project.id}`} download>
+          {texts.rejects}
+        </a>
       )}
       {firstEvent != null && (
         <details>
@@ -142,6 +161,26 @@ function Outcome({ upload }: { upload: Upload }) {
       )}
     </div>
   )
+}
+
+function State({ upload: { state, dryRun, error } }: { upload: Upload }) {
+  const { admin } = useTexts()
+  const texts = admin.import
+  switch (state) {
+    case 'uploaded':
+      return null
+    case 'running':
+      return <p className="sr-only">{dryRun ? texts.trying : texts.importing}</p>
+    case 'finished':
+      return <p className="font-medium text-good">{dryRun ? texts.tried : texts.imported}</p>
+    case 'failed':
+    case 'cancelled':
+      return <p className="font-medium text-bad">{error ?? texts.cancelled}</p>
+  }
+}
+
+function isEnded({ state }: Upload): boolean {
+  return state !== 'uploaded' && state !== 'running'
 }
 
 function Bar({ label, part, text }: { label: string; part: number; text: string }) {
