@@ -82,7 +82,7 @@ export async function administer(walker, page) {
     await focusIsIn(page, page.getByRole('group', { name: 'Import' }))
   })
   await walker.step('an exported journey is imported again', async () => {
-    const journey = await (await page.request.get(`${walker.url}/users/anna@shop.example/journey?format=csv`)).body()
+    const journey = await (await page.request.get(`${walker.url}/users/anna@shop.example/journey`, { headers: { accept: 'text/csv' } })).body()
     await page.getByLabel('Choose a file').setInputFiles({ name: 'journey.csv', mimeType: 'text/csv', buffer: journey })
     const card = page.getByRole('region', { name: 'journey.csv' })
     await card.getByLabel('Meaning of userId').selectOption('anonymousId')
@@ -96,14 +96,42 @@ export async function administer(walker, page) {
   })
   await walker.step('the role of a member changes', async () => {
     await walker.go(page, '/admin/members?project=default')
-    const role = page.getByLabel('Role of analyst@shop.example')
-    for (const value of ['admin', 'analyst']) {
-      await role.selectOption(value)
-      await page.waitForFunction(async ([email, value]) => {
-        const { members } = await (await fetch('/admin/members')).json()
-        return members.find((member) => member.email === email)?.role === value
-      }, ['analyst@shop.example', value])
+    const row = page.getByRole('row', { name: /analyst@shop.example/ })
+    for (const [value, name] of [['admin', 'Admin'], ['analyst', 'Analyst']]) {
+      await row.getByRole('button', { name: 'Change role' }).press('Enter')
+      const dialog = page.getByRole('dialog', { name: 'Role of analyst@shop.example' })
+      await dialog.getByLabel('Role').selectOption(value)
+      await walker.look(page, 'role')
+      await dialog.getByRole('button', { name: 'Save' }).click()
+      await row.getByRole('cell', { name, exact: true }).waitFor()
+      await dialog.waitFor({ state: 'detached' })
+      await focusIsIn(page, row)
     }
+    const { members } = await (await page.request.get(`${walker.url}/admin/members`)).json()
+    assert.equal(members.find(({ email }) => email === 'analyst@shop.example').role, 'analyst')
+  })
+  await walker.step('an invitation is withdrawn, and an account without a role is removed', async () => {
+    await page.getByRole('button', { name: 'Invite somebody' }).click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Create link' }).click()
+    await page.getByRole('dialog').locator('code').waitFor()
+    await page.keyboard.press('Escape')
+    const invitation = page.getByRole('row', { name: /Anybody with the link/ })
+    await invitation.getByRole('button', { name: 'Withdraw' }).press('Enter')
+    await invitation.waitFor({ state: 'detached' })
+    await focusIsIn(page, page.getByRole('group', { name: 'Open invitations' }).first())
+    const { link } = await (await page.request.post(`${walker.url}/admin/invitations?project=sample`, { data: { role: 'analyst' }, headers: { origin: walker.url } })).json()
+    const stranger = await walker.window()
+    const signedUp = await stranger.request.post(`${walker.url}/api/auth/sign-up/email`, {
+      data: { name: 'Stan', email: 'stan@shop.example', password: PASSWORD, invitation: new URL(link).hash.slice(1) },
+    })
+    assert.ok(signedUp.ok(), await signedUp.text())
+    await stranger.context().close()
+    await walker.go(page, '/admin/members?project=default')
+    const stan = page.getByRole('row', { name: /stan@shop.example No role/ })
+    await stan.getByRole('button', { name: 'Remove' }).click()
+    await page.getByRole('dialog', { name: 'Remove Stan?' }).getByRole('button', { name: 'Remove' }).click()
+    await stan.waitFor({ state: 'detached' })
+    await focusIsIn(page, page.getByRole('group', { name: 'Members' }).first())
   })
   await walker.step('the audit log and the system have their say', async () => {
     await walker.go(page, '/admin/audit')
@@ -112,6 +140,10 @@ export async function administer(walker, page) {
     await walker.go(page, '/admin/system')
     await page.getByText('All is well').waitFor()
     await walker.look(page, 'system')
+    await walker.go(page, '/admin/system?project=sample')
+    const { projects } = await (await page.request.get(`${walker.url}/health`)).json()
+    const events = new Intl.NumberFormat('en-US').format(projects.sample.checks.lake.events)
+    await page.getByRole('region', { name: /^Storage of / }).getByText(events, { exact: true }).waitFor()
   })
   await walker.step('the account has a profile, a password and devices', async () => {
     const elsewhere = await walker.window()

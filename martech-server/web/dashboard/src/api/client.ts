@@ -19,18 +19,13 @@ export const client = createClient<paths>({ baseUrl: globalThis.location.origin 
 
 client.use({
   async onResponse({ response, schemaPath }) {
-    if (response.ok || isHealth(schemaPath, response.status)) return
+    if (response.ok) return
     throw await refusal(response, schemaPath)
   },
   onError({ error }) {
     return error instanceof DOMException && error.name === 'AbortError' ? error : ApiError.offline(error)
   },
 })
-
-/** A server that accepts no events answers 503, with its health. */
-function isHealth(path: string, status: number): boolean {
-  return path === '/health' && status === 503
-}
 
 /** The error of an answer other than success. The page is told if the session has ended. */
 export async function refusal(response: Response, path: string): Promise<ApiError> {

@@ -11,6 +11,8 @@ export class ApiError extends Error {
     readonly requestId?: string,
     /** Seconds to wait before another try. */
     readonly retryAfter?: number,
+    /** The JSON of the answer. */
+    readonly body?: unknown,
   ) {
     super(message)
   }
@@ -19,7 +21,7 @@ export class ApiError extends Error {
     const body: unknown = await response.json().catch(() => null)
     const { code, message, field, requestId } = typeof body === 'object' && body !== null ? (body as Partial<ApiError>) : {}
     const retryAfter = Number(response.headers.get('retry-after')) || undefined
-    return new ApiError(response.status, code ?? 'unknown', message ?? response.statusText, field, requestId, retryAfter)
+    return new ApiError(response.status, code ?? 'unknown', message ?? response.statusText, field, requestId, retryAfter, body)
   }
 
   static offline(cause: unknown): ApiError {

@@ -1,9 +1,12 @@
 import { Navigate, NavLink, Outlet, useLocation } from 'react-router'
 import { useMay, usePath } from '../../session/project.tsx'
 import { Notice } from '../../components/states.tsx'
+import { includes, useUser } from '../../session/session.tsx'
 import { useTexts } from '../../texts/index.tsx'
 
-const SECTIONS = ['members', 'keys', 'projects', 'import', 'audit', 'system'] as const
+/** The pages about one project, and those about the whole server. */
+const OF_PROJECT = ['members', 'keys', 'projects', 'import'] as const
+const OF_SERVER = ['audit', 'system'] as const
 
 /** The frame of the pages of administration. */
 export default function Admin() {
@@ -11,12 +14,16 @@ export default function Admin() {
   const path = usePath()
   const { pathname } = useLocation()
   const mayAdminister = useMay('admin')
-  if (!mayAdminister) return <Notice title={nav.admin} hint={errors.forbidden} />
-  if (/\/admin\/?$/.test(pathname)) return <Navigate to={path('/admin/members')} replace />
+  const mayAdministerServer = includes(useUser().role ?? undefined, 'admin')
+  const sections = mayAdministerServer ? [...OF_PROJECT, ...OF_SERVER] : OF_PROJECT
+  const section = pathname.split('/')[2]
+  const forbidden = <Notice title={nav.admin} hint={errors.forbidden} />
+  if (!mayAdminister) return forbidden
+  if (!section) return <Navigate to={path('/admin/members')} replace />
   return (
     <>
       <nav aria-label={nav.admin} className="mb-5 flex gap-1 overflow-x-auto border-b border-line">
-        {SECTIONS.map((section) => (
+        {sections.map((section) => (
           <NavLink
             key={section}
             to={path(`/admin/${section}`)}
@@ -28,7 +35,7 @@ export default function Admin() {
           </NavLink>
         ))}
       </nav>
-      <Outlet />
+      {!mayAdministerServer && OF_SERVER.some((other) => other === section) ? forbidden : <Outlet />}
     </>
   )
 }

@@ -4,6 +4,7 @@ import { Button } from '../../../components/Button.tsx'
 import { Card } from '../../../components/Card.tsx'
 import { Confirm } from '../../../session/Confirm.tsx'
 import { DataTable } from '../../../components/DataTable.tsx'
+import { KeepFocus } from '../../../components/KeepFocus.tsx'
 import { ScrollRegion } from '../../../components/ScrollRegion.tsx'
 import { Field, Select } from '../../../components/Field.tsx'
 import { Modal } from '../../../components/Modal.tsx'
@@ -12,12 +13,17 @@ import { Notice, Skeleton } from '../../../components/states.tsx'
 import { useForm } from '../../../session/form.ts'
 import { Failure, FormFailure } from '../../../session/Failure.tsx'
 import { Page } from '../../../session/Page.tsx'
-import { useProject } from '../../../session/project.tsx'
+import { DEFAULT_PROJECT, useProject } from '../../../session/project.tsx'
 import { includes, type Role, useUser } from '../../../session/session.tsx'
 import { useFormat, useTexts } from '../../../texts/index.tsx'
 import { type Member, useInvitations, useMemberChanges, useMembers } from './queries.ts'
 
 const ROLES = ['analyst', 'admin', 'owner'] as const
+
+interface Asked {
+  action: 'role' | 'reset' | 'remove'
+  member: Member
+}
 
 export default function Members() {
   const { admin } = useTexts()
@@ -54,64 +60,83 @@ function MemberList() {
   const { project } = useProject()
   const user = useUser()
   const { data, error, refetch } = useMembers(project.id)
-  const [removing, setRemoving] = useState<Member>()
-  const [resetting, setResetting] = useState<Member>()
+  const [asked, ask] = useState<Asked>()
+  const close = () => ask(undefined)
   const grantable = useGrantable()
   const mayReset = includes(user.role ?? undefined, 'admin')
   if (data === undefined) return error === null ? <Skeleton className="h-48 rounded-xl" /> : <Failure error={error} onRetry={() => void refetch()} />
-  const mayChange = (member: Member) => member.role !== undefined && grantable.includes(member.role as Role)
+  // An account without a role counts as an analyst here.
+  const mayChange = ({ role }: Member) => grantable.includes(role ?? 'analyst')
   return (
     <Card title={texts.members}>
-      <ScrollRegion label={texts.members} className="px-2 pb-2">
-        <DataTable
-          caption={texts.members}
-          columns={[{ name: texts.name }, { name: texts.email }, { name: texts.role }, { name: texts.since }, { name: texts.actions }]}
-          rows={data.members.map((member) => ({
-            key: member.id,
-            cells: [
-              member.name,
-              member.email,
-              mayChange(member) && grantable.length > 1 ? <RoleChoice key="role" member={member} roles={grantable} /> : texts.roles[member.role as Role],
-              format.date(member.createdAt),
-              <span key="actions" className="flex gap-1">
-                {mayChange(member) && mayReset && member.id !== user.id && (
-                  <Button look="quiet" onClick={() => setResetting(member)}>
-                    {texts.resetPassword}
-                  </Button>
-                )}
-                {mayChange(member) && (
-                  <Button look="quiet" onClick={() => setRemoving(member)}>
-                    {texts.remove}
-                  </Button>
-                )}
-              </span>,
-            ],
-          }))}
-        />
-      </ScrollRegion>
-      {removing && <Remove member={removing} onClose={() => setRemoving(undefined)} />}
-      {resetting && <ResetPassword member={resetting} onClose={() => setResetting(undefined)} />}
+      <KeepFocus label={texts.members}>
+        <ScrollRegion label={texts.members} className="px-2 pb-2">
+          <DataTable
+            caption={texts.members}
+            columns={[{ name: texts.name }, { name: texts.email }, { name: texts.role }, { name: texts.since }, { name: texts.actions }]}
+            rows={data.members.map((member) => ({
+              key: member.id,
+              cells: [
+                member.name,
+                member.email,
+                member.role == null ? <span className="text-muted">{texts.noRole}</span> : texts.roles[member.role],
+                format.date(member.createdAt),
+                <span key="actions" className="flex gap-1">
+                  {mayChange(member) && grantable.some((role) => role !== member.role) && (
+                    <Button look="quiet" onClick={() => ask({ action: 'role', member })}>
+                      {texts.changeRole}
+                    </Button>
+                  )}
+                  {mayChange(member) && mayReset && member.id !== user.id && (
+                    <Button look="quiet" onClick={() => ask({ action: 'reset', member })}>
+                      {texts.resetPassword}
+                    </Button>
+                  )}
+                  {mayChange(member) && (
+                    <Button look="quiet" onClick={() => ask({ action: 'remove', member })}>
+                      {texts.remove}
+                    </Button>
+                  )}
+                </span>,
+              ],
+            }))}
+          />
+        </ScrollRegion>
+      </KeepFocus>
+      {asked?.action === 'role' && <ChangeRole member={asked.member} roles={grantable} onClose={close} />}
+      {asked?.action === 'reset' && <ResetPassword member={asked.member} onClose={close} />}
+      {asked?.action === 'remove' && <Remove member={asked.member} onClose={close} />}
     </Card>
   )
 }
 
-function RoleChoice({ member, roles }: { member: Member; roles: Role[] }) {
-  const { admin } = useTexts()
+function ChangeRole({ member, roles, onClose }: { member: Member; roles: Role[]; onClose(): void }) {
+  const { admin, common } = useTexts()
   const texts = admin.members
   const { setRole } = useMemberChanges(useProject().project.id)
+  const isOwn = member.id === useUser().id
+  const [role, choose] = useState<Role>(member.role ?? 'analyst')
+  const form = useForm(z.object({}), async () => {
+    await setRole.mutateAsync({ id: member.id, role })
+    onClose()
+  })
   return (
-    <>
-      <Select
-        compact
-        label={texts.roleOf(member.email)}
-        value={member.role as Role}
-        disabled={setRole.isPending}
-        options={roles.map((role) => [role, texts.roles[role]] as const)}
-        onChoose={(role) => setRole.mutate({ id: member.id, role })}
-      />
-      <FormFailure error={setRole.error ?? undefined} />
-    </>
+    <Modal title={texts.roleOf(member.email)} {...(isOwn && { hint: texts.ownRole })} open onClose={onClose} close={common.close}>
+      <form noValidate onSubmit={form.onSubmit} className="flex flex-col gap-4">
+        <FormFailure error={form.failure} />
+        <RoleChoice role={role} roles={roles} onChoose={choose} />
+        <Button type="submit" look="primary" busy={form.busy}>
+          {common.save}
+        </Button>
+      </form>
+    </Modal>
   )
+}
+
+function RoleChoice({ role, roles, onChoose }: { role: Role; roles: Role[]; onChoose(role: Role): void }) {
+  const { admin } = useTexts()
+  const { role: label, roles: names, roleHints } = admin.members
+  return <Select label={label} value={role} options={roles.map((role) => [role, `${names[role]}: ${roleHints[role]}`] as const)} onChoose={onChoose} />
 }
 
 function Remove({ member, onClose }: { member: Member; onClose(): void }) {
@@ -123,7 +148,7 @@ function Remove({ member, onClose }: { member: Member; onClose(): void }) {
   return (
     <Confirm
       title={texts.removeTitle(member.name || member.email)}
-      hint={project.id === 'default' ? texts.removeAccount : texts.removeRole}
+      hint={project.id === DEFAULT_PROJECT ? texts.removeAccount : texts.removeRole}
       action={texts.remove}
       onConfirm={() => remove.mutateAsync({ id: member.id, keys: keep ? 'keep' : 'revoke' })}
       onClose={onClose}
@@ -178,12 +203,7 @@ function Invite({ onClose }: { onClose(): void }) {
       {invite.data === undefined ? (
         <form noValidate onSubmit={form.onSubmit} className="flex flex-col gap-4">
           <FormFailure error={form.failure} />
-          <Select
-            label={texts.role}
-            value={role}
-            options={roles.map((role) => [role, `${texts.roles[role]}: ${texts.roleHints[role]}`] as const)}
-            onChoose={(role) => setRole(role)}
-          />
+          <RoleChoice role={role} roles={roles} onChoose={setRole} />
           <Field name="email" type="email" label={account.email} hint={texts.emailHint} error={form.errors.email} />
           <Button type="submit" look="primary" busy={form.busy}>
             {texts.makeLink}
@@ -207,32 +227,34 @@ function InvitationList() {
   return (
     <Card title={texts.invitations}>
       <FormFailure error={withdraw.error ?? undefined} />
-      {data.invitations.length === 0 ? (
-        <Notice title={texts.noInvitations} hint={texts.noInvitationsHint} />
-      ) : (
-        <ScrollRegion label={texts.invitations} className="px-2 pb-2">
-          <DataTable
-            caption={texts.invitations}
-            columns={[{ name: texts.for }, { name: texts.role }, { name: texts.expires }, { name: texts.actions }]}
-            rows={data.invitations.map((invitation) => ({
-              key: invitation.id,
-              cells: [
-                invitation.email ?? texts.anybody,
-                texts.roles[invitation.role],
-                format.dateTime(invitation.expiresAt),
-                <Button
-                  key="withdraw"
-                  look="quiet"
-                  busy={withdraw.isPending && withdraw.variables === invitation.id}
-                  onClick={() => withdraw.mutate(invitation.id)}
-                >
-                  {texts.withdraw}
-                </Button>,
-              ],
-            }))}
-          />
-        </ScrollRegion>
-      )}
+      <KeepFocus label={texts.invitations}>
+        {data.invitations.length === 0 ? (
+          <Notice title={texts.noInvitations} hint={texts.noInvitationsHint} />
+        ) : (
+          <ScrollRegion label={texts.invitations} className="px-2 pb-2">
+            <DataTable
+              caption={texts.invitations}
+              columns={[{ name: texts.for }, { name: texts.role }, { name: texts.expires }, { name: texts.actions }]}
+              rows={data.invitations.map((invitation) => ({
+                key: invitation.id,
+                cells: [
+                  invitation.email ?? texts.anybody,
+                  texts.roles[invitation.role],
+                  format.dateTime(invitation.expiresAt),
+                  <Button
+                    key="withdraw"
+                    look="quiet"
+                    busy={withdraw.isPending && withdraw.variables === invitation.id}
+                    onClick={() => withdraw.mutate(invitation.id)}
+                  >
+                    {texts.withdraw}
+                  </Button>,
+                ],
+              }))}
+            />
+          </ScrollRegion>
+        )}
+      </KeepFocus>
     </Card>
   )
 }

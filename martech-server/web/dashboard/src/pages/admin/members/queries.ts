@@ -5,6 +5,7 @@ import type { Role } from '../../../session/session.tsx'
 export type Member = Schema<'Member'>
 
 const ALL = 1000
+const LISTS = ['members', 'invitations', 'keys']
 
 export function useMembers(project: string) {
   return useQuery({
@@ -20,11 +21,11 @@ export function useInvitations(project: string) {
   })
 }
 
-/** Changes of members and invitations. The lists are read again after each. */
+/** Changes of members and invitations. The lists are read again after each, and the session: its roles may have changed. */
 export function useMemberChanges(project: string) {
   const queries = useQueryClient()
   const onSuccess = () =>
-    Promise.all(['members', 'invitations', 'keys'].map((list) => queries.invalidateQueries({ queryKey: [list, project] })))
+    Promise.all([...LISTS.map((list) => [list, project]), ['session']].map((queryKey) => queries.invalidateQueries({ queryKey })))
   const query = { project }
   return {
     setRole: useMutation({

@@ -1,26 +1,12 @@
-import { useQuery } from '@tanstack/react-query'
-import type { Schema } from '../../../api/client.ts'
 import { Card } from '../../../components/Card.tsx'
 import { Skeleton } from '../../../components/states.tsx'
 import { Failure } from '../../../session/Failure.tsx'
 import { Page } from '../../../session/Page.tsx'
 import { useProject } from '../../../session/project.tsx'
 import { useFormat, useTexts } from '../../../texts/index.tsx'
+import { figuresOf, type Health, useHealth } from './queries.ts'
 
-type Health = Schema<'Health'>
 type Part = [name: string, value: string, bar?: number | undefined]
-
-function useHealth() {
-  return useQuery({
-    queryKey: ['health'],
-    queryFn: async ({ signal }) => {
-      // A server that refuses events answers 503, with the same figures.
-      const response = await fetch('/health', { signal })
-      return (await response.json()) as Health
-    },
-    refetchInterval: 5_000,
-  })
-}
 
 export default function System() {
   const { admin } = useTexts()
@@ -57,22 +43,27 @@ function Parts({ health }: { health: Health }) {
   const { admin } = useTexts()
   const texts = admin.system
   const format = useFormat()
-  const { projects } = useProject()
-  const { checks, sink, uptimeSeconds, version } = health
+  const { project, projects } = useProject()
+  const { checks: ofServer, uptimeSeconds, version } = health
+  const { checks, sink } = figuresOf(health, project.id)
   const of = (used: number, all: number) => `${format.bytes(used)} / ${format.bytes(all)}`
-  const groups: [string, Part[]][] = [[texts.server, server()], [texts.queue, queue()], [texts.storage, storage()]]
+  const groups: [string, Part[]][] = [
+    [texts.server, server()],
+    [texts.queue(project.name), queue()],
+    [texts.storage(project.name), storage()],
+  ]
 
   function server(): Part[] {
     const rows: Part[] = []
     if (version != null) rows.push([texts.version, version])
     if (uptimeSeconds != null) rows.push([texts.uptime, texts.hours(format.number(Math.floor(uptimeSeconds / 3600)), format.number(Math.floor(uptimeSeconds / 60) % 60))])
     rows.push([texts.projects, format.number(projects.length)])
-    if (checks?.disk != null) {
-      const { freeBytes, floorBytes } = checks.disk
+    if (ofServer?.disk != null) {
+      const { freeBytes, floorBytes } = ofServer.disk
       rows.push([texts.disk, freeBytes == null ? texts.unknown : texts.free(format.bytes(freeBytes), format.bytes(floorBytes))])
     }
-    if (checks?.bodies != null) {
-      const { bytes, capacityBytes } = checks.bodies
+    if (ofServer?.bodies != null) {
+      const { bytes, capacityBytes } = ofServer.bodies
       rows.push([texts.bodies, of(bytes, capacityBytes), part(bytes, capacityBytes)])
     }
     return rows
