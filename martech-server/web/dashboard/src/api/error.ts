@@ -1,3 +1,6 @@
+/** The code of an answer that is not from the server. */
+const UNKNOWN = 'unknown'
+
 /** An answer other than success, or no answer. */
 export class ApiError extends Error {
   override name = 'ApiError'
@@ -21,11 +24,21 @@ export class ApiError extends Error {
     const body: unknown = await response.json().catch(() => null)
     const { code, message, field, requestId } = typeof body === 'object' && body !== null ? (body as Partial<ApiError>) : {}
     const retryAfter = Number(response.headers.get('retry-after')) || undefined
-    return new ApiError(response.status, code ?? 'unknown', message ?? response.statusText, field, requestId, retryAfter, body)
+    return new ApiError(response.status, code ?? UNKNOWN, message ?? response.statusText, field, requestId, retryAfter, body)
   }
 
   static offline(cause: unknown): ApiError {
     return new ApiError(0, 'offline', cause instanceof Error ? cause.message : String(cause))
+  }
+
+  /** Whether the server did not answer, or something before it did in its place, such as a proxy. */
+  get isUnanswered(): boolean {
+    return this.status === 0 || (this.status > 500 && this.code === UNKNOWN)
+  }
+
+  /** Whether the server has too many requests. */
+  get isBusy(): boolean {
+    return this.status === 429 || (this.status === 503 && /^too_many_|busy$/.test(this.code))
   }
 
   /** Whether the same request may succeed later. */

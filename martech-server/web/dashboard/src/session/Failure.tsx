@@ -2,7 +2,7 @@ import { ApiError } from '../api/error.ts'
 import { Button } from '../components/Button.tsx'
 import { Notice } from '../components/states.tsx'
 import { useTexts } from '../texts/index.tsx'
-import type { Texts } from '../texts/en.ts'
+import { explain } from './explain.ts'
 
 /** Says in place of content why it could not be loaded. */
 export function Failure({ error, onRetry }: { error: Error; onRetry?: () => void }) {
@@ -20,16 +20,6 @@ export function Failure({ error, onRetry }: { error: Error; onRetry?: () => void
     </Button>
   )
   return <Notice role="alert" title={texts.errors.title} hint={hint} action={action} />
-}
-
-/** Says in words of people why a request failed. */
-export function explain(error: Error, { errors }: Texts): string {
-  if (!(error instanceof ApiError)) return error.message
-  if (error.status === 0) return errors.offline
-  if (error.status === 403 && error.code === 'forbidden') return errors.forbidden
-  if (error.status === 429 || error.status === 503) return errors.busy(error.retryAfter ?? 5)
-  if (error.status >= 500) return errors.server
-  return error.message
 }
 
 /** Says above the fields of a form why it could not be sent. */

@@ -2,9 +2,12 @@
 
 import { cleanup, render, screen, waitFor } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
+import type { ReactNode } from 'react'
 import { afterEach, expect, test, vi } from 'vitest'
 import * as z from 'zod/mini'
 import { ApiError } from '../api/error.ts'
+import { en } from '../texts/en.ts'
+import { TextsProvider } from '../texts/index.tsx'
 import { useForm } from './form.ts'
 
 afterEach(cleanup)
@@ -26,12 +29,13 @@ function Example({ send }: { send: (values: { name: string; note: string }) => P
   )
 }
 
+const wrapper = ({ children }: { children: ReactNode }) => <TextsProvider first={{ language: 'en', texts: en }}>{children}</TextsProvider>
 const refusal = (status: number, body: object) => ApiError.of(new Response(JSON.stringify(body), { status }))
 const submit = () => userEvent.click(screen.getByRole('button'))
 
 test('sends only what matches the schema', async () => {
   const send = vi.fn(() => Promise.resolve())
-  render(<Example send={send} />)
+  render(<Example send={send} />, { wrapper })
   await submit()
   expect(screen.getByText('a name is needed')).toBeTruthy()
   expect(document.activeElement).toBe(screen.getByLabelText('name'))
@@ -44,7 +48,7 @@ test('sends only what matches the schema', async () => {
 
 test('shows at its field what the server refuses, and keeps the values', async () => {
   const send = vi.fn(() => refusal(400, { message: 'the name is taken', field: 'name' }).then((error) => Promise.reject(error)))
-  render(<Example send={send} />)
+  render(<Example send={send} />, { wrapper })
   await userEvent.type(screen.getByLabelText('name'), 'Ann')
   await submit()
   expect(await screen.findByText('the name is taken')).toBeTruthy()
@@ -54,7 +58,7 @@ test('shows at its field what the server refuses, and keeps the values', async (
 
 test('shows above the fields what concerns none of them', async () => {
   const send = vi.fn(() => refusal(503, { message: 'no store', field: 'other' }).then((error) => Promise.reject(error)))
-  render(<Example send={send} />)
+  render(<Example send={send} />, { wrapper })
   await userEvent.type(screen.getByLabelText('name'), 'Ann')
   await submit()
   expect(await screen.findByText('no store')).toBeTruthy()

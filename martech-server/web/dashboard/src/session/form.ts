@@ -3,6 +3,8 @@
 import { type FormEvent, useState } from 'react'
 import * as z from 'zod/mini'
 import { ApiError } from '../api/error.ts'
+import { useTexts } from '../texts/index.tsx'
+import { explain } from './explain.ts'
 
 export interface Form {
   /** What is wrong, by field. */
@@ -16,6 +18,7 @@ export interface Form {
 /** Sends the fields of a form that match a schema. The fields keep their values when the server refuses them. */
 export function useForm<Schema extends z.ZodMiniType>(schema: Schema, send: (values: z.output<Schema>) => Promise<unknown>): Form {
   const [{ errors, failure, busy }, set] = useState<Omit<Form, 'onSubmit'>>({ errors: {}, failure: undefined, busy: false })
+  const texts = useTexts()
   const onSubmit = async (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
     const form = event.currentTarget
@@ -35,7 +38,7 @@ export function useForm<Schema extends z.ZodMiniType>(schema: Schema, send: (val
       const field = error instanceof ApiError ? error.field?.split('.')[0] : undefined
       const hasField = field !== undefined && form.elements.namedItem(field) !== null
       const failed = error instanceof Error ? error : new Error(String(error))
-      set(hasField ? { errors: { [field]: failed.message }, failure: undefined, busy: false } : { errors: {}, failure: failed, busy: false })
+      set(hasField ? { errors: { [field]: explain(failed, texts) }, failure: undefined, busy: false } : { errors: {}, failure: failed, busy: false })
       if (hasField) focusFirst(form, [[field]])
     }
   }

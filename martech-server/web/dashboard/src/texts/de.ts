@@ -1,3 +1,4 @@
+import { refusals } from './de-refusals.ts'
 import type { Texts } from './en.ts'
 
 export const de: Texts = {
@@ -23,9 +24,10 @@ export const de: Texts = {
   },
   errors: {
     title: 'Das konnte nicht geladen werden',
-    offline: 'Der Server antwortet nicht. Prüfen Sie Ihre Verbindung; die Seite versucht es von selbst erneut.',
+    offline: 'Der Server antwortet nicht. Prüfen Sie Ihre Verbindung, und versuchen Sie es erneut.',
+    unreadable: 'Die Antwort kommt nicht von martech. Vielleicht steht ein Proxy zwischen dieser Seite und dem Server.',
     forbidden: 'Ihre Rolle erlaubt das nicht. Wenden Sie sich an den Inhaber des Shops.',
-    busy: (seconds) => `Der Server ist ausgelastet. Versuchen Sie es in ${seconds} s erneut.`,
+    busy: (seconds) => `Im Moment sind es zu viele Anfragen. Versuchen Sie es in ${seconds} s erneut.`,
     server: 'Der Server hat einen Fehler. Die Ursache steht im Log unter der Nummer der Anfrage.',
     page: 'Diese Seite ist fehlgeschlagen',
     pageHint: 'Laden Sie sie neu. Wurde der Server inzwischen aktualisiert, genügt das.',
@@ -38,6 +40,7 @@ export const de: Texts = {
     noProject: 'Dieses Projekt gibt es nicht',
     noProjectHint: 'Es wurde entfernt, oder Sie haben keine Rolle darin. Der Inhaber kann Sie einladen.',
     otherProject: (name: string) => `Zu ${name}`,
+    refusals,
   },
   nav: {
     label: 'Hauptmenü',

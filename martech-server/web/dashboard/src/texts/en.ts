@@ -23,9 +23,10 @@ export const en = {
   },
   errors: {
     title: 'This could not be loaded',
-    offline: 'The server does not answer. Check your connection; the page tries again by itself.',
+    offline: 'The server does not answer. Check your connection, and try again.',
+    unreadable: 'The answer is not from martech. A proxy may stand between this page and the server.',
     forbidden: 'Your role does not allow this. Ask an owner of the shop.',
-    busy: (seconds: number) => `The server has too much to do. Try again in ${seconds} s.`,
+    busy: (seconds: number) => `There are too many requests at the moment. Try again in ${seconds} s.`,
     server: 'The server failed. Its log has the cause under the request id.',
     page: 'This page failed',
     pageHint: 'Load it again. If the server was updated meanwhile, that is enough.',
@@ -38,6 +39,8 @@ export const en = {
     noProject: 'There is no such project',
     noProjectHint: 'It was removed, or you have no role in it. An owner can invite you.',
     otherProject: (name: string) => `Go to ${name}`,
+    /** In place of the server's message, by the code of an error, or by its code and its field. */
+    refusals: {} as Record<string, string>,
   },
   nav: {
     label: 'Main',

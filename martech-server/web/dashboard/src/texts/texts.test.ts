@@ -10,7 +10,8 @@ function flat(texts: object, before = ''): [path: string, text: unknown][] {
 }
 
 test('every text is translated', () => {
-  const [english, german] = [new Map(flat(en)), new Map(flat(de))]
+  // In English, the server's own messages stand.
+  const [english, german] = [new Map(flat(en)), new Map(flat(de).filter(([path]) => !path.startsWith('errors.refusals.')))]
   expect([...german.keys()]).toEqual([...english.keys()])
   // These are the same word in both languages.
   const same =

@@ -6,21 +6,22 @@ export type ProjectSettings = Schema<'Project'>
 /** Changes of projects. Everything that the page knows may depend on them, so it is read again. */
 export function useProjectChanges() {
   const queries = useQueryClient()
-  const onSuccess = () => queries.invalidateQueries()
+  const refresh = () => queries.invalidateQueries()
   return {
     create: useMutation({
       mutationFn: (body: Schema<'NewProject'>) => answer(client.POST('/admin/projects', { body })),
-      onSuccess,
+      onSuccess: refresh,
     }),
     update: useMutation({
       mutationFn: ({ id, body }: { id: string; body: Schema<'ProjectChange'> }) =>
         answer(client.PATCH('/admin/projects/{id}', { params: { path: { id } }, body })),
-      onSuccess,
+      onSuccess: refresh,
     }),
     remove: useMutation({
       mutationFn: ({ id, events }: { id: string; events: 'keep' | 'delete' }) =>
         answer(client.DELETE('/admin/projects/{id}', { params: { path: { id }, query: { events } } })),
-      onSuccess,
+      // A project is gone even if its events cannot be deleted yet.
+      onSettled: refresh,
     }),
   }
 }
