@@ -1,10 +1,11 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
-import { useState } from 'react'
+import { useRef, useState } from 'react'
 import * as z from 'zod/mini'
 import { answer, client } from '../../api/client.ts'
 import { Button } from '../../components/Button.tsx'
 import { Card } from '../../components/Card.tsx'
 import { Field } from '../../components/Field.tsx'
+import { KeepFocus } from '../../components/KeepFocus.tsx'
 import { Skeleton } from '../../components/states.tsx'
 import { useForm } from '../../session/form.ts'
 import { Failure, FormFailure } from '../../session/Failure.tsx'
@@ -55,6 +56,7 @@ function Profile() {
 
 function Password() {
   const { account, forms } = useTexts()
+  const fields = useRef<HTMLFormElement>(null)
   const [isChanged, setChanged] = useState(false)
   const schema = z.object({
     currentPassword: z.string().check(z.minLength(1, forms.required)),
@@ -65,15 +67,16 @@ function Password() {
   const form = useForm(schema, async ({ others, ...passwords }) => {
     await answer(client.POST('/api/auth/change-password', { body: { ...passwords, revokeOtherSessions: others !== undefined } }))
     await queries.invalidateQueries({ queryKey: SESSIONS })
+    fields.current?.reset()
     setChanged(true)
   })
   return (
     <Card title={account.password}>
       <form
-        key={String(isChanged)}
+        ref={fields}
         noValidate
         onSubmit={form.onSubmit}
-        onChange={() => isChanged && setChanged(false)}
+        onChange={() => setChanged(false)}
         className="flex flex-col gap-4 p-4 pt-2"
       >
         <FormFailure error={form.failure} />
@@ -153,35 +156,37 @@ function Sessions() {
       }
     >
       <FormFailure error={end.error ?? endOthers.error ?? undefined} />
-      {data === undefined ? (
-        error === null ? (
-          <Skeleton className="m-4 h-24" />
+      <KeepFocus label={account.sessions}>
+        {data === undefined ? (
+          error === null ? (
+            <Skeleton className="m-4 h-24" />
+          ) : (
+            <Failure error={error} onRetry={() => void refetch()} />
+          )
         ) : (
-          <Failure error={error} onRetry={() => void refetch()} />
-        )
-      ) : (
-        <ul className="pt-2">
-          {data.map((session) => (
-            <li key={session.id} className="flex flex-wrap items-center justify-between gap-x-4 gap-y-1 border-t border-line px-4 py-3 text-sm">
-              <div className="min-w-0">
-                <p className="truncate font-medium" title={session.userAgent ?? undefined}>
-                  {device(session.userAgent) ?? account.unknownDevice}
-                  {session.isCurrent && <span className="ml-2 font-normal text-good">{account.thisDevice}</span>}
-                </p>
-                <p className="text-muted">
-                  {account.sessionSince(format.dateTime(session.createdAt), format.dateTime(session.expiresAt))}
-                  {session.ipAddress != null && ` · ${session.ipAddress}`}
-                </p>
-              </div>
-              {!session.isCurrent && (
-                <Button busy={end.isPending && end.variables === session.token} onClick={() => end.mutate(session.token)}>
-                  {account.end}
-                </Button>
-              )}
-            </li>
-          ))}
-        </ul>
-      )}
+          <ul className="pt-2">
+            {data.map((session) => (
+              <li key={session.id} className="flex flex-wrap items-center justify-between gap-x-4 gap-y-1 border-t border-line px-4 py-3 text-sm">
+                <div className="min-w-0">
+                  <p className="truncate font-medium" title={session.userAgent ?? undefined}>
+                    {device(session.userAgent) ?? account.unknownDevice}
+                    {session.isCurrent && <span className="ml-2 font-normal text-good">{account.thisDevice}</span>}
+                  </p>
+                  <p className="text-muted">
+                    {account.sessionSince(format.dateTime(session.createdAt), format.dateTime(session.expiresAt))}
+                    {session.ipAddress != null && ` · ${session.ipAddress}`}
+                  </p>
+                </div>
+                {!session.isCurrent && (
+                  <Button busy={end.isPending && end.variables === session.token} onClick={() => end.mutate(session.token)}>
+                    {account.end}
+                  </Button>
+                )}
+              </li>
+            ))}
+          </ul>
+        )}
+      </KeepFocus>
     </Card>
   )
 }

@@ -4,6 +4,7 @@ import { Button } from '../../../components/Button.tsx'
 import { Card } from '../../../components/Card.tsx'
 import { Confirm } from '../../../session/Confirm.tsx'
 import { DataTable } from '../../../components/DataTable.tsx'
+import { KeepFocus } from '../../../components/KeepFocus.tsx'
 import { ScrollRegion } from '../../../components/ScrollRegion.tsx'
 import { Area, Field, Select } from '../../../components/Field.tsx'
 import { Modal } from '../../../components/Modal.tsx'
@@ -42,7 +43,11 @@ export default function Keys() {
           <Failure error={error} onRetry={() => void refetch()} />
         )
       ) : (
-        <Card>{data.keys.length === 0 ? <Notice title={texts.none} hint={texts.noneHint} /> : <KeyTable keys={data.keys} ask={ask} />}</Card>
+        <Card>
+          <KeepFocus label={texts.title}>
+            {data.keys.length === 0 ? <Notice title={texts.none} hint={texts.noneHint} /> : <KeyTable keys={data.keys} ask={ask} />}
+          </KeepFocus>
+        </Card>
       )}
       {asked?.action === 'create' && <Create onClose={close} />}
       {asked?.action === 'edit' && <Edit edited={asked.key} onClose={close} />}

@@ -4,6 +4,7 @@ import { Button } from '../../../components/Button.tsx'
 import { Card } from '../../../components/Card.tsx'
 import { Confirm } from '../../../session/Confirm.tsx'
 import { DataTable } from '../../../components/DataTable.tsx'
+import { KeepFocus } from '../../../components/KeepFocus.tsx'
 import { Suggestions } from '../../../components/Suggestions.tsx'
 import { ScrollRegion } from '../../../components/ScrollRegion.tsx'
 import { Area, Field } from '../../../components/Field.tsx'
@@ -41,7 +42,9 @@ export default function Projects() {
       }
     >
       <Card>
-        <ProjectTable projects={data.projects} defaults={data.defaults} ownsServer={ownsServer} ask={ask} />
+        <KeepFocus label={texts.title}>
+          <ProjectTable projects={data.projects} defaults={data.defaults} ownsServer={ownsServer} ask={ask} />
+        </KeepFocus>
       </Card>
       {asked?.action === 'create' && <Settings defaults={data.defaults} onClose={close} />}
       {asked?.action === 'edit' && <Settings project={asked.project} defaults={data.defaults} onClose={close} />}

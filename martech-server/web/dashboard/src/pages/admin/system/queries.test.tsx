@@ -1,59 +1,48 @@
 // @vitest-environment happy-dom
 
+import { json, server } from '../../../testing/server.ts'
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
 import { cleanup, renderHook, waitFor } from '@testing-library/react'
 import type { ReactNode } from 'react'
-import { afterEach, expect, test, vi } from 'vitest'
+import { afterEach, expect, test } from 'vitest'
 import { resumeSession, useSessionEnded } from '../../../api/session-ended.ts'
 import { figuresOf, type Health, useHealth } from './queries.ts'
-
-type Answers = Record<string, () => Response>
-
-// The client takes `fetch` when it is loaded.
-const server = vi.hoisted(() => {
-  const server = { answers: {} as Answers }
-  vi.stubGlobal('fetch', async ({ url }: Request) => server.answers[new URL(url).pathname]?.() ?? Promise.reject(new TypeError('no connection')))
-  return server
-})
 
 afterEach(() => {
   cleanup()
   resumeSession()
 })
 
-/** Asks a server for its health. `answers` are its answers by path. */
-function ask(answers: Answers) {
+function ask(answers: typeof server.answers) {
   server.answers = answers
   const queries = new QueryClient({ defaultOptions: { queries: { retry: false } } })
   const wrapper = ({ children }: { children: ReactNode }) => <QueryClientProvider client={queries}>{children}</QueryClientProvider>
   return renderHook(() => ({ health: useHealth(), isEnded: useSessionEnded() }), { wrapper }).result
 }
 
-const json = (status: number, body: unknown) => () => new Response(JSON.stringify(body), { status })
-
 test.each([
   [200, { status: 'ok', version: '1' }],
   [503, { status: 'full', version: '1' }],
 ])('%i is the health of a server that accepts events, or none', async (status, health) => {
-  const result = ask({ '/health': json(status, health) })
+  const result = ask({ 'GET /health': json(health, status) })
   await waitFor(() => expect(result.current.health.data).toEqual(health))
   expect(result.current.isEnded).toBe(false)
 })
 
 test.each([
-  ['a limit', { '/health': json(429, { code: 'rate_limited', message: 'slowly' }) }, 429],
-  ['a proxy', { '/health': () => new Response('<html>', { status: 503 }) }, 503],
+  ['a limit', { 'GET /health': json({ code: 'rate_limited', message: 'slowly' }, 429) }, 429],
+  ['a proxy', { 'GET /health': () => new Response('<html>', { status: 503 }) }, 503],
   ['nobody', {}, 0],
-])('the answer of %s is no health', async (_, answers: Answers, status) => {
+])('the answer of %s is no health', async (_, answers: typeof server.answers, status) => {
   const result = ask(answers)
   await waitFor(() => expect(result.current.health.error).toMatchObject({ name: 'ApiError', status }))
 })
 
 test('notices that the session has ended, unless the accounts are away', async () => {
-  const away = ask({ '/health': json(503, { status: 'store_unavailable' }), '/api/auth/get-session': json(503, { code: 'store_unavailable' }) })
+  const away = ask({ 'GET /health': json({ status: 'store_unavailable' }, 503), 'GET /api/auth/get-session': json({ code: 'store_unavailable' }, 503) })
   await waitFor(() => expect(away.current.health.data).toBeDefined())
   expect(away.current.isEnded).toBe(false)
-  const ended = ask({ '/health': json(200, { status: 'ok' }), '/api/auth/get-session': json(200, null) })
+  const ended = ask({ 'GET /health': json({ status: 'ok' }), 'GET /api/auth/get-session': json(null) })
   await waitFor(() => expect(ended.current.isEnded).toBe(true))
 })
 
