@@ -1,6 +1,6 @@
-import { useState } from 'react'
 import { Field } from '../components/Field.tsx'
 import { Suggestions } from '../components/Suggestions.tsx'
+import { useUrlText } from '../lib/useUrlText.ts'
 import { useTexts } from '../texts/index.tsx'
 import { useProject } from './project.tsx'
 
@@ -12,7 +12,7 @@ function isType(text: string): boolean {
 export function TypeFilter({ value, onChoose }: { value: string; onChoose(type: string): void }) {
   const { filters } = useTexts()
   const { project } = useProject()
-  const [text, setText] = useState(value)
+  const { text, edit, send } = useUrlText(value, onChoose)
   return (
     <>
       <Field
@@ -24,11 +24,11 @@ export function TypeFilter({ value, onChoose }: { value: string; onChoose(type: 
         error={isType(text) ? undefined : filters.noType}
         className="w-44"
         onChange={({ target }) => {
-          setText(target.value)
-          if (target.value === '' || project.eventTypes.includes(target.value)) onChoose(target.value)
+          edit(target.value)
+          if (target.value === '' || project.eventTypes.includes(target.value)) send(target.value)
         }}
-        onBlur={() => isType(text) && onChoose(text)}
-        onKeyDown={({ key }) => key === 'Enter' && isType(text) && onChoose(text)}
+        onBlur={() => isType(text) && send(text)}
+        onKeyDown={({ key }) => key === 'Enter' && isType(text) && send(text)}
       />
       <Suggestions id="event-types" values={project.eventTypes} />
     </>

@@ -13,6 +13,7 @@ import { downloadCsv, fileName } from '../../lib/download.ts'
 import type { Format } from '../../lib/format.ts'
 import { readStored, writeStored } from '../../lib/stored.ts'
 import { useUrl } from '../../lib/url.ts'
+import { useUrlText } from '../../lib/useUrlText.ts'
 import { useDebounced } from '../../lib/useDebounced.ts'
 import { Failure } from '../../session/Failure.tsx'
 import { Page } from '../../session/Page.tsx'
@@ -143,12 +144,11 @@ function Nobody({ searched }: { searched: boolean }) {
 
 function Search({ value, onSearch }: { value: string; onSearch(text: string): void }) {
   const { users } = useTexts()
-  const [text, setText] = useState(value)
+  const { text, edit, send } = useUrlText(value, onSearch)
   const settled = useDebounced(text)
-  // The text of the field leads; the URL follows.
-  const follow = useEffectEvent(() => settled !== value && onSearch(settled))
+  const search = useEffectEvent(() => settled === text && send(settled))
   // oxlint-disable-next-line react/exhaustive-effect-dependencies
-  useEffect(() => void follow(), [settled])
+  useEffect(() => void search(), [settled])
   return (
     <Field
       compact
@@ -157,7 +157,7 @@ function Search({ value, onSearch }: { value: string; onSearch(text: string): vo
       placeholder={users.search}
       maxLength={128}
       value={text}
-      onChange={(event) => setText(event.target.value)}
+      onChange={({ target }) => edit(target.value)}
       className="w-56"
     />
   )

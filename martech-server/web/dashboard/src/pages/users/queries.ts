@@ -1,4 +1,4 @@
-import { keepPreviousData, useQuery } from '@tanstack/react-query'
+import { useQuery } from '@tanstack/react-query'
 import { answer, client, type Schema } from '../../api/client.ts'
 
 export const SORTS = ['userId', 'lastSeen', 'firstSeen', 'events', 'orders', 'revenue'] as const
@@ -17,9 +17,9 @@ export interface UsersQuestion {
 /** A page of users. Events that come between two pages neither repeat a user nor hide one. */
 export function useUsers(question: UsersQuestion, enabled = true) {
   return useQuery({
-    queryKey: ['users', question],
+    queryKey: ['users', question] as const,
     queryFn: ({ signal }) => answer(client.GET('/users', { params: { query: question }, signal })),
-    placeholderData: keepPreviousData,
+    placeholderData: (last, query) => (query?.queryKey[1].project === question.project ? last : undefined),
     enabled,
   })
 }
