@@ -6,36 +6,41 @@ interface CopyProps {
   text: string
   label: string
   done: string
+  /** What to say if the browser refuses. */
+  failed?: string
 }
 
-/** Copies a text. It says for a moment that it did. */
-export function Copy({ text, label, done }: CopyProps) {
-  const [isDone, setDone] = useState(false)
+/** Copies a text. It says for a moment that it did, or that it could not. */
+export function Copy({ text, label, done, failed = label }: CopyProps) {
+  const [outcome, setOutcome] = useState<'done' | 'failed'>()
   useEffect(() => {
-    if (!isDone) return
-    const timer = setTimeout(() => setDone(false), 2_000)
+    if (outcome === undefined) return
+    const timer = setTimeout(() => setOutcome(undefined), 4_000)
     return () => clearTimeout(timer)
-  }, [isDone])
+  }, [outcome])
   return (
-    <Button
-      onClick={async () => {
-        await copy(text)
-        setDone(true)
-      }}
-    >
-      <Icon name={isDone ? 'check' : 'copy'} />
-      <span aria-live="polite">{isDone ? done : label}</span>
+    <Button onClick={async ({ currentTarget }) => setOutcome((await copy(text, currentTarget)) ? 'done' : 'failed')}>
+      <Icon name={outcome === 'done' ? 'check' : 'copy'} />
+      <span aria-live="polite">{outcome === undefined ? label : { done, failed }[outcome]}</span>
     </Button>
   )
 }
 
-/** Copies a text also where the page came without TLS: there, browsers have no clipboard. */
-async function copy(text: string): Promise<void> {
-  if (navigator.clipboard !== undefined) return navigator.clipboard.writeText(text)
+async function copy(text: string, button: HTMLElement): Promise<boolean> {
+  const { clipboard } = navigator as { clipboard?: Clipboard }
+  return (await clipboard?.writeText(text).then(() => true, () => false)) ?? copySelected(text, button)
+}
+
+/** Copies a text where the page came without TLS: there, browsers have no clipboard. */
+function copySelected(text: string, button: HTMLElement): boolean {
   const area = document.createElement('textarea')
   area.value = text
-  document.body.append(area)
+  // Beside the button: a dialog takes the focus back from what is outside.
+  button.after(area)
+  area.focus()
   area.select()
-  document.execCommand('copy')
+  const isCopied = document.execCommand('copy')
   area.remove()
+  button.focus()
+  return isCopied
 }

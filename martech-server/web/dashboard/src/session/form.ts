@@ -15,6 +15,11 @@ export interface Form {
   onSubmit(event: FormEvent<HTMLFormElement>): void
 }
 
+/** An address of a user. The server decides which ones there are. */
+export function address(message: string) {
+  return z.string().check(z.trim(), z.includes('@', message))
+}
+
 /** Sends the fields of a form that match a schema. The fields keep their values when the server refuses them. */
 export function useForm<Schema extends z.ZodMiniType>(schema: Schema, send: (values: z.output<Schema>) => Promise<unknown>): Form {
   const [{ errors, failure, busy }, set] = useState<Omit<Form, 'onSubmit'>>({ errors: {}, failure: undefined, busy: false })

@@ -1,5 +1,6 @@
 import { refusals } from './de-refusals.ts'
 import type { Texts } from './en.ts'
+import { plural } from './plural.ts'
 
 export const de: Texts = {
   name: 'Deutsch',
@@ -10,6 +11,7 @@ export const de: Texts = {
     save: 'Speichern',
     copy: 'Kopieren',
     copied: 'Kopiert',
+    notCopied: 'Nicht kopiert. Bitte markieren und selbst kopieren.',
     loading: 'Wird geladen',
     more: 'Mehr laden',
     next: 'Nächste Seite',
@@ -233,7 +235,12 @@ export const de: Texts = {
     resume: 'Weiter',
     waiting: 'Wartet auf Ereignisse',
     waitingHint: 'Ereignisse erscheinen hier, sobald sie gespeichert sind. Fehlt eines? Sehen Sie nach, was abgelehnt wurde.',
-    skipped: (count) => `${count} weitere kamen schneller, als diese Seite sie zeigt. Sie sind gespeichert.`,
+    skipped: (count) =>
+      plural(
+        count,
+        '1 weiteres kam schneller, als diese Seite sie zeigt. Es ist gespeichert.',
+        `${count} weitere kamen schneller, als diese Seite sie zeigt. Sie sind gespeichert.`,
+      ),
   },
   rejects: {
     title: 'Abgelehnt',
@@ -374,7 +381,7 @@ export const de: Texts = {
       quota: 'Ereignisse je Tag',
       quotaHint: 'Weitere werden bis Mitternacht UTC abgewiesen. 0 für kein Kontingent.',
       forever: 'Für immer',
-      days: (days) => `${days} Tage`,
+      days: (days) => plural(days, '1 Tag', `${days} Tage`),
       noQuota: 'Kein Kontingent',
       actions: 'Aktionen',
       remove: 'Entfernen',

@@ -1,5 +1,7 @@
 // All texts of the dashboard. Other languages have the same keys.
 
+import { plural } from './plural.ts'
+
 export const en = {
   name: 'English',
   common: {
@@ -9,6 +11,7 @@ export const en = {
     save: 'Save',
     copy: 'Copy',
     copied: 'Copied',
+    notCopied: 'Not copied. Select it, and copy it yourself.',
     loading: 'Loading',
     more: 'Load more',
     next: 'Next page',
@@ -233,7 +236,8 @@ export const en = {
     resume: 'Go on',
     waiting: 'Waiting for events',
     waitingHint: 'Events appear here in the moment in which they are stored. Is one missing? See what was rejected.',
-    skipped: (count: string) => `${count} more came faster than this page shows them. They are stored.`,
+    skipped: (count: string) =>
+      plural(count, '1 more came faster than this page shows them. It is stored.', `${count} more came faster than this page shows them. They are stored.`),
   },
   rejects: {
     title: 'Rejected',
@@ -244,7 +248,7 @@ export const en = {
     count: (count: string) => `${count} times`,
     unknownSender: 'Sender without a key',
     advice: {
-      unknown_type: 'Correct the name, or add the type to the project under Administration, Projects.',
+      unknown_type: 'Correct the name, or add the type to the project under Admin, Projects.',
       missing_field: 'Every event needs a type, and a userId or an anonymousId.',
       unknown_field: 'Put your own fields into properties.',
       invalid_time: 'Send RFC 3339 with an offset, or milliseconds since 1970.',
@@ -252,11 +256,11 @@ export const en = {
       not_an_id: 'Leave the id out while it is not known.',
       malformed_json: 'Send the body as JSON.stringify writes it.',
       rate_limited: 'Send events in batches, or raise the limit of the server.',
-      invalid_key: 'The key was revoked or mistyped. Make another one under Administration, Keys.',
-      origin_not_allowed: 'Add the origin of the page to the key under Administration, Keys.',
+      invalid_key: 'The key was revoked or mistyped. Make another one under Admin, Keys.',
+      origin_not_allowed: 'Add the origin of the page to the key under Admin, Keys.',
       id_conflict: 'Another event has this eventId already. Give each event an id of its own.',
       unsupported_media_type: 'Send the body as application/json, application/x-ndjson or text/plain.',
-      quota_exceeded: 'The quota of the day is used up. Raise it under Administration, Projects.',
+      quota_exceeded: 'The quota of the day is used up. Raise it under Admin, Projects.',
     },
   },
   start: {
@@ -374,7 +378,7 @@ export const en = {
       quota: 'Events a day',
       quotaHint: 'More are refused until midnight UTC. 0 for no quota.',
       forever: 'For ever',
-      days: (days: string) => `${days} days`,
+      days: (days: string) => plural(days, '1 day', `${days} days`),
       noQuota: 'No quota',
       actions: 'Actions',
       remove: 'Remove',

@@ -19,3 +19,9 @@ test('every text is translated', () => {
   const untranslated = [...english].filter(([path, text]) => typeof text === 'string' && text === german.get(path) && !same.test(path))
   expect(untranslated).toEqual([])
 })
+
+test('one is not many', () => {
+  for (const { admin, events } of [en, de]) {
+    for (const text of [admin.projects.days, events.skipped]) expect(text('1')).not.toBe(text('2').replace('2', '1'))
+  }
+})

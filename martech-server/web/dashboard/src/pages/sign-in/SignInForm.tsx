@@ -2,7 +2,7 @@ import * as z from 'zod/mini'
 import { answer, client } from '../../api/client.ts'
 import { Button } from '../../components/Button.tsx'
 import { Field } from '../../components/Field.tsx'
-import { useForm } from '../../session/form.ts'
+import { address, useForm } from '../../session/form.ts'
 import { FormFailure } from '../../session/Failure.tsx'
 import type { User } from '../../session/session.tsx'
 import { useTexts } from '../../texts/index.tsx'
@@ -16,7 +16,7 @@ interface SignInFormProps {
 export function SignInForm({ email, onSignedIn }: SignInFormProps) {
   const { account, forms } = useTexts()
   const schema = z.object({
-    email: z.string().check(z.trim(), z.email(forms.email)),
+    email: address(forms.email),
     password: z.string().check(z.minLength(1, forms.required)),
     remember: z.optional(z.string()),
   })

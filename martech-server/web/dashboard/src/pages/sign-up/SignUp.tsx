@@ -4,7 +4,7 @@ import * as z from 'zod/mini'
 import { answer, client } from '../../api/client.ts'
 import { Button } from '../../components/Button.tsx'
 import { Field } from '../../components/Field.tsx'
-import { useForm } from '../../session/form.ts'
+import { address, useForm } from '../../session/form.ts'
 import { Doorway } from '../../session/Doorway.tsx'
 import { FormFailure } from '../../session/Failure.tsx'
 import { useSignedIn } from '../../session/session.tsx'
@@ -15,10 +15,10 @@ export default function SignUp() {
   const navigate = useNavigate()
   const signedIn = useSignedIn()
   // The invitation is in the fragment, which browsers do not send: it appears in no log.
-  const [invitation] = useState(() => decodeURIComponent(location.hash.slice(1)) || undefined)
+  const [invitation] = useState(() => location.hash.slice(1) || undefined)
   const schema = z.object({
     name: z.string().check(z.trim(), z.minLength(1, forms.required), z.maxLength(128, forms.longest(128))),
-    email: z.string().check(z.trim(), z.email(forms.email)),
+    email: address(forms.email),
     password: z.string().check(z.minLength(8, forms.shortest(8)), z.maxLength(128, forms.longest(128))),
   })
   const form = useForm(schema, async (values) => {

@@ -1,7 +1,7 @@
 // @vitest-environment happy-dom
 
 import { server } from '../../testing/server.ts'
-import { act, cleanup, render, screen, waitFor } from '@testing-library/react'
+import { act, cleanup, render, screen } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
 import { afterEach, expect, test } from 'vitest'
 import { TestPage } from '../../testing/Page.tsx'
@@ -9,7 +9,7 @@ import Users from './Users.tsx'
 
 afterEach(cleanup)
 
-/** Each project has one user of its name. The second one does not answer before it is told to. */
+/** Each answer has one user, who is named by the question. The second project does not answer before it is told to. */
 function openUsers() {
   let answerB = () => {}
   const waiting = new Promise<void>((resolve) => {
@@ -19,7 +19,7 @@ function openUsers() {
     'GET /users': async (_, query) => {
       const project = query.get('project') ?? ''
       if (project === 'b') await waiting
-      const user = { userId: `user of ${project}`, firstSeen: '2026-11-22', lastSeen: '2026-11-22', events: 1, sessions: 1, orders: 0, revenue: [] }
+      const user = { userId: `${query.get('q') ?? 'all'} of ${project}`, firstSeen: '2026-11-22', lastSeen: '2026-11-22', events: 1, sessions: 1, orders: 0, revenue: [] }
       return new Response(JSON.stringify({ users: [user], total: 1 }))
     },
   }
@@ -40,7 +40,7 @@ test('the search follows the URL', async () => {
   openUsers()
   const field = screen.getByRole<HTMLInputElement>('searchbox')
   await userEvent.type(field, 'u1')
-  await waitFor(() => expect(location.search).toContain('q=u1'))
+  await screen.findByText('u1 of default')
   await go('/?project=default')
   expect(field.value).toBe('')
   await go('/?project=default&q=u2')
@@ -49,9 +49,9 @@ test('the search follows the URL', async () => {
 
 test('users of one project do not appear in another', async () => {
   const answerB = openUsers()
-  await screen.findByText('user of default')
+  await screen.findByText('all of default')
   await go('/?project=b')
-  expect(screen.queryByText('user of default')).toBeNull()
+  expect(screen.queryByText('all of default')).toBeNull()
   answerB()
-  await screen.findByText('user of b')
+  await screen.findByText('all of b')
 })

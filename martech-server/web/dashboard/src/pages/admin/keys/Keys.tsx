@@ -53,7 +53,7 @@ export default function Keys() {
       {asked?.action === 'edit' && <Edit edited={asked.key} onClose={close} />}
       {asked?.action === 'show' && (
         <Modal title={texts.rotated} open onClose={close} close={common.close}>
-          <Secret label={texts.secret} secret={asked.secret} hint={texts.once} copy={common.copy} copied={common.copied} />
+          <Secret label={texts.secret} secret={asked.secret} hint={texts.once} texts={common} />
         </Modal>
       )}
       {asked?.action === 'rotate' && (
@@ -192,7 +192,7 @@ function Create({ onClose }: { onClose(): void }) {
           </Button>
         </form>
       ) : (
-        <Secret label={texts.secret} secret={create.data.key} hint={texts.once} copy={common.copy} copied={common.copied} />
+        <Secret label={texts.secret} secret={create.data.key} hint={texts.once} texts={common} />
       )}
     </Modal>
   )

@@ -10,7 +10,7 @@ import { Field, Select } from '../../../components/Field.tsx'
 import { Modal } from '../../../components/Modal.tsx'
 import { Secret } from '../../../components/Secret.tsx'
 import { Notice, Skeleton } from '../../../components/states.tsx'
-import { useForm } from '../../../session/form.ts'
+import { address, useForm } from '../../../session/form.ts'
 import { Failure, FormFailure } from '../../../session/Failure.tsx'
 import { Page } from '../../../session/Page.tsx'
 import { DEFAULT_PROJECT, useProject } from '../../../session/project.tsx'
@@ -196,7 +196,7 @@ function Invite({ onClose }: { onClose(): void }) {
   const { invite } = useMemberChanges(useProject().project.id)
   const roles = useGrantable()
   const [role, setRole] = useState<Role>('analyst')
-  const schema = z.object({ email: z.union([z.literal(''), z.email(forms.email)]) })
+  const schema = z.object({ email: z.union([z.literal(''), address(forms.email)]) })
   const form = useForm(schema, ({ email }) => invite.mutateAsync({ role, ...(email && { email }) }))
   return (
     <Modal title={texts.invite} hint={texts.inviteHint} open onClose={onClose} close={common.close}>
@@ -210,7 +210,7 @@ function Invite({ onClose }: { onClose(): void }) {
           </Button>
         </form>
       ) : (
-        <Secret label={texts.link} secret={invite.data.link} hint={texts.linkHint} copy={common.copy} copied={common.copied} />
+        <Secret label={texts.link} secret={invite.data.link} hint={texts.linkHint} texts={common} />
       )}
     </Modal>
   )
