@@ -9,6 +9,7 @@ import { Icon } from '../../components/icons.tsx'
 import { Live } from '../../components/Live.tsx'
 import { Notice } from '../../components/states.tsx'
 import { useUrl } from '../../lib/url.ts'
+import { useUrlText } from '../../lib/useUrlText.ts'
 import { summaryOf } from '../../lib/summary.ts'
 import { useDebounced } from '../../lib/useDebounced.ts'
 import { Page } from '../../session/Page.tsx'
@@ -24,10 +25,10 @@ export default function Events() {
   const { events: texts, filters } = useTexts()
   const [params, setParams] = useUrl()
   const [paused, setPaused] = useState(false)
-  const [typed, setTyped] = useState(params.get('userId') ?? '')
   const mayAdminister = useMay('admin')
   const type = params.get('type') ?? ''
-  const userId = useDebounced(typed.trim(), 400)
+  const { text, edit, send } = useUrlText(params.get('userId') ?? '', (userId) => setParams({ userId }, true))
+  const userId = useDebounced(text.trim(), 400)
   const controls = (
     <>
       <TypeFilter value={type} onChoose={(chosen) => setParams({ type: chosen }, true)} />
@@ -35,12 +36,12 @@ export default function Events() {
         compact
         label={filters.user}
         placeholder={filters.user}
-        value={typed}
+        value={text}
         maxLength={128}
         className="w-44"
         onChange={({ target }) => {
-          setTyped(target.value)
-          setParams({ userId: target.value.trim() }, true)
+          edit(target.value)
+          send(target.value)
         }}
       />
       <Button onClick={() => setPaused(!paused)} aria-pressed={paused}>

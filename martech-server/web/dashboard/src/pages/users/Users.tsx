@@ -114,7 +114,7 @@ export default function Users() {
 function UserLink({ id }: { id: string }) {
   const path = usePath()
   return (
-    <Link to={path(`/users/${encodeURIComponent(id)}`)} className="block max-w-72 truncate font-medium text-accent hover:underline" title={id}>
+    <Link to={path('/journey', { user: id })} className="block max-w-72 truncate font-medium text-accent hover:underline" title={id}>
       {id}
     </Link>
   )
