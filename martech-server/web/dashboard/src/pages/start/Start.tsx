@@ -72,15 +72,13 @@ function Snippets() {
               {start.keyMade}
             </p>
           ))}
-        <div className="relative">
-          <Code label={snippet.name} className="p-4 pr-28 leading-5">
-            {text}
-          </Code>
-          <div className="absolute right-2 top-2">
-            <Copy text={text} label={common.copy} done={common.copied} />
-          </div>
+        <Code label={snippet.name} className="p-4 leading-5">
+          {text}
+        </Code>
+        <div className="flex flex-wrap items-center justify-between gap-2">
+          <p className="text-sm text-muted">{snippet.isPage ? start.pageHint : start.serverHint}</p>
+          <Copy text={text} label={common.copy} done={common.copied} failed={common.notCopied} />
         </div>
-        <p className="text-sm text-muted">{snippet.isPage ? start.pageHint : start.serverHint}</p>
       </div>
     </Card>
   )

@@ -62,7 +62,9 @@ export default function Audit() {
                       {format.exactTime(entry.at)}
                     </span>,
                     texts.actions[entry.action],
-                    who(entry.actor),
+                    <span key="actor" className="whitespace-nowrap">
+                      {who(entry.actor)}
+                    </span>,
                     about(entry),
                     entry.project ?? DEFAULT_PROJECT,
                     entry.ipAddress ?? '',
