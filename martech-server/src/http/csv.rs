@@ -1,10 +1,8 @@
 //! Answers as tables: CSV by [RFC 4180](https://www.rfc-editor.org/rfc/rfc4180), for clients that prefer `text/csv` to
 //! JSON.
 //!
-//! Spreadsheets run a cell as a formula if it begins with one of `= + - @`, or with a tab or a carriage return before
-//! one of them. Ids and names come from anonymous senders, so such a text gets an apostrophe in front, which
-//! spreadsheets take for "this is text". A text that begins with an apostrophe gets one too, so that removing one
-//! apostrophe always restores the text.
+//! Ids and properties come from anonymous senders, so texts are [neutralized](formula::neutralize): no spreadsheet runs a
+//! part of them as a formula.
 
 use std::fmt::{Display, Write};
 
@@ -16,7 +14,7 @@ use axum::{
 };
 use serde::Serialize;
 
-use crate::{http::error::ApiError, identity::ProjectId};
+use crate::{http::error::ApiError, identity::ProjectId, util::formula};
 
 /// A table under construction: first the names of the columns, then the rows, cell by cell.
 #[derive(Debug, Default)]
@@ -25,8 +23,9 @@ pub(crate) struct Csv {
     has_cells: bool,
 }
 
-/// The beginnings of a text that need an apostrophe in front.
-const DANGEROUS: [char; 7] = ['=', '+', '-', '@', '\t', '\r', '\''];
+/// The characters that a cell can hold only between quotation marks. Semicolons and tabs are among them for spreadsheets
+/// that split a row at these too.
+const QUOTED: [char; 6] = [',', ';', '\t', '"', '\r', '\n'];
 
 impl Csv {
     /// Adds the names of columns.
@@ -36,11 +35,7 @@ impl Csv {
 
     /// Adds a cell with a text that a sender may have chosen.
     pub(crate) fn text(&mut self, text: &str) {
-        if text.starts_with(DANGEROUS) {
-            self.cell(&format!("'{text}"));
-        } else {
-            self.cell(text);
-        }
+        self.cell(&formula::neutralize(text));
     }
 
     /// Adds a cell with a number, an amount or a time.
@@ -63,7 +58,7 @@ impl Csv {
 
     fn cell(&mut self, text: &str) {
         self.begin_cell();
-        if !text.contains([',', '"', '\r', '\n']) {
+        if !text.contains(QUOTED) {
             self.text.push_str(text);
             return;
         }
@@ -257,13 +252,29 @@ mod tests {
             csv.text(text);
             csv.text
         };
-        for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "'x"] {
-            assert_eq!(cell(text), format!("'{text}"));
-        }
+        assert_eq!(cell("=1+1"), "'=1+1");
         assert_eq!(cell("=HYPERLINK(\"x\",\"y\")"), "\"'=HYPERLINK(\"\"x\"\",\"\"y\"\")\"");
-        assert_eq!(cell("\r=1"), "\"'\r=1\"");
-        for text in ["", "a=1", "u-1", "{\"a\":1}".replace('"', "").as_str(), "1"] {
-            assert_eq!(cell(text), text);
+        assert_eq!(cell("\r=1"), "\"\r'=1\"");
+        assert_eq!(cell("x;=HYPERLINK(\"x\",\"y\")"), "\"x;'=HYPERLINK(\"\"x\"\",\"\"y\"\")\"");
+        assert_eq!(cell("x\t=1"), "\"x\t'=1\"");
+        assert_eq!(cell("a;b"), "\"a;b\"");
+    }
+
+    /// Excel with German settings splits a row at semicolons only. A cell is quoted only if it begins with a quotation
+    /// mark.
+    #[test]
+    fn texts_cannot_begin_a_formula_where_semicolons_separate() {
+        let texts = ["u1", "=1+1;=2", ";=3;", "x;\"=4;y", "x;\"\"=5", "{\"a\":\";@6;\",\"b\":\"\n-7\"}", "\t+8"];
+        for first in texts {
+            let mut csv = Csv::default();
+            csv.text(first);
+            texts.iter().for_each(|text| csv.text(text));
+            csv.end_row();
+            // At worst, the reader splits at every separator, and drops all quotation marks.
+            for cell in csv.text.split([';', '\t', '\r', '\n']) {
+                let cell = cell.trim_start_matches('"');
+                assert!(!cell.starts_with(['=', '+', '-', '@']), "{cell} in {}", csv.text);
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod duration;
 pub(crate) mod file_permissions;
+pub(crate) mod formula;
 mod interval;
 mod limiter;
 mod network;

@@ -197,6 +197,7 @@ async fn answers_as_csv() {
     };
     let mut visit = event("=cmd()", "d");
     visit["sessionId"] = json!("-1");
+    visit["anonymousId"] = json!("x;=1+1;");
     let all =
         json!([order("u1", "a", "12.5", "EUR"), order("u1", "b", "-3", "EUR"), order("u2", "c", "7", "JPY"), visit]);
     server.post("", all.to_string()).await.assert_counts(202, [4, 0, 0]);
@@ -229,7 +230,7 @@ async fn answers_as_csv() {
     let journey = csv(&server, "/users/=cmd()/journey").await;
     let (head, row) = journey.text.split_once("\r\n").unwrap();
     assert_eq!(head, "eventId,userId,type,occurredAt,receivedAt,sessionId,anonymousId,properties");
-    assert!(row.contains(&format!(",'=cmd(),page_view,{time},")) && row.ends_with(",'-1,,\r\n"), "{row}");
+    assert!(row.contains(&format!(",'=cmd(),page_view,{time},")) && row.ends_with(",'-1,\"x;'=1+1;\",\r\n"), "{row}");
     let journey = csv(&server, "/users/u1/journey?limit=1&order=desc").await;
     // The properties are one cell, with the quotes of the JSON doubled.
     let json = r#"{"currency":"EUR","note":"a, \"b\"","total":"12.5"}"#;
