@@ -20,7 +20,7 @@ const LAYERS: [&str; 30] = [
     "uploads",
     // HTTP, from its errors to its connections.
     "http::error",
-    "http::peer http::framing http::headers http::params",
+    "http::peer http::framing http::headers http::params http::quality",
     "http::bodies http::csv",
     "http::rate_limits",
     "http::auth http::request_log",

@@ -14,7 +14,14 @@ use axum::{
 };
 use serde::Serialize;
 
-use crate::{http::error::ApiError, identity::ProjectId, util::formula};
+use crate::{
+    http::{
+        error::ApiError,
+        quality::{Weighted, weighted},
+    },
+    identity::ProjectId,
+    util::formula,
+};
 
 /// A table under construction: first the names of the columns, then the rows, cell by cell.
 #[derive(Debug, Default)]
@@ -145,9 +152,8 @@ fn next_page(uri: &Uri, cursor: &str) -> String {
 /// Returns whether `Accept` prefers CSV to JSON. JSON is the default: without `Accept`, if both are equally welcome, and
 /// if neither is.
 fn prefers_csv(headers: &HeaderMap) -> bool {
-    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let (mut csv, mut json) = (Preference::default(), Preference::default());
-    for range in accepted.flat_map(|value| value.split(',')) {
+    for range in weighted(headers, header::ACCEPT) {
         csv.consider(range, "text", "csv");
         json.consider(range, "application", "json");
     }
@@ -159,32 +165,28 @@ fn prefers_csv(headers: &HeaderMap) -> bool {
 struct Preference {
     /// How closely the closest range names the type: 0 if none does, 3 for the type itself.
     closeness: u8,
-    /// The quality of that range, from 0 to 1000.
-    quality: u16,
+    /// The weight of that range.
+    weight: u16,
 }
 
 impl Preference {
     /// Takes a media range into account. The closest range counts, by
     /// [RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1).
-    fn consider(&mut self, range: &str, kind: &str, subtype: &str) {
-        let mut parts = range.split(';').map(str::trim);
-        let named = parts.next().and_then(|name| name.split_once('/'));
-        let closeness = match named {
+    fn consider(&mut self, range: Weighted<'_>, kind: &str, subtype: &str) {
+        let closeness = match range.name.split_once('/') {
             Some((left, right)) if left.eq_ignore_ascii_case(kind) && right.eq_ignore_ascii_case(subtype) => 3,
             Some((left, "*")) if left.eq_ignore_ascii_case(kind) => 2,
             Some(("*", "*")) => 1,
             _ => return,
         };
-        let quality = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
-        let quality = quality.map_or(1.0, |text| text.parse::<f32>().unwrap_or(0.0)).clamp(0.0, 1.0);
         if closeness > self.closeness {
-            *self = Self { closeness, quality: (quality * 1000.0) as u16 };
+            *self = Self { closeness, weight: range.weight };
         }
     }
 
-    /// Returns what to compare: the quality, and for equal ones, whether the type is named itself.
+    /// Returns what to compare: the weight, and for equal ones, whether the type is named itself.
     fn rank(self) -> (u16, u8) {
-        if self.quality == 0 { (0, 0) } else { (self.quality, self.closeness) }
+        if self.weight == 0 { (0, 0) } else { (self.weight, self.closeness) }
     }
 }
 

@@ -11,5 +11,6 @@ pub(crate) mod observe;
 pub(crate) mod openapi;
 pub(crate) mod params;
 pub(crate) mod peer;
+pub(crate) mod quality;
 pub(crate) mod rate_limits;
 pub(crate) mod request_log;

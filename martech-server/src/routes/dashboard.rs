@@ -15,7 +15,7 @@ use flate2::read::GzDecoder;
 use rust_embed::{Embed, EmbeddedFile};
 
 use crate::{
-    http::{connections::InMemoryAnyway, error::catalogue},
+    http::{connections::InMemoryAnyway, error::catalogue, quality::weighted},
     routes::ApiState,
 };
 
@@ -66,7 +66,8 @@ fn respond(name: &str, request: &HeaderMap) -> Response {
     };
     let tag = tag(&file, encoding);
     let known = request.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    if known.flat_map(|tags| tags.split(',')).any(|known| known.trim().trim_start_matches("W/") == tag) {
+    let mut known = known.flat_map(|tags| tags.split(',')).map(str::trim);
+    if known.any(|known| known == "*" || known.trim_start_matches("W/") == tag) {
         return (StatusCode::NOT_MODIFIED, [(header::ETAG, tag)], HEADERS).into_response();
     }
     let content_type = match name.rsplit_once('.').map(|(_, extension)| extension) {
@@ -124,12 +125,7 @@ fn choose(name: &str, request: &HeaderMap) -> Option<(Encoding, EmbeddedFile)> {
 
 /// Returns whether `Accept-Encoding` names an encoding with a weight other than zero.
 fn accepts(request: &HeaderMap, encoding: &str) -> bool {
-    let values = request.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|item| {
-        let (name, weight) = item.split_once(';').unwrap_or((item, ""));
-        let weight = weight.trim().strip_prefix("q=").map(str::parse::<f32>);
-        name.trim().eq_ignore_ascii_case(encoding) && !matches!(weight, Some(Ok(0.0)))
-    })
+    weighted(request, header::ACCEPT_ENCODING).any(|item| item.name.eq_ignore_ascii_case(encoding) && item.weight > 0)
 }
 
 /// Returns the entity tag of a variant: the hash of its content, and its encoding.

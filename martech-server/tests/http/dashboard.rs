@@ -87,6 +87,7 @@ async fn files_come_in_the_best_encoding_that_the_client_accepts() {
         ("br;q=0, gzip;q=0.1", Some("gzip")),
         ("gzip", Some("gzip")),
         ("gzip;q=0.0", None),
+        ("br;Q=0, gzip;Q=0.5", Some("gzip")),
         ("identity", None),
         ("deflate, brotli", None),
     ] {
@@ -111,7 +112,7 @@ async fn unchanged_files_are_not_sent_again() {
     for accepted in ["br", "gzip", "identity"] {
         let first = head(&server, path, &[("accept-encoding", accepted)]).await;
         let tag = first.header("etag").unwrap().to_owned();
-        for known in [tag.clone(), format!("\"other\", {tag}"), format!("W/{tag}")] {
+        for known in [tag.clone(), format!("\"other\", {tag}"), format!("W/{tag}"), "*".to_owned()] {
             let again = get(&server, path, &[("accept-encoding", accepted), ("if-none-match", &known)]).await;
             assert_eq!((again.status, again.text.as_str()), (StatusCode::NOT_MODIFIED, ""), "{known}");
             assert_eq!(again.header("etag"), Some(tag.as_str()));
