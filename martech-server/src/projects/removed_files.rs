@@ -28,17 +28,49 @@ pub(super) async fn set_aside(data_dir: &Path, id: &ProjectId) -> io::Result<()>
     moved.await?
 }
 
-/// Deletes everything that was set aside. Logs a failure; the next start tries again.
+/// Deletes everything that was set aside, but not the folder [`FOLDER`]: [`set_aside`] may be about to use it. Logs a
+/// failure; the next start tries again.
 pub(super) async fn delete(data_dir: &Path) {
     let removed = data_dir.join(FOLDER);
     let deleted = spawn_blocking({
         let removed = removed.clone();
-        move || match fs::remove_dir_all(removed) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            deleted => deleted,
+        move || {
+            let entries = unless_missing(fs::read_dir(removed))?;
+            entries.into_iter().flatten().try_for_each(|entry| {
+                // Another call may have deleted it.
+                unless_missing(fs::remove_dir_all(entry?.path())).map(drop)
+            })
         }
     });
     if let Err(error) = deleted.await.unwrap_or_else(|panic| Err(panic.into())) {
         tracing::warn!(path = %removed.display(), %error, "cannot delete the files of a removed project");
+    }
+}
+
+fn unless_missing<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn deletes_what_was_set_aside_and_keeps_the_folder_for_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let (id, removed) = ("shop".parse().unwrap(), dir.path().join(FOLDER));
+        // Nothing was set aside yet.
+        delete(dir.path()).await;
+        set_aside(dir.path(), &id).await.unwrap();
+        assert!(!removed.exists());
+        fs::create_dir_all(id.folder(dir.path()).join("events")).unwrap();
+        set_aside(dir.path(), &id).await.unwrap();
+        assert!(!id.folder(dir.path()).exists());
+        assert_eq!(fs::read_dir(&removed).unwrap().count(), 1);
+        delete(dir.path()).await;
+        assert_eq!(fs::read_dir(&removed).unwrap().count(), 0);
     }
 }

@@ -10,7 +10,7 @@ pub(crate) fn restrict_umask() {
 }
 
 /// The entries of a data folder.
-const OURS: [&str; 14] = [
+const OURS: [&str; 15] = [
     "LOCK",
     "accounts.redb",
     "admin-token",
@@ -23,6 +23,7 @@ const OURS: [&str; 14] = [
     "imports",
     "journal",
     "projects",
+    "removed",
     "spool",
     "users",
 ];
@@ -93,9 +94,12 @@ mod tests {
         make(&dir.join("accounts.redb"), 0o644);
         make(&dir.join("journal"), 0o755);
         make(&dir.join("events"), 0o750);
+        make(&dir.join("removed"), 0o755);
         tighten(&dir);
         assert_eq!(mode(&dir.join("accounts.redb")), 0o600);
-        assert_eq!((mode(&dir), mode(&dir.join("journal")), mode(&dir.join("events"))), (0o700, 0o700, 0o700));
+        for path in [dir.clone(), dir.join("journal"), dir.join("events"), dir.join("removed")] {
+            assert_eq!(mode(&path), 0o700, "{}", path.display());
+        }
     }
 
     #[test]
