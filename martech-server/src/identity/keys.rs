@@ -42,8 +42,7 @@ pub(crate) struct KeyChange {
 /// How long the previous secret stays valid after a rotation.
 const GRACE: Duration = Duration::from_secs(24 * 3600);
 const MAX_ORIGINS: usize = 100;
-const ORIGINS_NEEDED: &str =
-    "are at least one for a key that has some, because everyone can read the key of a page; create another key instead";
+const ORIGINS_NEEDED: &str = "must keep at least one entry; create another key instead";
 /// The maximum number of keys of a project, and the capacity of the key cache.
 pub(super) const MAX_KEYS: usize = 1000;
 /// The role that creates, changes, rotates and revokes keys.

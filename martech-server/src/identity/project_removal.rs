@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{ProjectId, later};
 use crate::records::Entity;
 
-/// How long a server that carries out a removal has before another one may try.
+/// Lease of a removal.
 const LEASE: Duration = Duration::from_secs(120);
 /// How long the other servers have to delete what they keep of the project themselves.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);

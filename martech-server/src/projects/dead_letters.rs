@@ -38,13 +38,13 @@ pub(crate) struct DeadLetterFile {
     open: Mutex<Option<Open>>,
     kept: AtomicU64,
     lost: AtomicU64,
-    lines: Sampler<Ended>,
+    lines: Sampler<Outcome>,
     rejects: Arc<Rejects>,
 }
 
 /// The outcome of a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Ended {
+enum Outcome {
     Kept,
     Lost,
 }
@@ -112,9 +112,9 @@ impl DeadLetterFile {
     /// limit of lines.
     pub(crate) fn write(&self, event: &Event, reason: &dyn Display) {
         let kept = self.append(event);
-        let (ended, counter) = if kept.is_ok() { (Ended::Kept, &self.kept) } else { (Ended::Lost, &self.lost) };
+        let (outcome, counter) = if kept.is_ok() { (Outcome::Kept, &self.kept) } else { (Outcome::Lost, &self.lost) };
         counter.fetch_add(1, Ordering::Relaxed);
-        if !self.lines.admit(ended, |ended| ended) {
+        if !self.lines.admit(outcome, |outcome| outcome) {
             return;
         }
         let path = self.path.display();
@@ -130,10 +130,12 @@ impl DeadLetterFile {
 
     fn tell_suppressed(&self) {
         let path = self.path.display();
-        for (ended, events) in self.lines.suppressed() {
-            match ended {
-                Ended::Kept => tracing::error!(events, %path, "further events were not stored; the file contains them"),
-                Ended::Lost => tracing::error!(events, %path, "further events were not stored and are lost"),
+        for (outcome, events) in self.lines.suppressed() {
+            match outcome {
+                Outcome::Kept => {
+                    tracing::error!(events, %path, "further events were not stored; the file contains them")
+                }
+                Outcome::Lost => tracing::error!(events, %path, "further events were not stored and are lost"),
             }
         }
     }

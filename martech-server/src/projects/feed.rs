@@ -4,8 +4,8 @@
 //! queue of its own. The feed puts the events that were newly stored into the queues that want them.
 //!
 //! - Senders never wait for a watcher. If a queue is full, or a watcher has had more than [`PER_SECOND`] events a second
-//!   for a while, further events are left out. A count in the queue says how many, at their place in the order. One
-//!   watcher of everything therefore takes nothing away from one who looks for a single user.
+//!   for a while, further events are left out. A count in the queue says how many, at their place in the order. A
+//!   watcher without a filter cannot starve a filtered one.
 //! - Without watchers, a batch costs one atomic load. With watchers, it costs a comparison for each event and watcher, and
 //!   one copy of each event that any of them gets.
 //! - Memory is bounded: a queue has at most [`QUEUE_EVENTS`] events and [`QUEUE_BYTES`] bytes, and the number of watchers

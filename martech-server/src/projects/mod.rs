@@ -49,7 +49,7 @@ pub(crate) use self::{
     feed::{Filter, Message, WatchError, Watcher, WatcherLimit},
     record_cache::read as cached_records,
     refusal::IngestRefusal,
-    registry::{EventsFate, ProjectError, Projects},
+    registry::{ProjectError, Projects, RemovalPolicy},
     rejects::{Entry as RejectEntry, RejectedRequest, RejectedSender, Rejection, Rejects},
     settings::{ProjectDefaults, ProjectSettings},
 };

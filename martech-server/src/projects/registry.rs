@@ -75,7 +75,7 @@ pub(crate) enum ProjectError {
     NotStoredInTime,
 }
 
-pub(crate) use self::changes::EventsFate;
+pub(crate) use self::changes::RemovalPolicy;
 
 /// The projects of a server. Cheap to clone.
 #[derive(Debug, Clone)]

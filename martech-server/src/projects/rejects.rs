@@ -67,7 +67,7 @@ pub(crate) struct RejectedRequest<'a> {
     pub(crate) sender: RejectedSender,
 }
 
-/// Whose share of the log an entry uses.
+/// The sender that an entry is charged to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) enum RejectedSender {
     /// A secret key, by its id.

@@ -35,7 +35,7 @@ use crate::{
         params::{Named, Params},
     },
     identity::{Action, Origin, ProjectChange, ProjectId, ProjectRecord, Role, Target, Whole, currency, event_types},
-    projects::{EventsFate, ProjectDefaults, ProjectSettings, Projects},
+    projects::{ProjectDefaults, ProjectSettings, Projects, RemovalPolicy},
     sample::SampleShop,
 };
 
@@ -237,8 +237,8 @@ pub(super) async fn change(
 /// Remove a project.
 ///
 /// Revokes the keys of the project, withdraws its invitations and removes all roles in it. By default, the events remain
-/// in place. With `events=delete`, they are deleted, with the dead letters of the project. If MongoDB does not delete
-/// them now, the response is 503, the project is removed all the same, and the server deletes them as soon as it can.
+/// in place. With `events=delete`, the server deletes them, with the dead letters of the project. If MongoDB does not
+/// delete them now, the response is 503. The project is removed nevertheless. The server deletes the events later.
 #[utoipa::path(
     delete,
     path = "/admin/projects/{id}",
@@ -246,7 +246,7 @@ pub(super) async fn change(
     operation_id = "removeProject",
     params(
         ("id" = String, Path, description = "The id of the project."),
-        ("events" = inline(Option<EventsFate>), Query, description = "What happens to the events; by default `keep`.")
+        ("events" = inline(Option<RemovalPolicy>), Query, description = "Whether to keep or to delete the events; by default `keep`.")
     ),
     responses((status = 204, description = "The project was removed."), Refusals<(NoSuchProject, NotFound, DefaultProject)>),
 )]
@@ -259,16 +259,16 @@ pub(super) async fn remove(
     mut params: Params,
 ) -> Result<StatusCode, ApiError> {
     let id = named(&id)?;
-    let events = params.one("events", str::parse::<EventsFate>)?.unwrap_or_default();
+    let events = params.one("events", str::parse::<RemovalPolicy>)?.unwrap_or_default();
     params.finish()?;
     projects.remove(&actor(&caller)?, &id, events, Timestamp::now()).await?;
     access.accounts.clear_known_keys();
     let detail = match events {
-        EventsFate::Keep => "its events remain",
-        EventsFate::Delete => "with its events",
+        RemovalPolicy::Keep => "its events remain",
+        RemovalPolicy::Delete => "with its events",
     };
     note(&access, Some(&id), Action::ProjectRemoved, &caller, Target::PROJECT.with(detail), &origin).await;
-    if events == EventsFate::Delete {
+    if events == RemovalPolicy::Delete {
         projects.delete_events(&id).await?;
     }
     Ok(StatusCode::NO_CONTENT)

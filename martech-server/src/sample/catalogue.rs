@@ -1,4 +1,4 @@
-//! What the shop sells, and what people look for.
+//! The products of the shop, and the search terms of its visitors.
 
 use martech_core::event::{Currency, MoneySum};
 

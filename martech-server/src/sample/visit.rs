@@ -9,7 +9,7 @@ use super::{
     visitors::Visitor,
 };
 
-/// What all visits of a day have in common.
+/// The properties that all visits of a day share.
 #[derive(Clone, Copy)]
 pub(super) struct Market<'a> {
     pub(super) rules: &'a EventRules,

@@ -1,4 +1,4 @@
-//! What authentication needs of the server, and the extractors that use it.
+//! The parts of the server that authentication uses, and the extractors for them.
 
 use std::{convert::Infallible, sync::Arc};
 

@@ -172,7 +172,7 @@ impl<C: Clock> fmt::Debug for Rates<C> {
     }
 }
 
-/// What the limits have counted of one request. The key and the bytes are counted later than the address. An exempt
+/// The counts of one request in the limits. The key and the bytes are counted later than the address. An exempt
 /// address passes all checks and gets no headers.
 #[derive(Debug)]
 pub(crate) struct RateCheck {

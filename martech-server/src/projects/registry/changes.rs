@@ -11,10 +11,10 @@ use crate::{
     records::transact,
 };
 
-/// What happens to the events of a project that is removed.
+/// Whether the events of a project are deleted when it is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ToSchema)]
 #[schema(rename_all = "camelCase")]
-pub(crate) enum EventsFate {
+pub(crate) enum RemovalPolicy {
     /// They remain in place.
     #[default]
     Keep,
@@ -22,7 +22,7 @@ pub(crate) enum EventsFate {
     Delete,
 }
 
-impl FromStr for EventsFate {
+impl FromStr for RemovalPolicy {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -135,7 +135,7 @@ impl Projects {
         &self,
         actor: &Actor,
         id: &ProjectId,
-        events: EventsFate,
+        events: RemovalPolicy,
         now: Timestamp,
     ) -> Result<(), ProjectError> {
         if id.is_default() {
@@ -150,7 +150,7 @@ impl Projects {
                 let is_all = remove_project_access(transaction, id).await?;
                 if is_all {
                     transaction.remove::<ProjectRecord>(id.as_str());
-                    if events == EventsFate::Delete {
+                    if events == RemovalPolicy::Delete {
                         transaction.put(&ProjectRemoval::begun(id.clone(), now));
                     }
                 }
@@ -161,8 +161,8 @@ impl Projects {
             }
         }
         match events {
-            EventsFate::Keep => tracing::info!(project = %id, "a project was removed; its events remain in place"),
-            EventsFate::Delete => tracing::info!(project = %id, "a project was removed, and its events are deleted"),
+            RemovalPolicy::Keep => tracing::info!(project = %id, "a project was removed; its events remain in place"),
+            RemovalPolicy::Delete => tracing::info!(project = %id, "a project was removed, and its events are deleted"),
         }
         let _changing = self.inner.changing.lock().await;
         self.shut(id).await;

@@ -9,7 +9,7 @@ use martech_core::{
 };
 use tempfile::TempDir;
 
-use super::{EventsFate, ProjectError, Projects};
+use super::{ProjectError, Projects, RemovalPolicy};
 use crate::{
     App,
     config::ServeArgs,
@@ -59,7 +59,7 @@ where
     made.map(|(_, events)| events)
 }
 
-async fn remove(projects: &Projects, events: EventsFate) {
+async fn remove(projects: &Projects, events: RemovalPolicy) {
     projects.remove(&Actor::Operator, &shop(), events, Timestamp::now()).await.unwrap();
 }
 
@@ -102,7 +102,7 @@ async fn deletes_events_and_files() {
     let (dir, app) = with_event().await;
     let projects = &app.state().projects;
     fs::write(folder(dir.path()).join("dead-letters.ndjson"), "{}").unwrap();
-    remove(projects, EventsFate::Delete).await;
+    remove(projects, RemovalPolicy::Delete).await;
     assert!(removal(projects).await.is_some());
     projects.delete_events(&shop()).await.unwrap();
     assert!(is_clean(dir.path()));
@@ -115,7 +115,7 @@ async fn deletes_events_and_files() {
 async fn keeps_events_unless_asked() {
     let (dir, app) = with_event().await;
     let projects = &app.state().projects;
-    remove(projects, EventsFate::Keep).await;
+    remove(projects, RemovalPolicy::Keep).await;
     projects.delete_events(&shop()).await.unwrap();
     projects.sync().await.unwrap();
     assert!(folder(dir.path()).join("catalog").exists());
@@ -126,7 +126,7 @@ async fn keeps_events_unless_asked() {
 #[tokio::test]
 async fn crash_after_the_transaction_is_made_good_at_the_next_start() {
     let (dir, app) = with_event().await;
-    remove(&app.state().projects, EventsFate::Delete).await;
+    remove(&app.state().projects, RemovalPolicy::Delete).await;
     closed(app).await;
     assert!(folder(dir.path()).join("catalog").exists(), "the events are still there");
     let app = opened(dir.path()).await;
@@ -137,7 +137,7 @@ async fn crash_after_the_transaction_is_made_good_at_the_next_start() {
 #[tokio::test]
 async fn crash_while_files_are_deleted_is_made_good_at_the_next_start() {
     let (dir, app) = with_event().await;
-    remove(&app.state().projects, EventsFate::Delete).await;
+    remove(&app.state().projects, RemovalPolicy::Delete).await;
     crate::projects::removed_files::set_aside(dir.path(), &shop()).await.unwrap();
     closed(app).await;
     let aside = fs::read_dir(dir.path().join("removed")).unwrap().next().unwrap().unwrap().path();
@@ -155,7 +155,7 @@ async fn crash_while_files_are_deleted_is_made_good_at_the_next_start() {
 async fn creating_a_project_first_finishes_its_removal() {
     let (dir, app) = with_event().await;
     let projects = &app.state().projects;
-    remove(projects, EventsFate::Delete).await;
+    remove(projects, RemovalPolicy::Delete).await;
     make(projects).await.unwrap();
     assert_eq!((users(projects).await, removal(projects).await), (0, None));
     assert!(folder(dir.path()).exists());
@@ -218,7 +218,7 @@ async fn crash_half_way_leaves_no_project() {
 async fn events_of_an_earlier_project_are_not_mixed_with_new_ones() {
     let (_dir, app) = with_event().await;
     let projects = &app.state().projects;
-    remove(projects, EventsFate::Keep).await;
+    remove(projects, RemovalPolicy::Keep).await;
     let refused = make_filled(projects, [Ok(vec![event("u2")])].into_iter()).await;
     assert!(matches!(refused, Err(ProjectError::HasEvents(_))), "{refused:?}");
     assert_eq!(removal(projects).await, None);
@@ -252,13 +252,13 @@ async fn events_in_mongodb_are_created_with_a_project_and_deleted_with_it() {
     assert_eq!(make_filled(projects, batches()).await.unwrap(), 3);
     assert_eq!((users(projects).await, removal(projects).await), (3, None));
 
-    remove(projects, EventsFate::Keep).await;
+    remove(projects, RemovalPolicy::Keep).await;
     let refused = make_filled(projects, batches()).await;
     assert!(matches!(refused, Err(ProjectError::HasEvents(_))), "{refused:?}");
     make(projects).await.unwrap();
     assert_eq!(users(projects).await, 3);
 
-    remove(projects, EventsFate::Delete).await;
+    remove(projects, RemovalPolicy::Delete).await;
     // Another server may be working on it.
     let busy = make(projects).await;
     assert!(matches!(busy, Err(ProjectError::Removing(_))), "{busy:?}");

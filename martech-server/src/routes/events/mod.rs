@@ -194,7 +194,7 @@ struct Ingest<'a> {
     head: &'a Parts,
     address: IpAddr,
     rate_check: &'a Arc<RateCheck>,
-    /// What did not arrive, if anything.
+    /// The rejections of the request, if there are any.
     rejected: &'a OnceLock<Box<Rejected>>,
 }
 

@@ -20,7 +20,7 @@ use crate::{
     projects::{Project, Projects, RejectedRequest, RejectedSender, Rejection},
 };
 
-/// What a request has had rejected, and what is known of its sender.
+/// The rejections of a request, with its sender as far as it is known.
 #[derive(Debug)]
 pub(super) struct Rejected {
     pub(super) rejections: Vec<Rejection>,
