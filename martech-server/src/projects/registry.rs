@@ -10,7 +10,7 @@ mod sync;
 mod tests;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
@@ -23,7 +23,10 @@ use martech_core::{
     event::{EventError, Timestamp},
     sink::ConfigError,
 };
-use tokio::{sync::Mutex, task::JoinSet};
+use tokio::{
+    sync::{Mutex, watch},
+    task::JoinSet,
+};
 
 use super::{
     DeadLetterFile, Project, ProjectDefaults, ProjectOptions, ProjectSettings, WatcherLimit,
@@ -93,7 +96,10 @@ struct Inner {
     watchers: WatcherLimit,
     /// Held while projects are opened and closed. The value is whether the server is closing.
     changing: Mutex<bool>,
-    /// Set before the server waits for `changing` to close.
+    /// The ids of the projects that are being created with their events. Changed while `changing` is held, except for
+    /// the end of a creation.
+    filling: watch::Sender<BTreeSet<ProjectId>>,
+    /// Set before the server waits for `changing` and `filling` to close.
     stopping: AtomicBool,
     /// Background tasks. They end when the server closes, because they may hold resources that closing releases.
     tasks: Mutex<JoinSet<()>>,
@@ -119,6 +125,7 @@ impl Projects {
             options,
             watchers,
             changing: Mutex::new(false),
+            filling: watch::Sender::default(),
             stopping: AtomicBool::new(false),
             tasks: Mutex::default(),
         };
@@ -190,8 +197,9 @@ impl Projects {
     pub(crate) async fn close(&self, timeout: Duration) -> Result<usize, BackendError> {
         self.inner.stopping.store(true, Ordering::Relaxed);
         self.inner.tasks.lock().await.shutdown().await;
-        let mut closing = self.inner.changing.lock().await;
-        *closing = true;
+        *self.inner.changing.lock().await = true;
+        self.until_filled().await;
+        let _changing = self.inner.changing.lock().await;
         let all = self.all();
         let closed = futures_util::future::join_all(all.iter().map(|project| project.close(timeout))).await;
         closed.into_iter().try_fold(0, |sum, unstored| Ok(sum + unstored?))
@@ -207,6 +215,9 @@ impl Projects {
 
     /// Returns the project of a record. Opens it if it is not open.
     async fn opened(&self, record: &ProjectRecord) -> Result<Project, ProjectError> {
+        if let Some(project) = self.opened_now(&record.id) {
+            return Ok(project);
+        }
         let closing = self.inner.changing.lock().await;
         self.open_now(record, *closing).await
     }

@@ -65,9 +65,12 @@ impl Projects {
         Ok(record)
     }
 
-    /// Checks that no events of an earlier project with this id are to be deleted, after an attempt to delete them. The
-    /// caller must hold `changing`.
+    /// Checks that no project with this id is being created, and that no events of an earlier one are to be deleted, after
+    /// an attempt to delete them. The caller must hold `changing`.
     pub(super) async fn check_free(&self, id: &ProjectId) -> Result<(), ProjectError> {
+        if self.is_filling(id) {
+            return Err(ProjectError::Exists(id.clone()));
+        }
         self.carry_out_due(id).await?;
         self.delete_files().await;
         match self.removal(id).await? {

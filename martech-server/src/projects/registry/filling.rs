@@ -3,8 +3,13 @@
 //! The order to delete the events of the project is stored before its first event, and removed in the transaction that
 //! puts the project into the records. After a crash in between, the events are deleted. The project becomes available
 //! when all of its events are stored.
+//!
+//! Meanwhile its id is reserved on this server: no other project is created under it, and only the creation itself carries
+//! out its order. All other projects can be created, changed and removed. Other servers respect the lease of the order.
+//! A server that closes waits for the creation, which gives up at its next batch.
 
 use std::{
+    collections::BTreeSet,
     panic::resume_unwind,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
@@ -14,7 +19,11 @@ use martech_core::{
     Store,
     event::{Event, EventError, Timestamp},
 };
-use tokio::{sync::mpsc, task::spawn_blocking, time::timeout};
+use tokio::{
+    sync::{mpsc, watch},
+    task::spawn_blocking,
+    time::timeout,
+};
 
 use super::{ProjectError, Projects, changes::check_new};
 use crate::{
@@ -66,40 +75,76 @@ impl Projects {
     where
         Batches: Iterator<Item = Result<Vec<Event>, EventError>> + Send + 'static,
     {
+        let (project, removal, _reservation) = self.begin_filling(actor, record).await?;
+        let filled = timeout(FILL_TIMEOUT, fill(&project, &self.inner.stopping, events)).await;
+        let filled = match filled.unwrap_or(Err(ProjectError::NotStoredInTime)) {
+            Ok(stored) => self.enter_filled(actor, record, &project, &removal).await.map(|()| stored),
+            Err(error) => Err(error),
+        };
+        match &filled {
+            Ok(events) => tracing::info!(project = %record.id, events, "a project was created with its events"),
+            Err(_) => self.undo_filling(&project, removal).await,
+        }
+        filled
+    }
+
+    /// Reserves the id of a new project, opens the project, and orders the deletion of its events.
+    async fn begin_filling(
+        &self,
+        actor: &Actor,
+        record: &ProjectRecord,
+    ) -> Result<(Project, ProjectRemoval, Reservation<'_>), ProjectError> {
         let closing = self.inner.changing.lock().await;
         if *closing {
             return Err(RecordsError::Closed.into());
         }
         check_new(&record.id, &self.records().await?)?;
         self.check_free(&record.id).await?;
+        let reservation = Reservation::new(&self.inner.filling, &record.id);
         let project = self.build(record).await?;
-        let removal = match self.begin_new(actor, record, &project).await {
-            Ok(removal) => removal,
+        match self.begin_new(actor, record, &project).await {
+            Ok(removal) => Ok((project, removal, reservation)),
             Err(error) => {
                 Self::close_removed(&project).await;
-                return Err(error);
-            }
-        };
-        let filled = timeout(FILL_TIMEOUT, fill(&project, &self.inner.stopping, events)).await;
-        let filled = match filled.unwrap_or(Err(ProjectError::NotStoredInTime)) {
-            Ok(stored) => self.record_new(actor, record, Some(&removal)).await.map(|()| stored),
-            Err(error) => Err(error),
-        };
-        match filled {
-            Ok(stored) => {
-                self.enter(record, &project);
-                tracing::info!(project = %record.id, events = stored, "a project was created with its events");
-                Ok(stored)
-            }
-            Err(error) => {
-                Self::close_removed(&project).await;
-                if let Err(error) = self.carry_out(removal).await {
-                    tracing::error!(project = %record.id, %error, "cannot delete the events of a failed project; retrying");
-                }
-                self.delete_files().await;
                 Err(error)
             }
         }
+    }
+
+    /// Makes a project available that has all its events.
+    async fn enter_filled(
+        &self,
+        actor: &Actor,
+        record: &ProjectRecord,
+        project: &Project,
+        removal: &ProjectRemoval,
+    ) -> Result<(), ProjectError> {
+        let _changing = self.inner.changing.lock().await;
+        self.record_new(actor, record, Some(removal)).await?;
+        self.enter(record, project);
+        Ok(())
+    }
+
+    /// Closes a project that could not be filled, and deletes its events.
+    async fn undo_filling(&self, project: &Project, removal: ProjectRemoval) {
+        Self::close_removed(project).await;
+        let changing = self.inner.changing.lock().await;
+        if let Err(error) = self.carry_out(removal).await {
+            tracing::error!(project = %project.id(), %error, "cannot delete the events of a failed project; retrying");
+        }
+        drop(changing);
+        self.delete_files().await;
+    }
+
+    /// Returns whether a project with this id is being created with its events.
+    pub(super) fn is_filling(&self, id: &ProjectId) -> bool {
+        self.inner.filling.borrow().contains(id)
+    }
+
+    /// Waits until no project is being created with its events.
+    pub(super) async fn until_filled(&self) {
+        // The sender lives as long as `self`.
+        _ = self.inner.filling.subscribe().wait_for(BTreeSet::is_empty).await;
     }
 
     /// Orders the deletion of the events of a project that is being created.
@@ -125,6 +170,26 @@ impl Projects {
             }
         })?;
         Ok(begun)
+    }
+}
+
+/// The reservation of the id of a project that is being created with its events.
+struct Reservation<'a> {
+    filling: &'a watch::Sender<BTreeSet<ProjectId>>,
+    id: ProjectId,
+}
+
+impl<'a> Reservation<'a> {
+    /// Reserves an id. The caller must hold `changing`, and must have checked that the id is free.
+    fn new(filling: &'a watch::Sender<BTreeSet<ProjectId>>, id: &ProjectId) -> Self {
+        filling.send_modify(|ids| _ = ids.insert(id.clone()));
+        Self { filling, id: id.clone() }
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        self.filling.send_modify(|ids| _ = ids.remove(&self.id));
     }
 }
 

@@ -25,13 +25,16 @@ use crate::{
 };
 
 impl Projects {
-    /// Deletes the events of a project that was [removed](Self::remove) with them.
+    /// Deletes the events of a project that was [removed](Self::remove) with them. If a project with its id is being filled,
+    /// they are deleted already, and the order in the records is that of the new project.
     ///
     /// # Errors
     /// Fails if the store does not delete them now. A server tries again.
     pub(crate) async fn delete_events(&self, id: &ProjectId) -> Result<(), ProjectError> {
         let changing = self.inner.changing.lock().await;
-        if let Some(removal) = self.removal(id).await? {
+        if !self.is_filling(id)
+            && let Some(removal) = self.removal(id).await?
+        {
             self.carry_out(removal).await?;
         }
         drop(changing);
@@ -62,9 +65,12 @@ impl Projects {
         *is_done && !self.opened_others().contains_key(id) && !id.folder(&self.inner.options.data_dir).exists()
     }
 
-    /// Carries out the removal of a project, if there is one and no other server works on it. The caller must hold
-    /// `changing`.
+    /// Carries out the removal of a project, if there is one, no other server works on it, and the project is not being
+    /// filled. The caller must hold `changing`.
     pub(super) async fn carry_out_due(&self, id: &ProjectId) -> Result<(), ProjectError> {
+        if self.is_filling(id) {
+            return Ok(());
+        }
         let (now, is_only_server) = (Timestamp::now(), self.is_only_server());
         let claimed = transact!(self.inner.records, ProjectError, |transaction| {
             let removal = transaction.get::<ProjectRemoval>(id.as_str()).await?;
@@ -80,7 +86,8 @@ impl Projects {
         }
     }
 
-    /// Carries out a removal. The caller must hold `changing`, and the lease of the removal unless it is done.
+    /// Carries out a removal. The caller must hold `changing`, and the lease of the removal unless it is done. Only the
+    /// creation of a project carries out the removal that it began with.
     pub(super) async fn carry_out(&self, removal: ProjectRemoval) -> Result<(), ProjectError> {
         let ProjectRemoval { id, is_done, .. } = &removal;
         let was_open = self.shut(id).await;

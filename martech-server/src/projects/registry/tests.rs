@@ -1,5 +1,7 @@
 //! Removal of projects with their events, and creation with events: what a crash or a failure leaves.
 
+mod filling;
+
 use std::{env, ffi::OsStr, fs, path::Path};
 
 use martech_core::{
