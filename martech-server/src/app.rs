@@ -157,11 +157,11 @@ impl App {
         self.state.clone()
     }
 
-    /// Stores the waiting events within `timeout`, and closes the store.
-    async fn close(&self, timeout: Duration) -> Result<(), CloseError> {
+    /// Ends imports, stores the waiting events until `deadline`, and closes the store.
+    async fn close(&self, deadline: Instant) -> Result<(), CloseError> {
         // Imports write to the stores, and to the audit log.
-        self.state.uploads.close(IMPORT_PATIENCE).await;
-        let closed = self.state.projects.close(timeout).await;
+        self.state.uploads.close(before_sink(deadline).min(IMPORT_PATIENCE)).await;
+        let closed = self.state.projects.close(before_sink(deadline) + LEAST_PATIENCE).await;
         self.state.access.accounts.close().await;
         match closed? {
             0 => Ok(()),
@@ -202,11 +202,10 @@ pub async fn serve(
     drop(listener);
 
     let deadline = deadline.unwrap_or_else(|| Instant::now() + drain_timeout);
-    let left = || deadline.saturating_duration_since(Instant::now());
     // Their streams would last for as long as their clients want.
     state.projects.end_watchers();
-    connections.drain(left().saturating_sub(LEAST_PATIENCE)).await;
-    app.close(left().max(LEAST_PATIENCE)).await?;
+    connections.drain(before_sink(deadline)).await;
+    app.close(deadline).await?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -221,6 +220,11 @@ const LEAST_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long cancelled imports may take to end.
 const IMPORT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Returns the time that is left for other work, so that the sink gets [`LEAST_PATIENCE`].
+fn before_sink(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now()).saturating_sub(LEAST_PATIENCE)
+}
 
 /// Maximum body of a request that does not send events, and the memory of all of them, in bytes.
 const SMALL_BODY: usize = 64 << 10;
@@ -247,6 +251,15 @@ mod tests {
     use std::{fs, os::unix::fs::PermissionsExt};
 
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn sink_gets_what_is_left_and_at_least_a_second() {
+        let deadline = Instant::now() + Duration::from_secs(25);
+        for (elapsed, left) in [(0, 24), (20, 4), (4, 0), (10, 0)] {
+            tokio::time::advance(Duration::from_secs(elapsed)).await;
+            assert_eq!(before_sink(deadline).as_secs(), left);
+        }
+    }
 
     #[tokio::test]
     async fn other_users_cannot_enter_a_data_folder_that_existed_before() {
