@@ -10,7 +10,7 @@ use axum::{
     response::Response,
 };
 use martech_core::{
-    event::{EventType, Timestamp},
+    event::{EventType, MAX_ID_CHARS, Timestamp},
     query::{QueryError, parse_instant},
 };
 
@@ -102,6 +102,14 @@ impl Params {
         let name: String = name.chars().take(64).collect();
         let message = format!("unknown parameter {name}; this route has: {known}");
         Err(catalogue::invalid_parameter(&name, message))
+    }
+}
+
+/// Checks a user id in a path or a query.
+pub(crate) fn user_id(text: &str) -> Result<String, &'static str> {
+    match (1..=MAX_ID_CHARS).contains(&text.chars().count()) {
+        true => Ok(text.to_owned()),
+        false => Err("has 1 to 128 characters"),
     }
 }
 

@@ -16,7 +16,7 @@ use axum::{
     },
 };
 use futures_util::stream;
-use martech_core::event::{EventType, MAX_ID_CHARS, UserEvent};
+use martech_core::event::{EventType, UserEvent};
 use serde::Serialize;
 use tokio::{
     sync::watch,
@@ -38,7 +38,7 @@ use crate::{
             Refusals,
             faults::{InvalidParameter, TooManyStreams},
         },
-        params::Params,
+        params::{self, Params},
     },
     identity::{ProjectId, Role},
     projects::{Filter, Message, Project, Watcher},
@@ -107,10 +107,7 @@ pub(super) async fn stream(
     mut params: Params,
 ) -> Result<Response, ApiError> {
     let types = params.event_types()?;
-    let user_id = params.one("userId", |text| match (1..=MAX_ID_CHARS).contains(&text.chars().count()) {
-        true => Ok(text.to_owned()),
-        false => Err("has 1 to 128 characters"),
-    })?;
+    let user_id = params.one("userId", params::user_id)?;
     params.finish()?;
     let watcher = project.feed().watch(Filter::new(types, user_id))?;
     let permission = Permission::new(access, caller, project.id().clone());

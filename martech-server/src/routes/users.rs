@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{extract::State, response::Response};
 use jiff::tz::TimeZone;
 use martech_core::{
-    event::{Currency, EventType},
+    event::{Currency, EventType, MAX_ID_CHARS},
     query::{
         Journey, JourneyCursor, JourneyQuery, Order, Reader, UserSort, Users, UsersCursor, UsersQuery, parse_time_zone,
     },
@@ -16,14 +16,11 @@ use crate::{
         csv::Format,
         error::{ApiError, catalogue},
         openapi::{Refusals, faults::OfQuery},
-        params::{Named, Params, message},
+        params::{self, Named, Params, message},
     },
     projects::Project,
     routes::{queries::QueryLimit, tables},
 };
-
-/// Maximum length of a user id, in characters.
-const MAX_USER_ID: usize = 128;
 
 /// Retrieve a user's journey.
 ///
@@ -69,9 +66,8 @@ pub(super) async fn journey(
 }
 
 pub(crate) fn journey_question(user_id: String, mut params: Params, tz: &TimeZone) -> Result<JourneyQuery, ApiError> {
-    if !(1..=MAX_USER_ID).contains(&user_id.chars().count()) {
-        return Err(catalogue::invalid_parameter("userId", "a userId has 1 to 128 characters"));
-    }
+    let user_id = params::user_id(&user_id)
+        .map_err(|error| catalogue::invalid_parameter("userId", format!("userId: {error}")))?;
     let tz = params.one("tz", |text| message(parse_time_zone(text)))?.unwrap_or_else(|| tz.clone());
     let (from, to) = (params.instant("from", &tz)?, params.instant("to", &tz)?);
     if let (Some(from), Some(to)) = (from, to)
@@ -128,7 +124,7 @@ pub(super) async fn list(
 }
 
 pub(crate) fn users_question(mut params: Params, currency: Currency) -> Result<UsersQuery, ApiError> {
-    let prefix = params.one("q", |text| match text.chars().nth(MAX_USER_ID) {
+    let prefix = params.one("q", |text| match text.chars().nth(MAX_ID_CHARS) {
         None => Ok(text.to_owned()),
         Some(_) => Err("a userId has at most 128 characters, so must its beginning"),
     })?;
