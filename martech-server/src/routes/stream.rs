@@ -2,8 +2,9 @@
 //! [server-sent events](https://html.spec.whatwg.org/multipage/server-sent-events.html).
 //!
 //! A stream ends when the server drains, when the project is removed, and when the caller may no longer read. The caller
-//! is checked again every [`CHECKED_EVERY`], and at once when access was lost on this server. If that cannot be found
-//! out, the stream ends too. A client that stops reading is given up by its connection.
+//! is checked again every [`CHECKED_EVERY`], and at once when access was lost on this server. If the check fails, the
+//! stream ends. While the records are unavailable, the check accepts a key that was in use, as each request does, and
+//! fails for a session. The connection closes if the client stops reading.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -186,7 +187,7 @@ impl Permission {
     }
 
     /// # Errors
-    /// Fails if the caller may no longer read, or if that cannot be found out.
+    /// Fails if the caller may no longer read, or if the records of a session are unavailable.
     async fn check(&self) -> Result<(), ApiError> {
         let check = self.caller.may_still(&self.access, Role::Analyst, &self.project);
         timeout(CHECK_TIMEOUT, check).await.unwrap_or_else(|_| Err(catalogue::accounts_unavailable()))
@@ -199,8 +200,15 @@ mod tests {
     use http_body_util::BodyExt;
     use tokio::time;
 
+    use martech_core::event::Timestamp;
+
     use super::*;
-    use crate::{App, config::ServeArgs, routes::ApiState};
+    use crate::{
+        App,
+        config::ServeArgs,
+        identity::{Actor, ApiKey, KeyKind, NewKey},
+        routes::ApiState,
+    };
 
     async fn state() -> ApiState {
         let dir = tempfile::tempdir().unwrap();
@@ -222,6 +230,23 @@ mod tests {
         for seconds in [0, 15, 30, 45, 60] {
             assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), ": keep-alive\n\n");
             assert_eq!(begun.elapsed().as_secs(), seconds);
+        }
+    }
+
+    #[tokio::test]
+    async fn key_in_use_stays_valid_while_the_records_are_unavailable() {
+        let state = state().await;
+        let (accounts, default, now) = (&state.access.accounts, ProjectId::default(), Timestamp::now());
+        let new = NewKey { name: "reports".to_owned(), kind: KeyKind::Read, origins: Vec::new() };
+        let (secret, unused) = accounts.make_key(&Actor::Operator, &default, new, now).await.unwrap();
+        let used = accounts.key(&secret, now).await.unwrap().unwrap();
+        let unused = ApiKey { secret_hash: "unused".to_owned(), ..unused };
+        accounts.close().await;
+        time::pause();
+        time::advance(CHECKED_EVERY).await;
+        for (key, is_valid) in [(used, true), (unused, false)] {
+            let permission = Permission::new(state.access.clone(), Caller::Key(Box::new(key)), default.clone());
+            assert_eq!(permission.check().await.is_ok(), is_valid);
         }
     }
 
