@@ -29,8 +29,9 @@ pub(crate) struct Tally {
 impl Reasons {
     pub(crate) fn note(&mut self, reason: &Reason, line: u64) {
         let code = reason.code();
-        let field = reason.field().filter(|_| self.0.len() < MOST_FIELDS);
-        let key = field.map_or_else(|| code.to_owned(), |field| format!("{code} ({field})"));
+        let with_field = reason.field().map(|field| (format!("{code} ({field})"), field));
+        let with_field = with_field.filter(|(key, _)| self.0.len() < MOST_FIELDS || self.0.contains_key(key));
+        let (key, field) = with_field.map_or_else(|| (code.to_owned(), None), |(key, field)| (key, Some(field)));
         let first = || Tally {
             code: code.to_owned(),
             field: field.map(str::to_owned),
@@ -98,5 +99,8 @@ mod tests {
         }
         assert_eq!(reasons.0.len(), MOST_FIELDS + 1);
         assert_eq!(reasons.lines()[0], "900 records: duplicate_key: twice (first on line 101)");
+        // A known field still counts.
+        reasons.note(&Reason::new("duplicate_key", "twice").at("field7"), 1001);
+        assert_eq!(reasons.lines()[1], "2 records: duplicate_key (field7): twice (first on line 7)");
     }
 }
