@@ -9,7 +9,7 @@ use super::{
     error::ImportError,
     input::{Reading, Source, check_compression, decoded, plain},
     options::{Delimiter, Format, ImportOptions},
-    records::Records,
+    records::{Records, SeparatorLine},
     shape::{Shape, format_of},
     split::{Chunk, Framing, Splitter},
 };
@@ -107,8 +107,8 @@ impl Head {
             _ => None,
         };
         let line = self.text.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
-        if let Some((b"sep=", &[mark])) = line.trim_ascii().split_at_checked(4) {
-            return Some(Delimiter::Byte(mark)).filter(|_| mark.is_ascii()).or(own);
+        if let Some(line) = SeparatorLine::parse(line) {
+            return line.0.or(own);
         }
         let candidates =
             DELIMITERS.into_iter().filter(|candidate| own.is_none() || *candidate != Delimiter::Whitespace);
@@ -224,6 +224,11 @@ mod tests {
     fn shows_the_first_records_as_text() {
         let rows = "id,note\n1,\"a, b\"\n2,\n3\n4,x\n5,x\n6,x\n7,x\n";
         let Detected { sample, .. } = detected("a.csv", rows).unwrap();
+        for line in ["\"sep=;\"", "sep=;", "\"sep=;\" "] {
+            let expected = (Format::Csv, byte(b';'), names(&["a", "b,c"]));
+            assert_eq!(columns("a.csv", format!("{line}\r\na;b,c\r\n1;2\r\n")), expected, "{line}");
+        }
+        assert_eq!(columns("a.csv", "sep=\t\na\tb;c;d\n1\t2;;\n").1, byte(b'\t'));
         assert_eq!(sample, [["1", "a, b"], ["2", ""], ["3", ""], ["4", "x"], ["5", "x"]]);
         let lines = r#"{"userId":"u1","customer":{"id":7,"tags":[1]},"total":1.50}
 {"userId":"u2","total":null,"coupon":"x"}

@@ -10,6 +10,7 @@ use std::{io, path::Path, sync::mpsc, thread};
 #[cfg(feature = "testing")]
 use martech_core::event::Event;
 
+pub(super) use self::header::SeparatorLine;
 pub(crate) use self::parser::Parsed;
 use self::{
     header::{columns_of, separator},

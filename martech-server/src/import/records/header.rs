@@ -20,16 +20,26 @@ pub(super) fn separator(
     options: &ImportOptions,
 ) -> io::Result<Delimiter> {
     let Some(first) = splitter.peek()? else { return Ok(delimiter) };
-    let line = first.bytes.trim_ascii();
-    let line = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\"")).unwrap_or(&first.bytes);
-    let Some((b"sep=", &[mark])) = line.split_at_checked(4) else { return Ok(delimiter) };
+    let Some(line) = SeparatorLine::parse(&first.bytes) else { return Ok(delimiter) };
     splitter.header()?;
-    if options.delimiter.is_some() || !mark.is_ascii() || mark == b'"' {
-        return Ok(delimiter);
-    }
-    let delimiter = Delimiter::Byte(mark);
+    let Some(delimiter) = line.0.filter(|_| options.delimiter.is_none()) else { return Ok(delimiter) };
     splitter.set_framing(Framing::of(delimiter));
     Ok(delimiter)
+}
+
+/// A first line such as `sep=;` or `"sep=;"`, and the delimiter that it sets. The delimiter is `None` if the character
+/// cannot be one.
+pub(in crate::import) struct SeparatorLine(pub(in crate::import) Option<Delimiter>);
+
+impl SeparatorLine {
+    /// Parses a line without its line end. Returns `None` if it is another line.
+    pub(in crate::import) fn parse(line: &[u8]) -> Option<Self> {
+        let quoted = line.trim_ascii().strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\""));
+        match quoted.unwrap_or(line).split_at_checked(4) {
+            Some((b"sep=", &[mark])) => Some(Self((mark.is_ascii() && mark != b'"').then_some(Delimiter::Byte(mark)))),
+            _ => None,
+        }
+    }
 }
 
 /// Returns the names of the columns. Skips the header.
