@@ -101,7 +101,10 @@ impl Composer {
 }
 
 fn field<'a>(layout: &'a Layout, view: View<'a>, name: Field) -> Option<Value<'a>> {
-    view.get(layout.fields[name as usize].as_ref()?, &layout.nulls)
+    match view.get(layout.fields[name as usize].as_ref()?, &layout.nulls)? {
+        Value::Column(text) => Some(Value::Name(text)),
+        value => Some(value),
+    }
 }
 
 #[cfg(test)]

@@ -31,6 +31,15 @@ pub(crate) fn neutralize(text: &str) -> Cow<'_, str> {
         .into()
 }
 
+/// Returns a text without the apostrophes that CSV responses put into it. Leaves apostrophes of another origin.
+pub(crate) fn restore(text: &str) -> Cow<'_, str> {
+    let unmarked = |part| str::strip_prefix(part, '\'').filter(|rest| needs_apostrophe(rest));
+    if !text.contains('\'') || parts(text).all(|part| unmarked(part).is_none()) {
+        return Cow::Borrowed(text);
+    }
+    parts(text).map(|part| unmarked(part).unwrap_or(part)).collect()
+}
+
 /// Returns whether a part of a text gets an apostrophe in front: if it would run as a formula, and if it begins with an
 /// apostrophe, so that one can always be removed again. Spreadsheets may ignore white space, control characters and
 /// quotation marks in front of a formula.
@@ -47,11 +56,6 @@ fn parts(text: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The inverse of [`neutralize`].
-    fn restore(text: &str) -> String {
-        parts(text).map(|part| part.strip_prefix('\'').filter(|rest| needs_apostrophe(rest)).unwrap_or(part)).collect()
-    }
 
     #[test]
     fn formulas_get_an_apostrophe_where_a_cell_can_begin() {
@@ -85,5 +89,15 @@ mod tests {
             assert_eq!(restore(text), text);
         }
         assert_eq!(restore("'tis"), "'tis", "an apostrophe of another origin");
+    }
+
+    #[test]
+    fn removes_only_apostrophes_of_responses() {
+        for (marked, text) in [("'+49", "+49"), ("''tis", "'tis"), ("'=1", "=1"), ("x;'=1;", "x;=1;")] {
+            assert_eq!(restore(marked), text);
+        }
+        for text in ["", "'", "'tis", "+49", "a'+b", "a;'b"] {
+            assert_eq!(restore(text), text);
+        }
     }
 }

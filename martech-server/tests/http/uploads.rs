@@ -390,6 +390,31 @@ async fn a_stopping_server_cancels_imports_and_keeps_uploads() {
     assert_eq!(counts(&finished(&server, &small, &json!({})).await), [7, 0, 7, 0]);
 }
 
+/// CSV responses put an apostrophe before ids that a spreadsheet would run as a formula.
+#[tokio::test]
+async fn imports_a_journey_again() {
+    let server = Server::start().await;
+    let event = json!({
+        "eventId": "e1", "userId": "+491701234", "type": "search", "occurredAt": "2026-01-05T10:00:00Z",
+        "sessionId": "'tis", "anonymousId": "-a", "properties": {"query": "a;=1+1"},
+    });
+    server.post("?ack=stored", event.to_string()).await.assert_counts(200, [1, 0, 0]);
+    let authorization = format!("Bearer {}", server.token);
+    let headers = [("authorization", authorization.as_str()), ("accept", "text/csv")];
+    let journey = server.send_with("GET", "/users/%2B491701234/journey", &headers, "").await.text;
+    assert!(journey.contains(",'+491701234,") && journey.contains(",''tis,'-a,"), "{journey}");
+    let id = uploaded(&server, "journey.csv", journey.clone()).await;
+    assert_eq!(counts(&finished(&server, &id, &json!({})).await), [1, 0, 1, 0]);
+
+    let other = Server::start().await;
+    let id = uploaded(&other, "journey.csv", journey).await;
+    assert_eq!(counts(&finished(&other, &id, &json!({})).await), [1, 1, 0, 0]);
+    let copy = other.get("/users/%2B491701234/journey").await.json;
+    let copy = &copy["events"][0];
+    assert_eq!((&copy["sessionId"], &copy["anonymousId"]), (&json!("'tis"), &json!("-a")), "{copy}");
+    assert_eq!(copy["properties"], json!({"query": "a;=1+1"}));
+}
+
 #[tokio::test]
 async fn files_are_private() {
     use std::os::unix::fs::PermissionsExt;

@@ -15,7 +15,7 @@ pub(super) fn write_name(out: &mut Vec<u8>, value: Value<'_>) {
 pub(super) fn write_value(out: &mut Vec<u8>, value: Value<'_>, numbers: Notation) {
     let (text, numbers) = match value {
         Value::Json(json) => return out.extend_from_slice(json.as_bytes()),
-        Value::Text(text) => return write_text(out, text),
+        Value::Text(text) | Value::Name(text) => return write_text(out, text),
         Value::Column(text) => (text, numbers),
         Value::Constant(text) => (text, Notation::default()),
     };

@@ -6,11 +6,14 @@ use super::{
     json::{Object, write_value},
     view::{Value, View, cut, text_or_json},
 };
-use crate::import::{
-    amount::{Amount, Notation},
-    layout::{Child, Layout, Node},
-    members::Members,
-    rejects::Reason,
+use crate::{
+    import::{
+        amount::{Amount, Notation},
+        layout::{Child, Layout, Node},
+        members::Members,
+        rejects::Reason,
+    },
+    util::formula,
 };
 
 /// Writes the member `properties`, unless the event has none. `is_order` tells whether the event is a purchase.
@@ -20,15 +23,17 @@ pub(super) fn write_properties(
     view: View<'_>,
     is_order: bool,
 ) -> Result<(), Reason> {
-    let text;
+    let (text, json);
     let base = match layout.base.as_ref().and_then(|source| view.get(source, &layout.nulls)) {
         None => None,
         Some(Value::Json(json)) => Some(json),
-        Some(Value::Column(given) | Value::Text(given) | Value::Constant(given)) => {
+        Some(Value::Column(given) | Value::Text(given) | Value::Name(given) | Value::Constant(given)) => {
+            // The apostrophes of CSV responses are not part of the object.
+            text = formula::restore(given);
             // The text goes into the event unchanged, so it must be one complete JSON value.
-            let whole: serde_json::Result<&serde_json::value::RawValue> = serde_json::from_str(given);
-            text = whole.map_err(|error| malformed(&error))?;
-            Some(text.get())
+            let whole: serde_json::Result<&serde_json::value::RawValue> = serde_json::from_str(&text);
+            json = whole.map_err(|error| malformed(&error))?;
+            Some(json.get())
         }
     };
     let mut properties = Properties { layout, view, base: None };

@@ -2,10 +2,13 @@
 
 use std::borrow::Cow;
 
-use crate::import::{
-    cells::Cells,
-    layout::{Nulls, Source},
-    members::{Members, text_of},
+use crate::{
+    import::{
+        cells::Cells,
+        layout::{Nulls, Source},
+        members::{Members, text_of},
+    },
+    util::formula,
 };
 
 /// A parsed record.
@@ -22,6 +25,8 @@ pub(super) enum Value<'a> {
     Column(&'a str),
     /// Text that stays text, even if it looks like a number.
     Text(&'a str),
+    /// Text of a column that fills a field, such as an id. CSV responses may have put apostrophes into it.
+    Name(&'a str),
     /// Text of an option. It becomes a number if it is one in JSON.
     Constant(&'a str),
     /// JSON text other than `null`.
@@ -50,11 +55,12 @@ impl<'a> View<'a> {
     }
 }
 
-/// Returns the text of a value: column text as it is, the content of a JSON string, or the digits of a JSON number.
+/// Returns the text of a value: column text as it is, names without the apostrophes of CSV responses, the content of a JSON string, or the digits of a JSON number.
 /// Returns any other JSON text as the error.
 pub(super) fn text_or_json(value: Value<'_>) -> Result<Cow<'_, str>, &str> {
     match value {
         Value::Column(text) | Value::Text(text) | Value::Constant(text) => Ok(Cow::Borrowed(text)),
+        Value::Name(text) => Ok(formula::restore(text)),
         Value::Json(json) if json.starts_with('"') => text_of(json).ok_or(json),
         Value::Json(json) if json.starts_with(|c: char| c == '-' || c.is_ascii_digit()) => Ok(Cow::Borrowed(json)),
         Value::Json(json) => Err(json),
