@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use martech_core::event::{Currency, Money};
 
+use super::terms::{Flag, Terms};
+
 /// The notation of numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Notation {
@@ -109,8 +111,8 @@ impl Notation {
     ///
     /// # Errors
     ///
-    /// Returns a message that names the options that would read the amount.
-    pub(crate) fn amount(&self, text: &str) -> Result<Amount, String> {
+    /// Returns a message that names the options that would read the amount, in these terms.
+    pub(crate) fn amount(&self, text: &str, terms: Terms) -> Result<Amount, String> {
         let text = text.trim();
         if let Some(number) = self.number(text) {
             return Ok(Amount { number, unit: None });
@@ -126,7 +128,7 @@ impl Notation {
                 let sign = if bare.is_negative { "-" } else { "" };
                 Ok(Amount { number: format!("{sign}{digits}"), unit: bare.unit.clone() })
             }
-            None => Err(format!("not a decimal number such as 12{}50{}", self.decimal, hint(bare.as_ref()))),
+            None => Err(format!("not a decimal number such as 12{}50{}", self.decimal, hint(bare.as_ref(), terms))),
         }
     }
 
@@ -169,16 +171,18 @@ impl Notation {
         Some(number)
     }
 
-    fn flags(&self) -> String {
+    /// Returns the options of this notation.
+    fn options(&self, terms: Terms) -> String {
         let quoted = |c: char| if c.is_ascii_punctuation() && c != '\'' { c.to_string() } else { format!("\"{c}\"") };
-        let decimal = (self.decimal != '.').then(|| format!("--decimal {}", quoted(self.decimal)));
-        let thousands = self.thousands.map(|thousands| format!("--thousands {}", quoted(thousands)));
+        let decimal = (self.decimal != '.').then(|| format!("{} {}", terms.name(Flag::Decimal), quoted(self.decimal)));
+        let thousands =
+            self.thousands.map(|thousands| format!("{} {}", terms.name(Flag::Thousands), quoted(thousands)));
         [decimal, thousands].into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 }
 
 /// Names the options that would read the amount.
-fn hint(bare: Option<&Bare<'_>>) -> String {
+fn hint(bare: Option<&Bare<'_>>, terms: Terms) -> String {
     let usual = [
         ('.', None),
         (',', None),
@@ -193,11 +197,14 @@ fn hint(bare: Option<&Bare<'_>>) -> String {
     let is_there = |c: char| digits.contains(|other: char| other == c || c == ' ' && other.is_whitespace());
     let reads = |notation: &Notation| notation.thousands.is_none_or(is_there) && notation.number(digits).is_some();
     let notations = usual.map(|(decimal, thousands)| Notation { decimal, thousands });
-    let flags: Vec<String> = notations.iter().filter(|notation| reads(notation)).map(Notation::flags).take(2).collect();
-    match flags.as_slice() {
+    let fitting = notations.iter().filter(|notation| reads(notation));
+    let options: Vec<String> = fitting.map(|notation| notation.options(terms)).take(2).collect();
+    match options.as_slice() {
         [] => String::new(),
-        [flags, ..] if flags.is_empty() => "; valid without --decimal and --thousands".to_owned(),
-        [flags] => format!("; use {flags}"),
+        [options, ..] if options.is_empty() => {
+            format!("; valid without {} and {}", terms.name(Flag::Decimal), terms.name(Flag::Thousands))
+        }
+        [options] => format!("; use {options}"),
         [first, second, ..] => format!("; ambiguous: use {first} or {second}"),
     }
 }
@@ -302,7 +309,9 @@ mod tests {
     const ENGLISH: Notation = Notation { decimal: '.', thousands: Some(',') };
 
     fn amount(notation: Notation, text: &str) -> Result<(String, Option<String>), String> {
-        notation.amount(text).map(|Amount { number, unit }| (number, unit.map(|unit| unit.codes[0].to_string())))
+        notation
+            .amount(text, Terms::Flags)
+            .map(|Amount { number, unit }| (number, unit.map(|unit| unit.codes[0].to_string())))
     }
 
     #[test]
@@ -363,12 +372,12 @@ mod tests {
             (ENGLISH, "59,90", "; use --decimal ,"),
         ];
         for (notation, text, hint) in cases {
-            let error = notation.amount(text).unwrap_err();
+            let error = notation.amount(text, Terms::Flags).unwrap_err();
             assert!(error.ends_with(hint), "{text}: {error}");
         }
         for text in ["", "-", "--5", "-5-", "(-5)", "€5$", "five", "5 apples", "1.2.3", "1e", "€", "()", "5€€"]
         {
-            assert!(PLAIN.amount(text).is_err(), "{text}");
+            assert!(PLAIN.amount(text, Terms::Flags).is_err(), "{text}");
         }
     }
 

@@ -12,7 +12,7 @@ use self::{
     properties::write_properties,
     view::{Value, cut, text_or_json},
 };
-use super::{id::IdMaker, layout::Layout, rejects::Reason, target::Field};
+use super::{id::IdMaker, layout::Layout, rejects::Reason, target::Field, terms::Flag};
 
 /// Writes events into a buffer that is reused.
 pub(crate) struct Composer {
@@ -56,7 +56,11 @@ impl Composer {
             Some(Err(json)) => {
                 return Err(Reason::new("wrong_type", format!("type must be a string, not {}", cut(json))).at("type"));
             }
-            None => return Err(Reason::new("missing_field", "type is missing; set it with --set or --map").at("type")),
+            None => {
+                let [set, map] = [Flag::Set, Flag::Map].map(|flag| layout.terms.name(flag));
+                let message = format!("type is missing; set it with {set} or {map}");
+                return Err(Reason::new("missing_field", message).at("type"));
+            }
         };
         write_text(json, kind);
 

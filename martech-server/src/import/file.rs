@@ -19,7 +19,6 @@ use super::{
     records::{Message, Parsed, Records},
     rejects::{Reason, Rejects, RejectsPath},
     state::{Checkpoint, Counts, StateFile},
-    terms::Terms,
 };
 
 /// Number of chunks on their way to the store.
@@ -159,14 +158,14 @@ impl FileImport {
                 }
             }
             if in_flight.len() == IN_FLIGHT {
-                self.settle_oldest(&mut in_flight, options.terms, watch).await?;
+                self.settle_oldest(&mut in_flight, watch).await?;
                 if self.saved.elapsed() >= CHECKPOINT_INTERVAL {
                     self.checkpoint()?;
                 }
             }
         }
         while !in_flight.is_empty() {
-            self.settle_oldest(&mut in_flight, options.terms, watch).await?;
+            self.settle_oldest(&mut in_flight, watch).await?;
         }
         Ok(())
     }
@@ -176,7 +175,6 @@ impl FileImport {
     async fn settle_oldest(
         &mut self,
         in_flight: &mut VecDeque<(Parsed, BatchReceipt)>,
-        terms: Terms,
         watch: &mut impl Watch,
     ) -> Result<(), ImportError> {
         let Some((parsed, receipt)) = in_flight.pop_front() else { return Ok(()) };
@@ -194,8 +192,7 @@ impl FileImport {
         }
         // The rejections of the store were appended after those of the parser.
         rejects.sort_by_key(|(index, _)| *index);
-        for (index, reason) in &mut rejects {
-            reason.name_options(terms);
+        for (index, reason) in &rejects {
             let record = &chunk.records[*index];
             self.state.reasons.note(reason, record.line);
             let raw = &chunk.bytes[record.range.clone()];

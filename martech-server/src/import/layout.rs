@@ -9,6 +9,7 @@ use super::{
     members::text_of,
     options::ImportOptions,
     target::{Field, Target},
+    terms::{Flag, Terms},
     time::TimeReader,
 };
 
@@ -69,6 +70,8 @@ pub(crate) struct Layout {
     pub(crate) currency: Option<Currency>,
     /// Whether events must contain the currency, because the receiver may assume another one.
     pub(crate) names_currency: bool,
+    /// How messages name options.
+    pub(crate) terms: Terms,
 }
 
 /// Texts that mean that a value is absent.
@@ -114,10 +117,14 @@ pub(crate) enum LayoutError {
     Overlap(Target),
     #[error("there is no column {column:?}; the columns are {columns}")]
     NoColumn { target: Target, column: String, columns: String },
-    #[error("two columns are named {0:?}; rename them with --columns")]
-    SameName(String),
-    #[error("the column {0:?} conflicts with another property; assign it with --map or drop it with --only-mapped")]
-    ColumnOverlap(String),
+    #[error("two columns are named {name:?}; rename them with {}", terms.name(Flag::Columns))]
+    SameName { name: String, terms: Terms },
+    #[error(
+        "the column {name:?} conflicts with another property; assign it with {} or drop it with {}",
+        terms.name(Flag::Map),
+        terms.name(Flag::OnlyMapped)
+    )]
+    ColumnOverlap { name: String, terms: Terms },
 }
 
 impl LayoutError {
@@ -125,7 +132,7 @@ impl LayoutError {
     pub(crate) fn target(&self) -> Option<&Target> {
         match self {
             Self::Twice(target) | Self::Overlap(target) | Self::NoColumn { target, .. } => Some(target),
-            Self::SameName(_) | Self::ColumnOverlap(_) => None,
+            Self::SameName { .. } | Self::ColumnOverlap { .. } => None,
         }
     }
 }
@@ -159,7 +166,7 @@ impl Layout {
         let mut indices = HashMap::new();
         for (index, name) in columns.iter().enumerate() {
             if indices.insert(name.as_str(), index).is_some() {
-                return Err(LayoutError::SameName(name.clone()));
+                return Err(LayoutError::SameName { name: name.clone(), terms: options.terms });
             }
         }
         let mut mapped = HashSet::new();
@@ -183,7 +190,7 @@ impl Layout {
             match layout.insert(&target, Source::Column(index)) {
                 // --map and --set take precedence over a column of that name.
                 Ok(()) | Err(LayoutError::Twice(_)) => {}
-                Err(_) => return Err(LayoutError::ColumnOverlap(name.clone())),
+                Err(_) => return Err(LayoutError::ColumnOverlap { name: name.clone(), terms: options.terms }),
             }
         }
         Ok(layout)
@@ -199,11 +206,12 @@ impl Layout {
             left_out: Vec::new(),
             keep_rest: !options.only_mapped,
             renames: options.renames.iter().cloned().collect(),
-            times: TimeReader::new(options.time_format.clone(), options.time_zone.clone()),
+            times: TimeReader::new(options.time_format.clone(), options.time_zone.clone(), options.terms),
             numbers: options.numbers,
             nulls: options.nulls.clone().map_or(Nulls::Usual, Nulls::These),
             currency: options.currency,
             names_currency: options.names_currency,
+            terms: options.terms,
         };
         for (target, value) in &options.constants {
             layout.insert(target, Source::Constant(value.clone()))?;

@@ -49,7 +49,7 @@ pub(crate) struct ImportOptions {
     pub(crate) batch_size: usize,
     /// Whether nothing is stored.
     pub(crate) dry_run: bool,
-    /// How reasons for rejections name options.
+    /// How messages name options.
     pub(crate) terms: Terms,
 }
 

@@ -1,7 +1,6 @@
 //! Writes the records that cannot become events to a file, for a person to review.
 
 use std::{
-    borrow::Cow,
     fs::{self, File, OpenOptions},
     io::{self, BufWriter, Seek, Write},
     path::{Path, PathBuf},
@@ -9,8 +8,6 @@ use std::{
 
 use martech_core::event::EventError;
 use serde::Serialize;
-
-use super::terms::Terms;
 
 /// Number of bytes kept of the text of a record.
 const MAX_RAW: usize = 64 * 1024;
@@ -32,13 +29,6 @@ impl Reason {
     pub(crate) fn at(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());
         self
-    }
-
-    /// Names options in the message in these terms.
-    pub(crate) fn name_options(&mut self, terms: Terms) {
-        if let Cow::Owned(message) = terms.of(&self.message) {
-            self.message = message;
-        }
     }
 
     pub(crate) fn code(&self) -> &str {

@@ -5,6 +5,7 @@ use super::{
     input::Source,
     options::{Delimiter, Format, ImportOptions},
     split::Framing,
+    terms::Flag,
 };
 
 /// Format of the records in a file.
@@ -27,9 +28,10 @@ impl Shape {
 
 /// Determines the format from the options or the file name.
 pub(crate) fn shape_of(source: &Source, options: &ImportOptions) -> Result<Shape, ImportError> {
+    let [format_option, delimiter_option] = [Flag::Format, Flag::Delimiter].map(|flag| options.terms.name(flag));
     let format = match (options.format, options.delimiter, format_of(&source.name())) {
         (Some(Format::Ndjson | Format::Json), Some(_), _) => {
-            return Err(ImportError::Options("--delimiter does not apply to JSON".to_owned()));
+            return Err(ImportError::Options(format!("{delimiter_option} does not apply to JSON")));
         }
         (Some(format), None, _) => format,
         (_, Some(delimiter), _) => return Ok(Shape::Columns(delimiter)),
@@ -37,7 +39,7 @@ pub(crate) fn shape_of(source: &Source, options: &ImportOptions) -> Result<Shape
         (None, None, None) if *source == Source::Stdin => Format::Json,
         (None, None, None) => {
             let name = source.name();
-            let message = format!("{name} has no known file extension; set --format or --delimiter");
+            let message = format!("{name} has no known file extension; set {format_option} or {delimiter_option}");
             return Err(ImportError::Options(message));
         }
     };

@@ -1,7 +1,5 @@
 //! The names of options in messages.
 
-use std::borrow::Cow;
-
 /// How messages name an option.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Terms {
@@ -12,47 +10,75 @@ pub(crate) enum Terms {
     Fields,
 }
 
+/// An option that messages name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flag {
+    Columns,
+    Currency,
+    Decimal,
+    Delimiter,
+    Encoding,
+    Format,
+    Map,
+    OnlyMapped,
+    PadRows,
+    Set,
+    Thousands,
+    TimeFormat,
+}
+
 impl Terms {
-    /// Returns a message, which names options as on the command line, in these terms.
-    pub(crate) fn of(self, message: &str) -> Cow<'_, str> {
-        if self == Self::Flags || !message.contains("--") {
-            return Cow::Borrowed(message);
+    /// Returns the name of an option in these terms.
+    pub(crate) const fn name(self, flag: Flag) -> &'static str {
+        let (flag, field) = match flag {
+            Flag::Columns => ("--columns", "columns"),
+            Flag::Currency => ("--currency", "currency"),
+            Flag::Decimal => ("--decimal", "decimal"),
+            Flag::Delimiter => ("--delimiter", "delimiter"),
+            Flag::Encoding => ("--encoding", "encoding"),
+            Flag::Format => ("--format", "format"),
+            Flag::Map => ("--map", "map"),
+            Flag::OnlyMapped => ("--only-mapped", "onlyMapped"),
+            Flag::PadRows => ("--pad-rows", "padRows"),
+            Flag::Set => ("--set", "set"),
+            Flag::Thousands => ("--thousands", "thousands"),
+            Flag::TimeFormat => ("--time-format", "timeFormat"),
+        };
+        match self {
+            Self::Flags => flag,
+            Self::Fields => field,
         }
-        let mut text = String::with_capacity(message.len());
-        let mut parts = message.split("--");
-        text.extend(parts.next());
-        for part in parts {
-            let is_name = |c: char| c.is_ascii_lowercase() || c == '-';
-            let (name, rest) = part.split_at(part.find(|c| !is_name(c)).unwrap_or(part.len()));
-            if !name.starts_with(|c: char| c.is_ascii_lowercase()) {
-                text.extend(["--", part]);
-                continue;
-            }
-            let mut words = name.split('-');
-            text.extend(words.next().map(|word| if word == "null" { "nulls" } else { word }));
-            for word in words {
-                let mut letters = word.chars();
-                text.extend(letters.next().map(|letter| letter.to_ascii_uppercase()));
-                text.push_str(letters.as_str());
-            }
-            text.push_str(rest);
-        }
-        Cow::Owned(text)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::Args;
+
     use super::*;
+    use crate::commands::import::ImportArgs;
 
     #[test]
-    fn names_options_as_fields() {
-        let told = |text| Terms::Fields.of(text).into_owned();
-        assert_eq!(told("use --decimal , --thousands ."), "use decimal , thousands .");
-        assert_eq!(told("not in the format of --time-format: x"), "not in the format of timeFormat: x");
-        assert_eq!(told("set it with --set or --map"), "set it with set or map");
-        assert_eq!(told("--pad-rows accepts; --null"), "padRows accepts; nulls");
-        assert_eq!(told("\"5,--\" is -- not"), "\"5,--\" is -- not");
-        assert_eq!(Terms::Flags.of("use --decimal"), "use --decimal");
+    fn names_existing_options() {
+        let command = ImportArgs::augment_args(clap::Command::new("import"));
+        let flags: Vec<_> = command.get_arguments().filter_map(|argument| argument.get_long()).collect();
+        for flag in [
+            Flag::Columns,
+            Flag::Currency,
+            Flag::Decimal,
+            Flag::Delimiter,
+            Flag::Encoding,
+            Flag::Format,
+            Flag::Map,
+            Flag::OnlyMapped,
+            Flag::PadRows,
+            Flag::Set,
+            Flag::Thousands,
+            Flag::TimeFormat,
+        ] {
+            let (option, field) = (Terms::Flags.name(flag), Terms::Fields.name(flag));
+            assert!(flags.contains(&&option[2..]), "{option}");
+            assert_eq!(field.to_lowercase(), option.replace('-', ""));
+        }
     }
 }

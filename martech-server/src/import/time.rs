@@ -5,6 +5,8 @@ use std::str::FromStr;
 use jiff::{civil, fmt::strtime, tz::TimeZone};
 use martech_core::{event::Timestamp, query::parse_time_zone};
 
+use super::terms::{Flag, Terms};
+
 /// The notation of times.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TimeFormat {
@@ -71,11 +73,13 @@ const LARGEST_SECONDS: i64 = SMALLEST_MILLIS as i64 * 1000;
 pub(crate) struct TimeReader {
     format: Option<TimeFormat>,
     zone: TimeZone,
+    terms: Terms,
 }
 
 impl TimeReader {
-    pub(crate) fn new(format: Option<TimeFormat>, zone: TimeZone) -> Self {
-        Self { format, zone }
+    /// Creates a reader whose messages name options in these terms.
+    pub(crate) fn new(format: Option<TimeFormat>, zone: TimeZone, terms: Terms) -> Self {
+        Self { format, zone, terms }
     }
 
     /// Returns the time that `text` means.
@@ -84,7 +88,7 @@ impl TimeReader {
     ///
     /// Returns a message with the expected format.
     pub(crate) fn read(&self, text: &str) -> Result<Timestamp, String> {
-        let text = text.trim();
+        let (text, time_format) = (text.trim(), self.terms.name(Flag::TimeFormat));
         match &self.format {
             None => self.read_usual(text),
             Some(TimeFormat::Unix(unit)) => {
@@ -94,23 +98,23 @@ impl TimeReader {
             Some(TimeFormat::UnixSeconds) => {
                 let time = seconds(text).ok_or_else(|| "not a number of seconds since 1970".to_owned())?;
                 if time.millis() >= LARGEST_SECONDS {
-                    return Err(
-                        "too large for seconds since 1970; use --time-format unix_ms for milliseconds".to_owned()
-                    );
+                    let fault = "too large for seconds since 1970";
+                    return Err(format!("{fault}; use {time_format} unix_ms for milliseconds"));
                 }
                 Ok(time)
             }
             Some(TimeFormat::Pattern(pattern)) => {
                 let parsed = strtime::parse(pattern, text)
-                    .map_err(|error| format!("not in the format of --time-format: {error}"))?;
+                    .map_err(|error| format!("not in the format of {time_format}: {error}"))?;
                 self.place(&parsed)
-                    .map_err(|error| format!("in the format of --time-format, but not a valid time: {error}"))
+                    .map_err(|error| format!("in the format of {time_format}, but not a valid time: {error}"))
             }
         }
     }
 
     /// Reads RFC 3339, a civil date or time, or epoch milliseconds.
     fn read_usual(&self, text: &str) -> Result<Timestamp, String> {
+        let time_format = self.terms.name(Flag::TimeFormat);
         if let Ok(time) = text.parse::<Timestamp>() {
             return Ok(time);
         }
@@ -119,16 +123,14 @@ impl TimeReader {
             && let Some(millis) = millis(text)
         {
             return match millis.unsigned_abs() {
-                ..SMALLEST_MILLIS => {
-                    Err("too small for milliseconds since 1970; use --time-format unix for seconds, or unix_ms for \
+                ..SMALLEST_MILLIS => Err(format!(
+                    "too small for milliseconds since 1970; use {time_format} unix for seconds, or unix_ms for \
                      milliseconds of the years around 1970"
-                        .to_owned())
-                }
-                TOO_MANY_MILLIS.. => Err(
-                    "too large for milliseconds since 1970; use --time-format unix_us for microseconds, unix_ns for \
+                )),
+                TOO_MANY_MILLIS.. => Err(format!(
+                    "too large for milliseconds since 1970; use {time_format} unix_us for microseconds, unix_ns for \
                      nanoseconds, or %Y%m%d%H%M%S for the digits of a date"
-                        .to_owned(),
-                ),
+                )),
                 _ => Ok(Timestamp::from_millis(millis)),
             };
         }
@@ -136,8 +138,10 @@ impl TimeReader {
         let civil: Option<civil::DateTime> = if has_offset_or_zone { None } else { text.parse().ok() };
         let time = civil.and_then(|civil| self.zone.to_timestamp(civil).ok());
         time.map(Timestamp::from).ok_or_else(|| {
-            "not an RFC 3339 time, a date such as 2026-11-22 or epoch milliseconds; use --time-format for other formats"
-                .to_owned()
+            format!(
+                "not an RFC 3339 time, a date such as 2026-11-22 or epoch milliseconds; use {time_format} for other \
+                 formats"
+            )
         })
     }
 
@@ -183,7 +187,7 @@ mod tests {
 
     fn read(format: Option<&str>, zone: &str, text: &str) -> Result<String, String> {
         let format = format.map(|format| format.parse().unwrap());
-        let reader = TimeReader::new(format, TimeZone::get(zone).unwrap());
+        let reader = TimeReader::new(format, TimeZone::get(zone).unwrap(), Terms::Flags);
         reader.read(text).map(|time| time.to_string())
     }
 

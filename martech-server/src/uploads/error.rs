@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{MAX_BYTES, MAX_RUNNING, MAX_UPLOADS};
-use crate::import::{ImportError, Terms, chain};
+use crate::import::{ImportError, chain};
 
 /// An error of receiving, running or removing an upload.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +39,6 @@ pub(super) fn told(error: &ImportError) -> String {
             tracing::error!(error = chain(error), "an import has failed");
             "the server cannot write the files of the import; its log has the cause".to_owned()
         }
-        error => Terms::Fields.of(&chain(error)).into_owned(),
+        error => chain(error),
     }
 }

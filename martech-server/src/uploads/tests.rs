@@ -92,8 +92,8 @@ async fn a_stopping_server_receives_nothing() {
 
 #[test]
 fn failures_name_fields_and_no_folders() {
-    let error = ImportError::Options("use --time-format unix".to_owned());
-    assert_eq!(error::told(&error), "use timeFormat unix");
+    let error = ImportError::Options("orders--final.csv: the file is empty".to_owned());
+    assert_eq!(error::told(&error), "orders--final.csv: the file is empty");
     let path = std::path::PathBuf::from("/var/lib/shop/imports/1/rejects.ndjson");
     let error = ImportError::Rejects { path, source: std::io::Error::other("full") };
     assert!(!error::told(&error).contains("/var/lib"));

@@ -415,6 +415,18 @@ async fn imports_a_journey_again() {
     assert_eq!(copy["properties"], json!({"query": "a;=1+1"}));
 }
 
+/// Only names of options differ from the messages of the command.
+#[tokio::test]
+async fn quotes_values_unchanged() {
+    let server = Server::start().await;
+    let empty = upload(&server, "orders--final.csv", "").await;
+    assert!(empty.json["message"].as_str().unwrap().starts_with("orders--final.csv: "), "{}", empty.text);
+    let id = uploaded(&server, "a.csv", "userId,type,occurredAt\nu1,search,soon--red\n").await;
+    let done = finished(&server, &id, &json!({"dryRun": true})).await;
+    let message = done["reasons"][0]["message"].as_str().unwrap();
+    assert!(message.starts_with("\"soon--red\" is ") && message.contains("use timeFormat for"), "{message}");
+}
+
 #[tokio::test]
 async fn files_are_private() {
     use std::os::unix::fs::PermissionsExt;

@@ -12,6 +12,7 @@ use crate::{
         layout::{Child, Layout, Node},
         members::Members,
         rejects::Reason,
+        terms::Flag,
     },
     util::formula,
 };
@@ -133,7 +134,7 @@ impl<'a> Properties<'a> {
                 return Ok(over);
             }
         };
-        let amount = numbers.amount(&text).map_err(|fault| {
+        let amount = numbers.amount(&text, self.layout.terms).map_err(|fault| {
             Reason::new("invalid_amount", format!("{:?} is {fault}", cut(&text))).at(format!("properties.{name}"))
         })?;
         let Amount { number, unit } = amount;
@@ -158,8 +159,8 @@ impl<'a> Properties<'a> {
                         several => self.layout.currency.filter(|currency| several.contains(currency)),
                     };
                     let Some(currency) = currency else {
-                        let message =
-                            format!("{:?} may be in {codes}; set --currency or a property `currency`", cut(&text));
+                        let (text, option) = (cut(&text), self.layout.terms.name(Flag::Currency));
+                        let message = format!("{text:?} may be in {codes}; set {option} or a property `currency`");
                         return wrong(message);
                     };
                     over.push((CURRENCY, currency.to_string()));

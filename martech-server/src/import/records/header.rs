@@ -69,7 +69,8 @@ pub(super) fn columns_of(
         return Err(no_header(not_whole(fault)));
     }
     let bytes = &first.bytes[record.range.clone()];
-    let text = std::str::from_utf8(bytes).map_err(|error| no_header(not_utf8(bytes, error.valid_up_to())))?;
+    let text =
+        std::str::from_utf8(bytes).map_err(|error| no_header(not_utf8(bytes, error.valid_up_to(), options.terms)))?;
     let count = cells.split(text);
     let named = |column: usize| {
         let name = if options.no_header { None } else { cells.get(text, column).map(|column| column.text.trim()) };

@@ -6,6 +6,7 @@ use crate::import::{
     quotes::BadQuote,
     rejects::Reason,
     split::{Fault, MAX_RECORD},
+    terms::{Flag, Terms},
 };
 
 pub(super) fn not_whole(fault: Fault) -> Reason {
@@ -31,19 +32,21 @@ pub(super) fn not_whole(fault: Fault) -> Reason {
 }
 
 /// Names the most likely encoding.
-pub(super) fn not_utf8(record: &[u8], at: usize) -> Reason {
+pub(super) fn not_utf8(record: &[u8], at: usize, terms: Terms) -> Reason {
     let byte = record.get(at).copied().unwrap_or_default();
     let (shown, _, _) = WINDOWS_1252.decode(std::slice::from_ref(&byte));
     let message = format!(
-        "not UTF-8 at byte {} of the record: {byte:#04x} is {shown:?} in Latin-1; try --encoding windows-1252",
-        at + 1
+        "not UTF-8 at byte {} of the record: {byte:#04x} is {shown:?} in Latin-1; try {} windows-1252",
+        at + 1,
+        terms.name(Flag::Encoding)
     );
     Reason::new("invalid_utf8", message)
 }
 
-pub(super) fn not_an_object(text: &str, error: &serde_json::Error) -> Reason {
+pub(super) fn not_an_object(text: &str, error: &serde_json::Error, terms: Terms) -> Reason {
     let message = if text.trim_start().starts_with('[') {
-        "an array; each line must be a JSON object (NDJSON); use --format json for arrays".to_owned()
+        let format = terms.name(Flag::Format);
+        format!("an array; each line must be a JSON object (NDJSON); use {format} json for arrays")
     } else {
         format!("not a JSON object: {error}")
     };

@@ -16,6 +16,7 @@ use crate::import::{
     ordinals::Ordinals,
     rejects::Reason,
     split::{Chunk, Record},
+    terms::{Flag, Terms},
 };
 
 /// A chunk, and the outcome of each of its records.
@@ -38,6 +39,7 @@ pub(super) struct Parser {
     encoding: Option<&'static Encoding>,
     rules: EventRules,
     received_at: Timestamp,
+    terms: Terms,
 }
 
 /// The texts of one record.
@@ -75,6 +77,7 @@ impl Parser {
             encoding: options.encoding.filter(|encoding| ![UTF_8, UTF_16BE, UTF_16LE].contains(encoding)),
             rules: options.rules.clone(),
             received_at: Timestamp::now(),
+            terms: options.terms,
         }
     }
 
@@ -107,7 +110,7 @@ impl Parser {
         for record in chunk.records.iter().filter(|record| record.fault.is_none()) {
             if let Ok(text) = self.text(&chunk.bytes[record.range.clone()]) {
                 let mut members = Members::default();
-                if let Ok(view) = view(self.columns.as_mut(), text, &mut members) {
+                if let Ok(view) = view(self.columns.as_mut(), text, &mut members, self.terms) {
                     ordinal(&self.composer, &mut self.ordinals, view, text)?;
                 }
             }
@@ -122,7 +125,7 @@ impl Parser {
         }
         let text = self.text(bytes)?;
         let (count, mut members) = (self.columns.as_ref().map_or(0, |columns| columns.count), Members::default());
-        Ok(match view(self.columns.as_mut(), text, &mut members)? {
+        Ok(match view(self.columns.as_mut(), text, &mut members, self.terms)? {
             View::Columns { cells, record } => {
                 let text = |column| cells.get(record, column).map_or_else(String::new, |found| found.text.to_owned());
                 Texts::Columns((0..count).map(text).collect())
@@ -141,7 +144,7 @@ impl Parser {
             Err(reason) => return Ok(Err(reason)),
         };
         let mut members = Members::default();
-        let view = match view(self.columns.as_mut(), text, &mut members) {
+        let view = match view(self.columns.as_mut(), text, &mut members, self.terms) {
             Ok(view) => view,
             Err(reason) => return Ok(Err(reason)),
         };
@@ -151,10 +154,11 @@ impl Parser {
     }
 
     fn text<'a>(&self, record: &'a [u8]) -> Result<&'a str, Reason> {
-        let text = std::str::from_utf8(record).map_err(|error| not_utf8(record, error.valid_up_to()))?;
+        let text = std::str::from_utf8(record).map_err(|error| not_utf8(record, error.valid_up_to(), self.terms))?;
         match self.encoding {
             Some(encoding) if text.contains('\u{fffd}') => {
-                let message = format!("invalid character for {}, the encoding set with --encoding", encoding.name());
+                let option = self.terms.name(Flag::Encoding);
+                let message = format!("invalid character for {}, the encoding set with {option}", encoding.name());
                 Err(Reason::new("invalid_encoding", message))
             }
             _ => Ok(text),
@@ -178,20 +182,26 @@ fn flatten(members: &Members<'_>, prefix: &str, depth: usize, texts: &mut Vec<(S
 }
 
 /// Parses a record. JSON goes into `members`.
-fn view<'a>(columns: Option<&'a mut Columns>, text: &'a str, members: &'a mut Members<'a>) -> Result<View<'a>, Reason> {
+fn view<'a>(
+    columns: Option<&'a mut Columns>,
+    text: &'a str,
+    members: &'a mut Members<'a>,
+    terms: Terms,
+) -> Result<View<'a>, Reason> {
     match columns {
         None => {
-            *members = Members::parse(text).map_err(|error| not_an_object(text, &error))?;
+            *members = Members::parse(text).map_err(|error| not_an_object(text, &error, terms))?;
             Ok(View::Object(members))
         }
         Some(Columns { cells, count, pad }) => {
             let found = cells.split(text);
             let surplus = (*count..found).any(|column| cells.get(text, column).is_some());
             if found != *count && (!*pad || surplus) {
+                let pad_rows = terms.name(Flag::PadRows);
                 let hint = match (surplus, found < *count) {
-                    (false, true) => "; --pad-rows accepts rows that are too short",
-                    (false, false) => "; --pad-rows accepts rows that end with extra delimiters",
-                    (true, _) => "",
+                    (false, true) => format!("; {pad_rows} accepts rows that are too short"),
+                    (false, false) => format!("; {pad_rows} accepts rows that end with extra delimiters"),
+                    (true, _) => String::new(),
                 };
                 let message = format!("{found} columns instead of {count}{hint}");
                 return Err(Reason::new("column_count", message));
