@@ -12,10 +12,16 @@ use super::{
     records::{Records, SeparatorLine},
     shape::{Shape, format_of},
     split::{Chunk, Framing, Splitter},
+    terms::Terms,
 };
 
 /// The plain bytes at the beginning of a file that determine the format.
 const HEAD: usize = 256 * 1024;
+/// The plain bytes at the beginning of a compressed file that are checked for damage. Most files are shorter. The import
+/// checks the whole file.
+const CHECKED: u64 = 256 << 20;
+/// How messages name options. Only uploads are detected.
+const TERMS: Terms = Terms::Fields;
 /// Number of records that determine the delimiter.
 const COMPARED: usize = 50;
 /// Delimiters that may be detected, the most likely one first.
@@ -41,7 +47,7 @@ pub(crate) struct Detected {
     pub(crate) sample: Vec<Vec<String>>,
 }
 
-/// Detects the format of a file by its name and content. Reads a compressed file to its end, to find damage.
+/// Detects the format of a file by its name and its beginning. Reads more of a compressed file, to find damage.
 ///
 /// # Errors
 ///
@@ -50,7 +56,7 @@ pub(crate) fn detect(source: &Source, reading: &Reading) -> Result<Detected, Imp
     let name = source.name();
     let unreadable = |error| ImportError::Read { name: name.clone(), source: error };
     let no_format = |why: &str| ImportError::Options(format!("{name}: {why}"));
-    check_compression(source, reading).map_err(unreadable)?;
+    check_compression(source, reading, CHECKED).map_err(unreadable)?;
     let (begin, is_whole) = begin_of(source, reading).map_err(unreadable)?;
     let encoding = encoding_of(&begin, is_whole);
     let head = Head { text: text_of(begin, encoding).map_err(unreadable)?, is_whole };
@@ -73,8 +79,14 @@ pub(crate) fn detect(source: &Source, reading: &Reading) -> Result<Detected, Imp
     let Some(format) = format.filter(|_| is_json || named.is_some() || delimiter.is_some()) else {
         return Err(no_format("the file is neither JSON nor text in columns; name it .csv, .tsv, .ndjson or .json"));
     };
-    let options =
-        ImportOptions { format: Some(format), delimiter, encoding, pad_rows: true, ..ImportOptions::default() };
+    let options = ImportOptions {
+        format: Some(format),
+        delimiter,
+        encoding,
+        pad_rows: true,
+        terms: TERMS,
+        ..ImportOptions::default()
+    };
     let shown = Records::peek(source, &options, reading)?.sample().map_err(unreadable)?;
     if shown.rows.is_empty() {
         let why = shown.malformed.map(|reason| format!("no record can be read: {reason}"));
@@ -171,7 +183,7 @@ fn encoding_of(begin: &[u8], is_whole: bool) -> Option<&'static Encoding> {
 
 fn text_of(begin: Vec<u8>, encoding: Option<&'static Encoding>) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
-    decoded(Box::new(Cursor::new(begin)), encoding)?.read_to_end(&mut text)?;
+    decoded(Box::new(Cursor::new(begin)), encoding, TERMS)?.read_to_end(&mut text)?;
     Ok(text)
 }
 
@@ -212,6 +224,11 @@ mod tests {
         assert_eq!(columns("a.csv", "a,a\n1,2\n").2, ["a", "a"]);
         assert_eq!(columns("a.csv", "only\n1\n"), (Format::Csv, byte(b','), names(&["only"])));
         assert_eq!(columns("a.csv", "sep=|\na,b|c\n1|2\n"), (Format::Csv, byte(b'|'), names(&["a,b", "c"])));
+        for line in ["\"sep=;\"", "sep=;", "\"sep=;\" "] {
+            let expected = (Format::Csv, byte(b';'), names(&["a", "b,c"]));
+            assert_eq!(columns("a.csv", format!("{line}\r\na;b,c\r\n1;2\r\n")), expected, "{line}");
+        }
+        assert_eq!(columns("a.csv", "sep=\t\na\tb;c;d\n1\t2;;\n").1, byte(b'\t'));
         assert_eq!(columns("a.tsv", "a b\tc\n1\t2\n"), (Format::Tsv, byte(b'\t'), names(&["a b", "c"])));
         assert_eq!(columns("a.txt", "a  b\n1  2\n").1, Some(Delimiter::Whitespace));
         assert_eq!(columns("a.csv", "\"a,x\";b\n\"1,2\";3\n").1, byte(b';'));
@@ -224,11 +241,6 @@ mod tests {
     fn shows_the_first_records_as_text() {
         let rows = "id,note\n1,\"a, b\"\n2,\n3\n4,x\n5,x\n6,x\n7,x\n";
         let Detected { sample, .. } = detected("a.csv", rows).unwrap();
-        for line in ["\"sep=;\"", "sep=;", "\"sep=;\" "] {
-            let expected = (Format::Csv, byte(b';'), names(&["a", "b,c"]));
-            assert_eq!(columns("a.csv", format!("{line}\r\na;b,c\r\n1;2\r\n")), expected, "{line}");
-        }
-        assert_eq!(columns("a.csv", "sep=\t\na\tb;c;d\n1\t2;;\n").1, byte(b'\t'));
         assert_eq!(sample, [["1", "a, b"], ["2", ""], ["3", ""], ["4", "x"], ["5", "x"]]);
         let lines = r#"{"userId":"u1","customer":{"id":7,"tags":[1]},"total":1.50}
 {"userId":"u2","total":null,"coupon":"x"}

@@ -14,6 +14,11 @@ use encoding_rs::Encoding;
 use encoding_rs_io::DecodeReaderBytesBuilder;
 use flate2::bufread::MultiGzDecoder;
 
+use super::{
+    options::ImportOptions,
+    terms::{Flag, Terms},
+};
+
 /// The source of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
@@ -52,13 +57,26 @@ pub(crate) fn same_file(a: &Path, b: &Path) -> bool {
 }
 
 /// How far a file has been read. A clone is a handle to the same file.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Reading {
     bytes: Arc<AtomicU64>,
     is_stopped: Arc<AtomicBool>,
+    /// Maximum size of a compressed file after decompression, in bytes.
+    max_plain: u64,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self::bounded(u64::MAX)
+    }
 }
 
 impl Reading {
+    /// Returns the reading of a file that may have so many bytes after decompression, if it is compressed.
+    pub(crate) fn bounded(max_plain: u64) -> Self {
+        Self { bytes: Arc::default(), is_stopped: Arc::default(), max_plain }
+    }
+
     /// Returns the bytes read from the file so far, before decompression.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
@@ -76,7 +94,7 @@ impl Reading {
 
     /// Returns a handle that stops together with this one, and has a count of its own.
     fn uncounted(&self) -> Self {
-        Self { bytes: Arc::default(), is_stopped: self.is_stopped.clone() }
+        Self { bytes: Arc::default(), ..self.clone() }
     }
 }
 
@@ -89,19 +107,23 @@ pub(crate) struct Input {
 impl Input {
     /// Opens a source. The first bytes determine the compression, regardless of the file name. A byte order mark
     /// identifies UTF-16. A compressed file is read to its end first, because nothing of a damaged file may be imported.
-    pub(crate) fn open(source: &Source, encoding: Option<&'static Encoding>, reading: &Reading) -> io::Result<Self> {
-        check_compression(source, reading)?;
-        Self::open_unchecked(source, encoding, reading)
+    pub(crate) fn open(source: &Source, options: &ImportOptions, reading: &Reading) -> io::Result<Self> {
+        let most = reading.max_plain;
+        if check_compression(source, reading, most.saturating_add(1))? > most {
+            let message = format!("the file has more than {most} bytes after decompression; nothing was imported");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+        }
+        Self::open_up_to(source, options, reading, u64::MAX)
     }
 
-    /// Opens a source that may be damaged.
-    pub(crate) fn open_unchecked(
-        source: &Source,
-        encoding: Option<&'static Encoding>,
-        reading: &Reading,
-    ) -> io::Result<Self> {
+    /// Opens the beginning of a source. The rest may be damaged.
+    pub(crate) fn open_begin(source: &Source, options: &ImportOptions, reading: &Reading) -> io::Result<Self> {
+        Self::open_up_to(source, options, reading, BEGIN)
+    }
+
+    fn open_up_to(source: &Source, options: &ImportOptions, reading: &Reading, most: u64) -> io::Result<Self> {
         match source {
-            Source::Stdin => Self::of(io::stdin(), encoding, reading),
+            Source::Stdin => Self::of(io::stdin(), options, reading, most),
             Source::File(path, _) => {
                 let file = File::open(path)?;
                 let metadata = file.metadata()?;
@@ -109,20 +131,22 @@ impl Input {
                     return Err(io::Error::new(io::ErrorKind::IsADirectory, "is a folder, not a file"));
                 }
                 let size = metadata.is_file().then_some(metadata.len());
-                Ok(Self { size, ..Self::of(file, encoding, reading)? })
+                Ok(Self { size, ..Self::of(file, options, reading, most)? })
             }
         }
     }
 
-    /// Wraps content from any reader.
+    /// Wraps the first `most` plain bytes of any reader.
     pub(crate) fn of(
         reader: impl Read + Send + 'static,
-        encoding: Option<&'static Encoding>,
+        options: &ImportOptions,
         reading: &Reading,
+        most: u64,
     ) -> io::Result<Self> {
         let content = decompressed(Watched { inner: reader, reading: reading.clone() })?;
-        let encoding = encoding.filter(|encoding| *encoding != encoding_rs::UTF_8);
-        Ok(Self { stream: decoded(content, encoding)?, size: None })
+        let content = if most == u64::MAX { content } else { Box::new(content.take(most)) };
+        let encoding = options.encoding.filter(|encoding| *encoding != encoding_rs::UTF_8);
+        Ok(Self { stream: decoded(content, encoding, options.terms)?, size: None })
     }
 
     /// Returns the length of the file in bytes, if it is a regular file.
@@ -155,23 +179,25 @@ impl Compression {
 }
 
 const BUFFER: usize = 128 * 1024;
+/// The plain bytes that the first records of a file may have, with blank lines and lines that are too long.
+const BEGIN: u64 = 16 << 20;
 
-/// Reads a compressed file to its end, where its checksum is. Other sources pass.
-pub(super) fn check_compression(source: &Source, reading: &Reading) -> io::Result<()> {
+/// Reads a compressed file to its end, where its checksum is, or up to so many plain bytes. Returns their number. Other
+/// sources pass.
+pub(super) fn check_compression(source: &Source, reading: &Reading, most: u64) -> io::Result<u64> {
     let path = match source {
         Source::File(path, _) if path.is_file() => path,
-        _ => return Ok(()),
+        _ => return Ok(0),
     };
     let mut file = File::open(path)?;
     let mut magic = [0; 4];
     let read = read_up_to(&mut file, &mut magic)?;
-    if Compression::detect(&magic[..read]).is_some() {
-        let damaged = |error: io::Error| {
-            io::Error::new(error.kind(), format!("the file is damaged; nothing was imported: {error}"))
-        };
-        io::copy(&mut plain(path, reading)?, &mut io::sink()).map_err(damaged)?;
+    if Compression::detect(&magic[..read]).is_none() {
+        return Ok(0);
     }
-    Ok(())
+    let damaged =
+        |error: io::Error| io::Error::new(error.kind(), format!("the file is damaged; nothing was imported: {error}"));
+    io::copy(&mut plain(path, reading)?.take(most), &mut io::sink()).map_err(damaged)
 }
 
 /// Returns the decompressed bytes of a file. They do not count as read.
@@ -198,12 +224,13 @@ fn decompressed(mut reader: impl Read + Send + 'static) -> io::Result<Box<dyn Re
 pub(super) fn decoded(
     mut content: Box<dyn Read + Send>,
     encoding: Option<&'static Encoding>,
+    terms: Terms,
 ) -> io::Result<Box<dyn Read + Send>> {
     let mut begin = vec![0; 4];
     let read = read_up_to(&mut content, &mut begin)?;
     begin.truncate(read);
     if encoding.is_none() {
-        foreign(&begin)?;
+        foreign(&begin, terms)?;
     }
     let content = io::Cursor::new(begin).chain(content);
     let mut decoder = DecodeReaderBytesBuilder::new();
@@ -212,19 +239,22 @@ pub(super) fn decoded(
 }
 
 /// Returns an error if the first bytes are of a known format that the import does not read.
-fn foreign(begin: &[u8]) -> io::Result<()> {
-    let told = |what: &str| Err(io::Error::new(io::ErrorKind::InvalidData, what));
-    match *begin {
+fn foreign(begin: &[u8], terms: Terms) -> io::Result<()> {
+    let encoding = terms.name(Flag::Encoding);
+    let message = match *begin {
         [first, 0, second, 0] if first != 0 && second != 0 => {
-            told("the input is UTF-16 (little-endian) without a byte order mark; use --encoding utf-16le")
+            format!("the input is UTF-16 (little-endian) without a byte order mark; use {encoding} utf-16le")
         }
         [0, first, 0, second] if first != 0 && second != 0 => {
-            told("the input is UTF-16 (big-endian) without a byte order mark; use --encoding utf-16be")
+            format!("the input is UTF-16 (big-endian) without a byte order mark; use {encoding} utf-16be")
         }
-        [b'P', b'K', 3, 4] => told("the input is a ZIP archive or a spreadsheet workbook; save the sheet as CSV"),
-        [b'P', b'A', b'R', b'1'] => told("the input is a Parquet file; convert it to CSV, for example with DuckDB"),
-        _ => Ok(()),
-    }
+        [b'P', b'K', 3, 4] => "the input is a ZIP archive or a spreadsheet workbook; save the sheet as CSV".to_owned(),
+        [b'P', b'A', b'R', b'1'] => {
+            "the input is a Parquet file; convert it to CSV, for example with DuckDB".to_owned()
+        }
+        _ => return Ok(()),
+    };
+    Err(io::Error::new(io::ErrorKind::InvalidData, message))
 }
 
 fn read_up_to(reader: &mut impl Read, mut buffer: &mut [u8]) -> io::Result<usize> {

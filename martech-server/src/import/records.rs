@@ -60,11 +60,11 @@ impl Records {
         reading: &Reading,
     ) -> Result<Self, ImportError> {
         let shape = shape_of(source, options)?;
-        let input = Input::open(source, options.encoding, reading).map_err(ImportError::read(source.name()))?;
+        let input = Input::open(source, options, reading).map_err(ImportError::read(source.name()))?;
         Self::of(input, source.name(), shape, options, Layout::for_columns, dir, done)
     }
 
-    /// Opens a file to look at its first records, whatever its columns. The file may be damaged.
+    /// Opens a file to look at its first records, whatever its columns. Reads only the beginning of the file.
     pub(crate) fn peek(source: &Source, options: &ImportOptions, reading: &Reading) -> Result<Self, ImportError> {
         Self::begin(source, options, reading, |options, _| Layout::for_columns(options, &[]))
     }
@@ -76,8 +76,7 @@ impl Records {
         resolve: Resolve,
     ) -> Result<Self, ImportError> {
         let shape = shape_of(source, options)?;
-        let input =
-            Input::open_unchecked(source, options.encoding, reading).map_err(ImportError::read(source.name()))?;
+        let input = Input::open_begin(source, options, reading).map_err(ImportError::read(source.name()))?;
         Self::of(input, source.name(), shape, options, resolve, &std::env::temp_dir(), Position::default())
     }
 
@@ -199,7 +198,7 @@ pub(crate) fn read_records<R: io::Read + Send + 'static>(
 ) -> Result<(), ImportError> {
     let shape = shape_of(&Source::Stdin, options)?;
     let again = |done| {
-        let input = Input::of(open(), options.encoding, &Reading::default()).map_err(ImportError::read("content"))?;
+        let input = Input::of(open(), options, &Reading::default(), u64::MAX).map_err(ImportError::read("content"))?;
         Records::of(input, "content".to_owned(), shape, options, Layout::for_columns, &std::env::temp_dir(), done)
     };
     let mut records = again(Position::default())?;
