@@ -119,14 +119,16 @@ impl App {
             log: RequestLog::start(),
             proxies: access.proxies.clone(),
         });
+        let projects = Projects::open((backend, dead_letters), records, options).await?;
+        let disk_space = Arc::new(DiskSpace::watch(args.data_dir.clone(), args.bounds.min_free_space.as_u64()));
         let state = ApiState::new(Parts {
             access,
-            projects: Projects::open((backend, dead_letters), records, options).await?,
+            uploads: Uploads::open(args.data_dir.clone(), projects.clone(), disk_space.clone()),
+            projects,
             bodies: Arc::new(Bodies::new(args.bounds.bodies())),
             small_bodies: Arc::new(Bodies::new(small)),
             query_limit: Arc::new(QueryLimit::new(args.bounds.max_queries, args.store.query_timeout)),
-            disk_space: Arc::new(DiskSpace::watch(args.data_dir.clone(), args.bounds.min_free_space.as_u64())),
-            uploads: Uploads::open(args.data_dir.clone()),
+            disk_space,
             metrics,
             observer,
             bounds,

@@ -42,7 +42,8 @@ pub struct BoundArgs {
     /// Minimum free space on the disk of the data folder; below it, events without a key, or with a page key, are
     /// refused; 0 for no minimum
     ///
-    /// The refused events get 503. Events with a secret key are accepted until the disk is full.
+    /// The refused events get 503. Events with a secret key are accepted until the disk is full. Uploads and imports of
+    /// files stop while twice as much is free.
     #[arg(long, hide_short_help = true, env = "MARTECH_MIN_FREE_SPACE", default_value = "1GiB", value_name = "SIZE")]
     pub min_free_space: ByteSize,
 

@@ -49,6 +49,8 @@ pub(crate) struct FileOutcome {
     /// The number of records that an interrupted import had settled, if this import resumed it.
     pub(crate) resumed_at: Option<u64>,
     pub(crate) reasons: Reasons,
+    /// The number of rejected records that are not in the rejects file, because its size is limited.
+    pub(crate) omitted: u64,
     /// The first event of a dry run, as JSON.
     pub(crate) first: Option<String>,
 }
@@ -58,8 +60,9 @@ pub(crate) trait Watch {
     /// The file is open, and the options fit it.
     fn opened(&mut self, opened: &Opened<'_>);
 
-    /// The records of another chunk are settled.
-    fn settled(&mut self, counts: &Counts, reasons: &Reasons);
+    /// The records of another chunk are settled. `omitted` is the number of rejected records that are not in the rejects
+    /// file.
+    fn settled(&mut self, counts: &Counts, reasons: &Reasons, omitted: u64);
 }
 
 /// A file that is open.
@@ -124,6 +127,7 @@ impl FileImport {
             rejects: self.rejects.path().map(Path::to_owned),
             resumed_at: self.resumed_at,
             reasons: self.state.reasons.clone(),
+            omitted: self.rejects.omitted(),
             first: self.first.take(),
         })
     }
@@ -205,7 +209,7 @@ impl FileImport {
         counts.duplicates += duplicates;
         counts.rejected += rejects.len() as u64;
         self.state.position = chunk.end;
-        watch.settled(&self.state.counts, &self.state.reasons);
+        watch.settled(&self.state.counts, &self.state.reasons, self.rejects.omitted());
         Ok(())
     }
 

@@ -68,11 +68,13 @@ pub(crate) enum RejectsPath {
     Given(PathBuf),
     /// A path beside the input. An existing file is from an earlier import.
     Beside(PathBuf),
+    /// The same, and the maximum size of the file in bytes. Further rejects are only counted.
+    Bounded(PathBuf, u64),
 }
 
 impl RejectsPath {
     pub(crate) fn path(&self) -> &Path {
-        let (Self::Given(path) | Self::Beside(path)) = self;
+        let (Self::Given(path) | Self::Beside(path) | Self::Bounded(path, _)) = self;
         path
     }
 }
@@ -81,17 +83,22 @@ impl RejectsPath {
 pub(crate) struct Rejects {
     path: PathBuf,
     file: Option<BufWriter<File>>,
+    /// The bytes that the file may still grow.
+    left: u64,
+    omitted: u64,
+    /// The next line.
+    line: Vec<u8>,
 }
 
 impl Rejects {
     /// Starts without rejects. Removes the file beside the input that an earlier import left.
     pub(crate) fn begin(path: RejectsPath) -> io::Result<Self> {
-        if let RejectsPath::Beside(path) = &path
+        if let RejectsPath::Beside(path) | RejectsPath::Bounded(path, _) = &path
             && fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
         {
             fs::remove_file(path)?;
         }
-        Ok(Self { path: path.path().to_owned(), file: None })
+        Ok(Self::of(&path, None, 0))
     }
 
     /// Resumes after the first `length` bytes of an interrupted import. Returns `None` if the file is shorter.
@@ -111,17 +118,38 @@ impl Rejects {
         }
         file.set_len(length)?;
         file.seek(io::SeekFrom::End(0))?;
-        Ok(Some(Self { path: path.path().to_owned(), file: Some(BufWriter::new(file)) }))
+        Ok(Some(Self::of(&path, Some(file), length)))
+    }
+
+    fn of(path: &RejectsPath, file: Option<File>, length: u64) -> Self {
+        let left = if let RejectsPath::Bounded(_, most) = path { most.saturating_sub(length) } else { u64::MAX };
+        Self { path: path.path().to_owned(), file: file.map(BufWriter::new), left, omitted: 0, line: Vec::new() }
     }
 
     pub(crate) fn write(&mut self, line: u64, record: u64, reason: &Reason, raw: &[u8]) -> io::Result<()> {
+        if self.omitted > 0 {
+            self.omitted += 1;
+            return Ok(());
+        }
+        let raw = String::from_utf8_lossy(&raw[..raw.len().min(MAX_RAW)]);
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, &Reject { line, record, reason, raw: &raw })?;
+        self.line.push(b'\n');
+        let Some(left) = self.left.checked_sub(self.line.len() as u64) else {
+            self.omitted = 1;
+            return Ok(());
+        };
+        self.left = left;
         let file = match &mut self.file {
             Some(file) => file,
             none => none.insert(BufWriter::new(File::create(&self.path)?)),
         };
-        let raw = String::from_utf8_lossy(&raw[..raw.len().min(MAX_RAW)]);
-        serde_json::to_writer(&mut *file, &Reject { line, record, reason, raw: &raw })?;
-        file.write_all(b"\n")
+        file.write_all(&self.line)
+    }
+
+    /// Returns the number of rejects that the file has no room for.
+    pub(crate) fn omitted(&self) -> u64 {
+        self.omitted
     }
 
     /// Makes all rejects durable and returns the length of the file.
@@ -139,5 +167,26 @@ impl Rejects {
     /// Returns the path of the file, if the file was created.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.file.as_ref().map(|_| self.path.as_path())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_rejects_beyond_the_maximum_size() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rejects");
+        let mut rejects = Rejects::begin(RejectsPath::Bounded(path.clone(), 1000)).unwrap();
+        let reason = Reason::new("column_count", "1 column instead of 2");
+        (1..=100).for_each(|record| rejects.write(record + 1, record, &reason, b"x").unwrap());
+        // A shorter record does not fill the rest, so that the file is the beginning of all rejects.
+        rejects.write(102, 101, &Reason::new("a", ""), b"").unwrap();
+        assert_eq!(rejects.sync().unwrap(), fs::metadata(&path).unwrap().len());
+        let lines = fs::read_to_string(&path).unwrap().lines().count() as u64;
+        assert!((8..=12).contains(&lines), "{lines}");
+        assert_eq!(lines + rejects.omitted(), 101);
+        assert!(fs::metadata(&path).unwrap().len() <= 1000);
     }
 }

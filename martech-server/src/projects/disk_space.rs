@@ -1,7 +1,9 @@
-//! The free space on the disk of the data folder, and admission of public senders by it.
+//! The free space on the disk of the data folder, and admission by it.
 //!
-//! Public senders could fill the disk. Events without a key, or with a page key, are accepted only while the configured
-//! minimum is free. The rest is for senders with a secret key and for the store itself.
+//! - Public senders could fill the disk. Events without a key, or with a page key, are accepted only while the configured
+//!   minimum is free. The rest is for senders with a secret key and for the store itself.
+//! - Uploads and imports could fill the disk too. They stop earlier, while [`SPARE`] times the minimum is free, so that
+//!   events are still accepted.
 
 use std::{
     path::{Path, PathBuf},
@@ -17,6 +19,8 @@ use tokio::task::JoinSet;
 
 use super::IngestRefusal;
 
+/// How many times the configured minimum is free as long as uploads and imports may go on.
+const SPARE: u64 = 2;
 /// The interval between measurements.
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -53,9 +57,17 @@ impl DiskSpace {
         if sender.is_public() && self.is_short() { Err(IngestRefusal::DiskSpaceLow) } else { Ok(()) }
     }
 
-    /// Returns whether so many bytes leave the configured minimum free.
-    pub(crate) fn has_room(&self, bytes: u64) -> bool {
-        self.free.load(Ordering::Relaxed).saturating_sub(self.floor) >= bytes && !self.is_short()
+    /// Returns whether an upload or an import may use so many bytes more.
+    pub(crate) fn has_spare(&self, bytes: u64) -> bool {
+        let left = self.free.load(Ordering::Relaxed).checked_sub(self.floor.saturating_mul(SPARE));
+        left.is_some_and(|left| left >= bytes)
+    }
+
+    /// Completes when uploads and imports must stop.
+    pub(crate) async fn spare_is_used(&self) {
+        while self.has_spare(0) {
+            tokio::time::sleep(EVERY).await;
+        }
     }
 
     /// Returns whether public senders are rejected.
@@ -78,4 +90,20 @@ fn free_of(dir: &Path) -> Option<u64> {
     let found = rustix::fs::statvfs(dir);
     let found = found.inspect_err(|error| tracing::debug!(%error, "cannot read the free space of the disk")).ok()?;
     Some(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn uploads_stop_before_public_senders() {
+        let space = |floor| DiskSpace { floor, free: Arc::new(AtomicU64::new(1000)), _watch: JoinSet::new() };
+        let roomy = space(400);
+        assert_eq!((roomy.has_spare(0), roomy.has_spare(200), roomy.has_spare(201)), (true, true, false));
+        let low = space(600);
+        assert!(!low.is_short() && !low.has_spare(0));
+        low.spare_is_used().await;
+        assert!(space(0).has_spare(1000) && !space(u64::MAX).has_spare(0));
+    }
 }

@@ -31,7 +31,7 @@ use std::{
 
 use martech_core::{
     Store,
-    event::Event,
+    event::{Event, Timestamp},
     sink::{ConfigError, DeadLetter, EventSink, RetryPolicy, SinkBuilder},
 };
 use utoipa::ToSchema;
@@ -39,6 +39,7 @@ use utoipa::ToSchema;
 use self::{
     availability::{Availability, Watched},
     feed::{Feed, Tapped},
+    import_store::ImportGate,
     ingest_limit::IngestLimit,
     quota::Quota,
 };
@@ -47,6 +48,7 @@ pub(crate) use self::{
     backend::{BackendOptions, SCANS},
     dead_letters::{DeadLetterCounts, DeadLetterFile},
     feed::{Filter, Message, WatchError, Watcher, WatcherLimit},
+    import_store::ImportPermit,
     record_cache::read as cached_records,
     refusal::IngestRefusal,
     registry::{ProjectError, Projects, RemovalPolicy},
@@ -104,6 +106,7 @@ struct Parts {
     settings: RwLock<Arc<ProjectSettings>>,
     ingest_limit: IngestLimit,
     quota: Quota,
+    imports: ImportGate,
 }
 
 /// The sinks in front of a store, and the availability of that store.
@@ -184,8 +187,8 @@ impl Project {
         let stored = backend.stored(STORE_TIMEOUT);
         let stored = stored.map(|store| Front::new(queue, Duration::ZERO, 1, drop, &feed, store)).transpose()?;
         let settings = RwLock::new(Arc::new(settings));
-        let (ingest_limit, quota) = (IngestLimit::default(), Quota::default());
-        let parts = Parts { id, backend, front, stored, dead_letters, feed, settings, ingest_limit, quota };
+        let (ingest_limit, quota, imports) = (IngestLimit::default(), Quota::default(), ImportGate::default());
+        let parts = Parts { id, backend, front, stored, dead_letters, feed, settings, ingest_limit, quota, imports };
         Ok(Self { parts: Arc::new(parts) })
     }
 
@@ -263,6 +266,11 @@ impl Project {
         self.parts.dead_letters.counts()
     }
 
+    /// Returns when the project was created. Projects that have the same id one after another differ in it.
+    pub(crate) fn created_at(&self) -> Timestamp {
+        self.settings().created_at()
+    }
+
     /// Returns the current settings, which can change at any time.
     pub(crate) fn settings(&self) -> Arc<ProjectSettings> {
         self.parts.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -272,13 +280,17 @@ impl Project {
         *self.parts.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 
-    /// Closes the feed, the sinks and the store, and returns the number of events that were not stored within
-    /// `timeout`. The unstored events go to the dead-letter file.
+    /// Ends the imports, closes the feed, the sinks and the store, and returns the number of events that were not stored
+    /// within `timeout`. The unstored events go to the dead-letter file.
     pub(crate) async fn close(&self, timeout: Duration) -> Result<usize, BackendError> {
         self.parts.feed.close();
         let deadline = Instant::now() + timeout;
         let left = || deadline.saturating_duration_since(Instant::now());
-        let unstored = self.parts.front.close(timeout).await;
+        let imports = tokio::time::timeout(timeout, self.parts.imports.close());
+        let (imports, unstored) = tokio::join!(imports, self.parts.front.close(timeout));
+        if imports.is_err() {
+            tracing::warn!(project = %self.id(), "an import of a closing project did not end in time");
+        }
         for event in &unstored {
             self.parts.dead_letters.write(event, &"the server stopped before it was stored");
         }

@@ -3,7 +3,10 @@
 use std::{num::NonZero, sync::Arc};
 
 use jiff::tz::TimeZone;
-use martech_core::{event::EventRules, query::parse_time_zone};
+use martech_core::{
+    event::{EventRules, Timestamp},
+    query::parse_time_zone,
+};
 
 use crate::identity::ProjectRecord;
 
@@ -57,6 +60,12 @@ impl ProjectSettings {
             retention_days: NonZero::new(days),
             events_per_day: NonZero::new(events),
         }
+    }
+
+    /// Returns when the project was created. The default project always existed, with or without a record.
+    pub(super) fn created_at(&self) -> Timestamp {
+        let record = self.record.as_ref().filter(|record| !record.id.is_default());
+        record.map_or(Timestamp::from_millis(0), |record| record.created_at)
     }
 
     /// Returns whether these settings come from this record.

@@ -37,6 +37,7 @@ use crate::{
     identity::{Action, Origin, ProjectChange, ProjectId, ProjectRecord, Role, Target, Whole, currency, event_types},
     projects::{ProjectDefaults, ProjectSettings, Projects, RemovalPolicy},
     sample::SampleShop,
+    uploads::Uploads,
 };
 
 /// A project with its own settings. A setting that is absent has the value of the server.
@@ -236,9 +237,10 @@ pub(super) async fn change(
 
 /// Remove a project.
 ///
-/// Revokes the keys of the project, withdraws its invitations and removes all roles in it. By default, the events remain
-/// in place. With `events=delete`, the server deletes them, with the dead letters of the project. If MongoDB does not
-/// delete them now, the response is 503. The project is removed nevertheless. The server deletes the events later.
+/// Revokes the keys of the project, withdraws its invitations, removes all roles in it, cancels its imports and removes
+/// its uploads. By default, the events remain in place. With `events=delete`, the server deletes them, with the dead
+/// letters of the project. If MongoDB does not delete them now, the response is 503. The project is removed nevertheless.
+/// The server deletes the events later.
 #[utoipa::path(
     delete,
     path = "/admin/projects/{id}",
@@ -252,6 +254,7 @@ pub(super) async fn change(
 )]
 pub(super) async fn remove(
     State(projects): State<Projects>,
+    State(uploads): State<Uploads>,
     State(access): State<Arc<Access>>,
     Named(id): Named,
     caller: Caller,
@@ -268,6 +271,7 @@ pub(super) async fn remove(
         RemovalPolicy::Delete => "with its events",
     };
     note(&access, Some(&id), Action::ProjectRemoved, &caller, Target::PROJECT.with(detail), &origin).await;
+    uploads.forget_removed().await;
     if events == RemovalPolicy::Delete {
         projects.delete_events(&id).await?;
     }

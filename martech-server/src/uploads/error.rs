@@ -2,8 +2,11 @@
 
 use std::io;
 
-use super::{MAX_BYTES, MAX_RUNNING, MAX_UPLOADS};
-use crate::import::{ImportError, chain};
+use super::{MAX_BYTES, MAX_ON_SERVER, MAX_RUNNING, MAX_UPLOADS};
+use crate::{
+    identity::ProjectId,
+    import::{ImportError, chain},
+};
 
 /// An error of receiving, running or removing an upload.
 #[derive(Debug, thiserror::Error)]
@@ -13,32 +16,43 @@ pub(crate) enum UploadError {
     TooLarge,
     #[error("there is no such import; another server may have it")]
     Unknown,
+    /// The project was removed in the meantime.
+    #[error("there is no project {0}")]
+    NoProject(ProjectId),
     #[error("a project has at most {MAX_UPLOADS} uploads; remove one first")]
     TooMany,
+    #[error("this server has {MAX_ON_SERVER} uploads, which is the limit; remove one first, or retry tomorrow")]
+    TooManyOnServer,
     #[error("an import of this project is running; wait for its end, or cancel it")]
     Running,
     #[error("{MAX_RUNNING} imports are running on this server, which is the limit; retry when one has finished")]
     Busy,
     #[error("the server is stopping")]
     Stopping,
+    #[error("the disk is almost full")]
+    NoRoom,
     /// The file cannot be imported, whatever the options.
-    #[error("{}", told(.0))]
+    #[error("{}", public_message(.0))]
     Unreadable(ImportError),
     /// The options do not fit the file.
-    #[error("{}", told(.0))]
+    #[error("{}", public_message(.0))]
     Options(ImportError),
     #[error("cannot store the upload: {0}")]
     Folder(#[from] io::Error),
 }
 
-/// Returns the text of an error and its causes, in terms of the API.
-pub(super) fn told(error: &ImportError) -> String {
+/// Returns the text of an error and its causes for people who import. They have no access to the folders, the store and
+/// the log of the server.
+pub(super) fn public_message(error: &ImportError) -> String {
     match error {
-        // A person who imports cannot see the folders of the server.
         ImportError::Write { .. } | ImportError::Rejects { .. } | ImportError::Temporary { .. } => {
-            tracing::error!(error = chain(error), "an import has failed");
             "the server cannot write the files of the import; its log has the cause".to_owned()
         }
-        error => chain(error),
+        ImportError::NotStored(_) | ImportError::Refused(_) | ImportError::Sink(_) => {
+            "the store did not take the events; the log of the server has the cause".to_owned()
+        }
+        ImportError::Options(_) | ImportError::Layout(_) | ImportError::Read { .. } | ImportError::Stopped => {
+            chain(error)
+        }
     }
 }

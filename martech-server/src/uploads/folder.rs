@@ -45,6 +45,14 @@ impl Folder {
         self.0.join(REJECTS)
     }
 
+    /// Removes the rejects, if there are any.
+    pub(super) fn remove_rejects(&self) -> io::Result<()> {
+        match fs::remove_file(self.rejects()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Stores the description.
     pub(super) fn save(&self, upload: &Upload) -> io::Result<()> {
         replace(&Disk, &std::path::absolute(self.0.join(DESCRIPTION))?, &serde_json::to_vec(upload)?)

@@ -10,11 +10,12 @@ use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
 use super::{
-    Entry, MAX_BYTES, MAX_UPLOADS, State, Upload, UploadError, Uploads, folder::Folder, upload::delimiter_name,
+    Entry, MAX_BYTES, MAX_ON_SERVER, MAX_UPLOADS, State, Upload, UploadError, Uploads, folder::Folder,
+    upload::delimiter_name,
 };
 use crate::{
-    identity::ProjectId,
     import::{self, Counts, Detected, Reading, Source},
+    projects::ImportPermit,
 };
 
 /// Bytes that are gathered for one write.
@@ -24,7 +25,7 @@ const GATHERED: usize = 256 * 1024;
 #[derive(Debug)]
 pub(crate) struct Incoming {
     uploads: Uploads,
-    project: ProjectId,
+    permit: ImportPermit,
     id: String,
     folder: Folder,
     /// `None` while a write runs.
@@ -35,25 +36,34 @@ pub(crate) struct Incoming {
 }
 
 impl Uploads {
-    /// Begins to receive a file. It counts as an upload from now on.
-    pub(crate) async fn receive(&self, project: &ProjectId) -> Result<Incoming, UploadError> {
+    /// Begins to receive a file with the size that its sender has announced. It counts as an upload from now on. The
+    /// caller must drop it when the project is [closing](ImportPermit::closing).
+    pub(crate) async fn receive(&self, permit: ImportPermit, announced: u64) -> Result<Incoming, UploadError> {
+        let project = permit.project();
         {
             if *self.inner.stopping.borrow() {
                 return Err(UploadError::Stopping);
             }
             let mut table = self.table();
-            let kept = table.entries.values().filter(|entry| entry.upload.project == *project).count();
-            let incoming = table.incoming.entry(project.clone()).or_default();
-            if kept + *incoming >= MAX_UPLOADS {
+            let kept = table.entries.values().filter(|entry| entry.upload.is_of(project)).count();
+            let all = table.entries.len() + table.incoming.values().sum::<usize>();
+            let incoming = table.incoming.get(project.id()).copied().unwrap_or_default();
+            if kept + incoming >= MAX_UPLOADS {
                 return Err(UploadError::TooMany);
             }
-            *incoming += 1;
+            if all >= MAX_ON_SERVER {
+                return Err(UploadError::TooManyOnServer);
+            }
+            if !self.inner.disk_space.has_spare(announced) {
+                return Err(UploadError::NoRoom);
+            }
+            *table.incoming.entry(project.id().clone()).or_default() += 1;
         }
         let id = Uuid::new_v4().simple().to_string();
-        let folder = Folder::of(&self.inner.data_dir, project, &id);
+        let folder = Folder::of(&self.inner.data_dir, project.id(), &id);
         let mut incoming = Incoming {
             uploads: self.clone(),
-            project: project.clone(),
+            permit,
             id,
             folder: folder.clone(),
             file: None,
@@ -72,6 +82,9 @@ impl Incoming {
         self.bytes += bytes.len() as u64;
         if self.bytes > MAX_BYTES {
             return Err(UploadError::TooLarge);
+        }
+        if !self.uploads.inner.disk_space.has_spare(0) {
+            return Err(UploadError::NoRoom);
         }
         self.gathered.extend_from_slice(bytes);
         if self.gathered.len() < GATHERED { Ok(()) } else { self.flush().await }
@@ -99,18 +112,25 @@ impl Incoming {
         self.flush().await?;
         let (folder, file, reading) = (self.folder.clone(), self.file.take(), StopOnDrop(Reading::default()));
         let (source, handle) = (Source::File(folder.file(), file_name.clone()), reading.0.clone());
-        let detecting = spawn_blocking(move || {
-            file.map_or(Ok(()), |file| file.sync_data())?;
-            import::detect(&source, &handle).map_err(UploadError::Unreadable)
-        });
+        let detect = async {
+            let _permit = self.uploads.inner.detecting.acquire().await;
+            let detecting = spawn_blocking(move || {
+                file.map_or(Ok(()), |file| file.sync_data())?;
+                import::detect(&source, &handle).map_err(UploadError::Unreadable)
+            });
+            detecting.await.map_err(io::Error::other)?
+        };
+        let project = self.permit.project();
         let detected = tokio::select! {
-            detected = detecting => detected.map_err(io::Error::other)??,
+            detected = detect => detected?,
             () = self.uploads.stopped() => return Err(UploadError::Stopping),
+            () = self.permit.closing() => return Err(UploadError::NoProject(project.id().clone())),
         };
         let Detected { format, delimiter, encoding, columns, sample } = detected;
         let upload = Upload {
             id: self.id.clone(),
-            project: self.project.clone(),
+            project: project.id().clone(),
+            project_created_at: self.permit.created_at(),
             file_name,
             bytes: self.bytes,
             format,
@@ -124,6 +144,7 @@ impl Incoming {
             counts: Counts::default(),
             bytes_read: 0,
             reasons: Vec::new(),
+            rejects_omitted: 0,
             first_event: None,
             error: None,
             finished_at: None,
@@ -141,10 +162,11 @@ impl Drop for Incoming {
     fn drop(&mut self) {
         {
             let mut table = self.uploads.table();
-            if let Some(incoming) = table.incoming.get_mut(&self.project) {
+            let project = self.permit.project().id();
+            if let Some(incoming) = table.incoming.get_mut(project) {
                 *incoming -= 1;
                 if *incoming == 0 {
-                    table.incoming.remove(&self.project);
+                    table.incoming.remove(project);
                 }
             }
         }

@@ -1,6 +1,9 @@
 //! Runs the import of an upload.
 
 use std::{
+    convert::Infallible,
+    future::pending,
+    io::ErrorKind,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -12,17 +15,23 @@ use tokio::{
     task::spawn_blocking,
 };
 
-use super::{MAX_RUNNING, State, Upload, UploadError, Uploads, error::told, folder::Folder, receive::blocking};
+use super::{
+    MAX_PLAIN_BYTES, MAX_REJECTS, MAX_RUNNING, State, Table, Upload, UploadError, Uploads, error::public_message,
+    folder::Folder, receive::blocking,
+};
 use crate::{
     import::{
         self, Counts, FileImport, FileOutcome, ImportError, ImportOptions, Nowhere, Opened, Reading, Reasons,
-        RejectsPath, Source, Watch,
+        RejectsPath, Source, Watch, chain,
     },
-    projects::Project,
+    projects::{ImportPermit, Project},
 };
 
 /// How long the end of an import waits for events on their way to the store.
 const CLOSING: Duration = Duration::from_secs(1);
+/// The same if the store is to be closed, or its events are to be deleted. The writes that a store has begun should be
+/// over by then. Shorter than the time that a project has to close.
+const CLOSING_STORE: Duration = Duration::from_secs(5);
 
 /// An import that runs.
 #[derive(Debug)]
@@ -34,17 +43,11 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Makes the import fail if it waits for the disk.
-    pub(super) fn stop_reading(&self) {
-        self.progress.reading.stop();
-    }
-
     /// Cancels the import. The future completes when it has ended.
     pub(super) fn cancel(&mut self) -> impl Future<Output = ()> + Send + use<> {
         if let Some(cancel) = self.cancel.take() {
             // The import may have ended already.
             _ = cancel.send(());
-            self.stop_reading();
         }
         let mut ended = self.ended.clone();
         async move { while ended.changed().await.is_ok() {} }
@@ -52,18 +55,31 @@ impl Running {
 }
 
 /// The progress of an import. A clone is a handle to the same import.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Progress {
     reading: Reading,
-    settled: Arc<Mutex<(Counts, Reasons)>>,
+    settled: Arc<Mutex<Settled>>,
+}
+
+/// The outcome of the records so far.
+#[derive(Debug, Default)]
+struct Settled {
+    counts: Counts,
+    reasons: Reasons,
+    rejects_omitted: u64,
 }
 
 impl Progress {
-    /// Describes the progress.
-    pub(super) fn tell(&self, upload: &mut Upload) {
+    fn new() -> Self {
+        Self { reading: Reading::bounded(MAX_PLAIN_BYTES), settled: Arc::default() }
+    }
+
+    /// Sets the progress in the description of the upload.
+    pub(super) fn describe(&self, upload: &mut Upload) {
         let settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
-        upload.counts = settled.0;
-        upload.set_reasons(&settled.1);
+        upload.counts = settled.counts;
+        upload.set_reasons(&settled.reasons);
+        upload.rejects_omitted = settled.rejects_omitted;
         upload.bytes_read = self.reading.bytes();
     }
 }
@@ -71,18 +87,36 @@ impl Progress {
 impl Watch for Progress {
     fn opened(&mut self, _opened: &Opened<'_>) {}
 
-    fn settled(&mut self, counts: &Counts, reasons: &Reasons) {
+    fn settled(&mut self, counts: &Counts, reasons: &Reasons, omitted: u64) {
         let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
-        settled.0 = *counts;
-        settled.1.clone_from(reasons);
+        settled.counts = *counts;
+        settled.reasons.clone_from(reasons);
+        settled.rejects_omitted = omitted;
     }
 }
 
 /// How an import ended early.
 enum Ended {
     Cancelled,
+    /// The server is stopping.
     Stopped,
+    /// The project is closing.
+    Closing,
+    /// The disk is almost full.
+    NoRoom,
     Failed(ImportError),
+}
+
+impl Ended {
+    fn is_full_disk(&self) -> bool {
+        match self {
+            Self::NoRoom => true,
+            Self::Failed(ImportError::Rejects { source, .. } | ImportError::Write { source, .. }) => {
+                source.kind() == ErrorKind::StorageFull
+            }
+            _ => false,
+        }
+    }
 }
 
 impl Uploads {
@@ -98,6 +132,7 @@ impl Uploads {
         mut options: ImportOptions,
         done: impl FnOnce(Upload) -> F + Send + 'static,
     ) -> Result<Upload, UploadError> {
+        let permit = project.import_permit().ok_or_else(|| UploadError::NoProject(project.id().clone()))?;
         let (upload, folder) = self.startable(project, id)?;
         complete(&mut options, &upload);
         let source = Source::File(folder.file(), upload.file_name.clone());
@@ -110,31 +145,45 @@ impl Uploads {
         // Another request may have started an import in the meantime.
         let mut table = self.table();
         self.check_startable(&mut table, project, id)?;
-        let (progress, (cancel, cancelled), (end, ended)) =
-            (Progress::default(), oneshot::channel(), watch::channel(()));
-        let entry = table.entry(project.id(), id)?;
+        let (progress, (cancel, cancelled), (end, ended)) = (Progress::new(), oneshot::channel(), watch::channel(()));
+        let entry = table.entry(project, id)?;
         entry.upload.begin(options.dry_run);
         entry.running = Some(Running { progress: progress.clone(), cancel: Some(cancel), ended });
         let started = entry.upload.clone();
-        let job = Job { project: project.clone(), folder: folder.clone(), source, options, progress: progress.clone() };
+        let job = Job { permit: permit.clone(), folder: folder.clone(), source, options, progress: progress.clone() };
         let (uploads, mut upload) = (self.clone(), started.clone());
         while table.tasks.try_join_next().is_some() {}
         table.tasks.spawn(async move {
             save(&folder, &upload).await;
-            let stopped = uploads.clone();
-            let stop = async move {
-                tokio::select! {
-                    () = stopped.stopped() => Ended::Stopped,
+            let (stop, stopped) = oneshot::channel();
+            let watching = async {
+                let why = tokio::select! {
+                    () = uploads.stopped() => Ended::Stopped,
+                    () = permit.closing() => Ended::Closing,
+                    () = uploads.inner.disk_space.spare_is_used() => Ended::NoRoom,
                     // The sender is dropped with the import only.
                     _ = cancelled => Ended::Cancelled,
-                }
+                };
+                // The import may wait for the disk.
+                progress.reading.stop();
+                // It may also have ended.
+                _ = stop.send(why);
+                pending::<Infallible>().await
             };
             // On a thread of its own, because it waits for the disk.
-            let work = move || Handle::current().block_on(job.run(stop));
-            let result = spawn_blocking(work).await.unwrap_or(Err(Ended::Failed(ImportError::Stopped)));
-            progress.tell(&mut upload);
+            let work = spawn_blocking(move || Handle::current().block_on(job.run(stopped)));
+            let result = tokio::select! {
+                result = work => result.unwrap_or(Err(Ended::Failed(ImportError::Stopped))),
+                never = watching => match never {},
+            };
+            progress.describe(&mut upload);
+            if let Err(Ended::Failed(error)) = &result {
+                tracing::error!(project = %upload.project, import = upload.id, error = chain(error), "an import has failed");
+            }
             upload.end(result);
             save(&folder, &upload).await;
+            // The project may close now, and its folder may be moved.
+            drop(permit);
             if let Some(entry) = uploads.table().entries.get_mut(&upload.id) {
                 entry.upload = upload.clone();
                 entry.running = None;
@@ -149,17 +198,17 @@ impl Uploads {
     fn startable(&self, project: &Project, id: &str) -> Result<(Upload, Folder), UploadError> {
         let mut table = self.table();
         self.check_startable(&mut table, project, id)?;
-        let entry = table.entry(project.id(), id)?;
+        let entry = table.entry(project, id)?;
         Ok((entry.upload.clone(), entry.folder.clone()))
     }
 
-    fn check_startable(&self, table: &mut super::Table, project: &Project, id: &str) -> Result<(), UploadError> {
-        table.entry(project.id(), id)?;
+    fn check_startable(&self, table: &mut Table, project: &Project, id: &str) -> Result<(), UploadError> {
+        table.entry(project, id)?;
         if *self.inner.stopping.borrow() {
             return Err(UploadError::Stopping);
         }
         let running: Vec<_> = table.entries.values().filter(|entry| entry.running.is_some()).collect();
-        if running.iter().any(|entry| entry.upload.project == *project.id()) {
+        if running.iter().any(|entry| entry.upload.is_of(project)) {
             return Err(UploadError::Running);
         }
         if running.len() >= MAX_RUNNING { Err(UploadError::Busy) } else { Ok(()) }
@@ -189,23 +238,29 @@ impl Upload {
     fn end(&mut self, result: Result<FileOutcome, Ended>) {
         self.finished_at = Some(Timestamp::now());
         (self.state, self.error) = match result {
-            Ok(FileOutcome { counts, reasons, first, .. }) => {
+            Ok(FileOutcome { counts, reasons, omitted, first, .. }) => {
                 self.counts = counts;
                 self.set_reasons(&reasons);
+                self.rejects_omitted = omitted;
                 self.first_event = first;
                 self.bytes_read = self.bytes;
                 (State::Finished, None)
             }
             Err(Ended::Cancelled) => (State::Cancelled, None),
             Err(Ended::Stopped) => (State::Cancelled, Some("the server stopped; run the import again".to_owned())),
-            Err(Ended::Failed(error)) => (State::Failed, Some(told(&error))),
+            Err(Ended::Closing) => (State::Cancelled, Some("the project was removed".to_owned())),
+            Err(ended) if ended.is_full_disk() => (State::Failed, Some(NO_ROOM.to_owned())),
+            Err(Ended::Failed(error)) => (State::Failed, Some(public_message(&error))),
+            Err(Ended::NoRoom) => (State::Failed, Some(NO_ROOM.to_owned())),
         };
     }
 }
 
+const NO_ROOM: &str = "the disk of the server is almost full; free some space, and run the import again";
+
 /// What an import needs.
 struct Job {
-    project: Project,
+    permit: ImportPermit,
     folder: Folder,
     source: Source,
     options: ImportOptions,
@@ -213,35 +268,42 @@ struct Job {
 }
 
 impl Job {
-    async fn run(mut self, stop: impl Future<Output = Ended>) -> Result<FileOutcome, Ended> {
-        let Self { project, folder, source, options, progress } = &mut self;
+    /// Imports the file, until `stopped` tells why the import must end.
+    async fn run(mut self, stopped: oneshot::Receiver<Ended>) -> Result<FileOutcome, Ended> {
+        let Self { permit, folder, source, options, progress } = &mut self;
         let sink = match options.dry_run {
             true => import::sink(Nowhere, options.batch_size),
-            false => import::sink(project.import_store(), options.batch_size),
+            false => import::sink(permit.store(), options.batch_size),
         };
         let sink = sink.map_err(|error| Ended::Failed(error.into()))?;
-        let rejects = RejectsPath::Beside(folder.rejects());
+        let rejects = RejectsPath::Bounded(folder.rejects(), MAX_REJECTS);
         let reading = progress.reading.clone();
         let import = FileImport::prepare(source.clone(), reading.clone(), &rejects, None);
         let mut import = import.map_err(Ended::Failed)?;
-        let mut stop = std::pin::pin!(stop);
+        // The sender is dropped with the runtime only.
+        let mut stop = std::pin::pin!(async { stopped.await.unwrap_or(Ended::Stopped) });
         let mut result = tokio::select! {
             biased;
             ended = &mut stop => Err(ended),
             result = import.run(options, &sink, progress) => result.map_err(Ended::Failed),
         };
         if result.is_err() {
-            // Reading fails if the import is cancelled while it waits for the disk.
-            if reading.is_stopped() && matches!(result, Err(Ended::Failed(_))) {
+            // Reading fails if the import is stopped while it waits for the disk. The store of a closing project fails.
+            if matches!(result, Err(Ended::Failed(_))) && (reading.is_stopped() || permit.is_closing()) {
                 result = Err(stop.await);
             }
             reading.stop();
-            if let Err(error) = import.checkpoint() {
-                tracing::warn!(error = told(&error), "cannot store the rejects of an import");
-            }
+        }
+        let kept = match &result {
+            Ok(_) => Ok(()),
+            Err(ended) if ended.is_full_disk() => folder.remove_rejects().map_err(|error| error.to_string()),
+            Err(_) => import.checkpoint().map_err(|error| chain(&error)),
+        };
+        if let Err(error) = kept {
+            tracing::warn!(error, "cannot store or remove the rejects of an import");
         }
         // A later import reads the records of events that were not stored again.
-        _ = sink.close(CLOSING).await;
+        _ = sink.close(if matches!(result, Err(Ended::Closing)) { CLOSING_STORE } else { CLOSING }).await;
         result
     }
 }

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use crate::{
     identity::ProjectId,
     import::{Counts, Delimiter, Format, Reasons, Tally},
+    projects::Project,
 };
 
 /// Number of reasons for rejections that are shown.
@@ -32,6 +33,8 @@ pub(crate) enum State {
 pub(crate) struct Upload {
     pub(crate) id: String,
     pub(crate) project: ProjectId,
+    /// When the project was created. Another project with the same id may follow it.
+    pub(crate) project_created_at: Timestamp,
     pub(crate) file_name: String,
     pub(crate) bytes: u64,
     pub(crate) format: Format,
@@ -48,6 +51,8 @@ pub(crate) struct Upload {
     pub(crate) counts: Counts,
     pub(crate) bytes_read: u64,
     pub(crate) reasons: Vec<Reason>,
+    /// The number of rejected records that are not in the rejects, because their size is limited.
+    pub(crate) rejects_omitted: u64,
     /// The first event of a dry run, as JSON.
     pub(crate) first_event: Option<String>,
     /// Why the last import ended early.
@@ -75,6 +80,11 @@ pub(crate) struct Reason {
 }
 
 impl Upload {
+    /// Returns whether a project has received the file, rather than another project with the same id.
+    pub(super) fn is_of(&self, project: &Project) -> bool {
+        self.project == *project.id() && self.project_created_at == project.created_at()
+    }
+
     /// Forgets the last import, and begins another one.
     pub(super) fn begin(&mut self, dry_run: bool) {
         self.state = State::Running;
@@ -82,6 +92,7 @@ impl Upload {
         self.counts = Counts::default();
         self.bytes_read = 0;
         self.reasons.clear();
+        self.rejects_omitted = 0;
         self.first_event = None;
         self.error = None;
         self.finished_at = None;

@@ -390,6 +390,98 @@ async fn a_stopping_server_cancels_imports_and_keeps_uploads() {
     assert_eq!(counts(&finished(&server, &small, &json!({})).await), [7, 0, 7, 0]);
 }
 
+/// A later project with the same id has nothing of the former, not even of an import that was running.
+#[tokio::test(flavor = "multi_thread")]
+async fn removing_a_project_ends_its_imports() {
+    let server = Server::start().await;
+    let authorization = format!("Bearer {}", server.token);
+    let headers = [("authorization", authorization.as_str())];
+    let make = async || server.send_json("POST", "/admin/projects", &headers, &json!({"id": "berlin"})).await.status;
+    assert_eq!(make().await, 201);
+    let path = "/admin/imports?fileName=a.csv&project=berlin";
+    let large = server.send_with("POST", path, &headers, rows(300_000)).await.json;
+    let large = format!("/admin/imports/{}", large["id"].as_str().unwrap());
+    let run = format!("{large}/run?project=berlin");
+    assert_eq!(server.send_json("POST", &run, &headers, &json!({})).await.status, 202);
+    let poll = async { while counts(&ask(&server, "GET", &format!("{large}?project=berlin")).await.json)[1] == 0 {} };
+    timeout(PATIENCE, poll).await.expect("events are stored");
+    assert_eq!(ask(&server, "DELETE", "/admin/projects/berlin?events=delete").await.status, 204);
+    assert!(!server.dir.path().join("projects/berlin").exists());
+    ask(&server, "GET", &format!("{large}?project=berlin")).await.assert_error(404, "no_such_project");
+
+    assert_eq!(make().await, 201);
+    assert_eq!(ask(&server, "GET", "/admin/imports?project=berlin").await.json["imports"], json!([]));
+    let small = server.send_with("POST", path, &headers, rows(3)).await.json;
+    let small = format!("/admin/imports/{}", small["id"].as_str().unwrap());
+    let run = format!("{small}/run?project=berlin");
+    assert_eq!(server.send_json("POST", &run, &headers, &json!({})).await.status, 202);
+    let poll = async {
+        loop {
+            let now = ask(&server, "GET", &format!("{small}?project=berlin")).await.json;
+            if now["state"] != "running" {
+                return now;
+            }
+        }
+    };
+    assert_eq!(counts(&timeout(PATIENCE, poll).await.unwrap()), [3, 3, 0, 0]);
+    let stats = server.get("/stats?from=2026-01-01&to=2027-01-01&project=berlin").await;
+    assert_eq!(stats.json["totals"]["events"], 3);
+}
+
+/// The sender loses the role while the file comes.
+#[tokio::test]
+async fn checks_the_role_again_when_the_file_has_come() {
+    let server = Server::start().await;
+    let authorization = format!("Bearer {}", server.token);
+    let headers = [("authorization", authorization.as_str())];
+    let person = |name, role| json!({"email": format!("{name}@shop.example"), "password": "correct horse battery", "role": role});
+    for member in [person("owner", "owner"), person("ann", "admin")] {
+        assert_eq!(server.send_json("POST", "/admin/members", &headers, &member).await.status, 201);
+    }
+    let sign_in = json!({"email": "ann@shop.example", "password": "correct horse battery"});
+    let signed_in = server.send_json("POST", "/api/auth/sign-in/email", &[], &sign_in).await;
+    let token = signed_in.json["token"].as_str().unwrap();
+    let (begin, end) = ("userId,type,occurredAt\n", "u1,search,2026-01-01\n");
+    let mut raw = server.connect().await;
+    raw.write(format!(
+        "POST /admin/imports?fileName=a.csv HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\n\r\n{begin}",
+        begin.len() + end.len()
+    ))
+    .await;
+    // The folder shows that the request was admitted.
+    let folder = server.dir.path().join("imports");
+    let admitted = async {
+        while !fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some()) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, admitted).await.unwrap();
+    let changed =
+        server.send_json("PATCH", "/admin/members/ann@shop.example", &headers, &json!({"role": "analyst"})).await;
+    assert_eq!(changed.status, 200, "{}", changed.text);
+    raw.write(end).await;
+    raw.answer().await.assert_error(403, "forbidden");
+    assert_eq!(ask(&server, "GET", "/admin/imports").await.json["imports"], json!([]));
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "nothing is left on the disk");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bounds_the_rejects() {
+    const ROWS: usize = 1200;
+    const MIB: usize = 1 << 20;
+    let server = Server::start().await;
+    let row = "x".repeat(64 << 10) + "\n";
+    let id = uploaded(&server, "a.csv.gz", gzip(format!("a,b\n1,2\n{}", row.repeat(ROWS)).as_bytes())).await;
+    let done = finished(&server, &id, &json!({"dryRun": true})).await;
+    assert_eq!((&done["state"], counts(&done)[3]), (&json!("finished"), ROWS as u64 + 1), "{}", done["error"]);
+    let rejects = ask(&server, "GET", &format!("/admin/imports/{id}/rejects")).await.text;
+    assert!((63 * MIB..=64 * MIB).contains(&rejects.len()), "{}", rejects.len());
+    let listed = rejects.lines().count() as u64;
+    assert_eq!(done["rejectsOmitted"], ROWS as u64 + 1 - listed);
+    let first: Value = serde_json::from_str(rejects.lines().next().unwrap()).unwrap();
+    assert_eq!((&first["line"], &first["code"]), (&json!(2), &json!("missing_field")));
+}
+
 /// CSV responses put an apostrophe before ids that a spreadsheet would run as a formula.
 #[tokio::test]
 async fn imports_a_journey_again() {

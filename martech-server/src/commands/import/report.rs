@@ -74,7 +74,7 @@ impl fmt::Display for Complaint {
 
 impl FileReport {
     pub(super) fn new(name: String, report: import::FileOutcome, elapsed: Duration, args: &ImportArgs) -> Self {
-        let import::FileOutcome { counts, rejects, resumed_at, reasons, first } = report;
+        let import::FileOutcome { counts, rejects, resumed_at, reasons, first, .. } = report;
         let (complaint, reasons) = (Complaint::of(&counts, args.max_rejects), reasons.lines());
         Self { name, counts, elapsed, rejects, resumed_at, complaint, reasons, first, dry_run: args.dry_run }
     }
@@ -172,7 +172,7 @@ impl Watch for Terminal {
         *bar = Some(Progress::new(name, opened));
     }
 
-    fn settled(&mut self, counts: &Counts, _reasons: &Reasons) {
+    fn settled(&mut self, counts: &Counts, _reasons: &Reasons, _omitted: u64) {
         if let Some(bar) = &self.bar {
             bar.show(counts);
         }

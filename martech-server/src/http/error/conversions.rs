@@ -139,13 +139,15 @@ impl From<UploadError> for ApiError {
         use UploadError as E;
         let (status, code) = match &error {
             E::Unknown => (StatusCode::NOT_FOUND, "not_found"),
-            E::TooMany => (StatusCode::CONFLICT, "too_many_imports"),
+            E::NoProject(_) => (StatusCode::NOT_FOUND, "no_such_project"),
+            E::TooMany | E::TooManyOnServer => (StatusCode::CONFLICT, "too_many_imports"),
             E::Running => (StatusCode::CONFLICT, "import_running"),
             E::Busy => (StatusCode::SERVICE_UNAVAILABLE, "imports_busy"),
             E::Unreadable(_) => (StatusCode::BAD_REQUEST, "unreadable_file"),
             E::Options(_) => return catalogue::validation_error(error.to_string()),
             E::TooLarge => return catalogue::file_too_large(),
             E::Stopping => return catalogue::draining(Duration::from_secs(5)),
+            E::NoRoom => return catalogue::no_room_for_upload(),
             E::Folder(cause) if cause.kind() == ErrorKind::StorageFull => return catalogue::no_room_for_upload(),
             E::Folder(_) => return catalogue::internal(&error),
         };

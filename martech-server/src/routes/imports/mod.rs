@@ -30,9 +30,9 @@ use crate::{
         },
         params::{Named, Params},
     },
-    identity::{Action, Origin, Target},
+    identity::{Action, Origin, Role, Target},
     import::{Counts, Format, ImportError},
-    projects::Project,
+    projects::{ImportPermit, Project},
     routes::ApiState,
     uploads::{Incoming, Reason, State as ImportState, Upload, UploadError, Uploads},
 };
@@ -76,6 +76,10 @@ pub(super) struct ImportShape {
     bytes_read: u64,
     /// The most frequent reasons for rejections, at most ten.
     reasons: Vec<Reason>,
+    /// The number of rejected records that the download leaves out, because it has at most 64 MiB. Absent if it has all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    rejects_omitted: Option<u64>,
     /// The first event of a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, nullable = false, value_type = Object)]
@@ -107,6 +111,7 @@ impl From<Upload> for ImportShape {
             counts: upload.counts,
             bytes_read: upload.bytes_read,
             reasons: upload.reasons,
+            rejects_omitted: Some(upload.rejects_omitted).filter(|omitted| *omitted > 0),
             first_event: upload.first_event.and_then(|event| RawValue::from_string(event).ok()),
             error: upload.error,
             finished_at: upload.finished_at,
@@ -123,7 +128,7 @@ pub(super) struct ImportList {
 ///
 /// Stores a file of up to 4 GiB to import it: NDJSON, other JSON, CSV or other delimited text, plain or compressed with
 /// gzip or zstd. The response has the detected format and the first records. The server keeps the file for a day, and
-/// at most ten files of a project. With several servers, a file is on the server that received it.
+/// at most ten files of a project and fifty in all. With several servers, a file is on the server that received it.
 #[utoipa::path(
     post,
     path = "/admin/imports",
@@ -139,14 +144,20 @@ pub(super) struct ImportList {
 pub(super) async fn upload(
     State(state): State<ApiState>,
     project: Project,
+    caller: Caller,
     params: Params,
     request: Request,
 ) -> Result<Response, ApiError> {
     let (head, body) = request.into_parts();
     let mut pieces = state.small_bodies.pieces(&head.headers, body);
-    let received = tokio::select! {
-        received = receive(&state, &project, params, &head.headers, &mut pieces) => received,
-        () = state.uploads.stopped() => Err(UploadError::Stopping.into()),
+    let no_project = || UploadError::NoProject(project.id().clone()).into();
+    let received = match project.import_permit() {
+        Some(permit) => tokio::select! {
+            received = receive(&state.uploads, permit.clone(), params, &head.headers, &mut pieces) => received,
+            () = state.uploads.stopped() => Err(UploadError::Stopping.into()),
+            () = permit.closing() => Err(no_project()),
+        },
+        None => Err(no_project()),
     };
     let (name, incoming) = match received {
         Ok(received) => received,
@@ -155,14 +166,16 @@ pub(super) async fn upload(
             return Err(error);
         }
     };
+    // Receiving a file may take hours.
+    caller.may_still(&state.access, Role::Admin, project.id()).await?;
     let upload = incoming.finish(name).await?;
     Ok((StatusCode::CREATED, Json(ImportShape::from(upload))).into_response())
 }
 
 /// Checks a request, and receives its file. Returns the name of the file.
 async fn receive<B: RequestBody>(
-    state: &ApiState,
-    project: &Project,
+    uploads: &Uploads,
+    permit: ImportPermit,
     mut params: Params,
     headers: &HeaderMap,
     pieces: &mut Pieces<'_, B>,
@@ -172,14 +185,8 @@ async fn receive<B: RequestBody>(
     let missing = || catalogue::invalid_parameter("fileName", "fileName must be the name of the file");
     let name = name.ok_or_else(missing)?;
     pieces.check()?;
-    if !state.disk_space.has_room(promised(headers).unwrap_or_default() as u64) {
-        return Err(catalogue::no_room_for_upload());
-    }
-    let mut incoming = state.uploads.receive(project.id()).await?;
+    let mut incoming = uploads.receive(permit, promised(headers).unwrap_or_default() as u64).await?;
     while let Some(piece) = pieces.next().await? {
-        if !state.disk_space.has_room(0) {
-            return Err(catalogue::no_room_for_upload());
-        }
         incoming.write(&piece).await?;
     }
     Ok((name, incoming))
@@ -207,7 +214,7 @@ fn file_name(text: &str) -> Result<String, &'static str> {
 )]
 pub(super) async fn list(State(uploads): State<Uploads>, project: Project) -> Json<ImportList> {
     let short = |upload| ImportShape { columns: None, sample: None, ..ImportShape::from(upload) };
-    Json(ImportList { imports: uploads.list(project.id()).into_iter().map(short).collect() })
+    Json(ImportList { imports: uploads.list(&project).into_iter().map(short).collect() })
 }
 
 /// Get an import.
@@ -226,7 +233,7 @@ pub(super) async fn get(
     project: Project,
     Named(id): Named,
 ) -> Result<Json<ImportShape>, ApiError> {
-    Ok(Json(uploads.get(project.id(), &id)?.into()))
+    Ok(Json(uploads.get(&project, &id)?.into()))
 }
 
 /// Import an uploaded file.
@@ -283,7 +290,7 @@ pub(super) async fn run(
 /// Download rejected records.
 ///
 /// Returns the records that the last import rejected, one JSON object on each line, with `line`, `record`, `code`,
-/// `field`, `message` and `raw`.
+/// `field`, `message` and `raw`. Returns the first 64 MiB, and `rejectsOmitted` of the import counts the other records.
 #[utoipa::path(
     get,
     path = "/admin/imports/{id}/rejects",
@@ -301,8 +308,8 @@ pub(super) async fn rejects(
     project: Project,
     Named(id): Named,
 ) -> Result<Response, ApiError> {
-    let name = uploads.get(project.id(), &id)?.file_name;
-    let rejects = uploads.rejects(project.id(), &id).await?;
+    let name = uploads.get(&project, &id)?.file_name;
+    let rejects = uploads.rejects(&project, &id).await?;
     let body = rejects.map_or_else(ResponseBody::empty, download::body_of);
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson")),
@@ -336,7 +343,7 @@ pub(super) async fn remove(
     project: Project,
     Named(id): Named,
 ) -> Result<StatusCode, ApiError> {
-    uploads.remove(project.id(), &id).await?;
+    uploads.remove(&project, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
