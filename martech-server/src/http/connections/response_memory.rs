@@ -9,8 +9,8 @@
 //! hyper gets responses in pieces, which shows the server whether the client keeps reading. The last piece is small:
 //! over HTTP/2, it stays in memory after hyper is done with the response and before the client has read it.
 //!
-//! A response whose length is not known, which is a stream of events, is not charged: hyper takes its pieces one by one,
-//! and the feed bounds what waits.
+//! A response whose length is not known is not charged: hyper takes its pieces one by one. A stream of events bounds what
+//! waits, and a download reads a piece of its file when hyper has taken the one before.
 
 use std::{
     collections::BTreeMap,
