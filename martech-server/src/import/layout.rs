@@ -1,6 +1,9 @@
 //! Resolves the mapping options against the columns of a file: which part of a record fills which place in an event.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+};
 
 use martech_core::event::{Currency, Facts};
 
@@ -55,9 +58,9 @@ pub(crate) struct Layout {
     pub(crate) properties: Node,
     /// Names of members that are not properties of their own name, because they have another place in the event.
     pub(crate) taken: HashSet<String>,
-    /// Names of properties that are left out, because they would take precedence over a mapped property for the same
-    /// figure.
-    pub(crate) shadowed: BTreeSet<&'static str>,
+    /// Names of properties that are left out, because the options drop them, or because they would take precedence over a
+    /// mapped property for the same figure.
+    pub(crate) shadowed: BTreeSet<Cow<'static, str>>,
     /// The columns that are left out because their names are shadowed.
     pub(crate) left_out: Vec<String>,
     /// Whether the remaining columns become properties.
@@ -117,6 +120,8 @@ pub(crate) enum LayoutError {
     Overlap(Target),
     #[error("there is no column {column:?}; the columns are {columns}")]
     NoColumn { target: Target, column: String, columns: String },
+    #[error("there is no column {column:?} to drop; the columns are {columns}")]
+    NoDroppedColumn { column: String, columns: String },
     #[error("two columns are named {name:?}; rename them with {}", terms.name(Flag::Columns))]
     SameName { name: String, terms: Terms },
     #[error(
@@ -132,7 +137,7 @@ impl LayoutError {
     pub(crate) fn target(&self) -> Option<&Target> {
         match self {
             Self::Twice(target) | Self::Overlap(target) | Self::NoColumn { target, .. } => Some(target),
-            Self::SameName { .. } | Self::ColumnOverlap { .. } => None,
+            Self::NoDroppedColumn { .. } | Self::SameName { .. } | Self::ColumnOverlap { .. } => None,
         }
     }
 }
@@ -149,12 +154,23 @@ impl Layout {
             layout.insert(target, Source::Member(member.clone()))?;
             layout.taken.insert(member.clone());
         }
+        let is_dropped = |name: &str| options.drops.iter().any(|drop| drop == name);
         for field in Field::ALL {
-            layout.fields[field as usize].get_or_insert_with(|| Source::Member(field.name().to_owned()));
             layout.taken.insert(field.name().to_owned());
+            if !is_dropped(field.name()) {
+                layout.fields[field as usize].get_or_insert_with(|| Source::Member(field.name().to_owned()));
+            }
         }
-        layout.base.get_or_insert_with(|| Source::Member("properties".to_owned()));
+        if !is_dropped("properties") {
+            layout.base.get_or_insert_with(|| Source::Member("properties".to_owned()));
+        }
         layout.shadow();
+        for drop in &options.drops {
+            match drop.strip_prefix("properties.") {
+                Some(name) => _ = layout.shadowed.insert(name.to_owned().into()),
+                None => _ = layout.taken.insert(drop.clone()),
+            }
+        }
         // `receivedAt` appears in the events of a journey response. The time of this import replaces it.
         layout.taken.extend(["properties".to_owned(), "receivedAt".to_owned()]);
         Ok(layout)
@@ -169,14 +185,19 @@ impl Layout {
                 return Err(LayoutError::SameName { name: name.clone(), terms: options.terms });
             }
         }
-        let mut mapped = HashSet::new();
+        // Columns that have a place, or none.
+        let mut settled = HashSet::new();
         for (target, column) in &options.maps {
             let index = *indices.get(column.as_str()).ok_or_else(|| no_column(target, column, columns))?;
             layout.insert(target, Source::Column(index))?;
-            mapped.insert(index);
+            settled.insert(index);
+        }
+        for drop in &options.drops {
+            let no_column = || LayoutError::NoDroppedColumn { column: drop.clone(), columns: columns.join(", ") };
+            settled.insert(*indices.get(drop.as_str()).ok_or_else(no_column)?);
         }
         layout.shadow();
-        for (index, name) in columns.iter().enumerate().filter(|(index, _)| !mapped.contains(index)) {
+        for (index, name) in columns.iter().enumerate().filter(|(index, _)| !settled.contains(index)) {
             let target = match name.parse() {
                 Ok(target) => target,
                 Err(_) if options.only_mapped || name == "receivedAt" => continue,
@@ -223,7 +244,7 @@ impl Layout {
     fn shadow(&mut self) {
         let mapped = &self.properties.children;
         let before = mapped.keys().flat_map(|name| Facts::before(name));
-        self.shadowed = before.copied().filter(|name| !mapped.contains_key(*name)).collect();
+        self.shadowed = before.copied().filter(|name| !mapped.contains_key(*name)).map(Cow::Borrowed).collect();
     }
 
     fn insert(&mut self, target: &Target, source: Source) -> Result<(), LayoutError> {

@@ -33,6 +33,8 @@ pub(crate) struct ImportOptions {
     pub(crate) renames: Vec<(String, String)>,
     /// Whether other columns are dropped instead of becoming properties.
     pub(crate) only_mapped: bool,
+    /// Columns that are left out unless they are mapped: names, and for JSON also `properties.NAME`.
+    pub(crate) drops: Vec<String>,
     /// Texts that mean that a value is absent. `None` for the usual ones.
     pub(crate) nulls: Option<Vec<String>>,
     pub(crate) numbers: Notation,
@@ -67,6 +69,7 @@ impl Default for ImportOptions {
             constants: Vec::new(),
             renames: Vec::new(),
             only_mapped: false,
+            drops: Vec::new(),
             nulls: None,
             numbers: Notation::default(),
             time_format: None,

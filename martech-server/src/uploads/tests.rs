@@ -56,7 +56,7 @@ impl Shop {
     }
 
     async fn remove(&self, project: &Project, policy: RemovalPolicy) {
-        self.projects().remove(&Actor::Operator, project.id(), fate, Timestamp::now()).await.unwrap();
+        self.projects().remove(&Actor::Operator, project.id(), policy, Timestamp::now()).await.unwrap();
     }
 
     fn folders(&self, project: &Project) -> usize {

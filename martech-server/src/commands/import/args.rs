@@ -90,6 +90,10 @@ pub struct ImportArgs {
     #[arg(long)]
     pub(super) only_mapped: bool,
 
+    /// Leaves out columns, separated by commas: `email,phone`; in JSON also `properties.email`. A mapped column stays
+    #[arg(long = "drop", value_name = "COLUMN,...", value_delimiter = ',')]
+    pub(super) drops: Vec<String>,
+
     /// Texts that mean that a value is absent, separated by commas: `NULL,-`; they apply with or without quotes, and to
     /// JSON strings. By default `NULL` and `\N`, in columns without quotes only
     #[arg(long = "null", value_name = "TEXT,...", value_delimiter = ',', allow_hyphen_values = true)]
@@ -211,6 +215,7 @@ impl ImportArgs {
             constants: self.constants.clone(),
             renames: self.renames.clone(),
             only_mapped: self.only_mapped,
+            drops: self.drops.clone(),
             nulls: self.nulls.clone(),
             numbers: Notation::new(self.decimal, self.thousands).ok_or_else(same)?,
             time_format: self.time_format.clone(),

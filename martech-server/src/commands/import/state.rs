@@ -34,7 +34,7 @@ fn key_of(path: &Path, rejects: &Path, args: &ImportArgs) -> io::Result<String> 
     let mut hash = Xxh3::new();
     let options = (
         (&args.format, &args.delimiter, args.no_header, &args.columns, &args.maps, &args.constants, &args.renames),
-        (args.only_mapped, &args.time_format, &args.time_zone, &args.currency, &args.event_types),
+        (args.only_mapped, &args.drops, &args.time_format, &args.time_zone, &args.currency, &args.event_types),
         (args.decimal, args.thousands, &args.nulls, args.encoding, args.pad_rows),
         (&args.url, &args.store.store, &args.project),
     );

@@ -229,6 +229,23 @@ fn parses_other_columns_in_the_notation_of_the_file() {
 }
 
 #[test]
+fn dropped_columns_are_left_out() {
+    let options = "--set type=search --drop sessionId,email,properties.phone";
+    let event = value(columns(options, "userId,occurredAt,sessionId,email,properties.phone,a", "u,2026-11-22,s,e,1,b"));
+    assert_eq!(event["properties"], json!({"a": "b"}));
+    assert_eq!(event["sessionId"], Json::Null);
+    let record =
+        r#"{"userId":"u","occurredAt":"2026-11-22","sessionId":"s","email":"e","a":1,"properties":{"phone":2,"b":3}}"#;
+    let event = value(object(options, record));
+    assert_eq!(event["properties"], json!({"a": 1, "b": 3}));
+    assert_eq!(event["sessionId"], Json::Null);
+    let event = value(object("--set type=search --drop properties --map properties.c=properties.b", record));
+    assert_eq!(event["properties"], json!({"a": 1, "c": 3, "email": "e"}));
+    let error = Layout::for_columns(&self::options("--drop mail"), &["userId".to_owned()]).unwrap_err();
+    assert_eq!(error.to_string(), "there is no column \"mail\" to drop; the columns are userId");
+}
+
+#[test]
 fn mapped_columns_shadow_columns_for_the_same_figure() {
     let event = value(columns(ORDERS, "userId,amount,revenue,value", "u,59.90,1,2"));
     assert_eq!(event["properties"], json!({"total": 59.9, "value": 2}));

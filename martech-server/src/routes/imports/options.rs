@@ -44,6 +44,8 @@ pub(in crate::routes) struct ImportRequest {
     rename: BTreeMap<String, String>,
     /// Drops other columns instead of making them properties.
     only_mapped: bool,
+    /// Columns that are left out unless they are mapped; for JSON also `properties.NAME`.
+    drop: Vec<String>,
     /// Texts that mean that a value is absent; by default `NULL` and `\N`, in columns without quotes.
     #[schema(nullable = false)]
     nulls: Option<Vec<String>>,
@@ -94,6 +96,7 @@ impl ImportRequest {
             constants: targets("set", &self.set)?,
             renames: self.rename.clone().into_iter().collect(),
             only_mapped: self.only_mapped,
+            drops: self.drop.clone(),
             nulls: self.nulls.clone(),
             numbers: numbers.ok_or_else(|| invalid("thousands", "must differ from decimal"))?,
             time_format: option("timeFormat", &self.time_format, str::parse)?,
@@ -109,6 +112,7 @@ impl ImportRequest {
     /// Returns the field that does not fit the file.
     pub(super) fn field_of(&self, error: &LayoutError) -> String {
         match error.target().map(Target::to_string) {
+            None if matches!(error, LayoutError::NoDroppedColumn { .. }) => "drop".to_owned(),
             Some(target) if self.map.contains_key(&target) => format!("map.{target}"),
             Some(target) => format!("set.{target}"),
             None => "columns".to_owned(),

@@ -7,7 +7,7 @@ import { Suggestions } from '../../../components/Suggestions.tsx'
 import { FormFailure } from '../../../session/Failure.tsx'
 import { useProject } from '../../../session/project.tsx'
 import { useTexts } from '../../../texts/index.tsx'
-import { doubled, guess, mapOf, missing, type Target, TARGETS } from './mapping.ts'
+import { doubled, dropsOf, guess, mapOf, missing, type Target, TARGETS } from './mapping.ts'
 import { type ImportOptions, type Upload, useImportChanges } from './queries.ts'
 
 /** What each column of a file means. The server tries it, and then imports. */
@@ -29,6 +29,7 @@ export function Mapping({ upload, disabled }: { upload: Upload; disabled: boolea
     const options: ImportOptions = {
       dryRun,
       map: mapOf(columns, targets),
+      drop: dropsOf(columns, targets, upload.format === 'json' || upload.format === 'ndjson'),
       onlyMapped: true,
       timeZone,
       ...(type !== '' && { set: { type } }),

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { doubled, guess, mapOf, missing } from './mapping.ts'
+import { doubled, dropsOf, guess, mapOf, missing } from './mapping.ts'
 
 test('columns are guessed by their names', () => {
   expect(guess(['order_id', 'Customer', 'ordered_at', 'amount', 'Currency', 'SKU', 'note'])).toEqual([
@@ -21,6 +21,13 @@ test('a mapping names the column of each target', () => {
     occurredAt: 'when',
     'properties.Unit_Price': 'Unit Price',
   })
+})
+
+test('what is left out is named, properties of JSON as a whole', () => {
+  const columns = ['userId', 'sessionId', 'properties.cart.id', 'properties.cart.total', 'a.b']
+  const targets = ['userId', 'drop', 'drop', 'properties.total', 'drop'] as const
+  expect(dropsOf(columns, targets, true)).toEqual(['sessionId', 'properties.cart', 'a.b'])
+  expect(dropsOf(columns, targets, false)).toEqual(['sessionId', 'properties.cart.id', 'a.b'])
 })
 
 test('properties that the server exports stay what they are', () => {

@@ -43,6 +43,15 @@ export function mapOf(columns: readonly string[], targets: readonly Target[]): R
   return Object.fromEntries(columns.flatMap((column, index) => (paths[index] === undefined ? [] : [[paths[index], column]])))
 }
 
+/**
+ * What the server leaves out. Of a JSON object it takes the fields and the properties of an event even if nothing maps
+ * them, and it drops properties as a whole: those of their members that are kept are mapped.
+ */
+export function dropsOf(columns: readonly string[], targets: readonly Target[], isJson: boolean): string[] {
+  const dropped = columns.filter((_, index) => targets[index] === 'drop')
+  return isJson ? [...new Set(dropped.map((path) => path.replace(/^(properties\.[^.]+)\..*$/, '$1')))] : dropped
+}
+
 /** The place in an event that each column fills, or `undefined` for one that is left out. */
 function pathsOf(columns: readonly string[], targets: readonly Target[]): (string | undefined)[] {
   return columns.map((column, index) => {
