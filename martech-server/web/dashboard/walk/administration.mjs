@@ -28,6 +28,7 @@ export async function administer(walker, page) {
     await row.getByRole('button', { name: 'Revoke' }).first().click()
     await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click()
     await row.first().waitFor({ state: 'detached' })
+    await focusIsIn(page, page.getByRole('group', { name: 'Keys' }).first())
   })
   await walker.step('a project is created, changed and removed', async () => {
     await walker.go(page, '/admin/projects')

@@ -18,7 +18,7 @@ export class KeepFocus extends Component<KeepFocusProps> {
   }
 
   override componentDidUpdate(_props: KeepFocusProps, _state: unknown, hadFocus: boolean): void {
-    if (hadFocus && !this.hasFocus()) this.list.current?.focus()
+    if (hadFocus && !this.hasFocus()) this.list.current?.focus({ preventScroll: true })
   }
 
   override render() {
