@@ -76,7 +76,7 @@ async fn push(count: usize) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Sends requests with one event to a server, from the head of the request to its response.
+/// Sends requests with one event to a server, from the head of the request to its response, and stores the events.
 async fn post(dir: &Path, target: &str, count: usize) -> Result<(), Box<dyn Error>> {
     let server = InProcess::open(dir).await?;
     for n in 0..count {
@@ -85,6 +85,7 @@ async fn post(dir: &Path, target: &str, count: usize) -> Result<(), Box<dyn Erro
             return Err(format!("{target}: {status}").into());
         }
     }
+    server.close().await?;
     Ok(())
 }
 

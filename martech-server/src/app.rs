@@ -160,7 +160,7 @@ impl App {
     }
 
     /// Ends imports, stores the waiting events until `deadline`, and closes the store.
-    async fn close(&self, deadline: Instant) -> Result<(), CloseError> {
+    pub(crate) async fn close(&self, deadline: Instant) -> Result<(), CloseError> {
         // Imports write to the stores, and to the audit log.
         self.state.uploads.close(before_sink(deadline).min(IMPORT_PATIENCE)).await;
         let closed = self.state.projects.close(before_sink(deadline) + LEAST_PATIENCE).await;

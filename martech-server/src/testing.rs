@@ -14,9 +14,10 @@ use martech_core::{
     event::{Currency, Event, Timestamp},
     query::{JourneyQuery, StatsQuery, UsersQuery},
 };
+use tokio::time::Instant;
 
 use crate::{
-    app::{App, StartError},
+    app::{App, CloseError, StartError},
     commands::import::ImportArgs,
     config::ServeArgs,
     http::{
@@ -30,13 +31,22 @@ use crate::{
 
 /// A server without connections, for counting the instructions of a request.
 #[derive(Debug)]
-pub struct InProcess(Routes);
+pub struct InProcess {
+    app: App,
+    routes: Routes,
+}
 
 impl InProcess {
     /// Opens a server with default settings in a folder.
     pub async fn open(dir: &Path) -> Result<Self, StartError> {
         let args = ServeArgs::parse_from(["--data-dir".as_ref(), dir.as_os_str()]);
-        Ok(Self(Routes::new(App::open(&args).await?.state())))
+        let app = App::open(&args).await?;
+        Ok(Self { routes: Routes::new(app.state()), app })
+    }
+
+    /// Stores the waiting events, and closes the server.
+    pub async fn close(self) -> Result<(), CloseError> {
+        self.app.close(Instant::now() + Duration::from_secs(60)).await
     }
 
     /// Sends JSON to a path, and returns the status of the response.
@@ -48,7 +58,7 @@ impl InProcess {
             .header(header::CONTENT_LENGTH, length)
             .body(Body::from(body))
             .expect("the target is a path");
-        self.0.clone().answer(request).await.status()
+        self.routes.clone().answer(request).await.status()
     }
 }
 
