@@ -218,7 +218,7 @@ export const de: Texts = {
   journey: {
     find: 'Nutzer suchen',
     session: (begin) => `Sitzung vom ${begin}`,
-    size: (count, open) => `${count}${open ? ' oder mehr' : ''} Ereignisse`,
+    size: (count, open) => (open ? `${count} oder mehr Ereignisse` : plural(count, '1 Ereignis', `${count} Ereignisse`)),
     empty: 'Keine Ereignisse dieses Nutzers',
     emptyHint: 'Die Kennung ist falsch geschrieben, oder die Ereignisse wurden nach der Aufbewahrungsfrist entfernt.',
     emptyType: 'Dieser Nutzer hat keine Ereignisse dieses Typs.',

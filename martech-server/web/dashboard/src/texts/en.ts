@@ -219,7 +219,7 @@ export const en = {
   journey: {
     find: 'Find a user',
     session: (begin: string) => `Session of ${begin}`,
-    size: (count: string, open: boolean) => `${count}${open ? ' or more' : ''} events`,
+    size: (count: string, open: boolean) => (open ? `${count} or more events` : plural(count, '1 event', `${count} events`)),
     empty: 'No events of this user',
     emptyHint: 'The id may be misspelled, or its events were removed after the retention.',
     emptyType: 'This user has no events of this type.',

@@ -85,11 +85,11 @@ function HereNow({ project }: { project: string }) {
   if (count === undefined) return error === null && <Skeleton className="h-6 w-24" />
   const text = overview.now(format.number(count))
   return (
-    <p className="flex items-center gap-1 text-sm text-muted">
+    <div className="flex items-center gap-1 text-sm text-muted">
       <span aria-hidden className={count > 0 ? 'size-2 rounded-full bg-good' : 'size-2 rounded-full bg-line'} />
       {text}
       <Info label={common.about(text)}>{definitions.now}</Info>
-    </p>
+    </div>
   )
 }
 
