@@ -4,13 +4,13 @@
 //! [`Project::close`] tells the holders of [`ImportPermit`]s to stop, and waits for them. A closed project gives no
 //! permits, and its [`ImportStore`]s store nothing.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use martech_core::{
     Appended, Store, StoreError,
     event::{Event, Timestamp},
 };
-use tokio::sync::watch;
+use tokio::sync::{RwLock, watch};
 
 use super::{Project, backend::Backend};
 
@@ -68,7 +68,7 @@ impl ImportPermit {
     /// Returns the store behind the queue of the project. An import has a queue of its own, so that live events do not
     /// wait for it.
     pub(crate) fn store(&self) -> ImportStore {
-        ImportStore(self.clone())
+        ImportStore { permit: self.clone(), writing: Arc::default() }
     }
 
     /// Returns whether the permit must be dropped soon, because the project is closing.
@@ -85,13 +85,30 @@ impl ImportPermit {
 
 /// The store of a project for one import.
 #[derive(Debug, Clone)]
-pub(crate) struct ImportStore(ImportPermit);
+pub(crate) struct ImportStore {
+    permit: ImportPermit,
+    /// Each write holds it for reading.
+    writing: Arc<RwLock<()>>,
+}
+
+impl ImportStore {
+    /// Waits until the writes that have begun are over. A write that is canceled may take effect later, after the events
+    /// of a removed project were deleted.
+    pub(crate) async fn idle(&self) {
+        drop(self.writing.write().await);
+    }
+}
 
 impl Store<Event> for ImportStore {
     async fn append(&self, batch: &[Event]) -> Result<Appended, StoreError> {
-        let ImportPermit { project, created_at, .. } = &self.0;
-        if self.0.is_closing() || project.created_at() != *created_at {
-            return Err(StoreError::fatal("the project was removed, or the server is stopping"));
+        let ImportPermit { project, created_at, .. } = &self.permit;
+        let _writing = self.writing.read().await;
+        if self.permit.is_closing() {
+            // A fatal error would cancel the writes that have begun.
+            return Err(StoreError::retry("the project is closing"));
+        }
+        if project.created_at() != *created_at {
+            return Err(StoreError::fatal("the project was removed"));
         }
         if let Err(refusal) = project.admit_days(batch) {
             return Err(StoreError::retry_after(BEHIND, refusal.to_string()));

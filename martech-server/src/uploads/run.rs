@@ -13,6 +13,7 @@ use tokio::{
     runtime::Handle,
     sync::{oneshot, watch},
     task::spawn_blocking,
+    time::timeout,
 };
 
 use super::{
@@ -29,9 +30,9 @@ use crate::{
 
 /// How long the end of an import waits for events on their way to the store.
 const CLOSING: Duration = Duration::from_secs(1);
-/// The same if the store is to be closed, or its events are to be deleted. The writes that a store has begun should be
-/// over by then. Shorter than the time that a project has to close.
-const CLOSING_STORE: Duration = Duration::from_secs(5);
+/// How long the end of an import waits for writes that the store of a closing project has begun. Shorter than the time
+/// that a project has to close.
+const WRITING: Duration = Duration::from_secs(8);
 
 /// An import that runs.
 #[derive(Debug)]
@@ -271,9 +272,10 @@ impl Job {
     /// Imports the file, until `stopped` tells why the import must end.
     async fn run(mut self, stopped: oneshot::Receiver<Ended>) -> Result<FileOutcome, Ended> {
         let Self { permit, folder, source, options, progress } = &mut self;
+        let store = permit.store();
         let sink = match options.dry_run {
             true => import::sink(Nowhere, options.batch_size),
-            false => import::sink(permit.store(), options.batch_size),
+            false => import::sink(store.clone(), options.batch_size),
         };
         let sink = sink.map_err(|error| Ended::Failed(error.into()))?;
         let rejects = RejectsPath::Bounded(folder.rejects(), MAX_REJECTS);
@@ -288,8 +290,8 @@ impl Job {
             result = import.run(options, &sink, progress) => result.map_err(Ended::Failed),
         };
         if result.is_err() {
-            // Reading fails if the import is stopped while it waits for the disk. The store of a closing project fails.
-            if matches!(result, Err(Ended::Failed(_))) && (reading.is_stopped() || permit.is_closing()) {
+            // Reading fails if the import is stopped while it waits for the disk.
+            if matches!(result, Err(Ended::Failed(_))) && reading.is_stopped() {
                 result = Err(stop.await);
             }
             reading.stop();
@@ -302,8 +304,11 @@ impl Job {
         if let Err(error) = kept {
             tracing::warn!(error, "cannot store or remove the rejects of an import");
         }
+        if matches!(result, Err(Ended::Closing)) && timeout(WRITING, store.idle()).await.is_err() {
+            tracing::warn!("a write of an import to the store of a closing project did not end in time");
+        }
         // A later import reads the records of events that were not stored again.
-        _ = sink.close(if matches!(result, Err(Ended::Closing)) { CLOSING_STORE } else { CLOSING }).await;
+        _ = sink.close(CLOSING).await;
         result
     }
 }

@@ -1,7 +1,7 @@
 use std::{ffi::OsStr, fs};
 
 use martech_core::{
-    StoreError,
+    Store, StoreError,
     event::{Event, EventRules, EventType},
     sink::NotStored,
 };
@@ -196,11 +196,8 @@ async fn a_project_that_closes_ends_its_import() {
     assert!(project.import_permit().is_none());
     assert!(matches!(receiving.finish("b.csv".to_owned()).await, Err(UploadError::NoProject(_))));
     let event = Event::builder("u1", EventType::SEARCH).build(&EventRules::default()).unwrap();
-    let sink = crate::import::sink(store, 1).unwrap();
-    assert!(sink.push(event).await.unwrap().await.is_err(), "the store of a closing project stores nothing");
-    assert_eq!(sink.close(Duration::ZERO).await.unstored.len(), 0);
-    drop(sink);
-    drop(permit);
+    assert!(store.append(&[event]).await.is_err(), "the store of a closing project stores nothing");
+    drop((store, permit));
     remove.await;
     let upload = ended.await.unwrap();
     assert_eq!((upload.state, upload.error.as_deref()), (State::Cancelled, Some("the project was removed")));

@@ -354,3 +354,51 @@ async fn removed_project_loses_its_events_on_all_servers() {
     let (place, options) = uri.split_once('?').unwrap();
     clean_up(&format!("{place}_b?{options}")).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn removed_project_ends_its_imports_on_all_servers() {
+    let Some(uri) = database() else { return };
+    let one = start(&uri, &["--admin-token", "a-token-for-both-servers"]).await;
+    let two = start(&uri, &["--admin-token", "a-token-for-both-servers"]).await;
+    let admin = [("authorization", "Bearer a-token-for-both-servers")];
+    let get = async |server: &Server, path: &str| server.send_json("GET", path, &admin, &json!({})).await;
+    let make = async |server: &Server| server.send_json("POST", "/admin/projects", &admin, &json!({ "id": "b" })).await;
+    assert_eq!(make(&one).await.status, 201);
+    let rows: String = (0..200_000).map(|n| format!("u{n},search,2026-01-01\n")).collect();
+    let rows = format!("userId,type,occurredAt\n{rows}");
+    let upload = two.send_with("POST", "/admin/imports?fileName=a.csv&project=b", &admin, rows).await;
+    assert_eq!(upload.status, 201, "{}", upload.text);
+    let import = format!("/admin/imports/{}", upload.json["id"].as_str().unwrap());
+    let run = two.send_json("POST", &format!("{import}/run?project=b"), &admin, &json!({})).await;
+    assert_eq!(run.status, 202, "{}", run.text);
+    let import = format!("{import}?project=b");
+    let has_stored = async || get(&two, &import).await.json["counts"]["stored"].as_u64() > Some(0);
+    eventually("the import stores nothing", has_stored).await;
+    let removed = one.send_json("DELETE", "/admin/projects/b?events=delete", &admin, &json!({})).await;
+    assert_eq!(removed.status, 204, "{}", removed.text);
+    let folder = two.dir.path().join("projects/b");
+    eventually("the other server still has the files", async || !folder.exists()).await;
+    // The import has ended: a later project does not get its events.
+    eventually("the project cannot be created again", async || make(&two).await.status == 201).await;
+    assert_eq!(get(&two, "/admin/imports?project=b").await.json["imports"], json!([]));
+    assert_eq!(get(&two, "/users?project=b").await.json["total"], 0);
+    // Another import can run at once.
+    let upload = two
+        .send_with(
+            "POST",
+            "/admin/imports?fileName=a.csv&project=b",
+            &admin,
+            "userId,type,occurredAt\nu,search,2026-01-01\n",
+        )
+        .await;
+    let import = format!("/admin/imports/{}", upload.json["id"].as_str().unwrap());
+    assert_eq!(two.send_json("POST", &format!("{import}/run?project=b"), &admin, &json!({})).await.status, 202);
+    let import = format!("{import}?project=b");
+    eventually("the import ends", async || get(&two, &import).await.json["state"] == "finished").await;
+    assert_eq!(get(&two, "/users?project=b").await.json["total"], 1);
+    one.stopped().await;
+    two.stopped().await;
+    clean_up(&uri).await;
+    let (place, options) = uri.split_once('?').unwrap();
+    clean_up(&format!("{place}_b?{options}")).await;
+}
