@@ -78,7 +78,7 @@ export interface paths {
          * Upload a file.
          * @description Stores a file of up to 4 GiB to import it: NDJSON, other JSON, CSV or other delimited text, plain or compressed with
          *     gzip or zstd. The response has the detected format and the first records. The server keeps the file for a day, and
-         *     at most ten files of a project. With several servers, a file is on the server that received it.
+         *     at most ten files of a project and fifty in all. With several servers, a file is on the server that received it.
          */
         post: operations["uploadImport"];
         delete?: never;
@@ -121,7 +121,7 @@ export interface paths {
         /**
          * Download rejected records.
          * @description Returns the records that the last import rejected, one JSON object on each line, with `line`, `record`, `code`,
-         *     `field`, `message` and `raw`.
+         *     `field`, `message` and `raw`. Returns the first 64 MiB, and `rejectsOmitted` of the import counts the other records.
          */
         get: operations["getImportRejects"];
         put?: never;
@@ -379,9 +379,10 @@ export interface paths {
         post?: never;
         /**
          * Remove a project.
-         * @description Revokes the keys of the project, withdraws its invitations and removes all roles in it. By default, the events remain
-         *     in place. With `events=delete`, they are deleted, with the dead letters of the project. If MongoDB does not delete
-         *     them now, the response is 503, the project is removed all the same, and the server deletes them as soon as it can.
+         * @description Revokes the keys of the project, withdraws its invitations, removes all roles in it, cancels its imports and removes
+         *     its uploads. By default, the events remain in place. With `events=delete`, the server deletes them, with the dead
+         *     letters of the project. If MongoDB does not delete them now, the response is 503. The project is removed nevertheless.
+         *     The server deletes the events later.
          */
         delete: operations["removeProject"];
         options?: never;
@@ -1074,6 +1075,11 @@ export interface components {
             id: string;
             /** @description The most frequent reasons for rejections, at most ten. */
             reasons: components["schemas"]["ImportReason"][];
+            /**
+             * Format: int64
+             * @description The number of rejected records that the download leaves out, because it has at most 64 MiB. Absent if it has all.
+             */
+            rejectsOmitted?: number;
             /** @description The first records, at most five, as the texts of their columns. Long texts are cut. Absent in lists. */
             sample?: string[][];
             state: components["schemas"]["ImportState"];
@@ -1131,6 +1137,11 @@ export interface components {
              * @default null
              */
             delimiter?: string;
+            /**
+             * @description Columns that are left out unless they are mapped; for JSON also `properties.NAME`.
+             * @default []
+             */
+            drop?: string[];
             /**
              * @description Reads the file, writes the rejects and shows the first event, but stores nothing.
              * @default false
@@ -2690,7 +2701,7 @@ export interface operations {
     removeProject: {
         parameters: {
             query?: {
-                /** @description What happens to the events; by default `keep`. */
+                /** @description Whether to keep or to delete the events; by default `keep`. */
                 events?: "keep" | "delete";
             };
             header?: never;

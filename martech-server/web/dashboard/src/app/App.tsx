@@ -10,8 +10,12 @@ import { Gate } from './Gate.tsx'
 import { Missing } from './Missing.tsx'
 import { Waiting } from './Waiting.tsx'
 
-// Each page is a file of its own, loaded when it is first shown.
-const Overview = lazy(() => import('../pages/overview/Overview.tsx'))
+// Each page is a file of its own, loaded when it is first shown. Most visits begin with the overview: its file loads
+// while the server says who is there.
+const overview = () => import('../pages/overview/Overview.tsx')
+if (location.pathname === import.meta.env.BASE_URL) void overview()
+
+const Overview = lazy(overview)
 const Users = lazy(() => import('../pages/users/Users.tsx'))
 const Journey = lazy(() => import('../pages/journey/Journey.tsx'))
 const Events = lazy(() => import('../pages/events/Events.tsx'))

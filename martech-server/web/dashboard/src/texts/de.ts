@@ -443,6 +443,7 @@ export const de: Texts = {
         `${read} gelesen, ${stored} gespeichert, ${duplicates} schon vorhanden, ${rejected} abgelehnt`,
       reason: (count, message, line) => `${count}: ${message} (zuerst in Zeile ${line})`,
       rejects: 'Abgelehnte Zeilen herunterladen',
+      omitted: (count) => `${count} weitere wurden abgelehnt; die Datei hat höchstens 64 MiB.`,
       firstEvent: 'Das erste Ereignis',
     },
     audit: {

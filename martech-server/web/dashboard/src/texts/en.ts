@@ -440,6 +440,7 @@ export const en = {
         `${read} read, ${stored} stored, ${duplicates} already there, ${rejected} rejected`,
       reason: (count: string, message: string, line: string) => `${count}: ${message} (first in line ${line})`,
       rejects: 'Download the rejected records',
+      omitted: (count: string) => `${count} more were rejected; the file has at most 64 MiB.`,
       firstEvent: 'The first event',
     },
     audit: {

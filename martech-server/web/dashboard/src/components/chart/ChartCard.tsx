@@ -9,7 +9,9 @@ import { ScrollRegion } from '../ScrollRegion.tsx'
 import { useTheme } from '../Theme.tsx'
 import type { Axis, ChartPoint } from './points.ts'
 
-const TimeChart = lazy(() => import('./TimeChart.tsx'))
+// The file of the chart loads while its figures do.
+const chart = import('./TimeChart.tsx')
+const TimeChart = lazy(() => chart)
 
 export interface ChartTexts {
   table: string

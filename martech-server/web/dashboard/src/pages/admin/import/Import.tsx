@@ -120,7 +120,7 @@ function Outcome({ upload }: { upload: Upload }) {
   const texts = admin.import
   const format = useFormat()
   const { project } = useProject()
-  const { state, dryRun, counts, bytes, bytesRead, reasons, firstEvent } = upload
+  const { state, dryRun, counts, bytes, bytesRead, reasons, rejectsOmitted = 0, firstEvent } = upload
   const isRunning = state === 'running'
   const part = bytes > 0 ? bytesRead / bytes : 0
   const [read, stored] = [format.number(counts.read), format.number(counts.stored)]
@@ -151,6 +151,7 @@ function Outcome({ upload }: { upload: Upload }) {
           {texts.rejects}
         </a>
       )}
+      {rejectsOmitted > 0 && isEnded(upload) && <p className="text-muted">{texts.omitted(format.number(rejectsOmitted))}</p>}
       {firstEvent != null && (
         <details>
           <summary className="py-1 text-muted">{texts.firstEvent}</summary>
