@@ -113,7 +113,6 @@ export async function people(walker, owner) {
 /** Does what the Rust snippet says, in a package of its own. */
 async function runRust(page) {
   await page.getByRole('button', { name: 'Rust' }).click()
-  await page.getByRole('button', { name: 'Create a key' }).click()
   const code = page.getByRole('group', { name: 'Rust' })
   await code.getByText(/mt_write_/).waitFor()
   const program = await code.textContent()

@@ -101,10 +101,18 @@ export async function overview(walker, page) {
 async function asked(page, query, interval = 'day') {
   const params = new URLSearchParams(query)
   const [from, to] = days(params.get('range'))
-  const url = `/stats?project=sample&from=${from}&to=${to}&interval=${interval}&weekStart=sunday&compare=${params.get('compare') ?? 'previousPeriod'}`
-  const response = await page.request.get(new URL(url, page.url()).href)
-  assert.equal(response.status(), 200, await response.text())
-  return response.json()
+  const ask = async (from, to, compare) => {
+    const url = `/stats?project=sample&from=${from}&to=${to}&interval=${interval}&weekStart=sunday&compare=${compare}`
+    const response = await page.request.get(new URL(url, page.url()).href)
+    assert.equal(response.status(), 200, await response.text())
+    return response.json()
+  }
+  if (params.get('range') !== 'lastMonth' || params.has('compare')) return ask(from, to, params.get('compare') ?? 'previousPeriod')
+  // A month is compared with the month before, which need not have as many days.
+  const before = new Date(from)
+  before.setUTCMonth(before.getUTCMonth() - 1)
+  const previous = await ask(before.toISOString().slice(0, 10), from, 'none')
+  return { ...(await ask(from, to, 'none')), previous: { ...previous.totals, series: previous.series } }
 }
 
 function days(range) {

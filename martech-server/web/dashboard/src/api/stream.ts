@@ -14,7 +14,6 @@ interface Stream {
 }
 
 interface Listener {
-  paused?: boolean
   /** Receives the events that come. */
   onEvents(events: StreamedEvent[]): void
   /** Events may be missing: the connection was lost, or the server left out so many. */
@@ -27,7 +26,7 @@ const RETRY = 5_000
 /** How long a page that nobody sees keeps its stream. Browsers open only six connections to a server without TLS. */
 const HIDDEN = 5 * 60_000
 
-export function useEventStream({ project, userId, type }: Stream, { paused = false, onEvents, onGap }: Listener): StreamState {
+export function useEventStream({ project, userId, type }: Stream, { onEvents, onGap }: Listener): StreamState {
   const queries = useQueryClient()
   const [state, setState] = useState<StreamState>('connecting')
   const [attempt, setAttempt] = useState(0)
@@ -37,7 +36,7 @@ export function useEventStream({ project, userId, type }: Stream, { paused = fal
   // The answer that refused the stream cannot be read. If the session has ended, the page asks for the password.
   const onRefused = useEffectEvent(() => void queries.invalidateQueries({ queryKey: ['session'] }))
   useEffect(() => {
-    if (paused || isHidden) return
+    if (isHidden) return
     const query = new URLSearchParams({ project, ...(userId && { userId }), ...(type && { type }) })
     const source = new EventSource(`/events/stream?${query}`)
     let [events, skipped]: [StreamedEvent[], number] = [[], 0]
@@ -75,8 +74,8 @@ export function useEventStream({ project, userId, type }: Stream, { paused = fal
       source.close()
       setState('connecting')
     }
-  }, [project, userId, type, paused, attempt, isHidden])
-  return paused ? 'paused' : state
+  }, [project, userId, type, attempt, isHidden])
+  return state
 }
 
 /** Whether nobody has seen the page for a while. */

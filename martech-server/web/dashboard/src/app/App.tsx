@@ -6,30 +6,26 @@ import { ThemeProvider } from '../components/Theme.tsx'
 import type { Texts } from '../texts/en.ts'
 import { type Language, TextsProvider } from '../texts/index.tsx'
 import { ErrorBoundary } from './ErrorBoundary.tsx'
+import { files } from './files.ts'
 import { Gate } from './Gate.tsx'
 import { Missing } from './Missing.tsx'
 import { Waiting } from './Waiting.tsx'
 
-// Each page is a file of its own, loaded when it is first shown. Most visits begin with the overview: its file loads
-// while the server says who is there.
-const overview = () => import('../pages/overview/Overview.tsx')
-if (location.pathname === import.meta.env.BASE_URL) void overview()
-
-const Overview = lazy(overview)
-const Users = lazy(() => import('../pages/users/Users.tsx'))
-const Journey = lazy(() => import('../pages/journey/Journey.tsx'))
-const Events = lazy(() => import('../pages/events/Events.tsx'))
-const Start = lazy(() => import('../pages/start/Start.tsx'))
-const Account = lazy(() => import('../pages/account/Account.tsx'))
-const Admin = lazy(() => import('../pages/admin/Admin.tsx'))
-const Members = lazy(() => import('../pages/admin/members/Members.tsx'))
-const Keys = lazy(() => import('../pages/admin/keys/Keys.tsx'))
-const Projects = lazy(() => import('../pages/admin/projects/Projects.tsx'))
-const Import = lazy(() => import('../pages/admin/import/Import.tsx'))
-const Audit = lazy(() => import('../pages/admin/audit/Audit.tsx'))
-const System = lazy(() => import('../pages/admin/system/System.tsx'))
-const SignIn = lazy(() => import('../pages/sign-in/SignIn.tsx'))
-const SignUp = lazy(() => import('../pages/sign-up/SignUp.tsx'))
+const Overview = lazy(files.overview)
+const Users = lazy(files.users)
+const Journey = lazy(files.journey)
+const Events = lazy(files.events)
+const Start = lazy(files.start)
+const Account = lazy(files.account)
+const Admin = lazy(files.admin)
+const Members = lazy(files.members)
+const Keys = lazy(files.keys)
+const Projects = lazy(files.projects)
+const Import = lazy(files.import)
+const Audit = lazy(files.audit)
+const System = lazy(files.system)
+const SignIn = lazy(files.signIn)
+const SignUp = lazy(files.signUp)
 
 export function App({ spoken }: { spoken: { language: Language; texts: Texts } }) {
   const [queries] = useState(createQueries)

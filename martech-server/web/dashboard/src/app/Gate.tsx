@@ -9,10 +9,11 @@ import { ProjectProvider, useProjects } from '../session/project.tsx'
 import { UserContext, useSession, useSignOut } from '../session/session.tsx'
 import { useTexts } from '../texts/index.tsx'
 import { ErrorBoundary } from './ErrorBoundary.tsx'
+import { files } from './files.ts'
 import { Shell } from './Shell.tsx'
 import { Placeholder } from './Waiting.tsx'
 
-const SignInAgain = lazy(() => import('./SignInAgain.tsx'))
+const SignInAgain = lazy(files.signInAgain)
 
 /** The pages for people who are signed in. Others go to the sign-in page first. */
 export function Gate() {

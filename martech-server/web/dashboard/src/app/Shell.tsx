@@ -1,5 +1,5 @@
 import { notifyManager, onlineManager, useIsFetching, useQueryClient } from '@tanstack/react-query'
-import { Fragment, lazy, Suspense, useState, useSyncExternalStore } from 'react'
+import { Fragment, lazy, Suspense, useEffect, useState, useSyncExternalStore } from 'react'
 import { NavLink, Outlet, useLocation } from 'react-router'
 import { IconButton } from '../components/Button.tsx'
 import { Select } from '../components/Field.tsx'
@@ -9,12 +9,16 @@ import { useCommand, useShortcut } from '../lib/shortcuts.ts'
 import { usePath, useProject } from '../session/project.tsx'
 import { useTexts } from '../texts/index.tsx'
 import { ErrorBoundary } from './ErrorBoundary.tsx'
+import { files, loadFiles } from './files.ts'
 import { usePages } from './pages.ts'
 import { Settings } from './Settings.tsx'
 import { Waiting } from './Waiting.tsx'
 
-const Palette = lazy(() => import('./Palette.tsx'))
-const Shortcuts = lazy(() => import('./Shortcuts.tsx'))
+const Palette = lazy(files.palette)
+const Shortcuts = lazy(files.shortcuts)
+
+/** The files of the first page come before those of the others. */
+const LATER = 4_000
 
 const isMac = /Mac|iPhone|iPad/.test(navigator.userAgent)
 
@@ -25,6 +29,10 @@ export function Shell() {
   useCommand('k', () => open('palette'))
   useShortcut('?', () => open('shortcuts'))
   const { pathname } = useLocation()
+  useEffect(() => {
+    const timer = setTimeout(loadFiles, LATER)
+    return () => clearTimeout(timer)
+  }, [])
   const { project } = useProject()
   return (
     <div className="min-h-dvh lg:grid lg:grid-cols-[13rem_minmax(0,1fr)]">
@@ -44,7 +52,7 @@ export function Shell() {
           <Settings />
         </header>
         <Connection />
-        <main id="content" tabIndex={-1} className="mx-auto w-full max-w-screen-2xl px-4 py-5 outline-none lg:px-6">
+        <main id="content" tabIndex={-1} className="mx-auto w-full max-w-[120rem] px-4 py-5 outline-none lg:px-6">
           <ErrorBoundary place={pathname}>
             <Waiting>
               {/* Nothing of one project may be left on the page of another. */}

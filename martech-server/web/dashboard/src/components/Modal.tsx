@@ -1,5 +1,5 @@
 import { Dialog } from '@base-ui/react/dialog'
-import { type ReactNode, useEffect, useState } from 'react'
+import { type ReactNode, useEffect, useRef, useState } from 'react'
 import { holdFocus } from '../lib/focus.ts'
 import { IconButton } from './Button.tsx'
 import { Icon } from './icons.tsx'
@@ -16,6 +16,7 @@ interface ModalProps {
 
 export function Modal({ title, hint, open, onClose, close, children }: ModalProps) {
   const [home] = useState(holdFocus)
+  const popup = useRef<HTMLDivElement>(null)
   useEffect(
     () => () => {
       // The focus was in the dialog, which is gone by now. So may be the button that opened it.
@@ -28,6 +29,9 @@ export function Modal({ title, hint, open, onClose, close, children }: ModalProp
       <Dialog.Portal>
         <Dialog.Backdrop className="fixed inset-0 z-40 bg-[rgb(0_0_0/0.45)]" />
         <Dialog.Popup
+          ref={popup}
+          // What is asked for comes before the button that closes.
+          initialFocus={() => popup.current?.querySelector<HTMLElement>('input:not([readonly]), select, textarea') ?? true}
           finalFocus={false}
           className="fixed inset-x-4 top-[10dvh] z-50 mx-auto flex max-h-[80dvh] max-w-lg flex-col gap-4 overflow-auto rounded-xl border border-line bg-surface p-5 shadow-xl"
         >

@@ -66,7 +66,8 @@ export function Tip({ button, children }: Pick<PopoverProps, 'button'> & { child
   const hover = { onPointerEnter: later(true), onPointerLeave: later(false) }
   return (
     <>
-      <button type="button" ref={trigger} popoverTarget={id} aria-describedby={id} {...hover} {...button} />
+      {/* A click does not close what the pointer has opened just before. */}
+      <button type="button" ref={trigger} popoverTarget={id} popoverTargetAction="show" aria-describedby={id} {...hover} {...button} />
       <div
         ref={content}
         id={id}

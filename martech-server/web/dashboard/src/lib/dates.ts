@@ -4,10 +4,17 @@ export type DateText = string
 
 const DAY = 86_400_000
 
+/** The formats of dates by time zone. They take long to make. */
+const formats = new Map<string, Intl.DateTimeFormat>()
+
 /** The date of a moment in a time zone. */
 export function dateIn(timeZone: string, moment: Date): DateText {
-  const parts = new Intl.DateTimeFormat('en', { timeZone, year: 'numeric', month: '2-digit', day: '2-digit' })
-  const of = Object.fromEntries(parts.formatToParts(moment).map(({ type, value }) => [type, value]))
+  let format = formats.get(timeZone)
+  if (format === undefined) {
+    format = new Intl.DateTimeFormat('en', { timeZone, year: 'numeric', month: '2-digit', day: '2-digit' })
+    formats.set(timeZone, format)
+  }
+  const of = Object.fromEntries(format.formatToParts(moment).map(({ type, value }) => [type, value]))
   return `${of.year}-${of.month}-${of.day}`
 }
 

@@ -28,8 +28,12 @@ export function createFormat(locale: string, timeZone: string) {
   const percents = new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: 2 })
   const changes = new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: 0, signDisplay: 'exceptZero' })
   const time = (options: Intl.DateTimeFormatOptions) => {
-    const format = new Intl.DateTimeFormat(locale, { timeZone, ...options })
-    return (moment: string | number | Date) => format.format(new Date(moment))
+    // A format takes long to make, and no page uses all of them.
+    let format: Intl.DateTimeFormat | undefined
+    return (moment: string | number | Date) => {
+      format ??= new Intl.DateTimeFormat(locale, { timeZone, ...options })
+      return format.format(new Date(moment))
+    }
   }
   const buckets: Record<Interval, (start: string | number) => string> = {
     hour: time({ weekday: 'short', day: 'numeric', month: 'short', hour: 'numeric', minute: '2-digit' }),

@@ -1,10 +1,25 @@
 import { describe, expect, test } from 'vitest'
-import { bounds, days, defaultInterval, intervals, parseRange, PRESETS, rangeText } from './ranges.ts'
+import { bounds, boundsBefore, days, defaultInterval, intervals, parseRange, PRESETS, rangeText } from './ranges.ts'
 
 // In Berlin it is already Tuesday, the first of December.
 const place = { timeZone: 'Europe/Berlin', now: new Date('2026-11-30T23:30:00Z'), firstDayOfWeek: 1 }
 
 describe('ranges', () => {
+  test.each([
+    ['week', '2026-11-23', '2026-11-23T23:30:00.000Z'],
+    ['month', '2026-11-01', '2026-10-31T23:30:00.000Z'],
+    ['year', '2025-01-01', '2025-11-30T23:30:00.000Z'],
+    ['lastMonth', '2026-10-01', '2026-11-01'],
+  ] as const)('%s is compared with the one before', (range, from, to) => {
+    expect(boundsBefore(range, place)).toEqual({ from, to })
+  })
+
+  test('other ranges are compared with as many days before, by the server', () => {
+    for (const range of ['today', '7d', '30d', '12m', { first: '2026-11-01', last: '2026-11-30' }] as const) {
+      expect(boundsBefore(range, place)).toBeUndefined()
+    }
+  })
+
   test.each([
     ['today', '2026-12-01', '2026-12-01'],
     ['yesterday', '2026-11-30', '2026-11-30'],

@@ -73,6 +73,29 @@ export function bounds(range: Range, place: Place): { from: string; to: string }
   return { from: first, to: isRunning ? place.now.toISOString() : addDays(last, 1) }
 }
 
+const DAY = 86_400_000
+
+/** How a week, a month or a year becomes the one before. */
+const BACK: Partial<Record<Preset, (date: DateText) => DateText>> = {
+  week: (date) => addDays(date, -7),
+  month: (date) => addMonths(date, -1),
+  lastMonth: (date) => addMonths(date, -1),
+  year: (date) => addMonths(date, -12),
+}
+
+/**
+ * The parameters of the week, month or year before, up to the same day and time. `undefined` for other ranges: the server
+ * compares them with as many days before.
+ */
+export function boundsBefore(range: Range, place: Place): { from: string; to: string } | undefined {
+  const back = typeof range === 'string' ? BACK[range] : undefined
+  if (back === undefined) return undefined
+  const { from, to } = bounds(range, place)
+  if (isDate(to)) return { from: back(from), to: back(to) }
+  const today = dateIn(place.timeZone, place.now)
+  return { from: back(from), to: new Date(place.now.getTime() - daysBetween(back(today), today) * DAY).toISOString() }
+}
+
 /** The intervals that suit a range: no chart has more than about 800 points, or only one. */
 export function intervals(range: Range, place: Place): Interval[] {
   const { first, last } = days(range, place)

@@ -92,7 +92,9 @@ export function ChartCard({ title, info, choices, points, unit, period, asTable,
             rows={points.map(({ time, value, isPartial, compared, change }, index) => ({
               key: String(index),
               cells: [
-                isPartial ? `${time} (${texts.incomplete})` : time,
+                <span key="time" className="whitespace-nowrap">
+                  {isPartial ? `${time} (${texts.incomplete})` : time}
+                </span>,
                 value.text,
                 ...(hasCompared ? [compared?.time ?? '', compared?.value.text ?? '', change ?? ''] : []),
               ],

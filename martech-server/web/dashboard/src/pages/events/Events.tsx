@@ -64,24 +64,27 @@ function Stream({ type, userId, paused }: { type: string; userId: string; paused
   const { events: texts, common } = useTexts()
   const format = useFormat()
   const path = usePath()
+  const mayAdminister = useMay('admin')
   const { project } = useProject()
   const [{ events, skipped }, set] = useState<{ events: StreamedEvent[]; skipped: number }>({ events: [], skipped: 0 })
+  // While it is paused, the list stays as it is, and what comes waits.
+  const [held, hold] = useState(events)
+  if (!paused && held !== events) hold(events)
   const state = useEventStream(
     { project: project.id, type, userId },
     {
-      paused,
       onEvents: (came) => set(({ events, ...last }) => ({ ...last, events: [...came.toReversed(), ...events].slice(0, KEPT) })),
       onGap: (left) => set((last) => ({ ...last, skipped: last.skipped + left })),
     },
   )
   return (
-    <Card title={texts.stream} actions={<Live state={state} texts={common.live} />}>
+    <Card title={texts.stream} actions={<Live state={paused ? 'paused' : state} texts={common.live} />}>
       {skipped > 0 && <p className="px-4 pb-2 text-sm text-muted">{texts.skipped(format.number(skipped))}</p>}
-      {events.length === 0 ? (
-        <Notice title={texts.waiting} hint={texts.waitingHint} />
+      {held.length === 0 ? (
+        <Notice title={texts.waiting} hint={mayAdminister ? texts.waitingHintAdmin : texts.waitingHint} />
       ) : (
         <div role="log" aria-label={texts.stream} aria-live="off">
-          {events.map((event) => (
+          {held.map((event) => (
             <EventRow
               key={event.eventId}
               time={format.clock(event.receivedAt)}

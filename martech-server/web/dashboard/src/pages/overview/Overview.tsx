@@ -1,4 +1,4 @@
-import { useMemo } from 'react'
+import { useDeferredValue, useMemo } from 'react'
 import { useNavigate } from 'react-router'
 import type { Schema } from '../../api/client.ts'
 import { Button } from '../../components/Button.tsx'
@@ -36,11 +36,14 @@ export default function Overview() {
   const [view, set] = useView(now, project.currency)
   const { data: stats, error, isPlaceholderData, dataUpdatedAt, refetch } = useStats(project.id, view, place)
   const shown = days(view.range, now)
+  // The figures come first. The chart and the lists follow without holding up the page.
+  const drawn = useDeferredValue(stats)
   const dateOf = (moment: number) => dateIn(place.timeZone, new Date(moment))
   // The figures of the last range stay until those of the new one are here.
-  const period = stats === undefined ? '' : texts.ranges.until(dateOf(Date.parse(stats.from)), dateOf(Date.parse(stats.to) - 1))
+  const period = drawn === undefined ? '' : texts.ranges.until(dateOf(Date.parse(drawn.from)), dateOf(Date.parse(drawn.to) - 1))
   useShortcut('t', () => set({ table: !view.table }))
 
+  const currencies = stats === undefined ? [] : currenciesOf(stats, project.currency, view.currency)
   const controls = (
     <>
       <RangePicker
@@ -58,6 +61,15 @@ export default function Overview() {
         options={COMPARISONS.map((compare) => [compare, texts.ranges[compare]] as const)}
         onChoose={(compare) => set({ compare })}
       />
+      {currencies.length > 1 && (
+        <Select
+          compact
+          label={texts.overview.currency}
+          value={view.currency}
+          options={currencies.map((code) => [code, code] as const)}
+          onChoose={(currency) => set({ currency })}
+        />
+      )}
     </>
   )
   return (
@@ -66,12 +78,18 @@ export default function Overview() {
         <Failure error={error} onRetry={() => void refetch()} />
       ) : (
         <div
-          aria-busy={stats === undefined || isPlaceholderData}
+          aria-busy={stats === undefined || isPlaceholderData || drawn !== stats}
           className={classes('flex flex-col gap-4 transition-opacity', isPlaceholderData && 'opacity-60')}
         >
           <Metrics stats={stats} view={view} set={set} />
-          {stats === undefined ? <Skeleton className="h-[380px] w-full rounded-xl" /> : <Chart {...{ stats, view, set, period, place }} updatedAt={dataUpdatedAt} />}
-          {stats !== undefined && (stats.totals.events === 0 ? <Empty /> : <Lists stats={stats} period={period} />)}
+          {drawn === undefined ? (
+            <Skeleton className="h-[380px] w-full rounded-xl" />
+          ) : (
+            <>
+              <Chart {...{ view, set, period, place }} stats={drawn} updatedAt={dataUpdatedAt} />
+              {drawn.totals.events === 0 ? <Empty /> : <Lists stats={drawn} period={period} />}
+            </>
+          )}
         </div>
       )}
     </Page>
@@ -104,7 +122,7 @@ function Metrics({ stats, view, set }: Pick<PartProps, 'view' | 'set'> & { stats
   const texts = useTexts()
   const format = useFormat()
   return (
-    <div role="group" aria-label={texts.overview.kpis} className="grid grid-cols-2 gap-3 md:grid-cols-4">
+    <div role="group" aria-label={texts.overview.kpis} className="grid grid-cols-2 gap-3 md:grid-cols-4 min-[1900px]:grid-cols-8">
       {FIGURES.map((figure) => {
         const value = stats && valueOf(figure, stats.totals, view.currency, format)
         const before = stats?.previous ? valueOf(figure, stats.previous, view.currency, format) : undefined
@@ -135,7 +153,6 @@ interface ChartProps extends PartProps {
 function Chart({ stats, view, set, period, place, updatedAt }: ChartProps) {
   const texts = useTexts()
   const format = useFormat()
-  const { project } = useProject()
   const { figure, currency } = view
   // A period that ends when its figures were read goes on.
   const running = Date.parse(stats.to) > updatedAt - 120_000
@@ -144,26 +161,14 @@ function Chart({ stats, view, set, period, place, updatedAt }: ChartProps) {
   const tick = useMemo(() => (start: string) => format.tick(start, stats.interval), [format, stats.interval])
   const now = useNow()
   const names = { hour: texts.ranges.hour, day: texts.ranges.day, week: texts.ranges.weekInterval, month: texts.ranges.monthInterval }
-  const currencies = currenciesOf(stats, project.currency, currency)
   const choices = (
-    <>
-      {currencies.length > 1 && (
-        <Select
-          compact
-          label={texts.overview.currency}
-          value={currency}
-          options={currencies.map((code) => [code, code] as const)}
-          onChoose={(chosen) => set({ currency: chosen })}
-        />
-      )}
-      <Select
-        compact
-        label={texts.ranges.interval}
-        value={view.interval}
-        options={intervals(view.range, { ...place, now }).map((interval) => [interval, names[interval]] as const)}
-        onChoose={(interval) => set({ interval })}
-      />
-    </>
+    <Select
+      compact
+      label={texts.ranges.interval}
+      value={view.interval}
+      options={intervals(view.range, { ...place, now }).map((interval) => [interval, names[interval]] as const)}
+      onChoose={(interval) => set({ interval })}
+    />
   )
   return (
     <ChartCard
@@ -189,7 +194,7 @@ function Lists({ stats, period }: Pick<PartProps, 'stats' | 'period'>) {
   const note = top.incomplete === true ? { note: overview.incomplete } : {}
   const info = (title: string, text: string) => <Info label={common.about(title)}>{text}</Info>
   return (
-    <div className="grid gap-4 lg:grid-cols-2">
+    <div className="grid gap-4 lg:grid-cols-2 min-[1900px]:grid-cols-4">
       <RankList
         title={overview.pages}
         info={info(overview.pages, definitions.pages)}

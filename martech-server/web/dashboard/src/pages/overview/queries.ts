@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { answer, client } from '../../api/client.ts'
-import { bounds, type Place, rangeText } from '../../lib/ranges.ts'
+import { bounds, boundsBefore, type Place, rangeText } from '../../lib/ranges.ts'
 import type { View } from './view.ts'
 
 /** The names of the days with which weeks begin, by their number. */
@@ -11,9 +11,16 @@ export function useStats(project: string, { range, interval, compare }: View, pl
   const weekStart = weekStarts[place.firstDayOfWeek] ?? 'monday'
   return useQuery({
     queryKey: ['stats', project, rangeText(range), interval, compare, place],
-    queryFn: ({ signal }) => {
-      const query = { project, ...bounds(range, { ...place, now: new Date() }), interval, compare, weekStart }
-      return answer(client.GET('/stats', { params: { query }, signal }))
+    queryFn: async ({ signal }) => {
+      const at = { ...place, now: new Date() }
+      const ask = (span: { from: string; to: string }, comparison: View['compare']) => {
+        const query = { project, ...span, interval, compare: comparison, weekStart }
+        return answer(client.GET('/stats', { params: { query }, signal }))
+      }
+      const before = compare === 'previousPeriod' ? boundsBefore(range, at) : undefined
+      if (before === undefined) return ask(bounds(range, at), compare)
+      const [stats, { totals, from, to, series }] = await Promise.all([ask(bounds(range, at), 'none'), ask(before, 'none')])
+      return { ...stats, previous: { ...totals, from, to, series } }
     },
     placeholderData: (before) => before,
     refetchInterval: 60_000,

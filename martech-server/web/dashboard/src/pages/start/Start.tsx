@@ -29,6 +29,7 @@ export default function Start() {
         <Snippets />
         <div className="flex flex-col gap-4">
           <Arrival />
+          <Place />
           {includes(user.role ?? undefined, 'owner') && <SampleShop />}
         </div>
       </div>
@@ -75,6 +76,7 @@ function Snippets() {
         <Code label={snippet.name} className="p-4 leading-5">
           {text}
         </Code>
+        {!mayAdminister && <p className="text-sm text-muted">{start.askAdmin}</p>}
         <div className="flex flex-wrap items-center justify-between gap-2">
           <p className="text-sm text-muted">{snippet.isPage ? start.pageHint : start.serverHint}</p>
           <Copy text={text} label={common.copy} done={common.copied} failed={common.notCopied} />
@@ -144,8 +146,26 @@ function Arrival() {
         </p>
         {event !== undefined && <Arrived event={event} />}
       </div>
-      {mayAdminister && event === undefined && <Refused since={since} />}
+      {mayAdminister && <Refused since={event === undefined ? since : Date.parse(event.receivedAt)} />}
     </Card>
+  )
+}
+
+/** In which time zone and currency the figures of the project are. */
+function Place() {
+  const { start, admin } = useTexts()
+  const { project } = useProject()
+  const path = usePath()
+  const mayAdminister = useMay('admin')
+  return (
+    <p className="px-4 text-sm text-muted">
+      {start.place(project.timeZone, project.currency)}{' '}
+      {mayAdminister && (
+        <Link to={path('/admin/projects')} className="text-accent underline">
+          {admin.projects.title}
+        </Link>
+      )}
+    </p>
   )
 }
 

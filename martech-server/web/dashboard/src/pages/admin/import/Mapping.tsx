@@ -7,7 +7,7 @@ import { Suggestions } from '../../../components/Suggestions.tsx'
 import { FormFailure } from '../../../session/Failure.tsx'
 import { useProject } from '../../../session/project.tsx'
 import { useTexts } from '../../../texts/index.tsx'
-import { doubled, dropsOf, guess, mapOf, missing, type Target, TARGETS } from './mapping.ts'
+import { doubled, dropsOf, guess, guessNotation, guessTimeFormat, mapOf, missing, type Target, TARGETS, TIME_FORMATS } from './mapping.ts'
 import { type ImportOptions, type Upload, useImportChanges } from './queries.ts'
 
 /** What each column of a file means. The server tries it, and then imports. */
@@ -19,8 +19,9 @@ export function Mapping({ upload, disabled }: { upload: Upload; disabled: boolea
   const { columns = [], sample = [] } = upload
   const [targets, setTargets] = useState<Target[]>(() => guess(columns))
   const [type, setType] = useState('')
-  const [notation, setNotation] = useState<'point' | 'comma'>('point')
-  const [timeFormat, setTimeFormat] = useState('')
+  const valuesOf = (target: Target) => sample.map((row) => row[targets.indexOf(target)] ?? '')
+  const [notation, setNotation] = useState(() => guessNotation(valuesOf('properties.total')))
+  const [timeFormat, setTimeFormat] = useState<string>(() => guessTimeFormat(valuesOf('occurredAt')))
   const [timeZone, setTimeZone] = useState(project.timeZone)
   const lacking = missing(targets, { type })
   const twice = doubled(columns, targets)
@@ -72,9 +73,11 @@ export function Mapping({ upload, disabled }: { upload: Upload; disabled: boolea
           label={texts.timeFormat}
           hint={texts.timeFormatHint}
           placeholder="%d.%m.%Y %H:%M"
+          list="time-formats"
           value={timeFormat}
           onChange={({ target }) => setTimeFormat(target.value)}
         />
+        <Suggestions id="time-formats" values={TIME_FORMATS} />
         <Field label={texts.timeZone} hint={texts.timeZoneHint} value={timeZone} onChange={({ target }) => setTimeZone(target.value.trim())} />
         <Select
           label={texts.numbers}

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { doubled, dropsOf, guess, mapOf, missing } from './mapping.ts'
+import { doubled, dropsOf, guess, guessNotation, guessTimeFormat, mapOf, missing } from './mapping.ts'
 
 test('columns are guessed by their names', () => {
   expect(guess(['order_id', 'Customer', 'ordered_at', 'amount', 'Currency', 'SKU', 'note'])).toEqual([
@@ -13,6 +13,16 @@ test('columns are guessed by their names', () => {
   ])
   expect(guess(['Bestellnummer', 'Kunde', 'Datum', 'Betrag'])).toEqual(['eventId', 'userId', 'occurredAt', 'properties.total'])
   expect(guess(['user_id', 'customer_id'])).toEqual(['userId', 'keep'])
+})
+
+test('formats are guessed by the first values', () => {
+  expect(guessNotation(['59,90', '1.210,00 €', ''])).toBe('comma')
+  expect(guessNotation(['1,210.00', '59.90'])).toBe('point')
+  expect(guessNotation(['1,210', '5'])).toBe('point')
+  expect(guessTimeFormat(['22.11.2026 10:20', 'never'])).toBe('%d.%m.%Y %H:%M')
+  expect(guessTimeFormat(['1.2.2026'])).toBe('%d.%m.%Y')
+  expect(guessTimeFormat(['1.2.2026 9:05:07'])).toBe('%d.%m.%Y %H:%M:%S')
+  expect(guessTimeFormat(['2026-11-22 10:15', '11/12/2026', ''])).toBe('')
 })
 
 test('a mapping names the column of each target', () => {

@@ -37,6 +37,34 @@ export function guess(columns: readonly string[]): Target[] {
   })
 }
 
+/** Formats of times that the server does not read by itself, as the page offers them. */
+export const TIME_FORMATS = [
+  '%d.%m.%Y',
+  '%d.%m.%Y %H:%M',
+  '%d.%m.%Y %H:%M:%S',
+  '%m/%d/%Y',
+  '%m/%d/%Y %H:%M',
+  '%d/%m/%Y',
+  '%d/%m/%Y %H:%M',
+  'unix',
+] as const
+
+const DOTTED_DATE = /^\d{1,2}\.\d{1,2}\.\d{4}( \d{1,2}:\d{2}(:\d{2})?)?$/
+
+/** Guesses the format of times. A date with slashes may be of either kind. */
+export function guessTimeFormat(times: readonly string[]): (typeof TIME_FORMATS)[number] | '' {
+  const lengths = times.flatMap((time) => DOTTED_DATE.exec(time.trim())?.[0].split(/[ :]/).length ?? [])
+  if (lengths.length === 0) return ''
+  const longest = Math.max(...lengths)
+  return longest === 1 ? '%d.%m.%Y' : longest === 3 ? '%d.%m.%Y %H:%M' : '%d.%m.%Y %H:%M:%S'
+}
+
+/** Guesses whether a comma or a point separates the decimals of amounts. */
+export function guessNotation(amounts: readonly string[]): 'point' | 'comma' {
+  const has = (pattern: RegExp) => amounts.some((amount) => pattern.test(amount))
+  return has(/,\d{1,2}(?!\d)/) && !has(/\.\d{1,2}(?!\d)/) ? 'comma' : 'point'
+}
+
 /** The mapping as the server takes it: the target of each column that is kept. */
 export function mapOf(columns: readonly string[], targets: readonly Target[]): Record<string, string> {
   const paths = pathsOf(columns, targets)

@@ -47,7 +47,6 @@ export function useImportChanges(project: string) {
         queries.setQueryData<Schema<'ImportList'>>(imports(project), (list) =>
           list && { imports: list.imports.filter((other) => other.id !== id) },
         )
-        queries.removeQueries({ queryKey: [...imports(project), id] })
       },
     }),
   }
