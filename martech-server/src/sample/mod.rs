@@ -29,7 +29,7 @@ use self::{
 };
 
 /// The number of local days before today.
-const DAYS: i32 = 90;
+const DAYS: i32 = 89;
 
 /// The events of the shop, in batches of a local day each, day by day. The events of a batch are in time order.
 #[derive(Debug)]

@@ -26,7 +26,7 @@ export default defineConfig({
           // What most pages need comes in few files. Each page, the charts and the forms are files of their own.
           groups: [
             { name: 'react', test: /node_modules\/(react|react-dom|scheduler|react-router|cookie|set-cookie-parser|@tanstack|openapi-fetch)\// },
-            { name: 'shared', test: /src\/(api|lib|texts\/(index|en))\/?|src\/(session|components)\/(?!chart|Modal|Confirm|form)/ },
+            { name: 'shared', test: /src\/(api|lib|texts\/(index|en))\/?|src\/(session|components)\/(?!chart\/(?!points)|Modal|Confirm|form)/ },
             { name: 'queries', test: /src\/pages\/.*queries\.ts/ },
             { name: 'dialog', test: /node_modules\/(@base-ui\/(?!.*(autocomplete|combobox))|@floating-ui)|components\/Modal/ },
             { name: 'forms', test: /node_modules\/zod\/|src\/session\/form\.ts/ },

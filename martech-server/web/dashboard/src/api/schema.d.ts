@@ -448,9 +448,9 @@ export interface paths {
         put?: never;
         /**
          * Create a sample shop.
-         * @description Creates the project `sample` with the settings of the server, and fills it with the events of a made-up shop: the 90
-         *     days before today, and today up to now. The events go straight to the store and do not count toward a quota. Remove
-         *     the project with `events=delete`.
+         * @description Creates the project `sample` with the settings of the server, and fills it with the events of a made-up shop: 90 days,
+         *     up to now. The events go straight to the store and do not count toward a quota. Remove the project with
+         *     `events=delete`.
          */
         post: operations["createSampleShop"];
         delete?: never;

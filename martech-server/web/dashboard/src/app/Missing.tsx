@@ -12,7 +12,7 @@ export function Missing() {
   )
   return (
     <Page title={errors.missing}>
-      <Notice title={errors.missing} hint={errors.missingHint} action={action} />
+      <Notice title={errors.missingHint} action={action} />
     </Page>
   )
 }

@@ -26,7 +26,7 @@ export function Metric({ name, info, value, change, line, selected, onSelect }: 
         onClick={onSelect}
         className="flex w-full flex-col gap-1 rounded-xl px-4 py-3 text-left hover:bg-raised"
       >
-        <span className={classes('pr-6 text-sm', selected ? 'font-medium text-accent' : 'text-muted')}>{name}</span>
+        <span className={classes('pr-6 text-sm hyphens-auto wrap-anywhere', selected ? 'font-medium text-accent' : 'text-muted')}>{name}</span>
         {value === undefined ? (
           <Skeleton className="my-1 h-6 w-24" />
         ) : (

@@ -75,7 +75,7 @@ function NoProject() {
   return (
     <main className="p-6">
       <Page title={errors.noProject}>
-        <Notice title={errors.noProject} hint={errors.noProjectHint} action={action} />
+        <Notice title={errors.noProjectHint} action={action} />
       </Page>
     </main>
   )

@@ -288,7 +288,7 @@ export const en = {
     makeSample: 'Look around with a sample shop',
     openSample: 'Open the sample shop',
     removeSample: 'Remove the sample shop',
-    removeSampleHint: 'The project “sample” goes, with all its events.',
+    removeSampleHint: 'This removes the project “sample” with all its events.',
   },
   palette: {
     hint: 'A page, or the beginning of a user id',
@@ -356,7 +356,7 @@ export const en = {
       rotate: 'Rotate',
       rotated: 'The new key',
       rotateTitle: (name: string) => `Rotate ${name}?`,
-      rotateHint: 'The key gets another secret. The one of now works for one more day.',
+      rotateHint: 'The key gets another secret. The present one works for one more day.',
       revoke: 'Revoke',
       revokeTitle: (name: string) => `Revoke ${name}?`,
       revokeHint: 'Programs that use this key are refused at once.',

@@ -7,7 +7,7 @@ import { Skeleton } from '../states.tsx'
 import { DataTable } from '../DataTable.tsx'
 import { ScrollRegion } from '../ScrollRegion.tsx'
 import { useTheme } from '../Theme.tsx'
-import type { Axis, ChartPoint } from './points.ts'
+import { type Axis, type ChartPoint, timeOf } from './points.ts'
 
 // The file of the chart loads while its figures do.
 const chart = import('./TimeChart.tsx')
@@ -89,14 +89,14 @@ export function ChartCard({ title, info, choices, points, unit, period, asTable,
           <DataTable
             caption={title}
             columns={header.map((name, index) => ({ name, numeric: index % 2 === 1 || index === 4 }))}
-            rows={points.map(({ time, value, isPartial, compared, change }, index) => ({
+            rows={points.map((point, index) => ({
               key: String(index),
               cells: [
                 <span key="time" className="whitespace-nowrap">
-                  {isPartial ? `${time} (${texts.incomplete})` : time}
+                  {timeOf(point, texts.incomplete)}
                 </span>,
-                value.text,
-                ...(hasCompared ? [compared?.time ?? '', compared?.value.text ?? '', change ?? ''] : []),
+                point.value.text,
+                ...(hasCompared ? comparedCells(point, texts.incomplete) : []),
               ],
             }))}
           />
@@ -135,3 +135,6 @@ export function ChartCard({ title, info, choices, points, unit, period, asTable,
   )
 }
 
+function comparedCells({ compared, change }: ChartPoint, incomplete: string): string[] {
+  return compared === undefined ? ['', '', ''] : [timeOf(compared, incomplete), compared.value.text, change ?? '']
+}

@@ -1,7 +1,7 @@
 import { type KeyboardEvent, useEffect, useEffectEvent, useRef, useState } from 'react'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
-import type { Axis, ChartPoint } from './points.ts'
+import { type Axis, type ChartPoint, timeOf } from './points.ts'
 
 interface TimeChartProps {
   /** What the chart shows, for screen readers. */
@@ -95,17 +95,18 @@ export default function TimeChart({ label, hint, points, incomplete, axis, tick,
         onKeyDown={onKeyDown}
         onBlur={() => plot.current?.setCursor(AWAY)}
       />
-      {at !== null && point !== undefined && <Tip point={point} cursor={at} />}
+      {at !== null && point !== undefined && <Tip point={point} cursor={at} incomplete={incomplete} />}
     </div>
   )
 }
 
-function spoken({ time, value, isPartial, compared, change }: ChartPoint, incomplete: string): string {
-  const before = compared === undefined ? '' : `; ${compared.time}: ${compared.value.text}`
-  return `${time}${isPartial ? ` (${incomplete})` : ''}: ${value.text}${before}${change === undefined ? '' : ` (${change})`}`
+function spoken(point: ChartPoint, incomplete: string): string {
+  const { value, compared, change } = point
+  const before = compared === undefined ? '' : `; ${timeOf(compared, incomplete)}: ${compared.value.text}`
+  return `${timeOf(point, incomplete)}: ${value.text}${before}${change === undefined ? '' : ` (${change})`}`
 }
 
-function Tip({ point, cursor: { left, width } }: { point: ChartPoint; cursor: Cursor }) {
+function Tip({ point, cursor: { left, width }, incomplete }: { point: ChartPoint; cursor: Cursor; incomplete: string }) {
   const side = left > width / 2 ? { right: width - left + 12 } : { left: left + 12 }
   return (
     <div
@@ -113,14 +114,14 @@ function Tip({ point, cursor: { left, width } }: { point: ChartPoint; cursor: Cu
       className="pointer-events-none absolute top-2 z-10 rounded-lg border border-line bg-surface px-3 py-2 text-sm shadow-lg"
       style={side}
     >
-      <p className="text-muted">{point.time}</p>
+      <p className="text-muted">{timeOf(point, incomplete)}</p>
       <p className="flex items-baseline gap-2 font-semibold">
         {point.value.text}
         {point.change !== undefined && <span className="text-xs font-medium text-muted">{point.change}</span>}
       </p>
       {point.compared !== undefined && (
         <p className="text-muted">
-          {point.compared.time}: {point.compared.value.text}
+          {timeOf(point.compared, incomplete)}: {point.compared.value.text}
         </p>
       )}
     </div>

@@ -11,17 +11,26 @@ export interface Value {
   raw: Cell
 }
 
-export interface ChartPoint {
-  /** The start of the bucket, RFC 3339. */
+/** A figure of a part of a period: an hour, a day, a week or a month. */
+export interface Bucket {
+  /** The start, RFC 3339. */
   start: string
   /** The start, for people. */
   time: string
   value: Value
-  /** Whether the period has only a part of the bucket. */
+  /** Whether the period has only a part of it. */
   isPartial: boolean
-  compared?: { start: string; time: string; value: Value }
+}
+
+export interface ChartPoint extends Bucket {
+  compared?: Bucket
   /** The change from the compared value, for people. */
   change?: string | undefined
+}
+
+/** The time of a bucket, for people. It says where the bucket is incomplete. */
+export function timeOf({ time, isPartial }: Bucket, incomplete: string): string {
+  return isPartial ? `${time} (${incomplete})` : time
 }
 
 export interface Axis {

@@ -70,29 +70,28 @@ export function changeOf(now: Value, before: Value | undefined, format: Format) 
 /** The points of a chart: bucket by bucket, with the compared period behind. */
 export function pointsOf(figure: Figure, stats: Stats, currency: string, running: boolean, format: Format): ChartPoint[] {
   const { series, previous, interval } = stats
-  const shown = (bucket: Totals & { start: string }) => ({
+  const shown = (bucket: Totals & { start: string }, isPartial: boolean) => ({
     start: bucket.start,
     time: format.bucket(bucket.start, interval),
     value: valueOf(figure, bucket, currency, format),
+    isPartial,
   })
   // One of the two periods may touch more weeks or months than the other.
   const length = Math.max(series.length, previous?.series.length ?? 0)
   return Array.from({ length }, (_, index) => {
     const [bucket, other] = [series[index], previous?.series[index]]
-    const point = {
-      ...(bucket === undefined ? NOTHING : shown(bucket)),
-      isPartial: bucket !== undefined && ((running && index === series.length - 1) || isCut(bucket, stats, interval, format)),
-    }
+    const isRunning = running && index === series.length - 1
+    const point = bucket === undefined ? NOTHING : shown(bucket, isRunning || isCut(bucket, stats, interval, format))
     if (other === undefined || previous == null) return point
-    const compared = shown(other)
+    const compared = shown(other, isCut(other, previous, interval, format))
     // Days and hours are cut at the same time in both periods, weeks and months are not.
-    const isComparable = !isLong(interval) || !(point.isPartial || isCut(other, previous, interval, format))
+    const isComparable = !isLong(interval) || !(point.isPartial || compared.isPartial)
     return { ...point, compared, change: isComparable ? changeOf(point.value, compared.value, format)?.text : undefined }
   })
 }
 
 /** A bucket of a period that is over while the compared one goes on. */
-const NOTHING = { start: '', time: UNKNOWN, value: { number: null, text: UNKNOWN, raw: null } }
+const NOTHING = { start: '', time: UNKNOWN, value: { number: null, text: UNKNOWN, raw: null }, isPartial: false }
 
 function isLong(interval: Interval): boolean {
   return interval === 'week' || interval === 'month'
