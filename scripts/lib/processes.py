@@ -157,6 +157,7 @@ def children_seconds():
 
 def spawn(line, variables, **options):
     """In a process group of its own, which Ctrl-C does not reach and which is killed as a whole."""
+    line = [str(part) for part in line]
     return subprocess.Popen(line, env={**environment(), **(variables or {})}, start_new_session=True, **options)
 
 

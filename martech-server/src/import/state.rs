@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{reasons::Reasons, split::Position};
+use crate::util::unless_missing;
 
 /// Counts of the records so far, by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -77,10 +78,7 @@ impl StateFile {
     }
 
     pub(crate) fn remove(&self) -> io::Result<()> {
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        unless_missing(fs::remove_file(&self.path)).map(drop)
     }
 
     pub(crate) fn path(&self) -> &Path {

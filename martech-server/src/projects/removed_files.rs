@@ -8,7 +8,7 @@ use martech_core::fs::{Disk, FileSystem};
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
-use crate::identity::ProjectId;
+use crate::{identity::ProjectId, util::unless_missing};
 
 const FOLDER: &str = "removed";
 
@@ -44,13 +44,6 @@ pub(super) async fn delete(data_dir: &Path) {
     });
     if let Err(error) = deleted.await.unwrap_or_else(|panic| Err(panic.into())) {
         tracing::warn!(path = %removed.display(), %error, "cannot delete the files of a removed project");
-    }
-}
-
-fn unless_missing<T>(result: io::Result<T>) -> io::Result<Option<T>> {
-    match result {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        other => other.map(Some),
     }
 }
 

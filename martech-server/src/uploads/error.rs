@@ -41,10 +41,23 @@ pub(crate) enum UploadError {
     Folder(#[from] io::Error),
 }
 
+/// The message of an import that ended because the disk is almost full.
+pub(super) const NO_ROOM: &str = "the disk of the server is almost full; free some space, and run the import again";
+
+/// Returns whether an import failed because it could not store its files on a full disk.
+pub(super) fn is_full_disk(error: &ImportError) -> bool {
+    matches!(
+        error,
+        ImportError::Rejects { source, .. } | ImportError::Write { source, .. }
+            if source.kind() == io::ErrorKind::StorageFull
+    )
+}
+
 /// Returns the text of an error and its causes for people who import. They have no access to the folders, the store and
 /// the log of the server.
 pub(super) fn public_message(error: &ImportError) -> String {
     match error {
+        error if is_full_disk(error) => NO_ROOM.to_owned(),
         ImportError::Write { .. } | ImportError::Rejects { .. } | ImportError::Temporary { .. } => {
             "the server cannot write the files of the import; its log has the cause".to_owned()
         }

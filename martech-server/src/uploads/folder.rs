@@ -13,7 +13,10 @@ use martech_core::{
 };
 
 use super::{State, Upload};
-use crate::identity::{ProjectId, project_folders};
+use crate::{
+    identity::{ProjectId, project_folders},
+    util::unless_missing,
+};
 
 /// The folder of all uploads in the folder of a project. State files of the command line are beside the uploads.
 const IMPORTS: &str = "imports";
@@ -47,10 +50,7 @@ impl Folder {
 
     /// Removes the rejects, if there are any.
     pub(super) fn remove_rejects(&self) -> io::Result<()> {
-        match fs::remove_file(self.rejects()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        unless_missing(fs::remove_file(self.rejects())).map(drop)
     }
 
     /// Stores the description.
@@ -60,10 +60,7 @@ impl Folder {
 
     /// Removes the folder and everything in it.
     pub(super) fn remove(&self) -> io::Result<()> {
-        match fs::remove_dir_all(&self.0) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        unless_missing(fs::remove_dir_all(&self.0)).map(drop)
     }
 
     /// Reads the description. An import that was running has ended with its server.

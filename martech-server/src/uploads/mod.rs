@@ -28,7 +28,6 @@ mod upload;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
-    io::ErrorKind,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -50,7 +49,7 @@ use self::{folder::Folder, run::Running};
 use crate::{
     identity::ProjectId,
     projects::{Project, ProjectError, Projects, disk_space::DiskSpace},
-    util::every,
+    util::{every, unless_missing},
 };
 
 /// Maximum size of a file, in bytes: 4 GiB.
@@ -161,12 +160,7 @@ impl Uploads {
             }
             entry.folder.rejects()
         };
-        let open = move || match File::open(path) {
-            Ok(file) => Ok(Some(file)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        };
-        receive::blocking(open).await
+        receive::blocking(move || unless_missing(File::open(path))).await
     }
 
     /// Removes an upload, its rejects, and its import if one runs.

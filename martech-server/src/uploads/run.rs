@@ -3,7 +3,6 @@
 use std::{
     convert::Infallible,
     future::pending,
-    io::ErrorKind,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -17,8 +16,10 @@ use tokio::{
 };
 
 use super::{
-    MAX_PLAIN_BYTES, MAX_REJECTS, MAX_RUNNING, State, Table, Upload, UploadError, Uploads, error::public_message,
-    folder::Folder, receive::blocking,
+    MAX_PLAIN_BYTES, MAX_REJECTS, MAX_RUNNING, State, Table, Upload, UploadError, Uploads,
+    error::{NO_ROOM, is_full_disk, public_message},
+    folder::Folder,
+    receive::blocking,
 };
 use crate::{
     import::{
@@ -112,9 +113,7 @@ impl Ended {
     fn is_full_disk(&self) -> bool {
         match self {
             Self::NoRoom => true,
-            Self::Failed(ImportError::Rejects { source, .. } | ImportError::Write { source, .. }) => {
-                source.kind() == ErrorKind::StorageFull
-            }
+            Self::Failed(error) => is_full_disk(error),
             _ => false,
         }
     }
@@ -250,14 +249,11 @@ impl Upload {
             Err(Ended::Cancelled) => (State::Cancelled, None),
             Err(Ended::Stopped) => (State::Cancelled, Some("the server stopped; run the import again".to_owned())),
             Err(Ended::Closing) => (State::Cancelled, Some("the project was removed".to_owned())),
-            Err(ended) if ended.is_full_disk() => (State::Failed, Some(NO_ROOM.to_owned())),
             Err(Ended::Failed(error)) => (State::Failed, Some(public_message(&error))),
             Err(Ended::NoRoom) => (State::Failed, Some(NO_ROOM.to_owned())),
         };
     }
 }
-
-const NO_ROOM: &str = "the disk of the server is almost full; free some space, and run the import again";
 
 /// What an import needs.
 struct Job {

@@ -43,7 +43,7 @@ pub(crate) fn restore(text: &str) -> Cow<'_, str> {
 /// Returns whether a part of a text gets an apostrophe in front: if it would run as a formula, and if it begins with an
 /// apostrophe, so that one can always be removed again. Spreadsheets may ignore white space, control characters and
 /// quotation marks in front of a formula.
-pub(crate) fn needs_apostrophe(part: &str) -> bool {
+fn needs_apostrophe(part: &str) -> bool {
     let is_ignored = |char: char| char.is_whitespace() || char.is_control() || char == '"';
     part.starts_with('\'') || part.trim_start_matches(is_ignored).starts_with(STARTS)
 }

@@ -5,6 +5,7 @@ pub(crate) mod file_permissions;
 pub(crate) mod formula;
 mod interval;
 mod limiter;
+mod missing;
 mod network;
 mod optional_field;
 mod threads;
@@ -14,6 +15,7 @@ pub(crate) use self::{
     duration::parse_duration,
     interval::every,
     limiter::{Left, Limit},
+    missing::unless_missing,
     network::{network, parse_addr, site},
     optional_field::given,
     threads::worker_count,

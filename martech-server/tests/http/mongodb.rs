@@ -274,15 +274,32 @@ async fn uses_stored_project_copies_during_outage() {
     assert_eq!(health.json["projects"]["b"]["checks"]["spool"]["behindEvents"], 1, "{}", health.text);
 }
 
+/// The admin token that servers of one database have in common.
+const TOKEN: [&str; 2] = ["--admin-token", "a-token-for-both-servers"];
+const ADMIN: [(&str, &str); 1] = [("authorization", "Bearer a-token-for-both-servers")];
+
+async fn get(server: &Server, path: &str) -> Answer {
+    server.send_json("GET", path, &ADMIN, &json!({})).await
+}
+
+/// Creates the project `b`.
+async fn make_b(server: &Server) -> Answer {
+    server.send_json("POST", "/admin/projects", &ADMIN, &json!({ "id": "b" })).await
+}
+
+/// Removes the database of the server and that of the project `b`.
+async fn clean_up_with_b(uri: &str) {
+    clean_up(uri).await;
+    let (place, options) = uri.split_once('?').unwrap();
+    clean_up(&format!("{place}_b?{options}")).await;
+}
+
 #[tokio::test]
 async fn projects_have_own_databases_that_servers_share() {
     let Some(uri) = database() else { return };
-    let one = start(&uri, &["--admin-token", "a-token-for-both-servers"]).await;
-    let two = start(&uri, &["--admin-token", "a-token-for-both-servers"]).await;
-    let admin = [("authorization", "Bearer a-token-for-both-servers")];
-    let get = async |server: &Server, path: &str| server.send_json("GET", path, &admin, &json!({})).await;
+    let (one, two) = (start(&uri, &TOKEN).await, start(&uri, &TOKEN).await);
     let wanted = json!({ "id": "b", "retentionDays": 30 });
-    let made = one.send_json("POST", "/admin/projects", &admin, &wanted).await;
+    let made = one.send_json("POST", "/admin/projects", &ADMIN, &wanted).await;
     assert_eq!(made.status, 201, "{}", made.text);
     // The other server looks up a project that it does not know, so it knows this one at once.
     two.post("?project=b&ack=stored", event("u1", "a").to_string()).await.assert_counts(200, [1, 0, 0]);
@@ -291,29 +308,22 @@ async fn projects_have_own_databases_that_servers_share() {
         assert_eq!(get(server, "/users?project=b").await.json["users"][0]["userId"], "u1");
         assert_eq!(get(server, "/users").await.json["users"][0]["userId"], "u2");
     }
-    let forgotten = one.send_json("POST", "/admin/forget?project=b", &admin, &json!({})).await;
+    let forgotten = one.send_json("POST", "/admin/forget?project=b", &ADMIN, &json!({})).await;
     assert_eq!(forgotten.json["forgotten"], 1, "{}", forgotten.text);
     assert_eq!(get(&two, "/users?project=b").await.json["total"], 0);
     assert_eq!(get(&two, "/users").await.json["total"], 1);
 
     // The other server sees a change or a removal within seconds.
-    let changed = one.send_json("PATCH", "/admin/projects/b", &admin, &json!({ "timeZone": "Asia/Tokyo" })).await;
+    let changed = one.send_json("PATCH", "/admin/projects/b", &ADMIN, &json!({ "timeZone": "Asia/Tokyo" })).await;
     assert_eq!(changed.status, 200, "{}", changed.text);
-    let end = Instant::now() + Duration::from_secs(60);
-    while get(&two, "/stats?project=b").await.json["tz"] != "Asia/Tokyo" {
-        assert!(Instant::now() < end, "the other server still uses the old settings");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    assert_eq!(one.send_json("DELETE", "/admin/projects/b", &admin, &json!({})).await.status, 204);
-    while get(&two, "/users?project=b").await.status != 404 {
-        assert!(Instant::now() < end, "the other server still has the removed project");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let is_changed = async || get(&two, "/stats?project=b").await.json["tz"] == "Asia/Tokyo";
+    eventually("the other server still uses the old settings", is_changed).await;
+    assert_eq!(one.send_json("DELETE", "/admin/projects/b", &ADMIN, &json!({})).await.status, 204);
+    let is_gone = async || get(&two, "/users?project=b").await.status == 404;
+    eventually("the other server still has the removed project", is_gone).await;
     one.stopped().await;
     two.stopped().await;
-    clean_up(&uri).await;
-    let (place, options) = uri.split_once('?').unwrap();
-    clean_up(&format!("{place}_b?{options}")).await;
+    clean_up_with_b(&uri).await;
 }
 
 /// Repeats a check until it succeeds.
@@ -328,58 +338,48 @@ async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
 #[tokio::test]
 async fn removed_project_loses_its_events_on_all_servers() {
     let Some(uri) = database() else { return };
-    let one = start(&uri, &["--admin-token", "a-token-for-both-servers"]).await;
-    let two = start(&uri, &["--admin-token", "a-token-for-both-servers"]).await;
-    let admin = [("authorization", "Bearer a-token-for-both-servers")];
-    let get = async |server: &Server, path: &str| server.send_json("GET", path, &admin, &json!({})).await;
-    let make = async |server: &Server| server.send_json("POST", "/admin/projects", &admin, &json!({ "id": "b" })).await;
-    assert_eq!(make(&one).await.status, 201);
+    let (one, two) = (start(&uri, &TOKEN).await, start(&uri, &TOKEN).await);
+    assert_eq!(make_b(&one).await.status, 201);
     two.post("?project=b&ack=stored", event("u1", "a").to_string()).await.assert_counts(200, [1, 0, 0]);
-    let removed = one.send_json("DELETE", "/admin/projects/b?events=delete", &admin, &json!({})).await;
+    let removed = one.send_json("DELETE", "/admin/projects/b?events=delete", &ADMIN, &json!({})).await;
     assert_eq!(removed.status, 204, "{}", removed.text);
     assert!(!one.dir.path().join("projects/b").exists());
     let folder = two.dir.path().join("projects/b");
     eventually("the other server still has the files", async || !folder.exists()).await;
     assert_eq!(get(&two, "/users?project=b").await.status, 404);
-    assert_eq!(make(&two).await.status, 201);
+    assert_eq!(make_b(&two).await.status, 201);
     assert_eq!(get(&two, "/users?project=b").await.json["total"], 0);
     two.post("?project=b&ack=stored", event("u2", "b").to_string()).await.assert_counts(200, [1, 0, 0]);
     // The first server does not delete what the new project has.
     let dir = one.stopped().await;
-    let one = start_in(dir, &uri, &["--admin-token", "a-token-for-both-servers"]).await;
+    let one = start_in(dir, &uri, &TOKEN).await;
     assert_eq!(get(&one, "/users?project=b").await.json["total"], 1);
     one.stopped().await;
     two.stopped().await;
-    clean_up(&uri).await;
-    let (place, options) = uri.split_once('?').unwrap();
-    clean_up(&format!("{place}_b?{options}")).await;
+    clean_up_with_b(&uri).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn removed_project_ends_its_imports_on_all_servers() {
     let Some(uri) = database() else { return };
-    let one = start(&uri, &["--admin-token", "a-token-for-both-servers"]).await;
-    let two = start(&uri, &["--admin-token", "a-token-for-both-servers"]).await;
-    let admin = [("authorization", "Bearer a-token-for-both-servers")];
-    let get = async |server: &Server, path: &str| server.send_json("GET", path, &admin, &json!({})).await;
-    let make = async |server: &Server| server.send_json("POST", "/admin/projects", &admin, &json!({ "id": "b" })).await;
-    assert_eq!(make(&one).await.status, 201);
+    let (one, two) = (start(&uri, &TOKEN).await, start(&uri, &TOKEN).await);
+    assert_eq!(make_b(&one).await.status, 201);
     let rows: String = (0..200_000).map(|n| format!("u{n},search,2026-01-01\n")).collect();
     let rows = format!("userId,type,occurredAt\n{rows}");
-    let upload = two.send_with("POST", "/admin/imports?fileName=a.csv&project=b", &admin, rows).await;
+    let upload = two.send_with("POST", "/admin/imports?fileName=a.csv&project=b", &ADMIN, rows).await;
     assert_eq!(upload.status, 201, "{}", upload.text);
     let import = format!("/admin/imports/{}", upload.json["id"].as_str().unwrap());
-    let run = two.send_json("POST", &format!("{import}/run?project=b"), &admin, &json!({})).await;
+    let run = two.send_json("POST", &format!("{import}/run?project=b"), &ADMIN, &json!({})).await;
     assert_eq!(run.status, 202, "{}", run.text);
     let import = format!("{import}?project=b");
     let has_stored = async || get(&two, &import).await.json["counts"]["stored"].as_u64() > Some(0);
     eventually("the import stores nothing", has_stored).await;
-    let removed = one.send_json("DELETE", "/admin/projects/b?events=delete", &admin, &json!({})).await;
+    let removed = one.send_json("DELETE", "/admin/projects/b?events=delete", &ADMIN, &json!({})).await;
     assert_eq!(removed.status, 204, "{}", removed.text);
     let folder = two.dir.path().join("projects/b");
     eventually("the other server still has the files", async || !folder.exists()).await;
     // The import has ended: a later project does not get its events.
-    eventually("the project cannot be created again", async || make(&two).await.status == 201).await;
+    eventually("the project cannot be created again", async || make_b(&two).await.status == 201).await;
     assert_eq!(get(&two, "/admin/imports?project=b").await.json["imports"], json!([]));
     assert_eq!(get(&two, "/users?project=b").await.json["total"], 0);
     // Another import can run at once.
@@ -387,18 +387,16 @@ async fn removed_project_ends_its_imports_on_all_servers() {
         .send_with(
             "POST",
             "/admin/imports?fileName=a.csv&project=b",
-            &admin,
+            &ADMIN,
             "userId,type,occurredAt\nu,search,2026-01-01\n",
         )
         .await;
     let import = format!("/admin/imports/{}", upload.json["id"].as_str().unwrap());
-    assert_eq!(two.send_json("POST", &format!("{import}/run?project=b"), &admin, &json!({})).await.status, 202);
+    assert_eq!(two.send_json("POST", &format!("{import}/run?project=b"), &ADMIN, &json!({})).await.status, 202);
     let import = format!("{import}?project=b");
     eventually("the import ends", async || get(&two, &import).await.json["state"] == "finished").await;
     assert_eq!(get(&two, "/users?project=b").await.json["total"], 1);
     one.stopped().await;
     two.stopped().await;
-    clean_up(&uri).await;
-    let (place, options) = uri.split_once('?').unwrap();
-    clean_up(&format!("{place}_b?{options}")).await;
+    clean_up_with_b(&uri).await;
 }

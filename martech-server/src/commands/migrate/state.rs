@@ -12,6 +12,7 @@ use martech_core::{
 use serde::{Deserialize, Serialize};
 
 use super::End;
+use crate::util::unless_missing;
 
 /// Counts of the events so far, by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,10 +64,7 @@ impl StateFile {
     }
 
     pub(super) fn remove(&self) -> io::Result<()> {
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        unless_missing(fs::remove_file(&self.path)).map(drop)
     }
 
     pub(super) fn path(&self) -> &Path {

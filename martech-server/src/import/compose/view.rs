@@ -55,8 +55,8 @@ impl<'a> View<'a> {
     }
 }
 
-/// Returns the text of a value: column text as it is, names without the apostrophes of CSV responses, the content of a JSON string, or the digits of a JSON number.
-/// Returns any other JSON text as the error.
+/// Returns the text of a value: column text as it is, a name without the apostrophes of CSV responses, the content of a
+/// JSON string, or the digits of a JSON number. Returns any other JSON text as the error.
 pub(super) fn text_or_json(value: Value<'_>) -> Result<Cow<'_, str>, &str> {
     match value {
         Value::Column(text) | Value::Text(text) | Value::Constant(text) => Ok(Cow::Borrowed(text)),

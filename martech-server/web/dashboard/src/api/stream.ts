@@ -26,6 +26,7 @@ const RETRY = 5_000
 /** How long a page that nobody sees keeps its stream. Browsers open only six connections to a server without TLS. */
 const HIDDEN = 5 * 60_000
 
+/** Listens to the events of a project as they are stored. Returns the state of the connection. */
 export function useEventStream({ project, userId, type }: Stream, { onEvents, onGap }: Listener): StreamState {
   const queries = useQueryClient()
   const [state, setState] = useState<StreamState>('connecting')

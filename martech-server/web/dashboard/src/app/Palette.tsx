@@ -2,9 +2,8 @@ import { Autocomplete } from '@base-ui/react/autocomplete'
 import { useMemo, useState } from 'react'
 import { useNavigate } from 'react-router'
 import { Modal } from '../components/Modal.tsx'
-import { useDebounced } from '../lib/useDebounced.ts'
-import { useUsers } from '../pages/users/queries.ts'
-import { usePath, useProject } from '../session/project.tsx'
+import { useIdsBeginning } from '../pages/users/queries.ts'
+import { usePath } from '../session/project.tsx'
 import { useTexts } from '../texts/index.tsx'
 import { usePages } from './pages.ts'
 
@@ -19,23 +18,19 @@ interface Item {
 /** Finds pages by their name, and users by the beginning of their id. */
 export default function Palette({ onClose }: { onClose(): void }) {
   const { common, nav, palette } = useTexts()
-  const { project } = useProject()
   const path = usePath()
   const navigate = useNavigate()
   const pages = usePages()
   const [text, setText] = useState('')
-  const q = useDebounced(text.trim(), 150)
-  const { data } = useUsers({ project: project.id, q, sort: 'userId', order: 'asc', limit: 8 }, q !== '')
+  const users = useIdsBeginning(text)
   const items = useMemo(() => {
     const wanted = text.trim().toLowerCase()
     const found = pages.filter(({ name }) => name.toLowerCase().includes(wanted))
-    // The ids of an older text may still be here.
-    const users = q === '' ? [] : (data?.users ?? []).filter(({ userId }) => userId.startsWith(text.trim()))
     return [
       ...found.map(({ to, name }): Item => ({ value: to, label: name, kind: palette.page })),
-      ...users.map(({ userId }): Item => ({ value: userId, label: userId, kind: palette.user, user: userId })),
+      ...users.map((user): Item => ({ value: user, label: user, kind: palette.user, user })),
     ]
-  }, [pages, text, q, data, palette])
+  }, [pages, text, users, palette])
   const go = (item: Item) => {
     onClose()
     void navigate(item.user === undefined ? path(item.value) : path('/journey', { user: item.user }))

@@ -2,7 +2,7 @@
 
 import type { IconName } from '../components/icons.tsx'
 import { useMay } from '../session/project.tsx'
-import { includes, useUser } from '../session/session.tsx'
+import { useMayOnServer } from '../session/session.tsx'
 import { useTexts } from '../texts/index.tsx'
 
 interface PageEntry {
@@ -16,7 +16,7 @@ interface PageEntry {
 export function usePages(): PageEntry[] {
   const { nav, admin, account } = useTexts()
   const mayAdminister = useMay('admin')
-  const isServerAdmin = includes(useUser().role ?? undefined, 'admin')
+  const mayAdministerServer = useMayOnServer('admin')
   const pages: (PageEntry & { admin?: boolean; server?: boolean })[] = [
     { to: '/', name: nav.overview, icon: 'overview', main: true },
     { to: '/users', name: nav.users, icon: 'users', main: true },
@@ -31,5 +31,5 @@ export function usePages(): PageEntry[] {
     { to: '/admin/system', name: admin.system.title, icon: 'admin', main: false, server: true },
     { to: '/account', name: account.title, icon: 'account', main: false },
   ]
-  return pages.filter(({ admin, server }) => (admin !== true || mayAdminister) && (server !== true || isServerAdmin))
+  return pages.filter(({ admin, server }) => (admin !== true || mayAdminister) && (server !== true || mayAdministerServer))
 }

@@ -83,7 +83,7 @@ export function Tip({ button, children }: Pick<PopoverProps, 'button'> & { child
   )
 }
 
-/** Keeps an open box beside its button, also while the page scrolls. Returns what says whether it is open. */
+/** Keeps an open box beside its button, also while the page scrolls. Returns the function that sets whether it is open. */
 function usePlace(trigger: RefObject<HTMLElement | null>, content: RefObject<HTMLElement | null>, align: Align) {
   const [isOpen, setOpen] = useState(false)
   const place = useEffectEvent(() => {

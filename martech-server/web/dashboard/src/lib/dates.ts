@@ -2,7 +2,7 @@
 
 export type DateText = string
 
-const DAY = 86_400_000
+export const DAY = 86_400_000
 
 /** The formats of dates by time zone. They take long to make. */
 const formats = new Map<string, Intl.DateTimeFormat>()

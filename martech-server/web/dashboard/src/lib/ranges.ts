@@ -1,6 +1,6 @@
 // Ranges of time: presets, custom dates, and what they are in a request.
 
-import { addDays, addMonths, type DateText, dateIn, daysBetween, isDate, startOfMonth, startOfWeek, startOfYear } from './dates.ts'
+import { addDays, addMonths, type DateText, DAY, dateIn, daysBetween, isDate, startOfMonth, startOfWeek, startOfYear } from './dates.ts'
 
 export const PRESETS = [
   'today',
@@ -72,8 +72,6 @@ export function bounds(range: Range, place: Place): { from: string; to: string }
   const isRunning = first <= today && today <= last
   return { from: first, to: isRunning ? place.now.toISOString() : addDays(last, 1) }
 }
-
-const DAY = 86_400_000
 
 /** How a week, a month or a year becomes the one before. */
 const BACK: Partial<Record<Preset, (date: DateText) => DateText>> = {

@@ -52,6 +52,11 @@ export function useUser(): User {
   return user
 }
 
+/** Whether the user has a role in the whole server. */
+export function useMayOnServer(wanted: Role): boolean {
+  return includes(useUser().role ?? undefined, wanted)
+}
+
 const RANKS: Record<Role, number> = { analyst: 0, admin: 1, owner: 2 }
 
 /** Whether a role includes another one. The server decides; this only hides what it would refuse. */

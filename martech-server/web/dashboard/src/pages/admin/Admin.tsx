@@ -1,7 +1,7 @@
 import { Navigate, NavLink, Outlet, useLocation } from 'react-router'
 import { useMay, usePath } from '../../session/project.tsx'
 import { Notice } from '../../components/states.tsx'
-import { includes, useUser } from '../../session/session.tsx'
+import { useMayOnServer } from '../../session/session.tsx'
 import { useTexts } from '../../texts/index.tsx'
 
 /** The pages about one project, and those about the whole server. */
@@ -14,7 +14,7 @@ export default function Admin() {
   const path = usePath()
   const { pathname } = useLocation()
   const mayAdminister = useMay('admin')
-  const mayAdministerServer = includes(useUser().role ?? undefined, 'admin')
+  const mayAdministerServer = useMayOnServer('admin')
   const sections = mayAdministerServer ? [...OF_PROJECT, ...OF_SERVER] : OF_PROJECT
   const section = pathname.split('/')[2]
   const forbidden = <Notice title={nav.admin} hint={errors.forbidden} />

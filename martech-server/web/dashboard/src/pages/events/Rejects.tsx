@@ -1,4 +1,4 @@
-import { useQuery } from '@tanstack/react-query'
+import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { answer, client, type Schema } from '../../api/client.ts'
 import { Button } from '../../components/Button.tsx'
@@ -20,7 +20,7 @@ export function useRejects(project: string, refetchInterval: number, limit = FEW
     queryKey: ['rejects', project, limit],
     queryFn: ({ signal }) => answer(client.GET('/admin/rejects', { params: { query: { project, limit } }, signal })),
     refetchInterval,
-    placeholderData: (before) => before,
+    placeholderData: keepPreviousData,
   })
 }
 

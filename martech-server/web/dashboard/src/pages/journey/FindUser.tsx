@@ -2,20 +2,17 @@ import { useState } from 'react'
 import { useNavigate } from 'react-router'
 import { Field } from '../../components/Field.tsx'
 import { Suggestions } from '../../components/Suggestions.tsx'
-import { useDebounced } from '../../lib/useDebounced.ts'
-import { usePath, useProject } from '../../session/project.tsx'
+import { usePath } from '../../session/project.tsx'
 import { useTexts } from '../../texts/index.tsx'
-import { useUsers } from '../users/queries.ts'
+import { useIdsBeginning } from '../users/queries.ts'
 
 /** A field that leads to another user. It offers the ids that begin with the text. */
 export function FindUser() {
   const { journey } = useTexts()
-  const { project } = useProject()
   const path = usePath()
   const navigate = useNavigate()
   const [text, setText] = useState('')
-  const q = useDebounced(text.trim(), 150)
-  const { data } = useUsers({ project: project.id, q, sort: 'userId', order: 'asc', limit: 8 }, q !== '')
+  const found = useIdsBeginning(text)
   return (
     <form
       role="search"
@@ -38,7 +35,7 @@ export function FindUser() {
         className="w-44"
         onChange={({ target }) => setText(target.value)}
       />
-      <Suggestions id="found-users" values={q === '' ? [] : (data?.users ?? []).map(({ userId }) => userId)} />
+      <Suggestions id="found-users" values={found} />
     </form>
   )
 }

@@ -1,4 +1,4 @@
-import { useQuery } from '@tanstack/react-query'
+import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { answer, client } from '../../api/client.ts'
 import { bounds, boundsBefore, type Place, rangeText } from '../../lib/ranges.ts'
 import type { View } from './view.ts'
@@ -22,7 +22,7 @@ export function useStats(project: string, { range, interval, compare }: View, pl
       const [stats, { totals, from, to, series }] = await Promise.all([ask(bounds(range, at), 'none'), ask(before, 'none')])
       return { ...stats, previous: { ...totals, from, to, series } }
     },
-    placeholderData: (before) => before,
+    placeholderData: keepPreviousData,
     refetchInterval: 60_000,
   })
 }

@@ -14,7 +14,7 @@ import { Confirm } from '../../session/Confirm.tsx'
 import { FormFailure } from '../../session/Failure.tsx'
 import { Page } from '../../session/Page.tsx'
 import { useMay, usePath, useProject } from '../../session/project.tsx'
-import { includes, useUser } from '../../session/session.tsx'
+import { useMayOnServer } from '../../session/session.tsx'
 import { useFormat, useTexts } from '../../texts/index.tsx'
 import { useKeyChanges, useKeys } from '../admin/keys/queries.ts'
 import { RejectItem, useRejects } from '../events/Rejects.tsx'
@@ -22,7 +22,7 @@ import { SNIPPETS, VISITOR } from './snippets.ts'
 
 export default function Start() {
   const { start } = useTexts()
-  const user = useUser()
+  const mayOwnServer = useMayOnServer('owner')
   return (
     <Page title={start.title}>
       <div className="grid items-start gap-4 xl:grid-cols-[3fr_2fr]">
@@ -30,7 +30,7 @@ export default function Start() {
         <div className="flex flex-col gap-4">
           <Arrival />
           <Place />
-          {includes(user.role ?? undefined, 'owner') && <SampleShop />}
+          {mayOwnServer && <SampleShop />}
         </div>
       </div>
     </Page>

@@ -1,5 +1,8 @@
 import { useQuery } from '@tanstack/react-query'
+import { useMemo } from 'react'
 import { answer, client, type Schema } from '../../api/client.ts'
+import { useDebounced } from '../../lib/useDebounced.ts'
+import { useProject } from '../../session/project.tsx'
 
 export const SORTS = ['userId', 'lastSeen', 'firstSeen', 'events', 'orders', 'revenue'] as const
 export type Sort = (typeof SORTS)[number]
@@ -22,4 +25,17 @@ export function useUsers(question: UsersQuestion, enabled = true) {
     placeholderData: (last, query) => (query?.queryKey[1].project === question.project ? last : undefined),
     enabled,
   })
+}
+
+/** The first ids that begin with a text, a moment after it was typed. */
+export function useIdsBeginning(text: string): string[] {
+  const { project } = useProject()
+  const begin = text.trim()
+  const q = useDebounced(begin, 150)
+  const { data } = useUsers({ project: project.id, q, sort: 'userId', order: 'asc', limit: 8 }, q !== '')
+  // The ids of an older text may still be here.
+  return useMemo(
+    () => (q === '' ? [] : (data?.users ?? []).map(({ userId }) => userId).filter((userId) => userId.startsWith(begin))),
+    [q, begin, data],
+  )
 }

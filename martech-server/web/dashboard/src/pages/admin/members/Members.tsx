@@ -14,7 +14,7 @@ import { address, useForm } from '../../../session/form.ts'
 import { Failure, FormFailure } from '../../../session/Failure.tsx'
 import { Page } from '../../../session/Page.tsx'
 import { DEFAULT_PROJECT, useProject } from '../../../session/project.tsx'
-import { includes, type Role, useUser } from '../../../session/session.tsx'
+import { type Role, useMayOnServer, useUser } from '../../../session/session.tsx'
 import { useFormat, useTexts } from '../../../texts/index.tsx'
 import { type Member, useInvitations, useMemberChanges, useMembers } from './queries.ts'
 
@@ -63,7 +63,7 @@ function MemberList() {
   const [asked, ask] = useState<Asked>()
   const close = () => ask(undefined)
   const grantable = useGrantable()
-  const mayReset = includes(user.role ?? undefined, 'admin')
+  const mayReset = useMayOnServer('admin')
   if (data === undefined) return error === null ? <Skeleton className="h-48 rounded-xl" /> : <Failure error={error} onRetry={() => void refetch()} />
   // An account without a role counts as an analyst here.
   const mayChange = ({ role }: Member) => grantable.includes(role ?? 'analyst')

@@ -14,7 +14,7 @@ import { useForm } from '../../../session/form.ts'
 import { FormFailure } from '../../../session/Failure.tsx'
 import { Page } from '../../../session/Page.tsx'
 import { DEFAULT_PROJECT, useProjects } from '../../../session/project.tsx'
-import { includes, useUser } from '../../../session/session.tsx'
+import { includes, useMayOnServer, useUser } from '../../../session/session.tsx'
 import { useFormat, useTexts } from '../../../texts/index.tsx'
 import { type ProjectSettings, useProjectChanges } from './queries.ts'
 
@@ -24,11 +24,10 @@ type Defaults = Schema<'ProjectDefaults'>
 export default function Projects() {
   const { admin } = useTexts()
   const texts = admin.projects
-  const user = useUser()
   const { data } = useProjects()
   const [asked, ask] = useState<Asked>()
   const close = () => ask(undefined)
-  const ownsServer = includes(user.role ?? undefined, 'owner')
+  const ownsServer = useMayOnServer('owner')
   if (data === undefined) return null
   return (
     <Page
