@@ -25,7 +25,7 @@ use crate::{
         backend::{Backend, BackendError},
         disk_space::DiskSpace,
     },
-    records::{AnyRecords, RecordsError},
+    records::{Records, RecordsError},
     routes::{
         self, ApiState, Routes,
         queries::QueryLimit,
@@ -103,8 +103,8 @@ impl App {
             TokenOrigin::Made(path) => tracing::info!(path = %path.display(), "created a new admin token in this file"),
         }
         let records = match &backend {
-            Backend::Lake(_) => AnyRecords::open(&args.data_dir)?,
-            Backend::Mongo(mongo) | Backend::Spooled(mongo, _) => AnyRecords::beside(&mongo.store),
+            Backend::Lake(_) => Records::open(&args.data_dir)?,
+            Backend::Mongo(mongo) | Backend::Spooled(mongo, _) => Records::beside(&mongo.store),
         };
         file_permissions::tighten(&args.data_dir);
         let limits = args.connections.limits(args.bounds.min_body_rate.as_u64());
@@ -232,7 +232,7 @@ fn before_sink(deadline: Instant) -> Duration {
 const SMALL_BODY: usize = 64 << 10;
 const SMALL_BODIES: usize = 8 << 20;
 
-fn access(args: &ServeArgs, records: AnyRecords, admin_token: AdminToken) -> Result<Access, StartError> {
+fn access(args: &ServeArgs, records: Records, admin_token: AdminToken) -> Result<Access, StartError> {
     let settings = &args.accounts;
     let hasher = Hasher::new(settings.passwords.cost()).map_err(|error| StartError::Passwords(error.to_string()))?;
     let accounts = Accounts::new(records, hasher, settings.settings());

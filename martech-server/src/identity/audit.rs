@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{Accounts, Origin, User, later};
 use crate::{
     identity::{DEFAULT_PROJECT, ProjectId},
-    records::{Entity, Records, RecordsError, Stored},
+    records::{Entity, RecordsError, Stored},
 };
 
 /// The retention of audit entries: 400 days.

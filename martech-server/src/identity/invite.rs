@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     identity::ProjectId,
-    records::{Records, RecordsError, Transaction, transact},
+    records::{RecordsError, Transaction, transact},
 };
 
 /// The lifetime of an invitation.

@@ -10,7 +10,7 @@ use martech_core::event::Timestamp;
 use tokio::time::{Instant, timeout};
 
 use super::{Accounts, keys::MAX_KEYS, later, model::ApiKey, secret};
-use crate::records::{Records, RecordsError};
+use crate::records::RecordsError;
 
 /// The timeout of a lookup when the cache has an older result.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(1);

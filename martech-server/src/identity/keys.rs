@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     identity::ProjectId,
-    records::{Records, RecordsError, Transaction, transact},
+    records::{RecordsError, Transaction, transact},
 };
 
 /// The settings of a new key.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     identity::ProjectId,
-    records::{Records, RecordsError, Transaction, transact},
+    records::{RecordsError, Transaction, transact},
 };
 
 /// A member of a project, as other members see them.

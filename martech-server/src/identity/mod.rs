@@ -65,7 +65,7 @@ use self::{
     throttle::Throttle,
 };
 use crate::{
-    records::{AnyRecords, Records, RecordsError, Stored, transact},
+    records::{Records, RecordsError, Stored, transact},
     util::every,
 };
 
@@ -139,7 +139,7 @@ pub(crate) struct Accounts {
 }
 
 struct Inner {
-    records: AnyRecords,
+    records: Records,
     hasher: Hasher,
     throttle: Throttle,
     policy: SignUpPolicy,
@@ -153,7 +153,7 @@ struct Inner {
 }
 
 impl Accounts {
-    pub(crate) fn new(records: AnyRecords, hasher: Hasher, settings: AccountSettings) -> Self {
+    pub(crate) fn new(records: Records, hasher: Hasher, settings: AccountSettings) -> Self {
         let AccountSettings { policy, times, attempts } = settings;
         let (throttle, cookie_key) = (Throttle::new(attempts), tokio::sync::OnceCell::new());
         Self {
@@ -231,7 +231,7 @@ impl Accounts {
         self.records().close().await;
     }
 
-    fn records(&self) -> &AnyRecords {
+    fn records(&self) -> &Records {
         &self.inner.records
     }
 }

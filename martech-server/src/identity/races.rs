@@ -26,8 +26,8 @@ struct Town {
 }
 
 impl Town {
-    fn new(records: &[AnyRecords], policy: SignUpPolicy, database: Option<MongoStore>, dir: tempfile::TempDir) -> Self {
-        let open = |records: &AnyRecords| {
+    fn new(records: &[Records], policy: SignUpPolicy, database: Option<MongoStore>, dir: tempfile::TempDir) -> Self {
+        let open = |records: &Records| {
             let hasher = Hasher::new(Cost { memory: 64, passes: 1, lanes: 1 }).unwrap();
             Accounts::new(
                 records.clone(),
@@ -42,7 +42,7 @@ impl Town {
     /// Returns one town on redb, and one on MongoDB if a test database is configured.
     async fn all(policy: SignUpPolicy) -> Vec<Self> {
         let dir = tempfile::tempdir().unwrap();
-        let records = AnyRecords::open(dir.path()).unwrap();
+        let records = Records::open(dir.path()).unwrap();
         let mut towns = vec![Self::new(&[records.clone(), records.clone(), records], policy, None, dir)];
         let Ok(uri) = std::env::var("MARTECH_TEST_MONGODB_URI") else {
             eprintln!("skipped on MongoDB: MARTECH_TEST_MONGODB_URI is not set");
@@ -55,7 +55,7 @@ impl Town {
         for _ in 0..3 {
             stores.push(MongoStore::new(MongoOptions::new(uri.clone())).await.unwrap());
         }
-        let records: Vec<AnyRecords> = stores.iter().map(AnyRecords::beside).collect();
+        let records: Vec<Records> = stores.iter().map(Records::beside).collect();
         towns.push(Self::new(&records, policy, stores.pop(), tempfile::tempdir().unwrap()));
         towns
     }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Accounts, Origin, Session, UNREMEMBERED, User, later, members::end_sessions, model::KnownNetwork, secret};
 use crate::{
-    records::{Records, RecordsError, Stored, Transaction, transact},
+    records::{RecordsError, Stored, Transaction, transact},
     util::network,
 };
 

@@ -29,11 +29,8 @@ impl Shop {
         let dir = tempfile::tempdir().unwrap();
         let hasher = Hasher::new(Cost { memory: 64, passes: 1, lanes: 1 }).unwrap();
         let times = SessionTimes { idle: 7 * DAY, most: 30 * DAY };
-        let accounts = Accounts::new(
-            AnyRecords::open(dir.path()).unwrap(),
-            hasher,
-            AccountSettings { policy, times, attempts: 30 },
-        );
+        let accounts =
+            Accounts::new(Records::open(dir.path()).unwrap(), hasher, AccountSettings { policy, times, attempts: 30 });
         Self { accounts, now: Timestamp::from_millis(1_800_000_000_000), _dir: dir }
     }
 

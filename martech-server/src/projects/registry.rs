@@ -35,7 +35,7 @@ use super::{
 };
 use crate::{
     identity::{AccountError, InvalidField, ProjectId, ProjectRecord},
-    records::{AnyRecords, Records, RecordsError},
+    records::{Records, RecordsError},
 };
 
 /// Each project uses its own memory and files.
@@ -91,7 +91,7 @@ struct Inner {
     default: Project,
     /// The other open projects.
     others: RwLock<BTreeMap<ProjectId, Project>>,
-    records: AnyRecords,
+    records: Records,
     options: ProjectOptions,
     watchers: WatcherLimit,
     /// Held while projects are opened and closed. The value is whether the server is closing.
@@ -112,7 +112,7 @@ impl Projects {
     /// records again every few seconds.
     pub(crate) async fn open(
         default: (Backend, Arc<DeadLetterFile>),
-        records: AnyRecords,
+        records: Records,
         options: ProjectOptions,
     ) -> Result<Self, ConfigError> {
         let (backend, dead_letters) = default;

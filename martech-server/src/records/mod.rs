@@ -10,21 +10,27 @@
 //! without a replica set has no transactions; `mongo` describes how this module implements them.
 
 mod mongo;
+mod record;
 mod redb;
 #[cfg(test)]
 mod tests;
+mod transaction;
 
-use std::{ops::Deref, panic::resume_unwind, path::Path, time::Duration};
+use std::{ops::Deref, path::Path, sync::Arc};
 
 use martech_core::{event::Timestamp, mongodb::MongoStore};
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::{
-    sync::OwnedMutexGuard,
-    time::{sleep, timeout},
-};
+use tokio::sync::Mutex;
 
-pub(crate) use self::redb::check;
-use self::{mongo::MongoRecords, redb::RedbRecords};
+use self::{
+    mongo::MongoRecords,
+    record::{Change, Found, Kind, Record},
+    redb::RedbRecords,
+};
+pub(crate) use self::{
+    redb::check,
+    transaction::{Attempt, Transaction, transact},
+};
 
 /// A storable entity.
 pub(crate) trait Entity: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
@@ -91,7 +97,7 @@ pub enum RecordsError {
     #[error("the record {key} of {table} cannot be read: {reason}")]
     Damaged {
         /// The table of the record.
-        table: std::borrow::Cow<'static, str>,
+        table: String,
         /// The key of the record.
         key: String,
         /// The problem with the record.
@@ -101,51 +107,9 @@ pub enum RecordsError {
 
 type Result<T> = std::result::Result<T, RecordsError>;
 
-/// A store of records. Each method is atomic, and its writes are durable when it returns.
-pub(crate) trait Records: Send + Sync {
-    /// Returns the entity with a key.
-    fn get<E: Entity>(&self, key: &str) -> impl Future<Output = Result<Option<Stored<E>>>> + Send;
-
-    /// Returns up to `limit` entities with keys greater than `after`, in key order: those of an owner, or of all
-    /// owners.
-    fn list<E: Entity>(
-        &self,
-        owner: Option<&str>,
-        after: Option<&str>,
-        limit: usize,
-    ) -> impl Future<Output = Result<Vec<Stored<E>>>> + Send;
-
-    /// Returns all entities of an owner, or of all owners, in key order.
-    fn all<E: Entity>(&self, owner: Option<&str>) -> impl Future<Output = Result<Vec<E>>> + Send {
-        async move {
-            const PAGE: usize = 1000;
-            let (mut all, mut after) = (Vec::<E>::new(), None::<String>);
-            loop {
-                let page: Vec<Stored<E>> = self.list(owner, after.as_deref(), PAGE).await?;
-                let is_last = page.len() < PAGE;
-                all.extend(page.into_iter().map(|stored| stored.entity));
-                if is_last {
-                    return Ok(all);
-                }
-                after = all.last().map(|last| last.key().to_owned());
-            }
-        }
-    }
-
-    /// Adds an entity with a new, unique key, which no transaction reads.
-    fn append<E: Entity>(&self, entity: &E) -> impl Future<Output = Result<()>> + Send;
-
-    /// Replaces an entity by one with the same key. Returns `false` without a change if the record was changed or
-    /// removed after the read. A concurrent transaction may overwrite the change.
-    fn replace<E: Entity>(&self, read: &Stored<E>, entity: &E) -> impl Future<Output = Result<bool>> + Send;
-
-    /// Removes expired entities, and returns how many.
-    fn sweep<E: Entity>(&self, now: Timestamp) -> impl Future<Output = Result<u64>> + Send;
-}
-
-/// The records of a server. Cheap to clone.
+/// The records of a server. Cheap to clone. Each method is atomic, and its writes are durable when it returns.
 #[derive(Debug, Clone)]
-pub(crate) enum AnyRecords {
+pub(crate) enum Records {
     Redb(RedbRecords),
     Mongo(MongoRecords),
 }
@@ -153,7 +117,7 @@ pub(crate) enum AnyRecords {
 /// The redb file in the data folder.
 pub(crate) const FILE: &str = "accounts.redb";
 
-impl AnyRecords {
+impl Records {
     /// Opens the records of a data folder. The caller holds the lock of the folder.
     pub(crate) fn open(data_dir: &Path) -> Result<Self> {
         RedbRecords::open(&data_dir.join(FILE)).map(Self::Redb)
@@ -164,40 +128,52 @@ impl AnyRecords {
         Self::Mongo(MongoRecords::new(store.database()))
     }
 
+    /// Returns the entity with a key.
+    pub(crate) async fn get<E: Entity>(&self, key: &str) -> Result<Option<Stored<E>>> {
+        self.find(Kind::of::<E>(), key).await?.map(|found| found.decode()).transpose()
+    }
+
+    /// Returns up to `limit` entities with keys greater than `after`, in key order: those of an owner, or of all
+    /// owners.
+    pub(crate) async fn list<E: Entity>(
+        &self,
+        owner: Option<&str>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Stored<E>>> {
+        self.page(Kind::of::<E>(), owner, after, limit).await?.iter().map(Found::decode).collect()
+    }
+
+    /// Returns all entities of an owner, or of all owners, in key order.
+    pub(crate) async fn all<E: Entity>(&self, owner: Option<&str>) -> Result<Vec<E>> {
+        let pages = self.pages(Kind::of::<E>(), owner).await?;
+        pages.iter().map(|found| found.decode().map(|stored| stored.entity)).collect()
+    }
+
+    /// Adds an entity with a new, unique key, which no transaction reads.
+    pub(crate) async fn append<E: Entity>(&self, entity: &E) -> Result<()> {
+        self.add(Record::of(entity)?).await
+    }
+
+    /// Replaces an entity by one with the same key. Returns `false` without a change if the record was changed or
+    /// removed after the read. A concurrent transaction may overwrite the change.
+    pub(crate) async fn replace<E: Entity>(&self, read: &Stored<E>, entity: &E) -> Result<bool> {
+        self.swap(read.version, Record::of(entity)?).await
+    }
+
+    /// Removes expired entities, and returns how many.
+    pub(crate) async fn sweep<E: Entity>(&self, now: Timestamp) -> Result<u64> {
+        self.expire(Kind::of::<E>(), now).await
+    }
+
     /// Begins a transaction after earlier ones of this server have ended. Use it through [`transact!`].
     pub(crate) async fn begin(&self) -> Result<Attempt> {
-        let turns = match self {
-            Self::Redb(records) => records.turns(),
-            Self::Mongo(records) => records.turns(),
-        };
-        let turn = timeout(LOCK_TIMEOUT, turns.clone().lock_owned()).await.map_err(|_| RecordsError::Busy)?;
-        let (begun, transaction) = self.anew().await?;
-        Ok(Attempt { turn: Some(turn), begun, count: 0, transaction })
-    }
-
-    async fn anew(&self) -> Result<(i64, Transaction)> {
-        let (begun, writes) = match self {
-            Self::Redb(_) => (0, Writes::Redb(Vec::new())),
-            Self::Mongo(records) => (records.begin().await?, Writes::Mongo(Vec::new())),
-        };
-        Ok((begun, Transaction { records: self.clone(), writes }))
-    }
-
-    /// Commits the writes. Returns `false` if another transaction was committed since this one began.
-    async fn commit(&self, begun: i64, writes: Writes) -> Result<bool> {
-        match (self, writes) {
-            (Self::Redb(records), Writes::Redb(changes)) => records.commit(changes).await.map(|()| true),
-            (Self::Mongo(records), Writes::Mongo(changes)) => records.commit(begun, changes).await,
-            _ => unreachable!("a transaction writes where it was begun"),
-        }
+        Attempt::begin(self).await
     }
 
     /// Finishes a transaction that a server committed but did not carry out before it died.
     pub(crate) async fn settle(&self) -> Result<()> {
-        match self {
-            Self::Redb(_) => Ok(()),
-            Self::Mongo(records) => records.begin().await.map(drop),
-        }
+        self.number().await.map(drop)
     }
 
     /// Closes the redb file. Later calls return [`RecordsError::Closed`].
@@ -208,156 +184,79 @@ impl AnyRecords {
     }
 }
 
-/// The maximum number of attempts of a transaction.
-const ATTEMPTS: u32 = 100;
-/// The timeout for the lock on transactions of the same server.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Runs a rule as a serializable transaction. `transact!(records, ERROR, |transaction| { ... Ok(..) })` is a `Result`
-/// with that error type. If the rule returns an error, nothing is written. The rule may run more than once, so it must
-/// have no side effects but its reads and writes. Other transactions wait for it, so it must be fast.
-//
-// A function with an async closure would be simpler, but the compiler cannot prove that its future is `Send`.
-macro_rules! transact {
-    ($records:expr, $error:ty, |$transaction:ident| $rule:block) => {
-        match $records.begin().await {
-            Err(error) => std::result::Result::<_, $error>::Err(error.into()),
-            Ok(mut attempt) => loop {
-                let decided: std::result::Result<_, $error> = async {
-                    let $transaction = &mut attempt.transaction;
-                    $rule
-                }
-                .await;
-                match attempt.commit(decided.is_ok()).await {
-                    Ok(true) => break decided,
-                    Ok(false) => {}
-                    Err(error) => break Err(error.into()),
-                }
-            },
-        }
-    };
-}
-
-pub(crate) use transact;
-
-/// A transaction that retries after conflicts.
-pub(crate) struct Attempt {
-    /// The lock on transactions of this server.
-    turn: Option<OwnedMutexGuard<()>>,
-    begun: i64,
-    count: u32,
-    pub(crate) transaction: Transaction,
-}
-
-impl Attempt {
-    /// Commits the writes if the rule has succeeded. Returns `false` if the rule must run again. The commit completes
-    /// even if this future is dropped, and other transactions wait until it has.
-    pub(crate) async fn commit(&mut self, is_decided: bool) -> Result<bool> {
-        let (records, begun) = (self.transaction.records.clone(), self.begun);
-        let none = self.transaction.writes.none();
-        let decided = std::mem::replace(&mut self.transaction.writes, none);
-        let writes = if is_decided { decided } else { decided.none() };
-        let turn = self.turn.take();
-        let committing = tokio::spawn(async move { (turn, records.commit(begun, writes).await) });
-        let committed;
-        (self.turn, committed) = committing.await.unwrap_or_else(|panic| resume_unwind(panic.into_panic()));
-        if committed? {
-            return Ok(true);
-        }
-        self.count += 1;
-        if self.count == ATTEMPTS {
-            return Err(RecordsError::Busy);
-        }
-        // Another server committed first. A random backoff avoids repeated conflicts.
-        let pause = u64::from(getrandom::u32().unwrap_or(1)) % (2 << self.count.min(6));
-        sleep(Duration::from_millis(pause)).await;
-        (self.begun, self.transaction) = self.transaction.records.clone().anew().await?;
-        Ok(false)
-    }
-}
-
-/// A transaction: reads of the store, and buffered writes.
-pub(crate) struct Transaction {
-    records: AnyRecords,
-    writes: Writes,
-}
-
-enum Writes {
-    Redb(Vec<redb::Change>),
-    Mongo(Vec<mongo::Change>),
-}
-
-impl Writes {
-    fn none(&self) -> Self {
+/// The same without the types of entities.
+impl Records {
+    async fn find(&self, kind: Kind, key: &str) -> Result<Option<Found>> {
         match self {
-            Self::Redb(_) => Self::Redb(Vec::new()),
-            Self::Mongo(_) => Self::Mongo(Vec::new()),
-        }
-    }
-}
-
-/// Reads do not show the writes of the same transaction.
-impl Transaction {
-    /// Returns the entity with a key.
-    pub(crate) async fn get<E: Entity>(&self, key: &str) -> Result<Option<E>> {
-        Ok(self.records.get(key).await?.map(|stored| stored.entity))
-    }
-
-    /// Returns up to `limit` entities of an owner, or of all owners.
-    pub(crate) async fn some<E: Entity>(&self, owner: Option<&str>, limit: usize) -> Result<Vec<E>> {
-        let found = self.records.list(owner, None, limit).await?;
-        Ok(found.into_iter().map(|stored| stored.entity).collect())
-    }
-
-    /// Returns all entities of an owner, or of all owners, in key order.
-    pub(crate) async fn all<E: Entity>(&self, owner: Option<&str>) -> Result<Vec<E>> {
-        self.records.all(owner).await
-    }
-
-    /// Inserts or replaces an entity. The last write to a key in a transaction wins.
-    pub(crate) fn put<E: Entity>(&mut self, entity: &E) {
-        match &mut self.writes {
-            Writes::Redb(changes) => changes.push(redb::Change::put(entity)),
-            Writes::Mongo(changes) => mongo::Change::put(entity).add_to(changes),
+            Self::Redb(records) => records.find(kind, key).await,
+            Self::Mongo(records) => records.find(kind, key).await,
         }
     }
 
-    /// Removes the entity with a key, if there is one.
-    pub(crate) fn remove<E: Entity>(&mut self, key: &str) {
-        match &mut self.writes {
-            Writes::Redb(changes) => changes.push(redb::Change::remove::<E>(key)),
-            Writes::Mongo(changes) => mongo::Change::remove::<E>(key).add_to(changes),
+    async fn page(&self, kind: Kind, owner: Option<&str>, after: Option<&str>, limit: usize) -> Result<Vec<Found>> {
+        match self {
+            Self::Redb(records) => records.page(kind, owner, after, limit).await,
+            Self::Mongo(records) => records.page(kind, owner, after, limit).await,
         }
     }
-}
 
-macro_rules! each {
-    ($self:ident, $records:ident => $do:expr) => {
-        match $self {
-            Self::Redb($records) => $do.await,
-            Self::Mongo($records) => $do.await,
+    async fn pages(&self, kind: Kind, owner: Option<&str>) -> Result<Vec<Found>> {
+        const PAGE: usize = 1000;
+        let mut all = Vec::<Found>::new();
+        loop {
+            let after = all.last().map(|last| last.key.clone());
+            let page = self.page(kind, owner, after.as_deref(), PAGE).await?;
+            let is_last = page.len() < PAGE;
+            all.extend(page);
+            if is_last {
+                return Ok(all);
+            }
         }
-    };
-}
-
-impl Records for AnyRecords {
-    async fn get<E: Entity>(&self, key: &str) -> Result<Option<Stored<E>>> {
-        each!(self, records => records.get(key))
     }
 
-    async fn append<E: Entity>(&self, entity: &E) -> Result<()> {
-        each!(self, records => records.append(entity))
+    async fn add(&self, record: Record) -> Result<()> {
+        match self {
+            Self::Redb(records) => records.commit(vec![Change::Put(record)]).await,
+            Self::Mongo(records) => records.add(record).await,
+        }
     }
 
-    async fn replace<E: Entity>(&self, read: &Stored<E>, entity: &E) -> Result<bool> {
-        each!(self, records => records.replace(read, entity))
+    /// Replaces the record with the same key if its version is still `version`.
+    async fn swap(&self, version: i64, record: Record) -> Result<bool> {
+        match self {
+            Self::Redb(records) => records.swap(version, record).await,
+            Self::Mongo(records) => records.swap(version, record).await,
+        }
     }
 
-    async fn list<E: Entity>(&self, owner: Option<&str>, after: Option<&str>, limit: usize) -> Result<Vec<Stored<E>>> {
-        each!(self, records => records.list(owner, after, limit))
+    async fn expire(&self, kind: Kind, now: Timestamp) -> Result<u64> {
+        match self {
+            Self::Redb(records) => records.expire(kind, now).await,
+            Self::Mongo(records) => records.expire(kind, now).await,
+        }
     }
 
-    async fn sweep<E: Entity>(&self, now: Timestamp) -> Result<u64> {
-        each!(self, records => records.sweep::<E>(now))
+    /// Returns the lock on transactions of this server.
+    fn turns(&self) -> &Arc<Mutex<()>> {
+        match self {
+            Self::Redb(records) => records.turns(),
+            Self::Mongo(records) => records.turns(),
+        }
+    }
+
+    /// Returns the number of the last transaction, after it is carried out. redb needs no numbers.
+    async fn number(&self) -> Result<i64> {
+        match self {
+            Self::Redb(_) => Ok(0),
+            Self::Mongo(records) => records.begin().await,
+        }
+    }
+
+    /// Commits the writes. Returns `false` if another transaction was committed since this one began.
+    async fn commit(&self, begun: i64, changes: Vec<Change>) -> Result<bool> {
+        match self {
+            Self::Redb(records) => records.commit(changes).await.map(|()| true),
+            Self::Mongo(records) => records.commit(begun, changes).await,
+        }
     }
 }

@@ -36,8 +36,12 @@ use mongodb::{
     options::{Acknowledgment, CollectionOptions, IndexOptions, ReadPreference, SelectionCriteria, WriteConcern},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::{Entity, Records, RecordsError, Result, Stored};
+use super::{
+    Result,
+    record::{Change, Found, Index, Kind, Record},
+};
 
 /// The records in the database of the events.
 #[derive(Debug, Clone)]
@@ -48,9 +52,9 @@ pub(crate) struct MongoRecords {
     turns: Arc<tokio::sync::Mutex<()>>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Content<E> {
+struct Content {
     #[serde(rename = "_id")]
     key: String,
     owner: String,
@@ -58,54 +62,38 @@ struct Content<E> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires_at: Option<DateTime>,
     /// `None` for a removed record.
-    entity: Option<E>,
+    entity: Option<Value>,
 }
 
-impl<E: Entity> Content<E> {
-    fn new(entity: &E, version: i64) -> Self {
-        Self {
-            key: entity.key().to_owned(),
-            owner: entity.owner().to_owned(),
-            version,
-            expires_at: entity.expires_at().map(|at| DateTime::from_millis(at.millis())),
-            entity: Some(entity.clone()),
-        }
+impl Content {
+    fn new(record: Record, version: i64) -> Self {
+        let Record { key, index: Index { owner, expires_at }, entity, .. } = record;
+        let expires_at = expires_at.map(|at| DateTime::from_millis(at.millis()));
+        Self { key, owner, version, expires_at, entity: Some(entity) }
+    }
+
+    fn found(self) -> Option<Found> {
+        Some(Found { key: self.key, version: self.version, entity: self.entity? })
     }
 }
 
 /// A write of one record: the new document without its version, or `None` to remove it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Change {
+pub(super) struct Write {
     table: String,
     key: String,
-    content: Option<Document>,
-    /// The reason why the entity cannot be encoded.
-    #[serde(skip)]
-    unwritable: Option<String>,
+    content: Option<Content>,
 }
 
-impl Change {
-    pub(super) fn put<E: Entity>(entity: &E) -> Self {
-        // Serialize as the driver does, in serde's binary mode. The text mode would encode times as text.
-        let raw = bson::serialize_to_raw_document_buf(&Content::new(entity, 0));
-        let content = raw
-            .map_err(|error| error.to_string())
-            .and_then(|raw| Document::try_from(raw).map_err(|error| error.to_string()));
-        let (content, unwritable) = match content {
-            Ok(content) => (Some(content), None),
-            Err(error) => (None, Some(error)),
+impl From<Change> for Write {
+    fn from(change: Change) -> Self {
+        let (table, key) = change.target();
+        let (table, key) = (table.to_owned(), key.to_owned());
+        let content = match change {
+            Change::Put(record) => Some(Content::new(record, 0)),
+            Change::Remove { .. } => None,
         };
-        Self { table: E::TABLE.to_owned(), key: entity.key().to_owned(), content, unwritable }
-    }
-
-    pub(super) fn remove<E: Entity>(key: &str) -> Self {
-        Self { table: E::TABLE.to_owned(), key: key.to_owned(), content: None, unwritable: None }
-    }
-
-    /// Appends this write, and drops earlier writes of the same record.
-    pub(super) fn add_to(self, changes: &mut Vec<Self>) {
-        changes.retain(|other| (&other.table, &other.key) != (&self.table, &self.key));
-        changes.push(self);
+        Self { table, key, content }
     }
 }
 
@@ -113,7 +101,7 @@ impl Change {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Last {
     number: i64,
-    writes: Vec<Change>,
+    writes: Vec<Write>,
 }
 
 /// The collection and the key of [`Last`].
@@ -150,8 +138,8 @@ impl MongoRecords {
         self.database.collection_with_options(name, options)
     }
 
-    fn of<E: Entity>(&self) -> Collection<Content<E>> {
-        self.collection(E::TABLE)
+    fn of(&self, kind: Kind) -> Collection<Content> {
+        self.collection(kind.table)
     }
 
     /// Creates the indexes of a collection, once in each process.
@@ -171,6 +159,45 @@ impl MongoRecords {
         }
     }
 
+    pub(super) async fn find(&self, kind: Kind, key: &str) -> Result<Option<Found>> {
+        Ok(self.of(kind).find_one(doc! { "_id": key }).await?.and_then(Content::found))
+    }
+
+    pub(super) async fn page(
+        &self,
+        kind: Kind,
+        owner: Option<&str>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Found>> {
+        let mut filter = doc! { "entity": { "$exists": true } };
+        owner.into_iter().for_each(|owner| drop(filter.insert("owner", owner)));
+        if let Some(after) = after {
+            filter.insert("_id", doc! { "$gt": after });
+        }
+        // MongoDB treats a limit of zero as no limit.
+        let limit = i64::try_from(limit.max(1)).unwrap_or(i64::MAX);
+        let found = self.of(kind).find(filter).sort(doc! { "_id": 1 }).limit(limit).await?;
+        Ok(found.try_filter_map(async |content| Ok(content.found())).try_collect().await?)
+    }
+
+    pub(super) async fn add(&self, record: Record) -> Result<()> {
+        self.index(record.kind.table).await;
+        self.of(record.kind).insert_one(Content::new(record, 1)).await?;
+        Ok(())
+    }
+
+    pub(super) async fn swap(&self, version: i64, record: Record) -> Result<bool> {
+        let unchanged = doc! { "_id": &record.key, "version": version };
+        let swapped = self.of(record.kind).replace_one(unchanged, Content::new(record, version + 1)).await?;
+        Ok(swapped.matched_count == 1)
+    }
+
+    pub(super) async fn expire(&self, kind: Kind, now: Timestamp) -> Result<u64> {
+        let expired: Document = doc! { "expiresAt": { "$lte": DateTime::from_millis(now.millis()) } };
+        Ok(self.of(kind).delete_many(expired).await?.deleted_count)
+    }
+
     /// Carries out the writes of the last transaction, if any are left, and returns its number.
     pub(super) async fn begin(&self) -> Result<i64> {
         let last = self.last().await?;
@@ -185,25 +212,22 @@ impl MongoRecords {
     }
 
     /// Commits the transaction that began at `begun`. Returns `false` without a change if another one committed first.
-    pub(super) async fn commit(&self, begun: i64, writes: Vec<Change>) -> Result<bool> {
-        if writes.is_empty() {
+    pub(super) async fn commit(&self, begun: i64, changes: Vec<Change>) -> Result<bool> {
+        if changes.is_empty() {
             return Ok(self.last().await?.number == begun);
         }
-        if let Some((change, reason)) = writes.iter().find_map(|change| Some((change, change.unwritable.clone()?))) {
-            return Err(RecordsError::Damaged { table: change.table.clone().into(), key: change.key.clone(), reason });
+        for change in &changes {
+            self.index(change.target().0).await;
         }
-        for change in &writes {
-            self.index(&change.table).await;
-        }
-        match self.commit_alone(begun, writes).await? {
+        match self.commit_alone(begun, changes).await? {
             Some(committed) => self.carry_out(&committed).await.map(|()| true),
             None => Ok(false),
         }
     }
 
     /// Commits without carrying out the writes.
-    pub(super) async fn commit_alone(&self, begun: i64, writes: Vec<Change>) -> Result<Option<Last>> {
-        let next = Last { number: begun + 1, writes };
+    pub(super) async fn commit_alone(&self, begun: i64, changes: Vec<Change>) -> Result<Option<Last>> {
+        let next = Last { number: begun + 1, writes: changes.into_iter().map(Write::from).collect() };
         let content = bson::serialize_to_document(&next).map_err(mongodb::error::Error::from)?;
         let (unchanged, set) = (doc! { "_id": LAST, "number": begun }, doc! { "$set": content });
         let transactions = self.collection::<Document>(TRANSACTIONS);
@@ -217,8 +241,8 @@ impl MongoRecords {
     }
 
     pub(super) async fn carry_out(&self, Last { number, writes }: &Last) -> Result<()> {
-        for change in writes {
-            self.write(change, number * USES).await?;
+        for write in writes {
+            self.write(write, number * USES).await?;
         }
         let done = doc! { "$set": { "writes": Bson::Array(Vec::new()) } };
         self.collection::<Document>(TRANSACTIONS).update_one(doc! { "_id": LAST, "number": number }, done).await?;
@@ -226,19 +250,17 @@ impl MongoRecords {
     }
 
     /// Writes a record, unless a later transaction has written it. An upsert then fails with a duplicate key.
-    async fn write(&self, change: &Change, version: i64) -> Result<()> {
-        let older = doc! { "_id": &change.key, "version": { "$not": { "$gte": version } } };
-        let records = self.collection::<Document>(&change.table);
-        let written = match &change.content {
+    async fn write(&self, Write { table, key, content }: &Write, version: i64) -> Result<()> {
+        let older = doc! { "_id": key, "version": { "$not": { "$gte": version } } };
+        let written = match content {
             Some(content) => {
-                let mut content = content.clone();
-                content.insert("version", version);
-                records.replace_one(older, content).upsert(true).await
+                let content = Content { version, ..content.clone() };
+                self.collection::<Content>(table).replace_one(older, content).upsert(true).await
             }
             None => {
                 let until = DateTime::from_millis(DateTime::now().timestamp_millis() + REMEMBERED.as_millis() as i64);
-                let gone = doc! { "_id": &change.key, "owner": "", "version": version, "expiresAt": until };
-                records.replace_one(older, gone).await
+                let gone = doc! { "_id": key, "owner": "", "version": version, "expiresAt": until };
+                self.collection::<Document>(table).replace_one(older, gone).await
             }
         };
         match written {
@@ -248,45 +270,6 @@ impl MongoRecords {
     }
 }
 
-fn stored<E>(content: Content<E>) -> Option<Stored<E>> {
-    Some(Stored { entity: content.entity?, version: content.version })
-}
-
 fn is_duplicate(error: &mongodb::error::Error) -> bool {
     matches!(&*error.kind, ErrorKind::Write(WriteFailure::WriteError(error)) if error.code == DUPLICATE_KEY)
-}
-
-impl Records for MongoRecords {
-    async fn get<E: Entity>(&self, key: &str) -> Result<Option<Stored<E>>> {
-        Ok(self.of::<E>().find_one(doc! { "_id": key }).await?.and_then(stored))
-    }
-
-    async fn append<E: Entity>(&self, entity: &E) -> Result<()> {
-        self.index(E::TABLE).await;
-        self.of::<E>().insert_one(Content::new(entity, 1)).await?;
-        Ok(())
-    }
-
-    async fn replace<E: Entity>(&self, read: &Stored<E>, entity: &E) -> Result<bool> {
-        let unchanged = doc! { "_id": entity.key(), "version": read.version };
-        let replaced = self.of::<E>().replace_one(unchanged, Content::new(entity, read.version + 1)).await?;
-        Ok(replaced.matched_count == 1)
-    }
-
-    async fn list<E: Entity>(&self, owner: Option<&str>, after: Option<&str>, limit: usize) -> Result<Vec<Stored<E>>> {
-        let mut filter = doc! { "entity": { "$exists": true } };
-        owner.into_iter().for_each(|owner| drop(filter.insert("owner", owner)));
-        if let Some(after) = after {
-            filter.insert("_id", doc! { "$gt": after });
-        }
-        // MongoDB treats a limit of zero as no limit.
-        let limit = i64::try_from(limit.max(1)).unwrap_or(i64::MAX);
-        let found = self.of::<E>().find(filter).sort(doc! { "_id": 1 }).limit(limit).await?;
-        Ok(found.try_filter_map(async |content| Ok(stored(content))).try_collect().await?)
-    }
-
-    async fn sweep<E: Entity>(&self, now: Timestamp) -> Result<u64> {
-        let expired: Document = doc! { "expiresAt": { "$lte": DateTime::from_millis(now.millis()) } };
-        Ok(self.of::<E>().delete_many(expired).await?.deleted_count)
-    }
 }

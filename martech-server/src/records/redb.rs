@@ -12,12 +12,15 @@ use std::{
 };
 
 use martech_core::event::Timestamp;
-use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction, backends::FileBackend};
+use redb::{Database, ReadableDatabase, backends::FileBackend};
 use tokio::sync::Mutex;
 
 pub(crate) use self::check::check;
-use self::tables::{Failure, Tables, find, first_version, list_all, list_of, read, table};
-use super::{Entity, Records, RecordsError, Result, Stored};
+use self::tables::{Failure, Tables, find, first_version, list_all, list_of};
+use super::{
+    RecordsError, Result,
+    record::{Change, Found, Kind, Record},
+};
 
 /// The records in a data folder.
 #[derive(Debug, Clone)]
@@ -65,14 +68,68 @@ impl RedbRecords {
         &self.turns
     }
 
-    /// Applies all writes in order, in one redb transaction.
+    pub(super) async fn find(&self, kind: Kind, key: &str) -> Result<Option<Found>> {
+        let key = key.to_owned();
+        self.blocking(move |database| find(&database.begin_read()?, kind, &key)).await
+    }
+
+    pub(super) async fn page(
+        &self,
+        kind: Kind,
+        owner: Option<&str>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Found>> {
+        // No key is empty, so the empty key sorts before all.
+        let (owner, after) = (owner.map(str::to_owned), after.unwrap_or_default().to_owned());
+        self.blocking(move |database| {
+            let transaction = database.begin_read()?;
+            match owner {
+                Some(owner) => list_of(&transaction, kind, &owner, &after, limit),
+                None => list_all(&transaction, kind, &after, limit),
+            }
+        })
+        .await
+    }
+
+    pub(super) async fn swap(&self, version: i64, record: Record) -> Result<bool> {
+        self.blocking(move |database| {
+            let swapped = change(database, record.kind, |tables| {
+                let current = tables.find(&record.key)?;
+                let Some(current) = current.filter(|current| current.version == version) else { return Ok(0) };
+                tables.put(&record, version + 1, Some(&current))?;
+                Ok(1)
+            });
+            Ok(swapped? > 0)
+        })
+        .await
+    }
+
+    pub(super) async fn expire(&self, kind: Kind, now: Timestamp) -> Result<u64> {
+        self.blocking(move |database| change(database, kind, |tables| tables.expire(now))).await
+    }
+
+    /// Applies all writes in one redb transaction.
     pub(super) async fn commit(&self, changes: Vec<Change>) -> Result<()> {
         if changes.is_empty() {
             return Ok(());
         }
         self.blocking(move |database| {
             let transaction = database.begin_write()?;
-            changes.into_iter().try_for_each(|Change(make)| make(&transaction))?;
+            for change in &changes {
+                match change {
+                    Change::Put(record) => {
+                        let mut tables = Tables::open(&transaction, record.kind)?;
+                        let current = tables.find(&record.key)?;
+                        let version = current.as_ref().map_or_else(first_version, |current| current.version + 1);
+                        tables.put(record, version, current.as_ref())?;
+                    }
+                    Change::Remove { kind, key } => {
+                        let mut tables = Tables::open(&transaction, *kind)?;
+                        tables.find(key)?.map_or(Ok(()), |current| tables.drop(&current))?;
+                    }
+                }
+            }
             Ok(transaction.commit()?)
         })
         .await
@@ -108,101 +165,16 @@ fn at(path: &Path) -> impl FnOnce(redb::Error) -> RecordsError + use<'_> {
     move |source| RecordsError::File { path: path.to_owned(), source: Box::new(source) }
 }
 
-/// A write of one record.
-pub(super) struct Change(Box<Make>);
-
-type Make = dyn FnOnce(&WriteTransaction) -> std::result::Result<(), Failure> + Send + Sync;
-
-impl Change {
-    pub(super) fn put<E: Entity>(entity: &E) -> Self {
-        let entity = entity.clone();
-        Self(Box::new(move |transaction| {
-            let mut tables = Tables::open::<E>(transaction)?;
-            let current = find::<E>(&tables.content, entity.key())?;
-            if let Some(current) = &current {
-                tables.drop(&current.entity)?;
-            }
-            tables.put(&entity, current.map_or_else(first_version, |current| current.version + 1))
-        }))
-    }
-
-    pub(super) fn remove<E: Entity>(key: &str) -> Self {
-        let key = key.to_owned();
-        Self(Box::new(move |transaction| {
-            let mut tables = Tables::open::<E>(transaction)?;
-            let current = find::<E>(&tables.content, &key)?;
-            current.map_or(Ok(()), |current| tables.drop(&current.entity))
-        }))
-    }
-}
-
 /// Runs a redb transaction that returns the number of changes, and commits it unless the number is zero.
-fn change<E: Entity>(
+fn change(
     database: &Database,
+    kind: Kind,
     work: impl FnOnce(&mut Tables<'_>) -> std::result::Result<u64, Failure>,
 ) -> std::result::Result<u64, Failure> {
     let transaction = database.begin_write()?;
-    let changed = work(&mut Tables::open::<E>(&transaction)?)?;
+    let changed = work(&mut Tables::open(&transaction, kind)?)?;
     if changed > 0 {
         transaction.commit()?;
     }
     Ok(changed)
-}
-
-impl Records for RedbRecords {
-    async fn get<E: Entity>(&self, key: &str) -> Result<Option<Stored<E>>> {
-        let key = key.to_owned();
-        let look_up = move |database: &Database| match table::<E>(&database.begin_read()?)? {
-            Some(table) => find(&table, &key),
-            None => Ok(None),
-        };
-        self.blocking(look_up).await
-    }
-
-    async fn append<E: Entity>(&self, entity: &E) -> Result<()> {
-        self.commit(vec![Change::put(entity)]).await
-    }
-
-    async fn replace<E: Entity>(&self, read: &Stored<E>, entity: &E) -> Result<bool> {
-        let (entity, version) = (entity.clone(), read.version);
-        let replace = move |tables: &mut Tables<'_>| {
-            let current = find::<E>(&tables.content, entity.key())?;
-            let Some(current) = current.filter(|current| current.version == version) else { return Ok(0) };
-            tables.drop(&current.entity)?;
-            tables.put(&entity, version + 1)?;
-            Ok(1)
-        };
-        Ok(self.blocking(|database| change::<E>(database, replace)).await? > 0)
-    }
-
-    async fn list<E: Entity>(&self, owner: Option<&str>, after: Option<&str>, limit: usize) -> Result<Vec<Stored<E>>> {
-        // No key is empty, so the empty key sorts before all.
-        let (owner, after) = (owner.map(str::to_owned), after.unwrap_or_default().to_owned());
-        self.blocking(move |database| {
-            let transaction = database.begin_read()?;
-            match owner {
-                Some(owner) => list_of(&transaction, &owner, &after, limit),
-                None => list_all(&transaction, &after, limit),
-            }
-        })
-        .await
-    }
-
-    async fn sweep<E: Entity>(&self, now: Timestamp) -> Result<u64> {
-        let sweep = move |tables: &mut Tables<'_>| {
-            let mut expired = Vec::new();
-            for entry in tables.content.iter()? {
-                let (key, bytes) = entry?;
-                let stored: Stored<E> = read(key.value(), bytes.value())?;
-                if stored.expires_at().is_some_and(|at| at <= now) {
-                    expired.push(stored.entity);
-                }
-            }
-            for entity in &expired {
-                tables.drop(entity)?;
-            }
-            Ok(expired.len() as u64)
-        };
-        self.blocking(move |database| change::<E>(database, sweep)).await
-    }
 }

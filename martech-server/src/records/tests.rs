@@ -48,13 +48,13 @@ fn note(id: &str, by: &str) -> Note {
     Note { id: id.to_owned(), by: by.to_owned(), text: Some("é\0\"$x.y".to_owned()), until: None }
 }
 
-async fn keys(records: &AnyRecords, by: &str, after: Option<&str>, limit: usize) -> Vec<String> {
+async fn keys(records: &Records, by: &str, after: Option<&str>, limit: usize) -> Vec<String> {
     let listed: Vec<Stored<Note>> = records.list(Some(by), after, limit).await.unwrap();
     listed.into_iter().map(|note| note.entity.id).collect()
 }
 
 /// Inserts an entity if its key is free. Returns whether it was.
-async fn insert<E: Entity>(records: &AnyRecords, entity: E) -> bool {
+async fn insert<E: Entity>(records: &Records, entity: E) -> bool {
     let inserted = transact!(records, RecordsError, |transaction| {
         let is_free = transaction.get::<E>(entity.key()).await?.is_none();
         if is_free {
@@ -65,7 +65,7 @@ async fn insert<E: Entity>(records: &AnyRecords, entity: E) -> bool {
     inserted.unwrap()
 }
 
-async fn remove<E: Entity>(records: &AnyRecords, key: &str) -> bool {
+async fn remove<E: Entity>(records: &Records, key: &str) -> bool {
     let removed = transact!(records, RecordsError, |transaction| {
         let is_there = transaction.get::<E>(key).await?.is_some();
         transaction.remove::<E>(key);
@@ -74,7 +74,7 @@ async fn remove<E: Entity>(records: &AnyRecords, key: &str) -> bool {
     removed.unwrap()
 }
 
-async fn conforms(records: &AnyRecords) {
+async fn conforms(records: &Records) {
     // Operations on missing records.
     assert_eq!(records.get::<Note>("a").await.unwrap(), None);
     assert!(!remove::<Note>(records, "a").await);
@@ -165,7 +165,7 @@ async fn conforms(records: &AnyRecords) {
 }
 
 /// Checks concurrent transactions on several servers with the same records: no lost update, no partial read.
-async fn races(servers: &[AnyRecords]) {
+async fn races(servers: &[Records]) {
     let each = |count: usize| (0..count).map(|number| servers[number % servers.len()].clone());
     let winners = futures_util::future::join_all(each(8).map(|records| async move {
         tokio::spawn(async move { insert(&records, note("race", "r")).await }).await.unwrap()
@@ -210,11 +210,11 @@ async fn races(servers: &[AnyRecords]) {
 #[tokio::test]
 async fn redb_records_conform() {
     let dir = tempfile::tempdir().unwrap();
-    let records = AnyRecords::open(dir.path()).unwrap();
+    let records = Records::open(dir.path()).unwrap();
     conforms(&records).await;
     races(&[records.clone(), records.clone()]).await;
     drop(records);
-    let records = AnyRecords::open(dir.path()).unwrap();
+    let records = Records::open(dir.path()).unwrap();
     assert_eq!(keys(&records, "v", None, 10).await, ["a", "b", "d", "e"], "they outlive the process");
     let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(dir.path().join(FILE)).unwrap());
     assert_eq!(mode & 0o777, 0o600);
@@ -224,7 +224,7 @@ async fn redb_records_conform() {
 async fn rejects_a_file_of_another_format() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join(FILE), "no database at all, but long enough to be one".repeat(1000)).unwrap();
-    let error = AnyRecords::open(dir.path()).unwrap_err().to_string();
+    let error = Records::open(dir.path()).unwrap_err().to_string();
     assert!(error.contains("accounts.redb"), "{error}");
 }
 
@@ -244,7 +244,7 @@ async fn mongodb() -> Option<[MongoStore; 3]> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mongodb_records_conform() {
     let Some(stores) = mongodb().await else { return };
-    let servers = stores.each_ref().map(AnyRecords::beside);
+    let servers = stores.each_ref().map(Records::beside);
     conforms(&servers[0]).await;
     races(&servers).await;
     stores[0].database().drop().await.unwrap();
@@ -254,14 +254,14 @@ async fn mongodb_records_conform() {
 async fn another_server_finishes_a_dead_servers_transaction() {
     let Some(stores) = mongodb().await else { return };
     let [dead, alive, slow] = stores.each_ref().map(|store| MongoRecords::new(store.database()));
-    let records = AnyRecords::Mongo(alive.clone());
+    let records = Records::Mongo(alive.clone());
     assert!(insert(&records, note("old", "u")).await);
     let begun = dead.begin().await.unwrap();
-    let writes = vec![mongo::Change::put(&note("new", "u")), mongo::Change::remove::<Note>("old")];
+    let writes = vec![Change::put(&note("new", "u")).unwrap(), Change::remove::<Note>("old")];
     let committed = dead.commit_alone(begun, writes.clone()).await.unwrap().unwrap();
     assert_eq!(keys(&records, "u", None, 10).await, ["old"], "the program ended before it wrote");
     // A transaction that began earlier must run again. The next one finds all writes.
-    assert!(!alive.commit(begun, vec![mongo::Change::put(&note("late", "u"))]).await.unwrap());
+    assert!(!alive.commit(begun, vec![Change::put(&note("late", "u")).unwrap()]).await.unwrap());
     records.settle().await.unwrap();
     assert_eq!(keys(&records, "u", None, 10).await, ["new"]);
     // A slow server does not overwrite later transactions.

@@ -34,7 +34,7 @@ use crate::{
     identity::{ProjectId, ProjectRecord},
     import::{self, FileImport, ImportError, Nowhere, Reading, RejectsPath, Source, same_file, shape_of},
     projects::{self, backend::database_of},
-    records::{AnyRecords, Records as _},
+    records::Records,
 };
 
 /// Imports files and prints the results: one line for each file on standard output, and problems on standard error. The
@@ -123,7 +123,7 @@ async fn with_project_settings(args: &ImportArgs) -> Result<(Option<MongoStore>,
         None => None,
     };
     let records = match &mongo {
-        Some(mongo) => AnyRecords::beside(mongo).all(None).await?,
+        Some(mongo) => Records::beside(mongo).all(None).await?,
         None => projects::cached_records(&args.data_dir),
     };
     let project = find_project(&args.project.clone().unwrap_or_default(), records)?;

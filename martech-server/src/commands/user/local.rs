@@ -16,7 +16,7 @@ use crate::{
         Settled, Target, User,
     },
     projects::backend::BackendError,
-    records::AnyRecords,
+    records::Records,
 };
 
 pub(super) struct Local {
@@ -27,15 +27,15 @@ pub(super) struct Local {
 
 impl Local {
     pub(super) fn in_folder(dir: &Path, lock: Lock, args: &PasswordArgs) -> Result<Self, UserError> {
-        Self::new(AnyRecords::open(dir)?, Some(lock), args)
+        Self::new(Records::open(dir)?, Some(lock), args)
     }
 
     pub(super) async fn beside(options: MongoOptions, args: &PasswordArgs) -> Result<Self, UserError> {
         let store = MongoStore::new(options).await.map_err(BackendError::from)?;
-        Self::new(AnyRecords::beside(&store), None, args)
+        Self::new(Records::beside(&store), None, args)
     }
 
-    fn new(records: AnyRecords, lock: Option<Lock>, args: &PasswordArgs) -> Result<Self, UserError> {
+    fn new(records: Records, lock: Option<Lock>, args: &PasswordArgs) -> Result<Self, UserError> {
         let hasher = Hasher::new(args.cost()).map_err(crate::identity::AccountError::from)?;
         let accounts = Accounts::new(records, hasher, AccountSettings::default());
         Ok(Self { accounts, _lock: lock })

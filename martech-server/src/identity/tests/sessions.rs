@@ -84,7 +84,7 @@ async fn keeps_at_most_a_hundred_sessions_per_user() {
 #[tokio::test]
 async fn servers_share_the_cookie_key() {
     let dir = tempfile::tempdir().unwrap();
-    let records = AnyRecords::open(dir.path()).unwrap();
+    let records = Records::open(dir.path()).unwrap();
     let server = || {
         let hasher = Hasher::new(Cost { memory: 64, passes: 1, lanes: 1 }).unwrap();
         Accounts::new(

@@ -65,7 +65,7 @@ async fn audit_entries_of_failures_are_limited() {
 #[tokio::test]
 async fn sign_in_rehashes_outdated_hashes() {
     let dir = tempfile::tempdir().unwrap();
-    let records = AnyRecords::open(dir.path()).unwrap();
+    let records = Records::open(dir.path()).unwrap();
     let times = SessionTimes { idle: DAY, most: DAY };
     let with = |passes| {
         let hasher = Hasher::new(Cost { memory: 64, passes, lanes: 1 }).unwrap();

@@ -21,7 +21,7 @@ use super::{ProjectError, Projects};
 use crate::{
     identity::{ProjectId, ProjectRemoval},
     projects::{backend::Backend, removed_files},
-    records::{Records, transact},
+    records::transact,
 };
 
 impl Projects {

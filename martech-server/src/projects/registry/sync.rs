@@ -8,7 +8,6 @@ use super::{ProjectError, Projects};
 use crate::{
     identity::{ProjectId, ProjectRecord, ProjectRemoval},
     projects::{ProjectSettings, record_cache, retention},
-    records::Records,
     util::every,
 };
 

@@ -1,19 +1,20 @@
 //! The tables of an entity type: the records as JSON, by key, and an index of owners.
 
+use martech_core::event::Timestamp;
 use redb::{
     Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError,
     TableHandle, WriteTransaction,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::records::{Entity, RecordsError, Stored};
+use crate::records::{
+    RecordsError,
+    record::{Found, Index, Kind, Record, damaged},
+};
 
 /// Key to content, as JSON.
-type Content = TableDefinition<'static, &'static str, &'static [u8]>;
-
-fn content<E: Entity>() -> Content {
-    TableDefinition::new(E::TABLE)
-}
+type Content<'a> = TableDefinition<'a, &'static str, &'static [u8]>;
 
 /// The suffix of the name of an owner index.
 const OWNERS: &str = ".owners";
@@ -45,65 +46,75 @@ macro_rules! failures_of_the_file {
 
 failures_of_the_file!(CommitError StorageError TableError TransactionError);
 
-pub(super) fn read<E: Entity>(key: &str, bytes: &[u8]) -> Result<Stored<E>, Failure> {
-    let found: serde_json::Result<Versioned<E>> = serde_json::from_slice(bytes);
-    let Versioned { version, entity } = found.map_err(|error| {
-        Failure::Record(RecordsError::Damaged {
-            table: E::TABLE.into(),
-            key: key.to_owned(),
-            reason: error.to_string(),
-        })
-    })?;
-    Ok(Stored { entity, version })
+impl From<RecordsError> for Failure {
+    fn from(error: RecordsError) -> Self {
+        Self::Record(error)
+    }
 }
 
-pub(super) fn find<E: Entity>(
-    table: &impl ReadableTable<&'static str, &'static [u8]>,
-    key: &str,
-) -> Result<Option<Stored<E>>, Failure> {
-    let found = table.get(key)?;
-    found.map(|bytes| read(key, bytes.value())).transpose()
+pub(super) fn read(table: &str, key: &str, bytes: &[u8]) -> Result<Found, RecordsError> {
+    let found: serde_json::Result<Versioned<Value>> = serde_json::from_slice(bytes);
+    let Versioned { version, entity } = found.map_err(|error| damaged(table, key, &error))?;
+    Ok(Found { key: key.to_owned(), version, entity })
 }
 
 /// Opens the table of an entity type for reading; `None` if nothing was ever written to it.
-pub(super) fn table<E: Entity>(
+fn table(
     transaction: &ReadTransaction,
+    kind: Kind,
 ) -> Result<Option<ReadOnlyTable<&'static str, &'static [u8]>>, Failure> {
-    match transaction.open_table(content::<E>()) {
+    match transaction.open_table(Content::new(kind.table)) {
         Err(TableError::TableDoesNotExist(_)) => Ok(None),
         opened => Ok(Some(opened?)),
     }
 }
 
+/// Returns the record with a key.
+pub(super) fn find(transaction: &ReadTransaction, kind: Kind, key: &str) -> Result<Option<Found>, Failure> {
+    let Some(table) = table(transaction, kind)? else { return Ok(None) };
+    find_in(&table, kind, key)
+}
+
+fn find_in(
+    table: &impl ReadableTable<&'static str, &'static [u8]>,
+    kind: Kind,
+    key: &str,
+) -> Result<Option<Found>, Failure> {
+    let found = table.get(key)?;
+    Ok(found.map(|bytes| read(kind.table, key, bytes.value())).transpose()?)
+}
+
 /// Returns up to `limit` records of an owner whose keys are greater than `after`, in the order of the keys.
-pub(super) fn list_of<E: Entity>(
+pub(super) fn list_of(
     transaction: &ReadTransaction,
+    kind: Kind,
     owner: &str,
     after: &str,
     limit: usize,
-) -> Result<Vec<Stored<E>>, Failure> {
-    let Some(table) = table::<E>(transaction)? else { return Ok(Vec::new()) };
+) -> Result<Vec<Found>, Failure> {
+    let Some(table) = table(transaction, kind)? else { return Ok(Vec::new()) };
     let mut found = Vec::new();
-    for entry in transaction.open_table(Owners::new(&owners_of::<E>()))?.range((owner, after)..)? {
+    for entry in transaction.open_table(Owners::new(&owners_of(kind)))?.range((owner, after)..)? {
         let (index_key, _) = entry?;
         let (of, key) = index_key.value();
         if of != owner || found.len() == limit {
             break;
         }
         if key != after {
-            found.extend(find(&table, key)?);
+            found.extend(find_in(&table, kind, key)?);
         }
     }
     Ok(found)
 }
 
 /// Returns up to `limit` records whose keys are greater than `after`, in the order of the keys.
-pub(super) fn list_all<E: Entity>(
+pub(super) fn list_all(
     transaction: &ReadTransaction,
+    kind: Kind,
     after: &str,
     limit: usize,
-) -> Result<Vec<Stored<E>>, Failure> {
-    let Some(table) = table::<E>(transaction)? else { return Ok(Vec::new()) };
+) -> Result<Vec<Found>, Failure> {
+    let Some(table) = table(transaction, kind)? else { return Ok(Vec::new()) };
     let mut found = Vec::new();
     for entry in table.range(after..)? {
         let (key, bytes) = entry?;
@@ -111,7 +122,7 @@ pub(super) fn list_all<E: Entity>(
             break;
         }
         if key.value() != after {
-            found.push(read(key.value(), bytes.value())?);
+            found.push(read(kind.table, key.value(), bytes.value())?);
         }
     }
     Ok(found)
@@ -123,54 +134,69 @@ pub(super) fn count(database: &Database) -> Result<u64, Failure> {
     let names: Vec<String> = transaction.list_tables()?.map(|table| table.name().to_owned()).collect();
     let mut records = 0;
     for name in names.iter().filter(|name| !name.ends_with(OWNERS)) {
-        let table: TableDefinition<'_, &'static str, &'static [u8]> = TableDefinition::new(name);
-        for entry in transaction.open_table(table)?.iter()? {
+        for entry in transaction.open_table(Content::new(name))?.iter()? {
             let (key, bytes) = entry?;
-            let found: serde_json::Result<Versioned<serde_json::Value>> = serde_json::from_slice(bytes.value());
-            found.map_err(|error| {
-                let (table, key) = (name.clone().into(), key.value().to_owned());
-                Failure::Record(RecordsError::Damaged { table, key, reason: error.to_string() })
-            })?;
+            read(name, key.value(), bytes.value())?;
             records += 1;
         }
     }
     Ok(records)
 }
 
-fn owners_of<E: Entity>() -> String {
-    format!("{}{OWNERS}", E::TABLE)
+fn owners_of(kind: Kind) -> String {
+    format!("{}{OWNERS}", kind.table)
 }
 
 /// The tables of an entity type, opened for writing.
 pub(super) struct Tables<'t> {
-    pub(super) content: redb::Table<'t, &'static str, &'static [u8]>,
+    kind: Kind,
+    content: redb::Table<'t, &'static str, &'static [u8]>,
     owners: redb::Table<'t, (&'static str, &'static str), ()>,
 }
 
 impl<'t> Tables<'t> {
-    pub(super) fn open<E: Entity>(transaction: &'t WriteTransaction) -> Result<Self, Failure> {
-        let owners = owners_of::<E>();
-        Ok(Self {
-            content: transaction.open_table(content::<E>())?,
-            owners: transaction.open_table(Owners::new(&owners))?,
-        })
+    pub(super) fn open(transaction: &'t WriteTransaction, kind: Kind) -> Result<Self, Failure> {
+        let content = transaction.open_table(Content::new(kind.table))?;
+        let owners = transaction.open_table(Owners::new(&owners_of(kind)))?;
+        Ok(Self { kind, content, owners })
     }
 
-    /// Writes a record. The caller drops a previous record with the same key first.
-    pub(super) fn put<E: Entity>(&mut self, entity: &E, version: i64) -> Result<(), Failure> {
-        let bytes = serde_json::to_vec(&Versioned { version, entity }).map_err(|error| {
-            let (table, key) = (E::TABLE.into(), entity.key().to_owned());
-            Failure::Record(RecordsError::Damaged { table, key, reason: error.to_string() })
-        })?;
-        self.content.insert(entity.key(), bytes.as_slice())?;
-        self.owners.insert((entity.owner(), entity.key()), ())?;
+    pub(super) fn find(&self, key: &str) -> Result<Option<Found>, Failure> {
+        find_in(&self.content, self.kind, key)
+    }
+
+    /// Writes a record in place of `current`, the one with the same key.
+    pub(super) fn put(&mut self, record: &Record, version: i64, current: Option<&Found>) -> Result<(), Failure> {
+        if let Some(current) = current {
+            self.drop(current)?;
+        }
+        let Record { key, index: Index { owner, .. }, entity, .. } = record;
+        let bytes = serde_json::to_vec(&Versioned { version, entity });
+        let bytes = bytes.map_err(|error| damaged(self.kind.table, key, &error))?;
+        self.content.insert(key.as_str(), bytes.as_slice())?;
+        self.owners.insert((owner.as_str(), key.as_str()), ())?;
         Ok(())
     }
 
-    pub(super) fn drop<E: Entity>(&mut self, entity: &E) -> Result<(), Failure> {
-        self.content.remove(entity.key())?;
-        self.owners.remove((entity.owner(), entity.key()))?;
+    pub(super) fn drop(&mut self, Found { key, entity, .. }: &Found) -> Result<(), Failure> {
+        let Index { owner, .. } = self.kind.index(key, entity)?;
+        self.content.remove(key.as_str())?;
+        self.owners.remove((owner.as_str(), key.as_str()))?;
         Ok(())
+    }
+
+    /// Removes expired records, and returns how many.
+    pub(super) fn expire(&mut self, now: Timestamp) -> Result<u64, Failure> {
+        let mut expired = Vec::new();
+        for entry in self.content.iter()? {
+            let (key, bytes) = entry?;
+            let found = read(self.kind.table, key.value(), bytes.value())?;
+            if self.kind.index(&found.key, &found.entity)?.expires_at.is_some_and(|at| at <= now) {
+                expired.push(found);
+            }
+        }
+        expired.iter().try_for_each(|found| self.drop(found))?;
+        Ok(expired.len() as u64)
     }
 }
 
