@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
-import { plain } from './browser.mjs'
+import { DESKTOP, plain } from './browser.mjs'
 
 const MONEY = ['revenue', 'averageOrderValue', 'revenuePerUser']
 const NAMES = {
@@ -65,6 +65,8 @@ export async function overview(walker, page) {
     const png = await readFile(await download.path())
     assert.equal(png.subarray(1, 4).toString(), 'PNG')
     assert.ok(png.length > 5_000, `a picture of ${png.length} bytes`)
+    const { width } = await chart.boundingBox()
+    assert.equal(png.readUInt32BE(16), 2 * (width + 32), 'two pixels for each of the page, and the margins')
     await page.keyboard.press('t')
     await page.getByRole('region', { name: 'Revenue over time' }).getByRole('table').waitFor()
     assert.match(page.url(), /view=table/)
@@ -88,6 +90,16 @@ export async function overview(walker, page) {
     await walker.settled(page)
     assert.equal(await page.getByLabel('Period').inputValue(), '12m')
     assert.equal(await page.getByLabel('Compare with').inputValue(), 'none')
+  })
+  await walker.step('a wide window shows more charts', async () => {
+    for (const [width, charts] of [[1919, 1], [2560, 2], [3840, 4]]) {
+      await page.setViewportSize({ width, height: 1440 })
+      await walker.go(page, '/?project=sample')
+      await page.getByRole('slider').nth(charts - 1).waitFor()
+      assert.equal(await page.getByRole('slider').count(), charts)
+      await walker.look(page, `overview-${width}`)
+    }
+    await page.setViewportSize(DESKTOP)
   })
   await walker.step('every figure says what it counts', async () => {
     await page.getByRole('button', { name: 'What is “Conversion”?' }).click()

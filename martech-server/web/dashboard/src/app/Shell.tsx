@@ -52,7 +52,7 @@ export function Shell() {
           <Settings />
         </header>
         <Connection />
-        <main id="content" tabIndex={-1} className="mx-auto w-full max-w-[120rem] px-4 py-5 outline-none lg:px-6">
+        <main id="content" tabIndex={-1} className="mx-auto w-full max-w-[120rem] has-data-wide:max-w-[240rem] px-4 py-5 outline-none lg:px-6">
           <ErrorBoundary place={pathname}>
             <Waiting>
               {/* Nothing of one project may be left on the page of another. */}

@@ -1,7 +1,8 @@
 // Light and dark.
 
-import { createContext, type ReactNode, useContext, useEffect, useMemo, useSyncExternalStore, useState } from 'react'
+import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from 'react'
 import { readStored, writeStored } from '../lib/stored.ts'
+import { useMatches } from '../lib/useMatches.ts'
 
 export const THEMES = ['system', 'light', 'dark'] as const
 export type Theme = (typeof THEMES)[number]
@@ -14,17 +15,10 @@ interface Chosen {
 }
 
 const Context = createContext<Chosen | null>(null)
-const system = matchMedia('(prefers-color-scheme: dark)')
 
 export function ThemeProvider({ children }: { children: ReactNode }) {
   const [theme, set] = useState<Theme>(() => THEMES.find((theme) => theme === readStored('theme')) ?? 'system')
-  const isDark = useSyncExternalStore(
-    (listener) => {
-      system.addEventListener('change', listener)
-      return () => system.removeEventListener('change', listener)
-    },
-    () => system.matches,
-  )
+  const isDark = useMatches('(prefers-color-scheme: dark)')
   const shown = theme === 'system' ? (isDark ? 'dark' : 'light') : theme
   useEffect(() => {
     document.documentElement.dataset.theme = shown

@@ -7,6 +7,7 @@ import { Skeleton } from '../states.tsx'
 import { DataTable } from '../DataTable.tsx'
 import { ScrollRegion } from '../ScrollRegion.tsx'
 import { useTheme } from '../Theme.tsx'
+import type { Plot } from './picture.ts'
 import { type Axis, type ChartPoint, timeOf } from './points.ts'
 
 // The file of the chart loads while its figures do.
@@ -38,6 +39,8 @@ interface ChartCardProps {
   unit?: string | undefined
   /** The period, for files and pictures. */
   period: string
+  /** The period it is compared with, for pictures. */
+  comparedPeriod?: string | undefined
   asTable: boolean
   onAsTable(asTable: boolean): void
   axis: Axis
@@ -46,8 +49,8 @@ interface ChartCardProps {
 }
 
 /** A chart over time that is also a table, a CSV file and a picture. */
-export function ChartCard({ title, info, choices, points, unit, period, asTable, onAsTable, axis, tick, texts }: ChartCardProps) {
-  const canvas = useRef<HTMLCanvasElement>(null)
+export function ChartCard({ title, info, choices, points, unit, period, comparedPeriod, asTable, onAsTable, axis, tick, texts }: ChartCardProps) {
+  const plot = useRef<Plot>(null)
   // A chart takes its colors when it is made.
   const { shown } = useTheme()
   const hasCompared = points.some(({ compared }) => compared !== undefined)
@@ -64,8 +67,9 @@ export function ChartCard({ title, info, choices, points, unit, period, asTable,
   }
   const savePicture = async () => {
     const { chartPicture } = await import('./picture.ts')
-    if (canvas.current === null) return
-    const image = await chartPicture(canvas.current, unit === undefined ? title : `${title} (${unit})`, period)
+    if (plot.current === null) return
+    const names = [texts.current, ...(comparedPeriod === undefined ? [] : [`${texts.compared}: ${comparedPeriod}`])]
+    const image = await chartPicture(plot.current, unit === undefined ? title : `${title} (${unit})`, period, names)
     if (image !== null) download(`${file}.png`, image)
   }
   const actions = (
@@ -83,7 +87,7 @@ export function ChartCard({ title, info, choices, points, unit, period, asTable,
     </>
   )
   return (
-    <Card title={title} info={info} actions={actions}>
+    <Card title={title} info={info} actions={actions} className="flex flex-col">
       {asTable ? (
         <ScrollRegion label={title} className="max-h-96 px-4 pb-3">
           <DataTable
@@ -102,7 +106,7 @@ export function ChartCard({ title, info, choices, points, unit, period, asTable,
           />
         </ScrollRegion>
       ) : (
-        <div className="px-4 pb-3">
+        <div className="flex grow flex-col px-4 pb-3">
           <Suspense fallback={<Skeleton className="h-[260px] w-full" />}>
             <TimeChart
               key={shown}
@@ -113,7 +117,7 @@ export function ChartCard({ title, info, choices, points, unit, period, asTable,
               axis={axis}
               tick={tick}
               onDraw={(drawn) => {
-                canvas.current = drawn
+                plot.current = drawn
               }}
             />
           </Suspense>

@@ -1,6 +1,7 @@
 import { type KeyboardEvent, useEffect, useEffectEvent, useRef, useState } from 'react'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
+import type { Plot } from './picture.ts'
 import { type Axis, type ChartPoint, timeOf } from './points.ts'
 
 interface TimeChartProps {
@@ -13,8 +14,8 @@ interface TimeChartProps {
   incomplete: string
   axis: Axis
   tick(start: string): string
-  /** Receives the canvas, for pictures. */
-  onDraw?(canvas: HTMLCanvasElement): void
+  /** Receives what draws the chart again, for pictures. */
+  onDraw?(plot: Plot): void
 }
 
 /** The bucket at the cursor, and where it is, in pixels. */
@@ -24,7 +25,10 @@ interface Cursor {
   width: number
 }
 
+/** The least height. A chart fills its place. */
 const HEIGHT = 260
+/** The least width of a picture, for its texts. */
+const PICTURE_WIDTH = 480
 /** Round steps, from one to a trillion. */
 const STEPS = Array.from({ length: 16 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat()
 const AWAY = { left: -10, top: -10 }
@@ -34,7 +38,7 @@ export default function TimeChart({ label, hint, points, incomplete, axis, tick,
   const box = useRef<HTMLDivElement>(null)
   const plot = useRef<uPlot>(null)
   const [at, setAt] = useState<Cursor | null>(null)
-  const drawn = useEffectEvent((canvas: HTMLCanvasElement) => onDraw?.(canvas))
+  const drawn = useEffectEvent((plot: Plot) => onDraw?.(plot))
   // New figures leave the reader at the bucket.
   const resume = useEffectEvent((made: uPlot) => {
     if (at !== null) made.setCursor({ left: made.valToPos(Math.min(at.index, points.length - 1), 'x'), top: HEIGHT / 3 })
@@ -43,11 +47,12 @@ export default function TimeChart({ label, hint, points, incomplete, axis, tick,
   useEffect(() => {
     const element = box.current
     if (element === null) return
-    const made = new uPlot(options(element, { points, axis, tick }, setAt), columns(points), element)
+    const shown = { points, axis, tick }
+    const made = new uPlot({ ...options(element, shown), hooks: { setCursor: [(made) => setAt(cursorOf(made))] } }, columns(points), element)
     plot.current = made
-    drawn(made.ctx.canvas)
+    drawn((scale) => plotted(element, shown, scale))
     resume(made)
-    const sizes = new ResizeObserver(() => made.setSize({ width: element.clientWidth, height: HEIGHT }))
+    const sizes = new ResizeObserver(() => made.setSize({ width: element.clientWidth, height: element.clientHeight }))
     sizes.observe(element)
     return () => {
       sizes.disconnect()
@@ -80,7 +85,7 @@ export default function TimeChart({ label, hint, points, incomplete, axis, tick,
   }
   const point = points[at?.index ?? last]
   return (
-    <div className="relative">
+    <div className="relative grow" style={{ minHeight: HEIGHT }}>
       <div
         ref={box}
         role="slider"
@@ -90,8 +95,7 @@ export default function TimeChart({ label, hint, points, incomplete, axis, tick,
         aria-valuemax={Math.max(points.length, 1)}
         aria-valuenow={(at?.index ?? last) + 1}
         aria-valuetext={point === undefined ? '' : spoken(point, incomplete)}
-        className="min-w-0 rounded-lg"
-        style={{ height: HEIGHT }}
+        className="absolute inset-0 rounded-lg"
         onKeyDown={onKeyDown}
         onBlur={() => plot.current?.setCursor(AWAY)}
       />
@@ -141,20 +145,38 @@ function columns(points: readonly ChartPoint[]): uPlot.AlignedData {
   ]
 }
 
-function options(
-  element: HTMLElement,
-  { points, axis, tick }: Pick<TimeChartProps, 'points' | 'axis' | 'tick'>,
-  setAt: (at: Cursor | null) => void,
-): uPlot.Options {
+function cursorOf(made: uPlot): Cursor | null {
+  const { idx, left } = made.cursor
+  const isInside = typeof idx === 'number' && left !== undefined && left >= 0
+  return isInside ? { index: idx, left: made.valToPos(idx, 'x') + made.bbox.left / devicePixelRatio, width: made.width } : null
+}
+
+type Shown = Pick<TimeChartProps, 'points' | 'axis' | 'tick'>
+
+/** Draws the chart again, outside of the page. uPlot takes the pixels of the screen, so a sharper chart is a larger one. */
+function plotted(element: HTMLElement, shown: Shown, scale: number): Promise<HTMLCanvasElement> {
+  return new Promise((resolve) => {
+    const draw = (made: uPlot) => {
+      resolve(made.ctx.canvas)
+      made.destroy()
+    }
+    const size = scale / devicePixelRatio
+    const width = Math.max(PICTURE_WIDTH, element.clientWidth) * size
+    void new uPlot({ ...options(element, shown, size), width, hooks: { draw: [draw] } }, columns(shown.points))
+  })
+}
+
+/** The look of the chart, with all its lengths times `size`. */
+function options(element: HTMLElement, { points, axis, tick }: Shown, size = 1): uPlot.Options {
   const style = getComputedStyle(element)
   const color = (name: string) => style.getPropertyValue(`--${name}`).trim()
   const [accent, muted, line, tint] = [color('accent'), color('muted'), color('line'), color('tint')]
-  const font = `12px ${style.fontFamily}`
-  const axisLook = { stroke: muted, font, ticks: { show: false } }
+  const font = `${Math.round(12 * size)}px ${style.fontFamily}`
+  const axisLook = { stroke: muted, font, ticks: { show: false }, gap: 5 * size }
   return {
-    width: element.clientWidth,
-    height: HEIGHT,
-    padding: [12, 28, 0, 0],
+    width: element.clientWidth * size,
+    height: element.clientHeight * size,
+    padding: [12 * size, 28 * size, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false } },
     scales: { x: { time: false }, y: { range: (_, low, high) => [Math.min(0, low), high > 0 ? high * 1.08 : low < 0 ? 0 : 1] } },
@@ -162,33 +184,25 @@ function options(
       {
         ...axisLook,
         grid: { show: false },
-        size: 28,
-        space: 90,
+        size: 28 * size,
+        space: 90 * size,
         incrs: [1, 2, 3, 4, 6, 7, 12, 14, 24, 28, 48, 56, 96, 168, 336],
         values: (_, indices) => indices.map((index) => (points[index]?.start ? tick(points[index].start) : '')),
       },
       {
         ...axisLook,
-        grid: { stroke: line, width: 1 },
-        size: (_, values) => 14 + 7 * Math.max(3, ...(values ?? []).map((value) => value.length)),
+        grid: { stroke: line, width: size },
+        size: (_, values) => (14 + 7 * Math.max(3, ...(values ?? []).map((value) => value.length))) * size,
+        space: 30 * size,
         incrs: STEPS.map((step) => step * axis.step),
         values: (_, values) => values.map(axis.label),
       },
     ],
     series: [
       {},
-      { stroke: accent, width: 2, fill: tint, points: { show: points.length < 3, size: 6 } },
-      { stroke: accent, width: 2, dash: [2, 4], fill: tint, points: { show: false } },
-      { stroke: muted, width: 1.5, dash: [4, 4], points: { show: false } },
+      { stroke: accent, width: 2 * size, fill: tint, points: { show: points.length < 3, size: 6 * size } },
+      { stroke: accent, width: 2 * size, dash: [2 * size, 4 * size], fill: tint, points: { show: false } },
+      { stroke: muted, width: 1.5 * size, dash: [4 * size, 4 * size], points: { show: false } },
     ],
-    hooks: {
-      setCursor: [
-        (made) => {
-          const { idx, left } = made.cursor
-          const isInside = typeof idx === 'number' && left !== undefined && left >= 0
-          setAt(isInside ? { index: idx, left: made.valToPos(idx, 'x') + made.bbox.left / devicePixelRatio, width: made.width } : null)
-        },
-      ],
-    },
   }
 }

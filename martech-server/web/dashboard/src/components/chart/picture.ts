@@ -1,21 +1,41 @@
 // Pictures of charts, in the colors that are shown.
 
+/** Draws a chart at a number of pixels for each pixel of the page. */
+export type Plot = (scale: number) => Promise<HTMLCanvasElement>
+
 interface Sheet {
   context: CanvasRenderingContext2D
   /** Where the content begins, below the title. */
   top: number
   color(name: string): string
-  text(text: string, x: number, y: number, look?: { color?: string; bold?: boolean; right?: boolean }): void
+  text(text: string, x: number, y: number, look?: { color?: string; bold?: boolean; right?: boolean; width?: number }): void
 }
 
 const MARGIN = 16
 const ROW = 22
+/** The line beside a name in the legend. */
+const LINE = 20
 
-/** Draws a chart under its title. */
-export function chartPicture(chart: HTMLCanvasElement, title: string, note: string): Promise<Blob | null> {
-  const scale = devicePixelRatio
+/** Draws a chart between its title and the names of its lines. The line of the compared period is the second one. */
+export async function chartPicture(plot: Plot, title: string, note: string, names: readonly string[]): Promise<Blob | null> {
+  const scale = pictureScale()
+  const chart = await plot(scale)
   const [width, height] = [chart.width / scale, chart.height / scale]
-  return draw(width, height, title, note, ({ context, top }) => context.drawImage(chart, MARGIN, top, width, height))
+  return draw(width, height + ROW * names.length, title, note, ({ context, top, color, text }) => {
+    context.drawImage(chart, MARGIN, top, width, height)
+    names.forEach((name, index) => {
+      const y = top + height + ROW * index + 6
+      const isCompared = index > 0
+      context.strokeStyle = color(isCompared ? 'muted' : 'accent')
+      context.lineWidth = 2
+      context.setLineDash(isCompared ? [4, 4] : [])
+      context.beginPath()
+      context.moveTo(MARGIN, y + 7)
+      context.lineTo(MARGIN + LINE, y + 7)
+      context.stroke()
+      text(name, MARGIN + LINE + 8, y, { color: 'muted', width: width - LINE - 8 })
+    })
+  })
 }
 
 /** Draws ranked names with their bars and figures. */
@@ -37,7 +57,7 @@ export function rankPicture(
       const y = top + ROW * (row + 1)
       context.fillStyle = color('tint')
       context.fillRect(MARGIN, y - 2, (names - MARGIN) * part, ROW - 3)
-      text(shortened(context, name, names - 2 * MARGIN), MARGIN + 6, y)
+      text(name, MARGIN + 6, y, { width: names - 2 * MARGIN })
       values.forEach((value, index) => text(value, right(index), y, { right: true }))
     })
   })
@@ -49,8 +69,13 @@ function shortened(context: CanvasRenderingContext2D, text: string, width: numbe
   return letters.join('')
 }
 
+/** Pictures are sharp on every screen, whichever made them. */
+function pictureScale(): number {
+  return Math.max(2, devicePixelRatio)
+}
+
 function draw(width: number, height: number, title: string, note: string, content: (sheet: Sheet) => void): Promise<Blob | null> {
-  const scale = Math.max(2, devicePixelRatio)
+  const scale = pictureScale()
   const top = MARGIN + 2.2 * ROW
   const canvas = document.createElement('canvas')
   canvas.width = (width + 2 * MARGIN) * scale
@@ -65,13 +90,13 @@ function draw(width: number, height: number, title: string, note: string, conten
     context.font = `${look.bold === true ? '600 15px' : '13px'} ${family}`
     context.textAlign = look.right === true ? 'right' : 'left'
     context.textBaseline = 'top'
-    context.fillText(text, x, y)
+    context.fillText(look.width === undefined ? text : shortened(context, text, look.width), x, y)
   }
   context.scale(scale, scale)
   context.fillStyle = color('surface')
   context.fillRect(0, 0, canvas.width, canvas.height)
-  text(title, MARGIN, MARGIN, { bold: true })
-  text(note, MARGIN, MARGIN + ROW, { color: 'muted' })
+  text(title, MARGIN, MARGIN, { bold: true, width })
+  text(note, MARGIN, MARGIN + ROW, { color: 'muted', width })
   content({ context, top, color, text })
   return new Promise((resolve) => canvas.toBlob(resolve, 'image/png'))
 }

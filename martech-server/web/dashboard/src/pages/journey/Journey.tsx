@@ -57,6 +57,7 @@ function Journey({ userId }: { userId: string }) {
           <TypeFilter value={type} onChoose={(chosen) => setParams({ type: chosen })} />
         </>
       }
+      wide
     >
       <Sums project={project.id} userId={userId} />
       {error !== null && data === undefined ? (
@@ -68,13 +69,15 @@ function Journey({ userId }: { userId: string }) {
       ) : (
         <div className="flex flex-col gap-4">
           {type === '' ? (
-            sessions.map((session, index) => (
-              <SessionCard
-                key={session.events.at(-1)?.eventId ?? index}
-                session={session}
-                open={hasNextPage && index === sessions.length - 1}
-              />
-            ))
+            <div className="flex flex-col gap-4 wide:grid wide:grid-cols-2 wide:items-start wider:grid-cols-3">
+              {sessions.map((session, index) => (
+                <SessionCard
+                  key={session.events.at(-1)?.eventId ?? index}
+                  session={session}
+                  open={hasNextPage && index === sessions.length - 1}
+                />
+              ))}
+            </div>
           ) : (
             // Events of one type do not tell where a session begins.
             <Card>

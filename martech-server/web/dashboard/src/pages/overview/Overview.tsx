@@ -10,6 +10,7 @@ import { RangePicker } from '../../components/RangePicker.tsx'
 import { RankList } from '../../components/RankList.tsx'
 import { Notice, Skeleton } from '../../components/states.tsx'
 import { dateIn, firstDayOfWeek } from '../../lib/dates.ts'
+import { useMatches } from '../../lib/useMatches.ts'
 import { useNow } from '../../lib/useNow.ts'
 import { useShortcut } from '../../lib/shortcuts.ts'
 import { classes } from '../../lib/classes.ts'
@@ -18,7 +19,7 @@ import { usePath, useProject } from '../../session/project.tsx'
 import { Failure } from '../../session/Failure.tsx'
 import { Page } from '../../session/Page.tsx'
 import { useFormat, useTexts } from '../../texts/index.tsx'
-import { axisOf, changeOf, currenciesOf, FIGURES, isMoney, pointsOf, valueOf } from './figures.ts'
+import { axisOf, changeOf, currenciesOf, type Figure, FIGURES, isMoney, pointsOf, valueOf } from './figures.ts'
 import { useHereNow, useStats } from './queries.ts'
 import { useView, type View } from './view.ts'
 
@@ -39,10 +40,20 @@ export default function Overview() {
   // The figures come first. The chart and the lists follow without holding up the page.
   const drawn = useDeferredValue(stats)
   const dateOf = (moment: number) => dateIn(place.timeZone, new Date(moment))
+  const periodOf = ({ from, to }: { from: string; to: string }) => texts.ranges.until(dateOf(Date.parse(from)), dateOf(Date.parse(to) - 1))
   // The figures of the last range stay until those of the new one are here.
-  const period = drawn === undefined ? '' : texts.ranges.until(dateOf(Date.parse(drawn.from)), dateOf(Date.parse(drawn.to) - 1))
+  const period = drawn === undefined ? '' : periodOf(drawn)
+  const further = useFurther(view.figure)
   useShortcut('t', () => set({ table: !view.table }))
 
+  const ofCharts = {
+    view,
+    set,
+    period,
+    place,
+    comparedPeriod: drawn?.previous ? periodOf(drawn.previous) : undefined,
+    updatedAt: dataUpdatedAt,
+  }
   const currencies = stats === undefined ? [] : currenciesOf(stats, project.currency, view.currency)
   const controls = (
     <>
@@ -73,7 +84,7 @@ export default function Overview() {
     </>
   )
   return (
-    <Page title={texts.overview.title} beside={<HereNow project={project.id} />} controls={controls}>
+    <Page title={texts.overview.title} beside={<HereNow project={project.id} />} controls={controls} wide>
       {error !== null && stats === undefined ? (
         <Failure error={error} onRetry={() => void refetch()} />
       ) : (
@@ -85,10 +96,15 @@ export default function Overview() {
           {drawn === undefined ? (
             <Skeleton className="h-[380px] w-full rounded-xl" />
           ) : (
-            <>
-              <Chart {...{ view, set, period, place }} stats={drawn} updatedAt={dataUpdatedAt} />
+            <div className="flex flex-col gap-4 wide:grid wide:grid-cols-2">
+              <div className="flex flex-col gap-4 wide:grid wide:auto-rows-fr wide:grid-cols-1 wider:grid-cols-2">
+                <Chart {...ofCharts} stats={drawn} figure={view.figure} />
+                {further.map((figure) => (
+                  <Chart key={figure} {...ofCharts} stats={drawn} figure={figure} />
+                ))}
+              </div>
               {drawn.totals.events === 0 ? <Empty /> : <Lists stats={drawn} period={period} />}
-            </>
+            </div>
           )}
         </div>
       )}
@@ -111,6 +127,13 @@ function HereNow({ project }: { project: string }) {
   )
 }
 
+/** The figures that have a chart beside that of the selected one, where the window has room. The widths are those of `style.css`. */
+function useFurther(selected: Figure): Figure[] {
+  const isWide = useMatches('(min-width: 150rem)')
+  const isWider = useMatches('(min-width: 210rem)')
+  return FIGURES.filter((figure) => figure !== selected).slice(0, isWider ? 3 : isWide ? 1 : 0)
+}
+
 interface PartProps {
   stats: Stats
   view: View
@@ -122,7 +145,7 @@ function Metrics({ stats, view, set }: Pick<PartProps, 'view' | 'set'> & { stats
   const texts = useTexts()
   const format = useFormat()
   return (
-    <div role="group" aria-label={texts.overview.kpis} className="grid grid-cols-2 gap-3 md:grid-cols-4 min-[1900px]:grid-cols-8">
+    <div role="group" aria-label={texts.overview.kpis} className="grid grid-cols-2 gap-3 md:grid-cols-4 wide:grid-cols-8">
       {FIGURES.map((figure) => {
         const value = stats && valueOf(figure, stats.totals, view.currency, format)
         const before = stats?.previous ? valueOf(figure, stats.previous, view.currency, format) : undefined
@@ -145,15 +168,17 @@ function Metrics({ stats, view, set }: Pick<PartProps, 'view' | 'set'> & { stats
 }
 
 interface ChartProps extends PartProps {
+  figure: Figure
+  comparedPeriod: string | undefined
   place: Omit<Place, 'now'>
   /** When the figures were read. */
   updatedAt: number
 }
 
-function Chart({ stats, view, set, period, place, updatedAt }: ChartProps) {
+function Chart({ figure, stats, view, set, period, comparedPeriod, place, updatedAt }: ChartProps) {
   const texts = useTexts()
   const format = useFormat()
-  const { figure, currency } = view
+  const { currency } = view
   // A period that ends when its figures were read goes on.
   const running = Date.parse(stats.to) > updatedAt - 120_000
   const points = useMemo(() => pointsOf(figure, stats, currency, running, format), [figure, stats, currency, running, format])
@@ -161,7 +186,8 @@ function Chart({ stats, view, set, period, place, updatedAt }: ChartProps) {
   const tick = useMemo(() => (start: string) => format.tick(start, stats.interval), [format, stats.interval])
   const now = useNow()
   const names = { hour: texts.ranges.hour, day: texts.ranges.day, week: texts.ranges.weekInterval, month: texts.ranges.monthInterval }
-  const choices = (
+  // It is that of all charts, and stands at the first.
+  const choices = figure === view.figure && (
     <Select
       compact
       label={texts.ranges.interval}
@@ -177,6 +203,7 @@ function Chart({ stats, view, set, period, place, updatedAt }: ChartProps) {
       points={points}
       unit={isMoney(figure) ? currency : undefined}
       period={period}
+      comparedPeriod={comparedPeriod}
       asTable={view.table}
       onAsTable={(table) => set({ table })}
       axis={axis}
@@ -194,7 +221,7 @@ function Lists({ stats, period }: Pick<PartProps, 'stats' | 'period'>) {
   const note = top.incomplete === true ? { note: overview.incomplete } : {}
   const info = (title: string, text: string) => <Info label={common.about(title)}>{text}</Info>
   return (
-    <div className="grid gap-4 lg:grid-cols-2 min-[1900px]:grid-cols-4">
+    <div className="grid gap-4 lg:grid-cols-2">
       <RankList
         title={overview.pages}
         info={info(overview.pages, definitions.pages)}
