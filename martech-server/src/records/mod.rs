@@ -109,9 +109,22 @@ type Result<T> = std::result::Result<T, RecordsError>;
 
 /// The records of a server. Cheap to clone. Each method is atomic, and its writes are durable when it returns.
 #[derive(Debug, Clone)]
-pub(crate) enum Records {
+pub(crate) struct Records {
+    backend: Backend,
+    /// The lock on transactions of this server.
+    turns: Arc<Mutex<()>>,
+}
+
+#[derive(Debug, Clone)]
+enum Backend {
     Redb(RedbRecords),
     Mongo(MongoRecords),
+}
+
+impl From<Backend> for Records {
+    fn from(backend: Backend) -> Self {
+        Self { backend, turns: Arc::default() }
+    }
 }
 
 /// The redb file in the data folder.
@@ -120,12 +133,12 @@ pub(crate) const FILE: &str = "accounts.redb";
 impl Records {
     /// Opens the records of a data folder. The caller holds the lock of the folder.
     pub(crate) fn open(data_dir: &Path) -> Result<Self> {
-        RedbRecords::open(&data_dir.join(FILE)).map(Self::Redb)
+        RedbRecords::open(&data_dir.join(FILE)).map(|records| Backend::Redb(records).into())
     }
 
     /// Returns the records in the database of a MongoDB event store.
     pub(crate) fn beside(store: &MongoStore) -> Self {
-        Self::Mongo(MongoRecords::new(store.database()))
+        Backend::Mongo(MongoRecords::new(store.database())).into()
     }
 
     /// Returns the entity with a key.
@@ -178,26 +191,29 @@ impl Records {
 
     /// Closes the redb file. Later calls return [`RecordsError::Closed`].
     pub(crate) async fn close(&self) {
-        if let Self::Redb(records) = self {
+        if let Backend::Redb(records) = &self.backend {
             records.close().await;
         }
     }
 }
 
+macro_rules! each {
+    ($self:ident, $records:ident => $do:expr) => {
+        match &$self.backend {
+            Backend::Redb($records) => $do.await,
+            Backend::Mongo($records) => $do.await,
+        }
+    };
+}
+
 /// The same without the types of entities.
 impl Records {
     async fn find(&self, kind: Kind, key: &str) -> Result<Option<Found>> {
-        match self {
-            Self::Redb(records) => records.find(kind, key).await,
-            Self::Mongo(records) => records.find(kind, key).await,
-        }
+        each!(self, records => records.find(kind, key))
     }
 
     async fn page(&self, kind: Kind, owner: Option<&str>, after: Option<&str>, limit: usize) -> Result<Vec<Found>> {
-        match self {
-            Self::Redb(records) => records.page(kind, owner, after, limit).await,
-            Self::Mongo(records) => records.page(kind, owner, after, limit).await,
-        }
+        each!(self, records => records.page(kind, owner, after, limit))
     }
 
     async fn pages(&self, kind: Kind, owner: Option<&str>) -> Result<Vec<Found>> {
@@ -215,48 +231,34 @@ impl Records {
     }
 
     async fn add(&self, record: Record) -> Result<()> {
-        match self {
-            Self::Redb(records) => records.commit(vec![Change::Put(record)]).await,
-            Self::Mongo(records) => records.add(record).await,
+        match &self.backend {
+            Backend::Redb(records) => records.commit(vec![Change::Put(record)]).await,
+            Backend::Mongo(records) => records.add(record).await,
         }
     }
 
     /// Replaces the record with the same key if its version is still `version`.
     async fn swap(&self, version: i64, record: Record) -> Result<bool> {
-        match self {
-            Self::Redb(records) => records.swap(version, record).await,
-            Self::Mongo(records) => records.swap(version, record).await,
-        }
+        each!(self, records => records.swap(version, record))
     }
 
     async fn expire(&self, kind: Kind, now: Timestamp) -> Result<u64> {
-        match self {
-            Self::Redb(records) => records.expire(kind, now).await,
-            Self::Mongo(records) => records.expire(kind, now).await,
-        }
-    }
-
-    /// Returns the lock on transactions of this server.
-    fn turns(&self) -> &Arc<Mutex<()>> {
-        match self {
-            Self::Redb(records) => records.turns(),
-            Self::Mongo(records) => records.turns(),
-        }
+        each!(self, records => records.expire(kind, now))
     }
 
     /// Returns the number of the last transaction, after it is carried out. redb needs no numbers.
     async fn number(&self) -> Result<i64> {
-        match self {
-            Self::Redb(_) => Ok(0),
-            Self::Mongo(records) => records.begin().await,
+        match &self.backend {
+            Backend::Redb(_) => Ok(0),
+            Backend::Mongo(records) => records.begin().await,
         }
     }
 
     /// Commits the writes. Returns `false` if another transaction was committed since this one began.
     async fn commit(&self, begun: i64, changes: Vec<Change>) -> Result<bool> {
-        match self {
-            Self::Redb(records) => records.commit(changes).await.map(|()| true),
-            Self::Mongo(records) => records.commit(begun, changes).await,
+        match &self.backend {
+            Backend::Redb(records) => records.commit(changes).await.map(|()| true),
+            Backend::Mongo(records) => records.commit(begun, changes).await,
         }
     }
 }

@@ -49,10 +49,9 @@ pub(crate) struct MongoRecords {
     database: Database,
     /// The collections whose indexes this process has requested.
     indexed: Arc<Mutex<HashSet<String>>>,
-    turns: Arc<tokio::sync::Mutex<()>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Content {
     #[serde(rename = "_id")]
@@ -78,7 +77,7 @@ impl Content {
 }
 
 /// A write of one record: the new document without its version, or `None` to remove it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Write {
     table: String,
     key: String,
@@ -119,12 +118,7 @@ const DUPLICATE_KEY: i32 = 11000;
 
 impl MongoRecords {
     pub(super) fn new(database: &Database) -> Self {
-        Self { database: database.clone(), indexed: Arc::default(), turns: Arc::default() }
-    }
-
-    /// Returns the lock on transactions of this server. The lock avoids conflicts among them.
-    pub(super) fn turns(&self) -> &Arc<tokio::sync::Mutex<()>> {
-        &self.turns
+        Self { database: database.clone(), indexed: Arc::default() }
     }
 
     /// Returns a collection. Unless the connection string sets another write concern, acknowledged writes survive the

@@ -13,7 +13,6 @@ use std::{
 
 use martech_core::event::Timestamp;
 use redb::{Database, ReadableDatabase, backends::FileBackend};
-use tokio::sync::Mutex;
 
 pub(crate) use self::check::check;
 use self::tables::{Failure, Tables, find, first_version, list_all, list_of};
@@ -26,7 +25,6 @@ use super::{
 #[derive(Debug, Clone)]
 pub(crate) struct RedbRecords {
     file: Arc<File>,
-    turns: Arc<Mutex<()>>,
 }
 
 #[derive(Debug)]
@@ -60,12 +58,7 @@ impl RedbRecords {
         }
         let database = open(path).map_err(at(path))?;
         let file = Arc::new(File { database: RwLock::new(Some(database)), path: path.to_owned() });
-        Ok(Self { file, turns: Arc::default() })
-    }
-
-    /// Returns the lock on transactions.
-    pub(super) fn turns(&self) -> &Arc<Mutex<()>> {
-        &self.turns
+        Ok(Self { file })
     }
 
     pub(super) async fn find(&self, kind: Kind, key: &str) -> Result<Option<Found>> {

@@ -254,7 +254,7 @@ async fn mongodb_records_conform() {
 async fn another_server_finishes_a_dead_servers_transaction() {
     let Some(stores) = mongodb().await else { return };
     let [dead, alive, slow] = stores.each_ref().map(|store| MongoRecords::new(store.database()));
-    let records = Records::Mongo(alive.clone());
+    let records = Records::from(Backend::Mongo(alive.clone()));
     assert!(insert(&records, note("old", "u")).await);
     let begun = dead.begin().await.unwrap();
     let writes = vec![Change::put(&note("new", "u")).unwrap(), Change::remove::<Note>("old")];

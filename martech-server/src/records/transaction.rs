@@ -53,8 +53,7 @@ pub(crate) struct Attempt {
 impl Attempt {
     /// Begins a transaction after earlier ones of this server have ended.
     pub(super) async fn begin(records: &Records) -> Result<Self> {
-        let turns = records.turns().clone();
-        let turn = timeout(LOCK_TIMEOUT, turns.lock_owned()).await.map_err(|_| RecordsError::Busy)?;
+        let turn = timeout(LOCK_TIMEOUT, records.turns.clone().lock_owned()).await.map_err(|_| RecordsError::Busy)?;
         let begun = records.number().await?;
         Ok(Self { turn: Some(turn), begun, count: 0, transaction: Transaction::new(records.clone()) })
     }

@@ -180,8 +180,12 @@ impl<'t> Tables<'t> {
 
     pub(super) fn drop(&mut self, Found { key, entity, .. }: &Found) -> Result<(), Failure> {
         let Index { owner, .. } = self.kind.index(key, entity)?;
-        self.content.remove(key.as_str())?;
-        self.owners.remove((owner.as_str(), key.as_str()))?;
+        self.remove(key, &owner)
+    }
+
+    fn remove(&mut self, key: &str, owner: &str) -> Result<(), Failure> {
+        self.content.remove(key)?;
+        self.owners.remove((owner, key))?;
         Ok(())
     }
 
@@ -191,11 +195,12 @@ impl<'t> Tables<'t> {
         for entry in self.content.iter()? {
             let (key, bytes) = entry?;
             let found = read(self.kind.table, key.value(), bytes.value())?;
-            if self.kind.index(&found.key, &found.entity)?.expires_at.is_some_and(|at| at <= now) {
-                expired.push(found);
+            let Index { owner, expires_at } = self.kind.index(&found.key, &found.entity)?;
+            if expires_at.is_some_and(|at| at <= now) {
+                expired.push((found.key, owner));
             }
         }
-        expired.iter().try_for_each(|found| self.drop(found))?;
+        expired.iter().try_for_each(|(key, owner)| self.remove(key, owner))?;
         Ok(expired.len() as u64)
     }
 }
