@@ -39,6 +39,9 @@ pub enum LakeError {
         /// The format that the file states.
         format: u32,
     },
+    /// The lake has an older format. Nothing was changed.
+    #[error("the lake in {0} has an older format; open it once with this program, which brings it to the present one")]
+    OldFormat(PathBuf),
     /// The folder holds no lake.
     #[error("no lake in {0}")]
     NoLake(PathBuf),

@@ -5,7 +5,7 @@
 //!   LOCK                                  one process at a time
 //!   catalog                               the live files, and the journal frame up to which they hold all rows
 //!   journal/*.log                         events that are in no file yet
-//!   events/date=2026-11-22/*.parquet      the events of a UTC day, sorted by user, time and id
+//!   events/*.parquet                      events of a day, or of more days if they have few, by user, time and id
 //!   ids/*.ids                             for each event file: the event ids in it
 //!   users/*.parquet                       for each user: first and last seen, events, sessions, orders, revenue
 //! ```
@@ -13,16 +13,14 @@
 //! # Write path
 //! 1. [`append`](Store::append) drops events that are already stored (`dedupe`), writes the rest to the journal, and
 //!    answers when they are durable. The same bytes become rows of the hot table, which every query reads.
-//! 2. A roll (`roll`) freezes the hot table, sorts it, writes a file for each day and one for the users, replaces the
-//!    catalog, and trims the journal. If there are very many days, the rows of some days wait for a later roll
-//!    (`deferred`).
-//! 3. Compaction (`compaction`) merges the files of a day, and the users files, so that their number stays small.
+//! 2. A roll (`roll`) freezes the hot table, sorts it, writes a file for each window of days (`window`) and one for the
+//!    users, replaces the catalog, and trims the journal.
+//! 3. Compaction (`compaction`) merges the files of a window, and the users files, so that their number stays small.
 //!
 //! # Invariants
 //! - An acknowledged event is durable: it is in a synced journal frame, or in a file that the catalog names.
-//! - An event is stored once. The catalog states up to which frame files hold all rows, and after which frame the rows
-//!   of a waiting day are in no file. Opening replays exactly the rows that are in no file, and removes files that no
-//!   catalog names.
+//! - An event is stored once. The catalog states up to which frame files hold all rows. Opening replays exactly the rows
+//!   that are in no file, and removes files that no catalog names.
 //! - Files are immutable. Readers hold a snapshot of the hot table and of the list of files. A file that is no longer
 //!   live is removed when its last reader is done.
 //! - The key of an event is its id and UTC day. An event with a stored key is a duplicate if user, type and time agree
@@ -127,7 +125,7 @@ impl Reader for Lake {
 }
 
 impl Lake {
-    /// Opens a lake, or creates one, and replays its journal.
+    /// Opens a lake, or creates one, and replays its journal. A lake of an older format is brought to the present one.
     ///
     /// # Errors
     /// Returns an error if another process has the folder open ([`LakeError::Locked`]), a repair of it was interrupted
@@ -142,7 +140,7 @@ impl Lake {
         self.workers.roll().await
     }
 
-    /// Merges files until each day, and the users, have as few files as possible.
+    /// Merges files until each window of days, and the users, have as few files as possible.
     pub async fn compact(&self) -> Result<(), LakeError> {
         self.workers.compact().await
     }
@@ -186,15 +184,6 @@ impl Lake {
     /// Returns the current figures.
     pub fn status(&self) -> LakeStatus {
         self.engine().status()
-    }
-
-    /// Returns whether days wait for a roll while the journal is more than a quarter full. The journal is shared by all
-    /// senders, so a sender with events of many more days should wait. The check is cheap.
-    pub fn is_behind(&self) -> bool {
-        let engine = self.engine();
-        let waits = !engine.state().deferred.is_empty();
-        let JournalStats { bytes, capacity_bytes, .. } = engine.journal.stats();
-        waits && bytes > capacity_bytes / 4
     }
 
     /// Returns figures of the journal.

@@ -28,10 +28,9 @@ pub struct LakeOptions {
     pub roll_bytes: usize,
     /// The age at which the oldest event causes the hot table to be written to files.
     pub roll_age: Duration,
-    /// The largest number of UTC days that one roll writes. Each day costs files and syncs, however few events it has.
-    /// Events of further days wait in the journal and in memory. The next rolls follow at once and write them, along
-    /// with new events.
-    pub roll_days: usize,
+    /// The largest number of windows of days that one roll, or one merge, writes. Each is a file, however few events it
+    /// has. Where events have more days than this, days with few events share a window.
+    pub roll_windows: usize,
     /// The memory for the indexes of event ids, in bytes.
     pub dedupe_memory: usize,
     /// The capacity of the journal on disk, in bytes.
@@ -50,7 +49,7 @@ impl LakeOptions {
             fs: Arc::new(Disk),
             roll_bytes: 24 << 20,
             roll_age: Duration::from_secs(300),
-            roll_days: 128,
+            roll_windows: 16,
             dedupe_memory: 64 << 20,
             journal_capacity: 256 << 20,
             auto_compaction: true,
@@ -64,7 +63,7 @@ setters! {
         fs: Arc<dyn FileSystem>,
         roll_bytes: usize,
         roll_age: Duration,
-        roll_days: usize,
+        roll_windows: usize,
         dedupe_memory: usize,
         journal_capacity: u64,
         auto_compaction: bool,

@@ -96,11 +96,11 @@ async fn lake_with_default_options_conforms() {
     assert_eq!(not_applicable(&report), [UNREFUSED]);
 }
 
-/// Each roll writes one day, so other days have to wait.
+/// Each roll writes one window, so a file has many days, and the days of files overlap.
 #[tokio::test(flavor = "multi_thread")]
-async fn lake_with_waiting_days_conforms() {
-    let waiting = OnDisk::new(|options| options.roll_bytes(20 << 10).roll_days(1));
-    let report = conformance::run_events(&waiting).await;
+async fn lake_with_wide_windows_conforms() {
+    let wide = OnDisk::new(|options| options.roll_bytes(20 << 10).roll_windows(1));
+    let report = conformance::run_events(&wide).await;
     report.assert_passed();
     assert_eq!(not_applicable(&report), [UNREFUSED]);
 }

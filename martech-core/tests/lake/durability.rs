@@ -215,9 +215,9 @@ async fn files_of_an_uncertain_catalog_are_kept() {
         let disk = SimFs::new();
         let lake = Lake::open(simulated(&disk)).await.unwrap();
         store(&lake, &all).await;
-        // Skips the directory syncs of the roll's data files: parents, the two day directories, and the directories of
-        // events, ids and users. The next directory sync follows the rename of the catalog.
-        disk.inject(Fault::eio(Operation::SyncDir).skip(8));
+        // Skips the directory syncs of the roll's data files: events, ids and users. The next directory sync follows the
+        // rename of the catalog.
+        disk.inject(Fault::eio(Operation::SyncDir).skip(3));
         disk.inject(Fault::eio(reads).below("/data/catalog").forever());
         assert!(lake.roll().await.is_err());
         assert!(disk.read("/data/catalog").is_some(), "the catalog is in place");
@@ -259,7 +259,7 @@ async fn lost_journal_segment_is_reported() {
     let options = simulated(&disk).journal_capacity(60_000);
     let lake = Lake::open(options.clone()).await.unwrap();
     // Rolls fail, so several segments accumulate.
-    disk.inject(Fault::eio(Operation::CreateDir).forever());
+    disk.inject(Fault::eio(Operation::Create).below("/data/events").forever());
     for batch in all.chunks(20) {
         store(&lake, batch).await;
     }

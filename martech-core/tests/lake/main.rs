@@ -10,4 +10,5 @@ mod duplicates;
 mod durability;
 mod export;
 mod files;
+mod formats;
 mod queries;

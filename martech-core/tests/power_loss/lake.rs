@@ -69,15 +69,15 @@ impl<'a> Run<'a> {
         let options = LakeOptions::new(DIR)
             .roll_bytes(1 << random.u32(10..20))
             .roll_age(Duration::from_secs(3600))
-            // Either so few that rows of other days have to wait, or enough for all days.
-            .roll_days(if random.bool() { random.usize(1..6) } else { 128 })
+            // Either so few that files have many days, or enough for all days.
+            .roll_windows(if random.bool() { random.usize(1..6) } else { 16 })
             // Either so little that indexes are read bucket by bucket, or enough for all of them.
             .dedupe_memory(if random.bool() { 100 } else { 1 << 20 })
             .journal_capacity(1 << random.u32(13..21))
             .auto_compaction(false);
         log.say(format_args!(
-            "rolls at {} or so, {} days of it, journal {}",
-            options.roll_bytes, options.roll_days, options.journal_capacity
+            "rolls at {} or so, {} windows, journal {}",
+            options.roll_bytes, options.roll_windows, options.journal_capacity
         ));
         let shop = Shop::new(&mut random);
         let faults = [0, 2, 6][random.usize(..3)];
@@ -149,12 +149,7 @@ impl<'a> Run<'a> {
         if let Ok(lake) = &opened {
             // Counts all events, because a roll may already be running.
             self.hot = lake.status().events as usize * EVENT_BYTES;
-            if self.options.roll_days < 128 {
-                // Waiting days are rolled at once.
-                self.roll(lake).await;
-            } else {
-                self.let_it_roll(lake).await;
-            }
+            self.let_it_roll(lake).await;
         }
         opened
     }

@@ -4,7 +4,7 @@
 //! [`Project::close`] tells the holders of [`ImportPermit`]s to stop, and waits for them. A closed project gives no
 //! permits, and its [`ImportStore`]s store nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use martech_core::{
     Appended, Store, StoreError,
@@ -13,9 +13,6 @@ use martech_core::{
 use tokio::sync::{RwLock, watch};
 
 use super::{Project, backend::Backend};
-
-/// How long an import waits before it sends events of many days again.
-const BEHIND: Duration = Duration::from_secs(1);
 
 /// Gives permits until it is closed. The value is whether it is.
 #[derive(Debug)]
@@ -109,9 +106,6 @@ impl Store<Event> for ImportStore {
         }
         if project.created_at() != *created_at {
             return Err(StoreError::fatal("the project was removed"));
-        }
-        if let Err(refusal) = project.admit_days(batch) {
-            return Err(StoreError::retry_after(BEHIND, refusal.to_string()));
         }
         match project.backend() {
             // The file is on disk already, and only MongoDB knows which events are duplicates.

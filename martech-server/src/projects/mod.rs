@@ -156,9 +156,6 @@ const MIN_CONCURRENT_BATCH: usize = MAX_BATCH / 2;
 /// How long a batch gathers events while no sender waits for any of them. A crash loses that many more milliseconds of
 /// events sent with `ack=buffered`.
 const LINGER: Duration = Duration::from_millis(3);
-/// Maximum number of distinct days in a body that is always accepted. Live traffic has fewer, even from a client that
-/// was offline for weeks.
-const FEW_DAYS: usize = 32;
 /// How long the sink retries a failing store before it reports the failure. Senders wait for this long.
 const STORE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -231,20 +228,6 @@ impl Project {
     /// Returns the limit on bodies that are on their way to the queue.
     pub(crate) fn ingest_limit(&self) -> &IngestLimit {
         &self.parts.ingest_limit
-    }
-
-    /// Checks whether the store can accept events of so many distinct days. Up to [`FEW_DAYS`] days always pass.
-    ///
-    /// # Errors
-    /// Fails if the events have more distinct days and the store [is behind](Backend::is_behind).
-    pub(crate) fn admit_days(&self, events: &[Event]) -> Result<(), IngestRefusal> {
-        if events.len() <= FEW_DAYS || !self.backend().is_behind() {
-            return Ok(());
-        }
-        let mut days: Vec<i32> = events.iter().map(|event| event.occurred_at.day()).collect();
-        days.sort_unstable();
-        days.dedup();
-        if days.len() <= FEW_DAYS { Ok(()) } else { Err(IngestRefusal::TooManyDays { most: FEW_DAYS }) }
     }
 
     /// Returns the count of events accepted today, which the quota limits.

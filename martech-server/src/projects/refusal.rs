@@ -19,12 +19,6 @@ pub(crate) enum IngestRefusal {
     /// The store is known to fail.
     #[error("{}", if .0.is_final { FAILED } else { UNAVAILABLE })]
     Unavailable(Unavailable),
-    /// The store is behind, and the events are of more than `most` days.
-    #[error(
-        "the store is still sorting earlier events of many days; retry a body with more than {most} days after \
-         Retry-After"
-    )]
-    TooManyDays { most: usize },
     /// The quota of the day has `left` events left, and the body has `events`.
     #[error(
         "this project has a quota of {quota} events a day, and {left} are left until midnight UTC; this body has {events}"
@@ -38,7 +32,7 @@ impl IngestRefusal {
         match self {
             Self::Busy => Duration::from_secs(1),
             Self::DiskSpaceLow | Self::Unavailable(Unavailable { is_final: true }) => Duration::from_secs(30),
-            Self::Unavailable(_) | Self::TooManyDays { .. } => Duration::from_secs(5),
+            Self::Unavailable(_) => Duration::from_secs(5),
             Self::QuotaExceeded { until_tomorrow, .. } => until_tomorrow,
         }
     }

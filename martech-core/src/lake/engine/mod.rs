@@ -1,7 +1,6 @@
 //! The engine: the parts that all handles and background threads of a lake share.
 
 pub(crate) mod counters;
-pub(crate) mod deferred;
 pub(crate) mod job;
 pub(crate) mod opening;
 pub(crate) mod state;
@@ -114,8 +113,7 @@ impl Engine {
 
     /// Returns the time until a roll is due. Returns `None` if there is nothing to roll.
     pub(crate) fn roll_due_in(&self) -> Option<Duration> {
-        let state = self.state();
-        if state.deferred.is_empty() { self.active_due_in(&state) } else { Some(Duration::ZERO) }
+        self.active_due_in(&self.state())
     }
 
     /// Returns whether a roll should take the active table now.
@@ -163,8 +161,7 @@ impl Engine {
         if state.closed {
             return Err(LakeError::Closed);
         }
-        let deferred = (!state.deferred.is_empty()).then(|| state.deferred.hot());
-        let hot = deferred.into_iter().chain(&state.frozen).cloned().chain([Arc::new(state.active.clone())]).collect();
+        let hot = state.frozen.iter().cloned().chain([Arc::new(state.active.clone())]).collect();
         Ok(Snapshot { hot, version: state.version.clone() })
     }
 
@@ -173,14 +170,13 @@ impl Engine {
         let dedupe_bytes = self.dedupe.memory();
         let state = self.state();
         let frozen = state.frozen.as_ref().map_or(0, |hot| hot.rows);
-        let hot_events = (state.active.rows + frozen + state.deferred.hot().rows) as u64;
+        let hot_events = (state.active.rows + frozen) as u64;
         let files = state.version.events();
         let (rows, bytes) =
             files.fold((0, 0), |(rows, bytes), file| (rows + file.entry.rows, bytes + file.entry.bytes));
         LakeStatus {
             events: hot_events + rows,
             hot_events,
-            waiting_days: state.deferred.days() as u64,
             files: state.version.events().count() as u64,
             file_bytes: bytes + state.version.users.iter().map(|file| file.entry.bytes).sum::<u64>(),
             journal_bytes: journal.bytes,

@@ -2,11 +2,7 @@
 
 use std::{collections::BTreeSet, io, sync::Arc};
 
-use super::{
-    Engine, JournalDamage,
-    deferred::{DeferredRows, SelectedRows},
-    state::State,
-};
+use super::{Engine, JournalDamage, state::State};
 use crate::{
     journal::{Journal, JournalOptions, Recovery},
     lake::{
@@ -16,9 +12,10 @@ use crate::{
             layout::Layout,
             live::{EventsFile, Shared, UsersFile, Version},
             set::FileSet,
+            upgrade,
         },
         options::LakeOptions,
-        rows::hot::Chunk,
+        rows::{hot::Chunk, row::day_of},
     },
 };
 
@@ -88,6 +85,7 @@ fn load_catalog(layout: &Layout) -> Result<Option<Catalog>> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).context("cannot open", repairing),
         Err(_) => {}
     }
+    upgrade::upgrade(layout)?;
     let catalog = Catalog::load(layout)?;
     if catalog.is_none() && !layout.is_blank()? {
         return Err(LakeError::Damaged {
@@ -100,12 +98,8 @@ fn load_catalog(layout: &Layout) -> Result<Option<Catalog>> {
 
 /// Returns the files that a catalog names.
 fn version_of(catalog: &Catalog, shared: &Arc<Shared>) -> Version {
-    let mut version = Version::default();
-    for entry in &catalog.events {
-        version.events.entry(entry.day).or_default().push(EventsFile::events(*entry, shared));
-    }
-    version.users = catalog.users.iter().map(|entry| UsersFile::users(*entry, shared)).collect();
-    version
+    let events = catalog.events.iter().map(|entry| EventsFile::events(*entry, shared));
+    Version::new(events, catalog.users.iter().map(|entry| UsersFile::users(*entry, shared)))
 }
 
 /// Checks that every file that the catalog names exists. Removes all other files, which a crash left.
@@ -135,21 +129,22 @@ fn replay(
     layout: &Layout,
     state: &mut State,
 ) -> Result<()> {
-    let mut waiting = SelectedRows::default();
     for frame in journal.read(persisted.through()) {
         let frame = frame?;
         let chunk = Chunk::decode(frame.payload).map_err(|error| LakeError::Damaged {
             path: layout.journal(),
             message: format!("frame {} contains no valid events: {error}", frame.sequence),
         })?;
-        if frame.sequence <= catalog.sequence {
-            waiting.add(&chunk, |day| !persisted.holds(frame.sequence, day));
+        let chunk = if frame.sequence <= catalog.sequence {
+            chunk.filtered(|row| !persisted.holds(frame.sequence, day_of(row.occurred_at)))
+        } else {
+            chunk
+        };
+        if chunk.len() == 0 {
             continue;
         }
         let ticket = state.begin_write(chunk.keys().collect(), chunk.size());
-        state.complete_write(ticket, Arc::new(chunk), frame.sequence);
+        state.complete_write(ticket, Arc::new(chunk), frame.sequence.max(catalog.sequence));
     }
-    let after = |day| persisted.after(day).unwrap_or_default();
-    state.deferred = Arc::new(DeferredRows::default().with(&BTreeSet::new(), waiting, after));
     Ok(())
 }

@@ -10,7 +10,6 @@ use std::{
 use hashbrown::HashMap;
 
 use super::{
-    deferred::DeferredRows,
     job::Job,
     throttle::{Room, Step, Throttle},
 };
@@ -29,8 +28,6 @@ pub(crate) struct State {
     pub(crate) active: Hot,
     /// The table that is being written to files.
     pub(crate) frozen: Option<Arc<Hot>>,
-    /// Rows of days that wait for a later roll.
-    pub(crate) deferred: Arc<DeferredRows>,
     pub(crate) version: Arc<Version>,
     /// Ids of the active table and of batches on their way to the journal.
     ids: HashMap<EventKey, UnflushedKey>,
@@ -79,7 +76,7 @@ struct InFlight {
 pub(crate) enum ActiveTable {
     /// Freeze it, so that its rows are rolled.
     Freeze,
-    /// The active table gathers more rows. Only a frozen table and waiting days are rolled.
+    /// The active table gathers more rows. Only a frozen table is rolled.
     Keep,
 }
 
@@ -108,10 +105,9 @@ impl State {
         Some(all)
     }
 
-    /// Returns an event that is in no file. Deferred rows came before all batches on their way, so their ticket is 0.
+    /// Returns an event that is in no file.
     fn unflushed(&self, key: &EventKey) -> Option<UnflushedKey> {
-        let known = self.ids.get(key).or_else(|| self.frozen_ids.get(key)).copied();
-        known.or_else(|| Some(UnflushedKey { ticket: 0, print: self.deferred.print(key)? }))
+        self.ids.get(key).or_else(|| self.frozen_ids.get(key)).copied()
     }
 
     /// Records the events of a batch that goes to the journal.
@@ -162,10 +158,9 @@ impl State {
         !self.in_flight.is_empty()
     }
 
-    /// Begins a roll. Returns the frozen table, if there is one, and the deferred rows. Returns `None` if there is
-    /// nothing to roll. With [`ActiveTable::Freeze`], an active table with rows is frozen first, unless a table is
-    /// frozen already.
-    pub(crate) fn begin_roll(&mut self, fresh: ActiveTable) -> Option<(Option<Arc<Hot>>, Arc<DeferredRows>)> {
+    /// Begins a roll, and returns the frozen table. Returns `None` if there is nothing to roll. With
+    /// [`ActiveTable::Freeze`], an active table with rows is frozen first, unless a table is frozen already.
+    pub(crate) fn begin_roll(&mut self, fresh: ActiveTable) -> Option<Arc<Hot>> {
         if fresh == ActiveTable::Freeze && self.frozen.is_none() && self.active.rows > 0 {
             self.frozen = Some(Arc::new(std::mem::take(&mut self.active)));
             self.active_since = None;
@@ -176,12 +171,10 @@ impl State {
                     .extend(keys.iter().map(|(key, print)| (*key, UnflushedKey { ticket: *ticket, print: *print })));
             }
         }
-        if self.frozen.is_none() && self.deferred.is_empty() {
-            return None;
-        }
-        let (bytes, gathered) = (self.frozen.as_ref().map_or(0, |frozen| frozen.bytes), self.gathered());
-        self.throttle.begin(Instant::now(), bytes, gathered);
-        Some((self.frozen.clone(), self.deferred.clone()))
+        let frozen = self.frozen.clone()?;
+        let gathered = self.gathered();
+        self.throttle.begin(Instant::now(), frozen.bytes, gathered);
+        Some(frozen)
     }
 
     /// Returns when the hot table can take a batch while a roll runs. If rolls fail, only the capacity of the journal
@@ -201,18 +194,12 @@ impl State {
         self.active.bytes + self.in_flight_bytes
     }
 
-    /// Ends a roll. The files of `version` hold the deferred rows and, `with_frozen`, the frozen table, except for the
-    /// rows in `left`. Returns the replaced state, to be dropped outside the lock.
-    pub(crate) fn finish_roll(
-        &mut self,
-        version: Version,
-        with_frozen: bool,
-        left: DeferredRows,
-    ) -> impl Sized + use<> {
+    /// Ends a roll: the files of `version` hold the frozen table. Returns the replaced state, to be dropped outside the
+    /// lock.
+    pub(crate) fn finish_roll(&mut self, version: Version) -> impl Sized + use<> {
         self.throttle.end(Instant::now());
         // The roll makes room in the journal, so an earlier failure to write no longer applies.
         self.write_error = None;
-        let frozen = with_frozen.then(|| (self.frozen.take(), mem::take(&mut self.frozen_ids)));
-        (mem::replace(&mut self.version, Arc::new(version)), mem::replace(&mut self.deferred, Arc::new(left)), frozen)
+        (mem::replace(&mut self.version, Arc::new(version)), self.frozen.take(), mem::take(&mut self.frozen_ids))
     }
 }

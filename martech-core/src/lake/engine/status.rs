@@ -10,8 +10,6 @@ pub struct LakeStatus {
     pub events: u64,
     /// Number of events that are in no file yet.
     pub hot_events: u64,
-    /// UTC days whose events wait for a later roll. 0 unless events of very many days arrive at once.
-    pub waiting_days: u64,
     /// Number of live event files.
     pub files: u64,
     /// Bytes of all live files.

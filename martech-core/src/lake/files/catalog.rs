@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::{
     layout::{Layout, MAX_COUNT},
     parquet_file::Tail,
+    window::Days,
 };
 use crate::{
     fs::{self, Cursor},
@@ -32,9 +33,9 @@ pub(crate) struct Catalog {
     format: u32,
     /// Files hold all rows up to this journal frame, except for the days in `waiting`.
     pub(crate) sequence: u64,
-    /// Days whose rows of these frames are only partly in files.
+    /// Days whose rows of these frames are only partly in files. Only a lake of format 2 has them, until its first roll.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) waiting: Vec<DeferredEntry>,
+    pub(crate) waiting: Vec<WaitingEntry>,
     /// The number of the next file.
     pub(crate) next_file: u64,
     /// Live event files.
@@ -46,7 +47,7 @@ pub(crate) struct Catalog {
 /// Days whose rows are only partly in files. Rows of frames up to `after` are in files. Rows of later frames, up to the
 /// sequence of the catalog, are not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct DeferredEntry {
+pub(crate) struct WaitingEntry {
     pub(crate) after: u64,
     /// UTC days, counted from 1970-01-01.
     pub(crate) days: Vec<i32>,
@@ -76,12 +77,11 @@ impl Persisted {
     }
 }
 
-/// An event file: rows of one UTC day.
+/// An event file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct EventsEntry {
     pub(crate) id: u64,
-    /// The UTC day, counted from 1970-01-01.
-    pub(crate) day: i32,
+    pub(crate) days: Days,
     pub(crate) rows: u64,
     /// The length in bytes, including the id index.
     pub(crate) bytes: u64,
@@ -97,13 +97,16 @@ pub(crate) struct UsersEntry {
     pub(crate) tail: Tail,
 }
 
-/// The format that is written. Format 1, which has no waiting days, can be read too.
-const FORMAT: u32 = 2;
-const READABLE: RangeInclusive<u32> = 1..=FORMAT;
+/// The format of this program. Lakes of older formats are [upgraded](super::upgrade) when they are opened.
+const FORMAT: u32 = 3;
 
-/// Reads a sealed file: one line of JSON with a `format`, then the CRC32C of that line in hexadecimal. Returns `None`
-/// if the file does not exist.
-pub(crate) fn load_sealed<T: DeserializeOwned>(layout: &Layout, path: &Path) -> Result<Option<T>> {
+/// Reads a sealed file of one of these formats: one line of JSON with a `format`, then the CRC32C of that line in
+/// hexadecimal. Returns `None` if the file does not exist.
+pub(crate) fn load_sealed<T: DeserializeOwned>(
+    layout: &Layout,
+    path: &Path,
+    formats: RangeInclusive<u32>,
+) -> Result<Option<T>> {
     let file = match layout.fs.open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.context("cannot open", path)?,
@@ -112,13 +115,14 @@ pub(crate) fn load_sealed<T: DeserializeOwned>(layout: &Layout, path: &Path) -> 
     Cursor::new(file, 0).read_to_end(&mut bytes).context("cannot read", path)?;
     let damaged = |message: String| LakeError::Damaged { path: path.to_owned(), message };
     let state = unseal(&bytes).map_err(|message| damaged(message.to_owned()))?;
-    // The checksum matches, so an unknown format means that a newer program wrote the file. It is not damage.
-    if let Ok(Format { format }) = serde_json::from_slice(state)
-        && !READABLE.contains(&format)
-    {
-        return Err(LakeError::UnknownFormat { path: path.to_owned(), format });
+    // The checksum matches, so another format means that another program wrote the file. It is not damage.
+    match serde_json::from_slice(state) {
+        Ok(Format { format }) if format > *formats.end() => {
+            Err(LakeError::UnknownFormat { path: path.to_owned(), format })
+        }
+        Ok(Format { format }) if format < *formats.start() => Err(LakeError::OldFormat(layout.root.clone())),
+        _ => serde_json::from_slice(state).map(Some).map_err(|error| damaged(error.to_string())),
     }
-    serde_json::from_slice(state).map(Some).map_err(|error| damaged(error.to_string()))
 }
 
 /// Replaces a sealed file as a whole.
@@ -150,9 +154,7 @@ impl Catalog {
     /// Reads the catalog of a folder. Returns `None` if there is none.
     pub(crate) fn load(layout: &Layout) -> Result<Option<Self>> {
         let path = layout.catalog();
-        let catalog: Option<Self> = load_sealed(layout, &path)?;
-        // A catalog of an older format is written back in the current one.
-        let catalog = catalog.map(|catalog| Self { format: FORMAT, ..catalog });
+        let catalog: Option<Self> = load_sealed(layout, &path, FORMAT..=FORMAT)?;
         catalog.as_ref().map_or(Ok(()), Self::check).map_err(|message| LakeError::Damaged { path, message })?;
         Ok(catalog)
     }
@@ -180,14 +182,18 @@ impl Catalog {
         {
             return Err(format!("invalid entry for waiting rows of day {day} after frame {after}"));
         }
-        match self.events.iter().find(|file| !row::is_day(file.day)) {
-            Some(file) => Err(format!("file {} has day {}, which is out of range", file.id, file.day)),
+        let is_wrong =
+            |days: Days| !row::is_day(days.first()) || !row::is_day(days.last()) || days.last() < days.first();
+        match self.events.iter().find(|file| is_wrong(file.days)) {
+            Some(EventsEntry { id, days, .. }) => {
+                Err(format!("file {id} has days {} to {}, which is out of range", days.first(), days.last()))
+            }
             None => Ok(()),
         }
     }
 
     pub(crate) fn persisted(&self) -> Persisted {
-        let days = |entry: &DeferredEntry| entry.days.iter().map(|day| (*day, entry.after)).collect::<Vec<_>>();
+        let days = |entry: &WaitingEntry| entry.days.iter().map(|day| (*day, entry.after)).collect::<Vec<_>>();
         Persisted { sequence: self.sequence, waiting: self.waiting.iter().flat_map(days).collect() }
     }
 
@@ -217,7 +223,7 @@ mod tests {
         assert_eq!(Catalog::load(&layout).unwrap(), None);
         let mut catalog = Catalog { sequence: 7, ..Catalog::default() };
         let id = catalog.take_file_id();
-        catalog.events.push(EventsEntry { id, day: 20_000, rows: 3, bytes: 400, tail: Tail::default() });
+        catalog.events.push(EventsEntry { id, days: Days::of_day(20_000), rows: 3, bytes: 400, tail: Tail::default() });
         catalog.store(&layout).unwrap();
         assert_eq!(Catalog::load(&layout).unwrap(), Some(catalog));
         let bytes = std::fs::read(layout.catalog()).unwrap();
@@ -229,19 +235,19 @@ mod tests {
                 assert!(matches!(Catalog::load(&layout), Err(LakeError::Damaged { .. })), "byte {index}");
             }
         }
-        let newer = Catalog { format: 3, ..Catalog::default() };
+        let newer = Catalog { format: FORMAT + 1, ..Catalog::default() };
         newer.store(&layout).unwrap();
-        assert!(matches!(Catalog::load(&layout), Err(LakeError::UnknownFormat { format: 3, .. })));
-        let older = Catalog { format: 1, ..Catalog::default() };
+        assert!(matches!(Catalog::load(&layout), Err(LakeError::UnknownFormat { format: 4, .. })));
+        let older = Catalog { format: FORMAT - 1, ..Catalog::default() };
         older.store(&layout).unwrap();
-        assert_eq!(Catalog::load(&layout).unwrap(), Some(Catalog::default()), "format 1 has no waiting days");
+        assert!(matches!(Catalog::load(&layout), Err(LakeError::OldFormat(_))));
     }
 
     #[test]
     fn tracks_which_journal_rows_are_in_files() {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout { fs: Arc::new(Disk), root: dir.path().to_owned() };
-        let waiting = |after, days: &[i32]| DeferredEntry { after, days: days.to_vec() };
+        let waiting = |after, days: &[i32]| WaitingEntry { after, days: days.to_vec() };
         let catalog =
             Catalog { sequence: 9, waiting: vec![waiting(3, &[5, 6]), waiting(7, &[8])], ..Catalog::default() };
         catalog.store(&layout).unwrap();
@@ -265,19 +271,20 @@ mod tests {
         let layout = Layout { fs: Arc::new(Disk), root: dir.path().to_owned() };
         let with = |sequence: u64, next: u64, events: &str, users: &str| {
             let state = format!(
-                r#"{{"format":1,"sequence":{sequence},"nextFile":{next},"events":[{events}],"users":[{users}]}}"#
+                r#"{{"format":3,"sequence":{sequence},"nextFile":{next},"events":[{events}],"users":[{users}]}}"#
             );
             std::fs::write(layout.catalog(), format!("{state}\n{:08x}\n", crc32c::crc32c(state.as_bytes()))).unwrap();
             Catalog::load(&layout)
         };
-        let file = r#"{"id":1,"day":20000,"rows":3,"bytes":400,"tail":{"bytes":50,"checksum":50}}"#;
+        let file = r#"{"id":1,"days":[20000,20001],"rows":3,"bytes":400,"tail":{"bytes":50,"checksum":50}}"#;
         let users = r#"{"id":2,"rows":3,"bytes":400,"tail":{"bytes":50,"checksum":50}}"#;
         assert!(with(7, 3, file, users).is_ok());
         assert!(with(u64::MAX, 3, "", "").is_err());
         assert!(with(7, u64::MAX, "", "").is_err());
         assert!(with(7, 2, file, users).is_err(), "the next file would have the number of one that is there");
         assert!(with(7, 3, file, &users.replace('2', "1")).is_err(), "two files of one number");
-        assert!(with(7, 3, &file.replace("20000", "2147483647"), "").is_err());
+        assert!(with(7, 3, &file.replace("20001", "2147483647"), "").is_err());
+        assert!(with(7, 3, &file.replace("20001", "19999"), "").is_err(), "the last day is before the first");
         assert!(with(7, 3, &file.replace("3", "18446744073709551615"), "").is_err());
     }
 }

@@ -1,7 +1,10 @@
 //! Deduplication: finds out whether an event, or another event with its id, is already in a file. Memory is bounded,
 //! regardless of the length of the history.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use quick_cache::{Weighter, sync::Cache};
 use xxhash_rust::xxh3::xxh3_64;
@@ -13,10 +16,13 @@ use super::{
     parquet_file::Input,
 };
 use crate::{
-    event::EventKey,
+    event::{EventKey, Fingerprint},
     lake::{
         error::{Context, Result},
-        rows::hot::{EncodedKey, Known},
+        rows::{
+            hot::{EncodedKey, Known},
+            row::day_of,
+        },
     },
 };
 
@@ -75,23 +81,25 @@ impl Dedupe {
         }
         let mut questions: Vec<Question<'_>> = questions(events, known).collect();
         questions.sort_unstable_by_key(|question| (question.key.day, question.position));
-        for questions in questions.chunk_by(|left, right| left.key.day == right.key.day) {
+        let (Some(first), Some(last)) = (questions.first(), questions.last()) else { return Ok(()) };
+        for file in version.of_days(first.key.day..=last.key.day) {
+            let days = file.entry.days;
+            let from = questions.partition_point(|question| question.key.day < days.first());
+            let to = questions.partition_point(|question| question.key.day <= days.last());
+            let questions = &questions[from..to];
             let ids = || questions.iter().map(|question| *question.key.id.as_bytes());
             let (Some(least), Some(greatest)) = (ids().min(), ids().max()) else { continue };
-            for file in version.day(questions[0].key.day) {
-                match file.ids()? {
-                    // New events mostly have ids of the present time, and files have older ids, so most lookups end
-                    // here.
-                    Some(ids) if greatest < *ids.start() || least > *ids.end() => {}
-                    Some(ids) if least < *ids.start() || greatest > *ids.end() => {
-                        let within = |question: &&Question<'_>| ids.contains(question.key.id.as_bytes());
-                        let questions: Vec<_> = questions.iter().filter(within).copied().collect();
-                        if !questions.is_empty() {
-                            self.ask(file, &questions, known)?;
-                        }
+            match file.ids()? {
+                // New events mostly have ids of the present time, and files have older ids, so most lookups end here.
+                Some(ids) if greatest < *ids.start() || least > *ids.end() => {}
+                Some(ids) if least < *ids.start() || greatest > *ids.end() => {
+                    let within = |question: &&Question<'_>| ids.contains(question.key.id.as_bytes());
+                    let questions: Vec<_> = questions.iter().filter(within).copied().collect();
+                    if !questions.is_empty() {
+                        self.ask(file, &questions, known)?;
                     }
-                    _ => self.ask(file, questions, known)?,
                 }
+                _ => self.ask(file, questions, known)?,
             }
         }
         Ok(())
@@ -143,7 +151,10 @@ impl Dedupe {
         rows.sort_unstable_by_key(|(offset, ..)| *offset);
         let events = opened(&files.events, || Ok(file.open()?.0))?;
         let (mut ids, mut prints) = (events.near(), None);
-        for (offset, row, Question { key, event, position }) in rows {
+        // Rows with the id of an event, and with another content or time. They may be of another day.
+        let mut others: Vec<(u32, &Question<'_>, Fingerprint)> = Vec::new();
+        for (offset, row, question) in rows {
+            let Question { key, event, position } = question;
             if *ids.read(offset, 16).context("cannot read", file.path())? != *key.id.as_bytes() {
                 continue;
             }
@@ -153,8 +164,27 @@ impl Dedupe {
             };
             let print = prints.of(row).context("cannot read", self.layout.ids_file(file.entry.id))?;
             // An index of the first version does not tell which event the row holds.
-            let found = print.map_or(Some(Known::Duplicate), |print| event.compare_stored(*key, print));
-            known[*position] = known[*position].max(found);
+            match print {
+                Some(print) if !file.entry.days.is_one() && !event.print.is_resend(print, false) => {
+                    others.push((row, question, print));
+                }
+                print => {
+                    let found = print.map_or(Some(Known::Duplicate), |print| event.compare_stored(*key, print));
+                    known[*position] = known[*position].max(found);
+                }
+            }
+        }
+        others.sort_unstable_by_key(|(row, ..)| *row);
+        let mut rows: Vec<u32> = others.iter().map(|(row, ..)| *row).collect();
+        rows.dedup();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let days: HashMap<u32, i32> = rows.iter().copied().zip(file.times_of(&rows)?.into_iter().map(day_of)).collect();
+        for (row, Question { key, event, position }, print) in others {
+            if days.get(&row) == Some(&key.day) {
+                known[*position] = known[*position].max(event.compare_stored(*key, print));
+            }
         }
         Ok(())
     }
@@ -193,7 +223,7 @@ impl Dedupe {
 pub(crate) fn is_in_no_file(version: &Version, events: &[EncodedKey], known: &[Option<Known>]) -> bool {
     questions(events, known).all(|Question { key, .. }| {
         let is_outside = |file: &EventsFile| file.ids_in_memory().is_some_and(|ids| !ids.contains(key.id.as_bytes()));
-        version.day(key.day).iter().all(|file| is_outside(file))
+        version.of_day(key.day).all(|file| is_outside(file))
     })
 }
 
@@ -238,7 +268,7 @@ mod tests {
     use super::*;
     use crate::{
         event::Fingerprint,
-        lake::files::{catalog::EventsEntry, ids, live::Shared, parquet_file::Tail},
+        lake::files::{catalog::EventsEntry, ids, live::Shared, parquet_file::Tail, window::Days},
         testing::SimFs,
     };
 
@@ -248,13 +278,15 @@ mod tests {
         layout.create().unwrap();
         let shared = Arc::new(Shared::new(layout.clone()));
         let dedupe = Dedupe::new(layout.clone(), 64 << 20);
-        layout.fs.create_dir_all(&layout.events_day(0)).unwrap();
         for id in 0..2_000 {
             let page = ids::IdPage { first_row: 0, position: 4 };
             let row = ids::IdRow { id: [1; 16], print: Fingerprint::from_bits(1) };
             let bytes = ids::write(&*layout.fs, &layout.ids_file(id), &[row], &[page]).unwrap();
-            layout.fs.create(&layout.events_file(0, id)).unwrap();
-            let file = EventsFile::events(EventsEntry { id, day: 0, rows: 1, bytes, tail: Tail::default() }, &shared);
+            layout.fs.create(&layout.events_file(id)).unwrap();
+            let file = EventsFile::events(
+                EventsEntry { id, days: Days::of_day(0), rows: 1, bytes, tail: Tail::default() },
+                &shared,
+            );
             assert!(dedupe.fits(&file));
             dedupe.load(&file).unwrap();
         }

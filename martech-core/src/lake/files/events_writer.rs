@@ -12,10 +12,10 @@ use super::{
     catalog::EventsEntry,
     ids::{self, IdPage, IdRow, MAX_ROWS},
     layout::Layout,
-    live::Version,
     parquet_file::Output,
-    schema::{BatchBuilder, EVENTS, column, id_rows, writing},
+    schema::{BatchBuilder, EVENTS, column, days_in, id_rows, writing},
     surrogates,
+    window::Days,
 };
 use crate::lake::{
     error::{Context, LakeError, Result},
@@ -63,19 +63,19 @@ impl Drop for Temporary<'_> {
 pub(crate) struct EventsWriter<'a> {
     layout: &'a Layout,
     id: u64,
-    day: i32,
+    /// `None` before the first row.
+    days: Option<Days>,
     temporary: Temporary<'a>,
     output: Output,
     ids: Vec<IdRow>,
 }
 
 impl<'a> EventsWriter<'a> {
-    /// Begins file `id` for about `rows` events of `day`, compressed by zstd at `level`. The folder of the day must
-    /// exist.
-    pub(crate) fn create(layout: &'a Layout, id: u64, day: i32, rows: usize, level: i32) -> Result<Self> {
-        let temporary = Temporary::beside(layout, &layout.events_file(day, id))?;
+    /// Begins file `id` for about `rows` events, compressed by zstd at `level`.
+    pub(crate) fn create(layout: &'a Layout, id: u64, rows: usize, level: i32) -> Result<Self> {
+        let temporary = Temporary::beside(layout, &layout.events_file(id))?;
         let output = Output::create(&*layout.fs, temporary.path(), &EVENTS, writing(rows, level))?;
-        Ok(Self { layout, id, day, temporary, output, ids: Vec::with_capacity(rows) })
+        Ok(Self { layout, id, days: None, temporary, output, ids: Vec::with_capacity(rows) })
     }
 
     /// Writes rows, sorted by user, time and id, that come after all rows written before.
@@ -86,12 +86,16 @@ impl<'a> EventsWriter<'a> {
     /// Writes rows without replacing lone surrogates, as older programs did.
     pub(crate) fn write_unchanged(&mut self, batch: &RecordBatch) -> Result<()> {
         self.ids.extend(id_rows(batch));
+        for day in days_in(batch) {
+            self.days = Some(self.days.map_or(Days::of_day(day), |days| days.with(day)));
+        }
         self.output.write(batch).context("cannot write", self.temporary.path())
     }
 
     /// Makes the content durable under its final name. The name itself is durable after [`Folders::sync`].
     pub(crate) fn finish(self, folders: &mut Folders) -> Result<EventsEntry> {
-        let Self { layout, id, day, temporary, output, ids } = self;
+        let Self { layout, id, days, temporary, output, ids } = self;
+        let days = days.ok_or_else(|| LakeError::Task("an event file needs at least one event".to_owned()))?;
         let (footer, tail, bytes) = output.finish().context("cannot write", temporary.path())?;
         let pages = id_pages(&footer).ok_or_else(|| LakeError::Damaged {
             path: temporary.path().into(),
@@ -100,9 +104,9 @@ impl<'a> EventsWriter<'a> {
         let index = Temporary::beside(layout, &layout.ids_file(id))?;
         let index_bytes = ids::write(&*layout.fs, index.path(), &ids, &pages)?;
         index.rename(&layout.ids_file(id))?;
-        temporary.rename(&layout.events_file(day, id))?;
-        folders.0.extend([layout.events_day(day), layout.ids()]);
-        Ok(EventsEntry { id, day, rows: ids.len() as u64, bytes: bytes + index_bytes, tail })
+        temporary.rename(&layout.events_file(id))?;
+        folders.0.extend([layout.events(), layout.ids()]);
+        Ok(EventsEntry { id, days, rows: ids.len() as u64, bytes: bytes + index_bytes, tail })
     }
 }
 
@@ -135,12 +139,12 @@ pub(crate) fn id_pages(footer: &ParquetMetaData) -> Option<Vec<IdPage>> {
     Some(pages.collect())
 }
 
-/// Writes one or more files for the rows of each day. `version` holds the live files. `wrote` is called now and then
-/// with the number of rows written so far. After an error, `entries` has the files that were finished.
+/// Writes the rows of at most `windows` windows, each to one or more files. `wrote` is called now and then with the number of rows written
+/// so far. After an error, `entries` has the files that were finished.
 pub(crate) fn write_sorted(
     layout: &Layout,
-    version: &Version,
     sorted: &Sorted<'_>,
+    windows: usize,
     mut take_id: impl FnMut() -> u64,
     entries: &mut Vec<EventsEntry>,
     folders: &mut Folders,
@@ -148,18 +152,12 @@ pub(crate) fn write_sorted(
 ) -> Result<()> {
     let mut builder = BatchBuilder::new();
     let mut rows = 0;
-    for (day, positions) in sorted.days() {
-        // The folder of a day that has files is already durable. The check saves work if a roll writes thousands of
-        // days.
-        if version.day(day).is_empty() {
-            let dir = layout.events_day(day);
-            layout.fs.create_dir_all(&dir).context("cannot create the folder", dir)?;
-        }
+    for positions in sorted.windows(windows) {
         for positions in positions.chunks(MAX_ROWS) {
-            let mut writer = EventsWriter::create(layout, take_id(), day, positions.len(), FAST_ZSTD_LEVEL)?;
+            let mut writer = EventsWriter::create(layout, take_id(), positions.len(), FAST_ZSTD_LEVEL)?;
             for positions in positions.chunks(BATCH_ROWS) {
                 positions.iter().for_each(|&position| builder.push(&sorted.row(position as usize)));
-                let batch = builder.finish().context("cannot write", layout.events_day(day))?;
+                let batch = builder.finish().context("cannot write", layout.events())?;
                 writer.write(&batch)?;
                 rows += positions.len();
                 wrote(rows);

@@ -49,12 +49,8 @@ impl Layout {
         self.root.join("users")
     }
 
-    pub(crate) fn events_day(&self, day: i32) -> PathBuf {
-        self.events().join(format!("date={}", date(day)))
-    }
-
-    pub(crate) fn events_file(&self, day: i32, id: u64) -> PathBuf {
-        self.events_day(day).join(format!("{id:010}.parquet"))
+    pub(crate) fn events_file(&self, id: u64) -> PathBuf {
+        self.events().join(format!("{id:010}.parquet"))
     }
 
     pub(crate) fn ids_file(&self, id: u64) -> PathBuf {
@@ -75,12 +71,9 @@ impl Layout {
         self.root.join("damaged")
     }
 
-    /// Returns the day of an event file, according to its folder.
-    pub(crate) fn day_of(&self, path: &Path) -> Option<i32> {
-        let folder = path.extension().filter(|extension| *extension == "parquet").and(path.parent())?;
-        let date: Date = folder.file_name()?.to_str()?.strip_prefix("date=")?.parse().ok()?;
-        let days = date.since((jiff::Unit::Day, EPOCH)).ok()?.get_days();
-        (folder.parent()? == self.events()).then_some(days)
+    /// Returns the number of an event file.
+    pub(crate) fn events_file_id(&self, path: &Path) -> Option<u64> {
+        number_of(path).filter(|id| self.events_file(*id) == path)
     }
 
     /// Returns a path as reports show it: relative to the data folder.

@@ -1,8 +1,8 @@
 //! Live files: what a reader sees of them, and when they are removed.
 
 use std::{
-    collections::BTreeMap,
     fmt,
+    ops::RangeInclusive,
     path::PathBuf,
     sync::{
         Arc, OnceLock,
@@ -10,8 +10,8 @@ use std::{
     },
 };
 
-use arrow_array::RecordBatch;
-use parquet::file::page_index::column_index::ColumnIndexMetaData;
+use arrow_array::{RecordBatch, cast::AsArray, types::TimestampMillisecondType};
+use parquet::{arrow::arrow_reader::RowSelection, file::page_index::column_index::ColumnIndexMetaData};
 use quick_cache::{Weighter, sync::Cache};
 
 use super::{
@@ -19,9 +19,13 @@ use super::{
     ids::IdRange,
     layout::Layout,
     parquet_file::{Footer, Input, Tail},
-    schema::EVENTS,
+    schema::{EVENTS, column},
+    window::ByWindow,
 };
-use crate::lake::error::{Context, LakeError, Result};
+use crate::lake::{
+    error::{Context, LakeError, Result},
+    rows::row::day_of,
+};
 
 /// The memory for the footers of files, in bytes.
 const FOOTER_MEMORY: u64 = 24 << 20;
@@ -81,7 +85,7 @@ impl EventsFile {
             entry.id,
             entry.rows,
             entry.tail,
-            vec![layout.events_file(entry.day, entry.id), layout.ids_file(entry.id)],
+            vec![layout.events_file(entry.id), layout.ids_file(entry.id)],
             shared,
         )
     }
@@ -99,6 +103,33 @@ impl EventsFile {
     /// Returns [`ids`](Self::ids), or `None` if that would read the file.
     pub(crate) fn ids_in_memory(&self) -> Option<&IdRange> {
         self.ids.get().and_then(Option::as_ref)
+    }
+
+    /// Returns the times of some rows, which must ascend.
+    pub(crate) fn times_of(&self, rows: &[u32]) -> Result<Vec<i64>> {
+        let (input, footer) = self.open()?;
+        let ranges = rows.iter().map(|row| *row as usize..*row as usize + 1);
+        let selection = RowSelection::from_consecutive_ranges(ranges, self.entry.rows as usize);
+        let reader = input.read(&footer, &EVENTS, &[column::OCCURRED_AT], Some(selection), rows.len().max(1));
+        let mut times = Vec::with_capacity(rows.len());
+        for batch in reader.context("cannot read", self.path())? {
+            let batch = batch.context("cannot read", self.path())?;
+            times.extend_from_slice(batch.column(0).as_primitive::<TimestampMillisecondType>().values());
+        }
+        Ok(times)
+    }
+
+    /// Calls `each` with the UTC day of every row.
+    pub(crate) fn for_each_day(&self, mut each: impl FnMut(i32)) -> Result<()> {
+        const BATCH_ROWS: usize = 64 * 1024;
+        let (input, footer) = self.open()?;
+        let reader = input.read(&footer, &EVENTS, &[column::OCCURRED_AT], None, BATCH_ROWS);
+        for batch in reader.context("cannot read", self.path())? {
+            let batch = batch.context("cannot read", self.path())?;
+            let times = batch.column(0).as_primitive::<TimestampMillisecondType>();
+            times.values().iter().for_each(|time| each(day_of(*time)));
+        }
+        Ok(())
     }
 
     /// Calls `each` with all rows and columns, batch by batch.
@@ -178,17 +209,36 @@ impl<Entry> Drop for LiveFile<Entry> {
 /// The live files according to one state of the catalog.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Version {
-    pub(crate) events: BTreeMap<i32, Vec<Arc<EventsFile>>>,
+    pub(crate) events: ByWindow<Arc<EventsFile>>,
     pub(crate) users: Vec<Arc<UsersFile>>,
 }
 
 impl Version {
-    pub(crate) fn events(&self) -> impl Iterator<Item = &Arc<EventsFile>> {
-        self.events.values().flatten()
+    pub(crate) fn new(
+        events: impl IntoIterator<Item = Arc<EventsFile>>,
+        users: impl IntoIterator<Item = Arc<UsersFile>>,
+    ) -> Self {
+        let mut version = Self { users: users.into_iter().collect(), ..Self::default() };
+        events.into_iter().for_each(|file| version.add(file));
+        version
     }
 
-    pub(crate) fn day(&self, day: i32) -> &[Arc<EventsFile>] {
-        self.events.get(&day).map_or(&[], Vec::as_slice)
+    pub(crate) fn add(&mut self, file: Arc<EventsFile>) {
+        self.events.push(file.entry.days, file);
+    }
+
+    pub(crate) fn events(&self) -> impl Iterator<Item = &Arc<EventsFile>> {
+        self.events.iter()
+    }
+
+    /// Returns the event files that may have rows of a day.
+    pub(crate) fn of_day(&self, day: i32) -> impl Iterator<Item = &Arc<EventsFile>> {
+        self.events.around(day).filter(move |file| file.entry.days.holds(day))
+    }
+
+    /// Returns the event files that may have rows of these days.
+    pub(crate) fn of_days(&self, days: RangeInclusive<i32>) -> impl Iterator<Item = &Arc<EventsFile>> {
+        self.events().filter(move |file| file.entry.days.touches(&days))
     }
 }
 

@@ -11,4 +11,6 @@ pub(crate) mod parquet_file;
 pub(crate) mod schema;
 pub(crate) mod set;
 pub(crate) mod surrogates;
+pub(crate) mod upgrade;
 pub(crate) mod users_file;
+pub(crate) mod window;

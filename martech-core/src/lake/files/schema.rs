@@ -21,7 +21,7 @@ use parquet::{
 use super::ids::IdRow;
 use crate::{
     event::{Signature, Timestamp},
-    lake::rows::row::Row,
+    lake::rows::row::{Row, day_of},
 };
 
 /// The positions of the columns in the schema.
@@ -173,6 +173,12 @@ pub(crate) fn id_rows(batch: &RecordBatch) -> impl Iterator<Item = IdRow> {
         let signature = Signature { user_id: users.value(row), event_type: types.value(row), occurred_at };
         IdRow { id: ids.value(row).try_into().expect("an id has 16 bytes"), print: signature.fingerprint() }
     })
+}
+
+/// Returns the UTC day of each row of a batch with all columns.
+pub(crate) fn days_in(batch: &RecordBatch) -> impl Iterator<Item = i32> {
+    let times = batch.column(column::OCCURRED_AT).as_primitive::<TimestampMillisecondType>();
+    times.values().iter().map(|time| day_of(*time))
 }
 
 /// Collects rows into a record batch.

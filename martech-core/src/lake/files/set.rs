@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{
-    catalog::{Catalog, DeferredEntry, EventsEntry, UsersEntry},
+    catalog::{Catalog, EventsEntry, UsersEntry},
     events_writer::Folders,
     layout::Layout,
     live::{EventsFile, Shared, UsersFile, Version},
@@ -32,10 +32,8 @@ pub(crate) struct Change {
     pub(crate) add_users: Vec<UsersEntry>,
     /// The numbers of event files and users files that are no longer live.
     pub(crate) retire: Vec<u64>,
-    /// Files now hold all rows up to this journal frame, except for the waiting days.
+    /// Files now hold all rows up to this journal frame.
     pub(crate) sequence: Option<u64>,
-    /// The days that wait from now on, if that changes.
-    pub(crate) waiting: Option<Vec<DeferredEntry>>,
     /// The folders of the new files.
     pub(crate) folders: Folders,
 }
@@ -60,7 +58,7 @@ impl FileSet {
         self.live().catalog.next_file
     }
 
-    /// Returns the journal frame up to which all rows are in files or wait.
+    /// Returns the journal frame up to which all rows are in files.
     pub(crate) fn rolled(&self) -> u64 {
         self.live().catalog.sequence
     }
@@ -85,6 +83,11 @@ impl FileSet {
         Ok(())
     }
 
+    /// Returns an event file that was written and is not published yet.
+    pub(crate) fn file(&self, entry: EventsEntry) -> Arc<EventsFile> {
+        EventsFile::events(entry, &self.shared)
+    }
+
     /// Removes files that were written and never published.
     pub(crate) fn discard(&self, events: &[EventsEntry], users: &[UsersEntry]) {
         events.iter().for_each(|entry| EventsFile::events(*entry, &self.shared).retire());
@@ -103,9 +106,9 @@ impl Catalog {
         catalog.users.retain(|entry| !change.retire.contains(&entry.id));
         catalog.events.extend(&change.add_events);
         catalog.users.extend(&change.add_users);
-        catalog.sequence = change.sequence.unwrap_or(catalog.sequence);
-        if let Some(waiting) = &change.waiting {
-            catalog.waiting.clone_from(waiting);
+        if let Some(sequence) = change.sequence {
+            catalog.sequence = sequence;
+            catalog.waiting.clear();
         }
         catalog
     }
@@ -114,14 +117,10 @@ impl Catalog {
 impl Version {
     fn with(&self, events: &[EventsEntry], users: &[UsersEntry], retire: &[u64], shared: &Arc<Shared>) -> Self {
         let mut version = self.clone();
-        for files in version.events.values_mut() {
-            files.extract_if(.., |file| retire.contains(&file.entry.id)).for_each(|file| file.retire());
-        }
-        version.events.retain(|_, files| !files.is_empty());
+        let retired = version.events.remove_if(|file| retire.contains(&file.entry.id));
+        retired.iter().for_each(|file| file.retire());
         version.users.extract_if(.., |file| retire.contains(&file.entry.id)).for_each(|file| file.retire());
-        for entry in events {
-            version.events.entry(entry.day).or_default().push(EventsFile::events(*entry, shared));
-        }
+        events.iter().for_each(|entry| version.add(EventsFile::events(*entry, shared)));
         version.users.extend(users.iter().map(|entry| UsersFile::users(*entry, shared)));
         version
     }

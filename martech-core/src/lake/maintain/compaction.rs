@@ -9,7 +9,7 @@ use crate::lake::{
     files::{
         ids::MAX_ROWS,
         live::{EventsFile, LiveFile, UsersFile, Version},
-        set::{Change, FileSet},
+        set::Change,
     },
 };
 
@@ -29,7 +29,7 @@ pub(crate) fn compact_what_is_due(engine: &Engine) -> Result<()> {
     compact(engine, due)
 }
 
-/// Merges until each day has as few files as its rows allow, and the users have one file.
+/// Merges until each window of days has as few files as its rows allow, and the users have one file.
 pub(crate) fn compact_everything(engine: &Engine) -> Result<()> {
     compact(engine, everything)
 }
@@ -46,9 +46,7 @@ fn compact(engine: &Engine, choice: Choice) -> Result<()> {
         }
         let piece = engine.compactions.begin();
         let mut change = Change::default();
-        if let Err(error) =
-            work.iter().try_for_each(|work| work.merge(&engine.files, &|| engine.is_closed(), &mut change))
-        {
+        if let Err(error) = work.iter().try_for_each(|work| work.merge(engine, &mut change)) {
             engine.files.discard(&change.add_events, &change.add_users);
             if matches!(error, LakeError::Closed) {
                 piece.stopped();
@@ -100,15 +98,15 @@ enum Work {
     Users(Vec<Arc<UsersFile>>),
 }
 
-/// Chooses the users files, or the files of one day, or of as many days as together have at most [`MAX_MERGED_ROWS`]
-/// rows.
+/// Chooses the users files, or the files of one window, or of as many windows as together have at most
+/// [`MAX_MERGED_ROWS`] rows.
 fn next(version: &Version, choice: Choice, scope: &Scope) -> Vec<Work> {
     if let Some(files) = scope.choose(&version.users, |entry| entry.rows, choice, u64::MAX) {
         return vec![Work::Users(files)];
     }
     let mut sum = 0;
-    let days = version.events.values();
-    let merges = days.filter_map(|files| scope.choose(files, |entry| entry.rows, choice, MAX_MERGED_ROWS));
+    let windows = version.events.windows().map(|(_, files)| files);
+    let merges = windows.filter_map(|files| scope.choose(files, |entry| entry.rows, choice, MAX_MERGED_ROWS));
     let few = merges.take(MAX_MERGES).take_while(|files| {
         let before = sum;
         sum += files.iter().map(|file| file.entry.rows).sum::<u64>();
@@ -118,14 +116,14 @@ fn next(version: &Version, choice: Choice, scope: &Scope) -> Vec<Work> {
 }
 
 impl Work {
-    fn merge(&self, set: &FileSet, is_stopped: &dyn Fn() -> bool, change: &mut Change) -> Result<()> {
+    fn merge(&self, engine: &Engine, change: &mut Change) -> Result<()> {
         match self {
             Self::Events(files) => {
-                change.add_events.push(merge::merge_files(set, is_stopped, files, &mut change.folders)?);
+                merge::merge_files(engine, files, &mut change.add_events, &mut change.folders)?;
                 change.retire.extend(files.iter().map(|file| file.entry.id));
             }
             Self::Users(files) => {
-                change.add_users.push(merge_users::merge_files(set, is_stopped, files, &mut change.folders)?);
+                change.add_users.push(merge_users::merge_files(engine, files, &mut change.folders)?);
                 change.retire.extend(files.iter().map(|file| file.entry.id));
             }
         }
@@ -175,15 +173,19 @@ mod tests {
     use super::*;
     use crate::{
         fs::Disk,
-        lake::files::{catalog::EventsEntry, layout::Layout, live::Shared, parquet_file::Tail},
+        lake::files::{catalog::EventsEntry, layout::Layout, live::Shared, parquet_file::Tail, window::Days},
     };
 
     #[test]
     fn compaction_ends_while_new_files_arrive() {
         let layout = Layout { fs: Arc::new(Disk), root: PathBuf::new() };
         let shared = Arc::new(Shared::new(layout));
-        let file =
-            |id| EventsFile::events(EventsEntry { id, day: 0, rows: 10, bytes: 100, tail: Tail::default() }, &shared);
+        let file = |id| {
+            EventsFile::events(
+                EventsEntry { id, days: Days::of_day(0), rows: 10, bytes: 100, tail: Tail::default() },
+                &shared,
+            )
+        };
         let mut files: Vec<_> = (1..=20).map(file).collect();
         let (mut scope, mut numbers) = (Scope::begin(21), 21..100);
         while let Some(merged) = scope.choose(&files, |entry| entry.rows, everything, 1_000) {

@@ -1,25 +1,31 @@
-//! Export of all events of a lake in one fixed order.
+//! Export of all events of a lake.
 
 use std::{collections::VecDeque, fmt, sync::Arc};
 
+use arrow_array::RecordBatch;
+use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use serde::{Deserialize, Serialize};
 
-use super::merged::Merged;
 use crate::{
-    event::{Event, EventId, Timestamp},
+    event::Event,
     lake::{
         blocking::blocking,
-        error::{LakeError, Result},
-        files::{live::EventsFile, schema},
+        error::{Context, LakeError, Result},
+        files::{
+            live::EventsFile,
+            parquet_file::Batches,
+            schema::{self, EVENTS},
+        },
         snapshot::Snapshot,
     },
 };
 
-/// A stream of the events of a lake, ordered by UTC day, user, time and id. [`Lake::export`](crate::lake::Lake::export)
-/// creates it.
+const BATCH_ROWS: usize = 1024;
+
+/// A stream of the events of a lake, file by file. [`Lake::export`](crate::lake::Lake::export) creates it.
 ///
 /// ```
-/// # use martech_core::{Event, EventRules, EventType, Lake, LakeOptions, Store, lake::ExportCursor};
+/// # use martech_core::{Event, EventRules, EventType, Lake, LakeOptions, Store};
 /// # #[tokio::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let dir = tempfile::tempdir()?; let dir = dir.path();
@@ -29,53 +35,59 @@ use crate::{
 /// let mut export = lake.export(None).await?;
 /// let events = export.next(1000).await?; // empty at the end
 /// # assert_eq!(events[0].id, event.id);
-/// let behind = lake.export(events.last().map(ExportCursor::of)).await?.next(1000).await?;
+/// let behind = lake.export(export.cursor()).await?.next(1000).await?;
 /// assert!(behind.is_empty());
 /// # Ok(())
 /// # }
 /// ```
 pub struct Export {
     position: Option<Position>,
+    cursor: Option<ExportCursor>,
 }
 
 struct Position {
-    days: VecDeque<Vec<Arc<EventsFile>>>,
-    /// The day that is being read.
-    rows: Option<Merged>,
-    /// Events up to this one are skipped. `None` once a later event has been found.
-    after: Option<ExportCursor>,
+    files: VecDeque<Arc<EventsFile>>,
+    /// The file that is being read.
+    reading: Option<Reading>,
+    cursor: Option<ExportCursor>,
 }
 
-/// The position of an event in an export.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Reading {
+    file: Arc<EventsFile>,
+    batches: Batches,
+    batch: Option<RecordBatch>,
+    /// The number of rows before the batch.
+    before: u64,
+    /// The number of rows of the batch that have been exported.
+    row: usize,
+}
+
+/// The position behind an event in an export: a file, and the number of its rows that were exported.
+///
+/// A merge of files gives their events a later position, so an export that continues after it returns some events again.
+/// None is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportCursor {
-    /// The user of the event.
-    pub user_id: String,
-    /// The time of the event.
-    pub occurred_at: Timestamp,
-    /// The id of the event.
-    pub event_id: EventId,
-}
-
-impl ExportCursor {
-    /// Returns the position of an event.
-    pub fn of(event: &Event) -> Self {
-        Self { user_id: event.user_id.clone(), occurred_at: event.occurred_at, event_id: event.id }
-    }
-
-    fn is_before(&self, event: &Event) -> bool {
-        let order = |user_id, at: Timestamp, id| (at.day(), user_id, at, id);
-        let Self { user_id, occurred_at, event_id } = self;
-        order(user_id, *occurred_at, *event_id) < order(&event.user_id, event.occurred_at, event.id)
-    }
+    file: u64,
+    rows: u64,
 }
 
 impl Export {
     pub(crate) fn new(snapshot: Snapshot, after: Option<ExportCursor>) -> Self {
-        let from = after.as_ref().map_or(i32::MIN, |cursor| cursor.occurred_at.day());
-        let days = snapshot.version.events.range(from..).map(|(_, files)| files.clone()).collect();
-        Self { position: Some(Position { days, rows: None, after }) }
+        let is_left = |file: &&Arc<EventsFile>| {
+            after.is_none_or(|ExportCursor { file: id, rows }| {
+                file.id() > id || (file.id() == id && rows < file.entry.rows)
+            })
+        };
+        let mut files: Vec<_> = snapshot.version.events().filter(is_left).cloned().collect();
+        files.sort_by_key(|file| file.id());
+        Self { position: Some(Position { files: files.into(), reading: None, cursor: after }), cursor: after }
+    }
+
+    /// Returns the position behind the last returned event. Returns `None` if none was returned yet.
+    pub fn cursor(&self) -> Option<ExportCursor> {
+        self.cursor
     }
 
     /// Returns the next events: `limit` of them, or fewer at the end. Returns an empty list once the export is
@@ -91,6 +103,7 @@ impl Export {
             Ok((position, events))
         })
         .await?;
+        self.cursor = position.cursor;
         self.position = Some(position);
         Ok(events)
     }
@@ -100,28 +113,57 @@ impl Position {
     fn take(&mut self, limit: usize) -> Result<Vec<Event>> {
         let mut events = Vec::new();
         while events.len() < limit {
-            let Some(rows) = &mut self.rows else {
-                let Some(files) = self.days.pop_front() else { break };
-                self.rows = Some(Merged::open(&files)?);
+            let Some(reading) = &mut self.reading else {
+                let Some(file) = self.files.pop_front() else { break };
+                let exported = self.cursor.filter(|cursor| cursor.file == file.id()).map_or(0, |cursor| cursor.rows);
+                self.reading = Some(Reading::open(file, exported)?);
                 continue;
             };
-            match rows.next(|batch, row| schema::row_at(batch, row).to_event())? {
-                None => self.rows = None,
-                Some(event) => {
-                    let event = event.map_err(|error| LakeError::Task(format!("invalid event in a row: {error}")))?;
-                    if self.after.as_ref().is_none_or(|after| after.is_before(&event)) {
-                        self.after = None;
-                        events.push(event);
-                    }
-                }
+            if reading.take(limit, &mut events)? {
+                self.cursor = Some(reading.cursor());
+            } else {
+                self.reading = None;
             }
         }
         Ok(events)
     }
 }
 
+impl Reading {
+    fn open(file: Arc<EventsFile>, exported: u64) -> Result<Self> {
+        let (input, footer) = file.open()?;
+        let columns: Vec<usize> = (0..EVENTS.fields().len()).collect();
+        let (exported, rows) = (exported as usize, file.entry.rows as usize);
+        let rest = RowSelection::from(vec![RowSelector::skip(exported), RowSelector::select(rows - exported)]);
+        let batches = input.read(&footer, &EVENTS, &columns, Some(rest), BATCH_ROWS);
+        let batches = batches.context("cannot read", file.path())?;
+        Ok(Self { file, batches, batch: None, before: exported as u64, row: 0 })
+    }
+
+    fn cursor(&self) -> ExportCursor {
+        ExportCursor { file: self.file.id(), rows: self.before + self.row as u64 }
+    }
+
+    /// Appends events of one batch, until there are `limit`. Returns `false` at the end of the file.
+    fn take(&mut self, limit: usize, events: &mut Vec<Event>) -> Result<bool> {
+        if self.batch.as_ref().is_none_or(|batch| self.row == batch.num_rows()) {
+            self.before += self.row as u64;
+            self.row = 0;
+            self.batch = self.batches.next().transpose().context("cannot read", self.file.path())?;
+        }
+        let Some(batch) = &self.batch else { return Ok(false) };
+        let end = batch.num_rows().min(self.row + limit - events.len());
+        for row in self.row..end {
+            let event = schema::row_at(batch, row).to_event();
+            events.push(event.map_err(|bad| self.file.damaged(format!("row {}: {bad}", self.before + row as u64)))?);
+        }
+        self.row = end;
+        Ok(true)
+    }
+}
+
 impl fmt::Debug for Export {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Export").finish_non_exhaustive()
+        formatter.debug_struct("Export").field("cursor", &self.cursor).finish_non_exhaustive()
     }
 }

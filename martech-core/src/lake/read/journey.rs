@@ -1,8 +1,9 @@
 //! Journeys: the events of one user in time order, read from the pages that hold them.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
-    ops::Range,
+    cmp::Reverse,
+    collections::VecDeque,
+    ops::{Range, RangeInclusive},
 };
 
 use arrow_array::{
@@ -27,7 +28,7 @@ use crate::{
             parquet_file::{Batches, Footer, Input},
             schema::{EVENTS, column},
         },
-        rows::row::{BadRow, Row, day_of},
+        rows::row::{BadRow, Row},
         snapshot::Snapshot,
     },
     query::{JourneyCursor, JourneyPage, JourneyQuery, Order},
@@ -51,34 +52,35 @@ const BATCH_ROWS: usize = 4 * 1024;
 /// Returns a page of a journey.
 pub(crate) fn journey(snapshot: &Snapshot, query: &JourneyQuery) -> Result<JourneyPage> {
     let wanted = Wanted::new(query);
-    let hot: Vec<Row<'_>> = snapshot
-        .hot
-        .iter()
-        .flat_map(|hot| hot.rows_of(&query.user_id))
-        .filter(|row| wanted.takes(row.occurred_at, row.id, row.event_type))
-        .collect();
-    let days: BTreeSet<i32> = (snapshot.version.events.range(wanted.days()).map(|(day, _)| *day))
-        .chain(hot.iter().map(|row| day_of(row.occurred_at)))
-        .collect();
-    let mut days: Vec<i32> = days.into_iter().collect();
-    if query.order == Order::Descending {
-        days.reverse();
+    let hot = snapshot.hot.iter().flat_map(|hot| hot.rows_of(&query.user_id));
+    let mut hot: Vec<Row<'_>> = hot.filter(|row| wanted.takes(row.occurred_at, row.id, row.event_type)).collect();
+    match query.order {
+        Order::Ascending => hot.sort_unstable_by_key(|row| (row.occurred_at, row.id)),
+        Order::Descending => hot.sort_unstable_by_key(|row| Reverse((row.occurred_at, row.id))),
     }
-    let mut events = Vec::new();
-    for day in days {
-        let mut of_day: Vec<Event> =
-            hot.iter().filter(|row| day_of(row.occurred_at) == day).map(|row| event_of(*row)).collect();
-        for file in snapshot.version.day(day) {
-            of_day.extend(read(file, query, &wanted)?);
-        }
-        of_day.sort_unstable_by_key(|event| (event.occurred_at, event.id));
-        if query.order == Order::Descending {
-            of_day.reverse();
-        }
-        events.extend(of_day);
-        if events.len() > query.limit {
+    // The events that come first, of all that have been read.
+    let mut events: Vec<Event> = hot.into_iter().take(query.limit + 1).map(event_of).collect();
+    let mut files: Vec<_> = snapshot.version.of_days(wanted.days()).collect();
+    // The next file is the last of the list.
+    match query.order {
+        Order::Ascending => files.sort_by_key(|file| Reverse(file.entry.days.first())),
+        Order::Descending => files.sort_by_key(|file| file.entry.days.last()),
+    }
+    while let Some(file) = files.pop() {
+        let days = file.entry.days;
+        let is_before_file = |event: &Event| match query.order {
+            Order::Ascending => event.occurred_at.day() < days.first(),
+            Order::Descending => event.occurred_at.day() > days.last(),
+        };
+        if events.get(query.limit).is_some_and(is_before_file) {
             break;
         }
+        events.extend(read(file, query, &wanted)?);
+        match query.order {
+            Order::Ascending => events.sort_by_key(|event| (event.occurred_at, event.id)),
+            Order::Descending => events.sort_by_key(|event| Reverse((event.occurred_at, event.id))),
+        }
+        events.truncate(query.limit + 1);
     }
     let more = events.len() > query.limit;
     events.truncate(query.limit);
@@ -109,11 +111,10 @@ impl<'a> Wanted<'a> {
         Self { from, to, types: &query.types, order: query.order, cursor }
     }
 
-    fn days(&self) -> Range<i32> {
+    fn days(&self) -> RangeInclusive<i32> {
         // The days saturate: an open side of the range is the most distant time.
-        let day = |millis: i64| millis.div_euclid(MILLIS_PER_DAY).clamp(i32::MIN.into(), (i32::MAX - 1).into()) as i32;
-        let first = day(self.from);
-        first..(day(self.to.saturating_sub(1)) + 1).max(first)
+        let day = |millis: i64| millis.div_euclid(MILLIS_PER_DAY).clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+        day(self.from)..=day(self.to.saturating_sub(1))
     }
 
     fn takes(&self, occurred_at: i64, id: [u8; 16], event_type: &str) -> bool {

@@ -1,4 +1,4 @@
-//! A streaming merge of the event files of one day, in sort order. Memory holds one batch of each file.
+//! A streaming merge of event files, in sort order. Memory holds one batch of each file.
 
 use std::{cmp::Reverse, collections::BinaryHeap, path::PathBuf, sync::Arc};
 
@@ -20,7 +20,7 @@ use crate::lake::{
 /// The number of rows read from a file at a time.
 const READ_ROWS: usize = 2 * 1024;
 
-/// Reads the rows of several files of one day in sort order.
+/// Reads the rows of several files in sort order.
 pub(crate) struct Merged {
     sources: Vec<Source>,
     heap: BinaryHeap<Reverse<(Head, usize)>>,
@@ -62,16 +62,6 @@ impl Merged {
         }
         let batches: Vec<_> = batches.iter().collect();
         interleave_record_batch(&batches, &rows).context("cannot merge", &self.sources[0].path).map(Some)
-    }
-
-    /// Returns what `read` makes of the next row. Returns `None` after the last row.
-    pub(crate) fn next<T>(&mut self, read: impl FnOnce(&RecordBatch, usize) -> T) -> Result<Option<T>> {
-        let Some(Reverse((_, number))) = self.heap.pop() else { return Ok(None) };
-        let source = &mut self.sources[number];
-        let made = source.batch.as_ref().map(|batch| read(batch, source.index));
-        source.advance()?;
-        self.heap.extend(source.head().map(|head| Reverse((head, number))));
-        Ok(made)
     }
 }
 

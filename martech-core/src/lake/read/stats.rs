@@ -11,6 +11,7 @@ use crate::{
     analytics::{StatsAccumulator, StatsPlan},
     lake::{
         error::Result,
+        files::window::Days,
         rows::{row::day_of, sorted::Sorted},
         snapshot::Snapshot,
     },
@@ -21,9 +22,9 @@ use crate::{
 pub(crate) fn stats(snapshot: &Snapshot, query: &StatsQuery) -> Result<Stats> {
     let plan = Arc::new(StatsPlan::new(query)?);
     let hot = Sorted::by_user(snapshot.hot.iter().map(|hot| &**hot), "");
-    let is_read = |day: &i32| plan.spans().iter().any(|span| days_of(*span).contains(day));
-    let days = snapshot.version.events.iter().filter(|(day, _)| is_read(day));
-    let scan = Scan::new(days.flat_map(|(_, files)| files).map(|file| &**file), &hot, plan.spans());
+    let is_read = |days: Days| plan.spans().iter().any(|span| days.touches(&days_of(*span)));
+    let files = snapshot.version.events().filter(|file| is_read(file.entry.days));
+    let scan = Scan::new(files.map(|file| &**file), &hot, plan.spans());
     let slices = scan.slices()?;
     let spans = users::Span::cut(snapshot, "", parallel::threads())?;
 

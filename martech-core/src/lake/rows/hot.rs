@@ -35,6 +35,16 @@ impl Chunk {
         Ok(Self { bytes, slots })
     }
 
+    /// Returns the rows for which `wanted` returns `true`.
+    pub(crate) fn filtered(&self, wanted: impl Fn(&RowHead<'_>) -> bool) -> Self {
+        let (mut bytes, mut slots) = (Vec::new(), Vec::new());
+        for (index, _) in self.heads().enumerate().filter(|(_, row)| wanted(row)) {
+            slots.push(Slot { start: bytes.len() as u32, user: self.slots[index].user });
+            bytes.extend_from_slice(self.raw(index));
+        }
+        Self { bytes: bytes.into(), slots }
+    }
+
     pub(crate) fn bytes(&self) -> &Bytes {
         &self.bytes
     }
@@ -77,38 +87,6 @@ impl Chunk {
     /// Returns the rows of one user, in order of arrival.
     fn rows_of(&self, user: u64) -> impl Iterator<Item = Row<'_>> {
         (0..self.len()).filter(move |&index| self.slots[index].user == user).map(|index| self.row(index))
-    }
-}
-
-/// Rows picked out of chunks.
-#[derive(Debug, Default)]
-pub(crate) struct Picked {
-    bytes: Vec<u8>,
-    slots: Vec<Slot>,
-}
-
-/// The limit of bytes for picked rows. Positions of rows have 32 bits.
-const PICKED_BYTES: usize = 1 << 30;
-
-impl Picked {
-    /// Picks one row.
-    pub(crate) fn of(chunk: &Chunk, index: usize) -> Self {
-        let mut picked = Self::default();
-        picked.push(chunk, index);
-        picked
-    }
-
-    pub(crate) fn has_room(&self) -> bool {
-        self.bytes.len() < PICKED_BYTES
-    }
-
-    pub(crate) fn push(&mut self, chunk: &Chunk, index: usize) {
-        self.slots.push(Slot { start: self.bytes.len() as u32, user: chunk.slots[index].user });
-        self.bytes.extend_from_slice(chunk.raw(index));
-    }
-
-    pub(crate) fn into_chunk(self) -> Chunk {
-        Chunk { bytes: self.bytes.into(), slots: self.slots }
     }
 }
 
@@ -212,18 +190,6 @@ impl Hot {
         self.bytes += chunk.size();
         self.sequence = sequence;
         self.chunks.push(chunk);
-    }
-
-    /// Combines all chunks of several tables.
-    pub(crate) fn of<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
-        let mut all = Self::default();
-        for part in parts {
-            all.rows += part.rows;
-            all.bytes += part.bytes;
-            all.sequence = all.sequence.max(part.sequence);
-            all.chunks.extend(part.chunks.iter().cloned());
-        }
-        all
     }
 
     /// Returns the rows of one user, in order of arrival.

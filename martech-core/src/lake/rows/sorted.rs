@@ -1,11 +1,16 @@
 //! The hot table in the sort order of the files: by user, time and id.
 
-use std::{cmp::Ordering, ops::Range};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, HashMap},
+    ops::Range,
+};
 
 use super::{
     hot::{Chunk, Hot},
     row::{Row, RowHead, compare_users, day_of, user_head},
 };
+use crate::lake::files::window::{Window, Windows};
 
 /// The sort key of a row of the hot table, and the position of the row.
 #[derive(Debug, Clone, Copy)]
@@ -108,12 +113,18 @@ impl<'a> Sorted<'a> {
         self.users.partition_point(|rows| self.user_id(rows.start).as_bytes() < user_id)
     }
 
-    /// Returns the positions of each UTC day's rows, day by day, sorted by user, time and id.
-    pub(crate) fn days(&self) -> Vec<(i32, Vec<u32>)> {
-        let mut days = std::collections::BTreeMap::<i32, Vec<u32>>::new();
+    /// Divides the rows among at most `most` windows of days. Returns the positions of each window's rows, in order.
+    pub(crate) fn windows(&self, most: usize) -> Vec<Vec<u32>> {
+        let mut days = BTreeMap::<i32, u64>::new();
+        self.keys.iter().for_each(|key| *days.entry(day_of(key.occurred_at)).or_default() += 1);
+        let windows = Windows::at_most(most, days.iter().map(|(day, rows)| (*day, *rows)));
+        let mut window_of: HashMap<i32, Window> = HashMap::new();
+        let mut positions = BTreeMap::<Window, Vec<u32>>::new();
         for (position, key) in self.keys.iter().enumerate() {
-            days.entry(day_of(key.occurred_at)).or_default().push(position as u32);
+            let day = day_of(key.occurred_at);
+            let window = *window_of.entry(day).or_insert_with(|| windows.window_of(day));
+            positions.entry(window).or_default().push(position as u32);
         }
-        days.into_iter().collect()
+        positions.into_values().collect()
     }
 }

@@ -19,13 +19,13 @@ use std::{
 use clap::Args;
 use martech_core::{
     event::{Event, EventId},
-    lake::{ExportCursor, Lake, LakeOptions},
+    lake::{Lake, LakeOptions},
     mongodb::MongoStore,
     sink::{BatchReceipt, ConfigError, EventSink, NotStored, Outcome, Refusal, RetryPolicy},
 };
 
 use self::{
-    source::Source,
+    source::{Cursor, Source},
     state::{Checkpoint, StateFile},
 };
 use crate::{
@@ -203,7 +203,8 @@ pub(super) fn migrate(args: &MigrateArgs) -> Result<Report, MigrateError> {
 
 async fn open(end: &End) -> Result<Backend, BackendError> {
     match end {
-        End::Folder(dir) => Ok(Backend::Lake(Lake::open(LakeOptions::new(dir)).await?)),
+        // Files stay as they are, so that a migration that continues finds its place in them.
+        End::Folder(dir) => Ok(Backend::Lake(Lake::open(LakeOptions::new(dir).auto_compaction(false)).await?)),
         End::Mongo(StoreChoice::Mongo(uri)) => {
             let store = MongoStore::new(martech_core::mongodb::MongoOptions::new(uri)).await?;
             store.prepare().await?;
@@ -278,12 +279,11 @@ impl Migration {
 
     async fn copy(&mut self, from: &Backend, sink: &EventSink<Event>) -> Result<(), MigrateError> {
         let bar = bar("events", count(from).await?);
-        let mut source = Source::open(from, self.state.cursor.clone()).await?;
+        let mut source = Source::open(from, self.state.cursor).await?;
         let mut in_flight = VecDeque::with_capacity(IN_FLIGHT);
         loop {
             let events = source.next(BATCH).await?;
-            let Some(last) = events.last() else { break };
-            let cursor = ExportCursor::of(last);
+            let Some(cursor) = source.cursor(&events).filter(|_| !events.is_empty()) else { break };
             let ids: Vec<_> = events.iter().map(|event| event.id).collect();
             let receipt = sink.push_batch(events).await.map_err(|error| error.into_parts().1)?;
             in_flight.push_back(Flight { cursor, ids, receipt });
@@ -334,7 +334,7 @@ impl Migration {
 }
 
 struct Flight {
-    cursor: ExportCursor,
+    cursor: Cursor,
     ids: Vec<EventId>,
     receipt: BatchReceipt,
 }

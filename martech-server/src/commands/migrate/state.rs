@@ -5,13 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use martech_core::{
-    fs::{Disk, replace},
-    lake::ExportCursor,
-};
+use martech_core::fs::{Disk, replace};
 use serde::{Deserialize, Serialize};
 
-use super::End;
+use super::{End, source::Cursor};
 use crate::util::unless_missing;
 
 /// Counts of the events so far, by outcome.
@@ -27,7 +24,7 @@ pub(super) struct Counts {
 /// A checkpoint of a migration: everything up to the cursor is settled.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Checkpoint {
-    pub(super) cursor: Option<ExportCursor>,
+    pub(super) cursor: Option<Cursor>,
     pub(super) counts: Counts,
 }
 
@@ -74,7 +71,7 @@ impl StateFile {
 
 #[cfg(test)]
 mod tests {
-    use martech_core::event::{Event, EventRules, EventType};
+    use martech_core::event::EventId;
 
     use super::*;
 
@@ -85,9 +82,8 @@ mod tests {
         let ends = ["a", "b"].map(|name| End::Folder(name.into()));
         let file = StateFile::new(&path, &ends[0], &ends[1]);
         assert_eq!(file.load(), None);
-        let event = Event::builder("u1", EventType::SEARCH).build(&EventRules::default()).unwrap();
         let state = Checkpoint {
-            cursor: Some(ExportCursor::of(&event)),
+            cursor: Some(Cursor::Mongo(EventId::from_bytes([7; 16]))),
             counts: Counts { read: 3, copied: 2, ..Counts::default() },
         };
         file.save(&state).unwrap();

@@ -64,7 +64,6 @@ impl From<IngestRefusal> for ApiError {
     fn from(refusal: IngestRefusal) -> Self {
         use IngestRefusal as R;
         let (status, code) = match refusal {
-            R::TooManyDays { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_days"),
             R::QuotaExceeded { .. } => (StatusCode::TOO_MANY_REQUESTS, "quota_exceeded"),
             R::Busy => (StatusCode::SERVICE_UNAVAILABLE, "server_busy"),
             R::DiskSpaceLow => (StatusCode::SERVICE_UNAVAILABLE, "disk_space_low"),

@@ -238,7 +238,6 @@ faults! {
     EventTooLarge: event(&format!(r#"{{"userId":"u1","type":"page_view","properties":{{"text":"{}"}}}}"#, "x".repeat(40_000)));
     TooManyEvents: Batch::from_json(format!("[{}0]", "0,".repeat(Batch::MAX_EVENTS)).as_bytes()).expect_err("there are too many");
     ServerBusy: IngestRefusal::Busy;
-    TooManyDays: IngestRefusal::TooManyDays { most: 32 };
     QuotaExceeded: IngestRefusal::QuotaExceeded { quota: NonZero::new(100_000).expect("it is not zero"), left: 40, events: 100, until_tomorrow: HOUR };
     DiskSpaceLow: IngestRefusal::DiskSpaceLow;
     QueueFull: catalogue::queue_full(Duration::from_secs(1));
@@ -330,7 +329,7 @@ pub(crate) type OfEvents = (
     (UnknownField, MissingField, WrongType, EmptyValue, NotAnId, TooLong, InvalidCharacter, UnknownType),
     (InvalidTime, OccurredAtTooEarly, OccurredAtTooOld, OccurredAtInFuture, InvalidAmount, InvalidCurrency),
     (DuplicateKey, TooDeep, EventTooLarge, IdConflict, RejectedByStore, QueueFull, ServerBusy, NotStored),
-    (TooManyDays, QuotaExceeded, DiskSpaceLow),
+    (QuotaExceeded, DiskSpaceLow),
 );
 
 /// Errors of a query.

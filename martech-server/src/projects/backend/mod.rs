@@ -101,11 +101,6 @@ impl Backend {
         if let Self::Lake(lake) = self { Some(lake) } else { None }
     }
 
-    /// Returns whether senders with events of many days should wait. Always `false` for MongoDB.
-    pub(crate) fn is_behind(&self) -> bool {
-        self.lake().is_some_and(Lake::is_behind)
-    }
-
     pub(crate) fn is_spooled(&self) -> bool {
         matches!(self, Self::Spooled(..))
     }

@@ -280,10 +280,8 @@ impl Ingest<'_> {
         // The charge is held until the response: the parsed events use as much memory as the body did.
         let (intake, _charge) = timeline.step("parse events", self.state.bodies.parse(received, read)).await?;
         let Intake { single, events, origins, refused } = intake?;
-        let quota = project.admit_days(&events).and_then(|()| {
-            let most = settings.events_per_day;
-            most.map(|most| project.quota().take(most, events.len(), sender, Timestamp::now())).transpose()
-        });
+        let most = settings.events_per_day;
+        let quota = most.map(|most| project.quota().take(most, events.len(), sender, Timestamp::now())).transpose();
         let quota = quota.inspect_err(|_| count::refused(&ingested, &origins))?;
 
         let submitted =

@@ -195,11 +195,6 @@ fn journal(journals: &[&JournalStats], families: &mut Families) {
 fn lake(lakes: &[&LakeStatus], families: &mut Families) {
     families.gauge("martech_lake_events", "Events in the embedded store.", sum(lakes, |lake| lake.events));
     families.gauge("martech_lake_hot_events", "Events that are in no file yet.", sum(lakes, |lake| lake.hot_events));
-    families.gauge(
-        "martech_lake_waiting_partitions",
-        "Days of events that no roll has had room for yet.",
-        sum(lakes, |lake| lake.waiting_days),
-    );
     families.gauge("martech_lake_files", "Event files.", sum(lakes, |lake| lake.files));
     families.gauge("martech_lake_file_bytes", "Size of all files, in bytes.", sum(lakes, |lake| lake.file_bytes));
     families.gauge(

@@ -1,21 +1,24 @@
-//! Events of a day that are stored more than once.
+//! Events that are stored more than once.
 
 use std::cmp::Reverse;
 
-use arrow_array::BooleanArray;
-use arrow_select::filter::filter_record_batch;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{Builder, Conflict};
-use crate::lake::{
-    error::{Context, Result},
-    files::{catalog::EventsEntry, events_writer::EventsWriter, layout::date, live::EventsFile, schema::row_at},
-    maintain::verify::{Id, look_at_day},
-    rows::row::Row,
+use crate::{
+    event::EventKey,
+    lake::{
+        error::Result,
+        files::{catalog::EventsEntry, events_writer::EventsWriter, layout::date, live::EventsFile, schema::row_at},
+        maintain::{
+            merge::{ZSTD_LEVEL, rewrite},
+            verify::look_at,
+        },
+        rows::row::{Row, key_of},
+    },
 };
 
 const BATCH_ROWS: usize = 4 * 1024;
-const ZSTD_LEVEL: i32 = 6;
 
 /// The copies of one event.
 #[derive(Debug, Default)]
@@ -37,26 +40,30 @@ struct CopyLocation {
 }
 
 impl Builder<'_> {
-    /// Returns the files of a day without duplicates. Files with dropped rows are rewritten without them.
-    pub(crate) fn day_without_doubles(&mut self, entries: Vec<EventsEntry>, memory: usize) -> Result<Vec<EventsEntry>> {
+    /// Returns the files of some days without duplicates. Files with dropped rows are rewritten without them.
+    pub(crate) fn days_without_doubles(
+        &mut self,
+        entries: Vec<EventsEntry>,
+        memory: usize,
+    ) -> Result<Vec<EventsEntry>> {
         let files: Vec<_> = entries.iter().map(|entry| EventsFile::events(*entry, &self.shared)).collect();
-        let ids = look_at_day(&files, &[], memory)?.doubled;
-        if ids.is_empty() {
+        let keys = look_at(&files, &[], memory)?.doubled;
+        if keys.is_empty() {
             return Ok(entries);
         }
-        let mut copies: Vec<Copies> = ids.iter().map(|_| Copies::default()).collect();
+        let mut copies: Vec<Copies> = keys.iter().map(|_| Copies::default()).collect();
         for (number, file) in files.iter().enumerate() {
-            find_copies(file, number, &ids, &mut copies)?;
+            find_copies(file, number, &keys, &mut copies)?;
         }
         let mut dropped: Vec<Vec<usize>> = vec![Vec::new(); files.len()];
-        for (id, copies) in ids.iter().zip(&copies) {
+        for (key, copies) in keys.iter().zip(&copies) {
             let kept = copies.locations.iter().min().filter(|_| !copies.differ);
             for location in copies.locations.iter().filter(|location| Some(*location) != kept) {
                 dropped[location.file].push(location.row);
             }
             if copies.differ {
-                let day = date(entries[0].day).to_string();
-                let id = uuid::Uuid::from_bytes(*id).to_string();
+                let day = date(key.day).to_string();
+                let id = key.id.to_string();
                 self.losses.conflicts.push(Conflict { id, day, copies: copies.locations.len() as u64 });
             } else {
                 self.losses.copies += copies.locations.len() as u64 - 1;
@@ -68,33 +75,26 @@ impl Builder<'_> {
             if dropped.is_empty() {
                 kept.push(file.entry);
             } else if (dropped.len() as u64) < file.entry.rows {
-                kept.push(self.without_rows(file, &dropped)?);
+                kept.extend(self.without_rows(file, &dropped)?);
             }
         }
         Ok(kept)
     }
 
     /// Writes the rows of a file, except those at `dropped` (ascending), to a new file.
-    pub(crate) fn without_rows(&mut self, file: &EventsFile, dropped: &[usize]) -> Result<EventsEntry> {
+    pub(crate) fn without_rows(&mut self, file: &EventsFile, dropped: &[usize]) -> Result<Option<EventsEntry>> {
         let rows = file.entry.rows as usize - dropped.len();
-        let mut writer = EventsWriter::create(self.layout, self.take_id(), file.entry.day, rows, ZSTD_LEVEL)?;
-        let mut first = 0;
-        file.for_each_batch(BATCH_ROWS, |batch| {
-            let keep = (first..first + batch.num_rows()).map(|row| Some(dropped.binary_search(&row).is_err()));
-            let keep: BooleanArray = keep.collect();
-            first += batch.num_rows();
-            writer.write(&filter_record_batch(batch, &keep).context("cannot read", file.path())?)
-        })?;
-        writer.finish(&mut self.folders)
+        let writer = EventsWriter::create(self.layout, self.take_id(), rows, ZSTD_LEVEL)?;
+        rewrite(writer, file, |row, _| dropped.binary_search(&row).is_err(), &mut self.folders)
     }
 }
 
-fn find_copies(file: &EventsFile, number: usize, ids: &[Id], copies: &mut [Copies]) -> Result<()> {
+fn find_copies(file: &EventsFile, number: usize, keys: &[EventKey], copies: &mut [Copies]) -> Result<()> {
     let mut first = 0;
     file.for_each_batch(BATCH_ROWS, |batch| {
         for index in 0..batch.num_rows() {
             let row = row_at(batch, index);
-            if let Ok(found) = ids.binary_search(&row.id) {
+            if let Ok(found) = keys.binary_search(&key_of(&row)) {
                 let (copies, content) = (&mut copies[found], content_of(&row));
                 copies.differ |= !copies.locations.is_empty() && copies.content != content;
                 copies.content = content;

@@ -22,11 +22,7 @@
 mod doubles;
 mod record;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -43,7 +39,8 @@ use crate::{
             events_writer::{Folders, id_pages, write_sorted},
             ids,
             layout::{Layout, date, number_of},
-            live::{EventsFile, Shared, UsersFile, Version},
+            live::{EventsFile, Shared, UsersFile},
+            window::separate,
         },
         maintain::users,
         rows::{
@@ -53,6 +50,9 @@ use crate::{
         },
     },
 };
+
+/// The largest number of windows of days for rows of the journal.
+const WINDOWS: usize = 16;
 
 /// The result of a repair.
 #[derive(Debug, Clone, Serialize)]
@@ -142,7 +142,7 @@ impl<'a> Builder<'a> {
         }
         for entry in catalog.events.iter_mut().filter(|entry| survey.with_surrogates.contains(entry)) {
             let file = EventsFile::events(*entry, &self.shared);
-            *entry = self.without_rows(&file, &[])?;
+            *entry = self.without_rows(&file, &[])?.unwrap_or(*entry);
         }
         for entry in catalog.events.iter_mut().filter(|entry| survey.to_index.contains(entry)) {
             entry.bytes += self.index(entry)?;
@@ -174,9 +174,10 @@ impl<'a> Builder<'a> {
     fn count_lost(&mut self) {
         let (survey, losses) = (self.survey, &mut self.losses);
         for entry in &survey.lost {
-            let path = self.layout.relative(&self.layout.events_file(entry.day, entry.id));
+            let path = self.layout.relative(&self.layout.events_file(entry.id));
             let events = survey.catalog.as_ref().map(|_| entry.rows);
-            losses.files.push(LostFile { path, day: date(entry.day).to_string(), events });
+            let days = |_: &Catalog| [entry.days.first(), entry.days.last()].map(|day| date(day).to_string());
+            losses.files.push(LostFile { path, days: survey.catalog.as_ref().map(days), events });
         }
         let sequence = self.persisted.through();
         let inspection = &survey.journal.inspection;
@@ -212,8 +213,7 @@ impl<'a> Builder<'a> {
         }
         let (mut entries, mut folders) = (Vec::new(), Folders::default());
         let sorted = Sorted::by_user([&hot], "");
-        let version = Version::default();
-        write_sorted(self.layout, &version, &sorted, || self.take_id(), &mut entries, &mut folders, |_| ())?;
+        write_sorted(self.layout, &sorted, WINDOWS, || self.take_id(), &mut entries, &mut folders, |_| ())?;
         self.folders.0.append(&mut folders.0);
         Ok(entries)
     }
@@ -225,15 +225,11 @@ impl<'a> Builder<'a> {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Vec<EventsEntry>> {
         let total = entries.iter().map(|entry| entry.rows).sum();
-        let mut days: BTreeMap<i32, Vec<EventsEntry>> = BTreeMap::new();
-        for entry in entries {
-            days.entry(entry.day).or_default().push(entry);
-        }
         let (mut kept, mut done) = (Vec::new(), 0);
-        for (_, entries) in days {
+        for entries in separate(entries, |entry| entry.days) {
             progress(Progress { phase: Phase::Ids, done, total });
             done += entries.iter().map(|entry| entry.rows).sum::<u64>();
-            kept.extend(self.day_without_doubles(entries, memory)?);
+            kept.extend(self.days_without_doubles(entries, memory)?);
         }
         Ok(kept)
     }

@@ -13,7 +13,7 @@ use crate::{
     fs,
     journal::{Journal, JournalOptions},
     lake::{
-        error::{Context, Result},
+        error::{Context, LakeError, Result},
         files::{
             catalog::{Catalog, load_sealed, store_sealed},
             layout::Layout,
@@ -54,8 +54,8 @@ pub struct Losses {
 pub struct LostFile {
     /// The path of the file, below the data folder.
     pub path: PathBuf,
-    /// The UTC day of its events.
-    pub day: String,
+    /// The first and the last UTC day of its events. `None` without a catalog.
+    pub days: Option<[String; 2]>,
     /// The number of its events, according to the catalog. `None` without a catalog.
     pub events: Option<u64>,
 }
@@ -85,9 +85,14 @@ impl Losses {
 
 impl fmt::Display for Losses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for LostFile { path, day, events } in &self.files {
+        for LostFile { path, days, events } in &self.files {
             let count = events.map_or("an unknown number of".to_owned(), |events| events.to_string());
-            writeln!(f, "lost: {}, {count} events of {day}", path.display())?;
+            let days = match days {
+                Some([first, last]) if first == last => format!(" of {first}"),
+                Some([first, last]) => format!(" of {first} to {last}"),
+                None => String::new(),
+            };
+            writeln!(f, "lost: {}, {count} events{days}", path.display())?;
         }
         if self.frames > 0 {
             writeln!(f, "lost: {} journal frames, with an unknown number of events", self.frames)?;
@@ -119,6 +124,9 @@ impl fmt::Display for Losses {
     }
 }
 
+/// The format of a record.
+const FORMAT: u32 = 2;
+
 /// The remaining steps of a repair. Paths are below the data folder.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -140,12 +148,18 @@ impl Record {
         catalog: Catalog,
         losses: Losses,
     ) -> Self {
-        Self { format: 1, put, new_journal, catalog, losses: Losses { set_aside: aside, ..losses } }
+        Self { format: FORMAT, put, new_journal, catalog, losses: Losses { set_aside: aside, ..losses } }
     }
 
     /// Reads the record that an interrupted repair left.
     pub(crate) fn load(layout: &Layout) -> Result<Option<Self>> {
-        load_sealed(layout, &layout.repairing())
+        match load_sealed(layout, &layout.repairing(), FORMAT..=FORMAT) {
+            Err(LakeError::OldFormat(_)) => Err(LakeError::Damaged {
+                path: layout.repairing(),
+                message: "an older program began this repair; finish it with that program".to_owned(),
+            }),
+            loaded => loaded,
+        }
     }
 
     pub(crate) fn store(&self, layout: &Layout) -> Result<()> {

@@ -19,6 +19,7 @@ use crate::{
             parquet_file::{Footer, Input},
             schema::{EVENTS, column, id_rows},
             surrogates,
+            window::Days,
         },
         rows::row::day_of,
     },
@@ -35,6 +36,8 @@ pub(crate) struct Sound {
     pub(crate) index: Result<u64>,
     /// The number of events whose properties must be [replaced](surrogates).
     pub(crate) broken: u64,
+    /// The days of the rows.
+    pub(crate) days: Days,
 }
 
 /// Reads a file to its end: first all blocks, against their checksums, then every row. The entry of `file` must agree
@@ -42,10 +45,10 @@ pub(crate) struct Sound {
 pub(crate) fn check(layout: &Layout, file: &EventsFile) -> Result<Sound> {
     let (input, footer) = file.open()?;
     input.check_all().context("cannot read", file.path())?;
-    let (rows, broken) = Content { file, input: &input, footer: &footer }.check()?;
+    let (rows, broken, days) = Content { file, input: &input, footer: &footer }.check()?;
     let pages = id_pages(&footer.metadata).ok_or_else(|| file.damaged("no page index"))?;
     check_plain_ids(file, &input, &pages, &rows)?;
-    Ok(Sound { bytes: input.len(), index: check_index(layout, file, &rows, &pages), broken })
+    Ok(Sound { bytes: input.len(), index: check_index(layout, file, &rows, &pages), broken, days })
 }
 
 struct Content<'a> {
@@ -55,8 +58,8 @@ struct Content<'a> {
 }
 
 impl Content<'_> {
-    /// Returns the rows that the id index should have, and the number of events that must be rewritten.
-    fn check(&self) -> Result<(Vec<IdRow>, u64)> {
+    /// Returns the rows that the id index should have, the number of events that must be rewritten, and the days.
+    fn check(&self) -> Result<(Vec<IdRow>, u64, Days)> {
         let rows = self.file.entry.rows as usize;
         if rows > MAX_ROWS {
             return Err(self.file.damaged(format!("{rows} rows are more than a file can have")));
@@ -64,7 +67,8 @@ impl Content<'_> {
         let columns: Vec<usize> = (0..EVENTS.fields().len()).collect();
         let reader = self.input.read(self.footer, &EVENTS, &columns, None, BATCH_ROWS);
         let (mut found, mut broken) = (Vec::with_capacity(rows), 0);
-        let mut pass = Pass { last: None, event_type: String::new(), pages: user_pages(self.footer, column::USER_ID) };
+        let mut pass =
+            Pass { last: None, days: None, event_type: String::new(), pages: user_pages(self.footer, column::USER_ID) };
         for batch in reader.context("cannot read", self.file.path())? {
             let batch = batch.context("cannot read", self.file.path())?;
             pass.take(self, &batch, found.len())?;
@@ -74,13 +78,15 @@ impl Content<'_> {
         if found.len() != rows {
             return Err(self.file.damaged(format!("the footer says {rows} rows, but the file has {}", found.len())));
         }
-        Ok((found, broken))
+        let days = pass.days.ok_or_else(|| self.file.damaged("the file has no rows"))?;
+        Ok((found, broken, days))
     }
 }
 
 /// State that is kept from row to row.
 struct Pass<'a> {
     last: Option<(String, i64, [u8; 16])>,
+    days: Option<Days>,
     /// The event type that was checked last.
     event_type: String,
     pages: Vec<UserPage<'a>>,
@@ -92,13 +98,11 @@ impl Pass<'_> {
         let times = batch.column(column::OCCURRED_AT).as_primitive::<TimestampMillisecondType>();
         let ids = batch.column(column::EVENT_ID).as_fixed_size_binary();
         let types = batch.column(column::EVENT_TYPE).as_string::<i32>();
-        let day = content.file.entry.day;
         for row in 0..batch.num_rows() {
             let number = first_row + row;
             let damaged = |message: &str| content.file.damaged(format!("row {number}: {message}"));
-            if day_of(times.value(row)) != day {
-                return Err(damaged("the time is on another day"));
-            }
+            let day = day_of(times.value(row));
+            self.days = Some(self.days.map_or(Days::of_day(day), |days| days.with(day)));
             let key = key_at(users, times, ids, row);
             let new_user = match row.checked_sub(1) {
                 Some(before) => {

@@ -1,77 +1,83 @@
-//! Finds events that are stored more than once: by id, one day at a time, with bounded memory.
+//! Finds events that are stored more than once, by id and day, with bounded memory.
 //!
-//! The ids of a day are read in as many passes as needed. Each pass looks at the ids whose hash lies in one part of the
-//! range of hashes.
+//! The ids of some days are read in as many passes as needed. Each pass looks at the ids whose hash lies in one part of
+//! the range of hashes.
 
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
+use arrow_array::{cast::AsArray, types::TimestampMillisecondType};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::journal::{Id, JournalEvent};
-use crate::lake::{
-    error::{Context, Result},
-    files::{
-        ids::IdRow,
-        live::EventsFile,
-        schema::{EVENTS, IDENTITY, column, id_rows},
+use super::journal::JournalEvent;
+use crate::{
+    event::{EventId, EventKey},
+    lake::{
+        error::{Context, Result},
+        files::{
+            ids::IdRow,
+            live::EventsFile,
+            schema::{EVENTS, IDENTITY, column, id_rows},
+        },
+        rows::row::day_of,
     },
 };
 
 const BATCH_ROWS: usize = 64 * 1024;
 
-/// The result for the ids of a day.
+/// The result for the ids of some days.
 #[derive(Debug, Default)]
-pub(crate) struct Day {
-    /// Ids that are stored more than once, ascending.
-    pub(crate) doubled: Vec<Id>,
-    /// The number of surplus copies of these ids.
+pub(crate) struct Looked {
+    /// Events that are stored more than once, ascending.
+    pub(crate) doubled: Vec<EventKey>,
+    /// The number of surplus copies of these events.
     pub(crate) surplus: u64,
     /// Events of the journal that should be in a file and are in none.
-    pub(crate) not_in_files: Vec<Id>,
+    pub(crate) not_in_files: Vec<EventKey>,
 }
 
-/// Checks all ids of a day. `files` and `journal` are those of the day. `memory` bounds the ids held at a time, in
+/// Checks all ids of some days. `files` and `journal` are those of the days. `memory` bounds the ids held at a time, in
 /// bytes.
-pub(crate) fn look_at_day(files: &[Arc<EventsFile>], journal: &[JournalEvent], memory: usize) -> Result<Day> {
+pub(crate) fn look_at(files: &[Arc<EventsFile>], journal: &[JournalEvent], memory: usize) -> Result<Looked> {
     let rows: u64 = files.iter().map(|file| file.entry.rows).sum();
-    let parts = (rows * size_of::<Id>() as u64).div_ceil(memory.max(1) as u64).max(1);
-    let mut day = Day::default();
-    let mut ids: Vec<Id> = Vec::new();
+    let parts = (rows * size_of::<EventKey>() as u64).div_ceil(memory.max(1) as u64).max(1);
+    let mut looked = Looked::default();
+    let mut keys: Vec<EventKey> = Vec::new();
     for part in 0..parts {
-        let is_of_part = |id: &Id| part_of(id, parts) == part;
-        ids.clear();
+        let is_of_part = |key: &EventKey| part_of(key.id.as_bytes(), parts) == part;
+        keys.clear();
         for file in files {
-            for_each_id(file, |id| ids.extend(Some(id).filter(is_of_part)))?;
+            for_each_key(file, |key| keys.extend(Some(key).filter(is_of_part)))?;
         }
-        ids.sort_unstable();
-        let events: Vec<_> = journal.iter().filter(|event| is_of_part(event.id())).collect();
-        let gone = |event: &&&JournalEvent| !event.hot && ids.binary_search(event.id()).is_err();
-        day.not_in_files.extend(events.iter().filter(gone).map(|event| *event.id()));
-        ids.extend(events.iter().filter(|event| event.hot).map(|event| *event.id()));
-        ids.sort_unstable();
-        for same in ids.chunk_by(|left, right| left == right).filter(|same| same.len() > 1) {
-            day.doubled.push(same[0]);
-            day.surplus += same.len() as u64 - 1;
+        keys.sort_unstable();
+        let events: Vec<_> = journal.iter().filter(|event| is_of_part(&event.key)).collect();
+        let gone = |event: &&&JournalEvent| !event.hot && keys.binary_search(&event.key).is_err();
+        looked.not_in_files.extend(events.iter().filter(gone).map(|event| event.key));
+        keys.extend(events.iter().filter(|event| event.hot).map(|event| event.key));
+        keys.sort_unstable();
+        for same in keys.chunk_by(|left, right| left == right).filter(|same| same.len() > 1) {
+            looked.doubled.push(same[0]);
+            looked.surplus += same.len() as u64 - 1;
         }
     }
-    day.doubled.sort_unstable();
-    Ok(day)
+    looked.doubled.sort_unstable();
+    Ok(looked)
 }
 
 /// Returns the part of an id. Parts have about the same size: hashes are spread evenly, while ids are not.
-fn part_of(id: &Id, parts: u64) -> u64 {
+fn part_of(id: &[u8; 16], parts: u64) -> u64 {
     ((u128::from(xxh3_64(id)) * u128::from(parts)) >> 64) as u64
 }
 
-/// Calls `each` with the id of every row of a file.
-fn for_each_id(file: &EventsFile, mut each: impl FnMut(Id)) -> Result<()> {
+/// Calls `each` with the key of every row of a file.
+fn for_each_key(file: &EventsFile, mut each: impl FnMut(EventKey)) -> Result<()> {
     let (input, footer) = file.open()?;
-    let reader = input.read(&footer, &EVENTS, &[column::EVENT_ID], None, BATCH_ROWS);
+    let reader = input.read(&footer, &EVENTS, &[column::EVENT_ID, column::OCCURRED_AT], None, BATCH_ROWS);
     for batch in reader.context("cannot read", file.path())? {
         let batch = batch.context("cannot read", file.path())?;
-        for id in batch.column(0).as_fixed_size_binary().iter().flatten() {
-            each(id.try_into().expect("an id has 16 bytes"));
+        let times = batch.column(1).as_primitive::<TimestampMillisecondType>();
+        for (id, time) in batch.column(0).as_fixed_size_binary().iter().flatten().zip(times.values()) {
+            let id = EventId::from_bytes(id.try_into().expect("an id has 16 bytes"));
+            each(EventKey { id, day: day_of(*time) });
         }
     }
     Ok(())
@@ -88,9 +94,9 @@ pub(crate) fn rows_of(file: &EventsFile) -> Result<Vec<IdRow>> {
     Ok(rows)
 }
 
-/// Returns how many rows of a file have one of `ids`, which must ascend.
-pub(crate) fn count(file: &EventsFile, ids: &[Id]) -> Result<u64> {
+/// Returns how many rows of a file have one of `keys`, which must ascend.
+pub(crate) fn count(file: &EventsFile, keys: &[EventKey]) -> Result<u64> {
     let mut count = 0;
-    for_each_id(file, |id| count += u64::from(ids.binary_search(&id).is_ok()))?;
+    for_each_key(file, |key| count += u64::from(keys.binary_search(&key).is_ok()))?;
     Ok(count)
 }

@@ -1,6 +1,6 @@
 //! The content of a lake's journal.
 
-use std::{ops::Range, path::PathBuf};
+use std::path::PathBuf;
 
 use bytes::Bytes;
 
@@ -9,13 +9,10 @@ use crate::{
     journal::{self, Inspection, JournalError},
     lake::{
         error::{Context, Result},
-        files::{catalog::Persisted, layout::Layout},
+        files::{catalog::Persisted, layout::Layout, window::Days},
         rows::{hot::Chunk, row::key_of},
     },
 };
-
-/// An event id.
-pub(crate) type Id = [u8; 16];
 
 /// The result of reading the journal.
 #[derive(Debug, Default)]
@@ -35,12 +32,6 @@ pub(crate) struct JournalEvent {
     pub(crate) key: EventKey,
     /// Whether the event is in no file yet, according to the catalog.
     pub(crate) hot: bool,
-}
-
-impl JournalEvent {
-    pub(crate) fn id(&self) -> &Id {
-        self.key.id.0.as_bytes()
-    }
 }
 
 impl Found {
@@ -73,10 +64,10 @@ impl Found {
         Ok(found)
     }
 
-    /// Returns the events of a day.
-    pub(crate) fn day(&self, day: i32) -> &[JournalEvent] {
-        let bound = |day: i32| self.events.partition_point(|event| event.key.day < day);
-        let range: Range<usize> = bound(day)..bound(day + 1);
-        &self.events[range]
+    /// Returns the events of these days.
+    pub(crate) fn of_days(&self, days: Days) -> &[JournalEvent] {
+        let from = self.events.partition_point(|event| event.key.day < days.first());
+        let to = self.events.partition_point(|event| event.key.day <= days.last());
+        &self.events[from..to]
     }
 }

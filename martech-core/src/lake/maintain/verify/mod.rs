@@ -42,8 +42,7 @@ use serde::Serialize;
 
 pub use self::report::{Checked, Finding, Kind, Report};
 pub(crate) use self::{
-    ids::{look_at_day, rows_of},
-    journal::Id,
+    ids::{look_at, rows_of},
     survey::Survey,
 };
 

@@ -1,7 +1,7 @@
 //! A survey of a data folder: the report, and the data that a repair builds on.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeSet, HashSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -14,15 +14,16 @@ use super::{
     report::{Finding, Kind, Report},
 };
 use crate::{
-    event::{EventId, EventKey},
+    event::EventKey,
     fs::ReadOnly,
     lake::{
         error::{Context, LakeError, Result, guarded},
         files::{
             catalog::{Catalog, EventsEntry},
-            layout::{Layout, number_of},
+            layout::Layout,
             live::{EventsFile, Shared, UsersFile},
             parquet_file::{Input, Tail},
+            window::{Days, separate},
         },
         maintain::users,
     },
@@ -116,7 +117,7 @@ impl<'a> Surveyor<'a> {
             Ok(Some(catalog)) => self.survey.catalog = Some(catalog),
             Ok(None) if layout.is_blank().is_ok_and(|blank| blank) => return Err(LakeError::NoLake(layout.root)),
             Ok(None) => self.find(Kind::CatalogDamaged, &layout.catalog(), None, "the file is missing"),
-            Err(error @ LakeError::UnknownFormat { .. }) => return Err(error),
+            Err(error @ (LakeError::UnknownFormat { .. } | LakeError::OldFormat(_))) => return Err(error),
             Err(error) => self.find(Kind::CatalogDamaged, &layout.catalog(), None, reason(&error)),
         }
         Ok(())
@@ -129,8 +130,8 @@ impl<'a> Surveyor<'a> {
             return catalog.events.clone();
         }
         let named = self.survey.there.iter().filter_map(|path| {
-            let (day, id) = (self.shared.layout.day_of(path)?, number_of(path)?);
-            Some(EventsEntry { id, day, rows: 0, bytes: 0, tail: Tail::default() })
+            let id = self.shared.layout.events_file_id(path)?;
+            Some(EventsEntry { id, days: Days::of_day(0), rows: 0, bytes: 0, tail: Tail::default() })
         });
         named.collect()
     }
@@ -149,34 +150,19 @@ impl<'a> Surveyor<'a> {
 
     fn events_file(&mut self, entry: EventsEntry) {
         let layout = self.shared.layout.clone();
-        let (path, index) = (layout.events_file(entry.day, entry.id), layout.ids_file(entry.id));
+        let (path, index) = (layout.events_file(entry.id), layout.ids_file(entry.id));
         let is_named = self.survey.catalog.is_some();
         let concerned = is_named.then_some(entry.rows);
         let mut real = entry;
         if !self.survey.there.contains(&path) {
-            // The catalog may be wrong about the day.
-            let elsewhere = self
-                .survey
-                .there
-                .iter()
-                .find_map(|path| layout.day_of(path).filter(|_| number_of(path) == Some(entry.id)));
-            let Some(day) = elsewhere else {
-                self.survey.lost.push(entry);
-                return self.find(
-                    Kind::EventsMissing,
-                    &path,
-                    concerned,
-                    "the file is missing, but the catalog lists it",
-                );
-            };
-            real.day = day;
+            self.survey.lost.push(entry);
+            return self.find(Kind::EventsMissing, &path, concerned, "the file is missing, but the catalog lists it");
         }
         let sound = match guarded(|| self.sound(&mut real, is_named)) {
             Ok(sound) => sound,
             Err(error) => {
-                let kind = if real.day == entry.day { Kind::EventsDamaged } else { Kind::EventsMissing };
                 self.survey.lost.push(entry);
-                return self.find(kind, &path, concerned, reason(&error));
+                return self.find(Kind::EventsDamaged, &path, concerned, reason(&error));
             }
         };
         match sound.index {
@@ -188,7 +174,7 @@ impl<'a> Surveyor<'a> {
                 self.survey.to_index.push(real);
             }
         }
-        let differs = (real.day, real.rows) != (entry.day, entry.rows)
+        let differs = (real.days, real.rows) != (entry.days, entry.rows)
             || (real.bytes != entry.bytes && self.survey.to_index.last() != Some(&real));
         if sound.broken > 0 {
             let message = format!(
@@ -199,7 +185,7 @@ impl<'a> Surveyor<'a> {
             self.survey.with_surrogates.push(real);
         }
         if is_named && differs {
-            let path = layout.relative(&layout.events_file(real.day, real.id));
+            let path = layout.relative(&layout.events_file(real.id));
             let message = format!("wrong entry for {}", path.display());
             self.find(Kind::CatalogWrong, &layout.catalog(), Some(0), message);
         }
@@ -214,14 +200,16 @@ impl<'a> Surveyor<'a> {
     /// its tail proves these statements.
     fn sound(&self, entry: &mut EventsEntry, is_named: bool) -> Result<events::Sound> {
         let layout = &self.shared.layout;
-        let path = layout.events_file(entry.day, entry.id);
+        let path = layout.events_file(entry.id);
         let stated = Input::open(&*layout.fs, &path)?.stated().context("cannot read", &path)?;
         if is_named && stated.1 != entry.tail {
             let message = "the metadata differs from the catalog".to_owned();
             return Err(LakeError::Damaged { path, message });
         }
         (entry.rows, entry.tail) = stated;
-        events::check(layout, &EventsFile::events(*entry, &self.shared))
+        let sound = events::check(layout, &EventsFile::events(*entry, &self.shared))?;
+        entry.days = sound.days;
+        Ok(sound)
     }
 
     fn users(&mut self) {
@@ -245,7 +233,7 @@ impl<'a> Surveyor<'a> {
         let Some(catalog) = &self.survey.catalog else { return };
         let layout = &self.shared.layout;
         let events = catalog.events.iter().chain(&self.survey.sound);
-        let events = events.flat_map(|entry| [layout.events_file(entry.day, entry.id), layout.ids_file(entry.id)]);
+        let events = events.flat_map(|entry| [layout.events_file(entry.id), layout.ids_file(entry.id)]);
         let users = catalog.users.iter().map(|entry| layout.users_file(entry.id));
         let named: BTreeSet<PathBuf> = events.chain(users).collect();
         let orphans: Vec<PathBuf> = self.survey.there.difference(&named).cloned().collect();
@@ -302,28 +290,26 @@ impl<'a> Surveyor<'a> {
     }
 
     fn ids(&mut self) -> Result<()> {
-        let mut days: BTreeMap<i32, Vec<Arc<EventsFile>>> = BTreeMap::new();
-        for entry in &self.survey.sound {
-            days.entry(entry.day).or_default().push(EventsFile::events(*entry, &self.shared));
-        }
-        for event in &self.survey.journal.events {
-            days.entry(event.key.day).or_default();
-        }
+        let files = self.survey.sound.iter().map(|entry| EventsFile::events(*entry, &self.shared));
+        // Without a catalog, nothing tells which events of the journal are in files.
+        let journal = if self.survey.catalog.is_some() { self.survey.journal.events.as_slice() } else { &[] };
+        let mut parts: Vec<(Days, Option<Arc<EventsFile>>)> = files.map(|file| (file.entry.days, Some(file))).collect();
+        let days = journal.chunk_by(|left, right| left.key.day == right.key.day);
+        parts.extend(days.map(|events| (Days::of_day(events[0].key.day), None)));
+        let lost: Vec<Days> = self.survey.lost.iter().map(|entry| entry.days).collect();
         let total = self.survey.report.checked.events;
-        let lost_days: HashSet<i32> = self.survey.lost.iter().map(|entry| entry.day).collect();
-        let (mut done, mut not_in_files) = (0, 0);
-        for (day, files) in days {
-            self.tell(Phase::Ids, done, total);
+        let (mut done, mut not_in_files, mut findings) = (0, 0, Vec::new());
+        for parts in separate(parts, |(days, _)| *days) {
+            (self.progress)(Progress { phase: Phase::Ids, done, total });
+            let days = parts.iter().map(|(days, _)| *days).reduce(|all, days| all.with(days.first()).with(days.last()));
+            let files: Vec<_> = parts.into_iter().filter_map(|(_, file)| file).collect();
             done += files.iter().map(|file| file.entry.rows).sum::<u64>();
-            // Without a catalog, nothing tells which events of the journal are in files.
-            let journal = if self.survey.catalog.is_some() { self.survey.journal.day(day) } else { &[] };
-            let found = ids::look_at_day(&files, journal, self.memory)?;
-            if !lost_days.contains(&day) {
-                not_in_files += found.not_in_files.len() as u64;
-            }
-            self.survey
-                .salvage
-                .extend(found.not_in_files.iter().map(|id| EventKey { id: EventId::from_bytes(*id), day }));
+            let journal = days.map_or(&[][..], |days| self.survey.journal.of_days(days));
+            let journal = if self.survey.catalog.is_some() { journal } else { &[] };
+            let found = ids::look_at(&files, journal, self.memory)?;
+            let of_lost = |key: &&EventKey| lost.iter().any(|days| days.holds(key.day));
+            not_in_files += found.not_in_files.iter().filter(|key| !of_lost(key)).count() as u64;
+            self.survey.salvage.extend(found.not_in_files);
             if found.surplus == 0 {
                 continue;
             }
@@ -334,13 +320,16 @@ impl<'a> Surveyor<'a> {
                     holders.push(format!("{count} rows of {:010}.parquet", file.entry.id));
                 }
             }
-            if journal.iter().any(|event| event.hot && found.doubled.binary_search(event.id()).is_ok()) {
+            if journal.iter().any(|event| event.hot && found.doubled.binary_search(&event.key).is_ok()) {
                 holders.push("the journal".to_owned());
             }
             let message =
                 format!("{} events are stored more than once, in {}", found.doubled.len(), holders.join(", "));
-            let path = self.shared.layout.events_day(day);
-            self.find(Kind::Doubled, &path, Some(found.surplus), message);
+            findings.push((found.surplus, message));
+        }
+        for (surplus, message) in findings {
+            let path = self.shared.layout.events();
+            self.find(Kind::Doubled, &path, Some(surplus), message);
         }
         if not_in_files > 0 {
             let message = "events are in no file, but the catalog says that they are";

@@ -18,8 +18,7 @@ use crate::{
 /// dictionaries, and a dictionary that grew too large for its column.
 fn file(layout: &Layout, count: usize, random: &mut fastrand::Rng) -> Tail {
     layout.create().unwrap();
-    layout.fs.create_dir_all(&layout.events_day(0)).unwrap();
-    let mut writer = EventsWriter::create(layout, 1, 0, count, 1).unwrap();
+    let mut writer = EventsWriter::create(layout, 1, count, 1).unwrap();
     let mut builder = BatchBuilder::new();
     let mut user = "user-0".to_owned();
     let mut session = Some("first".to_owned());
@@ -79,7 +78,7 @@ fn agrees_with_arrow() {
     let mut random = fastrand::Rng::with_seed(5);
     let count = 40_000;
     let tail = file(&layout, count, &mut random);
-    let input = Input::open(&Disk, &layout.events_file(0, 1)).unwrap();
+    let input = Input::open(&Disk, &layout.events_file(1)).unwrap();
     let footer = input.footer(count as u64, tail).unwrap();
     let input = Arc::new(input.checked(&footer));
     let pages = |column| Pages::new(&input, &footer, column);
@@ -133,7 +132,7 @@ fn reuses_known_dictionary() {
     let dir = tempfile::tempdir().unwrap();
     let layout = Layout { fs: Arc::new(Disk), root: dir.path().to_owned() };
     let tail = file(&layout, 3_000, &mut fastrand::Rng::with_seed(6));
-    let input = Input::open(&Disk, &layout.events_file(0, 1)).unwrap();
+    let input = Input::open(&Disk, &layout.events_file(1)).unwrap();
     let footer = input.footer(3_000, tail).unwrap();
     let input = Arc::new(input.checked(&footer));
     let pages = Pages::new(&input, &footer, column::PAGE);

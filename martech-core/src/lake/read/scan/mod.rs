@@ -18,6 +18,7 @@ use crate::{
             live::{EventsFile, user_pages},
             parquet_file::Footer,
             schema::column,
+            window::Days,
         },
         rows::sorted::Sorted,
     },
@@ -45,10 +46,10 @@ impl<'a> Scan<'a> {
         Self { files: files.collect(), hot, spans }
     }
 
-    /// Returns whether a UTC day lies in one of the spans from its start to its end.
-    fn is_whole(&self, day: i32) -> bool {
-        let start = i64::from(day) * MILLIS_PER_DAY;
-        let end = Timestamp::from_millis(start + MILLIS_PER_DAY);
+    /// Returns whether one of the spans holds all of these UTC days.
+    fn holds(&self, days: Days) -> bool {
+        let start = i64::from(days.first()) * MILLIS_PER_DAY;
+        let end = Timestamp::from_millis((i64::from(days.last()) + 1) * MILLIS_PER_DAY);
         self.spans.iter().any(|span| span.from.millis() <= start && end <= span.to)
     }
 

@@ -12,6 +12,7 @@ use crate::{
         files::{
             parquet_file::{Footer, Input},
             schema::column,
+            window::Days,
         },
         read::pages::{Decoder, Dictionary, Pages, plain_number, plain_text},
         rows::{currency_of, to_row},
@@ -79,7 +80,7 @@ impl<'a> SliceReader<'a> {
             let (input, footer) = file.open()?;
             if let Some(rows) = slice.rows_of(&footer) {
                 let part =
-                    Part { file: file.entry.id, day: file.entry.day, input: &Arc::new(input), footer: &footer, rows };
+                    Part { file: file.entry.id, days: file.entry.days, input: &Arc::new(input), footer: &footer, rows };
                 self.load_part(part, slice, symbols).context("cannot read", file.path())?;
             }
         }
@@ -98,7 +99,7 @@ impl<'a> SliceReader<'a> {
         let (Some((_, first)), Some((_, last))) = (users.runs.first(), users.runs.last()) else { return Ok(()) };
         part.rows = first.start..last.end;
         columns.read(&part, decoder, names, symbols)?;
-        let all_within = scan.is_whole(part.day) || columns.occurred_at.iter().all(|time| scan.is_within(*time));
+        let all_within = scan.holds(part.days) || columns.occurred_at.iter().all(|time| scan.is_within(*time));
         for (user, rows) in &users.runs {
             let begin = loaded.rows.len();
             let rows = rows.start - part.rows.start..rows.end - part.rows.start;
@@ -130,7 +131,7 @@ impl<'a> SliceReader<'a> {
 /// A range of rows of a file.
 struct Part<'a> {
     file: u64,
-    day: i32,
+    days: Days,
     input: &'a Arc<Input>,
     footer: &'a Footer,
     rows: Range<usize>,

@@ -1366,11 +1366,6 @@ export interface components {
             journalDamage: number;
             /** @description Rolls: hot tables that were written to files. */
             rolls: components["schemas"]["WorkStats"];
-            /**
-             * Format: int64
-             * @description UTC days whose events wait for a later roll. 0 unless events of very many days arrive at once.
-             */
-            waitingDays: number;
         };
         /**
          * Format: date-time

@@ -27,7 +27,7 @@ async fn detects_damaged_file_without_catalog() {
     let mut random = fastrand::Rng::with_seed(5);
     for entry in catalog(&made).events {
         let disk = made.copy();
-        let path = layout(&disk).events_file(entry.day, entry.id);
+        let path = layout(&disk).events_file(entry.id);
         let tail = serde_json::to_value(entry.tail).unwrap()["bytes"].as_u64().unwrap();
         let data = disk.read(&path).unwrap().len() as u64 - tail;
         disk.flip(&path, random.u64(..data), 1 << random.u8(..8)).unwrap();
@@ -64,7 +64,7 @@ async fn corrects_catalog_that_contradicts_files() {
     let edits: [(&str, Edit, &[Kind]); 7] = [
         ("rows", |catalog| catalog.events[1].rows += 1, &[Kind::CatalogWrong]),
         ("bytes", |catalog| catalog.events[1].bytes += 1, &[Kind::CatalogWrong]),
-        ("day", |catalog| catalog.events[1].day += 30, &[Kind::CatalogWrong]),
+        ("days", |catalog| catalog.events[1].days = catalog.events[1].days.with(0), &[Kind::CatalogWrong]),
         ("next number", |catalog| catalog.next_file = 2, &[Kind::CatalogDamaged]),
         ("a file twice", |catalog| catalog.events.push(catalog.events[0]), &[Kind::CatalogDamaged]),
         ("rows of users", |catalog| catalog.users[0].rows += 1, &[Kind::UsersDamaged]),
@@ -102,11 +102,11 @@ async fn users_files_reveal_event_file_missing_in_catalog() {
 async fn newer_format_is_not_damage() {
     let disk = made().await;
     let text = String::from_utf8(disk.read("/data/catalog").unwrap()).unwrap();
-    let state = text.lines().next().unwrap().replace("\"format\":2", "\"format\":3");
+    let state = text.lines().next().unwrap().replace("\"format\":3", "\"format\":4");
     let newer = format!("{state}\n{:08x}\n", crc32c::crc32c(state.as_bytes()));
     disk.write("/data/catalog", newer).unwrap();
     let before = tree(&disk);
     let refused = repair(&verify_options(&disk), LABEL, &mut |_| {}).unwrap_err();
-    assert!(matches!(refused, LakeError::UnknownFormat { format: 3, .. }), "{refused}");
+    assert!(matches!(refused, LakeError::UnknownFormat { format: 4, .. }), "{refused}");
     assert_eq!(tree(&disk), before);
 }

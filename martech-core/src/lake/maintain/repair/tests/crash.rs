@@ -12,7 +12,7 @@ async fn ruined() -> (SimFs, Ids) {
     let disk = made().await;
     let entries = catalog(&disk).events;
     let left = &(&ids(0..460) - &ids_in(&disk, entries[0])) - &ids(400..420);
-    disk.flip(layout(&disk).events_file(entries[0].day, entries[0].id), 300, 1).unwrap();
+    disk.flip(layout(&disk).events_file(entries[0].id), 300, 1).unwrap();
     disk.flip(layout(&disk).ids_file(entries[1].id), 50, 1).unwrap();
     disk.flip(&files_in(&disk, "users")[0], 50, 1).unwrap();
     disk.flip(files_in(&disk, "journal").pop().unwrap(), 36 + 20 + 100, 4).unwrap();

@@ -3,8 +3,8 @@ use crate::lake::{
     files::{
         events_writer::{EventsWriter, Folders, id_pages, write_sorted},
         ids,
-        live::Version,
         schema::column,
+        window::Days,
     },
     rows::{
         hot::{Encoded, Hot},
@@ -20,7 +20,7 @@ async fn sets_aside_damaged_event_file_and_loses_nothing_else() {
     let mut random = fastrand::Rng::with_seed(1);
     for (number, entry) in entries.iter().enumerate() {
         let left = &ids(0..460) - &ids_in(&made, *entry);
-        let path = layout(&made).events_file(entry.day, entry.id);
+        let path = layout(&made).events_file(entry.id);
         for manner in [number % 3, (number + 1) % 3] {
             let disk = made.copy();
             match manner {
@@ -44,9 +44,9 @@ async fn sets_aside_damaged_event_file_and_loses_nothing_else() {
 async fn sets_aside_both_of_two_swapped_files() {
     let disk = made().await;
     let entries = catalog(&disk).events;
-    let (left, right) = (entries[0], *entries.iter().rev().find(|entry| entry.day == entries[0].day).unwrap());
+    let (left, right) = (entries[0], *entries.iter().rev().find(|entry| entry.days == entries[0].days).unwrap());
     let remaining = &(&ids(0..460) - &ids_in(&disk, left)) - &ids_in(&disk, right);
-    let paths = [left, right].map(|entry| layout(&disk).events_file(entry.day, entry.id));
+    let paths = [left, right].map(|entry| layout(&disk).events_file(entry.id));
     let contents = paths.clone().map(|path| disk.read(path).unwrap());
     disk.write(&paths[0], contents[1].clone()).unwrap();
     disk.write(&paths[1], contents[0].clone()).unwrap();
@@ -94,8 +94,7 @@ fn force(disk: &SimFs, events: &[Event]) {
     hot.push(Arc::new(Encoded::new(events).into_chunk_without(&[])), 1);
     let (mut entries, sorted) = (Vec::new(), Sorted::by_user([&hot], ""));
     let take_id = || catalog.take_file_id();
-    write_sorted(&layout, &Version::default(), &sorted, take_id, &mut entries, &mut Folders::default(), |_| ())
-        .unwrap();
+    write_sorted(&layout, &sorted, 16, take_id, &mut entries, &mut Folders::default(), |_| ()).unwrap();
     catalog.events.extend(entries);
     catalog.store(&layout).unwrap();
 }
@@ -145,7 +144,7 @@ async fn events_of(disk: &SimFs) -> Vec<Event> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn detects_unsorted_file_and_file_of_another_day() {
+async fn detects_unsorted_file_and_wrong_days() {
     let made = made().await;
     let disk = made.copy();
     let events: Vec<_> = (1000..1040).map(event).collect();
@@ -161,21 +160,21 @@ async fn detects_unsorted_file_and_file_of_another_day() {
     .unwrap();
     let reversed = arrow_array::UInt32Array::from_iter_values((0..batches[0].num_rows() as u32).rev());
     let reversed = arrow_select::take::take_record_batch(&batches[0], &reversed).unwrap();
-    for (batch, day) in [(&reversed, entry.day), (&batches[0], entry.day + 1)] {
+    let wrong = [(&reversed, 0, Kind::EventsDamaged), (&batches[0], 1, Kind::CatalogWrong)];
+    for (batch, later, kind) in wrong {
         let disk = disk.copy();
-        let mut folders = Default::default();
         let here = Layout { fs: Arc::new(disk.clone()), ..layout.clone() };
-        disk.create_dir_all(&here.events_day(day)).unwrap();
-        let mut writer = EventsWriter::create(&here, 900, day, 64, 1).unwrap();
+        let mut writer = EventsWriter::create(&here, 900, 64, 1).unwrap();
         writer.write(batch).unwrap();
-        let forged = writer.finish(&mut folders).unwrap();
+        let mut forged = writer.finish(&mut Folders::default()).unwrap();
+        forged.days = Days::of_day(entry.days.first() + later);
         edit(&disk, |catalog| {
             catalog.events.pop();
             catalog.events.push(forged);
             catalog.next_file = 901;
         });
         let report = look(&disk);
-        assert!(kinds(&report).contains(&Kind::EventsDamaged), "{report}");
+        assert!(kinds(&report).contains(&kind), "{report}");
     }
 }
 
@@ -204,7 +203,7 @@ async fn detects_every_flipped_bit() {
 /// Gives every third event of a file properties that older programs accepted. Returns the number of these events.
 fn with_halves(disk: &SimFs, entry: EventsEntry) -> u64 {
     let (layout, mut catalog) = (layout(disk), catalog(disk));
-    let mut writer = EventsWriter::create(&layout, catalog.take_file_id(), entry.day, entry.rows as usize, 1).unwrap();
+    let mut writer = EventsWriter::create(&layout, catalog.take_file_id(), entry.rows as usize, 1).unwrap();
     let mut count = 0;
     events_file(disk, entry)
         .for_each_batch(64, |batch| {

@@ -90,7 +90,7 @@ async fn recovers_events_of_lost_file_from_journal() {
     let rolled = *catalog(&disk).events.last().unwrap();
     let lost = ids_in(&disk, rolled).len() as u64;
     assert!(lost > 0);
-    remove(&disk, &layout(&disk).events_file(rolled.day, rolled.id));
+    remove(&disk, &layout(&disk).events_file(rolled.id));
     let losses = repaired(&disk, "lost and recovered", &[Kind::EventsMissing], &ids(0..460)).await;
     assert_eq!((losses.recovered, losses.events()), (lost, Some(0)));
 }
@@ -99,7 +99,7 @@ async fn recovers_events_of_lost_file_from_journal() {
 async fn unreadable_files_count_as_damage() {
     let made = made().await;
     let entry = catalog(&made).events[0];
-    let file = layout(&made).events_file(entry.day, entry.id);
+    let file = layout(&made).events_file(entry.id);
     for (path, kind, left) in [
         (segment(&made), Kind::JournalDamaged, ids(0..400)),
         (file.clone(), Kind::EventsDamaged, &ids(0..460) - &ids_in(&made, entry)),
