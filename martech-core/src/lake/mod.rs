@@ -158,7 +158,8 @@ impl Lake {
     /// Use it to copy a whole lake. Rolls first. Events that are appended later are not included.
     pub async fn export(&self, after: Option<ExportCursor>) -> Result<Export, LakeError> {
         self.roll().await?;
-        Ok(Export::new(self.engine().snapshot()?, after))
+        let settled = self.engine().files.settled();
+        Ok(Export::new(self.engine().snapshot()?, settled, after))
     }
 
     /// Runs a query on a snapshot.

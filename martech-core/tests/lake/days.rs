@@ -85,6 +85,50 @@ async fn history_in_any_order_makes_few_files() {
     assert!(report.is_clean(), "{report}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn days_that_become_dense_get_files_of_their_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = Lake::open(options(dir.path()).roll_windows(1)).await.unwrap();
+    // Each roll writes one file, as wide as the eight days of a window. A day is dense after the last round.
+    let (rows_of_day, begin) = (9_000, START.div_euclid(8 * DAY) * 8 * DAY);
+    for round in 0..4 {
+        let day = |day: u64| (0..rows_of_day).map(move |row| (day, round * rows_of_day + row));
+        let batch: Vec<Event> = (0..8)
+            .flat_map(day)
+            .map(|(day, row)| event(row * 8 + day, &format!("user-{}", row % 500), begin + day as i64 * DAY))
+            .collect();
+        store(&lake, &batch).await;
+        lake.roll().await.unwrap();
+        if round < 3 {
+            lake.compact().await.unwrap();
+            assert_eq!(lake.status().files, 1, "{round}: {:?}", lake.status());
+        }
+    }
+    lake.close().await.unwrap();
+    let lake = open(dir.path()).await;
+    lake.compact().await.unwrap();
+    assert_eq!(lake.status().files, 8, "{:?}", lake.status());
+    let mine = lake.journey(JourneyQuery::new("user-3").limit(1000)).await.unwrap();
+    assert_eq!(mine.events.len(), 8 * 4 * rows_of_day as usize / 500);
+    lake.close().await.unwrap();
+    let report = verify(&VerifyOptions::new(dir.path()).memory(1 << 20), &mut |_| {}).unwrap();
+    assert!(report.is_clean() && report.checked.events == 8 * 4 * rows_of_day, "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn days_of_small_rolls_join() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path()).await;
+    for batch in on_days(0..400).chunks(8) {
+        store(&lake, batch).await;
+        lake.roll().await.unwrap();
+    }
+    assert_eq!(lake.status().files, 400);
+    lake.compact().await.unwrap();
+    assert!(lake.status().files <= 4, "{:?}", lake.status());
+    assert_eq!(all_ids(&lake).await, sorted_ids(&on_days(0..400)));
+}
+
 fn shifted(event: &Event, millis: i64) -> Timestamp {
     Timestamp::from_millis(event.occurred_at.millis() + millis)
 }

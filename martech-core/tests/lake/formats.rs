@@ -12,6 +12,7 @@ use martech_core::{
     fs::FileSystem,
     lake::{
         Lake, LakeError,
+        repair::repair,
         verify::{VerifyOptions, verify},
     },
     query::{Reader, StatsQuery, TimeRange, UserSort},
@@ -98,6 +99,32 @@ async fn lakes_of_every_format_open() {
         let folders: BTreeSet<PathBuf> =
             disk.files().iter().filter_map(|path| Some(path.strip_prefix("/data/events").ok()?.to_owned())).collect();
         assert!(folders.iter().all(|path| path.components().count() == 1), "{folders:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_catalog_a_lake_of_an_older_format_is_left_alone() {
+    for (format, _) in FORMATS {
+        let disk = disk_with(format);
+        let catalog = Path::new("/data/catalog");
+        let bytes = std::fs::read(format!("{}/tests/formats/{format}/catalog", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        for is_damaged in [true, false] {
+            disk.remove(catalog).unwrap();
+            if is_damaged {
+                disk.write(catalog, bytes[1..].to_vec()).unwrap();
+            }
+            let options = VerifyOptions::new("/data").fs(Arc::new(disk.clone()));
+            let files = disk.files();
+            for refused in [
+                verify(&options, &mut |_| {}).unwrap_err(),
+                repair(&options, "now", &mut |_| {}).unwrap_err(),
+                open_on(&disk).await.unwrap_err(),
+            ] {
+                assert!(matches!(refused, LakeError::Damaged { ref path, .. } if path == catalog), "{refused}");
+            }
+            let left: Vec<_> = disk.files().into_iter().filter(|path| !path.ends_with("LOCK")).collect();
+            assert!(files.iter().all(|path| left.contains(path)), "format {format}");
+        }
     }
 }
 

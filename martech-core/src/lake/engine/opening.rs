@@ -118,6 +118,11 @@ fn check_files(version: &Version, layout: &Layout) -> Result<()> {
             tracing::warn!(%error, "cannot remove an unused file; it stays until the next start");
         }
     }
+    let folders = layout.fs.list(&layout.events()).context("cannot list", layout.events())?;
+    for folder in folders.into_iter().filter(|entry| entry.is_dir) {
+        // An upgrade was interrupted before it removed the folders of the old format. Others may have files.
+        let _ = layout.fs.remove_dir(&folder.path);
+    }
     Ok(())
 }
 

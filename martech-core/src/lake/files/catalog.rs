@@ -15,13 +15,12 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::{
     layout::{Layout, MAX_COUNT},
     parquet_file::Tail,
-    window::Days,
 };
 use crate::{
     fs::{self, Cursor},
     lake::{
         error::{Context, LakeError, Result},
-        rows::row,
+        rows::{row, window::Days},
     },
 };
 

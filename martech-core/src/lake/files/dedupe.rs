@@ -151,10 +151,10 @@ impl Dedupe {
         rows.sort_unstable_by_key(|(offset, ..)| *offset);
         let events = opened(&files.events, || Ok(file.open()?.0))?;
         let (mut ids, mut prints) = (events.near(), None);
-        // Rows with the id of an event, and with another content or time. They may be of another day.
-        let mut others: Vec<(u32, &Question<'_>, Fingerprint)> = Vec::new();
+        // Rows with the id of an event, in a file of several days: the row may be of another day than the event.
+        let mut others: Vec<(u32, &Question<'_>, Option<Fingerprint>)> = Vec::new();
         for (offset, row, question) in rows {
-            let Question { key, event, position } = question;
+            let Question { key, position, .. } = question;
             if *ids.read(offset, 16).context("cannot read", file.path())? != *key.id.as_bytes() {
                 continue;
             }
@@ -163,15 +163,10 @@ impl Dedupe {
                 none => none.insert(self.index(file, files)?.prints()),
             };
             let print = prints.of(row).context("cannot read", self.layout.ids_file(file.entry.id))?;
-            // An index of the first version does not tell which event the row holds.
-            match print {
-                Some(print) if !file.entry.days.is_one() && !event.print.is_resend(print, false) => {
-                    others.push((row, question, print));
-                }
-                print => {
-                    let found = print.map_or(Some(Known::Duplicate), |print| event.compare_stored(*key, print));
-                    known[*position] = known[*position].max(found);
-                }
+            if file.entry.days.is_one() {
+                known[*position] = known[*position].max(question.compare(print));
+            } else {
+                others.push((row, question, print));
             }
         }
         others.sort_unstable_by_key(|(row, ..)| *row);
@@ -181,9 +176,9 @@ impl Dedupe {
             return Ok(());
         }
         let days: HashMap<u32, i32> = rows.iter().copied().zip(file.times_of(&rows)?.into_iter().map(day_of)).collect();
-        for (row, Question { key, event, position }, print) in others {
-            if days.get(&row) == Some(&key.day) {
-                known[*position] = known[*position].max(event.compare_stored(*key, print));
+        for (row, question, print) in others {
+            if days.get(&row) == Some(&question.key.day) {
+                known[question.position] = known[question.position].max(question.compare(print));
             }
         }
         Ok(())
@@ -252,6 +247,12 @@ impl Question<'_> {
     fn hash(&self) -> u64 {
         xxh3_64(self.key.id.as_bytes())
     }
+
+    /// Compares the event with a stored one that has the key. An index of the first version has no fingerprint, which
+    /// would tell which event it is.
+    fn compare(&self, stored: Option<Fingerprint>) -> Option<Known> {
+        stored.map_or(Some(Known::Duplicate), |stored| self.event.compare_stored(self.key, stored))
+    }
 }
 
 /// Returns the value of the cell. Opens it first if the cell is empty.
@@ -267,10 +268,34 @@ fn opened<T>(cell: &OnceLock<T>, open: impl FnOnce() -> Result<T>) -> Result<&T>
 mod tests {
     use super::*;
     use crate::{
-        event::Fingerprint,
-        lake::files::{catalog::EventsEntry, ids, live::Shared, parquet_file::Tail, window::Days},
+        event::{Event, EventId, EventRules, EventType, Fingerprint, MILLIS_PER_DAY, Timestamp},
+        lake::{
+            Lake, LakeOptions,
+            files::{catalog::EventsEntry, ids, live::Shared, parquet_file::Tail},
+            rows::window::Days,
+        },
+        store::Store,
         testing::SimFs,
     };
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn event_of_another_day_with_the_same_fingerprint_is_stored() {
+        let options = LakeOptions::new("/data").fs(Arc::new(SimFs::new())).roll_windows(1);
+        let lake = Lake::open(options).await.unwrap();
+        let event = |id: u128, millis: i64| {
+            let event = Event::builder("u1", EventType::PAGE_VIEW).id(EventId::from_bytes(id.to_be_bytes()));
+            let time = Timestamp::from_millis(millis);
+            event.occurred_at(time).received_at(time).build(&EventRules::default()).unwrap()
+        };
+        let first = event(1, 1_000);
+        lake.append(&[first.clone(), event(2, 20 * MILLIS_PER_DAY)]).await.unwrap();
+        lake.roll().await.unwrap();
+        assert_eq!(lake.status().files, 1, "both days are in one file");
+        let same = |event: &Event| event.signature().fingerprint() == first.signature().fingerprint();
+        let mut later = (0..MILLIS_PER_DAY).map(|millis| event(1, 9 * MILLIS_PER_DAY + millis));
+        let other = later.find(same).expect("fingerprints have 16 bits");
+        assert_eq!(lake.append(&[other, first]).await.unwrap().duplicates, [1]);
+    }
 
     #[test]
     fn keeps_few_files_open_with_many_small_files() {

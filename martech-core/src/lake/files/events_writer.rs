@@ -15,11 +15,10 @@ use super::{
     parquet_file::Output,
     schema::{BatchBuilder, EVENTS, column, days_in, id_rows, writing},
     surrogates,
-    window::Days,
 };
 use crate::lake::{
     error::{Context, LakeError, Result},
-    rows::sorted::Sorted,
+    rows::{sorted::Sorted, window::Days},
 };
 
 /// The number of rows converted to columns at a time.
@@ -139,8 +138,8 @@ pub(crate) fn id_pages(footer: &ParquetMetaData) -> Option<Vec<IdPage>> {
     Some(pages.collect())
 }
 
-/// Writes the rows of at most `windows` windows, each to one or more files. `wrote` is called now and then with the number of rows written
-/// so far. After an error, `entries` has the files that were finished.
+/// Writes the rows of at most `windows` windows, each to one or more files. `wrote` is called now and then with the
+/// number of rows written so far. After an error, `entries` has the files that were finished.
 pub(crate) fn write_sorted(
     layout: &Layout,
     sorted: &Sorted<'_>,

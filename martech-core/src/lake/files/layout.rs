@@ -76,6 +76,12 @@ impl Layout {
         number_of(path).filter(|id| self.events_file(*id) == path)
     }
 
+    /// Returns whether a file lies where formats 1 and 2 had event files: in a folder for its day.
+    pub(crate) fn is_of_old_format(&self, path: &Path) -> bool {
+        let day = path.strip_prefix(self.events()).ok().and_then(|path| path.parent()?.to_str());
+        day.is_some_and(|day| day.starts_with("date="))
+    }
+
     /// Returns a path as reports show it: relative to the data folder.
     pub(crate) fn relative(&self, path: &Path) -> PathBuf {
         path.strip_prefix(&self.root).unwrap_or(path).to_owned()

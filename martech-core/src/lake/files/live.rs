@@ -20,11 +20,10 @@ use super::{
     layout::Layout,
     parquet_file::{Footer, Input, Tail},
     schema::{EVENTS, column},
-    window::ByWindow,
 };
 use crate::lake::{
     error::{Context, LakeError, Result},
-    rows::row::day_of,
+    rows::{row::day_of, window::ByWindow},
 };
 
 /// The memory for the footers of files, in bytes.
@@ -159,6 +158,10 @@ impl<Entry> LiveFile<Entry> {
     /// Returns the file number.
     pub(crate) fn id(&self) -> u64 {
         self.id
+    }
+
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
     }
 
     /// Returns the path of the Parquet file.

@@ -13,4 +13,3 @@ pub(crate) mod set;
 pub(crate) mod surrogates;
 pub(crate) mod upgrade;
 pub(crate) mod users_file;
-pub(crate) mod window;

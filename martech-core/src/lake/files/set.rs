@@ -23,6 +23,8 @@ pub(crate) struct FileSet {
 struct Live {
     catalog: Catalog,
     version: Version,
+    /// The number of the first file of the roll that is in progress.
+    rolling: Option<u64>,
 }
 
 /// A change of the live files.
@@ -40,7 +42,7 @@ pub(crate) struct Change {
 
 impl FileSet {
     pub(crate) fn new(shared: Arc<Shared>, catalog: Catalog, version: Version) -> Self {
-        Self { shared, live: Mutex::new(Live { catalog, version }) }
+        Self { shared, live: Mutex::new(Live { catalog, version, rolling: None }) }
     }
 
     /// Returns the paths of the data folder.
@@ -56,6 +58,22 @@ impl FileSet {
     /// Returns the number of the next file. All existing files have a smaller number.
     pub(crate) fn next_file_id(&self) -> u64 {
         self.live().catalog.next_file
+    }
+
+    /// Notes that a roll begins, until [`end_roll`](Self::end_roll).
+    pub(crate) fn begin_roll(&self) {
+        let mut live = self.live();
+        live.rolling = Some(live.catalog.next_file);
+    }
+
+    pub(crate) fn end_roll(&self) {
+        self.live().rolling = None;
+    }
+
+    /// Returns a number below which no roll will publish another file.
+    pub(crate) fn settled(&self) -> u64 {
+        let live = self.live();
+        live.rolling.unwrap_or(live.catalog.next_file)
     }
 
     /// Returns the journal frame up to which all rows are in files.

@@ -12,9 +12,11 @@ use super::{
     catalog::{Catalog, EventsEntry, UsersEntry, WaitingEntry, load_sealed},
     layout::{Layout, date},
     parquet_file::Tail,
-    window::Days,
 };
-use crate::lake::error::{Context, LakeError, Result};
+use crate::lake::{
+    error::{Context, LakeError, Result},
+    rows::window::Days,
+};
 
 /// A catalog of format 1 or 2.
 #[derive(Deserialize)]

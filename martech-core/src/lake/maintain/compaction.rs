@@ -1,8 +1,19 @@
-//! Compaction keeps the number of files small: it merges small files of about the same size into larger ones.
+//! Compaction keeps the number of files small, and the files narrow where there are many events:
+//! - Small files of a window that have about the same size are merged into a larger one.
+//! - Windows with few events are joined in a wider one.
+//! - A wide window with many events is split: a merge gives each narrower window that has become dense a file of its
+//!   own.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    iter,
+    sync::Arc,
+};
 
-use super::{merge, merge_users};
+use super::{
+    merge::{self, DENSE_ROWS},
+    merge_users,
+};
 use crate::lake::{
     engine::Engine,
     error::{LakeError, Result},
@@ -11,6 +22,7 @@ use crate::lake::{
         live::{EventsFile, LiveFile, UsersFile, Version},
         set::Change,
     },
+    rows::window::Window,
 };
 
 /// A merge is due for at least this many files of about the same size. This is also the factor between size tiers.
@@ -21,8 +33,14 @@ const MAX_FAN_IN: usize = 16;
 /// The largest number of rows in a merged event file. The writer keeps the compressed columns and the ids in memory.
 const MAX_MERGED_ROWS: u64 = MAX_ROWS as u64 / 2;
 
+/// The files of a wide window are split from this number of rows on. One of the eight narrower windows is dense then.
+const CROWDED_ROWS: u64 = 8 * DENSE_ROWS;
+
 /// The largest number of merges that are published together.
 const MAX_MERGES: usize = 256;
+
+/// The largest number of files of windows that are joined at a time.
+const MAX_JOINED: usize = 64;
 
 /// Merges files until no merge is due.
 pub(crate) fn compact_what_is_due(engine: &Engine) -> Result<()> {
@@ -81,14 +99,18 @@ impl Scope {
     fn choose<E>(
         &self,
         files: &[Arc<LiveFile<E>>],
-        rows: impl Fn(&E) -> u64,
-        choice: Choice,
-        max_rows: u64,
+        choice: impl Fn(&[u64]) -> Option<Vec<usize>>,
     ) -> Option<Vec<Arc<LiveFile<E>>>> {
         let files: Vec<_> = files.iter().filter(|file| self.holds(file.id())).collect();
-        let rows: Vec<u64> = files.iter().map(|file| rows(&file.entry)).collect();
-        let chosen = choice(&rows, max_rows)?;
+        let rows: Vec<u64> = files.iter().map(|file| file.rows()).collect();
+        let chosen = choice(&rows)?;
         Some(chosen.into_iter().map(|index| files[index].clone()).collect())
+    }
+
+    /// Returns the files of a window to merge next.
+    fn choose_in(&self, window: Window, files: &[Arc<EventsFile>], choice: Choice) -> Option<Vec<Arc<EventsFile>>> {
+        let chosen = self.choose(files, |rows| choice(rows, MAX_MERGED_ROWS));
+        chosen.or_else(|| self.choose(files, crowded).filter(|_| !window.is_day()))
     }
 }
 
@@ -99,20 +121,47 @@ enum Work {
 }
 
 /// Chooses the users files, or the files of one window, or of as many windows as together have at most
-/// [`MAX_MERGED_ROWS`] rows.
+/// [`MAX_MERGED_ROWS`] rows. If no merge is due, chooses windows to join.
 fn next(version: &Version, choice: Choice, scope: &Scope) -> Vec<Work> {
-    if let Some(files) = scope.choose(&version.users, |entry| entry.rows, choice, u64::MAX) {
+    if let Some(files) = scope.choose(&version.users, |rows| choice(rows, u64::MAX)) {
         return vec![Work::Users(files)];
     }
+    let windows = version.events.windows();
+    let merges = few(windows.filter_map(|(window, files)| scope.choose_in(window, files, choice)));
+    if merges.is_empty() { few(sparse(version, scope).into_values()) } else { merges }
+}
+
+/// Takes as many merges as may be published together.
+fn few(merges: impl Iterator<Item = Vec<Arc<EventsFile>>>) -> Vec<Work> {
     let mut sum = 0;
-    let windows = version.events.windows().map(|(_, files)| files);
-    let merges = windows.filter_map(|files| scope.choose(files, |entry| entry.rows, choice, MAX_MERGED_ROWS));
     let few = merges.take(MAX_MERGES).take_while(|files| {
         let before = sum;
         sum += files.iter().map(|file| file.entry.rows).sum::<u64>();
         before == 0 || sum <= MAX_MERGED_ROWS
     });
     few.map(Work::Events).collect()
+}
+
+/// Chooses the files of sparse windows that lie in one wider window, which stays sparse. Returns them by the wider
+/// window. The wider windows do not overlap.
+fn sparse(version: &Version, scope: &Scope) -> BTreeMap<Window, Vec<Arc<EventsFile>>> {
+    let mut around = BTreeMap::<Window, Vec<&[Arc<EventsFile>]>>::new();
+    let rows_of = |files: &[Arc<EventsFile>]| files.iter().map(|file| file.entry.rows).sum::<u64>();
+    let windows = version.events.windows();
+    let is_left = |files: &[Arc<EventsFile>]| files.iter().all(|file| scope.holds(file.id()));
+    for (window, files) in windows.filter(|(_, files)| rows_of(files) < DENSE_ROWS && is_left(files)) {
+        for wider in iter::once(window).chain(window.ancestors()) {
+            around.entry(wider).or_default().push(files);
+        }
+    }
+    let is_due = |windows: &[&[Arc<EventsFile>]]| {
+        windows.len() >= FAN_IN && windows.iter().map(|files| rows_of(files)).sum::<u64>() < DENSE_ROWS
+    };
+    around.retain(|_, windows| is_due(windows));
+    let narrowest = around.first_key_value().map(|(window, _)| *window);
+    let joined =
+        around.into_iter().take_while(|(window, _)| narrowest.is_some_and(|first| first.is_as_wide_as(*window)));
+    joined.map(|(window, windows)| (window, windows.concat().into_iter().take(MAX_JOINED).collect())).collect()
 }
 
 impl Work {
@@ -145,6 +194,18 @@ fn everything(rows: &[u64], max_rows: u64) -> Option<Vec<usize>> {
     (chosen.len() >= 2).then_some(chosen)
 }
 
+/// Chooses the largest files, if they have so many rows that a part of their window must be dense.
+fn crowded(rows: &[u64]) -> Option<Vec<usize>> {
+    let mut largest = by_size(rows);
+    largest.reverse();
+    let mut sum = 0;
+    let last = largest.iter().position(|file| {
+        sum += rows[*file];
+        sum >= CROWDED_ROWS
+    })?;
+    (last < MAX_FAN_IN).then(|| largest[..=last].to_vec())
+}
+
 fn by_size(rows: &[u64]) -> Vec<usize> {
     let mut files: Vec<usize> = (0..rows.len()).collect();
     files.sort_by_key(|file| rows[*file]);
@@ -173,7 +234,10 @@ mod tests {
     use super::*;
     use crate::{
         fs::Disk,
-        lake::files::{catalog::EventsEntry, layout::Layout, live::Shared, parquet_file::Tail, window::Days},
+        lake::{
+            files::{catalog::EventsEntry, layout::Layout, live::Shared, parquet_file::Tail},
+            rows::window::Days,
+        },
     };
 
     #[test]
@@ -188,7 +252,7 @@ mod tests {
         };
         let mut files: Vec<_> = (1..=20).map(file).collect();
         let (mut scope, mut numbers) = (Scope::begin(21), 21..100);
-        while let Some(merged) = scope.choose(&files, |entry| entry.rows, everything, 1_000) {
+        while let Some(merged) = scope.choose(&files, |rows| everything(rows, 1_000)) {
             files.retain(|file| merged.iter().all(|merged| merged.id() != file.id()));
             // The merged file, and a file that was rolled meanwhile.
             let made = numbers.next().expect("it goes on for ever");
@@ -206,6 +270,14 @@ mod tests {
         assert_eq!(due(&[400, 400, 400, 400], 1000), None, "four do not fit one file");
         assert_eq!(everything(&[100, 5000], 10_000), Some(vec![0, 1]));
         assert_eq!(everything(&[100, 5000], 5050), None);
+    }
+
+    #[test]
+    fn splits_wide_windows_with_many_rows() {
+        assert_eq!(crowded(&[CROWDED_ROWS - 1]), None);
+        assert_eq!(crowded(&[10, CROWDED_ROWS, 20]), Some(vec![1]));
+        assert_eq!(crowded(&[10, 150_000, 20, 140_000]), Some(vec![1, 3]));
+        assert_eq!(crowded(&[CROWDED_ROWS / 17; 20]), None, "merging files of one size comes first");
     }
 
     #[test]

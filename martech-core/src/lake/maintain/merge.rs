@@ -17,9 +17,9 @@ use crate::lake::{
         events_writer::{EventsWriter, Folders},
         live::EventsFile,
         schema::days_in,
-        window::{Days, Window, Windows},
     },
     read::merged::Merged,
+    rows::window::{Days, Window, Windows},
 };
 
 /// The number of rows written at a time.
@@ -30,10 +30,9 @@ pub(crate) const ZSTD_LEVEL: i32 = 6;
 
 /// A narrower window gets a file of its own if at least this many rows of a merge belong to it. A question about a few
 /// days then reads fewer rows of other days.
-const DENSE_ROWS: u64 = 32 * 1024;
+pub(crate) const DENSE_ROWS: u64 = 32 * 1024;
 
-/// Writes the rows of several files of the same window to one file, and to one for each narrower window that has become
-/// dense. Fails with [`LakeError::Closed`] once the lake is closed. After an error, `entries` has the files that were finished.
+/// Writes the rows of several files to one file, and to one for each narrower window that has become dense. Fails with [`LakeError::Closed`] once the lake is closed. After an error, `entries` has the files that were finished.
 pub(crate) fn merge_files(
     engine: &Engine,
     files: &[Arc<EventsFile>],

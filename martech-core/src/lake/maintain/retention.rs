@@ -13,12 +13,8 @@ use super::{
 };
 use crate::lake::{
     engine::Engine,
-    error::Result,
-    files::{
-        events_writer::EventsWriter,
-        live::EventsFile,
-        set::{Change, FileSet},
-    },
+    error::{LakeError, Result},
+    files::{events_writer::EventsWriter, live::EventsFile, set::Change},
 };
 
 /// Removes the events of all days before `before`. Returns their number.
@@ -31,10 +27,9 @@ pub(crate) fn remove_before(engine: &Engine, before: i32) -> Result<u64> {
     }
     let retired = old.iter().map(|file| file.entry.id).chain(version.users.iter().map(|file| file.entry.id));
     let mut change = Change { retire: retired.collect(), ..Change::default() };
-    let files = &engine.files;
-    let written = write(files, &old, &mut kept, before, &mut change);
+    let written = write(engine, &old, &mut kept, before, &mut change);
     if let Err(error) = written {
-        files.discard(&change.add_events, &change.add_users);
+        engine.files.discard(&change.add_events, &change.add_users);
         return Err(error);
     }
     let rows = |files: &mut dyn Iterator<Item = u64>| files.sum::<u64>();
@@ -45,15 +40,20 @@ pub(crate) fn remove_before(engine: &Engine, before: i32) -> Result<u64> {
     Ok(before - after)
 }
 
-/// Writes the rows of `old` files from day `before` on, and the users of these and of `kept` files.
+/// Writes the rows of `old` files from day `before` on, and the users of these and of `kept` files. Fails with
+/// [`LakeError::Closed`] once the lake is closed.
 fn write(
-    files: &FileSet,
+    engine: &Engine,
     old: &[Arc<EventsFile>],
     kept: &mut Vec<Arc<EventsFile>>,
     before: i32,
     change: &mut Change,
 ) -> Result<()> {
+    let files = &engine.files;
     for file in old.iter().filter(|file| file.entry.days.last() >= before) {
+        if engine.is_closed() {
+            return Err(LakeError::Closed);
+        }
         let rows = file.entry.rows as usize;
         let writer = EventsWriter::create(files.layout(), files.take_file_id(), rows, ZSTD_LEVEL)?;
         if let Some(entry) = rewrite(writer, file, |_, day| day >= before, &mut change.folders)? {

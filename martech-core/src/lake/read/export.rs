@@ -43,6 +43,8 @@ const BATCH_ROWS: usize = 1024;
 pub struct Export {
     position: Option<Position>,
     cursor: Option<ExportCursor>,
+    /// The cursor stays before this one: files with smaller numbers may be published later from here on.
+    settled: ExportCursor,
 }
 
 struct Position {
@@ -64,9 +66,9 @@ struct Reading {
 
 /// The position behind an event in an export: a file, and the number of its rows that were exported.
 ///
-/// A merge of files gives their events a later position, so an export that continues after it returns some events again.
-/// None is left out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// A merge of files gives their events a later position, and files that were new when the export began may come again.
+/// So an export that continues after it returns some events again. None is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportCursor {
     file: u64,
@@ -74,7 +76,8 @@ pub struct ExportCursor {
 }
 
 impl Export {
-    pub(crate) fn new(snapshot: Snapshot, after: Option<ExportCursor>) -> Self {
+    /// Exports a snapshot. When it was taken, all files with new events and a number below `settled` were live.
+    pub(crate) fn new(snapshot: Snapshot, settled: u64, after: Option<ExportCursor>) -> Self {
         let is_left = |file: &&Arc<EventsFile>| {
             after.is_none_or(|ExportCursor { file: id, rows }| {
                 file.id() > id || (file.id() == id && rows < file.entry.rows)
@@ -82,7 +85,11 @@ impl Export {
         };
         let mut files: Vec<_> = snapshot.version.events().filter(is_left).cloned().collect();
         files.sort_by_key(|file| file.id());
-        Self { position: Some(Position { files: files.into(), reading: None, cursor: after }), cursor: after }
+        Self {
+            position: Some(Position { files: files.into(), reading: None, cursor: after }),
+            cursor: after,
+            settled: ExportCursor { file: settled, rows: 0 },
+        }
     }
 
     /// Returns the position behind the last returned event. Returns `None` if none was returned yet.
@@ -103,7 +110,7 @@ impl Export {
             Ok((position, events))
         })
         .await?;
-        self.cursor = position.cursor;
+        self.cursor = position.cursor.map(|cursor| cursor.min(self.settled));
         self.position = Some(position);
         Ok(events)
     }
@@ -152,7 +159,7 @@ impl Reading {
             self.batch = self.batches.next().transpose().context("cannot read", self.file.path())?;
         }
         let Some(batch) = &self.batch else { return Ok(false) };
-        let end = batch.num_rows().min(self.row + limit - events.len());
+        let end = batch.num_rows().min(self.row.saturating_add(limit - events.len()));
         for row in self.row..end {
             let event = schema::row_at(batch, row).to_event();
             events.push(event.map_err(|bad| self.file.damaged(format!("row {}: {bad}", self.before + row as u64)))?);
@@ -165,5 +172,45 @@ impl Reading {
 impl fmt::Debug for Export {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Export").field("cursor", &self.cursor).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, sync::Arc};
+
+    use crate::{
+        event::{Event, EventRules, EventType},
+        lake::{Lake, LakeOptions},
+        store::Store,
+        testing::SimFs,
+    };
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn continued_export_has_files_of_a_roll_that_was_in_progress() {
+        let disk = SimFs::new();
+        let open = || Lake::open(LakeOptions::new("/data").fs(Arc::new(disk.clone())).auto_compaction(false));
+        let lake = open().await.unwrap();
+        let event = || Event::builder("u1", EventType::PAGE_VIEW).build(&EventRules::default()).unwrap();
+        for _ in 0..2 {
+            lake.append(&[event()]).await.unwrap();
+            lake.roll().await.unwrap();
+        }
+        // A roll takes the number of its file. Before it publishes the file, a compaction publishes one.
+        let files = &lake.workers.engine().files;
+        files.begin_roll();
+        let rolling = files.take_file_id();
+        lake.compact().await.unwrap();
+        let mut export = lake.export(None).await.unwrap();
+        assert_eq!(export.next(usize::MAX).await.unwrap().len(), 2);
+        let cursor = export.cursor().unwrap();
+        assert!(cursor.file <= rolling, "{cursor:?}");
+        files.end_roll();
+        let late = event();
+        lake.append(std::slice::from_ref(&late)).await.unwrap();
+        lake.roll().await.unwrap();
+        let mut export = lake.export(Some(cursor)).await.unwrap();
+        let ids: HashSet<_> = export.next(10).await.unwrap().iter().map(|event| event.id).collect();
+        assert!(ids.contains(&late.id));
     }
 }

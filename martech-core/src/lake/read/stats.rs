@@ -11,8 +11,7 @@ use crate::{
     analytics::{StatsAccumulator, StatsPlan},
     lake::{
         error::Result,
-        files::window::Days,
-        rows::{row::day_of, sorted::Sorted},
+        rows::{row::day_of, sorted::Sorted, window::Days},
         snapshot::Snapshot,
     },
     query::{Stats, StatsQuery, TimeRange},

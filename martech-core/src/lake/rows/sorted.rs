@@ -9,8 +9,8 @@ use std::{
 use super::{
     hot::{Chunk, Hot},
     row::{Row, RowHead, compare_users, day_of, user_head},
+    window::{Window, Windows},
 };
-use crate::lake::files::window::{Window, Windows};
 
 /// The sort key of a row of the hot table, and the position of the row.
 #[derive(Debug, Clone, Copy)]

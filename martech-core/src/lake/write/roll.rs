@@ -35,6 +35,7 @@ fn roll_frozen(engine: &Engine) -> Result<()> {
 fn roll(engine: &Engine, fresh: ActiveTable) -> Result<()> {
     let Some(frozen) = engine.state().begin_roll(fresh) else { return Ok(()) };
     let piece = engine.rolls.begin();
+    engine.files.begin_roll();
     let mut change = Change { sequence: Some(frozen.sequence), ..Change::default() };
     let rolled = match guarded(|| write(engine, &Sorted::all([&*frozen]), &mut change)) {
         Ok(()) => {
@@ -47,6 +48,7 @@ fn roll(engine: &Engine, fresh: ActiveTable) -> Result<()> {
             Err(error)
         }
     };
+    engine.files.end_roll();
     engine.state().roll_error = rolled.as_ref().err().map(ToString::to_string);
     engine.progress.notify_all();
     rolled?;

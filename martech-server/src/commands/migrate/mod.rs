@@ -191,8 +191,9 @@ pub(super) fn migrate(args: &MigrateArgs) -> Result<Report, MigrateError> {
         {
             return Err(MigrateError::NoData(dir.clone()));
         }
-        let from = open(&args.from).await?;
-        let to = open(&args.to).await?;
+        // The files of the source stay as they are, so that a migration that continues finds its place in them.
+        let from = open(&args.from, |options| options.auto_compaction(false)).await?;
+        let to = open(&args.to, |options| options).await?;
         let report = Migration::new(args).run(&from, &to).await;
         for store in [from, to] {
             store.close(Duration::ZERO).await?;
@@ -201,10 +202,9 @@ pub(super) fn migrate(args: &MigrateArgs) -> Result<Report, MigrateError> {
     })
 }
 
-async fn open(end: &End) -> Result<Backend, BackendError> {
+async fn open(end: &End, options: impl FnOnce(LakeOptions) -> LakeOptions) -> Result<Backend, BackendError> {
     match end {
-        // Files stay as they are, so that a migration that continues finds its place in them.
-        End::Folder(dir) => Ok(Backend::Lake(Lake::open(LakeOptions::new(dir).auto_compaction(false)).await?)),
+        End::Folder(dir) => Ok(Backend::Lake(Lake::open(options(LakeOptions::new(dir))).await?)),
         End::Mongo(StoreChoice::Mongo(uri)) => {
             let store = MongoStore::new(martech_core::mongodb::MongoOptions::new(uri)).await?;
             store.prepare().await?;

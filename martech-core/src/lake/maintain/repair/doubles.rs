@@ -1,6 +1,6 @@
 //! Events that are stored more than once.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
 
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -12,7 +12,7 @@ use crate::{
         files::{catalog::EventsEntry, events_writer::EventsWriter, layout::date, live::EventsFile, schema::row_at},
         maintain::{
             merge::{ZSTD_LEVEL, rewrite},
-            verify::look_at,
+            verify::{Phase, Progress, look_at, ranges},
         },
         rows::row::{Row, key_of},
     },
@@ -40,20 +40,24 @@ struct CopyLocation {
 }
 
 impl Builder<'_> {
-    /// Returns the files of some days without duplicates. Files with dropped rows are rewritten without them.
-    pub(crate) fn days_without_doubles(
+    /// Returns the files without duplicates. Files with dropped rows are rewritten without them.
+    pub(crate) fn without_doubles(
         &mut self,
         entries: Vec<EventsEntry>,
         memory: usize,
+        progress: &mut dyn FnMut(Progress),
     ) -> Result<Vec<EventsEntry>> {
         let files: Vec<_> = entries.iter().map(|entry| EventsFile::events(*entry, &self.shared)).collect();
-        let keys = look_at(&files, &[], memory)?.doubled;
+        let keys = doubled(&files, memory, progress)?;
         if keys.is_empty() {
             return Ok(entries);
         }
+        let days: BTreeSet<i32> = keys.iter().map(|key| key.day).collect();
         let mut copies: Vec<Copies> = keys.iter().map(|_| Copies::default()).collect();
         for (number, file) in files.iter().enumerate() {
-            find_copies(file, number, &keys, &mut copies)?;
+            if days.range(file.entry.days.first()..=file.entry.days.last()).next().is_some() {
+                find_copies(file, number, &keys, &mut copies)?;
+            }
         }
         let mut dropped: Vec<Vec<usize>> = vec![Vec::new(); files.len()];
         for (key, copies) in keys.iter().zip(&copies) {
@@ -87,6 +91,21 @@ impl Builder<'_> {
         let writer = EventsWriter::create(self.layout, self.take_id(), rows, ZSTD_LEVEL)?;
         rewrite(writer, file, |row, _| dropped.binary_search(&row).is_err(), &mut self.folders)
     }
+}
+
+/// Returns the events that are in the files more than once, ascending.
+fn doubled(files: &[Arc<EventsFile>], memory: usize, progress: &mut dyn FnMut(Progress)) -> Result<Vec<EventKey>> {
+    let total = files.iter().map(|file| file.entry.rows).sum();
+    let (mut keys, mut done) = (Vec::new(), 0);
+    for days in ranges(files, memory) {
+        progress(Progress { phase: Phase::Ids, done, total });
+        let ending = files.iter().filter(|file| days.holds(file.entry.days.last()));
+        done += ending.map(|file| file.entry.rows).sum::<u64>();
+        let files: Vec<_> = files.iter().filter(|file| file.entry.days.overlaps(days)).cloned().collect();
+        keys.extend(look_at(days, &files, &[], memory)?.doubled);
+    }
+    keys.sort_unstable();
+    Ok(keys)
 }
 
 fn find_copies(file: &EventsFile, number: usize, keys: &[EventKey], copies: &mut [Copies]) -> Result<()> {

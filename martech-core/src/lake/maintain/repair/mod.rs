@@ -40,7 +40,6 @@ use crate::{
             ids,
             layout::{Layout, date, number_of},
             live::{EventsFile, Shared, UsersFile},
-            window::separate,
         },
         maintain::users,
         rows::{
@@ -179,6 +178,11 @@ impl<'a> Builder<'a> {
             let days = |_: &Catalog| [entry.days.first(), entry.days.last()].map(|day| date(day).to_string());
             losses.files.push(LostFile { path, days: survey.catalog.as_ref().map(days), events });
         }
+        if survey.catalog.is_none() {
+            let unknown = survey.unknown_event_files(self.layout).into_iter();
+            let lost = unknown.map(|path| LostFile { path: self.layout.relative(&path), days: None, events: None });
+            losses.files.extend(lost);
+        }
         let sequence = self.persisted.through();
         let inspection = &survey.journal.inspection;
         let trimmed = (sequence > 0 && inspection.trimmed > sequence).then_some(1..=inspection.trimmed);
@@ -216,22 +220,6 @@ impl<'a> Builder<'a> {
         write_sorted(self.layout, &sorted, WINDOWS, || self.take_id(), &mut entries, &mut folders, |_| ())?;
         self.folders.0.append(&mut folders.0);
         Ok(entries)
-    }
-
-    fn without_doubles(
-        &mut self,
-        entries: Vec<EventsEntry>,
-        memory: usize,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Vec<EventsEntry>> {
-        let total = entries.iter().map(|entry| entry.rows).sum();
-        let (mut kept, mut done) = (Vec::new(), 0);
-        for entries in separate(entries, |entry| entry.days) {
-            progress(Progress { phase: Phase::Ids, done, total });
-            done += entries.iter().map(|entry| entry.rows).sum::<u64>();
-            kept.extend(self.days_without_doubles(entries, memory)?);
-        }
-        Ok(kept)
     }
 
     fn users(&mut self, events: &[EventsEntry], progress: &mut dyn FnMut(Progress)) -> Result<Vec<UsersEntry>> {

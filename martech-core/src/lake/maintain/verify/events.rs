@@ -19,9 +19,8 @@ use crate::{
             parquet_file::{Footer, Input},
             schema::{EVENTS, column, id_rows},
             surrogates,
-            window::Days,
         },
-        rows::row::day_of,
+        rows::{row::day_of, window::Days},
     },
 };
 

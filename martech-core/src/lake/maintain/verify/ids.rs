@@ -1,7 +1,7 @@
 //! Finds events that are stored more than once, by id and day, with bounded memory.
 //!
-//! The ids of some days are read in as many passes as needed. Each pass looks at the ids whose hash lies in one part of
-//! the range of hashes.
+//! The days are cut into ranges whose ids fit into memory. If the ids of one day do not, they are read in as many passes
+//! as needed: each pass looks at the ids whose hash lies in one part of the range of hashes.
 
 use std::sync::Arc;
 
@@ -14,11 +14,12 @@ use crate::{
     lake::{
         error::{Context, Result},
         files::{
+            catalog::EventsEntry,
             ids::IdRow,
             live::EventsFile,
             schema::{EVENTS, IDENTITY, column, id_rows},
         },
-        rows::row::day_of,
+        rows::{row::day_of, window::Days},
     },
 };
 
@@ -35,15 +36,37 @@ pub(crate) struct Looked {
     pub(crate) not_in_files: Vec<EventKey>,
 }
 
-/// Checks all ids of some days. `files` and `journal` are those of the days. `memory` bounds the ids held at a time, in
-/// bytes.
-pub(crate) fn look_at(files: &[Arc<EventsFile>], journal: &[JournalEvent], memory: usize) -> Result<Looked> {
+/// Cuts the calendar into ranges of days, with about as many rows in each as have their ids in `memory` bytes.
+pub(crate) fn ranges(files: &[Arc<EventsFile>], memory: usize) -> Vec<Days> {
+    let most = (memory / size_of::<EventKey>()) as u64;
+    let mut files: Vec<_> = files.iter().map(|file| file.entry).collect();
+    files.sort_unstable_by_key(|entry| entry.days.first());
+    let (mut ranges, mut first, mut rows) = (Vec::new(), i32::MIN, 0);
+    for EventsEntry { days, rows: of_file, .. } in files {
+        if rows > 0 && rows + of_file > most && first < days.first() {
+            ranges.push(Days::of_day(first).with(days.first() - 1));
+            (first, rows) = (days.first(), 0);
+        }
+        rows += of_file;
+    }
+    ranges.push(Days::of_day(first).with(i32::MAX));
+    ranges
+}
+
+/// Checks all ids of a range of days. `files` are all files with one of these days, and `journal` are the events of
+/// these days. `memory` bounds the ids held at a time, in bytes.
+pub(crate) fn look_at(
+    days: Days,
+    files: &[Arc<EventsFile>],
+    journal: &[JournalEvent],
+    memory: usize,
+) -> Result<Looked> {
     let rows: u64 = files.iter().map(|file| file.entry.rows).sum();
     let parts = (rows * size_of::<EventKey>() as u64).div_ceil(memory.max(1) as u64).max(1);
     let mut looked = Looked::default();
     let mut keys: Vec<EventKey> = Vec::new();
     for part in 0..parts {
-        let is_of_part = |key: &EventKey| part_of(key.id.as_bytes(), parts) == part;
+        let is_of_part = |key: &EventKey| days.holds(key.day) && part_of(key.id.as_bytes(), parts) == part;
         keys.clear();
         for file in files {
             for_each_key(file, |key| keys.extend(Some(key).filter(is_of_part)))?;

@@ -9,8 +9,8 @@ use crate::{
     journal::{self, Inspection, JournalError},
     lake::{
         error::{Context, Result},
-        files::{catalog::Persisted, layout::Layout, window::Days},
-        rows::{hot::Chunk, row::key_of},
+        files::{catalog::Persisted, layout::Layout},
+        rows::{hot::Chunk, row::key_of, window::Days},
     },
 };
 

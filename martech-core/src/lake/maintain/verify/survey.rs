@@ -23,9 +23,9 @@ use crate::{
             layout::Layout,
             live::{EventsFile, Shared, UsersFile},
             parquet_file::{Input, Tail},
-            window::{Days, separate},
         },
         maintain::users,
+        rows::window::Days,
     },
 };
 
@@ -68,6 +68,16 @@ impl Survey {
         surveyor.sums()?;
         surveyor.survey.report.findings.sort_by_key(|finding| !finding.damage);
         Ok(surveyor.survey)
+    }
+
+    /// Returns Parquet files in the folder of events whose names are not those of event files.
+    pub(crate) fn unknown_event_files(&self, layout: &Layout) -> Vec<PathBuf> {
+        let is_unknown = |path: &&PathBuf| {
+            path.starts_with(layout.events())
+                && path.extension().is_some_and(|extension| extension == "parquet")
+                && layout.events_file_id(path).is_none()
+        };
+        self.there.iter().filter(is_unknown).cloned().collect()
     }
 
     /// Returns whether the catalog must be rebuilt. Damaged id indexes and lone surrogates do not require that.
@@ -119,6 +129,14 @@ impl<'a> Surveyor<'a> {
             Ok(None) => self.find(Kind::CatalogDamaged, &layout.catalog(), None, "the file is missing"),
             Err(error @ (LakeError::UnknownFormat { .. } | LakeError::OldFormat(_))) => return Err(error),
             Err(error) => self.find(Kind::CatalogDamaged, &layout.catalog(), None, reason(&error)),
+        }
+        if self.survey.catalog.is_none() && self.survey.there.iter().any(|path| layout.is_of_old_format(path)) {
+            return Err(LakeError::Damaged {
+                path: layout.catalog(),
+                message: "the file is missing or damaged, and the event files have an older format; repair the folder \
+                          with the program that wrote them, and then open it with this one"
+                    .to_owned(),
+            });
         }
         Ok(())
     }
@@ -230,8 +248,13 @@ impl<'a> Surveyor<'a> {
     }
 
     fn orphans(&mut self) {
-        let Some(catalog) = &self.survey.catalog else { return };
         let layout = &self.shared.layout;
+        let Some(catalog) = &self.survey.catalog else {
+            for path in self.survey.unknown_event_files(layout) {
+                self.find(Kind::EventsDamaged, &path, None, "the name is not that of an event file");
+            }
+            return;
+        };
         let events = catalog.events.iter().chain(&self.survey.sound);
         let events = events.flat_map(|entry| [layout.events_file(entry.id), layout.ids_file(entry.id)]);
         let users = catalog.users.iter().map(|entry| layout.users_file(entry.id));
@@ -290,23 +313,20 @@ impl<'a> Surveyor<'a> {
     }
 
     fn ids(&mut self) -> Result<()> {
-        let files = self.survey.sound.iter().map(|entry| EventsFile::events(*entry, &self.shared));
-        // Without a catalog, nothing tells which events of the journal are in files.
-        let journal = if self.survey.catalog.is_some() { self.survey.journal.events.as_slice() } else { &[] };
-        let mut parts: Vec<(Days, Option<Arc<EventsFile>>)> = files.map(|file| (file.entry.days, Some(file))).collect();
-        let days = journal.chunk_by(|left, right| left.key.day == right.key.day);
-        parts.extend(days.map(|events| (Days::of_day(events[0].key.day), None)));
+        let all = self.survey.sound.iter().map(|entry| EventsFile::events(*entry, &self.shared));
+        let all: Vec<_> = all.collect();
         let lost: Vec<Days> = self.survey.lost.iter().map(|entry| entry.days).collect();
         let total = self.survey.report.checked.events;
         let (mut done, mut not_in_files, mut findings) = (0, 0, Vec::new());
-        for parts in separate(parts, |(days, _)| *days) {
+        for days in ids::ranges(&all, self.memory) {
             (self.progress)(Progress { phase: Phase::Ids, done, total });
-            let days = parts.iter().map(|(days, _)| *days).reduce(|all, days| all.with(days.first()).with(days.last()));
-            let files: Vec<_> = parts.into_iter().filter_map(|(_, file)| file).collect();
-            done += files.iter().map(|file| file.entry.rows).sum::<u64>();
-            let journal = days.map_or(&[][..], |days| self.survey.journal.of_days(days));
-            let journal = if self.survey.catalog.is_some() { journal } else { &[] };
-            let found = ids::look_at(&files, journal, self.memory)?;
+            let files: Vec<_> = all.iter().filter(|file| file.entry.days.overlaps(days)).cloned().collect();
+            let ending = files.iter().filter(|file| days.holds(file.entry.days.last()));
+            done += ending.map(|file| file.entry.rows).sum::<u64>();
+            // Without a catalog, nothing tells which events of the journal are in files.
+            let journal =
+                if self.survey.catalog.is_some() { self.survey.journal.of_days(days) } else { Default::default() };
+            let found = ids::look_at(days, &files, journal, self.memory)?;
             let of_lost = |key: &&EventKey| lost.iter().any(|days| days.holds(key.day));
             not_in_files += found.not_in_files.iter().filter(|key| !of_lost(key)).count() as u64;
             self.survey.salvage.extend(found.not_in_files);

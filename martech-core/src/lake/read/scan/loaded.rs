@@ -55,7 +55,7 @@ impl Loaded {
         let users = &self.users;
         let user = |run: &Run| &users[run.user.start as usize..run.user.end as usize];
         let compare = |left: &Run, right: &Run| compare_users((left.head, user(left)), (right.head, user(right)));
-        // The sort is stable, so the runs of a user stay in the order of the files, which is the order of the days.
+        // The sort is stable, so the runs of a user stay in the order of the files. The days of files may overlap.
         self.runs.sort_by(compare);
         let rows_of = |run: &Run| &self.rows[run.rows.start as usize..run.rows.end as usize];
         let mut joined = Vec::new();

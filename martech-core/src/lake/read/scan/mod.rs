@@ -1,6 +1,6 @@
 //! Scans events user by user, each user's events in time order, with bounded memory.
 //!
-//! Files are sorted by user within a day, so the events of one user are in many files. Users are cut into slices of
+//! Files are sorted by user, and a file has few days, so the events of one user are in many files. Users are cut into slices of
 //! about [`SLICE_ROWS`] events. A slice is read from one file after another. Its runs (the rows of one user in one
 //! file) are then sorted. Only pages that hold users of the slice are read.
 
@@ -18,9 +18,8 @@ use crate::{
             live::{EventsFile, user_pages},
             parquet_file::Footer,
             schema::column,
-            window::Days,
         },
-        rows::sorted::Sorted,
+        rows::{sorted::Sorted, window::Days},
     },
     query::TimeRange,
 };

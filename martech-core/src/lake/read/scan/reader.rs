@@ -12,10 +12,9 @@ use crate::{
         files::{
             parquet_file::{Footer, Input},
             schema::column,
-            window::Days,
         },
         read::pages::{Decoder, Dictionary, Pages, plain_number, plain_text},
-        rows::{currency_of, to_row},
+        rows::{currency_of, to_row, window::Days},
     },
 };
 

@@ -4,11 +4,11 @@ use crate::lake::{
         events_writer::{EventsWriter, Folders, id_pages, write_sorted},
         ids,
         schema::column,
-        window::Days,
     },
     rows::{
         hot::{Encoded, Hot},
         sorted::Sorted,
+        window::Days,
     },
 };
 use arrow_array::{RecordBatch, StringArray, cast::AsArray};
