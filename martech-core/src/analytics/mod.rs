@@ -51,8 +51,6 @@ mod symbols;
 mod user_summary;
 
 pub use calendar::{Calendar, MAX_BUCKETS};
-#[cfg(feature = "lake")]
-pub(crate) use row::session_key_of;
 pub use row::{Row, session_key};
 pub use session::{SESSION_GAP_MILLIS, Sessions, SessionsDecodeError};
 pub use stats::{StatsAccumulator, StatsPlan, TOP_ROWS};

@@ -74,10 +74,5 @@ impl Row {
 ///
 /// Two ids of one user collide with a probability of 2^-64.
 pub fn session_key(session_id: &str) -> u64 {
-    session_key_of(session_id.as_bytes())
-}
-
-/// Same as [`session_key`], for text that was not checked to be UTF-8.
-pub(crate) fn session_key_of(session_id: &[u8]) -> u64 {
-    xxh3_64(session_id).max(1)
+    xxh3_64(session_id.as_bytes()).max(1)
 }

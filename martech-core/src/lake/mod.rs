@@ -8,6 +8,7 @@
 //!   events/*.parquet                      events of a day, or of more days if they have few, by user, time and id
 //!   ids/*.ids                             for each event file: the event ids in it
 //!   users/*.parquet                       for each user: first and last seen, events, sessions, orders, revenue
+//!   facts/*.facts                         a cache: the columns of an event file that figures are counted from
 //! ```
 //!
 //! # Write path

@@ -9,6 +9,7 @@ mod days;
 mod duplicates;
 mod durability;
 mod export;
+mod facts;
 mod files;
 mod formats;
 mod queries;

@@ -189,9 +189,11 @@ async fn comparison_with_the_previous_year_skips_the_months_between() {
     store(&lake, &all).await;
     lake.roll().await.unwrap();
     // A query that reads the day between fails.
-    let files = std::fs::read_dir(dir.path().join("events")).unwrap().map(|entry| entry.unwrap().path());
-    let files: std::collections::BTreeSet<_> = files.collect();
-    std::fs::remove_file(files.iter().nth(1).unwrap()).unwrap();
+    for folder in ["events", "facts"] {
+        let files = std::fs::read_dir(dir.path().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        let files: std::collections::BTreeSet<_> = files.collect();
+        std::fs::remove_file(files.iter().nth(1).unwrap()).unwrap();
+    }
     let around = |from: i64| TimeRange { from: Timestamp::from_millis(from), to: Timestamp::from_millis(START + 1) };
     let week = StatsQuery::new(around(START - 7 * DAY)).compare(Compare::PreviousYear);
     let stats = lake.stats(week).await.unwrap();

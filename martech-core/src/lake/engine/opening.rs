@@ -118,12 +118,24 @@ fn check_files(version: &Version, layout: &Layout) -> Result<()> {
             tracing::warn!(%error, "cannot remove an unused file; it stays until the next start");
         }
     }
+    remove_unused_facts(version, layout);
     let folders = layout.fs.list(&layout.events()).context("cannot list", layout.events())?;
     for folder in folders.into_iter().filter(|entry| entry.is_dir) {
         // An upgrade was interrupted before it removed the folders of the old format. Others may have files.
         let _ = layout.fs.remove_dir(&folder.path);
     }
     Ok(())
+}
+
+/// Removes facts of files that no catalog names.
+fn remove_unused_facts(version: &Version, layout: &Layout) {
+    let used: BTreeSet<_> =
+        version.events().map(|file| layout.facts_file(file.id())).chain([layout.facts_seed()]).collect();
+    let there = layout.fs.list(&layout.facts()).unwrap_or_default();
+    for entry in there.into_iter().filter(|entry| !used.contains(&entry.path)) {
+        // Facts that stay do no harm: each says to which event file it belongs.
+        let _ = layout.remove(&entry.path);
+    }
 }
 
 /// Reads the rows that are in no file into memory.

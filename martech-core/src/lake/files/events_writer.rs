@@ -10,8 +10,10 @@ use parquet::file::metadata::ParquetMetaData;
 
 use super::{
     catalog::EventsEntry,
+    facts::FactsBuilder,
     ids::{self, IdPage, IdRow, MAX_ROWS},
     layout::Layout,
+    live::Shared,
     parquet_file::Output,
     schema::{BatchBuilder, EVENTS, column, days_in, id_rows, writing},
     surrogates,
@@ -60,21 +62,24 @@ impl Drop for Temporary<'_> {
 
 /// An event file that is being written.
 pub(crate) struct EventsWriter<'a> {
-    layout: &'a Layout,
+    shared: &'a Shared,
     id: u64,
     /// `None` before the first row.
     days: Option<Days>,
     temporary: Temporary<'a>,
     output: Output,
     ids: Vec<IdRow>,
+    facts: FactsBuilder,
 }
 
 impl<'a> EventsWriter<'a> {
     /// Begins file `id` for about `rows` events, compressed by zstd at `level`.
-    pub(crate) fn create(layout: &'a Layout, id: u64, rows: usize, level: i32) -> Result<Self> {
+    pub(crate) fn create(shared: &'a Shared, id: u64, rows: usize, level: i32) -> Result<Self> {
+        let layout = &shared.layout;
         let temporary = Temporary::beside(layout, &layout.events_file(id))?;
         let output = Output::create(&*layout.fs, temporary.path(), &EVENTS, writing(rows, level))?;
-        Ok(Self { layout, id, days: None, temporary, output, ids: Vec::with_capacity(rows) })
+        let facts = FactsBuilder::new(shared.facts.seed(), rows);
+        Ok(Self { shared, id, days: None, temporary, output, ids: Vec::with_capacity(rows), facts })
     }
 
     /// Writes rows, sorted by user, time and id, that come after all rows written before.
@@ -85,6 +90,7 @@ impl<'a> EventsWriter<'a> {
     /// Writes rows without replacing lone surrogates, as older programs did.
     pub(crate) fn write_unchanged(&mut self, batch: &RecordBatch) -> Result<()> {
         self.ids.extend(id_rows(batch));
+        self.facts.push(batch);
         for day in days_in(batch) {
             self.days = Some(self.days.map_or(Days::of_day(day), |days| days.with(day)));
         }
@@ -93,7 +99,8 @@ impl<'a> EventsWriter<'a> {
 
     /// Makes the content durable under its final name. The name itself is durable after [`Folders::sync`].
     pub(crate) fn finish(self, folders: &mut Folders) -> Result<EventsEntry> {
-        let Self { layout, id, days, temporary, output, ids } = self;
+        let Self { shared, id, days, temporary, output, ids, facts } = self;
+        let layout = &shared.layout;
         let days = days.ok_or_else(|| LakeError::Task("an event file needs at least one event".to_owned()))?;
         let (footer, tail, bytes) = output.finish().context("cannot write", temporary.path())?;
         let pages = id_pages(&footer).ok_or_else(|| LakeError::Damaged {
@@ -104,6 +111,9 @@ impl<'a> EventsWriter<'a> {
         let index_bytes = ids::write(&*layout.fs, index.path(), &ids, &pages)?;
         index.rename(&layout.ids_file(id))?;
         temporary.rename(&layout.events_file(id))?;
+        if let Err(error) = shared.facts.write(id, &facts.finish(tail)) {
+            tracing::warn!(%error, "cannot write facts; the first question makes them");
+        }
         folders.0.extend([layout.events(), layout.ids()]);
         Ok(EventsEntry { id, days, rows: ids.len() as u64, bytes: bytes + index_bytes, tail })
     }
@@ -141,7 +151,7 @@ pub(crate) fn id_pages(footer: &ParquetMetaData) -> Option<Vec<IdPage>> {
 /// Writes the rows of at most `windows` windows, each to one or more files. `wrote` is called now and then with the
 /// number of rows written so far. After an error, `entries` has the files that were finished.
 pub(crate) fn write_sorted(
-    layout: &Layout,
+    shared: &Shared,
     sorted: &Sorted<'_>,
     windows: usize,
     mut take_id: impl FnMut() -> u64,
@@ -153,10 +163,10 @@ pub(crate) fn write_sorted(
     let mut rows = 0;
     for positions in sorted.windows(windows) {
         for positions in positions.chunks(MAX_ROWS) {
-            let mut writer = EventsWriter::create(layout, take_id(), positions.len(), FAST_ZSTD_LEVEL)?;
+            let mut writer = EventsWriter::create(shared, take_id(), positions.len(), FAST_ZSTD_LEVEL)?;
             for positions in positions.chunks(BATCH_ROWS) {
                 positions.iter().for_each(|&position| builder.push(&sorted.row(position as usize)));
-                let batch = builder.finish().context("cannot write", layout.events())?;
+                let batch = builder.finish().context("cannot write", shared.layout.events())?;
                 writer.write(&batch)?;
                 rows += positions.len();
                 wrote(rows);

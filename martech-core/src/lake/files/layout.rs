@@ -49,6 +49,11 @@ impl Layout {
         self.root.join("users")
     }
 
+    /// Returns the folder of facts, which are a cache.
+    pub(crate) fn facts(&self) -> PathBuf {
+        self.root.join("facts")
+    }
+
     pub(crate) fn events_file(&self, id: u64) -> PathBuf {
         self.events().join(format!("{id:010}.parquet"))
     }
@@ -59,6 +64,14 @@ impl Layout {
 
     pub(crate) fn users_file(&self, id: u64) -> PathBuf {
         self.users().join(format!("{id:010}.parquet"))
+    }
+
+    pub(crate) fn facts_file(&self, id: u64) -> PathBuf {
+        self.facts().join(format!("{id:010}.facts"))
+    }
+
+    pub(crate) fn facts_seed(&self) -> PathBuf {
+        self.facts().join("seed")
     }
 
     /// Returns the path of the record that an unfinished repair leaves.
@@ -103,7 +116,7 @@ impl Layout {
 
     /// Creates the folders that every lake has.
     pub(crate) fn create(&self) -> Result<()> {
-        for dir in [self.root.clone(), self.events(), self.ids(), self.users(), self.journal()] {
+        for dir in [self.root.clone(), self.events(), self.ids(), self.users(), self.facts(), self.journal()] {
             self.fs.create_dir_all(&dir).context("cannot create the folder", dir)?;
         }
         Ok(())
@@ -117,7 +130,7 @@ impl Layout {
         }
     }
 
-    /// Lists all files below `events`, `ids` and `users`.
+    /// Lists all files below `events`, `ids` and `users`. Facts are not among them.
     pub(crate) fn data_files(&self) -> Result<Vec<PathBuf>> {
         let mut files = Vec::new();
         let mut dirs = vec![self.events(), self.ids(), self.users()];

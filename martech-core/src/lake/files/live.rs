@@ -16,6 +16,7 @@ use quick_cache::{Weighter, sync::Cache};
 
 use super::{
     catalog::{EventsEntry, UsersEntry},
+    facts::{Facts, FactsBuilder, FactsFiles, Fit},
     ids::IdRange,
     layout::Layout,
     parquet_file::{Footer, Input, Tail},
@@ -45,6 +46,7 @@ impl Weighter<u64, Arc<Footer>> for FooterWeight {
 pub(crate) struct Shared {
     pub(crate) layout: Layout,
     pub(crate) footers: Footers,
+    pub(crate) facts: FactsFiles,
 }
 
 impl fmt::Debug for Shared {
@@ -55,7 +57,8 @@ impl fmt::Debug for Shared {
 
 impl Shared {
     pub(crate) fn new(layout: Layout) -> Self {
-        Self { layout, footers: Cache::with_weighter(1000, FOOTER_MEMORY, FooterWeight) }
+        let facts = FactsFiles::new(layout.clone());
+        Self { layout, footers: Cache::with_weighter(1000, FOOTER_MEMORY, FooterWeight), facts }
     }
 }
 
@@ -102,6 +105,47 @@ impl EventsFile {
     /// Returns [`ids`](Self::ids), or `None` if that would read the file.
     pub(crate) fn ids_in_memory(&self) -> Option<&IdRange> {
         self.ids.get().and_then(Option::as_ref)
+    }
+
+    /// Returns whether the file may have events of a user.
+    pub(crate) fn may_hold_user(&self, user_id: &str) -> Result<bool> {
+        if let Some(footer) = self.shared.footers.get(&self.id)
+            && let Some(may_hold) = footer.may_hold_in_memory(user_id)
+        {
+            return Ok(may_hold);
+        }
+        let (input, footer) = self.open()?;
+        footer.may_hold(&input, column::USER_ID, user_id).context("cannot read", self.path())
+    }
+
+    /// Returns the facts of the file, and makes them first if there are none.
+    pub(crate) fn facts(&self) -> Result<Arc<Facts>> {
+        self.shared.facts.of(&self.entry, || self.open())
+    }
+
+    /// Returns a builder for the facts of the file. Returns `None` if the file has no facts.
+    pub(crate) fn facts_to_compare(&self) -> Option<FactsBuilder> {
+        let facts = &self.shared.facts;
+        facts.has(self.id).then(|| FactsBuilder::new(facts.seed(), self.rows as usize))
+    }
+
+    /// Compares the facts with what they should be.
+    pub(crate) fn compare_facts(&self, expected: FactsBuilder) -> Fit {
+        self.shared.facts.compare(&self.entry, expected)
+    }
+
+    /// Returns the seed of the keys in the facts.
+    pub(crate) fn seed(&self) -> u64 {
+        self.shared.facts.seed()
+    }
+
+    pub(crate) fn facts_path(&self) -> PathBuf {
+        self.shared.layout.facts_file(self.id)
+    }
+
+    /// Makes the facts again, because they turned out to be damaged.
+    pub(crate) fn remake_facts(&self) -> Result<Arc<Facts>> {
+        self.shared.facts.remake(&self.entry, || self.open())
     }
 
     /// Returns the times of some rows, which must ascend.
@@ -200,6 +244,10 @@ impl<Entry> Drop for LiveFile<Entry> {
             return;
         }
         self.shared.footers.remove(&self.id);
+        // A file of users has no facts, and its number is no event file's.
+        if let Err(error) = self.shared.facts.remove(self.id) {
+            tracing::warn!(%error, "cannot remove old facts; they stay until the next start");
+        }
         for path in &self.paths {
             if let Err(error) = self.shared.layout.remove(path) {
                 // The next start removes files that no catalog names.

@@ -20,11 +20,9 @@ use bytes::{Buf, Bytes};
 use parquet::{
     arrow::{
         ArrowWriter, ProjectionMask,
-        arrow_reader::{
-            ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
-            RowSelection,
-        },
+        arrow_reader::{ParquetRecordBatchReader, RowSelection},
         arrow_writer::ArrowWriterOptions,
+        parquet_to_arrow_field_levels,
     },
     bloom_filter::Sbbf,
     errors::{ParquetError, Result as ParquetResult},
@@ -40,6 +38,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     checksums::{Near, Summing, Sums},
     ids::IdRange,
+    pages::OneGroup,
     schema::column,
 };
 use crate::{
@@ -96,9 +95,9 @@ impl Output {
 /// The end of a Parquet file, which holds its metadata.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tail {
-    bytes: u64,
+    pub(super) bytes: u64,
     /// The CRC32C of the tail.
-    checksum: u32,
+    pub(super) checksum: u32,
 }
 
 /// An open Parquet file.
@@ -155,7 +154,7 @@ impl Input {
         let sums = sums_in(&metadata, self.len - tail.bytes);
         let sums = sums.ok_or_else(|| ParquetError::General("no checksums".to_owned()))?;
         let (metadata, sums) = (Arc::new(metadata), Arc::new(sums));
-        Ok(Footer { metadata, sums, view: OnceLock::new(), filter: OnceLock::new() })
+        Ok(Footer { metadata, sums, filter: OnceLock::new() })
     }
 
     /// Returns the same file with checks of all reads against the checksums in the footer.
@@ -190,13 +189,12 @@ impl Input {
         batch_rows: usize,
     ) -> ParquetResult<Batches> {
         guarded(|| {
-            let view = footer.view(schema)?;
-            let mask = ProjectionMask::leaves(view.parquet_schema(), columns.iter().copied());
-            let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.clone(), view);
-            if let Some(rows) = rows {
-                builder = builder.with_row_selection(rows);
-            }
-            builder.with_batch_size(batch_rows).with_projection(mask).build().map(|reader| Batches(Some(reader)))
+            let found = footer.metadata.file_metadata().schema_descr();
+            let mask = ProjectionMask::leaves(found, columns.iter().copied());
+            let levels = parquet_to_arrow_field_levels(found, mask, Some(schema.fields()))?;
+            let group = OneGroup { input: Arc::new(self.clone()), metadata: footer.metadata.clone() };
+            let reader = ParquetRecordBatchReader::try_new_with_row_groups(&levels, &group, batch_rows, rows)?;
+            Ok(Batches(Some(reader)))
         })
     }
 }
@@ -248,8 +246,6 @@ pub(crate) struct Footer {
     pub(crate) metadata: Arc<ParquetMetaData>,
     /// The checksums of the bytes before the metadata.
     sums: Arc<Sums>,
-    /// Arrow's view of the metadata.
-    view: OnceLock<ArrowReaderMetadata>,
     /// The Bloom filter of a column, once it was asked for.
     filter: OnceLock<Option<Sbbf>>,
 }
@@ -264,7 +260,12 @@ impl Footer {
             // Two threads may read the filter at once. Both read the same one.
             let _ = self.filter.set(filter);
         }
-        Ok(self.filter.get().and_then(Option::as_ref).is_none_or(|filter| filter.check(value)))
+        Ok(self.may_hold_in_memory(value).unwrap_or(true))
+    }
+
+    /// Returns [`may_hold`](Self::may_hold), or `None` if that would read the file.
+    pub(crate) fn may_hold_in_memory(&self, value: &str) -> Option<bool> {
+        self.filter.get().map(|filter| filter.as_ref().is_none_or(|filter| filter.check(value)))
     }
 
     /// Returns the range of the event ids, if the file states it exactly.
@@ -282,17 +283,6 @@ impl Footer {
         let columns = self.metadata.row_groups().iter().flat_map(|group| group.columns());
         let filters = columns.filter_map(|column| u64::try_from(column.bloom_filter_length()?).ok());
         (self.metadata.memory_size() + self.sums.size()) as u64 + filters.sum::<u64>()
-    }
-
-    /// Returns Arrow's view of the metadata. All calls must pass the same schema.
-    fn view(&self, schema: &SchemaRef) -> ParquetResult<ArrowReaderMetadata> {
-        if let Some(view) = self.view.get() {
-            return Ok(view.clone());
-        }
-        let options = ArrowReaderOptions::new().with_schema(schema.clone());
-        let view = ArrowReaderMetadata::try_new(self.metadata.clone(), options)?;
-        // Two threads may build the view at once. Both build the same one.
-        Ok(self.view.get_or_init(|| view).clone())
     }
 }
 

@@ -41,7 +41,9 @@ pub(crate) mod column {
     pub(crate) const PROPERTIES: usize = 12;
 }
 
-/// The number of rows in a page of users, ids and properties. A journey decodes at least one such page.
+/// The number of rows in a page of properties. A journey decompresses at least one such page for each file.
+const PROPERTIES_ROWS: usize = 256;
+/// The number of rows in a page of users, ids, sessions and anonymous ids.
 const PAGE_ROWS: usize = 1024;
 
 /// The schema of an event file. A file has one row group, sorted by user, time and id.
@@ -76,7 +78,7 @@ pub(crate) fn writing(rows: usize, level: i32) -> WriterProperties {
         .set_created_by(concat!("martech ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(level).expect("a valid zstd level")))
         .set_data_page_row_count_limit(PAGE_ROWS)
-        .set_write_batch_size(PAGE_ROWS)
+        .set_write_batch_size(PROPERTIES_ROWS)
         .set_max_row_group_row_count(None)
         .set_column_index_truncate_length(None)
         .set_statistics_enabled(EnabledStatistics::Chunk)
@@ -87,8 +89,6 @@ pub(crate) fn writing(rows: usize, level: i32) -> WriterProperties {
         ))
         .set_column_encoding(path(column::EVENT_ID), Encoding::PLAIN)
         .set_column_statistics_enabled(path(column::USER_ID), EnabledStatistics::Page)
-        // Time statistics let a page of a long journey begin where the page before ended.
-        .set_column_statistics_enabled(path(column::OCCURRED_AT), EnabledStatistics::Page)
         .set_column_bloom_filter_enabled(path(column::USER_ID), true)
         .set_column_bloom_filter_fpp(path(column::USER_ID), 0.02)
         .set_column_bloom_filter_max_ndv(path(column::USER_ID), rows.max(1) as u64);
@@ -107,9 +107,7 @@ pub(crate) fn writing(rows: usize, level: i32) -> WriterProperties {
     ] {
         properties = properties.set_column_compression(path(column), Compression::UNCOMPRESSED);
     }
-    for column in [column::SESSION_ID, column::ANONYMOUS_ID] {
-        properties = properties.set_column_data_page_row_count_limit(path(column), 2 * PAGE_ROWS);
-    }
+    properties = properties.set_column_data_page_row_count_limit(path(column::PROPERTIES), PROPERTIES_ROWS);
     for column in [
         column::EVENT_TYPE,
         column::OCCURRED_AT,

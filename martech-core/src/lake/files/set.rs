@@ -45,6 +45,10 @@ impl FileSet {
         Self { shared, live: Mutex::new(Live { catalog, version, rolling: None }) }
     }
 
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// Returns the paths of the data folder.
     pub(crate) fn layout(&self) -> &Layout {
         &self.shared.layout

@@ -53,7 +53,7 @@ pub(crate) fn merge_files(
                 Entry::Occupied(writer) => writer.into_mut(),
                 Entry::Vacant(none) => {
                     let rows = parts.windows.rows_in(window) as usize;
-                    none.insert(EventsWriter::create(set.layout(), set.take_file_id(), rows, ZSTD_LEVEL)?)
+                    none.insert(EventsWriter::create(set.shared(), set.take_file_id(), rows, ZSTD_LEVEL)?)
                 }
             };
             writer.write(&part)?;

@@ -55,7 +55,7 @@ fn write(
             return Err(LakeError::Closed);
         }
         let rows = file.entry.rows as usize;
-        let writer = EventsWriter::create(files.layout(), files.take_file_id(), rows, ZSTD_LEVEL)?;
+        let writer = EventsWriter::create(files.shared(), files.take_file_id(), rows, ZSTD_LEVEL)?;
         if let Some(entry) = rewrite(writer, file, |_, day| day >= before, &mut change.folders)? {
             change.add_events.push(entry);
             kept.push(files.file(entry));

@@ -1,31 +1,24 @@
-//! Journeys: the events of one user in time order, read from the pages that hold them.
+//! Journeys: the events of one user in time order. Facts tell which rows they are, and the pages of the event files that
+//! hold these rows are read.
 
 use std::{
     cmp::Reverse,
     collections::VecDeque,
+    io,
     ops::{Range, RangeInclusive},
+    sync::Arc,
 };
 
-use arrow_array::{
-    Array, RecordBatch,
-    cast::AsArray,
-    types::{Int64Type, TimestampMillisecondType},
-};
-use parquet::{
-    arrow::arrow_reader::RowSelection,
-    file::page_index::{
-        column_index::{ColumnIndexMetaData, PrimitiveColumnIndex},
-        offset_index::PageLocation,
-    },
-};
+use arrow_array::{Array, RecordBatch, cast::AsArray, types::Int64Type};
+use parquet::arrow::arrow_reader::RowSelection;
 
 use crate::{
     event::{Event, EventType, MILLIS_PER_DAY, Timestamp},
     lake::{
         error::{Context, LakeError, Result},
         files::{
-            live::{EventsFile, user_pages},
-            parquet_file::{Batches, Footer, Input},
+            facts::{Block, Coded, Facts, person_key},
+            live::EventsFile,
             schema::{EVENTS, column},
         },
         rows::row::{BadRow, Row},
@@ -34,20 +27,11 @@ use crate::{
     query::{JourneyCursor, JourneyPage, JourneyQuery, Order},
 };
 
-/// The columns that decide whether a row is on the page, and in which order.
-const KEY_COLUMNS: [usize; 4] = [column::EVENT_ID, column::USER_ID, column::EVENT_TYPE, column::OCCURRED_AT];
-/// The columns that an answer shows.
-const EVENT_COLUMNS: [usize; 8] = [
-    column::EVENT_ID,
-    column::USER_ID,
-    column::EVENT_TYPE,
-    column::OCCURRED_AT,
-    column::DELAY,
-    column::ANONYMOUS_ID,
-    column::SESSION_ID,
-    column::PROPERTIES,
-];
-const BATCH_ROWS: usize = 4 * 1024;
+/// The columns that an answer shows, besides those of the facts.
+const COLUMNS: [usize; 6] =
+    [column::EVENT_ID, column::USER_ID, column::DELAY, column::ANONYMOUS_ID, column::SESSION_ID, column::PROPERTIES];
+/// The number of blocks of one user among which the first wanted one is not searched for.
+const FEW_BLOCKS: usize = 8;
 
 /// Returns a page of a journey.
 pub(crate) fn journey(snapshot: &Snapshot, query: &JourneyQuery) -> Result<JourneyPage> {
@@ -117,10 +101,14 @@ impl<'a> Wanted<'a> {
         day(self.from)..=day(self.to.saturating_sub(1))
     }
 
+    fn takes_type(&self, event_type: &str) -> bool {
+        self.types.is_empty() || self.types.iter().any(|wanted| wanted.as_str() == event_type)
+    }
+
     fn takes(&self, occurred_at: i64, id: [u8; 16], event_type: &str) -> bool {
         let key = (occurred_at, id);
         (self.from..self.to).contains(&occurred_at)
-            && (self.types.is_empty() || self.types.iter().any(|wanted| wanted.as_str() == event_type))
+            && self.takes_type(event_type)
             && self.cursor.is_none_or(|cursor| match self.order {
                 Order::Ascending => key > cursor,
                 Order::Descending => key < cursor,
@@ -128,133 +116,119 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// Reads the user's events in a file: at most one more than the page holds.
+/// Reads the user's events in a file: those that may be on the page, and at most a few more.
 fn read(file: &EventsFile, query: &JourneyQuery, wanted: &Wanted<'_>) -> Result<Vec<Event>> {
-    let (input, footer) = file.open()?;
-    let user = query.user_id.as_bytes();
-    let times = TimePages::new(&footer);
-    let pages: Vec<_> = user_pages(&footer, column::USER_ID)
-        .iter()
-        .filter(|page| page.first_user <= user && page.last_user >= user)
-        .map(|page| page.first_row..page.first_row + page.rows)
-        .filter(|rows| times.may_hold(rows, wanted.from..wanted.to))
-        .collect();
     // Most files do not hold a given user, and are not read further.
-    if pages.is_empty()
-        || !footer.may_hold(&input, column::USER_ID, &query.user_id).context("cannot read", file.path())?
-    {
+    if !file.may_hold_user(&query.user_id)? {
         return Ok(Vec::new());
     }
-    let rows = find(file, &input, &footer, &pages, query, wanted)?;
-    if rows.is_empty() {
+    let found = match find(&*file.facts()?, file.seed(), query, wanted) {
+        Ok(found) => found,
+        Err(_) => find(&*file.remake_facts()?, file.seed(), query, wanted).context("cannot read", file.facts_path())?,
+    };
+    if found.is_empty() {
         return Ok(Vec::new());
     }
-    let ranges = rows.iter().map(|&row| row..row + 1);
+    let (input, footer) = file.open()?;
+    let ranges = found.iter().map(|found| found.row..found.row + 1);
     let selection = RowSelection::from_consecutive_ranges(ranges, file.entry.rows as usize);
-    let reader = input.read(&footer, &EVENTS, &EVENT_COLUMNS, Some(selection), rows.len());
-    let mut events = Vec::with_capacity(rows.len());
+    let reader = input.read(&footer, &EVENTS, &COLUMNS, Some(selection), found.len());
+    let mut events = Vec::with_capacity(found.len());
+    let mut found = found.iter();
     for batch in reader.context("cannot read", file.path())? {
         let batch = batch.context("cannot read", file.path())?;
-        for row in 0..batch.num_rows() {
-            let damaged = |bad: BadRow| LakeError::Damaged { path: file.path().clone(), message: bad.to_string() };
-            events.push(event_at(&batch, row).map_err(damaged)?);
+        for (row, found) in (0..batch.num_rows()).zip(&mut found) {
+            let row = row_at(&batch, row, found);
+            // Another user may have the same key, though that is most unlikely.
+            if row.user_id == query.user_id && wanted.takes(row.occurred_at, row.id, row.event_type) {
+                let damaged = |bad: BadRow| LakeError::Damaged { path: file.path().clone(), message: bad.to_string() };
+                events.push(row.to_event().map_err(damaged)?);
+            }
         }
     }
     Ok(events)
 }
 
-/// Finds the wanted rows, ascending: at most one more than the page holds.
-///
-/// The rows of a user are in time order, so the search starts at the requested end and stops once it has found enough.
-/// Each part is twice as large as the one before, because wanted rows may be rare.
-fn find(
-    file: &EventsFile,
-    input: &Input,
-    footer: &Footer,
-    mut pages: &[Range<usize>],
-    query: &JourneyQuery,
-    wanted: &Wanted<'_>,
-) -> Result<VecDeque<usize>> {
-    let (mut found, mut part_rows) = (VecDeque::new(), BATCH_ROWS);
-    while !pages.is_empty() && found.len() <= query.limit {
-        let mut rows = 0;
-        let mut is_enough = |page: &Range<usize>| {
-            rows += page.len();
-            rows >= part_rows
-        };
-        let part;
-        match query.order {
-            Order::Ascending => {
-                let last = pages.iter().position(&mut is_enough).unwrap_or(pages.len() - 1);
-                (part, pages) = pages.split_at(last + 1);
-                found.extend(find_in(file, input, footer, part, query, wanted)?);
-                found.truncate(query.limit + 1);
-            }
-            Order::Descending => {
-                let first = pages.iter().rposition(&mut is_enough).unwrap_or(0);
-                (pages, part) = pages.split_at(first);
-                let rows = find_in(file, input, footer, part, query, wanted)?;
-                rows.into_iter().rev().take(query.limit + 1 - found.len()).for_each(|row| found.push_front(row));
-            }
+/// A row of a file, as its facts describe it.
+struct Found {
+    row: usize,
+    occurred_at: i64,
+    event_type: Arc<str>,
+}
+
+/// Finds the rows that may be wanted, ascending. The rows of a user are in time order, so the search begins at the
+/// requested end, and stops once it has found enough.
+fn find(facts: &Facts, seed: u64, query: &JourneyQuery, wanted: &Wanted<'_>) -> io::Result<Vec<Found>> {
+    let key = person_key(seed, &query.user_id);
+    let types = facts.types()?;
+    let mut blocks = facts.blocks_between(key, key);
+    if blocks.len() > FEW_BLOCKS {
+        blocks = within(facts, key, blocks, wanted)?;
+    }
+    // A cursor may stand among events of the same millisecond, whose ids decide.
+    let enough = query.limit + 1;
+    let (mut found, mut block) = (VecDeque::new(), Block::default());
+    let mut ties = 0;
+    while found.len() < enough + ties
+        && let Some(number) = match query.order {
+            Order::Ascending => blocks.next(),
+            Order::Descending => blocks.next_back(),
         }
-        part_rows *= 2;
+    {
+        facts.read(number..number + 1)?.next_into(&mut block)?;
+        let runs = block.runs().filter(|(run, _)| run.key == key);
+        let rows = runs.flat_map(|(run, rows)| rows.zip(run.first..));
+        let times = &block.columns.times;
+        let rows = rows.filter(|(row, _)| (wanted.from..wanted.to).contains(&times[*row]));
+        let codes = &block.columns.codes[Coded::Type as usize];
+        let rows = rows.filter_map(|(row, of_file)| {
+            let event_type = types.get((codes[row] as usize).checked_sub(1)?)?;
+            let found = Found { row: of_file as usize, occurred_at: times[row], event_type: event_type.clone() };
+            wanted.takes_type(event_type).then_some(found)
+        });
+        let rows: Vec<Found> = rows.collect();
+        ties += rows.iter().filter(|found| wanted.cursor.is_some_and(|(time, _)| found.occurred_at == time)).count();
+        match query.order {
+            Order::Ascending => found.extend(rows),
+            Order::Descending => rows.into_iter().rev().for_each(|row| found.push_front(row)),
+        }
     }
-    Ok(found)
+    match query.order {
+        Order::Ascending => found.truncate(enough + ties),
+        Order::Descending => drop(found.drain(..found.len().saturating_sub(enough + ties))),
+    }
+    Ok(found.into())
 }
 
-/// Finds all wanted rows of some pages, ascending.
-fn find_in(
-    file: &EventsFile,
-    input: &Input,
-    footer: &Footer,
-    pages: &[Range<usize>],
-    query: &JourneyQuery,
-    wanted: &Wanted<'_>,
-) -> Result<Vec<usize>> {
-    let selection = RowSelection::from_consecutive_ranges(pages.iter().cloned(), file.entry.rows as usize);
-    let reader: Batches =
-        input.read(footer, &EVENTS, &KEY_COLUMNS, Some(selection), BATCH_ROWS).context("cannot read", file.path())?;
-    let mut numbers = pages.iter().cloned().flatten();
-    let mut found = Vec::new();
-    for batch in reader {
-        let batch = batch.context("cannot read", file.path())?;
-        let [ids, users, types, times] = [0, 1, 2, 3].map(|column| batch.column(column));
-        let (ids, users, types) = (ids.as_fixed_size_binary(), users.as_string::<i32>(), types.as_string::<i32>());
-        let times = times.as_primitive::<TimestampMillisecondType>();
-        let rows = (0..batch.num_rows()).zip(&mut numbers).filter(|(row, _)| {
-            users.value(*row) == query.user_id
-                && wanted.takes(times.value(*row), id_at(ids.value(*row)), types.value(*row))
-        });
-        found.extend(rows.map(|(_, number)| number));
-    }
-    Ok(found)
+/// Returns the blocks of a long journey without those before and after the wanted times.
+fn within(facts: &Facts, key: u64, blocks: Range<usize>, wanted: &Wanted<'_>) -> io::Result<Range<usize>> {
+    let mut block = Block::default();
+    let mut times_of = |number: usize| -> io::Result<(i64, i64)> {
+        facts.read(number..number + 1)?.next_into(&mut block)?;
+        let rows = block.runs().filter(|(run, _)| run.key == key).flat_map(|(_, rows)| rows);
+        let mut times = rows.map(|row| block.columns.times[row]);
+        let first = times.next().ok_or(io::ErrorKind::InvalidData)?;
+        Ok((first, times.last().unwrap_or(first)))
+    };
+    // The first block may have no row of the user. All others begin with one.
+    let others = blocks.start + 1..blocks.end;
+    let first = partition_point(others.clone(), |number| Ok(times_of(number)?.1 < wanted.from))?;
+    let end = partition_point(others.clone(), |number| Ok(times_of(number)?.0 < wanted.to))?;
+    let start = if first == others.start { blocks.start } else { first };
+    Ok(start..end.max(start))
 }
 
-/// The time range of each page of `occurred_at`, if the file states it.
-struct TimePages<'a>(Option<(&'a [PageLocation], &'a PrimitiveColumnIndex<i64>)>);
-
-impl<'a> TimePages<'a> {
-    fn new(footer: &'a Footer) -> Self {
-        let of_column = footer.metadata.page_index().and_then(|index| {
-            let offsets = index.offset_index(0, column::OCCURRED_AT)?;
-            match index.column_index(0, column::OCCURRED_AT)? {
-                ColumnIndexMetaData::INT64(times) => Some((offsets.page_locations().as_slice(), times)),
-                _ => None,
-            }
-        });
-        Self(of_column)
+/// Returns the first number of a range for which `is_before` is `false`. It must be so for all later ones.
+fn partition_point(mut range: Range<usize>, mut is_before: impl FnMut(usize) -> io::Result<bool>) -> io::Result<usize> {
+    while !range.is_empty() {
+        let middle = range.start + range.len() / 2;
+        if is_before(middle)? {
+            range.start = middle + 1;
+        } else {
+            range.end = middle;
+        }
     }
-
-    /// Returns whether consecutive rows may include one within these times.
-    fn may_hold(&self, rows: &Range<usize>, times: Range<i64>) -> bool {
-        let Some((pages, index)) = self.0 else { return true };
-        let behind = |row: usize| pages.partition_point(|page| (page.first_row_index as usize) < row);
-        let first = behind(rows.start + 1).saturating_sub(1);
-        (first..behind(rows.end)).any(|page| {
-            index.min_value(page).is_none_or(|least| *least < times.end)
-                && index.max_value(page).is_none_or(|most| *most >= times.start)
-        })
-    }
+    Ok(range.start)
 }
 
 fn id_at(bytes: &[u8]) -> [u8; 16] {
@@ -268,27 +242,26 @@ fn event_of(row: Row<'_>) -> Event {
     shown.to_event().expect("rows are checked before they are shown")
 }
 
-/// Returns the event in a row of a batch of [`EVENT_COLUMNS`].
-fn event_at(batch: &RecordBatch, row: usize) -> Result<Event, BadRow> {
+/// Returns a row of a batch of [`COLUMNS`].
+fn row_at<'a>(batch: &'a RecordBatch, row: usize, found: &'a Found) -> Row<'a> {
     let text = |column: usize| {
         let column = batch.column(column).as_string::<i32>();
         column.is_valid(row).then(|| column.value(row))
     };
-    let occurred_at = batch.column(3).as_primitive::<TimestampMillisecondType>().value(row);
-    let row = Row {
+    let delay = batch.column(2).as_primitive::<Int64Type>().value(row);
+    Row {
         id: id_at(batch.column(0).as_fixed_size_binary().value(row)),
         user_id: text(1).unwrap_or_default(),
-        event_type: text(2).unwrap_or_default(),
-        occurred_at,
-        received_at: occurred_at.saturating_add(batch.column(4).as_primitive::<Int64Type>().value(row)),
-        anonymous_id: text(5),
-        session_id: text(6),
-        properties: text(7),
+        event_type: &found.event_type,
+        occurred_at: found.occurred_at,
+        received_at: found.occurred_at.saturating_add(delay),
+        anonymous_id: text(3),
+        session_id: text(4),
+        properties: text(5),
         order_value: None,
         currency: None,
         page: None,
         product: None,
         search: None,
-    };
-    row.to_event()
+    }
 }

@@ -3,7 +3,6 @@
 pub(crate) mod export;
 pub(crate) mod journey;
 pub(crate) mod merged;
-mod pages;
 mod parallel;
 pub(crate) mod scan;
 pub(crate) mod stats;

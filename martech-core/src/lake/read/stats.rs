@@ -24,7 +24,7 @@ pub(crate) fn stats(snapshot: &Snapshot, query: &StatsQuery) -> Result<Stats> {
     let is_read = |days: Days| plan.spans().iter().any(|span| days.touches(&days_of(*span)));
     let files = snapshot.version.events().filter(|file| is_read(file.entry.days));
     let scan = Scan::new(files.map(|file| &**file), &hot, plan.spans());
-    let slices = scan.slices()?;
+    let slices = scan.slices();
     let spans = users::Span::cut(snapshot, "", parallel::threads())?;
 
     // The pieces are the spans of all users, then the slices of events.
@@ -36,10 +36,7 @@ pub(crate) fn stats(snapshot: &Snapshot, query: &StatsQuery) -> Result<Stats> {
                 users::for_each_first_seen(snapshot, &hot, span, |first_seen| accumulator.new_user(first_seen))?;
             } else {
                 let loaded = reader.load(&slices[piece - spans.len()], accumulator.symbols())?;
-                loaded.for_each_user(|_, rows| {
-                    accumulator.user(rows);
-                    Ok(())
-                })?;
+                loaded.for_each_person(|rows| accumulator.user(rows));
             }
         }
         Ok(accumulator)

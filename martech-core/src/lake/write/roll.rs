@@ -67,7 +67,15 @@ fn write(engine: &Engine, sorted: &Sorted<'_>, change: &mut Change) -> Result<()
     let part = |rows: usize| rows as f64 / sorted.len() as f64;
     let Change { add_events, add_users, folders, .. } = change;
     let wrote = |rows| step(Step::Written(part(rows)));
-    write_sorted(layout, sorted, engine.options.roll_windows, || files.take_file_id(), add_events, folders, wrote)?;
+    write_sorted(
+        files.shared(),
+        sorted,
+        engine.options.roll_windows,
+        || files.take_file_id(),
+        add_events,
+        folders,
+        wrote,
+    )?;
     let summed = |rows| step(Step::Summed(part(rows)));
     add_users.push(users_file::write_hot(layout, files.take_file_id(), sorted, folders, summed)?);
     Ok(())

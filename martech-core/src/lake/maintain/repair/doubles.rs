@@ -88,7 +88,8 @@ impl Builder<'_> {
     /// Writes the rows of a file, except those at `dropped` (ascending), to a new file.
     pub(crate) fn without_rows(&mut self, file: &EventsFile, dropped: &[usize]) -> Result<Option<EventsEntry>> {
         let rows = file.entry.rows as usize - dropped.len();
-        let writer = EventsWriter::create(self.layout, self.take_id(), rows, ZSTD_LEVEL)?;
+        let shared = self.shared.clone();
+        let writer = EventsWriter::create(&shared, self.take_id(), rows, ZSTD_LEVEL)?;
         rewrite(writer, file, |row, _| dropped.binary_search(&row).is_err(), &mut self.folders)
     }
 }

@@ -7,7 +7,8 @@
 //! # Repairs by kind of damage
 //! - An event file is moved aside as a whole, because nothing proves its other pages. Its events are lost, except
 //!   events that journal frames still hold.
-//! - An id index, or the users files, are rebuilt from the event files.
+//! - An id index, or the users files, are rebuilt from the event files. Facts are moved aside, and the next query makes
+//!   them.
 //! - If properties hold half a surrogate pair, their file is rewritten with U+FFFD in its place.
 //! - The catalog is rebuilt from the files that are sound, and from the whole journal.
 //! - If all copies of a duplicate event agree, the copy received first is kept, as dedupe would have done. If they
@@ -150,6 +151,7 @@ impl<'a> Builder<'a> {
         std::mem::take(&mut self.folders).sync(layout)?;
 
         let mut aside = self.not_named_by(&catalog);
+        aside.extend(survey.wrong_facts.iter().cloned());
         aside.extend(survey.to_index.iter().map(|entry| layout.ids_file(entry.id)));
         if survey.report.damage().any(|finding| matches!(finding.kind, Kind::CatalogDamaged | Kind::CatalogWrong)) {
             aside.insert(layout.catalog());
@@ -217,7 +219,8 @@ impl<'a> Builder<'a> {
         }
         let (mut entries, mut folders) = (Vec::new(), Folders::default());
         let sorted = Sorted::by_user([&hot], "");
-        write_sorted(self.layout, &sorted, WINDOWS, || self.take_id(), &mut entries, &mut folders, |_| ())?;
+        let shared = self.shared.clone();
+        write_sorted(&shared, &sorted, WINDOWS, || self.take_id(), &mut entries, &mut folders, |_| ())?;
         self.folders.0.append(&mut folders.0);
         Ok(entries)
     }

@@ -13,6 +13,7 @@ use crate::{
         error::{Context, LakeError, Result},
         files::{
             events_writer::id_pages,
+            facts::{FactsBuilder, Fit},
             ids::{IdFile, IdPage, IdRow, MAX_ROWS},
             layout::Layout,
             live::{EventsFile, UserPage, user_pages},
@@ -37,6 +38,7 @@ pub(crate) struct Sound {
     pub(crate) broken: u64,
     /// The days of the rows.
     pub(crate) days: Days,
+    pub(crate) facts: Fit,
 }
 
 /// Reads a file to its end: first all blocks, against their checksums, then every row. The entry of `file` must agree
@@ -44,10 +46,12 @@ pub(crate) struct Sound {
 pub(crate) fn check(layout: &Layout, file: &EventsFile) -> Result<Sound> {
     let (input, footer) = file.open()?;
     input.check_all().context("cannot read", file.path())?;
-    let (rows, broken, days) = Content { file, input: &input, footer: &footer }.check()?;
+    let mut facts = file.facts_to_compare();
+    let (rows, broken, days) = Content { file, input: &input, footer: &footer }.check(&mut facts)?;
     let pages = id_pages(&footer.metadata).ok_or_else(|| file.damaged("no page index"))?;
     check_plain_ids(file, &input, &pages, &rows)?;
-    Ok(Sound { bytes: input.len(), index: check_index(layout, file, &rows, &pages), broken, days })
+    let facts = facts.map_or(Fit::Absent, |expected| file.compare_facts(expected));
+    Ok(Sound { bytes: input.len(), index: check_index(layout, file, &rows, &pages), broken, days, facts })
 }
 
 struct Content<'a> {
@@ -57,8 +61,8 @@ struct Content<'a> {
 }
 
 impl Content<'_> {
-    /// Returns the rows that the id index should have, the number of events that must be rewritten, and the days.
-    fn check(&self) -> Result<(Vec<IdRow>, u64, Days)> {
+    /// Adds the rows to `facts`. Returns the rows that the id index should have, the number of events that must be rewritten, and the days.
+    fn check(&self, facts: &mut Option<FactsBuilder>) -> Result<(Vec<IdRow>, u64, Days)> {
         let rows = self.file.entry.rows as usize;
         if rows > MAX_ROWS {
             return Err(self.file.damaged(format!("{rows} rows are more than a file can have")));
@@ -72,6 +76,9 @@ impl Content<'_> {
             let batch = batch.context("cannot read", self.file.path())?;
             pass.take(self, &batch, found.len())?;
             broken += surrogates::count(&batch) as u64;
+            if let Some(facts) = facts {
+                facts.push(&batch);
+            }
             found.extend(id_rows(&batch));
         }
         if found.len() != rows {

@@ -14,7 +14,8 @@
 //! - The catalog: its checksum, that no file number is given twice, and that it is right about each file.
 //! - Event files: the checksums of the metadata and of every block. Every row can be read in every column, and comes
 //!   after the row before it. The rows have the days that the catalog states. Page statistics and Bloom filter exclude no user in the file.
-//!   Strict JSON readers accept the properties. The id index finds every row and has the right fingerprint of it.
+//!   Strict JSON readers accept the properties. The id index finds every row and has the right fingerprint of it. Facts
+//!   agree with the events.
 //! - Users files: the checksums, the order, and that the files together agree with the events about every user.
 //! - The journal: segments, checksums of frames, no missing sequence, payloads that are events. Rows that should be in
 //!   files are in files.
@@ -22,8 +23,8 @@
 //!
 //! # Cost
 //! All files are read three times: once for their bytes and rows, once for their ids (more often if the ids of one day
-//! do not fit into the given memory), and once to sum up the users. Memory: the ids, the ids and the index of one file,
-//! a slice of events as `/stats` reads them, and 24 bytes for each event in the journal.
+//! do not fit into the given memory), and once to sum up the users. Memory: the ids; the ids, the index
+//! and the facts of one file; a slice of events of about 45 MiB; and 24 bytes for each event in the journal.
 //!
 //! # Limits
 //! A flipped bit in the newest frame of the journal looks like an interrupted write. If the newest of several segments

@@ -68,6 +68,8 @@ pub enum Kind {
     EventsDamaged,
     /// An id index is missing, or does not match its event file.
     IndexDamaged,
+    /// The facts of an event file contradict it.
+    FactsWrong,
     /// Properties of events hold half a surrogate pair, which strict JSON readers refuse.
     HalfCharacters,
     /// The users files are damaged, or do not agree with the event files.
@@ -80,6 +82,8 @@ pub enum Kind {
     JournalDamaged,
     /// A write to the journal was interrupted.
     TornTail,
+    /// The facts of an event file are torn, or belong to another file.
+    FactsTorn,
     /// The catalog does not name a file.
     Orphan,
     /// Bytes of the journal that were damaged when the lake was opened earlier.
@@ -89,7 +93,7 @@ pub enum Kind {
 impl Kind {
     /// Returns whether this kind is damage.
     pub fn is_damage(self) -> bool {
-        !matches!(self, Self::TornTail | Self::Orphan | Self::Quarantined)
+        !matches!(self, Self::TornTail | Self::FactsTorn | Self::Orphan | Self::Quarantined)
     }
 
     /// Returns the action that `repair` takes.
@@ -103,6 +107,7 @@ impl Kind {
             }
             Self::EventsDamaged => "sets the file aside; its events are lost, except those still in the journal",
             Self::IndexDamaged => "rebuilds the index from the event file; nothing is lost",
+            Self::FactsWrong => "sets the facts aside; the next query makes them from the event file; nothing is lost",
             Self::HalfCharacters => "rewrites the file with U+FFFD in place of half pairs; nothing is lost",
             Self::UsersDamaged => "rebuilds the user files from the event files; nothing is lost",
             Self::Doubled => {
@@ -111,6 +116,7 @@ impl Kind {
             Self::NotInFiles => "writes the events from the journal to files",
             Self::JournalDamaged => "writes the intact events to files and sets the journal aside",
             Self::TornTail => "none; the data was never acknowledged, and the next start truncates it",
+            Self::FactsTorn => "none; facts are a cache, and the next query makes them from the event file",
             Self::Orphan => "none; a crash left the file, and the next start removes it",
             Self::Quarantined => "none; the file is a copy for inspection and may be removed",
         }

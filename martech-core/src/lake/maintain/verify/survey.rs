@@ -20,6 +20,7 @@ use crate::{
         error::{Context, LakeError, Result, guarded},
         files::{
             catalog::{Catalog, EventsEntry},
+            facts::Fit,
             layout::Layout,
             live::{EventsFile, Shared, UsersFile},
             parquet_file::{Input, Tail},
@@ -38,6 +39,8 @@ pub(crate) struct Survey {
     pub(crate) sound: Vec<EventsEntry>,
     /// Sound files whose id index must be rebuilt.
     pub(crate) to_index: Vec<EventsEntry>,
+    /// The paths of wrong facts.
+    pub(crate) wrong_facts: Vec<PathBuf>,
     /// Sound files with properties that must be rewritten.
     pub(crate) with_surrogates: Vec<EventsEntry>,
     /// Event files that are damaged, or that the catalog names and that are missing.
@@ -80,9 +83,11 @@ impl Survey {
         self.there.iter().filter(is_unknown).cloned().collect()
     }
 
-    /// Returns whether the catalog must be rebuilt. Damaged id indexes and lone surrogates do not require that.
+    /// Returns whether the catalog must be rebuilt. Damaged id indexes, wrong facts and lone surrogates do not require that.
     pub(crate) fn needs_new_catalog(&self) -> bool {
-        self.report.damage().any(|finding| !matches!(finding.kind, Kind::IndexDamaged | Kind::HalfCharacters))
+        self.report
+            .damage()
+            .any(|finding| !matches!(finding.kind, Kind::IndexDamaged | Kind::FactsWrong | Kind::HalfCharacters))
     }
 }
 
@@ -102,6 +107,7 @@ impl<'a> Surveyor<'a> {
             catalog: None,
             sound: Vec::new(),
             to_index: Vec::new(),
+            wrong_facts: Vec::new(),
             with_surrogates: Vec::new(),
             lost: Vec::new(),
             journal: Found::default(),
@@ -190,6 +196,15 @@ impl<'a> Surveyor<'a> {
                 // The length of the index is added when it is rebuilt.
                 real.bytes = sound.bytes;
                 self.survey.to_index.push(real);
+            }
+        }
+        let facts = layout.facts_file(real.id);
+        match sound.facts {
+            Fit::Absent | Fit::Right => {}
+            Fit::Torn => self.find(Kind::FactsTorn, &facts, Some(0), "the facts are torn or belong to another file"),
+            Fit::Wrong => {
+                self.find(Kind::FactsWrong, &facts, Some(real.rows), "the facts contradict the event file");
+                self.survey.wrong_facts.push(facts);
             }
         }
         let differs = (real.days, real.rows) != (entry.days, entry.rows)

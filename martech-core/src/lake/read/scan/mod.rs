@@ -1,8 +1,8 @@
-//! Scans events user by user, each user's events in time order, with bounded memory.
+//! Scans events person by person, each person's events in time order, with bounded memory.
 //!
-//! Files are sorted by user, and a file has few days, so the events of one user are in many files. Users are cut into slices of
-//! about [`SLICE_ROWS`] events. A slice is read from one file after another. Its runs (the rows of one user in one
-//! file) are then sorted. Only pages that hold users of the slice are read.
+//! A person is a [key](person_key), a hash of the user id. The facts of each file are sorted by key, and a file has few
+//! days, so the events of a person are in many files. The range of keys is cut into slices. A slice is read from one file
+//! after another. Its runs (the rows of a person in a file) are then sorted.
 
 mod loaded;
 mod reader;
@@ -13,25 +13,25 @@ pub(crate) use self::reader::SliceReader;
 use crate::{
     event::{MILLIS_PER_DAY, Timestamp},
     lake::{
-        error::Result,
-        files::{
-            live::{EventsFile, user_pages},
-            parquet_file::Footer,
-            schema::column,
-        },
+        files::{facts::person_key, live::EventsFile},
         rows::{sorted::Sorted, window::Days},
     },
     query::TimeRange,
 };
 
-/// The approximate number of events in a slice.
-const SLICE_ROWS: usize = 960 * 1024;
+/// The number of rows of a slice in a file, if keys and rows are spread evenly: a few blocks, since the first and the last
+/// one also have rows of other slices.
+const FILE_ROWS: usize = 8 * 1024;
+/// The number of rows in a slice, which bounds the memory of a thread.
+const SLICE_ROWS: Range<usize> = 16 * 1024..960 * 1024;
 
 /// The files and the rows of the hot table for spans of time.
 pub(crate) struct Scan<'a> {
     /// Files are opened when they are read, because there may be more than a process can have open.
     files: Vec<&'a EventsFile>,
     hot: &'a Sorted<'a>,
+    /// The positions of each person's rows in the hot table, ascending by key.
+    hot_runs: Vec<(u64, Range<usize>)>,
     spans: &'a [TimeRange],
 }
 
@@ -42,7 +42,14 @@ impl<'a> Scan<'a> {
         hot: &'a Sorted<'a>,
         spans: &'a [TimeRange],
     ) -> Self {
-        Self { files: files.collect(), hot, spans }
+        let files: Vec<_> = files.collect();
+        // Without files, any keys will do.
+        let seed = files.first().map_or(0, |file| file.seed());
+        let users = hot.users().iter();
+        let mut hot_runs: Vec<_> =
+            users.map(|rows| (person_key(seed, hot.user_id(rows.start)), rows.clone())).collect();
+        hot_runs.sort_unstable_by_key(|(key, rows)| (*key, rows.start));
+        Self { files, hot, hot_runs, spans }
     }
 
     /// Returns whether one of the spans holds all of these UTC days.
@@ -57,52 +64,30 @@ impl<'a> Scan<'a> {
         self.spans.iter().any(|span| span.contains(Timestamp::from_millis(time)))
     }
 
-    /// Cuts the users into slices with about the same number of events.
-    pub(crate) fn slices(&self) -> Result<Vec<Slice>> {
-        let mut pages: Vec<(Vec<u8>, usize)> = Vec::new();
-        for file in &self.files {
-            let (_, footer) = file.open()?;
-            let of_file = user_pages(&footer, column::USER_ID);
-            pages.extend(of_file.iter().map(|page| (page.first_user.to_vec(), page.rows)));
-        }
-        pages.extend((0..self.hot.len()).step_by(1024).map(|row| (self.hot.user_id(row).as_bytes().to_vec(), 1024)));
-        pages.sort_unstable();
-        let mut slices = Vec::new();
-        let mut slice = Slice { from: Vec::new(), to: None, rows: 0 };
-        for (user, rows) in pages {
-            if slice.rows + rows > SLICE_ROWS && slice.from < user {
-                slices.push(Slice { to: Some(user.clone()), ..slice });
-                slice = Slice { from: user, to: None, rows: 0 };
-            }
-            slice.rows += rows;
-        }
-        slices.push(slice);
-        Ok(slices)
+    /// Cuts the keys into slices with about the same number of events. Keys are hashes, so equal ranges have about equal
+    /// numbers.
+    pub(crate) fn slices(&self) -> Vec<Slice> {
+        let rows = self.files.iter().map(|file| file.entry.rows as usize).sum::<usize>() + self.hot.len();
+        let of_slice = (self.files.len() * FILE_ROWS).clamp(SLICE_ROWS.start, SLICE_ROWS.end);
+        let count = rows.div_ceil(of_slice).max(1);
+        let bound = |number: usize| ((number as u128) << 64) / count as u128;
+        let slice =
+            |number| Slice { from: bound(number) as u64, to: (bound(number + 1) - 1) as u64, rows: rows / count };
+        (0..count).map(slice).collect()
     }
 }
 
-/// A half-open range of users: `from` is included, `to` is not.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A range of keys, with both ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Slice {
-    from: Vec<u8>,
-    to: Option<Vec<u8>>,
+    from: u64,
+    to: u64,
     /// The approximate number of events.
     rows: usize,
 }
 
 impl Slice {
-    fn holds(&self, user: &[u8]) -> bool {
-        user >= self.from.as_slice() && self.to.as_ref().is_none_or(|to| user < to.as_slice())
-    }
-
-    /// Returns the rows of those pages of a file that may hold users of the slice.
-    fn rows_of(&self, footer: &Footer) -> Option<Range<usize>> {
-        let pages = user_pages(footer, column::USER_ID);
-        let mut touched = pages.iter().filter(|page| {
-            page.last_user >= self.from.as_slice() && self.to.as_ref().is_none_or(|to| page.first_user < to.as_slice())
-        });
-        let first = touched.next()?;
-        let last = touched.next_back().unwrap_or(first);
-        Some(first.first_row..last.first_row + last.rows)
+    fn holds(&self, key: u64) -> bool {
+        (self.from..=self.to).contains(&key)
     }
 }

@@ -1,10 +1,11 @@
 //! Comparison of users files with event files, and rebuilding of users files from event files.
 
+mod by_user;
+
 use std::sync::Arc;
 
 use crate::{
-    analytics::{Symbols, UserSummary},
-    event::Timestamp,
+    analytics::UserSummary,
     lake::{
         error::Result,
         files::{
@@ -14,16 +15,9 @@ use crate::{
             live::{EventsFile, UsersFile},
             users_file::UsersWriter,
         },
-        read::{
-            scan::{Scan, SliceReader},
-            users::source::{Ascending, FileSource, Measure, Span},
-        },
-        rows::sorted::Sorted,
+        read::users::source::{Ascending, FileSource, Measure, Span},
     },
-    query::TimeRange,
 };
-
-const ALWAYS: TimeRange = TimeRange { from: Timestamp::from_millis(i64::MIN), to: Timestamp::from_millis(i64::MAX) };
 
 /// Users whose users files do not agree with their events.
 #[derive(Debug, Default)]
@@ -128,17 +122,8 @@ fn for_each_summary(
     tick: &mut dyn FnMut(u64),
     mut each: impl FnMut(&str, &UserSummary) -> Result<()>,
 ) -> Result<()> {
-    let hot = Sorted::by_user([], "");
-    let scan = Scan::new(events.iter().map(|file| &**file), &hot, &[ALWAYS]);
-    for slice in scan.slices()? {
-        // Each slice gets new symbols, because the names of all slices together may not fit into memory.
-        let (mut reader, mut symbols) = (SliceReader::new(&scan), Symbols::new());
-        reader.load(&slice, &mut symbols)?.for_each_user(|user_id, rows| {
-            tick(rows.len() as u64);
-            let summary = UserSummary::from_rows(rows, &symbols);
-            // The files were found sound, so user ids are valid text.
-            summary.map_or(Ok(()), |summary| each(&String::from_utf8_lossy(user_id), &summary))
-        })?;
-    }
-    Ok(())
+    by_user::for_each_user(events, |user_id, rows, symbols| {
+        tick(rows.len() as u64);
+        UserSummary::from_rows(rows, symbols).map_or(Ok(()), |summary| each(user_id, &summary))
+    })
 }
