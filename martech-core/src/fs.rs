@@ -2,6 +2,7 @@
 
 use std::{
     fmt, fs,
+    hash::{BuildHasher, RandomState},
     io::{self, Read, Write},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
@@ -32,6 +33,10 @@ pub trait FileSystem: fmt::Debug + Send + Sync + 'static {
     /// process holds the lock. A file system that is invisible to other processes may do nothing.
     fn lock(&self, _path: &Path) -> io::Result<Lock> {
         Ok(Lock { _file: None })
+    }
+    /// Returns a random number that others cannot guess. A simulated file system may return the same numbers in each run.
+    fn random(&self) -> u64 {
+        RandomState::new().hash_one(())
     }
     /// Makes the entries of a directory (creations, renames, removals) durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
@@ -211,6 +216,10 @@ impl FileSystem for ReadOnly {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Lock { _file: None }),
             _ => self.0.lock(path),
         }
+    }
+
+    fn random(&self) -> u64 {
+        self.0.random()
     }
 
     fn sync_dir(&self, _dir: &Path) -> io::Result<()> {

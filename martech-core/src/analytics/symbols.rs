@@ -48,6 +48,12 @@ impl<T> Interner<T> {
         Self { symbols: HashMap::default(), values: Vec::new(), room: bytes, overflowed: false }
     }
 
+    /// Notes that a source of values left some out for lack of room.
+    #[cfg(feature = "lake")]
+    pub(crate) fn note_overflow(&mut self) {
+        self.overflowed = true;
+    }
+
     /// Returns whether a value got no symbol for lack of room.
     pub fn overflowed(&self) -> bool {
         self.overflowed

@@ -20,8 +20,8 @@
 //!
 //! # Invariants
 //! - An acknowledged event is durable: it is in a synced journal frame, or in a file that the catalog names.
-//! - An event is stored once. The catalog states up to which frame files hold all rows. Opening replays exactly the rows
-//!   that are in no file, and removes files that no catalog names.
+//! - An event is stored once. The catalog states up to which frame files hold all rows. Opening replays exactly the
+//!   rows that are in no file, and removes files that no catalog names.
 //! - Files are immutable. Readers hold a snapshot of the hot table and of the list of files. A file that is no longer
 //!   live is removed when its last reader is done.
 //! - The key of an event is its id and UTC day. An event with a stored key is a duplicate if user, type and time agree

@@ -86,21 +86,64 @@ async fn damaged_facts_are_made_again_before_and_while_the_lake_is_open() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn concurrent_queries_share_facts_that_are_made_again() {
+    let disk = SimFs::new();
+    let lake = open_on(&disk).await;
+    for round in 0..4 {
+        store(&lake, &events(round * 20_000..(round + 1) * 20_000, 3000, 2)).await;
+        lake.roll().await.unwrap();
+    }
+    let (figures, mine) = (stats(&lake).await, lake.journey(journey("user-7")).await.unwrap());
+    assert_eq!(figures.totals.events, 80_000);
+    assert!(!mine.events.is_empty());
+    let mut random = fastrand::Rng::with_seed(8);
+    for round in 0..12 {
+        let facts = facts_of(&disk);
+        for path in &facts {
+            if round % 3 == 0 {
+                disk.remove(path).unwrap();
+            } else {
+                let length = disk.read(path).unwrap().len() as u64;
+                (0..3).for_each(|_| disk.flip(path, random.u64(..length), 1).unwrap());
+            }
+        }
+        let queries = (0..6).map(|number| {
+            let lake = lake.clone();
+            tokio::spawn(async move {
+                if number % 3 == 0 {
+                    (Some(stats(&lake).await), None)
+                } else {
+                    (None, Some(lake.journey(journey("user-7")).await.unwrap()))
+                }
+            })
+        });
+        for query in queries.collect::<Vec<_>>() {
+            let (stats, journey) = query.await.unwrap();
+            assert!(stats.is_none_or(|stats| stats == figures), "round {round}");
+            assert!(journey.is_none_or(|journey| journey.events == mine.events), "round {round}");
+        }
+        assert!(disk.files().iter().all(|path| !path.to_string_lossy().ends_with(".tmp")));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn figures_need_no_room_on_disk_and_no_synced_facts() {
+async fn facts_that_cannot_be_written_are_an_error_until_there_is_room() {
     let (made, figures) = made().await;
     for path in facts_of(&made) {
         made.remove(&path).unwrap();
     }
-    made.inject(Fault::new(Operation::Write, Effect::Fail(std::io::ErrorKind::StorageFull)).forever());
     let lake = open_on(&made).await;
-    assert_eq!(stats(&lake).await, figures);
+    made.inject(Fault::new(Operation::Write, Effect::Fail(std::io::ErrorKind::StorageFull)).forever());
+    let range =
+        TimeRange { from: Timestamp::from_millis(START - 10 * DAY), to: Timestamp::from_millis(START + 10 * DAY) };
+    let failed = lake.stats(StatsQuery::new(range)).await.unwrap_err();
+    assert!(failed.to_string().contains(".facts"), "{failed}");
     made.heal();
+    assert_eq!(stats(&lake).await, figures);
     lake.close().await.unwrap();
     drop(lake);
     // Power fails after facts were written, and takes them.
-    let lake = open_on(&made).await;
-    assert_eq!(stats(&lake).await, figures);
     let lake = open_on(&made.crash(Crash::LoseUnsynced)).await;
     assert_eq!(stats(&lake).await, figures);
 }

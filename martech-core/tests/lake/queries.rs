@@ -201,3 +201,43 @@ async fn comparison_with_the_previous_year_skips_the_months_between() {
     let months = StatsQuery::new(around(START - 200 * DAY)).compare(Compare::PreviousYear);
     assert!(lake.stats(months).await.is_err());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn journey_pages_through_events_of_one_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path()).await;
+    // More than a block of facts, in two files and the hot table, between events of other times and of other users.
+    let all: Vec<_> = (0..4000_u64)
+        .map(|number| {
+            let time = START + i64::from(number % 10 == 0) * (number as i64 - 2000);
+            event(number, if number % 3 == 0 { "other" } else { "mine" }, time)
+        })
+        .collect();
+    for batch in all.chunks(1500) {
+        store(&lake, batch).await;
+        if batch.len() == 1500 {
+            lake.roll().await.unwrap();
+        }
+    }
+    for order in [Order::Ascending, Order::Descending] {
+        let mut expected: Vec<_> = all.iter().filter(|event| event.user_id == "mine").collect();
+        expected.sort_by_key(|event| (event.occurred_at, event.id));
+        if order == Order::Descending {
+            expected.reverse();
+        }
+        let mut query = journey("mine").order(order).limit(70);
+        let mut found = Vec::new();
+        loop {
+            let page = lake.journey(query.clone()).await.unwrap();
+            assert!(page.events.len() == 70 || page.next.is_none());
+            found.extend(page.events.iter().map(|event| event.id));
+            query.cursor = page.next;
+            if query.cursor.is_none() {
+                break;
+            }
+        }
+        assert!(found.iter().eq(expected.iter().map(|event| &event.id)), "{order:?}");
+    }
+    let all = lake.journey(journey("mine").limit(usize::MAX)).await.unwrap();
+    assert_eq!((all.events.len(), all.next), (2666, None));
+}

@@ -10,7 +10,7 @@ pub(crate) fn restrict_umask() {
 }
 
 /// The entries of a data folder.
-const OURS: [&str; 15] = [
+const OURS: [&str; 16] = [
     "LOCK",
     "accounts.redb",
     "admin-token",
@@ -19,6 +19,7 @@ const OURS: [&str; 15] = [
     "dead-letters.ndjson",
     "dead-letters.1.ndjson",
     "events",
+    "facts",
     "ids",
     "imports",
     "journal",

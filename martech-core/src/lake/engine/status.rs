@@ -12,7 +12,7 @@ pub struct LakeStatus {
     pub hot_events: u64,
     /// Number of live event files.
     pub files: u64,
-    /// Bytes of all live files.
+    /// Bytes of all live files, without facts, which are a cache of about 10 bytes an event.
     pub file_bytes: u64,
     /// Bytes of the journal.
     pub journal_bytes: u64,

@@ -32,7 +32,8 @@ pub(crate) struct Catalog {
     format: u32,
     /// Files hold all rows up to this journal frame, except for the days in `waiting`.
     pub(crate) sequence: u64,
-    /// Days whose rows of these frames are only partly in files. Only a lake of format 2 has them, until its first roll.
+    /// Days whose rows of these frames are only partly in files. Only a lake of format 2 has them, until its first
+    /// roll.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) waiting: Vec<WaitingEntry>,
     /// The number of the next file.

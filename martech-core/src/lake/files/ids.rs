@@ -180,7 +180,7 @@ impl IdIndex {
 
     /// Returns the position of the id of a row in the event file.
     pub(crate) fn position(&self, row: u32) -> io::Result<u64> {
-        position(&self.pages, row)
+        id_position(&self.pages, row)
     }
 }
 
@@ -255,7 +255,7 @@ impl IdFile {
     /// Returns the position of the id of a row in the event file.
     pub(crate) fn position(&self, row: u32) -> io::Result<u64> {
         let bytes = self.sums.read(&*self.file, HEADER as u64, self.header.pages * PAGE)?;
-        position(&bytes.chunks_exact(PAGE).map(page).collect::<Vec<_>>(), row)
+        id_position(&bytes.chunks_exact(PAGE).map(page).collect::<Vec<_>>(), row)
     }
 }
 
@@ -322,7 +322,7 @@ impl Header {
 }
 
 /// Returns the position of the id of a row in an event file with these pages.
-fn position(pages: &[IdPage], row: u32) -> io::Result<u64> {
+pub(crate) fn id_position(pages: &[IdPage], row: u32) -> io::Result<u64> {
     let page = pages.partition_point(|page| page.first_row <= row).checked_sub(1).ok_or_else(nowhere)?;
     let IdPage { first_row, position } = pages[page];
     let distance = u64::from(row.checked_sub(first_row).ok_or_else(nowhere)?) * 16;

@@ -1,7 +1,7 @@
 //! Live files: what a reader sees of them, and when they are removed.
 
 use std::{
-    fmt,
+    fmt, io,
     ops::RangeInclusive,
     path::PathBuf,
     sync::{
@@ -16,8 +16,8 @@ use quick_cache::{Weighter, sync::Cache};
 
 use super::{
     catalog::{EventsEntry, UsersEntry},
-    facts::{Facts, FactsBuilder, FactsFiles, Fit},
-    ids::IdRange,
+    facts::{Facts, FactsBuilder, FactsFiles, Fit, read_seed},
+    ids::{IdRange, MAX_ROWS},
     layout::Layout,
     parquet_file::{Footer, Input, Tail},
     schema::{EVENTS, column},
@@ -70,6 +70,8 @@ pub(crate) struct LiveFile<Entry> {
     rows: u64,
     tail: Tail,
     paths: Vec<PathBuf>,
+    /// The paths of caches, which may be missing.
+    caches: Vec<PathBuf>,
     shared: Arc<Shared>,
     obsolete: AtomicBool,
     /// The range of ids of an event file, once it was asked for: see [`EventsFile::ids`].
@@ -88,6 +90,7 @@ impl EventsFile {
             entry.rows,
             entry.tail,
             vec![layout.events_file(entry.id), layout.ids_file(entry.id)],
+            vec![layout.facts_file(entry.id)],
             shared,
         )
     }
@@ -123,10 +126,11 @@ impl EventsFile {
         self.shared.facts.of(&self.entry, || self.open())
     }
 
-    /// Returns a builder for the facts of the file. Returns `None` if the file has no facts.
+    /// Returns a builder for the facts of the file, to compare with those that it has. Returns `None` if the folder has
+    /// no seed, and so no facts that fit.
     pub(crate) fn facts_to_compare(&self) -> Option<FactsBuilder> {
-        let facts = &self.shared.facts;
-        facts.has(self.id).then(|| FactsBuilder::new(facts.seed(), self.rows as usize))
+        let seed = read_seed(&self.shared.layout)?;
+        Some(FactsBuilder::new(seed, (self.rows as usize).min(MAX_ROWS)))
     }
 
     /// Compares the facts with what they should be.
@@ -143,9 +147,9 @@ impl EventsFile {
         self.shared.layout.facts_file(self.id)
     }
 
-    /// Makes the facts again, because they turned out to be damaged.
-    pub(crate) fn remake_facts(&self) -> Result<Arc<Facts>> {
-        self.shared.facts.remake(&self.entry, || self.open())
+    /// Makes the facts again, because `failed` turned out to be damaged with this error. Other errors are returned.
+    pub(crate) fn remake_facts(&self, failed: &Arc<Facts>, error: io::Error) -> Result<Arc<Facts>> {
+        self.shared.facts.remake(&self.entry, failed, error, || self.open())
     }
 
     /// Returns the times of some rows, which must ascend.
@@ -189,14 +193,22 @@ impl EventsFile {
 
 impl UsersFile {
     pub(crate) fn users(entry: UsersEntry, shared: &Arc<Shared>) -> Arc<Self> {
-        Self::new(entry, entry.id, entry.rows, entry.tail, vec![shared.layout.users_file(entry.id)], shared)
+        Self::new(entry, entry.id, entry.rows, entry.tail, vec![shared.layout.users_file(entry.id)], Vec::new(), shared)
     }
 }
 
 impl<Entry> LiveFile<Entry> {
-    fn new(entry: Entry, id: u64, rows: u64, tail: Tail, paths: Vec<PathBuf>, shared: &Arc<Shared>) -> Arc<Self> {
+    fn new(
+        entry: Entry,
+        id: u64,
+        rows: u64,
+        tail: Tail,
+        paths: Vec<PathBuf>,
+        caches: Vec<PathBuf>,
+        shared: &Arc<Shared>,
+    ) -> Arc<Self> {
         let (shared, obsolete, ids) = (shared.clone(), AtomicBool::new(false), OnceLock::new());
-        Arc::new(Self { entry, id, rows, tail, paths, shared, obsolete, ids })
+        Arc::new(Self { entry, id, rows, tail, paths, caches, shared, obsolete, ids })
     }
 
     /// Returns the file number.
@@ -244,11 +256,8 @@ impl<Entry> Drop for LiveFile<Entry> {
             return;
         }
         self.shared.footers.remove(&self.id);
-        // A file of users has no facts, and its number is no event file's.
-        if let Err(error) = self.shared.facts.remove(self.id) {
-            tracing::warn!(%error, "cannot remove old facts; they stay until the next start");
-        }
-        for path in &self.paths {
+        self.shared.facts.forget(self.id);
+        for path in self.paths.iter().chain(&self.caches) {
             if let Err(error) = self.shared.layout.remove(path) {
                 // The next start removes files that no catalog names.
                 tracing::warn!(%error, "cannot remove an old file; it stays until the next start");

@@ -4,7 +4,7 @@
 //! longer than all else. Here the library reads the pages as if they were not compressed, and they are decompressed on
 //! their way to its decoders.
 
-use std::{cell::RefCell, sync::Arc};
+use std::{cell::RefCell, io, sync::Arc};
 
 use parquet::{
     arrow::arrow_reader::RowGroups,
@@ -19,8 +19,8 @@ use parquet::{
 };
 use zstd::{bulk::Decompressor, zstd_safe};
 
-/// The largest size of a page. The writer's pages have 4,096 rows at most, and a row has a few kilobytes.
-const MAX_PAGE_BYTES: u64 = 1 << 30;
+/// The largest size of a page. A page has 4,096 rows at most, and a row has 32 KiB at most.
+const MAX_BYTES: u64 = 1 << 30;
 
 thread_local! {
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
@@ -83,7 +83,7 @@ impl<R: ChunkReader> Decompressed<R> {
     fn decompressed(&self, mut page: Option<Page>) -> Result<Option<Page>> {
         match &mut page {
             Some(Page::DataPage { buf, .. } | Page::DictionaryPage { buf, .. }) if self.is_compressed => {
-                *buf = decompress(buf)?.into();
+                *buf = decompress_page(buf)?.into();
             }
             Some(Page::DataPageV2 { .. }) => return Err(ParquetError::General("a page has version 2".to_owned())),
             _ => {}
@@ -92,19 +92,26 @@ impl<R: ChunkReader> Decompressed<R> {
     }
 }
 
-fn decompress(compressed: &[u8]) -> Result<Vec<u8>> {
+fn decompress_page(compressed: &[u8]) -> Result<Vec<u8>> {
     if compressed.is_empty() {
         return Ok(Vec::new());
     }
     let size = zstd_safe::get_frame_content_size(compressed).ok().flatten();
-    let size = size.filter(|size| *size <= MAX_PAGE_BYTES);
     let size = size.ok_or_else(|| ParquetError::General("a page does not say how large it is".to_owned()))?;
+    Ok(decompress(compressed, size)?)
+}
+
+/// Decompresses bytes that have this length uncompressed, with the context of the thread.
+pub(super) fn decompress(compressed: &[u8], size: u64) -> io::Result<Vec<u8>> {
+    if size > MAX_BYTES {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "compressed data says that it is too large"));
+    }
     DECOMPRESSOR.with_borrow_mut(|decompressor| {
         let decompressor = match decompressor {
             Some(decompressor) => decompressor,
             none => none.insert(Decompressor::new()?),
         };
-        Ok(decompressor.decompress(compressed, size as usize)?)
+        decompressor.decompress(compressed, size as usize)
     })
 }
 

@@ -1,8 +1,8 @@
 //! Brings a lake of an older format to the present one.
 //!
-//! Formats 1 and 2 had a folder for each UTC day, `events/date=2026-11-22/N.parquet`. The files themselves are the same,
-//! so the upgrade renames them, and then writes the catalog. Until that is durable, the next start begins again and
-//! renames what is left.
+//! Formats 1 and 2 had a folder for each UTC day, `events/date=2026-11-22/N.parquet`. The files themselves are the
+//! same, so the upgrade renames them, and then writes the catalog. Until that is durable, the next start begins again
+//! and renames what is left.
 
 use std::{collections::BTreeSet, io};
 

@@ -146,22 +146,40 @@ fn few(merges: impl Iterator<Item = Vec<Arc<EventsFile>>>) -> Vec<Work> {
 /// window. The wider windows do not overlap.
 fn sparse(version: &Version, scope: &Scope) -> BTreeMap<Window, Vec<Arc<EventsFile>>> {
     let mut around = BTreeMap::<Window, Vec<&[Arc<EventsFile>]>>::new();
-    let rows_of = |files: &[Arc<EventsFile>]| files.iter().map(|file| file.entry.rows).sum::<u64>();
-    let windows = version.events.windows();
     let is_left = |files: &[Arc<EventsFile>]| files.iter().all(|file| scope.holds(file.id()));
+    let windows = version.events.windows();
     for (window, files) in windows.filter(|(_, files)| rows_of(files) < DENSE_ROWS && is_left(files)) {
         for wider in iter::once(window).chain(window.ancestors()) {
             around.entry(wider).or_default().push(files);
         }
     }
-    let is_due = |windows: &[&[Arc<EventsFile>]]| {
-        windows.len() >= FAN_IN && windows.iter().map(|files| rows_of(files)).sum::<u64>() < DENSE_ROWS
-    };
-    around.retain(|_, windows| is_due(windows));
-    let narrowest = around.first_key_value().map(|(window, _)| *window);
-    let joined =
-        around.into_iter().take_while(|(window, _)| narrowest.is_some_and(|first| first.is_as_wide_as(*window)));
-    joined.map(|(window, windows)| (window, windows.concat().into_iter().take(MAX_JOINED).collect())).collect()
+    let mut due = BTreeMap::new();
+    for (window, windows) in around {
+        if due.first_key_value().is_some_and(|(first, _): (&Window, _)| !first.is_as_wide_as(window)) {
+            break;
+        }
+        due.extend(joined(windows).map(|files| (window, files)));
+    }
+    due
+}
+
+/// Returns the files of some windows to join, if there are enough. A large file is left alone until the others together
+/// have at least a quarter of its rows, so that it is not written again for a few rows.
+fn joined(mut windows: Vec<&[Arc<EventsFile>]>) -> Option<Vec<Arc<EventsFile>>> {
+    windows.sort_by_key(|files| rows_of(files));
+    let mut rows: u64 = windows.iter().map(|files| rows_of(files)).sum();
+    while let Some(largest) = windows.last().map(|files| rows_of(files))
+        && (rows - largest) * (FAN_IN as u64) < largest
+    {
+        windows.pop();
+        rows -= largest;
+    }
+    let is_due = windows.len() >= FAN_IN && rows < DENSE_ROWS;
+    is_due.then(|| windows.concat().into_iter().take(MAX_JOINED).collect())
+}
+
+fn rows_of(files: &[Arc<EventsFile>]) -> u64 {
+    files.iter().map(|file| file.entry.rows).sum()
 }
 
 impl Work {

@@ -32,7 +32,8 @@ pub(crate) const ZSTD_LEVEL: i32 = 6;
 /// days then reads fewer rows of other days.
 pub(crate) const DENSE_ROWS: u64 = 32 * 1024;
 
-/// Writes the rows of several files to one file, and to one for each narrower window that has become dense. Fails with [`LakeError::Closed`] once the lake is closed. After an error, `entries` has the files that were finished.
+/// Writes the rows of several files to one file, and to one for each narrower window that has become dense. Fails with
+/// [`LakeError::Closed`] once the lake is closed. After an error, `entries` has the files that were finished.
 pub(crate) fn merge_files(
     engine: &Engine,
     files: &[Arc<EventsFile>],
@@ -103,8 +104,8 @@ impl Parts {
     }
 }
 
-/// Writes the rows of a file for which `keep` returns `true`, given the number of the row and its UTC day. Returns `None`
-/// if there are none.
+/// Writes the rows of a file for which `keep` returns `true`, given the number of the row and its UTC day. Returns
+/// `None` if there are none.
 pub(crate) fn rewrite(
     mut writer: EventsWriter<'_>,
     file: &EventsFile,

@@ -23,7 +23,7 @@ pub(crate) fn stats(snapshot: &Snapshot, query: &StatsQuery) -> Result<Stats> {
     let hot = Sorted::by_user(snapshot.hot.iter().map(|hot| &**hot), "");
     let is_read = |days: Days| plan.spans().iter().any(|span| days.touches(&days_of(*span)));
     let files = snapshot.version.events().filter(|file| is_read(file.entry.days));
-    let scan = Scan::new(files.map(|file| &**file), &hot, plan.spans());
+    let scan = Scan::new(files.map(|file| &**file), &hot, plan.spans())?;
     let slices = scan.slices();
     let spans = users::Span::cut(snapshot, "", parallel::threads())?;
 

@@ -179,7 +179,8 @@ impl Windows {
         Some(parent)
     }
 
-    /// Returns the window of a day: the narrowest one that holds it. Days without rows may have none, and get the widest.
+    /// Returns the window of a day: the narrowest one that holds it. Days without rows may have none, and get the
+    /// widest.
     pub(crate) fn window_of(&self, day: i32) -> Window {
         let mut windows = (0..=LEVELS).map(|level| Window::at(day, level));
         windows.find(|window| self.rows.contains_key(window)).unwrap_or(Window::at(day, LEVELS))

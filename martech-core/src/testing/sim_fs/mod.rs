@@ -257,6 +257,11 @@ impl FileSystem for SimFs {
         Ok(self.handle(path, inode))
     }
 
+    /// Returns the same number in each run.
+    fn random(&self) -> u64 {
+        0x5eed
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.enter(Operation::Rename, from)?;
         lock(&self.state.names).rename(from, to)

@@ -2,14 +2,15 @@
 //!
 //! ```text
 //! rows: varint; runs: varint
-//! of each run: first key (u64), then the distances of the other keys from the one before; rows; first row in the event file
+//! of each run: first key (u64), then the distances of the other keys from the one before;
+//!              rows; first row in the event file
 //! of each row: time; session; type; currency; page; product; search; amount (of rows with a currency)
 //! CRC32C of all that: u32
 //! ```
 //!
-//! Lists of numbers are [`packed`]. Sessions are a bit for each row, which is set where the session differs from that of
-//! the row before, and the key of each such session. A column of codes is dense (0, then a code for each row) or sparse
-//! (1, then a bit for each row that has a value, then the codes of these).
+//! Lists of numbers are [`packed`]. Sessions are a bit for each row, which is set where the session differs from that
+//! of the row before, and the key of each such session. A column of codes is dense (0, then a code for each row) or
+//! sparse (1, then a bit for each row that has a value, then the codes of these).
 
 use std::ops::Range;
 
@@ -19,7 +20,8 @@ use crate::varint;
 /// The largest number of rows in a block.
 pub(crate) const BLOCK_ROWS: usize = 1024;
 
-/// The columns of codes. A code is the position of a text in the dictionary of the column, counted from 1, or 0 for none.
+/// The columns of codes. A code is the position of a text in the dictionary of the column, counted from 1, or 0 for
+/// none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Coded {
     Type,
@@ -43,7 +45,7 @@ pub(crate) struct Run {
 }
 
 /// Columns of rows.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Columns {
     pub(crate) times: Vec<i64>,
     /// [`session_key`](crate::analytics::session_key), or 0.
@@ -55,7 +57,7 @@ pub(crate) struct Columns {
 }
 
 /// A decoded block. It is used again for the next one.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(crate) struct Block {
     pub(crate) runs: Vec<Run>,
     pub(crate) columns: Columns,
@@ -63,7 +65,7 @@ pub(crate) struct Block {
 }
 
 /// Room to decode in.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Debug, Default)]
 struct Room {
     distances: Vec<u64>,
     numbers: Vec<i64>,
@@ -164,6 +166,11 @@ impl Block {
             run.first = u32::try_from(*first).ok()?;
         }
         (sum == rows as u64 && self.runs.is_sorted_by_key(|run| run.key)).then_some(())
+    }
+
+    /// Returns whether two blocks have the same rows.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.runs == other.runs && self.columns == other.columns
     }
 
     /// Returns each run, with the positions of its rows in the columns.

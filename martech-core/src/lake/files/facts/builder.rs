@@ -11,10 +11,10 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{
     block::{self, BLOCK_ROWS, Coded, Columns, Run},
-    file::{Head, Layout},
+    file::{Head, Writer},
 };
 use crate::{
-    analytics::{Interner, session_key},
+    analytics::{Interner, MAX_NAME_BYTES, session_key},
     lake::files::{parquet_file::Tail, schema::column},
 };
 
@@ -54,7 +54,13 @@ impl FactsBuilder {
             amounts: Vec::with_capacity(rows),
             codes: std::array::from_fn(|_| Vec::with_capacity(rows)),
         };
-        Self { seed, user_id: String::new(), runs: Vec::new(), columns, dictionaries: Default::default() }
+        // A query has no more room for pages, products and search terms than this.
+        let room = |coded| match coded {
+            Coded::Type | Coded::Currency => usize::MAX,
+            Coded::Page | Coded::Product | Coded::Search => MAX_NAME_BYTES,
+        };
+        let dictionaries = Coded::ALL.map(|coded| Interner::with_room(room(coded)));
+        Self { seed, user_id: String::new(), runs: Vec::new(), columns, dictionaries }
     }
 
     /// Adds the rows of a batch with all columns.
@@ -100,7 +106,7 @@ impl FactsBuilder {
     pub(crate) fn finish(mut self, tail: Tail) -> Vec<u8> {
         self.runs.sort_unstable_by_key(|run| (run.key, run.first));
         let rows = self.columns.times.len();
-        let mut layout = Layout::new(Head { rows: rows as u32, seed: self.seed, tail });
+        let mut writer = Writer::new(Head { rows: rows as u32, seed: self.seed, tail });
         let (mut block, mut in_block) = (Vec::new(), 0);
         for mut run in self.runs {
             while run.rows > 0 {
@@ -109,19 +115,19 @@ impl FactsBuilder {
                 in_block += taken as usize;
                 run = Run { first: run.first + taken, rows: run.rows - taken, ..run };
                 if in_block == BLOCK_ROWS {
-                    layout.block(block[0].key, |out| block::write(out, &block, &self.columns));
+                    writer.block(block[0].key, |out| block::write(out, &block, &self.columns));
                     block.clear();
                     in_block = 0;
                 }
             }
         }
         if let Some(first) = block.first() {
-            layout.block(first.key, |out| block::write(out, &block, &self.columns));
+            writer.block(first.key, |out| block::write(out, &block, &self.columns));
         }
         for names in &self.dictionaries {
-            layout.dictionary(names.iter().map(|(_, name)| &**name));
+            writer.dictionary(names.iter().map(|(_, name)| &**name), names.overflowed());
         }
-        layout.finish()
+        writer.finish()
     }
 }
 

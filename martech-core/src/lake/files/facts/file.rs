@@ -2,12 +2,10 @@
 //!
 //! ```text
 //! head (40 bytes): "MTF1"; rows u32; hash of the seed u64; length u64 and CRC32C u32 of the event file's tail;
-//!                  directory: offset u64, length u32 (all little-endian)
-//! blocks
-//! dictionaries: of each column, the texts (varint length, bytes), compressed by zstd; CRC32C u32
-//! directory: blocks varint; of each block: first key u64, offset u64
-//!            of each dictionary: offset u64, compressed length u64, length u64, texts u64
-//! CRC32C of the head and the directory: u32
+//! directory: offset u64, length u32 (all little-endian) blocks dictionaries: of each column, the texts (varint length,
+//! bytes), compressed by zstd; CRC32C u32 directory: blocks varint; of each block: first key u64, offset u64 of each
+//! dictionary: offset u64, compressed length u64, length u64, texts u64, 1 if texts were left out u64 CRC32C of the
+//! head and the directory: u32
 //! ```
 
 use std::{
@@ -20,7 +18,11 @@ use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::block::{Block, Coded};
-use crate::{fs::FileSystem, lake::files::parquet_file::Tail, varint};
+use crate::{
+    fs::FileSystem,
+    lake::files::{pages::decompress, parquet_file::Tail},
+    varint,
+};
 
 const MAGIC: [u8; 4] = *b"MTF1";
 const HEAD_BYTES: usize = 40;
@@ -52,6 +54,8 @@ struct Dictionary {
     compressed: u64,
     length: u64,
     texts: u64,
+    /// Whether there were more texts than a dictionary may have.
+    overflowed: bool,
 }
 
 /// The first key of a block, and where the block begins.
@@ -61,14 +65,14 @@ struct BlockEntry {
     offset: u64,
 }
 
-/// A facts file that is being made.
-pub(super) struct Layout {
+/// Puts the parts of a facts file together.
+pub(super) struct Writer {
     bytes: Vec<u8>,
     blocks: Vec<BlockEntry>,
     dictionaries: Vec<Dictionary>,
 }
 
-impl Layout {
+impl Writer {
     pub(super) fn new(head: Head) -> Self {
         let mut bytes = head.encode();
         bytes.resize(HEAD_BYTES, 0);
@@ -82,7 +86,7 @@ impl Layout {
     }
 
     /// Adds the dictionary of the next column. All blocks come before.
-    pub(super) fn dictionary<'a>(&mut self, texts: impl Iterator<Item = &'a str>) {
+    pub(super) fn dictionary<'a>(&mut self, texts: impl Iterator<Item = &'a str>, overflowed: bool) {
         let (mut plain, mut count) = (Vec::new(), 0);
         for text in texts {
             varint::write(&mut plain, text.len() as u64);
@@ -92,7 +96,7 @@ impl Layout {
         let compressed = zstd::bulk::compress(&plain, ZSTD_LEVEL).expect("compression to memory cannot fail");
         let offset = self.bytes.len() as u64;
         let (length, compressed_length) = (plain.len() as u64, compressed.len() as u64);
-        self.dictionaries.push(Dictionary { offset, compressed: compressed_length, length, texts: count });
+        self.dictionaries.push(Dictionary { offset, compressed: compressed_length, length, texts: count, overflowed });
         self.bytes.extend_from_slice(&compressed);
         self.bytes.extend_from_slice(&crc32c::crc32c(&compressed).to_le_bytes());
     }
@@ -106,8 +110,8 @@ impl Layout {
             bytes.extend_from_slice(&key.to_le_bytes());
             bytes.extend_from_slice(&offset.to_le_bytes());
         }
-        for Dictionary { offset, compressed, length, texts } in dictionaries {
-            [offset, compressed, length, texts]
+        for Dictionary { offset, compressed, length, texts, overflowed } in dictionaries {
+            [offset, compressed, length, texts, u64::from(overflowed)]
                 .iter()
                 .for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
         }
@@ -120,8 +124,8 @@ impl Layout {
     }
 }
 
-/// The bytes of a facts file: on disk, or in memory if they could not be written. A file is opened for each read, so that
-/// no lake keeps hundreds of files open.
+/// The bytes of a facts file: on disk, or in memory, for comparison. A file is opened for each read, so that no lake
+/// keeps hundreds of files open.
 #[derive(Debug, Clone)]
 pub(super) enum Source {
     Disk(Arc<dyn FileSystem>, PathBuf),
@@ -215,11 +219,28 @@ impl Facts {
         Ok(ReadBlocks { facts: self, bytes: self.source.read(begin, length as usize)?, begin, blocks })
     }
 
-    /// Reads everything once.
-    pub(super) fn check(&self) -> io::Result<()> {
-        let (mut blocks, mut block) = (self.read(0..self.blocks.len())?, Block::default());
-        while blocks.next_into(&mut block)? {}
-        Coded::ALL.into_iter().try_for_each(|coded| self.for_each_text(coded, |_| ()))
+    /// Returns whether two facts files have the same rows and texts. Their compressed bytes may differ.
+    pub(super) fn is_same(&self, other: &Self) -> io::Result<bool> {
+        let all = |facts: &Self| 0..facts.blocks.len();
+        let (mut blocks, mut others) = (self.read(all(self))?, other.read(all(other))?);
+        let (mut block, mut other_block) = (Block::default(), Block::default());
+        loop {
+            let more = [blocks.next_into(&mut block)?, others.next_into(&mut other_block)?];
+            if more == [false; 2] {
+                break;
+            }
+            if more != [true; 2] || !block.is_same(&other_block) {
+                return Ok(false);
+            }
+        }
+        for coded in Coded::ALL {
+            let (mut texts, mut others) = (Vec::new(), Vec::new());
+            let lost = self.for_each_text(coded, |text| texts.push(text.to_owned()))?;
+            if lost != other.for_each_text(coded, |text| others.push(text.to_owned()))? || texts != others {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn offset(&self, block: usize) -> u64 {
@@ -236,16 +257,21 @@ impl Facts {
         Ok(self.types.get_or_init(|| types))
     }
 
-    /// Calls `each` with the texts of a column, by code from 1 on.
-    pub(crate) fn for_each_text(&self, coded: Coded, mut each: impl FnMut(&str)) -> io::Result<()> {
+    /// Returns the number of texts of all columns.
+    pub(crate) fn texts(&self) -> u64 {
+        self.dictionaries.iter().map(|dictionary| dictionary.texts).sum()
+    }
+
+    /// Calls `each` with the texts of a column, by code from 1 on. Returns whether texts were left out.
+    pub(crate) fn for_each_text(&self, coded: Coded, mut each: impl FnMut(&str)) -> io::Result<bool> {
         let damaged = || io::Error::from(io::ErrorKind::InvalidData);
-        let Dictionary { offset, compressed, length, texts } = self.dictionaries[coded as usize];
+        let Dictionary { offset, compressed, length, texts, overflowed } = self.dictionaries[coded as usize];
         let bytes = self.source.read(offset, compressed as usize + 4)?;
         let (bytes, checksum) = bytes.split_last_chunk::<4>().ok_or_else(damaged)?;
         if crc32c::crc32c(bytes).to_le_bytes() != *checksum {
             return Err(damaged());
         }
-        let plain = zstd::bulk::decompress(bytes, length as usize)?;
+        let plain = decompress(bytes, length)?;
         let mut rest = plain.as_slice();
         for _ in 0..texts {
             let length = varint::read(&mut rest).ok_or_else(damaged)?;
@@ -253,7 +279,7 @@ impl Facts {
             each(str::from_utf8(text).map_err(|_| damaged())?);
             rest = behind;
         }
-        Ok(())
+        Ok(overflowed)
     }
 }
 
@@ -289,11 +315,12 @@ fn decode_directory(bytes: &mut &[u8]) -> Option<(Vec<BlockEntry>, [Dictionary; 
     }
     let blocks = (0..count).map(|_| Some(BlockEntry { key: take_u64(bytes)?, offset: take_u64(bytes)? }));
     let blocks: Vec<_> = blocks.collect::<Option<_>>()?;
-    let mut dictionaries = [Dictionary { offset: 0, compressed: 0, length: 0, texts: 0 }; Coded::ALL.len()];
+    let none = Dictionary { offset: 0, compressed: 0, length: 0, texts: 0, overflowed: false };
+    let mut dictionaries = [none; Coded::ALL.len()];
     for dictionary in &mut dictionaries {
         let [offset, compressed, length, texts] =
             [take_u64(bytes)?, take_u64(bytes)?, take_u64(bytes)?, take_u64(bytes)?];
-        *dictionary = Dictionary { offset, compressed, length, texts };
+        *dictionary = Dictionary { offset, compressed, length, texts, overflowed: take_u64(bytes)? != 0 };
     }
     bytes.is_empty().then_some((blocks, dictionaries))
 }

@@ -4,9 +4,8 @@
 //! are sorted by the key of the person, which is a hash of the user id, and then as in the event file. So the rows of a
 //! range of persons are in few blocks of each file, and persons of several files are joined without comparing text.
 //!
-//! Facts are a cache: a function of the event file and of the seed of the keys. They are not synced and no catalog names
-//! them. A file that is missing, torn, or made for another event file is made again from the event file. If it cannot be
-//! written, it stays in memory.
+//! Facts are a cache: a function of the event file and of the seed of the keys. They are not synced and no catalog
+//! names them. A file that is missing, torn, or made for another event file is made again from the event file.
 
 mod block;
 mod builder;
@@ -14,9 +13,13 @@ mod file;
 mod packed;
 
 use std::{
-    fmt, io,
+    fmt,
+    io::{self, ErrorKind},
     path::PathBuf,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use quick_cache::{Weighter, sync::Cache};
@@ -36,9 +39,12 @@ use super::{
     parquet_file::{Footer, Input},
     schema::EVENTS,
 };
-use crate::lake::error::{Context, Result};
+use crate::{
+    fs,
+    lake::error::{Context, Result},
+};
 
-/// The memory for directories of open facts files, in bytes.
+/// The memory for directories of facts files, in bytes.
 const MEMORY: u64 = 32 << 20;
 /// The number of rows read from an event file at a time.
 const BATCH_ROWS: usize = 8 * 1024;
@@ -47,7 +53,11 @@ const BATCH_ROWS: usize = 8 * 1024;
 pub(crate) struct FactsFiles {
     layout: Layout,
     seed: OnceLock<u64>,
-    open: Cache<u64, Arc<Facts>, Weight>,
+    known: Cache<u64, Arc<Facts>, Weight>,
+    /// Held while damaged facts are made again, so that it happens once.
+    remaking: Mutex<()>,
+    /// The number of the next temporary file.
+    temporary: AtomicU64,
 }
 
 #[derive(Debug, Clone)]
@@ -68,7 +78,7 @@ impl fmt::Debug for FactsFiles {
 /// Whether facts fit their event file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fit {
-    Absent,
+    /// There are no facts, or they agree with the event file.
     Right,
     /// The facts would not be used, because a checksum is wrong or they belong to another event file.
     Torn,
@@ -78,12 +88,17 @@ pub(crate) enum Fit {
 
 impl FactsFiles {
     pub(crate) fn new(layout: Layout) -> Self {
-        let open = Cache::with_weighter(1000, MEMORY, Weight);
-        Self { layout, seed: OnceLock::new(), open }
+        Self {
+            layout,
+            seed: OnceLock::new(),
+            known: Cache::with_weighter(1000, MEMORY, Weight),
+            remaking: Mutex::new(()),
+            temporary: AtomicU64::new(0),
+        }
     }
 
-    /// Returns the seed of the keys of persons, which senders cannot know. A folder without one gets a new seed, and its
-    /// facts are made again.
+    /// Returns the seed of the keys of persons, which senders cannot know. A folder without one gets a new seed, and
+    /// its facts are made again.
     pub(crate) fn seed(&self) -> u64 {
         *self.seed.get_or_init(|| read_seed(&self.layout).unwrap_or_else(|| new_seed(&self.layout)))
     }
@@ -94,84 +109,84 @@ impl FactsFiles {
         entry: &EventsEntry,
         open: impl FnOnce() -> Result<(Input, Arc<Footer>)>,
     ) -> Result<Arc<Facts>> {
-        self.open.get_or_insert_with(&entry.id, || {
-            let found = Facts::open(self.on_disk(entry.id), self.head(entry));
-            found.or_else(|_| self.make(entry, open)).map(Arc::new)
+        self.known.get_or_insert_with(&entry.id, || match Facts::open(self.on_disk(entry.id), self.head(entry)) {
+            Err(error) if is_unusable(&error) => self.make(entry, open).map(Arc::new),
+            opened => opened.map(Arc::new).context("cannot read", self.path(entry.id)),
         })
     }
 
-    /// Makes the facts of an event file again, because they turned out to be damaged.
+    /// Makes facts again, because `failed` turned out to be damaged with this error. Other errors are returned.
     pub(crate) fn remake(
         &self,
         entry: &EventsEntry,
+        failed: &Arc<Facts>,
+        error: io::Error,
         open: impl FnOnce() -> Result<(Input, Arc<Footer>)>,
     ) -> Result<Arc<Facts>> {
+        if !is_unusable(&error) {
+            return Err(error).context("cannot read", self.path(entry.id));
+        }
+        let _one = self.remaking.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another reader may have made them meanwhile.
+        if let Some(facts) = self.known.get(&entry.id).filter(|facts| !Arc::ptr_eq(facts, failed)) {
+            return Ok(facts);
+        }
         tracing::warn!(path = %self.path(entry.id).display(), "a facts file is damaged; it is made again");
         let facts = Arc::new(self.make(entry, open)?);
-        self.open.insert(entry.id, facts.clone());
+        self.known.insert(entry.id, facts.clone());
         Ok(facts)
     }
 
     fn make(&self, entry: &EventsEntry, open: impl FnOnce() -> Result<(Input, Arc<Footer>)>) -> Result<Facts> {
         let (input, footer) = open()?;
-        let path = self.layout.events_file(entry.id);
+        let events = self.layout.events_file(entry.id);
         let mut builder = FactsBuilder::new(self.seed(), entry.rows as usize);
-        for batch in input.read(&footer, &EVENTS, &SOURCES, None, BATCH_ROWS).context("cannot read", &path)? {
-            builder.push_sources(&batch.context("cannot read", &path)?);
+        for batch in input.read(&footer, &EVENTS, &SOURCES, None, BATCH_ROWS).context("cannot read", &events)? {
+            builder.push_sources(&batch.context("cannot read", &events)?);
         }
-        let content = builder.finish(entry.tail);
-        let source = match self.write(entry.id, &content) {
-            Ok(()) => self.on_disk(entry.id),
-            Err(error) => {
-                tracing::warn!(%error, "cannot write a facts file; its content stays in memory");
-                Source::Memory(content.into())
-            }
-        };
-        Facts::open(source, self.head(entry)).context("cannot read", self.path(entry.id))
+        let path = self.path(entry.id);
+        self.write(entry.id, &builder.finish(entry.tail)).context("cannot write", &path)?;
+        Facts::open(self.on_disk(entry.id), self.head(entry)).context("cannot read", path)
     }
 
     /// Compares the facts of an event file with what they should be.
     pub(crate) fn compare(&self, entry: &EventsEntry, expected: FactsBuilder) -> Fit {
-        let Ok(file) = self.layout.fs.open_to_read(&self.path(entry.id)) else { return Fit::Absent };
-        let expected = expected.finish(entry.tail);
-        let mut found = vec![0; expected.len()];
-        if file.len().is_ok_and(|len| len == found.len() as u64)
-            && file.read_exact_at(&mut found, 0).is_ok()
-            && found == expected
-        {
-            return Fit::Right;
+        let expected = Source::Memory(expected.finish(entry.tail).into());
+        let opened = [self.on_disk(entry.id), expected].map(|source| Facts::open(source, self.head(entry)));
+        match opened {
+            [Err(error), _] if error.kind() == ErrorKind::NotFound => Fit::Right,
+            [Ok(found), Ok(expected)] => match found.is_same(&expected) {
+                Ok(true) => Fit::Right,
+                Ok(false) => Fit::Wrong,
+                Err(_) => Fit::Torn,
+            },
+            _ => Fit::Torn,
         }
-        let facts = Facts::open(self.on_disk(entry.id), self.head(entry));
-        if facts.is_ok_and(|facts| facts.check().is_ok()) { Fit::Wrong } else { Fit::Torn }
-    }
-
-    /// Returns whether an event file has facts, sound or not.
-    pub(crate) fn has(&self, id: u64) -> bool {
-        self.layout.fs.open_to_read(&self.path(id)).is_ok()
     }
 
     fn head(&self, entry: &EventsEntry) -> Head {
         Head { rows: entry.rows as u32, seed: self.seed(), tail: entry.tail }
     }
 
-    /// Writes a facts file. The content is not durable, and need not be.
+    /// Writes a facts file. Neither the content nor the name is durable, and they need not be.
     pub(crate) fn write(&self, id: u64, content: &[u8]) -> io::Result<()> {
-        let path = self.path(id);
-        self.remove(id)?;
-        let written = self.layout.fs.create(&path).and_then(|file| file.write_all_at(content, 0));
+        let (fs, path) = (&self.layout.fs, self.path(id));
+        // A name of its own, because several threads may write the same facts.
+        let number = self.temporary.fetch_add(1, Ordering::Relaxed);
+        let temporary = path.with_extension(format!("{number}.tmp"));
+        self.layout.remove(&temporary).map_err(io::Error::other)?;
+        let written = fs.create(&temporary).and_then(|file| file.write_all_at(content, 0));
+        let written = written.and_then(|()| fs.rename(&temporary, &path));
         if written.is_err() {
-            let _ = self.remove(id);
+            // The next start removes it otherwise.
+            let _ = fs.remove(&temporary);
         }
         written
     }
 
-    /// Removes the facts of a file. A missing file is not an error.
-    pub(crate) fn remove(&self, id: u64) -> io::Result<()> {
-        self.open.remove(&id);
-        match self.layout.fs.remove(&self.path(id)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            removed => removed,
-        }
+    /// Forgets the facts of a file that is removed.
+    pub(crate) fn forget(&self, id: u64) {
+        self.known.remove(&id);
     }
 
     fn on_disk(&self, id: u64) -> Source {
@@ -183,20 +198,26 @@ impl FactsFiles {
     }
 }
 
-fn read_seed(layout: &Layout) -> Option<u64> {
-    let file = layout.fs.open_to_read(&layout.facts_seed()).ok()?;
-    let mut seed = [0; 8];
-    file.read_exact_at(&mut seed, 0).ok()?;
-    Some(u64::from_le_bytes(seed))
+/// Returns whether facts that cannot be read with this error must be made again.
+fn is_unusable(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData | ErrorKind::UnexpectedEof)
 }
 
-/// Chooses a seed. If it cannot be written, the facts of this process fit only until it ends.
+/// Reads the seed: eight bytes and their CRC32C.
+pub(crate) fn read_seed(layout: &Layout) -> Option<u64> {
+    let file = layout.fs.open_to_read(&layout.facts_seed()).ok()?;
+    let mut bytes = [0; 12];
+    file.read_exact_at(&mut bytes, 0).ok()?;
+    let (seed, checksum) = bytes.split_first_chunk()?;
+    (crc32c::crc32c(seed).to_le_bytes() == *checksum).then_some(u64::from_le_bytes(*seed))
+}
+
+/// Chooses a seed. If it cannot be written, facts of this process do not outlive it.
 fn new_seed(layout: &Layout) -> u64 {
-    let seed = fastrand::u64(..);
-    let path = layout.facts_seed();
-    let _ = layout.remove(&path);
-    let written = layout.fs.create(&path).and_then(|file| file.write_all_at(&seed.to_le_bytes(), 0));
-    if let Err(error) = written {
+    let seed = layout.fs.random();
+    let bytes = seed.to_le_bytes();
+    let content = [&bytes[..], &crc32c::crc32c(&bytes).to_le_bytes()].concat();
+    if let Err(error) = fs::replace(&*layout.fs, &layout.facts_seed(), &content) {
         tracing::warn!(%error, "cannot write the seed of facts; they are made again at the next start");
     }
     seed

@@ -1,7 +1,7 @@
 //! Reads events user by user, ascending by id, as the users files are sorted, with bounded memory.
 //!
-//! Each event file is sorted by user. Users are cut into slices of about [`SLICE_ROWS`] events. A slice is read from one
-//! file after another, from those pages that may hold its users.
+//! Each event file is sorted by user. Users are cut into slices of about [`SLICE_ROWS`] events. A slice is read from
+//! one file after another, from those pages that may hold its users.
 
 use std::{ops::Range, sync::Arc};
 

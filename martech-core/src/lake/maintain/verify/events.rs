@@ -50,7 +50,7 @@ pub(crate) fn check(layout: &Layout, file: &EventsFile) -> Result<Sound> {
     let (rows, broken, days) = Content { file, input: &input, footer: &footer }.check(&mut facts)?;
     let pages = id_pages(&footer.metadata).ok_or_else(|| file.damaged("no page index"))?;
     check_plain_ids(file, &input, &pages, &rows)?;
-    let facts = facts.map_or(Fit::Absent, |expected| file.compare_facts(expected));
+    let facts = facts.map_or(Fit::Right, |expected| file.compare_facts(expected));
     Ok(Sound { bytes: input.len(), index: check_index(layout, file, &rows, &pages), broken, days, facts })
 }
 
@@ -61,7 +61,8 @@ struct Content<'a> {
 }
 
 impl Content<'_> {
-    /// Adds the rows to `facts`. Returns the rows that the id index should have, the number of events that must be rewritten, and the days.
+    /// Adds the rows to `facts`. Returns the rows that the id index should have, the number of events that must be
+    /// rewritten, and the days.
     fn check(&self, facts: &mut Option<FactsBuilder>) -> Result<(Vec<IdRow>, u64, Days)> {
         let rows = self.file.entry.rows as usize;
         if rows > MAX_ROWS {

@@ -1,7 +1,7 @@
 //! Finds events that are stored more than once, by id and day, with bounded memory.
 //!
-//! The days are cut into ranges whose ids fit into memory. If the ids of one day do not, they are read in as many passes
-//! as needed: each pass looks at the ids whose hash lies in one part of the range of hashes.
+//! The days are cut into ranges whose ids fit into memory. If the ids of one day do not, they are read in as many
+//! passes as needed: each pass looks at the ids whose hash lies in one part of the range of hashes.
 
 use std::sync::Arc;
 

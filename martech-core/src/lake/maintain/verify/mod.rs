@@ -13,9 +13,9 @@
 //! # What is checked
 //! - The catalog: its checksum, that no file number is given twice, and that it is right about each file.
 //! - Event files: the checksums of the metadata and of every block. Every row can be read in every column, and comes
-//!   after the row before it. The rows have the days that the catalog states. Page statistics and Bloom filter exclude no user in the file.
-//!   Strict JSON readers accept the properties. The id index finds every row and has the right fingerprint of it. Facts
-//!   agree with the events.
+//!   after the row before it. The rows have the days that the catalog states. Page statistics and Bloom filter exclude
+//!   no user in the file. Strict JSON readers accept the properties. The id index finds every row and has the right
+//!   fingerprint of it. Facts agree with the events.
 //! - Users files: the checksums, the order, and that the files together agree with the events about every user.
 //! - The journal: segments, checksums of frames, no missing sequence, payloads that are events. Rows that should be in
 //!   files are in files.

@@ -83,7 +83,8 @@ impl Survey {
         self.there.iter().filter(is_unknown).cloned().collect()
     }
 
-    /// Returns whether the catalog must be rebuilt. Damaged id indexes, wrong facts and lone surrogates do not require that.
+    /// Returns whether the catalog must be rebuilt. Damaged id indexes, wrong facts and lone surrogates do not require
+    /// that.
     pub(crate) fn needs_new_catalog(&self) -> bool {
         self.report
             .damage()
@@ -200,7 +201,7 @@ impl<'a> Surveyor<'a> {
         }
         let facts = layout.facts_file(real.id);
         match sound.facts {
-            Fit::Absent | Fit::Right => {}
+            Fit::Right => {}
             Fit::Torn => self.find(Kind::FactsTorn, &facts, Some(0), "the facts are torn or belong to another file"),
             Fit::Wrong => {
                 self.find(Kind::FactsWrong, &facts, Some(real.rows), "the facts contradict the event file");

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, io, ops::Range};
 
-use super::{Scan, Slice, loaded::Loaded};
+use super::{MAX_KEPT, Scan, Slice, loaded::Loaded};
 use crate::{
     analytics::{Row, Symbol, Symbols},
     lake::{
@@ -17,8 +17,6 @@ use crate::{
 
 /// The number of blocks read from a file at a time, at about 10 KB each.
 const EXTENT: usize = 64;
-/// The largest number of symbols that are kept, at four bytes each.
-const MAX_KEPT: usize = 2 << 20;
 
 /// Reads slices, one after another, for one accumulator.
 pub(crate) struct SliceReader<'a> {
@@ -47,13 +45,12 @@ impl<'a> SliceReader<'a> {
     /// Reads a slice. All calls must pass the same `symbols`.
     pub(crate) fn load(&mut self, slice: &Slice, symbols: &mut Symbols) -> Result<&mut Loaded> {
         self.loaded.clear(slice.rows);
-        for file in &self.scan.files {
+        for (file, facts) in &self.scan.files {
             let before = self.loaded.len();
-            let read = self.load_file(file, &*file.facts()?, slice, symbols);
-            if read.is_err() {
+            if let Err(error) = self.load_file(file, facts, slice, symbols) {
                 self.loaded.cut_back(before);
                 self.names.take(file.id());
-                let facts = file.remake_facts()?;
+                let facts = file.remake_facts(facts, error)?;
                 self.load_file(file, &facts, slice, symbols).context("cannot read", file.facts_path())?;
             }
         }
@@ -124,7 +121,14 @@ impl FileNames {
                     Coded::Search => searches.intern(text),
                 });
             };
-            facts.for_each_text(coded, each)?;
+            if facts.for_each_text(coded, each)? {
+                match coded {
+                    Coded::Page => pages.note_overflow(),
+                    Coded::Product => products.note_overflow(),
+                    Coded::Search => searches.note_overflow(),
+                    Coded::Type | Coded::Currency => {}
+                }
+            }
         }
         Ok(names)
     }

@@ -1335,7 +1335,7 @@ export interface components {
             events: number;
             /**
              * Format: int64
-             * @description Bytes of all live files.
+             * @description Bytes of all live files, without facts, which are a cache of about 10 bytes an event.
              */
             fileBytes: number;
             /**
