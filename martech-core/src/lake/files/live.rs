@@ -20,7 +20,7 @@ use super::{
     ids::{IdRange, MAX_ROWS},
     layout::Layout,
     parquet_file::{Footer, Input, Tail},
-    schema::{EVENTS, column},
+    schema::{EVENTS, all_columns, column},
 };
 use crate::lake::{
     error::{Context, LakeError, Result},
@@ -154,36 +154,40 @@ impl EventsFile {
 
     /// Returns the times of some rows, which must ascend.
     pub(crate) fn times_of(&self, rows: &[u32]) -> Result<Vec<i64>> {
-        let (input, footer) = self.open()?;
         let ranges = rows.iter().map(|row| *row as usize..*row as usize + 1);
         let selection = RowSelection::from_consecutive_ranges(ranges, self.entry.rows as usize);
-        let reader = input.read(&footer, &EVENTS, &[column::OCCURRED_AT], Some(selection), rows.len().max(1));
         let mut times = Vec::with_capacity(rows.len());
-        for batch in reader.context("cannot read", self.path())? {
-            let batch = batch.context("cannot read", self.path())?;
+        self.for_each_part(&[column::OCCURRED_AT], Some(selection), rows.len().max(1), |batch| {
             times.extend_from_slice(batch.column(0).as_primitive::<TimestampMillisecondType>().values());
-        }
+            Ok(())
+        })?;
         Ok(times)
     }
 
     /// Calls `each` with the UTC day of every row.
     pub(crate) fn for_each_day(&self, mut each: impl FnMut(i32)) -> Result<()> {
-        const BATCH_ROWS: usize = 64 * 1024;
-        let (input, footer) = self.open()?;
-        let reader = input.read(&footer, &EVENTS, &[column::OCCURRED_AT], None, BATCH_ROWS);
-        for batch in reader.context("cannot read", self.path())? {
-            let batch = batch.context("cannot read", self.path())?;
+        self.for_each_part(&[column::OCCURRED_AT], None, 64 * 1024, |batch| {
             let times = batch.column(0).as_primitive::<TimestampMillisecondType>();
             times.values().iter().for_each(|time| each(day_of(*time)));
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Calls `each` with all rows and columns, batch by batch.
-    pub(crate) fn for_each_batch(&self, rows: usize, mut each: impl FnMut(&RecordBatch) -> Result<()>) -> Result<()> {
+    pub(crate) fn for_each_batch(&self, rows: usize, each: impl FnMut(&RecordBatch) -> Result<()>) -> Result<()> {
+        self.for_each_part(&all_columns(), None, rows, each)
+    }
+
+    /// Calls `each` with these columns of the selected rows, or of all, batch by batch.
+    pub(crate) fn for_each_part(
+        &self,
+        columns: &[usize],
+        rows: Option<RowSelection>,
+        batch_rows: usize,
+        mut each: impl FnMut(&RecordBatch) -> Result<()>,
+    ) -> Result<()> {
         let (input, footer) = self.open()?;
-        let columns: Vec<usize> = (0..EVENTS.fields().len()).collect();
-        let reader = input.read(&footer, &EVENTS, &columns, None, rows).context("cannot read", self.path())?;
+        let reader = input.read(&footer, &EVENTS, columns, rows, batch_rows).context("cannot read", self.path())?;
         for batch in reader {
             each(&batch.context("cannot read", self.path())?)?;
         }

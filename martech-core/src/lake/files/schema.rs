@@ -41,6 +41,11 @@ pub(crate) mod column {
     pub(crate) const PROPERTIES: usize = 12;
 }
 
+/// Returns the positions of all columns.
+pub(crate) fn all_columns() -> Vec<usize> {
+    (0..EVENTS.fields().len()).collect()
+}
+
 /// The number of rows in a page of properties. A journey decompresses at least one such page for each file.
 const PROPERTIES_ROWS: usize = 256;
 /// The number of rows in a page of users, ids, sessions and anonymous ids.

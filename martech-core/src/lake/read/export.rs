@@ -14,7 +14,7 @@ use crate::{
         files::{
             live::EventsFile,
             parquet_file::Batches,
-            schema::{self, EVENTS},
+            schema::{self, EVENTS, all_columns},
         },
         snapshot::Snapshot,
     },
@@ -139,10 +139,9 @@ impl Position {
 impl Reading {
     fn open(file: Arc<EventsFile>, exported: u64) -> Result<Self> {
         let (input, footer) = file.open()?;
-        let columns: Vec<usize> = (0..EVENTS.fields().len()).collect();
         let (exported, rows) = (exported as usize, file.entry.rows as usize);
         let rest = RowSelection::from(vec![RowSelector::skip(exported), RowSelector::select(rows - exported)]);
-        let batches = input.read(&footer, &EVENTS, &columns, Some(rest), BATCH_ROWS);
+        let batches = input.read(&footer, &EVENTS, &all_columns(), Some(rest), BATCH_ROWS);
         let batches = batches.context("cannot read", file.path())?;
         Ok(Self { file, batches, batch: None, before: exported as u64, row: 0 })
     }

@@ -13,7 +13,7 @@ use crate::lake::{
     files::{
         live::EventsFile,
         parquet_file::Batches,
-        schema::{EVENTS, column},
+        schema::{EVENTS, all_columns, column},
     },
 };
 
@@ -128,8 +128,8 @@ struct Source {
 impl Source {
     fn open(file: &EventsFile) -> Result<Self> {
         let (input, footer) = file.open()?;
-        let columns: Vec<usize> = (0..EVENTS.fields().len()).collect();
-        let reader = input.read(&footer, &EVENTS, &columns, None, READ_ROWS).context("cannot read", file.path())?;
+        let reader =
+            input.read(&footer, &EVENTS, &all_columns(), None, READ_ROWS).context("cannot read", file.path())?;
         let mut source = Self { reader, path: file.path().clone(), batch: None, keys: None, index: 0 };
         source.next_batch()?;
         Ok(source)

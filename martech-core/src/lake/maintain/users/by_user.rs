@@ -15,10 +15,10 @@ use parquet::arrow::arrow_reader::RowSelection;
 use crate::{
     analytics::{Row, Symbol, Symbols, session_key},
     lake::{
-        error::{Context, Result},
+        error::Result,
         files::{
             live::{EventsFile, user_pages},
-            schema::{EVENTS, column},
+            schema::column,
         },
         rows::{
             currency_of,
@@ -107,7 +107,7 @@ struct Run {
 
 impl Loaded {
     fn read(&mut self, file: &EventsFile, slice: &Slice, symbols: &mut Symbols) -> Result<()> {
-        let (input, footer) = file.open()?;
+        let (_, footer) = file.open()?;
         let pages = user_pages(&footer, column::USER_ID);
         let touched = pages.iter().filter(|page| {
             page.last_user >= slice.from.as_slice()
@@ -118,12 +118,11 @@ impl Loaded {
             return Ok(());
         }
         let rows = RowSelection::from_consecutive_ranges(ranges.into_iter(), file.entry.rows as usize);
-        let batches = input.read(&footer, &EVENTS, &COLUMNS, Some(rows), BATCH_ROWS);
         let first = self.runs.len();
-        for batch in batches.context("cannot read", file.path())? {
-            self.take(&batch.context("cannot read", file.path())?, slice, first, symbols);
-        }
-        Ok(())
+        file.for_each_part(&COLUMNS, Some(rows), BATCH_ROWS, |batch| {
+            self.take(batch, slice, first, symbols);
+            Ok(())
+        })
     }
 
     /// Takes the rows of the slice from a batch. `first` is the first run of the file.

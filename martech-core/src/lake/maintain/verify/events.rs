@@ -18,7 +18,7 @@ use crate::{
             layout::Layout,
             live::{EventsFile, UserPage, user_pages},
             parquet_file::{Footer, Input},
-            schema::{EVENTS, column, id_rows},
+            schema::{EVENTS, all_columns, column, id_rows},
             surrogates,
         },
         rows::{row::day_of, window::Days},
@@ -68,8 +68,7 @@ impl Content<'_> {
         if rows > MAX_ROWS {
             return Err(self.file.damaged(format!("{rows} rows are more than a file can have")));
         }
-        let columns: Vec<usize> = (0..EVENTS.fields().len()).collect();
-        let reader = self.input.read(self.footer, &EVENTS, &columns, None, BATCH_ROWS);
+        let reader = self.input.read(self.footer, &EVENTS, &all_columns(), None, BATCH_ROWS);
         let (mut found, mut broken) = (Vec::with_capacity(rows), 0);
         let mut pass =
             Pass { last: None, days: None, event_type: String::new(), pages: user_pages(self.footer, column::USER_ID) };

@@ -12,12 +12,12 @@ use super::journal::JournalEvent;
 use crate::{
     event::{EventId, EventKey},
     lake::{
-        error::{Context, Result},
+        error::Result,
         files::{
             catalog::EventsEntry,
             ids::IdRow,
             live::EventsFile,
-            schema::{EVENTS, IDENTITY, column, id_rows},
+            schema::{IDENTITY, column, id_rows},
         },
         rows::{row::day_of, window::Days},
     },
@@ -93,27 +93,23 @@ fn part_of(id: &[u8; 16], parts: u64) -> u64 {
 
 /// Calls `each` with the key of every row of a file.
 fn for_each_key(file: &EventsFile, mut each: impl FnMut(EventKey)) -> Result<()> {
-    let (input, footer) = file.open()?;
-    let reader = input.read(&footer, &EVENTS, &[column::EVENT_ID, column::OCCURRED_AT], None, BATCH_ROWS);
-    for batch in reader.context("cannot read", file.path())? {
-        let batch = batch.context("cannot read", file.path())?;
+    file.for_each_part(&[column::EVENT_ID, column::OCCURRED_AT], None, BATCH_ROWS, |batch| {
         let times = batch.column(1).as_primitive::<TimestampMillisecondType>();
         for (id, time) in batch.column(0).as_fixed_size_binary().iter().flatten().zip(times.values()) {
             let id = EventId::from_bytes(id.try_into().expect("an id has 16 bytes"));
             each(EventKey { id, day: day_of(*time) });
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Returns the rows that the id index of a file should have.
 pub(crate) fn rows_of(file: &EventsFile) -> Result<Vec<IdRow>> {
-    let (input, footer) = file.open()?;
     let mut rows = Vec::with_capacity(file.entry.rows as usize);
-    let reader = input.read(&footer, &EVENTS, &IDENTITY, None, BATCH_ROWS);
-    for batch in reader.context("cannot read", file.path())? {
-        rows.extend(id_rows(&batch.context("cannot read", file.path())?));
-    }
+    file.for_each_part(&IDENTITY, None, BATCH_ROWS, |batch| {
+        rows.extend(id_rows(batch));
+        Ok(())
+    })?;
     Ok(rows)
 }
 

@@ -88,10 +88,11 @@ fn read(file: &EventsFile, query: &JourneyQuery, wanted: &Wanted<'_>) -> Result<
     let mut id_of = |row| near.read(id_position(&pages, row)?, 16).map(|id| id_at(&id));
     let key = person_key(file.seed(), &query.user_id);
     let mut facts = file.facts()?;
-    let mut found = find(&facts, key, wanted, Some(query.limit.saturating_add(1)), &mut id_of);
+    let enough = Some(query.limit.saturating_add(1));
+    let mut found = find(&facts, key, wanted, enough, &mut id_of);
     if let Err(FindError::Facts(error)) = found {
         facts = file.remake_facts(&facts, error)?;
-        found = find(&facts, key, wanted, Some(query.limit.saturating_add(1)), &mut id_of);
+        found = find(&facts, key, wanted, enough, &mut id_of);
     }
     let (events, others) = events_at(file, &input, &footer, &in_file(file, found)?, query, wanted)?;
     if others == 0 {

@@ -1,10 +1,10 @@
 //! Converts facts and rows of the hot table to rows for analytics.
 
-use std::{collections::HashMap, io, ops::Range};
+use std::{collections::HashMap, io, ops::Range, sync::Arc};
 
 use super::{MAX_KEPT, Scan, Slice, loaded::Loaded};
 use crate::{
-    analytics::{Row, Symbol, Symbols},
+    analytics::{Interner, Row, Symbol, Symbols},
     lake::{
         error::{Context, Result},
         files::{
@@ -34,7 +34,6 @@ struct Names {
 }
 
 /// The symbol of each code, by column.
-#[derive(Default)]
 struct FileNames([Vec<Symbol>; Coded::ALL.len()]);
 
 impl<'a> SliceReader<'a> {
@@ -108,29 +107,24 @@ impl<'a> SliceReader<'a> {
 
 impl FileNames {
     fn read(facts: &Facts, symbols: &mut Symbols) -> io::Result<Self> {
-        let mut names = Self(std::array::from_fn(|_| vec![Symbol::NONE]));
         let Symbols { types, currencies, pages, products, searches } = symbols;
-        for coded in Coded::ALL {
-            let names = &mut names.0[coded as usize];
-            let each = |text: &str| {
-                names.push(match coded {
-                    Coded::Type => types.intern(text),
-                    Coded::Currency => currency_of(text, currencies),
-                    Coded::Page => pages.intern(text),
-                    Coded::Product => products.intern(text),
-                    Coded::Search => searches.intern(text),
-                });
-            };
-            if facts.for_each_text(coded, each)? {
-                match coded {
-                    Coded::Page => pages.note_overflow(),
-                    Coded::Product => products.note_overflow(),
-                    Coded::Search => searches.note_overflow(),
-                    Coded::Type | Coded::Currency => {}
-                }
+        let mut of_codes = vec![Symbol::NONE];
+        facts.for_each_text(Coded::Currency, |code| of_codes.push(currency_of(code, currencies)))?;
+        let texts = |coded, interner: &mut Interner<Arc<str>>| {
+            let mut symbols = vec![Symbol::NONE];
+            if facts.for_each_text(coded, |text| symbols.push(interner.intern(text)))? {
+                interner.note_overflow();
             }
-        }
-        Ok(names)
+            io::Result::Ok(symbols)
+        };
+        // In the order of `Coded`.
+        Ok(Self([
+            texts(Coded::Type, types)?,
+            of_codes,
+            texts(Coded::Page, pages)?,
+            texts(Coded::Product, products)?,
+            texts(Coded::Search, searches)?,
+        ]))
     }
 
     /// Returns some rows of a block.
